@@ -1,0 +1,1 @@
+"""Holotype: from labelled scientific images to a classifier that can be trusted."""

@@ -1,0 +1,231 @@
+"""A recipe: the sections together, read from YAML, changed by `--set`, refused with a path and a remedy."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from holotype.errors import NotBuiltYetError, RecipeError
+from holotype.spec import (
+    AuditSpec,
+    CalibrateSpec,
+    DataSpec,
+    DecideSpec,
+    EnsembleSpec,
+    MeanSpec,
+    MemberSpec,
+    RunSpec,
+    Section,
+    SplitSpec,
+    SubmitSpec,
+)
+
+__all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe"]
+
+
+class Recipe(Section):
+    """Everything a run does, in one file. The shortest useful recipe is `data` alone."""
+
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """The run's name; its folder is `runs/<name>` beside the recipe."""
+    seed: int = Field(default=1, ge=0)
+    """The one seed that everything random is derived from."""
+    metric: Literal["macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "map"] = "macro_f1"
+    """What every choice maximises."""
+    run: RunSpec = RunSpec()
+    data: DataSpec
+    audit: AuditSpec = AuditSpec()
+    split: SplitSpec = SplitSpec()
+    members: list[MemberSpec] = Field(default=[MemberSpec()], min_length=1)
+    ensemble: EnsembleSpec = MeanSpec()
+    calibrate: CalibrateSpec = None
+    decide: DecideSpec | None = None
+    """`argmax` for one label a sample and `threshold` at 0.5 for many, where it is left out."""
+    final: Literal["folds", "refit"] = "folds"
+    submit: SubmitSpec = SubmitSpec()
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Recipe:
+        names = [member.name for member in self.members]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"members: two are named {twice[0]!r}; give each a name of its own")
+        if self.calibrate is not None:
+            raise ValueError("calibrate: calibration is not built yet; leave the key out or write null")
+        if self.final != "folds":
+            raise ValueError(f"final: {self.final!r} is not built yet; leave the key out or write 'folds'")
+        multilabel = self.data.labels.kind == "multilabel"
+        if self.decide is not None and self.decide.kind == "argmax" and multilabel:
+            raise ValueError("decide: 'argmax' gives one label a sample, but data.labels.kind is 'multilabel'; "
+                             "write {kind: threshold}")
+        if self.decide is not None and self.decide.kind == "threshold" and not multilabel:
+            raise ValueError("decide: 'threshold' gives any number of labels, but data.labels.kind is 'multiclass'; "
+                             "write {kind: argmax}")
+        return self
+
+
+def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe; relative paths in it become relative to its folder.
+
+    Args:
+        path: A YAML file.
+        changes: Changes as on the command line: `members.0.backbone=resnet18`.
+
+    Raises:
+        RecipeError: The file is missing, is not YAML, or says something that is not allowed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"the recipe {str(path)!r} is not UTF-8 text") from error
+    return parse_recipe(_with_changes(_from_yaml(text, str(path)), changes), path.resolve().parent)
+
+
+def parse_recipe(content: Any, folder: Path) -> Recipe:
+    """A recipe from plain values.
+
+    Args:
+        content: What the YAML holds.
+        folder: What relative paths are relative to.
+
+    Raises:
+        RecipeError: Something in it is not allowed.
+    """
+    if not isinstance(content, dict):
+        raise RecipeError("a recipe is a mapping of sections; the shortest is `data: {train: train.csv, ...}`")
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        raise _explained(error, content) from None
+    return recipe.model_copy(update={"data": _anchored(recipe.data, folder), "members": _with_weights(recipe, folder)})
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The resolved recipe as YAML, every default written out.
+
+    Args:
+        recipe: The recipe.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False
+    stream = StringIO()
+    yaml.dump(recipe.model_dump(mode="json"), stream)
+    return stream.getvalue()
+
+
+def json_schema() -> str:
+    """The JSON schema of a recipe, for editors."""
+    return json.dumps(Recipe.model_json_schema(), indent=2)
+
+
+def _from_yaml(text: str, name: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise RecipeError(f"the recipe {name!r} is not YAML{where}: {problem}") from error
+
+
+def _with_changes(content: Any, changes: tuple[str, ...]) -> Any:
+    content = copy.deepcopy(content)
+    for change in changes:
+        address, equals, text = change.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {change!r} has no value", remedy="write --set members.0.backbone=resnet18")
+        _put(content, address.strip().split("."), _from_yaml(text, f"--set {address}"), address)
+    return content
+
+
+def _put(content: Any, keys: list[str], value: Any, address: str) -> None:
+    place = content
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        if isinstance(place, list):
+            if not key.isdigit() or int(key) > len(place):
+                allowed = range(len(place) + 1)
+                raise RecipeError("no such entry of the list", field=f"--set {address}", value=key, allowed=allowed)
+            index: Any = int(key)
+            if index == len(place):
+                place.append({})
+        elif isinstance(place, dict):
+            index = key
+        else:
+            raise RecipeError(f"{'.'.join(keys[:depth])} is one value and has no keys", field=f"--set {address}")
+        if last:
+            place[index] = value
+        else:
+            following = keys[depth + 1]
+            if isinstance(place, dict) and place.get(index) is None:
+                place[index] = [] if following.isdigit() else {}
+            place = place[index]
+
+
+def _explained(error: ValidationError, content: Any) -> RecipeError:
+    """The first complaint of pydantic in our words; the number of other places follows."""
+    complaints: dict[str, list[str]] = {}
+    for complaint in error.errors(include_url=False):
+        message = complaint["msg"].removeprefix("Value error, ").rstrip(".").removeprefix("Input should be ")
+        value = complaint.get("input")
+        ours = complaint["type"] == "value_error"
+        if not ours and not isinstance(value, dict | list) and complaint["type"] != "missing":
+            message = f"{value!r} should be {message.partition(', unable')[0]}"
+        place = _place(complaint["loc"], content)
+        named = re.match(r"([a-z_]+): ", message) if ours else None
+        if named:
+            place, message = [*place, named[1]], message[named.end() :]
+        complaints.setdefault(".".join(place) or "recipe", []).append(message)
+    place_of_first, messages = next(iter(complaints.items()))
+    sentence = " or ".join([messages[0], *(message.partition(" should be ")[2] or message for message in messages[1:])])
+    more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+    kind = NotBuiltYetError if "not built yet" in sentence else RecipeError
+    return kind(f"{sentence}{more}", field=place_of_first)
+
+
+def _place(location: tuple[str | int, ...], content: Any) -> list[str]:
+    """The keys of a location that somebody wrote, or should have; pydantic adds the types of unions to them."""
+    place: list[str] = []
+    for depth, part in enumerate(location):
+        if isinstance(content, dict) and (part in content or (depth == len(location) - 1 and str(part).isidentifier())):
+            content = content.get(part)
+        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        else:
+            continue
+        place.append(str(part))
+    return place
+
+
+def _anchored(data: DataSpec, folder: Path) -> DataSpec:
+    def anchor(path: str) -> str:
+        return str(folder / path)
+
+    classes = data.labels.classes
+    return data.model_copy(
+        update={
+            "train": anchor(data.train),
+            "external": [anchor(path) for path in data.external],
+            "test": anchor(data.test) if data.test else None,
+            "images": anchor(data.images) if data.images else None,
+            "labels": data.labels.model_copy(update={"classes": anchor(classes) if isinstance(classes, str) else classes}),
+        }
+    )
+
+
+def _with_weights(recipe: Recipe, folder: Path) -> list[MemberSpec]:
+    def anchor(weights: str) -> str:
+        return weights if weights in {"auto", "imagenet", "lite", "none"} else str(folder / weights)
+
+    return [member.model_copy(update={"weights": anchor(member.weights)}) for member in recipe.members]

@@ -1,0 +1,49 @@
+"""The sections of a recipe, one file a section. Only the pipeline sees a recipe as a whole."""
+
+from holotype.spec.audit import AuditSpec, OnLeakSpec
+from holotype.spec.base import Later, Section
+from holotype.spec.combine import (
+    ArgmaxSpec,
+    CalibrateSpec,
+    DecideSpec,
+    EnsembleSpec,
+    LaterDecideSpec,
+    LaterEnsembleSpec,
+    MeanSpec,
+    ThresholdSpec,
+)
+from holotype.spec.data import DataSpec, LabelSpec
+from holotype.spec.input import AugmentSpec, HeadSpec, InputSpec
+from holotype.spec.member import KeepSpec, MemberSpec, ViewSpec
+from holotype.spec.phase import OptimizerSpec, PhaseSpec
+from holotype.spec.run import RunSpec
+from holotype.spec.split import SplitSpec
+from holotype.spec.submit import SubmitSpec
+
+__all__ = [
+    "ArgmaxSpec",
+    "AuditSpec",
+    "AugmentSpec",
+    "CalibrateSpec",
+    "DataSpec",
+    "DecideSpec",
+    "EnsembleSpec",
+    "HeadSpec",
+    "InputSpec",
+    "KeepSpec",
+    "LabelSpec",
+    "Later",
+    "LaterDecideSpec",
+    "LaterEnsembleSpec",
+    "MeanSpec",
+    "MemberSpec",
+    "OnLeakSpec",
+    "OptimizerSpec",
+    "PhaseSpec",
+    "RunSpec",
+    "Section",
+    "SplitSpec",
+    "SubmitSpec",
+    "ThresholdSpec",
+    "ViewSpec",
+]

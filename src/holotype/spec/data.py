@@ -1,0 +1,77 @@
+"""`data:` the tables, the images and the labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import field_validator
+
+from holotype.spec.base import Later, Section
+
+__all__ = ["DataSpec", "LabelSpec"]
+
+
+class LabelSpec(Section):
+    """Which column holds the labels, and how."""
+
+    column: str = "label"
+    """The column of the labels."""
+    kind: Literal["multiclass", "multilabel"] = "multiclass"
+    """One label a sample, or any number of them."""
+    separator: str = " "
+    """What stands between the labels of one sample (multilabel)."""
+    classes: list[str] | str | None = None
+    """The classes in order: a list, a table with one name a row, or left out for what the labels hold."""
+    taxonomy: Annotated[str | None, Later()] = None
+    """A table of species, genus and family."""
+
+    @field_validator("separator")
+    @classmethod
+    def _separator_is_visible(cls, separator: str) -> str:
+        if not separator:
+            raise ValueError("an empty separator cannot part labels; write the character between them, as in ' ' or '|'")
+        return separator
+
+
+class DataSpec(Section):
+    """The tables and how their rows name image files. Paths are relative to the recipe."""
+
+    train: str
+    """CSV or Parquet, one row an image, with labels."""
+    external: list[str] = []
+    """More labelled tables; their rows train and are never scored."""
+    test: str | None = None
+    """The table of the rows to predict; without it a run ends in scores."""
+    id: str = "id"
+    """The image's id column."""
+    sample: str | None = None
+    """The column naming the sample, where several images share one."""
+    images: str | None = None
+    """Pattern of the image files: `{column}` and `{channel}`; without `{channel}` one file holds all channels."""
+    channels: list[str] | None = None
+    """The channels' names in order; left out where one file holds them all and names do not matter."""
+    labels: LabelSpec = LabelSpec()
+    groups: list[str] = []
+    """Columns that tie samples together (plate, patient, slide); a group never crosses a fold."""
+    domain: str | None = None
+    """A column whose values may get models of their own (cell type, microscope)."""
+    pack: Literal["auto", "none"] = "auto"
+    """Keep decoded images in a memory-mapped file of the store (`auto`) or in memory (`none`)."""
+    review: Annotated[str | None, Later()] = None
+    """Decisions made in `holotype review`."""
+
+    @field_validator("channels")
+    @classmethod
+    def _channels_are_distinct(cls, channels: list[str] | None) -> list[str] | None:
+        if channels is not None and (not channels or len(set(channels)) != len(channels)):
+            raise ValueError("channels must be a list of at least one name, each once")
+        return channels
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_are_distinct(cls, groups: list[str]) -> list[str]:
+        if len(set(groups)) != len(groups):
+            raise ValueError("groups must name each column once")
+        return groups
+
+

@@ -1,0 +1,28 @@
+"""`run:` what the work runs on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from holotype.spec.base import Section
+
+__all__ = ["RunSpec"]
+
+Auto = Literal["auto"]
+
+
+class RunSpec(Section):
+    """Where and how the work is done; none of it changes what is computed, but for rounding."""
+
+    device: str = "auto"
+    """`auto` takes a GPU where there is one; or `cpu`, `cuda`, `cuda:1`, `mps`."""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """`auto` is 32 bit on a CPU and 16-bit mixed precision on a GPU."""
+    threads: Auto | Annotated[int, Field(ge=1)] = "auto"
+    """Threads of computation; `auto` takes every core."""
+    workers: Auto | Annotated[int, Field(ge=0)] = "auto"
+    """Threads that prepare batches ahead of the model; `auto` is 0 on a CPU, whose cores the model needs itself."""
+    batch: Auto | Annotated[int, Field(ge=1)] = "auto"
+    """Images a step; `auto` is 32."""

@@ -1,0 +1,24 @@
+"""`submit:` the form of the submission."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from holotype.spec.base import Section
+
+__all__ = ["SubmitSpec"]
+
+
+class SubmitSpec(Section):
+    """Names and order of the submission's two columns."""
+
+    id: str | None = None
+    """Name of the id column; the test table's own where it is left out."""
+    column: str | None = None
+    """Name of the label column; the training table's own where it is left out."""
+    separator: str = Field(default=" ", min_length=1)
+    """What stands between the labels of one sample."""
+    order: Literal["test"] = "test"
+    """The rows come in the order of the test table."""

@@ -1,0 +1,50 @@
+"""The nouns of the pipeline: what one stage hands to the next.
+
+    ImageTable → ImageStatistics → AuditReport → Folds → Checkpoint → Predictions
+               → OofPredictions / TestPredictions → Ensemble → Decision → Scorecard
+
+All are frozen. Rows are counted in the order of the `ImageTable`, samples in the order of first appearance.
+Scores are logits: log-odds a class (multilabel) or the arguments of a softmax (multiclass).
+"""
+
+from holotype.types.evidence import (
+    Checkpoint,
+    Decision,
+    Ensemble,
+    Metric,
+    OofPredictions,
+    Predictions,
+    Scorecard,
+    TestPredictions,
+)
+from holotype.types.images import (
+    AuditReport,
+    Floats,
+    Folds,
+    ImageStatistics,
+    ImageTable,
+    Integers,
+    Kind,
+    Labels,
+    Normalisation,
+)
+
+__all__ = [
+    "AuditReport",
+    "Checkpoint",
+    "Decision",
+    "Ensemble",
+    "Floats",
+    "Folds",
+    "ImageStatistics",
+    "ImageTable",
+    "Integers",
+    "Kind",
+    "Labels",
+    "Metric",
+    "Normalisation",
+    "OofPredictions",
+    "Predictions",
+    "Scorecard",
+    "TestPredictions",
+]

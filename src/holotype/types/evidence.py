@@ -1,0 +1,183 @@
+"""What models say, and what is made of it. Different evidence has a different type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.errors import HolotypeError
+from holotype.types.images import Floats, Integers, Kind
+
+__all__ = [
+    "Checkpoint",
+    "Decision",
+    "Ensemble",
+    "Metric",
+    "OofPredictions",
+    "Predictions",
+    "Scorecard",
+    "TestPredictions",
+]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network on disk: weights in safetensors beside a card that tells how to use them.
+
+    Args:
+        folder: Holds `weights.safetensors`, `card.json` and `history.parquet`.
+        card: Recipe of the member, classes, channels, normalisation, size, versions and digests.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+
+    @property
+    def fold(self) -> int:
+        """The fold this network never saw."""
+        return int(self.card["fold"])
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one network says of some images, its views already pooled.
+
+    Args:
+        member: The member's name.
+        fold: The fold the network never saw.
+        rows: Image rows, shape (n,).
+        logits: Shape (n, classes).
+    """
+
+    member: str
+    fold: int
+    rows: Integers
+    logits: Floats
+
+
+@dataclass(frozen=True)
+class OofPredictions:
+    """Scores of samples by models that never saw their fold: the only evidence that may choose anything.
+
+    Made by `holotype.score.gather_oof`, which proves it.
+
+    Args:
+        samples: Sample numbers, shape (n,), ascending.
+        logits: Shape (n, classes).
+        folds: The fold of each sample, shape (n,).
+    """
+
+    samples: Integers
+    logits: Floats
+    folds: Integers
+
+    def __post_init__(self) -> None:
+        _same_length(samples=self.samples, logits=self.logits, folds=self.folds)
+        if len(np.unique(self.samples)) != len(self.samples):
+            raise HolotypeError("a sample has two out-of-fold scores; gather each fold once")
+
+
+@dataclass(frozen=True)
+class TestPredictions:
+    """Scores of the samples to predict, each the mean over the fold models.
+
+    Args:
+        samples: Sample numbers, shape (n,), ascending.
+        logits: Shape (n, classes).
+    """
+
+    samples: Integers
+    logits: Floats
+
+    __test__ = False  # the name is not a test's
+
+    def __post_init__(self) -> None:
+        _same_length(samples=self.samples, logits=self.logits)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """How members' scores become one.
+
+    Args:
+        kind: The kind of the recipe's section.
+        space: What is averaged.
+        members: The members' names in order.
+        weights: One a member, summing to 1.
+    """
+
+    kind: str
+    space: Literal["logit", "probability"]
+    members: tuple[str, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The rule that turns scores into labels.
+
+    Args:
+        rule: `argmax` or `threshold`.
+        classes: The class names, in the order of the scores.
+        kind: One label a sample, or many.
+        thresholds: One probability a class; empty for `argmax`.
+        fallback: What a sample gets that has no class above its threshold.
+    """
+
+    rule: str
+    classes: tuple[str, ...]
+    kind: Kind
+    thresholds: tuple[float, ...] = ()
+    fallback: Literal["argmax", "none"] = "argmax"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score with what it can be trusted for.
+
+    Args:
+        value: The score.
+        low: Lower end of the 95 % interval of what the value estimates.
+        high: Upper end.
+        next: `low`, `high` and `rows`: where the score of a fresh test set should fall.
+        samples: How many samples were scored.
+        groups: How many independent groups they form.
+        how: In words, what was refitted and what was not.
+    """
+
+    value: float
+    low: float
+    high: float
+    next: dict[str, float]
+    samples: int
+    groups: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The scores of a run, as `scores.json` holds them.
+
+    Args:
+        metrics: Metrics by name; the recipe's own stands first.
+        ledger: What each step bought: `step`, `value`, `low`, `high`, `difference` to the step before.
+        classes: One entry a class: `name`, `support`, `precision`, `recall`, `f1`, `predicted`, and so on.
+        groups: Scores by group: `column`, `group`, `samples`, `value`.
+        domains: Scores by domain: `domain`, `samples`, `value`.
+    """
+
+    metrics: dict[str, Metric]
+    ledger: list[dict[str, Any]]
+    classes: list[dict[str, Any]]
+    groups: list[dict[str, Any]]
+    domains: list[dict[str, Any]]
+
+
+def _same_length(**arrays: NDArray[Any]) -> None:
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise HolotypeError(f"arrays of one length are needed, got {lengths}")
