@@ -1,4 +1,4 @@
-"""A registry is a decorator and a dict: the function's name is the public name."""
+"""A registry is a decorator and a dict: the function's name is the public name, with `-` as good as `_`."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ class Registry(Mapping[str, Callable[..., Any]]):
         return function
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
-        if name not in self._functions:
+        function = self._functions.get(name.replace("-", "_"))
+        if function is None:
             raise RecipeError(f"no {self.kind} is named {name!r}", value=name, allowed=sorted(self._functions))
-        return self._functions[name]
+        return function
 
     def __contains__(self, name: object) -> bool:
-        return name in self._functions
+        return isinstance(name, str) and name.replace("-", "_") in self._functions
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._functions)

@@ -1,0 +1,80 @@
+"""Geometry is composed: flip, rotation, scale and shear are one affine matrix an image and one interpolation a batch.
+
+A matrix maps where an output pixel is to where the input is read, in units in which the output square spans [-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from holotype.spec import AugmentSpec
+
+__all__ = ["GEOMETRY_DRAWS", "affine_matrices", "identity_matrices", "warp"]
+
+GEOMETRY_DRAWS = 5
+
+
+def identity_matrices(count: int) -> Tensor:
+    """Matrices that change nothing.
+
+    Args:
+        count: How many.
+
+    Returns:
+        Shape (count, 2, 3).
+    """
+    return torch.eye(2, 3).repeat(count, 1, 1)
+
+
+def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
+    """Random matrices: mirrored, then sheared, scaled and turned about the centre.
+
+    Args:
+        draws: Uniform numbers in [0, 1), shape (n, 5): angle, scale, shear, and the two mirrorings.
+        spec: The ranges.
+
+    Returns:
+        Shape (n, 2, 3).
+    """
+    signed = draws[:, :3] * 2 - 1
+    angle = signed[:, 0] * math.radians(spec.rotate)
+    low, high = (math.log(bound) for bound in spec.scale)
+    zoom = torch.exp(-(low + draws[:, 1] * (high - low)))  # an object twice as large is read in steps half as long
+    slope = torch.tan(signed[:, 2] * math.radians(spec.shear))
+    across = _mirrored(draws[:, 3], spec.flip in (True, "horizontal"))
+    down = _mirrored(draws[:, 4], spec.flip in (True, "vertical"))
+    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    first = torch.stack([cosine, slope * cosine - sine, torch.zeros_like(angle)], dim=1)
+    second = torch.stack([sine, slope * sine + cosine, torch.zeros_like(angle)], dim=1)
+    flips = torch.stack([across, down, torch.ones_like(across)], dim=1)
+    return torch.stack([first, second], dim=1) * flips[:, None, :]
+
+
+def warp(pixels: Tensor, matrices: Tensor, size: int, fitting: str = "fit") -> Tensor:
+    """Read a batch through its matrices with one bilinear interpolation; what lies outside is mirrored.
+
+    Args:
+        pixels: Shape (n, channels, H, W), float32; any number of channels.
+        matrices: Shape (n, 2, 3) or (1, 2, 3).
+        size: Side of the output square in pixels.
+        fitting: `fit` puts the longer side into the square and keeps the aspect ratio; `stretch` fills the square.
+
+    Returns:
+        Shape (n, channels, size, size), on the device of `pixels`.
+    """
+    count, channels, height, width = pixels.shape
+    if fitting == "fit":
+        longest = max(height, width)
+        aspect = torch.tensor([[longest / width], [longest / height]])
+        matrices = matrices * aspect
+    matrices = matrices.to(pixels.device).expand(count, 2, 3)
+    grid = functional.affine_grid(matrices, [count, channels, size, size], align_corners=False)
+    return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _mirrored(draw: Tensor, allowed: bool) -> Tensor:
+    return torch.where(draw < 0.5, -1.0, 1.0) if allowed else torch.ones_like(draw)

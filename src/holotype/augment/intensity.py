@@ -1,0 +1,59 @@
+"""Intensities: scaled by the data set's moments, then brightness and contrast a channel, in one multiply-add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from holotype.spec import AugmentSpec
+
+__all__ = ["intensity_draws", "jitter", "normalise"]
+
+
+def intensity_draws(channels: int) -> int:
+    """How many uniform numbers an image needs.
+
+    Args:
+        channels: How many channels it has.
+    """
+    return 2 * channels
+
+
+def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
+    """Scale each channel to mean 0 and deviation 1 over the data set; the one place where depth becomes float.
+
+    Args:
+        pixels: Shape (n, channels, H, W), in the files' units.
+        mean: One a channel.
+        deviation: One a channel, above zero.
+
+    Returns:
+        The same shape, float32.
+    """
+    shape = (1, -1, 1, 1)
+    scale = 1.0 / torch.tensor(deviation, device=pixels.device).reshape(shape)
+    shift = -torch.tensor(mean, device=pixels.device).reshape(shape) * scale
+    return torch.addcmul(shift, pixels.float(), scale)
+
+
+def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec) -> Tensor:
+    """Stretch each channel about its own mean and shift it, every channel by itself.
+
+    Args:
+        pixels: Shape (n, channels, H, W), normalised.
+        draws: Uniform numbers in [0, 1), shape (n, 2 * channels): contrast, then brightness, a channel.
+        spec: The ranges.
+
+    Returns:
+        The same shape.
+    """
+    if spec.brightness == 0 and spec.contrast == 0:
+        return pixels
+    signed = (draws * 2 - 1).to(pixels.device)[:, :, None, None]
+    channels = pixels.shape[1]
+    gain = 1 + signed[:, :channels] * spec.contrast
+    shift = signed[:, channels:] * spec.brightness
+    centre = pixels.mean(dim=(2, 3), keepdim=True)
+    return torch.addcmul(centre * (1 - gain) + shift, pixels, gain)

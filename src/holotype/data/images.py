@@ -1,0 +1,112 @@
+"""The one image reader: files in, an array (C, H, W) at the files' own depth out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from holotype.errors import DataError
+
+__all__ = ["MOST_PIXELS", "read_image"]
+
+MOST_PIXELS = 200_000_000  # a picture beyond this is a mistake or an attack, and would not fit in memory beside others
+KEPT_MODES = {"L", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
+Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and an error rather than a warning
+
+
+def read_image(files: Sequence[Path]) -> NDArray[Any]:
+    """Read one image from one file, or from one file a channel.
+
+    Args:
+        files: One file with all channels, or one single-channel file for each, in order.
+
+    Returns:
+        Shape (channels, height, width), uint8, uint16 or float32.
+
+    Raises:
+        DataError: A file is missing or broken, or the channels differ in size or depth.
+    """
+    if len(files) == 1:
+        return _read_file(files[0])
+    planes = []
+    for file in files:
+        plane = _read_file(file)
+        if len(plane) != 1:
+            raise DataError(f"{file} holds {len(plane)} channels where one file a channel was announced",
+                            remedy="save it in grey, or leave {channel} out of `data.images`")  # fmt: skip
+        planes.append(plane[0])
+    shapes = {(plane.shape, plane.dtype.name) for plane in planes}
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{file.name} {plane.shape[1]}x{plane.shape[0]} {plane.dtype}"
+                          for file, plane in zip(files, planes, strict=True))  # fmt: skip
+        raise DataError(f"the channels of one image differ in size or depth: {sizes}")
+    return np.stack(planes)
+
+
+def _read_file(file: Path) -> NDArray[Any]:
+    try:
+        pixels = _read_tiff(file) if file.suffix.lower() in {".tif", ".tiff"} else _read_picture(file)
+    except FileNotFoundError:
+        raise DataError(f"{file} does not exist") from None
+    except DataError:
+        raise
+    except (UnidentifiedImageError, tifffile.TiffFileError):
+        raise DataError(f"{file} is not an image of a known form") from None
+    except Exception as error:  # decoders raise whatever they like on broken files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{file} cannot be decoded: {reason}") from error
+    return _at_a_kept_depth(pixels, file)
+
+
+def _read_picture(file: Path) -> NDArray[Any]:
+    with Image.open(file) as picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise DataError(f"{file} has {picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
+        if getattr(picture, "n_frames", 1) > 1:
+            raise DataError(f"{file} is an animation of {picture.n_frames} frames", remedy="save one frame")
+        if picture.mode == "1":
+            picture = picture.convert("L")  # noqa: PLW2901  (one bit is black and white)
+        if picture.mode not in KEPT_MODES:
+            raise DataError(f"{file} has the colour mode {picture.mode}", remedy="save it in grey or RGB")
+        pixels = np.asarray(picture)
+    if pixels.dtype == np.int32:
+        if pixels.size and (pixels.min() < 0 or pixels.max() > np.iinfo(np.uint16).max):
+            raise DataError(f"{file} holds 32-bit whole numbers beyond 16 bits", remedy="save it as a float TIFF")
+        pixels = pixels.astype(np.uint16)  # how Pillow opens some 16-bit PNGs
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+
+
+def _read_tiff(file: Path) -> NDArray[Any]:
+    with tifffile.TiffFile(file) as tiff:
+        series = tiff.series[0]
+        axes, shape = series.axes, series.shape
+        if int(np.prod(shape)) > MOST_PIXELS:
+            raise DataError(f"{file} has {' x '.join(map(str, shape))} values, more than {MOST_PIXELS:,}")
+        pixels = series.asarray()
+    if pixels.ndim == 2:
+        return pixels[None]
+    if pixels.ndim == 3 and axes[-1] == "S":
+        return np.moveaxis(pixels, -1, 0)
+    if pixels.ndim == 3:
+        return pixels  # pages are channels
+    raise DataError(f"{file} has the axes {axes} of shape {shape}", remedy="save it as (channels, height, width)")
+
+
+def _at_a_kept_depth(pixels: NDArray[Any], file: Path) -> NDArray[Any]:
+    if pixels.size == 0:
+        raise DataError(f"{file} has no pixels")
+    if pixels.dtype == np.bool_:
+        return np.ascontiguousarray(pixels.astype(np.uint8) * 255)
+    if pixels.dtype.kind == "f":
+        if not np.isfinite(pixels).all():
+            raise DataError(f"{file} holds values that are not finite", remedy="replace NaN and infinity")
+        return np.ascontiguousarray(pixels, dtype=np.float32)
+    if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
+        return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    raise DataError(f"{file} holds {pixels.dtype} values", remedy="save it with 8 or 16 bits, or as 32-bit float")

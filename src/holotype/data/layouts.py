@@ -1,0 +1,82 @@
+"""Layouts: how a row of the table names its image files."""
+
+from __future__ import annotations
+
+from string import Formatter
+
+import polars as pl
+
+from holotype.errors import DataError
+from holotype.spec import DataSpec
+
+__all__ = ["image_files", "pattern_fields"]
+
+
+def pattern_fields(pattern: str) -> list[tuple[str, str | None]]:
+    """A pattern as pieces of text, each followed by the name in braces behind it.
+
+    Args:
+        pattern: As in `images/{id}_{channel}.png`.
+
+    Raises:
+        DataError: A brace is left open, or holds more than a name.
+    """
+    try:
+        pieces = list(Formatter().parse(pattern))
+    except ValueError as error:
+        raise DataError(f"the pattern {pattern!r} is broken: {error}", field="data.images") from None
+    for _, name, form, conversion in pieces:
+        if name == "" or form or conversion:
+            raise DataError(
+                f"the pattern {pattern!r} may hold names of columns in braces and nothing else there",
+                field="data.images",
+                remedy="write `images/{id}_{channel}.png`",
+            )
+    return [(text, name) for text, name, _, _ in pieces]
+
+
+def image_files(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series:
+    """The files of each row's image: one, or one a channel in the order of the channels.
+
+    Args:
+        spec: The recipe's `data` section, its paths absolute.
+        table: The rows.
+        source: The recipe's key that names the table, for messages.
+
+    Returns:
+        Lists of paths, one list a row.
+
+    Raises:
+        DataError: There is no pattern, or it names a column that is not there, or nothing that tells rows apart.
+    """
+    if not spec.images:
+        raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")
+    fields = pattern_fields(spec.images)
+    names = {name for _, name in fields if name}
+    unknown = sorted(names - set(table.columns) - {"channel"})
+    if unknown:
+        what = f"the pattern {spec.images!r} names {unknown[0]!r}, which is no column of {source}"
+        raise DataError(what, field="data.images", value=unknown[0], allowed=[*table.columns, "channel"])
+    if "channel" in names and not spec.channels and "channel" not in table.columns:
+        what = "the pattern has {channel} and no channels are named"
+        raise DataError(what, field="data.channels", remedy="list them, as in [red, green, blue]")
+    if not names - {"channel"}:
+        raise DataError(f"the pattern {spec.images!r} names one file for all rows", field="data.images",
+                        remedy="put a column in braces, as in `images/{id}.png`")  # fmt: skip
+    one_per_channel = "channel" in names and spec.channels is not None
+    channels = spec.channels if one_per_channel and spec.channels else [None]
+    columns = [table.select(_path(fields, channel).alias("file")).to_series() for channel in channels]
+    return pl.DataFrame([series.alias(str(number)) for number, series in enumerate(columns)]).select(
+        pl.concat_list(pl.all()).alias("files")
+    ).to_series()
+
+
+def _path(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
+    parts: list[pl.Expr] = []
+    for text, name in fields:
+        parts.append(pl.lit(text))
+        if name == "channel" and channel is not None:
+            parts.append(pl.lit(channel))
+        elif name is not None:
+            parts.append(pl.col(name).fill_null(""))
+    return pl.concat_str(parts)

@@ -1,0 +1,224 @@
+"""Light in a simulated field of cells: the landmarks, the patterns of a protein, and the microscope.
+
+The appearances follow the Human Protein Atlas: Thul et al. 2017, "A subcellular map of the human proteome", Science.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from holotype.data.cells import SHAPES, STEP, Cells, grow_cells, grow_fibres, scatter, smooth_noise, splat
+from holotype.seeds import keyed_generator
+
+__all__ = ["CHANNELS", "PATTERNS", "Optics", "draw_cell_field", "plate_optics"]
+
+Array = NDArray[np.float64]
+Random = np.random.Generator
+
+CHANNELS = ("microtubules", "nucleus", "reticulum", "protein")
+PHOTONS = np.array([150.0, 220.0, 130.0, 140.0])  # at full scale; the stains are not equally bright
+READ_NOISE = 1.6  # photons
+STRONGEST = 0.72  # of full scale, so that a bright plate seldom saturates
+
+
+@dataclass(frozen=True)
+class Optics:
+    """What a plate and its microscope do to every image of theirs.
+
+    Args:
+        gain: Brightness of each channel, around 1.
+        background: Light without cells as a share of full scale, one a channel.
+        blur: Deviation of the point spread function in pixels.
+        shading: Fall of the illumination across the field as (down, right), a share of it.
+    """
+
+    gain: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    background: tuple[float, ...] = (0.02, 0.02, 0.02, 0.03)
+    blur: float = 0.6
+    shading: tuple[float, float] = (0.0, 0.0)
+
+
+def plate_optics(seed: int, plate: str) -> Optics:
+    """The batch effect of a plate.
+
+    Args:
+        seed: The simulation's seed.
+        plate: The plate's name.
+    """
+    random = keyed_generator(seed, "plate", plate)
+    gain = np.exp(random.normal(0, 0.22, len(CHANNELS)))
+    background = random.uniform(0.01, 0.07, len(CHANNELS))
+    down, right = random.uniform(-0.18, 0.18, 2).tolist()
+    return Optics(tuple(gain.tolist()), tuple(background.tolist()), float(random.uniform(0.45, 0.95)), (down, right))
+
+
+def draw_cell_field(
+    amounts: Mapping[str, float], cell_type: str, size: int, optics: Optics, random: Random
+) -> NDArray[np.float32]:
+    """One field of cells as a fluorescence microscope sees it.
+
+    Args:
+        amounts: How much of the protein lies in each pattern; names of `PATTERNS`, above zero.
+        cell_type: One of `SHAPES`.
+        size: Side of the field in pixels.
+        optics: The plate's batch effect.
+        random: Where the randomness comes from.
+
+    Returns:
+        Shape (4, size, size) in the order of `CHANNELS`, 0 to 1.
+    """
+    cells = grow_cells(SHAPES[cell_type], size, random)
+    fibres = _tubulin(cells, random)
+    microtubules = fibres + 0.10 * cells.body
+    protein = sum(amount * _even(PATTERNS[name](cells, fibres, random), cells) for name, amount in amounts.items())
+    expression = np.exp(random.normal(0, 0.30, len(cells.centres)))[cells.owner]
+    unspecific = 0.05 * cells.body * (1 + 0.5 * smooth_noise(size, 3 * cells.unit, random))
+    protein = protein * expression + unspecific * random.uniform(0.4, 1.6)
+    light = np.stack([microtubules, _chromatin(cells, random), _reticulum(cells, random), protein])
+    return _photograph(light, cells.unit, optics, random)
+
+
+def _photograph(light: Array, unit: float, optics: Optics, random: Random) -> NDArray[np.float32]:
+    """Blur, haze from out of focus, uneven illumination, photons and the camera's noise."""
+    sharp = gaussian_filter(light, (0, optics.blur, optics.blur))
+    haze = gaussian_filter(light, (0, 3.0 * unit, 3.0 * unit))
+    peak = np.quantile(sharp, 0.995, axis=(1, 2), keepdims=True)
+    level = STRONGEST * random.uniform(0.75, 1.15, (len(light), 1, 1)) / np.maximum(peak, 1e-6)
+    down, right = optics.shading
+    slope = np.linspace(-0.5, 0.5, light.shape[-1])
+    illumination = 1 + down * slope[:, None] + right * slope[None, :]
+    gain, background = np.array(optics.gain)[:, None, None], np.array(optics.background)[:, None, None]
+    photons = PHOTONS[:, None, None]
+    expected = photons * ((0.85 * sharp + 0.15 * haze) * level * gain + background) * illumination
+    seen = random.poisson(np.maximum(expected, 0)) + READ_NOISE * random.standard_normal(light.shape, np.float32)
+    return np.asarray(np.clip(seen / photons, 0, 1), dtype=np.float32)
+
+
+def _even(pattern: Array, cells: Cells) -> Array:
+    """A pattern scaled so that equal amounts look equally strong, be they a haze or a few dots."""
+    blurred = gaussian_filter(pattern, 0.6 * cells.unit)
+    return pattern / max(float(np.quantile(blurred, 0.99)), 1e-6)
+
+
+def _tubulin(cells: Cells, random: Random) -> Array:
+    """Fibres from the centrosome outwards; over the nucleus there are few."""
+    count = int(95 * cells.unit)
+    steps = int(36 * cells.unit / STEP)
+    total = np.zeros_like(cells.body)
+    for number, centrosome in enumerate(cells.centrosomes):
+        starts = centrosome + random.normal(0, 1.0 * cells.unit, (count, 2))
+        points = grow_fibres(starts, random.uniform(0, 2 * np.pi, count), steps, 0.034 / cells.unit, random)
+        alive = np.cumprod(_inside(points, cells, number), axis=1)
+        fade = np.minimum(1.0, np.arange(1, steps + 1) / (5 * cells.unit))  # or the knot of starts would outshine all
+        total += splat(points, alive * fade * random.uniform(0.5, 1.3, (count, 1)), cells.size)
+    total *= 1 - 0.65 * cells.nuclei
+    return total / max(float(np.quantile(total, 0.98)), 1e-6)
+
+
+def _inside(points: Array, cells: Cells, number: int) -> NDArray[np.bool_]:
+    """Whether points lie in a cell; what is outside the field counts as inside, for a fibre may come back."""
+    pixels = np.clip(np.rint(points), 0, cells.size - 1).astype(np.int64)
+    y, x = pixels[..., 0], pixels[..., 1]
+    return np.asarray((cells.depth[y, x] > 0.4) & (cells.owner[y, x] == number))
+
+
+def _chromatin(cells: Cells, random: Random) -> Array:
+    texture = 1 + 0.13 * smooth_noise(cells.size, 1.1 * cells.unit, random)
+    dome = 0.75 + 0.25 * np.clip(-cells.height / (4 * cells.unit), 0, 1)
+    brightness = random.uniform(0.8, 1.2, len(cells.centres))[cells.owner]
+    return np.asarray(cells.nuclei * texture * dome * brightness * (1 - 0.45 * cells.nucleoli))
+
+
+def _reticulum(cells: Cells, random: Random) -> Array:
+    """A mesh around the nucleus (the zero lines of a smooth field), dense near it and fading outwards."""
+    mesh = np.exp(-((smooth_noise(cells.size, 1.3 * cells.unit, random) / 0.5) ** 2))
+    sheet = np.exp(-cells.reach / 0.38)
+    rim = np.exp(-((cells.height / 1.1) ** 2))
+    cytoplasm = cells.body * (1 - 0.85 * cells.nuclei)
+    return np.asarray(cytoplasm * (sheet * (0.35 + 0.65 * mesh) + 0.12 * mesh) + 0.25 * rim * cells.body)
+
+
+def nucleoplasm(cells: Cells, fibres: Array, random: Random) -> Array:
+    """The nucleus without its nucleoli, finely grained."""
+    texture = 1 + 0.16 * smooth_noise(cells.size, 0.8 * cells.unit, random)
+    return np.asarray(cells.nuclei * texture * (1 - 0.85 * cells.nucleoli))
+
+
+def nucleoli(cells: Cells, fibres: Array, random: Random) -> Array:
+    """A few bright bodies in a faint nucleus."""
+    return np.asarray(cells.nucleoli + 0.10 * cells.nuclei)
+
+
+def cytosol(cells: Cells, fibres: Array, random: Random) -> Array:
+    """All of the cell but the nucleus, brightest where the cell is thick."""
+    thickness = np.sqrt(np.clip(1 - cells.reach**2, 0, 1)) * 0.75 + 0.25
+    texture = 1 + 0.13 * smooth_noise(cells.size, 1.2 * cells.unit, random)
+    return np.asarray(cells.body * (1 - 0.75 * cells.nuclei) * thickness * texture)
+
+
+def plasma_membrane(cells: Cells, fibres: Array, random: Random) -> Array:
+    """A thin uneven line around each cell and a trace of its upper and lower faces."""
+    line = np.exp(-(((cells.depth - 0.5) / 0.75) ** 2))
+    ruffles = np.clip(1 + 0.45 * smooth_noise(cells.size, 2.5 * cells.unit, random), 0.15, None)
+    return np.asarray(line * ruffles + 0.10 * cells.body)
+
+
+def mitochondria(cells: Cells, fibres: Array, random: Random) -> Array:
+    """Short winding threads, crowded around the nucleus and lying along the cell's radii."""
+    density = cells.body * (1 - cells.nuclei) ** 4 * np.exp(-cells.reach / 0.45) * (cells.depth > 1.5)
+    count, steps = int(0.05 * cells.body.sum() / cells.unit**2) + 8, int(7 * cells.unit / STEP)
+    starts = scatter(density, count, random)
+    pixels = np.clip(np.rint(starts), 0, cells.size - 1).astype(np.int64)
+    outwards = starts - cells.centres[cells.owner[pixels[:, 0], pixels[:, 1]]]
+    angles = np.arctan2(outwards[:, 0], outwards[:, 1]) + random.normal(0, 0.8, count)
+    points = grow_fibres(starts, angles, steps, 0.09 / cells.unit, random)
+    lengths = random.integers(3, steps + 1, (count, 1))
+    light = (np.arange(steps) < lengths) * random.uniform(0.5, 1.2, (count, 1))
+    return np.asarray(splat(points, light, cells.size) * cells.body * (1 - 0.9 * cells.nuclei))
+
+
+def microtubules(cells: Cells, fibres: Array, random: Random) -> Array:
+    """The fibres of the landmark channel once more."""
+    return fibres
+
+
+def golgi(cells: Cells, fibres: Array, random: Random) -> Array:
+    """A compact ribbon beside the nucleus, at the centrosome, in pieces."""
+    total = np.zeros_like(cells.body)
+    for centre, centrosome in zip(cells.centres, cells.centrosomes, strict=True):
+        count, steps = int(random.integers(7, 13)), int(6 * cells.unit / STEP)
+        outwards = np.arctan2(*(centrosome - centre))
+        away = np.hypot(*(centrosome - centre)) + 2.4 * cells.unit
+        arc = outwards + random.normal(0, 0.33, count)
+        distances = (away + random.normal(0, 1.2 * cells.unit, count))[:, None]
+        starts = centre + distances * np.stack([np.sin(arc), np.cos(arc)], axis=1)
+        points = grow_fibres(starts, arc + np.pi / 2 * random.choice([-1, 1], count), steps, 0.10 / cells.unit, random)
+        total += splat(points, random.uniform(0.4, 1.3, (count, 1)), cells.size)
+    return np.asarray(total * (1 - 0.85 * cells.nuclei) * cells.body + 0.01 * cells.body)
+
+
+def vesicles(cells: Cells, fibres: Array, random: Random) -> Array:
+    """Small round dots of many sizes, scattered through the cytoplasm."""
+    density = cells.body * (1 - cells.nuclei) ** 4 * (cells.depth > 1.0) * np.exp(-cells.reach / 0.9)
+    count = int(random.uniform(0.018, 0.04) * cells.body.sum() / cells.unit**2) + 6
+    dots = splat(scatter(density, count, random), random.gamma(2.0, 0.5, count), cells.size)
+    large = splat(scatter(density, count // 4 + 1, random), 2.2 * random.gamma(3.0, 0.33, count // 4 + 1), cells.size)
+    small, large = gaussian_filter(dots, 0.45 * cells.unit), gaussian_filter(large, 0.85 * cells.unit)
+    return np.asarray(small + large + 0.004 * cells.body)
+
+
+PATTERNS: dict[str, Callable[[Cells, Array, Random], Array]] = {
+    "nucleoplasm": nucleoplasm,
+    "cytosol": cytosol,
+    "mitochondria": mitochondria,
+    "nucleoli": nucleoli,
+    "plasma-membrane": plasma_membrane,
+    "microtubules": microtubules,
+    "golgi": golgi,
+    "vesicles": vesicles,
+}

@@ -1,0 +1,144 @@
+"""Tables of rows, labels and roles: from `DataSpec` to `ImageTable`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from holotype.data.labels import class_names, label_numbers
+from holotype.data.layouts import image_files
+from holotype.errors import DataError, listing
+from holotype.spec import DataSpec
+from holotype.types import ImageTable
+
+__all__ = ["read_images", "read_table", "table_warnings"]
+
+
+def read_table(path: Path | str, field: str = "data.train") -> pl.DataFrame:
+    """A CSV or Parquet file with every column as text, so that `00365` stays `00365`.
+
+    Args:
+        path: The file; `.parquet` and `.pq` are Parquet, all else is CSV.
+        field: The recipe's key that names the file, for messages.
+
+    Raises:
+        DataError: The file is missing, broken or empty.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(sibling.name for sibling in path.parent.glob("*") if sibling.suffix == path.suffix)
+        raise DataError(f"there is no table {str(path)!r}", field=field, value=path.name, allowed=near)
+    try:
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            table = pl.read_parquet(path).with_columns(pl.all().cast(pl.String))
+        else:
+            table = pl.read_csv(path, infer_schema=False)
+    except pl.exceptions.NoDataError:
+        raise DataError(f"the table {str(path)!r} is empty", field=field) from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"the table {str(path)!r} cannot be read: {reason}", field=field) from error
+    if table.height == 0:
+        raise DataError(f"the table {str(path)!r} has a header and no rows", field=field)
+    return table
+
+
+def read_images(spec: DataSpec) -> ImageTable:
+    """One row an image, of all roles: the training table, the external ones, the test table.
+
+    Args:
+        spec: The recipe's `data` section, its paths absolute.
+
+    Raises:
+        DataError: A column is missing, an id stands twice, a label is unknown, a table is empty.
+    """
+    tables = [("data.train", "train", read_table(spec.train))]
+    tables += [
+        (f"data.external.{number}", "external", read_table(path, f"data.external.{number}"))
+        for number, path in enumerate(spec.external)
+    ]
+    if spec.test:
+        tables.append(("data.test", "test", read_table(spec.test, "data.test")))
+    labelled = pl.concat([_label_column(spec, table, field) for field, role, table in tables if role != "test"])
+    classes = class_names(spec.labels, labelled)
+    frame = pl.concat([_rows(spec, table, role, classes, field) for field, role, table in tables])
+    _ids_are_distinct(frame, spec.id)
+    _samples_have_one_role(frame)
+    channels = tuple(spec.channels) if spec.channels else None
+    return ImageTable(frame, classes, spec.labels.kind, channels)
+
+
+def table_warnings(images: ImageTable) -> tuple[str, ...]:
+    """What is odd about a table without being wrong, in sentences.
+
+    Args:
+        images: The table.
+    """
+    seen = set(images.frame["labels"].explode().drop_nulls().unique().to_list())
+    unseen = [name for number, name in enumerate(images.classes) if number not in seen]
+    if not unseen:
+        return ()
+    return (f"No row has {'the class' if len(unseen) == 1 else 'any of the classes'} {listing(unseen)}; "
+            "nothing can be learnt or scored there.",)  # fmt: skip
+
+
+def _column(table: pl.DataFrame, column: str, field: str, source: str) -> pl.Series:
+    if column not in table.columns:
+        what = f"there is no column {column!r} in the table of {source}"
+        raise DataError(what, field=field, value=column, allowed=table.columns)
+    return table[column]
+
+
+def _label_column(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series:
+    return _column(table, spec.labels.column, "data.labels.column", source).alias("label")
+
+
+def _rows(spec: DataSpec, table: pl.DataFrame, role: str, classes: tuple[str, ...], field: str) -> pl.DataFrame:
+    ids = _column(table, spec.id, "data.id", field)
+    empty = ids.is_null() | (ids == "")
+    if empty.any():
+        raise DataError(f"{int(empty.sum()):,} rows of {field} have no {spec.id!r}; give every row an id", field="data.id")
+    sample = _column(table, spec.sample, "data.sample", field) if spec.sample else ids
+    if role == "test":
+        labels = pl.Series("labels", [None] * table.height, dtype=pl.List(pl.Int64))
+    else:
+        labels = label_numbers(spec.labels, _label_column(spec, table, field), ids, classes)
+    columns = {
+        "id": ids,
+        "sample": sample.fill_null(ids) if spec.sample else ids,
+        "role": pl.Series([role] * table.height, dtype=pl.String),
+        "files": image_files(spec, table, field),
+        "labels": labels,
+        "domain": _known_where_present(table, spec.domain, "data.domain", role, field),
+    }
+    for number, name in enumerate(spec.groups):
+        columns[f"group.{name}"] = _known_where_present(table, name, f"data.groups.{number}", role, field)
+    return pl.DataFrame([series.alias(name) for name, series in columns.items()])
+
+
+def _known_where_present(table: pl.DataFrame, column: str | None, field: str, role: str, source: str) -> pl.Series:
+    """A column that the training table must have and the others may lack."""
+    if column is None or (role != "train" and column not in table.columns):
+        return pl.Series([None] * table.height, dtype=pl.String)
+    return _column(table, column, field, source)
+
+
+def _ids_are_distinct(frame: pl.DataFrame, column: str) -> None:
+    twice = frame.filter(pl.col("id").is_duplicated())["id"].unique(maintain_order=True).to_list()
+    if twice:
+        raise DataError(
+            f"{len(twice):,} ids stand more than once, over all tables: {listing(twice, 5)}",
+            field="data.id",
+            remedy=f"make column {column!r} unique, or name the image in `id` and its owner in `sample`",
+        )
+
+
+def _samples_have_one_role(frame: pl.DataFrame) -> None:
+    mixed = frame.group_by("sample", maintain_order=True).agg(pl.col("role").n_unique()).filter(pl.col("role") > 1)
+    if mixed.height:
+        raise DataError(
+            f"{mixed.height:,} samples have images in more than one table: {listing(mixed['sample'].to_list(), 5)}",
+            field="data.sample",
+            remedy="a sample is trained on or predicted, never both",
+        )

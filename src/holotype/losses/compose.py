@@ -1,0 +1,81 @@
+"""A phase's loss: weights of named losses, with class weights and logit adjustment from the training labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from holotype.losses.registry import LOSSES
+
+__all__ = ["class_weights", "compose_loss", "prior_logits"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def compose_loss(
+    parts: Mapping[str, float], weights: Tensor | None = None, smoothing: float = 0.0, adjustment: Tensor | None = None
+) -> Loss:
+    """One function of logits and targets from weighted parts.
+
+    Args:
+        parts: Names of losses and their weights.
+        weights: Class weights, shape (classes,).
+        smoothing: Label smoothing.
+        adjustment: Added to the logits in training only, shape (classes,): the scaled log-prior of Menon et al. 2021,
+            "Long-tail learning via logit adjustment", equation 10.
+
+    Raises:
+        RecipeError: There is no loss of a name.
+    """
+    functions = [(LOSSES[name], weight) for name, weight in parts.items()]
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        logits = logits.float()
+        if adjustment is not None:
+            logits = logits + adjustment.to(logits.device)
+        scale = None if weights is None else weights.to(logits.device)
+        terms = [weight * function(logits, targets, scale, smoothing) for function, weight in functions]
+        return torch.stack(terms).sum()
+
+    return loss
+
+
+def class_weights(truth: NDArray[np.bool_], rule: str | None, kind: str) -> Tensor | None:
+    """Weights that lift rare classes.
+
+    Args:
+        truth: Which classes the training rows have, shape (n, classes).
+        rule: `inverse` of the frequency, its square root `sqrt`, or none.
+        kind: `multiclass`: weights of rows, with mean 1 over the rows; `multilabel`: weights of the positive part,
+            negatives over positives.
+
+    Returns:
+        Shape (classes,), or none.
+    """
+    if rule is None:
+        return None
+    positives = np.maximum(truth.sum(axis=0), 1)
+    ratio = (len(truth) - positives + 1) / positives if kind == "multilabel" else len(truth) / positives
+    weights = ratio**0.5 if rule == "sqrt" else ratio
+    if kind == "multiclass":
+        weights = weights * len(truth) / (weights * positives).sum()
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def prior_logits(truth: NDArray[np.bool_], kind: str) -> Tensor:
+    """What somebody would say of a sample without looking: log-probabilities, or log-odds where labels are many.
+
+    Args:
+        truth: Which classes the training rows have, shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+
+    Returns:
+        Shape (classes,); one pseudo-count keeps absent classes finite.
+    """
+    share = (truth.sum(axis=0) + 1) / (len(truth) + 2)
+    logits = np.log(share) if kind == "multiclass" else np.log(share / (1 - share))
+    return torch.tensor(logits, dtype=torch.float32)

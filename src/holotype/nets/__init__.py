@@ -1,0 +1,22 @@
+"""Networks: stems, heads, weights and checkpoints around timm's backbones."""
+
+from holotype.nets.build import Network, build_network, check_backbone
+from holotype.nets.checkpoint import load_network, load_tensors, open_checkpoint, save_network, save_tensors
+from holotype.nets.heads import POOLS, Head
+from holotype.nets.stems import adapt_stem
+from holotype.nets.weights import find_weights
+
+__all__ = [
+    "POOLS",
+    "Head",
+    "Network",
+    "adapt_stem",
+    "build_network",
+    "check_backbone",
+    "find_weights",
+    "load_network",
+    "load_tensors",
+    "open_checkpoint",
+    "save_network",
+    "save_tensors",
+]

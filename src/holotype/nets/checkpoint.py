@@ -1,0 +1,98 @@
+"""Checkpoints on disk: tensors in safetensors, everything else in JSON; nothing that runs when it is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from holotype.errors import StoreError
+from holotype.nets.build import Network, empty_network
+from holotype.spec import HeadSpec
+from holotype.types import Checkpoint
+
+__all__ = ["load_network", "load_tensors", "open_checkpoint", "save_network", "save_tensors"]
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write tensors and facts into one file, whole or not at all.
+
+    Args:
+        path: The safetensors file.
+        tensors: By name.
+        facts: What JSON can hold.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(plain, temporary, metadata={"facts": json.dumps(facts)})
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors and facts.
+
+    Args:
+        path: The safetensors file.
+
+    Raises:
+        StoreError: The file is torn or of another kind.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118  (it is no dict)
+    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise StoreError(f"{path} cannot be read: {error}", remedy="delete it and run again") from error
+
+
+def save_network(folder: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
+    """Write a network's weights and its card.
+
+    Args:
+        folder: Where to; the store renames it when it is complete.
+        network: The network.
+        card: How to use it.
+    """
+    save_tensors(folder / WEIGHTS, network.state_dict(), {})
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False, sort_keys=True), encoding="utf-8")
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """A checkpoint on disk, its card read.
+
+    Args:
+        folder: Holds `weights.safetensors` and `card.json`.
+
+    Raises:
+        StoreError: There is no card.
+    """
+    try:
+        return Checkpoint(folder, json.loads((folder / CARD).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder} holds no checkpoint: {error}") from error
+
+
+def load_network(checkpoint: Checkpoint) -> Network:
+    """The network of a checkpoint, ready to predict.
+
+    Args:
+        checkpoint: From `open_checkpoint`.
+    """
+    card = checkpoint.card
+    head = HeadSpec.model_validate(card["member"]["head"])
+    backbone = card["member"]["backbone"]
+    network = empty_network(backbone, len(card["classes"]), card["channels"], head, card["backbone_options"])
+    tensors, _ = load_tensors(checkpoint.folder / WEIGHTS)
+    network.load_state_dict(tensors)
+    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
