@@ -1,1 +1,23 @@
-"""Holotype: from labelled scientific images to a classifier that can be trusted."""
+"""Holotype: from labelled scientific images to a classifier that can be trusted.
+
+The names below are imported when they are first used, so that `import holotype` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["load_recipe", "open_run", "run"]
+
+_HOMES = {"load_recipe": "holotype.recipe", "open_run": "holotype.opened", "run": "holotype.face"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'holotype' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

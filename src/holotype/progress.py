@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -54,12 +54,24 @@ class Progress:
 
     Args:
         stream: Where to write; standard error where none is given.
-        quiet: Say nothing at all.
+        quiet: Show nothing at all.
+        listener: Hears every sentence, shown or not.
     """
 
-    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, quiet: bool = False, listener: Callable[[str], None] | None = None
+    ) -> None:
         self.stream = stream or sys.stderr
         self.quiet = quiet
+        self.listener = listener
+
+    def heard_by(self, listener: Callable[[str], None]) -> Progress:
+        """The same progress with a listener, such as a run's log.
+
+        Args:
+            listener: Hears every sentence.
+        """
+        return Progress(self.stream, self.quiet, listener)
 
     def say(self, sentence: str) -> None:
         """Write one line.
@@ -67,6 +79,11 @@ class Progress:
         Args:
             sentence: What to say.
         """
+        if self.listener is not None:
+            self.listener(sentence)
+        self._show(sentence)
+
+    def _show(self, sentence: str) -> None:
         if not self.quiet:
             print(sentence, file=self.stream, flush=True)
 
@@ -104,7 +121,7 @@ class _LinesTask(Task):
             self.last_line = now
             left = "" if complete else f", {self.remaining:.0f} s to go"
             facts = f" ({self.note})" if self.note else ""
-            self.progress.say(
+            self.progress._show(
                 f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, {self.rate:.1f} {self.unit}/s{left}{facts}"
             )
 

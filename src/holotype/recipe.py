@@ -47,9 +47,11 @@ class Recipe(Section):
     members: list[MemberSpec] = Field(default=[MemberSpec()], min_length=1)
     ensemble: EnsembleSpec = MeanSpec()
     calibrate: CalibrateSpec = None
+    """How scores become probabilities that can be taken at their word; not built yet."""
     decide: DecideSpec | None = None
     """`argmax` for one label a sample and `threshold` at 0.5 for many, where it is left out."""
     final: Literal["folds", "refit"] = "folds"
+    """What predicts the test rows: the mean of the folds' models, or one more trained on all rows (not built yet)."""
     submit: SubmitSpec = SubmitSpec()
 
     @model_validator(mode="after")
@@ -64,11 +66,15 @@ class Recipe(Section):
             raise ValueError(f"final: {self.final!r} is not built yet; leave the key out or write 'folds'")
         multilabel = self.data.labels.kind == "multilabel"
         if self.decide is not None and self.decide.kind == "argmax" and multilabel:
-            raise ValueError("decide: 'argmax' gives one label a sample, but data.labels.kind is 'multilabel'; "
-                             "write {kind: threshold}")
+            raise ValueError(
+                "decide: 'argmax' gives one label a sample, but data.labels.kind is 'multilabel'; "
+                "write {kind: threshold}"
+            )
         if self.decide is not None and self.decide.kind == "threshold" and not multilabel:
-            raise ValueError("decide: 'threshold' gives any number of labels, but data.labels.kind is 'multiclass'; "
-                             "write {kind: argmax}")
+            raise ValueError(
+                "decide: 'threshold' gives any number of labels, but data.labels.kind is 'multiclass'; "
+                "write {kind: argmax}"
+            )
         return self
 
 
@@ -118,7 +124,8 @@ def dump_recipe(recipe: Recipe) -> str:
         recipe: The recipe.
     """
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel declares the default, None
     stream = StringIO()
     yaml.dump(recipe.model_dump(mode="json"), stream)
     return stream.getvalue()
@@ -219,7 +226,9 @@ def _anchored(data: DataSpec, folder: Path) -> DataSpec:
             "external": [anchor(path) for path in data.external],
             "test": anchor(data.test) if data.test else None,
             "images": anchor(data.images) if data.images else None,
-            "labels": data.labels.model_copy(update={"classes": anchor(classes) if isinstance(classes, str) else classes}),
+            "labels": data.labels.model_copy(
+                update={"classes": anchor(classes) if isinstance(classes, str) else classes}
+            ),
         }
     )
 

@@ -106,18 +106,17 @@ def grow_cells(shape: CellShape, size: int, random: Random) -> Cells:
     count = len(middles)
     radii = shape.radius * unit * random.uniform(0.88, 1.12, count)
     angles = random.uniform(0, np.pi, count)
-    offsets = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij")) - middles[:, :, None, None]
-    along, across = _turned(offsets, angles)
-    outline = _outline(along, across, radii, shape, random)
-    rho = _length(*offsets.swapaxes(0, 1)) / outline
-
     centres = middles + random.normal(0, 0.10, (count, 2)) * radii[:, None]
     tilts = angles + random.normal(0, 0.25, count)
     stretch = np.sqrt(shape.nucleus_stretch * random.uniform(0.9, 1.15, count))
     axes = (shape.nucleus * radii * random.uniform(0.9, 1.1, count))[:, None] * np.stack([stretch, 1 / stretch], 1)
-    shifts = offsets - (centres - middles)[:, :, None, None]
-    length, width = _turned(shifts, tilts)
-    nu = _length(length / axes[:, 0, None, None], width / axes[:, 1, None, None])
+    outline, rho, nu = (np.empty((count, size, size)) for _ in range(3))
+    for cell in range(count):  # one at a time, for the small arrays of one cell stay in the cache
+        along, across = _turned(middles[cell], angles[cell], size)
+        outline[cell] = _outline(along, across, radii[cell], shape, random)
+        rho[cell] = _length(along, across) / outline[cell]
+        length, width = _turned(centres[cell], tilts[cell], size)
+        nu[cell] = _length(length / axes[cell, 0], width / axes[cell, 1])
 
     owner = np.argmin(rho, axis=0)
     nearest = np.partition(rho, 1, axis=0) if count > 1 else np.concatenate([rho, np.full_like(rho, FAR)])
@@ -149,8 +148,8 @@ def grow_fibres(starts: Array, angles: Array, steps: int, bend: float, random: R
     Returns:
         Points, shape (fibres, steps, 2).
     """
-    turns = bend * (random.standard_normal((len(starts), 1)) + 3 * random.standard_normal((len(starts), steps), np.float32))
-    headings = angles[:, None] + np.cumsum(turns, axis=1)
+    own, passing = (random.standard_normal((len(starts), count), np.float32) for count in (1, steps))
+    headings = angles.astype(np.float32)[:, None] + np.cumsum(np.float32(bend) * (own + 3 * passing), axis=1)
     moves = STEP * np.stack([np.sin(headings), np.cos(headings)], axis=-1)
     return np.asarray(starts[:, None] + np.cumsum(moves, axis=1))
 
@@ -216,10 +215,10 @@ def _length(y: Array, x: Array) -> Array:
     return np.sqrt(y * y + x * x)  # several times as fast as np.hypot, and nothing here overflows
 
 
-def _turned(offsets: Array, angles: Array) -> tuple[Array, Array]:
-    """Coordinates along and across a direction; offsets have shape (cells, 2, H, W)."""
-    sine, cosine = np.sin(angles)[:, None, None], np.cos(angles)[:, None, None]
-    return offsets[:, 0] * sine + offsets[:, 1] * cosine, offsets[:, 0] * cosine - offsets[:, 1] * sine
+def _turned(origin: Array, angle: float, size: int) -> tuple[Array, Array]:
+    """Coordinates of the pixels along and across a direction, each of shape (H, W)."""
+    y, x = np.arange(size)[:, None] - origin[0], np.arange(size)[None, :] - origin[1]
+    return y * np.sin(angle) + x * np.cos(angle), y * np.cos(angle) - x * np.sin(angle)
 
 
 def _middles(spacing: float, size: int, random: Random) -> Array:
@@ -232,20 +231,16 @@ def _middles(spacing: float, size: int, random: Random) -> Array:
     return np.array(found)
 
 
-def _outline(along: Array, across: Array, radii: Array, shape: CellShape, random: Random) -> Array:
-    """Distance from the middle to the membrane in every pixel's direction, shape (cells, H, W)."""
-    stretch = np.sqrt(shape.stretch * random.uniform(0.85, 1.15, len(radii)))[:, None, None]
-    lobes = random.normal(0, shape.ruggedness, (len(radii), len(LOBES))) / LOBES**0.7
-    phases = np.exp(2j * np.pi * random.uniform(0, 1, lobes.shape))
+def _outline(along: Array, across: Array, radius: float, shape: CellShape, random: Random) -> Array:
+    """Distance from the middle to the membrane in every pixel's direction, shape (H, W)."""
+    stretch = np.sqrt(shape.stretch * random.uniform(0.85, 1.15))
+    lobes = random.normal(0, shape.ruggedness, len(LOBES)) / LOBES**0.7
+    lobes = lobes * np.exp(2j * np.pi * random.uniform(0, 1, len(LOBES)))
     pointer = along / stretch + 1j * across * stretch
     length = _length(pointer.real, pointer.imag) + 1e-9
     pointer /= length
-    turned, wobble = pointer, np.ones_like(along)
-    for number in range(len(LOBES)):  # the powers of a unit pointer are the harmonics of its angle
-        turned = turned * pointer
-        wobble += (turned * (lobes * phases)[:, number, None, None]).real
-    round_radius = (_length(along, across) + 1e-9) / length
-    return np.asarray(radii[:, None, None] * round_radius * np.clip(wobble, 0.55, 1.6))
+    wobble = 1 + (np.polyval([*lobes[::-1], 0, 0], pointer)).real  # powers of a unit pointer: harmonics of its angle
+    return np.asarray(radius * (_length(along, across) + 1e-9) / length * np.clip(wobble, 0.55, 1.6))
 
 
 def _centrosomes(centres: Array, axes: Array, tilts: Array, unit: float, random: Random) -> Array:

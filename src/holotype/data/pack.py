@@ -18,7 +18,7 @@ from holotype.errors import DataError, StoreError
 from holotype.runtime import Runtime
 from holotype.types import ImageStatistics, ImageTable
 
-__all__ = ["Pack", "PackPlan", "open_pack", "pack_images", "plan_pack", "resize_image"]
+__all__ = ["Pack", "PackPlan", "input_size", "open_pack", "pack_images", "plan_pack", "resize_image"]
 
 Fitting = Literal["fit", "stretch"]
 SPARE = 1.05  # room that must be left on the disk beside the pack
@@ -185,3 +185,16 @@ def _memory_map(plan: PackPlan, folder: Path) -> NDArray[Any]:
 
 def _whole(side: Any) -> int:
     return max(1, int(np.max(np.rint(side))))
+
+
+def input_size(statistics: ImageStatistics, size: int | str) -> int:
+    """The side of a network's input.
+
+    Args:
+        statistics: Sizes of all images.
+        size: As the recipe says; `auto` is the images' longest side, between 64 and 224, in steps of 32.
+    """
+    if isinstance(size, int):
+        return size
+    longest = max(int(statistics.frame["height"].max() or 0), int(statistics.frame["width"].max() or 0))  # type: ignore[call-overload]
+    return min(max(-(-longest // 32) * 32, 64), 224)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from holotype.data.cells import SHAPES, STEP, Cells, grow_cells, grow_fibres, scatter, smooth_noise, splat
+from holotype.errors import DataError
 from holotype.seeds import keyed_generator
 
 __all__ = ["CHANNELS", "PATTERNS", "Optics", "draw_cell_field", "plate_optics"]
@@ -71,7 +72,15 @@ def draw_cell_field(
 
     Returns:
         Shape (4, size, size) in the order of `CHANNELS`, 0 to 1.
+
+    Raises:
+        DataError: A pattern or a cell type has no drawing.
     """
+    if cell_type not in SHAPES:
+        raise DataError(f"no shape for {cell_type!r}", field="cell_type", value=cell_type, allowed=SHAPES)
+    for name in amounts:
+        if name not in PATTERNS:
+            raise DataError(f"no pattern is named {name!r}", field="amounts", value=name, allowed=PATTERNS)
     cells = grow_cells(SHAPES[cell_type], size, random)
     fibres = _tubulin(cells, random)
     microtubules = fibres + 0.10 * cells.body

@@ -23,6 +23,7 @@ SHARES = {
 LABELS_OF_AN_IMAGE = (0.62, 0.28, 0.10)  # probabilities of one, two and three
 WELLS = tuple(f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25))
 CLASSES = tuple(SHARES)
+LAST = 2**62
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def plan_images(plan: SimulationPlan, seed: int) -> pl.DataFrame:
         primary = _dealt(seed, f"{role} labels", count, np.repeat(np.arange(len(SHARES)), list(SHARES.values())))
         plate_of = _dealt(seed, f"{role} plates", count, np.arange(len(plates)))
         cell_types = _dealt(seed, f"{role} cell types", count, np.arange(len(plan.cell_types)))
-        is_copy = _one_in_every(seed, f"{role} copies", count, copies)
+        is_copy = np.append(False, _one_in_every(seed, f"{role} copies", count, copies))  # none before the first
         is_wrong = _one_in_every(seed, "wrong labels", count, plan.wrong_labels if role == "train" else 0.0)
         originals = [row for row in rows if row["duplicate_of"] is None]
         for index in range(count):
@@ -106,7 +107,7 @@ def plan_images(plan: SimulationPlan, seed: int) -> pl.DataFrame:
                 "well": WELLS[wells[index // len(plates) % len(WELLS)]],
                 "cell_type": plan.cell_types[cell_types[index]], "duplicate_of": None,
             }  # fmt: skip
-            if is_copy[index] and originals:
+            if is_copy[index]:
                 row |= _copied(originals[random.integers(len(originals))], role)
             elif role == "train":
                 originals.append(row)
@@ -122,7 +123,7 @@ def plan_images(plan: SimulationPlan, seed: int) -> pl.DataFrame:
 def _plates(plan: SimulationPlan, seed: int) -> tuple[list[str], list[str]]:
     order = keyed_generator(seed, "plates").permutation(plan.plates)
     names = [f"P{number + 1:02d}" for number in order.tolist()]
-    held_back = max(1, plan.plates // 5) if plan.test else 0
+    held_back = max(1, plan.plates // 5)
     return sorted(names[held_back:]), sorted(names[:held_back])
 
 
@@ -137,8 +138,11 @@ def _labels(primary: int, multilabel: bool, random: np.random.Generator) -> list
 
 
 def _copied(source: dict[str, Any], role: str) -> dict[str, Any]:
-    """A copy is filed where its original is, for copies between plates would tie all the plates into one group; only
-    a leak into the test set cannot be: its plates are its own."""
+    """What a copy has from its original.
+
+    A training copy lies on the same plate, for copies between plates would tie all the plates into one group. A leak
+    into the test set cannot: the test plates are its own.
+    """
     same = ("labels", "cell_type", "plate", "well") if role == "train" else ("labels", "cell_type")
     return {name: source[name] for name in same} | {"duplicate_of": source["id"]}
 
@@ -163,7 +167,8 @@ def _one_in_every(seed: int, purpose: str, count: int, rate: float) -> NDArray[n
     """One in each stretch of 1 / rate images, at a place drawn for the stretch."""
     marked = np.zeros(count, dtype=bool)
     for stretch in range(int(np.ceil(count * rate))):
-        place = int((stretch + keyed_generator(seed, purpose, stretch).random()) / rate)
+        low, high = (int(min(end / rate, LAST)) for end in (stretch, stretch + 1))
+        place = keyed_generator(seed, purpose, stretch).integers(low, high)
         if place < count:
             marked[place] = True
     return marked

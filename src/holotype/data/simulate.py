@@ -8,7 +8,6 @@ their own and test plates that training never saw, copies under a second name, w
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,4 +97,4 @@ def _at_depth(field: NDArray[np.float32], depth: int) -> NDArray[Any]:
 def _write_table(table: pl.DataFrame, path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     table.write_csv(temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 import timm
 import torch
 from torch import Tensor, nn
 
-from holotype.errors import RecipeError
+from holotype.errors import RecipeError, listing
 from holotype.nets.heads import Head, as_feature_map
 from holotype.nets.stems import adapt_stem
 from holotype.nets.weights import FoundWeights, find_weights
@@ -53,7 +54,9 @@ def check_backbone(name: str, field: str = "members.backbone") -> None:
     """
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
-        raise RecipeError(f"timm has no network {name!r}", field=field, value=architecture, allowed=timm.list_models())
+        near = get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)
+        remedy = f"the nearest are {listing(near)}" if near else "see timm.list_models()"
+        raise RecipeError(f"timm has no network {name!r}", field=field, remedy=remedy)
 
 
 def build_network(member: MemberSpec, classes: int, channels: int, seed: int) -> tuple[Network, FoundWeights]:

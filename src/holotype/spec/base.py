@@ -45,7 +45,9 @@ class Section(BaseModel):
         for key in given:
             if key not in known:
                 meant = did_you_mean(str(key), known)
-                raise ValueError(f"unknown key {str(key)!r}; {meant + '; ' if meant else ''}allowed: {listing(known, 40)}")
+                raise ValueError(
+                    f"unknown key {str(key)!r}; {meant + '; ' if meant else ''}allowed: {listing(known, 40)}"
+                )
         return given
 
     @model_validator(mode="after")

@@ -34,11 +34,17 @@ class LaterEnsembleSpec(Section):
     """Ensembles of the contract whose machinery this version does not have."""
 
     kind: Literal["weighted", "greedy", "vote", "stack"]
+    """How members' scores are combined."""
     space: Literal["logit", "probability", "rank"] = "logit"
+    """What is combined."""
     by: str | None = None
+    """A column whose values get an ensemble of their own."""
     inner: int = Field(default=3, ge=2)
+    """Grouped folds inside the out-of-fold scores."""
     repeats: int = Field(default=2, ge=1)
+    """How often those folds are drawn."""
     features: list[Literal["scores", "image-statistics"]] = ["scores", "image-statistics"]
+    """What a stack looks at."""
 
     @model_validator(mode="after")
     def _comes_later(self) -> LaterEnsembleSpec:
@@ -65,17 +71,27 @@ class LaterDecideSpec(Section):
     """Decisions of the contract whose machinery this version does not have."""
 
     kind: Literal["cascade", "per-class", "prior", "top", "assign"]
+    """How scores become labels."""
     folds: int = Field(default=5, ge=2)
+    """Grouped folds inside the out-of-fold scores."""
     repeats: int = Field(default=20, ge=1)
+    """How often those folds are drawn."""
     fallback: Literal["argmax", "none"] = "argmax"
+    """What a sample gets that no threshold lets in."""
     thresholds: list[float] | None = None
+    """Falling thresholds of a cascade."""
     like: str | None = None
+    """Whose class frequencies the labels should have."""
     k: int | None = Field(default=None, ge=1)
+    """How many labels a sample gets."""
     one_class_per: str | None = None
+    """The column within whose values each class is given once."""
 
     @model_validator(mode="after")
     def _comes_later(self) -> LaterDecideSpec:
-        raise ValueError(f"a decision of kind {self.kind!r} is not built yet; write {{kind: argmax}} or {{kind: threshold}}")
+        raise ValueError(
+            f"a decision of kind {self.kind!r} is not built yet; write {{kind: argmax}} or {{kind: threshold}}"
+        )
 
 
 EnsembleSpec = Annotated[MeanSpec | LaterEnsembleSpec, Field(discriminator="kind")]

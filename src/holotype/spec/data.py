@@ -29,7 +29,9 @@ class LabelSpec(Section):
     @classmethod
     def _separator_is_visible(cls, separator: str) -> str:
         if not separator:
-            raise ValueError("an empty separator cannot part labels; write the character between them, as in ' ' or '|'")
+            raise ValueError(
+                "an empty separator cannot part labels; write the character between them, as in ' ' or '|'"
+            )
         return separator
 
 
@@ -73,5 +75,3 @@ class DataSpec(Section):
         if len(set(groups)) != len(groups):
             raise ValueError("groups must name each column once")
         return groups
-
-

@@ -38,12 +38,19 @@ class KeepSpec(Section):
 class ViewSpec(Section):
     """How often, and how turned, an image is read at prediction."""
 
-    views: Annotated[Literal["none", "flips", "d4"] | dict[str, int], Later()] = "d4"
+    views: Literal["none", "flips", "d4"] | dict[str, int] = "d4"
     """`none`; `flips`: four mirrorings; `d4`: the eight symmetries of the square."""
-    pool: Annotated[
-        Literal["mean-logit", "mean-probability", "max", "geometric", "fit"], Later("geometric", "fit")
-    ] = "mean-logit"
+    pool: Annotated[Literal["mean-logit", "mean-probability", "max", "geometric", "fit"], Later("geometric", "fit")] = (
+        "mean-logit"
+    )
     """How the views of an image become one score."""
+
+    @field_validator("views")
+    @classmethod
+    def _drawn_views_come_later(cls, views: Any) -> Any:
+        if isinstance(views, dict):
+            raise ValueError(f"{views} is not built yet; write 'none', 'flips' or 'd4'")
+        return views
 
 
 class MemberSpec(Section):

@@ -11,7 +11,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["AuditReport", "Floats", "Folds", "ImageStatistics", "ImageTable", "Integers", "Kind", "Labels", "Normalisation"]
+__all__ = [
+    "AuditReport",
+    "Floats",
+    "Folds",
+    "ImageStatistics",
+    "ImageTable",
+    "Integers",
+    "Kind",
+    "Labels",
+    "Normalisation",
+]
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]

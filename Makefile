@@ -1,0 +1,56 @@
+# The two commands of a fresh machine are `make demo` and `make test`: each builds .venv (pip) if it is missing.
+# Afterwards .venv/bin/holotype is the command.
+
+PYTHON ?= python3
+# Two processes of one thread each: torch's own threads gain nothing on the small tensors of the tests.
+TEST_PROCESSES ?= 2
+BIN := .venv/bin
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check bench docs clean
+
+help:
+	@echo "make demo        train on drawn cells, end in a submission, scores and a report (no network)"
+	@echo "make test        the tests"
+	@echo "make test-slow   the tests that train for minutes or read real data"
+	@echo "make check       style, types, layers"
+	@echo "make bench       every measurement that the README quotes"
+	@echo "make docs        rewrite the pages that are generated from the code"
+	@echo "make clean       remove .venv and the caches (runs stay)"
+
+# Rebuilt when the dependencies change.
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Holotype needs Python 3.11 or newer; $(PYTHON) is older or missing. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@echo "Building .venv with the versions of constraints.txt (once; torch is large, this takes some minutes)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev,lite]'
+	@touch $@
+
+demo: .venv/.installed
+	$(BIN)/holotype demo
+
+test: .venv/.installed
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+
+# One process that may use every core: these tests train, and some of them measure.
+test-slow: .venv/.installed
+	$(BIN)/python -m pytest -q -m slow
+
+check: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_contracts.py -k "twice"
+
+# Every script in bench/ but those whose names begin with an underscore, which the others share.
+bench: .venv/.installed
+	@set -e; for script in $$(ls bench/[!_]*.py); do echo "== $$script"; $(BIN)/python $$script; done
+
+docs: .venv/.installed
+	$(BIN)/python docs/write_reference.py
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,184 @@
+"""The command line. Heavy libraries are imported inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holotype.errors import HolotypeError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="holotype",
+    help="From labelled scientific images to a classifier that can be trusted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="A recipe in YAML.", metavar="RECIPE")]
+RunPath = Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN")]
+Changes = Annotated[
+    list[str], typer.Option("--set", help="Change the recipe, as in members.0.backbone=resnet18.", metavar="KEY=VALUE")
+]
+Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; runs/NAME beside the recipe by default.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
+
+
+@app.callback()
+def _options(context: typer.Context, debug: Debug = False) -> None:
+    context.obj = {"debug": debug}
+
+
+@app.command()
+def demo(folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("demo")) -> None:
+    """Draw cells with known truth, train on them, and show what was found."""
+    from holotype.demo import run_demo
+
+    run_demo(folder)
+
+
+@app.command()
+def new(
+    data: Annotated[Path, typer.Argument(help="A folder or a table.", metavar="DATA")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The recipe to write.")] = Path("recipe.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Look at a folder or a table and write a recipe for it, saying why."""
+    from holotype.plan import look, propose, write_recipe
+
+    proposal = propose(look(data))
+    typer.echo(write_recipe(proposal, output, force))
+    for sentence in [*proposal.warnings, *proposal.questions]:
+        typer.echo(f"note: {sentence}", err=True)
+    typer.echo(f"Written to {output}. Read it, then: holotype run {output}", err=True)
+
+
+@app.command()
+def check(
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe in YAML.", metavar="[RECIPE]")] = None,
+    changes: Changes = [],  # noqa: B006  (typer reads the default)
+    recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Do not look at the data.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe.")] = False,
+) -> None:
+    """Say whether a recipe and its data are right, without training anything."""
+    from holotype.recipe import json_schema, load_recipe
+
+    if schema:
+        typer.echo(json_schema())
+        return
+    if recipe is None:
+        raise typer.BadParameter("give a recipe, or --schema")
+    loaded = load_recipe(recipe, tuple(changes))
+    from holotype.pipeline import check_names
+
+    check_names(loaded)
+    if recipe_only:
+        typer.echo(f"{recipe} is right; its data were not looked at.")
+        return
+    from holotype.commands import check_data
+
+    for line in check_data(loaded, recipe):
+        typer.echo(line)
+
+
+@app.command()
+def audit(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  # noqa: B006
+    """Look for what is wrong with the data, and write it down."""
+    from holotype.commands import audit_data
+
+    for line in audit_data(recipe, tuple(changes), out):
+        typer.echo(line)
+
+
+@app.command()
+def run(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  # noqa: B006
+    """Do everything a recipe says, from images to a submission; run it again to go on after a stop."""
+    from holotype.commands import run_recipe
+
+    for line in run_recipe(recipe, tuple(changes), out):
+        typer.echo(line)
+
+
+@app.command()
+def predict(
+    run: RunPath,
+    images: Annotated[list[Path], typer.Argument(help="A folder, files, or a table.", metavar="IMAGES")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A CSV file; standard output without it.")] = None,
+) -> None:
+    """Label new images by a finished run."""
+    from holotype.commands import predict_images
+
+    text = predict_images(run, images, output)
+    typer.echo(text, nl=not text.endswith("\n"))
+
+
+@app.command()
+def report(run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False) -> None:
+    """Say where the report of a run is, and what its score is."""
+    from holotype.commands import report_lines
+
+    for line in report_lines(run, show):
+        typer.echo(line)
+
+
+@app.command()
+def why(
+    run: RunPath,
+    stage: Annotated[str | None, typer.Argument(help="Only this stage, as in `fit main 0`.", metavar="[STAGE]")] = None,
+    changes: Changes = [],  # noqa: B006
+) -> None:
+    """Say what would run again, and because of what."""
+    from holotype.why import explain
+
+    for line in explain(run, tuple(changes), stage):
+        typer.echo(line)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; errors a person can mend are one sentence and an exit status.
+
+    Args:
+        arguments: As in `sys.argv[1:]`, which they are by default.
+
+    Returns:
+        0 done, 1 the work failed, 2 what was handed in is wrong.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(given, standalone_mode=False)
+    except HolotypeError as error:
+        if "--debug" in given:
+            raise
+        print(f"holotype: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_status
+    except typer.Abort:
+        return 1
+    except KeyboardInterrupt:
+        print("holotype: stopped; run the same command again to go on", file=sys.stderr)  # noqa: T201
+        return 1
+    except Exception as error:
+        return _usage_error(error)
+    return 0
+
+
+def _usage_error(error: Exception) -> int:
+    """A wrong use of the command line in one sentence; anything else is a mistake of ours and keeps its traceback."""
+    import click
+
+    if isinstance(error, click.exceptions.Exit):
+        return int(error.exit_code)
+    if isinstance(error, click.ClickException):
+        hint = f" (see `{error.ctx.command_path} --help`)" if isinstance(error, click.UsageError) and error.ctx else ""
+        print(f"holotype: {error.format_message().rstrip('.')}{hint}.", file=sys.stderr)  # noqa: T201
+        return 2
+    raise error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""What the commands do, as functions that give lines to print."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from holotype.opened import open_run
+from holotype.pipeline import Prepared, check_names, make_runtime, prepare, run
+from holotype.recipe import Recipe, load_recipe
+from holotype.runs import RunFolder
+from holotype.store import RunLog, Stages, Store
+from holotype.submit import write_table
+
+__all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
+
+
+def check_data(recipe: Recipe, path: Path) -> Iterator[str]:
+    """Read, measure, audit and divide, and say what there is.
+
+    Args:
+        recipe: From `load_recipe`.
+        path: Its file.
+    """
+    ready = _prepared(recipe, path, make_runtime(recipe, path.resolve().parent).store / "check.jsonl")
+    yield from _findings(ready)
+    yield f"{path} and its data are right."
+
+
+def audit_data(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterator[str]:
+    """Audit the data of a recipe and write the tables of what was found.
+
+    Args:
+        path: The recipe's file.
+        changes: As in `--set`.
+        out: The run's folder.
+    """
+    recipe = load_recipe(path, changes)
+    folder = RunFolder(out or _default_out(recipe, path))
+    ready = _prepared(recipe, path, folder.path("log.jsonl"))
+    write_table(folder.path("audit/statistics.parquet"), ready.statistics.frame)
+    write_table(folder.path("audit/clusters.parquet"), ready.audit.clusters)
+    write_table(folder.path("audit/conflicts.parquet"), ready.audit.conflicts)
+    folder.write_json("audit/warnings.json", list(ready.warnings))
+    yield from _findings(ready)
+    yield f"Written to {folder.root / 'audit'}"
+
+
+def run_recipe(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterator[str]:
+    """Run a recipe and say what came out.
+
+    Args:
+        path: The recipe's file.
+        changes: As in `--set`.
+        out: The run's folder.
+    """
+    recipe = load_recipe(path, changes)
+    check_names(recipe)
+    folder = RunFolder(out or _default_out(recipe, path))
+    runtime = make_runtime(recipe, path.resolve().parent)
+    facts = {"recipe": str(path.resolve()), "changes": list(changes), "store": str(runtime.store.resolve())}
+    RunLog(folder.path("log.jsonl")).write("run", **facts)
+    run(recipe, folder.root, runtime)
+    yield from report_lines(folder.root, show=False)
+
+
+def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None) -> str:
+    """Label new images and give the table as CSV, or where it was written.
+
+    Args:
+        run_folder: A finished run.
+        images: A folder, a table, or files.
+        output: A CSV file.
+    """
+    opened = open_run(run_folder)
+    table = opened.predict(images[0] if len(images) == 1 else list(images))
+    if output is None:
+        return table.write_csv()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_table(output, table)
+    return f"{table.height:,} predictions written to {output}"
+
+
+def report_lines(run_folder: Path, show: bool) -> Iterator[str]:
+    """The score of a finished run in words, and where its files are.
+
+    Args:
+        run_folder: The run's folder.
+        show: Open the report in a browser.
+    """
+    folder = RunFolder(run_folder)
+    scores: dict[str, Any] = json.loads(folder.existing("scores.json").read_text(encoding="utf-8"))
+    name, metric = next(iter(scores["metrics"].items()))
+    fresh = metric["next"]
+    yield (f"{name} {metric['value']:.3f} on {metric['samples']:,} samples in {metric['groups']:,} groups; "
+           f"95 % interval {metric['low']:.3f} to {metric['high']:.3f}; "
+           f"a fresh test set of {fresh['rows']:,.0f} rows should fall between {fresh['low']:.3f} and {fresh['high']:.3f}")  # fmt: skip
+    page = folder.existing("report.html")
+    yield f"Report:     {page}"
+    for label, file in (("Submission", "submission.csv"), ("Table", "predictions.csv")):
+        if (folder.root / file).is_file():
+            yield f"{label + ':':<11} {folder.root / file}"
+    if show:
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _prepared(recipe: Recipe, path: Path, log: Path) -> Prepared:
+    runtime = make_runtime(recipe, path.resolve().parent)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return prepare(recipe, Stages(Store(runtime.store), RunLog(log), runtime.progress), runtime)
+
+
+def _findings(ready: Prepared) -> Iterator[str]:
+    frame = ready.images.frame
+    roles = ", ".join(f"{count:,} {role}" for role, count in frame["role"].value_counts(sort=True).iter_rows())
+    shapes = ready.statistics.frame.group_by("channels", "height", "width", "depth").len().sort("len", descending=True)
+    channels, height, width, depth, _ = shapes.row(0)
+    others = f" and {shapes.height - 1} other forms" if shapes.height > 1 else ""
+    yield f"Images: {roles}; {channels} channels, {width}x{height} pixels, {depth}{others}"
+    yield f"Classes: {len(ready.images.classes)} ({ready.images.kind}); folds: {ready.folds.count}"
+    for warning in ready.warnings:
+        yield f"note: {warning}"
+
+
+def _default_out(recipe: Recipe, path: Path) -> Path:
+    return path.resolve().parent / "runs" / recipe.name

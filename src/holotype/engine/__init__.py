@@ -1,0 +1,5 @@
+"""Engines: where jobs are worked through."""
+
+from holotype.engine.local import LocalEngine
+
+__all__ = ["LocalEngine"]

@@ -1,0 +1,125 @@
+"""What each stage is made from: its own section of the recipe, and the digests of what it reads.
+
+A change of views, ensemble or decision is in no key of training, so it never trains anything again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from holotype.data import PackPlan
+from holotype.digest import digest_array, digest_file, digest_value, digest_versions_on_disk
+from holotype.runtime import Runtime
+from holotype.spec import AuditSpec, DataSpec, SplitSpec, ViewSpec
+from holotype.store import StageKey
+from holotype.train import FitJob
+from holotype.types import ImageStatistics, ImageTable, Integers
+
+__all__ = ["audit_key", "fit_key", "folds_key", "images_key", "pack_key", "predict_key", "statistics_key"]
+
+
+def images_key(spec: DataSpec) -> StageKey:
+    """The table of images.
+
+    Args:
+        spec: The recipe's section.
+    """
+    classes = spec.labels.classes
+    tables = [spec.train, *spec.external, spec.test, classes if isinstance(classes, str) else None]
+    inputs = {f"table {Path(path).name}": digest_file(Path(path)) for path in tables if path and Path(path).is_file()}
+    return StageKey("images", 1, spec.model_dump(mode="json", exclude={"pack"}), inputs)
+
+
+def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
+    """The one pass over the pixels.
+
+    Args:
+        images: The table.
+        digests: Of the stages before.
+    """
+    files = images.frame["files"].explode(empty_as_null=False)
+    return StageKey("statistics", 1, None, {
+        "images": digests["images"], "image files": digest_versions_on_disk(Path(name) for name in files),
+    })  # fmt: skip
+
+
+def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
+    """The audit.
+
+    Args:
+        spec: The recipe's section.
+        digests: Of the stages before.
+    """
+    inputs = {name: digests[name] for name in ("images", "statistics")}
+    return StageKey("audit", 1, spec.model_dump(mode="json"), inputs)
+
+
+def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str]) -> StageKey:
+    """The folds.
+
+    Args:
+        spec: The recipe's section.
+        seed: The recipe's seed.
+        digests: Of the stages before.
+    """
+    inputs = {name: digests[name] for name in ("images", "audit")}
+    return StageKey("folds", 1, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
+
+
+def pack_key(plan: PackPlan, size: int, digests: Mapping[str, str]) -> StageKey:
+    """The stored images.
+
+    Args:
+        plan: The form they are stored in.
+        size: The size they are stored for.
+        digests: Of the stages before.
+    """
+    inputs = {name: digests[name] for name in ("images", "statistics")}
+    return StageKey(f"pack {size}", 1, {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting}, inputs)
+
+
+def fit_key(job: FitJob, statistics: ImageStatistics, truth: np.ndarray, runtime: Runtime) -> StageKey:
+    """One network.
+
+    Args:
+        job: Member, fold and rows.
+        statistics: Holds the digest of every image's pixels.
+        truth: Which classes each image row has, shape (rows, classes).
+        runtime: Its batch and precision count, its threads do not.
+    """
+    member = job.member.model_dump(mode="json", exclude={"predict"})
+    weights = Path(job.member.weights)
+    inputs = {
+        "pixels of the training rows": _pixels(statistics, job.train_rows),
+        "labels of the training rows": digest_array(truth[job.train_rows]),
+        "training rows": digest_array(job.train_rows),
+        "pixels of the fold": _pixels(statistics, job.validation_rows),
+        "labels of the fold": digest_array(truth[job.validation_rows]),
+        "normalisation": digest_value([job.normalisation.mean, job.normalisation.deviation]),
+        "classes": digest_value([job.classes, job.kind]),
+    }
+    if weights.is_file():
+        inputs["weights"] = digest_file(weights)
+    section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
+    return StageKey(f"fit {job.member.name} {job.fold}", 1, section, inputs)
+
+
+def predict_key(job: FitJob, fit: StageKey, views: ViewSpec, statistics: ImageStatistics, rows: Integers) -> StageKey:
+    """What one network says of the fold it never saw and of the test rows.
+
+    Args:
+        job: Member and fold.
+        fit: The network's own key.
+        views: The recipe's section.
+        statistics: Holds the digest of every image's pixels.
+        rows: Image rows.
+    """
+    inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
+    return StageKey(f"predict {job.member.name} {job.fold}", 1, views.model_dump(mode="json"), inputs)
+
+
+def _pixels(statistics: ImageStatistics, rows: Integers) -> str:
+    return digest_array(statistics.frame["digest"].gather(rows).to_numpy().astype("S"))

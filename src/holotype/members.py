@@ -1,0 +1,138 @@
+"""Members × folds: trained and asked by the engine, each from the store where it is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from holotype.data import Pack, input_size, open_pack, pack_images, plan_pack
+from holotype.engine import LocalEngine
+from holotype.feed import Specimens
+from holotype.keys import fit_key, pack_key, predict_key
+from holotype.nets import open_checkpoint
+from holotype.predict import infer
+from holotype.runtime import Runtime
+from holotype.spec import MemberSpec
+from holotype.store import NotForeseenError, Stages
+from holotype.train import FitJob, fit_member, launch_fabric, plan_fit
+from holotype.types import Folds, ImageStatistics, ImageTable, Integers, Predictions
+
+__all__ = ["MemberPredictions", "histories", "resolve_member", "train_and_predict"]
+
+
+@dataclass(frozen=True)
+class MemberPredictions:
+    """What one member's networks say.
+
+    Args:
+        name: The member.
+        oof: One entry a used fold: the fold's rows by the network that never saw them.
+        test: One entry a used fold: all test rows.
+        networks: The checkpoints' folders, in the order of the used folds.
+    """
+
+    name: str
+    oof: list[Predictions]
+    test: list[Predictions]
+    networks: list[Path]
+
+
+def resolve_member(member: MemberSpec, statistics: ImageStatistics) -> MemberSpec:
+    """A member whose input size is a number.
+
+    Args:
+        member: The recipe's section.
+        statistics: Sizes of all images.
+    """
+    size = input_size(statistics, member.input.size)
+    return member.model_copy(update={"input": member.input.model_copy(update={"size": size})})
+
+
+def train_and_predict(
+    member: MemberSpec, seed: int, images: ImageTable, statistics: ImageStatistics, folds: Folds, stages: Stages,
+    machine: tuple[Runtime, LocalEngine, str],
+) -> MemberPredictions:  # fmt: skip
+    """Train a member on every used fold and let each network predict its own fold and the test rows.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        seed: The recipe's seed.
+        images: The table.
+        statistics: Of every image.
+        folds: Which sample is in which fold.
+        stages: Takes from the store what is there.
+        machine: The runtime, the engine, and how pixels are kept (`auto` in the store, `none` in memory).
+    """
+    runtime, engine, keep = machine
+    jobs = [plan_fit(images, folds, fold, member, seed, statistics.normalisation) for fold in folds.used]
+    truth = images.samples.matrix(np.arange(len(images.samples)))[images.sample_numbers]
+    specimens = Specimens(_pixels(jobs[0], images, statistics, stages, (runtime, keep)), statistics.normalisation, truth)
+    test_rows = images.rows_of_role("test")
+
+    def work(job: FitJob) -> tuple[Path, Path]:
+        return _train_and_predict_one(job, statistics, specimens, test_rows, stages, runtime)
+
+    made = engine.map(work, jobs)
+    if not all(place.is_dir() for _, place in made):
+        raise NotForeseenError(f"predict {member.name}")
+    oof = [_read(place, "oof", job) for job, (_, place) in zip(jobs, made, strict=True)]
+    test = [_read(place, "test", job) for job, (_, place) in zip(jobs, made, strict=True)] if len(test_rows) else []
+    return MemberPredictions(member.name, oof, test, [network for network, _ in made])
+
+
+def _train_and_predict_one(
+    job: FitJob, statistics: ImageStatistics, specimens: Specimens, test_rows: Integers, stages: Stages, runtime: Runtime
+) -> tuple[Path, Path]:
+    key = fit_key(job, statistics, specimens.truth, runtime)
+    workspace = stages.store.workspace(key)
+    network = stages.folder(key, lambda folder: fit_member(job, specimens, folder, workspace, runtime))
+    rows = np.concatenate([job.validation_rows, test_rows])
+    asked = predict_key(job, key, job.member.predict, statistics, rows)
+
+    def write(folder: Path) -> None:
+        device = launch_fabric(runtime).device
+        said = infer(open_checkpoint(network), specimens, rows, job.member.predict, runtime, device)
+        own = len(job.validation_rows)
+        for name, part in (("oof", slice(None, own)), ("test", slice(own, None))):
+            np.save(folder / f"{name}-rows.npy", said.rows[part], allow_pickle=False)
+            np.save(folder / f"{name}-logits.npy", said.logits[part], allow_pickle=False)
+
+    return network, stages.folder(asked, write)
+
+
+def _pixels(
+    job: FitJob, images: ImageTable, statistics: ImageStatistics, stages: Stages, machine: tuple[Runtime, str]
+) -> Pack:
+    """The stored images at the largest size that any phase reads."""
+    runtime, keep = machine
+    size = max(job.phase_size(number) for number in range(len(job.member.phases)))
+    plan = plan_pack(statistics, size, job.member.input.resize)
+    if keep == "none" and stages.makes:
+        return Pack(pack_images(images, plan, None, runtime), plan.fitting)
+    key = pack_key(plan, size, stages.digests)
+    place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime))
+    return open_pack(place) if stages.makes else Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
+
+
+def _read(place: Path, name: str, job: FitJob) -> Predictions:
+    rows = np.load(place / f"{name}-rows.npy", allow_pickle=False)
+    logits = np.load(place / f"{name}-logits.npy", allow_pickle=False)
+    return Predictions(job.member.name, job.fold, rows, logits)
+
+
+def histories(members: Sequence[MemberPredictions]) -> dict[str, Path]:
+    """The training histories by `member/fold<k>`.
+
+    Args:
+        members: From `train_and_predict`.
+    """
+    found: dict[str, Path] = {}
+    for member in members:
+        for network in member.networks:
+            fold = json.loads((network / "card.json").read_text(encoding="utf-8"))["fold"]
+            found[f"{member.name}/fold{fold}"] = network / "history.parquet"
+    return found

@@ -1,0 +1,58 @@
+"""Scores of decisions, and how far each can be trusted: `METRICS` on arrays, bootstraps over groups."""
+
+from holotype.metrics.bootstrap import (
+    MAP_CELLS_AT_MOST,
+    Draws,
+    Judged,
+    bootstrap_interval,
+    bootstrap_intervals,
+    class_intervals,
+    draw_groups,
+    paired_difference,
+)
+from holotype.metrics.counts import CLASS_SCORES, COUNTED, Counts, GroupCounts, count_groups, sample_losses
+from holotype.metrics.scores import (
+    METRICS,
+    accuracy,
+    average_precision_per_class,
+    balanced_accuracy,
+    classes_without_positives,
+    decide_plainly,
+    f1_per_class,
+    log_loss,
+    macro_f1,
+    micro_f1,
+    precision_recall_per_class,
+    ranking_scores,
+    top_k_accuracy,
+)
+
+__all__ = [
+    "CLASS_SCORES",
+    "COUNTED",
+    "MAP_CELLS_AT_MOST",
+    "METRICS",
+    "Counts",
+    "Draws",
+    "GroupCounts",
+    "Judged",
+    "accuracy",
+    "average_precision_per_class",
+    "balanced_accuracy",
+    "bootstrap_interval",
+    "bootstrap_intervals",
+    "class_intervals",
+    "classes_without_positives",
+    "count_groups",
+    "decide_plainly",
+    "draw_groups",
+    "f1_per_class",
+    "log_loss",
+    "macro_f1",
+    "micro_f1",
+    "paired_difference",
+    "precision_recall_per_class",
+    "ranking_scores",
+    "sample_losses",
+    "top_k_accuracy",
+]

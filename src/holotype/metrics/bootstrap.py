@@ -1,0 +1,277 @@
+"""How far a score can be trusted: intervals by redrawing groups, for a value, for a fresh test set, for a difference.
+
+The interval of a value is a Wilson interval (Wilson 1927, JASA 22) whose centre is the value less the bias that the
+bootstrap sees and whose width is the bootstrap's standard deviation: unlike percentiles it holds near 0 and 1, and for
+few groups it uses Student's t (Hesterberg 2015, The American Statistician 69). A class with few samples, all right or
+all wrong, has no spread in any bootstrap; the variance of its Jeffreys posterior is added.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, t
+
+from holotype.errors import DataError, RecipeError
+from holotype.metrics.counts import CLASS_SCORES, COUNTED, Counts, count_groups, f1_of_classes
+from holotype.metrics.draws import Draws, draw_groups
+from holotype.metrics.scores import METRICS, average_precision_per_class
+from holotype.types import Floats, Kind, Metric
+
+__all__ = [
+    "MAP_CELLS_AT_MOST",
+    "Draws",
+    "Judged",
+    "bootstrap_interval",
+    "bootstrap_intervals",
+    "class_intervals",
+    "draw_groups",
+    "paired_difference",
+]
+
+FEW_GROUPS = 20
+TAIL = 0.025
+MAP_DRAWS = (50, 200)
+MAP_WORK = 400_000_000
+MAP_CELLS_AT_MOST = 20_000_000
+"""Samples times classes above which redrawing the average precision takes minutes."""
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Samples with what is true of them and what was decided.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        decided: Which classes each sample was given, shape (n, classes).
+        logits: Shape (n, classes).
+        kind: One label a sample, or many.
+    """
+
+    truth: NDArray[np.bool_]
+    decided: NDArray[np.bool_]
+    logits: Floats
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Counts of all samples, of draws of the same size, and of draws of a fresh set's size."""
+
+    whole: Counts
+    same: Counts
+    fresh: Counts
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """A metric's value, its values over the draws, and what small classes add to variance and centre."""
+
+    value: float
+    same: Doubles
+    fresh: Doubles
+    variance: float = 0.0
+    shift: float = 0.0
+
+
+def bootstrap_interval(name: str, judged: Judged, draws: Draws) -> Metric:
+    """One metric with its intervals.
+
+    Args:
+        name: A name of `METRICS`, or `log_loss`.
+        judged: The samples.
+        draws: Draws of their groups, from `draw_groups`.
+
+    Raises:
+        RecipeError: There is no such metric.
+    """
+    return bootstrap_intervals([name], judged, draws)[name]
+
+
+def bootstrap_intervals(names: Sequence[str], judged: Judged, draws: Draws) -> dict[str, Metric]:
+    """Several metrics with their intervals, from the same draws.
+
+    Args:
+        names: Names of `METRICS`, or `log_loss`.
+        judged: The samples.
+        draws: Draws of their groups, from `draw_groups`.
+
+    Raises:
+        RecipeError: There is no such metric.
+    """
+    drawn = _draw_counts(judged, draws)
+    return {name: _metric(name, _spread(name, judged, draws, drawn), judged, draws) for name in names}
+
+
+def paired_difference(name: str, before: Judged, after: Judged, draws: Draws) -> dict[str, float]:
+    """What a step changed: both sides scored on the same samples and the same draws.
+
+    Args:
+        name: A name of `METRICS`, or `log_loss`.
+        before: The samples as they were decided before the step.
+        after: The same samples as they were decided after it.
+        draws: Draws of their groups.
+
+    Returns:
+        `value` (after less before), `low` and `high` of 95 %.
+
+    Raises:
+        DataError: The two sides are not the same samples.
+    """
+    if not np.array_equal(before.truth, after.truth):
+        raise DataError("a paired difference needs the same samples with the same labels on both sides")
+    first, second = (_spread(name, side, draws, _draw_counts(side, draws)) for side in (before, after))
+    change, steps = second.value - first.value, second.same - first.same
+    steps = steps[np.isfinite(steps)]
+    if draws.count < 2 or not len(steps):
+        return {"value": change, "low": min(change, -1.0), "high": max(change, 1.0)}
+    centre = 2 * change - float(steps.mean())
+    half = _quantile(draws.count) * float(np.sqrt(_variance(steps, draws.count)))
+    return {"value": change, "low": min(change, centre - half), "high": max(change, centre + half)}
+
+
+def class_intervals(judged: Judged, draws: Draws) -> tuple[Doubles, Doubles]:
+    """95 % intervals of each class's F1, from draws that hold the class.
+
+    Args:
+        judged: The samples.
+        draws: Draws of their groups.
+
+    Returns:
+        Lower and upper ends, each of shape (classes,); NaN for a class without a positive sample.
+    """
+    table = count_groups(judged.truth, judged.decided, None, judged.kind, draws.groups)
+    whole = table.drawn()
+    values, drawn = f1_of_classes(whole)[0], f1_of_classes(table.drawn(draws.same))
+    classes = judged.truth.shape[1]
+    groups = [len(np.unique(draws.groups[judged.truth[:, number]])) for number in range(classes)]
+    low, high = np.full(classes, np.nan), np.full(classes, np.nan)
+    for number in np.flatnonzero(whole.support[0] > 0):
+        here = slice(number, number + 1)
+        variance, shift = _rare_class_terms(values[here], whole.support[0, here])
+        spread = _Spread(float(values[number]), drawn[:, number], drawn[:, number], variance, shift)
+        low[number], high[number] = _value_interval(spread, draws.count, groups[number])
+    return low, high
+
+
+def _draw_counts(judged: Judged, draws: Draws) -> _Drawn:
+    table = count_groups(judged.truth, judged.decided, judged.logits, judged.kind, draws.groups)
+    return _Drawn(table.drawn(), table.drawn(draws.same), table.drawn(draws.fresh))
+
+
+def _spread(name: str, judged: Judged, draws: Draws, drawn: _Drawn) -> _Spread:
+    if name == "map":
+        return _map_spread(judged, draws)
+    if name not in COUNTED:
+        allowed = sorted({*COUNTED, *METRICS})
+        raise RecipeError(f"no metric is named {name!r}", field="metric", value=name, allowed=allowed)
+    score = COUNTED[name]
+    variance, shift = 0.0, 0.0
+    if name in CLASS_SCORES:
+        variance, shift = _rare_class_terms(CLASS_SCORES[name](drawn.whole)[0], drawn.whole.support[0])
+    return _Spread(float(score(drawn.whole)[0]), score(drawn.same), score(drawn.fresh), variance, shift)
+
+
+def _map_spread(judged: Judged, draws: Draws) -> _Spread:
+    """Average precision is no function of counts: rows are redrawn, and fewer times."""
+    scores = average_precision_per_class(judged.truth, judged.logits, judged.kind)
+    fewest, most = MAP_DRAWS
+    count = int(np.clip(MAP_WORK // judged.truth.size, fewest, most))
+    sides = []
+    for weights in (draws.same[:count], draws.fresh[:count]):
+        drawn = average_precision_per_class(judged.truth, judged.logits, judged.kind, weights[:, draws.groups])
+        sides.append(_mean_of_known(drawn, axis=1))
+    variance, shift = _rare_class_terms(scores, judged.truth.sum(axis=0))
+    return _Spread(float(_mean_of_known(scores, axis=0)), sides[0], sides[1], variance, shift)
+
+
+def _rare_class_terms(scores: Doubles, support: NDArray[np.number]) -> tuple[float, float]:
+    """Variance and shift of a mean over classes when each class gets the Jeffreys prior's one sample more."""
+    present = support > 0
+    if not present.any():
+        return 0.0, 0.0
+    score, size = scores[present], support[present]
+    smooth = (score * size + 0.5) / (size + 1)
+    more = smooth * (1 - smooth) / (size + 2) - score * (1 - score) / size
+    return float(np.maximum(more, 0).sum() / len(score) ** 2), float((smooth - score).mean())
+
+
+def _metric(name: str, spread: _Spread, judged: Judged, draws: Draws) -> Metric:
+    if name == "log_loss":
+        low, high = _unbounded_interval(spread, draws.count)
+    else:
+        low, high = _value_interval(spread, draws.count, draws.count)
+    following = _next_interval(spread, draws, (low, high), np.inf if name == "log_loss" else 1.0)
+    how = _in_words(len(spread.same), draws, averaged=name in {*CLASS_SCORES, "map"})
+    return Metric(spread.value, low, high, following, len(judged.truth), draws.count, how)
+
+
+def _value_interval(spread: _Spread, groups: int, groups_that_count: int) -> tuple[float, float]:
+    value, drawn = spread.value, spread.same[np.isfinite(spread.same)]
+    if groups < 2 or not len(drawn) or not np.isfinite(value):
+        return 0.0, 1.0
+    variance = _variance(drawn, groups)
+    if variance < 1e-18 and value in {0.0, 1.0}:  # nothing varies: what would still be seen once in forty times
+        edge = TAIL ** (1 / groups_that_count)
+        return (edge, 1.0) if value else (0.0, 1 - edge)
+    variance += spread.variance
+    if variance < 1e-18:
+        return value, value
+    z, centre = _quantile(groups), float(np.clip(2 * value - drawn.mean(), 0, 1))
+    share = float(np.clip(centre + spread.shift, 0.5 / (groups + 1), 1 - 0.5 / (groups + 1)))
+    size = share * (1 - share) / variance  # the number of independent samples that would vary as much
+    middle = (centre + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z * float(np.sqrt(centre * (1 - centre) / size + z**2 / (4 * size**2))) / (1 + z**2 / size)
+    return float(max(0.0, min(value, middle - half))), float(min(1.0, max(value, middle + half)))
+
+
+def _unbounded_interval(spread: _Spread, groups: int) -> tuple[float, float]:
+    if groups < 2:
+        return spread.value, spread.value
+    centre = 2 * spread.value - float(spread.same.mean())
+    half = _quantile(groups) * float(np.sqrt(_variance(spread.same, groups)))
+    return max(0.0, min(spread.value, centre - half)), max(spread.value, centre + half)
+
+
+def _next_interval(spread: _Spread, draws: Draws, inner: tuple[float, float], top: float) -> dict[str, float]:
+    """The value plus the quantiles of (fresh - same), further out for few groups; never narrower than `inner`."""
+    low, high = inner
+    steps = spread.fresh - spread.same
+    steps = steps[np.isfinite(steps)]
+    if draws.count >= 2 and len(steps):
+        tail = float(norm.cdf(-_quantile(draws.count) * np.sqrt(draws.count / (draws.count - 1))))
+        below, above = np.quantile(steps, [tail, 1 - tail])
+        low, high = min(low, spread.value + float(below)), max(high, spread.value + float(above))
+    return {"low": max(0.0, low), "high": min(top, high), "rows": draws.rows}
+
+
+def _variance(drawn: Doubles, groups: int) -> float:
+    return float(drawn.var()) * groups / (groups - 1)  # a bootstrap sees the spread of the sample, not the population's
+
+
+def _quantile(groups: int) -> float:
+    return float(t.ppf(1 - TAIL, groups - 1))
+
+
+def _mean_of_known(values: Doubles, axis: int) -> Doubles:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no class at all: NaN
+        return np.asarray(np.nanmean(values, axis=axis))
+
+
+def _in_words(count: int, draws: Draws, averaged: bool) -> str:
+    parts = [f"95 % intervals from {count:,} draws of {draws.count:,} {draws.unit}"]
+    if draws.count < FEW_GROUPS:
+        parts.append(f"with only {draws.count} {draws.unit} the intervals are approximate")
+    if draws.note:
+        parts.append(draws.note)
+    if averaged and draws.incomplete:
+        lacking = f"{draws.incomplete:,} of {len(draws.same):,} draws"
+        parts.append(f"{lacking} lost a class every time they were drawn, and average over the others")
+    return "; ".join(parts)

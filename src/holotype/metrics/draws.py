@@ -1,0 +1,114 @@
+"""Draws of groups with replacement: what a bootstrap counts over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.errors import DataError
+from holotype.seeds import keyed_generator
+from holotype.types import Integers
+
+__all__ = ["Draws", "draw_groups"]
+
+ATTEMPTS = 10
+RARE = 25  # a class in more groups than this is lost by one draw in exp(25)
+CELLS_AT_MOST = 25_000_000
+DRAWS_AT_LEAST = 200
+
+Weights = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Two independent sets of draws from the same groups.
+
+    Args:
+        groups: The group of each sample, shape (n,), from 0 without gaps.
+        same: How often each draw holds each group, shape (draws, groups); each is as large as what was scored.
+        fresh: The same for draws of the size of a fresh test set.
+        rows: Samples of the fresh test set.
+        incomplete: Draws of `same` that still lack a class that was scored, after being drawn again.
+        unit: What was drawn: `groups` or `samples`.
+        note: What a reader should know of it, or an empty string.
+    """
+
+    groups: Integers
+    same: Weights
+    fresh: Weights
+    rows: int
+    incomplete: int
+    unit: str
+    note: str
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return self.same.shape[1]
+
+
+def draw_groups(
+    truth: NDArray[np.bool_], groups: Integers | None, seed: int, rows: int | None = None, draws: int = 2000
+) -> Draws:
+    """Draw groups with replacement; a draw that loses a class is drawn again, a few times.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        groups: The group of each sample, shape (n,), any integers; None where samples are independent.
+        seed: The recipe's seed.
+        rows: Samples of the fresh test set; as many as were scored where it is None.
+        draws: How many; fewer, but not under 200, where groups or classes are very many.
+
+    Raises:
+        DataError: There are no samples.
+    """
+    samples, classes = truth.shape
+    if not samples:
+        raise DataError("there are no samples to draw from")
+    unit, note = "groups", ""
+    codes = np.arange(samples) if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    if groups is None:
+        unit = "samples"
+    elif codes.max() == 0 and samples > 1:
+        codes, unit = np.arange(samples), "samples"
+        note = "all samples are of one group, so samples were drawn and the spread between groups is left out"
+    count = int(codes.max()) + 1
+    draws = max(min(draws, DRAWS_AT_LEAST), min(draws, CELLS_AT_MOST // max(count, 4 * classes)))
+    same, incomplete = _complete_draws(_rare_classes(truth, codes, count), count, draws, seed)
+    rows = samples if rows is None or rows < 1 else rows
+    size = max(1, round(rows * count / samples))
+    fresh = _draw(keyed_generator(seed, "bootstrap", "fresh"), count, size, draws)
+    return Draws(codes, same, fresh, rows, incomplete, unit, note)
+
+
+def _rare_classes(truth: NDArray[np.bool_], codes: Integers, count: int) -> NDArray[np.float32]:
+    """Which groups hold each class that a draw may lose, shape (groups, rare classes)."""
+    pairs = np.unique(np.stack([codes[np.nonzero(truth)[0]], np.nonzero(truth)[1]]), axis=1)
+    groups_of_class = np.bincount(pairs[1], minlength=truth.shape[1])
+    rare = np.flatnonzero((groups_of_class > 0) & (groups_of_class <= RARE))
+    place = np.full(truth.shape[1], -1)
+    place[rare] = np.arange(len(rare))
+    held = np.zeros((count, len(rare)), np.float32)
+    kept = place[pairs[1]] >= 0
+    held[pairs[0][kept], place[pairs[1][kept]]] = 1
+    return held
+
+
+def _complete_draws(held: NDArray[np.float32], count: int, draws: int, seed: int) -> tuple[Weights, int]:
+    generator = keyed_generator(seed, "bootstrap", "same")
+    weights = _draw(generator, count, count, draws)
+    for attempt in range(ATTEMPTS + 1):
+        lost = np.flatnonzero(((weights.astype(np.float32) @ held) == 0).any(axis=1))
+        if not len(lost) or attempt == ATTEMPTS:
+            break
+        weights[lost] = _draw(generator, count, count, len(lost))
+    return weights, len(lost)
+
+
+def _draw(generator: np.random.Generator, count: int, size: int, draws: int) -> Weights:
+    if size > 10 * count:  # cheaper than so many single picks, and the same distribution
+        return generator.multinomial(size, np.full(count, 1 / count), size=draws).astype(np.int32)
+    picks = (np.bincount(generator.integers(count, size=size), minlength=count) for _ in range(draws))
+    return np.stack([pick.astype(np.int32) for pick in picks])

@@ -1,0 +1,199 @@
+"""A finished run opened again: new images in, labels out, by the very networks, views, ensemble and decision of the run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from holotype.data import Pack, measure_images, pack_images, plan_pack, read_images
+from holotype.data.layouts import pattern_fields
+from holotype.decide import decide, label_names, probabilities
+from holotype.ensemble import mean_scores
+from holotype.errors import DataError, InputError, listing
+from holotype.feed import Specimens
+from holotype.nets import open_checkpoint
+from holotype.pipeline import make_runtime
+from holotype.predict import infer
+from holotype.recipe import Recipe, load_recipe
+from holotype.runs import RunFolder
+from holotype.runtime import Runtime
+from holotype.score import gather_test
+from holotype.submit import prediction_table
+from holotype.train import launch_fabric
+from holotype.types import Decision, Floats, ImageStatistics, ImageTable, Normalisation
+
+__all__ = ["OpenedRun", "open_run"]
+
+ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run that can be asked.
+
+    Args:
+        folder: The run's folder.
+        recipe: As it was run.
+        decision: As it was fitted.
+        weights: The ensemble's, one a member.
+        runtime: Device, threads and progress.
+    """
+
+    folder: RunFolder
+    recipe: Recipe
+    decision: Decision
+    weights: tuple[float, ...]
+    runtime: Runtime
+
+    def predict(self, images: Path | str | Sequence[Path | str]) -> pl.DataFrame:
+        """Labels and probabilities of new images.
+
+        Args:
+            images: A folder, files, or a table with the columns that the recipe's pattern names.
+
+        Returns:
+            `id`, `labels`, and the likeliest classes with their probabilities.
+
+        Raises:
+            InputError: There are no images, one cannot be read, or their channels are not those of the run.
+        """
+        table = self._table(images)
+        logits = self.logits(table)
+        names = label_names(decide(self.decision, logits), self.decision.classes)
+        said = probabilities(logits, self.decision.kind)
+        ids = table.samples.frame["sample"]
+        return prediction_table(ids, names, said, self.decision.classes, self.recipe.submit.separator)
+
+    def logits(self, images: ImageTable) -> Floats:
+        """The ensemble's scores.
+
+        Args:
+            images: Rows of the role `test`.
+
+        Returns:
+            Shape (samples, classes), in the order of the table.
+        """
+        statistics = measure_images(images, self.runtime)
+        _all_readable(statistics)
+        device = launch_fabric(self.runtime).device
+        rows = np.arange(len(images))
+        scores = []
+        for member in self.recipe.members:
+            checkpoints = [open_checkpoint(folder) for folder in self.folder.checkpoints(member.name)]
+            specimens = self._specimens(images, statistics, checkpoints[0].card, member.input.resize)
+            said = [infer(one, specimens, rows, member.predict, self.runtime, device) for one in checkpoints]
+            scores.append(gather_test(said, images, str(member.predict.pool)).logits)
+        return mean_scores(scores, self.weights, self.recipe.ensemble.space, self.decision.kind)  # type: ignore[arg-type]
+
+    def _specimens(
+        self, images: ImageTable, statistics: ImageStatistics, card: dict[str, Any], resize: str
+    ) -> Specimens:
+        found = statistics.frame["channels"].unique().to_list()
+        if found != [card["channels"]]:
+            raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
+        size = max(card["size"], *(phase["size"] or 0 for phase in card["member"]["phases"]))
+        plan = plan_pack(statistics, size, resize)
+        scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
+        truth = np.zeros((len(images), len(card["classes"])), dtype=bool)
+        return Specimens(Pack(pack_images(images, plan, None, self.runtime), plan.fitting), scale, truth)
+
+    def _table(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
+        data = self.recipe.data
+        one = Path(images) if isinstance(images, str | Path) else None
+        if one is not None and one.suffix.lower() in {".csv", ".parquet", ".pq"}:
+            own = read_images(data.model_copy(update={"test": str(one), "external": []}))
+            frame = own.frame.filter(pl.col("role") == "test")
+        else:
+            files = _files(one if one is not None else [Path(file) for file in images])  # type: ignore[union-attr]
+            frame = _frame_of_files(files, data.images or "", data.channels)
+        return ImageTable(frame, self.decision.classes, self.decision.kind, tuple(data.channels) if data.channels else None)
+
+
+def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
+    """Open a finished run.
+
+    Args:
+        folder: The run's folder.
+        runtime: Device and threads; as the recipe says where none is given.
+
+    Raises:
+        InputError: The folder is not a finished run's.
+    """
+    run = RunFolder(Path(folder))
+    recipe = load_recipe(run.existing("recipe.yaml"))
+    facts = json.loads(run.existing("decision.json").read_text(encoding="utf-8"))
+    decision = Decision(
+        facts["kind"], tuple(facts["classes"]), facts["labels"], tuple(facts.get("thresholds", ())),
+        facts.get("fallback", "argmax"),
+    )  # fmt: skip
+    weights = tuple(1.0 / len(recipe.members) for _ in recipe.members)
+    return OpenedRun(run, recipe, decision, weights, runtime or make_runtime(recipe, Path(folder)))
+
+
+def _files(place: Path | list[Path]) -> list[Path]:
+    if isinstance(place, list):
+        files = place
+    elif place.is_dir():
+        files = sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS)
+    else:
+        files = [place]
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise InputError(f"{len(missing):,} images do not exist: {listing(missing, 5)}")
+    if not files:
+        raise InputError(f"there are no images in {str(place)!r}", remedy=f"known endings: {listing(sorted(ENDINGS))}")
+    return files
+
+
+def _frame_of_files(files: list[Path], pattern: str, channels: list[str] | None) -> pl.DataFrame:
+    """One row an image, files of one image brought together by the last part of the recipe's pattern."""
+    by_channel = channels is not None and "{channel}" in Path(pattern).name
+    if not by_channel:
+        stems = Counter(file.stem for file in files)
+        rows = {file.stem if stems[file.stem] == 1 else str(file): [file] for file in files}
+    else:
+        rows = _grouped_by_channel(files, Path(pattern).name, channels or [])
+    ids = list(rows)
+    columns = {"id": ids, "sample": ids, "role": ["test"] * len(ids), "files": [[str(f) for f in row] for row in rows.values()]}
+    empty = [pl.Series("labels", [None] * len(ids), pl.List(pl.Int64)), pl.Series("domain", [None] * len(ids), pl.String)]
+    return pl.DataFrame(columns).with_columns(empty)
+
+
+def _grouped_by_channel(files: list[Path], pattern: str, channels: list[str]) -> dict[str, list[Path]]:
+    expression, number = "", 0
+    for text, name in pattern_fields(pattern):
+        expression += re.escape(text)
+        if name == "channel":
+            expression += f"(?P<channel>{'|'.join(map(re.escape, channels))})"
+        elif name is not None:
+            expression += f"(?P<part{number}>.+)"
+            number += 1
+    found: dict[str, dict[str, Path]] = {}
+    for file in files:
+        match = re.fullmatch(expression, file.name)
+        if match:
+            parts = match.groupdict()
+            name = "_".join(value for key, value in parts.items() if key != "channel")
+            found.setdefault(str(file.parent / name), {})[parts["channel"]] = file
+    if not found:
+        raise InputError(f"no file is named as in {pattern!r}; the first is {files[0].name!r}")
+    for name, parts in found.items():
+        lacking = [channel for channel in channels if channel not in parts]
+        if lacking:
+            raise InputError(f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {pattern!r}")
+    return {Path(name).name: [parts[channel] for channel in channels] for name, parts in found.items()}
+
+
+def _all_readable(statistics: ImageStatistics) -> None:
+    broken = statistics.frame.filter(pl.col("error").is_not_null())
+    if broken.height:
+        reasons = listing(broken["error"].to_list(), 3)
+        raise DataError(f"{broken.height:,} images cannot be read: {reasons}", remedy="mend or remove them")

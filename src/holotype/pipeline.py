@@ -1,0 +1,183 @@
+"""From a recipe to a submission, one call a stage. Read this page first.
+
+    read_images → measure_images → audit_images → make_folds      what there is, and how it is divided
+    → fit_member → infer → gather_oof, gather_test                members × folds, each from the store if it is there
+    → fit_ensemble → fit_decision → score_nested                  chosen on out-of-fold scores alone
+    → write_submission → write_report                             what a person opens
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import holotype.keys as keys
+from holotype.audit import audit_images
+from holotype.data import measure_images, read_images, table_warnings
+from holotype.decide import DecisionChoice, decide, fit_decision
+from holotype.engine import LocalEngine
+from holotype.ensemble import EnsembleChoice, apply_ensemble, fit_ensemble
+from holotype.errors import RecipeError
+from holotype.members import MemberPredictions, resolve_member, train_and_predict
+from holotype.nets import check_backbone
+from holotype.outcome import Outcome, write_outcome
+from holotype.recipe import Recipe, dump_recipe
+from holotype.runs import RunFolder
+from holotype.runtime import Runtime
+from holotype.score import gather_oof, gather_test, score_nested
+from holotype.split import make_folds
+from holotype.store import RunLog, Stages, Store
+from holotype.train import check_phase
+from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
+
+__all__ = ["Prepared", "check_names", "make_runtime", "prepare", "run"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before anything is trained.
+
+    Args:
+        images: The table.
+        statistics: Of every image.
+        audit: What was found in them.
+        folds: How they are divided.
+        warnings: Sentences for people, of all these stages.
+    """
+
+    images: ImageTable
+    statistics: ImageStatistics
+    audit: AuditReport
+    folds: Folds
+    warnings: tuple[str, ...]
+
+
+def run(recipe: Recipe, out: Path, runtime: Runtime) -> Outcome:
+    """Do everything a recipe says, and write the run's folder.
+
+    Args:
+        recipe: From `load_recipe`.
+        out: The run's folder; what is there of the same recipe is used again.
+        runtime: From `make_runtime`.
+
+    Returns:
+        What came out, as it was written.
+
+    Raises:
+        InputError: The recipe or the data is wrong; nothing was trained.
+        HolotypeError: The work failed; run the same command again to go on.
+    """
+    check_names(recipe)
+    folder = RunFolder(out)
+    log = RunLog(folder.path("log.jsonl"))
+    runtime = replace(runtime, progress=runtime.progress.heard_by(lambda sentence: log.write("said", sentence=sentence)))
+    stages = Stages(Store(runtime.store), log, runtime.progress)
+    folder.write_text("recipe.yaml", dump_recipe(recipe))
+    outcome = follow(recipe, stages, runtime)
+    write_outcome(outcome, folder, recipe, stages, runtime)
+    return outcome
+
+
+def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
+    """The road itself: every stage in order, none of them writing into the run's folder.
+
+    Args:
+        recipe: From `load_recipe`.
+        stages: Makes what is missing; a `Forecast` notes it instead.
+        runtime: From `make_runtime`.
+    """
+    ready = prepare(recipe, stages, runtime)
+    images, folds = ready.images, ready.folds
+    for warning in ready.warnings if stages.makes else ():
+        runtime.progress.say(f"note: {warning}")
+
+    members: list[MemberPredictions] = []
+    for section in recipe.members:
+        member = resolve_member(section, ready.statistics)
+        machine = (runtime, LocalEngine(), recipe.data.pack)
+        members.append(train_and_predict(member, recipe.seed, images, ready.statistics, folds, stages, machine))
+
+    pools = [str(member.predict.pool) for member in recipe.members]
+    oof = [gather_oof(member.oof, folds, images, pool) for member, pool in zip(members, pools, strict=True)]
+    test = [gather_test(member.test, images, pool) for member, pool in zip(members, pools, strict=True) if member.test]
+
+    ensemble = fit_ensemble(oof, [member.name for member in members], recipe.ensemble)  # type: ignore[arg-type]
+    together = replace(oof[0], logits=apply_ensemble(ensemble, oof, images.kind))
+    decision = fit_decision(together, recipe.decide, images.classes, images.kind)  # type: ignore[arg-type]
+
+    choices = [
+        EnsembleChoice(recipe.ensemble, ensemble.members, images.kind),  # type: ignore[arg-type]
+        DecisionChoice(recipe.decide, images.classes, images.kind),  # type: ignore[arg-type]
+    ]
+    rows = len(images.samples.of_role("test")) or None
+    nested = score_nested(oof, images.samples, folds, choices, recipe.metric, recipe.seed, rows)
+
+    answer = replace(test[0], logits=apply_ensemble(ensemble, test, images.kind)) if test else None
+    decided = decide(decision, answer.logits) if answer else None
+    return Outcome(ready, members, oof, test, ensemble, decision, nested, together, answer, decided)
+
+
+def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
+    """Read, measure, audit and divide: all that can be wrong with the data is found here, before any training.
+
+    Args:
+        recipe: From `load_recipe`.
+        stages: Takes from the store what is there.
+        runtime: From `make_runtime`.
+
+    Raises:
+        DataError: Something is wrong with the tables, the images or the labels.
+    """
+    images = stages.value(ImageTable, keys.images_key(recipe.data), lambda: read_images(recipe.data))
+    statistics = stages.value(
+        ImageStatistics, keys.statistics_key(images, stages.digests), lambda: measure_images(images, runtime),
+        {"normalisation": Normalisation},
+    )  # fmt: skip
+    audit = stages.value(
+        AuditReport, keys.audit_key(recipe.audit, stages.digests), lambda: audit_images(images, statistics, recipe.audit)
+    )
+    folds = stages.value(
+        Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests),
+        lambda: make_folds(images, audit, recipe.split, recipe.seed),
+    )  # fmt: skip
+    return Prepared(images, statistics, audit, folds, table_warnings(images) + audit.warnings + folds.warnings)
+
+
+def check_names(recipe: Recipe) -> None:
+    """Refuse backbones, optimisers, schedules and losses that do not exist: a second step, since it loads timm.
+
+    Args:
+        recipe: From `load_recipe`.
+
+    Raises:
+        RecipeError: A name is unknown; the nearest is suggested.
+    """
+    for number, member in enumerate(recipe.members):
+        check_backbone(member.backbone, f"members.{number}.backbone")
+        for phase_number, phase in enumerate(member.phases):
+            try:
+                check_phase(phase)
+            except RecipeError as error:
+                where = f"members.{number}.phases.{phase_number}"
+                raise RecipeError(error.what, field=where, value=error.value, allowed=error.allowed) from None
+
+
+def make_runtime(recipe: Recipe, recipe_folder: Path, **changes: object) -> Runtime:
+    """The runtime that a recipe and this machine ask for.
+
+    Args:
+        recipe: Its `run` section.
+        recipe_folder: The store lies beside the recipe, unless HOLOTYPE_STORE says otherwise.
+        **changes: Fields of the runtime.
+    """
+    section = recipe.run
+    runtime = Runtime(
+        device=section.device,
+        precision=section.precision,
+        threads=0 if section.threads == "auto" else section.threads,
+        workers=0 if section.workers == "auto" else section.workers,
+        batch=32 if section.batch == "auto" else section.batch,
+        store=Path(os.environ.get("HOLOTYPE_STORE") or recipe_folder / ".holotype"),
+    )
+    return replace(runtime, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,82 @@
+"""Image files below a folder, and orders of names that make sense to people."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from holotype.errors import DataError, listing
+
+__all__ = ["IMAGE_ENDINGS", "channel_order", "is_image_name", "list_images", "natural_key"]
+
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+OTHER_IMAGE_ENDINGS = (".bmp", ".gif", ".webp", ".czi", ".nd2", ".lif", ".svs", ".ome.zarr", ".dcm", ".jp2")
+KNOWN_ORDER = ("red", "green", "blue", "yellow")
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """A sorting key under which `ch2` comes before `ch10`.
+
+    Args:
+        name: What is sorted.
+    """
+    parts = re.split(r"(\d+)", name.lower())
+    return [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts if part]
+
+
+def channel_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Channels in order: red, green, blue, yellow where those are the names, else alphabetical with numbers as numbers.
+
+    Args:
+        names: The channels' names.
+    """
+    distinct = set(names)
+    if {name.lower() for name in distinct} <= set(KNOWN_ORDER):
+        return tuple(sorted(distinct, key=lambda name: KNOWN_ORDER.index(name.lower())))
+    return tuple(sorted(distinct, key=natural_key))
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a name ends as a readable image's.
+
+    Args:
+        name: A file's name.
+    """
+    return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def list_images(folder: Path) -> tuple[str, ...]:
+    """Every PNG, JPEG and TIFF below a folder, hidden ones left out, in natural order.
+
+    Args:
+        folder: Where to look.
+
+    Returns:
+        Names relative to the folder, with forward slashes.
+
+    Raises:
+        DataError: There are none.
+    """
+    found: list[str] = []
+    others: set[str] = set()
+    for place, subfolders, names in os.walk(folder, followlinks=False):
+        subfolders[:] = [name for name in subfolders if not name.startswith((".", "__"))]
+        prefix = Path(place).relative_to(folder).as_posix()
+        for name in names:
+            if name.startswith("."):
+                continue
+            if is_image_name(name):
+                found.append(name if prefix == "." else f"{prefix}/{name}")
+            elif name.lower().endswith(OTHER_IMAGE_ENDINGS):
+                others.add(Path(name).suffix.lower())
+    if not found:
+        seen = f"; images ending in {listing(sorted(others))} are not read" if others else ""
+        raise DataError(
+            f"no image files below the folder{seen}",
+            field=str(folder),
+            allowed=IMAGE_ENDINGS,
+            remedy="put the images below the folder of the table" + (", saved as PNG or TIFF" if others else ""),
+        )
+    return tuple(sorted(found, key=natural_key))

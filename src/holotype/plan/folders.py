@@ -1,0 +1,164 @@
+"""A folder a class: the table that the folders spell out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import polars as pl
+
+from holotype.errors import DataError, listing
+from holotype.plan.files import channel_order
+
+__all__ = ["ClassFolders", "read_class_folders"]
+
+ROLES = {
+    "train": ("train", "training", "val", "valid", "validation"),
+    "test": ("test", "testing", "predict", "unlabelled", "unlabeled"),
+}
+MOST_CHANNELS = 8
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """What a folder a class says.
+
+    Args:
+        train: Columns `id`, `label`, `file` (without the channel where `pattern` has one), and `subfolder` where images
+            lie deeper than their class.
+        test: Columns `id`, `file`; None where there is no test folder.
+        pattern: `{file}`, or with a channel behind it.
+        channels: The channels' names; none where one file holds them all.
+        remarks: Sentences for people.
+    """
+
+    train: pl.DataFrame
+    test: pl.DataFrame | None
+    pattern: str
+    channels: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
+    """Tables from files that lie in a folder for each class, perhaps below `train/`, `val/` and `test/`.
+
+    Args:
+        files: Image files relative to the data folder.
+        where: The data folder's name, for messages.
+
+    Raises:
+        DataError: There is no folder a class, or each holds one image.
+    """
+    paths = [PurePosixPath(name) for name in files]
+    wrapper = _wrapper(paths)
+    roles = {path: _role(path, len(wrapper)) for path in paths}
+    train = [path for path in paths if roles[path] == "train"]
+    if not train:
+        raise DataError("there is no table, and the only images are in a folder of rows to predict", field=where)
+    depth = len(wrapper) + _has_roles(train, len(wrapper))
+    _refuse_what_is_no_class(train, depth, where)
+    pattern, channels, stem_of = _channels(paths)
+    test = [path for path in paths if roles[path] == "test"]
+    ids = _ids(list(dict.fromkeys(stem_of[path] for path in [*train, *test])))
+    frame = _rows(train, stem_of, ids).with_columns(
+        pl.Series("label", [stem.parts[depth] for stem in dict.fromkeys(stem_of[path] for path in train)])
+    )
+    deeper = ["/".join(PurePosixPath(name).parts[depth + 1 : -1]) for name in frame["file"]]
+    if all(deeper) and 1 < len(set(deeper)) < len(deeper):
+        frame = frame.with_columns(pl.Series("subfolder", deeper))
+    remarks = [f"each class is the name of a folder below {'/'.join(wrapper) or 'the data folder'}"]
+    if any(part in ROLES["train"][2:] for path in train for part in _first(path, len(wrapper))):
+        remarks.append("the images of the validation folder join the training rows: folds are drawn from both")
+    if any(len(path.parts) > depth + 1 for path in test):
+        remarks.append("the folders in the test folder are not read as labels: test rows are predicted, not scored")
+    return ClassFolders(
+        frame.select("id", "label", pl.exclude("id", "label")),
+        _rows(test, stem_of, ids) if test else None,
+        pattern,
+        channels,
+        tuple(remarks),
+    )
+
+
+def _wrapper(paths: list[PurePosixPath]) -> tuple[str, ...]:
+    """Folders that hold everything, such as `images/`, which are no class."""
+    parts: tuple[str, ...] = ()
+    while True:
+        firsts = {path.parts[len(parts)] if len(path.parts) > len(parts) + 1 else "" for path in paths}
+        first = next(iter(firsts))
+        if len(firsts) > 1 or not first or first.lower() in ROLES["train"] + ROLES["test"]:
+            return parts
+        parts = (*parts, first)
+
+
+def _first(path: PurePosixPath, depth: int) -> tuple[str, ...]:
+    return (path.parts[depth].lower(),) if len(path.parts) > depth + 1 else ()
+
+
+def _has_roles(paths: list[PurePosixPath], depth: int) -> bool:
+    """Whether the training images lie one folder deeper, in `train/` or `val/`, rather than beside `test/`."""
+    return all(part in ROLES["train"] for path in paths for part in _first(path, depth) or ("",))
+
+
+def _role(path: PurePosixPath, depth: int) -> str:
+    return "test" if any(part in ROLES["test"] for part in _first(path, depth)) else "train"
+
+
+def _refuse_what_is_no_class(train: list[PurePosixPath], depth: int, where: str) -> None:
+    loose = [path for path in train if len(path.parts) < depth + 2]
+    folders = Counter(path.parts[depth] for path in train if len(path.parts) >= depth + 2)
+    if loose or len(folders) < 2:
+        raise DataError(
+            f"there is no table of labels and no folder a class: {len(train):,} images in {len(folders)} folders",
+            field=where,
+            remedy="add `train.csv` with the columns id and label, or put each class into a folder of its own",
+        )
+    lonely = sum(count == 1 for count in folders.values())
+    if lonely > len(folders) / 2:
+        raise DataError(
+            f"{lonely:,} of {len(folders):,} folders hold one image each, and a class needs several",
+            field=where,
+            remedy="if each folder is a specimen, add `train.csv` with the columns id (the folder) and label",
+        )
+    names = {name: {path.name for path in train if path.parts[depth] == name} for name in list(folders)[:50]}
+    same = all(files == names[next(iter(names))] for files in names.values())
+    if same and len(folders) > 2 and max(folders.values()) <= MOST_CHANNELS:
+        raise DataError(
+            f"each of {len(folders):,} folders holds files of the same names "
+            f"({listing(sorted(names[next(iter(names))]), 4)}): a specimen a folder, it seems, and a channel a file",
+            field=where,
+            remedy="add `train.csv` with the columns id (the folder) and label",
+        )
+
+
+def _channels(
+    paths: list[PurePosixPath],
+) -> tuple[str, tuple[str, ...], dict[PurePosixPath, PurePosixPath]]:
+    """The last word of the names is the channel where every image comes with the same few words, none a mere number."""
+    split = {path: path.stem.rpartition("_") for path in paths}
+    words = {last for _, _, last in split.values()}
+    endings = {path.suffix for path in paths}
+    few = 2 <= len(words) <= MOST_CHANNELS and len(endings) == 1
+    if few and all(first for first, _, _ in split.values()) and not any(word.isdigit() for word in words):
+        heads = {path: path.with_name(split[path][0]) for path in paths}
+        if set(Counter(heads.values()).values()) == {len(words)}:
+            return f"{{file}}_{{channel}}{next(iter(endings))}", channel_order(words), heads
+    return "{file}", (), {path: path for path in paths}
+
+
+def _ids(stems: list[PurePosixPath]) -> dict[PurePosixPath, str]:
+    """File names without their endings where those differ; paths otherwise."""
+    short = {path: path.stem for path in stems}
+    longer = {path: path.with_suffix("").as_posix() for path in stems}
+    for ids in (short, longer):
+        if len(set(ids.values())) == len(stems):
+            return ids
+    return {path: path.as_posix() for path in stems}
+
+
+def _rows(
+    paths: list[PurePosixPath], stem_of: dict[PurePosixPath, PurePosixPath], ids: dict[PurePosixPath, str]
+) -> pl.DataFrame:
+    stems = list(dict.fromkeys(stem_of[path] for path in paths))
+    return pl.DataFrame({"id": [ids[stem] for stem in stems], "file": [stem.as_posix() for stem in stems]})

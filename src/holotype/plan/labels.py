@@ -1,0 +1,189 @@
+"""Which column holds the labels, and whether a sample has one or many."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import polars as pl
+
+from holotype.errors import DataError, listing
+from holotype.plan.groups import DOMAIN_NAME, GROUP_NAME
+from holotype.plan.tables import are_dates, as_numbers
+
+__all__ = ["LabelGuess", "choose_label_column", "count_classes", "guess_separator", "judge_labels"]
+
+NAMES = ("label", "labels", "class", "classes", "target", "targets", "category", "species", "phenotype", "diagnosis")
+LESS_SURE = re.compile(
+    r"label|class|target|categor|species|phenotype|diagnos|type|genotype|stage|phase|state", re.IGNORECASE
+)
+BOOKKEEPING = re.compile(
+    r"^(fold|split|set|subset|role|weight|is_train|index|width|height|path|x|y|z|frame|row|col)$", re.IGNORECASE
+)
+SEPARATORS = ("|", ";", ",", " ")
+FEW = 20
+"""Numbers of at most so many values are class names; of more, only if whole, repeated and without great gaps."""
+WORDS_OF_A_TEXT = 3
+
+
+@dataclass(frozen=True)
+class LabelGuess:
+    """What a label column holds.
+
+    Args:
+        column: The column.
+        kind: `multiclass` or `multilabel`.
+        separator: What stands between the labels of one sample (multilabel).
+        counts: Class to number of samples, commonest first.
+        unlabelled: Rows without a label.
+        questions: What a person should confirm.
+    """
+
+    column: str
+    kind: str
+    separator: str | None
+    counts: dict[str, int]
+    unlabelled: int
+    questions: tuple[str, ...] = ()
+
+
+def choose_label_column(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) -> tuple[str, tuple[str, ...]]:
+    """The likeliest label column, and the others that could be meant.
+
+    Args:
+        train: The training table.
+        test: The test table, or None.
+        taken: Columns that are something else.
+
+    Raises:
+        DataError: No column is left, or classes stand in columns of 0 and 1.
+    """
+    free = [name for name in train.columns if name not in taken]
+    only_in_train = [name for name in free if test is None or name not in test.columns]
+    called = [name for name in free if name.lower() in NAMES]
+    candidates = [name for name in called if name in only_in_train] or called or only_in_train
+    flags = [name for name in candidates if set(train[name].unique()) <= {"0", "1"}]
+    if len(flags) > 1 and not any(name.lower() in NAMES for name in candidates):
+        raise DataError(
+            f"{len(flags)} columns hold 0 and 1 ({listing(flags, 4)}), and labels are read from one column",
+            field="data.labels.column",
+            remedy="write the names of the columns that are 1 into one column, parted by '|'",
+        )
+    if not candidates:
+        raise DataError(
+            "no column is left for the labels", field="data.labels.column",
+            remedy=f"add one that the test table does not have; the training table holds {listing(train.columns)}",
+        )  # fmt: skip
+
+    def rank(name: str) -> tuple[bool, bool, int]:
+        exact = NAMES.index(name.lower()) if name.lower() in NAMES else len(NAMES)
+        return not _could_be_classes(train, name), LESS_SURE.search(name) is None and exact == len(NAMES), exact
+
+    first, *others = sorted(candidates, key=rank)
+    return first, tuple(name for name in others if rank(name)[:2] <= (False, rank(first)[1]))
+
+
+def _could_be_classes(train: pl.DataFrame, name: str) -> bool:
+    """Whether values repeat, and the name says nothing else."""
+    something_else = any(pattern.search(name) for pattern in (GROUP_NAME, DOMAIN_NAME, BOOKKEEPING))
+    return name.lower() in NAMES or (not something_else and train[name].n_unique() <= max(2, train.height / 2))
+
+
+def judge_labels(values: pl.Series, column: str) -> LabelGuess:
+    """What the labels are; refuses what cannot be classes.
+
+    Args:
+        values: The labels as text.
+        column: The column's name.
+
+    Raises:
+        DataError: They are amounts, dates or free text, or there is one label only.
+    """
+    text = values.fill_null("").str.strip_chars()
+    known = text.filter(text != "")
+    field = f"column {column!r}"
+    if not len(known):
+        raise DataError("no row has a label", field=field)
+    if are_dates(known):
+        raise DataError("the labels are dates, and classes are needed", field=field, value=known[0],
+                        remedy="name the column of the classes `label`")  # fmt: skip
+    separator = guess_separator(known)
+    counts = count_classes(known, separator)
+    questions: tuple[str, ...] = ()
+    numbers = as_numbers(known)
+    if separator is None and numbers is not None:
+        questions = _numbers_are_classes(numbers, field)
+    elif separator is None:
+        _words_are_classes(known, field)
+    if len(counts) == 1:
+        raise DataError(f"every row has the label {next(iter(counts))!r}; at least two classes are needed", field=field)
+    kind = "multiclass" if separator is None else "multilabel"
+    return LabelGuess(column, kind, separator, counts, len(text) - len(known), questions)
+
+
+def guess_separator(values: pl.Series) -> str | None:
+    """What stands between the labels of one sample, or None where each has one.
+
+    A separator parts labels where the parts recur: at least half of the parts of the values with several also stand
+    alone in some row, or (but for the blank, which stands in many a name) in at least two other combinations.
+
+    Args:
+        values: Labels, none empty.
+    """
+    distinct = values.unique()
+    for separator in SEPARATORS:
+        rows = [[part.strip() for part in value.split(separator) if part.strip()] for value in distinct]
+        several = [row for row in rows if len(row) > 1]
+        if not several or any(len(set(row)) < len(row) for row in several):
+            continue
+        alone = {row[0] for row in rows if len(row) == 1}
+        parts = {part for row in several for part in row}
+        combinations = Counter(part for row in rows for part in row)
+        recurring = {part for part in parts if separator != " " and combinations[part] >= 2}
+        recombined = 2 * len(recurring) >= len(parts) and len(parts | alone) < len(rows)
+        if recombined or 2 * len(parts & alone) >= len(parts):
+            return separator
+    return None
+
+
+def count_classes(values: pl.Series, separator: str | None) -> dict[str, int]:
+    """How many samples each class has, commonest first.
+
+    Args:
+        values: Labels, none empty.
+        separator: What stands between them, or None.
+    """
+    parts = values if separator is None else values.str.split(separator).explode().str.strip_chars()
+    counts = parts.filter(parts != "").value_counts().sort(["count", parts.name], descending=[True, False])
+    return dict(counts.iter_rows())
+
+
+def _numbers_are_classes(numbers: pl.Series, field: str) -> tuple[str, ...]:
+    distinct, rows = numbers.n_unique(), len(numbers)
+    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+    whole = bool((numbers == numbers.round(0)).all())
+    dense = distinct >= 0.5 * (high - low + 1)
+    if distinct > FEW and not (whole and dense and rows >= 2 * distinct):
+        raise DataError(
+            f"the labels are {distinct:,} different numbers from {low:g} to {high:g} in {rows:,} rows: an amount, it "
+            "seems, and classes are needed",
+            field=field,
+            remedy="sort the numbers into a few named classes first, or name the column of the classes `label`",
+        )
+    if whole and distinct <= FEW:
+        return ()
+    return (f"The labels are {distinct} numbers: are they names of classes? An amount cannot be predicted here.",)
+
+
+def _words_are_classes(values: pl.Series, field: str) -> None:
+    distinct, rows = values.n_unique(), len(values)
+    if distinct <= max(2, rows / 2):
+        return
+    words = float(values.str.split(" ").list.len().mean())  # type: ignore[arg-type]
+    what = "free text" if words >= WORDS_OF_A_TEXT else "not classes"
+    raise DataError(
+        f"the labels are {what}: {distinct:,} different ones in {rows:,} rows ({listing(values.unique().sort(), 3)})",
+        field=field,
+        remedy="a class needs several rows; name the column of the classes `label`",
+    )

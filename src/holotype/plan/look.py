@@ -1,0 +1,141 @@
+"""Look at a folder or a table: which tables, which images, and how the one names the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from holotype.errors import DataError, listing
+from holotype.plan.files import list_images
+from holotype.plan.folders import read_class_folders
+from holotype.plan.headers import read_headers, spread
+from holotype.plan.naming import Naming, files_of_row, name_files
+from holotype.plan.tables import list_tables, read_table, sibling_test_table
+
+__all__ = ["Findings", "look"]
+
+HEADERS = {"train": 140, "test": 60}
+LABEL_TABLES = ("labels", "metadata", "annotations", "data", "samples", "images")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What lies in a folder.
+
+    Args:
+        folder: The data folder; image names are relative to it.
+        layout: `table`: a table names the images; `folders`: a folder a class.
+        train_path: The training table, or None where the folders are the table.
+        test_path: The table of the rows to predict, or None.
+        naming: The tables, the id column and the pattern of the image files.
+        headers: Of at most 200 images: `file`, `height`, `width`, `channels`, `bits`, `role`.
+        others: Further tables by name.
+        images: How many image files there are.
+        remarks: What else was noticed, in sentences.
+    """
+
+    folder: Path
+    layout: Literal["table", "folders"]
+    train_path: Path | None
+    test_path: Path | None
+    naming: Naming
+    headers: pl.DataFrame
+    others: dict[str, pl.DataFrame]
+    images: int
+    remarks: tuple[str, ...] = ()
+
+
+def look(data: Path) -> Findings:
+    """Look at a folder or a table without changing anything.
+
+    Args:
+        data: A folder with `train.csv` and images below it, or with a folder a class; or a table beside its images.
+
+    Raises:
+        DataError: There is nothing to learn from, or the rows cannot be matched with the images.
+    """
+    data = Path(data)
+    if not data.exists():
+        near = [path.name for path in data.parent.glob("*")] if data.parent.is_dir() else []
+        raise DataError("no such folder or table", field=str(data), value=data.name, allowed=sorted(near))
+    folder = (data if data.is_dir() else data.parent).resolve()
+    tables = list_tables(folder)
+    given = None if data.is_dir() else data.resolve()
+    if given is not None:
+        read_table(given)  # what is no table is refused before the images are looked for
+    files = list_images(folder)
+    train_path = given or _training_table(tables, folder, files)
+    if train_path is None:
+        return _look_at_folders(folder, tables, files)
+    test_path = sibling_test_table(train_path, tables)
+    test = read_table(test_path) if test_path else None
+    naming = name_files(read_table(train_path), test, files)
+    others, remarks = _other_tables([path for path in tables if path not in {train_path, test_path}], folder)
+    headers = _headers(folder, naming)
+    return Findings(folder, "table", train_path, test_path, naming, headers, others, len(files), remarks)
+
+
+def _look_at_folders(folder: Path, tables: list[Path], files: tuple[str, ...]) -> Findings:
+    found = read_class_folders(files, folder.name)
+    naming = Naming("id", "file", found.pattern, found.channels, found.train, found.test)
+    others, remarks = _other_tables(tables, folder)
+    headers = _headers(folder, naming)
+    return Findings(folder, "folders", None, None, naming, headers, others, len(files), (*found.remarks, *remarks))
+
+
+def _training_table(tables: list[Path], folder: Path, files: tuple[str, ...]) -> Path | None:
+    """The table called train; else the only one that names the images; None where none does."""
+    called = [path for path in tables if path.stem.lower() == "train"]
+    called = called or [path for path in tables if path.stem.lower().startswith("train")]
+    if len(called) == 1:
+        return called[0]
+    candidates = called or [path for path in tables if not path.stem.lower().startswith(("test", "sample_sub"))]
+    named = [path for path in candidates if path.stem.lower() in LABEL_TABLES]
+    naming = [path for path in named or candidates if _names_images(path, files)]
+    if len(naming) > 1:
+        raise DataError(
+            f"{len(naming)} tables could hold the labels: {listing(path.name for path in naming)}",
+            field=str(folder),
+            remedy=f"name the one to learn from: holotype new {naming[0]}",
+        )
+    return naming[0] if naming else None
+
+
+def _names_images(path: Path, files: tuple[str, ...]) -> bool:
+    try:
+        name_files(read_table(path), None, files)
+    except DataError:
+        return False
+    return True
+
+
+def _other_tables(paths: list[Path], folder: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
+    tables, remarks = {}, []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            tables[name] = read_table(path)
+        except DataError as error:
+            remarks.append(f"{name} was left alone: {error.what}")
+    return tables, tuple(remarks)
+
+
+def _headers(folder: Path, naming: Naming) -> pl.DataFrame:
+    """Headers of images spread over each table, the channels in turn."""
+    frames = []
+    for role, table in (("train", naming.train), ("test", naming.test)):
+        if table is None:
+            continue
+        rows = table[spread(table.height, HEADERS[role])].iter_rows(named=True)
+        names = [files_of_row(naming, row) for row in rows]
+        chosen = [own[number % len(own)] for number, own in enumerate(names)]
+        frames.append(read_headers(folder, chosen).with_columns(pl.lit(role).alias("role")))
+    headers = pl.concat(frames)
+    if not headers.height:
+        raise DataError(
+            "none of the images that were tried can be read", field=str(folder), remedy="save them as PNG or TIFF"
+        )
+    return headers

@@ -1,0 +1,228 @@
+"""Which column is the id, which names the files, and by what pattern."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from holotype.errors import DataError, listing
+from holotype.plan.headers import spread
+from holotype.plan.patterns import (
+    HOLE,
+    RowFiles,
+    column_in_segment,
+    common_shape,
+    match_values,
+    templates_of_row,
+)
+from holotype.plan.tables import is_unique
+
+__all__ = ["Naming", "files_of_row", "name_files"]
+
+EXAMPLES = {"train": 300, "test": 150}
+ENOUGH = 0.5
+NEARLY_ALL = 0.95
+ID_NAME = re.compile(r"(^|[_ ])(id|uuid|image|filename|file|name)([_ ]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the rows of the tables name their image files.
+
+    Args:
+        id: The id column.
+        column: The column whose values stand in the file names.
+        pattern: As the recipe has it, relative to the data folder.
+        channels: The channels' names; none where one file holds them all.
+        train: The training table, with a column `file` or `folder` more where the pattern needs one.
+        test: The test table likewise.
+        added: The name of that column.
+        missing: Rows without (all of) their files.
+        examples_missing: A few of the files they should have.
+        unused: Image files that no row names.
+    """
+
+    id: str
+    column: str
+    pattern: str
+    channels: tuple[str, ...]
+    train: pl.DataFrame
+    test: pl.DataFrame | None
+    added: str | None = None
+    missing: int = 0
+    examples_missing: tuple[str, ...] = ()
+    unused: int = 0
+
+
+def name_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]) -> Naming:
+    """Find the id column and the pattern that leads from a row to its files.
+
+    Args:
+        train: The training table, all text.
+        test: The test table, or None.
+        files: The image files, relative to the data folder.
+
+    Raises:
+        DataError: No column is unique, none names the files, or several rows name one file.
+    """
+    shared = [name for name in train.columns if test is None or name in test.columns]
+    unique = [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
+    examples = _examples(train, test, shared)
+    column, names = _naming_column(examples, unique, files)
+    if column is None:
+        raise _refusal(train, [name for name in shared if name not in unique], examples, files)
+    found = [(row, names[value]) for row, value in enumerate(examples[column]) if value in names]
+    roles = examples[HOLE].to_list()
+    templates = [(row, templates_of_row(_of_role(own, roles[row]))) for row, own in found]
+    rows = common_shape([RowFiles(row, template) for row, template in templates if template is not None])
+    if len(rows) < ENOUGH * len(found):
+        some = listing([name.replace(HOLE, str(examples[column][found[0][0]])) for name in found[0][1]], 6)
+        raise DataError(f"the files of one row differ in more than one place: {some}", field=column,
+                        remedy="write the pattern `images:` of the recipe by hand")  # fmt: skip
+    naming = Naming(_id_column(unique, column), column, "", rows[0].template.channels, train, test)
+    return _counted(_with_pattern(naming, rows, examples, files), files)
+
+
+def files_of_row(naming: Naming, row: dict[str, str | None]) -> list[str]:
+    """The files one row names by the pattern, in the order of the channels.
+
+    Args:
+        naming: The pattern.
+        row: Column to value.
+    """
+    text = re.sub(r"\{([^{}]+)\}", lambda hole: _value(hole, row), naming.pattern)
+    return [text.replace("{channel}", channel) for channel in naming.channels] or [text]
+
+
+def _value(hole: re.Match[str], row: dict[str, str | None]) -> str:
+    return "{channel}" if hole[1] == "channel" else row.get(hole[1]) or ""
+
+
+def _examples(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:
+    parts = [("train", train)] + ([("test", test)] if test is not None else [])
+    frames = [
+        table.select(columns)[spread(table.height, EXAMPLES[role])].with_columns(pl.lit(role).alias(HOLE))
+        for role, table in parts
+    ]
+    return pl.concat(frames)
+
+
+def _naming_column(
+    examples: pl.DataFrame, columns: list[str], files: tuple[str, ...]
+) -> tuple[str | None, dict[str, list[str]]]:
+    """The column that most rows find files by; little effort before more, names like `id` before others."""
+    for effort in range(3):
+        best: tuple[float, str | None, dict[str, list[str]]] = (0.0, None, {})
+        for column in sorted(columns, key=lambda name: ID_NAME.search(name) is None):
+            names = match_values(files, set(examples[column].drop_nulls()), effort)
+            share = len(names) / max(1, examples[column].n_unique())
+            if share > best[0]:
+                best = share, column, names
+        if best[0] >= ENOUGH:
+            return best[1], best[2]
+    return None, {}
+
+
+def _refusal(train: pl.DataFrame, repeated: list[str], examples: pl.DataFrame, files: tuple[str, ...]) -> DataError:
+    many = [name for name in repeated if train[name].n_unique() > 0.05 * train.height]
+    column, _ = _naming_column(examples, many, files)
+    if column is not None:
+        twice = train[column].filter(train[column].is_duplicated()).unique(maintain_order=True).to_list()
+        return DataError(
+            f"several rows name one image ({listing(twice, 3)}), and a table has one row an image",
+            field=column,
+            remedy="join the labels of an image with a separator such as '|', and keep one row of each",
+        )
+    shown = "; ".join(f"{name}: {listing(examples[name].drop_nulls().unique(maintain_order=True).head(2), 2)}"
+                      for name in examples.columns[:4] if name != HOLE)  # fmt: skip
+    return DataError(
+        f"no column that differs in every row names the image files; the table holds {shown or 'nothing shared'}"
+        f" and the files are called {listing(files[:3], 3)}",
+        remedy="add a column with the path of each file, relative to the data folder",
+    )
+
+
+def _of_role(names: list[str], role: str) -> list[str]:
+    """Of `train/7.png` and `test/7.png` the one that belongs to the row's table."""
+    other = "test" if role == "train" else "train"
+    return [name for name in names if other not in name.lower().split("/")[:-1]] or names
+
+
+def _id_column(unique: list[str], column: str) -> str:
+    """The column called id where there is one, else the one that names the files."""
+    called = [name for name in unique if name.lower() in {"id", "image_id", "uuid"}]
+    return called[0] if called and column not in called else column
+
+
+def _with_pattern(naming: Naming, rows: list[RowFiles], examples: pl.DataFrame, files: tuple[str, ...]) -> Naming:
+    hole = f"{{{naming.column}}}"
+    leader = Counter(row.template.text for row in rows).most_common(1)[0][0]
+    roles = examples[HOLE].to_list()
+    for role in set(roles):
+        texts = [row.template.text for row in rows if roles[row.row] == role]
+        if texts.count(leader) < NEARLY_ALL * len(texts):
+            break
+    else:
+        return replace(naming, pattern=leader.replace(HOLE, hole))
+    parts = [row.template.text.split("/") for row in rows]
+    numbers = [row.row for row in rows]
+    explained: list[str | None] = [None]
+    if len({len(part) for part in parts}) == 1:
+        table = examples.drop(HOLE)
+        explained = [column_in_segment(list(segments), table, numbers) for segments in zip(*parts, strict=True)]
+    if all(part is not None for part in explained):
+        return replace(naming, pattern="/".join(str(part) for part in explained).replace(HOLE, hole))
+    return _with_column(naming, rows, files)
+
+
+def _with_column(naming: Naming, rows: list[RowFiles], files: tuple[str, ...]) -> Naming:
+    """Where no column explains the folder or the ending, the tables get one that says it."""
+    ends = [end for end, _ in Counter(row.template.text.rpartition("/")[2] for row in rows).most_common()]
+    if any(HOLE not in end for end in ends) or (len(ends) > 1 and naming.channels):
+        raise DataError(
+            f"the files are named in several ways: {listing([end.replace(HOLE, '*') for end in ends], 4)}",
+            field=naming.column,
+            remedy="write the pattern `images:` of the recipe by hand, or add a column with the path of each file",
+        )
+    added = "folder" if len(ends) == 1 else "file"
+    while added in naming.train.columns:
+        added += "_"
+    places: dict[str, list[str]] = {}
+    for path in files:
+        places.setdefault(path.rpartition("/")[2], []).append(path)
+
+    def filled(table: pl.DataFrame, role: str) -> pl.DataFrame:
+        paths = []
+        for value in table[naming.column].to_list():
+            names = [end.replace(HOLE, value).replace("{channel}", (*naming.channels, "")[0]) for end in ends]
+            found = [path for name in names for path in places.get(name, [])]
+            here = _of_role(found, role) or ["missing/missing"]
+            paths.append(here[0].rpartition("/")[0] or "." if len(ends) == 1 else here[0])
+        return table.with_columns(pl.Series(added, paths, dtype=pl.String))
+
+    hole = f"{{{naming.column}}}"
+    return replace(
+        naming,
+        pattern=f"{{{added}}}/{ends[0].replace(HOLE, hole)}" if len(ends) == 1 else f"{{{added}}}",
+        train=filled(naming.train, "train"),
+        test=None if naming.test is None else filled(naming.test, "test"),
+        added=added,
+    )
+
+
+def _counted(naming: Naming, files: tuple[str, ...]) -> Naming:
+    present = set(files)
+    named: set[str] = set()
+    missing: list[str] = []
+    absent_rows = 0
+    tables = [naming.train] if naming.test is None else [naming.train, naming.test]
+    for row in (row for table in tables for row in table.iter_rows(named=True)):
+        own = files_of_row(naming, row)
+        absent = [name for name in own if name.removeprefix("./") not in present]
+        named.update(name.removeprefix("./") for name in own)
+        absent_rows += bool(absent)
+        missing += absent[: max(0, 3 - len(missing))]
+    return replace(naming, missing=absent_rows, examples_missing=tuple(missing), unused=len(present - named))

@@ -1,0 +1,127 @@
+"""What a person should hear about the data beyond the recipe's keys."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from holotype.errors import listing
+from holotype.plan.groups import DOMAIN_NAME, GroupGuess
+from holotype.plan.labels import LabelGuess
+from holotype.plan.look import Findings
+from holotype.plan.naming import Naming
+from holotype.plan.tables import are_dates, as_numbers
+
+__all__ = ["notes_on_columns", "notes_on_tables", "question_on_channels", "warnings_on_images", "warnings_on_rows"]
+
+
+def warnings_on_rows(naming: Naming, labels: LabelGuess, folds: int) -> tuple[str, ...]:
+    """Rows without files or labels, ids in both tables, and classes too rare for the folds.
+
+    Args:
+        naming: The tables and the pattern.
+        labels: What the label column holds.
+        folds: How many folds are proposed.
+    """
+    found = []
+    if naming.missing:
+        names = listing(naming.examples_missing, 3)
+        found.append(f"{naming.missing:,} rows lack an image file ({names}); a run will stop there.")
+    if naming.test is not None:
+        test_ids = set(naming.test[naming.id])
+        both = [name for name in naming.train[naming.id] if name in test_ids]
+        if both:
+            found.append(f"{len(both):,} ids are in both tables ({listing(both, 3)}); a run will stop there.")
+    if labels.unlabelled and labels.kind == "multiclass":
+        found.append(f"{labels.unlabelled:,} rows have no label; label them or take them out of the training table.")
+    rare = {name: count for name, count in labels.counts.items() if count < folds}
+    if rare:
+        names = listing([f"{name} ({count})" for name, count in reversed(rare.items())], 6)
+        found.append(f"Too few images for {folds} folds, so some folds will lack the class: {names}.")
+    return tuple(found)
+
+
+def warnings_on_images(headers: pl.DataFrame) -> tuple[str, ...]:
+    """Depths that differ between training and test images, and channel counts that differ at all.
+
+    Args:
+        headers: Columns `role`, `channels`, `bits`, `file`.
+    """
+    found = []
+    depths = {role: sorted(headers.filter(pl.col("role") == role)["bits"].unique()) for role in ("train", "test")}
+    if depths["test"] and depths["test"] != depths["train"]:
+        train, test = (" and ".join(map(str, depths[role])) for role in ("train", "test"))
+        found.append(f"The test images have {test} bits a channel and the training images {train}: were both saved the "
+                     "same way? A model cannot be trusted on another depth.")  # fmt: skip
+    elif len(depths["train"]) > 1:
+        found.append(f"The images have different depths: {' and '.join(map(str, depths['train']))} bits a channel.")
+    counts = headers.group_by("channels").agg(pl.len(), pl.col("file").first()).sort("len", descending=True)
+    if counts.height > 1:
+        shown = ", ".join(f"{row['channels']} (as {row['file']})" for row in counts.iter_rows(named=True))
+        found.append(f"The images have different numbers of channels: {shown}; a run will stop there.")
+    return tuple(found)
+
+
+def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
+    """Whether what looks like channels could be several images of one sample: `s1_w1`, `s1_w2`, or bare numbers.
+
+    Args:
+        channels: The channels' names.
+    """
+    parts = [re.split(r"[-_]", name) for name in channels]
+    even = len({len(words) for words in parts}) == 1
+    crossed = even and sum(len(set(words)) > 1 for words in zip(*parts, strict=True)) > 1
+    if not channels or not (crossed or all(name.isdigit() for name in channels)):
+        return ()
+    return (f"Are {listing(channels, 6)} channels of one image? If some are sites or replicates, write a table with "
+            "one row an image and name its owner in `sample:`.",)  # fmt: skip
+
+
+def notes_on_columns(naming: Naming, used: set[str], groups: GroupGuess) -> tuple[str, ...]:
+    """The columns that the recipe does not use, and why.
+
+    Args:
+        naming: The tables.
+        used: The columns that the recipe names.
+        groups: The proposed groups.
+    """
+    explained = {note.partition(":")[0] for note in groups.notes}
+    rest = [name for name in naming.train.columns if name not in used | explained]
+    dates = [name for name in rest if are_dates(naming.train[name])]
+    numbers = [name for name in rest if name not in dates and as_numbers(naming.train[name]) is not None]
+    domains = [name for name in rest if DOMAIN_NAME.search(name)]
+    words = [name for name in rest if name not in {*dates, *numbers, *domains}]
+    notes = list(groups.notes)
+    notes += [f"{listing(numbers)}: numbers such as positions, which the images show themselves"] if numbers else []
+    notes += [f"{listing(dates)}: dates"] if dates else []
+    notes += [f"{name}: could be the `domain:` if all its values are in the training table" for name in domains]
+    notes += [f"{listing(words)}: no part of a recipe"] if words else []
+    notes += [f"{naming.unused:,} image files are named by no row"] if naming.unused else []
+    return tuple(notes)
+
+
+def notes_on_tables(findings: Findings, labels: LabelGuess) -> tuple[str, ...]:
+    """What the further tables look like.
+
+    Args:
+        findings: What was found.
+        labels: What the label column holds.
+    """
+    notes = []
+    for name, table in findings.others.items():
+        classes = [column for column in table.columns if set(labels.counts) <= set(table[column])]
+        ranks = [column for column in table.columns if column not in classes[:1]]
+        if "submission" in name.lower():
+            continue
+        if {findings.naming.id, labels.column} <= set(table.columns):
+            notes.append(
+                f"{name}: {table.height:,} more labelled rows, not used; `external: [...]` would train on them"
+            )
+        elif classes and ranks:
+            notes.append(f"{name}: gives {listing(ranks, 4)} of each {labels.column}, a taxonomy that is not used")
+        elif classes:
+            notes.append(f"{name}: lists the classes; `classes:` could name it, to fix their order")
+        else:
+            notes.append(f"{name}: {table.height:,} rows with {listing(table.columns, 5)}, not used")
+    return tuple(notes)

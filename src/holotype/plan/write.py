@@ -1,0 +1,151 @@
+"""The recipe as YAML, with the reasons as comments."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import textwrap
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from holotype.errors import HolotypeError, InputError
+from holotype.plan.propose import Proposal
+
+__all__ = ["recipe_text", "write_recipe"]
+
+WIDTH = 110
+
+
+def write_recipe(proposal: Proposal, path: Path, force: bool = False) -> str:
+    """Write the recipe, and the tables that go with it, beside each other.
+
+    Args:
+        proposal: From `propose`.
+        path: The recipe's file.
+        force: Replace what is there.
+
+    Returns:
+        The recipe's text.
+
+    Raises:
+        InputError: A file is there already, or cannot be written.
+    """
+    path = Path(path)
+    targets = [path, *(path.parent / name for name in proposal.tables)]
+    there = [target for target in targets if target.exists()]
+    if there and not force:
+        raise InputError(f"{str(there[0])!r} exists already", remedy="give another -o, or --force to replace it")
+    text = recipe_text(proposal, path.resolve().parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for name, table in proposal.tables.items():
+            _write_atomically(path.parent / name, table.write_csv())
+        _write_atomically(path, text)  # last, so that a recipe never names a table that is not there
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be written: {error.strerror}", remedy="give another -o") from error
+    return text
+
+
+def recipe_text(proposal: Proposal, folder: Path) -> str:
+    """The YAML of a proposal.
+
+    Args:
+        proposal: From `propose`.
+        folder: The recipe's folder, which paths are made relative to.
+    """
+    content = _with_relative_paths(proposal.content, folder.resolve())
+    lines = ["# Written by `holotype new`; every line is a guess to be checked, the reason stands above it."]
+    for title, sentences in (("To decide", proposal.questions), ("Warning", proposal.warnings)):
+        for sentence in sentences:
+            lines += _comment(f"{title}: {sentence}", "")
+    lines += _section(content, "", proposal.reasons, "")
+    lines += ["", "# Seen, and not used:"] if proposal.notes else []
+    for note in proposal.notes:
+        lines += _comment(f"- {note}", "")
+    text = "\n".join(lines) + "\n"
+    if _parsed(text) != content:
+        raise HolotypeError("the recipe cannot be written as YAML", remedy="report the names of the columns and files")
+    return text
+
+
+def _section(content: dict[str, Any], address: str, reasons: dict[str, str], indent: str) -> list[str]:
+    lines: list[str] = []
+    for key, value in content.items():
+        place = f"{address}.{key}".lstrip(".")
+        if place in reasons:
+            lines += _comment(reasons[place], indent)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            lines.append(f"{indent}{key}:")
+            for number, entry in enumerate(value):
+                below = f"{place}.{number}"
+                why = [sentence for name, sentence in reasons.items() if name.startswith(f"{below}.")]
+                lines += [line for sentence in why for line in _comment(sentence, indent + "  ")]
+                (first, inner), *rest = entry.items()
+                lines.append(f"{indent}  - {first}: {_flow(inner)}")
+                lines += [f"{indent}    {name}: {_flow(inner)}" for name, inner in rest]
+        elif isinstance(value, dict) and any(name.startswith(f"{place}.") for name in reasons):
+            lines.append(f"{indent}{key}:")
+            lines += _section(value, place, reasons, indent + "  ")
+        else:
+            lines.append(f"{indent}{key}: {_flow(value)}")
+    return lines
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_flow(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(inner) for inner in value) + "]"
+    if isinstance(value, str):
+        return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text needs no quotes in YAML, older readers' `yes` and `no` included."""
+    if not re.fullmatch(r"[A-Za-z_./][\w./-]*", text) or text.lower() in {"yes", "no", "on", "off", "y", "n"}:
+        return False
+    try:
+        return bool(YAML(typ="safe", pure=True).load(f"a: {text}") == {"a": text})
+    except YAMLError:
+        return False
+
+
+def _comment(sentence: str, indent: str) -> list[str]:
+    plain = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", sentence)  # a column's name may hold a line's end
+    return textwrap.wrap(
+        plain, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#   ", break_on_hyphens=False
+    )
+
+
+def _parsed(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(StringIO(text))
+
+
+def _with_relative_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    data = dict(content["data"])
+    for key in ("train", "test", "images"):
+        if key in data and Path(data[key]).is_absolute():
+            data[key] = _relative_path(data[key], folder)
+    return {**content, "data": data}
+
+
+def _relative_path(path: str, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive
+        return Path(path).as_posix()
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,92 @@
+"""The only inference loop: validation, out-of-fold, test and the served model all come through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from holotype.augment import view_matrices
+from holotype.feed import Specimens, batches, read_batch, view_batch
+from holotype.nets import load_network
+from holotype.predict.pooling import RunningPool
+from holotype.progress import Task
+from holotype.runtime import Runtime
+from holotype.spec import ViewSpec
+from holotype.types import Checkpoint, Floats, Integers, Predictions
+
+__all__ = ["PREDICTION_BATCH", "Reading", "infer", "infer_logits"]
+
+PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a network reads images.
+
+    Args:
+        size: Side of the square input in pixels.
+        kind: `multiclass` or `multilabel`: what a probability is.
+        views: The recipe's `predict` section.
+    """
+
+    size: int
+    kind: str
+    views: ViewSpec
+
+
+def infer_logits(
+    network: Callable[[Tensor], Tensor], specimens: Specimens, rows: Integers, reading: Reading, device: torch.device,
+    task: Task | None = None,
+) -> Floats:  # fmt: skip
+    """Scores of some images by one network, its views pooled by running reductions.
+
+    Args:
+        network: In evaluation mode, on the device.
+        specimens: Where the images are stored.
+        rows: Image rows, shape (n,).
+        reading: Size and views.
+        device: Where to compute.
+        task: Counts images as they are done.
+
+    Returns:
+        Logits, shape (n, classes).
+    """
+    matrices = view_matrices(str(reading.views.views))
+    scores: list[Floats] = []
+    with torch.inference_mode():
+        for chosen in batches(rows, PREDICTION_BATCH, whole=False):
+            pixels = read_batch(specimens, chosen, device)
+            pooled = RunningPool(reading.views.pool, reading.kind)
+            for matrix in matrices:
+                batch = view_batch(specimens, pixels, matrix[None], reading.size)
+                pooled.add(network(batch).float())
+            scores.append(pooled.logits().cpu().numpy())
+            if task is not None:
+                task.advance(len(chosen))
+    return np.concatenate(scores) if scores else np.empty((0, specimens.truth.shape[1]), np.float32)
+
+
+def infer(
+    checkpoint: Checkpoint, specimens: Specimens, rows: Integers, views: ViewSpec, runtime: Runtime, device: torch.device
+) -> Predictions:
+    """Scores of some images by one checkpoint.
+
+    Args:
+        checkpoint: The network on disk.
+        specimens: Where the images are stored.
+        rows: Image rows, shape (n,).
+        views: The recipe's `predict` section.
+        runtime: For progress.
+        device: Where to compute.
+    """
+    card = checkpoint.card
+    network: nn.Module = load_network(checkpoint).to(device)
+    reading = Reading(card["size"], card["kind"], views)
+    label = f"{card['member']['name']}, fold {checkpoint.fold}: predicting"
+    with runtime.progress.task(label, len(rows)) as task:
+        logits = infer_logits(network, specimens, rows, reading, device, task)
+    return Predictions(card["member"]["name"], checkpoint.fold, rows, logits)

@@ -1,0 +1,64 @@
+"""Pooling of views as running reductions: however many views there are, one array is held."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from holotype.errors import RecipeError
+
+__all__ = ["RunningPool"]
+
+RULES = ("mean-logit", "mean-probability", "max")
+SMALLEST = 1e-7  # keeps the log-odds of certainty finite
+
+
+class RunningPool:
+    """Pools scores as they come.
+
+    Args:
+        rule: `mean-logit`, `mean-probability` or `max` (of the logits).
+        kind: `multiclass` (softmax) or `multilabel` (sigmoid).
+
+    Raises:
+        RecipeError: There is no such rule.
+    """
+
+    def __init__(self, rule: str, kind: str) -> None:
+        if rule not in RULES:
+            raise RecipeError(f"there is no pooling {rule!r}", field="members.predict.pool", value=rule, allowed=RULES)
+        self.rule, self.kind = rule, kind
+        self.pooled: Tensor | None = None
+        self.count = 0
+
+    def add(self, logits: Tensor) -> None:
+        """Take one view into account.
+
+        Args:
+            logits: Shape (n, classes).
+        """
+        self.count += 1
+        if self.rule == "mean-probability":
+            logits = logits.sigmoid() if self.kind == "multilabel" else logits.softmax(dim=1)
+        if self.pooled is None:
+            self.pooled = logits.clone()
+        elif self.rule == "max":
+            torch.maximum(self.pooled, logits, out=self.pooled)
+        else:
+            self.pooled += logits
+
+    def logits(self) -> Tensor:
+        """The pooled scores, as logits again.
+
+        Returns:
+            Shape (n, classes).
+        """
+        if self.pooled is None:
+            raise ValueError("no view was added")
+        if self.rule == "max":
+            return self.pooled
+        mean = self.pooled / self.count
+        if self.rule == "mean-logit":
+            return mean
+        mean = mean.clamp(SMALLEST, 1 - SMALLEST)
+        return mean.logit() if self.kind == "multilabel" else mean.log()

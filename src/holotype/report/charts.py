@@ -1,0 +1,240 @@
+"""Numbers → SVG that grows with its column.
+
+Positions along a strip are percentages of its width, so that one drawing serves a wide screen, a phone and paper, and
+its lettering keeps its size. Colours are classes of the style sheet, so that light and dark are one drawing as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holotype.report.svg import Scale, element, nice_scale, tick_label, title
+from holotype.report.words import score, signed, visible
+
+__all__ = ["axis_strip", "bar_strip", "dot_strip", "interval_strip", "ranked_columns", "ranked_dots", "waterfall_strip"]
+
+HEIGHT = 22
+MIDDLE = HEIGHT / 2
+PLOT_HEIGHT = 210
+PLOT_TOP = 14
+PLOT_BOTTOM = 8
+
+
+def interval_strip(
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    scale: Scale,
+    fresh: tuple[float, float] | None = None,
+    name: str = "",
+) -> str:
+    """A score as a dot on its interval, and where a fresh test set should fall as a thin line around both.
+
+    Args:
+        value: The score.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        scale: The axis.
+        fresh: Lower and upper end for a fresh test set.
+        name: What the score is of, for the words on hover.
+    """
+    marks = _grid(scale)
+    words = f"{name} {score(value)}".strip()
+    if fresh is not None:
+        words += f"\nfresh test set: {score(fresh[0])} to {score(fresh[1])}"
+        marks += [_span(fresh[0], fresh[1], scale, "fresh", 2)]
+    if low is not None and high is not None:
+        words += f"\n95 % interval: {score(low)} to {score(high)}"
+        marks += [_span(low, high, scale, "interval", 8)]
+    if value is not None:
+        marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_="dot")]
+    return _strip(marks, words)
+
+
+def waterfall_strip(
+    before: float | None, value: float, low: float | None, high: float | None, scale: Scale, name: str = ""
+) -> str:
+    """One step of a waterfall: a bar from the score before to the score after.
+
+    Args:
+        before: The score before the step; None for the first one.
+        value: The score after it.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        scale: The axis.
+        name: The step's name, for the words on hover.
+    """
+    marks = _grid(scale)
+    words = f"{name} {score(value)}".strip()
+    if low is not None and high is not None:
+        words += f"\n95 % interval: {score(low)} to {score(high)}"
+        marks += [_span(low, high, scale, "fresh", 2)]
+    if before is not None:
+        words += f"\n{signed(value - before)} to the step before"
+        kind = "gain" if value >= before else "loss"
+        marks += [_span(before, value, scale, kind, 12)]
+        marks += [element("line", x1=scale.percent(before), x2=scale.percent(before), y1=-6, y2=17, class_="from")]
+    marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_="dot")]
+    return _strip(marks, words)
+
+
+def dot_strip(value: float | None, weight: float, scale: Scale, reference: float | None = None, name: str = "") -> str:
+    """A score as a dot whose area shows how much it rests on.
+
+    Args:
+        value: The score.
+        weight: From 0 to 1: the dot's area.
+        scale: The axis.
+        reference: A score to compare with, as a line.
+        name: What the score is of, for the words on hover.
+    """
+    marks = _grid(scale)
+    if reference is not None:
+        marks += [
+            element(
+                "line",
+                x1=scale.percent(reference),
+                x2=scale.percent(reference),
+                y1=-5,
+                y2=HEIGHT + 5,
+                class_="reference",
+            )
+        ]
+    if value is not None:
+        if reference is not None:
+            marks += [_span(value, reference, scale, "stem", 2)]
+        kind = "dot low" if reference is not None and value < reference else "dot"
+        marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=3 + 4 * weight**0.5, class_=kind)]
+    return _strip(marks, name)
+
+
+def bar_strip(value: float, largest: float, marker: float | None = None, name: str = "") -> str:
+    """A number as a bar from zero, and a second one as a mark across it.
+
+    Args:
+        value: The bar's length.
+        largest: The length of a full bar.
+        marker: Where the mark stands.
+        name: The words on hover.
+    """
+    scale = Scale(0.0, max(largest, 1e-9), ())
+    marks = [element("rect", x=0, y=5, width="100%", height=12, rx=2, class_="trough")]
+    if value > 0:
+        marks += [element("rect", x=0, y=5, width=scale.percent(value), height=12, rx=2, class_="bar")]
+    if marker is not None:
+        across = scale.percent(marker)
+        marks += [element("line", x1=across, x2=across, y1=2, y2=20, class_=kind) for kind in ("marker halo", "marker")]
+    return _strip(marks, name)
+
+
+def axis_strip(scale: Scale) -> str:
+    """The numbers of a scale, to stand above or below the strips that share it.
+
+    Args:
+        scale: The scale.
+    """
+    marks = [
+        element("text", tick_label(tick), x=scale.percent(tick), y=12, text_anchor="middle", class_="tick")
+        for tick in scale.ticks
+    ]
+    return element("svg", *marks, class_="strip axis", width="100%", height=16, aria_hidden="true")
+
+
+def ranked_dots(
+    values: Sequence[float], weights: Sequence[float], names: Sequence[str], reference: float | None, label: str
+) -> str:
+    """Many scores from the lowest to the highest, a dot each; its area shows how much it rests on.
+
+    Args:
+        values: The scores, shape (n,).
+        weights: From 0 to 1, shape (n,).
+        names: The words on hover, shape (n,).
+        reference: A score to compare with, as a line.
+        label: What the chart shows, for those who hear it.
+    """
+    scale = nice_scale([*values, reference], count=4)
+    marks = _levels(scale)
+    if reference is not None:
+        height = _height_of(reference, scale)
+        marks += [element("line", x1="0%", x2="100%", y1=height, y2=height, class_="reference")]
+    order = sorted(range(len(values)), key=lambda index: values[index])
+    for rank, index in enumerate(order):
+        low = reference is not None and values[index] < reference
+        across = 6 + 92 * (rank + 0.5) / len(order)
+        marks += [
+            element(
+                "circle",
+                title(names[index]),
+                cx=f"{across:.2f}%",
+                cy=_height_of(values[index], scale),
+                r=3 + 5 * weights[index] ** 0.5,
+                class_="dot low" if low else "dot",
+            )
+        ]
+    return _plot(marks, label)
+
+
+def ranked_columns(values: Sequence[float], names: Sequence[str], label: str) -> str:
+    """Many counts from the largest to the smallest, a column each.
+
+    Args:
+        values: The counts, shape (n,).
+        names: The words on hover, shape (n,).
+        label: What the chart shows, for those who hear it.
+    """
+    scale = nice_scale([0.0, *values], count=4)
+    marks = _levels(scale)
+    floor = _height_of(scale.low, scale)
+    width = 92 / max(len(values), 1)
+    for rank, index in enumerate(sorted(range(len(values)), key=lambda index: -values[index])):
+        height = _height_of(values[index], scale)
+        # The transparent column beneath makes the smallest class as easy to point at as the largest.
+        place = {"x": f"{6 + rank * width:.3f}%", "width": f"{width * 0.82:.3f}%"}
+        column = element("rect", y=height, height=max(floor - height, 1.0), class_="bar", **place)
+        target = element("rect", y=PLOT_TOP, height=floor - PLOT_TOP, class_="target", **place)
+        marks += [element("g", title(names[index]), target, column)]
+    return _plot(marks, label)
+
+
+def _strip(marks: list[str], words: str) -> str:
+    label = visible(words, keep="\n").replace("\n", "; ") or None
+    head = [title(words)] if words else []
+    return element("svg", *head, *marks, class_="strip", width="100%", height=HEIGHT, role="img", aria_label=label)
+
+
+def _plot(marks: list[str], label: str) -> str:
+    return element("svg", *marks, class_="plot", width="100%", height=PLOT_HEIGHT, role="img", aria_label=label)
+
+
+def _grid(scale: Scale) -> list[str]:
+    return [
+        element("line", x1=scale.percent(tick), x2=scale.percent(tick), y1=-5, y2=HEIGHT + 5, class_="grid")
+        for tick in scale.ticks
+    ]
+
+
+def _levels(scale: Scale) -> list[str]:
+    marks = []
+    for tick in scale.ticks:
+        height = _height_of(tick, scale)
+        marks += [element("line", x1="0%", x2="100%", y1=height, y2=height, class_="grid")]
+        marks += [element("text", tick_label(tick), x=0, y=height - 3, class_="tick")]
+    return marks
+
+
+def _height_of(value: float, scale: Scale) -> float:
+    return PLOT_TOP + (1 - scale.share(value)) * (PLOT_HEIGHT - PLOT_TOP - PLOT_BOTTOM)
+
+
+def _span(start: float, end: float, scale: Scale, kind: str, thickness: float) -> str:
+    low, high = sorted((scale.share(start), scale.share(end)))
+    width = max(100 * (high - low), 0.15)
+    return element(
+        "rect",
+        x=f"{100 * low:.2f}%",
+        y=MIDDLE - thickness / 2,
+        width=f"{width:.2f}%",
+        height=thickness,
+        rx=min(thickness / 2, 3.0),
+        class_=kind,
+    )

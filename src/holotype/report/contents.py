@@ -1,0 +1,94 @@
+"""What a report is made of: plain values, handed over by whoever ran the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.types import AuditReport, Folds, Kind, Scorecard
+
+__all__ = ["Mistake", "ReportContents", "Specimen"]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A sample whose decided labels are not its own.
+
+    Args:
+        id: The sample's id.
+        fold: The fold it belongs to; the models that scored it never saw it.
+        truth: Its labels.
+        decided: What the run decided.
+        confidence: Probability of what was wrongly decided, 0 to 1.
+        pixels: Shape (channels, height, width), in the file's own units.
+    """
+
+    id: str
+    fold: int
+    truth: tuple[str, ...]
+    decided: tuple[str, ...]
+    confidence: float
+    pixels: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A sample that shows what a class looks like.
+
+    Args:
+        id: The sample's id.
+        labels: Its labels.
+        pixels: Shape (channels, height, width), in the file's own units.
+    """
+
+    id: str
+    labels: tuple[str, ...]
+    pixels: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ReportContents:
+    """Everything the report shows.
+
+    Args:
+        name: The run's name.
+        metric: The name of the metric that every choice maximised.
+        kind: One label a sample, or many.
+        classes: The class names, in the order of `counts`.
+        scorecard: The scores. An entry of its `classes` may hold `low` and `high` (or `f1_low` and `f1_high`), the
+            95 % interval of the F1, and `threshold`.
+        counts: Samples by (truth, decided), shape (classes, classes). With many labels a sample, a sample counts in
+            every cell of its true and its decided classes.
+        histories: One frame a trained network by `member/fold0`: `epoch`, `phase`, `lr`, `train_loss`,
+            `validation_loss`, `validation_score`, `images_per_second`, `seconds`; one row an epoch.
+        mistakes: The worst first.
+        samples: Specimens, in the order they are shown.
+        audit: What the audit found.
+        folds: Which fold each sample belongs to.
+        warnings: Sentences for people.
+        recipe: The resolved recipe as YAML.
+        facts: Versions, device, seconds by stage, and so on.
+        channels: The channels' names, where there are any.
+        fold_counts: Samples by (fold, class), shape (folds, classes), where it is known.
+    """
+
+    name: str
+    metric: str
+    kind: Kind
+    classes: tuple[str, ...]
+    scorecard: Scorecard
+    counts: NDArray[np.int64]
+    histories: dict[str, pl.DataFrame]
+    mistakes: list[Mistake]
+    samples: list[Specimen]
+    audit: AuditReport
+    folds: Folds
+    warnings: tuple[str, ...]
+    recipe: str
+    facts: dict[str, str]
+    channels: tuple[str, ...] | None = None
+    fold_counts: NDArray[np.int64] | None = None

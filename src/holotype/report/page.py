@@ -1,0 +1,129 @@
+"""The page: one HTML file that opens anywhere and asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from holotype.errors import StoreError
+from holotype.report import sections, words
+from holotype.report.contents import ReportContents
+from holotype.report.findings import find_out, frequent_confusions
+from holotype.report.gallery import channel_colours, draw_pictures
+from holotype.report.heatmap import LABELLED_UP_TO, heat_map, row_shares
+from holotype.report.holdings import duplicates, fold_rows
+from holotype.report.training import training
+
+__all__ = ["render_report", "write_report"]
+
+MISTAKE_BYTES = 6_000_000
+SPECIMEN_BYTES = 3_000_000
+CONFUSIONS_SHOWN = 14
+
+
+def write_report(path: Path, contents: ReportContents) -> None:
+    """Write the report; the file appears whole or not at all.
+
+    Args:
+        path: The file, usually `report.html` in a run's folder.
+        contents: What the report is made of.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
+    page = render_report(contents).encode("utf-8")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(page)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"cannot write the report {str(path)!r}: {error.strerror}") from error
+
+
+def render_report(contents: ReportContents) -> str:
+    """The report as one HTML document.
+
+    Args:
+        contents: What the report is made of.
+    """
+    folder = files("holotype.report")
+    texts = {name: folder.joinpath(name).read_text("utf-8") for name in ("template.html.j2", "style.css", "script.js")}
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalised
+    )
+    environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format}
+    return environment.from_string(texts["template.html.j2"]).render(
+        style=Markup(texts["style.css"]),
+        script=Markup(texts["script.js"]),
+        script_digest=_policy_digest(texts["script.js"]),
+        **_everything(contents),
+    )
+
+
+def _everything(contents: ReportContents) -> dict[str, Any]:
+    supports = {str(entry["name"]): int(entry.get("support") or 0) for entry in contents.scorecard.classes}
+    totals = sections.supports_of(contents.classes, supports) if contents.kind == "multilabel" else None
+    shares = row_shares(contents.counts, totals)
+    one_label = contents.kind == "multiclass"
+    confusions = frequent_confusions(contents.counts, shares, contents.classes, CONFUSIONS_SHOWN) if one_label else []
+    class_rows = sections.class_rows(contents)
+    drawing = heat_map(contents.counts, shares, contents.classes, errors=one_label) if contents.counts.any() else ""
+    return {
+        "contents": contents,
+        "summary": sections.summary(contents),
+        "findings": find_out(contents, confusions),
+        "ledger": sections.ledger(contents),
+        "classes": class_rows,
+        "has_thresholds": any(row["threshold"] is not None for row in class_rows),
+        "heat": Markup(drawing),
+        "names_hidden": len(contents.classes) > LABELLED_UP_TO,
+        "confusions": sections.confusion_rows(confusions),
+        "scores_by": sections.score_by(contents),
+        "training": training(contents),
+        "distribution": sections.distribution(class_rows),
+        "folds": fold_rows(contents),
+        "duplicates": duplicates(contents),
+        "warnings": list(dict.fromkeys([*contents.warnings, *contents.audit.warnings, *contents.folds.warnings])),
+        "recipe": Markup(escape(words.visible(contents.recipe, keep="\n"))),
+        **_pictures(contents),
+    }
+
+
+def _pictures(contents: ReportContents) -> dict[str, Any]:
+    mistakes = draw_pictures([one.pixels for one in contents.mistakes], contents.channels, MISTAKE_BYTES)
+    specimens = draw_pictures([one.pixels for one in contents.samples], contents.channels, SPECIMEN_BYTES)
+    legend = []
+    if contents.channels is not None and len(contents.channels) > 1:
+        colours = channel_colours(len(contents.channels), contents.channels)
+        legend = [
+            {"name": name, "colour": Markup("rgb({} {} {})".format(*(round(255 * part) for part in colour)))}
+            for name, colour in zip(contents.channels, colours, strict=True)
+        ]
+    sheet = "".join(
+        f".specimen-{number}{{background-image:url({picture.source})}}" for number, picture in enumerate(specimens)
+    )
+    return {
+        "mistakes": list(zip(contents.mistakes, mistakes, strict=True)),
+        "specimens": list(zip(contents.samples, specimens, strict=True)),
+        "specimen_style": Markup(sheet),
+        "legend": legend,
+    }
+
+
+def _finalised(value: Any) -> Any:
+    """What the template prints: finished drawings as they are, names with their unseen characters written out."""
+    return words.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _policy_digest(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return base64.b64encode(digest).decode("ascii")

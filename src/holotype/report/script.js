@@ -1,0 +1,48 @@
+"use strict";
+// Tables sort by the column whose heading is pressed; numbers begin with the largest.
+for (const button of document.querySelectorAll("table.sortable th button")) {
+  button.addEventListener("click", () => {
+    const heading = button.closest("th"), table = button.closest("table"), body = table.tBodies[0];
+    const column = heading.cellIndex, numeric = heading.classList.contains("n");
+    const before = heading.getAttribute("aria-sort");
+    const ascending = before ? before === "descending" : !numeric;
+    const key = (row) => {
+      const text = row.cells[column].textContent.trim();
+      if (!numeric) return text.toLocaleLowerCase();
+      const number = Number.parseFloat(text.replaceAll(",", "").replace("−", "-"));
+      return Number.isNaN(number) ? -Infinity : number;
+    };
+    const rows = [...body.rows].map((row) => [key(row), row]);
+    rows.sort(([a], [b]) => (numeric ? a - b : a.localeCompare(b)) * (ascending ? 1 : -1));
+    body.append(...rows.map(([, row]) => row));
+    for (const other of heading.parentNode.cells) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+  });
+}
+// The words of a mark appear at once, and on a touch as well; without this script the browser shows them itself.
+const tip = document.createElement("div");
+tip.id = "tip";
+tip.hidden = true;
+document.body.append(tip);
+const wordsOf = (target) => {
+  for (let node = target; node instanceof SVGElement; node = node.parentNode) {
+    const title = [...node.children].find((child) => child.localName === "title");
+    if (title) { node.dataset.words = title.textContent; title.remove(); }
+    if (node.dataset.words) return node.dataset.words;
+  }
+  return "";
+};
+document.addEventListener("pointerover", (event) => {
+  const words = event.target instanceof SVGElement ? wordsOf(event.target) : "";
+  tip.hidden = !words;
+  tip.textContent = words;
+});
+document.addEventListener("pointermove", (event) => {
+  if (tip.hidden) return;
+  const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
+  const above = event.clientY - tip.offsetHeight - 14;
+  tip.style.left = `${Math.max(8, Math.min(event.clientX + 12, room))}px`;
+  tip.style.top = `${above > 4 ? above : event.clientY + 18}px`;
+});
+document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+addEventListener("beforeprint", () => { for (const one of document.querySelectorAll("details")) one.open = true; });

@@ -1,0 +1,236 @@
+"""Contents → what each section of the page needs: rows of plain values and finished drawings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from holotype.report.charts import (
+    axis_strip,
+    bar_strip,
+    dot_strip,
+    interval_strip,
+    ranked_columns,
+    ranked_dots,
+    waterfall_strip,
+)
+from holotype.report.contents import ReportContents
+from holotype.report.findings import Confusion
+from holotype.report.svg import Scale, nice_scale
+from holotype.report.words import finite, metric_meaning, metric_title, score, signed
+
+__all__ = [
+    "class_rows",
+    "confusion_rows",
+    "distribution",
+    "ledger",
+    "score_by",
+    "summary",
+    "supports_of",
+]
+
+UNIT = Scale(0.0, 1.0, (0.0, 0.5, 1.0))
+ROWS_UP_TO = 28
+
+
+def summary(contents: ReportContents) -> dict[str, Any]:
+    """The honest score in numbers, words and a drawing, with the other metrics below it.
+
+    Args:
+        contents: What the report is made of.
+    """
+    metrics = contents.scorecard.metrics
+    ends = [
+        end
+        for one in metrics.values()
+        for end in (one.value, one.low, one.high, one.next.get("low"), one.next.get("high"))
+    ]
+    scale = nice_scale(ends)
+    rows = []
+    for name, one in metrics.items():
+        fresh = (one.next["low"], one.next["high"]) if finite([one.next.get("low"), one.next.get("high")])[1:] else None
+        strip = interval_strip(one.value, one.low, one.high, scale, fresh, metric_title(name))
+        rows += [
+            {
+                "name": metric_title(name),
+                "meaning": metric_meaning(name),
+                "value": score(one.value),
+                "strip": Markup(strip),
+            }
+        ]
+    own = contents.metric if contents.metric in metrics else next(iter(metrics), None)
+    if own is None:
+        return {"own": None, "rows": rows, "axis": Markup(axis_strip(scale))}
+    one = metrics[own]
+    return {
+        "own": one,
+        "title": metric_title(own),
+        "meaning": metric_meaning(own),
+        "fresh_rows": int(one.next.get("rows", 0)),
+        "rows": rows,
+        "axis": Markup(axis_strip(scale)),
+    }
+
+
+def ledger(contents: ReportContents) -> dict[str, Any]:
+    """What each step bought, as rows of a waterfall.
+
+    Args:
+        contents: What the report is made of.
+    """
+    steps = contents.scorecard.ledger
+    scale = nice_scale([step.get(key) for step in steps for key in ("value", "low", "high")])
+    rows: list[dict[str, Any]] = []
+    before: float | None = None
+    for step in steps:
+        value = float(step["value"])
+        strip = waterfall_strip(before, value, step.get("low"), step.get("high"), scale, str(step["step"]))
+        change: float | None = None if before is None else step.get("difference", value - before)
+        rows += [
+            {
+                "name": str(step["step"]),
+                "value": score(value),
+                "change": "" if change is None else signed(change),
+                "lower": change is not None and change < 0,
+                "strip": Markup(strip),
+            }
+        ]
+        before = value
+    return {"rows": rows, "axis": Markup(axis_strip(scale))}
+
+
+def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
+    """One row a class, in the order of the classes, each with the number of the specimen that shows it.
+
+    Args:
+        contents: What the report is made of.
+    """
+    specimens: dict[str, int] = {}
+    for index in sorted(range(len(contents.samples)), key=lambda index: len(contents.samples[index].labels)):
+        for label in contents.samples[index].labels:
+            specimens.setdefault(label, index)
+    rows = []
+    for number, entry in enumerate(contents.scorecard.classes):
+        low, high = entry.get("low", entry.get("f1_low")), entry.get("high", entry.get("f1_high"))
+        scored = bool(entry.get("support"))
+        strip = interval_strip(entry.get("f1"), low, high, UNIT, name=f"{entry['name']}: F1") if scored else ""
+        rows += [
+            {
+                **{key: entry.get(key) for key in ("precision", "recall", "f1", "threshold", "predicted")},
+                "number": number,
+                "name": str(entry["name"]),
+                "support": int(entry.get("support") or 0),
+                "interval": f"{score(low)} to {score(high)}" if finite([low, high])[1:] else "",
+                "specimen": specimens.get(str(entry["name"])),
+                "strip": Markup(strip),
+            }
+        ]
+    return rows
+
+
+def distribution(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many samples each class has, and how often it was decided: rows of bars, or columns where there are many.
+
+    Args:
+        rows: What `class_rows` gives.
+    """
+    ordered = sorted(rows, key=lambda row: -row["support"])
+    largest = max([1, *(max(row["support"], row["predicted"] or 0) for row in rows)])
+    words = [f"{row['name']}\n{row['support']:,} samples" + _decided(row) for row in ordered]
+    if len(rows) > ROWS_UP_TO:
+        columns = ranked_columns([float(row["support"]) for row in ordered], words, "Samples of each class")
+        return {"rows": [], "columns": Markup(columns), "largest": ordered[0], "smallest": ordered[-1]}
+    bars = [
+        {
+            "name": row["name"],
+            "support": row["support"],
+            "strip": Markup(bar_strip(row["support"], largest, row["predicted"], word)),
+        }
+        for row, word in zip(ordered, words, strict=True)
+    ]
+    return {"rows": bars, "columns": None}
+
+
+def score_by(contents: ReportContents) -> list[dict[str, Any]]:
+    """Scores by domain and by each group column: rows of dots, or one ranked plot where there are many.
+
+    Args:
+        contents: What the report is made of.
+    """
+    card = contents.scorecard
+    own = card.metrics.get(contents.metric)
+    reference = own.value if own is not None else None
+    by_title: dict[str, list[tuple[str, int, float]]] = {}
+    for entry in card.domains:
+        by_title.setdefault("domain", []).append((str(entry["domain"]), int(entry["samples"]), entry["value"]))
+    for entry in card.groups:
+        place = by_title.setdefault(str(entry["column"]), [])
+        place.append((str(entry["group"]), int(entry["samples"]), entry["value"]))
+    return [_scores_of(title, entries, reference) for title, entries in by_title.items()]
+
+
+def _scores_of(title: str, entries: list[tuple[str, int, float]], reference: float | None) -> dict[str, Any]:
+    known = sorted((entry for entry in entries if finite([entry[2]])), key=lambda entry: entry[2])
+    most = max((samples for _, samples, _ in known), default=1)
+    words = [f"{name}\n{score(value)} on {samples:,} samples" for name, samples, value in known]
+    scale = nice_scale([*(value for _, _, value in known), reference])
+    many = len(known) > ROWS_UP_TO
+    plot = ""
+    if many:
+        weights = [samples / most for _, samples, _ in known]
+        plot = ranked_dots([value for _, _, value in known], weights, words, reference, f"Score by {title}")
+    rows = [
+        {
+            "name": name,
+            "samples": samples,
+            "value": score(value),
+            "strip": Markup(dot_strip(value, samples / most, scale, reference, word)),
+        }
+        for (name, samples, value), word in zip(known, words, strict=True)
+    ]
+    return {
+        "title": title,
+        "count": len(known),
+        "left_out": len(entries) - len(known),
+        "plot": Markup(plot),
+        "rows": rows[:6] if many else rows,
+        "axis": Markup(axis_strip(scale)),
+    }
+
+
+def confusion_rows(confusions: list[Confusion]) -> list[dict[str, Any]]:
+    """The most frequent confusions with a bar each.
+
+    Args:
+        confusions: The largest first.
+    """
+    return [
+        {
+            "truth": one.truth,
+            "decided": one.decided,
+            "count": one.count,
+            "share": one.share,
+            "strip": Markup(bar_strip(one.share, 1.0)),
+        }
+        for one in confusions
+    ]
+
+
+def supports_of(classes: tuple[str, ...], supports: dict[str, int]) -> NDArray[np.int64]:
+    """Samples of each class in the order of the classes; zero for one that was not scored.
+
+    Args:
+        classes: The class names.
+        supports: Samples by class name.
+
+    Returns:
+        Shape (classes,).
+    """
+    return np.asarray([supports.get(name, 0) for name in classes], dtype=np.int64)
+
+
+def _decided(row: dict[str, Any]) -> str:
+    return "" if row["predicted"] is None else f"\ndecided {row['predicted']:,} times"

@@ -1,0 +1,112 @@
+"""The two things every chart needs: an element that is escaped, and a scale with round ticks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+
+from holotype.report.words import finite, visible
+
+__all__ = ["Scale", "element", "nice_scale", "tick_label", "title"]
+
+
+def element(tag: str, *children: str, **attributes: object) -> str:
+    """One SVG element as text.
+
+    Args:
+        tag: The element's name.
+        *children: What stands in it, already written as XML.
+        **attributes: Its attributes; `class_` is `class`, other underscores are hyphens, None is left out.
+    """
+    written = "".join(f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None)
+    content = "".join(children)
+    return f"<{tag}{written}>{content}</{tag}>" if content else f"<{tag}{written}/>"
+
+
+def title(text: str) -> str:
+    """The words that appear when a pointer rests on a mark.
+
+    Args:
+        text: Any string.
+    """
+    return f"<title>{escape(visible(text, keep=chr(10)))}</title>"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A stretch of numbers and where they lie on an axis.
+
+    Args:
+        low: The number at the beginning.
+        high: The number at the end, above `low`.
+        ticks: Round numbers in between.
+    """
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def share(self, value: float) -> float:
+        """How far along the axis a number lies, from 0 to 1; what is outside lies at the end.
+
+        Args:
+            value: The number.
+        """
+        return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
+
+    def percent(self, value: float) -> str:
+        """How far along the axis a number lies, as SVG writes it.
+
+        Args:
+            value: The number.
+        """
+        return f"{100 * self.share(value):.2f}%"
+
+
+def nice_scale(values: Iterable[float | None], count: int = 5) -> Scale:
+    """The smallest scale with round ends that holds some numbers.
+
+    Args:
+        values: Numbers; missing ones are passed over, and without any the scale is 0 to 1.
+        count: About how many steps there should be.
+    """
+    numbers = finite(values) or [0.0, 1.0]
+    low, high = min(numbers), max(numbers)
+    if high - low < 1e-12 * max(abs(high), 1.0):
+        margin = 0.05 * max(abs(high), 1e-9)
+        low, high = low - margin, high + margin
+    step = _round_step((high - low) / count)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(round(index * step, 12) for index in range(first, last + 1))
+    return Scale(ticks[0], ticks[-1], ticks)
+
+
+def tick_label(value: float) -> str:
+    """A tick in as few characters as it needs.
+
+    Args:
+        value: The tick.
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 10_000:
+        return f"{value / 1000:,.6g}k"
+    text = f"{value:.4g}" if abs(value) >= 1e-4 else f"{value:.0e}".replace("e-0", "e-")
+    return text.replace("-", "−")
+
+
+def _round_step(step: float) -> float:
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
+
+
+def _name(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return escape(visible(str(value)))

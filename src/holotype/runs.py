@@ -1,0 +1,110 @@
+"""A run's folder: the contract of every tool that reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holotype.errors import InputError
+
+__all__ = ["RunFolder"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run's folder.
+
+    Args:
+        root: The folder.
+    """
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """The path of a file of the contract, its folder made.
+
+        Args:
+            name: As in `members/main/oof.parquet`.
+        """
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def existing(self, name: str) -> Path:
+        """The path of a file that must be there.
+
+        Args:
+            name: As in `recipe.yaml`.
+
+        Raises:
+            InputError: The folder is not a run's, or the run did not get that far.
+        """
+        path = self.root / name
+        if not path.exists():
+            what = f"{str(self.root)!r} is not a finished run: it has no {name}"
+            raise InputError(what, remedy="give the folder of a run, and run its recipe to the end first")
+        return path
+
+    def checkpoints(self, member: str) -> list[Path]:
+        """The folders of a member's networks, in the order of the folds.
+
+        Args:
+            member: The member's name.
+        """
+        folders = self.existing(f"members/{member}").glob("fold*")
+        return sorted(folders, key=lambda folder: int(folder.name.removeprefix("fold")))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file, whole or not at all.
+
+        Args:
+            name: As in `scores.json`.
+            text: Its content.
+        """
+        path = self.path(name)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write JSON, whole or not at all.
+
+        Args:
+            name: As in `decision.json`.
+            content: What JSON can hold.
+        """
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def adopt(self, name: str, source: Path) -> None:
+        """Put an artefact's files into the folder, as links where the disk allows it.
+
+        Args:
+            name: The folder or file they get.
+            source: An artefact's folder or file.
+        """
+        files = [source] if source.is_file() else [path for path in source.iterdir() if path.name != "stage.json"]
+        for file in files:
+            target = self.path(name if source.is_file() else f"{name}/{file.name}")
+            temporary = target.with_name(f".{target.name}.{os.getpid()}")
+            temporary.unlink(missing_ok=True)
+            try:
+                os.link(file, temporary)
+            except OSError:
+                shutil.copy2(file, temporary)
+            temporary.replace(target)
+
+    def forget(self, name: str) -> None:
+        """Remove what an earlier run of another recipe left.
+
+        Args:
+            name: A folder or file of the contract.
+        """
+        path = self.root / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

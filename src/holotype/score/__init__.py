@@ -1,0 +1,32 @@
+"""From predictions to scores that can be believed: gathering out of fold, refitting every choice, the ledger."""
+
+from holotype.score.choices import Choice, FittedChain, Scores, cross_apply, fit_chain
+from holotype.score.ledger import Step, make_ledger
+from holotype.score.nested import NestedScore, metric_names, score_nested
+from holotype.score.oof import POOLS, gather_oof, gather_test, pool_images
+from holotype.score.tables import class_table, confusion_counts, domain_table, group_table, scorecard_to_json
+from holotype.score.units import grouped_folds, independent_units
+
+__all__ = [
+    "POOLS",
+    "Choice",
+    "FittedChain",
+    "NestedScore",
+    "Scores",
+    "Step",
+    "class_table",
+    "confusion_counts",
+    "cross_apply",
+    "domain_table",
+    "fit_chain",
+    "gather_oof",
+    "gather_test",
+    "group_table",
+    "grouped_folds",
+    "independent_units",
+    "make_ledger",
+    "metric_names",
+    "pool_images",
+    "score_nested",
+    "scorecard_to_json",
+]

@@ -1,0 +1,169 @@
+"""Choices that are made on out-of-fold scores, and their application to samples they were not made on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.errors import HolotypeError
+from holotype.score.units import grouped_folds
+from holotype.types import Floats, Integers, OofPredictions, TestPredictions
+
+__all__ = ["Choice", "FittedChain", "Scores", "cross_apply", "fit_chain", "folds_to_cross"]
+
+INNER_FOLDS = 5
+Scores = OofPredictions | TestPredictions
+
+
+class Choice(Protocol):
+    """One choice of the chain from members' scores to labels: pooling, weights, calibration, thresholds.
+
+    The first choice takes a list, one entry a member; each later one takes what the one before it made. All but the
+    last give logits (n, classes), the last gives decisions (n, classes), bool. A choice that learns nothing from the
+    scores (a plain mean, a fixed threshold) says so by an attribute `learns = False`, and is not refitted.
+    """
+
+    name: str
+
+    def fit(self, evidence: Any, truth: NDArray[np.bool_], /) -> Callable[[Any], NDArray[Any]]:
+        """Learn from out-of-fold scores.
+
+        Args:
+            evidence: A list of `OofPredictions` (the first choice) or one.
+            truth: Which classes each of the samples has, shape (n, classes).
+
+        Returns:
+            A function of a list of `Scores`, or of one, that gives logits or decisions.
+        """
+
+
+@dataclass(frozen=True)
+class FittedChain:
+    """Fitted choices in order.
+
+    Args:
+        steps: What each choice's `fit` returned.
+    """
+
+    steps: tuple[Callable[[Any], NDArray[Any]], ...]
+
+    def apply(self, members: Sequence[Scores]) -> list[NDArray[Any]]:
+        """What each choice makes of some samples, in order; the last is the decision, where the chain ends in one.
+
+        Args:
+            members: Scores of the same samples, one entry a member.
+        """
+        made: list[NDArray[Any]] = []
+        evidence: Any = list(members)
+        for step in self.steps:
+            made.append(step(evidence))
+            evidence = replace(members[0], logits=made[-1])
+        return made
+
+
+def fit_chain(
+    choices: Sequence[Choice],
+    members: Sequence[OofPredictions],
+    truth: NDArray[np.bool_],
+    blocks: Integers,
+    units: Integers,
+    seed: int,
+) -> FittedChain:
+    """Fit every choice; a later one learns from scores that the earlier ones made of samples they were not fitted on.
+
+    Args:
+        choices: In order.
+        members: Out-of-fold scores of the same samples, one entry a member.
+        truth: Which classes each sample has, shape (n, classes).
+        blocks: The fold of each sample, shape (n,).
+        units: What is independent, shape (n,); it makes folds where `blocks` are of one fold only.
+        seed: The recipe's seed.
+    """
+    steps: list[Callable[[Any], NDArray[Any]]] = []
+    evidence: Any = list(members)
+    for depth, choice in enumerate(choices):
+        if depth:
+            before = choices[:depth]
+            if any(_learns(earlier) for earlier in before) and _learns(choice):
+                logits = cross_apply(before, members, truth, blocks, units, seed)[-1]
+            else:
+                logits = FittedChain(tuple(steps)).apply(members)[-1]
+            evidence = replace(members[0], logits=logits)
+        steps.append(choice.fit(evidence, truth))
+    return FittedChain(tuple(steps))
+
+
+def cross_apply(
+    choices: Sequence[Choice],
+    members: Sequence[OofPredictions],
+    truth: NDArray[np.bool_],
+    blocks: Integers,
+    units: Integers,
+    seed: int,
+) -> list[NDArray[Any]]:
+    """What each choice makes of every sample when it is fitted without the sample's fold.
+
+    Args:
+        choices: In order.
+        members: Out-of-fold scores of the same samples, one entry a member.
+        truth: Which classes each sample has, shape (n, classes).
+        blocks: The fold of each sample, shape (n,).
+        units: What is independent, shape (n,); it makes folds where `blocks` are of one fold only.
+        seed: The recipe's seed.
+
+    Returns:
+        One array a choice, each of shape (n, classes).
+
+    Raises:
+        HolotypeError: A choice gave an array of another shape.
+    """
+    if not any(_learns(choice) for choice in choices):
+        return fit_chain(choices, members, truth, blocks, units, seed).apply(members)
+    crossed = folds_to_cross(blocks, units, seed)
+    made: list[NDArray[Any]] = []
+    for fold in np.unique(crossed):
+        inside, outside = crossed == fold, crossed != fold
+        seen = [_rows(member, outside) for member in members]
+        chain = fit_chain(choices, seen, truth[outside], crossed[outside], units[outside], seed)
+        parts = chain.apply([_rows(member, inside) for member in members])
+        for choice, part in zip(choices, parts, strict=True):
+            if np.shape(part) != (int(inside.sum()), truth.shape[1]):
+                raise HolotypeError(f"{choice.name} gave an array of shape {np.shape(part)} for {inside.sum()} samples")
+        if not made:
+            made = [np.empty(truth.shape, np.asarray(part).dtype) for part in parts]
+        for whole, part in zip(made, parts, strict=True):
+            whole[inside] = part
+    return made
+
+
+def folds_to_cross(blocks: Integers, units: Integers, seed: int) -> Integers:
+    """The folds themselves where there are two or more, else grouped folds inside the one.
+
+    Args:
+        blocks: The fold of each sample, shape (n,).
+        units: What is independent, shape (n,).
+        seed: The recipe's seed.
+
+    Raises:
+        HolotypeError: There is one sample only.
+    """
+    if len(np.unique(blocks)) > 1:
+        return blocks
+    if len(np.unique(units)) < 2:
+        units = np.arange(len(units))  # one group alone: samples have to do, and the score says so
+    if len(units) < 2:
+        raise HolotypeError("one sample alone cannot both fit a choice and score it", remedy="label more samples")
+    return grouped_folds(units, INNER_FOLDS, seed)
+
+
+def _learns(choice: Choice) -> bool:
+    return bool(getattr(choice, "learns", True))
+
+
+def _rows(evidence: OofPredictions, chosen: NDArray[np.bool_]) -> OofPredictions:
+    logits: Floats = evidence.logits[chosen]
+    return OofPredictions(evidence.samples[chosen], logits, evidence.folds[chosen])

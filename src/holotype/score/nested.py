@@ -1,0 +1,162 @@
+"""The score of a whole chain of choices, each refitted without the fold it is scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.errors import DataError, HolotypeError, listing
+from holotype.metrics import MAP_CELLS_AT_MOST, Judged, bootstrap_intervals, classes_without_positives, draw_groups
+from holotype.score.choices import Choice, cross_apply
+from holotype.score.tables import class_table, domain_table, group_table
+from holotype.score.units import independent_units
+from holotype.types import Floats, Folds, Integers, Kind, Labels, Metric, OofPredictions, Scorecard
+
+__all__ = ["NestedScore", "metric_names", "score_nested"]
+
+AVERAGED_OVER_CLASSES = {"macro_f1", "balanced_accuracy", "map"}
+
+
+@dataclass(frozen=True)
+class NestedScore:
+    """A scorecard with what was scored.
+
+    Args:
+        scorecard: The scores; its ledger is empty until `make_ledger` fills it.
+        samples: Sample numbers, shape (n,), ascending.
+        truth: Which classes each sample has, shape (n, classes).
+        decided: What the chain gave each sample, fitted without the sample's fold, shape (n, classes).
+        logits: The scores that were decided on, made the same way, shape (n, classes).
+    """
+
+    scorecard: Scorecard
+    samples: Integers
+    truth: NDArray[np.bool_]
+    decided: NDArray[np.bool_]
+    logits: Floats
+
+
+def score_nested(
+    oof_members: Sequence[OofPredictions],
+    labels: Labels,
+    folds: Folds,
+    choices: Sequence[Choice],
+    metric: str,
+    seed: int,
+    next_rows: int | None = None,
+) -> NestedScore:
+    """Score the chain from members' scores to labels.
+
+    Every choice is fitted on the out-of-fold scores of the other folds and applied to the fold that is scored; a
+    choice that follows another learns from scores the other made in the same way. With one used fold the choices are
+    cross-fitted by grouped folds inside it.
+
+    Args:
+        oof_members: One entry a member, all of the same samples.
+        labels: The samples of the run.
+        folds: The folds.
+        choices: At least one; the first takes the members, the last decides.
+        metric: The recipe's metric; it stands first in the scorecard.
+        seed: The recipe's seed.
+        next_rows: Rows of the submission; as many as were scored where there is none.
+
+    Raises:
+        HolotypeError: Members differ in their samples or folds, or there is no choice.
+        DataError: No sample has a label to score.
+    """
+    first = _checked_members(oof_members, folds)
+    if not choices:
+        raise HolotypeError("a score needs at least one choice, the decision")
+    truth = _known_truth(labels, first.samples)
+    units = independent_units(labels, first.samples)
+    apart = np.arange(len(first.samples)) if units is None else units
+    made = cross_apply(choices, oof_members, truth, first.folds, apart, seed)
+    decided = np.asarray(made[-1], dtype=bool)
+    logits = np.asarray(made[-2] if len(made) > 1 else first.logits, dtype=np.float32)
+    judged = Judged(truth, decided, logits, labels.kind)
+    draws = draw_groups(truth, units, seed, next_rows)
+    names = metric_names(metric, labels.kind, truth.size)
+    metrics = bootstrap_intervals(names, judged, draws)
+    how = _what_was_refitted(choices, first.folds, units)
+    left_out = classes_without_positives(truth, labels.classes)
+    scorecard = Scorecard(
+        {name: _with_words(name, value, how, left_out) for name, value in metrics.items()},
+        ledger=[],
+        classes=class_table(judged, labels.classes, draws),
+        groups=group_table(judged, labels, first.samples, metric),
+        domains=domain_table(judged, labels, first.samples, metric),
+    )
+    return NestedScore(scorecard, first.samples, truth, decided, logits)
+
+
+def metric_names(metric: str, kind: Kind, cells: int) -> list[str]:
+    """The metrics of a scorecard in order: the recipe's own first.
+
+    Args:
+        metric: The recipe's metric.
+        kind: One label a sample, or many.
+        cells: Samples times classes; where they are very many, average precision is left out unless it was asked for.
+    """
+    names = [metric, "macro_f1", "micro_f1", "accuracy"]
+    names += ["balanced_accuracy"] if kind == "multiclass" else []
+    names += ["map"] if cells <= MAP_CELLS_AT_MOST else []
+    return list(dict.fromkeys([*names, "log_loss"]))
+
+
+def _checked_members(members: Sequence[OofPredictions], folds: Folds) -> OofPredictions:
+    if not members or not len(members[0].samples):
+        raise HolotypeError("there are no out-of-fold scores to judge", remedy="train at least one fold of one member")
+    first = members[0]
+    for number, member in enumerate(members):
+        same = np.array_equal(member.samples, first.samples) and member.logits.shape == first.logits.shape
+        if not same or not np.array_equal(member.folds, first.folds):
+            raise HolotypeError(f"member {number} has other samples, classes or folds than member 0; gather each whole")
+    strange = np.flatnonzero(folds.fold_of_sample[first.samples] != first.folds)
+    if len(strange):
+        raise HolotypeError(
+            f"{len(strange):,} samples carry another fold than the folds say; the first is number "
+            f"{first.samples[strange[0]]}",
+            remedy="gather the predictions again",
+        )
+    return first
+
+
+def _known_truth(labels: Labels, samples: Integers) -> NDArray[np.bool_]:
+    unknown = samples[labels.frame["labels"].gather(samples).is_null().to_numpy()]
+    if len(unknown):
+        names = listing(labels.frame["sample"].gather(unknown), 5)
+        raise DataError(f"{len(unknown):,} samples to be scored have no known labels: {names}", field="data.train")
+    truth = labels.matrix(samples)
+    if not truth.any():
+        raise DataError("none of the samples to be scored has a label", field="data.train")
+    return truth
+
+
+def _what_was_refitted(choices: Sequence[Choice], folds: Integers, units: Integers | None) -> str:
+    learned = [choice.name for choice in choices if getattr(choice, "learns", True)]
+    fixed = [choice.name for choice in choices if not getattr(choice, "learns", True)]
+    used = np.unique(folds)
+    parts = []
+    if learned and len(used) > 1:
+        verb = "was" if len(learned) == 1 else "were"
+        parts.append(f"{' and '.join(learned)} {verb} refitted without the fold that is scored ({len(used)} folds)")
+    elif learned:
+        what = "samples" if units is None or len(np.unique(units)) < 2 else "groups"
+        verb = "was" if len(learned) == 1 else "were"
+        inner = f"by folds of {what} inside fold {used[0]}, the one that is used"
+        parts.append(f"{' and '.join(learned)} {verb} cross-fitted {inner}")
+    if fixed:
+        parts.append(f"{' and '.join(fixed)} learned nothing from the scores")
+    parts.append("each sample was scored by networks that never saw its fold; training was not repeated")
+    return "; ".join(parts)
+
+
+def _with_words(name: str, metric: Metric, how: str, left_out: tuple[str, ...]) -> Metric:
+    parts: list[Any] = [how, metric.how]
+    if left_out and name in AVERAGED_OVER_CLASSES:
+        parts.append(f"left out of the mean, having no positive row: {listing(left_out)}")
+    return replace(metric, how="; ".join(parts))

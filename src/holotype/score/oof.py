@@ -1,0 +1,174 @@
+"""From what networks say of images to scores of samples, with the proof that no network scored what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_expit, log_softmax, logsumexp
+
+from holotype.errors import HolotypeError, RecipeError, listing
+from holotype.types import Floats, Folds, ImageTable, Integers, Kind, OofPredictions, Predictions, TestPredictions
+
+__all__ = ["POOLS", "gather_oof", "gather_test", "pool_images"]
+
+LISTED = 5
+
+
+def gather_oof(
+    predictions: list[Predictions], folds: Folds, images: ImageTable, pool: str = "mean-logit"
+) -> OofPredictions:
+    """The out-of-fold scores of one member's training samples.
+
+    Args:
+        predictions: Of one member, for the images of each used fold by the network that never saw that fold.
+        folds: The folds.
+        images: The table that rows are counted in.
+        pool: How the images of a sample become one score: `mean-logit`, `mean-probability` or `max`.
+
+    Raises:
+        HolotypeError: A row was scored by a network of another fold, twice or not at all, is no training row, or has
+            a score that is not a number.
+        RecipeError: There is no such pooling.
+    """
+    rows, logits, fold = _together(predictions, images)
+    fold_of_row = folds.fold_of_sample[images.sample_numbers]
+    strangers = rows[fold_of_row[rows] != fold]
+    _refuse(strangers, images, "were scored by a network that does not belong to their fold, and may have seen them")
+    expected = _scored_rows(folds, images)
+    _refuse(np.setdiff1d(rows, expected), images, "are no training rows of a used fold and have no place out of fold")
+    _refuse(_repeated(rows), images, "have more than one out-of-fold score")
+    _refuse(np.setdiff1d(expected, rows), images, "have no out-of-fold score")
+    samples, pooled = pool_images(images.sample_numbers[rows], logits, images.kind, pool)
+    return OofPredictions(samples, pooled, folds.fold_of_sample[samples].astype(np.int64))
+
+
+def gather_test(predictions: list[Predictions], images: ImageTable, pool: str = "mean-logit") -> TestPredictions:
+    """The scores of the samples to predict: images pooled network by network, then the mean of the logits.
+
+    Args:
+        predictions: Of one member, for every test image by the network of every fold.
+        images: The table that rows are counted in.
+        pool: How the images of a sample become one score: `mean-logit`, `mean-probability` or `max`.
+
+    Raises:
+        HolotypeError: A network left out a test row, scored one twice, scored another row, or said what is no number.
+        RecipeError: There is no such pooling.
+    """
+    rows, logits, fold = _together(predictions, images)
+    expected = images.rows_of_role("test")
+    _refuse(np.setdiff1d(rows, expected), images, "are not test rows")
+    sums: Floats | None = None
+    samples = np.empty(0, np.int64)
+    used = np.unique(fold)
+    for number in used:
+        own = rows[fold == number]
+        _refuse(_repeated(own), images, f"were scored twice by the network of fold {number}")
+        _refuse(np.setdiff1d(expected, own), images, f"were not scored by the network of fold {number}")
+        samples, pooled = pool_images(images.sample_numbers[own], logits[fold == number], images.kind, pool)
+        sums = pooled.astype(np.float64) if sums is None else sums + pooled
+    if sums is None:
+        raise HolotypeError("no network scored the test rows", remedy="run the prediction of at least one fold")
+    return TestPredictions(samples, (sums / len(used)).astype(np.float32))
+
+
+def pool_images(owners: Integers, logits: Floats, kind: Kind, pool: str) -> tuple[Integers, Floats]:
+    """One score a sample from the scores of its images.
+
+    Args:
+        owners: The sample of each image, shape (n,).
+        logits: Shape (n, classes).
+        kind: One label a sample, or many.
+        pool: `mean-logit`, `mean-probability` or `max`.
+
+    Returns:
+        Sample numbers, ascending, shape (m,), and their logits, shape (m, classes).
+
+    Raises:
+        RecipeError: There is no such pooling.
+    """
+    if pool not in POOLS:
+        raise RecipeError(f"no pooling is named {pool!r}", field="predict.pool", value=pool, allowed=POOLS)
+    samples, inverse, images = np.unique(owners, return_inverse=True, return_counts=True)
+    samples = samples.astype(np.int64)
+    if not len(samples) or images.max() == 1:
+        return samples, logits[np.argsort(owners)].astype(np.float32)
+    order = np.argsort(inverse, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(images)[:-1]])
+    return samples, POOLS[pool](logits[order].astype(np.float64), starts, images, kind).astype(np.float32)
+
+
+def _mean_logit(logits: NDArray[np.float64], starts: Integers, images: Integers, kind: Kind) -> NDArray[np.float64]:
+    return np.asarray(np.add.reduceat(logits, starts) / images[:, None])
+
+
+def _mean_probability(
+    logits: NDArray[np.float64], starts: Integers, images: Integers, kind: Kind
+) -> NDArray[np.float64]:
+    """The logit of the mean probability, in logarithms throughout, so that sure scores stay finite."""
+
+    def log_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        stretches = np.split(values, starts[1:])
+        return np.stack([logsumexp(stretch, axis=0) for stretch in stretches]) - np.log(images)[:, None]
+
+    if kind == "multiclass":
+        return log_mean(log_softmax(logits, axis=1))
+    return log_mean(log_expit(logits)) - log_mean(log_expit(-logits))
+
+
+def _largest(logits: NDArray[np.float64], starts: Integers, images: Integers, kind: Kind) -> NDArray[np.float64]:
+    # the arguments of a softmax are known up to a constant an image, so they are made comparable first
+    comparable = log_softmax(logits, axis=1) if kind == "multiclass" else logits
+    return np.asarray(np.maximum.reduceat(comparable, starts))
+
+
+POOLS: dict[str, Callable[[NDArray[np.float64], Integers, Integers, Kind], NDArray[np.float64]]] = {
+    "mean-logit": _mean_logit,
+    "mean-probability": _mean_probability,
+    "max": _largest,
+}
+"""How the images of a sample become one score."""
+
+
+def _together(predictions: Sequence[Predictions], images: ImageTable) -> tuple[Integers, Floats, Integers]:
+    """All rows, their logits and the fold of the network that scored each."""
+    if not predictions:
+        raise HolotypeError("there are no predictions to gather", remedy="train and predict at least one fold")
+    members = sorted({part.member for part in predictions})
+    if len(members) > 1:
+        raise HolotypeError(f"the predictions are of several members: {listing(members)}", remedy="gather each alone")
+    for part in predictions:
+        if part.logits.shape != (len(part.rows), len(images.classes)):
+            raise HolotypeError(
+                f"member {part.member!r}, fold {part.fold}: {len(part.rows)} rows and {len(images.classes)} classes "
+                f"have logits of shape {part.logits.shape}"
+            )
+    rows = np.concatenate([part.rows for part in predictions]).astype(np.int64)
+    outside = rows[(rows < 0) | (rows >= len(images))]
+    if len(outside):
+        raise HolotypeError(f"rows {listing(outside, LISTED)} are not in the table of {len(images):,} images")
+    logits = np.concatenate([part.logits for part in predictions])
+    fold = np.repeat([part.fold for part in predictions], [len(part.rows) for part in predictions])
+    _refuse(rows[~np.isfinite(logits).all(axis=1)], images, "have scores that are not finite numbers")
+    return rows, logits, fold.astype(np.int64)
+
+
+def _scored_rows(folds: Folds, images: ImageTable) -> Integers:
+    """The image rows that must be scored out of fold: training samples of the used folds that were not left out."""
+    training = np.isin(np.arange(len(images.samples)), images.samples.of_role("train"))
+    training &= np.isin(folds.fold_of_sample, folds.used)
+    training[folds.left_out] = False
+    return np.flatnonzero(training[images.sample_numbers]).astype(np.int64)
+
+
+def _repeated(rows: Integers) -> Integers:
+    values, counts = np.unique(rows, return_counts=True)
+    return values[counts > 1]
+
+
+def _refuse(rows: Iterable[int], images: ImageTable, what: str) -> None:
+    wrong = np.unique(np.asarray(rows, dtype=np.int64))
+    if len(wrong):
+        ids = images.frame["id"].gather(wrong).to_list()
+        raise HolotypeError(f"{len(wrong):,} images {what}: {listing(ids, LISTED)}")

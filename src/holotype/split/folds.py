@@ -1,0 +1,191 @@
+"""Folds of an image table: groups and duplicates together, classes and domains in proportion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from holotype.errors import DataError, listing
+from holotype.spec import SplitSpec
+from holotype.split.components import components, prove_disjoint
+from holotype.split.stratify import stratified_folds
+from holotype.types import AuditReport, Folds, ImageTable, Integers
+
+__all__ = ["make_folds"]
+
+NAMED_AT_MOST = 6
+UNEVEN = 1.5  # largest fold over smallest that is worth a word
+
+
+def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: int) -> Folds:
+    """Divide the training samples into folds, and tell external samples which fold's model they must not train.
+
+    An external sample that shares a group or a duplicate with training samples takes their fold; one without a tie
+    has -1 and trains every model. Samples whose images the audit left out have no fold at all.
+
+    Args:
+        images: The table.
+        report: What the audit found; clusters that it says are grouped stay together.
+        spec: The recipe's `split` section.
+        seed: The recipe's seed.
+
+    Returns:
+        The folds, proved disjoint.
+
+    Raises:
+        DataError: The training samples form fewer independent parts than there are folds.
+    """
+    samples = images.samples
+    left_out = _samples_left_out(images, report)
+    active = np.setdiff1d(samples.of_role("train", "external"), left_out)
+    scored = np.setdiff1d(samples.of_role("train"), left_out)
+    component = components(images.sample_numbers, _ties(images, report, spec, active))
+    _, unit_of_scored = np.unique(component[scored], return_inverse=True)
+    _enough_components(unit_of_scored, len(scored), spec)
+
+    labels = _label_matrix(samples.frame["labels"].gather(scored), len(images.classes))
+    fold = stratified_folds(_stratified_columns(images, labels, scored, spec), unit_of_scored, spec.folds, seed)
+
+    fold_of_component = np.full(len(component), -1, np.int64)
+    fold_of_component[component[scored]] = fold
+    fold_of_sample = np.full(len(samples), -1, np.int64)
+    fold_of_sample[active] = fold_of_component[component[active]]
+    prove_disjoint(fold_of_sample[active], component[active])
+
+    warnings = (
+        *_rule_warnings(images, report, spec),
+        *_class_warnings(images.classes, labels, unit_of_scored, fold, spec.folds),
+        *_size_warnings(unit_of_scored, fold, spec.folds),
+    )
+    frame = _frame(images, fold_of_sample, active)
+    return Folds(frame, fold_of_sample, spec.folds, spec.used, left_out, warnings)
+
+
+def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
+    """The samples without an image that may train."""
+    stays = np.ones(len(images), bool)
+    stays[report.left_out] = False
+    rows_that_stay = np.bincount(images.sample_numbers[stays], minlength=len(images.samples))
+    return np.flatnonzero(rows_that_stay == 0).astype(np.int64)
+
+
+def _ties(images: ImageTable, report: AuditReport, spec: SplitSpec, active: Integers) -> list[Integers]:
+    """Group columns and duplicate clusters as numbers; -1 for null and for samples that take no part."""
+    silent = ~np.isin(images.sample_numbers, active)
+    ties = []
+    if "groups" in spec.by:
+        for name in images.group_names:
+            ranks = images.frame[f"group.{name}"].rank("dense").cast(pl.Int64).fill_null(0)
+            ties.append(ranks.to_numpy() - 1)
+    if "duplicates" in spec.by:
+        grouped = _grouped(report)
+        cluster = np.full(len(images), -1, np.int64)
+        cluster[grouped["row"].to_numpy()] = grouped["cluster"].to_numpy()
+        ties.append(cluster)
+    return [np.where(silent, -1, tie).astype(np.int64) for tie in ties]
+
+
+def _grouped(report: AuditReport) -> pl.DataFrame:
+    return report.clusters.filter(pl.col("action") == "grouped")
+
+
+def _enough_components(units: Integers, count: int, spec: SplitSpec) -> None:
+    found = int(units.max()) + 1 if len(units) else 0
+    if found >= spec.folds:
+        return
+    if found == count:
+        remedy = f"lower split.folds to {found}" if found > 1 else "label more samples"
+        raise DataError(f"{count} training samples cannot fill {spec.folds} folds", field="split.folds", remedy=remedy)
+    tied = "groups and duplicates tie"
+    way_out = f"lower split.folds to {found}, or " if found > 1 else ""
+    raise DataError(
+        f"{tied} the {count:,} training samples into {found} independent {'part' if found == 1 else 'parts'}, "
+        f"too few for {spec.folds} folds",
+        field="split.folds",
+        remedy=f"{way_out}name fewer columns in data.groups",
+    )
+
+
+def _label_matrix(lists: pl.Series, classes: int) -> Any:
+    lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+    flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy().astype(np.int64) if lengths.sum() else lengths[:0]
+    return sp.csr_array((np.ones(len(flat), bool), flat, np.append(0, np.cumsum(lengths))), shape=(len(lists), classes))
+
+
+def _stratified_columns(images: ImageTable, labels: Any, scored: Integers, spec: SplitSpec) -> Any:
+    parts = [labels] if "labels" in spec.stratify else []
+    if "domain" in spec.stratify:
+        domain = images.samples.frame["domain"].gather(scored).rank("dense").cast(pl.Int64)
+        known = np.flatnonzero(domain.is_not_null().to_numpy())
+        numbers = domain.drop_nulls().to_numpy() - 1
+        shape = (len(scored), int(numbers.max()) + 1 if len(numbers) else 0)
+        parts.append(sp.csr_array((np.ones(len(known), bool), (known, numbers)), shape=shape))
+    return sp.csr_array(sp.hstack(parts)) if parts else sp.csr_array((len(scored), 0), dtype=bool)
+
+
+def _frame(images: ImageTable, fold_of_sample: Integers, active: Integers) -> pl.DataFrame:
+    rows = images.sample_numbers
+    fold = pl.Series("fold", fold_of_sample[rows])
+    takes_part = pl.Series(np.isin(rows, active))
+    frame = images.frame.select("id", "sample", "role").with_columns(fold, takes_part.alias("takes_part"))
+    fold_or_null = pl.when("takes_part").then("fold").alias("fold")
+    return frame.with_columns(fold_or_null).select("id", "sample", "fold", "role")
+
+
+def _rule_warnings(images: ImageTable, report: AuditReport, spec: SplitSpec) -> list[str]:
+    warnings = []
+    if "groups" not in spec.by and images.group_names:
+        warnings.append(f"Groups ({listing(images.group_names)}) may cross folds, since split.by leaves them out.")
+    clusters = _grouped(report)["cluster"].n_unique()
+    if "duplicates" not in spec.by and clusters:
+        what = "cluster" if clusters == 1 else "clusters"
+        warnings.append(f"{clusters:,} {what} of duplicates may cross folds, since split.by leaves them out.")
+    return warnings
+
+
+def _class_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int) -> list[str]:
+    """Which classes miss which folds, and why."""
+    rows = np.asarray(labels.sum(axis=0)).ravel()
+    held = np.stack([np.asarray(labels[fold == number].sum(axis=0)).ravel() for number in range(folds)])
+    lacking = np.flatnonzero((rows > 0) & (held == 0).any(axis=0))
+    of_pair = np.repeat(units, np.diff(labels.indptr))
+    pairs = np.unique(np.stack([labels.indices, of_pair]), axis=1)
+    parts = np.bincount(pairs[0], minlength=len(names))
+    warnings = []
+    for number in lacking[:NAMED_AT_MOST]:
+        where = _folds_in_words(np.flatnonzero(held[:, number] == 0))
+        if parts[number] >= folds:
+            warnings.append(
+                f"Class {names[number]!r} is missing from {where} although its rows lie in {parts[number]} groups; "
+                "another seed may place them better."
+            )
+            continue
+        what = _several(rows[number], "row") if parts[number] == rows[number] else _several(parts[number], "group")
+        lead = "has only" if parts[number] == rows[number] else "has rows in only"
+        warnings.append(f"Class {names[number]!r} {lead} {what}, so that {where} cannot be scored on it.")
+    if len(lacking) > NAMED_AT_MOST:
+        others = [names[number] for number in lacking[NAMED_AT_MOST:]]
+        warnings.append(f"{len(others):,} more classes are missing from a fold: {listing(others)}.")
+    return warnings
+
+
+def _size_warnings(units: Integers, fold: Integers, folds: int) -> list[str]:
+    sizes: NDArray[np.int64] = np.bincount(fold, minlength=folds)
+    if sizes.max() <= UNEVEN * sizes.min():
+        return []
+    largest = int(np.bincount(units).max())
+    because = f"; the largest group alone has {largest:,}" if largest > 1 else ""
+    return [f"The folds are of unequal size, {sizes.min():,} to {sizes.max():,} samples{because}."]
+
+
+def _several(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _folds_in_words(numbers: Integers) -> str:
+    words = listing(numbers.tolist())
+    return f"fold {words}" if len(numbers) == 1 else f"folds {words}"

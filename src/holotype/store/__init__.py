@@ -1,0 +1,7 @@
+"""The store: artefacts by content, written whole, explained by `why`."""
+
+from holotype.store.codec import read_value, write_value
+from holotype.store.stages import Forecast, NotForeseenError, RunLog, Stages
+from holotype.store.store import StageKey, Store
+
+__all__ = ["Forecast", "NotForeseenError", "RunLog", "StageKey", "Stages", "Store", "read_value", "write_value"]

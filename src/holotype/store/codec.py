@@ -1,0 +1,62 @@
+"""Frozen dataclasses as folders: frames in Parquet, arrays in NPY, the rest in JSON; nothing that runs when read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+
+__all__ = ["read_value", "write_value"]
+
+Value = TypeVar("Value")
+PLAIN = "value.json"
+
+
+def write_value(value: Any, folder: Path) -> None:
+    """Write a dataclass into a folder.
+
+    Args:
+        value: Its fields hold frames, arrays, other dataclasses, or what JSON can hold.
+        folder: An existing folder.
+    """
+    plain: dict[str, Any] = {}
+    for field in fields(value):
+        content = getattr(value, field.name)
+        if isinstance(content, pl.DataFrame):
+            content.write_parquet(folder / f"{field.name}.parquet")
+        elif isinstance(content, np.ndarray):
+            np.save(folder / f"{field.name}.npy", content, allow_pickle=False)
+        elif is_dataclass(content):
+            (folder / field.name).mkdir()
+            write_value(content, folder / field.name)
+        else:
+            plain[field.name] = content
+    (folder / PLAIN).write_text(json.dumps(plain, ensure_ascii=False), encoding="utf-8")
+
+
+def read_value(kind: type[Value], folder: Path, parts: dict[str, type[Any]] | None = None) -> Value:
+    """Read a dataclass that `write_value` wrote.
+
+    Args:
+        kind: The dataclass.
+        folder: Where it lies.
+        parts: The dataclasses of fields that hold one.
+    """
+    content: dict[str, Any] = {
+        name: _as_tuple(plain) for name, plain in json.loads((folder / PLAIN).read_text(encoding="utf-8")).items()
+    }
+    for path in folder.glob("*.parquet"):
+        content[path.stem] = pl.read_parquet(path)
+    for path in folder.glob("*.npy"):
+        content[path.stem] = np.load(path, allow_pickle=False)
+    for name, part in (parts or {}).items():
+        content[name] = read_value(part, folder / name)
+    return kind(**content)
+
+
+def _as_tuple(plain: Any) -> Any:
+    return tuple(_as_tuple(entry) for entry in plain) if isinstance(plain, list) else plain

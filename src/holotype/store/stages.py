@@ -1,0 +1,164 @@
+"""Stages of one run: taken from the store where they are there, made where they are not, and logged either way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from holotype.errors import HolotypeError
+from holotype.progress import Progress
+from holotype.store.codec import read_value, write_value
+from holotype.store.store import StageKey, Store
+
+__all__ = ["Forecast", "NotForeseenError", "RunLog", "Stages"]
+
+Value = TypeVar("Value")
+
+
+class NotForeseenError(HolotypeError):
+    """What comes next depends on what a stage that would run again would make."""
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """`log.jsonl`: one line an event, written before the next one begins.
+
+    Args:
+        path: The file.
+    """
+
+    path: Path
+
+    def write(self, event: str, **facts: Any) -> None:
+        """Append one line.
+
+        Args:
+            event: What happened.
+            **facts: What JSON can hold.
+        """
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+
+    def read(self, event: str) -> list[dict[str, Any]]:
+        """The lines of one kind, oldest first; a line that a kill tore is passed over.
+
+        Args:
+            event: What happened.
+        """
+        lines: list[dict[str, Any]] = []
+        for text in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else ():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if line.get("event") == event:
+                lines.append(line)
+        return lines
+
+
+@dataclass
+class Stages:
+    """The stages of one run.
+
+    Args:
+        store: Where artefacts lie.
+        log: The run's log.
+        progress: Where news goes.
+        seconds: How long each stage took, by name; 0 where it was taken from the store.
+        digests: The digest of each value's content, by the stage's name.
+    """
+
+    store: Store
+    log: RunLog
+    progress: Progress
+    makes = True
+    seconds: dict[str, float] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def folder(self, key: StageKey, write: Callable[[Path], None]) -> Path:
+        """The folder of a stage.
+
+        Args:
+            key: What it is made from.
+            write: Writes its files into a folder, if it must be made.
+        """
+        started = time.perf_counter()
+        if self.store.holds(key):
+            self._note(key, "reused", 0.0)
+            return self.store.place(key)
+        resumed = self.store.workspace(key).is_dir()
+        self.log.write("begin", stage=key.stage, resumed=resumed)
+        place = self.store.make(key, write)
+        self._note(key, "resumed" if resumed else "made", time.perf_counter() - started)
+        return place
+
+    def value(
+        self, kind: type[Value], key: StageKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
+    ) -> Value:
+        """The value of a stage; the digest of its content is kept in `digests`.
+
+        Args:
+            kind: Its type, a dataclass.
+            key: What it is made from.
+            make: Computes it, if it must be made.
+            parts: The dataclasses of fields that hold one.
+        """
+        place = self.folder(key, lambda folder: write_value(make(), folder))
+        self.digests[key.stage] = self.store.content_digest(key)
+        return read_value(kind, place, parts)
+
+    def _note(self, key: StageKey, state: str, seconds: float) -> None:
+        self.seconds[key.stage] = seconds
+        self.log.write("stage", stage=key.stage, state=state, seconds=round(seconds, 3), key=key.digest, parts=key.parts)
+        if state != "made":
+            self.progress.say(f"{key.stage}: {'taken from the store' if state == 'reused' else 'resumed and finished'}")
+
+
+@dataclass
+class Forecast(Stages):
+    """Makes nothing: notes which stages would run, and what each is made from.
+
+    Args:
+        missing: The keys of stages that would run, in order.
+        present: The keys of stages that would not.
+    """
+
+    makes = False
+    missing: list[StageKey] = field(default_factory=list)
+    present: list[StageKey] = field(default_factory=list)
+
+    def folder(self, key: StageKey, write: Callable[[Path], None]) -> Path:
+        """Note whether a stage would run.
+
+        Args:
+            key: What it is made from.
+            write: Not called.
+        """
+        (self.present if self.store.holds(key) else self.missing).append(key)
+        return self.store.place(key)
+
+    def value(
+        self, kind: type[Value], key: StageKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
+    ) -> Value:
+        """The value of a stage that would not run.
+
+        Args:
+            kind: Its type, a dataclass.
+            key: What it is made from.
+            make: Not called.
+            parts: The dataclasses of fields that hold one.
+
+        Raises:
+            NotForeseenError: The stage would run, and nothing behind it can be foreseen.
+        """
+        place = self.folder(key, lambda _: None)
+        if not self.store.holds(key):
+            raise NotForeseenError(key.stage)
+        self.digests[key.stage] = self.store.content_digest(key)
+        return read_value(kind, place, parts)

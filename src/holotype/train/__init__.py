@@ -1,0 +1,11 @@
+"""Training: one step, schedules, optimisers, phases, and the loop over them."""
+
+from holotype.train.device import launch_fabric
+from holotype.train.fit import fit_member
+from holotype.train.job import FitJob, plan_fit
+from holotype.train.optimisers import OPTIMISERS
+from holotype.train.phases import check_phase
+from holotype.train.schedules import SCHEDULES, schedule
+from holotype.train.step import train_step
+
+__all__ = ["OPTIMISERS", "SCHEDULES", "FitJob", "check_phase", "fit_member", "launch_fabric", "plan_fit", "schedule", "train_step"]

@@ -1,0 +1,37 @@
+"""Lightning Fabric for a runtime: device, precision, threads."""
+
+from __future__ import annotations
+
+import torch
+from lightning_fabric import Fabric
+
+from holotype.errors import RecipeError
+from holotype.runtime import Runtime
+
+__all__ = ["launch_fabric"]
+
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+def launch_fabric(runtime: Runtime) -> Fabric:
+    """A Fabric on one device; determinism is asked for wherever PyTorch has it.
+
+    Args:
+        runtime: Device, precision and threads.
+
+    Raises:
+        RecipeError: The device is not on this machine.
+    """
+    torch.set_num_threads(runtime.thread_count)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    kind, _, number = runtime.device.partition(":")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, False):
+        present = ["auto", *(name for name, available in there.items() if available)]
+        raise RecipeError(f"there is no device {runtime.device!r} here", field="run.device", value=kind, allowed=present)
+    automatic = "32" if kind != "cuda" else "bf16" if torch.cuda.is_bf16_supported() else "16"
+    precision = PRECISIONS[automatic if runtime.precision == "auto" else runtime.precision]
+    devices = [int(number)] if number else 1
+    return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]

@@ -1,0 +1,102 @@
+"""One network to train: which rows, which fold, which member."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from holotype.spec import MemberSpec
+from holotype.types import Folds, ImageTable, Integers, Normalisation
+
+__all__ = ["FitJob", "plan_fit"]
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """Everything that decides a network, but for the pixels and the machine.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        fold: The fold that the network never sees.
+        seed: The recipe's seed.
+        train_rows: Image rows that train, shape (n,).
+        validation_rows: Image rows of the fold, shape (m,).
+        classes: The class names in order.
+        kind: `multiclass` or `multilabel`.
+        channels: The channels' names, where the recipe gives them.
+        normalisation: Mean and deviation a channel.
+    """
+
+    member: MemberSpec
+    fold: int
+    seed: int
+    train_rows: Integers
+    validation_rows: Integers
+    classes: tuple[str, ...]
+    kind: str
+    channels: tuple[str, ...] | None
+    normalisation: Normalisation
+
+    @property
+    def label(self) -> str:
+        """The job in words, for progress and messages."""
+        return f"{self.member.name}, fold {self.fold}"
+
+    @property
+    def size(self) -> int:
+        """Side of the input that the finished network reads."""
+        return self.phase_size(len(self.member.phases) - 1)
+
+    def phase_size(self, phase: int) -> int:
+        """Side of the input in one phase.
+
+        Args:
+            phase: Its number.
+        """
+        size = self.member.phases[phase].size or self.member.input.size
+        if not isinstance(size, int):
+            raise TypeError("the input size must be resolved before training")
+        return size
+
+    def card(self, channels: int) -> dict[str, Any]:
+        """What a checkpoint of this job says of itself.
+
+        Args:
+            channels: How many channels the images have.
+        """
+        return {
+            "member": self.member.model_dump(mode="json"),
+            "fold": self.fold,
+            "seed": self.seed,
+            "classes": list(self.classes),
+            "kind": self.kind,
+            "channels": channels,
+            "channel_names": list(self.channels) if self.channels else None,
+            "normalisation": {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation},
+            "size": self.size,
+            "rows": {"train": len(self.train_rows), "validation": len(self.validation_rows)},
+        }
+
+
+def plan_fit(images: ImageTable, folds: Folds, fold: int, member: MemberSpec, seed: int, scale: Normalisation) -> FitJob:
+    """The job of one member on one fold.
+
+    Args:
+        images: The table.
+        folds: Which sample is in which fold.
+        fold: The fold to leave out.
+        member: The recipe's section, its size resolved.
+        seed: The recipe's seed.
+        scale: Mean and deviation a channel.
+    """
+    fold_of_row = folds.fold_of_sample[images.sample_numbers]
+    kept = ~np.isin(images.sample_numbers, folds.left_out)
+    roles = images.frame["role"].to_numpy()
+    labelled = roles != "test"
+    train_rows = np.flatnonzero(labelled & kept & (fold_of_row != fold)).astype(np.int64)
+    validation_rows = np.flatnonzero((roles == "train") & kept & (fold_of_row == fold)).astype(np.int64)
+    return FitJob(
+        member, fold, seed, train_rows, validation_rows, images.classes, images.kind, images.channels, scale
+    )

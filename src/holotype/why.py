@@ -1,0 +1,68 @@
+"""What would run again, and because of what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from holotype.digest import changed_names
+from holotype.errors import InputError
+from holotype.pipeline import follow, make_runtime
+from holotype.progress import Progress
+from holotype.recipe import load_recipe
+from holotype.runs import RunFolder
+from holotype.store import Forecast, NotForeseenError, RunLog, StageKey, Store
+
+__all__ = ["explain"]
+
+
+def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) -> list[str]:
+    """One line a stage: whether the next run would take it from the store, and if not, what changed.
+
+    Args:
+        run: The run's folder.
+        changes: Changes as on the command line, tried without being made.
+        stage: Only stages whose name begins so (`fit`, `predict main`).
+
+    Raises:
+        InputError: The folder is not a run's, or it has no such stage.
+    """
+    folder = RunFolder(run)
+    log = RunLog(folder.existing("log.jsonl"))
+    begun = log.read("run")
+    source = Path(begun[-1]["recipe"]) if begun else folder.existing("recipe.yaml")
+    if not source.is_file():  # the recipe was moved or deleted; the run keeps its own copy
+        source, earlier = folder.existing("recipe.yaml"), ()
+    else:
+        earlier = tuple(begun[-1]["changes"]) if begun else ()
+    recipe = load_recipe(source, (*earlier, *changes))
+    runtime = make_runtime(recipe, source.resolve().parent, progress=Progress(quiet=True))
+    if begun:
+        runtime = make_runtime(recipe, source.parent, progress=Progress(quiet=True), store=Path(begun[-1]["store"]))
+    forecast = Forecast(Store(runtime.store), log, runtime.progress)
+    unforeseen = ""
+    try:
+        follow(recipe, forecast, runtime)
+    except NotForeseenError as error:
+        unforeseen = error.what
+    recorded = {line["stage"]: line for line in log.read("stage")}
+    lines = [_line(key, None, recorded) for key in forecast.present]
+    lines += [_line(key, recorded.get(key.stage, {}), recorded) for key in forecast.missing]
+    if unforeseen:
+        known = {key.stage for key in [*forecast.present, *forecast.missing]}
+        later = [name for name in recorded if name not in known]
+        lines += [f"{name}: follows {unforeseen}, whose result is not known yet" for name in later]
+    chosen = [line for line in lines if stage is None or line.startswith(stage)]
+    if not chosen:
+        raise InputError("there is no such stage", field="stage", value=stage, allowed=[line.split(":")[0] for line in lines])
+    return chosen
+
+
+def _line(key: StageKey, before: dict[str, Any] | None, recorded: dict[str, Any]) -> str:
+    if before is None:
+        return f"{key.stage}: would be taken from the store"
+    if not before:
+        return f"{key.stage}: would run; it has not run yet"
+    changed = changed_names(before["parts"], key.parts)
+    reason = f"changed: {', '.join(changed)}" if changed else "its artefact is gone from the store"
+    return f"{key.stage}: would run again; {reason}"

@@ -1,0 +1,200 @@
+"""Simulated contents of a report: a believable run, drawn from a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from holotype.report import Mistake, ReportContents, Specimen
+from holotype.seeds import keyed_generator
+from holotype.types import AuditReport, Folds, Metric, Scorecard
+
+STEPS = (
+    "one fold model, one view",
+    "mean of eight views",
+    "mean of two members",
+    "weights fitted",
+    "thresholds fitted",
+)
+
+
+def simulated_counts(classes: int, samples: int, kind: str, draw: np.random.Generator) -> np.ndarray:
+    sizes = np.maximum(3, samples * draw.dirichlet(np.full(classes, 1.2))).astype(int)
+    skill = draw.uniform(0.45, 0.98, classes)
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    for truth in range(classes):
+        others = draw.dirichlet(np.full(classes, 0.15)) * (1 - skill[truth])
+        others[truth] += skill[truth]
+        counts[truth] = draw.multinomial(sizes[truth], others / others.sum())
+    return counts
+
+
+def simulated_card(names: tuple[str, ...], counts: np.ndarray, draw: np.random.Generator, plates: int) -> Scorecard:
+    entries = []
+    for index, name in enumerate(names):
+        support, predicted, right = (
+            int(value) for value in (counts[index].sum(), counts[:, index].sum(), counts[index, index])
+        )
+        f1 = 2 * right / max(support + predicted, 1)
+        margin = 0.9 / np.sqrt(max(support, 1))
+        entries.append(
+            {
+                "name": name,
+                "support": support,
+                "predicted": predicted,
+                "precision": right / predicted if predicted else None,
+                "recall": right / support if support else None,
+                "f1": f1 if support else None,
+                "low": max(f1 - margin, 0.0),
+                "high": min(f1 + margin, 1.0),
+            }
+        )
+    value = float(np.mean([entry["f1"] for entry in entries if entry["f1"] is not None] or [0.0]))
+    following = {"low": value - 0.05, "high": value + 0.047, "rows": 894}
+    how = "Members, ensemble weights and thresholds were fitted on other folds than the one they are scored on."
+    metrics = {
+        name: Metric(
+            value + shift, value + shift - 0.028, value + shift + 0.026, following, int(counts.sum()), plates or 1, how
+        )
+        for name, shift in {"macro_f1": 0.0, "micro_f1": 0.031, "accuracy": 0.028, "balanced_accuracy": -0.012}.items()
+    }
+    gains = (0.0, 0.021, 0.034, -0.006, 0.013)
+    values = value - sum(gains) + np.cumsum(gains)
+    ledger = [
+        {"step": step, "value": float(at), "low": at - 0.03, "high": at + 0.03, "difference": gain}
+        for step, at, gain in zip(STEPS, values, gains, strict=True)
+    ]
+    groups = [
+        {
+            "column": "plate",
+            "group": f"PLLT{number:04d}",
+            "samples": int(draw.integers(4, 90)),
+            "value": float(np.clip(draw.normal(value, 0.1), 0, 1)),
+        }
+        for number in range(plates)
+    ]
+    domains = [
+        {"domain": name, "samples": count, "value": value + shift}
+        for name, count, shift in (("HeLa", 1400, 0.02), ("U2OS", 700, -0.03), ("RPE1", 90, -0.11))
+    ]
+    return Scorecard(metrics, ledger, entries, groups, domains)
+
+
+def simulated_history(epochs: int, draw: np.random.Generator) -> pl.DataFrame:
+    time = np.arange(1, epochs + 1)
+    fade = np.exp(-time / (epochs / 4))
+    return pl.DataFrame(
+        {
+            "epoch": time,
+            "phase": np.where(time <= 2, 0, 1),
+            "lr": np.where(time <= 2, 1e-3, 8e-4 * np.sin(np.pi * (time / (epochs + 1)) ** 0.6) ** 2),
+            "train_loss": 0.25 + 2.4 * fade + draw.normal(0, 0.03, epochs),
+            "validation_loss": 0.62 + 2.0 * fade + 0.01 * time + draw.normal(0, 0.05, epochs),
+            "validation_score": 0.8 * (1 - fade) + draw.normal(0, 0.012, epochs),
+            "images_per_second": draw.normal(310, 6, epochs),
+            "seconds": draw.normal(9, 0.4, epochs),
+        }
+    )
+
+
+def simulated_pixels(channels: int, side: int, draw: np.random.Generator) -> np.ndarray:
+    y, x = np.mgrid[:side, :side] / side - 0.5
+    planes = []
+    for _ in range(channels):
+        across, down, width = *draw.uniform(-0.25, 0.25, 2), draw.uniform(0.02, 0.12)
+        planes.append(
+            40 + 1800 * np.exp(-((x - across) ** 2 + (y - down) ** 2) / width) + draw.normal(0, 30, (side, side))
+        )
+    return np.clip(np.stack(planes), 0, 65535).astype(np.uint16)
+
+
+def simulated_audit(clusters: int) -> AuditReport:
+    rows = [(number // 2, number, f"img_{number:05d}", "train", "same fold") for number in range(2 * clusters)]
+    schema = {"cluster": pl.Int64, "row": pl.Int64, "id": pl.String, "role": pl.String, "action": pl.String}
+    pairs = {
+        "cluster": [0, 1],
+        "ids": [["img_00000", "img_00001"], ["img_00002", "img_00003"]],
+        "labels": [["Apoptosis", "Grape"], ["Large", "Binuclear"]],
+    }
+    empty = {"cluster": pl.Int64, "ids": pl.List(pl.String), "labels": pl.List(pl.String)}
+    conflicts = pl.DataFrame(pairs) if clusters >= 2 else pl.DataFrame(schema=empty)
+    return AuditReport(pl.DataFrame(rows, schema=schema, orient="row"), conflicts, np.empty(0, np.int64))
+
+
+def simulated_folds(samples: int, folds: int, used: tuple[int, ...]) -> Folds:
+    numbers = np.arange(samples)
+    frame = pl.DataFrame(
+        {
+            "id": [f"img_{number:05d}" for number in numbers],
+            "sample": [f"img_{number:05d}" for number in numbers],
+            "fold": pl.Series(np.where(numbers % 9 == 8, -1, numbers * 7919 % folds)).replace(-1, None),
+            "role": np.where(numbers % 9 == 8, "test", "train"),
+        }
+    )
+    return Folds(frame, frame["fold"].fill_null(-1).to_numpy().astype(np.int64), folds, used)
+
+
+def make_contents(
+    classes: int = 16,
+    kind: str = "multiclass",
+    members: int = 2,
+    folds: int = 5,
+    mistakes: int = 8,
+    side: int = 40,
+    **changes: Any,
+) -> ReportContents:
+    """Contents of a report that did not happen; `changes` replaces whole fields."""
+    draw = keyed_generator(5, "report", classes)
+    names = changes.pop("classes_named", tuple(f"Phenotype {number:02d}" for number in range(classes)))
+    channels = changes.get("channels")
+    planes = len(channels) if channels else 1
+    counts = simulated_counts(classes, 140 * classes, kind, draw)
+    samples = [
+        Specimen(f"type_{number}", (name,), simulated_pixels(planes, side, draw)) for number, name in enumerate(names)
+    ]
+    wrong = [
+        Mistake(
+            f"img_{number:05d}",
+            number % folds,
+            (names[number % classes],),
+            (names[(number + 1) % classes],),
+            0.99 - number / 200,
+            simulated_pixels(planes, side, draw),
+        )
+        for number in range(mistakes)
+    ]
+    fields: dict[str, Any] = {
+        "name": "simulated-phenotypes",
+        "metric": "macro_f1",
+        "kind": kind,
+        "classes": names,
+        "scorecard": simulated_card(names, counts, draw, plates=67),
+        "counts": counts,
+        "histories": {
+            f"b{member}/fold{fold}": simulated_history(24, draw) for member in range(members) for fold in range(folds)
+        },
+        "mistakes": wrong,
+        "samples": samples,
+        "audit": simulated_audit(7),
+        "folds": simulated_folds(40 * classes, folds, tuple(range(folds))),
+        "warnings": ("the weights 'imagenet' are not on this machine; the member 'b1' starts from 'lite'",),
+        "recipe": "name: simulated-phenotypes\nseed: 17\ndata:\n  train: train.csv\n",
+        "facts": {
+            "holotype": "0.1.0",
+            "torch": "2.4.0",
+            "device": "cpu, 2 threads",
+            "training": "18 min",
+            "peak memory": "1.4 GB",
+        },
+        "fold_counts": draw.multinomial(counts.sum() // folds, counts.sum(axis=1) / counts.sum(), size=folds),
+    }
+    return ReportContents(**{**fields, **changes})
+
+
+@pytest.fixture(name="make")
+def make_fixture() -> Callable[..., ReportContents]:
+    return make_contents

@@ -1,0 +1,275 @@
+"""The house rules, held against every file: sizes, manners, names, docstrings, registries and recipes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import holotype
+import holotype.registry
+import holotype.spec
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+FILES = sorted((SOURCE / "holotype").rglob("*.py"))
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS = 299, 59, 7
+NAMES_THAT_SAY_NOTHING = {"common", "helpers", "misc", "tools", "util", "utils"}
+# What belongs to one machine, and notes to ourselves.
+UNWELCOME = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|[\"'` (](/home/|/root/|/work/|/tmp/|/Users/|[A-Z]:\\)")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE / "holotype").as_posix())
+
+
+@every_file
+def test_a_file_fits_its_sizes(path: Path) -> None:
+    assert sizes_exceeded(path.read_text(encoding="utf-8")) == []
+
+
+@every_file
+def test_a_file_keeps_the_house_manners(path: Path) -> None:
+    assert path.stem not in NAMES_THAT_SAY_NOTHING
+    assert manners_broken(path.read_text(encoding="utf-8")) == []
+
+
+@every_file
+def test_public_names_are_listed_in_order(path: Path) -> None:
+    assert listing_faults(path.read_text(encoding="utf-8")) == []
+
+
+@every_file
+def test_docstrings_name_the_arguments_of_the_signature(path: Path) -> None:
+    assert docstring_faults(path.read_text(encoding="utf-8")) == []
+
+
+def test_no_function_is_written_twice() -> None:
+    places = defaultdict(list)
+    for path in FILES:
+        for function in functions_of(ast.parse(path.read_text(encoding="utf-8"))):
+            statements = without_docstring(function)
+            if sum(isinstance(node, ast.stmt) for each in statements for node in ast.walk(each)) >= 4:
+                places[str(list(map(ast.dump, statements)))].append(f"{path.relative_to(SOURCE)}: {function.name}")
+    assert [where for where in places.values() if len(where) > 1] == []
+
+
+def test_every_registered_function_is_documented() -> None:
+    faults = []
+    for module in map(importlib.import_module, module_names()):
+        for registry in vars(module).values():
+            if isinstance(registry, holotype.registry.Registry):
+                for name, function in registry.items():
+                    signature = inspect.signature(function).parameters.values()
+                    expected = [re.split("[:=]", str(parameter))[0].strip() for parameter in signature]
+                    if documented(inspect.getdoc(function) or "") != expected:
+                        faults.append(f"{registry.kind} {name!r}: Args must be {expected}")
+    assert faults == []
+
+
+def test_every_key_of_a_recipe_is_documented() -> None:
+    importlib.import_module("holotype.recipe")
+    # A section within a section speaks for itself, and for the one `kind` it is of.
+    bare = [
+        f"{section.__name__}.{name}"
+        for section in holotype.spec.Section.__subclasses__()
+        for name, field in section.model_fields.items()
+        if section.__module__.startswith("holotype.")
+        and not field.description
+        and not (re.search(r"\w+Spec\b", repr(field.annotation)) or name == "kind")
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_a_recipe_of_the_house_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    recipe = importlib.import_module("holotype.recipe").load_recipe(path.relative_to(ROOT))
+    assert Path(recipe.data.train).is_absolute()
+
+
+BAD_CODE = {
+    "300 lines": "x = 1\n" * 300,
+    "60 lines of code": "def long():\n    '''A\n    docstring.'''\n" + "    x = 1\n" * 59,
+    "8 parameters": "class A:\n    def wide(self, a, b, c, d, *e, f, g, **h): ...",
+}
+
+
+@pytest.mark.parametrize("code", BAD_CODE.values(), ids=BAD_CODE)
+def test_the_checks_see_what_is_too_large(code: str) -> None:
+    assert len(sizes_exceeded(code)) == 1
+
+
+@pytest.mark.parametrize(
+    "code", ["assert x", "path = '/home/me/data'", "# TODO: later", "from . import data", "torch.load(f)"]
+)
+def test_the_checks_see_bad_manners(code: str) -> None:
+    assert len(manners_broken(code)) == 1
+
+
+@pytest.mark.parametrize("code", ["def open_door(): ...", "__all__ = ['b', 'A']", "__all__ = ['a', 'a']"])
+def test_the_checks_see_a_wrong_listing(code: str) -> None:
+    assert len(listing_faults(code)) == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(a):\n    'Nothing of a.'",
+        "def f(a, *b):\n    '''Both.\n\n    Args:\n        a: First.\n        b: Second.\n    '''",
+        "def f():\n    pass",
+        "@dataclass(frozen=True)\nclass f:\n    '''A thing.'''\n    a: int",
+        "class f:\n    '''A thing.'''\n    def __init__(self, a): ...",
+        "class f:\n    '''A thing.'''\n    def go(self, a): 'Goes.'",
+        "def f():\n    'Public.'\ndef _g(a):\n    '''Private.\n\n    Args:\n        c: Gone.\n    '''",
+    ],
+)
+def test_the_checks_see_a_wrong_docstring(code: str) -> None:
+    assert len(docstring_faults("__all__ = ['f']\n" + code)) == 1
+
+
+def sizes_exceeded(text: str) -> list[str]:
+    """What is too large: the file, a function's lines without its docstring, a function's parameters."""
+    tree, lines = ast.parse(text), len(text.splitlines())
+    faults = [f"{lines} lines, at most {MOST_LINES}"] if lines > MOST_LINES else []
+    for function in functions_of(tree):
+        docstring = set(function.body) - set(without_docstring(function))
+        length = lines_of(function) - sum(map(lines_of, docstring))
+        if length > MOST_LINES_OF_A_FUNCTION:
+            faults.append(f"{function.name}: {length} lines of code, at most {MOST_LINES_OF_A_FUNCTION}")
+        if len(parameters(function)) > MOST_PARAMETERS:
+            faults.append(f"{function.name}: {len(parameters(function))} parameters, at most {MOST_PARAMETERS}")
+    return faults
+
+
+def manners_broken(text: str) -> list[str]:
+    """Asserts, relative imports, pickles, notes to ourselves and places on one machine."""
+    nodes = list(ast.walk(ast.parse(text)))
+    faults = [f"line {node.lineno}: assert; raise an error instead" for node in nodes if isinstance(node, ast.Assert)]
+    faults += [
+        f"line {node.lineno}: relative import" for node in nodes if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    calls = [(node.lineno, ast.unparse(node)) for node in nodes if isinstance(node, ast.Call)]
+    pickles = [
+        (line, call) for line, call in calls if re.match(r"torch\.load\((?!.*weights_only=True)", call, re.DOTALL)
+    ]
+    faults += [f"line {line}: {call}; only data is loaded: weights_only=True" for line, call in pickles]
+    lines = enumerate(text.splitlines(), start=1)
+    return faults + [f"line {number}: {found[0]!r}" for number, line in lines if (found := UNWELCOME.search(line))]
+
+
+def listing_faults(text: str) -> list[str]:
+    """`__all__` that is missing, out of order, or leaves out what has no underscore."""
+    tree = ast.parse(text)
+    listed = public_names(tree)
+    ordered = sorted(set(listed), key=listing_order)
+    faults = [] if listed == ordered else [f"__all__ must be {ordered}"]
+    things = [node for node in tree.body if isinstance(node, Function | ast.ClassDef)]
+    defined = [node.name for node in things if "register" not in decorators(node)]  # its registry lists it
+    absent = [name for name in defined if not name.startswith("_") and name not in listed]
+    return faults + [f"{name}: not in __all__; list it or begin it with an underscore" for name in absent]
+
+
+def listing_order(name: str) -> tuple[int, list[str | int]]:
+    """Constants, then classes, then functions, as ruff sorts them; numbers by their value."""
+    kind = 0 if name.isupper() else 1 if name[:1].isupper() else 2
+    return kind, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def docstring_faults(text: str) -> list[str]:
+    """Public things without a docstring, and docstrings whose Args are not the signature's."""
+    tree = ast.parse(text)
+    listed, faults = public_names(tree), []
+    for node in tree.body:
+        if isinstance(node, Function):
+            faults += function_faults(node, node.name, public=node.name in listed)
+        elif isinstance(node, ast.ClassDef):
+            public = node.name in listed
+            faults += class_faults(node) if public else []
+            for method in node.body:
+                if isinstance(method, Function) and not method.name.startswith("__"):
+                    visible = public and not method.name.startswith("_") and "overload" not in decorators(method)
+                    faults += function_faults(method, f"{node.name}.{method.name}", public=visible)
+    return faults
+
+
+def function_faults(function: Function, name: str, *, public: bool) -> list[str]:
+    docstring = ast.get_docstring(function)
+    if docstring is None:
+        return [f"{name}: no docstring"] if public else []
+    expected, found = parameters(function), documented(docstring)
+    return [f"{name}: Args are {found}, must be {expected}"] if found != expected and (public or found) else []
+
+
+def class_faults(node: ast.ClassDef) -> list[str]:
+    """Arguments of a class are those of its __init__, or the fields of a dataclass or named tuple."""
+    docstring = ast.get_docstring(node)
+    if docstring is None:
+        return [f"{node.name}: no docstring"]
+    bases = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
+    init = [part for part in node.body if isinstance(part, Function) and part.name == "__init__"]
+    if init:
+        expected = parameters(init[0])
+    elif "dataclass" in decorators(node) or bases & {"NamedTuple", "TypedDict"}:
+        expected = [part.target.id for part in node.body if is_field(part)]  # type: ignore[attr-defined]
+    else:
+        return []
+    found = documented(docstring)
+    return [f"{node.name}: Args are {found}, must be {expected}"] if found != expected else []
+
+
+def is_field(part: ast.stmt) -> bool:
+    if not isinstance(part, ast.AnnAssign) or "ClassVar" in ast.unparse(part.annotation):
+        return False
+    return "init=False" not in ast.unparse(part.value or ast.Constant(None))
+
+
+def documented(docstring: str) -> list[str]:
+    """The names under `Args:`, in order, with their stars."""
+    section = re.search(r"^Args:\n((?:(?: +.*)?\n)*)", inspect.cleandoc(docstring) + "\n", re.MULTILINE)
+    return re.findall(r"^    (\*{0,2}\w+)(?: \([^)]*\))?:", section[1], re.MULTILINE) if section else []
+
+
+def parameters(function: Function) -> list[str]:
+    """The parameters' names in order, with their stars, without `self` and `cls`."""
+    given = function.args
+    positional = [argument.arg for argument in given.posonlyargs + given.args]
+    first = positional[1:] if positional[:1] in (["self"], ["cls"]) else positional
+    starred = [f"*{given.vararg.arg}"] if given.vararg else []
+    named = [argument.arg for argument in given.kwonlyargs]
+    return first + starred + named + ([f"**{given.kwarg.arg}"] if given.kwarg else [])
+
+
+def decorators(node: Function | ast.ClassDef) -> set[str]:
+    return {ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in node.decorator_list}
+
+
+def functions_of(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def lines_of(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def without_docstring(function: Function) -> list[ast.stmt]:
+    return function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
+
+
+def public_names(tree: ast.Module) -> list[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def module_names() -> list[str]:
+    names = [module.name for module in pkgutil.walk_packages(holotype.__path__, "holotype.")]
+    return sorted(name for name in names if not name.endswith("__main__"))
