@@ -10,14 +10,20 @@ from typing import Any
 
 __all__ = ["load_recipe", "open_run", "run"]
 
+_ROOMS = (
+    "audit", "augment", "data", "decide", "ensemble", "feed", "losses", "metrics",
+    "nets", "plan", "predict", "report", "score", "split", "train",
+)  # fmt: skip
 _HOMES = {"load_recipe": "holotype.recipe", "open_run": "holotype.opened", "run": "holotype.face"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return import_module(f"holotype.{name}")
     raise AttributeError(f"module 'holotype' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, *_ROOMS])

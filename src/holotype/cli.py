@@ -10,7 +10,7 @@ import typer
 
 from holotype.errors import HolotypeError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "audit", "check", "demo", "main", "new", "predict", "report", "run", "why"]
 
 app = typer.Typer(
     name="holotype",
@@ -109,7 +109,9 @@ def run(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  # 
 def predict(
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(help="A folder, files, or a table.", metavar="IMAGES")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="A CSV file; standard output without it.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A CSV file; standard output without it.")
+    ] = None,
 ) -> None:
     """Label new images by a finished run."""
     from holotype.commands import predict_images
@@ -155,29 +157,26 @@ def main(arguments: list[str] | None = None) -> int:
     except HolotypeError as error:
         if "--debug" in given:
             raise
-        print(f"holotype: {error}", file=sys.stderr)  # noqa: T201
+        print(f"holotype: {error}", file=sys.stderr)
         return error.exit_status
     except typer.Abort:
         return 1
     except KeyboardInterrupt:
-        print("holotype: stopped; run the same command again to go on", file=sys.stderr)  # noqa: T201
+        print("holotype: stopped; run the same command again to go on", file=sys.stderr)
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (what it does not know is raised again)
         return _usage_error(error)
     return 0
 
 
 def _usage_error(error: Exception) -> int:
     """A wrong use of the command line in one sentence; anything else is a mistake of ours and keeps its traceback."""
-    import click
-
-    if isinstance(error, click.exceptions.Exit):
+    if isinstance(error, typer.Exit):
         return int(error.exit_code)
-    if isinstance(error, click.ClickException):
-        hint = f" (see `{error.ctx.command_path} --help`)" if isinstance(error, click.UsageError) and error.ctx else ""
-        print(f"holotype: {error.format_message().rstrip('.')}{hint}.", file=sys.stderr)  # noqa: T201
-        return 2
-    raise error
+    if not hasattr(error, "format_message"):  # typer ships its own click, so that its errors have no public class
+        raise error
+    print(f"holotype: {error.format_message().rstrip('.')}; see `holotype --help`.", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from holotype.face import run
 from holotype.opened import open_run
-from holotype.pipeline import Prepared, check_names, make_runtime, prepare, run
+from holotype.outcome import Prepared
+from holotype.pipeline import make_runtime, prepare
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
@@ -57,14 +59,7 @@ def run_recipe(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterat
         changes: As in `--set`.
         out: The run's folder.
     """
-    recipe = load_recipe(path, changes)
-    check_names(recipe)
-    folder = RunFolder(out or _default_out(recipe, path))
-    runtime = make_runtime(recipe, path.resolve().parent)
-    facts = {"recipe": str(path.resolve()), "changes": list(changes), "store": str(runtime.store.resolve())}
-    RunLog(folder.path("log.jsonl")).write("run", **facts)
-    run(recipe, folder.root, runtime)
-    yield from report_lines(folder.root, show=False)
+    yield from report_lines(run(path, out, changes).folder.root, show=False)
 
 
 def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None) -> str:
@@ -95,9 +90,11 @@ def report_lines(run_folder: Path, show: bool) -> Iterator[str]:
     scores: dict[str, Any] = json.loads(folder.existing("scores.json").read_text(encoding="utf-8"))
     name, metric = next(iter(scores["metrics"].items()))
     fresh = metric["next"]
-    yield (f"{name} {metric['value']:.3f} on {metric['samples']:,} samples in {metric['groups']:,} groups; "
-           f"95 % interval {metric['low']:.3f} to {metric['high']:.3f}; "
-           f"a fresh test set of {fresh['rows']:,.0f} rows should fall between {fresh['low']:.3f} and {fresh['high']:.3f}")  # fmt: skip
+    yield (
+        f"{name} {metric['value']:.3f} on {metric['samples']:,} samples in {metric['groups']:,} groups; "
+        f"95 % interval {metric['low']:.3f} to {metric['high']:.3f}; a fresh test set of {fresh['rows']:,.0f} rows "
+        f"should fall between {fresh['low']:.3f} and {fresh['high']:.3f}"
+    )
     page = folder.existing("report.html")
     yield f"Report:     {page}"
     for label, file in (("Submission", "submission.csv"), ("Table", "predictions.csv")):

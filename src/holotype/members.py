@@ -70,7 +70,9 @@ def train_and_predict(
     runtime, engine, keep = machine
     jobs = [plan_fit(images, folds, fold, member, seed, statistics.normalisation) for fold in folds.used]
     truth = images.samples.matrix(np.arange(len(images.samples)))[images.sample_numbers]
-    specimens = Specimens(_pixels(jobs[0], images, statistics, stages, (runtime, keep)), statistics.normalisation, truth)
+    specimens = Specimens(
+        _pixels(jobs[0], images, statistics, stages, (runtime, keep)), statistics.normalisation, truth
+    )
     test_rows = images.rows_of_role("test")
 
     def work(job: FitJob) -> tuple[Path, Path]:
@@ -85,7 +87,12 @@ def train_and_predict(
 
 
 def _train_and_predict_one(
-    job: FitJob, statistics: ImageStatistics, specimens: Specimens, test_rows: Integers, stages: Stages, runtime: Runtime
+    job: FitJob,
+    statistics: ImageStatistics,
+    specimens: Specimens,
+    test_rows: Integers,
+    stages: Stages,
+    runtime: Runtime,
 ) -> tuple[Path, Path]:
     key = fit_key(job, statistics, specimens.truth, runtime)
     workspace = stages.store.workspace(key)

@@ -1,4 +1,4 @@
-"""A finished run opened again: new images in, labels out, by the very networks, views, ensemble and decision of the run."""
+"""A finished run opened again: new images in, labels out, by the very networks, views and decision of the run."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ class OpenedRun:
         else:
             files = _files(one if one is not None else [Path(file) for file in images])  # type: ignore[union-attr]
             frame = _frame_of_files(files, data.images or "", data.channels)
-        return ImageTable(frame, self.decision.classes, self.decision.kind, tuple(data.channels) if data.channels else None)
+        return ImageTable(
+            frame, self.decision.classes, self.decision.kind, tuple(data.channels) if data.channels else None
+        )
 
 
 def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
@@ -162,8 +164,16 @@ def _frame_of_files(files: list[Path], pattern: str, channels: list[str] | None)
     else:
         rows = _grouped_by_channel(files, Path(pattern).name, channels or [])
     ids = list(rows)
-    columns = {"id": ids, "sample": ids, "role": ["test"] * len(ids), "files": [[str(f) for f in row] for row in rows.values()]}
-    empty = [pl.Series("labels", [None] * len(ids), pl.List(pl.Int64)), pl.Series("domain", [None] * len(ids), pl.String)]
+    columns: dict[str, list[Any]] = {
+        "id": ids,
+        "sample": ids,
+        "role": ["test"] * len(ids),
+        "files": [[str(f) for f in row] for row in rows.values()],
+    }
+    empty = [
+        pl.Series("labels", [None] * len(ids), pl.List(pl.Int64)),
+        pl.Series("domain", [None] * len(ids), pl.String),
+    ]
     return pl.DataFrame(columns).with_columns(empty)
 
 
@@ -180,15 +190,17 @@ def _grouped_by_channel(files: list[Path], pattern: str, channels: list[str]) ->
     for file in files:
         match = re.fullmatch(expression, file.name)
         if match:
-            parts = match.groupdict()
-            name = "_".join(value for key, value in parts.items() if key != "channel")
-            found.setdefault(str(file.parent / name), {})[parts["channel"]] = file
+            named = match.groupdict()
+            name = "_".join(value for key, value in named.items() if key != "channel")
+            found.setdefault(str(file.parent / name), {})[named["channel"]] = file
     if not found:
         raise InputError(f"no file is named as in {pattern!r}; the first is {files[0].name!r}")
     for name, parts in found.items():
         lacking = [channel for channel in channels if channel not in parts]
         if lacking:
-            raise InputError(f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {pattern!r}")
+            raise InputError(
+                f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {pattern!r}"
+            )
     return {Path(name).name: [parts[channel] for channel in channels] for name, parts in found.items()}
 
 

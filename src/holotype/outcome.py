@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,15 +21,42 @@ from holotype.runtime import Runtime
 from holotype.score import NestedScore, Step, confusion_counts, make_ledger, scorecard_to_json
 from holotype.store import Stages
 from holotype.submit import prediction_table, submission_table, write_scores, write_table
-from holotype.types import Decision, Ensemble, Integers, OofPredictions, Scorecard, TestPredictions
+from holotype.types import (
+    AuditReport,
+    Decision,
+    Ensemble,
+    Folds,
+    ImageStatistics,
+    ImageTable,
+    Integers,
+    OofPredictions,
+    Scorecard,
+    TestPredictions,
+)
 
-if TYPE_CHECKING:
-    from holotype.pipeline import Prepared
-
-__all__ = ["Outcome", "write_outcome"]
+__all__ = ["Outcome", "Prepared", "write_outcome"]
 
 MISTAKES_SHOWN, SPECIMENS_SHOWN = 36, 48
 VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before anything is trained.
+
+    Args:
+        images: The table.
+        statistics: Of every image.
+        audit: What was found in them.
+        folds: How they are divided.
+        warnings: Sentences for people, of all these stages.
+    """
+
+    images: ImageTable
+    statistics: ImageStatistics
+    audit: AuditReport
+    folds: Folds
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,7 +139,9 @@ def _write_members(outcome: Outcome, folder: RunFolder) -> None:
         for network, said in zip(member.networks, member.oof, strict=True):
             folder.adopt(f"members/{member.name}/fold{said.fold}", network)
         own = f"members/{member.name}"
-        write_scores(folder.path(f"{own}/oof.parquet"), _ids(outcome, outcome.oof[number].samples), outcome.oof[number].logits)
+        write_scores(
+            folder.path(f"{own}/oof.parquet"), _ids(outcome, outcome.oof[number].samples), outcome.oof[number].logits
+        )
         if outcome.test:
             test = outcome.test[number]
             write_scores(folder.path(f"{own}/test.parquet"), _ids(outcome, test.samples), test.logits)
@@ -199,7 +228,9 @@ def _specimens(outcome: Outcome) -> list[Specimen]:
     rows = list(dict.fromkeys(chosen))
     return [
         Specimen(
-            str(images.samples.frame["sample"][int(nested.samples[row])]), tuple(names), _pixels(outcome, int(nested.samples[row]))
+            str(images.samples.frame["sample"][int(nested.samples[row])]),
+            tuple(names),
+            _pixels(outcome, int(nested.samples[row])),
         )
         for row, names in zip(rows, label_names(nested.truth[rows], images.classes), strict=True)
     ]
@@ -217,7 +248,9 @@ def _ids(outcome: Outcome, samples: Integers) -> pl.Series:
 def _facts(stages: Stages, runtime: Runtime) -> dict[str, str]:
     facts = {name: _version(name) for name in VERSIONED}
     facts["Python"] = platform.python_version()
-    facts["machine"] = f"{platform.system()} {platform.machine()}, {runtime.thread_count} threads, device {runtime.device}"
+    facts["machine"] = (
+        f"{platform.system()} {platform.machine()}, {runtime.thread_count} threads, device {runtime.device}"
+    )
     spent = {name: seconds for name, seconds in stages.seconds.items() if seconds >= 0.05}
     facts |= {f"seconds: {name}": f"{seconds:.1f}" for name, seconds in spent.items()}
     return facts

@@ -1,18 +1,18 @@
 """From a recipe to a submission, one call a stage. Read this page first.
 
-    read_images → measure_images → audit_images → make_folds      what there is, and how it is divided
-    → fit_member → infer → gather_oof, gather_test                members × folds, each from the store if it is there
-    → fit_ensemble → fit_decision → score_nested                  chosen on out-of-fold scores alone
-    → write_submission → write_report                             what a person opens
+read_images → measure_images → audit_images → make_folds      what there is, and how it is divided
+→ fit_member → infer → gather_oof, gather_test                members × folds, each from the store if it is there
+→ fit_ensemble → fit_decision → score_nested                  chosen on out-of-fold scores alone
+→ write_submission → write_report                             what a person opens
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import holotype.keys as keys
+from holotype import keys
 from holotype.audit import audit_images
 from holotype.data import measure_images, read_images, table_warnings
 from holotype.decide import DecisionChoice, decide, fit_decision
@@ -21,36 +21,17 @@ from holotype.ensemble import EnsembleChoice, apply_ensemble, fit_ensemble
 from holotype.errors import RecipeError
 from holotype.members import MemberPredictions, resolve_member, train_and_predict
 from holotype.nets import check_backbone
-from holotype.outcome import Outcome, write_outcome
+from holotype.outcome import Outcome, Prepared, write_outcome
 from holotype.recipe import Recipe, dump_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
-from holotype.score import gather_oof, gather_test, score_nested
+from holotype.score import Choice, gather_oof, gather_test, score_nested
 from holotype.split import make_folds
 from holotype.store import RunLog, Stages, Store
 from holotype.train import check_phase
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
 
-__all__ = ["Prepared", "check_names", "make_runtime", "prepare", "run"]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before anything is trained.
-
-    Args:
-        images: The table.
-        statistics: Of every image.
-        audit: What was found in them.
-        folds: How they are divided.
-        warnings: Sentences for people, of all these stages.
-    """
-
-    images: ImageTable
-    statistics: ImageStatistics
-    audit: AuditReport
-    folds: Folds
-    warnings: tuple[str, ...]
+__all__ = ["check_names", "follow", "make_runtime", "prepare", "run"]
 
 
 def run(recipe: Recipe, out: Path, runtime: Runtime) -> Outcome:
@@ -71,7 +52,9 @@ def run(recipe: Recipe, out: Path, runtime: Runtime) -> Outcome:
     check_names(recipe)
     folder = RunFolder(out)
     log = RunLog(folder.path("log.jsonl"))
-    runtime = replace(runtime, progress=runtime.progress.heard_by(lambda sentence: log.write("said", sentence=sentence)))
+    runtime = replace(
+        runtime, progress=runtime.progress.heard_by(lambda sentence: log.write("said", sentence=sentence))
+    )
     stages = Stages(Store(runtime.store), log, runtime.progress)
     folder.write_text("recipe.yaml", dump_recipe(recipe))
     outcome = follow(recipe, stages, runtime)
@@ -106,7 +89,7 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     together = replace(oof[0], logits=apply_ensemble(ensemble, oof, images.kind))
     decision = fit_decision(together, recipe.decide, images.classes, images.kind)  # type: ignore[arg-type]
 
-    choices = [
+    choices: list[Choice] = [
         EnsembleChoice(recipe.ensemble, ensemble.members, images.kind),  # type: ignore[arg-type]
         DecisionChoice(recipe.decide, images.classes, images.kind),  # type: ignore[arg-type]
     ]
@@ -135,7 +118,9 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         {"normalisation": Normalisation},
     )  # fmt: skip
     audit = stages.value(
-        AuditReport, keys.audit_key(recipe.audit, stages.digests), lambda: audit_images(images, statistics, recipe.audit)
+        AuditReport,
+        keys.audit_key(recipe.audit, stages.digests),
+        lambda: audit_images(images, statistics, recipe.audit),
     )
     folds = stages.value(
         Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests),

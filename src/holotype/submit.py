@@ -48,7 +48,10 @@ def prediction_table(
     Returns:
         `id`, `labels`, then `class_1`, `probability_1` and so on for the three likeliest.
     """
-    columns: dict[str, pl.Series | list[str]] = {"id": ids.alias("id"), "labels": [separator.join(row) for row in names]}
+    columns: dict[str, pl.Series | list[str]] = {
+        "id": ids.alias("id"),
+        "labels": [separator.join(row) for row in names],
+    }
     order = np.argsort(-probability, axis=1, kind="stable")[:, : min(LIKELIEST, len(classes))]
     for rank in range(order.shape[1]):
         columns[f"class_{rank + 1}"] = [classes[number] for number in order[:, rank]]

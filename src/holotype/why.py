@@ -54,7 +54,9 @@ def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
         lines += [f"{name}: follows {unforeseen}, whose result is not known yet" for name in later]
     chosen = [line for line in lines if stage is None or line.startswith(stage)]
     if not chosen:
-        raise InputError("there is no such stage", field="stage", value=stage, allowed=[line.split(":")[0] for line in lines])
+        raise InputError(
+            "there is no such stage", field="stage", value=stage, allowed=[line.split(":")[0] for line in lines]
+        )
     return chosen
 
 

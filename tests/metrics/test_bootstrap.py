@@ -69,7 +69,9 @@ def test_every_metric_has_ordered_intervals_and_the_value_of_its_function(judged
     answers, groups = judged
     metric = bootstrap_interval(name, answers, draw_groups(answers.truth, groups, 1, rows=100, draws=300))
     if name in METRICS:
-        assert metric.value == pytest.approx(METRICS[name](answers.truth, answers.decided, answers.logits, "multiclass"))
+        assert metric.value == pytest.approx(
+            METRICS[name](answers.truth, answers.decided, answers.logits, "multiclass")
+        )
     assert metric.next["low"] <= metric.low < metric.value < metric.high <= metric.next["high"]
     assert (metric.samples, metric.groups, metric.next["rows"]) == (len(answers.truth), 40, 100)
 
@@ -197,5 +199,5 @@ def test_a_class_that_is_right_once_is_not_certain():
 
 def test_an_unknown_metric_is_refused(judged):
     answers, groups = judged
-    with pytest.raises(RecipeError, match="did you mean 'accuracy'"):
+    with pytest.raises(RecipeError, match="metric: no metric is named 'acuracy'; did you mean 'accuracy'"):
         bootstrap_interval("acuracy", answers, draw_groups(answers.truth, groups, 1, draws=10))

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from holotype.decide import decide_plainly
 from holotype.errors import DataError, HolotypeError
-from holotype.metrics import METRICS, Judged, bootstrap_intervals, decide_plainly, draw_groups
+from holotype.metrics import METRICS, Judged, bootstrap_intervals, draw_groups
 from holotype.score import fit_chain, independent_units, score_nested
 from holotype.types import OofPredictions
 
@@ -156,7 +157,14 @@ def test_the_words_say_what_was_refitted(run):
 
 def test_the_recipes_metric_stands_first(run):
     nested = score_nested([run.oof()], run.images.samples, run.folds, [Mean(), Plain()], "map", 1)
-    assert list(nested.scorecard.metrics) == ["map", "macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "log_loss"]
+    assert list(nested.scorecard.metrics) == [
+        "map",
+        "macro_f1",
+        "micro_f1",
+        "accuracy",
+        "balanced_accuracy",
+        "log_loss",
+    ]
 
 
 def test_many_labels_are_scored_too(make):
@@ -215,6 +223,6 @@ def test_samples_without_known_labels_are_refused_by_name(run):
     frame = run.images.frame.with_columns(
         labels=pl.when(pl.col("sample") == "well3").then(None).otherwise(pl.col("labels"))
     )
+    labels = replace(run.images, frame=frame).samples
     with pytest.raises(DataError, match="no known labels: well3"):
-        labels = replace(run.images, frame=frame).samples
         score_nested([run.oof()], labels, run.folds, [Mean(), Plain()], "macro_f1", 1)

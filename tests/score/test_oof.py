@@ -144,6 +144,13 @@ def test_pooled_probabilities_are_the_means_of_probabilities(seed):
     np.testing.assert_allclose(softmax(pooled, axis=1), expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("owners", [[5, 2, 9], [5, 2, 5]])
+def test_samples_come_in_order_whatever_the_order_of_their_images(owners):
+    samples, pooled = pool_images(np.array(owners), np.float32([[1, 0], [2, 0], [1, 0]]), "multilabel", "max")
+    assert samples.tolist() == sorted(set(owners))
+    assert pooled[:2].tolist() == [[2, 0], [1, 0]]
+
+
 def test_the_largest_score_of_a_sample_does_not_depend_on_a_constant_of_an_image():
     logits = np.float32([[2, 0], [0, 1]])
     owners = np.array([7, 7])

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
+from holotype.decide import decide_plainly
 from holotype.errors import HolotypeError
-from holotype.metrics import Judged, decide_plainly, draw_groups
+from holotype.metrics import Judged, draw_groups
 from holotype.score import (
     class_table,
     confusion_counts,
@@ -75,7 +76,9 @@ def test_groups_and_domains_are_scored_apart(run, judged):
 def test_a_column_of_very_many_groups_has_no_table(run, judged):
     answers = judged[0]
     names = [f"slide{number}" for number in range(201)]
-    many = Judged(*(np.resize(array, (201, 3)) for array in (answers.truth, answers.decided, answers.logits)), "multiclass")
+    many = Judged(
+        *(np.resize(array, (201, 3)) for array in (answers.truth, answers.decided, answers.logits)), "multiclass"
+    )
     assert group_table(many, labels_of(slide=names), np.arange(201), "accuracy") == []
     few = labels_of(slide=[None, *names[:200]])
     assert len(group_table(many, few, np.arange(201), "accuracy")) == 200

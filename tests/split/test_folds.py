@@ -134,6 +134,27 @@ def test_a_sample_stays_as_long_as_one_of_its_images_does():
     assert folds.frame["fold"][0] == folds.frame["fold"][1] == folds.fold_of_sample[0]
 
 
+def test_a_dropped_image_of_a_sample_that_stays_is_tied_to_its_twin():
+    images = table([[0]] * 6, samples=["s0", "s0", "s1", "s2", "s3", "s4"])
+    clusters = [(0, 1, "dropped"), (0, 2, "kept")]
+    for seed in range(4):
+        folds = make_folds(images, report(clusters, left_out=[1]), SplitSpec(folds=4), seed)
+        assert folds.fold_of_sample[0] == folds.fold_of_sample[1]
+
+
+def test_twins_that_are_kept_are_not_tied_by_a_third_that_is_gone():
+    images = table([[0]] * 3, ["train", "train", "external"])
+    clusters = [(0, 0, "kept"), (0, 1, "kept"), (0, 2, "dropped")]
+    assert set(make_folds(images, report(clusters, left_out=[2]), SplitSpec(folds=2), 1).fold_of_sample) == {0, 1, -1}
+
+
+def test_an_external_sample_is_left_out_with_any_of_its_images():
+    images = table([[0]] * 5, ["train"] * 3 + ["external"] * 2, samples=["s0", "s1", "s2", "e", "e"])
+    folds = make_folds(images, report(left_out=[4]), SplitSpec(folds=3), 1)
+    assert folds.left_out.tolist() == [3]
+    assert folds.frame["fold"].to_list()[3:] == [None, None]
+
+
 def test_domains_are_kept_in_proportion_with_the_labels():
     domain = (["hela"] * 3 + ["u2os"]) * 25
     images = table([[number // 50] for number in range(100)], domain=domain)
@@ -168,12 +189,12 @@ def test_one_group_for_all_is_refused_with_the_way_out():
 
 def test_too_few_groups_name_how_many_folds_would_do():
     images = table([[0]] * 6, plate=list("aabbcc"))
-    with pytest.raises(DataError, match="lower split.folds to 3, or name fewer columns"):
+    with pytest.raises(DataError, match=r"lower split.folds to 3, or name fewer columns"):
         make_folds(images, report(), SplitSpec(folds=5), 1)
 
 
 def test_too_few_samples_are_refused():
-    with pytest.raises(DataError, match="3 training samples cannot fill 5 folds; lower split.folds to 3"):
+    with pytest.raises(DataError, match=r"3 training samples cannot fill 5 folds; lower split.folds to 3"):
         make_folds(table([[0]] * 3), report(), SplitSpec(folds=5), 1)
 
 

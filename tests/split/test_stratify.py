@@ -60,7 +60,8 @@ def test_components_stay_whole_and_every_fold_is_filled(problem):
     component = generator.integers(0, rows, rows)
     component[:folds] = np.arange(folds) + rows  # enough of them
     fold = stratified_folds(labels, component, folds, 3)
-    assert fold.shape == (rows,) and set(fold.tolist()) == set(range(folds))
+    assert fold.shape == (rows,)
+    assert set(fold.tolist()) == set(range(folds))
     for number in np.unique(component):
         assert len(np.unique(fold[component == number])) == 1
 

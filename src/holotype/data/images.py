@@ -68,10 +68,11 @@ def _read_picture(file: Path) -> NDArray[Any]:
     with Image.open(file) as picture:
         if picture.width * picture.height > MOST_PIXELS:
             raise DataError(f"{file} has {picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
-        if getattr(picture, "n_frames", 1) > 1:
-            raise DataError(f"{file} is an animation of {picture.n_frames} frames", remedy="save one frame")
+        frames = getattr(picture, "n_frames", 1)
+        if frames > 1:
+            raise DataError(f"{file} is an animation of {frames} frames", remedy="save one frame")
         if picture.mode == "1":
-            picture = picture.convert("L")  # noqa: PLW2901  (one bit is black and white)
+            return np.asarray(picture.convert("L"))[None]  # one bit is black and white
         if picture.mode not in KEPT_MODES:
             raise DataError(f"{file} has the colour mode {picture.mode}", remedy="save it in grey or RGB")
         pixels = np.asarray(picture)

@@ -89,7 +89,7 @@ def _tokens(spec: LabelSpec, column: pl.Series) -> pl.Series:
 
 
 def _listed(path: str) -> list[str]:
-    """The names in a table: the column `name`, `class` or `label` where there is one, else the first; `.txt` has no header."""
+    """The names in a table: its column `name`, `class` or `label`, else the first; a `.txt` has no header."""
     file = Path(path)
     if not file.is_file():
         raise DataError(f"there is no table {path!r}", field="data.labels.classes")

@@ -66,9 +66,11 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series:
     one_per_channel = "channel" in names and spec.channels is not None
     channels = spec.channels if one_per_channel and spec.channels else [None]
     columns = [table.select(_path(fields, channel).alias("file")).to_series() for channel in channels]
-    return pl.DataFrame([series.alias(str(number)) for number, series in enumerate(columns)]).select(
-        pl.concat_list(pl.all()).alias("files")
-    ).to_series()
+    return (
+        pl.DataFrame([series.alias(str(number)) for number, series in enumerate(columns)])
+        .select(pl.concat_list(pl.all()).alias("files"))
+        .to_series()
+    )
 
 
 def _path(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:

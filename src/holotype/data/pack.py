@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -74,7 +75,8 @@ def plan_pack(statistics: ImageStatistics, size: int, resize: str) -> PackPlan:
     if resize == "none" and ((heights != size) | (widths != size)).any():
         row = int(np.flatnonzero((heights != size) | (widths != size))[0])
         raise DataError(
-            f"resize is 'none', the input size is {size}, and {frame['id'][row]!r} has {widths[row]}x{heights[row]} pixels",
+            f"resize is 'none', the input size is {size}, and {frame['id'][row]!r} has "
+            f"{widths[row]}x{heights[row]} pixels",
             field="members.input.resize",
             remedy="write the images' own size as `size`, or `fit` or `stretch` as `resize`",
         )
@@ -127,7 +129,9 @@ def pack_images(images: ImageTable, plan: PackPlan, folder: Path | None, runtime
             task.advance(len(rows))
     if folder is not None and isinstance(pixels, np.memmap):
         pixels.flush()
-        (folder / "pack.json").write_text(json.dumps({"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting}))
+        (folder / "pack.json").write_text(
+            json.dumps({"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting})
+        )
     return pixels
 
 
@@ -196,5 +200,5 @@ def input_size(statistics: ImageStatistics, size: int | str) -> int:
     """
     if isinstance(size, int):
         return size
-    longest = max(int(statistics.frame["height"].max() or 0), int(statistics.frame["width"].max() or 0))  # type: ignore[call-overload]
+    longest = int(statistics.frame.select(pl.max_horizontal("height", "width").max()).item() or 0)
     return min(max(-(-longest // 32) * 32, 64), 224)

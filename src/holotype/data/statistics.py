@@ -57,7 +57,7 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
             rows = range(start, min(start + CHUNK, len(images)))
             facts.extend(threads.map(_facts, (images.files_of_row(row) for row in rows)))
             task.advance(len(rows))
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "depth": pl.String, "digest": pl.String,
         **{name: pl.List(pl.Float64) for name in ("mean", "deviation", "low", "high", "nonzero")}, "error": pl.String,
     }  # fmt: skip

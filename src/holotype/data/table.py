@@ -98,7 +98,9 @@ def _rows(spec: DataSpec, table: pl.DataFrame, role: str, classes: tuple[str, ..
     ids = _column(table, spec.id, "data.id", field)
     empty = ids.is_null() | (ids == "")
     if empty.any():
-        raise DataError(f"{int(empty.sum()):,} rows of {field} have no {spec.id!r}; give every row an id", field="data.id")
+        raise DataError(
+            f"{int(empty.sum()):,} rows of {field} have no {spec.id!r}; give every row an id", field="data.id"
+        )
     sample = _column(table, spec.sample, "data.sample", field) if spec.sample else ids
     if role == "test":
         labels = pl.Series("labels", [None] * table.height, dtype=pl.List(pl.Int64))

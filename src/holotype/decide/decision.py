@@ -55,7 +55,9 @@ def thresholds_by_class(given: float | list[float] | dict[str, float], classes: 
     if isinstance(given, dict):
         unknown = [name for name in given if name not in classes]
         if unknown:
-            raise RecipeError("there is no such class", field=f"{field}.{unknown[0]}", value=unknown[0], allowed=classes)
+            raise RecipeError(
+                "there is no such class", field=f"{field}.{unknown[0]}", value=unknown[0], allowed=classes
+            )
         given = [given.get(name, 0.5) for name in classes]
     thresholds = tuple(given) if isinstance(given, list) else (given,) * len(classes)
     outside = [value for value in thresholds if not 0 <= value <= 1]

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 __all__ = ["LocalEngine"]
 
-Job, Result = TypeVar("Job"), TypeVar("Result")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 class LocalEngine:

@@ -53,7 +53,9 @@ def fit_ensemble(members: Sequence[OofPredictions], names: Sequence[str], spec: 
     """
     for name, member in zip(names, members, strict=True):
         if not np.array_equal(member.samples, members[0].samples):
-            raise HolotypeError(f"member {name!r} has scored other samples than {names[0]!r}; run both on the same folds")
+            raise HolotypeError(
+                f"member {name!r} has scored other samples than {names[0]!r}; run both on the same folds"
+            )
     return Ensemble(spec.kind, spec.space, tuple(names), tuple(1.0 / len(names) for _ in names))
 
 
@@ -89,7 +91,9 @@ class EnsembleChoice:
     name: str = "the ensemble's mean"
     learns: bool = False
 
-    def fit(self, evidence: Sequence[OofPredictions], truth: NDArray[np.bool_], /) -> Callable[[Sequence[Scores]], Floats]:
+    def fit(
+        self, evidence: Sequence[OofPredictions], truth: NDArray[np.bool_], /
+    ) -> Callable[[Sequence[Scores]], Floats]:
         """Fit the ensemble and return its application.
 
         Args:

@@ -21,7 +21,8 @@ from holotype.types import Integers, Normalisation
 
 __all__ = ["Specimens", "prepared_ahead", "read_batch", "training_batch", "view_batch"]
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)

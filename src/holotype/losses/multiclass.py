@@ -10,7 +10,9 @@ __all__ = ["cross_entropy"]
 
 
 @LOSSES.register
-def cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+def cross_entropy(
+    logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
     """Cross-entropy with soft targets.
 
     Args:

@@ -25,4 +25,6 @@ def bce(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, sm
     """
     if logits.numel() == 0:
         return logits.sum()
-    return functional.binary_cross_entropy_with_logits(logits, smoothed(targets, smoothing, 0.5), pos_weight=class_weights)
+    return functional.binary_cross_entropy_with_logits(
+        logits, smoothed(targets, smoothing, 0.5), pos_weight=class_weights
+    )

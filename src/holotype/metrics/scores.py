@@ -19,7 +19,6 @@ __all__ = [
     "average_precision_per_class",
     "balanced_accuracy",
     "classes_without_positives",
-    "decide_plainly",
     "f1_per_class",
     "log_loss",
     "macro_f1",
@@ -222,22 +221,6 @@ def log_loss(truth: Booleans, decided: Booleans | None, logits: Floats, kind: Ki
         DataError: A multiclass sample does not have exactly one label.
     """
     return float(sample_losses(truth, logits, kind).mean())
-
-
-def decide_plainly(logits: Floats, kind: Kind) -> Booleans:
-    """The decision that needs no fitting: the likeliest class; for many labels each above one half, at least one.
-
-    Args:
-        logits: Shape (n, classes).
-        kind: One label a sample, or many.
-
-    Returns:
-        Shape (n, classes).
-    """
-    decided = logits > 0 if kind == "multilabel" else np.zeros(logits.shape, bool)
-    undecided = np.flatnonzero(~decided.any(axis=1))
-    decided[undecided, logits[undecided].argmax(axis=1)] = True
-    return decided
 
 
 def _counts(truth: Booleans, decided: Booleans, kind: Kind) -> Counts:

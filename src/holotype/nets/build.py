@@ -29,6 +29,7 @@ class Network(nn.Module):
     def __init__(self, backbone: nn.Module, head: Head) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
+        self.width = int(backbone.num_features)  # type: ignore[arg-type]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits of a batch.
@@ -39,7 +40,7 @@ class Network(nn.Module):
         Returns:
             Shape (n, classes).
         """
-        return self.head(as_feature_map(self.backbone(pixels), self.backbone.num_features))
+        return self.head(as_feature_map(self.backbone(pixels), self.width))
 
 
 def check_backbone(name: str, field: str = "members.backbone") -> None:
@@ -91,13 +92,14 @@ def empty_network(backbone: str, classes: int, channels: int, head: HeadSpec, op
         options: What the weights ask of the architecture.
     """
     body = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, global_pool="", **options)
-    return Network(body, Head(body.num_features, classes, head))
+    width = int(body.num_features)  # type: ignore[arg-type]
+    return Network(body, Head(width, classes, head))
 
 
 def _load_backbone(backbone: nn.Module, found: FoundWeights, channels: int) -> None:
     """Load by name, stem adapted; weights of another classifier are left, anything else that is missing is refused."""
     state = dict(found.state or {})
-    stem = backbone.pretrained_cfg.get("first_conv")
+    stem = dict(backbone.pretrained_cfg).get("first_conv")  # type: ignore[arg-type]
     for name in [stem] if isinstance(stem, str) else list(stem or ()):
         key = f"{name}.weight"
         if key in state:

@@ -27,7 +27,7 @@ def avg(features: Tensor) -> Tensor:
 
 
 @POOLS.register
-def max(features: Tensor) -> Tensor:
+def max(features: Tensor) -> Tensor:  # noqa: A001  (the recipe says `pool: max`)
     """The largest value over places.
 
     Args:

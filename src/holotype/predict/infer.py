@@ -71,7 +71,12 @@ def infer_logits(
 
 
 def infer(
-    checkpoint: Checkpoint, specimens: Specimens, rows: Integers, views: ViewSpec, runtime: Runtime, device: torch.device
+    checkpoint: Checkpoint,
+    specimens: Specimens,
+    rows: Integers,
+    views: ViewSpec,
+    runtime: Runtime,
+    device: torch.device,
 ) -> Predictions:
     """Scores of some images by one checkpoint.
 

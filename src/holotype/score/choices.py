@@ -27,7 +27,9 @@ class Choice(Protocol):
     scores (a plain mean, a fixed threshold) says so by an attribute `learns = False`, and is not refitted.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in the score's words."""
 
     def fit(self, evidence: Any, truth: NDArray[np.bool_], /) -> Callable[[Any], NDArray[Any]]:
         """Learn from out-of-fold scores.

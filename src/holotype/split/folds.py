@@ -25,7 +25,8 @@ def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: i
     """Divide the training samples into folds, and tell external samples which fold's model they must not train.
 
     An external sample that shares a group or a duplicate with training samples takes their fold; one without a tie
-    has -1 and trains every model. Samples whose images the audit left out have no fold at all.
+    has -1 and trains every model. Samples whose images the audit left out have no fold at all; an external sample is
+    left out as soon as one of its images is.
 
     Args:
         images: The table.
@@ -66,11 +67,12 @@ def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: i
 
 
 def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
-    """The samples without an image that may train."""
-    stays = np.ones(len(images), bool)
-    stays[report.left_out] = False
-    rows_that_stay = np.bincount(images.sample_numbers[stays], minlength=len(images.samples))
-    return np.flatnonzero(rows_that_stay == 0).astype(np.int64)
+    """The samples without an image that may train, and the external ones of which any image may not."""
+    count = len(images.samples)
+    rows = np.bincount(images.sample_numbers, minlength=count)
+    gone = np.bincount(images.sample_numbers[report.left_out], minlength=count)
+    external = np.isin(np.arange(count), images.samples.of_role("external"))
+    return np.flatnonzero((gone == rows) | (external & (gone > 0))).astype(np.int64)
 
 
 def _ties(images: ImageTable, report: AuditReport, spec: SplitSpec, active: Integers) -> list[Integers]:
@@ -82,11 +84,20 @@ def _ties(images: ImageTable, report: AuditReport, spec: SplitSpec, active: Inte
             ranks = images.frame[f"group.{name}"].rank("dense").cast(pl.Int64).fill_null(0)
             ties.append(ranks.to_numpy() - 1)
     if "duplicates" in spec.by:
-        grouped = _grouped(report)
-        cluster = np.full(len(images), -1, np.int64)
-        cluster[grouped["row"].to_numpy()] = grouped["cluster"].to_numpy()
-        ties.append(cluster)
+        ties.append(_duplicate_ties(report, silent))
     return [np.where(silent, -1, tie).astype(np.int64) for tie in ties]
+
+
+def _duplicate_ties(report: AuditReport, silent: NDArray[np.bool_]) -> Integers:
+    """The cluster of each grouped image; and of dropped ones and their twins, where other images keep the sample in."""
+    rows = report.clusters["row"].to_numpy()
+    half_dropped = (report.clusters["action"] == "dropped") & pl.Series(~silent[rows], dtype=pl.Boolean)
+    still_there = report.clusters["cluster"].filter(half_dropped).unique()
+    tied = (report.clusters["action"] == "grouped") | report.clusters["cluster"].is_in(still_there.to_list())
+    ties = np.full(len(silent), -1, np.int64)
+    tied_clusters = report.clusters.filter(tied)
+    ties[tied_clusters["row"].to_numpy()] = tied_clusters["cluster"].to_numpy()
+    return ties
 
 
 def _grouped(report: AuditReport) -> pl.DataFrame:

@@ -81,7 +81,7 @@ class Stages:
     seconds: dict[str, float] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
 
-    def folder(self, key: StageKey, write: Callable[[Path], None]) -> Path:
+    def folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
         """The folder of a stage.
 
         Args:
@@ -115,7 +115,9 @@ class Stages:
 
     def _note(self, key: StageKey, state: str, seconds: float) -> None:
         self.seconds[key.stage] = seconds
-        self.log.write("stage", stage=key.stage, state=state, seconds=round(seconds, 3), key=key.digest, parts=key.parts)
+        self.log.write(
+            "stage", stage=key.stage, state=state, seconds=round(seconds, 3), key=key.digest, parts=key.parts
+        )
         if state != "made":
             self.progress.say(f"{key.stage}: {'taken from the store' if state == 'reused' else 'resumed and finished'}")
 
@@ -133,7 +135,7 @@ class Forecast(Stages):
     missing: list[StageKey] = field(default_factory=list)
     present: list[StageKey] = field(default_factory=list)
 
-    def folder(self, key: StageKey, write: Callable[[Path], None]) -> Path:
+    def folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
         """Note whether a stage would run.
 
         Args:

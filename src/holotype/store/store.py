@@ -95,7 +95,7 @@ class Store:
         """
         return digest_folder(self.place(key), without=(FACTS,))
 
-    def make(self, key: StageKey, write: Callable[[Path], None]) -> Path:
+    def make(self, key: StageKey, write: Callable[[Path], object]) -> Path:
         """Make an artefact in a temporary folder and rename it when it is complete.
 
         Args:

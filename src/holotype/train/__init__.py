@@ -8,4 +8,14 @@ from holotype.train.phases import check_phase
 from holotype.train.schedules import SCHEDULES, schedule
 from holotype.train.step import train_step
 
-__all__ = ["OPTIMISERS", "SCHEDULES", "FitJob", "check_phase", "fit_member", "launch_fabric", "plan_fit", "schedule", "train_step"]
+__all__ = [
+    "OPTIMISERS",
+    "SCHEDULES",
+    "FitJob",
+    "check_phase",
+    "fit_member",
+    "launch_fabric",
+    "plan_fit",
+    "schedule",
+    "train_step",
+]

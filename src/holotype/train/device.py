@@ -24,13 +24,16 @@ def launch_fabric(runtime: Runtime) -> Fabric:
     """
     torch.set_num_threads(runtime.thread_count)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # dear, and we read none
     kind, _, number = runtime.device.partition(":")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(kind, False):
         present = ["auto", *(name for name, available in there.items() if available)]
-        raise RecipeError(f"there is no device {runtime.device!r} here", field="run.device", value=kind, allowed=present)
+        raise RecipeError(
+            f"there is no device {runtime.device!r} here", field="run.device", value=kind, allowed=present
+        )
     automatic = "32" if kind != "cuda" else "bf16" if torch.cuda.is_bf16_supported() else "16"
     precision = PRECISIONS[automatic if runtime.precision == "auto" else runtime.precision]
     devices = [int(number)] if number else 1

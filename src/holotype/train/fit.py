@@ -157,7 +157,9 @@ def _train_epoch(
     chosen = list(batches(order, runtime.batch, whole=True))
     steps = steps_per_epoch(len(order), runtime.batch, phase.accumulate)
     prepared = prepared_ahead(
-        lambda rows: training_batch(specimens, rows, key, size, job.member.augment, fabric.device), chosen, runtime.workers
+        lambda rows: training_batch(specimens, rows, key, size, job.member.augment, fabric.device),
+        chosen,
+        runtime.workers,
     )
     loss = phase_loss(phase, specimens.truth[job.train_rows], job.kind)
     total, images = torch.zeros((), device=fabric.device), 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from holotype.spec import MemberSpec
-from holotype.types import Folds, ImageTable, Integers, Normalisation
+from holotype.types import Folds, ImageTable, Integers, Kind, Normalisation
 
 __all__ = ["FitJob", "plan_fit"]
 
@@ -35,7 +35,7 @@ class FitJob:
     train_rows: Integers
     validation_rows: Integers
     classes: tuple[str, ...]
-    kind: str
+    kind: Kind
     channels: tuple[str, ...] | None
     normalisation: Normalisation
 
@@ -80,7 +80,9 @@ class FitJob:
         }
 
 
-def plan_fit(images: ImageTable, folds: Folds, fold: int, member: MemberSpec, seed: int, scale: Normalisation) -> FitJob:
+def plan_fit(
+    images: ImageTable, folds: Folds, fold: int, member: MemberSpec, seed: int, scale: Normalisation
+) -> FitJob:
     """The job of one member on one fold.
 
     Args:
@@ -97,6 +99,4 @@ def plan_fit(images: ImageTable, folds: Folds, fold: int, member: MemberSpec, se
     labelled = roles != "test"
     train_rows = np.flatnonzero(labelled & kept & (fold_of_row != fold)).astype(np.int64)
     validation_rows = np.flatnonzero((roles == "train") & kept & (fold_of_row == fold)).astype(np.int64)
-    return FitJob(
-        member, fold, seed, train_rows, validation_rows, images.classes, images.kind, images.channels, scale
-    )
+    return FitJob(member, fold, seed, train_rows, validation_rows, images.classes, images.kind, images.channels, scale)

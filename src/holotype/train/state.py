@@ -61,7 +61,9 @@ def load_state(tensors: dict[str, Tensor], network: nn.Module, optimiser: Optimi
         optimiser: Its optimiser, or none where a new phase begins with a new one.
     """
     prefix = "network."
-    network.load_state_dict({name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)})
+    network.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    )
     if optimiser is None:
         return
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]

@@ -1,0 +1,36 @@
+"""The whole road as one call, for notebooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from holotype.opened import OpenedRun, open_run
+from holotype.pipeline import make_runtime
+from holotype.pipeline import run as run_pipeline
+from holotype.recipe import load_recipe
+from holotype.store import RunLog
+
+__all__ = ["run"]
+
+
+def run(recipe: Path | str, out: Path | str | None = None, changes: tuple[str, ...] = ()) -> OpenedRun:
+    """Run a recipe and open the result.
+
+    Args:
+        recipe: A YAML file.
+        out: The run's folder; `runs/<name>` beside the recipe where none is given.
+        changes: As in `--set` on the command line.
+
+    Raises:
+        InputError: The recipe or the data is wrong.
+        HolotypeError: The work failed.
+    """
+    path = Path(recipe)
+    loaded = load_recipe(path, changes)
+    folder = Path(out) if out is not None else path.resolve().parent / "runs" / loaded.name
+    runtime = make_runtime(loaded, path.resolve().parent)
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"recipe": str(path.resolve()), "changes": list(changes), "store": str(runtime.store.resolve())}
+    RunLog(folder / "log.jsonl").write("run", **facts)
+    run_pipeline(loaded, folder, runtime)
+    return open_run(folder, runtime)
