@@ -34,7 +34,9 @@ def specimens(folder: Path, size: int) -> Specimens:
     np.save(folder / "pixels.npy", pixels)
     truth = np.zeros((ROWS, CLASSES), dtype=bool)
     truth[np.arange(ROWS), np.arange(ROWS) % CLASSES] = True
-    return Specimens(Pack(np.load(folder / "pixels.npy", mmap_mode="r"), "fit"), Normalisation((127.0,), (74.0,)), truth)
+    return Specimens(
+        Pack(np.load(folder / "pixels.npy", mmap_mode="r"), "fit"), Normalisation((127.0,), (74.0,)), truth
+    )
 
 
 def compare(size: int, rounds: int, steps: int, folder: Path) -> None:
@@ -70,7 +72,10 @@ def compare(size: int, rounds: int, steps: int, folder: Path) -> None:
 
     own, other, ratio = alternate(ours, bare, rounds)
     images = BATCH * steps
-    print(f"{size:4d} px: ours {images / own:6.1f} images/s, bare loop {images / other:6.1f}, ratio {ratio:.3f}", flush=True)
+    print(
+        f"{size:4d} px: ours {images / own:6.1f} images/s, bare loop {images / other:6.1f}, ratio {ratio:.3f}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class EnsembleChoice:
     spec: MeanSpec
     names: tuple[str, ...]
     kind: Kind
-    name: str = "the ensemble's mean"
+    name: str = "the mean over members"
     learns: bool = False
 
     def fit(
