@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import f1_score
 
-BATCH, RATE, DECAY, DROPOUT = 32, 1e-3, 0.01, 0.2
+BATCH, RATE, DECAY, DROPOUT = 32, 3e-3, 0.01, 0.2
 
 
 def make_network(classes: int) -> torch.nn.Module:

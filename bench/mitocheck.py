@@ -47,7 +47,7 @@ def by_hand(seed: int, out: Path, images: Path) -> tuple[float, float, float]:
     pixels = np.stack([np.asarray(Image.open(images / f"{name}.png")) for name in table["id"]])
     held_out = (fold == 0).to_numpy()
     epochs = pl.read_parquet(out / "members" / "lite0" / "fold0" / "history.parquet").height
-    labels = table["labels"].list.first().to_numpy()
+    labels = np.array(table["labels"].list.first())
     one, eight = plain_fit(pixels, labels, np.flatnonzero(~held_out), np.flatnonzero(held_out), seed, epochs)
     return eight, one, perf_counter() - started
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from holotype.errors import HolotypeError
+from holotype.errors import HolotypeError, NotBuiltYetError
 
 __all__ = ["app", "audit", "check", "demo", "main", "new", "predict", "report", "run", "why"]
 
@@ -97,8 +97,19 @@ def audit(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  
 
 
 @app.command()
-def run(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  # noqa: B006
+def run(
+    recipe: RecipePath,
+    out: Out = None,
+    changes: Changes = [],  # noqa: B006
+    engine: Annotated[str, typer.Option(help="Where jobs are worked through: local.")] = "local",
+    budget: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
     """Do everything a recipe says, from images to a submission; run it again to go on after a stop."""
+    if engine != "local":
+        raise NotBuiltYetError(f"the engine {engine!r} is not built yet", field="--engine", remedy="write `local`")
+    if budget is not None:
+        remedy = "set epochs, folds and sizes in the recipe"
+        raise NotBuiltYetError("planning for a budget is not built yet", field="--budget", remedy=remedy)
     from holotype.commands import run_recipe
 
     for line in run_recipe(recipe, tuple(changes), out):
@@ -153,20 +164,26 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(given, standalone_mode=False)
-    except HolotypeError as error:
+        app([word for word in given if word != "--debug"], standalone_mode=False)
+    except (HolotypeError, OSError) as error:
         if "--debug" in given:
             raise
-        print(f"holotype: {error}", file=sys.stderr)
-        return error.exit_status
-    except typer.Abort:
-        return 1
-    except KeyboardInterrupt:
-        print("holotype: stopped; run the same command again to go on", file=sys.stderr)
+        print(f"holotype: {_sentence(error)}", file=sys.stderr)
+        return error.exit_status if isinstance(error, HolotypeError) else 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("holotype: stopped; run the same command again to go on.", file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001  (what it does not know is raised again)
         return _usage_error(error)
     return 0
+
+
+def _sentence(error: Exception) -> str:
+    """An error in one line; what the disk refuses beyond the store has no words of ours."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}; `--debug` shows where."
+    return " ".join(str(error).splitlines())
 
 
 def _usage_error(error: Exception) -> int:
@@ -175,7 +192,8 @@ def _usage_error(error: Exception) -> int:
         return int(error.exit_code)
     if not hasattr(error, "format_message"):  # typer ships its own click, so that its errors have no public class
         raise error
-    print(f"holotype: {error.format_message().rstrip('.')}; see `holotype --help`.", file=sys.stderr)
+    said = " ".join(error.format_message().split())
+    print(f"holotype: {said}{'' if said.endswith(('.', '?')) else '.'} See `holotype --help`.", file=sys.stderr)
     return 2
 
 

@@ -113,10 +113,12 @@ def _prepared(recipe: Recipe, path: Path, log: Path) -> Prepared:
 def _findings(ready: Prepared) -> Iterator[str]:
     frame = ready.images.frame
     roles = ", ".join(f"{count:,} {role}" for role, count in frame["role"].value_counts(sort=True).iter_rows())
-    shapes = ready.statistics.frame.group_by("channels", "height", "width", "depth").len().sort("len", descending=True)
+    form = ["channels", "height", "width", "depth"]
+    shapes = ready.statistics.frame.group_by(form).len().sort("len", *form, descending=True)
     channels, height, width, depth, _ = shapes.row(0)
-    others = f" and {shapes.height - 1} other forms" if shapes.height > 1 else ""
-    yield f"Images: {roles}; {channels} channels, {width}x{height} pixels, {depth}{others}"
+    more = shapes.height - 1
+    others = f" and {more} other form{'' if more == 1 else 's'}" if more else ""
+    yield f"Images: {roles}; {channels} channel{'' if channels == 1 else 's'}, {width}x{height} pixels, {depth}{others}"
     yield f"Classes: {len(ready.images.classes)} ({ready.images.kind}); folds: {ready.folds.count}"
     for warning in ready.warnings:
         yield f"note: {warning}"

@@ -33,7 +33,7 @@ def digest_array(array: NDArray[Any]) -> str:
         array: Any NumPy array.
     """
     header = f"{array.dtype.str}{array.shape}".encode()
-    return _hexadecimal(header, np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return _hexadecimal(header, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b"")
 
 
 def digest_file(path: Path) -> str:

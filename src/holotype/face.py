@@ -8,6 +8,7 @@ from holotype.opened import OpenedRun, open_run
 from holotype.pipeline import make_runtime
 from holotype.pipeline import run as run_pipeline
 from holotype.recipe import load_recipe
+from holotype.runs import RunFolder
 from holotype.store import RunLog
 
 __all__ = ["run"]
@@ -29,8 +30,7 @@ def run(recipe: Path | str, out: Path | str | None = None, changes: tuple[str, .
     loaded = load_recipe(path, changes)
     folder = Path(out) if out is not None else path.resolve().parent / "runs" / loaded.name
     runtime = make_runtime(loaded, path.resolve().parent)
-    folder.mkdir(parents=True, exist_ok=True)
     facts = {"recipe": str(path.resolve()), "changes": list(changes), "store": str(runtime.store.resolve())}
-    RunLog(folder / "log.jsonl").write("run", **facts)
+    RunLog(RunFolder(folder).path("log.jsonl")).write("run", **facts)
     run_pipeline(loaded, folder, runtime)
     return open_run(folder, runtime)

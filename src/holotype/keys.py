@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from holotype.data import PackPlan
 from holotype.digest import digest_array, digest_file, digest_value, digest_versions_on_disk
+from holotype.feed import Specimens
 from holotype.runtime import Runtime
 from holotype.spec import AuditSpec, DataSpec, SplitSpec, ViewSpec
 from holotype.store import StageKey
@@ -81,30 +80,31 @@ def pack_key(plan: PackPlan, size: int, digests: Mapping[str, str]) -> StageKey:
     return StageKey(f"pack {size}", 1, {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting}, inputs)
 
 
-def fit_key(job: FitJob, statistics: ImageStatistics, truth: np.ndarray, runtime: Runtime) -> StageKey:
+def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runtime: Runtime) -> StageKey:
     """One network.
 
     Args:
         job: Member, fold and rows.
         statistics: Holds the digest of every image's pixels.
-        truth: Which classes each image row has, shape (rows, classes).
+        specimens: Their labels, and the form in which they are stored.
         runtime: Its batch and precision count, its threads do not.
     """
     member = job.member.model_dump(mode="json", exclude={"predict"})
-    weights = Path(job.member.weights)
+    weights, truth, stored = Path(job.member.weights), specimens.truth, specimens.pack.pixels
     inputs = {
         "pixels of the training rows": _pixels(statistics, job.train_rows),
         "labels of the training rows": digest_array(truth[job.train_rows]),
         "training rows": digest_array(job.train_rows),
         "pixels of the fold": _pixels(statistics, job.validation_rows),
         "labels of the fold": digest_array(truth[job.validation_rows]),
+        "form of the stored images": digest_value([stored.shape[1:], stored.dtype.name]),
         "normalisation": digest_value([job.normalisation.mean, job.normalisation.deviation]),
         "classes": digest_value([job.classes, job.kind]),
     }
     if weights.is_file():
         inputs["weights"] = digest_file(weights)
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
-    return StageKey(f"fit {job.member.name} {job.fold}", 1, section, inputs)
+    return StageKey(f"fit {job.member.name} {job.fold}", 2, section, inputs)
 
 
 def predict_key(job: FitJob, fit: StageKey, views: ViewSpec, statistics: ImageStatistics, rows: Integers) -> StageKey:

@@ -17,7 +17,7 @@ from holotype.nets import open_checkpoint
 from holotype.predict import infer
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
-from holotype.store import NotForeseenError, Stages
+from holotype.store import Stages
 from holotype.train import FitJob, fit_member, launch_fabric, plan_fit
 from holotype.types import Folds, ImageStatistics, ImageTable, Integers, Predictions
 
@@ -30,7 +30,7 @@ class MemberPredictions:
 
     Args:
         name: The member.
-        oof: One entry a used fold: the fold's rows by the network that never saw them.
+        oof: One entry a used fold: the fold's rows by the network that never saw them; empty in a forecast.
         test: One entry a used fold: all test rows.
         networks: The checkpoints' folders, in the order of the used folds.
     """
@@ -80,7 +80,7 @@ def train_and_predict(
 
     made = engine.map(work, jobs)
     if not all(place.is_dir() for _, place in made):
-        raise NotForeseenError(f"predict {member.name}")
+        return MemberPredictions(member.name, [], [], [network for network, _ in made])
     oof = [_read(place, "oof", job) for job, (_, place) in zip(jobs, made, strict=True)]
     test = [_read(place, "test", job) for job, (_, place) in zip(jobs, made, strict=True)] if len(test_rows) else []
     return MemberPredictions(member.name, oof, test, [network for network, _ in made])
@@ -94,7 +94,7 @@ def _train_and_predict_one(
     stages: Stages,
     runtime: Runtime,
 ) -> tuple[Path, Path]:
-    key = fit_key(job, statistics, specimens.truth, runtime)
+    key = fit_key(job, statistics, specimens, runtime)
     workspace = stages.store.workspace(key)
     network = stages.folder(key, lambda folder: fit_member(job, specimens, folder, workspace, runtime))
     rows = np.concatenate([job.validation_rows, test_rows])
@@ -116,13 +116,13 @@ def _pixels(
 ) -> Pack:
     """The stored images at the largest size that any phase reads."""
     runtime, keep = machine
-    size = max(job.phase_size(number) for number in range(len(job.member.phases)))
-    plan = plan_pack(statistics, size, job.member.input.resize)
-    if keep == "none" and stages.makes:
-        return Pack(pack_images(images, plan, None, runtime), plan.fitting)
-    key = pack_key(plan, size, stages.digests)
+    plan = plan_pack(statistics, job.largest_size, job.member.input.resize)
+    nothing = Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
+    if keep == "none":
+        return Pack(pack_images(images, plan, None, runtime), plan.fitting) if stages.makes else nothing
+    key = pack_key(plan, job.largest_size, stages.digests)
     place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime))
-    return open_pack(place) if stages.makes else Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
+    return open_pack(place) if stages.makes else nothing
 
 
 def _read(place: Path, name: str, job: FitJob) -> Predictions:

@@ -6,15 +6,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from holotype.data import Pack, measure_images, pack_images, plan_pack, read_images
-from holotype.data.layouts import pattern_fields
+from holotype.data import Pack, measure_images, pack_images, plan_pack, read_table
+from holotype.data.layouts import image_files, pattern_fields
 from holotype.decide import decide, label_names, probabilities
 from holotype.ensemble import mean_scores
 from holotype.errors import DataError, InputError, listing
@@ -26,6 +26,7 @@ from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import gather_test
+from holotype.spec import DataSpec
 from holotype.submit import prediction_table
 from holotype.train import launch_fabric
 from holotype.types import Decision, Floats, ImageStatistics, ImageTable, Normalisation
@@ -99,8 +100,9 @@ class OpenedRun:
         found = statistics.frame["channels"].unique().to_list()
         if found != [card["channels"]]:
             raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
-        size = max(card["size"], *(phase["size"] or 0 for phase in card["member"]["phases"]))
+        size = max(phase["size"] or card["member"]["input"]["size"] for phase in card["member"]["phases"])
         plan = plan_pack(statistics, size, resize)
+        plan = replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
         scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
         truth = np.zeros((len(images), len(card["classes"])), dtype=bool)
         return Specimens(Pack(pack_images(images, plan, None, self.runtime), plan.fitting), scale, truth)
@@ -109,8 +111,7 @@ class OpenedRun:
         data = self.recipe.data
         one = Path(images) if isinstance(images, str | Path) else None
         if one is not None and one.suffix.lower() in {".csv", ".parquet", ".pq"}:
-            own = read_images(data.model_copy(update={"test": str(one), "external": []}))
-            frame = own.frame.filter(pl.col("role") == "test")
+            frame = _frame_of_table(one, data)
         else:
             files = _files(one if one is not None else [Path(file) for file in images])  # type: ignore[union-attr]
             frame = _frame_of_files(files, data.images or "", data.channels)
@@ -149,63 +150,81 @@ def _files(place: Path | list[Path]) -> list[Path]:
         files = [place]
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
-        raise InputError(f"{len(missing):,} images do not exist: {listing(missing, 5)}")
+        raise InputError(f"{len(missing):,} of {len(files):,} images do not exist: {listing(missing, 5)}")
     if not files:
         raise InputError(f"there are no images in {str(place)!r}", remedy=f"known endings: {listing(sorted(ENDINGS))}")
     return files
 
 
 def _frame_of_files(files: list[Path], pattern: str, channels: list[str] | None) -> pl.DataFrame:
-    """One row an image, files of one image brought together by the last part of the recipe's pattern."""
-    by_channel = channels is not None and "{channel}" in Path(pattern).name
+    """One row an image; the files of an image are brought together by the end of the recipe's pattern."""
+    by_channel = channels is not None and "{channel}" in pattern
     if not by_channel:
         stems = Counter(file.stem for file in files)
         rows = {file.stem if stems[file.stem] == 1 else str(file): [file] for file in files}
     else:
-        rows = _grouped_by_channel(files, Path(pattern).name, channels or [])
-    ids = list(rows)
-    columns: dict[str, list[Any]] = {
-        "id": ids,
-        "sample": ids,
-        "role": ["test"] * len(ids),
-        "files": [[str(f) for f in row] for row in rows.values()],
-    }
-    empty = [
-        pl.Series("labels", [None] * len(ids), pl.List(pl.Int64)),
-        pl.Series("domain", [None] * len(ids), pl.String),
-    ]
+        parts = Path(pattern).parts
+        last = max(number for number, part in enumerate(parts) if "{channel}" in part)
+        rows = _grouped_by_channel(files, parts[last:], channels or [])
+    ids = pl.Series("id", list(rows))
+    return _frame(ids, ids, pl.Series("files", [[str(file) for file in row] for row in rows.values()]))
+
+
+def _frame_of_table(path: Path, data: DataSpec) -> pl.DataFrame:
+    """One row an image, its files named by the recipe's pattern; the run's own tables are not looked at."""
+    table = read_table(path, "images")
+    for column in (data.id, data.sample or data.id):
+        if column not in table.columns:
+            what = f"there is no column {column!r} in {str(path)!r}"
+            raise DataError(what, field="images", value=column, allowed=table.columns)
+    ids = table[data.id]
+    unfit = ids.filter(ids.is_null() | ids.is_duplicated()).unique(maintain_order=True).to_list()
+    if unfit:
+        raise DataError(f"ids are missing or stand more than once: {listing(unfit, 5)}", field="images")
+    return _frame(ids, table[data.sample or data.id].fill_null(ids), image_files(data, table, str(path)))
+
+
+def _frame(ids: pl.Series, samples: pl.Series, files: pl.Series) -> pl.DataFrame:
+    columns = [ids.alias("id"), samples.alias("sample"), pl.Series("role", ["test"] * len(ids)), files.alias("files")]
+    empty = [pl.lit(None, pl.List(pl.Int64)).alias("labels"), pl.lit(None, pl.String).alias("domain")]
     return pl.DataFrame(columns).with_columns(empty)
 
 
-def _grouped_by_channel(files: list[Path], pattern: str, channels: list[str]) -> dict[str, list[Path]]:
+def _grouped_by_channel(files: list[Path], parts: tuple[str, ...], channels: list[str]) -> dict[str, list[Path]]:
+    """The files of each image in the order of the channels, by what their paths have beside the channel's name."""
+    pattern, depth = "/".join(parts), len(parts)
     expression, number = "", 0
     for text, name in pattern_fields(pattern):
         expression += re.escape(text)
         if name == "channel":
             expression += f"(?P<channel>{'|'.join(map(re.escape, channels))})"
         elif name is not None:
-            expression += f"(?P<part{number}>.+)"
+            expression += f"(?P<part{number}>[^/]+)"
             number += 1
     found: dict[str, dict[str, Path]] = {}
     for file in files:
-        match = re.fullmatch(expression, file.name)
+        match = re.fullmatch(expression, "/".join(file.parts[-depth:]))
         if match:
             named = match.groupdict()
             name = "_".join(value for key, value in named.items() if key != "channel")
-            found.setdefault(str(file.parent / name), {})[named["channel"]] = file
+            found.setdefault(str(Path(*file.parts[:-depth]) / name), {})[named["channel"]] = file
     if not found:
         raise InputError(f"no file is named as in {pattern!r}; the first is {files[0].name!r}")
-    for name, parts in found.items():
-        lacking = [channel for channel in channels if channel not in parts]
+    for name, held in found.items():
+        lacking = [channel for channel in channels if channel not in held]
         if lacking:
             raise InputError(
                 f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {pattern!r}"
             )
-    return {Path(name).name: [parts[channel] for channel in channels] for name, parts in found.items()}
+    names = Counter(Path(name).name for name in found)
+    return {
+        Path(name).name if names[Path(name).name] == 1 else name: [held[channel] for channel in channels]
+        for name, held in found.items()
+    }
 
 
 def _all_readable(statistics: ImageStatistics) -> None:
     broken = statistics.frame.filter(pl.col("error").is_not_null())
     if broken.height:
         reasons = listing(broken["error"].to_list(), 3)
-        raise DataError(f"{broken.height:,} images cannot be read: {reasons}", remedy="mend or remove them")
+        raise DataError(f"{broken.height:,} of {statistics.frame.height:,} images cannot be read: {reasons}", remedy="mend or remove them")

@@ -9,25 +9,28 @@ read_images → measure_images → audit_images → make_folds      what there i
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from holotype import keys
 from holotype.audit import audit_images
 from holotype.data import measure_images, read_images, table_warnings
-from holotype.decide import DecisionChoice, decide, fit_decision
+from holotype.decide import DecisionChoice, decide, fit_decision, thresholds_by_class
 from holotype.engine import LocalEngine
 from holotype.ensemble import EnsembleChoice, apply_ensemble, fit_ensemble
 from holotype.errors import RecipeError
 from holotype.members import MemberPredictions, resolve_member, train_and_predict
-from holotype.nets import check_backbone
+from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome, Prepared, write_outcome
 from holotype.recipe import Recipe, dump_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import Choice, gather_oof, gather_test, score_nested
+from holotype.spec import ThresholdSpec
 from holotype.split import make_folds
-from holotype.store import RunLog, Stages, Store
+from holotype.store import NotForeseenError, RunLog, Stages, Store
 from holotype.train import check_phase
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
 
@@ -80,6 +83,8 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
         member = resolve_member(section, ready.statistics)
         machine = (runtime, LocalEngine(), recipe.data.pack)
         members.append(train_and_predict(member, recipe.seed, images, ready.statistics, folds, stages, machine))
+    if not all(member.oof for member in members):
+        raise NotForeseenError("the members' predictions")
 
     pools = [str(member.predict.pool) for member in recipe.members]
     oof = [gather_oof(member.oof, folds, images, pool) for member, pool in zip(members, pools, strict=True)]
@@ -122,6 +127,8 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         keys.audit_key(recipe.audit, stages.digests),
         lambda: audit_images(images, statistics, recipe.audit),
     )
+    if isinstance(recipe.decide, ThresholdSpec):
+        thresholds_by_class(recipe.decide.thresholds, images.classes)  # better refused now than after training
     folds = stages.value(
         Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests),
         lambda: make_folds(images, audit, recipe.split, recipe.seed),
@@ -130,7 +137,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
 
 
 def check_names(recipe: Recipe) -> None:
-    """Refuse backbones, optimisers, schedules and losses that do not exist: a second step, since it loads timm.
+    """Refuse backbones, weights, optimisers, schedules and losses that do not exist; it loads timm, so it comes second.
 
     Args:
         recipe: From `load_recipe`.
@@ -140,12 +147,22 @@ def check_names(recipe: Recipe) -> None:
     """
     for number, member in enumerate(recipe.members):
         check_backbone(member.backbone, f"members.{number}.backbone")
+        if member.weights not in {"auto", "none"}:
+            with _placed(f"members.{number}.weights"):
+                find_weights(member.backbone, member.weights)
         for phase_number, phase in enumerate(member.phases):
-            try:
+            with _placed(f"members.{number}.phases.{phase_number}"):
                 check_phase(phase)
-            except RecipeError as error:
-                where = f"members.{number}.phases.{phase_number}"
-                raise RecipeError(error.what, field=where, value=error.value, allowed=error.allowed) from None
+
+
+@contextmanager
+def _placed(field: str) -> Iterator[None]:
+    """Say of a wrong name where in the recipe it stands."""
+    try:
+        yield
+    except RecipeError as error:
+        said = {"value": error.value, "allowed": error.allowed, "remedy": error.remedy}
+        raise RecipeError(error.what, field=field, **said) from None  # type: ignore[arg-type]
 
 
 def make_runtime(recipe: Recipe, recipe_folder: Path, **changes: object) -> Runtime:

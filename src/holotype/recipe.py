@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -95,7 +96,8 @@ def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:
         raise RecipeError(f"cannot read the recipe {str(path)!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"the recipe {str(path)!r} is not UTF-8 text") from error
-    return parse_recipe(_with_changes(_from_yaml(text, str(path)), changes), path.resolve().parent)
+    content = _from_yaml(text, f"the recipe {str(path)!r}")
+    return parse_recipe(_with_changes(content, changes), path.resolve().parent)
 
 
 def parse_recipe(content: Any, folder: Path) -> Recipe:
@@ -143,10 +145,12 @@ def _from_yaml(text: str, name: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RecipeError(f"the recipe {name!r} is not YAML{where}: {problem}") from error
+        raise RecipeError(f"{name} is not YAML{where}: {problem}") from error
 
 
 def _with_changes(content: Any, changes: tuple[str, ...]) -> Any:
+    if not isinstance(content, dict):
+        return content  # which is refused, and in better words
     content = copy.deepcopy(content)
     for change in changes:
         address, equals, text = change.partition("=")
@@ -161,7 +165,7 @@ def _put(content: Any, keys: list[str], value: Any, address: str) -> None:
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
         if isinstance(place, list):
-            if not key.isdigit() or int(key) > len(place):
+            if not key.isdecimal() or int(key) > len(place):
                 allowed = range(len(place) + 1)
                 raise RecipeError("no such entry of the list", field=f"--set {address}", value=key, allowed=allowed)
             index: Any = int(key)
@@ -176,7 +180,7 @@ def _put(content: Any, keys: list[str], value: Any, address: str) -> None:
         else:
             following = keys[depth + 1]
             if isinstance(place, dict) and place.get(index) is None:
-                place[index] = [] if following.isdigit() else {}
+                place[index] = [] if following.isdecimal() else {}
             place = place[index]
 
 
@@ -184,40 +188,52 @@ def _explained(error: ValidationError, content: Any) -> RecipeError:
     """The first complaint of pydantic in our words; the number of other places follows."""
     complaints: dict[str, list[str]] = {}
     for complaint in error.errors(include_url=False):
-        message = complaint["msg"].removeprefix("Value error, ").rstrip(".").removeprefix("Input should be ")
-        value = complaint.get("input")
-        ours = complaint["type"] == "value_error"
-        if not ours and not isinstance(value, dict | list) and complaint["type"] != "missing":
-            message = f"{value!r} should be {message.partition(', unable')[0]}"
-        place = _place(complaint["loc"], content)
-        named = re.match(r"([a-z_]+): ", message) if ours else None
+        place = _place(complaint, content)
+        message = _in_our_words(complaint)
+        named = re.match(r"([a-z_]+): ", message) if complaint["type"] == "value_error" else None
         if named:
             place, message = [*place, named[1]], message[named.end() :]
         complaints.setdefault(".".join(place) or "recipe", []).append(message)
-    place_of_first, messages = next(iter(complaints.items()))
-    sentence = " or ".join([messages[0], *(message.partition(" should be ")[2] or message for message in messages[1:])])
-    more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+    inmost = [place for place in complaints if not any(other.startswith(f"{place}.") for other in complaints)]
+    place_of_first, messages = inmost[0], complaints[inmost[0]]
+    sentence = " or ".join([messages[0], *(message.partition("should be ")[2] or message for message in messages[1:])])
+    more = f" (and {len(inmost) - 1} more)" if len(inmost) > 1 else ""
     kind = NotBuiltYetError if "not built yet" in sentence else RecipeError
     return kind(f"{sentence}{more}", field=place_of_first)
 
 
-def _place(location: tuple[str | int, ...], content: Any) -> list[str]:
-    """The keys of a location that somebody wrote, or should have; pydantic adds the types of unions to them."""
+def _in_our_words(complaint: ErrorDetails) -> str:
+    if complaint["type"] == "union_tag_not_found":
+        return "Field required"
+    if complaint["type"] == "union_tag_invalid":
+        return f"{complaint['ctx']['tag']!r} should be one of {complaint['ctx']['expected_tags']}"
+    message = complaint["msg"].removeprefix("Value error, ").rstrip(".").partition(", unable")[0]
+    message = re.sub("(valid dictionary) or (instance of|object to) .*", r"\1", message)
+    value = complaint["input"]
+    subject = "" if isinstance(value, dict | list) else f"{value!r} "
+    return re.sub("^(Input|[A-Z][a-z]+) should ", lambda _: f"{subject}should ", message)
+
+
+def _place(complaint: ErrorDetails, content: Any) -> list[str]:
+    """The keys of a place that somebody wrote, or should have; pydantic adds the types of unions to them."""
     place: list[str] = []
-    for depth, part in enumerate(location):
-        if isinstance(content, dict) and (part in content or (depth == len(location) - 1 and str(part).isidentifier())):
+    for depth, part in enumerate(complaint["loc"]):
+        absent = complaint["type"] == "missing" and depth == len(complaint["loc"]) - 1
+        if isinstance(content, dict) and (part in content or absent):
             content = content.get(part)
         elif isinstance(content, list) and isinstance(part, int) and part < len(content):
             content = content[part]
         else:
             continue
         place.append(str(part))
-    return place
+    return [*place, "kind"] if complaint["type"].startswith("union_tag") else place
 
 
 def _anchored(data: DataSpec, folder: Path) -> DataSpec:
     def anchor(path: str) -> str:
         return str(folder / path)
+
+    plain = Path(str(folder).replace("{", "{{").replace("}", "}}"))  # the folder's own braces name no columns
 
     classes = data.labels.classes
     return data.model_copy(
@@ -225,7 +241,7 @@ def _anchored(data: DataSpec, folder: Path) -> DataSpec:
             "train": anchor(data.train),
             "external": [anchor(path) for path in data.external],
             "test": anchor(data.test) if data.test else None,
-            "images": anchor(data.images) if data.images else None,
+            "images": str(plain / data.images) if data.images else None,
             "labels": data.labels.model_copy(
                 update={"classes": anchor(classes) if isinstance(classes, str) else classes}
             ),

@@ -29,9 +29,16 @@ class RunFolder:
 
         Args:
             name: As in `members/main/oof.parquet`.
+
+        Raises:
+            InputError: The folder cannot be made.
         """
         path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            what = f"the run's folder {str(self.root)!r} cannot be made: {error.strerror}"
+            raise InputError(what, remedy="give another one with --out") from error
         return path
 
     def existing(self, name: str) -> Path:

@@ -22,7 +22,7 @@ def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
     Args:
         run: The run's folder.
         changes: Changes as on the command line, tried without being made.
-        stage: Only stages whose name begins so (`fit`, `predict main`).
+        stage: Only stages whose name begins with these words (`fit`, `predict main`).
 
     Raises:
         InputError: The folder is not a run's, or it has no such stage.
@@ -36,9 +36,8 @@ def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
     else:
         earlier = tuple(begun[-1]["changes"]) if begun else ()
     recipe = load_recipe(source, (*earlier, *changes))
-    runtime = make_runtime(recipe, source.resolve().parent, progress=Progress(quiet=True))
-    if begun:
-        runtime = make_runtime(recipe, source.parent, progress=Progress(quiet=True), store=Path(begun[-1]["store"]))
+    store = {"store": Path(begun[-1]["store"])} if begun else {}
+    runtime = make_runtime(recipe, source.resolve().parent, progress=Progress(quiet=True), **store)
     forecast = Forecast(Store(runtime.store), log, runtime.progress)
     unforeseen = ""
     try:
@@ -46,24 +45,20 @@ def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
     except NotForeseenError as error:
         unforeseen = error.what
     recorded = {line["stage"]: line for line in log.read("stage")}
-    lines = [_line(key, None, recorded) for key in forecast.present]
-    lines += [_line(key, recorded.get(key.stage, {}), recorded) for key in forecast.missing]
-    if unforeseen:
-        known = {key.stage for key in [*forecast.present, *forecast.missing]}
-        later = [name for name in recorded if name not in known]
-        lines += [f"{name}: follows {unforeseen}, whose result is not known yet" for name in later]
-    chosen = [line for line in lines if stage is None or line.startswith(stage)]
+    last = begun[-1]["time"] if begun else ""
+    told = {key.stage: f"{key.stage}: would be taken from the store" for key in forecast.present}
+    told |= {key.stage: _reason(key, recorded.get(key.stage)) for key in forecast.missing}
+    for name, line in recorded.items() if unforeseen in recorded else ():
+        if name not in told and line["time"] >= last:  # stages of older recipes do not count
+            told[name] = f"{name}: follows {unforeseen}, whose result is not known yet"
+    chosen = [line for name, line in told.items() if stage is None or f"{name} ".startswith(f"{stage} ")]
     if not chosen:
-        raise InputError(
-            "there is no such stage", field="stage", value=stage, allowed=[line.split(":")[0] for line in lines]
-        )
+        raise InputError("there is no such stage", field="stage", value=stage, allowed=told)
     return chosen
 
 
-def _line(key: StageKey, before: dict[str, Any] | None, recorded: dict[str, Any]) -> str:
+def _reason(key: StageKey, before: dict[str, Any] | None) -> str:
     if before is None:
-        return f"{key.stage}: would be taken from the store"
-    if not before:
         return f"{key.stage}: would run; it has not run yet"
     changed = changed_names(before["parts"], key.parts)
     reason = f"changed: {', '.join(changed)}" if changed else "its artefact is gone from the store"

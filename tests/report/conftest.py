@@ -65,9 +65,10 @@ def simulated_card(names: tuple[str, ...], counts: np.ndarray, draw: np.random.G
     gains = (0.0, 0.021, 0.034, -0.006, 0.013)
     values = value - sum(gains) + np.cumsum(gains)
     ledger = [
-        {"step": step, "value": float(at), "low": at - 0.03, "high": at + 0.03, "difference": gain}
+        {"step": step, "value": float(at), "low": at - 0.03, "high": at + 0.03,
+         "difference": {"value": gain, "low": gain - 0.01, "high": gain + 0.01} if step != STEPS[0] else None}
         for step, at, gain in zip(STEPS, values, gains, strict=True)
-    ]
+    ]  # fmt: skip
     groups = [
         {
             "column": "plate",

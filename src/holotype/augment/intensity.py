@@ -33,8 +33,8 @@ def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float])
         The same shape, float32.
     """
     shape = (1, -1, 1, 1)
-    scale = 1.0 / torch.tensor(deviation, device=pixels.device).reshape(shape)
-    shift = -torch.tensor(mean, device=pixels.device).reshape(shape) * scale
+    scale = 1.0 / torch.tensor(deviation, dtype=torch.float32, device=pixels.device).reshape(shape)
+    shift = -torch.tensor(mean, dtype=torch.float32, device=pixels.device).reshape(shape) * scale
     return torch.addcmul(shift, pixels.float(), scale)
 
 

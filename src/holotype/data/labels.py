@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polars as pl
 
+from holotype.data.reading import read_table
 from holotype.errors import DataError, did_you_mean, listing
 from holotype.spec import LabelSpec
 
@@ -24,13 +26,15 @@ def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
     """
     if spec.classes is None:
         found = _tokens(spec, column).explode().drop_nulls().unique().to_list()
-        names = sorted(found, key=int) if all(name.lstrip("-").isdigit() for name in found) else sorted(found)
+        whole = all(re.fullmatch("-?[0-9]+", name) for name in found)
+        names = sorted(found, key=lambda name: (int(name), name)) if whole else sorted(found)
     else:
         names = _listed(spec.classes) if isinstance(spec.classes, str) else spec.classes
     least = 1 if spec.kind == "multilabel" else 2
     if len(names) < least:
         raise DataError(
-            f"{len(names)} classes were found in {spec.column!r} and at least {least} are needed: {listing(names)}",
+            f"{len(names)} classes were found in {spec.column!r} and at least {least} are needed"
+            f"{': ' + listing(names) if names else ''}",
             field="data.labels.classes",
         )
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
@@ -90,11 +94,15 @@ def _tokens(spec: LabelSpec, column: pl.Series) -> pl.Series:
 
 def _listed(path: str) -> list[str]:
     """The names in a table: its column `name`, `class` or `label`, else the first; a `.txt` has no header."""
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"there is no table {path!r}", field="data.labels.classes")
-    if file.suffix == ".txt":
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    table = pl.read_parquet(file) if file.suffix in {".parquet", ".pq"} else pl.read_csv(file, infer_schema=False)
-    named = [column for column in table.columns if column.lower() in {"name", "class", "label"}]
-    return [str(name) for name in table[named[0] if named else table.columns[0]].drop_nulls().to_list()]
+    field, file = "data.labels.classes", Path(path)
+    if file.suffix.lower() == ".txt" and file.is_file():
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f"the list {path!r} is not UTF-8 text", field=field) from error
+        names = [line.strip() for line in lines]
+    else:
+        table = read_table(file, field)
+        named = [column for column in table.columns if column.lower() in {"name", "class", "label"}]
+        names = table[named[0] if named else table.columns[0]].drop_nulls().str.strip_chars().to_list()
+    return [name for name in names if name]

@@ -82,8 +82,7 @@ def plan_pack(statistics: ImageStatistics, size: int, resize: str) -> PackPlan:
         )
     depth = str(np.result_type(*(np.dtype(name) for name in frame["depth"].unique().to_list())))
     if resize == "stretch":
-        alike = len(np.unique(np.stack([heights, widths]), axis=1).T) == 1
-        side = (min(int(heights[0]), size), min(int(widths[0]), size)) if alike else (size, size)
+        side = (min(int(heights.max()), size), min(int(widths.max()), size))
     else:
         scale = np.minimum(1.0, size / np.maximum(heights, widths))
         side = (_whole(heights * scale), _whole(widths * scale))

@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from holotype.data.labels import class_names, label_numbers
 from holotype.data.layouts import image_files
+from holotype.data.reading import read_table
 from holotype.errors import DataError, listing
 from holotype.spec import DataSpec
 from holotype.types import ImageTable
 
-__all__ = ["read_images", "read_table", "table_warnings"]
-
-
-def read_table(path: Path | str, field: str = "data.train") -> pl.DataFrame:
-    """A CSV or Parquet file with every column as text, so that `00365` stays `00365`.
-
-    Args:
-        path: The file; `.parquet` and `.pq` are Parquet, all else is CSV.
-        field: The recipe's key that names the file, for messages.
-
-    Raises:
-        DataError: The file is missing, broken or empty.
-    """
-    path = Path(path)
-    if not path.is_file():
-        near = sorted(sibling.name for sibling in path.parent.glob("*") if sibling.suffix == path.suffix)
-        raise DataError(f"there is no table {str(path)!r}", field=field, value=path.name, allowed=near)
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            table = pl.read_parquet(path).with_columns(pl.all().cast(pl.String))
-        else:
-            table = pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.NoDataError:
-        raise DataError(f"the table {str(path)!r} is empty", field=field) from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"the table {str(path)!r} cannot be read: {reason}", field=field) from error
-    if table.height == 0:
-        raise DataError(f"the table {str(path)!r} has a header and no rows", field=field)
-    return table
+__all__ = ["read_images", "table_warnings"]
 
 
 def read_images(spec: DataSpec) -> ImageTable:
@@ -51,7 +21,8 @@ def read_images(spec: DataSpec) -> ImageTable:
         spec: The recipe's `data` section, its paths absolute.
 
     Raises:
-        DataError: A column is missing, an id stands twice, a label is unknown, a table is empty.
+        DataError: A column is missing, an id stands twice, a label is unknown, a table is empty, or images of
+            one sample have different labels.
     """
     tables = [("data.train", "train", read_table(spec.train))]
     tables += [
@@ -65,6 +36,7 @@ def read_images(spec: DataSpec) -> ImageTable:
     frame = pl.concat([_rows(spec, table, role, classes, field) for field, role, table in tables])
     _ids_are_distinct(frame, spec.id)
     _samples_have_one_role(frame)
+    _samples_have_one_set_of_labels(frame)
     channels = tuple(spec.channels) if spec.channels else None
     return ImageTable(frame, classes, spec.labels.kind, channels)
 
@@ -143,4 +115,16 @@ def _samples_have_one_role(frame: pl.DataFrame) -> None:
             f"{mixed.height:,} samples have images in more than one table: {listing(mixed['sample'].to_list(), 5)}",
             field="data.sample",
             remedy="a sample is trained on or predicted, never both",
+        )
+
+
+def _samples_have_one_set_of_labels(frame: pl.DataFrame) -> None:
+    said = pl.col("labels").cast(pl.List(pl.String)).list.join(" ")
+    labelled = frame.filter(pl.col("role") != "test").group_by("sample", maintain_order=True)
+    torn = labelled.agg(said.n_unique()).filter(pl.col("labels") > 1)
+    if torn.height:
+        raise DataError(
+            f"{torn.height:,} samples have images with different labels: {listing(torn['sample'].to_list(), 5)}",
+            field="data.sample",
+            remedy="give all images of a sample the same labels, or leave `sample` out",
         )

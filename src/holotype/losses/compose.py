@@ -58,11 +58,12 @@ def class_weights(truth: NDArray[np.bool_], rule: str | None, kind: str) -> Tens
     """
     if rule is None:
         return None
-    positives = np.maximum(truth.sum(axis=0), 1)
+    counts = truth.sum(axis=0)
+    positives = np.maximum(counts, 1)
     ratio = (len(truth) - positives + 1) / positives if kind == "multilabel" else len(truth) / positives
     weights = ratio**0.5 if rule == "sqrt" else ratio
     if kind == "multiclass":
-        weights = weights * len(truth) / (weights * positives).sum()
+        weights = weights * counts.sum() / (weights * counts).sum()
     return torch.tensor(weights, dtype=torch.float32)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -29,7 +30,7 @@ class Network(nn.Module):
     def __init__(self, backbone: nn.Module, head: Head) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
-        self.width = int(backbone.num_features)  # type: ignore[arg-type]
+        self.width = _width(backbone)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits of a batch.
@@ -53,11 +54,14 @@ def check_backbone(name: str, field: str = "members.backbone") -> None:
     Raises:
         RecipeError: It is not there; the nearest name is suggested.
     """
-    architecture = name.partition(".")[0]
+    architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         near = get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)
         remedy = f"the nearest are {listing(near)}" if near else "see timm.list_models()"
         raise RecipeError(f"timm has no network {name!r}", field=field, remedy=remedy)
+    tagged = timm.list_pretrained(f"{architecture}.*") if tag else []
+    if tag and name not in tagged:
+        raise RecipeError(f"timm has no weights {name!r}", field=field, value=name, allowed=[architecture, *tagged])
 
 
 def build_network(member: MemberSpec, classes: int, channels: int, seed: int) -> tuple[Network, FoundWeights]:
@@ -71,10 +75,16 @@ def build_network(member: MemberSpec, classes: int, channels: int, seed: int) ->
 
     Returns:
         The network, and the weights it started from.
+
+    Raises:
+        RecipeError: There is no such backbone, its weights are not here, or it cannot read the images.
     """
     check_backbone(member.backbone)
+    sizes = sorted({size for phase in member.phases if isinstance(size := phase.size or member.input.size, int)})
+    options = _options_to_read(member.backbone, channels, sizes)
     torch.manual_seed(seed)
     found = find_weights(member.backbone, member.weights)
+    found = replace(found, options=found.options | options)
     network = empty_network(member.backbone, classes, channels, member.head, found.options)
     if found.state is not None:
         _load_backbone(network.backbone, found, channels)
@@ -92,8 +102,37 @@ def empty_network(backbone: str, classes: int, channels: int, head: HeadSpec, op
         options: What the weights ask of the architecture.
     """
     body = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, global_pool="", **options)
-    width = int(body.num_features)  # type: ignore[arg-type]
-    return Network(body, Head(width, classes, head))
+    return Network(body, Head(_width(body), classes, head))
+
+
+def _width(backbone: nn.Module) -> int:
+    """Channels of the feature map; some networks widen it behind what timm calls their features."""
+    return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
+
+
+def _options_to_read(backbone: str, channels: int, sizes: list[int]) -> dict[str, Any]:
+    """What a backbone must be asked for to read images of some sizes; tried on the meta device, which computes nothing.
+
+    Vision transformers that were made for one size read others where their positions are interpolated.
+    """
+    reasons = []
+    for options in ({}, {"dynamic_img_size": True}):
+        try:
+            with torch.device("meta"), torch.no_grad():
+                network = empty_network(backbone, 2, channels, HeadSpec(), options).eval()
+                for size in sizes:
+                    network(torch.zeros(1, channels, size, size))
+            return options
+        except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # whatever timm has to say
+            reasons.append((str(error) or type(error).__name__).splitlines()[0].rstrip("."))
+    reason = next(reason for reason in reversed(reasons) if "dynamic_img_size" not in reason)
+    config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
+    own = config.input_size[-1] if config else None
+    raise RecipeError(
+        f"the backbone {backbone!r} cannot read {channels} channels at {listing(sizes)} px: {reason}",
+        field="members.input.size",
+        remedy=f"write its own size, {own}" if own and own not in sizes else "take another backbone",
+    )
 
 
 def _load_backbone(backbone: nn.Module, found: FoundWeights, channels: int) -> None:

@@ -104,5 +104,8 @@ def _of_file(path: str) -> FoundWeights:
             value=file.name,
             allowed=("auto", "imagenet", "lite", "none", "a path of a .safetensors file"),
         )
-    tensors = safetensors.torch.load_file(path)
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise RecipeError(f"the weights {path!r} cannot be read: {error}", field="members.weights") from error
     return FoundWeights(f"the file {path}", {name.removeprefix("backbone."): value for name, value in tensors.items()})

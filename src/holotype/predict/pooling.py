@@ -17,7 +17,7 @@ class RunningPool:
     """Pools scores as they come.
 
     Args:
-        rule: `mean-logit`, `mean-probability` or `max` (of the logits).
+        rule: `mean-logit`, `mean-probability` or `max` (of the log-odds, or of the log-probabilities of a softmax).
         kind: `multiclass` (softmax) or `multilabel` (sigmoid).
 
     Raises:
@@ -40,6 +40,8 @@ class RunningPool:
         self.count += 1
         if self.rule == "mean-probability":
             logits = logits.sigmoid() if self.kind == "multilabel" else logits.softmax(dim=1)
+        elif self.rule == "max" and self.kind == "multiclass":
+            logits = logits.log_softmax(dim=1)  # the arguments of a softmax are known up to a constant a view
         if self.pooled is None:
             self.pooled = logits.clone()
         elif self.rule == "max":

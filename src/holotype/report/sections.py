@@ -88,7 +88,7 @@ def ledger(contents: ReportContents) -> dict[str, Any]:
     for step in steps:
         value = float(step["value"])
         strip = waterfall_strip(before, value, step.get("low"), step.get("high"), scale, str(step["step"]))
-        change: float | None = None if before is None else step.get("difference", value - before)
+        change = step["difference"]["value"] if step["difference"] else None
         rows += [
             {
                 "name": str(step["step"]),

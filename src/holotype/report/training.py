@@ -44,7 +44,7 @@ def _training_of(member: str, folds: dict[str, pl.DataFrame]) -> dict[str, Any]:
                 "svg": Markup(line_chart(together, f"Losses of {member} by epoch", starts, shared)),
             }
         ]
-    for column, label in (("validation_score", "Score on inner rows"), ("lr", "Learning rate")):
+    for column, label in (("validation_score", "Score of the fold left out"), ("lr", "Learning rate")):
         lines = [
             series_of(history, column, fold, f"line-{index % 7}") for index, (fold, history) in enumerate(folds.items())
         ]
@@ -83,7 +83,7 @@ def _training_of(member: str, folds: dict[str, pl.DataFrame]) -> dict[str, Any]:
 def _losses(history: pl.DataFrame, fold: str) -> list[Series]:
     return [
         series_of(history, "train_loss", f"{fold}, training", "train"),
-        series_of(history, "validation_loss", f"{fold}, inner rows", "validation"),
+        series_of(history, "validation_loss", f"{fold}, left out", "validation"),
     ]
 
 

@@ -83,3 +83,10 @@ class MemberSpec(Section):
     predictions: Annotated[dict[str, Any] | None, Later()] = None
     """Scores that were made elsewhere, instead of a network."""
     predict: ViewSpec = ViewSpec()
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_of_runs_come_later(cls, weights: str) -> str:
+        if weights.startswith("run:"):
+            raise ValueError(f"{weights!r} is not built yet; write the path of its safetensors file")
+        return weights

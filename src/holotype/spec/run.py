@@ -14,7 +14,7 @@ Auto = Literal["auto"]
 
 
 class RunSpec(Section):
-    """Where and how the work is done; none of it changes what is computed, but for rounding."""
+    """Where and how the work is done. Batch and precision change what is learnt, the others nothing but rounding."""
 
     device: str = "auto"
     """`auto` takes a GPU where there is one; or `cpu`, `cuda`, `cuda:1`, `mps`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,8 +43,11 @@ class RunLog:
             **facts: What JSON can hold.
         """
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        text = json.dumps(line, ensure_ascii=False, default=str) + "\n"
+        with self.path.open("ab+") as stream:
+            stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
+            torn = stream.read(1) not in {b"", b"\n"}  # a kill may have ended the last line early
+            stream.write(("\n" + text if torn else text).encode())
 
     def read(self, event: str) -> list[dict[str, Any]]:
         """The lines of one kind, oldest first; a line that a kill tore is passed over.
@@ -52,7 +56,7 @@ class RunLog:
             event: What happened.
         """
         lines: list[dict[str, Any]] = []
-        for text in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else ():
+        for text in self.path.read_bytes().split(b"\n") if self.path.is_file() else ():
             try:
                 line = json.loads(text)
             except ValueError:

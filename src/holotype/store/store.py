@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import uuid
 from collections.abc import Callable
@@ -105,9 +106,10 @@ class Store:
         Raises:
             StoreError: The disk refuses.
         """
-        temporary = self.root / "temporary" / f"{key.family}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        temporary = self.root / "temporary" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}@{platform.node()}"
         try:
             temporary.mkdir(parents=True)
+            self._sweep()
             write(temporary)
             facts = {"stage": key.stage, "version": key.version, "parts": key.parts}
             (temporary / FACTS).write_text(json.dumps(facts, indent=1))
@@ -126,3 +128,21 @@ class Store:
             shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(self.workspace(key), ignore_errors=True)
         return place
+
+    def _sweep(self) -> None:
+        """Remove what killed processes of this machine left half made; it may be as large as a pack."""
+        for path in (self.root / "temporary").glob(f"*@{platform.node()}"):
+            if not _is_alive(int(path.name.partition("-")[0])):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True

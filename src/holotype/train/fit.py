@@ -83,7 +83,7 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
     runtime.progress.say(f"{job.label}: {job.member.backbone} at {job.size} px, weights: {found.words}")
     training = Training(fabric, network.to(fabric.device), found.options)
     _run_phases(job, specimens, training, workspace, runtime)
-    card = job.card(specimens.channels) | {"backbone_options": found.options, "weights": found.words}
+    card = job.card(specimens.pack) | {"backbone_options": found.options, "weights": found.words}
     pl.DataFrame(training.history).write_parquet(folder / "history.parquet")
     save_network(folder, network, card)
     return open_checkpoint(folder)
@@ -92,11 +92,10 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
 def _run_phases(job: FitJob, specimens: Specimens, training: Training, workspace: Path, runtime: Runtime) -> None:
     workspace.mkdir(parents=True, exist_ok=True)
     state = newest_state(workspace)
-    done = 0
+    done, epochs = 0, sum(phase.epochs for phase in job.member.phases)
     if state is not None:
         done, training.history = state[1]["done"], state[1]["history"]
-        runtime.progress.say(f"{job.label}: resumes after epoch {done}")
-    epochs = sum(phase.epochs for phase in job.member.phases)
+        runtime.progress.say(f"{job.label}: resumes after epoch {done} of {epochs}")
     whole = len(job.train_rows) - len(job.train_rows) % min(runtime.batch, len(job.train_rows))
     with runtime.progress.task(f"{job.label}: training", (epochs - done) * whole) as task:
         before = 0
@@ -133,13 +132,14 @@ def _run_phase(
         started = time.perf_counter()
         loss, images = _train_epoch(job, specimens, training, (network, optimiser), place, epoch)
         seconds = time.perf_counter() - started
-        if not np.isfinite(loss):
+        found = _validate(job, specimens, bare, fabric.device)
+        if not np.isfinite([loss, found["validation_loss"]]).all():
             raise TrainingError(
-                f"{job.label}: the loss is no longer a number in phase {place.number}, epoch {epoch}",
-                remedy=f"lower `lr` (it is {place.phase.lr}) or set `clip`",
+                f"{job.label}: the loss is no longer a number in epoch {epoch + 1} of phases.{place.number}",
+                remedy=f"lower `lr` (it is {place.phase.lr})" + (" or set `clip`" if place.phase.clip is None else ""),
             )
         facts = {"phase": place.number, "epoch": len(training.history) + 1, "lr": optimiser.param_groups[0]["lr"]}
-        facts |= {"train_loss": loss, **_validate(job, specimens, bare, fabric.device)}
+        facts |= {"train_loss": loss, **found}
         training.history.append(facts | {"images_per_second": images / seconds, "seconds": seconds})
         done = {"done": len(training.history), "history": training.history}
         save_state(place.workspace, bare, optimiser, done)

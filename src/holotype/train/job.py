@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from holotype.data import Pack
 from holotype.spec import MemberSpec
 from holotype.types import Folds, ImageTable, Integers, Kind, Normalisation
 
@@ -60,12 +61,18 @@ class FitJob:
             raise TypeError("the input size must be resolved before training")
         return size
 
-    def card(self, channels: int) -> dict[str, Any]:
+    @property
+    def largest_size(self) -> int:
+        """The largest side of the input in any phase: what the images are stored for."""
+        return max(self.phase_size(number) for number in range(len(self.member.phases)))
+
+    def card(self, pack: Pack) -> dict[str, Any]:
         """What a checkpoint of this job says of itself.
 
         Args:
-            channels: How many channels the images have.
+            pack: The images it is trained on; new ones are brought into the same form.
         """
+        _, channels, height, width = pack.pixels.shape
         return {
             "member": self.member.model_dump(mode="json"),
             "fold": self.fold,
@@ -76,6 +83,7 @@ class FitJob:
             "channel_names": list(self.channels) if self.channels else None,
             "normalisation": {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation},
             "size": self.size,
+            "canvas": [height, width],
             "rows": {"train": len(self.train_rows), "validation": len(self.validation_rows)},
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -87,17 +88,18 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> Groups:
     return [group for group in groups if group["params"]]
 
 
-def apply_moment(groups: Iterable[dict[str, object]], moment: Moment) -> None:
-    """Tell an optimiser the rate and momentum of a step.
+def apply_moment(groups: Iterable[dict[str, Any]], moment: Moment) -> None:
+    """Tell an optimiser the rate and momentum of a step; a recipe's momentum of 0 stays 0.
 
     Args:
         groups: Its `param_groups`, each with its `largest_rate`.
         moment: From a schedule.
     """
     for group in groups:
-        group["lr"] = float(group["largest_rate"]) * moment.rate  # type: ignore[arg-type]
-        if moment.momentum is not None:
-            if "betas" in group:
-                group["betas"] = (moment.momentum, group["betas"][1])  # type: ignore[index]
-            elif "momentum" in group:
-                group["momentum"] = moment.momentum
+        group["lr"] = group["largest_rate"] * moment.rate
+        if moment.momentum is None:
+            continue
+        if "betas" in group and group["betas"][0] > 0:
+            group["betas"] = (moment.momentum, group["betas"][1])
+        elif group.get("momentum", 0) > 0:
+            group["momentum"] = moment.momentum

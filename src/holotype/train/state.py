@@ -24,7 +24,7 @@ def save_state(workspace: Path, network: nn.Module, optimiser: Optimizer, facts:
         workspace: The job's own folder.
         network: The network.
         optimiser: Its optimiser.
-        facts: `done` (epochs over all phases), `phase`, `epoch`, `history`: what JSON can hold.
+        facts: `done` (epochs over all phases) and `history`: what JSON can hold.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for number, slots in optimiser.state_dict()["state"].items():
@@ -32,7 +32,7 @@ def save_state(workspace: Path, network: nn.Module, optimiser: Optimizer, facts:
             tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(value)
     save_tensors(workspace / f"epoch-{facts['done']:05d}.safetensors", tensors, facts)
     for old in _states(workspace)[:-KEPT]:
-        old.unlink()
+        old.unlink(missing_ok=True)  # another run of the same recipe may have been faster
 
 
 def newest_state(workspace: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -48,7 +48,7 @@ def newest_state(workspace: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
         try:
             return load_tensors(path)
         except StoreError:
-            path.unlink()
+            path.unlink(missing_ok=True)
     return None
 
 

@@ -1,0 +1,125 @@
+"""The one inference loop: views, batches, order."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from holotype.data import Pack
+from holotype.feed import Specimens
+from holotype.nets import build_network, open_checkpoint, save_network
+from holotype.predict import Reading, infer, infer_logits
+from holotype.progress import Progress, Task
+from holotype.runtime import Runtime
+from holotype.spec import MemberSpec, ViewSpec
+from holotype.types import Normalisation
+
+CPU = torch.device("cpu")
+ROWS = np.arange(11)
+MEAN, DEVIATION = (100.0, 30.0), (40.0, 20.0)
+
+
+@pytest.fixture(scope="module")
+def specimens() -> Specimens:
+    pixels = np.random.default_rng(1).integers(0, 255, (11, 2, 24, 24)).astype(np.uint8)
+    return Specimens(Pack(pixels, "fit"), Normalisation(MEAN, DEVIATION), np.zeros((11, 3), bool))
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    """Sees which way up an image is."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 22 * 22, 3)]
+    return nn.Sequential(*layers).eval()
+
+
+def scaled(specimens: Specimens) -> Tensor:
+    """The images as the network should be given them."""
+    pixels = torch.from_numpy(specimens.pack.pixels).float()
+    return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(DEVIATION)[:, None, None]
+
+
+def said(network: nn.Module, specimens: Specimens, views: str = "none", pool: str = "mean-logit") -> np.ndarray:
+    reading = Reading(24, "multilabel", ViewSpec(views=views, pool=pool))  # type: ignore[arg-type]
+    return infer_logits(network, specimens, ROWS, reading, CPU)
+
+
+def test_without_views_the_network_sees_the_scaled_image(network: nn.Module, specimens: Specimens) -> None:
+    with torch.no_grad():
+        expected = network(scaled(specimens)).numpy()
+    np.testing.assert_allclose(said(network, specimens), expected, atol=1e-4)
+
+
+def test_flips_are_the_four_mirrorings(network: nn.Module, specimens: Specimens) -> None:
+    pixels = scaled(specimens)
+    with torch.no_grad():
+        views = [network(pixels.flip(axes)) for axes in ([], [2], [3], [2, 3])]
+    np.testing.assert_allclose(said(network, specimens, "flips"), torch.stack(views).mean(0).numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("pool", ["mean-logit", "max"])
+def test_d4_is_the_eight_symmetries_of_the_square(network: nn.Module, specimens: Specimens, pool: str) -> None:
+    pixels = scaled(specimens)
+    with torch.no_grad():
+        views = [
+            network(turned)
+            for quarter in range(4)
+            for turned in (pixels.rot90(quarter, (2, 3)), pixels.rot90(quarter, (2, 3)).flip(3))
+        ]
+    together = torch.stack(views)
+    expected = together.mean(0) if pool == "mean-logit" else together.amax(0)
+    assert (together - together[0]).abs().max() > 0.1
+    np.testing.assert_allclose(said(network, specimens, "d4", pool), expected.numpy(), atol=1e-4)
+
+
+def test_the_size_of_the_batch_does_not_matter(
+    network: nn.Module, specimens: Specimens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = said(network, specimens, "d4")
+    for size in (1, 4, 11):
+        monkeypatch.setattr(sys.modules[infer.__module__], "PREDICTION_BATCH", size)
+        np.testing.assert_allclose(said(network, specimens, "d4"), whole, atol=1e-5)
+
+
+def test_scores_come_in_the_order_of_the_rows(network: nn.Module, specimens: Specimens) -> None:
+    whole = said(network, specimens)
+    reading = Reading(24, "multilabel", ViewSpec(views="none"))
+    order = np.array([7, 0, 10, 7, 3])
+    np.testing.assert_allclose(infer_logits(network, specimens, order, reading, CPU), whole[order], atol=1e-5)
+
+
+def test_no_rows_give_no_scores_of_the_right_shape(network: nn.Module, specimens: Specimens) -> None:
+    reading = Reading(24, "multilabel", ViewSpec())
+    nothing = infer_logits(network, specimens, np.empty(0, np.int64), reading, CPU)
+    assert (nothing.shape, nothing.dtype) == ((0, 3), np.float32)
+
+
+def test_images_are_counted_once_however_many_views_there_are(network: nn.Module, specimens: Specimens) -> None:
+    task = Task("predicting", 11, "images")
+    infer_logits(network, specimens, ROWS, Reading(24, "multilabel", ViewSpec(views="d4")), CPU, task)
+    assert task.done == 11
+
+
+def test_a_checkpoint_is_asked_in_evaluation_mode_at_its_own_size(specimens: Specimens, tmp_path: Path) -> None:
+    member = MemberSpec.model_validate(
+        {"name": "b1", "backbone": "test_efficientnet", "weights": "none", "head": {"dropout": 0.5}}
+    )
+    network, found = build_network(member, 3, 2, seed=1)
+    card = {
+        "member": member.model_dump(mode="json"), "fold": 4, "classes": ["a", "b", "c"], "kind": "multilabel",
+        "channels": 2, "size": 32, "backbone_options": found.options,
+    }  # fmt: skip
+    save_network(tmp_path, network, card)
+    runtime = Runtime(device="cpu", threads=1, progress=Progress(quiet=True))
+    first = infer(open_checkpoint(tmp_path), specimens, ROWS, ViewSpec(views="flips"), runtime, CPU)
+    again = infer(open_checkpoint(tmp_path), specimens, ROWS, ViewSpec(views="flips"), runtime, CPU)
+    assert (first.member, first.fold, first.rows.tolist()) == ("b1", 4, ROWS.tolist())
+    assert first.logits.dtype == np.float32
+    np.testing.assert_array_equal(first.logits, again.logits)
+    reading = Reading(32, "multilabel", ViewSpec(views="flips"))
+    np.testing.assert_allclose(first.logits, infer_logits(network.eval(), specimens, ROWS, reading, CPU), atol=1e-5)

@@ -1,0 +1,219 @@
+"""Every section, walked from the models themselves: unknown keys, keys of later versions, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from pydantic import ValidationError
+
+from holotype.errors import NotBuiltYetError, RecipeError
+from holotype.recipe import Recipe, parse_recipe
+from holotype.spec import (
+    AugmentSpec,
+    DataSpec,
+    InputSpec,
+    Later,
+    MemberSpec,
+    PhaseSpec,
+    RunSpec,
+    Section,
+    SplitSpec,
+)
+
+FOLDER = Path("/data")
+# Something of every type that a key may have; whatever is not of the key's type is refused for that.
+CANDIDATES = (True, 3, 0.5, "x", ["x"], {"a": 1}, {"a": "x"})
+Keys = tuple[str | int, ...]
+
+
+def sections(model: type[Section], path: Keys = ()) -> Iterator[tuple[type[Section], Keys]]:
+    """Every section within a section, with the keys that lead to it."""
+    yield model, path
+    for name, field in model.model_fields.items():
+        in_list = get_origin(field.annotation) is list
+        for inner in inner_sections(field.annotation):
+            yield from sections(inner, (*path, name, *([0] if in_list else [])))
+
+
+def inner_sections(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in inner_sections(part)]
+
+
+def literals(annotation: Any) -> list[Any]:
+    """The values that a key's type names one by one."""
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    return [value for part in get_args(annotation) for value in literals(part)]
+
+
+def recipe_with(path: Keys, value: Any) -> dict[str, Any]:
+    """The shortest recipe, and one value at one place."""
+    for key in reversed(path):
+        value = [value] if key == 0 else {key: value}
+    own = value.pop("data", {})
+    return {"data": {"train": "train.csv", **own}, **value}
+
+
+def kinds(section: type[Section]) -> list[str]:
+    """The kinds of a section that is one of several; the key must say which."""
+    field = section.model_fields.get("kind")
+    return list(get_args(field.annotation)) if field and section.__name__ != "LabelSpec" else []
+
+
+def key_of(path: Keys) -> str:
+    return ".".join(map(str, path)) or "recipe"
+
+
+ALL = list(sections(Recipe))
+BUILT = [(model, path) for model, path in ALL if not model.__name__.startswith("Later")]
+LATER_KINDS = [
+    (model, path, kind) for model, path in ALL if model.__name__.startswith("Later") for kind in kinds(model)
+]
+LATER_KEYS = [
+    (model, path, name, mark, field)
+    for model, path in BUILT
+    for name, field in model.model_fields.items()
+    for mark in field.metadata
+    if isinstance(mark, Later)
+]
+
+
+def test_the_walk_reaches_what_it_should():
+    paths = {key_of(path) for _, path in ALL}
+    assert {"recipe", "data.labels", "audit.on_leak", "members.0.phases.0.optimizer", "decide", "ensemble"} <= paths
+    assert len(LATER_KEYS) > 20
+    assert {kind for _, _, kind in LATER_KINDS} >= {"stack", "weighted", "per-class", "cascade"}
+
+
+@pytest.mark.parametrize(("model", "path"), BUILT, ids=[f"{key_of(path)}-{model.__name__}" for model, path in BUILT])
+def test_an_unknown_key_of_any_section_is_refused_with_its_place_and_the_nearest(model, path):
+    name = max(model.model_fields, key=len)
+    given = {f"{name}s": 1, **({"kind": kinds(model)[0]} if kinds(model) else {})}
+    if path:
+        content = recipe_with(path, given if model is not DataSpec else {"train": "t.csv", **given})
+    else:
+        content = {"data": {"train": "t.csv"}, **given}
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(content, FOLDER)
+    message = str(caught.value)
+    assert message.startswith(f"{key_of(path)}: unknown key '{name}s'; did you mean '{name}'?; allowed: "), message
+    assert type(caught.value) is RecipeError
+    assert all(known in message for known in model.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "mark", "field"),
+    [entry[1:] for entry in LATER_KEYS],
+    ids=[f"{key_of(path)}.{name}" for _, path, name, _, _ in LATER_KEYS],
+)
+def test_a_key_of_a_later_version_is_refused_and_its_default_is_not(path, name, mark, field):
+    default = field.get_default(call_default_factory=True)
+    parse_recipe(recipe_with((*path, name), default), FOLDER)
+    refused = 0
+    for value in mark.values or (*CANDIDATES, *literals(field.annotation)):
+        if value == default:
+            continue
+        with pytest.raises(RecipeError) as caught:
+            parse_recipe(recipe_with((*path, name), value), FOLDER)
+        assert str(caught.value).startswith(key_of((*path, name))), caught.value
+        if isinstance(caught.value, NotBuiltYetError):
+            refused += 1
+            assert "is not built yet" in str(caught.value)
+        else:
+            assert not mark.values
+    assert refused
+
+
+@pytest.mark.parametrize(("path", "kind"), [entry[1:] for entry in LATER_KINDS])
+def test_a_kind_of_a_later_version_is_refused_with_the_kinds_there_are(path, kind):
+    with pytest.raises(NotBuiltYetError, match=rf"^{path[0]}: .*'{kind}' is not built yet; write {{kind: \w+}}"):
+        parse_recipe(recipe_with(path, {"kind": kind}), FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("calibrate",), "temperature"),
+        (("calibrate",), {"sets": 0.9}),
+        (("final",), "refit"),
+        (("members", 0, "keep", "last"), 3),
+        (("members", 0, "weights"), "run:runs/a#main"),
+        (("members", 0, "predict", "views"), {"crops": 4}),
+        (("members", 0, "phases", 0, "lr"), {0: 3e-4, 25: 1.5e-4}),
+        (("members", 0, "phases", 0, "lr"), "find"),
+    ],
+)
+def test_values_that_come_later_are_refused_at_their_place(path, value):
+    with pytest.raises(NotBuiltYetError, match=f"^{key_of(path)}: .*not built yet"):
+        parse_recipe(recipe_with(path, value), FOLDER)
+
+
+# ---- limits
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("seed",), -1, "-1 should be greater than or equal to 0"),
+        (("seed",), "x", "'x' should be a valid integer"),
+        (("name",), "a b", "'a b' should match pattern"),
+        (("name",), None, "None should be a valid string"),
+        (("metric",), "f1", "'f1' should be 'macro_f1', "),
+        (("data",), None, "None should be a valid dictionary"),
+        (("data", "channels"), ["a", "a"], "channels must be a list of at least one name, each once"),
+        (("data", "channels"), [], "channels must be a list of at least one name, each once"),
+        (("data", "groups"), ["a", "a"], "groups must name each column once"),
+        (("data", "labels", "separator"), "", "an empty separator cannot part labels"),
+        (("data", "labels", "kind"), "multilable", "'multilable' should be 'multiclass' or 'multilabel'"),
+        (("run", "threads"), 0, "0 should be 'auto' or greater than or equal to 1"),
+        (("run", "batch"), "big", "'big' should be 'auto' or a valid integer"),
+        (("split", "use"), [7], r"\[7\] must name folds from 0 to 4, each once"),
+        (("split", "use"), [], r"\[\] must name folds"),
+        (("split", "use"), [1, 1], r"\[1, 1\] must name folds"),
+        (("split", "folds"), 1, "1 should be greater than or equal to 2"),
+        (("members",), [], "should have at least 1 item"),
+        (("members",), {"name": "a"}, "should be a valid list"),
+        (("members", 0), 3, "3 should be a valid dictionary"),
+        (("members", 0, "name"), "a/b", "'a/b' should match pattern"),
+        (("members", 0, "input", "size"), 8, "8 should be 'auto' or greater than or equal to 16"),
+        (("members", 0, "head", "dropout"), 1.0, "1.0 should be less than 1"),
+        (
+            ("members", 0, "augment", "flip"),
+            "diagonal",
+            "'diagonal' should be a valid boolean or 'horizontal' or 'vert",
+        ),
+        (("members", 0, "augment", "scale"), [2, 1], r"scale \[2.0, 1.0\] must be \[smallest, largest\]"),
+        (("members", 0, "augment", "rotate"), 181, "181 should be less than or equal to 180"),
+        (("members", 0, "predict", "views"), "d5", "'d5' should be 'none', 'flips' or 'd4' or a valid dictionary"),
+        (("members", 0, "phases"), [], "should have at least 1 item"),
+        (("members", 0, "phases", 0, "epochs"), 0, "0 should be greater than or equal to 1"),
+        (("members", 0, "phases", 0, "lr"), 0, "0 should be greater than 0"),
+        (("members", 0, "phases", 0, "lr"), float("inf"), "inf should be a finite number"),
+        (("members", 0, "phases", 0, "loss"), {}, "loss must name at least one loss, or be left out"),
+        (("submit", "separator"), "", "'' should have at least 1 character"),
+    ],
+)
+def test_a_value_beyond_its_limits_is_refused_with_its_place_the_value_and_the_limit(path, value, message):
+    content = recipe_with(path, value) if path != ("data",) else {"data": value}
+    with pytest.raises(RecipeError, match=f"^{key_of(path)}: {message}"):
+        parse_recipe(content, FOLDER)
+
+
+def test_folds_that_are_used_are_told_in_order():
+    assert SplitSpec(folds=4).used == (0, 1, 2, 3)
+    assert SplitSpec(folds=4, use=[3, 0]).used == (0, 3)
+
+
+def test_the_name_of_an_optimizer_is_an_optimizer():
+    assert PhaseSpec(optimizer="sgd").optimizer.name == "sgd"
+
+
+def test_sections_are_frozen_and_stand_alone_in_a_notebook():
+    for section in (AugmentSpec(), InputSpec(), MemberSpec(), RunSpec(), SplitSpec()):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(section, next(iter(type(section).model_fields)), None)

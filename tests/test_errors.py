@@ -1,0 +1,88 @@
+"""Messages that name the field, the value, what is allowed and the way out; registries that speak the same way."""
+
+from __future__ import annotations
+
+import pytest
+
+import holotype.errors
+from holotype.errors import (
+    DataError,
+    HolotypeError,
+    InputError,
+    NotBuiltYetError,
+    RecipeError,
+    StoreError,
+    TrainingError,
+    did_you_mean,
+    listing,
+)
+from holotype.registry import Registry
+
+
+def test_a_message_is_one_sentence_of_field_fault_suggestion_choices_and_remedy():
+    error = DataError("no such thing", field="data.id", value="lable", allowed=("id", "label"), remedy="write one")
+    assert str(error) == "data.id: no such thing; did you mean 'label'?; allowed: id, label; write one."
+    assert (error.what, error.field, error.value, error.allowed) == (
+        "no such thing",
+        "data.id",
+        "lable",
+        ("id", "label"),
+    )
+    assert str(HolotypeError("it failed")) == "it failed."
+    assert str(RecipeError("wrong", value=3, allowed=[1, 2])) == "wrong; allowed: 1, 2."
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(HolotypeError, 1), (TrainingError, 1), (StoreError, 1)]
+    + [(kind, 2) for kind in (InputError, RecipeError, NotBuiltYetError, DataError)],
+)
+def test_the_exit_status_tells_failed_work_from_wrong_input(kind, status):
+    assert kind("x").exit_status == status
+    assert issubclass(kind, HolotypeError)
+
+
+def test_every_error_of_ours_descends_from_one():
+    errors = [getattr(holotype.errors, name) for name in holotype.errors.__all__ if name.endswith("Error")]
+    assert all(issubclass(error, HolotypeError) for error in errors)
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("resnet81", "resnet18"), ("RESNET18", "resnet18"), ("Plate", "plate"), ("zebra", None), ("", None)],
+)
+def test_the_nearest_choice_is_suggested_whatever_its_case(value, meant):
+    assert did_you_mean(value, ["resnet18", "efficientnet_b0", "plate"]) == (
+        f"did you mean {meant!r}?" if meant else ""
+    )
+    assert did_you_mean(value, []) == ""
+
+
+def test_a_long_list_stays_short():
+    assert listing(range(3)) == "0, 1, 2"
+    assert listing(range(2000), 2) == "0, 1 and 1,998 more"
+    assert listing([]) == ""
+
+
+def test_a_registry_takes_dashes_for_underscores_and_suggests_the_nearest_name():
+    registry = Registry("schedule")
+
+    @registry.register
+    def one_cycle() -> int:
+        return 1
+
+    assert registry["one-cycle"]() == registry["one_cycle"]() == 1
+    assert ("one-cycle" in registry, "two" in registry, 3 in registry) == (True, False, False)
+    assert (list(registry), len(registry)) == (["one_cycle"], 1)
+    with pytest.raises(RecipeError, match=r"no schedule is named 'one-cylce'; did you mean 'one_cycle'\?"):
+        registry["one-cylce"]
+
+
+def test_two_functions_of_one_name_are_a_mistake_of_ours():
+    registry = Registry("loss")
+
+    def bce() -> None: ...
+
+    registry.register(bce)
+    with pytest.raises(ValueError, match="two losss are named 'bce'"):
+        registry.register(bce)

@@ -1,0 +1,94 @@
+"""What a phase freezes, which loss it has, how many steps it takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from holotype.errors import RecipeError
+from holotype.nets import Network, build_network
+from holotype.spec import MemberSpec, PhaseSpec
+from holotype.train import check_phase
+from holotype.train.phases import freeze, phase_loss, phase_optimiser, steps_per_epoch
+
+ONE_LABEL = np.eye(3, dtype=bool)[[0, 0, 0, 1, 1, 2]]
+FROZEN = PhaseSpec(freeze="backbone", optimizer={"name": "sgd"}, lr=0.1)  # type: ignore[arg-type]
+
+
+def small_network() -> Network:
+    member = MemberSpec.model_validate({"backbone": "test_efficientnet", "weights": "none"})
+    return build_network(member, 3, 2, seed=1)[0]
+
+
+def one_step(network: Network, phase: PhaseSpec) -> dict[str, Tensor]:
+    """The network's state after one step in a phase."""
+    optimiser = phase_optimiser(phase, network)
+    torch.manual_seed(0)
+    network(torch.randn(8, 2, 32, 32) * 3 + 1).square().sum().backward()
+    optimiser.step()
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def test_a_frozen_backbone_keeps_its_weights_and_its_batch_statistics() -> None:
+    network = small_network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    after = one_step(network, FROZEN)
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved == {"head.last.weight", "head.last.bias"}
+
+
+def test_a_thawed_backbone_moves_and_counts_batches() -> None:
+    network = small_network()
+    freeze(network, FROZEN)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    after = one_step(network, PhaseSpec(optimizer={"name": "sgd"}, lr=0.1))  # type: ignore[arg-type]
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert any(name.endswith("running_mean") for name in moved)
+    assert {"backbone.conv_stem.weight", "head.last.weight"} <= moved
+    assert network.backbone.training
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "accumulate", "steps"),
+    [(64, 16, 1, 4), (70, 16, 1, 4), (10, 16, 1, 1), (64, 16, 2, 2), (64, 16, 3, 2), (80, 16, 5, 1), (10, 16, 4, 1)],
+)
+def test_an_epoch_has_the_steps_of_its_whole_batches(rows: int, batch: int, accumulate: int, steps: int) -> None:
+    assert steps_per_epoch(rows, batch, accumulate) == steps
+
+
+def test_the_loss_left_out_is_the_one_of_the_kind() -> None:
+    torch.manual_seed(0)
+    logits, targets = torch.randn(6, 3), torch.from_numpy(ONE_LABEL).float()
+    one, many = (phase_loss(PhaseSpec(), ONE_LABEL, kind)(logits, targets) for kind in ("multiclass", "multilabel"))
+    assert float(one) == pytest.approx(float(torch.nn.functional.cross_entropy(logits, targets)), rel=1e-6)
+    known = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+    assert float(many) == pytest.approx(float(known), rel=1e-6)
+
+
+def test_logit_adjustment_adds_the_log_frequencies_in_training() -> None:
+    torch.manual_seed(0)
+    logits, targets = torch.randn(6, 3), torch.from_numpy(ONE_LABEL).float()
+    adjusted = phase_loss(PhaseSpec(logit_adjust=1.0), ONE_LABEL, "multiclass")(logits, targets)
+    prior = torch.log(torch.tensor([4.0, 3.0, 2.0]))  # one pseudo-count a class; a constant drops out of the softmax
+    assert float(adjusted) == pytest.approx(float(torch.nn.functional.cross_entropy(logits + prior, targets)), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("section", "meant"),
+    [
+        ({"optimizer": "adamww"}, "adamw"),
+        ({"schedule": "cosinus"}, "cosine"),
+        ({"loss": "cross_entropie"}, "cross_entropy"),
+        ({"loss": {"bce": 1.0, "cross-entropi": 2.0}}, "cross_entropy"),
+    ],
+)
+def test_a_name_that_is_not_registered_is_refused_before_training(section: dict[str, object], meant: str) -> None:
+    with pytest.raises(RecipeError, match=f"did you mean '{meant}'"):
+        check_phase(PhaseSpec.model_validate(section))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "cross-entropy", {"bce": 0.5}])
+def test_registered_names_pass_with_either_sign(loss: object) -> None:
+    check_phase(PhaseSpec.model_validate({"loss": loss, "schedule": "one_cycle"}))

@@ -1,0 +1,124 @@
+"""The state of unfinished training on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from holotype.spec import OptimizerSpec
+from holotype.train.optimisers import make_optimiser
+from holotype.train.state import load_state, newest_state, save_state
+
+
+def trained(name: str = "adamw", steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A channels-last network and its optimiser after some steps."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 2))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = make_optimiser(network, 0.01, OptimizerSpec(name=name, amsgrad=name == "adamw"))
+    for step in range(steps):
+        torch.manual_seed(step)
+        network(torch.randn(5, 3, 8, 8)).square().sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    return network, optimiser
+
+
+def saved_epochs(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_newest_two_are_kept(tmp_path: Path) -> None:
+    network, optimiser = trained()
+    for done in (1, 2, 9, 10):
+        save_state(tmp_path, network, optimiser, {"done": done, "history": []})
+    assert saved_epochs(tmp_path) == ["epoch-00009.safetensors", "epoch-00010.safetensors"]
+
+
+def test_the_newest_is_read_with_its_facts(tmp_path: Path) -> None:
+    network, optimiser = trained()
+    for done in (1, 2):
+        save_state(tmp_path, network, optimiser, {"done": done, "history": [{"train_loss": 0.1 + 0.2}]})
+    found = newest_state(tmp_path)
+    assert found is not None
+    assert found[1] == {"done": 2, "history": [{"train_loss": 0.1 + 0.2}]}
+
+
+@pytest.mark.parametrize("length", [0, 5, 400, -1], ids=["empty", "five bytes", "header", "one byte short"])
+def test_a_torn_newest_is_passed_over(tmp_path: Path, length: int) -> None:
+    network, optimiser = trained()
+    for done in (1, 2):
+        save_state(tmp_path, network, optimiser, {"done": done, "history": []})
+    newest = tmp_path / "epoch-00002.safetensors"
+    newest.write_bytes(newest.read_bytes()[:length])
+    found = newest_state(tmp_path)
+    assert found is not None
+    assert found[1]["done"] == 1
+
+
+def test_before_the_first_epoch_there_is_no_state(tmp_path: Path) -> None:
+    assert newest_state(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_weights_statistics_and_moments_come_back_exactly_and_lie_as_before(tmp_path: Path, name: str) -> None:
+    network, optimiser = trained(name)
+    save_state(tmp_path, network, optimiser, {"done": 1, "history": []})
+    fresh, its_optimiser = trained(name, steps=0)
+    found = newest_state(tmp_path)
+    assert found is not None
+    load_state(found[0], fresh, its_optimiser)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, fresh.state_dict()[key]), key
+    for was, now in zip(network.parameters(), fresh.parameters(), strict=True):
+        slots, own = optimiser.state[was], its_optimiser.state[now]
+        assert set(slots) == set(own)
+        for slot, value in slots.items():
+            if isinstance(value, torch.Tensor):
+                assert torch.equal(value, own[slot]), slot
+                assert value.stride() == own[slot].stride(), slot
+                assert value.dtype == own[slot].dtype, slot
+
+
+def test_a_restored_network_goes_on_as_the_first_would_have(tmp_path: Path) -> None:
+    pixels = torch.randn(5, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    network, optimiser = trained()
+    save_state(tmp_path, network, optimiser, {"done": 1, "history": []})
+    fresh, its_optimiser = trained(steps=0)
+    found = newest_state(tmp_path)
+    assert found is not None
+    load_state(found[0], fresh, its_optimiser)
+    for one, other in ((network, optimiser), (fresh, its_optimiser)):
+        one(pixels).square().sum().backward()
+        other.step()
+    assert all(torch.equal(one, other) for one, other in zip(network.parameters(), fresh.parameters(), strict=True))
+
+
+def test_a_new_phase_takes_the_weights_and_not_the_moments(tmp_path: Path) -> None:
+    network, optimiser = trained()
+    save_state(tmp_path, network, optimiser, {"done": 1, "history": []})
+    fresh, _ = trained(steps=0)
+    found = newest_state(tmp_path)
+    assert found is not None
+    load_state(found[0], fresh, None)
+    assert all(torch.equal(one, other) for one, other in zip(network.parameters(), fresh.parameters(), strict=True))
+
+
+def test_states_of_another_run_that_vanish_meanwhile_are_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, optimiser = trained()
+    for done in (1, 2):
+        save_state(tmp_path, network, optimiser, {"done": done, "history": []})
+    unlink = Path.unlink
+
+    def unlink_after_another_did(path: Path, missing_ok: bool = False) -> None:
+        unlink(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink_after_another_did)
+    save_state(tmp_path, network, optimiser, {"done": 3, "history": []})
+    assert len(saved_epochs(tmp_path)) == 2
