@@ -169,7 +169,7 @@ WRONG_USE = {
     "nothing to run": (["run"], "Missing argument 'RECIPE'. See `holotype --help`."),
     "an option without a value": (["run", "x", "--set"], "Option '--set' requires an argument"),
     "nothing to check": (["check"], "give a recipe, or --schema"),
-    "no such recipe": (["run", "no/recipe.yaml"], "cannot read the recipe 'no/recipe.yaml': No such file or directory."),
+    "no such recipe": (["run", "no/recipe.yaml"], "cannot read the recipe 'no/recipe.yaml': No such file or"),
     "no such run": (["report", "no/run"], "'no/run' is not a finished run: it has no scores.json"),
     "no such run to ask": (["predict", "no/run", "x"], "'no/run' is not a finished run"),
     "no such run to explain": (["why", "no/run"], "'no/run' is not a finished run"),
@@ -183,6 +183,16 @@ def test_a_wrong_use_is_one_sentence(arguments: list[str], message: str, capsys:
     (sentence,) = capsys.readouterr().err.splitlines()
     assert sentence.startswith("holotype: ")
     assert message in sentence
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]], ids=["nothing", "--help"])
+def test_without_a_command_the_commands_are_listed(arguments: list[str], capsys: Captured) -> None:
+    assert main(arguments) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("Usage: holotype ")
+    commands = ("demo", "new", "check", "audit", "run", "predict", "report", "why")
+    assert [name for name in commands if f"\n  {name} " not in told.out] == []
+    assert told.err == ""
 
 
 def test_a_change_without_a_value_and_one_of_an_unknown_key_are_refused(

@@ -92,10 +92,14 @@ def test_work_that_fails_or_has_nothing_to_do_ends_quietly(stream):
     progress = Progress(stream())
     with progress.task("Nothing", 0):
         pass
-    failing = progress.task("Failing", 3)
-    failing.__enter__().advance()
+
+    def work() -> None:
+        with progress.task("Failing", 3) as task:
+            task.advance()
+            raise KeyError("work")
+
     with pytest.raises(KeyError):
-        failing.gen.throw(KeyError("work"))
+        work()
 
 
 def test_a_progress_writes_to_standard_error_and_never_to_standard_output(capsys):

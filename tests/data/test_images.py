@@ -194,7 +194,7 @@ REFUSALS = {
     "stacks.tif": r"has the axes .* of shape \(2, 3, 6, 7\); save it as \(channels, height, width\)",
     "sizes.tif": "holds 2 pictures of shapes 8 x 9, 7 x 9; save one picture a file",
     "cut.png": "cannot be decoded",
-    "cut.tif": "(cannot be decoded|holds no picture)",
+    "cut.tif": "holds no picture; it may have been cut off",
     "missing.tif": "does not exist",
     "missing.png": "does not exist",
 }

@@ -63,7 +63,7 @@ def test_each_image_is_described_by_its_own_row(tmp_path):
             assert row[name] == channel_statistics(pixels)[name]
 
 
-@given(st.lists(st.integers(0, 65535), min_size=6, max_size=6), st.integers(0, 3))
+@given(st.lists(st.integers(0, 2) | st.integers(0, 65535), min_size=6, max_size=6), st.integers(0, 3))
 def test_channel_statistics_are_those_of_numpy(values, zeros):
     pixels = np.array(values, np.uint16).reshape(2, 3, 1)
     pixels[:, :zeros] = 0

@@ -43,8 +43,7 @@ def test_thresholds_are_one_for_all_one_a_class_or_some_by_name(given: object, e
         ([0.1, 0.2], "decide.thresholds: there are 2 thresholds and 3 classes; write one a class, or name them."),
         (
             {"golgy": 0.1},
-            "decide.thresholds.golgy: there is no such class; did you mean 'golgi'?; "
-            "allowed: nucleus, golgi, cytosol.",
+            "decide.thresholds.golgy: there is no such class; did you mean 'golgi'?; allowed: nucleus, golgi, cytosol.",
         ),
         ([1.2, -0.5, 1.2], "decide.thresholds: thresholds are probabilities from 0 to 1, got 1.2, -0.5."),
         (7.0, "decide.thresholds: thresholds are probabilities from 0 to 1, got 7.0."),

@@ -38,8 +38,8 @@ def test_a_run_leaves_the_files_of_the_contract_and_no_others(finished: Path) ->
         "members/main/oof.parquet", "members/main/test.parquet", "decision.json", "predictions.csv", "scores.json",
         "submission.csv", "report.html", "log.jsonl",
     }  # fmt: skip
-    audit = {f"audit/{name}" for name in ("statistics.parquet", "clusters.parquet", "conflicts.parquet", "warnings.json")}
-    assert found == of_folds | of_the_run | audit
+    tables = {f"audit/{name}.parquet" for name in ("statistics", "clusters", "conflicts")}
+    assert found == of_folds | of_the_run | tables | {"audit/warnings.json"}
 
 
 def test_every_labelled_row_has_a_fold_and_every_test_row_none(finished: Path) -> None:

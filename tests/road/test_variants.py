@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,7 @@ def test_external_rows_train_and_are_not_scored(write_recipe: WriteRecipe, scree
     assert more > tied.height
 
 
-def test_several_images_of_a_sample_are_one_prediction(
-    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
-) -> None:
+def test_several_images_of_a_sample_are_one_prediction(write_recipe: WriteRecipe, screen: Path, tmp_path: Path) -> None:
     train = pl.read_csv(screen / "train.csv", infer_schema=False)
     pairs = train.with_columns(pl.Series("well", [f"w{row // 2}" for row in range(60)]), labels=pl.lit("golgi cytosol"),
                                plate=pl.Series([f"p{row // 10}" for row in range(60)]))  # fmt: skip
@@ -106,9 +105,7 @@ def test_several_images_of_a_sample_are_one_prediction(
     assert scores_of(folder)["metrics"]["macro_f1"]["samples"] == 30
 
 
-def test_two_members_are_averaged_and_the_ledger_says_what_it_bought(
-    write_recipe: WriteRecipe, tmp_path: Path
-) -> None:
+def test_two_members_are_averaged_and_the_ledger_says_what_it_bought(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     other = ONE_EPOCH | {"name": "other", "backbone": "test_resnet", "predict": {"views": "flips"}}
     low = {"kind": "threshold", "thresholds": 0.2}
     folder = run(write_recipe(tmp_path, members=[ONE_EPOCH, other], decide=low)).folder.root
@@ -123,7 +120,7 @@ def test_two_members_are_averaged_and_the_ledger_says_what_it_bought(
     ledger = scores_of(folder)["ledger"]
     assert [entry["step"] for entry in ledger] == ["main", "other", "mean of 2", "decision: threshold"]
     assert ledger[-1]["value"] == scores_of(folder)["metrics"]["macro_f1"]["value"]
-    for before, entry in zip(ledger, ledger[1:], strict=False):
+    for before, entry in pairwise(ledger):
         assert entry["difference"]["value"] == pytest.approx(entry["value"] - before["value"])
 
 

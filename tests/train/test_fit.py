@@ -150,9 +150,35 @@ def test_a_phase_that_freezes_the_backbone_leaves_all_of_it_as_it_was(
     assert moved == {"head.last.weight", "head.last.bias"}
 
 
-def test_the_checkpoint_says_what_was_validated(
-    left_alone: tuple[FitJob, Path, bytes], specimens: Specimens
+def test_the_last_layer_begins_with_the_frequencies_of_the_training_rows(
+    plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path
 ) -> None:
+    job = plan_job({"epochs": 1, "lr": 1e-12, "optimizer": {"name": "sgd"}})
+    fitted(job, specimens, tmp_path, runtime)
+    trained, _ = load_tensors(tmp_path / "made" / "weights.safetensors")
+    counts = specimens.truth[job.train_rows].sum(axis=0)
+    assert trained["head.last.bias"].tolist() == pytest.approx(np.log((counts + 1) / 17).tolist(), abs=1e-6)
+
+
+def test_rows_are_shuffled_and_augmented_anew_in_each_epoch(
+    plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[int], int]] = []
+    make = fit_module.training_batch
+
+    def watched(held: Specimens, rows: np.ndarray, key: int, *others: Any) -> Any:
+        seen.append((rows.tolist(), key))
+        return make(held, rows, key, *others)
+
+    monkeypatch.setattr(fit_module, "training_batch", watched)
+    fitted(plan_job({"epochs": 2}), specimens, tmp_path, runtime)
+    first, second = ([row for rows, _ in part for row in rows] for part in (seen[:3], seen[3:]))
+    assert sorted(first) == sorted(second) == list(range(15))
+    assert first != second
+    assert len({key for _, key in seen}) == 2
+
+
+def test_the_checkpoint_says_what_was_validated(left_alone: tuple[FitJob, Path, bytes], specimens: Specimens) -> None:
     job, folder, _ = left_alone
     checkpoint = open_checkpoint(folder / "made")
     story = pl.read_parquet(folder / "made" / "history.parquet")

@@ -25,6 +25,11 @@ def give_gradients(network: nn.Module, step: int) -> None:
         parameter.grad = torch.randn_like(parameter)
 
 
+def momenta(optimiser: torch.optim.Optimizer) -> set[float]:
+    """Momentum, or Adam's first beta, of every group."""
+    return {group["betas"][0] if "betas" in group else group["momentum"] for group in optimiser.param_groups}
+
+
 CASES: dict[str, tuple[dict[str, Any], type[torch.optim.Optimizer], dict[str, Any]]] = {
     "adamw": ({"name": "adamw", "amsgrad": False}, torch.optim.AdamW, {"betas": (0.8, 0.99)}),
     "adamw amsgrad": ({"name": "adamw", "amsgrad": True}, torch.optim.AdamW, {"betas": (0.8, 0.99), "amsgrad": True}),
@@ -72,20 +77,19 @@ def test_frozen_parameters_are_in_no_group() -> None:
 def test_a_moment_sets_rate_and_momentum(name: str) -> None:
     optimiser = make_optimiser(small_network(), 0.02, OptimizerSpec(name=name))
     apply_moment(optimiser.param_groups, Moment(0.5, 0.87))
-    for group in optimiser.param_groups:
-        assert group["lr"] == pytest.approx(0.01)
-        assert (group["betas"] if "betas" in group else group["momentum"]) == ((0.87, 0.99) if "betas" in group else 0.87)
+    assert momenta(optimiser) == {0.87}
+    assert {group["lr"] for group in optimiser.param_groups} == {0.01}
+    assert {group["betas"][1] for group in optimiser.param_groups if "betas" in group} <= {0.99}
     apply_moment(optimiser.param_groups, Moment(0.25))
-    for group in optimiser.param_groups:
-        assert group["lr"] == pytest.approx(0.005)
-        assert (group["betas"][0] if "betas" in group else group["momentum"]) == 0.87
+    assert momenta(optimiser) == {0.87}
+    assert {group["lr"] for group in optimiser.param_groups} == {0.005}
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMISERS))
 def test_a_momentum_of_zero_is_not_cycled(name: str) -> None:
     optimiser = make_optimiser(small_network(), 0.02, OptimizerSpec(name=name, momentum=0.0))
     apply_moment(optimiser.param_groups, Moment(1.0, 0.95))
-    assert {group["betas"][0] if "betas" in group else group["momentum"] for group in optimiser.param_groups} == {0.0}
+    assert momenta(optimiser) == {0.0}
 
 
 def test_an_unknown_optimiser_is_refused_with_the_nearest_name() -> None:

@@ -62,7 +62,9 @@ def thresholds_by_class(given: float | list[float] | dict[str, float], classes: 
     thresholds = tuple(given) if isinstance(given, list) else (given,) * len(classes)
     outside = [value for value in thresholds if not 0 <= value <= 1]
     if outside:
-        raise RecipeError(f"thresholds are probabilities from 0 to 1, got {listing(dict.fromkeys(outside), 5)}", field=field)
+        raise RecipeError(
+            f"thresholds are probabilities from 0 to 1, got {listing(dict.fromkeys(outside), 5)}", field=field
+        )
     return thresholds
 
 

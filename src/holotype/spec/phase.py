@@ -33,8 +33,8 @@ class PhaseSpec(Section):
     """Passes over the training rows."""
     freeze: Literal["backbone"] | None = None
     """`backbone` trains the head alone; its batch statistics stay put as well."""
-    lr: Annotated[Annotated[float, Field(gt=0)] | Literal["find"] | dict[int, float], Later("find")] = 1.0e-3
-    """The largest learning rate."""
+    lr: Annotated[Annotated[float, Field(gt=0)] | Literal["find"] | dict[int, float], Later("find")] = 3.0e-3
+    """The largest learning rate; the default suits small convolutional networks, transformers want a tenth of it."""
     optimizer: OptimizerSpec = OptimizerSpec()
     schedule: str = "one-cycle"
     """`one-cycle`, `cosine` or `constant`: the rate over the phase's steps."""
@@ -48,8 +48,9 @@ class PhaseSpec(Section):
     """A loss, or weights of several; cross-entropy for one label a sample and `bce` for many where it is left out."""
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of the target that is spread over all classes."""
-    class_weights: Literal["inverse", "sqrt"] | None = None
-    """Weigh classes by the inverse of their frequency, or by its square root, with mean 1 over the rows."""
+    class_weights: Literal["auto", "inverse", "sqrt"] | None = "auto"
+    """Weigh classes by the inverse of their frequency, or by its square root; `auto` is none for one label a sample and
+    `sqrt` for many, where a threshold of one half would otherwise never give the rare ones."""
     logit_adjust: float = Field(default=0.0, ge=0.0, le=2.0)
     """Strength of logit adjustment: 1 trains for the balanced error (Menon et al. 2021)."""
     accumulate: int = Field(default=1, ge=1)

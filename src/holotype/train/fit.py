@@ -39,7 +39,7 @@ PLAIN = ViewSpec(views="none")
 
 
 @dataclass
-class Training:
+class _Training:
     """What moves while a network is trained.
 
     Args:
@@ -81,7 +81,7 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
         network.head.last.bias.copy_(prior_logits(specimens.truth[job.train_rows], job.kind))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     runtime.progress.say(f"{job.label}: {job.member.backbone} at {job.size} px, weights: {found.words}")
-    training = Training(fabric, network.to(fabric.device), found.options)
+    training = _Training(fabric, network.to(fabric.device), found.options)
     _run_phases(job, specimens, training, workspace, runtime)
     card = job.card(specimens.pack) | {"backbone_options": found.options, "weights": found.words}
     pl.DataFrame(training.history).write_parquet(folder / "history.parquet")
@@ -89,7 +89,7 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
     return open_checkpoint(folder)
 
 
-def _run_phases(job: FitJob, specimens: Specimens, training: Training, workspace: Path, runtime: Runtime) -> None:
+def _run_phases(job: FitJob, specimens: Specimens, training: _Training, workspace: Path, runtime: Runtime) -> None:
     workspace.mkdir(parents=True, exist_ok=True)
     state = newest_state(workspace)
     done, epochs = 0, sum(phase.epochs for phase in job.member.phases)
@@ -123,7 +123,7 @@ class _Place:
 
 
 def _run_phase(
-    job: FitJob, specimens: Specimens, training: Training, optimiser: torch.optim.Optimizer, place: _Place
+    job: FitJob, specimens: Specimens, training: _Training, optimiser: torch.optim.Optimizer, place: _Place
 ) -> None:
     fabric, bare = training.fabric, training.network
     network, optimiser = fabric.setup(bare, optimiser)
@@ -146,7 +146,7 @@ def _run_phase(
 
 
 def _train_epoch(
-    job: FitJob, specimens: Specimens, training: Training, moving: tuple[nn.Module, Any], place: _Place, epoch: int
+    job: FitJob, specimens: Specimens, training: _Training, moving: tuple[nn.Module, Any], place: _Place, epoch: int
 ) -> tuple[float, int]:
     """One pass; returns the mean loss and how many images were seen."""
     fabric, phase, runtime = training.fabric, place.phase, place.runtime
