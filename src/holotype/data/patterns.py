@@ -16,7 +16,21 @@ from holotype.data.cells import SHAPES, STEP, Cells, grow_cells, grow_fibres, sc
 from holotype.errors import DataError
 from holotype.seeds import keyed_generator
 
-__all__ = ["CHANNELS", "PATTERNS", "Optics", "draw_cell_field", "plate_optics"]
+__all__ = [
+    "CHANNELS",
+    "PATTERNS",
+    "Optics",
+    "cytosol",
+    "draw_cell_field",
+    "golgi",
+    "microtubules",
+    "mitochondria",
+    "nucleoli",
+    "nucleoplasm",
+    "plasma_membrane",
+    "plate_optics",
+    "vesicles",
+]
 
 Array = NDArray[np.float64]
 Random = np.random.Generator

@@ -82,7 +82,7 @@ def dataset_normalisation(frame: pl.DataFrame) -> Normalisation:
     variance = np.array(readable["deviation"].to_list()) ** 2
     centre = (mean * weight).sum(axis=0) / weight.sum()
     spread = np.sqrt(((variance + (mean - centre) ** 2) * weight).sum(axis=0) / weight.sum())
-    spread[spread <= 1e-9 * np.abs(centre)] = 1.0  # a channel without signal stays at zero, whatever rounding adds
+    spread[spread == 0] = 1.0  # a channel without signal stays at zero
     return Normalisation(tuple(centre.tolist()), tuple(spread.tolist()))
 
 

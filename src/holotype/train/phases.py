@@ -44,9 +44,7 @@ def phase_loss(phase: PhaseSpec, truth: NDArray[np.bool_], kind: str) -> Callabl
         kind: `multiclass` or `multilabel`.
     """
     adjustment = phase.logit_adjust * prior_logits(truth, kind) if phase.logit_adjust else None
-    automatic = "sqrt" if kind == "multilabel" else None
-    rule = automatic if phase.class_weights == "auto" else phase.class_weights
-    weights = class_weights(truth, rule, kind)
+    weights = class_weights(truth, phase.class_weights, kind)
     return compose_loss(_loss_parts(phase, kind), weights, phase.label_smoothing, adjustment)
 
 
