@@ -16,21 +16,7 @@ from holotype.data.cells import SHAPES, STEP, Cells, grow_cells, grow_fibres, sc
 from holotype.errors import DataError
 from holotype.seeds import keyed_generator
 
-__all__ = [
-    "CHANNELS",
-    "PATTERNS",
-    "Optics",
-    "cytosol",
-    "draw_cell_field",
-    "golgi",
-    "microtubules",
-    "mitochondria",
-    "nucleoli",
-    "nucleoplasm",
-    "plasma_membrane",
-    "plate_optics",
-    "vesicles",
-]
+__all__ = ["CHANNELS", "PATTERNS", "Optics", "draw_cell_field", "plate_optics"]
 
 Array = NDArray[np.float64]
 Random = np.random.Generator
@@ -166,32 +152,32 @@ def _reticulum(cells: Cells, random: Random) -> Array:
     return np.asarray(cytoplasm * (sheet * (0.35 + 0.65 * mesh) + 0.12 * mesh) + 0.25 * rim * cells.body)
 
 
-def nucleoplasm(cells: Cells, fibres: Array, random: Random) -> Array:
+def _nucleoplasm(cells: Cells, fibres: Array, random: Random) -> Array:
     """The nucleus without its nucleoli, finely grained."""
     texture = 1 + 0.16 * smooth_noise(cells.size, 0.8 * cells.unit, random)
     return np.asarray(cells.nuclei * texture * (1 - 0.85 * cells.nucleoli))
 
 
-def nucleoli(cells: Cells, fibres: Array, random: Random) -> Array:
+def _nucleoli(cells: Cells, fibres: Array, random: Random) -> Array:
     """A few bright bodies in a faint nucleus."""
     return np.asarray(cells.nucleoli + 0.10 * cells.nuclei)
 
 
-def cytosol(cells: Cells, fibres: Array, random: Random) -> Array:
+def _cytosol(cells: Cells, fibres: Array, random: Random) -> Array:
     """All of the cell but the nucleus, brightest where the cell is thick."""
     thickness = np.sqrt(np.clip(1 - cells.reach**2, 0, 1)) * 0.75 + 0.25
     texture = 1 + 0.13 * smooth_noise(cells.size, 1.2 * cells.unit, random)
     return np.asarray(cells.body * (1 - 0.75 * cells.nuclei) * thickness * texture)
 
 
-def plasma_membrane(cells: Cells, fibres: Array, random: Random) -> Array:
+def _plasma_membrane(cells: Cells, fibres: Array, random: Random) -> Array:
     """A thin uneven line around each cell and a trace of its upper and lower faces."""
     line = np.exp(-(((cells.depth - 0.5) / 0.75) ** 2))
     ruffles = np.clip(1 + 0.45 * smooth_noise(cells.size, 2.5 * cells.unit, random), 0.15, None)
     return np.asarray(line * ruffles + 0.10 * cells.body)
 
 
-def mitochondria(cells: Cells, fibres: Array, random: Random) -> Array:
+def _mitochondria(cells: Cells, fibres: Array, random: Random) -> Array:
     """Short winding threads, crowded around the nucleus and lying along the cell's radii."""
     density = cells.body * (1 - cells.nuclei) ** 4 * np.exp(-cells.reach / 0.45) * (cells.depth > 1.5)
     count, steps = int(0.05 * cells.body.sum() / cells.unit**2) + 8, int(7 * cells.unit / STEP)
@@ -205,12 +191,12 @@ def mitochondria(cells: Cells, fibres: Array, random: Random) -> Array:
     return np.asarray(splat(points, light, cells.size) * cells.body * (1 - 0.9 * cells.nuclei))
 
 
-def microtubules(cells: Cells, fibres: Array, random: Random) -> Array:
+def _microtubules(cells: Cells, fibres: Array, random: Random) -> Array:
     """The fibres of the landmark channel once more."""
     return fibres
 
 
-def golgi(cells: Cells, fibres: Array, random: Random) -> Array:
+def _golgi(cells: Cells, fibres: Array, random: Random) -> Array:
     """A compact ribbon beside the nucleus, at the centrosome, in pieces."""
     total = np.zeros_like(cells.body)
     for centre, centrosome in zip(cells.centres, cells.centrosomes, strict=True):
@@ -225,7 +211,7 @@ def golgi(cells: Cells, fibres: Array, random: Random) -> Array:
     return np.asarray(total * (1 - 0.85 * cells.nuclei) * cells.body + 0.01 * cells.body)
 
 
-def vesicles(cells: Cells, fibres: Array, random: Random) -> Array:
+def _vesicles(cells: Cells, fibres: Array, random: Random) -> Array:
     """Small round dots of many sizes, scattered through the cytoplasm."""
     density = cells.body * (1 - cells.nuclei) ** 4 * (cells.depth > 1.0) * np.exp(-cells.reach / 0.9)
     count = int(random.uniform(0.018, 0.04) * cells.body.sum() / cells.unit**2) + 6
@@ -236,12 +222,12 @@ def vesicles(cells: Cells, fibres: Array, random: Random) -> Array:
 
 
 PATTERNS: dict[str, Callable[[Cells, Array, Random], Array]] = {
-    "nucleoplasm": nucleoplasm,
-    "cytosol": cytosol,
-    "mitochondria": mitochondria,
-    "nucleoli": nucleoli,
-    "plasma-membrane": plasma_membrane,
-    "microtubules": microtubules,
-    "golgi": golgi,
-    "vesicles": vesicles,
+    "nucleoplasm": _nucleoplasm,
+    "cytosol": _cytosol,
+    "mitochondria": _mitochondria,
+    "nucleoli": _nucleoli,
+    "plasma-membrane": _plasma_membrane,
+    "microtubules": _microtubules,
+    "golgi": _golgi,
+    "vesicles": _vesicles,
 }

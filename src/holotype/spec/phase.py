@@ -49,8 +49,8 @@ class PhaseSpec(Section):
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of the target that is spread over all classes."""
     class_weights: Literal["inverse", "sqrt"] | None = None
-    """Weigh classes by the inverse of their frequency, or by its square root, with mean 1 over the rows; for many labels
-    a sample it is the weight of a class's positive part."""
+    """Weigh classes by the inverse of their frequency, or by its square root, with mean 1 over the rows; where
+    labels are many it is the weight of a class's positive part."""
     logit_adjust: float = Field(default=0.0, ge=0.0, le=2.0)
     """Strength of logit adjustment: 1 trains for the balanced error (Menon et al. 2021)."""
     accumulate: int = Field(default=1, ge=1)
