@@ -51,9 +51,14 @@ def test_the_fallback_is_for_samples_without_a_label_alone() -> None:
     assert above_thresholds(scores, half, "none").sum(axis=1).tolist() == [0, 2, 0]
 
 
-@given(SCORES, st.floats(0, 1))
-def test_with_the_fallback_no_sample_is_left_without_a_label(scores: np.ndarray, threshold: float) -> None:
-    thresholds = np.full(scores.shape[1], threshold)
+def test_a_likeliest_class_below_its_own_threshold_is_not_added_to_others() -> None:
+    scores, thresholds = np.array([[1.0, 0.5]], np.float32), np.array([0.9, 0.5])
+    assert above_thresholds(scores, thresholds, "argmax").tolist() == [[False, True]]
+
+
+@given(SCORES, st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_with_the_fallback_no_sample_is_left_without_a_label(scores: np.ndarray, limits: list[float]) -> None:
+    thresholds = np.array(limits[: scores.shape[1]])
     with_fallback, without = (above_thresholds(scores, thresholds, rule) for rule in ("argmax", "none"))
     assert with_fallback.any(axis=1).all()
     assert (with_fallback >= without).all()

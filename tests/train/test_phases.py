@@ -71,16 +71,16 @@ def test_left_out_the_loss_of_one_label_is_plain_cross_entropy() -> None:
     assert loss == pytest.approx(float(functional.cross_entropy(logits, targets)), rel=1e-6)
 
 
-def test_left_out_the_loss_of_many_labels_weighs_positives_by_the_root_of_their_rarity() -> None:
+def test_left_out_the_loss_of_many_labels_is_plain_binary_cross_entropy() -> None:
     loss, logits, targets = loss_of("multilabel")
+    assert loss == pytest.approx(float(functional.binary_cross_entropy_with_logits(logits, targets)), rel=1e-6)
+
+
+def test_class_weights_of_many_labels_lift_the_positives_of_rare_ones() -> None:
+    loss, logits, targets = loss_of("multilabel", class_weights="sqrt")
     rarity = torch.tensor([4 / 3, 5 / 2, 6 / 1]).sqrt()  # negatives over positives, one pseudo-count
     known = functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=rarity)
     assert loss == pytest.approx(float(known), rel=1e-6)
-
-
-def test_class_weights_can_be_left_off() -> None:
-    loss, logits, targets = loss_of("multilabel", class_weights=None)
-    assert loss == pytest.approx(float(functional.binary_cross_entropy_with_logits(logits, targets)), rel=1e-6)
 
 
 def test_class_weights_of_one_label_are_those_of_torch() -> None:
