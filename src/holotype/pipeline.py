@@ -31,7 +31,7 @@ from holotype.score import Choice, gather_oof, gather_test, score_nested
 from holotype.spec import ThresholdSpec
 from holotype.split import make_folds
 from holotype.store import NotForeseenError, RunLog, Stages, Store
-from holotype.train import check_phase
+from holotype.train import check_phase, launch_fabric
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
 
 __all__ = ["check_names", "follow", "make_runtime", "prepare", "run"]
@@ -53,6 +53,7 @@ def run(recipe: Recipe, out: Path, runtime: Runtime) -> Outcome:
         HolotypeError: The work failed; run the same command again to go on.
     """
     check_names(recipe)
+    launch_fabric(runtime)  # a device that is not here is refused before anything is read
     folder = RunFolder(out)
     log = RunLog(folder.path("log.jsonl"))
     runtime = replace(
