@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -34,7 +36,7 @@ members:
     phases:
       - {epochs: %(epochs)d, class_weights: sqrt}   # or one half, as a threshold, would never give the rare ones
 """
-EPOCHS = 8
+EPOCHS = 10
 
 
 def run_demo(folder: Path) -> None:
@@ -53,13 +55,14 @@ def run_demo(folder: Path) -> None:
     recipe.write_text(DEMO_RECIPE % {"channels": ", ".join(CHANNELS), "epochs": EPOCHS}, encoding="utf-8")
     _say(f"Running {recipe} (read it: it is all that was said)")
     opened = run(recipe)
-    root = opened.folder.root
+    root = Path(os.path.relpath(opened.folder.root))
     _say("")
     for line in _findings(root, simulation.truth):
         _say(line)
     _say(f"Look:  {root / 'report.html'}")
-    _say(f"Try:   holotype predict {root} {folder / 'data' / 'images'}")
-    _say(f"       holotype why {root} --set members.0.predict.views=none")
+    command = sys.argv[0] if Path(sys.argv[0]).name == "holotype" else "holotype"
+    _say(f"Try:   {command} predict {root} {folder / 'data' / 'images'}")
+    _say(f"       {command} why {root} --set members.0.predict.views=none")
     _say(f"Took {time.perf_counter() - started:.0f} s.")
 
 
