@@ -13,6 +13,7 @@ from holotype.errors import (
     RecipeError,
     StoreError,
     TrainingError,
+    counted,
     did_you_mean,
     listing,
 )
@@ -86,3 +87,11 @@ def test_two_functions_of_one_name_are_a_mistake_of_ours():
     registry.register(bce)
     with pytest.raises(ValueError, match="two losss are named 'bce'"):
         registry.register(bce)
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "words"),
+    [(0, "row", "0 rows"), (1, "row", "1 row"), (2_000, "row", "2,000 rows"), (2, "class", "2 classes")],
+)
+def test_a_number_agrees_with_its_noun(count, noun, words):
+    assert counted(count, noun) == words

@@ -25,6 +25,7 @@ __all__ = [
     "RecipeError",
     "StoreError",
     "TrainingError",
+    "counted",
     "did_you_mean",
     "listing",
 ]
@@ -98,6 +99,17 @@ def did_you_mean(value: str, choices: Iterable[str]) -> str:
     by_lower_case = {choice.lower(): choice for choice in choices}
     near = get_close_matches(value.lower(), by_lower_case, n=1, cutoff=0.6)
     return f"did you mean {by_lower_case[near[0]]!r}?" if near else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: `1 row`, `2 rows`, `3 classes`.
+
+    Args:
+        count: How many.
+        noun: The word for one.
+    """
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
 
 
 def listing(values: Iterable[object], at_most: int = LISTED_AT_MOST) -> str:

@@ -116,7 +116,7 @@ def test_roles_files_labels_groups_and_domain_come_together(read):
         ("id,label,plate\n1,a,p\n2,b,p\n", {"groups": ["plate", "plates"]}, r"data\.groups\.1: .*mean 'plate'\?"),
         ("id,label,cell\n1,a,p\n2,b,p\n", {"domain": "cells"}, r"data\.domain: .*did you mean 'cell'\?"),
         ("id,label,well\n1,a,p\n2,b,p\n", {"sample": "wells"}, r"data\.sample: .*did you mean 'well'\?"),
-        ("id,label\n,a\n2,b\n", {}, r"data\.id: 1 rows of data\.train have no 'id'"),
+        ("id,label\n,a\n2,b\n", {}, r"data\.id: no 'id' in 1 row of data\.train"),
     ],
 )
 def test_a_column_that_is_not_there_is_named_with_the_nearest(read, table, keys, message):
@@ -125,18 +125,18 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(read, table, keys,
 
 
 def test_ids_are_distinct_within_and_across_tables(read):
-    with pytest.raises(DataError, match="1 ids stand more than once, over all tables: 7; make column 'id' unique"):
+    with pytest.raises(DataError, match="1 id more than once, over all tables: 7; make column 'id' unique"):
         read("id,label\n7,a\n7,b\n")
-    with pytest.raises(DataError, match="2 ids stand more than once, over all tables: 1, 2;"):
+    with pytest.raises(DataError, match="2 ids more than once, over all tables: 1, 2;"):
         read("id,label\n1,a\n2,b\n3,b\n", external="id,label\n1,a\n", test="id\n2\n")
 
 
 def test_images_of_a_sample_share_its_role_and_labels(read):
     images = read("id,label,well\n1,b,x\n2,b,x\n3,a,\n", test="id,well\n4,z\n5,z\n", sample="well")
     assert images.frame["sample"].to_list() == ["x", "x", "3", "z", "z"]
-    with pytest.raises(DataError, match="1 samples have images in more than one table: x;"):
+    with pytest.raises(DataError, match="1 sample with images in more than one table: x;"):
         read("id,label,well\n1,b,x\n2,a,y\n", test="id,well\n4,x\n", sample="well")
-    with pytest.raises(DataError, match="1 samples have images with different labels: x; give all images"):
+    with pytest.raises(DataError, match="1 sample with images of different labels: x; give all images"):
         read("id,label,well\n1,b,x\n2,a,x\n3,a,y\n", sample="well")
 
 
@@ -144,12 +144,14 @@ def test_images_of_a_sample_share_its_role_and_labels(read):
 
 
 def test_a_label_that_is_not_a_class_is_named_with_its_first_row(read):
-    with pytest.raises(DataError, match=r"2 labels are not in `classes`: 'A' \(first at '2'\); did you mean 'a'\?"):
+    with pytest.raises(
+        DataError, match=r"2 labels that `classes` does not have: 'A' \(first at '2'\); did you mean 'a'\?"
+    ):
         read("id,label\n1,b\n2,A\n3,A\n", labels={"classes": ["a", "b"]})
 
 
 def test_rows_without_a_label_are_named(read):
-    with pytest.raises(DataError, match=r"2 rows have no label: 1, 4; label them, or move them to the test table"):
+    with pytest.raises(DataError, match=r"no label in 2 rows: 1, 4; label them, or move them to the test table"):
         read("id,label\n1,\n2,a\n3,b\n4,  \n")
 
 
@@ -209,7 +211,7 @@ def test_classes_come_from_a_table_or_a_list(read, tmp_path, name, text):
     [
         ("classes.csv", b"", "is empty"),
         ("classes.csv", b"name\na\na\nb\n", "classes stand twice: a;"),
-        ("classes.csv", b"name\na\n", "1 classes were found in 'label' and at least 2 are needed: a"),
+        ("classes.csv", b"name\na\n", "1 class in 'label' and at least 2 are needed: a"),
         ("classes.csv", b"a,b\n1,2,3\n", "cannot be read"),
         ("classes.txt", "é".encode("latin-1"), "is not UTF-8 text"),
         ("classe.csv", b"name\na\n", r"there is no table .*; did you mean 'classe\.csv'\?"),
@@ -224,7 +226,7 @@ def test_classes_that_cannot_be_used_are_refused(read, tmp_path, name, content, 
 
 def test_one_class_is_enough_for_many_labels_only(read):
     assert read("id,label\n1,a\n2,\n", labels={"kind": "multilabel"}).classes == ("a",)
-    with pytest.raises(DataError, match="1 classes were found in 'label' and at least 2 are needed: a"):
+    with pytest.raises(DataError, match="1 class in 'label' and at least 2 are needed: a"):
         read("id,label\n1,a\n2,a\n")
 
 

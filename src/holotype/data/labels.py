@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from holotype.data.reading import read_table
-from holotype.errors import DataError, did_you_mean, listing
+from holotype.errors import DataError, counted, did_you_mean, listing
 from holotype.spec import LabelSpec
 
 __all__ = ["class_names", "label_numbers"]
@@ -33,7 +33,7 @@ def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
     least = 1 if spec.kind == "multilabel" else 2
     if len(names) < least:
         raise DataError(
-            f"{len(names)} classes were found in {spec.column!r} and at least {least} are needed"
+            f"{counted(len(names), 'class')} in {spec.column!r} and at least {least} are needed"
             f"{': ' + listing(names) if names else ''}",
             field="data.labels.classes",
         )
@@ -63,7 +63,7 @@ def label_numbers(spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: t
         missing = ids.filter(column.is_null() | (column.str.strip_chars() == ""))
         if missing.len():
             raise DataError(
-                f"{missing.len():,} rows have no label: {listing(missing.to_list(), 5)}",
+                f"no label in {counted(missing.len(), 'row')}: {listing(missing.to_list(), 5)}",
                 field="data.labels.column",
                 remedy="label them, or move them to the test table",
             )
@@ -73,8 +73,9 @@ def label_numbers(spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: t
         names = unknown.unique(maintain_order=True).to_list()
         hint = did_you_mean(names[0], classes)
         rows = ids.filter(tokens.list.contains(names[0]))
+        told = listing([repr(name) for name in names], 5)
         raise DataError(
-            f"{unknown.len():,} labels are not in `classes`: {listing([repr(name) for name in names], 5)} "
+            f"{counted(unknown.len(), 'label')} that `classes` does not have: {told} "
             f"(first at {rows[0]!r}){'; ' + hint if hint else ''}",
             field="data.labels.classes",
             remedy="add them to `classes`, or mend the table",

@@ -7,7 +7,7 @@ import polars as pl
 from holotype.data.labels import class_names, label_numbers
 from holotype.data.layouts import image_files
 from holotype.data.reading import read_table
-from holotype.errors import DataError, listing
+from holotype.errors import DataError, counted, listing
 from holotype.spec import DataSpec
 from holotype.types import ImageTable
 
@@ -71,7 +71,7 @@ def _rows(spec: DataSpec, table: pl.DataFrame, role: str, classes: tuple[str, ..
     empty = ids.is_null() | (ids == "")
     if empty.any():
         raise DataError(
-            f"{int(empty.sum()):,} rows of {field} have no {spec.id!r}; give every row an id", field="data.id"
+            f"no {spec.id!r} in {counted(int(empty.sum()), 'row')} of {field}; give every row an id", field="data.id"
         )
     sample = _column(table, spec.sample, "data.sample", field) if spec.sample else ids
     if role == "test":
@@ -102,7 +102,7 @@ def _ids_are_distinct(frame: pl.DataFrame, column: str) -> None:
     twice = frame.filter(pl.col("id").is_duplicated())["id"].unique(maintain_order=True).to_list()
     if twice:
         raise DataError(
-            f"{len(twice):,} ids stand more than once, over all tables: {listing(twice, 5)}",
+            f"{counted(len(twice), 'id')} more than once, over all tables: {listing(twice, 5)}",
             field="data.id",
             remedy=f"make column {column!r} unique, or name the image in `id` and its owner in `sample`",
         )
@@ -112,7 +112,8 @@ def _samples_have_one_role(frame: pl.DataFrame) -> None:
     mixed = frame.group_by("sample", maintain_order=True).agg(pl.col("role").n_unique()).filter(pl.col("role") > 1)
     if mixed.height:
         raise DataError(
-            f"{mixed.height:,} samples have images in more than one table: {listing(mixed['sample'].to_list(), 5)}",
+            f"{counted(mixed.height, 'sample')} with images in more than one table: "
+            f"{listing(mixed['sample'].to_list(), 5)}",
             field="data.sample",
             remedy="a sample is trained on or predicted, never both",
         )
@@ -124,7 +125,7 @@ def _samples_have_one_set_of_labels(frame: pl.DataFrame) -> None:
     torn = labelled.agg(said.n_unique()).filter(pl.col("labels") > 1)
     if torn.height:
         raise DataError(
-            f"{torn.height:,} samples have images with different labels: {listing(torn['sample'].to_list(), 5)}",
+            f"{counted(torn.height, 'sample')} with images of different labels: {listing(torn['sample'].to_list(), 5)}",
             field="data.sample",
             remedy="give all images of a sample the same labels, or leave `sample` out",
         )

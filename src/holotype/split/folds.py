@@ -9,7 +9,7 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from holotype.errors import DataError, listing
+from holotype.errors import DataError, counted, listing
 from holotype.spec import SplitSpec
 from holotype.split.components import components, prove_disjoint
 from holotype.split.stratify import stratified_folds
@@ -175,7 +175,7 @@ def _class_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: 
                 "another seed may place them better."
             )
             continue
-        what = _several(rows[number], "row") if parts[number] == rows[number] else _several(parts[number], "group")
+        what = counted(rows[number], "row") if parts[number] == rows[number] else counted(parts[number], "group")
         lead = "has only" if parts[number] == rows[number] else "has rows in only"
         warnings.append(f"Class {names[number]!r} {lead} {what}, so that {where} cannot be scored on it.")
     if len(lacking) > NAMED_AT_MOST:
@@ -191,10 +191,6 @@ def _size_warnings(units: Integers, fold: Integers, folds: int) -> list[str]:
     largest = int(np.bincount(units).max())
     because = f"; the largest group alone has {largest:,}" if largest > 1 else ""
     return [f"The folds are of unequal size, {sizes.min():,} to {sizes.max():,} samples{because}."]
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _folds_in_words(numbers: Integers) -> str:
