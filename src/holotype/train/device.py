@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import torch
 from lightning_fabric import Fabric
 
@@ -10,6 +12,8 @@ from holotype.runtime import Runtime
 
 __all__ = ["launch_fabric"]
 
+# glibc's numbers for what `mallopt` sets: the last argument of each is the value
+KEEP_FREED_MEMORY = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))  # no maps of its own, no trimming, room ahead of the top
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -25,6 +29,7 @@ def launch_fabric(runtime: Runtime) -> Fabric:
     torch.set_num_threads(runtime.thread_count)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # dear, and we read none
+    _keep_freed_memory()
     kind, _, number = runtime.device.partition(":")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -38,3 +43,13 @@ def launch_fabric(runtime: Runtime) -> Fabric:
     precision = PRECISIONS[automatic if runtime.precision == "auto" else runtime.precision]
     devices = [int(number)] if number else 1
     return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what a step frees: the next wants the same again, and fresh pages cost a seventh of the time."""
+    try:
+        library = ctypes.CDLL("libc.so.6")
+        for option, value in KEEP_FREED_MEMORY:
+            library.mallopt(option, value)
+    except (OSError, AttributeError):
+        return  # another C library
