@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from holotype.face import run
+from holotype.errors import counted
+from holotype.face import default_folder, run
 from holotype.opened import open_run
-from holotype.outcome import Prepared
+from holotype.outcome import Prepared, write_audit
 from holotype.pipeline import make_runtime, prepare
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
@@ -41,12 +42,9 @@ def audit_data(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterat
         out: The run's folder.
     """
     recipe = load_recipe(path, changes)
-    folder = RunFolder(out or _default_out(recipe, path))
+    folder = RunFolder(out or default_folder(recipe, path))
     ready = _prepared(recipe, path, folder.path("log.jsonl"))
-    write_table(folder.path("audit/statistics.parquet"), ready.statistics.frame)
-    write_table(folder.path("audit/clusters.parquet"), ready.audit.clusters)
-    write_table(folder.path("audit/conflicts.parquet"), ready.audit.conflicts)
-    folder.write_json("audit/warnings.json", list(ready.warnings))
+    write_audit(ready, folder)
     yield from _findings(ready)
     yield f"Written to {folder.root / 'audit'}"
 
@@ -117,12 +115,8 @@ def _findings(ready: Prepared) -> Iterator[str]:
     shapes = ready.statistics.frame.group_by(form).len().sort("len", *form, descending=True)
     channels, height, width, depth, _ = shapes.row(0)
     more = shapes.height - 1
-    others = f" and {more} other form{'' if more == 1 else 's'}" if more else ""
-    yield f"Images: {roles}; {channels} channel{'' if channels == 1 else 's'}, {width}x{height} pixels, {depth}{others}"
+    others = f" and {counted(more, 'other form')}" if more else ""
+    yield f"Images: {roles}; {counted(channels, 'channel')}, {width}x{height} pixels, {depth}{others}"
     yield f"Classes: {len(ready.images.classes)} ({ready.images.kind}); folds: {ready.folds.count}"
     for warning in ready.warnings:
         yield f"note: {warning}"
-
-
-def _default_out(recipe: Recipe, path: Path) -> Path:
-    return path.resolve().parent / "runs" / recipe.name

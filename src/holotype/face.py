@@ -7,11 +7,11 @@ from pathlib import Path
 from holotype.opened import OpenedRun, open_run
 from holotype.pipeline import make_runtime
 from holotype.pipeline import run as run_pipeline
-from holotype.recipe import load_recipe
+from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.store import RunLog
 
-__all__ = ["run"]
+__all__ = ["default_folder", "run"]
 
 
 def run(recipe: Path | str, out: Path | str | None = None, changes: tuple[str, ...] = ()) -> OpenedRun:
@@ -28,9 +28,19 @@ def run(recipe: Path | str, out: Path | str | None = None, changes: tuple[str, .
     """
     path = Path(recipe)
     loaded = load_recipe(path, changes)
-    folder = Path(out) if out is not None else path.resolve().parent / "runs" / loaded.name
+    folder = Path(out) if out is not None else default_folder(loaded, path)
     runtime = make_runtime(loaded, path.resolve().parent)
     facts = {"recipe": str(path.resolve()), "changes": list(changes), "store": str(runtime.store.resolve())}
     RunLog(RunFolder(folder).path("log.jsonl")).write("run", **facts)
     run_pipeline(loaded, folder, runtime)
     return open_run(folder, runtime)
+
+
+def default_folder(recipe: Recipe, path: Path) -> Path:
+    """The run's folder where nobody names one: `runs/<name>` beside the recipe.
+
+    Args:
+        recipe: From `load_recipe`.
+        path: Its file.
+    """
+    return path.resolve().parent / "runs" / recipe.name

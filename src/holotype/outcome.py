@@ -34,7 +34,7 @@ from holotype.types import (
     TestPredictions,
 )
 
-__all__ = ["Outcome", "Prepared", "write_outcome"]
+__all__ = ["Outcome", "Prepared", "write_audit", "write_outcome"]
 
 MISTAKES_SHOWN, SPECIMENS_SHOWN = 36, 48
 VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn")
@@ -107,6 +107,19 @@ def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: S
     write_report(folder.path("report.html"), _contents(outcome, scorecard, recipe, stages, runtime))
 
 
+def write_audit(ready: Prepared, folder: RunFolder) -> None:
+    """Write what was found in the images into the run's folder `audit`.
+
+    Args:
+        ready: From `prepare`.
+        folder: Where to.
+    """
+    write_table(folder.path("audit/statistics.parquet"), ready.statistics.frame)
+    write_table(folder.path("audit/clusters.parquet"), ready.audit.clusters)
+    write_table(folder.path("audit/conflicts.parquet"), ready.audit.conflicts)
+    folder.write_json("audit/warnings.json", list(ready.warnings))
+
+
 def _with_ledger(outcome: Outcome, recipe: Recipe) -> Scorecard:
     """The scorecard with what each step bought: every member by itself, their ensemble, the decision."""
     kind, nested = outcome.decision.kind, outcome.nested
@@ -127,10 +140,7 @@ def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
     write_table(folder.path("images.parquet"), ready.images.frame)
     write_table(folder.path("folds.parquet"), ready.folds.frame)
     write_table(folder.path("classes.csv"), pl.DataFrame({"name": list(ready.images.classes)}))
-    write_table(folder.path("audit/statistics.parquet"), ready.statistics.frame)
-    write_table(folder.path("audit/clusters.parquet"), ready.audit.clusters)
-    write_table(folder.path("audit/conflicts.parquet"), ready.audit.conflicts)
-    folder.write_json("audit/warnings.json", list(ready.warnings))
+    write_audit(ready, folder)
 
 
 def _write_members(outcome: Outcome, folder: RunFolder) -> None:

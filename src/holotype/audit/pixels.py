@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.errors import DataError, listing
+from holotype.errors import DataError, counted, listing
 from holotype.types import ImageStatistics, ImageTable
 
 __all__ = ["constant_images", "pixel_warnings", "refuse_mixed_channels", "refuse_unreadable", "saturated_images"]
@@ -57,14 +57,15 @@ def refuse_mixed_channels(images: ImageTable, statistics: ImageStatistics) -> No
     if differ.len():
         odd = [f"{name!r} ({count})" for name, count in zip(differ, channels.filter(channels != common), strict=True)]
         raise DataError(
-            f"{_several(len(images) - differ.len())} of {_channels(common)} stand beside "
+            f"{counted(len(images) - differ.len(), 'image')} of {counted(common, 'channel')} stand beside "
             f"{differ.len():,} of another number: {listing(odd, NAMED_AT_MOST)}",
             field="data.images",
             remedy="convert them, or take their rows out of the table",
         )
     if images.channels is not None and len(images.channels) != common:
         raise DataError(
-            f"{_channels(len(images.channels))} are named ({listing(images.channels)}) and the images have {common}",
+            f"{counted(len(images.channels), 'channel')} are named ({listing(images.channels)}) "
+            f"and the images have {common}",
             field="data.channels",
             remedy="name each channel once, in the order of the files",
         )
@@ -108,28 +109,22 @@ def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]
     warnings = []
     depths = statistics.frame["depth"].value_counts().sort("count", "depth", descending=[True, False])
     if depths.height > 1:
-        told = [f"{name} ({_several(count)})" for name, count in depths.iter_rows()]
+        told = [f"{name} ({counted(count, 'image')})" for name, count in depths.iter_rows()]
         warnings.append(
             f"Images of different depth stand side by side: {listing(told)}; one scale will not fit them all."
         )
     constant = constant_images(statistics)
     if constant.any():
         warnings.append(
-            f"{_several(constant.sum())} {_is(constant)} empty, every pixel of a channel being equal: "
+            f"{counted(int(constant.sum()), 'image')} {_is(constant)} empty, every pixel of a channel being equal: "
             f"{_some(ids, constant)}; empty images are not taken for duplicates of each other."
         )
     saturated = saturated_images(statistics) & ~constant
     if saturated.any() and saturated.mean() < 0.5:  # where most are, it is the look of the set: a white background
-        warnings.append(f"{_several(saturated.sum())} {_is(saturated)} saturated: {_some(ids, saturated)}.")
+        warnings.append(
+            f"{counted(int(saturated.sum()), 'image')} {_is(saturated)} saturated: {_some(ids, saturated)}."
+        )
     return warnings
-
-
-def _channels(count: int) -> str:
-    return f"{count} channel" + ("" if count == 1 else "s")
-
-
-def _several(count: int) -> str:
-    return f"{count:,} image" + ("" if count == 1 else "s")
 
 
 def _is(chosen: NDArray[np.bool_]) -> str:

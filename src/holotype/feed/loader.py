@@ -1,4 +1,4 @@
-"""From stored pixels to batches on the device: read, warped once, normalised, jittered."""
+"""From stored pixels to batches on the device: read, normalised, warped once, jittered."""
 
 from __future__ import annotations
 
@@ -46,17 +46,18 @@ class Specimens:
 
 
 def read_batch(specimens: Specimens, rows: Integers, device: torch.device) -> Tensor:
-    """Stored pixels on the device; they travel at their own depth and become float32 there, once.
+    """Stored pixels on the device; they travel at their own depth, and are made float32 and normalised there, once.
 
     Args:
-        specimens: Where they are stored.
+        specimens: Where they are stored, and how to scale them.
         rows: Shape (n,).
         device: Where they go.
 
     Returns:
-        Shape (n, channels, H, W), float32, in the files' units.
+        Shape (n, channels, H, W), float32, normalised.
     """
-    return torch.from_numpy(np.ascontiguousarray(specimens.pack.pixels[rows])).to(device).float()
+    stored = torch.from_numpy(np.ascontiguousarray(specimens.pack.pixels[rows])).to(device)
+    return normalise(stored, specimens.normalisation.mean, specimens.normalisation.deviation)
 
 
 def training_batch(
@@ -84,10 +85,10 @@ def training_batch(
 
 
 def view_batch(specimens: Specimens, pixels: Tensor, matrices: Tensor, size: int) -> Tensor:
-    """A batch as one view sees it, normalised.
+    """A batch as one view sees it.
 
     Args:
-        specimens: How to scale the pixels.
+        specimens: How their aspect ratio is kept.
         pixels: Shape (n, channels, H, W), from `read_batch`.
         matrices: Shape (n, 2, 3) or (1, 2, 3).
         size: Side of the square in pixels.
@@ -95,8 +96,7 @@ def view_batch(specimens: Specimens, pixels: Tensor, matrices: Tensor, size: int
     Returns:
         Shape (n, channels, size, size), channels last in memory.
     """
-    scaled = normalise(pixels, specimens.normalisation.mean, specimens.normalisation.deviation)
-    warped = warp(scaled, matrices, size, specimens.pack.fitting)
+    warped = warp(pixels, matrices, size, specimens.pack.fitting)
     return warped.contiguous(memory_format=torch.channels_last)
 
 

@@ -45,13 +45,11 @@ class _Training:
     Args:
         fabric: Device, precision and processes.
         network: As `fabric.setup` gave it.
-        backbone_options: What the weights asked of the architecture.
         history: One entry an epoch.
     """
 
     fabric: Fabric
     network: nn.Module
-    backbone_options: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -81,7 +79,7 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
         network.head.last.bias.copy_(prior_logits(specimens.truth[job.train_rows], job.kind))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     runtime.progress.say(f"{job.label}: {job.member.backbone} at {job.size} px, weights: {found.words}")
-    training = _Training(fabric, network.to(fabric.device), found.options)
+    training = _Training(fabric, network.to(fabric.device))
     _run_phases(job, specimens, training, workspace, runtime)
     card = job.card(specimens.pack) | {"backbone_options": found.options, "weights": found.words}
     pl.DataFrame(training.history).write_parquet(folder / "history.parquet")
