@@ -232,7 +232,8 @@ def test_an_audit_writes_its_tables(toy: tuple[Path, dict[str, Any]], capsys: Ca
     assert run_with(toy, None, "audit", "--out", str(folder / "looked")) == 0
     assert "2 training images have the pixels of another one" in capsys.readouterr().out
     written = {path.name for path in (folder / "looked" / "audit").iterdir()}
-    assert written == {"statistics.parquet", "clusters.parquet", "conflicts.parquet", "warnings.json"}
+    tables = ("statistics", "clusters", "links", "conflicts", "problems", "class_links")
+    assert written == {f"{name}.parquet" for name in tables} | {"warnings.json"}
 
 
 def test_a_new_recipe_is_written_and_is_right(toy: tuple[Path, dict[str, Any]], capsys: Captured) -> None:

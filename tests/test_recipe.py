@@ -155,7 +155,7 @@ def test_several_complaints_are_counted_and_the_first_is_told(load):
         ("members.0.phases.0.epochs=3", lambda recipe: recipe.members[0].phases[0].epochs, 3),
         ("data.groups.0=plate", lambda recipe: recipe.data.groups, ["plate"]),
         ("data.groups=[a, b]", lambda recipe: recipe.data.groups, ["a", "b"]),
-        ("split.use=[1]", lambda recipe: recipe.split.used, (1,)),
+        ("split.use=[1]", lambda recipe: recipe.split.used(5), (1,)),
         ("decide.kind=argmax", lambda recipe: recipe.decide.kind, "argmax"),
         (" submit.id = Id", lambda recipe: recipe.submit.id, "Id"),
         ("submit.separator='='", lambda recipe: recipe.submit.separator, "="),

@@ -11,12 +11,13 @@ from typing import Any
 from holotype.errors import counted
 from holotype.face import default_folder, run
 from holotype.opened import open_run
-from holotype.outcome import Prepared, write_audit
+from holotype.outcome import Prepared
 from holotype.pipeline import make_runtime, prepare
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import write_table
+from holotype.writing import write_audit
 
 __all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
 

@@ -29,7 +29,7 @@ def images_key(spec: DataSpec) -> StageKey:
     classes = spec.labels.classes
     tables = [spec.train, *spec.external, spec.test, classes if isinstance(classes, str) else None]
     inputs = {f"table {Path(path).name}": digest_file(Path(path)) for path in tables if path and Path(path).is_file()}
-    return StageKey("images", 1, spec.model_dump(mode="json", exclude={"pack"}), inputs)
+    return StageKey("images", 2, spec.model_dump(mode="json", exclude={"pack"}), inputs)
 
 
 def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
@@ -40,7 +40,7 @@ def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     files = images.frame["files"].explode(empty_as_null=False)
-    return StageKey("statistics", 1, None, {
+    return StageKey("statistics", 2, None, {
         "images": digests["images"], "image files": digest_versions_on_disk(Path(name) for name in files),
     })  # fmt: skip
 
@@ -53,7 +53,7 @@ def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
-    return StageKey("audit", 1, spec.model_dump(mode="json"), inputs)
+    return StageKey("audit", 2, spec.model_dump(mode="json"), inputs)
 
 
 def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str]) -> StageKey:
@@ -65,7 +65,7 @@ def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str]) -> StageKe
         digests: Of the stages before.
     """
     inputs = {name: digests[name] for name in ("images", "audit")}
-    return StageKey("folds", 1, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
+    return StageKey("folds", 2, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
 
 
 def pack_key(plan: PackPlan, size: int, digests: Mapping[str, str]) -> StageKey:
@@ -118,7 +118,7 @@ def predict_key(job: FitJob, fit: StageKey, views: ViewSpec, statistics: ImageSt
         rows: Image rows.
     """
     inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
-    return StageKey(f"predict {job.member.name} {job.fold}", 1, views.model_dump(mode="json"), inputs)
+    return StageKey(f"predict {job.member.name} {job.fold}", 2, views.model_dump(mode="json"), inputs)
 
 
 def _pixels(statistics: ImageStatistics, rows: Integers) -> str:

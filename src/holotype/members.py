@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from holotype.store import Stages
 from holotype.train import FitJob, fit_member, launch_fabric, plan_fit
 from holotype.types import Folds, ImageStatistics, ImageTable, Integers, Predictions
 
-__all__ = ["MemberPredictions", "histories", "resolve_member", "train_and_predict"]
+__all__ = ["MemberPredictions", "apart_rows", "histories", "resolve_member", "test_rows", "train_and_predict"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ class MemberPredictions:
         oof: One entry a used fold: the fold's rows by the network that never saw them; empty in a forecast.
         test: One entry a used fold: all test rows.
         networks: The checkpoints' folders, in the order of the used folds.
+        apart: One entry a used fold: the rows of a validation set of its own, where there is one.
     """
 
     name: str
     oof: list[Predictions]
     test: list[Predictions]
     networks: list[Path]
+    apart: list[Predictions] = field(default_factory=list)
 
 
 def resolve_member(member: MemberSpec, statistics: ImageStatistics) -> MemberSpec:
@@ -73,40 +75,66 @@ def train_and_predict(
     specimens = Specimens(
         _pixels(jobs[0], images, statistics, stages, (runtime, keep)), statistics.normalisation, truth
     )
-    test_rows = images.rows_of_role("test")
+    others = {"test": test_rows(images, folds), "apart": apart_rows(images, folds)}
 
     def work(job: FitJob) -> tuple[Path, Path]:
-        return _train_and_predict_one(job, statistics, specimens, test_rows, stages, runtime)
+        return _train_and_predict_one(job, statistics, specimens, others, stages, runtime)
 
     made = engine.map(work, jobs)
     if not all(place.is_dir() for _, place in made):
         return MemberPredictions(member.name, [], [], [network for network, _ in made])
     oof = [_read(place, "oof", job) for job, (_, place) in zip(jobs, made, strict=True)]
-    test = [_read(place, "test", job) for job, (_, place) in zip(jobs, made, strict=True)] if len(test_rows) else []
-    return MemberPredictions(member.name, oof, test, [network for network, _ in made])
+    test, apart = (
+        [_read(place, name, job) for job, (_, place) in zip(jobs, made, strict=True)] if len(rows) else []
+        for name, rows in others.items()
+    )
+    return MemberPredictions(member.name, oof, test, [network for network, _ in made], apart)
+
+
+def test_rows(images: ImageTable, folds: Folds) -> Integers:
+    """The test images that can be read.
+
+    Args:
+        images: The table.
+        folds: Knows the unreadable rows.
+    """
+    return np.setdiff1d(images.rows_of_role("test"), folds.unreadable).astype(np.int64)
+
+
+def apart_rows(images: ImageTable, folds: Folds) -> Integers:
+    """The images of a validation set of its own: external ones that no network is trained on.
+
+    Args:
+        images: The table.
+        folds: Knows their samples.
+    """
+    rows = np.flatnonzero(np.isin(images.sample_numbers, folds.validation))
+    return np.setdiff1d(rows, folds.unreadable).astype(np.int64)
 
 
 def _train_and_predict_one(
     job: FitJob,
     statistics: ImageStatistics,
     specimens: Specimens,
-    test_rows: Integers,
+    others: dict[str, Integers],
     stages: Stages,
     runtime: Runtime,
 ) -> tuple[Path, Path]:
     key = fit_key(job, statistics, specimens, runtime)
     workspace = stages.store.workspace(key)
     network = stages.folder(key, lambda folder: fit_member(job, specimens, folder, workspace, runtime))
-    rows = np.concatenate([job.validation_rows, test_rows])
+    parts = {"oof": job.validation_rows, **others}
+    rows = np.concatenate(list(parts.values()))
     asked = predict_key(job, key, job.member.predict, statistics, rows)
 
     def write(folder: Path) -> None:
         device = launch_fabric(runtime).device
         said = infer(open_checkpoint(network), specimens, rows, job.member.predict, runtime, device)
-        own = len(job.validation_rows)
-        for name, part in (("oof", slice(None, own)), ("test", slice(own, None))):
-            np.save(folder / f"{name}-rows.npy", said.rows[part], allow_pickle=False)
-            np.save(folder / f"{name}-logits.npy", said.logits[part], allow_pickle=False)
+        end = 0
+        for name, part in parts.items():
+            begin, end = end, end + len(part)
+            np.save(folder / f"{name}-rows.npy", said.rows[begin:end], allow_pickle=False)
+            np.save(folder / f"{name}-logits.npy", said.logits[begin:end], allow_pickle=False)
 
     return network, stages.folder(asked, write)
 
@@ -121,7 +149,8 @@ def _pixels(
     if keep == "none":
         return Pack(pack_images(images, plan, None, runtime), plan.fitting) if stages.makes else nothing
     key = pack_key(plan, job.largest_size, stages.digests)
-    place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime))
+    workspace = stages.store.workspace(key)
+    place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime, workspace))
     return open_pack(place) if stages.makes else nothing
 
 

@@ -91,7 +91,7 @@ class OpenedRun:
             checkpoints = [open_checkpoint(folder) for folder in self.folder.checkpoints(member.name)]
             specimens = self._specimens(images, statistics, checkpoints[0].card, member.input.resize)
             said = [infer(one, specimens, rows, member.predict, self.runtime, device) for one in checkpoints]
-            scores.append(gather_test(said, images, str(member.predict.pool)).logits)
+            scores.append(gather_test(said, images, rows, str(member.predict.pool)).logits)
         return mean_scores(scores, self.weights, self.recipe.ensemble.space, self.decision.kind)  # type: ignore[arg-type]
 
     def _specimens(

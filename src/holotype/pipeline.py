@@ -3,7 +3,7 @@
 read_images → measure_images → audit_images → make_folds      what there is, and how it is divided
 → fit_member → infer → gather_oof, gather_test                members × folds, each from the store if it is there
 → fit_ensemble → fit_decision → score_nested                  chosen on out-of-fold scores alone
-→ write_submission → write_report                             what a person opens
+→ find_suspects → write_submission → write_report             what a person opens
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from holotype import keys
-from holotype.audit import audit_images
+from holotype.audit import audit_images, find_suspects
 from holotype.data import measure_images, read_images, table_warnings
 from holotype.decide import DecisionChoice, decide, fit_decision, thresholds_by_class
 from holotype.engine import LocalEngine
 from holotype.ensemble import EnsembleChoice, apply_ensemble, fit_ensemble
 from holotype.errors import RecipeError
-from holotype.members import MemberPredictions, resolve_member, train_and_predict
+from holotype.members import MemberPredictions, apart_rows, resolve_member, test_rows, train_and_predict
 from holotype.nets import check_backbone, find_weights
-from holotype.outcome import Outcome, Prepared, write_outcome
+from holotype.outcome import Outcome, Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
@@ -33,6 +33,7 @@ from holotype.split import make_folds
 from holotype.store import NotForeseenError, RunLog, Stages, Store
 from holotype.train import check_phase, launch_fabric
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
+from holotype.writing import write_outcome
 
 __all__ = ["check_names", "follow", "make_runtime", "prepare", "run"]
 
@@ -88,8 +89,12 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
         raise NotForeseenError("the members' predictions")
 
     pools = [str(member.predict.pool) for member in recipe.members]
-    oof = [gather_oof(member.oof, folds, images, pool) for member, pool in zip(members, pools, strict=True)]
-    test = [gather_test(member.test, images, pool) for member, pool in zip(members, pools, strict=True) if member.test]
+    pooled = list(zip(members, pools, strict=True))
+    oof = [gather_oof(member.oof, folds, images, pool) for member, pool in pooled]
+    test = [gather_test(member.test, images, test_rows(images, folds), pool) for member, pool in pooled if member.test]
+    apart = [
+        gather_test(member.apart, images, apart_rows(images, folds), pool) for member, pool in pooled if member.apart
+    ]
 
     ensemble = fit_ensemble(oof, [member.name for member in members], recipe.ensemble)  # type: ignore[arg-type]
     together = replace(oof[0], logits=apply_ensemble(ensemble, oof, images.kind))
@@ -102,9 +107,13 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     rows = len(images.samples.of_role("test")) or None
     nested = score_nested(oof, images.samples, folds, choices, recipe.metric, recipe.seed, rows)
 
-    answer = replace(test[0], logits=apply_ensemble(ensemble, test, images.kind)) if test else None
+    answer, beside = (
+        replace(scores[0], logits=apply_ensemble(ensemble, scores, images.kind)) if scores else None
+        for scores in (test, apart)
+    )
     decided = decide(decision, answer.logits) if answer else None
-    return Outcome(ready, members, oof, test, ensemble, decision, nested, together, answer, decided)
+    doubtful = find_suspects(together, images.samples)
+    return Outcome(ready, members, oof, test, ensemble, decision, nested, together, answer, decided, doubtful, beside)
 
 
 def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:

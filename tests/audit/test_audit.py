@@ -42,7 +42,7 @@ def statistics(count: int, **changes: dict[int, Any]) -> ImageStatistics:
             rows[row][column] = value
     schema = {
         "id": pl.String, "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "depth": pl.String,
-        "digest": pl.String, **{name: pl.List(pl.Float64) for name in ("mean", "deviation", "low", "high", "nonzero")},
+        "digest": pl.String, "fingerprint": pl.Binary, **{name: pl.List(pl.Float64) for name in ("mean", "deviation", "low", "high", "nonzero")},
         "error": pl.String,
     }  # fmt: skip
     return ImageStatistics(pl.DataFrame(rows, schema=schema), Normalisation((0.0,), (1.0,)))
@@ -142,7 +142,7 @@ def test_dropped_duplicates_are_left_out():
 def test_conflicting_labels_are_reported_with_ids_and_names():
     report = audit_images(table(4), statistics(4, digest={0: "x", 1: "x"}), AuditSpec())
     assert report.conflicts.to_dicts() == [{"cluster": 0, "ids": ["i0", "i1"], "labels": ["a", "b"]}]
-    assert report.warnings[-1] == "1 cluster of equal images carries different labels: i0 (a) against i1 (b)."
+    assert report.warnings[-1] == "1 cluster of duplicates carries different labels: i0 (a) against i1 (b)."
 
 
 def test_statistics_of_another_table_are_refused():

@@ -24,18 +24,18 @@ def actions_of(roles: str, **rules: str) -> list[str]:
 
 def test_clusters_are_numbered_by_first_appearance_and_singles_have_none():
     digests = np.array(["z", "a", "b", "a", "z", "c", "z"])
-    assert find_duplicates(digests).tolist() == [0, 1, -1, 1, 0, -1, 0]
+    assert find_duplicates(digests).cluster.tolist() == [0, 1, -1, 1, 0, -1, 0]
 
 
 def test_images_without_a_digest_are_like_no_other():
-    assert find_duplicates(np.array(["", "", "a"])).tolist() == [-1, -1, -1]
-    assert find_duplicates(np.array([], dtype="<U16")).tolist() == []
+    assert find_duplicates(np.array(["", "", "a"])).cluster.tolist() == [-1, -1, -1]
+    assert find_duplicates(np.array([], dtype="<U16")).cluster.tolist() == []
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(["", "a", "b", "c", "d", "e"]), max_size=20))
 def test_two_images_share_a_cluster_exactly_if_their_digests_are_equal(digests):
-    clusters = find_duplicates(np.array(digests, dtype="<U4"))
+    clusters = find_duplicates(np.array(digests, dtype="<U4")).cluster
     for one, other in itertools.combinations(range(len(digests)), 2):
         same = digests[one] == digests[other] != ""
         assert same == (clusters[one] == clusters[other] != -1)

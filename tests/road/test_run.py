@@ -26,6 +26,9 @@ def array_of(run: Path, name: str) -> np.ndarray:
     return np.array(pl.read_parquet(run / name)["scores"].to_list())
 
 
+AUDITED = ("statistics", "clusters", "links", "conflicts", "problems", "class_links", "suspects")
+
+
 def test_a_run_leaves_the_files_of_the_contract_and_no_others(finished: Path) -> None:
     found = {file.relative_to(finished).as_posix() for file in finished.rglob("*") if file.is_file()}
     of_folds = {
@@ -38,7 +41,7 @@ def test_a_run_leaves_the_files_of_the_contract_and_no_others(finished: Path) ->
         "members/main/oof.parquet", "members/main/test.parquet", "decision.json", "predictions.csv", "scores.json",
         "submission.csv", "report.html", "log.jsonl",
     }  # fmt: skip
-    tables = {f"audit/{name}.parquet" for name in ("statistics", "clusters", "conflicts")}
+    tables = {f"audit/{name}.parquet" for name in AUDITED}
     assert found == of_folds | of_the_run | tables | {"audit/warnings.json"}
 
 
@@ -99,7 +102,7 @@ def test_the_spreadsheet_holds_the_likeliest_classes(finished: Path) -> None:
 
 def test_the_score_is_the_one_of_the_out_of_fold_labels(finished: Path) -> None:
     scores = read_json(finished, "scores.json")
-    assert set(scores) == {"metrics", "ledger", "classes", "groups", "domains"}
+    assert set(scores) == {"metrics", "ledger", "classes", "groups", "domains", "apart"}
     name, metric = next(iter(scores["metrics"].items()))
     assert name == "macro_f1"
     for each in scores["metrics"].values():

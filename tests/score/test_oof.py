@@ -113,21 +113,21 @@ def test_other_classes_and_other_tables_are_refused(run):
 
 
 def test_test_scores_are_the_mean_over_the_folds(run):
-    found = gather_test(run.test_predictions(), run.images)
+    found = gather_test(run.test_predictions(), run.images, run.images.rows_of_role("test"))
     np.testing.assert_array_equal(found.samples, run.images.samples.of_role("test"))
     rows = run.images.sample_numbers == found.samples[0]
     np.testing.assert_allclose(found.logits[0], run.logits[rows].mean(axis=0) + 1.5, rtol=1e-5)
 
 
 def test_every_network_scores_every_test_row_once(run):
-    parts = run.test_predictions()
+    parts, expected = run.test_predictions(), run.images.rows_of_role("test")
     short = swapped(parts, 1, rows=parts[1].rows[1:], logits=parts[1].logits[1:])
     with pytest.raises(HolotypeError, match="not scored by the network of fold 1"):
-        gather_test(short, run.images)
+        gather_test(short, run.images, expected)
     with pytest.raises(HolotypeError, match="twice by the network of fold 0"):
-        gather_test([*parts, parts[0]], run.images)
-    with pytest.raises(HolotypeError, match="are not test rows"):
-        gather_test(swapped(parts, 0, rows=parts[0].rows - 1), run.images)
+        gather_test([*parts, parts[0]], run.images, expected)
+    with pytest.raises(HolotypeError, match="not among the rows to predict"):
+        gather_test(swapped(parts, 0, rows=parts[0].rows - 1), run.images, expected)
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,8 +1,11 @@
 """The audit: data that can be trusted before anything is trained."""
 
 from holotype.audit.audit import audit_images
-from holotype.audit.duplicates import duplicate_actions, duplicate_conflicts, find_duplicates
+from holotype.audit.class_links import class_links
+from holotype.audit.duplicates import Duplicates, duplicate_actions, duplicate_conflicts, find_duplicates
+from holotype.audit.hashes import perceptual_hashes
 from holotype.audit.labels import confounded_classes, label_warnings, rare_classes
+from holotype.audit.links import cluster_hashes
 from holotype.audit.pixels import (
     constant_images,
     pixel_warnings,
@@ -10,18 +13,26 @@ from holotype.audit.pixels import (
     refuse_unreadable,
     saturated_images,
 )
+from holotype.audit.suspects import find_suspects, label_quality, suspect_labels
 
 __all__ = [
+    "Duplicates",
     "audit_images",
+    "class_links",
+    "cluster_hashes",
     "confounded_classes",
     "constant_images",
     "duplicate_actions",
     "duplicate_conflicts",
     "find_duplicates",
+    "find_suspects",
+    "label_quality",
     "label_warnings",
+    "perceptual_hashes",
     "pixel_warnings",
     "rare_classes",
     "refuse_mixed_channels",
     "refuse_unreadable",
     "saturated_images",
+    "suspect_labels",
 ]

@@ -6,10 +6,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.audit.duplicates import duplicate_actions, duplicate_conflicts, find_duplicates
+from holotype.audit.class_links import class_links, link_warnings
+from holotype.audit.duplicates import Duplicates, duplicate_actions, duplicate_conflicts, find_duplicates
 from holotype.audit.labels import label_warnings
 from holotype.audit.pixels import constant_images, pixel_warnings, refuse_mixed_channels, refuse_unreadable
-from holotype.errors import HolotypeError, listing
+from holotype.audit.problems import image_problems, skip_warnings, unreadable_rows
+from holotype.audit.words import duplicate_warnings
+from holotype.data import read_image
+from holotype.errors import HolotypeError
 from holotype.spec import AuditSpec
 from holotype.types import AuditReport, ImageStatistics, ImageTable, Integers
 
@@ -35,21 +39,63 @@ def audit_images(images: ImageTable, statistics: ImageStatistics, spec: AuditSpe
     """
     if statistics.frame.height != len(images):
         raise HolotypeError(f"statistics of {statistics.frame.height:,} images do not fit {len(images):,} rows")
-    refuse_unreadable(images, statistics)
-    refuse_mixed_channels(images, statistics)
-    digests = statistics.frame["digest"].fill_null("").to_numpy().astype(np.str_)
-    cluster = find_duplicates(np.where(constant_images(statistics), "", digests))
+    if spec.on_unreadable == "stop":
+        refuse_unreadable(images, statistics)
+        refuse_mixed_channels(images, statistics)
+    skipped = unreadable_rows(images, statistics)
+    unreadable = np.array(sorted(skipped), np.int64)
+    same = _duplicates(images, statistics, unreadable, spec)
     roles = images.frame["role"].to_numpy().astype(np.str_)
-    action = duplicate_actions(cluster, roles, spec.on_leak)
-    clusters = _cluster_frame(images, cluster, action)
-    conflicts = duplicate_conflicts(images, cluster)
+    action = duplicate_actions(same.cluster, roles, spec.on_leak)
+    if spec.on_leak.external_test == "validate":
+        action = _without_shared_groups(images, action)
+    conflicts = duplicate_conflicts(images, same.cluster)
+    links = class_links(images.samples)
     warnings = (
+        *skip_warnings(images, skipped),
         *pixel_warnings(images, statistics),
-        *_duplicate_warnings(images, cluster, roles, action),
+        *duplicate_warnings(images, same, action),
         *_conflict_warnings(conflicts),
         *label_warnings(images),
+        *link_warnings(links),
     )
-    return AuditReport(clusters, conflicts, np.flatnonzero(action == "dropped").astype(np.int64), warnings)
+    never = np.isin(action, ["dropped", "validated"])
+    never[unreadable] = True
+    return AuditReport(
+        clusters=_cluster_frame(images, same.cluster, action),
+        conflicts=conflicts,
+        left_out=np.flatnonzero(never & (roles != "test")).astype(np.int64),
+        warnings=warnings,
+        links=same.links,
+        problems=image_problems(images, statistics, skipped, spec),
+        class_links=links,
+        unreadable=unreadable,
+        validation=np.flatnonzero(action == "validated").astype(np.int64),
+    )
+
+
+def _duplicates(images: ImageTable, statistics: ImageStatistics, unreadable: Integers, spec: AuditSpec) -> Duplicates:
+    frame = statistics.frame
+    digests = frame["digest"].fill_null("").to_numpy().astype(np.str_)
+    silent = constant_images(statistics)
+    silent[unreadable] = True
+    packed = frame["fingerprint"].to_list() if spec.near_duplicate_bits is not None else None
+    return find_duplicates(
+        np.where(silent, "", digests),
+        packed,
+        spec.near_duplicate_bits,
+        lambda row: read_image(images.files_of_row(row)),
+    )
+
+
+def _without_shared_groups(images: ImageTable, action: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Of the images that would validate, those of a group that trains are dropped instead: it would flatter them."""
+    shared = np.zeros(len(images), bool)
+    trains = pl.Series((images.frame["role"] != "test").to_numpy() & ~np.isin(action, ["dropped", "validated"]))
+    for name in images.group_names:
+        values = images.frame[f"group.{name}"]
+        shared |= values.is_in(values.filter(trains).drop_nulls().unique().to_list()).fill_null(False).to_numpy()
+    return np.where((action == "validated") & shared, "dropped", action)
 
 
 def _cluster_frame(images: ImageTable, cluster: Integers, action: NDArray[np.str_]) -> pl.DataFrame:
@@ -62,45 +108,6 @@ def _cluster_frame(images: ImageTable, cluster: Integers, action: NDArray[np.str
     )
 
 
-def _duplicate_warnings(
-    images: ImageTable, cluster: Integers, roles: NDArray[np.str_], action: NDArray[np.str_]
-) -> list[str]:
-    """One sentence for each pair of roles that duplicates join, and for what was done about it."""
-    ids = images.frame["id"]
-    train, external, test = (roles == role for role in ("train", "external", "test"))
-    with_train, with_test = _beside(cluster, train), _beside(cluster, test)
-    repeated = train & _beside(cluster, train, least=2)
-    done = {"grouped": "grouped into one fold", "dropped": "dropped from training", "kept": "kept as they are"}
-    cases = [
-        (repeated, "training", "another one"),
-        (external & with_train, "external", "a training image"),
-        (external & with_test, "external", "a test image"),
-    ]
-    warnings = []
-    for chosen, role, like in cases:
-        words = [(word, int((chosen & (action == word)).sum())) for word in done]
-        told = ", ".join(f"{count:,} {done[word]}" for word, count in words if count)
-        if told:
-            warnings.append(f"{_have_pixels(chosen, role)} of {like}: {told} ({_some(ids, chosen)}).")
-    flattered = test & with_train
-    if flattered.any():
-        warnings.append(
-            f"{_have_pixels(flattered, 'test')} of a training image, which flatters the score "
-            f"({_some(ids, flattered)})."
-        )
-    return warnings
-
-
-def _have_pixels(chosen: NDArray[np.bool_], role: str) -> str:
-    return f"{chosen.sum():,} {role} " + ("image has the pixels" if chosen.sum() == 1 else "images have the pixels")
-
-
-def _beside(cluster: Integers, chosen: NDArray[np.bool_], least: int = 1) -> NDArray[np.bool_]:
-    """Which images lie in a cluster with at least so many chosen ones."""
-    numbers, counts = np.unique(cluster[chosen & (cluster >= 0)], return_counts=True)
-    return np.isin(cluster, numbers[counts >= least])
-
-
 def _conflict_warnings(conflicts: pl.DataFrame) -> list[str]:
     if not conflicts.height:
         return []
@@ -111,9 +118,5 @@ def _conflict_warnings(conflicts: pl.DataFrame) -> list[str]:
         for row in conflicts.head(NAMED_AT_MOST).iter_rows(named=True)
     ]
     rest = f" and {conflicts.height - NAMED_AT_MOST:,} more" if conflicts.height > NAMED_AT_MOST else ""
-    clusters = "cluster of equal images carries" if conflicts.height == 1 else "clusters of equal images carry"
+    clusters = "cluster of duplicates carries" if conflicts.height == 1 else "clusters of duplicates carry"
     return [f"{conflicts.height:,} {clusters} different labels: {'; '.join(told)}{rest}."]
-
-
-def _some(ids: pl.Series, chosen: NDArray[np.bool_]) -> str:
-    return listing(ids.filter(pl.Series(chosen)).to_list(), NAMED_AT_MOST)

@@ -2,31 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.audit.diameter import capped_clusters
+from holotype.audit.hashes import perceptual_hashes
+from holotype.audit.links import connected
+from holotype.audit.near import NearLinks, near_links
+from holotype.data import Fingerprints, unpack_fingerprints
 from holotype.spec import OnLeakSpec
-from holotype.types import ImageTable, Integers
+from holotype.types import LINKS, ImageTable, Integers
 
-__all__ = ["duplicate_actions", "duplicate_conflicts", "find_duplicates"]
+__all__ = ["Duplicates", "duplicate_actions", "duplicate_conflicts", "find_duplicates"]
+
+CAP = 3  # times the bits of a link: how far apart two images of one cluster may be
 
 
-def find_duplicates(digests: NDArray[np.str_]) -> Integers:
-    """Clusters of equal digests.
+@dataclass(frozen=True)
+class Duplicates:
+    """What was found to be the same.
+
+    Args:
+        cluster: The cluster of each image, shape (n,), numbered from 0 by first appearance; -1 for an image of its own.
+        links: The pairs that made the clusters, with the columns of `holotype.types.LINKS`.
+    """
+
+    cluster: Integers
+    links: pl.DataFrame
+
+
+def find_duplicates(
+    digests: NDArray[np.str_],
+    fingerprints: Sequence[bytes | None] | None = None,
+    bits: int | None = None,
+    read: Callable[[int], NDArray[Any]] | None = None,
+) -> Duplicates:
+    """Clusters of images with equal pixels, and of those that show the same in other pixels.
 
     Args:
         digests: Digest of the pixels of each image, shape (n,); an empty one is like no other.
-
-    Returns:
-        The cluster of each image, shape (n,), numbered from 0 by first appearance; -1 for an image of its own.
+        fingerprints: From `holotype.data.fingerprint`, one an image, None for one that cannot be read; without them
+            only equal pixels count.
+        bits: By which the hashes of near duplicates may differ, from 0 to 16; without it only equal pixels count.
+        read: Gives the pixels (channels, height, width) of an image by its number, to confirm near duplicates on.
     """
-    values, first, inverse, counts = np.unique(
-        np.asarray(digests, dtype=np.str_), return_index=True, return_inverse=True, return_counts=True
+    digests = np.asarray(digests, dtype=np.str_)
+    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    copies = np.flatnonzero((first[inverse] != np.arange(len(digests))) & (digests != ""))
+    originals = first[inverse[copies]].astype(np.int64)
+    tails, heads = originals, copies.astype(np.int64)
+    exact = len(tails)
+    distance, similarity = np.zeros(exact, np.int64), np.ones(exact, np.float32)
+    cluster = connected(len(digests), tails, heads)
+    if fingerprints is not None and bits is not None:
+        alone = np.setdiff1d(np.flatnonzero(digests != ""), copies)
+        alone = alone[[fingerprints[int(row)] is not None for row in alone]]
+        near, groups = _near(alone, fingerprints, bits, read)
+        tails, heads = np.concatenate([tails, near.rows]), np.concatenate([heads, near.others])
+        distance, similarity = np.concatenate([distance, near.bits]), np.concatenate([similarity, near.similarity])
+        cluster = connected(len(digests), np.concatenate([originals, groups[0]]), np.concatenate([copies, groups[1]]))
+    number = _numbered(cluster)
+    kinds = np.where(np.arange(len(tails)) < exact, "exact", "near")
+    links = pl.DataFrame(
+        [number[tails], np.minimum(tails, heads), np.maximum(tails, heads), kinds, distance, similarity], schema=LINKS
     )
-    several = (counts > 1) & (values != "")
-    number = np.full(len(values), -1, np.int64)
-    by_first = np.flatnonzero(several)[np.argsort(first[several])]
+    inside = pl.Series(number[tails] == number[heads], dtype=pl.Boolean)
+    return Duplicates(number, links.filter(inside).sort("cluster", "row", "other"))
+
+
+def _near(
+    alone: Integers,
+    fingerprints: Sequence[bytes | None],
+    bits: int,
+    read: Callable[[int], NDArray[Any]] | None,
+) -> tuple[NearLinks, tuple[Integers, Integers]]:
+    """Confirmed pairs among images of different pixels, and ties between the members of their clusters."""
+    packed = [fingerprints[int(row)] for row in alone]
+    if not packed:
+        return NearLinks(alone, alone, alone, alone, alone.astype(np.float32)), (alone, alone)
+    unpacked = unpack_fingerprints(packed)  # type: ignore[arg-type]
+    pairs = near_links(unpacked, bits, None if read is None else lambda row: read(int(alone[row])))
+    nodes, ends = np.unique(np.stack([pairs.rows, pairs.others]), return_inverse=True)
+    tails, heads = ends.reshape(2, -1)
+    linked = Fingerprints(unpacked.pixels[nodes], unpacked.contrast[nodes], unpacked.aspect[nodes])
+    variants = perceptual_hashes(linked, variants=True) if len(nodes) else np.empty((0, 1, 8), np.uint64)
+    cluster = capped_clusters(len(nodes), tails, heads, pairs.similarity, variants, CAP * max(bits, 1))
+    _, first, inverse = np.unique(cluster, return_index=True, return_inverse=True)
+    placed = NearLinks(alone[pairs.rows], alone[pairs.others], pairs.bits, pairs.readings, pairs.similarity)
+    return placed, (alone[nodes[first[inverse]]], alone[nodes])
+
+
+def _numbered(cluster: Integers) -> Integers:
+    """Clusters of at least two, numbered by first appearance; -1 for the rest."""
+    _, first, inverse, counts = np.unique(cluster, return_index=True, return_inverse=True, return_counts=True)
+    number = np.full(len(counts), -1, np.int64)
+    several = np.flatnonzero(counts > 1)
+    by_first = several[np.argsort(first[several])]
     number[by_first] = np.arange(len(by_first))
     return number[inverse]
 
@@ -41,16 +117,21 @@ def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], on_leak: OnLe
 
     Returns:
         One word an image, shape (n,): `grouped` (shares a fold with the others that are grouped), `dropped` (never
-        trains), `kept` (nothing is done), `reported` (a test image), or an empty string outside clusters.
+        trains), `validated` (never trains and is scored apart), `kept` (nothing is done), `reported` (a test image), or
+        an empty string outside clusters.
     """
-    actions = np.full(len(clusters), "", dtype="<U8")
+    actions = np.full(len(clusters), "", dtype="<U9")
     inside = clusters >= 0
     train, external, test = (inside & (roles == role) for role in ("train", "external", "test"))
     train_count, has_test = _count(clusters, train), _count(clusters, test) > 0
 
     dropped = np.zeros(len(clusters), bool)
+    validated = np.zeros(len(clusters), bool)
     if on_leak.external_test == "drop":
         dropped |= external & has_test
+    elif on_leak.external_test == "validate":
+        validated = external & has_test & (train_count == 0)
+        dropped |= external & has_test & (train_count > 0)  # a twin that trains would flatter them
     if on_leak.train_external == "drop":
         dropped |= external & (train_count > 0)
     if on_leak.within_train == "drop":
@@ -69,6 +150,7 @@ def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], on_leak: OnLe
     actions[test] = "reported"
     actions[grouped] = "grouped"
     actions[dropped] = "dropped"
+    actions[validated] = "validated"
     return actions
 
 

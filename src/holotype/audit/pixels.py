@@ -107,7 +107,7 @@ def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]
     """
     ids = images.frame["id"]
     warnings = []
-    depths = statistics.frame["depth"].value_counts().sort("count", "depth", descending=[True, False])
+    depths = statistics.frame["depth"].drop_nulls().value_counts().sort("count", "depth", descending=[True, False])
     if depths.height > 1:
         told = [f"{name} ({counted(count, 'image')})" for name, count in depths.iter_rows()]
         warnings.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,18 +13,21 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image
 
 from holotype.data.images import read_image
+from holotype.data.resize import fitted, resize_image, whole_pixels
 from holotype.errors import DataError, StoreError
 from holotype.runtime import Runtime
 from holotype.types import ImageStatistics, ImageTable
 
-__all__ = ["Pack", "PackPlan", "input_size", "open_pack", "pack_images", "plan_pack", "resize_image"]
+__all__ = ["Pack", "PackPlan", "input_size", "open_pack", "pack_images", "plan_pack"]
 
 Fitting = Literal["fit", "stretch"]
 SPARE = 1.05  # room that must be left on the disk beside the pack
 CHUNK = 256
+KEPT_EVERY = 8  # chunks after which it is written down how far the pack is
+WORTH_SAYING = 100_000_000  # bytes
+PROGRESS = "progress.json"
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,13 @@ class PackPlan:
         shape: (rows, channels, height, width).
         depth: NumPy's name of the pixels' type.
         fitting: Whether the network sees the stored picture with its aspect ratio kept, or stretched to a square.
+        skipped: Rows that cannot be read.
     """
 
     shape: tuple[int, int, int, int]
     depth: str
     fitting: Fitting
+    skipped: frozenset[int] = frozenset()
 
     @property
     def bytes(self) -> int:
@@ -70,7 +76,9 @@ def plan_pack(statistics: ImageStatistics, size: int, resize: str) -> PackPlan:
     Raises:
         DataError: `none` was asked for and an image has another size.
     """
-    frame = statistics.frame
+    channels = statistics.frame["channels"].drop_nulls().mode(maintain_order=True)[0]
+    readable = (statistics.frame["channels"] == channels).fill_null(False)
+    frame = statistics.frame.filter(readable)
     heights, widths = frame["height"].to_numpy(), frame["width"].to_numpy()
     if resize == "none" and ((heights != size) | (widths != size)).any():
         row = int(np.flatnonzero((heights != size) | (widths != size))[0])
@@ -85,53 +93,75 @@ def plan_pack(statistics: ImageStatistics, size: int, resize: str) -> PackPlan:
         side = (min(int(heights.max()), size), min(int(widths.max()), size))
     else:
         scale = np.minimum(1.0, size / np.maximum(heights, widths))
-        side = (_whole(heights * scale), _whole(widths * scale))
-    shape = (frame.height, int(frame["channels"][0]), *side)
-    return PackPlan(shape, depth, "stretch" if resize == "stretch" else "fit")
+        side = (whole_pixels(heights * scale), whole_pixels(widths * scale))
+    shape = (statistics.frame.height, int(channels), *side)
+    skipped = frozenset(np.flatnonzero(~readable.to_numpy()).tolist())
+    return PackPlan(shape, depth, "stretch" if resize == "stretch" else "fit", skipped)
 
 
-def pack_images(images: ImageTable, plan: PackPlan, folder: Path | None, runtime: Runtime) -> NDArray[Any]:
-    """Decode and store every image.
+def pack_images(
+    images: ImageTable, plan: PackPlan, folder: Path | None, runtime: Runtime, workspace: Path | None = None
+) -> NDArray[Any]:
+    """Decode and store every image, or go on where an interrupted call stopped.
 
     Args:
         images: The table.
         plan: The form to store them in.
         folder: Where to write `pixels.npy` and `pack.json`; without it they stay in memory.
         runtime: For threads and progress.
+        workspace: Where the unfinished file is kept from one call to the next, on the disk of `folder`; without it an
+            interrupted call leaves nothing behind.
 
     Returns:
-        Shape as planned.
+        Shape as planned; rows that are skipped hold zeros.
 
     Raises:
         StoreError: The disk has no room for it.
     """
-    pixels = np.empty(plan.shape, plan.depth) if folder is None else _memory_map(plan, folder)
+    place = workspace or folder
+    if place is None:
+        pixels, done = np.zeros(plan.shape, plan.depth), 0
+    else:
+        place.mkdir(parents=True, exist_ok=True)
+        pixels, done = _storage(plan, place)
+        _announce(plan, place, done, runtime)
 
     def store(row: int) -> None:
-        image = read_image(images.files_of_row(row)).astype(plan.depth, copy=False)
-        height, width = plan.shape[2:]
-        if plan.fitting == "stretch":
-            pixels[row] = resize_image(image, height, width)
-        else:
-            scale = min(1.0, height / image.shape[1], width / image.shape[2])
-            smaller = resize_image(image, _whole(image.shape[1] * scale), _whole(image.shape[2] * scale))
-            pixels[row] = _centred(smaller, height, width)
+        if row not in plan.skipped:
+            image = read_image(images.files_of_row(row)).astype(plan.depth, copy=False)
+            shaped = resize_image if plan.fitting == "stretch" else fitted
+            pixels[row] = shaped(image, *plan.shape[2:])
 
     with (
-        runtime.progress.task(f"Packing images ({plan.bytes / 1e6:,.0f} MB)", len(images)) as task,
+        runtime.progress.task("Packing images", len(images) - done) as task,
         ThreadPoolExecutor(runtime.thread_count) as threads,
     ):
-        for start in range(0, len(images), CHUNK):
+        for start in range(done, len(images), CHUNK):
             rows = range(start, min(start + CHUNK, len(images)))
             for _ in threads.map(store, rows):
                 pass
+            if place is not None and rows.stop % (CHUNK * KEPT_EVERY) == 0:
+                _keep(pixels, place, rows.stop)
             task.advance(len(rows))
-    if folder is not None and isinstance(pixels, np.memmap):
-        pixels.flush()
-        (folder / "pack.json").write_text(
-            json.dumps({"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting})
-        )
+    if folder is not None and place is not None:
+        _keep(pixels, place, len(images))
+        (place / "pixels.npy").replace(folder / "pixels.npy")
+        facts = {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting}
+        (folder / "pack.json").write_text(json.dumps(facts))
+        (place / PROGRESS).unlink()
     return pixels
+
+
+def _announce(plan: PackPlan, place: Path, done: int, runtime: Runtime) -> None:
+    count, free = plan.shape[0], shutil.disk_usage(place).free
+    if done:
+        runtime.progress.say(f"pack: resumes after {done:,} of {count:,} images")
+    elif plan.bytes >= WORTH_SAYING:
+        height, width = plan.shape[2:]
+        runtime.progress.say(
+            f"packing {count:,} images at {width}x{height} pixels: {plan.bytes / 1e9:.1f} GB, "
+            f"with {free / 1e9:.0f} GB free"
+        )
 
 
 def open_pack(folder: Path) -> Pack:
@@ -142,52 +172,6 @@ def open_pack(folder: Path) -> Pack:
     """
     facts = json.loads((folder / "pack.json").read_text())
     return Pack(np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False), facts["fitting"])
-
-
-def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Resize every channel at full depth, averaging over what becomes one pixel.
-
-    Args:
-        image: Shape (channels, H, W).
-        height: New height in pixels.
-        width: New width in pixels.
-
-    Returns:
-        Shape (channels, height, width), of the same type.
-    """
-    if image.shape[1:] == (height, width):
-        return image
-    planes = [
-        np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
-        for plane in image
-    ]
-    resized = np.stack(planes)
-    if image.dtype.kind == "u":
-        resized = np.clip(np.rint(resized), 0, np.iinfo(image.dtype).max)
-    return resized.astype(image.dtype)
-
-
-def _centred(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """The image in the middle of a larger canvas, its edges drawn out."""
-    rows, columns = height - image.shape[1], width - image.shape[2]
-    if rows == columns == 0:
-        return image
-    margins = ((0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
-    return np.pad(image, margins, mode="edge")
-
-
-def _memory_map(plan: PackPlan, folder: Path) -> NDArray[Any]:
-    free = shutil.disk_usage(folder).free
-    if free < plan.bytes * SPARE:
-        raise StoreError(
-            f"the pack needs {plan.bytes / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free",
-            remedy="free some room, set HOLOTYPE_STORE to a larger disk, or write a smaller `input.size`",
-        )
-    return np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=plan.depth, shape=plan.shape)
-
-
-def _whole(side: Any) -> int:
-    return max(1, int(np.max(np.rint(side))))
 
 
 def input_size(statistics: ImageStatistics, size: int | str) -> int:
@@ -201,3 +185,35 @@ def input_size(statistics: ImageStatistics, size: int | str) -> int:
         return size
     longest = int(statistics.frame.select(pl.max_horizontal("height", "width").max()).item() or 0)
     return min(max(-(-longest // 32) * 32, 64), 224)
+
+
+def _storage(plan: PackPlan, folder: Path) -> tuple[NDArray[Any], int]:
+    """A file of the planned size, and how many rows of it an interrupted call has written."""
+    place, progress = folder / "pixels.npy", folder / PROGRESS
+    if place.is_file() and progress.is_file():
+        pixels = np.load(place, mmap_mode="r+", allow_pickle=False)
+        if pixels.shape == plan.shape and pixels.dtype == np.dtype(plan.depth):
+            return pixels, int(json.loads(progress.read_text())["rows"])
+    free = shutil.disk_usage(folder).free
+    too_small = StoreError(
+        f"the pack needs {plan.bytes / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free",
+        remedy="free some room, set HOLOTYPE_STORE to a larger disk, or write a smaller `input.size`",
+    )
+    if free < plan.bytes * SPARE:
+        raise too_small
+    pixels = np.lib.format.open_memmap(place, mode="w+", dtype=plan.depth, shape=plan.shape)
+    try:
+        with place.open("r+b") as stream:  # a memory map of a file with holes dies when the disk is full
+            os.posix_fallocate(stream.fileno(), 0, place.stat().st_size)
+    except OSError as error:
+        raise too_small from error
+    return pixels, 0
+
+
+def _keep(pixels: NDArray[Any], folder: Path, rows: int) -> None:
+    """Write down how far the pack is, once that is on the disk."""
+    if isinstance(pixels, np.memmap):
+        pixels.flush()
+    temporary = folder / f".{PROGRESS}"
+    temporary.write_text(json.dumps({"rows": rows}))
+    temporary.replace(folder / PROGRESS)

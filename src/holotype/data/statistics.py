@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.data.fingerprint import fingerprint
 from holotype.data.images import read_image
 from holotype.digest import digest_array
 from holotype.errors import DataError
@@ -59,6 +60,7 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
             task.advance(len(rows))
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "depth": pl.String, "digest": pl.String,
+        "fingerprint": pl.Binary,
         **{name: pl.List(pl.Float64) for name in ("mean", "deviation", "low", "high", "nonzero")}, "error": pl.String,
     }  # fmt: skip
     frame = pl.DataFrame(facts, schema=schema).insert_column(0, images.frame["id"])
@@ -98,6 +100,7 @@ def _facts(files: Iterable[Path]) -> dict[str, Any]:
         "channels": channels,
         "depth": pixels.dtype.name,
         "digest": digest_array(pixels),
+        "fingerprint": fingerprint(pixels),
         **channel_statistics(pixels),
         "error": None,
     }

@@ -3,7 +3,7 @@
 ReportContents → write_report → report.html
 """
 
-from holotype.report.contents import Mistake, ReportContents, Specimen
+from holotype.report.contents import Mistake, Pair, ReportContents, Specimen, Suspect
 from holotype.report.page import render_report, write_report
 
-__all__ = ["Mistake", "ReportContents", "Specimen", "render_report", "write_report"]
+__all__ = ["Mistake", "Pair", "ReportContents", "Specimen", "Suspect", "render_report", "write_report"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
-__all__ = ["Mistake", "ReportContents", "Specimen"]
+__all__ = ["Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,48 @@ class Specimen:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two images that were found to be the same specimen.
+
+    Args:
+        ids: Of the two images.
+        roles: `train`, `external` or `test` for each.
+        labels: The labels of each; empty where they are unknown.
+        kind: `exact` or `near`.
+        similarity: Of the pixels, at most 1.
+        action: What was done, in a word or two: `grouped`, `dropped`, `reported`.
+        pixels: Two arrays of shape (channels, height, width), in the files' own units.
+    """
+
+    ids: tuple[str, str]
+    roles: tuple[str, str]
+    labels: tuple[tuple[str, ...], tuple[str, ...]]
+    kind: str
+    similarity: float
+    action: str
+    pixels: tuple[NDArray[Any], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A sample whose given labels are likely wrong, judged by networks that never saw it.
+
+    Args:
+        id: The sample's id.
+        given: The labels in the table.
+        suggested: What the networks would say.
+        quality: Probability from 0 to 1 that the given labels are right; the smallest are shown first.
+        pixels: Shape (channels, height, width), in the file's own units.
+    """
+
+    id: str
+    given: tuple[str, ...]
+    suggested: tuple[str, ...]
+    quality: float
+    pixels: NDArray[Any]
+
+
+@dataclass(frozen=True)
 class ReportContents:
     """Everything the report shows.
 
@@ -74,6 +116,9 @@ class ReportContents:
         facts: Versions, device, seconds by stage, and so on.
         channels: The channels' names, where there are any.
         fold_counts: Samples by (fold, class), shape (folds, classes), where it is known.
+        pairs: Duplicates to show, the worst leaks first.
+        suspects: Likely wrong labels, the surest first.
+        statistics: `ImageStatistics.frame` with the column `role` beside it, or None.
     """
 
     name: str
@@ -92,3 +137,6 @@ class ReportContents:
     facts: dict[str, str]
     channels: tuple[str, ...] | None = None
     fold_counts: NDArray[np.int64] | None = None
+    pairs: tuple[Pair, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    statistics: pl.DataFrame | None = None

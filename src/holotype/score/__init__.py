@@ -1,5 +1,6 @@
 """From predictions to scores that can be believed: gathering out of fold, refitting every choice, the ledger."""
 
+from holotype.score.apart import score_apart, score_without
 from holotype.score.choices import Choice, FittedChain, Scores, cross_apply, fit_chain
 from holotype.score.ledger import Step, make_ledger
 from holotype.score.nested import NestedScore, metric_names, score_nested
@@ -27,6 +28,8 @@ __all__ = [
     "make_ledger",
     "metric_names",
     "pool_images",
+    "score_apart",
     "score_nested",
+    "score_without",
     "scorecard_to_json",
 ]

@@ -44,21 +44,23 @@ def gather_oof(
     return OofPredictions(samples, pooled, folds.fold_of_sample[samples].astype(np.int64))
 
 
-def gather_test(predictions: list[Predictions], images: ImageTable, pool: str = "mean-logit") -> TestPredictions:
-    """The scores of the samples to predict: images pooled network by network, then the mean of the logits.
+def gather_test(
+    predictions: list[Predictions], images: ImageTable, expected: Integers, pool: str = "mean-logit"
+) -> TestPredictions:
+    """The scores of samples that no network was trained on: pooled network by network, then the mean of the logits.
 
     Args:
-        predictions: Of one member, for every test image by the network of every fold.
+        predictions: Of one member, for every expected image by the network of every fold.
         images: The table that rows are counted in.
+        expected: The image rows that every network must have scored: the test rows, or those of a validation set.
         pool: How the images of a sample become one score: `mean-logit`, `mean-probability` or `max`.
 
     Raises:
-        HolotypeError: A network left out a test row, scored one twice, scored another row, or said what is no number.
+        HolotypeError: A network left out a row, scored one twice, scored another row, or said what is no number.
         RecipeError: There is no such pooling.
     """
     rows, logits, fold = _together(predictions, images)
-    expected = images.rows_of_role("test")
-    _refuse(np.setdiff1d(rows, expected), images, "are not test rows")
+    _refuse(np.setdiff1d(rows, expected), images, "were scored and are not among the rows to predict")
     sums: Floats | None = None
     samples = np.empty(0, np.int64)
     used = np.unique(fold)
@@ -69,7 +71,7 @@ def gather_test(predictions: list[Predictions], images: ImageTable, pool: str = 
         samples, pooled = pool_images(images.sample_numbers[own], logits[fold == number], images.kind, pool)
         sums = pooled.astype(np.float64) if sums is None else sums + pooled
     if sums is None:
-        raise HolotypeError("no network scored the test rows", remedy="run the prediction of at least one fold")
+        raise HolotypeError("no network scored the rows to predict", remedy="run the prediction of at least one fold")
     return TestPredictions(samples, (sums / len(used)).astype(np.float32))
 
 
@@ -159,7 +161,8 @@ def _scored_rows(folds: Folds, images: ImageTable) -> Integers:
     training = np.isin(np.arange(len(images.samples)), images.samples.of_role("train"))
     training &= np.isin(folds.fold_of_sample, folds.used)
     training[folds.left_out] = False
-    return np.flatnonzero(training[images.sample_numbers]).astype(np.int64)
+    rows = np.flatnonzero(training[images.sample_numbers])
+    return np.setdiff1d(rows, folds.unreadable).astype(np.int64)
 
 
 def _repeated(rows: Integers) -> Integers:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from holotype.spec.base import Later, Section
+from holotype.spec.base import Section
 
 __all__ = ["AuditSpec", "OnLeakSpec"]
 
@@ -18,15 +18,15 @@ class OnLeakSpec(Section):
     """`group`: duplicates share a fold; `drop`: the first one stays; `keep`: nothing but a line in the report."""
     train_external: Literal["group", "drop", "keep"] = "group"
     """`group`: an external duplicate never trains the model that is scored on its twin; `drop`: it never trains."""
-    external_test: Annotated[Literal["drop", "keep", "validate"], Later("validate")] = "drop"
-    """`drop`: external rows that duplicate a test row never train."""
+    external_test: Literal["drop", "keep", "validate"] = "drop"
+    """`drop`: external rows that duplicate a test row never train; `validate`: neither, but they are scored apart."""
 
 
 class AuditSpec(Section):
     """What the images are checked for before anything is trained."""
 
-    near_duplicate_bits: Annotated[int | None, Field(ge=0, le=64), Later()] = None
-    """Bits by which the perceptual hashes of near duplicates may differ; without it only equal pixels count."""
-    on_unreadable: Annotated[Literal["stop", "skip"], Later("skip")] = "stop"
-    """What to do about images that cannot be read."""
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=16)] | None = 6
+    """Bits by which the perceptual hashes of near duplicates may differ; null counts equal pixels only."""
+    on_unreadable: Literal["stop", "skip"] = "stop"
+    """`stop`: name the images that cannot be read; `skip`: list them and go on without them."""
     on_leak: OnLeakSpec = OnLeakSpec()

@@ -18,6 +18,7 @@ from holotype.types import AuditReport, Folds, ImageTable, Integers
 __all__ = ["make_folds"]
 
 NAMED_AT_MOST = 6
+MANY_NETWORKS = 20
 UNEVEN = 1.5  # largest fold over smallest that is worth a word
 
 
@@ -41,6 +42,7 @@ def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: i
         DataError: The training samples form fewer independent parts than there are folds.
     """
     samples = images.samples
+    validation = _validation_samples(images, report)
     left_out = _samples_left_out(images, report)
     active = np.setdiff1d(samples.of_role("train", "external"), left_out)
     scored = np.setdiff1d(samples.of_role("train"), left_out)
@@ -49,7 +51,12 @@ def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: i
     _enough_components(unit_of_scored, len(scored), spec)
 
     labels = _label_matrix(samples.frame["labels"].gather(scored), len(images.classes))
-    fold = stratified_folds(_stratified_columns(images, labels, scored, spec), unit_of_scored, spec.folds, seed)
+    count = int(unit_of_scored.max()) + 1 if spec.folds == "leave-group-out" else spec.folds
+    used = _used_folds(spec, count)
+    if spec.folds == "leave-group-out":
+        fold = _by_first_appearance(unit_of_scored)
+    else:
+        fold = stratified_folds(_stratified_columns(images, labels, scored, spec), unit_of_scored, count, seed)
 
     fold_of_component = np.full(len(component), -1, np.int64)
     fold_of_component[component[scored]] = fold
@@ -59,11 +66,34 @@ def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: i
 
     warnings = (
         *_rule_warnings(images, report, spec),
-        *_class_warnings(images.classes, labels, unit_of_scored, fold, spec.folds),
-        *_size_warnings(unit_of_scored, fold, spec.folds),
+        *_fold_warnings(images.classes, labels, unit_of_scored, fold, spec),
     )
     frame = _frame(images, fold_of_sample, active)
-    return Folds(frame, fold_of_sample, spec.folds, spec.used, left_out, warnings)
+    return Folds(
+        frame, fold_of_sample, count, used, left_out, warnings, validation=validation, unreadable=report.unreadable
+    )
+
+
+def _used_folds(spec: SplitSpec, count: int) -> tuple[int, ...]:
+    beyond = [fold for fold in spec.used(count) if fold >= count]
+    if beyond:
+        raise DataError(f"there is no fold {beyond[0]}", field="split.use", value=beyond[0], allowed=range(count))
+    return spec.used(count)
+
+
+def _by_first_appearance(units: Integers) -> Integers:
+    """Every unit as a fold of its own, numbered in the order of the samples."""
+    _, first, inverse = np.unique(units, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
+
+
+def _validation_samples(images: ImageTable, report: AuditReport) -> Integers:
+    """The external samples of which every image that can be read duplicates a test image."""
+    count = len(images.samples)
+    readable = np.setdiff1d(np.arange(len(images)), report.unreadable)
+    rows = np.bincount(images.sample_numbers[readable], minlength=count)
+    own = np.bincount(images.sample_numbers[report.validation], minlength=count)
+    return np.flatnonzero((own > 0) & (own == rows)).astype(np.int64)
 
 
 def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
@@ -71,8 +101,10 @@ def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
     count = len(images.samples)
     rows = np.bincount(images.sample_numbers, minlength=count)
     gone = np.bincount(images.sample_numbers[report.left_out], minlength=count)
+    chosen = np.setdiff1d(report.left_out, report.unreadable)  # an unreadable image alone takes no sample away
+    taken = np.bincount(images.sample_numbers[chosen], minlength=count) > 0
     external = np.isin(np.arange(count), images.samples.of_role("external"))
-    return np.flatnonzero((gone == rows) | (external & (gone > 0))).astype(np.int64)
+    return np.flatnonzero((gone == rows) | (external & taken)).astype(np.int64)
 
 
 def _ties(images: ImageTable, report: AuditReport, spec: SplitSpec, active: Integers) -> list[Integers]:
@@ -106,6 +138,14 @@ def _grouped(report: AuditReport) -> pl.DataFrame:
 
 def _enough_components(units: Integers, count: int, spec: SplitSpec) -> None:
     found = int(units.max()) + 1 if len(units) else 0
+    if spec.folds == "leave-group-out":
+        if found < 2:
+            raise DataError(
+                f"leaving out a group at a time needs at least two independent groups, and there are {found}",
+                field="split.folds",
+                remedy="name a column in data.groups, or write a number of folds",
+            )
+        return
     if found >= spec.folds:
         return
     if found == count:
@@ -156,6 +196,16 @@ def _rule_warnings(images: ImageTable, report: AuditReport, spec: SplitSpec) -> 
         what = "cluster" if clusters == 1 else "clusters"
         warnings.append(f"{clusters:,} {what} of duplicates may cross folds, since split.by leaves them out.")
     return warnings
+
+
+def _fold_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, spec: SplitSpec) -> list[str]:
+    """What is odd about the folds; with a group a fold it is the groups' own doing, and only their number counts."""
+    count = int(fold.max()) + 1
+    if spec.folds != "leave-group-out":
+        return [*_class_warnings(names, labels, units, fold, count), *_size_warnings(units, fold, count)]
+    if len(spec.used(count)) <= MANY_NETWORKS:
+        return []
+    return [f"{count:,} networks will be trained for each member, one for each group; `split.use` picks some."]
 
 
 def _class_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int) -> list[str]:

@@ -103,6 +103,7 @@ def plan_fit(
     """
     fold_of_row = folds.fold_of_sample[images.sample_numbers]
     kept = ~np.isin(images.sample_numbers, folds.left_out)
+    kept[folds.unreadable] = False
     roles = images.frame["role"].to_numpy()
     labelled = roles != "test"
     train_rows = np.flatnonzero(labelled & kept & (fold_of_row != fold)).astype(np.int64)

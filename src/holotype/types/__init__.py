@@ -18,6 +18,11 @@ from holotype.types.evidence import (
     TestPredictions,
 )
 from holotype.types.images import (
+    CLASS_LINKS,
+    LIKENESS,
+    LINKS,
+    PROBLEMS,
+    SEPARATING,
     AuditReport,
     Floats,
     Folds,
@@ -30,6 +35,11 @@ from holotype.types.images import (
 )
 
 __all__ = [
+    "CLASS_LINKS",
+    "LIKENESS",
+    "LINKS",
+    "PROBLEMS",
+    "SEPARATING",
     "AuditReport",
     "Checkpoint",
     "Decision",

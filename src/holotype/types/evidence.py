@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -168,6 +168,8 @@ class Scorecard:
         classes: One entry a class: `name`, `support`, `precision`, `recall`, `f1`, `predicted`, and so on.
         groups: Scores by group: `column`, `group`, `samples`, `value`.
         domains: Scores by domain: `domain`, `samples`, `value`.
+        apart: Metrics of other samples than all scored ones, by name: `without duplicates` (scored samples in no
+            cluster), `external like test` (external samples that duplicate a test sample).
     """
 
     metrics: dict[str, Metric]
@@ -175,6 +177,7 @@ class Scorecard:
     classes: list[dict[str, Any]]
     groups: list[dict[str, Any]]
     domains: list[dict[str, Any]]
+    apart: dict[str, dict[str, Metric]] = field(default_factory=dict)
 
 
 def _same_length(**arrays: NDArray[Any]) -> None:

@@ -12,6 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 __all__ = [
+    "CLASS_LINKS",
+    "LIKENESS",
+    "LINKS",
+    "PROBLEMS",
+    "SEPARATING",
     "AuditReport",
     "Floats",
     "Folds",
@@ -156,13 +161,27 @@ class ImageStatistics:
 
     Args:
         frame: One row an image: `id`, `height`, `width`, `channels`, `depth` (the pixels' type), `digest` (of the
-            pixels), `mean`, `deviation`, `low`, `high`, `nonzero` (lists, one a channel), `error` (null, or why the
-            image cannot be read).
+            pixels), `fingerprint` (bytes by which images that look alike are found), `error` (null, or why the image
+            cannot be read), and what `holotype.data.channel_statistics` says of its channels and of them together.
         normalisation: Over the labelled images that could be read.
     """
 
     frame: pl.DataFrame
     normalisation: Normalisation
+
+
+LINKS = {
+    "cluster": pl.Int64, "row": pl.Int64, "other": pl.Int64, "kind": pl.String, "bits": pl.Int64,
+    "similarity": pl.Float64,
+}  # fmt: skip
+PROBLEMS = {name: pl.Int64 if name == "row" else pl.String for name in
+            ("row", "id", "role", "problem", "detail", "action")}  # fmt: skip
+CLASS_LINKS = {
+    "class": pl.String, "other": pl.String, "samples": pl.Int64, "together": pl.Int64, "share": pl.Float64,
+    "lift": pl.Float64,
+}  # fmt: skip
+LIKENESS = {"sample": pl.String, "likeness": pl.Float64, "chosen": pl.Boolean}
+SEPARATING = {"feature": pl.String, "importance": pl.Float64, "auc": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -174,12 +193,25 @@ class AuditReport:
         conflicts: One row a cluster whose samples have different labels: `cluster`, `ids`, `labels`.
         left_out: Numbers of the image rows that never train.
         warnings: Sentences for people.
+        links: One row a confirmed pair of duplicates: `cluster`, `row`, `other` (image rows, row < other), `kind`
+            (`exact` or `near`), `bits` (by which the hashes differ) and `similarity` (of the pixels, at most 1).
+        problems: One row a fault of an image: `row`, `id`, `role`, `problem` (unreadable, empty, saturated, size,
+            depth or channels), `detail` (in words), `action` (`skipped` or `reported`).
+        class_links: One row an ordered pair of classes that stand together: `class`, `other`, `samples` (that have the
+            class), `together` (that have both), `share` (together / samples) and `lift` (share over the other's own).
+        unreadable: Numbers of the image rows that nobody reads, of any role; empty unless they are skipped.
+        validation: Numbers of the external image rows that duplicate a test row and are a validation set of their own.
     """
 
     clusters: pl.DataFrame
     conflicts: pl.DataFrame
     left_out: Integers
     warnings: tuple[str, ...] = ()
+    links: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LINKS))
+    problems: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PROBLEMS))
+    class_links: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CLASS_LINKS))
+    unreadable: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    validation: Integers = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -194,6 +226,12 @@ class Folds:
         used: The folds that are trained and scored.
         left_out: Samples that never train, shape (n,).
         warnings: Sentences for people.
+        validation: External samples that duplicate test samples: they never train, every network predicts them, and
+            they are scored apart; a part of `left_out`.
+        unreadable: Image rows that nobody can read, of any role: never trained on, never predicted.
+        likeness: Where folds were drawn by likeness to the test rows, one row a training sample: `sample`,
+            `likeness` (out-of-fold probability of being a test row), `chosen`.
+        separating: What tells training rows from test rows, likeliest first: `feature`, `importance`, `auc`.
     """
 
     frame: pl.DataFrame
@@ -202,3 +240,7 @@ class Folds:
     used: tuple[int, ...]
     left_out: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     warnings: tuple[str, ...] = ()
+    validation: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    unreadable: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    likeness: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LIKENESS))
+    separating: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SEPARATING))

@@ -1,0 +1,62 @@
+"""Clusters whose members are all alike: chains of links are cut where they are weakest."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.audit.links import connected
+from holotype.types import Integers
+
+__all__ = ["capped_clusters"]
+
+
+def capped_clusters(
+    count: int,
+    tails: Integers,
+    heads: Integers,
+    similarity: NDArray[np.float32],
+    variants: NDArray[np.uint64],
+    cap: int,
+) -> Integers:
+    """Connected components, but for links that would put two images into one cluster whose hashes are far apart.
+
+    Links are taken in the order of similarity, and one is passed over where the cluster it makes would hold two images
+    whose hashes differ in more than `cap` bits in every orientation and window (complete linkage on what single
+    linkage has found), so that a chain of small changes cannot merge what does not look alike.
+
+    Args:
+        count: How many images.
+        tails: One image of each link, shape (links,).
+        heads: The other.
+        similarity: Of each link.
+        variants: Hashes of each image in all windows and orientations, shape (images, windows, 8).
+        cap: The largest distance within a cluster, in bits; exact copies are at 0.
+
+    Returns:
+        The cluster of each image, shape (images,), any numbers.
+    """
+    component = connected(count, tails, heads)
+    cluster = component.copy()
+    size = np.bincount(component, minlength=count)
+    large = size[component[tails]] > 2
+    order = np.flatnonzero(large)[np.argsort(-similarity[large], kind="stable")]
+    members: dict[int, list[int]] = {}
+    for name in np.unique(component[tails[order]]) if len(order) else ():
+        for row in np.flatnonzero(component == name):
+            cluster[row] = count + row  # until links bring it together again
+            members[count + int(row)] = [int(row)]
+    for link in order:
+        first, second = int(cluster[tails[link]]), int(cluster[heads[link]])
+        if first != second and _farthest(variants, members[first], members[second]) <= cap:
+            members[first] += members.pop(second)
+            cluster[members[first]] = first
+    return cluster
+
+
+def _farthest(variants: NDArray[np.uint64], these: list[int], those: list[int]) -> int:
+    """The largest distance between two images of two clusters, each in its nearest reading."""
+    plain = variants[:, 0, 0]
+    forward = np.bitwise_count(variants[these].reshape(len(these), 1, -1) ^ plain[those][None, :, None]).min(axis=2)
+    backward = np.bitwise_count(variants[those].reshape(len(those), 1, -1) ^ plain[these][None, :, None]).min(axis=2)
+    return int(np.minimum(forward, backward.T).max())

@@ -1,0 +1,212 @@
+"""Pairs of hashes that differ in few bits, found among millions without comparing all with all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from holotype.types import Integers
+
+__all__ = ["cluster_hashes", "connected", "hash_links", "nearby_hashes"]
+
+Hashes = NDArray[np.uint64]
+CHUNKS, CHUNK_BITS = 4, 16
+CROWDED = 4_000  # values of one chunk, above which a ball is taken out of the crowd first
+AT_ONCE = 8_000_000  # candidates compared in one block
+BALLS = 200
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Values by their chunks: `order[start[k] : start[k + 1]]` are those whose chunk is k."""
+
+    order: tuple[Integers, ...]
+    start: tuple[Integers, ...]
+
+
+def nearby_hashes(queries: Hashes, base: Hashes, bits: int) -> Iterator[tuple[Integers, Integers, NDArray[np.uint8]]]:
+    """All pairs of a query and a base value that differ in at most so many bits, in blocks.
+
+    Of four chunks of 16 bits, one differs in at most a quarter of the bits: each table of chunks is asked for the
+    chunk itself and all that near it (multi-index hashing, Norouzi, Punjani & Fleet 2012, "Fast search in Hamming
+    space with multi-index hashing", CVPR). A pair may come more than once, from several chunks.
+
+    Args:
+        queries: Shape (n,).
+        base: Shape (m,).
+        bits: From 0 to 16.
+
+    Yields:
+        Query numbers, base numbers and distances, of one length.
+    """
+    table = _table(base)
+    for chunk in range(CHUNKS):
+        keys = _chunk(queries, chunk)
+        for mask in _masks(bits // CHUNKS):
+            begin = table.start[chunk][keys ^ mask]
+            count = table.start[chunk][(keys ^ mask) + 1] - begin
+            for rows, at in _blocks(begin, count):
+                found = table.order[chunk][at]
+                distance = np.bitwise_count(queries[rows] ^ base[found])
+                near = distance <= bits
+                yield rows[near], found[near], distance[near]
+
+
+def cluster_hashes(hashes: Hashes, bits: int) -> Integers:
+    """Clusters of hashes connected by links of at most so many bits.
+
+    Equal values are one; and where very many values share a chunk (dark fields), all within `bits` of their centre are
+    linked to the centre first, so that a crowd costs no more than its size.
+
+    Args:
+        hashes: Shape (n,).
+        bits: From 0 to 16.
+
+    Returns:
+        The cluster of each hash, shape (n,), numbered from 0.
+    """
+    values, inverse = np.unique(hashes, return_inverse=True)
+    tails, heads = hash_links(values, bits)
+    return connected(len(values), tails, heads)[inverse]
+
+
+def hash_links(values: Hashes, bits: int) -> tuple[Integers, Integers]:
+    """Links that connect all distinct values which differ in at most so many bits.
+
+    Args:
+        values: Shape (n,), each once.
+        bits: From 0 to 16.
+
+    Returns:
+        Two arrays of numbers. Every link is between values at most `bits` apart, and every two such values are linked
+        or joined by the centre of a crowd.
+    """
+    tails, heads = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    alone = np.ones(len(values), bool)
+    for centre, members in _crowds(values, bits):
+        members = members[alone[members]]
+        alone[members] = False
+        tails.append(np.full(len(members), centre))
+        heads.append(members)
+    rest, crowd = np.flatnonzero(alone), np.flatnonzero(~alone)
+    for tail, head in _pairs_within(values[rest], bits):
+        tails.append(rest[tail])
+        heads.append(rest[head])
+    if len(crowd):
+        for first, second, _ in nearby_hashes(values[rest], values[crowd], bits):
+            tails.append(rest[first])
+            heads.append(crowd[second])
+        _link_crowds(values, crowd, bits, tails, heads)
+    return np.concatenate(tails).astype(np.int64), np.concatenate(heads).astype(np.int64)
+
+
+def connected(count: int, tails: Integers, heads: Integers) -> Integers:
+    """The connected component of each of some nodes.
+
+    Args:
+        count: How many nodes.
+        tails: One end of each link.
+        heads: The other.
+    """
+    graph = sp.coo_array((np.ones(len(tails), np.int8), (tails, heads)), shape=(count, count))
+    return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
+
+
+def _pairs_within(values: Hashes, bits: int) -> Iterator[tuple[Integers, Integers]]:
+    """Pairs of distinct values at most so many bits apart; every pair of chunks is looked at from one side only."""
+    table = _table(values)
+    numbers = np.arange(len(values))
+    for chunk in range(CHUNKS):
+        keys = _chunk(values, chunk)
+        for mask in _masks(bits // CHUNKS):
+            asking = numbers if mask == 0 else numbers[keys < keys ^ mask]
+            begin = table.start[chunk][keys[asking] ^ mask]
+            count = table.start[chunk][(keys[asking] ^ mask) + 1] - begin
+            for rows, at in _blocks(begin, count):
+                first, second = asking[rows], table.order[chunk][at]
+                near = np.bitwise_count(values[first] ^ values[second]) <= bits
+                near &= (first < second) if mask == 0 else True
+                yield first[near], second[near]
+
+
+def _crowds(values: Hashes, bits: int) -> Iterator[tuple[int, Integers]]:
+    """Centres of crowds, each with all values within `bits` of it; a value may belong to several."""
+    taken = np.zeros(len(values), bool)
+    for chunk in range(CHUNKS):
+        for _ in range(BALLS):
+            free = np.flatnonzero(~taken)
+            sizes = np.bincount(_chunk(values[free], chunk), minlength=1 << CHUNK_BITS)
+            if sizes.max(initial=0) <= CROWDED:
+                break
+            crowd = free[_chunk(values[free], chunk) == sizes.argmax()]
+            centre = int(crowd[np.argmin(np.bitwise_count(values[crowd] ^ _majority(values[crowd])))])
+            members = free[np.bitwise_count(values[free] ^ values[centre]) <= bits]
+            if len(members) < CROWDED // 4:
+                break  # a crowd without a centre: its chunk is common, its values are not alike
+            taken[members] = True
+            yield centre, members
+
+
+def _link_crowds(values: Hashes, crowd: Integers, bits: int, tails: list[Integers], heads: list[Integers]) -> None:
+    """Link values of different crowds, one pair for each two crowds being enough."""
+    known = connected(len(values), np.concatenate(tails), np.concatenate(heads))
+    names = np.unique(known[crowd])
+    for number, name in enumerate(names):
+        own = crowd[known[crowd] == name]
+        others = crowd[np.isin(known[crowd], names[number + 1 :])]
+        if not len(others):
+            continue
+        found = {}
+        for first, second, _ in nearby_hashes(values[others], values[own], bits):
+            cluster = known[others[first]]
+            _, at = np.unique(cluster, return_index=True)
+            found.update({int(cluster[k]): (others[first[k]], own[second[k]]) for k in at})
+            if len(found) == len(names) - number - 1:
+                break
+        for tail, head in found.values():
+            tails.append(np.array([tail]))
+            heads.append(np.array([head]))
+
+
+def _majority(values: Hashes) -> np.uint64:
+    bits = np.unpackbits(values[:, None].view(np.uint8), axis=1).mean(axis=0) > 0.5
+    return np.packbits(bits).view(np.uint64)[0]
+
+
+def _table(values: Hashes) -> _Table:
+    orders, starts = [], []
+    for chunk in range(CHUNKS):
+        keys = _chunk(values, chunk)
+        orders.append(np.argsort(keys, kind="stable"))
+        starts.append(np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=1 << CHUNK_BITS))]))
+    return _Table(tuple(orders), tuple(starts))
+
+
+def _chunk(values: Hashes, chunk: int) -> Integers:
+    return ((values >> np.uint64(chunk * CHUNK_BITS)) & np.uint64(0xFFFF)).astype(np.int64)
+
+
+def _masks(flips: int) -> list[int]:
+    """All 16-bit numbers with at most so many ones, fewest first."""
+    every = np.arange(1 << CHUNK_BITS)
+    ones = np.bitwise_count(every)
+    return [int(mask) for mask in every[np.argsort(ones, kind="stable")] if ones[mask] <= flips]
+
+
+def _blocks(begin: Integers, count: Integers) -> Iterator[tuple[Integers, Integers]]:
+    """The rows and places of stretches laid end to end, a limited number of places at a time."""
+    ends = np.cumsum(count)
+    total, done = int(ends[-1]) if len(ends) else 0, 0
+    low = 0
+    while done < total:
+        high = max(int(np.searchsorted(ends, done + AT_ONCE, side="right")), low + 1)
+        part = count[low:high]
+        rows = np.repeat(np.arange(low, high), part)
+        at = np.arange(len(rows)) - np.repeat(np.cumsum(part) - part, part) + np.repeat(begin[low:high], part)
+        yield rows, at
+        done, low = int(ends[high - 1]), high

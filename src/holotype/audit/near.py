@@ -1,0 +1,153 @@
+"""Near duplicates: pairs whose hashes are close in any orientation or crop, confirmed on their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.audit.confirm import (
+    LEAST_CONTRAST,
+    SAME,
+    SAME_ALONE,
+    SAME_AT_FIRST,
+    confirm_on_fingerprints,
+    confirm_on_pixels,
+)
+from holotype.audit.hashes import ORIENTATIONS, WINDOWS, perceptual_hashes
+from holotype.audit.links import nearby_hashes
+from holotype.data import Fingerprints
+from holotype.types import Integers
+
+__all__ = ["NearLinks", "candidate_pairs", "near_links", "structured_images"]
+
+TRIED = 4  # readings of one pair that are laid over each other
+MOST_PARTNERS = 40  # of one image in one reading, so that images which all look alike stay a line and not a square
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class NearLinks:
+    """Pairs of images and how they were read.
+
+    Args:
+        rows: One image of each pair, shape (n,), read through a window and an orientation.
+        others: The other, shape (n,).
+        bits: By which the hashes differ, shape (n,).
+        readings: Window times 8 plus orientation, shape (n,).
+        similarity: Of the pixels, shape (n,), at most 1.
+    """
+
+    rows: Integers
+    others: Integers
+    bits: Integers
+    readings: Integers
+    similarity: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def of(self, chosen: Any) -> NearLinks:
+        """Some of the pairs.
+
+        Args:
+            chosen: Numbers or a mask.
+        """
+        return NearLinks(*(array[chosen] for array in vars(self).values()))
+
+
+def structured_images(fingerprints: Fingerprints) -> NDArray[np.bool_]:
+    """Which images have a channel with anything but noise on it; the others are like each other for want of content.
+
+    Args:
+        fingerprints: Of n images.
+
+    Returns:
+        Shape (n,).
+    """
+    return np.asarray((fingerprints.contrast >= LEAST_CONTRAST).any(axis=1))
+
+
+def near_links(fingerprints: Fingerprints, bits: int, read: Callable[[int], NDArray[Any]] | None = None) -> NearLinks:
+    """Pairs of images that show the same, though re-encoded, resized, brightened, turned, mirrored or a little cropped.
+
+    Args:
+        fingerprints: Of n images.
+        bits: By which hashes may differ, from 0 to 16.
+        read: Gives the pixels of an image by its number; without it fingerprints alone confirm.
+
+    Returns:
+        The confirmed pairs, the most similar reading of each.
+    """
+    usable = np.flatnonzero(structured_images(fingerprints))
+    some = Fingerprints(fingerprints.pixels[usable], fingerprints.contrast[usable], fingerprints.aspect[usable])
+    pairs = candidate_pairs(perceptual_hashes(some), perceptual_hashes(some, variants=True), bits)
+    window, orientation = np.divmod(pairs.readings, ORIENTATIONS)
+    similarity = confirm_on_fingerprints(some, pairs.rows, pairs.others, window, orientation)
+    pairs = _best_reading(NearLinks(pairs.rows, pairs.others, pairs.bits, pairs.readings, similarity))
+    pairs = pairs.of(pairs.similarity >= (SAME_ALONE if read is None else SAME_AT_FIRST))
+    pairs = NearLinks(usable[pairs.rows], usable[pairs.others], pairs.bits, pairs.readings, pairs.similarity)
+    if read is None or not len(pairs):
+        return pairs
+    alike = np.array([
+        confirm_on_pixels(read, int(row), int(other), *divmod(int(reading), ORIENTATIONS))
+        for row, other, reading in zip(pairs.rows, pairs.others, pairs.readings, strict=True)
+    ], np.float32)  # fmt: skip
+    return NearLinks(pairs.rows, pairs.others, pairs.bits, pairs.readings, alike).of(alike >= SAME)
+
+
+def candidate_pairs(hashes: Hashes, variants: Hashes, bits: int) -> NearLinks:
+    """Pairs whose hashes are close in some reading; images of one hash are paired with the first of them.
+
+    Args:
+        hashes: Of the images as they stand, shape (n,).
+        variants: In all windows and orientations, shape (n, windows, 8).
+        bits: By which hashes may differ.
+
+    Returns:
+        Up to four readings of each pair, the closest hashes first; their similarity is not known yet.
+    """
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    alike = np.flatnonzero(first[inverse] != np.arange(len(hashes)))
+    found = [(first[inverse[alike]], alike, np.zeros((2, len(alike)), np.int64))]
+    for reading in range(len(WINDOWS) * ORIENTATIONS):
+        queries = variants[first, reading // ORIENTATIONS, reading % ORIENTATIONS]
+        for rows, others, distance in nearby_hashes(queries, hashes[first], bits):
+            other = rows != others if reading else rows < others
+            near = _closest(rows[other], distance[other])
+            rows, others = first[rows[other][near]], first[others[other][near]]
+            facts = np.stack([distance[other][near].astype(np.int64), np.full(len(rows), reading)])
+            found.append((rows, others, facts))
+    rows, others = (np.concatenate([entry[side] for entry in found]) for side in (0, 1))
+    distance, reading = np.concatenate([entry[2] for entry in found], axis=1)
+    pair = np.minimum(rows, others) * len(hashes) + np.maximum(rows, others)
+    order = np.lexsort((reading, rows, distance, pair))
+    twice = np.r_[False, (pair[order][1:] == pair[order][:-1]) & (reading[order][1:] == reading[order][:-1])
+                  & (rows[order][1:] == rows[order][:-1])]  # fmt: skip
+    order = order[~twice[: len(order)]]
+    _, begin, count = np.unique(pair[order], return_index=True, return_counts=True)
+    turn = np.arange(len(order)) - np.repeat(begin, count)
+    kept = order[turn < TRIED]
+    return NearLinks(rows[kept], others[kept], distance[kept], reading[kept], np.zeros(len(kept), np.float32))
+
+
+def _closest(rows: Integers, distance: NDArray[np.uint8]) -> Integers:
+    """The nearest few partners of each image."""
+    if not len(rows):
+        return rows
+    order = np.lexsort((distance, rows))
+    _, begin, count = np.unique(rows[order], return_index=True, return_counts=True)
+    return order[np.arange(len(order)) - np.repeat(begin, count) < MOST_PARTNERS]
+
+
+def _best_reading(pairs: NearLinks) -> NearLinks:
+    """The most similar reading of each pair."""
+    low, high = np.minimum(pairs.rows, pairs.others), np.maximum(pairs.rows, pairs.others)
+    order = np.lexsort((pairs.readings, -pairs.similarity, high, low))
+    first = np.ones(len(order), bool)
+    first[1:] = (low[order][1:] != low[order][:-1]) | (high[order][1:] != high[order][:-1])
+    return pairs.of(order[first])

@@ -1,0 +1,137 @@
+"""What the report shows of a run as pictures: mistakes, specimens, duplicates, doubtful labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.data import read_image
+from holotype.decide import label_names, probabilities
+from holotype.outcome import Outcome, Prepared
+from holotype.report import Mistake, Pair, Specimen, Suspect
+
+__all__ = ["duplicate_pairs", "mistakes", "specimens", "suspects"]
+
+MISTAKES_SHOWN, SPECIMENS_SHOWN, PAIRS_SHOWN, SUSPECTS_SHOWN = 36, 48, 24, 36
+WORST_FIRST = {("external", "test"): 0, ("train", "test"): 1, ("external", "train"): 2, ("train", "train"): 3}
+
+
+def mistakes(outcome: Outcome) -> list[Mistake]:
+    """The samples whose wrong labels the run is surest of, the surest first.
+
+    Args:
+        outcome: What the run came to.
+    """
+    nested, images = outcome.nested, outcome.prepared.images
+    said = probabilities(nested.logits, images.kind)
+    too_much = np.where(nested.decided & ~nested.truth, said, 0).max(axis=1)
+    too_little = np.where(~nested.decided & nested.truth, 1 - said, 0).max(axis=1)
+    surest = np.maximum(too_much, too_little)
+    wrong = np.flatnonzero((nested.decided != nested.truth).any(axis=1))
+    shown = wrong[np.argsort(-surest[wrong], kind="stable")][:MISTAKES_SHOWN]
+    truths, decisions = (label_names(array[shown], images.classes) for array in (nested.truth, nested.decided))
+    return [
+        Mistake(
+            id=str(images.samples.frame["sample"][int(nested.samples[row])]),
+            fold=int(outcome.prepared.folds.fold_of_sample[nested.samples[row]]),
+            truth=tuple(truth),
+            decided=tuple(decided),
+            confidence=float(surest[row]),
+            pixels=_pixels_of_sample(outcome.prepared, int(nested.samples[row])),
+        )
+        for row, truth, decided in zip(shown, truths, decisions, strict=True)
+    ]
+
+
+def specimens(outcome: Outcome) -> list[Specimen]:
+    """One sample a class, the one that the run is surest of among those it got right.
+
+    Args:
+        outcome: What the run came to.
+    """
+    nested, images = outcome.nested, outcome.prepared.images
+    right = (nested.decided == nested.truth).all(axis=1)
+    chosen: list[int] = []
+    for number in range(min(len(images.classes), SPECIMENS_SHOWN)):
+        scores = np.where(nested.truth[:, number], nested.logits[:, number] + 1e3 * right, -np.inf)
+        if np.isfinite(scores.max()):
+            chosen.append(int(scores.argmax()))
+    rows = list(dict.fromkeys(chosen))
+    return [
+        Specimen(
+            str(images.samples.frame["sample"][int(nested.samples[row])]),
+            tuple(names),
+            _pixels_of_sample(outcome.prepared, int(nested.samples[row])),
+        )
+        for row, names in zip(rows, label_names(nested.truth[rows], images.classes), strict=True)
+    ]
+
+
+def duplicate_pairs(ready: Prepared) -> tuple[Pair, ...]:
+    """Pairs of images that are the same specimen: leaks into the test rows first, and near ones before exact ones.
+
+    Args:
+        ready: What is known before training.
+    """
+    images, links = ready.images, ready.audit.links
+    roles, action = images.frame["role"], dict(ready.audit.clusters.select("row", "action").iter_rows())
+    cluster_seen: dict[int, int] = {}
+    ranked = []
+    for link in links.iter_rows(named=True):
+        joined = tuple(sorted((roles[link["row"]], roles[link["other"]])))
+        turn = cluster_seen[link["cluster"]] = cluster_seen.get(link["cluster"], -1) + 1
+        ranked.append((turn, WORST_FIRST.get(joined, 4), link["kind"] == "exact", link["similarity"], link))  # type: ignore[call-overload]
+    shown = [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:-1])[:PAIRS_SHOWN]]
+    return tuple(
+        Pair(
+            ids=_both(images.frame["id"], link),
+            roles=_both(roles, link),
+            labels=(_labels(ready, link["row"]), _labels(ready, link["other"])),
+            kind=link["kind"],
+            similarity=float(link["similarity"]),
+            action=action.get(link["other"]) or action.get(link["row"], ""),
+            pixels=(_pixels(ready, link["row"]), _pixels(ready, link["other"])),
+        )
+        for link in shown
+    )
+
+
+def suspects(outcome: Outcome) -> tuple[Suspect, ...]:
+    """The samples whose given labels are likely wrong, the surest first.
+
+    Args:
+        outcome: What the run came to.
+    """
+    doubtful = outcome.suspects.filter("suspect").sort("quality").head(SUSPECTS_SHOWN)
+    return tuple(
+        Suspect(
+            id=str(row["sample"]),
+            given=tuple(row["given"]),
+            suggested=tuple(row["suggested"]),
+            quality=float(row["quality"]),
+            pixels=_pixels_of_sample(outcome.prepared, int(outcome.together.samples[row["position"]])),
+        )
+        for row in doubtful.iter_rows(named=True)
+    )
+
+
+def _both(column: pl.Series, link: dict[str, Any]) -> tuple[str, str]:
+    return str(column[link["row"]]), str(column[link["other"]])
+
+
+def _labels(ready: Prepared, row: int) -> tuple[str, ...]:
+    numbers = ready.images.frame["labels"][int(row)]
+    return () if numbers is None else tuple(ready.images.classes[number] for number in numbers)
+
+
+def _pixels_of_sample(ready: Prepared, sample: int) -> NDArray[Any]:
+    """The first image of a sample that can be read."""
+    rows = np.flatnonzero(ready.images.sample_numbers == sample)
+    return _pixels(ready, int(np.setdiff1d(rows, ready.folds.unreadable)[0]))
+
+
+def _pixels(ready: Prepared, row: int) -> NDArray[Any]:
+    return read_image(ready.images.files_of_row(int(row)))

@@ -1,0 +1,186 @@
+"""What a run came to, written as the files of its folder."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import polars as pl
+
+from holotype.decide import decide, decide_plainly, decision_to_json, label_names, probabilities
+from holotype.exhibits import duplicate_pairs, mistakes, specimens, suspects
+from holotype.members import histories
+from holotype.metrics import Judged
+from holotype.outcome import Outcome, Prepared
+from holotype.recipe import Recipe, dump_recipe
+from holotype.report import ReportContents, write_report
+from holotype.runs import RunFolder
+from holotype.runtime import Runtime
+from holotype.score import Step, confusion_counts, make_ledger, score_apart, score_without, scorecard_to_json
+from holotype.store import Stages
+from holotype.submit import prediction_table, submission_table, write_scores, write_table
+from holotype.types import Integers, Metric, Scorecard
+
+__all__ = ["write_audit", "write_outcome"]
+
+VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn")
+
+
+def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
+    """Write every file of the run's folder.
+
+    Args:
+        outcome: From the pipeline.
+        folder: Where to.
+        recipe: The recipe.
+        stages: For the time that each stage took.
+        runtime: For the report's facts.
+    """
+    scorecard = replace(_with_ledger(outcome, recipe), apart=_apart(outcome, recipe))
+    _write_tables(outcome, folder)
+    _write_members(outcome, folder)
+    _write_answers(outcome, folder, recipe)
+    folder.write_json("decision.json", decision_to_json(outcome.decision))
+    folder.write_json("scores.json", scorecard_to_json(scorecard))
+    write_report(folder.path("report.html"), _contents(outcome, scorecard, recipe, stages, runtime))
+
+
+def write_audit(ready: Prepared, folder: RunFolder) -> None:
+    """Write what was found in the images into the run's folder `audit`.
+
+    Args:
+        ready: From `prepare`.
+        folder: Where to.
+    """
+    write_table(folder.path("audit/statistics.parquet"), ready.statistics.frame)
+    for name in ("clusters", "links", "conflicts", "problems", "class_links"):
+        write_table(folder.path(f"audit/{name}.parquet"), getattr(ready.audit, name))
+    if ready.folds.likeness.height:
+        write_table(folder.path("audit/likeness.parquet"), ready.folds.likeness)
+        write_table(folder.path("audit/separating.parquet"), ready.folds.separating)
+    folder.write_json("audit/warnings.json", list(ready.warnings))
+
+
+def _with_ledger(outcome: Outcome, recipe: Recipe) -> Scorecard:
+    """The scorecard with what each step bought: every member by itself, their ensemble, the decision."""
+    kind, nested = outcome.decision.kind, outcome.nested
+    steps: list[Step] = [
+        (member.name, decide_plainly(oof.logits, kind), oof.logits)
+        for member, oof in zip(outcome.members, outcome.oof, strict=True)
+    ]
+    if len(steps) > 1:
+        steps.append((f"{outcome.ensemble.kind} of {len(steps)}", decide_plainly(nested.logits, kind), nested.logits))
+    if not np.array_equal(steps[-1][1], nested.decided):
+        steps.append((f"decision: {outcome.decision.rule}", nested.decided, nested.logits))
+    ledger = make_ledger(steps, outcome.prepared.images.samples, nested.samples, recipe.metric, recipe.seed)
+    return replace(nested.scorecard, ledger=ledger)
+
+
+def _apart(outcome: Outcome, recipe: Recipe) -> dict[str, dict[str, Metric]]:
+    """Scores of the samples that are no duplicate of any other, and of the validation set of its own."""
+    nested, ready = outcome.nested, outcome.prepared
+    samples, kind = ready.images.samples, ready.images.kind
+    judged = Judged(nested.truth, nested.decided, nested.logits, kind)
+    repeated = np.isin(nested.samples, ready.images.sample_numbers[ready.audit.clusters["row"].to_numpy()])
+    found = {"without duplicates": score_without(repeated, judged, samples, nested.samples, recipe.metric, recipe.seed)}
+    if outcome.apart is not None:
+        own, logits = outcome.apart.samples, outcome.apart.logits
+        alone = Judged(samples.matrix(own), decide(outcome.decision, logits), logits, kind)
+        found["external like test"] = score_apart(alone, samples, own, recipe.metric, recipe.seed)
+    return {name: metrics for name, metrics in found.items() if metrics}
+
+
+def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
+    ready = outcome.prepared
+    write_table(folder.path("images.parquet"), ready.images.frame)
+    write_table(folder.path("folds.parquet"), ready.folds.frame)
+    write_table(folder.path("classes.csv"), pl.DataFrame({"name": list(ready.images.classes)}))
+    write_audit(ready, folder)
+    write_table(folder.path("audit/suspects.parquet"), outcome.suspects)
+
+
+def _write_members(outcome: Outcome, folder: RunFolder) -> None:
+    folder.forget("members")
+    for number, member in enumerate(outcome.members):
+        for network, said in zip(member.networks, member.oof, strict=True):
+            folder.adopt(f"members/{member.name}/fold{said.fold}", network)
+        own = f"members/{member.name}"
+        write_scores(
+            folder.path(f"{own}/oof.parquet"), _ids(outcome, outcome.oof[number].samples), outcome.oof[number].logits
+        )
+        if outcome.test:
+            test = outcome.test[number]
+            write_scores(folder.path(f"{own}/test.parquet"), _ids(outcome, test.samples), test.logits)
+
+
+def _write_answers(outcome: Outcome, folder: RunFolder, recipe: Recipe) -> None:
+    images, submit = outcome.prepared.images, recipe.submit
+    write_scores(folder.path("oof.parquet"), _ids(outcome, outcome.together.samples), outcome.together.logits)
+    samples, logits, decided = outcome.together.samples, outcome.together.logits, outcome.nested.decided
+    if outcome.answer is not None and outcome.decided is not None:
+        samples, logits, decided = outcome.answer.samples, outcome.answer.logits, outcome.decided
+        write_scores(folder.path("test.parquet"), _ids(outcome, samples), logits)
+    names = label_names(decided, images.classes)
+    said = probabilities(logits, images.kind)
+    table = prediction_table(_ids(outcome, samples), names, said, images.classes, submit.separator)
+    write_table(folder.path("predictions.csv"), table)
+    for name in ("test.parquet", "submission.csv") if outcome.answer is None else ():
+        folder.forget(name)
+    if outcome.answer is not None:
+        id_column = submit.id or recipe.data.sample or recipe.data.id
+        column = submit.column or recipe.data.labels.column
+        submission = submission_table(images.samples, samples, names, id_column, column, submit.separator)
+        write_table(folder.path("submission.csv"), submission)
+
+
+def _contents(
+    outcome: Outcome, scorecard: Scorecard, recipe: Recipe, stages: Stages, runtime: Runtime
+) -> ReportContents:
+    ready, nested = outcome.prepared, outcome.nested
+    images, folds = ready.images, ready.folds
+    fold = folds.fold_of_sample[nested.samples]
+    return ReportContents(
+        name=recipe.name,
+        metric=recipe.metric,
+        kind=images.kind,
+        classes=images.classes,
+        scorecard=scorecard,
+        counts=confusion_counts(nested.truth, nested.decided, images.kind),
+        histories={name: pl.read_parquet(path) for name, path in histories(outcome.members).items()},
+        mistakes=mistakes(outcome),
+        samples=specimens(outcome),
+        audit=ready.audit,
+        folds=folds,
+        warnings=ready.warnings,
+        recipe=dump_recipe(recipe),
+        facts=_facts(stages, runtime),
+        channels=images.channels,
+        fold_counts=np.stack([nested.truth[fold == number].sum(axis=0) for number in range(folds.count)]),
+        pairs=duplicate_pairs(ready),
+        suspects=suspects(outcome),
+        statistics=ready.statistics.frame.with_columns(images.frame["role"]),
+    )
+
+
+def _ids(outcome: Outcome, samples: Integers) -> pl.Series:
+    return outcome.prepared.images.samples.frame["sample"].gather(samples)
+
+
+def _facts(stages: Stages, runtime: Runtime) -> dict[str, str]:
+    facts = {name: _version(name) for name in VERSIONED}
+    facts["Python"] = platform.python_version()
+    facts["machine"] = (
+        f"{platform.system()} {platform.machine()}, {runtime.thread_count} threads, device {runtime.device}"
+    )
+    spent = {name: seconds for name, seconds in stages.seconds.items() if seconds >= 0.05}
+    facts |= {f"seconds: {name}": f"{seconds:.1f}" for name, seconds in spent.items()}
+    return facts
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed as a package"
