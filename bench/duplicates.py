@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from _common import real_data
 from PIL import Image
 
-from _common import real_data
 from holotype.audit import audit_images
 from holotype.data import measure_images, read_image, read_images, resize_image
 from holotype.data.simulate import SimulationPlan, simulate_cells
@@ -105,9 +105,8 @@ def planted(originals: int, copies: int) -> None:
         statistics = measure_images(images, Runtime())
         measured = time.perf_counter()
         report = audit_images(images, statistics, AuditSpec())
-        print(
-            f"{len(images):,} images: measured in {measured - started:.1f} s, audited in {time.perf_counter() - measured:.1f} s"
-        )
+        audited = time.perf_counter() - measured
+        print(f"{len(images):,} images: measured in {measured - started:.1f} s, audited in {audited:.1f} s")
         ids = images.frame["id"].to_numpy()
         found = {frozenset([ids[row], ids[other]]) for row, other in report.links.select("row", "other").iter_rows()}
         by_kind = defaultdict(list)
@@ -116,9 +115,8 @@ def planted(originals: int, copies: int) -> None:
         for kind, hits in by_kind.items():
             print(f"  {kind:<12} recall {np.mean(hits):.3f} of {len(hits)}")
         right = [pair in truth for pair in found]
-        print(
-            f"  all          recall {np.mean(sum(by_kind.values(), [])):.3f}, precision {np.mean(right):.3f} of {len(found)} pairs"
-        )
+        recall = np.mean([hit for hits in by_kind.values() for hit in hits])
+        print(f"  all          recall {recall:.3f}, precision {np.mean(right):.3f} of {len(found)} pairs")
         folds = make_folds(images, report, SplitSpec(), 1).frame
         fold = dict(folds.select("id", "fold").iter_rows())
         print(f"  planted pairs across folds: {sum(len({fold[name] for name in pair}) > 1 for pair in truth)}")

@@ -12,12 +12,12 @@ from holotype.data import PackPlan
 from holotype.digest import digest_array, digest_file, digest_value, digest_versions_on_disk
 from holotype.feed import Specimens
 from holotype.runtime import Runtime
-from holotype.spec import AuditSpec, DataSpec, SplitSpec, ViewSpec
+from holotype.spec import AuditSpec, DataSpec, MemberSpec, SplitSpec, ViewSpec
 from holotype.store import StageKey
 from holotype.train import FitJob
-from holotype.types import ImageStatistics, ImageTable, Integers
+from holotype.types import Floats, ImageStatistics, ImageTable, Integers
 
-__all__ = ["audit_key", "fit_key", "folds_key", "images_key", "pack_key", "predict_key", "statistics_key"]
+__all__ = ["audit_key", "embed_key", "fit_key", "folds_key", "images_key", "pack_key", "predict_key", "statistics_key"]
 
 
 def images_key(spec: DataSpec) -> StageKey:
@@ -56,15 +56,18 @@ def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
     return StageKey("audit", 2, spec.model_dump(mode="json"), inputs)
 
 
-def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str]) -> StageKey:
+def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floats | None = None) -> StageKey:
     """The folds.
 
     Args:
         spec: The recipe's section.
         seed: The recipe's seed.
         digests: Of the stages before.
+        seen: What training rows are told from test rows by.
     """
     inputs = {name: digests[name] for name in ("images", "audit")}
+    if seen is not None:
+        inputs["what tells train from test"] = digest_array(seen)
     return StageKey("folds", 2, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
 
 
@@ -105,6 +108,18 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         inputs["weights"] = digest_file(weights)
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
     return StageKey(f"fit {job.member.name} {job.fold}", 2, section, inputs)
+
+
+def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -> StageKey:
+    """What a frozen backbone sees in the images.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        rows: Image rows.
+        statistics: Holds the digest of every image's pixels.
+    """
+    section = {"backbone": member.backbone, "weights": member.weights, "input": member.input.model_dump(mode="json")}
+    return StageKey("embeddings", 1, section, {"pixels": _pixels(statistics, rows), "rows": digest_array(rows)})
 
 
 def predict_key(job: FitJob, fit: StageKey, views: ViewSpec, statistics: ImageStatistics, rows: Integers) -> StageKey:

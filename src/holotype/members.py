@@ -12,16 +12,24 @@ import numpy as np
 from holotype.data import Pack, input_size, open_pack, pack_images, plan_pack
 from holotype.engine import LocalEngine
 from holotype.feed import Specimens
-from holotype.keys import fit_key, pack_key, predict_key
+from holotype.keys import embed_key, fit_key, pack_key, predict_key
 from holotype.nets import open_checkpoint
-from holotype.predict import infer
+from holotype.predict import embed_images, infer
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
-from holotype.store import Stages
+from holotype.store import NotForeseenError, Stages
 from holotype.train import FitJob, fit_member, launch_fabric, plan_fit
-from holotype.types import Folds, ImageStatistics, ImageTable, Integers, Predictions
+from holotype.types import Floats, Folds, ImageStatistics, ImageTable, Integers, Predictions
 
-__all__ = ["MemberPredictions", "apart_rows", "histories", "resolve_member", "test_rows", "train_and_predict"]
+__all__ = [
+    "MemberPredictions",
+    "apart_rows",
+    "embed_with_member",
+    "histories",
+    "resolve_member",
+    "test_rows",
+    "train_and_predict",
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,9 @@ def train_and_predict(
     jobs = [plan_fit(images, folds, fold, member, seed, statistics.normalisation) for fold in folds.used]
     truth = images.samples.matrix(np.arange(len(images.samples)))[images.sample_numbers]
     specimens = Specimens(
-        _pixels(jobs[0], images, statistics, stages, (runtime, keep)), statistics.normalisation, truth
+        _pixels(jobs[0].largest_size, member.input.resize, images, statistics, stages, (runtime, keep)),
+        statistics.normalisation,
+        truth,
     )
     others = {"test": test_rows(images, folds), "apart": apart_rows(images, folds)}
 
@@ -140,18 +150,58 @@ def _train_and_predict_one(
 
 
 def _pixels(
-    job: FitJob, images: ImageTable, statistics: ImageStatistics, stages: Stages, machine: tuple[Runtime, str]
-) -> Pack:
-    """The stored images at the largest size that any phase reads."""
+    size: int, resize: str, images: ImageTable, statistics: ImageStatistics, stages: Stages,
+    machine: tuple[Runtime, str],
+) -> Pack:  # fmt: skip
+    """The stored images at a size."""
     runtime, keep = machine
-    plan = plan_pack(statistics, job.largest_size, job.member.input.resize)
+    plan = plan_pack(statistics, size, resize)
     nothing = Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
     if keep == "none":
         return Pack(pack_images(images, plan, None, runtime), plan.fitting) if stages.makes else nothing
-    key = pack_key(plan, job.largest_size, stages.digests)
+    key = pack_key(plan, size, stages.digests)
     workspace = stages.store.workspace(key)
     place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime, workspace))
     return open_pack(place) if stages.makes else nothing
+
+
+def embed_with_member(
+    member: MemberSpec, images: ImageTable, statistics: ImageStatistics, rows: Integers, stages: Stages,
+    machine: tuple[Runtime, LocalEngine, str],
+) -> Floats:  # fmt: skip
+    """What the backbone that a member starts from sees in the images, before anything is trained.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        images: The table.
+        statistics: Of every image.
+        rows: The image rows that can be read.
+        stages: Takes from the store what is there.
+        machine: As in `train_and_predict`.
+
+    Returns:
+        Shape (image rows, width); NaN in other rows.
+
+    Raises:
+        NotForeseenError: In a forecast, where the store does not hold them.
+    """
+    runtime, _, keep = machine
+    key = embed_key(member, rows, statistics)
+    size, resize = int(member.input.size), member.input.resize
+
+    def write(folder: Path) -> None:
+        pack = _pixels(size, resize, images, statistics, stages, (runtime, keep))
+        specimens = Specimens(pack, statistics.normalisation, np.zeros((len(images), 2), bool))
+        seen = embed_images(member, specimens, rows, runtime, launch_fabric(runtime).device)
+        np.save(folder / "embeddings.npy", seen, allow_pickle=False)
+
+    place = stages.folder(key, write)
+    if not place.is_dir():
+        raise NotForeseenError(key.stage)
+    seen = np.load(place / "embeddings.npy", allow_pickle=False)
+    table = np.full((len(images), seen.shape[1]), np.nan, np.float32)
+    table[rows] = seen
+    return table
 
 
 def _read(place: Path, name: str, job: FitJob) -> Predictions:

@@ -14,14 +14,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from holotype import keys
 from holotype.audit import audit_images, find_suspects
-from holotype.data import measure_images, read_images, table_warnings
+from holotype.data import image_features, measure_images, read_images, table_warnings
 from holotype.decide import DecisionChoice, decide, fit_decision, thresholds_by_class
 from holotype.engine import LocalEngine
 from holotype.ensemble import EnsembleChoice, apply_ensemble, fit_ensemble
 from holotype.errors import RecipeError
-from holotype.members import MemberPredictions, apart_rows, resolve_member, test_rows, train_and_predict
+from holotype.members import (
+    MemberPredictions,
+    apart_rows,
+    embed_with_member,
+    resolve_member,
+    test_rows,
+    train_and_predict,
+)
 from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome, Prepared
 from holotype.recipe import Recipe, dump_recipe
@@ -32,7 +41,7 @@ from holotype.spec import ThresholdSpec
 from holotype.split import make_folds
 from holotype.store import NotForeseenError, RunLog, Stages, Store
 from holotype.train import check_phase, launch_fabric
-from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
+from holotype.types import AuditReport, Floats, Folds, ImageStatistics, ImageTable, Normalisation
 from holotype.writing import write_outcome
 
 __all__ = ["check_names", "follow", "make_runtime", "prepare", "run"]
@@ -139,11 +148,29 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     )
     if isinstance(recipe.decide, ThresholdSpec):
         thresholds_by_class(recipe.decide.thresholds, images.classes)  # better refused now than after training
+    seen = _features(recipe, images, statistics, audit, stages, runtime) if recipe.split.like_test else None
     folds = stages.value(
-        Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests),
-        lambda: make_folds(images, audit, recipe.split, recipe.seed),
+        Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests, seen[1] if seen else None),
+        lambda: make_folds(images, audit, recipe.split, recipe.seed, seen),
     )  # fmt: skip
     return Prepared(images, statistics, audit, folds, table_warnings(images) + audit.warnings + folds.warnings)
+
+
+def _features(
+    recipe: Recipe,
+    images: ImageTable,
+    statistics: ImageStatistics,
+    audit: AuditReport,
+    stages: Stages,
+    runtime: Runtime,
+) -> tuple[list[str], Floats]:
+    """What test images are told from training images by: statistics, and what the first member's backbone sees."""
+    names, table = image_features(statistics.frame)
+    rows = np.setdiff1d(np.arange(len(images)), audit.unreadable)
+    member = resolve_member(recipe.members[0], statistics)
+    machine = (runtime, LocalEngine(), recipe.data.pack)
+    seen = embed_with_member(member, images, statistics, rows, stages, machine)
+    return [*names, *(f"embedding {number}" for number in range(seen.shape[1]))], np.hstack([table, seen])
 
 
 def check_names(recipe: Recipe) -> None:

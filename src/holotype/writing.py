@@ -131,7 +131,10 @@ def _write_answers(outcome: Outcome, folder: RunFolder, recipe: Recipe) -> None:
     if outcome.answer is not None:
         id_column = submit.id or recipe.data.sample or recipe.data.id
         column = submit.column or recipe.data.labels.column
-        submission = submission_table(images.samples, samples, names, id_column, column, submit.separator)
+        every = images.samples.of_role("test")  # a row whose images cannot be read has no labels, and is still there
+        said_of = dict(zip(samples.tolist(), names, strict=True))
+        filled = [said_of.get(int(sample), []) for sample in every]
+        submission = submission_table(images.samples, every, filled, id_column, column, submit.separator)
         write_table(folder.path("submission.csv"), submission)
 
 

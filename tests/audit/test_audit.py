@@ -42,7 +42,8 @@ def statistics(count: int, **changes: dict[int, Any]) -> ImageStatistics:
             rows[row][column] = value
     schema = {
         "id": pl.String, "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "depth": pl.String,
-        "digest": pl.String, "fingerprint": pl.Binary, **{name: pl.List(pl.Float64) for name in ("mean", "deviation", "low", "high", "nonzero")},
+        "digest": pl.String, "fingerprint": pl.Binary,
+        **{name: pl.List(pl.Float64) for name in ("mean", "deviation", "low", "high", "nonzero")},
         "error": pl.String,
     }  # fmt: skip
     return ImageStatistics(pl.DataFrame(rows, schema=schema), Normalisation((0.0,), (1.0,)))

@@ -57,8 +57,11 @@ def test_suspects_come_with_names_and_the_most_doubtful_first():
     found = find_suspects(oof, labels("multiclass", truth))
     assert found.height == 800
     top = found.row(0, named=True)
-    assert top["suspect"] and wrong[top["position"]] and top["sample"] == f"s{top['position']}"
-    assert top["given"] != top["suggested"] and len(top["suggested"]) == 1
+    assert top["suspect"]
+    assert wrong[top["position"]]
+    assert top["sample"] == f"s{top['position']}"
+    assert top["given"] != top["suggested"]
+    assert len(top["suggested"]) == 1
 
 
 def test_links_are_the_counts_of_pairs():

@@ -21,7 +21,6 @@ from holotype.spec import (
     RunSpec,
     Section,
     SplitSpec,
-    TileSpec,
 )
 
 FOLDER = Path("/data")
@@ -209,11 +208,6 @@ def test_folds_that_are_used_are_told_in_order():
     assert SplitSpec(folds=4).used(4) == (0, 1, 2, 3)
     assert SplitSpec(folds=4, use=[3, 0]).used(4) == (0, 3)
     assert SplitSpec(folds="leave-group-out", use=[40]).used(67) == (40,)
-
-
-def test_a_tile_is_a_number_or_a_section():
-    assert InputSpec(tile=256).tile == TileSpec(side=256)
-    assert InputSpec(tile={"side": 128, "training": "grid"}).tile == TileSpec(side=128, training="grid")
 
 
 def test_the_name_of_an_optimizer_is_an_optimizer():

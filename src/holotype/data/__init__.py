@@ -5,7 +5,12 @@ from holotype.data.images import read_image
 from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, plan_pack
 from holotype.data.reading import read_table
 from holotype.data.resize import resize_image
-from holotype.data.statistics import channel_statistics, dataset_normalisation, measure_images
+from holotype.data.statistics import (
+    channel_statistics,
+    dataset_normalisation,
+    image_features,
+    measure_images,
+)
 from holotype.data.table import read_images, table_warnings
 
 __all__ = [
@@ -15,6 +20,7 @@ __all__ = [
     "channel_statistics",
     "dataset_normalisation",
     "fingerprint",
+    "image_features",
     "input_size",
     "measure_images",
     "open_pack",

@@ -41,7 +41,18 @@ class Network(nn.Module):
         Returns:
             Shape (n, classes).
         """
-        return self.head(as_feature_map(self.backbone(pixels), self.width))
+        return self.head(self.features(pixels))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """The backbone's last feature map.
+
+        Args:
+            pixels: Shape (n, channels, size, size), normalised.
+
+        Returns:
+            Shape (n, width, H, W).
+        """
+        return as_feature_map(self.backbone(pixels), self.width)
 
 
 def check_backbone(name: str, field: str = "members.backbone") -> None:

@@ -1,6 +1,7 @@
 """Prediction: one inference loop, and the pooling of views."""
 
+from holotype.predict.embed import embed_images
 from holotype.predict.infer import Reading, infer, infer_logits
 from holotype.predict.pooling import RunningPool
 
-__all__ = ["Reading", "RunningPool", "infer", "infer_logits"]
+__all__ = ["Reading", "RunningPool", "embed_images", "infer", "infer_logits"]

@@ -13,7 +13,7 @@ from holotype.spec.combine import (
     ThresholdSpec,
 )
 from holotype.spec.data import DataSpec, LabelSpec
-from holotype.spec.input import AugmentSpec, HeadSpec, InputSpec, TileSpec
+from holotype.spec.input import AugmentSpec, HeadSpec, InputSpec
 from holotype.spec.member import KeepSpec, MemberSpec, ViewSpec
 from holotype.spec.phase import OptimizerSpec, PhaseSpec
 from holotype.spec.run import RunSpec
@@ -45,6 +45,5 @@ __all__ = [
     "SplitSpec",
     "SubmitSpec",
     "ThresholdSpec",
-    "TileSpec",
     "ViewSpec",
 ]

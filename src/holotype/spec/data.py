@@ -22,7 +22,7 @@ class LabelSpec(Section):
     """What stands between the labels of one sample (multilabel)."""
     classes: list[str] | str | None = None
     """The classes in order: a list, a table with one name a row, or left out for what the labels hold."""
-    taxonomy: str | None = None
+    taxonomy: Annotated[str | None, Later()] = None
     """A table with a row a class: a column of the class's name, then its ranks (genus, family)."""
 
     @field_validator("separator")

@@ -8,16 +8,7 @@ from pydantic import Field, field_validator
 
 from holotype.spec.base import Later, Section
 
-__all__ = ["AugmentSpec", "HeadSpec", "InputSpec", "TileSpec"]
-
-
-class TileSpec(Section):
-    """Tiles of an image; at prediction a grid of them covers it and all are pooled."""
-
-    side: Annotated[int, Field(ge=16, le=4096)]
-    """Side of a tile in pixels of the stored image."""
-    training: Literal["grid", "random"] = "random"
-    """A tile of the grid, drawn anew each epoch, or a window anywhere."""
+__all__ = ["AugmentSpec", "HeadSpec", "InputSpec"]
 
 
 class InputSpec(Section):
@@ -28,19 +19,13 @@ class InputSpec(Section):
     resize: Literal["auto", "none", "fit", "stretch"] = "auto"
     """`fit` keeps the aspect ratio and extends the edges; `stretch` does not; `none` insists on images of this size;
     `auto` fits what is not square. Images are never enlarged before the one interpolation of the augmentation."""
-    tile: TileSpec | None = None
-    """Side of the tiles that an image is cut into, a number or a section; `size` is then the side of a tile as the
-    network sees it."""
-    channels: Annotated[list[str], Field(min_length=1)] | None = None
+    tile: Annotated[int | None, Later()] = None
+    """Side of the tiles that an image is cut into; `size` is then the side of a tile as the network sees it."""
+    channels: Annotated[list[str] | None, Later()] = None
     """Some of the channels, in this order."""
-    normalise: Literal["dataset", "image", "plate"] = "dataset"
+    normalise: Annotated[Literal["dataset", "image", "plate"], Later("image", "plate")] = "dataset"
     """Whose mean and standard deviation scale the pixels, channel by channel; a `plate` is a value of the first of
     `data.groups`."""
-
-    @field_validator("tile", mode="before")
-    @classmethod
-    def _a_number_is_a_side(cls, tile: Any) -> Any:
-        return {"side": tile} if isinstance(tile, int) else tile
 
 
 class HeadSpec(Section):

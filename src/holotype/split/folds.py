@@ -13,6 +13,7 @@ from holotype.errors import DataError, counted, listing
 from holotype.spec import SplitSpec
 from holotype.split.components import components, prove_disjoint
 from holotype.split.stratify import stratified_folds
+from holotype.split.testlike import Features, test_like_folds
 from holotype.types import AuditReport, Folds, ImageTable, Integers
 
 __all__ = ["make_folds"]
@@ -22,7 +23,9 @@ MANY_NETWORKS = 20
 UNEVEN = 1.5  # largest fold over smallest that is worth a word
 
 
-def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: int) -> Folds:
+def make_folds(
+    images: ImageTable, report: AuditReport, spec: SplitSpec, seed: int, features: Features | None = None
+) -> Folds:
     """Divide the training samples into folds, and tell external samples which fold's model they must not train.
 
     An external sample that shares a group or a duplicate with training samples takes their fold; one without a tie
@@ -34,6 +37,8 @@ def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: i
         report: What the audit found; clusters that it says are grouped stay together.
         spec: The recipe's `split` section.
         seed: The recipe's seed.
+        features: Names, and values of shape (image rows, columns), by which test rows are told from training rows
+            (`split.like_test`); from `holotype.data.image_features`, say.
 
     Returns:
         The folds, proved disjoint.
@@ -53,10 +58,14 @@ def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: i
     labels = _label_matrix(samples.frame["labels"].gather(scored), len(images.classes))
     count = int(unit_of_scored.max()) + 1 if spec.folds == "leave-group-out" else spec.folds
     used = _used_folds(spec, count)
-    if spec.folds == "leave-group-out":
+    columns = _stratified_columns(images, labels, scored, spec)
+    alike = test_like_folds(images, features, scored, unit_of_scored, columns, spec, seed) if spec.like_test else None
+    if alike is not None:
+        fold = alike.fold
+    elif spec.folds == "leave-group-out":
         fold = _by_first_appearance(unit_of_scored)
     else:
-        fold = stratified_folds(_stratified_columns(images, labels, scored, spec), unit_of_scored, count, seed)
+        fold = stratified_folds(columns, unit_of_scored, count, seed)
 
     fold_of_component = np.full(len(component), -1, np.int64)
     fold_of_component[component[scored]] = fold
@@ -67,11 +76,12 @@ def make_folds(images: ImageTable, report: AuditReport, spec: SplitSpec, seed: i
     warnings = (
         *_rule_warnings(images, report, spec),
         *_fold_warnings(images.classes, labels, unit_of_scored, fold, spec),
+        *(alike.warnings if alike else ()),
     )
     frame = _frame(images, fold_of_sample, active)
-    return Folds(
-        frame, fold_of_sample, count, used, left_out, warnings, validation=validation, unreadable=report.unreadable
-    )
+    found: Any = {"likeness": alike.likeness, "separating": alike.separating} if alike else {}
+    unread = report.unreadable
+    return Folds(frame, fold_of_sample, count, used, left_out, warnings, validation, unread, **found)
 
 
 def _used_folds(spec: SplitSpec, count: int) -> tuple[int, ...]:

@@ -1,0 +1,45 @@
+"""Embeddings: what a frozen backbone sees in images, before anything is trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from holotype.feed import Specimens
+from holotype.nets import build_network
+from holotype.predict.infer import Reading, infer_logits
+from holotype.runtime import Runtime
+from holotype.spec import MemberSpec, ViewSpec
+from holotype.types import Floats, Integers
+
+__all__ = ["embed_images"]
+
+
+def embed_images(
+    member: MemberSpec, specimens: Specimens, rows: Integers, runtime: Runtime, device: torch.device
+) -> Floats:
+    """Pooled features of images, by the backbone that a member starts from.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        specimens: Where the images are stored.
+        rows: Image rows, shape (n,).
+        runtime: For progress.
+        device: Where to compute.
+
+    Returns:
+        Shape (n, width).
+    """
+    network, _ = build_network(member, 2, specimens.channels, 0)
+    network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def features(batch: Tensor) -> Tensor:
+        pooled: Tensor = network.head.pool(network.features(batch))
+        return pooled.flatten(1)
+
+    size = member.input.size
+    if not isinstance(size, int):
+        raise TypeError("the input size must be resolved before images are embedded")
+    reading = Reading(size, "multilabel", ViewSpec(views="none"))
+    with runtime.progress.task("Looking at the images with a frozen backbone", len(rows)) as task:
+        return infer_logits(features, specimens, rows, reading, device, task)

@@ -1,0 +1,132 @@
+"""A holdout that resembles the test set: as a whole, not only in its likeliest samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from holotype.seeds import keyed_generator
+from holotype.types import Floats, Integers
+
+__all__ = ["choose_like_test", "matching_features"]
+
+WAVES = 384  # random features of the kernel
+BANDWIDTHS = (0.25, 0.5, 1.0)
+BINS = 20  # of the likeness
+STEPS = 2_500  # in which units are added, however many there are
+SWAPS = 4_000
+CLASS_WEIGHT = 0.3
+
+
+def matching_features(features: Floats, likeness: NDArray[np.float64], is_test: NDArray[np.bool_], seed: int) -> Floats:
+    """What must have the same mean in the holdout as in the test set: waves in the ranks of the columns, and bins.
+
+    The distance between two means of such waves is a maximum mean discrepancy (Rahimi & Recht 2007, "Random features
+    for large-scale kernel machines"; Gretton et al. 2012, "A kernel two-sample test").
+
+    Args:
+        features: Shape (n, columns); NaN where a value is not known.
+        likeness: Out-of-fold probability of being a test sample, shape (n,).
+        is_test: Shape (n,).
+        seed: The recipe's seed.
+
+    Returns:
+        Shape (n, waves and bins), each part of about the same weight.
+    """
+    generator = keyed_generator(seed, "split", "like test")
+    known = np.where(np.isnan(features), np.nanmedian(features, axis=0), features)
+    ranks = np.stack([rankdata(column) / len(column) for column in known.T], axis=1) * 2 - 1
+    ranks = np.hstack([ranks, (rankdata(likeness) / len(likeness) * 2 - 1)[:, None]])
+    parts = []
+    for bandwidth in BANDWIDTHS:
+        waves = generator.normal(0, 1 / (bandwidth * np.sqrt(ranks.shape[1])), (ranks.shape[1], WAVES // 3))
+        parts.append(np.cos(ranks @ waves * 2 + generator.uniform(0, 2 * np.pi, WAVES // 3)) / np.sqrt(WAVES))
+    edges = np.quantile(likeness[is_test], np.linspace(0, 1, BINS + 1)[1:-1])
+    parts.append(np.eye(BINS)[np.searchsorted(edges, likeness)] * 0.5)
+    parts.append(ranks * 0.5 / np.sqrt(ranks.shape[1]))
+    return np.hstack(parts).astype(np.float32)
+
+
+def choose_like_test(
+    matching: Floats, target: Floats, labels: Any, units: Integers, rows: int, seed: int
+) -> NDArray[np.bool_]:
+    """Choose about so many training samples whose mean features are those of the test set, class shares kept.
+
+    Units are taken one by one, each the one that brings the holdout nearest to the target (kernel herding, Chen,
+    Welling & Smola 2010), and then exchanged as long as that helps.
+
+    Args:
+        matching: Of the training samples, shape (n, features), from `matching_features`.
+        target: Mean of the test samples' features, shape (features,).
+        labels: Which classes the training samples have, shape (n, classes), an array or sparse.
+        units: What stays whole, shape (n,).
+        rows: Samples of the holdout.
+        seed: The recipe's seed; orders units that are equally good.
+
+    Returns:
+        Which samples are chosen, shape (n,); every class of at least two units has one on both sides.
+    """
+    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    member = sp.csr_array((np.ones(len(unit)), (unit, np.arange(len(unit)))), shape=(len(sizes), len(unit)))
+    classes = np.asarray(sp.csr_array(labels).astype(np.float64).todense())
+    share = classes.mean(axis=0)
+    weight = CLASS_WEIGHT / np.sqrt(np.maximum(share, 1 / len(unit)))
+    columns = np.hstack([matching - target, (classes - share) * weight])
+    sums = np.asarray(member @ columns, np.float32)
+    order = keyed_generator(seed, "split", "holdout").permutation(len(sizes))
+    chosen = np.zeros(len(sizes), bool)
+    chosen[order] = _exchanged(sums[order], sizes[order], _herded(sums[order], sizes[order], rows))
+    return _with_every_class(chosen, np.asarray(member @ classes) > 0)[unit]
+
+
+def _herded(sums: Floats, sizes: Integers, rows: int) -> NDArray[np.bool_]:
+    """Units taken greedily until there are so many samples."""
+    chosen = np.zeros(len(sums), bool)
+    state, held = np.zeros(sums.shape[1], np.float32), 0
+    square = (sums**2).sum(axis=1)
+    at_once = max(1, rows // STEPS)
+    while held < rows and not chosen.all():
+        worth = 2 * (sums @ state) + square
+        worth[chosen | (held + sizes > rows + max(sizes.min(), rows // 100))] = np.inf
+        best = np.argpartition(worth, at_once - 1)[:at_once]
+        best = best[np.isfinite(worth[best])]
+        if not len(best):
+            break
+        chosen[best] = True
+        state += sums[best].sum(axis=0)
+        held += int(sizes[best].sum())
+    return chosen
+
+
+def _exchanged(sums: Floats, sizes: Integers, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Exchanges of one unit for another of its size, while the distance to the target falls."""
+    chosen = chosen.copy()
+    state = sums[chosen].sum(axis=0)
+    square = (sums**2).sum(axis=1)
+    for _ in range(SWAPS):
+        pull = 2 * (sums @ state)
+        leaving = np.where(chosen, square - pull, np.inf)
+        out = int(leaving.argmin())
+        after = state - sums[out]
+        coming = np.where(~chosen & (sizes == sizes[out]), 2 * (sums @ after) + square, np.inf)
+        into = int(coming.argmin())
+        if leaving[out] + coming[into] > -1e-6:
+            break
+        chosen[out], chosen[into] = False, True
+        state = after + sums[into]
+    return chosen
+
+
+def _with_every_class(chosen: NDArray[np.bool_], classes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The rarest classes first: one unit to the side that has none, where there are two."""
+    chosen = chosen.copy()
+    for number in np.argsort(classes.sum(axis=0)):
+        units = np.flatnonzero(classes[:, number])
+        if len(units) >= 2 and len(np.unique(chosen[units])) == 1:
+            light = units[np.argmin(classes[units].sum(axis=1))]
+            chosen[light] = ~chosen[light]
+    return chosen
