@@ -162,3 +162,57 @@ def test_resizing_keeps_the_last_level_of_16_bits():
 def test_the_automatic_size_is_the_longest_side_in_steps_of_32(longest, size):
     assert input_size(statistics_of([(9, longest), (longest // 2, 3)]), "auto") == size
     assert input_size(statistics_of([(9, longest)]), 77) == 77
+
+
+def _many(folder, count=40, broken=None):
+    import tifffile
+
+    names = [f"i{number}" for number in range(count)]
+    for number, name in enumerate(names):
+        pixels = np.random.default_rng(number).integers(0, 65_536, (12, 10)).astype(np.uint16)
+        tifffile.imwrite(folder / f"{name}.tif", pixels)
+    frame = pl.DataFrame({
+        "id": names, "sample": names, "role": ["train"] * count, "labels": [[0]] * count,
+        "files": [[str(folder / f"{name}.tif")] for name in names],
+        "domain": pl.Series([None] * count, dtype=pl.String),
+    })  # fmt: skip
+    return ImageTable(frame, ("x", "y"), "multiclass")
+
+
+def test_an_interrupted_pack_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch):
+    from holotype.data import pack as module
+
+    monkeypatch.setattr(module, "CHUNK", 4)
+    monkeypatch.setattr(module, "KEPT_EVERY", 2)
+    images = _many(tmp_path)
+    plan = plan_pack(measure_images(images, Runtime()), 16, "fit")
+    for name in ("whole", "torn"):
+        (tmp_path / name).mkdir()
+    pack_images(images, plan, tmp_path / "whole", Runtime(), tmp_path / "work-whole")
+    read, seen = module.read_image, []
+
+    def failing(files):
+        if len(seen) == 21:
+            raise KeyboardInterrupt
+        seen.append(files)
+        return read(files)
+
+    monkeypatch.setattr(module, "read_image", failing)
+    with pytest.raises(KeyboardInterrupt):
+        pack_images(images, plan, tmp_path / "torn", Runtime(threads=1), tmp_path / "work-torn")
+    again = []
+    monkeypatch.setattr(module, "read_image", lambda files: again.append(files) or read(files))
+    pack_images(images, plan, tmp_path / "torn", Runtime(threads=1), tmp_path / "work-torn")
+    assert len(again) == len(images) - 16
+    whole, torn = ((tmp_path / name / "pixels.npy").read_bytes() for name in ("whole", "torn"))
+    assert whole == torn
+
+
+def test_rows_that_cannot_be_read_are_left_empty(tmp_path):
+    images = _many(tmp_path, 5)
+    (tmp_path / "i2.tif").write_bytes(b"")
+    plan = plan_pack(measure_images(images, Runtime()), 16, "fit")
+    assert plan.skipped == {2}
+    pixels = pack_images(images, plan, None, Runtime())
+    assert not pixels[2].any()
+    assert pixels[[0, 1, 3, 4]].any(axis=(1, 2, 3)).all()

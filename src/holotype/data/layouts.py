@@ -63,6 +63,7 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series:
     if not names - {"channel"}:
         raise DataError(f"the pattern {spec.images!r} names one file for all rows", field="data.images",
                         remedy="put a column in braces, as in `images/{id}.png`")  # fmt: skip
+    _stay_inside(fields, table, source)
     one_per_channel = "channel" in names and spec.channels is not None
     channels = spec.channels if one_per_channel and spec.channels else [None]
     columns = [table.select(_path(fields, channel).alias("file")).to_series() for channel in channels]
@@ -71,6 +72,26 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series:
         .select(pl.concat_list(pl.all()).alias("files"))
         .to_series()
     )
+
+
+def _stay_inside(fields: list[tuple[str, str | None]], table: pl.DataFrame, source: str) -> None:
+    """Refuse values that would lead out of the folder that the pattern names: `..`, or a path from the root."""
+    before = ""
+    for text, name in fields:
+        before += text
+        if name is None or name not in table.columns:
+            continue
+        outside = table[name].str.contains(r"(^|/)\.\.(/|$)").fill_null(False)
+        if before:  # a column that holds whole paths may well begin at the root
+            outside |= table[name].str.starts_with("/").fill_null(False)
+        wrong = table[name].filter(outside)
+        if wrong.len():
+            raise DataError(
+                f"{wrong[0]!r} in column {name!r} of {source} leads outside the folder of the images",
+                field="data.images",
+                remedy="name files below that folder, or write the whole path in a column of its own",
+            )
+        before += name
 
 
 def _path(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
