@@ -23,6 +23,7 @@ from holotype.report.training import training
 
 __all__ = ["render_report", "write_report"]
 
+SUSPECT_BYTES, PAIR_BYTES = 1_500_000, 1_500_000
 MISTAKE_BYTES = 6_000_000
 SPECIMEN_BYTES = 3_000_000
 CONFUSIONS_SHOWN = 14
@@ -92,6 +93,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "distribution": sections.distribution(class_rows),
         "folds": fold_rows(contents),
         "duplicates": duplicates(contents),
+        "apart": sections.apart(contents),
         "warnings": list(dict.fromkeys([*contents.warnings, *contents.audit.warnings, *contents.folds.warnings])),
         "recipe": Markup(escape(words.visible(contents.recipe, keep="\n"))),
         **_pictures(contents),
@@ -101,6 +103,8 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
 def _pictures(contents: ReportContents) -> dict[str, Any]:
     mistakes = draw_pictures([one.pixels for one in contents.mistakes], contents.channels, MISTAKE_BYTES)
     specimens = draw_pictures([one.pixels for one in contents.samples], contents.channels, SPECIMEN_BYTES)
+    suspects = draw_pictures([one.pixels for one in contents.suspects], contents.channels, SUSPECT_BYTES)
+    sides = draw_pictures([side for pair in contents.pairs for side in pair.pixels], contents.channels, PAIR_BYTES)
     legend = []
     if contents.channels is not None and len(contents.channels) > 1:
         colours = channel_colours(len(contents.channels), contents.channels)
@@ -115,6 +119,8 @@ def _pictures(contents: ReportContents) -> dict[str, Any]:
         "mistakes": list(zip(contents.mistakes, mistakes, strict=True)),
         "specimens": list(zip(contents.samples, specimens, strict=True)),
         "specimen_style": Markup(sheet),
+        "suspects": list(zip(contents.suspects, suspects, strict=True)),
+        "pairs": list(zip(contents.pairs, sides[::2], sides[1::2], strict=True)),
         "legend": legend,
     }
 

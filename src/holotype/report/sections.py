@@ -23,6 +23,7 @@ from holotype.report.svg import Scale, nice_scale
 from holotype.report.words import finite, metric_meaning, metric_title, score, signed
 
 __all__ = [
+    "apart",
     "class_rows",
     "confusion_rows",
     "distribution",
@@ -73,6 +74,21 @@ def summary(contents: ReportContents) -> dict[str, Any]:
         "rows": rows,
         "axis": Markup(axis_strip(scale)),
     }
+
+
+def apart(contents: ReportContents) -> list[dict[str, Any]]:
+    """The score of other samples than all: without duplicates, and of external samples that resemble the test's.
+
+    Args:
+        contents: What the report is made of.
+    """
+    rows = []
+    for name, metrics in contents.scorecard.apart.items():
+        one = metrics.get(contents.metric)
+        if one is not None:
+            between = f"{score(one.low)} to {score(one.high)}"
+            rows.append({"name": name, "samples": one.samples, "value": score(one.value), "between": between})
+    return rows
 
 
 def ledger(contents: ReportContents) -> dict[str, Any]:
