@@ -1,6 +1,7 @@
 """The sections of a recipe, one file a section. Only the pipeline sees a recipe as a whole."""
 
 from holotype.spec.audit import AuditSpec, OnLeakSpec
+from holotype.spec.augment import AugmentSpec
 from holotype.spec.base import Later, Section
 from holotype.spec.combine import (
     ArgmaxSpec,
@@ -13,9 +14,11 @@ from holotype.spec.combine import (
     ThresholdSpec,
 )
 from holotype.spec.data import DataSpec, LabelSpec
-from holotype.spec.input import AugmentSpec, HeadSpec, InputSpec
+from holotype.spec.head import HeadSpec
+from holotype.spec.input import InputSpec
 from holotype.spec.member import KeepSpec, MemberSpec, ViewSpec
-from holotype.spec.phase import OptimizerSpec, PhaseSpec
+from holotype.spec.optimizer import OptimizerSpec
+from holotype.spec.phase import PhaseSpec
 from holotype.spec.run import RunSpec
 from holotype.spec.split import SplitSpec
 from holotype.spec.submit import SubmitSpec

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from holotype.spec.augment import AugmentSpec
 from holotype.spec.base import Later, Section
-from holotype.spec.input import AugmentSpec, HeadSpec, InputSpec
+from holotype.spec.head import HeadSpec
+from holotype.spec.input import InputSpec
 from holotype.spec.phase import PhaseSpec
 
 __all__ = ["KeepSpec", "MemberSpec", "ViewSpec"]

@@ -7,23 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from holotype.spec.base import Later, Section
+from holotype.spec.optimizer import OptimizerSpec
 
-__all__ = ["OptimizerSpec", "PhaseSpec"]
-
-
-class OptimizerSpec(Section):
-    """The optimiser; options that it does not have are refused when it is built."""
-
-    name: str = "adamw"
-    """`adamw`, `adam` or `sgd`."""
-    weight_decay: float = Field(default=0.01, ge=0.0)
-    """Decay of the weights of two or more dimensions; biases and normalisation are never decayed."""
-    amsgrad: bool = False
-    """Keep the largest second moment (Adam, AdamW)."""
-    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
-    """Momentum, or Adam's first beta."""
-    nesterov: bool = True
-    """Nesterov's momentum (SGD)."""
+__all__ = ["PhaseSpec"]
 
 
 class PhaseSpec(Section):

@@ -1,0 +1,26 @@
+"""`head:` of a member: what the network ends in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from holotype.spec.base import Later, Section
+
+__all__ = ["HeadSpec"]
+
+
+class HeadSpec(Section):
+    """What turns the backbone's last feature map into one logit a class."""
+
+    pool: Annotated[Literal["avg", "max", "concat", "gem", "attention"], Later("gem", "attention")] = "avg"
+    """How the feature map becomes a vector; `concat` is average and maximum side by side."""
+    hidden: Annotated[int, Field(ge=1)] | None = None
+    """Width of a hidden layer with batch normalisation, or none."""
+    dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+    """Share of features dropped before the last layer in training."""
+    margin: Annotated[dict[str, Any] | None, Later()] = None
+    """An angular margin (ArcFace and its relatives)."""
+    levels: Annotated[dict[str, Any] | None, Later()] = None
+    """A head for each level of a taxonomy."""
