@@ -80,7 +80,8 @@ def pack_key(plan: PackPlan, size: int, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
-    return StageKey(f"pack {size}", 1, {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting}, inputs)
+    form = {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting, "scale": plan.scale}
+    return StageKey(f"pack {size}", 2, form, inputs)
 
 
 def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runtime: Runtime) -> StageKey:
@@ -101,13 +102,13 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         "pixels of the fold": _pixels(statistics, job.validation_rows),
         "labels of the fold": digest_array(truth[job.validation_rows]),
         "form of the stored images": digest_value([stored.shape[1:], stored.dtype.name]),
-        "normalisation": digest_value([job.normalisation.mean, job.normalisation.deviation]),
+        "normalisation": _scaling(specimens),
         "classes": digest_value([job.classes, job.kind]),
     }
     if weights.is_file():
         inputs["weights"] = digest_file(weights)
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
-    return StageKey(f"fit {job.member.name} {job.fold}", 2, section, inputs)
+    return StageKey(f"fit {job.member.name} {job.fold}", 3, section, inputs)
 
 
 def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -> StageKey:
@@ -134,6 +135,12 @@ def predict_key(job: FitJob, fit: StageKey, views: ViewSpec, statistics: ImageSt
     """
     inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
     return StageKey(f"predict {job.member.name} {job.fold}", 2, views.model_dump(mode="json"), inputs)
+
+
+def _scaling(specimens: Specimens) -> str:
+    scale = specimens.normalisation
+    rows = [digest_array(part) for part in specimens.moments or ()]
+    return digest_value([scale.mean, scale.deviation, *rows])
 
 
 def _pixels(statistics: ImageStatistics, rows: Integers) -> str:

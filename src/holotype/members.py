@@ -11,7 +11,7 @@ import numpy as np
 
 from holotype.data import Pack, input_size, open_pack, pack_images, plan_pack
 from holotype.engine import LocalEngine
-from holotype.feed import Specimens
+from holotype.feed import Specimens, make_specimens
 from holotype.keys import embed_key, fit_key, pack_key, predict_key
 from holotype.nets import open_checkpoint
 from holotype.predict import embed_images, infer
@@ -80,11 +80,8 @@ def train_and_predict(
     runtime, engine, keep = machine
     jobs = [plan_fit(images, folds, fold, member, seed, statistics.normalisation) for fold in folds.used]
     truth = images.samples.matrix(np.arange(len(images.samples)))[images.sample_numbers]
-    specimens = Specimens(
-        _pixels(jobs[0].largest_size, member.input.resize, images, statistics, stages, (runtime, keep)),
-        statistics.normalisation,
-        truth,
-    )
+    pack = _pixels(member, images, statistics, stages, (runtime, keep))
+    specimens = make_specimens(member, pack, images, statistics, statistics.normalisation, truth)
     others = {"test": test_rows(images, folds), "apart": apart_rows(images, folds)}
 
     def work(job: FitJob) -> tuple[Path, Path]:
@@ -150,12 +147,12 @@ def _train_and_predict_one(
 
 
 def _pixels(
-    size: int, resize: str, images: ImageTable, statistics: ImageStatistics, stages: Stages,
-    machine: tuple[Runtime, str],
-) -> Pack:  # fmt: skip
-    """The stored images at a size."""
+    member: MemberSpec, images: ImageTable, statistics: ImageStatistics, stages: Stages, machine: tuple[Runtime, str]
+) -> Pack:
+    """The stored images, in the form that a member asks for."""
     runtime, keep = machine
-    plan = plan_pack(statistics, size, resize)
+    size, tile = member.largest_size, member.input.tile
+    plan = plan_pack(statistics, size, member.input.resize, tile.side if tile else None)
     nothing = Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
     if keep == "none":
         return Pack(pack_images(images, plan, None, runtime), plan.fitting) if stages.makes else nothing
@@ -187,11 +184,11 @@ def embed_with_member(
     """
     runtime, _, keep = machine
     key = embed_key(member, rows, statistics)
-    size, resize = int(member.input.size), member.input.resize
 
     def write(folder: Path) -> None:
-        pack = _pixels(size, resize, images, statistics, stages, (runtime, keep))
-        specimens = Specimens(pack, statistics.normalisation, np.zeros((len(images), 2), bool))
+        pack = _pixels(member, images, statistics, stages, (runtime, keep))
+        truth = np.zeros((len(images), 2), bool)
+        specimens = make_specimens(member, pack, images, statistics, statistics.normalisation, truth)
         seen = embed_images(member, specimens, rows, runtime, launch_fabric(runtime).device)
         np.save(folder / "embeddings.npy", seen, allow_pickle=False)
 

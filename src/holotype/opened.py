@@ -18,7 +18,7 @@ from holotype.data.layouts import image_files, pattern_fields
 from holotype.decide import decide, label_names, probabilities
 from holotype.ensemble import mean_scores
 from holotype.errors import DataError, InputError, listing
-from holotype.feed import Specimens
+from holotype.feed import Specimens, make_specimens
 from holotype.nets import open_checkpoint
 from holotype.pipeline import make_runtime
 from holotype.predict import infer
@@ -26,7 +26,7 @@ from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import gather_test
-from holotype.spec import DataSpec
+from holotype.spec import DataSpec, MemberSpec
 from holotype.submit import prediction_table
 from holotype.train import launch_fabric
 from holotype.types import Decision, Floats, ImageStatistics, ImageTable, Normalisation
@@ -89,23 +89,23 @@ class OpenedRun:
         scores = []
         for member in self.recipe.members:
             checkpoints = [open_checkpoint(folder) for folder in self.folder.checkpoints(member.name)]
-            specimens = self._specimens(images, statistics, checkpoints[0].card, member.input.resize)
+            specimens = self._specimens(images, statistics, checkpoints[0].card)
             said = [infer(one, specimens, rows, member.predict, self.runtime, device) for one in checkpoints]
             scores.append(gather_test(said, images, rows, str(member.predict.pool)).logits)
         return mean_scores(scores, self.weights, self.recipe.ensemble.space, self.decision.kind)  # type: ignore[arg-type]
 
-    def _specimens(
-        self, images: ImageTable, statistics: ImageStatistics, card: dict[str, Any], resize: str
-    ) -> Specimens:
+    def _specimens(self, images: ImageTable, statistics: ImageStatistics, card: dict[str, Any]) -> Specimens:
         found = statistics.frame["channels"].unique().to_list()
         if found != [card["channels"]]:
             raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
-        size = max(phase["size"] or card["member"]["input"]["size"] for phase in card["member"]["phases"])
-        plan = plan_pack(statistics, size, resize)
+        member = MemberSpec.model_validate(card["member"])
+        tile = member.input.tile
+        plan = plan_pack(statistics, member.largest_size, member.input.resize, tile.side if tile else None)
         plan = replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
         scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
         truth = np.zeros((len(images), len(card["classes"])), dtype=bool)
-        return Specimens(Pack(pack_images(images, plan, None, self.runtime), plan.fitting), scale, truth)
+        pack = Pack(pack_images(images, plan, None, self.runtime), plan.fitting)
+        return make_specimens(member, pack, images, statistics, scale, truth)
 
     def _table(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
         data = self.recipe.data
@@ -181,7 +181,8 @@ def _frame_of_table(path: Path, data: DataSpec) -> pl.DataFrame:
     unfit = ids.filter(ids.is_null() | ids.is_duplicated()).unique(maintain_order=True).to_list()
     if unfit:
         raise DataError(f"ids are missing or stand more than once: {listing(unfit, 5)}", field="images")
-    return _frame(ids, table[data.sample or data.id].fill_null(ids), image_files(data, table, str(path)))
+    frame = _frame(ids, table[data.sample or data.id].fill_null(ids), image_files(data, table, str(path)))
+    return frame.with_columns(table[name].alias(f"group.{name}") for name in data.groups if name in table.columns)
 
 
 def _frame(ids: pl.Series, samples: pl.Series, files: pl.Series) -> pl.DataFrame:

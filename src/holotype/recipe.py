@@ -14,13 +14,14 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from holotype.errors import NotBuiltYetError, RecipeError
+from holotype.errors import NotBuiltYetError, RecipeError, listing
 from holotype.spec import (
     AuditSpec,
     CalibrateSpec,
     DataSpec,
     DecideSpec,
     EnsembleSpec,
+    InputSpec,
     MeanSpec,
     MemberSpec,
     RunSpec,
@@ -61,6 +62,8 @@ class Recipe(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"members: two are named {twice[0]!r}; give each a name of its own")
+        for number, member in enumerate(self.members):
+            _input_fits(member.input, self.data, f"members.{number}.input")
         if self.calibrate is not None:
             raise ValueError("calibrate: calibration is not built yet; leave the key out or write null")
         if self.final != "folds":
@@ -77,6 +80,15 @@ class Recipe(Section):
                 "write {kind: argmax}"
             )
         return self
+
+
+def _input_fits(section: InputSpec, data: DataSpec, place: str) -> None:
+    unknown = [name for name in section.channels or [] if name not in (data.channels or [])]
+    if unknown:
+        known = listing(data.channels) if data.channels else "none; list them in data.channels"
+        raise ValueError(f"{place}.channels: there is no channel {unknown[0]!r}; allowed: {known}")
+    if section.normalise == "plate" and not data.groups:
+        raise ValueError(f"{place}.normalise: 'plate' needs the column of the plates, first in data.groups")
 
 
 def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:
@@ -190,9 +202,9 @@ def _explained(error: ValidationError, content: Any) -> RecipeError:
     for complaint in error.errors(include_url=False):
         place = _place(complaint, content)
         message = _in_our_words(complaint)
-        named = re.match(r"([a-z_]+): ", message) if complaint["type"] == "value_error" else None
+        named = re.match(r"([a-z_0-9.]+): ", message) if complaint["type"] == "value_error" else None
         if named:
-            place, message = [*place, named[1]], message[named.end() :]
+            place, message = [*place, *named[1].split(".")], message[named.end() :]
         complaints.setdefault(".".join(place) or "recipe", []).append(message)
     inmost = [place for place in complaints if not any(other.startswith(f"{place}.") for other in complaints)]
     place_of_first, messages = inmost[0], complaints[inmost[0]]
@@ -231,19 +243,25 @@ def _place(complaint: ErrorDetails, content: Any) -> list[str]:
 
 def _anchored(data: DataSpec, folder: Path) -> DataSpec:
     def anchor(path: str) -> str:
-        return str(folder / path)
+        return path if "://" in path else str(folder / path)
+
+    def beside(pattern: str) -> str:
+        return pattern if "://" in pattern else str(plain / pattern)
 
     plain = Path(str(folder).replace("{", "{{").replace("}", "}}"))  # the folder's own braces name no columns
 
-    classes = data.labels.classes
+    classes, taxonomy = data.labels.classes, data.labels.taxonomy
     return data.model_copy(
         update={
             "train": anchor(data.train),
             "external": [anchor(path) for path in data.external],
             "test": anchor(data.test) if data.test else None,
-            "images": str(plain / data.images) if data.images else None,
+            "images": beside(data.images) if data.images else None,
             "labels": data.labels.model_copy(
-                update={"classes": anchor(classes) if isinstance(classes, str) else classes}
+                update={
+                    "classes": anchor(classes) if isinstance(classes, str) else classes,
+                    "taxonomy": anchor(taxonomy) if taxonomy else None,
+                }
             ),
         }
     )

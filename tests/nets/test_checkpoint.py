@@ -31,6 +31,7 @@ def saved(folder: Path, backbone: str = "test_efficientnet", channels: int = 3, 
         "member": spec.model_dump(mode="json"),
         "classes": ["a", "b", "é"],
         "channels": channels,
+        "input_channels": channels,
         "backbone_options": found.options,
     }
     save_network(folder, network.to(memory_format=torch.channels_last), card)

@@ -112,7 +112,7 @@ def test_a_checkpoint_is_asked_in_evaluation_mode_at_its_own_size(specimens: Spe
     network, found = build_network(member, 3, 2, seed=1)
     card = {
         "member": member.model_dump(mode="json"), "fold": 4, "classes": ["a", "b", "c"], "kind": "multilabel",
-        "channels": 2, "size": 32, "backbone_options": found.options,
+        "channels": 2, "input_channels": 2, "size": 32, "backbone_options": found.options,
     }  # fmt: skip
     save_network(tmp_path, network, card)
     runtime = Runtime(device="cpu", threads=1, progress=Progress(quiet=True))

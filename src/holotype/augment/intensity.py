@@ -21,20 +21,20 @@ def intensity_draws(channels: int) -> int:
     return 2 * channels
 
 
-def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
-    """Scale each channel to mean 0 and deviation 1 over the data set; the one place where depth becomes float.
+def normalise(pixels: Tensor, mean: Sequence[float] | Tensor, deviation: Sequence[float] | Tensor) -> Tensor:
+    """Scale each channel to mean 0 and deviation 1; the one place where depth becomes float.
 
     Args:
         pixels: Shape (n, channels, H, W), in the files' units.
-        mean: One a channel.
-        deviation: One a channel, above zero.
+        mean: One a channel, or shape (n, channels).
+        deviation: One a channel, or shape (n, channels), above zero.
 
     Returns:
         The same shape, float32.
     """
-    shape = (1, -1, 1, 1)
-    scale = 1.0 / torch.tensor(deviation, dtype=torch.float32, device=pixels.device).reshape(shape)
-    shift = -torch.tensor(mean, dtype=torch.float32, device=pixels.device).reshape(shape) * scale
+    shape = (-1, pixels.shape[1], 1, 1)
+    scale = 1.0 / torch.as_tensor(deviation, dtype=torch.float32, device=pixels.device).reshape(shape)
+    shift = -torch.as_tensor(mean, dtype=torch.float32, device=pixels.device).reshape(shape) * scale
     return torch.addcmul(shift, pixels.float(), scale)
 
 

@@ -39,12 +39,14 @@ class PackPlan:
         depth: NumPy's name of the pixels' type.
         fitting: Whether the network sees the stored picture with its aspect ratio kept, or stretched to a square.
         skipped: Rows that cannot be read.
+        scale: How much of its size an image keeps at most, where the aspect ratio is kept.
     """
 
     shape: tuple[int, int, int, int]
     depth: str
     fitting: Fitting
     skipped: frozenset[int] = frozenset()
+    scale: float = 1.0
 
     @property
     def bytes(self) -> int:
@@ -65,13 +67,14 @@ class Pack:
     fitting: Fitting
 
 
-def plan_pack(statistics: ImageStatistics, size: int, resize: str) -> PackPlan:
+def plan_pack(statistics: ImageStatistics, size: int, resize: str, tile: int | None = None) -> PackPlan:
     """Decide how images are stored: never enlarged, no larger than the network's input, aspect ratios kept by `fit`.
 
     Args:
         statistics: Sizes and depths of all images.
         size: Side of the network's square input in pixels.
         resize: `auto`, `none`, `fit` or `stretch`, as in the recipe.
+        tile: Side of the tiles that an image is cut into, in its own pixels; `size` is then a tile's.
 
     Raises:
         DataError: `none` was asked for and an image has another size.
@@ -92,11 +95,12 @@ def plan_pack(statistics: ImageStatistics, size: int, resize: str) -> PackPlan:
     if resize == "stretch":
         side = (min(int(heights.max()), size), min(int(widths.max()), size))
     else:
-        scale = np.minimum(1.0, size / np.maximum(heights, widths))
+        scale = np.minimum(1.0, size / (np.maximum(heights, widths) if tile is None else np.full(len(heights), tile)))
         side = (whole_pixels(heights * scale), whole_pixels(widths * scale))
     shape = (statistics.frame.height, int(channels), *side)
     skipped = frozenset(np.flatnonzero(~readable.to_numpy()).tolist())
-    return PackPlan(shape, depth, "stretch" if resize == "stretch" else "fit", skipped)
+    most = 1.0 if tile is None else min(1.0, size / tile)
+    return PackPlan(shape, depth, "stretch" if resize == "stretch" else "fit", skipped, most)
 
 
 def pack_images(
@@ -129,8 +133,8 @@ def pack_images(
     def store(row: int) -> None:
         if row not in plan.skipped:
             image = read_image(images.files_of_row(row)).astype(plan.depth, copy=False)
-            shaped = resize_image if plan.fitting == "stretch" else fitted
-            pixels[row] = shaped(image, *plan.shape[2:])
+            room = plan.shape[2:]
+            pixels[row] = resize_image(image, *room) if plan.fitting == "stretch" else fitted(image, *room, plan.scale)
 
     with (
         runtime.progress.task("Packing images", len(images) - done) as task,

@@ -11,18 +11,19 @@ from PIL import Image
 __all__ = ["fitted", "resize_image", "whole_pixels"]
 
 
-def fitted(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+def fitted(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> NDArray[Any]:
     """An image brought into a canvas with its aspect ratio kept, never enlarged, its edges drawn out.
 
     Args:
         image: Shape (channels, H, W).
         height: Of the canvas in pixels.
         width: Of the canvas in pixels.
+        scale: How much of its size is kept at most; smaller where the canvas is too small for that.
 
     Returns:
         Shape (channels, height, width), of the same type.
     """
-    scale = min(1.0, height / image.shape[1], width / image.shape[2])
+    scale = min(scale, height / image.shape[1], width / image.shape[2])
     smaller = resize_image(image, whole_pixels(image.shape[1] * scale), whole_pixels(image.shape[2] * scale))
     return _centred(smaller, height, width)
 

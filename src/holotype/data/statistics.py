@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from holotype.data.fingerprint import fingerprint
 from holotype.data.images import read_image
+from holotype.data.normalisation import dataset_normalisation
 from holotype.digest import digest_array
 from holotype.errors import DataError
 from holotype.runtime import Runtime
-from holotype.types import ImageStatistics, ImageTable, Normalisation
+from holotype.types import ImageStatistics, ImageTable
 
-__all__ = ["channel_statistics", "dataset_normalisation", "image_features", "measure_images"]
+__all__ = ["channel_statistics", "image_features", "measure_images"]
 
 LISTS = (
     "mean", "deviation", "low", "high", "nonzero", "nonzero_mean", "top", "percentiles", "correlation", "masked_mean",
@@ -119,26 +120,6 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
     frame = pl.DataFrame(facts, schema=schema).insert_column(0, images.frame["id"])
     labelled = images.frame["role"] != "test"
     return ImageStatistics(frame, dataset_normalisation(frame.filter(labelled)))
-
-
-def dataset_normalisation(frame: pl.DataFrame) -> Normalisation:
-    """Mean and standard deviation of each channel over all pixels of all images.
-
-    The total variance is the mean of the images' variances plus the variance of their means, weighted by pixels.
-
-    Args:
-        frame: Rows of `ImageStatistics.frame`; unreadable ones are passed over.
-    """
-    readable = frame.filter(pl.col("error").is_null())
-    if readable.height == 0 or readable["channels"].n_unique() > 1:
-        return Normalisation((0.0,), (1.0,))  # the audit refuses such a set, and in better words
-    weight = (readable["height"] * readable["width"]).to_numpy().astype(np.float64)[:, None]
-    mean = np.array(readable["mean"].to_list())
-    variance = np.array(readable["deviation"].to_list()) ** 2
-    centre = (mean * weight).sum(axis=0) / weight.sum()
-    spread = np.sqrt(((variance + (mean - centre) ** 2) * weight).sum(axis=0) / weight.sum())
-    spread[spread == 0] = 1.0  # a channel without signal stays at zero
-    return Normalisation(tuple(centre.tolist()), tuple(spread.tolist()))
 
 
 def _facts(files: Iterable[Path]) -> dict[str, Any]:

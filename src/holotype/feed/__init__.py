@@ -1,6 +1,17 @@
 """Feeding: the order of rows, and batches made from stored pixels."""
 
-from holotype.feed.loader import Specimens, prepared_ahead, read_batch, training_batch, view_batch
+from holotype.feed.loader import prepared_ahead, read_batch, training_batch, view_batch
 from holotype.feed.sampler import batches, shuffled
+from holotype.feed.specimens import Specimens, Tiles, make_specimens
 
-__all__ = ["Specimens", "batches", "prepared_ahead", "read_batch", "shuffled", "training_batch", "view_batch"]
+__all__ = [
+    "Specimens",
+    "Tiles",
+    "batches",
+    "make_specimens",
+    "prepared_ahead",
+    "read_batch",
+    "shuffled",
+    "training_batch",
+    "view_batch",
+]

@@ -4,45 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from holotype.augment import GEOMETRY_DRAWS, affine_matrices, intensity_draws, jitter, normalise, warp
-from holotype.data import Pack
-from holotype.seeds import keyed_uniforms
+from holotype.augment import (
+    GEOMETRY_DRAWS,
+    affine_matrices,
+    drawn_centres,
+    intensity_draws,
+    jitter,
+    normalise,
+    warp,
+    windowed,
+)
+from holotype.feed.specimens import Specimens
+from holotype.seeds import derive_seed, keyed_uniforms
 from holotype.spec import AugmentSpec
-from holotype.types import Integers, Normalisation
+from holotype.types import Integers
 
-__all__ = ["Specimens", "prepared_ahead", "read_batch", "training_batch", "view_batch"]
+__all__ = ["prepared_ahead", "read_batch", "training_batch", "view_batch"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Specimens:
-    """What a network is fed with: stored pixels, how to scale them, and what is known of them.
-
-    Args:
-        pack: The stored images, one an image row.
-        normalisation: Mean and deviation a channel.
-        truth: Which classes each image row has, shape (rows, classes); all False where that is unknown.
-    """
-
-    pack: Pack
-    normalisation: Normalisation
-    truth: NDArray[np.bool_]
-
-    @property
-    def channels(self) -> int:
-        """Channels an image."""
-        return int(self.pack.pixels.shape[1])
 
 
 def read_batch(specimens: Specimens, rows: Integers, device: torch.device) -> Tensor:
@@ -56,8 +43,16 @@ def read_batch(specimens: Specimens, rows: Integers, device: torch.device) -> Te
     Returns:
         Shape (n, channels, H, W), float32, normalised.
     """
-    stored = torch.from_numpy(np.ascontiguousarray(specimens.pack.pixels[rows])).to(device)
-    return normalise(stored, specimens.normalisation.mean, specimens.normalisation.deviation)
+    chosen = slice(None) if specimens.seen is None else np.array(specimens.seen)
+    stored = specimens.pack.pixels[rows][:, chosen]
+    scale = specimens.normalisation
+    mean, deviation = np.array([scale.mean], np.float32), np.array([scale.deviation], np.float32)
+    if specimens.moments is not None:
+        mean, deviation = (part[rows] for part in specimens.moments)
+    return normalise(
+        torch.from_numpy(np.ascontiguousarray(stored)).to(device),
+        torch.from_numpy(mean[:, chosen]), torch.from_numpy(deviation[:, chosen]),
+    )  # fmt: skip
 
 
 def training_batch(
@@ -78,10 +73,22 @@ def training_batch(
     """
     draws = torch.from_numpy(keyed_uniforms(key, rows, GEOMETRY_DRAWS + intensity_draws(specimens.channels))).float()
     matrices = affine_matrices(draws[:, :GEOMETRY_DRAWS], spec)
+    if specimens.tiles is not None:
+        matrices = windowed(matrices, _tile_centres(specimens, rows, key), specimens.window_share)
     pixels = view_batch(specimens, read_batch(specimens, rows, device), matrices, size)
     pixels = jitter(pixels, draws[:, GEOMETRY_DRAWS:], spec)
     targets = torch.from_numpy(specimens.truth[rows]).to(device).float()
     return pixels.contiguous(memory_format=torch.channels_last), targets
+
+
+def _tile_centres(specimens: Specimens, rows: Integers, key: int) -> Tensor:
+    """Where the tile of each row lies in this epoch, shape (n, 2)."""
+    draws = torch.from_numpy(keyed_uniforms(derive_seed(key, "tile"), rows, 2)).float()
+    if specimens.tiles is not None and specimens.tiles.training == "grid":
+        grid = specimens.grid()
+        return grid[(draws[:, 0] * len(grid)).long()]
+    height, width = specimens.pack.pixels.shape[2:]
+    return drawn_centres(draws, height, width, specimens.window_share)
 
 
 def view_batch(specimens: Specimens, pixels: Tensor, matrices: Tensor, size: int) -> Tensor:

@@ -92,7 +92,7 @@ def load_network(checkpoint: Checkpoint) -> Network:
     card = checkpoint.card
     head = HeadSpec.model_validate(card["member"]["head"])
     backbone = card["member"]["backbone"]
-    network = empty_network(backbone, len(card["classes"]), card["channels"], head, card["backbone_options"])
+    network = empty_network(backbone, len(card["classes"]), card["input_channels"], head, card["backbone_options"])
     tensors, _ = load_tensors(checkpoint.folder / WEIGHTS)
     network.load_state_dict(tensors)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holotype.augment import view_matrices
+from holotype.augment import view_matrices, windowed
 from holotype.feed import Specimens, batches, read_batch, view_batch
 from holotype.nets import load_network
 from holotype.predict.pooling import RunningPool
@@ -20,6 +20,7 @@ from holotype.types import Checkpoint, Floats, Integers, Predictions
 
 __all__ = ["PREDICTION_BATCH", "Reading", "infer", "infer_logits"]
 
+MOST_VALUES = 2**27  # of the images that are read at once: half a gigabyte
 PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
 
 
@@ -55,19 +56,28 @@ def infer_logits(
     Returns:
         Logits, shape (n, classes).
     """
-    matrices = view_matrices(str(reading.views.views))
+    share = specimens.window_share
+    matrices = [
+        windowed(matrix[None], centre[None], share)
+        for centre in specimens.grid()
+        for matrix in view_matrices(str(reading.views.views))
+    ]
     scores: list[Floats] = []
     with torch.inference_mode():
-        for chosen in batches(rows, PREDICTION_BATCH, whole=False):
+        for chosen in batches(rows, _batch(specimens), whole=False):
             pixels = read_batch(specimens, chosen, device)
             pooled = RunningPool(reading.views.pool, reading.kind)
             for matrix in matrices:
-                batch = view_batch(specimens, pixels, matrix[None], reading.size)
-                pooled.add(network(batch).float())
+                pooled.add(network(view_batch(specimens, pixels, matrix, reading.size)).float())
             scores.append(pooled.logits().cpu().numpy())
             if task is not None:
                 task.advance(len(chosen))
     return np.concatenate(scores) if scores else np.empty((0, specimens.truth.shape[1]), np.float32)
+
+
+def _batch(specimens: Specimens) -> int:
+    """How many images are read at once: fewer of large ones, which are held as float32 while their views are read."""
+    return max(1, min(PREDICTION_BATCH, MOST_VALUES // int(np.prod(specimens.pack.pixels.shape[1:]))))
 
 
 def infer(

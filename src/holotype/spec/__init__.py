@@ -15,7 +15,7 @@ from holotype.spec.combine import (
 )
 from holotype.spec.data import DataSpec, LabelSpec
 from holotype.spec.head import HeadSpec
-from holotype.spec.input import InputSpec
+from holotype.spec.input import InputSpec, TileSpec
 from holotype.spec.member import KeepSpec, MemberSpec, ViewSpec
 from holotype.spec.optimizer import OptimizerSpec
 from holotype.spec.phase import PhaseSpec
@@ -48,5 +48,6 @@ __all__ = [
     "SplitSpec",
     "SubmitSpec",
     "ThresholdSpec",
+    "TileSpec",
     "ViewSpec",
 ]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from holotype.spec.base import Later, Section
+from holotype.spec.base import Section
 
-__all__ = ["InputSpec"]
+__all__ = ["InputSpec", "TileSpec"]
+
+
+class TileSpec(Section):
+    """Tiles that an image is cut into."""
+
+    side: Annotated[int, Field(ge=16, le=16_384)]
+    """Side of a tile in pixels of the image file."""
+    training: Literal["random", "grid"] = "random"
+    """Where a training tile lies: anywhere, or in a cell of the grid; an epoch sees one tile an image. At prediction
+    every cell of the grid is read and their scores are pooled."""
 
 
 class InputSpec(Section):
@@ -19,10 +29,28 @@ class InputSpec(Section):
     resize: Literal["auto", "none", "fit", "stretch"] = "auto"
     """`fit` keeps the aspect ratio and extends the edges; `stretch` does not; `none` insists on images of this size;
     `auto` fits what is not square. Images are never enlarged before the one interpolation of the augmentation."""
-    tile: Annotated[int | None, Later()] = None
-    """Side of the tiles that an image is cut into; `size` is then the side of a tile as the network sees it."""
-    channels: Annotated[list[str] | None, Later()] = None
-    """Some of the channels, in this order."""
-    normalise: Annotated[Literal["dataset", "image", "plate"], Later("image", "plate")] = "dataset"
+    tile: TileSpec | None = None
+    """Tiles that an image is cut into, or their side; `size` is then the side of a tile as the network sees it."""
+    channels: list[str] | None = None
+    """Some of `data.channels`, in this order."""
+    normalise: Literal["dataset", "image", "plate"] = "dataset"
     """Whose mean and standard deviation scale the pixels, channel by channel; a `plate` is a value of the first of
     `data.groups`."""
+
+    @field_validator("tile", mode="before")
+    @classmethod
+    def _a_number_is_a_side(cls, given: Any) -> Any:
+        return {"side": given} if isinstance(given, int) and not isinstance(given, bool) else given
+
+    @field_validator("channels")
+    @classmethod
+    def _channels_are_distinct(cls, channels: list[str] | None) -> list[str] | None:
+        if channels is not None and (not channels or len(set(channels)) != len(channels)):
+            raise ValueError("channels must be a list of at least one name, each once")
+        return channels
+
+    @model_validator(mode="after")
+    def _tiles_have_a_size(self) -> InputSpec:
+        if self.tile is not None and self.resize in {"stretch", "none"}:
+            raise ValueError(f"resize: {self.resize!r} does not go with tiles; write 'auto'")
+        return self

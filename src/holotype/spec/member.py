@@ -86,6 +86,25 @@ class MemberSpec(Section):
     """Scores that were made elsewhere, instead of a network."""
     predict: ViewSpec = ViewSpec()
 
+    def phase_size(self, phase: int) -> int:
+        """Side of the input in one phase, in pixels.
+
+        Args:
+            phase: Its number.
+
+        Raises:
+            TypeError: The size is still `auto`.
+        """
+        size = self.phases[phase].size or self.input.size
+        if not isinstance(size, int):
+            raise TypeError("the input size must be resolved before training")
+        return size
+
+    @property
+    def largest_size(self) -> int:
+        """The largest side of the input in any phase: what the images are stored for."""
+        return max(self.phase_size(number) for number in range(len(self.phases)))
+
     @field_validator("weights")
     @classmethod
     def _weights_of_runs_come_later(cls, weights: str) -> str:

@@ -150,7 +150,7 @@ def _train_epoch(
     fabric, phase, runtime = training.fabric, place.phase, place.runtime
     network, optimiser = moving
     key = derive_seed(job.seed, job.member.name, place.number, job.fold, epoch, "augmentation")
-    size = job.phase_size(place.number)
+    size = job.member.phase_size(place.number)
     order = shuffled(job.train_rows, derive_seed(job.seed, job.member.name, place.number, job.fold, epoch, "order"))
     chosen = list(batches(order, runtime.batch, whole=True))
     steps = steps_per_epoch(len(order), runtime.batch, phase.accumulate)

@@ -48,23 +48,7 @@ class FitJob:
     @property
     def size(self) -> int:
         """Side of the input that the finished network reads."""
-        return self.phase_size(len(self.member.phases) - 1)
-
-    def phase_size(self, phase: int) -> int:
-        """Side of the input in one phase.
-
-        Args:
-            phase: Its number.
-        """
-        size = self.member.phases[phase].size or self.member.input.size
-        if not isinstance(size, int):
-            raise TypeError("the input size must be resolved before training")
-        return size
-
-    @property
-    def largest_size(self) -> int:
-        """The largest side of the input in any phase: what the images are stored for."""
-        return max(self.phase_size(number) for number in range(len(self.member.phases)))
+        return self.member.phase_size(len(self.member.phases) - 1)
 
     def card(self, pack: Pack) -> dict[str, Any]:
         """What a checkpoint of this job says of itself.
@@ -81,6 +65,7 @@ class FitJob:
             "kind": self.kind,
             "channels": channels,
             "channel_names": list(self.channels) if self.channels else None,
+            "input_channels": len(self.member.input.channels or range(channels)),
             "normalisation": {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation},
             "size": self.size,
             "canvas": [height, width],
