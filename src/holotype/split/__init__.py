@@ -4,15 +4,18 @@ from holotype.split.adversarial import Likeness, adversarial_auc, describe_liken
 from holotype.split.components import components, prove_disjoint
 from holotype.split.folds import make_folds
 from holotype.split.holdout import choose_like_test, matching_features
+from holotype.split.inner import INNER_SHARE, inner_samples
 from holotype.split.stratify import share_deviation, stratified_folds
 
 __all__ = [
+    "INNER_SHARE",
     "Likeness",
     "adversarial_auc",
     "choose_like_test",
     "components",
     "describe_likeness",
     "discriminate",
+    "inner_samples",
     "make_folds",
     "matching_features",
     "prove_disjoint",

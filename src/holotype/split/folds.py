@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from holotype.errors import DataError, counted, listing
 from holotype.spec import SplitSpec
 from holotype.split.components import components, prove_disjoint
-from holotype.split.stratify import stratified_folds
+from holotype.split.stratify import label_matrix, stratified_folds
 from holotype.split.testlike import Features, test_like_folds
 from holotype.types import AuditReport, Folds, ImageTable, Integers
 
@@ -55,7 +55,7 @@ def make_folds(
     _, unit_of_scored = np.unique(component[scored], return_inverse=True)
     _enough_components(unit_of_scored, len(scored), spec)
 
-    labels = _label_matrix(samples.frame["labels"].gather(scored), len(images.classes))
+    labels = label_matrix(samples.frame["labels"].gather(scored), len(images.classes))
     count = int(unit_of_scored.max()) + 1 if spec.folds == "leave-group-out" else spec.folds
     used = _used_folds(spec, count)
     columns = _stratified_columns(images, labels, scored, spec)
@@ -80,8 +80,8 @@ def make_folds(
     )
     frame = _frame(images, fold_of_sample, active)
     found: Any = {"likeness": alike.likeness, "separating": alike.separating} if alike else {}
-    unread = report.unreadable
-    return Folds(frame, fold_of_sample, count, used, left_out, warnings, validation, unread, **found)
+    found |= {"unreadable": report.unreadable, "component": component}
+    return Folds(frame, fold_of_sample, count, used, left_out, warnings, validation, **found)
 
 
 def _used_folds(spec: SplitSpec, count: int) -> tuple[int, ...]:
@@ -169,12 +169,6 @@ def _enough_components(units: Integers, count: int, spec: SplitSpec) -> None:
         field="split.folds",
         remedy=f"{way_out}name fewer columns in data.groups",
     )
-
-
-def _label_matrix(lists: pl.Series, classes: int) -> Any:
-    lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
-    flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy().astype(np.int64) if lengths.sum() else lengths[:0]
-    return sp.csr_array((np.ones(len(flat), bool), flat, np.append(0, np.cumsum(lengths))), shape=(len(lists), classes))
 
 
 def _stratified_columns(images: ImageTable, labels: Any, scored: Integers, spec: SplitSpec) -> Any:

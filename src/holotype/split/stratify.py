@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -13,7 +14,7 @@ from holotype.seeds import keyed_generator
 from holotype.split.improve import Balance, improve
 from holotype.types import Integers
 
-__all__ = ["share_deviation", "stratified_folds"]
+__all__ = ["label_matrix", "share_deviation", "stratified_folds"]
 
 POWER = 1.5  # of a class's target in the cost of a row: 1 evens out counts, 2 evens out shares however few the rows
 PRESENCE = 1.0  # cost of a class whose units miss a fold, where each fold could have one
@@ -21,6 +22,21 @@ UNITS_PLACED = 6_000  # over all starts, so that effort does not grow with the d
 MOST_STARTS = 32
 PATIENCE = 10  # starts without a gain
 JITTER = 0.3  # spread of the order in which units are placed, so that seeds give different folds
+
+
+def label_matrix(lists: pl.Series, classes: int) -> Any:
+    """Lists of class numbers as a sparse matrix.
+
+    Args:
+        lists: One list a sample; null where labels are unknown.
+        classes: How many classes there are.
+
+    Returns:
+        Shape (samples, classes), bool.
+    """
+    lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+    flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy().astype(np.int64) if lengths.sum() else lengths[:0]
+    return sp.csr_array((np.ones(len(flat), bool), flat, np.append(0, np.cumsum(lengths))), shape=(len(lists), classes))
 
 
 def stratified_folds(labels: NDArray[np.bool_] | sp.spmatrix, components: Integers, folds: int, seed: int) -> Integers:

@@ -232,6 +232,7 @@ class Folds:
         likeness: Where folds were drawn by likeness to the test rows, one row a training sample: `sample`,
             `likeness` (out-of-fold probability of being a test row), `chosen`.
         separating: What tells training rows from test rows, likeliest first: `feature`, `importance`, `auc`.
+        component: What each sample belongs to by groups and duplicates, shape (samples,); none crosses a fold.
     """
 
     frame: pl.DataFrame
@@ -244,3 +245,4 @@ class Folds:
     unreadable: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     likeness: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LIKENESS))
     separating: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SEPARATING))
+    component: Integers = field(default_factory=lambda: np.empty(0, np.int64))
