@@ -86,11 +86,11 @@ def test_a_folder_is_the_names_and_bytes_of_its_files(tmp_path):
 
 def test_size_time_and_absence_of_files_tell_versions_apart(tmp_path):
     file = tmp_path / "a.png"
-    seen = [digest_versions_on_disk([file])]
+    seen = [digest_versions_on_disk([str(file)])]
     for text, time in (("one", 1_000), ("two", 1_000), ("three", 1_000), ("three", 2_000)):
         file.write_text(text)
         os.utime(file, ns=(time, time))
-        seen.append(digest_versions_on_disk([file]))
+        seen.append(digest_versions_on_disk([str(file)]))
     assert seen[1] == seen[2]  # of equal size and time: cheap, and blind to that
     assert len(set(seen)) == 4
 

@@ -11,10 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["changed_names", "digest_array", "digest_file", "digest_folder", "digest_value", "digest_versions_on_disk"]
+__all__ = [
+    "changed_names",
+    "digest_array",
+    "digest_file",
+    "digest_folder",
+    "digest_source",
+    "digest_value",
+    "digest_versions_on_disk",
+]
 
 DIGITS = 16
 CHUNK = 1 << 20
+VERSIONS = {"size", "mtime", "etag", "last_modified", "lastmodified", "created", "generation", "md5hash"}
 
 
 def digest_value(value: Any) -> str:
@@ -61,20 +70,51 @@ def digest_folder(folder: Path, without: Iterable[str] = ()) -> str:
     return digest_value({path.relative_to(folder).as_posix(): digest_file(path) for path in files})
 
 
-def digest_versions_on_disk(paths: Iterable[Path]) -> str:
+def digest_source(address: str) -> str:
+    """The digest of what a table is read from: a file's bytes, the names below a folder, the version of what lies afar.
+
+    Args:
+        address: A path, or an address that fsspec opens.
+    """
+    if "://" in address:
+        return digest_value(_version(address))
+    path = Path(address)
+    if path.is_dir():
+        return digest_value(sorted(entry.relative_to(path).as_posix() for entry in path.rglob("*")))
+    return digest_file(path) if path.is_file() else digest_value("missing")
+
+
+def digest_versions_on_disk(addresses: Iterable[str]) -> str:
     """The digest of files' names, sizes and times of change: cheap enough for a million images.
 
     Args:
-        paths: The files; one that does not exist counts as such.
+        addresses: Paths or addresses; one that does not exist counts as such, and `images.npy#12` is its file.
     """
     state = hashlib.blake2b(digest_size=DIGITS // 2)
-    for path in paths:
-        try:
-            facts = path.stat()
-            state.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
-        except OSError:
-            state.update(f"{path}\0missing\n".encode())
+    versions: dict[str, str] = {}
+    for address in addresses:
+        file, hash_sign, row = address.rpartition("#")
+        stored = file if hash_sign and row.isdigit() and file.endswith((".npy", ".npz")) else address
+        if stored not in versions:
+            versions = {stored: _version(stored)}  # the rows of an array follow one another
+        state.update(f"{address}\0{versions[stored]}\n".encode())
     return state.hexdigest()
+
+
+def _version(address: str) -> str:
+    """Size and time of change of a file; of what lies afar, whatever its protocol tells of it."""
+    try:
+        if "://" in address:
+            import fsspec  # slow, and needed for addresses only
+
+            system, path = fsspec.core.url_to_fs(address)
+            facts = system.info(path)
+            told = {name: str(facts[name]) for name in sorted(facts) if name.lower() in VERSIONS}
+            return json.dumps(told)
+        found = Path(address).stat()
+    except Exception as error:  # noqa: BLE001  (every protocol has errors of its own, and the reader tells them)
+        return "missing" if isinstance(error, OSError) else type(error).__name__
+    return f"{found.st_size}\0{found.st_mtime_ns}"
 
 
 def _hexadecimal(*parts: bytes | memoryview) -> str:

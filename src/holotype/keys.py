@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from holotype.data import PackPlan
-from holotype.digest import digest_array, digest_file, digest_value, digest_versions_on_disk
+from holotype.digest import digest_array, digest_file, digest_source, digest_value, digest_versions_on_disk
 from holotype.feed import Specimens
 from holotype.runtime import Runtime
 from holotype.spec import AuditSpec, DataSpec, MemberSpec, SplitSpec, ViewSpec
@@ -26,10 +26,10 @@ def images_key(spec: DataSpec) -> StageKey:
     Args:
         spec: The recipe's section.
     """
-    classes = spec.labels.classes
-    tables = [spec.train, *spec.external, spec.test, classes if isinstance(classes, str) else None]
-    inputs = {f"table {Path(path).name}": digest_file(Path(path)) for path in tables if path and Path(path).is_file()}
-    return StageKey("images", 2, spec.model_dump(mode="json", exclude={"pack"}), inputs)
+    classes, taxonomy = spec.labels.classes, spec.labels.taxonomy
+    tables = [spec.train, *spec.external, spec.test, *(one for one in (classes, taxonomy) if isinstance(one, str))]
+    inputs = {f"table {Path(path).name}": digest_source(path) for path in tables if path}
+    return StageKey("images", 3, spec.model_dump(mode="json", exclude={"pack"}), inputs)
 
 
 def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
@@ -41,7 +41,7 @@ def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
     """
     files = images.frame["files"].explode(empty_as_null=False)
     return StageKey("statistics", 2, None, {
-        "images": digests["images"], "image files": digest_versions_on_disk(Path(name) for name in files),
+        "images": digests["images"], "image files": digest_versions_on_disk(files),
     })  # fmt: skip
 
 

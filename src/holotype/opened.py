@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from holotype.data import Pack, measure_images, pack_images, plan_pack, read_table
+from holotype.data.images import ENDINGS
 from holotype.data.layouts import image_files, pattern_fields
 from holotype.decide import decide, label_names, probabilities
 from holotype.ensemble import mean_scores
@@ -32,8 +33,6 @@ from holotype.train import launch_fabric
 from holotype.types import Decision, Floats, ImageStatistics, ImageTable, Normalisation
 
 __all__ = ["OpenedRun", "open_run"]
-
-ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _frame_of_table(path: Path, data: DataSpec) -> pl.DataFrame:
     unfit = ids.filter(ids.is_null() | ids.is_duplicated()).unique(maintain_order=True).to_list()
     if unfit:
         raise DataError(f"ids are missing or stand more than once: {listing(unfit, 5)}", field="images")
-    frame = _frame(ids, table[data.sample or data.id].fill_null(ids), image_files(data, table, str(path)))
+    frame = _frame(ids, table[data.sample or data.id].fill_null(ids), image_files(data, table, str(path), "test"))
     return frame.with_columns(table[name].alias(f"group.{name}") for name in data.groups if name in table.columns)
 
 

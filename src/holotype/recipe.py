@@ -260,7 +260,7 @@ def _anchored(data: DataSpec, folder: Path) -> DataSpec:
             "labels": data.labels.model_copy(
                 update={
                     "classes": anchor(classes) if isinstance(classes, str) else classes,
-                    "taxonomy": anchor(taxonomy) if taxonomy else None,
+                    "taxonomy": anchor(taxonomy) if isinstance(taxonomy, str) else taxonomy,
                 }
             ),
         }

@@ -97,7 +97,7 @@ def test_a_channel_of_another_size_is_named(tmp_path):
 def test_a_path_that_leaves_the_folder_of_the_images_is_refused(value):
     spec = DataSpec(train="train.csv", images="/data/images/{id}.png")
     with pytest.raises(DataError, match="outside the folder") as caught:
-        image_files(spec, pl.DataFrame({"id": ["fine", value]}), "data.train")
+        image_files(spec, pl.DataFrame({"id": ["fine", value]}), "data.train", "train")
     assert repr(value) in str(caught.value)
-    kept = image_files(spec, pl.DataFrame({"id": ["a..b", "sub/c"]}), "data.train")
+    kept = image_files(spec, pl.DataFrame({"id": ["a..b", "sub/c"]}), "data.train", "train")
     assert kept.to_list() == [["/data/images/a..b.png"], ["/data/images/sub/c.png"]]

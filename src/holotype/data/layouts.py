@@ -6,10 +6,14 @@ from string import Formatter
 
 import polars as pl
 
+from holotype.data.arrays import ARRAYS, count_rows
 from holotype.errors import DataError
 from holotype.spec import DataSpec
 
-__all__ = ["image_files", "pattern_fields"]
+__all__ = ["FILE", "image_files", "pattern_fields"]
+
+FILE = "file"
+"""The column of whole paths that folders and JSON bring with them."""
 
 
 def pattern_fields(pattern: str) -> list[tuple[str, str | None]]:
@@ -35,13 +39,14 @@ def pattern_fields(pattern: str) -> list[tuple[str, str | None]]:
     return [(text, name) for text, name, _, _ in pieces]
 
 
-def image_files(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series:
+def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> pl.Series:
     """The files of each row's image: one, or one a channel in the order of the channels.
 
     Args:
         spec: The recipe's `data` section, its paths absolute.
         table: The rows.
         source: The recipe's key that names the table, for messages.
+        role: `train`, `external` or `test`, which the pattern may name.
 
     Returns:
         Lists of paths, one list a row.
@@ -49,21 +54,26 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series:
     Raises:
         DataError: There is no pattern, or it names a column that is not there, or nothing that tells rows apart.
     """
-    if not spec.images:
+    if not spec.images and FILE not in table.columns:
         raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")
-    fields = pattern_fields(spec.images)
+    fields = pattern_fields(spec.images or f"{{{FILE}}}")
+    if "role" not in table.columns:
+        table = table.with_columns(pl.lit(role).alias("role"))
     names = {name for _, name in fields if name}
+    if spec.images and spec.images.lower().endswith(ARRAYS) and names <= {"role"}:
+        return _rows_of_an_array(fields, table)
     unknown = sorted(names - set(table.columns) - {"channel"})
     if unknown:
         what = f"the pattern {spec.images!r} names {unknown[0]!r}, which is no column of {source}"
-        raise DataError(what, field="data.images", value=unknown[0], allowed=[*table.columns, "channel"])
+        raise DataError(what, field="data.images", value=unknown[0], allowed=dict.fromkeys([*table.columns, "channel"]))
     if "channel" in names and not spec.channels and "channel" not in table.columns:
         what = "the pattern has {channel} and no channels are named"
         raise DataError(what, field="data.channels", remedy="list them, as in [red, green, blue]")
-    if not names - {"channel"}:
+    if not names - {"channel", "role"}:
         raise DataError(f"the pattern {spec.images!r} names one file for all rows", field="data.images",
                         remedy="put a column in braces, as in `images/{id}.png`")  # fmt: skip
-    _stay_inside(fields, table, source)
+    if spec.images:
+        _stay_inside(fields, table, source)
     one_per_channel = "channel" in names and spec.channels is not None
     channels = spec.channels if one_per_channel and spec.channels else [None]
     columns = [table.select(_path(fields, channel).alias("file")).to_series() for channel in channels]
@@ -71,6 +81,21 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series:
         pl.DataFrame([series.alias(str(number)) for number, series in enumerate(columns)])
         .select(pl.concat_list(pl.all()).alias("files"))
         .to_series()
+    )
+
+
+def _rows_of_an_array(fields: list[tuple[str, str | None]], table: pl.DataFrame) -> pl.Series:
+    """Entries of one array that holds all images of a table, in the order of its rows."""
+    file = table.select(_path(fields, None).alias("file")).to_series()[0]
+    count = count_rows(file)
+    if count != table.height:
+        raise DataError(f"{file} has {count:,} rows and its table {table.height:,}", field="data.images",
+                        remedy="an array holds the images of a table in the order of its rows")  # fmt: skip
+    return (
+        pl.select((pl.lit(f"{file}#") + pl.int_range(count).cast(pl.String)).alias("files"))
+        .to_series()
+        .reshape((-1, 1))
+        .arr.to_list()
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from holotype.data.addresses import ending, is_remote, opened
 from holotype.errors import DataError
 
 __all__ = ["read_table"]
@@ -15,21 +16,20 @@ def read_table(path: Path | str, field: str = "data.train") -> pl.DataFrame:
     """A CSV or Parquet file with every column as text, so that `00365` stays `00365`.
 
     Args:
-        path: The file; `.parquet` and `.pq` are Parquet, all else is CSV.
+        path: The file, or an address that fsspec opens; `.parquet` and `.pq` are Parquet, all else is CSV.
         field: The recipe's key that names the file, for messages.
 
     Raises:
         DataError: The file is missing, broken or empty.
     """
-    path = Path(path)
-    if not path.is_file():
-        near = sorted(sibling.name for sibling in path.parent.glob("*") if sibling.suffix == path.suffix)
-        raise DataError(f"there is no table {str(path)!r}", field=field, value=path.name, allowed=near)
+    if not is_remote(path) and not Path(path).is_file():
+        near = sorted(sibling.name for sibling in Path(path).parent.glob("*") if sibling.suffix == Path(path).suffix)
+        raise DataError(f"there is no table {str(path)!r}", field=field, value=Path(path).name, allowed=near)
     try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            table = pl.read_parquet(path).with_columns(pl.all().cast(pl.String))
+        if ending(path) in {".parquet", ".pq"}:
+            table = pl.read_parquet(opened(path)).with_columns(pl.all().cast(pl.String))
         else:
-            table = pl.read_csv(path, infer_schema=False)
+            table = pl.read_csv(opened(path), infer_schema=False)
     except pl.exceptions.NoDataError:
         raise DataError(f"the table {str(path)!r} is empty", field=field) from None
     except (pl.exceptions.PolarsError, OSError) as error:

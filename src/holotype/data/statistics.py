@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,9 +120,9 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
     return ImageStatistics(frame, dataset_normalisation(frame.filter(labelled)))
 
 
-def _facts(files: Iterable[Path]) -> dict[str, Any]:
+def _facts(files: list[str]) -> dict[str, Any]:
     try:
-        pixels = read_image(list(files))
+        pixels = read_image(files)
     except DataError as error:
         return {"error": str(error).rstrip(".")}
     channels, height, width = pixels.shape

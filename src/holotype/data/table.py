@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
 from holotype.data.labels import class_names, label_numbers
 from holotype.data.layouts import image_files
-from holotype.data.reading import read_table
+from holotype.data.sources import read_source
+from holotype.data.taxonomy import class_taxonomy
 from holotype.errors import DataError, counted, listing
 from holotype.spec import DataSpec
 from holotype.types import ImageTable
@@ -24,13 +27,12 @@ def read_images(spec: DataSpec) -> ImageTable:
         DataError: A column is missing, an id stands twice, a label is unknown, a table is empty, or images of
             one sample have different labels.
     """
-    tables = [("data.train", "train", read_table(spec.train))]
-    tables += [
-        (f"data.external.{number}", "external", read_table(path, f"data.external.{number}"))
-        for number, path in enumerate(spec.external)
-    ]
-    if spec.test:
-        tables.append(("data.test", "test", read_table(spec.test, "data.test")))
+    wanted = [("data.train", "train", spec.train)]
+    wanted += [(f"data.external.{number}", "external", path) for number, path in enumerate(spec.external)]
+    wanted += [("data.test", "test", spec.test)] if spec.test else []
+    tables = [(field, role, read_source(spec, path, field, role != "test")) for field, role, path in wanted]
+    tables = _told_apart(spec, tables, [path for _, _, path in wanted])
+    known = pl.concat([table for _, role, table in tables if role != "test"], how="diagonal")
     labelled = pl.concat([_label_column(spec, table, field) for field, role, table in tables if role != "test"])
     classes = class_names(spec.labels, labelled)
     frame = pl.concat([_rows(spec, table, role, classes, field) for field, role, table in tables])
@@ -38,7 +40,7 @@ def read_images(spec: DataSpec) -> ImageTable:
     _samples_have_one_role(frame)
     _samples_have_one_set_of_labels(frame)
     channels = tuple(spec.channels) if spec.channels else None
-    return ImageTable(frame, classes, spec.labels.kind, channels)
+    return ImageTable(frame, classes, spec.labels.kind, channels, class_taxonomy(spec.labels, classes, known))
 
 
 def table_warnings(images: ImageTable) -> tuple[str, ...]:
@@ -53,6 +55,21 @@ def table_warnings(images: ImageTable) -> tuple[str, ...]:
         return ()
     return (f"No row has {'the class' if len(unseen) == 1 else 'any of the classes'} {listing(unseen)}; "
             "nothing can be learnt or scored there.",)  # fmt: skip
+
+
+def _told_apart(
+    spec: DataSpec, tables: list[tuple[str, str, pl.DataFrame]], paths: list[str]
+) -> list[tuple[str, str, pl.DataFrame]]:
+    """Ids of folders that another table has already take the folder's name before them."""
+    seen: set[str] = set()
+    apart = []
+    for (field, role, table), path in zip(tables, paths, strict=True):
+        if "://" not in path and Path(path).is_dir() and not seen.isdisjoint(table[spec.id]):
+            table = table.with_columns((pl.lit(f"{Path(path).name}/") + pl.col(spec.id)).alias(spec.id))
+        if spec.id in table.columns:
+            seen.update(table[spec.id].drop_nulls())
+        apart.append((field, role, table))
+    return apart
 
 
 def _column(table: pl.DataFrame, column: str, field: str, source: str) -> pl.Series:
@@ -82,7 +99,7 @@ def _rows(spec: DataSpec, table: pl.DataFrame, role: str, classes: tuple[str, ..
         "id": ids,
         "sample": sample.fill_null(ids) if spec.sample else ids,
         "role": pl.Series([role] * table.height, dtype=pl.String),
-        "files": image_files(spec, table, field),
+        "files": image_files(spec, table, field, role),
         "labels": labels,
         "domain": _known_where_present(table, spec.domain, "data.domain", role, field),
     }

@@ -16,7 +16,8 @@ from holotype.spec.combine import (
 from holotype.spec.data import DataSpec, LabelSpec
 from holotype.spec.head import HeadSpec
 from holotype.spec.input import InputSpec, TileSpec
-from holotype.spec.member import KeepSpec, MemberSpec, ViewSpec
+from holotype.spec.keep import KeepSpec
+from holotype.spec.member import MemberSpec, ViewSpec
 from holotype.spec.optimizer import OptimizerSpec
 from holotype.spec.phase import PhaseSpec
 from holotype.spec.run import RunSpec

@@ -22,8 +22,9 @@ class LabelSpec(Section):
     """What stands between the labels of one sample (multilabel)."""
     classes: list[str] | str | None = None
     """The classes in order: a list, a table with one name a row, or left out for what the labels hold."""
-    taxonomy: Annotated[str | None, Later()] = None
-    """A table with a row a class: a column of the class's name, then its ranks (genus, family)."""
+    taxonomy: str | list[str] | None = None
+    """A table with a row a class: a column of the class's name, then its ranks from near to far (genus, family); or the
+    names of such columns beside the labels."""
 
     @field_validator("separator")
     @classmethod
@@ -39,9 +40,10 @@ class DataSpec(Section):
     """The tables and how their rows name image files. Paths are relative to the recipe."""
 
     train: str
-    """CSV or Parquet, one row an image, with labels."""
+    """CSV or Parquet, one row an image, with labels; or a folder that holds one for each class; or a JSON of COCO's
+    form (`images`, `annotations`, `categories`). Folders and JSON name their image files themselves."""
     external: list[str] = []
-    """More labelled tables; their rows train and are never scored."""
+    """More labelled tables, folders or JSON; their rows train and are never scored."""
     test: str | None = None
     """The table of the rows to predict; without it a run ends in scores."""
     id: str = "id"
@@ -49,7 +51,9 @@ class DataSpec(Section):
     sample: str | None = None
     """The column naming the sample, where several images share one."""
     images: str | None = None
-    """Pattern of the image files: `{column}` and `{channel}`; without `{channel}` one file holds all channels."""
+    """Pattern of the image files: `{column}` and `{channel}`; without `{channel}` one file holds all channels.
+    Addresses (`s3://`, `https://`) are opened by fsspec. A pattern such as `images_{role}.npy`, which names no column,
+    is one array of all rows of a table in their order."""
     channels: list[str] | None = None
     """The channels' names in order; left out where one file holds them all and names do not matter."""
     labels: LabelSpec = LabelSpec()

@@ -10,31 +10,10 @@ from holotype.spec.augment import AugmentSpec
 from holotype.spec.base import Later, Section
 from holotype.spec.head import HeadSpec
 from holotype.spec.input import InputSpec
+from holotype.spec.keep import KeepSpec
 from holotype.spec.phase import PhaseSpec
 
-__all__ = ["KeepSpec", "MemberSpec", "ViewSpec"]
-
-
-class KeepSpec(Section):
-    """Which of the checkpoints become the member."""
-
-    last: int | None = Field(default=1, ge=1)
-    """The last so many epochs; only the very last is built."""
-    best: Annotated[int | None, Later()] = None
-    """The best so many by the metric on inner rows."""
-    cycles: Annotated[int | None, Later()] = None
-    """One at the end of each cycle."""
-    merge: Annotated[Literal["predictions", "weights"] | None, Later()] = None
-    """Whether kept checkpoints are averaged as predictions or as weights."""
-    on: Annotated[Literal["inner", "fold"], Later()] = "inner"
-    """The rows that choose."""
-
-    @field_validator("last")
-    @classmethod
-    def _one_is_kept(cls, last: int | None) -> int | None:
-        if last != 1:
-            raise ValueError(f"keeping the last {last} checkpoints is not built yet; write 1")
-        return last
+__all__ = ["MemberSpec", "ViewSpec"]
 
 
 class ViewSpec(Section):
@@ -72,8 +51,9 @@ class MemberSpec(Section):
     input: InputSpec = InputSpec()
     head: HeadSpec = HeadSpec()
     augment: AugmentSpec = AugmentSpec()
-    sampler: Annotated[Literal["shuffle", "balanced", "sqrt"] | dict[str, int], Later()] = "shuffle"
-    """The order and share of the training rows."""
+    sampler: Literal["shuffle", "balanced", "sqrt"] | dict[Literal["cap"], Annotated[int, Field(ge=1)]] = "shuffle"
+    """Which training rows an epoch sees: each once; rows of rare classes more often, so that classes come equally often
+    (`balanced`) or half way there (`sqrt`); or at most so many of a class (`{cap: 100}`)."""
     phases: list[PhaseSpec] = Field(default=[PhaseSpec()], min_length=1)
     keep: KeepSpec = KeepSpec()
     specialise: Annotated[dict[str, Any] | None, Later()] = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -43,7 +42,7 @@ class ImageTable:
         classes: The class names in order.
         kind: One label a sample, or many.
         channels: The channels' names, where the recipe gives them.
-        taxonomy: Columns of ranks by class, where there is one.
+        taxonomy: Where there is one, a row a class in their order: `class`, and a column a rank.
     """
 
     frame: pl.DataFrame
@@ -89,13 +88,13 @@ class ImageTable:
         """
         return np.flatnonzero(self.frame["role"].is_in(list(roles)).to_numpy()).astype(np.int64)
 
-    def files_of_row(self, row: int) -> list[Path]:
-        """The files of one image, in the order of the channels.
+    def files_of_row(self, row: int) -> list[str]:
+        """The files of one image, in the order of the channels: paths or addresses.
 
         Args:
             row: The row.
         """
-        return [Path(name) for name in self.frame["files"][int(row)]]
+        return list(self.frame["files"][int(row)])
 
 
 @dataclass(frozen=True)
