@@ -21,7 +21,7 @@ from holotype.feed import Specimens, training_batch
 from holotype.nets import build_network
 from holotype.runtime import Runtime
 from holotype.spec import InputSpec, MemberSpec, PhaseSpec
-from holotype.train import launch_fabric, train_step
+from holotype.train import StepRules, launch_fabric, train_step
 from holotype.train.phases import phase_loss, phase_optimiser
 from holotype.types import Normalisation
 
@@ -58,7 +58,7 @@ def compare(size: int, rounds: int, steps: int, folder: Path) -> None:
         for step in range(steps):
             chosen = rows[step * BATCH : (step + 1) * BATCH]
             batch = training_batch(fed, chosen, 7, size, member.augment, fabric.device)
-            train_step(fabric, network, optimiser, loss, [batch], 5.0, step)
+            train_step(fabric, network, optimiser, loss, [batch], StepRules(step, 5.0))
 
     bare_network, bare_optimiser = set_up()
     pixels = torch.randn(BATCH, 1, size, size).contiguous(memory_format=torch.channels_last)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from holotype.feed import batches, shuffled
+from holotype.feed import batches, sampled, shuffled
 
 rows = st.lists(st.integers(0, 10_000), max_size=50, unique=True).map(lambda them: np.array(them, np.int64))
 
@@ -55,3 +55,51 @@ def test_whole_batches_leave_out_a_last_one_that_is_not_full_unless_it_is_the_on
 @pytest.mark.parametrize("whole", [True, False])
 def test_no_rows_make_no_batch(whole):
     assert list(batches(np.empty(0, np.int64), 4, whole)) == []
+
+
+# ---- rows of rare classes more often
+
+
+def labels_of(counts: list[int]) -> np.ndarray:
+    """One label a row, in blocks of classes."""
+    return np.repeat(np.eye(len(counts), dtype=bool), counts, axis=0)
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=5), st.integers(0, 2**63 - 1))
+def test_a_balanced_epoch_has_every_class_equally_often_and_is_as_long(counts, key):
+    truth = labels_of(counts)
+    drawn = sampled(np.arange(len(truth)), truth, "balanced", key)
+    assert len(drawn) == len(truth)
+    seen = truth[drawn[:, 0]].sum(axis=0)
+    assert np.abs(seen - len(truth) / len(counts)).max() <= max(counts) + 1e-9  # at most one more or less of each row
+    assert np.abs(seen - len(truth) / len(counts)).mean() <= len(truth) / 4 + 1
+
+
+def test_the_square_root_lies_between():
+    truth = labels_of([900, 100])
+    shares = {rule: truth[sampled(np.arange(1000), truth, rule, 5)[:, 0], 1].mean()
+              for rule in ("shuffle", "sqrt", "balanced")}  # fmt: skip
+    assert shares == pytest.approx({"shuffle": 0.1, "sqrt": 0.25, "balanced": 0.5}, abs=0.02)
+
+
+@given(rows, st.sampled_from(["shuffle", "balanced", "sqrt", {"cap": 3}]), st.integers(0, 2**63 - 1))
+def test_a_row_drawn_again_knows_how_often_it_came(rows, rule, key):
+    truth = np.eye(3, dtype=bool)[rows % 3]
+    drawn = sampled(rows, truth, rule, key)
+    seen = {}
+    for row, before in drawn.tolist():
+        assert before == seen.get(row, 0)
+        seen[row] = before + 1
+    np.testing.assert_array_equal(drawn, sampled(rows, truth, rule, key))
+
+
+@given(st.integers(0, 1000), st.integers(1, 9), st.integers(0, 2**63 - 1))
+def test_a_cap_takes_no_row_twice_and_rare_classes_whole(seed, most, key):
+    truth = np.random.default_rng(seed).random((60, 4)) < [0.7, 0.3, 0.1, 0.02]
+    drawn = sampled(np.arange(60), truth, {"cap": most}, key)
+    assert drawn[:, 1].max(initial=0) == 0
+    kept = truth[drawn[:, 0]].sum(axis=0)
+    assert (kept >= np.minimum(truth.sum(axis=0), most)).all()
+    one_label = labels_of([50, 20, 3])
+    counts = one_label[sampled(np.arange(73), one_label, {"cap": most}, key)[:, 0]].sum(axis=0)
+    assert counts.tolist() == [min(most, count) for count in (50, 20, 3)]

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import torch
 
-import holotype.train.fit as fit_module
+import holotype.train.epoch as epoch_module
 from holotype.errors import TrainingError
 from holotype.feed import Specimens
 from holotype.nets import build_network, load_network, load_tensors, open_checkpoint
@@ -26,6 +26,7 @@ from holotype.train import FitJob, fit_member
 PlanJob = Callable[..., FitJob]
 HEAD_FIRST: dict[str, Any] = {"epochs": 1, "freeze": "backbone", "optimizer": {"name": "sgd"}, "lr": 0.05}
 THEN_ALL: dict[str, Any] = {"epochs": 2, "optimizer": {"name": "adamw", "amsgrad": True}, "lr": 0.003, "accumulate": 2}
+WRITES = 1 + 1 + 1 + 2 + 1  # at the beginning, after each epoch, and at the end of each phase
 STEPS = 3 + 2 * 2  # fifteen rows are three batches of five; the second phase joins two of them in a step
 
 
@@ -48,7 +49,7 @@ def story_of(folder: Path) -> pl.DataFrame:
 
 def dies_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int, after: bool) -> None:
     """Let a function of the training loop end the process at a call, before or after it has done its work."""
-    work, calls = getattr(fit_module, name), []
+    work, calls = getattr(epoch_module, name), []
 
     def dying(*arguments: Any) -> Any:
         calls.append(None)
@@ -57,7 +58,7 @@ def dies_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int, after: bool) 
             raise KilledError
         return done
 
-    monkeypatch.setattr(fit_module, name, dying)
+    monkeypatch.setattr(epoch_module, name, dying)
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +71,14 @@ def left_alone(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_killed_after_an_epoch_and_resumed_it_ends_in_the_same_bytes(
-    left_alone: tuple[FitJob, Path, bytes], specimens: Specimens, runtime: Runtime, tmp_path: Path, epoch: int,
+@pytest.mark.parametrize("write", range(1, WRITES + 1))
+def test_killed_after_a_state_was_written_and_resumed_it_ends_in_the_same_bytes(
+    left_alone: tuple[FitJob, Path, bytes], specimens: Specimens, runtime: Runtime, tmp_path: Path, write: int,
     workers: int, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     job, folder, whole = left_alone
     with monkeypatch.context() as patch:
-        dies_at(patch, "save_state", epoch, after=True)
+        dies_at(patch, "save_state", write, after=True)
         with pytest.raises(KilledError):
             fitted(job, specimens, tmp_path, replace(runtime, workers=workers))
     assert fitted(job, specimens, tmp_path, replace(runtime, workers=workers)) == whole
@@ -102,12 +103,12 @@ def test_killed_at_every_epoch_and_with_a_torn_state_it_ends_in_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     job, folder, whole = left_alone
-    for _ in range(3):
+    for _ in range(WRITES - 1):
         with monkeypatch.context() as patch:
             dies_at(patch, "save_state", 1, after=True)
             with pytest.raises(KilledError):
                 fitted(job, specimens, tmp_path, runtime)
-    newest = max((tmp_path / "workspace").iterdir())
+    newest = max((tmp_path / "workspace").glob("state-*"))
     newest.write_bytes(newest.read_bytes()[:1000])
     assert fitted(job, specimens, tmp_path, runtime) == whole
     assert story_of(tmp_path).equals(story_of(folder))
@@ -119,7 +120,7 @@ def test_what_was_resumed_is_said(
 ) -> None:  # fmt: skip
     job, _, _ = left_alone
     with monkeypatch.context() as patch:
-        dies_at(patch, "save_state", 2, after=True)
+        dies_at(patch, "save_state", 4, after=True)
         with pytest.raises(KilledError):
             fitted(job, specimens, tmp_path, runtime)
     heard: list[str] = []
@@ -168,13 +169,13 @@ def test_rows_are_shuffled_and_augmented_anew_in_each_epoch(
     plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[list[int], int]] = []
-    make = fit_module.training_batch
+    make = epoch_module.training_batch
 
     def watched(held: Specimens, rows: np.ndarray, key: int, *others: Any) -> Any:
-        seen.append((rows.tolist(), key))
+        seen.append((rows[:, 0].tolist(), key))
         return make(held, rows, key, *others)
 
-    monkeypatch.setattr(fit_module, "training_batch", watched)
+    monkeypatch.setattr(epoch_module, "training_batch", watched)
     fitted(plan_job({"epochs": 2}), specimens, tmp_path, runtime)
     first, second = ([row for rows, _ in part for row in rows] for part in (seen[:3], seen[3:]))
     assert sorted(first) == sorted(second) == list(range(15))
@@ -202,7 +203,8 @@ def test_the_card_tells_how_to_use_the_network(left_alone: tuple[FitJob, Path, b
     assert (card["fold"], card["seed"], card["classes"], card["kind"]) == (2, 7, list("abcd"), "multiclass")
     assert (card["channels"], card["size"], card["canvas"]) == (2, 32, [32, 32])
     assert card["normalisation"] == {"mean": [128.0, 120.0], "deviation": [60.0, 55.0]}
-    assert card["rows"] == {"train": 15, "validation": 5}
+    assert card["rows"] == {"train": 15, "inner": 0, "validation": 5}
+    assert card["epochs"] == [3]
 
 
 def test_it_learns(plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path) -> None:
@@ -214,14 +216,17 @@ def test_it_learns(plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tm
 
 @pytest.mark.parametrize(
     ("phase", "where"),
-    [({"epochs": 3}, r"epoch \d of phases.1"), ({"epochs": 1, "accumulate": 9}, r"epoch 1 of phases.1")],
+    [
+        ({"epochs": 3}, r"the loss is no longer a number in epoch \d of phases.1"),
+        ({"epochs": 1, "accumulate": 9}, r"the network's scores are no longer numbers in epoch 1 of phases.1"),
+    ],
     ids=["in the loss", "in the last weights"],
 )
 def test_a_loss_that_is_no_number_stops_and_names_the_place(
     plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path, phase: dict[str, Any], where: str
 ) -> None:
-    wild = {"optimizer": {"name": "sgd"}, "lr": 1e25, "clip": None, "schedule": "constant"}
-    with pytest.raises(TrainingError, match=rf"main, fold 2: the loss is no longer a number in {where}") as caught:
+    wild = {"optimizer": {"name": "sgd"}, "lr": 1e25, "clip": None, "schedule": "constant", "on_nonfinite": "stop"}
+    with pytest.raises(TrainingError, match=rf"main, fold 2: {where}; the images of the step: \d+") as caught:
         fitted(plan_job(HEAD_FIRST, wild | phase), specimens, tmp_path, runtime)
     assert "1e+25" in str(caught.value)
     assert not (tmp_path / "made" / "weights.safetensors").exists()

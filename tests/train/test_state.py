@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from holotype.spec import OptimizerSpec
+from holotype.train.course import Course
 from holotype.train.optimisers import make_optimiser
-from holotype.train.state import load_state, newest_state, save_state
+from holotype.train.plateau import Plateau
+from holotype.train.state import load_optimiser, newest_state, part_of, save_state
 
 
 def trained(name: str = "adamw", steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -27,6 +29,12 @@ def trained(name: str = "adamw", steps: int = 2) -> tuple[nn.Module, torch.optim
     return network, optimiser
 
 
+def at(done: int) -> Course:
+    """A course after some epochs, in the midst of the next."""
+    history = [{"train_loss": 0.1 + 0.2, "epoch": number} for number in range(done)]
+    return Course(epoch=done, step=3, history=history, plateau=Plateau(0.1 + 0.2, 1), rates={"0": 1 / 3})
+
+
 def saved_epochs(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -34,29 +42,30 @@ def saved_epochs(folder: Path) -> list[str]:
 def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     network, optimiser = trained()
     for done in (1, 2, 9, 10):
-        save_state(tmp_path, network, optimiser, {"done": done, "history": []})
-    assert saved_epochs(tmp_path) == ["epoch-00009.safetensors", "epoch-00010.safetensors"]
+        save_state(tmp_path, at(done), network, optimiser, {})
+    assert saved_epochs(tmp_path) == ["state-000-00009-0000003.safetensors", "state-000-00010-0000003.safetensors"]
 
 
 def test_the_newest_is_read_with_its_facts(tmp_path: Path) -> None:
     network, optimiser = trained()
     for done in (1, 2):
-        save_state(tmp_path, network, optimiser, {"done": done, "history": [{"train_loss": 0.1 + 0.2}]})
+        save_state(tmp_path, at(done), network, optimiser, {"loss_sum": torch.tensor(0.25)})
     found = newest_state(tmp_path)
     assert found is not None
-    assert found[1] == {"done": 2, "history": [{"train_loss": 0.1 + 0.2}]}
+    assert found[1] == at(2)
+    assert float(found[0]["loss_sum"]) == 0.25
 
 
 @pytest.mark.parametrize("length", [0, 5, 400, -1], ids=["empty", "five bytes", "header", "one byte short"])
 def test_a_torn_newest_is_passed_over(tmp_path: Path, length: int) -> None:
     network, optimiser = trained()
     for done in (1, 2):
-        save_state(tmp_path, network, optimiser, {"done": done, "history": []})
-    newest = tmp_path / "epoch-00002.safetensors"
+        save_state(tmp_path, at(done), network, optimiser, {})
+    newest = tmp_path / "state-000-00002-0000003.safetensors"
     newest.write_bytes(newest.read_bytes()[:length])
     found = newest_state(tmp_path)
     assert found is not None
-    assert found[1]["done"] == 1
+    assert found[1].done == 1
 
 
 def test_before_the_first_epoch_there_is_no_state(tmp_path: Path) -> None:
@@ -66,11 +75,12 @@ def test_before_the_first_epoch_there_is_no_state(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
 def test_weights_statistics_and_moments_come_back_exactly_and_lie_as_before(tmp_path: Path, name: str) -> None:
     network, optimiser = trained(name)
-    save_state(tmp_path, network, optimiser, {"done": 1, "history": []})
+    save_state(tmp_path, at(1), network, optimiser, {})
     fresh, its_optimiser = trained(name, steps=0)
     found = newest_state(tmp_path)
     assert found is not None
-    load_state(found[0], fresh, its_optimiser)
+    fresh.load_state_dict(part_of(found[0], "network."))
+    load_optimiser(found[0], its_optimiser)
     for key, value in network.state_dict().items():
         assert torch.equal(value, fresh.state_dict()[key]), key
     for was, now in zip(network.parameters(), fresh.parameters(), strict=True):
@@ -86,25 +96,28 @@ def test_weights_statistics_and_moments_come_back_exactly_and_lie_as_before(tmp_
 def test_a_restored_network_goes_on_as_the_first_would_have(tmp_path: Path) -> None:
     pixels = torch.randn(5, 3, 8, 8).contiguous(memory_format=torch.channels_last)
     network, optimiser = trained()
-    save_state(tmp_path, network, optimiser, {"done": 1, "history": []})
+    save_state(tmp_path, at(1), network, optimiser, {})
     fresh, its_optimiser = trained(steps=0)
     found = newest_state(tmp_path)
     assert found is not None
-    load_state(found[0], fresh, its_optimiser)
+    fresh.load_state_dict(part_of(found[0], "network."))
+    load_optimiser(found[0], its_optimiser)
     for one, other in ((network, optimiser), (fresh, its_optimiser)):
         one(pixels).square().sum().backward()
         other.step()
     assert all(torch.equal(one, other) for one, other in zip(network.parameters(), fresh.parameters(), strict=True))
 
 
-def test_a_new_phase_takes_the_weights_and_not_the_moments(tmp_path: Path) -> None:
+def test_candidates_live_as_long_as_a_state_knows_them(tmp_path: Path) -> None:
     network, optimiser = trained()
-    save_state(tmp_path, network, optimiser, {"done": 1, "history": []})
-    fresh, _ = trained(steps=0)
-    found = newest_state(tmp_path)
-    assert found is not None
-    load_state(found[0], fresh, None)
-    assert all(torch.equal(one, other) for one, other in zip(network.parameters(), fresh.parameters(), strict=True))
+    for done in range(1, 5):
+        (tmp_path / f"candidate-{done:05d}.safetensors").write_bytes(b"x")
+        course = at(done)
+        course.candidates = [{"epoch": done}]
+        save_state(tmp_path, course, network, optimiser, {})
+    assert sorted(path.name for path in tmp_path.glob("candidate-*")) == [
+        "candidate-00003.safetensors", "candidate-00004.safetensors",
+    ]  # fmt: skip
 
 
 def test_states_of_another_run_that_vanish_meanwhile_are_no_error(
@@ -112,7 +125,7 @@ def test_states_of_another_run_that_vanish_meanwhile_are_no_error(
 ) -> None:
     network, optimiser = trained()
     for done in (1, 2):
-        save_state(tmp_path, network, optimiser, {"done": done, "history": []})
+        save_state(tmp_path, at(done), network, optimiser, {})
     unlink = Path.unlink
 
     def unlink_after_another_did(path: Path, missing_ok: bool = False) -> None:
@@ -120,5 +133,5 @@ def test_states_of_another_run_that_vanish_meanwhile_are_no_error(
         unlink(path, missing_ok=missing_ok)
 
     monkeypatch.setattr(Path, "unlink", unlink_after_another_did)
-    save_state(tmp_path, network, optimiser, {"done": 3, "history": []})
+    save_state(tmp_path, at(3), network, optimiser, {})
     assert len(saved_epochs(tmp_path)) == 2

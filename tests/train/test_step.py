@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from holotype.train import train_step
+from holotype.train import StepRules, train_step
 
 Parts = list[tuple[Tensor, Tensor]]
 
@@ -35,7 +35,7 @@ def step_taken(
     before = [parameter.detach().clone() for parameter in network.parameters()]
     fabric = Fabric(accelerator="cpu", devices=1)
     wrapped, optimiser = fabric.setup(network, torch.optim.SGD(network.parameters(), lr=1.0))
-    loss = train_step(fabric, wrapped, optimiser, mean_loss, parts, clip, noise)
+    loss = train_step(fabric, wrapped, optimiser, mean_loss, parts, StepRules(noise, clip))
     moved = [was - parameter.detach() for was, parameter in zip(before, network.parameters(), strict=True)]
     return network, loss, moved
 

@@ -1,7 +1,7 @@
 """Feeding: the order of rows, and batches made from stored pixels."""
 
 from holotype.feed.loader import prepared_ahead, read_batch, training_batch, view_batch
-from holotype.feed.sampler import batches, shuffled
+from holotype.feed.sampler import batches, sampled, shuffled
 from holotype.feed.specimens import Specimens, Tiles, make_specimens
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "make_specimens",
     "prepared_ahead",
     "read_batch",
+    "sampled",
     "shuffled",
     "training_batch",
     "view_batch",

@@ -28,6 +28,7 @@ from holotype.types import Integers
 
 __all__ = ["prepared_ahead", "read_batch", "training_batch", "view_batch"]
 
+REPEAT_BITS = 40  # rows are fewer than 2 ** 40
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -56,27 +57,32 @@ def read_batch(specimens: Specimens, rows: Integers, device: torch.device) -> Te
 
 
 def training_batch(
-    specimens: Specimens, rows: Integers, key: int, size: int, spec: AugmentSpec, device: torch.device
-) -> tuple[Tensor, Tensor]:
+    specimens: Specimens, rows: Integers, key: int, size: int, spec: AugmentSpec, device: torch.device,
+    partners: Integers | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """One augmented batch. What is drawn depends on the key and each row, not on the batch.
 
     Args:
         specimens: Where the images are stored.
-        rows: Shape (n,).
+        rows: Shape (n,), or (n, 2) with how often the epoch has had each before, since each time is drawn anew.
         key: From (seed, member, phase, fold, epoch).
         size: Side of the square in pixels.
         spec: The ranges of the augmentation.
         device: Where the batch is made.
+        partners: The rows among which mixing finds its second images; those of the batch where none are given.
 
     Returns:
         Pixels (n, channels, size, size), channels last in memory; targets (n, classes).
     """
-    draws = torch.from_numpy(keyed_uniforms(key, rows, GEOMETRY_DRAWS + intensity_draws(specimens.channels))).float()
-    matrices = affine_matrices(draws[:, :GEOMETRY_DRAWS], spec)
+    rows, again = (rows, np.zeros_like(rows)) if rows.ndim == 1 else (rows[:, 0], rows[:, 1])
+    drawn_for = rows + (again << REPEAT_BITS)
+    draws = keyed_uniforms(key, drawn_for, GEOMETRY_DRAWS + intensity_draws(specimens.channels))
+    numbers = torch.from_numpy(draws).float()
+    matrices = affine_matrices(numbers[:, :GEOMETRY_DRAWS], spec)
     if specimens.tiles is not None:
-        matrices = windowed(matrices, _tile_centres(specimens, rows, key), specimens.window_share)
+        matrices = windowed(matrices, _tile_centres(specimens, drawn_for, key), specimens.window_share)
     pixels = view_batch(specimens, read_batch(specimens, rows, device), matrices, size)
-    pixels = jitter(pixels, draws[:, GEOMETRY_DRAWS:], spec)
+    pixels = jitter(pixels, numbers[:, GEOMETRY_DRAWS:], spec)
     targets = torch.from_numpy(specimens.truth[rows]).to(device).float()
     return pixels.contiguous(memory_format=torch.channels_last), targets
 

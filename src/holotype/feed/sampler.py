@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from holotype.types import Integers
 
 __all__ = ["Rule", "batches", "sampled", "shuffled"]
 
-Rule = str | dict[str, int]
+Rule = str | Mapping[Any, int]
 """`shuffle`, `balanced`, `sqrt` or `{cap: n}`, as in the recipe."""
 
 
@@ -48,7 +49,7 @@ def sampled(rows: Integers, truth: NDArray[np.bool_], rule: Rule, key: int) -> I
     order = np.argsort(keyed_uniforms(key, rows, 1)[:, 0], kind="stable")
     rows, truth = rows[order], truth[order]
     counts = truth.sum(axis=0)
-    if isinstance(rule, dict):
+    if not isinstance(rule, str):
         return _numbered(rows[_at_most(truth, counts, rule["cap"])])
     power = {"balanced": 1.0, "sqrt": 0.5}[rule]
     rarest = np.where(truth, counts, len(rows) + 1).min(axis=1)  # a row without a class counts as a common one

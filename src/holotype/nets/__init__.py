@@ -1,7 +1,15 @@
 """Networks: stems, heads, weights and checkpoints around timm's backbones."""
 
 from holotype.nets.build import Network, build_network, check_backbone
-from holotype.nets.checkpoint import load_network, load_tensors, open_checkpoint, save_network, save_tensors
+from holotype.nets.checkpoint import (
+    load_facts,
+    load_network,
+    load_networks,
+    load_tensors,
+    open_checkpoint,
+    save_network,
+    save_tensors,
+)
 from holotype.nets.heads import POOLS, Head
 from holotype.nets.stems import adapt_stem
 from holotype.nets.weights import find_weights
@@ -14,7 +22,9 @@ __all__ = [
     "build_network",
     "check_backbone",
     "find_weights",
+    "load_facts",
     "load_network",
+    "load_networks",
     "load_tensors",
     "open_checkpoint",
     "save_network",

@@ -43,6 +43,17 @@ class Network(nn.Module):
         """
         return self.head(self.features(pixels))
 
+    def pooled(self, pixels: Tensor) -> Tensor:
+        """The backbone's features, pooled.
+
+        Args:
+            pixels: Shape (n, channels, size, size), normalised.
+
+        Returns:
+            Shape (n, pooled width).
+        """
+        return self.head.pool(self.features(pixels))
+
     def features(self, pixels: Tensor) -> Tensor:
         """The backbone's last feature map.
 

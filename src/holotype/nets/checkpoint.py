@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,15 @@ from holotype.nets.build import Network, empty_network
 from holotype.spec import HeadSpec
 from holotype.types import Checkpoint
 
-__all__ = ["load_network", "load_tensors", "open_checkpoint", "save_network", "save_tensors"]
+__all__ = [
+    "load_facts",
+    "load_network",
+    "load_networks",
+    "load_tensors",
+    "open_checkpoint",
+    "save_network",
+    "save_tensors",
+]
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
@@ -56,15 +64,37 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise StoreError(f"{path} cannot be read: {error}", remedy="delete it and run again") from error
 
 
-def save_network(folder: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
+def load_facts(path: Path) -> dict[str, Any]:
+    """Read the facts alone, which is quick whatever the size of the tensors.
+
+    Args:
+        path: The safetensors file.
+
+    Raises:
+        StoreError: The file is torn or of another kind.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads(file.metadata()["facts"])
+    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise StoreError(f"{path} cannot be read: {error}", remedy="delete it and run again") from error
+
+
+def save_network(
+    folder: Path, network: nn.Module, card: Mapping[str, Any], others: Sequence[Mapping[str, Tensor]] = ()
+) -> None:
     """Write a network's weights and its card.
 
     Args:
         folder: Where to; the store renames it when it is complete.
         network: The network.
         card: How to use it.
+        others: More weights of the same network, whose predictions are averaged with its own.
     """
     save_tensors(folder / WEIGHTS, network.state_dict(), {})
+    for number, tensors in enumerate(others, start=2):
+        save_tensors(folder / f"weights-{number}.safetensors", tensors, {})
+    card = {**card, "networks": 1 + len(others)}
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False, sort_keys=True), encoding="utf-8")
 
 
@@ -84,15 +114,29 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 
 def load_network(checkpoint: Checkpoint) -> Network:
-    """The network of a checkpoint, ready to predict.
+    """The network of a checkpoint, ready to predict; the first of several.
 
     Args:
         checkpoint: From `open_checkpoint`.
     """
+    return _load(checkpoint, WEIGHTS)
+
+
+def load_networks(checkpoint: Checkpoint) -> list[Network]:
+    """The networks of a checkpoint whose predictions are averaged, ready to predict.
+
+    Args:
+        checkpoint: From `open_checkpoint`.
+    """
+    others = [f"weights-{number}.safetensors" for number in range(2, checkpoint.card.get("networks", 1) + 1)]
+    return [_load(checkpoint, name) for name in (WEIGHTS, *others)]
+
+
+def _load(checkpoint: Checkpoint, name: str) -> Network:
     card = checkpoint.card
     head = HeadSpec.model_validate(card["member"]["head"])
     backbone = card["member"]["backbone"]
     network = empty_network(backbone, len(card["classes"]), card["input_channels"], head, card["backbone_options"])
-    tensors, _ = load_tensors(checkpoint.folder / WEIGHTS)
+    tensors, _ = load_tensors(checkpoint.folder / name)
     network.load_state_dict(tensors)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

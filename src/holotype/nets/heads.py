@@ -64,7 +64,7 @@ class Head(nn.Module):
     def __init__(self, width: int, classes: int, spec: HeadSpec) -> None:
         super().__init__()
         self.pool = POOLS[spec.pool]
-        width = 2 * width if spec.pool == "concat" else width
+        width = self.width = 2 * width if spec.pool == "concat" else width
         layers: list[nn.Module] = []
         if spec.hidden is not None:
             layers += [nn.Linear(width, spec.hidden, bias=False), nn.BatchNorm1d(spec.hidden), nn.ReLU(inplace=True)]
@@ -83,7 +83,18 @@ class Head(nn.Module):
         Returns:
             Shape (n, classes).
         """
-        return self.last(self.dropout(self.neck(self.pool(features))))
+        return self.classify(self.pool(features))
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Logits of pooled features.
+
+        Args:
+            pooled: Shape (n, pooled width).
+
+        Returns:
+            Shape (n, classes).
+        """
+        return self.last(self.dropout(self.neck(pooled)))
 
 
 def as_feature_map(features: Tensor, width: int) -> Tensor:

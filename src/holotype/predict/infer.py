@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from holotype.augment import view_matrices, windowed
 from holotype.feed import Specimens, batches, read_batch, view_batch
-from holotype.nets import load_network
+from holotype.nets import load_networks
 from holotype.predict.pooling import RunningPool
 from holotype.progress import Task
 from holotype.runtime import Runtime
@@ -99,9 +99,9 @@ def infer(
         device: Where to compute.
     """
     card = checkpoint.card
-    network: nn.Module = load_network(checkpoint).to(device)
+    networks = load_networks(checkpoint)
     reading = Reading(card["size"], card["kind"], views)
     label = f"{card['member']['name']}, fold {checkpoint.fold}: predicting"
-    with runtime.progress.task(label, len(rows)) as task:
-        logits = infer_logits(network, specimens, rows, reading, device, task)
-    return Predictions(card["member"]["name"], checkpoint.fold, rows, logits)
+    with runtime.progress.task(label, len(rows) * len(networks)) as task:
+        said = [infer_logits(network.to(device), specimens, rows, reading, device, task) for network in networks]
+    return Predictions(card["member"]["name"], checkpoint.fold, rows, np.mean(said, axis=0, dtype=np.float32))

@@ -66,6 +66,12 @@ class MemberSpec(Section):
     """Scores that were made elsewhere, instead of a network."""
     predict: ViewSpec = ViewSpec()
 
+    @property
+    def selects(self) -> bool:
+        """Whether anything inside the member is chosen by how well it does: a checkpoint, a rewind, an early end."""
+        by_phase = (phase.stop_after is not None or phase.schedule.name == "plateau" for phase in self.phases)
+        return self.keep.selects or any(by_phase)
+
     def phase_size(self, phase: int) -> int:
         """Side of the input in one phase, in pixels.
 

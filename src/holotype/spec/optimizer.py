@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from holotype.spec.base import Section
@@ -13,7 +15,7 @@ class OptimizerSpec(Section):
     """The optimiser; options that it does not have are refused when it is built."""
 
     name: str = "adamw"
-    """`adamw`, `adam` or `sgd`."""
+    """`adamw`, `adam`, `sgd`, or the name of any optimiser of `torch.optim`."""
     weight_decay: float = Field(default=0.01, ge=0.0)
     """Decay of the weights of two or more dimensions; biases and normalisation are never decayed."""
     amsgrad: bool = False
@@ -22,3 +24,7 @@ class OptimizerSpec(Section):
     """Momentum, or Adam's first beta."""
     nesterov: bool = True
     """Nesterov's momentum (SGD)."""
+    options: dict[str, Any] = {}
+    """More arguments of a `torch.optim` optimiser."""
+    carry: bool = False
+    """Carry the momentum over from the phase before."""

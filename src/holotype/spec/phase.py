@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from holotype.spec.base import Later, Section
+from holotype.spec.base import Section
 from holotype.spec.optimizer import OptimizerSpec
+from holotype.spec.schedule import OneCycleSpec, ScheduleSpec, StopSpec, named_schedule
 
 __all__ = ["PhaseSpec"]
 
@@ -17,18 +18,33 @@ class PhaseSpec(Section):
 
     epochs: int = Field(default=12, ge=1, le=10_000)
     """Passes over the training rows."""
-    freeze: Literal["backbone"] | None = None
-    """`backbone` trains the head alone; its batch statistics stay put as well."""
-    lr: Annotated[Annotated[float, Field(gt=0)] | Literal["find"] | dict[int, float], Later("find")] = 3.0e-3
-    """The largest learning rate; the default suits small convolutional networks, transformers want a tenth of it."""
+    freeze: Literal["backbone"] | Annotated[list[str], Field(min_length=1)] | None = None
+    """`backbone` trains the head alone; else beginnings or patterns of parameter names. Batch statistics of frozen
+    parts stay put as well."""
+    lr: (
+        Annotated[float, Field(gt=0)]
+        | Literal["find"]
+        | Annotated[dict[Annotated[int, Field(ge=0)], Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    ) = 3.0e-3
+    """The largest learning rate; the default suits small convolutional networks, transformers want a tenth of it.
+    `find` looks for it; `{0: 3.0e-4, 25: 1.5e-4}` sets it from an epoch on."""
     optimizer: OptimizerSpec = OptimizerSpec()
-    schedule: str = "one-cycle"
-    """`one-cycle`, `cosine` or `constant`: the rate over the phase's steps."""
+    schedule: ScheduleSpec = OneCycleSpec()
+    """The rate over the phase's steps: `one-cycle`, `cosine`, `constant`, `linear`, or with options of their own
+    `cosine-restarts`, `step` and `plateau`."""
+    warm_up: float = Field(default=0.0, ge=0.0)
+    """Epochs, or a fraction of one, over which the rate rises from nothing before the schedule begins."""
     size: Annotated[int, Field(ge=16, le=4096)] | None = None
     """Side of the input in this phase; the member's own where it is left out."""
-    rows: Annotated[Any, Later()] = "all"
-    """Which of the training rows take part."""
-    layer_decay: Annotated[float | None, Later()] = None
+    rows: Literal["all", "train", "external"] = "all"
+    """Which of the training rows take part, by their role."""
+    draws: int | None = Field(default=None, ge=1, le=1000)
+    """So many draws of the augmentation for each image, used in turn by the epochs, instead of new ones in each. With a
+    frozen backbone its features are then computed once and every epoch reuses them."""
+    on_nonfinite: Literal["halve", "stop", "skip"] = "halve"
+    """What becomes of a loss that is no number: go back to the epoch's beginning with half the rate; stop and name the
+    images; or leave out the step and count it."""
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     """Factor on the rate for each layer further from the head."""
     loss: str | dict[str, Annotated[float, Field(gt=0)]] | None = None
     """A loss, or weights of several; cross-entropy for one label a sample and `bce` for many where it is left out."""
@@ -43,9 +59,9 @@ class PhaseSpec(Section):
     """Batches whose gradients are added up before a step."""
     clip: Annotated[float, Field(gt=0)] | None = 5.0
     """Largest norm of the gradient."""
-    ema: Annotated[float | None, Later()] = None
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     """Decay of an exponential moving average of the weights."""
-    stop_after: Annotated[int | None, Later()] = None
+    stop_after: StopSpec | None = None
     """Stop after this many epochs without a gain."""
 
     @field_validator("optimizer", mode="before")
@@ -53,12 +69,28 @@ class PhaseSpec(Section):
     def _a_name_is_an_optimizer(cls, given: Any) -> Any:
         return {"name": given} if isinstance(given, str) else given
 
-    @field_validator("lr")
+    @field_validator("schedule", mode="before")
     @classmethod
-    def _steps_come_later(cls, lr: Any) -> Any:
-        if isinstance(lr, dict):
-            raise ValueError("a rate by steps is not built yet; write one number, and a schedule")
-        return lr
+    def _a_name_is_a_schedule(cls, given: Any) -> Any:
+        return named_schedule(given)
+
+    @field_validator("stop_after", mode="before")
+    @classmethod
+    def _a_number_is_a_stop(cls, given: Any) -> Any:
+        return {"epochs": given} if isinstance(given, int) else given
+
+    @model_validator(mode="after")
+    def _rates_fit_the_schedule(self) -> PhaseSpec:
+        if isinstance(self.lr, dict):
+            if 0 not in self.lr:
+                raise ValueError("lr: rates by epoch must say the rate of epoch 0")
+            if self.schedule.name != "constant":
+                raise ValueError(
+                    f"lr: rates by epoch want `schedule: constant` (it is {self.schedule.name!r}); or write one number"
+                )
+        if self.warm_up >= self.epochs:
+            raise ValueError(f"warm_up: {self.warm_up:g} epochs of warm-up leave nothing of {self.epochs} epochs")
+        return self
 
     @field_validator("loss")
     @classmethod

@@ -6,12 +6,13 @@ from holotype.train.job import FitJob, plan_fit
 from holotype.train.optimisers import OPTIMISERS
 from holotype.train.phases import check_phase
 from holotype.train.schedules import SCHEDULES, schedule
-from holotype.train.step import train_step
+from holotype.train.step import StepRules, train_step
 
 __all__ = [
     "OPTIMISERS",
     "SCHEDULES",
     "FitJob",
+    "StepRules",
     "check_phase",
     "fit_member",
     "launch_fabric",

@@ -1,56 +1,39 @@
-"""Training of one member on one fold: phases of epochs, validated by the one inference loop, resumed by epoch."""
+"""Training of one member on one fold: phases of epochs, validated by the one inference loop, resumed where it was."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
-from lightning_fabric import Fabric
-from torch import nn
 
-from holotype.decide import decide_plainly
-from holotype.errors import TrainingError
-from holotype.feed import Specimens, batches, prepared_ahead, shuffled, training_batch
+from holotype.errors import TrainingError, listing
+from holotype.feed import Specimens
 from holotype.losses import prior_logits
-from holotype.metrics import log_loss, macro_f1
 from holotype.nets import build_network, open_checkpoint, save_network
-from holotype.predict import Reading, infer_logits
-from holotype.progress import Task
 from holotype.runtime import Runtime
 from holotype.seeds import derive_seed
-from holotype.spec import PhaseSpec, ViewSpec
+from holotype.train.course import Course
 from holotype.train.device import launch_fabric
+from holotype.train.epoch import DivergedError, epoch_steps, keep_state, train_epoch
 from holotype.train.job import FitJob
-from holotype.train.optimisers import apply_moment
-from holotype.train.phases import freeze, phase_loss, phase_optimiser, steps_per_epoch
-from holotype.train.schedules import schedule
-from holotype.train.state import load_state, newest_state, save_state
-from holotype.train.step import train_step
+from holotype.train.keeping import best_candidate, keep_candidate, kept_weights
+from holotype.train.phases import freeze
+from holotype.train.schedules import cycle_ends
+from holotype.train.stage import open_stage, restore
+from holotype.train.state import newest_state, part_of
+from holotype.train.training import Stage, Training, examine
 from holotype.types import Checkpoint
 
 __all__ = ["fit_member"]
 
-PLAIN = ViewSpec(views="none")
-
-
-@dataclass
-class _Training:
-    """What moves while a network is trained.
-
-    Args:
-        fabric: Device, precision and processes.
-        network: As `fabric.setup` gave it.
-        history: One entry an epoch.
-    """
-
-    fabric: Fabric
-    network: nn.Module
-    history: list[dict[str, Any]] = field(default_factory=list)
+MOST_HALVINGS = 5  # a rate that still diverges at a 32nd is not the matter
 
 
 def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path, runtime: Runtime) -> Checkpoint:
@@ -69,118 +52,162 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
     Raises:
         TrainingError: There are no rows to train on, or the loss is no longer a number.
     """
-    if len(job.train_rows) == 0:
+    if any(len(job.phase_rows(number)) == 0 for number in range(len(job.member.phases))):
         raise TrainingError(f"{job.label}: no rows are left to train on; use fewer folds or coarser groups")
     fabric = launch_fabric(runtime)
-    network, found = build_network(
-        job.member, len(job.classes), specimens.channels, derive_seed(job.seed, job.member.name, job.fold, "weights")
-    )
+    seed = derive_seed(job.seed, job.member.name, job.fold, "weights")
+    network, found = build_network(job.member, len(job.classes), specimens.channels, seed)
     with torch.no_grad():
         network.head.last.bias.copy_(prior_logits(specimens.truth[job.train_rows], job.kind))
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
     runtime.progress.say(f"{job.label}: {job.member.backbone} at {job.size} px, weights: {found.words}")
-    training = _Training(fabric, network.to(fabric.device))
-    _run_phases(job, specimens, training, workspace, runtime)
-    card = job.card(specimens.pack) | {"backbone_options": found.options, "weights": found.words}
-    pl.DataFrame(training.history).write_parquet(folder / "history.parquet")
-    save_network(folder, network, card)
+    workspace.mkdir(parents=True, exist_ok=True)
+    state = newest_state(workspace)
+    course = Course() if state is None else state[1]
+    if state is not None and course.order > (0, 0, 0):
+        epochs = sum(phase.epochs for phase in job.member.phases)
+        runtime.progress.say(f"{job.label}: resumes after epoch {course.done} of {epochs}")
+    with runtime.progress.task(f"{job.label}: training", _images_to_go(job, course, runtime.batch)) as task:
+        zero = torch.zeros((), device=fabric.device)
+        training = Training(job, specimens, fabric, network, workspace, runtime, task, course, zero)
+        if state is None:
+            keep_state(training, None)
+        else:
+            network.load_state_dict(part_of(state[0], "network."))
+        while training.course.phase < len(job.member.phases):
+            _run_phase(training)
+    _finish(training, folder, {"backbone_options": found.options, "weights": found.words})
     return open_checkpoint(folder)
 
 
-def _run_phases(job: FitJob, specimens: Specimens, training: _Training, workspace: Path, runtime: Runtime) -> None:
-    workspace.mkdir(parents=True, exist_ok=True)
-    state = newest_state(workspace)
-    done, epochs = 0, sum(phase.epochs for phase in job.member.phases)
-    if state is not None:
-        done, training.history = state[1]["done"], state[1]["history"]
-        runtime.progress.say(f"{job.label}: resumes after epoch {done} of {epochs}")
-    whole = len(job.train_rows) - len(job.train_rows) % min(runtime.batch, len(job.train_rows))
-    with runtime.progress.task(f"{job.label}: training", (epochs - done) * whole) as task:
-        before = 0
-        for number, phase in enumerate(job.member.phases):
-            first = max(done - before, 0)  # epochs of this phase that an earlier run did
-            before += phase.epochs
-            if first < phase.epochs or (state is not None and done == before == epochs):
-                optimiser = phase_optimiser(phase, training.network)
-                if state is not None:
-                    load_state(state[0], training.network, optimiser if first else None)
-                    state = None
-                _run_phase(job, specimens, training, optimiser, _Place(number, phase, first, workspace, runtime, task))
+def _run_phase(training: Training) -> None:
+    """Train the phase at which the course stands, to its end."""
+    number = training.course.phase
+    stage = open_stage(training, number)
+    restore(training, stage)
+    while not _is_over(training, stage):
+        freeze(training.network, stage.phase)
+        started, before = time.perf_counter(), training.course.images
+        try:
+            loss = train_epoch(training, stage)
+            seconds, images = time.perf_counter() - started, training.course.images - before
+            _close_epoch(training, stage, loss, (seconds, images))
+        except DivergedError as lost:
+            _go_back(training, stage, lost)
+            continue
+        keep_state(training, stage)
+    if stage.average is not None:
+        training.network.load_state_dict(stage.average.tensors())
+    training.course.next_phase()
+    keep_state(training, stage)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where in the recipe, and on which machine, a phase is run."""
-
-    number: int
-    phase: PhaseSpec
-    first: int
-    workspace: Path
-    runtime: Runtime
-    task: Task
+def _is_over(training: Training, stage: Stage) -> bool:
+    course = training.course
+    return course.epoch >= stage.phase.epochs or course.stop.stopped or course.plateau.stopped
 
 
-def _run_phase(
-    job: FitJob, specimens: Specimens, training: _Training, optimiser: torch.optim.Optimizer, place: _Place
-) -> None:
-    fabric, bare = training.fabric, training.network
-    network, optimiser = fabric.setup(bare, optimiser)
-    for epoch in range(place.first, place.phase.epochs):
-        freeze(bare, place.phase)
-        started = time.perf_counter()
-        loss, images = _train_epoch(job, specimens, training, (network, optimiser), place, epoch)
-        seconds = time.perf_counter() - started
-        found = _validate(job, specimens, bare, fabric.device)
-        if not np.isfinite([loss, found["validation_loss"]]).all():
-            raise TrainingError(
-                f"{job.label}: the loss is no longer a number in epoch {epoch + 1} of phases.{place.number}",
-                remedy=f"lower `lr` (it is {place.phase.lr})" + (" or set `clip`" if place.phase.clip is None else ""),
-            )
-        facts = {"phase": place.number, "epoch": len(training.history) + 1, "lr": optimiser.param_groups[0]["lr"]}
-        facts |= {"train_loss": loss, **found}
-        training.history.append(facts | {"images_per_second": images / seconds, "seconds": seconds})
-        done = {"done": len(training.history), "history": training.history}
-        save_state(place.workspace, bare, optimiser, done)
+def _close_epoch(training: Training, stage: Stage, loss: float, pace: tuple[float, int]) -> None:
+    """Examine the network, write down what was seen, and do what the phase makes of it."""
+    job, course, phase = training.job, training.course, stage.phase
+    with _averaged(training, stage):
+        seen = examine(training, stage, job.validation_rows)
+        chooses = examine(training, stage, job.inner_rows) if len(job.inner_rows) else None
+        if not np.isfinite([loss, seen["loss"], *(chooses or {}).values()]).all():
+            last = np.concatenate(epoch_steps(training, stage)[-1])[:, 0]
+            raise DivergedError("the network's scores are no longer numbers", last)
+        facts = {"phase": stage.number, "epoch": course.done + 1, "lr": stage.optimiser.param_groups[0]["lr"]}
+        facts |= {"train_loss": loss, "validation_loss": seen["loss"], "validation_score": seen["score"]}
+        facts |= {"inner_loss": chooses["loss"], "inner_score": chooses["score"]} if chooses else {}
+        seconds, images = pace
+        facts |= {"skipped": course.skipped, "images_per_second": images / seconds, "seconds": seconds}
+        course.history.append(facts)
+        verdict = course.judge(phase, chooses["score"], chooses["loss"]) if chooses else "keep"
+        course.next_epoch()
+        rewinds = phase.schedule.name == "plateau" and phase.schedule.rewind
+        if job.member.keep.last != 1 or rewinds:
+            marks: dict[str, Any] = {"cycle": _ends_a_cycle(training, stage)}
+            nothing: dict[str, Any] = {"loss": None, "score": None}
+            marks |= chooses or nothing
+            keep_candidate(training.workspace, course, job.member.keep, training.network.state_dict(), marks, rewinds)
+    if verdict == "rewind" and rewinds:
+        best = best_candidate(training.workspace, course)
+        training.runtime.progress.say(f"{job.label}: epoch {course.done}: no gain; back to the best weights")
+        if best is not None:
+            training.network.load_state_dict(best)
+            stage.optimiser.state.clear()
+            if stage.average is not None:
+                stage.average.load(best)
 
 
-def _train_epoch(
-    job: FitJob, specimens: Specimens, training: _Training, moving: tuple[nn.Module, Any], place: _Place, epoch: int
-) -> tuple[float, int]:
-    """One pass; returns the mean loss and how many images were seen."""
-    fabric, phase, runtime = training.fabric, place.phase, place.runtime
-    network, optimiser = moving
-    key = derive_seed(job.seed, job.member.name, place.number, job.fold, epoch, "augmentation")
-    size = job.member.phase_size(place.number)
-    order = shuffled(job.train_rows, derive_seed(job.seed, job.member.name, place.number, job.fold, epoch, "order"))
-    chosen = list(batches(order, runtime.batch, whole=True))
-    steps = steps_per_epoch(len(order), runtime.batch, phase.accumulate)
-    prepared = prepared_ahead(
-        lambda rows: training_batch(specimens, rows, key, size, job.member.augment, fabric.device),
-        chosen,
-        runtime.workers,
-    )
-    loss = phase_loss(phase, specimens.truth[job.train_rows], job.kind)
-    total, images = torch.zeros((), device=fabric.device), 0
-    for step in range(steps):
-        parts = [next(prepared) for _ in chosen[step * phase.accumulate : (step + 1) * phase.accumulate]]
-        now = epoch * steps + step
-        apply_moment(optimiser.param_groups, schedule(phase.schedule, now, phase.epochs * steps))
-        noise = derive_seed(job.seed, job.member.name, place.number, job.fold, now, fabric.global_rank, "noise")
-        rows = sum(len(targets) for _, targets in parts)
-        total += rows * train_step(fabric, network, optimiser, loss, parts, phase.clip, noise)
-        images += rows
-        place.task.advance(rows, f"epoch {epoch + 1}/{phase.epochs}")
-    return float(total) / images, images
+def _ends_a_cycle(training: Training, stage: Stage) -> bool:
+    schedule, done = stage.phase.schedule, training.course.epoch
+    if schedule.name == "cosine-restarts":
+        return done in cycle_ends(schedule, stage.phase.epochs)
+    return done == stage.phase.epochs
 
 
-def _validate(job: FitJob, specimens: Specimens, network: nn.Module, device: torch.device) -> dict[str, float]:
-    """Loss and score of the fold left out, for the record only: nothing is chosen by it."""
-    network.eval()
-    reading = Reading(job.size, job.kind, PLAIN)
-    logits = infer_logits(network, specimens, job.validation_rows, reading, device)
-    truth = specimens.truth[job.validation_rows]
-    decided = decide_plainly(logits, job.kind)
-    return {
-        "validation_loss": log_loss(truth, decided, logits, job.kind),
-        "validation_score": macro_f1(truth, decided, logits, job.kind),
-    }
+@contextmanager
+def _averaged(training: Training, stage: Stage) -> Iterator[None]:
+    """The network has the averaged weights for a while, where there is an average."""
+    network, average = training.network, stage.average
+    if average is None:
+        yield
+        return
+    own = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network.load_state_dict(average.tensors())
+    try:
+        yield
+    finally:
+        network.load_state_dict(own)
+
+
+def _go_back(training: Training, stage: Stage, lost: DivergedError) -> None:
+    """Return to the newest state on the disk with half the rate, or stop where that is wanted or has not helped."""
+    job, phase, halvings = training.job, stage.phase, training.course.halvings
+    place = f"epoch {training.course.epoch + 1} of phases.{stage.number}"
+    if phase.on_nonfinite != "halve" or halvings >= MOST_HALVINGS:
+        rate = f"lower `lr` (it is {phase.lr})" + (" or set `clip`" if phase.clip is None else "")
+        raise TrainingError(
+            f"{job.label}: {lost.what} in {place}; the images of the step: {listing(lost.rows.tolist(), 8)} (rows of "
+            "images.parquet)", remedy=rate,
+        )  # fmt: skip
+    state = newest_state(training.workspace)
+    if state is None:
+        raise TrainingError(f"{job.label}: {lost.what} in {place}, and the state before it is gone; run it again")
+    training.network.load_state_dict(part_of(state[0], "network."))
+    rates, parts = training.course.rates, training.course.parts
+    training.course = replace(state[1], halvings=halvings + 1, rates=rates, parts=parts)
+    restore(training, stage)
+    training.runtime.progress.say(f"{job.label}: {lost.what} in {place}; it goes on from before with half the rate")
+
+
+def _finish(training: Training, folder: Path, found: dict[str, Any]) -> None:
+    """Write what is kept of the training, and what it was like."""
+    job, course = training.job, training.course
+    network = training.network
+    last = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    def score(state: dict[str, torch.Tensor]) -> float:
+        network.load_state_dict(state)
+        marks = examine(training, None, job.inner_rows)
+        return -marks["loss"] if job.member.keep.by == "loss" else marks["score"]
+
+    states, epochs = kept_weights(training.workspace, course, job.member.keep, last, score)
+    network.load_state_dict(states[0])
+    history = pl.DataFrame(course.history, infer_schema_length=None)
+    history.write_parquet(folder / "history.parquet")
+    for curve in training.workspace.glob("finder-*.parquet"):
+        (folder / curve.name).write_bytes(curve.read_bytes())
+    card = job.card(training.specimens.pack) | found | {"epochs": epochs, "rates": course.rates}
+    save_network(folder, network, card, states[1:])
+
+
+def _images_to_go(job: FitJob, course: Course, batch: int) -> int:
+    total = 0
+    for number, phase in enumerate(job.member.phases):
+        if number >= course.phase:
+            rows = len(job.phase_rows(number))
+            done = course.epoch if number == course.phase else 0
+            total += (phase.epochs - done) * (rows - rows % min(batch, rows))
+    return total

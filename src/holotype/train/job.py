@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from holotype.data import Pack
 from holotype.spec import MemberSpec
+from holotype.split import inner_samples
 from holotype.types import Folds, ImageTable, Integers, Kind, Normalisation
 
 __all__ = ["FitJob", "plan_fit"]
@@ -28,6 +30,8 @@ class FitJob:
         kind: `multiclass` or `multilabel`.
         channels: The channels' names, where the recipe gives them.
         normalisation: Mean and deviation a channel.
+        inner_rows: Image rows that whatever selects looks at, shape (k,); empty where nothing selects.
+        external: Which of the training rows are external, shape (n,); none of them where it is empty.
     """
 
     member: MemberSpec
@@ -39,11 +43,24 @@ class FitJob:
     kind: Kind
     channels: tuple[str, ...] | None
     normalisation: Normalisation
+    inner_rows: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    external: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
 
     @property
     def label(self) -> str:
         """The job in words, for progress and messages."""
         return f"{self.member.name}, fold {self.fold}"
+
+    def phase_rows(self, phase: int) -> Integers:
+        """The image rows that train in one phase, shape (n,).
+
+        Args:
+            phase: Its number.
+        """
+        wanted = self.member.phases[phase].rows
+        if wanted == "all" or not len(self.external):
+            return self.train_rows
+        return self.train_rows[self.external == (wanted == "external")]
 
     @property
     def size(self) -> int:
@@ -69,7 +86,11 @@ class FitJob:
             "normalisation": {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation},
             "size": self.size,
             "canvas": [height, width],
-            "rows": {"train": len(self.train_rows), "validation": len(self.validation_rows)},
+            "rows": {
+                "train": len(self.train_rows),
+                "inner": len(self.inner_rows),
+                "validation": len(self.validation_rows),
+            },
         }
 
 
@@ -86,11 +107,20 @@ def plan_fit(
         seed: The recipe's seed.
         scale: Mean and deviation a channel.
     """
-    fold_of_row = folds.fold_of_sample[images.sample_numbers]
-    kept = ~np.isin(images.sample_numbers, folds.left_out)
+    rows, roles = images.sample_numbers, images.frame["role"].to_numpy()
+    kept = ~np.isin(rows, folds.left_out)
     kept[folds.unreadable] = False
-    roles = images.frame["role"].to_numpy()
-    labelled = roles != "test"
-    train_rows = np.flatnonzero(labelled & kept & (fold_of_row != fold)).astype(np.int64)
-    validation_rows = np.flatnonzero((roles == "train") & kept & (fold_of_row == fold)).astype(np.int64)
-    return FitJob(member, fold, seed, train_rows, validation_rows, images.classes, images.kind, images.channels, scale)
+    in_fold = folds.fold_of_sample[rows] == fold
+    trains, validates = (roles != "test") & kept & ~in_fold, (roles == "train") & kept & in_fold
+    inner = np.zeros(len(rows), bool)
+    if member.selects and member.keep.on == "fold":
+        inner = validates
+    elif member.selects:
+        chosen = inner_samples(images, folds, fold, seed)
+        inner = np.isin(rows, chosen) & kept
+        trains &= ~np.isin(folds.component[rows], folds.component[chosen])
+    parts = (np.flatnonzero(part).astype(np.int64) for part in (trains, validates, inner))
+    train_rows, validation_rows, inner_rows = parts
+    facts = (images.classes, images.kind, images.channels, scale)
+    external = roles[train_rows] == "external"
+    return FitJob(member, fold, seed, train_rows, validation_rows, *facts, inner_rows, external)

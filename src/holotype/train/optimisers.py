@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
+from timm.models import group_parameters
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from holotype.errors import RecipeError
 from holotype.registry import Registry
 from holotype.spec import OptimizerSpec
 from holotype.train.schedules import Moment
 
-__all__ = ["OPTIMISERS", "apply_moment", "make_optimiser", "parameter_groups"]
+__all__ = ["OPTIMISERS", "apply_moment", "carry_momentum", "make_optimiser", "optimiser_maker", "parameter_groups"]
 
 OPTIMISERS = Registry("optimiser")
 ADAM_SECOND_BETA = 0.99  # a short memory of squares suits runs of a few hundred steps
+UNUSABLE = {"lbfgs", "sparseadam"}  # a closure, and sparse gradients
 Groups = list[dict[str, object]]
 
 
@@ -56,36 +61,141 @@ def sgd(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
     return SGD(groups, lr=rate, momentum=spec.momentum, nesterov=nesterov, fused=True)
 
 
-def make_optimiser(network: nn.Module, rate: float, spec: OptimizerSpec) -> Optimizer:
+def make_optimiser(network: nn.Module, rate: float, spec: OptimizerSpec, layer_decay: float | None = None) -> Optimizer:
     """The optimiser of a phase, over what is not frozen.
 
     Args:
         network: Frozen parts have `requires_grad` off.
         rate: The largest learning rate.
-        spec: The recipe's section.
+        spec: The recipe's section; a name that is not ours is looked for in `torch.optim`.
+        layer_decay: Factor on the rate for each layer further from the head.
 
     Raises:
-        RecipeError: There is no optimiser of that name.
+        RecipeError: There is no optimiser of that name, or it does not have an option.
     """
-    optimiser: Optimizer = OPTIMISERS[spec.name](parameter_groups(network, spec.weight_decay), rate, spec)
-    for group in optimiser.param_groups:
-        group["largest_rate"] = rate
+    groups = parameter_groups(network, spec.weight_decay, layer_decay)
+    shares = [float(group.pop("share")) for group in groups]  # type: ignore[arg-type]
+    optimiser: Optimizer = optimiser_maker(spec)(groups, rate)
+    for group, share in zip(optimiser.param_groups, shares, strict=True):
+        group["largest_rate"] = rate * share
     return optimiser
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> Groups:
-    """Weights that decay, and biases and normalisation that do not.
+def optimiser_maker(spec: OptimizerSpec) -> Callable[[Groups, float], Optimizer]:
+    """What builds the optimiser of a section.
 
     Args:
-        network: The network.
-        weight_decay: For tensors of two or more dimensions.
+        spec: The recipe's section.
+
+    Raises:
+        RecipeError: There is no optimiser of that name, or it does not have an option.
     """
-    free = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups: Groups = [
-        {"params": [parameter for parameter in free if parameter.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in free if parameter.ndim < 2], "weight_decay": 0.0},
+    if spec.name in OPTIMISERS:
+        if spec.options:
+            raise RecipeError(f"{spec.name!r} has its options as keys of their own, and no `options`",
+                              field="optimizer.options", allowed=[*OptimizerSpec.model_fields])  # fmt: skip
+        return lambda groups, rate: OPTIMISERS[spec.name](groups, rate, spec)
+    theirs = {name.lower(): kind for name, kind in vars(torch.optim).items() if _is_usable(name, kind)}
+    kind = theirs.get(spec.name.lower().replace("-", "").replace("_", ""))
+    if kind is None:
+        why = "; it needs a closure or sparse gradients" if spec.name.lower() in UNUSABLE else ""
+        raise RecipeError(f"no optimiser is named {spec.name!r}{why}", value=spec.name,
+                          allowed=sorted({*OPTIMISERS, *theirs}))  # fmt: skip
+    known = list(inspect.signature(kind).parameters)
+    own = [name for name in known if name not in {"params", "lr", "weight_decay"}]
+    unknown = [name for name in spec.options if name not in own]
+    if unknown:
+        raise RecipeError(f"{kind.__name__} has no option {unknown[0]!r}", field="optimizer.options", value=unknown[0],
+                          allowed=own)  # fmt: skip
+    options = dict(spec.options)
+    if "momentum" in known:
+        options.setdefault("momentum", spec.momentum)
+    if "betas" in known:
+        options.setdefault("betas", (spec.momentum, ADAM_SECOND_BETA))
+    return lambda groups, rate: kind(groups, lr=rate, **options)
+
+
+def _is_usable(name: str, kind: object) -> bool:
+    usable = name != "Optimizer" and name.lower() not in UNUSABLE
+    return usable and isinstance(kind, type) and issubclass(kind, Optimizer)
+
+
+def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float | None = None) -> Groups:
+    """Weights that decay, and biases and normalisation that do not; by layer where rates differ by layer.
+
+    Args:
+        network: The network; with `backbone` where rates differ by layer.
+        weight_decay: For tensors of two or more dimensions.
+        layer_decay: Factor on the rate for each layer further from the head (Clark et al. 2020, "ELECTRA").
+
+    Returns:
+        Groups with `params`, `weight_decay` and `share`, the part of the largest rate that they get.
+    """
+    depths = {} if layer_decay is None else _depths(network)
+    found: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            found.setdefault((depths.get(name, 0), parameter.ndim < 2), []).append(parameter)
+    return [
+        {"params": held, "weight_decay": 0.0 if narrow else weight_decay, "share": (layer_decay or 1.0) ** depth}
+        for (depth, narrow), held in sorted(found.items(), key=lambda entry: entry[0])
     ]
-    return [group for group in groups if group["params"]]
+
+
+def _depths(network: nn.Module) -> dict[str, int]:
+    """How many layers each parameter of the backbone is away from the head, by timm's own division into layers."""
+    backbone: Any = network.backbone
+    groups = group_parameters(backbone, backbone.group_matcher(coarse=False))
+    layers = sorted({layer for layer, names in groups.items() if names}, reverse=True)
+    return {f"backbone.{name}": depth for depth, layer in enumerate(layers, start=1) for name in groups[layer]}
+
+
+def carry_momentum(old: Optimizer, new: Optimizer) -> int:
+    """Hand on the momentum of one optimiser to the next, where they share parameters.
+
+    Between optimisers of one kind every slot is handed on. Adam's first moment is a mean of gradients, SGD's buffer a
+    sum of them with weights that shrink by the momentum m; one becomes the other by the factor 1 / (1 - m). Adam's
+    second moment has no counterpart: it begins anew, corrected for its bias, and so does the first then.
+
+    Args:
+        old: Of the phase before.
+        new: Of this phase, without state.
+
+    Returns:
+        How many parameters' momenta were handed on.
+    """
+    carried = 0
+    for group in new.param_groups:
+        for parameter in group["params"]:
+            state = old.state.get(parameter)
+            if not state:
+                continue
+            handed = dict(state) if type(old) is type(new) else _translated(state, _momentum(group), new)
+            if group.get("amsgrad") and "exp_avg_sq" in handed:
+                handed.setdefault("max_exp_avg_sq", handed["exp_avg_sq"].clone())
+            new.state[parameter].update(handed)
+            carried += bool(handed)
+        if carried and isinstance(new, SGD) and _momentum(group):
+            for parameter in group["params"]:  # torch wants a buffer for each or for none; zero is how one begins
+                new.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+    return carried
+
+
+def _translated(state: Mapping[str, Any], momentum: float, new: Optimizer) -> dict[str, Any]:
+    """The slots of another kind of optimiser, as far as they have a counterpart."""
+    to_adam = isinstance(new, (Adam, AdamW))
+    if "exp_avg" in state:
+        mean = state["exp_avg"]
+        return dict(state) if to_adam else {"momentum_buffer": mean / (1 - momentum)} if isinstance(new, SGD) else {}
+    if state.get("momentum_buffer") is None or not to_adam:
+        return {}
+    mean = state["momentum_buffer"] * (1 - momentum)
+    begun = {"exp_avg": mean * (1 - momentum), "exp_avg_sq": mean**2 * (1 - ADAM_SECOND_BETA)}
+    return {"step": torch.tensor(1.0), **begun}
+
+
+def _momentum(group: Mapping[str, Any]) -> float:
+    return float(group["betas"][0] if "betas" in group else group.get("momentum", 0.0))
 
 
 def apply_moment(groups: Iterable[dict[str, Any]], moment: Moment) -> None:

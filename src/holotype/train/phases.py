@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from holotype.errors import RecipeError, did_you_mean, listing
 from holotype.losses import LOSSES, class_weights, compose_loss, prior_logits
 from holotype.spec import PhaseSpec
-from holotype.train.optimisers import OPTIMISERS, make_optimiser
-from holotype.train.schedules import SCHEDULES
+from holotype.train.optimisers import make_optimiser, optimiser_maker
+from holotype.train.schedules import Moment, rate_at, schedule, warmed_up
 
-__all__ = ["check_phase", "freeze", "phase_loss", "phase_optimiser", "steps_per_epoch"]
+__all__ = ["check_phase", "freeze", "frozen_parameters", "phase_loss", "phase_moment", "phase_optimiser"]
 
 DEFAULT_LOSS = {"multiclass": "cross_entropy", "multilabel": "bce"}
 
@@ -27,10 +28,9 @@ def check_phase(phase: PhaseSpec) -> None:
         phase: The recipe's section.
 
     Raises:
-        RecipeError: An optimiser, schedule or loss does not exist.
+        RecipeError: An optimiser or a loss does not exist, or does not have an option.
     """
-    OPTIMISERS[phase.optimizer.name]
-    SCHEDULES[phase.schedule]
+    optimiser_maker(phase.optimizer)
     for name in _loss_parts(phase, "multiclass"):
         LOSSES[name]
 
@@ -48,15 +48,31 @@ def phase_loss(phase: PhaseSpec, truth: NDArray[np.bool_], kind: str) -> Callabl
     return compose_loss(_loss_parts(phase, kind), weights, phase.label_smoothing, adjustment)
 
 
-def phase_optimiser(phase: PhaseSpec, network: nn.Module) -> Optimizer:
+def phase_optimiser(phase: PhaseSpec, network: nn.Module, rate: float) -> Optimizer:
     """The optimiser of a phase over what the phase does not freeze.
 
     Args:
         phase: The recipe's section.
         network: With `backbone` and `head`; frozen as the phase says, as a side effect.
+        rate: The largest learning rate.
     """
     freeze(network, phase)
-    return make_optimiser(network, float(phase.lr), phase.optimizer)  # type: ignore[arg-type]
+    return make_optimiser(network, rate, phase.optimizer, phase.layer_decay)
+
+
+def phase_moment(phase: PhaseSpec, step: int, steps_per_epoch: int) -> Moment:
+    """Rate and momentum of a step of a phase: its schedule, its rates by epoch, its warm-up.
+
+    Args:
+        phase: The recipe's section.
+        step: From 0.
+        steps_per_epoch: Steps of one pass.
+    """
+    warm = phase.warm_up * steps_per_epoch
+    steps = phase.epochs * steps_per_epoch
+    if isinstance(phase.lr, dict):
+        return warmed_up(Moment(rate_at(phase.lr, step // steps_per_epoch)), step, warm)
+    return warmed_up(schedule(phase.schedule, step, steps, steps_per_epoch), step, warm)
 
 
 def freeze(network: nn.Module, phase: PhaseSpec) -> None:
@@ -65,25 +81,44 @@ def freeze(network: nn.Module, phase: PhaseSpec) -> None:
     Args:
         network: With `backbone` and `head`.
         phase: The recipe's section.
+
+    Raises:
+        RecipeError: A name or pattern fits no parameter.
     """
-    frozen = phase.freeze == "backbone"
+    frozen = frozen_parameters([name for name, _ in network.named_parameters()], phase.freeze)
     network.train()
-    for parameter in network.backbone.parameters():  # type: ignore[union-attr]
-        parameter.requires_grad_(not frozen)
-    if frozen:
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    for module in network.modules():
+        own = list(module.parameters())
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()  # batch statistics of frozen parts stay put
+    if phase.freeze == "backbone":
         network.backbone.eval()  # type: ignore[union-attr]
 
 
-def steps_per_epoch(rows: int, batch: int, accumulate: int) -> int:
-    """Steps of the optimiser in one pass.
+def frozen_parameters(names: Sequence[str], freeze: str | Sequence[str] | None) -> set[str]:
+    """The parameters that a phase freezes.
 
     Args:
-        rows: Training rows.
-        batch: Rows a batch.
-        accumulate: Batches a step.
+        names: Of all parameters.
+        freeze: `backbone`; or beginnings (`backbone.blocks.0`) and patterns (`*.bias`); or none.
+
+    Raises:
+        RecipeError: A name or pattern fits no parameter.
     """
-    whole = max(rows // batch, 1)
-    return math.ceil(whole / accumulate)
+    found: set[str] = set()
+    for pattern in [freeze] if isinstance(freeze, str) else freeze or []:
+        fitting = {name for name in names if name.startswith(f"{pattern}.") or fnmatch(name, pattern)}
+        if not fitting:
+            parts = {name.rsplit(".", depth)[0] for name in names for depth in range(1, name.count(".") + 1)}
+            near = did_you_mean(pattern, sorted(parts)) or f"the first are {listing(sorted(parts), 8)}"
+            raise RecipeError(f"no parameter begins with {pattern!r} or fits it", field="freeze", value=pattern,
+                              remedy=near)  # fmt: skip
+        found |= fitting
+    if len(found) == len(names):
+        raise RecipeError("everything is frozen, and nothing would be trained", field="freeze", value=freeze)
+    return found
 
 
 def _loss_parts(phase: PhaseSpec, kind: str) -> dict[str, float]:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from holotype.registry import Registry
+from holotype.spec.schedule import (
+    ConstantSpec,
+    CosineRestartsSpec,
+    CosineSpec,
+    LinearSpec,
+    OneCycleSpec,
+    PlateauSpec,
+    ScheduleSpec,
+    StepSpec,
+)
 
-__all__ = ["SCHEDULES", "Moment", "schedule"]
+__all__ = ["SCHEDULES", "Moment", "cycle_ends", "rate_at", "schedule", "warmed_up"]
 
 SCHEDULES = Registry("schedule")
 WARM_UP_SHARE = 0.25
@@ -29,51 +40,157 @@ class Moment:
     momentum: float | None = None
 
 
-def schedule(name: str, step: int, steps: int) -> Moment:
+def schedule(spec: ScheduleSpec | str, step: int, steps: int, steps_per_epoch: int = 1) -> Moment:
     """The moment of a step under a schedule.
 
     Args:
-        name: A registered schedule.
+        spec: The recipe's section, or the name of a schedule with its defaults.
         step: From 0 to steps - 1.
         steps: How many steps the phase has.
+        steps_per_epoch: How many of them are an epoch.
 
     Raises:
         RecipeError: There is no schedule of that name.
     """
-    return SCHEDULES[name](step, steps)  # type: ignore[no-any-return]
+    if not isinstance(spec, str):
+        return SCHEDULES[spec.name](spec, step, steps, steps_per_epoch)  # type: ignore[no-any-return]
+    told = SCHEDULES[spec]
+    section = SCHEDULE_SECTIONS[spec.replace("-", "_")]()
+    return told(section, step, steps, steps_per_epoch)  # type: ignore[no-any-return]
+
+
+def warmed_up(moment: Moment, step: int, warm_up_steps: float) -> Moment:
+    """A moment while the rate still rises from nothing (Goyal et al. 2017, section 2.2, "gradual warmup").
+
+    Args:
+        moment: Of the schedule.
+        step: From 0.
+        warm_up_steps: Over how many steps it rises.
+    """
+    share = min((step + 1) / warm_up_steps, 1.0) if warm_up_steps > 0 else 1.0
+    return Moment(moment.rate * share, moment.momentum)
+
+
+def rate_at(rates: dict[int, float], epoch: int) -> float:
+    """The rate of an epoch where rates are written by epoch, as a share of the largest.
+
+    Args:
+        rates: From which epoch on which rate holds; 0 is among them.
+        epoch: From 0.
+    """
+    return rates[max(begin for begin in rates if begin <= epoch)] / max(rates.values())
 
 
 @SCHEDULES.register
-def constant(step: int, steps: int) -> Moment:
+def constant(spec: ConstantSpec, step: int, steps: int, steps_per_epoch: int) -> Moment:
     """The same rate throughout.
 
     Args:
+        spec: The recipe's section.
         step: From 0.
         steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
     """
     return Moment(1.0)
 
 
 @SCHEDULES.register
-def cosine(step: int, steps: int) -> Moment:
+def plateau(spec: PlateauSpec, step: int, steps: int, steps_per_epoch: int) -> Moment:
+    """The same rate until the score stands still; the cuts are made between epochs.
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    return Moment(1.0)
+
+
+@SCHEDULES.register
+def linear(spec: LinearSpec, step: int, steps: int, steps_per_epoch: int) -> Moment:
+    """From the largest rate to zero along a line.
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    return Moment(1.0 - step / max(steps, 1))
+
+
+@SCHEDULES.register
+def step(spec: StepSpec, step: int, steps: int, steps_per_epoch: int) -> Moment:
+    """Cut by a factor every few epochs.
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    return Moment(spec.factor ** (step // steps_per_epoch // spec.every))
+
+
+@SCHEDULES.register
+def cosine(spec: CosineSpec, step: int, steps: int, steps_per_epoch: int) -> Moment:
     """From the largest rate to zero along half a cosine (Loshchilov & Hutter 2017, "SGDR", equation 5, one cycle).
 
     Args:
+        spec: The recipe's section.
         step: From 0.
         steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
     """
     return Moment(0.5 * (1 + math.cos(math.pi * step / max(steps, 1))))
 
 
 @SCHEDULES.register
-def one_cycle(step: int, steps: int) -> Moment:
+def cosine_restarts(spec: CosineRestartsSpec, step: int, steps: int, steps_per_epoch: int) -> Moment:
+    """Half cosines one after another, each from the largest rate (Loshchilov & Hutter 2017, "SGDR", section 3).
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch; cycles end with one.
+    """
+    ends = [end * steps_per_epoch for end in cycle_ends(spec, max(round(steps / steps_per_epoch), 1))]
+    begin = 0
+    for end in ends:
+        if step < end:
+            return Moment(0.5 * (1 + math.cos(math.pi * (step - begin) / (end - begin))))
+        begin = end
+    return Moment(0.0)
+
+
+def cycle_ends(spec: CosineRestartsSpec, epochs: int) -> list[int]:
+    """After which epochs a cycle ends.
+
+    Args:
+        spec: The recipe's section.
+        epochs: Of the phase.
+
+    Returns:
+        Ascending, the last one `epochs`; cycles shorter than an epoch are joined.
+    """
+    lengths = [spec.factor**cycle for cycle in range(spec.cycles)]
+    ends = [round(epochs * sum(lengths[: cycle + 1]) / sum(lengths)) for cycle in range(spec.cycles)]
+    return sorted({end for end in ends if end > 0})
+
+
+@SCHEDULES.register
+def one_cycle(spec: OneCycleSpec, step: int, steps: int, steps_per_epoch: int) -> Moment:
     """Up from a 25th over a quarter of the steps, then down to nearly nothing, momentum the other way round.
 
     Smith & Topin 2018, "Super-convergence", in the form of fastai and PyTorch with cosine pieces.
 
     Args:
+        spec: The recipe's section.
         step: From 0.
         steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
     """
     summit = max(WARM_UP_SHARE * steps - 1, 1e-9)
     high, low = CYCLED_MOMENTUM
@@ -82,6 +199,12 @@ def one_cycle(step: int, steps: int) -> Moment:
         return Moment(_cosine(1 / START_DIVISOR, 1.0, progress), _cosine(high, low, progress))
     progress = (step - summit) / max(steps - 1 - summit, 1e-9)
     return Moment(_cosine(1.0, 1 / (START_DIVISOR * END_DIVISOR), progress), _cosine(low, high, progress))
+
+
+SCHEDULE_SECTIONS: dict[str, Any] = {
+    "constant": ConstantSpec, "cosine": CosineSpec, "cosine_restarts": CosineRestartsSpec, "linear": LinearSpec,
+    "one_cycle": OneCycleSpec, "plateau": PlateauSpec, "step": StepSpec,
+}  # fmt: skip
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

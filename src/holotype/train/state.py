@@ -1,77 +1,88 @@
-"""The state of an unfinished training, written after every epoch so that a killed run goes on where it was."""
+"""The state of an unfinished training, written by epoch and by minutes, so that a killed run goes on where it was."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from holotype.errors import StoreError
-from holotype.nets import load_tensors, save_tensors
+from holotype.nets import load_facts, load_tensors, save_tensors
+from holotype.train.course import Course
 
-__all__ = ["load_state", "newest_state", "save_state"]
+__all__ = ["load_optimiser", "newest_state", "part_of", "save_state"]
 
 KEPT = 2
 
 
-def save_state(workspace: Path, network: nn.Module, optimiser: Optimizer, facts: dict[str, Any]) -> None:
-    """Write the state after an epoch and drop all but the newest two.
+def save_state(
+    workspace: Path, course: Course, network: nn.Module, optimiser: Optimizer | None, more: dict[str, Tensor]
+) -> None:
+    """Write the state and drop all but the newest two, and the candidates that neither of them knows.
 
     Args:
         workspace: The job's own folder.
+        course: Where the training stands.
         network: The network.
-        optimiser: Its optimiser.
-        facts: `done` (epochs over all phases) and `history`: what JSON can hold.
+        optimiser: Its optimiser; none between the last phase and the end.
+        more: Other tensors by name.
     """
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    for number, slots in optimiser.state_dict()["state"].items():
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()} | more
+    for number, slots in (optimiser.state_dict()["state"] if optimiser is not None else {}).items():
         for name, value in slots.items():
-            tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(value)
-    save_tensors(workspace / f"epoch-{facts['done']:05d}.safetensors", tensors, facts)
-    for old in _states(workspace)[:-KEPT]:
+            if value is not None:
+                tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(value)
+    name = "state-{:03d}-{:05d}-{:07d}.safetensors".format(*course.order)
+    save_tensors(workspace / name, tensors, course.facts())
+    states = _states(workspace)
+    for old in states[:-KEPT]:
         old.unlink(missing_ok=True)  # another run of the same recipe may have been faster
+    _drop_candidates(workspace, states[-KEPT:])
 
 
-def newest_state(workspace: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+def newest_state(workspace: Path) -> tuple[dict[str, Tensor], Course] | None:
     """The newest state that can be read; a torn one is passed over.
 
     Args:
         workspace: The job's own folder.
 
     Returns:
-        Tensors and facts, or none where training has not begun.
+        Tensors and the course, or none where training has not begun.
     """
     for path in reversed(_states(workspace)):
         try:
-            return load_tensors(path)
+            tensors, facts = load_tensors(path)
         except StoreError:
             path.unlink(missing_ok=True)
+        else:
+            return tensors, Course.of(facts)
     return None
 
 
-def load_state(tensors: dict[str, Tensor], network: nn.Module, optimiser: Optimizer | None) -> None:
-    """Put a state back.
+def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin in one way, without that beginning.
 
     Args:
         tensors: From `newest_state`.
-        network: The network.
-        optimiser: Its optimiser, or none where a new phase begins with a new one.
+        prefix: As in `network.`.
     """
-    prefix = "network."
-    network.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    )
-    if optimiser is None:
-        return
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def load_optimiser(tensors: dict[str, Tensor], optimiser: Optimizer) -> None:
+    """Put an optimiser's state back.
+
+    Args:
+        tensors: From `newest_state`.
+        optimiser: Over the same parameters.
+    """
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, number, name = key.split(".", 2)
-            slots.setdefault(int(number), {})[name] = _laid_out_like(value, parameters[int(number)])
+    for key, value in part_of(tensors, "optimiser.").items():
+        number, name = key.split(".", 1)
+        slots.setdefault(int(number), {})[name] = _laid_out_like(value, parameters[int(number)])
     optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
@@ -81,4 +92,17 @@ def _laid_out_like(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 def _states(workspace: Path) -> list[Path]:
-    return sorted(workspace.glob("epoch-*.safetensors"))
+    return sorted(workspace.glob("state-*.safetensors"))
+
+
+def _drop_candidates(workspace: Path, states: list[Path]) -> None:
+    """Delete what no state knows: one that is resumed from may need what a newer one has given up."""
+    needed: set[int] = set()
+    for path in states:
+        try:
+            needed.update(one["epoch"] for one in load_facts(path)["candidates"])
+        except StoreError:
+            continue
+    for path in workspace.glob("candidate-*.safetensors"):
+        if int(path.stem.rpartition("-")[2]) not in needed:
+            path.unlink(missing_ok=True)

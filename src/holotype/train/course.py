@@ -1,0 +1,106 @@
+"""Where a training stands: everything beside the tensors that a killed one needs to go on as if nothing had been."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from holotype.spec import PhaseSpec
+from holotype.train.plateau import Plateau, Verdict, advance, advance_stop, plateau_rate
+
+__all__ = ["Course"]
+
+
+@dataclass
+class Course:
+    """The place in the recipe, and what was decided on the way; all of it can be written as JSON.
+
+    Args:
+        phase: The phase that is being trained.
+        epoch: Epochs of it that are done.
+        step: Steps of the next epoch that are done.
+        images: Images of the next epoch that were seen.
+        skipped: Steps of the next epoch that were left out, their loss being no number.
+        history: One entry an epoch.
+        rates: The rate found for a phase that looks for one, by its number as text.
+        halvings: How often the phase's rate was halved because it diverged.
+        parts: Into how many pieces a batch is cut because it does not fit in memory.
+        plateau: Of the phase.
+        stop: Of the phase's early stop.
+        candidates: Checkpoints on disk that may become the member: `epoch`, `score`, `loss`, `cycle`.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    images: int = 0
+    skipped: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    rates: dict[str, float] = field(default_factory=dict)
+    halvings: int = 0
+    parts: int = 1
+    plateau: Plateau = field(default_factory=Plateau)
+    stop: Plateau = field(default_factory=Plateau)
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """Epochs over all phases."""
+        return len(self.history)
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Phases, epochs and steps that are done: which of two states is the newer."""
+        return self.phase, self.done, self.step
+
+    def facts(self) -> dict[str, Any]:
+        """What JSON can hold of it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Course:
+        """A course that was written.
+
+        Args:
+            facts: From `facts`.
+        """
+        states = {name: Plateau(**facts[name]) for name in ("plateau", "stop")}
+        return cls(**{**facts, **states})
+
+    def rate_factor(self, phase: PhaseSpec) -> float:
+        """What the phase's largest rate is multiplied by.
+
+        Args:
+            phase: The recipe's section.
+        """
+        cut = plateau_rate(self.plateau, phase.schedule) if phase.schedule.name == "plateau" else 1.0
+        return cut * 0.5**self.halvings
+
+    def judge(self, phase: PhaseSpec, score: float, loss: float) -> Verdict:
+        """Take an epoch into account.
+
+        Args:
+            phase: The recipe's section.
+            score: On the rows that choose, larger is better.
+            loss: On the same.
+
+        Returns:
+            `keep`, `improved`, `rewind`, or `stop` where the phase is over.
+        """
+        verdict: Verdict = "keep"
+        if phase.schedule.name == "plateau":
+            self.plateau, verdict = advance(self.plateau, phase.schedule, score)
+        if phase.stop_after is not None:
+            watched = score if phase.stop_after.on == "metric" else -loss
+            self.stop, ended = advance_stop(self.stop, phase.stop_after, watched)
+            verdict = "stop" if ended == "stop" else verdict
+        return verdict
+
+    def next_epoch(self) -> None:
+        """The epoch is done."""
+        self.epoch, self.step, self.images, self.skipped = self.epoch + 1, 0, 0, 0
+
+    def next_phase(self) -> None:
+        """The phase is done."""
+        self.phase, self.epoch, self.step, self.images, self.skipped = self.phase + 1, 0, 0, 0, 0
+        self.halvings, self.plateau, self.stop = 0, Plateau(), Plateau()

@@ -1,0 +1,193 @@
+"""One epoch: rows into steps, steps into batches that fit in memory, and a loss that is no number found out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from holotype.errors import HolotypeError
+from holotype.feed import batches, prepared_ahead, sampled, training_batch
+from holotype.seeds import derive_seed
+from holotype.train.optimisers import apply_moment
+from holotype.train.phases import phase_moment
+from holotype.train.state import save_state
+from holotype.train.step import StepRules, train_step
+from holotype.train.training import Stage, Training
+from holotype.types import Integers
+
+__all__ = ["DivergedError", "batch_maker", "epoch_steps", "keep_state", "train_epoch"]
+
+SAVE_SECONDS = 300.0  # of training that a kill may cost at most
+LOOKED_AT = 50  # steps after which the loss is looked at; each look waits for the device
+Batch = tuple[Tensor, Tensor]
+Piece = NDArray[np.int64]
+
+
+class DivergedError(HolotypeError):
+    """The loss is no longer a number.
+
+    Args:
+        what: The message.
+        rows: The image rows of the first such step.
+    """
+
+    def __init__(self, what: str, rows: Integers) -> None:
+        super().__init__(what)
+        self.rows = rows
+
+
+def train_epoch(training: Training, stage: Stage) -> float:
+    """Train one pass over the rows, or the rest of one; where the training stands is kept by the course.
+
+    Args:
+        training: The network.
+        stage: The phase.
+
+    Returns:
+        The mean loss of the pass; the steps that were left out do not count.
+
+    Raises:
+        DivergedError: The loss is no longer a number.
+    """
+    course, steps = training.course, epoch_steps(training, stage)
+    if course.step == 0:
+        training.loss_sum = torch.zeros((), device=training.fabric.device)
+    factor = course.rate_factor(stage.phase)
+    for group, rate in zip(stage.optimiser.param_groups, stage.rates, strict=True):
+        group["largest_rate"] = rate * factor
+    while course.step < len(steps):
+        try:
+            _take_steps(training, stage, steps)
+        except RuntimeError as error:  # PyTorch's only word for a full memory
+            largest = max(len(batch) for batch in steps[course.step])
+            if not _is_memory(error) or course.parts >= largest:
+                raise
+            stage.optimiser.zero_grad(set_to_none=True)
+            course.parts *= 2
+            training.runtime.progress.say(
+                f"{training.job.label}: a batch of {-(-largest * 2 // course.parts):,} images does not fit in memory; "
+                f"half of it is taken at once, and gradients are added up over {course.parts} parts"
+            )
+    return float(training.loss_sum) / max(course.images, 1)
+
+
+def epoch_steps(training: Training, stage: Stage) -> list[list[Piece]]:
+    """The batches of each step of the present epoch.
+
+    Args:
+        training: The network.
+        stage: The phase.
+
+    Returns:
+        For each step its batches: rows, and how often the epoch has had each before, shape (n, 2).
+    """
+    job, batch = training.job, training.runtime.batch
+    rows = job.phase_rows(stage.number)
+    key = _key(training, stage, training.course.epoch, "order")
+    order = sampled(rows, training.specimens.truth[rows], job.member.sampler, key)
+    whole = list(batches(order, batch, whole=True))
+    together = stage.phase.accumulate
+    return [whole[start : start + together] for start in range(0, len(whole), together)]
+
+
+def batch_maker(training: Training, stage: Stage) -> Callable[[Piece], Batch]:
+    """What makes a batch of the present epoch.
+
+    Args:
+        training: The network, and where the images lie.
+        stage: The phase; its augmentation may have a fixed number of draws.
+    """
+    job, specimens, device = training.job, training.specimens, training.fabric.device
+    epoch, draws = training.course.epoch, stage.phase.draws
+    draw = epoch % draws if draws is not None else epoch
+    features = stage.features
+    if features is not None:
+        truth = torch.from_numpy(specimens.truth).to(device)
+        return lambda piece: (features.batch(piece[:, 0], draw), truth[torch.from_numpy(piece[:, 0])].float())
+    key = _key(training, stage, draw, "augmentation")
+    size = job.member.phase_size(stage.number)
+    rows = job.phase_rows(stage.number)
+    return lambda piece: training_batch(specimens, piece, key, size, job.member.augment, device, rows)
+
+
+def keep_state(training: Training, stage: Stage | None) -> None:
+    """Write where the training stands; one process of several does.
+
+    Args:
+        training: The network.
+        stage: The phase, whose optimiser is written too.
+    """
+    training.saved_at = time.monotonic()
+    if not training.fabric.is_global_zero:
+        return
+    more = {"loss_sum": training.loss_sum}
+    if stage is not None and stage.average is not None:
+        more |= {f"average.{name}": tensor for name, tensor in stage.average.tensors().items()}
+    optimiser: Any = stage.optimiser if stage is not None else None
+    save_state(training.workspace, training.course, training.network, optimiser, more)
+
+
+def _take_steps(training: Training, stage: Stage, steps: list[list[Piece]]) -> None:
+    course, fabric, phase = training.course, training.fabric, stage.phase
+    make = batch_maker(training, stage)
+    first = course.step
+    pieces = [_pieces(step, course.parts, fabric.global_rank, fabric.world_size) for step in steps[first:]]
+    made = prepared_ahead(make, (piece for step in pieces for piece in step), training.runtime.workers)
+    recent: list[Tensor] = []
+    for step in range(first, len(steps)):
+        now = course.epoch * len(steps) + step
+        apply_moment(stage.optimiser.param_groups, phase_moment(phase, now, len(steps)))
+        rows = sum(len(batch) for batch in steps[step])
+        noise = _key(training, stage, now, "noise", fabric.global_rank)
+        rules = StepRules(noise, phase.clip, rows, phase.on_nonfinite == "skip")
+        parts = [next(made) for _ in pieces[step - first]]
+        loss = train_step(fabric, stage.moving, stage.optimiser, stage.loss, parts, rules)
+        if stage.average is not None:
+            stage.average.update(training.network, now)
+        recent.append(loss)
+        _count(training, phase.on_nonfinite == "skip", loss, rows)
+        course.step = step + 1
+        training.task.advance(rows, f"epoch {course.epoch + 1}/{phase.epochs}")
+        late = time.monotonic() - training.saved_at > SAVE_SECONDS
+        if course.step == len(steps) or len(recent) == LOOKED_AT or late:
+            _look(recent, steps[course.step - len(recent) : course.step], phase.on_nonfinite == "skip")
+            recent = []
+        if late and course.step < len(steps):
+            keep_state(training, stage)
+
+
+def _count(training: Training, skips: bool, loss: Tensor, rows: int) -> None:
+    if skips and not bool(torch.isfinite(loss)):
+        training.course.skipped += 1
+        return
+    training.loss_sum = training.loss_sum + rows * loss
+    training.course.images += rows
+
+
+def _look(recent: Sequence[Tensor], steps: Sequence[list[Piece]], skips: bool) -> None:
+    """Refuse losses that are no number, and name the images of the first."""
+    lost = torch.isfinite(torch.stack(list(recent))).logical_not().nonzero().flatten().tolist()
+    if lost and not skips:
+        rows = np.concatenate(steps[lost[0]])[:, 0]
+        raise DivergedError("the loss is no longer a number", rows)
+
+
+def _pieces(step: list[Piece], parts: int, rank: int, processes: int) -> list[Piece]:
+    """The batches of a step as one process takes them: its own rows, in so many parts."""
+    own = [batch[rank::processes] for batch in step]
+    return [piece for batch in own for piece in np.array_split(batch, min(parts, len(batch))) if len(piece)]
+
+
+def _key(training: Training, stage: Stage, *purpose: str | int) -> int:
+    job = training.job
+    return derive_seed(job.seed, job.member.name, stage.number, job.fold, *purpose)
+
+
+def _is_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
