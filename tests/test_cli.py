@@ -113,7 +113,7 @@ BAD_INPUT: dict[str, tuple[Change, list[str]]] = {
     "unknown optimiser": (setting("members.0.phases.0.optimizer", "adammw"),
                           ["members.0.phases.0: no optimiser is named 'adammw'; did you mean 'adamw'?"]),
     "unknown schedule": (setting("members.0.phases.0.schedule", "one-cicle"),
-                         ["members.0.phases.0: no schedule", "did you mean 'one_cycle'?"]),
+                         ["members.0.phases.0.schedule: no schedule", "did you mean 'one-cycle'?"]),
     "unknown loss": (setting("members.0.phases.0.loss", "bcee"), ["members.0.phases.0: no loss", "mean 'bce'?"]),
     "missing weights": (setting("members.0.weights", "best.safetensors"),
                         ["members.0.weights: there is no safetensors file"]),

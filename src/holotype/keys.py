@@ -102,13 +102,15 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         "pixels of the fold": _pixels(statistics, job.validation_rows),
         "labels of the fold": digest_array(truth[job.validation_rows]),
         "form of the stored images": digest_value([stored.shape[1:], stored.dtype.name]),
-        "normalisation": _scaling(specimens),
+        "normalisation": _scaling(job, specimens),
+        "rows that choose": digest_array(job.inner_rows),
+        "labels of the rows that choose": digest_array(truth[job.inner_rows]),
         "classes": digest_value([job.classes, job.kind]),
     }
     if weights.is_file():
         inputs["weights"] = digest_file(weights)
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
-    return StageKey(f"fit {job.member.name} {job.fold}", 3, section, inputs)
+    return StageKey(f"fit {job.member.name} {job.fold}", 4, section, inputs)
 
 
 def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -> StageKey:
@@ -137,8 +139,8 @@ def predict_key(job: FitJob, fit: StageKey, views: ViewSpec, statistics: ImageSt
     return StageKey(f"predict {job.member.name} {job.fold}", 2, views.model_dump(mode="json"), inputs)
 
 
-def _scaling(specimens: Specimens) -> str:
-    scale = specimens.normalisation
+def _scaling(job: FitJob, specimens: Specimens) -> str:
+    scale = job.normalisation
     rows = [digest_array(part) for part in specimens.moments or ()]
     return digest_value([scale.mean, scale.deviation, *rows])
 

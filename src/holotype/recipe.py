@@ -238,7 +238,9 @@ def _place(complaint: ErrorDetails, content: Any) -> list[str]:
         else:
             continue
         place.append(str(part))
-    return [*place, "kind"] if complaint["type"].startswith("union_tag") else place
+    if not complaint["type"].startswith("union_tag"):
+        return place
+    return [*place, complaint["ctx"]["discriminator"].strip("'")]
 
 
 def _anchored(data: DataSpec, folder: Path) -> DataSpec:

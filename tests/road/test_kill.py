@@ -41,7 +41,7 @@ def command(recipe: Path, store: Path, log: Path) -> Iterator[subprocess.Popen[b
 def wait_for_an_epoch(store: Path, process: subprocess.Popen[bytes], log: Path) -> None:
     """Return as soon as the state of an epoch lies in the store."""
     end = time.monotonic() + PATIENCE
-    while not list(store.glob("unfinished/fit/*/epoch-*.safetensors")):
+    while not list(store.glob("unfinished/fit/*/state-000-0000[1-9]-*.safetensors")):
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < end, "no epoch was finished in time"
         time.sleep(0.002)

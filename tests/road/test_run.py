@@ -137,7 +137,7 @@ def test_each_fold_has_a_network_that_trained_without_it(finished: Path) -> None
     for fold in range(FOLDS):
         card = read_json(finished, f"members/main/fold{fold}/card.json")
         own = folds.filter(pl.col("fold") == fold).height
-        assert card["rows"] == {"train": 60 - own, "validation": own}
+        assert card["rows"] == {"train": 60 - own, "inner": 0, "validation": own}
         assert card["fold"] == fold
         history = pl.read_parquet(finished / f"members/main/fold{fold}/history.parquet")
         assert history["epoch"].to_list() == [1, 2]

@@ -1,4 +1,4 @@
-"""What a training decides on its way: rewinds, early ends, kept checkpoints, averages, rates, memory; all of it resumed."""
+"""What a training decides on its way: rewinds, early ends, kept checkpoints, averages, rates; all of it resumed."""
 
 from __future__ import annotations
 
