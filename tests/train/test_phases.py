@@ -97,12 +97,12 @@ def test_logit_adjustment_adds_the_log_frequencies_in_training() -> None:
 )
 def test_a_name_that_is_not_registered_is_refused_before_training(section: dict[str, object], meant: str) -> None:
     with pytest.raises(RecipeError, match=f"did you mean '{meant}'"):
-        check_phase(PhaseSpec.model_validate(section))
+        check_phase(PhaseSpec.model_validate(section), "multiclass")
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "cross-entropy", {"bce": 0.5}])
 def test_registered_names_pass_with_either_sign(loss: object) -> None:
-    check_phase(PhaseSpec.model_validate({"loss": loss, "schedule": "one_cycle"}))
+    check_phase(PhaseSpec.model_validate({"loss": loss, "schedule": "one_cycle"}), "multiclass")
 
 
 def test_a_schedule_of_another_name_is_refused_when_the_recipe_is_read() -> None:

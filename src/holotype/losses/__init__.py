@@ -1,8 +1,24 @@
 """Losses: pure functions on logits and targets, composed by weight."""
 
 from holotype.losses.compose import class_weights, compose_loss, prior_logits
-from holotype.losses.multiclass import cross_entropy
-from holotype.losses.multilabel import bce
-from holotype.losses.registry import LOSSES
+from holotype.losses.multiclass import cross_entropy, softmax_focal
+from holotype.losses.multilabel import asymmetric, bce, focal, soft_f1, soft_margin
+from holotype.losses.ranking import lovasz, lsep
+from holotype.losses.registry import LOSSES, check_loss
 
-__all__ = ["LOSSES", "bce", "class_weights", "compose_loss", "cross_entropy", "prior_logits"]
+__all__ = [
+    "LOSSES",
+    "asymmetric",
+    "bce",
+    "check_loss",
+    "class_weights",
+    "compose_loss",
+    "cross_entropy",
+    "focal",
+    "lovasz",
+    "lsep",
+    "prior_logits",
+    "soft_f1",
+    "soft_margin",
+    "softmax_focal",
+]

@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from holotype.losses.registry import LOSSES
+from holotype.losses.registry import Parts, loss_of
 
 __all__ = ["class_weights", "compose_loss", "prior_logits"]
 
+OVERLAP = 0.999  # beta of the effective number: a thousand samples of a class show all there is of it
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def compose_loss(
-    parts: Mapping[str, float], weights: Tensor | None = None, smoothing: float = 0.0, adjustment: Tensor | None = None
-) -> Loss:
+    parts: Parts, weights: Tensor | None = None, smoothing: float = 0.0, adjustment: Tensor | None = None,
+    kind: str = "multilabel",
+) -> Loss:  # fmt: skip
     """One function of logits and targets from weighted parts.
 
     Args:
-        parts: Names of losses and their weights.
+        parts: Names of losses, each with its weight, or with `weight` and its options.
         weights: Class weights, shape (classes,).
         smoothing: Label smoothing.
         adjustment: Added to the logits in training only, shape (classes,): the scaled log-prior of Menon et al. 2021,
             "Long-tail learning via logit adjustment", equation 10.
+        kind: `multiclass` or `multilabel`; some names mean another function for one label.
 
     Raises:
         RecipeError: There is no loss of a name.
     """
-    functions = [(LOSSES[name], weight) for name, weight in parts.items()]
+    functions = [(loss_of(name, kind), *_weight_and_options(given)) for name, given in parts.items()]
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
-        logits = logits.float()
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        targets = targets.to(logits.dtype)
         if adjustment is not None:
-            logits = logits + adjustment.to(logits.device)
-        scale = None if weights is None else weights.to(logits.device)
-        terms = [weight * function(logits, targets, scale, smoothing) for function, weight in functions]
+            logits = logits + adjustment.to(logits)
+        scale = None if weights is None else weights.to(logits)
+        terms = [weight * function(logits, targets, scale, smoothing, **own) for function, weight, own in functions]
         return torch.stack(terms).sum()
 
     return loss
+
+
+def _weight_and_options(given: float | Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
+    if not isinstance(given, Mapping):
+        return float(given), {}
+    options = {name: value for name, value in given.items() if name != "weight"}
+    return float(given.get("weight", 1.0)), options
 
 
 def class_weights(truth: NDArray[np.bool_], rule: str | None, kind: str) -> Tensor | None:
@@ -49,7 +61,8 @@ def class_weights(truth: NDArray[np.bool_], rule: str | None, kind: str) -> Tens
 
     Args:
         truth: Which classes the training rows have, shape (n, classes).
-        rule: `inverse` of the frequency, its square root `sqrt`, or none.
+        rule: `inverse` of the frequency, its square root `sqrt`, the inverse of the `effective` number of samples (Cui
+            et al. 2019, CVPR, equation 2), or none.
         kind: `multiclass`: weights of rows, with mean 1 over the rows; `multilabel`: weights of the positive part,
             negatives over positives.
 
@@ -61,6 +74,9 @@ def class_weights(truth: NDArray[np.bool_], rule: str | None, kind: str) -> Tens
     counts = truth.sum(axis=0)
     positives = np.maximum(counts, 1)
     ratio = (len(truth) - positives + 1) / positives if kind == "multilabel" else len(truth) / positives
+    if rule == "effective":
+        ratio = (1 - OVERLAP) / (1 - OVERLAP**positives)
+        ratio = ratio * len(ratio) / ratio.sum()
     weights = ratio**0.5 if rule == "sqrt" else ratio
     if kind == "multiclass":
         weights = weights * counts.sum() / (weights * counts).sum()

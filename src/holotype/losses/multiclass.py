@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
-from holotype.losses.registry import LOSSES, smoothed
+from holotype.losses.registry import register, smoothed
 
-__all__ = ["cross_entropy"]
+__all__ = ["cross_entropy", "softmax_focal"]
+
+SMALLEST = 1e-12
 
 
-@LOSSES.register
+@register("multiclass", "multilabel")
 def cross_entropy(
     logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0
 ) -> Tensor:
@@ -27,3 +31,30 @@ def cross_entropy(
     row_weights = targets.new_ones(len(targets)) if class_weights is None else targets @ class_weights
     losses = -(smoothed(targets, smoothing, 1.0 / targets.shape[1]) * logits.log_softmax(dim=1)).sum(dim=1)
     return (losses * row_weights).sum() / row_weights.sum().clamp_min(1e-12)
+
+
+@register("multiclass")
+def softmax_focal(
+    logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0, gamma: float = 2.0,
+    alpha: float | Sequence[float] | None = None,
+) -> Tensor:  # fmt: skip
+    """Cross-entropy that fades where it is right: the focal loss (Lin et al. 2017, equation 5) under a softmax.
+
+    Args:
+        logits: Shape (n, classes).
+        targets: Shape (n, classes); each row sums to 1.
+        class_weights: Shape (classes,), the weight of each class's rows; the sum is divided by the weights' sum.
+        smoothing: Share of each target that is spread evenly over all classes.
+        gamma: How fast it fades; 0 is cross-entropy.
+        alpha: A factor, one for all classes or one a class.
+
+    Returns:
+        The mean over rows, a scalar; zero where there are no rows.
+    """
+    row_weights = targets.new_ones(len(targets)) if class_weights is None else targets @ class_weights
+    known = logits.log_softmax(dim=1)
+    fading = (1 - known.exp()).clamp_min(SMALLEST) ** gamma
+    cost = smoothed(targets, smoothing, 1.0 / targets.shape[1]) * fading * known
+    if alpha is not None:
+        cost = cost * logits.new_tensor(alpha)
+    return -(cost.sum(dim=1) * row_weights).sum() / row_weights.sum().clamp_min(SMALLEST)

@@ -46,13 +46,14 @@ class PhaseSpec(Section):
     images; or leave out the step and count it."""
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     """Factor on the rate for each layer further from the head."""
-    loss: str | dict[str, Annotated[float, Field(gt=0)]] | None = None
-    """A loss, or weights of several; cross-entropy for one label a sample and `bce` for many where it is left out."""
+    loss: str | dict[str, Annotated[float, Field(gt=0)] | dict[str, Any]] | None = None
+    """A loss, or weights of several, or options of each (`{focal: {weight: 0.5, gamma: 2}}`); cross-entropy for one
+    label a sample and `bce` for many where it is left out."""
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of the target that is spread over all classes."""
-    class_weights: Literal["inverse", "sqrt"] | None = None
-    """Weigh classes by the inverse of their frequency, or by its square root, with mean 1 over the rows; where
-    labels are many it is the weight of a class's positive part."""
+    class_weights: Literal["inverse", "sqrt", "effective"] | None = None
+    """Weigh classes by the inverse of their frequency, by its square root, or by the inverse of the effective number of
+    samples, with mean 1 over the rows; where labels are many it is the weight of a class's positive part."""
     logit_adjust: float = Field(default=0.0, ge=0.0, le=2.0)
     """Strength of logit adjustment: 1 trains for the balanced error (Menon et al. 2021)."""
     accumulate: int = Field(default=1, ge=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from holotype.errors import RecipeError, did_you_mean, listing
-from holotype.losses import LOSSES, class_weights, compose_loss, prior_logits
+from holotype.losses import check_loss, class_weights, compose_loss, prior_logits
 from holotype.spec import PhaseSpec
 from holotype.train.optimisers import make_optimiser, optimiser_maker
 from holotype.train.schedules import Moment, rate_at, schedule, warmed_up
@@ -21,18 +22,18 @@ __all__ = ["check_phase", "freeze", "frozen_parameters", "phase_loss", "phase_mo
 DEFAULT_LOSS = {"multiclass": "cross_entropy", "multilabel": "bce"}
 
 
-def check_phase(phase: PhaseSpec) -> None:
+def check_phase(phase: PhaseSpec, kind: str) -> None:
     """Refuse names that nothing is registered under, before anything is trained.
 
     Args:
         phase: The recipe's section.
+        kind: `multiclass` or `multilabel`.
 
     Raises:
-        RecipeError: An optimiser or a loss does not exist, or does not have an option.
+        RecipeError: An optimiser or a loss does not exist, does not have an option, or is for other labels.
     """
     optimiser_maker(phase.optimizer)
-    for name in _loss_parts(phase, "multiclass"):
-        LOSSES[name]
+    check_loss(_loss_parts(phase, kind), kind, phase.class_weights is not None, phase.label_smoothing)
 
 
 def phase_loss(phase: PhaseSpec, truth: NDArray[np.bool_], kind: str) -> Callable[[Tensor, Tensor], Tensor]:
@@ -45,7 +46,7 @@ def phase_loss(phase: PhaseSpec, truth: NDArray[np.bool_], kind: str) -> Callabl
     """
     adjustment = phase.logit_adjust * prior_logits(truth, kind) if phase.logit_adjust else None
     weights = class_weights(truth, phase.class_weights, kind)
-    return compose_loss(_loss_parts(phase, kind), weights, phase.label_smoothing, adjustment)
+    return compose_loss(_loss_parts(phase, kind), weights, phase.label_smoothing, adjustment, kind)
 
 
 def phase_optimiser(phase: PhaseSpec, network: nn.Module, rate: float) -> Optimizer:
@@ -121,7 +122,7 @@ def frozen_parameters(names: Sequence[str], freeze: str | Sequence[str] | None) 
     return found
 
 
-def _loss_parts(phase: PhaseSpec, kind: str) -> dict[str, float]:
+def _loss_parts(phase: PhaseSpec, kind: str) -> dict[str, Any]:
     if phase.loss is None:
         return {DEFAULT_LOSS[kind]: 1.0}
     return {phase.loss: 1.0} if isinstance(phase.loss, str) else dict(phase.loss)
