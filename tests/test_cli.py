@@ -226,14 +226,14 @@ def test_the_schema_is_json(capsys: Captured) -> None:
     assert "data" in json.loads(capsys.readouterr().out)["properties"]
 
 
-def test_an_audit_writes_its_tables(toy: tuple[Path, dict[str, Any]], capsys: Captured) -> None:
+def test_an_audit_writes_its_tables_and_a_page(toy: tuple[Path, dict[str, Any]], capsys: Captured) -> None:
     folder = toy[0]
     (folder / "images" / "i05.png").write_bytes((folder / "images" / "i00.png").read_bytes())
     assert run_with(toy, None, "audit", "--out", str(folder / "looked")) == 0
     assert "2 training images have the pixels of another one" in capsys.readouterr().out
     written = {path.name for path in (folder / "looked" / "audit").iterdir()}
     tables = ("statistics", "clusters", "links", "conflicts", "problems", "class_links")
-    assert written == {f"{name}.parquet" for name in tables} | {"warnings.json"}
+    assert written == {f"{name}.parquet" for name in tables} | {"warnings.json", "report.html"}
 
 
 def test_a_new_recipe_is_written_and_is_right(toy: tuple[Path, dict[str, Any]], capsys: Captured) -> None:

@@ -17,7 +17,7 @@ from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import write_table
-from holotype.writing import write_audit
+from holotype.writing import write_audit, write_audit_page
 
 __all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
 
@@ -35,7 +35,7 @@ def check_data(recipe: Recipe, path: Path) -> Iterator[str]:
 
 
 def audit_data(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterator[str]:
-    """Audit the data of a recipe and write the tables of what was found.
+    """Audit the data of a recipe and write tables and a page of what was found.
 
     Args:
         path: The recipe's file.
@@ -46,8 +46,9 @@ def audit_data(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterat
     folder = RunFolder(out or default_folder(recipe, path))
     ready = _prepared(recipe, path, folder.path("log.jsonl"))
     write_audit(ready, folder)
+    write_audit_page(ready, folder, recipe.name)
     yield from _findings(ready)
-    yield f"Written to {folder.root / 'audit'}"
+    yield f"Written to {folder.root / 'audit'}; the page is {folder.root / 'audit' / 'report.html'}"
 
 
 def run_recipe(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterator[str]:

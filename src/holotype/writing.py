@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from holotype.members import histories
 from holotype.metrics import Judged
 from holotype.outcome import Outcome, Prepared
 from holotype.recipe import Recipe, dump_recipe
-from holotype.report import ReportContents, write_report
+from holotype.report import DataContents, ReportContents, write_report
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import Step, confusion_counts, make_ledger, score_apart, score_without, scorecard_to_json
@@ -23,7 +24,7 @@ from holotype.store import Stages
 from holotype.submit import prediction_table, submission_table, write_scores, write_table
 from holotype.types import Integers, Metric, Scorecard
 
-__all__ = ["write_audit", "write_outcome"]
+__all__ = ["write_audit", "write_audit_page", "write_outcome"]
 
 VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn")
 
@@ -61,6 +62,33 @@ def write_audit(ready: Prepared, folder: RunFolder) -> None:
         write_table(folder.path("audit/likeness.parquet"), ready.folds.likeness)
         write_table(folder.path("audit/separating.parquet"), ready.folds.separating)
     folder.write_json("audit/warnings.json", list(ready.warnings))
+
+
+def write_audit_page(ready: Prepared, folder: RunFolder, name: str) -> None:
+    """Write what was found in the data as a page, where nothing was trained.
+
+    Args:
+        ready: From `prepare`.
+        folder: Where to.
+        name: The recipe's name.
+    """
+    write_report(folder.path("audit/report.html"), DataContents(name=name, **_data_contents(ready)))
+
+
+def _data_contents(ready: Prepared) -> dict[str, Any]:
+    images, folds = ready.images, ready.folds
+    scored = np.flatnonzero((folds.fold_of_sample >= 0) & (images.samples.frame["role"] == "train").to_numpy())
+    fold, truth = folds.fold_of_sample[scored], images.samples.matrix(scored)
+    return {
+        "classes": images.classes,
+        "audit": ready.audit,
+        "folds": folds,
+        "warnings": ready.warnings,
+        "channels": images.channels,
+        "fold_counts": np.stack([truth[fold == number].sum(axis=0) for number in range(folds.count)]),
+        "pairs": duplicate_pairs(ready),
+        "statistics": ready.statistics.frame.with_columns(images.frame["role"]),
+    }
 
 
 def _with_ledger(outcome: Outcome, recipe: Recipe) -> Scorecard:
@@ -142,28 +170,19 @@ def _contents(
     outcome: Outcome, scorecard: Scorecard, recipe: Recipe, stages: Stages, runtime: Runtime
 ) -> ReportContents:
     ready, nested = outcome.prepared, outcome.nested
-    images, folds = ready.images, ready.folds
-    fold = folds.fold_of_sample[nested.samples]
     return ReportContents(
         name=recipe.name,
         metric=recipe.metric,
-        kind=images.kind,
-        classes=images.classes,
+        kind=ready.images.kind,
         scorecard=scorecard,
-        counts=confusion_counts(nested.truth, nested.decided, images.kind),
+        counts=confusion_counts(nested.truth, nested.decided, ready.images.kind),
         histories={name: pl.read_parquet(path) for name, path in histories(outcome.members).items()},
         mistakes=mistakes(outcome),
         samples=specimens(outcome),
-        audit=ready.audit,
-        folds=folds,
-        warnings=ready.warnings,
         recipe=dump_recipe(recipe),
         facts=_facts(stages, runtime),
-        channels=images.channels,
-        fold_counts=np.stack([nested.truth[fold == number].sum(axis=0) for number in range(folds.count)]),
-        pairs=duplicate_pairs(ready),
         suspects=suspects(outcome),
-        statistics=ready.statistics.frame.with_columns(images.frame["role"]),
+        **_data_contents(ready),
     )
 
 

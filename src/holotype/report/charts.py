@@ -174,19 +174,20 @@ def ranked_dots(
     return _plot(marks, label)
 
 
-def ranked_columns(values: Sequence[float], names: Sequence[str], label: str) -> str:
-    """Many counts from the largest to the smallest, a column each.
+def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ranked: bool = True) -> str:
+    """Many counts, a column each.
 
     Args:
         values: The counts, shape (n,).
         names: The words on hover, shape (n,).
         label: What the chart shows, for those who hear it.
+        ranked: From the largest to the smallest; else in their own order, as a histogram.
     """
     scale = nice_scale([0.0, *values], count=4)
     marks = _levels(scale)
     floor = _height_of(scale.low, scale)
     width = 92 / max(len(values), 1)
-    for rank, index in enumerate(sorted(range(len(values)), key=lambda index: -values[index])):
+    for rank, index in enumerate(sorted(range(len(values)), key=lambda index: -values[index] if ranked else index)):
         height = _height_of(values[index], scale)
         # The transparent column beneath makes the smallest class as easy to point at as the largest.
         place = {"x": f"{6 + rank * width:.3f}%", "width": f"{width * 0.82:.3f}%"}

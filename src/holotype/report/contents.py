@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
-__all__ = ["Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
+__all__ = ["DataContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
 
 
 @dataclass(frozen=True)
@@ -92,51 +92,60 @@ class Suspect:
     pixels: NDArray[Any]
 
 
-@dataclass(frozen=True)
-class ReportContents:
-    """Everything the report shows.
+@dataclass(frozen=True, kw_only=True)
+class DataContents:
+    """What is known of the data before anything is trained: all that the audit's own page shows.
 
     Args:
         name: The run's name.
-        metric: The name of the metric that every choice maximised.
-        kind: One label a sample, or many.
-        classes: The class names, in the order of `counts`.
-        scorecard: The scores. An entry of its `classes` may hold `low` and `high` (or `f1_low` and `f1_high`), the
-            95 % interval of the F1, and `threshold`.
-        counts: Samples by (truth, decided), shape (classes, classes). With many labels a sample, a sample counts in
-            every cell of its true and its decided classes.
-        histories: One frame a trained network by `member/fold0`: `epoch`, `phase`, `lr`, `train_loss`,
-            `validation_loss`, `validation_score`, `images_per_second`, `seconds`; one row an epoch.
-        mistakes: The worst first.
-        samples: Specimens, in the order they are shown.
+        classes: The class names in order.
         audit: What the audit found.
         folds: Which fold each sample belongs to.
         warnings: Sentences for people.
-        recipe: The resolved recipe as YAML.
-        facts: Versions, device, seconds by stage, and so on.
         channels: The channels' names, where there are any.
         fold_counts: Samples by (fold, class), shape (folds, classes), where it is known.
         pairs: Duplicates to show, the worst leaks first.
-        suspects: Likely wrong labels, the surest first.
         statistics: `ImageStatistics.frame` with the column `role` beside it, or None.
     """
 
     name: str
+    classes: tuple[str, ...]
+    audit: AuditReport
+    folds: Folds
+    warnings: tuple[str, ...]
+    channels: tuple[str, ...] | None = None
+    fold_counts: NDArray[np.int64] | None = None
+    pairs: tuple[Pair, ...] = ()
+    statistics: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContents(DataContents):
+    """Everything the report of a run shows, beside what is known of its data.
+
+    Args:
+        metric: The name of the metric that every choice maximised.
+        kind: One label a sample, or many.
+        scorecard: The scores. An entry of its `classes` may hold `low` and `high` (or `f1_low` and `f1_high`), the
+            95 % interval of the F1, and `threshold`.
+        counts: Samples by (truth, decided), shape (classes, classes), in the order of `classes`. With many labels a
+            sample, a sample counts in every cell of its true and its decided classes.
+        histories: One frame a trained network by `member/fold0`: `epoch`, `phase`, `lr`, `train_loss`,
+            `validation_loss`, `validation_score`, `images_per_second`, `seconds`; one row an epoch.
+        mistakes: The worst first.
+        samples: Specimens, in the order they are shown.
+        recipe: The resolved recipe as YAML.
+        facts: Versions, device, seconds by stage, and so on.
+        suspects: Likely wrong labels, the surest first.
+    """
+
     metric: str
     kind: Kind
-    classes: tuple[str, ...]
     scorecard: Scorecard
     counts: NDArray[np.int64]
     histories: dict[str, pl.DataFrame]
     mistakes: list[Mistake]
     samples: list[Specimen]
-    audit: AuditReport
-    folds: Folds
-    warnings: tuple[str, ...]
     recipe: str
     facts: dict[str, str]
-    channels: tuple[str, ...] | None = None
-    fold_counts: NDArray[np.int64] | None = None
-    pairs: tuple[Pair, ...] = ()
     suspects: tuple[Suspect, ...] = ()
-    statistics: pl.DataFrame | None = None

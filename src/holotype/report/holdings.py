@@ -9,7 +9,7 @@ import polars as pl
 from markupsafe import Markup
 
 from holotype.report.charts import bar_strip
-from holotype.report.contents import ReportContents
+from holotype.report.contents import DataContents
 
 __all__ = ["duplicates", "fold_rows"]
 
@@ -17,7 +17,7 @@ CLUSTERS_SHOWN = 60
 IDS_SHOWN = 12
 
 
-def fold_rows(contents: ReportContents) -> list[dict[str, Any]]:
+def fold_rows(contents: DataContents) -> list[dict[str, Any]]:
     """One row a fold: its sizes by role and the class whose share differs most from the whole.
 
     Args:
@@ -43,7 +43,7 @@ def fold_rows(contents: ReportContents) -> list[dict[str, Any]]:
     return rows
 
 
-def duplicates(contents: ReportContents) -> dict[str, Any]:
+def duplicates(contents: DataContents) -> dict[str, Any]:
     """The duplicates and the contradicting labels, a row a cluster; the first 60 of each.
 
     Args:
@@ -77,7 +77,7 @@ def duplicates(contents: ReportContents) -> dict[str, Any]:
     }
 
 
-def _deviation(contents: ReportContents, fold: int) -> dict[str, Any] | None:
+def _deviation(contents: DataContents, fold: int) -> dict[str, Any] | None:
     counts = contents.fold_counts
     if counts is None or fold >= len(counts) or not counts[fold].sum():
         return None

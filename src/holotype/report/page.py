@@ -9,19 +9,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from holotype.errors import StoreError
-from holotype.report import sections, words
-from holotype.report.contents import ReportContents
+from holotype.report import sections, soundness, words
+from holotype.report.contents import DataContents, ReportContents
 from holotype.report.findings import find_out, frequent_confusions
 from holotype.report.gallery import channel_colours, draw_pictures
 from holotype.report.heatmap import LABELLED_UP_TO, heat_map, row_shares
 from holotype.report.holdings import duplicates, fold_rows
 from holotype.report.training import training
 
-__all__ = ["render_report", "write_report"]
+__all__ = ["render_audit", "render_report", "write_report"]
 
 SUSPECT_BYTES, PAIR_BYTES = 1_500_000, 1_500_000
 MISTAKE_BYTES = 6_000_000
@@ -29,8 +29,8 @@ SPECIMEN_BYTES = 3_000_000
 CONFUSIONS_SHOWN = 14
 
 
-def write_report(path: Path, contents: ReportContents) -> None:
-    """Write the report; the file appears whole or not at all.
+def write_report(path: Path, contents: DataContents) -> None:
+    """Write the report of a run, or of an audit alone; the file appears whole or not at all.
 
     Args:
         path: The file, usually `report.html` in a run's folder.
@@ -39,11 +39,11 @@ def write_report(path: Path, contents: ReportContents) -> None:
     Raises:
         StoreError: The file cannot be written.
     """
-    page = render_report(contents).encode("utf-8")
+    page = render_report(contents) if isinstance(contents, ReportContents) else render_audit(contents)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(page)
+        temporary.write_bytes(page.encode("utf-8"))
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -51,23 +51,53 @@ def write_report(path: Path, contents: ReportContents) -> None:
 
 
 def render_report(contents: ReportContents) -> str:
-    """The report as one HTML document.
+    """The report of a run as one HTML document.
 
     Args:
         contents: What the report is made of.
     """
+    return _rendered("report.html.j2", _everything(contents))
+
+
+def render_audit(contents: DataContents) -> str:
+    """The report of an audit as one HTML document.
+
+    Args:
+        contents: What the audit found.
+    """
+    samples = contents.folds.frame["sample"].n_unique()
+    about = f"{contents.folds.frame.height:,} images of {samples:,} samples, {len(contents.classes):,} classes, "
+    about += f"{contents.folds.count} folds."
+    return _rendered("audit.html.j2", {"name": contents.name, "words": about, **_of_the_data(contents)})
+
+
+def _rendered(template: str, values: dict[str, Any]) -> str:
     folder = files("holotype.report")
-    texts = {name: folder.joinpath(name).read_text("utf-8") for name in ("template.html.j2", "style.css", "script.js")}
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalised
-    )
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalised,
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
+    )  # fmt: skip
     environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format}
-    return environment.from_string(texts["template.html.j2"]).render(
-        style=Markup(texts["style.css"]),
-        script=Markup(texts["script.js"]),
-        script_digest=_policy_digest(texts["script.js"]),
-        **_everything(contents),
-    )
+    style, script = (folder.joinpath(name).read_text("utf-8") for name in ("style.css", "script.js"))
+    given = {"style": Markup(style), "script": Markup(script), "script_digest": _policy_digest(script)}
+    return environment.get_template(template).render(**given, **values)
+
+
+def _of_the_data(contents: DataContents) -> dict[str, Any]:
+    sides = draw_pictures([side for pair in contents.pairs for side in pair.pixels], contents.channels, PAIR_BYTES)
+    warnings = [*contents.warnings, *contents.audit.warnings, *contents.folds.warnings]
+    return {
+        "contents": contents,
+        "faults": soundness.faults(contents),
+        "links": soundness.links(contents),
+        "likeness": soundness.likeness(contents),
+        "kinds": soundness.duplicate_kinds(contents),
+        "duplicates": duplicates(contents),
+        "pairs": list(zip(contents.pairs, sides[::2], sides[1::2], strict=True)),
+        "folds": fold_rows(contents),
+        "warnings": list(dict.fromkeys(warnings)),
+        "apart": [],
+    }
 
 
 def _everything(contents: ReportContents) -> dict[str, Any]:
@@ -79,7 +109,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
     class_rows = sections.class_rows(contents)
     drawing = heat_map(contents.counts, shares, contents.classes, errors=one_label) if contents.counts.any() else ""
     return {
-        "contents": contents,
+        **_of_the_data(contents),
         "summary": sections.summary(contents),
         "findings": find_out(contents, confusions),
         "ledger": sections.ledger(contents),
@@ -91,10 +121,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "scores_by": sections.score_by(contents),
         "training": training(contents),
         "distribution": sections.distribution(class_rows),
-        "folds": fold_rows(contents),
-        "duplicates": duplicates(contents),
         "apart": sections.apart(contents),
-        "warnings": list(dict.fromkeys([*contents.warnings, *contents.audit.warnings, *contents.folds.warnings])),
         "recipe": Markup(escape(words.visible(contents.recipe, keep="\n"))),
         **_pictures(contents),
     }
@@ -104,7 +131,6 @@ def _pictures(contents: ReportContents) -> dict[str, Any]:
     mistakes = draw_pictures([one.pixels for one in contents.mistakes], contents.channels, MISTAKE_BYTES)
     specimens = draw_pictures([one.pixels for one in contents.samples], contents.channels, SPECIMEN_BYTES)
     suspects = draw_pictures([one.pixels for one in contents.suspects], contents.channels, SUSPECT_BYTES)
-    sides = draw_pictures([side for pair in contents.pairs for side in pair.pixels], contents.channels, PAIR_BYTES)
     legend = []
     if contents.channels is not None and len(contents.channels) > 1:
         colours = channel_colours(len(contents.channels), contents.channels)
@@ -120,7 +146,6 @@ def _pictures(contents: ReportContents) -> dict[str, Any]:
         "specimens": list(zip(contents.samples, specimens, strict=True)),
         "specimen_style": Markup(sheet),
         "suspects": list(zip(contents.suspects, suspects, strict=True)),
-        "pairs": list(zip(contents.pairs, sides[::2], sides[1::2], strict=True)),
         "legend": legend,
     }
 
