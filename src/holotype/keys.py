@@ -11,6 +11,7 @@ from pathlib import Path
 from holotype.data import PackPlan
 from holotype.digest import digest_array, digest_file, digest_source, digest_value, digest_versions_on_disk
 from holotype.feed import Specimens
+from holotype.nets import weights_file
 from holotype.runtime import Runtime
 from holotype.spec import AuditSpec, DataSpec, MemberSpec, SplitSpec, ViewSpec
 from holotype.store import StageKey
@@ -94,7 +95,7 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         runtime: Its batch and precision count, its threads do not.
     """
     member = job.member.model_dump(mode="json", exclude={"predict"})
-    weights, truth, stored = Path(job.member.weights), specimens.truth, specimens.pack.pixels
+    truth, stored = specimens.truth, specimens.pack.pixels
     inputs = {
         "pixels of the training rows": _pixels(statistics, job.train_rows),
         "labels of the training rows": digest_array(truth[job.train_rows]),
@@ -107,8 +108,8 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         "labels of the rows that choose": digest_array(truth[job.inner_rows]),
         "classes": digest_value([job.classes, job.kind]),
     }
-    if weights.is_file():
-        inputs["weights"] = digest_file(weights)
+    if job.member.weights not in {"auto", "imagenet", "lite", "none"}:
+        inputs["weights"] = digest_file(weights_file(job.member.weights, job.fold))
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
     return StageKey(f"fit {job.member.name} {job.fold}", 4, section, inputs)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from holotype.data import Pack, input_size, open_pack, pack_images, plan_pack
 from holotype.engine import LocalEngine
+from holotype.errors import RecipeError, listing
 from holotype.feed import Specimens, make_specimens
 from holotype.keys import embed_key, fit_key, pack_key, predict_key
 from holotype.nets import open_checkpoint
@@ -78,6 +80,7 @@ def train_and_predict(
         machine: The runtime, the engine, and how pixels are kept (`auto` in the store, `none` in memory).
     """
     runtime, engine, keep = machine
+    _never_saw_its_fold(member.weights, images, folds)
     jobs = [plan_fit(images, folds, fold, member, seed, statistics.normalisation) for fold in folds.used]
     truth = images.samples.matrix(np.arange(len(images.samples)))[images.sample_numbers]
     pack = _pixels(member, images, statistics, stages, (runtime, keep))
@@ -119,6 +122,24 @@ def apart_rows(images: ImageTable, folds: Folds) -> Integers:
     return np.setdiff1d(rows, folds.unreadable).astype(np.int64)
 
 
+def _never_saw_its_fold(weights: str, images: ImageTable, folds: Folds) -> None:
+    """Refuse another run's networks where their folds are not ours, since they have seen what we would score."""
+    if not weights.startswith("run:") or "/fold" in weights.rpartition("#")[2]:
+        return
+    run = Path(weights.removeprefix("run:").partition("#")[0])
+    known = dict(pl.read_parquet(run / "folds.parquet").select("sample", "fold").iter_rows())
+    own = images.samples.frame["sample"].to_list()
+    scored = images.samples.of_role("train")
+    moved = [own[number] for number in scored if known.get(own[number]) not in {None, folds.fold_of_sample[number]}]
+    if moved:
+        raise RecipeError(
+            f"{len(moved):,} samples lie in another fold than in {str(run)!r}, whose networks have thus seen what they "
+            f"would be scored on: {listing(moved, 5)}",
+            field="members.weights",
+            remedy="give both runs the same data, groups, `split` and `seed`, or name one network: #member/fold0",
+        )
+
+
 def _train_and_predict_one(
     job: FitJob,
     statistics: ImageStatistics,
@@ -129,7 +150,8 @@ def _train_and_predict_one(
 ) -> tuple[Path, Path]:
     key = fit_key(job, statistics, specimens, runtime)
     workspace = stages.store.workspace(key)
-    network = stages.folder(key, lambda folder: fit_member(job, specimens, folder, workspace, runtime))
+    told = replace(job, pixels=key.inputs["pixels of the training rows"])
+    network = stages.folder(key, lambda folder: fit_member(told, specimens, folder, workspace, runtime))
     parts = {"oof": job.validation_rows, **others}
     rows = np.concatenate(list(parts.values()))
     asked = predict_key(job, key, job.member.predict, statistics, rows)

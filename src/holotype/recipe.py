@@ -271,6 +271,8 @@ def _anchored(data: DataSpec, folder: Path) -> DataSpec:
 
 def _with_weights(recipe: Recipe, folder: Path) -> list[MemberSpec]:
     def anchor(weights: str) -> str:
+        if weights.startswith("run:"):
+            return f"run:{folder / weights.removeprefix('run:')}"
         return weights if weights in {"auto", "imagenet", "lite", "none"} else str(folder / weights)
 
     return [member.model_copy(update={"weights": anchor(member.weights)}) for member in recipe.members]

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from holotype.errors import RecipeError
 from holotype.nets import POOLS, Head, adapt_stem
-from holotype.nets.heads import as_feature_map
+from holotype.nets.heads import LEARNT_POOLS, as_feature_map
 from holotype.spec import HeadSpec
 
 
@@ -75,6 +75,47 @@ def test_dropout_is_for_training_only():
 def test_an_unknown_pooling_is_refused_with_the_nearest():
     with pytest.raises(RecipeError, match=r"no pooling is named 'concta'; did you mean 'concat'\?"):
         POOLS["concta"]
+
+
+# ---- poolings that learn
+
+
+def test_the_power_mean_lies_between_the_mean_and_the_largest():
+    features = noise(3, 5, 4, 4).abs() + 0.1
+    pool = LEARNT_POOLS["gem"](5)
+    slow = (features.double() ** 3).mean(dim=(2, 3)) ** (1 / 3)  # Radenović et al., equation 3
+    torch.testing.assert_close(pool(features).double(), slow, rtol=1e-5, atol=1e-6)
+    pool.power.data.fill_(1.0)
+    torch.testing.assert_close(pool(features), features.mean(dim=(2, 3)))
+    pool.power.data.fill_(10.0)
+    assert (pool(features) > features.mean(dim=(2, 3))).all()
+    assert (pool(features) <= features.amax(dim=(2, 3)) + 1e-6).all()
+
+
+def test_attention_is_a_weighted_mean_that_does_not_mind_the_order_of_places():
+    features, pool = noise(3, 5, 2, 3), LEARNT_POOLS["attention"](5)
+    found = pool(features)
+    assert found.shape == (3, 5)
+    assert (found <= features.amax(dim=(2, 3)) + 1e-6).all()
+    assert (found >= features.amin(dim=(2, 3)) - 1e-6).all()
+    torch.testing.assert_close(pool(features.flip(2, 3)), found)
+    alike = features[:, :, :1, :1].expand(-1, -1, 2, 3)
+    torch.testing.assert_close(pool(alike), alike.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("pool", sorted(LEARNT_POOLS))
+def test_poolings_that_learn_are_trained_with_the_head(pool):
+    head = Head(6, 4, HeadSpec(pool=pool))
+    head(noise(3, 6, 2, 2)).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+def test_a_neck_has_the_layers_that_are_named():
+    head = Head(6, 4, HeadSpec(pool="concat", batch_norm=True, hidden=[8, 3], activation="mish"))
+    assert [type(layer).__name__ for layer in head.neck] == [
+        "BatchNorm1d", "Linear", "BatchNorm1d", "Mish", "Linear", "BatchNorm1d", "Mish",
+    ]  # fmt: skip
+    assert [tuple(layer.weight.shape) for layer in (head.neck[1], head.neck[4], head.last)] == [(8, 12), (3, 8), (4, 3)]
 
 
 # ---- layouts of features

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
+from holotype.errors import RecipeError
 from holotype.face import run
+from holotype.nets import load_tensors
 from holotype.types import ImageTable
 
 WriteRecipe = Callable[..., Path]
@@ -147,3 +150,20 @@ def test_images_read_by_the_run_are_the_table_of_the_recipe(finished: Path) -> N
     frame = pl.read_parquet(finished / "images.parquet")
     table = ImageTable(frame, tuple(pl.read_csv(finished / "classes.csv")["name"]), "multilabel")
     assert (len(table), table.group_names) == (80, ("plate",))
+
+
+def test_a_member_may_begin_where_another_runs_member_ended(
+    write_recipe: WriteRecipe, finished: Path, tmp_path: Path
+) -> None:
+    start = {**ONE_EPOCH, "weights": f"run:{finished}#main", "phases": [{"epochs": 1, "freeze": "backbone"}]}
+    folder = run(write_recipe(tmp_path, members=[start])).folder.root
+    for fold in range(3):
+        before, after = (load_tensors(place / "members" / "main" / f"fold{fold}" / "weights.safetensors")[0]
+                         for place in (finished, folder))  # fmt: skip
+        assert all(torch.equal(value, after[name]) for name, value in before.items() if name.startswith("backbone"))
+    with pytest.raises(RecipeError, match=r"samples lie in another fold than .*#member/fold0"):
+        run(write_recipe(tmp_path / "other", members=[start], seed=99))
+    with pytest.raises(RecipeError, match=r"has no network 'mian/fold0'.*main/fold0"):
+        run(write_recipe(tmp_path / "wrong", members=[{**start, "weights": f"run:{finished}#mian/fold0"}]))
+    one = {**start, "weights": f"run:{finished}#main/fold0"}
+    assert run(write_recipe(tmp_path / "one", members=[one], seed=99, split={"use": [0]}))

@@ -205,6 +205,7 @@ def test_the_card_tells_how_to_use_the_network(left_alone: tuple[FitJob, Path, b
     assert card["normalisation"] == {"mean": [128.0, 120.0], "deviation": [60.0, 55.0]}
     assert card["rows"] == {"train": 15, "inner": 0, "validation": 5}
     assert card["epochs"] == [3]
+    assert card["versions"]["torch"] == torch.__version__.partition("+")[0]
 
 
 def test_it_learns(plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path) -> None:

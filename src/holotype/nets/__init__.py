@@ -12,7 +12,7 @@ from holotype.nets.checkpoint import (
 )
 from holotype.nets.heads import POOLS, Head
 from holotype.nets.stems import adapt_stem
-from holotype.nets.weights import find_weights
+from holotype.nets.weights import find_weights, weights_file
 
 __all__ = [
     "POOLS",
@@ -29,4 +29,5 @@ __all__ = [
     "open_checkpoint",
     "save_network",
     "save_tensors",
+    "weights_file",
 ]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from holotype.errors import RecipeError, listing
+from holotype.nets.activations import replace_activations
 from holotype.nets.heads import Head, as_feature_map
 from holotype.nets.stems import adapt_stem
 from holotype.nets.weights import FoundWeights, find_weights
@@ -86,7 +87,9 @@ def check_backbone(name: str, field: str = "members.backbone") -> None:
         raise RecipeError(f"timm has no weights {name!r}", field=field, value=name, allowed=[architecture, *tagged])
 
 
-def build_network(member: MemberSpec, classes: int, channels: int, seed: int) -> tuple[Network, FoundWeights]:
+def build_network(
+    member: MemberSpec, classes: int, channels: int, seed: int, fold: int | None = None
+) -> tuple[Network, FoundWeights]:
     """A network ready to train.
 
     Args:
@@ -94,6 +97,7 @@ def build_network(member: MemberSpec, classes: int, channels: int, seed: int) ->
         classes: How many logits it ends in.
         channels: How many channels the images have.
         seed: For what is initialised at random.
+        fold: Which network of another run's member it starts from, where the weights are such.
 
     Returns:
         The network, and the weights it started from.
@@ -105,15 +109,17 @@ def build_network(member: MemberSpec, classes: int, channels: int, seed: int) ->
     sizes = sorted({size for phase in member.phases if isinstance(size := phase.size or member.input.size, int)})
     options = _options_to_read(member.backbone, channels, sizes)
     torch.manual_seed(seed)
-    found = find_weights(member.backbone, member.weights)
+    found = find_weights(member.backbone, member.weights, fold)
     found = replace(found, options=found.options | options)
-    network = empty_network(member.backbone, classes, channels, member.head, found.options)
+    network = empty_network(member.backbone, classes, channels, member.head, found.options, member.activation)
     if found.state is not None:
         _load_backbone(network.backbone, found, channels)
     return network, found
 
 
-def empty_network(backbone: str, classes: int, channels: int, head: HeadSpec, options: dict[str, Any]) -> Network:
+def empty_network(
+    backbone: str, classes: int, channels: int, head: HeadSpec, options: dict[str, Any], activation: str | None = None
+) -> Network:
     """A network with random weights, for weights to be loaded into.
 
     Args:
@@ -122,8 +128,11 @@ def empty_network(backbone: str, classes: int, channels: int, head: HeadSpec, op
         channels: How many channels the images have.
         head: The recipe's section.
         options: What the weights ask of the architecture.
+        activation: Replaces the backbone's own, where it is given.
     """
     body = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, global_pool="", **options)
+    if activation is not None:
+        replace_activations(body, activation)
     return Network(body, Head(_width(body), classes, head))
 
 

@@ -136,7 +136,8 @@ def _load(checkpoint: Checkpoint, name: str) -> Network:
     card = checkpoint.card
     head = HeadSpec.model_validate(card["member"]["head"])
     backbone = card["member"]["backbone"]
-    network = empty_network(backbone, len(card["classes"]), card["input_channels"], head, card["backbone_options"])
+    network = empty_network(backbone, len(card["classes"]), card["input_channels"], head, card["backbone_options"],
+                            card["member"]["activation"])  # fmt: skip
     tensors, _ = load_tensors(checkpoint.folder / name)
     network.load_state_dict(tensors)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

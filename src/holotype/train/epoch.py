@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from holotype.errors import HolotypeError
+from holotype.errors import HolotypeError, TrainingError
 from holotype.feed import batches, prepared_ahead, sampled, training_batch
 from holotype.seeds import derive_seed
 from holotype.train.optimisers import apply_moment
@@ -64,6 +64,11 @@ def train_epoch(training: Training, stage: Stage) -> float:
     while course.step < len(steps):
         try:
             _take_steps(training, stage, steps)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise TrainingError(f"{training.job.label}: batch normalisation cannot learn from one image a batch",
+                                remedy="write a larger `run.batch`, and `accumulate: 1`") from error  # fmt: skip
         except RuntimeError as error:  # PyTorch's only word for a full memory
             largest = max(len(batch) for batch in steps[course.step])
             if not _is_memory(error) or course.parts >= largest:

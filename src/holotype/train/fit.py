@@ -56,7 +56,7 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
         raise TrainingError(f"{job.label}: no rows are left to train on; use fewer folds or coarser groups")
     fabric = launch_fabric(runtime)
     seed = derive_seed(job.seed, job.member.name, job.fold, "weights")
-    network, found = build_network(job.member, len(job.classes), specimens.channels, seed)
+    network, found = build_network(job.member, len(job.classes), specimens.channels, seed, job.fold)
     with torch.no_grad():
         network.head.last.bias.copy_(prior_logits(specimens.truth[job.train_rows], job.kind))
     network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from holotype.split import inner_samples
 from holotype.types import Folds, ImageTable, Integers, Kind, Normalisation
 
 __all__ = ["FitJob", "plan_fit"]
+
+VERSIONED = ("torch", "timm", "numpy", "lightning-fabric", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class FitJob:
         normalisation: Mean and deviation a channel.
         inner_rows: Image rows that whatever selects looks at, shape (k,); empty where nothing selects.
         external: Which of the training rows are external, shape (n,); none of them where it is empty.
+        pixels: The digest of the training rows' pixels, for the card.
     """
 
     member: MemberSpec
@@ -45,6 +49,7 @@ class FitJob:
     normalisation: Normalisation
     inner_rows: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     external: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    pixels: str = ""
 
     @property
     def label(self) -> str:
@@ -85,6 +90,8 @@ class FitJob:
             "input_channels": len(self.member.input.channels or range(channels)),
             "normalisation": {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation},
             "size": self.size,
+            "pixels": self.pixels,
+            "versions": {name: version(name) for name in VERSIONED},
             "canvas": [height, width],
             "rows": {
                 "train": len(self.train_rows),
