@@ -173,7 +173,7 @@ def _pixels(
 ) -> Pack:
     """The stored images, in the form that a member asks for."""
     runtime, keep = machine
-    size, tile = member.largest_size, member.input.tile
+    size, tile = member.stored_size, member.input.tile
     plan = plan_pack(statistics, size, member.input.resize, tile.side if tile else None)
     nothing = Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
     if keep == "none":

@@ -99,7 +99,7 @@ class OpenedRun:
             raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
         member = MemberSpec.model_validate(card["member"])
         tile = member.input.tile
-        plan = plan_pack(statistics, member.largest_size, member.input.resize, tile.side if tile else None)
+        plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
         plan = replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
         scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
         truth = np.zeros((len(images), len(card["classes"])), dtype=bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from holotype.augment import identity_matrices, view_matrices
 from holotype.data import Pack
-from holotype.feed import Specimens, prepared_ahead, read_batch, training_batch, view_batch
+from holotype.feed import Specimens, Tiles, prepared_ahead, read_batch, training_batch, view_batch
 from holotype.spec import AugmentSpec
 from holotype.types import Normalisation
 
@@ -137,3 +138,54 @@ def test_batches_are_the_same_with_and_without_workers():
     for (pixels, targets), (others, their_targets) in zip(*every, strict=True):
         assert torch.equal(pixels, others)
         assert torch.equal(targets, their_targets)
+
+
+# ---- windows, mixing, repeats
+
+ALL_OF_IT = AugmentSpec.model_validate({
+    "warp": 0.05, "gamma": 0.3, "blur": 0.8, "noise": 0.1, "erase": 0.3, "mix": {"kind": "mixup", "alpha": 0.5},
+})  # fmt: skip
+
+
+@given(rows, st.integers(0, 2**63 - 1), st.randoms(use_true_random=False))
+def test_everything_that_is_drawn_is_drawn_by_row_and_partners_come_from_all_rows(rows, key, random):
+    source, chosen = specimens(), np.array(rows)
+    pixels, targets = training_batch(source, chosen, key, 14, ALL_OF_IT, CPU, np.arange(20))
+    order = random.sample(range(len(rows)), len(rows))[: max(1, len(rows) // 2)]
+    others, their_targets = training_batch(source, chosen[order], key, 14, ALL_OF_IT, CPU, np.arange(20))
+    torch.testing.assert_close(others, pixels[order], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(their_targets, targets[order])
+
+
+def test_a_row_that_comes_again_is_drawn_anew():
+    again = np.array([[4, 0], [4, 1], [4, 0]])
+    pixels, _ = training_batch(specimens(), again, 7, 14, EVERYTHING, CPU)
+    assert torch.equal(pixels[0], pixels[2])
+    assert not torch.allclose(pixels[0], pixels[1])
+    alone, _ = training_batch(specimens(), np.array([4]), 7, 14, EVERYTHING, CPU)
+    assert torch.equal(alone[0], pixels[0])
+
+
+@pytest.mark.parametrize(("placed", "places"), [("grid", 4), ("random", None)])
+def test_training_tiles_are_parts_of_the_image(placed, places):
+    source = replace(specimens(shape=(16, 16)), tiles=Tiles(8, placed))
+    stored = read_batch(source, np.array([3]), CPU)[0]
+    seen = set()
+    for key in range(60):
+        tile = training_batch(source, np.array([3]), key, 8, PLAIN, CPU)[0][0]
+        found = [(y, x) for y in range(9) for x in range(9)
+                 if torch.allclose(tile, stored[:, y : y + 8, x : x + 8], atol=1e-4)]  # fmt: skip
+        seen.update(found)
+        if placed == "grid":
+            assert found
+    assert places is None or seen == {(0, 0), (0, 8), (8, 0), (8, 8)}
+
+
+def test_a_crop_sees_its_share_of_the_image_at_its_own_scale():
+    source = replace(specimens(shape=(20, 20)), crop_share=0.5)
+    source.pack.pixels[:] = np.arange(20)  # a ramp tells the scale
+    seen = [training_batch(source, np.array([3]), key, 10, PLAIN, CPU)[0][0, 0, 0] for key in range(30)]
+    step = 1 / source.normalisation.deviation[0]
+    for row in seen:
+        torch.testing.assert_close(row.diff(), torch.full((9,), step), rtol=1e-3, atol=1e-3)
+    assert len({round(float(row[0]), 4) for row in seen}) > 20

@@ -54,7 +54,9 @@ def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
     return torch.stack([first, second], dim=1) * flips[:, None, :]
 
 
-def warp(pixels: Tensor, matrices: Tensor, size: int, fitting: str = "fit") -> Tensor:
+def warp(
+    pixels: Tensor, matrices: Tensor, size: int, fitting: str = "fit", displacement: Tensor | None = None
+) -> Tensor:
     """Read a batch through its matrices with one bilinear interpolation; what lies outside is mirrored.
 
     Args:
@@ -62,6 +64,7 @@ def warp(pixels: Tensor, matrices: Tensor, size: int, fitting: str = "fit") -> T
         matrices: Shape (n, 2, 3) or (1, 2, 3).
         size: Side of the output square in pixels.
         fitting: `fit` puts the longer side into the square and keeps the aspect ratio; `stretch` fills the square.
+        displacement: Added to where an output pixel is before the matrix, shape (n, size, size, 2).
 
     Returns:
         Shape (n, channels, size, size), on the device of `pixels`.
@@ -72,7 +75,13 @@ def warp(pixels: Tensor, matrices: Tensor, size: int, fitting: str = "fit") -> T
         aspect = torch.tensor([[longest / width], [longest / height]])
         matrices = matrices * aspect
     matrices = matrices.to(pixels.device).expand(count, 2, 3)
-    grid = functional.affine_grid(matrices, [count, channels, size, size], align_corners=False)
+    shape = [count, channels, size, size]
+    if displacement is None:
+        grid = functional.affine_grid(matrices, shape, align_corners=False)
+    else:
+        plain = identity_matrices(1).expand(count, 2, 3).to(pixels.device)
+        moved = functional.affine_grid(plain, shape, align_corners=False) + displacement.to(pixels.device)
+        grid = moved @ matrices[:, None, :, :2].transpose(2, 3) + matrices[:, None, None, :, 2]
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 

@@ -13,11 +13,18 @@ from torch import Tensor
 
 from holotype.augment import (
     GEOMETRY_DRAWS,
+    MIX_DRAWS,
+    OPTICS_DRAWS,
+    WARP_DRAWS,
     affine_matrices,
+    disturb,
     drawn_centres,
+    elastic_displacement,
     intensity_draws,
     jitter,
+    mix_batches,
     normalise,
+    partner_places,
     warp,
     windowed,
 )
@@ -76,15 +83,44 @@ def training_batch(
     """
     rows, again = (rows, np.zeros_like(rows)) if rows.ndim == 1 else (rows[:, 0], rows[:, 1])
     drawn_for = rows + (again << REPEAT_BITS)
-    draws = keyed_uniforms(key, drawn_for, GEOMETRY_DRAWS + intensity_draws(specimens.channels))
-    numbers = torch.from_numpy(draws).float()
-    matrices = affine_matrices(numbers[:, :GEOMETRY_DRAWS], spec)
+    pixels = _augmented(specimens, rows, drawn_for, key, size, spec, device)
+    targets = torch.from_numpy(specimens.truth[rows]).to(device).float()
+    if spec.mix is not None:
+        among = rows if partners is None else partners
+        draws = torch.from_numpy(keyed_uniforms(derive_seed(key, "mix"), drawn_for, MIX_DRAWS)).float()
+        others = among[partner_places(draws[:, 4], len(among))]
+        second = _augmented(specimens, others, drawn_for, derive_seed(key, "partner"), size, spec, device)
+        their_targets = torch.from_numpy(specimens.truth[others]).to(device).float()
+        pixels, targets = mix_batches(pixels, second, targets, their_targets, draws, spec.mix)
+    return pixels.contiguous(memory_format=torch.channels_last), targets
+
+
+def _augmented(
+    specimens: Specimens, rows: Integers, drawn_for: Integers, key: int, size: int, spec: AugmentSpec,
+    device: torch.device,
+) -> Tensor:  # fmt: skip
+    """Images read, warped once and disturbed by what is drawn for `drawn_for`."""
+    channels = specimens.channels
+    draws = torch.from_numpy(keyed_uniforms(key, drawn_for, GEOMETRY_DRAWS + intensity_draws(channels))).float()
+    matrices = affine_matrices(draws[:, :GEOMETRY_DRAWS], spec)
     if specimens.tiles is not None:
         matrices = windowed(matrices, _tile_centres(specimens, drawn_for, key), specimens.window_share)
-    pixels = view_batch(specimens, read_batch(specimens, rows, device), matrices, size)
-    pixels = jitter(pixels, numbers[:, GEOMETRY_DRAWS:], spec)
-    targets = torch.from_numpy(specimens.truth[rows]).to(device).float()
-    return pixels.contiguous(memory_format=torch.channels_last), targets
+    elif specimens.crop_share < 1:
+        where = torch.from_numpy(keyed_uniforms(derive_seed(key, "crop"), drawn_for, 2)).float()
+        height, width = specimens.pack.pixels.shape[2:]
+        centres = drawn_centres(where, height, width, specimens.crop_share)
+        matrices = windowed(matrices, centres, specimens.crop_share)
+    bent = None
+    if spec.warp:
+        bends = torch.from_numpy(keyed_uniforms(derive_seed(key, "warp"), drawn_for, WARP_DRAWS)).float()
+        bent = elastic_displacement(bends, spec.warp, size)
+    seen = warp(read_batch(specimens, rows, device), matrices, size, specimens.pack.fitting, bent)
+    seen = jitter(seen.contiguous(memory_format=torch.channels_last), draws[:, GEOMETRY_DRAWS:], spec)
+    if not (spec.gamma or spec.saturation or spec.blur or spec.noise or spec.erase):
+        return seen
+    optics = keyed_uniforms(derive_seed(key, "optics"), drawn_for, OPTICS_DRAWS + 1)
+    keys = (optics[:, -1] * 2.0**53).astype(np.uint64)
+    return disturb(seen, torch.from_numpy(optics[:, :OPTICS_DRAWS]).float(), spec, keys)
 
 
 def _tile_centres(specimens: Specimens, rows: Integers, key: int) -> Tensor:

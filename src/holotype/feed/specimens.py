@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from holotype.augment import grid_centres
+from holotype.augment import check_augment, grid_centres
 from holotype.data import Pack, row_normalisation
 from holotype.errors import DataError
 from holotype.spec import InputSpec, MemberSpec
@@ -43,6 +43,7 @@ class Specimens:
         seen: Numbers of the channels that the network sees, in its order; all of them where none are given.
         moments: Means and deviations a channel of each image row, which scale it instead of the set's.
         tiles: How images are cut up, where they are.
+        crop_share: Side of the window that training sees over the longest side of the stored images.
     """
 
     pack: Pack
@@ -51,6 +52,7 @@ class Specimens:
     seen: tuple[int, ...] | None = None
     moments: tuple[Floats, Floats] | None = None
     tiles: Tiles | None = None
+    crop_share: float = 1.0
 
     @property
     def channels(self) -> int:
@@ -84,6 +86,7 @@ def make_specimens(
 
     Raises:
         DataError: A channel is not there, or images are to be scaled by plate and their plates are not known.
+        RecipeError: The augmentation does not go with the channels.
     """
     section, tile = member.input, member.input.tile
     tiles = None if tile is None else Tiles(min(tile.side, member.largest_size), tile.training)
@@ -91,7 +94,10 @@ def make_specimens(
     if section.normalise != "dataset":
         tied = _plates(images) if section.normalise == "plate" else None
         moments = row_normalisation(statistics.frame, tied)
-    return Specimens(pack, normalisation, truth, _seen(section, images.channels), moments, tiles)
+    crop = member.augment.crop_share(int(section.size))
+    specimens = Specimens(pack, normalisation, truth, _seen(section, images.channels), moments, tiles, crop)
+    check_augment(member.augment, specimens.channels)
+    return specimens
 
 
 def _seen(section: InputSpec, names: tuple[str, ...] | None) -> tuple[int, ...] | None:

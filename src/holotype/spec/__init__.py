@@ -1,7 +1,7 @@
 """The sections of a recipe, one file a section. Only the pipeline sees a recipe as a whole."""
 
 from holotype.spec.audit import AuditSpec, OnLeakSpec
-from holotype.spec.augment import AugmentSpec
+from holotype.spec.augment import AugmentSpec, MixSpec
 from holotype.spec.base import Later, Section
 from holotype.spec.combine import (
     ArgmaxSpec,
@@ -41,6 +41,7 @@ __all__ = [
     "LaterEnsembleSpec",
     "MeanSpec",
     "MemberSpec",
+    "MixSpec",
     "OnLeakSpec",
     "OptimizerSpec",
     "PhaseSpec",

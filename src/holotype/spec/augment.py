@@ -6,9 +6,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from holotype.spec.base import Later, Section
+from holotype.spec.base import Section
 
-__all__ = ["AugmentSpec"]
+__all__ = ["AugmentSpec", "MixSpec"]
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class MixSpec(Section):
+    """Training images made of two."""
+
+    kind: Literal["mixup", "cutmix", "pairing"]
+    """`mixup`: a weighted sum of images and labels; `cutmix`: a rectangle of another image, labels by area; `pairing`:
+    the mean of two images with the first one's labels."""
+    alpha: float = Field(default=0.4, gt=0.0, le=10.0)
+    """Both parameters of the Beta distribution of the weight; small ones leave most images nearly alone."""
+    share: Share = 1.0
+    """Share of the images that are mixed."""
 
 
 class AugmentSpec(Section):
@@ -22,18 +36,27 @@ class AugmentSpec(Section):
     """Smallest and largest magnification, drawn evenly in its logarithm."""
     shear: float = Field(default=0.0, ge=0.0, le=60.0)
     """Largest shear in degrees, to either side."""
-    warp: Annotated[float, Later()] = 0
-    """Strength of an elastic warp."""
-    crop: Annotated[Literal["none", "random"], Later("random")] = "none"
-    """Which window of a larger image is taken."""
+    warp: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Largest shift of a smooth elastic warp, as a share of the side."""
+    crop: Literal["none", "random"] | dict[Literal["from"], Annotated[int, Field(ge=16, le=16_384)]] = "none"
+    """Which window of a larger image is taken: all of it; a random one of four fifths of the side; or one of the
+    input's size out of images fitted to so many pixels (`{from: 768}`). Prediction sees the whole image."""
     brightness: float = Field(default=0.2, ge=0.0)
     """Largest shift of each channel, in standard deviations of the data set."""
     contrast: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Largest relative change of each channel's spread about the image's own mean."""
-    saturation: Annotated[float, Later()] = 0
-    """Largest relative change of saturation (RGB)."""
-    mix: Annotated[dict[str, Any] | str | None, Later()] = None
-    """Mixup, cutmix or sample pairing."""
+    gamma: float = Field(default=0.0, ge=0.0, le=2.0)
+    """Largest logarithm of an exponent between each channel's darkest and brightest pixel."""
+    saturation: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Largest relative change of saturation; for images of three channels, red, green and blue."""
+    noise: float = Field(default=0.0, ge=0.0)
+    """Largest standard deviation of Gaussian noise, in standard deviations of the data set."""
+    blur: float = Field(default=0.0, ge=0.0, le=16.0)
+    """Largest standard deviation of a Gaussian blur, in pixels of the input."""
+    erase: Share = 0.0
+    """Share of the images of which a rectangle is taken away."""
+    mix: MixSpec | None = None
+    """Mixup, cutmix or sample pairing, by name or with options."""
 
     @field_validator("scale")
     @classmethod
@@ -41,3 +64,18 @@ class AugmentSpec(Section):
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale {list(scale)} must be [smallest, largest] with 0 < smallest <= largest")
         return scale
+
+    @field_validator("mix", mode="before")
+    @classmethod
+    def _a_name_is_a_kind(cls, given: Any) -> Any:
+        return {"kind": given} if isinstance(given, str) else given
+
+    def crop_share(self, size: int) -> float:
+        """Side of the window over the image's longest side; 1 is the whole image.
+
+        Args:
+            size: The member's input size in pixels.
+        """
+        if isinstance(self.crop, dict):
+            return min(size / self.crop["from"], 1.0)
+        return 0.8 if self.crop == "random" else 1.0

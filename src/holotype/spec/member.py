@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from holotype.spec.augment import AugmentSpec
 from holotype.spec.base import Later, Section
@@ -92,6 +92,19 @@ class MemberSpec(Section):
     def largest_size(self) -> int:
         """The largest side of the input in any phase: what the images are stored for."""
         return max(self.phase_size(number) for number in range(len(self.phases)))
+
+    @property
+    def stored_size(self) -> int:
+        """Longest side at which the images are stored, so that a window of them fills the largest input."""
+        if not isinstance(self.input.size, int):
+            raise TypeError("the input size must be resolved before images are stored")
+        return round(self.largest_size / self.augment.crop_share(self.input.size))
+
+    @model_validator(mode="after")
+    def _tiles_are_not_cropped(self) -> MemberSpec:
+        if self.input.tile is not None and self.augment.crop != "none":
+            raise ValueError("augment.crop: tiles are windows already; write crop: none, or leave input.tile out")
+        return self
 
     @field_validator("weights")
     @classmethod
