@@ -217,6 +217,8 @@ def make_runtime(recipe: Recipe, recipe_folder: Path, **changes: object) -> Runt
         threads=0 if section.threads == "auto" else section.threads,
         workers=0 if section.workers == "auto" else section.workers,
         batch=32 if section.batch == "auto" else section.batch,
+        processes=section.processes,
+        save_seconds=60 * section.save_minutes,
         store=Path(os.environ.get("HOLOTYPE_STORE") or recipe_folder / ".holotype"),
     )
     return replace(runtime, **changes)  # type: ignore[arg-type]

@@ -65,6 +65,10 @@ class Progress:
         self.quiet = quiet
         self.listener = listener
 
+    def __reduce__(self) -> tuple[type[Progress], tuple[None, bool]]:
+        """In another process it writes to that process's own standard error, and nobody listens."""
+        return Progress, (None, self.quiet)
+
     def heard_by(self, listener: Callable[[str], None]) -> Progress:
         """The same progress with a listener, such as a run's log.
 

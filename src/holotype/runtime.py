@@ -23,7 +23,9 @@ class Runtime:
         precision: `auto` is 32 bit on a CPU and 16-bit mixed precision on a GPU.
         threads: Threads of computation; 0 stands for every core.
         workers: Threads that prepare batches ahead of the model; 0 prepares them in line.
-        batch: Images a step.
+        batch: Images a step, over all processes.
+        processes: Processes that train one network together.
+        save_seconds: Of training that a kill may cost at most.
         store: Folder of the artefacts that runs share.
         progress: Where news of the work goes.
     """
@@ -33,6 +35,8 @@ class Runtime:
     threads: int = 0
     workers: int = 0
     batch: int = 32
+    processes: int = 1
+    save_seconds: float = 300.0
     store: Path = Path(".holotype")
     progress: Progress = field(default_factory=Progress)
 

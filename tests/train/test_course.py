@@ -209,7 +209,7 @@ def test_a_training_with_everything_ends_in_the_same_bytes_however_often_it_is_k
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     job, whole = everything
-    monkeypatch.setattr(epoch_module, "SAVE_SECONDS", 0.0)  # a state after every step
+    runtime = replace(runtime, save_seconds=0.0)  # a state after every step
     for call in kills:
         with monkeypatch.context() as patch:
             dies_at(patch, "save_state", call)

@@ -66,6 +66,12 @@ class Pack:
     pixels: NDArray[Any]
     fitting: Fitting
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file anew; what is in memory is copied."""
+        if isinstance(self.pixels, np.memmap) and self.pixels.filename is not None:
+            return open_pack, (Path(self.pixels.filename).parent,)
+        return type(self), (self.pixels, self.fitting)
+
 
 def plan_pack(statistics: ImageStatistics, size: int, resize: str, tile: int | None = None) -> PackPlan:
     """Decide how images are stored: never enlarged, no larger than the network's input, aspect ratios kept by `fit`.

@@ -26,3 +26,7 @@ class RunSpec(Section):
     """Threads that prepare batches ahead of the model; `auto` is 0 on a CPU, whose cores the model needs itself."""
     batch: Auto | Annotated[int, Field(ge=1)] = "auto"
     """Images a step; `auto` is 32."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes that train one network together, each on a device of its own and on its part of every batch."""
+    save_minutes: float = Field(default=5.0, ge=0.0)
+    """Minutes of training that a kill may cost at most; what is written down changes nothing that is learnt."""

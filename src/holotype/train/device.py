@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from holotype.errors import RecipeError
 from holotype.runtime import Runtime
 
-__all__ = ["launch_fabric"]
+__all__ = ["launch_fabric", "prepare_process"]
 
 # glibc's numbers for what `mallopt` sets: the last argument of each is the value
 KEEP_FREED_MEMORY = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))  # no maps of its own, no trimming, room ahead of the top
@@ -18,7 +18,7 @@ PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def launch_fabric(runtime: Runtime) -> Fabric:
-    """A Fabric on one device; determinism is asked for wherever PyTorch has it.
+    """A Fabric on one device, or on one for each process; determinism is asked for wherever PyTorch has it.
 
     Args:
         runtime: Device, precision and threads.
@@ -26,10 +26,7 @@ def launch_fabric(runtime: Runtime) -> Fabric:
     Raises:
         RecipeError: The device is not on this machine.
     """
-    torch.set_num_threads(runtime.thread_count)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # dear, and we read none
-    _keep_freed_memory()
+    prepare_process(runtime)
     kind, _, number = runtime.device.partition(":")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -41,8 +38,22 @@ def launch_fabric(runtime: Runtime) -> Fabric:
         )
     automatic = "32" if kind != "cuda" else "bf16" if torch.cuda.is_bf16_supported() else "16"
     precision = PRECISIONS[automatic if runtime.precision == "auto" else runtime.precision]
+    if runtime.processes > 1:
+        return Fabric(accelerator=kind, devices=runtime.processes, strategy="ddp_spawn", precision=precision)  # type: ignore[arg-type]
     devices = [int(number)] if number else 1
     return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
+
+
+def prepare_process(runtime: Runtime) -> None:
+    """Threads, determinism and memory of this process.
+
+    Args:
+        runtime: For the threads.
+    """
+    torch.set_num_threads(max(runtime.thread_count // runtime.processes, 1))
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # dear, and we read none
+    _keep_freed_memory()
 
 
 def _keep_freed_memory() -> None:

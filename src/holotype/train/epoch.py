@@ -23,7 +23,6 @@ from holotype.types import Integers
 
 __all__ = ["DivergedError", "batch_maker", "epoch_steps", "keep_state", "train_epoch"]
 
-SAVE_SECONDS = 300.0  # of training that a kill may cost at most
 LOOKED_AT = 50  # steps after which the loss is looked at; each look waits for the device
 Batch = tuple[Tensor, Tensor]
 Piece = NDArray[np.int64]
@@ -79,7 +78,10 @@ def train_epoch(training: Training, stage: Stage) -> float:
                 f"{training.job.label}: a batch of {-(-largest * 2 // course.parts):,} images does not fit in memory; "
                 f"half of it is taken at once, and gradients are added up over {course.parts} parts"
             )
-    return float(training.loss_sum) / max(course.images, 1)
+    summed = training.loss_sum
+    if training.fabric.world_size > 1:
+        summed = torch.as_tensor(training.fabric.all_reduce(summed, reduce_op="mean"))
+    return float(summed) / max(course.images, 1)
 
 
 def epoch_steps(training: Training, stage: Stage) -> list[list[Piece]]:
@@ -129,8 +131,12 @@ def keep_state(training: Training, stage: Stage | None) -> None:
         stage: The phase, whose optimiser is written too.
     """
     training.saved_at = time.monotonic()
-    if not training.fabric.is_global_zero:
-        return
+    if training.fabric.is_global_zero:
+        _write_state(training, stage)
+    training.fabric.barrier()
+
+
+def _write_state(training: Training, stage: Stage | None) -> None:
     more = {"loss_sum": training.loss_sum}
     if stage is not None and stage.average is not None:
         more |= {f"average.{name}": tensor for name, tensor in stage.average.tensors().items()}
@@ -159,12 +165,18 @@ def _take_steps(training: Training, stage: Stage, steps: list[list[Piece]]) -> N
         _count(training, phase.on_nonfinite == "skip", loss, rows)
         course.step = step + 1
         training.task.advance(rows, f"epoch {course.epoch + 1}/{phase.epochs}")
-        late = time.monotonic() - training.saved_at > SAVE_SECONDS
+        late = _is_late(training)
         if course.step == len(steps) or len(recent) == LOOKED_AT or late:
             _look(recent, steps[course.step - len(recent) : course.step], phase.on_nonfinite == "skip")
             recent = []
         if late and course.step < len(steps):
             keep_state(training, stage)
+
+
+def _is_late(training: Training) -> bool:
+    """Whether the state should be written; several processes go by the clock of the first."""
+    late = time.monotonic() - training.saved_at > training.runtime.save_seconds
+    return bool(training.fabric.broadcast(late)) if training.fabric.world_size > 1 else late
 
 
 def _count(training: Training, skips: bool, loss: Tensor, rows: int) -> None:

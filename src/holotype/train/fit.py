@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from lightning_fabric import Fabric
 
 from holotype.errors import TrainingError, listing
 from holotype.feed import Specimens
 from holotype.losses import prior_logits
 from holotype.nets import build_network, open_checkpoint, save_network
+from holotype.progress import Progress
 from holotype.runtime import Runtime
 from holotype.seeds import derive_seed
 from holotype.train.course import Course
-from holotype.train.device import launch_fabric
+from holotype.train.device import launch_fabric, prepare_process
 from holotype.train.epoch import DivergedError, epoch_steps, keep_state, train_epoch
 from holotype.train.job import FitJob
 from holotype.train.keeping import best_candidate, keep_candidate, kept_weights
@@ -55,6 +57,28 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
     if any(len(job.phase_rows(number)) == 0 for number in range(len(job.member.phases))):
         raise TrainingError(f"{job.label}: no rows are left to train on; use fewer folds or coarser groups")
     fabric = launch_fabric(runtime)
+    if runtime.processes > 1:
+        fabric.launch(_InProcess(job, specimens, folder, workspace, runtime))
+    else:
+        _fit(fabric, job, specimens, folder, workspace, runtime)
+    return open_checkpoint(folder)
+
+
+class _InProcess:
+    """What one of several processes does; an object, since Lightning takes the arguments of functions apart."""
+
+    def __init__(self, job: FitJob, specimens: Specimens, folder: Path, workspace: Path, runtime: Runtime) -> None:
+        self.given = (job, specimens, folder, workspace)
+        self.runtime = runtime
+
+    def __call__(self, fabric: Fabric) -> None:
+        prepare_process(self.runtime)
+        speaks = fabric.is_global_zero
+        own = self.runtime if speaks else replace(self.runtime, progress=Progress(quiet=True))
+        _fit(fabric, *self.given, own)
+
+
+def _fit(fabric: Fabric, job: FitJob, specimens: Specimens, folder: Path, workspace: Path, runtime: Runtime) -> None:
     seed = derive_seed(job.seed, job.member.name, job.fold, "weights")
     network, found = build_network(job.member, len(job.classes), specimens.channels, seed, job.fold)
     with torch.no_grad():
@@ -77,7 +101,6 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
         while training.course.phase < len(job.member.phases):
             _run_phase(training)
     _finish(training, folder, {"backbone_options": found.options, "weights": found.words})
-    return open_checkpoint(folder)
 
 
 def _run_phase(training: Training) -> None:
@@ -129,7 +152,8 @@ def _close_epoch(training: Training, stage: Stage, loss: float, pace: tuple[floa
             marks: dict[str, Any] = {"cycle": _ends_a_cycle(training, stage)}
             nothing: dict[str, Any] = {"loss": None, "score": None}
             marks |= chooses or nothing
-            keep_candidate(training.workspace, course, job.member.keep, training.network.state_dict(), marks, rewinds)
+            state = training.network.state_dict() if training.fabric.is_global_zero else None
+            keep_candidate(training.workspace, course, job.member.keep, state, marks, rewinds)
     if verdict == "rewind" and rewinds:
         best = best_candidate(training.workspace, course)
         training.runtime.progress.say(f"{job.label}: epoch {course.done}: no gain; back to the best weights")
@@ -195,11 +219,12 @@ def _finish(training: Training, folder: Path, found: dict[str, Any]) -> None:
 
     states, epochs = kept_weights(training.workspace, course, job.member.keep, last, score)
     network.load_state_dict(states[0])
-    history = pl.DataFrame(course.history, infer_schema_length=None)
-    history.write_parquet(folder / "history.parquet")
+    if not training.fabric.is_global_zero:
+        return
+    card = job.card(training.specimens.pack) | found | {"epochs": epochs, "rates": course.rates}
+    pl.DataFrame(course.history, infer_schema_length=None).write_parquet(folder / "history.parquet")
     for curve in training.workspace.glob("finder-*.parquet"):
         (folder / curve.name).write_bytes(curve.read_bytes())
-    card = job.card(training.specimens.pack) | found | {"epochs": epochs, "rates": course.rates}
     save_network(folder, network, card, states[1:])
 
 

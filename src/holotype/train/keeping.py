@@ -19,7 +19,7 @@ State = dict[str, Tensor]
 
 
 def keep_candidate(
-    workspace: Path, course: Course, keep: KeepSpec, state: State, marks: dict[str, Any], rewinds: bool
+    workspace: Path, course: Course, keep: KeepSpec, state: State | None, marks: dict[str, Any], rewinds: bool
 ) -> None:
     """Write the weights after an epoch where they may be wanted, and forget those that no longer are.
 
@@ -27,13 +27,13 @@ def keep_candidate(
         workspace: The job's own folder.
         course: Where the training stands; its candidates are changed, the files are dropped with the next state.
         keep: The recipe's section.
-        state: The weights that were examined.
+        state: The weights that were examined; none where another process writes them.
         marks: `score` and `loss` on the rows that choose (none where nothing chooses), and whether a `cycle` ends.
         rewinds: Whether the best weights of the phase may be gone back to.
     """
     one = {"epoch": course.done, "phase": course.phase, **marks}
     wanted = _wanted(keep, [*course.candidates, one], course.phase if rewinds else None)
-    if one in wanted:
+    if one in wanted and state is not None:
         save_tensors(_place(workspace, course.done), state, one)
     course.candidates = wanted
 

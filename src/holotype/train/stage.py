@@ -110,7 +110,8 @@ def _found_rate(training: Training, stage: Stage, shares: list[float]) -> float:
         job = training.job
         noise = derive_seed(job.seed, job.member.name, stage.number, job.fold, number, "find")
         parts = [make(piece) for piece in steps[number % len(steps)]]
-        rules = StepRules(noise, stage.phase.clip)
+        rows = sum(len(piece) for piece in steps[number % len(steps)]) * training.fabric.world_size  # all see the same
+        rules = StepRules(noise, stage.phase.clip, rows)
         return float(train_step(training.fabric, stage.moving, stage.optimiser, stage.loss, parts, rules))
 
     curve = find_rate(step, steps=FINDER_STEPS)

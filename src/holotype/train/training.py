@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,7 +24,7 @@ from holotype.train.average import MovingAverage
 from holotype.train.course import Course
 from holotype.train.features import Features
 from holotype.train.job import FitJob
-from holotype.types import Integers
+from holotype.types import Floats, Integers
 
 __all__ = ["PLAIN", "Stage", "Training", "examine"]
 
@@ -99,11 +101,24 @@ def examine(training: Training, stage: Stage | None, rows: Integers) -> dict[str
     if stage is not None and stage.features is not None:
         logits = stage.features.logits(network, rows)
     else:
-        reading = Reading(job.size, job.kind, PLAIN)
-        logits = infer_logits(network, training.specimens, rows, reading, training.fabric.device)
+        logits = _together(training, rows)
     truth = training.specimens.truth[rows]
     decided = decide_plainly(logits, job.kind)
     return {
         "loss": float(log_loss(truth, decided, logits, job.kind)),
         "score": float(macro_f1(truth, decided, logits, job.kind)),
     }
+
+
+def _together(training: Training, rows: Integers) -> Floats:
+    """Scores of some rows, each by one of the processes, and every row once."""
+    fabric, job = training.fabric, training.job
+    own = np.arange(len(rows))[fabric.global_rank :: fabric.world_size]
+    reading = Reading(job.size, job.kind, PLAIN)
+    said = infer_logits(training.network, training.specimens, rows[own], reading, fabric.device)
+    if fabric.world_size == 1:
+        return said
+    every = torch.zeros((len(rows), len(job.classes)), device=fabric.device)
+    every[torch.from_numpy(own)] = torch.from_numpy(said).to(fabric.device)
+    summed: Floats = torch.as_tensor(fabric.all_reduce(every, reduce_op="sum")).cpu().numpy()
+    return summed
