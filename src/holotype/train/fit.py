@@ -87,6 +87,7 @@ def _fit(fabric: Fabric, job: FitJob, specimens: Specimens, folder: Path, worksp
     runtime.progress.say(f"{job.label}: {job.member.backbone} at {job.size} px, weights: {found.words}")
     workspace.mkdir(parents=True, exist_ok=True)
     state = newest_state(workspace)
+    fabric.barrier()  # before anybody writes, all have looked
     course = Course() if state is None else state[1]
     if state is not None and course.order > (0, 0, 0):
         epochs = sum(phase.epochs for phase in job.member.phases)

@@ -118,9 +118,10 @@ def _found_rate(training: Training, stage: Stage, shares: list[float]) -> float:
     training.network.load_state_dict(own)
     stage.optimiser.state.clear()
     frame = pl.DataFrame({"rate": curve.rates, "loss": curve.losses, "smoothed": curve.smoothed})
-    temporary = written.with_suffix(".part")
-    frame.with_columns(pl.lit(curve.chosen).alias("chosen")).write_parquet(temporary)
-    temporary.replace(written)
+    if training.fabric.is_global_zero:
+        temporary = written.with_suffix(".part")
+        frame.with_columns(pl.lit(curve.chosen).alias("chosen")).write_parquet(temporary)
+        temporary.replace(written)
     training.runtime.progress.say(f"{training.job.label}: {curve.words}")
     course.rates[key] = curve.chosen
     return curve.chosen
