@@ -9,6 +9,7 @@ fails, the room is given back, and the same command ends in the same bytes.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -90,13 +91,9 @@ def filled_and_freed(disk: Path, screen: Path, whole: dict[str, bytes]) -> tuple
     process = start(recipe, store)
     wait_for_the_store(store, process)
     ballast = disk / "ballast"
-    with ballast.open("wb") as stream:
-        try:
-            while True:
-                stream.write(b"\0" * 4096)
-                stream.flush()
-        except OSError:
-            pass
+    with ballast.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(b"\0" * 4096)
     status = process.wait()
     said = process.stderr.read().decode().strip().splitlines()  # type: ignore[union-attr]
     ballast.unlink()

@@ -48,7 +48,7 @@ def compare(size: int, rounds: int, steps: int, folder: Path) -> None:
     def set_up() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         network, _ = build_network(member, CLASSES, 1, seed=1)
         network = network.to(memory_format=torch.channels_last)
-        return fabric.setup(network, phase_optimiser(member.phases[0], network))
+        return fabric.setup(network, phase_optimiser(member.phases[0], network, 3e-3))
 
     network, optimiser = set_up()
     loss = phase_loss(member.phases[0], fed.truth, "multiclass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,24 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
         path: The safetensors file.
         tensors: By name.
         facts: What JSON can hold.
+
+    Raises:
+        StoreError: The disk is full, or does not let itself be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(plain, temporary, metadata={"facts": json.dumps(facts)})
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        safetensors.torch.save_file(plain, temporary, metadata={"facts": json.dumps(facts)})
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free
+        raise StoreError(
+            f"{path.name} cannot be written into {path.parent} ({free / 1e6:,.0f} MB free): {error}",
+            remedy="free some room and run the same command again; what was done is kept",
+        ) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
