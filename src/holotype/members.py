@@ -20,7 +20,7 @@ from holotype.predict import embed_images, infer
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
 from holotype.store import NotForeseenError, Stages
-from holotype.train import FitJob, fit_member, launch_fabric, plan_fit
+from holotype.train import ALL_ROWS, FitJob, fit_member, launch_fabric, plan_fit, refit_member
 from holotype.types import Floats, Folds, ImageStatistics, ImageTable, Integers, Predictions
 
 __all__ = [
@@ -42,7 +42,7 @@ class MemberPredictions:
         name: The member.
         oof: One entry a used fold: the fold's rows by the network that never saw them; empty in a forecast.
         test: One entry a used fold: all test rows.
-        networks: The checkpoints' folders, in the order of the used folds.
+        networks: The checkpoints' folders, in the order of the used folds; then that of all rows, if there is one.
         apart: One entry a used fold: the rows of a validation set of its own, where there is one.
     """
 
@@ -66,7 +66,7 @@ def resolve_member(member: MemberSpec, statistics: ImageStatistics) -> MemberSpe
 
 def train_and_predict(
     member: MemberSpec, seed: int, images: ImageTable, statistics: ImageStatistics, folds: Folds, stages: Stages,
-    machine: tuple[Runtime, LocalEngine, str],
+    machine: tuple[Runtime, LocalEngine, str, str],
 ) -> MemberPredictions:  # fmt: skip
     """Train a member on every used fold and let each network predict its own fold and the test rows.
 
@@ -77,9 +77,10 @@ def train_and_predict(
         statistics: Of every image.
         folds: Which sample is in which fold.
         stages: Takes from the store what is there.
-        machine: The runtime, the engine, and how pixels are kept (`auto` in the store, `none` in memory).
+        machine: The runtime, the engine, how pixels are kept (`auto` in the store, `none` in memory), and whether the
+            test rows are predicted by the `folds` or by one more network trained on all rows (`refit`).
     """
-    runtime, engine, keep = machine
+    runtime, engine, keep, final = machine
     _never_saw_its_fold(member.weights, images, folds)
     jobs = [plan_fit(images, folds, fold, member, seed, statistics.normalisation) for fold in folds.used]
     truth = images.samples.matrix(np.arange(len(images.samples)))[images.sample_numbers]
@@ -94,11 +95,19 @@ def train_and_predict(
     if not all(place.is_dir() for _, place in made):
         return MemberPredictions(member.name, [], [], [network for network, _ in made])
     oof = [_read(place, "oof", job) for job, (_, place) in zip(jobs, made, strict=True)]
+    networks = [network for network, _ in made]
+    asked = list(zip(jobs, made, strict=True))
+    if final == "refit":
+        told = [pl.read_parquet(network / "history.parquet") for network in networks]
+        job = plan_fit(images, folds, ALL_ROWS, refit_member(member, told), seed, statistics.normalisation)
+        asked = [(job, work(job))]
+        networks.append(asked[0][1][0])
+        if not asked[0][1][1].is_dir():
+            return MemberPredictions(member.name, [], [], networks)
     test, apart = (
-        [_read(place, name, job) for job, (_, place) in zip(jobs, made, strict=True)] if len(rows) else []
-        for name, rows in others.items()
+        [_read(place, name, job) for job, (_, place) in asked] if len(rows) else [] for name, rows in others.items()
     )
-    return MemberPredictions(member.name, oof, test, [network for network, _ in made], apart)
+    return MemberPredictions(member.name, oof, test, networks, apart)
 
 
 def test_rows(images: ImageTable, folds: Folds) -> Integers:
@@ -186,7 +195,7 @@ def _pixels(
 
 def embed_with_member(
     member: MemberSpec, images: ImageTable, statistics: ImageStatistics, rows: Integers, stages: Stages,
-    machine: tuple[Runtime, LocalEngine, str],
+    machine: tuple[Runtime, LocalEngine, str, str],
 ) -> Floats:  # fmt: skip
     """What the backbone that a member starts from sees in the images, before anything is trained.
 
@@ -204,7 +213,7 @@ def embed_with_member(
     Raises:
         NotForeseenError: In a forecast, where the store does not hold them.
     """
-    runtime, _, keep = machine
+    runtime, _, keep, _ = machine
     key = embed_key(member, rows, statistics)
 
     def write(folder: Path) -> None:
@@ -239,5 +248,6 @@ def histories(members: Sequence[MemberPredictions]) -> dict[str, Path]:
     for member in members:
         for network in member.networks:
             fold = json.loads((network / "card.json").read_text(encoding="utf-8"))["fold"]
-            found[f"{member.name}/fold{fold}"] = network / "history.parquet"
+            name = "all rows" if fold == ALL_ROWS else f"fold{fold}"
+            found[f"{member.name}/{name}"] = network / "history.parquet"
     return found

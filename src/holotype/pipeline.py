@@ -36,7 +36,7 @@ from holotype.outcome import Outcome, Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
-from holotype.score import Choice, gather_oof, gather_test, score_nested
+from holotype.score import Choice, add_caveats, gather_oof, gather_test, score_nested
 from holotype.spec import ThresholdSpec
 from holotype.split import make_folds
 from holotype.store import NotForeseenError, RunLog, Stages, Store
@@ -92,7 +92,7 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     members: list[MemberPredictions] = []
     for section in recipe.members:
         member = resolve_member(section, ready.statistics)
-        machine = (runtime, LocalEngine(), recipe.data.pack)
+        machine = (runtime, LocalEngine(), recipe.data.pack, recipe.final)
         members.append(train_and_predict(member, recipe.seed, images, ready.statistics, folds, stages, machine))
     if not all(member.oof for member in members):
         raise NotForeseenError("the members' predictions")
@@ -115,6 +115,7 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     ]
     rows = len(images.samples.of_role("test")) or None
     nested = score_nested(oof, images.samples, folds, choices, recipe.metric, recipe.seed, rows)
+    nested = add_caveats(nested, _caveats(recipe))
 
     answer, beside = (
         replace(scores[0], logits=apply_ensemble(ensemble, scores, images.kind)) if scores else None
@@ -123,6 +124,15 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     decided = decide(decision, answer.logits) if answer else None
     doubtful = find_suspects(together, images.samples)
     return Outcome(ready, members, oof, test, ensemble, decision, nested, together, answer, decided, doubtful, beside)
+
+
+def _caveats(recipe: Recipe) -> list[str]:
+    """What a reader of the scores must know of how the networks came about."""
+    chosen = [member.name for member in recipe.members if member.selects and member.keep.on == "fold"]
+    words = [f"selected on the scored fold ({', '.join(chosen)}), so that the value is too high"] if chosen else []
+    if recipe.final == "refit":
+        words.append("the test rows are predicted by networks trained on all rows, which were not scored themselves")
+    return words
 
 
 def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
@@ -168,7 +178,7 @@ def _features(
     names, table = image_features(statistics.frame)
     rows = np.setdiff1d(np.arange(len(images)), audit.unreadable)
     member = resolve_member(recipe.members[0], statistics)
-    machine = (runtime, LocalEngine(), recipe.data.pack)
+    machine = (runtime, LocalEngine(), recipe.data.pack, recipe.final)
     seen = embed_with_member(member, images, statistics, rows, stages, machine)
     return [*names, *(f"embedding {number}" for number in range(seen.shape[1]))], np.hstack([table, seen])
 

@@ -53,7 +53,7 @@ class Recipe(Section):
     decide: DecideSpec | None = None
     """`argmax` for one label a sample and `threshold` at 0.5 for many, where it is left out."""
     final: Literal["folds", "refit"] = "folds"
-    """What predicts the test rows: the mean of the folds' models, or one more trained on all rows (not built yet)."""
+    """What predicts the test rows: the folds' models together, or one more, trained on all rows as long as they were."""
     submit: SubmitSpec = SubmitSpec()
 
     @model_validator(mode="after")
@@ -66,8 +66,6 @@ class Recipe(Section):
             _input_fits(member.input, self.data, f"members.{number}.input")
         if self.calibrate is not None:
             raise ValueError("calibrate: calibration is not built yet; leave the key out or write null")
-        if self.final != "folds":
-            raise ValueError(f"final: {self.final!r} is not built yet; leave the key out or write 'folds'")
         multilabel = self.data.labels.kind == "multilabel"
         if self.decide is not None and self.decide.kind == "argmax" and multilabel:
             raise ValueError(

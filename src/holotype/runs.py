@@ -57,11 +57,14 @@ class RunFolder:
         return path
 
     def checkpoints(self, member: str) -> list[Path]:
-        """The folders of a member's networks, in the order of the folds.
+        """The folders of the networks that predict: the one that was trained on all rows, or those of the folds.
 
         Args:
             member: The member's name.
         """
+        refit = self.existing(f"members/{member}") / "refit"
+        if refit.is_dir():
+            return [refit]
         folders = self.existing(f"members/{member}").glob("fold*")
         return sorted(folders, key=lambda folder: int(folder.name.removeprefix("fold")))
 

@@ -132,8 +132,10 @@ def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
 def _write_members(outcome: Outcome, folder: RunFolder) -> None:
     folder.forget("members")
     for number, member in enumerate(outcome.members):
-        for network, said in zip(member.networks, member.oof, strict=True):
+        for network, said in zip(member.networks, member.oof, strict=False):
             folder.adopt(f"members/{member.name}/fold{said.fold}", network)
+        for network in member.networks[len(member.oof) :]:
+            folder.adopt(f"members/{member.name}/refit", network)
         own = f"members/{member.name}"
         write_scores(
             folder.path(f"{own}/oof.parquet"), _ids(outcome, outcome.oof[number].samples), outcome.oof[number].logits

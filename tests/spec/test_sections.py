@@ -147,7 +147,6 @@ def test_a_kind_of_a_later_version_is_refused_with_the_kinds_there_are(path, kin
     [
         (("calibrate",), "temperature"),
         (("calibrate",), {"sets": 0.9}),
-        (("final",), "refit"),
         (("members", 0, "predict", "views"), {"crops": 4}),
     ],
 )

@@ -3,7 +3,7 @@
 from holotype.score.apart import score_apart, score_without
 from holotype.score.choices import Choice, FittedChain, Scores, cross_apply, fit_chain
 from holotype.score.ledger import Step, make_ledger
-from holotype.score.nested import NestedScore, metric_names, score_nested
+from holotype.score.nested import NestedScore, add_caveats, metric_names, score_nested
 from holotype.score.oof import POOLS, gather_oof, gather_test, pool_images
 from holotype.score.tables import class_table, confusion_counts, domain_table, group_table, scorecard_to_json
 from holotype.score.units import grouped_folds, independent_units
@@ -15,6 +15,7 @@ __all__ = [
     "NestedScore",
     "Scores",
     "Step",
+    "add_caveats",
     "class_table",
     "confusion_counts",
     "cross_apply",

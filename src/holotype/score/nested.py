@@ -16,7 +16,7 @@ from holotype.score.tables import class_table, domain_table, group_table
 from holotype.score.units import independent_units
 from holotype.types import Floats, Folds, Integers, Kind, Labels, Metric, OofPredictions, Scorecard
 
-__all__ = ["NestedScore", "metric_names", "score_nested"]
+__all__ = ["NestedScore", "add_caveats", "metric_names", "score_nested"]
 
 AVERAGED_OVER_CLASSES = {"macro_f1", "balanced_accuracy", "map"}
 
@@ -153,6 +153,20 @@ def _what_was_refitted(choices: Sequence[Choice], folds: Integers, units: Intege
         parts.append(f"{' and '.join(fixed)} learned nothing from the scores")
     parts.append("each sample was scored by networks that never saw its fold; training was not repeated")
     return "; ".join(parts)
+
+
+def add_caveats(nested: NestedScore, caveats: Sequence[str]) -> NestedScore:
+    """Scores whose words also say what a reader must know to believe them.
+
+    Args:
+        nested: From `score_nested`.
+        caveats: Clauses without a full stop.
+    """
+    metrics = {
+        name: replace(metric, how="; ".join([*caveats, metric.how]))
+        for name, metric in nested.scorecard.metrics.items()
+    }
+    return replace(nested, scorecard=replace(nested.scorecard, metrics=metrics)) if caveats else nested
 
 
 def _with_words(name: str, metric: Metric, how: str, left_out: tuple[str, ...]) -> Metric:

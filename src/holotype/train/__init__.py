@@ -2,13 +2,14 @@
 
 from holotype.train.device import launch_fabric
 from holotype.train.fit import fit_member
-from holotype.train.job import FitJob, plan_fit
+from holotype.train.job import ALL_ROWS, FitJob, plan_fit, refit_member
 from holotype.train.optimisers import OPTIMISERS
 from holotype.train.phases import check_phase
 from holotype.train.schedules import SCHEDULES, schedule
 from holotype.train.step import StepRules, train_step
 
 __all__ = [
+    "ALL_ROWS",
     "OPTIMISERS",
     "SCHEDULES",
     "FitJob",
@@ -17,6 +18,7 @@ __all__ = [
     "fit_member",
     "launch_fabric",
     "plan_fit",
+    "refit_member",
     "schedule",
     "train_step",
 ]

@@ -135,9 +135,11 @@ def _close_epoch(training: Training, stage: Stage, loss: float, pace: tuple[floa
     """Examine the network, write down what was seen, and do what the phase makes of it."""
     job, course, phase = training.job, training.course, stage.phase
     with _averaged(training, stage):
-        seen = examine(training, stage, job.validation_rows)
+        nothing: dict[str, Any] = {"loss": None, "score": None}
+        seen = examine(training, stage, job.validation_rows) if len(job.validation_rows) else nothing
         chooses = examine(training, stage, job.inner_rows) if len(job.inner_rows) else None
-        if not np.isfinite([loss, seen["loss"], *(chooses or {}).values()]).all():
+        told = [loss, *seen.values(), *(chooses or nothing).values()]
+        if not np.isfinite([value for value in told if value is not None]).all():
             last = np.concatenate(epoch_steps(training, stage)[-1])[:, 0]
             raise DivergedError("the network's scores are no longer numbers", last)
         facts = {"phase": stage.number, "epoch": course.done + 1, "lr": stage.optimiser.param_groups[0]["lr"]}
@@ -151,7 +153,6 @@ def _close_epoch(training: Training, stage: Stage, loss: float, pace: tuple[floa
         rewinds = phase.schedule.name == "plateau" and phase.schedule.rewind
         if job.member.keep.last != 1 or rewinds:
             marks: dict[str, Any] = {"cycle": _ends_a_cycle(training, stage)}
-            nothing: dict[str, Any] = {"loss": None, "score": None}
             marks |= chooses or nothing
             state = training.network.state_dict() if training.fabric.is_global_zero else None
             keep_candidate(training.workspace, course, job.member.keep, state, marks, rewinds)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from holotype.data import Pack
-from holotype.spec import MemberSpec
+from holotype.spec import KeepSpec, MemberSpec
+from holotype.spec.schedule import ConstantSpec
 from holotype.split import inner_samples
 from holotype.types import Folds, ImageTable, Integers, Kind, Normalisation
 
-__all__ = ["FitJob", "plan_fit"]
+__all__ = ["ALL_ROWS", "FitJob", "plan_fit", "refit_member"]
+
+ALL_ROWS = -2  # -1 is the fold of external samples without a tie
 
 VERSIONED = ("torch", "timm", "numpy", "lightning-fabric", "safetensors")
 
@@ -25,7 +30,7 @@ class FitJob:
 
     Args:
         member: The recipe's section, its size resolved.
-        fold: The fold that the network never sees.
+        fold: The fold that the network never sees; `ALL_ROWS` where it sees every one.
         seed: The recipe's seed.
         train_rows: Image rows that train, shape (n,).
         validation_rows: Image rows of the fold, shape (m,).
@@ -54,7 +59,7 @@ class FitJob:
     @property
     def label(self) -> str:
         """The job in words, for progress and messages."""
-        return f"{self.member.name}, fold {self.fold}"
+        return f"{self.member.name}, {'all rows' if self.fold == ALL_ROWS else f'fold {self.fold}'}"
 
     def phase_rows(self, phase: int) -> Integers:
         """The image rows that train in one phase, shape (n,).
@@ -131,3 +136,24 @@ def plan_fit(
     facts = (images.classes, images.kind, images.channels, scale)
     external = roles[train_rows] == "external"
     return FitJob(member, fold, seed, train_rows, validation_rows, *facts, inner_rows, external)
+
+
+def refit_member(member: MemberSpec, histories: Sequence[pl.DataFrame]) -> MemberSpec:
+    """A member that trains as long as its folds did, with nothing left to choose.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        histories: Of the folds' networks: `phase`, one row an epoch.
+
+    Returns:
+        Each phase with the median of its epochs over the folds, without early ends and rewinds; the last checkpoint
+        is kept where the best ones were.
+    """
+    phases = []
+    for number, phase in enumerate(member.phases):
+        epochs = int(np.median([(history["phase"] == number).sum() for history in histories]))
+        schedule = ConstantSpec() if phase.schedule.name == "plateau" else phase.schedule
+        changes = {"epochs": max(epochs, 1), "schedule": schedule, "stop_after": None}
+        phases.append(phase.model_copy(update=changes))
+    keep = KeepSpec() if member.keep.selects else member.keep
+    return member.model_copy(update={"phases": phases, "keep": keep})
