@@ -53,7 +53,7 @@ class Recipe(Section):
     decide: DecideSpec | None = None
     """`argmax` for one label a sample and `threshold` at 0.5 for many, where it is left out."""
     final: Literal["folds", "refit"] = "folds"
-    """What predicts the test rows: the folds' models together, or one more, trained on all rows as long as they were."""
+    """What predicts the test rows: the folds' models, or one more that is trained on all rows as long as they were."""
     submit: SubmitSpec = SubmitSpec()
 
     @model_validator(mode="after")
