@@ -3,13 +3,14 @@
 Ours reads a memory-mapped pack, warps and jitters each image, clips the gradient and steps the optimiser. The bare loop
 has the same network, batch, threads, memory format and optimiser, and one batch of random numbers over and over.
 
-    python bench/train_loop.py [--rounds 9] [--steps 12]
+    python bench/train_loop.py [--rounds 9] [--steps 12] [--sizes 64 128] [--backbones efficientnet_lite0 efficientnet_b1]
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,10 @@ def specimens(folder: Path, size: int) -> Specimens:
     )
 
 
-def compare(size: int, rounds: int, steps: int, folder: Path) -> None:
+def compare(backbone: str, size: int, rounds: int, steps: int, folder: Path) -> None:
     """Print one line: ours, bare, ratio."""
     fed = specimens(folder, size)
-    member = MemberSpec(weights="none", input=InputSpec(size=size), phases=[PhaseSpec()])
+    member = MemberSpec(backbone=backbone, weights="none", input=InputSpec(size=size), phases=[PhaseSpec()])
     fabric = launch_fabric(Runtime())
 
     def set_up() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
@@ -73,7 +74,7 @@ def compare(size: int, rounds: int, steps: int, folder: Path) -> None:
     own, other, ratio = alternate(ours, bare, rounds)
     images = BATCH * steps
     print(
-        f"{size:4d} px: ours {images / own:6.1f} images/s, bare loop {images / other:6.1f}, ratio {ratio:.3f}",
+        f"{backbone}, {size:4d} px: ours {images / own:6.1f} images/s, bare loop {images / other:6.1f}, ratio {ratio:.3f}",
         flush=True,
     )
 
@@ -83,7 +84,8 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--backbones", nargs="+", default=["efficientnet_lite0", "efficientnet_b1"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        for side in given.sizes:
-            compare(side, given.rounds, given.steps, Path(place))
+        for name, side in product(given.backbones, given.sizes):
+            compare(name, side, given.rounds, given.steps, Path(place))
