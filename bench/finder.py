@@ -1,6 +1,6 @@
 """The rate that `lr: find` chooses against a sweep of rates, on jurkat: short trainings of fold 0, each from the start.
 
-    python bench/finder.py [--epochs 3] [--size 64] [--rates 0.0003 0.001 ...]
+python bench/finder.py [--epochs 3] [--size 64] [--rates 0.0003 0.001 ...]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
 def trained(out: Path, rate: float | str, given: argparse.Namespace) -> tuple[float, float, float]:
     """The rate, the validation loss and the score of the fold's network after its last epoch."""
     changes = ["split.use=[0]", f"seed={given.seed}", f"members.0.input.size={given.size}",
-               f"members.0.phases=[{{epochs: {given.epochs}, lr: {rate}}}]", "members.0.predict.views=none"]  # fmt: skip
+               f"members.0.phases=[{{epochs: {given.epochs}, lr: {rate}}}]"]  # fmt: skip
     holotype.run(RECIPE, out, tuple(changes))
     fold = out / "members" / "lite0" / "fold0"
     history = pl.read_parquet(fold / "history.parquet")

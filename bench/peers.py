@@ -89,7 +89,9 @@ def compare(given: argparse.Namespace, images: Path, place: Path) -> None:
     print(f"images/s of the whole fit, validation counted: {median(ratios):.2f} times fastai's")
 
     full = run_ours(place / "full", given.size, given.epochs, given.seed)
-    print(f"ours: {given.epochs} epochs, macro F1 {full.score:.3f}, whole run {full.whole:.0f} s (fit {full.fit:.0f} s)")
+    print(
+        f"ours: {given.epochs} epochs, macro F1 {full.score:.3f}, whole run {full.whole:.0f} s (fit {full.fit:.0f} s)"
+    )
     epochs = max(round(full.whole / median(seconds)), 2)
     for way in WAYS:
         learner = peer.fit(epochs, given.seed, way)

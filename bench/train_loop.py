@@ -3,7 +3,7 @@
 Ours reads a memory-mapped pack, warps and jitters each image, clips the gradient and steps the optimiser. The bare loop
 has the same network, batch, threads, memory format and optimiser, and one batch of random numbers over and over.
 
-    python bench/train_loop.py [--rounds 9] [--steps 12] [--sizes 64 128] [--backbones efficientnet_lite0 efficientnet_b1]
+    python bench/train_loop.py [--rounds 9] [--steps 12] [--sizes 64 128] [--backbones efficientnet_lite0 ...]
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def compare(backbone: str, size: int, rounds: int, steps: int, folder: Path) -> 
     own, other, ratio = alternate(ours, bare, rounds)
     images = BATCH * steps
     print(
-        f"{backbone}, {size:4d} px: ours {images / own:6.1f} images/s, bare loop {images / other:6.1f}, ratio {ratio:.3f}",
+        f"{backbone}, {size:4d} px: ours {images / own:6.1f} images/s, bare loop {images / other:6.1f}, "
+        f"ratio {ratio:.3f}",
         flush=True,
     )
 

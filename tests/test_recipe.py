@@ -114,9 +114,9 @@ def test_classes_are_text_and_a_number_must_be_quoted(load):
         (
             SHORTEST,
             "decide: {kind: threshold}",
-            r"decide: 'threshold' .* data\.labels\.kind is 'multiclass'; write {kind",
+            r"decide: 'threshold' .* data\.labels\.kind is 'multiclass'; allowed: argmax, prior, assign",
         ),
-        (MANY, "decide: {kind: argmax}", r"decide: 'argmax' .* data\.labels\.kind is 'multilabel'; write {kind: thres"),
+        (MANY, "decide: {kind: argmax}", r"decide: 'argmax' .* data\.labels\.kind is 'multilabel'; allowed: thresh"),
         (
             MANY,
             "decide: {kind: threshold, thresholds: [a, 1]}",

@@ -12,6 +12,7 @@ from holotype.data import read_image
 from holotype.decide import label_names, probabilities
 from holotype.outcome import Outcome, Prepared
 from holotype.report import Mistake, Pair, Specimen, Suspect
+from holotype.score import NestedScore
 
 __all__ = ["duplicate_pairs", "mistakes", "specimens", "suspects"]
 
@@ -19,13 +20,14 @@ MISTAKES_SHOWN, SPECIMENS_SHOWN, PAIRS_SHOWN, SUSPECTS_SHOWN = 36, 48, 24, 36
 WORST_FIRST = {("external", "test"): 0, ("train", "test"): 1, ("external", "train"): 2, ("train", "train"): 3}
 
 
-def mistakes(outcome: Outcome) -> list[Mistake]:
+def mistakes(outcome: Outcome, nested: NestedScore) -> list[Mistake]:
     """The samples whose wrong labels the run is surest of, the surest first.
 
     Args:
         outcome: What the run came to.
+        nested: Its honest score.
     """
-    nested, images = outcome.nested, outcome.prepared.images
+    images = outcome.prepared.images
     said = probabilities(nested.logits, images.kind)
     too_much = np.where(nested.decided & ~nested.truth, said, 0).max(axis=1)
     too_little = np.where(~nested.decided & nested.truth, 1 - said, 0).max(axis=1)
@@ -46,13 +48,14 @@ def mistakes(outcome: Outcome) -> list[Mistake]:
     ]
 
 
-def specimens(outcome: Outcome) -> list[Specimen]:
+def specimens(outcome: Outcome, nested: NestedScore) -> list[Specimen]:
     """One sample a class, the one that the run is surest of among those it got right.
 
     Args:
         outcome: What the run came to.
+        nested: Its honest score.
     """
-    nested, images = outcome.nested, outcome.prepared.images
+    images = outcome.prepared.images
     right = (nested.decided == nested.truth).all(axis=1)
     chosen: list[int] = []
     for number in range(min(len(images.classes), SPECIMENS_SHOWN)):
@@ -99,11 +102,12 @@ def duplicate_pairs(ready: Prepared) -> tuple[Pair, ...]:
     )
 
 
-def suspects(outcome: Outcome) -> tuple[Suspect, ...]:
+def suspects(outcome: Outcome, nested: NestedScore) -> tuple[Suspect, ...]:
     """The samples whose given labels are likely wrong, the surest first.
 
     Args:
         outcome: What the run came to.
+        nested: Its honest score.
     """
     doubtful = outcome.suspects.filter("suspect").sort("quality").head(SUSPECTS_SHOWN)
     return tuple(
@@ -112,7 +116,7 @@ def suspects(outcome: Outcome) -> tuple[Suspect, ...]:
             given=tuple(row["given"]),
             suggested=tuple(row["suggested"]),
             quality=float(row["quality"]),
-            pixels=_pixels_of_sample(outcome.prepared, int(outcome.together.samples[row["position"]])),
+            pixels=_pixels_of_sample(outcome.prepared, int(nested.samples[row["position"]])),
         )
         for row in doubtful.iter_rows(named=True)
     )

@@ -13,11 +13,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from holotype.choosing import sample_facts
 from holotype.data import Pack, measure_images, pack_images, plan_pack, read_table
 from holotype.data.images import ENDINGS
 from holotype.data.layouts import image_files, pattern_fields
-from holotype.decide import decide, label_names, probabilities
-from holotype.ensemble import mean_scores
+from holotype.decide import (
+    calibrate,
+    calibration_from_json,
+    decide,
+    decision_from_json,
+    label_names,
+    prediction_marks,
+    probabilities,
+)
+from holotype.ensemble import apply_ensemble, ensemble_from_json
 from holotype.errors import DataError, InputError, listing
 from holotype.feed import Specimens, make_specimens
 from holotype.nets import open_checkpoint
@@ -30,7 +39,16 @@ from holotype.score import gather_test
 from holotype.spec import DataSpec, MemberSpec
 from holotype.submit import prediction_table
 from holotype.train import launch_fabric
-from holotype.types import Decision, Floats, ImageStatistics, ImageTable, Normalisation
+from holotype.types import (
+    Calibration,
+    Decision,
+    Ensemble,
+    Floats,
+    ImageStatistics,
+    ImageTable,
+    Integers,
+    Normalisation,
+)
 
 __all__ = ["OpenedRun", "open_run"]
 
@@ -43,14 +61,16 @@ class OpenedRun:
         folder: The run's folder.
         recipe: As it was run.
         decision: As it was fitted.
-        weights: The ensemble's, one a member.
+        calibration: As it was fitted.
+        ensemble: As it was fitted.
         runtime: Device, threads and progress.
     """
 
     folder: RunFolder
     recipe: Recipe
     decision: Decision
-    weights: tuple[float, ...]
+    calibration: Calibration
+    ensemble: Ensemble
     runtime: Runtime
 
     def predict(self, images: Path | str | Sequence[Path | str]) -> pl.DataFrame:
@@ -67,10 +87,11 @@ class OpenedRun:
         """
         table = self._table(images)
         logits = self.logits(table)
-        names = label_names(decide(self.decision, logits), self.decision.classes)
-        said = probabilities(logits, self.decision.kind)
-        ids = table.samples.frame["sample"]
-        return prediction_table(ids, names, said, self.decision.classes, self.recipe.submit.separator)
+        classes, kind, separator = self.decision.classes, self.decision.kind, self.recipe.submit.separator
+        names = label_names(decide(self.decision, logits, self._places(table)), classes)
+        said = probabilities(logits, kind)
+        made = prediction_table(table.samples.frame["sample"], names, said, classes, separator)
+        return made.with_columns(prediction_marks(self.calibration, said, classes, kind, separator))
 
     def logits(self, images: ImageTable) -> Floats:
         """The ensemble's scores.
@@ -90,8 +111,19 @@ class OpenedRun:
             checkpoints = [open_checkpoint(folder) for folder in self.folder.checkpoints(member.name)]
             specimens = self._specimens(images, statistics, checkpoints[0].card)
             said = [infer(one, specimens, rows, member.predict, self.runtime, device) for one in checkpoints]
-            scores.append(gather_test(said, images, rows, str(member.predict.pool)).logits)
-        return mean_scores(scores, self.weights, self.recipe.ensemble.space, self.decision.kind)  # type: ignore[arg-type]
+            scores.append(gather_test(said, images, rows, str(member.predict.pool)))
+        together = apply_ensemble(self.ensemble, scores, self.decision.kind, sample_facts(images, statistics))
+        return calibrate(self.calibration, together, self.decision.kind)
+
+    def _places(self, images: ImageTable) -> Integers | None:
+        """The plate of each sample, where the decision looks at it."""
+        if self.decision.one_class_per is None:
+            return None
+        column, frame = f"group.{self.decision.one_class_per}", images.samples.frame
+        if column not in frame.columns:
+            raise DataError(f"the decision gives each class once a {self.decision.one_class_per}, and the images "
+                            "do not say theirs", field="images", remedy="give a table with that column")  # fmt: skip
+        return np.asarray(frame[column].rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1)
 
     def _specimens(self, images: ImageTable, statistics: ImageStatistics, card: dict[str, Any]) -> Specimens:
         found = statistics.frame["channels"].unique().to_list()
@@ -132,12 +164,13 @@ def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
     run = RunFolder(Path(folder))
     recipe = load_recipe(run.existing("recipe.yaml"))
     facts = json.loads(run.existing("decision.json").read_text(encoding="utf-8"))
-    decision = Decision(
-        facts["kind"], tuple(facts["classes"]), facts["labels"], tuple(facts.get("thresholds", ())),
-        facts.get("fallback", "argmax"),
-    )  # fmt: skip
-    weights = tuple(1.0 / len(recipe.members) for _ in recipe.members)
-    return OpenedRun(run, recipe, decision, weights, runtime or make_runtime(recipe, Path(folder)))
+    imported = [member.name for member in recipe.members if member.predictions is not None]
+    if imported:
+        raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
+                         remedy="predict with a run whose members are all networks")  # fmt: skip
+    ensemble = ensemble_from_json(json.loads(run.existing("ensemble.json").read_text(encoding="utf-8")))
+    made = runtime or make_runtime(recipe, Path(folder))
+    return OpenedRun(run, recipe, decision_from_json(facts), calibration_from_json(facts), ensemble, made)
 
 
 def _files(place: Path | list[Path]) -> list[Path]:

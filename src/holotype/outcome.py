@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from holotype.choosing import Chosen
 from holotype.members import MemberPredictions
 from holotype.score import NestedScore
 from holotype.types import (
     AuditReport,
-    Decision,
-    Ensemble,
     Folds,
     ImageStatistics,
     ImageTable,
@@ -52,12 +49,8 @@ class Outcome:
         members: What each member's networks say.
         oof: Out-of-fold scores, one entry a member.
         test: Test scores, one entry a member; empty without a test table.
-        ensemble: How members become one.
-        decision: How scores become labels.
-        nested: The honest score, and what it was computed from.
-        together: The ensemble's out-of-fold scores.
-        answer: The ensemble's test scores.
-        decided: The test samples' labels, shape (n, classes).
+        chosen: How members become one and are decided, and what that makes of the samples.
+        nested: The honest score, and what it was computed from; none without out-of-fold scores.
         suspects: Samples whose labels are likely wrong, from `holotype.audit.find_suspects`.
         apart: The ensemble's scores of the validation set of its own, where there is one.
     """
@@ -66,11 +59,7 @@ class Outcome:
     members: list[MemberPredictions]
     oof: list[OofPredictions]
     test: list[TestPredictions]
-    ensemble: Ensemble
-    decision: Decision
-    nested: NestedScore
-    together: OofPredictions
-    answer: TestPredictions | None
-    decided: NDArray[np.bool_] | None
+    chosen: Chosen
+    nested: NestedScore | None
     suspects: pl.DataFrame
     apart: TestPredictions | None = None

@@ -1,8 +1,8 @@
 """From a recipe to a submission, one call a stage. Read this page first.
 
 read_images → measure_images → audit_images → make_folds      what there is, and how it is divided
-→ fit_member → infer → gather_oof, gather_test                members × folds, each from the store if it is there
-→ fit_ensemble → fit_decision → score_nested                  chosen on out-of-fold scores alone
+→ gather_members (fit_member → infer → gather_oof, gather_test)   members × folds, each from the store if it is there
+→ list_choices → score_nested → choose                        ensemble to decision, on out-of-fold scores alone
 → find_suspects → write_submission → write_report             what a person opens
 """
 
@@ -17,29 +17,23 @@ from pathlib import Path
 import numpy as np
 
 from holotype import keys
-from holotype.audit import audit_images, find_suspects
-from holotype.data import image_features, measure_images, read_images, table_warnings
-from holotype.decide import DecisionChoice, decide, fit_decision, thresholds_by_class
+from holotype.audit import audit_images, audit_labels, find_suspects, no_suspects
+from holotype.choosing import choose, list_choices
+from holotype.data import image_features, measure_images, read_images, table_warnings, unmeasured
+from holotype.decide import thresholds_by_class
 from holotype.engine import LocalEngine
-from holotype.ensemble import EnsembleChoice, apply_ensemble, fit_ensemble
-from holotype.errors import RecipeError
-from holotype.members import (
-    MemberPredictions,
-    apart_rows,
-    embed_with_member,
-    resolve_member,
-    test_rows,
-    train_and_predict,
-)
+from holotype.errors import DataError, RecipeError
+from holotype.gathering import gather_members
+from holotype.members import embed_with_member, resolve_member
 from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome, Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
-from holotype.score import Choice, add_caveats, gather_oof, gather_test, score_nested
+from holotype.score import add_caveats, score_nested
 from holotype.spec import ThresholdSpec
 from holotype.split import make_folds
-from holotype.store import NotForeseenError, RunLog, Stages, Store
+from holotype.store import RunLog, Stages, Store
 from holotype.train import check_phase, launch_fabric
 from holotype.types import AuditReport, Floats, Folds, ImageStatistics, ImageTable, Normalisation
 from holotype.writing import write_outcome
@@ -89,41 +83,18 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     for warning in ready.warnings if stages.makes else ():
         runtime.progress.say(f"note: {warning}")
 
-    members: list[MemberPredictions] = []
-    for section in recipe.members:
-        member = resolve_member(section, ready.statistics)
-        machine = (runtime, LocalEngine(), recipe.data.pack, recipe.final)
-        members.append(train_and_predict(member, recipe.seed, images, ready.statistics, folds, stages, machine))
-    if not all(member.oof for member in members):
-        raise NotForeseenError("the members' predictions")
-
-    pools = [str(member.predict.pool) for member in recipe.members]
-    pooled = list(zip(members, pools, strict=True))
-    oof = [gather_oof(member.oof, folds, images, pool) for member, pool in pooled]
-    test = [gather_test(member.test, images, test_rows(images, folds), pool) for member, pool in pooled if member.test]
-    apart = [
-        gather_test(member.apart, images, apart_rows(images, folds), pool) for member, pool in pooled if member.apart
-    ]
-
-    ensemble = fit_ensemble(oof, [member.name for member in members], recipe.ensemble)  # type: ignore[arg-type]
-    together = replace(oof[0], logits=apply_ensemble(ensemble, oof, images.kind))
-    decision = fit_decision(together, recipe.decide, images.classes, images.kind)  # type: ignore[arg-type]
-
-    choices: list[Choice] = [
-        EnsembleChoice(recipe.ensemble, ensemble.members, images.kind),  # type: ignore[arg-type]
-        DecisionChoice(recipe.decide, images.classes, images.kind),  # type: ignore[arg-type]
-    ]
-    rows = len(images.samples.of_role("test")) or None
-    nested = score_nested(oof, images.samples, folds, choices, recipe.metric, recipe.seed, rows)
-    nested = add_caveats(nested, _caveats(recipe))
-
-    answer, beside = (
-        replace(scores[0], logits=apply_ensemble(ensemble, scores, images.kind)) if scores else None
-        for scores in (test, apart)
-    )
-    decided = decide(decision, answer.logits) if answer else None
-    doubtful = find_suspects(together, images.samples)
-    return Outcome(ready, members, oof, test, ensemble, decision, nested, together, answer, decided, doubtful, beside)
+    made = gather_members(recipe, ready, stages, runtime)
+    oof, test = made.oof, made.test
+    choices = list_choices(recipe, images, ready.statistics, folds, runtime)
+    nested = None
+    if oof:
+        rows = len(images.samples.of_role("test")) or None
+        nested = score_nested(oof, images.samples, folds, choices.chain, recipe.metric, recipe.seed, rows)
+        nested = add_caveats(nested, [*_caveats(recipe), *made.caveats])
+    chosen = choose(choices, oof, test, nested, images)
+    doubtful = no_suspects() if chosen.together is None else find_suspects(chosen.together, images.samples)
+    apart = chosen.scores_of(made.apart) if made.apart else None
+    return Outcome(ready, made.members, oof, test, chosen, nested, doubtful, apart)
 
 
 def _caveats(recipe: Recipe) -> list[str]:
@@ -147,14 +118,17 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         DataError: Something is wrong with the tables, the images or the labels.
     """
     images = stages.value(ImageTable, keys.images_key(recipe.data), lambda: read_images(recipe.data))
+    pictured = images.has_files
+    if not pictured and any(member.predictions is None for member in recipe.members):
+        raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")
     statistics = stages.value(
-        ImageStatistics, keys.statistics_key(images, stages.digests), lambda: measure_images(images, runtime),
-        {"normalisation": Normalisation},
+        ImageStatistics, keys.statistics_key(images, stages.digests),
+        lambda: measure_images(images, runtime) if pictured else unmeasured(images), {"normalisation": Normalisation},
     )  # fmt: skip
     audit = stages.value(
         AuditReport,
         keys.audit_key(recipe.audit, stages.digests),
-        lambda: audit_images(images, statistics, recipe.audit),
+        lambda: audit_images(images, statistics, recipe.audit) if pictured else audit_labels(images),
     )
     if isinstance(recipe.decide, ThresholdSpec):
         thresholds_by_class(recipe.decide.thresholds, images.classes)  # better refused now than after training
@@ -193,6 +167,8 @@ def check_names(recipe: Recipe) -> None:
         RecipeError: A name is unknown; the nearest is suggested.
     """
     for number, member in enumerate(recipe.members):
+        if member.predictions is not None:
+            continue
         check_backbone(member.backbone, f"members.{number}.backbone")
         if member.weights not in {"auto", "none"}:
             with _placed(f"members.{number}.weights"):

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from holotype.anchors import anchored_data, anchored_decision, anchored_member
 from holotype.errors import NotBuiltYetError, RecipeError, listing
 from holotype.spec import (
     AuditSpec,
@@ -21,6 +22,7 @@ from holotype.spec import (
     DataSpec,
     DecideSpec,
     EnsembleSpec,
+    GreedySpec,
     InputSpec,
     MeanSpec,
     MemberSpec,
@@ -28,9 +30,14 @@ from holotype.spec import (
     Section,
     SplitSpec,
     SubmitSpec,
+    WeightedSpec,
 )
 
 __all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe"]
+
+
+FOR_ONE_LABEL = ("argmax", "prior", "assign")
+FOR_MANY_LABELS = ("threshold", "cascade", "per-class", "prior", "top")
 
 
 class Recipe(Section):
@@ -49,7 +56,7 @@ class Recipe(Section):
     members: list[MemberSpec] = Field(default=[MemberSpec()], min_length=1)
     ensemble: EnsembleSpec = MeanSpec()
     calibrate: CalibrateSpec = None
-    """How scores become probabilities that can be taken at their word; not built yet."""
+    """How scores become probabilities to be taken at their word: `temperature`, `isotonic`, `beta`, or a section."""
     decide: DecideSpec | None = None
     """`argmax` for one label a sample and `threshold` at 0.5 for many, where it is left out."""
     final: Literal["folds", "refit"] = "folds"
@@ -64,20 +71,23 @@ class Recipe(Section):
             raise ValueError(f"members: two are named {twice[0]!r}; give each a name of its own")
         for number, member in enumerate(self.members):
             _input_fits(member.input, self.data, f"members.{number}.input")
-        if self.calibrate is not None:
-            raise ValueError("calibrate: calibration is not built yet; leave the key out or write null")
-        multilabel = self.data.labels.kind == "multilabel"
-        if self.decide is not None and self.decide.kind == "argmax" and multilabel:
-            raise ValueError(
-                "decide: 'argmax' gives one label a sample, but data.labels.kind is 'multilabel'; "
-                "write {kind: threshold}"
-            )
-        if self.decide is not None and self.decide.kind == "threshold" and not multilabel:
-            raise ValueError(
-                "decide: 'threshold' gives any number of labels, but data.labels.kind is 'multiclass'; "
-                "write {kind: argmax}"
-            )
+        if self.decide is not None:
+            _decision_fits(self.decide, self.data)
+        if isinstance(self.ensemble, WeightedSpec | GreedySpec) and self.ensemble.by and self.data.domain is None:
+            raise ValueError("ensemble.by: 'domain' needs the column of the domains in data.domain")
         return self
+
+
+def _decision_fits(section: DecideSpec, data: DataSpec) -> None:
+    allowed = FOR_ONE_LABEL if data.labels.kind == "multiclass" else FOR_MANY_LABELS
+    if section.kind not in allowed:
+        gives = "one label" if section.kind in FOR_ONE_LABEL else "any number of labels"
+        raise ValueError(
+            f"decide: {section.kind!r} gives {gives} a sample, but data.labels.kind is {data.labels.kind!r}; "
+            f"allowed: {listing(allowed)}"
+        )
+    if section.kind == "assign" and section.one_class_per not in data.groups:
+        raise ValueError(f"decide.one_class_per: {section.one_class_per!r} should be one of data.groups")
 
 
 def _input_fits(section: InputSpec, data: DataSpec, place: str) -> None:
@@ -126,7 +136,13 @@ def parse_recipe(content: Any, folder: Path) -> Recipe:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise _explained(error, content) from None
-    return recipe.model_copy(update={"data": _anchored(recipe.data, folder), "members": _with_weights(recipe, folder)})
+    return recipe.model_copy(
+        update={
+            "data": anchored_data(recipe.data, folder),
+            "members": [anchored_member(member, folder) for member in recipe.members],
+            "decide": anchored_decision(recipe.decide, folder),
+        }
+    )
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -239,38 +255,3 @@ def _place(complaint: ErrorDetails, content: Any) -> list[str]:
     if not complaint["type"].startswith("union_tag"):
         return place
     return [*place, complaint["ctx"]["discriminator"].strip("'")]
-
-
-def _anchored(data: DataSpec, folder: Path) -> DataSpec:
-    def anchor(path: str) -> str:
-        return path if "://" in path else str(folder / path)
-
-    def beside(pattern: str) -> str:
-        return pattern if "://" in pattern else str(plain / pattern)
-
-    plain = Path(str(folder).replace("{", "{{").replace("}", "}}"))  # the folder's own braces name no columns
-
-    classes, taxonomy = data.labels.classes, data.labels.taxonomy
-    return data.model_copy(
-        update={
-            "train": anchor(data.train),
-            "external": [anchor(path) for path in data.external],
-            "test": anchor(data.test) if data.test else None,
-            "images": beside(data.images) if data.images else None,
-            "labels": data.labels.model_copy(
-                update={
-                    "classes": anchor(classes) if isinstance(classes, str) else classes,
-                    "taxonomy": anchor(taxonomy) if isinstance(taxonomy, str) else taxonomy,
-                }
-            ),
-        }
-    )
-
-
-def _with_weights(recipe: Recipe, folder: Path) -> list[MemberSpec]:
-    def anchor(weights: str) -> str:
-        if weights.startswith("run:"):
-            return f"run:{folder / weights.removeprefix('run:')}"
-        return weights if weights in {"auto", "imagenet", "lite", "none"} else str(folder / weights)
-
-    return [member.model_copy(update={"weights": anchor(member.weights)}) for member in recipe.members]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holotype.decide import decide, decide_plainly, decision_to_json, label_names, probabilities
+from holotype.decide import decide_plainly, decision_to_json, label_names, prediction_marks, probabilities
+from holotype.ensemble import diversity_table, ensemble_to_json
 from holotype.exhibits import duplicate_pairs, mistakes, specimens, suspects
 from holotype.members import histories
 from holotype.metrics import Judged
@@ -19,7 +20,15 @@ from holotype.recipe import Recipe, dump_recipe
 from holotype.report import DataContents, ReportContents, write_report
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
-from holotype.score import Step, confusion_counts, make_ledger, score_apart, score_without, scorecard_to_json
+from holotype.score import (
+    NestedScore,
+    Step,
+    confusion_counts,
+    make_ledger,
+    score_apart,
+    score_without,
+    scorecard_to_json,
+)
 from holotype.store import Stages
 from holotype.submit import prediction_table, submission_table, write_scores, write_table
 from holotype.types import Integers, Metric, Scorecard
@@ -39,13 +48,21 @@ def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: S
         stages: For the time that each stage took.
         runtime: For the report's facts.
     """
-    scorecard = replace(_with_ledger(outcome, recipe), apart=_apart(outcome, recipe))
+    chosen = outcome.chosen
     _write_tables(outcome, folder)
     _write_members(outcome, folder)
     _write_answers(outcome, folder, recipe)
-    folder.write_json("decision.json", decision_to_json(outcome.decision))
+    folder.write_json("decision.json", decision_to_json(chosen.decision, chosen.calibration))
+    folder.write_json("ensemble.json", ensemble_to_json(chosen.ensemble))
+    if outcome.nested is None:
+        nothing = scorecard_to_json(Scorecard({}, [], [], [], []))
+        folder.write_json("scores.json", nothing | {"how": "no sample has an out-of-fold score; nothing was scored"})
+        write_report(folder.path("report.html"), DataContents(name=recipe.name, **_data_contents(outcome.prepared)))
+        return
+    scorecard = replace(_with_ledger(outcome, outcome.nested, recipe), apart=_apart(outcome, outcome.nested, recipe))
     folder.write_json("scores.json", scorecard_to_json(scorecard))
-    write_report(folder.path("report.html"), _contents(outcome, scorecard, recipe, stages, runtime))
+    contents = _contents(outcome, outcome.nested, scorecard, recipe, _facts(stages, runtime))
+    write_report(folder.path("report.html"), contents)
 
 
 def write_audit(ready: Prepared, folder: RunFolder) -> None:
@@ -91,31 +108,35 @@ def _data_contents(ready: Prepared) -> dict[str, Any]:
     }
 
 
-def _with_ledger(outcome: Outcome, recipe: Recipe) -> Scorecard:
-    """The scorecard with what each step bought: every member by itself, their ensemble, the decision."""
-    kind, nested = outcome.decision.kind, outcome.nested
+def _with_ledger(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Scorecard:
+    """The scorecard with what each step bought: every member by itself, their ensemble, calibration, decision."""
+    chosen = outcome.chosen
+    kind = chosen.decision.kind
     steps: list[Step] = [
         (member.name, decide_plainly(oof.logits, kind), oof.logits)
         for member, oof in zip(outcome.members, outcome.oof, strict=True)
     ]
-    if len(steps) > 1:
-        steps.append((f"{outcome.ensemble.kind} of {len(steps)}", decide_plainly(nested.logits, kind), nested.logits))
+    if len(steps) > 1 or chosen.ensemble.kind == "stack":
+        together = nested.steps[0]
+        steps.append((f"{chosen.ensemble.kind} of {len(steps)}", decide_plainly(together, kind), together))
+    if chosen.calibration.method is not None:
+        steps.append((f"calibration: {chosen.calibration.method}", decide_plainly(nested.logits, kind), nested.logits))
     if not np.array_equal(steps[-1][1], nested.decided):
-        steps.append((f"decision: {outcome.decision.rule}", nested.decided, nested.logits))
+        steps.append((f"decision: {chosen.decision.rule}", nested.decided, nested.logits))
     ledger = make_ledger(steps, outcome.prepared.images.samples, nested.samples, recipe.metric, recipe.seed)
     return replace(nested.scorecard, ledger=ledger)
 
 
-def _apart(outcome: Outcome, recipe: Recipe) -> dict[str, dict[str, Metric]]:
+def _apart(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> dict[str, dict[str, Metric]]:
     """Scores of the samples that are no duplicate of any other, and of the validation set of its own."""
-    nested, ready = outcome.nested, outcome.prepared
+    ready = outcome.prepared
     samples, kind = ready.images.samples, ready.images.kind
     judged = Judged(nested.truth, nested.decided, nested.logits, kind)
     repeated = np.isin(nested.samples, ready.images.sample_numbers[ready.audit.clusters["row"].to_numpy()])
     found = {"without duplicates": score_without(repeated, judged, samples, nested.samples, recipe.metric, recipe.seed)}
     if outcome.apart is not None:
         own, logits = outcome.apart.samples, outcome.apart.logits
-        alone = Judged(samples.matrix(own), decide(outcome.decision, logits), logits, kind)
+        alone = Judged(samples.matrix(own), outcome.chosen.chain.steps[-1](outcome.apart), logits, kind)
         found["external like test"] = score_apart(alone, samples, own, recipe.metric, recipe.seed)
     return {name: metrics for name, metrics in found.items() if metrics}
 
@@ -131,15 +152,19 @@ def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
 
 def _write_members(outcome: Outcome, folder: RunFolder) -> None:
     folder.forget("members")
+    if len(outcome.oof) > 1 and outcome.nested is not None:
+        names, scores = [member.name for member in outcome.members], [member.logits for member in outcome.oof]
+        pairs = diversity_table(scores, names, outcome.nested.truth, outcome.prepared.images.kind)
+        write_table(folder.path("members/diversity.csv"), pl.DataFrame(pairs))
     for number, member in enumerate(outcome.members):
         for network, said in zip(member.networks, member.oof, strict=False):
             folder.adopt(f"members/{member.name}/fold{said.fold}", network)
         for network in member.networks[len(member.oof) :]:
             folder.adopt(f"members/{member.name}/refit", network)
         own = f"members/{member.name}"
-        write_scores(
-            folder.path(f"{own}/oof.parquet"), _ids(outcome, outcome.oof[number].samples), outcome.oof[number].logits
-        )
+        if outcome.oof:
+            oof = outcome.oof[number]
+            write_scores(folder.path(f"{own}/oof.parquet"), _ids(outcome, oof.samples), oof.logits)
         if outcome.test:
             test = outcome.test[number]
             write_scores(folder.path(f"{own}/test.parquet"), _ids(outcome, test.samples), test.logits)
@@ -147,18 +172,24 @@ def _write_members(outcome: Outcome, folder: RunFolder) -> None:
 
 def _write_answers(outcome: Outcome, folder: RunFolder, recipe: Recipe) -> None:
     images, submit = outcome.prepared.images, recipe.submit
-    write_scores(folder.path("oof.parquet"), _ids(outcome, outcome.together.samples), outcome.together.logits)
-    samples, logits, decided = outcome.together.samples, outcome.together.logits, outcome.nested.decided
-    if outcome.answer is not None and outcome.decided is not None:
-        samples, logits, decided = outcome.answer.samples, outcome.answer.logits, outcome.decided
+    chosen, nested = outcome.chosen, outcome.nested
+    folder.forget("oof.parquet")
+    if chosen.together is not None and nested is not None:
+        write_scores(folder.path("oof.parquet"), _ids(outcome, chosen.together.samples), chosen.together.logits)
+        samples, logits, decided = chosen.together.samples, chosen.together.logits, nested.decided
+    if chosen.answer is not None and chosen.decided is not None:
+        samples, logits, decided = chosen.answer.samples, chosen.answer.logits, chosen.decided
         write_scores(folder.path("test.parquet"), _ids(outcome, samples), logits)
+    elif nested is None:
+        return
     names = label_names(decided, images.classes)
     said = probabilities(logits, images.kind)
     table = prediction_table(_ids(outcome, samples), names, said, images.classes, submit.separator)
-    write_table(folder.path("predictions.csv"), table)
-    for name in ("test.parquet", "submission.csv") if outcome.answer is None else ():
+    marks = prediction_marks(chosen.calibration, said, images.classes, images.kind, submit.separator)
+    write_table(folder.path("predictions.csv"), table.with_columns(marks))
+    for name in ("test.parquet", "submission.csv") if chosen.answer is None else ():
         folder.forget(name)
-    if outcome.answer is not None:
+    if chosen.answer is not None:
         id_column = submit.id or recipe.data.sample or recipe.data.id
         column = submit.column or recipe.data.labels.column
         every = images.samples.of_role("test")  # a row whose images cannot be read has no labels, and is still there
@@ -169,9 +200,10 @@ def _write_answers(outcome: Outcome, folder: RunFolder, recipe: Recipe) -> None:
 
 
 def _contents(
-    outcome: Outcome, scorecard: Scorecard, recipe: Recipe, stages: Stages, runtime: Runtime
+    outcome: Outcome, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, facts: dict[str, str]
 ) -> ReportContents:
-    ready, nested = outcome.prepared, outcome.nested
+    ready = outcome.prepared
+    pictured = ready.images.has_files
     return ReportContents(
         name=recipe.name,
         metric=recipe.metric,
@@ -179,11 +211,11 @@ def _contents(
         scorecard=scorecard,
         counts=confusion_counts(nested.truth, nested.decided, ready.images.kind),
         histories={name: pl.read_parquet(path) for name, path in histories(outcome.members).items()},
-        mistakes=mistakes(outcome),
-        samples=specimens(outcome),
+        mistakes=mistakes(outcome, nested) if pictured else [],
+        samples=specimens(outcome, nested) if pictured else [],
         recipe=dump_recipe(recipe),
-        facts=_facts(stages, runtime),
-        suspects=suspects(outcome),
+        facts=facts,
+        suspects=suspects(outcome, nested) if pictured else (),
         **_data_contents(ready),
     )
 

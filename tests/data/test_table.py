@@ -252,7 +252,6 @@ def test_doubled_braces_are_braces(read):
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        (None, "there is no pattern of the image files; write `images/{id}.png`"),
         ("i/{Id}.png", r"names 'Id', which is no column of data\.train; did you mean 'id'\?"),
         ("i/{id}_{chanel}.png", r"names 'chanel', .*did you mean 'channel'\?"),
         ("i/{id.png", "is broken: "),

@@ -7,6 +7,7 @@ import pytest
 
 from holotype.decide import (
     DecisionChoice,
+    DecisionFacts,
     decide,
     decision_to_json,
     fit_decision,
@@ -19,6 +20,7 @@ from holotype.types import Decision, OofPredictions
 
 CLASSES = ("nucleus", "golgi", "cytosol")
 SCORES = np.array([[2.0, -1.0, 0.1], [-3.0, -2.0, -1.0]], np.float32)
+ONE, MANY = DecisionFacts(CLASSES, "multiclass"), DecisionFacts(CLASSES, "multilabel")
 EVIDENCE = OofPredictions(np.arange(2), SCORES, np.array([0, 1]))
 
 
@@ -57,16 +59,16 @@ def test_wrong_thresholds_are_refused_in_one_sentence(given: object, message: st
 
 
 def test_left_out_it_is_the_likeliest_for_one_label_and_one_half_for_many() -> None:
-    assert fit_decision(EVIDENCE, None, CLASSES, "multiclass") == Decision("argmax", CLASSES, "multiclass")
-    many = fit_decision(EVIDENCE, None, CLASSES, "multilabel")
+    assert fit_decision(EVIDENCE, None, None, ONE) == Decision("argmax", CLASSES, "multiclass")
+    many = fit_decision(EVIDENCE, None, None, MANY)
     assert many == Decision("threshold", CLASSES, "multilabel", (0.5, 0.5, 0.5), "argmax")
 
 
 def test_a_decision_is_applied_as_it_was_written() -> None:
-    one = fit_decision(EVIDENCE, ArgmaxSpec(), CLASSES, "multiclass")
+    one = fit_decision(EVIDENCE, None, ArgmaxSpec(), ONE)
     assert decide(one, SCORES).tolist() == [[True, False, False], [False, False, True]]
     spec = ThresholdSpec(thresholds={"golgi": 0.1, "cytosol": 0.9}, fallback="none")
-    many = fit_decision(EVIDENCE, spec, CLASSES, "multilabel")
+    many = fit_decision(EVIDENCE, None, spec, MANY)
     assert decide(many, SCORES).tolist() == [[True, True, False], [False, True, False]]
 
 
@@ -76,17 +78,17 @@ def test_labels_are_named_in_the_order_of_the_classes() -> None:
 
 
 def test_json_holds_what_is_needed_to_decide_again() -> None:
-    many = fit_decision(EVIDENCE, ThresholdSpec(thresholds=0.25, fallback="none"), CLASSES, "multilabel")
+    many = fit_decision(EVIDENCE, None, ThresholdSpec(thresholds=0.25, fallback="none"), MANY)
     assert decision_to_json(many) == {
         "kind": "threshold", "labels": "multilabel", "classes": list(CLASSES), "thresholds": [0.25] * 3,
         "fallback": "none",
     }  # fmt: skip
-    one = decision_to_json(fit_decision(EVIDENCE, None, CLASSES, "multiclass"))
+    one = decision_to_json(fit_decision(EVIDENCE, None, None, ONE))
     assert one == {"kind": "argmax", "labels": "multiclass", "classes": list(CLASSES)}
 
 
 def test_as_a_choice_it_learns_nothing_and_decides_the_same() -> None:
-    choice = DecisionChoice(None, CLASSES, "multilabel")
+    choice = DecisionChoice(None, MANY)
     apply = choice.fit(EVIDENCE, np.zeros((2, 3), bool))
     assert apply(EVIDENCE).tolist() == [[True, False, True], [False, False, True]]
     assert choice.learns is False

@@ -71,7 +71,8 @@ def test_certain_members_stay_finite(kind: Kind) -> None:
 
 def test_the_ensemble_names_its_members_and_weighs_them_alike() -> None:
     members = [oof(logits) for logits in MEMBERS]
-    ensemble = fit_ensemble(members, ["a", "b", "c"], MeanSpec(space="probability"))
+    choice = EnsembleChoice(MeanSpec(space="probability"), ("a", "b", "c"), "multilabel")
+    ensemble = fit_ensemble(members, np.zeros((6, 4), bool), choice).ensemble
     assert ensemble == Ensemble("mean", "probability", ("a", "b", "c"), (1 / 3, 1 / 3, 1 / 3))
     test = [TestPredictions(np.arange(6), logits) for logits in MEMBERS]
     expected = mean_scores(MEMBERS, [1 / 3] * 3, "probability", "multilabel")
@@ -81,7 +82,7 @@ def test_the_ensemble_names_its_members_and_weighs_them_alike() -> None:
 def test_members_that_scored_other_samples_are_refused_by_name() -> None:
     members = [oof(MEMBERS[0]), oof(MEMBERS[1], np.arange(1, 7))]
     with pytest.raises(HolotypeError, match="member 'b' has scored other samples than 'a'"):
-        fit_ensemble(members, ["a", "b"], MeanSpec())
+        fit_ensemble(members, np.zeros((6, 4), bool), EnsembleChoice(MeanSpec(), ("a", "b"), "multilabel"))
 
 
 def test_as_a_choice_it_learns_nothing_and_applies_the_same_mean() -> None:

@@ -78,9 +78,6 @@ def key_of(path: Keys) -> str:
 
 ALL = list(sections(Recipe))
 BUILT = [(model, path) for model, path in ALL if not model.__name__.startswith("Later")]
-LATER_KINDS = [
-    (model, path, kind) for model, path in ALL if model.__name__.startswith("Later") for kind in kinds(model)
-]
 LATER_KEYS = [
     (model, path, name, mark, field)
     for model, path in BUILT
@@ -94,7 +91,6 @@ def test_the_walk_reaches_what_it_should():
     paths = {key_of(path) for _, path in ALL}
     assert {"recipe", "data.labels", "audit.on_leak", "members.0.phases.0.optimizer", "decide", "ensemble"} <= paths
     assert LATER_KEYS
-    assert {kind for _, _, kind in LATER_KINDS} >= {"stack", "weighted", "per-class", "cascade"}
 
 
 @pytest.mark.parametrize(("model", "path"), BUILT, ids=[f"{key_of(path)}-{model.__name__}" for model, path in BUILT])
@@ -136,17 +132,9 @@ def test_a_key_of_a_later_version_is_refused_and_its_default_is_not(path, name, 
     assert refused
 
 
-@pytest.mark.parametrize(("path", "kind"), [entry[1:] for entry in LATER_KINDS])
-def test_a_kind_of_a_later_version_is_refused_with_the_kinds_there_are(path, kind):
-    with pytest.raises(NotBuiltYetError, match=rf"^{path[0]}: .*'{kind}' is not built yet; write {{kind: \w+}}"):
-        parse_recipe(recipe_with(path, {"kind": kind}), FOLDER)
-
-
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("calibrate",), "temperature"),
-        (("calibrate",), {"sets": 0.9}),
         (("members", 0, "predict", "views"), {"crops": 4}),
     ],
 )

@@ -1,6 +1,6 @@
 """The audit: data that can be trusted before anything is trained."""
 
-from holotype.audit.audit import audit_images
+from holotype.audit.audit import audit_images, audit_labels
 from holotype.audit.class_links import class_links
 from holotype.audit.duplicates import Duplicates, duplicate_actions, duplicate_conflicts, find_duplicates
 from holotype.audit.hashes import perceptual_hashes
@@ -13,11 +13,12 @@ from holotype.audit.pixels import (
     refuse_unreadable,
     saturated_images,
 )
-from holotype.audit.suspects import find_suspects, label_quality, suspect_labels
+from holotype.audit.suspects import find_suspects, label_quality, no_suspects, suspect_labels
 
 __all__ = [
     "Duplicates",
     "audit_images",
+    "audit_labels",
     "class_links",
     "cluster_hashes",
     "confounded_classes",
@@ -28,6 +29,7 @@ __all__ = [
     "find_suspects",
     "label_quality",
     "label_warnings",
+    "no_suspects",
     "perceptual_hashes",
     "pixel_warnings",
     "rare_classes",

@@ -17,7 +17,7 @@ from holotype.errors import HolotypeError
 from holotype.spec import AuditSpec
 from holotype.types import AuditReport, ImageStatistics, ImageTable, Integers
 
-__all__ = ["audit_images"]
+__all__ = ["audit_images", "audit_labels"]
 
 NAMED_AT_MOST = 5
 
@@ -72,6 +72,21 @@ def audit_images(images: ImageTable, statistics: ImageStatistics, spec: AuditSpe
         unreadable=unreadable,
         validation=np.flatnonzero(action == "validated").astype(np.int64),
     )
+
+
+def audit_labels(images: ImageTable) -> AuditReport:
+    """What can be said of rows without images.
+
+    Args:
+        images: The table.
+    """
+    links = class_links(images.samples)
+    nobody = np.empty(0, np.int64)
+    nothing = np.full(len(images), -1, np.int64)
+    clusters = _cluster_frame(images, nothing, np.full(len(images), "", dtype="U8")).clear()
+    conflicts = duplicate_conflicts(images, nothing)
+    warnings = (*label_warnings(images), *link_warnings(links))
+    return AuditReport(clusters, conflicts, nobody, warnings, class_links=links)
 
 
 def _duplicates(images: ImageTable, statistics: ImageStatistics, unreadable: Integers, spec: AuditSpec) -> Duplicates:

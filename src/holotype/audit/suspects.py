@@ -11,13 +11,18 @@ from scipy.special import expit, softmax
 
 from holotype.types import Floats, Labels, OofPredictions
 
-__all__ = ["find_suspects", "label_quality", "suspect_labels"]
+__all__ = ["find_suspects", "label_quality", "no_suspects", "suspect_labels"]
 
 MOST_CLASSES = 2_000  # beyond it a matrix of probabilities is a wall
 SCHEMA: dict[str, Any] = {
     "position": pl.Int64, "sample": pl.String, "given": pl.List(pl.String), "suggested": pl.List(pl.String),
     "quality": pl.Float64, "suspect": pl.Boolean,
 }  # fmt: skip
+
+
+def no_suspects() -> pl.DataFrame:
+    """The table where nothing was scored."""
+    return pl.DataFrame(schema=SCHEMA)
 
 
 def find_suspects(oof: OofPredictions, labels: Labels) -> pl.DataFrame:

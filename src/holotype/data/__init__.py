@@ -6,11 +6,13 @@ from holotype.data.normalisation import dataset_normalisation, row_normalisation
 from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, plan_pack
 from holotype.data.reading import read_table
 from holotype.data.resize import resize_image
-from holotype.data.statistics import channel_statistics, image_features, measure_images
-from holotype.data.table import read_images, table_warnings
+from holotype.data.scores import ImportedScores, read_scores
+from holotype.data.statistics import channel_statistics, image_features, measure_images, unmeasured
+from holotype.data.table import label_shares, read_images, table_warnings
 
 __all__ = [
     "Fingerprints",
+    "ImportedScores",
     "Pack",
     "PackPlan",
     "channel_statistics",
@@ -18,15 +20,18 @@ __all__ = [
     "fingerprint",
     "image_features",
     "input_size",
+    "label_shares",
     "measure_images",
     "open_pack",
     "pack_images",
     "plan_pack",
     "read_image",
     "read_images",
+    "read_scores",
     "read_table",
     "resize_image",
     "row_normalisation",
     "table_warnings",
+    "unmeasured",
     "unpack_fingerprints",
 ]

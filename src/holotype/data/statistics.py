@@ -15,15 +15,22 @@ from holotype.data.normalisation import dataset_normalisation
 from holotype.digest import digest_array
 from holotype.errors import DataError
 from holotype.runtime import Runtime
-from holotype.types import ImageStatistics, ImageTable
+from holotype.types import ImageStatistics, ImageTable, Normalisation
 
-__all__ = ["channel_statistics", "image_features", "measure_images"]
+__all__ = ["channel_statistics", "image_features", "measure_images", "unmeasured"]
 
 LISTS = (
     "mean", "deviation", "low", "high", "nonzero", "nonzero_mean", "top", "percentiles", "correlation", "masked_mean",
 )  # fmt: skip
 PERCENTILES = (1, 25, 50, 75, 99)
 CHUNK = 256  # rows decoded ahead: enough to keep the threads busy, little enough to stay small
+
+
+_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "depth": pl.String, "digest": pl.String,
+    "fingerprint": pl.Binary,
+    **{name: pl.List(pl.Float64) for name in LISTS}, "error": pl.String,
+}  # fmt: skip
 
 
 def channel_statistics(pixels: NDArray[Any]) -> dict[str, list[float]]:
@@ -94,6 +101,17 @@ def image_features(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.float32]]
     return names, table
 
 
+def unmeasured(images: ImageTable) -> ImageStatistics:
+    """What is known of rows without images: nothing.
+
+    Args:
+        images: The table.
+    """
+    frame = pl.DataFrame(schema=_SCHEMA).insert_column(0, images.frame["id"].clear())
+    frame = pl.concat([images.frame.select("id"), frame], how="diagonal")
+    return ImageStatistics(frame, Normalisation((0.0,), (1.0,)))
+
+
 def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
     """Decode every image once and note what it is; what cannot be read is noted too, with the reason.
 
@@ -110,12 +128,7 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
             rows = range(start, min(start + CHUNK, len(images)))
             facts.extend(threads.map(_facts, (images.files_of_row(row) for row in rows)))
             task.advance(len(rows))
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "depth": pl.String, "digest": pl.String,
-        "fingerprint": pl.Binary,
-        **{name: pl.List(pl.Float64) for name in LISTS}, "error": pl.String,
-    }  # fmt: skip
-    frame = pl.DataFrame(facts, schema=schema).insert_column(0, images.frame["id"])
+    frame = pl.DataFrame(facts, schema=_SCHEMA).insert_column(0, images.frame["id"])
     labelled = images.frame["role"] != "test"
     return ImageStatistics(frame, dataset_normalisation(frame.filter(labelled)))
 

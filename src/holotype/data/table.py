@@ -14,7 +14,7 @@ from holotype.errors import DataError, counted, listing
 from holotype.spec import DataSpec
 from holotype.types import ImageTable
 
-__all__ = ["read_images", "table_warnings"]
+__all__ = ["label_shares", "read_images", "table_warnings"]
 
 
 def read_images(spec: DataSpec) -> ImageTable:
@@ -55,6 +55,25 @@ def table_warnings(images: ImageTable) -> tuple[str, ...]:
         return ()
     return (f"No row has {'the class' if len(unseen) == 1 else 'any of the classes'} {listing(unseen)}; "
             "nothing can be learnt or scored there.",)  # fmt: skip
+
+
+def label_shares(spec: DataSpec, path: str, classes: tuple[str, ...]) -> list[float]:
+    """How often each class comes in a table of labels, a row.
+
+    Args:
+        spec: The recipe's `data` section.
+        path: A table with its label column.
+        classes: The class names in order.
+
+    Raises:
+        DataError: It cannot be read, or names other classes.
+    """
+    table = read_source(spec, path, "decide.like", True)
+    labels = _label_column(spec, table, "decide.like")
+    numbers = label_numbers(spec.labels, labels, table[spec.id], classes)
+    counts = numbers.explode().drop_nulls().value_counts()
+    found = dict(counts.iter_rows())
+    return [found.get(number, 0) / max(table.height, 1) for number in range(len(classes))]
 
 
 def _told_apart(

@@ -1,24 +1,69 @@
 """Decisions: from scores to labels."""
 
+from holotype.decide.calibrate import (
+    CalibrationChoice,
+    FittedCalibration,
+    calibrate,
+    fit_calibration,
+    label_sets,
+    sureness,
+)
 from holotype.decide.decision import (
     DecisionChoice,
+    DecisionFacts,
+    FittedDecision,
     decide,
-    decision_to_json,
     fit_decision,
+    fitted_to_scores,
     label_names,
     thresholds_by_class,
 )
-from holotype.decide.rules import above_thresholds, decide_plainly, likeliest, probabilities
+from holotype.decide.files import calibration_from_json, decision_from_json, decision_to_json, prediction_marks
+from holotype.decide.rules import (
+    above_thresholds,
+    assigned,
+    at_most,
+    cascaded,
+    decide_plainly,
+    likeliest,
+    prior_thresholds,
+    prior_weights,
+    probabilities,
+    top_classes,
+)
+from holotype.decide.thresholds import average_thresholds, common_threshold, fit_thresholds, sort_scores
 
 __all__ = [
+    "CalibrationChoice",
     "DecisionChoice",
+    "DecisionFacts",
+    "FittedCalibration",
+    "FittedDecision",
     "above_thresholds",
+    "assigned",
+    "at_most",
+    "average_thresholds",
+    "calibrate",
+    "calibration_from_json",
+    "cascaded",
+    "common_threshold",
     "decide",
     "decide_plainly",
+    "decision_from_json",
     "decision_to_json",
+    "fit_calibration",
     "fit_decision",
+    "fit_thresholds",
+    "fitted_to_scores",
     "label_names",
+    "label_sets",
     "likeliest",
+    "prediction_marks",
+    "prior_thresholds",
+    "prior_weights",
     "probabilities",
+    "sort_scores",
+    "sureness",
     "thresholds_by_class",
+    "top_classes",
 ]

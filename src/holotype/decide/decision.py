@@ -2,40 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.decide.rules import above_thresholds, likeliest
+from holotype.decide.rules import (
+    above_thresholds,
+    assigned,
+    at_most,
+    cascaded,
+    likeliest,
+    prior_thresholds,
+    prior_weights,
+    probabilities,
+    top_classes,
+)
+from holotype.decide.thresholds import average_thresholds
 from holotype.errors import RecipeError, listing
-from holotype.spec import ArgmaxSpec, ThresholdSpec
-from holotype.types import Decision, Floats, Kind, OofPredictions, TestPredictions
+from holotype.spec import (
+    ArgmaxSpec,
+    AssignSpec,
+    CascadeSpec,
+    DecideSpec,
+    PerClassSpec,
+    PriorSpec,
+    ThresholdSpec,
+    TopSpec,
+)
+from holotype.types import Decision, Floats, Integers, Kind, OofPredictions, TestPredictions
 
-__all__ = ["DecisionChoice", "decide", "decision_to_json", "fit_decision", "label_names", "thresholds_by_class"]
+__all__ = [
+    "DecisionChoice",
+    "DecisionFacts",
+    "FittedDecision",
+    "decide",
+    "fit_decision",
+    "fitted_to_scores",
+    "label_names",
+    "thresholds_by_class",
+]
 
-DecisionSpec = ArgmaxSpec | ThresholdSpec
+FEWEST_FOR_PRIOR = 100  # below so many samples a class cannot come as often as its share says
 
 
-def fit_decision(oof: OofPredictions, spec: DecisionSpec | None, classes: tuple[str, ...], kind: Kind) -> Decision:
-    """The decision of a recipe; `argmax` and given thresholds learn nothing from the scores.
+@dataclass(frozen=True)
+class DecisionFacts:
+    """What decisions know beside the scores.
 
     Args:
-        oof: Out-of-fold scores.
-        spec: The recipe's section; without one `argmax` for one label a sample, thresholds of one half for many.
         classes: The class names in the order of the scores.
         kind: `multiclass` or `multilabel`.
+        metric: What fitted thresholds make largest.
+        seed: The recipe's seed.
+        units: What is independent of what, by sample number.
+        places: The plate of each sample by sample number, for `assign`; -1 where it is unknown.
+        shares: How often each class comes, a sample, for `prior`; that of the evidence where none are given.
+        sets: Numbers of classes that come together, for `assign`.
+    """
+
+    classes: tuple[str, ...]
+    kind: Kind
+    metric: str = "macro_f1"
+    seed: int = 1
+    units: Integers | None = None
+    places: Integers | None = None
+    shares: tuple[float, ...] | None = None
+    sets: tuple[tuple[int, ...], ...] = ()
+
+
+def fit_decision(
+    oof: OofPredictions | None, truth: NDArray[np.bool_] | None, spec: DecideSpec | None, facts: DecisionFacts
+) -> Decision:
+    """The decision of a recipe; only `per-class` and `prior` learn from the scores.
+
+    Args:
+        oof: Out-of-fold scores; none where there are none, which `per-class` cannot do without.
+        truth: Which classes each of them has, shape (n, classes).
+        spec: The recipe's section; without one `argmax` for one label a sample, thresholds of one half for many.
+        facts: Classes and what else is known.
 
     Raises:
-        RecipeError: Thresholds for other classes, or outside 0 to 1.
+        RecipeError: Thresholds for other classes, or outside 0 to 1; nothing to fit thresholds to.
     """
     if spec is None:
-        spec = ArgmaxSpec() if kind == "multiclass" else ThresholdSpec()
-    if isinstance(spec, ArgmaxSpec):
-        return Decision("argmax", classes, kind)
-    return Decision("threshold", classes, kind, thresholds_by_class(spec.thresholds, classes), spec.fallback)
+        spec = ArgmaxSpec() if facts.kind == "multiclass" else ThresholdSpec()
+    plain = Decision(spec.kind, facts.classes, facts.kind)
+    if isinstance(spec, ThresholdSpec | CascadeSpec | PerClassSpec | PriorSpec):
+        plain = replace(plain, fallback=spec.fallback, most=spec.most)
+    if isinstance(spec, ThresholdSpec):
+        return replace(plain, thresholds=thresholds_by_class(spec.thresholds, facts.classes))
+    if isinstance(spec, CascadeSpec):
+        return replace(plain, levels=tuple(spec.levels))
+    if isinstance(spec, TopSpec):
+        return replace(plain, k=spec.k)
+    if isinstance(spec, AssignSpec):
+        return replace(plain, one_class_per=spec.one_class_per, sets=facts.sets)
+    if isinstance(spec, PerClassSpec):
+        return _per_class(oof, truth, spec, facts, plain)
+    return _prior(oof, truth, facts, plain) if isinstance(spec, PriorSpec) else plain
+
+
+def _per_class(
+    oof: OofPredictions | None, truth: NDArray[np.bool_] | None, spec: PerClassSpec, facts: DecisionFacts,
+    plain: Decision,
+) -> Decision:  # fmt: skip
+    if oof is None or truth is None:
+        raise RecipeError("thresholds by class are fitted to out-of-fold scores; there are none", field="decide.kind",
+                          value=spec.kind, remedy="give `predictions.oof`, or write {kind: threshold}")  # fmt: skip
+    units = np.arange(len(oof.samples)) if facts.units is None else facts.units[oof.samples]
+    metric = "micro_f1" if facts.metric == "micro_f1" else "macro_f1"
+    found = average_thresholds(
+        probabilities(oof.logits, "multilabel"), truth, units, (spec.folds, spec.repeats), facts.seed, spec.shrink,
+        metric,
+    )  # fmt: skip
+    return replace(plain, thresholds=tuple(found.tolist()))
+
+
+def _prior(
+    oof: OofPredictions | None, truth: NDArray[np.bool_] | None, facts: DecisionFacts, plain: Decision
+) -> Decision:
+    shares = facts.shares if truth is None or facts.shares is not None else tuple(truth.mean(axis=0).tolist())
+    if shares is None:
+        raise RecipeError("how often each class comes is not known", field="decide.like", remedy="name a table")
+    decision = replace(plain, shares=shares)
+    return decision if oof is None else fitted_to_scores(decision, oof.logits)
+
+
+def fitted_to_scores(decision: Decision, logits: Floats) -> Decision:
+    """A `prior` with the thresholds (or, for one label a sample, the offsets) that give these scores its shares.
+
+    Args:
+        decision: From `fit_decision`.
+        logits: Of the samples that are decided, shape (n, classes).
+    """
+    if decision.rule != "prior" or (len(logits) < FEWEST_FOR_PRIOR and decision.thresholds):
+        return decision
+    shares = np.asarray(decision.shares)
+    if decision.kind == "multiclass":
+        return replace(decision, thresholds=tuple(prior_weights(logits, shares).tolist()))
+    return replace(decision, thresholds=tuple(prior_thresholds(probabilities(logits, "multilabel"), shares).tolist()))
 
 
 def thresholds_by_class(given: float | list[float] | dict[str, float], classes: tuple[str, ...]) -> tuple[float, ...]:
@@ -48,39 +154,52 @@ def thresholds_by_class(given: float | list[float] | dict[str, float], classes: 
     Raises:
         RecipeError: Thresholds for other classes, or outside 0 to 1.
     """
-    field = "decide.thresholds"
+    field_name = "decide.thresholds"
     if isinstance(given, list) and len(given) != len(classes):
-        raise RecipeError(f"there are {len(given)} thresholds and {len(classes)} classes", field=field,
+        raise RecipeError(f"there are {len(given)} thresholds and {len(classes)} classes", field=field_name,
                           remedy="write one a class, or name them")  # fmt: skip
     if isinstance(given, dict):
         unknown = [name for name in given if name not in classes]
         if unknown:
             raise RecipeError(
-                "there is no such class", field=f"{field}.{unknown[0]}", value=unknown[0], allowed=classes
+                "there is no such class", field=f"{field_name}.{unknown[0]}", value=unknown[0], allowed=classes
             )
         given = [given.get(name, 0.5) for name in classes]
     thresholds = tuple(given) if isinstance(given, list) else (given,) * len(classes)
     outside = [value for value in thresholds if not 0 <= value <= 1]
     if outside:
         raise RecipeError(
-            f"thresholds are probabilities from 0 to 1, got {listing(dict.fromkeys(outside), 5)}", field=field
+            f"thresholds are probabilities from 0 to 1, got {listing(dict.fromkeys(outside), 5)}", field=field_name
         )
     return thresholds
 
 
-def decide(decision: Decision, logits: Floats) -> NDArray[np.bool_]:
+def decide(decision: Decision, logits: Floats, places: Integers | None = None) -> NDArray[np.bool_]:
     """Labels from scores.
 
     Args:
         decision: From `fit_decision`.
         logits: Shape (n, classes), in the order of the decision's classes.
+        places: The plate of each sample, shape (n,), which `assign` looks at; -1 where it is unknown.
 
     Returns:
         Shape (n, classes).
     """
-    if decision.rule == "argmax":
+    rule, thresholds = decision.rule, np.asarray(decision.thresholds)
+    if rule == "top":
+        return top_classes(logits, decision.k or 1)
+    if rule == "assign":
+        nowhere = np.full(len(logits), -1) if places is None else places
+        return assigned(logits, nowhere, [np.asarray(one) for one in decision.sets] or None)
+    if rule == "argmax":
         return likeliest(logits)
-    return above_thresholds(logits, np.asarray(decision.thresholds), decision.fallback)
+    if rule == "prior" and decision.kind == "multiclass":
+        return likeliest(np.asarray(np.log(probabilities(logits, "multiclass") + 1e-300) + thresholds, np.float64))
+    if rule == "cascade":
+        decided = cascaded(logits, decision.levels, decision.fallback)
+    else:
+        decided = above_thresholds(logits, thresholds, decision.fallback)
+    return at_most(decided, logits, decision.most)
 
 
 def label_names(decided: NDArray[np.bool_], classes: tuple[str, ...]) -> list[list[str]]:
@@ -94,44 +213,52 @@ def label_names(decided: NDArray[np.bool_], classes: tuple[str, ...]) -> list[li
     return [names[row].tolist() for row in decided]
 
 
-def decision_to_json(decision: Decision) -> dict[str, Any]:
-    """A decision as `decision.json` holds it.
-
-    Args:
-        decision: From `fit_decision`.
-    """
-    content: dict[str, Any] = {"kind": decision.rule, "labels": decision.kind, "classes": list(decision.classes)}
-    if decision.rule == "threshold":
-        content |= {"thresholds": list(decision.thresholds), "fallback": decision.fallback}
-    return content
-
-
 @dataclass(frozen=True)
 class DecisionChoice:
     """The decision as a choice that `score_nested` can refit.
 
     Args:
         spec: The recipe's section.
-        classes: The class names in order.
-        kind: `multiclass` or `multilabel`.
+        facts: Classes and what else is known.
         name: What it is called in the score's words.
-        learns: Neither `argmax` nor given thresholds learn.
     """
 
-    spec: DecisionSpec | None
-    classes: tuple[str, ...]
-    kind: Kind
-    name: str = "the decision"
-    learns: bool = False
+    spec: DecideSpec | None
+    facts: DecisionFacts
+    name: str = field(default="the decision")
 
-    def fit(
-        self, evidence: OofPredictions, truth: NDArray[np.bool_], /
-    ) -> Callable[[OofPredictions | TestPredictions], NDArray[np.bool_]]:
+    @property
+    def learns(self) -> bool:
+        """Whether the rule hangs on the scores or their labels."""
+        return isinstance(self.spec, PerClassSpec | PriorSpec)
+
+    def fit(self, evidence: OofPredictions | None, truth: NDArray[np.bool_] | None, /) -> FittedDecision:
         """Fit the decision and return its application.
 
         Args:
             evidence: Out-of-fold scores.
             truth: Which classes each sample has.
         """
-        decision = fit_decision(evidence, self.spec, self.classes, self.kind)
-        return lambda scores: decide(decision, scores.logits)
+        return FittedDecision(fit_decision(evidence, truth, self.spec, self.facts), self.facts)
+
+
+@dataclass(frozen=True)
+class FittedDecision:
+    """A decision that can be applied; a `prior` meets the scores that it decides.
+
+    Args:
+        decision: From `fit_decision`.
+        facts: Knows the plates of the samples.
+    """
+
+    decision: Decision
+    facts: DecisionFacts
+
+    def __call__(self, scores: OofPredictions | TestPredictions) -> NDArray[np.bool_]:
+        """Labels of some samples.
+
+        Args:
+            scores: Logits, and the samples' numbers.
+        """
+        places = None if self.facts.places is None else self.facts.places[scores.samples]
+        return decide(fitted_to_scores(self.decision, scores.logits), scores.logits, places)

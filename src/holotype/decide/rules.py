@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from scipy.optimize import linear_sum_assignment
+from scipy.special import expit, log_softmax, softmax
 
-from holotype.types import Floats, Kind
+from holotype.types import Floats, Integers, Kind
 
-__all__ = ["above_thresholds", "decide_plainly", "likeliest", "probabilities"]
+__all__ = [
+    "above_thresholds",
+    "assigned",
+    "at_most",
+    "cascaded",
+    "decide_plainly",
+    "likeliest",
+    "prior_thresholds",
+    "prior_weights",
+    "probabilities",
+    "top_classes",
+]
+
+PRIOR_ROUNDS = 200
+SMALLEST = 1e-12
 
 
 def probabilities(logits: Floats, kind: Kind) -> NDArray[np.float64]:
@@ -66,3 +83,124 @@ def decide_plainly(logits: Floats, kind: Kind) -> NDArray[np.bool_]:
     """
     half = np.full(logits.shape[1], 0.5)
     return likeliest(logits) if kind == "multiclass" else above_thresholds(logits, half, "argmax")
+
+
+def cascaded(logits: Floats, levels: Sequence[float], fallback: str) -> NDArray[np.bool_]:
+    """Falling thresholds: only samples without a label meet the next one.
+
+    Args:
+        logits: Shape (n, classes), log-odds.
+        levels: Probabilities, falling.
+        fallback: `argmax` gives the likeliest class to a sample that has none, `none` leaves it without.
+
+    Returns:
+        Shape (n, classes).
+    """
+    decided = np.zeros(logits.shape, dtype=bool)
+    for number, level in enumerate(levels):
+        empty = ~decided.any(axis=1)
+        last = fallback if number == len(levels) - 1 else "none"
+        decided[empty] = above_thresholds(logits[empty], np.full(logits.shape[1], level), last)
+    return decided
+
+
+def top_classes(logits: Floats, k: int) -> NDArray[np.bool_]:
+    """The k likeliest classes, the first of equals.
+
+    Args:
+        logits: Shape (n, classes).
+        k: How many; all where there are fewer.
+
+    Returns:
+        Shape (n, classes).
+    """
+    decided = np.zeros(logits.shape, dtype=bool)
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
+    np.put_along_axis(decided, order, True, axis=1)
+    return decided
+
+
+def at_most(decided: NDArray[np.bool_], logits: Floats, most: int | None) -> NDArray[np.bool_]:
+    """The same labels, of each sample the likeliest few.
+
+    Args:
+        decided: Shape (n, classes).
+        logits: Shape (n, classes).
+        most: How many stay; all where none is given.
+    """
+    if most is None:
+        return decided
+    return decided & top_classes(np.where(decided, logits, -np.inf).astype(np.float64), most)
+
+
+def prior_thresholds(probability: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds that give every class as often as its share says, as nearly as ties allow.
+
+    Args:
+        probability: Of the samples that are decided, shape (n, classes).
+        shares: Labels of each class a sample, shape (classes,).
+
+    Returns:
+        Shape (classes,).
+    """
+    falling = -np.sort(-probability, axis=0)
+    count = np.clip(np.rint(shares * len(probability)).astype(int), 0, len(probability))
+    padded = np.vstack([np.full(falling.shape[1], 1.0), falling, np.full(falling.shape[1], -1e-9)])
+    column = np.arange(falling.shape[1])
+    return np.asarray((padded[count, column] + padded[count + 1, column]) / 2)
+
+
+def prior_weights(logits: Floats, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is added to the log-probabilities so that mean probabilities equal the shares, one label a sample.
+
+    Saerens, Latinne & Decaestecker 2002, turned round: the shares are known and the offsets are sought.
+
+    Args:
+        logits: Shape (n, classes), arguments of a softmax.
+        shares: Of each class, summing to 1, shape (classes,).
+
+    Returns:
+        Shape (classes,); minus infinity for a class whose share is nought.
+    """
+    log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
+    wanted = np.log(np.maximum(shares, SMALLEST))
+    offset = np.zeros(len(shares))
+    for _ in range(PRIOR_ROUNDS):
+        mean = softmax(log_p + offset, axis=1).mean(axis=0)
+        step = wanted - np.log(np.maximum(mean, SMALLEST))
+        offset += step
+        if np.abs(step[shares > 0]).max(initial=0) < 1e-6:
+            break
+    return np.where(shares > 0, offset, -np.inf)
+
+
+def assigned(logits: Floats, places: Integers, sets: Sequence[Integers] | None = None) -> NDArray[np.bool_]:
+    """One class a sample, each class at most once a place: the assignment of the largest summed log-probability.
+
+    Where a place has more samples than classes, each class may come once more for every such round. The structure is
+    that of RxRx1, where a plate holds each perturbation once and one of four sets of them.
+
+    Args:
+        logits: Shape (n, classes), arguments of a softmax.
+        places: The place of each sample, shape (n,); a negative one holds nothing together.
+        sets: Classes that come together; each place gets the one that suits it best.
+
+    Returns:
+        Shape (n, classes), one True a row.
+    """
+    log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
+    decided = likeliest(logits)
+    every = [np.arange(logits.shape[1])] if sets is None else list(sets)
+    for place in np.unique(places[places >= 0]):
+        rows = np.flatnonzero(places == place)
+        best, chosen = -np.inf, np.empty(0, np.int64)
+        for classes in every:
+            offered = np.tile(classes, -(-len(rows) // len(classes)))
+            value = log_p[np.ix_(rows, offered)]
+            first, second = linear_sum_assignment(value, maximize=True)
+            total = float(value[first, second].sum())
+            if total > best:
+                best, chosen = total, offered[second]
+        decided[rows] = False
+        decided[rows, chosen] = True
+    return decided

@@ -1,22 +1,19 @@
-"""The plain mean of members' scores."""
+"""Means of members' scores: of logits, of probabilities, of ranks; and votes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, softmax
+from scipy.special import expit, log_softmax, logit, softmax
 
-from holotype.errors import HolotypeError
-from holotype.spec import MeanSpec
-from holotype.types import Ensemble, Floats, Kind, OofPredictions, TestPredictions
+from holotype.types import Floats, Kind
 
-__all__ = ["EnsembleChoice", "apply_ensemble", "fit_ensemble", "mean_scores"]
+__all__ = ["mean_ranks", "mean_scores", "rank_ladder", "votes"]
 
-Scores = OofPredictions | TestPredictions
 SMALLEST = 1e-7
+LADDER_STEPS = 201
 
 
 def mean_scores(members: Sequence[Floats], weights: Sequence[float], space: str, kind: Kind) -> Floats:
@@ -40,65 +37,62 @@ def mean_scores(members: Sequence[Floats], weights: Sequence[float], space: str,
     return np.asarray(logit(mean) if kind == "multilabel" else np.log(mean), dtype=np.float32)
 
 
-def fit_ensemble(members: Sequence[OofPredictions], names: Sequence[str], spec: MeanSpec) -> Ensemble:
-    """The ensemble of some members; a mean learns nothing from their scores.
+def rank_ladder(members: Sequence[Floats], kind: Kind) -> NDArray[np.float64]:
+    """What ranks are read from: quantiles of each member's scores a class, and last of their mean.
 
     Args:
-        members: Out-of-fold scores of the same samples, one entry a member.
-        names: The members' names.
-        spec: The recipe's section.
-
-    Raises:
-        HolotypeError: Members have scored other samples than each other.
-    """
-    for name, member in zip(names, members, strict=True):
-        if not np.array_equal(member.samples, members[0].samples):
-            raise HolotypeError(
-                f"member {name!r} has scored other samples than {names[0]!r}; run both on the same folds"
-            )
-    return Ensemble(spec.kind, spec.space, tuple(names), tuple(1.0 / len(names) for _ in names))
-
-
-def apply_ensemble(ensemble: Ensemble, members: Sequence[Scores], kind: Kind) -> Floats:
-    """The members' scores as one.
-
-    Args:
-        ensemble: From `fit_ensemble`.
-        members: Scores of the same samples, in the ensemble's order.
+        members: Out-of-fold logits, one array a member, shape (n, classes) each.
         kind: `multiclass` or `multilabel`.
 
     Returns:
-        Logits, shape (n, classes).
+        Shape (members + 1, steps, classes).
     """
-    return mean_scores([member.logits for member in members], ensemble.weights, ensemble.space, kind)
+    known = [_comparable(one, kind) for one in members]
+    mean = np.mean(known, axis=0)
+    steps = np.linspace(0, 1, LADDER_STEPS)
+    return np.stack([np.quantile(one, steps, axis=0) for one in [*known, mean]])
 
 
-@dataclass(frozen=True)
-class EnsembleChoice:
-    """The ensemble as a choice that `score_nested` can refit.
+def mean_ranks(members: Sequence[Floats], ladder: NDArray[np.float64], kind: Kind) -> Floats:
+    """The mean rank of each score among the out-of-fold scores, turned back into a logit of their mean.
+
+    A member whose scores are too bold or too shy counts no more for it.
 
     Args:
-        spec: The recipe's section.
-        names: The members' names.
+        members: Logits, one array a member, shape (n, classes) each.
+        ladder: From `rank_ladder`.
         kind: `multiclass` or `multilabel`.
-        name: What it is called in the score's words.
-        learns: A mean learns nothing.
+
+    Returns:
+        Shape (n, classes).
     """
+    steps = np.linspace(0, 1, ladder.shape[1])
+    known = [_comparable(one, kind) for one in members]
+    made = np.empty(known[0].shape, np.float32)
+    for number in range(known[0].shape[1]):
+        ranks = [np.interp(one[:, number], ladder[place, :, number], steps) for place, one in enumerate(known)]
+        made[:, number] = np.interp(np.mean(ranks, axis=0), steps, ladder[-1, :, number])
+    return made
 
-    spec: MeanSpec
-    names: tuple[str, ...]
-    kind: Kind
-    name: str = "the mean over members"
-    learns: bool = False
 
-    def fit(
-        self, evidence: Sequence[OofPredictions], truth: NDArray[np.bool_], /
-    ) -> Callable[[Sequence[Scores]], Floats]:
-        """Fit the ensemble and return its application.
+def votes(members: Sequence[Floats], kind: Kind) -> Floats:
+    """How many members give a class, as a logit; their mean probability decides between equals.
 
-        Args:
-            evidence: Out-of-fold scores, one entry a member.
-            truth: Which classes each sample has.
-        """
-        ensemble = fit_ensemble(evidence, self.names, self.spec)
-        return lambda members: apply_ensemble(ensemble, members, self.kind)
+    Args:
+        members: Logits, one array a member, shape (n, classes) each.
+        kind: `multiclass`: a member gives its likeliest class; `multilabel`: all above one half.
+
+    Returns:
+        Shape (n, classes); above nought where more than half of the members give the class.
+    """
+    said = [expit(one) if kind == "multilabel" else softmax(one, axis=1) for one in members]
+    given = [one > 0.5 if kind == "multilabel" else one == one.max(axis=1, keepdims=True) for one in said]
+    share, mean = np.mean(given, axis=0), np.mean(said, axis=0)
+    blended = (len(members) * share + mean) / (len(members) + 1)
+    blended = np.clip(blended, SMALLEST, 1 - SMALLEST)
+    return np.asarray(logit(blended) if kind == "multilabel" else np.log(blended), dtype=np.float32)
+
+
+def _comparable(logits: Floats, kind: Kind) -> NDArray[np.float64]:
+    wide = np.asarray(logits, np.float64)
+    return np.asarray(log_softmax(wide, axis=1) if kind == "multiclass" else wide)

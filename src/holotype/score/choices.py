@@ -75,7 +75,10 @@ def fit_chain(
     units: Integers,
     seed: int,
 ) -> FittedChain:
-    """Fit every choice; a later one learns from scores that the earlier ones made of samples they were not fitted on.
+    """Fit every choice; a later one learns from scores that the one before made of samples it was not fitted on.
+
+    A fitted choice that knows such scores itself (a stack, from its inner folds) has them as `crossed`; any other is
+    fitted once more for each fold, without it.
 
     Args:
         choices: In order.
@@ -88,15 +91,40 @@ def fit_chain(
     steps: list[Callable[[Any], NDArray[Any]]] = []
     evidence: Any = list(members)
     for depth, choice in enumerate(choices):
-        if depth:
-            before = choices[:depth]
-            if any(_learns(earlier) for earlier in before) and _learns(choice):
-                logits = cross_apply(before, members, truth, blocks, units, seed)[-1]
-            else:
-                logits = FittedChain(tuple(steps)).apply(members)[-1]
-            evidence = replace(members[0], logits=logits)
-        steps.append(choice.fit(evidence, truth))
+        step = choice.fit(evidence, truth)
+        steps.append(step)
+        later = choices[depth + 1 :]
+        if not later:
+            break
+        if not _learns(choice) or not any(_learns(other) for other in later):
+            logits = step(evidence)
+        else:
+            known: NDArray[Any] | None = getattr(step, "crossed", None)
+            if known is None:
+                known = _crossed(choice, evidence, truth, folds_to_cross(blocks, units, seed))
+            logits = known
+        evidence = replace(members[0], logits=logits)
     return FittedChain(tuple(steps))
+
+
+def _crossed(choice: Choice, evidence: Any, truth: NDArray[np.bool_], folds: Integers) -> NDArray[Any]:
+    """What a choice makes of its own evidence, fitted without the fold it is applied to."""
+    made: NDArray[Any] | None = None
+    for fold in np.unique(folds):
+        inside, outside = folds == fold, folds != fold
+        seen, asked = (_some(evidence, chosen) for chosen in (outside, inside))
+        part = np.asarray(choice.fit(seen, truth[outside])(asked))
+        made = np.empty((len(truth), *part.shape[1:]), part.dtype) if made is None else made
+        made[inside] = part
+    if made is None:
+        raise HolotypeError("there are no scores to cross")
+    return made
+
+
+def _some(evidence: Any, chosen: NDArray[np.bool_]) -> Any:
+    if isinstance(evidence, list):
+        return [_rows(one, chosen) for one in evidence]
+    return _rows(evidence, chosen)
 
 
 def cross_apply(

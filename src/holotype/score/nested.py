@@ -31,6 +31,7 @@ class NestedScore:
         truth: Which classes each sample has, shape (n, classes).
         decided: What the chain gave each sample, fitted without the sample's fold, shape (n, classes).
         logits: The scores that were decided on, made the same way, shape (n, classes).
+        steps: What each choice but the last made of the samples, in order, shape (n, classes) each.
     """
 
     scorecard: Scorecard
@@ -38,6 +39,7 @@ class NestedScore:
     truth: NDArray[np.bool_]
     decided: NDArray[np.bool_]
     logits: Floats
+    steps: tuple[Floats, ...] = ()
 
 
 def score_nested(
@@ -90,7 +92,8 @@ def score_nested(
         groups=group_table(judged, labels, first.samples, metric),
         domains=domain_table(judged, labels, first.samples, metric),
     )
-    return NestedScore(scorecard, first.samples, truth, decided, logits)
+    steps = tuple(np.asarray(part, np.float32) for part in made[:-1])
+    return NestedScore(scorecard, first.samples, truth, decided, logits, steps)
 
 
 def metric_names(metric: str, kind: Kind, cells: int) -> list[str]:

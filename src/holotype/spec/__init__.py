@@ -3,53 +3,73 @@
 from holotype.spec.audit import AuditSpec, OnLeakSpec
 from holotype.spec.augment import AugmentSpec, MixSpec
 from holotype.spec.base import Later, Section
-from holotype.spec.combine import (
-    ArgmaxSpec,
-    CalibrateSpec,
-    DecideSpec,
-    EnsembleSpec,
-    LaterDecideSpec,
-    LaterEnsembleSpec,
-    MeanSpec,
-    ThresholdSpec,
-)
 from holotype.spec.data import DataSpec, LabelSpec
+from holotype.spec.decide import (
+    ArgmaxSpec,
+    AssignSpec,
+    CascadeSpec,
+    DecideSpec,
+    PerClassSpec,
+    PriorSpec,
+    ThresholdSpec,
+    TopSpec,
+)
+from holotype.spec.ensemble import (
+    CalibrateSpec,
+    CalibrationSpec,
+    EnsembleSpec,
+    GreedySpec,
+    MeanSpec,
+    StackSpec,
+    VoteSpec,
+    WeightedSpec,
+)
 from holotype.spec.head import HeadSpec
 from holotype.spec.input import InputSpec, TileSpec
 from holotype.spec.keep import KeepSpec
 from holotype.spec.member import MemberSpec, ViewSpec
 from holotype.spec.optimizer import OptimizerSpec
 from holotype.spec.phase import PhaseSpec
+from holotype.spec.predictions import PredictionsSpec
 from holotype.spec.run import RunSpec
 from holotype.spec.split import SplitSpec
 from holotype.spec.submit import SubmitSpec
 
 __all__ = [
     "ArgmaxSpec",
+    "AssignSpec",
     "AuditSpec",
     "AugmentSpec",
     "CalibrateSpec",
+    "CalibrationSpec",
+    "CascadeSpec",
     "DataSpec",
     "DecideSpec",
     "EnsembleSpec",
+    "GreedySpec",
     "HeadSpec",
     "InputSpec",
     "KeepSpec",
     "LabelSpec",
     "Later",
-    "LaterDecideSpec",
-    "LaterEnsembleSpec",
     "MeanSpec",
     "MemberSpec",
     "MixSpec",
     "OnLeakSpec",
     "OptimizerSpec",
+    "PerClassSpec",
     "PhaseSpec",
+    "PredictionsSpec",
+    "PriorSpec",
     "RunSpec",
     "Section",
     "SplitSpec",
+    "StackSpec",
     "SubmitSpec",
     "ThresholdSpec",
     "TileSpec",
+    "TopSpec",
     "ViewSpec",
+    "VoteSpec",
+    "WeightedSpec",
 ]

@@ -13,6 +13,7 @@ from holotype.spec.head import HeadSpec
 from holotype.spec.input import InputSpec
 from holotype.spec.keep import KeepSpec
 from holotype.spec.phase import PhaseSpec
+from holotype.spec.predictions import PredictionsSpec
 
 __all__ = ["MemberSpec", "ViewSpec"]
 
@@ -64,7 +65,7 @@ class MemberSpec(Section):
     """Confident predictions that join training."""
     neighbours: Annotated[dict[str, Any] | None, Later()] = None
     """A second member from the nearest training images."""
-    predictions: Annotated[dict[str, Any] | None, Later()] = None
+    predictions: PredictionsSpec | None = None
     """Scores that were made elsewhere, instead of a network."""
     predict: ViewSpec = ViewSpec()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from holotype.errors import TrainingError
 
@@ -38,8 +37,9 @@ class RateCurve:
 def find_rate(step: Callable[[float], float], low: float = 1e-6, high: float = 1.0, steps: int = 100) -> RateCurve:
     """Sweep the rate exponentially until the loss diverges, and choose one (Smith 2017, "Cyclical learning rates").
 
-    The choice is the median of three rules, so that one that is misled does not decide: fastai's valley, the
-    steepest descent of the smoothed loss, and a tenth of the rate at its minimum.
+    Three rules are asked: fastai's valley, the steepest descent of the smoothed loss, and a tenth of the rate at its
+    minimum. The first and the last err on the side of caution for schedules that rise and fall, the second on the
+    side of boldness; the choice lies half way between the extremes, on a scale of factors.
 
     Args:
         step: Trains one step at a rate and returns its loss; whoever calls restores the weights afterwards.
@@ -76,10 +76,10 @@ def find_rate(step: Callable[[float], float], low: float = 1e-6, high: float = 1
         )
     lowest = min(range(len(rates)), key=smoothed.__getitem__)
     choices = (rates[valley(smoothed)], rates[_steepest(smoothed[: lowest + 1])], rates[lowest] / 10)
-    chosen = median(choices)
+    chosen = math.sqrt(min(choices) * max(choices))
     words = (
-        f"rate {chosen:.2g}: the median of the valley {choices[0]:.2g}, the steepest descent {choices[1]:.2g} and a "
-        f"tenth of the minimum {choices[2]:.2g}; {len(rates)} steps to {ending}"
+        f"rate {chosen:.2g}: half way between the extremes of three, the valley {choices[0]:.2g}, the steepest descent "
+        f"{choices[1]:.2g} and a tenth of the minimum {choices[2]:.2g}; {len(rates)} steps to {ending}"
     )
     return RateCurve(tuple(rates), tuple(losses), tuple(smoothed), chosen, words)
 

@@ -8,12 +8,14 @@ Scores are logits: log-odds a class (multilabel) or the arguments of a softmax (
 """
 
 from holotype.types.evidence import (
+    Calibration,
     Checkpoint,
     Decision,
     Ensemble,
     Metric,
     OofPredictions,
     Predictions,
+    SampleFacts,
     Scorecard,
     TestPredictions,
 )
@@ -41,6 +43,7 @@ __all__ = [
     "PROBLEMS",
     "SEPARATING",
     "AuditReport",
+    "Calibration",
     "Checkpoint",
     "Decision",
     "Ensemble",
@@ -55,6 +58,7 @@ __all__ = [
     "Normalisation",
     "OofPredictions",
     "Predictions",
+    "SampleFacts",
     "Scorecard",
     "TestPredictions",
 ]

@@ -13,12 +13,14 @@ from holotype.errors import HolotypeError
 from holotype.types.images import Floats, Integers, Kind
 
 __all__ = [
+    "Calibration",
     "Checkpoint",
     "Decision",
     "Ensemble",
     "Metric",
     "OofPredictions",
     "Predictions",
+    "SampleFacts",
     "Scorecard",
     "TestPredictions",
 ]
@@ -107,13 +109,59 @@ class Ensemble:
         kind: The kind of the recipe's section.
         space: What is averaged.
         members: The members' names in order.
-        weights: One a member, summing to 1.
+        weights: One a member, summing to 1; of a stack those of the mean that it starts from.
+        parts: Weights by domain, where domains have their own.
+        ladder: For ranks: quantiles of each member's scores and of their mean, shape (members + 1, steps, classes).
+        stack: What corrects the mean: one entry a class, each a list of fitted models; empty where nothing does.
+        domains: The domains that a stack knows.
     """
 
     kind: str
-    space: Literal["logit", "probability"]
+    space: Literal["logit", "probability", "rank"]
     members: tuple[str, ...]
     weights: tuple[float, ...]
+    parts: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    ladder: NDArray[np.float64] | None = None
+    stack: tuple[tuple[dict[str, Any], ...], ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What makes probabilities of scores that can be taken at their word.
+
+    Args:
+        method: `temperature`, `beta` or `isotonic`; none where scores stay as they are.
+        numbers: One row a class or one for all: `temperature` (1, 1), the factor on the logits; `beta` (classes, 3):
+            the factors of ln p and of -ln(1 - p), and the constant; `isotonic` (classes, steps): the steps of the
+            probabilities at the places of `steps`.
+        steps: Where a staircase's probabilities are known, shape (classes, steps).
+        largest: For label sets: how unlikely a label may be, as one less its probability.
+        band: For abstaining: sureness below which a sample is looked at by a person.
+    """
+
+    method: str | None = None
+    numbers: tuple[tuple[float, ...], ...] = ()
+    steps: tuple[tuple[float, ...], ...] = ()
+    largest: float | None = None
+    band: float | None = None
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """What is known of samples beside their scores, by sample number.
+
+    Args:
+        names: Of the features.
+        features: Image statistics, the mean over a sample's images, shape (samples, features); NaN where unknown.
+        domains: One a sample; none where it is unknown.
+        units: What is independent of what: samples of one number are tied, shape (samples,).
+    """
+
+    names: tuple[str, ...]
+    features: Floats
+    domains: tuple[str | None, ...]
+    units: Integers
 
 
 @dataclass(frozen=True)
@@ -121,11 +169,17 @@ class Decision:
     """The rule that turns scores into labels.
 
     Args:
-        rule: `argmax` or `threshold`.
+        rule: The kind of the recipe's section.
         classes: The class names, in the order of the scores.
         kind: One label a sample, or many.
-        thresholds: One probability a class; empty for `argmax`.
+        thresholds: One probability a class; for a `prior` of one label a sample, what is added to its logarithm.
         fallback: What a sample gets that has no class above its threshold.
+        most: The most labels of a sample.
+        levels: The falling thresholds of a cascade.
+        k: How many labels `top` gives.
+        shares: How often a `prior` gives each class, a sample.
+        one_class_per: The column within whose values `assign` gives each class once.
+        sets: Numbers of classes that come together in `assign`.
     """
 
     rule: str
@@ -133,6 +187,12 @@ class Decision:
     kind: Kind
     thresholds: tuple[float, ...] = ()
     fallback: Literal["argmax", "none"] = "argmax"
+    most: int | None = None
+    levels: tuple[float, ...] = ()
+    k: int | None = None
+    shares: tuple[float, ...] = ()
+    one_class_per: str | None = None
+    sets: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,11 @@ class ImageTable:
         """
         return np.flatnonzero(self.frame["role"].is_in(list(roles)).to_numpy()).astype(np.int64)
 
+    @property
+    def has_files(self) -> bool:
+        """Whether there are images at all, and not only rows."""
+        return bool(self.frame["files"].list.len().max())
+
     def files_of_row(self, row: int) -> list[str]:
         """The files of one image, in the order of the channels: paths or addresses.
 

@@ -1,0 +1,209 @@
+"""Everything that is chosen on out-of-fold scores: how members become one, how sure they are, what is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.data import image_features, label_shares, read_table
+from holotype.decide import CalibrationChoice, DecisionChoice, DecisionFacts, fitted_to_scores
+from holotype.ensemble import EnsembleChoice, plain_ensemble
+from holotype.errors import DataError, RecipeError, listing
+from holotype.recipe import Recipe
+from holotype.runtime import Runtime
+from holotype.score import Choice, FittedChain, NestedScore, fit_chain
+from holotype.spec import AssignSpec, PriorSpec
+from holotype.types import (
+    Calibration,
+    Decision,
+    Ensemble,
+    Floats,
+    Folds,
+    ImageStatistics,
+    ImageTable,
+    Integers,
+    OofPredictions,
+    SampleFacts,
+    TestPredictions,
+)
+
+__all__ = ["Choices", "Chosen", "choose", "list_choices", "sample_facts"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a recipe chooses, before it is fitted.
+
+    Args:
+        ensemble: How members become one.
+        calibration: How scores become probabilities; none where they stay as they are.
+        decision: How scores become labels.
+    """
+
+    ensemble: EnsembleChoice
+    calibration: CalibrationChoice | None
+    decision: DecisionChoice
+
+    @property
+    def chain(self) -> list[Choice]:
+        """In the order in which they are fitted."""
+        middle = [] if self.calibration is None else [self.calibration]
+        return [self.ensemble, *middle, self.decision]  # type: ignore[list-item]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen, and what it makes of the samples.
+
+    Args:
+        ensemble: How members become one.
+        calibration: How scores become probabilities.
+        decision: How scores become labels.
+        chain: The same, ready to be applied.
+        together: Out-of-fold scores, each by choices fitted without its fold; none where there are none.
+        answer: The scores of the samples to predict; none where there are none.
+        decided: Their labels, shape (n, classes).
+    """
+
+    ensemble: Ensemble
+    calibration: Calibration
+    decision: Decision
+    chain: FittedChain
+    together: OofPredictions | None = None
+    answer: TestPredictions | None = None
+    decided: NDArray[np.bool_] | None = None
+
+    def scores_of(self, members: Sequence[TestPredictions]) -> TestPredictions:
+        """The scores of other samples, before they are decided.
+
+        Args:
+            members: Scores of the same samples, one entry a member.
+        """
+        return replace(members[0], logits=np.asarray(self.chain.apply(members)[-2], np.float32))
+
+
+def list_choices(
+    recipe: Recipe, images: ImageTable, statistics: ImageStatistics, folds: Folds, runtime: Runtime
+) -> Choices:
+    """The choices of a recipe.
+
+    Args:
+        recipe: Its `ensemble`, `calibrate` and `decide` sections.
+        images: The table.
+        statistics: Of every image; a stack looks at them.
+        folds: Know what is tied to what.
+        runtime: Threads, and where a stack keeps its finished classes.
+
+    Raises:
+        InputError: A table that a section names does not fit.
+    """
+    facts = sample_facts(images, statistics, folds.component)
+    names = tuple(member.name for member in recipe.members)
+    machine = (recipe.seed, runtime.thread_count, runtime.store / "stack")
+    ensemble = EnsembleChoice(recipe.ensemble, names, images.kind, recipe.metric, facts, machine)
+    calibration = None if recipe.calibrate is None else CalibrationChoice(recipe.calibrate, images.kind)
+    known = DecisionFacts(images.classes, images.kind, recipe.metric, recipe.seed, facts.units)
+    if isinstance(recipe.decide, AssignSpec):
+        known = replace(known, places=_places(images, recipe.decide), sets=_class_sets(images, recipe.decide))
+    if isinstance(recipe.decide, PriorSpec) and recipe.decide.like is not None:
+        known = replace(known, shares=tuple(label_shares(recipe.data, recipe.decide.like, images.classes)))
+    return Choices(ensemble, calibration, DecisionChoice(recipe.decide, known))
+
+
+def choose(
+    choices: Choices, oof: Sequence[OofPredictions], test: Sequence[TestPredictions], nested: NestedScore | None,
+    images: ImageTable,
+) -> Chosen:  # fmt: skip
+    """Fit every choice to all out-of-fold scores, and decide the samples to predict.
+
+    Args:
+        choices: From `list_choices`.
+        oof: Out-of-fold scores, one entry a member; empty where nothing can be learnt.
+        test: Scores of the samples to predict, one entry a member; empty where there are none.
+        nested: The honest score, which holds what the choices make of samples they were not fitted on.
+        images: The table.
+    """
+    if oof and nested is not None:
+        units = choices.ensemble.facts.units[oof[0].samples] if choices.ensemble.facts else np.arange(len(nested.truth))
+        seed = choices.decision.facts.seed
+        chain = fit_chain(choices.chain, oof, nested.truth, oof[0].folds, units, seed)
+    else:
+        chain = FittedChain(_unlearnt(choices, images))
+    steps = list(chain.steps)
+    ensemble, decision = steps[0].ensemble, steps[-1].decision  # type: ignore[attr-defined]
+    calibration = steps[1].calibration if len(steps) > 2 else Calibration()  # type: ignore[attr-defined]
+    together = None if nested is None else replace(oof[0], logits=nested.logits)
+    chosen = Chosen(ensemble, calibration, decision, chain, together)
+    if not test:
+        return chosen
+    made = chain.apply(test)
+    answer = replace(test[0], logits=np.asarray(made[-2], np.float32))
+    return replace(chosen, decision=fitted_to_scores(decision, answer.logits), answer=answer, decided=made[-1])
+
+
+def sample_facts(images: ImageTable, statistics: ImageStatistics, component: Integers | None = None) -> SampleFacts:
+    """What is known of samples beside their scores.
+
+    Args:
+        images: The table.
+        statistics: Of every image.
+        component: What is tied to what, by sample; nothing where none is given.
+    """
+    names, table = image_features(statistics.frame)
+    count = len(images.samples)
+    known = np.isfinite(table)
+    sums, seen = np.zeros((count, len(names))), np.zeros((count, len(names)))
+    np.add.at(sums, images.sample_numbers, np.where(known, table, 0))
+    np.add.at(seen, images.sample_numbers, known)
+    features: Floats = np.where(seen > 0, sums / np.maximum(seen, 1), np.nan).astype(np.float32)
+    units = np.arange(count) if component is None or not len(component) else component
+    return SampleFacts(tuple(names), features, tuple(images.samples.frame["domain"].to_list()), units)
+
+
+def _unlearnt(choices: Choices, images: ImageTable) -> tuple:  # type: ignore[type-arg]
+    """The choices where no sample was scored out of fold: only those that learn nothing."""
+    truth = images.samples.matrix(images.samples.of_role("train"))
+    facts = choices.decision.facts
+    if facts.shares is None:
+        facts = replace(facts, shares=tuple(truth.mean(axis=0).tolist()))
+    if choices.calibration is not None:
+        raise RecipeError("a calibration is fitted to out-of-fold scores, and there are none", field="calibrate",
+                          remedy="give `predictions.oof`, or write null")  # fmt: skip
+    decision = replace(choices.decision, facts=facts).fit(None, None)
+    return plain_ensemble(choices.ensemble), decision
+
+
+def _places(images: ImageTable, spec: AssignSpec) -> Integers:
+    column = f"group.{spec.one_class_per}"
+    frame = images.samples.frame
+    if column not in frame.columns:
+        known = [name.removeprefix("group.") for name in frame.columns if name.startswith("group.")]
+        raise RecipeError("it is no group column", field="decide.one_class_per", value=spec.one_class_per,
+                          allowed=known, remedy="list it in data.groups")  # fmt: skip
+    codes = frame[column].rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1
+    return np.asarray(codes)
+
+
+def _class_sets(images: ImageTable, spec: AssignSpec) -> tuple[tuple[int, ...], ...]:
+    if spec.sets is None:
+        return ()
+    table = read_table(spec.sets, "decide.sets")
+    lacking = [name for name in ("name", "set") if name not in table.columns]
+    if lacking:
+        raise DataError(
+            f"there is no column {lacking[0]!r} in {spec.sets!r}", field="decide.sets", allowed=table.columns
+        )
+    number = {name: place for place, name in enumerate(images.classes)}
+    unknown = [name for name in table["name"] if name not in number]
+    absent = sorted(set(images.classes) - set(table["name"]))
+    if unknown or absent:
+        what = (
+            f"names {listing(unknown, 5)}, which are no classes" if unknown else f"does not name {listing(absent, 5)}"
+        )
+        raise DataError(f"the table {spec.sets!r} {what}", field="decide.sets")
+    by_set = table.group_by("set", maintain_order=True).agg(pl.col("name"))
+    return tuple(tuple(number[name] for name in names) for names in by_set["name"])

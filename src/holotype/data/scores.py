@@ -1,0 +1,145 @@
+"""Scores that were made elsewhere: NPY, NPZ, CSV or Parquet in, logits in the order of our samples out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from holotype.data.reading import read_table
+from holotype.errors import DataError, counted, listing
+from holotype.types import Floats, Kind
+
+__all__ = ["ImportedScores", "read_scores"]
+
+SMALLEST, NEARLY_ONE = 1e-37, 1 - 1e-16
+OWN_COLUMNS = ("id", "fold", "scores")
+FAR_FROM_ONE = 0.05
+
+
+@dataclass(frozen=True)
+class ImportedScores:
+    """A file of scores.
+
+    Args:
+        logits: Shape (rows, classes), float32, in the order of our classes.
+        ids: One a row; none where the rows are known by their order alone.
+        folds: The fold of each row, where the file says.
+        remarks: What is odd, in sentences.
+    """
+
+    logits: Floats
+    ids: tuple[str, ...] | None
+    folds: tuple[str, ...] | None
+    remarks: tuple[str, ...]
+
+
+def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, field: str) -> ImportedScores:
+    """Read a file of scores.
+
+    Args:
+        path: `.npy`: one array (rows, classes); `.npz`: arrays `scores` and, if they are known, `ids`, `classes` and
+            `folds`; `.csv` or `.parquet`: `id`, perhaps `fold`, and one column a class by name, or a list `scores`.
+        form: `logit` or `probability`.
+        classes: Ours, in order; columns are matched by name, arrays without names by place.
+        kind: `multiclass` or `multilabel`.
+        field: Where the recipe names the file.
+
+    Raises:
+        DataError: It cannot be read, has other classes, or a value that is no number or no probability.
+    """
+    place = Path(path)
+    if not place.is_file():
+        raise DataError(f"the file {path!r} does not exist", field=field, value=path)
+    values, ids, folds = _of_array(place, classes, field) if place.suffix in {".npy", ".npz"} else _of_table(
+        path, classes, field
+    )  # fmt: skip
+    if values.ndim != 2 or values.shape[1] != len(classes):
+        shape = "x".join(map(str, values.shape))
+        raise DataError(f"the scores in {path!r} are {shape} and there are {len(classes)} classes", field=field,
+                        remedy="one row a sample and one column a class")  # fmt: skip
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        named = listing([ids[row] for row in wrong[:5]] if ids else [f"row {row}" for row in wrong[:5]])
+        raise DataError(
+            f"{counted(len(wrong), 'row')} of {path!r} hold a score that is not a number: {named}", field=field
+        )
+    remarks = _remarks(values, form, kind, path)
+    if form == "logit":
+        return ImportedScores(values.astype(np.float32), ids, folds, remarks)
+    low, high = float(values.min(initial=0)), float(values.max(initial=1))
+    if low < 0 or high > 1:
+        raise DataError(f"the scores in {path!r} are no probabilities: {low:.3g} to {high:.3g}", field=field,
+                        remedy="write `kind: logit`")  # fmt: skip
+    kept = np.clip(values, SMALLEST, NEARLY_ONE)
+    made = logit(kept) if kind == "multilabel" else np.log(kept)
+    return ImportedScores(made.astype(np.float32), ids, folds, remarks)
+
+
+def _remarks(values: NDArray[np.float64], form: str, kind: Kind, path: str) -> tuple[str, ...]:
+    if not values.size:
+        return ()
+    within = values.min() >= 0 and values.max() <= 1
+    if form == "logit" and within:
+        return (f"All scores in {path!r} lie between 0 and 1: if they are probabilities, write `kind: probability`.",)
+    away = np.abs(values.sum(axis=1) - 1).mean()
+    if form == "probability" and kind == "multiclass" and away > FAR_FROM_ONE:
+        return (
+            f"The probabilities in {path!r} do not sum to one (off by {away:.2f} on average); they are scaled to it.",
+        )
+    return ()
+
+
+def _of_array(place: Path, classes: tuple[str, ...], field: str) -> tuple[NDArray[np.float64], Any, Any]:
+    try:
+        held = np.load(place, allow_pickle=False)
+        parts = {"scores": held} if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{str(place)!r} is not an array of numbers: {error}", field=field) from error
+    if "scores" not in parts:
+        raise DataError(f"{str(place)!r} holds no array `scores`", field=field, allowed=parts)
+    values = np.asarray(parts["scores"], np.float64)
+    ids, folds = (tuple(map(str, parts[name].tolist())) if name in parts else None for name in ("ids", "folds"))
+    if "classes" in parts:
+        named = [str(name) for name in parts["classes"].tolist()]
+        values = values[:, _matched(named, classes, str(place), field)]
+    return values, ids, folds
+
+
+def _of_table(path: str, classes: tuple[str, ...], field: str) -> tuple[NDArray[np.float64], Any, Any]:
+    table = read_table(path, field)
+    if "id" not in table.columns:
+        table = table.rename({table.columns[0]: "id"})
+    ids = tuple(table["id"].cast(pl.String).to_list())
+    folds = (
+        tuple(table["fold"].cast(pl.String).to_list()) if "fold" in table.columns and "fold" not in classes else None
+    )
+    if "scores" in table.columns and "scores" not in classes:
+        lengths = table["scores"].list.len().unique().to_list()
+        if len(lengths) > 1:
+            raise DataError(f"the lists `scores` in {path!r} have {listing(lengths, 5)} entries", field=field)
+        return np.asarray(table["scores"].to_list(), np.float64), ids, folds
+    named = [name for name in table.columns if name in classes or name not in OWN_COLUMNS]
+    order = _matched(named, classes, path, field)
+    try:
+        columns = [table[named[place]].cast(pl.Float64).fill_null(np.nan).to_numpy() for place in order]
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"a score in {path!r} is not a number: {str(error).splitlines()[0]}", field=field) from error
+    return np.stack(columns, axis=1), ids, folds
+
+
+def _matched(named: list[str], classes: tuple[str, ...], path: str, field: str) -> list[int]:
+    """The place of each of our classes among theirs."""
+    absent = [name for name in classes if name not in named]
+    strange = [name for name in named if name not in classes]
+    if absent or strange or len(set(named)) < len(named):
+        what = (
+            f"has no column for {listing(absent, 5)}" if absent else f"has columns of no class: {listing(strange, 5)}"
+        )
+        raise DataError(f"{path!r} {what}", field=field, remedy="one column a class, named as in classes.csv")
+    return [named.index(name) for name in classes]

@@ -1,0 +1,243 @@
+"""A stack: models that correct the mean of the members, class by class, fitted inside the out-of-fold scores.
+
+Every class has inner × repeats models; each learns from all inner folds but one, which tells it when to stop. What the
+models that left a sample out say of it is the evidence for later choices (Wolpert 1992, "Stacked generalization").
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from holotype.digest import digest_array, digest_value
+from holotype.seeds import keyed_generator
+from holotype.spec import StackSpec
+from holotype.types import Floats, Integers
+
+__all__ = ["StackTable", "apply_stack", "fit_stack", "stack_importance", "stack_table"]
+
+MOST_ROUNDS = 300
+PATIENCE = 20
+FEWEST_POSITIVES = 5  # below, the mean of the members stays as it is
+TREES: dict[str, Any] = {
+    "objective": "binary", "learning_rate": 0.08, "num_leaves": 7, "min_data_in_leaf": 20, "lambda_l2": 5.0,
+    "feature_fraction": 0.6, "bagging_fraction": 0.8, "bagging_freq": 1, "max_bin": 127, "num_threads": 1,
+    "deterministic": True, "force_row_wise": True, "verbosity": -1,
+}  # fmt: skip
+Doubles = NDArray[np.float64]
+Model = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StackTable:
+    """What a stack looks at.
+
+    Args:
+        own: Each member's log-odds of the class in question, shape (members, n, classes).
+        mean: Log-odds that the stack starts from, shape (n, classes).
+        shared: Columns that all classes look at, shape (n, features); NaN where unknown.
+        names: Of the columns, the members' first.
+    """
+
+    own: Floats
+    mean: Floats
+    shared: Floats
+    names: tuple[str, ...]
+
+    def columns(self, number: int) -> NDArray[np.float32]:
+        """The table of one class.
+
+        Args:
+            number: The class.
+        """
+        return np.column_stack([self.own[:, :, number].T, self.shared]).astype(np.float32)
+
+    def rows(self, chosen: NDArray[Any]) -> StackTable:
+        """Some of the samples.
+
+        Args:
+            chosen: Positions or a mask, shape (n,).
+        """
+        return StackTable(self.own[:, chosen], self.mean[chosen], self.shared[chosen], self.names)
+
+
+def stack_table(
+    own: Sequence[Floats], mean: Floats, beside: tuple[Floats, Sequence[str]], names: Sequence[str],
+    classes: int,
+) -> StackTable:  # fmt: skip
+    """The columns of a stack: members' scores, the mean's scores of all classes where they are few, what is beside.
+
+    Args:
+        own: Log-odds, one array a member, shape (n, classes) each.
+        mean: Log-odds of the mean, shape (n, classes).
+        beside: Further columns, shape (n, features), and their names.
+        names: The members' names.
+        classes: How many classes there are.
+    """
+    others = mean if classes <= 64 else mean[:, :0]
+    shared = np.column_stack([others, beside[0]]).astype(np.float32)
+    columns = [*names, *(f"mean of class {number}" for number in range(others.shape[1])), *beside[1]]
+    return StackTable(np.stack(own).astype(np.float32), mean.astype(np.float32), shared, tuple(columns))
+
+
+def fit_stack(
+    table: StackTable, truth: NDArray[np.bool_], units: Integers, spec: StackSpec, machine: tuple[int, int, Path | None]
+) -> tuple[tuple[tuple[Model, ...], ...], Floats]:
+    """Fit every class.
+
+    Args:
+        table: From `stack_table`, of out-of-fold scores.
+        truth: Which classes each sample has, shape (n, classes).
+        units: What is independent, shape (n,); never parted.
+        spec: The recipe's section.
+        machine: The seed, the number of threads, and a folder where finished classes are kept and found again.
+
+    Returns:
+        The models of each class, and log-odds of every sample by the models that left it out, shape (n, classes).
+    """
+    seed, threads, memory = machine
+    folds = [_inner_folds(units, spec.inner, seed, repeat) for repeat in range(spec.repeats)]
+
+    def one(number: int) -> tuple[tuple[Model, ...], NDArray[np.float32]]:
+        columns, start, known = table.columns(number), table.mean[:, number], truth[:, number]
+
+        def make() -> dict[str, Any]:
+            models, crossed = _fit_class(columns, start, known, folds, spec.model, seed + number)
+            return {"models": models, "crossed": crossed.tolist()}
+
+        parts = [digest_array(part) for part in (columns, start, known, np.stack(folds))]
+        made = _remembered(memory, digest_value([parts, spec.model, seed + number, TREES]), make)
+        return tuple(made["models"]), np.asarray(made["crossed"], np.float32)
+
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        done = list(pool.map(one, range(truth.shape[1])))
+    return tuple(models for models, _ in done), np.column_stack([crossed for _, crossed in done])
+
+
+def apply_stack(stack: Sequence[Sequence[Model]], table: StackTable) -> Floats:
+    """Log-odds of new samples: the mean over a class's models.
+
+    Args:
+        stack: From `fit_stack`.
+        table: From `stack_table`.
+
+    Returns:
+        Shape (n, classes).
+    """
+    made = table.mean.astype(np.float32).copy()
+    for number, models in enumerate(stack):
+        if models:
+            columns = table.columns(number)
+            said = [_say(model, columns, table.mean[:, number]) for model in models]
+            made[:, number] = np.mean(said, axis=0)
+    return made
+
+
+def stack_importance(stack: Sequence[Sequence[Model]], names: Sequence[str]) -> dict[str, float]:
+    """What the models look at: the share of all gain (trees) or of all absolute weights (linear) a column has.
+
+    Args:
+        stack: From `fit_stack`.
+        names: Of the columns.
+    """
+    total = np.zeros(len(names))
+    for models in stack:
+        for model in models:
+            if "trees" in model:
+                gain = lightgbm.Booster(model_str=model["trees"]).feature_importance("gain")
+            else:
+                gain = np.abs(model["weights"])
+            total += gain / max(gain.sum(), 1e-12)
+    share = total / max(total.sum(), 1e-12)
+    order = np.argsort(-share, kind="stable")
+    return {names[place]: float(share[place]) for place in order}
+
+
+def _fit_class(
+    columns: NDArray[np.float32], start: Floats, truth: NDArray[np.bool_], folds: Sequence[Integers], kind: str,
+    seed: int,
+) -> tuple[list[Model], Doubles]:  # fmt: skip
+    crossed, times = np.zeros(len(truth)), np.zeros(len(truth))
+    models: list[Model] = []
+    if truth.sum() < FEWEST_POSITIVES or truth.all():
+        return [], start.astype(np.float64)
+    whole = lightgbm.Dataset(
+        columns, truth.astype(np.float32), init_score=start, params=TREES, free_raw_data=False
+    ) if kind == "lightgbm" else None  # fmt: skip
+    for repeat, fold in enumerate(folds):
+        for number in np.unique(fold):
+            inside, outside = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+            if not truth[outside].any() or truth[outside].all():
+                continue
+            if whole is not None:
+                model = _fit_trees(whole, outside, inside, seed + 1000 * repeat + int(number))
+            else:
+                model = _fit_line(columns[outside], truth[outside])
+            models.append(model)
+            crossed[inside] += _say(model, columns[inside], start[inside])
+            times[inside] += 1
+    return models, np.where(times > 0, crossed / np.maximum(times, 1), start)
+
+
+def _fit_trees(whole: lightgbm.Dataset, outside: Integers, inside: Integers, seed: int) -> Model:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        booster = lightgbm.train(
+            TREES | {"seed": seed}, whole.subset(outside.tolist()), MOST_ROUNDS, [whole.subset(inside.tolist())],
+            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+        )  # fmt: skip
+    return {"trees": booster.model_to_string(num_iteration=booster.best_iteration)}
+
+
+def _fit_line(columns: NDArray[np.float32], truth: NDArray[np.bool_]) -> Model:
+    """A logistic regression on standardised columns; unknown values count as the mean."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a column without a known value has no mean
+        mean, deviation = np.nanmean(columns, axis=0), np.nanstd(columns, axis=0)
+    mean, deviation = np.nan_to_num(mean), np.where(np.nan_to_num(deviation) > 1e-9, deviation, 1.0)
+    scaled = np.nan_to_num((columns - mean) / deviation)
+    fitted = LogisticRegression(C=0.1, max_iter=500).fit(scaled, truth)
+    plain = {"weights": fitted.coef_[0], "mean": mean, "deviation": deviation}
+    return {name: np.asarray(value, np.float64).tolist() for name, value in plain.items()} | {
+        "bias": float(fitted.intercept_[0])
+    }
+
+
+def _say(model: Model, columns: NDArray[np.float32], start: Floats) -> Doubles:
+    if "trees" in model:
+        booster = lightgbm.Booster(model_str=model["trees"])
+        return start + np.asarray(booster.predict(columns, raw_score=True, num_threads=1))
+    scaled = np.nan_to_num((columns - np.asarray(model["mean"])) / np.asarray(model["deviation"]))
+    return np.asarray(scaled @ np.asarray(model["weights"]) + model["bias"])
+
+
+def _inner_folds(units: Integers, count: int, seed: int, repeat: int) -> Integers:
+    _, unit = np.unique(units, return_inverse=True)
+    order = keyed_generator(seed, "stack", repeat).permutation(unit.max() + 1)
+    return np.asarray((order % count)[unit], np.int64)
+
+
+def _remembered(memory: Path | None, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was made before under this key, or made now and kept."""
+    if memory is None:
+        return make()
+    path = memory / f"{key[:32]}.json"
+    if path.is_file():
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    made = make()
+    memory.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(made), encoding="utf-8")
+    temporary.replace(path)
+    return made
