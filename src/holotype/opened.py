@@ -102,6 +102,10 @@ class OpenedRun:
         Returns:
             Shape (samples, classes), in the order of the table.
         """
+        imported = [member.name for member in self.recipe.members if member.predictions is not None]
+        if imported:
+            raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
+                             remedy="predict with a run whose members are all networks")  # fmt: skip
         statistics = measure_images(images, self.runtime)
         _all_readable(statistics)
         device = launch_fabric(self.runtime).device
@@ -164,10 +168,6 @@ def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
     run = RunFolder(Path(folder))
     recipe = load_recipe(run.existing("recipe.yaml"))
     facts = json.loads(run.existing("decision.json").read_text(encoding="utf-8"))
-    imported = [member.name for member in recipe.members if member.predictions is not None]
-    if imported:
-        raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
-                         remedy="predict with a run whose members are all networks")  # fmt: skip
     ensemble = ensemble_from_json(json.loads(run.existing("ensemble.json").read_text(encoding="utf-8")))
     made = runtime or make_runtime(recipe, Path(folder))
     return OpenedRun(run, recipe, decision_from_json(facts), calibration_from_json(facts), ensemble, made)
