@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from holotype.data import Pack
 from holotype.feed import Specimens
 from holotype.nets import build_network, open_checkpoint, save_network
-from holotype.predict import Reading, infer, infer_logits
+from holotype.predict import Reading, RunningPool, infer, infer_logits, list_views
 from holotype.progress import Progress, Task
 from holotype.runtime import Runtime
-from holotype.spec import MemberSpec, ViewSpec
+from holotype.spec import AugmentSpec, MemberSpec, ViewSpec
 from holotype.types import Normalisation
 
 CPU = torch.device("cpu")
@@ -103,6 +103,62 @@ def test_images_are_counted_once_however_many_views_there_are(network: nn.Module
     task = Task("predicting", 11, "images")
     infer_logits(network, specimens, ROWS, Reading(24, "multilabel", ViewSpec(views="d4")), CPU, task)
     assert task.done == 11
+
+
+def test_crops_are_windows_of_the_networks_size_the_same_for_every_image(specimens: Specimens) -> None:
+    views = ViewSpec(views={"crops": 5, "from": 24})
+    made = [view(scaled(specimens)) for view in list_views(specimens, Reading(12, "multilabel", views))]
+    assert len(made) == 5
+    whole = scaled(specimens)
+    for seen in made:
+        assert seen.shape == (11, 2, 12, 12)
+        # a window that lies between pixels is a mean of its neighbours: within what the image holds about there
+        assert seen.min() >= whole.min() - 1e-4
+        assert seen.max() <= whole.max() + 1e-4
+    alone = list_views(specimens, Reading(12, "multilabel", views))[3](whole[4:5])
+    torch.testing.assert_close(alone, made[3][4:5], atol=1e-5, rtol=0)
+    assert (made[0] - made[1]).abs().max() > 0.1
+
+
+def test_a_crop_of_a_smooth_image_is_where_it_says() -> None:
+    ramp = np.broadcast_to(np.arange(24, dtype=np.uint8), (1, 1, 24, 24))
+    specimens = Specimens(Pack(ramp.copy(), "fit"), Normalisation((0.0,), (1.0,)), np.zeros((1, 3), bool))
+    views = ViewSpec(views={"crops": 20, "from": 24})
+    pixels = torch.from_numpy(ramp.copy()).float()
+    for view in list_views(specimens, Reading(12, "multilabel", views)):
+        steps = view(pixels)[0, 0].diff(dim=1)
+        torch.testing.assert_close(steps, torch.ones_like(steps), atol=1e-4, rtol=0)  # no scale but the image's own
+        assert 0 <= view(pixels).min() <= view(pixels).max() <= 23
+
+
+def test_drawn_views_are_draws_of_the_training_augmentation_beside_plain_ones(specimens: Specimens) -> None:
+    views, augment = ViewSpec(views={"as_trained": 6, "plain": 1}), AugmentSpec(brightness=0.5)
+    made = [view(scaled(specimens)) for view in list_views(specimens, Reading(24, "multilabel", views, augment))]
+    assert len(made) == 7
+    torch.testing.assert_close(made[0], scaled(specimens), atol=1e-4, rtol=0)
+    assert min((one - made[0]).abs().max() for one in made[1:]) > 0.1
+    still = AugmentSpec(flip=False, rotate=0, scale=(1, 1), brightness=0, contrast=0)
+    plain = [view(scaled(specimens)) for view in list_views(specimens, Reading(24, "multilabel", views, still))]
+    assert max((one - plain[0]).abs().max() for one in plain) < 1e-3
+
+
+@pytest.mark.parametrize("views", [{"crops": 4}, {"as_trained": 0}, {"plain": 1}, {"crops": 1, "plain": 1}])
+def test_half_said_views_are_refused(views: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="should be of the form"):
+        ViewSpec(views=views)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
+def test_the_geometric_pool_is_the_mean_of_logarithms(kind: str) -> None:
+    views = [torch.randn(5, 3, generator=torch.Generator().manual_seed(seed)) * 4 for seed in range(3)]
+    pool = RunningPool("geometric", kind)
+    for view in views:
+        pool.add(view)
+    said = [view.sigmoid() if kind == "multilabel" else view.softmax(1) for view in views]
+    mean = torch.stack([one.log() for one in said]).mean(0).exp()
+    found = pool.logits().sigmoid() if kind == "multilabel" else pool.logits().softmax(1)
+    expected = mean if kind == "multilabel" else mean / mean.sum(1, keepdim=True)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_checkpoint_is_asked_in_evaluation_mode_at_its_own_size(specimens: Specimens, tmp_path: Path) -> None:

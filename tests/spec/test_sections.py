@@ -135,7 +135,7 @@ def test_a_key_of_a_later_version_is_refused_and_its_default_is_not(path, name, 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("members", 0, "predict", "views"), {"crops": 4}),
+        (("members", 0, "predict", "pool"), "fit"),
     ],
 )
 def test_values_that_come_later_are_refused_at_their_place(path, value):

@@ -33,7 +33,7 @@ from holotype.seeds import derive_seed, keyed_uniforms
 from holotype.spec import AugmentSpec
 from holotype.types import Integers
 
-__all__ = ["prepared_ahead", "read_batch", "training_batch", "view_batch"]
+__all__ = ["drawn_batch", "prepared_ahead", "read_batch", "training_batch", "view_batch"]
 
 REPEAT_BITS = 40  # rows are fewer than 2 ** 40
 Item = TypeVar("Item")
@@ -99,7 +99,25 @@ def _augmented(
     specimens: Specimens, rows: Integers, drawn_for: Integers, key: int, size: int, spec: AugmentSpec,
     device: torch.device,
 ) -> Tensor:  # fmt: skip
-    """Images read, warped once and disturbed by what is drawn for `drawn_for`."""
+    return drawn_batch(specimens, read_batch(specimens, rows, device), drawn_for, key, (size, spec))
+
+
+def drawn_batch(
+    specimens: Specimens, pixels: Tensor, drawn_for: Integers, key: int, form: tuple[int, AugmentSpec]
+) -> Tensor:
+    """Images warped once and disturbed by what is drawn for each.
+
+    Args:
+        specimens: How they are cut and their aspect ratio is kept.
+        pixels: Shape (n, channels, H, W), from `read_batch`.
+        drawn_for: What the draws are keyed by, shape (n,).
+        key: From (seed, member, phase, fold, epoch), or of a view.
+        form: Side of the square in pixels, and the ranges of the augmentation.
+
+    Returns:
+        Shape (n, channels, size, size), channels last in memory.
+    """
+    size, spec = form
     channels = specimens.channels
     draws = torch.from_numpy(keyed_uniforms(key, drawn_for, GEOMETRY_DRAWS + intensity_draws(channels))).float()
     matrices = affine_matrices(draws[:, :GEOMETRY_DRAWS], spec)
@@ -114,7 +132,7 @@ def _augmented(
     if spec.warp:
         bends = torch.from_numpy(keyed_uniforms(derive_seed(key, "warp"), drawn_for, WARP_DRAWS)).float()
         bent = elastic_displacement(bends, spec.warp, size)
-    seen = warp(read_batch(specimens, rows, device), matrices, size, specimens.pack.fitting, bent)
+    seen = warp(pixels, matrices, size, specimens.pack.fitting, bent)
     seen = jitter(seen.contiguous(memory_format=torch.channels_last), draws[:, GEOMETRY_DRAWS:], spec)
     if not (spec.gamma or spec.saturation or spec.blur or spec.noise or spec.erase):
         return seen

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from holotype.feed import Specimens
 from holotype.nets import build_network
-from holotype.predict.infer import Reading, infer_logits
+from holotype.predict.infer import infer_logits
+from holotype.predict.views import Reading
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec, ViewSpec
 from holotype.types import Floats, Integers

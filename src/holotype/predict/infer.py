@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from holotype.augment import view_matrices, windowed
-from holotype.feed import Specimens, batches, read_batch, view_batch
+from holotype.feed import Specimens, batches, read_batch
 from holotype.nets import load_networks
 from holotype.predict.pooling import RunningPool
+from holotype.predict.views import Reading, list_views
 from holotype.progress import Task
 from holotype.runtime import Runtime
-from holotype.spec import ViewSpec
+from holotype.spec import AugmentSpec, ViewSpec
 from holotype.types import Checkpoint, Floats, Integers, Predictions
 
 __all__ = ["PREDICTION_BATCH", "Reading", "infer", "infer_logits"]
 
 MOST_VALUES = 2**27  # of the images that are read at once: half a gigabyte
 PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a network reads images.
-
-    Args:
-        size: Side of the square input in pixels.
-        kind: `multiclass` or `multilabel`: what a probability is.
-        views: The recipe's `predict` section.
-    """
-
-    size: int
-    kind: str
-    views: ViewSpec
 
 
 def infer_logits(
@@ -56,19 +40,14 @@ def infer_logits(
     Returns:
         Logits, shape (n, classes).
     """
-    share = specimens.window_share
-    matrices = [
-        windowed(matrix[None], centre[None], share)
-        for centre in specimens.grid()
-        for matrix in view_matrices(str(reading.views.views))
-    ]
+    seen = list_views(specimens, reading)
     scores: list[Floats] = []
     with torch.inference_mode():
         for chosen in batches(rows, _batch(specimens), whole=False):
             pixels = read_batch(specimens, chosen, device)
             pooled = RunningPool(reading.views.pool, reading.kind)
-            for matrix in matrices:
-                pooled.add(network(view_batch(specimens, pixels, matrix, reading.size)).float())
+            for view in seen:
+                pooled.add(network(view(pixels)).float())
             scores.append(pooled.logits().cpu().numpy())
             if task is not None:
                 task.advance(len(chosen))
@@ -100,7 +79,7 @@ def infer(
     """
     card = checkpoint.card
     networks = load_networks(checkpoint)
-    reading = Reading(card["size"], card["kind"], views)
+    reading = Reading(card["size"], card["kind"], views, AugmentSpec.model_validate(card["member"]["augment"]))
     label = f"{card['member']['name']}, fold {checkpoint.fold}: predicting"
     with runtime.progress.task(label, len(rows) * len(networks)) as task:
         said = [infer_logits(network.to(device), specimens, rows, reading, device, task) for network in networks]

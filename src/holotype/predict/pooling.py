@@ -9,7 +9,7 @@ from holotype.errors import RecipeError
 
 __all__ = ["RunningPool"]
 
-RULES = ("mean-logit", "mean-probability", "max")
+RULES = ("mean-logit", "mean-probability", "max", "geometric")
 SMALLEST = 1e-7  # keeps the log-odds of certainty finite
 
 
@@ -17,7 +17,8 @@ class RunningPool:
     """Pools scores as they come.
 
     Args:
-        rule: `mean-logit`, `mean-probability` or `max` (of the log-odds, or of the log-probabilities of a softmax).
+        rule: `mean-logit`, `mean-probability`, `geometric` (the mean of the probabilities' logarithms) or `max` (of the
+            log-odds, or of the log-probabilities of a softmax).
         kind: `multiclass` (softmax) or `multilabel` (sigmoid).
 
     Raises:
@@ -40,7 +41,9 @@ class RunningPool:
         self.count += 1
         if self.rule == "mean-probability":
             logits = logits.sigmoid() if self.kind == "multilabel" else logits.softmax(dim=1)
-        elif self.rule == "max" and self.kind == "multiclass":
+        elif self.rule == "geometric" and self.kind == "multilabel":
+            logits = torch.nn.functional.logsigmoid(logits)
+        elif self.rule in {"max", "geometric"} and self.kind == "multiclass":
             logits = logits.log_softmax(dim=1)  # the arguments of a softmax are known up to a constant a view
         if self.pooled is None:
             self.pooled = logits.clone()
@@ -60,7 +63,10 @@ class RunningPool:
         if self.rule == "max":
             return self.pooled
         mean = self.pooled / self.count
-        if self.rule == "mean-logit":
+        if self.rule == "mean-logit" or (self.rule == "geometric" and self.kind == "multiclass"):
             return mean
+        if self.rule == "geometric":
+            mean = mean.clamp(max=-SMALLEST)
+            return mean - torch.log(-torch.expm1(mean))
         mean = mean.clamp(SMALLEST, 1 - SMALLEST)
         return mean.logit() if self.kind == "multilabel" else mean.log()

@@ -14,6 +14,7 @@ from holotype.types import Floats, Folds, ImageTable, Integers, Kind, OofPredict
 __all__ = ["POOLS", "gather_oof", "gather_test", "pool_images"]
 
 LISTED = 5
+SMALLEST = 1e-7  # keeps the log-odds of certainty finite
 
 
 def gather_oof(
@@ -25,7 +26,7 @@ def gather_oof(
         predictions: Of one member, for the images of each used fold by the network that never saw that fold.
         folds: The folds.
         images: The table that rows are counted in.
-        pool: How the images of a sample become one score: `mean-logit`, `mean-probability` or `max`.
+        pool: How the images of a sample become one score: a name of `POOLS`.
 
     Raises:
         HolotypeError: A row was scored by a network of another fold, twice or not at all, is no training row, or has
@@ -53,7 +54,7 @@ def gather_test(
         predictions: Of one member, for every expected image by the network of every fold.
         images: The table that rows are counted in.
         expected: The image rows that every network must have scored: the test rows, or those of a validation set.
-        pool: How the images of a sample become one score: `mean-logit`, `mean-probability` or `max`.
+        pool: How the images of a sample become one score: a name of `POOLS`.
 
     Raises:
         HolotypeError: A network left out a row, scored one twice, scored another row, or said what is no number.
@@ -82,7 +83,7 @@ def pool_images(owners: Integers, logits: Floats, kind: Kind, pool: str) -> tupl
         owners: The sample of each image, shape (n,).
         logits: Shape (n, classes).
         kind: One label a sample, or many.
-        pool: `mean-logit`, `mean-probability` or `max`.
+        pool: a name of `POOLS`.
 
     Returns:
         Sample numbers, ascending, shape (m,), and their logits, shape (m, classes).
@@ -125,10 +126,19 @@ def _largest(logits: NDArray[np.float64], starts: Integers, images: Integers, ki
     return np.asarray(np.maximum.reduceat(comparable, starts))
 
 
+def _geometric(logits: NDArray[np.float64], starts: Integers, images: Integers, kind: Kind) -> NDArray[np.float64]:
+    """The logit of the geometric mean of the probabilities."""
+    if kind == "multiclass":
+        return _mean_logit(np.asarray(log_softmax(logits, axis=1)), starts, images, kind)
+    mean = np.minimum(_mean_logit(np.asarray(log_expit(logits)), starts, images, kind), -SMALLEST)
+    return np.asarray(mean - np.log(-np.expm1(mean)))
+
+
 POOLS: dict[str, Callable[[NDArray[np.float64], Integers, Integers, Kind], NDArray[np.float64]]] = {
     "mean-logit": _mean_logit,
     "mean-probability": _mean_probability,
     "max": _largest,
+    "geometric": _geometric,
 }
 """How the images of a sample become one score."""
 

@@ -21,19 +21,27 @@ __all__ = ["MemberSpec", "ViewSpec"]
 class ViewSpec(Section):
     """How often, and how turned, an image is read at prediction."""
 
-    views: Literal["none", "flips", "d4"] | dict[str, int] = "d4"
-    """`none`; `flips`: four mirrorings; `d4`: the eight symmetries of the square."""
-    pool: Annotated[Literal["mean-logit", "mean-probability", "max", "geometric", "fit"], Later("geometric", "fit")] = (
-        "mean-logit"
-    )
-    """How the views of an image become one score."""
+    views: Literal["none", "flips", "d4"] | dict[Literal["crops", "from", "as_trained", "plain"], int] = "d4"
+    """`none`; `flips`: four mirrorings; `d4`: the eight symmetries of the square; `{crops: 4, from: 768}`: windows of
+    the network's size, drawn once, from images of that size; `{as_trained: 32, plain: 1}`: draws of the training
+    augmentation, and so many plain views beside them."""
+    pool: Annotated[Literal["mean-logit", "mean-probability", "max", "geometric", "fit"], Later("fit")] = "mean-logit"
+    """How the views of an image, and the images of a sample, become one score."""
 
     @field_validator("views")
     @classmethod
-    def _drawn_views_come_later(cls, views: Any) -> Any:
-        if isinstance(views, dict):
-            raise ValueError(f"{views} is not built yet; write 'none', 'flips' or 'd4'")
+    def _drawn_views_are_whole(cls, views: Any) -> Any:
+        if not isinstance(views, dict):
+            return views
+        crops, drawn = set(views) == {"crops", "from"}, set(views) in ({"as_trained"}, {"as_trained", "plain"})
+        if not (crops or drawn) or any(value < (name != "plain") for name, value in views.items()):
+            raise ValueError(f"{views} should be of the form {{crops: 4, from: 768}} or {{as_trained: 32, plain: 1}}")
         return views
+
+    @property
+    def crops_from(self) -> int | None:
+        """Side of the images from which windows are cut, in pixels."""
+        return self.views["from"] if isinstance(self.views, dict) and "from" in self.views else None
 
 
 class MemberSpec(Section):
@@ -99,12 +107,18 @@ class MemberSpec(Section):
         """Longest side at which the images are stored, so that a window of them fills the largest input."""
         if not isinstance(self.input.size, int):
             raise TypeError("the input size must be resolved before images are stored")
-        return round(self.largest_size / self.augment.crop_share(self.input.size))
+        trained = round(self.largest_size / self.augment.crop_share(self.input.size))
+        return max(trained, self.predict.crops_from or 0)
 
     @model_validator(mode="after")
     def _tiles_are_not_cropped(self) -> MemberSpec:
         if self.input.tile is not None and self.augment.crop != "none":
             raise ValueError("augment.crop: tiles are windows already; write crop: none, or leave input.tile out")
+        if self.input.tile is not None and self.predict.crops_from is not None:
+            raise ValueError("predict.views: tiles are windows already; write views: none, flips or d4")
+        source = self.predict.crops_from
+        if source is not None and isinstance(self.input.size, int) and source < self.largest_size:
+            raise ValueError(f"predict.views: windows of {self.largest_size} px do not fit into {source} px")
         return self
 
     @field_validator("weights")

@@ -1,0 +1,198 @@
+"""Members whose scores were made elsewhere, on the whole road: without images, with and without out-of-fold scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from ruamel.yaml import YAML
+from scipy.special import expit
+
+from holotype.errors import InputError
+from holotype.face import run
+
+ROWS, TESTS, CLASSES = 400, 150, ("actin", "golgi", "nucleus")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Labels of three classes, plates, and two members' probabilities of train and test rows."""
+    random = np.random.default_rng(1)
+    hidden = random.normal(0, 1.5, (ROWS + TESTS, 3)) - np.array([0, 1, 2])
+    truth = random.random(hidden.shape) < expit(hidden)
+    names = [" ".join(np.array(CLASSES)[row]) for row in truth]
+    ids = [f"s{number:03d}" for number in range(ROWS + TESTS)]
+    plate = [f"p{number // 20:02d}" for number in range(ROWS + TESTS)]
+    table = pl.DataFrame({"id": ids, "label": names, "plate": plate})
+    table[:ROWS].write_csv(tmp_path / "train.csv")
+    table[ROWS:].drop("label").write_csv(tmp_path / "test.csv")
+    for member in range(2):
+        said = expit(hidden + random.normal(0, 1, hidden.shape))
+        np.save(tmp_path / f"oof{member}.npy", said[:ROWS])
+        np.save(tmp_path / f"test{member}.npy", said[ROWS:])
+    return tmp_path
+
+
+@pytest.fixture
+def write(place: Path) -> Callable[..., Path]:
+    def made(members: list[dict[str, Any]] | None = None, **more: Any) -> Path:
+        both = [{"name": f"m{k}", "predictions": {"oof": f"oof{k}.npy", "test": f"test{k}.npy"}} for k in range(2)]
+        labels = {"kind": "multilabel", "classes": list(CLASSES)}
+        recipe = {"data": {"train": "train.csv", "test": "test.csv", "groups": ["plate"], "labels": labels},
+                  "members": members or both, **more}  # fmt: skip
+        path = place / "recipe.yaml"
+        with path.open("w") as stream:
+            YAML(typ="safe", pure=True).dump(recipe, stream)
+        return path
+
+    return made
+
+
+def scores(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "scores.json").read_text())
+
+
+def test_scores_alone_are_ensembled_decided_scored_and_submitted_without_an_image(write: Callable[..., Path]) -> None:
+    folder = run(write(ensemble={"kind": "weighted"}, calibrate="beta", decide={"kind": "per-class"})).folder.root
+    told = scores(folder)
+    steps = [entry["step"] for entry in told["ledger"]]
+    assert steps == ["m0", "m1", "weighted of 2", "calibration: beta", "decision: per-class"]
+    how = told["metrics"]["macro_f1"]["how"]
+    assert "the members' weights and the calibration and the decision were refitted" in how
+    assert "the scores of m0 are out of fold as declared: they do not name their folds" in how
+    assert pl.read_csv(folder / "submission.csv").height == TESTS
+    assert (folder / "report.html").stat().st_size > 10_000
+    assert (folder / "members" / "diversity.csv").is_file()
+
+
+def test_test_rows_are_decided_by_the_thresholds_that_were_written(write: Callable[..., Path], place: Path) -> None:
+    decide = {"kind": "threshold", "thresholds": 0.3, "fallback": "none"}
+    folder = run(write([{"name": "m0", "predictions": {"test": "test0.npy"}}], decide=decide)).folder.root
+    given = np.load(place / "test0.npy") > 0.3
+    expected = [" ".join(np.array(CLASSES)[row]) for row in given]
+    found = pl.read_csv(folder / "submission.csv", infer_schema=False)["label"].fill_null("").to_list()
+    assert found == expected
+    assert scores(folder)["metrics"] == {}
+    assert "nothing was scored" in scores(folder)["how"]
+
+
+def test_a_stack_and_a_prior_go_the_whole_road(write: Callable[..., Path], place: Path) -> None:
+    stack = {"kind": "stack", "repeats": 1, "features": ["scores"]}
+    folder = run(write(ensemble=stack, decide={"kind": "prior", "fallback": "none"})).folder.root
+    told = scores(folder)
+    assert "the stack" in told["metrics"]["macro_f1"]["how"]
+    shares = pl.read_csv(folder / "submission.csv", infer_schema=False)["label"].fill_null("").str.contains("golgi")
+    known = pl.read_csv(place / "train.csv", infer_schema=False)["label"].fill_null("").str.contains("golgi")
+    assert shares.mean() == pytest.approx(known.mean(), abs=0.01)
+
+
+def test_tables_are_matched_by_names_of_classes_and_ids(write: Callable[..., Path], place: Path) -> None:
+    plain = run(write()).folder.root
+    table = pl.read_csv(place / "test.csv")
+    for role, ids in (("oof", pl.read_csv(place / "train.csv")["id"]), ("test", table["id"])):
+        for member in range(2):
+            values = np.load(place / f"{role}{member}.npy")
+            columns = {name: values[:, CLASSES.index(name)] for name in reversed(CLASSES)}
+            pl.DataFrame({"id": ids, **columns}).reverse().write_parquet(place / f"{role}{member}.parquet")
+    members = [
+        {"name": f"m{k}", "predictions": {"oof": f"oof{k}.parquet", "test": f"test{k}.parquet", "rows": "id"}}
+        for k in range(2)
+    ]
+    named = run(write(members, name="named")).folder.root
+    for name in ("oof.parquet", "test.parquet", "submission.csv"):
+        assert (plain / name).read_bytes() == (named / name).read_bytes()
+
+
+def test_folds_that_are_named_and_are_ours_need_no_caveat(write: Callable[..., Path], place: Path) -> None:
+    plain = run(write()).folder.root
+    folds = dict(pl.read_parquet(plain / "folds.parquet").filter(pl.col("role") == "train").select("id", "fold").rows())
+    ids = pl.read_csv(place / "train.csv")["id"].to_list()
+    for member in range(2):
+        held = np.load(place / f"oof{member}.npy")
+        own = np.array([f"part {folds[name]}" for name in ids])
+        np.savez(place / f"named{member}.npz", scores=held, ids=np.array(ids), folds=own)
+    members = [{"name": f"m{k}", "predictions": {"oof": f"named{k}.npz", "test": f"test{k}.npy"}} for k in range(2)]
+    how = scores(run(write(members, name="named")).folder.root)["metrics"]["macro_f1"]["how"]
+    assert "as declared" not in how
+
+
+def spoiled(place: Path, what: str) -> dict[str, Any]:
+    """A member whose out-of-fold file is wrong in one way."""
+    values = np.load(place / "oof0.npy")
+    ids = pl.read_csv(place / "train.csv")["id"].to_list()
+    columns = {name: values[:, number] for number, name in enumerate(CLASSES)}
+    table = pl.DataFrame({"id": ids, **columns})
+    spec: dict[str, Any] = {"oof": f"{what}.parquet", "test": "test0.npy", "rows": "id"}
+    if what == "nan":
+        table[5, "golgi"] = float("nan")
+    if what == "missing":
+        table = table[:-3]
+    if what == "twice":
+        table = pl.concat([table, table[:2]])
+    if what == "strange class":
+        table = table.rename({"golgi": "gollgi"})
+    if what == "logits":
+        table = table.with_columns(pl.col("golgi") * 9 - 4)
+    if what == "strangers":
+        table = table.with_columns(pl.Series("id", [f"x{number}" for number in range(ROWS)]))
+    table.write_parquet(place / f"{what}.parquet")
+    if what == "rows":
+        np.save(place / "rows.npy", values[:-1])
+        spec = {"oof": "rows.npy", "test": "test0.npy"}
+    if what == "no file":
+        spec["oof"] = "nowhere.npy"
+    return {"name": "m0", "predictions": spec}
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("nan", r"predictions\.oof: 1 row of .* hold a score that is not a number: s005"),
+        ("missing", r"predictions\.oof: 3 training samples have no score: s397, s398, s399"),
+        ("twice", r"predictions\.oof: 2 ids stand more than once: s000, s001"),
+        ("strange class", r"has no column for golgi; one column a class"),
+        ("logits", r"are no probabilities: -3.*to .*; write `kind: logit`"),
+        ("strangers", r"none of the ids is one of the train table: x0, x1"),
+        ("rows", r"399 rows of scores for 400 rows of the train table; write `rows: id`"),
+        ("no file", r"the file '.*nowhere\.npy' does not exist"),
+    ],
+)
+def test_wrong_files_are_refused_with_their_place_and_the_way_out(
+    write: Callable[..., Path], place: Path, what: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run(write([spoiled(place, what)]))
+
+
+def test_probabilities_given_as_logits_are_noticed_and_said(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(write([{"name": "m0", "predictions": {"oof": "oof0.npy", "test": "test0.npy", "kind": "logit"}}]))
+    assert "lie between 0 and 1: if they are probabilities, write `kind: probability`" in "".join(capsys.readouterr())
+
+
+def test_a_class_without_a_positive_row_falls_back(write: Callable[..., Path], place: Path) -> None:
+    table = pl.read_csv(place / "train.csv", infer_schema=False)
+    without = pl.col("label").fill_null("").str.replace("nucleus", "").str.strip_chars()
+    table.with_columns(without).write_csv(place / "train.csv")
+    folder = run(write(decide={"kind": "per-class", "repeats": 2})).folder.root
+    decision = json.loads((folder / "decision.json").read_text())
+    assert len(decision["thresholds"]) == 3
+    assert 0 < decision["thresholds"][2] < 1
+    assert "nucleus" in scores(folder)["metrics"]["macro_f1"]["how"]
+
+
+def test_scores_made_elsewhere_cannot_predict_new_images(write: Callable[..., Path], place: Path) -> None:
+    opened = run(write())
+    with pytest.raises(InputError, match="the scores of m0, m1 were made elsewhere"):
+        opened.predict(place / "test.csv")
+
+
+def test_networks_need_images(write: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"data\.images: there is no pattern of the image files"):
+        run(write([{"name": "net"}]))
