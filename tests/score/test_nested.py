@@ -170,7 +170,14 @@ def test_the_recipes_metric_stands_first(run):
 def test_many_labels_are_scored_too(make):
     run = make(kind="multilabel")
     nested = score_nested([run.oof()], run.images.samples, run.folds, [Mean(), Plain("multilabel")], "macro_f1", 1)
-    assert list(nested.scorecard.metrics) == ["macro_f1", "micro_f1", "accuracy", "map", "log_loss"]
+    assert list(nested.scorecard.metrics) == [
+        "macro_f1",
+        "micro_f1",
+        "accuracy",
+        "map",
+        "log_loss",
+        "calibration_error",
+    ]
     assert 0.5 < nested.scorecard.metrics["macro_f1"].value < 1
 
 

@@ -11,6 +11,7 @@ from holotype.metrics.bootstrap import (
     paired_difference,
 )
 from holotype.metrics.counts import CLASS_SCORES, COUNTED, Counts, GroupCounts, count_groups, sample_losses
+from holotype.metrics.rowwise import ROWWISE, calibration_error, calibration_table, top_5_accuracy
 from holotype.metrics.scores import (
     METRICS,
     accuracy,
@@ -31,6 +32,7 @@ __all__ = [
     "COUNTED",
     "MAP_CELLS_AT_MOST",
     "METRICS",
+    "ROWWISE",
     "Counts",
     "Draws",
     "GroupCounts",
@@ -40,6 +42,8 @@ __all__ = [
     "balanced_accuracy",
     "bootstrap_interval",
     "bootstrap_intervals",
+    "calibration_error",
+    "calibration_table",
     "class_intervals",
     "classes_without_positives",
     "count_groups",
@@ -52,5 +56,6 @@ __all__ = [
     "precision_recall_per_class",
     "ranking_scores",
     "sample_losses",
+    "top_5_accuracy",
     "top_k_accuracy",
 ]

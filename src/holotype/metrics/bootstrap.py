@@ -19,6 +19,7 @@ from scipy.stats import norm, t
 from holotype.errors import DataError, RecipeError
 from holotype.metrics.counts import CLASS_SCORES, COUNTED, Counts, count_groups, f1_of_classes
 from holotype.metrics.draws import Draws, draw_groups
+from holotype.metrics.rowwise import ROWWISE
 from holotype.metrics.scores import METRICS, average_precision_per_class
 from holotype.types import Floats, Kind, Metric
 
@@ -37,6 +38,7 @@ FEW_GROUPS = 20
 TAIL = 0.025
 MAP_DRAWS = (50, 200)
 MAP_WORK = 400_000_000
+ROWWISE_WORK = 40_000_000
 MAP_CELLS_AT_MOST = 20_000_000
 """Samples times classes above which redrawing the average precision takes minutes."""
 
@@ -84,7 +86,7 @@ def bootstrap_interval(name: str, judged: Judged, draws: Draws) -> Metric:
     """One metric with its intervals.
 
     Args:
-        name: A name of `METRICS`, or `log_loss`.
+        name: A name of `METRICS` or `ROWWISE`, or `log_loss`.
         judged: The samples.
         draws: Draws of their groups, from `draw_groups`.
 
@@ -98,7 +100,7 @@ def bootstrap_intervals(names: Sequence[str], judged: Judged, draws: Draws) -> d
     """Several metrics with their intervals, from the same draws.
 
     Args:
-        names: Names of `METRICS`, or `log_loss`.
+        names: Names of `METRICS` or `ROWWISE`, or `log_loss`.
         judged: The samples.
         draws: Draws of their groups, from `draw_groups`.
 
@@ -113,7 +115,7 @@ def paired_difference(name: str, before: Judged, after: Judged, draws: Draws) ->
     """What a step changed: both sides scored on the same samples and the same draws.
 
     Args:
-        name: A name of `METRICS`, or `log_loss`.
+        name: A name of `METRICS` or `ROWWISE`, or `log_loss`.
         before: The samples as they were decided before the step.
         after: The same samples as they were decided after it.
         draws: Draws of their groups.
@@ -168,8 +170,10 @@ def _draw_counts(judged: Judged, draws: Draws) -> _Drawn:
 def _spread(name: str, judged: Judged, draws: Draws, drawn: _Drawn) -> _Spread:
     if name == "map":
         return _map_spread(judged, draws)
+    if name in ROWWISE:
+        return _rowwise_spread(name, judged, draws)
     if name not in COUNTED:
-        allowed = sorted({*COUNTED, *METRICS})
+        allowed = sorted({*COUNTED, *METRICS, *ROWWISE})
         raise RecipeError(f"no metric is named {name!r}", field="metric", value=name, allowed=allowed)
     score = COUNTED[name]
     variance, shift = 0.0, 0.0
@@ -189,6 +193,14 @@ def _map_spread(judged: Judged, draws: Draws) -> _Spread:
         sides.append(_mean_of_known(drawn, axis=1))
     variance, shift = _rare_class_terms(scores, judged.truth.sum(axis=0))
     return _Spread(float(_mean_of_known(scores, axis=0)), sides[0], sides[1], variance, shift)
+
+
+def _rowwise_spread(name: str, judged: Judged, draws: Draws) -> _Spread:
+    given = (judged.truth, judged.logits, judged.kind)
+    value = float(ROWWISE[name](*given, None)[0])
+    most = max(int(ROWWISE_WORK // max(len(judged.truth), 1)), MAP_DRAWS[0])
+    same, fresh = (ROWWISE[name](*given, side[:most][:, draws.groups]) for side in (draws.same, draws.fresh))
+    return _Spread(value, same, fresh)
 
 
 def _rare_class_terms(scores: Doubles, support: NDArray[np.number]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from holotype.errors import RecipeError
 __all__ = ["RunningPool"]
 
 RULES = ("mean-logit", "mean-probability", "max", "geometric")
+TINIEST = 1e-37
 SMALLEST = 1e-7  # keeps the log-odds of certainty finite
 
 
@@ -66,7 +67,7 @@ class RunningPool:
         if self.rule == "mean-logit" or (self.rule == "geometric" and self.kind == "multiclass"):
             return mean
         if self.rule == "geometric":
-            mean = mean.clamp(max=-SMALLEST)
+            mean = mean.clamp(max=-TINIEST)
             return mean - torch.log(-torch.expm1(mean))
         mean = mean.clamp(SMALLEST, 1 - SMALLEST)
         return mean.logit() if self.kind == "multilabel" else mean.log()

@@ -21,6 +21,8 @@ METRICS = {
     "micro_f1": ("micro F1", "the F1 of all decisions together, in which common classes count most"),
     "accuracy": ("accuracy", "the share of samples that were decided rightly"),
     "balanced_accuracy": ("balanced accuracy", "the mean over the classes of the share that was recognised"),
+    "top_5_accuracy": ("top-5 accuracy", "the share of samples whose class is among the five likeliest"),
+    "calibration_error": ("calibration error", "how far probabilities are from the share that is true; 0 is best"),
     "map": ("mean average precision", "how well the scores rank each class's samples above all others"),
 }
 

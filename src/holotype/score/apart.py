@@ -29,7 +29,9 @@ def score_apart(judged: Judged, labels: Labels, samples: Integers, metric: str, 
     if not judged.truth.any():
         return {}
     draws = draw_groups(judged.truth, independent_units(labels, samples), seed)
-    return bootstrap_intervals(metric_names(metric, judged.kind, judged.truth.size), judged, draws)
+    return bootstrap_intervals(
+        metric_names(metric, judged.kind, judged.truth.size, judged.truth.shape[1]), judged, draws
+    )
 
 
 def score_without(

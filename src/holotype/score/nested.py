@@ -18,6 +18,7 @@ from holotype.types import Floats, Folds, Integers, Kind, Labels, Metric, OofPre
 
 __all__ = ["NestedScore", "add_caveats", "metric_names", "score_nested"]
 
+MANY_CLASSES = 10
 AVERAGED_OVER_CLASSES = {"macro_f1", "balanced_accuracy", "map"}
 
 
@@ -81,7 +82,7 @@ def score_nested(
     logits = np.asarray(made[-2] if len(made) > 1 else first.logits, dtype=np.float32)
     judged = Judged(truth, decided, logits, labels.kind)
     draws = draw_groups(truth, units, seed, next_rows)
-    names = metric_names(metric, labels.kind, truth.size)
+    names = metric_names(metric, labels.kind, truth.size, truth.shape[1])
     metrics = bootstrap_intervals(names, judged, draws)
     how = _what_was_refitted(choices, first.folds, units)
     left_out = classes_without_positives(truth, labels.classes)
@@ -96,18 +97,20 @@ def score_nested(
     return NestedScore(scorecard, first.samples, truth, decided, logits, steps)
 
 
-def metric_names(metric: str, kind: Kind, cells: int) -> list[str]:
+def metric_names(metric: str, kind: Kind, cells: int, classes: int = 0) -> list[str]:
     """The metrics of a scorecard in order: the recipe's own first.
 
     Args:
         metric: The recipe's metric.
         kind: One label a sample, or many.
         cells: Samples times classes; where they are very many, average precision is left out unless it was asked for.
+        classes: How many there are; above ten, the five likeliest of one label a sample are worth a score.
     """
     names = [metric, "macro_f1", "micro_f1", "accuracy"]
     names += ["balanced_accuracy"] if kind == "multiclass" else []
+    names += ["top_5_accuracy"] if kind == "multiclass" and classes > MANY_CLASSES else []
     names += ["map"] if cells <= MAP_CELLS_AT_MOST else []
-    return list(dict.fromkeys([*names, "log_loss"]))
+    return list(dict.fromkeys([*names, "log_loss", "calibration_error"]))
 
 
 def _checked_members(members: Sequence[OofPredictions], folds: Folds) -> OofPredictions:

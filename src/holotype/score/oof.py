@@ -14,7 +14,7 @@ from holotype.types import Floats, Folds, ImageTable, Integers, Kind, OofPredict
 __all__ = ["POOLS", "gather_oof", "gather_test", "pool_images"]
 
 LISTED = 5
-SMALLEST = 1e-7  # keeps the log-odds of certainty finite
+SMALLEST = 1e-300  # keeps the log-odds of certainty finite
 
 
 def gather_oof(

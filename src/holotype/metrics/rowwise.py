@@ -1,0 +1,93 @@
+"""Metrics that are no function of counts by class: drawn sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from holotype.types import Floats, Kind
+
+__all__ = ["ROWWISE", "calibration_error", "calibration_table", "top_5_accuracy"]
+
+Doubles = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+BINS = 15
+TOP = 5
+
+
+def calibration_table(truth: Booleans, logits: Floats, kind: Kind, bins: int = BINS) -> NDArray[np.float64]:
+    """What a reliability plot shows: how sure the scores were, and how often they were right.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        logits: Shape (n, classes).
+        kind: One label a sample (the likeliest class of each is looked at), or many (every score).
+        bins: Parts of equal width.
+
+    Returns:
+        Mean probability, share that is true, and number, shape (bins, 3); NaN in a part without a score.
+    """
+    sure, right, _ = _judged(truth, logits, kind)
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    number, said, true = (np.bincount(place, part, bins) for part in (np.ones(len(sure)), sure, right))
+    with np.errstate(invalid="ignore"):
+        return np.column_stack([said / number, true / number, number])
+
+
+def calibration_error(truth: Booleans, logits: Floats, kind: Kind, weights: Doubles | None = None) -> Doubles:
+    """Expected calibration error (Naeini, Cooper & Hauskrecht 2015): |sure - right| over 15 parts, weighted by number.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        logits: Shape (n, classes).
+        kind: One label a sample (the likeliest class of each is looked at), or many (every score).
+        weights: How often each sample counts, shape (draws, n); once where none are given.
+
+    Returns:
+        Shape (draws,); 0 is best.
+    """
+    sure, right, owner = _judged(truth, logits, kind)
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    drawn = np.ones((1, len(truth))) if weights is None else np.asarray(weights, np.float64)
+    table = np.zeros((len(truth), BINS))  # what each sample adds to each part
+    np.add.at(table, (owner, place), sure - right)
+    each = len(sure) / max(len(truth), 1)
+    return np.asarray(np.abs(drawn @ table).sum(axis=1) / np.maximum(drawn.sum(axis=1) * each, 1e-12))
+
+
+def top_5_accuracy(truth: Booleans, logits: Floats, kind: Kind, weights: Doubles | None = None) -> Doubles:
+    """Share of the samples that have a class among their five likeliest.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        logits: Shape (n, classes).
+        kind: Not looked at.
+        weights: How often each sample counts, shape (draws, n); once where none are given.
+
+    Returns:
+        Shape (draws,).
+    """
+    likeliest = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
+    hit = np.take_along_axis(truth, likeliest, axis=1).any(axis=1).astype(np.float64)
+    drawn = np.ones((1, len(truth))) if weights is None else np.asarray(weights, np.float64)
+    return np.asarray(drawn @ hit / np.maximum(drawn.sum(axis=1), 1e-12))
+
+
+ROWWISE: dict[str, Callable[[Booleans, Floats, Kind, Doubles | None], Doubles]] = {
+    "top_5_accuracy": top_5_accuracy,
+    "calibration_error": calibration_error,
+}
+"""Functions `(truth, logits, kind, weights) -> values of the draws`."""
+
+
+def _judged(truth: Booleans, logits: Floats, kind: Kind) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
+    """How sure each judged score is, whether it was right, and the sample that it is of."""
+    wide, rows = np.asarray(logits, np.float64), np.arange(len(truth))
+    if kind == "multilabel":
+        owner = np.repeat(rows, truth.shape[1])
+        return np.asarray(expit(wide).ravel()), truth.ravel().astype(np.float64), owner
+    said, likeliest = softmax(wide, axis=1), wide.argmax(axis=1)
+    return np.asarray(said[rows, likeliest]), truth[rows, likeliest].astype(np.float64), rows
