@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from holotype.data import image_features, label_shares, read_table
 from holotype.decide import CalibrationChoice, DecisionChoice, DecisionFacts, fitted_to_scores
-from holotype.ensemble import EnsembleChoice, plain_ensemble
+from holotype.ensemble import EnsembleChoice, FittedPools, PooledChoice, plain_ensemble
 from holotype.errors import DataError, RecipeError, listing
 from holotype.recipe import Recipe
 from holotype.runtime import Runtime
@@ -44,7 +44,7 @@ class Choices:
         decision: How scores become labels.
     """
 
-    ensemble: EnsembleChoice
+    ensemble: PooledChoice
     calibration: CalibrationChoice | None
     decision: DecisionChoice
 
@@ -77,6 +77,12 @@ class Chosen:
     answer: TestPredictions | None = None
     decided: NDArray[np.bool_] | None = None
 
+    @property
+    def picked(self) -> tuple[int, ...]:
+        """Places of the chosen scores among all poolings of all members."""
+        places: tuple[int, ...] = self.chain.steps[0].picked  # type: ignore[attr-defined]
+        return places
+
     def scores_of(self, members: Sequence[TestPredictions]) -> TestPredictions:
         """The scores of other samples, before they are decided.
 
@@ -87,7 +93,12 @@ class Chosen:
 
 
 def list_choices(
-    recipe: Recipe, images: ImageTable, statistics: ImageStatistics, folds: Folds, runtime: Runtime
+    recipe: Recipe,
+    images: ImageTable,
+    statistics: ImageStatistics,
+    folds: Folds,
+    runtime: Runtime,
+    pools: Sequence[tuple[str, ...]],
 ) -> Choices:
     """The choices of a recipe.
 
@@ -97,6 +108,7 @@ def list_choices(
         statistics: Of every image; a stack looks at them.
         folds: Know what is tied to what.
         runtime: Threads, and where a stack keeps its finished classes.
+        pools: The poolings of each member, in the order of its scores.
 
     Raises:
         InputError: A table that a section names does not fit.
@@ -111,7 +123,7 @@ def list_choices(
         known = replace(known, places=_places(images, recipe.decide), sets=_class_sets(images, recipe.decide))
     if isinstance(recipe.decide, PriorSpec) and recipe.decide.like is not None:
         known = replace(known, shares=tuple(label_shares(recipe.data, recipe.decide.like, images.classes)))
-    return Choices(ensemble, calibration, DecisionChoice(recipe.decide, known))
+    return Choices(PooledChoice(ensemble, tuple(pools)), calibration, DecisionChoice(recipe.decide, known))
 
 
 def choose(
@@ -122,13 +134,17 @@ def choose(
 
     Args:
         choices: From `list_choices`.
-        oof: Out-of-fold scores, one entry a member; empty where nothing can be learnt.
-        test: Scores of the samples to predict, one entry a member; empty where there are none.
+        oof: Out-of-fold scores, one entry a member and pooling; empty where nothing can be learnt.
+        test: Scores of the samples to predict, one entry a member and pooling; empty where there are none.
         nested: The honest score, which holds what the choices make of samples they were not fitted on.
         images: The table.
     """
     if oof and nested is not None:
-        units = choices.ensemble.facts.units[oof[0].samples] if choices.ensemble.facts else np.arange(len(nested.truth))
+        units = (
+            choices.ensemble.inner.facts.units[oof[0].samples]
+            if choices.ensemble.inner.facts
+            else np.arange(len(nested.truth))
+        )
         seed = choices.decision.facts.seed
         chain = fit_chain(choices.chain, oof, nested.truth, oof[0].folds, units, seed)
     else:
@@ -174,7 +190,11 @@ def _unlearnt(choices: Choices, images: ImageTable) -> tuple:  # type: ignore[ty
         raise RecipeError("a calibration is fitted to out-of-fold scores, and there are none", field="calibrate",
                           remedy="give `predictions.oof`, or write null")  # fmt: skip
     decision = replace(choices.decision, facts=facts).fit(None, None)
-    return plain_ensemble(choices.ensemble), decision
+    if choices.ensemble.learns:
+        raise RecipeError("the pooling of views is chosen by out-of-fold scores, and there are none",
+                          field="members.predict.pool", remedy="name one")  # fmt: skip
+    pools = [own[0] for own in choices.ensemble.pools]
+    return FittedPools(plain_ensemble(choices.ensemble.inner), tuple(range(len(pools))), tuple(pools)), decision
 
 
 def _places(images: ImageTable, spec: AssignSpec) -> Integers:

@@ -11,8 +11,8 @@ from typing import Any
 from holotype.errors import counted
 from holotype.face import default_folder, run
 from holotype.opened import open_run
-from holotype.outcome import Prepared
 from holotype.pipeline import make_runtime, prepare
+from holotype.prepared import Prepared
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from holotype.data import read_image
 from holotype.decide import label_names, probabilities
-from holotype.outcome import Outcome, Prepared
+from holotype.outcome import Outcome
+from holotype.prepared import Prepared
 from holotype.report import Mistake, Pair, Specimen, Suspect
 from holotype.score import NestedScore
 

@@ -12,7 +12,7 @@ from holotype.data import ImportedScores, read_scores
 from holotype.engine import LocalEngine
 from holotype.errors import DataError, counted, listing
 from holotype.members import MemberPredictions, apart_rows, resolve_member, test_rows, train_and_predict
-from holotype.outcome import Prepared
+from holotype.prepared import Prepared
 from holotype.recipe import Recipe
 from holotype.runtime import Runtime
 from holotype.score import gather_oof, gather_test, pool_images
@@ -29,10 +29,12 @@ class Gathered:
 
     Args:
         members: Their networks.
-        oof: Out-of-fold scores, one entry a member; empty where one has none.
-        test: Scores of the samples to predict, one entry a member; empty without a test table.
-        apart: Of the validation set of its own, one entry a member, where there is one.
+        oof: Out-of-fold scores, one entry a member and pooling; empty where one has none.
+        test: Scores of the samples to predict, one entry a member and pooling; empty without a test table.
+        apart: Of the validation set of its own, one entry a member and pooling, where there is one.
         caveats: What a reader of the scores must know.
+        pools: The poolings of each member, in the order of its scores.
+        plain: Out-of-fold scores of the first view alone, by member; of those that have more than one.
     """
 
     members: list[MemberPredictions]
@@ -40,6 +42,8 @@ class Gathered:
     test: list[TestPredictions]
     apart: list[TestPredictions]
     caveats: list[str]
+    pools: list[tuple[str, ...]]
+    plain: dict[str, OofPredictions]
 
 
 def gather_members(recipe: Recipe, ready: Prepared, stages: Stages, runtime: Runtime) -> Gathered:
@@ -56,7 +60,7 @@ def gather_members(recipe: Recipe, ready: Prepared, stages: Stages, runtime: Run
         DataError: A file of scores does not fit the table.
     """
     images, folds = ready.images, ready.folds
-    made = Gathered([], [], [], [], [])
+    made = Gathered([], [], [], [], [], [], {})
     machine = (runtime, LocalEngine(), recipe.data.pack, recipe.final)
     for number, section in enumerate(recipe.members):
         if section.predictions is not None:
@@ -65,17 +69,22 @@ def gather_members(recipe: Recipe, ready: Prepared, stages: Stages, runtime: Run
         member = resolve_member(section, ready.statistics)
         said = train_and_predict(member, recipe.seed, images, ready.statistics, folds, stages, machine)
         made.members.append(said)
-        pool = str(section.predict.pool)
-        if said.oof:
-            made.oof.append(gather_oof(said.oof, folds, images, pool))
-        if said.test:
-            made.test.append(gather_test(said.test, images, test_rows(images, folds), pool))
-        if said.apart:
-            made.apart.append(gather_test(said.apart, images, apart_rows(images, folds), pool))
+        made.pools.append(section.predict.pools)
+        for pool in section.predict.pools:
+            own, new, aside = ([one for one in part if one.pool == pool] for part in (said.oof, said.test, said.apart))
+            if own:
+                made.oof.append(gather_oof(own, folds, images, pool))
+            if new:
+                made.test.append(gather_test(new, images, test_rows(images, folds), pool))
+            if aside:
+                made.apart.append(gather_test(aside, images, apart_rows(images, folds), pool))
+        if said.oof and section.predict.views != "none":
+            alone = [one for one in said.oof if one.pool == "first"]
+            made.plain[section.name] = gather_oof(alone, folds, images)
     networks = [member for member in made.members if member.networks]
     if not all(member.oof for member in networks):
         raise NotForeseenError("the members' predictions")
-    whole = len(recipe.members)
+    whole = sum(len(pools) for pools in made.pools)
     oof, test, apart = made.oof, made.test, made.apart
     return Gathered(
         made.members,
@@ -83,6 +92,8 @@ def gather_members(recipe: Recipe, ready: Prepared, stages: Stages, runtime: Run
         test if len(test) == whole else [],
         apart if len(apart) == whole else [],
         made.caveats,
+        made.pools,
+        made.plain,
     )
 
 
@@ -91,6 +102,7 @@ def _import(
 ) -> None:
     images, folds, name = ready.images, ready.folds, section.name
     made.members.append(MemberPredictions(name, [], [], []))
+    made.pools.append(("mean-logit",))
     if spec.oof is not None:
         scored = np.isin(np.arange(len(images.samples)), images.samples.of_role("train"))
         scored &= np.isin(folds.fold_of_sample, folds.used)

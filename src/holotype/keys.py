@@ -138,7 +138,7 @@ def predict_key(job: FitJob, fit: StageKey, views: ViewSpec, statistics: ImageSt
         rows: Image rows.
     """
     inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
-    return StageKey(f"predict {job.member.name} {job.fold}", 2, views.model_dump(mode="json"), inputs)
+    return StageKey(f"predict {job.member.name} {job.fold}", 3, views.model_dump(mode="json"), inputs)
 
 
 def _scaling(job: FitJob, specimens: Specimens) -> str:

@@ -40,10 +40,10 @@ class MemberPredictions:
 
     Args:
         name: The member.
-        oof: One entry a used fold: the fold's rows by the network that never saw them; empty in a forecast.
-        test: One entry a used fold: all test rows.
+        oof: One entry a used fold and pooling: the fold's rows by the network that never saw them; empty in a forecast.
+        test: One entry a used fold and pooling: all test rows.
         networks: The checkpoints' folders, in the order of the used folds; then that of all rows, if there is one.
-        apart: One entry a used fold: the rows of a validation set of its own, where there is one.
+        apart: One entry a used fold and pooling: the rows of a validation set of its own, where there is one.
     """
 
     name: str
@@ -94,7 +94,7 @@ def train_and_predict(
     made = engine.map(work, jobs)
     if not all(place.is_dir() for _, place in made):
         return MemberPredictions(member.name, [], [], [network for network, _ in made])
-    oof = [_read(place, "oof", job) for job, (_, place) in zip(jobs, made, strict=True)]
+    oof = [said for job, (_, place) in zip(jobs, made, strict=True) for said in _read(place, "oof", job)]
     networks = [network for network, _ in made]
     asked = list(zip(jobs, made, strict=True))
     if final == "refit":
@@ -105,7 +105,8 @@ def train_and_predict(
         if not asked[0][1][1].is_dir():
             return MemberPredictions(member.name, [], [], networks)
     test, apart = (
-        [_read(place, name, job) for job, (_, place) in asked] if len(rows) else [] for name, rows in others.items()
+        [said for job, (_, place) in asked for said in _read(place, name, job)] if len(rows) else []
+        for name, rows in others.items()
     )
     return MemberPredictions(member.name, oof, test, networks, apart)
 
@@ -171,8 +172,9 @@ def _train_and_predict_one(
         end = 0
         for name, part in parts.items():
             begin, end = end, end + len(part)
-            np.save(folder / f"{name}-rows.npy", said.rows[begin:end], allow_pickle=False)
-            np.save(folder / f"{name}-logits.npy", said.logits[begin:end], allow_pickle=False)
+            np.save(folder / f"{name}-rows.npy", rows[begin:end], allow_pickle=False)
+            for one in said:
+                np.save(folder / f"{name}-{one.pool}.npy", one.logits[begin:end], allow_pickle=False)
 
     return network, stages.folder(asked, write)
 
@@ -232,10 +234,13 @@ def embed_with_member(
     return table
 
 
-def _read(place: Path, name: str, job: FitJob) -> Predictions:
+def _read(place: Path, name: str, job: FitJob) -> list[Predictions]:
+    """One entry a pooling; the first view alone comes last."""
     rows = np.load(place / f"{name}-rows.npy", allow_pickle=False)
-    logits = np.load(place / f"{name}-logits.npy", allow_pickle=False)
-    return Predictions(job.member.name, job.fold, rows, logits)
+    return [
+        Predictions(job.member.name, job.fold, rows, np.load(place / f"{name}-{pool}.npy", allow_pickle=False), pool)
+        for pool in (*job.member.predict.pools, "first")
+    ]
 
 
 def histories(members: Sequence[MemberPredictions]) -> dict[str, Path]:

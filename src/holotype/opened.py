@@ -111,11 +111,12 @@ class OpenedRun:
         device = launch_fabric(self.runtime).device
         rows = np.arange(len(images))
         scores = []
-        for member in self.recipe.members:
+        for member, pool in zip(self.recipe.members, self.ensemble.pools, strict=True):
             checkpoints = [open_checkpoint(folder) for folder in self.folder.checkpoints(member.name)]
             specimens = self._specimens(images, statistics, checkpoints[0].card)
-            said = [infer(one, specimens, rows, member.predict, self.runtime, device) for one in checkpoints]
-            scores.append(gather_test(said, images, rows, str(member.predict.pool)))
+            wanted = member.predict.model_copy(update={"pool": pool})
+            said = [infer(one, specimens, rows, wanted, self.runtime, device)[0] for one in checkpoints]
+            scores.append(gather_test(said, images, rows, pool))
         together = apply_ensemble(self.ensemble, scores, self.decision.kind, sample_facts(images, statistics))
         return calibrate(self.calibration, together, self.decision.kind)
 

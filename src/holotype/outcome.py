@@ -7,37 +7,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from holotype.choosing import Chosen
+from holotype.gathering import Gathered
 from holotype.members import MemberPredictions
+from holotype.prepared import Prepared
 from holotype.score import NestedScore
-from holotype.types import (
-    AuditReport,
-    Folds,
-    ImageStatistics,
-    ImageTable,
-    OofPredictions,
-    TestPredictions,
-)
+from holotype.types import OofPredictions, TestPredictions
 
-__all__ = ["Outcome", "Prepared"]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before anything is trained.
-
-    Args:
-        images: The table.
-        statistics: Of every image.
-        audit: What was found in them.
-        folds: How they are divided.
-        warnings: Sentences for people, of all these stages.
-    """
-
-    images: ImageTable
-    statistics: ImageStatistics
-    audit: AuditReport
-    folds: Folds
-    warnings: tuple[str, ...]
+__all__ = ["Outcome"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +22,7 @@ class Outcome:
 
     Args:
         prepared: What was known before training.
-        members: What each member's networks say.
-        oof: Out-of-fold scores, one entry a member.
-        test: Test scores, one entry a member; empty without a test table.
+        gathered: What each member says.
         chosen: How members become one and are decided, and what that makes of the samples.
         nested: The honest score, and what it was computed from; none without out-of-fold scores.
         suspects: Samples whose labels are likely wrong, from `holotype.audit.find_suspects`.
@@ -56,10 +30,23 @@ class Outcome:
     """
 
     prepared: Prepared
-    members: list[MemberPredictions]
-    oof: list[OofPredictions]
-    test: list[TestPredictions]
+    gathered: Gathered
     chosen: Chosen
     nested: NestedScore | None
     suspects: pl.DataFrame
     apart: TestPredictions | None = None
+
+    @property
+    def members(self) -> list[MemberPredictions]:
+        """The members and their networks."""
+        return self.gathered.members
+
+    @property
+    def oof(self) -> list[OofPredictions]:
+        """Out-of-fold scores of each member, pooled as was chosen; empty where there are none."""
+        return [self.gathered.oof[place] for place in self.chosen.picked] if self.gathered.oof else []
+
+    @property
+    def test(self) -> list[TestPredictions]:
+        """Test scores of each member, pooled as was chosen; empty without a test table."""
+        return [self.gathered.test[place] for place in self.chosen.picked] if self.gathered.test else []

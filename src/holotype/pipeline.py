@@ -26,7 +26,8 @@ from holotype.errors import DataError, RecipeError
 from holotype.gathering import gather_members
 from holotype.members import embed_with_member, resolve_member
 from holotype.nets import check_backbone, find_weights
-from holotype.outcome import Outcome, Prepared
+from holotype.outcome import Outcome
+from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
@@ -84,17 +85,17 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
         runtime.progress.say(f"note: {warning}")
 
     made = gather_members(recipe, ready, stages, runtime)
-    oof, test = made.oof, made.test
-    choices = list_choices(recipe, images, ready.statistics, folds, runtime)
+    oof = made.oof
+    choices = list_choices(recipe, images, ready.statistics, folds, runtime, made.pools)
     nested = None
     if oof:
         rows = len(images.samples.of_role("test")) or None
         nested = score_nested(oof, images.samples, folds, choices.chain, recipe.metric, recipe.seed, rows)
         nested = add_caveats(nested, [*_caveats(recipe), *made.caveats])
-    chosen = choose(choices, oof, test, nested, images)
+    chosen = choose(choices, oof, made.test, nested, images)
     doubtful = no_suspects() if chosen.together is None else find_suspects(chosen.together, images.samples)
     apart = chosen.scores_of(made.apart) if made.apart else None
-    return Outcome(ready, made.members, oof, test, chosen, nested, doubtful, apart)
+    return Outcome(ready, made, chosen, nested, doubtful, apart)
 
 
 def _caveats(recipe: Recipe) -> list[str]:

@@ -15,7 +15,8 @@ from holotype.ensemble import diversity_table, ensemble_to_json
 from holotype.exhibits import duplicate_pairs, mistakes, specimens, suspects
 from holotype.members import histories
 from holotype.metrics import Judged
-from holotype.outcome import Outcome, Prepared
+from holotype.outcome import Outcome
+from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.report import DataContents, ReportContents, write_report
 from holotype.runs import RunFolder
@@ -112,13 +113,16 @@ def _with_ledger(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Score
     """The scorecard with what each step bought: every member by itself, their ensemble, calibration, decision."""
     chosen = outcome.chosen
     kind = chosen.decision.kind
-    steps: list[Step] = [
-        (member.name, decide_plainly(oof.logits, kind), oof.logits)
-        for member, oof in zip(outcome.members, outcome.oof, strict=True)
-    ]
-    if len(steps) > 1 or chosen.ensemble.kind == "stack":
+    steps: list[Step] = []
+    for member, oof in zip(outcome.members, outcome.oof, strict=True):
+        alone = outcome.gathered.plain.get(member.name)
+        if alone is not None:
+            steps.append((f"{member.name}, one view", decide_plainly(alone.logits, kind), alone.logits))
+        name = member.name if alone is None else f"{member.name}, all views"
+        steps.append((name, decide_plainly(oof.logits, kind), oof.logits))
+    if len(outcome.members) > 1 or chosen.ensemble.kind == "stack":
         together = nested.steps[0]
-        steps.append((f"{chosen.ensemble.kind} of {len(steps)}", decide_plainly(together, kind), together))
+        steps.append((f"{chosen.ensemble.kind} of {len(outcome.members)}", decide_plainly(together, kind), together))
     if chosen.calibration.method is not None:
         steps.append((f"calibration: {chosen.calibration.method}", decide_plainly(nested.logits, kind), nested.logits))
     if not np.array_equal(steps[-1][1], nested.decided):
@@ -157,9 +161,10 @@ def _write_members(outcome: Outcome, folder: RunFolder) -> None:
         pairs = diversity_table(scores, names, outcome.nested.truth, outcome.prepared.images.kind)
         write_table(folder.path("members/diversity.csv"), pl.DataFrame(pairs))
     for number, member in enumerate(outcome.members):
-        for network, said in zip(member.networks, member.oof, strict=False):
-            folder.adopt(f"members/{member.name}/fold{said.fold}", network)
-        for network in member.networks[len(member.oof) :]:
+        used = list(dict.fromkeys(said.fold for said in member.oof))
+        for network, fold in zip(member.networks, used, strict=False):
+            folder.adopt(f"members/{member.name}/fold{fold}", network)
+        for network in member.networks[len(used) :]:
             folder.adopt(f"members/{member.name}/refit", network)
         own = f"members/{member.name}"
         if outcome.oof:

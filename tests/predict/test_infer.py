@@ -172,8 +172,8 @@ def test_a_checkpoint_is_asked_in_evaluation_mode_at_its_own_size(specimens: Spe
     }  # fmt: skip
     save_network(tmp_path, network, card)
     runtime = Runtime(device="cpu", threads=1, progress=Progress(quiet=True))
-    first = infer(open_checkpoint(tmp_path), specimens, ROWS, ViewSpec(views="flips"), runtime, CPU)
-    again = infer(open_checkpoint(tmp_path), specimens, ROWS, ViewSpec(views="flips"), runtime, CPU)
+    first = infer(open_checkpoint(tmp_path), specimens, ROWS, ViewSpec(views="flips"), runtime, CPU)[0]
+    again = infer(open_checkpoint(tmp_path), specimens, ROWS, ViewSpec(views="flips"), runtime, CPU)[0]
     assert (first.member, first.fold, first.rows.tolist()) == ("b1", 4, ROWS.tolist())
     assert first.logits.dtype == np.float32
     np.testing.assert_array_equal(first.logits, again.logits)

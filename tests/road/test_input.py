@@ -45,6 +45,36 @@ def test_a_run_and_its_opened_networks_see_the_same(
     assert np.abs(logits - np.array([known[name] for name in ids])).max() < 1e-5
 
 
+VIEWS = {
+    "crops": {"views": {"crops": 3, "from": 48}},
+    "drawn": {"views": {"as_trained": 3, "plain": 1}, "pool": "geometric"},
+    "fitted": {"views": "flips", "pool": "fit"},
+}
+
+
+@pytest.mark.parametrize("look", VIEWS.values(), ids=VIEWS)
+def test_views_of_a_run_are_those_of_its_opened_networks(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path, look: dict[str, Any]
+) -> None:
+    plain = member()
+    section = plain | {"predict": look}
+    opened = holotype.run(write_recipe(tmp_path, members=[section], split={"folds": 3, "use": [0, 1]}))
+    known = dict(pl.read_parquet(opened.folder.root / "test.parquet").iter_rows())
+    table = opened._table(screen / "test.csv")
+    ids = table.samples.frame["id"].to_list()
+    assert np.abs(opened.logits(table) - np.array([known[name] for name in ids])).max() < 1e-5
+    told = json.loads((opened.folder.root / "scores.json").read_text())
+    assert [entry["step"] for entry in told["ledger"]][:2] == ["main, one view", "main, all views"]
+    chosen = json.loads((opened.folder.root / "ensemble.json").read_text())["pools"][0]
+    fits = look.get("pool") == "fit"
+    assert (
+        chosen in {"mean-logit", "mean-probability", "max", "geometric"}
+        if fits
+        else chosen == look.get("pool", "mean-logit")
+    )
+    assert ("the pooling of views" in told["metrics"]["macro_f1"]["how"]) == fits
+
+
 def test_the_network_has_a_stem_of_the_channels_it_sees(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     members = [member(channels=["protein", "nucleus"]), {**member(), "name": "all"}]
     opened = holotype.run(write_recipe(tmp_path, members=members, split={"folds": 3, "use": [0]}))

@@ -127,10 +127,11 @@ def test_scores_by_class_plate_and_domain_are_complete(finished: Path) -> None:
     assert sum(entry["samples"] for entry in scores["groups"]) == 60
     assert {entry["column"] for entry in scores["groups"]} == {"plate"}
     assert [entry["domain"] for entry in scores["domains"]] == ["A-431", "HEK 293", "U-2 OS"]
-    (step,) = scores["ledger"]
-    assert step["step"] == "main"
-    assert step["value"] == scores["metrics"]["macro_f1"]["value"]
-    assert step["difference"] is None
+    first, last = scores["ledger"]
+    assert (first["step"], last["step"]) == ("main, one view", "main, all views")
+    assert last["value"] == scores["metrics"]["macro_f1"]["value"]
+    assert first["difference"] is None
+    assert last["difference"]["low"] <= last["value"] - first["value"] <= last["difference"]["high"]
 
 
 def test_each_fold_has_a_network_that_trained_without_it(finished: Path) -> None:

@@ -121,7 +121,9 @@ def test_two_members_are_averaged_and_the_ledger_says_what_it_bought(write_recip
         assert not np.allclose(*parts)
         assert np.allclose(together, (parts[0] + parts[1]) / 2, atol=1e-6)
     ledger = scores_of(folder)["ledger"]
-    assert [entry["step"] for entry in ledger] == ["main", "other", "mean of 2", "decision: threshold"]
+    assert [entry["step"] for entry in ledger] == [
+        "main, one view", "main, all views", "other, one view", "other, all views", "mean of 2", "decision: threshold",
+    ]  # fmt: skip
     assert ledger[-1]["value"] == scores_of(folder)["metrics"]["macro_f1"]["value"]
     for before, entry in pairwise(ledger):
         assert entry["difference"]["value"] == pytest.approx(entry["value"] - before["value"])

@@ -164,6 +164,7 @@ def test_the_recipes_metric_stands_first(run):
         "accuracy",
         "balanced_accuracy",
         "log_loss",
+        "calibration_error",
     ]
 
 

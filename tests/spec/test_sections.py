@@ -132,17 +132,6 @@ def test_a_key_of_a_later_version_is_refused_and_its_default_is_not(path, name, 
     assert refused
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (("members", 0, "predict", "pool"), "fit"),
-    ],
-)
-def test_values_that_come_later_are_refused_at_their_place(path, value):
-    with pytest.raises(NotBuiltYetError, match=f"^{key_of(path)}: .*not built yet"):
-        parse_recipe(recipe_with(path, value), FOLDER)
-
-
 # ---- limits
 
 

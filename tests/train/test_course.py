@@ -314,7 +314,7 @@ def test_networks_whose_predictions_are_averaged_are_asked_together(
     made = fitted(plan_job({"epochs": 3}, keep={"last": 2}), specimens, tmp_path, runtime)
     checkpoint, rows, views = open_checkpoint(made), np.arange(15, 20), ViewSpec(views="none")
     cpu = torch.device("cpu")
-    together = infer(checkpoint, specimens, rows, views, runtime, cpu).logits
+    together = infer(checkpoint, specimens, rows, views, runtime, cpu)[0].logits
     each = [
         infer_logits(one, specimens, rows, Reading(32, "multiclass", views), cpu) for one in load_networks(checkpoint)
     ]

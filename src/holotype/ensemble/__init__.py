@@ -4,12 +4,15 @@ from holotype.ensemble.diversity import diversity_table
 from holotype.ensemble.files import ensemble_from_json, ensemble_to_json
 from holotype.ensemble.fit import EnsembleChoice, FittedEnsemble, apply_ensemble, fit_ensemble, plain_ensemble
 from holotype.ensemble.mean import mean_ranks, mean_scores, rank_ladder, votes
+from holotype.ensemble.pools import FittedPools, PooledChoice
 from holotype.ensemble.stack import apply_stack, fit_stack, stack_importance, stack_table
 from holotype.ensemble.weights import fit_weights, greedy_weights, mean_log_loss
 
 __all__ = [
     "EnsembleChoice",
     "FittedEnsemble",
+    "FittedPools",
+    "PooledChoice",
     "apply_ensemble",
     "apply_stack",
     "diversity_table",

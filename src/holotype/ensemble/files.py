@@ -23,6 +23,8 @@ def ensemble_to_json(ensemble: Ensemble) -> dict[str, Any]:
         "members": list(ensemble.members),
         "weights": list(ensemble.weights),
     }
+    if ensemble.pools:
+        content["pools"] = list(ensemble.pools)
     if ensemble.parts:
         content["parts"] = {name: list(weights) for name, weights in ensemble.parts.items()}
     if ensemble.ladder is not None:
@@ -44,4 +46,5 @@ def ensemble_from_json(content: dict[str, Any]) -> Ensemble:
         {name: tuple(weights) for name, weights in content.get("parts", {}).items()},
         np.asarray(content["ladder"]) if "ladder" in content else None,
         tuple(tuple(models) for models in content.get("stack", ())), tuple(content.get("domains", ())),
+        tuple(content.get("pools", ())),
     )  # fmt: skip

@@ -199,7 +199,8 @@ def _rowwise_spread(name: str, judged: Judged, draws: Draws) -> _Spread:
     given = (judged.truth, judged.logits, judged.kind)
     value = float(ROWWISE[name](*given, None)[0])
     most = max(int(ROWWISE_WORK // max(len(judged.truth), 1)), MAP_DRAWS[0])
-    same, fresh = (ROWWISE[name](*given, side[:most][:, draws.groups]) for side in (draws.same, draws.fresh))
+    sides = (side[:most][:, draws.groups].astype(np.float64) for side in (draws.same, draws.fresh))
+    same, fresh = (ROWWISE[name](*given, side) for side in sides)
     return _Spread(value, same, fresh)
 
 

@@ -17,7 +17,7 @@ from holotype.runtime import Runtime
 from holotype.spec import AugmentSpec, ViewSpec
 from holotype.types import Checkpoint, Floats, Integers, Predictions
 
-__all__ = ["PREDICTION_BATCH", "Reading", "infer", "infer_logits"]
+__all__ = ["PREDICTION_BATCH", "infer", "infer_logits", "infer_pools"]
 
 MOST_VALUES = 2**27  # of the images that are read at once: half a gigabyte
 PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
@@ -27,31 +27,56 @@ def infer_logits(
     network: Callable[[Tensor], Tensor], specimens: Specimens, rows: Integers, reading: Reading, device: torch.device,
     task: Task | None = None,
 ) -> Floats:  # fmt: skip
-    """Scores of some images by one network, its views pooled by running reductions.
+    """Scores of some images by one network, its views pooled by one rule.
 
     Args:
         network: In evaluation mode, on the device.
         specimens: Where the images are stored.
         rows: Image rows, shape (n,).
-        reading: Size and views.
+        reading: Size, views and the rule.
         device: Where to compute.
         task: Counts images as they are done.
 
     Returns:
         Logits, shape (n, classes).
     """
+    return infer_pools(network, specimens, rows, reading, device, task)[reading.views.pools[0]]
+
+
+def infer_pools(
+    network: Callable[[Tensor], Tensor], specimens: Specimens, rows: Integers, reading: Reading, device: torch.device,
+    task: Task | None = None,
+) -> dict[str, Floats]:  # fmt: skip
+    """Scores of some images by one network, its views pooled by running reductions.
+
+    Args:
+        network: In evaluation mode, on the device.
+        specimens: Where the images are stored.
+        rows: Image rows, shape (n,).
+        reading: Size, views and the rules.
+        device: Where to compute.
+        task: Counts images as they are done.
+
+    Returns:
+        Logits of each rule, shape (n, classes) each; of the first view too, as `first`.
+    """
     seen = list_views(specimens, reading)
-    scores: list[Floats] = []
+    rules = (*reading.views.pools, "first")
+    scores: dict[str, list[Floats]] = {rule: [] for rule in rules}
     with torch.inference_mode():
         for chosen in batches(rows, _batch(specimens), whole=False):
             pixels = read_batch(specimens, chosen, device)
-            pooled = RunningPool(reading.views.pool, reading.kind)
+            pooled = [RunningPool(rule, reading.kind) for rule in rules]
             for view in seen:
-                pooled.add(network(view(pixels)).float())
-            scores.append(pooled.logits().cpu().numpy())
+                said = network(view(pixels)).float()
+                for pool in pooled:
+                    pool.add(said)
+            for pool in pooled:
+                scores[pool.rule].append(pool.logits().cpu().numpy())
             if task is not None:
                 task.advance(len(chosen))
-    return np.concatenate(scores) if scores else np.empty((0, specimens.truth.shape[1]), np.float32)
+    nothing = np.empty((0, specimens.truth.shape[1]), np.float32)
+    return {rule: np.concatenate(parts) if parts else nothing for rule, parts in scores.items()}
 
 
 def _batch(specimens: Specimens) -> int:
@@ -66,8 +91,8 @@ def infer(
     views: ViewSpec,
     runtime: Runtime,
     device: torch.device,
-) -> Predictions:
-    """Scores of some images by one checkpoint.
+) -> list[Predictions]:
+    """Scores of some images by one checkpoint, one entry a pooling; the first view alone comes last.
 
     Args:
         checkpoint: The network on disk.
@@ -82,5 +107,7 @@ def infer(
     reading = Reading(card["size"], card["kind"], views, AugmentSpec.model_validate(card["member"]["augment"]))
     label = f"{card['member']['name']}, fold {checkpoint.fold}: predicting"
     with runtime.progress.task(label, len(rows) * len(networks)) as task:
-        said = [infer_logits(network.to(device), specimens, rows, reading, device, task) for network in networks]
-    return Predictions(card["member"]["name"], checkpoint.fold, rows, np.mean(said, axis=0, dtype=np.float32))
+        said = [infer_pools(network.to(device), specimens, rows, reading, device, task) for network in networks]
+    pooled = {rule: np.asarray(np.mean([one[rule] for one in said], axis=0), np.float32) for rule in said[0]}
+    name = card["member"]["name"]
+    return [Predictions(name, checkpoint.fold, rows, logits, rule) for rule, logits in pooled.items()]

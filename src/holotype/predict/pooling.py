@@ -9,7 +9,7 @@ from holotype.errors import RecipeError
 
 __all__ = ["RunningPool"]
 
-RULES = ("mean-logit", "mean-probability", "max", "geometric")
+RULES = ("mean-logit", "mean-probability", "max", "geometric", "first")
 TINIEST = 1e-37
 SMALLEST = 1e-7  # keeps the log-odds of certainty finite
 
@@ -19,7 +19,7 @@ class RunningPool:
 
     Args:
         rule: `mean-logit`, `mean-probability`, `geometric` (the mean of the probabilities' logarithms) or `max` (of the
-            log-odds, or of the log-probabilities of a softmax).
+            log-odds, or of the log-probabilities of a softmax); `first` keeps the first view alone.
         kind: `multiclass` (softmax) or `multilabel` (sigmoid).
 
     Raises:
@@ -40,6 +40,9 @@ class RunningPool:
             logits: Shape (n, classes).
         """
         self.count += 1
+        if self.rule == "first":
+            self.pooled = logits if self.pooled is None else self.pooled
+            return
         if self.rule == "mean-probability":
             logits = logits.sigmoid() if self.kind == "multilabel" else logits.softmax(dim=1)
         elif self.rule == "geometric" and self.kind == "multilabel":
@@ -61,7 +64,7 @@ class RunningPool:
         """
         if self.pooled is None:
             raise ValueError("no view was added")
-        if self.rule == "max":
+        if self.rule in {"max", "first"}:
             return self.pooled
         mean = self.pooled / self.count
         if self.rule == "mean-logit" or (self.rule == "geometric" and self.kind == "multiclass"):

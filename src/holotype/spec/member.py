@@ -25,8 +25,9 @@ class ViewSpec(Section):
     """`none`; `flips`: four mirrorings; `d4`: the eight symmetries of the square; `{crops: 4, from: 768}`: windows of
     the network's size, drawn once, from images of that size; `{as_trained: 32, plain: 1}`: draws of the training
     augmentation, and so many plain views beside them."""
-    pool: Annotated[Literal["mean-logit", "mean-probability", "max", "geometric", "fit"], Later("fit")] = "mean-logit"
-    """How the views of an image, and the images of a sample, become one score."""
+    pool: Literal["mean-logit", "mean-probability", "max", "geometric", "fit"] = "mean-logit"
+    """How the views of an image, and the images of a sample, become one score; `fit`: the one of the four whose
+    out-of-fold log loss is smallest."""
 
     @field_validator("views")
     @classmethod
@@ -37,6 +38,11 @@ class ViewSpec(Section):
         if not (crops or drawn) or any(value < (name != "plain") for name, value in views.items()):
             raise ValueError(f"{views} should be of the form {{crops: 4, from: 768}} or {{as_trained: 32, plain: 1}}")
         return views
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The poolings that are looked at."""
+        return ("mean-logit", "mean-probability", "max", "geometric") if self.pool == "fit" else (self.pool,)
 
     @property
     def crops_from(self) -> int | None:

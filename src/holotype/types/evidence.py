@@ -53,12 +53,14 @@ class Predictions:
         fold: The fold the network never saw.
         rows: Image rows, shape (n,).
         logits: Shape (n, classes).
+        pool: How its views were pooled; `first` is the first view alone.
     """
 
     member: str
     fold: int
     rows: Integers
     logits: Floats
+    pool: str = "mean-logit"
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Ensemble:
         ladder: For ranks: quantiles of each member's scores and of their mean, shape (members + 1, steps, classes).
         stack: What corrects the mean: one entry a class, each a list of fitted models; empty where nothing does.
         domains: The domains that a stack knows.
+        pools: The pooling of views and images that each member is read with.
     """
 
     kind: str
@@ -124,6 +127,7 @@ class Ensemble:
     ladder: NDArray[np.float64] | None = None
     stack: tuple[tuple[dict[str, Any], ...], ...] = ()
     domains: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
