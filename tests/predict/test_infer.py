@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from holotype.augment import view_matrices
 from holotype.data import Pack
-from holotype.feed import Specimens
+from holotype.feed import Specimens, view_batch
 from holotype.nets import build_network, open_checkpoint, save_network
 from holotype.predict import Reading, RunningPool, infer, infer_logits, list_views
 from holotype.progress import Progress, Task
@@ -140,6 +141,13 @@ def test_drawn_views_are_draws_of_the_training_augmentation_beside_plain_ones(sp
     still = AugmentSpec(flip=False, rotate=0, scale=(1, 1), brightness=0, contrast=0)
     plain = [view(scaled(specimens)) for view in list_views(specimens, Reading(24, "multilabel", views, still))]
     assert max((one - plain[0]).abs().max() for one in plain) < 1e-3
+
+
+def test_turning_pixels_is_what_the_warp_would_do(specimens: Specimens) -> None:
+    pixels = scaled(specimens)
+    made = list_views(specimens, Reading(24, "multilabel", ViewSpec(views="d4")))
+    for view, matrix in zip(made, view_matrices("d4"), strict=True):
+        torch.testing.assert_close(view(pixels), view_batch(specimens, pixels, matrix[None], 24), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("views", [{"crops": 4}, {"as_trained": 0}, {"plain": 1}, {"crops": 1, "plain": 1}])
