@@ -1,0 +1,92 @@
+"""Whether scores hold what they say, by simulation: the truth inside `low` to `high`, a fresh test set inside `next`.
+
+Many labels with rare classes and plate effects; two members, fitted weights, thresholds by class; everything refitted
+as a run does it. The truth is the score of what was chosen on a far larger set of new plates.
+
+    python bench/honesty.py [--draws 200] [--groups 40 12]
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy.special import expit
+
+from holotype.decide import DecisionChoice, DecisionFacts
+from holotype.ensemble import EnsembleChoice
+from holotype.metrics import macro_f1
+from holotype.score import fit_chain, score_nested
+from holotype.spec import PerClassSpec, WeightedSpec
+from holotype.types import Folds, Labels, OofPredictions, SampleFacts, TestPredictions
+
+CLASSES, PER_PLATE, FOLDS, MANY_PLATES = 6, 25, 5, 400
+SHARES = np.array([0.4, 0.3, 0.2, 0.1, 0.06, 0.04])
+
+
+@dataclass(frozen=True)
+class World:
+    """Labels and two members' scores of the samples of some plates."""
+
+    truth: np.ndarray
+    members: list[np.ndarray]
+    plate: np.ndarray
+
+
+def drawn(plates: int, skill: float, random: np.random.Generator) -> World:
+    """Plates differ in how often a class comes and in how well it is seen."""
+    plate = np.repeat(np.arange(plates), PER_PLATE)
+    usual = np.log(SHARES / (1 - SHARES)) + random.normal(0, 0.4, (plates, CLASSES))[plate]
+    truth = random.random(usual.shape) < expit(usual)
+    seen = skill * truth + random.normal(0, 0.5, (plates, CLASSES))[plate] * (skill > 0)
+    members = [seen + random.normal(0, 1.2, truth.shape) + np.log(SHARES / (1 - SHARES)) * 0.7 for _ in range(2)]
+    return World(truth, [one.astype(np.float32) for one in members], plate)
+
+
+def simulate(plates: int, skill: float, seed: int) -> tuple[float, float, float, float, float, float, float]:
+    """Value, truth, low, high, next low, next high, and the score of a fresh set of the same size."""
+    random = np.random.default_rng(seed)
+    world = drawn(plates, skill, random)
+    count = len(world.truth)
+    fold = world.plate % FOLDS
+    oof = [OofPredictions(np.arange(count), one, fold) for one in world.members]
+    facts = SampleFacts((), np.empty((count, 0), np.float32), (None,) * count, world.plate)
+    classes = tuple(f"class {number}" for number in range(CLASSES))
+    chain = [
+        EnsembleChoice(WeightedSpec(kind="weighted"), ("a", "b"), "multilabel", "macro_f1", facts),
+        DecisionChoice(PerClassSpec(kind="per-class", repeats=4),
+                       DecisionFacts(classes, "multilabel", units=world.plate)),
+    ]  # fmt: skip
+    frame = pl.DataFrame({
+        "sample": [str(number) for number in range(count)], "role": ["train"] * count,
+        "labels": [np.flatnonzero(row).tolist() for row in world.truth], "domain": [None] * count,
+        "group.plate": [str(number) for number in world.plate],
+    }, schema_overrides={"labels": pl.List(pl.Int64), "domain": pl.String})  # fmt: skip
+    labels = Labels(frame, np.arange(count), classes, "multilabel")
+    folds = Folds(frame, fold, FOLDS, tuple(range(FOLDS)))
+    metric = score_nested(oof, labels, folds, chain, "macro_f1", seed).scorecard.metrics["macro_f1"]
+    fitted = fit_chain(chain, oof, world.truth, fold, world.plate, seed)
+
+    def score(new: World) -> float:
+        chain_of_new = [TestPredictions(np.arange(len(new.truth)), one) for one in new.members]
+        return macro_f1(new.truth, fitted.apply(chain_of_new)[-1])
+
+    truth, fresh = score(drawn(MANY_PLATES, skill, random)), score(drawn(plates, skill, random))
+    return metric.value, truth, metric.low, metric.high, metric.next["low"], metric.next["high"], fresh
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--groups", type=int, nargs="+", default=[40, 12])
+    given = parser.parse_args()
+    for name, skill in (("random scores", 0.0), ("skilled scores", 2.2)):
+        for plates in given.groups:
+            table = np.array([simulate(plates, skill, seed) for seed in range(given.draws)])
+            value, truth, low, high, next_low, next_high, fresh = table.T
+            print(f"{name}, {plates} plates, {given.draws} draws: truth inside low to high in "
+                  f"{100 * ((low <= truth) & (truth <= high)).mean():.1f} %, a fresh set inside next in "
+                  f"{100 * ((next_low <= fresh) & (fresh <= next_high)).mean():.1f} %; mean of value less truth "
+                  f"{(value - truth).mean():+.4f}; mean width {(high - low).mean():.3f}", flush=True)  # fmt: skip
