@@ -79,4 +79,5 @@ def finished(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory
     """The folder of a finished run of the screen: many labels, three folds, plates as groups; nobody changes it."""
     from holotype.face import run
 
-    return run(write_recipe(tmp_path_factory.mktemp("finished"))).folder.root
+    plain = {"kind": "threshold"}
+    return run(write_recipe(tmp_path_factory.mktemp("finished"), decide=plain)).folder.root

@@ -58,7 +58,7 @@ class Recipe(Section):
     calibrate: CalibrateSpec = None
     """How scores become probabilities to be taken at their word: `temperature`, `isotonic`, `beta`, or a section."""
     decide: DecideSpec | None = None
-    """`argmax` for one label a sample and `threshold` at 0.5 for many, where it is left out."""
+    """`argmax` for one label a sample and `per-class` for many, where it is left out."""
     final: Literal["folds", "refit"] = "folds"
     """What predicts the test rows: the folds' models, or one more that is trained on all rows as long as they were."""
     submit: SubmitSpec = SubmitSpec()

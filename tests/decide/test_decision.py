@@ -58,10 +58,12 @@ def test_wrong_thresholds_are_refused_in_one_sentence(given: object, message: st
     assert str(caught.value) == message
 
 
-def test_left_out_it_is_the_likeliest_for_one_label_and_one_half_for_many() -> None:
+def test_left_out_it_is_the_likeliest_for_one_label_and_thresholds_by_class_for_many() -> None:
     assert fit_decision(EVIDENCE, None, None, ONE) == Decision("argmax", CLASSES, "multiclass")
-    many = fit_decision(EVIDENCE, None, None, MANY)
+    many = fit_decision(None, None, None, MANY)  # without scores there is nothing to fit them to
     assert many == Decision("threshold", CLASSES, "multilabel", (0.5, 0.5, 0.5), "argmax")
+    fitted = fit_decision(EVIDENCE, np.array([[True, False, True], [False, False, True]]), None, MANY)
+    assert (fitted.rule, len(fitted.thresholds)) == ("per-class", 3)
 
 
 def test_a_decision_is_applied_as_it_was_written() -> None:
@@ -88,7 +90,8 @@ def test_json_holds_what_is_needed_to_decide_again() -> None:
 
 
 def test_as_a_choice_it_learns_nothing_and_decides_the_same() -> None:
-    choice = DecisionChoice(None, MANY)
+    choice = DecisionChoice(ThresholdSpec(), MANY)
     apply = choice.fit(EVIDENCE, np.zeros((2, 3), bool))
     assert apply(EVIDENCE).tolist() == [[True, False, True], [False, False, True]]
     assert choice.learns is False
+    assert DecisionChoice(None, MANY).learns is True

@@ -37,6 +37,7 @@ __all__ = [
     "DecisionFacts",
     "FittedDecision",
     "decide",
+    "default_decision",
     "fit_decision",
     "fitted_to_scores",
     "label_names",
@@ -79,14 +80,14 @@ def fit_decision(
     Args:
         oof: Out-of-fold scores; none where there are none, which `per-class` cannot do without.
         truth: Which classes each of them has, shape (n, classes).
-        spec: The recipe's section; without one `argmax` for one label a sample, thresholds of one half for many.
+        spec: The recipe's section; without one that of `default_decision`, or thresholds of one half without scores.
         facts: Classes and what else is known.
 
     Raises:
         RecipeError: Thresholds for other classes, or outside 0 to 1; nothing to fit thresholds to.
     """
     if spec is None:
-        spec = ArgmaxSpec() if facts.kind == "multiclass" else ThresholdSpec()
+        spec = default_decision(facts.kind) if oof is not None or facts.kind == "multiclass" else ThresholdSpec()
     plain = Decision(spec.kind, facts.classes, facts.kind)
     if isinstance(spec, ThresholdSpec | CascadeSpec | PerClassSpec | PriorSpec):
         plain = replace(plain, fallback=spec.fallback, most=spec.most)
@@ -101,6 +102,15 @@ def fit_decision(
     if isinstance(spec, PerClassSpec):
         return _per_class(oof, truth, spec, facts, plain)
     return _prior(oof, truth, facts, plain) if isinstance(spec, PriorSpec) else plain
+
+
+def default_decision(kind: Kind) -> DecideSpec:
+    """What decides where a recipe says nothing: `argmax` for one label a sample, thresholds by class for many.
+
+    Args:
+        kind: `multiclass` or `multilabel`.
+    """
+    return ArgmaxSpec() if kind == "multiclass" else PerClassSpec(kind="per-class")
 
 
 def _per_class(
@@ -230,7 +240,7 @@ class DecisionChoice:
     @property
     def learns(self) -> bool:
         """Whether the rule hangs on the scores or their labels."""
-        return isinstance(self.spec, PerClassSpec | PriorSpec)
+        return isinstance(self.spec or default_decision(self.facts.kind), PerClassSpec | PriorSpec)
 
     def fit(self, evidence: OofPredictions | None, truth: NDArray[np.bool_] | None, /) -> FittedDecision:
         """Fit the decision and return its application.
