@@ -132,7 +132,7 @@ def test_two_members_are_averaged_and_the_ledger_says_what_it_bought(write_recip
 def test_images_kept_in_memory_give_the_same_bytes(
     write_recipe: WriteRecipe, finished: Path, tmp_path: Path, stages_of: Callable[[Path], dict[str, str]]
 ) -> None:
-    folder = run(write_recipe(tmp_path, data={"pack": "none"})).folder.root
+    folder = run(write_recipe(tmp_path, data={"pack": "none"}, decide={"kind": "threshold"})).folder.root
     assert not any(stage.startswith("pack") for stage in stages_of(folder))
     for name in ("oof.parquet", "submission.csv", "members/main/fold2/weights.safetensors"):
         assert (folder / name).read_bytes() == (finished / name).read_bytes()
