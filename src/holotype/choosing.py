@@ -31,7 +31,7 @@ from holotype.types import (
     TestPredictions,
 )
 
-__all__ = ["Choices", "Chosen", "choose", "list_choices", "sample_facts"]
+__all__ = ["Choices", "Chosen", "choose", "list_choices", "place_numbers", "sample_facts"]
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,16 @@ def _places(images: ImageTable, spec: AssignSpec) -> Integers:
         known = [name.removeprefix("group.") for name in frame.columns if name.startswith("group.")]
         raise RecipeError("it is no group column", field="decide.one_class_per", value=spec.one_class_per,
                           allowed=known, remedy="list it in data.groups")  # fmt: skip
-    codes = frame[column].rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1
-    return np.asarray(codes)
+    return place_numbers(frame[column])
+
+
+def place_numbers(column: pl.Series) -> Integers:
+    """Plates as numbers from 0; -1 where one is unknown.
+
+    Args:
+        column: Their names, one a sample.
+    """
+    return np.asarray(column.rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1)
 
 
 def _class_sets(images: ImageTable, spec: AssignSpec) -> tuple[tuple[int, ...], ...]:

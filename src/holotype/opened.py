@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holotype.choosing import sample_facts
+from holotype.choosing import place_numbers, sample_facts
 from holotype.data import Pack, measure_images, pack_images, plan_pack, read_table
 from holotype.data.images import ENDINGS
 from holotype.data.layouts import image_files, pattern_fields
@@ -128,7 +128,7 @@ class OpenedRun:
         if column not in frame.columns:
             raise DataError(f"the decision gives each class once a {self.decision.one_class_per}, and the images "
                             "do not say theirs", field="images", remedy="give a table with that column")  # fmt: skip
-        return np.asarray(frame[column].rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1)
+        return place_numbers(frame[column])
 
     def _specimens(self, images: ImageTable, statistics: ImageStatistics, card: dict[str, Any]) -> Specimens:
         found = statistics.frame["channels"].unique().to_list()

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, softmax
 
+from holotype.metrics import log_loss
 from holotype.types import Floats, Kind
 
 __all__ = ["fit_weights", "greedy_weights", "mean_log_loss"]
@@ -25,10 +26,7 @@ def mean_log_loss(logits: Floats, truth: Booleans, kind: Kind) -> float:
         truth: Which classes each sample has, shape (n, classes).
         kind: `multiclass` or `multilabel`.
     """
-    wide = np.asarray(logits, np.float64)
-    if kind == "multiclass":
-        return float(-log_softmax(wide, axis=1)[truth].mean())
-    return float(-np.where(truth, log_expit(wide), log_expit(-wide)).mean())
+    return log_loss(truth, None, logits, kind)
 
 
 def fit_weights(members: Sequence[Floats], truth: Booleans, space: str, kind: Kind, even: float) -> tuple[float, ...]:
