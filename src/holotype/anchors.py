@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holotype.spec import AssignSpec, DataSpec, DecideSpec, MemberSpec, PriorSpec
+from holotype.spec import AssignSpec, DataSpec, DecideSpec, MemberSpec, PriorSpec, SubmitSpec
 
-__all__ = ["anchored_data", "anchored_decision", "anchored_member"]
+__all__ = ["anchored_data", "anchored_decision", "anchored_member", "anchored_submission"]
 
 
 def anchored_data(data: DataSpec, folder: Path) -> DataSpec:
@@ -60,6 +60,16 @@ def anchored_member(member: MemberSpec, folder: Path) -> MemberSpec:
             update={name: None if path is None else str(folder / path) for name, path in files.items()}
         )
     return member.model_copy(update={"weights": weights, "predictions": scores})
+
+
+def anchored_submission(section: SubmitSpec, folder: Path) -> SubmitSpec:
+    """The section with an absolute path to the sample submission, if it names one.
+
+    Args:
+        section: The recipe's section.
+        folder: Of the recipe.
+    """
+    return section if section.order == "test" else section.model_copy(update={"order": str(folder / section.order)})
 
 
 def anchored_decision(section: DecideSpec | None, folder: Path) -> DecideSpec | None:

@@ -16,7 +16,7 @@ from holotype.errors import DataError, RecipeError, listing
 from holotype.recipe import Recipe
 from holotype.runtime import Runtime
 from holotype.score import Choice, FittedChain, NestedScore, fit_chain
-from holotype.spec import AssignSpec, PriorSpec
+from holotype.spec import AssignSpec, MeanSpec, PriorSpec, WeightedSpec
 from holotype.types import (
     Calibration,
     Decision,
@@ -99,6 +99,7 @@ def list_choices(
     folds: Folds,
     runtime: Runtime,
     pools: Sequence[tuple[str, ...]],
+    scored: bool,
 ) -> Choices:
     """The choices of a recipe.
 
@@ -109,6 +110,7 @@ def list_choices(
         folds: Know what is tied to what.
         runtime: Threads, and where a stack keeps its finished classes.
         pools: The poolings of each member, in the order of its scores.
+        scored: Whether there are out-of-fold scores to learn from.
 
     Raises:
         InputError: A table that a section names does not fit.
@@ -116,7 +118,8 @@ def list_choices(
     facts = sample_facts(images, statistics, folds.component)
     names = tuple(member.name for member in recipe.members)
     machine = (recipe.seed, runtime.thread_count, runtime.store / "stack")
-    ensemble = EnsembleChoice(recipe.ensemble, names, images.kind, recipe.metric, facts, machine)
+    usual = WeightedSpec(kind="weighted") if scored and len(names) > 1 else MeanSpec()
+    ensemble = EnsembleChoice(recipe.ensemble or usual, names, images.kind, recipe.metric, facts, machine)
     calibration = None if recipe.calibrate is None else CalibrationChoice(recipe.calibrate, images.kind)
     known = DecisionFacts(images.classes, images.kind, recipe.metric, recipe.seed, facts.units)
     if isinstance(recipe.decide, AssignSpec):

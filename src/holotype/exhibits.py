@@ -1,4 +1,4 @@
-"""What the report shows of a run as pictures: mistakes, specimens, duplicates, doubtful labels."""
+"""What the report shows of a run: mistakes, specimens, duplicates, doubtful labels, how members become one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from numpy.typing import NDArray
 
 from holotype.data import read_image
 from holotype.decide import label_names, probabilities
+from holotype.ensemble import diversity_table, stack_importance
 from holotype.outcome import Outcome
 from holotype.prepared import Prepared
-from holotype.report import Mistake, Pair, Specimen, Suspect
+from holotype.report import EnsembleContents, Mistake, Pair, Specimen, Suspect
 from holotype.score import NestedScore
 
-__all__ = ["duplicate_pairs", "mistakes", "specimens", "suspects"]
+__all__ = ["duplicate_pairs", "how_members_become_one", "member_pairs", "mistakes", "specimens", "suspects"]
 
 MISTAKES_SHOWN, SPECIMENS_SHOWN, PAIRS_SHOWN, SUSPECTS_SHOWN = 36, 48, 24, 36
+OF_CHANNELS = {
+    "mean": "mean",
+    "deviation": "deviation",
+    "nonzero_mean": "mean above zero",
+    "masked_mean": "masked mean",
+}
 WORST_FIRST = {("external", "test"): 0, ("train", "test"): 1, ("external", "train"): 2, ("train", "train"): 3}
 
 
@@ -140,3 +147,35 @@ def _pixels_of_sample(ready: Prepared, sample: int) -> NDArray[Any]:
 
 def _pixels(ready: Prepared, row: int) -> NDArray[Any]:
     return read_image(ready.images.files_of_row(int(row)))
+
+
+def member_pairs(outcome: Outcome, nested: NestedScore) -> list[dict[str, Any]]:
+    """How alike the members are, one entry a pair.
+
+    Args:
+        outcome: What the run came to.
+        nested: Its honest score.
+    """
+    names, scores = [member.name for member in outcome.members], [member.logits for member in outcome.oof]
+    return diversity_table(scores, names, nested.truth, outcome.prepared.images.kind) if len(scores) > 1 else []
+
+
+def how_members_become_one(outcome: Outcome, nested: NestedScore) -> EnsembleContents:
+    """The ensemble as the report shows it.
+
+    Args:
+        outcome: What the run came to.
+        nested: Its honest score.
+    """
+    ensemble, classes = outcome.chosen.ensemble, outcome.prepared.images.classes
+    means = {f"mean of class {number}": f"mean score of {name}" for number, name in enumerate(classes)}
+    for number, channel in enumerate(outcome.prepared.images.channels or ()):
+        means |= {f"{name}.{number}": f"{words} of {channel}" for name, words in OF_CHANNELS.items()}
+    importance = stack_importance(ensemble.stack, ensemble.columns) if any(ensemble.stack) else {}
+    return EnsembleContents(
+        ensemble.kind,
+        dict(zip(ensemble.members, ensemble.weights, strict=True)),
+        {name: dict(zip(ensemble.members, own, strict=True)) for name, own in ensemble.parts.items()},
+        {means.get(name, name): share for name, share in importance.items()},
+        tuple(member_pairs(outcome, nested)),
+    )

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from holotype import keys
+from holotype.answers import what_the_decision_changed
 from holotype.audit import audit_images, audit_labels, find_suspects, no_suspects
 from holotype.choosing import choose, list_choices
 from holotype.data import image_features, measure_images, read_images, table_warnings, unmeasured
@@ -35,6 +36,7 @@ from holotype.score import add_caveats, score_nested
 from holotype.spec import ThresholdSpec
 from holotype.split import make_folds
 from holotype.store import RunLog, Stages, Store
+from holotype.submit import submission_order
 from holotype.train import check_phase, launch_fabric
 from holotype.types import AuditReport, Floats, Folds, ImageStatistics, ImageTable, Normalisation
 from holotype.writing import write_outcome
@@ -67,6 +69,9 @@ def run(recipe: Recipe, out: Path, runtime: Runtime) -> Outcome:
     stages = Stages(Store(runtime.store), log, runtime.progress)
     folder.write_text("recipe.yaml", dump_recipe(recipe))
     outcome = follow(recipe, stages, runtime)
+    changed = what_the_decision_changed(outcome)
+    if changed is not None:
+        runtime.progress.say(changed)
     write_outcome(outcome, folder, recipe, stages, runtime)
     return outcome
 
@@ -86,7 +91,7 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
 
     made = gather_members(recipe, ready, stages, runtime)
     oof = made.oof
-    choices = list_choices(recipe, images, ready.statistics, folds, runtime, made.pools)
+    choices = list_choices(recipe, images, ready.statistics, folds, runtime, made.pools, bool(oof))
     nested = None
     if oof:
         rows = len(images.samples.of_role("test")) or None
@@ -133,6 +138,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     )
     if isinstance(recipe.decide, ThresholdSpec):
         thresholds_by_class(recipe.decide.thresholds, images.classes)  # better refused now than after training
+    submission_order(images.samples, recipe.submit.order, recipe.submit.id or recipe.data.sample or recipe.data.id)
     seen = _features(recipe, images, statistics, audit, stages, runtime) if recipe.split.like_test else None
     folds = stages.value(
         Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests, seen[1] if seen else None),

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from holotype.anchors import anchored_data, anchored_decision, anchored_member
+from holotype.anchors import anchored_data, anchored_decision, anchored_member, anchored_submission
 from holotype.errors import NotBuiltYetError, RecipeError, listing
 from holotype.spec import (
     AuditSpec,
@@ -24,7 +24,6 @@ from holotype.spec import (
     EnsembleSpec,
     GreedySpec,
     InputSpec,
-    MeanSpec,
     MemberSpec,
     RunSpec,
     Section,
@@ -54,7 +53,8 @@ class Recipe(Section):
     audit: AuditSpec = AuditSpec()
     split: SplitSpec = SplitSpec()
     members: list[MemberSpec] = Field(default=[MemberSpec()], min_length=1)
-    ensemble: EnsembleSpec = MeanSpec()
+    ensemble: EnsembleSpec | None = None
+    """`weighted` where there are out-of-fold scores to learn from, else `mean`, where it is left out."""
     calibrate: CalibrateSpec = None
     """How scores become probabilities to be taken at their word: `temperature`, `isotonic`, `beta`, or a section."""
     decide: DecideSpec | None = None
@@ -141,6 +141,7 @@ def parse_recipe(content: Any, folder: Path) -> Recipe:
             "data": anchored_data(recipe.data, folder),
             "members": [anchored_member(member, folder) for member in recipe.members],
             "decide": anchored_decision(recipe.decide, folder),
+            "submit": anchored_submission(recipe.submit, folder),
         }
     )
 

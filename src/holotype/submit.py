@@ -9,11 +9,47 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.data import read_table
+from holotype.errors import DataError, counted, listing
 from holotype.types import Integers, Labels
 
-__all__ = ["prediction_table", "submission_table", "write_scores", "write_table"]
+__all__ = ["prediction_table", "submission_order", "submission_table", "write_scores", "write_table"]
 
 LIKELIEST = 3
+
+
+def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
+    """The samples to predict, in the order in which they are handed in.
+
+    Args:
+        labels: The samples of the run.
+        order: `test`, or a sample submission, whose ids and order are kept.
+        id_column: Name of its id column.
+
+    Raises:
+        DataError: The sample submission and the test table do not have the same ids.
+    """
+    samples = labels.of_role("test")
+    if order == "test":
+        return samples
+    table = read_table(order, "submit.order")
+    if id_column not in table.columns:
+        raise DataError(f"there is no column {id_column!r} in {order!r}", field="submit.id", allowed=table.columns)
+    wanted = table[id_column].cast(pl.String).to_list()
+    number = dict(zip(labels.frame["sample"].gather(samples).cast(pl.String), samples.tolist(), strict=True))
+    asked = set(wanted)
+    unknown, unasked = [name for name in wanted if name not in number], [name for name in number if name not in asked]
+    twice = table[id_column].filter(table[id_column].is_duplicated()).unique(maintain_order=True).cast(pl.String)
+    for strange, words in (
+        (unknown, "of the sample submission {} not in the test table"),
+        (unasked, "of the test table {} not in the sample submission"),
+        (twice.to_list(), "of the sample submission {} there more than once"),
+    ):
+        if strange:
+            what = words.format("is" if len(strange) == 1 else "are")
+            raise DataError(f"{counted(len(strange), 'id')} {what}: {listing(strange, 5)}", field="submit.order",
+                            value=order, remedy="give the two the same ids, or write `order: test`")  # fmt: skip
+    return np.array([number[name] for name in wanted], np.int64)
 
 
 def submission_table(

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holotype.decide import decide_plainly, decision_to_json, label_names, prediction_marks, probabilities
-from holotype.ensemble import diversity_table, ensemble_to_json
-from holotype.exhibits import duplicate_pairs, mistakes, specimens, suspects
+from holotype.answers import write_answers
+from holotype.decide import decide_plainly, decision_to_json
+from holotype.ensemble import ensemble_to_json
+from holotype.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.members import histories
-from holotype.metrics import Judged
+from holotype.metrics import Judged, calibration_table
 from holotype.outcome import Outcome
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
@@ -31,7 +32,7 @@ from holotype.score import (
     scorecard_to_json,
 )
 from holotype.store import Stages
-from holotype.submit import prediction_table, submission_table, write_scores, write_table
+from holotype.submit import write_scores, write_table
 from holotype.types import Integers, Metric, Scorecard
 
 __all__ = ["write_audit", "write_audit_page", "write_outcome"]
@@ -52,7 +53,7 @@ def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: S
     chosen = outcome.chosen
     _write_tables(outcome, folder)
     _write_members(outcome, folder)
-    _write_answers(outcome, folder, recipe)
+    write_answers(outcome, folder, recipe.data, recipe.submit)
     folder.write_json("decision.json", decision_to_json(chosen.decision, chosen.calibration))
     folder.write_json("ensemble.json", ensemble_to_json(chosen.ensemble))
     if outcome.nested is None:
@@ -156,9 +157,8 @@ def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
 
 def _write_members(outcome: Outcome, folder: RunFolder) -> None:
     folder.forget("members")
-    if len(outcome.oof) > 1 and outcome.nested is not None:
-        names, scores = [member.name for member in outcome.members], [member.logits for member in outcome.oof]
-        pairs = diversity_table(scores, names, outcome.nested.truth, outcome.prepared.images.kind)
+    pairs = [] if outcome.nested is None else member_pairs(outcome, outcome.nested)
+    if pairs:
         write_table(folder.path("members/diversity.csv"), pl.DataFrame(pairs))
     for number, member in enumerate(outcome.members):
         used = list(dict.fromkeys(said.fold for said in member.oof))
@@ -173,35 +173,6 @@ def _write_members(outcome: Outcome, folder: RunFolder) -> None:
         if outcome.test:
             test = outcome.test[number]
             write_scores(folder.path(f"{own}/test.parquet"), _ids(outcome, test.samples), test.logits)
-
-
-def _write_answers(outcome: Outcome, folder: RunFolder, recipe: Recipe) -> None:
-    images, submit = outcome.prepared.images, recipe.submit
-    chosen, nested = outcome.chosen, outcome.nested
-    folder.forget("oof.parquet")
-    if chosen.together is not None and nested is not None:
-        write_scores(folder.path("oof.parquet"), _ids(outcome, chosen.together.samples), chosen.together.logits)
-        samples, logits, decided = chosen.together.samples, chosen.together.logits, nested.decided
-    if chosen.answer is not None and chosen.decided is not None:
-        samples, logits, decided = chosen.answer.samples, chosen.answer.logits, chosen.decided
-        write_scores(folder.path("test.parquet"), _ids(outcome, samples), logits)
-    elif nested is None:
-        return
-    names = label_names(decided, images.classes)
-    said = probabilities(logits, images.kind)
-    table = prediction_table(_ids(outcome, samples), names, said, images.classes, submit.separator)
-    marks = prediction_marks(chosen.calibration, said, images.classes, images.kind, submit.separator)
-    write_table(folder.path("predictions.csv"), table.with_columns(marks))
-    for name in ("test.parquet", "submission.csv") if chosen.answer is None else ():
-        folder.forget(name)
-    if chosen.answer is not None:
-        id_column = submit.id or recipe.data.sample or recipe.data.id
-        column = submit.column or recipe.data.labels.column
-        every = images.samples.of_role("test")  # a row whose images cannot be read has no labels, and is still there
-        said_of = dict(zip(samples.tolist(), names, strict=True))
-        filled = [said_of.get(int(sample), []) for sample in every]
-        submission = submission_table(images.samples, every, filled, id_column, column, submit.separator)
-        write_table(folder.path("submission.csv"), submission)
 
 
 def _contents(
@@ -221,6 +192,8 @@ def _contents(
         recipe=dump_recipe(recipe),
         facts=facts,
         suspects=suspects(outcome, nested) if pictured else (),
+        reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),
+        ensemble=how_members_become_one(outcome, nested),
         **_data_contents(ready),
     )
 

@@ -91,6 +91,53 @@ def test_a_stack_and_a_prior_go_the_whole_road(write: Callable[..., Path], place
     assert shares.mean() == pytest.approx(known.mean(), abs=0.01)
 
 
+def test_a_report_shows_what_the_stack_looks_at_and_how_far_its_probabilities_can_be_believed(
+    write: Callable[..., Path],
+) -> None:
+    folder = run(write(ensemble={"kind": "stack", "repeats": 1, "features": ["scores"]})).folder.root
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "What the stack looks at" in page
+    assert "mean score of" in page
+    assert "Can the probabilities be believed?" in page
+
+
+def test_members_are_weighted_where_nothing_else_is_said_and_the_mean_where_nothing_can_be_learnt(
+    write: Callable[..., Path],
+) -> None:
+    told = json.loads((run(write()).folder.root / "ensemble.json").read_text())
+    assert told["kind"] == "weighted"
+    assert sum(told["weights"]) == pytest.approx(1)
+    alone = [{"name": f"m{k}", "predictions": {"test": f"test{k}.npy"}} for k in range(2)]
+    assert json.loads((run(write(alone)).folder.root / "ensemble.json").read_text())["kind"] == "mean"
+
+
+def test_the_run_says_how_the_priors_labels_differ_from_the_plain_rules(write: Callable[..., Path]) -> None:
+    folder = run(write(decide={"kind": "prior", "fallback": "none"})).folder.root
+    said = [line for line in (folder / "log.jsonl").read_text().splitlines() if "decision prior: " in line]
+    assert len(said) == 1
+    assert f"of {TESTS} samples to predict get other labels than by thresholds of one half" in said[0]
+
+
+def test_a_sample_submission_gives_the_order_and_has_the_same_ids(write: Callable[..., Path], place: Path) -> None:
+    ids = pl.read_csv(place / "test.csv")["id"].to_list()
+    turned = pl.DataFrame({"id": ids[::-1], "label": [""] * len(ids)})
+    turned.write_csv(place / "sample.csv")
+    folder = run(write(submit={"order": "sample.csv"})).folder.root
+    found = pl.read_csv(folder / "submission.csv", infer_schema=False)
+    plain = pl.read_csv(run(write()).folder.root / "submission.csv", infer_schema=False)
+    assert found["id"].to_list() == ids[::-1]
+    assert found.reverse().equals(plain)
+    for table, words in (
+        (turned[1:], "1 id of the test table is not in the sample submission"),
+        (turned.with_columns(pl.col("id").replace(ids[0], "strange")), "of the sample submission is not in the test"),
+        (pl.concat([turned, turned[:2]]), "2 ids of the sample submission are there more than once"),
+        (turned.rename({"id": "Id"}), "there is no column 'id'"),
+    ):
+        table.write_csv(place / "sample.csv")
+        with pytest.raises(InputError, match=words):
+            run(write(submit={"order": "sample.csv"}))
+
+
 def test_tables_are_matched_by_names_of_classes_and_ids(write: Callable[..., Path], place: Path) -> None:
     plain = run(write()).folder.root
     table = pl.read_csv(place / "test.csv")

@@ -32,6 +32,7 @@ def ensemble_to_json(ensemble: Ensemble) -> dict[str, Any]:
     if ensemble.stack:
         content["stack"] = [list(models) for models in ensemble.stack]
         content["domains"] = list(ensemble.domains)
+        content["columns"] = list(ensemble.columns)
     return content
 
 
@@ -46,5 +47,5 @@ def ensemble_from_json(content: dict[str, Any]) -> Ensemble:
         {name: tuple(weights) for name, weights in content.get("parts", {}).items()},
         np.asarray(content["ladder"]) if "ladder" in content else None,
         tuple(tuple(models) for models in content.get("stack", ())), tuple(content.get("domains", ())),
-        tuple(content.get("pools", ())),
+        tuple(content.get("pools", ())), tuple(content.get("columns", ())),
     )  # fmt: skip

@@ -206,7 +206,7 @@ def _stacked(
     units = np.arange(len(samples)) if facts is None else facts.units[samples]
     table = _table(scores, samples, start, choice.kind, facts)
     stack, crossed = fit_stack(table, truth, units, spec, choice.machine)
-    fitted = replace(start, stack=stack)
+    fitted = replace(start, stack=stack, columns=table.names)
     return FittedEnsemble(fitted, choice.kind, facts, _logits_of(crossed, choice.kind))
 
 

@@ -3,11 +3,12 @@
 ReportContents → write_report → report.html
 """
 
-from holotype.report.contents import DataContents, Mistake, Pair, ReportContents, Specimen, Suspect
+from holotype.report.contents import DataContents, EnsembleContents, Mistake, Pair, ReportContents, Specimen, Suspect
 from holotype.report.page import render_audit, render_report, write_report
 
 __all__ = [
     "DataContents",
+    "EnsembleContents",
     "Mistake",
     "Pair",
     "ReportContents",

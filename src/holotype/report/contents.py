@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
-__all__ = ["DataContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
+__all__ = ["DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,26 @@ class Suspect:
     pixels: NDArray[Any]
 
 
+@dataclass(frozen=True)
+class EnsembleContents:
+    """How members become one.
+
+    Args:
+        kind: Of the ensemble.
+        weights: By member, summing to 1; of a stack those of the mean that it corrects.
+        parts: Weights by domain, each by member, where domains have their own.
+        importance: What a stack looks at: the share of each column, the largest first.
+        pairs: One entry a pair of members: `first`, `second`, `disagreement`, `correlation`, `loss_first`,
+            `loss_second`, `loss_mean`.
+    """
+
+    kind: str
+    weights: dict[str, float]
+    parts: dict[str, dict[str, float]] = field(default_factory=dict)
+    importance: dict[str, float] = field(default_factory=dict)
+    pairs: tuple[dict[str, Any], ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataContents:
     """What is known of the data before anything is trained: all that the audit's own page shows.
@@ -137,6 +157,8 @@ class ReportContents(DataContents):
         recipe: The resolved recipe as YAML.
         facts: Versions, device, seconds by stage, and so on.
         suspects: Likely wrong labels, the surest first.
+        reliability: Mean probability, share that is true, and number of scores, shape (parts, 3).
+        ensemble: How members become one.
     """
 
     metric: str
@@ -149,3 +171,5 @@ class ReportContents(DataContents):
     recipe: str
     facts: dict[str, str]
     suspects: tuple[Suspect, ...] = ()
+    reliability: NDArray[np.float64] | None = None
+    ensemble: EnsembleContents | None = None

@@ -13,7 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from holotype.errors import StoreError
-from holotype.report import sections, soundness, words
+from holotype.report import sections, soundness, trust, words
 from holotype.report.contents import DataContents, ReportContents
 from holotype.report.findings import find_out, frequent_confusions
 from holotype.report.gallery import channel_colours, draw_pictures
@@ -122,6 +122,8 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "training": training(contents),
         "distribution": sections.distribution(class_rows),
         "apart": sections.apart(contents),
+        "reliability": trust.reliability(contents),
+        "together": trust.together(contents),
         "recipe": Markup(escape(words.visible(contents.recipe, keep="\n"))),
         **_pictures(contents),
     }

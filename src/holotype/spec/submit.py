@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from holotype.spec.base import Section
@@ -20,5 +18,6 @@ class SubmitSpec(Section):
     """Name of the label column; the training table's own where it is left out."""
     separator: str = Field(default=" ", min_length=1)
     """What stands between the labels of one sample."""
-    order: Literal["test"] = "test"
-    """The rows come in the order of the test table."""
+    order: str = "test"
+    """`test`: the rows come in the order of the test table; or the path of a sample submission, whose ids and order are
+    kept."""

@@ -117,6 +117,7 @@ class Ensemble:
         stack: What corrects the mean: one entry a class, each a list of fitted models; empty where nothing does.
         domains: The domains that a stack knows.
         pools: The pooling of views and images that each member is read with.
+        columns: What a stack looks at; `mean of class 3` is the members' mean of that class.
     """
 
     kind: str
@@ -128,6 +129,7 @@ class Ensemble:
     stack: tuple[tuple[dict[str, Any], ...], ...] = ()
     domains: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""What a run answers: the scores and the labels of the samples to predict, as files."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.decide import decide_plainly, label_names, prediction_marks, probabilities
+from holotype.outcome import Outcome
+from holotype.runs import RunFolder
+from holotype.spec import DataSpec, SubmitSpec
+from holotype.submit import prediction_table, submission_order, submission_table, write_scores, write_table
+from holotype.types import Integers
+
+__all__ = ["what_the_decision_changed", "write_answers"]
+
+CLASSES_NAMED = 3
+
+
+def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: SubmitSpec) -> None:
+    """Write `oof.parquet`, `test.parquet`, `predictions.csv` and `submission.csv`.
+
+    Args:
+        outcome: What the run came to.
+        folder: Where to.
+        data: Names the id and label columns.
+        submit: The form of the submission.
+    """
+    images, chosen, nested = outcome.prepared.images, outcome.chosen, outcome.nested
+    folder.forget("oof.parquet")
+    if chosen.together is not None and nested is not None:
+        write_scores(folder.path("oof.parquet"), _ids(outcome, chosen.together.samples), chosen.together.logits)
+        samples, logits, decided = chosen.together.samples, chosen.together.logits, nested.decided
+    if chosen.answer is not None and chosen.decided is not None:
+        samples, logits, decided = chosen.answer.samples, chosen.answer.logits, chosen.decided
+        write_scores(folder.path("test.parquet"), _ids(outcome, samples), logits)
+    elif nested is None:
+        return
+    names = label_names(decided, images.classes)
+    said = probabilities(logits, images.kind)
+    table = prediction_table(_ids(outcome, samples), names, said, images.classes, submit.separator)
+    marks = prediction_marks(chosen.calibration, said, images.classes, images.kind, submit.separator)
+    write_table(folder.path("predictions.csv"), table.with_columns(marks))
+    for name in ("test.parquet", "submission.csv") if chosen.answer is None else ():
+        folder.forget(name)
+    if chosen.answer is not None:
+        id_column, column = submit.id or data.sample or data.id, submit.column or data.labels.column
+        every = submission_order(images.samples, submit.order, id_column)
+        said_of = dict(zip(samples.tolist(), names, strict=True))  # a row whose images cannot be read has no labels
+        filled = [said_of.get(int(sample), []) for sample in every]
+        submission = submission_table(images.samples, every, filled, id_column, column, submit.separator)
+        write_table(folder.path("submission.csv"), submission)
+
+
+def what_the_decision_changed(outcome: Outcome) -> str | None:
+    """How the labels differ from those that the plain rule would have given, in one sentence.
+
+    Args:
+        outcome: What the run came to.
+
+    Returns:
+        None where there is nothing to predict, or where the decision is the plain rule.
+    """
+    chosen = outcome.chosen
+    if chosen.answer is None or chosen.decided is None:
+        return None
+    plain, kind = decide_plainly(chosen.answer.logits, chosen.decision.kind), chosen.decision.kind
+    changed = int((plain != chosen.decided).any(axis=1).sum())
+    if not changed and chosen.decision.rule in {"argmax", "threshold"}:
+        return None
+    rule = "thresholds of one half" if kind == "multilabel" else "the likeliest class"
+    words = f"decision {chosen.decision.rule}: {changed:,} of {len(plain):,} samples to predict get other labels than"
+    return f"{words} by {rule}{_changed_most(plain, chosen.decided, chosen.decision.classes)}"
+
+
+def _changed_most(plain: NDArray[np.bool_], decided: NDArray[np.bool_], classes: tuple[str, ...]) -> str:
+    before, after = plain.sum(axis=0), decided.sum(axis=0)
+    most = [number for number in np.argsort(-np.abs(after - before), kind="stable") if after[number] != before[number]]
+    parts = [f"{classes[number]} {before[number]:,} to {after[number]:,}" for number in most[:CLASSES_NAMED]]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _ids(outcome: Outcome, samples: Integers) -> pl.Series:
+    return outcome.prepared.images.samples.frame["sample"].gather(samples)
