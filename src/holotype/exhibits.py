@@ -20,11 +20,8 @@ __all__ = ["duplicate_pairs", "how_members_become_one", "member_pairs", "mistake
 
 MISTAKES_SHOWN, SPECIMENS_SHOWN, PAIRS_SHOWN, SUSPECTS_SHOWN = 36, 48, 24, 36
 OF_CHANNELS = {
-    "mean": "mean",
-    "deviation": "deviation",
-    "nonzero_mean": "mean above zero",
-    "masked_mean": "masked mean",
-}
+    "mean": "mean", "deviation": "deviation", "nonzero_mean": "mean above zero", "masked_mean": "masked mean",
+}  # fmt: skip
 WORST_FIRST = {("external", "test"): 0, ("train", "test"): 1, ("external", "train"): 2, ("train", "train"): 3}
 
 
