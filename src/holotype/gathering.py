@@ -8,17 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.data import ImportedScores, read_scores
 from holotype.engine import LocalEngine
-from holotype.errors import DataError, counted, listing
+from holotype.imported import read_placed
 from holotype.members import MemberPredictions, apart_rows, resolve_member, test_rows, train_and_predict
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe
 from holotype.runtime import Runtime
-from holotype.score import gather_oof, gather_test, pool_images
+from holotype.score import gather_oof, gather_test
 from holotype.spec import MemberSpec, PredictionsSpec
 from holotype.store import NotForeseenError, Stages
-from holotype.types import Floats, ImageTable, Integers, OofPredictions, TestPredictions
+from holotype.types import Integers, OofPredictions, TestPredictions
 
 __all__ = ["Gathered", "gather_members"]
 
@@ -103,81 +102,23 @@ def _import(
     images, folds, name = ready.images, ready.folds, section.name
     made.members.append(MemberPredictions(name, [], [], []))
     made.pools.append(("mean-logit",))
+    remarks: tuple[str, ...] = ()
     if spec.oof is not None:
-        scored = np.isin(np.arange(len(images.samples)), images.samples.of_role("train"))
-        scored &= np.isin(folds.fold_of_sample, folds.used)
-        held = read_scores(spec.oof, spec.kind, images.classes, images.kind, f"{field}.oof")
-        samples, logits, theirs = _placed(held, images, "train", spec, f"{field}.oof")
-        kept = scored[samples]
-        absent = np.setdiff1d(np.flatnonzero(scored), samples)
-        if len(absent):
-            ids = images.samples.frame["sample"].gather(absent[:5]).to_list()
-            raise DataError(
-                f"{counted(len(absent), 'training sample')} have no score: {listing(ids)}", field=f"{field}.oof"
-            )
-        own = folds.fold_of_sample[samples[kept]].astype(np.int64)
-        made.oof.append(OofPredictions(samples[kept], logits[kept], own))
-        if theirs is None or not _same_division(theirs[kept], own):
-            which = "do not name their folds" if theirs is None else "were made on other folds than the run's"
+        used = np.flatnonzero(np.isin(folds.fold_of_sample, folds.used))
+        scored = np.intersect1d(images.samples.of_role("train"), used)
+        held = read_placed(spec, spec.oof, images, "train", scored, f"{field}.oof")
+        own = folds.fold_of_sample[held.samples].astype(np.int64)
+        made.oof.append(OofPredictions(held.samples, held.logits, own))
+        if held.folds is None or not _same_division(held.folds, own):
+            which = "do not name their folds" if held.folds is None else "were made on other folds than the run's"
             made.caveats.append(f"the scores of {name} are out of fold as declared: they {which}")
-        for remark in held.remarks:
-            runtime.progress.say(f"note: {remark}")
+        remarks += held.remarks
     if spec.test is not None:
-        held = read_scores(spec.test, spec.kind, images.classes, images.kind, f"{field}.test")
-        samples, logits, _ = _placed(held, images, "test", spec, f"{field}.test")
-        absent = np.setdiff1d(images.samples.of_role("test"), samples)
-        if len(absent):
-            ids = images.samples.frame["sample"].gather(absent[:5]).to_list()
-            raise DataError(
-                f"{counted(len(absent), 'test sample')} have no score: {listing(ids)}", field=f"{field}.test"
-            )
-        made.test.append(TestPredictions(samples, logits))
-        for remark in held.remarks:
-            runtime.progress.say(f"note: {remark}")
-
-
-def _placed(
-    held: ImportedScores, images: ImageTable, role: str, spec: PredictionsSpec, field: str
-) -> tuple[Integers, Floats, NDArray[np.str_] | None]:
-    """Sample numbers, ascending, their logits, and the folds that the file names."""
-    rows, samples = images.rows_of_role(role), images.samples.of_role(role)
-    if spec.rows == "id":
-        owners = _owners_by_id(held, images, rows, samples, role, field)
-    elif len(held.logits) == len(samples):
-        owners = samples
-    elif len(held.logits) == len(rows):
-        owners = images.sample_numbers[rows]
-    else:
-        raise DataError(f"{counted(len(held.logits), 'row')} of scores for {len(rows):,} rows of the {role} table",
-                        field=field, remedy="write `rows: id` and give the scores their ids")  # fmt: skip
-    known = np.flatnonzero(owners >= 0)
-    found, pooled = pool_images(owners[known], held.logits[known], images.kind, "mean-logit")
-    if held.folds is None:
-        return found, pooled, None
-    first = {int(owner): held.folds[place] for place, owner in zip(known[::-1], owners[known][::-1], strict=True)}
-    return found, pooled, np.array([first[int(number)] for number in found])
-
-
-def _owners_by_id(
-    held: ImportedScores, images: ImageTable, rows: Integers, samples: Integers, role: str, field: str
-) -> Integers:
-    if held.ids is None:
-        raise DataError("`rows: id` needs ids, and the file has none", field=field,
-                        remedy="give a table with `id`, an NPZ with `ids`, or write `rows: order`")  # fmt: skip
-    twice = sorted({name for name, count in zip(*np.unique(held.ids, return_counts=True), strict=True) if count > 1})
-    if twice:
-        raise DataError(f"{counted(len(twice), 'id')} stand more than once: {listing(twice, 5)}", field=field)
-    number = dict(
-        zip(images.samples.frame["sample"].gather(samples).cast(str).to_list(), samples.tolist(), strict=True)
-    )
-    by_image = zip(
-        images.frame["id"].gather(rows).cast(str).to_list(), images.sample_numbers[rows].tolist(), strict=True
-    )
-    number |= dict(by_image)
-    strange = [name for name in held.ids if name not in number]
-    if len(strange) == len(held.ids):
-        raise DataError(f"none of the ids is one of the {role} table: {listing(strange, 5)}", field=field)
-    return np.array([number.get(name, -1) for name in held.ids], np.int64)
+        held = read_placed(spec, spec.test, images, "test", images.samples.of_role("test"), f"{field}.test")
+        made.test.append(TestPredictions(held.samples, held.logits))
+        remarks += held.remarks
+    for remark in remarks:
+        runtime.progress.say(f"note: {remark}")
 
 
 def _same_division(theirs: Sequence[str] | NDArray[np.str_], ours: Integers) -> bool:

@@ -25,6 +25,7 @@ from holotype.decide import thresholds_by_class
 from holotype.engine import LocalEngine
 from holotype.errors import DataError, RecipeError
 from holotype.gathering import gather_members
+from holotype.imported import named_folds
 from holotype.members import embed_with_member, resolve_member
 from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome
@@ -34,7 +35,7 @@ from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
 from holotype.spec import ThresholdSpec
-from holotype.split import make_folds
+from holotype.split import adopt_folds, make_folds
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import submission_order
 from holotype.train import check_phase, launch_fabric
@@ -144,6 +145,10 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests, seen[1] if seen else None),
         lambda: make_folds(images, audit, recipe.split, recipe.seed, seen),
     )  # fmt: skip
+    scored = np.intersect1d(images.samples.of_role("train"), np.flatnonzero(folds.fold_of_sample >= 0))
+    named = named_folds(recipe.members, images, scored)
+    if named is not None:
+        folds = adopt_folds(images, folds, scored, named, recipe.split)
     return Prepared(images, statistics, audit, folds, table_warnings(images) + audit.warnings + folds.warnings)
 
 

@@ -168,6 +168,35 @@ def test_folds_that_are_named_and_are_ours_need_no_caveat(write: Callable[..., P
     assert "as declared" not in how
 
 
+def named(place: Path, fold: list[str]) -> list[dict[str, Any]]:
+    ids = pl.read_csv(place / "train.csv")["id"].to_list()
+    for member in range(2):
+        held = np.load(place / f"oof{member}.npy")
+        np.savez(place / f"named{member}.npz", scores=held, ids=np.array(ids), folds=np.array(fold))
+    return [{"name": f"m{k}", "predictions": {"oof": f"named{k}.npz", "test": f"test{k}.npy"}} for k in range(2)]
+
+
+def test_folds_that_all_scores_name_are_the_runs_own_where_no_plate_crosses_them(
+    write: Callable[..., Path], place: Path
+) -> None:
+    plates = pl.read_csv(place / "train.csv")["plate"].to_list()
+    theirs = ["b" if int(plate[1:]) % 3 == 0 else f"a{int(plate[1:]) % 3}" for plate in plates]
+    folder = run(write(named(place, theirs))).folder.root
+    found = pl.read_parquet(folder / "folds.parquet").filter(pl.col("role") == "train")
+    assert found["fold"].to_list() == [["a1", "a2", "b"].index(name) for name in theirs]
+    assert pl.read_parquet(folder / "folds.parquet").filter(pl.col("role") == "test")["fold"].null_count() == TESTS
+    how = scores(folder)["metrics"]["macro_f1"]["how"]
+    assert "as declared" not in how
+    assert "(3 folds)" in how
+
+
+def test_folds_that_tear_plates_apart_are_not_taken_over(write: Callable[..., Path], place: Path) -> None:
+    folder = run(write(named(place, [str(number % 4) for number in range(ROWS)]))).folder.root
+    assert "were made on other folds than the run's" in scores(folder)["metrics"]["macro_f1"]["how"]
+    words = json.loads((folder / "audit" / "warnings.json").read_text())
+    assert any("the folds that the scores name are not used" in word for word in words)
+
+
 def spoiled(place: Path, what: str) -> dict[str, Any]:
     """A member whose out-of-fold file is wrong in one way."""
     values = np.load(place / "oof0.npy")

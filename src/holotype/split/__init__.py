@@ -1,5 +1,6 @@
 """The split: folds that keep together what belongs together, stratified by labels and domains."""
 
+from holotype.split.adopt import adopt_folds
 from holotype.split.adversarial import Likeness, adversarial_auc, describe_likeness, discriminate
 from holotype.split.components import components, prove_disjoint
 from holotype.split.folds import make_folds
@@ -10,6 +11,7 @@ from holotype.split.stratify import share_deviation, stratified_folds
 __all__ = [
     "INNER_SHARE",
     "Likeness",
+    "adopt_folds",
     "adversarial_auc",
     "choose_like_test",
     "components",

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from holotype.errors import HolotypeError
 from holotype.types import Integers
 
-__all__ = ["components", "prove_disjoint"]
+__all__ = ["components", "crossing_components", "prove_disjoint"]
 
 
 def components(samples: Integers, ties: Sequence[Integers]) -> Integers:
@@ -40,6 +40,18 @@ def components(samples: Integers, ties: Sequence[Integers]) -> Integers:
     return np.unique(component[:count], return_inverse=True)[1].astype(np.int64)
 
 
+def crossing_components(folds: Integers, components: Integers) -> Integers:
+    """The components that have samples of two folds.
+
+    Args:
+        folds: The fold of each sample, shape (n,).
+        components: The component of each of them, shape (n,).
+    """
+    order = np.lexsort((folds, components))
+    same = components[order][1:] == components[order][:-1]
+    return np.unique(components[order][1:][same & (folds[order][1:] != folds[order][:-1])])
+
+
 def prove_disjoint(folds: Integers, components: Integers) -> None:
     """Prove that no component crosses a fold.
 
@@ -50,9 +62,7 @@ def prove_disjoint(folds: Integers, components: Integers) -> None:
     Raises:
         HolotypeError: A component has samples of two folds.
     """
-    order = np.lexsort((folds, components))
-    same = components[order][1:] == components[order][:-1]
-    crossing = np.unique(components[order][1:][same & (folds[order][1:] != folds[order][:-1])])
+    crossing = crossing_components(folds, components)
     if len(crossing):
         inside = folds[components == crossing[0]]
         raise HolotypeError(
