@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from holotype.errors import counted
 from holotype.face import default_folder, run
 from holotype.opened import open_run
@@ -16,7 +18,7 @@ from holotype.prepared import Prepared
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
-from holotype.submit import write_table
+from holotype.submit import write_in_parts
 from holotype.writing import write_audit, write_audit_page
 
 __all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
@@ -68,15 +70,21 @@ def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None
     Args:
         run_folder: A finished run.
         images: A folder, a table, or files.
-        output: A CSV file.
+        output: A CSV file, or a Parquet file, which holds the scores too; written part by part.
     """
     opened = open_run(run_folder)
-    table = opened.predict(images[0] if len(images) == 1 else list(images))
+    asked = images[0] if len(images) == 1 else list(images)
     if output is None:
-        return table.write_csv()
+        return opened.predict(asked).write_csv()
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_table(output, table)
-    return f"{table.height:,} predictions written to {output}"
+    parts = opened.predict_in_parts(asked)
+    if output.suffix == ".parquet":
+        width = len(opened.decision.classes)
+        scored = ((table, pl.Series("scores", said, dtype=pl.Array(pl.Float32, width))) for table, said in parts)
+        rows = write_in_parts(output, (table.with_columns(said.cast(pl.List(pl.Float32))) for table, said in scored))
+    else:
+        rows = write_in_parts(output, (table for table, _ in parts))
+    return f"{rows:,} predictions written to {output}"
 
 
 def report_lines(run_folder: Path, show: bool) -> Iterator[str]:

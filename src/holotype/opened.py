@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from holotype.asked import images_asked, parts_of
 from holotype.choosing import place_numbers, sample_facts
-from holotype.data import Pack, measure_images, pack_images, plan_pack, read_table
-from holotype.data.images import ENDINGS
-from holotype.data.layouts import image_files, pattern_fields
+from holotype.data import Pack, measure_images, pack_images, plan_pack
 from holotype.decide import (
     calibrate,
     calibration_from_json,
@@ -36,7 +33,7 @@ from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import gather_test
-from holotype.spec import DataSpec, MemberSpec
+from holotype.spec import MemberSpec
 from holotype.submit import prediction_table
 from holotype.train import launch_fabric
 from holotype.types import (
@@ -50,7 +47,9 @@ from holotype.types import (
     Normalisation,
 )
 
-__all__ = ["OpenedRun", "open_run"]
+__all__ = ["PART", "OpenedRun", "open_run"]
+
+PART = 4096  # images that are held at once, where nothing ties more of them together
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,43 @@ class OpenedRun:
         Raises:
             InputError: There are no images, one cannot be read, or their channels are not those of the run.
         """
-        table = self._table(images)
-        logits = self.logits(table)
+        return pl.concat([table for table, _ in self.predict_in_parts(images)])
+
+    def predict_in_parts(
+        self, images: Path | str | Sequence[Path | str], most: int = PART
+    ) -> Iterator[tuple[pl.DataFrame, Floats]]:
+        """The same, part by part, so that however many images there are, few are held.
+
+        Args:
+            images: As above.
+            most: Images of a part; plates that a decision or a normalisation looks at as a whole stay together.
+
+        Returns:
+            Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
+        """
         classes, kind, separator = self.decision.classes, self.decision.kind, self.recipe.submit.separator
-        names = label_names(decide(self.decision, logits, self._places(table)), classes)
-        said = probabilities(logits, kind)
-        made = prediction_table(table.samples.frame["sample"], names, said, classes, separator)
-        return made.with_columns(prediction_marks(self.calibration, said, classes, kind, separator))
+        for table in parts_of(self.asked(images), most, self._kept_together):
+            logits = self.logits(table)
+            names = label_names(decide(self.decision, logits, self._places(table)), classes)
+            said = probabilities(logits, kind)
+            made = prediction_table(table.samples.frame["sample"], names, said, classes, separator)
+            yield made.with_columns(prediction_marks(self.calibration, said, classes, kind, separator)), logits
+
+    def asked(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
+        """New images as a table, their files named by the recipe's pattern.
+
+        Args:
+            images: As in `predict`.
+        """
+        return images_asked(images, self.recipe.data, self.decision.classes, self.decision.kind)
+
+    @property
+    def _kept_together(self) -> str | None:
+        """The column of the plates, where a decision or a normalisation looks at them as a whole."""
+        if self.decision.one_class_per is not None:
+            return f"group.{self.decision.one_class_per}"
+        by_plate = any(member.input.normalise == "plate" for member in self.recipe.members)
+        return f"group.{self.recipe.data.groups[0]}" if by_plate and self.recipe.data.groups else None
 
     def logits(self, images: ImageTable) -> Floats:
         """The ensemble's scores.
@@ -143,18 +172,6 @@ class OpenedRun:
         pack = Pack(pack_images(images, plan, None, self.runtime), plan.fitting)
         return make_specimens(member, pack, images, statistics, scale, truth)
 
-    def _table(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
-        data = self.recipe.data
-        one = Path(images) if isinstance(images, str | Path) else None
-        if one is not None and one.suffix.lower() in {".csv", ".parquet", ".pq"}:
-            frame = _frame_of_table(one, data)
-        else:
-            files = _files(one if one is not None else [Path(file) for file in images])  # type: ignore[union-attr]
-            frame = _frame_of_files(files, data.images or "", data.channels)
-        return ImageTable(
-            frame, self.decision.classes, self.decision.kind, tuple(data.channels) if data.channels else None
-        )
-
 
 def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
     """Open a finished run.
@@ -172,89 +189,6 @@ def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
     ensemble = ensemble_from_json(json.loads(run.existing("ensemble.json").read_text(encoding="utf-8")))
     made = runtime or make_runtime(recipe, Path(folder))
     return OpenedRun(run, recipe, decision_from_json(facts), calibration_from_json(facts), ensemble, made)
-
-
-def _files(place: Path | list[Path]) -> list[Path]:
-    if isinstance(place, list):
-        files = place
-    elif place.is_dir():
-        files = sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS)
-    else:
-        files = [place]
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise InputError(f"{len(missing):,} of {len(files):,} images do not exist: {listing(missing, 5)}")
-    if not files:
-        raise InputError(f"there are no images in {str(place)!r}", remedy=f"known endings: {listing(sorted(ENDINGS))}")
-    return files
-
-
-def _frame_of_files(files: list[Path], pattern: str, channels: list[str] | None) -> pl.DataFrame:
-    """One row an image; the files of an image are brought together by the end of the recipe's pattern."""
-    by_channel = channels is not None and "{channel}" in pattern
-    if not by_channel:
-        stems = Counter(file.stem for file in files)
-        rows = {file.stem if stems[file.stem] == 1 else str(file): [file] for file in files}
-    else:
-        parts = Path(pattern).parts
-        last = max(number for number, part in enumerate(parts) if "{channel}" in part)
-        rows = _grouped_by_channel(files, parts[last:], channels or [])
-    ids = pl.Series("id", list(rows))
-    return _frame(ids, ids, pl.Series("files", [[str(file) for file in row] for row in rows.values()]))
-
-
-def _frame_of_table(path: Path, data: DataSpec) -> pl.DataFrame:
-    """One row an image, its files named by the recipe's pattern; the run's own tables are not looked at."""
-    table = read_table(path, "images")
-    for column in (data.id, data.sample or data.id):
-        if column not in table.columns:
-            what = f"there is no column {column!r} in {str(path)!r}"
-            raise DataError(what, field="images", value=column, allowed=table.columns)
-    ids = table[data.id]
-    unfit = ids.filter(ids.is_null() | ids.is_duplicated()).unique(maintain_order=True).to_list()
-    if unfit:
-        raise DataError(f"ids are missing or stand more than once: {listing(unfit, 5)}", field="images")
-    frame = _frame(ids, table[data.sample or data.id].fill_null(ids), image_files(data, table, str(path), "test"))
-    return frame.with_columns(table[name].alias(f"group.{name}") for name in data.groups if name in table.columns)
-
-
-def _frame(ids: pl.Series, samples: pl.Series, files: pl.Series) -> pl.DataFrame:
-    columns = [ids.alias("id"), samples.alias("sample"), pl.Series("role", ["test"] * len(ids)), files.alias("files")]
-    empty = [pl.lit(None, pl.List(pl.Int64)).alias("labels"), pl.lit(None, pl.String).alias("domain")]
-    return pl.DataFrame(columns).with_columns(empty)
-
-
-def _grouped_by_channel(files: list[Path], parts: tuple[str, ...], channels: list[str]) -> dict[str, list[Path]]:
-    """The files of each image in the order of the channels, by what their paths have beside the channel's name."""
-    pattern, depth = "/".join(parts), len(parts)
-    expression, number = "", 0
-    for text, name in pattern_fields(pattern):
-        expression += re.escape(text)
-        if name == "channel":
-            expression += f"(?P<channel>{'|'.join(map(re.escape, channels))})"
-        elif name is not None:
-            expression += f"(?P<part{number}>[^/]+)"
-            number += 1
-    found: dict[str, dict[str, Path]] = {}
-    for file in files:
-        match = re.fullmatch(expression, "/".join(file.parts[-depth:]))
-        if match:
-            named = match.groupdict()
-            name = "_".join(value for key, value in named.items() if key != "channel")
-            found.setdefault(str(Path(*file.parts[:-depth]) / name), {})[named["channel"]] = file
-    if not found:
-        raise InputError(f"no file is named as in {pattern!r}; the first is {files[0].name!r}")
-    for name, held in found.items():
-        lacking = [channel for channel in channels if channel not in held]
-        if lacking:
-            raise InputError(
-                f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {pattern!r}"
-            )
-    names = Counter(Path(name).name for name in found)
-    return {
-        Path(name).name if names[Path(name).name] == 1 else name: [held[channel] for channel in channels]
-        for name, held in found.items()
-    }
 
 
 def _all_readable(statistics: ImageStatistics) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from holotype.data import read_table
 from holotype.errors import DataError, counted, listing
 from holotype.types import Integers, Labels
 
-__all__ = ["prediction_table", "submission_order", "submission_table", "write_scores", "write_table"]
+__all__ = ["prediction_table", "submission_order", "submission_table", "write_in_parts", "write_scores", "write_table"]
 
 LIKELIEST = 3
 
@@ -106,6 +108,35 @@ def write_scores(path: Path, ids: pl.Series, logits: NDArray[np.float32]) -> Non
     """
     scores = pl.Series("scores", logits.astype(np.float32), dtype=pl.Array(pl.Float32, logits.shape[1]))
     write_table(path, pl.DataFrame([ids.alias("id"), scores.cast(pl.List(pl.Float32))]))
+
+
+def write_in_parts(path: Path, parts: Iterable[pl.DataFrame]) -> int:
+    """Write a table that comes part by part and never stands in memory, whole or not at all.
+
+    Args:
+        path: CSV or Parquet; its ending decides.
+        parts: Tables of the same columns.
+
+    Returns:
+        How many rows it has.
+    """
+    rows, temporary = 0, path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.suffix == ".parquet":
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder:
+                for number, part in enumerate(parts):
+                    part.write_parquet(Path(folder) / f"{number:08d}.parquet")
+                    rows += part.height
+                pl.scan_parquet(f"{folder}/*.parquet").sink_parquet(temporary)
+        else:
+            with temporary.open("wb") as stream:
+                for number, part in enumerate(parts):
+                    part.write_csv(stream, include_header=number == 0)
+                    rows += part.height
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:

@@ -13,7 +13,10 @@ from PIL import Image
 from scipy.special import expit
 
 import holotype
+from holotype.asked import parts_of
+from holotype.commands import predict_images
 from holotype.errors import DataError, InputError
+from holotype.types import ImageTable
 
 WriteRecipe = Callable[..., Path]
 
@@ -58,7 +61,7 @@ def test_a_folder_is_given_the_runs_own_scores(
     opened = holotype.open_run(finished)
     folder = copied(screen, tmp_path, new_ids)
     same_as_the_run(opened.predict(folder), finished)
-    logits = opened.logits(opened._table(folder))
+    logits = opened.logits(opened.asked(folder))
     known = dict(pl.read_parquet(finished / "test.parquet").iter_rows())
     assert np.abs(logits - np.array([known[name] for name in sorted(new_ids)])).max() < 1e-5
 
@@ -72,6 +75,34 @@ def test_one_image_alone_is_given_the_same_as_in_company(
                              "probability_3"]  # fmt: skip
     assert table.height == 1
     same_as_the_run(table, finished)
+
+
+def test_parts_give_what_the_whole_gives_and_samples_stay_whole(finished: Path, screen: Path, tmp_path: Path) -> None:
+    opened = holotype.open_run(finished)
+    table = screen / "test.csv"
+    whole = opened.predict(table)
+    parts = list(opened.predict_in_parts(table, most=7))
+    assert [part.height for part, _ in parts] == [7, 7, 6]
+    assert all(len(scores) == part.height for part, scores in parts)
+    joined = pl.concat([part for part, _ in parts])
+    assert joined.select("id", "labels").equals(whole.select("id", "labels"))
+    for name in ("predictions.csv", "predictions.parquet"):
+        said = predict_images(finished, [table], tmp_path / name)
+        assert said.startswith(f"{whole.height} predictions written")
+    assert pl.read_csv(tmp_path / "predictions.csv", schema=whole.schema).equals(whole)
+    written = pl.read_parquet(tmp_path / "predictions.parquet")
+    assert written.drop("scores").equals(whole)
+    assert written["scores"].list.len().unique().to_list() == [len(opened.decision.classes)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions.csv", "predictions.parquet"]
+
+
+def test_a_table_in_parts_keeps_samples_and_plates_whole() -> None:
+    names = pl.DataFrame({"id": list("abcdefgh"), "sample": list("AABBCCDD"), "group.plate": list("ppppqqqq")})
+    images = ImageTable(names, ("x",), "multiclass")
+    assert [part.frame["id"].str.join("").item() for part in parts_of(images, 5)] == ["abcd", "efgh"]
+    assert [part.frame["id"].str.join("").item() for part in parts_of(images, 2)] == ["ab", "cd", "ef", "gh"]
+    assert [part.frame["id"].str.join("").item() for part in parts_of(images, 2, "group.plate")] == ["abcd", "efgh"]
+    assert next(part.frame["id"].str.join("").item() for part in parts_of(images, 2, "group.none")) == "ab"
 
 
 def test_a_table_is_read_by_the_recipes_pattern_in_its_own_order(
@@ -137,7 +168,7 @@ def test_what_an_image_is_given_hangs_on_no_other_image_and_no_other_size(
     opened = holotype.run(recipe)
     known = dict(pl.read_parquet(opened.folder.root / "test.parquet").iter_rows())
     for name in ids[-3:]:  # the smallest ones, each by itself
-        logits = opened.logits(opened._table(tmp_path / "images" / f"{name}.png"))
+        logits = opened.logits(opened.asked(tmp_path / "images" / f"{name}.png"))
         assert np.abs(logits[0] - np.array(known[name])).max() < 1e-5
     Image.new("RGB", (32, 32)).save(tmp_path / "colours.png")
     with pytest.raises(DataError, match="the images have 3 channels and the run was trained on 1"):

@@ -1,0 +1,152 @@
+"""What a finished run is asked about: a folder, files or a table, as a table of images."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from holotype.data import read_table
+from holotype.data.images import ENDINGS
+from holotype.data.layouts import image_files, pattern_fields
+from holotype.errors import DataError, InputError, listing
+from holotype.spec import DataSpec
+from holotype.types import ImageTable, Kind
+
+__all__ = ["images_asked", "parts_of"]
+
+
+def images_asked(
+    images: Path | str | Sequence[Path | str], data: DataSpec, classes: tuple[str, ...], kind: Kind
+) -> ImageTable:
+    """Images that a run may never have seen, as a table.
+
+    Args:
+        images: A folder, files, or a table with the columns that the recipe's pattern names.
+        data: The recipe's section.
+        classes: The run's classes in order.
+        kind: `multiclass` or `multilabel`.
+
+    Raises:
+        InputError: There are no images, or they are not named as the recipe's are.
+    """
+    one = Path(images) if isinstance(images, str | Path) else None
+    if one is not None and one.suffix.lower() in {".csv", ".parquet", ".pq"}:
+        frame = _frame_of_table(one, data)
+    else:
+        files = _files(one if one is not None else [Path(file) for file in images])  # type: ignore[union-attr]
+        frame = _frame_of_files(files, data.images or "", data.channels)
+    return ImageTable(frame, classes, kind, tuple(data.channels) if data.channels else None)
+
+
+def parts_of(images: ImageTable, most: int, together: str | None = None) -> Iterator[ImageTable]:
+    """A table in parts, no sample in two of them, in the table's order.
+
+    Args:
+        images: The table.
+        most: Images of a part; a part of one larger sample or group is as large as that.
+        together: A column whose values stay in one part each; the parts then follow the values' first appearance.
+    """
+    frame = images.frame
+    owner = frame["sample"].cast(pl.String)
+    if together in frame.columns:
+        owner = frame[together].cast(pl.String).fill_null(owner)
+    sizes = frame.group_by(owner.alias("owner"), maintain_order=True).len()
+    held, part, numbers = 0, 0, []
+    for size in sizes["len"]:
+        if held and held + size > most:
+            held, part = 0, part + 1
+        held += size
+        numbers.append(part)
+    number = owner.replace_strict(sizes["owner"], pl.Series(numbers), return_dtype=pl.Int64)
+    for chosen in range(part + 1):
+        yield ImageTable(frame.filter(number == chosen), images.classes, images.kind, images.channels)
+
+
+def _files(place: Path | list[Path]) -> list[Path]:
+    if isinstance(place, list):
+        files = place
+    elif place.is_dir():
+        files = sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS)
+    else:
+        files = [place]
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise InputError(f"{len(missing):,} of {len(files):,} images do not exist: {listing(missing, 5)}")
+    if not files:
+        raise InputError(f"there are no images in {str(place)!r}", remedy=f"known endings: {listing(sorted(ENDINGS))}")
+    return files
+
+
+def _frame_of_files(files: list[Path], pattern: str, channels: list[str] | None) -> pl.DataFrame:
+    """One row an image; the files of an image are brought together by the end of the recipe's pattern."""
+    by_channel = channels is not None and "{channel}" in pattern
+    if not by_channel:
+        stems = Counter(file.stem for file in files)
+        rows = {file.stem if stems[file.stem] == 1 else str(file): [file] for file in files}
+    else:
+        parts = Path(pattern).parts
+        last = max(number for number, part in enumerate(parts) if "{channel}" in part)
+        rows = _grouped_by_channel(files, parts[last:], channels or [])
+    ids = pl.Series("id", list(rows))
+    return _frame(ids, ids, pl.Series("files", [[str(file) for file in row] for row in rows.values()]))
+
+
+def _frame_of_table(path: Path, data: DataSpec) -> pl.DataFrame:
+    """One row an image, its files named by the recipe's pattern; the run's own tables are not looked at."""
+    table = read_table(path, "images")
+    for column in (data.id, data.sample or data.id):
+        if column not in table.columns:
+            what = f"there is no column {column!r} in {str(path)!r}"
+            raise DataError(what, field="images", value=column, allowed=table.columns)
+    ids = table[data.id]
+    unfit = ids.filter(ids.is_null() | ids.is_duplicated()).unique(maintain_order=True).to_list()
+    if unfit:
+        raise DataError(f"ids are missing or stand more than once: {listing(unfit, 5)}", field="images")
+    frame = _frame(ids, table[data.sample or data.id].fill_null(ids), image_files(data, table, str(path), "test"))
+    known = [table[name].alias(f"group.{name}") for name in data.groups if name in table.columns]
+    if data.domain in table.columns:
+        known.append(table[data.domain].cast(pl.String).alias("domain"))
+    return frame.with_columns(known)
+
+
+def _frame(ids: pl.Series, samples: pl.Series, files: pl.Series) -> pl.DataFrame:
+    columns = [ids.alias("id"), samples.alias("sample"), pl.Series("role", ["test"] * len(ids)), files.alias("files")]
+    empty = [pl.lit(None, pl.List(pl.Int64)).alias("labels"), pl.lit(None, pl.String).alias("domain")]
+    return pl.DataFrame(columns).with_columns(empty)
+
+
+def _grouped_by_channel(files: list[Path], parts: tuple[str, ...], channels: list[str]) -> dict[str, list[Path]]:
+    """The files of each image in the order of the channels, by what their paths have beside the channel's name."""
+    pattern, depth = "/".join(parts), len(parts)
+    expression, number = "", 0
+    for text, name in pattern_fields(pattern):
+        expression += re.escape(text)
+        if name == "channel":
+            expression += f"(?P<channel>{'|'.join(map(re.escape, channels))})"
+        elif name is not None:
+            expression += f"(?P<part{number}>[^/]+)"
+            number += 1
+    found: dict[str, dict[str, Path]] = {}
+    for file in files:
+        match = re.fullmatch(expression, "/".join(file.parts[-depth:]))
+        if match:
+            named = match.groupdict()
+            name = "_".join(value for key, value in named.items() if key != "channel")
+            found.setdefault(str(Path(*file.parts[:-depth]) / name), {})[named["channel"]] = file
+    if not found:
+        raise InputError(f"no file is named as in {pattern!r}; the first is {files[0].name!r}")
+    for name, held in found.items():
+        lacking = [channel for channel in channels if channel not in held]
+        if lacking:
+            raise InputError(
+                f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {pattern!r}"
+            )
+    names = Counter(Path(name).name for name in found)
+    return {
+        Path(name).name if names[Path(name).name] == 1 else name: [held[channel] for channel in channels]
+        for name, held in found.items()
+    }
