@@ -52,7 +52,7 @@ def compare(backbone: str, size: int, rounds: int, steps: int, folder: Path) -> 
         return fabric.setup(network, phase_optimiser(member.phases[0], network, 3e-3))
 
     network, optimiser = set_up()
-    loss = phase_loss(member.phases[0], fed.truth, "multiclass")
+    loss = phase_loss(member.phases[0], fed.truth, "multiclass", member.head)
     rows = np.arange(BATCH * steps)
 
     def ours() -> None:

@@ -187,7 +187,7 @@ def check_names(recipe: Recipe) -> None:
                 find_weights(member.backbone, member.weights)
         for phase_number, phase in enumerate(member.phases):
             with _placed(f"members.{number}.phases.{phase_number}"):
-                check_phase(phase, recipe.data.labels.kind)
+                check_phase(phase, recipe.data.labels.kind, member.head)
 
 
 @contextmanager

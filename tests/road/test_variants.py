@@ -169,3 +169,25 @@ def test_a_member_may_begin_where_another_runs_member_ended(
         run(write_recipe(tmp_path / "wrong", members=[{**start, "weights": f"run:{finished}#mian/fold0"}]))
     one = {**start, "weights": f"run:{finished}#main/fold0"}
     assert run(write_recipe(tmp_path / "one", members=[one], seed=99, split={"use": [0]}))
+
+
+def test_a_margin_is_trained_after_a_softmax_on_the_whole_road(
+    write_recipe: WriteRecipe, one_label: dict[str, Any], tmp_path: Path
+) -> None:
+    phases = [{"epochs": 1}, {"epochs": 1, "loss": {"cross_entropy": 0.8, "arcface": {"weight": 0.2, "margin": 0.3}}}]
+    member = ONE_EPOCH | {"head": {"margin": {"scale": 12.0, "centres": 2}}, "phases": phases}
+    opened = run(write_recipe(tmp_path, data=one_label, members=[member], split={"folds": 2}))
+    scores = np.array(pl.read_parquet(opened.folder.root / "oof.parquet")["scores"].to_list())
+    assert np.isfinite(scores).all()
+    assert np.abs(scores).max() <= 12.0 + 1e-4
+    weights, _ = load_tensors(opened.folder.root / "members" / "main" / "fold0" / "weights.safetensors")
+    assert weights["head.last.weight"].shape[0] == 2 * scores.shape[1]
+
+
+def test_a_margin_without_angles_is_refused_with_the_way_out(
+    write_recipe: WriteRecipe, one_label: dict[str, Any], tmp_path: Path
+) -> None:
+    member = ONE_EPOCH | {"phases": [{"epochs": 1, "loss": "arcface"}]}
+    with pytest.raises(RecipeError, match="needs a head that measures angles") as caught:
+        run(write_recipe(tmp_path, data=one_label, members=[member]))
+    assert caught.value.field == "members.0.phases.0"

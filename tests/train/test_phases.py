@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from holotype.errors import RecipeError
+from holotype.losses import arcface, cross_entropy
 from holotype.nets import Network, build_network
-from holotype.spec import MemberSpec, PhaseSpec
+from holotype.spec import HeadSpec, MarginSpec, MemberSpec, PhaseSpec
 from holotype.train import check_phase
 from holotype.train.phases import freeze, phase_loss, phase_optimiser
 
@@ -55,7 +56,8 @@ def loss_of(kind: str, **section: object) -> tuple[float, torch.Tensor, torch.Te
     """The loss of a phase for some logits, with the logits and targets."""
     torch.manual_seed(0)
     logits, targets = torch.randn(6, 3), torch.from_numpy(ONE_LABEL).float()
-    return float(phase_loss(PhaseSpec.model_validate(section), ONE_LABEL, kind)(logits, targets)), logits, targets
+    loss = phase_loss(PhaseSpec.model_validate(section), ONE_LABEL, kind, HeadSpec())
+    return float(loss(logits, targets)), logits, targets
 
 
 def test_left_out_the_loss_of_one_label_is_plain_cross_entropy() -> None:
@@ -97,14 +99,28 @@ def test_logit_adjustment_adds_the_log_frequencies_in_training() -> None:
 )
 def test_a_name_that_is_not_registered_is_refused_before_training(section: dict[str, object], meant: str) -> None:
     with pytest.raises(RecipeError, match=f"did you mean '{meant}'"):
-        check_phase(PhaseSpec.model_validate(section), "multiclass")
+        check_phase(PhaseSpec.model_validate(section), "multiclass", HeadSpec())
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "cross-entropy", {"bce": 0.5}])
 def test_registered_names_pass_with_either_sign(loss: object) -> None:
-    check_phase(PhaseSpec.model_validate({"loss": loss, "schedule": "one_cycle"}), "multiclass")
+    check_phase(PhaseSpec.model_validate({"loss": loss, "schedule": "one_cycle"}), "multiclass", HeadSpec())
 
 
 def test_a_schedule_of_another_name_is_refused_when_the_recipe_is_read() -> None:
     with pytest.raises(ValueError, match="did you mean 'cosine'"):
         PhaseSpec.model_validate({"schedule": "cosinus"})
+
+
+def test_a_loss_with_a_margin_needs_a_head_that_measures_angles_and_takes_its_scale() -> None:
+    section = PhaseSpec.model_validate({"loss": {"cross_entropy": 0.8, "arcface": 0.2}})
+    with pytest.raises(RecipeError, match="needs a head that measures angles"):
+        check_phase(section, "multiclass", HeadSpec())
+    angles = HeadSpec(margin=MarginSpec(scale=8.0))
+    check_phase(section, "multiclass", angles)
+    with pytest.raises(RecipeError, match="for one label a sample"):
+        check_phase(PhaseSpec(), "multilabel", angles)
+    torch.manual_seed(0)
+    logits, targets = 8 * (2 * torch.rand(6, 3) - 1), torch.from_numpy(ONE_LABEL).float()
+    mixed = 0.8 * cross_entropy(logits, targets) + 0.2 * arcface(logits, targets, scale=8.0)
+    assert float(phase_loss(section, ONE_LABEL, "multiclass", angles)(logits, targets)) == pytest.approx(float(mixed))

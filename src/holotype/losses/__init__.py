@@ -1,6 +1,7 @@
 """Losses: pure functions on logits and targets, composed by weight."""
 
 from holotype.losses.compose import class_weights, compose_loss, prior_logits
+from holotype.losses.margin import MARGINS, arcface, cosface
 from holotype.losses.multiclass import cross_entropy, softmax_focal
 from holotype.losses.multilabel import asymmetric, bce, focal, soft_f1, soft_margin
 from holotype.losses.ranking import lovasz, lsep
@@ -8,11 +9,14 @@ from holotype.losses.registry import LOSSES, check_loss
 
 __all__ = [
     "LOSSES",
+    "MARGINS",
+    "arcface",
     "asymmetric",
     "bce",
     "check_loss",
     "class_weights",
     "compose_loss",
+    "cosface",
     "cross_entropy",
     "focal",
     "lovasz",

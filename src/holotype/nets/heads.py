@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from holotype.nets.activations import make_activation
 from holotype.registry import Registry
-from holotype.spec import HeadSpec
+from holotype.spec import HeadSpec, MarginSpec
 
-__all__ = ["LEARNT_POOLS", "POOLS", "AttentionPool", "GeneralisedMean", "Head", "as_feature_map"]
+__all__ = ["LEARNT_POOLS", "POOLS", "AttentionPool", "Cosines", "GeneralisedMean", "Head", "as_feature_map"]
 
 SMALLEST = 1e-6
 POOLS = Registry("pooling")
@@ -110,6 +111,38 @@ class AttentionPool(nn.Module):
 LEARNT_POOLS: dict[str, type[nn.Module]] = {"gem": GeneralisedMean, "attention": AttentionPool}
 
 
+class Cosines(nn.Module):
+    """A last layer that measures angles: the scale times the cosine to each class's nearest centre.
+
+    Deng et al. 2019, "ArcFace", section 3.1; with several centres Deng et al. 2020, "Sub-center ArcFace", equation 3.
+
+    Args:
+        width: Of the features.
+        classes: How many logits there are.
+        spec: The recipe's `head.margin` section.
+    """
+
+    def __init__(self, width: int, classes: int, spec: MarginSpec) -> None:
+        super().__init__()
+        self.scale, self.centres = spec.scale, spec.centres
+        self.weight = nn.Parameter(torch.empty(classes * spec.centres, width))
+        nn.init.xavier_normal_(self.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits of features, in single precision whatever the network's, since angles near zero need it.
+
+        Args:
+            features: Shape (n, width).
+
+        Returns:
+            Shape (n, classes).
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            unit, centres = (functional.normalize(part.float(), dim=1) for part in (features, self.weight))
+            cosine = unit @ centres.T
+            return self.scale * cosine.unflatten(1, (-1, self.centres)).amax(dim=2)
+
+
 class Head(nn.Module):
     """Pooling, optional hidden layers, dropout and the last linear layer.
 
@@ -131,8 +164,12 @@ class Head(nn.Module):
             width = hidden
         self.neck = nn.Sequential(*layers)
         self.dropout = nn.Dropout(spec.dropout)
-        self.last = nn.Linear(width, classes)
-        nn.init.zeros_(self.last.bias)
+        self.last: nn.Linear | Cosines
+        if spec.margin is None:
+            self.last = nn.Linear(width, classes)
+            nn.init.zeros_(self.last.bias)
+        else:
+            self.last = Cosines(width, classes, spec.margin)
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits of a batch.

@@ -24,7 +24,7 @@ from holotype.spec.ensemble import (
     VoteSpec,
     WeightedSpec,
 )
-from holotype.spec.head import HeadSpec
+from holotype.spec.head import HeadSpec, MarginSpec
 from holotype.spec.input import InputSpec, TileSpec
 from holotype.spec.keep import KeepSpec
 from holotype.spec.member import MemberSpec, ViewSpec
@@ -52,6 +52,7 @@ __all__ = [
     "KeepSpec",
     "LabelSpec",
     "Later",
+    "MarginSpec",
     "MeanSpec",
     "MemberSpec",
     "MixSpec",

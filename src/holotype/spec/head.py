@@ -8,7 +8,16 @@ from pydantic import Field
 
 from holotype.spec.base import Later, Section
 
-__all__ = ["HeadSpec"]
+__all__ = ["HeadSpec", "MarginSpec"]
+
+
+class MarginSpec(Section):
+    """A last layer whose logits are a scale times the cosine of the angle to each class's centre."""
+
+    scale: float = Field(default=30.0, gt=0)
+    """What cosines are multiplied by; small scales train softly, large ones sharply."""
+    centres: int = Field(default=1, ge=1, le=16)
+    """Centres of each class, of which the nearest counts (sub-centre ArcFace, for wrong labels and mixed classes)."""
 
 
 class HeadSpec(Section):
@@ -25,7 +34,7 @@ class HeadSpec(Section):
     """Activation of the hidden layers."""
     dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Share of features dropped before the last layer in training."""
-    margin: Annotated[dict[str, Any] | None, Later()] = None
-    """An angular margin (ArcFace and its relatives)."""
+    margin: MarginSpec | None = None
+    """Measure angles instead, as the losses `arcface` and `cosface` need it; for one label a sample."""
     levels: Annotated[dict[str, Any] | None, Later()] = None
     """A head for each level of a taxonomy."""

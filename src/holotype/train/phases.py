@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from holotype.errors import RecipeError, did_you_mean, listing
-from holotype.losses import check_loss, class_weights, compose_loss, prior_logits
-from holotype.spec import PhaseSpec
+from holotype.losses import MARGINS, check_loss, class_weights, compose_loss, prior_logits
+from holotype.spec import HeadSpec, PhaseSpec
 from holotype.train.optimisers import make_optimiser, optimiser_maker
 from holotype.train.schedules import Moment, rate_at, schedule, warmed_up
 
@@ -22,31 +22,43 @@ __all__ = ["check_phase", "freeze", "frozen_parameters", "phase_loss", "phase_mo
 DEFAULT_LOSS = {"multiclass": "cross_entropy", "multilabel": "bce"}
 
 
-def check_phase(phase: PhaseSpec, kind: str) -> None:
+def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
     """Refuse names that nothing is registered under, before anything is trained.
 
     Args:
         phase: The recipe's section.
         kind: `multiclass` or `multilabel`.
+        head: The member's; some losses need one that measures angles.
 
     Raises:
         RecipeError: An optimiser or a loss does not exist, does not have an option, or is for other labels.
     """
     optimiser_maker(phase.optimizer)
-    check_loss(_loss_parts(phase, kind), kind, phase.class_weights is not None, phase.label_smoothing)
+    parts = _loss_parts(phase, kind, head)
+    check_loss(parts, kind, phase.class_weights is not None, phase.label_smoothing)
+    angular = sorted(MARGINS.intersection(parts))
+    if angular and head.margin is None:
+        raise RecipeError(f"the loss {angular[0]!r} needs a head that measures angles", field="loss",
+                          value=angular[0], remedy="write `head: {margin: {}}`")  # fmt: skip
+    if head.margin is not None and kind == "multilabel":
+        raise RecipeError("a head that measures angles is for one label a sample", field="head.margin",
+                          remedy="leave it out")  # fmt: skip
 
 
-def phase_loss(phase: PhaseSpec, truth: NDArray[np.bool_], kind: str) -> Callable[[Tensor, Tensor], Tensor]:
+def phase_loss(
+    phase: PhaseSpec, truth: NDArray[np.bool_], kind: str, head: HeadSpec
+) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of a phase.
 
     Args:
         phase: The recipe's section.
         truth: Which classes the training rows have, shape (n, classes).
         kind: `multiclass` or `multilabel`.
+        head: The member's, whose scale the losses with a margin need.
     """
     adjustment = phase.logit_adjust * prior_logits(truth, kind) if phase.logit_adjust else None
     weights = class_weights(truth, phase.class_weights, kind)
-    return compose_loss(_loss_parts(phase, kind), weights, phase.label_smoothing, adjustment, kind)
+    return compose_loss(_loss_parts(phase, kind, head), weights, phase.label_smoothing, adjustment, kind)
 
 
 def phase_optimiser(phase: PhaseSpec, network: nn.Module, rate: float) -> Optimizer:
@@ -122,7 +134,11 @@ def frozen_parameters(names: Sequence[str], freeze: str | Sequence[str] | None) 
     return found
 
 
-def _loss_parts(phase: PhaseSpec, kind: str) -> dict[str, Any]:
+def _loss_parts(phase: PhaseSpec, kind: str, head: HeadSpec) -> dict[str, Any]:
     if phase.loss is None:
         return {DEFAULT_LOSS[kind]: 1.0}
-    return {phase.loss: 1.0} if isinstance(phase.loss, str) else dict(phase.loss)
+    parts: dict[str, Any] = {phase.loss: 1.0} if isinstance(phase.loss, str) else dict(phase.loss)
+    for name in MARGINS.intersection(parts) if head.margin is not None else ():
+        given = parts[name] if isinstance(parts[name], dict) else {"weight": parts[name]}
+        parts[name] = {"scale": head.margin.scale} | given  # type: ignore[union-attr]
+    return parts
