@@ -38,7 +38,7 @@ def test_one_network_of_all_rows_predicts_the_test_rows_and_new_images(
     told = [pl.read_parquet(folder / f"members/main/fold{fold}/history.parquet").height for fold in range(3)]
     assert card["epochs"] == [int(np.median(told))]
     known = dict(pl.read_parquet(folder / "test.parquet").iter_rows())
-    table = opened._table(screen / "test.csv")
+    table = opened.asked(screen / "test.csv")
     logits = opened.logits(table)
     ids = table.samples.frame["id"].to_list()
     assert np.abs(logits - np.array([known[name] for name in ids])).max() < 1e-5

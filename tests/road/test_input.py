@@ -39,7 +39,7 @@ def test_a_run_and_its_opened_networks_see_the_same(
 ) -> None:
     opened = holotype.run(write_recipe(tmp_path, members=[member(**look)], split={"folds": 3, "use": [0]}))
     known = dict(pl.read_parquet(opened.folder.root / "test.parquet").iter_rows())
-    table = opened._table(screen / "test.csv")
+    table = opened.asked(screen / "test.csv")
     logits = opened.logits(table)
     ids = table.samples.frame["id"].to_list()
     assert np.abs(logits - np.array([known[name] for name in ids])).max() < 1e-5
@@ -60,7 +60,7 @@ def test_views_of_a_run_are_those_of_its_opened_networks(
     section = plain | {"predict": look}
     opened = holotype.run(write_recipe(tmp_path, members=[section], split={"folds": 3, "use": [0, 1]}))
     known = dict(pl.read_parquet(opened.folder.root / "test.parquet").iter_rows())
-    table = opened._table(screen / "test.csv")
+    table = opened.asked(screen / "test.csv")
     ids = table.samples.frame["id"].to_list()
     assert np.abs(opened.logits(table) - np.array([known[name] for name in ids])).max() < 1e-5
     told = json.loads((opened.folder.root / "scores.json").read_text())

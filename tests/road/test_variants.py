@@ -111,7 +111,8 @@ def test_several_images_of_a_sample_are_one_prediction(write_recipe: WriteRecipe
 def test_two_members_are_averaged_and_the_ledger_says_what_it_bought(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     other = ONE_EPOCH | {"name": "other", "backbone": "test_resnet", "predict": {"views": "flips"}}
     low = {"kind": "threshold", "thresholds": 0.2}
-    folder = run(write_recipe(tmp_path, members=[ONE_EPOCH, other], decide=low)).folder.root
+    both = write_recipe(tmp_path, members=[ONE_EPOCH, other], decide=low, ensemble={"kind": "mean"})
+    folder = run(both).folder.root
     for name in ("oof.parquet", "test.parquet"):
         parts = [
             np.array(pl.read_parquet(folder / f"members/{member}/{name}")["scores"].to_list())
