@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from holotype.data import image_features, label_shares, read_table
 from holotype.decide import CalibrationChoice, DecisionChoice, DecisionFacts, fitted_to_scores
-from holotype.ensemble import EnsembleChoice, FittedPools, PooledChoice, plain_ensemble
+from holotype.ensemble import EnsembleChoice, FittedPools, PooledChoice, Reading, plain_ensemble
 from holotype.errors import DataError, RecipeError, listing
+from holotype.gathering import Gathered
 from holotype.recipe import Recipe
 from holotype.runtime import Runtime
 from holotype.score import Choice, FittedChain, NestedScore, fit_chain
@@ -77,11 +79,14 @@ class Chosen:
     answer: TestPredictions | None = None
     decided: NDArray[np.bool_] | None = None
 
-    @property
-    def picked(self) -> tuple[int, ...]:
-        """Places of the chosen scores among all poolings of all members."""
-        places: tuple[int, ...] = self.chain.steps[0].picked  # type: ignore[attr-defined]
-        return places
+    def read(self, members: Sequence[Any]) -> list[Any]:
+        """The scores of each member as it is read: its pooling, and its specialists where they answer.
+
+        Args:
+            members: One entry a member and pooling, as they were gathered.
+        """
+        scores: list[Any] = self.chain.steps[0].read(members)  # type: ignore[attr-defined]
+        return scores
 
     def scores_of(self, members: Sequence[TestPredictions]) -> TestPredictions:
         """The scores of other samples, before they are decided.
@@ -98,8 +103,7 @@ def list_choices(
     statistics: ImageStatistics,
     folds: Folds,
     runtime: Runtime,
-    pools: Sequence[tuple[str, ...]],
-    scored: bool,
+    said: Gathered,
 ) -> Choices:
     """The choices of a recipe.
 
@@ -109,16 +113,15 @@ def list_choices(
         statistics: Of every image; a stack looks at them.
         folds: Know what is tied to what.
         runtime: Threads, and where a stack keeps its finished classes.
-        pools: The poolings of each member, in the order of its scores.
-        scored: Whether there are out-of-fold scores to learn from.
+        said: What the members say, and in how many readings.
 
     Raises:
         InputError: A table that a section names does not fit.
     """
     facts = sample_facts(images, statistics, folds.component)
-    names = tuple(member.name for member in recipe.members)
+    names = tuple(member.name for member in said.members)
     machine = (recipe.seed, runtime.thread_count, runtime.store / "stack")
-    usual = WeightedSpec(kind="weighted") if scored and len(names) > 1 else MeanSpec()
+    usual = WeightedSpec(kind="weighted") if said.oof and len(names) > 1 else MeanSpec()
     ensemble = EnsembleChoice(recipe.ensemble or usual, names, images.kind, recipe.metric, facts, machine)
     calibration = None if recipe.calibrate is None else CalibrationChoice(recipe.calibrate, images.kind)
     known = DecisionFacts(images.classes, images.kind, recipe.metric, recipe.seed, facts.units)
@@ -126,7 +129,8 @@ def list_choices(
         known = replace(known, places=_places(images, recipe.decide), sets=_class_sets(images, recipe.decide))
     if isinstance(recipe.decide, PriorSpec) and recipe.decide.like is not None:
         known = replace(known, shares=tuple(label_shares(recipe.data, recipe.decide.like, images.classes)))
-    return Choices(PooledChoice(ensemble, tuple(pools)), calibration, DecisionChoice(recipe.decide, known))
+    readings = PooledChoice(ensemble, tuple(said.pools), tuple(said.specialised))
+    return Choices(readings, calibration, DecisionChoice(recipe.decide, known))
 
 
 def choose(
@@ -196,8 +200,8 @@ def _unlearnt(choices: Choices, images: ImageTable) -> tuple:  # type: ignore[ty
     if choices.ensemble.learns:
         raise RecipeError("the pooling of views is chosen by out-of-fold scores, and there are none",
                           field="members.predict.pool", remedy="name one")  # fmt: skip
-    pools = [own[0] for own in choices.ensemble.pools]
-    return FittedPools(plain_ensemble(choices.ensemble.inner), tuple(range(len(pools))), tuple(pools)), decision
+    readings = tuple(Reading(place, own[0]) for place, own in enumerate(choices.ensemble.pools))
+    return FittedPools(plain_ensemble(choices.ensemble.inner), readings), decision
 
 
 def _places(images: ImageTable, spec: AssignSpec) -> Integers:

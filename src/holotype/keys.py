@@ -13,7 +13,7 @@ from holotype.digest import digest_array, digest_file, digest_source, digest_val
 from holotype.feed import Specimens
 from holotype.nets import weights_file
 from holotype.runtime import Runtime
-from holotype.spec import AuditSpec, DataSpec, MemberSpec, SplitSpec, ViewSpec
+from holotype.spec import AuditSpec, DataSpec, MemberSpec, SplitSpec
 from holotype.store import StageKey
 from holotype.train import FitJob
 from holotype.types import Floats, ImageStatistics, ImageTable, Integers
@@ -94,7 +94,7 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         specimens: Their labels, and the form in which they are stored.
         runtime: Its batch and precision count, its threads do not.
     """
-    member = job.member.model_dump(mode="json", exclude={"predict"})
+    member = job.member.model_dump(mode="json", exclude={"predict", "specialise", "pseudo", "neighbours"})
     truth, stored = specimens.truth, specimens.pack.pixels
     inputs = {
         "pixels of the training rows": _pixels(statistics, job.train_rows),
@@ -110,9 +110,18 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
     }
     if job.member.weights not in {"auto", "imagenet", "lite", "none"}:
         inputs["weights"] = digest_file(weights_file(job.member.weights, job.fold))
+    if job.round:
+        inputs["rows that join"] = digest_array(job.pseudo_rows)
+        inputs["labels of the rows that join"] = digest_array(truth[job.pseudo_rows])
+        inputs["pixels of the rows that join"] = _pixels(statistics, job.pseudo_rows)
+    if job.start is not None:
+        inputs["overall network"] = job.start_digest
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
     section |= {"processes": runtime.processes} if runtime.processes > 1 else {}
-    return StageKey(f"fit {job.member.name} {job.fold}", 4, section, inputs)
+    pseudo = job.member.pseudo
+    section |= {"joining": [pseudo.weight, pseudo.ramp]} if job.round and pseudo is not None else {}
+    section |= {"domain": job.domain} if job.domain is not None else {}
+    return StageKey(f"fit {_named(job)}", 4, section, inputs)
 
 
 def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -> StageKey:
@@ -127,18 +136,26 @@ def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -
     return StageKey("embeddings", 1, section, {"pixels": _pixels(statistics, rows), "rows": digest_array(rows)})
 
 
-def predict_key(job: FitJob, fit: StageKey, views: ViewSpec, statistics: ImageStatistics, rows: Integers) -> StageKey:
-    """What one network says of the fold it never saw and of the test rows.
+def predict_key(
+    job: FitJob, fit: StageKey, statistics: ImageStatistics, rows: Integers, purpose: str = "predict"
+) -> StageKey:
+    """What one network says of some rows: the fold it never saw and the test rows, or those that may join training.
 
     Args:
         job: Member and fold.
         fit: The network's own key.
-        views: The recipe's section.
         statistics: Holds the digest of every image's pixels.
         rows: Image rows.
+        purpose: The first word of the stage's name.
     """
     inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
-    return StageKey(f"predict {job.member.name} {job.fold}", 3, views.model_dump(mode="json"), inputs)
+    return StageKey(f"{purpose} {_named(job)}", 3, job.member.predict.model_dump(mode="json"), inputs)
+
+
+def _named(job: FitJob) -> str:
+    """Member and fold, then round and domain where there are such."""
+    words = [job.member.name, str(job.fold), f"round {job.round}" if job.round else "", job.domain or ""]
+    return " ".join(word for word in words if word)
 
 
 def _scaling(job: FitJob, specimens: Specimens) -> str:

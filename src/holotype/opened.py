@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 
 from holotype.asked import images_asked, parts_of
 from holotype.choosing import place_numbers, sample_facts
-from holotype.data import Pack, measure_images, pack_images, plan_pack
 from holotype.decide import (
     calibrate,
     calibration_from_json,
@@ -25,27 +22,20 @@ from holotype.decide import (
 )
 from holotype.ensemble import apply_ensemble, ensemble_from_json
 from holotype.errors import DataError, InputError, listing
-from holotype.feed import Specimens, make_specimens
-from holotype.nets import open_checkpoint
 from holotype.pipeline import make_runtime
-from holotype.predict import infer
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
-from holotype.score import gather_test
-from holotype.spec import MemberSpec
 from holotype.submit import prediction_table
-from holotype.train import launch_fabric
 from holotype.types import (
     Calibration,
     Decision,
     Ensemble,
     Floats,
-    ImageStatistics,
     ImageTable,
     Integers,
-    Normalisation,
 )
+from holotype.voices import hear_members, look_at
 
 __all__ = ["PART", "OpenedRun", "open_run"]
 
@@ -135,18 +125,10 @@ class OpenedRun:
         if imported:
             raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
                              remedy="predict with a run whose members are all networks")  # fmt: skip
-        statistics = measure_images(images, self.runtime)
-        _all_readable(statistics)
-        device = launch_fabric(self.runtime).device
-        rows = np.arange(len(images))
-        scores = []
-        for member, pool in zip(self.recipe.members, self.ensemble.pools, strict=True):
-            checkpoints = [open_checkpoint(folder) for folder in self.folder.checkpoints(member.name)]
-            specimens = self._specimens(images, statistics, checkpoints[0].card)
-            wanted = member.predict.model_copy(update={"pool": pool})
-            said = [infer(one, specimens, rows, wanted, self.runtime, device)[0] for one in checkpoints]
-            scores.append(gather_test(said, images, rows, pool))
-        together = apply_ensemble(self.ensemble, scores, self.decision.kind, sample_facts(images, statistics))
+        new = look_at(images, self.runtime)
+        said = hear_members(self.recipe.members, self.folder, self.ensemble, new)
+        facts = sample_facts(images, new.statistics)
+        together = apply_ensemble(self.ensemble, said, self.decision.kind, facts)
         return calibrate(self.calibration, together, self.decision.kind)
 
     def _places(self, images: ImageTable) -> Integers | None:
@@ -158,19 +140,6 @@ class OpenedRun:
             raise DataError(f"the decision gives each class once a {self.decision.one_class_per}, and the images "
                             "do not say theirs", field="images", remedy="give a table with that column")  # fmt: skip
         return place_numbers(frame[column])
-
-    def _specimens(self, images: ImageTable, statistics: ImageStatistics, card: dict[str, Any]) -> Specimens:
-        found = statistics.frame["channels"].unique().to_list()
-        if found != [card["channels"]]:
-            raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
-        member = MemberSpec.model_validate(card["member"])
-        tile = member.input.tile
-        plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
-        plan = replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
-        scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
-        truth = np.zeros((len(images), len(card["classes"])), dtype=bool)
-        pack = Pack(pack_images(images, plan, None, self.runtime), plan.fitting)
-        return make_specimens(member, pack, images, statistics, scale, truth)
 
 
 def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
@@ -189,13 +158,3 @@ def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
     ensemble = ensemble_from_json(json.loads(run.existing("ensemble.json").read_text(encoding="utf-8")))
     made = runtime or make_runtime(recipe, Path(folder))
     return OpenedRun(run, recipe, decision_from_json(facts), calibration_from_json(facts), ensemble, made)
-
-
-def _all_readable(statistics: ImageStatistics) -> None:
-    broken = statistics.frame.filter(pl.col("error").is_not_null())
-    if broken.height:
-        reasons = listing(broken["error"].to_list(), 3)
-        raise DataError(
-            f"{broken.height:,} of {statistics.frame.height:,} images cannot be read: {reasons}",
-            remedy="mend or remove them",
-        )

@@ -44,9 +44,9 @@ class Outcome:
     @property
     def oof(self) -> list[OofPredictions]:
         """Out-of-fold scores of each member, pooled as was chosen; empty where there are none."""
-        return [self.gathered.oof[place] for place in self.chosen.picked] if self.gathered.oof else []
+        return self.chosen.read(self.gathered.oof) if self.gathered.oof else []
 
     @property
     def test(self) -> list[TestPredictions]:
         """Test scores of each member, pooled as was chosen; empty without a test table."""
-        return [self.gathered.test[place] for place in self.chosen.picked] if self.gathered.test else []
+        return self.chosen.read(self.gathered.test) if self.gathered.test else []

@@ -22,7 +22,6 @@ from holotype.audit import audit_images, audit_labels, find_suspects, no_suspect
 from holotype.choosing import choose, list_choices
 from holotype.data import image_features, measure_images, read_images, table_warnings, unmeasured
 from holotype.decide import thresholds_by_class
-from holotype.engine import LocalEngine
 from holotype.errors import DataError, RecipeError
 from holotype.gathering import gather_members
 from holotype.imported import named_folds
@@ -92,7 +91,7 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
 
     made = gather_members(recipe, ready, stages, runtime)
     oof = made.oof
-    choices = list_choices(recipe, images, ready.statistics, folds, runtime, made.pools, bool(oof))
+    choices = list_choices(recipe, images, ready.statistics, folds, runtime, made)
     nested = None
     if oof:
         rows = len(images.samples.of_role("test")) or None
@@ -164,8 +163,7 @@ def _features(
     names, table = image_features(statistics.frame)
     rows = np.setdiff1d(np.arange(len(images)), audit.unreadable)
     member = resolve_member(recipe.members[0], statistics)
-    machine = (runtime, LocalEngine(), recipe.data.pack, recipe.final)
-    seen = embed_with_member(member, images, statistics, rows, stages, machine)
+    seen = embed_with_member(member, images, statistics, rows, stages, (runtime, recipe.data.pack))
     return [*names, *(f"embedding {number}" for number in range(seen.shape[1]))], np.hstack([table, seen])
 
 

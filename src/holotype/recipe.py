@@ -65,14 +65,18 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Recipe:
-        names = [member.name for member in self.members]
+        names = [name for member in self.members for name in member.names]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"members: two are named {twice[0]!r}; give each a name of its own")
         for number, member in enumerate(self.members):
             _input_fits(member.input, self.data, f"members.{number}.input")
+            _learning_fits(member, self.data, f"members.{number}")
         if self.decide is not None:
             _decision_fits(self.decide, self.data)
+        teller = self.split.discriminator
+        if teller is not None and teller not in [one.name for one in self.members if one.predictions is None]:
+            raise ValueError(f"split.discriminator: {teller!r} should be one of the members that are trained")
         if isinstance(self.ensemble, WeightedSpec | GreedySpec) and self.ensemble.by and self.data.domain is None:
             raise ValueError("ensemble.by: 'domain' needs the column of the domains in data.domain")
         return self
@@ -97,6 +101,17 @@ def _input_fits(section: InputSpec, data: DataSpec, place: str) -> None:
         raise ValueError(f"{place}.channels: there is no channel {unknown[0]!r}; allowed: {known}")
     if section.normalise == "plate" and not data.groups:
         raise ValueError(f"{place}.normalise: 'plate' needs the column of the plates, first in data.groups")
+
+
+def _learning_fits(member: MemberSpec, data: DataSpec, place: str) -> None:
+    if member.specialise is not None and data.domain is None:
+        raise ValueError(f"{place}.specialise: needs the column of the domains in data.domain")
+    if member.pseudo is None:
+        return
+    has = {"test": data.test is not None, "external": bool(data.external)}
+    has["both"] = has["test"] and has["external"]
+    if not has[member.pseudo.rows]:
+        raise ValueError(f"{place}.pseudo.rows: {member.pseudo.rows!r} needs rows that data does not name")
 
 
 def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:

@@ -68,6 +68,14 @@ class RunFolder:
         folders = self.existing(f"members/{member}").glob("fold*")
         return sorted(folders, key=lambda folder: int(folder.name.removeprefix("fold")))
 
+    def specialists(self, member: str) -> list[Path]:
+        """The folders of the networks that were fine-tuned for single domains; their cards say which.
+
+        Args:
+            member: The member's name.
+        """
+        return sorted((self.existing(f"members/{member}") / "specialists").glob("*"))
+
     def write_text(self, name: str, text: str) -> None:
         """Write a file, whole or not at all.
 

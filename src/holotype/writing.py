@@ -161,12 +161,11 @@ def _write_members(outcome: Outcome, folder: RunFolder) -> None:
     if pairs:
         write_table(folder.path("members/diversity.csv"), pl.DataFrame(pairs))
     for number, member in enumerate(outcome.members):
-        used = list(dict.fromkeys(said.fold for said in member.oof))
-        for network, fold in zip(member.networks, used, strict=False):
-            folder.adopt(f"members/{member.name}/fold{fold}", network)
-        for network in member.networks[len(used) :]:
-            folder.adopt(f"members/{member.name}/refit", network)
         own = f"members/{member.name}"
+        for place, network in member.folders().items():
+            folder.adopt(f"{own}/{place}", network)
+        if member.nearest.height:
+            write_table(folder.path(f"{own}/nearest.parquet"), member.nearest)
         if outcome.oof:
             oof = outcome.oof[number]
             write_scores(folder.path(f"{own}/oof.parquet"), _ids(outcome, oof.samples), oof.logits)

@@ -92,3 +92,12 @@ def test_the_nearest_of_several_centres_counts() -> None:
     cosines = functional.normalize(features, dim=1) @ functional.normalize(layer.weight, dim=1).T
     nearest = torch.stack([cosines[:, 3 * number : 3 * number + 3].max(dim=1).values for number in range(CLASSES)], 1)
     assert torch.allclose(layer(features), 30 * nearest, atol=1e-5)
+
+
+def test_a_margin_grows_over_its_warm_up() -> None:
+    features, own, layer = problem()
+    logits, hard = layer(features).detach(), functional.one_hot(own, CLASSES).float()
+    loss = compose_loss({"arcface": {"margin": 0.4, "warm_up": 2.0}}, kind="multiclass")
+    for epochs, margin in ((0.0, 0.0), (0.5, 0.1), (2.0, 0.4), (7.0, 0.4)):
+        assert float(loss(logits, hard, epochs=epochs)) == pytest.approx(float(arcface(logits, hard, margin=margin)))
+    assert float(loss(logits, hard)) == pytest.approx(float(arcface(logits, hard, margin=0.4)))

@@ -23,7 +23,7 @@ from holotype.pipeline import make_runtime
 from holotype.recipe import load_recipe
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
-from holotype.spec import MemberSpec, ViewSpec
+from holotype.spec import MemberSpec
 from holotype.store import StageKey
 from holotype.train import FitJob
 from holotype.types import ImageStatistics, Normalisation
@@ -90,13 +90,13 @@ def test_what_does_not_count_in_training_is_not_in_its_key(key: StageKey) -> Non
 
 def test_predictions_hang_on_the_network_the_views_and_the_images() -> None:
     rows = np.array([6, 7, 8])
-    base = predict_key(JOB, KEY, ViewSpec(), STATISTICS, rows)
-    assert predict_key(JOB, KEY, ViewSpec(), STATISTICS, rows).digest == base.digest
+    base = predict_key(JOB, KEY, STATISTICS, rows)
+    assert predict_key(JOB, KEY, STATISTICS, rows).digest == base.digest
     others = [
-        predict_key(JOB, TRAINS_AGAIN["seed"], ViewSpec(), STATISTICS, rows),
-        predict_key(JOB, KEY, ViewSpec(views="none"), STATISTICS, rows),
-        predict_key(JOB, KEY, ViewSpec(), other_pixels(8), rows),
-        predict_key(JOB, KEY, ViewSpec(), STATISTICS, rows[:2]),
+        predict_key(JOB, TRAINS_AGAIN["seed"], STATISTICS, rows),
+        predict_key(of_member(predict={"views": "none"}), KEY, STATISTICS, rows),
+        predict_key(JOB, KEY, other_pixels(8), rows),
+        predict_key(JOB, KEY, STATISTICS, rows[:2]),
     ]
     assert len({base.digest, *(key.digest for key in others)}) == 5
 

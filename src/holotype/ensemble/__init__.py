@@ -4,7 +4,8 @@ from holotype.ensemble.diversity import diversity_table
 from holotype.ensemble.files import ensemble_from_json, ensemble_to_json
 from holotype.ensemble.fit import EnsembleChoice, FittedEnsemble, apply_ensemble, fit_ensemble, plain_ensemble
 from holotype.ensemble.mean import mean_ranks, mean_scores, rank_ladder, votes
-from holotype.ensemble.pools import FittedPools, PooledChoice
+from holotype.ensemble.partial import complete_scores
+from holotype.ensemble.pools import FittedPools, PooledChoice, Reading
 from holotype.ensemble.stack import apply_stack, fit_stack, stack_importance, stack_table
 from holotype.ensemble.weights import fit_weights, greedy_weights, mean_log_loss
 
@@ -13,8 +14,10 @@ __all__ = [
     "FittedEnsemble",
     "FittedPools",
     "PooledChoice",
+    "Reading",
     "apply_ensemble",
     "apply_stack",
+    "complete_scores",
     "diversity_table",
     "ensemble_from_json",
     "ensemble_to_json",

@@ -25,6 +25,8 @@ def ensemble_to_json(ensemble: Ensemble) -> dict[str, Any]:
     }
     if ensemble.pools:
         content["pools"] = list(ensemble.pools)
+    if ensemble.routes:
+        content["specialists"] = dict(zip(ensemble.members, map(list, ensemble.routes), strict=True))
     if ensemble.parts:
         content["parts"] = {name: list(weights) for name, weights in ensemble.parts.items()}
     if ensemble.ladder is not None:
@@ -48,4 +50,5 @@ def ensemble_from_json(content: dict[str, Any]) -> Ensemble:
         np.asarray(content["ladder"]) if "ladder" in content else None,
         tuple(tuple(models) for models in content.get("stack", ())), tuple(content.get("domains", ())),
         tuple(content.get("pools", ())), tuple(content.get("columns", ())),
+        tuple(tuple(content["specialists"][name]) for name in content["members"]) if "specialists" in content else (),
     )  # fmt: skip

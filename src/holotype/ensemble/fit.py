@@ -18,7 +18,7 @@ from holotype.metrics import METRICS
 from holotype.spec import EnsembleSpec, GreedySpec, MeanSpec, StackSpec, VoteSpec, WeightedSpec
 from holotype.types import Ensemble, Floats, Integers, Kind, OofPredictions, SampleFacts, TestPredictions
 
-__all__ = ["EnsembleChoice", "FittedEnsemble", "apply_ensemble", "fit_ensemble", "plain_ensemble"]
+__all__ = ["EnsembleChoice", "FittedEnsemble", "apply_ensemble", "fit_ensemble", "plain_ensemble", "rows_by_domain"]
 
 Scores = OofPredictions | TestPredictions
 Booleans = NDArray[np.bool_]
@@ -150,7 +150,7 @@ def apply_ensemble(
         made = apply_stack(ensemble.stack, _table(scores, samples, ensemble, kind, facts))
         return _logits_of(made, kind)
     made = mean_scores(scores, ensemble.weights, ensemble.space, kind)
-    for name, rows in _rows_by_domain(samples, facts).items():
+    for name, rows in rows_by_domain(samples, facts).items():
         if name in ensemble.parts:
             made = made.copy() if made is scores[0] else made
             made[rows] = mean_scores([one[rows] for one in scores], ensemble.parts[name], ensemble.space, kind)
@@ -181,11 +181,17 @@ def _domains(samples: Integers, choice: EnsembleChoice) -> dict[str, Integers]:
     spec = choice.spec
     if not isinstance(spec, WeightedSpec | GreedySpec) or spec.by is None:
         return {}
-    found = _rows_by_domain(samples, choice.facts)
+    found = rows_by_domain(samples, choice.facts)
     return {name: rows for name, rows in found.items() if len(rows) >= FEWEST_OF_A_DOMAIN}
 
 
-def _rows_by_domain(samples: Integers, facts: SampleFacts | None) -> dict[str, Integers]:
+def rows_by_domain(samples: Integers, facts: SampleFacts | None) -> dict[str, Integers]:
+    """The places of the samples of each domain.
+
+    Args:
+        samples: Sample numbers, shape (n,).
+        facts: Know the domains; without them there are none.
+    """
     if facts is None or not any(facts.domains):
         return {}
     own = np.array([facts.domains[number] or "" for number in samples])

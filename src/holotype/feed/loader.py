@@ -28,6 +28,7 @@ from holotype.augment import (
     warp,
     windowed,
 )
+from holotype.feed.sampler import REPEAT_BITS
 from holotype.feed.specimens import Specimens
 from holotype.seeds import derive_seed, keyed_uniforms
 from holotype.spec import AugmentSpec
@@ -35,7 +36,6 @@ from holotype.types import Integers
 
 __all__ = ["drawn_batch", "prepared_ahead", "read_batch", "training_batch", "view_batch"]
 
-REPEAT_BITS = 40  # rows are fewer than 2 ** 40
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

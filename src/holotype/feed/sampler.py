@@ -8,13 +8,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.seeds import keyed_uniforms
+from holotype.seeds import derive_seed, keyed_uniforms
 from holotype.types import Integers
 
-__all__ = ["Rule", "batches", "sampled", "shuffled"]
+__all__ = ["Rule", "batches", "joined", "sampled", "shuffled"]
 
+REPEAT_BITS = 40  # rows are fewer than 2 ** 40
 Rule = str | Mapping[Any, int]
 """`shuffle`, `balanced`, `sqrt` or `{cap: n}`, as in the recipe."""
+
+
+def joined(rows: Integers, others: Integers, most: int, share: float, key: int) -> Integers:
+    """Labelled rows with some of those that join them; an epoch is as long however many have joined.
+
+    Args:
+        rows: Labelled image rows, shape (n,).
+        others: Image rows that may join, shape (m,).
+        most: How many of them an epoch has in the end.
+        share: How far they have joined, in [0, 1]; labelled rows come a second time in place of the missing ones.
+        key: From `holotype.seeds.derive_seed`.
+
+    Returns:
+        Shape (n + most,).
+    """
+    if not most:
+        return rows
+    now = round(share * most)
+    chosen = shuffled(others, key)[:now]
+    again = np.resize(shuffled(rows, derive_seed(key, "again")), most - now)
+    return np.concatenate([rows, chosen, again])
 
 
 def shuffled(rows: Integers, key: int) -> Integers:
@@ -24,7 +46,8 @@ def shuffled(rows: Integers, key: int) -> Integers:
         rows: Image rows, shape (n,).
         key: From `holotype.seeds.derive_seed`; the same key gives the same order.
     """
-    return rows[np.argsort(keyed_uniforms(key, rows, 1)[:, 0], kind="stable")]
+    before = _numbered(rows)[:, 1]
+    return rows[np.argsort(keyed_uniforms(key, rows + (before << REPEAT_BITS), 1)[:, 0], kind="stable")]
 
 
 def sampled(rows: Integers, truth: NDArray[np.bool_], rule: Rule, key: int) -> Integers:

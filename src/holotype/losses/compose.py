@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,19 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from holotype.losses.registry import Parts, loss_of
+from holotype.losses.registry import WARM_UP, Parts, loss_of
 
 __all__ = ["class_weights", "compose_loss", "prior_logits"]
 
 OVERLAP = 0.999  # beta of the effective number: a thousand samples of a class show all there is of it
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 
 
 def compose_loss(
     parts: Parts, weights: Tensor | None = None, smoothing: float = 0.0, adjustment: Tensor | None = None,
     kind: str = "multilabel",
 ) -> Loss:  # fmt: skip
-    """One function of logits and targets from weighted parts.
+    """One function of logits, targets and the epochs of the phase that are done, from weighted parts.
 
     Args:
         parts: Names of losses, each with its weight, or with `weight` and its options.
@@ -37,16 +39,27 @@ def compose_loss(
     """
     functions = [(loss_of(name, kind), *_weight_and_options(given)) for name, given in parts.items()]
 
-    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+    def loss(logits: Tensor, targets: Tensor, epochs: float = math.inf) -> Tensor:
         logits = logits if logits.dtype == torch.float64 else logits.float()
         targets = targets.to(logits.dtype)
         if adjustment is not None:
             logits = logits + adjustment.to(logits)
         scale = None if weights is None else weights.to(logits)
-        terms = [weight * function(logits, targets, scale, smoothing, **own) for function, weight, own in functions]
+        terms = []
+        for function, weight, own in functions:
+            terms.append(weight * function(logits, targets, scale, smoothing, **_warmed(function, own, epochs)))
         return torch.stack(terms).sum()
 
     return loss
+
+
+def _warmed(function: Callable[..., Tensor], options: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+    """Options with the margin as it has grown so far, where it has a warm-up."""
+    plain = {name: value for name, value in options.items() if name != WARM_UP}
+    if not options.get(WARM_UP):
+        return plain
+    margin = plain.get("margin", inspect.signature(function).parameters["margin"].default)
+    return plain | {"margin": margin * min(1.0, epochs / options[WARM_UP])}
 
 
 def _weight_and_options(given: float | Mapping[str, Any]) -> tuple[float, dict[str, Any]]:

@@ -11,12 +11,14 @@ from torch import Tensor
 from holotype.errors import RecipeError
 from holotype.registry import Registry
 
-__all__ = ["LOSSES", "Parts", "check_loss", "loss_of", "register", "smoothed"]
+__all__ = ["LOSSES", "WARM_UP", "Parts", "check_loss", "loss_of", "register", "smoothed"]
 
 LOSSES = Registry("loss")
 ONE_LABEL = {"focal": "softmax_focal"}
 """Losses that are another function where a sample has one label."""
 COMMON = ("logits", "targets", "class_weights", "smoothing")
+WARM_UP = "warm_up"
+"""An option of every loss with a `margin`: the epochs over which it grows from nothing."""
 Parts = Mapping[str, float | Mapping[str, Any]]
 """Names of losses, each with its weight, or with `weight` and its own options."""
 
@@ -71,6 +73,7 @@ def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None
             raise RecipeError(f"the loss {name!r} is for {' and '.join(function.kinds)} labels", field="loss",
                               value=name, allowed=fitting)  # fmt: skip
         own = [option for option in inspect.signature(function).parameters if option not in COMMON]
+        own += [WARM_UP] if "margin" in own else []
         unknown = [option for option in given if option not in {"weight", *own}] if isinstance(given, Mapping) else []
         if unknown:
             raise RecipeError(f"the loss {name!r} has no option {unknown[0]!r}", field="loss", value=unknown[0],

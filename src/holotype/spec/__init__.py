@@ -27,6 +27,7 @@ from holotype.spec.ensemble import (
 from holotype.spec.head import HeadSpec, MarginSpec
 from holotype.spec.input import InputSpec, TileSpec
 from holotype.spec.keep import KeepSpec
+from holotype.spec.learning import NeighboursSpec, PseudoSpec, SpecialiseSpec
 from holotype.spec.member import MemberSpec, ViewSpec
 from holotype.spec.optimizer import OptimizerSpec
 from holotype.spec.phase import PhaseSpec
@@ -56,14 +57,17 @@ __all__ = [
     "MeanSpec",
     "MemberSpec",
     "MixSpec",
+    "NeighboursSpec",
     "OnLeakSpec",
     "OptimizerSpec",
     "PerClassSpec",
     "PhaseSpec",
     "PredictionsSpec",
     "PriorSpec",
+    "PseudoSpec",
     "RunSpec",
     "Section",
+    "SpecialiseSpec",
     "SplitSpec",
     "StackSpec",
     "SubmitSpec",

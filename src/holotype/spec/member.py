@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from holotype.spec.augment import AugmentSpec
-from holotype.spec.base import Later, Section
+from holotype.spec.base import Section
 from holotype.spec.head import HeadSpec
 from holotype.spec.input import InputSpec
 from holotype.spec.keep import KeepSpec
+from holotype.spec.learning import NeighboursSpec, PseudoSpec, SpecialiseSpec
 from holotype.spec.phase import PhaseSpec
 from holotype.spec.predictions import PredictionsSpec
 
@@ -63,8 +64,9 @@ class MemberSpec(Section):
     the same fold (`run:PATH#member/fold0`: all of them from that one, whatever it has seen)."""
     activation: str | None = None
     """An activation that replaces the backbone's own: `mish`, `gelu`, `silu` and others."""
-    classes: Annotated[Literal["all"] | list[str], Later()] = "all"
-    """The classes it serves."""
+    classes: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    """The classes it learns and answers for; of one label a sample it also knows `none of these`. For other classes it
+    says what the other members say."""
     input: InputSpec = InputSpec()
     head: HeadSpec = HeadSpec()
     augment: AugmentSpec = AugmentSpec()
@@ -73,15 +75,17 @@ class MemberSpec(Section):
     (`balanced`) or half way there (`sqrt`); or at most so many of a class (`{cap: 100}`)."""
     phases: list[PhaseSpec] = Field(default=[PhaseSpec()], min_length=1)
     keep: KeepSpec = KeepSpec()
-    specialise: Annotated[dict[str, Any] | None, Later()] = None
-    """Models fine-tuned by domain."""
-    pseudo: Annotated[dict[str, Any] | None, Later()] = None
-    """Confident predictions that join training."""
-    neighbours: Annotated[dict[str, Any] | None, Later()] = None
-    """A second member from the nearest training images."""
+    specialise: SpecialiseSpec | None = None
+    pseudo: PseudoSpec | None = None
+    neighbours: NeighboursSpec | None = None
     predictions: PredictionsSpec | None = None
     """Scores that were made elsewhere, instead of a network."""
     predict: ViewSpec = ViewSpec()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The member's own name, and that of the second member which its neighbours are."""
+        return (self.name, f"{self.name}.neighbours") if self.neighbours else (self.name,)
 
     @property
     def selects(self) -> bool:
@@ -126,6 +130,13 @@ class MemberSpec(Section):
         if source is not None and isinstance(self.input.size, int) and source < self.largest_size:
             raise ValueError(f"predict.views: windows of {self.largest_size} px do not fit into {source} px")
         return self
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_are_distinct(cls, classes: Any) -> Any:
+        if classes != "all" and len(set(classes)) != len(classes):
+            raise ValueError("classes must name each class once")
+        return classes
 
     @field_validator("weights")
     @classmethod

@@ -23,8 +23,17 @@ class SplitSpec(Section):
     like_test: bool | Annotated[int, Field(ge=1)] = False
     """Make fold 0 a holdout of the training samples that resemble the test rows most: as large as the other folds, or
     of so many samples. Write `use: [0]` to be scored on it alone."""
+    discriminator: str | None = None
+    """A member whose configuration is first trained to tell training rows from test rows, in folds of its own; what it
+    says of rows it never saw helps to find those that resemble the test rows."""
     use: Literal["all"] | list[Annotated[int, Field(ge=0)]] = "all"
     """The folds that are trained and scored; `[0]` is the one-holdout way."""
+
+    @model_validator(mode="after")
+    def _a_discriminator_has_a_use(self) -> SplitSpec:
+        if self.discriminator is not None and not self.like_test:
+            raise ValueError(f"discriminator: {self.discriminator!r} is for `like_test`; write `like_test: true` too")
+        return self
 
     @model_validator(mode="after")
     def _used_folds_exist(self) -> SplitSpec:

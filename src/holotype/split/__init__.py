@@ -7,6 +7,7 @@ from holotype.split.folds import make_folds
 from holotype.split.holdout import choose_like_test, matching_features
 from holotype.split.inner import INNER_SHARE, inner_samples
 from holotype.split.stratify import share_deviation, stratified_folds
+from holotype.split.ties import duplicate_components, tied_images
 
 __all__ = [
     "INNER_SHARE",
@@ -17,10 +18,12 @@ __all__ = [
     "components",
     "describe_likeness",
     "discriminate",
+    "duplicate_components",
     "inner_samples",
     "make_folds",
     "matching_features",
     "prove_disjoint",
     "share_deviation",
     "stratified_folds",
+    "tied_images",
 ]

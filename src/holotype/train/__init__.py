@@ -2,23 +2,28 @@
 
 from holotype.train.device import launch_fabric
 from holotype.train.fit import fit_member
-from holotype.train.job import ALL_ROWS, FitJob, plan_fit, refit_member
+from holotype.train.job import ALL_ROWS, REST, FitJob, plan_fit, refit_member, specialist_job
 from holotype.train.optimisers import OPTIMISERS
 from holotype.train.phases import check_phase
+from holotype.train.pseudo import confident_labels, join_pseudo_labels
 from holotype.train.schedules import SCHEDULES, schedule
 from holotype.train.step import StepRules, train_step
 
 __all__ = [
     "ALL_ROWS",
     "OPTIMISERS",
+    "REST",
     "SCHEDULES",
     "FitJob",
     "StepRules",
     "check_phase",
+    "confident_labels",
     "fit_member",
+    "join_pseudo_labels",
     "launch_fabric",
     "plan_fit",
     "refit_member",
     "schedule",
+    "specialist_job",
     "train_step",
 ]

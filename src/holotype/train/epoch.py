@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from holotype.errors import HolotypeError, TrainingError
-from holotype.feed import batches, prepared_ahead, sampled, training_batch
+from holotype.feed import batches, joined, prepared_ahead, sampled, training_batch
 from holotype.seeds import derive_seed
+from holotype.train.job import FitJob
 from holotype.train.optimisers import apply_moment
 from holotype.train.phases import phase_moment
 from holotype.train.state import save_state
@@ -95,8 +97,9 @@ def epoch_steps(training: Training, stage: Stage) -> list[list[Piece]]:
         For each step its batches: rows, and how often the epoch has had each before, shape (n, 2).
     """
     job, batch = training.job, training.runtime.batch
-    rows = job.phase_rows(stage.number)
-    key = _key(training, stage, training.course.epoch, "order")
+    epoch = training.course.epoch
+    key = _key(training, stage, epoch, "order")
+    rows = joined(job.labelled_rows(stage.number), job.pseudo_rows, job.joining, _joined_share(job, stage, epoch), key)
     order = sampled(rows, training.specimens.truth[rows], job.member.sampler, key)
     whole = list(batches(order, batch, whole=True))
     together = stage.phase.accumulate
@@ -158,7 +161,8 @@ def _take_steps(training: Training, stage: Stage, steps: list[list[Piece]]) -> N
         noise = _key(training, stage, now, "noise", fabric.global_rank)
         rules = StepRules(noise, phase.clip, rows, phase.on_nonfinite == "skip")
         parts = [next(made) for _ in pieces[step - first]]
-        loss = train_step(fabric, stage.moving, stage.optimiser, stage.loss, parts, rules)
+        wanted = partial(stage.loss, epochs=now / len(steps))  # margins grow
+        loss = train_step(fabric, stage.moving, stage.optimiser, wanted, parts, rules)
         if stage.average is not None:
             stage.average.update(training.network, now)
         recent.append(loss)
@@ -203,7 +207,13 @@ def _pieces(step: list[Piece], parts: int, rank: int, processes: int) -> list[Pi
 
 def _key(training: Training, stage: Stage, *purpose: str | int) -> int:
     job = training.job
-    return derive_seed(job.seed, job.member.name, stage.number, job.fold, *purpose)
+    return derive_seed(job.seed, job.seed_name, stage.number, job.fold, *purpose)
+
+
+def _joined_share(job: FitJob, stage: Stage, epoch: int) -> float:
+    """How far the rows that join have joined; they do so in the first phase."""
+    ramp = job.member.pseudo.ramp if job.member.pseudo is not None else 0
+    return 1.0 if stage.number > 0 or not ramp else min(1.0, (epoch + 1) / ramp)
 
 
 def _is_memory(error: RuntimeError) -> bool:

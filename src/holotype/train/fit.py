@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from holotype.errors import TrainingError, listing
 from holotype.feed import Specimens
 from holotype.losses import prior_logits
-from holotype.nets import build_network, open_checkpoint, save_network
+from holotype.nets import build_network, load_network, open_checkpoint, save_network
 from holotype.progress import Progress
 from holotype.runtime import Runtime
 from holotype.seeds import derive_seed
@@ -54,7 +54,7 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
     Raises:
         TrainingError: There are no rows to train on, or the loss is no longer a number.
     """
-    if any(len(job.phase_rows(number)) == 0 for number in range(len(job.member.phases))):
+    if any(job.epoch_length(number) == 0 for number in range(len(job.member.phases))):
         raise TrainingError(f"{job.label}: no rows are left to train on; use fewer folds or coarser groups")
     fabric = launch_fabric(runtime)
     if runtime.processes > 1:
@@ -79,9 +79,12 @@ class _InProcess:
 
 
 def _fit(fabric: Fabric, job: FitJob, specimens: Specimens, folder: Path, workspace: Path, runtime: Runtime) -> None:
-    seed = derive_seed(job.seed, job.member.name, job.fold, "weights")
+    seed = derive_seed(job.seed, job.seed_name, job.fold, "weights")
     network, found = build_network(job.member, len(job.classes), specimens.channels, seed, job.fold)
-    if isinstance(network.head.last, torch.nn.Linear):  # angles cannot begin with how often a class comes
+    if job.start is not None:
+        network.load_state_dict(load_network(open_checkpoint(job.start)).state_dict())
+        found = replace(found, words="of the overall model")
+    elif isinstance(network.head.last, torch.nn.Linear):  # angles cannot begin with how often a class comes
         with torch.no_grad():
             network.head.last.bias.copy_(prior_logits(specimens.truth[job.train_rows], job.kind))
     network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
@@ -235,7 +238,7 @@ def _images_to_go(job: FitJob, course: Course, batch: int) -> int:
     total = 0
     for number, phase in enumerate(job.member.phases):
         if number >= course.phase:
-            rows = len(job.phase_rows(number))
+            rows = job.epoch_length(number)
             done = course.epoch if number == course.phase else 0
             total += (phase.epochs - done) * (rows - rows % min(batch, rows))
     return total

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from holotype.spec.schedule import ConstantSpec
 from holotype.split import inner_samples
 from holotype.types import Folds, ImageTable, Integers, Kind, Normalisation
 
-__all__ = ["ALL_ROWS", "FitJob", "plan_fit", "refit_member"]
+__all__ = ["ALL_ROWS", "REST", "FitJob", "plan_fit", "refit_member", "specialist_job"]
 
 ALL_ROWS = -2  # -1 is the fold of external samples without a tie
+REST = "none of these"  # what a network of some classes calls all others, where a sample has one label
 
 VERSIONED = ("torch", "timm", "numpy", "lightning-fabric", "safetensors")
 
@@ -41,6 +43,11 @@ class FitJob:
         inner_rows: Image rows that whatever selects looks at, shape (k,); empty where nothing selects.
         external: Which of the training rows are external, shape (n,); none of them where it is empty.
         pixels: The digest of the training rows' pixels, for the card.
+        pseudo_rows: Image rows that join with labels an earlier network of the same fold was sure of, shape (p,).
+        round: How many such networks came before this one.
+        domain: The domain that a specialist is of; none of the overall network.
+        start: The checkpoint that a specialist starts from.
+        start_digest: What that checkpoint was made from.
     """
 
     member: MemberSpec
@@ -55,14 +62,48 @@ class FitJob:
     inner_rows: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     external: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
     pixels: str = ""
+    pseudo_rows: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    round: int = 0
+    domain: str | None = None
+    start: Path | None = None
+    start_digest: str = ""
 
     @property
     def label(self) -> str:
         """The job in words, for progress and messages."""
-        return f"{self.member.name}, {'all rows' if self.fold == ALL_ROWS else f'fold {self.fold}'}"
+        words = [self.member.name, "all rows" if self.fold == ALL_ROWS else f"fold {self.fold}"]
+        words += [f"round {self.round}"] if self.round else []
+        return ", ".join([*words, self.domain] if self.domain is not None else words)
+
+    @property
+    def seed_name(self) -> str:
+        """What its randomness is keyed by beside seed, phase and fold: rounds of a member draw the same."""
+        return self.member.name if self.domain is None else f"{self.member.name}/{self.domain}"
 
     def phase_rows(self, phase: int) -> Integers:
-        """The image rows that train in one phase, shape (n,).
+        """The image rows that may train in one phase: the labelled ones, then those that join, shape (n,).
+
+        Args:
+            phase: Its number.
+        """
+        return np.concatenate([self.labelled_rows(phase), self.pseudo_rows])
+
+    def epoch_length(self, phase: int) -> int:
+        """How many rows an epoch of a phase draws from.
+
+        Args:
+            phase: Its number.
+        """
+        return len(self.labelled_rows(phase)) + self.joining
+
+    @property
+    def joining(self) -> int:
+        """How many rows join an epoch when all have joined that should."""
+        spec = self.member.pseudo
+        return 0 if spec is None else round(spec.weight * len(self.pseudo_rows))
+
+    def labelled_rows(self, phase: int) -> Integers:
+        """The image rows with labels of their own that train in one phase, shape (n,).
 
         Args:
             phase: Its number.
@@ -90,6 +131,8 @@ class FitJob:
             "seed": self.seed,
             "classes": list(self.classes),
             "kind": self.kind,
+            "domain": self.domain,
+            "round": self.round,
             "channels": channels,
             "channel_names": list(self.channels) if self.channels else None,
             "input_channels": len(self.member.input.channels or range(channels)),
@@ -102,7 +145,8 @@ class FitJob:
                 "train": len(self.train_rows),
                 "inner": len(self.inner_rows),
                 "validation": len(self.validation_rows),
-            },
+            }
+            | ({"pseudo": len(self.pseudo_rows)} if self.round else {}),
         }
 
 
@@ -123,6 +167,8 @@ def plan_fit(
     kept = ~np.isin(rows, folds.left_out)
     kept[folds.unreadable] = False
     in_fold = folds.fold_of_sample[rows] == fold
+    if member.pseudo is not None and member.pseudo.rows != "test":
+        kept &= roles != "external"
     trains, validates = (roles != "test") & kept & ~in_fold, (roles == "train") & kept & in_fold
     inner = np.zeros(len(rows), bool)
     if member.selects and member.keep.on == "fold":
@@ -133,9 +179,37 @@ def plan_fit(
         trains &= ~np.isin(folds.component[rows], folds.component[chosen])
     parts = (np.flatnonzero(part).astype(np.int64) for part in (trains, validates, inner))
     train_rows, validation_rows, inner_rows = parts
-    facts = (images.classes, images.kind, images.channels, scale)
+    facts = (_classes_of(member, images), images.kind, images.channels, scale)
     external = roles[train_rows] == "external"
     return FitJob(member, fold, seed, train_rows, validation_rows, *facts, inner_rows, external)
+
+
+def _classes_of(member: MemberSpec, images: ImageTable) -> tuple[str, ...]:
+    if member.classes == "all":
+        return images.classes
+    return (*member.classes, REST) if images.kind == "multiclass" else tuple(member.classes)
+
+
+def specialist_job(job: FitJob, domain: str, is_own: NDArray[np.bool_], start: tuple[Path, str]) -> FitJob:
+    """The job of a domain's own network.
+
+    Args:
+        job: Of the overall network.
+        domain: The domain's name.
+        is_own: Which image rows are of it, shape (image rows,).
+        start: The overall network's checkpoint, and the digest of what it was made from.
+    """
+    phases = job.member.specialise.phases if job.member.specialise else job.member.phases
+    member = job.member.model_copy(update={"phases": phases})
+    parts = {
+        name: getattr(job, name)[is_own[getattr(job, name)]]
+        for name in ("train_rows", "validation_rows", "inner_rows", "pseudo_rows")
+    }
+    external = job.external[is_own[job.train_rows]] if len(job.external) else job.external
+    if not len(parts["inner_rows"]):
+        parts["inner_rows"] = job.inner_rows  # none of the domain are among them, and something has to choose
+    own = replace(job, member=member, domain=domain, external=external, start=start[0], start_digest=start[1])
+    return replace(own, **parts)
 
 
 def refit_member(member: MemberSpec, histories: Sequence[pl.DataFrame]) -> MemberSpec:

@@ -45,10 +45,8 @@ def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
                           remedy="leave it out")  # fmt: skip
 
 
-def phase_loss(
-    phase: PhaseSpec, truth: NDArray[np.bool_], kind: str, head: HeadSpec
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of a phase.
+def phase_loss(phase: PhaseSpec, truth: NDArray[np.bool_], kind: str, head: HeadSpec) -> Callable[..., Tensor]:
+    """The loss of a phase: a function of logits, targets and, as `epochs`, how far the phase is.
 
     Args:
         phase: The recipe's section.

@@ -108,7 +108,7 @@ def _found_rate(training: Training, stage: Stage, shares: list[float]) -> float:
         number = count[0]
         count[0] += 1
         job = training.job
-        noise = derive_seed(job.seed, job.member.name, stage.number, job.fold, number, "find")
+        noise = derive_seed(job.seed, job.seed_name, stage.number, job.fold, number, "find")
         parts = [make(piece) for piece in steps[number % len(steps)]]
         rows = sum(len(piece) for piece in steps[number % len(steps)]) * training.fabric.world_size  # all see the same
         rules = StepRules(noise, stage.phase.clip, rows)
@@ -137,9 +137,7 @@ def _features(training: Training, number: int) -> Features | None:
         return None
     if phase.draws * len(rows) * network.head.width * 4 > MOST_BYTES:  # type: ignore[union-attr,operator]
         return None
-    keys = [
-        derive_seed(job.seed, job.member.name, number, job.fold, draw, "augmentation") for draw in range(phase.draws)
-    ]
+    keys = [derive_seed(job.seed, job.seed_name, number, job.fold, draw, "augmentation") for draw in range(phase.draws)]
 
     def drawing(key: int) -> Callable[[Integers], Tensor]:
         return lambda part: training_batch(specimens, part, key, size, job.member.augment, device)[0]

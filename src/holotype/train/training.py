@@ -70,7 +70,7 @@ class Stage:
         moving: What is trained, as `fabric.setup` gave it: the network, or its head on features.
         optimiser: As `fabric.setup` gave it.
         rates: The largest rate of each group of the optimiser.
-        loss: A function of logits and targets.
+        loss: A function of logits, targets and the epochs of the phase that are done.
         average: Of the weights, where there is one.
         features: Of a frozen backbone, where they are reused.
     """
@@ -80,7 +80,7 @@ class Stage:
     moving: nn.Module
     optimiser: Optimizer
     rates: list[float]
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Callable[..., Tensor]
     average: MovingAverage | None = None
     features: Features | None = None
 

@@ -118,6 +118,7 @@ class Ensemble:
         domains: The domains that a stack knows.
         pools: The pooling of views and images that each member is read with.
         columns: What a stack looks at; `mean of class 3` is the members' mean of that class.
+        routes: The domains for which each member's specialists answer; empty where there are none.
     """
 
     kind: str
@@ -130,6 +131,7 @@ class Ensemble:
     domains: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    routes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

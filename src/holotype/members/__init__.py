@@ -1,0 +1,17 @@
+"""Members: their networks by fold, what joins their training, who answers for a domain, and what they say."""
+
+from holotype.members.pixels import embed_with_member, resolve_member
+from holotype.members.predictions import MemberPredictions
+from holotype.members.train import histories, train_and_predict
+from holotype.members.workshop import Workshop, apart_rows, test_rows
+
+__all__ = [
+    "MemberPredictions",
+    "Workshop",
+    "apart_rows",
+    "embed_with_member",
+    "histories",
+    "resolve_member",
+    "test_rows",
+    "train_and_predict",
+]

@@ -1,0 +1,102 @@
+"""The stored images of a member, and what a backbone sees in them before anything is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from holotype.data import Pack, input_size, open_pack, pack_images, plan_pack
+from holotype.feed import Specimens, make_specimens
+from holotype.keys import embed_key, pack_key
+from holotype.predict import embed_images
+from holotype.runtime import Runtime
+from holotype.spec import MemberSpec
+from holotype.store import NotForeseenError, Stages
+from holotype.train import launch_fabric
+from holotype.types import Floats, ImageStatistics, ImageTable, Integers
+
+__all__ = ["embed_with_member", "resolve_member", "stored_pixels", "unlabelled"]
+
+
+def resolve_member(member: MemberSpec, statistics: ImageStatistics) -> MemberSpec:
+    """A member whose input size is a number.
+
+    Args:
+        member: The recipe's section.
+        statistics: Sizes of all images.
+    """
+    size = input_size(statistics, member.input.size)
+    return member.model_copy(update={"input": member.input.model_copy(update={"size": size})})
+
+
+def stored_pixels(
+    member: MemberSpec, images: ImageTable, statistics: ImageStatistics, stages: Stages, machine: tuple[Runtime, str]
+) -> Pack:
+    """The stored images, in the form that a member asks for.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        images: The table.
+        statistics: Of every image.
+        stages: Takes from the store what is there.
+        machine: The runtime, and how pixels are kept: `auto` in the store, `none` in memory.
+    """
+    runtime, keep = machine
+    size, tile = member.stored_size, member.input.tile
+    plan = plan_pack(statistics, size, member.input.resize, tile.side if tile else None)
+    nothing = Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
+    if keep == "none":
+        return Pack(pack_images(images, plan, None, runtime), plan.fitting) if stages.makes else nothing
+    key = pack_key(plan, size, stages.digests)
+    workspace = stages.store.workspace(key)
+    place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime, workspace))
+    return open_pack(place) if stages.makes else nothing
+
+
+def embed_with_member(
+    member: MemberSpec, images: ImageTable, statistics: ImageStatistics, rows: Integers, stages: Stages,
+    machine: tuple[Runtime, str],
+) -> Floats:  # fmt: skip
+    """What the backbone that a member starts from sees in the images, before anything is trained.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        images: The table.
+        statistics: Of every image.
+        rows: The image rows that can be read.
+        stages: Takes from the store what is there.
+        machine: As in `stored_pixels`.
+
+    Returns:
+        Shape (image rows, width); NaN in other rows.
+
+    Raises:
+        NotForeseenError: In a forecast, where the store does not hold them.
+    """
+    runtime = machine[0]
+    key = embed_key(member, rows, statistics)
+
+    def write(folder: object) -> None:
+        pack = stored_pixels(member, images, statistics, stages, machine)
+        specimens = unlabelled(member, pack, images, statistics)
+        seen = embed_images(member, specimens, rows, runtime, launch_fabric(runtime).device)
+        np.save(f"{folder}/embeddings.npy", seen, allow_pickle=False)
+
+    place = stages.folder(key, write)
+    if not place.is_dir():
+        raise NotForeseenError(key.stage)
+    seen = np.load(place / "embeddings.npy", allow_pickle=False)
+    table = np.full((len(images), seen.shape[1]), np.nan, np.float32)
+    table[rows] = seen
+    return table
+
+
+def unlabelled(member: MemberSpec, pack: Pack, images: ImageTable, statistics: ImageStatistics) -> Specimens:
+    """Specimens of which nothing is known.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        pack: The stored images.
+        images: The table.
+        statistics: Of every image.
+    """
+    return make_specimens(member, pack, images, statistics, statistics.normalisation, np.zeros((len(images), 2), bool))

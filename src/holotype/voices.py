@@ -1,0 +1,144 @@
+"""What the members of a finished run say of new images: their networks, their specialists, all classes filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from holotype.data import Pack, measure_images, pack_images, plan_pack
+from holotype.ensemble import complete_scores
+from holotype.errors import DataError, listing
+from holotype.feed import Specimens, make_specimens
+from holotype.nets import open_checkpoint
+from holotype.predict import infer
+from holotype.runs import RunFolder
+from holotype.runtime import Runtime
+from holotype.score import gather_test
+from holotype.spec import MemberSpec
+from holotype.train import launch_fabric
+from holotype.types import (
+    Checkpoint,
+    Ensemble,
+    ImageStatistics,
+    ImageTable,
+    Integers,
+    Normalisation,
+    Predictions,
+    TestPredictions,
+)
+
+__all__ = ["NewImages", "hear_members", "look_at", "specimens_for"]
+
+
+@dataclass(frozen=True)
+class NewImages:
+    """Images that a run may never have seen.
+
+    Args:
+        images: Rows of the role `test`.
+        statistics: Of every image.
+        runtime: Device, threads and progress.
+    """
+
+    images: ImageTable
+    statistics: ImageStatistics
+    runtime: Runtime
+
+
+def look_at(images: ImageTable, runtime: Runtime) -> NewImages:
+    """Measure new images.
+
+    Args:
+        images: Rows of the role `test`.
+        runtime: Device, threads and progress.
+
+    Raises:
+        DataError: One cannot be read.
+    """
+    statistics = measure_images(images, runtime)
+    broken = statistics.frame["error"].drop_nulls()
+    if len(broken):
+        raise DataError(f"{len(broken):,} of {len(images):,} images cannot be read: {listing(broken.to_list(), 3)}",
+                        remedy="mend or remove them")  # fmt: skip
+    return NewImages(images, statistics, runtime)
+
+
+def hear_members(
+    members: list[MemberSpec], folder: RunFolder, ensemble: Ensemble, new: NewImages
+) -> list[TestPredictions]:
+    """What each member of a run says, read as the run chose.
+
+    Args:
+        members: The recipe's sections.
+        folder: The run's folder.
+        ensemble: Says how each member is read.
+        new: From `look_at`.
+    """
+    classes = new.images.classes
+    said: list[tuple[TestPredictions, Integers | None]] = []
+    for section in members:
+        for name in section.names:
+            place = ensemble.members.index(name)
+            routes = ensemble.routes[place] if ensemble.routes else ()
+            said.append((_hear(name, section, ensemble.pools[place], routes, folder, new), _served(section, classes)))
+    made = []
+    for number, (own, served) in enumerate(said):
+        others = [(one.logits, theirs) for place, (one, theirs) in enumerate(said) if place != number]
+        whole = own.logits if served is None else complete_scores(
+            own.logits, served, others, len(classes), new.images.kind
+        )  # fmt: skip
+        made.append(replace(own, logits=whole))
+    return made
+
+
+def _served(section: MemberSpec, classes: tuple[str, ...]) -> Integers | None:
+    return None if section.classes == "all" else np.array([classes.index(name) for name in section.classes], np.int64)
+
+
+def _hear(
+    name: str, section: MemberSpec, pool: str, routes: tuple[str, ...], folder: RunFolder, new: NewImages
+) -> TestPredictions:
+    """One member's scores, its specialists' for the domains for which they answer."""
+    networks = [open_checkpoint(place) for place in folder.checkpoints(section.name)]
+    rows = np.arange(len(new.images))
+    said = [_ask(network, section, rows, pool, new) for network in networks]
+    specialists = [open_checkpoint(place) for place in folder.specialists(section.name)] if routes else []
+    domain = new.images.frame["domain"].fill_null("").to_numpy()
+    for special in specialists:
+        own = np.flatnonzero(domain == special.card["domain"])
+        if special.card["domain"] in routes and len(own):
+            place = [network.fold for network in networks].index(special.fold)
+            said[place].logits[own] = _ask(special, section, own, pool, new).logits
+    images = replace(new.images, classes=tuple(map(str, range(said[0].logits.shape[1]))))  # the member's own
+    return gather_test(said, images, rows, pool)
+
+
+def _ask(network: Checkpoint, section: MemberSpec, rows: Integers, pool: str, new: NewImages) -> Predictions:
+    specimens = specimens_for(network.card, new)
+    wanted = section.predict.model_copy(update={"pool": pool})
+    return infer(network, specimens, rows, wanted, new.runtime, launch_fabric(new.runtime).device)[0]
+
+
+def specimens_for(card: dict[str, Any], new: NewImages) -> Specimens:
+    """New images in the form in which a network's training images were stored.
+
+    Args:
+        card: The network's.
+        new: From `look_at`.
+
+    Raises:
+        DataError: They have other channels.
+    """
+    found = new.statistics.frame["channels"].unique().to_list()
+    if found != [card["channels"]]:
+        raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
+    member = MemberSpec.model_validate(card["member"])
+    tile = member.input.tile
+    plan = plan_pack(new.statistics, member.stored_size, member.input.resize, tile.side if tile else None)
+    plan = replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
+    scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
+    truth = np.zeros((len(new.images), len(card["classes"])), dtype=bool)
+    pack = Pack(pack_images(new.images, plan, None, new.runtime), plan.fitting)
+    return make_specimens(member, pack, new.images, new.statistics, scale, truth)

@@ -1,0 +1,165 @@
+"""What a member learns beside its own training, on the whole road: specialists, pseudo-labels, some of the classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import holotype
+from holotype.errors import RecipeError
+from holotype.nets import load_tensors
+from holotype.recipe import load_recipe
+
+WriteRecipe = Callable[..., Path]
+QUICK = {"name": "main", "backbone": "test_efficientnet", "weights": "none", "phases": [{"epochs": 1}],
+         "input": {"size": 32}, "predict": {"views": "flips"}}  # fmt: skip
+SPECIALISTS = {"phases": [{"epochs": 1, "lr": 0.01}], "least": 8}
+
+
+def card(folder: Path, place: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((folder / "members" / place / "card.json").read_text(encoding="utf-8"))
+    return told
+
+
+def agrees_with_its_opened_networks(opened: holotype.OpenedRun, table: Path) -> bool:
+    known = dict(pl.read_parquet(opened.folder.root / "test.parquet").iter_rows())
+    images = opened.asked(table)
+    told = np.array([known[name] for name in images.samples.frame["id"].to_list()])
+    return bool(np.abs(opened.logits(images) - told).max() < 1e-5)
+
+
+def test_specialists_answer_for_their_domain_alone(write_recipe: WriteRecipe, screen: Path, tmp_path: Path) -> None:
+    member = QUICK | {"specialise": SPECIALISTS}
+    opened = holotype.run(write_recipe(tmp_path, members=[member], split={"folds": 3, "use": [0, 1]}))
+    folder = opened.folder.root
+    cards = [card(folder, f"main/specialists/{path.name}") for path in sorted(opened.folder.specialists("main"))]
+    domains = sorted(set(pl.read_csv(screen / "train.csv")["cell_type"]))
+    assert sorted({(one["fold"], one["domain"]) for one in cards}) == [(f, name) for f in (0, 1) for name in domains]
+    images = pl.read_parquet(folder / "images.parquet").filter(pl.col("role") == "train")
+    folds = pl.read_parquet(folder / "folds.parquet").select("id", "fold")
+    for one in cards:
+        own = images.join(folds, on="id").filter((pl.col("domain") == one["domain"]) & (pl.col("fold") != one["fold"]))
+        assert one["rows"]["train"] == own.height
+    chosen = json.loads((folder / "ensemble.json").read_text())
+    assert set(chosen.get("specialists", {"main": []})["main"]) <= set(domains)
+    how = json.loads((folder / "scores.json").read_text())["metrics"]["macro_f1"]["how"]
+    assert "the domains that specialists answer for" in how
+    assert agrees_with_its_opened_networks(opened, screen / "test.csv")
+
+
+def test_a_specialist_starts_from_the_overall_network(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    still = SPECIALISTS | {"phases": [{"epochs": 1, "lr": 1e-12, "freeze": "backbone", "optimizer": "sgd"}]}
+    member = QUICK | {"specialise": still}
+    folder = holotype.run(write_recipe(tmp_path, members=[member], split={"folds": 3, "use": [0]})).folder.root
+    overall, _ = load_tensors(folder / "members/main/fold0/weights.safetensors")
+    special, _ = load_tensors(folder / "members/main/specialists/fold0-0/weights.safetensors")
+    for name, tensor in overall.items():
+        assert np.allclose(tensor.float(), special[name].float(), atol=1e-6), name
+
+
+def test_small_domains_have_no_specialist(write_recipe: WriteRecipe, tmp_path: Path, capsys: Any) -> None:
+    member = QUICK | {"specialise": SPECIALISTS | {"least": 1000}}
+    opened = holotype.run(write_recipe(tmp_path, members=[member], split={"folds": 3, "use": [0]}))
+    assert "no domain is large enough for a specialist" in capsys.readouterr().err
+    assert opened.folder.specialists("main") == []
+
+
+def two_classes(screen: Path, tmp_path: Path) -> dict[str, Any]:
+    """One label of two, so that a network is always more than half sure of one."""
+    table = pl.read_csv(screen / "train.csv")
+    path = tmp_path / "two.csv"
+    table.with_columns(pl.col("labels").str.contains("nucleoplasm").replace_strict({True: "yes", False: "no"}).alias(
+        "nucleoplasm")).write_csv(path)  # fmt: skip
+    return {"train": str(path), "labels": {"column": "nucleoplasm"}}
+
+
+def test_rows_that_join_are_not_tied_to_the_scored_fold(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
+) -> None:
+    member = QUICK | {"pseudo": {"confidence": 0.501, "rounds": 2, "ramp": 2}, "phases": [{"epochs": 2}]}
+    data = two_classes(screen, tmp_path)
+    opened = holotype.run(write_recipe(tmp_path, members=[member], data=data, split={"folds": 3, "use": [0]}))
+    told = card(opened.folder.root, "main/fold0")
+    assert told["round"] >= 1  # two rounds with the same labels are the same network
+    assert 0 < told["rows"]["pseudo"] <= 20
+    assert agrees_with_its_opened_networks(opened, screen / "test.csv")
+
+
+def test_test_rows_of_the_plates_of_a_fold_never_join_it(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
+) -> None:
+    table = pl.read_csv(screen / "test.csv").with_columns(pl.lit("somewhere").alias("plate"))
+    plate = pl.read_csv(screen / "train.csv")["plate"][0]
+    for name, column in (("apart", "somewhere"), ("tied", plate)):
+        table.with_columns(pl.lit(column).alias("plate")).write_csv(tmp_path / f"{name}.csv")
+    member = QUICK | {"pseudo": {"confidence": 0.501}}
+    joined = {}
+    for name in ("apart", "tied"):
+        data = two_classes(screen, tmp_path) | {"test": str(tmp_path / f"{name}.csv")}
+        folder = holotype.run(write_recipe(tmp_path / name, members=[member], data=data)).folder.root
+        joined[name] = [card(folder, f"main/fold{fold}")["rows"].get("pseudo", 0) for fold in range(3)]
+    assert all(joined["apart"])
+    assert sum(count == 0 for count in joined["tied"]) == 1
+
+
+def test_a_member_of_some_classes_says_of_the_others_what_the_other_says(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
+) -> None:
+    own = ["golgi", "vesicles"]
+    part = QUICK | {"name": "rare", "classes": own}
+    recipe = write_recipe(tmp_path, members=[QUICK, part], split={"folds": 3, "use": [0, 1]})
+    opened = holotype.run(recipe)
+    folder = opened.folder.root
+    assert card(folder, "rare/fold0")["classes"] == own
+    classes = pl.read_csv(folder / "classes.csv")["name"].to_list()
+    said = [np.array(pl.read_parquet(folder / f"members/{name}/oof.parquet")["scores"].to_list())
+            for name in ("main", "rare")]  # fmt: skip
+    same = [name for number, name in enumerate(classes) if np.allclose(said[0][:, number], said[1][:, number])]
+    assert sorted(same) == sorted(set(classes) - set(own))
+    assert agrees_with_its_opened_networks(opened, screen / "test.csv")
+
+
+def test_one_label_a_sample_leaves_a_share_for_the_other_classes(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
+) -> None:
+    table = pl.read_csv(screen / "train.csv").with_columns(pl.col("labels").str.split(" ").list.first().alias("one"))
+    table.write_csv(tmp_path / "one.csv")
+    name = table["one"][0]
+    data = {"train": str(tmp_path / "one.csv"), "labels": {"column": "one"}}
+    part = QUICK | {"name": "rare", "classes": [name]}
+    recipe = write_recipe(tmp_path, members=[QUICK, part], data=data, split={"folds": 2, "use": [0]})
+    opened = holotype.run(recipe)
+    assert card(opened.folder.root, "rare/fold0")["classes"] == [name, "none of these"]
+    said = np.array(pl.read_parquet(opened.folder.root / "members/rare/oof.parquet")["scores"].to_list())
+    assert np.allclose(np.exp(said).sum(axis=1), 1, atol=1e-5)
+    assert agrees_with_its_opened_networks(opened, screen / "test.csv")
+
+
+@pytest.mark.parametrize(
+    ("section", "data", "message"),
+    [
+        ({"specialise": {}}, {"domain": None}, "members.0.specialise: needs the column of the domains"),
+        ({"pseudo": {}}, {"test": None}, "members.0.pseudo.rows: 'test' needs rows that data does not name"),
+        ({"pseudo": {"rows": "external"}}, {}, "members.0.pseudo.rows: 'external' needs rows"),
+        ({"pseudo": {"confidence": 0.4}}, {}, "members.0.pseudo.confidence"),
+        ({"classes": ["golgi", "golgi"]}, {}, "members.0.classes: classes must name each class once"),
+        ({"specialise": {"by": "plate"}}, {}, "members.0.specialise.by"),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused(
+    write_recipe: WriteRecipe, tmp_path: Path, section: dict[str, Any], data: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write_recipe(tmp_path, members=[QUICK | section], data=data))
+    assert message in str(caught.value)
+
+
+def test_a_class_that_does_not_exist_is_refused_before_training(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="there is no such class; did you mean 'golgi'"):
+        holotype.run(write_recipe(tmp_path, members=[QUICK | {"classes": ["golgy"]}]))
