@@ -27,7 +27,7 @@ from holotype.spec import PredictionsSpec
 from holotype.store import NotForeseenError, Stages
 from holotype.types import ImageTable, Integers, OofPredictions, Predictions, TestPredictions
 
-__all__ = ["Gathered", "gather_members"]
+__all__ = ["Gathered", "Voice", "gather_members"]
 
 Evidence = TypeVar("Evidence", OofPredictions, TestPredictions)
 

@@ -23,7 +23,7 @@ from holotype.spec import MemberSpec
 from holotype.train import ALL_ROWS, FitJob, plan_fit, refit_member
 from holotype.types import Folds, ImageTable, Integers, Predictions
 
-__all__ = ["histories", "own_truth", "served_classes", "train_and_predict"]
+__all__ = ["FoldNetworks", "histories", "own_truth", "served_classes", "train_and_predict"]
 
 Said = dict[str, list[Predictions]]
 
