@@ -20,7 +20,7 @@ def test_specimens_are_pooled_by_hand() -> None:
 def test_equal_specimens_come_by_their_number_and_missing_places_say_nothing() -> None:
     first = Neighbours(np.array([[0, -1, -1], [-1, -1, -1]]), np.float32([[0.5, -np.inf, -np.inf], [-np.inf] * 3]))
     second = Neighbours(np.array([[0], [0]]), np.float32([[0.5], [0.25]]))
-    pooled = pooled_neighbours([first, second], [np.array([7, 8]), np.array([3])])
+    pooled = pooled_neighbours([first, second], [np.array([7, 8, 3]), np.array([3])])
     assert pooled.rows.tolist() == [[3, 7, -1], [3, -1, -1]]
     assert pooled.similarity[1].tolist() == [0.25, -np.inf, -np.inf]
 

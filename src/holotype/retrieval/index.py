@@ -25,7 +25,7 @@ __all__ = ["KINDS", "ExactIndex", "FaissIndex", "make_index"]
 
 KINDS = ("auto", "exact", "faiss")
 MOST_EXACT = 300_000  # keys; 100,000 queries of width 512 take minutes there, and an hour among ten times as many
-KEYS_A_CELL = 64  # that its centre is the mean of
+KEYS_A_CELL, TURNS = 32, 5  # of k-means: centres need not be settled, only apart
 SEED = 20_180_110  # the cells are the same in every run: they are chosen, not sampled
 BLOCK = 2**14
 
@@ -68,8 +68,8 @@ class FaissIndex:
 
     Args:
         keys: Embeddings, shape (m, width).
-        cells: How many; by default the square root of the number of keys.
-        visited: How many cells a query looks at; by default a thirtieth, at least eight.
+        cells: How many; by default four times the square root of the number of keys.
+        visited: How many cells a query looks at; by default a fiftieth, at least 16.
 
     Raises:
         DataError: There are no keys, or one is not finite.
@@ -83,11 +83,11 @@ class FaissIndex:
         check_search(keys[:0], keys, 1, None)
         self.keys = keys
         count, width = keys.shape
-        cells = min(cells or round(count**0.5), count)
-        self.visited = min(visited or max(8, cells // 30), cells)
+        cells = min(cells or round(4 * count**0.5), count)
+        self.visited = min(visited or max(16, cells // 50), cells)
         self._index: Any = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, cells, faiss.METRIC_INNER_PRODUCT)
         self._index.nprobe = self.visited
-        self._index.cp.seed = SEED % 2**31
+        self._index.cp.seed, self._index.cp.niter = SEED, TURNS
         self._index.cp.min_points_per_centroid = 1  # few keys are no reason for a warning
         taught = min(count, cells * KEYS_A_CELL)
         sample = np.sort(keyed_generator(SEED, "cells").choice(count, taught, replace=False))
