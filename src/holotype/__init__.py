@@ -12,7 +12,7 @@ __all__ = ["load_recipe", "open_run", "run"]
 
 _ROOMS = (
     "audit", "augment", "data", "decide", "ensemble", "feed", "losses", "metrics",
-    "nets", "plan", "predict", "report", "score", "split", "train",
+    "nets", "plan", "predict", "report", "retrieval", "score", "split", "train",
 )  # fmt: skip
 _HOMES = {"load_recipe": "holotype.recipe", "open_run": "holotype.opened", "run": "holotype.face"}
 

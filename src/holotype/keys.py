@@ -18,7 +18,18 @@ from holotype.store import StageKey
 from holotype.train import FitJob
 from holotype.types import Floats, ImageStatistics, ImageTable, Integers
 
-__all__ = ["audit_key", "embed_key", "fit_key", "folds_key", "images_key", "pack_key", "predict_key", "statistics_key"]
+__all__ = [
+    "audit_key",
+    "embed_key",
+    "fit_key",
+    "folds_key",
+    "images_key",
+    "index_key",
+    "neighbours_key",
+    "pack_key",
+    "predict_key",
+    "statistics_key",
+]
 
 
 def images_key(spec: DataSpec) -> StageKey:
@@ -150,6 +161,37 @@ def predict_key(
     """
     inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
     return StageKey(f"{purpose} {_named(job)}", 3, job.member.predict.model_dump(mode="json"), inputs)
+
+
+def index_key(fit: StageKey, job: FitJob, ties: Integers, statistics: ImageStatistics) -> StageKey:
+    """The training specimens of one network, embedded by it.
+
+    Args:
+        fit: The network's own key.
+        job: Member and fold.
+        ties: Which of its training rows are one picture, shape (n,).
+        statistics: Holds the digest of every image's pixels.
+    """
+    inputs = {"network": fit.digest, "pixels": _pixels(statistics, job.train_rows), "duplicates": digest_array(ties)}
+    return StageKey(f"index {_named(job)}", 1, _neighbours(job), inputs)
+
+
+def neighbours_key(index: StageKey, job: FitJob, statistics: ImageStatistics, rows: Integers) -> StageKey:
+    """The nearest specimens of some rows.
+
+    Args:
+        index: The index's own key.
+        job: Member and fold.
+        statistics: Holds the digest of every image's pixels.
+        rows: Image rows.
+    """
+    inputs = {"index": index.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
+    return StageKey(f"neighbours {_named(job)}", 1, _neighbours(job), inputs)
+
+
+def _neighbours(job: FitJob) -> dict[str, object] | None:
+    spec = job.member.neighbours
+    return None if spec is None else spec.model_dump(mode="json", exclude={"take_over"})
 
 
 def _named(job: FitJob) -> str:

@@ -11,12 +11,14 @@ from holotype.data import Pack, measure_images, pack_images, plan_pack
 from holotype.ensemble import complete_scores
 from holotype.errors import DataError, listing
 from holotype.feed import Specimens, make_specimens
+from holotype.members import vote
 from holotype.nets import open_checkpoint
-from holotype.predict import infer
+from holotype.predict import embed_with_network, infer
+from holotype.retrieval import load_index, make_index
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import gather_test
-from holotype.spec import MemberSpec
+from holotype.spec import MemberSpec, NeighboursSpec
 from holotype.train import launch_fabric
 from holotype.types import (
     Checkpoint,
@@ -101,6 +103,8 @@ def _hear(
     name: str, section: MemberSpec, pool: str, routes: tuple[str, ...], folder: RunFolder, new: NewImages
 ) -> TestPredictions:
     """One member's scores, its specialists' for the domains for which they answer."""
+    if name != section.name:
+        return _hear_neighbours(section, folder, new)
     networks = [open_checkpoint(place) for place in folder.checkpoints(section.name)]
     rows = np.arange(len(new.images))
     said = [_ask(network, section, rows, pool, new) for network in networks]
@@ -111,8 +115,29 @@ def _hear(
         if special.card["domain"] in routes and len(own):
             place = [network.fold for network in networks].index(special.fold)
             said[place].logits[own] = _ask(special, section, own, pool, new).logits
-    images = replace(new.images, classes=tuple(map(str, range(said[0].logits.shape[1]))))  # the member's own
-    return gather_test(said, images, rows, pool)
+    return gather_test(said, _narrowed(new.images, said[0]), rows, pool)
+
+
+def _hear_neighbours(section: MemberSpec, folder: RunFolder, new: NewImages) -> TestPredictions:
+    """What the specimens say that lie nearest by each fold's network."""
+    spec = section.neighbours or NeighboursSpec()
+    rows = np.arange(len(new.images))
+    said = []
+    for place, index in zip(folder.checkpoints(section.name), folder.checkpoints(f"{section.name}.neighbours"),
+                            strict=True):  # fmt: skip
+        network, collection = open_checkpoint(place), load_index(index)
+        device = launch_fabric(new.runtime).device
+        queries = embed_with_network(network, specimens_for(network.card, new), rows, new.runtime, device)
+        near = make_index(collection.embeddings, spec.index).search(queries, spec.k)
+        own = None if spec.take_over is None else _ask(network, section, rows, section.predict.pools[0], new).logits
+        logits = vote(near, collection, new.images.kind, spec, own)
+        said.append(Predictions(f"{section.name}.neighbours", network.fold, rows, logits))
+    return gather_test(said, _narrowed(new.images, said[0]), rows, "mean-logit")
+
+
+def _narrowed(images: ImageTable, said: Predictions) -> ImageTable:
+    """The table with a member's own classes, which may be some of them."""
+    return replace(images, classes=tuple(map(str, range(said.logits.shape[1]))))
 
 
 def _ask(network: Checkpoint, section: MemberSpec, rows: Integers, pool: str, new: NewImages) -> Predictions:

@@ -141,6 +141,45 @@ def test_one_label_a_sample_leaves_a_share_for_the_other_classes(
     assert agrees_with_its_opened_networks(opened, screen / "test.csv")
 
 
+@pytest.mark.parametrize("take_over", [None, 0.5])
+def test_neighbours_are_a_member_of_their_own(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path, take_over: float | None
+) -> None:
+    member = QUICK | {"neighbours": {"k": 3, "take_over": take_over}}
+    opened = holotype.run(write_recipe(tmp_path, members=[member], split={"folds": 3}))
+    folder = opened.folder.root
+    images = pl.read_parquet(folder / "images.parquet")
+    fold = dict(pl.read_parquet(folder / "folds.parquet").select("id", "fold").iter_rows())
+    near = pl.read_parquet(folder / "members/main.neighbours/nearest.parquet")
+    assert near.height == images.height
+    for own, names, similar in near.iter_rows():
+        assert len(names) == 3
+        assert similar == sorted(similar, reverse=True)
+        assert fold[own] is None or fold[own] not in {fold[name] for name in names}
+    assert json.loads((folder / "ensemble.json").read_text())["members"] == ["main", "main.neighbours"]
+    assert agrees_with_its_opened_networks(opened, screen / "test.csv")
+
+
+def test_more_neighbours_than_there_are_specimens_is_said(
+    write_recipe: WriteRecipe, tmp_path: Path, capsys: Any
+) -> None:
+    member = QUICK | {"neighbours": {"k": 500}}
+    opened = holotype.run(write_recipe(tmp_path, members=[member], split={"folds": 3, "use": [0]}))
+    assert "neighbours.k is 500, and" in capsys.readouterr().err
+    assert np.isfinite(pl.read_parquet(opened.folder.root / "oof.parquet")["scores"].to_list()).all()
+
+
+def test_another_number_of_neighbours_trains_nothing_again(
+    write_recipe: WriteRecipe, tmp_path: Path, stages_of: Callable[[Path], dict[str, str]]
+) -> None:
+    plain = holotype.run(write_recipe(tmp_path, members=[QUICK], split={"folds": 3, "use": [0]}))
+    member = QUICK | {"neighbours": {"k": 3}}
+    holotype.run(write_recipe(tmp_path, members=[member], split={"folds": 3, "use": [0]}))
+    told = stages_of(plain.folder.root)
+    assert told["fit main 0"] == told["predict main 0"] == "reused"
+    assert told["neighbours main 0"] == "made"
+
+
 @pytest.mark.parametrize(
     ("section", "data", "message"),
     [

@@ -1,5 +1,6 @@
 """Members: their networks by fold, what joins their training, who answers for a domain, and what they say."""
 
+from holotype.members.neighbours import vote
 from holotype.members.pixels import embed_with_member, resolve_member
 from holotype.members.predictions import MemberPredictions
 from holotype.members.train import histories, train_and_predict
@@ -14,4 +15,5 @@ __all__ = [
     "resolve_member",
     "test_rows",
     "train_and_predict",
+    "vote",
 ]

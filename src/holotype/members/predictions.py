@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from holotype.nets import load_facts
 from holotype.train import ALL_ROWS
 from holotype.types import Integers, Predictions
 
-__all__ = ["MemberPredictions", "routed"]
+__all__ = ["NEAREST", "MemberPredictions", "routed"]
 
 NEAREST: dict[str, pl.DataType] = {
     "id": pl.String(), "nearest": pl.List(pl.String()), "similarity": pl.List(pl.Float32())
@@ -51,7 +52,7 @@ class MemberPredictions:
     nearest: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=NEAREST))
 
     def folders(self) -> dict[str, Path]:
-        """The checkpoints by the places they have in the member's own folder of a run."""
+        """The checkpoints, or the indexes of neighbours, by the places they have in the member's folder of a run."""
         found: dict[str, Path] = {}
         for network in [*self.networks, *self.specialists]:
             card = json.loads((network / "card.json").read_text(encoding="utf-8"))
@@ -59,6 +60,9 @@ class MemberPredictions:
             if card["domain"] is not None:
                 place = f"specialists/{place}-{sum(name.startswith(f'specialists/{place}-') for name in found)}"
             found[place] = network
+        for index in self.indexes:
+            fold = load_facts(index / "embeddings.safetensors")["fold"]
+            found["refit" if fold == ALL_ROWS else f"fold{fold}"] = index
         return found
 
 

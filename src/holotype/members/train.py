@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from holotype.errors import RecipeError, listing
 from holotype.feed import Specimens, make_specimens
+from holotype.members.neighbours import FoldNeighbours, find_neighbours, neighbours_member
 from holotype.members.networks import Trained, ask
 from holotype.members.pixels import stored_pixels
 from holotype.members.predictions import MemberPredictions, routed
@@ -37,12 +38,14 @@ class FoldNetworks:
         said: What it says, by name of the rows.
         special: The domains' own networks, and what each says.
         specimens: What the overall network was trained with.
+        neighbours: The nearest specimens, where the recipe asks for them.
     """
 
     overall: Trained
     said: Said
     special: list[tuple[Trained, Said]]
     specimens: Specimens
+    neighbours: FoldNeighbours | None = None
 
 
 def train_and_predict(member: MemberSpec, workshop: Workshop) -> list[MemberPredictions]:
@@ -53,7 +56,7 @@ def train_and_predict(member: MemberSpec, workshop: Workshop) -> list[MemberPred
         workshop: What networks are made from.
 
     Returns:
-        The member; nothing in a forecast where a network is missing.
+        The member, and the second one that its neighbours are; nothing in a forecast where a network is missing.
 
     Raises:
         RecipeError: It would be scored on what its first weights have seen, or its classes do not exist.
@@ -78,7 +81,11 @@ def train_and_predict(member: MemberSpec, workshop: Workshop) -> list[MemberPred
         asked = [one for one in [work(every)] if one is not None]
         if not asked:
             return []
-    return [_gathered(member, served, made, asked)]
+    whole = [_gathered(member, served, made, asked)]
+    if member.neighbours is not None:
+        near, theirs = ([one.neighbours for one in those if one.neighbours] for those in (made, asked))
+        whole.append(neighbours_member(member.name, near, theirs, ready.images, served))
+    return whole
 
 
 def _one_fold(job: FitJob, specimens: Specimens, workshop: Workshop) -> FoldNetworks | None:
@@ -91,7 +98,10 @@ def _one_fold(job: FitJob, specimens: Specimens, workshop: Workshop) -> FoldNetw
     special = train_specialists(overall, parts, specimens, workshop)
     if not said or not all(own for _, own in special):
         return None
-    return FoldNetworks(overall, said, special, specimens)
+    near = find_neighbours(overall, said, specimens, workshop)
+    if near is None and job.member.neighbours is not None:
+        return None
+    return FoldNetworks(overall, said, special, specimens, near)
 
 
 def _gathered(

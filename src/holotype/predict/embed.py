@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from holotype.feed import Specimens
-from holotype.nets import build_network
+from holotype.nets import build_network, load_network
 from holotype.predict.infer import infer_logits
 from holotype.predict.views import Reading
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec, ViewSpec
-from holotype.types import Floats, Integers
+from holotype.types import Checkpoint, Floats, Integers
 
-__all__ = ["embed_images"]
+__all__ = ["embed_images", "embed_with_network"]
 
 
 def embed_images(
@@ -44,3 +44,31 @@ def embed_images(
     reading = Reading(size, "multilabel", ViewSpec(views="none"))
     with runtime.progress.task("Looking at the images with a frozen backbone", len(rows)) as task:
         return infer_logits(features, specimens, rows, reading, device, task)
+
+
+def embed_with_network(
+    checkpoint: Checkpoint, specimens: Specimens, rows: Integers, runtime: Runtime, device: torch.device
+) -> Floats:
+    """What a trained network's last layer looks at, plainly seen: pooled features behind the hidden layers.
+
+    Args:
+        checkpoint: The network on disk; the first of several.
+        specimens: Where the images are stored.
+        rows: Image rows, shape (n,).
+        runtime: For progress.
+        device: Where to compute.
+
+    Returns:
+        Shape (n, width).
+    """
+    network = load_network(checkpoint).to(device)
+
+    def embedding(batch: Tensor) -> Tensor:
+        seen: Tensor = network.head.neck(network.pooled(batch))
+        return seen.flatten(1)
+
+    card = checkpoint.card
+    reading = Reading(card["size"], "multilabel", ViewSpec(views="none"))
+    label = f"{card['member']['name']}, fold {checkpoint.fold}: embedding"
+    with runtime.progress.task(label, len(rows)) as task:
+        return infer_logits(embedding, specimens, rows, reading, device, task)

@@ -1,0 +1,209 @@
+"""Neighbours: the nearest training specimens by a fold's own network, and what their labels say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.errors import counted
+from holotype.feed import Specimens
+from holotype.keys import index_key, neighbours_key
+from holotype.members.networks import Trained
+from holotype.members.predictions import NEAREST, MemberPredictions
+from holotype.members.workshop import Workshop
+from holotype.nets import open_checkpoint
+from holotype.predict import embed_with_network
+from holotype.retrieval import (
+    Collection,
+    Neighbours,
+    fit_temperature,
+    load_index,
+    make_index,
+    neighbour_logits,
+    pooled_neighbours,
+    refuse_scored_fold,
+    save_index,
+    take_over,
+)
+from holotype.spec import NeighboursSpec
+from holotype.split import duplicate_components
+from holotype.train import launch_fabric
+from holotype.types import Floats, ImageTable, Integers, Kind, Predictions
+
+__all__ = ["FoldNeighbours", "find_neighbours", "neighbours_member", "vote"]
+
+ASKED_FOR_TEMPERATURE = 20_000  # training specimens that choose how far a neighbour's voice carries
+
+
+@dataclass(frozen=True)
+class FoldNeighbours:
+    """The neighbours that one fold's network names.
+
+    Args:
+        folder: Holds the index.
+        keys: Image rows of the index, shape (m,).
+        found: By name of the rows: the image rows asked about, and their neighbours among the keys.
+        said: By name of the rows: the scores that come of it.
+    """
+
+    folder: Path
+    keys: Integers
+    found: dict[str, tuple[Integers, Neighbours]]
+    said: dict[str, Predictions]
+
+
+def find_neighbours(
+    overall: Trained, said: Mapping[str, list[Predictions]], specimens: Specimens, workshop: Workshop
+) -> FoldNeighbours | None:
+    """The nearest training specimens of every row that a fold's network is asked about.
+
+    What duplicates a row out of fold is not its neighbour: its label would tell what nobody could know of a new one.
+
+    Args:
+        overall: The fold's network.
+        said: What it says itself, by name of the rows, one entry a pooling.
+        specimens: Pixels and labels.
+        workshop: What networks are made from.
+
+    Returns:
+        None in a forecast where the store does not hold them.
+
+    Raises:
+        HolotypeError: The fold that is scored is among the specimens.
+    """
+    job, spec, images = overall.job, overall.job.member.neighbours, workshop.images
+    if spec is None:
+        return None
+    refuse_scored_fold(images.sample_numbers[job.train_rows], workshop.ready.folds.fold_of_sample, job.fold)
+    ties = duplicate_components(images, workshop.ready.audit)[images.sample_numbers]
+    statistics, stages = workshop.ready.statistics, workshop.stages
+    key = index_key(overall.key, job, ties[job.train_rows], statistics)
+    index = stages.folder(key, lambda folder: _write_index(folder, overall, ties, specimens, workshop))
+    parts = {name: one[0].rows for name, one in said.items()}
+    asked = neighbours_key(key, job, statistics, np.concatenate(list(parts.values())))
+
+    def write(folder: Path) -> None:
+        collection = load_index(index)
+        search = make_index(collection.embeddings, spec.index)
+        every = _embed(overall, np.concatenate(list(parts.values())), specimens, workshop)
+        ends = np.cumsum([len(rows) for rows in parts.values()])
+        for (name, rows), queries in zip(parts.items(), np.split(every, ends[:-1]), strict=True):
+            tied = (ties[rows], ties[job.train_rows]) if name == "oof" else None
+            near = search.search(queries, spec.k, tied)
+            _say_if_few(near, spec, job.label, name, workshop)
+            np.save(folder / f"{name}-rows.npy", near.rows, allow_pickle=False)
+            np.save(folder / f"{name}-similarity.npy", near.similarity, allow_pickle=False)
+
+    place = stages.folder(asked, write)
+    if not place.is_dir():
+        return None
+    collection = load_index(index)
+    found, scores = {}, {}
+    for name, rows in parts.items():
+        arrays = (np.load(place / f"{name}-{part}.npy", allow_pickle=False) for part in ("rows", "similarity"))
+        near = Neighbours(*arrays)
+        logits = vote(near, collection, images.kind, spec, said[name][0].logits)
+        found[name] = rows, near
+        scores[name] = Predictions(f"{job.member.name}.neighbours", job.fold, rows, logits)
+    return FoldNeighbours(index, job.train_rows, found, scores)
+
+
+def vote(near: Neighbours, collection: Collection, kind: Kind, spec: NeighboursSpec, own: Floats | None) -> Floats:
+    """What the labels of the nearest specimens say.
+
+    Args:
+        near: Neighbours of n images among the collection.
+        collection: From `load_index`.
+        kind: One label a sample, or many.
+        spec: The recipe's section.
+        own: What the network itself says, shape (n, classes), of which similar specimens take over.
+
+    Returns:
+        Logits, shape (n, classes).
+    """
+    facts = collection.facts
+    prior = np.asarray(facts["prior"], np.float32)
+    truth = _labels(collection, len(prior))
+    logits = neighbour_logits(near, truth, kind, prior, float(facts["temperature"]))
+    return logits if spec.take_over is None or own is None else take_over(own, logits, near.similarity, spec.take_over)
+
+
+def neighbours_member(
+    name: str, made: Sequence[FoldNeighbours], asked: Sequence[FoldNeighbours], images: ImageTable, served: Any
+) -> MemberPredictions:
+    """The second member that a member's neighbours are.
+
+    Args:
+        name: Of the member itself.
+        made: One entry a used fold.
+        asked: Those that answer for the rows to predict.
+        images: The table.
+        served: The classes it answers for; none where it answers for all.
+    """
+    tables = [_named(*one.found["oof"], one.keys, images) for one in made]
+    for part in ("test", "apart"):
+        rows = asked[0].found[part][0]
+        pooled = pooled_neighbours([one.found[part][1] for one in asked], [one.keys for one in asked])
+        tables.append(_named(rows, pooled, np.arange(len(images)), images))
+    oof = [one.said["oof"] for one in made]
+    test, apart = ([one.said[part] for one in asked] for part in ("test", "apart"))
+    return MemberPredictions(
+        f"{name}.neighbours", oof, test, apart=apart, served=served, indexes=[one.folder for one in asked],
+        nearest=pl.concat(tables),
+    )  # fmt: skip
+
+
+def _write_index(folder: Path, overall: Trained, ties: Integers, specimens: Specimens, workshop: Workshop) -> None:
+    job, images = overall.job, workshop.images
+    rows, truth = job.train_rows, specimens.truth[job.train_rows]
+    embeddings = _embed(overall, rows, specimens, workshop)
+    prior = truth.mean(axis=0).astype(np.float32)
+    spec = job.member.neighbours or NeighboursSpec()
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), ASKED_FOR_TEMPERATURE)).astype(np.int64)
+    index = make_index(embeddings, spec.index)
+    others = index.search(embeddings[chosen], spec.k, (ties[rows[chosen]], ties[rows]))
+    temperature = fit_temperature(others, truth, chosen, images.kind, prior)
+    labels = [np.flatnonzero(row).tolist() for row in truth]
+    known = pl.DataFrame({
+        "row": rows, "id": images.frame["id"].gather(rows).cast(pl.String),
+        "labels": pl.Series(labels, dtype=pl.List(pl.Int64)),
+    })  # fmt: skip
+    facts = {"prior": prior.tolist(), "temperature": temperature, "classes": list(job.classes), "fold": job.fold}
+    save_index(folder, embeddings, known, facts)
+
+
+def _embed(overall: Trained, rows: Integers, specimens: Specimens, workshop: Workshop) -> Floats:
+    device = launch_fabric(workshop.runtime).device
+    return embed_with_network(open_checkpoint(overall.network), specimens, rows, workshop.runtime, device)
+
+
+def _labels(collection: Collection, classes: int) -> NDArray[np.bool_]:
+    lists = collection.specimens["labels"]
+    truth = np.zeros((len(lists), classes), bool)
+    flat = lists.explode(empty_as_null=False).to_numpy()
+    truth[np.repeat(np.arange(len(lists)), lists.list.len().to_numpy()), flat] = True
+    return truth
+
+
+def _named(rows: Integers, near: Neighbours, keys: Integers, images: ImageTable) -> pl.DataFrame:
+    """The ids of images and of their nearest specimens."""
+    ids = images.frame["id"].cast(pl.String).to_list()
+    found = near.found
+    names = [[ids[keys[key]] for key in own[there]] for own, there in zip(near.rows, found, strict=True)]
+    similar = [own[there].tolist() for own, there in zip(near.similarity, found, strict=True)]
+    return pl.DataFrame({"id": [ids[row] for row in rows], "nearest": names, "similarity": similar}, schema=NEAREST)
+
+
+def _say_if_few(near: Neighbours, spec: NeighboursSpec, label: str, name: str, workshop: Workshop) -> None:
+    few = int((near.found.sum(axis=1) < spec.k).sum())
+    if few:
+        workshop.runtime.progress.say(
+            f"note: {label}: neighbours.k is {spec.k}, and {counted(few, 'image')} ({name}) have fewer specimens to be "
+            "compared with"
+        )
