@@ -24,7 +24,7 @@ from holotype.types import Floats, Integers
 __all__ = ["KINDS", "ExactIndex", "FaissIndex", "make_index"]
 
 KINDS = ("auto", "exact", "faiss")
-MOST_EXACT = 300_000  # keys; 100,000 queries of width 512 take minutes there, and an hour among ten times as many
+MOST_EXACT = 300_000  # keys: above them tens of thousands of queries take longer than building the cells
 KEYS_A_CELL, TURNS = 32, 5  # of k-means: centres need not be settled, only apart
 SEED = 20_180_110  # the cells are the same in every run: they are chosen, not sampled
 BLOCK = 2**14
