@@ -110,6 +110,8 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
     }
     if job.member.weights not in {"auto", "imagenet", "lite", "none"}:
         inputs["weights"] = digest_file(weights_file(job.member.weights, job.fold))
+    if job.levels is not None:
+        inputs["taxonomy"] = digest_value([job.levels.names, job.levels.parents])
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
     section |= {"processes": runtime.processes} if runtime.processes > 1 else {}
     return StageKey(f"fit {job.member.name} {job.fold}", 4, section, inputs)

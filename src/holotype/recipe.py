@@ -31,6 +31,7 @@ from holotype.spec import (
     SubmitSpec,
     WeightedSpec,
 )
+from holotype.types import LEAVES
 
 __all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe"]
 
@@ -71,6 +72,9 @@ class Recipe(Section):
             raise ValueError(f"members: two are named {twice[0]!r}; give each a name of its own")
         for number, member in enumerate(self.members):
             _input_fits(member.input, self.data, f"members.{number}.input")
+            _levels_fit(member, self.data, f"members.{number}.head.levels")
+        if self.calibrate is not None and self.calibrate.back_off is not None and self.data.labels.kind == "multilabel":
+            raise ValueError("calibrate.back_off: it answers samples of one label; data.labels.kind is 'multilabel'")
         if self.decide is not None:
             _decision_fits(self.decide, self.data)
         if isinstance(self.ensemble, WeightedSpec | GreedySpec) and self.ensemble.by and self.data.domain is None:
@@ -97,6 +101,30 @@ def _input_fits(section: InputSpec, data: DataSpec, place: str) -> None:
         raise ValueError(f"{place}.channels: there is no channel {unknown[0]!r}; allowed: {known}")
     if section.normalise == "plate" and not data.groups:
         raise ValueError(f"{place}.normalise: 'plate' needs the column of the plates, first in data.groups")
+
+
+def _levels_fit(member: MemberSpec, data: DataSpec, place: str) -> None:
+    levels, column = member.head.levels, data.labels.column
+    if levels is None:
+        return
+    if data.labels.kind == "multilabel":
+        raise ValueError(f"{place}: ranks are learnt of one label a sample; data.labels.kind is 'multilabel'")
+    if data.labels.taxonomy is None:
+        raise ValueError(f"{place}: there are no ranks; name a table of the classes' ranks in data.labels.taxonomy")
+    if column != LEAVES and {column, LEAVES} <= set(levels.weights):
+        raise ValueError(f"{place}.weights: {column!r} and {LEAVES!r} are the same; write one of them")
+    if levels.weights.get(column) == 0:
+        raise ValueError(f"{place}.weights: {column!r} should be above 0, or the classes would not be learnt")
+
+
+def _leaves_by_one_name(member: MemberSpec, column: str) -> MemberSpec:
+    """A member that calls the classes' own rank `class`, whatever the labels' column is called."""
+    levels = member.head.levels
+    if levels is None or column not in levels.weights:
+        return member
+    weights = {LEAVES if name == column else name: weight for name, weight in levels.weights.items()}
+    renamed = levels.model_copy(update={"weights": weights})
+    return member.model_copy(update={"head": member.head.model_copy(update={"levels": renamed})})
 
 
 def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:
@@ -136,10 +164,11 @@ def parse_recipe(content: Any, folder: Path) -> Recipe:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise _explained(error, content) from None
+    column = recipe.data.labels.column
     return recipe.model_copy(
         update={
             "data": anchored_data(recipe.data, folder),
-            "members": [anchored_member(member, folder) for member in recipe.members],
+            "members": [anchored_member(_leaves_by_one_name(member, column), folder) for member in recipe.members],
             "decide": anchored_decision(recipe.decide, folder),
             "submit": anchored_submission(recipe.submit, folder),
         }

@@ -27,6 +27,7 @@ from holotype.spec.ensemble import (
 from holotype.spec.head import HeadSpec, MarginSpec
 from holotype.spec.input import InputSpec, TileSpec
 from holotype.spec.keep import KeepSpec
+from holotype.spec.levels import LevelsSpec
 from holotype.spec.member import MemberSpec, ViewSpec
 from holotype.spec.optimizer import OptimizerSpec
 from holotype.spec.phase import PhaseSpec
@@ -52,6 +53,7 @@ __all__ = [
     "KeepSpec",
     "LabelSpec",
     "Later",
+    "LevelsSpec",
     "MarginSpec",
     "MeanSpec",
     "MemberSpec",

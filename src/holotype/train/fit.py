@@ -80,7 +80,7 @@ class _InProcess:
 
 def _fit(fabric: Fabric, job: FitJob, specimens: Specimens, folder: Path, workspace: Path, runtime: Runtime) -> None:
     seed = derive_seed(job.seed, job.member.name, job.fold, "weights")
-    network, found = build_network(job.member, len(job.classes), specimens.channels, seed, job.fold)
+    network, found = build_network(job.member, len(job.classes), specimens.channels, seed, job.fold, job.levels)
     if isinstance(network.head.last, torch.nn.Linear):  # angles cannot begin with how often a class comes
         with torch.no_grad():
             network.head.last.bias.copy_(prior_logits(specimens.truth[job.train_rows], job.kind))

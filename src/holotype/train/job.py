@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +15,8 @@ from holotype.data import Pack
 from holotype.spec import KeepSpec, MemberSpec
 from holotype.spec.schedule import ConstantSpec
 from holotype.split import inner_samples
-from holotype.types import Folds, ImageTable, Integers, Kind, Normalisation
+from holotype.train.levels import member_levels
+from holotype.types import Folds, ImageTable, Integers, Kind, Levels, Normalisation
 
 __all__ = ["ALL_ROWS", "FitJob", "plan_fit", "refit_member"]
 
@@ -41,6 +42,7 @@ class FitJob:
         inner_rows: Image rows that whatever selects looks at, shape (k,); empty where nothing selects.
         external: Which of the training rows are external, shape (n,); none of them where it is empty.
         pixels: The digest of the training rows' pixels, for the card.
+        levels: The ranks above the classes that it learns, where it learns any.
     """
 
     member: MemberSpec
@@ -55,6 +57,7 @@ class FitJob:
     inner_rows: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     external: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
     pixels: str = ""
+    levels: Levels | None = None
 
     @property
     def label(self) -> str:
@@ -96,6 +99,7 @@ class FitJob:
             "normalisation": {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation},
             "size": self.size,
             "pixels": self.pixels,
+            "levels": None if self.levels is None else asdict(self.levels),
             "versions": {name: version(name) for name in VERSIONED},
             "canvas": [height, width],
             "rows": {
@@ -135,7 +139,8 @@ def plan_fit(
     train_rows, validation_rows, inner_rows = parts
     facts = (images.classes, images.kind, images.channels, scale)
     external = roles[train_rows] == "external"
-    return FitJob(member, fold, seed, train_rows, validation_rows, *facts, inner_rows, external)
+    levels = member_levels(member.head.levels, images.ranks)
+    return FitJob(member, fold, seed, train_rows, validation_rows, *facts, inner_rows, external, levels=levels)
 
 
 def refit_member(member: MemberSpec, histories: Sequence[pl.DataFrame]) -> MemberSpec:
