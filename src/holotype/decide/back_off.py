@@ -41,9 +41,10 @@ def fit_back_off(probability: Doubles, truth: Booleans, target: float, ranks: Ra
     still leave the target: (wrong + 1) / (answers + 1) <= 1 - target. That is the correction of conformal risk control
     (Angelopoulos et al. 2024), but no proof: the share of wrong answers does not fall steadily with the threshold, and
     the lowest one that fits is looked for. On fresh samples it is right about as often as was asked where hundreds
-    were answered, and less often where few were; the plain quantile falls short more, and a bound of 90 % confidence
-    leaves small sets without any answer (bench/back_off.py). What a run's thresholds are worth is what its score says,
-    where each is fitted without the fold it answers.
+    were answered. Where a handful were, it mostly answers nothing, and less is right of what it does answer. The plain
+    quantile falls short wherever samples are few, and a bound of 90 % confidence leaves small sets without any answer
+    (bench/back_off.py). What a run's thresholds are worth is what its score says, where each is fitted without the
+    fold it answers.
 
     Args:
         probability: Out of fold, shape (n, classes).

@@ -28,7 +28,7 @@ def by_rank(contents: ReportContents) -> dict[str, Any] | None:
     levels, backs = contents.scorecard.levels, contents.scorecard.back_off
     if not levels:
         return None
-    scale = nice_scale([one[end] for one in levels for end in ("accuracy", "low", "high")])
+    scale = nice_scale([one[end] for one in levels for end in ("accuracy", "low", "high")], count=3)
     rows = [
         {
             "name": one["rank"], "style": f"line-{number % STYLES}", "classes": one["classes"],
@@ -74,13 +74,13 @@ def _plot(levels: list[dict[str, Any]], backs: list[dict[str, Any]]) -> str:
     marks += [element("text", "samples answered", x=middle, y=HEIGHT - 5, text_anchor="middle", class_="tick")]
     for height in (_down(one, scale) for one in target):
         marks += [element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=height, y2=height, class_="reference")]
-    for number, one in enumerate(levels):
+    for number, one in reversed(list(enumerate(levels))):  # far ones below and wider, since lines often coincide
         points = [(point["coverage"], point["accuracy"]) for point in one["curve"] if finite([point["accuracy"]])]
         path = "L".join(f"{_across(share):.1f} {_down(right, scale):.1f}" for share, right in points)
         words = f"{one['rank']}\nall: {score(one['accuracy'])}"
         end = "".join(element("circle", cx=_across(x), cy=_down(y, scale), r=2.5) for x, y in points[-1:])
         line = element("path", d=f"M{path}") if path else ""
-        marks += [element("g", title(words), line, end, class_=f"line line-{number % STYLES}")]
+        marks += [element("g", title(words), line, end, class_=f"line line-{number % STYLES} under-{min(number, 2)}")]
     names = [one["rank"] for one in levels]
     for one in rings:
         words = f"{one['rank']} or nearer\n{percent(one['coverage'])} answered, {percent(one['accuracy'])} right"
