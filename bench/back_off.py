@@ -54,7 +54,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fits", type=int, default=300)
     fits = parser.parse_args().fits
-    print("ranks  rows  target  rule      right of the fits that answer   answered   fits without an answer")
+    print(
+        "ranks  rows  target  rule      right of the fits that answer   answered   below target  fits without an answer"
+    )
     for ranks in (NO_RANKS, RANKS):
         for rows in (50, 100, 400):
             for target in (0.8, 0.9, 0.95):
@@ -63,5 +65,8 @@ if __name__ == "__main__":
                         right, share = on_fresh(ranks, rows, target, fits)
                     known = right[np.isfinite(right)]
                     words = "none" if not len(known) else f"{known.mean():.3f} +- {known.std() / len(known) ** 0.5:.3f}"
+                    low = (known < target).mean() if len(known) else 0.0
                     case = f"{1 + len(ranks.names):5}{rows:6}{target:8}"
-                    print(f"{case}  {name:9} {words:31} {share.mean():.3f}      {fits - len(known)}")
+                    print(
+                        f"{case}  {name:9} {words:31} {share.mean():.3f}      {low:4.0%}          {fits - len(known)}"
+                    )

@@ -44,7 +44,7 @@ def test_targets_of_a_mixture_are_shared_by_its_taxa():
 def test_the_loss_is_the_weighted_sum_of_classes_and_ranks():
     # Logits are log-probabilities 0.1, 0.2, 0.3, 0.4, the truth is species 1: its genus has 0.3, its family 0.6.
     logits = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log()
-    ranks = [RankLoss(GENUS, 3, 0.5, cross_entropy), RankLoss(FAMILY, 2, 0.25, softmax_focal)]
+    ranks = [RankLoss(of(GENUS), 3, 0.5, cross_entropy), RankLoss(of(FAMILY), 2, 0.25, softmax_focal)]
     loss = levelled_loss(cross_entropy, 2.0, ranks)
     expected = -2 * np.log(0.2) - 0.5 * np.log(0.3) - 0.25 * 0.4**2 * np.log(0.6)
     assert loss(logits, LEAVES[[1]]).item() == pytest.approx(expected, rel=1e-5)
@@ -53,7 +53,7 @@ def test_the_loss_is_the_weighted_sum_of_classes_and_ranks():
 def test_logits_beside_the_classes_are_the_ranks_own():
     logits = torch.randn(5, 4 + 3 + 2, generator=torch.Generator().manual_seed(2))
     rows = torch.tensor([0, 1, 2, 3, 0])
-    ranks = [RankLoss(GENUS, 3, 0.3, cross_entropy), RankLoss(FAMILY, 2, 0.1, cross_entropy)]
+    ranks = [RankLoss(of(GENUS), 3, 0.3, cross_entropy), RankLoss(of(FAMILY), 2, 0.1, cross_entropy)]
     expected = functional.cross_entropy(logits[:, :4], rows)
     expected = expected + 0.3 * functional.cross_entropy(logits[:, 4:7], of(GENUS)[rows])
     expected = expected + 0.1 * functional.cross_entropy(logits[:, 7:], of(FAMILY)[rows])
@@ -62,13 +62,13 @@ def test_logits_beside_the_classes_are_the_ranks_own():
 
 def test_sums_are_learnt_under_the_prior_of_the_classes():
     logits, prior = torch.zeros(1, 4), torch.tensor([0.1, 0.2, 0.3, 0.4]).log()
-    ranks = [RankLoss(GENUS, 3, 1.0, cross_entropy)]
+    ranks = [RankLoss(of(GENUS), 3, 1.0, cross_entropy)]
     loss = levelled_loss(lambda said, targets: cross_entropy(said + prior, targets), 1.0, ranks, prior)
     assert loss(logits, LEAVES[[0]]).item() == pytest.approx(-np.log(0.1) - np.log(0.3), rel=1e-5)
 
 
 def test_logits_of_half_precision_are_summed_in_single():
     logits = torch.tensor([[20.0, -20.0, 0.0, 5.0]], dtype=torch.float16)
-    loss = levelled_loss(cross_entropy, 1.0, [RankLoss(GENUS, 3, 1.0, cross_entropy)])(logits, LEAVES[[0]])
+    loss = levelled_loss(cross_entropy, 1.0, [RankLoss(of(GENUS), 3, 1.0, cross_entropy)])(logits, LEAVES[[0]])
     assert loss.dtype == torch.float32
     assert torch.isfinite(loss)

@@ -18,14 +18,14 @@ class RankLoss:
     """How one rank is learnt.
 
     Args:
-        parents: The number of each class's taxon, one a class.
+        parents: The number of each class's taxon, shape (classes,), int64.
         count: How many taxa there are.
         weight: What the loss counts.
         loss: A function of the taxa's logits and targets, shape (n, count) each, that is a mean over rows.
         adjustment: Added to the logits that a network gives the rank itself, shape (count,), where there is one.
     """
 
-    parents: tuple[int, ...]
+    parents: Tensor
     count: int
     weight: float
     loss: Loss
@@ -90,7 +90,7 @@ def levelled_loss(leaves: Loss, weight: float, ranks: Sequence[RankLoss], adjust
         said = beside.split([rank.count for rank in ranks], dim=1) if beside.shape[1] else None
         moved = own if adjustment is None else own + adjustment.to(own)
         for number, rank in enumerate(ranks):
-            parents = torch.tensor(rank.parents, device=logits.device)
+            parents = rank.parents.to(logits.device)
             if said is None:
                 known = rank_log_probabilities(moved, parents, rank.count)
             else:

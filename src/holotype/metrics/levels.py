@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 __all__ = ["accuracy_by_coverage", "hierarchical_f1", "hierarchical_scores", "level_scores", "level_truth"]
 
@@ -40,9 +41,8 @@ def level_scores(probability: Doubles, parents: Numbers) -> Doubles:
     Returns:
         Shape (n, taxa).
     """
-    summed = np.zeros((int(parents.max()) + 1, len(probability)))
-    np.add.at(summed, parents, probability.T)
-    return np.ascontiguousarray(summed.T)
+    places = (np.ones(len(parents)), (parents, np.arange(len(parents))))
+    return np.ascontiguousarray((sparse.csr_array(places) @ probability.T).T)
 
 
 def hierarchical_scores(truth: Sequence[Booleans], given: Sequence[Booleans]) -> tuple[float, float, float]:

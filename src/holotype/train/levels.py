@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -77,6 +78,6 @@ def loss_with_ranks(
         scale = class_weights(known, phase.class_weights, "multiclass")
         own = compose_loss(rank_parts, scale, phase.label_smoothing, None, "multiclass")
         prior = phase.logit_adjust * prior_logits(known, "multiclass") if phase.logit_adjust else None
-        ranks.append(RankLoss(parents, count, weight, own, prior))
+        ranks.append(RankLoss(torch.tensor(parents), count, weight, own, prior))
     prior = phase.logit_adjust * prior_logits(truth, "multiclass") if phase.logit_adjust else None
     return levelled_loss(leaves, levels.leaves, ranks, prior)
