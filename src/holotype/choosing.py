@@ -123,7 +123,9 @@ def list_choices(
     machine = (recipe.seed, runtime.thread_count, runtime.store / "stack")
     usual = WeightedSpec(kind="weighted") if said.oof and len(names) > 1 else MeanSpec()
     ensemble = EnsembleChoice(recipe.ensemble or usual, names, images.kind, recipe.metric, facts, machine)
-    calibration = None if recipe.calibrate is None else CalibrationChoice(recipe.calibrate, images.kind)
+    calibration = (
+        None if recipe.calibrate is None else CalibrationChoice(recipe.calibrate, images.kind, ranks=images.ranks)
+    )
     known = DecisionFacts(images.classes, images.kind, recipe.metric, recipe.seed, facts.units)
     if isinstance(recipe.decide, AssignSpec):
         known = replace(known, places=_places(images, recipe.decide), sets=_class_sets(images, recipe.decide))

@@ -127,6 +127,8 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         inputs["pixels of the rows that join"] = _pixels(statistics, job.pseudo_rows)
     if job.start is not None:
         inputs["overall network"] = job.start_digest
+    if job.levels is not None:
+        inputs["taxonomy"] = digest_value([job.levels.names, job.levels.parents])
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
     section |= {"processes": runtime.processes} if runtime.processes > 1 else {}
     pseudo = job.member.pseudo

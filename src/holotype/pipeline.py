@@ -25,7 +25,7 @@ from holotype.decide import thresholds_by_class
 from holotype.errors import DataError, RecipeError
 from holotype.gathering import gather_members
 from holotype.imported import named_folds
-from holotype.members import embed_with_member, resolve_member
+from holotype.members import embed_with_member, resolve_member, served_classes
 from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome
 from holotype.prepared import Prepared
@@ -37,7 +37,7 @@ from holotype.spec import ThresholdSpec
 from holotype.split import adopt_folds, make_folds
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import submission_order
-from holotype.train import check_phase, launch_fabric
+from holotype.train import check_phase, launch_fabric, member_levels
 from holotype.types import AuditReport, Floats, Folds, ImageStatistics, ImageTable, Normalisation
 from holotype.writing import write_outcome
 
@@ -124,6 +124,11 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         DataError: Something is wrong with the tables, the images or the labels.
     """
     images = stages.value(ImageTable, keys.images_key(recipe.data), lambda: read_images(recipe.data))
+    for number, member in enumerate(recipe.members):
+        with _placed(f"members.{number}.head.levels.weights"):
+            member_levels(member.head.levels, images.ranks)  # better refused now than after the pixels are read
+        with _placed(f"members.{number}.classes"):
+            served_classes(member, images)
     pictured = images.has_files
     if not pictured and any(member.predictions is None for member in recipe.members):
         raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")

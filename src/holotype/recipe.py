@@ -15,28 +15,22 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from holotype.anchors import anchored_data, anchored_decision, anchored_member, anchored_submission
-from holotype.errors import NotBuiltYetError, RecipeError, listing
+from holotype.errors import NotBuiltYetError, RecipeError
 from holotype.spec import (
     AuditSpec,
     CalibrateSpec,
     DataSpec,
     DecideSpec,
     EnsembleSpec,
-    GreedySpec,
-    InputSpec,
     MemberSpec,
     RunSpec,
     Section,
     SplitSpec,
     SubmitSpec,
-    WeightedSpec,
 )
+from holotype.spec.agreement import leaves_by_one_name, sections_agree
 
 __all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe"]
-
-
-FOR_ONE_LABEL = ("argmax", "prior", "assign")
-FOR_MANY_LABELS = ("threshold", "cascade", "per-class", "prior", "top")
 
 
 class Recipe(Section):
@@ -69,49 +63,8 @@ class Recipe(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"members: two are named {twice[0]!r}; give each a name of its own")
-        for number, member in enumerate(self.members):
-            _input_fits(member.input, self.data, f"members.{number}.input")
-            _learning_fits(member, self.data, f"members.{number}")
-        if self.decide is not None:
-            _decision_fits(self.decide, self.data)
-        teller = self.split.discriminator
-        if teller is not None and teller not in [one.name for one in self.members if one.predictions is None]:
-            raise ValueError(f"split.discriminator: {teller!r} should be one of the members that are trained")
-        if isinstance(self.ensemble, WeightedSpec | GreedySpec) and self.ensemble.by and self.data.domain is None:
-            raise ValueError("ensemble.by: 'domain' needs the column of the domains in data.domain")
+        sections_agree(self.data, self.members, self.split, self.ensemble, self.calibrate, self.decide)
         return self
-
-
-def _decision_fits(section: DecideSpec, data: DataSpec) -> None:
-    allowed = FOR_ONE_LABEL if data.labels.kind == "multiclass" else FOR_MANY_LABELS
-    if section.kind not in allowed:
-        gives = "one label" if section.kind in FOR_ONE_LABEL else "any number of labels"
-        raise ValueError(
-            f"decide: {section.kind!r} gives {gives} a sample, but data.labels.kind is {data.labels.kind!r}; "
-            f"allowed: {listing(allowed)}"
-        )
-    if section.kind == "assign" and section.one_class_per not in data.groups:
-        raise ValueError(f"decide.one_class_per: {section.one_class_per!r} should be one of data.groups")
-
-
-def _input_fits(section: InputSpec, data: DataSpec, place: str) -> None:
-    unknown = [name for name in section.channels or [] if name not in (data.channels or [])]
-    if unknown:
-        known = listing(data.channels) if data.channels else "none; list them in data.channels"
-        raise ValueError(f"{place}.channels: there is no channel {unknown[0]!r}; allowed: {known}")
-    if section.normalise == "plate" and not data.groups:
-        raise ValueError(f"{place}.normalise: 'plate' needs the column of the plates, first in data.groups")
-
-
-def _learning_fits(member: MemberSpec, data: DataSpec, place: str) -> None:
-    if member.specialise is not None and data.domain is None:
-        raise ValueError(f"{place}.specialise: needs the column of the domains in data.domain")
-    if member.pseudo is None:
-        return
-    has = {"test": data.test is not None, "external": bool(data.external)}
-    has["both"] = has["test"] and has["external"]
-    if not has[member.pseudo.rows]:
-        raise ValueError(f"{place}.pseudo.rows: {member.pseudo.rows!r} needs rows that data does not name")
 
 
 def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:
@@ -151,10 +104,11 @@ def parse_recipe(content: Any, folder: Path) -> Recipe:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise _explained(error, content) from None
+    column = recipe.data.labels.column
     return recipe.model_copy(
         update={
             "data": anchored_data(recipe.data, folder),
-            "members": [anchored_member(member, folder) for member in recipe.members],
+            "members": [anchored_member(leaves_by_one_name(member, column), folder) for member in recipe.members],
             "decide": anchored_decision(recipe.decide, folder),
             "submit": anchored_submission(recipe.submit, folder),
         }

@@ -13,12 +13,14 @@ import pytest
 import tifffile
 import zarr
 from PIL import Image
+from pydantic import ValidationError
 
-from holotype.data import measure_images, read_image, read_images
+from holotype.data import measure_images, read_image, read_images, table_warnings
 from holotype.data.arrays import named_axes
 from holotype.errors import DataError
 from holotype.runtime import Runtime
 from holotype.spec import DataSpec, LabelSpec
+from holotype.types import Ranks
 
 PIXELS = np.random.default_rng(1).integers(0, 65_000, (4, 9, 11)).astype(np.uint16)
 
@@ -168,6 +170,37 @@ def test_a_taxonomy_that_is_not_nested_is_refused(tmp_path, columns, ranks, mess
     spec = DataSpec(train=labelled(tmp_path, **columns), images="{id}.png", labels=LabelSpec(taxonomy=ranks))
     with pytest.raises(DataError, match=message):
         read_images(spec)
+
+
+def test_a_species_of_two_genera_is_refused_wherever_it_stands(tmp_path):
+    pl.DataFrame({"class": ["a", "b", "c", "a"], "genus": ["G", "H", "H", "H"]}).write_csv(tmp_path / "taxa.csv")
+    by_table = LabelSpec(taxonomy=str(tmp_path / "taxa.csv"))
+    with pytest.raises(DataError, match=r"1 class with more than one place: a"):
+        read_images(DataSpec(train=labelled(tmp_path), images="{id}.png", labels=by_table))
+    rows = {"id": ["i", "j", "k"], "label": ["a", "a", "b"], "genus": ["G", "H", "H"]}
+    pl.DataFrame(rows).write_csv(tmp_path / "train.csv")
+    spec = DataSpec(train=str(tmp_path / "train.csv"), images="{id}.png", labels=LabelSpec(taxonomy=["genus"]))
+    with pytest.raises(DataError, match=r"1 class with more than one place: a"):
+        read_images(spec)
+
+
+def test_a_taxonomy_is_of_one_label_a_sample():
+    with pytest.raises(ValidationError, match="ranks are for one label a sample"):
+        LabelSpec(kind="multilabel", taxonomy=["genus"])
+
+
+def test_ranks_are_whole_numbers_in_the_order_of_the_classes(tmp_path):
+    given = labelled(tmp_path, genus=["H", "G", "H"], family=["F", "E", "F"])
+    images = read_images(DataSpec(train=given, images="{id}.png", labels=LabelSpec(taxonomy=["genus", "family"])))
+    assert images.ranks == Ranks(("genus", "family"), (("H", "G"), ("F", "E")), ((0, 1, 0), (0, 1, 0)))
+    assert images.samples.ranks == images.ranks
+
+
+def test_a_rank_that_all_classes_share_is_left_out_and_said(tmp_path):
+    given = labelled(tmp_path, genus=["G", "H", "H"], phylum=["P", "P", "P"])
+    images = read_images(DataSpec(train=given, images="{id}.png", labels=LabelSpec(taxonomy=["genus", "phylum"])))
+    assert images.ranks == Ranks(("genus",), (("G", "H"),), ((0, 1, 1),), ("phylum",))
+    assert any("The phylum is the same for all classes" in warning for warning in table_warnings(images))
 
 
 def test_a_taxonomy_without_a_class_is_refused(tmp_path):

@@ -200,5 +200,5 @@ def test_what_cannot_be_learnt_is_refused(
 
 
 def test_a_class_that_does_not_exist_is_refused_before_training(write_recipe: WriteRecipe, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="there is no such class; did you mean 'golgi'"):
+    with pytest.raises(RecipeError, match=r"members\.0\.classes: there is no such class; did you mean 'golgi'"):
         holotype.run(write_recipe(tmp_path, members=[QUICK | {"classes": ["golgy"]}]))

@@ -26,8 +26,10 @@ pytestmark = [
 def changes(name: str) -> list[str]:
     """The recipe's paths, wherever the data are."""
     data = load_recipe(CHECKOUT / "recipes" / f"{name}.yaml").data
-    images = Path(str(data.images))
+    images, taxonomy = Path(str(data.images)), data.labels.taxonomy
+    named = [f"data.labels.taxonomy={DATA / name / Path(taxonomy).name}"] if isinstance(taxonomy, str) else []
     return [
+        *named,
         f"data.train={DATA / name / 'train.csv'}",
         f"data.test={DATA / name / 'test.csv'}",
         f'data.images="{DATA / name / images.parent.name / images.name}"',

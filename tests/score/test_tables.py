@@ -101,7 +101,7 @@ def test_scores_json_is_plain_and_without_nan():
     metric = Metric(np.float32(0.5), float("nan"), np.inf, following, 3, 2, "words")
     card = Scorecard({"accuracy": metric}, [{"step": "a", "difference": None}], [{"f1": np.nan}], [], [])
     content = json.loads(json.dumps(scorecard_to_json(card), allow_nan=False))
-    assert list(content) == ["metrics", "ledger", "classes", "groups", "domains", "apart"]
+    assert list(content) == ["metrics", "ledger", "classes", "groups", "domains", "apart", "levels", "back_off"]
     assert content["metrics"]["accuracy"] == {
         "value": 0.5,
         "low": None,

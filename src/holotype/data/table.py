@@ -51,10 +51,12 @@ def table_warnings(images: ImageTable) -> tuple[str, ...]:
     """
     seen = set(images.frame["labels"].explode().drop_nulls().unique().to_list())
     unseen = [name for number, name in enumerate(images.classes) if number not in seen]
-    if not unseen:
-        return ()
-    return (f"No row has {'the class' if len(unseen) == 1 else 'any of the classes'} {listing(unseen)}; "
-            "nothing can be learnt or scored there.",)  # fmt: skip
+    said = [f"The {name} is the same for all classes, and is left out of scores and answers by rank."
+            for name in images.ranks.alike]  # fmt: skip
+    if unseen:
+        which = "the class" if len(unseen) == 1 else "any of the classes"
+        said += [f"No row has {which} {listing(unseen)}; nothing can be learnt or scored there."]
+    return tuple(said)
 
 
 def label_shares(spec: DataSpec, path: str, classes: tuple[str, ...]) -> list[float]:

@@ -1,5 +1,6 @@
 """Decisions: from scores to labels."""
 
+from holotype.decide.back_off import answer_columns, back_off_answers, fit_back_off, likeliest_taxa
 from holotype.decide.calibrate import (
     CalibrationChoice,
     FittedCalibration,
@@ -40,9 +41,11 @@ __all__ = [
     "FittedCalibration",
     "FittedDecision",
     "above_thresholds",
+    "answer_columns",
     "assigned",
     "at_most",
     "average_thresholds",
+    "back_off_answers",
     "calibrate",
     "calibration_from_json",
     "cascaded",
@@ -51,6 +54,7 @@ __all__ = [
     "decide_plainly",
     "decision_from_json",
     "decision_to_json",
+    "fit_back_off",
     "fit_calibration",
     "fit_decision",
     "fit_thresholds",
@@ -58,6 +62,7 @@ __all__ = [
     "label_names",
     "label_sets",
     "likeliest",
+    "likeliest_taxa",
     "prediction_marks",
     "prior_thresholds",
     "prior_weights",

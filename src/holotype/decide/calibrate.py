@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_expit, log_softmax
 
+from holotype.decide.back_off import back_off_answers, fit_back_off
 from holotype.decide.rules import probabilities
 from holotype.metrics import log_loss
 from holotype.spec import CalibrationSpec
-from holotype.types import Calibration, Floats, Kind, OofPredictions, TestPredictions
+from holotype.types import NO_RANKS, Calibration, Floats, Integers, Kind, OofPredictions, Ranks, TestPredictions
 
 __all__ = ["CalibrationChoice", "FittedCalibration", "calibrate", "fit_calibration", "label_sets", "sureness"]
 
@@ -23,7 +24,9 @@ FEWEST_POSITIVES = 10  # a class with fewer keeps its scores: a curve through a 
 PRIOR_STRENGTH = 1.0
 
 
-def fit_calibration(logits: Floats, truth: Booleans, kind: Kind, spec: CalibrationSpec) -> Calibration:
+def fit_calibration(
+    logits: Floats, truth: Booleans, kind: Kind, spec: CalibrationSpec, ranks: Ranks = NO_RANKS
+) -> Calibration:
     """Learn what to do with scores.
 
     Args:
@@ -31,6 +34,7 @@ def fit_calibration(logits: Floats, truth: Booleans, kind: Kind, spec: Calibrati
         truth: Which classes each sample has, shape (n, classes).
         kind: `multiclass` or `multilabel`.
         spec: The recipe's section.
+        ranks: Above the classes, to back off to.
     """
     made = Calibration()
     if spec.method == "temperature":
@@ -45,7 +49,8 @@ def fit_calibration(logits: Floats, truth: Booleans, kind: Kind, spec: Calibrati
     said = probabilities(calibrate(made, logits, kind), kind)
     largest = None if spec.sets is None else _largest(said, truth, spec.sets)
     band = None if spec.abstain is None else float(np.quantile(sureness(said, kind), spec.abstain))
-    return Calibration(made.method, made.numbers, made.steps, largest, band)
+    backs = None if spec.back_off is None else fit_back_off(said, truth, spec.back_off, ranks)
+    return Calibration(made.method, made.numbers, made.steps, largest, band, backs)
 
 
 def calibrate(calibration: Calibration, logits: Floats, kind: Kind) -> Floats:
@@ -114,16 +119,18 @@ class CalibrationChoice:
         spec: The recipe's section.
         kind: `multiclass` or `multilabel`.
         name: What it is called in the score's words.
+        ranks: Above the classes, to back off to.
     """
 
     spec: CalibrationSpec
     kind: Kind
     name: str = "the calibration"
+    ranks: Ranks = NO_RANKS
 
     @property
     def learns(self) -> bool:
-        """Whether scores are changed by what was learnt."""
-        return self.spec.method is not None
+        """Whether what was learnt changes scores, or answers that are scored."""
+        return self.spec.method is not None or self.spec.back_off is not None
 
     def fit(self, evidence: OofPredictions, truth: Booleans, /) -> FittedCalibration:
         """Fit the calibration and return its application.
@@ -132,7 +139,7 @@ class CalibrationChoice:
             evidence: Out-of-fold scores.
             truth: Which classes each sample has.
         """
-        return FittedCalibration(fit_calibration(evidence.logits, truth, self.kind, self.spec), self.kind)
+        return FittedCalibration(fit_calibration(evidence.logits, truth, self.kind, self.spec, self.ranks), self.kind)
 
 
 @dataclass(frozen=True)
@@ -154,6 +161,15 @@ class FittedCalibration:
             scores: Before calibration.
         """
         return calibrate(self.calibration, scores.logits, self.kind)
+
+    def answers(self, logits: Floats) -> tuple[Integers, Integers] | None:
+        """The rank and the taxon that some samples are answered with; none where nothing backs off.
+
+        Args:
+            logits: After calibration, shape (n, classes).
+        """
+        backs = self.calibration.back_off
+        return None if backs is None else back_off_answers(backs, probabilities(logits, self.kind))
 
 
 def _temperature(logits: Floats, truth: Booleans, kind: Kind) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.decide.back_off import answer_columns
 from holotype.decide.calibrate import label_sets, sureness
 from holotype.decide.decision import label_names
-from holotype.types import Calibration, Decision, Kind
+from holotype.types import BackOff, Calibration, Decision, Kind, Ranks
 
 __all__ = ["calibration_from_json", "decision_from_json", "decision_to_json", "prediction_marks"]
 
@@ -59,21 +60,26 @@ def calibration_from_json(content: dict[str, Any]) -> Calibration:
         content: Of `decision.json`.
     """
     held = content.get("calibration", {})
-    rows = {name: tuple(tuple(row) for row in held[name]) for name in ("numbers", "steps") if name in held}
+    rows: dict[str, Any] = {name: _rows(held[name]) for name in ("numbers", "steps") if name in held}
+    if "back_off" in held:
+        rows["back_off"] = _back_off_from_json(held["back_off"])
     return Calibration(**(held | rows))
 
 
 def prediction_marks(
     calibration: Calibration, probability: NDArray[np.float64], classes: tuple[str, ...], kind: Kind, separator: str
 ) -> list[pl.Series]:
-    """Columns for `predictions.csv`: `set`, what cannot be ruled out; `abstain`, whether a person should look.
+    """Columns for `predictions.csv`: what cannot be ruled out, whether a person should look, what is sure enough.
 
     Args:
-        calibration: Knows how large a set is and who is unsure; without that there are no columns.
+        calibration: Knows how large a set is, who is unsure and what is enough; without that there are no columns.
         probability: Shape (n, classes).
         classes: The class names in order.
         kind: `multiclass` or `multilabel`.
         separator: What stands between labels.
+
+    Returns:
+        `set`, `abstain`, and `answer` with its `rank`, each where the calibration knows it.
     """
     marks = []
     if calibration.largest is not None:
@@ -81,10 +87,27 @@ def prediction_marks(
         marks.append(pl.Series("set", [separator.join(row) for row in label_names(held, classes)]))
     if calibration.band is not None:
         marks.append(pl.Series("abstain", sureness(probability, kind) < calibration.band))
+    if calibration.back_off is not None:
+        marks += answer_columns(calibration.back_off, probability, classes)
     return marks
 
 
+def _back_off_from_json(content: dict[str, Any]) -> BackOff:
+    thresholds = tuple(np.inf if value is None else value for value in content["thresholds"])
+    held = content["ranks"]
+    ranks = Ranks(tuple(held["names"]), _rows(held["taxa"]), _rows(held["parents"]), tuple(held["alike"]))
+    return BackOff(content["target"], thresholds, ranks)
+
+
+def _rows(held: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(row) for row in held)
+
+
 def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(entry) for name, entry in asdict(value).items()}
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,15 +1,18 @@
 """Losses: pure functions on logits and targets, composed by weight."""
 
 from holotype.losses.compose import class_weights, compose_loss, prior_logits
+from holotype.losses.levels import RankLoss, levelled_loss, rank_log_probabilities, rank_targets
 from holotype.losses.margin import MARGINS, arcface, cosface
 from holotype.losses.multiclass import cross_entropy, softmax_focal
 from holotype.losses.multilabel import asymmetric, bce, focal, soft_f1, soft_margin
 from holotype.losses.ranking import lovasz, lsep
-from holotype.losses.registry import LOSSES, check_loss
+from holotype.losses.registry import LOSSES, Parts, check_loss
 
 __all__ = [
     "LOSSES",
     "MARGINS",
+    "Parts",
+    "RankLoss",
     "arcface",
     "asymmetric",
     "bce",
@@ -19,9 +22,12 @@ __all__ = [
     "cosface",
     "cross_entropy",
     "focal",
+    "levelled_loss",
     "lovasz",
     "lsep",
     "prior_logits",
+    "rank_log_probabilities",
+    "rank_targets",
     "soft_f1",
     "soft_margin",
     "softmax_focal",

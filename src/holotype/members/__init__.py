@@ -3,7 +3,7 @@
 from holotype.members.neighbours import vote
 from holotype.members.pixels import embed_with_member, resolve_member
 from holotype.members.predictions import MemberPredictions
-from holotype.members.train import histories, train_and_predict
+from holotype.members.train import histories, served_classes, train_and_predict
 from holotype.members.workshop import Workshop, apart_rows, test_rows
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "embed_with_member",
     "histories",
     "resolve_member",
+    "served_classes",
     "test_rows",
     "train_and_predict",
     "vote",

@@ -143,8 +143,7 @@ def served_classes(member: MemberSpec, images: ImageTable) -> Integers | None:
         return None
     for name in member.classes:
         if name not in images.classes:
-            raise RecipeError("there is no such class", field=f"members.{member.name}.classes", value=name,
-                              allowed=images.classes)  # fmt: skip
+            raise RecipeError("there is no such class", field="members.classes", value=name, allowed=images.classes)
     return np.array([images.classes.index(name) for name in member.classes], np.int64)
 
 

@@ -11,6 +11,13 @@ from holotype.metrics.bootstrap import (
     paired_difference,
 )
 from holotype.metrics.counts import CLASS_SCORES, COUNTED, Counts, GroupCounts, count_groups, sample_losses
+from holotype.metrics.levels import (
+    accuracy_by_coverage,
+    hierarchical_f1,
+    hierarchical_scores,
+    level_scores,
+    level_truth,
+)
 from holotype.metrics.rowwise import ROWWISE, calibration_error, calibration_table, top_5_accuracy
 from holotype.metrics.scores import (
     METRICS,
@@ -38,6 +45,7 @@ __all__ = [
     "GroupCounts",
     "Judged",
     "accuracy",
+    "accuracy_by_coverage",
     "average_precision_per_class",
     "balanced_accuracy",
     "bootstrap_interval",
@@ -49,6 +57,10 @@ __all__ = [
     "count_groups",
     "draw_groups",
     "f1_per_class",
+    "hierarchical_f1",
+    "hierarchical_scores",
+    "level_scores",
+    "level_truth",
     "log_loss",
     "macro_f1",
     "micro_f1",

@@ -16,6 +16,7 @@ from holotype.nets.heads import Head, as_feature_map
 from holotype.nets.stems import adapt_stem
 from holotype.nets.weights import FoundWeights, find_weights
 from holotype.spec import HeadSpec, MemberSpec
+from holotype.types import Levels
 
 __all__ = ["Network", "build_network", "check_backbone", "empty_network"]
 
@@ -88,7 +89,7 @@ def check_backbone(name: str, field: str = "members.backbone") -> None:
 
 
 def build_network(
-    member: MemberSpec, classes: int, channels: int, seed: int, fold: int | None = None
+    member: MemberSpec, classes: int, channels: int, seed: int, fold: int | None = None, levels: Levels | None = None
 ) -> tuple[Network, FoundWeights]:
     """A network ready to train.
 
@@ -98,6 +99,7 @@ def build_network(
         channels: How many channels the images have.
         seed: For what is initialised at random.
         fold: Which network of another run's member it starts from, where the weights are such.
+        levels: The ranks above the classes that it learns, where it learns any.
 
     Returns:
         The network, and the weights it started from.
@@ -111,15 +113,16 @@ def build_network(
     torch.manual_seed(seed)
     found = find_weights(member.backbone, member.weights, fold)
     found = replace(found, options=found.options | options)
-    network = empty_network(member.backbone, classes, channels, member.head, found.options, member.activation)
+    network = empty_network(member.backbone, classes, channels, member.head, found.options, member.activation, levels)
     if found.state is not None:
         _load_backbone(network.backbone, found, channels)
     return network, found
 
 
 def empty_network(
-    backbone: str, classes: int, channels: int, head: HeadSpec, options: dict[str, Any], activation: str | None = None
-) -> Network:
+    backbone: str, classes: int, channels: int, head: HeadSpec, options: dict[str, Any],
+    activation: str | None = None, levels: Levels | None = None,
+) -> Network:  # fmt: skip
     """A network with random weights, for weights to be loaded into.
 
     Args:
@@ -129,11 +132,12 @@ def empty_network(
         head: The recipe's section.
         options: What the weights ask of the architecture.
         activation: Replaces the backbone's own, where it is given.
+        levels: The ranks above the classes that it learns, where it learns any.
     """
     body = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, global_pool="", **options)
     if activation is not None:
         replace_activations(body, activation)
-    return Network(body, Head(_width(body), classes, head))
+    return Network(body, Head(_width(body), classes, head, levels))
 
 
 def _width(backbone: nn.Module) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from holotype.errors import StoreError
 from holotype.nets.build import Network, empty_network
 from holotype.spec import HeadSpec
-from holotype.types import Checkpoint
+from holotype.types import Checkpoint, Levels
 
 __all__ = [
     "load_facts",
@@ -149,7 +149,16 @@ def _load(checkpoint: Checkpoint, name: str) -> Network:
     head = HeadSpec.model_validate(card["member"]["head"])
     backbone = card["member"]["backbone"]
     network = empty_network(backbone, len(card["classes"]), card["input_channels"], head, card["backbone_options"],
-                            card["member"]["activation"])  # fmt: skip
+                            card["member"]["activation"], _levels(card))  # fmt: skip
     tensors, _ = load_tensors(checkpoint.folder / name)
     network.load_state_dict(tensors)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _levels(card: Mapping[str, Any]) -> Levels | None:
+    """The ranks that a network has learnt; cards of older versions know of none."""
+    held = card.get("levels")
+    if held is None:
+        return None
+    parents = tuple(tuple(row) for row in held["parents"])
+    return Levels(tuple(held["names"]), parents, tuple(held["weights"]), held["leaves"])

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from holotype.nets.activations import make_activation
+from holotype.nets.levels import RankLogits
 from holotype.registry import Registry
 from holotype.spec import HeadSpec, MarginSpec
+from holotype.types import Levels
 
 __all__ = ["LEARNT_POOLS", "POOLS", "AttentionPool", "Cosines", "GeneralisedMean", "Head", "as_feature_map"]
 
@@ -150,9 +152,10 @@ class Head(nn.Module):
         width: Channels of the feature map.
         classes: How many logits there are.
         spec: The recipe's `head` section.
+        levels: The ranks above the classes that it learns, where it learns any.
     """
 
-    def __init__(self, width: int, classes: int, spec: HeadSpec) -> None:
+    def __init__(self, width: int, classes: int, spec: HeadSpec, levels: Levels | None = None) -> None:
         super().__init__()
         self.pool = LEARNT_POOLS[spec.pool](width) if spec.pool in LEARNT_POOLS else POOLS[spec.pool]
         width = self.width = 2 * width if spec.pool == "concat" else width
@@ -170,6 +173,8 @@ class Head(nn.Module):
             nn.init.zeros_(self.last.bias)
         else:
             self.last = Cosines(width, classes, spec.margin)
+        beside = levels is not None and spec.levels is not None and spec.levels.kind == "heads"
+        self.ranks = RankLogits(width, levels) if levels is not None and beside else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits of a batch.
@@ -189,9 +194,11 @@ class Head(nn.Module):
             pooled: Shape (n, pooled width).
 
         Returns:
-            Shape (n, classes).
+            Shape (n, classes); in training with a column more for each taxon of ranks that have logits of their own.
         """
-        return self.last(self.dropout(self.neck(pooled)))
+        seen = self.dropout(self.neck(pooled))
+        leaves = self.last(seen)
+        return leaves if self.ranks is None else self.ranks(leaves, seen)
 
 
 def as_feature_map(features: Tensor, width: int) -> Tensor:

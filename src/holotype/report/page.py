@@ -13,7 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from holotype.errors import StoreError
-from holotype.report import sections, soundness, trust, words
+from holotype.report import ranks, sections, soundness, trust, words
 from holotype.report.contents import DataContents, ReportContents
 from holotype.report.findings import find_out, frequent_confusions
 from holotype.report.gallery import channel_colours, draw_pictures
@@ -124,6 +124,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "apart": sections.apart(contents),
         "reliability": trust.reliability(contents),
         "together": trust.together(contents),
+        "ranks": ranks.by_rank(contents),
         "recipe": Markup(escape(words.visible(contents.recipe, keep="\n"))),
         **_pictures(contents),
     }

@@ -13,7 +13,17 @@ from holotype.errors import HolotypeError
 from holotype.score.units import grouped_folds
 from holotype.types import Floats, Integers, OofPredictions, TestPredictions
 
-__all__ = ["Choice", "FittedChain", "Scores", "cross_apply", "fit_chain", "folds_to_cross"]
+__all__ = [
+    "Choice",
+    "Crossed",
+    "FittedChain",
+    "Scores",
+    "apply_crossed",
+    "cross_apply",
+    "cross_chains",
+    "fit_chain",
+    "folds_to_cross",
+]
 
 INNER_FOLDS = 5
 Scores = OofPredictions | TestPredictions
@@ -65,6 +75,10 @@ class FittedChain:
             made.append(step(evidence))
             evidence = replace(members[0], logits=made[-1])
         return made
+
+
+Crossed = list[tuple[NDArray[np.bool_], FittedChain]]
+"""Chains, each with the samples that it was fitted without, and that it may thus be scored on."""
 
 
 def fit_chain(
@@ -151,20 +165,63 @@ def cross_apply(
     Raises:
         HolotypeError: A choice gave an array of another shape.
     """
+    return apply_crossed(cross_chains(choices, members, truth, blocks, units, seed), choices, members, truth.shape)
+
+
+def cross_chains(
+    choices: Sequence[Choice],
+    members: Sequence[OofPredictions],
+    truth: NDArray[np.bool_],
+    blocks: Integers,
+    units: Integers,
+    seed: int,
+) -> Crossed:
+    """The whole chain fitted once for each fold, without it; once for all where it learns nothing.
+
+    Args:
+        choices: In order.
+        members: Out-of-fold scores of the same samples, one entry a member.
+        truth: Which classes each sample has, shape (n, classes).
+        blocks: The fold of each sample, shape (n,).
+        units: What is independent, shape (n,); it makes folds where `blocks` are of one fold only.
+        seed: The recipe's seed.
+    """
     if not any(_learns(choice) for choice in choices):
-        return fit_chain(choices, members, truth, blocks, units, seed).apply(members)
+        return [(np.ones(len(truth), bool), fit_chain(choices, members, truth, blocks, units, seed))]
     crossed = folds_to_cross(blocks, units, seed)
-    made: list[NDArray[Any]] = []
+    chains = []
     for fold in np.unique(crossed):
-        inside, outside = crossed == fold, crossed != fold
+        outside = crossed != fold
         seen = [_rows(member, outside) for member in members]
-        chain = fit_chain(choices, seen, truth[outside], crossed[outside], units[outside], seed)
+        chains.append((~outside, fit_chain(choices, seen, truth[outside], crossed[outside], units[outside], seed)))
+    return chains
+
+
+def apply_crossed(
+    chains: Crossed, choices: Sequence[Choice], members: Sequence[OofPredictions], shape: tuple[int, ...]
+) -> list[NDArray[Any]]:
+    """What each choice makes of every sample by the chain that was fitted without it.
+
+    Args:
+        chains: From `cross_chains`.
+        choices: In order.
+        members: Out-of-fold scores of the same samples, one entry a member.
+        shape: Samples and classes.
+
+    Returns:
+        One array a choice, each of that shape.
+
+    Raises:
+        HolotypeError: A choice gave an array of another shape.
+    """
+    made: list[NDArray[Any]] = []
+    for inside, chain in chains:
         parts = chain.apply([_rows(member, inside) for member in members])
         for choice, part in zip(choices, parts, strict=True):
-            if np.shape(part) != (int(inside.sum()), truth.shape[1]):
+            if np.shape(part) != (int(inside.sum()), shape[1]):
                 raise HolotypeError(f"{choice.name} gave an array of shape {np.shape(part)} for {inside.sum()} samples")
         if not made:
-            made = [np.empty(truth.shape, np.asarray(part).dtype) for part in parts]
+            made = [np.empty(shape, np.asarray(part).dtype) for part in parts]
         for whole, part in zip(made, parts, strict=True):
             whole[inside] = part
     return made

@@ -9,9 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holotype.decide import FittedCalibration
 from holotype.errors import DataError, HolotypeError, listing
-from holotype.metrics import MAP_CELLS_AT_MOST, Judged, bootstrap_intervals, classes_without_positives, draw_groups
-from holotype.score.choices import Choice, cross_apply
+from holotype.metrics import (
+    MAP_CELLS_AT_MOST,
+    Draws,
+    Judged,
+    bootstrap_intervals,
+    classes_without_positives,
+    draw_groups,
+)
+from holotype.score.choices import Choice, Crossed, apply_crossed, cross_chains
+from holotype.score.levels import back_off_table, level_table
 from holotype.score.tables import class_table, domain_table, group_table
 from holotype.score.units import independent_units
 from holotype.types import Floats, Folds, Integers, Kind, Labels, Metric, OofPredictions, Scorecard
@@ -77,7 +86,8 @@ def score_nested(
     truth = _known_truth(labels, first.samples)
     units = independent_units(labels, first.samples)
     apart = np.arange(len(first.samples)) if units is None else units
-    made = cross_apply(choices, oof_members, truth, first.folds, apart, seed)
+    chains = cross_chains(choices, oof_members, truth, first.folds, apart, seed)
+    made = apply_crossed(chains, choices, oof_members, truth.shape)
     decided = np.asarray(made[-1], dtype=bool)
     logits = np.asarray(made[-2] if len(made) > 1 else first.logits, dtype=np.float32)
     judged = Judged(truth, decided, logits, labels.kind)
@@ -92,9 +102,27 @@ def score_nested(
         classes=class_table(judged, labels.classes, draws),
         groups=group_table(judged, labels, first.samples, metric),
         domains=domain_table(judged, labels, first.samples, metric),
+        levels=level_table(judged, labels.ranks, draws),
+        back_off=_backed_off(chains, judged, labels, draws, seed),
     )
     steps = tuple(np.asarray(part, np.float32) for part in made[:-1])
     return NestedScore(scorecard, first.samples, truth, decided, logits, steps)
+
+
+def _backed_off(chains: Crossed, judged: Judged, labels: Labels, draws: Draws, seed: int) -> list[dict[str, Any]]:
+    """How often answers are right, each at the thresholds that were fitted without its fold."""
+    rank, taxon = (np.full(len(judged.truth), -1, np.int64) for _ in range(2))
+    target = None
+    for inside, chain in chains:
+        for step in chain.steps:
+            fitted: Any = step
+            said = fitted.answers(judged.logits[inside]) if isinstance(fitted, FittedCalibration) else None
+            if said is not None:
+                rank[inside], taxon[inside] = said
+                target = fitted.calibration.back_off.target
+    if target is None:
+        return []
+    return back_off_table((rank, taxon), target, judged.truth, labels.ranks, draws, seed)
 
 
 def metric_names(metric: str, kind: Kind, cells: int, classes: int = 0) -> list[str]:

@@ -28,6 +28,7 @@ from holotype.spec.head import HeadSpec, MarginSpec
 from holotype.spec.input import InputSpec, TileSpec
 from holotype.spec.keep import KeepSpec
 from holotype.spec.learning import NeighboursSpec, PseudoSpec, SpecialiseSpec
+from holotype.spec.levels import LevelsSpec
 from holotype.spec.member import MemberSpec, ViewSpec
 from holotype.spec.optimizer import OptimizerSpec
 from holotype.spec.phase import PhaseSpec
@@ -53,6 +54,7 @@ __all__ = [
     "KeepSpec",
     "LabelSpec",
     "Later",
+    "LevelsSpec",
     "MarginSpec",
     "MeanSpec",
     "MemberSpec",

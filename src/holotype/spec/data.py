@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from holotype.spec.base import Later, Section
 
@@ -25,6 +25,12 @@ class LabelSpec(Section):
     taxonomy: str | list[str] | None = None
     """A table with a row a class: a column of the class's name, then its ranks from near to far (genus, family); or the
     names of such columns beside the labels."""
+
+    @model_validator(mode="after")
+    def _ranks_are_of_one_label(self) -> LabelSpec:
+        if self.taxonomy is not None and self.kind == "multilabel":
+            raise ValueError("taxonomy: ranks are for one label a sample; leave it out, or write kind: multiclass")
+        return self
 
     @field_validator("separator")
     @classmethod

@@ -90,6 +90,9 @@ class CalibrationSpec(Section):
     """Label sets that hold the truth in this share of samples (conformal)."""
     abstain: float | None = Field(default=None, gt=0, lt=1)
     """The share of samples, the least sure ones, that are marked to be looked at by a person."""
+    back_off: float | None = Field(default=None, gt=0, lt=1)
+    """The share of answers that should be right: a sample is answered at the nearest rank that is sure enough (species,
+    else genus, else family), or not at all; for one label a sample, with or without a taxonomy."""
 
 
 def _method_alone(given: Any) -> Any:

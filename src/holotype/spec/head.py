@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from holotype.spec.base import Later, Section
+from holotype.spec.base import Section
+from holotype.spec.levels import LevelsSpecOrNone
 
 __all__ = ["HeadSpec", "MarginSpec"]
 
@@ -36,5 +37,11 @@ class HeadSpec(Section):
     """Share of features dropped before the last layer in training."""
     margin: MarginSpec | None = None
     """Measure angles instead, as the losses `arcface` and `cosface` need it; for one label a sample."""
-    levels: Annotated[dict[str, Any] | None, Later()] = None
-    """A head for each level of a taxonomy."""
+    levels: LevelsSpecOrNone = None
+    """What is learnt of the ranks of `data.labels.taxonomy`: a section, or its weights alone, `{genus: 0.3}`."""
+
+    @model_validator(mode="after")
+    def _levels_see_every_class(self) -> HeadSpec:
+        if self.levels is not None and getattr(self, "sampled", None) is not None:
+            raise ValueError("levels: the ranks are learnt from all classes; leave `sampled` out, or `levels`")
+        return self

@@ -131,6 +131,12 @@ class MemberSpec(Section):
             raise ValueError(f"predict.views: windows of {self.largest_size} px do not fit into {source} px")
         return self
 
+    @model_validator(mode="after")
+    def _ranks_are_learnt_of_all_classes(self) -> MemberSpec:
+        if self.classes != "all" and self.head.levels is not None:
+            raise ValueError("head.levels: ranks are learnt of all classes; write classes: all, or leave levels out")
+        return self
+
     @field_validator("classes")
     @classmethod
     def _classes_are_distinct(cls, classes: Any) -> Any:

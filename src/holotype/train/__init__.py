@@ -3,6 +3,7 @@
 from holotype.train.device import launch_fabric
 from holotype.train.fit import fit_member
 from holotype.train.job import ALL_ROWS, REST, FitJob, plan_fit, refit_member, specialist_job
+from holotype.train.levels import member_levels
 from holotype.train.optimisers import OPTIMISERS
 from holotype.train.phases import check_phase
 from holotype.train.pseudo import confident_labels, join_pseudo_labels
@@ -21,6 +22,7 @@ __all__ = [
     "fit_member",
     "join_pseudo_labels",
     "launch_fabric",
+    "member_levels",
     "plan_fit",
     "refit_member",
     "schedule",

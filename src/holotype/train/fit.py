@@ -80,7 +80,7 @@ class _InProcess:
 
 def _fit(fabric: Fabric, job: FitJob, specimens: Specimens, folder: Path, workspace: Path, runtime: Runtime) -> None:
     seed = derive_seed(job.seed, job.seed_name, job.fold, "weights")
-    network, found = build_network(job.member, len(job.classes), specimens.channels, seed, job.fold)
+    network, found = build_network(job.member, len(job.classes), specimens.channels, seed, job.fold, job.levels)
     if job.start is not None:
         network.load_state_dict(load_network(open_checkpoint(job.start)).state_dict())
         found = replace(found, words="of the overall model")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from holotype.data import Pack
 from holotype.spec import KeepSpec, MemberSpec
 from holotype.spec.schedule import ConstantSpec
 from holotype.split import inner_samples
-from holotype.types import Folds, ImageTable, Integers, Kind, Normalisation
+from holotype.train.levels import member_levels
+from holotype.types import Folds, ImageTable, Integers, Kind, Levels, Normalisation
 
 __all__ = ["ALL_ROWS", "REST", "FitJob", "plan_fit", "refit_member", "specialist_job"]
 
@@ -48,6 +49,7 @@ class FitJob:
         domain: The domain that a specialist is of; none of the overall network.
         start: The checkpoint that a specialist starts from.
         start_digest: What that checkpoint was made from.
+        levels: The ranks above the classes that it learns, where it learns any.
     """
 
     member: MemberSpec
@@ -67,6 +69,7 @@ class FitJob:
     domain: str | None = None
     start: Path | None = None
     start_digest: str = ""
+    levels: Levels | None = None
 
     @property
     def label(self) -> str:
@@ -139,6 +142,7 @@ class FitJob:
             "normalisation": {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation},
             "size": self.size,
             "pixels": self.pixels,
+            "levels": None if self.levels is None else asdict(self.levels),
             "versions": {name: version(name) for name in VERSIONED},
             "canvas": [height, width],
             "rows": {
@@ -181,7 +185,8 @@ def plan_fit(
     train_rows, validation_rows, inner_rows = parts
     facts = (_classes_of(member, images), images.kind, images.channels, scale)
     external = roles[train_rows] == "external"
-    return FitJob(member, fold, seed, train_rows, validation_rows, *facts, inner_rows, external)
+    levels = member_levels(member.head.levels, images.ranks)
+    return FitJob(member, fold, seed, train_rows, validation_rows, *facts, inner_rows, external, levels=levels)
 
 
 def _classes_of(member: MemberSpec, images: ImageTable) -> tuple[str, ...]:

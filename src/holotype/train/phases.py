@@ -14,8 +14,10 @@ from torch.optim import Optimizer
 from holotype.errors import RecipeError, did_you_mean, listing
 from holotype.losses import MARGINS, check_loss, class_weights, compose_loss, prior_logits
 from holotype.spec import HeadSpec, PhaseSpec
+from holotype.train.levels import loss_with_ranks
 from holotype.train.optimisers import make_optimiser, optimiser_maker
 from holotype.train.schedules import Moment, rate_at, schedule, warmed_up
+from holotype.types import Levels
 
 __all__ = ["check_phase", "freeze", "frozen_parameters", "phase_loss", "phase_moment", "phase_optimiser"]
 
@@ -45,7 +47,9 @@ def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
                           remedy="leave it out")  # fmt: skip
 
 
-def phase_loss(phase: PhaseSpec, truth: NDArray[np.bool_], kind: str, head: HeadSpec) -> Callable[..., Tensor]:
+def phase_loss(
+    phase: PhaseSpec, truth: NDArray[np.bool_], kind: str, head: HeadSpec, levels: Levels | None = None
+) -> Callable[..., Tensor]:
     """The loss of a phase: a function of logits, targets and, as `epochs`, how far the phase is.
 
     Args:
@@ -53,10 +57,13 @@ def phase_loss(phase: PhaseSpec, truth: NDArray[np.bool_], kind: str, head: Head
         truth: Which classes the training rows have, shape (n, classes).
         kind: `multiclass` or `multilabel`.
         head: The member's, whose scale the losses with a margin need.
+        levels: The ranks above the classes that are learnt beside them, where any are.
     """
     adjustment = phase.logit_adjust * prior_logits(truth, kind) if phase.logit_adjust else None
     weights = class_weights(truth, phase.class_weights, kind)
-    return compose_loss(_loss_parts(phase, kind, head), weights, phase.label_smoothing, adjustment, kind)
+    parts = _loss_parts(phase, kind, head)
+    loss = compose_loss(parts, weights, phase.label_smoothing, adjustment, kind)
+    return loss if levels is None else loss_with_ranks(loss, phase, parts, truth, levels)
 
 
 def phase_optimiser(phase: PhaseSpec, network: nn.Module, rate: float) -> Optimizer:

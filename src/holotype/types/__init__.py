@@ -8,6 +8,7 @@ Scores are logits: log-odds a class (multilabel) or the arguments of a softmax (
 """
 
 from holotype.types.evidence import (
+    BackOff,
     Calibration,
     Checkpoint,
     Decision,
@@ -35,14 +36,18 @@ from holotype.types.images import (
     Labels,
     Normalisation,
 )
+from holotype.types.ranks import LEAVES, NO_RANKS, Levels, Ranks, ranks_of
 
 __all__ = [
     "CLASS_LINKS",
+    "LEAVES",
     "LIKENESS",
     "LINKS",
+    "NO_RANKS",
     "PROBLEMS",
     "SEPARATING",
     "AuditReport",
+    "BackOff",
     "Calibration",
     "Checkpoint",
     "Decision",
@@ -54,11 +59,14 @@ __all__ = [
     "Integers",
     "Kind",
     "Labels",
+    "Levels",
     "Metric",
     "Normalisation",
     "OofPredictions",
     "Predictions",
+    "Ranks",
     "SampleFacts",
     "Scorecard",
     "TestPredictions",
+    "ranks_of",
 ]

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from holotype.errors import HolotypeError
 from holotype.types.images import Floats, Integers, Kind
+from holotype.types.ranks import NO_RANKS, Ranks
 
 __all__ = [
+    "BackOff",
     "Calibration",
     "Checkpoint",
     "Decision",
@@ -135,6 +137,22 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
+class BackOff:
+    """When an answer is given at which rank.
+
+    Args:
+        target: The share of answers that should be right.
+        thresholds: Probability from which on an answer is given: of the classes, then of each rank from near to far;
+            infinite where no probability is enough.
+        ranks: The ranks.
+    """
+
+    target: float
+    thresholds: tuple[float, ...]
+    ranks: Ranks = NO_RANKS
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What makes probabilities of scores that can be taken at their word.
 
@@ -146,6 +164,7 @@ class Calibration:
         steps: Where a staircase's probabilities are known, shape (classes, steps).
         largest: For label sets: how unlikely a label may be, as one less its probability.
         band: For abstaining: sureness below which a sample is looked at by a person.
+        back_off: When an answer is given at which rank.
     """
 
     method: str | None = None
@@ -153,6 +172,7 @@ class Calibration:
     steps: tuple[tuple[float, ...], ...] = ()
     largest: float | None = None
     band: float | None = None
+    back_off: BackOff | None = None
 
 
 @dataclass(frozen=True)
@@ -238,6 +258,12 @@ class Scorecard:
         domains: Scores by domain: `domain`, `samples`, `value`.
         apart: Metrics of other samples than all scored ones, by name: `without duplicates` (scored samples in no
             cluster), `external like test` (external samples that duplicate a test sample).
+        levels: One entry a rank, the classes' own first: `rank`, `classes`, `accuracy`, `low`, `high` (of the
+            accuracy), `macro_f1`, `hierarchical_f1` (of this rank and the farther ones), and `curve`, from the surest
+            samples to all: `coverage`, `accuracy`, `sureness`. Empty without a taxonomy.
+        back_off: One entry a rank at which answers are given: `rank`, `threshold` (of the finished run; none where no
+            probability is enough), `share` (of the samples answered at it), `right` (of those), `coverage` (answered
+            at it or nearer), `accuracy` (of those), `low`, `high` (of that). Empty where nothing backs off.
     """
 
     metrics: dict[str, Metric]
@@ -246,6 +272,8 @@ class Scorecard:
     groups: list[dict[str, Any]]
     domains: list[dict[str, Any]]
     apart: dict[str, dict[str, Metric]] = field(default_factory=dict)
+    levels: list[dict[str, Any]] = field(default_factory=list)
+    back_off: list[dict[str, Any]] = field(default_factory=list)
 
 
 def _same_length(**arrays: NDArray[Any]) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.types.ranks import NO_RANKS, Ranks, ranks_of
+
 __all__ = [
     "CLASS_LINKS",
     "LIKENESS",
@@ -65,11 +67,16 @@ class ImageTable:
         return self._sample_codes[0]
 
     @cached_property
+    def ranks(self) -> Ranks:
+        """The ranks of the taxonomy; none where there is none."""
+        return ranks_of(self.taxonomy)
+
+    @cached_property
     def samples(self) -> Labels:
         """The samples with what is known of them, one row a sample."""
         _, first = self._sample_codes
         frame = self.frame[first]
-        return Labels(frame.drop("files"), first, self.classes, self.kind)
+        return Labels(frame.drop("files"), first, self.classes, self.kind, self.ranks)
 
     @cached_property
     def _sample_codes(self) -> tuple[Integers, Integers]:
@@ -111,12 +118,14 @@ class Labels:
         first_rows: The image row each sample appears in first, shape (samples,).
         classes: The class names in order.
         kind: One label a sample, or many.
+        ranks: Above the classes, where there is a taxonomy.
     """
 
     frame: pl.DataFrame
     first_rows: Integers
     classes: tuple[str, ...]
     kind: Kind
+    ranks: Ranks = NO_RANKS
 
     def __len__(self) -> int:
         return self.frame.height
