@@ -176,3 +176,19 @@ def test_the_short_form_is_the_weights_of_sums(content: WriteTaxa, tmp_path: Pat
     levels = load_recipe(tmp_path / "recipe.yaml").members[0].head.levels
     assert levels is not None
     assert (levels.kind, levels.weights) == ("sums", {"family": 1.0})
+
+
+def test_only_who_learns_ranks_is_trained_again_by_another_taxonomy(
+    content: WriteTaxa, leaves: Path, tmp_path: Path, stages_of: Callable[[Path], dict[str, str]]
+) -> None:
+    other = tmp_path / "other.csv"
+    taxa = pl.read_csv(leaves / "taxonomy.csv")
+    taxa.with_columns(family=pl.Series([*["Sapindaceae"] * 4, *["Fagales"] * 2])).write_csv(other)
+    states = {}
+    for name, levels in (("plain", None), ("learnt", {"family": 0.5})):
+        for labels in ({}, {"taxonomy": str(other)}):
+            made = content(levels, labels, split={"folds": 3, "use": [0]})
+            (tmp_path / "recipe.yaml").write_text(json.dumps(made), encoding="utf-8")
+            holotype.run(tmp_path / "recipe.yaml", tmp_path / name)
+            states[name] = stages_of(tmp_path / name)["fit main 0"]
+    assert states == {"plain": "reused", "learnt": "made"}

@@ -119,7 +119,11 @@ def notes_on_tables(findings: Findings, labels: LabelGuess) -> tuple[str, ...]:
                 f"{name}: {table.height:,} more labelled rows, not used; `external: [...]` would train on them"
             )
         elif classes and ranks:
-            notes.append(f"{name}: gives {listing(ranks, 4)} of each {labels.column}, a taxonomy that is not used")
+            said = f"{name}: gives {listing(ranks, 4)} of each {labels.column}"
+            one = labels.kind == "multiclass"
+            notes.append(
+                f"{said}; `labels.taxonomy:` could name it, to be scored by rank" if one else f"{said}, not used"
+            )
         elif classes:
             notes.append(f"{name}: lists the classes; `classes:` could name it, to fix their order")
         else:
