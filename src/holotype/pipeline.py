@@ -20,12 +20,12 @@ from holotype import keys
 from holotype.answers import what_the_decision_changed
 from holotype.audit import audit_images, audit_labels, find_suspects, no_suspects
 from holotype.choosing import choose, list_choices
-from holotype.data import image_features, measure_images, read_images, table_warnings, unmeasured
+from holotype.data import measure_images, read_images, table_warnings, unmeasured
 from holotype.decide import thresholds_by_class
 from holotype.errors import DataError, RecipeError
 from holotype.gathering import gather_members
 from holotype.imported import named_folds
-from holotype.members import embed_with_member, resolve_member, served_classes
+from holotype.members import Workshop, served_classes, telling_features
 from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome
 from holotype.prepared import Prepared
@@ -34,11 +34,11 @@ from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
 from holotype.spec import ThresholdSpec
-from holotype.split import adopt_folds, make_folds
+from holotype.split import adopt_folds, make_folds, nothing_divided
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import submission_order
 from holotype.train import check_phase, launch_fabric, member_levels
-from holotype.types import AuditReport, Floats, Folds, ImageStatistics, ImageTable, Normalisation
+from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
 from holotype.writing import write_outcome
 
 __all__ = ["check_names", "follow", "make_runtime", "prepare", "run"]
@@ -144,7 +144,9 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     if isinstance(recipe.decide, ThresholdSpec):
         thresholds_by_class(recipe.decide.thresholds, images.classes)  # better refused now than after training
     submission_order(images.samples, recipe.submit.order, recipe.submit.id or recipe.data.sample or recipe.data.id)
-    seen = _features(recipe, images, statistics, audit, stages, runtime) if recipe.split.like_test else None
+    undivided = Prepared(images, statistics, audit, nothing_divided(images), ())
+    workshop = Workshop(undivided, recipe.seed, stages, runtime, recipe.data.pack)
+    seen = telling_features(recipe.members, recipe.split, workshop) if recipe.split.like_test else None
     folds = stages.value(
         Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests, seen[1] if seen else None),
         lambda: make_folds(images, audit, recipe.split, recipe.seed, seen),
@@ -154,22 +156,6 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     if named is not None:
         folds = adopt_folds(images, folds, scored, named, recipe.split)
     return Prepared(images, statistics, audit, folds, table_warnings(images) + audit.warnings + folds.warnings)
-
-
-def _features(
-    recipe: Recipe,
-    images: ImageTable,
-    statistics: ImageStatistics,
-    audit: AuditReport,
-    stages: Stages,
-    runtime: Runtime,
-) -> tuple[list[str], Floats]:
-    """What test images are told from training images by: statistics, and what the first member's backbone sees."""
-    names, table = image_features(statistics.frame)
-    rows = np.setdiff1d(np.arange(len(images)), audit.unreadable)
-    member = resolve_member(recipe.members[0], statistics)
-    seen = embed_with_member(member, images, statistics, rows, stages, (runtime, recipe.data.pack))
-    return [*names, *(f"embedding {number}" for number in range(seen.shape[1]))], np.hstack([table, seen])
 
 
 def check_names(recipe: Recipe) -> None:

@@ -202,3 +202,30 @@ def test_what_cannot_be_learnt_is_refused(
 def test_a_class_that_does_not_exist_is_refused_before_training(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"members\.0\.classes: there is no such class; did you mean 'golgi'"):
         holotype.run(write_recipe(tmp_path, members=[QUICK | {"classes": ["golgy"]}]))
+
+
+def test_a_member_tells_test_rows_apart_before_the_folds_are_drawn(
+    write_recipe: WriteRecipe, tmp_path: Path, stages_of: Callable[[Path], dict[str, str]]
+) -> None:
+    split = {"folds": 3, "use": [0], "like_test": True, "discriminator": "main"}
+    folder = holotype.run(write_recipe(tmp_path, members=[QUICK], split=split)).folder.root
+    told = stages_of(folder)
+    assert [name for name in told if name.startswith("fit")] == [
+        *(f"fit main.discriminator {fold}" for fold in range(3)), "fit main 0",
+    ]  # fmt: skip
+    assert list(told).index("folds") > list(told).index("fit main.discriminator 2")
+    likeness = pl.read_parquet(folder / "audit/likeness.parquet")
+    assert likeness["chosen"].sum() > 0
+    separating = pl.read_parquet(folder / "audit/separating.parquet")
+    assert set(separating["feature"]) >= {"discriminator main"} or separating.height
+    assert not (folder / "members/main.discriminator").exists()
+
+
+def test_a_discriminator_without_a_use_is_refused(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    for split, message in (
+        ({"discriminator": "main"}, "is for `like_test`"),
+        ({"discriminator": "other", "like_test": True}, "'other' should be one of the members"),
+    ):
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(write_recipe(tmp_path, split=split))
+        assert message in str(caught.value)

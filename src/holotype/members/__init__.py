@@ -1,7 +1,8 @@
 """Members: their networks by fold, what joins their training, who answers for a domain, and what they say."""
 
+from holotype.members.discriminator import telling_features
 from holotype.members.neighbours import vote
-from holotype.members.pixels import embed_with_member, resolve_member
+from holotype.members.pixels import resolve_member
 from holotype.members.predictions import MemberPredictions
 from holotype.members.train import histories, served_classes, train_and_predict
 from holotype.members.workshop import Workshop, apart_rows, test_rows
@@ -10,10 +11,10 @@ __all__ = [
     "MemberPredictions",
     "Workshop",
     "apart_rows",
-    "embed_with_member",
     "histories",
     "resolve_member",
     "served_classes",
+    "telling_features",
     "test_rows",
     "train_and_predict",
     "vote",

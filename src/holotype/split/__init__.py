@@ -3,7 +3,7 @@
 from holotype.split.adopt import adopt_folds
 from holotype.split.adversarial import Likeness, adversarial_auc, describe_likeness, discriminate
 from holotype.split.components import components, prove_disjoint
-from holotype.split.folds import make_folds
+from holotype.split.folds import make_folds, nothing_divided
 from holotype.split.holdout import choose_like_test, matching_features
 from holotype.split.inner import INNER_SHARE, inner_samples
 from holotype.split.stratify import share_deviation, stratified_folds
@@ -22,6 +22,7 @@ __all__ = [
     "inner_samples",
     "make_folds",
     "matching_features",
+    "nothing_divided",
     "prove_disjoint",
     "share_deviation",
     "stratified_folds",

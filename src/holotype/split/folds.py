@@ -16,7 +16,7 @@ from holotype.split.stratify import label_matrix, stratified_folds
 from holotype.split.testlike import Features, test_like_folds
 from holotype.types import AuditReport, Folds, ImageTable, Integers
 
-__all__ = ["make_folds"]
+__all__ = ["make_folds", "nothing_divided"]
 
 NAMED_AT_MOST = 6
 MANY_NETWORKS = 20
@@ -82,6 +82,18 @@ def make_folds(
     found: Any = {"likeness": alike.likeness, "separating": alike.separating} if alike else {}
     found |= {"unreadable": report.unreadable, "component": component}
     return Folds(frame, fold_of_sample, count, used, left_out, warnings, validation, **found)
+
+
+def nothing_divided(images: ImageTable) -> Folds:
+    """Folds before any are drawn: every sample has none.
+
+    Args:
+        images: The table.
+    """
+    nobody = np.empty(0, np.int64)
+    fold_of_sample = np.full(len(images.samples), -1, np.int64)
+    component = np.arange(len(images.samples))
+    return Folds(_frame(images, fold_of_sample, nobody), fold_of_sample, 0, (), component=component)
 
 
 def _used_folds(spec: SplitSpec, count: int) -> tuple[int, ...]:
