@@ -52,20 +52,20 @@ def sets(drawn: Path) -> dict[str, dict[str, Any]]:
     if leaf is not None:
         labels = {"column": "species", "taxonomy": str(leaf / "taxonomy.csv")}
         data = {name: str(leaf / file) for name, file in tables.items()} | {"images": f"{leaf}/images/{{id}}.png"}
-        known["leaf"] = {"metric": "accuracy", "data": data | {"labels": labels}, "epochs": 15, "cap": None}
+        known["leaf"] = {"metric": "accuracy", "data": data | {"labels": labels}, "epochs": 12, "cap": None}
     if jurkat is not None:
         data = {name: str(jurkat / file) for name, file in tables.items()}
         data |= {"images": f"{jurkat}/images/{{id}}_{{channel}}.tif", "channels": ["brightfield", "dna", "darkfield"]}
-        known["jurkat"] = {"data": data, "epochs": 10, "cap": 150}
+        known["jurkat"] = {"data": data, "epochs": 8, "cap": 150}
     if mitocheck is not None:
         data = {name: str(mitocheck / file) for name, file in tables.items()}
         data |= {"images": f"{mitocheck}/images/{{id}}.png", "groups": ["plate"], "domain": "experiment_date"}
-        known["mitocheck"] = {"data": data, "epochs": 10, "cap": 60}
+        known["mitocheck"] = {"data": data, "epochs": 8, "cap": 60}
     data = {name: str(drawn / file) for name, file in tables.items()}
     data |= {"images": f"{drawn}/images/{{id}}_{{channel}}.png", "channels": ["microtubules", "nucleus", "reticulum",
              "protein"], "labels": {"column": "labels", "kind": "multilabel"}, "groups": ["plate"],
              "domain": "cell_type"}  # fmt: skip
-    known["drawn"] = {"data": data, "epochs": 12, "cap": None}
+    known["drawn"] = {"data": data, "epochs": 10, "cap": None}
     return known
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from holotype.feed import batches, sampled, shuffled
+from holotype.feed import batches, joined, sampled, shuffled
 
 rows = st.lists(st.integers(0, 10_000), max_size=50, unique=True).map(lambda them: np.array(them, np.int64))
 
@@ -103,3 +103,19 @@ def test_a_cap_takes_no_row_twice_and_rare_classes_whole(seed, most, key):
     one_label = labels_of([50, 20, 3])
     counts = one_label[sampled(np.arange(73), one_label, {"cap": most}, key)[:, 0]].sum(axis=0)
     assert counts.tolist() == [min(most, count) for count in (50, 20, 3)]
+
+
+@given(st.integers(1, 30), st.integers(0, 20), st.floats(0.1, 1.0), st.floats(0.0, 1.0), st.integers(0, 99))
+def test_an_epoch_is_as_long_however_many_rows_have_joined(
+    rows: int, others: int, weight: float, share: float, key: int
+) -> None:
+    labelled, pseudo = np.arange(rows), 100 + np.arange(others)
+    most = round(weight * others)
+    made = joined(labelled, pseudo, most, share, key)
+    assert len(made) == rows + most
+    assert np.array_equal(made[:rows], labelled)
+    came = made[made >= 100]
+    assert len(came) == len(np.unique(came)) == round(share * most)
+    order = sampled(made, np.zeros((len(made), 1), bool), "shuffle", key)
+    assert sorted(order[:, 0].tolist()) == sorted(made.tolist())
+    assert len(np.unique(order, axis=0)) == len(made)  # a second time is drawn anew
