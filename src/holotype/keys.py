@@ -98,21 +98,21 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
     truth, stored = specimens.truth, specimens.pack.pixels
     inputs = {
         "pixels of the training rows": _pixels(statistics, job.train_rows),
-        "labels of the training rows": digest_array(truth[job.train_rows]),
+        "labels of the training rows": truth.rows(job.train_rows).digest(),
         "training rows": digest_array(job.train_rows),
         "pixels of the fold": _pixels(statistics, job.validation_rows),
-        "labels of the fold": digest_array(truth[job.validation_rows]),
+        "labels of the fold": truth.rows(job.validation_rows).digest(),
         "form of the stored images": digest_value([stored.shape[1:], stored.dtype.name]),
         "normalisation": _scaling(job, specimens),
         "rows that choose": digest_array(job.inner_rows),
-        "labels of the rows that choose": digest_array(truth[job.inner_rows]),
+        "labels of the rows that choose": truth.rows(job.inner_rows).digest(),
         "classes": digest_value([job.classes, job.kind]),
     }
     if job.member.weights not in {"auto", "imagenet", "lite", "none"}:
         inputs["weights"] = digest_file(weights_file(job.member.weights, job.fold))
     section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
     section |= {"processes": runtime.processes} if runtime.processes > 1 else {}
-    return StageKey(f"fit {job.member.name} {job.fold}", 4, section, inputs)
+    return StageKey(f"fit {job.member.name} {job.fold}", 5, section, inputs)
 
 
 def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -> StageKey:

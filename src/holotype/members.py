@@ -21,7 +21,7 @@ from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
 from holotype.store import NotForeseenError, Stages
 from holotype.train import ALL_ROWS, FitJob, fit_member, launch_fabric, plan_fit, refit_member
-from holotype.types import Floats, Folds, ImageStatistics, ImageTable, Integers, Predictions
+from holotype.types import Floats, Folds, ImageStatistics, ImageTable, Integers, LabelMatrix, Predictions
 
 __all__ = [
     "MemberPredictions",
@@ -83,7 +83,7 @@ def train_and_predict(
     runtime, engine, keep, final = machine
     _never_saw_its_fold(member.weights, images, folds)
     jobs = [plan_fit(images, folds, fold, member, seed, statistics.normalisation) for fold in folds.used]
-    truth = images.samples.matrix(np.arange(len(images.samples)))[images.sample_numbers]
+    truth = images.samples.label_matrix(images.sample_numbers)
     pack = _pixels(member, images, statistics, stages, (runtime, keep))
     specimens = make_specimens(member, pack, images, statistics, statistics.normalisation, truth)
     others = {"test": test_rows(images, folds), "apart": apart_rows(images, folds)}
@@ -220,7 +220,7 @@ def embed_with_member(
 
     def write(folder: Path) -> None:
         pack = _pixels(member, images, statistics, stages, (runtime, keep))
-        truth = np.zeros((len(images), 2), bool)
+        truth = LabelMatrix.nothing(len(images), 2)
         specimens = make_specimens(member, pack, images, statistics, statistics.normalisation, truth)
         seen = embed_images(member, specimens, rows, runtime, launch_fabric(runtime).device)
         np.save(folder / "embeddings.npy", seen, allow_pickle=False)

@@ -44,6 +44,7 @@ from holotype.types import (
     ImageStatistics,
     ImageTable,
     Integers,
+    LabelMatrix,
     Normalisation,
 )
 
@@ -168,7 +169,7 @@ class OpenedRun:
         plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
         plan = replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
         scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
-        truth = np.zeros((len(images), len(card["classes"])), dtype=bool)
+        truth = LabelMatrix.nothing(len(images), len(card["classes"]))
         pack = Pack(pack_images(images, plan, None, self.runtime), plan.fitting)
         return make_specimens(member, pack, images, statistics, scale, truth)
 

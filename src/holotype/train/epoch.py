@@ -97,7 +97,7 @@ def epoch_steps(training: Training, stage: Stage) -> list[list[Piece]]:
     job, batch = training.job, training.runtime.batch
     rows = job.phase_rows(stage.number)
     key = _key(training, stage, training.course.epoch, "order")
-    order = sampled(rows, training.specimens.truth[rows], job.member.sampler, key)
+    order = sampled(rows, training.specimens.truth.rows(rows), job.member.sampler, key)
     whole = list(batches(order, batch, whole=True))
     together = stage.phase.accumulate
     return [whole[start : start + together] for start in range(0, len(whole), together)]
@@ -115,8 +115,11 @@ def batch_maker(training: Training, stage: Stage) -> Callable[[Piece], Batch]:
     draw = epoch % draws if draws is not None else epoch
     features = stage.features
     if features is not None:
-        truth = torch.from_numpy(specimens.truth).to(device)
-        return lambda piece: (features.batch(piece[:, 0], draw), truth[torch.from_numpy(piece[:, 0])].float())
+        truth = specimens.truth
+        return lambda piece: (
+            features.batch(piece[:, 0], draw),
+            torch.from_numpy(truth[piece[:, 0]]).to(device).float(),
+        )
     key = _key(training, stage, draw, "augmentation")
     size = job.member.phase_size(stage.number)
     rows = job.phase_rows(stage.number)

@@ -83,7 +83,7 @@ def _fit(fabric: Fabric, job: FitJob, specimens: Specimens, folder: Path, worksp
     network, found = build_network(job.member, len(job.classes), specimens.channels, seed, job.fold)
     if isinstance(network.head.last, torch.nn.Linear):  # angles cannot begin with how often a class comes
         with torch.no_grad():
-            network.head.last.bias.copy_(prior_logits(specimens.truth[job.train_rows], job.kind))
+            network.head.last.bias.copy_(prior_logits(specimens.truth.rows(job.train_rows), job.kind))
     network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
     runtime.progress.say(f"{job.label}: {job.member.backbone} at {job.size} px, weights: {found.words}")
     workspace.mkdir(parents=True, exist_ok=True)

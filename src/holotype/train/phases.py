@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -16,6 +14,7 @@ from holotype.losses import MARGINS, check_loss, class_weights, compose_loss, pr
 from holotype.spec import HeadSpec, PhaseSpec
 from holotype.train.optimisers import make_optimiser, optimiser_maker
 from holotype.train.schedules import Moment, rate_at, schedule, warmed_up
+from holotype.types import AnyLabels
 
 __all__ = ["check_phase", "freeze", "frozen_parameters", "phase_loss", "phase_moment", "phase_optimiser"]
 
@@ -45,9 +44,7 @@ def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
                           remedy="leave it out")  # fmt: skip
 
 
-def phase_loss(
-    phase: PhaseSpec, truth: NDArray[np.bool_], kind: str, head: HeadSpec
-) -> Callable[[Tensor, Tensor], Tensor]:
+def phase_loss(phase: PhaseSpec, truth: AnyLabels, kind: str, head: HeadSpec) -> Callable[..., Tensor]:
     """The loss of a phase.
 
     Args:

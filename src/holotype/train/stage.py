@@ -40,7 +40,7 @@ def open_stage(training: Training, number: int) -> Stage:
     job, fabric = training.job, training.fabric
     phase = job.member.phases[number]
     rows = job.phase_rows(number)
-    loss = phase_loss(phase, training.specimens.truth[rows], job.kind, job.member.head)
+    loss = phase_loss(phase, training.specimens.truth.rows(rows), job.kind, job.member.head)
     freeze(training.network, phase)
     features = _features(training, number)
     moving: nn.Module = training.network if features is None else HeadOnly(training.network)

@@ -80,7 +80,7 @@ class Stage:
     moving: nn.Module
     optimiser: Optimizer
     rates: list[float]
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Callable[..., Tensor]
     average: MovingAverage | None = None
     features: Features | None = None
 
@@ -102,7 +102,7 @@ def examine(training: Training, stage: Stage | None, rows: Integers) -> dict[str
         logits = stage.features.logits(network, rows)
     else:
         logits = _together(training, rows)
-    truth = training.specimens.truth[rows]
+    truth = training.specimens.truth.rows(rows)
     decided = decide_plainly(logits, job.kind)
     return {
         "loss": float(log_loss(truth, decided, logits, job.kind)),

@@ -35,13 +35,19 @@ from holotype.types.images import (
     Labels,
     Normalisation,
 )
+from holotype.types.labels import LabelMatrix
+from holotype.types.top import MANY, MOST, AnyLabels, AnyScores, TopScores, blend_rows, condense, joined, some_rows
 
 __all__ = [
     "CLASS_LINKS",
     "LIKENESS",
     "LINKS",
+    "MANY",
+    "MOST",
     "PROBLEMS",
     "SEPARATING",
+    "AnyLabels",
+    "AnyScores",
     "AuditReport",
     "Calibration",
     "Checkpoint",
@@ -53,6 +59,7 @@ __all__ = [
     "ImageTable",
     "Integers",
     "Kind",
+    "LabelMatrix",
     "Labels",
     "Metric",
     "Normalisation",
@@ -61,4 +68,9 @@ __all__ = [
     "SampleFacts",
     "Scorecard",
     "TestPredictions",
+    "TopScores",
+    "blend_rows",
+    "condense",
+    "joined",
+    "some_rows",
 ]
