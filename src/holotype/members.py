@@ -16,7 +16,7 @@ from holotype.errors import RecipeError, listing
 from holotype.feed import Specimens, make_specimens
 from holotype.keys import embed_key, fit_key, pack_key, predict_key
 from holotype.nets import open_checkpoint
-from holotype.predict import embed_images, infer
+from holotype.predict import embed_images, infer, load_said, save_said
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
 from holotype.store import NotForeseenError, Stages
@@ -174,7 +174,7 @@ def _train_and_predict_one(
             begin, end = end, end + len(part)
             np.save(folder / f"{name}-rows.npy", rows[begin:end], allow_pickle=False)
             for one in said:
-                np.save(folder / f"{name}-{one.pool}.npy", one.logits[begin:end], allow_pickle=False)
+                save_said(folder, f"{name}-{one.pool}", one.logits[begin:end])
 
     return network, stages.folder(asked, write)
 
@@ -238,7 +238,7 @@ def _read(place: Path, name: str, job: FitJob) -> list[Predictions]:
     """One entry a pooling; the first view alone comes last."""
     rows = np.load(place / f"{name}-rows.npy", allow_pickle=False)
     return [
-        Predictions(job.member.name, job.fold, rows, np.load(place / f"{name}-{pool}.npy", allow_pickle=False), pool)
+        Predictions(job.member.name, job.fold, rows, load_said(place, f"{name}-{pool}", len(job.classes)), pool)
         for pool in (*job.member.predict.pools, "first")
     ]
 

@@ -6,6 +6,7 @@ A bootstrap over groups is then one product of a (draws, groups) matrix with the
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 DRAWS_AT_ONCE = 250
+SUMS_AT_ONCE = 8_000_000  # numbers of some draws that are held at once: 64 MB
 Doubles = NDArray[np.float64]
 
 
@@ -88,14 +90,19 @@ class GroupCounts:
         """
         if weights is None:
             weights = np.ones((1, self.table.shape[0]), np.int32)
-        turned = self.table.T.tocsr()
-        parts = [
-            (turned @ weights[start : start + DRAWS_AT_ONCE].T.astype(np.float64)).T
-            for start in range(0, len(weights), DRAWS_AT_ONCE)
-        ]
-        sums = np.concatenate(parts)
+        sums = (self.table.T.tocsr() @ weights.T.astype(np.float64)).T
         positive, wrong, missed, rest = np.split(sums, np.arange(1, 4) * self.classes, axis=1)
         return Counts(positive, wrong, missed, rest[:, 0], rest[:, 1], rest[:, 2], self.kind)
+
+    def in_parts(self, weights: NDArray[np.integer]) -> Iterator[Counts]:
+        """The sums over draws of groups, those of few draws at once.
+
+        Args:
+            weights: How often each draw holds each group, shape (draws, groups).
+        """
+        step = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // self.table.shape[1]))
+        for start in range(0, len(weights), step):
+            yield self.drawn(weights[start : start + step])
 
 
 def count_groups(

@@ -11,7 +11,7 @@ from holotype.predict.infer import infer_logits
 from holotype.predict.views import Reading
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec, ViewSpec
-from holotype.types import Floats, Integers
+from holotype.types import Floats, Integers, dense
 
 __all__ = ["embed_images"]
 
@@ -43,4 +43,4 @@ def embed_images(
         raise TypeError("the input size must be resolved before images are embedded")
     reading = Reading(size, "multilabel", ViewSpec(views="none"))
     with runtime.progress.task("Looking at the images with a frozen backbone", len(rows)) as task:
-        return infer_logits(features, specimens, rows, reading, device, task)
+        return dense(infer_logits(features, specimens, rows, reading, device, task), "an embedding")

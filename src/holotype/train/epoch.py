@@ -14,10 +14,11 @@ from torch import Tensor
 from holotype.errors import HolotypeError, TrainingError
 from holotype.feed import batches, prepared_ahead, sampled, training_batch
 from holotype.seeds import derive_seed
+from holotype.train.columns import take_step
 from holotype.train.optimisers import apply_moment
 from holotype.train.phases import phase_moment
 from holotype.train.state import save_state
-from holotype.train.step import StepRules, train_step
+from holotype.train.step import StepRules
 from holotype.train.training import Stage, Training
 from holotype.types import Integers
 
@@ -161,7 +162,7 @@ def _take_steps(training: Training, stage: Stage, steps: list[list[Piece]]) -> N
         noise = _key(training, stage, now, "noise", fabric.global_rank)
         rules = StepRules(noise, phase.clip, rows, phase.on_nonfinite == "skip")
         parts = [next(made) for _ in pieces[step - first]]
-        loss = train_step(fabric, stage.moving, stage.optimiser, stage.loss, parts, rules)
+        loss = take_step(training, stage, parts, rules, _key(training, stage, now, "classes"))
         if stage.average is not None:
             stage.average.update(training.network, now)
         recent.append(loss)

@@ -36,7 +36,20 @@ from holotype.types.images import (
     Normalisation,
 )
 from holotype.types.labels import LabelMatrix
-from holotype.types.top import MANY, MOST, AnyLabels, AnyScores, TopScores, blend_rows, condense, joined, some_rows
+from holotype.types.top import (
+    MANY,
+    MOST,
+    AnyLabels,
+    AnyScores,
+    TopScores,
+    as_scores,
+    blend_rows,
+    condense,
+    dense,
+    joined,
+    same_labels,
+    some_rows,
+)
 
 __all__ = [
     "CLASS_LINKS",
@@ -69,8 +82,11 @@ __all__ = [
     "Scorecard",
     "TestPredictions",
     "TopScores",
+    "as_scores",
     "blend_rows",
     "condense",
+    "dense",
     "joined",
+    "same_labels",
     "some_rows",
 ]

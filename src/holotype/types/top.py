@@ -10,9 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from holotype.errors import HolotypeError
 from holotype.types.labels import LabelMatrix
 
-__all__ = ["MANY", "MOST", "AnyLabels", "AnyScores", "TopScores", "blend_rows", "condense", "joined", "some_rows"]
+__all__ = [
+    "MANY",
+    "MOST",
+    "AnyLabels",
+    "AnyScores",
+    "TopScores",
+    "as_scores",
+    "blend_rows",
+    "condense",
+    "dense",
+    "joined",
+    "same_labels",
+    "some_rows",
+]
 
 MANY = 2_000
 """Classes above which scores are kept as `TopScores`, and labels as a `LabelMatrix`."""
@@ -181,6 +195,42 @@ def _blended(scores: TopScores, owners: Integers, count: int, weights: Doubles, 
         rest = np.log(left) + logit[:, 0]
     top = (codes[best] % classes).reshape(count, kept)
     return TopScores(classes, top.astype(np.int32), logit.astype(np.float32), rest.astype(np.float32))
+
+
+def dense(scores: AnyScores, what: str) -> NDArray[np.float32]:
+    """Scores of all classes, for what cannot do with less.
+
+    Args:
+        scores: Shape (n, classes).
+        what: What looks at them, for the message.
+
+    Raises:
+        HolotypeError: Only the likeliest classes are known.
+    """
+    if isinstance(scores, TopScores):
+        raise HolotypeError(f"{what} looks at the scores of all classes; above {MANY:,} only the likeliest are kept")
+    return scores
+
+
+def as_scores(made: Any) -> AnyScores:
+    """Scores in the type in which they are kept.
+
+    Args:
+        made: `TopScores`, or numbers of shape (n, classes).
+    """
+    return made if isinstance(made, TopScores) else np.asarray(made, np.float32)
+
+
+def same_labels(one: AnyLabels, other: AnyLabels) -> bool:
+    """Whether two matrices of labels are the same.
+
+    Args:
+        one: Shape (n, classes).
+        other: In the same form.
+    """
+    if isinstance(one, LabelMatrix) or isinstance(other, LabelMatrix):
+        return LabelMatrix.of(one).equals(LabelMatrix.of(other))
+    return bool(np.array_equal(one, other))
 
 
 def some_rows(held: Held, rows: Any) -> Held:
