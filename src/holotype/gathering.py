@@ -25,7 +25,7 @@ from holotype.runtime import Runtime
 from holotype.score import gather_oof, gather_test
 from holotype.spec import PredictionsSpec
 from holotype.store import NotForeseenError, Stages
-from holotype.types import ImageTable, Integers, OofPredictions, Predictions, TestPredictions
+from holotype.types import ImageTable, Integers, OofPredictions, Predictions, TestPredictions, dense
 
 __all__ = ["Gathered", "Voice", "gather_members"]
 
@@ -147,8 +147,10 @@ def _completed(voices: Sequence[Voice], images: ImageTable) -> list[Voice]:
 
 def _complete(part: Evidence, served: Integers, name: str, others: Sequence[Voice], images: ImageTable) -> Evidence:
     held = [(one.member.served, getattr(one, "oof" if name == "plain" else name)) for one in others]
-    beside = [(scores[0].logits, theirs) for theirs, scores in held if scores]
-    return replace(part, logits=complete_scores(part.logits, served, beside, len(images.classes), images.kind))
+    what = "a member of some of the classes"
+    beside = [(dense(scores[0].logits, what), theirs) for theirs, scores in held if scores]
+    own = dense(part.logits, what)
+    return replace(part, logits=complete_scores(own, served, beside, len(images.classes), images.kind))
 
 
 def _together(voices: Sequence[Voice]) -> Gathered:

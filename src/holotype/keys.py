@@ -109,14 +109,14 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
     truth, stored = specimens.truth, specimens.pack.pixels
     inputs = {
         "pixels of the training rows": _pixels(statistics, job.train_rows),
-        "labels of the training rows": digest_array(truth[job.train_rows]),
+        "labels of the training rows": truth.rows(job.train_rows).digest(),
         "training rows": digest_array(job.train_rows),
         "pixels of the fold": _pixels(statistics, job.validation_rows),
-        "labels of the fold": digest_array(truth[job.validation_rows]),
+        "labels of the fold": truth.rows(job.validation_rows).digest(),
         "form of the stored images": digest_value([stored.shape[1:], stored.dtype.name]),
         "normalisation": _scaling(job, specimens),
         "rows that choose": digest_array(job.inner_rows),
-        "labels of the rows that choose": digest_array(truth[job.inner_rows]),
+        "labels of the rows that choose": truth.rows(job.inner_rows).digest(),
         "classes": digest_value([job.classes, job.kind]),
     }
     if job.member.weights not in {"auto", "imagenet", "lite", "none"}:
@@ -134,7 +134,7 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
     pseudo = job.member.pseudo
     section |= {"joining": [pseudo.weight, pseudo.ramp]} if job.round and pseudo is not None else {}
     section |= {"domain": job.domain} if job.domain is not None else {}
-    return StageKey(f"fit {_named(job)}", 4, section, inputs)
+    return StageKey(f"fit {_named(job)}", 5, section, inputs)
 
 
 def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -> StageKey:

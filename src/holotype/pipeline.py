@@ -30,6 +30,7 @@ from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
+from holotype.refusals import notes_on_many_classes, refuse_for_many_classes, refuse_sampling
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
@@ -129,6 +130,10 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
             member_levels(member.head.levels, images.ranks)  # better refused now than after the pixels are read
         with _placed(f"members.{number}.classes"):
             served_classes(member, images)
+    refuse_sampling(recipe.members, len(images.classes), images.kind)
+    refuse_for_many_classes(
+        len(images.classes), images.kind, recipe.metric, recipe.ensemble, recipe.calibrate, recipe.decide
+    )
     pictured = images.has_files
     if not pictured and any(member.predictions is None for member in recipe.members):
         raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")
@@ -155,7 +160,8 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     named = named_folds(recipe.members, images, scored)
     if named is not None:
         folds = adopt_folds(images, folds, scored, named, recipe.split)
-    return Prepared(images, statistics, audit, folds, table_warnings(images) + audit.warnings + folds.warnings)
+    notes = table_warnings(images) + notes_on_many_classes(len(images.classes))
+    return Prepared(images, statistics, audit, folds, notes + audit.warnings + folds.warnings)
 
 
 def check_names(recipe: Recipe) -> None:

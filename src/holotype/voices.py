@@ -26,12 +26,17 @@ from holotype.types import (
     ImageStatistics,
     ImageTable,
     Integers,
+    LabelMatrix,
     Normalisation,
     Predictions,
     TestPredictions,
+    dense,
+    with_rows,
 )
 
 __all__ = ["NewImages", "hear_members", "look_at", "specimens_for"]
+
+WHOLE = "a member of some of the classes"
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,11 @@ def hear_members(
             said.append((_hear(name, section, ensemble.pools[place], routes, folder, new), _served(section, classes)))
     made = []
     for number, (own, served) in enumerate(said):
-        others = [(one.logits, theirs) for place, (one, theirs) in enumerate(said) if place != number]
-        whole = own.logits if served is None else complete_scores(
-            own.logits, served, others, len(classes), new.images.kind
-        )  # fmt: skip
+        if served is None:
+            made.append(own)
+            continue
+        others = [(dense(one.logits, WHOLE), theirs) for place, (one, theirs) in enumerate(said) if place != number]
+        whole = complete_scores(dense(own.logits, WHOLE), served, others, len(classes), new.images.kind)
         made.append(replace(own, logits=whole))
     return made
 
@@ -114,7 +120,8 @@ def _hear(
         own = np.flatnonzero(domain == special.card["domain"])
         if special.card["domain"] in routes and len(own):
             place = [network.fold for network in networks].index(special.fold)
-            said[place].logits[own] = _ask(special, section, own, pool, new).logits
+            answer = _ask(special, section, own, pool, new).logits
+            said[place] = replace(said[place], logits=with_rows(said[place].logits, own, answer))
     return gather_test(said, _narrowed(new.images, said[0]), rows, pool)
 
 
@@ -164,6 +171,6 @@ def specimens_for(card: dict[str, Any], new: NewImages) -> Specimens:
     plan = plan_pack(new.statistics, member.stored_size, member.input.resize, tile.side if tile else None)
     plan = replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
     scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
-    truth = np.zeros((len(new.images), len(card["classes"])), dtype=bool)
+    truth = LabelMatrix.nothing(len(new.images), len(card["classes"]))
     pack = Pack(pack_images(new.images, plan, None, new.runtime), plan.fitting)
     return make_specimens(member, pack, new.images, new.statistics, scale, truth)

@@ -13,7 +13,21 @@ from holotype.decide.back_off import back_off_answers, fit_back_off
 from holotype.decide.rules import probabilities
 from holotype.metrics import log_loss
 from holotype.spec import CalibrationSpec
-from holotype.types import NO_RANKS, Calibration, Floats, Integers, Kind, OofPredictions, Ranks, TestPredictions
+from holotype.types import (
+    NO_RANKS,
+    AnyLabels,
+    AnyScores,
+    Calibration,
+    Floats,
+    Integers,
+    Kind,
+    LabelMatrix,
+    OofPredictions,
+    Ranks,
+    TestPredictions,
+    TopScores,
+    dense,
+)
 
 __all__ = ["CalibrationChoice", "FittedCalibration", "calibrate", "fit_calibration", "label_sets", "sureness"]
 
@@ -25,7 +39,7 @@ PRIOR_STRENGTH = 1.0
 
 
 def fit_calibration(
-    logits: Floats, truth: Booleans, kind: Kind, spec: CalibrationSpec, ranks: Ranks = NO_RANKS
+    logits: AnyScores, truth: AnyLabels, kind: Kind, spec: CalibrationSpec, ranks: Ranks = NO_RANKS
 ) -> Calibration:
     """Learn what to do with scores.
 
@@ -39,21 +53,24 @@ def fit_calibration(
     made = Calibration()
     if spec.method == "temperature":
         made = Calibration("temperature", ((_temperature(logits, truth, kind),),))
-    elif spec.method == "beta":
+    if spec.method == "temperature" and spec.sets is None and spec.abstain is None:
+        return made
+    logits, truth = dense(logits, "a calibration but for `temperature`"), LabelMatrix.of(truth)[:]
+    if spec.method == "beta":
         odds = _odds(logits, kind)
         made = Calibration("beta", tuple(_beta(odds[:, k], truth[:, k]) for k in range(truth.shape[1])))
     elif spec.method == "isotonic":
         odds = _odds(logits, kind)
         stairs = [_staircase(odds[:, k], truth[:, k]) for k in range(truth.shape[1])]
         made = Calibration("isotonic", tuple(values for _, values in stairs), tuple(places for places, _ in stairs))
-    said = probabilities(calibrate(made, logits, kind), kind)
+    said = probabilities(dense(calibrate(made, logits, kind), "a label set"), kind)
     largest = None if spec.sets is None else _largest(said, truth, spec.sets)
     band = None if spec.abstain is None else float(np.quantile(sureness(said, kind), spec.abstain))
     backs = None if spec.back_off is None else fit_back_off(said, truth, spec.back_off, ranks)
     return Calibration(made.method, made.numbers, made.steps, largest, band, backs)
 
 
-def calibrate(calibration: Calibration, logits: Floats, kind: Kind) -> Floats:
+def calibrate(calibration: Calibration, logits: AnyScores, kind: Kind) -> AnyScores:
     """Scores as the calibration would have them.
 
     Args:
@@ -67,8 +84,8 @@ def calibrate(calibration: Calibration, logits: Floats, kind: Kind) -> Floats:
     if calibration.method is None:
         return logits
     if calibration.method == "temperature":
-        return np.asarray(logits * np.float32(calibration.numbers[0][0]))
-    odds = _odds(logits, kind)
+        return _scaled(logits, calibration.numbers[0][0])
+    odds = _odds(dense(logits, "a calibration by class"), kind)
     made = np.empty(odds.shape)
     for number, own in enumerate(calibration.numbers):
         if calibration.method == "beta":
@@ -132,7 +149,7 @@ class CalibrationChoice:
         """Whether what was learnt changes scores, or answers that are scored."""
         return self.spec.method is not None or self.spec.back_off is not None
 
-    def fit(self, evidence: OofPredictions, truth: Booleans, /) -> FittedCalibration:
+    def fit(self, evidence: OofPredictions, truth: AnyLabels, /) -> FittedCalibration:
         """Fit the calibration and return its application.
 
         Args:
@@ -154,7 +171,7 @@ class FittedCalibration:
     calibration: Calibration
     kind: Kind
 
-    def __call__(self, scores: OofPredictions | TestPredictions) -> Floats:
+    def __call__(self, scores: OofPredictions | TestPredictions) -> AnyScores:
         """Logits of some samples.
 
         Args:
@@ -162,23 +179,29 @@ class FittedCalibration:
         """
         return calibrate(self.calibration, scores.logits, self.kind)
 
-    def answers(self, logits: Floats) -> tuple[Integers, Integers] | None:
+    def answers(self, logits: AnyScores) -> tuple[Integers, Integers] | None:
         """The rank and the taxon that some samples are answered with; none where nothing backs off.
 
         Args:
             logits: After calibration, shape (n, classes).
         """
         backs = self.calibration.back_off
-        return None if backs is None else back_off_answers(backs, probabilities(logits, self.kind))
+        if backs is None:
+            return None
+        return back_off_answers(backs, probabilities(dense(logits, "an answer that backs off"), self.kind))
 
 
-def _temperature(logits: Floats, truth: Booleans, kind: Kind) -> float:
+def _temperature(logits: AnyScores, truth: AnyLabels, kind: Kind) -> float:
     """The one factor that makes the log loss smallest (Guo et al. 2017), as 1 / T."""
 
     def loss(exponent: float) -> float:
-        return log_loss(truth, None, (logits * np.float32(np.exp(exponent))), kind) + 1e-4 * exponent**2
+        return log_loss(truth, None, _scaled(logits, float(np.exp(exponent))), kind) + 1e-4 * exponent**2
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def _scaled(logits: AnyScores, factor: float) -> AnyScores:
+    return logits.scaled(factor) if isinstance(logits, TopScores) else np.asarray(logits * np.float32(factor))
 
 
 def _beta(odds: Doubles, truth: Booleans) -> tuple[float, float, float]:

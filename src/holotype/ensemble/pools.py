@@ -7,11 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holotype.ensemble.fit import EnsembleChoice, FittedEnsemble, Scores, fit_ensemble, rows_by_domain
 from holotype.ensemble.weights import mean_log_loss
-from holotype.types import Ensemble, Floats, OofPredictions, SampleFacts, TestPredictions
+from holotype.types import (
+    AnyLabels,
+    AnyScores,
+    Ensemble,
+    OofPredictions,
+    SampleFacts,
+    TestPredictions,
+    some_rows,
+    with_rows,
+)
 
 __all__ = ["FittedPools", "PooledChoice", "Reading", "read_member"]
 
@@ -61,7 +69,7 @@ class PooledChoice:
         """Whether it hangs on the labels of the scores."""
         return any(len(own) > 1 for own in self.pools) or any(self.specialised) or self.inner.learns
 
-    def fit(self, evidence: Sequence[OofPredictions], truth: NDArray[np.bool_], /) -> FittedPools:
+    def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> FittedPools:
         """Choose how each member is read, and fit the ensemble of what is read.
 
         Args:
@@ -83,12 +91,13 @@ class PooledChoice:
         read = [read_member(evidence, reading, facts) for reading in readings]
         return FittedPools(fit_ensemble(read, truth, self.inner), tuple(readings), facts)
 
-    def _gaining(self, both: tuple[OofPredictions, OofPredictions], truth: NDArray[np.bool_]) -> tuple[str, ...]:
+    def _gaining(self, both: tuple[OofPredictions, OofPredictions], truth: AnyLabels) -> tuple[str, ...]:
         """The domains whose own networks have the smaller out-of-fold log loss."""
         overall, special = both
         gaining = []
         for name, rows in rows_by_domain(overall.samples, self.inner.facts).items():
-            losses = [mean_log_loss(one.logits[rows], truth[rows], self.inner.kind) for one in (special, overall)]
+            known = some_rows(truth, rows)
+            losses = [mean_log_loss(one.logits[rows], known, self.inner.kind) for one in (special, overall)]
             gaining += [name] if losses[0] < losses[1] else []
         return tuple(gaining)
 
@@ -115,7 +124,7 @@ class FittedPools:
         return replace(self.fitted.ensemble, pools=pools, routes=routes if any(routes) else ())
 
     @property
-    def crossed(self) -> Floats | None:
+    def crossed(self) -> AnyScores | None:
         """Logits of the evidence by models that left it out, where the ensemble knows them."""
         return self.fitted.crossed
 
@@ -127,7 +136,7 @@ class FittedPools:
         """
         return [read_member(members, reading, self.facts) for reading in self.readings]
 
-    def __call__(self, members: Sequence[Scores]) -> Floats:
+    def __call__(self, members: Sequence[Scores]) -> AnyScores:
         """The members' scores as one.
 
         Args:
@@ -147,8 +156,8 @@ def read_member(members: Sequence[Evidence], reading: Reading, facts: SampleFact
     overall = members[reading.place]
     if reading.specialists is None or not reading.domains:
         return overall
-    logits, special = overall.logits.copy(), members[reading.specialists].logits
+    logits, special = overall.logits, members[reading.specialists].logits
     for name, rows in rows_by_domain(overall.samples, facts).items():
         if name in reading.domains:
-            logits[rows] = special[rows]
+            logits = with_rows(logits, rows, special[rows])
     return replace(overall, logits=logits)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holotype.seeds import derive_seed, keyed_uniforms
-from holotype.types import Integers
+from holotype.types import AnyLabels, Integers, LabelMatrix
 
 __all__ = ["Rule", "batches", "joined", "sampled", "shuffled"]
 
@@ -50,7 +50,7 @@ def shuffled(rows: Integers, key: int) -> Integers:
     return rows[np.argsort(keyed_uniforms(key, rows + (before << REPEAT_BITS), 1)[:, 0], kind="stable")]
 
 
-def sampled(rows: Integers, truth: NDArray[np.bool_], rule: Rule, key: int) -> Integers:
+def sampled(rows: Integers, truth: AnyLabels, rule: Rule, key: int) -> Integers:
     """The rows of an epoch in a random order, some left out and some more than once.
 
     A row is wanted as its rarest class is: `balanced` wants each class equally often (weights 1 / count), `sqrt` lies
@@ -70,12 +70,12 @@ def sampled(rows: Integers, truth: NDArray[np.bool_], rule: Rule, key: int) -> I
     if rule == "shuffle":
         return _numbered(shuffled(rows, key))
     order = np.argsort(keyed_uniforms(key, rows, 1)[:, 0], kind="stable")
-    rows, truth = rows[order], truth[order]
-    counts = truth.sum(axis=0)
+    rows, labels = rows[order], LabelMatrix.of(truth).rows(order)
+    counts = labels.counts()
     if not isinstance(rule, str):
-        return _numbered(rows[_at_most(truth, counts, rule["cap"])])
+        return _numbered(rows[_at_most(labels, counts, rule["cap"])])
     power = {"balanced": 1.0, "sqrt": 0.5}[rule]
-    rarest = np.where(truth, counts, len(rows) + 1).min(axis=1)  # a row without a class counts as a common one
+    rarest = labels.rarest(counts, len(rows) + 1)  # a row without a class counts as a common one
     weights = (1.0 / rarest) ** power
     steps = np.cumsum(weights) / weights.sum() * len(rows)
     offset = keyed_uniforms(key, np.array([-1]), 1)[0, 0]
@@ -102,11 +102,13 @@ def _numbered(rows: Integers) -> Integers:
     return np.stack([rows, before], axis=1).astype(np.int64)
 
 
-def _at_most(truth: NDArray[np.bool_], counts: Integers, most: int) -> NDArray[np.bool_]:
+def _at_most(labels: LabelMatrix, counts: Integers, most: int) -> NDArray[np.bool_]:
     """Which rows stay: the first of each class, rarest class first, until it has its number."""
-    kept: NDArray[np.bool_] = np.logical_not(truth.any(axis=1))
+    kept: NDArray[np.bool_] = labels.lengths == 0
+    by_class = labels.owners[np.argsort(labels.numbers, kind="stable")]
+    ends = np.cumsum(counts)
     for number in np.argsort(counts, kind="stable"):
-        own = np.flatnonzero(truth[:, number])
+        own = by_class[ends[number] - counts[number] : ends[number]]
         missing = max(most - int(kept[own].sum()), 0)
         kept[own[~kept[own]][:missing]] = True
     return kept

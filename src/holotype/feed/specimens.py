@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from torch import Tensor
 
 from holotype.augment import check_augment, grid_centres
 from holotype.data import Pack, row_normalisation
 from holotype.errors import DataError
 from holotype.spec import InputSpec, MemberSpec
-from holotype.types import Floats, ImageStatistics, ImageTable, Normalisation
+from holotype.types import AnyLabels, Floats, ImageStatistics, ImageTable, LabelMatrix, Normalisation
 
 __all__ = ["Specimens", "Tiles", "make_specimens"]
 
@@ -39,7 +37,8 @@ class Specimens:
     Args:
         pack: The stored images, one an image row.
         normalisation: Mean and deviation a channel, over the whole set.
-        truth: Which classes each image row has, shape (rows, classes); all False where that is unknown.
+        truth: Which classes each image row has, shape (rows, classes); none where that is unknown. An array of True
+            and False becomes a `LabelMatrix`.
         seen: Numbers of the channels that the network sees, in its order; all of them where none are given.
         moments: Means and deviations a channel of each image row, which scale it instead of the set's.
         tiles: How images are cut up, where they are.
@@ -48,11 +47,14 @@ class Specimens:
 
     pack: Pack
     normalisation: Normalisation
-    truth: NDArray[np.bool_]
+    truth: LabelMatrix
     seen: tuple[int, ...] | None = None
     moments: tuple[Floats, Floats] | None = None
     tiles: Tiles | None = None
     crop_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "truth", LabelMatrix.of(self.truth))
 
     @property
     def channels(self) -> int:
@@ -72,7 +74,7 @@ class Specimens:
 
 def make_specimens(
     member: MemberSpec, pack: Pack, images: ImageTable, statistics: ImageStatistics, normalisation: Normalisation,
-    truth: NDArray[np.bool_],
+    truth: AnyLabels,
 ) -> Specimens:  # fmt: skip
     """Stored images as one member looks at them.
 
@@ -95,7 +97,9 @@ def make_specimens(
         tied = _plates(images) if section.normalise == "plate" else None
         moments = row_normalisation(statistics.frame, tied)
     crop = member.augment.crop_share(int(section.size))
-    specimens = Specimens(pack, normalisation, truth, _seen(section, images.channels), moments, tiles, crop)
+    specimens = Specimens(
+        pack, normalisation, LabelMatrix.of(truth), _seen(section, images.channels), moments, tiles, crop
+    )
     check_augment(member.augment, specimens.channels)
     return specimens
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from holotype.losses.registry import WARM_UP, Parts, loss_of
+from holotype.types import AnyLabels, LabelMatrix
 
 __all__ = ["class_weights", "compose_loss", "prior_logits"]
 
@@ -25,6 +25,9 @@ def compose_loss(
     kind: str = "multilabel",
 ) -> Loss:  # fmt: skip
     """One function of logits, targets and the epochs of the phase that are done, from weighted parts.
+
+    It may be told that its columns are some of the classes only (`columns`, their numbers), and what to add to each of
+    their logits (`offset`).
 
     Args:
         parts: Names of losses, each with its weight, or with `weight` and its options.
@@ -39,12 +42,15 @@ def compose_loss(
     """
     functions = [(loss_of(name, kind), *_weight_and_options(given)) for name, given in parts.items()]
 
-    def loss(logits: Tensor, targets: Tensor, epochs: float = math.inf) -> Tensor:
+    def loss(
+        logits: Tensor, targets: Tensor, epochs: float = math.inf, columns: Tensor | None = None,
+        offset: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         logits = logits if logits.dtype == torch.float64 else logits.float()
         targets = targets.to(logits.dtype)
-        if adjustment is not None:
-            logits = logits + adjustment.to(logits)
-        scale = None if weights is None else weights.to(logits)
+        for more in (_of(adjustment, logits, columns), offset):
+            logits = logits if more is None else logits + more.to(logits)
+        scale = _of(weights, logits, columns)
         terms = []
         for function, weight, own in functions:
             terms.append(weight * function(logits, targets, scale, smoothing, **_warmed(function, own, epochs)))
@@ -62,6 +68,12 @@ def _warmed(function: Callable[..., Tensor], options: Mapping[str, Any], epochs:
     return plain | {"margin": margin * min(1.0, epochs / options[WARM_UP])}
 
 
+def _of(values: Tensor | None, logits: Tensor, columns: Tensor | None) -> Tensor | None:
+    """What belongs to the classes that the logits are of."""
+    held = None if values is None else values.to(logits)
+    return held if held is None or columns is None else held[columns]
+
+
 def _weight_and_options(given: float | Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
     if not isinstance(given, Mapping):
         return float(given), {}
@@ -69,7 +81,7 @@ def _weight_and_options(given: float | Mapping[str, Any]) -> tuple[float, dict[s
     return float(given.get("weight", 1.0)), options
 
 
-def class_weights(truth: NDArray[np.bool_], rule: str | None, kind: str) -> Tensor | None:
+def class_weights(truth: AnyLabels, rule: str | None, kind: str) -> Tensor | None:
     """Weights that lift rare classes.
 
     Args:
@@ -84,7 +96,7 @@ def class_weights(truth: NDArray[np.bool_], rule: str | None, kind: str) -> Tens
     """
     if rule is None:
         return None
-    counts = truth.sum(axis=0)
+    counts = LabelMatrix.of(truth).counts()
     positives = np.maximum(counts, 1)
     ratio = (len(truth) - positives + 1) / positives if kind == "multilabel" else len(truth) / positives
     if rule == "effective":
@@ -96,7 +108,7 @@ def class_weights(truth: NDArray[np.bool_], rule: str | None, kind: str) -> Tens
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def prior_logits(truth: NDArray[np.bool_], kind: str) -> Tensor:
+def prior_logits(truth: AnyLabels, kind: str) -> Tensor:
     """What somebody would say of a sample without looking: log-probabilities, or log-odds where labels are many.
 
     Args:
@@ -106,6 +118,6 @@ def prior_logits(truth: NDArray[np.bool_], kind: str) -> Tensor:
     Returns:
         Shape (classes,); one pseudo-count keeps absent classes finite.
     """
-    share = (truth.sum(axis=0) + 1) / (len(truth) + 2)
+    share = (LabelMatrix.of(truth).counts() + 1) / (len(truth) + 2)
     logits = np.log(share) if kind == "multiclass" else np.log(share / (1 - share))
     return torch.tensor(logits, dtype=torch.float32)

@@ -17,7 +17,7 @@ from holotype.score import gather_oof
 from holotype.spec import KeepSpec, MemberSpec, SplitSpec, ViewSpec
 from holotype.split import make_folds
 from holotype.store import NotForeseenError
-from holotype.types import Floats, ImageTable
+from holotype.types import Floats, ImageTable, dense
 
 __all__ = ["likeness_by_network", "tables_to_tell_apart", "telling_features"]
 
@@ -83,7 +83,8 @@ def likeness_by_network(member: MemberSpec, workshop: Workshop) -> Floats:
     pool = made[0].pools[0]
     said = gather_oof([one for one in made[0].oof if one.pool == pool], folds, images, pool)
     of_sample = np.full(len(images.samples), np.nan, np.float32)
-    of_sample[said.samples] = said.logits[:, 1] - said.logits[:, 0]
+    logits = dense(said.logits, "a discriminator")
+    of_sample[said.samples] = logits[:, 1] - logits[:, 0]
     return of_sample[images.sample_numbers]
 
 

@@ -29,16 +29,28 @@ from holotype.retrieval import (
     pooled_neighbours,
     refuse_scored_fold,
     save_index,
-    take_over,
 )
 from holotype.spec import NeighboursSpec
 from holotype.split import duplicate_components
 from holotype.train import launch_fabric
-from holotype.types import Floats, ImageTable, Integers, Kind, Predictions
+from holotype.types import (
+    MANY,
+    AnyScores,
+    Floats,
+    ImageTable,
+    Integers,
+    Kind,
+    LabelMatrix,
+    Predictions,
+    condense,
+    joined,
+    with_rows,
+)
 
 __all__ = ["FoldNeighbours", "find_neighbours", "neighbours_member", "vote"]
 
-ASKED_FOR_TEMPERATURE = 20_000  # training specimens that choose how far a neighbour's voice carries
+SCORES_FOR_TEMPERATURE = 20_000_000  # rows times classes that choose how far a neighbour's voice carries
+VOTES_AT_ONCE = 1024  # rows whose scores of all classes are held
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,9 @@ def find_neighbours(
     return FoldNeighbours(index, job.train_rows, found, scores)
 
 
-def vote(near: Neighbours, collection: Collection, kind: Kind, spec: NeighboursSpec, own: Floats | None) -> Floats:
+def vote(
+    near: Neighbours, collection: Collection, kind: Kind, spec: NeighboursSpec, own: AnyScores | None
+) -> AnyScores:
     """What the labels of the nearest specimens say.
 
     Args:
@@ -128,10 +142,19 @@ def vote(near: Neighbours, collection: Collection, kind: Kind, spec: NeighboursS
         Logits, shape (n, classes).
     """
     facts = collection.facts
-    prior = np.asarray(facts["prior"], np.float32)
-    truth = _labels(collection, len(prior))
-    logits = neighbour_logits(near, truth, kind, prior, float(facts["temperature"]))
-    return logits if spec.take_over is None or own is None else take_over(own, logits, near.similarity, spec.take_over)
+    prior, temperature = np.asarray(facts["prior"], np.float32), float(facts["temperature"])
+    truth = _known(_labels(collection, len(prior)), kind)
+
+    def said(part: slice) -> AnyScores:
+        some = Neighbours(near.rows[part], near.similarity[part])
+        logits = neighbour_logits(some, truth, kind, prior, temperature)
+        return condense(logits) if len(prior) > MANY else logits
+
+    logits = joined([said(slice(start, start + VOTES_AT_ONCE)) for start in range(0, max(len(near), 1), VOTES_AT_ONCE)])
+    if spec.take_over is None or own is None:
+        return logits
+    similar = np.flatnonzero(near.similarity[:, 0] >= spec.take_over)
+    return with_rows(own, similar, logits[similar])
 
 
 def neighbours_member(
@@ -161,18 +184,19 @@ def neighbours_member(
 
 def _write_index(folder: Path, overall: Trained, ties: Integers, specimens: Specimens, workshop: Workshop) -> None:
     job, images = overall.job, workshop.images
-    rows, truth = job.train_rows, specimens.truth[job.train_rows]
+    rows, truth = job.train_rows, specimens.truth.rows(job.train_rows)
     embeddings = _embed(overall, rows, specimens, workshop)
-    prior = truth.mean(axis=0).astype(np.float32)
+    prior = (truth.counts() / len(rows)).astype(np.float32)
     spec = job.member.neighbours or NeighboursSpec()
-    chosen = np.linspace(0, len(rows) - 1, min(len(rows), ASKED_FOR_TEMPERATURE)).astype(np.int64)
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), max(1, SCORES_FOR_TEMPERATURE // len(prior)))).astype(
+        np.int64
+    )
     index = make_index(embeddings, spec.index)
     others = index.search(embeddings[chosen], spec.k, (ties[rows[chosen]], ties[rows]))
-    temperature = fit_temperature(others, truth, chosen, images.kind, prior)
-    labels = [np.flatnonzero(row).tolist() for row in truth]
+    temperature = fit_temperature(others, _known(truth, images.kind), chosen, images.kind, prior)
     known = pl.DataFrame({
         "row": rows, "id": images.frame["id"].gather(rows).cast(pl.String),
-        "labels": pl.Series(labels, dtype=pl.List(pl.Int64)),
+        "labels": pl.Series(truth.lists(), dtype=pl.List(pl.Int64)),
     })  # fmt: skip
     facts = {"prior": prior.tolist(), "temperature": temperature, "classes": list(job.classes), "fold": job.fold}
     save_index(folder, embeddings, known, facts)
@@ -183,12 +207,15 @@ def _embed(overall: Trained, rows: Integers, specimens: Specimens, workshop: Wor
     return embed_with_network(open_checkpoint(overall.network), specimens, rows, workshop.runtime, device)
 
 
-def _labels(collection: Collection, classes: int) -> NDArray[np.bool_]:
+def _labels(collection: Collection, classes: int) -> LabelMatrix:
     lists = collection.specimens["labels"]
-    truth = np.zeros((len(lists), classes), bool)
-    flat = lists.explode(empty_as_null=False).to_numpy()
-    truth[np.repeat(np.arange(len(lists)), lists.list.len().to_numpy()), flat] = True
-    return truth
+    owners = np.repeat(np.arange(len(lists)), lists.list.len().to_numpy())
+    return LabelMatrix.of_pairs(owners, lists.explode(empty_as_null=False).to_numpy(), (len(lists), classes))
+
+
+def _known(truth: LabelMatrix, kind: Kind) -> NDArray[np.bool_] | Integers:
+    """Labels as votes are counted: class numbers where each specimen has one."""
+    return truth.numbers if kind == "multiclass" and (truth.lengths == 1).all() else truth[:]
 
 
 def _named(rows: Integers, near: Neighbours, keys: Integers, images: ImageTable) -> pl.DataFrame:

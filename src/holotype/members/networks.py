@@ -12,7 +12,7 @@ from holotype.feed import Specimens
 from holotype.keys import fit_key, predict_key
 from holotype.members.workshop import Workshop
 from holotype.nets import open_checkpoint
-from holotype.predict import infer
+from holotype.predict import infer, load_said, save_said
 from holotype.store import StageKey
 from holotype.train import FitJob, fit_member, launch_fabric
 from holotype.types import Integers, Predictions
@@ -78,7 +78,7 @@ def ask(
             begin, end = end, end + len(part)
             np.save(folder / f"{name}-rows.npy", rows[begin:end], allow_pickle=False)
             for one in said:
-                np.save(folder / f"{name}-{one.pool}.npy", one.logits[begin:end], allow_pickle=False)
+                save_said(folder, f"{name}-{one.pool}", one.logits[begin:end])
 
     place = workshop.stages.folder(key, write)
     return {name: _read(place, name, job) for name in parts} if place.is_dir() else {}
@@ -87,6 +87,6 @@ def ask(
 def _read(place: Path, name: str, job: FitJob) -> list[Predictions]:
     rows = np.load(place / f"{name}-rows.npy", allow_pickle=False)
     return [
-        Predictions(job.member.name, job.fold, rows, np.load(place / f"{name}-{pool}.npy", allow_pickle=False), pool)
+        Predictions(job.member.name, job.fold, rows, load_said(place, f"{name}-{pool}", len(job.classes)), pool)
         for pool in (*job.member.predict.pools, "first")
     ]

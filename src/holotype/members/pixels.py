@@ -12,7 +12,7 @@ from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
 from holotype.store import NotForeseenError, Stages
 from holotype.train import launch_fabric
-from holotype.types import Floats, ImageStatistics, ImageTable, Integers
+from holotype.types import Floats, ImageStatistics, ImageTable, Integers, LabelMatrix
 
 __all__ = ["embed_with_member", "resolve_member", "stored_pixels", "unlabelled"]
 
@@ -99,4 +99,6 @@ def unlabelled(member: MemberSpec, pack: Pack, images: ImageTable, statistics: I
         images: The table.
         statistics: Of every image.
     """
-    return make_specimens(member, pack, images, statistics, statistics.normalisation, np.zeros((len(images), 2), bool))
+    return make_specimens(
+        member, pack, images, statistics, statistics.normalisation, LabelMatrix.nothing(len(images), 2)
+    )

@@ -12,7 +12,7 @@ import polars as pl
 
 from holotype.nets import load_facts
 from holotype.train import ALL_ROWS
-from holotype.types import Integers, Predictions
+from holotype.types import Integers, Predictions, with_rows
 
 __all__ = ["NEAREST", "MemberPredictions", "routed"]
 
@@ -75,8 +75,8 @@ def routed(overall: Sequence[Predictions], special: Sequence[Sequence[Prediction
     """
     made = []
     for number, one in enumerate(overall):
-        logits = one.logits.copy()
+        logits = one.logits
         for parts in special:
-            logits[np.searchsorted(one.rows, parts[number].rows)] = parts[number].logits
+            logits = with_rows(logits, np.searchsorted(one.rows, parts[number].rows), parts[number].logits)
         made.append(replace(one, logits=logits))
     return made

@@ -44,9 +44,7 @@ def train_by_rounds(job: FitJob, specimens: Specimens, workshop: Workshop) -> tu
         )
         if not len(later.pseudo_rows):
             break  # it would be the same network again
-        truth = specimens.truth.copy()
-        truth[later.pseudo_rows] = labels
-        specimens = replace(specimens, truth=truth)
+        specimens = replace(specimens, truth=specimens.truth.with_rows(later.pseudo_rows, labels))
         made = train(later, specimens, workshop)
     return made, specimens
 

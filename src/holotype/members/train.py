@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from holotype.errors import RecipeError, listing
 from holotype.feed import Specimens, make_specimens
@@ -22,7 +21,7 @@ from holotype.members.specialists import domains_with_specialists, train_special
 from holotype.members.workshop import Workshop
 from holotype.spec import MemberSpec
 from holotype.train import ALL_ROWS, FitJob, plan_fit, refit_member
-from holotype.types import Folds, ImageTable, Integers, Predictions
+from holotype.types import Folds, ImageTable, Integers, Kind, LabelMatrix, Predictions
 
 __all__ = ["FoldNetworks", "histories", "own_truth", "served_classes", "train_and_predict"]
 
@@ -147,30 +146,34 @@ def served_classes(member: MemberSpec, images: ImageTable) -> Integers | None:
     return np.array([images.classes.index(name) for name in member.classes], np.int64)
 
 
-def own_truth(truth: NDArray[np.bool_], served: Integers | None, images: ImageTable) -> NDArray[np.bool_]:
+def own_truth(truth: LabelMatrix, served: Integers | None, kind: Kind) -> LabelMatrix:
     """Which of its own classes each image has; of one label a sample the last column is none of them.
 
     Args:
         truth: Which classes each image has, shape (n, classes).
         served: Numbers of a member's classes; none where it answers for all.
-        images: Knows the kind of labels, and which images are labelled.
+        kind: One label a sample, or many.
 
     Returns:
         Shape (n, own classes).
     """
     if served is None:
         return truth
-    own = truth[:, served]
-    if images.kind == "multilabel":
-        return own
-    return np.column_stack([own, truth.any(axis=1) & ~own.any(axis=1)])
+    place = np.full(truth.classes, -1, np.int64)
+    place[served] = np.arange(len(served))
+    own, owners = place[truth.numbers], truth.owners
+    if kind == "multiclass":
+        return LabelMatrix.of_pairs(owners, np.where(own >= 0, own, len(served)), (len(truth), len(served) + 1))
+    return LabelMatrix.of_pairs(owners[own >= 0], own[own >= 0], (len(truth), len(served)))
 
 
 def _specimens(member: MemberSpec, served: Integers | None, workshop: Workshop) -> Specimens:
     images, statistics = workshop.images, workshop.ready.statistics
-    truth = images.samples.matrix(np.arange(len(images.samples)))[images.sample_numbers]
+    truth = images.samples.label_matrix(images.sample_numbers)
     pack = stored_pixels(member, images, statistics, workshop.stages, (workshop.runtime, workshop.pack))
-    return make_specimens(member, pack, images, statistics, statistics.normalisation, own_truth(truth, served, images))
+    return make_specimens(
+        member, pack, images, statistics, statistics.normalisation, own_truth(truth, served, images.kind)
+    )
 
 
 def _say_who_has_no_specialist(member: MemberSpec, workshop: Workshop) -> None:

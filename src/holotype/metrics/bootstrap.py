@@ -19,9 +19,10 @@ from scipy.stats import norm, t
 from holotype.errors import DataError, RecipeError
 from holotype.metrics.counts import CLASS_SCORES, COUNTED, Counts, count_groups, f1_of_classes
 from holotype.metrics.draws import Draws, draw_groups
+from holotype.metrics.judged import Judged
 from holotype.metrics.rowwise import ROWWISE
 from holotype.metrics.scores import METRICS, average_precision_per_class
-from holotype.types import Floats, Kind, Metric
+from holotype.types import LabelMatrix, Metric, dense, same_labels
 
 __all__ = [
     "MAP_CELLS_AT_MOST",
@@ -46,29 +47,12 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Samples with what is true of them and what was decided.
-
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Shape (n, classes).
-        kind: One label a sample, or many.
-    """
-
-    truth: NDArray[np.bool_]
-    decided: NDArray[np.bool_]
-    logits: Floats
-    kind: Kind
-
-
-@dataclass(frozen=True)
 class _Drawn:
-    """Counts of all samples, of draws of the same size, and of draws of a fresh set's size."""
+    """Counts of all samples, and metrics of draws of the same size and of draws of a fresh set's size."""
 
     whole: Counts
-    same: Counts
-    fresh: Counts
+    same: dict[str, Doubles]
+    fresh: dict[str, Doubles]
 
 
 @dataclass(frozen=True)
@@ -107,7 +91,7 @@ def bootstrap_intervals(names: Sequence[str], judged: Judged, draws: Draws) -> d
     Raises:
         RecipeError: There is no such metric.
     """
-    drawn = _draw_counts(judged, draws)
+    drawn = _draw_counts(names, judged, draws)
     return {name: _metric(name, _spread(name, judged, draws, drawn), judged, draws) for name in names}
 
 
@@ -126,9 +110,9 @@ def paired_difference(name: str, before: Judged, after: Judged, draws: Draws) ->
     Raises:
         DataError: The two sides are not the same samples.
     """
-    if not np.array_equal(before.truth, after.truth):
+    if not same_labels(before.truth, after.truth):
         raise DataError("a paired difference needs the same samples with the same labels on both sides")
-    first, second = (_spread(name, side, draws, _draw_counts(side, draws)) for side in (before, after))
+    first, second = (_spread(name, side, draws, _draw_counts([name], side, draws)) for side in (before, after))
     change, steps = second.value - first.value, second.same - first.same
     steps = steps[np.isfinite(steps)]
     if draws.count < 2 or not len(steps):
@@ -150,21 +134,34 @@ def class_intervals(judged: Judged, draws: Draws) -> tuple[Doubles, Doubles]:
     """
     table = count_groups(judged.truth, judged.decided, None, judged.kind, draws.groups)
     whole = table.drawn()
-    values, drawn = f1_of_classes(whole)[0], f1_of_classes(table.drawn(draws.same))
-    classes = judged.truth.shape[1]
-    groups = [len(np.unique(draws.groups[judged.truth[:, number]])) for number in range(classes)]
+    values, drawn = (
+        f1_of_classes(whole)[0],
+        np.concatenate([f1_of_classes(part) for part in table.in_parts(draws.same)]),
+    )
+    labels = LabelMatrix.of(judged.truth)
+    classes = labels.classes
+    pairs = np.unique(draws.groups[labels.owners] * classes + labels.numbers)
+    groups = np.bincount(pairs % classes, minlength=classes)
     low, high = np.full(classes, np.nan), np.full(classes, np.nan)
     for number in np.flatnonzero(whole.support[0] > 0):
         here = slice(number, number + 1)
         variance, shift = _rare_class_terms(values[here], whole.support[0, here])
         spread = _Spread(float(values[number]), drawn[:, number], drawn[:, number], variance, shift)
-        low[number], high[number] = _value_interval(spread, draws.count, groups[number])
+        low[number], high[number] = _value_interval(spread, draws.count, int(groups[number]))
     return low, high
 
 
-def _draw_counts(judged: Judged, draws: Draws) -> _Drawn:
+def _draw_counts(names: Sequence[str], judged: Judged, draws: Draws) -> _Drawn:
+    """Counts, and what they say of each draw; the counts of few draws are held at once."""
     table = count_groups(judged.truth, judged.decided, judged.logits, judged.kind, draws.groups)
-    return _Drawn(table.drawn(), table.drawn(draws.same), table.drawn(draws.fresh))
+    sides: list[dict[str, Doubles]] = []
+    for weights in (draws.same, draws.fresh):
+        scores: dict[str, list[Doubles]] = {name: [] for name in names if name in COUNTED}
+        for part in table.in_parts(weights):
+            for name, values in scores.items():
+                values.append(COUNTED[name](part))
+        sides.append({name: np.concatenate(values) for name, values in scores.items()})
+    return _Drawn(table.drawn(), *sides)
 
 
 def _spread(name: str, judged: Judged, draws: Draws, drawn: _Drawn) -> _Spread:
@@ -179,19 +176,20 @@ def _spread(name: str, judged: Judged, draws: Draws, drawn: _Drawn) -> _Spread:
     variance, shift = 0.0, 0.0
     if name in CLASS_SCORES:
         variance, shift = _rare_class_terms(CLASS_SCORES[name](drawn.whole)[0], drawn.whole.support[0])
-    return _Spread(float(score(drawn.whole)[0]), score(drawn.same), score(drawn.fresh), variance, shift)
+    return _Spread(float(score(drawn.whole)[0]), drawn.same[name], drawn.fresh[name], variance, shift)
 
 
 def _map_spread(judged: Judged, draws: Draws) -> _Spread:
     """Average precision is no function of counts: rows are redrawn, and fewer times."""
-    scores = average_precision_per_class(judged.truth, judged.logits, judged.kind)
+    truth, logits = LabelMatrix.of(judged.truth)[:], dense(judged.logits, "average precision")
+    scores = average_precision_per_class(truth, logits, judged.kind)
     fewest, most = MAP_DRAWS
     count = int(np.clip(MAP_WORK // judged.truth.size, fewest, most))
     sides = []
     for weights in (draws.same[:count], draws.fresh[:count]):
-        drawn = average_precision_per_class(judged.truth, judged.logits, judged.kind, weights[:, draws.groups])
+        drawn = average_precision_per_class(truth, logits, judged.kind, weights[:, draws.groups])
         sides.append(_mean_of_known(drawn, axis=1))
-    variance, shift = _rare_class_terms(scores, judged.truth.sum(axis=0))
+    variance, shift = _rare_class_terms(scores, truth.sum(axis=0))
     return _Spread(float(_mean_of_known(scores, axis=0)), sides[0], sides[1], variance, shift)
 
 

@@ -6,6 +6,7 @@ A bootstrap over groups is then one product of a (draws, groups) matrix with the
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.special import log_expit, logsumexp
 
 from holotype.errors import DataError
 from holotype.registry import Registry
-from holotype.types import Floats, Integers, Kind
+from holotype.types import AnyLabels, AnyScores, Integers, Kind, LabelMatrix, TopScores
 
 __all__ = [
     "CLASS_SCORES",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 DRAWS_AT_ONCE = 250
+SUMS_AT_ONCE = 8_000_000  # numbers of some draws that are held at once: 64 MB
 Doubles = NDArray[np.float64]
 
 
@@ -88,18 +90,23 @@ class GroupCounts:
         """
         if weights is None:
             weights = np.ones((1, self.table.shape[0]), np.int32)
-        turned = self.table.T.tocsr()
-        parts = [
-            (turned @ weights[start : start + DRAWS_AT_ONCE].T.astype(np.float64)).T
-            for start in range(0, len(weights), DRAWS_AT_ONCE)
-        ]
-        sums = np.concatenate(parts)
+        sums = (self.table.T.tocsr() @ weights.T.astype(np.float64)).T
         positive, wrong, missed, rest = np.split(sums, np.arange(1, 4) * self.classes, axis=1)
         return Counts(positive, wrong, missed, rest[:, 0], rest[:, 1], rest[:, 2], self.kind)
 
+    def in_parts(self, weights: NDArray[np.integer]) -> Iterator[Counts]:
+        """The sums over draws of groups, those of few draws at once.
+
+        Args:
+            weights: How often each draw holds each group, shape (draws, groups).
+        """
+        step = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // self.table.shape[1]))
+        for start in range(0, len(weights), step):
+            yield self.drawn(weights[start : start + step])
+
 
 def count_groups(
-    truth: NDArray[np.bool_], decided: NDArray[np.bool_], logits: Floats | None, kind: Kind, groups: Integers
+    truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None, kind: Kind, groups: Integers
 ) -> GroupCounts:
     """Sum what metrics need over the samples of each group.
 
@@ -114,18 +121,21 @@ def count_groups(
         DataError: The shapes do not agree, or there are no samples.
     """
     shapes = {array.shape for array in (truth, decided, logits) if array is not None}
-    if len(shapes) != 1 or len(groups) != len(truth) or truth.ndim != 2 or not truth.size:
+    if len(shapes) != 1 or len(groups) != len(truth) or len(truth.shape) != 2 or not truth.size:
         raise DataError(
             f"truth {truth.shape}, decisions {decided.shape}, logits {None if logits is None else logits.shape} and "
             f"groups {groups.shape} must be of one shape (samples, classes), with at least one of each"
         )
     samples, classes = truth.shape
-    parts = [np.nonzero(truth & decided), np.nonzero(~truth & decided), np.nonzero(truth & ~decided)]
-    rows = [row for row, _ in parts]
-    columns = [column + number * classes for number, (_, column) in enumerate(parts)]
+    true, given = LabelMatrix.of(truth).places, LabelMatrix.of(decided).places
+    hit = np.isin(given, true, assume_unique=True)
+    parts = [given[hit], given[~hit], true[~np.isin(true, given, assume_unique=True)]]
+    rows = [part // classes for part in parts]
+    columns = [part % classes + number * classes for number, part in enumerate(parts)]
     values = [np.ones(len(row)) for row in rows]
     losses = np.zeros(samples) if logits is None else sample_losses(truth, logits, kind)
-    for number, value in enumerate(((truth == decided).all(axis=1).astype(float), losses, np.ones(samples))):
+    exact = np.bincount(np.concatenate(rows[1:]), minlength=samples) == 0
+    for number, value in enumerate((exact.astype(float), losses, np.ones(samples))):
         rows.append(np.arange(samples))
         columns.append(np.full(samples, 3 * classes + number))
         values.append(value)
@@ -134,7 +144,7 @@ def count_groups(
     return GroupCounts(table, classes, kind)
 
 
-def sample_losses(truth: NDArray[np.bool_], logits: Floats, kind: Kind) -> Doubles:
+def sample_losses(truth: AnyLabels, logits: AnyScores, kind: Kind) -> Doubles:
     """The negative log-likelihood of each sample's labels; in the multilabel case the mean over the classes.
 
     Args:
@@ -148,16 +158,20 @@ def sample_losses(truth: NDArray[np.bool_], logits: Floats, kind: Kind) -> Doubl
     Raises:
         DataError: A multiclass sample does not have exactly one label.
     """
-    scores = logits.astype(np.float64)
-    if kind == "multilabel":
-        return -np.where(truth, log_expit(scores), log_expit(-scores)).mean(axis=1)
-    wrong = np.flatnonzero(truth.sum(axis=1) != 1)
+    labels = LabelMatrix.of(truth)
+    if kind == "multilabel" and not isinstance(logits, TopScores):
+        scores = logits.astype(np.float64)
+        return -np.where(labels[:], log_expit(scores), log_expit(-scores)).mean(axis=1)
+    wrong = np.flatnonzero(labels.lengths != 1)
     if len(wrong):
         raise DataError(
             f"{len(wrong)} samples (the first is number {wrong[0]}) do not have exactly one label",
             remedy="write labels: {kind: multilabel}, or label every sample once",
         )
-    return logsumexp(scores, axis=1) - scores[truth]
+    if isinstance(logits, TopScores):
+        return -logits.log_probability(labels.numbers)
+    scores = logits.astype(np.float64)
+    return logsumexp(scores, axis=1) - scores[np.arange(len(labels)), labels.numbers]
 
 
 def f1_of_classes(counts: Counts) -> Doubles:

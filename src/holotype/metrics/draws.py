@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from holotype.errors import DataError
 from holotype.seeds import keyed_generator
-from holotype.types import Integers
+from holotype.types import AnyLabels, Integers, LabelMatrix
 
 __all__ = ["Draws", "draw_groups"]
 
@@ -50,7 +51,7 @@ class Draws:
 
 
 def draw_groups(
-    truth: NDArray[np.bool_], groups: Integers | None, seed: int, rows: int | None = None, draws: int = 2000
+    truth: AnyLabels, groups: Integers | None, seed: int, rows: int | None = None, draws: int = 2000
 ) -> Draws:
     """Draw groups with replacement; a draw that loses a class is drawn again, a few times.
 
@@ -83,24 +84,25 @@ def draw_groups(
     return Draws(codes, same, fresh, rows, incomplete, unit, note)
 
 
-def _rare_classes(truth: NDArray[np.bool_], codes: Integers, count: int) -> NDArray[np.float32]:
-    """Which groups hold each class that a draw may lose, shape (groups, rare classes)."""
-    pairs = np.unique(np.stack([codes[np.nonzero(truth)[0]], np.nonzero(truth)[1]]), axis=1)
-    groups_of_class = np.bincount(pairs[1], minlength=truth.shape[1])
+def _rare_classes(truth: AnyLabels, codes: Integers, count: int) -> sparse.csr_array:
+    """Which groups hold each class that a draw may lose, shape (rare classes, groups)."""
+    labels = LabelMatrix.of(truth)
+    pairs = np.unique(codes[labels.owners] * labels.classes + labels.numbers)
+    group, number = pairs // labels.classes, pairs % labels.classes
+    groups_of_class = np.bincount(number, minlength=labels.classes)
     rare = np.flatnonzero((groups_of_class > 0) & (groups_of_class <= RARE))
-    place = np.full(truth.shape[1], -1)
+    place = np.full(labels.classes, -1)
     place[rare] = np.arange(len(rare))
-    held = np.zeros((count, len(rare)), np.float32)
-    kept = place[pairs[1]] >= 0
-    held[pairs[0][kept], place[pairs[1][kept]]] = 1
-    return held
+    kept = place[number] >= 0
+    entries = (np.ones(int(kept.sum()), np.int32), (place[number[kept]], group[kept]))
+    return sparse.coo_array(entries, shape=(len(rare), count)).tocsr()
 
 
-def _complete_draws(held: NDArray[np.float32], count: int, draws: int, seed: int) -> tuple[Weights, int]:
+def _complete_draws(held: sparse.csr_array, count: int, draws: int, seed: int) -> tuple[Weights, int]:
     generator = keyed_generator(seed, "bootstrap", "same")
     weights = _draw(generator, count, count, draws)
     for attempt in range(ATTEMPTS + 1):
-        lost = np.flatnonzero(((weights.astype(np.float32) @ held) == 0).any(axis=1))
+        lost = np.flatnonzero(((held @ weights.T) == 0).any(axis=0))
         if not len(lost) or attempt == ATTEMPTS:
             break
         weights[lost] = _draw(generator, count, count, len(lost))

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from holotype.types import AnyLabels, LabelMatrix
+
 __all__ = ["accuracy_by_coverage", "hierarchical_f1", "hierarchical_scores", "level_scores", "level_truth"]
 
 Booleans = NDArray[np.bool_]
@@ -15,7 +17,7 @@ Doubles = NDArray[np.float64]
 Numbers = NDArray[np.integer]
 
 
-def level_truth(truth: Booleans, parents: Numbers) -> Booleans:
+def level_truth(truth: AnyLabels, parents: Numbers) -> AnyLabels:
     """Which taxa each sample has: those above its classes. It serves decisions as well as labels.
 
     Args:
@@ -25,10 +27,9 @@ def level_truth(truth: Booleans, parents: Numbers) -> Booleans:
     Returns:
         Shape (n, taxa).
     """
-    known = np.zeros((len(truth), int(parents.max()) + 1), dtype=bool)
-    rows, classes = np.nonzero(truth)
-    known[rows, parents[classes]] = True
-    return known
+    held, taxa = LabelMatrix.of(truth), int(parents.max()) + 1
+    known = LabelMatrix.of_pairs(held.owners, np.asarray(parents[held.numbers], np.int64), (len(held), taxa))
+    return known if isinstance(truth, LabelMatrix) else known[:]
 
 
 def level_scores(probability: Doubles, parents: Numbers) -> Doubles:
@@ -45,7 +46,7 @@ def level_scores(probability: Doubles, parents: Numbers) -> Doubles:
     return np.ascontiguousarray((sparse.csr_array(places) @ probability.T).T)
 
 
-def hierarchical_scores(truth: Sequence[Booleans], given: Sequence[Booleans]) -> tuple[float, float, float]:
+def hierarchical_scores(truth: Sequence[AnyLabels], given: Sequence[AnyLabels]) -> tuple[float, float, float]:
     """Precision, recall and F1 of the sets of all ancestors, summed over samples.
 
     Kiritchenko et al. 2006, "Learning and evaluation in the presence of class hierarchies", section 4: a set holds the
@@ -59,8 +60,9 @@ def hierarchical_scores(truth: Sequence[Booleans], given: Sequence[Booleans]) ->
     Returns:
         Precision (NaN where nothing was given), recall (NaN where nothing is true), F1 (NaN where neither is).
     """
-    right = sum(int((known & said).sum()) for known, said in zip(truth, given, strict=True))
-    said, known = (sum(int(one.sum()) for one in side) for side in (given, truth))
+    sides = [[LabelMatrix.of(one) for one in side] for side in (truth, given)]
+    right = sum(len(np.intersect1d(one.places, other.places)) for one, other in zip(*sides, strict=True))
+    known, said = (sum(len(one.numbers) for one in side) for side in sides)
     ratios = ((right, said), (right, known), (2 * right, said + known))
     precision, recall, f1 = (part / whole if whole else float("nan") for part, whole in ratios)
     return precision, recall, f1

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from holotype.types import Floats, Kind
+from holotype.types import AnyLabels, AnyScores, Kind, LabelMatrix, TopScores
 
 __all__ = ["ROWWISE", "calibration_error", "calibration_table", "top_5_accuracy"]
 
@@ -18,7 +18,7 @@ BINS = 15
 TOP = 5
 
 
-def calibration_table(truth: Booleans, logits: Floats, kind: Kind, bins: int = BINS) -> NDArray[np.float64]:
+def calibration_table(truth: AnyLabels, logits: AnyScores, kind: Kind, bins: int = BINS) -> NDArray[np.float64]:
     """What a reliability plot shows: how sure the scores were, and how often they were right.
 
     Args:
@@ -37,7 +37,7 @@ def calibration_table(truth: Booleans, logits: Floats, kind: Kind, bins: int = B
         return np.column_stack([said / number, true / number, number])
 
 
-def calibration_error(truth: Booleans, logits: Floats, kind: Kind, weights: Doubles | None = None) -> Doubles:
+def calibration_error(truth: AnyLabels, logits: AnyScores, kind: Kind, weights: Doubles | None = None) -> Doubles:
     """Expected calibration error (Naeini, Cooper & Hauskrecht 2015): |sure - right| over 15 parts, weighted by number.
 
     Args:
@@ -58,7 +58,7 @@ def calibration_error(truth: Booleans, logits: Floats, kind: Kind, weights: Doub
     return np.asarray(np.abs(drawn @ table).sum(axis=1) / np.maximum(drawn.sum(axis=1) * each, 1e-12))
 
 
-def top_5_accuracy(truth: Booleans, logits: Floats, kind: Kind, weights: Doubles | None = None) -> Doubles:
+def top_5_accuracy(truth: AnyLabels, logits: AnyScores, kind: Kind, weights: Doubles | None = None) -> Doubles:
     """Share of the samples that have a class among their five likeliest.
 
     Args:
@@ -70,24 +70,38 @@ def top_5_accuracy(truth: Booleans, logits: Floats, kind: Kind, weights: Doubles
     Returns:
         Shape (draws,).
     """
-    likeliest = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
-    hit = np.take_along_axis(truth, likeliest, axis=1).any(axis=1).astype(np.float64)
+    if isinstance(logits, TopScores):
+        likeliest = logits.top[:, :TOP].astype(np.int64)
+    else:
+        likeliest = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
+    hit = _holds(truth, likeliest).any(axis=1).astype(np.float64)
     drawn = np.ones((1, len(truth))) if weights is None else np.asarray(weights, np.float64)
     return np.asarray(drawn @ hit / np.maximum(drawn.sum(axis=1), 1e-12))
 
 
-ROWWISE: dict[str, Callable[[Booleans, Floats, Kind, Doubles | None], Doubles]] = {
+ROWWISE: dict[str, Callable[[AnyLabels, AnyScores, Kind, Doubles | None], Doubles]] = {
     "top_5_accuracy": top_5_accuracy,
     "calibration_error": calibration_error,
 }
 """Functions `(truth, logits, kind, weights) -> values of the draws`."""
 
 
-def _judged(truth: Booleans, logits: Floats, kind: Kind) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
+def _judged(truth: AnyLabels, logits: AnyScores, kind: Kind) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
     """How sure each judged score is, whether it was right, and the sample that it is of."""
-    wide, rows = np.asarray(logits, np.float64), np.arange(len(truth))
+    rows = np.arange(len(truth))
+    if isinstance(logits, TopScores):
+        sure = np.exp(logits.logit[:, 0] - logits.total)
+        return np.asarray(sure), _holds(truth, logits.top[:, :1])[:, 0].astype(np.float64), rows
+    wide = np.asarray(logits, np.float64)
     if kind == "multilabel":
         owner = np.repeat(rows, truth.shape[1])
-        return np.asarray(expit(wide).ravel()), truth.ravel().astype(np.float64), owner
+        return np.asarray(expit(wide).ravel()), LabelMatrix.of(truth)[:].ravel().astype(np.float64), owner
     said, likeliest = softmax(wide, axis=1), wide.argmax(axis=1)
-    return np.asarray(said[rows, likeliest]), truth[rows, likeliest].astype(np.float64), rows
+    return np.asarray(said[rows, likeliest]), _holds(truth, likeliest[:, None])[:, 0].astype(np.float64), rows
+
+
+def _holds(truth: AnyLabels, numbers: NDArray[np.integer]) -> Booleans:
+    """Whether each row has some classes, shape (n, k) as their numbers."""
+    if not isinstance(truth, LabelMatrix):
+        return np.take_along_axis(truth, numbers.astype(np.int64), axis=1)
+    return np.isin(np.arange(len(truth))[:, None] * truth.classes + numbers, truth.places)

@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 from holotype.errors import DataError
 from holotype.metrics.counts import COUNTED, Counts, count_groups, f1_of_classes, sample_losses
 from holotype.registry import Registry
-from holotype.types import Floats, Kind
+from holotype.types import AnyLabels, AnyScores, Floats, Kind, LabelMatrix
 
 __all__ = [
     "METRICS",
@@ -36,7 +36,7 @@ Booleans = NDArray[np.bool_]
 
 
 @METRICS.register
-def macro_f1(truth: Booleans, decided: Booleans, logits: Floats | None = None, kind: Kind = "multiclass") -> float:
+def macro_f1(truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass") -> float:
     """Mean F1 over the classes with a positive sample; NaN where no class has one.
 
     Args:
@@ -49,7 +49,7 @@ def macro_f1(truth: Booleans, decided: Booleans, logits: Floats | None = None, k
 
 
 @METRICS.register
-def micro_f1(truth: Booleans, decided: Booleans, logits: Floats | None = None, kind: Kind = "multiclass") -> float:
+def micro_f1(truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass") -> float:
     """F1 of all classes' decisions taken together.
 
     Args:
@@ -62,7 +62,7 @@ def micro_f1(truth: Booleans, decided: Booleans, logits: Floats | None = None, k
 
 
 @METRICS.register
-def accuracy(truth: Booleans, decided: Booleans, logits: Floats | None = None, kind: Kind = "multiclass") -> float:
+def accuracy(truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass") -> float:
     """Share of the samples whose labels are all right (for many labels: the exact match).
 
     Args:
@@ -76,7 +76,7 @@ def accuracy(truth: Booleans, decided: Booleans, logits: Floats | None = None, k
 
 @METRICS.register
 def balanced_accuracy(
-    truth: Booleans, decided: Booleans, logits: Floats | None = None, kind: Kind = "multiclass"
+    truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass"
 ) -> float:
     """Mean over the classes with a positive sample of recall, or, for many labels, of (recall + specificity) / 2.
 
@@ -152,7 +152,7 @@ def ranking_scores(logits: Floats, kind: Kind) -> NDArray[np.float64]:
     return np.asarray(log_softmax(scores, axis=1)) if kind == "multiclass" else scores
 
 
-def f1_per_class(truth: Booleans, decided: Booleans) -> NDArray[np.float64]:
+def f1_per_class(truth: AnyLabels, decided: AnyLabels) -> NDArray[np.float64]:
     """F1 of each class; NaN for a class without a positive sample.
 
     Args:
@@ -165,7 +165,7 @@ def f1_per_class(truth: Booleans, decided: Booleans) -> NDArray[np.float64]:
     return f1_of_classes(_counts(truth, decided, "multilabel"))[0]
 
 
-def precision_recall_per_class(truth: Booleans, decided: Booleans) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def precision_recall_per_class(truth: AnyLabels, decided: AnyLabels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Precision and recall of each class; NaN where nothing was given the class, or nothing has it.
 
     Args:
@@ -181,14 +181,14 @@ def precision_recall_per_class(truth: Booleans, decided: Booleans) -> tuple[NDAr
     return precision[0], recall[0]
 
 
-def classes_without_positives(truth: Booleans, classes: Sequence[str]) -> tuple[str, ...]:
+def classes_without_positives(truth: AnyLabels, classes: Sequence[str]) -> tuple[str, ...]:
     """The names of the classes that a macro average leaves out.
 
     Args:
         truth: Which classes each sample has, shape (n, classes).
         classes: The class names in order.
     """
-    return tuple(classes[int(number)] for number in np.flatnonzero(~truth.any(axis=0)))
+    return tuple(classes[int(number)] for number in np.flatnonzero(LabelMatrix.of(truth).counts() == 0))
 
 
 def top_k_accuracy(truth: Booleans, logits: Floats, k: int = 5) -> float:
@@ -208,7 +208,7 @@ def top_k_accuracy(truth: Booleans, logits: Floats, k: int = 5) -> float:
     return float(np.take_along_axis(truth, likeliest, axis=1).any(axis=1).mean())
 
 
-def log_loss(truth: Booleans, decided: Booleans | None, logits: Floats, kind: Kind = "multiclass") -> float:
+def log_loss(truth: AnyLabels, decided: AnyLabels | None, logits: AnyScores, kind: Kind = "multiclass") -> float:
     """Mean negative log-likelihood of the labels; for many labels the mean over samples and classes. Lower is better.
 
     Args:
@@ -223,5 +223,5 @@ def log_loss(truth: Booleans, decided: Booleans | None, logits: Floats, kind: Ki
     return float(sample_losses(truth, logits, kind).mean())
 
 
-def _counts(truth: Booleans, decided: Booleans, kind: Kind) -> Counts:
+def _counts(truth: AnyLabels, decided: AnyLabels, kind: Kind) -> Counts:
     return count_groups(truth, decided, None, kind, np.zeros(len(truth), np.int64)).drawn()

@@ -1,8 +1,19 @@
 """Prediction: one inference loop, and the pooling of views."""
 
 from holotype.predict.embed import embed_images, embed_with_network
+from holotype.predict.files import load_said, save_said
 from holotype.predict.infer import infer, infer_logits
 from holotype.predict.pooling import RunningPool
 from holotype.predict.views import Reading, list_views
 
-__all__ = ["Reading", "RunningPool", "embed_images", "embed_with_network", "infer", "infer_logits", "list_views"]
+__all__ = [
+    "Reading",
+    "RunningPool",
+    "embed_images",
+    "embed_with_network",
+    "infer",
+    "infer_logits",
+    "list_views",
+    "load_said",
+    "save_said",
+]

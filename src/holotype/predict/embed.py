@@ -11,7 +11,7 @@ from holotype.predict.infer import infer_logits
 from holotype.predict.views import Reading
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec, ViewSpec
-from holotype.types import Checkpoint, Floats, Integers
+from holotype.types import Checkpoint, Floats, Integers, dense
 
 __all__ = ["embed_images", "embed_with_network"]
 
@@ -43,7 +43,7 @@ def embed_images(
         raise TypeError("the input size must be resolved before images are embedded")
     reading = Reading(size, "multilabel", ViewSpec(views="none"))
     with runtime.progress.task("Looking at the images with a frozen backbone", len(rows)) as task:
-        return infer_logits(features, specimens, rows, reading, device, task)
+        return dense(infer_logits(features, specimens, rows, reading, device, task), "an embedding")
 
 
 def embed_with_network(
@@ -71,4 +71,4 @@ def embed_with_network(
     reading = Reading(card["size"], "multilabel", ViewSpec(views="none"))
     label = f"{card['member']['name']}, fold {checkpoint.fold}: embedding"
     with runtime.progress.task(label, len(rows)) as task:
-        return infer_logits(embedding, specimens, rows, reading, device, task)
+        return dense(infer_logits(embedding, specimens, rows, reading, device, task), "an embedding")

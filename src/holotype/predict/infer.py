@@ -15,7 +15,17 @@ from holotype.predict.views import Reading, list_views
 from holotype.progress import Task
 from holotype.runtime import Runtime
 from holotype.spec import AugmentSpec, ViewSpec
-from holotype.types import Checkpoint, Floats, Integers, Predictions
+from holotype.types import (
+    MANY,
+    AnyScores,
+    Checkpoint,
+    Integers,
+    Predictions,
+    TopScores,
+    blend_rows,
+    condense,
+    joined,
+)
 
 __all__ = ["PREDICTION_BATCH", "infer", "infer_logits", "infer_pools"]
 
@@ -26,7 +36,7 @@ PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in trai
 def infer_logits(
     network: Callable[[Tensor], Tensor], specimens: Specimens, rows: Integers, reading: Reading, device: torch.device,
     task: Task | None = None,
-) -> Floats:  # fmt: skip
+) -> AnyScores:  # fmt: skip
     """Scores of some images by one network, its views pooled by one rule.
 
     Args:
@@ -38,7 +48,7 @@ def infer_logits(
         task: Counts images as they are done.
 
     Returns:
-        Logits, shape (n, classes).
+        Logits, shape (n, classes); the likeliest where they are the arguments of a softmax over more than 2,000.
     """
     return infer_pools(network, specimens, rows, reading, device, task)[reading.views.pools[0]]
 
@@ -46,7 +56,7 @@ def infer_logits(
 def infer_pools(
     network: Callable[[Tensor], Tensor], specimens: Specimens, rows: Integers, reading: Reading, device: torch.device,
     task: Task | None = None,
-) -> dict[str, Floats]:  # fmt: skip
+) -> dict[str, AnyScores]:  # fmt: skip
     """Scores of some images by one network, its views pooled by running reductions.
 
     Args:
@@ -58,11 +68,12 @@ def infer_pools(
         task: Counts images as they are done.
 
     Returns:
-        Logits of each rule, shape (n, classes) each; of the first view too, as `first`.
+        Logits of each rule, shape (n, classes) each, in the same form; of the first view too, as `first`.
     """
     seen = list_views(specimens, reading)
     rules = (*reading.views.pools, "first")
-    scores: dict[str, list[Floats]] = {rule: [] for rule in rules}
+    many = reading.kind == "multiclass" and specimens.truth.shape[1] > MANY
+    scores: dict[str, list[AnyScores]] = {rule: [] for rule in rules}
     with torch.inference_mode():
         for chosen in batches(rows, _batch(specimens), whole=False):
             pixels = read_batch(specimens, chosen, device)
@@ -72,11 +83,13 @@ def infer_pools(
                 for pool in pooled:
                     pool.add(said)
             for pool in pooled:
-                scores[pool.rule].append(pool.logits().cpu().numpy())
+                logits = pool.logits().cpu().numpy()
+                scores[pool.rule].append(condense(logits) if many else logits)
             if task is not None:
                 task.advance(len(chosen))
     nothing = np.empty((0, specimens.truth.shape[1]), np.float32)
-    return {rule: np.concatenate(parts) if parts else nothing for rule, parts in scores.items()}
+    empty = condense(nothing) if many else nothing
+    return {rule: joined(parts) if parts else empty for rule, parts in scores.items()}
 
 
 def _batch(specimens: Specimens) -> int:
@@ -108,6 +121,17 @@ def infer(
     label = f"{card['member']['name']}, fold {checkpoint.fold}: predicting"
     with runtime.progress.task(label, len(rows) * len(networks)) as task:
         said = [infer_pools(network.to(device), specimens, rows, reading, device, task) for network in networks]
-    pooled = {rule: np.asarray(np.mean([one[rule] for one in said], axis=0), np.float32) for rule in said[0]}
+    pooled = {rule: _mean([one[rule] for one in said]) for rule in said[0]}
     name = card["member"]["name"]
     return [Predictions(name, checkpoint.fold, rows, logits, rule) for rule, logits in pooled.items()]
+
+
+def _mean(said: list[AnyScores]) -> AnyScores:
+    """What several networks say of the same rows, as one."""
+    whole = joined(said)
+    if not isinstance(whole, TopScores):
+        return np.asarray(np.mean([np.asarray(one) for one in said], axis=0), np.float32)
+    if len(said) == 1:
+        return whole
+    rows = len(said[0])
+    return blend_rows(whole, np.tile(np.arange(rows), len(said)), rows, np.full(len(whole), 1 / len(said)))

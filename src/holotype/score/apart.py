@@ -53,5 +53,4 @@ def score_without(
     rest = ~left_out
     if rest.all() or not rest.any():
         return {}
-    part = Judged(judged.truth[rest], judged.decided[rest], judged.logits[rest], judged.kind)
-    return score_apart(part, labels, samples[rest], metric, seed)
+    return score_apart(judged.rows(rest), labels, samples[rest], metric, seed)

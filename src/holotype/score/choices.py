@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from holotype.errors import HolotypeError
 from holotype.score.units import grouped_folds
-from holotype.types import Floats, Integers, OofPredictions, TestPredictions
+from holotype.types import AnyLabels, AnyScores, Integers, OofPredictions, TestPredictions, joined, some_rows
 
 __all__ = [
     "Choice",
@@ -27,13 +27,15 @@ __all__ = [
 
 INNER_FOLDS = 5
 Scores = OofPredictions | TestPredictions
+Made = AnyLabels | AnyScores
+Step = Callable[[Any], Any]
 
 
 class Choice(Protocol):
     """One choice of the chain from members' scores to labels: pooling, weights, calibration, thresholds.
 
     The first choice takes a list, one entry a member; each later one takes what the one before it made. All but the
-    last give logits (n, classes), the last gives decisions (n, classes), bool. A choice that learns nothing from the
+    last give logits (n, classes), the last gives decisions (n, classes). A choice that learns nothing from the
     scores (a plain mean, a fixed threshold) says so by an attribute `learns = False`, and is not refitted.
     """
 
@@ -41,7 +43,7 @@ class Choice(Protocol):
     def name(self) -> str:
         """What it is called in the score's words."""
 
-    def fit(self, evidence: Any, truth: NDArray[np.bool_], /) -> Callable[[Any], NDArray[Any]]:
+    def fit(self, evidence: Any, truth: AnyLabels, /) -> Step:
         """Learn from out-of-fold scores.
 
         Args:
@@ -61,15 +63,15 @@ class FittedChain:
         steps: What each choice's `fit` returned.
     """
 
-    steps: tuple[Callable[[Any], NDArray[Any]], ...]
+    steps: tuple[Step, ...]
 
-    def apply(self, members: Sequence[Scores]) -> list[NDArray[Any]]:
+    def apply(self, members: Sequence[Scores]) -> list[Any]:
         """What each choice makes of some samples, in order; the last is the decision, where the chain ends in one.
 
         Args:
             members: Scores of the same samples, one entry a member.
         """
-        made: list[NDArray[Any]] = []
+        made: list[Any] = []
         evidence: Any = list(members)
         for step in self.steps:
             made.append(step(evidence))
@@ -84,7 +86,7 @@ Crossed = list[tuple[NDArray[np.bool_], FittedChain]]
 def fit_chain(
     choices: Sequence[Choice],
     members: Sequence[OofPredictions],
-    truth: NDArray[np.bool_],
+    truth: AnyLabels,
     blocks: Integers,
     units: Integers,
     seed: int,
@@ -102,7 +104,7 @@ def fit_chain(
         units: What is independent, shape (n,); it makes folds where `blocks` are of one fold only.
         seed: The recipe's seed.
     """
-    steps: list[Callable[[Any], NDArray[Any]]] = []
+    steps: list[Step] = []
     evidence: Any = list(members)
     for depth, choice in enumerate(choices):
         step = choice.fit(evidence, truth)
@@ -113,7 +115,7 @@ def fit_chain(
         if not _learns(choice) or not any(_learns(other) for other in later):
             logits = step(evidence)
         else:
-            known: NDArray[Any] | None = getattr(step, "crossed", None)
+            known: AnyScores | None = getattr(step, "crossed", None)
             if known is None:
                 known = _crossed(choice, evidence, truth, folds_to_cross(blocks, units, seed))
             logits = known
@@ -121,18 +123,21 @@ def fit_chain(
     return FittedChain(tuple(steps))
 
 
-def _crossed(choice: Choice, evidence: Any, truth: NDArray[np.bool_], folds: Integers) -> NDArray[Any]:
+def _crossed(choice: Choice, evidence: Any, truth: AnyLabels, folds: Integers) -> Any:
     """What a choice makes of its own evidence, fitted without the fold it is applied to."""
-    made: NDArray[Any] | None = None
+    parts = []
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold
         seen, asked = (_some(evidence, chosen) for chosen in (outside, inside))
-        part = np.asarray(choice.fit(seen, truth[outside])(asked))
-        made = np.empty((len(truth), *part.shape[1:]), part.dtype) if made is None else made
-        made[inside] = part
-    if made is None:
+        parts.append(choice.fit(seen, some_rows(truth, outside))(asked))
+    if not parts:
         raise HolotypeError("there are no scores to cross")
-    return made
+    return _in_place(parts, folds)
+
+
+def _in_place(parts: Sequence[Any], folds: Integers) -> Any:
+    """What was made fold by fold, in the order of the samples."""
+    return some_rows(joined(parts), np.argsort(np.argsort(folds, kind="stable")))
 
 
 def _some(evidence: Any, chosen: NDArray[np.bool_]) -> Any:
@@ -144,11 +149,11 @@ def _some(evidence: Any, chosen: NDArray[np.bool_]) -> Any:
 def cross_apply(
     choices: Sequence[Choice],
     members: Sequence[OofPredictions],
-    truth: NDArray[np.bool_],
+    truth: AnyLabels,
     blocks: Integers,
     units: Integers,
     seed: int,
-) -> list[NDArray[Any]]:
+) -> list[Any]:
     """What each choice makes of every sample when it is fitted without the sample's fold.
 
     Args:
@@ -171,7 +176,7 @@ def cross_apply(
 def cross_chains(
     choices: Sequence[Choice],
     members: Sequence[OofPredictions],
-    truth: NDArray[np.bool_],
+    truth: AnyLabels,
     blocks: Integers,
     units: Integers,
     seed: int,
@@ -193,13 +198,15 @@ def cross_chains(
     for fold in np.unique(crossed):
         outside = crossed != fold
         seen = [_rows(member, outside) for member in members]
-        chains.append((~outside, fit_chain(choices, seen, truth[outside], crossed[outside], units[outside], seed)))
+        chains.append(
+            (~outside, fit_chain(choices, seen, some_rows(truth, outside), crossed[outside], units[outside], seed))
+        )
     return chains
 
 
 def apply_crossed(
     chains: Crossed, choices: Sequence[Choice], members: Sequence[OofPredictions], shape: tuple[int, ...]
-) -> list[NDArray[Any]]:
+) -> list[Any]:
     """What each choice makes of every sample by the chain that was fitted without it.
 
     Args:
@@ -214,17 +221,15 @@ def apply_crossed(
     Raises:
         HolotypeError: A choice gave an array of another shape.
     """
-    made: list[NDArray[Any]] = []
+    made: list[list[Any]] = [[] for _ in choices]
     for inside, chain in chains:
         parts = chain.apply([_rows(member, inside) for member in members])
-        for choice, part in zip(choices, parts, strict=True):
-            if np.shape(part) != (int(inside.sum()), shape[1]):
-                raise HolotypeError(f"{choice.name} gave an array of shape {np.shape(part)} for {inside.sum()} samples")
-        if not made:
-            made = [np.empty(shape, np.asarray(part).dtype) for part in parts]
-        for whole, part in zip(made, parts, strict=True):
-            whole[inside] = part
-    return made
+        for choice, whole, part in zip(choices, made, parts, strict=True):
+            if part.shape != (int(inside.sum()), shape[1]):
+                raise HolotypeError(f"{choice.name} gave an array of shape {part.shape} for {inside.sum()} samples")
+            whole.append(part)
+    rows = np.concatenate([np.flatnonzero(inside) for inside, _ in chains])
+    return [some_rows(joined(parts), np.argsort(rows, kind="stable")) for parts in made]
 
 
 def folds_to_cross(blocks: Integers, units: Integers, seed: int) -> Integers:
@@ -252,5 +257,4 @@ def _learns(choice: Choice) -> bool:
 
 
 def _rows(evidence: OofPredictions, chosen: NDArray[np.bool_]) -> OofPredictions:
-    logits: Floats = evidence.logits[chosen]
-    return OofPredictions(evidence.samples[chosen], logits, evidence.folds[chosen])
+    return OofPredictions(evidence.samples[chosen], evidence.logits[chosen], evidence.folds[chosen])

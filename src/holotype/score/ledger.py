@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from holotype.errors import HolotypeError
 from holotype.metrics import Judged, bootstrap_interval, draw_groups, paired_difference
 from holotype.score.units import independent_units
-from holotype.types import Floats, Integers, Labels
+from holotype.types import AnyLabels, AnyScores, Integers, Labels
 
 __all__ = ["Step", "make_ledger"]
 
-Step = tuple[str, NDArray[np.bool_], Floats]
+Step = tuple[str, AnyLabels, AnyScores]
 """A step's name, its decisions and its logits, both of shape (n, classes)."""
 
 
@@ -34,7 +31,7 @@ def make_ledger(
     Raises:
         HolotypeError: A step has decisions or logits of another shape.
     """
-    truth = labels.matrix(samples)
+    truth = labels.truth(samples)
     draws = draw_groups(truth, independent_units(labels, samples), seed)
     ledger: list[dict[str, Any]] = []
     before: Judged | None = None

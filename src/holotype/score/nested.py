@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holotype.decide import FittedCalibration
 from holotype.errors import DataError, HolotypeError, listing
@@ -23,11 +22,25 @@ from holotype.score.choices import Choice, Crossed, apply_crossed, cross_chains
 from holotype.score.levels import back_off_table, level_table
 from holotype.score.tables import class_table, domain_table, group_table
 from holotype.score.units import independent_units
-from holotype.types import Floats, Folds, Integers, Kind, Labels, Metric, OofPredictions, Scorecard
+from holotype.types import (
+    MANY,
+    AnyLabels,
+    AnyScores,
+    Folds,
+    Integers,
+    Kind,
+    LabelMatrix,
+    Labels,
+    Metric,
+    OofPredictions,
+    Scorecard,
+    as_scores,
+)
 
 __all__ = ["NestedScore", "add_caveats", "metric_names", "score_nested"]
 
 MANY_CLASSES = 10
+NAMED = 20
 AVERAGED_OVER_CLASSES = {"macro_f1", "balanced_accuracy", "map"}
 
 
@@ -46,10 +59,10 @@ class NestedScore:
 
     scorecard: Scorecard
     samples: Integers
-    truth: NDArray[np.bool_]
-    decided: NDArray[np.bool_]
-    logits: Floats
-    steps: tuple[Floats, ...] = ()
+    truth: AnyLabels
+    decided: AnyLabels
+    logits: AnyScores
+    steps: tuple[AnyScores, ...] = ()
 
 
 def score_nested(
@@ -88,8 +101,8 @@ def score_nested(
     apart = np.arange(len(first.samples)) if units is None else units
     chains = cross_chains(choices, oof_members, truth, first.folds, apart, seed)
     made = apply_crossed(chains, choices, oof_members, truth.shape)
-    decided = np.asarray(made[-1], dtype=bool)
-    logits = np.asarray(made[-2] if len(made) > 1 else first.logits, dtype=np.float32)
+    decided = made[-1] if isinstance(made[-1], LabelMatrix) else np.asarray(made[-1], dtype=bool)
+    logits = as_scores(made[-2] if len(made) > 1 else first.logits)
     judged = Judged(truth, decided, logits, labels.kind)
     draws = draw_groups(truth, units, seed, next_rows)
     names = metric_names(metric, labels.kind, truth.size, truth.shape[1])
@@ -105,7 +118,7 @@ def score_nested(
         levels=level_table(judged, labels.ranks, draws),
         back_off=_backed_off(chains, judged, labels, draws, seed),
     )
-    steps = tuple(np.asarray(part, np.float32) for part in made[:-1])
+    steps = tuple(as_scores(part) for part in made[:-1])
     return NestedScore(scorecard, first.samples, truth, decided, logits, steps)
 
 
@@ -132,12 +145,13 @@ def metric_names(metric: str, kind: Kind, cells: int, classes: int = 0) -> list[
         metric: The recipe's metric.
         kind: One label a sample, or many.
         cells: Samples times classes; where they are very many, average precision is left out unless it was asked for.
-        classes: How many there are; above ten, the five likeliest of one label a sample are worth a score.
+        classes: How many there are; above ten, the five likeliest of one label a sample are worth a score, and above
+            2,000 average precision is left out, since it ranks all samples within every class.
     """
     names = [metric, "macro_f1", "micro_f1", "accuracy"]
     names += ["balanced_accuracy"] if kind == "multiclass" else []
     names += ["top_5_accuracy"] if kind == "multiclass" and classes > MANY_CLASSES else []
-    names += ["map"] if cells <= MAP_CELLS_AT_MOST else []
+    names += ["map"] if cells <= MAP_CELLS_AT_MOST and classes <= MANY else []
     return list(dict.fromkeys([*names, "log_loss", "calibration_error"]))
 
 
@@ -159,12 +173,12 @@ def _checked_members(members: Sequence[OofPredictions], folds: Folds) -> OofPred
     return first
 
 
-def _known_truth(labels: Labels, samples: Integers) -> NDArray[np.bool_]:
+def _known_truth(labels: Labels, samples: Integers) -> AnyLabels:
     unknown = samples[labels.frame["labels"].gather(samples).is_null().to_numpy()]
     if len(unknown):
         names = listing(labels.frame["sample"].gather(unknown), 5)
         raise DataError(f"{len(unknown):,} samples to be scored have no known labels: {names}", field="data.train")
-    truth = labels.matrix(samples)
+    truth = labels.truth(samples)
     if not truth.any():
         raise DataError("none of the samples to be scored has a label", field="data.train")
     return truth
@@ -206,5 +220,5 @@ def add_caveats(nested: NestedScore, caveats: Sequence[str]) -> NestedScore:
 def _with_words(name: str, metric: Metric, how: str, left_out: tuple[str, ...]) -> Metric:
     parts: list[Any] = [how, metric.how]
     if left_out and name in AVERAGED_OVER_CLASSES:
-        parts.append(f"left out of the mean, having no positive row: {listing(left_out)}")
+        parts.append(f"left out of the mean, having no positive row: {listing(left_out, NAMED)}")
     return replace(metric, how="; ".join(parts))

@@ -9,7 +9,19 @@ from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax, logsumexp
 
 from holotype.errors import HolotypeError, RecipeError, listing
-from holotype.types import Floats, Folds, ImageTable, Integers, Kind, OofPredictions, Predictions, TestPredictions
+from holotype.types import (
+    AnyScores,
+    Folds,
+    ImageTable,
+    Integers,
+    Kind,
+    OofPredictions,
+    Predictions,
+    TestPredictions,
+    TopScores,
+    blend_rows,
+    joined,
+)
 
 __all__ = ["POOLS", "gather_oof", "gather_test", "pool_images"]
 
@@ -62,21 +74,20 @@ def gather_test(
     """
     rows, logits, fold = _together(predictions, images)
     _refuse(np.setdiff1d(rows, expected), images, "were scored and are not among the rows to predict")
-    sums: Floats | None = None
+    parts: list[AnyScores] = []
     samples = np.empty(0, np.int64)
-    used = np.unique(fold)
-    for number in used:
+    for number in np.unique(fold):
         own = rows[fold == number]
         _refuse(_repeated(own), images, f"were scored twice by the network of fold {number}")
         _refuse(np.setdiff1d(expected, own), images, f"were not scored by the network of fold {number}")
         samples, pooled = pool_images(images.sample_numbers[own], logits[fold == number], images.kind, pool)
-        sums = pooled.astype(np.float64) if sums is None else sums + pooled
-    if sums is None:
+        parts.append(pooled)
+    if not parts:
         raise HolotypeError("no network scored the rows to predict", remedy="run the prediction of at least one fold")
-    return TestPredictions(samples, (sums / len(used)).astype(np.float32))
+    return TestPredictions(samples, _mean(parts))
 
 
-def pool_images(owners: Integers, logits: Floats, kind: Kind, pool: str) -> tuple[Integers, Floats]:
+def pool_images(owners: Integers, logits: AnyScores, kind: Kind, pool: str) -> tuple[Integers, AnyScores]:
     """One score a sample from the scores of its images.
 
     Args:
@@ -96,10 +107,27 @@ def pool_images(owners: Integers, logits: Floats, kind: Kind, pool: str) -> tupl
     samples, inverse, images = np.unique(owners, return_inverse=True, return_counts=True)
     samples = samples.astype(np.int64)
     if not len(samples) or images.max() == 1:
-        return samples, logits[np.argsort(owners)].astype(np.float32)
+        alone = logits[np.argsort(owners)]
+        return samples, alone if isinstance(alone, TopScores) else alone.astype(np.float32)
+    if isinstance(logits, TopScores):
+        return samples, blend_rows(logits, inverse, len(samples), 1 / images[inverse], pool)
     order = np.argsort(inverse, kind="stable")
     starts = np.concatenate([[0], np.cumsum(images)[:-1]])
     return samples, POOLS[pool](logits[order].astype(np.float64), starts, images, kind).astype(np.float32)
+
+
+def _mean(parts: list[AnyScores]) -> AnyScores:
+    """The mean of what several networks say of the same samples."""
+    whole = joined(parts)
+    if isinstance(whole, TopScores):
+        rows, count = len(parts[0]), len(parts)
+        if count == 1:
+            return whole
+        return blend_rows(whole, np.tile(np.arange(rows), count), rows, np.full(len(whole), 1 / count))
+    sums = np.asarray(parts[0], np.float64)
+    for part in parts[1:]:
+        sums = sums + np.asarray(part)
+    return (sums / len(parts)).astype(np.float32)
 
 
 def _mean_logit(logits: NDArray[np.float64], starts: Integers, images: Integers, kind: Kind) -> NDArray[np.float64]:
@@ -143,7 +171,7 @@ POOLS: dict[str, Callable[[NDArray[np.float64], Integers, Integers, Kind], NDArr
 """How the images of a sample become one score."""
 
 
-def _together(predictions: Sequence[Predictions], images: ImageTable) -> tuple[Integers, Floats, Integers]:
+def _together(predictions: Sequence[Predictions], images: ImageTable) -> tuple[Integers, AnyScores, Integers]:
     """All rows, their logits and the fold of the network that scored each."""
     if not predictions:
         raise HolotypeError("there are no predictions to gather", remedy="train and predict at least one fold")
@@ -160,9 +188,10 @@ def _together(predictions: Sequence[Predictions], images: ImageTable) -> tuple[I
     outside = rows[(rows < 0) | (rows >= len(images))]
     if len(outside):
         raise HolotypeError(f"rows {listing(outside, LISTED)} are not in the table of {len(images):,} images")
-    logits = np.concatenate([part.logits for part in predictions])
+    logits = joined([part.logits for part in predictions])
+    finite = logits.finite if isinstance(logits, TopScores) else np.isfinite(logits).all(axis=1)
     fold = np.repeat([part.fold for part in predictions], [len(part.rows) for part in predictions])
-    _refuse(rows[~np.isfinite(logits).all(axis=1)], images, "have scores that are not finite numbers")
+    _refuse(rows[~finite], images, "have scores that are not finite numbers")
     return rows, logits, fold.astype(np.int64)
 
 

@@ -12,11 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holotype.metrics import METRICS, Draws, Judged, class_intervals, f1_per_class, precision_recall_per_class
-from holotype.types import Integers, Kind, Labels, Scorecard
+from holotype.types import AnyLabels, Integers, Kind, LabelMatrix, Labels, Scorecard
 
 __all__ = ["class_table", "confusion_counts", "domain_table", "group_table", "scorecard_to_json"]
 
 VALUES_AT_MOST = 200
+CONFUSED_AT_MOST = 2_000
 
 
 def class_table(judged: Judged, classes: Sequence[str], draws: Draws) -> list[dict[str, Any]]:
@@ -33,8 +34,8 @@ def class_table(judged: Judged, classes: Sequence[str], draws: Draws) -> list[di
     low, high = class_intervals(judged, draws)
     columns = {
         "name": list(classes),
-        "support": judged.truth.sum(axis=0),
-        "predicted": judged.decided.sum(axis=0),
+        "support": LabelMatrix.of(judged.truth).counts(),
+        "predicted": LabelMatrix.of(judged.decided).counts(),
         "precision": precision,
         "recall": recall,
         "f1": f1_per_class(judged.truth, judged.decided),
@@ -79,7 +80,7 @@ def domain_table(judged: Judged, labels: Labels, samples: Integers, metric: str)
     return [{"domain": value, **scores} for value, scores in parts]
 
 
-def confusion_counts(truth: NDArray[np.bool_], decided: NDArray[np.bool_], kind: Kind) -> Integers:
+def confusion_counts(truth: AnyLabels, decided: AnyLabels, kind: Kind) -> Integers:
     """How often one class was taken for another.
 
     Args:
@@ -90,8 +91,10 @@ def confusion_counts(truth: NDArray[np.bool_], decided: NDArray[np.bool_], kind:
     Returns:
         Shape (classes, classes). The diagonal holds what was right. For one label a sample, entry (i, j) counts the
         samples of class i that were given j; for many, the samples that have i and missed it while they were wrongly
-        given j.
+        given j. Above 2,000 classes, where it would be a wall, shape (0, 0).
     """
+    if truth.shape[1] > CONFUSED_AT_MOST or isinstance(truth, LabelMatrix) or isinstance(decided, LabelMatrix):
+        return np.zeros((0, 0), np.int64)
     if kind == "multiclass":
         return _together(truth, decided)
     confusion = _together(truth & ~decided, decided & ~truth)
@@ -116,8 +119,9 @@ def _by_value(judged: Judged, values: pl.Series, metric: str) -> list[tuple[str,
     table = []
     for name in names:
         here = np.flatnonzero((values == name).fill_null(False).to_numpy())
-        part = (judged.truth[here], judged.decided[here], judged.logits[here], judged.kind)
-        scores = {"samples": len(here), "value": METRICS[metric](*part), "accuracy": METRICS["accuracy"](*part)}
+        part = judged.rows(here)
+        given = (part.truth, part.decided, part.logits, part.kind)
+        scores = {"samples": len(here), "value": METRICS[metric](*given), "accuracy": METRICS["accuracy"](*given)}
         table.append((str(name), {key: _plain(value) for key, value in scores.items()}))
     return table
 

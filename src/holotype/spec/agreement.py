@@ -15,7 +15,7 @@ from holotype.types import LEAVES
 
 __all__ = ["leaves_by_one_name", "sections_agree"]
 
-FOR_ONE_LABEL = ("argmax", "prior", "assign")
+FOR_ONE_LABEL = ("argmax", "prior", "assign", "top")
 FOR_MANY_LABELS = ("threshold", "cascade", "per-class", "prior", "top")
 
 

@@ -37,11 +37,15 @@ class HeadSpec(Section):
     """Share of features dropped before the last layer in training."""
     margin: MarginSpec | None = None
     """Measure angles instead, as the losses `arcface` and `cosface` need it; for one label a sample."""
+    sampled: int | None = Field(default=None, ge=2)
+    """How many classes a training step looks at: those of its batch, and others drawn anew every step; for one label a
+    sample. Left out, all of them up to 2,000 classes, and a tenth, at
+    least 1,000, where there are more; several processes (`run.processes`) always look at all."""
     levels: LevelsSpecOrNone = None
     """What is learnt of the ranks of `data.labels.taxonomy`: a section, or its weights alone, `{genus: 0.3}`."""
 
     @model_validator(mode="after")
     def _levels_see_every_class(self) -> HeadSpec:
-        if self.levels is not None and getattr(self, "sampled", None) is not None:
+        if self.levels is not None and self.sampled is not None:
             raise ValueError("levels: the ranks are learnt from all classes; leave `sampled` out, or `levels`")
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,12 @@ from torch import Tensor
 from holotype.errors import HolotypeError, TrainingError
 from holotype.feed import batches, joined, prepared_ahead, sampled, training_batch
 from holotype.seeds import derive_seed
+from holotype.train.columns import take_step
 from holotype.train.job import FitJob
 from holotype.train.optimisers import apply_moment
 from holotype.train.phases import phase_moment
 from holotype.train.state import save_state
-from holotype.train.step import StepRules, train_step
+from holotype.train.step import StepRules
 from holotype.train.training import Stage, Training
 from holotype.types import Integers
 
@@ -100,7 +100,7 @@ def epoch_steps(training: Training, stage: Stage) -> list[list[Piece]]:
     epoch = training.course.epoch
     key = _key(training, stage, epoch, "order")
     rows = joined(job.labelled_rows(stage.number), job.pseudo_rows, job.joining, _joined_share(job, stage, epoch), key)
-    order = sampled(rows, training.specimens.truth[rows], job.member.sampler, key)
+    order = sampled(rows, training.specimens.truth.rows(rows), job.member.sampler, key)
     whole = list(batches(order, batch, whole=True))
     together = stage.phase.accumulate
     return [whole[start : start + together] for start in range(0, len(whole), together)]
@@ -118,8 +118,11 @@ def batch_maker(training: Training, stage: Stage) -> Callable[[Piece], Batch]:
     draw = epoch % draws if draws is not None else epoch
     features = stage.features
     if features is not None:
-        truth = torch.from_numpy(specimens.truth).to(device)
-        return lambda piece: (features.batch(piece[:, 0], draw), truth[torch.from_numpy(piece[:, 0])].float())
+        truth = specimens.truth
+        return lambda piece: (
+            features.batch(piece[:, 0], draw),
+            torch.from_numpy(truth[piece[:, 0]]).to(device).float(),
+        )
     key = _key(training, stage, draw, "augmentation")
     size = job.member.phase_size(stage.number)
     rows = job.phase_rows(stage.number)
@@ -161,8 +164,8 @@ def _take_steps(training: Training, stage: Stage, steps: list[list[Piece]]) -> N
         noise = _key(training, stage, now, "noise", fabric.global_rank)
         rules = StepRules(noise, phase.clip, rows, phase.on_nonfinite == "skip")
         parts = [next(made) for _ in pieces[step - first]]
-        wanted = partial(stage.loss, epochs=now / len(steps))  # margins grow
-        loss = train_step(fabric, stage.moving, stage.optimiser, wanted, parts, rules)
+        key = _key(training, stage, now, "classes")
+        loss = take_step(training, stage, parts, rules, key, now / len(steps))
         if stage.average is not None:
             stage.average.update(training.network, now)
         recent.append(loss)

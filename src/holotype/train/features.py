@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from holotype.feed import batches
-from holotype.types import Floats, Integers
+from holotype.types import MANY, AnyScores, Floats, Integers, condense, joined
 
 __all__ = ["Features", "HeadOnly", "compute_features"]
 
@@ -65,17 +65,22 @@ class Features:
         """
         return torch.from_numpy(self.drawn[draw % len(self.drawn), self.place[rows]]).to(self.device)
 
-    def logits(self, network: nn.Module, rows: Integers) -> Floats:
+    def logits(self, network: nn.Module, rows: Integers) -> AnyScores:
         """What the head says of rows that are plainly seen.
 
         Args:
             network: In evaluation mode.
             rows: Image rows that do not train, shape (k,).
         """
+
+        def said(part: Integers) -> AnyScores:
+            seen = torch.from_numpy(self.plain[self.place[part]]).to(self.device)
+            logits: Floats = network.head.classify(seen).float().cpu().numpy()  # type: ignore[union-attr,operator]
+            return condense(logits) if logits.shape[1] > MANY else logits
+
         with torch.inference_mode():
-            seen = torch.from_numpy(self.plain[self.place[rows]]).to(self.device)
-            said: Floats = network.head.classify(seen).float().cpu().numpy()  # type: ignore[union-attr,operator]
-        return said
+            few = len(rows) <= BATCH or len(network.head.last.weight) <= MANY  # type: ignore[union-attr,arg-type]
+            return said(rows) if few else joined([said(part) for part in batches(rows, BATCH, whole=False)])
 
 
 def compute_features(

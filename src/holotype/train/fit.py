@@ -21,6 +21,7 @@ from holotype.nets import build_network, load_network, open_checkpoint, save_net
 from holotype.progress import Progress
 from holotype.runtime import Runtime
 from holotype.seeds import derive_seed
+from holotype.train.columns import classes_of_a_step
 from holotype.train.course import Course
 from holotype.train.device import launch_fabric, prepare_process
 from holotype.train.epoch import DivergedError, epoch_steps, keep_state, train_epoch
@@ -86,9 +87,14 @@ def _fit(fabric: Fabric, job: FitJob, specimens: Specimens, folder: Path, worksp
         found = replace(found, words="of the overall model")
     elif isinstance(network.head.last, torch.nn.Linear):  # angles cannot begin with how often a class comes
         with torch.no_grad():
-            network.head.last.bias.copy_(prior_logits(specimens.truth[job.train_rows], job.kind))
+            network.head.last.bias.copy_(prior_logits(specimens.truth.rows(job.train_rows), job.kind))
     network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
     runtime.progress.say(f"{job.label}: {job.member.backbone} at {job.size} px, weights: {found.words}")
+    some = classes_of_a_step(job.member.head, len(job.classes), fabric.world_size)
+    if some is not None:
+        runtime.progress.say(
+            f"{job.label}: a step looks at {some:,} of {len(job.classes):,} classes, or those of its batch"
+        )
     workspace.mkdir(parents=True, exist_ok=True)
     state = newest_state(workspace)
     fabric.barrier()  # before anybody writes, all have looked

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from holotype.errors import RecipeError
 from holotype.losses import Parts, RankLoss, class_weights, compose_loss, levelled_loss, prior_logits
 from holotype.metrics import level_truth
 from holotype.spec import LevelsSpec, PhaseSpec
-from holotype.types import LEAVES, Levels, Ranks
+from holotype.types import LEAVES, AnyLabels, Levels, Ranks
 
 __all__ = ["loss_with_ranks", "member_levels"]
 
@@ -53,7 +52,7 @@ def member_levels(spec: LevelsSpec | None, ranks: Ranks) -> Levels | None:
 
 
 def loss_with_ranks(
-    leaves: Callable[..., Tensor], phase: PhaseSpec, parts: Parts, truth: NDArray[np.bool_], levels: Levels
+    leaves: Callable[..., Tensor], phase: PhaseSpec, parts: Parts, truth: AnyLabels, levels: Levels
 ) -> Callable[..., Tensor]:
     """The loss of a phase on the classes and on every rank.
 

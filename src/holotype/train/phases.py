@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -17,7 +15,7 @@ from holotype.spec import HeadSpec, PhaseSpec
 from holotype.train.levels import loss_with_ranks
 from holotype.train.optimisers import make_optimiser, optimiser_maker
 from holotype.train.schedules import Moment, rate_at, schedule, warmed_up
-from holotype.types import Levels
+from holotype.types import AnyLabels, Levels
 
 __all__ = ["check_phase", "freeze", "frozen_parameters", "phase_loss", "phase_moment", "phase_optimiser"]
 
@@ -48,7 +46,7 @@ def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
 
 
 def phase_loss(
-    phase: PhaseSpec, truth: NDArray[np.bool_], kind: str, head: HeadSpec, levels: Levels | None = None
+    phase: PhaseSpec, truth: AnyLabels, kind: str, head: HeadSpec, levels: Levels | None = None
 ) -> Callable[..., Tensor]:
     """The loss of a phase: a function of logits, targets and, as `epochs`, how far the phase is.
 

@@ -13,14 +13,24 @@ from scipy.special import expit, softmax
 
 from holotype.errors import HolotypeError, listing
 from holotype.train.job import FitJob
-from holotype.types import Floats, Integers, Kind, Predictions
+from holotype.types import (
+    AnyLabels,
+    AnyScores,
+    Integers,
+    Kind,
+    LabelMatrix,
+    Predictions,
+    TopScores,
+    blend_rows,
+    some_rows,
+)
 
 __all__ = ["confident_labels", "join_pseudo_labels"]
 
 
 def confident_labels(
-    logits: Floats, owners: Integers, kind: Kind, confidence: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    logits: AnyScores, owners: Integers, kind: Kind, confidence: float
+) -> tuple[NDArray[np.bool_], AnyLabels]:
     """The labels that a network is sure of; the images of a sample have one label together.
 
     Args:
@@ -34,6 +44,12 @@ def confident_labels(
         Which images have sure labels, shape (n,); the labels, shape (n, classes).
     """
     _, place = np.unique(owners, return_inverse=True)
+    if isinstance(logits, TopScores):
+        weights = 1 / np.bincount(place)[place]
+        pooled = blend_rows(logits, place, int(place.max(initial=-1)) + 1, weights)[place]
+        likeliest = pooled.top[:, 0].astype(np.int64)
+        sure = pooled.log_probability(likeliest) >= np.log(confidence)
+        return sure, LabelMatrix.of_pairs(np.arange(len(sure)), likeliest, pooled.shape)
     sums = np.zeros((place.max(initial=-1) + 1, logits.shape[1]))
     np.add.at(sums, place, np.asarray(logits, np.float64))
     mean = (sums / np.bincount(place)[:, None])[place] if len(place) else sums
@@ -48,7 +64,7 @@ def confident_labels(
 
 def join_pseudo_labels(
     job: FitJob, said: Predictions, owners: Integers, kind: Kind, tied: NDArray[np.bool_]
-) -> tuple[FitJob, NDArray[np.bool_]]:
+) -> tuple[FitJob, AnyLabels]:
     """The job of the next round: the rows that an earlier network of the same fold is sure of join it.
 
     Args:
@@ -84,4 +100,4 @@ def join_pseudo_labels(
         )
     sure, labels = confident_labels(said.logits, owners[said.rows], kind, spec.confidence)
     rows = said.rows[sure].astype(np.int64)
-    return replace(job, pseudo_rows=rows, round=job.round + 1), labels[sure]
+    return replace(job, pseudo_rows=rows, round=job.round + 1), some_rows(labels, sure)

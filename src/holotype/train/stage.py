@@ -14,15 +14,16 @@ from holotype.feed import training_batch
 from holotype.predict import Reading, infer_logits
 from holotype.seeds import derive_seed
 from holotype.train.average import MovingAverage
+from holotype.train.columns import take_step
 from holotype.train.epoch import batch_maker, epoch_steps
 from holotype.train.features import Features, HeadOnly, compute_features
 from holotype.train.finder import find_rate
 from holotype.train.optimisers import carry_momentum
 from holotype.train.phases import freeze, phase_loss, phase_optimiser
 from holotype.train.state import load_optimiser, newest_state, part_of
-from holotype.train.step import StepRules, train_step
+from holotype.train.step import StepRules
 from holotype.train.training import PLAIN, Stage, Training
-from holotype.types import Integers
+from holotype.types import Integers, dense
 
 __all__ = ["open_stage", "restore"]
 
@@ -40,7 +41,7 @@ def open_stage(training: Training, number: int) -> Stage:
     job, fabric = training.job, training.fabric
     phase = job.member.phases[number]
     rows = job.phase_rows(number)
-    loss = phase_loss(phase, training.specimens.truth[rows], job.kind, job.member.head, job.levels)
+    loss = phase_loss(phase, training.specimens.truth.rows(rows), job.kind, job.member.head, job.levels)
     freeze(training.network, phase)
     features = _features(training, number)
     moving: nn.Module = training.network if features is None else HeadOnly(training.network)
@@ -112,7 +113,7 @@ def _found_rate(training: Training, stage: Stage, shares: list[float]) -> float:
         parts = [make(piece) for piece in steps[number % len(steps)]]
         rows = sum(len(piece) for piece in steps[number % len(steps)]) * training.fabric.world_size  # all see the same
         rules = StepRules(noise, stage.phase.clip, rows)
-        return float(train_step(training.fabric, stage.moving, stage.optimiser, stage.loss, parts, rules))
+        return float(take_step(training, stage, parts, rules, derive_seed(noise, "classes")))
 
     curve = find_rate(step, steps=FINDER_STEPS)
     training.network.load_state_dict(own)
@@ -147,6 +148,7 @@ def _features(training: Training, number: int) -> Features | None:
     network.eval()
     label = f"{job.label}: features of the frozen backbone"
     with training.runtime.progress.task(label, len(keys) * len(rows) + len(others)) as task:
-        plain = infer_logits(pooled, specimens, others, Reading(job.size, "multilabel", PLAIN), device, task)
+        seen = infer_logits(pooled, specimens, others, Reading(job.size, "multilabel", PLAIN), device, task)
+        plain = dense(seen, "a frozen backbone's features")
         counts = (rows, others, len(specimens.truth))
         return compute_features(pooled, [drawing(key) for key in keys], counts, plain, device, task.advance)

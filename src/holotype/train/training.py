@@ -24,7 +24,7 @@ from holotype.train.average import MovingAverage
 from holotype.train.course import Course
 from holotype.train.features import Features
 from holotype.train.job import FitJob
-from holotype.types import Floats, Integers
+from holotype.types import MANY, AnyScores, Integers
 
 __all__ = ["PLAIN", "Stage", "Training", "examine"]
 
@@ -102,7 +102,7 @@ def examine(training: Training, stage: Stage | None, rows: Integers) -> dict[str
         logits = stage.features.logits(network, rows)
     else:
         logits = _together(training, rows)
-    truth = training.specimens.truth[rows]
+    truth = training.specimens.truth.rows(rows)
     decided = decide_plainly(logits, job.kind)
     return {
         "loss": float(log_loss(truth, decided, logits, job.kind)),
@@ -110,15 +110,16 @@ def examine(training: Training, stage: Stage | None, rows: Integers) -> dict[str
     }
 
 
-def _together(training: Training, rows: Integers) -> Floats:
+def _together(training: Training, rows: Integers) -> AnyScores:
     """Scores of some rows, each by one of the processes, and every row once."""
     fabric, job = training.fabric, training.job
-    own = np.arange(len(rows))[fabric.global_rank :: fabric.world_size]
+    alone = fabric.world_size == 1 or len(job.classes) > MANY
+    own = np.arange(len(rows))[slice(None) if alone else slice(fabric.global_rank, None, fabric.world_size)]
     reading = Reading(job.size, job.kind, PLAIN)
     said = infer_logits(training.network, training.specimens, rows[own], reading, fabric.device)
-    if fabric.world_size == 1:
+    if alone:
         return said
     every = torch.zeros((len(rows), len(job.classes)), device=fabric.device)
-    every[torch.from_numpy(own)] = torch.from_numpy(said).to(fabric.device)
-    summed: Floats = torch.as_tensor(fabric.all_reduce(every, reduce_op="sum")).cpu().numpy()
+    every[torch.from_numpy(own)] = torch.from_numpy(np.asarray(said)).to(fabric.device)
+    summed: AnyScores = torch.as_tensor(fabric.all_reduce(every, reduce_op="sum")).cpu().numpy()
     return summed

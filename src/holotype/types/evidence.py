@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from holotype.errors import HolotypeError
 from holotype.types.images import Floats, Integers, Kind
 from holotype.types.ranks import NO_RANKS, Ranks
+from holotype.types.top import AnyScores
 
 __all__ = [
     "BackOff",
@@ -54,14 +55,14 @@ class Predictions:
         member: The member's name.
         fold: The fold the network never saw.
         rows: Image rows, shape (n,).
-        logits: Shape (n, classes).
+        logits: Shape (n, classes); `TopScores` above 2,000 classes.
         pool: How its views were pooled; `first` is the first view alone.
     """
 
     member: str
     fold: int
     rows: Integers
-    logits: Floats
+    logits: AnyScores
     pool: str = "mean-logit"
 
 
@@ -73,12 +74,12 @@ class OofPredictions:
 
     Args:
         samples: Sample numbers, shape (n,), ascending.
-        logits: Shape (n, classes).
+        logits: Shape (n, classes); `TopScores` above 2,000 classes.
         folds: The fold of each sample, shape (n,).
     """
 
     samples: Integers
-    logits: Floats
+    logits: AnyScores
     folds: Integers
 
     def __post_init__(self) -> None:
@@ -93,11 +94,11 @@ class TestPredictions:
 
     Args:
         samples: Sample numbers, shape (n,), ascending.
-        logits: Shape (n, classes).
+        logits: Shape (n, classes); `TopScores` above 2,000 classes.
     """
 
     samples: Integers
-    logits: Floats
+    logits: AnyScores
 
     __test__ = False  # the name is not a test's
 
@@ -276,7 +277,7 @@ class Scorecard:
     back_off: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _same_length(**arrays: NDArray[Any]) -> None:
+def _same_length(**arrays: Any) -> None:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise HolotypeError(f"arrays of one length are needed, got {lengths}")

@@ -10,7 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.types.labels import LabelMatrix
 from holotype.types.ranks import NO_RANKS, Ranks, ranks_of
+from holotype.types.top import MANY, AnyLabels
 
 __all__ = [
     "CLASS_LINKS",
@@ -147,12 +149,33 @@ class Labels:
         Returns:
             Shape (n, classes); a row of False where the labels are unknown.
         """
-        known = np.zeros((len(samples), len(self.classes)), dtype=bool)
+        return self.label_matrix(samples)[:]
+
+    def label_matrix(self, samples: Integers) -> LabelMatrix:
+        """Which classes some samples have, without a column for every class.
+
+        Args:
+            samples: Sample numbers, shape (n,).
+
+        Returns:
+            Shape (n, classes); a row without a class where the labels are unknown.
+        """
         lists = self.frame["labels"].gather(samples)
         lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
         flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy() if lengths.sum() else np.empty(0, np.int64)
-        known[np.repeat(np.arange(len(samples)), lengths), flat.astype(np.int64)] = True
-        return known
+        rows = np.repeat(np.arange(len(samples)), lengths)
+        return LabelMatrix.of_pairs(rows, flat.astype(np.int64), (len(samples), len(self.classes)))
+
+    def truth(self, samples: Integers) -> AnyLabels:
+        """Which classes some samples have, in the form in which their scores are kept.
+
+        Args:
+            samples: Sample numbers, shape (n,).
+
+        Returns:
+            Shape (n, classes); a `LabelMatrix` above 2,000 classes.
+        """
+        return self.label_matrix(samples) if len(self.classes) > MANY else self.matrix(samples)
 
 
 @dataclass(frozen=True)
