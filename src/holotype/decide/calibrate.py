@@ -12,7 +12,18 @@ from scipy.special import expit, log_expit, log_softmax
 from holotype.decide.rules import probabilities
 from holotype.metrics import log_loss
 from holotype.spec import CalibrationSpec
-from holotype.types import Calibration, Floats, Kind, OofPredictions, TestPredictions
+from holotype.types import (
+    AnyLabels,
+    AnyScores,
+    Calibration,
+    Floats,
+    Kind,
+    LabelMatrix,
+    OofPredictions,
+    TestPredictions,
+    TopScores,
+    dense,
+)
 
 __all__ = ["CalibrationChoice", "FittedCalibration", "calibrate", "fit_calibration", "label_sets", "sureness"]
 
@@ -23,7 +34,7 @@ FEWEST_POSITIVES = 10  # a class with fewer keeps its scores: a curve through a 
 PRIOR_STRENGTH = 1.0
 
 
-def fit_calibration(logits: Floats, truth: Booleans, kind: Kind, spec: CalibrationSpec) -> Calibration:
+def fit_calibration(logits: AnyScores, truth: AnyLabels, kind: Kind, spec: CalibrationSpec) -> Calibration:
     """Learn what to do with scores.
 
     Args:
@@ -35,20 +46,23 @@ def fit_calibration(logits: Floats, truth: Booleans, kind: Kind, spec: Calibrati
     made = Calibration()
     if spec.method == "temperature":
         made = Calibration("temperature", ((_temperature(logits, truth, kind),),))
-    elif spec.method == "beta":
+    if spec.method == "temperature" and spec.sets is None and spec.abstain is None:
+        return made
+    logits, truth = dense(logits, "a calibration but for `temperature`"), LabelMatrix.of(truth)[:]
+    if spec.method == "beta":
         odds = _odds(logits, kind)
         made = Calibration("beta", tuple(_beta(odds[:, k], truth[:, k]) for k in range(truth.shape[1])))
     elif spec.method == "isotonic":
         odds = _odds(logits, kind)
         stairs = [_staircase(odds[:, k], truth[:, k]) for k in range(truth.shape[1])]
         made = Calibration("isotonic", tuple(values for _, values in stairs), tuple(places for places, _ in stairs))
-    said = probabilities(calibrate(made, logits, kind), kind)
+    said = probabilities(dense(calibrate(made, logits, kind), "a label set"), kind)
     largest = None if spec.sets is None else _largest(said, truth, spec.sets)
     band = None if spec.abstain is None else float(np.quantile(sureness(said, kind), spec.abstain))
     return Calibration(made.method, made.numbers, made.steps, largest, band)
 
 
-def calibrate(calibration: Calibration, logits: Floats, kind: Kind) -> Floats:
+def calibrate(calibration: Calibration, logits: AnyScores, kind: Kind) -> AnyScores:
     """Scores as the calibration would have them.
 
     Args:
@@ -62,8 +76,8 @@ def calibrate(calibration: Calibration, logits: Floats, kind: Kind) -> Floats:
     if calibration.method is None:
         return logits
     if calibration.method == "temperature":
-        return np.asarray(logits * np.float32(calibration.numbers[0][0]))
-    odds = _odds(logits, kind)
+        return _scaled(logits, calibration.numbers[0][0])
+    odds = _odds(dense(logits, "a calibration by class"), kind)
     made = np.empty(odds.shape)
     for number, own in enumerate(calibration.numbers):
         if calibration.method == "beta":
@@ -125,7 +139,7 @@ class CalibrationChoice:
         """Whether scores are changed by what was learnt."""
         return self.spec.method is not None
 
-    def fit(self, evidence: OofPredictions, truth: Booleans, /) -> FittedCalibration:
+    def fit(self, evidence: OofPredictions, truth: AnyLabels, /) -> FittedCalibration:
         """Fit the calibration and return its application.
 
         Args:
@@ -147,7 +161,7 @@ class FittedCalibration:
     calibration: Calibration
     kind: Kind
 
-    def __call__(self, scores: OofPredictions | TestPredictions) -> Floats:
+    def __call__(self, scores: OofPredictions | TestPredictions) -> AnyScores:
         """Logits of some samples.
 
         Args:
@@ -156,13 +170,17 @@ class FittedCalibration:
         return calibrate(self.calibration, scores.logits, self.kind)
 
 
-def _temperature(logits: Floats, truth: Booleans, kind: Kind) -> float:
+def _temperature(logits: AnyScores, truth: AnyLabels, kind: Kind) -> float:
     """The one factor that makes the log loss smallest (Guo et al. 2017), as 1 / T."""
 
     def loss(exponent: float) -> float:
-        return log_loss(truth, None, (logits * np.float32(np.exp(exponent))), kind) + 1e-4 * exponent**2
+        return log_loss(truth, None, _scaled(logits, float(np.exp(exponent))), kind) + 1e-4 * exponent**2
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def _scaled(logits: AnyScores, factor: float) -> AnyScores:
+    return logits.scaled(factor) if isinstance(logits, TopScores) else np.asarray(logits * np.float32(factor))
 
 
 def _beta(odds: Doubles, truth: Booleans) -> tuple[float, float, float]:

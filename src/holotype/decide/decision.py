@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holotype.decide.rules import (
     above_thresholds,
@@ -30,7 +29,17 @@ from holotype.spec import (
     ThresholdSpec,
     TopSpec,
 )
-from holotype.types import Decision, Floats, Integers, Kind, OofPredictions, TestPredictions
+from holotype.types import (
+    AnyLabels,
+    AnyScores,
+    Decision,
+    Integers,
+    Kind,
+    LabelMatrix,
+    OofPredictions,
+    TestPredictions,
+    dense,
+)
 
 __all__ = [
     "DecisionChoice",
@@ -73,7 +82,7 @@ class DecisionFacts:
 
 
 def fit_decision(
-    oof: OofPredictions | None, truth: NDArray[np.bool_] | None, spec: DecideSpec | None, facts: DecisionFacts
+    oof: OofPredictions | None, truth: AnyLabels | None, spec: DecideSpec | None, facts: DecisionFacts
 ) -> Decision:
     """The decision of a recipe; only `per-class` and `prior` learn from the scores.
 
@@ -114,7 +123,7 @@ def default_decision(kind: Kind) -> DecideSpec:
 
 
 def _per_class(
-    oof: OofPredictions | None, truth: NDArray[np.bool_] | None, spec: PerClassSpec, facts: DecisionFacts,
+    oof: OofPredictions | None, truth: AnyLabels | None, spec: PerClassSpec, facts: DecisionFacts,
     plain: Decision,
 ) -> Decision:  # fmt: skip
     if oof is None or truth is None:
@@ -123,23 +132,21 @@ def _per_class(
     units = np.arange(len(oof.samples)) if facts.units is None else facts.units[oof.samples]
     metric = "micro_f1" if facts.metric == "micro_f1" else "macro_f1"
     found = average_thresholds(
-        probabilities(oof.logits, "multilabel"), truth, units, (spec.folds, spec.repeats), facts.seed, spec.shrink,
+        probabilities(dense(oof.logits, "a threshold"), "multilabel"), LabelMatrix.of(truth)[:], units, (spec.folds, spec.repeats), facts.seed, spec.shrink,
         metric,
     )  # fmt: skip
     return replace(plain, thresholds=tuple(found.tolist()))
 
 
-def _prior(
-    oof: OofPredictions | None, truth: NDArray[np.bool_] | None, facts: DecisionFacts, plain: Decision
-) -> Decision:
-    shares = facts.shares if truth is None or facts.shares is not None else tuple(truth.mean(axis=0).tolist())
+def _prior(oof: OofPredictions | None, truth: AnyLabels | None, facts: DecisionFacts, plain: Decision) -> Decision:
+    shares = facts.shares if truth is None or facts.shares is not None else _shares(truth)
     if shares is None:
         raise RecipeError("how often each class comes is not known", field="decide.like", remedy="name a table")
     decision = replace(plain, shares=shares)
     return decision if oof is None else fitted_to_scores(decision, oof.logits)
 
 
-def fitted_to_scores(decision: Decision, logits: Floats) -> Decision:
+def fitted_to_scores(decision: Decision, logits: AnyScores) -> Decision:
     """A `prior` with the thresholds (or, for one label a sample, the offsets) that give these scores its shares.
 
     Args:
@@ -148,7 +155,7 @@ def fitted_to_scores(decision: Decision, logits: Floats) -> Decision:
     """
     if decision.rule != "prior" or (len(logits) < FEWEST_FOR_PRIOR and decision.thresholds):
         return decision
-    shares = np.asarray(decision.shares)
+    shares, logits = np.asarray(decision.shares), dense(logits, "a decision by shares")
     if decision.kind == "multiclass":
         return replace(decision, thresholds=tuple(prior_weights(logits, shares).tolist()))
     return replace(decision, thresholds=tuple(prior_thresholds(probabilities(logits, "multilabel"), shares).tolist()))
@@ -184,7 +191,7 @@ def thresholds_by_class(given: float | list[float] | dict[str, float], classes: 
     return thresholds
 
 
-def decide(decision: Decision, logits: Floats, places: Integers | None = None) -> NDArray[np.bool_]:
+def decide(decision: Decision, logits: AnyScores, places: Integers | None = None) -> AnyLabels:
     """Labels from scores.
 
     Args:
@@ -198,11 +205,12 @@ def decide(decision: Decision, logits: Floats, places: Integers | None = None) -
     rule, thresholds = decision.rule, np.asarray(decision.thresholds)
     if rule == "top":
         return top_classes(logits, decision.k or 1)
+    if rule == "argmax":
+        return likeliest(logits)
+    logits = dense(logits, f"the decision {rule!r}")
     if rule == "assign":
         nowhere = np.full(len(logits), -1) if places is None else places
         return assigned(logits, nowhere, [np.asarray(one) for one in decision.sets] or None)
-    if rule == "argmax":
-        return likeliest(logits)
     if rule == "prior" and decision.kind == "multiclass":
         return likeliest(np.asarray(np.log(probabilities(logits, "multiclass") + 1e-300) + thresholds, np.float64))
     if rule == "cascade":
@@ -212,15 +220,18 @@ def decide(decision: Decision, logits: Floats, places: Integers | None = None) -
     return at_most(decided, logits, decision.most)
 
 
-def label_names(decided: NDArray[np.bool_], classes: tuple[str, ...]) -> list[list[str]]:
+def label_names(decided: AnyLabels, classes: tuple[str, ...]) -> list[list[str]]:
     """The names of the decided classes of each sample, in the order of the classes.
 
     Args:
         decided: Shape (n, classes).
         classes: The class names in order.
     """
-    names = np.asarray(classes, dtype=object)
-    return [names[row].tolist() for row in decided]
+    return [[classes[number] for number in row] for row in LabelMatrix.of(decided).lists()]
+
+
+def _shares(truth: AnyLabels) -> tuple[float, ...]:
+    return tuple((LabelMatrix.of(truth).counts() / len(truth)).tolist())
 
 
 @dataclass(frozen=True)
@@ -242,7 +253,7 @@ class DecisionChoice:
         """Whether the rule hangs on the scores or their labels."""
         return isinstance(self.spec or default_decision(self.facts.kind), PerClassSpec | PriorSpec)
 
-    def fit(self, evidence: OofPredictions | None, truth: NDArray[np.bool_] | None, /) -> FittedDecision:
+    def fit(self, evidence: OofPredictions | None, truth: AnyLabels | None, /) -> FittedDecision:
         """Fit the decision and return its application.
 
         Args:
@@ -264,7 +275,7 @@ class FittedDecision:
     decision: Decision
     facts: DecisionFacts
 
-    def __call__(self, scores: OofPredictions | TestPredictions) -> NDArray[np.bool_]:
+    def __call__(self, scores: OofPredictions | TestPredictions) -> AnyLabels:
         """Labels of some samples.
 
         Args:

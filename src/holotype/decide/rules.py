@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, log_softmax, softmax
 
-from holotype.types import Floats, Integers, Kind
+from holotype.types import AnyLabels, AnyScores, Floats, Integers, Kind, LabelMatrix, TopScores, dense
 
 __all__ = [
     "above_thresholds",
@@ -42,7 +42,7 @@ def probabilities(logits: Floats, kind: Kind) -> NDArray[np.float64]:
     return np.asarray(softmax(wide, axis=1) if kind == "multiclass" else expit(wide))
 
 
-def likeliest(logits: Floats) -> NDArray[np.bool_]:
+def likeliest(logits: AnyScores) -> AnyLabels:
     """The one class with the highest score; the first of equals.
 
     Args:
@@ -51,6 +51,8 @@ def likeliest(logits: Floats) -> NDArray[np.bool_]:
     Returns:
         Shape (n, classes), one True a row.
     """
+    if isinstance(logits, TopScores):
+        return top_classes(logits, 1)
     decided = np.zeros(logits.shape, dtype=bool)
     decided[np.arange(len(logits)), logits.argmax(axis=1) if len(logits) else np.empty(0, int)] = True
     return decided
@@ -70,11 +72,11 @@ def above_thresholds(logits: Floats, thresholds: NDArray[np.float64], fallback: 
     decided = probabilities(logits, "multilabel") > thresholds
     if fallback == "argmax":
         empty = ~decided.any(axis=1)
-        decided[empty] = likeliest(logits[empty])
+        decided[empty] = np.asarray(likeliest(logits[empty]))
     return np.asarray(decided)
 
 
-def decide_plainly(logits: Floats, kind: Kind) -> NDArray[np.bool_]:
+def decide_plainly(logits: AnyScores, kind: Kind) -> AnyLabels:
     """The decision where nothing was fitted: the likeliest class, or all above one half and at least one.
 
     Args:
@@ -82,7 +84,7 @@ def decide_plainly(logits: Floats, kind: Kind) -> NDArray[np.bool_]:
         kind: `multiclass` or `multilabel`.
     """
     half = np.full(logits.shape[1], 0.5)
-    return likeliest(logits) if kind == "multiclass" else above_thresholds(logits, half, "argmax")
+    return likeliest(logits) if kind == "multiclass" else above_thresholds(dense(logits, "a threshold"), half, "argmax")
 
 
 def cascaded(logits: Floats, levels: Sequence[float], fallback: str) -> NDArray[np.bool_]:
@@ -104,7 +106,7 @@ def cascaded(logits: Floats, levels: Sequence[float], fallback: str) -> NDArray[
     return decided
 
 
-def top_classes(logits: Floats, k: int) -> NDArray[np.bool_]:
+def top_classes(logits: AnyScores, k: int) -> AnyLabels:
     """The k likeliest classes, the first of equals.
 
     Args:
@@ -114,6 +116,9 @@ def top_classes(logits: Floats, k: int) -> NDArray[np.bool_]:
     Returns:
         Shape (n, classes).
     """
+    if isinstance(logits, TopScores):
+        few = logits.top[:, :k]
+        return LabelMatrix.of_pairs(np.repeat(np.arange(len(few)), few.shape[1]), few.ravel(), logits.shape)
     decided = np.zeros(logits.shape, dtype=bool)
     order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     np.put_along_axis(decided, order, True, axis=1)
@@ -130,7 +135,8 @@ def at_most(decided: NDArray[np.bool_], logits: Floats, most: int | None) -> NDA
     """
     if most is None:
         return decided
-    return decided & top_classes(np.where(decided, logits, -np.inf).astype(np.float64), most)
+    falling = np.where(decided, logits, -np.inf).astype(np.float64)
+    return decided & LabelMatrix.of(top_classes(falling, most))[:]
 
 
 def prior_thresholds(probability: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -189,7 +195,7 @@ def assigned(logits: Floats, places: Integers, sets: Sequence[Integers] | None =
         Shape (n, classes), one True a row.
     """
     log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
-    decided = likeliest(logits)
+    decided = np.asarray(likeliest(logits))
     every = [np.arange(logits.shape[1])] if sets is None else list(sets)
     for place in np.unique(places[places >= 0]):
         rows = np.flatnonzero(places == place)

@@ -7,18 +7,18 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from holotype.ensemble.many import mean_of_likeliest
 from holotype.ensemble.mean import mean_scores
 from holotype.ensemble.weights import mean_log_loss
-from holotype.types import Floats, Kind
+from holotype.types import AnyLabels, AnyScores, Floats, Kind, LabelMatrix, TopScores
 
 __all__ = ["diversity_table"]
 
 
 def diversity_table(
-    members: Sequence[Floats], names: Sequence[str], truth: NDArray[np.bool_], kind: Kind
+    members: Sequence[AnyScores], names: Sequence[str], truth: AnyLabels, kind: Kind
 ) -> list[dict[str, Any]]:
     """One entry a pair: how often they disagree, how their scores go together, and what the second adds to the first.
 
@@ -30,15 +30,19 @@ def diversity_table(
 
     Returns:
         `first`, `second`; `disagreement`: the share of samples (one label) or labels (many) that are decided
-        otherwise; `correlation` of the logits, the mean over classes; `loss_first`, `loss_second`, `loss_mean`: log
+        otherwise; `correlation` of the logits, the mean over classes (above 2,000 classes of the log-probabilities of
+        what is true); `loss_first`, `loss_second`, `loss_mean`: log
         loss of each and of the mean of the two.
     """
-    known = [np.asarray(log_softmax(one, axis=1) if kind == "multiclass" else one) for one in members]
-    decided = [one.argmax(axis=1) if kind == "multiclass" else one > 0 for one in known]
+    known = [_known(one, truth, kind) for one in members]
+    decided = [
+        one.top[:, 0] if isinstance(one, TopScores) else own.argmax(axis=1) if kind == "multiclass" else own > 0
+        for one, own in zip(members, known, strict=True)
+    ]
     losses = [mean_log_loss(one, truth, kind) for one in members]
     table = []
     for first, second in combinations(range(len(members)), 2):
-        both = mean_scores([members[first], members[second]], (0.5, 0.5), "logit", kind)
+        both = _both(members[first], members[second], kind)
         table.append({
             "first": names[first],
             "second": names[second],
@@ -49,6 +53,19 @@ def diversity_table(
             "loss_mean": mean_log_loss(both, truth, kind),
         })  # fmt: skip
     return table
+
+
+def _known(member: AnyScores, truth: AnyLabels, kind: Kind) -> Floats:
+    """What is compared, shape (n, classes), or (n, 1) of the true classes alone."""
+    if isinstance(member, TopScores):
+        return member.log_probability(LabelMatrix.of(truth).numbers)[:, None].astype(np.float32)
+    return np.asarray(log_softmax(member, axis=1) if kind == "multiclass" else member)
+
+
+def _both(first: AnyScores, second: AnyScores, kind: Kind) -> AnyScores:
+    if isinstance(first, TopScores) and isinstance(second, TopScores):
+        return mean_of_likeliest([first, second], (0.5, 0.5), "logit")
+    return mean_scores([np.asarray(first), np.asarray(second)], (0.5, 0.5), "logit", kind)
 
 
 def _correlation(first: Floats, second: Floats) -> float:

@@ -10,13 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logit, softmax
 
+from holotype.ensemble.many import mean_of_likeliest, weights_of_likeliest
 from holotype.ensemble.mean import mean_ranks, mean_scores, rank_ladder, votes
 from holotype.ensemble.stack import StackTable, apply_stack, fit_stack, stack_table
 from holotype.ensemble.weights import fit_weights, greedy_weights, mean_log_loss
 from holotype.errors import HolotypeError, RecipeError
 from holotype.metrics import METRICS
 from holotype.spec import EnsembleSpec, GreedySpec, MeanSpec, StackSpec, VoteSpec, WeightedSpec
-from holotype.types import Ensemble, Floats, Integers, Kind, OofPredictions, SampleFacts, TestPredictions
+from holotype.types import (
+    AnyLabels,
+    AnyScores,
+    Ensemble,
+    Floats,
+    Integers,
+    Kind,
+    LabelMatrix,
+    OofPredictions,
+    SampleFacts,
+    TestPredictions,
+    TopScores,
+    dense,
+)
 
 __all__ = ["EnsembleChoice", "FittedEnsemble", "apply_ensemble", "fit_ensemble", "plain_ensemble"]
 
@@ -42,7 +56,7 @@ class FittedEnsemble:
     facts: SampleFacts | None = None
     crossed: Floats | None = None
 
-    def __call__(self, members: Sequence[Scores]) -> Floats:
+    def __call__(self, members: Sequence[Scores]) -> AnyScores:
         """The members' scores as one.
 
         Args:
@@ -84,7 +98,7 @@ class EnsembleChoice:
             return True
         return len(self.names) > 1 and isinstance(self.spec, WeightedSpec | GreedySpec)
 
-    def fit(self, evidence: Sequence[OofPredictions], truth: Booleans, /) -> Callable[[Sequence[Scores]], Floats]:
+    def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> Callable[[Sequence[Scores]], AnyScores]:
         """Fit the ensemble and return its application.
 
         Args:
@@ -94,7 +108,7 @@ class EnsembleChoice:
         return fit_ensemble(evidence, truth, self)
 
 
-def fit_ensemble(members: Sequence[OofPredictions], truth: Booleans, choice: EnsembleChoice) -> FittedEnsemble:
+def fit_ensemble(members: Sequence[OofPredictions], truth: AnyLabels, choice: EnsembleChoice) -> FittedEnsemble:
     """The ensemble of some members.
 
     Args:
@@ -111,8 +125,15 @@ def fit_ensemble(members: Sequence[OofPredictions], truth: Booleans, choice: Ens
             raise HolotypeError(
                 f"member {name!r} has scored other samples than {names[0]!r}; run both on the same folds"
             )
-    scores, samples = [member.logits for member in members], members[0].samples
+    samples = members[0].samples
     even = tuple(1.0 / len(names) for _ in names)
+    likeliest = [member.logits for member in members if isinstance(member.logits, TopScores)]
+    if likeliest and isinstance(spec, MeanSpec | WeightedSpec) and spec.space != "rank":
+        learnt = isinstance(spec, WeightedSpec) and len(names) > 1
+        own = weights_of_likeliest(likeliest, truth, spec.space, spec.even) if learnt else even  # type: ignore[union-attr]
+        return FittedEnsemble(Ensemble(spec.kind, spec.space, names, own), kind, choice.facts)
+    scores = [dense(member.logits, f"the ensemble {spec.kind!r}") for member in members]
+    truth = LabelMatrix.of(truth)[:]
     if isinstance(spec, MeanSpec):
         ladder = rank_ladder(scores, kind) if spec.space == "rank" and len(names) > 1 else None
         return FittedEnsemble(Ensemble(spec.kind, spec.space, names, even, ladder=ladder), kind, choice.facts)
@@ -129,7 +150,7 @@ def fit_ensemble(members: Sequence[OofPredictions], truth: Booleans, choice: Ens
 
 def apply_ensemble(
     ensemble: Ensemble, members: Sequence[Scores], kind: Kind, facts: SampleFacts | None = None
-) -> Floats:
+) -> AnyScores:
     """The members' scores as one.
 
     Args:
@@ -141,7 +162,11 @@ def apply_ensemble(
     Returns:
         Logits, shape (n, classes).
     """
-    scores, samples = [member.logits for member in members], members[0].samples
+    likeliest = [member.logits for member in members if isinstance(member.logits, TopScores)]
+    if likeliest:
+        return mean_of_likeliest(likeliest, ensemble.weights, ensemble.space)
+    scores = [dense(member.logits, "an ensemble") for member in members]
+    samples = members[0].samples
     if ensemble.kind == "vote" and len(scores) > 1:
         return votes(scores, kind)
     if ensemble.ladder is not None:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holotype.ensemble.fit import EnsembleChoice, FittedEnsemble, Scores, fit_ensemble
 from holotype.ensemble.weights import mean_log_loss
-from holotype.types import Ensemble, Floats, OofPredictions
+from holotype.types import AnyLabels, AnyScores, Ensemble, OofPredictions
 
 __all__ = ["FittedPools", "PooledChoice"]
 
@@ -41,7 +40,7 @@ class PooledChoice:
     def _chooses(self) -> bool:
         return any(len(own) > 1 for own in self.pools)
 
-    def fit(self, evidence: Sequence[OofPredictions], truth: NDArray[np.bool_], /) -> FittedPools:
+    def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> FittedPools:
         """Choose the poolings, and fit the ensemble of them.
 
         Args:
@@ -80,11 +79,11 @@ class FittedPools:
         return replace(self.fitted.ensemble, pools=self.pools)
 
     @property
-    def crossed(self) -> Floats | None:
+    def crossed(self) -> AnyScores | None:
         """Logits of the evidence by models that left it out, where the ensemble knows them."""
         return self.fitted.crossed
 
-    def __call__(self, members: Sequence[Scores]) -> Floats:
+    def __call__(self, members: Sequence[Scores]) -> AnyScores:
         """The members' scores as one.
 
         Args:

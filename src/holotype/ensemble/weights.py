@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
 from holotype.metrics import log_loss
-from holotype.types import Floats, Kind
+from holotype.types import AnyLabels, AnyScores, Floats, Kind
 
 __all__ = ["fit_weights", "greedy_weights", "mean_log_loss"]
 
@@ -18,7 +18,7 @@ Booleans = NDArray[np.bool_]
 SMALLEST = 1e-7
 
 
-def mean_log_loss(logits: Floats, truth: Booleans, kind: Kind) -> float:
+def mean_log_loss(logits: AnyScores, truth: AnyLabels, kind: Kind) -> float:
     """Negative log-likelihood a sample (softmax) or a label (sigmoid).
 
     Args:
