@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from holotype.decide import decide_plainly, label_names, prediction_marks, probabilities
 from holotype.outcome import Outcome
 from holotype.runs import RunFolder
 from holotype.spec import DataSpec, SubmitSpec
 from holotype.submit import prediction_table, submission_order, submission_table, write_scores, write_table
-from holotype.types import Integers
+from holotype.types import AnyScores, Calibration, Decision, Integers, LabelMatrix, TopScores
 
-__all__ = ["what_the_decision_changed", "write_answers"]
+__all__ = ["answer_table", "what_the_decision_changed", "write_answers"]
 
 CLASSES_NAMED = 3
 
@@ -38,10 +37,8 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
     elif nested is None:
         return
     names = label_names(decided, images.classes)
-    said = probabilities(logits, images.kind)
-    table = prediction_table(_ids(outcome, samples), names, said, images.classes, submit.separator)
-    marks = prediction_marks(chosen.calibration, said, images.classes, images.kind, submit.separator)
-    write_table(folder.path("predictions.csv"), table.with_columns(marks))
+    table = answer_table(_ids(outcome, samples), names, logits, chosen.decision, (chosen.calibration, submit.separator))
+    write_table(folder.path("predictions.csv"), table)
     for name in ("test.parquet", "submission.csv") if chosen.answer is None else ():
         folder.forget(name)
     if chosen.answer is not None:
@@ -51,6 +48,26 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
         filled = [said_of.get(int(sample), []) for sample in every]
         submission = submission_table(images.samples, every, filled, id_column, column, submit.separator)
         write_table(folder.path("submission.csv"), submission)
+
+
+def answer_table(
+    ids: pl.Series, names: list[list[str]], logits: AnyScores, decision: Decision, form: tuple[Calibration, str]
+) -> pl.DataFrame:
+    """What `predictions.csv` holds.
+
+    Args:
+        ids: One a sample.
+        names: The decided labels of each.
+        logits: Shape (n, classes).
+        decision: Knows the classes.
+        form: The calibration, and what stands between labels.
+    """
+    calibration, separator = form
+    if isinstance(logits, TopScores):
+        return prediction_table(ids, names, logits, decision.classes, separator)
+    said = probabilities(logits, decision.kind)
+    marks = prediction_marks(calibration, said, decision.classes, decision.kind, separator)
+    return prediction_table(ids, names, said, decision.classes, separator).with_columns(marks)
 
 
 def what_the_decision_changed(outcome: Outcome) -> str | None:
@@ -66,16 +83,16 @@ def what_the_decision_changed(outcome: Outcome) -> str | None:
     if chosen.answer is None or chosen.decided is None:
         return None
     plain, kind = decide_plainly(chosen.answer.logits, chosen.decision.kind), chosen.decision.kind
-    changed = int((plain != chosen.decided).any(axis=1).sum())
+    before, after = LabelMatrix.of(plain), LabelMatrix.of(chosen.decided)
+    changed = len(np.unique(np.setxor1d(before.places, after.places) // before.classes))
     if not changed and chosen.decision.rule in {"argmax", "threshold"}:
         return None
     rule = "thresholds of one half" if kind == "multilabel" else "the likeliest class"
     words = f"decision {chosen.decision.rule}: {changed:,} of {len(plain):,} samples to predict get other labels than"
-    return f"{words} by {rule}{_changed_most(plain, chosen.decided, chosen.decision.classes)}"
+    return f"{words} by {rule}{_changed_most(before.counts(), after.counts(), chosen.decision.classes)}"
 
 
-def _changed_most(plain: NDArray[np.bool_], decided: NDArray[np.bool_], classes: tuple[str, ...]) -> str:
-    before, after = plain.sum(axis=0), decided.sum(axis=0)
+def _changed_most(before: Integers, after: Integers, classes: tuple[str, ...]) -> str:
     most = [number for number in np.argsort(-np.abs(after - before), kind="stable") if after[number] != before[number]]
     parts = [f"{classes[number]} {before[number]:,} to {after[number]:,}" for number in most[:CLASSES_NAMED]]
     return f" ({', '.join(parts)})" if parts else ""

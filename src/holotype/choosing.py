@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from holotype.data import image_features, label_shares, read_table
 from holotype.decide import CalibrationChoice, DecisionChoice, DecisionFacts, fitted_to_scores
@@ -18,6 +17,7 @@ from holotype.runtime import Runtime
 from holotype.score import Choice, FittedChain, NestedScore, fit_chain
 from holotype.spec import AssignSpec, MeanSpec, PriorSpec, WeightedSpec
 from holotype.types import (
+    AnyLabels,
     Calibration,
     Decision,
     Ensemble,
@@ -29,6 +29,7 @@ from holotype.types import (
     OofPredictions,
     SampleFacts,
     TestPredictions,
+    as_scores,
 )
 
 __all__ = ["Choices", "Chosen", "choose", "list_choices", "place_numbers", "sample_facts"]
@@ -75,7 +76,7 @@ class Chosen:
     chain: FittedChain
     together: OofPredictions | None = None
     answer: TestPredictions | None = None
-    decided: NDArray[np.bool_] | None = None
+    decided: AnyLabels | None = None
 
     @property
     def picked(self) -> tuple[int, ...]:
@@ -89,7 +90,7 @@ class Chosen:
         Args:
             members: Scores of the same samples, one entry a member.
         """
-        return replace(members[0], logits=np.asarray(self.chain.apply(members)[-2], np.float32))
+        return replace(members[0], logits=as_scores(self.chain.apply(members)[-2]))
 
 
 def list_choices(
@@ -160,7 +161,7 @@ def choose(
     if not test:
         return chosen
     made = chain.apply(test)
-    answer = replace(test[0], logits=np.asarray(made[-2], np.float32))
+    answer = replace(test[0], logits=as_scores(made[-2]))
     return replace(chosen, decision=fitted_to_scores(decision, answer.logits), answer=answer, decided=made[-1])
 
 
@@ -185,10 +186,10 @@ def sample_facts(images: ImageTable, statistics: ImageStatistics, component: Int
 
 def _unlearnt(choices: Choices, images: ImageTable) -> tuple:  # type: ignore[type-arg]
     """The choices where no sample was scored out of fold: only those that learn nothing."""
-    truth = images.samples.matrix(images.samples.of_role("train"))
+    truth = images.samples.label_matrix(images.samples.of_role("train"))
     facts = choices.decision.facts
     if facts.shares is None:
-        facts = replace(facts, shares=tuple(truth.mean(axis=0).tolist()))
+        facts = replace(facts, shares=tuple((truth.counts() / max(len(truth), 1)).tolist()))
     if choices.calibration is not None:
         raise RecipeError("a calibration is fitted to out-of-fold scores, and there are none", field="calibrate",
                           remedy="give `predictions.oof`, or write null")  # fmt: skip

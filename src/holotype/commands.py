@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from holotype.errors import counted
 from holotype.face import default_folder, run
 from holotype.opened import open_run
@@ -18,7 +16,7 @@ from holotype.prepared import Prepared
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
-from holotype.submit import write_in_parts
+from holotype.submit import score_columns, write_in_parts
 from holotype.writing import write_audit, write_audit_page
 
 __all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
@@ -79,9 +77,7 @@ def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None
     output.parent.mkdir(parents=True, exist_ok=True)
     parts = opened.predict_in_parts(asked)
     if output.suffix == ".parquet":
-        width = len(opened.decision.classes)
-        scored = ((table, pl.Series("scores", said, dtype=pl.Array(pl.Float32, width))) for table, said in parts)
-        rows = write_in_parts(output, (table.with_columns(said.cast(pl.List(pl.Float32))) for table, said in scored))
+        rows = write_in_parts(output, (table.with_columns(score_columns(said)) for table, said in parts))
     else:
         rows = write_in_parts(output, (table for table, _ in parts))
     return f"{rows:,} predictions written to {output}"

@@ -9,12 +9,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holotype.data import read_image
-from holotype.decide import label_names, probabilities
+from holotype.decide import label_names, surest_of_classes, wrong_surely
 from holotype.ensemble import diversity_table, stack_importance
 from holotype.outcome import Outcome
 from holotype.prepared import Prepared
 from holotype.report import EnsembleContents, Mistake, Pair, Specimen, Suspect
 from holotype.score import NestedScore
+from holotype.types import some_rows
 
 __all__ = ["duplicate_pairs", "how_members_become_one", "member_pairs", "mistakes", "specimens", "suspects"]
 
@@ -33,13 +34,12 @@ def mistakes(outcome: Outcome, nested: NestedScore) -> list[Mistake]:
         nested: Its honest score.
     """
     images = outcome.prepared.images
-    said = probabilities(nested.logits, images.kind)
-    too_much = np.where(nested.decided & ~nested.truth, said, 0).max(axis=1)
-    too_little = np.where(~nested.decided & nested.truth, 1 - said, 0).max(axis=1)
-    surest = np.maximum(too_much, too_little)
-    wrong = np.flatnonzero((nested.decided != nested.truth).any(axis=1))
+    surest = wrong_surely(nested.truth, nested.decided, nested.logits, images.kind)
+    wrong = np.flatnonzero(surest >= 0)
     shown = wrong[np.argsort(-surest[wrong], kind="stable")][:MISTAKES_SHOWN]
-    truths, decisions = (label_names(array[shown], images.classes) for array in (nested.truth, nested.decided))
+    truths, decisions = (
+        label_names(some_rows(array, shown), images.classes) for array in (nested.truth, nested.decided)
+    )
     return [
         Mistake(
             id=str(images.samples.frame["sample"][int(nested.samples[row])]),
@@ -61,20 +61,14 @@ def specimens(outcome: Outcome, nested: NestedScore) -> list[Specimen]:
         nested: Its honest score.
     """
     images = outcome.prepared.images
-    right = (nested.decided == nested.truth).all(axis=1)
-    chosen: list[int] = []
-    for number in range(min(len(images.classes), SPECIMENS_SHOWN)):
-        scores = np.where(nested.truth[:, number], nested.logits[:, number] + 1e3 * right, -np.inf)
-        if np.isfinite(scores.max()):
-            chosen.append(int(scores.argmax()))
-    rows = list(dict.fromkeys(chosen))
+    rows = surest_of_classes(nested.truth, nested.decided, nested.logits, SPECIMENS_SHOWN)
     return [
         Specimen(
             str(images.samples.frame["sample"][int(nested.samples[row])]),
             tuple(names),
             _pixels_of_sample(outcome.prepared, int(nested.samples[row])),
         )
-        for row, names in zip(rows, label_names(nested.truth[rows], images.classes), strict=True)
+        for row, names in zip(rows, label_names(some_rows(nested.truth, rows), images.classes), strict=True)
     ]
 
 

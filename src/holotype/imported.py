@@ -12,7 +12,7 @@ from holotype.data import ImportedScores, read_scores
 from holotype.errors import DataError, counted, listing
 from holotype.score import pool_images
 from holotype.spec import MemberSpec, PredictionsSpec
-from holotype.types import Floats, ImageTable, Integers
+from holotype.types import AnyScores, ImageTable, Integers
 
 __all__ = ["PlacedScores", "named_folds", "read_placed"]
 
@@ -29,7 +29,7 @@ class PlacedScores:
     """
 
     samples: Integers
-    logits: Floats
+    logits: AnyScores
     folds: NDArray[np.str_] | None
     remarks: tuple[str, ...]
 
@@ -86,7 +86,7 @@ def named_folds(members: Sequence[MemberSpec], images: ImageTable, scored: Integ
 
 def _placed(
     held: ImportedScores, images: ImageTable, role: str, spec: PredictionsSpec, field: str
-) -> tuple[Integers, Floats, NDArray[np.str_] | None]:
+) -> tuple[Integers, AnyScores, NDArray[np.str_] | None]:
     """Sample numbers, ascending, their logits, and the folds that the file names."""
     rows, samples = images.rows_of_role(role), images.samples.of_role(role)
     if spec.rows == "id":

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from holotype.answers import answer_table
 from holotype.asked import images_asked, parts_of
 from holotype.choosing import place_numbers, sample_facts
 from holotype.data import Pack, measure_images, pack_images, plan_pack
@@ -20,8 +21,6 @@ from holotype.decide import (
     decide,
     decision_from_json,
     label_names,
-    prediction_marks,
-    probabilities,
 )
 from holotype.ensemble import apply_ensemble, ensemble_from_json
 from holotype.errors import DataError, InputError, listing
@@ -34,13 +33,12 @@ from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import gather_test
 from holotype.spec import MemberSpec
-from holotype.submit import prediction_table
 from holotype.train import launch_fabric
 from holotype.types import (
+    AnyScores,
     Calibration,
     Decision,
     Ensemble,
-    Floats,
     ImageStatistics,
     ImageTable,
     Integers,
@@ -89,7 +87,7 @@ class OpenedRun:
 
     def predict_in_parts(
         self, images: Path | str | Sequence[Path | str], most: int = PART
-    ) -> Iterator[tuple[pl.DataFrame, Floats]]:
+    ) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
         """The same, part by part, so that however many images there are, few are held.
 
         Args:
@@ -99,13 +97,11 @@ class OpenedRun:
         Returns:
             Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
         """
-        classes, kind, separator = self.decision.classes, self.decision.kind, self.recipe.submit.separator
         for table in parts_of(self.asked(images), most, self._kept_together):
             logits = self.logits(table)
-            names = label_names(decide(self.decision, logits, self._places(table)), classes)
-            said = probabilities(logits, kind)
-            made = prediction_table(table.samples.frame["sample"], names, said, classes, separator)
-            yield made.with_columns(prediction_marks(self.calibration, said, classes, kind, separator)), logits
+            names = label_names(decide(self.decision, logits, self._places(table)), self.decision.classes)
+            form = (self.calibration, self.recipe.submit.separator)
+            yield answer_table(table.samples.frame["sample"], names, logits, self.decision, form), logits
 
     def asked(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
         """New images as a table, their files named by the recipe's pattern.
@@ -123,7 +119,7 @@ class OpenedRun:
         by_plate = any(member.input.normalise == "plate" for member in self.recipe.members)
         return f"group.{self.recipe.data.groups[0]}" if by_plate and self.recipe.data.groups else None
 
-    def logits(self, images: ImageTable) -> Floats:
+    def logits(self, images: ImageTable) -> AnyScores:
         """The ensemble's scores.
 
         Args:

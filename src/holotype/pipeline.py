@@ -31,6 +31,7 @@ from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
+from holotype.refusals import refuse_for_many_classes, refuse_sampling
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
@@ -125,6 +126,10 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         DataError: Something is wrong with the tables, the images or the labels.
     """
     images = stages.value(ImageTable, keys.images_key(recipe.data), lambda: read_images(recipe.data))
+    refuse_sampling(recipe.members, images.kind)
+    refuse_for_many_classes(
+        len(images.classes), images.kind, recipe.metric, recipe.ensemble, recipe.calibrate, recipe.decide
+    )
     pictured = images.has_files
     if not pictured and any(member.predictions is None for member in recipe.members):
         raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")

@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 
 from holotype.data import read_table
 from holotype.errors import DataError, counted, listing
-from holotype.types import Integers, Labels
+from holotype.types import AnyScores, Integers, Labels, TopScores
 
-__all__ = ["prediction_table", "submission_order", "submission_table", "write_in_parts", "write_scores", "write_table"]
+__all__ = [
+    "prediction_table",
+    "score_columns",
+    "submission_order",
+    "submission_table",
+    "write_in_parts",
+    "write_scores",
+    "write_table",
+]
 
 LIKELIEST = 3
 
@@ -72,14 +80,18 @@ def submission_table(
 
 
 def prediction_table(
-    ids: pl.Series, names: list[list[str]], probability: NDArray[np.float64], classes: tuple[str, ...], separator: str
+    ids: pl.Series,
+    names: list[list[str]],
+    probability: NDArray[np.float64] | TopScores,
+    classes: tuple[str, ...],
+    separator: str,
 ) -> pl.DataFrame:
     """Labels and the likeliest classes, for a spreadsheet.
 
     Args:
         ids: One a sample.
         names: The decided labels of each.
-        probability: Shape (n, classes).
+        probability: Shape (n, classes); or scores of which only the likeliest are known.
         classes: The class names in order.
         separator: What stands between labels.
 
@@ -90,24 +102,46 @@ def prediction_table(
         "id": ids.alias("id"),
         "labels": [separator.join(row) for row in names],
     }
-    order = np.argsort(-probability, axis=1, kind="stable")[:, : min(LIKELIEST, len(classes))]
+    if isinstance(probability, TopScores):
+        order = probability.top[:, :LIKELIEST].astype(np.int64)
+        said = np.exp(probability.logit[:, :LIKELIEST] - probability.total[:, None])
+    else:
+        order = np.argsort(-probability, axis=1, kind="stable")[:, : min(LIKELIEST, len(classes))]
+        said = np.take_along_axis(probability, order, axis=1)
     for rank in range(order.shape[1]):
         columns[f"class_{rank + 1}"] = [classes[number] for number in order[:, rank]]
-        values = np.take_along_axis(probability, order[:, rank : rank + 1], axis=1)[:, 0]
-        columns[f"probability_{rank + 1}"] = pl.Series(values.round(4))
+        columns[f"probability_{rank + 1}"] = pl.Series(said[:, rank].round(4))
     return pl.DataFrame(columns)
 
 
-def write_scores(path: Path, ids: pl.Series, logits: NDArray[np.float32]) -> None:
-    """Logits as Parquet: `id`, and `scores`, a list of float32 in the order of the classes.
+def score_columns(logits: AnyScores) -> list[pl.Series]:
+    """Scores as columns of a table.
+
+    Args:
+        logits: Shape (n, classes).
+
+    Returns:
+        `scores`, a list of float32 in the order of the classes; of very many classes `top`, the numbers of the
+        likeliest, `logit`, their scores, and `rest`, the log-sum of the others.
+    """
+    if not isinstance(logits, TopScores):
+        scores = pl.Series("scores", logits.astype(np.float32), dtype=pl.Array(pl.Float32, logits.shape[1]))
+        return [scores.cast(pl.List(pl.Float32))]
+    width = logits.top.shape[1]
+    top = pl.Series("top", logits.top, dtype=pl.Array(pl.Int32, width)).cast(pl.List(pl.Int32))
+    logit = pl.Series("logit", logits.logit, dtype=pl.Array(pl.Float32, width)).cast(pl.List(pl.Float32))
+    return [top, logit, pl.Series("rest", logits.rest, dtype=pl.Float32)]
+
+
+def write_scores(path: Path, ids: pl.Series, logits: AnyScores) -> None:
+    """Logits as Parquet: `id`, and the columns of `score_columns`.
 
     Args:
         path: The file.
         ids: One a sample.
         logits: Shape (n, classes).
     """
-    scores = pl.Series("scores", logits.astype(np.float32), dtype=pl.Array(pl.Float32, logits.shape[1]))
-    write_table(path, pl.DataFrame([ids.alias("id"), scores.cast(pl.List(pl.Float32))]))
+    write_table(path, pl.DataFrame([ids.alias("id"), *score_columns(logits)]))
 
 
 def write_in_parts(path: Path, parts: Iterable[pl.DataFrame]) -> int:

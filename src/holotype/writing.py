@@ -33,7 +33,7 @@ from holotype.score import (
 )
 from holotype.store import Stages
 from holotype.submit import write_scores, write_table
-from holotype.types import Integers, Metric, Scorecard
+from holotype.types import Integers, Metric, Scorecard, same_labels
 
 __all__ = ["write_audit", "write_audit_page", "write_outcome"]
 
@@ -97,14 +97,14 @@ def write_audit_page(ready: Prepared, folder: RunFolder, name: str) -> None:
 def _data_contents(ready: Prepared) -> dict[str, Any]:
     images, folds = ready.images, ready.folds
     scored = np.flatnonzero((folds.fold_of_sample >= 0) & (images.samples.frame["role"] == "train").to_numpy())
-    fold, truth = folds.fold_of_sample[scored], images.samples.matrix(scored)
+    fold, truth = folds.fold_of_sample[scored], images.samples.label_matrix(scored)
     return {
         "classes": images.classes,
         "audit": ready.audit,
         "folds": folds,
         "warnings": ready.warnings,
         "channels": images.channels,
-        "fold_counts": np.stack([truth[fold == number].sum(axis=0) for number in range(folds.count)]),
+        "fold_counts": np.stack([truth.rows(fold == number).counts() for number in range(folds.count)]),
         "pairs": duplicate_pairs(ready),
         "statistics": ready.statistics.frame.with_columns(images.frame["role"]),
     }
@@ -126,7 +126,7 @@ def _with_ledger(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Score
         steps.append((f"{chosen.ensemble.kind} of {len(outcome.members)}", decide_plainly(together, kind), together))
     if chosen.calibration.method is not None:
         steps.append((f"calibration: {chosen.calibration.method}", decide_plainly(nested.logits, kind), nested.logits))
-    if not np.array_equal(steps[-1][1], nested.decided):
+    if not same_labels(steps[-1][1], nested.decided):
         steps.append((f"decision: {chosen.decision.rule}", nested.decided, nested.logits))
     ledger = make_ledger(steps, outcome.prepared.images.samples, nested.samples, recipe.metric, recipe.seed)
     return replace(nested.scorecard, ledger=ledger)
@@ -141,7 +141,7 @@ def _apart(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> dict[str, d
     found = {"without duplicates": score_without(repeated, judged, samples, nested.samples, recipe.metric, recipe.seed)}
     if outcome.apart is not None:
         own, logits = outcome.apart.samples, outcome.apart.logits
-        alone = Judged(samples.matrix(own), outcome.chosen.chain.steps[-1](outcome.apart), logits, kind)
+        alone = Judged(samples.truth(own), outcome.chosen.chain.steps[-1](outcome.apart), logits, kind)
         found["external like test"] = score_apart(alone, samples, own, recipe.metric, recipe.seed)
     return {name: metrics for name, metrics in found.items() if metrics}
 

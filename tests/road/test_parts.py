@@ -43,7 +43,7 @@ def of_member(**changes: Any) -> FitJob:
 
 
 def other_truth() -> Specimens:
-    truth = SPECIMENS.truth.copy()
+    truth = SPECIMENS.truth[:]
     truth[5] = truth[4]
     return replace(SPECIMENS, truth=truth)
 

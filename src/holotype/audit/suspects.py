@@ -9,11 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from holotype.types import Floats, Labels, OofPredictions
+from holotype.types import MANY, Floats, Labels, OofPredictions, dense
 
 __all__ = ["find_suspects", "label_quality", "no_suspects", "suspect_labels"]
 
-MOST_CLASSES = 2_000  # beyond it a matrix of probabilities is a wall
 SCHEMA: dict[str, Any] = {
     "position": pl.Int64, "sample": pl.String, "given": pl.List(pl.String), "suggested": pl.List(pl.String),
     "quality": pl.Float64, "suspect": pl.Boolean,
@@ -36,10 +35,10 @@ def find_suspects(oof: OofPredictions, labels: Labels) -> pl.DataFrame:
         `position` (in `oof`), `sample` (its id), `given` and `suggested` labels, `quality` (0 to 1, small where the
         given labels are doubtful) and `suspect`; empty above 2,000 classes.
     """
-    if len(labels.classes) > MOST_CLASSES:
+    if len(labels.classes) > MANY:
         return pl.DataFrame(schema=SCHEMA)
     truth = labels.matrix(oof.samples)
-    probability = _probability(oof.logits, labels.kind)
+    probability = _probability(dense(oof.logits, "a search for wrong labels"), labels.kind)
     suspect, suggested = suspect_labels(probability, truth, labels.kind)
     names = np.asarray(labels.classes, dtype=object)
     table = pl.DataFrame(

@@ -13,7 +13,7 @@ from scipy.special import logit
 
 from holotype.data.reading import read_table
 from holotype.errors import DataError, counted, listing
-from holotype.types import Floats, Kind
+from holotype.types import MANY, AnyScores, Kind, TopScores
 
 __all__ = ["ImportedScores", "read_scores"]
 
@@ -33,7 +33,7 @@ class ImportedScores:
         remarks: What is odd, in sentences.
     """
 
-    logits: Floats
+    logits: AnyScores
     ids: tuple[str, ...] | None
     folds: tuple[str, ...] | None
     remarks: tuple[str, ...]
@@ -45,6 +45,7 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
     Args:
         path: `.npy`: one array (rows, classes); `.npz`: arrays `scores` and, if they are known, `ids`, `classes` and
             `folds`; `.csv` or `.parquet`: `id`, perhaps `fold`, and one column a class by name, or a list `scores`.
+            Above 2,000 classes Parquet alone, with `top`, `logit` and `rest`, as a run writes it.
         form: `logit` or `probability`.
         classes: Ours, in order; columns are matched by name, arrays without names by place.
         kind: `multiclass` or `multilabel`.
@@ -56,6 +57,8 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
     place = Path(path)
     if not place.is_file():
         raise DataError(f"the file {path!r} does not exist", field=field, value=path)
+    if len(classes) > MANY:
+        return _of_likeliest(place, len(classes), field)
     values, ids, folds = _of_array(place, classes, field) if place.suffix in {".npy", ".npz"} else _of_table(
         path, classes, field
     )  # fmt: skip
@@ -79,6 +82,33 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
     kept = np.clip(values, SMALLEST, NEARLY_ONE)
     made = logit(kept) if kind == "multilabel" else np.log(kept)
     return ImportedScores(made.astype(np.float32), ids, folds, remarks)
+
+
+def _of_likeliest(place: Path, classes: int, field: str) -> ImportedScores:
+    """Scores of very many classes, in the form in which a run writes them."""
+    wanted = {"id", "top", "logit", "rest"}
+    remedy = "give Parquet with `id`, `top` (class numbers, likeliest first), `logit` and `rest`, the others' log-sum"
+    if place.suffix not in {".parquet", ".pq"}:
+        raise DataError(f"of {classes:,} classes only the likeliest are read", field=field, value=str(place),
+                        remedy=remedy)  # fmt: skip
+    table = read_table(str(place), field)
+    if not wanted <= set(table.columns):
+        raise DataError(
+            f"{str(place)!r} has no column {min(wanted - set(table.columns))!r}", field=field, remedy=remedy
+        )
+    widths = table["top"].list.len().append(table["logit"].list.len()).unique().to_list()
+    if len(widths) != 1 or not widths[0]:
+        raise DataError(f"the lists in {str(place)!r} have {listing(widths, 5)} entries", field=field, remedy=remedy)
+    top = np.asarray(table["top"].explode().to_numpy(), np.int32).reshape(-1, widths[0])
+    logit = np.asarray(table["logit"].explode().to_numpy(), np.float32).reshape(-1, widths[0])
+    scores = TopScores(classes, top, logit, table["rest"].to_numpy().astype(np.float32))
+    ordered = np.sort(top, axis=1)
+    if top.min() < 0 or top.max() >= classes or (ordered[:, 1:] == ordered[:, :-1]).any():
+        raise DataError(f"`top` in {str(place)!r} names a class twice, or one that there is not", field=field)
+    if not scores.finite.all():
+        raise DataError(f"{str(place)!r} holds a score that is not a number", field=field)
+    folds = tuple(table["fold"].cast(pl.String).to_list()) if "fold" in table.columns else None
+    return ImportedScores(scores, tuple(table["id"].cast(pl.String).to_list()), folds, ())
 
 
 def _remarks(values: NDArray[np.float64], form: str, kind: Kind, path: str) -> tuple[str, ...]:

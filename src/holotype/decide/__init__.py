@@ -31,6 +31,7 @@ from holotype.decide.rules import (
     probabilities,
     top_classes,
 )
+from holotype.decide.sureness import surest_of_classes, wrong_surely
 from holotype.decide.thresholds import average_thresholds, common_threshold, fit_thresholds, sort_scores
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "probabilities",
     "sort_scores",
     "sureness",
+    "surest_of_classes",
     "thresholds_by_class",
     "top_classes",
+    "wrong_surely",
 ]

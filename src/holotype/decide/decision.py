@@ -131,10 +131,8 @@ def _per_class(
                           value=spec.kind, remedy="give `predictions.oof`, or write {kind: threshold}")  # fmt: skip
     units = np.arange(len(oof.samples)) if facts.units is None else facts.units[oof.samples]
     metric = "micro_f1" if facts.metric == "micro_f1" else "macro_f1"
-    found = average_thresholds(
-        probabilities(dense(oof.logits, "a threshold"), "multilabel"), LabelMatrix.of(truth)[:], units, (spec.folds, spec.repeats), facts.seed, spec.shrink,
-        metric,
-    )  # fmt: skip
+    said, known = probabilities(dense(oof.logits, "a threshold"), "multilabel"), LabelMatrix.of(truth)[:]
+    found = average_thresholds(said, known, units, (spec.folds, spec.repeats), facts.seed, spec.shrink, metric)
     return replace(plain, thresholds=tuple(found.tolist()))
 
 

@@ -117,7 +117,7 @@ def top_classes(logits: AnyScores, k: int) -> AnyLabels:
         Shape (n, classes).
     """
     if isinstance(logits, TopScores):
-        few = logits.top[:, :k]
+        few = logits.top[:, :k].astype(np.int64)
         return LabelMatrix.of_pairs(np.repeat(np.arange(len(few)), few.shape[1]), few.ravel(), logits.shape)
     decided = np.zeros(logits.shape, dtype=bool)
     order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
@@ -135,7 +135,7 @@ def at_most(decided: NDArray[np.bool_], logits: Floats, most: int | None) -> NDA
     """
     if most is None:
         return decided
-    falling = np.where(decided, logits, -np.inf).astype(np.float64)
+    falling = np.where(decided, logits, -np.inf).astype(np.float32)
     return decided & LabelMatrix.of(top_classes(falling, most))[:]
 
 

@@ -72,7 +72,7 @@ def candidates(members: Sequence[TopScores]) -> tuple[Integers, list[NDArray[np.
 
 
 def _said_of(member: TopScores, numbers: Integers, others: Integers) -> NDArray[np.float32]:
-    """Log-probabilities of some classes a row and of all others together; next to nothing in a place without a class."""
+    """Log-probabilities of some classes a row and of all others together; next to nothing in an empty place."""
     rows = np.arange(len(member))[:, None] * member.classes
     order = np.argsort(member.top, axis=1)
     codes = (rows + np.take_along_axis(member.top, order, axis=1)).ravel()

@@ -32,5 +32,5 @@ class Judged:
         Args:
             chosen: Numbers of rows, or a mask.
         """
-        parts = (some_rows(part, chosen) for part in (self.truth, self.decided, self.logits))
-        return Judged(*parts, self.kind)  # type: ignore[arg-type]
+        truth, decided = some_rows(self.truth, chosen), some_rows(self.decided, chosen)
+        return Judged(truth, decided, some_rows(self.logits, chosen), self.kind)

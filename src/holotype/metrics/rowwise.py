@@ -71,7 +71,7 @@ def top_5_accuracy(truth: AnyLabels, logits: AnyScores, kind: Kind, weights: Dou
         Shape (draws,).
     """
     if isinstance(logits, TopScores):
-        likeliest = logits.top[:, :TOP]
+        likeliest = logits.top[:, :TOP].astype(np.int64)
     else:
         likeliest = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
     hit = _holds(truth, likeliest).any(axis=1).astype(np.float64)

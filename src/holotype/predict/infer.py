@@ -130,7 +130,7 @@ def _mean(said: list[AnyScores]) -> AnyScores:
     """What several networks say of the same rows, as one."""
     whole = joined(said)
     if not isinstance(whole, TopScores):
-        return np.asarray(np.mean(said, axis=0), np.float32)
+        return np.asarray(np.mean([np.asarray(one) for one in said], axis=0), np.float32)
     if len(said) == 1:
         return whole
     rows = len(said[0])

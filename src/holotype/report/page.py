@@ -102,10 +102,13 @@ def _of_the_data(contents: DataContents) -> dict[str, Any]:
 
 def _everything(contents: ReportContents) -> dict[str, Any]:
     supports = {str(entry["name"]): int(entry.get("support") or 0) for entry in contents.scorecard.classes}
-    totals = sections.supports_of(contents.classes, supports) if contents.kind == "multilabel" else None
+    many = contents.kind == "multilabel" and contents.counts.size
+    totals = sections.supports_of(contents.classes, supports) if many else None
     shares = row_shares(contents.counts, totals)
     one_label = contents.kind == "multiclass"
-    confusions = frequent_confusions(contents.counts, shares, contents.classes, CONFUSIONS_SHOWN) if one_label else []
+    confusions = []
+    if one_label and contents.counts.size:
+        confusions = frequent_confusions(contents.counts, shares, contents.classes, CONFUSIONS_SHOWN)
     class_rows = sections.class_rows(contents)
     drawing = heat_map(contents.counts, shares, contents.classes, errors=one_label) if contents.counts.any() else ""
     return {
@@ -114,6 +117,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "findings": find_out(contents, confusions),
         "ledger": sections.ledger(contents),
         "classes": class_rows,
+        "classes_left": len(contents.scorecard.classes) - len(class_rows),
         "has_thresholds": any(row["threshold"] is not None for row in class_rows),
         "heat": Markup(drawing),
         "names_hidden": len(contents.classes) > LABELLED_UP_TO,

@@ -35,6 +35,8 @@ __all__ = [
 
 UNIT = Scale(0.0, 1.0, (0.0, 0.5, 1.0))
 ROWS_UP_TO = 28
+CLASSES_UP_TO = 2_000
+HALF_SHOWN = 200
 
 
 def summary(contents: ReportContents) -> dict[str, Any]:
@@ -121,6 +123,8 @@ def ledger(contents: ReportContents) -> dict[str, Any]:
 def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
     """One row a class, in the order of the classes, each with the number of the specimen that shows it.
 
+    Of very many classes the weakest and the commonest alone.
+
     Args:
         contents: What the report is made of.
     """
@@ -129,7 +133,7 @@ def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
         for label in contents.samples[index].labels:
             specimens.setdefault(label, index)
     rows = []
-    for number, entry in enumerate(contents.scorecard.classes):
+    for number, entry in _shown_classes(contents.scorecard.classes):
         low, high = entry.get("low", entry.get("f1_low")), entry.get("high", entry.get("f1_high"))
         scored = bool(entry.get("support"))
         strip = interval_strip(entry.get("f1"), low, high, UNIT, name=f"{entry['name']}: F1") if scored else ""
@@ -145,6 +149,17 @@ def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
             }
         ]
     return rows
+
+
+def _shown_classes(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    """The classes of the table with their numbers: all, or as many as a page can show."""
+    every = list(enumerate(entries))
+    if len(every) <= CLASSES_UP_TO:
+        return every
+    scored = [pair for pair in every if pair[1].get("support")]
+    weakest = sorted(scored, key=lambda pair: float(pair[1].get("f1") or 0.0))[:HALF_SHOWN]
+    commonest = sorted(scored, key=lambda pair: -int(pair[1]["support"]))[:HALF_SHOWN]
+    return sorted(dict([*weakest, *commonest]).items())
 
 
 def distribution(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Features:
             return condense(logits) if logits.shape[1] > MANY else logits
 
         with torch.inference_mode():
-            few = len(rows) <= BATCH or network.head.last.weight.shape[0] <= MANY  # type: ignore[union-attr]
+            few = len(rows) <= BATCH or len(network.head.last.weight) <= MANY  # type: ignore[union-attr,arg-type]
             return said(rows) if few else joined([said(part) for part in batches(rows, BATCH, whole=False)])
 
 

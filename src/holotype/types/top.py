@@ -240,7 +240,7 @@ def some_rows(held: Held, rows: Any) -> Held:
         held: An array, a `TopScores` or a `LabelMatrix`.
         rows: Numbers of rows, a mask or a slice.
     """
-    return held.rows(rows) if isinstance(held, LabelMatrix) else held[rows]  # type: ignore[index,no-any-return]
+    return held.rows(rows) if isinstance(held, LabelMatrix) else held[rows]  # type: ignore[index,no-any-return,return-value]
 
 
 def joined(parts: Sequence[Held]) -> Held:

@@ -1,0 +1,67 @@
+"""How sure scores are of what was decided: the samples that are wrong surely, and those that show a class best."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.decide.rules import probabilities
+from holotype.types import AnyLabels, AnyScores, Kind, LabelMatrix, TopScores
+
+__all__ = ["surest_of_classes", "wrong_surely"]
+
+
+def wrong_surely(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, kind: Kind) -> NDArray[np.float64]:
+    """How sure each sample is of the surest of its wrong decisions: labels it should not have, or lacks.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        decided: Which classes each sample was given, shape (n, classes).
+        logits: Shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+
+    Returns:
+        Probabilities, shape (n,); -1 where nothing is wrong.
+    """
+    known, given = LabelMatrix.of(truth), LabelMatrix.of(decided)
+    said = logits if isinstance(logits, TopScores) else probabilities(logits, kind)
+    surest = np.full(len(known), -1.0)
+    for own, other, missed in ((given, known, False), (known, given, True)):
+        wrong = ~np.isin(own.places, other.places)
+        rows, numbers = own.owners[wrong], own.numbers[wrong]
+        if isinstance(said, TopScores):
+            value = np.exp(said[rows].log_probability(numbers))
+        else:
+            value = said[rows, numbers]
+        np.maximum.at(surest, rows, 1 - value if missed else value)
+    return surest
+
+
+def surest_of_classes(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, most: int) -> list[int]:
+    """One sample a class: the one of the highest score, of those that are decided rightly where there are any.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        decided: Which classes each sample was given, shape (n, classes).
+        logits: Shape (n, classes).
+        most: Classes that are looked at, the first ones; of very many the commonest.
+
+    Returns:
+        Rows, each once, in the order of the classes.
+    """
+    known, given = LabelMatrix.of(truth), LabelMatrix.of(decided)
+    wrong = np.unique(np.setxor1d(known.places, given.places) // known.classes)
+    right = ~np.isin(np.arange(len(known)), wrong)
+    rows, numbers = known.owners, known.numbers
+    if isinstance(logits, TopScores):
+        classes = np.sort(np.argsort(-known.counts(), kind="stable")[:most])
+        scores = logits[rows].log_probability(numbers)
+    else:
+        classes, scores = np.arange(min(known.classes, most)), logits[rows, numbers].astype(np.float64)
+    scores = scores + 1e3 * right[rows]
+    chosen = []
+    for number in classes:
+        own = np.flatnonzero(numbers == number)
+        if len(own):
+            chosen.append(int(rows[own[scores[own].argmax()]]))
+    return list(dict.fromkeys(chosen))

@@ -1,0 +1,78 @@
+"""What a recipe may not ask for where classes are very many, said before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holotype.errors import DataError, RecipeError
+from holotype.spec import CalibrateSpec, DecideSpec, EnsembleSpec, MemberSpec
+from holotype.types import MANY, MOST, Kind
+
+__all__ = ["refuse_for_many_classes", "refuse_sampling"]
+
+ENSEMBLES, DECISIONS, CALIBRATIONS = ("mean", "weighted"), ("argmax", "top"), ("temperature",)
+WHY = f"above {MANY:,} classes the scores of a sample's {MOST} likeliest classes are kept, and the sum of the others"
+
+
+def refuse_for_many_classes(
+    classes: int, kind: Kind, metric: str, ensemble: EnsembleSpec | None, calibrate: CalibrateSpec,
+    decide: DecideSpec | None,
+) -> None:  # fmt: skip
+    """Refuse what needs the scores of all classes, where only the likeliest are kept.
+
+    Args:
+        classes: How many there are.
+        kind: `multiclass` or `multilabel`.
+        metric: The recipe's metric.
+        ensemble: The recipe's section.
+        calibrate: The recipe's section.
+        decide: The recipe's section.
+
+    Raises:
+        DataError: Samples have many labels each.
+        RecipeError: A choice does not go with so many classes.
+    """
+    if classes <= MANY:
+        return
+    if kind == "multilabel":
+        raise DataError(f"there are {classes:,} classes, and {WHY}, which many labels a sample cannot do with",
+                        field="data.labels.kind", value=kind,
+                        remedy=f"list at most {MANY:,} classes, or write `multiclass`")  # fmt: skip
+    if metric == "map":
+        _refuse("metric", metric, "average precision ranks all samples within every class", ("accuracy", "macro_f1"))
+    if ensemble is not None and ensemble.kind not in ENSEMBLES:
+        _refuse("ensemble.kind", ensemble.kind, "it looks at every class by itself", ENSEMBLES)
+    if getattr(ensemble, "space", None) == "rank":
+        _refuse("ensemble.space", "rank", "ranks are those of every class by itself", ("logit", "probability"))
+    if getattr(ensemble, "by", None) is not None:
+        _refuse("ensemble.by", "domain", "weights are fitted for all samples together", ("null",))
+    if calibrate is not None and calibrate.method not in {None, *CALIBRATIONS}:
+        _refuse("calibrate.method", calibrate.method or "", "it looks at every class by itself", CALIBRATIONS)
+    for name in ("sets", "abstain"):
+        if getattr(calibrate, name, None) is not None:
+            given = getattr(calibrate, name)
+            _refuse(f"calibrate.{name}", str(given), "it looks at the probabilities of all classes", ("null",))
+    if decide is not None and decide.kind not in DECISIONS:
+        _refuse("decide.kind", decide.kind, "it looks at every class by itself", DECISIONS)
+
+
+def refuse_sampling(members: Sequence[MemberSpec], kind: Kind) -> None:
+    """Refuse steps over some of the classes where every class is a question by itself.
+
+    Args:
+        members: The recipe's sections.
+        kind: `multiclass` or `multilabel`.
+
+    Raises:
+        RecipeError: A head samples classes, and samples have many labels; or a loss has a number for every class.
+    """
+    for number, member in enumerate(members):
+        if member.head.sampled is not None and kind == "multilabel":
+            raise RecipeError("steps over some of the classes are for one label a sample",
+                              field=f"members.{number}.head.sampled", value=member.head.sampled,
+                              remedy="leave it out")  # fmt: skip
+
+
+def _refuse(field: str, value: str, why: str, allowed: tuple[str, ...]) -> None:
+    raise RecipeError(f"{WHY}; {value!r} does not go with that, since {why}", field=field, value=value,
+                      allowed=allowed)  # fmt: skip
