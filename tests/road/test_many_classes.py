@@ -21,7 +21,7 @@ from holotype.recipe import Recipe, parse_recipe
 from holotype.store import RunLog, Stages, Store
 from holotype.types import TopScores
 
-CLASSES, TRAINED, ASKED = 2_100, 2_400, 40
+CLASSES, TRAINED, ASKED = 2_100, 2_200, 40
 MEMBERS = [
     {"name": name, "backbone": "test_efficientnet", "weights": "none", "input": {"size": 32}, "sampler": sampler,
      "head": {"hidden": 16}, "augment": {"rotate": 0}, "predict": {"views": "none"}, "phases": [{"epochs": 1}]}
@@ -35,7 +35,6 @@ def recipe_of(folder: Path, **changes: Any) -> Recipe:
             "train": "train.csv", "test": "test.csv", "id": "id", "images": "images/{id}.png",
             "labels": {"column": "species", "kind": "multiclass", "classes": "classes.csv"}, "groups": ["sheet"],
         },
-        "audit": {"near_duplicate_bits": 0, "on_leak": {"within_train": "report"}},
         "split": {"folds": 2}, "members": MEMBERS, "calibrate": "temperature", **changes,
     }  # fmt: skip
     return parse_recipe(content, folder)
@@ -66,7 +65,7 @@ def herbarium(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(herbarium: Path) -> Path:
     """A run of two members, weighted and calibrated."""
     recipe = recipe_of(herbarium)
-    run(recipe, herbarium / "run", make_runtime(recipe, herbarium, progress=Progress(quiet=True), batch=64))
+    run(recipe, herbarium / "run", make_runtime(recipe, herbarium, progress=Progress(quiet=True), batch=128, threads=1))
     return herbarium / "run"
 
 
@@ -80,7 +79,8 @@ def test_a_run_over_thousands_of_classes_ends_in_scores_of_the_likeliest_hundred
     for name, rows in (("oof", TRAINED), ("test", ASKED), ("members/one/oof", TRAINED), ("members/two/test", ASKED)):
         table = pl.read_parquet(finished / f"{name}.parquet")
         assert table.columns == ["id", "top", "logit", "rest"]
-        assert table.height == rows and set(table["top"].list.len()) == {100}
+        assert table.height == rows
+        assert set(table["top"].list.len()) == {100}
         assert all((np.diff(row) <= 0).all() for row in table["logit"].head(20).to_list())
     submission = pl.read_csv(finished / "submission.csv")
     test, classes = read_scores(finished / "test.parquet"), pl.read_csv(finished / "classes.csv")["name"]
@@ -93,7 +93,8 @@ def test_the_scores_of_thousands_of_classes_have_the_same_metrics_and_intervals(
         "macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "top_5_accuracy", "log_loss", "calibration_error",
     ]  # fmt: skip
     for metric in scores["metrics"].values():
-        assert metric["low"] <= metric["value"] <= metric["high"] and metric["next"]["rows"] == ASKED
+        assert metric["low"] <= metric["value"] <= metric["high"]
+        assert metric["next"]["rows"] == ASKED
     oof, table = read_scores(finished / "oof.parquet"), pl.read_parquet(finished / "oof.parquet")
     train = read_table(finished / "../train.csv", "train")
     number = {name: place for place, name in enumerate(pl.read_csv(finished / "classes.csv")["name"])}
@@ -118,7 +119,7 @@ def test_what_a_run_wrote_of_thousands_of_classes_is_read_as_a_member_again(fini
     given = {"kind": "logit", "rows": "id"}
     member = {"name": "given", "predictions": {"oof": "run/oof.parquet", "test": "run/test.parquet", **given}}
     recipe = recipe_of(herbarium, members=[member], calibrate=None)
-    run(recipe, herbarium / "again", make_runtime(recipe, herbarium, progress=Progress(quiet=True)))
+    run(recipe, herbarium / "again", make_runtime(recipe, herbarium, progress=Progress(quiet=True), threads=1))
     one, two = (pl.read_csv(herbarium / name / "submission.csv") for name in ("run", "again"))
     assert one.equals(two)
 

@@ -91,7 +91,10 @@ def _of_likeliest(place: Path, classes: int, field: str) -> ImportedScores:
     if place.suffix not in {".parquet", ".pq"}:
         raise DataError(f"of {classes:,} classes only the likeliest are read", field=field, value=str(place),
                         remedy=remedy)  # fmt: skip
-    table = read_table(str(place), field)
+    try:
+        table = pl.read_parquet(place)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{str(place)!r} is not Parquet: {str(error).splitlines()[0]}", field=field) from error
     if not wanted <= set(table.columns):
         raise DataError(
             f"{str(place)!r} has no column {min(wanted - set(table.columns))!r}", field=field, remedy=remedy

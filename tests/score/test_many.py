@@ -1,0 +1,146 @@
+"""Scores of very many classes are judged, chosen and scored as the same scores in full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+
+from holotype.decide import CalibrationChoice, DecisionChoice, DecisionFacts, decide_plainly, top_classes
+from holotype.ensemble import EnsembleChoice, PooledChoice, diversity_table, fit_ensemble
+from holotype.metrics import Judged, bootstrap_intervals, calibration_table, class_intervals, draw_groups
+from holotype.score import class_table, pool_images, score_nested
+from holotype.spec import CalibrationSpec, MeanSpec, TopSpec, WeightedSpec
+from holotype.types import Folds, LabelMatrix, Labels, OofPredictions, TopScores, condense
+
+ROWS, CLASSES = 300, 40
+NAMES = ("macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "top_5_accuracy", "log_loss", "calibration_error")
+NUMBERS = np.random.default_rng(1).integers(0, CLASSES - 5, ROWS)
+TRUTH = np.eye(CLASSES, dtype=bool)[NUMBERS]
+GROUPS = np.arange(ROWS) // 3
+
+
+def said(seed: int, strength: float) -> NDArray[np.float32]:
+    noise = np.random.default_rng(seed).standard_normal((ROWS, CLASSES))
+    return (noise + strength * TRUTH).astype(np.float32)
+
+
+ONE, TWO = said(2, 3.0), said(3, 1.5)
+
+
+def judged(logits: Any, truth: Any = TRUTH) -> Judged:
+    return Judged(truth, decide_plainly(logits, "multiclass"), logits, "multiclass")
+
+
+def same(one: Any, other: Any) -> None:
+    assert set(one) == set(other)
+    for name, metric in one.items():
+        for part in ("value", "low", "high"):
+            assert getattr(metric, part) == pytest.approx(getattr(other[name], part), abs=1e-5), (name, part)
+        assert metric.next == pytest.approx(other[name].next, abs=1e-5), name
+        assert metric.how == other[name].how
+
+
+def test_metrics_and_their_intervals_are_those_of_the_scores_in_full() -> None:
+    sparse = LabelMatrix.of(TRUTH)
+    full, few = draw_groups(TRUTH, GROUPS, 1), draw_groups(sparse, GROUPS, 1)
+    np.testing.assert_array_equal(full.same, few.same)
+    many = judged(condense(ONE, CLASSES), sparse)
+    same(bootstrap_intervals(NAMES, judged(ONE), full), bootstrap_intervals(NAMES, many, few))
+    assert class_table(judged(ONE), [str(number) for number in range(CLASSES)], full) == class_table(
+        many, [str(number) for number in range(CLASSES)], few
+    )
+    for one, other in zip(class_intervals(judged(ONE), full), class_intervals(many, few), strict=True):
+        np.testing.assert_array_equal(one, other)
+    table = calibration_table(sparse, condense(ONE, CLASSES), "multiclass")
+    np.testing.assert_allclose(table, calibration_table(TRUTH, ONE, "multiclass"), atol=1e-6)
+
+
+def test_draws_are_counted_in_parts_and_the_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = draw_groups(TRUTH, GROUPS, 1, draws=300)
+    whole = bootstrap_intervals(NAMES, judged(ONE), draws)
+    monkeypatch.setattr("holotype.metrics.counts.SUMS_AT_ONCE", 3_000)
+    same(whole, bootstrap_intervals(NAMES, judged(ONE), draws))
+
+
+def test_the_k_likeliest_are_the_same_classes() -> None:
+    made = top_classes(condense(ONE, 20), 3)
+    np.testing.assert_array_equal(LabelMatrix.of(made)[:], top_classes(ONE, 3))
+
+
+@pytest.mark.parametrize("space", ["logit", "probability"])
+def test_weights_fitted_to_the_likeliest_are_those_fitted_to_all(space: str) -> None:
+    spec = WeightedSpec(kind="weighted", space=space, even=0.0)
+    choice = EnsembleChoice(spec, ("one", "two"), "multiclass")
+    folds, samples = np.zeros(ROWS, np.int64), np.arange(ROWS)
+    full = [OofPredictions(samples, part, folds) for part in (ONE, TWO)]
+    few = [OofPredictions(samples, condense(part, CLASSES), folds) for part in (ONE, TWO)]
+    fitted, again = fit_ensemble(full, TRUTH, choice), fit_ensemble(few, LabelMatrix.of(TRUTH), choice)
+    assert fitted.ensemble.weights == pytest.approx(again.ensemble.weights, abs=1e-3)
+    made = again(few)
+    assert isinstance(made, TopScores)
+    np.testing.assert_array_equal(made.top[:, 0], np.asarray(fitted(full)).argmax(axis=1))
+    nearly = [replace(one, logits=condense(part, 25)) for one, part in zip(few, (ONE, TWO), strict=True)]
+    assert fit_ensemble(nearly, TRUTH, choice).ensemble.weights == pytest.approx(fitted.ensemble.weights, abs=0.05)
+
+
+def test_two_members_are_compared_without_all_their_scores() -> None:
+    table = diversity_table([condense(ONE, CLASSES), condense(TWO, CLASSES)], ["one", "two"], TRUTH, "multiclass")
+    full = diversity_table([ONE, TWO], ["one", "two"], TRUTH, "multiclass")
+    for name in ("disagreement", "loss_first", "loss_second", "loss_mean"):
+        assert table[0][name] == pytest.approx(full[0][name], abs=1e-5)
+
+
+def test_images_of_a_sample_are_pooled_from_their_likeliest() -> None:
+    owners = np.arange(ROWS) // 2
+    for rule in ("mean-logit", "mean-probability", "max", "geometric"):
+        samples, few = pool_images(owners, condense(ONE, CLASSES), "multiclass", rule)
+        _, full = pool_images(owners, ONE, "multiclass", rule)
+        assert len(samples) == ROWS // 2
+        np.testing.assert_array_equal(few.top[:, 0], full.argmax(axis=1))
+
+
+def nested(parts: list[Any], decide: Any) -> Any:
+    frame = pl.DataFrame({
+        "sample": [f"s{number}" for number in range(ROWS)], "role": ["train"] * ROWS,
+        "labels": [[int(number)] for number in NUMBERS], "domain": [["x", "y"][number % 2] for number in range(ROWS)],
+        "group.plate": [f"p{number}" for number in GROUPS],
+    })  # fmt: skip
+    classes = tuple(str(number) for number in range(CLASSES))
+    labels = Labels(frame, np.arange(ROWS), classes, "multiclass")
+    fold = GROUPS % 3
+    folds = Folds(pl.DataFrame(), fold, 3, (0, 1, 2))
+    oof = [OofPredictions(np.arange(ROWS), part, fold) for part in parts]
+    choices = [
+        PooledChoice(EnsembleChoice(WeightedSpec(kind="weighted"), ("one", "two"), "multiclass"), (("a",), ("b",))),
+        CalibrationChoice(CalibrationSpec(method="temperature"), "multiclass"),
+        DecisionChoice(decide, DecisionFacts(classes, "multiclass")),
+    ]
+    return score_nested(oof, labels, folds, choices, "macro_f1", 1)
+
+
+@pytest.mark.parametrize("decide", [None, TopSpec(kind="top", k=2)])
+def test_a_chain_of_choices_is_refitted_and_scored_as_with_scores_in_full(
+    decide: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = nested([ONE, TWO], decide)
+    monkeypatch.setattr("holotype.types.images.MANY", 10)
+    monkeypatch.setattr("holotype.score.nested.MANY", 10)
+    many = nested([condense(ONE, CLASSES), condense(TWO, CLASSES)], decide)
+    assert isinstance(many.truth, LabelMatrix)
+    assert isinstance(many.logits, TopScores)
+    for name, metric in many.scorecard.metrics.items():
+        assert metric.value == pytest.approx(full.scorecard.metrics[name].value, abs=2e-4), name
+    assert "map" not in many.scorecard.metrics
+    assert [entry["samples"] for entry in many.scorecard.domains] == [150, 150]
+    np.testing.assert_array_equal(LabelMatrix.of(many.decided)[:], full.decided)
+
+
+def test_a_mean_of_one_member_is_that_member() -> None:
+    choice = EnsembleChoice(MeanSpec(), ("one",), "multiclass")
+    oof = OofPredictions(np.arange(ROWS), condense(ONE, 10), np.zeros(ROWS, np.int64))
+    assert fit_ensemble([oof], LabelMatrix.of(TRUTH), choice)([oof]) is oof.logits
