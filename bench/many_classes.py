@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -84,6 +86,59 @@ def compare_steps(rounds: int, steps: int) -> None:
           f"{used[1] - used[0]:.0f} MB more", flush=True)  # fmt: skip
 
 
+def score(rows: int, classes: int) -> None:
+    """Print what files, choices and metrics of two members' scores take, one step after another."""
+    import polars as pl
+
+    from holotype.decide import CalibrationChoice, DecisionChoice, DecisionFacts
+    from holotype.ensemble import EnsembleChoice, PooledChoice
+    from holotype.score import score_nested
+    from holotype.spec import CalibrationSpec, WeightedSpec
+    from holotype.submit import write_scores
+    from holotype.types import Folds, Labels, OofPredictions, condense, joined
+
+    draws = np.random.Generator(np.random.Philox(2))
+    numbers = np.sort((classes * draws.random(rows) ** 2).astype(np.int64))[draws.permutation(rows)]  # a long tail
+    started = [perf_counter()]
+
+    def told(what: str) -> None:
+        print(f"{what}: {perf_counter() - started[0]:.1f} s, peak {peak():.0f} MB", flush=True)
+        started[0] = perf_counter()
+
+    members = []
+    for strength in (6.0, 5.0):
+        parts = []
+        for start in range(0, rows, 128):
+            logits = draws.standard_normal((min(128, rows - start), classes), dtype=np.float32)
+            logits[np.arange(len(logits)), numbers[start : start + 128]] += strength
+            parts.append(condense(logits))
+        members.append(joined(parts))
+    told(f"drawn and condensed batch by batch, two members of {rows:,} x {classes:,}")
+    ids = pl.Series("id", [f"s{number}" for number in range(rows)])
+    with tempfile.TemporaryDirectory() as folder:
+        for place, member in enumerate(members):
+            write_scores(Path(folder) / f"{place}.parquet", ids, member)
+        size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 1e6
+    told(f"two files of {size:.0f} MB in all")
+    groups = np.arange(rows) // 3
+    frame = pl.DataFrame({"sample": ids, "role": ["train"] * rows, "labels": numbers[:, None].tolist(),
+                          "group.sheet": groups})  # fmt: skip
+    names = tuple(map(str, range(classes)))
+    labels, fold = Labels(frame, np.arange(rows), names, "multiclass"), groups % 5
+    oof = [OofPredictions(np.arange(rows), member, fold) for member in members]
+    pooled = PooledChoice(
+        EnsembleChoice(WeightedSpec(kind="weighted"), ("one", "two"), "multiclass"), (("mean",), ("mean",))
+    )
+    chain = [pooled, CalibrationChoice(CalibrationSpec(method="temperature"), "multiclass"),
+             DecisionChoice(None, DecisionFacts(names, "multiclass"))]  # fmt: skip
+    nested = score_nested(oof, labels, Folds(pl.DataFrame(), fold, 5, (0, 1, 2, 3, 4)), chain, "macro_f1", 1)
+    told("weights, temperature and argmax refitted without each of five folds, seven metrics with intervals, classes")
+    for name, metric in nested.scorecard.metrics.items():
+        fresh = metric.next
+        print(f"  {name} {metric.value:.4f} ({metric.low:.4f} to {metric.high:.4f}; next {fresh['low']:.4f} to "
+              f"{fresh['high']:.4f})")  # fmt: skip
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["step", "memory", "scores"])
@@ -94,6 +149,8 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.what == "step":
         compare_steps(given.rounds, given.steps)
+    elif given.what == "scores":
+        score(given.rows, given.classes)
     elif given.what == "memory":
         stepper(given.classes, given.steps)()
         print(peak())

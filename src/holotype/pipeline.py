@@ -126,7 +126,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         DataError: Something is wrong with the tables, the images or the labels.
     """
     images = stages.value(ImageTable, keys.images_key(recipe.data), lambda: read_images(recipe.data))
-    refuse_sampling(recipe.members, images.kind)
+    refuse_sampling(recipe.members, len(images.classes), images.kind)
     refuse_for_many_classes(
         len(images.classes), images.kind, recipe.metric, recipe.ensemble, recipe.calibrate, recipe.decide
     )

@@ -35,7 +35,7 @@ from holotype.spec import (
 __all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe"]
 
 
-FOR_ONE_LABEL = ("argmax", "prior", "top", "assign")
+FOR_ONE_LABEL = ("argmax", "prior", "assign", "top")
 FOR_MANY_LABELS = ("threshold", "cascade", "per-class", "prior", "top")
 
 

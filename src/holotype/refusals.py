@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from holotype.errors import DataError, RecipeError
 from holotype.spec import CalibrateSpec, DecideSpec, EnsembleSpec, MemberSpec
@@ -56,11 +56,12 @@ def refuse_for_many_classes(
         _refuse("decide.kind", decide.kind, "it looks at every class by itself", DECISIONS)
 
 
-def refuse_sampling(members: Sequence[MemberSpec], kind: Kind) -> None:
+def refuse_sampling(members: Sequence[MemberSpec], classes: int, kind: Kind) -> None:
     """Refuse steps over some of the classes where every class is a question by itself.
 
     Args:
         members: The recipe's sections.
+        classes: How many there are.
         kind: `multiclass` or `multilabel`.
 
     Raises:
@@ -71,6 +72,14 @@ def refuse_sampling(members: Sequence[MemberSpec], kind: Kind) -> None:
             raise RecipeError("steps over some of the classes are for one label a sample",
                               field=f"members.{number}.head.sampled", value=member.head.sampled,
                               remedy="leave it out")  # fmt: skip
+        if member.head.sampled is None and classes <= MANY:
+            continue
+        for place, phase in enumerate(member.phases):
+            for name, given in phase.loss.items() if isinstance(phase.loss, Mapping) else ():
+                if isinstance(given, Mapping) and isinstance(given.get("alpha"), Sequence):
+                    raise RecipeError(f"a step looks at some of {classes:,} classes, and {name!r} has a number for each",
+                                      field=f"members.{number}.phases.{place}.loss.{name}.alpha",
+                                      remedy="write one number, or `class_weights`")  # fmt: skip
 
 
 def _refuse(field: str, value: str, why: str, allowed: tuple[str, ...]) -> None:

@@ -88,9 +88,14 @@ def test_a_step_that_fails_leaves_the_layer_whole() -> None:
     last = layer_of("linear")
     optimiser = torch.optim.AdamW(last.parameters())
     before = last.weight.clone()
-    with pytest.raises(RuntimeError, match="full"), narrowed(last, optimiser, torch.tensor([1, 5]), CLASSES):
-        assert last.weight.shape == (2, WIDTH)
-        raise RuntimeError("memory is full")
+
+    def step() -> None:
+        with narrowed(last, optimiser, torch.tensor([1, 5]), CLASSES):
+            assert last.weight.shape == (2, WIDTH)
+            raise RuntimeError("memory is full")
+
+    with pytest.raises(RuntimeError, match="full"):
+        step()
     assert torch.equal(last.weight, before)
 
 

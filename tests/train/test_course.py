@@ -250,14 +250,14 @@ def test_a_rate_that_diverges_is_halved_and_the_run_goes_on(
     plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = plan_job({"epochs": 3, "schedule": "constant", "lr": 0.004})
-    step, calls = epoch_module.train_step, []
+    step, calls = epoch_module.take_step, []
 
     def diverging(*parts: Any) -> torch.Tensor:
         calls.append(None)
         loss = step(*parts)
         return loss * float("nan") if len(calls) in (5, 8) else loss
 
-    monkeypatch.setattr(epoch_module, "train_step", diverging)
+    monkeypatch.setattr(epoch_module, "take_step", diverging)
     heard: list[str] = []
     made = fitted(job, specimens, tmp_path, replace(runtime, progress=runtime.progress.heard_by(heard.append)))
     story = pl.read_parquet(made / "history.parquet")
@@ -289,17 +289,17 @@ def test_a_batch_that_does_not_fit_is_taken_in_parts(
     plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = plan_job({"epochs": 2})
-    step = epoch_module.train_step
+    step = epoch_module.take_step
     seen: list[list[int]] = []
 
-    def crowded(fabric: Any, network: Any, optimiser: Any, loss: Any, parts: Any, rules: Any) -> torch.Tensor:
+    def crowded(training: Any, stage: Any, parts: Any, rules: Any, key: int) -> torch.Tensor:
         if any(len(targets) > 3 for _, targets in parts):
             raise torch.OutOfMemoryError("not enough memory")
         seen.append([len(targets) for _, targets in parts])
-        done: torch.Tensor = step(fabric, network, optimiser, loss, parts, rules)
+        done: torch.Tensor = step(training, stage, parts, rules, key)
         return done
 
-    monkeypatch.setattr(epoch_module, "train_step", crowded)
+    monkeypatch.setattr(epoch_module, "take_step", crowded)
     heard: list[str] = []
     fitted(job, specimens, tmp_path, replace(runtime, progress=runtime.progress.heard_by(heard.append)))
     assert seen == [[3, 2]] * 6

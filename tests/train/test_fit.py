@@ -92,7 +92,7 @@ def test_killed_within_an_epoch_it_does_that_epoch_again(
 ) -> None:  # fmt: skip
     job, _, whole = left_alone
     with monkeypatch.context() as patch:
-        dies_at(patch, "train_step", step, after=False)
+        dies_at(patch, "take_step", step, after=False)
         with pytest.raises(KilledError):
             fitted(job, specimens, tmp_path, runtime)
     assert fitted(job, specimens, tmp_path, runtime) == whole

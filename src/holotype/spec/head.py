@@ -38,6 +38,7 @@ class HeadSpec(Section):
     """Measure angles instead, as the losses `arcface` and `cosface` need it; for one label a sample."""
     sampled: int | None = Field(default=None, ge=2)
     """How many classes a training step looks at: those of its batch, and others drawn anew every step; for one label a
-    sample. Left out, all of them up to 2,000 classes, and a tenth, at least 1,000, where there are more."""
+    sample. Left out, all of them up to 2,000 classes, and a tenth, at
+    least 1,000, where there are more; several processes (`run.processes`) always look at all."""
     levels: Annotated[dict[str, Any] | None, Later()] = None
     """A head for each level of a taxonomy."""
