@@ -25,7 +25,7 @@ def peak() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def stepper(classes: int, steps: int) -> Callable[[], None]:
+def stepper(classes: int, steps: int, threads: int) -> Callable[[], None]:
     """What trains a few steps of a network of so many classes, on random images."""
     import torch
 
@@ -49,7 +49,7 @@ def stepper(classes: int, steps: int) -> Callable[[], None]:
     scale = Normalisation((127.0,) * 3, (74.0,) * 3)
     fed = Specimens(Pack(pixels, "fit"), scale, truth)
     member = MemberSpec(weights="none", input=InputSpec(size=SIZE), head=HeadSpec(hidden=512), phases=[PhaseSpec()])
-    runtime = Runtime(progress=Progress(quiet=True))
+    runtime = Runtime(threads=threads, progress=Progress(quiet=True))
     fabric = launch_fabric(runtime)
     network, _ = build_network(member, classes, 3, seed=1)
     network = network.to(memory_format=torch.channels_last)
@@ -70,15 +70,15 @@ def stepper(classes: int, steps: int) -> Callable[[], None]:
     return work
 
 
-def compare_steps(rounds: int, steps: int) -> None:
+def compare_steps(rounds: int, steps: int, threads: int) -> None:
     """Print the ratio of the two steps, and the difference of the memory of two processes that do nothing else."""
     from _common import alternate
 
-    few, many, ratio = alternate(stepper(FEW, steps), stepper(CLASSES, steps), rounds)
+    few, many, ratio = alternate(stepper(FEW, steps, threads), stepper(CLASSES, steps, threads), rounds)
     print(f"a step of {BATCH} images of {SIZE} px, efficientnet_lite0, hidden 512: {1000 * few / steps:.1f} ms with "
           f"{FEW:,} classes, {1000 * many / steps:.1f} ms with {CLASSES:,}, ratio {ratio:.3f}", flush=True)  # fmt: skip
     used = [
-        float(subprocess.run([sys.executable, __file__, "memory", "--classes", str(classes), "--steps", str(steps)],
+        float(subprocess.run([sys.executable, __file__, "memory", "--classes", str(classes), "--steps", str(steps), "--threads", str(threads)],
                              capture_output=True, text=True, check=True).stdout)
         for classes in (FEW, CLASSES)
     ]  # fmt: skip
@@ -144,13 +144,14 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["step", "memory", "scores"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--classes", type=int, default=CLASSES)
     parser.add_argument("--rows", type=int, default=30_000)
     given = parser.parse_args()
     if given.what == "step":
-        compare_steps(given.rounds, given.steps)
+        compare_steps(given.rounds, given.steps, given.threads)
     elif given.what == "scores":
         score(given.rows, given.classes)
     elif given.what == "memory":
-        stepper(given.classes, given.steps)()
+        stepper(given.classes, given.steps, given.threads)()
         print(peak())

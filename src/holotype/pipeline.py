@@ -31,7 +31,7 @@ from holotype.nets import check_backbone, find_weights
 from holotype.outcome import Outcome
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
-from holotype.refusals import refuse_for_many_classes, refuse_sampling
+from holotype.refusals import notes_on_many_classes, refuse_for_many_classes, refuse_sampling
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
@@ -154,7 +154,8 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     named = named_folds(recipe.members, images, scored)
     if named is not None:
         folds = adopt_folds(images, folds, scored, named, recipe.split)
-    return Prepared(images, statistics, audit, folds, table_warnings(images) + audit.warnings + folds.warnings)
+    notes = table_warnings(images) + notes_on_many_classes(len(images.classes))
+    return Prepared(images, statistics, audit, folds, notes + audit.warnings + folds.warnings)
 
 
 def _features(

@@ -8,7 +8,7 @@ from holotype.errors import DataError, RecipeError
 from holotype.spec import CalibrateSpec, DecideSpec, EnsembleSpec, MemberSpec
 from holotype.types import MANY, MOST, Kind
 
-__all__ = ["refuse_for_many_classes", "refuse_sampling"]
+__all__ = ["notes_on_many_classes", "refuse_for_many_classes", "refuse_sampling"]
 
 ENSEMBLES, DECISIONS, CALIBRATIONS = ("mean", "weighted"), ("argmax", "top"), ("temperature",)
 WHY = f"above {MANY:,} classes the scores of a sample's {MOST} likeliest classes are kept, and the sum of the others"
@@ -77,9 +77,23 @@ def refuse_sampling(members: Sequence[MemberSpec], classes: int, kind: Kind) -> 
         for place, phase in enumerate(member.phases):
             for name, given in phase.loss.items() if isinstance(phase.loss, Mapping) else ():
                 if isinstance(given, Mapping) and isinstance(given.get("alpha"), Sequence):
-                    raise RecipeError(f"a step looks at some of {classes:,} classes, and {name!r} has a number for each",
+                    raise RecipeError(f"a step looks at some of {classes:,} classes, {name!r} has a number for each",
                                       field=f"members.{number}.phases.{place}.loss.{name}.alpha",
                                       remedy="write one number, or `class_weights`")  # fmt: skip
+
+
+def notes_on_many_classes(classes: int) -> tuple[str, ...]:
+    """What a run over so many classes leaves out, in sentences.
+
+    Args:
+        classes: How many there are.
+    """
+    if classes <= MANY:
+        return ()
+    return (
+        f"There are {classes:,} classes: {WHY}; labels that are likely wrong are not looked for, and the report has no "
+        "matrix of confusions.",
+    )
 
 
 def _refuse(field: str, value: str, why: str, allowed: tuple[str, ...]) -> None:

@@ -133,9 +133,14 @@ def condense(logits: NDArray[np.floating], most: int = MOST) -> TopScores:
     held = np.take_along_axis(logits, chosen, axis=1)
     order = np.argsort(-held, axis=1, kind="stable")
     top, logit = np.take_along_axis(chosen, order, axis=1), np.take_along_axis(held, order, axis=1)
-    others = logits.astype(np.float64)
-    np.put_along_axis(others, chosen, -np.inf, axis=1)
-    rest = logsumexp(others, axis=1) if most < classes and count else np.full(count, -np.inf)
+    rest = np.full(count, -np.inf)
+    if most < classes and count:
+        others = logits.copy()
+        np.put_along_axis(others, chosen, -np.inf, axis=1)
+        largest = np.maximum(others.max(axis=1, keepdims=True), np.finfo(np.float32).min)
+        np.exp(np.subtract(others, largest, out=others), out=others)
+        with np.errstate(divide="ignore"):
+            rest = np.log(others.sum(axis=1, dtype=np.float64)) + largest[:, 0]
     return TopScores(classes, top.astype(np.int32), logit.astype(np.float32), np.asarray(rest, np.float32))
 
 
