@@ -1,7 +1,9 @@
 """What 32,093 classes cost: a training step against one of 1,000 classes, and scores of 30,000 samples.
 
-python bench/many_classes.py step [--rounds 7] [--steps 8]     seconds in turn, memory of whole processes
-python bench/many_classes.py scores [--rows 30000]             files, decisions, metrics: seconds and memory
+The step's seconds are taken in turn in one run, its memory is that of whole processes.
+
+    python bench/many_classes.py [step] [--rounds 7] [--steps 8] [--threads 0]
+    python bench/many_classes.py [scores] [--rows 30000]
 """
 
 from __future__ import annotations
@@ -77,11 +79,11 @@ def compare_steps(rounds: int, steps: int, threads: int) -> None:
     few, many, ratio = alternate(stepper(FEW, steps, threads), stepper(CLASSES, steps, threads), rounds)
     print(f"a step of {BATCH} images of {SIZE} px, efficientnet_lite0, hidden 512: {1000 * few / steps:.1f} ms with "
           f"{FEW:,} classes, {1000 * many / steps:.1f} ms with {CLASSES:,}, ratio {ratio:.3f}", flush=True)  # fmt: skip
-    used = [
-        float(subprocess.run([sys.executable, __file__, "memory", "--classes", str(classes), "--steps", str(steps), "--threads", str(threads)],
-                             capture_output=True, text=True, check=True).stdout)
-        for classes in (FEW, CLASSES)
-    ]  # fmt: skip
+    used = []
+    for classes in (FEW, CLASSES):
+        asked = ["memory", "--classes", str(classes), "--steps", str(steps), "--threads", str(threads)]
+        told = subprocess.run([sys.executable, __file__, *asked], capture_output=True, text=True, check=True)
+        used.append(float(told.stdout))
     print(f"peak memory: {used[0]:.0f} MB with {FEW:,} classes, {used[1]:.0f} MB with {CLASSES:,}, "
           f"{used[1] - used[0]:.0f} MB more", flush=True)  # fmt: skip
 
@@ -141,17 +143,17 @@ def score(rows: int, classes: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["step", "memory", "scores"])
+    parser.add_argument("what", nargs="?", default="all", choices=["all", "step", "memory", "scores"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--classes", type=int, default=CLASSES)
     parser.add_argument("--rows", type=int, default=30_000)
     given = parser.parse_args()
-    if given.what == "step":
+    if given.what in {"all", "step"}:
         compare_steps(given.rounds, given.steps, given.threads)
-    elif given.what == "scores":
+    if given.what in {"all", "scores"}:
         score(given.rows, given.classes)
-    elif given.what == "memory":
+    if given.what == "memory":
         stepper(given.classes, given.steps, given.threads)()
         print(peak())

@@ -19,7 +19,7 @@ from holotype.pipeline import make_runtime, prepare, run
 from holotype.progress import Progress
 from holotype.recipe import Recipe, parse_recipe
 from holotype.store import RunLog, Stages, Store
-from holotype.types import TopScores
+from holotype.types import LabelMatrix, TopScores
 
 CLASSES, TRAINED, ASKED = 2_100, 2_200, 40
 MEMBERS = [
@@ -63,9 +63,17 @@ def herbarium(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(herbarium: Path) -> Path:
-    """A run of two members, weighted and calibrated."""
-    recipe = recipe_of(herbarium)
-    run(recipe, herbarium / "run", make_runtime(recipe, herbarium, progress=Progress(quiet=True), batch=128, threads=1))
+    """A run of two members, weighted and calibrated; a matrix of all rows and classes would end it."""
+    recipe, dense = recipe_of(herbarium), LabelMatrix.__getitem__
+
+    def batches_only(labels: LabelMatrix, rows: Any) -> Any:
+        assert len(labels.rows(rows)) <= 128
+        return dense(labels, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LabelMatrix, "__getitem__", batches_only)
+        runtime = make_runtime(recipe, herbarium, progress=Progress(quiet=True), batch=128, threads=1)
+        run(recipe, herbarium / "run", runtime)
     return herbarium / "run"
 
 
