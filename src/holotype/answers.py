@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -12,9 +14,10 @@ from holotype.spec import DataSpec, SubmitSpec
 from holotype.submit import prediction_table, submission_order, submission_table, write_scores, write_table
 from holotype.types import AnyScores, Calibration, Decision, Integers, LabelMatrix, TopScores
 
-__all__ = ["answer_table", "what_the_decision_changed", "write_answers"]
+__all__ = ["answer_table", "nearest_column", "what_the_decision_changed", "write_answers"]
 
 CLASSES_NAMED = 3
+NEAREST_NAMED = 3
 
 
 def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: SubmitSpec) -> None:
@@ -38,7 +41,8 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
         return
     names = label_names(decided, images.classes)
     table = answer_table(_ids(outcome, samples), names, logits, chosen.decision, (chosen.calibration, submit.separator))
-    write_table(folder.path("predictions.csv"), table)
+    named = _nearest(outcome, samples)
+    write_table(folder.path("predictions.csv"), table if named is None else table.with_columns(named))
     for name in ("test.parquet", "submission.csv") if chosen.answer is None else ():
         folder.forget(name)
     if chosen.answer is not None:
@@ -48,6 +52,26 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
         filled = [said_of.get(int(sample), []) for sample in every]
         submission = submission_table(images.samples, every, filled, id_column, column, submit.separator)
         write_table(folder.path("submission.csv"), submission)
+
+
+def _nearest(outcome: Outcome, samples: Integers) -> pl.Series | None:
+    """The nearest specimens of each sample's first image, where a member knows them."""
+    images = outcome.prepared.images
+    known = [member.nearest for member in outcome.members if member.nearest.height]
+    if not known:
+        return None
+    ids = images.frame["id"].cast(pl.String).gather(images.samples.first_rows[samples])
+    near = dict(known[0].select("id", "nearest").iter_rows())
+    return nearest_column([near.get(name) or [] for name in ids])
+
+
+def nearest_column(nearest: Sequence[Sequence[str]]) -> pl.Series:
+    """The ids of the nearest specimens as a spreadsheet holds them: the nearest first, three at most.
+
+    Args:
+        nearest: One entry a sample.
+    """
+    return pl.Series("nearest", [" ".join(names[:NEAREST_NAMED]) for names in nearest], dtype=pl.String)
 
 
 def answer_table(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from holotype.answers import answer_table
+from holotype.answers import answer_table, nearest_column
 from holotype.asked import images_asked, parts_of
 from holotype.choosing import place_numbers, sample_facts
 from holotype.decide import (
@@ -87,10 +87,11 @@ class OpenedRun:
             Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
         """
         for table in parts_of(self.asked(images), most, self._kept_together):
-            logits = self.logits(table)
+            logits, nearest = self._heard(table)
             names = label_names(decide(self.decision, logits, self._places(table)), self.decision.classes)
             form = (self.calibration, self.recipe.submit.separator)
-            yield answer_table(table.samples.frame["sample"], names, logits, self.decision, form), logits
+            made = answer_table(table.samples.frame["sample"], names, logits, self.decision, form)
+            yield made.with_columns(nearest_column(nearest)) if nearest else made, logits
 
     def asked(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
         """New images as a table, their files named by the recipe's pattern.
@@ -117,15 +118,19 @@ class OpenedRun:
         Returns:
             Shape (samples, classes), in the order of the table.
         """
+        return self._heard(images)[0]
+
+    def _heard(self, images: ImageTable) -> tuple[AnyScores, list[list[str]]]:
+        """The ensemble's scores, and the ids of each sample's nearest specimens where a member knows them."""
         imported = [member.name for member in self.recipe.members if member.predictions is not None]
         if imported:
             raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
                              remedy="predict with a run whose members are all networks")  # fmt: skip
         new = look_at(images, self.runtime)
-        said = hear_members(self.recipe.members, self.folder, self.ensemble, new)
+        said, nearest = hear_members(self.recipe.members, self.folder, self.ensemble, new)
         facts = sample_facts(images, new.statistics)
         together = apply_ensemble(self.ensemble, said, self.decision.kind, facts)
-        return calibrate(self.calibration, together, self.decision.kind)
+        return calibrate(self.calibration, together, self.decision.kind), nearest
 
     def _places(self, images: ImageTable) -> Integers | None:
         """The plate of each sample, where the decision looks at it."""

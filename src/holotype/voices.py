@@ -14,7 +14,7 @@ from holotype.feed import Specimens, make_specimens
 from holotype.members import vote
 from holotype.nets import open_checkpoint
 from holotype.predict import embed_with_network, infer
-from holotype.retrieval import load_index, make_index
+from holotype.retrieval import load_index, make_index, pooled_neighbours
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import gather_test
@@ -74,7 +74,7 @@ def look_at(images: ImageTable, runtime: Runtime) -> NewImages:
 
 def hear_members(
     members: list[MemberSpec], folder: RunFolder, ensemble: Ensemble, new: NewImages
-) -> list[TestPredictions]:
+) -> tuple[list[TestPredictions], list[list[str]]]:
     """What each member of a run says, read as the run chose.
 
     Args:
@@ -82,14 +82,23 @@ def hear_members(
         folder: The run's folder.
         ensemble: Says how each member is read.
         new: From `look_at`.
+
+    Returns:
+        One entry a member; and for each sample the ids of its nearest specimens, by the first member that knows them.
     """
     classes = new.images.classes
     said: list[tuple[TestPredictions, Integers | None]] = []
+    nearest: list[list[str]] = []
     for section in members:
         for name in section.names:
-            place = ensemble.members.index(name)
-            routes = ensemble.routes[place] if ensemble.routes else ()
-            said.append((_hear(name, section, ensemble.pools[place], routes, folder, new), _served(section, classes)))
+            if name != section.name:
+                scores, named = _hear_neighbours(section, folder, new)
+                nearest = nearest or named
+            else:
+                place = ensemble.members.index(name)
+                routes = ensemble.routes[place] if ensemble.routes else ()
+                scores = _hear(section, ensemble.pools[place], routes, folder, new)
+            said.append((scores, _served(section, classes)))
     made = []
     for number, (own, served) in enumerate(said):
         if served is None:
@@ -98,7 +107,7 @@ def hear_members(
         others = [(dense(one.logits, WHOLE), theirs) for place, (one, theirs) in enumerate(said) if place != number]
         whole = complete_scores(dense(own.logits, WHOLE), served, others, len(classes), new.images.kind)
         made.append(replace(own, logits=whole))
-    return made
+    return made, nearest
 
 
 def _served(section: MemberSpec, classes: tuple[str, ...]) -> Integers | None:
@@ -106,11 +115,9 @@ def _served(section: MemberSpec, classes: tuple[str, ...]) -> Integers | None:
 
 
 def _hear(
-    name: str, section: MemberSpec, pool: str, routes: tuple[str, ...], folder: RunFolder, new: NewImages
+    section: MemberSpec, pool: str, routes: tuple[str, ...], folder: RunFolder, new: NewImages
 ) -> TestPredictions:
     """One member's scores, its specialists' for the domains for which they answer."""
-    if name != section.name:
-        return _hear_neighbours(section, folder, new)
     networks = [open_checkpoint(place) for place in folder.checkpoints(section.name)]
     rows = np.arange(len(new.images))
     said = [_ask(network, section, rows, pool, new) for network in networks]
@@ -125,11 +132,11 @@ def _hear(
     return gather_test(said, _narrowed(new.images, said[0]), rows, pool)
 
 
-def _hear_neighbours(section: MemberSpec, folder: RunFolder, new: NewImages) -> TestPredictions:
-    """What the specimens say that lie nearest by each fold's network."""
+def _hear_neighbours(section: MemberSpec, folder: RunFolder, new: NewImages) -> tuple[TestPredictions, list[list[str]]]:
+    """What the specimens say that lie nearest by each fold's network, and which they are."""
     spec = section.neighbours or NeighboursSpec()
     rows = np.arange(len(new.images))
-    said = []
+    said, named = [], []
     for place, index in zip(folder.checkpoints(section.name), folder.checkpoints(f"{section.name}.neighbours"),
                             strict=True):  # fmt: skip
         network, collection = open_checkpoint(place), load_index(index)
@@ -139,7 +146,12 @@ def _hear_neighbours(section: MemberSpec, folder: RunFolder, new: NewImages) -> 
         own = None if spec.take_over is None else _ask(network, section, rows, section.predict.pools[0], new).logits
         logits = vote(near, collection, new.images.kind, spec, own)
         said.append(Predictions(f"{section.name}.neighbours", network.fold, rows, logits))
-    return gather_test(said, _narrowed(new.images, said[0]), rows, "mean-logit")
+        named.append((near, collection.specimens["row"].to_numpy(), collection.specimens["id"]))
+    scores = gather_test(said, _narrowed(new.images, said[0]), rows, "mean-logit")
+    ids = {int(row): str(name) for _, keys, names in named for row, name in zip(keys, names, strict=True)}
+    together = pooled_neighbours([near for near, _, _ in named], [keys for _, keys, _ in named])
+    first = together.rows[new.images.samples.first_rows]
+    return scores, [[ids[int(row)] for row in own if row >= 0] for own in first]
 
 
 def _narrowed(images: ImageTable, said: Predictions) -> ImageTable:

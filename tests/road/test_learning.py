@@ -157,6 +157,10 @@ def test_neighbours_are_a_member_of_their_own(
         assert similar == sorted(similar, reverse=True)
         assert fold[own] is None or fold[own] not in {fold[name] for name in names}
     assert json.loads((folder / "ensemble.json").read_text())["members"] == ["main", "main.neighbours"]
+    written = pl.read_csv(folder / "predictions.csv")
+    told = opened.predict(screen / "test.csv")
+    assert dict(told.select("id", "nearest").iter_rows()) == dict(written.select("id", "nearest").iter_rows())
+    assert set(written["nearest"][0].split()) <= set(images.filter(pl.col("role") == "train")["id"])
     assert agrees_with_its_opened_networks(opened, screen / "test.csv")
 
 

@@ -53,8 +53,8 @@ def fit_calibration(
     made = Calibration()
     if spec.method == "temperature":
         made = Calibration("temperature", ((_temperature(logits, truth, kind),),))
-    if spec.method == "temperature" and spec.sets is None and spec.abstain is None:
-        return made
+    if spec.method == "temperature" and spec.sets is None and spec.abstain is None and spec.back_off is None:
+        return made  # the one calibration that can do without the scores of all classes
     logits, truth = dense(logits, "a calibration but for `temperature`"), LabelMatrix.of(truth)[:]
     if spec.method == "beta":
         odds = _odds(logits, kind)
