@@ -4,7 +4,7 @@
 inside, the team's procedure: LightGBM a class with default leaves and rate, 1,000 rounds, early stop 200, a threshold
 from a grid of 1,000 for each fit, and votes of binarised predictions. Ours: `stack`, then `per-class` thresholds.
 
-    python bench/stack.py [--draws 5] [--repeats 2] [--ours-repeats 2] [--classes 28] [--threads 2] [--alone]
+    python bench/stack.py [--draws 5] [--first 0] [--repeats 2] [--ours-repeats 2] [--classes 28] [--threads 2] [--alone]
 """
 
 from __future__ import annotations
@@ -112,7 +112,14 @@ def _team_votes(table: np.ndarray, known: np.ndarray, rows: tuple[np.ndarray, np
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("draws", 5), ("repeats", 2), ("ours-repeats", 2), ("classes", 28), ("threads", 2)):
+    for name, default in (
+        ("draws", 5),
+        ("first", 0),
+        ("repeats", 2),
+        ("ours-repeats", 2),
+        ("classes", 28),
+        ("threads", 2),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--alone", action="store_true", help="leave the team's procedure out")
     given = parser.parse_args()
@@ -120,7 +127,7 @@ if __name__ == "__main__":
     if data is not None:
         truth, facts = problem(data, given.classes)
         differences = []
-        for draw in range(given.draws):
+        for draw in range(given.first, given.first + given.draws):
             drawn = members_of(truth, draw)
             plain = macro_f1(truth, np.mean([one.logits for one in drawn], axis=0) > 0)
             started = perf_counter()

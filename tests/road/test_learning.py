@@ -63,6 +63,23 @@ def test_a_specialist_starts_from_the_overall_network(write_recipe: WriteRecipe,
         assert np.allclose(tensor.float(), special[name].float(), atol=1e-6), name
 
 
+def test_a_domain_that_training_never_saw_is_answered_by_the_overall_network(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
+) -> None:
+    table = pl.read_csv(screen / "test.csv")
+    strange = pl.when(pl.int_range(pl.len()) < 5).then(pl.lit("HeLa")).otherwise(pl.col("cell_type"))
+    table.with_columns(strange.alias("cell_type")).write_csv(tmp_path / "test.csv")
+    data = {"test": str(tmp_path / "test.csv")}
+    scores = {}
+    for name, part in (("plain", {}), ("special", {"specialise": SPECIALISTS})):
+        recipe = write_recipe(tmp_path, name=name, members=[QUICK | part], data=data, split={"folds": 3, "use": [0]})
+        opened = holotype.run(recipe)
+        scores[name] = dict(pl.read_parquet(opened.folder.root / "test.parquet").iter_rows())
+    for name in table["id"][:5]:
+        assert scores["plain"][name] == scores["special"][name]
+    assert agrees_with_its_opened_networks(opened, tmp_path / "test.csv")
+
+
 def test_small_domains_have_no_specialist(write_recipe: WriteRecipe, tmp_path: Path, capsys: Any) -> None:
     member = QUICK | {"specialise": SPECIALISTS | {"least": 1000}}
     opened = holotype.run(write_recipe(tmp_path, members=[member], split={"folds": 3, "use": [0]}))
@@ -162,6 +179,21 @@ def test_neighbours_are_a_member_of_their_own(
     assert dict(told.select("id", "nearest").iter_rows()) == dict(written.select("id", "nearest").iter_rows())
     assert set(written["nearest"][0].split()) <= set(images.filter(pl.col("role") == "train")["id"])
     assert agrees_with_its_opened_networks(opened, screen / "test.csv")
+
+
+def test_a_duplicate_across_folds_is_no_neighbour(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    member = QUICK | {"neighbours": {"k": 3}}
+    split = {"folds": 3, "by": []}  # nothing keeps duplicates together
+    folder = holotype.run(write_recipe(tmp_path, members=[member], split=split)).folder.root
+    clusters = pl.read_parquet(folder / "audit/clusters.parquet")
+    fold = dict(pl.read_parquet(folder / "folds.parquet").select("id", "fold").iter_rows())
+    near = dict(pl.read_parquet(folder / "members/main.neighbours/nearest.parquet").select("id", "nearest").iter_rows())
+    twins = [part["id"].to_list() for part in clusters.partition_by("cluster")]
+    crossing = [names for names in twins if len({fold[name] for name in names}) > 1]
+    assert crossing
+    for names in twins:
+        for name in names:
+            assert not set(names) & set(near[name])
 
 
 def test_more_neighbours_than_there_are_specimens_is_said(
