@@ -4,7 +4,8 @@
 inside, the team's procedure: LightGBM a class with default leaves and rate, 1,000 rounds, early stop 200, a threshold
 from a grid of 1,000 for each fit, and votes of binarised predictions. Ours: `stack`, then `per-class` thresholds.
 
-    python bench/stack.py [--draws 5] [--first 0] [--repeats 2] [--ours-repeats 2] [--classes 28] [--threads 2] [--alone]
+    python bench/stack.py [--draws 5] [--first 0] [--repeats 2] [--ours-repeats 2] [--classes 28] [--threads 2]
+                          [--alone]
 """
 
 from __future__ import annotations
