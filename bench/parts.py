@@ -36,6 +36,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "0.8 softmax + 0.2 arcface": ANGLES | {"loss": {"cross_entropy": 0.8, "arcface": 0.2}},
     "softmax, then arcface": ANGLES | {"loss": "then arcface"},
     "arcface from the start": ANGLES | {"loss": {"arcface": {"warm_up": 2}}},
+    "arcface, small and late": ANGLES | {"loss": {"arcface": {"margin": 0.2, "warm_up": 8}}},
     "angles without margin": ANGLES | {"loss": "cross_entropy"},
     "levels: sums": {"head": {"levels": {"kind": "sums", "weights": {"genus": 0.3, "family": 0.1}}}},
     "levels: heads": {"head": {"levels": {"kind": "heads", "weights": {"genus": 0.3, "family": 0.1}}}},
