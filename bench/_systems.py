@@ -20,7 +20,7 @@ SYSTEMS = (*ATLAS, "cellular-silver", "herbarium-focal")
 STAND_INS = {**dict.fromkeys(ATLAS, "atlas"), "cellular-silver": "perturbations", "herbarium-focal": "leaves"}
 QUICK_ATLAS = AtlasPlan(train=120, external=24, test=24, train_train=4, train_external=6, external_test=6)
 QUICK_SCREEN = PerturbationPlan(perturbations=8, plates=2, train_experiments=2)
-FULL_SCREEN = PerturbationPlan(perturbations=40, plates=4, train_experiments=3)
+FULL_SCREEN = PerturbationPlan(perturbations=24, plates=4, train_experiments=2)
 QUICK_LEAVES = LeavesPlan(species=2, sheets=10, test=2)
 BACKBONE = "test_efficientnet"
 ATLAS_SIZE, SCREEN_SIZE = 48, 32
@@ -48,12 +48,18 @@ def original(system: str) -> dict[str, Any]:
 
 
 def reduced(system: str, quick: bool, epochs: int = 6) -> dict[str, Any]:
-    """The recipe for its stand-in: other sizes, epochs, networks, folds and counts of views; all its parts stay."""
+    """The recipe for its stand-in: other sizes, epochs, networks, folds and counts of views; all its parts stay.
+
+    Quick: one epoch a phase and one fold.
+    """
     content = original(system)
     content["run"] = {"threads": 1, "workers": 0, "device": "cpu", "batch": 16}
-    content["split"] = content.get("split", {}) | {"folds": 3 if quick else 4} | ({"use": [0]} if quick else {})
-    for member in content["members"]:
+    folds = 2 if STAND_INS[system] == "perturbations" and not quick else 3
+    content["split"] = content.get("split", {}) | {"folds": folds} | ({"use": [0]} if quick else {})
+    for number, member in enumerate(content["members"]):
         member |= {"backbone": BACKBONE, "weights": "none"}
+        if quick and number:
+            _as_the_first(member)
         phases = [*member["phases"], *(member.get("specialise") or {}).get("phases", [])]
         for phase in phases:
             _shorten(phase, 1 if quick else epochs)
@@ -85,7 +91,11 @@ def real_leaves() -> dict[str, Any] | None:
     place = DATA / "leaf"
     if not place.is_dir():
         return None
-    tables = {"train": str(place / "train.csv"), "test": str(place / "test.csv"), "images": f"{place}/images/{{id}}.png"}
+    tables = {
+        "train": str(place / "train.csv"),
+        "test": str(place / "test.csv"),
+        "images": f"{place}/images/{{id}}.png",
+    }
     return tables | {"labels": {"column": "species", "taxonomy": str(place / "taxonomy.csv")}}
 
 
@@ -103,6 +113,14 @@ def _shorten(phase: dict[str, Any], epochs: int) -> None:
         phase["schedule"]["every"] = max(1, round(phase["schedule"]["every"] * share))
     if "accumulate" in phase:
         phase["accumulate"] = 2
+
+
+def _as_the_first(member: dict[str, Any]) -> None:
+    """What takes long and is the same for all members is seen once: the search of a rate, and specialists."""
+    member["specialise"] = None
+    for phase in member["phases"]:
+        if phase.get("lr") == "find":
+            phase["lr"] = 0.003
 
 
 def _fit_atlas(member: dict[str, Any]) -> None:

@@ -155,8 +155,8 @@ def plan_leaves(plan: LeavesPlan, seed: int) -> pl.DataFrame:
         seed: The simulation's seed.
 
     Returns:
-        One row a sheet, labelled ones first: `id`, `role`, `file_name`, `category_id`, `species`, `genus`, `family`, `form`
-        (the species in numbers).
+        One row a sheet, labelled ones first: `id`, `role`, `file_name`, `category_id`, `species`, `genus`, `family`,
+        `form` (the species in numbers).
     """
     forms = [f"{family}.{genus}.{species}" for family in range(plan.families) for genus in range(plan.genera)
              for species in range(plan.species)]  # fmt: skip
@@ -169,17 +169,17 @@ def plan_leaves(plan: LeavesPlan, seed: int) -> pl.DataFrame:
             for _ in range(round(plan.sheets * share) if role == "train" else plan.test):
                 name = len(rows)
                 rows.append({
-                    "id": f"{name}", "role": role, "file_name": f"images/{category:03d}/{name}.jpg", "category_id": category,
+                    "id": f"{name}", "role": role, "category_id": category,
+                    "file_name": f"images/{category:03d}/{name}.jpg" if role == "train" else f"images/{name}.jpg",
                     "species": f"Genus{family}{genus} species{species}", "genus": f"Genus{family}{genus}",
                     "family": f"Family{family}aceae", "form": form,
                 })  # fmt: skip
-    frame = pl.DataFrame(rows)
-    flat = pl.format("images/{}.jpg", "id")
-    return frame.with_columns(pl.when(pl.col("role") == "test").then(flat).otherwise("file_name").alias("file_name"))
+    columns = ["id", "role", "file_name", "category_id", "species", "genus", "family", "form"]
+    return pl.DataFrame(rows).select(columns)
 
 
 def simulate_leaves(folder: Path, plan: LeavesPlan = STANDARD_LEAVES, seed: int = 1) -> pl.DataFrame:
-    """Draw the sheets: `train/metadata.json` and `test/metadata.json` of COCO's form with their images, and `truth.csv`.
+    """Draw the sheets: `train/metadata.json`, `test/metadata.json` (COCO's form), their images, and `truth.csv`.
 
     Args:
         folder: Where to; files of the same names are overwritten.

@@ -105,7 +105,9 @@ def _actin_filaments(cells: Cells, fibres: Array, random: Random) -> Array:
     """Straight parallel fibres from end to end of the cell, over the nucleus too."""
     starts = scatter(cells.body * (cells.depth > 0.5), 14 * len(cells.centres), random)
     angles = _directions(starts, cells) + random.normal(0, 0.06, len(starts))
-    return _strokes(starts, angles, 22, 0.002, cells, random) + _strokes(starts, angles + np.pi, 22, 0.002, cells, random)
+    return _strokes(starts, angles, 22, 0.002, cells, random) + _strokes(
+        starts, angles + np.pi, 22, 0.002, cells, random
+    )
 
 
 def _focal_adhesions(cells: Cells, fibres: Array, random: Random) -> Array:

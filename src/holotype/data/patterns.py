@@ -16,7 +16,17 @@ from holotype.data.cells import SHAPES, STEP, Cells, grow_cells, grow_fibres, sc
 from holotype.errors import DataError
 from holotype.seeds import keyed_generator
 
-__all__ = ["CHANNELS", "PATTERNS", "Drawing", "Optics", "draw_cell_field", "draw_reticulum", "evened", "photograph", "plate_optics"]
+__all__ = [
+    "CHANNELS",
+    "PATTERNS",
+    "Drawing",
+    "Optics",
+    "draw_cell_field",
+    "draw_reticulum",
+    "evened",
+    "photograph",
+    "plate_optics",
+]
 
 Array = NDArray[np.float64]
 Random = np.random.Generator

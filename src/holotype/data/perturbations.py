@@ -121,8 +121,8 @@ def plan_perturbations(plan: PerturbationPlan, seed: int) -> pl.DataFrame:
         seed: The simulation's seed.
 
     Returns:
-        One row an image, training experiments first: `id`, `id_code` (the well), `role`, `experiment`, `plate` (its number
-        within the experiment), `batch` (the plate's own name), `well`, `site`, `cell_type`, `sirna`, `set`.
+        One row an image, training experiments first: `id`, `id_code` (the well), `role`, `experiment`, `plate` (its
+        number within the experiment), `batch` (the plate's own name), `well`, `site`, `cell_type`, `sirna`, `set`.
     """
     sets = np.arange(plan.perturbations) % plan.plates
     sets = keyed_generator(seed, "sets").permutation(sets)
