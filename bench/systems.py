@@ -2,9 +2,9 @@
 
     python bench/systems.py [--systems NAME ...] [--quick] [--real-leaves] [--store DIR]
 
-Sizes, epochs, networks, folds and counts of views are small, so these scores say that a recipe works from end to end and
-what it is worth on its stand-in; they say nothing about the original data. What was trained lies in the store, so that
-the same command goes on where it was stopped; times are those of what was still to do.
+Sizes, epochs, networks, folds and counts of views are small, so these scores say that a recipe works from end to end
+and what it is worth on its stand-in; they say nothing about the original data. What was trained lies in the store, so
+that the same command goes on where it was stopped; times are those of what was still to do.
 """
 
 from __future__ import annotations

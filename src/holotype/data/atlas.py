@@ -2,8 +2,8 @@
 
     plan_atlas (the tables) → draw_cell_field (28 organelles) → develop (images from outside) → files, tables last
 
-Four stains, 28 classes of which the rarest are a tenth of the commonest and less, images from outside in other optics, and
-copies within and between the tables.
+Four stains, 28 classes of which the rarest are less than a tenth of the commonest, images from outside in other
+optics, and copies within and between the tables.
 """
 
 from __future__ import annotations
