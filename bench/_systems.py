@@ -23,7 +23,7 @@ QUICK_SCREEN = PerturbationPlan(perturbations=8, plates=2, train_experiments=2)
 FULL_SCREEN = PerturbationPlan(perturbations=24, plates=4, train_experiments=2)
 QUICK_LEAVES = LeavesPlan(species=2, sheets=10, test=2)
 BACKBONE = "test_efficientnet"
-ATLAS_SIZE, SCREEN_SIZE = 48, 32
+ATLAS_SIZE, SCREEN_SIZE, EPOCHS = 48, 32, 6
 
 
 def draw(kind: str, folder: Path, quick: bool) -> Path:
@@ -47,7 +47,7 @@ def original(system: str) -> dict[str, Any]:
     return content
 
 
-def reduced(system: str, quick: bool, epochs: int = 6) -> dict[str, Any]:
+def reduced(system: str, quick: bool, epochs: int = EPOCHS) -> dict[str, Any]:
     """The recipe for its stand-in: other sizes, epochs, networks, folds and counts of views; all its parts stay.
 
     Quick: one epoch a phase and one fold.
@@ -79,10 +79,10 @@ def reduced(system: str, quick: bool, epochs: int = 6) -> dict[str, Any]:
     return content
 
 
-def write_reduced(system: str, place: Path, quick: bool, **changes: Any) -> Path:
+def write_reduced(system: str, place: Path, quick: bool, epochs: int = EPOCHS, **changes: Any) -> Path:
     """The reduced recipe as a file beside its stand-in."""
     path = place / f"{system}.yaml"
-    path.write_text(json.dumps(reduced(system, quick) | changes, indent=1), encoding="utf-8")
+    path.write_text(json.dumps(reduced(system, quick, epochs) | changes, indent=1), encoding="utf-8")
     return path
 
 

@@ -1,6 +1,6 @@
 """The six systems on their drawn stand-ins: nested scores, and how long each took as a share of them all.
 
-    python bench/systems.py [--systems NAME ...] [--quick] [--real-leaves] [--store DIR]
+    python bench/systems.py [--systems NAME ...] [--quick] [--epochs N] [--real-leaves] [--store DIR]
 
 Sizes, epochs, networks, folds and counts of views are small, so these scores say that a recipe works from end to end
 and what it is worth on its stand-in; they say nothing about the original data. What was trained lies in the store, so
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from _common import seconds
-from _systems import STAND_INS, SYSTEMS, draw, real_leaves, write_reduced
+from _systems import EPOCHS, STAND_INS, SYSTEMS, draw, real_leaves, write_reduced
 
 from holotype.pipeline import make_runtime, run
 from holotype.progress import Progress
@@ -26,7 +26,7 @@ def measured(system: str, given: argparse.Namespace) -> tuple[str, str, float]:
     """The chosen metric with its interval, what it was measured on, and the seconds."""
     place = draw(STAND_INS[system], given.store / ("quick" if given.quick else "full"), given.quick)
     leaves = real_leaves() if given.real_leaves and STAND_INS[system] == "leaves" else None
-    path = write_reduced(system, place, given.quick, **({"data": leaves} if leaves else {}))
+    path = write_reduced(system, place, given.quick, given.epochs, **({"data": leaves} if leaves else {}))
     recipe, out = load_recipe(path), given.store / "runs" / f"{system}{'-quick' if given.quick else ''}"
     runtime = make_runtime(recipe, place, store=given.store / "store", progress=Progress(quiet=True))
     took = seconds(lambda: run(recipe, out, runtime))
@@ -40,6 +40,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=SYSTEMS)
     parser.add_argument("--quick", action="store_true", help="one epoch a phase, one fold, fewer images")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of a phase at most, where the run is not quick")
     parser.add_argument("--real-leaves", action="store_true", help="herbarium-focal on leaf/ of HOLOTYPE_DATA")
     parser.add_argument("--store", type=Path, default=Path(tempfile.gettempdir()) / "holotype-systems")
     given = parser.parse_args()
