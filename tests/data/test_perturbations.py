@@ -16,6 +16,7 @@ from holotype.data.patterns import Optics
 from holotype.data.perturbations import (
     CELL_LINES,
     STANDARD_PERTURBATIONS,
+    Effect,
     PerturbationPlan,
     draw_perturbed_field,
     effect_of,
@@ -72,6 +73,8 @@ def test_any_plan_gives_each_plate_one_set_and_each_experiment_every_perturbatio
     wells = truth.filter(site=1)
     assert truth.height == perturbations * sites * len(CELL_LINES) * (train + test)
     assert truth["id"].is_unique().all()
+    assert wells["id_code"].is_unique().all()
+    assert (truth["id"] == truth.select(pl.format("{}_s{}", "id_code", "site")).to_series()).all()
     assert wells.select("batch", "sirna").is_unique().all()
     assert wells.select("batch", "well").is_unique().all()
     assert (wells.group_by("experiment").agg(pl.col("sirna").n_unique())["sirna"] == perturbations).all()
@@ -93,6 +96,26 @@ def test_a_perturbation_is_nearer_to_itself_elsewhere_than_to_others(cell_line: 
     scale = here.std(axis=0)
     distances = (((here[:, None] - there[None]) / scale) ** 2).sum(axis=2)
     assert (distances.argmin(axis=1) == np.arange(200)).mean() > 0.98
+
+
+@pytest.mark.parametrize("stain", range(6))
+def test_a_stain_that_an_effect_brightens_is_brighter_and_the_others_stay(stain: int) -> None:
+    def brightness(stains: tuple[float, ...]) -> np.ndarray:
+        draws = (keyed_generator(number, "field") for number in range(4))
+        fields = [draw_perturbed_field(Effect((0.0,) * 6, stains), "RPE", 32, PLAIN, random) for random in draws]
+        return np.mean(fields, axis=(0, 2, 3)) - 0.02  # the light without cells
+
+    change = brightness(tuple(0.7 * (number == stain) for number in range(6))) / brightness((0.0,) * 6)
+    assert change[stain] > 1.5
+    assert np.abs(np.delete(change, stain) - 1).max() < 0.1
+
+
+def test_an_effect_on_the_nucleus_changes_its_area() -> None:
+    def area(nucleus: float) -> float:
+        effect = Effect((0.0, 0.0, 0.0, nucleus, 0.0, 0.0), (0.0,) * 6)
+        return float(np.mean(draw_perturbed_field(effect, "RPE", 48, PLAIN, keyed_generator(1, "field"))[0] > 0.15))
+
+    assert area(0.35) > 1.4 * area(0.0)
 
 
 def test_pixels_tell_perturbations_apart_and_cell_lines_too() -> None:
