@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import average_precision_score
 
 import holotype
 
@@ -46,6 +47,21 @@ class Ran:
     def said(self) -> str:
         lines = [json.loads(line) for line in (self.root / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         return "\n".join(line["sentence"] for line in lines if line["event"] == "said")
+
+
+def precisions(ran: Ran) -> tuple[float, list[float]]:
+    """Mean average precision over the classes of the out-of-fold scores, and that of scores dealt to other samples."""
+    identity, label = next(pair for pair in (("id_code", "sirna"), ("Id", "Target"), ("id", "category_id"))
+                           if set(pair) <= set(ran.truth().columns))  # fmt: skip
+    known = dict(ran.truth().select(identity, pl.col(label).str.split(" ")).iter_rows())
+    oof, classes = ran.table("oof.parquet"), ran.table("classes.csv")["name"].to_list()
+    scores = np.array(oof["scores"].to_list())
+    truth = np.array([[one in known[name] for one in classes] for name in oof["id"].to_list()])
+    scores, truth = scores[:, truth.any(axis=0)], truth[:, truth.any(axis=0)]
+    random = np.random.default_rng(1)
+    orders = [np.arange(len(truth)), *(random.permutation(len(truth)) for _ in range(40))]
+    own, *shuffled = (float(average_precision_score(truth[order], scores, average="macro")) for order in orders)
+    return own, shuffled
 
 
 @pytest.fixture(scope="module")
@@ -201,17 +217,13 @@ def test_herbarium_focal_trains_by_adam_then_sgd_then_adam(quick: dict[str, Ran]
 
 @pytest.mark.slow
 def test_a_system_learns_its_stand_in(name: str, systems: ModuleType, tmp_path: Path) -> None:
-    """Several epochs: better than a guess that has seen nothing but the shares of the classes."""
+    """A few epochs: the scores fit their own images better than they fit others."""
     place = systems.draw(systems.STAND_INS[name], tmp_path, quick=False)
     ran = Ran(holotype.run(systems.write_reduced(name, place, quick=False)).folder.root, place)
     check_what_every_run_writes(ran, name)
-    scores = ran.json("scores.json")["metrics"]
-    if name in ("cellular-silver", "herbarium-focal"):
-        assert scores["accuracy"]["value"] > 2 / len(ran.table("classes.csv"))
-    else:
-        labels = ran.truth().filter(role="train")["Target"].str.split(" ")
-        shares = np.array([labels.list.contains(str(number)).mean() for number in range(28)])
-        assert scores["map"]["value"] > shares.mean()
+    own, shuffled = precisions(ran)
+    few = ran.table("oof.parquet").height < 150  # one holdout: what is above nearly all shuffles is then luck as well
+    assert own > np.quantile(shuffled, 0.5 if few else 0.95)
 
 
 @pytest.mark.slow
