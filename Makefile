@@ -8,7 +8,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench docs clean
+.PHONY: help demo test test-slow check bench systems docs clean
 
 help:
 	@echo "make demo        train on drawn cells, end in a submission, scores and a report (no network)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-slow   the tests that train for minutes or read real data"
 	@echo "make check       style, types, layers"
 	@echo "make bench       every measurement that the README quotes"
+	@echo "make systems     the six systems of docs/systems/ on drawn stand-ins: nested scores and times"
 	@echo "make docs        rewrite the pages that are generated from the code"
 	@echo "make clean       remove .venv and the caches (runs stay)"
 
@@ -48,6 +49,9 @@ check: .venv/.installed
 # Every script in bench/ but those whose names begin with an underscore, which the others share.
 bench: .venv/.installed
 	@set -e; for script in $$(ls bench/[!_]*.py); do echo "== $$script"; $(BIN)/python $$script; done
+
+systems: .venv/.installed
+	$(BIN)/python bench/systems.py
 
 docs: .venv/.installed
 	$(BIN)/python docs/write_reference.py

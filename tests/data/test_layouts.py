@@ -110,6 +110,18 @@ def test_a_json_brings_labels_taxonomy_and_files(tmp_path):
     ]  # fmt: skip
 
 
+def test_the_categories_ids_may_be_the_labels(tmp_path):
+    content = coco()
+    content["categories"][1]["id"] = 17
+    content["annotations"][1]["category_id"] = 17
+    labels = LabelSpec(column="category_id", taxonomy=["genus"])
+    images = read_images(DataSpec(train=written(tmp_path, content), labels=labels))
+    assert images.classes == ("0", "2", "17")
+    assert images.frame["labels"].to_list() == [[0], [2], [1], [0]]
+    assert images.taxonomy is not None
+    assert images.taxonomy.rows() == [("0", "Rosa"), ("2", "Rubus"), ("17", "Rosa")]
+
+
 def test_several_annotations_are_several_labels(tmp_path):
     content = coco()
     content["annotations"] += [{"id": 9, "image_id": 0, "category_id": 2}, {"id": 10, "image_id": 0, "category_id": 2}]

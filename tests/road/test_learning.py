@@ -87,6 +87,23 @@ def test_small_domains_have_no_specialist(write_recipe: WriteRecipe, tmp_path: P
     assert opened.folder.specialists("main") == []
 
 
+def test_a_domain_whose_rows_all_choose_is_left_to_the_overall_model(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """Each plate is a domain of its own, and the rows that choose the checkpoint are whole plates."""
+    member = QUICK | {"specialise": SPECIALISTS | {"least": 2}, "keep": {"best": 1}}
+    changes = {"data": {"domain": "plate"}, "split": {"folds": 3, "use": [0]}}
+    opened = holotype.run(write_recipe(tmp_path, members=[member], **changes))
+    left_out = [line for line in capsys.readouterr().err.splitlines() if "no specialist, for all of its" in line]
+    cards = [card(opened.folder.root, f"main/specialists/{path.name}") for path in opened.folder.specialists("main")]
+    images = pl.read_parquet(opened.folder.root / "images.parquet").filter(pl.col("role") == "train")
+    folds = pl.read_parquet(opened.folder.root / "folds.parquet").select("id", "fold")
+    outside = set(images.join(folds, on="id").filter(pl.col("fold") != 0)["domain"])
+    assert len(left_out) == len(outside) - len(cards) > 0
+    assert {one["domain"] for one in cards} < outside
+    assert agrees_with_its_opened_networks(opened, screen / "test.csv")
+
+
 def two_classes(screen: Path, tmp_path: Path) -> dict[str, Any]:
     """One label of two, so that a network is always more than half sure of one."""
     table = pl.read_csv(screen / "train.csv")

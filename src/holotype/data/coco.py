@@ -61,7 +61,9 @@ def coco_table(spec: DataSpec, address: str, field: str, labelled: bool) -> pl.D
         notes = (
             notes.join(regions, on="region_id", how="left", maintain_order="left") if "region_id" in notes else notes
         )
-    named = categories.rename({"id": "category_id", "name": spec.labels.column})
+    # Submissions that want the categories' ids have them for labels.
+    own = {} if spec.labels.column == "category_id" else {"name": spec.labels.column}
+    named = categories.rename({"id": "category_id", **own})
     notes = notes.join(named, on="category_id", how="left", maintain_order="left").unique(
         ["image_id", "category_id"], maintain_order=True
     )

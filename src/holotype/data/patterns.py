@@ -16,10 +16,22 @@ from holotype.data.cells import SHAPES, STEP, Cells, grow_cells, grow_fibres, sc
 from holotype.errors import DataError
 from holotype.seeds import keyed_generator
 
-__all__ = ["CHANNELS", "PATTERNS", "Optics", "draw_cell_field", "plate_optics"]
+__all__ = [
+    "CHANNELS",
+    "PATTERNS",
+    "Drawing",
+    "Optics",
+    "draw_cell_field",
+    "draw_reticulum",
+    "evened",
+    "photograph",
+    "plate_optics",
+]
 
 Array = NDArray[np.float64]
 Random = np.random.Generator
+Drawing = Callable[[Cells, Array, Random], Array]
+"""A pattern of a protein: from the cells, their microtubules and a generator to light, shape (H, W)."""
 
 CHANNELS = ("microtubules", "nucleus", "reticulum", "protein")
 PHOTONS = np.array([150.0, 220.0, 130.0, 140.0])  # at full scale; the stains are not equally bright
@@ -59,16 +71,18 @@ def plate_optics(seed: int, plate: str) -> Optics:
 
 
 def draw_cell_field(
-    amounts: Mapping[str, float], cell_type: str, size: int, optics: Optics, random: Random
-) -> NDArray[np.float32]:
+    amounts: Mapping[str, float], cell_type: str, size: int, optics: Optics, random: Random,
+    patterns: Mapping[str, Drawing] | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
     """One field of cells as a fluorescence microscope sees it.
 
     Args:
-        amounts: How much of the protein lies in each pattern; names of `PATTERNS`, above zero.
+        amounts: How much of the protein lies in each pattern; names of `patterns`, above zero.
         cell_type: One of `SHAPES`.
         size: Side of the field in pixels.
         optics: The plate's batch effect.
         random: Where the randomness comes from.
+        patterns: The drawings by name; `PATTERNS` where they are left out.
 
     Returns:
         Shape (4, size, size) in the order of `CHANNELS`, 0 to 1.
@@ -78,39 +92,61 @@ def draw_cell_field(
     """
     if cell_type not in SHAPES:
         raise DataError(f"no shape for {cell_type!r}", field="cell_type", value=cell_type, allowed=SHAPES)
+    known = PATTERNS if patterns is None else patterns
     for name in amounts:
-        if name not in PATTERNS:
-            raise DataError(f"no pattern is named {name!r}", field="amounts", value=name, allowed=PATTERNS)
+        if name not in known:
+            raise DataError(f"no pattern is named {name!r}", field="amounts", value=name, allowed=known)
     cells = grow_cells(SHAPES[cell_type], size, random)
     fibres = _tubulin(cells, random)
     microtubules = fibres + 0.10 * cells.body
-    protein = sum(amount * _even(PATTERNS[name](cells, fibres, random), cells) for name, amount in amounts.items())
+    protein = sum(amount * evened(known[name](cells, fibres, random), cells.unit) for name, amount in amounts.items())
     expression = np.exp(random.normal(0, 0.30, len(cells.centres)))[cells.owner]
     unspecific = 0.05 * cells.body * (1 + 0.5 * smooth_noise(size, 3 * cells.unit, random))
     protein = protein * expression + unspecific * random.uniform(0.4, 1.6)
-    light = np.stack([microtubules, _chromatin(cells, random), _reticulum(cells, random), protein])
-    return _photograph(light, cells.unit, optics, random)
+    light = np.stack([microtubules, _chromatin(cells, random), draw_reticulum(cells, random), protein])
+    return photograph(light, cells.unit, optics, random)
 
 
-def _photograph(light: Array, unit: float, optics: Optics, random: Random) -> NDArray[np.float32]:
-    """Blur, haze from out of focus, uneven illumination, photons and the camera's noise."""
+def photograph(
+    light: Array, unit: float, optics: Optics, random: Random, photons: Array = PHOTONS, level: float | None = None
+) -> NDArray[np.float32]:
+    """Blur, haze from out of focus, uneven illumination, photons and the camera's noise.
+
+    Args:
+        light: Shape (channels, H, W).
+        unit: Pixels a unit.
+        optics: The plate's batch effect, for as many channels.
+        random: Where the randomness comes from.
+        photons: How many there are at full scale, one number a channel.
+        level: Share of full scale that light of one reaches; set by each channel's own peak where it is left out, so
+            that differences of brightness between images tell nothing.
+
+    Returns:
+        Shape (channels, H, W), 0 to 1.
+    """
     sharp = gaussian_filter(light, (0, optics.blur, optics.blur))
     haze = gaussian_filter(light, (0, 3.0 * unit, 3.0 * unit))
     peak = np.quantile(sharp, 0.995, axis=(1, 2), keepdims=True)
-    level = STRONGEST * random.uniform(0.75, 1.15, (len(light), 1, 1)) / np.maximum(peak, 1e-6)
+    own = STRONGEST * random.uniform(0.75, 1.15, (len(light), 1, 1)) / np.maximum(peak, 1e-6)
+    exposure = own if level is None else np.full_like(own, level)
     down, right = optics.shading
     slope = np.linspace(-0.5, 0.5, light.shape[-1])
     illumination = 1 + down * slope[:, None] + right * slope[None, :]
     gain, background = np.array(optics.gain)[:, None, None], np.array(optics.background)[:, None, None]
-    photons = PHOTONS[:, None, None]
-    expected = photons * ((0.85 * sharp + 0.15 * haze) * level * gain + background) * illumination
+    photons = photons[:, None, None]
+    expected = photons * ((0.85 * sharp + 0.15 * haze) * exposure * gain + background) * illumination
     seen = random.poisson(np.maximum(expected, 0)) + READ_NOISE * random.standard_normal(light.shape, np.float32)
     return np.asarray(np.clip(seen / photons, 0, 1), dtype=np.float32)
 
 
-def _even(pattern: Array, cells: Cells) -> Array:
-    """A pattern scaled so that equal amounts look equally strong, be they a haze or a few dots."""
-    blurred = gaussian_filter(pattern, 0.6 * cells.unit)
+def evened(pattern: Array, unit: float) -> Array:
+    """A pattern scaled so that equal amounts look equally strong, be they a haze or a few dots.
+
+    Args:
+        pattern: Light, shape (H, W).
+        unit: Pixels a unit.
+    """
+    blurred = gaussian_filter(pattern, 0.6 * unit)
     return pattern / max(float(np.quantile(blurred, 0.99)), 1e-6)
 
 
@@ -143,8 +179,13 @@ def _chromatin(cells: Cells, random: Random) -> Array:
     return np.asarray(cells.nuclei * texture * dome * brightness * (1 - 0.45 * cells.nucleoli))
 
 
-def _reticulum(cells: Cells, random: Random) -> Array:
-    """A mesh around the nucleus (the zero lines of a smooth field), dense near it and fading outwards."""
+def draw_reticulum(cells: Cells, random: Random) -> Array:
+    """A mesh around the nucleus (the zero lines of a smooth field), dense near it and fading outwards.
+
+    Args:
+        cells: The field.
+        random: Where the randomness comes from.
+    """
     mesh = np.exp(-((smooth_noise(cells.size, 1.3 * cells.unit, random) / 0.5) ** 2))
     sheet = np.exp(-cells.reach / 0.38)
     rim = np.exp(-((cells.height / 1.1) ** 2))
@@ -221,7 +262,7 @@ def _vesicles(cells: Cells, fibres: Array, random: Random) -> Array:
     return np.asarray(small + large + 0.004 * cells.body)
 
 
-PATTERNS: dict[str, Callable[[Cells, Array, Random], Array]] = {
+PATTERNS: dict[str, Drawing] = {
     "nucleoplasm": _nucleoplasm,
     "cytosol": _cytosol,
     "mitochondria": _mitochondria,

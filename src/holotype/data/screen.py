@@ -13,7 +13,7 @@ from holotype.data.cells import SHAPES
 from holotype.errors import DataError
 from holotype.seeds import keyed_generator
 
-__all__ = ["CLASSES", "SEPARATOR", "SimulationPlan", "plan_images"]
+__all__ = ["CLASSES", "SEPARATOR", "SimulationPlan", "dealt", "plan_images", "require_within"]
 
 SEPARATOR = " "
 SHARES = {
@@ -58,12 +58,12 @@ class SimulationPlan:
     multilabel: bool = True
 
     def __post_init__(self) -> None:
-        _within("train", self.train, 1, 10**6)
-        _within("test", self.test, 0, 10**6)
-        _within("size", self.size, 32, 1024)
-        _within("plates", self.plates, 2, 10**4)
+        require_within("train", self.train, 1, 10**6)
+        require_within("test", self.test, 0, 10**6)
+        require_within("size", self.size, 32, 1024)
+        require_within("plates", self.plates, 2, 10**4)
         for name in ("duplicates", "test_duplicates", "wrong_labels"):
-            _within(name, getattr(self, name), 0.0, 0.5)
+            require_within(name, getattr(self, name), 0.0, 0.5)
         if self.depth not in (8, 16):
             raise DataError("no such depth", field="depth", value=self.depth, allowed=(8, 16))
         if not self.cell_types:
@@ -91,9 +91,9 @@ def plan_images(plan: SimulationPlan, seed: int) -> pl.DataFrame:
         ("train", plan.train, plan.duplicates, train_plates),
         ("test", plan.test, plan.test_duplicates, test_plates),
     ):
-        primary = _dealt(seed, f"{role} labels", count, np.repeat(np.arange(len(SHARES)), list(SHARES.values())))
-        plate_of = _dealt(seed, f"{role} plates", count, np.arange(len(plates)))
-        cell_types = _dealt(seed, f"{role} cell types", count, np.arange(len(plan.cell_types)))
+        primary = dealt(seed, f"{role} labels", count, np.repeat(np.arange(len(SHARES)), list(SHARES.values())))
+        plate_of = dealt(seed, f"{role} plates", count, np.arange(len(plates)))
+        cell_types = dealt(seed, f"{role} cell types", count, np.arange(len(plan.cell_types)))
         is_copy = np.append(False, _one_in_every(seed, f"{role} copies", count, copies))  # none before the first
         is_wrong = _one_in_every(seed, "wrong labels", count, plan.wrong_labels if role == "train" else 0.0)
         originals = [row for row in rows if row["duplicate_of"] is None]
@@ -157,8 +157,15 @@ def _joined(numbers: pl.Series) -> str:
     return SEPARATOR.join(CLASSES[number] for number in numbers)
 
 
-def _dealt(seed: int, purpose: str, count: int, deck: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Values from one shuffled deck after the other: shares are exact, and later images change nothing before them."""
+def dealt(seed: int, purpose: str, count: int, deck: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Values from one shuffled deck after the other: shares are exact, and later images change nothing before them.
+
+    Args:
+        seed: The simulation's seed.
+        purpose: What the values are for.
+        count: How many are wanted.
+        deck: The values of one deck.
+    """
     decks = [keyed_generator(seed, purpose, number).permutation(deck) for number in range(-(-count // len(deck)))]
     return np.concatenate([np.empty(0, np.int64), *decks])[:count]
 
@@ -174,6 +181,17 @@ def _one_in_every(seed: int, purpose: str, count: int, rate: float) -> NDArray[n
     return marked
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
+def require_within(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a field of a plan that is out of its range.
+
+    Args:
+        name: The field's name.
+        value: Its value.
+        low: The least.
+        high: The most.
+
+    Raises:
+        DataError: It is.
+    """
     if not low <= value <= high:
         raise DataError(f"{value} is not between {low} and {high}", field=name, remedy=f"write a {name} in this range")

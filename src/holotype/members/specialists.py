@@ -44,7 +44,8 @@ def train_specialists(
         workshop: What networks are made from.
 
     Returns:
-        One entry a domain; predictions are missing in a forecast where the store does not hold them.
+        One entry a domain that has rows to train on; predictions are missing in a forecast where the store does not
+        hold them.
     """
     spec, images = overall.job.member.specialise, workshop.images
     if spec is None:
@@ -53,6 +54,13 @@ def train_specialists(
     for domain in domains_with_specialists(images, workshop.ready.folds, spec.least)[0]:
         is_own = (images.frame["domain"].cast(pl.String) == domain).fill_null(False).to_numpy()
         job = specialist_job(overall.job, domain, is_own, (overall.network, overall.key.digest))
+        if not len(job.train_rows):  # a domain of one group, and that group is among those that choose
+            if workshop.stages.makes:
+                workshop.runtime.progress.say(
+                    f"note: {job.label}: no specialist, for all of its training rows are among those that choose a "
+                    "checkpoint; the overall model answers for it in this fold"
+                )
+            continue
         network = train(job, specimens, workshop)
         own = {name: rows[is_own[rows]] for name, rows in parts.items()}
         made.append((network, ask(network, own, specimens, workshop)))
