@@ -132,6 +132,9 @@ def _with_relative_paths(content: dict[str, Any], folder: Path) -> dict[str, Any
     for key in ("train", "test", "images"):
         if key in data and Path(data[key]).is_absolute():
             data[key] = _relative_path(data[key], folder)
+    taxonomy = data.get("labels", {}).get("taxonomy")
+    if isinstance(taxonomy, str) and Path(taxonomy).is_absolute():
+        data["labels"] = {**data["labels"], "taxonomy": _relative_path(taxonomy, folder)}
     return {**content, "data": data}
 
 
