@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -104,17 +105,17 @@ def _run(
     out: Out = None,
     changes: Changes = [],  # noqa: B006
     engine: Annotated[str, typer.Option(help="Where jobs are worked through: local.")] = "local",
-    budget: Annotated[str | None, typer.Option(hidden=True)] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Plan what is trained for a time: 90s, 10m, 2h.", metavar="TIME")
+    ] = None,
 ) -> None:
     """Do everything a recipe says, from images to a submission; run it again to go on after a stop."""
     if engine != "local":
         raise NotBuiltYetError(f"the engine {engine!r} is not built yet", field="--engine", remedy="write `local`")
-    if budget is not None:
-        remedy = "set epochs, folds and sizes in the recipe"
-        raise NotBuiltYetError("planning for a budget is not built yet", field="--budget", remedy=remedy)
+    began = time.perf_counter()  # loading the libraries is part of what a budget pays for
     from holotype.commands import run_recipe
 
-    for line in run_recipe(recipe, tuple(changes), out):
+    for line in run_recipe(recipe, tuple(changes), out, budget, began):
         typer.echo(line)
 
 
