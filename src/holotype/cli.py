@@ -119,6 +119,23 @@ def _run(
         typer.echo(line)
 
 
+@app.command("tune")
+def _tune(
+    recipe: RecipePath,
+    changes: Changes = [],  # noqa: B006
+    trials: Annotated[int, typer.Option(help="How many there should be, with those of an earlier call.")] = 20,
+    budget: Annotated[str | None, typer.Option(help="Time after which none begins: 1h.", metavar="TIME")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the input of every trial; searched without it.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="The most that a trial may take.")] = None,
+    on: Annotated[str, typer.Option(help="The rows that judge: inner or fold.")] = "inner",
+) -> None:
+    """Search for better settings on one fold, and write the recipe that was found; run it again to go on."""
+    from holotype.tuning import Search, tune_recipe
+
+    for line in tune_recipe(recipe, tuple(changes), Search(trials, budget, size, epochs, on)):
+        typer.echo(line)
+
+
 @app.command("predict")
 def _predict(
     run: RunPath,

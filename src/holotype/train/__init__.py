@@ -2,6 +2,7 @@
 
 from holotype.train.device import launch_fabric
 from holotype.train.fit import fit_member
+from holotype.train.halt import HaltedError
 from holotype.train.job import ALL_ROWS, REST, FitJob, plan_fit, refit_member, specialist_job
 from holotype.train.levels import member_levels
 from holotype.train.optimisers import OPTIMISERS
@@ -17,6 +18,7 @@ __all__ = [
     "REST",
     "SCHEDULES",
     "FitJob",
+    "HaltedError",
     "Pace",
     "StepRules",
     "check_phase",

@@ -27,7 +27,7 @@ __all__ = ["Pace", "measure_pace"]
 
 WARM_UP = 2  # steps in which memory is fetched and kernels are chosen
 MOST_STEPS = 40
-SEEN = 128
+SEEN = 64
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,17 @@ def measure_pace(job: FitJob, specimens: Specimens, workspace: Path, runtime: Ru
         training.course.next_epoch()
         return taken / seen
 
-    warm = epoch(WARM_UP)
-    slow = epoch(max(1, min(MOST_STEPS, int(seconds / max(warm * runtime.batch, 1e-6)))))
+    pace = epoch(WARM_UP)
+    steps = int(seconds / max(pace * runtime.batch, 1e-6))
+    if steps > 0:  # else the first ones took longer than all may, and tell enough
+        pace = epoch(min(steps, MOST_STEPS))
     saving = _seconds(lambda: keep_state(training, stage))
     network.eval()
     reading = Reading(job.size, job.kind, PLAIN)
     asked = np.resize(rows, SEEN).astype(np.int64)
-    infer_logits(network, specimens, asked[: SEEN // 4], reading, fabric.device)
+    infer_logits(network, specimens, asked[: SEEN // 8], reading, fabric.device)
     seeing = _seconds(lambda: infer_logits(network, specimens, asked, reading, fabric.device)) / SEEN
-    return Pace(slow, seeing, building, saving, found.words)
+    return Pace(pace, seeing, building, saving, found.words)
 
 
 def _seconds(work: Callable[[], object]) -> float:
