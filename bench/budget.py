@@ -48,8 +48,12 @@ def spend(recipe: Path, budget: str, seed: int, place: Path) -> tuple[float, flo
     paths = os.pathsep.join([str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")])
     settings = {"HOLOTYPE_STORE": str(place / "store"), "PYTHONPATH": paths}  # nothing is taken from an earlier run
     started = perf_counter()
-    subprocess.run([*command, "--set", f"seed={seed}"], check=True, capture_output=True, env=os.environ | settings)
+    done = subprocess.run(
+        [*command, "--set", f"seed={seed}"], capture_output=True, text=True, env=os.environ | settings
+    )
     spent = perf_counter() - started
+    if done.returncode:
+        return spent, float("nan"), done.stderr.splitlines()[-1]
     planned = YAML(typ="safe", pure=True).load((out / "recipe.yaml").read_text(encoding="utf-8"))
     (told,) = [
         json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()

@@ -46,8 +46,9 @@ def list_rungs(facts: DataFacts) -> list[Rung]:
     if facts.use is None:
         words = f"all {facts.folds} folds at {working} px"
         rungs.append(Rung(words, (working,), None, facts.folds, most_views, enough, most))
-    second = working + STEP
-    words = f"two members, at {working} and {second} px, on {counted(whole, 'fold')}"
+    second = working if facts.size is not None else working + STEP
+    of_size = f"at {working} px" if second == working else f"at {working} and {second} px"
+    words = f"two members {of_size} on {counted(whole, 'fold')}"
     rungs.append(Rung(words, (working, second), every, whole, most_views, enough, most))
     return rungs
 
