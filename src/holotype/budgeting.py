@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -16,9 +16,8 @@ from holotype.data import Pack, plan_pack, read_image
 from holotype.errors import InputError, RecipeError
 from holotype.feed import make_specimens
 from holotype.members import resolve_member
-from holotype.nets import find_weights
 from holotype.pipeline import check_names, prepare
-from holotype.plan import BudgetPlan, DataFacts, Probe, in_words, plan_budget, probe_sizes, read_budget
+from holotype.plan import BudgetPlan, DataFacts, Probe, Views, in_words, plan_budget, probe_sizes, read_budget
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, load_recipe
 from holotype.runtime import Runtime
@@ -122,7 +121,8 @@ def _made(
     member = recipe.members[0]
     runtime.progress.say(f"probe: how fast this machine learns, for a budget of {in_words(seconds)}")
     facts = _facts(recipe, ready, runtime, {change.partition("=")[0].strip() for change in changes})
-    probe = _probe(recipe, ready, runtime, facts, seconds)
+    probe, weights = _probe(recipe, ready, runtime, facts, seconds)
+    facts = replace(facts, pretrained=not weights.startswith("random"))
     waited = time.perf_counter() - began
     slower = min(max(waited / time.process_time(), 1.0), MOST_SLOWER)  # others are at work on this machine
     probe = replace(probe, spent=waited, judging=slower * probe.judging)
@@ -137,22 +137,17 @@ def _facts(recipe: Recipe, ready: Prepared, runtime: Runtime, given: set[str]) -
     sides = ready.statistics.frame.select(pl.max_horizontal("height", "width")).to_series().drop_nulls().to_numpy()
     counts = images.samples.matrix(images.samples.of_role("train")).sum(axis=0)
     kept = {address for address in given if address.startswith("members.0.")}
-    view = member.predict.views
-    fixed_views = any(address.startswith("members.0.predict") for address in kept) or isinstance(view, dict)
+    fixed_views = any(address.startswith("members.0.predict") for address in kept)
     learns = member.head.pool in {"gem", "attention"} or member.augment.mix is not None
     return DataFacts(
         rows=rows["train"], joined=rows["external"], test=rows["test"], folds=folds.count,
         longest=int(np.median(sides)), counts=tuple(int(count) for count in counts if count),
-        batch=runtime.batch, pretrained=_is_pretrained(member), reusable=not learns,
+        batch=runtime.batch, reusable=not learns,
         size=member.input.size if "members.0.input.size" in kept and isinstance(member.input.size, int) else None,
         use=None if recipe.split.use == "all" else tuple(recipe.split.used(folds.count)),
-        views=str(view) if fixed_views and isinstance(view, str) else None,
+        views=cast(Views, member.predict.views) if fixed_views else None,
         sampler="sampler" not in member.model_fields_set,
     )  # fmt: skip
-
-
-def _is_pretrained(member: MemberSpec) -> bool:
-    return member.weights != "none" and not find_weights(member.backbone, member.weights).words.startswith("random")
 
 
 def _phase(member: MemberSpec) -> PhaseSpec:
@@ -166,20 +161,22 @@ def _written(section: MemberSpec | PhaseSpec) -> dict[str, Any]:
     return section.model_dump(mode="json", exclude_unset=True, exclude={"phases"})
 
 
-def _probe(recipe: Recipe, ready: Prepared, runtime: Runtime, facts: DataFacts, seconds: float) -> Probe:
+def _probe(recipe: Recipe, ready: Prepared, runtime: Runtime, facts: DataFacts, seconds: float) -> tuple[Probe, str]:
+    """The pace of the member, and where its first weights come from."""
     member = recipe.members[0]
     paces = {
         size: _pace(member, size, recipe.seed, ready, (runtime, min(PROBED * seconds, LONGEST_PROBE)))
         for size in probe_sizes(facts)
     }
-    names = [*paces.values()]
+    paced = [*paces.values()]
     scored = facts.rows * len(ready.images.classes)
     judging = (JUDGED + JUDGED_EACH * scored) * (1 if ready.images.kind == "multiclass" else 2)
-    return Probe(
-        tuple(paces), tuple(pace.training for pace in names), tuple(pace.seeing for pace in names),
-        reading=_seconds_to_read(ready), building=max(pace.building for pace in names),
-        saving=max(pace.saving for pace in names), judging=judging,
+    measured = Probe(
+        tuple(paces), tuple(pace.training for pace in paced), tuple(pace.seeing for pace in paced),
+        reading=_seconds_to_read(ready), building=max(pace.building for pace in paced),
+        saving=max(pace.saving for pace in paced), judging=judging,
     )  # fmt: skip
+    return measured, paced[0].words
 
 
 def _pace(member: MemberSpec, size: int, seed: int, ready: Prepared, machine: tuple[Runtime, float]) -> Pace:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holotype.errors import InputError
 from holotype.plan.budget import AIM, BudgetPlan, in_words, plan_budget, read_budget
-from holotype.plan.costs import DataFacts, Probe, seconds_of_epoch, seconds_of_parts
+from holotype.plan.costs import DataFacts, Probe, count_views, seconds_of_epoch, seconds_of_parts
 from holotype.plan.ladder import list_rungs, probe_sizes
 from holotype.recipe import Recipe, parse_recipe
 
@@ -83,9 +83,9 @@ def test_rare_classes_are_drawn_more_often_unless_the_recipe_says_how() -> None:
 def test_what_is_given_stays() -> None:
     facts = replace(NUCLEI, size=128, use=(1, 2), views="none")
     for budget in ("5m", "20m", "8h"):
-        recipe = bought(budget, facts)[1]
+        plan, recipe = bought(budget, facts)
         assert {member.input.size for member in recipe.members} == {128}
-        assert recipe.members[0].predict.views == "none"
+        assert not any("views" in change for change in plan.changes[:3])  # nor the views
         assert recipe.split.use == "all"  # the changes do not name it
 
 
@@ -135,6 +135,11 @@ def test_budgets_are_read_with_their_units(text: str, seconds: float) -> None:
 def test_what_is_no_time_is_refused_in_words(text: str) -> None:
     with pytest.raises(InputError, match="--budget: a budget is a number with s, m or h"):
         read_budget(text)
+
+
+def test_views_are_counted() -> None:
+    drawn, windows = {"as_trained": 32, "plain": 1}, {"crops": 4, "from": 768}
+    assert [count_views(views) for views in ("none", "flips", "d4", drawn, windows)] == [1, 4, 8, 33, 4]
 
 
 def test_times_are_said_as_people_say_them() -> None:

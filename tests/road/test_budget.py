@@ -32,7 +32,7 @@ Captured = pytest.CaptureFixture[str]
 @pytest.fixture
 def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe that always measures the same, so that plans do not hang on this machine."""
-    monkeypatch.setattr(holotype.budgeting, "_probe", lambda *given: SLOW)
+    monkeypatch.setattr(holotype.budgeting, "_probe", lambda *given: (SLOW, "random"))
 
 
 def events(folder: Path, name: str) -> list[dict[str, object]]:

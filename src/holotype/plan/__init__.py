@@ -4,7 +4,7 @@
 """
 
 from holotype.plan.budget import BudgetPlan, in_words, plan_budget, read_budget
-from holotype.plan.costs import DataFacts, Probe
+from holotype.plan.costs import DataFacts, Probe, Views
 from holotype.plan.found import FOUND_BY, found_recipe
 from holotype.plan.ladder import probe_sizes
 from holotype.plan.look import Findings, look
@@ -34,6 +34,7 @@ __all__ = [
     "Probe",
     "Proposal",
     "TrialRecord",
+    "Views",
     "begin_trial",
     "changes_of",
     "draw",

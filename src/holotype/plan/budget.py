@@ -135,8 +135,9 @@ def _changes(
     own: dict[str, Any] = {
         "input": {**member.get("input", {}), "size": rung.sizes[0]},
         "phases": [trained],
-        "predict": {**member.get("predict", {}), "views": facts.views or rung.views},
     }
+    if facts.views is None:
+        own["predict"] = {**member.get("predict", {}), "views": rung.views}
     if facts.sampler and unevenness(facts) >= UNEVEN:
         own["sampler"] = "sqrt"
     changes = [f"members.0.{key}={json.dumps(value)}" for key, value in own.items()]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["VIEWS", "DataFacts", "Probe", "Rung", "seconds_of_epoch", "seconds_of_parts"]
+__all__ = ["DataFacts", "Probe", "Rung", "Views", "count_views", "seconds_of_epoch", "seconds_of_parts"]
 
 VIEWS = {"none": 1, "flips": 4, "d4": 8}
+Views = str | Mapping[str, int]
+"""Views as in the recipe: a name, or how many of which."""
 HEAD_STEP = 2e-3  # seconds of a step of the head alone, on features
 DRAWN = 1.3  # an augmented image with its features, to a plainly seen one
 PACKED = 1.5  # an image read and stored, to one that is read
@@ -43,7 +46,7 @@ class DataFacts:
     reusable: bool = True
     size: int | None = None
     use: tuple[int, ...] | None = None
-    views: str | None = None
+    views: Views | None = None
     sampler: bool = True
 
     @property
@@ -123,10 +126,21 @@ class Rung:
     sizes: tuple[int, ...]
     use: tuple[int, ...] | None
     folds: int
-    views: str
+    views: Views
     least: int
     most: int
     draws: int | None = None
+
+
+def count_views(views: Views) -> int:
+    """How often an image is seen at prediction.
+
+    Args:
+        views: As in the recipe.
+    """
+    if isinstance(views, str):
+        return VIEWS[views]
+    return sum(count for name, count in views.items() if name != "from")
 
 
 def seconds_of_epoch(rung: Rung, facts: DataFacts, probe: Probe) -> float:
@@ -163,7 +177,7 @@ def seconds_of_parts(rung: Rung, facts: DataFacts, probe: Probe) -> dict[str, fl
     if rung.draws is not None:
         seen = rung.draws * facts.training * DRAWN + facts.validating
         preparing += rung.folds * sum(seen * probe.see_at(size) for size in rung.sizes)
-    asked = (facts.validating + facts.test) * VIEWS[rung.views]
+    asked = (facts.validating + facts.test) * count_views(rung.views)
     predicting = rung.folds * sum(asked * probe.see_at(size) for size in rung.sizes)
     return {
         "storing": len(stored) * everything * probe.reading * PACKED,
