@@ -146,7 +146,7 @@ def _facts(recipe: Recipe, ready: Prepared, runtime: Runtime, given: set[str]) -
         size=member.input.size if "members.0.input.size" in kept and isinstance(member.input.size, int) else None,
         use=None if recipe.split.use == "all" else tuple(recipe.split.used(folds.count)),
         views=cast(Views, member.predict.views) if fixed_views else None,
-        sampler="sampler" not in member.model_fields_set,
+        sampler="sampler" not in member.model_fields_set, refit=recipe.final == "refit",
     )  # fmt: skip
 
 

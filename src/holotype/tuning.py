@@ -110,7 +110,9 @@ def tune_recipe(path: Path, changes: tuple[str, ...], search: Search) -> Iterato
     bench = _bench(path, changes, search, recipe, RunLog(folder.path("log.jsonl")))
     done, own = _ended(bench), 0
     started = time.perf_counter()
-    while len(done) < search.trials and _is_time_for_one(seconds - (time.perf_counter() - began), started, own):
+    while len(done) < search.trials:
+        if done and not _is_time_for_one(seconds - (time.perf_counter() - began), started, own):
+            break
         yield _told(_one_trial(bench, recipe.seed))
         done, own = _ended(bench), own + 1
     best = max((one for one in done if one.state == "finished"), key=lambda one: one.score or 0.0, default=None)

@@ -63,7 +63,7 @@ def test_more_time_buys_first_epochs_then_size_then_folds_then_a_second_member()
 def test_epochs_by_hand() -> None:
     """At 96 px an epoch of 1,906 images takes 31.8 s, and looking at the fold's 477 another 2.5."""
     plan, recipe = bought("10m")
-    beside = 8 * (477 + 894) / 190 + 0.6 + 3277 * 2e-4 * 1.5
+    beside = 8 * (477 + 894) / 190 + 1.1 + 3277 * 2e-4 * 1.5
     epochs = int((0.9 * 600 - 12 - 5 - beside) / (1906 / 60 + 477 / 190 + 0.05))
     assert recipe.members[0].phases[0].epochs == epochs == 13
     assert plan.seconds["training"] == pytest.approx(epochs * (1906 / 60 + 477 / 190 + 0.05))
@@ -135,6 +135,12 @@ def test_budgets_are_read_with_their_units(text: str, seconds: float) -> None:
 def test_what_is_no_time_is_refused_in_words(text: str) -> None:
     with pytest.raises(InputError, match="--budget: a budget is a number with s, m or h"):
         read_budget(text)
+
+
+def test_one_more_network_on_all_rows_costs_as_much_as_a_fold() -> None:
+    rung = list_rungs(NUCLEI)[-2]
+    once, again = (seconds_of_epoch(rung, replace(NUCLEI, refit=more), QUICK) for more in (False, True))
+    assert again / once == pytest.approx(6 / 5)
 
 
 def test_views_are_counted() -> None:

@@ -99,6 +99,17 @@ def test_a_trial_that_lags_is_given_up_and_it_is_said(
     assert "1 given up early" in (tmp_path / "runs" / "cells.tune" / "tune.html").read_text(encoding="utf-8")
 
 
+def test_no_trial_begins_that_would_end_after_the_budget_but_one_there_is(
+    write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holotype.tuning, "_history", lambda recipe, bench, halt: [{"inner_score": 0.5}])
+    list(tune_recipe(write_recipe(tmp_path), (), Search(trials=50, budget="1s", size=32)))
+    trials = table(tmp_path).height
+    assert 1 <= trials < 50
+    list(tune_recipe(tmp_path / "recipe.yaml", (), Search(trials=trials + 2, budget="1h", size=32)))
+    assert table(tmp_path).height == trials + 2
+
+
 REFUSED = {
     "no trial": (["--trials", "0"], "--trials: a search needs a trial"),
     "other rows": (["--on", "test"], "--on: there are no such rows; allowed: inner, fold"),

@@ -33,6 +33,7 @@ class DataFacts:
         use: The folds that are trained where they are given.
         views: The views where they are given.
         sampler: Whether the recipe leaves open how rows are drawn.
+        refit: Whether one more network is trained on all rows.
     """
 
     rows: int
@@ -48,6 +49,7 @@ class DataFacts:
     use: tuple[int, ...] | None = None
     views: Views | None = None
     sampler: bool = True
+    refit: bool = False
 
     @property
     def validating(self) -> int:
@@ -151,13 +153,14 @@ def seconds_of_epoch(rung: Rung, facts: DataFacts, probe: Probe) -> float:
         facts: Of the data.
         probe: Of the machine.
     """
+    networks = rung.folds + facts.refit
     if rung.draws is not None:
-        return len(rung.sizes) * rung.folds * (facts.steps * HEAD_STEP + probe.saving)
+        return len(rung.sizes) * networks * (facts.steps * HEAD_STEP + probe.saving)
     each = (
         facts.training * probe.train_at(size) + facts.validating * probe.see_at(size) + probe.saving
         for size in rung.sizes
     )
-    return rung.folds * sum(each)
+    return networks * sum(each)
 
 
 def seconds_of_parts(rung: Rung, facts: DataFacts, probe: Probe) -> dict[str, float]:
@@ -173,12 +176,13 @@ def seconds_of_parts(rung: Rung, facts: DataFacts, probe: Probe) -> dict[str, fl
     """
     everything = facts.rows + facts.joined + facts.test
     stored = {min(size, facts.longest) for size in rung.sizes}
-    preparing = rung.folds * len(rung.sizes) * (probe.building + 2 * probe.saving)
+    networks = rung.folds + facts.refit
+    preparing = networks * len(rung.sizes) * 2 * (probe.building + probe.saving)  # they are read again to predict
     if rung.draws is not None:
         seen = rung.draws * facts.training * DRAWN + facts.validating
-        preparing += rung.folds * sum(seen * probe.see_at(size) for size in rung.sizes)
+        preparing += networks * sum(seen * probe.see_at(size) for size in rung.sizes)
     asked = (facts.validating + facts.test) * count_views(rung.views)
-    predicting = rung.folds * sum(asked * probe.see_at(size) for size in rung.sizes)
+    predicting = networks * sum(asked * probe.see_at(size) for size in rung.sizes)
     return {
         "storing": len(stored) * everything * probe.reading * PACKED,
         "preparing": preparing,
