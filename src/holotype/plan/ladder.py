@@ -11,7 +11,7 @@ UNEVEN = 8.0
 """From this ratio of the commonest class to the rarest on, rare ones are drawn more often."""
 SMALLEST, LARGEST, STEP = 64, 160, 32
 ENLARGED = 1.5  # small images are learnt better from a larger input
-ENOUGH_STEPS, FEW_STEPS = 800, 120
+ENOUGH_STEPS, FEW_STEPS = 800, 100
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
 FROZEN = (20, 60)
 SHARE = 0.3  # of the epochs that are enough: with fewer, a smaller input is better
