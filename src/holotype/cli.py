@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -104,17 +105,34 @@ def _run(
     out: Out = None,
     changes: Changes = [],  # noqa: B006
     engine: Annotated[str, typer.Option(help="Where jobs are worked through: local.")] = "local",
-    budget: Annotated[str | None, typer.Option(hidden=True)] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Plan what is trained for a time: 90s, 10m, 2h.", metavar="TIME")
+    ] = None,
 ) -> None:
     """Do everything a recipe says, from images to a submission; run it again to go on after a stop."""
     if engine != "local":
         raise NotBuiltYetError(f"the engine {engine!r} is not built yet", field="--engine", remedy="write `local`")
-    if budget is not None:
-        remedy = "set epochs, folds and sizes in the recipe"
-        raise NotBuiltYetError("planning for a budget is not built yet", field="--budget", remedy=remedy)
+    began = time.perf_counter()  # loading the libraries is part of what a budget pays for
     from holotype.commands import run_recipe
 
-    for line in run_recipe(recipe, tuple(changes), out):
+    for line in run_recipe(recipe, tuple(changes), out, budget, began):
+        typer.echo(line)
+
+
+@app.command("tune")
+def _tune(
+    recipe: RecipePath,
+    changes: Changes = [],  # noqa: B006
+    trials: Annotated[int, typer.Option(help="How many there should be, with those of an earlier call.")] = 20,
+    budget: Annotated[str | None, typer.Option(help="Time after which none begins: 1h.", metavar="TIME")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the input of every trial; searched without it.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="The most that a trial may take.")] = None,
+    on: Annotated[str, typer.Option(help="The rows that judge: inner or fold.")] = "inner",
+) -> None:
+    """Search for better settings on one fold, and write the recipe that was found; run it again to go on."""
+    from holotype.tuning import Search, tune_recipe
+
+    for line in tune_recipe(recipe, tuple(changes), Search(trials, budget, size, epochs, on)):
         typer.echo(line)
 
 

@@ -51,15 +51,19 @@ def audit_data(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterat
     yield f"Written to {folder.root / 'audit'}; the page is {folder.root / 'audit' / 'report.html'}"
 
 
-def run_recipe(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterator[str]:
+def run_recipe(
+    path: Path, changes: tuple[str, ...], out: Path | None, budget: str | None = None, began: float | None = None
+) -> Iterator[str]:
     """Run a recipe and say what came out.
 
     Args:
         path: The recipe's file.
         changes: As in `--set`.
         out: The run's folder.
+        budget: The time that everything may take, as in `10m`.
+        began: When that time began, by `time.perf_counter`.
     """
-    yield from report_lines(run(path, out, changes).folder.root, show=False)
+    yield from report_lines(run(path, out, changes, budget, began).folder.root, show=False)
 
 
 def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None) -> str:

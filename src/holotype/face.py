@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+from holotype.budgeting import plan_run
 from holotype.opened import OpenedRun, open_run
 from holotype.pipeline import make_runtime
 from holotype.pipeline import run as run_pipeline
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
-from holotype.store import RunLog
+from holotype.store import RunLog, Stages, Store
 
 __all__ = ["default_folder", "run"]
 
 
-def run(recipe: Path | str, out: Path | str | None = None, changes: tuple[str, ...] = ()) -> OpenedRun:
+def run(
+    recipe: Path | str,
+    out: Path | str | None = None,
+    changes: tuple[str, ...] = (),
+    budget: str | None = None,
+    began: float | None = None,
+) -> OpenedRun:
     """Run a recipe and open the result.
 
     Args:
         recipe: A YAML file.
         out: The run's folder; `runs/<name>` beside the recipe where none is given.
         changes: As in `--set` on the command line.
+        budget: The time that everything may take, as in `10m`; members, folds, sizes, epochs and views are planned
+            for it.
+        began: When that time began, by `time.perf_counter`; now where it is not given.
 
     Raises:
         InputError: The recipe or the data is wrong.
@@ -31,8 +42,14 @@ def run(recipe: Path | str, out: Path | str | None = None, changes: tuple[str, .
     folder = Path(out) if out is not None else default_folder(loaded, path)
     runtime = make_runtime(loaded, path.resolve().parent)
     facts = {"recipe": str(path.resolve()), "changes": list(changes), "store": str(runtime.store.resolve())}
-    RunLog(RunFolder(folder).path("log.jsonl")).write("run", **facts)
-    run_pipeline(loaded, folder, runtime)
+    log = RunLog(RunFolder(folder).path("log.jsonl"))
+    log.write("run", **facts, **({} if budget is None else {"budget": budget}))
+    told: dict[str, str] = {}
+    if budget is not None:
+        stages = Stages(Store(runtime.store), log, runtime.progress)
+        planned = plan_run((path, tuple(changes)), budget, stages, runtime, began or time.perf_counter())
+        loaded, told = planned.recipe, planned.facts
+    run_pipeline(loaded, folder, runtime, told)
     return open_run(folder, runtime)
 
 

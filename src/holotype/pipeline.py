@@ -9,7 +9,7 @@ read_images → measure_images → audit_images → make_folds      what there i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,13 +45,14 @@ from holotype.writing import write_outcome
 __all__ = ["check_names", "follow", "make_runtime", "prepare", "run"]
 
 
-def run(recipe: Recipe, out: Path, runtime: Runtime) -> Outcome:
+def run(recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | None = None) -> Outcome:
     """Do everything a recipe says, and write the run's folder.
 
     Args:
         recipe: From `load_recipe`.
         out: The run's folder; what is there of the same recipe is used again.
         runtime: From `make_runtime`.
+        facts: What the report should say beside its own, by name.
 
     Returns:
         What came out, as it was written.
@@ -67,7 +68,7 @@ def run(recipe: Recipe, out: Path, runtime: Runtime) -> Outcome:
     runtime = replace(
         runtime, progress=runtime.progress.heard_by(lambda sentence: log.write("said", sentence=sentence))
     )
-    stages = Stages(Store(runtime.store), log, runtime.progress)
+    stages = Stages(Store(runtime.store), log, runtime.progress, facts=dict(facts or {}))
     folder.write_text("recipe.yaml", dump_recipe(recipe))
     outcome = follow(recipe, stages, runtime)
     changed = what_the_decision_changed(outcome)

@@ -30,7 +30,7 @@ from holotype.spec import (
 )
 from holotype.spec.agreement import leaves_by_one_name, sections_agree
 
-__all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe"]
+__all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe", "written_recipe"]
 
 
 class Recipe(Section):
@@ -78,14 +78,27 @@ def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:
         RecipeError: The file is missing, is not YAML, or says something that is not allowed.
     """
     path = Path(path)
+    return parse_recipe(written_recipe(path, changes), path.resolve().parent)
+
+
+def written_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Any:
+    """What a recipe's file says, with changes and without defaults.
+
+    Args:
+        path: A YAML file.
+        changes: Changes as on the command line.
+
+    Raises:
+        RecipeError: The file is missing or is not YAML, or a change has no place in it.
+    """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"cannot read the recipe {str(path)!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"the recipe {str(path)!r} is not UTF-8 text") from error
-    content = _from_yaml(text, f"the recipe {str(path)!r}")
-    return parse_recipe(_with_changes(content, changes), path.resolve().parent)
+    return _with_changes(_from_yaml(text, f"the recipe {str(path)!r}"), changes)
 
 
 def parse_recipe(content: Any, folder: Path) -> Recipe:

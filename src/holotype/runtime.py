@@ -26,6 +26,7 @@ class Runtime:
         batch: Images a step, over all processes.
         processes: Processes that train one network together.
         save_seconds: Of training that a kill may cost at most.
+        halt_after: Epochs after which an unfinished training stops and keeps its state; none goes on to the end.
         store: Folder of the artefacts that runs share.
         progress: Where news of the work goes.
     """
@@ -37,6 +38,7 @@ class Runtime:
     batch: int = 32
     processes: int = 1
     save_seconds: float = 300.0
+    halt_after: int | None = None
     store: Path = Path(".holotype")
     progress: Progress = field(default_factory=Progress)
 

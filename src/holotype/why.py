@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
+from holotype.budgeting import plan_run
 from holotype.digest import changed_names
 from holotype.errors import InputError
 from holotype.pipeline import follow, make_runtime
@@ -41,6 +43,9 @@ def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
     forecast = Forecast(Store(runtime.store), log, runtime.progress)
     unforeseen = ""
     try:
+        if begun and begun[-1].get("budget"):
+            given = (source, (*earlier, *changes))
+            recipe = plan_run(given, begun[-1]["budget"], forecast, runtime, time.perf_counter()).recipe
         follow(recipe, forecast, runtime)
     except NotForeseenError as error:
         unforeseen = error.what

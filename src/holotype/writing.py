@@ -207,6 +207,7 @@ def _facts(stages: Stages, runtime: Runtime) -> dict[str, str]:
     facts["machine"] = (
         f"{platform.system()} {platform.machine()}, {runtime.thread_count} threads, device {runtime.device}"
     )
+    facts |= stages.facts
     spent = {name: seconds for name, seconds in stages.seconds.items() if seconds >= 0.05}
     facts |= {f"seconds: {name}": f"{seconds:.1f}" for name, seconds in spent.items()}
     return facts

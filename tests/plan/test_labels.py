@@ -34,6 +34,7 @@ def test_classes_are_counted_by_label_not_by_row() -> None:
     ("values", "words"),
     [
         ([f"{number / 7:.3f}" for number in range(40)], "an amount"),
+        ([f"{number / 7:.3f}" for number in range(12)], "an amount"),
         ([str(number * 13) for number in range(60)] * 2, "an amount"),
         (["2024-01-05", "2024-02-07", "2024-01-05"], "dates"),
         ([f"the cell number {number} looks odd" for number in range(30)], "free text"),

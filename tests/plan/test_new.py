@@ -206,6 +206,33 @@ def test_further_tables_are_noted_and_the_submission_takes_its_names(bench: Benc
     assert proposal.content["submit"] == {"id": "Id", "column": "Predicted"}
 
 
+def test_a_table_of_ranks_is_named_as_the_taxonomy(bench: Bench) -> None:
+    rows = [f"i{n},{'abcd'[n % 4]}" for n in range(20)]
+    bench.table("train.csv", "id,label", rows)
+    bench.table("ranks.csv", "label,genus,family", ["a,G,X", "b,G,X", "c,H,X", "d,I,Y"])
+    bench.images(*(f"i{n}.png" for n in range(20)))
+    proposal, text, path = written(bench)
+    assert Path(str(load_recipe(path).data.labels.taxonomy)).samefile(bench.folder / "ranks.csv")
+    assert "taxonomy: ../cells/ranks.csv" in text
+    assert "ranks.csv gives genus, family of each" in proposal.reasons["data.labels"]
+    assert not any("ranks.csv" in note for note in proposal.notes)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [["a,G,X", "b,G,Y", "c,H,X", "d,I,Y"], ["a,G,X", "b,G,X", "c,H,X"], ["a,G,X", "b,G,X", "c,,X", "d,I,Y"],
+     ["a,G,X", "a,H,X", "b,G,X", "c,H,X", "d,I,Y"]],
+    ids=["a genus of two families", "a class is missing", "a rank is empty", "a class of two genera"],
+)  # fmt: skip
+def test_a_table_whose_ranks_do_not_nest_is_only_noted(bench: Bench, rows: list[str]) -> None:
+    bench.table("train.csv", "id,label", [f"i{n},{'abcd'[n % 4]}" for n in range(20)])
+    bench.table("ranks.csv", "label,genus,family", rows)
+    bench.images(*(f"i{n}.png" for n in range(20)))
+    proposal = propose(look(bench.folder))
+    assert "taxonomy" not in proposal.content["data"]["labels"]
+    assert any("ranks.csv" in note for note in proposal.notes)
+
+
 def test_a_table_by_itself_is_taken_with_the_test_table_beside_it(bench: Bench) -> None:
     plates(bench)
     assert look(bench.folder / "train.csv").test_path == (bench.folder / "test.csv").resolve()

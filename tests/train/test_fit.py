@@ -21,7 +21,7 @@ from holotype.predict import Reading, infer_logits
 from holotype.runtime import Runtime
 from holotype.seeds import derive_seed
 from holotype.spec import ViewSpec
-from holotype.train import FitJob, fit_member
+from holotype.train import FitJob, HaltedError, fit_member
 
 PlanJob = Callable[..., FitJob]
 HEAD_FIRST: dict[str, Any] = {"epochs": 1, "freeze": "backbone", "optimizer": {"name": "sgd"}, "lr": 0.05}
@@ -247,3 +247,20 @@ def test_fewer_rows_than_a_batch_train_as_one_batch(
 ) -> None:
     job = replace(plan_job({"epochs": 1, "lr": 0.001}), train_rows=np.arange(rows))
     assert fitted(job, specimens, tmp_path, runtime)
+
+
+def test_a_training_that_was_halted_goes_on_and_ends_in_the_same_bytes(
+    specimens: Specimens, plan_job: PlanJob, runtime: Runtime, tmp_path: Path
+) -> None:
+    job = plan_job({"epochs": 2}, {"epochs": 2})
+    (tmp_path / "whole").mkdir()
+    fit_member(job, specimens, tmp_path / "whole", tmp_path / "whole-work", runtime)
+    (tmp_path / "parts").mkdir()
+    for halt in (1, 2, 2, 3):
+        with pytest.raises(HaltedError, match=f"stopped after epoch {halt}, as asked") as halted:
+            fit_member(job, specimens, tmp_path / "parts", tmp_path / "work", replace(runtime, halt_after=halt))
+        assert len(halted.value.history) == halt
+        assert not list((tmp_path / "parts").iterdir())
+    fit_member(job, specimens, tmp_path / "parts", tmp_path / "work", replace(runtime, halt_after=4))
+    name = "weights.safetensors"
+    assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -164,7 +164,8 @@ def _numbers_are_classes(numbers: pl.Series, field: str) -> tuple[str, ...]:
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
     whole = bool((numbers == numbers.round(0)).all())
     dense = distinct >= 0.5 * (high - low + 1)
-    if distinct > FEW and not (whole and dense and rows >= 2 * distinct):
+    measured = not whole and distinct > max(2, rows / 2)  # hardly any comes twice
+    if measured or (distinct > FEW and not (whole and dense and rows >= 2 * distinct)):
         raise DataError(
             f"the labels are {distinct:,} different numbers from {low:g} to {high:g} in {rows:,} rows: an amount, it "
             "seems, and classes are needed",

@@ -14,6 +14,7 @@ from holotype.errors import listing
 from holotype.plan.groups import GroupGuess, find_domain, find_groups
 from holotype.plan.labels import LabelGuess, choose_label_column, judge_labels
 from holotype.plan.look import Findings
+from holotype.plan.ranks import find_taxonomy
 from holotype.plan.remarks import (
     notes_on_columns,
     notes_on_tables,
@@ -91,7 +92,11 @@ def propose(findings: Findings) -> Proposal:
         (*meant, *labels.questions, *question_on_channels(naming.channels), *_group_questions(groups)),
         (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers)),
         tables,
-        (*notes_on_columns(naming, used, groups), *notes_on_tables(findings, labels), *findings.remarks),
+        (
+            *notes_on_columns(naming, used, groups),
+            *notes_on_tables(findings, labels, data["labels"].get("taxonomy")),
+            *findings.remarks,
+        ),
     )
 
 
@@ -173,9 +178,14 @@ def _labels(findings: Findings, labels: LabelGuess) -> tuple[dict[str, Any], str
     if labels.separator is not None:
         section["separator"] = labels.separator
         how = f"several a sample, parted by {labels.separator!r}"
+    more = ""
+    ranked = find_taxonomy(findings.others, set(labels.counts)) if labels.kind == "multiclass" else None
+    if ranked is not None:
+        section["taxonomy"] = str(findings.folder / ranked[0])
+        more = f"; {ranked[0]} gives {listing(ranked[1])} of each, and scores are told by rank"
     return section, (
         f"{where}: {len(labels.counts)} classes, {how}, "
-        f"from {common[1]:,} images ({common[0]}) down to {rare[1]:,} ({rare[0]})"
+        f"from {common[1]:,} images ({common[0]}) down to {rare[1]:,} ({rare[0]}){more}"
     )
 
 

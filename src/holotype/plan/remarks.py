@@ -101,18 +101,19 @@ def notes_on_columns(naming: Naming, used: set[str], groups: GroupGuess) -> tupl
     return tuple(notes)
 
 
-def notes_on_tables(findings: Findings, labels: LabelGuess) -> tuple[str, ...]:
+def notes_on_tables(findings: Findings, labels: LabelGuess, named: str | None = None) -> tuple[str, ...]:
     """What the further tables look like.
 
     Args:
         findings: What was found.
         labels: What the label column holds.
+        named: The path of the table that the recipe names, if it names one.
     """
     notes = []
     for name, table in findings.others.items():
         classes = [column for column in table.columns if set(labels.counts) <= set(table[column])]
         ranks = [column for column in table.columns if column not in classes[:1]]
-        if "submission" in name.lower():
+        if "submission" in name.lower() or str(findings.folder / name) == named:
             continue
         if {findings.naming.id, labels.column} <= set(table.columns):
             notes.append(

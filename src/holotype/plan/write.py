@@ -16,9 +16,10 @@ from ruamel.yaml.error import YAMLError
 from holotype.errors import HolotypeError, InputError
 from holotype.plan.propose import Proposal
 
-__all__ = ["recipe_text", "write_recipe"]
+__all__ = ["commented_text", "recipe_text", "write_recipe"]
 
 WIDTH = 110
+ORIGIN = "Written by `holotype new`; every line is a guess to be checked, the reason stands above it."
 
 
 def write_recipe(proposal: Proposal, path: Path, force: bool = False) -> str:
@@ -58,14 +59,24 @@ def recipe_text(proposal: Proposal, folder: Path) -> str:
         proposal: From `propose`.
         folder: The recipe's folder, which paths are made relative to.
     """
-    content = _with_relative_paths(proposal.content, folder.resolve())
-    lines = ["# Written by `holotype new`; every line is a guess to be checked, the reason stands above it."]
-    for title, sentences in (("To decide", proposal.questions), ("Warning", proposal.warnings)):
+    return commented_text(_with_relative_paths(proposal.content, folder.resolve()), proposal, ORIGIN)
+
+
+def commented_text(content: dict[str, Any], said: Proposal, origin: str) -> str:
+    """A recipe as YAML, with what is to be said of it.
+
+    Args:
+        content: What it holds.
+        said: Reasons, questions, warnings and notes.
+        origin: The first line: where it came from.
+    """
+    lines = _comment(origin, "")
+    for title, sentences in (("To decide", said.questions), ("Warning", said.warnings)):
         for sentence in sentences:
             lines += _comment(f"{title}: {sentence}", "")
-    lines += _section(content, "", proposal.reasons, "")
-    lines += ["", "# Seen, and not used:"] if proposal.notes else []
-    for note in proposal.notes:
+    lines += _section(content, "", said.reasons, "")
+    lines += ["", "# Seen, and not used:"] if said.notes else []
+    for note in said.notes:
         lines += _comment(f"- {note}", "")
     text = "\n".join(lines) + "\n"
     if _parsed(text) != content:
@@ -132,6 +143,9 @@ def _with_relative_paths(content: dict[str, Any], folder: Path) -> dict[str, Any
     for key in ("train", "test", "images"):
         if key in data and Path(data[key]).is_absolute():
             data[key] = _relative_path(data[key], folder)
+    taxonomy = data.get("labels", {}).get("taxonomy")
+    if isinstance(taxonomy, str) and Path(taxonomy).is_absolute():
+        data["labels"] = {**data["labels"], "taxonomy": _relative_path(taxonomy, folder)}
     return {**content, "data": data}
 
 

@@ -4,7 +4,8 @@ ReportContents → write_report → report.html
 """
 
 from holotype.report.contents import DataContents, EnsembleContents, Mistake, Pair, ReportContents, Specimen, Suspect
-from holotype.report.page import render_audit, render_report, write_report
+from holotype.report.page import render_audit, render_report, render_trials, write_report
+from holotype.report.trials import Trial, TrialsContents
 
 __all__ = [
     "DataContents",
@@ -14,7 +15,10 @@ __all__ = [
     "ReportContents",
     "Specimen",
     "Suspect",
+    "Trial",
+    "TrialsContents",
     "render_audit",
     "render_report",
+    "render_trials",
     "write_report",
 ]

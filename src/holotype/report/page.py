@@ -20,8 +20,9 @@ from holotype.report.gallery import channel_colours, draw_pictures
 from holotype.report.heatmap import LABELLED_UP_TO, heat_map, row_shares
 from holotype.report.holdings import duplicates, fold_rows
 from holotype.report.training import training
+from holotype.report.trials import TrialsContents, shown, trials_page
 
-__all__ = ["render_audit", "render_report", "write_report"]
+__all__ = ["render_audit", "render_report", "render_trials", "write_report"]
 
 SUSPECT_BYTES, PAIR_BYTES = 1_500_000, 1_500_000
 MISTAKE_BYTES = 6_000_000
@@ -29,8 +30,8 @@ SPECIMEN_BYTES = 3_000_000
 CONFUSIONS_SHOWN = 14
 
 
-def write_report(path: Path, contents: DataContents) -> None:
-    """Write the report of a run, or of an audit alone; the file appears whole or not at all.
+def write_report(path: Path, contents: DataContents | TrialsContents) -> None:
+    """Write the report of a run, of an audit alone, or of a search; the file appears whole or not at all.
 
     Args:
         path: The file, usually `report.html` in a run's folder.
@@ -39,7 +40,7 @@ def write_report(path: Path, contents: DataContents) -> None:
     Raises:
         StoreError: The file cannot be written.
     """
-    page = render_report(contents) if isinstance(contents, ReportContents) else render_audit(contents)
+    page = _page(contents)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +49,21 @@ def write_report(path: Path, contents: DataContents) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StoreError(f"cannot write the report {str(path)!r}: {error.strerror}") from error
+
+
+def _page(contents: DataContents | TrialsContents) -> str:
+    if isinstance(contents, TrialsContents):
+        return render_trials(contents)
+    return render_report(contents) if isinstance(contents, ReportContents) else render_audit(contents)
+
+
+def render_trials(contents: TrialsContents) -> str:
+    """The page of a search as one HTML document.
+
+    Args:
+        contents: What the search came to.
+    """
+    return _rendered("trials.html.j2", trials_page(contents))
 
 
 def render_report(contents: ReportContents) -> str:
@@ -77,7 +93,7 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalised,
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
     )  # fmt: skip
-    environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format}
+    environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format, "setting": shown}
     style, script = (folder.joinpath(name).read_text("utf-8") for name in ("style.css", "script.js"))
     given = {"style": Markup(style), "script": Markup(script), "script_digest": _policy_digest(script)}
     return environment.get_template(template).render(**given, **values)

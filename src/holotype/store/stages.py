@@ -76,6 +76,7 @@ class Stages:
         progress: Where news goes.
         seconds: How long each stage took, by name; 0 where it was taken from the store.
         digests: The digest of each value's content, by the stage's name.
+        facts: What the report should say beside, by name.
     """
 
     store: Store
@@ -84,6 +85,7 @@ class Stages:
     makes = True
     seconds: dict[str, float] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
 
     def folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
         """The folder of a stage.

@@ -2,9 +2,11 @@
 
 from holotype.train.device import launch_fabric
 from holotype.train.fit import fit_member
+from holotype.train.halt import HaltedError
 from holotype.train.job import ALL_ROWS, REST, FitJob, plan_fit, refit_member, specialist_job
 from holotype.train.levels import member_levels
 from holotype.train.optimisers import OPTIMISERS
+from holotype.train.pace import Pace, measure_pace
 from holotype.train.phases import check_phase
 from holotype.train.pseudo import confident_labels, join_pseudo_labels
 from holotype.train.schedules import SCHEDULES, schedule
@@ -16,12 +18,15 @@ __all__ = [
     "REST",
     "SCHEDULES",
     "FitJob",
+    "HaltedError",
+    "Pace",
     "StepRules",
     "check_phase",
     "confident_labels",
     "fit_member",
     "join_pseudo_labels",
     "launch_fabric",
+    "measure_pace",
     "member_levels",
     "plan_fit",
     "refit_member",

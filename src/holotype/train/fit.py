@@ -25,6 +25,7 @@ from holotype.train.columns import classes_of_a_step
 from holotype.train.course import Course
 from holotype.train.device import launch_fabric, prepare_process
 from holotype.train.epoch import DivergedError, epoch_steps, keep_state, train_epoch
+from holotype.train.halt import halt_where_asked
 from holotype.train.job import FitJob
 from holotype.train.keeping import best_candidate, keep_candidate, kept_weights
 from holotype.train.phases import freeze
@@ -54,6 +55,7 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
 
     Raises:
         TrainingError: There are no rows to train on, or the loss is no longer a number.
+        HaltedError: The runtime wants it to stop before its end.
     """
     if any(job.epoch_length(number) == 0 for number in range(len(job.member.phases))):
         raise TrainingError(f"{job.label}: no rows are left to train on; use fewer folds or coarser groups")
@@ -120,6 +122,7 @@ def _run_phase(training: Training) -> None:
     stage = open_stage(training, number)
     restore(training, stage)
     while not _is_over(training, stage):
+        halt_where_asked(training)
         freeze(training.network, stage.phase)
         started, before = time.perf_counter(), training.course.images
         try:

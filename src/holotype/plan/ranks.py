@@ -1,0 +1,37 @@
+"""Which of the further tables gives the ranks above the classes: genus and family of each species."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import polars as pl
+
+from holotype.plan.groups import nests_in
+
+__all__ = ["find_taxonomy"]
+
+CALLED = {"class", "name", "label"}
+
+
+def find_taxonomy(tables: Mapping[str, pl.DataFrame], classes: set[str]) -> tuple[str, tuple[str, ...]] | None:
+    """The first table with a row a class whose other columns are ranks from near to far, each within the next.
+
+    Args:
+        tables: Further tables by name.
+        classes: The class names.
+
+    Returns:
+        The table's name and its ranks; none where no table tells of every class, or its columns do not nest.
+    """
+    for name, table in tables.items():
+        column = next((one for one in table.columns if one.lower() in CALLED), table.columns[0])
+        ranks = [one for one in table.columns if one != column]
+        own = table.filter(pl.col(column).is_in(list(classes))).unique(maintain_order=True)
+        if not ranks or "submission" in name.lower() or own.height != len(classes) or set(own[column]) != classes:
+            continue
+        filled = not own.select(pl.any_horizontal(pl.col(ranks).fill_null("") == "").any()).item()
+        nested = all(nests_in(own, near, far) for near, far in pairwise(ranks))
+        if filled and nested and all(1 < own[rank].n_unique() < len(classes) for rank in ranks):
+            return name, tuple(ranks)
+    return None

@@ -1,0 +1,181 @@
+"""The trials of a search: over time, side by side, and what made the difference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from holotype.report.charts import PLOT_BOTTOM, PLOT_HEIGHT, PLOT_TOP, bar_strip
+from holotype.report.svg import Scale, element, nice_scale, tick_label, title
+
+__all__ = ["Trial", "TrialsContents", "parallel_trials", "shown", "trials_over_time", "trials_page"]
+
+BOX, LEFT, RIGHT = 640, 44, 12
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a search.
+
+    Args:
+        number: From 0.
+        state: `finished`, `pruned` or `failed`.
+        score: The last that is known; none where nothing is.
+        epochs: How many were trained.
+        drawn: Its settings by name, numbers or words.
+    """
+
+    number: int
+    state: str
+    score: float | None
+    epochs: int
+    drawn: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrialsContents:
+    """Everything the page of a search shows.
+
+    Args:
+        name: The recipe's name.
+        metric: What was searched for, in words.
+        words: What a reader of the scores must know.
+        trials: In the order of their numbers.
+        best: The number of the best.
+        axes: What was searched: by name the ends of a range and whether it goes by factors, or the options in order.
+        importance: Share of the scores' variation that each explains, the largest first; empty where nobody can say.
+    """
+
+    name: str
+    metric: str
+    words: str
+    trials: Sequence[Trial]
+    best: int
+    axes: Mapping[str, tuple[float, float, bool] | Sequence[str]]
+    importance: Mapping[str, float] = field(default_factory=dict)
+
+
+def trials_page(contents: TrialsContents) -> dict[str, Any]:
+    """What the template of the page is filled with.
+
+    Args:
+        contents: What the search came to.
+    """
+    scored = [one for one in contents.trials if one.score is not None]
+    largest = max(contents.importance.values(), default=1.0)
+    bars = [
+        {"name": name, "share": share, "bar": Markup(bar_strip(share, largest, name=f"{name}: {share:.0%}"))}
+        for name, share in contents.importance.items()
+    ]
+    ranked = sorted(contents.trials, key=lambda one: (one.state != "finished", -(one.score or 0.0), one.number))
+    return {
+        "name": contents.name,
+        "contents": contents,
+        "best": next(one for one in contents.trials if one.number == contents.best),
+        "over_time": Markup(trials_over_time(contents.trials)),
+        "parallel": Markup(parallel_trials(scored, contents.axes, contents.best)),
+        "importance": bars,
+        "settings": list(contents.axes),
+        "ranked": ranked,
+        "states": {state: sum(one.state == state for one in contents.trials) for state in ("pruned", "failed")},
+    }
+
+
+def trials_over_time(trials: Sequence[Trial]) -> str:
+    """A dot a trial, and a line along the best finished one so far.
+
+    Args:
+        trials: In the order of their numbers.
+    """
+    scale = nice_scale([one.score for one in trials], count=4)
+    marks, path, best = _levels(scale), "", None
+    for place, one in enumerate(trials):
+        if one.score is None:
+            continue
+        across, down = _across(place, len(trials)), _down(scale.share(one.score))
+        if one.state == "finished" and (best is None or one.score > best):
+            best = one.score
+            path += f"{'L' if path else 'M'}{across:.1f} {down:.1f}"
+        elif best is not None:
+            path += f"L{across:.1f} {_down(scale.share(best)):.1f}"
+        words = f"trial {one.number}: {one.state}, {one.score:.4f}"
+        kind = "dot" if one.state == "finished" else "dot low"
+        marks += [element("circle", title(words), cx=across, cy=down, r=4.5, class_=kind)]
+    line = element("g", element("path", d=path), class_="line line-0") if path else ""
+    return _plot([line, *marks], "scores of the trials in their order")
+
+
+def parallel_trials(
+    trials: Sequence[Trial], axes: Mapping[str, tuple[float, float, bool] | Sequence[str]], best: int
+) -> str:
+    """A line a trial through one axis a setting, and the score at the end.
+
+    Args:
+        trials: Those with a score.
+        axes: As in `TrialsContents`.
+        best: The number of the best, drawn in front.
+    """
+    scale = nice_scale([one.score for one in trials], count=4)
+    count = len(axes) + 1
+    marks = []
+    for place, name in enumerate([*axes, "score"]):
+        across = _across(place, count)
+        marks += [element("line", x1=across, x2=across, y1=PLOT_TOP, y2=PLOT_HEIGHT - PLOT_BOTTOM, class_="grid")]
+        marks += [element("text", name, x=across, y=PLOT_TOP - 4, text_anchor="middle", class_="tick")]
+    for one in sorted(trials, key=lambda one: one.number == best):
+        shares = [_share(axes[name], one.drawn[name]) for name in axes] + [scale.share(one.score or 0.0)]
+        path = "".join(
+            f"{'L' if place else 'M'}{_across(place, count):.1f} {_down(share):.1f}"
+            for place, share in enumerate(shares)
+        )
+        words = f"trial {one.number}: {one.score:.4f}\n" + ", ".join(f"{k} {shown(v)}" for k, v in one.drawn.items())
+        style = "line line-1" if one.number == best else "line train"
+        marks += [element("g", title(words), element("path", d=path), class_=style)]
+    return _plot(marks, "settings and scores of the trials")
+
+
+def shown(value: Any) -> str:
+    """A setting in few characters.
+
+    Args:
+        value: A number or a word.
+    """
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _share(axis: tuple[float, float, bool] | Sequence[str], value: Any) -> float:
+    """How far up an axis a setting lies."""
+    if not isinstance(value, int | float) or isinstance(axis[0], str):
+        options = [str(option) for option in axis]
+        return (options.index(str(value)) + 0.5) / len(options)
+    low, high, by_factors = float(axis[0]), float(axis[1]), bool(axis[2])
+    if by_factors:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return 0.5 if high <= low else (value - low) / (high - low)
+
+
+def _levels(scale: Scale) -> list[str]:
+    marks = []
+    for tick in scale.ticks:
+        down = _down(scale.share(tick))
+        marks += [element("line", x1=LEFT, x2=BOX - RIGHT, y1=down, y2=down, class_="grid")]
+        marks += [element("text", tick_label(tick), x=LEFT - 8, y=down + 3.5, text_anchor="end", class_="tick")]
+    return marks
+
+
+def _across(place: int, count: int) -> float:
+    share = 0.5 if count == 1 else place / (count - 1)
+    return LEFT + 24 + share * (BOX - RIGHT - LEFT - 48)
+
+
+def _down(share: float) -> float:
+    return PLOT_TOP + (1 - share) * (PLOT_HEIGHT - PLOT_TOP - PLOT_BOTTOM)
+
+
+def _plot(marks: list[str], label: str) -> str:
+    box = f"0 0 {BOX} {PLOT_HEIGHT}"
+    return element("svg", *marks, class_="curve", viewBox=box, width="100%", role="img", aria_label=label)

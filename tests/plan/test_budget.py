@@ -1,0 +1,152 @@
+"""What a budget buys, from made-up facts and paces: the ladder's order, the time it keeps to, and the words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holotype.errors import InputError
+from holotype.plan.budget import AIM, BudgetPlan, in_words, plan_budget, read_budget
+from holotype.plan.costs import DataFacts, Probe, count_views, seconds_of_epoch, seconds_of_parts
+from holotype.plan.ladder import list_rungs, probe_sizes
+from holotype.recipe import Recipe, parse_recipe
+
+NUCLEI = DataFacts(
+    rows=2383, joined=0, test=894, folds=5, longest=64, counts=(438, 31, 150), batch=32, pretrained=True
+)  # fmt: skip
+LEAVES = DataFacts(rows=693, joined=0, test=297, folds=5, longest=384, counts=(7,) * 99, batch=32)
+QUICK = Probe(
+    sizes=(64, 96), training=(1 / 95, 1 / 60), seeing=(1 / 300, 1 / 190), reading=2e-4, building=0.5, saving=0.05,
+    judging=5.0, spent=12.0,
+)  # fmt: skip
+
+
+def bought(budget: str, facts: DataFacts = NUCLEI, probe: Probe = QUICK) -> tuple[BudgetPlan, Recipe]:
+    """The plan, and the recipe that its changes make, read as the command line reads it."""
+    plan = plan_budget(facts, probe, read_budget(budget), "main", {}, {"lr": 0.002})
+    content: dict[str, object] = {"data": {"train": "train.csv", "images": "{id}.png"}, "members": [{}], "split": {}}
+    for change in plan.changes:
+        address, _, value = change.partition("=")
+        *path, last = address.split(".")
+        place: object = content
+        for key in path:
+            place = place[int(key)] if isinstance(place, list) else place[key]  # type: ignore[index]
+        if isinstance(place, list):
+            place.append(json.loads(value))
+        else:
+            place[last] = json.loads(value)  # type: ignore[index]
+    return plan, parse_recipe(content, Path())
+
+
+def test_a_tiny_budget_buys_a_head_on_frozen_features_and_says_so() -> None:
+    plan, recipe = bought("1m")
+    (phase,) = recipe.members[0].phases
+    assert (phase.freeze, phase.draws, phase.lr) == ("backbone", 1, 0.002)
+    assert recipe.split.use == [0]
+    assert any("too small to train the whole network" in reason for reason in plan.reasons)
+
+
+def test_more_time_buys_first_epochs_then_size_then_folds_then_a_second_member() -> None:
+    seen = []
+    for budget in ("2m", "5m", "20m", "40m", "1h", "8h"):
+        recipe = bought(budget)[1]
+        used = 5 if recipe.split.use == "all" else len(recipe.split.use)
+        seen.append((recipe.members[0].input.size, used, len(recipe.members)))
+    assert seen == [(64, 1, 1), (96, 1, 1), (96, 1, 1), (96, 3, 1), (96, 5, 1), (96, 5, 2)]
+
+
+def test_epochs_by_hand() -> None:
+    """At 96 px an epoch of 1,906 images takes 31.8 s, and looking at the fold's 477 another 2.5."""
+    plan, recipe = bought("10m")
+    beside = 8 * (477 + 894) / 190 + 1.1 + 3277 * 2e-4 * 1.5
+    epochs = int((0.9 * 600 - 12 - 5 - beside) / (1906 / 60 + 477 / 190 + 0.05))
+    assert recipe.members[0].phases[0].epochs == epochs == 13
+    assert plan.seconds["training"] == pytest.approx(epochs * (1906 / 60 + 477 / 190 + 0.05))
+
+
+def test_small_sets_get_more_epochs() -> None:
+    assert bought("30m", LEAVES)[1].members[0].phases[0].epochs > 40
+    assert bought("20m")[1].members[0].phases[0].epochs == 28  # twice the 800 steps that are enough
+
+
+def test_rare_classes_are_drawn_more_often_unless_the_recipe_says_how() -> None:
+    assert bought("5m")[1].members[0].sampler == "sqrt"
+    assert bought("5m", LEAVES)[1].members[0].sampler == "shuffle"
+    assert bought("5m", replace(NUCLEI, sampler=False))[1].members[0].sampler == "shuffle"
+
+
+def test_what_is_given_stays() -> None:
+    facts = replace(NUCLEI, size=128, use=(1, 2), views="none")
+    for budget in ("5m", "20m", "8h"):
+        plan, recipe = bought(budget, facts)
+        assert {member.input.size for member in recipe.members} == {128}
+        assert not any("views" in change for change in plan.changes[:3])  # nor the views
+        assert recipe.split.use == "all"  # the changes do not name it
+
+
+def test_without_weights_nothing_is_frozen() -> None:
+    assert not any(rung.draws for rung in list_rungs(replace(NUCLEI, pretrained=False)))
+
+
+def test_the_probe_looks_at_the_ends_of_the_ladder() -> None:
+    assert probe_sizes(NUCLEI) == (64, 96)
+    assert probe_sizes(LEAVES) == (64, 160)
+    assert probe_sizes(replace(NUCLEI, longest=40)) == (64,)
+
+
+def test_a_budget_that_reading_alone_uses_up_is_refused_with_what_would_do() -> None:
+    with pytest.raises(InputError, match=r"--budget: 20 s are too short: .* give it \d+ s or more"):
+        bought("20s")
+
+
+@given(
+    st.floats(60, 1e5), st.integers(100, 50_000), st.integers(2, 10), st.floats(1e-4, 0.2), st.integers(20, 2000),
+    st.integers(1, 500),
+)  # fmt: skip
+def test_what_fits_is_planned_within_its_share_of_the_budget(
+    budget: float, rows: int, folds: int, pace: float, longest: int, rarest: int
+) -> None:
+    facts = replace(NUCLEI, rows=rows, folds=folds, longest=longest, counts=(500, rarest))
+    sizes = probe_sizes(facts)
+    probe = replace(QUICK, sizes=sizes, training=(pace, 2 * pace)[: len(sizes)], seeing=(pace / 3, pace)[: len(sizes)])
+    fits = [
+        rung for rung in list_rungs(facts)
+        if sum(seconds_of_parts(rung, facts, probe).values()) + rung.least * seconds_of_epoch(rung, facts, probe)
+        <= AIM * budget - probe.spent - probe.judging
+    ]  # fmt: skip
+    if not fits:
+        return
+    plan = plan_budget(facts, probe, budget, "main", {}, {})
+    assert sum(plan.seconds.values()) <= AIM * budget * (1 + 1e-9)
+    assert all(reason.endswith(".") for reason in plan.reasons)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2 h ", 7200)])
+def test_budgets_are_read_with_their_units(text: str, seconds: float) -> None:
+    assert read_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "ten minutes", "5d", "-3m", "0s", "1e3s", "9999h"])
+def test_what_is_no_time_is_refused_in_words(text: str) -> None:
+    with pytest.raises(InputError, match="--budget: a budget is a number with s, m or h"):
+        read_budget(text)
+
+
+def test_one_more_network_on_all_rows_costs_as_much_as_a_fold() -> None:
+    rung = list_rungs(NUCLEI)[-2]
+    once, again = (seconds_of_epoch(rung, replace(NUCLEI, refit=more), QUICK) for more in (False, True))
+    assert again / once == pytest.approx(6 / 5)
+
+
+def test_views_are_counted() -> None:
+    drawn, windows = {"as_trained": 32, "plain": 1}, {"crops": 4, "from": 768}
+    assert [count_views(views) for views in ("none", "flips", "d4", drawn, windows)] == [1, 4, 8, 33, 4]
+
+
+def test_times_are_said_as_people_say_them() -> None:
+    assert [in_words(seconds) for seconds in (42.4, 420, 9000)] == ["42 s", "7 min", "2.5 h"]

@@ -1,0 +1,134 @@
+"""A run with a budget: planned from a probe, kept in the store, read by a resume, told by `why`, log and report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import holotype.budgeting
+from holotype.cli import main
+from holotype.face import run
+from holotype.plan import Probe
+from holotype.recipe import load_recipe
+from holotype.why import explain
+
+WriteRecipe = Callable[..., Path]
+StagesOf = Callable[[Path], dict[str, str]]
+SMALL = ("members.0.input.size=32", "members.0.predict.views=none")
+SLOW = Probe(sizes=(32,), training=(1.0,), seeing=(0.01,), building=0.1)  # an epoch of 40 images: 40 seconds
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that always measures the same, so that plans do not hang on this machine."""
+    monkeypatch.setattr(holotype.budgeting, "_probe", lambda *given: (SLOW, "random"))
+
+
+def events(folder: Path, name: str) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["event"] == name]
+
+
+def test_a_budget_is_planned_told_everywhere_and_read_again(
+    write_recipe: WriteRecipe, tmp_path: Path, stages_of: StagesOf, slow_machine: None
+) -> None:
+    recipe = write_recipe(tmp_path, members=[{"backbone": "test_efficientnet", "weights": "none"}])
+    folder = run(recipe, changes=SMALL, budget="12m").folder.root
+    planned = load_recipe(folder / "recipe.yaml")
+    assert planned.split.use == [0]
+    assert 8 < planned.members[0].phases[0].epochs <= 16
+    (told,) = events(folder, "plan")
+    assert told["budget"] == 720
+    assert f'"epochs": {planned.members[0].phases[0].epochs}' in " ".join(map(str, told["changes"]))  # type: ignore[call-overload]
+    assert "were spent on reading and checking" in (folder / "report.html").read_text(encoding="utf-8")
+    assert stages_of(folder)["plan"] == "made"
+
+    first = (folder / "oof.parquet").read_bytes()
+    time.sleep(0.1)  # a plan made anew would count other seconds
+    again = run(recipe, tmp_path / "again", SMALL, budget="12m").folder.root
+    assert stages_of(again)["plan"] == "reused"
+    assert set(stages_of(again).values()) == {"reused"}
+    assert (again / "oof.parquet").read_bytes() == first
+    lines = dict(line.split(": ", 1) for line in explain(folder))
+    assert set(lines.values()) == {"would be taken from the store"}
+    assert {"plan", "fit main 0"} <= set(lines)
+
+
+def test_why_names_the_plan_where_the_recipe_changes_under_it(
+    write_recipe: WriteRecipe, tmp_path: Path, slow_machine: None
+) -> None:
+    recipe = write_recipe(tmp_path)
+    folder = run(recipe, changes=SMALL, budget="5m").folder.root
+    lines = dict(line.split(": ", 1) for line in explain(folder, ("members.0.head.dropout=0.5",)))
+    assert lines["plan"].startswith("would run again; changed: ")
+    assert lines["fit main 0"] == "follows plan, whose result is not known yet"
+
+
+@pytest.mark.slow
+def test_a_real_probe_plans_a_run_that_ends(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, split={"use": [1]})
+    folder = run(recipe, changes=(*SMALL, "members.0.sampler=shuffle"), budget="90s").folder.root
+    assert pl.read_parquet(folder / "members/main/fold1/history.parquet").height >= 2
+    assert not (folder / "members/main/fold0").exists()  # the recipe names its fold
+
+
+REFUSED = {
+    "no time": (["--budget", "5 minutes"], "--budget: a budget is a number with s, m or h"),
+    "too short": (["--budget", "1s"], "--budget: 1 s are too short: "),
+    "epochs beside a budget": (
+        ["--budget", "5m", "--set", "members.0.phases=[{epochs: 3}]"],
+        "--budget: epochs and members are what a budget plans, and --set members.0.phases says them; leave --budget"),
+    "two members": (
+        ["--budget", "5m", "--set", "members.1={name: other}"], "--budget: epochs and members are what a budget plans"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_planned_is_one_sentence_and_status_2(
+    write_recipe: WriteRecipe, tmp_path: Path, options: list[str], words: str, capsys: Captured
+) -> None:
+    recipe = write_recipe(tmp_path)
+    assert main(["run", str(recipe), *options]) == 2
+    (sentence,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("holotype: ")]
+    assert words in sentence
+    assert not list(tmp_path.glob(".holotype/fit/*"))
+
+
+def test_a_recipe_with_two_members_is_refused_by_its_place(
+    write_recipe: WriteRecipe, tmp_path: Path, capsys: Captured
+) -> None:
+    recipe = write_recipe(tmp_path, members=[{"name": "one"}, {"name": "two"}])
+    assert main(["run", str(recipe), "--budget", "5m"]) == 2
+    assert "members: a budget plans one member, and the recipe has 2; " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by a signal")
+@pytest.mark.slow
+def test_a_killed_run_with_a_budget_ends_in_the_same_bytes(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, run={"save_minutes": 0.0})
+    command = [sys.executable, "-m", "holotype.cli", "run", str(recipe), "--budget", "3m"]
+    command += [word for change in SMALL for word in ("--set", change)]
+    whole = tmp_path / "whole"
+    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    for made in ("fit", "predict", "unfinished"):
+        shutil.rmtree(tmp_path / ".holotype" / made, ignore_errors=True)
+    killed = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(".holotype/unfinished/fit/*/state-000-0000[3-9]*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    subprocess.run([*command, "--out", str(tmp_path / "killed")], check=True, capture_output=True)
+    for name in ("oof.parquet", "recipe.yaml", "submission.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (whole / name).read_bytes()

@@ -1,0 +1,135 @@
+"""A search: trials are ordinary runs of the store, given up where they lag, and an interruption changes none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import holotype.tuning
+from holotype.cli import main
+from holotype.recipe import load_recipe
+from holotype.store import RunLog
+from holotype.tuning import Search, tune_recipe
+
+WriteRecipe = Callable[..., Path]
+Captured = pytest.CaptureFixture[str]
+SHORT = Search(trials=3, size=32, epochs=12, on="fold")
+
+
+def table(folder: Path) -> pl.DataFrame:
+    return pl.read_csv(folder / "runs" / "cells.tune" / "trials.csv")
+
+
+@pytest.fixture(scope="module")
+def searched(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder of a recipe that was searched without an interruption, and what was said."""
+    recipe = write_recipe(tmp_path_factory.mktemp("searched"))
+    return recipe.parent, list(tune_recipe(recipe, (), SHORT))
+
+
+def test_a_search_ends_in_a_table_a_page_and_a_recipe(searched: tuple[Path, list[str]]) -> None:
+    folder, said = searched
+    trials = table(folder)
+    assert trials["number"].to_list() == [0, 1, 2]
+    best = trials.filter(pl.col("state") == "finished").sort("score", descending=True).row(0, named=True)
+    assert f"Best: trial {best['number']}, macro F1 {best['score']:.4f}, selected on the scored fold" in "\n".join(said)
+    page = (folder / "runs" / "cells.tune" / "tune.html").read_text(encoding="utf-8")
+    assert page.count("<circle") >= 3
+    assert "http" not in page.replace("http-equiv", "")
+    found = load_recipe(folder / "recipe.tuned.yaml").members[0]
+    assert found.phases[0].epochs == best["epochs"]
+    assert found.head.dropout == pytest.approx(best["dropout"], rel=1e-2)
+    assert found.sampler == best["sampler"]
+    assert (folder / "recipe.tuned.yaml").read_text().startswith("# Written by `holotype tune`: trial ")
+
+
+def test_every_trial_is_a_network_of_the_store(searched: tuple[Path, list[str]]) -> None:
+    folder, _ = searched
+    finished = table(folder).filter(pl.col("state") == "finished").height
+    assert len(list((folder / ".holotype" / "fit").iterdir())) == finished
+
+
+def test_more_trials_go_on_from_those_that_are_there(
+    searched: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = searched
+    before = table(folder)
+    begun = len(RunLog(folder / "runs" / "cells.tune" / "log.jsonl").read("trial"))
+    again = list(tune_recipe(folder / "recipe.yaml", (), SHORT))  # all three are there
+    assert not [line for line in again if line.startswith("trial 0: ")]
+    assert len(RunLog(folder / "runs" / "cells.tune" / "log.jsonl").read("trial")) == begun
+    assert table(folder).equals(before)
+
+
+def test_an_interrupted_search_ends_in_the_same_trials(
+    searched: tuple[Path, list[str]], write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_recipe(tmp_path)
+    true_history, calls = holotype.tuning._history, []
+
+    def interrupted(*given: object) -> object:
+        calls.append(given)
+        if len(calls) == 5:  # within the second trial
+            raise KeyboardInterrupt
+        return true_history(*given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(holotype.tuning, "_history", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(tune_recipe(recipe, (), SHORT))
+    list(tune_recipe(recipe, (), SHORT))
+    assert table(tmp_path).equals(table(searched[0]))
+
+
+def test_a_trial_that_lags_is_given_up_and_it_is_said(
+    write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    scores = iter([0.5] * 3 + [0.6] * 3 + [0.7] * 3 + [0.1] * 3)
+    rows = [{"inner_score": 0.0, "validation_score": 0.0}]
+    monkeypatch.setattr(holotype.tuning, "_history", lambda recipe, bench, halt: rows * (halt or 4))
+    monkeypatch.setattr(holotype.tuning, "_score", lambda history, on: next(scores))
+    options = ["--trials", "4", "--size", "32", "--epochs", "12", "--set", "members.0.phases=[{epochs: 12}]"]
+    assert main(["tune", str(write_recipe(tmp_path)), *options]) == 0
+    told = capsys.readouterr().out
+    assert "trial 3: pruned after " in told
+    assert "Best: trial 2, macro F1 0.7000, scored on inner rows" in told
+    assert "1 given up early" in (tmp_path / "runs" / "cells.tune" / "tune.html").read_text(encoding="utf-8")
+
+
+def test_no_trial_begins_that_would_end_after_the_budget_but_one_there_is(
+    write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holotype.tuning, "_history", lambda recipe, bench, halt: [{"inner_score": 0.5}])
+    list(tune_recipe(write_recipe(tmp_path), (), Search(trials=50, budget="1s", size=32)))
+    trials = table(tmp_path).height
+    assert 1 <= trials < 50
+    list(tune_recipe(tmp_path / "recipe.yaml", (), Search(trials=trials + 2, budget="1h", size=32)))
+    assert table(tmp_path).height == trials + 2
+
+
+REFUSED = {
+    "no trial": (["--trials", "0"], "--trials: a search needs a trial"),
+    "other rows": (["--on", "test"], "--on: there are no such rows; allowed: inner, fold"),
+    "no time": (["--budget", "soon"], "--budget: a budget is a number with s, m or h"),
+    "two members": (["--set", "members.1={name: other}"], "members: a search is for one member that is trained"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_searched_is_one_sentence_and_status_2(
+    write_recipe: WriteRecipe, tmp_path: Path, options: list[str], words: str, capsys: Captured
+) -> None:
+    assert main(["tune", str(write_recipe(tmp_path)), *options]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert words in sentence
+
+
+def test_a_recipe_of_somebody_else_is_not_replaced(write_recipe: WriteRecipe, tmp_path: Path, capsys: Captured) -> None:
+    recipe = write_recipe(tmp_path)
+    (tmp_path / "recipe.tuned.yaml").write_text("name: mine\n")
+    assert main(["tune", str(recipe)]) == 2
+    assert "exists already and is not of a search; move it away" in capsys.readouterr().err
+    assert (tmp_path / "recipe.tuned.yaml").read_text() == "name: mine\n"
