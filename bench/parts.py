@@ -1,6 +1,6 @@
 """What each learning part buys: the same member with and without it, on real and drawn sets, by seeds, paired.
 
-    python bench/parts.py [--sets leaf jurkat mitocheck drawn] [--parts NAME ...] [--seeds 1 2 3] [--folds 1]
+    python bench/parts.py [--sets leaf jurkat mitocheck drawn sheets] [--parts NAME ...] [--seeds 1 2 3] [--folds 1]
                           [--store DIR] [--threads 1] [--epochs N]
 
 A row is a part on a set: the metric without, and the mean over seeds of the paired difference with its 95 % interval
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from _common import real_data
 
+from holotype.data.leaves import LeavesPlan, simulate_leaves
 from holotype.data.simulate import SimulationPlan, simulate_cells
 from holotype.decide import decide_plainly
 from holotype.metrics import METRICS, Judged, draw_groups, paired_difference
@@ -41,7 +42,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "levels: sums": {"head": {"levels": {"kind": "sums", "weights": {"genus": 0.3, "family": 0.1}}}},
     "levels: heads": {"head": {"levels": {"kind": "heads", "weights": {"genus": 0.3, "family": 0.1}}}},
 }
-FOR = {"levels: sums": ["leaf"], "levels: heads": ["leaf"], "specialists": ["mitocheck", "drawn"]}
+FOR = {"levels: sums": ["leaf", "sheets"], "levels: heads": ["leaf", "sheets"], "specialists": ["mitocheck", "drawn"]}
 ONE_LABEL = ("leaf", "jurkat", "mitocheck")
 
 
@@ -67,6 +68,10 @@ def sets(drawn: Path) -> dict[str, dict[str, Any]]:
              "protein"], "labels": {"column": "labels", "kind": "multilabel"}, "groups": ["plate"],
              "domain": "cell_type"}  # fmt: skip
     known["drawn"] = {"data": data, "epochs": 10, "cap": None}
+    sheets = drawn.parent / "sheets"
+    data = {"train": str(sheets / "train" / "metadata.json"), "test": str(sheets / "test" / "metadata.json"),
+            "labels": {"column": "species", "taxonomy": ["genus", "family"]}}  # fmt: skip
+    known["sheets"] = {"metric": "accuracy", "data": data, "epochs": 8, "cap": None}
     return known
 
 
@@ -125,7 +130,7 @@ def compare(name: str, part: str, given: argparse.Namespace, known: dict[str, An
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="*", default=["leaf", "jurkat", "mitocheck", "drawn"])
+    parser.add_argument("--sets", nargs="*", default=["leaf", "jurkat", "mitocheck", "drawn", "sheets"])
     parser.add_argument("--parts", nargs="*", default=list(PARTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     parser.add_argument("--folds", type=int, default=1, help="how many of five folds are trained and scored")
@@ -135,6 +140,8 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if not (given.store / "drawn" / "test.csv").is_file():
         simulate_cells(given.store / "drawn", SimulationPlan(train=900, test=600, plates=30))
+    if not (given.store / "sheets" / "test" / "metadata.json").is_file():
+        simulate_leaves(given.store / "sheets", LeavesPlan(families=4, genera=3, species=3, sheets=12, size=64))
     known = sets(given.store / "drawn")
     print("| set | part | without | change | by seed |\n| --- | --- | --- | --- | --- |", flush=True)
     for name in given.sets:

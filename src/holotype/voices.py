@@ -122,11 +122,12 @@ def _hear(
     rows = np.arange(len(new.images))
     said = [_ask(network, section, rows, pool, new) for network in networks]
     specialists = [open_checkpoint(place) for place in folder.specialists(section.name)] if routes else []
+    folds = {network.fold: place for place, network in enumerate(networks)}
     domain = new.images.frame["domain"].fill_null("").to_numpy()
     for special in specialists:
         own = np.flatnonzero(domain == special.card["domain"])
-        if special.card["domain"] in routes and len(own):
-            place = [network.fold for network in networks].index(special.fold)
+        place = folds.get(special.fold)  # none where one network of all rows answers in place of the folds'
+        if place is not None and special.card["domain"] in routes and len(own):
             answer = _ask(special, section, own, pool, new).logits
             said[place] = replace(said[place], logits=with_rows(said[place].logits, own, answer))
     return gather_test(said, _narrowed(new.images, said[0]), rows, pool)

@@ -213,6 +213,19 @@ def test_a_duplicate_across_folds_is_no_neighbour(write_recipe: WriteRecipe, tmp
             assert not set(names) & set(near[name])
 
 
+def test_one_network_of_all_rows_has_specialists_and_neighbours_too(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
+) -> None:
+    member = QUICK | {"neighbours": {"k": 3}, "specialise": SPECIALISTS}
+    recipe = write_recipe(tmp_path, members=[member], split={"folds": 3, "use": [0, 1]}, final="refit")
+    opened = holotype.run(recipe)
+    folds = {card(opened.folder.root, f"main/specialists/{path.name}")["fold"]
+             for path in opened.folder.specialists("main")}  # fmt: skip
+    assert folds == {0, 1, -2}
+    assert (opened.folder.root / "members/main.neighbours/refit/specimens.parquet").is_file()
+    assert agrees_with_its_opened_networks(opened, screen / "test.csv")
+
+
 def test_more_neighbours_than_there_are_specimens_is_said(
     write_recipe: WriteRecipe, tmp_path: Path, capsys: Any
 ) -> None:

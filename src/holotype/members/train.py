@@ -107,7 +107,7 @@ def _gathered(
     member: MemberSpec, served: Integers | None, made: Sequence[FoldNetworks], asked: Sequence[FoldNetworks]
 ) -> MemberPredictions:
     """What the networks of all folds say together; `asked` answer for the rows to predict."""
-    networks = [one for one in made if one not in asked] + list(asked)
+    networks = list(made) if asked is made else [*made, *asked]
     overall = {"oof": made, "test": asked, "apart": asked}
     plain = {name: [said for one in those for said in one.said[name]] for name, those in overall.items()}
     whole = MemberPredictions(
