@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -120,12 +120,8 @@ def _gathered(
         name: [said for one in those for said in routed(one.said[name], [own[name] for _, own in one.special])]
         for name, those in overall.items()
     }
-    return _with_routes(whole, MemberPredictions(member.name, other["oof"], other["test"], apart=other["apart"]))
-
-
-def _with_routes(whole: MemberPredictions, other: MemberPredictions) -> MemberPredictions:
-    facts = {name: getattr(whole, name) for name in ("networks", "pools", "specialists", "served")}
-    return MemberPredictions(whole.name, whole.oof, whole.test, apart=whole.apart, routed=other, **facts)
+    special = MemberPredictions(member.name, other["oof"], other["test"], apart=other["apart"])
+    return replace(whole, routed=special)
 
 
 def served_classes(member: MemberSpec, images: ImageTable) -> Integers | None:
