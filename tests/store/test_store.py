@@ -83,6 +83,16 @@ def test_of_two_runs_that_make_the_same_the_faster_one_counts(store: Store) -> N
     assert files_of(store) == {f"fit/{KEY.digest}/weights", f"fit/{KEY.digest}/stage.json"}
 
 
+def test_a_slower_run_whose_workspace_the_faster_one_cleared_takes_what_that_made(store: Store) -> None:
+    def slower(folder: Path) -> None:
+        workspace = store.workspace(KEY)
+        workspace.mkdir(parents=True)
+        store.make(KEY, lambda place: (place / "made.txt").write_text("by the faster run"))
+        (workspace / "state.txt").write_text("of epoch 7")
+
+    assert (store.make(KEY, slower) / "made.txt").read_text() == "by the faster run"
+
+
 def test_the_workspace_survives_a_failure_and_is_gone_after_success(store: Store) -> None:
     workspace = store.workspace(KEY)
 

@@ -119,7 +119,11 @@ class Store:
                 return place  # another run was faster
             shutil.rmtree(place, ignore_errors=True)
             temporary.rename(place)
-        except OSError as error:
+        except (OSError, StoreError) as error:
+            if self.holds(key):
+                return self.place(key)  # another run was faster, and has cleared the workspace of both away
+            if isinstance(error, StoreError):
+                raise
             raise StoreError(
                 f"{self.root} cannot be written: {error.strerror or error}",
                 remedy="free some room or set HOLOTYPE_STORE to another disk, then run the same command again",
