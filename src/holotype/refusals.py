@@ -65,9 +65,13 @@ def refuse_sampling(members: Sequence[MemberSpec], classes: int, kind: Kind) -> 
         kind: `multiclass` or `multilabel`.
 
     Raises:
-        RecipeError: A head samples classes, and samples have many labels; or a loss has a number for every class.
+        RecipeError: A head samples classes, and samples have many labels; a loss has a number for every class; or a
+            member of some classes is one of very many.
     """
     for number, member in enumerate(members):
+        if member.classes != "all" and classes > MANY:
+            raise RecipeError(f"{WHY}, and a member of some classes needs what the others say of all",
+                              field=f"members.{number}.classes", remedy="write `all`")  # fmt: skip
         if member.head.sampled is not None and kind == "multilabel":
             raise RecipeError("steps over some of the classes are for one label a sample",
                               field=f"members.{number}.head.sampled", value=member.head.sampled,

@@ -40,3 +40,10 @@ def test_steps_over_some_classes_are_for_one_label_a_sample_and_losses_without_a
     refuse_sampling([uneven], 2, "multiclass")
     with pytest.raises(RecipeError, match=r"members\.0\.phases\.0\.loss\.focal\.alpha"):
         refuse_sampling([uneven], 2_500, "multiclass")
+
+
+def test_a_member_of_some_classes_does_not_go_with_very_many() -> None:
+    member = MemberSpec.model_validate({"classes": ["Quercus robur"]})
+    refuse_sampling([member], 2_000, "multiclass")
+    with pytest.raises(RecipeError, match=r"members\.0\.classes: above 2,000 classes"):
+        refuse_sampling([member], 2_001, "multiclass")
