@@ -123,7 +123,7 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         inputs["weights"] = digest_file(weights_file(job.member.weights, job.fold))
     if job.round:
         inputs["rows that join"] = digest_array(job.pseudo_rows)
-        inputs["labels of the rows that join"] = digest_array(truth[job.pseudo_rows])
+        inputs["labels of the rows that join"] = truth.rows(job.pseudo_rows).digest()
         inputs["pixels of the rows that join"] = _pixels(statistics, job.pseudo_rows)
     if job.start is not None:
         inputs["overall network"] = job.start_digest

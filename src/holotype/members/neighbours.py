@@ -29,6 +29,7 @@ from holotype.retrieval import (
     pooled_neighbours,
     refuse_scored_fold,
     save_index,
+    take_over,
 )
 from holotype.spec import NeighboursSpec
 from holotype.split import duplicate_components
@@ -44,7 +45,6 @@ from holotype.types import (
     Predictions,
     condense,
     joined,
-    with_rows,
 )
 
 __all__ = ["FoldNeighbours", "find_neighbours", "neighbours_member", "vote"]
@@ -100,9 +100,10 @@ def find_neighbours(
     parts = {name: one[0].rows for name, one in said.items()}
     asked = neighbours_key(key, job, statistics, np.concatenate(list(parts.values())))
 
+    collection = load_index(index) if index.is_dir() else None
+
     def write(folder: Path) -> None:
-        collection = load_index(index)
-        search = make_index(collection.embeddings, spec.index)
+        search = make_index((collection or load_index(index)).embeddings, spec.index)
         every = _embed(overall, np.concatenate(list(parts.values())), specimens, workshop)
         ends = np.cumsum([len(rows) for rows in parts.values()])
         for (name, rows), queries in zip(parts.items(), np.split(every, ends[:-1]), strict=True):
@@ -113,9 +114,8 @@ def find_neighbours(
             np.save(folder / f"{name}-similarity.npy", near.similarity, allow_pickle=False)
 
     place = stages.folder(asked, write)
-    if not place.is_dir():
+    if collection is None or not place.is_dir():
         return None
-    collection = load_index(index)
     found, scores = {}, {}
     for name, rows in parts.items():
         arrays = (np.load(place / f"{name}-{part}.npy", allow_pickle=False) for part in ("rows", "similarity"))
@@ -153,8 +153,7 @@ def vote(
     logits = joined([said(slice(start, start + VOTES_AT_ONCE)) for start in range(0, max(len(near), 1), VOTES_AT_ONCE)])
     if spec.take_over is None or own is None:
         return logits
-    similar = np.flatnonzero(near.similarity[:, 0] >= spec.take_over)
-    return with_rows(own, similar, logits[similar])
+    return take_over(own, logits, near.similarity, spec.take_over)
 
 
 def neighbours_member(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from holotype.errors import DataError, HolotypeError, listing
 from holotype.retrieval.cosine import Neighbours
-from holotype.types import Floats, Integers, Kind
+from holotype.types import AnyScores, Floats, Integers, Kind, as_scores, with_rows
 
 __all__ = ["TEMPERATURES", "fit_temperature", "neighbour_logits", "take_over"]
 
@@ -100,7 +100,7 @@ def fit_temperature(
     return float(temperatures[int(np.argmin(losses))])
 
 
-def take_over(own_logits: Floats, neighbour_logits: Floats, similarity: Floats, above: float) -> Floats:
+def take_over(own_logits: AnyScores, neighbour_logits: AnyScores, similarity: Floats, above: float) -> AnyScores:
     """The neighbours' scores for samples that have a very similar specimen, the network's own for the others.
 
     Bestfitting's first place in the Human Protein Atlas contest of 2018 did so with its metric learning's nearest
@@ -126,7 +126,8 @@ def take_over(own_logits: Floats, neighbour_logits: Floats, similarity: Floats, 
             field="neighbours",
             remedy="give one row a sample to each, in one order",
         )
-    return np.asarray(np.where((nearest >= above)[:, None], neighbour_logits, own_logits), np.float32)
+    similar = np.flatnonzero(nearest >= above)
+    return as_scores(with_rows(own_logits, similar, neighbour_logits[similar]))
 
 
 def _probabilities(
