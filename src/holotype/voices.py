@@ -11,7 +11,7 @@ from holotype.data import Pack, measure_images, pack_images, plan_pack
 from holotype.ensemble import complete_scores
 from holotype.errors import DataError, listing
 from holotype.feed import Specimens, make_specimens
-from holotype.members import vote
+from holotype.members import served_classes, vote
 from holotype.nets import open_checkpoint
 from holotype.predict import embed_with_network, infer
 from holotype.retrieval import load_index, make_index, pooled_neighbours
@@ -98,7 +98,7 @@ def hear_members(
                 place = ensemble.members.index(name)
                 routes = ensemble.routes[place] if ensemble.routes else ()
                 scores = _hear(section, ensemble.pools[place], routes, folder, new)
-            said.append((scores, _served(section, classes)))
+            said.append((scores, served_classes(section, new.images)))
     made = []
     for number, (own, served) in enumerate(said):
         if served is None:
@@ -108,10 +108,6 @@ def hear_members(
         whole = complete_scores(dense(own.logits, WHOLE), served, others, len(classes), new.images.kind)
         made.append(replace(own, logits=whole))
     return made, nearest
-
-
-def _served(section: MemberSpec, classes: tuple[str, ...]) -> Integers | None:
-    return None if section.classes == "all" else np.array([classes.index(name) for name in section.classes], np.int64)
 
 
 def _hear(

@@ -187,9 +187,8 @@ def _write_index(folder: Path, overall: Trained, ties: Integers, specimens: Spec
     embeddings = _embed(overall, rows, specimens, workshop)
     prior = (truth.counts() / len(rows)).astype(np.float32)
     spec = job.member.neighbours or NeighboursSpec()
-    chosen = np.linspace(0, len(rows) - 1, min(len(rows), max(1, SCORES_FOR_TEMPERATURE // len(prior)))).astype(
-        np.int64
-    )
+    asked = min(len(rows), max(1, SCORES_FOR_TEMPERATURE // len(prior)))
+    chosen = np.linspace(0, len(rows) - 1, asked).astype(np.int64)
     index = make_index(embeddings, spec.index)
     others = index.search(embeddings[chosen], spec.k, (ties[rows[chosen]], ties[rows]))
     temperature = fit_temperature(others, _known(truth, images.kind), chosen, images.kind, prior)
