@@ -8,12 +8,13 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench systems docs clean
+.PHONY: help demo test test-slow test-browser check bench systems docs clean
 
 help:
 	@echo "make demo        train on drawn cells, end in a submission, scores and a report (no network)"
 	@echo "make test        the tests"
 	@echo "make test-slow   the tests that train for minutes or read real data"
+	@echo "make test-browser  the pages in a real browser (Debian: installs chromium)"
 	@echo "make check       style, types, layers"
 	@echo "make bench       every measurement that the README quotes"
 	@echo "make systems     the six systems of docs/systems/ on drawn stand-ins: nested scores and times"
@@ -38,6 +39,11 @@ test: .venv/.installed
 # One process that may use every core: these tests train, and some of them measure.
 test-slow: .venv/.installed
 	$(BIN)/python -m pytest -q -m slow
+
+# Chromium from Debian, where it is not there yet; HOLOTYPE_CHROMIUM names another one.
+test-browser: .venv/.installed
+	@command -v "$${HOLOTYPE_CHROMIUM:-chromium}" >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -m browser
 
 check: .venv/.installed
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ _ROOMS = (
     "audit", "augment", "data", "decide", "ensemble", "feed", "losses", "metrics",
     "nets", "plan", "predict", "report", "retrieval", "score", "split", "train",
 )  # fmt: skip
-_HOMES = {"load_recipe": "holotype.recipe", "open_run": "holotype.opened", "run": "holotype.face"}
+_HOMES = {"load_recipe": "holotype.recipe", "open_run": "holotype.finished.opened", "run": "holotype.face"}
 
 
 def __getattr__(name: str) -> Any:

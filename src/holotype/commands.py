@@ -10,14 +10,14 @@ from typing import Any
 
 from holotype.errors import counted
 from holotype.face import default_folder, run
-from holotype.opened import open_run
+from holotype.finished.opened import open_run
 from holotype.pipeline import make_runtime, prepare
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, load_recipe
+from holotype.road.writing import write_audit, write_audit_page
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import score_columns, write_in_parts
-from holotype.writing import write_audit, write_audit_page
 
 __all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
 

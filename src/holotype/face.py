@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from holotype.budgeting import plan_run
-from holotype.opened import OpenedRun, open_run
+from holotype.finished.opened import OpenedRun, open_run
 from holotype.pipeline import make_runtime
 from holotype.pipeline import run as run_pipeline
 from holotype.recipe import Recipe, load_recipe

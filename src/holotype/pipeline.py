@@ -17,20 +17,21 @@ from pathlib import Path
 import numpy as np
 
 from holotype import keys
-from holotype.answers import what_the_decision_changed
 from holotype.audit import audit_images, audit_labels, find_suspects, no_suspects
-from holotype.choosing import choose, list_choices
 from holotype.data import measure_images, read_images, table_warnings, unmeasured
 from holotype.decide import thresholds_by_class
 from holotype.errors import DataError, RecipeError
-from holotype.gathering import gather_members
-from holotype.imported import named_folds
 from holotype.members import Workshop, served_classes, telling_features
 from holotype.nets import check_backbone, find_weights
-from holotype.outcome import Outcome
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
-from holotype.refusals import notes_on_many_classes, refuse_for_many_classes, refuse_sampling
+from holotype.road.answers import what_the_decision_changed
+from holotype.road.choosing import choose, list_choices
+from holotype.road.gathering import gather_members
+from holotype.road.imported import named_folds
+from holotype.road.outcome import Outcome
+from holotype.road.refusals import notes_on_many_classes, refuse_for_many_classes, refuse_sampling
+from holotype.road.writing import write_outcome
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
@@ -40,7 +41,6 @@ from holotype.store import RunLog, Stages, Store
 from holotype.submit import submission_order
 from holotype.train import check_phase, launch_fabric, member_levels
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
-from holotype.writing import write_outcome
 
 __all__ = ["check_names", "follow", "make_runtime", "prepare", "run"]
 

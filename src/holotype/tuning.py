@@ -13,7 +13,6 @@ import polars as pl
 
 from holotype.digest import digest_value
 from holotype.errors import HolotypeError, InputError, RecipeError, TrainingError, counted
-from holotype.gathering import gather_members
 from holotype.nets import find_weights
 from holotype.pipeline import check_names, make_runtime, prepare
 from holotype.plan import (
@@ -39,6 +38,7 @@ from holotype.prepared import Prepared
 from holotype.progress import Progress
 from holotype.recipe import Recipe, load_recipe, written_recipe
 from holotype.report import Trial, TrialsContents, write_report
+from holotype.road.gathering import gather_members
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.store import RunLog, Stages, Store

@@ -14,7 +14,7 @@ from PIL import Image
 
 from holotype.data import read_table
 from holotype.errors import InputError
-from holotype.opened import open_run
+from holotype.finished.opened import open_run
 from holotype.pipeline import make_runtime, prepare, run
 from holotype.progress import Progress
 from holotype.recipe import Recipe, parse_recipe

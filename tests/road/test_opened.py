@@ -13,9 +13,9 @@ from PIL import Image
 from scipy.special import expit
 
 import holotype
-from holotype.asked import parts_of
 from holotype.commands import predict_images
 from holotype.errors import DataError, InputError
+from holotype.finished.asked import parts_of
 from holotype.types import ImageTable
 
 WriteRecipe = Callable[..., Path]

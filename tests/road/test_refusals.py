@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holotype.errors import DataError, RecipeError
-from holotype.refusals import refuse_for_many_classes, refuse_sampling
+from holotype.road.refusals import refuse_for_many_classes, refuse_sampling
 from holotype.spec import CalibrationSpec, MeanSpec, MemberSpec, StackSpec, TopSpec, WeightedSpec
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from holotype.choosing import Chosen
-from holotype.gathering import Gathered
 from holotype.members import MemberPredictions
 from holotype.prepared import Prepared
+from holotype.road.choosing import Chosen
+from holotype.road.gathering import Gathered
 from holotype.score import NestedScore
 from holotype.types import OofPredictions, TestPredictions
 

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import polars as pl
 
-from holotype.answers import answer_table, nearest_column
-from holotype.asked import images_asked, parts_of
-from holotype.choosing import place_numbers, sample_facts
 from holotype.decide import (
     calibrate,
     calibration_from_json,
@@ -21,8 +18,12 @@ from holotype.decide import (
 )
 from holotype.ensemble import apply_ensemble, ensemble_from_json
 from holotype.errors import DataError, InputError, listing
+from holotype.finished.asked import images_asked, parts_of
+from holotype.finished.voices import hear_members, look_at
 from holotype.pipeline import make_runtime
 from holotype.recipe import Recipe, load_recipe
+from holotype.road.answers import answer_table, nearest_column
+from holotype.road.choosing import place_numbers, sample_facts
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.types import (
@@ -33,7 +34,6 @@ from holotype.types import (
     ImageTable,
     Integers,
 )
-from holotype.voices import hear_members, look_at
 
 __all__ = ["PART", "OpenedRun", "open_run"]
 

@@ -13,8 +13,8 @@ from holotype.data import image_features, label_shares, read_table
 from holotype.decide import CalibrationChoice, DecisionChoice, DecisionFacts, fitted_to_scores
 from holotype.ensemble import EnsembleChoice, FittedPools, PooledChoice, Reading, plain_ensemble
 from holotype.errors import DataError, RecipeError, listing
-from holotype.gathering import Gathered
 from holotype.recipe import Recipe
+from holotype.road.gathering import Gathered
 from holotype.runtime import Runtime
 from holotype.score import Choice, FittedChain, NestedScore, fit_chain
 from holotype.spec import AssignSpec, MeanSpec, PriorSpec, WeightedSpec

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holotype.ensemble import complete_scores
-from holotype.imported import read_placed
 from holotype.members import (
     MemberPredictions,
     Workshop,
@@ -21,6 +20,7 @@ from holotype.members import (
 )
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe
+from holotype.road.imported import read_placed
 from holotype.runtime import Runtime
 from holotype.score import gather_oof, gather_test
 from holotype.spec import PredictionsSpec

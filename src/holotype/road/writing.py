@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holotype.answers import write_answers
 from holotype.decide import decide_plainly, decision_to_json
 from holotype.ensemble import ensemble_to_json
-from holotype.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.members import histories
 from holotype.metrics import Judged, calibration_table
-from holotype.outcome import Outcome
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.report import DataContents, ReportContents, write_report
+from holotype.road.answers import write_answers
+from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
+from holotype.road.outcome import Outcome
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import (

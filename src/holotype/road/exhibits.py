@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from holotype.data import read_image
 from holotype.decide import label_names, surest_of_classes, wrong_surely
 from holotype.ensemble import diversity_table, stack_importance
-from holotype.outcome import Outcome
 from holotype.prepared import Prepared
 from holotype.report import EnsembleContents, Mistake, Pair, Specimen, Suspect
+from holotype.road.outcome import Outcome
 from holotype.score import NestedScore
 from holotype.types import some_rows
 

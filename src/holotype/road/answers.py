@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from holotype.decide import decide_plainly, label_names, prediction_marks, probabilities
-from holotype.outcome import Outcome
+from holotype.road.outcome import Outcome
 from holotype.runs import RunFolder
 from holotype.spec import DataSpec, SubmitSpec
 from holotype.submit import prediction_table, submission_order, submission_table, write_scores, write_table
