@@ -1,150 +1,125 @@
-"""What each learning part buys: the same member with and without it, on real and drawn sets, by seeds, paired.
+"""What each part of a recipe buys: the same recipe with and without it, on real and drawn sets, by seeds, paired.
 
-    python bench/parts.py [--sets leaf jurkat mitocheck drawn sheets] [--parts NAME ...] [--seeds 1 2 3] [--folds 1]
-                          [--store DIR] [--threads 1] [--epochs N]
+    python bench/parts.py [--sets leaf jurkat ...] [--parts NAME ...] [--system NAME] [--seeds 1 2 3] [--store DIR]
+                          [--threads 1] [--epochs N] [--folds N] [--record]
 
-A row is a part on a set: the metric without, and the mean over seeds of the paired difference with its 95 % interval
-(bootstrap over groups within a seed, seeds being independent). Networks that two parts share are trained once; what
-was trained lies in the store, so that the same command goes on where it was stopped.
+A row is a part on a set: the nested metric without, and the mean over seeds of the paired difference with its 95 %
+interval (bootstrap over groups within a seed, seeds being independent). Networks that two parts share are trained once;
+what was trained lies in the store, so that the same command goes on where it was stopped. `--record` keeps the rows in
+docs/systems/measured.json, from which `make docs` fills the pages of the systems.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import real_data
+from _common import CHECKOUT
+from _parts import PARTS, Changes, content_of
+from _sets import SETS, TrialSet, find_sets
 
-from holotype.data.leaves import LeavesPlan, simulate_leaves
-from holotype.data.simulate import SimulationPlan, simulate_cells
-from holotype.decide import decide_plainly
+from holotype.digest import digest_value
+from holotype.errors import HolotypeError
 from holotype.metrics import METRICS, Judged, draw_groups, paired_difference
 from holotype.pipeline import make_runtime, run
 from holotype.progress import Progress
 from holotype.recipe import parse_recipe
 
-ANGLES = {"head": {"margin": {}}}
-PARTS: dict[str, dict[str, Any]] = {
-    "neighbours": {"neighbours": {"k": 5}},
-    "neighbours, 15": {"neighbours": {"k": 15}},
-    "neighbours take over": {"neighbours": {"k": 5, "take_over": 0.9}},
-    "specialists": {"specialise": {"phases": [{"epochs": 4, "lr": 5.0e-4}], "least": 80}},
-    "pseudo-labels": {"pseudo": {"confidence": 0.95}},
-    "pseudo-labels, half": {"pseudo": {"confidence": 0.95, "weight": 0.5, "ramp": 4}},
-    "0.8 softmax + 0.2 arcface": ANGLES | {"loss": {"cross_entropy": 0.8, "arcface": 0.2}},
-    "softmax, then arcface": ANGLES | {"loss": "then arcface"},
-    "arcface from the start": ANGLES | {"loss": {"arcface": {"warm_up": 2}}},
-    "arcface, small and late": ANGLES | {"loss": {"arcface": {"margin": 0.2, "warm_up": 8}}},
-    "angles without margin": ANGLES | {"loss": "cross_entropy"},
-    "levels: sums": {"head": {"levels": {"kind": "sums", "weights": {"genus": 0.3, "family": 0.1}}}},
-    "levels: heads": {"head": {"levels": {"kind": "heads", "weights": {"genus": 0.3, "family": 0.1}}}},
-}
-FOR = {"levels: sums": ["leaf", "sheets"], "levels: heads": ["leaf", "sheets"], "specialists": ["mitocheck", "drawn"]}
-ONE_LABEL = ("leaf", "jurkat", "mitocheck")
+MEASURED = CHECKOUT / "docs" / "systems" / "measured.json"
 
 
-def sets(drawn: Path) -> dict[str, dict[str, Any]]:
-    """The data and the plain member of each set; sampling makes the large ones small."""
-    leaf, jurkat, mitocheck = (real_data(name) for name in ONE_LABEL)
-    known: dict[str, dict[str, Any]] = {}
-    tables = {"train": "train.csv", "test": "test.csv"}
-    if leaf is not None:
-        labels = {"column": "species", "taxonomy": str(leaf / "taxonomy.csv")}
-        data = {name: str(leaf / file) for name, file in tables.items()} | {"images": f"{leaf}/images/{{id}}.png"}
-        known["leaf"] = {"metric": "accuracy", "data": data | {"labels": labels}, "epochs": 12, "cap": None}
-    if jurkat is not None:
-        data = {name: str(jurkat / file) for name, file in tables.items()}
-        data |= {"images": f"{jurkat}/images/{{id}}_{{channel}}.tif", "channels": ["brightfield", "dna", "darkfield"]}
-        known["jurkat"] = {"data": data, "epochs": 8, "cap": 150}
-    if mitocheck is not None:
-        data = {name: str(mitocheck / file) for name, file in tables.items()}
-        data |= {"images": f"{mitocheck}/images/{{id}}.png", "groups": ["plate"], "domain": "experiment_date"}
-        known["mitocheck"] = {"data": data, "epochs": 8, "cap": 60}
-    data = {name: str(drawn / file) for name, file in tables.items()}
-    data |= {"images": f"{drawn}/images/{{id}}_{{channel}}.png", "channels": ["microtubules", "nucleus", "reticulum",
-             "protein"], "labels": {"column": "labels", "kind": "multilabel"}, "groups": ["plate"],
-             "domain": "cell_type"}  # fmt: skip
-    known["drawn"] = {"data": data, "epochs": 10, "cap": None}
-    sheets = drawn.parent / "sheets"
-    data = {"train": str(sheets / "train" / "metadata.json"), "test": str(sheets / "test" / "metadata.json"),
-            "labels": {"column": "species", "taxonomy": ["genus", "family"]}}  # fmt: skip
-    known["sheets"] = {"metric": "accuracy", "data": data, "epochs": 8, "cap": None}
-    return known
-
-
-def member(part: str | None, epochs: int, cap: int | None) -> dict[str, Any]:
-    """The plain member with one part."""
-    plain: dict[str, Any] = {
-        "name": "m", "weights": "lite", "input": {"size": 64}, "sampler": {"cap": cap} if cap else "shuffle",
-        "phases": [{"epochs": epochs}], "predict": {"views": "flips"},
-    }  # fmt: skip
-    section = dict(PARTS[part]) if part else {}
-    loss = section.pop("loss", None)
-    if loss == "then arcface":
-        first = epochs - epochs // 3
-        plain["phases"] = [{"epochs": first, "loss": "cross_entropy"},
-                           {"epochs": epochs // 3, "loss": {"arcface": {"warm_up": 1}}, "lr": 1.0e-3}]  # fmt: skip
-    elif loss:
-        plain["phases"] = [{"epochs": epochs, "loss": loss}]
-    return plain | section
-
-
-def scored(name: str, part: str | None, seed: int, given: argparse.Namespace, known: dict[str, Any]) -> Judged:
-    """The out-of-fold scores of a run, decided plainly; with them the group of each sample."""
-    content = {
-        "name": "parts", "seed": seed, "metric": known.get("metric", "macro_f1"), "data": known["data"],
-        "run": {"threads": given.threads}, "split": {"use": list(range(given.folds))},
-        "members": [member(part, given.epochs or known["epochs"], known["cap"])],
-        "decide": {"kind": "threshold"} if name == "drawn" else {"kind": "argmax"},
-    }  # fmt: skip
-    recipe = parse_recipe(content, Path())
-    out = given.store / "runs" / f"{name}-{part or 'plain'}-{seed}".replace(" ", "_").replace(":", "")
-    runtime = make_runtime(recipe, Path(), store=given.store / "store", progress=Progress(quiet=True))
-    outcome = run(recipe, out, runtime)
+def scored(name: str, one: TrialSet, changes: list[Changes], seed: int, given: argparse.Namespace) -> Judged:
+    """The out-of-fold scores of a run, and the labels that its own decision gives when refitted without them."""
+    content = content_of(name, one, changes, seed, given.threads)
+    for own in content["members"]:
+        if own.get("classes") == "the rarest":
+            own["classes"] = [rarest(one)]
+    out = given.store / "runs" / digest_value(content)[:24]
+    runtime = make_runtime(parse_recipe(content, Path()), Path(), store=given.store / "store",
+                           progress=Progress(quiet=True))  # fmt: skip
+    outcome = run(parse_recipe(content, Path()), out, runtime)
     if outcome.nested is None:
         raise SystemExit("nothing was scored")
-    kind = recipe.data.labels.kind
-    logits = outcome.nested.logits
-    return Judged(outcome.nested.truth, decide_plainly(logits, kind), logits, kind)
+    nested = outcome.nested
+    return Judged(nested.truth, nested.decided, nested.logits, outcome.prepared.images.kind)
 
 
-def compare(name: str, part: str, given: argparse.Namespace, known: dict[str, Any]) -> str:
-    """One row: the metric without the part, and what the part changes."""
-    metric = known.get("metric", "macro_f1")
+def rarest(one: TrialSet) -> str:
+    """The class with the fewest training rows among those with at least twenty."""
+    import polars as pl
+
+    column = one.data["labels"]["column"]
+    names = pl.read_csv(one.data["train"], infer_schema=False)[column].str.split(" ").explode()
+    counts = names.value_counts().filter(pl.col("count") >= 20).sort("count", column)
+    return str(counts[column][0])
+
+
+def compare(name: str, part: str, one: TrialSet, given: argparse.Namespace) -> dict[str, Any]:
+    """What a part changes on a set."""
+    said = PARTS[part]
     values, changes, widths = [], [], []
     for seed in given.seeds:
-        plain, other = (scored(name, which, seed, given, known) for which in (None, part))
+        plain, other = (scored(name, one, wanted, seed, given) for wanted in ([said.base], [said.base, said.with_it]))
         draws = draw_groups(plain.truth, None, seed)
-        change = paired_difference(metric, plain, other, draws)
-        values.append(METRICS[metric](plain.truth, plain.decided, plain.logits, plain.kind))
+        change = paired_difference(one.metric, plain, other, draws)
+        values.append(METRICS[one.metric](plain.truth, plain.decided, plain.logits, plain.kind))
         changes.append(change["value"])
         widths.append((change["high"] - change["low"]) / 2)
     mean, half = float(np.mean(changes)), float(np.sqrt(np.sum(np.square(widths))) / len(widths))
-    each = ", ".join(f"{value:+.3f}" for value in changes)
-    return (f"| {name} | {part} | {metric} {np.mean(values):.3f} | {mean:+.3f} "
-            f"({mean - half:+.3f} to {mean + half:+.3f}) | {each} |")  # fmt: skip
+    return {
+        "set": name, "part": part, "metric": one.metric, "without": round(float(np.mean(values)), 4),
+        "change": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4),
+        "by_seed": [round(value, 4) for value in changes],
+    }  # fmt: skip
+
+
+def row(found: dict[str, Any]) -> str:
+    """A finding as a row of a table."""
+    each = ", ".join(f"{value:+.3f}" for value in found["by_seed"])
+    return (f"| {found['set']} | {found['part']} | {found['metric']} {found['without']:.3f} | {found['change']:+.3f} "
+            f"({found['low']:+.3f} to {found['high']:+.3f}) | {each} |")  # fmt: skip
+
+
+def record(found: dict[str, Any]) -> None:
+    """Keep a finding in place of an earlier one of the same part on the same set."""
+    known = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else []
+    same = (found["set"], found["part"])
+    rows = [one for one in known if (one["set"], one["part"]) != same] + [found]
+    rows.sort(key=lambda one: (list(PARTS).index(one["part"]) if one["part"] in PARTS else -1, SETS.index(one["set"])))
+    lines = ",\n ".join(json.dumps(one, ensure_ascii=False) for one in rows)
+    MEASURED.write_text(f"[{lines}]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="*", default=["leaf", "jurkat", "mitocheck", "drawn", "sheets"])
-    parser.add_argument("--parts", nargs="*", default=list(PARTS))
+    parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--system", help="only the parts that its page has switches for")
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
-    parser.add_argument("--folds", type=int, default=1, help="how many of five folds are trained and scored")
+    parser.add_argument("--folds", type=int, help="how many of five folds are trained and scored")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, help="for all sets, instead of their own")
     parser.add_argument("--store", type=Path, default=Path(tempfile.gettempdir()) / "holotype-parts")
+    parser.add_argument("--record", action="store_true", help="keep the rows for the systems' pages")
     given = parser.parse_args()
-    if not (given.store / "drawn" / "test.csv").is_file():
-        simulate_cells(given.store / "drawn", SimulationPlan(train=900, test=600, plates=30))
-    if not (given.store / "sheets" / "test" / "metadata.json").is_file():
-        simulate_leaves(given.store / "sheets", LeavesPlan(families=4, genera=3, species=3, sheets=12, size=64))
-    known = sets(given.store / "drawn")
+    known = find_sets(given.store)
     print("| set | part | without | change | by seed |\n| --- | --- | --- | --- | --- |", flush=True)
-    for name in given.sets:
-        for part in given.parts if name in known else ():
-            if name in FOR.get(part, [name]) and not (name == "drawn" and "head" in PARTS[part]):
-                print(compare(name, part, given, known[name]), flush=True)
+    for part in given.parts:
+        if given.system and given.system not in PARTS[part].marks:
+            continue
+        for name in [name for name in PARTS[part].sets if name in known and name in given.sets]:
+            one = replace(known[name], epochs=given.epochs or known[name].epochs,
+                          folds=given.folds or known[name].folds)  # fmt: skip
+            try:
+                found = compare(name, part, one, given)
+            except HolotypeError as error:
+                print(f"| {name} | {part} | refused: {error} | | |", flush=True)
+                continue
+            print(row(found), flush=True)
+            if given.record:
+                record(found)

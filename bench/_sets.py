@@ -1,0 +1,102 @@
+"""The sets on which parts are tried: four real ones, and four that are drawn; each with a plain, short training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from _common import real_data
+
+from holotype.data.atlas import AtlasPlan, simulate_atlas
+from holotype.data.leaves import LeavesPlan, simulate_leaves
+from holotype.data.perturbations import PerturbationPlan, simulate_perturbations
+from holotype.data.simulate import SimulationPlan, simulate_cells
+
+SETS = ("leaf", "jurkat", "mitocheck", "bccd", "drawn", "atlas", "screen", "sheets")
+TABLES = {"train": "train.csv", "test": "test.csv"}
+MANY_LABELS = ("bccd", "drawn", "atlas")
+
+
+@dataclass(frozen=True)
+class TrialSet:
+    """A set, and how long a member is trained on it.
+
+    Args:
+        data: The recipe's section.
+        epochs: Of the plain training.
+        metric: What is compared.
+        size: Side of the input in pixels.
+        cap: Rows of a class in an epoch, where the set is large.
+        network: Keys of the member that differ from the plain one's.
+        folds: How many of the folds are trained and scored.
+    """
+
+    data: dict[str, Any]
+    epochs: int
+    metric: str = "macro_f1"
+    size: int = 64
+    cap: int | None = None
+    network: dict[str, Any] = field(default_factory=dict)
+    folds: int = 1
+
+
+def find_sets(place: Path) -> dict[str, TrialSet]:
+    """The real sets that are here, and the drawn ones, which are drawn into a folder once."""
+    return {**_real(), **_drawn(place)}
+
+
+def _real() -> dict[str, TrialSet]:
+    found = {name: folder for name in ("leaf", "jurkat", "mitocheck", "bccd") if (folder := real_data(name))}
+    known = {}
+    for name, folder in found.items():
+        data: dict[str, Any] = {role: str(folder / file) for role, file in TABLES.items()}
+        data["images"] = f"{folder}/images/{{id}}.{'jpg' if name == 'bccd' else 'png'}"
+        if name == "leaf":
+            data["labels"] = {"column": "species", "taxonomy": str(folder / "taxonomy.csv")}
+            known[name] = TrialSet(data, 12, metric="accuracy")
+        elif name == "jurkat":
+            data |= {"images": f"{folder}/images/{{id}}_{{channel}}.tif"}
+            known[name] = TrialSet(data | {"channels": ["brightfield", "dna", "darkfield"]}, 8, cap=150)
+        elif name == "mitocheck":
+            known[name] = TrialSet(data | {"groups": ["plate"], "domain": "experiment_date"}, 8, cap=60)
+        else:
+            labels = {"column": "labels", "kind": "multilabel"}
+            known[name] = TrialSet(data | {"labels": labels}, 8, size=96, folds=3)
+    return known
+
+
+def _drawn(place: Path) -> dict[str, TrialSet]:
+    drawn, atlas, screen, sheets = (place / name for name in ("drawn", "atlas", "screen", "sheets"))
+    if not (drawn / "test.csv").is_file():
+        simulate_cells(drawn, SimulationPlan(train=900, test=600, plates=30))
+    if not (atlas / "truth.csv").is_file():
+        simulate_atlas(atlas, AtlasPlan(train=640, size=64))
+    if not (screen / "truth.csv").is_file():
+        plan = PerturbationPlan(perturbations=24, plates=4, train_experiments=2, size=32)
+        simulate_perturbations(screen, plan)
+    if not (sheets / "test" / "metadata.json").is_file():
+        simulate_leaves(sheets, LeavesPlan(families=4, genera=3, species=3, sheets=12, size=64))
+    many = {"column": "labels", "kind": "multilabel"}
+    cells = {role: str(drawn / file) for role, file in TABLES.items()} | {
+        "images": f"{drawn}/images/{{id}}_{{channel}}.png", "labels": many, "groups": ["plate"], "domain": "cell_type",
+        "channels": ["microtubules", "nucleus", "reticulum", "protein"],
+    }  # fmt: skip
+    proteins = {role: str(atlas / file) for role, file in TABLES.items()} | {
+        "id": "Id", "images": f"{atlas}/images/{{Id}}_{{channel}}.png", "channels": ["red", "green", "blue", "yellow"],
+        "labels": {"column": "Target", "kind": "multilabel"},
+    }  # fmt: skip
+    wells = {role: str(screen / file) for role, file in TABLES.items()} | {
+        "id": "id", "sample": "id_code", "channels": list("123456"), "labels": {"column": "sirna"},
+        "images": f"{screen}/images/{{experiment}}/Plate{{plate}}/{{well}}_s{{site}}_w{{channel}}.png",
+        "groups": ["batch", "experiment"], "domain": "cell_type",
+    }  # fmt: skip
+    pressed = {role: str(sheets / role / "metadata.json") for role in TABLES}
+    pressed |= {"labels": {"column": "species", "taxonomy": ["genus", "family"]}}
+    small = {"backbone": "test_efficientnet", "weights": "none", "phases": [{"epochs": 12, "lr": 0.003}]}
+    return {
+        "drawn": TrialSet(cells, 10),
+        "atlas": TrialSet(proteins, 10),
+        "screen": TrialSet(wells, 12, metric="accuracy", size=32, network=small, folds=2),
+        "sheets": TrialSet(pressed, 8, metric="accuracy"),
+    }
