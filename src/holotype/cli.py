@@ -45,18 +45,27 @@ Changes = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; runs/NAME beside the recipe by default.")]
 
 
+def _say_version(context: typer.Context, asked: bool) -> None:
+    if asked:
+        try:
+            own = version("holotype")
+        except PackageNotFoundError:
+            own = "(not installed)"
+        deliver(Answer([f"holotype {own}"], {"version": own}), context.obj or Manner())
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Neither progress nor notes, only the answer.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The answer, or the error, as one JSON document.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
-    own_version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     context.obj = context.obj or Manner(quiet, as_json, debug)
-    if own_version:
-        deliver(Answer([f"holotype {_version()}"], {"version": _version()}), context.obj)
-        raise typer.Exit
 
 
 @app.command("demo")
@@ -230,13 +239,6 @@ def main(arguments: list[str] | None = None) -> int:
     if status == INTERRUPTED:
         refuse(KeyboardInterrupt(), STOPPED, 1, manner)
     return 1 if status else 0
-
-
-def _version() -> str:
-    try:
-        return version("holotype")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _sentence(error: Exception) -> str:

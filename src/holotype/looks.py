@@ -14,6 +14,7 @@ __all__ = ["answer_looks", "score_looks", "stage_looks", "trial_looks"]
 
 CLASSES_AT_MOST = 24
 ROWS_AT_MOST = 40
+NOT_OF_ONE = {"log_loss", "calibration_error"}  # the smaller the better, so that a bar would mislead
 
 
 def score_looks(scores: Mapping[str, Any]) -> list[Table | Note]:
@@ -31,7 +32,7 @@ def score_looks(scores: Mapping[str, Any]) -> list[Table | Note]:
          f"{fresh['rows']:,.0f} rows"),
     ]  # fmt: skip
     others = [
-        (other, Span(one["value"], one["low"], one["high"]), _range(one), "")
+        (other, one["value"] if other in NOT_OF_ONE else Span(one["value"], one["low"], one["high"]), _range(one), "")
         for other, one in list(scores["metrics"].items())[1:]
     ]
     head = Table(("", "0 to 1", "95 %", "on"), [*rows, *others], title="Score")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Listing", "Manner", "Note", "Span", "Table", "deliver", "read_manner", "refuse"]
 
 FLAGS = {"--quiet": "quiet", "-q": "quiet", "--json": "json", "--debug": "debug"}
-BAR = 32  # cells from nought to one
+BARS = {110: 32, 90: 24, 0: 12}  # cells from nought to one, by the columns of the terminal
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,9 @@ def deliver(answer: Answer, manner: Manner, stream: TextIO | None = None) -> Non
         print(text, file=stream, flush=True)
     elif answer.looks and is_lively(stream):
         console = _console(stream)
-        for number, look in enumerate(answer.looks):
-            if number and isinstance(look, Table):
-                console.print()
-            console.print(_drawn(look))
+        cells = next(cells for columns, cells in BARS.items() if console.width >= columns)
+        for look in answer.looks:
+            console.print(_drawn(look, cells))
     else:
         for line in answer.lines:
             print(line, file=stream, end="" if line.endswith("\n") else "\n", flush=True)
@@ -210,7 +209,7 @@ def _box(facts: Mapping[str, Any]) -> RenderableType:
     return Panel(said, title="holotype", title_align="left", border_style="red", padding=(0, 1))
 
 
-def _drawn(look: Table | Note | Listing) -> RenderableType:
+def _drawn(look: Table | Note | Listing, cells: int) -> RenderableType:
     from rich.syntax import Syntax
     from rich.text import Text
 
@@ -219,10 +218,10 @@ def _drawn(look: Table | Note | Listing) -> RenderableType:
     if isinstance(look, Note):
         mark, style = {"note": ("! ", "yellow"), "done": ("✓ ", "green"), "plain": ("", "")}[look.kind]
         return Text.assemble((mark, style), look.text)
-    return _table(look)
+    return _table(look, cells)
 
 
-def _table(look: Table) -> RenderableType:
+def _table(look: Table, cells: int) -> RenderableType:
     from rich import box
     from rich.table import Table as RichTable
 
@@ -233,21 +232,21 @@ def _table(look: Table) -> RenderableType:
         justify: Any = "right" if name.endswith(">") else "left"
         table.add_column(name.removesuffix(">"), justify=justify, overflow="fold")
     for row in look.rows:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(_cell(value, cells) for value in row))
     return table
 
 
-def _cell(value: str | float | Span | None) -> Text:
+def _cell(value: str | float | Span | None, cells: int) -> Text:
     from rich.text import Text
 
     if isinstance(value, Span):
-        return _bar(value)
+        return _bar(value, cells)
     if isinstance(value, float):
         return Text(f"{value:.3f}")
     return Text("" if value is None else f"{value:,}" if isinstance(value, int) else value)
 
 
-def _bar(span: Span) -> Text:
+def _bar(span: Span, cells: int) -> Text:
     """A scale from 0 to 1 with the interval and the value on it, and the value in figures."""
     from rich.text import Text
 
@@ -255,8 +254,8 @@ def _bar(span: Span) -> Text:
         return Text("not defined", style="dim")
     low = span.value if span.low is None else span.low
     high = span.value if span.high is None else span.high
-    first, middle, last = (min(int(max(number, 0.0) * BAR), BAR - 1) for number in (low, span.value, high))
-    drawn = Text(f"{span.value:.3f} ", style="bold")
+    first, middle, last = (min(int(max(number, 0.0) * cells), cells - 1) for number in (low, span.value, high))
+    drawn = Text(f"{span.value:.3f} ", style="bold", no_wrap=True)
     drawn.append("─" * first, style="dim").append("━" * (middle - first), style="cyan")
     drawn.append("●", style="bold cyan").append("━" * (last - middle), style="cyan")
-    return drawn.append("─" * (BAR - 1 - last), style="dim")
+    return drawn.append("─" * (cells - 1 - last), style="dim")
