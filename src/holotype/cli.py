@@ -1,80 +1,117 @@
-"""The command line. Heavy libraries are imported inside the commands, so that `--help` answers at once."""
+"""The command line. Heavy libraries are imported inside the commands, so that `--help` answers at once.
+
+A command returns an `Answer`; `main` delivers it in the manner that was asked for and gives the exit status.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from holotype.completion import complete_recipe, complete_run, complete_setting
 from holotype.errors import HolotypeError, NotBuiltYetError
+from holotype.terminal import Answer, Listing, Manner, deliver, read_manner, refuse
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C, in some versions as an exception and in some as a status
+STOPPED = "stopped; run the same command again to go on."
 
 app = typer.Typer(
     name="holotype",
     help="From labelled scientific images to a classifier that can be trusted.",
+    epilog="--quiet, --json and --debug may stand anywhere on the line.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
     rich_markup_mode=None,
 )
 
-RecipePath = Annotated[Path, typer.Argument(help="A recipe in YAML.", metavar="RECIPE")]
-RunPath = Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN")]
+RecipePath = Annotated[Path, typer.Argument(help="A recipe in YAML.", metavar="RECIPE", autocompletion=complete_recipe)]
+RunPath = Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN", autocompletion=complete_run)]
 Changes = Annotated[
-    list[str], typer.Option("--set", help="Change the recipe, as in members.0.backbone=resnet18.", metavar="KEY=VALUE")
-]
+    list[str],
+    typer.Option(
+        "--set", help="Change the recipe, as in members.0.backbone=resnet18.", metavar="KEY=VALUE",
+        autocompletion=complete_setting,
+    ),
+]  # fmt: skip
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; runs/NAME beside the recipe by default.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
+
+
+def _say_version(context: typer.Context, asked: bool) -> None:
+    if asked:
+        try:
+            own = version("holotype")
+        except PackageNotFoundError:
+            own = "(not installed)"
+        deliver(Answer([f"holotype {own}"], {"version": own}), context.obj or Manner())
+        raise typer.Exit
 
 
 @app.callback()
-def _options(context: typer.Context, debug: Debug = False) -> None:
-    context.obj = {"debug": debug}
+def _options(
+    context: typer.Context,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Neither progress nor notes, only the answer.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The answer, or the error, as one JSON document.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
+    context.obj = context.obj or Manner(quiet, as_json, debug)
 
 
 @app.command("demo")
-def _demo(folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("demo")) -> None:
+def _demo(
+    context: typer.Context, folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("demo")
+) -> Answer:
     """Draw cells with known truth, train on them, and show what was found."""
     from holotype.demo import run_demo
 
-    run_demo(folder)
+    return run_demo(folder, context.obj.progress)
 
 
 @app.command("new")
 def _new(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="A folder or a table.", metavar="DATA")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The recipe to write.")] = Path("recipe.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
-) -> None:
+) -> Answer:
     """Look at a folder or a table and write a recipe for it, saying why."""
     from holotype.plan import look, propose, write_recipe
 
     proposal = propose(look(data))
-    typer.echo(write_recipe(proposal, output, force))
-    for sentence in [*proposal.warnings, *proposal.questions]:
-        typer.echo(f"note: {sentence}", err=True)
-    typer.echo(f"Written to {output}. Read it, then: holotype run {output}", err=True)
+    text = write_recipe(proposal, output, force)
+    notes = [*proposal.warnings, *proposal.questions]
+    for sentence in notes:
+        context.obj.progress.say(f"note: {sentence}")
+    context.obj.progress.say(f"Written to {output}. Read it, then: holotype run {output}")
+    return Answer([text], {"recipe": output, "text": text, "notes": notes}, [Listing(text)])
 
 
 @app.command("check")
 def _check(
-    recipe: Annotated[Path | None, typer.Argument(help="A recipe in YAML.", metavar="[RECIPE]")] = None,
+    context: typer.Context,
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe in YAML.", metavar="[RECIPE]", autocompletion=complete_recipe)
+    ] = None,
     changes: Changes = [],  # noqa: B006  (typer reads the default)
     recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Do not look at the data.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe.")] = False,
-) -> None:
+) -> Answer:
     """Say whether a recipe and its data are right, without training anything."""
     from holotype.recipe import json_schema, load_recipe
 
     if schema:
-        typer.echo(json_schema())
-        return
+        return Answer([json_schema()], json.loads(json_schema()))
     if recipe is None:
         raise typer.BadParameter("give a recipe, or --schema")
     loaded = load_recipe(recipe, tuple(changes))
@@ -82,25 +119,25 @@ def _check(
 
     check_names(loaded)
     if recipe_only:
-        typer.echo(f"{recipe} is right; its data were not looked at.")
-        return
+        return Answer([f"{recipe} is right; its data were not looked at."], {"recipe": recipe})
     from holotype.commands import check_data
 
-    for line in check_data(loaded, recipe):
-        typer.echo(line)
+    return check_data(loaded, recipe, context.obj.progress)
 
 
 @app.command("audit")
-def _audit(recipe: RecipePath, out: Out = None, changes: Changes = []) -> None:  # noqa: B006
+def _audit(
+    context: typer.Context, recipe: RecipePath, out: Out = None, changes: Changes = []  # noqa: B006
+) -> Answer:  # fmt: skip
     """Look for what is wrong with the data, and write it down."""
     from holotype.commands import audit_data
 
-    for line in audit_data(recipe, tuple(changes), out):
-        typer.echo(line)
+    return audit_data(recipe, tuple(changes), out, context.obj.progress)
 
 
 @app.command("run")
 def _run(
+    context: typer.Context,
     recipe: RecipePath,
     out: Out = None,
     changes: Changes = [],  # noqa: B006
@@ -108,19 +145,19 @@ def _run(
     budget: Annotated[
         str | None, typer.Option(help="Plan what is trained for a time: 90s, 10m, 2h.", metavar="TIME")
     ] = None,
-) -> None:
+) -> Answer:
     """Do everything a recipe says, from images to a submission; run it again to go on after a stop."""
     if engine != "local":
         raise NotBuiltYetError(f"the engine {engine!r} is not built yet", field="--engine", remedy="write `local`")
     began = time.perf_counter()  # loading the libraries is part of what a budget pays for
     from holotype.commands import run_recipe
 
-    for line in run_recipe(recipe, tuple(changes), out, budget, began):
-        typer.echo(line)
+    return run_recipe(recipe, tuple(changes), out, budget, began, context.obj.progress)
 
 
 @app.command("tune")
 def _tune(
+    context: typer.Context,
     recipe: RecipePath,
     changes: Changes = [],  # noqa: B006
     trials: Annotated[int, typer.Option(help="How many there should be, with those of an earlier call.")] = 20,
@@ -128,36 +165,37 @@ def _tune(
     size: Annotated[int | None, typer.Option(help="Side of the input of every trial; searched without it.")] = None,
     epochs: Annotated[int | None, typer.Option(help="The most that a trial may take.")] = None,
     on: Annotated[str, typer.Option(help="The rows that judge: inner or fold.")] = "inner",
-) -> None:
+) -> Answer:
     """Search for better settings on one fold, and write the recipe that was found; run it again to go on."""
-    from holotype.tuning import Search, tune_recipe
+    from holotype.commands import search_settings
+    from holotype.tuning import Search
 
-    for line in tune_recipe(recipe, tuple(changes), Search(trials, budget, size, epochs, on)):
-        typer.echo(line)
+    return search_settings(recipe, tuple(changes), Search(trials, budget, size, epochs, on), context.obj.progress)
 
 
 @app.command("predict")
 def _predict(
+    context: typer.Context,
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(help="A folder, files, or a table.", metavar="IMAGES")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A CSV file; standard output without it.")
     ] = None,
-) -> None:
+) -> Answer:
     """Label new images by a finished run."""
     from holotype.commands import predict_images
 
-    text = predict_images(run, images, output)
-    typer.echo(text, nl=not text.endswith("\n"))
+    return predict_images(run, images, output, context.obj.progress)
 
 
 @app.command("report")
-def _report(run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False) -> None:
+def _report(
+    run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False
+) -> Answer:
     """Say where the report of a run is, and what its score is."""
-    from holotype.commands import report_lines
+    from holotype.commands import report_run
 
-    for line in report_lines(run, show):
-        typer.echo(line)
+    return report_run(run, show)
 
 
 @app.command("why")
@@ -165,12 +203,11 @@ def _why(
     run: RunPath,
     stage: Annotated[str | None, typer.Argument(help="Only this stage, as in `fit main 0`.", metavar="[STAGE]")] = None,
     changes: Changes = [],  # noqa: B006
-) -> None:
+) -> Answer:
     """Say what would run again, and because of what."""
-    from holotype.why import explain
+    from holotype.commands import explain_run
 
-    for line in explain(run, tuple(changes), stage):
-        typer.echo(line)
+    return explain_run(run, tuple(changes), stage)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -182,21 +219,25 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 done, 1 the work failed, 2 what was handed in is wrong.
     """
-    given = sys.argv[1:] if arguments is None else arguments
-    words = [word for word in given if word != "--debug"] or ["--help"]
+    words, manner = read_manner(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = app(words, prog_name="holotype", standalone_mode=False)
+        answer = app(words or ["--help"], prog_name="holotype", standalone_mode=False, obj=manner)
+        if isinstance(answer, Answer):
+            deliver(answer, manner)
+            answer = 0
+        status = answer
     except (HolotypeError, OSError) as error:
-        if "--debug" in given:
+        if manner.debug:
             raise
-        print(f"holotype: {_sentence(error)}", file=sys.stderr)
-        return error.exit_status if isinstance(error, HolotypeError) else 1
+        status = error.exit_status if isinstance(error, HolotypeError) else 1
+        refuse(error, _sentence(error), status, manner)
+        return status
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:  # noqa: BLE001  (what it does not know is raised again)
-        return _usage_error(error)
+        return _usage_error(error, manner)
     if status == INTERRUPTED:
-        print("holotype: stopped; run the same command again to go on.", file=sys.stderr)
+        refuse(KeyboardInterrupt(), STOPPED, 1, manner)
     return 1 if status else 0
 
 
@@ -208,14 +249,14 @@ def _sentence(error: Exception) -> str:
     return " ".join(str(error).splitlines())
 
 
-def _usage_error(error: Exception) -> int:
+def _usage_error(error: Exception, manner: Manner) -> int:
     """A wrong use of the command line in one sentence; anything else is a mistake of ours and keeps its traceback."""
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if not hasattr(error, "format_message"):  # typer ships its own click, so that its errors have no public class
         raise error
     said = " ".join(error.format_message().split())
-    print(f"holotype: {said}{'' if said.endswith(('.', '?')) else '.'} See `holotype --help`.", file=sys.stderr)
+    refuse(error, f"{said}{'' if said.endswith(('.', '?')) else '.'} See `holotype --help`.", 2, manner)
     return 2
 
 

@@ -1,59 +1,78 @@
-"""What the commands do, as functions that give lines to print."""
+"""What the commands do, as functions that give an `Answer`."""
 
 from __future__ import annotations
 
 import json
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from holotype.errors import counted
 from holotype.face import default_folder, run
 from holotype.finished.opened import open_run
+from holotype.looks import answer_looks, score_looks, stage_looks, trial_looks
 from holotype.pipeline import make_runtime, prepare
 from holotype.prepared import Prepared
+from holotype.progress import Progress
 from holotype.recipe import Recipe, load_recipe
 from holotype.road.writing import write_audit, write_audit_page
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import score_columns, write_in_parts
+from holotype.terminal import Answer, Note, Table
+from holotype.tuning import Search, tune_recipe
+from holotype.why import foresee
 
-__all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
+__all__ = [
+    "audit_data",
+    "check_data",
+    "explain_run",
+    "predict_images",
+    "report_run",
+    "run_recipe",
+    "search_settings",
+]
+
+FILES = {"report": "report.html", "submission": "submission.csv", "table": "predictions.csv"}
 
 
-def check_data(recipe: Recipe, path: Path) -> Iterator[str]:
+def check_data(recipe: Recipe, path: Path, progress: Progress) -> Answer:
     """Read, measure, audit and divide, and say what there is.
 
     Args:
         recipe: From `load_recipe`.
         path: Its file.
+        progress: Where news of the work goes.
     """
-    ready = _prepared(recipe, path, make_runtime(recipe, path.resolve().parent).store / "check.jsonl")
-    yield from _findings(ready)
-    yield f"{path} and its data are right."
+    log = make_runtime(recipe, path.resolve().parent).store / "check.jsonl"
+    return _findings(_prepared(recipe, path, log, progress), f"{path} and its data are right.", {"recipe": path})
 
 
-def audit_data(path: Path, changes: tuple[str, ...], out: Path | None) -> Iterator[str]:
+def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress: Progress) -> Answer:
     """Audit the data of a recipe and write tables and a page of what was found.
 
     Args:
         path: The recipe's file.
         changes: As in `--set`.
         out: The run's folder.
+        progress: Where news of the work goes.
     """
     recipe = load_recipe(path, changes)
     folder = RunFolder(out or default_folder(recipe, path))
-    ready = _prepared(recipe, path, folder.path("log.jsonl"))
+    ready = _prepared(recipe, path, folder.path("log.jsonl"), progress)
     write_audit(ready, folder)
     write_audit_page(ready, folder, recipe.name)
-    yield from _findings(ready)
-    yield f"Written to {folder.root / 'audit'}; the page is {folder.root / 'audit' / 'report.html'}"
+    written, page = folder.root / "audit", folder.root / "audit" / "report.html"
+    last = f"Written to {written}; the page is {page}"
+    return _findings(ready, last, {"recipe": path, "written": written, "page": page})
 
 
 def run_recipe(
-    path: Path, changes: tuple[str, ...], out: Path | None, budget: str | None = None, began: float | None = None
-) -> Iterator[str]:
+    path: Path, changes: tuple[str, ...], out: Path | None, budget: str | None, began: float | None,
+    progress: Progress,
+) -> Answer:  # fmt: skip
     """Run a recipe and say what came out.
 
     Args:
@@ -62,33 +81,70 @@ def run_recipe(
         out: The run's folder.
         budget: The time that everything may take, as in `10m`.
         began: When that time began, by `time.perf_counter`.
+        progress: Where news of the work goes.
     """
-    yield from report_lines(run(path, out, changes, budget, began).folder.root, show=False)
+    return report_run(run(path, out, changes, budget, began, progress).folder.root, show=False)
 
 
-def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None) -> str:
-    """Label new images and give the table as CSV, or where it was written.
+def search_settings(path: Path, changes: tuple[str, ...], search: Search, progress: Progress) -> Answer:
+    """Search for better settings and say what was found.
+
+    Args:
+        path: The recipe's file.
+        changes: As in `--set`.
+        search: What is asked for.
+        progress: Hears of each trial when it has ended.
+    """
+    found = tune_recipe(path, changes, search, progress)
+    trials = [asdict(one) for one in found.trials]
+    data = {"trials": trials, "best": asdict(found.best), "judged": found.judged, "page": found.page,
+            "recipe": found.recipe}  # fmt: skip
+    looks = [*trial_looks(found.trials), *(Note(line) for line in found.lines[-3:])]
+    return Answer(found.lines, data, looks)
+
+
+def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None, progress: Progress) -> Answer:
+    """Label new images: a table as CSV, or where it was written.
 
     Args:
         run_folder: A finished run.
         images: A folder, a table, or files.
         output: A CSV file, or a Parquet file, which holds the scores too; written part by part.
+        progress: Where news of the work goes.
     """
     opened = open_run(run_folder)
+    opened = replace(opened, runtime=replace(opened.runtime, progress=progress))
     asked = images[0] if len(images) == 1 else list(images)
     if output is None:
-        return opened.predict(asked).write_csv()
+        table = opened.predict(asked)
+        return Answer([table.write_csv()], {"run": run_folder, "rows": table.height, "predictions": table.to_dicts()},
+                      answer_looks(table))  # fmt: skip
     output.parent.mkdir(parents=True, exist_ok=True)
     parts = opened.predict_in_parts(asked)
     if output.suffix == ".parquet":
         rows = write_in_parts(output, (table.with_columns(score_columns(said)) for table, said in parts))
     else:
         rows = write_in_parts(output, (table for table, _ in parts))
-    return f"{rows:,} predictions written to {output}"
+    line = f"{rows:,} predictions written to {output}"
+    return Answer([line], {"run": run_folder, "rows": rows, "file": output}, [Note(line, "done")])
 
 
-def report_lines(run_folder: Path, show: bool) -> Iterator[str]:
-    """The score of a finished run in words, and where its files are.
+def explain_run(run_folder: Path, changes: tuple[str, ...], stage: str | None) -> Answer:
+    """What would run again, and because of what.
+
+    Args:
+        run_folder: The run's folder.
+        changes: As in `--set`, tried without being made.
+        stage: Only stages whose name begins with these words.
+    """
+    stages = foresee(run_folder, changes, stage)
+    lines = [f"{one.stage}: {one.words}" for one in stages]
+    looks = stage_looks([(one.stage, one.state, one.words) for one in stages])
+    return Answer(lines, {"run": run_folder, "stages": [asdict(one) for one in stages]}, looks)
+
+
+def report_run(run_folder: Path, show: bool) -> Answer:
+    """The score of a finished run, and where its files are.
 
     Args:
         run_folder: The run's folder.
@@ -96,37 +152,51 @@ def report_lines(run_folder: Path, show: bool) -> Iterator[str]:
     """
     folder = RunFolder(run_folder)
     scores: dict[str, Any] = json.loads(folder.existing("scores.json").read_text(encoding="utf-8"))
-    name, metric = next(iter(scores["metrics"].items()))
+    page = folder.existing("report.html")
+    files = {label: folder.root / file for label, file in FILES.items() if (folder.root / file).is_file()}
+    if show:
+        webbrowser.open(page.resolve().as_uri())
+    where = [f"{label.capitalize() + ':':<11} {file}" for label, file in files.items()]
+    looks = [*score_looks(scores), *(Note(line) for line in where)]
+    name = next(iter(scores["metrics"]))
+    data = {"run": folder.root, "metric": name, **scores["metrics"][name], **scores, "files": files}
+    return Answer([_score_line(name, scores["metrics"][name]), *where], data, looks)
+
+
+def _score_line(name: str, metric: Mapping[str, Any]) -> str:
     fresh = metric["next"]
-    yield (
+    return (
         f"{name} {metric['value']:.3f} on {metric['samples']:,} samples in {metric['groups']:,} groups; "
         f"95 % interval {metric['low']:.3f} to {metric['high']:.3f}; a fresh test set of {fresh['rows']:,.0f} rows "
         f"should fall between {fresh['low']:.3f} and {fresh['high']:.3f}"
     )
-    page = folder.existing("report.html")
-    yield f"Report:     {page}"
-    for label, file in (("Submission", "submission.csv"), ("Table", "predictions.csv")):
-        if (folder.root / file).is_file():
-            yield f"{label + ':':<11} {folder.root / file}"
-    if show:
-        webbrowser.open(page.resolve().as_uri())
 
 
-def _prepared(recipe: Recipe, path: Path, log: Path) -> Prepared:
-    runtime = make_runtime(recipe, path.resolve().parent)
+def _prepared(recipe: Recipe, path: Path, log: Path, progress: Progress) -> Prepared:
+    runtime = make_runtime(recipe, path.resolve().parent, progress=progress)
     log.parent.mkdir(parents=True, exist_ok=True)
     return prepare(recipe, Stages(Store(runtime.store), RunLog(log), runtime.progress), runtime)
 
 
-def _findings(ready: Prepared) -> Iterator[str]:
+def _findings(ready: Prepared, last: str, beside: Mapping[str, Any]) -> Answer:
     frame = ready.images.frame
-    roles = ", ".join(f"{count:,} {role}" for role, count in frame["role"].value_counts(sort=True).iter_rows())
+    counts = dict(frame["role"].value_counts(sort=True).iter_rows())
     form = ["channels", "height", "width", "depth"]
     shapes = ready.statistics.frame.group_by(form).len().sort("len", *form, descending=True)
     channels, height, width, depth, _ = shapes.row(0)
     more = shapes.height - 1
     others = f" and {counted(more, 'other form')}" if more else ""
-    yield f"Images: {roles}; {counted(channels, 'channel')}, {width}x{height} pixels, {depth}{others}"
-    yield f"Classes: {len(ready.images.classes)} ({ready.images.kind}); folds: {ready.folds.count}"
-    for warning in ready.warnings:
-        yield f"note: {warning}"
+    shape = f"{counted(channels, 'channel')}, {width}x{height} pixels, {depth}{others}"
+    roles = ", ".join(f"{count:,} {role}" for role, count in counts.items())
+    classes, kind = len(ready.images.classes), ready.images.kind
+    lines = [
+        f"Images: {roles}; {shape}",
+        f"Classes: {classes} ({kind}); folds: {ready.folds.count}",
+        *(f"note: {warning}" for warning in ready.warnings),
+        last,
+    ]
+    rows = [("images", roles), ("form", shape), ("classes", f"{classes:,} ({kind})"), ("folds", str(ready.folds.count))]
+    data = {**beside, "images": counts, "forms": shapes.to_dicts(), "classes": list(ready.images.classes), "kind": kind,
+            "folds": ready.folds.count, "notes": list(ready.warnings)}  # fmt: skip
+    notes = [Note(warning, "note") for warning in ready.warnings]
+    return Answer(lines, data, [Table(("", ""), rows), *notes, Note(last, "done")])

@@ -13,7 +13,10 @@ import polars as pl
 
 from holotype.data.simulate import CHANNELS, CLASSES, SimulationPlan, simulate_cells
 from holotype.face import run
+from holotype.looks import score_looks
 from holotype.metrics import macro_f1
+from holotype.progress import Progress
+from holotype.terminal import Answer, Note
 
 __all__ = ["DEMO_RECIPE", "run_demo"]
 
@@ -39,35 +42,39 @@ members:
 EPOCHS = 10
 
 
-def run_demo(folder: Path) -> None:
+def run_demo(folder: Path, progress: Progress) -> Answer:
     """Draw, run, compare with the truth, and say where to look.
 
     Args:
         folder: Where everything is written; what is there is used again.
+        progress: Where news of the work goes.
     """
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
-    _say(
+    progress.say(
         f"Drawing {PLAN.train + PLAN.test} images of cells, {len(CHANNELS)} channels each, {len(CLASSES)} patterns ..."
     )
     simulation = simulate_cells(folder / "data", PLAN)
     recipe = folder / "recipe.yaml"
     recipe.write_text(DEMO_RECIPE % {"channels": ", ".join(CHANNELS), "epochs": EPOCHS}, encoding="utf-8")
-    _say(f"Running {recipe} (read it: it is all that was said)")
-    opened = run(recipe)
+    progress.say(f"Running {recipe} (read it: it is all that was said)")
+    opened = run(recipe, progress=progress)
     root = Path(os.path.relpath(opened.folder.root))
-    _say("")
-    for line in _findings(root, simulation.truth):
-        _say(line)
-    _say(f"Look:  {root / 'report.html'}")
     command = sys.argv[0] if Path(sys.argv[0]).name == "holotype" else "holotype"
-    _say(f"Try:   {command} predict {root} {folder / 'data' / 'images'}")
-    _say(f"       {command} why {root} --set members.0.predict.views=none")
-    _say(f"Took {time.perf_counter() - started:.0f} s.")
+    reached, lines = _findings(root, simulation.truth)
+    lines += [
+        f"Look:  {root / 'report.html'}",
+        f"Try:   {command} predict {root} {folder / 'data' / 'images'}",
+        f"       {command} why {root} --set members.0.predict.views=none",
+        f"Took {time.perf_counter() - started:.0f} s.",
+    ]
+    scores = json.loads((root / "scores.json").read_text(encoding="utf-8"))
+    data = {"run": root, "true": reached, "metrics": scores["metrics"], "seconds": time.perf_counter() - started}
+    return Answer(lines, data, [*score_looks(scores)[:-1], *map(Note, lines)])
 
 
-def _findings(root: Path, truth: pl.DataFrame) -> list[str]:
-    """What the run said of itself beside what is known to be true."""
+def _findings(root: Path, truth: pl.DataFrame) -> tuple[float, list[str]]:
+    """The true score, and what the run said of itself beside what is known to be true."""
     scores = json.loads((root / "scores.json").read_text(encoding="utf-8"))
     name, metric = next(iter(scores["metrics"].items()))
     fresh = metric["next"]
@@ -75,7 +82,7 @@ def _findings(root: Path, truth: pl.DataFrame) -> list[str]:
     clusters = pl.read_parquet(root / "audit" / "clusters.parquet")
     planted = truth.filter(pl.col("duplicate_of").is_not_null() & (pl.col("role") == "train"))
     found = planted.filter(pl.col("id").is_in(clusters["id"].to_list())).height
-    return [
+    return reached, [
         f"What it says of itself:  {name} {metric['value']:.3f} out of fold (95 % interval {metric['low']:.3f} to "
         f"{metric['high']:.3f}); new plates should score {fresh['low']:.3f} to {fresh['high']:.3f}",
         f"What is true:            {reached:.3f} on the {PLAN.test} test images, plates it has never seen",
@@ -92,7 +99,3 @@ def _score_on_truth(root: Path, truth: pl.DataFrame) -> float:
         for column in ("labels_true", "labels")
     )
     return macro_f1(right, said)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201  (this is what the command is for)

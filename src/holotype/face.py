@@ -9,6 +9,7 @@ from holotype.budgeting import plan_run
 from holotype.finished.opened import OpenedRun, open_run
 from holotype.pipeline import make_runtime
 from holotype.pipeline import run as run_pipeline
+from holotype.progress import Progress
 from holotype.recipe import Recipe, load_recipe
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
@@ -22,6 +23,7 @@ def run(
     changes: tuple[str, ...] = (),
     budget: str | None = None,
     began: float | None = None,
+    progress: Progress | None = None,
 ) -> OpenedRun:
     """Run a recipe and open the result.
 
@@ -32,6 +34,7 @@ def run(
         budget: The time that everything may take, as in `10m`; members, folds, sizes, epochs and views are planned
             for it.
         began: When that time began, by `time.perf_counter`; now where it is not given.
+        progress: Where news of the work goes; standard error where none is given.
 
     Raises:
         InputError: The recipe or the data is wrong.
@@ -40,7 +43,7 @@ def run(
     path = Path(recipe)
     loaded = load_recipe(path, changes)
     folder = Path(out) if out is not None else default_folder(loaded, path)
-    runtime = make_runtime(loaded, path.resolve().parent)
+    runtime = make_runtime(loaded, path.resolve().parent, progress=progress or Progress())
     facts = {"recipe": str(path.resolve()), "changes": list(changes), "store": str(runtime.store.resolve())}
     log = RunLog(RunFolder(folder).path("log.jsonl"))
     log.write("run", **facts, **({} if budget is None else {"budget": budget}))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["Progress", "Task"]
+__all__ = ["Progress", "Task", "is_lively"]
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def is_lively(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows bars and boxes, and nobody asked for plain lines.
+
+    Args:
+        stream: Standard output or standard error; NO_COLOR (no-color.org) and TERM=dumb ask for plain lines.
+    """
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") in {"dumb", "unknown"}
+    encoding = (getattr(stream, "encoding", None) or "utf-8").lower()
+    return stream.isatty() and not plain and encoding.startswith("utf")
 
 
 class Task:
@@ -102,7 +114,7 @@ class Progress:
         """
         if self.quiet:
             yield Task(label, total, unit)
-        elif self.stream.isatty():
+        elif is_lively(self.stream):
             with _bar(label, total, unit, self.stream) as task:
                 yield task
         else:

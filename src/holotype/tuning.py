@@ -44,7 +44,7 @@ from holotype.runtime import Runtime
 from holotype.store import RunLog, Stages, Store
 from holotype.train import HaltedError
 
-__all__ = ["Search", "tune_recipe"]
+__all__ = ["Found", "Search", "tune_recipe"]
 
 RUNGS = 3  # parts of a training after each of which it may be given up
 LONGEST = 24  # epochs, where nothing else is asked for
@@ -89,18 +89,48 @@ class _Bench:
     space: tuple[Dimension, ...]
 
 
-def tune_recipe(path: Path, changes: tuple[str, ...], search: Search) -> Iterator[str]:
-    """Search, and say what was found: a table of the trials, a page, and a recipe beside the one that was given.
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Args:
+        trials: All of them, the best first.
+        best: The best.
+        judged: By which rows, in words.
+        page: Where the page is.
+        recipe: Where the recipe is.
+    """
+
+    trials: tuple[TrialRecord, ...]
+    best: TrialRecord
+    judged: str
+    page: Path
+    recipe: Path
+
+    @property
+    def lines(self) -> list[str]:
+        """The same in lines."""
+        return [
+            *_table(self.trials),
+            f"Best: trial {self.best.number}, macro F1 {self.best.score:.4f}, {self.judged}.",
+            f"Page:   {self.page}",
+            f"Recipe: {self.recipe}",
+        ]
+
+
+def tune_recipe(path: Path, changes: tuple[str, ...], search: Search, progress: Progress | None = None) -> Found:
+    """Search, and write what was found: a table of the trials, a page, and a recipe beside the one that was given.
 
     Args:
         path: The recipe's file.
         changes: As in `--set`.
         search: What is asked for.
+        progress: Where each trial is told of when it has ended; standard error where none is given.
 
     Raises:
         InputError: The recipe or the data is wrong, or there is nothing to search.
     """
-    began = time.perf_counter()
+    began, news = time.perf_counter(), progress or Progress()
     seconds = math.inf if search.budget is None else read_budget(search.budget)
     recipe = load_recipe(path, changes)
     found = path.with_name(f"{path.stem}.tuned.yaml")
@@ -113,20 +143,17 @@ def tune_recipe(path: Path, changes: tuple[str, ...], search: Search) -> Iterato
     while len(done) < search.trials:
         if done and not _is_time_for_one(seconds - (time.perf_counter() - began), started, own):
             break
-        yield _told(_one_trial(bench, recipe.seed))
+        news.say(_told(_one_trial(bench, recipe.seed)))
         done, own = _ended(bench), own + 1
     best = max((one for one in done if one.state == "finished"), key=lambda one: one.score or 0.0, default=None)
     if best is None:
         raise HolotypeError("no trial was finished", remedy="run the same command again with more --trials or --budget")
     shares = importances(bench.study, recipe.seed)
-    yield from _table(done)
     folder.write_text("trials.csv", _frame(done).write_csv())
     write_report(folder.path("tune.html"), _contents(recipe.name, done, best.number, shares, bench))
     content = written_recipe(path, (*changes, *changes_of(bench.space, best.drawn)))
     found.write_text(found_recipe(content, best, len(done), bench.space, shares, _words(search)), encoding="utf-8")
-    yield f"Best: trial {best.number}, macro F1 {best.score:.4f}, {ON[search.on]}."
-    yield f"Page:   {folder.root / 'tune.html'}"
-    yield f"Recipe: {found}"
+    return Found(_ranked(done), best, ON[search.on], folder.root / "tune.html", found)
 
 
 def _refuse(recipe: Recipe, search: Search, found: Path) -> None:
@@ -237,10 +264,13 @@ def _frame(trials: Sequence[TrialRecord]) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
+def _ranked(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+    return tuple(sorted(trials, key=lambda one: (one.state != "finished", -(one.score or 0.0), one.number)))
+
+
 def _table(trials: Sequence[TrialRecord]) -> Iterator[str]:
     yield f"{'trial':>5}  {'score':>6}  {'epochs':>6}  state"
-    ranked = sorted(trials, key=lambda one: (one.state != "finished", -(one.score or 0.0), one.number))
-    for one in ranked:
+    for one in trials:
         score = "" if one.score is None else f"{one.score:.4f}"
         yield f"{one.number:>5}  {score:>6}  {one.epochs:>6}  {one.state}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,39 @@ from holotype.recipe import load_recipe
 from holotype.runs import RunFolder
 from holotype.store import Forecast, NotForeseenError, RunLog, StageKey, Store
 
-__all__ = ["explain"]
+__all__ = ["Foreseen", "explain", "foresee"]
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What the next run would do with a stage.
+
+    Args:
+        stage: Its name.
+        words: What would become of it, and why.
+        state: `kept` (it is in the store), `runs`, or `follows` a stage whose result is not known yet.
+        changed: The names of the inputs that changed.
+    """
+
+    stage: str
+    words: str
+    state: str
+    changed: tuple[str, ...] = ()
 
 
 def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) -> list[str]:
     """One line a stage: whether the next run would take it from the store, and if not, what changed.
+
+    Args:
+        run: The run's folder.
+        changes: As in `foresee`.
+        stage: As in `foresee`.
+    """
+    return [f"{one.stage}: {one.words}" for one in foresee(run, changes, stage)]
+
+
+def foresee(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) -> list[Foreseen]:
+    """Whether the next run would take each stage from the store, and if not, what changed.
 
     Args:
         run: The run's folder.
@@ -51,20 +80,21 @@ def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
         unforeseen = error.what
     recorded = {line["stage"]: line for line in log.read("stage")}
     last = begun[-1]["time"] if begun else ""
-    told = {key.stage: f"{key.stage}: would be taken from the store" for key in forecast.present}
+    kept = "would be taken from the store"
+    told = {key.stage: Foreseen(key.stage, kept, "kept") for key in forecast.present}
     told |= {key.stage: _reason(key, recorded.get(key.stage)) for key in forecast.missing}
     for name, line in recorded.items() if unforeseen in recorded else ():
         if name not in told and line["time"] >= last:  # stages of older recipes do not count
-            told[name] = f"{name}: follows {unforeseen}, whose result is not known yet"
-    chosen = [line for name, line in told.items() if stage is None or f"{name} ".startswith(f"{stage} ")]
+            told[name] = Foreseen(name, f"follows {unforeseen}, whose result is not known yet", "follows")
+    chosen = [one for name, one in told.items() if stage is None or f"{name} ".startswith(f"{stage} ")]
     if not chosen:
         raise InputError("there is no such stage", field="stage", value=stage, allowed=told)
     return chosen
 
 
-def _reason(key: StageKey, before: dict[str, Any] | None) -> str:
+def _reason(key: StageKey, before: dict[str, Any] | None) -> Foreseen:
     if before is None:
-        return f"{key.stage}: would run; it has not run yet"
-    changed = changed_names(before["parts"], key.parts)
+        return Foreseen(key.stage, "would run; it has not run yet", "runs")
+    changed = tuple(changed_names(before["parts"], key.parts))
     reason = f"changed: {', '.join(changed)}" if changed else "its artefact is gone from the store"
-    return f"{key.stage}: would run again; {reason}"
+    return Foreseen(key.stage, f"would run again; {reason}", "runs", changed)

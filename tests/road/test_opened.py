@@ -16,6 +16,7 @@ import holotype
 from holotype.commands import predict_images
 from holotype.errors import DataError, InputError
 from holotype.finished.asked import parts_of
+from holotype.progress import Progress
 from holotype.types import ImageTable
 
 WriteRecipe = Callable[..., Path]
@@ -87,7 +88,7 @@ def test_parts_give_what_the_whole_gives_and_samples_stay_whole(finished: Path, 
     joined = pl.concat([part for part, _ in parts])
     assert joined.select("id", "labels").equals(whole.select("id", "labels"))
     for name in ("predictions.csv", "predictions.parquet"):
-        said = predict_images(finished, [table], tmp_path / name)
+        (said,) = predict_images(finished, [table], tmp_path / name, Progress(quiet=True)).lines
         assert said.startswith(f"{whole.height} predictions written")
     assert pl.read_csv(tmp_path / "predictions.csv", schema=whole.schema).equals(whole)
     written = pl.read_parquet(tmp_path / "predictions.parquet")

@@ -27,7 +27,7 @@ def table(folder: Path) -> pl.DataFrame:
 def searched(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The folder of a recipe that was searched without an interruption, and what was said."""
     recipe = write_recipe(tmp_path_factory.mktemp("searched"))
-    return recipe.parent, list(tune_recipe(recipe, (), SHORT))
+    return recipe.parent, tune_recipe(recipe, (), SHORT).lines
 
 
 def test_a_search_ends_in_a_table_a_page_and_a_recipe(searched: tuple[Path, list[str]]) -> None:
@@ -58,8 +58,8 @@ def test_more_trials_go_on_from_those_that_are_there(
     folder, _ = searched
     before = table(folder)
     begun = len(RunLog(folder / "runs" / "cells.tune" / "log.jsonl").read("trial"))
-    again = list(tune_recipe(folder / "recipe.yaml", (), SHORT))  # all three are there
-    assert not [line for line in again if line.startswith("trial 0: ")]
+    again = tune_recipe(folder / "recipe.yaml", (), SHORT).lines  # all three are there
+    assert again == searched[1]
     assert len(RunLog(folder / "runs" / "cells.tune" / "log.jsonl").read("trial")) == begun
     assert table(folder).equals(before)
 
@@ -79,8 +79,8 @@ def test_an_interrupted_search_ends_in_the_same_trials(
     with monkeypatch.context() as patch:
         patch.setattr(holotype.tuning, "_history", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            list(tune_recipe(recipe, (), SHORT))
-    list(tune_recipe(recipe, (), SHORT))
+            tune_recipe(recipe, (), SHORT)
+    tune_recipe(recipe, (), SHORT)
     assert table(tmp_path).equals(table(searched[0]))
 
 
@@ -93,9 +93,9 @@ def test_a_trial_that_lags_is_given_up_and_it_is_said(
     monkeypatch.setattr(holotype.tuning, "_score", lambda history, on: next(scores))
     options = ["--trials", "4", "--size", "32", "--epochs", "12", "--set", "members.0.phases=[{epochs: 12}]"]
     assert main(["tune", str(write_recipe(tmp_path)), *options]) == 0
-    told = capsys.readouterr().out
-    assert "trial 3: pruned after " in told
-    assert "Best: trial 2, macro F1 0.7000, scored on inner rows" in told
+    told = capsys.readouterr()
+    assert "trial 3: pruned after " in told.err
+    assert "Best: trial 2, macro F1 0.7000, scored on inner rows" in told.out
     assert "1 given up early" in (tmp_path / "runs" / "cells.tune" / "tune.html").read_text(encoding="utf-8")
 
 
@@ -103,10 +103,10 @@ def test_no_trial_begins_that_would_end_after_the_budget_but_one_there_is(
     write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holotype.tuning, "_history", lambda recipe, bench, halt: [{"inner_score": 0.5}])
-    list(tune_recipe(write_recipe(tmp_path), (), Search(trials=50, budget="1s", size=32)))
+    tune_recipe(write_recipe(tmp_path), (), Search(trials=50, budget="1s", size=32))
     trials = table(tmp_path).height
     assert 1 <= trials < 50
-    list(tune_recipe(tmp_path / "recipe.yaml", (), Search(trials=trials + 2, budget="1h", size=32)))
+    tune_recipe(tmp_path / "recipe.yaml", (), Search(trials=trials + 2, budget="1h", size=32))
     assert table(tmp_path).height == trials + 2
 
 

@@ -1,0 +1,120 @@
+"""What the shell offers behind a Tab: recipes, the folders of runs, the keys of a recipe and their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+__all__ = ["complete_recipe", "complete_run", "complete_setting"]
+
+DEEPEST = 3  # folders below what was typed
+MOST_LOOKED_AT = 4_000  # entries, so that a Tab in a folder of a million images answers
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """YAML files whose path begins as was typed.
+
+    Args:
+        incomplete: What was typed.
+    """
+    return _found(incomplete, lambda path: path.suffix in {".yaml", ".yml"} and path.is_file())
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Folders of finished runs.
+
+    Args:
+        incomplete: What was typed.
+    """
+    return _found(incomplete, lambda path: (path / "scores.json").is_file() and (path / "recipe.yaml").is_file())
+
+
+def complete_setting(incomplete: str) -> list[str]:
+    """Keys of a recipe, and the values of those that have a few.
+
+    Args:
+        incomplete: What was typed, as in `members.0.b` or `metric=acc`.
+    """
+    from holotype.recipe import Recipe  # slow, and needed by this one completion only
+
+    key, is_set, typed = incomplete.partition("=")
+    *way, last = key.split(".")
+    sections: list[Any] = [Recipe]
+    for word in way:
+        if not word.isdigit():
+            fields = [section.model_fields[word] for section in sections if word in section.model_fields]
+            sections = [inner for field in fields for inner in _sections(field.annotation)]
+    before = "".join(f"{word}." for word in way)
+    offered: dict[str, None] = {}
+    for section in sections:
+        for name, field in section.model_fields.items():
+            if is_set and name == last:
+                offered |= {f"{key}={value}": None for value in _values(field.annotation) if value.startswith(typed)}
+            elif not is_set and name.startswith(last):
+                offered |= {f"{before}{name}{ending}": None for ending in _endings(field.annotation)}
+    return list(offered)
+
+
+def _endings(annotation: Any) -> list[str]:
+    """What follows a key: the way into its section, its values, and the sign behind which any other is written."""
+    ways = [".0." if _is_list(annotation) else "."] if _sections(annotation) else []
+    return ways + [f"={value}" for value in _values(annotation)] + (["="] if _is_open(annotation) else [])
+
+
+def _values(annotation: Any) -> list[str]:
+    """The values that a key can have, where they are few and known."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    if annotation is bool:
+        return ["true", "false"]
+    return [value for part in get_args(annotation) for value in _values(part)]
+
+
+def _sections(annotation: Any) -> list[Any]:
+    if hasattr(annotation, "model_fields"):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections(part)]
+
+
+def _is_open(annotation: Any) -> bool:
+    """Whether a key takes more than can be listed: a number, a name, a path."""
+    if annotation in {str, int, float, Path}:
+        return True
+    if get_origin(annotation) in {Literal, list, dict, tuple}:
+        return get_origin(annotation) is not Literal and not _sections(annotation)
+    return any(_is_open(part) for part in get_args(annotation) if not hasattr(part, "model_fields"))
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(_is_list(part) for part in get_args(annotation))
+
+
+def _found(incomplete: str, fits: Callable[[Path], bool]) -> list[str]:
+    """Paths that begin as was typed and fit, however deep they lie within reason."""
+    typed = Path(incomplete)
+    folder = typed if not incomplete or incomplete.endswith("/") else typed.parent
+    begins = "" if folder == typed else typed.name
+    paths = (path for path in _listed(folder) if path.name.startswith(begins))
+    left = [MOST_LOOKED_AT]
+    found = [path for start in paths for path in _walk(start, DEEPEST, left) if fits(path)]
+    if incomplete.startswith("./"):
+        return sorted(f"./{path}" for path in found)
+    return sorted(map(str, found))
+
+
+def _walk(path: Path, deepest: int, left: list[int]) -> Iterator[Path]:
+    left[0] -= 1
+    yield path
+    if deepest and left[0] > 0 and path.is_dir() and not path.name.startswith("."):
+        for inner in _listed(path):
+            if left[0] <= 0:
+                return
+            yield from _walk(inner, deepest - 1, left)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
