@@ -239,10 +239,10 @@ def documented(docstring: str) -> list[str]:
 
 
 def parameters(function: Function) -> list[str]:
-    """The parameters' names in order, with their stars, without `self` and `cls`."""
+    """The parameters' names in order, with their stars, without `self`, `cls` and a command's `context`."""
     given = function.args
     positional = [argument.arg for argument in given.posonlyargs + given.args]
-    first = positional[1:] if positional[:1] in (["self"], ["cls"]) else positional
+    first = positional[1:] if positional[:1] in (["self"], ["cls"], ["context"]) else positional
     starred = [f"*{given.vararg.arg}"] if given.vararg else []
     named = [argument.arg for argument in given.kwonlyargs]
     return first + starred + named + ([f"**{given.kwarg.arg}"] if given.kwarg else [])
