@@ -32,7 +32,7 @@ def specimens(side: int = 96, fitting: Any = "fit", count: int = 5) -> Specimens
 
 def checkpoint(
     folder: Path, backbone: str, head: dict[str, Any] | None = None, size: int = 96, levels: Levels | None = None,
-    networks: int = 1,
+    networks: int = 1, kind: str = "multiclass",
 ) -> Checkpoint:  # fmt: skip
     phases = [{"epochs": 1}]
     member = MemberSpec.model_validate({
@@ -44,7 +44,7 @@ def checkpoint(
         network.head.last.weight.data.normal_(generator=torch.Generator().manual_seed(5))
     card = {
         "member": member.model_dump(mode="json"), "classes": CLASSES, "input_channels": 2, "backbone_options": {},
-        "size": size, "fold": 0, "kind": "multiclass",
+        "size": size, "fold": 0, "kind": kind,
     }  # fmt: skip
     if levels is not None:
         card["levels"] = {"names": levels.names, "parents": levels.parents, "weights": levels.weights, "leaves": 1.0}
@@ -57,12 +57,27 @@ def maps(network: Checkpoint, seen: Specimens, rows: list[int], classes: list[in
     return grad_cam(network, seen, np.array(rows), np.array(classes), Runtime(threads=1), CPU)
 
 
-def by_captum(network: Network, seen: Specimens, rows: list[int], classes: list[int]) -> Tensor:
+class Centred(nn.Module):
+    """A network whose logits have a mean of nothing."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        said = self.network(pixels)
+        return said - said.mean(dim=1, keepdim=True)
+
+
+def by_captum(
+    network: Network, seen: Specimens, rows: list[int], classes: list[int], kind: str = "multiclass"
+) -> Tensor:
     """Maps before they are scaled."""
     from captum.attr import LayerAttribution, LayerGradCam
 
     pixels = (torch.from_numpy(seen.pack.pixels[rows]).float() - 100) / 50
-    found = LayerGradCam(network, network.backbone).attribute(pixels, torch.tensor(classes), relu_attributions=True)
+    asked = Centred(network) if kind == "multiclass" else network
+    found = LayerGradCam(asked, network.backbone).attribute(pixels, torch.tensor(classes), relu_attributions=True)
     return LayerAttribution.interpolate(found, pixels.shape[2:], "bilinear")[:, 0].detach()
 
 
@@ -75,10 +90,11 @@ HEADS = [
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_efficientnet", "test_convnext"])
 @pytest.mark.parametrize("head", HEADS, ids=["plain", "concat", "margin"])
-def test_maps_are_those_of_captum(tmp_path: Path, backbone: str, head: dict[str, Any]) -> None:
-    network, seen = checkpoint(tmp_path, backbone, head), specimens()
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+def test_maps_are_those_of_captum(tmp_path: Path, backbone: str, head: dict[str, Any], kind: str) -> None:
+    network, seen = checkpoint(tmp_path, backbone, head, kind=kind), specimens()
     rows, classes = [4, 0, 0, 2], [1, 2, 0, 1]
-    expected = by_captum(load_network(network), seen, rows, classes)
+    expected = by_captum(load_network(network), seen, rows, classes, kind)
     expected = expected / expected.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
     found = maps(network, seen, rows, classes)
     assert found.shape == (4, 96, 96)
@@ -103,7 +119,9 @@ def test_the_tokens_of_a_transformer_are_laid_out_as_they_were_cut(tmp_path: Pat
         tokens = own.backbone((torch.from_numpy(seen.pack.pixels[:1]).float() - 100) / 50)
         patches = tokens[:, own.backbone.num_prefix_tokens :]  # type: ignore[misc]
         side = int(patches.shape[1] ** 0.5)
-        said = (patches @ own.head.last.weight[1]).relu().reshape(1, 1, side, side)  # the mean over tokens is linear
+        said = (
+            (patches @ (own.head.last.weight[1] - own.head.last.weight.mean(dim=0))).relu().reshape(1, 1, side, side)
+        )  # the mean over tokens is linear
         expected = functional.interpolate(said, (160, 160), mode="bilinear")[0, 0]
     assert side > 2
     np.testing.assert_allclose(maps(network, seen, [0], [1])[0], (expected / expected.max()).numpy(), atol=1e-4)
@@ -135,6 +153,16 @@ def test_what_ends_without_places_is_refused_in_words(
         monkeypatch.setattr(Network, "features", lambda self, pixels: torch.ones(len(pixels), self.width, 1, 1))
     with pytest.raises(InputError, match="no heat map can be drawn: the backbone ends in one place alone"):
         maps(network, specimens(size, count=1), [0], [0])
+
+
+def test_what_is_added_to_all_classes_alike_changes_nothing_where_there_is_one_label(tmp_path: Path) -> None:
+    network, seen = checkpoint(tmp_path, "test_resnet"), specimens()
+    own = load_network(network)
+    expected = maps(network, seen, [0, 1], [1, 2])
+    own.head.last.weight.data += 3 * torch.randn(own.head.last.weight.shape[1])
+    (tmp_path / "moved").mkdir()
+    save_network(tmp_path / "moved", own, network.card)
+    np.testing.assert_allclose(maps(open_checkpoint(tmp_path / "moved"), seen, [0, 1], [1, 2]), expected, atol=1e-3)
 
 
 class Brightness(nn.Module):

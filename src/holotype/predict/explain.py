@@ -14,14 +14,14 @@ from torch.nn import functional
 from holotype.data import held_part, resize_image
 from holotype.errors import InputError
 from holotype.feed import Specimens, batches, read_batch
-from holotype.nets import Network, load_networks
+from holotype.nets import Network, load_network, load_networks
 from holotype.predict.infer import batch_of
 from holotype.predict.views import Reading, list_views
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec, ViewSpec
 from holotype.types import Checkpoint, Integers
 
-__all__ = ["class_activation", "grad_cam", "heat_over_image"]
+__all__ = ["class_activation", "count_places", "grad_cam", "heat_over_image"]
 
 Heat = NDArray[np.float32]
 ROUNDING, NOTHING = 1e-5, 1e-30
@@ -33,8 +33,10 @@ def grad_cam(
     """Heat maps of images, each for one class, by a trained network that sees them plainly, without views.
 
     Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2, on the last feature map before the pooling; of the tokens of a
-    transformer those that stand for places. Where a checkpoint holds several networks, or an image is cut into tiles,
-    their maps are averaged. A map hangs on its own image alone, not on its company.
+    transformer those that stand for places. The score is the class's logit; of one label a sample less the mean of all
+    logits, since a softmax knows its arguments up to a constant and a map must not hang on that. Where a checkpoint
+    holds several networks, or an image is cut into tiles, their maps are averaged. A map hangs on its own image alone,
+    not on its company.
 
     Args:
         network: On disk, from `open_checkpoint`.
@@ -61,10 +63,26 @@ def grad_cam(
             wanted = torch.from_numpy(np.asarray(classes[chosen], np.int64)).to(device)
             heat = pixels.new_zeros((len(chosen), *pixels.shape[2:]))
             for one in networks:
-                heat += _heat(one.to(device), specimens, pixels, wanted, int(card["size"]))
+                heat += _heat(one.to(device), specimens, pixels, wanted, card)
                 task.advance(len(chosen))
             parts.append((heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(NOTHING)).cpu().numpy())
     return np.concatenate(parts)
+
+
+def count_places(network: Checkpoint) -> tuple[int, int]:
+    """How many places down and across the map has that a heat map is made from, before it is spread over an image.
+
+    Args:
+        network: On disk, from `open_checkpoint`.
+
+    Raises:
+        InputError: The backbone ends in something without places.
+    """
+    card, first = network.card, load_network(network)
+    with torch.no_grad():
+        seen = first.features(torch.zeros(1, card["input_channels"], int(card["size"]), int(card["size"])))
+    down, across = _places(seen, first.backbone).shape[2:]
+    return down, across
 
 
 def class_activation(features: Tensor, gradients: Tensor) -> Tensor:
@@ -101,24 +119,26 @@ def heat_over_image(heat: NDArray[Any], height: int, width: int, member: MemberS
     return resize_image(heat[None].astype(np.float32), height, width)[0]
 
 
-def _heat(network: Network, specimens: Specimens, pixels: Tensor, classes: Tensor, size: int) -> Tensor:
+def _heat(network: Network, specimens: Specimens, pixels: Tensor, classes: Tensor, card: dict[str, Any]) -> Tensor:
     """Maps in the frame of the stored images, shape (n, H, W): the mean over the windows that see a place."""
     total, seen = pixels.new_zeros(()), pixels.new_zeros(())
-    windows = list_views(specimens, Reading(size, "multilabel", ViewSpec(views="none")))
+    windows = list_views(specimens, Reading(int(card["size"]), card["kind"], ViewSpec(views="none")))
     for window, centre in zip(windows, specimens.grid(), strict=True):
-        heat, inside = _spread(_activation(network, window(pixels), classes), centre, specimens)
+        heat, inside = _spread(_activation(network, window(pixels), classes, card["kind"]), centre, specimens)
         total, seen = total + heat, seen + inside
     return total / seen.clamp_min(1.0)
 
 
-def _activation(network: Network, batch: Tensor, classes: Tensor) -> Tensor:
+def _activation(network: Network, batch: Tensor, classes: Tensor, kind: str) -> Tensor:
     """Equations 1 and 2 of one window, shape (n, places down, places across); only the head is differentiated."""
     with torch.no_grad():
         features = network.features(batch)
     with torch.enable_grad():
         features = features.detach().requires_grad_()
-        said = network.head(features).gather(1, classes[:, None])
-        (gradients,) = torch.autograd.grad(said.sum(), features)
+        said = network.head(features)
+        if kind == "multiclass":
+            said = said - said.mean(dim=1, keepdim=True)
+        (gradients,) = torch.autograd.grad(said.gather(1, classes[:, None]).sum(), features)
     return class_activation(_places(features.detach(), network.backbone), _places(gradients, network.backbone))
 
 

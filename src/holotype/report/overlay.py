@@ -19,7 +19,7 @@ STOPS = np.array([
     (0.97, 0.90, 0.42), (1.00, 1.00, 0.75),
 ])  # fmt: skip
 GREY = (0.299, 0.587, 0.114)
-DIMMED, STRONGEST = 0.8, 0.72
+DIMMED, STRONGEST = 0.65, 0.72
 NEGATIVE, NOTHING, POSITIVE = np.array([(0.0, 0.35, 0.71), (0.96, 0.96, 0.95), (0.84, 0.33, 0.0)])
 
 

@@ -98,7 +98,7 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
     environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format, "setting": shown}
     style = "".join(folder.joinpath(name).read_text("utf-8") for name in STYLES)
     scripts = [folder.joinpath("script.js").read_text("utf-8")]
-    if values.get("pictured"):
+    if values.get("pictured", {}).get("moves"):
         scripts += [folder.joinpath("pictures.js").read_text("utf-8")]
     given = {"style": Markup(style), "scripts": [(_policy_digest(one), Markup(one)) for one in scripts]}
     return environment.get_template(template).render(**given, **values)

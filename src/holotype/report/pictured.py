@@ -36,6 +36,7 @@ class Explained:
         pixels: Shape (channels, height, width), in the file's own units.
         heats: One entry a class.
         network: Which one looked, in words.
+        places: How many places down and across its last map has.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Explained:
     pixels: NDArray[Any]
     heats: tuple[Heat, ...]
     network: str
+    places: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,13 @@ class FirstLayer:
         network: Which one, in words.
         channels: The channels' names, in the network's order.
         kernels: Shape (kernels, channels, height, width).
+        start: The same before training, where it began from weights that were trained before.
     """
 
     network: str
     channels: tuple[str, ...]
     kernels: NDArray[np.float32]
+    start: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

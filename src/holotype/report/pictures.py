@@ -29,7 +29,8 @@ from holotype.report.words import percent
 __all__ = ["pictured"]
 
 EXPLAINED_BYTES, VIEW_BYTES, UNCERTAIN_BYTES, KIN_BYTES = 2_000_000, 1_300_000, 1_000_000, 700_000
-FILTER_BYTES, KERNELS_SHOWN = 200_000, 32
+FILTER_BYTES, KERNELS_SHOWN = 200_000, 24
+EVEN, STAYED = 1.25, 0.03  # times an even share; of all weights
 
 
 def pictured(contents: ReportContents) -> dict[str, Any]:
@@ -40,15 +41,17 @@ def pictured(contents: ReportContents) -> dict[str, Any]:
     """
     own, channels = contents.pictures or PictureContents(), contents.channels
     uncertain = draw_pictures([one.pixels for one in own.uncertain], channels, UNCERTAIN_BYTES)
+    views, drawn = _views(own.views, channels), landscape(own.map, channels)
     return {
+        "moves": views is not None or drawn is not None,
         "explained": _explained(own.explained, channels),
         "unexplained": own.unexplained,
-        "views": _views(own.views, channels),
+        "views": views,
         "filters": None if own.filters is None else _filters(own.filters),
         "uncertain": list(zip(own.uncertain, uncertain, strict=True)),
         "kin": _kin(own, channels),
         "kin_of": own.kin_of,
-        "map": landscape(own.map, channels),
+        "map": drawn,
     }
 
 
@@ -109,22 +112,32 @@ def _units(plane: NDArray[Any]) -> str:
 def _filters(layer: FirstLayer) -> dict[str, Any]:
     """A row of kernels a channel, the largest first, and each channel's share of the squared weights."""
     kernels = np.nan_to_num(layer.kernels)
-    weight = (kernels.astype(np.float64) ** 2).sum(axis=(2, 3))  # (kernels, channels)
-    shown = np.argsort(-weight.sum(axis=1), kind="stable")[:KERNELS_SHOWN]
+    strength = (kernels.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
+    shown = np.argsort(-strength, kind="stable")[:KERNELS_SHOWN]
     most = float(np.abs(kernels[shown]).max())
     strips = _fit_strips([_strip(kernels[shown, number], most) for number in range(kernels.shape[1])])
-    shares = weight.sum(axis=0) / max(float(weight.sum()), 1e-30)
-    rows = [
-        {"name": name, "strip": strip, "share": percent(float(share)),
-         "bar": Markup(bar_strip(float(share), float(shares.max()) or 1.0, None, f"{name}: {percent(float(share))}"))}
-        for name, strip, share in zip(layer.channels, strips, shares, strict=True)
-    ]  # fmt: skip
-    even = float(shares.max()) < 1.25 / len(shares)
-    leans = "" if len(shares) < 2 or even else layer.channels[int(shares.argmax())]
+    shares = _shares(kernels)
+    before: list[float | None] = [None] * len(shares) if layer.start is None else list(_shares(layer.start))
+    largest = max([*shares, *(one for one in before if one is not None)])
+    rows = []
+    for name, strip, share, start in zip(layer.channels, strips, shares, before, strict=True):
+        words = f"{name}: {percent(share)}" + ("" if start is None else f"\nbefore training: {percent(start)}")
+        rows += [{"name": name, "strip": strip, "share": percent(share),
+                  "bar": Markup(bar_strip(share, largest, start, words))}]  # fmt: skip
+    even = max(shares) < EVEN / len(shares)
     return {
-        "network": layer.network, "rows": rows, "leans": leans, "count": len(kernels), "shown": len(shown),
-        "side": kernels.shape[2],
+        "network": layer.network, "rows": rows, "count": len(kernels), "shown": len(shown),
+        "leans": "" if even else layer.channels[int(np.argmax(shares))],
+        "began": layer.start is not None,
+        "stayed": all(start is not None and abs(share - start) < STAYED
+                      for share, start in zip(shares, before, strict=True)),
     }  # fmt: skip
+
+
+def _shares(kernels: NDArray[np.float32]) -> list[float]:
+    """Each channel's share of the squared weights."""
+    weight = (np.nan_to_num(kernels).astype(np.float64) ** 2).sum(axis=(0, 2, 3))
+    return [float(one) for one in weight / max(float(weight.sum()), 1e-30)]
 
 
 def _strip(kernels: NDArray[np.float32], most: float) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from holotype.types import Floats
 __all__ = ["project"]
 
 COMPONENTS, PERPLEXITY = 50, 30.0
+ALIKE = 1e-9
 FEW = 10  # points from which on neighbourhoods say more than directions
 
 
@@ -33,7 +34,7 @@ def project(embeddings: Floats, seed: int) -> tuple[Floats, str]:
 
     unit = np.nan_to_num(unit_rows(np.asarray(embeddings, np.float64)))
     wanted = min(COMPONENTS, *unit.shape)
-    if len(unit) < 2 or wanted < 1:
+    if len(unit) < 2 or np.ptp(unit, axis=0).max() < ALIKE:
         return np.zeros((len(unit), 2), np.float32), "nothing to compare"
     with threadpool_limits(1):
         parts = PCA(wanted, svd_solver="full", random_state=0).fit_transform(unit)

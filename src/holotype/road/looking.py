@@ -12,8 +12,8 @@ import numpy as np
 from holotype.decide import label_names
 from holotype.errors import InputError
 from holotype.members import Landscape, MemberPredictions, Workshop, heat_maps, map_images, resolve_member
-from holotype.nets import first_kernels, load_network, open_checkpoint
-from holotype.predict import heat_over_image
+from holotype.nets import build_network, first_kernels, load_network, open_checkpoint
+from holotype.predict import count_places, heat_over_image
 from holotype.report import Explained, FirstLayer, Heat, Kin, MapContents
 from holotype.retrieval import nearest
 from holotype.road.exhibits import pixels_of_row, row_of_sample
@@ -198,7 +198,10 @@ def first_layer(observer: Observer) -> FirstLayer | None:
     count = kernels.shape[1]
     names = tuple(observer.member.input.channels or observer.workshop.images.channels or ())
     plain = ("red", "green", "blue") if count == 3 else tuple(f"channel {number + 1}" for number in range(count))
-    return FirstLayer(observer.words(fold), names if len(names) == count else plain, kernels.float().numpy())
+    began, found = build_network(observer.member, 2, count, 0, max(fold, 0))
+    first = first_kernels(began.backbone) if found.state is not None else None
+    start = None if first is None else first.float().numpy()
+    return FirstLayer(observer.words(fold), names if len(names) == count else plain, kernels.float().numpy(), start)
 
 
 def explained(
@@ -227,6 +230,7 @@ def explained(
     heats: dict[int, list[Heat]] = defaultdict(list)
     pictures = {number: pixels_of_row(ready, row) for number, row in enumerate(rows)}
     try:
+        size = count_places(open_checkpoint(observer.networks[min(observer.networks)]))
         for fold, asked in sorted(by_fold.items()):
             for number, heat in _heat_of(observer, fold, asked, pictures):
                 heats[number].append(heat)
@@ -236,7 +240,7 @@ def explained(
     fold_of = ready.folds.fold_of_sample
     shown = [
         Explained(names[int(nested.samples[place])], wrong[number], pictures[number], tuple(heats[number]),
-                  observer.words(int(fold_of[nested.samples[place]])))
+                  observer.words(int(fold_of[nested.samples[place]])), size)
         for number, place in enumerate(places) if heats[number]
     ]  # fmt: skip
     return tuple(shown), ""

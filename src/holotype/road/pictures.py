@@ -43,9 +43,10 @@ def pictures_of(
         return PictureContents(views=views, uncertain=uncertain, kin=kin, kin_of=kin_of)
     shown, reason = (), ""
     if spec.attributions:
-        right = surest_of_classes(nested.truth, nested.decided, nested.logits, SPECIMENS_SHOWN)[: spec.attributions]
-        places = np.concatenate([wrong[: spec.attributions], np.asarray(right, np.int64)])
-        kinds = [True] * len(wrong[: spec.attributions]) + [False] * len(right)
+        worst = wrong[: spec.attributions]
+        best = np.asarray(surest_of_classes(nested.truth, nested.decided, nested.logits, SPECIMENS_SHOWN), np.int64)
+        right = best[~np.isin(best, worst)][: spec.attributions]
+        places, kinds = np.concatenate([worst, right]), [True] * len(worst) + [False] * len(right)
         shown, reason = explained(places, kinds, observer, outcome, nested)
     drawn = None if seen is None else map_contents(seen, observer, outcome, nested)
     return PictureContents(shown, reason, views, first_layer(observer), uncertain, kin, kin_of, drawn)
