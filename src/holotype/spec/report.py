@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from holotype.spec.base import Section
@@ -15,7 +17,7 @@ class ReportSpec(Section):
     attributions: int = Field(default=0, ge=0, le=36)
     """How many of the worst mistakes, and of the specimens, get heat maps (Grad-CAM) of where their network finds what
     speaks for the decided and for the true class."""
-    channels: int | list[str] = 6
+    channels: Annotated[int, Field(ge=0)] | list[str] = 6
     """Samples that are shown channel by channel where the channels have names: how many, one for each of the commonest
     classes, or the ids of some."""
     map: int = Field(default=1000, ge=0, le=2000)
