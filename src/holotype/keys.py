@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from holotype.data import PackPlan
 from holotype.digest import digest_array, digest_file, digest_source, digest_value, digest_versions_on_disk
@@ -25,6 +26,7 @@ __all__ = [
     "folds_key",
     "images_key",
     "index_key",
+    "look_key",
     "neighbours_key",
     "pack_key",
     "predict_key",
@@ -189,6 +191,22 @@ def neighbours_key(index: StageKey, job: FitJob, statistics: ImageStatistics, ro
     """
     inputs = {"index": index.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
     return StageKey(f"neighbours {_named(job)}", 1, _neighbours(job), inputs)
+
+
+def look_key(
+    stage: str, network: Path, statistics: ImageStatistics, rows: Integers, section: dict[str, Any]
+) -> StageKey:
+    """What the report shows of how one network sees some rows.
+
+    Args:
+        stage: The stage's name.
+        network: The network's place in the store, which is named after its own key.
+        statistics: Holds the digest of every image's pixels.
+        rows: Image rows.
+        section: What is asked, as plain values.
+    """
+    inputs = {"network": network.name, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
+    return StageKey(stage, 1, section, inputs)
 
 
 def _neighbours(job: FitJob) -> dict[str, object] | None:

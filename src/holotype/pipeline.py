@@ -30,7 +30,12 @@ from holotype.road.choosing import choose, list_choices
 from holotype.road.gathering import gather_members
 from holotype.road.imported import named_folds
 from holotype.road.outcome import Outcome
-from holotype.road.refusals import notes_on_many_classes, refuse_for_many_classes, refuse_sampling
+from holotype.road.refusals import (
+    notes_on_many_classes,
+    refuse_for_many_classes,
+    refuse_sampling,
+    refuse_unknown_samples,
+)
 from holotype.road.writing import write_outcome
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
@@ -135,6 +140,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     refuse_for_many_classes(
         len(images.classes), images.kind, recipe.metric, recipe.ensemble, recipe.calibrate, recipe.decide
     )
+    refuse_unknown_samples(recipe.report, images)
     pictured = images.has_files
     if not pictured and any(member.predictions is None for member in recipe.members):
         raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")

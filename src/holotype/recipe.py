@@ -23,6 +23,7 @@ from holotype.spec import (
     DecideSpec,
     EnsembleSpec,
     MemberSpec,
+    ReportSpec,
     RunSpec,
     Section,
     SplitSpec,
@@ -56,6 +57,7 @@ class Recipe(Section):
     final: Literal["folds", "refit"] = "folds"
     """What predicts the test rows: the folds' models, or one more that is trained on all rows as long as they were."""
     submit: SubmitSpec = SubmitSpec()
+    report: ReportSpec = ReportSpec()
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Recipe:

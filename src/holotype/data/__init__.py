@@ -5,7 +5,7 @@ from holotype.data.images import read_image
 from holotype.data.normalisation import dataset_normalisation, row_normalisation
 from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, plan_pack
 from holotype.data.reading import read_table
-from holotype.data.resize import resize_image
+from holotype.data.resize import held_part, resize_image
 from holotype.data.scores import ImportedScores, read_scores
 from holotype.data.statistics import channel_statistics, image_features, measure_images, unmeasured
 from holotype.data.table import label_shares, read_images, table_warnings
@@ -18,6 +18,7 @@ __all__ = [
     "channel_statistics",
     "dataset_normalisation",
     "fingerprint",
+    "held_part",
     "image_features",
     "input_size",
     "label_shares",

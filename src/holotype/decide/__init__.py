@@ -32,7 +32,7 @@ from holotype.decide.rules import (
     probabilities,
     top_classes,
 )
-from holotype.decide.sureness import surest_of_classes, wrong_surely
+from holotype.decide.sureness import narrowest, surest_of_classes, wrong_surely
 from holotype.decide.thresholds import average_thresholds, common_threshold, fit_thresholds, sort_scores
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "label_sets",
     "likeliest",
     "likeliest_taxa",
+    "narrowest",
     "prediction_marks",
     "prior_thresholds",
     "prior_weights",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from holotype.decide.rules import probabilities
 from holotype.types import AnyLabels, AnyScores, Kind, LabelMatrix, TopScores
 
-__all__ = ["surest_of_classes", "wrong_surely"]
+__all__ = ["narrowest", "surest_of_classes", "wrong_surely"]
+
+TINIEST = 1e-9
 
 
 def wrong_surely(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, kind: Kind) -> NDArray[np.float64]:
@@ -65,3 +69,33 @@ def surest_of_classes(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, m
         if len(own):
             chosen.append(int(rows[own[scores[own].argmax()]]))
     return list(dict.fromkeys(chosen))
+
+
+def narrowest(
+    logits: AnyScores, kind: Kind, thresholds: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """How little each sample's decision hangs on.
+
+    Args:
+        logits: Shape (n, classes).
+        kind: `multiclass`: the margin between the two likeliest classes; `multilabel`: the class that lies nearest to
+            its threshold, by log-odds.
+        thresholds: One probability a class, for many labels a sample.
+
+    Returns:
+        The margin, shape (n,), small where a decision is least certain; the two classes, or the one, shape (n, 2 or 1);
+        and their probabilities, in the same shape.
+    """
+    if isinstance(logits, TopScores):
+        chosen = logits.top[:, :2].astype(np.int64)
+        value = np.exp(logits.logit[:, :2].astype(np.float64) - logits.total[:, None])
+        return value[:, 0] - value[:, -1], chosen, value
+    said = np.asarray(probabilities(logits, kind), np.float64)
+    if kind == "multilabel":
+        own, wanted = (np.clip(part, TINIEST, 1 - TINIEST) for part in (said, np.asarray(thresholds, np.float64)))
+        distance = np.abs(np.log(own / (1 - own)) - np.log(wanted / (1 - wanted)))
+        chosen = distance.argmin(axis=1)[:, None]
+        return np.take_along_axis(distance, chosen, 1)[:, 0], chosen, np.take_along_axis(said, chosen, 1)
+    chosen = np.argsort(-said, axis=1, kind="stable")[:, :2]
+    value = np.take_along_axis(said, chosen, 1)
+    return value[:, 0] - value[:, -1], chosen, value

@@ -11,7 +11,7 @@ from holotype.nets.checkpoint import (
     save_tensors,
 )
 from holotype.nets.heads import POOLS, Head
-from holotype.nets.stems import adapt_stem
+from holotype.nets.stems import adapt_stem, first_kernels
 from holotype.nets.weights import find_weights, weights_file
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "build_network",
     "check_backbone",
     "find_weights",
+    "first_kernels",
     "load_facts",
     "load_network",
     "load_networks",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["adapt_stem"]
+__all__ = ["adapt_stem", "first_kernels"]
 
 
 def adapt_stem(weight: Tensor, channels: int) -> Tensor:
@@ -24,3 +24,21 @@ def adapt_stem(weight: Tensor, channels: int) -> Tensor:
     if old == channels:
         return weight
     return weight.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1) * (old / channels)
+
+
+def first_kernels(backbone: nn.Module) -> Tensor | None:
+    """What a backbone's first layer multiplies the channels by.
+
+    Args:
+        backbone: Any of timm's.
+
+    Returns:
+        Shape (kernels, channels, height, width); none where its first layer is no convolution.
+    """
+    named = getattr(backbone, "pretrained_cfg", {}).get("first_conv")
+    layers = dict(backbone.named_modules())
+    for name in [named] if isinstance(named, str) else list(named or ()):
+        if isinstance(layers.get(name), nn.Conv2d):
+            return layers[name].weight.detach()  # type: ignore[return-value]
+    first = next((layer for layer in layers.values() if isinstance(layer, nn.Conv2d | nn.Linear)), None)
+    return first.weight.detach() if isinstance(first, nn.Conv2d) else None

@@ -5,18 +5,36 @@ ReportContents → write_report → report.html
 
 from holotype.report.contents import DataContents, EnsembleContents, Mistake, Pair, ReportContents, Specimen, Suspect
 from holotype.report.page import render_audit, render_report, render_trials, write_report
+from holotype.report.pictured import (
+    ChannelView,
+    Explained,
+    FirstLayer,
+    Heat,
+    Kin,
+    MapContents,
+    PictureContents,
+    Uncertain,
+)
 from holotype.report.trials import Trial, TrialsContents
 
 __all__ = [
+    "ChannelView",
     "DataContents",
     "EnsembleContents",
+    "Explained",
+    "FirstLayer",
+    "Heat",
+    "Kin",
+    "MapContents",
     "Mistake",
     "Pair",
+    "PictureContents",
     "ReportContents",
     "Specimen",
     "Suspect",
     "Trial",
     "TrialsContents",
+    "Uncertain",
     "render_audit",
     "render_report",
     "render_trials",

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.report.pictured import PictureContents
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
 __all__ = ["DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
@@ -159,6 +160,7 @@ class ReportContents(DataContents):
         suspects: Likely wrong labels, the surest first.
         reliability: Mean probability, share that is true, and number of scores, shape (parts, 3).
         ensemble: How members become one.
+        pictures: What networks look at, and samples to look at.
     """
 
     metric: str
@@ -173,3 +175,4 @@ class ReportContents(DataContents):
     suspects: tuple[Suspect, ...] = ()
     reliability: NDArray[np.float64] | None = None
     ensemble: EnsembleContents | None = None
+    pictures: PictureContents | None = None

@@ -14,7 +14,16 @@ from PIL import Image
 
 from holotype.errors import DataError
 
-__all__ = ["Picture", "channel_colours", "composite", "draw_pictures"]
+__all__ = [
+    "Picture",
+    "bounded",
+    "channel_colours",
+    "composite",
+    "draw_pictures",
+    "fit_pictures",
+    "intensity_range",
+    "of_one_channel",
+]
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
 SIDES = (256, 208, 168, 136, 112, 96, 72, 48)
@@ -127,10 +136,21 @@ def draw_pictures(images: Sequence[NDArray[Any]], channels: Sequence[str] | None
         channels: The channels' names.
         budget: Bytes for all of them in the page; only the smallest size, 48 pixels, may go beyond it.
     """
-    composites = [Image.fromarray(composite(_bounded(image), channels)) for image in images]
+    return fit_pictures([composite(bounded(image), channels) for image in images], budget)
+
+
+def fit_pictures(rasters: Sequence[NDArray[np.uint8]], budget: int, largest: int = SIDES[0]) -> list[Picture]:
+    """Finished rasters, as large as a number of bytes allows.
+
+    Args:
+        rasters: Arrays of shape (height, width), (height, width, 3) or (height, width, 4).
+        budget: Bytes for all of them in the page; only the smallest size, 48 pixels, may go beyond it.
+        largest: Their longer side in pixels where the budget allows it.
+    """
+    composites = [Image.fromarray(raster) for raster in rasters]
     a_few = composites[:: max(len(composites) // 8, 1)]
     pictures: list[Picture] = []
-    for side in SIDES:
+    for side in sorted({largest, *(side for side in SIDES if side < largest)}, reverse=True):
         # A few tell whether all could fit; encoding hundreds to find out would take seconds.
         weight = sum(len(_encoded(image, side).source) for image in a_few) / max(len(a_few), 1)
         if weight * len(composites) > budget and side != SIDES[-1]:
@@ -146,16 +166,45 @@ def draw_pictures(images: Sequence[NDArray[Any]], channels: Sequence[str] | None
     return pictures
 
 
-def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Very large images by every n-th pixel: nobody sees the difference in a picture of 256, and memory does."""
+def intensity_range(plane: NDArray[Any]) -> tuple[float, float]:
+    """The intensities that are drawn as nothing and as the full colour, in the file's own units.
+
+    Args:
+        plane: Shape (height, width).
+    """
+    low, high = np.percentile(plane, [LOW_PERCENTILE, HIGH_PERCENTILE])
+    if high <= low:  # nearly everything is one value: show what is not
+        low, high = plane.min(), plane.max()
+    return float(low), float(high)
+
+
+def of_one_channel(plane: NDArray[Any], colour: Colour) -> NDArray[np.uint8]:
+    """One channel in its colour, as bright as the screen allows.
+
+    Args:
+        plane: Shape (height, width), any depth.
+        colour: From `channel_colours`.
+
+    Returns:
+        Shape (height, width, 3).
+    """
+    stretched = _stretched(np.nan_to_num(plane.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0))
+    full = np.asarray(colour, np.float32) / max(colour)
+    return (stretched[:, :, None] * full * 255 + 0.5).astype(np.uint8)
+
+
+def bounded(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Very large images by every n-th pixel: nobody sees the difference in a picture of 256, and memory does.
+
+    Args:
+        pixels: Shape (..., height, width).
+    """
     step = max(1, min(np.shape(pixels)[-2:], default=1) // (4 * SIDES[0]))
     return np.asarray(pixels)[..., ::step, ::step]
 
 
 def _stretched(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = np.percentile(plane, [LOW_PERCENTILE, HIGH_PERCENTILE])
-    if high <= low:  # nearly everything is one value: show what is not
-        low, high = float(plane.min()), float(plane.max())
+    low, high = intensity_range(plane)
     if high <= low:
         return np.zeros_like(plane)
     return np.clip((plane - low) / (high - low), 0, 1).astype(np.float32)

@@ -19,14 +19,16 @@ from holotype.report.findings import find_out, frequent_confusions
 from holotype.report.gallery import channel_colours, draw_pictures
 from holotype.report.heatmap import LABELLED_UP_TO, heat_map, row_shares
 from holotype.report.holdings import duplicates, fold_rows
+from holotype.report.pictures import pictured
 from holotype.report.training import training
 from holotype.report.trials import TrialsContents, shown, trials_page
 
 __all__ = ["render_audit", "render_report", "render_trials", "write_report"]
 
-SUSPECT_BYTES, PAIR_BYTES = 1_500_000, 1_500_000
-MISTAKE_BYTES = 6_000_000
-SPECIMEN_BYTES = 3_000_000
+STYLES = ("style.css", "pictures.css")
+SUSPECT_BYTES, PAIR_BYTES = 1_000_000, 1_000_000
+MISTAKE_BYTES = 3_000_000
+SPECIMEN_BYTES = 1_500_000
 CONFUSIONS_SHOWN = 14
 
 
@@ -94,8 +96,11 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
     )  # fmt: skip
     environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format, "setting": shown}
-    style, script = (folder.joinpath(name).read_text("utf-8") for name in ("style.css", "script.js"))
-    given = {"style": Markup(style), "script": Markup(script), "script_digest": _policy_digest(script)}
+    style = "".join(folder.joinpath(name).read_text("utf-8") for name in STYLES)
+    scripts = [folder.joinpath("script.js").read_text("utf-8")]
+    if values.get("pictured", {}).get("moves"):
+        scripts += [folder.joinpath("pictures.js").read_text("utf-8")]
+    given = {"style": Markup(style), "scripts": [(_policy_digest(one), Markup(one)) for one in scripts]}
     return environment.get_template(template).render(**given, **values)
 
 
@@ -146,6 +151,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "together": trust.together(contents),
         "ranks": ranks.by_rank(contents),
         "recipe": Markup(escape(words.visible(contents.recipe, keep="\n"))),
+        "pictured": pictured(contents),
         **_pictures(contents),
     }
 

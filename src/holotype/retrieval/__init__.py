@@ -6,6 +6,7 @@ from holotype.retrieval.index import ExactIndex, FaissIndex, make_index
 from holotype.retrieval.leaks import refuse_scored_fold
 from holotype.retrieval.nearest import nearest
 from holotype.retrieval.pooled import pooled_neighbours
+from holotype.retrieval.projection import project
 from holotype.retrieval.votes import fit_temperature, neighbour_logits, take_over
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "nearest",
     "neighbour_logits",
     "pooled_neighbours",
+    "project",
     "refuse_scored_fold",
     "save_index",
     "take_over",

@@ -15,15 +15,41 @@ from holotype.prepared import Prepared
 from holotype.report import EnsembleContents, Mistake, Pair, Specimen, Suspect
 from holotype.road.outcome import Outcome
 from holotype.score import NestedScore
-from holotype.types import some_rows
+from holotype.types import Integers, some_rows
 
-__all__ = ["duplicate_pairs", "how_members_become_one", "member_pairs", "mistakes", "specimens", "suspects"]
+__all__ = [
+    "duplicate_pairs",
+    "how_members_become_one",
+    "member_pairs",
+    "mistakes",
+    "pixels_of_row",
+    "row_of_sample",
+    "specimens",
+    "surely_wrong",
+    "suspects",
+]
 
 MISTAKES_SHOWN, SPECIMENS_SHOWN, PAIRS_SHOWN, SUSPECTS_SHOWN = 36, 48, 24, 36
 OF_CHANNELS = {
     "mean": "mean", "deviation": "deviation", "nonzero_mean": "mean above zero", "masked_mean": "masked mean",
 }  # fmt: skip
 WORST_FIRST = {("external", "test"): 0, ("train", "test"): 1, ("external", "train"): 2, ("train", "train"): 3}
+
+
+def surely_wrong(outcome: Outcome, nested: NestedScore) -> tuple[Integers, NDArray[np.float64]]:
+    """The samples whose wrong labels the run is surest of, the surest first.
+
+    Args:
+        outcome: What the run came to.
+        nested: Its honest score.
+
+    Returns:
+        Their places among the scored samples, and how sure the run is of each.
+    """
+    surest = wrong_surely(nested.truth, nested.decided, nested.logits, outcome.prepared.images.kind)
+    wrong = np.flatnonzero(surest >= 0)
+    shown = wrong[np.argsort(-surest[wrong], kind="stable")][:MISTAKES_SHOWN]
+    return shown, surest[shown]
 
 
 def mistakes(outcome: Outcome, nested: NestedScore) -> list[Mistake]:
@@ -34,9 +60,7 @@ def mistakes(outcome: Outcome, nested: NestedScore) -> list[Mistake]:
         nested: Its honest score.
     """
     images = outcome.prepared.images
-    surest = wrong_surely(nested.truth, nested.decided, nested.logits, images.kind)
-    wrong = np.flatnonzero(surest >= 0)
-    shown = wrong[np.argsort(-surest[wrong], kind="stable")][:MISTAKES_SHOWN]
+    shown, sure = surely_wrong(outcome, nested)
     truths, decisions = (
         label_names(some_rows(array, shown), images.classes) for array in (nested.truth, nested.decided)
     )
@@ -46,10 +70,10 @@ def mistakes(outcome: Outcome, nested: NestedScore) -> list[Mistake]:
             fold=int(outcome.prepared.folds.fold_of_sample[nested.samples[row]]),
             truth=tuple(truth),
             decided=tuple(decided),
-            confidence=float(surest[row]),
+            confidence=float(confidence),
             pixels=_pixels_of_sample(outcome.prepared, int(nested.samples[row])),
         )
-        for row, truth, decided in zip(shown, truths, decisions, strict=True)
+        for row, confidence, truth, decided in zip(shown, sure, truths, decisions, strict=True)
     ]
 
 
@@ -95,7 +119,7 @@ def duplicate_pairs(ready: Prepared) -> tuple[Pair, ...]:
             kind=link["kind"],
             similarity=float(link["similarity"]),
             action=action.get(link["other"]) or action.get(link["row"], ""),
-            pixels=(_pixels(ready, link["row"]), _pixels(ready, link["other"])),
+            pixels=(pixels_of_row(ready, link["row"]), pixels_of_row(ready, link["other"])),
         )
         for link in shown
     )
@@ -131,12 +155,27 @@ def _labels(ready: Prepared, row: int) -> tuple[str, ...]:
 
 
 def _pixels_of_sample(ready: Prepared, sample: int) -> NDArray[Any]:
-    """The first image of a sample that can be read."""
+    return pixels_of_row(ready, row_of_sample(ready, sample))
+
+
+def row_of_sample(ready: Prepared, sample: int) -> int:
+    """The first image of a sample that can be read.
+
+    Args:
+        ready: What is known before training.
+        sample: The sample's number.
+    """
     rows = np.flatnonzero(ready.images.sample_numbers == sample)
-    return _pixels(ready, int(np.setdiff1d(rows, ready.folds.unreadable)[0]))
+    return int(np.setdiff1d(rows, ready.folds.unreadable)[0])
 
 
-def _pixels(ready: Prepared, row: int) -> NDArray[Any]:
+def pixels_of_row(ready: Prepared, row: int) -> NDArray[Any]:
+    """An image as its file has it, shape (channels, height, width).
+
+    Args:
+        ready: What is known before training.
+        row: The image's row.
+    """
     return read_image(ready.images.files_of_row(int(row)))
 
 

@@ -1,14 +1,14 @@
-"""What a recipe may not ask for where classes are very many, said before anything is trained."""
+"""What a recipe may not ask of its data, above all where classes are very many, said before anything is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from holotype.errors import DataError, RecipeError
-from holotype.spec import CalibrateSpec, DecideSpec, EnsembleSpec, MemberSpec
-from holotype.types import MANY, MOST, Kind
+from holotype.spec import CalibrateSpec, DecideSpec, EnsembleSpec, MemberSpec, ReportSpec
+from holotype.types import MANY, MOST, ImageTable, Kind
 
-__all__ = ["notes_on_many_classes", "refuse_for_many_classes", "refuse_sampling"]
+__all__ = ["notes_on_many_classes", "refuse_for_many_classes", "refuse_sampling", "refuse_unknown_samples"]
 
 ENSEMBLES, DECISIONS, CALIBRATIONS = ("mean", "weighted"), ("argmax", "top"), ("temperature",)
 WHY = f"above {MANY:,} classes the scores of a sample's {MOST} likeliest classes are kept, and the sum of the others"
@@ -103,3 +103,20 @@ def notes_on_many_classes(classes: int) -> tuple[str, ...]:
 def _refuse(field: str, value: str, why: str, allowed: tuple[str, ...]) -> None:
     raise RecipeError(f"{WHY}; {value!r} does not go with that, since {why}", field=field, value=value,
                       allowed=allowed)  # fmt: skip
+
+
+def refuse_unknown_samples(spec: ReportSpec, images: ImageTable) -> None:
+    """Refuse samples that the report is to show and that are not there.
+
+    Args:
+        spec: The recipe's section.
+        images: The table.
+
+    Raises:
+        RecipeError: There is no such sample.
+    """
+    known = images.samples.frame["sample"].cast(str).to_list() if isinstance(spec.channels, list) else []
+    for name in spec.channels if isinstance(spec.channels, list) else ():
+        if name not in known:
+            raise RecipeError(f"there is no sample {name!r}", field="report.channels", remedy="write ids of samples as "
+                              "the tables have them, or how many to show")  # fmt: skip

@@ -12,7 +12,7 @@ import polars as pl
 
 from holotype.decide import decide_plainly, decision_to_json
 from holotype.ensemble import ensemble_to_json
-from holotype.members import histories
+from holotype.members import Workshop, histories
 from holotype.metrics import Judged, calibration_table
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
@@ -20,6 +20,7 @@ from holotype.report import DataContents, ReportContents, write_report
 from holotype.road.answers import write_answers
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
+from holotype.road.pictures import pictures_of
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import (
@@ -63,7 +64,7 @@ def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: S
         return
     scorecard = replace(_with_ledger(outcome, outcome.nested, recipe), apart=_apart(outcome, outcome.nested, recipe))
     folder.write_json("scores.json", scorecard_to_json(scorecard))
-    contents = _contents(outcome, outcome.nested, scorecard, recipe, _facts(stages, runtime))
+    contents = _contents(outcome, outcome.nested, scorecard, recipe, (stages, runtime))
     write_report(folder.path("report.html"), contents)
 
 
@@ -175,10 +176,11 @@ def _write_members(outcome: Outcome, folder: RunFolder) -> None:
 
 
 def _contents(
-    outcome: Outcome, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, facts: dict[str, str]
+    outcome: Outcome, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, how: tuple[Stages, Runtime]
 ) -> ReportContents:
     ready = outcome.prepared
     pictured = ready.images.has_files
+    workshop = Workshop(ready, recipe.seed, *how, recipe.data.pack)
     return ReportContents(
         name=recipe.name,
         metric=recipe.metric,
@@ -189,10 +191,11 @@ def _contents(
         mistakes=mistakes(outcome, nested) if pictured else [],
         samples=specimens(outcome, nested) if pictured else [],
         recipe=dump_recipe(recipe),
-        facts=facts,
+        facts=_facts(*how),
         suspects=suspects(outcome, nested) if pictured else (),
         reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),
         ensemble=how_members_become_one(outcome, nested),
+        pictures=pictures_of(outcome, nested, recipe.report, recipe.members, workshop) if pictured else None,
         **_data_contents(ready),
     )
 

@@ -33,6 +33,7 @@ from holotype.spec.member import MemberSpec, ViewSpec
 from holotype.spec.optimizer import OptimizerSpec
 from holotype.spec.phase import PhaseSpec
 from holotype.spec.predictions import PredictionsSpec
+from holotype.spec.report import ReportSpec
 from holotype.spec.run import RunSpec
 from holotype.spec.split import SplitSpec
 from holotype.spec.submit import SubmitSpec
@@ -67,6 +68,7 @@ __all__ = [
     "PredictionsSpec",
     "PriorSpec",
     "PseudoSpec",
+    "ReportSpec",
     "RunSpec",
     "Section",
     "SpecialiseSpec",

@@ -1,0 +1,65 @@
+"use strict";
+// One channel of all specimens, or all of them side by side.
+for (const choice of document.querySelectorAll(".choices input")) {
+  choice.addEventListener("change", () => {
+    const rows = choice.closest("section").querySelector(".view-rows");
+    rows.dataset.view = choice.value;
+    for (const figure of rows.querySelectorAll("figure")) figure.classList.toggle("chosen", figure.dataset.plane === choice.value);
+  });
+}
+// The map: a picture and words at the pointer, kept beside the map where a dot is pressed; classes are lit by the legend.
+const map = document.querySelector("svg.map");
+if (map) {
+  const kept = document.querySelector(".map-kept"), sheet = kept.querySelector(".map-picture");
+  const columns = Number(sheet.dataset.columns), rows = Number(sheet.dataset.rows);
+  const small = document.createElement("div");
+  small.className = "map-tip";
+  small.hidden = true;
+  const picture = document.createElement("span"), said = document.createElement("bdi");
+  picture.className = "map-picture";
+  picture.style.backgroundImage = sheet.style.backgroundImage;
+  picture.style.backgroundSize = sheet.style.backgroundSize;
+  small.append(picture, said);
+  document.body.append(small);
+  const share = (place, count) => (count > 1 ? (100 * place) / (count - 1) : 0);
+  const draw = (target, dot) => {
+    const cell = Number(dot.dataset.cell);
+    target.style.backgroundPosition = `${share(cell % columns, columns)}% ${share(Math.floor(cell / columns), rows)}%`;
+  };
+  map.addEventListener("pointerover", (event) => {
+    const dot = event.target.closest("circle");
+    small.hidden = !dot || event.pointerType === "touch";
+    if (!dot) return;
+    draw(picture, dot);
+    said.textContent = dot.dataset.said;
+  });
+  map.addEventListener("pointermove", (event) => {
+    if (small.hidden) return;
+    const room = document.documentElement.clientWidth - small.offsetWidth - 8;
+    const above = event.clientY - small.offsetHeight - 14;
+    small.style.left = `${Math.max(8, Math.min(event.clientX + 14, room))}px`;
+    small.style.top = `${above > 4 ? above : event.clientY + 18}px`;
+  });
+  map.addEventListener("pointerleave", () => { small.hidden = true; });
+  addEventListener("scroll", () => { small.hidden = true; }, { passive: true });
+  map.addEventListener("click", (event) => {
+    const dot = event.target.closest("circle");
+    map.querySelector(".here")?.classList.remove("here");
+    kept.hidden = !dot;
+    if (!dot) return;
+    dot.classList.add("here");
+    draw(sheet, dot);
+    sheet.setAttribute("aria-label", dot.dataset.id);
+    kept.querySelector(".map-said").textContent = dot.dataset.said;
+    kept.querySelector(".map-id").textContent = dot.dataset.id;
+  });
+  const buttons = [...document.querySelectorAll(".map-legend button")];
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+      const lit = buttons.filter((one) => one.getAttribute("aria-pressed") === "true").map((one) => one.dataset.colour);
+      map.classList.toggle("picked", lit.length > 0);
+      for (const dot of map.querySelectorAll("circle")) dot.classList.toggle("lit", lit.some((name) => dot.classList.contains(name)));
+    });
+  }
+}

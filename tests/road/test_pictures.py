@@ -1,0 +1,191 @@
+"""What the report shows as pictures, on the whole road: whom the networks never saw, and what a change costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from holotype.errors import RecipeError
+from holotype.face import run
+from holotype.members import Workshop
+from holotype.pipeline import follow, make_runtime
+from holotype.progress import Progress
+from holotype.recipe import Recipe, load_recipe
+from holotype.report import PictureContents
+from holotype.road.outcome import Outcome
+from holotype.road.pictures import pictures_of
+from holotype.spec import ReportSpec
+from holotype.split import duplicate_components
+from holotype.store import RunLog, Stages, Store
+
+WriteRecipe = Callable[..., Path]
+MEMBER: dict[str, Any] = {
+    "name": "main", "backbone": "test_resnet", "weights": "none", "input": {"size": 64},
+    "phases": [{"epochs": 1, "lr": 0.002}],
+}  # fmt: skip
+Seen = tuple[Outcome, Stages, Recipe]
+
+
+def opened(path: Path) -> Seen:
+    """What a recipe comes to; all of it from the store where it ran before."""
+    recipe = load_recipe(path)
+    runtime = make_runtime(recipe, path.parent, progress=Progress(quiet=True))
+    stages = Stages(Store(runtime.store), RunLog(path.parent / "test-log.jsonl"), runtime.progress)
+    return follow(recipe, stages, runtime), stages, recipe
+
+
+def shown(seen: Seen, **wishes: Any) -> PictureContents:
+    outcome, stages, recipe = seen
+    runtime = make_runtime(recipe, stages.store.root.parent, progress=Progress(quiet=True))
+    workshop = Workshop(outcome.prepared, recipe.seed, stages, runtime)
+    assert outcome.nested is not None
+    return pictures_of(outcome, outcome.nested, ReportSpec(**wishes), recipe.members, workshop)
+
+
+@pytest.fixture(scope="module")
+def ran(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe of a run with heat maps; its store lies beside it."""
+    path = write_recipe(tmp_path_factory.mktemp("pictures"), members=[MEMBER], report={"attributions": 3})
+    run(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def seen(ran: Path) -> Seen:
+    return opened(ran)
+
+
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [("report.attributions=3", set()), ("report.channels=2", set()), ("report.map=10", {"map main 0"}),
+     ("report.map=0", set()), ("report.attributions=1", {"heat main 0", "heat main 1", "heat main 2"})],
+)  # fmt: skip
+def test_a_change_of_the_report_trains_and_predicts_nothing(
+    ran: Path, tmp_path: Path, change: str, made: set[str], stages_of: Callable[[Path], dict[str, str]]
+) -> None:
+    folder = run(ran, tmp_path, (change,)).folder.root
+    again = {stage for stage, state in stages_of(folder).items() if state != "reused"}
+    assert again <= made
+    assert made <= again | {"heat main 0", "heat main 1", "heat main 2"}
+
+
+def test_the_map_holds_what_its_network_was_not_trained_on(seen: Seen) -> None:
+    outcome = seen[0]
+    drawn = shown(seen).map
+    assert drawn is not None
+    fold = dict(outcome.prepared.folds.frame.select(pl.col("sample").cast(str), "fold").iter_rows())
+    role = dict(outcome.prepared.images.samples.frame.select(pl.col("sample").cast(str), "role").iter_rows())
+    assert {(role[name], fold[name]) for name in drawn.ids} == {("train", 0), ("test", None)}
+    assert (
+        len(drawn.ids)
+        == len(set(drawn.ids))
+        == sum((role[name], fold[name]) in {("train", 0), ("test", None)} for name in role)
+    )
+    assert drawn.test.tolist() == [role[name] == "test" for name in drawn.ids]
+    assert drawn.left_out == 0
+    assert outcome.nested is not None
+    place = {int(sample): number for number, sample in enumerate(outcome.nested.samples)}
+    names = outcome.prepared.images.samples.frame["sample"].cast(str).to_list()
+    for name, wrong in zip(drawn.ids, drawn.wrong, strict=True):
+        number = place.get(names.index(name))
+        expected = number is not None and (outcome.nested.truth[number] != outcome.nested.decided[number]).any()
+        assert wrong == expected
+
+
+def test_a_small_map_keeps_room_for_both_and_is_the_same_again(seen: Seen) -> None:
+    first, again = shown(seen, map=12).map, shown(seen, map=12).map
+    assert first is not None
+    assert again is not None
+    assert len(first.ids) == 12
+    assert 0 < first.test.sum() < 12
+    assert first.left_out > 0
+    assert first.ids == again.ids
+    assert first.places.tobytes() == again.places.tobytes()
+
+
+def test_the_nearest_are_labelled_others_and_no_duplicates(seen: Seen) -> None:
+    outcome, pictures = seen[0], shown(seen)
+    images = outcome.prepared.images
+    ties = duplicate_components(images, outcome.prepared.audit)
+    number = {str(name): place for place, name in enumerate(images.samples.frame["sample"].to_list())}
+    sample = dict(images.frame.select(pl.col("id").cast(str), pl.col("sample").cast(str)).iter_rows())
+    assert pictures.kin
+    assert "train no network" in pictures.kin_of
+    for name, near in pictures.kin.items():
+        assert 0 < len(near) <= 3
+        assert [one.similarity for one in near] == sorted((one.similarity for one in near), reverse=True)
+        for one in near:
+            assert one.labels
+            assert ties[number[sample[one.id]]] != ties[number[name]]
+
+
+def test_a_member_that_knows_neighbours_names_them(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, members=[MEMBER | {"neighbours": {"k": 4}}], split={"folds": 3, "use": [1]})
+    folder = run(path).folder.root
+    pictures = shown(opened(path), map=0)
+    table = {row["id"]: row for row in pl.read_parquet(folder / "members/main.neighbours/nearest.parquet").to_dicts()}
+    assert pictures.map is None
+    assert "trained on" in pictures.kin_of
+    assert pictures.kin
+    for name, near in pictures.kin.items():
+        assert [one.id for one in near] == table[name]["nearest"][:3]  # one image a sample: its id is the sample's
+
+
+def test_heat_maps_are_of_mistakes_and_then_of_other_specimens(seen: Seen) -> None:
+    explained = shown(seen, attributions=3).explained
+    assert [one.wrong for one in explained][:3] == [True] * 3
+    assert len({one.id for one in explained}) == len(explained) > 3
+    fold = dict(seen[0].prepared.folds.frame.select("sample", "fold").iter_rows())
+    for one in explained:
+        assert one.network == f"main, fold {fold[one.id]}"
+        assert [heat.map.shape for heat in one.heats] == [one.pixels.shape[1:]] * len(one.heats)
+        assert {heat.role for heat in one.heats} <= {"decided", "true", "decided and true"}
+    assert any(heat.map.max() > 0.9 for one in explained for heat in one.heats)
+    assert shown(seen).explained == ()
+
+
+def test_a_backbone_that_ends_without_places_is_told_of_in_the_report(
+    write_recipe: WriteRecipe, tmp_path: Path
+) -> None:
+    small = MEMBER | {"input": {"size": 32}}
+    path = write_recipe(tmp_path, members=[small], split={"folds": 3, "use": [0]}, report={"attributions": 2})
+    page = (run(path).folder.root / "report.html").read_text(encoding="utf-8")
+    assert "No heat map can be drawn: the backbone ends in one place alone" in page
+
+
+def test_the_channels_shown_are_of_common_classes_or_of_chosen_samples(seen: Seen, ran: Path, tmp_path: Path) -> None:
+    assert len(shown(seen, channels=2).views) == 2
+    assert shown(seen, channels=0).views == ()
+    chosen = shown(seen, channels=["test-00003", "train-00001"]).views
+    assert [(one.id, bool(one.labels)) for one in chosen] == [("test-00003", False), ("train-00001", True)]
+    assert chosen[0].pixels.shape[0] == 4
+    with pytest.raises(RecipeError, match=r"report\.channels: there is no sample 'nobody'"):
+        run(ran, tmp_path, ("report.channels=[nobody]",))
+
+
+def test_photographs_stay_photographs(seen: Seen) -> None:
+    outcome, *rest = seen
+    unnamed = replace(outcome.prepared.images, channels=None)
+    plain = replace(outcome, prepared=replace(outcome.prepared, images=unnamed))
+    assert shown((plain, *rest)).views == ()  # type: ignore[arg-type]
+
+
+def test_the_first_layer_is_the_first_networks(seen: Seen) -> None:
+    layer = shown(seen).filters
+    assert layer is not None
+    assert layer.channels == ("microtubules", "nucleus", "reticulum", "protein")
+    assert layer.kernels.shape[1] == 4
+    assert layer.start is None  # it began from random weights
+
+
+def test_the_least_certain_come_first(seen: Seen) -> None:
+    uncertain = shown(seen).uncertain
+    assert len(uncertain) == 24
+    far = [abs(np.log(p / (1 - p)) - np.log(t / (1 - t))) for one in uncertain for _, p, t in one.options]  # type: ignore[operator]
+    assert far == sorted(far)
