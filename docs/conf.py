@@ -86,6 +86,17 @@ def add_tables_of_contents(app: Any, name: str, source: list[str]) -> None:
         source[0] += _toctree([f"/{page}" if page.startswith("made/") else page for page in INSIDE[name]])
 
 
+def point_inside(app: Any, name: str, source: list[str]) -> None:
+    """Links to files at the top of the checkout lead to their pages."""
+    for file in ("CHANGELOG", "CONTRIBUTING"):
+        source[0] = source[0].replace(f"](../{file}.md", f"](/made/{file.lower()}.md")
+
+
+def keep_bars(app: Any, kind: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """`|` is a letter in our docstrings and a substitution in Sphinx's."""
+    lines[:] = [line.replace("|", "\\|") for line in lines]
+
+
 def _toctree(pages: list[str], caption: str = "") -> str:
     options = f":caption: {caption}\n" if caption else ""
     return "\n\n```{toctree}\n:hidden:\n" + options + "\n" + "\n".join(pages) + "\n```\n"
@@ -94,4 +105,6 @@ def _toctree(pages: list[str], caption: str = "") -> str:
 def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", make_pages)
     app.connect("source-read", add_tables_of_contents)
+    app.connect("source-read", point_inside)
+    app.connect("autodoc-process-docstring", keep_bars)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,6 +12,7 @@ import typer
 import holotype
 from holotype.cli import app
 from holotype.recipe import Recipe
+from holotype.registry import Registry
 from holotype.spec.reference import recipe_reference
 
 HERE = Path(__file__).parent
@@ -136,6 +137,8 @@ def _name_row(module: Any, name: str) -> str:
 
 
 def _constant(value: Any) -> str:
+    if isinstance(value, Registry):
+        return f"by name: {', '.join(f'`{name}`' for name in sorted(value))}"
     shown = repr(value)
     return f"`{shown}`" if len(shown) < 60 else f"a {type(value).__name__}"  # noqa: PLR2004
 
