@@ -66,7 +66,7 @@ docs: .venv/.installed
 
 # Offline; a warning is an error.
 site: docs
-	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -E -a -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 pictures: .venv/.installed

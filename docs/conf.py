@@ -6,6 +6,7 @@ stands here and is written into them when the site is built; what is made for th
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import holotype
 
 HERE = Path(__file__).parent
+ARRAY = re.compile(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[(\w+)\]\]")
 
 project = "Holotype"
 copyright = "the Holotype authors, Apache-2.0"
@@ -34,6 +36,8 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
 html_theme = "furo"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 html_title = "Holotype"
 html_static_path = ["_static"]
 html_css_files = ["holotype.css"]
@@ -97,6 +101,21 @@ def keep_bars(app: Any, kind: str, name: str, found: Any, options: Any, lines: l
     lines[:] = [line.replace("|", "\\|") for line in lines]
 
 
+def shorten(app: Any, kind: str, name: str, found: Any, options: Any, signature: str, returns: str) -> Any:
+    """Arrays by the name that the code has for them."""
+    return tuple(ARRAY.sub(r"NDArray[\1]", text) if text else text for text in (signature, returns))
+
+
+def mend_for_readers(app: Any, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Captions of the navigation get the level that a heading needs; what scrolls can be reached by keys."""
+    if "furo_navigation_tree" in context:
+        tree_of_pages = context["furo_navigation_tree"]
+        context["furo_navigation_tree"] = tree_of_pages.replace('role="heading"', 'role="heading" aria-level="2"')
+    for part in ('<div class="table-wrapper', "<pre>"):
+        start = part.rstrip(">").partition(" ")[0]
+        context["body"] = context.get("body", "").replace(part, part.replace(start, f'{start} tabindex="0"', 1))
+
+
 def _toctree(pages: list[str], caption: str = "") -> str:
     options = f":caption: {caption}\n" if caption else ""
     return "\n\n```{toctree}\n:hidden:\n" + options + "\n" + "\n".join(pages) + "\n```\n"
@@ -107,4 +126,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", add_tables_of_contents)
     app.connect("source-read", point_inside)
     app.connect("autodoc-process-docstring", keep_bars)
+    app.connect("autodoc-process-signature", shorten)
+    app.connect("html-page-context", mend_for_readers, priority=900)  # after furo
     return {"parallel_read_safe": True, "parallel_write_safe": True}

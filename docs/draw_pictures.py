@@ -215,15 +215,15 @@ body { width: 1280px; background: {{ paper }}; color: {{ ink }}; font: 15px/1.45
 .arrow { display: grid; place-items: center; color: {{ soft }}; font-size: 24px; }
 .card { background: {{ panel }}; border: 1px solid {{ line }}; border-radius: 12px; padding: 16px 18px; }
 h2 { font-size: 12px; letter-spacing: .12em; text-transform: uppercase; color: {{ soft }}; font-weight: 650; margin-bottom: 12px; }
-.grid { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; }
+.grid { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
 .grid img { width: 100%; aspect-ratio: 1; border-radius: 5px; display: block; }
-.grid span { font-size: 11.5px; color: {{ soft }}; display: block; margin-top: 2px; white-space: nowrap; letter-spacing: -.01em; }
+.grid span { font-size: 11px; color: {{ soft }}; display: block; margin-top: 2px; white-space: nowrap; letter-spacing: -.03em; }
 pre { font: 12.8px/1.62 ui-monospace, 'DejaVu Sans Mono', monospace; white-space: pre; }
 pre b { color: {{ blue }}; font-weight: 600; } pre i { color: {{ soft }}; font-style: normal; }
 .value { font-size: 68px; font-weight: 650; letter-spacing: -.04em; line-height: 1; color: {{ blue }}; }
 .value small { font-size: 18px; letter-spacing: 0; font-weight: 400; color: {{ soft }}; }
 .said { margin: 10px 0 4px; font-size: 14px; }
-.new { display: grid; grid-template-columns: repeat(8, 1fr); gap: 12px; }
+.new { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 12px; }
 .new img { width: 100%; aspect-ratio: 1; border-radius: 6px; display: block; }
 .new p { font-size: 13px; line-height: 1.35; margin-top: 6px; }
 .right { color: {{ green }}; } .wrong { color: {{ orange }}; } .missed { color: {{ soft }}; text-decoration: line-through; }
