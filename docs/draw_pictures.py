@@ -211,13 +211,13 @@ def draw_road() -> str:
 HERO = """<!doctype html><meta charset="utf-8"><style>
 * { box-sizing: border-box; margin: 0; }
 body { width: 1280px; background: {{ paper }}; color: {{ ink }}; font: 15px/1.45 {{ font | safe }}; padding: 30px 34px 28px; font-variant-numeric: tabular-nums; }
-.road { display: grid; grid-template-columns: 392px 30px 330px 30px 1fr; align-items: stretch; }
+.road { display: grid; grid-template-columns: 440px 30px 318px 30px 1fr; align-items: stretch; }
 .arrow { display: grid; place-items: center; color: {{ soft }}; font-size: 24px; }
 .card { background: {{ panel }}; border: 1px solid {{ line }}; border-radius: 12px; padding: 16px 18px; }
 h2 { font-size: 12px; letter-spacing: .12em; text-transform: uppercase; color: {{ soft }}; font-weight: 650; margin-bottom: 12px; }
 .grid { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
 .grid img { width: 100%; aspect-ratio: 1; border-radius: 5px; display: block; }
-.grid span { font-size: 11px; color: {{ soft }}; display: block; margin-top: 2px; white-space: nowrap; letter-spacing: -.03em; }
+.grid span { font-size: 10.5px; color: {{ soft }}; display: block; margin-top: 2px; white-space: nowrap; letter-spacing: -.03em; }
 pre { font: 12.8px/1.62 ui-monospace, 'DejaVu Sans Mono', monospace; white-space: pre; }
 pre b { color: {{ blue }}; font-weight: 600; } pre i { color: {{ soft }}; font-style: normal; }
 .value { font-size: 68px; font-weight: 650; letter-spacing: -.04em; line-height: 1; color: {{ blue }}; }
@@ -235,8 +235,8 @@ pre b { color: {{ blue }}; font-weight: 600; } pre i { color: {{ soft }}; font-s
 <div class="card"><h2>One recipe</h2><pre>{% for key, value in recipe %}<b>{{ key }}</b>{{ value }}
 {% endfor %}</pre></div>
 <div class="arrow">&#8594;</div>
-<div class="card"><h2>A score to believe</h2><div class="value">{{ value }} <small>macro F1 out of fold</small></div>
-<p class="said">120 new images should score <b>{{ low }}</b> to <b>{{ high }}</b>.<br>They did: <b>{{ reached }}</b>, on plates that no network had seen.</p>
+<div class="card"><h2>A score to believe</h2><div class="value">{{ value }} <small>macro F1</small></div>
+<p class="said">120 new images should score <b>{{ low }}</b> to <b>{{ high }}</b>.<br>They did: <b>{{ reached }}</b>, on plates it had never seen.</p>
 {{ strip | safe }}</div></div>
 <div class="card below"><h2>Labels for new images <em>&nbsp; <span class="right">right</span>, <span class="wrong">wrong</span>{% if missed %}, <span class="missed">missed</span>{% endif %}</em></h2><div class="new">
 {% for one in answers %}<div><img src="{{ one.picture }}"><p>{% for kind, name in one.labels %}<span class="{{ kind }}">{{ name }}</span>{% if not loop.last %}<br>{% endif %}{% endfor %}</p></div>{% endfor %}
@@ -267,7 +267,7 @@ def strip(metric: Mapping[str, Any], reached: float) -> str:
         metric: From `scores.json`.
         reached: The score on the truth.
     """
-    width = 385
+    width = 350
 
     def at(value: float) -> float:
         return 8 + (width - 16) * value
