@@ -227,6 +227,7 @@ pre b { color: {{ blue }}; font-weight: 600; } pre i { color: {{ soft }}; font-s
 .new img { width: 100%; aspect-ratio: 1; border-radius: 6px; display: block; }
 .new p { font-size: 13px; line-height: 1.35; margin-top: 6px; }
 .right { color: {{ green }}; } .wrong { color: {{ orange }}; } .missed { color: {{ soft }}; text-decoration: line-through; }
+.right::before { content: "\\2713\\00a0"; } .wrong::before { content: "\\2717\\00a0"; }
 .below { margin-top: 18px; } .below h2 em { font-style: normal; letter-spacing: 0; text-transform: none; font-weight: 400; }
 </style><div class="road">
 <div class="card"><h2>Images and a table</h2><div class="grid">
@@ -243,7 +244,7 @@ pre b { color: {{ blue }}; font-weight: 600; } pre i { color: {{ soft }}; font-s
 </div></div>"""
 RECIPE = (
     ("data", ":"), ("  train", ": cells/train.csv"), ("  test", ": cells/test.csv"),
-    ("  images", ': "images/{id}_{channel}.png"'), ("  channels", ": [microtubules, ..."),
+    ("  images", ': "images/{id}_{channel}.png"'), ("  channels", ": [nucleus, protein, ...]"),
     ("  labels", ": {kind: multilabel}"), ("  groups", ": [plate]"), ("  domain", ": cell_type"),
     ("members", ":"), ("  - input", ": {size: 64}"),
 )  # fmt: skip

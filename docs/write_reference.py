@@ -24,12 +24,16 @@ Made from the program by `make docs`; a test holds it to it. `holotype COMMAND -
 
 Long work shows a progress bar on a terminal and plain lines elsewhere. What a command answers goes to standard output, what
 it says meanwhile to standard error. Exit status: 0 done, 1 the work failed, 2 the recipe or the data is wrong (one
-sentence, no traceback; `holotype --debug COMMAND` shows it).
+sentence, no traceback; `--debug` shows it).
 
 `--set KEY=VALUE` changes one key of the recipe for one call and may be given more than once. The key is the path of the
 [recipe](recipe.md), a list's entry by its number: `--set members.0.phases.0.epochs=20`, `--set split.use=[0]`.
 """
 
+COMPLETION = {
+    "install": "Completion of commands, recipes, runs and keys for the current shell.",
+    "show": "The same, to copy it.",
+}
 PYTHON = """# In Python
 
 Made from the code by `make docs`; the site has a page for each package, with every function's arguments.
@@ -67,6 +71,11 @@ def command_reference(program: Any) -> str:
     lines = [COMMANDS]
     lines += ["| command | |", "| --- | --- |"]
     lines += [f"| [`{name}`](#holotype-{name}) | {one_line(command.help)} |" for name, command in group.commands.items()]
+    general = get_type_hints(program.registered_callback.callback)
+    options = [one for one in group.params if one.name in general]
+    lines += ["", "## Options of every command", "", one_line(group.epilog), "", "| | |", "| --- | --- |"]
+    lines += [f"| {_spelled(one, general[one.name])} | {one_line(one.help)} |" for one in options]
+    lines += [f"| `--{name}-completion` | {said} |" for name, said in COMPLETION.items()]
     lines.append("")
     for name, command in group.commands.items():
         lines += _one_command(name, command, get_type_hints(functions[name]))
