@@ -8,7 +8,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser check bench systems docs clean
+.PHONY: help demo test test-slow test-browser check bench systems docs site pictures clean
 
 help:
 	@echo "make demo        train on drawn cells, end in a submission, scores and a report (no network)"
@@ -19,6 +19,8 @@ help:
 	@echo "make bench       every measurement that the README quotes"
 	@echo "make systems     the six systems of docs/systems/ on drawn stand-ins: nested scores and times"
 	@echo "make docs        rewrite the pages that are generated from the code"
+	@echo "make site        the pages of docs/ as a site: docs/_build/html/index.html"
+	@echo "make pictures    draw the pictures of the pages again"
 	@echo "make clean       remove .venv and the caches (runs stay)"
 
 # Rebuilt when the dependencies change.
@@ -62,5 +64,13 @@ systems: .venv/.installed
 docs: .venv/.installed
 	$(BIN)/python docs/write_reference.py
 
+# Offline; a warning is an error.
+site: docs
+	$(BIN)/python -m sphinx -q -E -a -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+pictures: .venv/.installed
+	$(BIN)/python docs/draw_pictures.py
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache docs/_build docs/made

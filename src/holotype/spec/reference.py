@@ -36,7 +36,7 @@ def recipe_reference(recipe: type[BaseModel]) -> str:
     Args:
         recipe: The model of the whole recipe, or of any section.
     """
-    return "\n".join([HEAD, *_section(recipe, "", built=True)])
+    return "\n".join([HEAD, *_section(recipe, "", built=True, told={})])
 
 
 def type_in_words(annotation: Any, *marks: Any) -> str:
@@ -46,7 +46,7 @@ def type_in_words(annotation: Any, *marks: Any) -> str:
         annotation: The key's type.
         *marks: Its bounds and patterns, as pydantic keeps them.
     """
-    choices = _choices(annotation, marks)
+    choices = _gathered(_choices(annotation, marks))
     return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
@@ -65,6 +65,15 @@ def _choices(annotation: Any, marks: tuple[Any, ...]) -> list[str]:
     return [_one_type(annotation) + _bounds(marks)]
 
 
+def _gathered(choices: list[str]) -> list[str]:
+    """Sections that differ by what they are told by are one choice: "section of kind `mean`/`vote`"."""
+    kinds: dict[str, list[str]] = {}
+    for choice in choices:
+        start, middle, kind = choice.partition(" of kind ") if " of kind " in choice else choice.partition(" of name ")
+        kinds.setdefault(start + middle, []).append(kind)
+    return [start + "/".join(kind) for start, kind in kinds.items()]
+
+
 def _one_type(annotation: Any) -> str:
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is list:
@@ -76,13 +85,16 @@ def _one_type(annotation: Any) -> str:
         return f"[{', '.join(type_in_words(part) for part in parts)}]"
     if _sections_in(annotation):
         kinds = _kinds(annotation)
-        return f"section of kind {'/'.join(kinds)}" if kinds else "section"
+        return f"section of {_told_by(annotation)} {'/'.join(kinds)}" if kinds else "section"
     return WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
-def _section(model: type[BaseModel], path: str, *, built: bool) -> list[str]:
-    """Heading, docstring and table of one section, then the sections inside it."""
+def _section(model: type[BaseModel], path: str, *, built: bool, told: dict[type[BaseModel], str]) -> list[str]:
+    """Heading, docstring and table of one section, then the sections inside it; what was told already is named."""
     lines = [f"## `{path}`\n"] if path else []
+    if model in told:
+        return [*lines, f"{_one_line(model.__doc__ or '')} The keys are those of `{told[model]}`.", ""]
+    told[model] = path
     lines += [_one_line(model.__doc__ or ""), "", "| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     lines += [_row(name, field, built) for name, field in model.model_fields.items()]
     lines.append("")
@@ -92,8 +104,8 @@ def _section(model: type[BaseModel], path: str, *, built: bool) -> list[str]:
             inner_path = f"{path}.{name}" if path else name
             inner_path += ".0" if get_origin(field.annotation) is list else ""
             kinds = ", ".join(_kinds(section)).replace("`", "")
-            label = f"{inner_path}: {{kind: {kinds}}}" if kinds else inner_path
-            lines += _section(section, label, built=built and not _comes_later(section))
+            label = f"{inner_path}: {{{_told_by(section)}: {kinds}}}" if kinds else inner_path
+            lines += _section(section, label, built=built and not _comes_later(section), told=told)
     return lines
 
 
@@ -131,9 +143,14 @@ def _comes_later(section: type[BaseModel]) -> bool:
 
 def _kinds(section: type[BaseModel]) -> list[str]:
     """The kinds a section stands for where it is one of several; a key that happens to be called `kind` has choices."""
-    field = section.model_fields.get("kind")
+    field = section.model_fields.get(_told_by(section))
     lone = field is not None and (field.is_required() or len(get_args(field.annotation)) == 1)
     return [f"`{kind}`" for kind in get_args(field.annotation)] if field is not None and lone else []
+
+
+def _told_by(section: type[BaseModel]) -> str:
+    """The key that tells which of several sections it is."""
+    return "kind" if "kind" in section.model_fields else "name"
 
 
 def _takes_bounds(part: Any, parts: tuple[Any, ...]) -> bool:
@@ -163,8 +180,8 @@ def _plural(words: str) -> str:
 def _shown(value: Any) -> str:
     """A value as YAML writes it; a section that is all defaults as such."""
     if isinstance(value, BaseModel):
-        kinds = _kinds(type(value))
-        return f"`{{kind: {value.kind}}}`" if kinds else "its defaults"  # type: ignore[attr-defined]
+        key = _told_by(type(value))
+        return f"`{{{key}: {getattr(value, key)}}}`" if _kinds(type(value)) else "its defaults"
     if isinstance(value, list) and any(isinstance(entry, BaseModel) for entry in value):
         return "one, with the defaults below"
     return f"`{_yaml(value)}`"

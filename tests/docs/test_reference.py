@@ -12,7 +12,7 @@ from holotype.recipe import Recipe
 from holotype.spec import Later, Section
 from holotype.spec.reference import recipe_reference, type_in_words
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 class Stain(Section):

@@ -1,0 +1,131 @@
+"""The site: `make site` builds docs/_build/html offline, warnings are errors.
+
+The pages are plain Markdown that a forge shows as well: none of them holds a directive of the site's generator. Their order
+stands here and is written into them when the site is built; what is made for the site alone lies in docs/made/.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import holotype
+
+HERE = Path(__file__).parent
+ARRAY = re.compile(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[(\w+)\]\]")
+
+project = "Holotype"
+copyright = "the Holotype authors, Apache-2.0"
+release = version = installed("holotype")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+source_suffix = {".md": "markdown"}
+root_doc = "index"
+exclude_patterns = ["_build", "images"]
+myst_heading_anchors = 4
+suppress_warnings = ["myst.header"]  # the log's days begin one level below its title
+nitpicky = False
+
+default_role = "code"  # docstrings write `name` for code
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+html_theme = "furo"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+html_title = "Holotype"
+html_static_path = ["_static"]
+html_css_files = ["holotype.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_show_sphinx = False
+
+# What a person came for, in the order of a first visit. A page that is not named here joins the guides.
+ORDER = {
+    "Learn": ["tutorial"],
+    "Do": ["domains/README", "plan", "review", "serve", "export"],
+    "Look up": ["recipe", "commands", "run-folder", "python"],
+    "Understand": ["honest-scores", "how-it-works", "systems/README", "LOG", "made/changelog", "made/contributing"],
+}
+INSIDE = {
+    "domains/README": ["protein-patterns", "perturbation-screens", "photographs", "herbarium", "cytometry"],
+    "systems/README": [
+        "community-b1b2", "one-more-layer-of-stacking", "bestfitting", "pudae", "cellular-silver", "herbarium-focal",
+    ],
+    "python": [f"made/{room}" for room in holotype._ROOMS],
+}  # fmt: skip
+
+
+def make_pages(app: Any) -> None:
+    """Write what the site has and a forge does not need: a page a package, and two files from the top of the checkout."""
+    made = HERE / "made"
+    made.mkdir(exist_ok=True)
+    for name in ("CHANGELOG", "CONTRIBUTING"):
+        _write(made / f"{name.lower()}.md", (HERE.parent / f"{name}.md").read_text(encoding="utf-8"))
+    for room in holotype._ROOMS:
+        directive = f".. automodule:: holotype.{room}\n   :members:\n"
+        _write(made / f"{room}.md", f"# `holotype.{room}`\n\n```{{eval-rst}}\n{directive}```\n")
+
+
+def _write(place: Path, text: str) -> None:
+    """A page that has not changed is not touched, so that the site is built again only where something did."""
+    if not place.is_file() or place.read_text(encoding="utf-8") != text:
+        place.write_text(text, encoding="utf-8")
+
+
+def add_tables_of_contents(app: Any, name: str, source: list[str]) -> None:
+    """Write the order of the pages into the index, and that of a folder into its own page."""
+    if name == "index":
+        named = {page for pages in ORDER.values() for page in pages}
+        found = {path.stem for path in HERE.glob("*.md")} - {"index"}
+        there = {part: [page for page in pages if (HERE / f"{page}.md").is_file()] for part, pages in ORDER.items()}
+        there["Do"] += sorted(found - named)
+        source[0] += "".join(_toctree(pages, part) for part, pages in there.items())
+    elif name in INSIDE:
+        source[0] += _toctree([f"/{page}" if page.startswith("made/") else page for page in INSIDE[name]])
+
+
+def point_inside(app: Any, name: str, source: list[str]) -> None:
+    """Links to files at the top of the checkout lead to their pages."""
+    for file in ("CHANGELOG", "CONTRIBUTING"):
+        source[0] = source[0].replace(f"](../{file}.md", f"](/made/{file.lower()}.md")
+
+
+def keep_bars(app: Any, kind: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """`|` is a letter in our docstrings and a substitution in Sphinx's."""
+    lines[:] = [line.replace("|", "\\|") for line in lines]
+
+
+def shorten(app: Any, kind: str, name: str, found: Any, options: Any, signature: str, returns: str) -> Any:
+    """Arrays by the name that the code has for them."""
+    return tuple(ARRAY.sub(r"NDArray[\1]", text) if text else text for text in (signature, returns))
+
+
+def mend_for_readers(app: Any, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Captions of the navigation get the level that a heading needs; what scrolls can be reached by keys."""
+    if "furo_navigation_tree" in context:
+        tree_of_pages = context["furo_navigation_tree"]
+        context["furo_navigation_tree"] = tree_of_pages.replace('role="heading"', 'role="heading" aria-level="2"')
+    for part in ('<div class="table-wrapper', "<pre>"):
+        start = part.rstrip(">").partition(" ")[0]
+        context["body"] = context.get("body", "").replace(part, part.replace(start, f'{start} tabindex="0"', 1))
+
+
+def _toctree(pages: list[str], caption: str = "") -> str:
+    options = f":caption: {caption}\n" if caption else ""
+    return "\n\n```{toctree}\n:hidden:\n" + options + "\n" + "\n".join(pages) + "\n```\n"
+
+
+def setup(app: Any) -> dict[str, bool]:
+    app.connect("builder-inited", make_pages)
+    app.connect("source-read", add_tables_of_contents)
+    app.connect("source-read", point_inside)
+    app.connect("autodoc-process-docstring", keep_bars)
+    app.connect("autodoc-process-signature", shorten)
+    app.connect("html-page-context", mend_for_readers, priority=900)  # after furo
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
