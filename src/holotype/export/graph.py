@@ -39,7 +39,7 @@ class MemberGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.folds = nn.ModuleList(nn.ModuleList(networks) for networks in folds)
-        self.pool, self.kind = views.pool, card["kind"]
+        self.spec, self.kind = views, card["kind"]
         reading = Reading(card["size"], card["kind"], views, AugmentSpec())
         self.looks = [
             list_views(form, reading) for form in forms
@@ -74,7 +74,7 @@ class MemberGraph(nn.Module):
         return torch.cat([view(scaled) for view in self.looks[number]])
 
     def _pooled(self, logits: Tensor) -> Tensor:
-        pool = RunningPool(self.pool, self.kind)
+        pool = RunningPool(self.spec.pool, self.kind)
         for view in logits.reshape(len(self.looks[0]), -1, logits.shape[1]).unbind():
             pool.add(view)
         return pool.logits()
@@ -151,10 +151,15 @@ class EnsembleGraph(nn.Module):
             Shape (n, classes) each.
         """
         said = [member(pixels) for member in self.members]
-        logits = self.calibrated(said[0] if len(said) == 1 else self._together(said))
+        logits = self.calibrated(said[0] if len(said) == 1 else self.together(said))
         return logits, self._probabilities(logits)
 
-    def _together(self, said: Sequence[Tensor]) -> Tensor:
+    def together(self, said: Sequence[Tensor]) -> Tensor:
+        """The members' logits as one.
+
+        Args:
+            said: One entry a member, shape (n, classes) each.
+        """
         if self.weights is not None and self.space == "logit":
             return torch.stack([weight * one for weight, one in zip(self.weights, said, strict=True)]).sum(dim=0)
         sure = [self._probabilities(one) for one in said]
