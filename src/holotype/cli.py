@@ -1,6 +1,6 @@
 """The command line. Heavy libraries are imported inside the commands, so that `--help` answers at once.
 
-A command returns an `Answer`; `main` delivers it in the manner that was asked for and gives the exit status.
+A command returns an `Answer`; `holotype.entrance` delivers it in the manner that was asked for.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from typing import Annotated
 import typer
 
 from holotype.completion import complete_recipe, complete_run, complete_setting
-from holotype.errors import HolotypeError, NotBuiltYetError
-from holotype.terminal import Answer, Listing, Manner, deliver, read_manner, refuse
+from holotype.entrance import enter
+from holotype.errors import NotBuiltYetError
+from holotype.terminal import Answer, Listing, Manner, deliver
 
 __all__ = ["app", "main"]
-
-INTERRUPTED = 130  # what typer makes of Ctrl-C, in some versions as an exception and in some as a status
-STOPPED = "stopped; run the same command again to go on."
 
 app = typer.Typer(
     name="holotype",
@@ -198,6 +196,23 @@ def _report(
     return report_run(run, show)
 
 
+@app.command("export")
+def _export(
+    context: typer.Context,
+    run: RunPath,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A folder; beside the run without it.")] = None,
+    member: Annotated[str | None, typer.Option(help="One member by itself.")] = None,
+    form: Annotated[str, typer.Option("--format", help="onnx or torch (torch.export).")] = "onnx",
+    views: Annotated[str | None, typer.Option(help="In place of the recipe's: none, flips or d4.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Where domains have networks or weights of their own.")] = None,
+) -> Answer:
+    """Write the networks of a run as one ONNX file that needs neither this program nor torch."""
+    from holotype.commands import export_run
+    from holotype.finished.exported import Wish
+
+    return export_run(run, output, Wish(member, form, views, domain), context.obj.progress)
+
+
 @app.command("why")
 def _why(
     run: RunPath,
@@ -211,7 +226,7 @@ def _why(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; errors a person can mend are one sentence and an exit status.
+    """Run the command line.
 
     Args:
         arguments: As in `sys.argv[1:]`, which they are by default.
@@ -219,45 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 done, 1 the work failed, 2 what was handed in is wrong.
     """
-    words, manner = read_manner(sys.argv[1:] if arguments is None else arguments)
-    try:
-        answer = app(words or ["--help"], prog_name="holotype", standalone_mode=False, obj=manner)
-        if isinstance(answer, Answer):
-            deliver(answer, manner)
-            answer = 0
-        status = answer
-    except (HolotypeError, OSError) as error:
-        if manner.debug:
-            raise
-        status = error.exit_status if isinstance(error, HolotypeError) else 1
-        refuse(error, _sentence(error), status, manner)
-        return status
-    except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
-    except Exception as error:  # noqa: BLE001  (what it does not know is raised again)
-        return _usage_error(error, manner)
-    if status == INTERRUPTED:
-        refuse(KeyboardInterrupt(), STOPPED, 1, manner)
-    return 1 if status else 0
-
-
-def _sentence(error: Exception) -> str:
-    """An error in one line; what the disk refuses beyond the store has no words of ours."""
-    if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}; `--debug` shows where."
-    return " ".join(str(error).splitlines())
-
-
-def _usage_error(error: Exception, manner: Manner) -> int:
-    """A wrong use of the command line in one sentence; anything else is a mistake of ours and keeps its traceback."""
-    if isinstance(error, typer.Exit):
-        return int(error.exit_code)
-    if not hasattr(error, "format_message"):  # typer ships its own click, so that its errors have no public class
-        raise error
-    said = " ".join(error.format_message().split())
-    refuse(error, f"{said}{'' if said.endswith(('.', '?')) else '.'} See `holotype --help`.", 2, manner)
-    return 2
+    return enter(app, sys.argv[1:] if arguments is None else arguments)
 
 
 if __name__ == "__main__":

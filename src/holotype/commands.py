@@ -11,6 +11,8 @@ from typing import Any
 
 from holotype.errors import counted
 from holotype.face import default_folder, run
+from holotype.finished.exported import Wish
+from holotype.finished.exported import export_run as export
 from holotype.finished.opened import open_run
 from holotype.looks import answer_looks, score_looks, stage_looks, trial_looks
 from holotype.pipeline import make_runtime, prepare
@@ -29,6 +31,7 @@ __all__ = [
     "audit_data",
     "check_data",
     "explain_run",
+    "export_run",
     "predict_images",
     "report_run",
     "run_recipe",
@@ -127,6 +130,36 @@ def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None
         rows = write_in_parts(output, (table for table, _ in parts))
     line = f"{rows:,} predictions written to {output}"
     return Answer([line], {"run": run_folder, "rows": rows, "file": output}, [Note(line, "done")])
+
+
+def export_run(run_folder: Path, output: Path | None, wish: Wish, progress: Progress) -> Answer:
+    """Write a run as one graph, with its card and an example.
+
+    Args:
+        run_folder: A finished run.
+        output: Where to; `NAME.export` beside the run where no folder is given, with the member's and domain's names.
+        wish: What is wanted.
+        progress: Where news of the work goes.
+    """
+    opened = open_run(run_folder)
+    opened = replace(opened, runtime=replace(opened.runtime, progress=progress))
+    parts = [one for one in (wish.member, wish.domain) if one]
+    root = run_folder.resolve()
+    made = export(opened, output or root.with_name("-".join([f"{root.name}.export", *parts])), wish)
+    card, check = made.card, made.card["check"]
+    shape = " x ".join(map(str, card["input"]["shape"]))
+    example = made.folder / "example.py"
+    lines = [
+        f"{made.folder / card['file']}: {card['what']}, {counted(card['networks'], 'network')}, "
+        f"{card['bytes'] / 1e6:,.1f} MB; input {shape}",
+        f"Check:   {check['words']}"
+        + ("" if check["largest_difference"] is None else f"; largest difference {check['largest_difference']:.1e} "
+           f"on {counted(check['images'], 'image')} of the run"),
+        f"Card:    {made.folder / 'card.json'}",
+        f"Example: python {example} IMAGE.npy",
+    ]  # fmt: skip
+    data = {"folder": made.folder, "files": list(made.files), "card": card}
+    return Answer(lines, data, [Note(lines[0], "done"), *map(Note, lines[1:])])
 
 
 def explain_run(run_folder: Path, changes: tuple[str, ...], stage: str | None) -> Answer:

@@ -147,7 +147,7 @@ def deliver(answer: Answer, manner: Manner, stream: TextIO | None = None) -> Non
             print(line, file=stream, end="" if line.endswith("\n") else "\n", flush=True)
 
 
-def refuse(error: Exception, sentence: str, status: int, manner: Manner, stream: TextIO | None = None) -> None:
+def refuse(error: BaseException, sentence: str, status: int, manner: Manner, stream: TextIO | None = None) -> None:
     """Write an error: a box on a terminal, one line through a pipe, or one JSON document.
 
     Args:
@@ -166,7 +166,7 @@ def refuse(error: Exception, sentence: str, status: int, manner: Manner, stream:
         print(f"holotype: {sentence}", file=stream)
 
 
-def _facts(error: Exception, sentence: str) -> dict[str, Any]:
+def _facts(error: BaseException, sentence: str) -> dict[str, Any]:
     """An error for programs: the same keys whatever it is of."""
     own = isinstance(error, HolotypeError)
     facts: dict[str, Any] = {

@@ -34,7 +34,7 @@ from holotype.types import (
     with_rows,
 )
 
-__all__ = ["NewImages", "hear_members", "look_at", "specimens_for"]
+__all__ = ["NewImages", "hear_member", "hear_members", "look_at", "specimens_for"]
 
 WHOLE = "a member of some of the classes"
 
@@ -97,7 +97,7 @@ def hear_members(
             else:
                 place = ensemble.members.index(name)
                 routes = ensemble.routes[place] if ensemble.routes else ()
-                scores = _hear(section, ensemble.pools[place], routes, folder, new)
+                scores = hear_member(section, ensemble.pools[place], routes, folder, new)
             said.append((scores, served_classes(section, new.images)))
     made = []
     for number, (own, served) in enumerate(said):
@@ -110,10 +110,21 @@ def hear_members(
     return made, nearest
 
 
-def _hear(
+def hear_member(
     section: MemberSpec, pool: str, routes: tuple[str, ...], folder: RunFolder, new: NewImages
 ) -> TestPredictions:
-    """One member's scores, its specialists' for the domains for which they answer."""
+    """One member's scores, its specialists' for the domains for which they answer.
+
+    Args:
+        section: The recipe's section.
+        pool: How its views are read.
+        routes: The domains for which its specialists answer.
+        folder: The run's folder.
+        new: From `look_at`.
+
+    Returns:
+        Scores of its own classes, shape (samples, classes).
+    """
     networks = [open_checkpoint(place) for place in folder.checkpoints(section.name)]
     rows = np.arange(len(new.images))
     said = [_ask(network, section, rows, pool, new) for network in networks]

@@ -62,15 +62,19 @@ def _plain(specimens: Specimens, matrix: Tensor, reading: Reading) -> Callable[[
     linear, shift = matrix[0, :, :2], matrix[0, :, 2]
     whole = linear.abs().sum() == 2 and bool(torch.isin(linear, torch.tensor([-1.0, 0.0, 1.0])).all())
     if whole and not shift.any() and specimens.pack.pixels.shape[2:] == (reading.size, reading.size):
-        return partial(_turned, linear)  # pixel for pixel: nothing is to be interpolated
+        return _turning(linear)  # pixel for pixel: nothing is to be interpolated
     return lambda pixels: view_batch(specimens, pixels, matrix, reading.size)
 
 
-def _turned(linear: Tensor, pixels: Tensor) -> Tensor:
+def _turning(linear: Tensor) -> Callable[[Tensor], Tensor]:
     """A symmetry of the square, where a pixel (x, y) is read from the place that the matrix says."""
     crossed = bool(linear[0, 0] == 0)
     down, across = (linear[1, 0], linear[0, 1]) if crossed else (linear[1, 1], linear[0, 0])
     axes = [axis for axis, sign in ((2, down), (3, across)) if sign < 0]
+    return partial(_turned, axes, crossed)
+
+
+def _turned(axes: list[int], crossed: bool, pixels: Tensor) -> Tensor:
     seen = pixels.flip(axes) if axes else pixels
     return (seen.transpose(2, 3) if crossed else seen).contiguous(memory_format=torch.channels_last)
 
