@@ -27,11 +27,14 @@ from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.road.answers import what_the_decision_changed
 from holotype.road.choosing import choose, list_choices
+from holotype.road.difference import what_the_review_changed
 from holotype.road.gathering import gather_members
 from holotype.road.imported import named_folds
 from holotype.road.outcome import Outcome
+from holotype.road.reviewing import follow_review, reviewed_run
 from holotype.road.refusals import notes_on_many_classes, refuse_for_many_classes, refuse_sampling
 from holotype.road.writing import write_outcome
+from holotype.review import without_confirmed
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
@@ -102,7 +105,12 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     chosen = choose(choices, oof, made.test, nested, images)
     doubtful = no_suspects() if chosen.together is None else find_suspects(chosen.together, images.samples)
     apart = chosen.scores_of(made.apart) if made.apart else None
-    return Outcome(ready, made, chosen, nested, doubtful, apart)
+    review = None
+    if ready.review is not None:
+        doubtful = without_confirmed(doubtful, ready.review.confirmed)
+        earlier = reviewed_run(ready.review, recipe.data.review, stages)
+        review = what_the_review_changed(ready, nested, choices.decision, earlier, recipe.metric)
+    return Outcome(ready, made, chosen, nested, doubtful, apart, review)
 
 
 def _caveats(recipe: Recipe) -> list[str]:
@@ -147,6 +155,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         keys.audit_key(recipe.audit, stages.digests),
         lambda: audit_images(images, statistics, recipe.audit) if pictured else audit_labels(images),
     )
+    images, audit, review = follow_review(recipe.data, recipe.audit, images, statistics, audit, stages.digests)
     if isinstance(recipe.decide, ThresholdSpec):
         thresholds_by_class(recipe.decide.thresholds, images.classes)  # better refused now than after training
     submission_order(images.samples, recipe.submit.order, recipe.submit.id or recipe.data.sample or recipe.data.id)
@@ -162,7 +171,8 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     if named is not None:
         folds = adopt_folds(images, folds, scored, named, recipe.split)
     notes = table_warnings(images) + notes_on_many_classes(len(images.classes))
-    return Prepared(images, statistics, audit, folds, notes + audit.warnings + folds.warnings)
+    notes += () if review is None else review.words + review.warnings
+    return Prepared(images, statistics, audit, folds, notes + audit.warnings + folds.warnings, review)
 
 
 def check_names(recipe: Recipe) -> None:

@@ -3,7 +3,16 @@
 ReportContents → write_report → report.html
 """
 
-from holotype.report.contents import DataContents, EnsembleContents, Mistake, Pair, ReportContents, Specimen, Suspect
+from holotype.report.contents import (
+    DataContents,
+    EnsembleContents,
+    Mistake,
+    Pair,
+    ReportContents,
+    ReviewContents,
+    Specimen,
+    Suspect,
+)
 from holotype.report.page import render_audit, render_report, render_trials, write_report
 from holotype.report.trials import Trial, TrialsContents
 
@@ -13,6 +22,7 @@ __all__ = [
     "Mistake",
     "Pair",
     "ReportContents",
+    "ReviewContents",
     "Specimen",
     "Suspect",
     "Trial",

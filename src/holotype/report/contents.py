@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
-__all__ = ["DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
+__all__ = [
+    "DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "ReviewContents", "Specimen", "Suspect",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,25 @@ class EnsembleContents:
     pairs: tuple[dict[str, Any], ...] = ()
 
 
+@dataclass(frozen=True)
+class ReviewContents:
+    """What a review of the labels changed.
+
+    Args:
+        counts: In words, how many samples have other labels, and so on.
+        before: This run's score by the labels before the review: value, lower and upper end; none where no scored
+            label changed.
+        runs: Two runs by the reviewed labels: `samples`, `groups`, `earlier`, `now`, `difference` (`value`, `low`,
+            `high`) and `how`; none where there is no run to compare with.
+        why: Why there is none.
+    """
+
+    counts: tuple[str, ...]
+    before: tuple[float, float, float] | None = None
+    runs: dict[str, Any] | None = None
+    why: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataContents:
     """What is known of the data before anything is trained: all that the audit's own page shows.
@@ -159,6 +180,7 @@ class ReportContents(DataContents):
         suspects: Likely wrong labels, the surest first.
         reliability: Mean probability, share that is true, and number of scores, shape (parts, 3).
         ensemble: How members become one.
+        review: What a review of the labels changed.
     """
 
     metric: str
@@ -173,3 +195,4 @@ class ReportContents(DataContents):
     suspects: tuple[Suspect, ...] = ()
     reliability: NDArray[np.float64] | None = None
     ensemble: EnsembleContents | None = None
+    review: ReviewContents | None = None
