@@ -11,6 +11,7 @@ from typing import Any
 from holotype.errors import counted
 from holotype.face import default_folder, run
 from holotype.finished.opened import open_run
+from holotype.finished.reviewing import open_review
 from holotype.pipeline import make_runtime, prepare
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, load_recipe
@@ -19,7 +20,7 @@ from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import score_columns, write_in_parts
 
-__all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
+__all__ = ["audit_data", "check_data", "predict_images", "report_lines", "review_run", "run_recipe"]
 
 
 def check_data(recipe: Recipe, path: Path) -> Iterator[str]:
@@ -110,6 +111,26 @@ def report_lines(run_folder: Path, show: bool) -> Iterator[str]:
             yield f"{label + ':':<11} {folder.root / file}"
     if show:
         webbrowser.open(page.resolve().as_uri())
+
+
+def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool) -> Iterator[str]:
+    """Serve the page on which a person reviews a finished run, until it is stopped.
+
+    Args:
+        run_folder: The run's folder.
+        port: Of the page.
+        decisions: The file that decisions are written to.
+        show: Open the page in a browser.
+    """
+    server = open_review(run_folder, port, decisions)
+    for warning in server.record.warnings:
+        yield f"note: {warning}"
+    standing = len(server.record.standing.decisions)
+    yield f"Decisions:  {server.record.path} ({counted(standing, 'decision')} so far)"
+    yield f"Review:     {server.address}  (Ctrl-C ends it; nothing that was saved is lost)"
+    if show:
+        webbrowser.open(server.address)
+    server.serve()
 
 
 def _prepared(recipe: Recipe, path: Path, log: Path) -> Prepared:

@@ -13,6 +13,7 @@ from holotype.report.contents import (
     Specimen,
     Suspect,
 )
+from holotype.report.gallery import channel_colours
 from holotype.report.page import render_audit, render_report, render_trials, write_report
 from holotype.report.trials import Trial, TrialsContents
 
@@ -27,6 +28,7 @@ __all__ = [
     "Suspect",
     "Trial",
     "TrialsContents",
+    "channel_colours",
     "render_audit",
     "render_report",
     "render_trials",
