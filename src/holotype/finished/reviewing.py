@@ -18,7 +18,7 @@ from holotype.errors import InputError
 from holotype.recipe import Recipe, load_recipe
 from holotype.report import channel_colours
 from holotype.review import DecisionsFile
-from holotype.review.queue import Materials
+from holotype.review.items import Materials
 from holotype.runs import RunFolder
 from holotype.store import RunLog
 from holotype.submit import read_scores

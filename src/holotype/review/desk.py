@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from holotype.data import read_image
 from holotype.errors import DataError, InputError, counted
 from holotype.review.pixels import MOST_SIDE, Region, Tile, cut_tile
-from holotype.review.queue import ClusterItem, Materials, SampleItem, likeliest_classes, make_queue
+from holotype.review.items import ClusterItem, Materials, SampleItem, likeliest_classes, make_queue
 from holotype.review.record import DecisionsFile
 from holotype.review.rows import ReviewRow
 

@@ -53,9 +53,16 @@ export function samplePictures(item, place) {
     }
   }
   viewer.next = () => { if (item.rows.length > 1) show((viewer.number + 1) % item.rows.length); };
-  place.replaceChildren(make("div", { class: "frame" }, canvas), trouble, where, strip, controls);
+  place.replaceChildren(make("div", { class: "frame" }, canvas), trouble, where, strip, folded(controls));
   show(0);
   return viewer;
+}
+
+/** Controls that stand open where there is room. */
+function folded(controls) {
+  const details = make("details", { class: "look" }, make("summary", {}, "Channels and contrast"), controls);
+  details.open = matchMedia("(min-width: 1001px)").matches;
+  return details;
 }
 
 /** Channels on and off, contrast, gamma and zoom. */
@@ -110,7 +117,7 @@ export function sampleFacts(item, place) {
     make("div", {}, make("dt", {}, item.labels.length > 1 ? "Labels" : "Label"), make("dd", { class: dropped ? "gone" : "" }, chips(item.labels))),
     String(item.labels) === String(item.given) ? null
       : make("div", {}, make("dt", {}, "Before"), make("dd", { class: "gone" }, chips(item.given))),
-    item.suggested.length ? make("div", {}, make("dt", {}, "Suggested"), make("dd", {}, chips(item.suggested, "suggested"))) : null));
+    item.suggested ? make("div", {}, make("dt", {}, "Suggested"), make("dd", {}, chips(item.suggested, "suggested"))) : null));
   if (item.opinion.length) {
     parts.push(make("h3", {}, "What the networks say ", make("small", {}, "those that never saw it")));
     parts.push(make("ol", { class: "opinion" }, item.opinion.map(({ name, probability }) => {
@@ -160,7 +167,7 @@ export function clusterPictures(item, chosen, place, changed) {
       make("small", { class: "apart" }, "not the same")));
     return button;
   });
-  place.replaceChildren(make("div", { class: "cards", role: "group", "aria-label": "Images of this set; press those that are not the same" }, cards), controls);
+  place.replaceChildren(make("div", { class: "cards", role: "group", "aria-label": "Images of this set; press those that are not the same" }, cards), folded(controls));
 }
 
 /** What was found between the images of a set. */

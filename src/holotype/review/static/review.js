@@ -109,7 +109,7 @@ function drawCount() {
 
 function drawActions() {
   const button = (words, key, act, given = {}) => make("button", { type: "button", onclick: () => alone(act), ...given }, words, " ", make("kbd", {}, key));
-  const about = chosen.size ? ` ${chosen.size}` : "";
+  const about = chosen.size ? ` (${chosen.size})` : "";
   const parts = !item ? [] : item.kind === "sample"
     ? [button("Keep", "K", keep, { class: "strong" }), button("Relabel", "R", relabel), button("Drop", "D", drop)]
     : [button("All the same", "K", keep, { class: "strong" }), button(`Not the same${about}`, "X", split, { disabled: !chosen.size }),

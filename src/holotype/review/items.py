@@ -26,12 +26,12 @@ class SampleItem:
 
     Args:
         id: The sample's id.
-        suggested: What the networks would say, where the labels are likely wrong.
+        suggested: What the networks would say, where the labels are likely wrong; none elsewhere.
         doubt: Why it is here: the probability of the labels it has, or the distance to the decision.
     """
 
     id: str
-    suggested: tuple[str, ...] = ()
+    suggested: tuple[str, ...] | None = None
     doubt: float | None = None
     kind: Literal["sample"] = field(default="sample", init=False)
 
@@ -172,7 +172,7 @@ def _uncertain(materials: Materials) -> tuple[SampleItem, ...]:
         return ()
     distance = doubts(materials.scores, materials.decision)
     order = np.argsort(distance, kind="stable")[:UNCERTAIN_SHOWN]
-    return tuple(SampleItem(materials.ids[row], (), float(distance[row])) for row in order if np.isfinite(distance[row]))
+    return tuple(SampleItem(materials.ids[row], None, float(distance[row])) for row in order if np.isfinite(distance[row]))
 
 
 def _clusters(materials: Materials) -> tuple[ClusterItem, ...]:
