@@ -35,7 +35,7 @@ while True:
 def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     path, confirmed = tmp_path / "review.csv", 0
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    for turn in range(6):
+    for turn in range(4):
         process = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path)], env=environment, stdout=subprocess.PIPE, text=True
         )

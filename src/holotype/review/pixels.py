@@ -89,13 +89,18 @@ def _smaller(part: NDArray[Any], step: int) -> NDArray[Any]:
     if step == 1:
         return part
     channels, height, width = part.shape
-    rows = np.arange(0, height, step)
-    made = np.empty((channels, len(rows), -(-width // step)), np.float32)
-    down, across = np.diff(np.append(rows, height)), np.diff(np.append(np.arange(0, width, step), width))
-    for number, plane in enumerate(part):  # one channel at a time: a slide has many and is large
-        sums = np.add.reduceat(np.add.reduceat(plane, rows, axis=0, dtype=np.float64), np.arange(0, width, step), axis=1)
-        made[number] = sums / (down[:, None] * across[None, :])
-    return made if part.dtype.kind == "f" else np.rint(made).astype(part.dtype)
+    rows, columns = -(-height // step), -(-width // step)
+    whole = part.dtype.kind != "f" and step * step * TOP < 2**32
+    down, across = np.diff(np.r_[0:height:step, height]), np.diff(np.r_[0:width:step, width])
+    made = np.empty((channels, rows, columns), np.float64)
+    for number, plane in enumerate(part):  # sums of shifted planes: one addition a pixel, in the order it lies in memory
+        bands = np.zeros((rows, width), np.uint32 if whole else np.float64)
+        for shift in range(min(step, height)):
+            band = plane[shift::step]
+            bands[: len(band)] += band
+        made[number] = np.add.reduceat(bands, np.arange(0, width, step), axis=1, dtype=np.float64)
+    made /= down[:, None] * across[None, :]
+    return made.astype(np.float32) if part.dtype.kind == "f" else np.rint(made).astype(part.dtype)
 
 
 def _range(pixels: NDArray[Any]) -> tuple[float, float]:

@@ -92,9 +92,9 @@ export function askForNote(text) {
     const finish = (said) => { dialog.close(); controller.abort(); answer(said); };
     dialog.addEventListener("cancel", (event) => { event.preventDefault(); finish(null); }, { signal });
     $("note-cancel").addEventListener("click", () => finish(null), { signal });
-    $("note-save").addEventListener("click", () => finish(field.value), { signal });
+    $("note-save").addEventListener("click", () => finish(field.value.toWellFormed()), { signal });
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); finish(field.value); }
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); finish(field.value.toWellFormed()); }
     }, { signal });
     dialog.showModal();
     field.focus();
