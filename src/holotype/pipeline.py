@@ -25,16 +25,16 @@ from holotype.members import Workshop, served_classes, telling_features
 from holotype.nets import check_backbone, find_weights
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
+from holotype.review import without_confirmed
 from holotype.road.answers import what_the_decision_changed
 from holotype.road.choosing import choose, list_choices
-from holotype.road.difference import what_the_review_changed
+from holotype.road.difference import review_words, what_the_review_changed
 from holotype.road.gathering import gather_members
 from holotype.road.imported import named_folds
 from holotype.road.outcome import Outcome
-from holotype.road.reviewing import follow_review, reviewed_run
 from holotype.road.refusals import notes_on_many_classes, refuse_for_many_classes, refuse_sampling
+from holotype.road.reviewing import follow_review, reviewed_run
 from holotype.road.writing import write_outcome
-from holotype.review import without_confirmed
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
@@ -77,6 +77,8 @@ def run(recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | 
     changed = what_the_decision_changed(outcome)
     if changed is not None:
         runtime.progress.say(changed)
+    if outcome.review is not None:
+        runtime.progress.say(review_words(outcome.review, recipe.metric))
     write_outcome(outcome, folder, recipe, stages, runtime)
     return outcome
 

@@ -1,4 +1,4 @@
-"""`holotype review` on a finished run: what it reads, where it writes, what it refuses, and that a kill loses nothing."""
+"""`holotype review` on a finished run: what it reads, where it writes, what it refuses, what a kill costs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_without_the_libraries_of_a_server_one_sentence_says_what_to_install(
     usual = builtins.__import__
 
     def without(name: str, *rest: Any, **named: Any) -> Any:
-        if name.split(".")[0] in {"fastapi", "uvicorn"}:
+        if name.partition(".")[0] in {"fastapi", "uvicorn"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return usual(name, *rest, **named)
 

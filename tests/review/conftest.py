@@ -1,4 +1,4 @@
-"""A run as the review sees it, drawn here: three classes with hostile names, 16-bit pictures, duplicates of two kinds."""
+"""A run as the review sees it, drawn here: three classes of hostile names, 16-bit pictures, two sets of duplicates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNT = 24
 def materials(tmp_path_factory: pytest.TempPathFactory) -> Materials:
     place = tmp_path_factory.mktemp("pictures")
     drawn = np.random.default_rng(1)
-    ids = [f"s{number:02d}" for number in range(COUNT - 2)] + ["‮evil\n", "=s23"]
+    ids = [f"s{number:02d}" for number in range(COUNT - 2)] + ["\u202eevil\n", "=s23"]
     files = []
     for number in range(COUNT):
         pixels = drawn.integers(0, 60_000, (5, 40, 30)).astype(np.uint16)

@@ -80,7 +80,8 @@ def test_names_of_any_kind_arrive_as_they_are(client: TestClient) -> None:
     wish = {"kind": "sample", "id": "\u202eevil\n", "action": "relabel", "after": ["<img src=x onerror=alert(1)>"],
             "note": "=1+1"}  # fmt: skip
     body = json.dumps({"decisions": [wish]})
-    assert client.post("/api/decide", content=body, headers={**TOKEN, "Content-Type": "application/json"}).status_code == 200
+    answer = client.post("/api/decide", content=body, headers={**TOKEN, "Content-Type": "application/json"})
+    assert answer.status_code == 200
     assert client.get(f"/api/item/uncertain/{place}").json()["labels"] == ["<img src=x onerror=alert(1)>"]
 
 

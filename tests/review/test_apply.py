@@ -60,7 +60,8 @@ def test_many_labels_may_be_written_by_hand_with_the_recipes_separator() -> None
 
 
 def test_a_drop_takes_every_image_of_the_sample_and_nothing_is_said_of_it_twice() -> None:
-    made = reviewed(ReviewRow("sample", "g", "drop"), ReviewRow("sample", "a", "drop"), ReviewRow("sample", "a", "undo"))
+    about = [("g", "drop"), ("a", "drop"), ("a", "undo")]
+    made = reviewed(*(ReviewRow("sample", name, action) for name, action in about))
     assert made.dropped.tolist() == [6, 7]
     assert made.words == ("1 sample left training and scoring by review: g.",)
 
@@ -125,8 +126,9 @@ def test_what_a_person_settled_is_no_suspect_and_comes_after_what_is() -> None:
 
 decisions = st.lists(
     st.builds(
-        ReviewRow, st.just("sample"), st.sampled_from([*"abcdefgtz"]), st.sampled_from(["keep", "relabel", "drop", "undo"]),
-        st.just(()), st.sampled_from([(), ("cat",), ("dog",), ("nothing",)]),
+        ReviewRow, st.just("sample"), st.sampled_from([*"abcdefgtz"]),
+        st.sampled_from(["keep", "relabel", "drop", "undo"]), st.just(()),
+        st.sampled_from([(), ("cat",), ("dog",), ("nothing",)]),
     ),
     max_size=15,
 )  # fmt: skip

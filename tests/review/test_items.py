@@ -13,7 +13,8 @@ def test_with_one_label_the_margin_of_the_two_likeliest_counts() -> None:
     scores = np.log(np.array([[0.5, 0.4, 0.1], [0.34, 0.33, 0.33], [0.9, 0.05, 0.05]], np.float32))
     distance = doubts(scores, Decision("argmax", ("a", "b", "c"), "multiclass"))
     assert distance == pytest.approx(np.log([0.5 / 0.4, 0.34 / 0.33, 18]), abs=1e-5)
-    assert doubts(condense(scores, 2), Decision("argmax", ("a", "b", "c"), "multiclass")) == pytest.approx(distance, abs=1e-5)
+    of_few = doubts(condense(scores, 2), Decision("argmax", ("a", "b", "c"), "multiclass"))
+    assert of_few == pytest.approx(distance, abs=1e-5)
 
 
 def test_a_prior_moves_the_decision() -> None:
@@ -33,5 +34,6 @@ def test_the_likeliest_classes_hold_the_label_however_unlikely() -> None:
     scores = np.array([np.linspace(3, -3, 20)], np.float32)
     named = likeliest_classes(scores, 0, "multiclass", also=[19])
     assert [number for number, _ in named] == [0, 1, 2, 3, 4, 5, 19]
-    assert dict(likeliest_classes(condense(scores, 8), 0, "multiclass", also=[3]))[3] == pytest.approx(dict(named)[3], abs=1e-6)
+    of_few = dict(likeliest_classes(condense(scores, 8), 0, "multiclass", also=[3]))
+    assert of_few[3] == pytest.approx(dict(named)[3], abs=1e-6)
     assert dict(likeliest_classes(scores, 0, "multilabel"))[0] == pytest.approx(1 / (1 + np.exp(-3)))

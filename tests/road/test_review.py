@@ -1,4 +1,4 @@
-"""A run, decisions about it, and a second run that follows them: labels, drops, split duplicates, and what it changed."""
+"""A run, decisions about it, and a second run that follows them: labels, drops, and what it changed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from holotype.why import explain
 
 
 @pytest.fixture(scope="module")
-def reviewed(write_recipe: Callable[..., Path], screen: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A run of the screen with two pairs of near duplicates, and one that follows a review of it."""
+def reviewed(write_recipe: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A run of the screen, and one that follows a review of it."""
     place = tmp_path_factory.mktemp("reviewed")
     decide = {"kind": "threshold"}
     recipe = write_recipe(place, decide=decide)

@@ -51,8 +51,9 @@ def take_apart(same: Duplicates, parts: Sequence[Integers]) -> tuple[Duplicates,
         return same, left
     number = _numbered(cluster)
     tails, heads = (number[links[name].to_numpy()] for name in ("row", "other"))
-    kept = links.with_columns(pl.Series("cluster", tails, dtype=pl.Int64)).filter(pl.Series((tails == heads) & (tails >= 0)))
-    return Duplicates(number, kept.sort("cluster", "row", "other")), left
+    whole = pl.Series((tails == heads) & (tails >= 0), dtype=pl.Boolean)
+    placed = links.with_columns(pl.Series("cluster", tails, dtype=pl.Int64))
+    return Duplicates(number, placed.filter(whole).sort("cluster", "row", "other")), left
 
 
 def _numbered(cluster: Integers) -> Integers:

@@ -37,11 +37,13 @@ class ReviewServer:
         address: Of its page.
         record: Where decisions are written.
         serve: Answers until it is stopped.
+        stop: Lets it end.
     """
 
     address: str
     record: DecisionsFile
     serve: Callable[[], None]
+    stop: Callable[[], None]
 
 
 def decisions_path(folder: Path) -> Path:
@@ -76,7 +78,9 @@ def read_materials(folder: Path) -> Materials:
     tables = {name: pl.read_parquet(run.existing(f"audit/{name}.parquet"))
               for name in ("suspects", "clusters", "links", "conflicts")}  # fmt: skip
     scored = folder / "oof.parquet"
-    ids, scores = read_scores(scored, len(decision.classes)) if scored.is_file() else (pl.Series([], dtype=pl.String), None)
+    ids, scores = pl.Series([], dtype=pl.String), None
+    if scored.is_file():
+        ids, scores = read_scores(scored, len(decision.classes))
     folds = pl.read_parquet(run.existing("folds.parquet")).drop_nulls("fold")
     return Materials(
         name=recipe.name, images=images, **tables, ids=tuple(ids.cast(pl.String)), scores=scores, decision=decision,
@@ -126,7 +130,10 @@ def open_review(folder: Path, port: int, decisions: Path | None = None) -> Revie
             record.close()
             listening.close()
 
-    return ReviewServer(f"http://{HOME}:{port}/", record, serve)
+    def stop() -> None:
+        server.should_exit = True
+
+    return ReviewServer(f"http://{HOME}:{port}/", record, serve, stop)
 
 
 def _about(folder: Path, decisions: Path) -> str:
@@ -168,4 +175,3 @@ def _listening(port: int) -> socket.socket:
         raise InputError(what, field="--port", remedy="give another one, or 0 for any that is free") from error
     listening.listen(128)
     return listening
-

@@ -93,7 +93,8 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalised,
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
     )  # fmt: skip
-    environment.filters |= {"score": words.score, "signed": words.signed, "percent": words.percent, "count": "{:,}".format, "setting": shown}
+    environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format, "setting": shown}
+    environment.filters["signed"] = words.signed
     style, script = (folder.joinpath(name).read_text("utf-8") for name in ("style.css", "script.js"))
     given = {"style": Markup(style), "script": Markup(script), "script_digest": _policy_digest(script)}
     return environment.get_template(template).render(**given, **values)

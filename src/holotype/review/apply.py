@@ -170,8 +170,8 @@ def _stale(
             odd.append(row.id)
     if not odd:
         return []
-    return [f"the tables say other labels of {counted(len(odd), 'sample')} than the reviewer saw: {listing(odd, NAMED)}; "
-            "the review counts"]  # fmt: skip
+    return [f"the tables say other labels of {counted(len(odd), 'sample')} than the reviewer saw: "
+            f"{listing(odd, NAMED)}; the review counts"]  # fmt: skip
 
 
 def _relabelled(images: ImageTable, changed: dict[int, list[int]]) -> ImageTable:

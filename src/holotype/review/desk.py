@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from holotype.data import read_image
 from holotype.errors import DataError, InputError, counted
-from holotype.review.pixels import MOST_SIDE, Region, Tile, cut_tile
 from holotype.review.items import ClusterItem, Materials, SampleItem, likeliest_classes, make_queue
+from holotype.review.pixels import MOST_SIDE, Region, Tile, cut_tile
 from holotype.review.record import DecisionsFile
 from holotype.review.rows import ReviewRow
 
@@ -244,8 +243,9 @@ class Desk:
             said = likeliest_classes(materials.scores, self._scored[item.id], materials.images.kind, also)
             opinion = [{"name": materials.images.classes[number], "probability": p} for number, p in said]
         named = next((materials.nearest[self._ids[row]] for row in rows if self._ids[row] in materials.nearest), ())
-        near = [{"id": name, "row": self._row_of[name], "labels": self.labels(self._owners[self._row_of[name]]),
-                 "similarity": similar} for name, similar in named[:NEIGHBOURS_SHOWN] if name in self._row_of]  # fmt: skip
+        known = [(self._row_of[name], similar) for name, similar in named[:NEIGHBOURS_SHOWN] if name in self._row_of]
+        near = [{"id": self._ids[row], "row": row, "labels": self.labels(self._owners[row]), "similarity": similar}
+                for row, similar in known]  # fmt: skip
         return {
             "rows": rows, "images": [self._ids[row] for row in rows], "labels": labels, "given": self._given(item.id),
             "suggested": item.suggested, "doubt": item.doubt, "role": frame["role"][rows[0]],

@@ -172,7 +172,8 @@ def _uncertain(materials: Materials) -> tuple[SampleItem, ...]:
         return ()
     distance = doubts(materials.scores, materials.decision)
     order = np.argsort(distance, kind="stable")[:UNCERTAIN_SHOWN]
-    return tuple(SampleItem(materials.ids[row], None, float(distance[row])) for row in order if np.isfinite(distance[row]))
+    known = order[np.isfinite(distance[order])]
+    return tuple(SampleItem(materials.ids[row], None, float(distance[row])) for row in known)
 
 
 def _clusters(materials: Materials) -> tuple[ClusterItem, ...]:

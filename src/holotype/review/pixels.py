@@ -93,7 +93,7 @@ def _smaller(part: NDArray[Any], step: int) -> NDArray[Any]:
     whole = part.dtype.kind != "f" and step * step * TOP < 2**32
     down, across = np.diff(np.r_[0:height:step, height]), np.diff(np.r_[0:width:step, width])
     made = np.empty((channels, rows, columns), np.float64)
-    for number, plane in enumerate(part):  # sums of shifted planes: one addition a pixel, in the order it lies in memory
+    for number, plane in enumerate(part):  # sums of shifted planes, each read in its own order
         bands = np.zeros((rows, width), np.uint32 if whole else np.float64)
         for shift in range(min(step, height)):
             band = plane[shift::step]

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from holotype.decide import DecisionChoice
-from holotype.metrics import Judged, bootstrap_interval, draw_groups, paired_difference
 from holotype.errors import counted
+from holotype.metrics import Judged, bootstrap_interval, draw_groups, paired_difference
 from holotype.prepared import Prepared
 from holotype.report import ReviewContents
 from holotype.review import Reviewed
@@ -20,7 +20,7 @@ from holotype.score import NestedScore, cross_apply, independent_units, score_ap
 from holotype.submit import read_scores
 from holotype.types import AnyScores, Integers, Metric, OofPredictions, some_rows
 
-__all__ = ["RunDifference", "ReviewOutcome", "review_contents", "what_the_review_changed"]
+__all__ = ["ReviewOutcome", "RunDifference", "review_contents", "review_words", "what_the_review_changed"]
 
 HOW = (
     "both runs' out-of-fold scores of the same samples, judged by the reviewed labels; the decision was refitted on "
@@ -90,6 +90,25 @@ def review_contents(outcome: ReviewOutcome, metric: str) -> ReviewContents:
     before = None if own is None else (own.value, own.low, own.high)
     runs = None if outcome.runs is None else asdict(outcome.runs)
     return ReviewContents(tuple(one for one in counts if one), before, runs, outcome.why)
+
+
+def review_words(outcome: ReviewOutcome, metric: str) -> str:
+    """What a review changed, in one sentence.
+
+    Args:
+        outcome: What the review changed.
+        metric: The recipe's metric.
+    """
+    counts = ", ".join(review_contents(outcome, metric).counts) or "nothing was to be changed"
+    runs = outcome.runs
+    if runs is None:
+        return f"review: {counts}; not compared with the run that was reviewed: {outcome.why}"
+    change = runs.difference
+    return (
+        f"review: {counts}; on the {runs.samples:,} samples that both runs scored, judged by the reviewed labels, "
+        f"{metric} goes from {runs.earlier:.3f} to {runs.now:.3f} ({change['value']:+.3f}; 95 % interval "
+        f"{change['low']:+.3f} to {change['high']:+.3f})"
+    )
 
 
 @dataclass(frozen=True)
