@@ -103,7 +103,8 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     if oof:
         rows = len(images.samples.of_role("test")) or None
         nested = score_nested(oof, images.samples, folds, choices.chain, recipe.metric, recipe.seed, rows)
-        nested = add_caveats(nested, [*_caveats(recipe), *made.caveats])
+        looked_at = () if ready.review is None else ready.review.caveats
+        nested = add_caveats(nested, [*_caveats(recipe), *made.caveats, *looked_at])
     chosen = choose(choices, oof, made.test, nested, images)
     doubtful = no_suspects() if chosen.together is None else find_suspects(chosen.together, images.samples)
     apart = chosen.scores_of(made.apart) if made.apart else None

@@ -67,6 +67,16 @@ class Reviewed:
         return digest_value([changed, self.dropped.tolist(), clusters])
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader of the scores must know, as clauses."""
+        if not (len(self.relabelled) or len(self.dropped)):
+            return ()
+        return (
+            "a person put labels right or dropped samples where earlier networks doubted them, and did not look at all "
+            "others, so that the value is kinder than by labels that were all looked at",
+        )
+
+    @property
     def words(self) -> tuple[str, ...]:
         """What was done, in sentences."""
         gone = len(np.unique(self.given.sample_numbers[self.dropped]))

@@ -23,8 +23,9 @@ from holotype.types import AnyScores, Integers, Metric, OofPredictions, some_row
 __all__ = ["ReviewOutcome", "RunDifference", "review_contents", "review_words", "what_the_review_changed"]
 
 HOW = (
-    "both runs' out-of-fold scores of the same samples, judged by the reviewed labels; the decision was refitted on "
-    "these labels for each of them alike, without the fold that is judged; dropped samples are in neither"
+    "both runs' out-of-fold scores of the same samples, judged by the reviewed labels and decided alike: what a "
+    "decision learns, it learned on these labels without the fold that is judged; dropped samples are in neither; the "
+    "reviewer saw what the earlier run says, so that the reviewed labels lean towards it"
 )
 
 

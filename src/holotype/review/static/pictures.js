@@ -87,35 +87,36 @@ function composed(one, whole) {
   const image = context.createImageData(columns, rows);
   const sums = cumulated(whole);
   const count = rows * columns;
-  const layers = [];
+  const sum = [0, 1, 2].map(() => new Uint16Array(count));
   for (let channel = 0; channel < channels; channel += 1) {
-    if (look.off.has(channel)) continue;
-    const [low, high] = ends(sums[channel]);
-    const table = new Float32Array(sums[channel].length);
-    for (let value = 0; value < table.length; value += 1) {
-      const share = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0;
-      table[value] = 255 * share ** (1 / look.gamma);
-    }
-    layers.push([channel * count, table, ...colours[channel]]);
+    if (!look.off.has(channel)) add(one.values.subarray(channel * count, (channel + 1) * count), sums[channel], colours[channel], sum);
   }
+  const [red, green, blue] = sum;
   const pixels = image.data;
-  for (let at = 0; at < count; at += 1) {
-    let red = 0;
-    let green = 0;
-    let blue = 0;
-    for (const [start, table, r, g, b] of layers) {
-      const value = table[one.values[start + at]];
-      red += r * value;
-      green += g * value;
-      blue += b * value;
-    }
-    pixels[4 * at] = red;
-    pixels[4 * at + 1] = green;
-    pixels[4 * at + 2] = blue;
-    pixels[4 * at + 3] = 255;
+  for (let at = 0, to = 0; at < count; at += 1, to += 4) {
+    pixels[to] = red[at];
+    pixels[to + 1] = green[at];
+    pixels[to + 2] = blue[at];
+    pixels[to + 3] = 255;
   }
   context.putImageData(image, 0, 0);
   return canvas;
+}
+
+/** A channel in its colour on top of the others: one tight pass a colour that it has a part in. */
+function add(values, counts, colour, sum) {
+  const [low, high] = ends(counts);
+  const share = new Float32Array(counts.length);
+  if (high > low) {
+    share.fill(255, high);
+    for (let value = low + 1; value < high; value += 1) share[value] = 255 * ((value - low) / (high - low)) ** (1 / look.gamma);
+  }
+  for (const [part, into] of sum.entries()) {
+    if (!colour[part]) continue;
+    const table = new Uint8Array(share.length);
+    for (let value = low; value < table.length; value += 1) table[value] = colour[part] * share[value] + 0.5;
+    for (let at = 0; at < values.length; at += 1) into[at] += table[values[at]];
+  }
 }
 
 /** A small picture that only shows. */
