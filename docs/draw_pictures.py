@@ -105,7 +105,9 @@ def svg(width: int, height: int, title: str, parts: list[str]) -> str:
         title: What it shows.
         parts: Its elements.
     """
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="{FONT}" font-size="13">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="{FONT}" font-size="13">'
+    )
     ground = f'<rect width="{width}" height="{height}" rx="8" fill="{PAPER}"/>'
     return "\n".join([head, f"<title>{escape(title)}</title>", ground, *parts, "</svg>\n"])
 
@@ -135,7 +137,8 @@ def draw_schedules() -> str:
         left, top = 24 + number % 3 * (width + 24), 44 + number // 3 * (height + 62)
         rates = [schedule(spec, step, steps, each).rate for step in range(steps)]
         points = " ".join(
-            f"{left + width * step / (steps - 1):.1f},{top + height * (1 - rate):.1f}" for step, rate in enumerate(rates)
+            f"{left + width * step / (steps - 1):.1f},{top + height * (1 - rate):.1f}"
+            for step, rate in enumerate(rates)
         )
         parts += [
             words(left, top - 14, name, font_weight=600),
@@ -172,13 +175,19 @@ def draw_folds(run: Path) -> str:
     parts += [words(22, top + row * 44 + 22, f"fold {row}", fill=SOFT) for row in range(count)]
     parts.append(words(22, top - 14, "plate", fill=SOFT))
     foot = top + count * 44 + 22
-    key = (("#b9d7ea", "trains"), (ORANGE, "is scored, by networks that never saw it"), ("#d8d4ca", "to predict: other plates"))
+    key = (
+        ("#b9d7ea", "trains"),
+        (ORANGE, "is scored, by networks that never saw it"),
+        ("#d8d4ca", "to predict: other plates"),
+    )
     at = left + 3
     for colour, said in key:
         parts.append(f'<rect x="{at}" y="{foot - 11}" width="14" height="14" rx="3" fill="{colour}"/>')
         parts.append(words(at + 22, foot + 1, said, fill=SOFT))
         at += 60 + int(7 * len(said))
-    return svg(left + len(plates) * cell + 20, foot + 24, "Every plate lies in one fold, the test plates in none", parts)
+    return svg(
+        left + len(plates) * cell + 20, foot + 24, "Every plate lies in one fold, the test plates in none", parts
+    )
 
 
 STAGES = (
@@ -196,15 +205,27 @@ def draw_road() -> str:
         x, y = 20 + number * (wide + gap), 26
         strong = name == "train, predict"
         if number:
-            parts.append(f'<path d="M{x - gap + 3} {y + tall / 2}h{gap - 10}m-5 -5l6 5l-6 5" fill="none" stroke="{SOFT}" stroke-width="1.6"/>')
+            parts.append(
+                f'<path d="M{x - gap + 3} {y + tall / 2}h{gap - 10}m-5 -5l6 5l-6 5" fill="none" stroke="{SOFT}" stroke-width="1.6"/>'
+            )
         for shift in (8, 4, 0) if strong else (0,):
-            parts.append(f'<rect x="{x + shift}" y="{y - shift}" width="{wide}" height="{tall}" rx="8" fill="{PANEL}" stroke="{BLUE if strong else LINE}"/>')
+            parts.append(
+                f'<rect x="{x + shift}" y="{y - shift}" width="{wide}" height="{tall}" rx="8" fill="{PANEL}" stroke="{BLUE if strong else LINE}"/>'
+            )
         parts.append(words(x + wide / 2, y + 28, name, text_anchor="middle", font_weight=650, font_size=15))
         parts.append(words(x + wide / 2, y + 48, what, text_anchor="middle", fill=SOFT, font_size=11.5))
         parts.append(words(x + wide / 2, y + tall + 24, file, text_anchor="middle", fill=BLUE, font_size=12,
                            font_family="ui-monospace, 'DejaVu Sans Mono', monospace"))  # fmt: skip
     width = 20 + len(STAGES) * (wide + gap)
-    parts.append(words(width / 2, 146, "every stage is stored by the content of what it was made from, and made again only where that changed", text_anchor="middle", fill=SOFT))
+    parts.append(
+        words(
+            width / 2,
+            146,
+            "every stage is stored by the content of what it was made from, and made again only where that changed",
+            text_anchor="middle",
+            fill=SOFT,
+        )
+    )
     return svg(width, 164, "The road from images to a report", parts)
 
 
@@ -274,7 +295,10 @@ def strip(metric: Mapping[str, Any], reached: float) -> str:
         return 8 + (width - 16) * value
 
     fresh = metric["next"]
-    ticks = "".join(words(at(tick), 66, f"{tick:g}", text_anchor="middle", fill=SOFT, font_size=11) for tick in (0, 0.2, 0.4, 0.6, 0.8, 1))
+    ticks = "".join(
+        words(at(tick), 66, f"{tick:g}", text_anchor="middle", fill=SOFT, font_size=11)
+        for tick in (0, 0.2, 0.4, 0.6, 0.8, 1)
+    )
     lines = "".join(f'<path d="M{at(tick):.1f} 8v42" stroke="{LINE}"/>' for tick in (0, 0.2, 0.4, 0.6, 0.8, 1))
     return (
         f'<svg width="{width}" height="92" viewBox="0 0 {width} 92" style="margin-top:10px" font-family="{FONT}">{lines}{ticks}'
@@ -329,7 +353,9 @@ def photograph(address: str, place: Path, width: int, height: int | None, scale:
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_context(viewport={"width": width, "height": height or 400}, device_scale_factor=scale).new_page()
+        page = browser.new_context(
+            viewport={"width": width, "height": height or 400}, device_scale_factor=scale
+        ).new_page()
         page.goto(address)
         shot = page.screenshot(full_page=height is None)
         browser.close()

@@ -70,7 +70,9 @@ def command_reference(program: Any) -> str:
     functions = {command.name: command.callback for command in program.registered_commands}
     lines = [COMMANDS]
     lines += ["| command | |", "| --- | --- |"]
-    lines += [f"| [`{name}`](#holotype-{name}) | {one_line(command.help)} |" for name, command in group.commands.items()]
+    lines += [
+        f"| [`{name}`](#holotype-{name}) | {one_line(command.help)} |" for name, command in group.commands.items()
+    ]
     general = get_type_hints(program.registered_callback.callback)
     options = [one for one in group.params if one.name in general]
     lines += ["", "## Options of every command", "", one_line(group.epilog), "", "| | |", "| --- | --- |"]
@@ -149,7 +151,7 @@ def _constant(value: Any) -> str:
     if isinstance(value, Registry):
         return f"by name: {', '.join(f'`{name}`' for name in sorted(value))}"
     shown = repr(value)
-    return f"`{shown}`" if len(shown) < 60 else f"a {type(value).__name__}"  # noqa: PLR2004
+    return f"`{shown}`" if len(shown) < 60 else f"a {type(value).__name__}"
 
 
 def one_line(text: str | None) -> str:

@@ -31,6 +31,7 @@ def anchored_data(data: DataSpec, folder: Path) -> DataSpec:
             "train": anchor(data.train),
             "external": [anchor(path) for path in data.external],
             "test": anchor(data.test) if data.test else None,
+            "review": anchor(data.review) if data.review else None,
             "images": beside(data.images) if data.images else None,
             "labels": data.labels.model_copy(
                 update={

@@ -213,6 +213,22 @@ def _export(
     return export_run(run, output, Wish(member, form, views, domain), context.obj.progress)
 
 
+@app.command("review")
+def _review(
+    run: RunPath,
+    port: Annotated[int, typer.Option(help="Of the page, on this machine alone; 0 takes a free one.")] = 8724,
+    decisions: Annotated[
+        Path | None, typer.Option(help="The file of decisions; review.csv beside the recipe by default.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Look at likely wrong labels, duplicates and uncertain samples, and decide; the next run follows the decisions."""
+    from holotype.commands import review_run
+
+    for line in review_run(run, port, decisions, show):
+        typer.echo(line)
+
+
 @app.command("why")
 def _why(
     run: RunPath,

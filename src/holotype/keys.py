@@ -30,6 +30,7 @@ __all__ = [
     "neighbours_key",
     "pack_key",
     "predict_key",
+    "reviewed_key",
     "statistics_key",
 ]
 
@@ -43,7 +44,8 @@ def images_key(spec: DataSpec) -> StageKey:
     classes, taxonomy = spec.labels.classes, spec.labels.taxonomy
     tables = [spec.train, *spec.external, spec.test, *(one for one in (classes, taxonomy) if isinstance(one, str))]
     inputs = {f"table {Path(path).name}": digest_source(path) for path in tables if path}
-    return StageKey("images", 3, spec.model_dump(mode="json", exclude={"pack"}), inputs)
+    as_given = spec.model_copy(update={"review": None})  # decisions come after the audit
+    return StageKey("images", 3, as_given.model_dump(mode="json", exclude={"pack"}), inputs)
 
 
 def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
@@ -79,7 +81,7 @@ def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floa
         digests: Of the stages before.
         seen: What training rows are told from test rows by.
     """
-    inputs = {name: digests[name] for name in ("images", "audit")}
+    inputs = {name: digests[name] for name in ("images", "audit", "review") if name != "review" or name in digests}
     if seen is not None:
         inputs["what tells train from test"] = digest_array(seen)
     return StageKey("folds", 3, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
@@ -165,6 +167,15 @@ def predict_key(
     """
     inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
     return StageKey(f"{purpose} {_named(job)}", 3, job.member.predict.model_dump(mode="json"), inputs)
+
+
+def reviewed_key(scores: str) -> StageKey:
+    """What is kept of a run whose labels were reviewed, since the next run may take its folder.
+
+    Args:
+        scores: Digest of its out-of-fold scores.
+    """
+    return StageKey("reviewed run", 1, None, {"scores": scores})
 
 
 def index_key(fit: StageKey, job: FitJob, ties: Integers, statistics: ImageStatistics) -> StageKey:

@@ -25,8 +25,10 @@ from holotype.members import Workshop, served_classes, telling_features
 from holotype.nets import check_backbone, find_weights
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
+from holotype.review import without_confirmed
 from holotype.road.answers import what_the_decision_changed
 from holotype.road.choosing import choose, list_choices
+from holotype.road.difference import review_words, what_the_review_changed
 from holotype.road.gathering import gather_members
 from holotype.road.imported import named_folds
 from holotype.road.outcome import Outcome
@@ -36,6 +38,7 @@ from holotype.road.refusals import (
     refuse_sampling,
     refuse_unknown_samples,
 )
+from holotype.road.reviewing import follow_review, reviewed_run
 from holotype.road.writing import write_outcome
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
@@ -79,6 +82,8 @@ def run(recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | 
     changed = what_the_decision_changed(outcome)
     if changed is not None:
         runtime.progress.say(changed)
+    if outcome.review is not None:
+        runtime.progress.say(review_words(outcome.review, recipe.metric))
     write_outcome(outcome, folder, recipe, stages, runtime)
     return outcome
 
@@ -103,11 +108,17 @@ def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
     if oof:
         rows = len(images.samples.of_role("test")) or None
         nested = score_nested(oof, images.samples, folds, choices.chain, recipe.metric, recipe.seed, rows)
-        nested = add_caveats(nested, [*_caveats(recipe), *made.caveats])
+        looked_at = () if ready.review is None else ready.review.caveats
+        nested = add_caveats(nested, [*_caveats(recipe), *made.caveats, *looked_at])
     chosen = choose(choices, oof, made.test, nested, images)
     doubtful = no_suspects() if chosen.together is None else find_suspects(chosen.together, images.samples)
     apart = chosen.scores_of(made.apart) if made.apart else None
-    return Outcome(ready, made, chosen, nested, doubtful, apart)
+    review = None
+    if ready.review is not None:
+        doubtful = without_confirmed(doubtful, ready.review.confirmed)
+        earlier = reviewed_run(ready.review, recipe.data.review, stages)
+        review = what_the_review_changed(ready, nested, choices.decision, earlier, recipe.metric)
+    return Outcome(ready, made, chosen, nested, doubtful, apart, review)
 
 
 def _caveats(recipe: Recipe) -> list[str]:
@@ -153,6 +164,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         keys.audit_key(recipe.audit, stages.digests),
         lambda: audit_images(images, statistics, recipe.audit) if pictured else audit_labels(images),
     )
+    images, audit, review = follow_review(recipe.data, recipe.audit, images, statistics, audit, stages.digests)
     if isinstance(recipe.decide, ThresholdSpec):
         thresholds_by_class(recipe.decide.thresholds, images.classes)  # better refused now than after training
     submission_order(images.samples, recipe.submit.order, recipe.submit.id or recipe.data.sample or recipe.data.id)
@@ -168,7 +180,8 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     if named is not None:
         folds = adopt_folds(images, folds, scored, named, recipe.split)
     notes = table_warnings(images) + notes_on_many_classes(len(images.classes))
-    return Prepared(images, statistics, audit, folds, notes + audit.warnings + folds.warnings)
+    notes += () if review is None else review.words + review.warnings
+    return Prepared(images, statistics, audit, folds, notes + audit.warnings + folds.warnings, review)
 
 
 def check_names(recipe: Recipe) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from holotype.review import Reviewed
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable
 
 __all__ = ["Prepared"]
@@ -19,6 +20,7 @@ class Prepared:
         audit: What was found in them.
         folds: How they are divided.
         warnings: Sentences for people, of all these stages.
+        review: What a person decided about the data, where the recipe names it.
     """
 
     images: ImageTable
@@ -26,3 +28,4 @@ class Prepared:
     audit: AuditReport
     folds: Folds
     warnings: tuple[str, ...]
+    review: Reviewed | None = None

@@ -17,6 +17,7 @@ from holotype.types import AnyScores, Integers, Labels, TopScores
 
 __all__ = [
     "prediction_table",
+    "read_scores",
     "score_columns",
     "submission_order",
     "submission_table",
@@ -142,6 +143,21 @@ def write_scores(path: Path, ids: pl.Series, logits: AnyScores) -> None:
         logits: Shape (n, classes).
     """
     write_table(path, pl.DataFrame([ids.alias("id"), *score_columns(logits)]))
+
+
+def read_scores(path: Path, classes: int) -> tuple[pl.Series, AnyScores]:
+    """The ids and logits of a file that `write_scores` wrote.
+
+    Args:
+        path: The file.
+        classes: How many there are.
+    """
+    table = pl.read_parquet(path)
+    if "scores" in table.columns:
+        return table["id"], table["scores"].list.to_array(classes).to_numpy().astype(np.float32)
+    width = len(table["top"][0]) if table.height else 0
+    top, logit = (table[name].list.to_array(width).to_numpy() for name in ("top", "logit"))
+    return table["id"], TopScores(classes, top.astype(np.int32), logit.astype(np.float32), table["rest"].to_numpy())
 
 
 def write_in_parts(path: Path, parts: Iterable[pl.DataFrame]) -> int:

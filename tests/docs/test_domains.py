@@ -53,7 +53,7 @@ def draw_table(folder: Path, recipe: Mapping[str, Any]) -> None:
     for role, first in (("train", 0), ("test", 30)):
         rows = []
         for number in range(first, first + (30 if role == "train" else 6)):
-            row = {name: f"{number:03d}" for name in {"id", *fields}}
+            row = dict.fromkeys({"id", *fields}, f"{number:03d}")
             row |= {name: f"{name}{number // 6}" for name in groups}
             rows.append(row | ({labels["column"]: f"class{number % 3}"} if role == "train" else {}))
             for channel, stain in enumerate(data.get("channels", [""])):
@@ -91,7 +91,11 @@ def test_the_recipe_of_a_guide_reads_images_of_that_form(name: str, tmp_path: Pa
     page, recipe = RECIPES[name]
     DRAWN.get(name, draw_table)(tmp_path, recipe)
     shown = (PAGES / f"{page}.md").read_text(encoding="utf-8")
-    text = next(text for text in re.findall(r"^```yaml\n(.*?)^```$", shown, re.M | re.S) if f"name: {name}\n" in text)
+    text = next(
+        text
+        for text in re.findall(r"^```yaml\n(.*?)^```$", shown, re.MULTILINE | re.DOTALL)
+        if f"name: {name}\n" in text
+    )
     (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
     assert main(["check", str(tmp_path / "recipe.yaml")]) == 0
 

@@ -1,5 +1,6 @@
 """The audit: data that can be trusted before anything is trained."""
 
+from holotype.audit.apart import duplicates_of, take_apart
 from holotype.audit.audit import audit_images, audit_labels
 from holotype.audit.class_links import class_links
 from holotype.audit.duplicates import Duplicates, duplicate_actions, duplicate_conflicts, find_duplicates
@@ -25,6 +26,7 @@ __all__ = [
     "constant_images",
     "duplicate_actions",
     "duplicate_conflicts",
+    "duplicates_of",
     "find_duplicates",
     "find_suspects",
     "label_quality",
@@ -37,4 +39,5 @@ __all__ = [
     "refuse_unreadable",
     "saturated_images",
     "suspect_labels",
+    "take_apart",
 ]

@@ -22,13 +22,21 @@ __all__ = ["audit_images", "audit_labels"]
 NAMED_AT_MOST = 5
 
 
-def audit_images(images: ImageTable, statistics: ImageStatistics, spec: AuditSpec) -> AuditReport:
+def audit_images(
+    images: ImageTable,
+    statistics: ImageStatistics,
+    spec: AuditSpec,
+    known: Duplicates | None = None,
+    dropped: Integers | None = None,
+) -> AuditReport:
     """Check the images and find duplicates over train, external and test.
 
     Args:
         images: The table.
         statistics: What one pass over the pixels found, row by row.
         spec: The recipe's `audit` section.
+        known: What is the same as what, where that is known; searched for otherwise.
+        dropped: Numbers of the image rows that a person took out of training and scoring.
 
     Returns:
         Clusters of duplicates with what was done about them, conflicting labels, and warnings. Empty images are in
@@ -44,12 +52,14 @@ def audit_images(images: ImageTable, statistics: ImageStatistics, spec: AuditSpe
         refuse_mixed_channels(images, statistics)
     skipped = unreadable_rows(images, statistics)
     unreadable = np.array(sorted(skipped), np.int64)
-    same = _duplicates(images, statistics, unreadable, spec)
+    same = _duplicates(images, statistics, unreadable, spec) if known is None else known
     roles = images.frame["role"].to_numpy().astype(np.str_)
-    action = duplicate_actions(same.cluster, roles, spec.on_leak)
+    taken = np.isin(np.arange(len(images)), [] if dropped is None else dropped) & (roles != "test")
+    action = duplicate_actions(same.cluster, np.where(taken, "", roles), spec.on_leak)
+    action[taken & (same.cluster >= 0)] = "dropped"
     if spec.on_leak.external_test == "validate":
         action = _without_shared_groups(images, action)
-    conflicts = duplicate_conflicts(images, same.cluster)
+    conflicts = duplicate_conflicts(images, np.where(taken, -1, same.cluster))
     links = class_links(images.samples)
     warnings = (
         *skip_warnings(images, skipped),
@@ -61,6 +71,7 @@ def audit_images(images: ImageTable, statistics: ImageStatistics, spec: AuditSpe
     )
     never = np.isin(action, ["dropped", "validated"])
     never[unreadable] = True
+    never |= taken
     return AuditReport(
         clusters=_cluster_frame(images, same.cluster, action),
         conflicts=conflicts,
@@ -74,14 +85,15 @@ def audit_images(images: ImageTable, statistics: ImageStatistics, spec: AuditSpe
     )
 
 
-def audit_labels(images: ImageTable) -> AuditReport:
+def audit_labels(images: ImageTable, dropped: Integers | None = None) -> AuditReport:
     """What can be said of rows without images.
 
     Args:
         images: The table.
+        dropped: Numbers of the rows that a person took out of training and scoring.
     """
     links = class_links(images.samples)
-    nobody = np.empty(0, np.int64)
+    nobody = np.setdiff1d(np.empty(0, np.int64) if dropped is None else dropped, images.rows_of_role("test"))
     nothing = np.full(len(images), -1, np.int64)
     clusters = _cluster_frame(images, nothing, np.full(len(images), "", dtype="U8")).clear()
     conflicts = duplicate_conflicts(images, nothing)

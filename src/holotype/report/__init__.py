@@ -3,7 +3,17 @@
 ReportContents → write_report → report.html
 """
 
-from holotype.report.contents import DataContents, EnsembleContents, Mistake, Pair, ReportContents, Specimen, Suspect
+from holotype.report.contents import (
+    DataContents,
+    EnsembleContents,
+    Mistake,
+    Pair,
+    ReportContents,
+    ReviewContents,
+    Specimen,
+    Suspect,
+)
+from holotype.report.gallery import channel_colours
 from holotype.report.page import render_audit, render_report, render_trials, write_report
 from holotype.report.pictured import (
     ChannelView,
@@ -30,11 +40,13 @@ __all__ = [
     "Pair",
     "PictureContents",
     "ReportContents",
+    "ReviewContents",
     "Specimen",
     "Suspect",
     "Trial",
     "TrialsContents",
     "Uncertain",
+    "channel_colours",
     "render_audit",
     "render_report",
     "render_trials",

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from holotype.report.pictured import PictureContents
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
-__all__ = ["DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
+__all__ = [
+    "DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "ReviewContents", "Specimen", "Suspect",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,25 @@ class EnsembleContents:
     pairs: tuple[dict[str, Any], ...] = ()
 
 
+@dataclass(frozen=True)
+class ReviewContents:
+    """What a review of the labels changed.
+
+    Args:
+        counts: In words, how many samples have other labels, and so on.
+        before: This run's score by the labels before the review: value, lower and upper end; none where no scored
+            label changed.
+        runs: Two runs by the reviewed labels: `samples`, `groups`, `earlier`, `now`, `difference` (`value`, `low`,
+            `high`) and `how`; none where there is no run to compare with.
+        why: Why there is none.
+    """
+
+    counts: tuple[str, ...]
+    before: tuple[float, float, float] | None = None
+    runs: dict[str, Any] | None = None
+    why: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataContents:
     """What is known of the data before anything is trained: all that the audit's own page shows.
@@ -161,6 +182,7 @@ class ReportContents(DataContents):
         reliability: Mean probability, share that is true, and number of scores, shape (parts, 3).
         ensemble: How members become one.
         pictures: What networks look at, and samples to look at.
+        review: What a review of the labels changed.
     """
 
     metric: str
@@ -176,3 +198,4 @@ class ReportContents(DataContents):
     reliability: NDArray[np.float64] | None = None
     ensemble: EnsembleContents | None = None
     pictures: PictureContents | None = None
+    review: ReviewContents | None = None

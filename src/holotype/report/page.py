@@ -96,6 +96,7 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
     )  # fmt: skip
     environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format, "setting": shown}
+    environment.filters["signed"] = words.signed
     style = "".join(folder.joinpath(name).read_text("utf-8") for name in STYLES)
     scripts = [folder.joinpath("script.js").read_text("utf-8")]
     if values.get("pictured", {}).get("moves"):

@@ -9,6 +9,7 @@ import polars as pl
 from holotype.members import MemberPredictions
 from holotype.prepared import Prepared
 from holotype.road.choosing import Chosen
+from holotype.road.difference import ReviewOutcome
 from holotype.road.gathering import Gathered
 from holotype.score import NestedScore
 from holotype.types import OofPredictions, TestPredictions
@@ -27,6 +28,7 @@ class Outcome:
         nested: The honest score, and what it was computed from; none without out-of-fold scores.
         suspects: Samples whose labels are likely wrong, from `holotype.audit.find_suspects`.
         apart: The ensemble's scores of the validation set of its own, where there is one.
+        review: What a review of the labels changed, where there was one.
     """
 
     prepared: Prepared
@@ -35,6 +37,7 @@ class Outcome:
     nested: NestedScore | None
     suspects: pl.DataFrame
     apart: TestPredictions | None = None
+    review: ReviewOutcome | None = None
 
     @property
     def members(self) -> list[MemberPredictions]:

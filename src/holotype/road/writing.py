@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,6 +18,7 @@ from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.report import DataContents, ReportContents, write_report
 from holotype.road.answers import write_answers
+from holotype.road.difference import review_contents
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
 from holotype.road.pictures import pictures_of
@@ -134,7 +135,7 @@ def _with_ledger(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Score
 
 
 def _apart(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> dict[str, dict[str, Metric]]:
-    """Scores of the samples that are no duplicate of any other, and of the validation set of its own."""
+    """Scores of the samples that are no duplicate of any other, of the validation set of its own, and by old labels."""
     ready = outcome.prepared
     samples, kind = ready.images.samples, ready.images.kind
     judged = Judged(nested.truth, nested.decided, nested.logits, kind)
@@ -144,6 +145,8 @@ def _apart(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> dict[str, d
         own, logits = outcome.apart.samples, outcome.apart.logits
         alone = Judged(samples.truth(own), outcome.chosen.chain.steps[-1](outcome.apart), logits, kind)
         found["external like test"] = score_apart(alone, samples, own, recipe.metric, recipe.seed)
+    if outcome.review is not None:
+        found["labels before the review"] = outcome.review.before
     return {name: metrics for name, metrics in found.items() if metrics}
 
 
@@ -154,6 +157,9 @@ def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
     write_table(folder.path("classes.csv"), pl.DataFrame({"name": list(ready.images.classes)}))
     write_audit(ready, folder)
     write_table(folder.path("audit/suspects.parquet"), outcome.suspects)
+    folder.forget("audit/review.json")
+    if outcome.review is not None:
+        folder.write_json("audit/review.json", asdict(outcome.review))
 
 
 def _write_members(outcome: Outcome, folder: RunFolder) -> None:
@@ -196,6 +202,7 @@ def _contents(
         reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),
         ensemble=how_members_become_one(outcome, nested),
         pictures=pictures_of(outcome, nested, recipe.report, recipe.members, workshop) if pictured else None,
+        review=None if outcome.review is None else review_contents(outcome.review, recipe.metric),
         **_data_contents(ready),
     )
 

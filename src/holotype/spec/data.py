@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import field_validator, model_validator
 
-from holotype.spec.base import Later, Section
+from holotype.spec.base import Section
 
 __all__ = ["DataSpec", "LabelSpec"]
 
@@ -69,8 +69,8 @@ class DataSpec(Section):
     """A column whose values may get models of their own (cell type, microscope)."""
     pack: Literal["auto", "none"] = "auto"
     """Keep decoded images in a memory-mapped file of the store (`auto`) or in memory (`none`)."""
-    review: Annotated[str | None, Later()] = None
-    """Decisions made in `holotype review`."""
+    review: str | None = None
+    """Decisions made in `holotype review`: labels that are put right, samples that leave, duplicates that are none."""
 
     @field_validator("channels")
     @classmethod

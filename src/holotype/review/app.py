@@ -1,0 +1,157 @@
+"""The pages of a review on this machine alone: thin routes over a `Desk`, and what keeps other pages out."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from pydantic import BaseModel, Field
+
+from holotype.errors import HolotypeError, InputError
+from holotype.review.desk import Desk
+from holotype.review.pixels import MOST_SIDE, Region
+from holotype.review.rows import ReviewRow
+
+__all__ = ["make_app"]
+
+TOKEN = "x-holotype-token"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+SERVED = {
+    "style.css": "text/css", "review.js": "text/javascript", "pictures.js": "text/javascript",
+    "panels.js": "text/javascript", "dialogs.js": "text/javascript",
+}  # fmt: skip
+
+
+class _Wish(BaseModel):
+    kind: Literal["sample", "cluster"]
+    id: str
+    action: str
+    after: list[str] = []
+    note: str = Field(default="", max_length=10_000)
+
+
+class _Wishes(BaseModel):
+    decisions: list[_Wish] = Field(min_length=1, max_length=10_000)
+
+
+class _Step(BaseModel):
+    direction: Literal["undo", "redo"]
+
+
+def make_app(desk: Desk, token: str, hosts: frozenset[str]) -> FastAPI:
+    """The application.
+
+    Args:
+        desk: The run under review.
+        token: What a page of ours knows and no other page can; asked for wherever something is written.
+        hosts: What a browser may call this server, with its port: names that others made point here are refused.
+    """
+    app = FastAPI(title="Holotype review", docs_url=None, redoc_url=None, openapi_url=None)
+    page = _page(token)
+
+    @app.middleware("http")
+    async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        answer = _refusal(request, token, hosts) or await go_on(request)
+        answer.headers.update(HEADERS)
+        return answer
+
+    @app.exception_handler(HolotypeError)
+    async def explain(_request: Request, error: HolotypeError) -> JSONResponse:
+        status = 422 if isinstance(error, InputError) else 500
+        return JSONResponse({"error": " ".join(str(error).splitlines())}, status)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse(_request: Request, _error: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"error": "this is no request that the page makes"}, 422)
+
+    @app.get("/")
+    def show() -> HTMLResponse:
+        return HTMLResponse(page)
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in SERVED:
+            return JSONResponse({"error": "there is no such file"}, 404)
+        return Response(files("holotype.review").joinpath("static", name).read_bytes(), media_type=SERVED[name])
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)
+
+    @app.get("/api/state")
+    def state() -> JSONResponse:
+        return _json(desk.state())
+
+    @app.get("/api/item/{tab}/{number}")
+    def item(tab: str, number: int) -> JSONResponse:
+        return _json(desk.item(tab, number))
+
+    @app.get("/pixels/{row}")
+    def pixels(
+        row: int, side: int = MOST_SIDE, left: int = 0, top: int = 0, width: int = 0, height: int = 0
+    ) -> Response:
+        tile = desk.tile(row, Region(left, top, width, height), side)
+        facts = json.dumps(tile.facts)  # ASCII, as a header must be
+        return Response(tile.content, media_type="application/octet-stream", headers={"X-Picture": facts})
+
+    @app.post("/api/decide")
+    def decide(wishes: _Wishes) -> JSONResponse:
+        rows = [ReviewRow(one.kind, one.id, one.action, (), tuple(one.after), one.note) for one in wishes.decisions]
+        return _json(desk.decide(rows))
+
+    @app.post("/api/step")
+    def step(wish: _Step) -> JSONResponse:
+        return _json(desk.step(wish.direction))
+
+    return app
+
+
+def _refusal(request: Request, token: str, hosts: frozenset[str]) -> JSONResponse | None:
+    """Why a request is not answered; none where it is."""
+    if request.headers.get("host", "").lower() not in hosts:
+        return JSONResponse({"error": "this server answers to its own address only"}, 421)
+    origin = request.headers.get("origin")
+    if origin is not None and origin.lower().removeprefix("http://") not in hosts:
+        return JSONResponse({"error": "another page asked"}, 403)
+    if request.method not in {"GET", "HEAD"} and not hmac.compare_digest(
+        request.headers.get(TOKEN, "").encode(), token.encode()
+    ):
+        return JSONResponse({"error": "the page is of an earlier server; reload it"}, 403)
+    return None
+
+
+def _json(content: dict[str, Any]) -> JSONResponse:
+    """JSON that may hold any text, half characters too, which bytes of UTF-8 could not."""
+    return _Ascii(content)
+
+
+class _Ascii(JSONResponse):
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False).encode("ascii")
+
+
+def _page(token: str) -> str:
+    folder = files("holotype.review")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
+    )  # fmt: skip
+    return environment.get_template("page.html.j2").render(token=token)

@@ -1,0 +1,242 @@
+// The review: a queue with tabs, one thing at a time, every decision on the disk before the page says so.
+
+import { askForLabels, askForNote, keysAreOn, prepareKeys, showKeys } from "./dialogs.js";
+import { clusterFacts, clusterPictures, make, named, sampleFacts, samplePictures, visible } from "./panels.js";
+import { tile } from "./pictures.js";
+
+const $ = (id) => document.getElementById(id);
+const token = document.querySelector("meta[name=holotype-token]").content;
+let state = null;
+let tab = null; // of state.tabs
+let item = null;
+let viewer = null;
+let note = "";
+let busy = false;
+const chosen = new Set(); // rows of a set of duplicates
+
+async function ask(address, content) {
+  const given = content === undefined ? {} : {
+    method: "POST", headers: { "Content-Type": "application/json", "X-Holotype-Token": token }, body: JSON.stringify(content),
+  };
+  let answer;
+  try {
+    answer = await fetch(address, given);
+  } catch {
+    throw new Error("The server does not answer. Nothing more is saved; start `holotype review` again, then reload this page.");
+  }
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(`Not saved: ${said.error}`.replace("Not saved: ", content === undefined ? "" : "Not saved: "));
+  return said;
+}
+
+/** One thing at a time: what comes while something is being written is not taken for a decision about what follows. */
+async function alone(work) {
+  if (busy) return;
+  busy = true;
+  try {
+    await work();
+    $("trouble").hidden = true;
+  } catch (error) {
+    $("trouble").textContent = error.message;
+    $("trouble").hidden = false;
+  } finally {
+    busy = false;
+  }
+}
+
+const say = (words) => { $("said").textContent = visible(words); };
+
+async function start() {
+  prepareKeys();
+  state = await ask("/api/state");
+  document.title = `Review of ${visible(state.name)} · Holotype`;
+  $("run-name").textContent = visible(state.name);
+  $("file").replaceChildren("Decisions are written to ", named(state.file));
+  const [, name, number] = location.hash.match(/^#(\w+)\/(\d+)$/) ?? [];
+  const wanted = state.tabs.find((one) => one.name === name);
+  tab = wanted ?? state.tabs.find((one) => one.name === state.tab);
+  if (wanted && Number(number) < wanted.items.length) wanted.at = Number(number);
+  if (state.warnings.length) say(state.warnings.join("; "));
+  await show();
+}
+
+/** The thing at the tab's place, or that there is none. */
+async function show() {
+  history.replaceState(null, "", `#${tab.name}/${tab.at}`);
+  chosen.clear();
+  viewer = null;
+  item = tab.items.length ? await ask(`/api/item/${tab.name}/${tab.at}`) : null;
+  drawTabs();
+  drawCount();
+  if (!item) {
+    $("pictures").replaceChildren(make("p", { class: "empty" }, { suspects: "No label is likely wrong.", clusters: "No duplicates were found.", uncertain: "Nothing was scored." }[tab.name]));
+    $("facts").replaceChildren();
+  } else if (item.kind === "sample") {
+    viewer = samplePictures(item, $("pictures"));
+    sampleFacts(item, $("facts"));
+  } else {
+    clusterPictures(item, chosen, $("pictures"), drawActions);
+    clusterFacts(item, $("facts"));
+  }
+  drawActions();
+  document.body.dataset.at = `${tab.name}/${tab.at}`;
+  const next = tab.items.findIndex((one, number) => number > tab.at && !one.done);
+  if (next > 0 && item?.kind === "sample") {
+    ask(`/api/item/${tab.name}/${next}`).then((ahead) => tile(ahead.rows[0])).catch(() => {});
+  }
+}
+
+function drawTabs() {
+  const focused = document.activeElement?.getAttribute("role") === "tab";
+  $("tabs").replaceChildren(...state.tabs.map((one) => make("button", {
+    type: "button", role: "tab", id: `tab-${one.name}`, "aria-selected": String(one === tab), "aria-controls": "panel",
+    tabindex: one === tab ? "0" : "-1", onclick: () => alone(() => { tab = one; return show(); }),
+  }, one.title, " ", make("small", {}, `${one.items.filter((entry) => !entry.done).length} left`))));
+  $("panel").setAttribute("aria-labelledby", `tab-${tab.name}`);
+  if (focused) $(`tab-${tab.name}`).focus();
+}
+
+function drawCount() {
+  const done = tab.items.filter((one) => one.done).length;
+  $("bar").max = Math.max(tab.items.length, 1);
+  $("bar").value = done;
+  $("count").textContent = tab.items.length ? `${tab.at + 1} of ${tab.items.length}; ${done} decided` : "";
+  for (const way of ["undo", "redo"]) {
+    $(way).disabled = !state[way];
+    $(way).title = state[way] ? visible(state[way]) : "";
+  }
+}
+
+function drawActions() {
+  const button = (words, key, act, given = {}) => make("button", { type: "button", onclick: () => alone(act), ...given }, words, " ", make("kbd", {}, key));
+  const about = chosen.size ? ` (${chosen.size})` : "";
+  const parts = !item ? [] : item.kind === "sample"
+    ? [button("Keep", "K", keep, { class: "strong" }), button("Relabel", "R", relabel), button("Drop", "D", drop)]
+    : [button("All the same", "K", keep, { class: "strong" }), button(`Not the same${about}`, "X", split, { disabled: !chosen.size }),
+      button(`Relabel${about}`, "R", relabel), button(`Drop${about}`, "D", drop)];
+  if (item) {
+    parts.push(button("Back", "B", () => walk(-1), { disabled: tab.at === 0 }), button("Skip", "S", () => walk(1), { disabled: tab.at + 1 >= tab.items.length }));
+    parts.push(button(note ? "Note ✓" : "Note", "N", writeNote));
+  }
+  const label = document.activeElement?.closest("#actions button")?.textContent;
+  $("actions").replaceChildren(...parts);
+  if (label) [...$("actions").children].find((one) => one.textContent === label)?.focus();
+}
+
+async function walk(step) {
+  const to = tab.at + step;
+  if (to < 0 || to >= tab.items.length) { say(step > 0 ? "This is the last one." : "This is the first one."); return; }
+  tab.at = to;
+  await show();
+}
+
+/** The next that is not decided; behind the last the first again. */
+async function goOn() {
+  const open = tab.items.map((one, number) => [one, number]).filter(([one]) => !one.done).map(([, number]) => number);
+  if (!open.length) { say(`${$("said").textContent} Everything in this list is decided.`.trim()); await show(); return; }
+  tab.at = open.find((number) => number > tab.at) ?? open[0];
+  await show();
+}
+
+function take(answer) {
+  for (const { tab: name, number, done } of answer.changed) state.tabs.find((one) => one.name === name).items[number].done = done;
+  Object.assign(state, { undo: answer.undo, redo: answer.redo, decisions: answer.decisions, warnings: answer.warnings });
+  say(`${answer.words} (${answer.decisions} decision${answer.decisions === 1 ? "" : "s"} in the file)${answer.warnings.length ? `; ${answer.warnings.join("; ")}` : ""}`);
+}
+
+async function decide(decisions, stay = false) {
+  take(await ask("/api/decide", { decisions: decisions.map((one) => ({ note, ...one })) }));
+  note = "";
+  if (stay) await show();
+  else await goOn();
+}
+
+const keep = () => decide([{ kind: item.kind, id: item.id, action: "keep" }]);
+
+/** The samples that are meant: the one that is shown, or of a set those that are pressed, or the one with the focus. */
+function meant() {
+  if (item.kind === "sample") return [{ sample: item.id, labels: item.labels }];
+  const focused = Number(document.activeElement?.closest("[data-row]")?.dataset.row ?? -1);
+  const rows = chosen.size ? chosen : new Set([focused]);
+  const images = item.images.filter((image) => rows.has(image.row));
+  if (!images.length) throw new Error("Press the images that you mean first.");
+  return [...new Map(images.map((image) => [image.sample, image])).values()];
+}
+
+async function relabel() {
+  const samples = meant();
+  const names = await askForLabels(state.classes, state.kind === "multilabel", samples[0].labels, samples.flatMap(({ sample }) => [named(sample), " "]));
+  if (!names) return;
+  await decide(samples.map(({ sample }) => ({ kind: "sample", id: sample, action: "relabel", after: names })), item.kind === "cluster");
+}
+
+const drop = () => decide(meant().map(({ sample }) => ({ kind: "sample", id: sample, action: "drop" })), item.kind === "cluster");
+
+async function split() {
+  if (item.kind !== "cluster") return;
+  const apart = item.images.filter((image) => chosen.has(image.row)).map((image) => image.id);
+  await decide([{ kind: "cluster", id: item.id, action: "split", after: apart }]);
+}
+
+async function step(direction) {
+  const answer = await ask("/api/step", { direction });
+  take(answer);
+  const place = answer.changed.find((one) => one.tab === tab.name) ?? answer.changed[0];
+  if (place) {
+    tab = state.tabs.find((one) => one.name === place.tab);
+    tab.at = place.number;
+  }
+  if (answer.about) await show();
+}
+
+async function writeNote() {
+  note = await askForNote(note) ?? note;
+  drawActions();
+}
+
+async function nextTab(step = 1) {
+  tab = state.tabs[(state.tabs.indexOf(tab) + step + state.tabs.length) % state.tabs.length];
+  await show();
+}
+
+function toggle(kind, digit) {
+  const found = kind === "channel" ? document.querySelector(`[data-channel="${digit - 1}"]`) : document.querySelectorAll("#pictures .card")[digit - 1];
+  found?.click();
+}
+
+const KEYS = {
+  k: () => item && keep(), r: () => item && relabel(), d: () => item && drop(), x: () => item && split(), n: () => item && writeNote(),
+  s: () => walk(1), b: () => walk(-1), arrowright: () => walk(1), arrowleft: () => walk(-1), g: goOn, t: () => nextTab(),
+  u: () => step("undo"),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || document.querySelector("dialog[open]")) return;
+  const on = event.target;
+  if (on.matches("textarea, input:not([type=checkbox], [type=range])")) return;
+  const key = event.key.toLowerCase();
+  if (key.startsWith("arrow")) {
+    if (on.matches("[role=tab]") && key !== "arrowup" && key !== "arrowdown") {
+      event.preventDefault();
+      alone(() => nextTab(key === "arrowright" ? 1 : -1));
+    }
+    if (on.matches("input, canvas, [role=tab]")) return;
+  }
+  if (!keysAreOn() && key !== "?") return;
+  const digit = event.code.match(/^(?:Digit|Numpad)([1-9])$/)?.[1];
+  if (key === "?") showKeys();
+  else if (event.shiftKey && key === "u") alone(() => step("redo"));
+  else if (digit && (event.shiftKey || item?.kind === "sample")) toggle("channel", Number(digit));
+  else if (digit) toggle("card", Number(digit));
+  else if (key === "+" || key === "=") viewer?.zoom(1.5);
+  else if (key === "-") viewer?.zoom(1 / 1.5);
+  else if (key === "0") viewer?.fit();
+  else if (key === "i") viewer?.next();
+  else if (KEYS[key] && !event.shiftKey) alone(async () => KEYS[key]());
+  else return;
+  event.preventDefault();
+});
+$("undo").addEventListener("click", () => alone(() => step("undo")));
+$("redo").addEventListener("click", () => alone(() => step("redo")));
+$("show-keys").addEventListener("click", showKeys);
+alone(start);

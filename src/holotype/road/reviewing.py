@@ -1,0 +1,83 @@
+"""A person's decisions on the road: applied after the audit, and the run they are about kept to be compared with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from holotype.audit import audit_images, audit_labels
+from holotype.digest import digest_file
+from holotype.errors import DataError
+from holotype.keys import reviewed_key
+from holotype.review import Reviewed, apply_review, read_rows, replay
+from holotype.spec import AuditSpec, DataSpec
+from holotype.store import Stages
+from holotype.types import AuditReport, ImageStatistics, ImageTable
+
+__all__ = ["follow_review", "reviewed_run"]
+
+KEPT = ("oof.parquet", "classes.csv")
+
+
+def follow_review(
+    data: DataSpec,
+    spec: AuditSpec,
+    images: ImageTable,
+    statistics: ImageStatistics,
+    audit: AuditReport,
+    digests: dict[str, str],
+) -> tuple[ImageTable, AuditReport, Reviewed | None]:
+    """The table and the audit as a person's decisions leave them.
+
+    Args:
+        data: The recipe's section; it names the decisions.
+        spec: The recipe's section.
+        images: The table as the data say it.
+        statistics: Of every image.
+        audit: Of that table.
+        digests: Of the stages before; that of the decisions is added where they change what comes after.
+
+    Raises:
+        DataError: There is no such file, or it cannot be read.
+    """
+    if data.review is None:
+        return images, audit, None
+    path = Path(data.review)
+    if not path.is_file():
+        raise DataError(f"there are no decisions {data.review!r}", field="data.review",
+                        remedy="make some with `holotype review RUN`, or leave the key out")  # fmt: skip
+    read = read_rows(path)
+    reviewed = apply_review(replay(read.rows), images, audit, data.labels.separator)
+    notes = tuple(f"Review: {sentence}." for sentence in read.warnings)
+    reviewed = reviewed.noted(notes)
+    if reviewed.digest is None:
+        return images, audit, reviewed
+    digests["review"] = reviewed.digest
+    if images.has_files:
+        anew = audit_images(reviewed.images, statistics, spec, reviewed.duplicates, reviewed.dropped)
+    else:
+        anew = audit_labels(reviewed.images, reviewed.dropped)
+    return reviewed.images, anew, reviewed
+
+
+def reviewed_run(reviewed: Reviewed, decisions: str | None, stages: Stages) -> Path | None:
+    """The scores of the run that was looked at last, kept in the store, since the next run may take its folder.
+
+    Args:
+        reviewed: Whose rows name the run.
+        decisions: The file; a run's folder is named as seen from there.
+        stages: Hold what was kept.
+
+    Returns:
+        A folder with `oof.parquet` and `classes.csv`; none where no row names a run, or the run is gone.
+    """
+    for row in reversed(reviewed.standing.decisions):
+        place, _, digest = row.run.rpartition(" ")
+        if not place or decisions is None:
+            continue
+        folder, key = Path(decisions).parent / place, reviewed_key(digest)
+        there = (folder / KEPT[0]).is_file() and digest_file(folder / KEPT[0]) == digest
+        if there or stages.store.holds(key):
+            found = stages.folder(key, lambda into: [shutil.copy2(folder / name, into) for name in KEPT])  # noqa: B023
+            return found if found.is_dir() else None
+    return None
