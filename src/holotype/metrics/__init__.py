@@ -11,6 +11,7 @@ from holotype.metrics.bootstrap import (
     paired_difference,
 )
 from holotype.metrics.counts import CLASS_SCORES, COUNTED, Counts, GroupCounts, count_groups, sample_losses
+from holotype.metrics.curves import ThresholdCurve, score_histogram, threshold_curve
 from holotype.metrics.levels import (
     accuracy_by_coverage,
     hierarchical_f1,
@@ -44,6 +45,7 @@ __all__ = [
     "Draws",
     "GroupCounts",
     "Judged",
+    "ThresholdCurve",
     "accuracy",
     "accuracy_by_coverage",
     "average_precision_per_class",
@@ -68,6 +70,8 @@ __all__ = [
     "precision_recall_per_class",
     "ranking_scores",
     "sample_losses",
+    "score_histogram",
+    "threshold_curve",
     "top_5_accuracy",
     "top_k_accuracy",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.report.class_curves import ClassCurves
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
 __all__ = ["DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
@@ -159,6 +160,7 @@ class ReportContents(DataContents):
         suspects: Likely wrong labels, the surest first.
         reliability: Mean probability, share that is true, and number of scores, shape (parts, 3).
         ensemble: How members become one.
+        curves: What each class's scores come to at every threshold.
     """
 
     metric: str
@@ -173,3 +175,4 @@ class ReportContents(DataContents):
     suspects: tuple[Suspect, ...] = ()
     reliability: NDArray[np.float64] | None = None
     ensemble: EnsembleContents | None = None
+    curves: ClassCurves | None = None

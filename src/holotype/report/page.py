@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from holotype.errors import StoreError
 from holotype.report import ranks, sections, soundness, trust, words
+from holotype.report.class_curves import curve_data
 from holotype.report.contents import DataContents, ReportContents
 from holotype.report.findings import find_out, frequent_confusions
 from holotype.report.gallery import channel_colours, draw_pictures
@@ -21,9 +22,11 @@ from holotype.report.heatmap import LABELLED_UP_TO, heat_map, row_shares
 from holotype.report.holdings import duplicates, fold_rows
 from holotype.report.training import training
 from holotype.report.trials import TrialsContents, shown, trials_page
+from holotype.report.vega import vega_script
 
 __all__ = ["render_audit", "render_report", "render_trials", "write_report"]
 
+STYLES = ("style.css", "charts.css")
 SUSPECT_BYTES, PAIR_BYTES = 1_500_000, 1_500_000
 MISTAKE_BYTES = 6_000_000
 SPECIMEN_BYTES = 3_000_000
@@ -94,8 +97,11 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
     )  # fmt: skip
     environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format, "setting": shown}
-    style, script = (folder.joinpath(name).read_text("utf-8") for name in ("style.css", "script.js"))
-    given = {"style": Markup(style), "script": Markup(script), "script_digest": _policy_digest(script)}
+    style = "".join(folder.joinpath(name).read_text("utf-8") for name in STYLES)
+    scripts = [folder.joinpath("script.js").read_text("utf-8")]
+    if values.get("curves"):
+        scripts += [vega_script(), folder.joinpath("curves.js").read_text("utf-8")]
+    given = {"style": Markup(style), "scripts": [(_policy_digest(one), Markup(one)) for one in scripts]}
     return environment.get_template(template).render(**given, **values)
 
 
@@ -133,6 +139,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "findings": find_out(contents, confusions),
         "ledger": sections.ledger(contents),
         "classes": class_rows,
+        "curves": curve_data(contents.curves, contents.scorecard.classes, [row["number"] for row in class_rows]),
         "classes_left": len(contents.scorecard.classes) - len(class_rows),
         "has_thresholds": any(row["threshold"] is not None for row in class_rows),
         "heat": Markup(drawing),

@@ -18,6 +18,7 @@ from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.report import DataContents, ReportContents, write_report
 from holotype.road.answers import write_answers
+from holotype.road.charted import class_curves
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
 from holotype.runs import RunFolder
@@ -63,7 +64,7 @@ def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: S
         return
     scorecard = replace(_with_ledger(outcome, outcome.nested, recipe), apart=_apart(outcome, outcome.nested, recipe))
     folder.write_json("scores.json", scorecard_to_json(scorecard))
-    contents = _contents(outcome, outcome.nested, scorecard, recipe, _facts(stages, runtime))
+    contents = _contents(outcome, outcome.nested, scorecard, recipe, (stages, runtime))
     write_report(folder.path("report.html"), contents)
 
 
@@ -175,7 +176,7 @@ def _write_members(outcome: Outcome, folder: RunFolder) -> None:
 
 
 def _contents(
-    outcome: Outcome, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, facts: dict[str, str]
+    outcome: Outcome, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, how: tuple[Stages, Runtime]
 ) -> ReportContents:
     ready = outcome.prepared
     pictured = ready.images.has_files
@@ -189,10 +190,11 @@ def _contents(
         mistakes=mistakes(outcome, nested) if pictured else [],
         samples=specimens(outcome, nested) if pictured else [],
         recipe=dump_recipe(recipe),
-        facts=facts,
+        facts=_facts(*how),
         suspects=suspects(outcome, nested) if pictured else (),
         reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),
         ensemble=how_members_become_one(outcome, nested),
+        curves=class_curves(nested, outcome.chosen.decision),
         **_data_contents(ready),
     )
 
