@@ -5,12 +5,14 @@ ReportContents → write_report → report.html
 
 from holotype.report.class_curves import ClassCurve, ClassCurves
 from holotype.report.contents import DataContents, EnsembleContents, Mistake, Pair, ReportContents, Specimen, Suspect
+from holotype.report.network import ClassLinks
 from holotype.report.page import render_audit, render_report, render_trials, write_report
 from holotype.report.trials import Trial, TrialsContents
 
 __all__ = [
     "ClassCurve",
     "ClassCurves",
+    "ClassLinks",
     "DataContents",
     "EnsembleContents",
     "Mistake",

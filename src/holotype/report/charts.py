@@ -200,7 +200,8 @@ def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ra
 def _strip(marks: list[str], words: str) -> str:
     label = visible(words, keep="\n").replace("\n", "; ") or None
     head = [title(words)] if words else []
-    return element("svg", *head, *marks, class_="strip", width="100%", height=HEIGHT, role="img", aria_label=label)
+    shown = {"aria_hidden": "true"} if label is None else {"role": "img", "aria_label": label}  # or the number beside it
+    return element("svg", *head, *marks, class_="strip", width="100%", height=HEIGHT, **shown)
 
 
 def _plot(marks: list[str], label: str) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holotype.report.class_curves import ClassCurves
+from holotype.report.network import ClassLinks
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
 __all__ = ["DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
@@ -161,6 +162,7 @@ class ReportContents(DataContents):
         reliability: Mean probability, share that is true, and number of scores, shape (parts, 3).
         ensemble: How members become one.
         curves: What each class's scores come to at every threshold.
+        links: Which classes are confused, and which come together.
     """
 
     metric: str
@@ -176,3 +178,4 @@ class ReportContents(DataContents):
     reliability: NDArray[np.float64] | None = None
     ensemble: EnsembleContents | None = None
     curves: ClassCurves | None = None
+    links: ClassLinks | None = None

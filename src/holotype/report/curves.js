@@ -59,8 +59,8 @@
     }).filter((bar) => bar.count);
     return chart(`Scores of samples with and without ${one.name}`, bars, [
       { mark: { type: "bar", opacity: 0.62, binSpacing: 0.5 },
-        encoding: { x: probability, x2: { field: "end" }, tooltip: [{ field: "what", title: "samples" }, { field: "count", title: "number" }],
-          y: { field: "part", type: "quantitative", stack: null, title: "share of each", scale: { type: "sqrt", domainMin: 0 }, axis: { format: "%", tickCount: 4 } },
+        encoding: { x: probability, x2: { field: "end" }, y2: { datum: 0 }, tooltip: [{ field: "what", title: "samples" }, { field: "count", title: "number" }],
+          y: { field: "part", type: "quantitative", stack: null, title: "share of each", scale: { type: "sqrt", nice: false, zero: true }, axis: { format: "%", tickCount: 4 } },
           color: { field: "what", type: "nominal", scale: { domain: ["with the class", "without"], range: [ink("accent"), ink("wrong")] } } } },
       ...chosenMark(one),
     ]);

@@ -1,4 +1,4 @@
-"""What the report's charts are drawn from: each class's curves, and the thresholds that the run chose."""
+"""What the report's charts are drawn from: each class's curves, and the links between classes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import logit, logsumexp
 
 from holotype.metrics import score_histogram, threshold_curve
-from holotype.report import ClassCurve, ClassCurves
-from holotype.score import NestedScore
-from holotype.types import Decision, Kind, LabelMatrix, TopScores
+from holotype.report import ClassCurve, ClassCurves, ClassLinks
+from holotype.score import NestedScore, company_links, confusion_links
+from holotype.types import Decision, Integers, Kind, LabelMatrix, TopScores
 
-__all__ = ["chosen_thresholds", "class_curves"]
+__all__ = ["chosen_thresholds", "class_curves", "class_links"]
 
 POINTS, POINTS_AT_MOST, FEWEST_POINTS = 200, 100_000, 40
 BINS, FURTHEST = 42, 7.0
@@ -56,6 +56,19 @@ def chosen_thresholds(decision: Decision) -> tuple[float, ...] | None:
     """
     has_them = decision.kind == "multilabel" and len(decision.thresholds) == len(decision.classes)
     return decision.thresholds if has_them and decision.rule != "assign" else None
+
+
+def class_links(nested: NestedScore, counts: Integers, kind: Kind) -> ClassLinks:
+    """Which classes are taken for each other, and which labels come together.
+
+    Args:
+        nested: The honest score, and what it was computed from.
+        counts: Samples by (truth, decided), shape (classes, classes).
+        kind: One label a sample, or many.
+    """
+    supports = LabelMatrix.of(nested.truth).counts()
+    together = company_links(nested.truth) if kind == "multilabel" else []
+    return ClassLinks(supports, confusion_links(counts, supports), together)
 
 
 def _log_odds(logits: NDArray[np.float32], kind: Kind) -> Iterator[NDArray[np.float64]]:

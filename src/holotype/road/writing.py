@@ -18,7 +18,7 @@ from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.report import DataContents, ReportContents, write_report
 from holotype.road.answers import write_answers
-from holotype.road.charted import class_curves
+from holotype.road.charted import class_curves, class_links
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
 from holotype.runs import RunFolder
@@ -180,12 +180,13 @@ def _contents(
 ) -> ReportContents:
     ready = outcome.prepared
     pictured = ready.images.has_files
+    counts = confusion_counts(nested.truth, nested.decided, ready.images.kind)
     return ReportContents(
         name=recipe.name,
         metric=recipe.metric,
         kind=ready.images.kind,
         scorecard=scorecard,
-        counts=confusion_counts(nested.truth, nested.decided, ready.images.kind),
+        counts=counts,
         histories={name: pl.read_parquet(path) for name, path in histories(outcome.members).items()},
         mistakes=mistakes(outcome, nested) if pictured else [],
         samples=specimens(outcome, nested) if pictured else [],
@@ -195,6 +196,7 @@ def _contents(
         reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),
         ensemble=how_members_become_one(outcome, nested),
         curves=class_curves(nested, outcome.chosen.decision),
+        links=class_links(nested, counts, ready.images.kind),
         **_data_contents(ready),
     )
 
