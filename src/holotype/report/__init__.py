@@ -7,6 +7,7 @@ from holotype.report.class_curves import ClassCurve, ClassCurves
 from holotype.report.contents import DataContents, EnsembleContents, Mistake, Pair, ReportContents, Specimen, Suspect
 from holotype.report.network import ClassLinks
 from holotype.report.page import render_audit, render_report, render_trials, write_report
+from holotype.report.provenance import Provenance, StageFacts
 from holotype.report.trials import Trial, TrialsContents
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "EnsembleContents",
     "Mistake",
     "Pair",
+    "Provenance",
     "ReportContents",
     "Specimen",
+    "StageFacts",
     "Suspect",
     "Trial",
     "TrialsContents",

@@ -52,29 +52,30 @@ def interval_strip(
 
 
 def waterfall_strip(
-    before: float | None, value: float, low: float | None, high: float | None, scale: Scale, name: str = ""
+    before: float | None, value: tuple[float, float | None, float | None], scale: Scale, name: str, sure: bool
 ) -> str:
     """One step of a waterfall: a bar from the score before to the score after.
 
     Args:
-        before: The score before the step; None for the first one.
-        value: The score after it.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
+        before: The score that it is compared with; None for another beginning.
+        value: The score after it, and both ends of its 95 % interval.
         scale: The axis.
         name: The step's name, for the words on hover.
+        sure: Whether the interval of the difference leaves zero out; what could be chance is grey.
     """
     marks = _grid(scale)
-    words = f"{name} {score(value)}".strip()
+    after, low, high = value
+    words = f"{name} {score(after)}".strip()
     if low is not None and high is not None:
         words += f"\n95 % interval: {score(low)} to {score(high)}"
         marks += [_span(low, high, scale, "fresh", 2)]
     if before is not None:
-        words += f"\n{signed(value - before)} to the step before"
-        kind = "gain" if value >= before else "loss"
-        marks += [_span(before, value, scale, kind, 12)]
-        marks += [element("line", x1=scale.percent(before), x2=scale.percent(before), y1=-6, y2=17, class_="from")]
-    marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_="dot")]
+        words += f"\n{signed(after - before)} to {score(before)}" + ("" if sure else ", which could be chance")
+        kind = "chance" if not sure else "gain" if after >= before else "loss"
+        marks += [_span(before, after, scale, kind, 12)]
+        across = scale.percent(before)
+        marks += [element("line", x1=across, x2=across, y1=-6, y2=HEIGHT - 4, class_="from")]
+    marks += [element("circle", cx=scale.percent(after), cy=MIDDLE, r=4.5, class_="dot")]
     return _strip(marks, words)
 
 

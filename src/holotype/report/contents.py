@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from holotype.report.class_curves import ClassCurves
 from holotype.report.network import ClassLinks
+from holotype.report.provenance import Provenance
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
 __all__ = ["DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "Specimen", "Suspect"]
@@ -163,6 +164,7 @@ class ReportContents(DataContents):
         ensemble: How members become one.
         curves: What each class's scores come to at every threshold.
         links: Which classes are confused, and which come together.
+        provenance: How the run came about.
     """
 
     metric: str
@@ -179,3 +181,4 @@ class ReportContents(DataContents):
     ensemble: EnsembleContents | None = None
     curves: ClassCurves | None = None
     links: ClassLinks | None = None
+    provenance: Provenance | None = None

@@ -144,7 +144,8 @@ def _map(
         x, y, size = *points[number], sizes[number]
         text = shortened(names[number], NAME)
         marks += [element("circle", title(about[number]), cx=float(x), cy=float(y), r=size, class_="node")]
-        spot = boxes.beside(float(x), float(y), size, LETTER * len(text))
+        ends = [points[b if a == number else a][0] for (a, b, _), _ in lines if number in (a, b)]
+        spot = boxes.beside(float(x), float(y), size, LETTER * len(text), float(np.mean(ends)) > x)  # away from links
         if spot is not None:
             across, down, anchor = spot
             marks += [element("text", _escaped(text), x=across, y=down, text_anchor=anchor, class_="name")]

@@ -21,6 +21,7 @@ from holotype.report.gallery import channel_colours, draw_pictures
 from holotype.report.heatmap import LABELLED_UP_TO, heat_map, row_shares
 from holotype.report.holdings import duplicates, fold_rows
 from holotype.report.network import network
+from holotype.report.provenance import provenance
 from holotype.report.training import training
 from holotype.report.trials import TrialsContents, shown, trials_page
 from holotype.report.vega import vega_script
@@ -148,6 +149,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "confusions": sections.confusion_rows(confusions),
         "scores_by": sections.score_by(contents),
         "training": training(contents),
+        "provenance": provenance(contents.provenance),
         "network": network(contents.links, contents.classes),
         "distribution": sections.distribution(class_rows),
         "apart": sections.apart(contents),

@@ -78,7 +78,9 @@ class Boxes:
         """
         self.taken.append((left, top, right, bottom))
 
-    def beside(self, x: float, y: float, radius: float, length: float) -> tuple[float, float, str] | None:
+    def beside(
+        self, x: float, y: float, radius: float, length: float, leftwards: bool = False
+    ) -> tuple[float, float, str] | None:
         """A free place for a word beside a point, which it then takes: right of it, left, below or above.
 
         Args:
@@ -86,14 +88,15 @@ class Boxes:
             y: Of the point.
             radius: Of the point.
             length: Of the word.
+            leftwards: Left is tried before right.
 
         Returns:
             Where the word stands, and its anchor; none where every place is taken.
         """
         gap = radius + 4
-        for across, down, anchor in (
-            (x + gap, y + 4, "start"), (x - gap, y + 4, "end"), (x, y + gap + 9, "middle"), (x, y - gap, "middle"),
-        ):  # fmt: skip
+        right, left_hand = (x + gap, y + 4, "start"), (x - gap, y + 4, "end")
+        sides = (left_hand, right) if leftwards else (right, left_hand)
+        for across, down, anchor in (*sides, (x, y + gap + 9, "middle"), (x, y - gap, "middle")):
             left = across - {"start": 0.0, "middle": length / 2, "end": length}[anchor]
             box = (left, down - LINE + 3, left + length, down + 3)
             inside = box[0] >= 0 and box[2] <= self.width and box[1] >= 0 and box[3] <= self.height

@@ -94,7 +94,7 @@ def apart(contents: ReportContents) -> list[dict[str, Any]]:
 
 
 def ledger(contents: ReportContents) -> dict[str, Any]:
-    """What each step bought, as rows of a waterfall.
+    """What each step bought, as rows of a waterfall: a bar leads from the step that it is compared with.
 
     Args:
         contents: What the report is made of.
@@ -102,22 +102,25 @@ def ledger(contents: ReportContents) -> dict[str, Any]:
     steps = contents.scorecard.ledger
     scale = nice_scale([step.get(key) for step in steps for key in ("value", "low", "high")])
     rows: list[dict[str, Any]] = []
-    before: float | None = None
+    values: dict[str, float] = {}
     for step in steps:
-        value = float(step["value"])
-        strip = waterfall_strip(before, value, step.get("low"), step.get("high"), scale, str(step["step"]))
-        change = step["difference"]["value"] if step["difference"] else None
+        value, change = float(step["value"]), step.get("difference")
+        before = None if change is None else values.get(str(step.get("against")), value - change["value"])
+        sure = change is not None and (change["low"] > 0 or change["high"] < 0)
+        strip = waterfall_strip(before, (value, step.get("low"), step.get("high")), scale, str(step["step"]), sure)
         rows += [
             {
                 "name": str(step["step"]),
                 "value": score(value),
-                "change": "" if change is None else signed(change),
-                "lower": change is not None and change < 0,
+                "change": "" if change is None else signed(change["value"]),
+                "between": "" if change is None else f"{signed(change['low'])} to {signed(change['high'])}",
+                "lower": change is not None and change["value"] < 0,
+                "sure": sure,
                 "strip": Markup(strip),
             }
         ]
-        before = value
-    return {"rows": rows, "axis": Markup(axis_strip(scale))}
+        values[str(step["step"])] = value
+    return {"rows": rows, "axis": Markup(axis_strip(scale)), "metric": metric_title(contents.metric)}
 
 
 def class_rows(contents: ReportContents) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from holotype.report.contents import ReportContents
 from holotype.report.curves import Series, line_chart, phase_starts, series_of
+from holotype.report.provenance import duration
 from holotype.report.svg import nice_scale
 from holotype.report.words import finite
 
@@ -73,7 +74,7 @@ def _training_of(member: str, folds: dict[str, pl.DataFrame]) -> dict[str, Any]:
         "folds": list(folds),
         "epochs": longest.height,
         "phases": len(starts) + 1,
-        "duration": _duration(seconds),
+        "duration": duration(seconds),
         "rate": f"{float(np.median(rates)):,.0f}" if rates else "",
         "charts": charts,
         "losses": losses,
@@ -85,9 +86,3 @@ def _losses(history: pl.DataFrame, fold: str) -> list[Series]:
         series_of(history, "train_loss", f"{fold}, training", "train"),
         series_of(history, "validation_loss", f"{fold}, left out", "validation"),
     ]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

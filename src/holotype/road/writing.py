@@ -21,9 +21,11 @@ from holotype.road.answers import write_answers
 from holotype.road.charted import class_curves, class_links
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
+from holotype.road.provenance import how_it_was_run
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import (
+    Against,
     NestedScore,
     Step,
     confusion_counts,
@@ -38,7 +40,7 @@ from holotype.types import Integers, Metric, Scorecard, same_labels
 
 __all__ = ["write_audit", "write_audit_page", "write_outcome"]
 
-VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn")
+VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn", "lightgbm")
 
 
 def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
@@ -116,20 +118,25 @@ def _with_ledger(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Score
     chosen = outcome.chosen
     kind = chosen.decision.kind
     steps: list[Step] = []
+    against: list[Against] = []
     for member, oof in zip(outcome.members, outcome.oof, strict=True):
         alone = outcome.gathered.plain.get(member.name)
         if alone is not None:
             steps.append((f"{member.name}, one view", decide_plainly(alone.logits, kind), alone.logits))
+            against.append("nothing")
         name = member.name if alone is None else f"{member.name}, all views"
         steps.append((name, decide_plainly(oof.logits, kind), oof.logits))
+        against.append("nothing" if alone is None else "before")
     if len(outcome.members) > 1 or chosen.ensemble.kind == "stack":
         together = nested.steps[0]
         steps.append((f"{chosen.ensemble.kind} of {len(outcome.members)}", decide_plainly(together, kind), together))
+        against.append("best")
     if chosen.calibration.method is not None:
         steps.append((f"calibration: {chosen.calibration.method}", decide_plainly(nested.logits, kind), nested.logits))
     if not same_labels(steps[-1][1], nested.decided):
         steps.append((f"decision: {chosen.decision.rule}", nested.decided, nested.logits))
-    ledger = make_ledger(steps, outcome.prepared.images.samples, nested.samples, recipe.metric, recipe.seed)
+    samples = outcome.prepared.images.samples
+    ledger = make_ledger(steps, samples, nested.samples, recipe.metric, recipe.seed, against)
     return replace(nested.scorecard, ledger=ledger)
 
 
@@ -192,6 +199,7 @@ def _contents(
         samples=specimens(outcome, nested) if pictured else [],
         recipe=dump_recipe(recipe),
         facts=_facts(*how),
+        provenance=how_it_was_run(how[0], dump_recipe(recipe)),
         suspects=suspects(outcome, nested) if pictured else (),
         reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),
         ensemble=how_members_become_one(outcome, nested),
@@ -211,10 +219,7 @@ def _facts(stages: Stages, runtime: Runtime) -> dict[str, str]:
     facts["machine"] = (
         f"{platform.system()} {platform.machine()}, {runtime.thread_count} threads, device {runtime.device}"
     )
-    facts |= stages.facts
-    spent = {name: seconds for name, seconds in stages.seconds.items() if seconds >= 0.05}
-    facts |= {f"seconds: {name}": f"{seconds:.1f}" for name, seconds in spent.items()}
-    return facts
+    return facts | stages.facts
 
 
 def _version(package: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from holotype.errors import HolotypeError
 from holotype.progress import Progress
 from holotype.store.codec import read_value, write_value
+from holotype.store.memory import PeakMemory
 from holotype.store.store import StageKey, Store
 
 __all__ = ["Forecast", "NotForeseenError", "RunLog", "Stages"]
@@ -77,6 +78,9 @@ class Stages:
         seconds: How long each stage took, by name; 0 where it was taken from the store.
         digests: The digest of each value's content, by the stage's name.
         facts: What the report should say beside, by name.
+        states: `made`, `resumed` or `reused`, by the stage's name.
+        memory: The largest resident memory of this process while each stage was made, in MB, by its name.
+        peaks: Measures it.
     """
 
     store: Store
@@ -86,6 +90,9 @@ class Stages:
     seconds: dict[str, float] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    peaks: PeakMemory = field(default_factory=PeakMemory, repr=False)
 
     def folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
         """The folder of a stage.
@@ -100,8 +107,12 @@ class Stages:
             return self.store.place(key)
         resumed = self.store.workspace(key).is_dir()
         self.log.write("begin", stage=key.stage, resumed=resumed)
-        place = self.store.make(key, write)
-        self._note(key, "resumed" if resumed else "made", time.perf_counter() - started)
+        stretch = self.peaks.begin()
+        try:
+            place = self.store.make(key, write)
+        finally:
+            peak = self.peaks.end(stretch)
+        self._note(key, "resumed" if resumed else "made", time.perf_counter() - started, peak)
         return place
 
     def value(
@@ -119,10 +130,13 @@ class Stages:
         self.digests[key.stage] = self.store.content_digest(key)
         return read_value(kind, place, parts)
 
-    def _note(self, key: StageKey, state: str, seconds: float) -> None:
-        self.seconds[key.stage] = seconds
+    def _note(self, key: StageKey, state: str, seconds: float, peak: float | None = None) -> None:
+        self.seconds[key.stage], self.states[key.stage] = seconds, state
+        held = {} if peak is None else {"peak_mb": round(peak)}
+        if peak is not None:
+            self.memory[key.stage] = peak
         self.log.write(
-            "stage", stage=key.stage, state=state, seconds=round(seconds, 3), key=key.digest, parts=key.parts
+            "stage", stage=key.stage, state=state, seconds=round(seconds, 3), **held, key=key.digest, parts=key.parts
         )
         if state != "made":
             self.progress.say(f"{key.stage}: {'taken from the store' if state == 'reused' else 'resumed and finished'}")
