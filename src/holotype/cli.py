@@ -152,11 +152,20 @@ def _predict(
 
 
 @app.command("report")
-def _report(run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False) -> None:
-    """Say where the report of a run is, and what its score is."""
-    from holotype.commands import report_lines
+def _report(
+    runs: Annotated[list[Path], typer.Argument(help="The folder of a run, or of several to compare.", metavar="RUN")],
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Where the page of a comparison goes; compare.html by default.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> None:
+    """Say where the report of a run is, and what its score is; or compare several runs with the first."""
+    from holotype.commands import compare_lines, report_lines
 
-    for line in report_lines(run, show):
+    if len(runs) == 1 and output is not None:
+        raise typer.BadParameter("--output is for comparing; give two runs, or leave it out")
+    lines = report_lines(runs[0], show) if len(runs) == 1 else compare_lines(runs, output or Path("compare.html"), show)
+    for line in lines:
         typer.echo(line)
 
 

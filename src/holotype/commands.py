@@ -10,6 +10,7 @@ from typing import Any
 
 from holotype.errors import counted
 from holotype.face import default_folder, run
+from holotype.finished.compared import write_comparison
 from holotype.finished.opened import open_run
 from holotype.pipeline import make_runtime, prepare
 from holotype.prepared import Prepared
@@ -19,7 +20,7 @@ from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import score_columns, write_in_parts
 
-__all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
+__all__ = ["audit_data", "check_data", "compare_lines", "predict_images", "report_lines", "run_recipe"]
 
 
 def check_data(recipe: Recipe, path: Path) -> Iterator[str]:
@@ -110,6 +111,19 @@ def report_lines(run_folder: Path, show: bool) -> Iterator[str]:
             yield f"{label + ':':<11} {folder.root / file}"
     if show:
         webbrowser.open(page.resolve().as_uri())
+
+
+def compare_lines(run_folders: Sequence[Path], output: Path, show: bool) -> Iterator[str]:
+    """What differs between finished runs in words, and where the page is that shows it.
+
+    Args:
+        run_folders: The others are compared with the first.
+        output: The page.
+        show: Open it in a browser.
+    """
+    yield from write_comparison(run_folders, output)
+    if show:
+        webbrowser.open(output.resolve().as_uri())
 
 
 def _prepared(recipe: Recipe, path: Path, log: Path) -> Prepared:

@@ -19,6 +19,7 @@ from holotype.metrics.levels import (
     level_scores,
     level_truth,
 )
+from holotype.metrics.paired import class_differences
 from holotype.metrics.rowwise import ROWWISE, calibration_error, calibration_table, top_5_accuracy
 from holotype.metrics.scores import (
     METRICS,
@@ -54,6 +55,7 @@ __all__ = [
     "bootstrap_intervals",
     "calibration_error",
     "calibration_table",
+    "class_differences",
     "class_intervals",
     "classes_without_positives",
     "count_groups",

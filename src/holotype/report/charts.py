@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from holotype.report.svg import Scale, element, nice_scale, tick_label, title
 from holotype.report.words import score, signed, visible
 
-__all__ = ["axis_strip", "bar_strip", "dot_strip", "interval_strip", "ranked_columns", "ranked_dots", "waterfall_strip"]
+__all__ = [
+    "axis_strip",
+    "bar_strip",
+    "difference_strip",
+    "dot_strip",
+    "interval_strip",
+    "ranked_columns",
+    "ranked_dots",
+    "waterfall_strip",
+]
 
 HEIGHT = 22
 MIDDLE = HEIGHT / 2
@@ -79,6 +88,26 @@ def waterfall_strip(
     return _strip(marks, words)
 
 
+def difference_strip(value: float, ends: tuple[float, float], scale: Scale, better: bool, name: str) -> str:
+    """A change as a dot on its interval, with a line at no change; grey where the interval holds zero.
+
+    Args:
+        value: The change.
+        ends: Of its 95 % interval.
+        scale: The axis.
+        better: Whether the change is for the better.
+        name: What changed, for the words on hover.
+    """
+    low, high = ends
+    kind = "chance" if low <= 0 <= high else "better" if better else "worse"
+    zero = scale.percent(0.0)
+    marks = [*_grid(scale), element("line", x1=zero, x2=zero, y1=-5, y2=HEIGHT + 5, class_="zero")]
+    marks += [_span(low, high, scale, f"span {kind}", 8)]
+    shade = {"chance": "dot chance", "better": "dot", "worse": "dot low"}[kind]
+    marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_=shade)]
+    return _strip(marks, f"{name} {signed(value)}\n95 % interval: {signed(low)} to {signed(high)}")
+
+
 def dot_strip(value: float | None, weight: float, scale: Scale, reference: float | None = None, name: str = "") -> str:
     """A score as a dot whose area shows how much it rests on.
 
@@ -142,7 +171,12 @@ def axis_strip(scale: Scale) -> str:
 
 
 def ranked_dots(
-    values: Sequence[float], weights: Sequence[float], names: Sequence[str], reference: float | None, label: str
+    values: Sequence[float],
+    weights: Sequence[float],
+    names: Sequence[str],
+    reference: float | None,
+    label: str,
+    axis: str = "score",
 ) -> str:
     """Many scores from the lowest to the highest, a dot each; its area shows how much it rests on.
 
@@ -152,9 +186,10 @@ def ranked_dots(
         names: The words on hover, shape (n,).
         reference: A score to compare with, as a line.
         label: What the chart shows, for those who hear it.
+        axis: What lies upwards.
     """
     scale = nice_scale([*values, reference], count=4)
-    marks = _levels(scale)
+    marks = _levels(scale, axis)
     if reference is not None:
         height = _height_of(reference, scale)
         marks += [element("line", x1="0%", x2="100%", y1=height, y2=height, class_="reference")]
@@ -185,7 +220,7 @@ def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ra
         ranked: From the largest to the smallest; else in their own order, as a histogram.
     """
     scale = nice_scale([0.0, *values], count=4)
-    marks = _levels(scale)
+    marks = _levels(scale, "samples")
     floor = _height_of(scale.low, scale)
     width = 92 / max(len(values), 1)
     for rank, index in enumerate(sorted(range(len(values)), key=lambda index: -values[index] if ranked else index)):
@@ -201,7 +236,9 @@ def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ra
 def _strip(marks: list[str], words: str) -> str:
     label = visible(words, keep="\n").replace("\n", "; ") or None
     head = [title(words)] if words else []
-    shown = {"aria_hidden": "true"} if label is None else {"role": "img", "aria_label": label}  # or the number beside it
+    shown = (
+        {"aria_hidden": "true"} if label is None else {"role": "img", "aria_label": label}
+    )  # or the number beside it
     return element("svg", *head, *marks, class_="strip", width="100%", height=HEIGHT, **shown)
 
 
@@ -216,8 +253,8 @@ def _grid(scale: Scale) -> list[str]:
     ]
 
 
-def _levels(scale: Scale) -> list[str]:
-    marks = []
+def _levels(scale: Scale, axis: str) -> list[str]:
+    marks = [element("text", axis, x="100%", y=PLOT_TOP - 4, text_anchor="end", class_="tick")]
     for tick in scale.ticks:
         height = _height_of(tick, scale)
         marks += [element("line", x1="0%", x2="100%", y1=height, y2=height, class_="grid")]

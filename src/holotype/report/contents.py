@@ -153,8 +153,9 @@ class ReportContents(DataContents):
             95 % interval of the F1, and `threshold`.
         counts: Samples by (truth, decided), shape (classes, classes), in the order of `classes`. With many labels a
             sample, a sample counts in every cell of its true and its decided classes.
-        histories: One frame a trained network by `member/fold0`: `epoch`, `phase`, `lr`, `train_loss`,
-            `validation_loss`, `validation_score`, `images_per_second`, `seconds`; one row an epoch.
+        histories: One frame a trained network by `member/fold0`: `epoch`, `phase`, `lr`, perhaps `rates` (of steps of
+            the epoch, spread evenly), `train_loss`, `validation_loss`, `validation_score`, `images_per_second`,
+            `seconds`; one row an epoch.
         mistakes: The worst first.
         samples: Specimens, in the order they are shown.
         recipe: The resolved recipe as YAML.
@@ -165,6 +166,7 @@ class ReportContents(DataContents):
         curves: What each class's scores come to at every threshold.
         links: Which classes are confused, and which come together.
         provenance: How the run came about.
+        finders: What rate finders measured, by `member/fold0/phase`: `rate`, `loss`, `smoothed`, `chosen`.
     """
 
     metric: str
@@ -182,3 +184,4 @@ class ReportContents(DataContents):
     curves: ClassCurves | None = None
     links: ClassLinks | None = None
     provenance: Provenance | None = None
+    finders: dict[str, pl.DataFrame] = field(default_factory=dict)

@@ -12,8 +12,8 @@ from holotype.report.words import finite
 
 __all__ = ["Series", "line_chart", "phase_starts", "series_of"]
 
-WIDTH, HEIGHT = 320, 176
-LEFT, RIGHT, TOP, BOTTOM = 40, 10, 12, 24
+WIDTH, HEIGHT = 320, 190
+LEFT, RIGHT, TOP, BOTTOM = 40, 10, 12, 38
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ def _frame(scale: Scale, epochs: int) -> list[str]:
         marks += [element("text", tick_label(tick), x=LEFT - 6, y=height + 3.5, text_anchor="end", class_="tick")]
     for epoch in sorted({1, (epochs + 1) // 2, epochs} - {0}) if epochs else []:
         across = _across(epoch - 1, epochs)
-        marks += [element("text", str(epoch), x=across, y=HEIGHT - 7, text_anchor="middle", class_="tick")]
-    return marks
+        marks += [element("text", str(epoch), x=across, y=HEIGHT - 22, text_anchor="middle", class_="tick")]
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    return [*marks, element("text", "epoch", x=middle, y=HEIGHT - 6, text_anchor="middle", class_="tick")]
 
 
 def _drawn(line: Series, scale: Scale, epochs: int) -> str:

@@ -173,9 +173,7 @@ def _circle(
     return _figure(marks, ROUND, ROUND, label)
 
 
-def _matrix(
-    found: Sequence[Linked], ordered: list[int], supports: NDArray[np.int64], classes: tuple[str, ...]
-) -> str:
+def _matrix(found: Sequence[Linked], ordered: list[int], supports: NDArray[np.int64], classes: tuple[str, ...]) -> str:
     kept = ordered
     if len(ordered) > LABELLED_UP_TO:
         strongest: dict[int, None] = {}
@@ -198,7 +196,7 @@ def _line(
     start: NDArray[np.float64], end: NDArray[np.float64], strength: float, said: str, lines: Any, style: str,
     bent: float | None = None,
 ) -> str:  # fmt: skip
-    share = strength / max(max(pair[2] for pair, _ in lines), 1e-12)
+    share = strength / max(*(pair[2] for pair, _ in lines), 1e-12)
     path = f"M{start[0]:.1f} {start[1]:.1f}"
     if bent is None:
         path += f"L{end[0]:.1f} {end[1]:.1f}"

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from holotype.errors import StoreError
 from holotype.report import ranks, sections, soundness, trust, words
 from holotype.report.class_curves import curve_data
+from holotype.report.compare import CompareContents, compare_page
 from holotype.report.contents import DataContents, ReportContents
 from holotype.report.findings import find_out, frequent_confusions
 from holotype.report.gallery import channel_colours, draw_pictures
@@ -35,8 +36,8 @@ SPECIMEN_BYTES = 3_000_000
 CONFUSIONS_SHOWN = 14
 
 
-def write_report(path: Path, contents: DataContents | TrialsContents) -> None:
-    """Write the report of a run, of an audit alone, or of a search; the file appears whole or not at all.
+def write_report(path: Path, contents: DataContents | TrialsContents | CompareContents) -> None:
+    """Write the report of a run, of an audit alone, of a search or of a comparison, whole or not at all.
 
     Args:
         path: The file, usually `report.html` in a run's folder.
@@ -56,7 +57,9 @@ def write_report(path: Path, contents: DataContents | TrialsContents) -> None:
         raise StoreError(f"cannot write the report {str(path)!r}: {error.strerror}") from error
 
 
-def _page(contents: DataContents | TrialsContents) -> str:
+def _page(contents: DataContents | TrialsContents | CompareContents) -> str:
+    if isinstance(contents, CompareContents):
+        return _rendered("compare.html.j2", compare_page(contents))
     if isinstance(contents, TrialsContents):
         return render_trials(contents)
     return render_report(contents) if isinstance(contents, ReportContents) else render_audit(contents)

@@ -11,6 +11,11 @@ from holotype.report.charts import bar_strip
 
 __all__ = ["Provenance", "StageFacts", "duration", "provenance"]
 
+STATES = {
+    (True, False): "made", (False, False): "made", (True, True): "earlier",
+    (False, True): "earlier",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class StageFacts:
@@ -19,7 +24,7 @@ class StageFacts:
     Args:
         name: As in `fit main 0`.
         state: `made`, `resumed` or `reused`.
-        seconds: Of this run; 0 where it was taken from the store.
+        seconds: What it took when it was made; 0 where it was taken from the store and nobody knows.
         megabytes: The largest resident memory of the process meanwhile; none where nobody knows.
     """
 
@@ -57,7 +62,7 @@ def provenance(contents: Provenance | None) -> dict[str, Any] | None:
     rows = [
         {
             "name": one.name,
-            "state": {"made": "made", "resumed": "resumed"}.get(one.state, "from the store"),
+            "state": STATES[bool(one.seconds), one.state == "reused"] if one.state != "resumed" else "resumed",
             "time": duration(one.seconds) if one.seconds else "",
             "seconds": one.seconds,
             "time_strip": Markup(bar_strip(one.seconds, longest)) if one.seconds else "",
@@ -67,7 +72,7 @@ def provenance(contents: Provenance | None) -> dict[str, Any] | None:
         for one in contents.stages
     ]
     spent = sum(one.seconds for one in contents.stages)
-    made = sum(one.seconds > 0 for one in contents.stages)
+    made = sum(one.state != "reused" for one in contents.stages)
     return {
         "rows": rows, "commands": contents.commands, "digests": contents.digests, "spent": duration(spent),
         "made": made, "reused": len(rows) - made, "largest": f"{largest:,.0f} MB" if largest else "",

@@ -203,10 +203,13 @@ def score_by(contents: ReportContents) -> list[dict[str, Any]]:
     for entry in card.groups:
         place = by_title.setdefault(str(entry["column"]), [])
         place.append((str(entry["group"]), int(entry["samples"]), entry["value"]))
-    return [_scores_of(title, entries, reference) for title, entries in by_title.items()]
+    metric = metric_title(contents.metric)
+    return [_scores_of(title, entries, reference, metric) for title, entries in by_title.items()]
 
 
-def _scores_of(title: str, entries: list[tuple[str, int, float]], reference: float | None) -> dict[str, Any]:
+def _scores_of(
+    title: str, entries: list[tuple[str, int, float]], reference: float | None, metric: str
+) -> dict[str, Any]:
     known = sorted((entry for entry in entries if finite([entry[2]])), key=lambda entry: entry[2])
     most = max((samples for _, samples, _ in known), default=1)
     words = [f"{name}\n{score(value)} on {samples:,} samples" for name, samples, value in known]
@@ -215,7 +218,8 @@ def _scores_of(title: str, entries: list[tuple[str, int, float]], reference: flo
     plot = ""
     if many:
         weights = [samples / most for _, samples, _ in known]
-        plot = ranked_dots([value for _, _, value in known], weights, words, reference, f"Score by {title}")
+        shown = [value for _, _, value in known]
+        plot = ranked_dots(shown, weights, words, reference, f"Score by {title}", metric)
     rows = [
         {
             "name": name,
@@ -227,6 +231,7 @@ def _scores_of(title: str, entries: list[tuple[str, int, float]], reference: flo
     ]
     return {
         "title": title,
+        "metric": metric,
         "count": len(known),
         "left_out": len(entries) - len(known),
         "plot": Markup(plot),

@@ -93,6 +93,10 @@ def trials_over_time(trials: Sequence[Trial]) -> str:
     """
     scale = nice_scale([one.score for one in trials], count=4)
     marks, path, best = _levels(scale), "", None
+    marks += [element("text", "score", x=0, y=PLOT_TOP - 4, class_="tick")]
+    marks += [
+        element("text", "trials in their order", x=BOX / 2, y=PLOT_HEIGHT + 8, text_anchor="middle", class_="tick")
+    ]
     for place, one in enumerate(trials):
         if one.score is None:
             continue
@@ -177,5 +181,5 @@ def _down(share: float) -> float:
 
 
 def _plot(marks: list[str], label: str) -> str:
-    box = f"0 0 {BOX} {PLOT_HEIGHT}"
+    box = f"0 0 {BOX} {PLOT_HEIGHT + 12}"
     return element("svg", *marks, class_="curve", viewBox=box, width="100%", role="img", aria_label=label)

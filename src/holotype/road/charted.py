@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.special import logit, logsumexp
 
+from holotype.members import MemberPredictions, histories
 from holotype.metrics import score_histogram, threshold_curve
 from holotype.report import ClassCurve, ClassCurves, ClassLinks
 from holotype.score import NestedScore, company_links, confusion_links
 from holotype.types import Decision, Integers, Kind, LabelMatrix, TopScores
 
-__all__ = ["chosen_thresholds", "class_curves", "class_links"]
+__all__ = ["chosen_thresholds", "class_curves", "class_links", "finder_curves"]
 
 POINTS, POINTS_AT_MOST, FEWEST_POINTS = 200, 100_000, 40
 BINS, FURTHEST = 42, 7.0
@@ -69,6 +71,19 @@ def class_links(nested: NestedScore, counts: Integers, kind: Kind) -> ClassLinks
     supports = LabelMatrix.of(nested.truth).counts()
     together = company_links(nested.truth) if kind == "multilabel" else []
     return ClassLinks(supports, confusion_links(counts, supports), together)
+
+
+def finder_curves(members: Sequence[MemberPredictions]) -> dict[str, pl.DataFrame]:
+    """What rate finders measured, by `member/fold0/phase`.
+
+    Args:
+        members: And their networks.
+    """
+    return {
+        f"{name}/{path.stem.removeprefix('finder-')}": pl.read_parquet(path)
+        for name, history in histories(members).items()
+        for path in sorted(history.parent.glob("finder-*.parquet"))
+    }
 
 
 def _log_odds(logits: NDArray[np.float32], kind: Kind) -> Iterator[NDArray[np.float64]]:

@@ -18,7 +18,7 @@ from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.report import DataContents, ReportContents, write_report
 from holotype.road.answers import write_answers
-from holotype.road.charted import class_curves, class_links
+from holotype.road.charted import class_curves, class_links, finder_curves
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
 from holotype.road.provenance import how_it_was_run
@@ -199,6 +199,7 @@ def _contents(
         samples=specimens(outcome, nested) if pictured else [],
         recipe=dump_recipe(recipe),
         facts=_facts(*how),
+        finders=finder_curves(outcome.members),
         provenance=how_it_was_run(how[0], dump_recipe(recipe)),
         suspects=suspects(outcome, nested) if pictured else (),
         reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),

@@ -27,8 +27,7 @@ def make_ledger(
     seed: int,
     against: Sequence[Against] = (),
 ) -> list[dict[str, Any]]:
-    """One entry a step: `step`, `value`, `low`, `high`, `against` (the name of the step it is compared with) and the
-    `difference` to it; both None for a step that is another beginning.
+    """What each step came to, and what it changed of the step that it is compared with.
 
     Args:
         steps: In the order they are taken, all of the same samples.
@@ -37,6 +36,10 @@ def make_ledger(
         metric: The recipe's metric.
         seed: The recipe's seed.
         against: What each step is compared with; the step before where nothing is said.
+
+    Returns:
+        One entry a step: `step`, `value`, `low`, `high`, `against` (the name of the step it is compared with) and the
+        `difference` to it; both None for a step that is another beginning.
 
     Raises:
         HolotypeError: A step has decisions or logits of another shape.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["PeakMemory"]
@@ -49,10 +50,8 @@ class PeakMemory:
         held = _high_water()
         for stretch in self._open:
             self._open[stretch] = max(self._open[stretch], held)
-        try:
+        with suppress(OSError):  # the mark then stands for the whole process
             RESET.write_text("5", encoding="ascii")
-        except OSError:
-            pass  # the mark then stands for the whole process
 
 
 def _high_water() -> float:
