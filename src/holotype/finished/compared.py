@@ -19,7 +19,7 @@ from holotype.finished.differences import setting_differences
 from holotype.finished.opened import open_run
 from holotype.metrics import Judged, class_differences, draw_groups, f1_per_class, paired_difference
 from holotype.report import CompareContents, ComparedRun, Difference, PairedRuns, write_report
-from holotype.road.provenance import as_it_was_made
+from holotype.road.provenance import what_stages_took
 from holotype.score import independent_units, metric_names
 from holotype.store import RunLog
 from holotype.types import MANY, AnyLabels, AnyScores, ImageTable, Integers, LabelMatrix, some_rows
@@ -105,7 +105,7 @@ def _read(folder: Path, letter: str) -> ScoredRun:
     run, recipe, decision = opened.folder, opened.recipe, opened.decision
     scores = json.loads(run.existing("scores.json").read_text(encoding="utf-8"))
     images = ImageTable(pl.read_parquet(run.existing("images.parquet")), decision.classes, decision.kind)
-    spent = as_it_was_made(RunLog(run.root / "log.jsonl").read("stage"))
+    spent = what_stages_took(RunLog(run.root / "log.jsonl").read("stage"))
     held = [megabytes for _, megabytes in spent.values() if megabytes is not None]
     shown = ComparedRun(
         letter, recipe.name, str(folder), decision.kind, len(decision.classes), scores["metrics"],

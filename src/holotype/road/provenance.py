@@ -10,7 +10,7 @@ from holotype.digest import digest_value
 from holotype.report import Provenance, StageFacts
 from holotype.store import Stages
 
-__all__ = ["as_it_was_made", "how_it_was_run"]
+__all__ = ["how_it_was_run", "what_stages_took"]
 
 
 def how_it_was_run(stages: Stages, recipe: str) -> Provenance:
@@ -27,28 +27,24 @@ def how_it_was_run(stages: Stages, recipe: str) -> Provenance:
         commands["As it was called"] = _command(called[-1], folder)
     written = shlex.join(["holotype", "run", str(folder / "recipe.yaml"), "--out", "again"])
     commands["From the recipe in the run's folder"] = written
-    earlier = as_it_was_made(stages.log.read("stage"))
-    rows = []
-    for name, seconds in stages.seconds.items():
-        state = stages.states.get(name, "made")
-        known = earlier.get(name) if state == "reused" else None
-        spent, held = known or (seconds, stages.memory.get(name))
-        rows.append(StageFacts(name, state, spent, held))
+    rows = [
+        StageFacts(name, stages.states[name], cost.get("seconds", 0.0), cost.get("peak_mb"))
+        for name, cost in stages.costs.items()
+    ]
     return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **stages.digests})
 
 
-def as_it_was_made(events: list[dict[str, Any]]) -> dict[str, tuple[float, float | None]]:
-    """Seconds and megabytes of each stage when this folder's runs last made what it is now taken from.
+def what_stages_took(events: list[dict[str, Any]]) -> dict[str, tuple[float, float | None]]:
+    """Seconds and megabytes of each stage of a finished run, by whichever run made it.
 
     Args:
-        events: The lines `stage` of the run's log, oldest first.
+        events: The lines `stage` of its log, oldest first; the last of each stage counts.
     """
-    now = {event["stage"]: event.get("key") for event in events}
-    return {
-        event["stage"]: (float(event["seconds"]), event.get("peak_mb"))
-        for event in events
-        if event["state"] != "reused" and event.get("key") == now[event["stage"]]
-    }
+    found = {}
+    for event in events:
+        cost = event.get("took") or event
+        found[event["stage"]] = (float(cost.get("seconds") or 0.0), cost.get("peak_mb"))
+    return found
 
 
 def _command(event: dict[str, Any], folder: Path) -> str:

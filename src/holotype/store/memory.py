@@ -33,8 +33,8 @@ class PeakMemory:
         self._open[self._begun] = 0.0
         return self._begun
 
-    def end(self, stretch: int) -> float | None:
-        """End a stretch.
+    def so_far(self, stretch: int) -> float | None:
+        """The largest memory of a stretch that has not ended.
 
         Args:
             stretch: From `begin`.
@@ -43,7 +43,16 @@ class PeakMemory:
             Megabytes; none where the system does not say.
         """
         self._look()
-        return self._open.pop(stretch) or None
+        return self._open[stretch] or None
+
+    def end(self, stretch: int) -> None:
+        """End a stretch.
+
+        Args:
+            stretch: From `begin`.
+        """
+        self._look()
+        del self._open[stretch]
 
     def _look(self) -> None:
         """What was held since the last look counts for every open stretch."""

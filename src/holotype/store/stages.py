@@ -79,8 +79,8 @@ class Stages:
         digests: The digest of each value's content, by the stage's name.
         facts: What the report should say beside, by name.
         states: `made`, `resumed` or `reused`, by the stage's name.
-        memory: The largest resident memory of this process while each stage was made, in MB, by its name.
-        peaks: Measures it.
+        costs: What the making of each took, whoever made it: `seconds` and `peak_mb`, where that is known.
+        peaks: Measures the largest resident memory of this process.
     """
 
     store: Store
@@ -91,7 +91,7 @@ class Stages:
     digests: dict[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
-    memory: dict[str, float] = field(default_factory=dict)
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
     peaks: PeakMemory = field(default_factory=PeakMemory, repr=False)
 
     def folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
@@ -103,16 +103,22 @@ class Stages:
         """
         started = time.perf_counter()
         if self.store.holds(key):
-            self._note(key, "reused", 0.0)
+            self._note(key, "reused", self.store.cost(key))
             return self.store.place(key)
         resumed = self.store.workspace(key).is_dir()
         self.log.write("begin", stage=key.stage, resumed=resumed)
         stretch = self.peaks.begin()
+
+        def cost() -> dict[str, float]:
+            peak = self.peaks.so_far(stretch)
+            spent = {"seconds": round(time.perf_counter() - started, 3)}
+            return spent if peak is None else spent | {"peak_mb": round(peak, 1)}
+
         try:
-            place = self.store.make(key, write)
+            place = self.store.make(key, write, cost)
+            self._note(key, "resumed" if resumed else "made", cost())
         finally:
-            peak = self.peaks.end(stretch)
-        self._note(key, "resumed" if resumed else "made", time.perf_counter() - started, peak)
+            self.peaks.end(stretch)
         return place
 
     def value(
@@ -130,14 +136,13 @@ class Stages:
         self.digests[key.stage] = self.store.content_digest(key)
         return read_value(kind, place, parts)
 
-    def _note(self, key: StageKey, state: str, seconds: float, peak: float | None = None) -> None:
-        self.seconds[key.stage], self.states[key.stage] = seconds, state
-        held = {} if peak is None else {"peak_mb": round(peak)}
-        if peak is not None:
-            self.memory[key.stage] = peak
-        self.log.write(
-            "stage", stage=key.stage, state=state, seconds=round(seconds, 3), **held, key=key.digest, parts=key.parts
-        )
+    def _note(self, key: StageKey, state: str, cost: dict[str, float]) -> None:
+        """Write down how a stage came about, and what its making took, by this run or by the one that made it."""
+        self.costs[key.stage], self.states[key.stage] = cost, state
+        self.seconds[key.stage] = 0.0 if state == "reused" else cost["seconds"]
+        seconds = self.seconds[key.stage]
+        took = {"took": cost} if state == "reused" else {name: cost[name] for name in cost if name != "seconds"}
+        self.log.write("stage", stage=key.stage, state=state, seconds=seconds, **took, key=key.digest, parts=key.parts)
         if state != "made":
             self.progress.say(f"{key.stage}: {'taken from the store' if state == 'reused' else 'resumed and finished'}")
 
