@@ -55,7 +55,7 @@ def _training_of(member: str, folds: dict[str, pl.DataFrame]) -> dict[str, Any]:
     ]
     if any(finite(line.values) for line in lines):
         label = "Score of the fold left out"
-        drawn = line_chart(lines, f"{label} of {member} by epoch", starts)
+        drawn = line_chart(lines, f"{label} of {member} by epoch", starts, upwards="score")
         charts += [{"label": label, "by_fold": True, "svg": Markup(drawn)}]
     rates = rate_chart(folds, f"Learning rate of {member} by step")
     charts += [{"label": "Learning rate", "by_fold": True, "svg": Markup(rates)}] if rates else []
