@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from holotype.report.heatmap import LABELLED_UP_TO, heat_map
 from holotype.report.placing import Boxes, around, spread_out
-from holotype.report.svg import element, title
+from holotype.report.svg import element, lettering, title
 from holotype.report.words import percent, shortened
 
 __all__ = ["ClassLinks", "network"]
@@ -148,7 +148,7 @@ def _map(
         spot = boxes.beside(float(x), float(y), size, LETTER * len(text), float(np.mean(ends)) > x)  # away from links
         if spot is not None:
             across, down, anchor = spot
-            marks += [element("text", _escaped(text), x=across, y=down, text_anchor=anchor, class_="name")]
+            marks += [lettering(text, x=across, y=down, text_anchor=anchor, class_="name")]
     return _figure(marks, WIDTH, HEIGHT, label)
 
 
@@ -168,7 +168,7 @@ def _circle(
         marks += [element("circle", title(about[node]), cx=float(dot[0]), cy=float(dot[1]), r=min(sizes[node], 9.0),
                           class_="node")]  # fmt: skip
         turned = f"rotate({degrees:.1f} {x:.1f} {y:.1f})"
-        marks += [element("text", _escaped(shortened(names[node], NAME)), x=float(x), y=float(y), dy="0.35em",
+        marks += [lettering(shortened(names[node], NAME), x=float(x), y=float(y), dy="0.35em",
                           text_anchor="end" if left else "start", transform=turned, class_="name")]  # fmt: skip
     return _figure(marks, ROUND, ROUND, label)
 
@@ -209,10 +209,6 @@ def _line(
 
 def _radius(support: int, largest: int) -> float:
     return 4.0 + 10.0 * float(np.sqrt(support / max(largest, 1)))
-
-
-def _escaped(text: str) -> str:
-    return str(Markup.escape(text))
 
 
 def _figure(marks: list[str], width: int, height: int, label: str) -> str:
