@@ -188,12 +188,26 @@ def _predict(
 
 @app.command("report")
 def _report(
-    run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The folder of a run, or of several to compare.", metavar="RUN...", autocompletion=complete_run
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where the page of a comparison goes; compare.html without it."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> Answer:
-    """Say where the report of a run is, and what its score is."""
-    from holotype.commands import report_run
+    """Say where the report of a run is, and what its score is; or compare several runs with the first."""
+    from holotype.commands import compare_runs, report_run
 
-    return report_run(run, show)
+    if len(runs) == 1 and output is not None:
+        raise typer.BadParameter("--output is for comparing; give two runs, or leave it out")
+    if len(runs) == 1:
+        return report_run(runs[0], show)
+    return compare_runs(runs, output or Path("compare.html"), show)
 
 
 @app.command("export")

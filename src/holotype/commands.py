@@ -11,6 +11,7 @@ from typing import Any
 
 from holotype.errors import counted
 from holotype.face import default_folder, run
+from holotype.finished.compared import write_comparison
 from holotype.finished.exported import Wish
 from holotype.finished.exported import export_run as export
 from holotype.finished.opened import open_run
@@ -31,6 +32,7 @@ from holotype.why import foresee
 __all__ = [
     "audit_data",
     "check_data",
+    "compare_runs",
     "explain_run",
     "export_run",
     "predict_images",
@@ -225,6 +227,20 @@ def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool) 
     if show:
         webbrowser.open(server.address)
     server.serve()
+
+
+def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> Answer:
+    """What differs between finished runs, and where the page is that shows it.
+
+    Args:
+        run_folders: The others are compared with the first.
+        output: The page.
+        show: Open it in a browser.
+    """
+    lines = list(write_comparison(run_folders, output))
+    if show:
+        webbrowser.open(output.resolve().as_uri())
+    return Answer(lines, {"page": output, "runs": list(run_folders), "said": lines}, [Note(line) for line in lines])
 
 
 def _prepared(recipe: Recipe, path: Path, log: Path, progress: Progress) -> Prepared:

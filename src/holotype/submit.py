@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from holotype.data import read_table
 from holotype.errors import DataError, counted, listing
-from holotype.types import AnyScores, Integers, Labels, TopScores
+from holotype.types import AnyLabels, AnyScores, Integers, LabelMatrix, Labels, TopScores
 
 __all__ = [
     "prediction_table",
@@ -134,15 +134,19 @@ def score_columns(logits: AnyScores) -> list[pl.Series]:
     return [top, logit, pl.Series("rest", logits.rest, dtype=pl.Float32)]
 
 
-def write_scores(path: Path, ids: pl.Series, logits: AnyScores) -> None:
-    """Logits as Parquet: `id`, and the columns of `score_columns`.
+def write_scores(path: Path, ids: pl.Series, logits: AnyScores, decided: AnyLabels | None = None) -> None:
+    """Logits as Parquet: `id`, the columns of `score_columns`, and what was decided, where that is known.
 
     Args:
         path: The file.
         ids: One a sample.
         logits: Shape (n, classes).
+        decided: Which classes each was given, shape (n, classes); a column `decided`, lists of class numbers.
     """
-    write_table(path, pl.DataFrame([ids.alias("id"), *score_columns(logits)]))
+    columns = [ids.alias("id"), *score_columns(logits)]
+    if decided is not None:
+        columns.append(pl.Series("decided", LabelMatrix.of(decided).lists(), dtype=pl.List(pl.UInt32)))
+    write_table(path, pl.DataFrame(columns))
 
 
 def read_scores(path: Path, classes: int) -> tuple[pl.Series, AnyScores]:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from holotype.report import Mistake, ReportContents, Specimen
+from holotype.report import (
+    ClassCurve,
+    ClassCurves,
+    ClassLinks,
+    Mistake,
+    Provenance,
+    ReportContents,
+    Specimen,
+    StageFacts,
+)
 from holotype.seeds import keyed_generator
 from holotype.types import AuditReport, Folds, Metric, Scorecard
 
@@ -199,3 +210,59 @@ def make_contents(
 @pytest.fixture(name="make")
 def make_fixture() -> Callable[..., ReportContents]:
     return make_contents
+
+
+def simulated_curves(counts: np.ndarray, draw: np.random.Generator) -> ClassCurves:
+    edges = np.linspace(-7, 7, 43)
+    made = []
+    for number, support in enumerate(counts.sum(axis=1)):
+        threshold = np.linspace(-5, 5, 60) if support else np.empty(0)
+        recall = 1 / (1 + np.exp(threshold - 1))
+        yes, no = (np.histogram(draw.normal(at, 1.5, size), edges)[0] for at, size in ((1, support), (-2, 400)))
+        chosen = None if number % 2 else 0.4
+        made.append(ClassCurve(threshold, 1 - recall / 2, recall, 0.8 if support else np.nan, yes, no, chosen))
+    return ClassCurves(tuple(made), edges)
+
+
+@dataclass(frozen=True)
+class SimulatedLink:
+    first: int
+    second: int
+    strength: float
+    forward: int
+    backward: int
+    expected: float | None = None
+
+
+def simulated_links(counts: np.ndarray, links: int, draw: np.random.Generator) -> ClassLinks:
+    classes = len(counts)
+    pairs = {tuple(sorted(draw.choice(classes, 2, replace=False).tolist())) for _ in range(links)}
+    strengths = sorted(draw.random(len(pairs)), reverse=True)
+    made = [
+        SimulatedLink(a, b, float(strength), int(9 * strength) + 1, 2)
+        for (a, b), strength in zip(sorted(pairs), strengths, strict=True)
+    ]
+    together = [dataclasses.replace(one, expected=0.5) for one in made[: len(made) // 2]]
+    return ClassLinks(counts.sum(axis=1), made, together)
+
+
+def make_charts(contents: ReportContents, links: int = 30) -> ReportContents:
+    """The same contents with everything that has a chart."""
+    draw = keyed_generator(5, "charts")
+    rates = np.geomspace(1e-6, 1, 100)
+    losses = 0.5 - 0.1 * np.exp(-((np.log10(rates) + 2) ** 2)) + 3 * np.maximum(np.log10(rates) + 1, 0)
+    finder = pl.DataFrame({"rate": rates, "loss": losses, "smoothed": losses}).with_columns(chosen=pl.lit(2e-3))
+    name = next(iter(contents.histories))
+    stages = (StageFacts("images", "made", 2.0, 300.0), StageFacts("fit b0 0", "reused", 90.0, 900.5))
+    return dataclasses.replace(
+        contents,
+        curves=simulated_curves(contents.counts, draw),
+        links=simulated_links(contents.counts, links, draw),
+        finders={f"{name}/0": finder},
+        provenance=Provenance({"As it was called": "holotype run 'a b.yaml'"}, stages, {"images": "a1b2" * 16}),
+    )
+
+
+@pytest.fixture(name="make_charted")
+def make_charted_fixture() -> Callable[..., ReportContents]:
+    return lambda *given, links=30, **changes: make_charts(make_contents(*given, **changes), links)

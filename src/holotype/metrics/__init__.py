@@ -11,6 +11,7 @@ from holotype.metrics.bootstrap import (
     paired_difference,
 )
 from holotype.metrics.counts import CLASS_SCORES, COUNTED, Counts, GroupCounts, count_groups, sample_losses
+from holotype.metrics.curves import ThresholdCurve, score_histogram, threshold_curve
 from holotype.metrics.levels import (
     accuracy_by_coverage,
     hierarchical_f1,
@@ -18,6 +19,7 @@ from holotype.metrics.levels import (
     level_scores,
     level_truth,
 )
+from holotype.metrics.paired import class_differences
 from holotype.metrics.rowwise import ROWWISE, calibration_error, calibration_table, top_5_accuracy
 from holotype.metrics.scores import (
     METRICS,
@@ -44,6 +46,7 @@ __all__ = [
     "Draws",
     "GroupCounts",
     "Judged",
+    "ThresholdCurve",
     "accuracy",
     "accuracy_by_coverage",
     "average_precision_per_class",
@@ -52,6 +55,7 @@ __all__ = [
     "bootstrap_intervals",
     "calibration_error",
     "calibration_table",
+    "class_differences",
     "class_intervals",
     "classes_without_positives",
     "count_groups",
@@ -68,6 +72,8 @@ __all__ = [
     "precision_recall_per_class",
     "ranking_scores",
     "sample_losses",
+    "score_histogram",
+    "threshold_curve",
     "top_5_accuracy",
     "top_k_accuracy",
 ]

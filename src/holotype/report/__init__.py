@@ -1,8 +1,10 @@
-"""The report: what a run found, or its audit alone, on one page that opens offline.
+"""The report: what a run found, or its audit alone, or runs side by side, on one page that opens offline.
 
 ReportContents → write_report → report.html
 """
 
+from holotype.report.class_curves import ClassCurve, ClassCurves
+from holotype.report.compare import CompareContents, ComparedRun, Difference, PairedRuns
 from holotype.report.contents import (
     DataContents,
     EnsembleContents,
@@ -14,6 +16,7 @@ from holotype.report.contents import (
     Suspect,
 )
 from holotype.report.gallery import channel_colours
+from holotype.report.network import ClassLinks
 from holotype.report.page import render_audit, render_report, render_trials, write_report
 from holotype.report.pictured import (
     ChannelView,
@@ -25,11 +28,18 @@ from holotype.report.pictured import (
     PictureContents,
     Uncertain,
 )
+from holotype.report.provenance import Provenance, StageFacts
 from holotype.report.trials import Trial, TrialsContents
 
 __all__ = [
     "ChannelView",
+    "ClassCurve",
+    "ClassCurves",
+    "ClassLinks",
+    "CompareContents",
+    "ComparedRun",
     "DataContents",
+    "Difference",
     "EnsembleContents",
     "Explained",
     "FirstLayer",
@@ -38,10 +48,13 @@ __all__ = [
     "MapContents",
     "Mistake",
     "Pair",
+    "PairedRuns",
     "PictureContents",
+    "Provenance",
     "ReportContents",
     "ReviewContents",
     "Specimen",
+    "StageFacts",
     "Suspect",
     "Trial",
     "TrialsContents",

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from holotype.report.svg import Scale, element, nice_scale, tick_label, title
 from holotype.report.words import score, signed, visible
 
-__all__ = ["axis_strip", "bar_strip", "dot_strip", "interval_strip", "ranked_columns", "ranked_dots", "waterfall_strip"]
+__all__ = [
+    "axis_strip",
+    "bar_strip",
+    "difference_strip",
+    "dot_strip",
+    "interval_strip",
+    "ranked_columns",
+    "ranked_dots",
+    "waterfall_strip",
+]
 
 HEIGHT = 22
 MIDDLE = HEIGHT / 2
@@ -52,30 +61,51 @@ def interval_strip(
 
 
 def waterfall_strip(
-    before: float | None, value: float, low: float | None, high: float | None, scale: Scale, name: str = ""
+    before: float | None, value: tuple[float, float | None, float | None], scale: Scale, name: str, sure: bool
 ) -> str:
     """One step of a waterfall: a bar from the score before to the score after.
 
     Args:
-        before: The score before the step; None for the first one.
-        value: The score after it.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
+        before: The score that it is compared with; None for another beginning.
+        value: The score after it, and both ends of its 95 % interval.
         scale: The axis.
         name: The step's name, for the words on hover.
+        sure: Whether the interval of the difference leaves zero out; what could be chance is grey.
     """
     marks = _grid(scale)
-    words = f"{name} {score(value)}".strip()
+    after, low, high = value
+    words = f"{name} {score(after)}".strip()
     if low is not None and high is not None:
         words += f"\n95 % interval: {score(low)} to {score(high)}"
         marks += [_span(low, high, scale, "fresh", 2)]
     if before is not None:
-        words += f"\n{signed(value - before)} to the step before"
-        kind = "gain" if value >= before else "loss"
-        marks += [_span(before, value, scale, kind, 12)]
-        marks += [element("line", x1=scale.percent(before), x2=scale.percent(before), y1=-6, y2=17, class_="from")]
-    marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_="dot")]
+        words += f"\n{signed(after - before)} to {score(before)}" + ("" if sure else ", which could be chance")
+        kind = "chance" if not sure else "gain" if after >= before else "loss"
+        marks += [_span(before, after, scale, kind, 12)]
+        across = scale.percent(before)
+        marks += [element("line", x1=across, x2=across, y1=-6, y2=HEIGHT - 4, class_="from")]
+    marks += [element("circle", cx=scale.percent(after), cy=MIDDLE, r=4.5, class_="dot")]
     return _strip(marks, words)
+
+
+def difference_strip(value: float, ends: tuple[float, float], scale: Scale, better: bool, name: str) -> str:
+    """A change as a dot on its interval, with a line at no change; grey where the interval holds zero.
+
+    Args:
+        value: The change.
+        ends: Of its 95 % interval.
+        scale: The axis.
+        better: Whether the change is for the better.
+        name: What changed, for the words on hover.
+    """
+    low, high = ends
+    kind = "chance" if low <= 0 <= high else "better" if better else "worse"
+    zero = scale.percent(0.0)
+    marks = [*_grid(scale), element("line", x1=zero, x2=zero, y1=-5, y2=HEIGHT + 5, class_="zero")]
+    marks += [_span(low, high, scale, f"span {kind}", 8)]
+    shade = {"chance": "dot chance", "better": "dot", "worse": "dot low"}[kind]
+    marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_=shade)]
+    return _strip(marks, f"{name} {signed(value)}\n95 % interval: {signed(low)} to {signed(high)}")
 
 
 def dot_strip(value: float | None, weight: float, scale: Scale, reference: float | None = None, name: str = "") -> str:
@@ -141,7 +171,12 @@ def axis_strip(scale: Scale) -> str:
 
 
 def ranked_dots(
-    values: Sequence[float], weights: Sequence[float], names: Sequence[str], reference: float | None, label: str
+    values: Sequence[float],
+    weights: Sequence[float],
+    names: Sequence[str],
+    reference: float | None,
+    label: str,
+    axis: str = "score",
 ) -> str:
     """Many scores from the lowest to the highest, a dot each; its area shows how much it rests on.
 
@@ -151,9 +186,10 @@ def ranked_dots(
         names: The words on hover, shape (n,).
         reference: A score to compare with, as a line.
         label: What the chart shows, for those who hear it.
+        axis: What lies upwards.
     """
     scale = nice_scale([*values, reference], count=4)
-    marks = _levels(scale)
+    marks = _levels(scale, axis)
     if reference is not None:
         height = _height_of(reference, scale)
         marks += [element("line", x1="0%", x2="100%", y1=height, y2=height, class_="reference")]
@@ -184,7 +220,7 @@ def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ra
         ranked: From the largest to the smallest; else in their own order, as a histogram.
     """
     scale = nice_scale([0.0, *values], count=4)
-    marks = _levels(scale)
+    marks = _levels(scale, "samples")
     floor = _height_of(scale.low, scale)
     width = 92 / max(len(values), 1)
     for rank, index in enumerate(sorted(range(len(values)), key=lambda index: -values[index] if ranked else index)):
@@ -200,7 +236,10 @@ def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ra
 def _strip(marks: list[str], words: str) -> str:
     label = visible(words, keep="\n").replace("\n", "; ") or None
     head = [title(words)] if words else []
-    return element("svg", *head, *marks, class_="strip", width="100%", height=HEIGHT, role="img", aria_label=label)
+    shown = (
+        {"aria_hidden": "true"} if label is None else {"role": "img", "aria_label": label}
+    )  # or the number beside it
+    return element("svg", *head, *marks, class_="strip", width="100%", height=HEIGHT, **shown)
 
 
 def _plot(marks: list[str], label: str) -> str:
@@ -214,8 +253,8 @@ def _grid(scale: Scale) -> list[str]:
     ]
 
 
-def _levels(scale: Scale) -> list[str]:
-    marks = []
+def _levels(scale: Scale, axis: str) -> list[str]:
+    marks = [element("text", axis, x="100%", y=PLOT_TOP - 4, text_anchor="end", class_="tick")]
     for tick in scale.ticks:
         height = _height_of(tick, scale)
         marks += [element("line", x1="0%", x2="100%", y1=height, y2=height, class_="grid")]

@@ -9,7 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.report.class_curves import ClassCurves
+from holotype.report.network import ClassLinks
 from holotype.report.pictured import PictureContents
+from holotype.report.provenance import Provenance
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
 __all__ = [
@@ -172,8 +175,9 @@ class ReportContents(DataContents):
             95 % interval of the F1, and `threshold`.
         counts: Samples by (truth, decided), shape (classes, classes), in the order of `classes`. With many labels a
             sample, a sample counts in every cell of its true and its decided classes.
-        histories: One frame a trained network by `member/fold0`: `epoch`, `phase`, `lr`, `train_loss`,
-            `validation_loss`, `validation_score`, `images_per_second`, `seconds`; one row an epoch.
+        histories: One frame a trained network by `member/fold0`: `epoch`, `phase`, `lr`, perhaps `rates` (of steps of
+            the epoch, spread evenly), `train_loss`, `validation_loss`, `validation_score`, `images_per_second`,
+            `seconds`; one row an epoch.
         mistakes: The worst first.
         samples: Specimens, in the order they are shown.
         recipe: The resolved recipe as YAML.
@@ -183,6 +187,10 @@ class ReportContents(DataContents):
         ensemble: How members become one.
         pictures: What networks look at, and samples to look at.
         review: What a review of the labels changed.
+        curves: What each class's scores come to at every threshold.
+        links: Which classes are confused, and which come together.
+        provenance: How the run came about.
+        finders: What rate finders measured, by `member/fold0/phase`: `rate`, `loss`, `smoothed`, `chosen`.
     """
 
     metric: str
@@ -199,3 +207,7 @@ class ReportContents(DataContents):
     ensemble: EnsembleContents | None = None
     pictures: PictureContents | None = None
     review: ReviewContents | None = None
+    curves: ClassCurves | None = None
+    links: ClassLinks | None = None
+    provenance: Provenance | None = None
+    finders: dict[str, pl.DataFrame] = field(default_factory=dict)

@@ -12,8 +12,8 @@ from holotype.report.words import finite
 
 __all__ = ["Series", "line_chart", "phase_starts", "series_of"]
 
-WIDTH, HEIGHT = 320, 176
-LEFT, RIGHT, TOP, BOTTOM = 40, 10, 12, 24
+WIDTH, HEIGHT = 320, 200
+LEFT, RIGHT, TOP, BOTTOM = 40, 10, 22, 38
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Series:
     style: str
 
 
-def line_chart(lines: Sequence[Series], label: str, starts: Sequence[int] = (), within: Scale | None = None) -> str:
+def line_chart(
+    lines: Sequence[Series], label: str, starts: Sequence[int] = (), within: Scale | None = None, upwards: str = "loss"
+) -> str:
     """Lines over epochs.
 
     Args:
@@ -39,10 +41,11 @@ def line_chart(lines: Sequence[Series], label: str, starts: Sequence[int] = (), 
         label: What the chart shows, for those who hear it.
         starts: Epochs, counted from 0, at which a phase begins; drawn as lines.
         within: The vertical scale, where several charts share one.
+        upwards: What the vertical axis is of.
     """
     epochs = max((len(line.values) for line in lines), default=0)
     scale = within or nice_scale([value for line in lines for value in line.values], count=4)
-    marks = _frame(scale, epochs)
+    marks = _frame(scale, epochs, upwards)
     for start in starts:
         across = _across(start - 0.5, epochs)
         marks += [element("line", x1=across, x2=across, y1=TOP, y2=HEIGHT - BOTTOM, class_="phase")]
@@ -74,16 +77,17 @@ def phase_starts(history: pl.DataFrame) -> tuple[int, ...]:
     return tuple(row for row in range(1, len(phases)) if phases[row] != phases[row - 1])
 
 
-def _frame(scale: Scale, epochs: int) -> list[str]:
-    marks = []
+def _frame(scale: Scale, epochs: int, upwards: str) -> list[str]:
+    marks = [element("text", upwards, x=LEFT - 6, y=9, text_anchor="end", class_="tick")]
     for tick in scale.ticks:
         height = _down(tick, scale)
         marks += [element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=height, y2=height, class_="grid")]
         marks += [element("text", tick_label(tick), x=LEFT - 6, y=height + 3.5, text_anchor="end", class_="tick")]
     for epoch in sorted({1, (epochs + 1) // 2, epochs} - {0}) if epochs else []:
         across = _across(epoch - 1, epochs)
-        marks += [element("text", str(epoch), x=across, y=HEIGHT - 7, text_anchor="middle", class_="tick")]
-    return marks
+        marks += [element("text", str(epoch), x=across, y=HEIGHT - 22, text_anchor="middle", class_="tick")]
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    return [*marks, element("text", "epoch", x=middle, y=HEIGHT - 6, text_anchor="middle", class_="tick")]
 
 
 def _drawn(line: Series, scale: Scale, epochs: int) -> str:

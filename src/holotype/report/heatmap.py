@@ -52,7 +52,7 @@ def heat_map(counts: NDArray[np.int64], shares: NDArray[np.float64], names: Sequ
     longest = max((len(shortened(name, 22)) for name in names), default=0) if labelled else 0
     left = longest * LETTER + 12 if labelled else 1.0
     top = longest * LETTER * SLOPE + 14 if labelled else 1.0
-    right = max(len(shortened(names[-1], 22)) * LETTER * 0.64 - cell / 2, 2.0) if labelled and size else 2.0
+    right = max(len(shortened(names[-1], 22)) * LETTER * 0.74 - cell / 2, 2.0) if labelled and size else 2.0
     side = size * cell
     marks = [element("rect", x=left, y=top, width=side, height=side, class_="board")]
     marks += _lines(size, cell, left, top) if labelled else []

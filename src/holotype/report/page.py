@@ -14,26 +14,31 @@ from markupsafe import Markup, escape
 
 from holotype.errors import StoreError
 from holotype.report import ranks, sections, soundness, trust, words
+from holotype.report.class_curves import curve_data
+from holotype.report.compare import CompareContents, compare_page
 from holotype.report.contents import DataContents, ReportContents
 from holotype.report.findings import find_out, frequent_confusions
 from holotype.report.gallery import channel_colours, draw_pictures
 from holotype.report.heatmap import LABELLED_UP_TO, heat_map, row_shares
 from holotype.report.holdings import duplicates, fold_rows
+from holotype.report.network import network
 from holotype.report.pictures import pictured
+from holotype.report.provenance import provenance
 from holotype.report.training import training
 from holotype.report.trials import TrialsContents, shown, trials_page
+from holotype.report.vega import vega_script
 
 __all__ = ["render_audit", "render_report", "render_trials", "write_report"]
 
-STYLES = ("style.css", "pictures.css")
+STYLES = ("style.css", "pictures.css", "charts.css")
 SUSPECT_BYTES, PAIR_BYTES = 1_000_000, 1_000_000
 MISTAKE_BYTES = 3_000_000
 SPECIMEN_BYTES = 1_500_000
 CONFUSIONS_SHOWN = 14
 
 
-def write_report(path: Path, contents: DataContents | TrialsContents) -> None:
-    """Write the report of a run, of an audit alone, or of a search; the file appears whole or not at all.
+def write_report(path: Path, contents: DataContents | TrialsContents | CompareContents) -> None:
+    """Write the report of a run, of an audit alone, of a search or of a comparison, whole or not at all.
 
     Args:
         path: The file, usually `report.html` in a run's folder.
@@ -53,7 +58,9 @@ def write_report(path: Path, contents: DataContents | TrialsContents) -> None:
         raise StoreError(f"cannot write the report {str(path)!r}: {error.strerror}") from error
 
 
-def _page(contents: DataContents | TrialsContents) -> str:
+def _page(contents: DataContents | TrialsContents | CompareContents) -> str:
+    if isinstance(contents, CompareContents):
+        return _rendered("compare.html.j2", compare_page(contents))
     if isinstance(contents, TrialsContents):
         return render_trials(contents)
     return render_report(contents) if isinstance(contents, ReportContents) else render_audit(contents)
@@ -101,6 +108,8 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
     scripts = [folder.joinpath("script.js").read_text("utf-8")]
     if values.get("pictured", {}).get("moves"):
         scripts += [folder.joinpath("pictures.js").read_text("utf-8")]
+    if values.get("curves"):
+        scripts += [vega_script(), folder.joinpath("curves.js").read_text("utf-8")]
     given = {"style": Markup(style), "scripts": [(_policy_digest(one), Markup(one)) for one in scripts]}
     return environment.get_template(template).render(**given, **values)
 
@@ -139,6 +148,7 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "findings": find_out(contents, confusions),
         "ledger": sections.ledger(contents),
         "classes": class_rows,
+        "curves": curve_data(contents.curves, contents.scorecard.classes, [row["number"] for row in class_rows]),
         "classes_left": len(contents.scorecard.classes) - len(class_rows),
         "has_thresholds": any(row["threshold"] is not None for row in class_rows),
         "heat": Markup(drawing),
@@ -146,6 +156,8 @@ def _everything(contents: ReportContents) -> dict[str, Any]:
         "confusions": sections.confusion_rows(confusions),
         "scores_by": sections.score_by(contents),
         "training": training(contents),
+        "provenance": provenance(contents.provenance),
+        "network": network(contents.links, contents.classes),
         "distribution": sections.distribution(class_rows),
         "apart": sections.apart(contents),
         "reliability": trust.reliability(contents),

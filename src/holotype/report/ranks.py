@@ -71,6 +71,7 @@ def _plot(levels: list[dict[str, Any]], backs: list[dict[str, Any]]) -> str:
         across = _across(share)
         marks += [element("text", percent(share), x=across, y=HEIGHT - 22, text_anchor="middle", class_="tick")]
     middle = _across(0.5)
+    marks += [element("text", "right", x=LEFT - 6, y=TOP - 3, text_anchor="end", class_="tick")]
     marks += [element("text", "samples answered", x=middle, y=HEIGHT - 5, text_anchor="middle", class_="tick")]
     for height in (_down(one, scale) for one in target):
         marks += [element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=height, y2=height, class_="reference")]

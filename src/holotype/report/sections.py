@@ -94,7 +94,7 @@ def apart(contents: ReportContents) -> list[dict[str, Any]]:
 
 
 def ledger(contents: ReportContents) -> dict[str, Any]:
-    """What each step bought, as rows of a waterfall.
+    """What each step bought, as rows of a waterfall: a bar leads from the step that it is compared with.
 
     Args:
         contents: What the report is made of.
@@ -102,22 +102,25 @@ def ledger(contents: ReportContents) -> dict[str, Any]:
     steps = contents.scorecard.ledger
     scale = nice_scale([step.get(key) for step in steps for key in ("value", "low", "high")])
     rows: list[dict[str, Any]] = []
-    before: float | None = None
+    values: dict[str, float] = {}
     for step in steps:
-        value = float(step["value"])
-        strip = waterfall_strip(before, value, step.get("low"), step.get("high"), scale, str(step["step"]))
-        change = step["difference"]["value"] if step["difference"] else None
+        value, change = float(step["value"]), step.get("difference")
+        before = None if change is None else values.get(str(step.get("against")), value - change["value"])
+        sure = change is not None and (change["low"] > 0 or change["high"] < 0)
+        strip = waterfall_strip(before, (value, step.get("low"), step.get("high")), scale, str(step["step"]), sure)
         rows += [
             {
                 "name": str(step["step"]),
                 "value": score(value),
-                "change": "" if change is None else signed(change),
-                "lower": change is not None and change < 0,
+                "change": "" if change is None else signed(change["value"]),
+                "between": "" if change is None else f"{signed(change['low'])} to {signed(change['high'])}",
+                "lower": change is not None and change["value"] < 0,
+                "sure": sure,
                 "strip": Markup(strip),
             }
         ]
-        before = value
-    return {"rows": rows, "axis": Markup(axis_strip(scale))}
+        values[str(step["step"])] = value
+    return {"rows": rows, "axis": Markup(axis_strip(scale)), "metric": metric_title(contents.metric)}
 
 
 def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
@@ -200,10 +203,13 @@ def score_by(contents: ReportContents) -> list[dict[str, Any]]:
     for entry in card.groups:
         place = by_title.setdefault(str(entry["column"]), [])
         place.append((str(entry["group"]), int(entry["samples"]), entry["value"]))
-    return [_scores_of(title, entries, reference) for title, entries in by_title.items()]
+    metric = metric_title(contents.metric)
+    return [_scores_of(title, entries, reference, metric) for title, entries in by_title.items()]
 
 
-def _scores_of(title: str, entries: list[tuple[str, int, float]], reference: float | None) -> dict[str, Any]:
+def _scores_of(
+    title: str, entries: list[tuple[str, int, float]], reference: float | None, metric: str
+) -> dict[str, Any]:
     known = sorted((entry for entry in entries if finite([entry[2]])), key=lambda entry: entry[2])
     most = max((samples for _, samples, _ in known), default=1)
     words = [f"{name}\n{score(value)} on {samples:,} samples" for name, samples, value in known]
@@ -212,7 +218,8 @@ def _scores_of(title: str, entries: list[tuple[str, int, float]], reference: flo
     plot = ""
     if many:
         weights = [samples / most for _, samples, _ in known]
-        plot = ranked_dots([value for _, _, value in known], weights, words, reference, f"Score by {title}")
+        shown = [value for _, _, value in known]
+        plot = ranked_dots(shown, weights, words, reference, f"Score by {title}", metric)
     rows = [
         {
             "name": name,
@@ -224,6 +231,7 @@ def _scores_of(title: str, entries: list[tuple[str, int, float]], reference: flo
     ]
     return {
         "title": title,
+        "metric": metric,
         "count": len(known),
         "left_out": len(entries) - len(known),
         "plot": Markup(plot),

@@ -9,7 +9,7 @@ from html import escape
 
 from holotype.report.words import finite, visible
 
-__all__ = ["Scale", "element", "nice_scale", "tick_label", "title"]
+__all__ = ["Scale", "element", "lettering", "nice_scale", "tick_label", "title"]
 
 
 def element(tag: str, *children: str, **attributes: object) -> str:
@@ -23,6 +23,16 @@ def element(tag: str, *children: str, **attributes: object) -> str:
     written = "".join(f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None)
     content = "".join(children)
     return f"<{tag}{written}>{content}</{tag}>" if content else f"<{tag}{written}/>"
+
+
+def lettering(text: str, **attributes: object) -> str:
+    """Words on a drawing, whatever they are.
+
+    Args:
+        text: Any string.
+        **attributes: As in `element`.
+    """
+    return element("text", escape(visible(text)), **attributes)
 
 
 def title(text: str) -> str:

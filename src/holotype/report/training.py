@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 from holotype.report.contents import ReportContents
 from holotype.report.curves import Series, line_chart, phase_starts, series_of
+from holotype.report.provenance import duration
+from holotype.report.rates import finder_charts, rate_chart
 from holotype.report.svg import nice_scale
 from holotype.report.words import finite
 
@@ -26,7 +28,10 @@ def training(contents: ReportContents) -> list[dict[str, Any]]:
     for address, history in contents.histories.items():
         member, _, fold = address.rpartition("/")
         members.setdefault(member or address, {})[fold] = history
-    return [_training_of(member, folds) for member, folds in members.items()]
+    return [
+        _training_of(member, folds) | {"finders": finder_charts(contents.finders, member)}
+        for member, folds in members.items()
+    ]
 
 
 def _training_of(member: str, folds: dict[str, pl.DataFrame]) -> dict[str, Any]:
@@ -44,25 +49,23 @@ def _training_of(member: str, folds: dict[str, pl.DataFrame]) -> dict[str, Any]:
                 "svg": Markup(line_chart(together, f"Losses of {member} by epoch", starts, shared)),
             }
         ]
-    for column, label in (("validation_score", "Score of the fold left out"), ("lr", "Learning rate")):
-        lines = [
-            series_of(history, column, fold, f"line-{index % 7}") for index, (fold, history) in enumerate(folds.items())
-        ]
-        if any(finite(line.values) for line in lines):
-            charts += [
-                {
-                    "label": label,
-                    "by_fold": True,
-                    "svg": Markup(line_chart(lines, f"{label} of {member} by epoch", starts)),
-                }
-            ]
+    lines = [
+        series_of(history, "validation_score", fold, f"line-{index % 7}")
+        for index, (fold, history) in enumerate(folds.items())
+    ]
+    if any(finite(line.values) for line in lines):
+        label = "Score of the fold left out"
+        drawn = line_chart(lines, f"{label} of {member} by epoch", starts, upwards="score")
+        charts += [{"label": label, "by_fold": True, "svg": Markup(drawn)}]
+    rates = rate_chart(folds, f"Learning rate of {member} by step")
+    charts += [{"label": "Learning rate", "by_fold": True, "svg": Markup(rates)}] if rates else []
     losses = [
         {"label": fold, "svg": Markup(line_chart(lines, f"Losses of {member}, {fold}", phase_starts(history), shared))}
         for fold, history, lines in pairs
         if any(finite(line.values) for line in lines)
     ]
     seconds = sum(sum(finite(history["seconds"])) for history in folds.values() if "seconds" in history.columns)
-    rates = [
+    paces = [
         rate
         for one in folds.values()
         if "images_per_second" in one.columns
@@ -73,8 +76,8 @@ def _training_of(member: str, folds: dict[str, pl.DataFrame]) -> dict[str, Any]:
         "folds": list(folds),
         "epochs": longest.height,
         "phases": len(starts) + 1,
-        "duration": _duration(seconds),
-        "rate": f"{float(np.median(rates)):,.0f}" if rates else "",
+        "duration": duration(seconds),
+        "rate": f"{float(np.median(paces)):,.0f}" if paces else "",
         "charts": charts,
         "losses": losses,
     }
@@ -85,9 +88,3 @@ def _losses(history: pl.DataFrame, fold: str) -> list[Series]:
         series_of(history, "train_loss", f"{fold}, training", "train"),
         series_of(history, "validation_loss", f"{fold}, left out", "validation"),
     ]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -10,7 +10,8 @@ from typing import Any
 from markupsafe import Markup
 
 from holotype.report.charts import PLOT_BOTTOM, PLOT_HEIGHT, PLOT_TOP, bar_strip
-from holotype.report.svg import Scale, element, nice_scale, tick_label, title
+from holotype.report.svg import Scale, element, lettering, nice_scale, tick_label, title
+from holotype.report.words import shortened
 
 __all__ = ["Trial", "TrialsContents", "parallel_trials", "shown", "trials_over_time", "trials_page"]
 
@@ -93,6 +94,10 @@ def trials_over_time(trials: Sequence[Trial]) -> str:
     """
     scale = nice_scale([one.score for one in trials], count=4)
     marks, path, best = _levels(scale), "", None
+    marks += [element("text", "score", x=0, y=PLOT_TOP - 4, class_="tick")]
+    marks += [
+        element("text", "trials in their order", x=BOX / 2, y=PLOT_HEIGHT + 8, text_anchor="middle", class_="tick")
+    ]
     for place, one in enumerate(trials):
         if one.score is None:
             continue
@@ -125,7 +130,7 @@ def parallel_trials(
     for place, name in enumerate([*axes, "score"]):
         across = _across(place, count)
         marks += [element("line", x1=across, x2=across, y1=PLOT_TOP, y2=PLOT_HEIGHT - PLOT_BOTTOM, class_="grid")]
-        marks += [element("text", name, x=across, y=PLOT_TOP - 4, text_anchor="middle", class_="tick")]
+        marks += [lettering(shortened(name, 24), x=across, y=PLOT_TOP - 4, text_anchor="middle", class_="tick")]
     for one in sorted(trials, key=lambda one: one.number == best):
         shares = [_share(axes[name], one.drawn[name]) for name in axes] + [scale.share(one.score or 0.0)]
         path = "".join(
@@ -177,5 +182,5 @@ def _down(share: float) -> float:
 
 
 def _plot(marks: list[str], label: str) -> str:
-    box = f"0 0 {BOX} {PLOT_HEIGHT}"
+    box = f"0 0 {BOX} {PLOT_HEIGHT + 12}"
     return element("svg", *marks, class_="curve", viewBox=box, width="100%", role="img", aria_label=label)

@@ -15,7 +15,7 @@ from holotype.report.words import percent, score
 
 __all__ = ["reliability", "together"]
 
-SIDE, MARGIN, TOP = 264, 40, 10
+SIDE, MARGIN, TOP = 264, 52, 10
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LARGEST, SMALLEST = 8.0, 2.0
 COLUMNS_SHOWN = 12
@@ -42,13 +42,16 @@ def reliability(contents: ReportContents) -> dict[str, Any] | None:
 
 
 def _plot(known: NDArray[np.float64]) -> str:
-    height = SIDE + TOP + 34
+    height = SIDE + TOP + 40
     marks = []
     for tick in TICKS:
         across, down = _across(tick), _down(tick)
         marks += [element("line", x1=MARGIN, x2=MARGIN + SIDE, y1=down, y2=down, class_="grid")]
         marks += [element("text", percent(tick), x=MARGIN - 6, y=down + 3.5, text_anchor="end", class_="tick")]
         marks += [element("text", percent(tick), x=across, y=TOP + SIDE + 16, text_anchor="middle", class_="tick")]
+    marks += [element("text", "how sure", x=_across(0.5), y=TOP + SIDE + 33, text_anchor="middle", class_="tick")]
+    turned = {"transform": f"rotate(-90 9 {_down(0.5):.1f})", "text_anchor": "middle", "class_": "tick"}
+    marks += [element("text", "how often right", x=9, y=_down(0.5), **turned)]
     marks += [element("line", x1=_across(0), y1=_down(0), x2=_across(1), y2=_down(1), class_="reference")]
     path = "L".join(f"{_across(sure):.1f} {_down(right):.1f}" for sure, right, _ in known)
     marks += [element("g", element("path", d=f"M{path}"), class_="line line-0")]

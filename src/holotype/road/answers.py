@@ -32,8 +32,8 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
     images, chosen, nested = outcome.prepared.images, outcome.chosen, outcome.nested
     folder.forget("oof.parquet")
     if chosen.together is not None and nested is not None:
-        write_scores(folder.path("oof.parquet"), _ids(outcome, chosen.together.samples), chosen.together.logits)
         samples, logits, decided = chosen.together.samples, chosen.together.logits, nested.decided
+        write_scores(folder.path("oof.parquet"), _ids(outcome, samples), logits, decided)
     if chosen.answer is not None and chosen.decided is not None:
         samples, logits, decided = chosen.answer.samples, chosen.answer.logits, chosen.decided
         write_scores(folder.path("test.parquet"), _ids(outcome, samples), logits)

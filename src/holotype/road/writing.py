@@ -18,13 +18,16 @@ from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
 from holotype.report import DataContents, ReportContents, write_report
 from holotype.road.answers import write_answers
+from holotype.road.charted import class_curves, class_links, finder_curves
 from holotype.road.difference import review_contents
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
 from holotype.road.pictures import pictures_of
+from holotype.road.provenance import how_it_was_run
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import (
+    Against,
     NestedScore,
     Step,
     confusion_counts,
@@ -39,7 +42,7 @@ from holotype.types import Integers, Metric, Scorecard, same_labels
 
 __all__ = ["write_audit", "write_audit_page", "write_outcome"]
 
-VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn")
+VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn", "lightgbm")
 
 
 def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
@@ -117,20 +120,25 @@ def _with_ledger(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Score
     chosen = outcome.chosen
     kind = chosen.decision.kind
     steps: list[Step] = []
+    against: list[Against] = []
     for member, oof in zip(outcome.members, outcome.oof, strict=True):
         alone = outcome.gathered.plain.get(member.name)
         if alone is not None:
             steps.append((f"{member.name}, one view", decide_plainly(alone.logits, kind), alone.logits))
+            against.append("nothing")
         name = member.name if alone is None else f"{member.name}, all views"
         steps.append((name, decide_plainly(oof.logits, kind), oof.logits))
+        against.append("nothing" if alone is None else "before")
     if len(outcome.members) > 1 or chosen.ensemble.kind == "stack":
         together = nested.steps[0]
         steps.append((f"{chosen.ensemble.kind} of {len(outcome.members)}", decide_plainly(together, kind), together))
+        against.append("best")
     if chosen.calibration.method is not None:
         steps.append((f"calibration: {chosen.calibration.method}", decide_plainly(nested.logits, kind), nested.logits))
     if not same_labels(steps[-1][1], nested.decided):
         steps.append((f"decision: {chosen.decision.rule}", nested.decided, nested.logits))
-    ledger = make_ledger(steps, outcome.prepared.images.samples, nested.samples, recipe.metric, recipe.seed)
+    samples = outcome.prepared.images.samples
+    ledger = make_ledger(steps, samples, nested.samples, recipe.metric, recipe.seed, against)
     return replace(nested.scorecard, ledger=ledger)
 
 
@@ -187,20 +195,25 @@ def _contents(
     ready = outcome.prepared
     pictured = ready.images.has_files
     workshop = Workshop(ready, recipe.seed, *how, recipe.data.pack)
+    counts = confusion_counts(nested.truth, nested.decided, ready.images.kind)
     return ReportContents(
         name=recipe.name,
         metric=recipe.metric,
         kind=ready.images.kind,
         scorecard=scorecard,
-        counts=confusion_counts(nested.truth, nested.decided, ready.images.kind),
+        counts=counts,
         histories={name: pl.read_parquet(path) for name, path in histories(outcome.members).items()},
         mistakes=mistakes(outcome, nested) if pictured else [],
         samples=specimens(outcome, nested) if pictured else [],
         recipe=dump_recipe(recipe),
         facts=_facts(*how),
+        finders=finder_curves(outcome.members),
+        provenance=how_it_was_run(how[0], dump_recipe(recipe)),
         suspects=suspects(outcome, nested) if pictured else (),
         reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),
         ensemble=how_members_become_one(outcome, nested),
+        curves=class_curves(nested, outcome.chosen.decision),
+        links=class_links(nested, counts, ready.images.kind),
         pictures=pictures_of(outcome, nested, recipe.report, recipe.members, workshop) if pictured else None,
         review=None if outcome.review is None else review_contents(outcome.review, recipe.metric),
         **_data_contents(ready),
@@ -217,10 +230,7 @@ def _facts(stages: Stages, runtime: Runtime) -> dict[str, str]:
     facts["machine"] = (
         f"{platform.system()} {platform.machine()}, {runtime.thread_count} threads, device {runtime.device}"
     )
-    facts |= stages.facts
-    spent = {name: seconds for name, seconds in stages.seconds.items() if seconds >= 0.05}
-    facts |= {f"seconds: {name}": f"{seconds:.1f}" for name, seconds in spent.items()}
-    return facts
+    return facts | stages.facts
 
 
 def _version(package: str) -> str:

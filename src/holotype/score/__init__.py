@@ -2,7 +2,8 @@
 
 from holotype.score.apart import score_apart, score_without
 from holotype.score.choices import Choice, FittedChain, Scores, cross_apply, fit_chain
-from holotype.score.ledger import Step, make_ledger
+from holotype.score.ledger import Against, Step, make_ledger
+from holotype.score.links import ClassLink, company_links, confusion_links
 from holotype.score.nested import NestedScore, add_caveats, metric_names, score_nested
 from holotype.score.oof import POOLS, gather_oof, gather_test, pool_images
 from holotype.score.tables import class_table, confusion_counts, domain_table, group_table, scorecard_to_json
@@ -10,14 +11,18 @@ from holotype.score.units import grouped_folds, independent_units
 
 __all__ = [
     "POOLS",
+    "Against",
     "Choice",
+    "ClassLink",
     "FittedChain",
     "NestedScore",
     "Scores",
     "Step",
     "add_caveats",
     "class_table",
+    "company_links",
     "confusion_counts",
+    "confusion_links",
     "cross_apply",
     "domain_table",
     "fit_chain",

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from holotype.errors import HolotypeError
 from holotype.metrics import Judged, bootstrap_interval, draw_groups, paired_difference
 from holotype.score.units import independent_units
 from holotype.types import AnyLabels, AnyScores, Integers, Labels
 
-__all__ = ["Step", "make_ledger"]
+__all__ = ["Against", "Step", "make_ledger"]
+
+Against = Literal["before", "best", "nothing"]
+"""What a step is compared with: the step before, the best of all before, or nothing, being another beginning."""
 
 Step = tuple[str, AnyLabels, AnyScores]
 """A step's name, its decisions and its logits, both of shape (n, classes)."""
 
 
 def make_ledger(
-    steps: Sequence[Step], labels: Labels, samples: Integers, metric: str, seed: int
+    steps: Sequence[Step],
+    labels: Labels,
+    samples: Integers,
+    metric: str,
+    seed: int,
+    against: Sequence[Against] = (),
 ) -> list[dict[str, Any]]:
-    """One entry a step: `step`, `value`, `low`, `high` and `difference` to the step before (None for the first).
+    """What each step came to, and what it changed of the step that it is compared with.
 
     Args:
         steps: In the order they are taken, all of the same samples.
@@ -27,6 +35,11 @@ def make_ledger(
         samples: The numbers of the scored ones, shape (n,).
         metric: The recipe's metric.
         seed: The recipe's seed.
+        against: What each step is compared with; the step before where nothing is said.
+
+    Returns:
+        One entry a step: `step`, `value`, `low`, `high`, `against` (the name of the step it is compared with) and the
+        `difference` to it; both None for a step that is another beginning.
 
     Raises:
         HolotypeError: A step has decisions or logits of another shape.
@@ -34,17 +47,26 @@ def make_ledger(
     truth = labels.truth(samples)
     draws = draw_groups(truth, independent_units(labels, samples), seed)
     ledger: list[dict[str, Any]] = []
-    before: Judged | None = None
-    for name, decided, logits in steps:
+    seen: list[Judged] = []
+    for number, (name, decided, logits) in enumerate(steps):
         if decided.shape != truth.shape or logits.shape != truth.shape:
             raise HolotypeError(
                 f"step {name!r}: decisions {decided.shape} and logits {logits.shape} are not {truth.shape}"
             )
         judged = Judged(truth, decided, logits, labels.kind)
         score = bootstrap_interval(metric, judged, draws)
-        difference = None if before is None else paired_difference(metric, before, judged, draws)
-        ledger.append(
-            {"step": name, "value": score.value, "low": score.low, "high": score.high, "difference": difference}
-        )
-        before = judged
+        entry = {"step": name, "value": score.value, "low": score.low, "high": score.high}
+        place = _compared_with(against[number] if number < len(against) else "before", ledger)
+        named = None if place is None else ledger[place]["step"]
+        difference = None if place is None else paired_difference(metric, seen[place], judged, draws)
+        ledger.append(entry | {"against": named, "difference": difference})
+        seen.append(judged)
     return ledger
+
+
+def _compared_with(against: Against, ledger: Sequence[dict[str, Any]]) -> int | None:
+    if against == "nothing" or not ledger:
+        return None
+    if against == "best":
+        return max(range(len(ledger)), key=lambda place: float(ledger[place]["value"]))
+    return len(ledger) - 1

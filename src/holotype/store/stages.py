@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from holotype.errors import HolotypeError
 from holotype.progress import Progress
 from holotype.store.codec import read_value, write_value
+from holotype.store.memory import PeakMemory
 from holotype.store.store import StageKey, Store
 
 __all__ = ["Forecast", "NotForeseenError", "RunLog", "Stages"]
@@ -77,6 +78,9 @@ class Stages:
         seconds: How long each stage took, by name; 0 where it was taken from the store.
         digests: The digest of each value's content, by the stage's name.
         facts: What the report should say beside, by name.
+        states: `made`, `resumed` or `reused`, by the stage's name.
+        costs: What the making of each took, whoever made it: `seconds` and `peak_mb`, where that is known.
+        peaks: Measures the largest resident memory of this process.
     """
 
     store: Store
@@ -86,6 +90,9 @@ class Stages:
     seconds: dict[str, float] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    peaks: PeakMemory = field(default_factory=PeakMemory, repr=False)
 
     def folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
         """The folder of a stage.
@@ -96,12 +103,22 @@ class Stages:
         """
         started = time.perf_counter()
         if self.store.holds(key):
-            self._note(key, "reused", 0.0)
+            self._note(key, "reused", self.store.cost(key))
             return self.store.place(key)
         resumed = self.store.workspace(key).is_dir()
         self.log.write("begin", stage=key.stage, resumed=resumed)
-        place = self.store.make(key, write)
-        self._note(key, "resumed" if resumed else "made", time.perf_counter() - started)
+        stretch = self.peaks.begin()
+
+        def cost() -> dict[str, float]:
+            peak = self.peaks.so_far(stretch)
+            spent = {"seconds": round(time.perf_counter() - started, 3)}
+            return spent if peak is None else spent | {"peak_mb": round(peak, 1)}
+
+        try:
+            place = self.store.make(key, write, cost)
+            self._note(key, "resumed" if resumed else "made", cost())
+        finally:
+            self.peaks.end(stretch)
         return place
 
     def value(
@@ -119,11 +136,13 @@ class Stages:
         self.digests[key.stage] = self.store.content_digest(key)
         return read_value(kind, place, parts)
 
-    def _note(self, key: StageKey, state: str, seconds: float) -> None:
-        self.seconds[key.stage] = seconds
-        self.log.write(
-            "stage", stage=key.stage, state=state, seconds=round(seconds, 3), key=key.digest, parts=key.parts
-        )
+    def _note(self, key: StageKey, state: str, cost: dict[str, float]) -> None:
+        """Write down how a stage came about, and what its making took, by this run or by the one that made it."""
+        self.costs[key.stage], self.states[key.stage] = cost, state
+        self.seconds[key.stage] = 0.0 if state == "reused" else cost["seconds"]
+        seconds = self.seconds[key.stage]
+        took = {"took": cost} if state == "reused" else {name: cost[name] for name in cost if name != "seconds"}
+        self.log.write("stage", stage=key.stage, state=state, seconds=seconds, **took, key=key.digest, parts=key.parts)
         if state != "made":
             self.progress.say(f"{key.stage}: {'taken from the store' if state == 'reused' else 'resumed and finished'}")
 

@@ -96,12 +96,25 @@ class Store:
         """
         return digest_folder(self.place(key), without=(FACTS,))
 
-    def make(self, key: StageKey, write: Callable[[Path], object]) -> Path:
+    def cost(self, key: StageKey) -> dict[str, float]:
+        """What the making of an artefact took, where that was written down: `seconds` and `peak_mb`.
+
+        Args:
+            key: What it is made from.
+        """
+        try:
+            facts = json.loads((self.place(key) / FACTS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {name: float(facts[name]) for name in ("seconds", "peak_mb") if facts.get(name) is not None}
+
+    def make(self, key: StageKey, write: Callable[[Path], object], cost: Callable[[], dict[str, float]] = dict) -> Path:
         """Make an artefact in a temporary folder and rename it when it is complete.
 
         Args:
             key: What it is made from.
             write: Writes its files into a folder.
+            cost: Says when they are written what that took.
 
         Raises:
             StoreError: The disk refuses.
@@ -111,7 +124,7 @@ class Store:
             temporary.mkdir(parents=True)
             self._sweep()
             write(temporary)
-            facts = {"stage": key.stage, "version": key.version, "parts": key.parts}
+            facts = {"stage": key.stage, "version": key.version, "parts": key.parts, **cost()}
             (temporary / FACTS).write_text(json.dumps(facts, indent=1))
             place = self.place(key)
             place.parent.mkdir(parents=True, exist_ok=True)

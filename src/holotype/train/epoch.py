@@ -23,8 +23,9 @@ from holotype.train.step import StepRules
 from holotype.train.training import Stage, Training
 from holotype.types import Integers
 
-__all__ = ["DivergedError", "batch_maker", "epoch_steps", "keep_state", "train_epoch"]
+__all__ = ["DivergedError", "batch_maker", "epoch_rates", "epoch_steps", "keep_state", "train_epoch"]
 
+RATES_AT_MOST = 24  # of an epoch, for its curve
 LOOKED_AT = 50  # steps after which the loss is looked at; each look waits for the device
 Batch = tuple[Tensor, Tensor]
 Piece = NDArray[np.int64]
@@ -104,6 +105,21 @@ def epoch_steps(training: Training, stage: Stage) -> list[list[Piece]]:
     whole = list(batches(order, batch, whole=True))
     together = stage.phase.accumulate
     return [whole[start : start + together] for start in range(0, len(whole), together)]
+
+
+def epoch_rates(training: Training, stage: Stage) -> list[float]:
+    """The learning rates of the epoch that was just trained, at steps spread evenly from its first to its last.
+
+    They follow from the phase and not from what was seen, so that a resumed training writes the same.
+
+    Args:
+        training: Its course stands at the end of the epoch.
+        stage: The phase.
+    """
+    course, largest = training.course, float(stage.optimiser.param_groups[0]["largest_rate"])
+    places = np.unique(np.linspace(0, course.step - 1, RATES_AT_MOST).round().astype(int))
+    first = course.epoch * course.step
+    return [largest * phase_moment(stage.phase, first + int(place), course.step).rate for place in places]
 
 
 def batch_maker(training: Training, stage: Stage) -> Callable[[Piece], Batch]:

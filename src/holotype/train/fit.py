@@ -24,7 +24,7 @@ from holotype.seeds import derive_seed
 from holotype.train.columns import classes_of_a_step
 from holotype.train.course import Course
 from holotype.train.device import launch_fabric, prepare_process
-from holotype.train.epoch import DivergedError, epoch_steps, keep_state, train_epoch
+from holotype.train.epoch import DivergedError, epoch_rates, epoch_steps, keep_state, train_epoch
 from holotype.train.halt import halt_where_asked
 from holotype.train.job import FitJob
 from holotype.train.keeping import best_candidate, keep_candidate, kept_weights
@@ -159,7 +159,12 @@ def _close_epoch(training: Training, stage: Stage, loss: float, pace: tuple[floa
         facts |= {"train_loss": loss, "validation_loss": seen["loss"], "validation_score": seen["score"]}
         facts |= {"inner_loss": chooses["loss"], "inner_score": chooses["score"]} if chooses else {}
         seconds, images = pace
-        facts |= {"skipped": course.skipped, "images_per_second": images / seconds, "seconds": seconds}
+        facts |= {
+            "rates": epoch_rates(training, stage),
+            "skipped": course.skipped,
+            "images_per_second": images / seconds,
+            "seconds": seconds,
+        }
         course.history.append(facts)
         verdict = course.judge(phase, chooses["score"], chooses["loss"]) if chooses else "keep"
         course.next_epoch()

@@ -253,7 +253,8 @@ class Scorecard:
 
     Args:
         metrics: Metrics by name; the recipe's own stands first.
-        ledger: What each step bought: `step`, `value`, `low`, `high`, `difference` to the step before.
+        ledger: What each step bought: `step`, `value`, `low`, `high`, and the `difference` to the step that `against`
+            names: the one before, or for members together the best single one; none for each member by itself.
         classes: One entry a class: `name`, `support`, `precision`, `recall`, `f1`, `predicted`, and so on.
         groups: Scores by group: `column`, `group`, `samples`, `value`.
         domains: Scores by domain: `domain`, `samples`, `value`.

@@ -1,0 +1,94 @@
+"""What was run: which stages, how long and how large, from what, and how to do it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from holotype.report.charts import bar_strip
+
+__all__ = ["Provenance", "StageFacts", "duration", "provenance"]
+
+STATES = {
+    (True, False): "made", (False, False): "made", (True, True): "earlier",
+    (False, True): "earlier",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """One stage of a run.
+
+    Args:
+        name: As in `fit main 0`.
+        state: `made`, `resumed` or `reused`.
+        seconds: What it took when it was made; 0 where it was taken from the store and nobody knows.
+        megabytes: The largest resident memory of the process meanwhile; none where nobody knows.
+    """
+
+    name: str
+    state: str
+    seconds: float
+    megabytes: float | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a run came about.
+
+    Args:
+        commands: What to type to do it again, by what each is for.
+        stages: In the order in which they ended.
+        digests: Of the recipe and of what was read, by name.
+    """
+
+    commands: dict[str, str]
+    stages: tuple[StageFacts, ...] = ()
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def provenance(contents: Provenance | None) -> dict[str, Any] | None:
+    """Rows of the table of stages, with bars, and what stands around it.
+
+    Args:
+        contents: How the run came about.
+    """
+    if contents is None:
+        return None
+    longest = max((one.seconds for one in contents.stages), default=0.0)
+    largest = max((one.megabytes or 0.0 for one in contents.stages), default=0.0)
+    rows = [
+        {
+            "name": one.name,
+            "state": STATES[bool(one.seconds), one.state == "reused"] if one.state != "resumed" else "resumed",
+            "time": duration(one.seconds) if one.seconds else "",
+            "seconds": one.seconds,
+            "time_strip": Markup(bar_strip(one.seconds, longest)) if one.seconds else "",
+            "memory": "" if one.megabytes is None else f"{one.megabytes:,.0f} MB",
+            "memory_strip": Markup(bar_strip(one.megabytes, largest)) if one.megabytes else "",
+        }
+        for one in contents.stages
+    ]
+    spent = sum(one.seconds for one in contents.stages)
+    made = sum(one.state != "reused" for one in contents.stages)
+    return {
+        "rows": rows, "commands": contents.commands, "digests": contents.digests, "spent": duration(spent),
+        "made": made, "reused": len(rows) - made, "largest": f"{largest:,.0f} MB" if largest else "",
+    }  # fmt: skip
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it.
+
+    Args:
+        seconds: How long.
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 600:
+        return "{} min {} s".format(*divmod(round(seconds), 60))
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,35 @@
+"""Vega, Vega-Lite and Vega-Embed as one script, from the wheel that ships them; nothing is fetched."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import vl_convert
+
+__all__ = ["vega_script"]
+
+
+@cache
+def vega_script() -> str:
+    """The script; it is bundled once a machine and version, which takes some seconds, and kept in the user's cache."""
+    kept = _cache_folder() / f"vega-{vl_convert.__version__}.js"
+    try:
+        return kept.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        script = str(vl_convert.javascript_bundle())
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=kept.parent, delete=False) as stream:
+            stream.write(script)
+        Path(stream.name).replace(kept)
+    except OSError:
+        pass  # a cache that cannot be written costs the next report some seconds
+    return script
+
+
+def _cache_folder() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(given) if given else Path.home() / ".cache") / "holotype"

@@ -1,0 +1,56 @@
+"""How a run came about, for its report: the command, the stages with time and memory, the digests."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from holotype.digest import digest_value
+from holotype.report import Provenance, StageFacts
+from holotype.store import Stages
+
+__all__ = ["how_it_was_run", "what_stages_took"]
+
+
+def how_it_was_run(stages: Stages, recipe: str) -> Provenance:
+    """The command that does it again, what each stage took, and the digests of what was read.
+
+    Args:
+        stages: Of the run.
+        recipe: The resolved recipe as it is written into the run's folder.
+    """
+    folder = stages.log.path.parent
+    commands = {}
+    called = stages.log.read("run")
+    if called:
+        commands["As it was called"] = _command(called[-1], folder)
+    written = shlex.join(["holotype", "run", str(folder / "recipe.yaml"), "--out", "again"])
+    commands["From the recipe in the run's folder"] = written
+    rows = [
+        StageFacts(name, stages.states[name], cost.get("seconds", 0.0), cost.get("peak_mb"))
+        for name, cost in stages.costs.items()
+    ]
+    return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **stages.digests})
+
+
+def what_stages_took(events: list[dict[str, Any]]) -> dict[str, tuple[float, float | None]]:
+    """Seconds and megabytes of each stage of a finished run, by whichever run made it.
+
+    Args:
+        events: The lines `stage` of its log, oldest first; the last of each stage counts.
+    """
+    found = {}
+    for event in events:
+        cost = event.get("took") or event
+        found[event["stage"]] = (float(cost.get("seconds") or 0.0), cost.get("peak_mb"))
+    return found
+
+
+def _command(event: dict[str, Any], folder: Path) -> str:
+    words = ["holotype", "run", str(event.get("recipe")), "--out", str(folder.resolve())]
+    for change in event.get("changes") or []:
+        words += ["--set", str(change)]
+    if event.get("budget"):
+        words += ["--budget", str(event["budget"])]
+    return shlex.join(words)

@@ -1,0 +1,46 @@
+"""Peak memory of stretches that lie within each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from holotype.store.memory import PeakMemory
+
+MB = 1_000_000 // 8
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the mark can be set back on Linux alone")
+def test_a_stretch_holds_what_was_held_in_it_and_an_outer_one_what_its_inner_ones_held():
+    peaks = PeakMemory()
+    outer = peaks.begin()
+    before = peaks.so_far(outer)
+    large = np.ones(300 * MB)
+    inner = peaks.begin()
+    held = peaks.so_far(inner)
+    del large
+    peaks.end(inner)
+    after = peaks.begin()
+    assert peaks.so_far(outer) >= before + 250
+    assert held >= before + 250
+    assert peaks.so_far(after) <= held - 200  # what was given back is not counted again
+    peaks.end(after)
+    peaks.end(outer)
+
+
+def test_a_stage_says_what_its_making_took_also_when_another_run_takes_it_from_the_store(tmp_path):
+    from holotype.progress import Progress
+    from holotype.store import RunLog, StageKey, Stages, Store
+
+    key = StageKey("fit one", 1)
+    for name in ("first", "second"):
+        stages = Stages(Store(tmp_path / "store"), RunLog(tmp_path / f"{name}.jsonl"), Progress(quiet=True))
+        stages.folder(key, lambda folder: (folder / "made").write_text("x"))
+        cost = stages.costs["fit one"]
+        assert cost["seconds"] >= 0
+        assert cost["peak_mb"] > 10
+    assert (stages.states["fit one"], stages.seconds["fit one"]) == ("reused", 0.0)
+    event = stages.log.read("stage")[-1]
+    assert event["took"] == cost
