@@ -2,6 +2,7 @@
 
 from holotype.nets.build import Network, build_network, check_backbone
 from holotype.nets.checkpoint import (
+    hold_networks,
     load_facts,
     load_network,
     load_networks,
@@ -22,6 +23,7 @@ __all__ = [
     "build_network",
     "check_backbone",
     "find_weights",
+    "hold_networks",
     "load_facts",
     "load_network",
     "load_networks",
