@@ -5,7 +5,7 @@ from holotype.data.images import read_image
 from holotype.data.normalisation import dataset_normalisation, row_normalisation
 from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, packed_image, plan_pack
 from holotype.data.reading import read_table
-from holotype.data.resize import resize_image
+from holotype.data.resize import held_part, resize_image
 from holotype.data.scores import ImportedScores, read_scores
 from holotype.data.statistics import (
     channel_statistics,
@@ -26,6 +26,7 @@ __all__ = [
     "dataset_normalisation",
     "fingerprint",
     "gather_statistics",
+    "held_part",
     "image_features",
     "input_size",
     "label_shares",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["fitted", "resize_image", "whole_pixels"]
+__all__ = ["fitted", "held_part", "resize_image", "whole_pixels"]
 
 
 def fitted(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> NDArray[Any]:
@@ -23,9 +23,21 @@ def fitted(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> 
     Returns:
         Shape (channels, height, width), of the same type.
     """
-    scale = min(scale, height / image.shape[1], width / image.shape[2])
-    smaller = resize_image(image, whole_pixels(image.shape[1] * scale), whole_pixels(image.shape[2] * scale))
+    smaller = resize_image(image, *_fitted_sides((height, width), image.shape[1:], scale))
     return _centred(smaller, height, width)
+
+
+def held_part(canvas: tuple[int, ...], image: tuple[int, ...], scale: float = 1.0) -> tuple[slice, slice]:
+    """The part of a canvas that shows the image itself, and not its edges drawn out.
+
+    Args:
+        canvas: (height, width) in pixels.
+        image: (height, width) of the image before `fitted`.
+        scale: As in `fitted`.
+    """
+    sides = _fitted_sides(canvas, image, scale)
+    down, across = ((room - side) // 2 for room, side in zip(canvas, sides, strict=True))
+    return slice(down, down + sides[0]), slice(across, across + sides[1])
 
 
 def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
@@ -58,6 +70,11 @@ def whole_pixels(side: Any) -> int:
         side: A number or an array of numbers.
     """
     return max(1, int(np.max(np.rint(side))))
+
+
+def _fitted_sides(canvas: tuple[int, ...], image: tuple[int, ...], scale: float) -> tuple[int, int]:
+    scale = min(scale, canvas[0] / image[0], canvas[1] / image[1])
+    return whole_pixels(image[0] * scale), whole_pixels(image[1] * scale)
 
 
 def _centred(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:

@@ -1,6 +1,7 @@
-"""Prediction: one inference loop, and the pooling of views."""
+"""Prediction: one inference loop, the pooling of views, embeddings and heat maps."""
 
 from holotype.predict.embed import embed_images, embed_with_network
+from holotype.predict.explain import grad_cam, heat_over_image
 from holotype.predict.files import load_said, save_said
 from holotype.predict.infer import infer, infer_logits
 from holotype.predict.pooling import RunningPool
@@ -11,6 +12,8 @@ __all__ = [
     "RunningPool",
     "embed_images",
     "embed_with_network",
+    "grad_cam",
+    "heat_over_image",
     "infer",
     "infer_logits",
     "list_views",

@@ -27,7 +27,7 @@ from holotype.types import (
     joined,
 )
 
-__all__ = ["PREDICTION_BATCH", "infer", "infer_logits", "infer_pools"]
+__all__ = ["PREDICTION_BATCH", "batch_of", "infer", "infer_logits", "infer_pools"]
 
 MOST_VALUES = 2**27  # of the images that are read at once: half a gigabyte
 PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
@@ -75,7 +75,7 @@ def infer_pools(
     many = reading.kind == "multiclass" and specimens.truth.shape[1] > MANY
     scores: dict[str, list[AnyScores]] = {rule: [] for rule in rules}
     with torch.inference_mode():
-        for chosen in batches(rows, _batch(specimens), whole=False):
+        for chosen in batches(rows, batch_of(specimens), whole=False):
             pixels = read_batch(specimens, chosen, device)
             pooled = [RunningPool(rule, reading.kind) for rule in rules]
             for view in seen:
@@ -92,8 +92,12 @@ def infer_pools(
     return {rule: joined(parts) if parts else empty for rule, parts in scores.items()}
 
 
-def _batch(specimens: Specimens) -> int:
-    """How many images are read at once: fewer of large ones, which are held as float32 while their views are read."""
+def batch_of(specimens: Specimens) -> int:
+    """How many images are read at once: fewer of large ones, which are held as float32 while their views are read.
+
+    Args:
+        specimens: Where the images are stored.
+    """
     return max(1, min(PREDICTION_BATCH, MOST_VALUES // int(np.prod(specimens.pack.pixels.shape[1:]))))
 
 
