@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from holotype.errors import counted
+from holotype.errors import InputError, counted
 from holotype.face import default_folder, run
 from holotype.finished.opened import open_run
 from holotype.pipeline import make_runtime, prepare
 from holotype.prepared import Prepared
+from holotype.progress import Progress
 from holotype.recipe import Recipe, load_recipe
 from holotype.road.writing import write_audit, write_audit_page
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import score_columns, write_in_parts
 
-__all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe"]
+__all__ = ["audit_data", "check_data", "predict_images", "report_lines", "run_recipe", "serve_images"]
+
+SERVING = ("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn")
 
 
 def check_data(recipe: Recipe, path: Path) -> Iterator[str]:
@@ -85,6 +89,38 @@ def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None
     else:
         rows = write_in_parts(output, (table for table, _ in parts))
     return f"{rows:,} predictions written to {output}"
+
+
+def serve_images(
+    run_folder: Path,
+    address: tuple[str, int],
+    limits: Sequence[str],
+    nearest: bool,
+    callers: tuple[bool, Sequence[str]],
+) -> None:
+    """Serve a finished run until a signal says to end.
+
+    Args:
+        run_folder: A finished run.
+        address: Where to listen: host and port.
+        limits: As in `--limit`.
+        nearest: Whether training specimens are named.
+        callers: Whether other machines may ask without a token, and more names of this server.
+
+    Raises:
+        InputError: What a server needs is not installed, or it must not listen there.
+    """
+    try:
+        from holotype.finished.served import serve_run
+        from holotype.serve import Place, limits_from, rules_for, serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in SERVING:
+            raise
+        raise InputError("serving needs the extra `serve`", remedy="pip install 'holotype[serve]'") from error
+    place, chosen = Place(*address, *callers), limits_from(limits)
+    rules_for(place, os.environ.get("HOLOTYPE_TOKEN"))  # better refused now than after the networks are found
+    answerer, runtime = serve_run(run_folder, nearest)
+    serve(answerer, place, chosen, runtime.thread_count, Progress().say)
 
 
 def report_lines(run_folder: Path, show: bool) -> Iterator[str]:

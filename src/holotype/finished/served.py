@@ -138,13 +138,10 @@ class ServedRun:
         logits, known = self.opened.hear(new)
         decision, calibration = self.opened.decision, self.opened.calibration
         labels = label_names(self.opened.decide(logits, new.images), decision.classes)
-        near = self._specimens.near(new, known, nearest)
-        answers = [
-            Answer(tuple(labels[row]), likely, nearest=None if near is None else self._near(near[row]), warned=warned)
-            for row, (likely, warned) in enumerate(
-                zip(self._likely(logits), self._warned(questions, logits), strict=True)
-            )
-        ]
+        named = self._specimens.near(new, known, nearest)
+        near = [None] * len(questions) if named is None else [self._near(own) for own in named]
+        parts = zip(labels, self._likely(logits), near, self._warned(questions, logits), strict=True)
+        answers = [Answer(tuple(own), likely, nearest=like, warned=signs) for own, likely, like, signs in parts]
         if isinstance(logits, TopScores):
             return answers
         said = probabilities(logits, decision.kind)

@@ -20,7 +20,7 @@ from holotype.finished.opened import OpenedRun
 from holotype.finished.voices import Nearest, NewImages, look_at, specimens_for
 from holotype.nets import load_network
 from holotype.predict import embed_with_network
-from holotype.report import composite
+from holotype.report.gallery import composite
 from holotype.retrieval import ExactIndex, FaissIndex, load_index, make_index, save_index
 from holotype.store import StageKey, Store
 from holotype.train import launch_fabric
@@ -76,17 +76,12 @@ class TrainingSpecimens:
         if voice.section.input.normalise == "plate":
             self.why = "its images are scaled by plate"
             return
-        there = [
-            row
-            for row, files in enumerate(self.frame["files"])
-            if files and all(Path(file).is_file() for file in files)
-        ]
+        there = [row for row, name in enumerate(self.frame["id"]) if self.pictured(name)]
         if not there:
             self.why = "the training images are gone"
             return
-        self._rows = [
-            there[place] for place in np.unique(np.linspace(0, len(there) - 1, min(MOST, len(there))).astype(int))
-        ]
+        spread = np.unique(np.linspace(0, len(there) - 1, min(MOST, len(there))).astype(int))
+        self._rows = [there[place] for place in spread]
 
     def work(self) -> bool:
         """Embed some more specimens; false where none are left."""
@@ -147,17 +142,17 @@ class TrainingSpecimens:
             name: Its id.
         """
         row = self._row.get(name) if self.wanted else None
-        return row is not None and all(Path(file).is_file() for file in self.frame["files"][row])
+        files = [] if row is None else self.frame["files"][row]
+        return bool(len(files)) and all(Path(file).is_file() for file in files)
 
     def _draw(self, name: str) -> bytes | None:
         if not self.pictured(name):
             return None
         try:
-            return draw(
-                read_image(list(self.frame["files"][self._row[name]])), self.opened.recipe.data.channels, THUMBNAIL
-            )
+            pixels = read_image(list(self.frame["files"][self._row[name]]))
         except DataError:
             return None
+        return draw(pixels, self.opened.recipe.data.channels, THUMBNAIL)
 
     def _key(self) -> StageKey:
         network = self.opened.voices[0].networks[0]
@@ -188,10 +183,8 @@ class TrainingSpecimens:
 
     def _embedded(self, new: NewImages) -> Floats:
         network, runtime = self.opened.voices[0].networks[0], self.opened.runtime
-        device = launch_fabric(runtime).device
-        made = embed_with_network(
-            network, specimens_for(network.card, new), np.arange(len(new.images)), runtime, device
-        )
+        rows, device = np.arange(len(new.images)), launch_fabric(runtime).device
+        made = embed_with_network(network, specimens_for(network.card, new), rows, runtime, device)
         if self._ear is not None:
             self._ear.take(0)
         return made

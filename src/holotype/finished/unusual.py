@@ -112,8 +112,10 @@ def unusual(usual: Usual, score: float, facts: dict[str, Any], channels: Sequenc
             found.append(Warned(name, channel, float(value), low, high, words))
     if usual.score is not None and score < usual.score:
         said, least = (_probability(one, usual.kind) for one in (score, usual.score))
-        words = f"no class is likely: the best has {said:.1%}, less than {1 - LEAST_SURE:.0%} of the run's own images " \
-                f"had when they were held out ({least:.1%})"  # fmt: skip
+        words = (
+            f"no class is likely: the best has {said:.1%}, and {1 - LEAST_SURE:.0%} of the run's own images had more "
+            f"than {least:.1%} when they were held out"
+        )
         found.append(Warned("score", None, said, least, None, words))
     return tuple(found)
 

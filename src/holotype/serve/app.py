@@ -94,9 +94,9 @@ LINES = "One JSON object a line, each a `Line`: a prediction, or what was wrong 
 def _add_facts(app: FastAPI, service: Service, rules: Rules) -> None:
     always = (400, 403, 413, 421, *((401,) if rules.token else ()))
 
-    @app.get(
-        "/health", responses={**documented(400, 403, 413, 421), 503: {"model": Health, "description": "Not ready"}}
-    )
+    unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not ready, and why not."}}
+
+    @app.get("/health", responses={**documented(400, 403, 413, 421), **unready})
     async def health() -> Health:
         """Whether images can be sent, and why not."""
         ready = service.batcher.ready

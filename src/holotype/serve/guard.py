@@ -80,7 +80,7 @@ class Guard:
         finally:
             path = scope["path"] if scope["path"] in KNOWN else "other"
             method = scope["method"] if scope["method"] in {"GET", "POST", "HEAD"} else "other"
-            self.measures.requests.labels(method, path, str(visit.status)).inc()
+            self.measures.requests.labels(method, path, str(visit.status or 500)).inc()
             self.measures.seconds.labels(path).observe(time.perf_counter() - began)
 
     def _refusal(self, scope: Scope, most: int) -> Refusal | None:
@@ -107,8 +107,9 @@ class Guard:
 
 
 class _Visit:
-    """One request on its way through: its bytes are counted, and what is refused is read to its end, so that the
-    caller, who may still be sending, gets to see the answer.
+    """One request on its way through, its bytes counted.
+
+    What is refused is read to its end first, so that a caller who is still sending gets to see the answer.
     """
 
     def __init__(self, receive: Receive, send: Send, most: int) -> None:

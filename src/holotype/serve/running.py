@@ -6,8 +6,7 @@ import ipaddress
 import os
 import signal
 import socket
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -69,7 +68,7 @@ def rules_for(place: Place, token: str | None) -> Rules:
     return Rules(token or None, hosts)
 
 
-def serve(answerer: Answerer, place: Place, limits: Limits, threads: int) -> None:
+def serve(answerer: Answerer, place: Place, limits: Limits, threads: int, say: Callable[[str], None]) -> None:
     """Serve until a signal says to end; what is under way is finished first.
 
     Args:
@@ -77,6 +76,7 @@ def serve(answerer: Answerer, place: Place, limits: Limits, threads: int) -> Non
         place: Where to listen.
         limits: What a request may cost.
         threads: That decode images.
+        say: Hears where it listens.
 
     Raises:
         InputError: It must not listen there, or cannot.
@@ -91,9 +91,7 @@ def serve(answerer: Answerer, place: Place, limits: Limits, threads: int) -> Non
     port = listening.getsockname()[1]
     shown = f"[{place.host}]" if ":" in place.host else place.host
     who = "callers show a token" if rules.token else "anybody who reaches it may ask"
-    print(
-        f"Serving {answerer.about.run} on http://{shown}:{port}/ ({who}); Ctrl-C ends it.", file=sys.stderr, flush=True
-    )
+    say(f"Serving {answerer.about.run} on http://{shown}:{port}/ ({who}); Ctrl-C ends it.")
     # uvicorn finishes what is under way and then raises the signal again, which would end us with its status.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

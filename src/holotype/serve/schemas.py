@@ -197,11 +197,12 @@ def prediction_of(about: About, name: str, files: list[str], asked: Question, an
             for one in answer.nearest
         ]
     channels, height, width = asked.shape
+    reasons = [Reason(**vars(one)) for one in answer.warned]
     return Prediction(
         id=name, files=files, labels=list(answer.labels), probabilities=answer.probabilities,
         thresholds=_thresholds(about), label_set=None if answer.label_set is None else list(answer.label_set),
         abstain=answer.abstain, answer=answer.answer, rank=answer.rank, nearest=near,
-        out_of_distribution=Unusual(unusual=bool(answer.warned), reasons=[Reason(**vars(one)) for one in answer.warned]),
+        out_of_distribution=Unusual(unusual=bool(reasons), reasons=reasons),
         image=Shape(channels=channels, height=height, width=width, depth=asked.depth),
         picture=None if asked.picture is None else _data_address(asked.picture),
     )  # fmt: skip

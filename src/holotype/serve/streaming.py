@@ -1,4 +1,4 @@
-"""Very many images in one request: answers leave as they are ready, and neither images nor answers pile up in memory."""
+"""Very many images in one request: answers leave as they are ready, and nothing piles up in memory."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ class NdjsonResponse(Response):
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the lines; the request's body is left to whoever makes them.
+
+        Args:
+            scope: Of ASGI.
+            receive: Of ASGI.
+            send: Of ASGI.
+        """
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if self.lines is not None:
             async for line in self.lines:

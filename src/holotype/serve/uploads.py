@@ -164,8 +164,8 @@ class _Parts:
         name = readable_name(given) or f"file {self.count}"
         ending = Path(name).suffix.lower()
         if ending not in self.endings:
-            error = DataError("the file's ending is not that of an image", field=name, value=ending or "none",
-                              allowed=self.endings, remedy="give the file a name with the ending of its kind")  # fmt: skip
+            said = {"field": name, "value": ending or "none", "remedy": "name the file by its kind"}
+            error = DataError("the file's ending is not that of an image", allowed=self.endings, **said)
             self.done.append(Refusal.of(error))
             return
         self._upload = Upload(name, self.folder / f"upload-{self.count:07d}{ending}")
