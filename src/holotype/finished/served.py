@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from holotype.data import PackPlan, gather_statistics, measure_image, packed_image, read_image
-from holotype.decide import answer_columns, label_names, label_sets, probabilities, sureness
+from holotype.decide import answer_columns, label_names, label_sets, probabilities
+from holotype.decide.calibrate import sureness
 from holotype.digest import digest_file, digest_value
 from holotype.errors import DataError, InputError, counted, listing
 from holotype.finished.asked import ChannelNames
