@@ -96,7 +96,7 @@ class Guard:
                 return refused(403, "pages of other sites may not ask this server", "Origin")
         if self.rules.token is not None and scope["path"] not in OPEN:
             kind, _, shown = headers.get("authorization", "").partition(" ")
-            right = hmac.compare_digest(shown.strip().encode(), self.rules.token.encode())
+            right = hmac.compare_digest(shown.strip().encode("latin-1", "replace"), self.rules.token.encode())
             if kind.lower() != "bearer" or not right:
                 return refused(401, "the token is missing or wrong", "Authorization",
                                "send the header Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")  # fmt: skip

@@ -39,6 +39,11 @@ const percent = (value) => (value > 0 && value < 0.001 ? "< 0.1 %" : `${(100 * v
 // What the server knows
 
 async function begin() {
+  if ($("unlock") && !state.token) {
+    $("about").textContent = "";
+    $("token").focus();
+    return;
+  }
   const response = await ask("classes");
   if (response.status === 401) {
     $("about").textContent = "";
