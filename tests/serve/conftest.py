@@ -102,11 +102,11 @@ def png() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def kept_run(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of two members and two folds, with views, a stack's rivals, calibration, label sets, thresholds."""
+    """A finished run of two members and two folds, with views, calibration, label sets and thresholds."""
     from holotype.face import run
 
     def member(name: str, views: str) -> dict[str, Any]:
-        return {"name": name, "backbone": "test_efficientnet", "weights": "none", "input": {"size": 32},
+        return {"name": name, "backbone": "test_efficientnet", "weights": "none", "input": {"size": 64},
                 "phases": [{"epochs": 2, "lr": 0.002}], "predict": {"views": views}}  # fmt: skip
 
     recipe = write_recipe(

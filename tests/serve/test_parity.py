@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from holotype.finished import served
 from holotype.serve import Limits
 
 IDS = 5
+CHANNELS = ["microtubules", "nucleus", "reticulum", "protein"]
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +33,18 @@ def answerer(kept_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def files(screen):
     names = pl.read_csv(screen / "test.csv")["id"].to_list()[:IDS]
-    return [file for name in names for file in sorted((screen / "images").glob(f"{name}_*.png"))]
+    return [screen / "images" / f"{name}_{channel}.png" for name in names for channel in CHANNELS]
 
 
 def parts(files):
     return [("images", (Path(file).name, Path(file).read_bytes())) for file in files]
+
+
+def known(client):
+    until = time.monotonic() + 60
+    while client.get("/health").json()["nearest"] == "being made":
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def same(one, row, logits, classes):
@@ -80,10 +89,8 @@ def test_networks_are_read_once(kept_run, files, monkeypatch):
 
 
 def test_nearest_specimens_are_found_without_another_look(ask, answerer, files, monkeypatch):
-    while answerer.nearest == "being made":
-        with ask(answerer) as client:
-            while client.get("/health").json()["nearest"] == "being made":
-                pass
+    with ask(answerer) as client:
+        known(client)
     explicit = []
     monkeypatch.setattr(answerer._specimens, "_embedded", lambda new: explicit.append(new))
     with ask(answerer) as client:
@@ -111,8 +118,7 @@ def test_a_training_image_is_nearest_to_itself_and_an_index_is_kept(ask, kept_ru
     for _ in range(2):
         answerer = served.ServedRun(opened, tmp_path / "store")
         with ask(answerer) as client:
-            while client.get("/health").json()["nearest"] == "being made":
-                pass
+            known(client)
             own = sorted((screen / "images").glob("train-00003_*.png"))
             near = client.post("/predict", files=parts(own)).json()["predictions"][0]["nearest"]
         assert near[0]["id"] == "train-00003"
@@ -139,7 +145,7 @@ def test_wrong_channels_are_refused_in_words(ask, answerer, files, png):
         sizes[1] = ("images", (Path(files[1]).name, png(shape=(9, 9))))
         unequal = client.post("/predict", files=sizes).json()["error"]
         twice = client.post("/predict", files=parts([*files[:4], files[0]])).json()["error"]
-    assert "has no file of reticulum" in lacking["what"]
+    assert "has no file of protein" in lacking["what"]
     assert strange["field"] == "cell.png"
     assert "{id}_{channel}.png" in strange["what"]
     assert "differ in size or depth" in unequal["what"]

@@ -66,7 +66,7 @@ class TrainingSpecimens:
             self.why = "known"
             return
         voice = self.opened.voices[0]
-        if isinstance(voice.section.predict.views, str) and voice.section.input.tile is None:
+        if self._ear is None and isinstance(voice.section.predict.views, str) and voice.section.input.tile is None:
             self._ear = _Ear(load_network(voice.networks[0]), VIEWS[voice.section.predict.views])
         place = self.store.place(self._key())
         if self.store.holds(self._key()):

@@ -25,14 +25,14 @@ class Limits:
         wait: Milliseconds that a batch waits for images which are on their way.
     """
 
-    megabytes: float = 64
-    stream: float = 20_000
-    megapixels: float = 25
+    megabytes: float = 64.0
+    stream: float = 20_000.0
+    megapixels: float = 25.0
     files: int = 128
-    seconds: float = 60
+    seconds: float = 60.0
     queue: int = 256
     batch: int = 64
-    wait: float = 5
+    wait: float = 5.0
 
     @property
     def bytes(self) -> int:
