@@ -255,6 +255,33 @@ def _why(
     return explain_run(run, tuple(changes), stage)
 
 
+@app.command("serve")
+def _serve(
+    run: RunPath,
+    host: Annotated[str, typer.Option(help="Where to listen; other machines reach 0.0.0.0.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    limit: Annotated[
+        list[str],
+        typer.Option(
+            help="What a request may cost: megabytes, stream (megabytes of many images), megapixels, files, seconds, "
+            "queue, batch, wait (milliseconds); as in queue=100.",
+            metavar="NAME=VALUE",
+        ),
+    ] = [],  # noqa: B006
+    nearest: Annotated[bool, typer.Option(help="Name the nearest training specimens.")] = True,
+    allow_anonymous: Annotated[
+        bool, typer.Option("--allow-anonymous", help="Let other machines ask without a token.")
+    ] = False,
+    allow_host: Annotated[
+        list[str], typer.Option(help="Another name of this server, as behind a proxy.", metavar="NAME")
+    ] = [],  # noqa: B006
+) -> None:
+    """Label images over HTTP by a finished run, with a page; HOLOTYPE_TOKEN holds the token that callers show."""
+    from holotype.commands import serve_images
+
+    serve_images(run, (host, port), limit, nearest, (allow_anonymous, allow_host))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 

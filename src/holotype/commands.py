@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from holotype.errors import counted
+from holotype.errors import InputError, counted
 from holotype.face import default_folder, run
 from holotype.finished.compared import write_comparison
 from holotype.finished.exported import Wish
@@ -40,9 +41,11 @@ __all__ = [
     "review_run",
     "run_recipe",
     "search_settings",
+    "serve_images",
 ]
 
 FILES = {"report": "report.html", "submission": "submission.csv", "table": "predictions.csv"}
+SERVING = ("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn")
 
 
 def check_data(recipe: Recipe, path: Path, progress: Progress) -> Answer:
@@ -178,6 +181,38 @@ def explain_run(run_folder: Path, changes: tuple[str, ...], stage: str | None) -
     lines = [f"{one.stage}: {one.words}" for one in stages]
     looks = stage_looks([(one.stage, one.state, one.words) for one in stages])
     return Answer(lines, {"run": run_folder, "stages": [asdict(one) for one in stages]}, looks)
+
+
+def serve_images(
+    run_folder: Path,
+    address: tuple[str, int],
+    limits: Sequence[str],
+    nearest: bool,
+    callers: tuple[bool, Sequence[str]],
+) -> None:
+    """Serve a finished run until a signal says to end.
+
+    Args:
+        run_folder: A finished run.
+        address: Where to listen: host and port.
+        limits: As in `--limit`.
+        nearest: Whether training specimens are named.
+        callers: Whether other machines may ask without a token, and more names of this server.
+
+    Raises:
+        InputError: What a server needs is not installed, or it must not listen there.
+    """
+    try:
+        from holotype.finished.served import serve_run
+        from holotype.serve import Place, limits_from, rules_for, serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in SERVING:
+            raise
+        raise InputError("serving needs the extra `serve`", remedy="pip install 'holotype[serve]'") from error
+    place, chosen = Place(*address, *callers), limits_from(limits)
+    rules_for(place, os.environ.get("HOLOTYPE_TOKEN"))  # better refused now than after the networks are found
+    answerer, runtime = serve_run(run_folder, nearest)
+    serve(answerer, place, chosen, runtime.thread_count, Progress().say)
 
 
 def report_run(run_folder: Path, show: bool) -> Answer:

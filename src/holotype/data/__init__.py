@@ -3,11 +3,18 @@
 from holotype.data.fingerprint import Fingerprints, fingerprint, unpack_fingerprints
 from holotype.data.images import read_image
 from holotype.data.normalisation import dataset_normalisation, row_normalisation
-from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, plan_pack
+from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, packed_image, plan_pack
 from holotype.data.reading import read_table
 from holotype.data.resize import held_part, resize_image
 from holotype.data.scores import ImportedScores, read_scores
-from holotype.data.statistics import channel_statistics, image_features, measure_images, unmeasured
+from holotype.data.statistics import (
+    channel_statistics,
+    gather_statistics,
+    image_features,
+    measure_image,
+    measure_images,
+    unmeasured,
+)
 from holotype.data.table import label_shares, read_images, table_warnings
 
 __all__ = [
@@ -18,13 +25,16 @@ __all__ = [
     "channel_statistics",
     "dataset_normalisation",
     "fingerprint",
+    "gather_statistics",
     "held_part",
     "image_features",
     "input_size",
     "label_shares",
+    "measure_image",
     "measure_images",
     "open_pack",
     "pack_images",
+    "packed_image",
     "plan_pack",
     "read_image",
     "read_images",

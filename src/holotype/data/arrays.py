@@ -21,11 +21,12 @@ MOST_CHANNELS = 32  # an axis that is longer is a side of the image
 NO_EXTRA = 'pip install "holotype[bio]"'
 
 
-def read_array(address: Address) -> NDArray[Any]:
+def read_array(address: Address, most: int = MOST_PIXELS) -> NDArray[Any]:
     """One image of a NumPy file: the whole file, or the row that follows `#`.
 
     Args:
         address: As in `images.npy#12` or `a.npy`; the only array of an `.npz`.
+        most: Values beyond which an image is refused.
 
     Returns:
         Shape (channels, height, width).
@@ -40,7 +41,7 @@ def read_array(address: Address) -> NDArray[Any]:
         if row >= len(array):
             raise DataError(f"{file} has {len(array):,} rows and no row {row}")
         array = array[row]
-    return _channels_first(_of_bearable_size(array, str(address)), str(address))
+    return _channels_first(_of_bearable_size(array, str(address), most), str(address))
 
 
 def count_rows(file: Address) -> int:
@@ -144,9 +145,9 @@ def named_axes(pixels: NDArray[Any], axes: str, name: str) -> NDArray[Any]:
     return plane if along else plane[None]
 
 
-def _of_bearable_size(array: Any, name: str) -> NDArray[Any]:
-    if np.prod(array.shape, dtype=np.float64) > MOST_PIXELS:
-        raise DataError(f"{name} has {' x '.join(map(str, array.shape))} values, more than {MOST_PIXELS:,}")
+def _of_bearable_size(array: Any, name: str, most: int = MOST_PIXELS) -> NDArray[Any]:
+    if np.prod(array.shape, dtype=np.float64) > most:
+        raise DataError(f"{name} has {' x '.join(map(str, array.shape))} values, more than {most:,}")
     return np.asarray(array[...])
 
 

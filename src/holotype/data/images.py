@@ -26,12 +26,13 @@ KEPT_MODES = {"L", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and an error rather than a warning
 
 
-def read_image(files: Sequence[Address]) -> NDArray[Any]:
+def read_image(files: Sequence[Address], most: int = MOST_PIXELS) -> NDArray[Any]:
     """Read one image from one file, or from one file a channel.
 
     Args:
         files: One file with all channels, or one single-channel file for each, in order; paths, or addresses for
             fsspec; an entry of an array of images is written `images.npy#12`.
+        most: Pixels of a file beyond which it is refused before it is decoded.
 
     Returns:
         Shape (channels, height, width), uint8, uint16 or float32.
@@ -40,10 +41,10 @@ def read_image(files: Sequence[Address]) -> NDArray[Any]:
         DataError: A file is missing or broken, or the channels differ in size or depth.
     """
     if len(files) == 1:
-        return _read_file(files[0])
+        return _read_file(files[0], most)
     planes = []
     for file in files:
-        plane = _read_file(file)
+        plane = _read_file(file, most)
         if len(plane) != 1:
             raise DataError(f"{file} holds {len(plane)} channels where one file a channel was announced",
                             remedy="save it in grey, or leave {channel} out of `data.images`")  # fmt: skip
@@ -56,9 +57,9 @@ def read_image(files: Sequence[Address]) -> NDArray[Any]:
     return np.stack(planes)
 
 
-def _read_file(file: Address) -> NDArray[Any]:
+def _read_file(file: Address, most: int) -> NDArray[Any]:
     try:
-        pixels = _decoded(file)
+        pixels = _decoded(file, most)
     except FileNotFoundError:
         raise DataError(f"{file} does not exist") from None
     except DataError:
@@ -71,22 +72,22 @@ def _read_file(file: Address) -> NDArray[Any]:
     return _at_a_kept_depth(pixels, file)
 
 
-def _decoded(file: Address) -> NDArray[Any]:
+def _decoded(file: Address, most: int) -> NDArray[Any]:
     kind = ending(file)
     if kind in ARRAYS:
-        return read_array(file)
+        return read_array(file, most)
     if kind == ".zarr":
         return read_zarr(file)
     if kind in VENDOR:
         return read_vendor(file)
     source = opened(file)
-    return read_tiff(source, str(file)) if kind in TIFFS else _read_picture(source, str(file))
+    return read_tiff(source, str(file), most) if kind in TIFFS else _read_picture(source, str(file), most)
 
 
-def _read_picture(source: Path | io.BytesIO, file: str) -> NDArray[Any]:
+def _read_picture(source: Path | io.BytesIO, file: str, most: int) -> NDArray[Any]:
     with Image.open(source) as picture:
-        if picture.width * picture.height > MOST_PIXELS:
-            raise DataError(f"{file} has {picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
+        if picture.width * picture.height > most:
+            raise DataError(f"{file} has {picture.width}x{picture.height} pixels, more than {most:,}")
         frames = getattr(picture, "n_frames", 1)
         if frames > 1:
             raise DataError(f"{file} is an animation of {frames} frames", remedy="save one frame")

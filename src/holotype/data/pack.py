@@ -20,7 +20,7 @@ from holotype.errors import DataError, StoreError
 from holotype.runtime import Runtime
 from holotype.types import ImageStatistics, ImageTable
 
-__all__ = ["Pack", "PackPlan", "input_size", "open_pack", "pack_images", "plan_pack"]
+__all__ = ["Pack", "PackPlan", "input_size", "open_pack", "pack_images", "packed_image", "plan_pack"]
 
 Fitting = Literal["fit", "stretch"]
 SPARE = 1.05  # room that must be left on the disk beside the pack
@@ -138,9 +138,7 @@ def pack_images(
 
     def store(row: int) -> None:
         if row not in plan.skipped:
-            image = read_image(images.files_of_row(row)).astype(plan.depth, copy=False)
-            room = plan.shape[2:]
-            pixels[row] = resize_image(image, *room) if plan.fitting == "stretch" else fitted(image, *room, plan.scale)
+            pixels[row] = packed_image(read_image(images.files_of_row(row)), plan)
 
     with (
         runtime.progress.task("Packing images", len(images) - done) as task,
@@ -160,6 +158,20 @@ def pack_images(
         (folder / "pack.json").write_text(json.dumps(facts))
         (place / PROGRESS).unlink()
     return pixels
+
+
+def packed_image(pixels: NDArray[Any], plan: PackPlan) -> NDArray[Any]:
+    """One image in the form in which a pack stores it.
+
+    Args:
+        pixels: Shape (channels, height, width), from `read_image`.
+        plan: The form.
+
+    Returns:
+        Shape (channels, height, width) as planned, of the planned depth.
+    """
+    image, room = pixels.astype(plan.depth, copy=False), plan.shape[2:]
+    return resize_image(image, *room) if plan.fitting == "stretch" else fitted(image, *room, plan.scale)
 
 
 def _announce(plan: PackPlan, place: Path, done: int, runtime: Runtime) -> None:

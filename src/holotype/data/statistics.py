@@ -17,7 +17,14 @@ from holotype.errors import DataError
 from holotype.runtime import Runtime
 from holotype.types import ImageStatistics, ImageTable, Normalisation
 
-__all__ = ["channel_statistics", "image_features", "measure_images", "unmeasured"]
+__all__ = [
+    "channel_statistics",
+    "gather_statistics",
+    "image_features",
+    "measure_image",
+    "measure_images",
+    "unmeasured",
+]
 
 LISTS = (
     "mean", "deviation", "low", "high", "nonzero", "nonzero_mean", "top", "percentiles", "correlation", "masked_mean",
@@ -128,6 +135,16 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
             rows = range(start, min(start + CHUNK, len(images)))
             facts.extend(threads.map(_facts, (images.files_of_row(row) for row in rows)))
             task.advance(len(rows))
+    return gather_statistics(images, facts)
+
+
+def gather_statistics(images: ImageTable, facts: list[dict[str, Any]]) -> ImageStatistics:
+    """What was found in every image, as one table.
+
+    Args:
+        images: The table.
+        facts: One entry an image, from `measure_image`.
+    """
     frame = pl.DataFrame(facts, schema=_SCHEMA).insert_column(0, images.frame["id"])
     labelled = images.frame["role"] != "test"
     return ImageStatistics(frame, dataset_normalisation(frame.filter(labelled)))
@@ -138,6 +155,15 @@ def _facts(files: list[str]) -> dict[str, Any]:
         pixels = read_image(files)
     except DataError as error:
         return {"error": str(error).rstrip(".")}
+    return measure_image(pixels)
+
+
+def measure_image(pixels: NDArray[Any]) -> dict[str, Any]:
+    """What is noted of one image.
+
+    Args:
+        pixels: Shape (channels, height, width), from `read_image`.
+    """
     channels, height, width = pixels.shape
     return {
         "height": height,

@@ -18,12 +18,13 @@ __all__ = ["read_tiff"]
 COLOURS_REFUSED = {"PALETTE", "SEPARATED", "CIELAB", "ICCLAB", "ITULAB"}  # TIFF's names; SEPARATED is CMYK
 
 
-def read_tiff(source: Path | io.BytesIO, file: str) -> NDArray[Any]:
+def read_tiff(source: Path | io.BytesIO, file: str, most: int = MOST_PIXELS) -> NDArray[Any]:
     """The picture of a TIFF; pages that have no name for what they are count as channels.
 
     Args:
         source: A path, or the file's bytes.
         file: Its name, for messages.
+        most: Values beyond which it is refused before it is decoded.
 
     Returns:
         Shape (channels, height, width).
@@ -36,8 +37,8 @@ def read_tiff(source: Path | io.BytesIO, file: str) -> NDArray[Any]:
         if not every:
             raise DataError(f"{file} holds no picture", remedy="it may have been cut off; copy it anew")
         axes, shape = every[0].axes, every[0].shape
-        if sum(int(np.prod(series.shape)) for series in every) > MOST_PIXELS:
-            raise DataError(f"{file} has {' x '.join(map(str, shape))} values, more than {MOST_PIXELS:,}")
+        if sum(int(np.prod(series.shape)) for series in every) > most:
+            raise DataError(f"{file} has {' x '.join(map(str, shape))} values, more than {most:,}")
         colours = getattr(every[0].keyframe.photometric, "name", "")
         if colours in COLOURS_REFUSED:
             raise DataError(f"{file} has the colour mode {colours}", remedy="save it in grey or RGB")

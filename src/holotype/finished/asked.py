@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import polars as pl
 
@@ -16,7 +16,7 @@ from holotype.errors import DataError, InputError, listing
 from holotype.spec import DataSpec
 from holotype.types import ImageTable, Kind
 
-__all__ = ["images_asked", "parts_of"]
+__all__ = ["ChannelNames", "images_asked", "parts_of"]
 
 
 def images_asked(
@@ -88,9 +88,7 @@ def _frame_of_files(files: list[Path], pattern: str, channels: list[str] | None)
         stems = Counter(file.stem for file in files)
         rows = {file.stem if stems[file.stem] == 1 else str(file): [file] for file in files}
     else:
-        parts = Path(pattern).parts
-        last = max(number for number, part in enumerate(parts) if "{channel}" in part)
-        rows = _grouped_by_channel(files, parts[last:], channels or [])
+        rows = _grouped_by_channel(files, ChannelNames(pattern, channels or []), channels or [])
     ids = pl.Series("id", list(rows))
     return _frame(ids, ids, pl.Series("files", [[str(file) for file in row] for row in rows.values()]))
 
@@ -119,34 +117,62 @@ def _frame(ids: pl.Series, samples: pl.Series, files: pl.Series) -> pl.DataFrame
     return pl.DataFrame(columns).with_columns(empty)
 
 
-def _grouped_by_channel(files: list[Path], parts: tuple[str, ...], channels: list[str]) -> dict[str, list[Path]]:
+class ChannelNames:
+    """How the files of one image are told apart, and which belong together: by the end of the recipe's pattern.
+
+    Args:
+        pattern: The recipe's, with `{channel}` in it.
+        channels: Their names.
+    """
+
+    def __init__(self, pattern: str, channels: Sequence[str]) -> None:
+        parts = Path(pattern).parts
+        kept = parts[max(number for number, part in enumerate(parts) if "{channel}" in part) :]
+        self.pattern, self.depth = "/".join(kept), len(kept)
+        expression, number = "", 0
+        for text, name in pattern_fields(self.pattern):
+            expression += re.escape(text)
+            if name == "channel":
+                expression += f"(?P<channel>{'|'.join(map(re.escape, channels))})"
+            elif name is not None:
+                expression += f"(?P<part{number}>[^/]+)"
+                number += 1
+        self._expression = re.compile(expression)
+
+    def place(self, file: PurePath) -> tuple[str, str] | None:
+        """The image that a file belongs to, with the folder it lies in, and its channel.
+
+        Args:
+            file: It is not opened.
+
+        Returns:
+            None where it is not named as the pattern says.
+        """
+        match = self._expression.fullmatch("/".join(file.parts[-self.depth :]))
+        if match is None:
+            return None
+        named = match.groupdict()
+        name = "_".join(value for key, value in named.items() if key != "channel")
+        return str(PurePath(*file.parts[: -self.depth]) / name), named["channel"]
+
+
+def _grouped_by_channel(files: list[Path], names: ChannelNames, channels: list[str]) -> dict[str, list[Path]]:
     """The files of each image in the order of the channels, by what their paths have beside the channel's name."""
-    pattern, depth = "/".join(parts), len(parts)
-    expression, number = "", 0
-    for text, name in pattern_fields(pattern):
-        expression += re.escape(text)
-        if name == "channel":
-            expression += f"(?P<channel>{'|'.join(map(re.escape, channels))})"
-        elif name is not None:
-            expression += f"(?P<part{number}>[^/]+)"
-            number += 1
     found: dict[str, dict[str, Path]] = {}
     for file in files:
-        match = re.fullmatch(expression, "/".join(file.parts[-depth:]))
-        if match:
-            named = match.groupdict()
-            name = "_".join(value for key, value in named.items() if key != "channel")
-            found.setdefault(str(Path(*file.parts[:-depth]) / name), {})[named["channel"]] = file
+        place = names.place(file)
+        if place is not None:
+            found.setdefault(place[0], {})[place[1]] = file
     if not found:
-        raise InputError(f"no file is named as in {pattern!r}; the first is {files[0].name!r}")
+        raise InputError(f"no file is named as in {names.pattern!r}; the first is {files[0].name!r}")
     for name, held in found.items():
         lacking = [channel for channel in channels if channel not in held]
         if lacking:
             raise InputError(
-                f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {pattern!r}"
+                f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {names.pattern!r}"
             )
-    names = Counter(Path(name).name for name in found)
+    last = Counter(Path(name).name for name in found)
     return {
-        Path(name).name if names[Path(name).name] == 1 else name: [held[channel] for channel in channels]
+        Path(name).name if last[Path(name).name] == 1 else name: [held[channel] for channel in channels]
         for name, held in found.items()
     }

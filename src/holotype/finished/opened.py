@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,7 @@ from holotype.decide import (
 from holotype.ensemble import apply_ensemble, ensemble_from_json
 from holotype.errors import DataError, InputError, listing
 from holotype.finished.asked import images_asked, parts_of
-from holotype.finished.voices import hear_members, look_at
+from holotype.finished.voices import Nearest, NewImages, Voice, hear_members, look_at, open_voices
 from holotype.pipeline import make_runtime
 from holotype.recipe import Recipe, load_recipe
 from holotype.road.answers import answer_table, nearest_column
@@ -27,6 +28,7 @@ from holotype.road.choosing import place_numbers, sample_facts
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.types import (
+    AnyLabels,
     AnyScores,
     Calibration,
     Decision,
@@ -51,6 +53,7 @@ class OpenedRun:
         calibration: As it was fitted.
         ensemble: As it was fitted.
         runtime: Device, threads and progress.
+        held: Whether its networks stay in memory from one question to the next.
     """
 
     folder: RunFolder
@@ -59,6 +62,20 @@ class OpenedRun:
     calibration: Calibration
     ensemble: Ensemble
     runtime: Runtime
+    held: bool = False
+
+    @cached_property
+    def voices(self) -> tuple[Voice, ...]:
+        """Its members' networks, opened when they are first asked for.
+
+        Raises:
+            InputError: A member's scores were made elsewhere.
+        """
+        imported = [member.name for member in self.recipe.members if member.predictions is not None]
+        if imported:
+            raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
+                             remedy="predict with a run whose members are all networks")  # fmt: skip
+        return open_voices(self.recipe.members, self.folder, self.ensemble, self.held)
 
     def predict(self, images: Path | str | Sequence[Path | str]) -> pl.DataFrame:
         """Labels and probabilities of new images.
@@ -87,11 +104,13 @@ class OpenedRun:
             Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
         """
         for table in parts_of(self.asked(images), most, self._kept_together):
-            logits, nearest = self._heard(table)
-            names = label_names(decide(self.decision, logits, self._places(table)), self.decision.classes)
+            logits, nearest = self.hear(look_at(table, self.runtime))
+            names = label_names(self.decide(logits, table), self.decision.classes)
             form = (self.calibration, self.recipe.submit.separator)
             made = answer_table(table.samples.frame["sample"], names, logits, self.decision, form)
-            yield made.with_columns(nearest_column(nearest)) if nearest else made, logits
+            if nearest:
+                made = made.with_columns(nearest_column([[name for name, _ in own] for own in nearest]))
+            yield made, logits
 
     def asked(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
         """New images as a table, their files named by the recipe's pattern.
@@ -118,19 +137,33 @@ class OpenedRun:
         Returns:
             Shape (samples, classes), in the order of the table.
         """
-        return self._heard(images)[0]
+        return self.hear(look_at(images, self.runtime))[0]
 
-    def _heard(self, images: ImageTable) -> tuple[AnyScores, list[list[str]]]:
-        """The ensemble's scores, and the ids of each sample's nearest specimens where a member knows them."""
-        imported = [member.name for member in self.recipe.members if member.predictions is not None]
-        if imported:
-            raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
-                             remedy="predict with a run whose members are all networks")  # fmt: skip
-        new = look_at(images, self.runtime)
-        said, nearest = hear_members(self.recipe.members, self.folder, self.ensemble, new)
-        facts = sample_facts(images, new.statistics)
+    def hear(self, new: NewImages) -> tuple[AnyScores, Nearest]:
+        """The ensemble's scores, and each sample's nearest specimens where a member knows them.
+
+        Args:
+            new: From `look_at`.
+
+        Returns:
+            Scores of shape (samples, classes) in the order of the table; one entry a sample, or none.
+        """
+        said, nearest = hear_members(self.voices, new)
+        facts = sample_facts(new.images, new.statistics)
         together = apply_ensemble(self.ensemble, said, self.decision.kind, facts)
         return calibrate(self.calibration, together, self.decision.kind), nearest
+
+    def decide(self, logits: AnyScores, images: ImageTable) -> AnyLabels:
+        """The labels of samples.
+
+        Args:
+            logits: From `hear`.
+            images: The table they belong to, which knows their plates.
+
+        Returns:
+            Shape (samples, classes).
+        """
+        return decide(self.decision, logits, self._places(images))
 
     def _places(self, images: ImageTable) -> Integers | None:
         """The plate of each sample, where the decision looks at it."""
@@ -143,12 +176,13 @@ class OpenedRun:
         return place_numbers(frame[column])
 
 
-def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
+def open_run(folder: Path | str, runtime: Runtime | None = None, held: bool = False) -> OpenedRun:
     """Open a finished run.
 
     Args:
         folder: The run's folder.
         runtime: Device and threads; as the recipe says where none is given.
+        held: Keep the networks in memory from one question to the next.
 
     Raises:
         InputError: The folder is not a finished run's.
@@ -158,4 +192,4 @@ def open_run(folder: Path | str, runtime: Runtime | None = None) -> OpenedRun:
     facts = json.loads(run.existing("decision.json").read_text(encoding="utf-8"))
     ensemble = ensemble_from_json(json.loads(run.existing("ensemble.json").read_text(encoding="utf-8")))
     made = runtime or make_runtime(recipe, Path(folder))
-    return OpenedRun(run, recipe, decision_from_json(facts), calibration_from_json(facts), ensemble, made)
+    return OpenedRun(run, recipe, decision_from_json(facts), calibration_from_json(facts), ensemble, made, held)

@@ -113,7 +113,8 @@ def _said(opened: OpenedRun, voices: Sequence[Voice], new: NewImages) -> AnyScor
         members = opened.recipe.model_copy(update={"members": [one.section for one in voices]})
         return replace(opened, recipe=members).logits(new.images)
     (one,) = voices
-    return hear_member(one.section, one.section.predict.pool, one.routes, opened.folder, new).logits
+    own = next(voice for voice in opened.voices if voice.section.name == one.name)
+    return hear_member(replace(own, section=one.section, pool=one.section.predict.pool, routes=one.routes), new).logits
 
 
 def _difference(truth: AnyScores, logits: Floats) -> float:

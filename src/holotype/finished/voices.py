@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from holotype.data import Pack, measure_images, pack_images, plan_pack
+from holotype.data import Pack, PackPlan, measure_images, pack_images, plan_pack
 from holotype.ensemble import complete_scores
 from holotype.errors import DataError, listing
 from holotype.feed import Specimens, make_specimens
 from holotype.members import served_classes, vote
-from holotype.nets import open_checkpoint
+from holotype.nets import hold_networks, open_checkpoint
 from holotype.predict import embed_with_network, infer
-from holotype.retrieval import load_index, make_index, pooled_neighbours
+from holotype.retrieval import Collection, ExactIndex, FaissIndex, load_index, make_index, pooled_neighbours
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import gather_test
@@ -34,9 +38,21 @@ from holotype.types import (
     with_rows,
 )
 
-__all__ = ["NewImages", "hear_member", "hear_members", "look_at", "specimens_for"]
+__all__ = [
+    "Nearest",
+    "NewImages",
+    "Voice",
+    "hear_member",
+    "hear_members",
+    "look_at",
+    "open_voices",
+    "plan_for",
+    "specimens_for",
+]
 
 WHOLE = "a member of some of the classes"
+Nearest = list[list[tuple[str, float]]]
+"""For each sample the ids of its nearest training specimens and their similarity, the nearest first."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +63,76 @@ class NewImages:
         images: Rows of the role `test`.
         statistics: Of every image.
         runtime: Device, threads and progress.
+        pixels: The images in the form in which a network wants them stored, shape as planned.
     """
 
     images: ImageTable
     statistics: ImageStatistics
     runtime: Runtime
+    pixels: Callable[[PackPlan], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One member of a finished run that can be asked.
+
+    Args:
+        section: The recipe's.
+        pool: How its views are pooled.
+        routes: The domains for which its specialists answer.
+        networks: Those of the folds, or the one that was trained on all rows.
+        specialists: Networks of single domains; their cards say which.
+        indexes: Folders of the indexes of its neighbours, one a network; none where it has no neighbours.
+        held: Whether networks and indexes stay in memory.
+    """
+
+    section: MemberSpec
+    pool: str
+    routes: tuple[str, ...]
+    networks: tuple[Checkpoint, ...]
+    specialists: tuple[Checkpoint, ...] = ()
+    indexes: tuple[Path, ...] = ()
+    held: bool = False
+
+    @cached_property
+    def _searches(self) -> list[tuple[Collection, ExactIndex | FaissIndex]]:
+        return [self._load(place) for place in self.indexes]
+
+    def search(self, number: int) -> tuple[Collection, ExactIndex | FaissIndex]:
+        """The specimens of one network's index, and what finds the nearest of them.
+
+        Args:
+            number: Which network's.
+        """
+        return self._searches[number] if self.held else self._load(self.indexes[number])
+
+    def _load(self, place: Path) -> tuple[Collection, ExactIndex | FaissIndex]:
+        collection = load_index(place)
+        return collection, make_index(collection.embeddings, (self.section.neighbours or NeighboursSpec()).index)
+
+
+def open_voices(members: Sequence[MemberSpec], folder: RunFolder, ensemble: Ensemble, held: bool) -> tuple[Voice, ...]:
+    """The members of a finished run, their cards read.
+
+    Args:
+        members: The recipe's sections, all of them networks.
+        folder: The run's folder.
+        ensemble: Says how each member is read.
+        held: Read weights and indexes now and keep them, instead of whenever they are asked for.
+    """
+    voices = []
+    for section in members:
+        place = ensemble.members.index(section.name)
+        routes = ensemble.routes[place] if ensemble.routes else ()
+        networks = [open_checkpoint(one) for one in folder.checkpoints(section.name)]
+        special = [open_checkpoint(one) for one in folder.specialists(section.name)] if routes else []
+        indexes = folder.checkpoints(f"{section.name}.neighbours") if section.neighbours else []
+        if held:
+            networks, special = ([hold_networks(one) for one in part] for part in (networks, special))
+        voices.append(
+            Voice(section, ensemble.pools[place], routes, tuple(networks), tuple(special), tuple(indexes), held)
+        )
+    return tuple(voices)
 
 
 def look_at(images: ImageTable, runtime: Runtime) -> NewImages:
@@ -69,36 +150,44 @@ def look_at(images: ImageTable, runtime: Runtime) -> NewImages:
     if len(broken):
         raise DataError(f"{len(broken):,} of {len(images):,} images cannot be read: {listing(broken.to_list(), 3)}",
                         remedy="mend or remove them")  # fmt: skip
-    return NewImages(images, statistics, runtime)
+    return NewImages(images, statistics, runtime, _LastPack(images, runtime))
 
 
-def hear_members(
-    members: list[MemberSpec], folder: RunFolder, ensemble: Ensemble, new: NewImages
-) -> tuple[list[TestPredictions], list[list[str]]]:
+class _LastPack:
+    """Packs images in memory and keeps the last pack: the networks of a member want the same one after another."""
+
+    def __init__(self, images: ImageTable, runtime: Runtime) -> None:
+        self.images, self.runtime = images, runtime
+        self.plan: PackPlan | None = None
+        self.pixels: NDArray[Any] = np.empty(0)
+
+    def __call__(self, plan: PackPlan) -> NDArray[Any]:
+        if plan != self.plan:
+            self.plan, self.pixels = None, np.empty(0)  # two packs are never held at once
+            self.pixels, self.plan = pack_images(self.images, plan, None, self.runtime), plan
+        return self.pixels
+
+
+def hear_members(voices: Sequence[Voice], new: NewImages) -> tuple[list[TestPredictions], Nearest]:
     """What each member of a run says, read as the run chose.
 
     Args:
-        members: The recipe's sections.
-        folder: The run's folder.
-        ensemble: Says how each member is read.
+        voices: From `open_voices`.
         new: From `look_at`.
 
     Returns:
-        One entry a member; and for each sample the ids of its nearest specimens, by the first member that knows them.
+        One entry a member, and the nearest specimens by the first member that knows them; none where none does.
     """
     classes = new.images.classes
     said: list[tuple[TestPredictions, Integers | None]] = []
-    nearest: list[list[str]] = []
-    for section in members:
-        for name in section.names:
-            if name != section.name:
-                scores, named = _hear_neighbours(section, folder, new)
-                nearest = nearest or named
-            else:
-                place = ensemble.members.index(name)
-                routes = ensemble.routes[place] if ensemble.routes else ()
-                scores = hear_member(section, ensemble.pools[place], routes, folder, new)
-            said.append((scores, served_classes(section, new.images)))
+    nearest: Nearest = []
+    for voice in voices:
+        served = served_classes(voice.section, new.images)
+        said.append((hear_member(voice, new), served))
+        if voice.indexes:
+            scores, named = _hear_neighbours(voice, new)
+            nearest = nearest or named
+            said.append((scores, served))
     made = []
     for number, (own, served) in enumerate(said):
         if served is None:
@@ -110,47 +199,40 @@ def hear_members(
     return made, nearest
 
 
-def hear_member(
-    section: MemberSpec, pool: str, routes: tuple[str, ...], folder: RunFolder, new: NewImages
-) -> TestPredictions:
+def hear_member(voice: Voice, new: NewImages) -> TestPredictions:
     """One member's scores, its specialists' for the domains for which they answer.
 
     Args:
-        section: The recipe's section.
-        pool: How its views are read.
-        routes: The domains for which its specialists answer.
-        folder: The run's folder.
+        voice: From `open_voices`.
         new: From `look_at`.
 
     Returns:
         Scores of its own classes, shape (samples, classes).
     """
-    networks = [open_checkpoint(place) for place in folder.checkpoints(section.name)]
     rows = np.arange(len(new.images))
-    said = [_ask(network, section, rows, pool, new) for network in networks]
-    specialists = [open_checkpoint(place) for place in folder.specialists(section.name)] if routes else []
-    folds = {network.fold: place for place, network in enumerate(networks)}
+    said = [_ask(network, voice.section, rows, voice.pool, new) for network in voice.networks]
+    folds = {network.fold: place for place, network in enumerate(voice.networks)}
     domain = new.images.frame["domain"].fill_null("").to_numpy()
-    for special in specialists:
+    for special in voice.specialists:
         own = np.flatnonzero(domain == special.card["domain"])
         place = folds.get(special.fold)  # none where one network of all rows answers in place of the folds'
-        if place is not None and special.card["domain"] in routes and len(own):
-            answer = _ask(special, section, own, pool, new).logits
+        if place is not None and special.card["domain"] in voice.routes and len(own):
+            answer = _ask(special, voice.section, own, voice.pool, new).logits
             said[place] = replace(said[place], logits=with_rows(said[place].logits, own, answer))
-    return gather_test(said, _narrowed(new.images, said[0]), rows, pool)
+    return gather_test(said, _narrowed(new.images, said[0]), rows, voice.pool)
 
 
-def _hear_neighbours(section: MemberSpec, folder: RunFolder, new: NewImages) -> tuple[TestPredictions, list[list[str]]]:
+def _hear_neighbours(voice: Voice, new: NewImages) -> tuple[TestPredictions, Nearest]:
     """What the specimens say that lie nearest by each fold's network, and which they are."""
+    section = voice.section
     spec = section.neighbours or NeighboursSpec()
     rows = np.arange(len(new.images))
     said, named = [], []
-    for place, index in zip(folder.checkpoints(section.name), folder.checkpoints(f"{section.name}.neighbours"),
-                            strict=True):  # fmt: skip
-        network, collection = open_checkpoint(place), load_index(index)
+    for number, network in enumerate(voice.networks):
+        collection, search = voice.search(number)
         device = launch_fabric(new.runtime).device
         queries = embed_with_network(network, specimens_for(network.card, new), rows, new.runtime, device)
-        near = make_index(collection.embeddings, spec.index).search(queries, spec.k)
+        near = search.search(queries, spec.k)
         own = None if spec.take_over is None else _ask(network, section, rows, section.predict.pools[0], new).logits
         logits = vote(near, collection, new.images.kind, spec, own)
         said.append(Predictions(f"{section.name}.neighbours", network.fold, rows, logits))
@@ -158,8 +240,9 @@ def _hear_neighbours(section: MemberSpec, folder: RunFolder, new: NewImages) -> 
     scores = gather_test(said, _narrowed(new.images, said[0]), rows, "mean-logit")
     ids = {int(row): str(name) for _, keys, names in named for row, name in zip(keys, names, strict=True)}
     together = pooled_neighbours([near for near, _, _ in named], [keys for _, keys, _ in named])
-    first = together.rows[new.images.samples.first_rows]
-    return scores, [[ids[int(row)] for row in own if row >= 0] for own in first]
+    first = new.images.samples.first_rows
+    pairs = zip(together.rows[first].tolist(), together.similarity[first].tolist(), strict=True)
+    return scores, [[(ids[row], like) for row, like in zip(*own, strict=True) if row >= 0] for own in pairs]
 
 
 def _narrowed(images: ImageTable, said: Predictions) -> ImageTable:
@@ -173,6 +256,25 @@ def _ask(network: Checkpoint, section: MemberSpec, rows: Integers, pool: str, ne
     return infer(network, specimens, rows, wanted, new.runtime, launch_fabric(new.runtime).device)[0]
 
 
+def plan_for(card: dict[str, Any], statistics: ImageStatistics) -> PackPlan:
+    """The form in which a network's training images were stored, for new ones.
+
+    Args:
+        card: The network's.
+        statistics: Of the new images.
+
+    Raises:
+        DataError: They have other channels, or another size where the recipe insists on one.
+    """
+    found = statistics.frame["channels"].unique().to_list()
+    if found != [card["channels"]]:
+        raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
+    member = MemberSpec.model_validate(card["member"])
+    tile = member.input.tile
+    plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
+    return replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
+
+
 def specimens_for(card: dict[str, Any], new: NewImages) -> Specimens:
     """New images in the form in which a network's training images were stored.
 
@@ -183,14 +285,9 @@ def specimens_for(card: dict[str, Any], new: NewImages) -> Specimens:
     Raises:
         DataError: They have other channels.
     """
-    found = new.statistics.frame["channels"].unique().to_list()
-    if found != [card["channels"]]:
-        raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
+    plan = plan_for(card, new.statistics)
     member = MemberSpec.model_validate(card["member"])
-    tile = member.input.tile
-    plan = plan_pack(new.statistics, member.stored_size, member.input.resize, tile.side if tile else None)
-    plan = replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
     scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
     truth = LabelMatrix.nothing(len(new.images), len(card["classes"]))
-    pack = Pack(pack_images(new.images, plan, None, new.runtime), plan.fitting)
+    pack = Pack(new.pixels(plan), plan.fitting)
     return make_specimens(member, pack, new.images, new.statistics, scale, truth)

@@ -2,6 +2,7 @@
 
 from holotype.nets.build import Network, build_network, check_backbone
 from holotype.nets.checkpoint import (
+    hold_networks,
     load_facts,
     load_network,
     load_networks,
@@ -23,6 +24,7 @@ __all__ = [
     "check_backbone",
     "find_weights",
     "first_kernels",
+    "hold_networks",
     "load_facts",
     "load_network",
     "load_networks",

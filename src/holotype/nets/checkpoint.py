@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from holotype.spec import HeadSpec
 from holotype.types import Checkpoint, Levels
 
 __all__ = [
+    "HeldCheckpoint",
+    "hold_networks",
     "load_facts",
     "load_network",
     "load_networks",
@@ -30,6 +33,17 @@ __all__ = [
 ]
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
+
+
+@dataclass(frozen=True)
+class HeldCheckpoint(Checkpoint):
+    """A checkpoint whose networks stay in memory, for those who are asked again and again.
+
+    Args:
+        networks: As `load_networks` gives them.
+    """
+
+    networks: tuple[Network, ...]
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -125,21 +139,32 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise StoreError(f"{folder} holds no checkpoint: {error}") from error
 
 
-def load_network(checkpoint: Checkpoint) -> Network:
-    """The network of a checkpoint, ready to predict; the first of several.
+def hold_networks(checkpoint: Checkpoint) -> HeldCheckpoint:
+    """The same checkpoint with its networks read once and kept.
 
     Args:
         checkpoint: From `open_checkpoint`.
     """
-    return _load(checkpoint, WEIGHTS)
+    return HeldCheckpoint(checkpoint.folder, checkpoint.card, tuple(load_networks(checkpoint)))
+
+
+def load_network(checkpoint: Checkpoint) -> Network:
+    """The network of a checkpoint, ready to predict; the first of several.
+
+    Args:
+        checkpoint: From `open_checkpoint` or `hold_networks`.
+    """
+    return checkpoint.networks[0] if isinstance(checkpoint, HeldCheckpoint) else _load(checkpoint, WEIGHTS)
 
 
 def load_networks(checkpoint: Checkpoint) -> list[Network]:
     """The networks of a checkpoint whose predictions are averaged, ready to predict.
 
     Args:
-        checkpoint: From `open_checkpoint`.
+        checkpoint: From `open_checkpoint` or `hold_networks`.
     """
+    if isinstance(checkpoint, HeldCheckpoint):
+        return list(checkpoint.networks)
     others = [f"weights-{number}.safetensors" for number in range(2, checkpoint.card.get("networks", 1) + 1)]
     return [_load(checkpoint, name) for name in (WEIGHTS, *others)]
 

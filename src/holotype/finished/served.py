@@ -1,0 +1,331 @@
+"""A finished run behind a server: exactly what `predict` says, by networks that are read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
+
+from holotype.data import PackPlan, gather_statistics, measure_image, packed_image, read_image
+from holotype.decide import answer_columns, label_names, label_sets, probabilities
+from holotype.decide.calibrate import sureness
+from holotype.digest import digest_file, digest_value
+from holotype.errors import DataError, InputError, counted, listing
+from holotype.finished.asked import ChannelNames
+from holotype.finished.opened import OpenedRun, open_run
+from holotype.finished.specimens import TrainingSpecimens, as_png, draw
+from holotype.finished.unusual import best_scores, read_usual, unusual
+from holotype.finished.voices import NewImages, plan_for, specimens_for
+from holotype.progress import Progress
+from holotype.runs import RunFolder
+from holotype.runtime import Runtime
+from holotype.serve import About, Answer, Near, Question, Warned
+from holotype.train import launch_fabric
+from holotype.types import AnyScores, Checkpoint, ImageTable, TopScores
+
+__all__ = ["ServedRun", "serve_run"]
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".lsm", ".npy")
+"""What one file can hold and a header tells the size of; archives and folders are not taken from strangers."""
+PICTURE = 640
+PLAIN_THRESHOLDS = {"threshold", "per-class", "prior"}
+Form = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What is kept of an image that waits: measurements, and the pixels as networks want them."""
+
+    facts: dict[str, Any]
+    stored: dict[Form, NDArray[Any]]
+
+
+class ServedRun:
+    """Answers for images by a finished run.
+
+    Args:
+        opened: The run, its networks held.
+        store: Where an index of specimens is kept.
+        nearest: Whether training specimens are named.
+
+    Raises:
+        InputError: The run cannot answer for single images.
+    """
+
+    def __init__(self, opened: OpenedRun, store: Path, nearest: bool = True) -> None:
+        _refuse_what_needs_company(opened)
+        self.opened, data = opened, opened.recipe.data
+        self._names = None
+        if data.channels and data.images and "{channel}" in data.images:
+            self._names = ChannelNames(data.images, data.channels)
+        self._cards = [checkpoint.card for checkpoint in _checkpoints(opened)]
+        self.about = _about(opened, self._cards[0]["channels"], self._names)
+        self._channels = tuple(data.channels or ())
+        self._usual = read_usual(opened.folder, opened.decision.kind, len(opened.decision.classes))
+        self._specimens = TrainingSpecimens(opened, store, nearest)
+        self._plans = lru_cache(256)(self._plans_for)
+
+    @property
+    def files_an_image(self) -> int:
+        """How many files make one image."""
+        return 1 if self._names is None else len(self._channels)
+
+    @property
+    def nearest(self) -> str:
+        """Whether training specimens can be named."""
+        return self._specimens.why
+
+    def open(self) -> None:
+        """Read the networks, and look for an index of specimens."""
+        launch_fabric(self.opened.runtime)
+        self.opened.voices  # noqa: B018  (reads them)
+        self._specimens.open()
+
+    def place(self, name: str) -> tuple[str, int]:
+        """Which image a file belongs to, and the number of its channel.
+
+        Args:
+            name: As it was handed in.
+
+        Raises:
+            InputError: It is not named as the run's files are.
+        """
+        if self._names is None:
+            return PurePath(name).stem, 0
+        found = self._names.place(PurePath(name))
+        if found is None:
+            what = f"it is not named as the run's files are, {self._names.pattern!r}"
+            raise DataError(what, field=name, remedy=f"name it so, its channel one of {listing(self._channels)}")
+        return found[0], self._channels.index(found[1])
+
+    def read(self, files: Sequence[Path], most: int, picture: bool) -> Question:
+        """Decode one image, measure it and store it as each network wants it.
+
+        Args:
+            files: Its files in the order of the channels.
+            most: Pixels beyond which a file is refused before it is decoded.
+            picture: Draw it, too.
+
+        Raises:
+            InputError: It cannot be read, or has other channels than the run's images.
+        """
+        pixels = read_image(files, most)
+        if len(pixels) != self.about.channel_count:
+            what = f"the image has {counted(len(pixels), 'channel')}, and the run's have {self.about.channel_count}"
+            raise DataError(what, value=len(pixels), allowed=[self.about.channel_count])
+        facts = measure_image(pixels)
+        plans = self._plans(pixels.shape, facts["depth"])
+        stored = {form: packed_image(pixels, plan) for form, plan in plans.items()}
+        shown = draw(pixels, self.opened.recipe.data.channels, PICTURE) if picture else None
+        return Question(facts["depth"], pixels.shape, facts["depth"], _Held(facts, stored), shown)
+
+    def answer(self, questions: Sequence[Question], nearest: int) -> list[Answer]:
+        """What the run says of some images.
+
+        Args:
+            questions: Of one depth.
+            nearest: How many training specimens are named for each.
+        """
+        new = self._new(questions)
+        logits, known = self.opened.hear(new)
+        decision, calibration = self.opened.decision, self.opened.calibration
+        labels = label_names(self.opened.decide(logits, new.images), decision.classes)
+        named = self._specimens.near(new, known, nearest)
+        near = [None] * len(questions) if named is None else [self._near(own) for own in named]
+        parts = zip(labels, self._likely(logits), near, self._warned(questions, logits), strict=True)
+        answers = [Answer(tuple(own), likely, nearest=like, warned=signs) for own, likely, like, signs in parts]
+        if isinstance(logits, TopScores):
+            return answers
+        said = probabilities(logits, decision.kind)
+        if calibration.largest is not None:
+            sets = label_names(label_sets(calibration, said), decision.classes)
+            answers = [replace(one, label_set=tuple(own)) for one, own in zip(answers, sets, strict=True)]
+        if calibration.band is not None:
+            unsure = sureness(said, decision.kind) < calibration.band
+            answers = [replace(one, abstain=bool(own)) for one, own in zip(answers, unsure, strict=True)]
+        if calibration.back_off is not None:
+            pairs = zip(*answer_columns(calibration.back_off, said, decision.classes), strict=True)
+            answers = [replace(one, answer=own, rank=rank) for one, (own, rank) in zip(answers, pairs, strict=True)]
+        return answers
+
+    def explain(self, question: Question, name: str) -> bytes:
+        """Where in an image a class was found, the mean over the networks of the first member that knows the class.
+
+        Args:
+            question: The image.
+            name: The class.
+
+        Raises:
+            InputError: No network knows the class, or it has no places to point at.
+        """
+        from holotype.predict import grad_cam, heat_over_image
+
+        new, runtime = self._new([question]), self.opened.runtime
+        for voice in self.opened.voices:
+            knowing = [network for network in voice.networks if name in network.card["classes"]]
+            if not knowing:
+                continue
+            device, rows, maps = launch_fabric(runtime).device, np.zeros(1, np.int64), []
+            for network in knowing:
+                number = np.array([network.card["classes"].index(name)])
+                maps.append(grad_cam(network, specimens_for(network.card, new), rows, number, runtime, device)[0])
+            _, height, width = question.shape
+            shrunk = min(1.0, PICTURE / max(height, width))
+            side = max(1, round(height * shrunk)), max(1, round(width * shrunk))
+            return _heat_png(heat_over_image(np.mean(maps, axis=0), height, width, voice.section), side)
+        raise DataError("no network of the run knows the class", field="class", value=name)
+
+    def specimen(self, name: str) -> bytes | None:
+        """The picture of a training specimen.
+
+        Args:
+            name: Its id.
+        """
+        return self._specimens.picture(name)
+
+    def work(self) -> bool:
+        """Go on with an index of specimens."""
+        return self._specimens.work()
+
+    def _plans_for(self, shape: tuple[int, int, int], depth: str) -> dict[Form, PackPlan]:
+        """The forms in which the networks want an image; most want the same."""
+        facts = {"channels": shape[0], "height": shape[1], "width": shape[2], "depth": depth}
+        facts |= {"mean": [0.0] * shape[0], "deviation": [1.0] * shape[0], "error": None}
+        statistics = gather_statistics(self._table(1), [facts])
+        plans = (plan_for(card, statistics) for card in self._cards)
+        return {_form(plan): plan for plan in plans}
+
+    def _new(self, questions: Sequence[Question]) -> NewImages:
+        held = [question.content for question in questions]
+        images = self._table(len(held))
+        statistics = gather_statistics(images, [one.facts for one in held])
+        return NewImages(images, statistics, self.opened.runtime,
+                         lambda plan: np.stack([one.stored[_form(plan)] for one in held]))  # fmt: skip
+
+    def _table(self, rows: int) -> ImageTable:
+        decision = self.opened.decision
+        return _table(rows, decision.classes, decision.kind, self._channels or None)
+
+    def _likely(self, logits: AnyScores) -> list[dict[str, float]]:
+        classes = self.opened.decision.classes
+        if isinstance(logits, TopScores):
+            order, said = logits.top.astype(np.int64), np.exp(logits.logit - logits.total[:, None])
+        else:
+            every = probabilities(logits, self.opened.decision.kind)
+            order = np.argsort(-every, axis=1, kind="stable")
+            said = np.take_along_axis(every, order, axis=1)
+        return [
+            {classes[number]: value for number, value in zip(own, values, strict=True)}
+            for own, values in zip(order.tolist(), said.tolist(), strict=True)
+        ]
+
+    def _warned(self, questions: Sequence[Question], logits: AnyScores) -> list[tuple[Warned, ...]]:
+        best = best_scores(logits, self.opened.decision.kind).tolist()
+        facts = [question.content.facts for question in questions]
+        return [unusual(self._usual, score, own, self._channels) for score, own in zip(best, facts, strict=True)]
+
+    def _near(self, named: Sequence[tuple[str, float]]) -> tuple[Near, ...]:
+        known = self._specimens
+        return tuple(Near(name, like, known.labels(name), known.pictured(name)) for name, like in named)
+
+
+def serve_run(folder: Path, nearest: bool = True) -> tuple[ServedRun, Runtime]:
+    """A finished run ready to be served, and what it runs on.
+
+    Args:
+        folder: The run's.
+        nearest: Whether training specimens are named.
+
+    Raises:
+        InputError: The folder is not a finished run's, or the run cannot answer for single images.
+    """
+    opened = open_run(folder, held=True)
+    opened = replace(opened, runtime=replace(opened.runtime, progress=Progress(quiet=True)))
+    return ServedRun(opened, _store(opened.folder), nearest), opened.runtime
+
+
+def _store(folder: RunFolder) -> Path:
+    """The store of the run's own stages, where it is still there; else one beside the run, never inside it."""
+    import os
+
+    if os.environ.get("HOLOTYPE_STORE"):
+        return Path(os.environ["HOLOTYPE_STORE"])
+    log = folder.root / "log.jsonl"
+    begun = [line for line in log.read_text("utf-8").splitlines() if '"store"' in line] if log.is_file() else []
+    noted = Path(json.loads(begun[-1]).get("store", "")) if begun else Path()
+    return noted if begun and noted.is_dir() else folder.root.resolve().parent / ".holotype"
+
+
+def _checkpoints(opened: OpenedRun) -> list[Checkpoint]:
+    from holotype.nets import open_checkpoint
+
+    folder = opened.folder
+    places = [place for member in opened.recipe.members
+              for place in (*folder.checkpoints(member.name), *folder.specialists(member.name))]  # fmt: skip
+    return [open_checkpoint(place) for place in places]
+
+
+def _refuse_what_needs_company(opened: OpenedRun) -> None:
+    imported = [member.name for member in opened.recipe.members if member.predictions is not None]
+    if imported:
+        raise InputError(f"the scores of {', '.join(imported)} were made elsewhere: new images cannot be predicted",
+                         remedy="serve a run whose members are all networks")  # fmt: skip
+    if opened.decision.one_class_per is not None:
+        raise InputError(f"the run decides over all images of a {opened.decision.one_class_per} together, and a server "
+                         "answers for images by themselves", field="decide.kind", value="assign",
+                         remedy="use `holotype predict` with a table that names it")  # fmt: skip
+    plates = [member.name for member in opened.recipe.members if member.input.normalise == "plate"]
+    if plates:
+        raise InputError(f"{', '.join(plates)}: images are scaled by their plate, and a server answers for images by "
+                         "themselves", field="members.input.normalise", value="plate",
+                         remedy="use `holotype predict` with a table that names it")  # fmt: skip
+
+
+def _about(opened: OpenedRun, channels: int, names: ChannelNames | None) -> About:
+    decision, folder = opened.decision, opened.folder
+    thresholds = None
+    if decision.rule in PLAIN_THRESHOLDS and decision.kind == "multilabel" and len(decision.thresholds) > 0:
+        thresholds = tuple(value if np.isfinite(value) else None for value in decision.thresholds)
+    try:
+        program = version("holotype")
+    except PackageNotFoundError:
+        program = "not installed as a package"
+    digests = {name: digest_file(folder.existing(name)) for name in ("recipe.yaml", "decision.json", "ensemble.json")}
+    weights = sorted((folder.root / "members").rglob("*.safetensors"))
+    digests["networks"] = digest_value({str(path.relative_to(folder.root)): digest_file(path) for path in weights})
+    return About(
+        opened.recipe.name, program, digests, decision.kind, decision.classes, thresholds, decision.rule,
+        tuple(opened.recipe.data.channels or ()), channels, None if names is None else names.pattern, ENDINGS,
+    )  # fmt: skip
+
+
+@lru_cache(256)
+def _table(rows: int, classes: tuple[str, ...], kind: Any, channels: tuple[str, ...] | None) -> ImageTable:
+    """So many images, each a sample of its own, of which nothing is known."""
+    names = [str(row) for row in range(rows)]
+    frame = pl.DataFrame({"id": names, "sample": names, "role": ["test"] * rows, "files": [[]] * rows},
+                         schema_overrides={"files": pl.List(pl.String)})  # fmt: skip
+    empty = [pl.lit(None, pl.List(pl.Int64)).alias("labels"), pl.lit(None, pl.String).alias("domain")]
+    return ImageTable(frame.with_columns(empty), classes, kind, channels)
+
+
+def _form(plan: PackPlan) -> Form:
+    return (*plan.shape[1:], plan.depth, plan.fitting, plan.scale)
+
+
+def _heat_png(heat: NDArray[np.float32], side: tuple[int, int]) -> bytes:
+    """A heat map as a picture that lies over another: from nothing over violet and red to yellow (magma's hues)."""
+    stops = np.array([[0, 0, 0, 0], [81, 18, 124, 120], [183, 55, 121, 175], [252, 137, 97, 205], [252, 253, 191, 225]])
+    places = np.linspace(0, 1, len(stops))
+    colours = np.stack([np.interp(heat, places, stops[:, part]) for part in range(4)], axis=-1)
+    picture = Image.fromarray(colours.astype(np.uint8), "RGBA")
+    return as_png(picture.resize((side[1], side[0]), Image.Resampling.BILINEAR))

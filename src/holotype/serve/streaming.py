@@ -1,0 +1,181 @@
+"""Very many images in one request: answers leave as they are ready, and nothing piles up in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from holotype.errors import InputError
+from holotype.serve.refusals import Fault, Refusal, refused
+from holotype.serve.schemas import Line
+from holotype.serve.service import Service, Wish
+from holotype.serve.uploads import FIELD, Group, Groups, Upload, uploads
+
+__all__ = ["NdjsonResponse", "answer_stream"]
+
+AT_ONCE = 64  # lines' bytes in KiB that are handed on together
+
+
+class NdjsonResponse(Response):
+    """Lines that leave while the request still comes in.
+
+    Args:
+        lines: As they come.
+        status_code: Of HTTP.
+    """
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, lines: AsyncIterator[bytes] | None = None, status_code: int = 200) -> None:
+        super().__init__(b"", status_code)
+        self.lines = lines
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the lines; the request's body is left to whoever makes them.
+
+        Args:
+            scope: Of ASGI.
+            receive: Of ASGI.
+            send: Of ASGI.
+        """
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if self.lines is not None:
+            async for line in self.lines:
+                await send({"type": "http.response.body", "body": line, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def answer_stream(service: Service, request: Request, wish: Wish) -> NdjsonResponse:
+    """Begin to answer for the images of a request as they come in.
+
+    Args:
+        service: Reads and answers.
+        request: A multipart form.
+        wish: What is wanted.
+
+    Raises:
+        Refusal: There is no room for it.
+    """
+    places = max(1, min(service.limits.batch, service.limits.queue // 2))
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise refused(422, "the request is no multipart form", "request", "send the files in the field `images`")
+    service.batcher.reserve(places)
+    return NdjsonResponse(_lines(service, request, wish, places))
+
+
+async def _lines(service: Service, request: Request, wish: Wish, places: int) -> AsyncIterator[bytes]:
+    """Answers by way of a file, so that a caller who sends everything before reading anything is served as well."""
+    with tempfile.TemporaryFile(prefix="holotype-serve-") as spool:
+        spooled = _Spool(spool)
+        work = asyncio.create_task(_work(service, request, wish, places, spooled))
+        try:
+            async for lines in spooled.lines():
+                yield lines
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            service.batcher.release(places)
+
+
+async def _work(service: Service, request: Request, wish: Wish, places: int, spool: _Spool) -> None:
+    groups, room, number = Groups(service.answerer), asyncio.Semaphore(places), 0
+    endings, seconds = service.answerer.about.endings, service.limits.seconds
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            with TemporaryDirectory(prefix="holotype-serve-") as place:
+                try:
+                    async for one in uploads(request, Path(place), endings, None, seconds):
+                        group = _group(groups, one, number, spool)
+                        if isinstance(one, Refusal) or group is not None:
+                            number += 1
+                        if group is None:
+                            continue
+                        await room.acquire()
+                        service.batcher.expect(1)
+                        tasks.create_task(_one(service, group, number - 1, wish, (room, spool)))
+                except Refusal as refusal:
+                    spool.add(Line(number=number, id="", error=refusal.fault))
+                    number += 1
+                for name, error in groups.unfinished():
+                    spool.add(Line(number=number, id=name, error=Refusal.of(error).fault))
+                    number += 1
+                for _ in range(places):  # all are done when every place is free
+                    await room.acquire()
+        if not number:
+            spool.add(Line(number=0, id="", error=Fault(what="there is no file in the request", field=FIELD)))
+    finally:
+        spool.end()
+
+
+def _group(groups: Groups, one: Upload | Refusal, number: int, spool: _Spool) -> Group | None:
+    try:
+        if isinstance(one, Refusal):
+            raise one
+        return groups.add(one)
+    except InputError as error:
+        fault = Refusal.of(error).fault
+    except Refusal as refusal:
+        fault = refusal.fault
+    spool.add(Line(number=number, id=fault.field, error=fault))
+    return None
+
+
+async def _one(service: Service, group: Group, number: int, wish: Wish, way: tuple[asyncio.Semaphore, _Spool]) -> None:
+    room, spool = way
+    try:
+        work = service.one(group, wish)
+        prediction = await asyncio.wait_for(work, service.limits.seconds)
+        spool.add(Line(number=number, id=group.id, prediction=prediction))
+    except Refusal as refusal:
+        spool.add(Line(number=number, id=group.id, error=refusal.fault))
+    except TimeoutError:
+        fault = Fault(what=f"not ready after {service.limits.seconds:g} seconds", field=group.files[0].name)
+        spool.add(Line(number=number, id=group.id, error=fault))
+    except Exception as error:  # noqa: BLE001  (the other images of the stream are not to blame)
+        fault = Fault(what=f"a mistake of ours: {type(error).__name__}", field=group.files[0].name)
+        spool.add(Line(number=number, id=group.id, error=fault))
+    finally:
+        for file in group.files:
+            file.path.unlink(missing_ok=True)
+        room.release()
+
+
+class _Spool:
+    """Lines on their way out, on the disk while nobody takes them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.written = self.read = 0
+        self.ended = False
+        self.news = asyncio.Event()
+
+    def add(self, line: Line) -> None:
+        self.file.seek(self.written)
+        self.file.write(line.model_dump_json().encode() + b"\n")
+        self.written = self.file.tell()
+        self.news.set()
+
+    def end(self) -> None:
+        self.ended = True
+        self.news.set()
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        while True:
+            while self.read < self.written:
+                self.file.seek(self.read)
+                part = self.file.read(min(AT_ONCE * 1024, self.written - self.read))
+                self.read += len(part)
+                yield part
+            if self.ended:
+                return
+            self.news.clear()
+            await self.news.wait()

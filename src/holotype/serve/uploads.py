@@ -1,0 +1,233 @@
+"""Uploads as they come in: each file goes to the disk under a name of ours, and none of theirs is ever opened."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from holotype.errors import DataError, listing
+from holotype.serve.answerer import Answerer
+from holotype.serve.refusals import Refusal, refused
+
+__all__ = ["FIELD", "Group", "Groups", "Upload", "readable_name", "uploads"]
+
+FIELD = "images"
+LONGEST_NAME = 200
+NO_FORM = "send the files as multipart/form-data in the field `images`, as in curl -F images=@cell.png"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was handed in.
+
+    Args:
+        name: As it was called, made harmless.
+        path: Where it lies.
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Group:
+    """The files of one image, in the order of the channels.
+
+    Args:
+        id: What the image is called.
+        files: One, or one a channel.
+    """
+
+    id: str
+    files: tuple[Upload, ...]
+
+
+def readable_name(given: str) -> str:
+    """A file's name without what could lead anywhere: no `..`, no root, no drive, no unseen characters.
+
+    Args:
+        given: As the caller sent it.
+    """
+    seen = "".join(letter for letter in given if unicodedata.category(letter)[0] != "C")
+    parts = [part.strip() for part in seen.replace("\\", "/").split("/")]
+    kept = [part for part in parts if part not in {"", ".", ".."} and not part.endswith(":")]
+    return "/".join(kept)[-LONGEST_NAME:].lstrip("/")
+
+
+class Groups:
+    """Brings the files of an image together as they come.
+
+    Args:
+        answerer: Knows which image a file belongs to.
+    """
+
+    def __init__(self, answerer: Answerer) -> None:
+        self.answerer, self.size = answerer, answerer.files_an_image
+        self._open: dict[str, dict[int, Upload]] = {}
+        self._seen: set[str] = set()
+
+    def add(self, upload: Upload) -> Group | None:
+        """Take a file, and give the image that it completes.
+
+        Args:
+            upload: The file.
+
+        Raises:
+            InputError: It is not named as the run's files are, or came before.
+        """
+        name, channel = self.answerer.place(upload.name)
+        if self.size == 1:
+            return Group(self._fresh(name, upload.name), (upload,))
+        held = self._open.setdefault(name, {})
+        if channel in held or name in self._seen:
+            raise DataError(f"there are two files of this channel of the image {name!r}", field=upload.name,
+                            remedy="send each once, or images of the same name in requests of their own")  # fmt: skip
+        held[channel] = upload
+        if len(held) < self.size:
+            return None
+        del self._open[name]
+        self._seen.add(name)
+        return Group(name, tuple(held[number] for number in range(self.size)))
+
+    def unfinished(self) -> list[tuple[str, DataError]]:
+        """Images of which files are missing, and what to say of them."""
+        channels, faults = self.answerer.about.channels, []
+        for name, held in self._open.items():
+            lacking = listing(channels[number] for number in range(self.size) if number not in held)
+            first = next(iter(held.values())).name
+            what = f"the image {name!r} has no file of {lacking}"
+            faults.append((name, DataError(what, field=first, remedy="send the files of all channels")))
+        return faults
+
+    def _fresh(self, stem: str, name: str) -> str:
+        """The file's name without its ending; with it, and then with a number, where that came before."""
+        number, chosen = 1, stem
+        while chosen in self._seen:
+            chosen, number = (name if number == 1 else f"{name} ({number})"), number + 1
+        self._seen.add(chosen)
+        return chosen
+
+
+class _Parts:
+    """Callbacks of the parser: parts become files."""
+
+    def __init__(self, folder: Path, endings: tuple[str, ...], most: int | None) -> None:
+        self.folder, self.endings, self.most = folder, endings, most
+        self.count, self.wrong = 0, 0
+        self.done: list[Upload | Refusal] = []
+        self._name, self._value, self._headers = b"", b"", {}  # type: tuple[bytes, bytes, dict[bytes, bytes]]
+        self._file: BinaryIO | None = None
+        self._upload: Upload | None = None
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin, "on_part_data": self._data, "on_part_end": self._end,
+            "on_header_field": self._header_name, "on_header_value": self._header_value,
+            "on_header_end": self._header_end, "on_headers_finished": self._open,
+        }  # fmt: skip
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _begin(self) -> None:
+        self._headers = {}
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def _open(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        field = options.get(b"name", b"").decode("utf-8", "replace")
+        given = options.get(b"filename", b"").decode("utf-8", "replace")
+        if field != FIELD:
+            raise refused(422, f"there is no field {readable_name(field)!r}", "request", NO_FORM)
+        self.count += 1
+        if self.most is not None and self.count > self.most:
+            what = f"there are more than {self.most:,} files in one request"
+            raise refused(422, what, FIELD, "send fewer at a time, or all of them to /predict/stream")
+        name = readable_name(given) or f"file {self.count}"
+        ending = Path(name).suffix.lower()
+        if ending not in self.endings:
+            said = {"field": name, "value": ending or "none", "remedy": "name the file by its kind"}
+            error = DataError("the file's ending is not that of an image", allowed=self.endings, **said)
+            self.done.append(Refusal.of(error))
+            return
+        self._upload = Upload(name, self.folder / f"upload-{self.count:07d}{ending}")
+        self._file = self._upload.path.open("wb")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(data[start:end])
+
+    def _end(self) -> None:
+        if self._file is not None and self._upload is not None:
+            self._file.close()
+            self.done.append(self._upload)
+        self._file = self._upload = None
+
+
+async def uploads(
+    request: Request, folder: Path, endings: tuple[str, ...], most: int | None, seconds: float
+) -> AsyncIterator[Upload | Refusal]:
+    """The files of a multipart form, one after another, as soon as each is complete.
+
+    Args:
+        request: Its body is read here.
+        folder: Where the files go.
+        endings: Those that are known; a file with another one is passed over with a refusal in its place.
+        most: How many files there may be.
+        seconds: That may pass without anything coming in.
+
+    Raises:
+        Refusal: The request is no form, was cut off, or came too slowly.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise refused(422, "the request is no multipart form", "request", NO_FORM)
+    parts = _Parts(folder, endings, most)
+    try:
+        parser = MultipartParser(options[b"boundary"], parts.callbacks())
+        stream = request.stream()
+        ended = False
+        while not ended:
+            chunk = await _next_chunk(stream.__anext__, seconds)
+            ended = chunk is None
+            if chunk:
+                parser.write(chunk)
+            for one in parts.done:
+                yield one
+            parts.done.clear()
+        parser.finalize()
+        if parser.state != MultipartState.END:
+            raise refused(400, "the form was cut off", "request", "send it again, whole")
+    except (FormParserError, ValueError) as error:
+        raise refused(400, f"the form cannot be read: {error}", "request", NO_FORM) from error
+    except ClientDisconnect as error:
+        raise refused(400, "the caller went away", "request") from error
+    finally:
+        parts.close()
+
+
+async def _next_chunk(following: Callable[[], Any], seconds: float) -> bytes | None:
+    try:
+        return await asyncio.wait_for(following(), seconds)  # type: ignore[no-any-return]
+    except StopAsyncIteration:
+        return None
+    except TimeoutError:
+        raise refused(408, f"nothing came in for {seconds:g} seconds", "request", "send it again") from None

@@ -1,0 +1,151 @@
+"""A server as a process: how it begins, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import holotype
+from holotype.errors import InputError
+from holotype.serve import Limits, Place, limits_from, rules_for
+
+SOURCE = Path(holotype.__file__).parents[1]
+CHANNELS = ("microtubules", "nucleus", "reticulum", "protein")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts `holotype serve` and gives the process and its address."""
+    begun = []
+
+    def run(folder, *options, **variables):
+        environment = os.environ | {"PYTHONPATH": str(SOURCE), "HOLOTYPE_STORE": str(tmp_path / "store"), **variables}
+        call = [sys.executable, "-m", "holotype.cli", "serve", str(folder), "--port", "0", *options]
+        process = subprocess.Popen(call, env=environment, stderr=subprocess.PIPE, text=True)
+        begun.append(process)
+        said = process.stderr.readline()
+        address = re.search(r"http://\S+:\d+/", said)
+        assert address, said + process.stderr.read()
+        return process, address[0]
+
+    yield run
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def ready(address):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(address + "health") as answer:
+                return json.load(answer)
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("it never got ready")
+
+
+def body_of(screen, times):
+    parts = []
+    for number in range(times):
+        for channel in CHANNELS:
+            pixels = (screen / "images" / f"test-00001_{channel}.png").read_bytes()
+            head = f'--x\r\nContent-Disposition: form-data; name="images"; filename="i{number}_{channel}.png"\r\n\r\n'
+            parts.append(head.encode() + pixels + b"\r\n")
+    return b"".join(parts) + b"--x--\r\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_it_finish_what_is_under_way_and_end_well(start, finished, screen, number):
+    process, address = start(finished)
+    assert ready(address)["ready"]
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    asked = urllib.request.Request(address + "predict/stream", body_of(screen, 120), kind)
+    answers: list[bytes] = []
+    began = threading.Event()
+
+    def ask():
+        with urllib.request.urlopen(asked) as answer:
+            answers.append(answer.readline())
+            began.set()
+            answers.extend(answer.readlines())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert began.wait(60)
+    process.send_signal(number)
+    asking.join(60)
+    assert process.wait(60) == 0
+    assert len(answers) == 120
+    assert all(json.loads(line)["prediction"] for line in answers)
+    assert process.stderr.read() == ""
+
+
+def test_it_says_where_it_listens_and_asks_for_a_token(start, finished):
+    process, address = start(finished, "--no-nearest", HOLOTYPE_TOKEN="secret")
+    assert ready(address) == {"ready": True, "why": "ready", "nearest": "off"}
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(address + "classes")
+    shown = urllib.request.Request(address + "classes", headers={"Authorization": "Bearer secret"})
+    with urllib.request.urlopen(shown) as answer:
+        assert json.load(answer)["run"] == "cells"
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def test_other_machines_need_a_token_or_a_word():
+    with pytest.raises(InputError, match="--allow-anonymous"):
+        rules_for(Place("0.0.0.0"), None)
+    assert rules_for(Place("0.0.0.0", anonymous=True), None).hosts is None
+    assert rules_for(Place("0.0.0.0"), "secret").token == "secret"
+    assert "127.0.0.1" in rules_for(Place(), None).hosts
+    assert "ours.example" in rules_for(Place(hosts=["Ours.example"]), None).hosts
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("quue=3", "did you mean 'queue'"), ("queue=no", "a whole number above zero"), ("seconds=-1", "above zero"),
+     ("files=2.5", "whole number"), ("megabytes=inf", "above zero"), ("megabytes", "above zero")],
+)  # fmt: skip
+def test_a_limit_that_is_none_is_refused(given, words):
+    with pytest.raises(InputError, match=words):
+        limits_from([given])
+
+
+def test_limits_are_read():
+    assert limits_from(["queue=3", "megabytes=0.5"]) == Limits(queue=3, megabytes=0.5)
+    assert limits_from(["megabytes=0.5"]).bytes == 500_000
+
+
+def run_cli(*arguments, before=""):
+    program = f"{before}\nimport sys\nfrom holotype.cli import main\nsys.exit(main({list(arguments)!r}))"
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(finished):
+    status, said = run_cli("serve", str(finished), before="import sys\nsys.modules['fastapi'] = None")
+    assert status == 2
+    assert said == "holotype: serving needs the extra `serve`; pip install 'holotype[serve]'.\n"
+
+
+def test_what_cannot_be_served_is_one_sentence(tmp_path):
+    status, said = run_cli("serve", str(tmp_path))
+    assert status == 2
+    assert "is not a finished run" in said
+    status, said = run_cli("serve", str(tmp_path), "--host", "0.0.0.0")
+    assert status == 2
+    assert "set HOLOTYPE_TOKEN" in said
