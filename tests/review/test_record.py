@@ -37,11 +37,17 @@ def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path: Path) ->
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     for turn in range(4):
         process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], env=environment, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WRITER, str(path)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         assert process.stdout is not None
         for _ in range(3 + 11 * turn):
-            confirmed = int(process.stdout.readline())
+            line = process.stdout.readline()
+            assert line.strip().isdigit(), line + process.stdout.read()
+            confirmed = int(line)
         process.send_signal(signal.SIGKILL)
         rest = process.stdout.read().split()
         process.wait()
