@@ -237,7 +237,7 @@ def _review(
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Look at likely wrong labels, duplicates and uncertain samples, and decide; the next run follows the decisions."""
-    from holotype.commands import review_run
+    from holotype.finished.reviewing import review_run
 
     for line in review_run(run, port, decisions, show):
         typer.echo(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import webbrowser
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from holotype.finished.compared import write_comparison
 from holotype.finished.exported import Wish
 from holotype.finished.exported import export_run as export
 from holotype.finished.opened import open_run
-from holotype.finished.reviewing import open_review
 from holotype.looks import answer_looks, score_looks, stage_looks, trial_looks
 from holotype.pipeline import make_runtime, prepare
 from holotype.prepared import Prepared
@@ -38,7 +37,6 @@ __all__ = [
     "export_run",
     "predict_images",
     "report_run",
-    "review_run",
     "run_recipe",
     "search_settings",
     "serve_images",
@@ -242,26 +240,6 @@ def _score_line(name: str, metric: Mapping[str, Any]) -> str:
         f"95 % interval {metric['low']:.3f} to {metric['high']:.3f}; a fresh test set of {fresh['rows']:,.0f} rows "
         f"should fall between {fresh['low']:.3f} and {fresh['high']:.3f}"
     )
-
-
-def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool) -> Iterator[str]:
-    """Serve the page on which a person reviews a finished run, until it is stopped.
-
-    Args:
-        run_folder: The run's folder.
-        port: Of the page.
-        decisions: The file that decisions are written to.
-        show: Open the page in a browser.
-    """
-    server = open_review(run_folder, port, decisions)
-    for warning in server.record.warnings:
-        yield f"note: {warning}"
-    standing = len(server.record.standing.decisions)
-    yield f"Decisions:  {server.record.path} ({counted(standing, 'decision')} so far)"
-    yield f"Review:     {server.address}  (Ctrl-C ends it; nothing that was saved is lost)"
-    if show:
-        webbrowser.open(server.address)
-    server.serve()
 
 
 def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> Answer:
