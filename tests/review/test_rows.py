@@ -70,6 +70,17 @@ def test_a_torn_last_line_costs_no_row_before_it(written: list[ReviewRow], data:
     assert all(row in [*written, *extra] for row in kept)
 
 
+@pytest.mark.parametrize("after", [("catfish",), ("cat, and fish",), ("cat", "fish")])
+def test_half_a_row_is_no_decision_wherever_it_was_cut(after: tuple[str, ...]) -> None:
+    whole, row = HEADER + "x,sample,a,keep,,,,r\n", ReviewRow("sample", "b", "relabel", ("dog",), after, "n", "t", "r")
+    for cut in range(len(row_text(row))):
+        read = parse_rows(whole + row_text(row)[:cut])
+        assert all(one.says_what(row) and one.before == row.before for one in read.rows[1:])
+        mended = parse_rows(whole + row_text(row)[:cut] + read.torn + row_text(row))
+        assert mended.rows[-1] == row
+        assert all(one.says_what(row) for one in mended.rows[1:])
+
+
 def test_rows_that_a_person_wrote_by_hand_are_understood() -> None:
     text = "ID;Action;after\nA1;relabel;round cell\nA2;DROP\n\nA3;keep;\n"
     assert [(row.id, row.action, row.after) for row in parse_rows(text).rows] == [
