@@ -159,7 +159,10 @@ def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool) 
 
 def _about(folder: Path, decisions: Path) -> str:
     """What rows say of the run: its folder as seen from the file's, and the digest of its scores."""
-    place = Path(os.path.relpath(folder.resolve(), decisions.parent)).as_posix()
+    try:
+        place = Path(os.path.relpath(folder.resolve(), decisions.parent)).as_posix()
+    except ValueError:  # another drive of Windows
+        place = folder.resolve().as_posix()
     scored = folder / "oof.parquet"
     return f"{place} {digest_file(scored) if scored.is_file() else 'unscored'}"
 
