@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+import tifffile
 
 from holotype.finished.reviewing import ReviewServer, open_review
 from holotype.review import read_rows
@@ -177,6 +179,30 @@ def test_channels_contrast_and_zoom_change_the_picture_at_once(server: ReviewSer
     assert seen.page.evaluate(shot) != drawn[4]
     at(seen, "uncertain/0")  # arrows on a slider do not skip
     seen.expect_peace()
+
+
+def test_a_large_picture_is_asked_for_again_closer_where_one_looks(
+    server: ReviewServer, watch: Callable[..., Any], tmp_path: Path
+) -> None:
+    pixels = np.arange(4 * 2100 * 2600, dtype=np.uint32).reshape(4, 2100, 2600) % 60_000
+    tifffile.imwrite(tmp_path / "large.tif", pixels.astype(np.uint16), photometric="minisblack")
+    images = pl.read_parquet(tmp_path / "run/images.parquet")
+    large = pl.Series("files", [[str(tmp_path / "large.tif")]] * images.height)
+    images.with_columns(large).write_parquet(tmp_path / "run/images.parquet")
+    other = open_review(tmp_path / "run", 0, tmp_path / "other.csv")
+    thread = threading.Thread(target=other.serve, daemon=True)
+    thread.start()
+    seen = watch(f"{other.address}#uncertain/0")
+    seen.page.locator(".where", has_text="2600×2100 pixels, 4 channels, 16-bit").wait_for()
+    with seen.page.expect_response(lambda answer: "left=" in answer.url) as closer:
+        for _ in range(6):
+            seen.page.keyboard.press("+")
+    facts = json.loads(closer.value.headers["x-picture"])
+    assert facts["step"] == 1  # the file's own pixels
+    assert facts["region"]["left"] > 0
+    seen.expect_peace()
+    other.stop()
+    thread.join(20)
 
 
 def test_what_is_not_saved_is_said_and_nothing_moves(server: ReviewServer, watch: Callable[..., Any]) -> None:
