@@ -25,7 +25,7 @@ from holotype.types import Floats, Integers
 
 __all__ = ["Landscape", "heat_maps", "map_images"]
 
-THUMB = 64  # pixels of the longer side
+THUMBS, THUMB_BYTES = (96, 64, 48), 40_000_000  # pixels of the longer side, the first that fits
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ def heat_maps(member: MemberSpec, network: Path, rows: Integers, classes: Intege
 
 def _small(specimens: Specimens, rows: Integers) -> NDArray[Any]:
     stored = specimens.pack.pixels
-    share = min(1.0, THUMB / max(stored.shape[2:]))
+    each = len(rows) * stored.shape[1] * stored.dtype.itemsize
+    side = next((side for side in THUMBS if each * side * side <= THUMB_BYTES), THUMBS[-1])
+    share = min(1.0, side / max(stored.shape[2:]))
     sides = [max(1, round(side * share)) for side in stored.shape[2:]]
     made = [resize_image(np.asarray(stored[row]), *sides) for row in rows]
     return np.stack(made) if made else np.empty((0, stored.shape[1], *sides), stored.dtype)
