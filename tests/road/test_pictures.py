@@ -225,3 +225,23 @@ def test_a_trained_network_finds_what_speaks_for_a_class_on_the_cells(tmp_path: 
     on, off = (np.array([own[there].mean() for own, there in zip(heat, mask, strict=True)]) for mask in (cells, empty))
     assert on.mean() > off.mean() + 0.05
     assert (on > off).mean() > 0.7
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_reason_and_never_drawn(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    place = shutil.copytree(screen, tmp_path / "screen")
+    (place / "images" / "train-00007_nucleus.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    path = write_recipe(
+        tmp_path, members=[MEMBER], split={"folds": 3, "use": [0]}, audit={"on_unreadable": "skip"},
+        data={"train": str(place / "train.csv"), "images": f"{place}/images/{{id}}_{{channel}}.png"},
+        report={"channels": ["train-00007", "train-00008"]},
+    )  # fmt: skip
+    page = (run(path).folder.root / "report.html").read_text(encoding="utf-8")
+    odd = page.partition('id="faults"')[2].partition("</section>")[0]
+    assert "train-00007" in odd
+    assert "unreadable" in odd
+    assert "train-00007_nucleus.png" in odd
+    assert [one.id for one in shown(opened(path), channels=["train-00007", "train-00008"]).views] == ["train-00008"]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from holotype.decide import label_names
 from holotype.errors import InputError
-from holotype.members import Landscape, MemberPredictions, Workshop, heat_maps, map_images, resolve_member
+from holotype.members import Landscape, MemberPredictions, Observer, Workshop, heat_maps, map_images, resolve_member
 from holotype.nets import build_network, first_kernels, load_network, open_checkpoint
 from holotype.predict import count_places, heat_over_image
 from holotype.report import Explained, FirstLayer, Heat, Kin, MapContents
@@ -24,32 +22,9 @@ from holotype.spec import MemberSpec
 from holotype.split import duplicate_components
 from holotype.types import Integers, LabelMatrix, some_rows
 
-__all__ = ["Observer", "explained", "first_layer", "kin_of_mistakes", "look_around", "map_contents", "observer_of"]
+__all__ = ["explained", "first_layer", "kin_of_mistakes", "look_around", "map_contents", "observer_of"]
 
 KIN, TEST_SHARE = 3, 3
-
-
-@dataclass(frozen=True)
-class Observer:
-    """The member whose networks are looked through.
-
-    Args:
-        member: The recipe's section, its size resolved.
-        networks: The checkpoints' places by fold.
-        workshop: What they were made from.
-    """
-
-    member: MemberSpec
-    networks: dict[int, Path]
-    workshop: Workshop
-
-    def words(self, fold: int) -> str:
-        """Which network, as people say it.
-
-        Args:
-            fold: The fold it never saw.
-        """
-        return f"{self.member.name}, fold {fold}"
 
 
 def observer_of(sections: Sequence[MemberSpec], members: Sequence[MemberPredictions], workshop: Workshop) -> (
@@ -94,7 +69,7 @@ def look_around(observer: Observer, nested: NestedScore, points: int, mistaken: 
     if len(chosen) < 2:
         return None
     rows = np.array([row_of_sample(ready, int(sample)) for sample in chosen], np.int64)
-    return map_images(observer.member, observer.networks[fold], rows, observer.workshop)
+    return map_images(observer, fold, rows)
 
 
 def map_contents(seen: Landscape, observer: Observer, outcome: Outcome, nested: NestedScore) -> MapContents:
@@ -257,7 +232,7 @@ def _heat_of(
     if not known:
         return []
     rows, classes = (np.array(part, np.int64) for part in zip(*((one[1], own[one[2]]) for one in known), strict=True))
-    maps = heat_maps(observer.member, network, rows, classes, observer.workshop)
+    maps = heat_maps(observer, fold, rows, classes)
     return [
         (number, Heat(name, role, heat_over_image(heat, *pictures[number].shape[1:], observer.member)))
         for (number, _, name, role), heat in zip(known, maps, strict=True)

@@ -62,8 +62,8 @@ def _views(outcome: Outcome, nested: NestedScore, spec: ReportSpec) -> tuple[Cha
         samples = np.array([number[name] for name in spec.channels], np.int64)
     else:
         samples = _of_common_classes(nested, spec.channels)
-    broken = outcome.prepared.folds.unreadable
-    samples = samples[~np.isin(images.samples.first_rows[samples], broken)]
+    readable = np.setdiff1d(np.arange(len(images)), outcome.prepared.folds.unreadable)
+    samples = samples[np.isin(samples, images.sample_numbers[readable])]
     names = images.samples.frame["sample"].cast(str)
     labels = label_names(images.samples.label_matrix(samples), images.classes)
     return tuple(
