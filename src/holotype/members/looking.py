@@ -21,7 +21,7 @@ from holotype.nets import open_checkpoint
 from holotype.predict import embed_with_network, grad_cam
 from holotype.retrieval import project
 from holotype.spec import MemberSpec
-from holotype.train import launch_fabric
+from holotype.train import ALL_ROWS, launch_fabric
 from holotype.types import Floats, Integers
 
 __all__ = ["Landscape", "Observer", "heat_maps", "map_images"]
@@ -42,6 +42,11 @@ class Observer:
     member: MemberSpec
     networks: dict[int, Path]
     workshop: Workshop
+
+    @property
+    def first(self) -> int:
+        """The first fold that has a network of its own."""
+        return min(fold for fold in self.networks if fold != ALL_ROWS)
 
     @cached_property
     def specimens(self) -> Specimens:
