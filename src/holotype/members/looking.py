@@ -15,7 +15,7 @@ from holotype.data import resize_image
 from holotype.digest import digest_array
 from holotype.feed import Specimens
 from holotype.keys import look_key
-from holotype.members.pixels import stored_pixels, unlabelled
+from holotype.members.pixels import opened_pixels, unlabelled
 from holotype.members.workshop import Workshop
 from holotype.nets import open_checkpoint
 from holotype.predict import embed_with_network, grad_cam
@@ -52,7 +52,7 @@ class Observer:
     def specimens(self) -> Specimens:
         """The images as the networks look at them, opened once and only where they are needed."""
         images, statistics, work = self.workshop.images, self.workshop.ready.statistics, self.workshop
-        pack = stored_pixels(self.member, images, statistics, work.stages, (work.runtime, work.pack))
+        pack = opened_pixels(self.member, images, statistics, work.stages, (work.runtime, work.pack))
         return unlabelled(self.member, pack, images, statistics)
 
     def words(self, fold: int) -> str:
@@ -106,8 +106,10 @@ def map_images(observer: Observer, fold: int, rows: Integers) -> Landscape:
         (folder / "how.json").write_text(json.dumps(how), encoding="utf-8")
 
     place = workshop.stages.folder(key, write)
-    arrays = (np.load(place / f"{part}.npy", allow_pickle=False) for part in ("embeddings", "places", "thumbs"))
-    return Landscape(rows, *arrays, json.loads((place / "how.json").read_text(encoding="utf-8")))
+    seen, places, thumbs = (
+        np.load(place / f"{part}.npy", allow_pickle=False) for part in ("embeddings", "places", "thumbs")
+    )
+    return Landscape(rows, seen, places, thumbs, json.loads((place / "how.json").read_text(encoding="utf-8")))
 
 
 def heat_maps(observer: Observer, fold: int, rows: Integers, classes: Integers) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from holotype.decide import label_names, narrowest, surest_of_classes
 from holotype.members import Workshop
-from holotype.report import ChannelView, PictureContents, Uncertain
+from holotype.report import ChannelView, Explained, PictureContents, Uncertain
 from holotype.road.exhibits import pixels_of_row, row_of_sample, small_pixels, surely_wrong
 from holotype.road.looking import explained, first_layer, kin_of_mistakes, look_around, map_contents, observer_of
 from holotype.road.outcome import Outcome
@@ -41,7 +41,8 @@ def pictures_of(
     kin, kin_of = kin_of_mistakes(mistaken, seen, outcome)
     if observer is None:
         return PictureContents(views=views, uncertain=uncertain, kin=kin, kin_of=kin_of)
-    shown, reason = (), ""
+    shown: tuple[Explained, ...] = ()
+    reason = ""
     if spec.attributions:
         worst = wrong[: spec.attributions]
         best = np.asarray(surest_of_classes(nested.truth, nested.decided, nested.logits, SPECIMENS_SHOWN), np.int64)
