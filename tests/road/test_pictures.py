@@ -189,3 +189,59 @@ def test_the_least_certain_come_first(seen: Seen) -> None:
     assert len(uncertain) == 24
     far = [abs(np.log(p / (1 - p)) - np.log(t / (1 - t))) for one in uncertain for _, p, t in one.options]  # type: ignore[operator]
     assert far == sorted(far)
+
+
+@pytest.mark.slow
+def test_a_trained_network_finds_what_speaks_for_a_class_on_the_cells(tmp_path: Path) -> None:
+    import json
+
+    import torch
+
+    from holotype.data.simulate import SimulationPlan, simulate_cells
+    from holotype.finished.opened import open_run
+    from holotype.finished.voices import look_at, specimens_for
+    from holotype.nets import open_checkpoint
+    from holotype.predict import grad_cam, infer
+    from holotype.spec import ViewSpec
+
+    plan = SimulationPlan(train=240, test=4, size=96, plates=6, wrong_labels=0, duplicates=0, multilabel=False)
+    screen = simulate_cells(tmp_path / "screen", plan).folder
+    member = MEMBER | {"input": {"size": 96}, "phases": [{"epochs": 12, "lr": 0.003}]}
+    channels = ["microtubules", "nucleus", "reticulum", "protein"]
+    data = {"train": str(screen / "train.csv"), "images": f"{screen}/images/{{id}}_{{channel}}.png",
+            "channels": channels, "labels": {"column": "labels"}, "groups": ["plate"]}  # fmt: skip
+    recipe = {"name": "cells", "run": {"threads": 1, "device": "cpu"}, "data": data,
+              "split": {"folds": 3, "use": [0]}, "members": [member], "report": {"map": 0}}  # fmt: skip
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    opened_run = open_run(run(tmp_path / "recipe.yaml").folder.root)
+    new = look_at(opened_run.asked(sorted((screen / "images").glob("train-000[0-5]?_*.png"))), opened_run.runtime)
+    network = open_checkpoint(opened_run.folder.checkpoints("main")[0])
+    seen, rows, device = specimens_for(network.card, new), np.arange(60), torch.device("cpu")
+    said = infer(network, seen, rows, ViewSpec(views="none"), opened_run.runtime, device)[0].logits
+    heat = grad_cam(network, seen, rows, np.asarray(said).argmax(axis=1), opened_run.runtime, device)
+    light = seen.pack.pixels[rows].max(axis=1)
+    cells = light > np.quantile(light, 0.6, axis=(1, 2), keepdims=True)
+    empty = light < np.quantile(light, 0.2, axis=(1, 2), keepdims=True)
+    on, off = (np.array([own[there].mean() for own, there in zip(heat, mask, strict=True)]) for mask in (cells, empty))
+    assert on.mean() > off.mean() + 0.05
+    assert (on > off).mean() > 0.7
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_reason_and_never_drawn(
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    place = shutil.copytree(screen, tmp_path / "screen")
+    (place / "images" / "train-00007_nucleus.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    path = write_recipe(
+        tmp_path, members=[MEMBER], split={"folds": 3, "use": [0]}, audit={"on_unreadable": "skip"},
+        data={"train": str(place / "train.csv"), "images": f"{place}/images/{{id}}_{{channel}}.png"},
+        report={"channels": ["train-00007", "train-00008"]},
+    )  # fmt: skip
+    page = (run(path).folder.root / "report.html").read_text(encoding="utf-8")
+    odd = page.partition('id="faults"')[2].partition("</section>")[0]
+    assert "train-00007" in odd
+    assert "unreadable" in odd
+    assert "train-00007_nucleus.png" in odd
+    assert [one.id for one in shown(opened(path), channels=["train-00007", "train-00008"]).views] == ["train-00008"]

@@ -72,7 +72,7 @@ def test_a_second_member_trains_itself_alone(again: Again, finished: Path) -> No
 
 def test_more_epochs_of_one_fold_train_and_predict_that_fold(again: Again) -> None:
     _, made = again("members.0.phases.0.epochs=3", "split.use=[1]")
-    assert made == {"folds", "fit main 1", "predict main 1"}  # the used folds are written with the folds
+    assert made == {"folds", "fit main 1", "predict main 1", "map main 1"}  # the used folds are written with the folds
 
 
 def test_members_that_a_folder_no_longer_has_are_taken_away(again: Again, finished: Path) -> None:

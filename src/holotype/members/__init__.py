@@ -1,7 +1,7 @@
 """Members: their networks by fold, what joins their training, who answers for a domain, and what they say."""
 
 from holotype.members.discriminator import telling_features
-from holotype.members.looking import Landscape, heat_maps, map_images
+from holotype.members.looking import Landscape, Observer, heat_maps, map_images
 from holotype.members.neighbours import vote
 from holotype.members.pixels import resolve_member
 from holotype.members.predictions import MemberPredictions
@@ -11,6 +11,7 @@ from holotype.members.workshop import Workshop, apart_rows, test_rows
 __all__ = [
     "Landscape",
     "MemberPredictions",
+    "Observer",
     "Workshop",
     "apart_rows",
     "heat_maps",

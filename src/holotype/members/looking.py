@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,53 @@ from holotype.data import resize_image
 from holotype.digest import digest_array
 from holotype.feed import Specimens
 from holotype.keys import look_key
-from holotype.members.pixels import stored_pixels, unlabelled
+from holotype.members.pixels import opened_pixels, unlabelled
 from holotype.members.workshop import Workshop
 from holotype.nets import open_checkpoint
 from holotype.predict import embed_with_network, grad_cam
 from holotype.retrieval import project
 from holotype.spec import MemberSpec
-from holotype.train import launch_fabric
+from holotype.train import ALL_ROWS, launch_fabric
 from holotype.types import Floats, Integers
 
-__all__ = ["Landscape", "heat_maps", "map_images"]
+__all__ = ["Landscape", "Observer", "heat_maps", "map_images"]
 
-THUMB = 64  # pixels of the longer side
+THUMBS, THUMB_BYTES = (96, 64, 48), 40_000_000  # pixels of the longer side, the first that fits
+
+
+@dataclass(frozen=True)
+class Observer:
+    """The member whose networks are looked through.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        networks: The checkpoints' places in the store, by fold.
+        workshop: What they were made from.
+    """
+
+    member: MemberSpec
+    networks: dict[int, Path]
+    workshop: Workshop
+
+    @property
+    def first(self) -> int:
+        """The first fold that has a network of its own."""
+        return min(fold for fold in self.networks if fold != ALL_ROWS)
+
+    @cached_property
+    def specimens(self) -> Specimens:
+        """The images as the networks look at them, opened once and only where they are needed."""
+        images, statistics, work = self.workshop.images, self.workshop.ready.statistics, self.workshop
+        pack = opened_pixels(self.member, images, statistics, work.stages, (work.runtime, work.pack))
+        return unlabelled(self.member, pack, images, statistics)
+
+    def words(self, fold: int) -> str:
+        """Which network, as people say it.
+
+        Args:
+            fold: The fold it never saw.
+        """
+        return f"{self.member.name}, fold {fold}"
 
 
 @dataclass(frozen=True)
@@ -47,23 +83,22 @@ class Landscape:
     how: str
 
 
-def map_images(member: MemberSpec, network: Path, rows: Integers, workshop: Workshop) -> Landscape:
+def map_images(observer: Observer, fold: int, rows: Integers) -> Landscape:
     """Images embedded by one network and brought onto a plane.
 
     Args:
-        member: The recipe's section, its size resolved.
-        network: The checkpoint's place in the store.
+        observer: The networks.
+        fold: Which of them.
         rows: Image rows, shape (n,).
-        workshop: What networks are made from.
     """
-    checkpoint, runtime = open_checkpoint(network), workshop.runtime
-    name = f"map {member.name} {checkpoint.fold}"
+    network, workshop = observer.networks[fold], observer.workshop
+    runtime, name = workshop.runtime, f"map {observer.member.name} {fold}"
     key = look_key(name, network, workshop.ready.statistics, rows, {"seed": workshop.seed})
 
     def write(folder: Path) -> None:
         device = launch_fabric(runtime).device
-        specimens = _specimens(member, workshop)
-        seen = embed_with_network(checkpoint, specimens, rows, runtime, device)
+        specimens = observer.specimens
+        seen = embed_with_network(open_checkpoint(network), specimens, rows, runtime, device)
         places, how = project(seen, workshop.seed)
         np.save(folder / "embeddings.npy", seen, allow_pickle=False)
         np.save(folder / "places.npy", places, allow_pickle=False)
@@ -71,19 +106,20 @@ def map_images(member: MemberSpec, network: Path, rows: Integers, workshop: Work
         (folder / "how.json").write_text(json.dumps(how), encoding="utf-8")
 
     place = workshop.stages.folder(key, write)
-    arrays = (np.load(place / f"{part}.npy", allow_pickle=False) for part in ("embeddings", "places", "thumbs"))
-    return Landscape(rows, *arrays, json.loads((place / "how.json").read_text(encoding="utf-8")))
+    seen, places, thumbs = (
+        np.load(place / f"{part}.npy", allow_pickle=False) for part in ("embeddings", "places", "thumbs")
+    )
+    return Landscape(rows, seen, places, thumbs, json.loads((place / "how.json").read_text(encoding="utf-8")))
 
 
-def heat_maps(member: MemberSpec, network: Path, rows: Integers, classes: Integers, workshop: Workshop) -> Floats:
+def heat_maps(observer: Observer, fold: int, rows: Integers, classes: Integers) -> Floats:
     """Where one network finds what speaks for a class, in each of some images.
 
     Args:
-        member: The recipe's section, its size resolved.
-        network: The checkpoint's place in the store.
+        observer: The networks.
+        fold: Which of them.
         rows: Image rows, shape (n,).
         classes: In the order of the network's own classes, shape (n,).
-        workshop: What networks are made from.
 
     Returns:
         Shape (n, height, width) of the stored images, 0 to 1.
@@ -91,13 +127,13 @@ def heat_maps(member: MemberSpec, network: Path, rows: Integers, classes: Intege
     Raises:
         InputError: The backbone ends in something without places.
     """
-    checkpoint, runtime = open_checkpoint(network), workshop.runtime
-    name = f"heat {member.name} {checkpoint.fold}"
+    network, workshop = observer.networks[fold], observer.workshop
+    runtime, name = workshop.runtime, f"heat {observer.member.name} {fold}"
     key = look_key(name, network, workshop.ready.statistics, rows, {"classes": digest_array(classes)})
 
     def write(folder: Path) -> None:
         device = launch_fabric(runtime).device
-        heat = grad_cam(checkpoint, _specimens(member, workshop), rows, classes, runtime, device)
+        heat = grad_cam(open_checkpoint(network), observer.specimens, rows, classes, runtime, device)
         np.save(folder / "heat.npy", heat.astype(np.float16), allow_pickle=False)
 
     place = workshop.stages.folder(key, write)
@@ -106,13 +142,9 @@ def heat_maps(member: MemberSpec, network: Path, rows: Integers, classes: Intege
 
 def _small(specimens: Specimens, rows: Integers) -> NDArray[Any]:
     stored = specimens.pack.pixels
-    share = min(1.0, THUMB / max(stored.shape[2:]))
+    each = len(rows) * stored.shape[1] * stored.dtype.itemsize
+    side = next((side for side in THUMBS if each * side * side <= THUMB_BYTES), THUMBS[-1])
+    share = min(1.0, side / max(stored.shape[2:]))
     sides = [max(1, round(side * share)) for side in stored.shape[2:]]
     made = [resize_image(np.asarray(stored[row]), *sides) for row in rows]
     return np.stack(made) if made else np.empty((0, stored.shape[1], *sides), stored.dtype)
-
-
-def _specimens(member: MemberSpec, workshop: Workshop) -> Specimens:
-    images, statistics = workshop.images, workshop.ready.statistics
-    pack = stored_pixels(member, images, statistics, workshop.stages, (workshop.runtime, workshop.pack))
-    return unlabelled(member, pack, images, statistics)

@@ -14,7 +14,7 @@ from holotype.store import NotForeseenError, Stages
 from holotype.train import launch_fabric
 from holotype.types import Floats, ImageStatistics, ImageTable, Integers, LabelMatrix
 
-__all__ = ["embed_with_member", "resolve_member", "stored_pixels", "unlabelled"]
+__all__ = ["embed_with_member", "opened_pixels", "resolve_member", "stored_pixels", "unlabelled"]
 
 
 def resolve_member(member: MemberSpec, statistics: ImageStatistics) -> MemberSpec:
@@ -50,6 +50,26 @@ def stored_pixels(
     workspace = stages.store.workspace(key)
     place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime, workspace))
     return open_pack(place) if stages.makes else nothing
+
+
+def opened_pixels(
+    member: MemberSpec, images: ImageTable, statistics: ImageStatistics, stages: Stages, machine: tuple[Runtime, str]
+) -> Pack:
+    """The stored images once more, without another line in the log where a stage of the run has made them.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        images: The table.
+        statistics: Of every image.
+        stages: Knows the store.
+        machine: As in `stored_pixels`.
+    """
+    tile = member.input.tile
+    plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
+    key = pack_key(plan, member.stored_size, stages.digests)
+    if machine[1] != "none" and stages.store.holds(key):
+        return open_pack(stages.store.place(key))
+    return stored_pixels(member, images, statistics, stages, machine)
 
 
 def embed_with_member(

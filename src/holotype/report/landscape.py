@@ -10,6 +10,7 @@ from io import BytesIO
 from math import ceil, sqrt
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,8 +23,8 @@ from holotype.report.words import visible
 __all__ = ["landscape"]
 
 COLOURS = 10
-SIDE, MARGIN = 640, 14
-CELLS = (64, 56, 48, 40, 32, 24, 16)
+SIDE, MARGIN, FLATTEST = 640, 14, 0.45
+CELLS = (96, 80, 64, 56, 48, 40, 32, 24, 16)
 SHEET_BYTES = 1_500_000
 QUALITY = 82
 
@@ -45,7 +46,7 @@ def landscape(contents: MapContents | None, channels: Sequence[str] | None) -> d
     dots = [_dot(contents, row, colours[row]) for row in order]
     sheet, columns = _sheet(contents.pixels, channels)
     drawing = element(
-        "svg", *dots, class_="map", viewBox=f"0 0 {SIDE} {SIDE}", role="img",
+        "svg", *dots, class_="map", viewBox=_window(contents.places), role="img",
         aria_label=f"{len(dots)} samples as the network sees them, in the colours of their classes",
     )  # fmt: skip
     return {
@@ -68,6 +69,13 @@ def _colour(labels: Sequence[str], coloured: Sequence[str], counts: Counter[str]
     """Of several labels the rarest that has a colour, since common ones say least."""
     own = [name for name in labels if name in coloured]
     return coloured.index(min(own, key=lambda name: counts[name])) if own else None
+
+
+def _window(places: NDArray[np.float32]) -> str:
+    """The part of the square that holds the dots, not much flatter than a photograph."""
+    ends = [MARGIN + (1 - float(value)) / 2 * (SIDE - 2 * MARGIN) for value in (places[:, 1].max(), places[:, 1].min())]
+    height = max(ends[1] - ends[0] + 2 * MARGIN, FLATTEST * SIDE)
+    return f"0 {(ends[0] + ends[1] - height) / 2:.0f} {SIDE} {height:.0f}"
 
 
 def _dot(contents: MapContents, row: int, colour: int | None) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.data import read_image
+from holotype.data import read_image, resize_image
 from holotype.decide import label_names, surest_of_classes, wrong_surely
 from holotype.ensemble import diversity_table, stack_importance
 from holotype.prepared import Prepared
@@ -24,12 +24,15 @@ __all__ = [
     "mistakes",
     "pixels_of_row",
     "row_of_sample",
+    "small",
+    "small_pixels",
     "specimens",
     "surely_wrong",
     "suspects",
 ]
 
 MISTAKES_SHOWN, SPECIMENS_SHOWN, PAIRS_SHOWN, SUSPECTS_SHOWN = 36, 48, 24, 36
+LARGEST = 384  # pixels of the longer side
 OF_CHANNELS = {
     "mean": "mean", "deviation": "deviation", "nonzero_mean": "mean above zero", "masked_mean": "masked mean",
 }  # fmt: skip
@@ -177,6 +180,29 @@ def pixels_of_row(ready: Prepared, row: int) -> NDArray[Any]:
         row: The image's row.
     """
     return read_image(ready.images.files_of_row(int(row)))
+
+
+def small_pixels(ready: Prepared, row: int) -> NDArray[Any]:
+    """An image no larger than a picture of the report needs, so that many can be held.
+
+    Args:
+        ready: What is known before training.
+        row: The image's row.
+    """
+    return small(pixels_of_row(ready, row))
+
+
+def small(pixels: NDArray[Any]) -> NDArray[Any]:
+    """An image no larger than a picture of the report needs, averaged over what becomes one pixel.
+
+    Args:
+        pixels: Shape (channels, height, width).
+
+    Returns:
+        The same type.
+    """
+    share = min(1.0, LARGEST / max(pixels.shape[1:]))
+    return resize_image(pixels, *(max(1, round(side * share)) for side in pixels.shape[1:]))
 
 
 def member_pairs(outcome: Outcome, nested: NestedScore) -> list[dict[str, Any]]:

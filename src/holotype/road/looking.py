@@ -4,52 +4,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from holotype.data import resize_image
 from holotype.decide import label_names
-from holotype.errors import InputError
-from holotype.members import Landscape, MemberPredictions, Workshop, heat_maps, map_images, resolve_member
+from holotype.errors import HolotypeError, InputError
+from holotype.members import Landscape, MemberPredictions, Observer, Workshop, heat_maps, map_images, resolve_member
 from holotype.nets import build_network, first_kernels, load_network, open_checkpoint
 from holotype.predict import count_places, heat_over_image
 from holotype.report import Explained, FirstLayer, Heat, Kin, MapContents
 from holotype.retrieval import nearest
-from holotype.road.exhibits import pixels_of_row, row_of_sample
+from holotype.road.exhibits import pixels_of_row, row_of_sample, small, small_pixels
 from holotype.road.outcome import Outcome
 from holotype.score import NestedScore
 from holotype.seeds import keyed_generator
 from holotype.spec import MemberSpec
 from holotype.split import duplicate_components
-from holotype.types import Integers, LabelMatrix, some_rows
+from holotype.types import Checkpoint, Integers, LabelMatrix, some_rows
 
-__all__ = ["Observer", "explained", "first_layer", "kin_of_mistakes", "look_around", "map_contents", "observer_of"]
+__all__ = ["explained", "first_layer", "kin_of_mistakes", "look_around", "map_contents", "observer_of"]
 
 KIN, TEST_SHARE = 3, 3
-
-
-@dataclass(frozen=True)
-class Observer:
-    """The member whose networks are looked through.
-
-    Args:
-        member: The recipe's section, its size resolved.
-        networks: The checkpoints' places by fold.
-        workshop: What they were made from.
-    """
-
-    member: MemberSpec
-    networks: dict[int, Path]
-    workshop: Workshop
-
-    def words(self, fold: int) -> str:
-        """Which network, as people say it.
-
-        Args:
-            fold: The fold it never saw.
-        """
-        return f"{self.member.name}, fold {fold}"
+Pictured = dict[int, tuple[NDArray[Any], tuple[int, int]]]  # small pixels, and the shape of the image itself
 
 
 def observer_of(sections: Sequence[MemberSpec], members: Sequence[MemberPredictions], workshop: Workshop) -> (
@@ -83,9 +62,10 @@ def look_around(observer: Observer, nested: NestedScore, points: int, mistaken: 
         None where there is nothing to look at.
     """
     ready = observer.workshop.ready
-    fold = min(fold for fold in observer.networks if fold >= 0)
+    fold, pseudo = observer.first, observer.member.pseudo
     own = nested.samples[ready.folds.fold_of_sample[nested.samples] == fold]
     test = np.unique(ready.images.sample_numbers[observer.workshop.asked()["test"]])
+    test = test if pseudo is None or pseudo.rows == "external" else test[:0]  # some of them joined its training
     first = mistaken[np.isin(mistaken, own)][:points]
     draw = keyed_generator(observer.workshop.seed, "map", fold)
     few = draw.permutation(test)[: max(points // TEST_SHARE, points - len(own))]
@@ -94,7 +74,7 @@ def look_around(observer: Observer, nested: NestedScore, points: int, mistaken: 
     if len(chosen) < 2:
         return None
     rows = np.array([row_of_sample(ready, int(sample)) for sample in chosen], np.int64)
-    return map_images(observer.member, observer.networks[fold], rows, observer.workshop)
+    return map_images(observer, fold, rows)
 
 
 def map_contents(seen: Landscape, observer: Observer, outcome: Outcome, nested: NestedScore) -> MapContents:
@@ -118,10 +98,9 @@ def map_contents(seen: Landscape, observer: Observer, outcome: Outcome, nested: 
         given |= dict(zip(numbers[held].tolist(), label_names(some_rows(decided, held), images.classes), strict=True))
     truth = label_names(images.samples.label_matrix(samples), images.classes)
     decisions = [given.get(int(sample), []) for sample in samples]
-    fold = int(fold_of[samples[~test]][0]) if (~test).any() else min(observer.networks)
-    every = int((fold_of[nested.samples] == fold).sum()) + len(images.samples.of_role("test"))
+    every = int((fold_of[nested.samples] == observer.first).sum()) + len(images.samples.of_role("test"))
     return MapContents(
-        network=observer.words(fold), how=seen.how, left_out=max(every - len(samples), 0), places=seen.places,
+        network=observer.words(observer.first), how=seen.how, left_out=max(every - len(samples), 0), places=seen.places,
         ids=tuple(images.samples.frame["sample"].gather(samples).cast(str).to_list()),
         labels=tuple(tuple(own if known else said) for own, said, known in zip(truth, decisions, ~test, strict=True)),
         decided=tuple(map(tuple, decisions)), test=test,
@@ -182,7 +161,7 @@ def _kin(outcome: Outcome, row: int, similarity: float) -> Kin:
     images = outcome.prepared.images
     numbers = images.frame["labels"][row]
     labels = () if numbers is None else tuple(images.classes[number] for number in numbers)
-    return Kin(str(images.frame["id"][row]), labels, similarity, pixels_of_row(outcome.prepared, row))
+    return Kin(str(images.frame["id"][row]), labels, similarity, small_pixels(outcome.prepared, row))
 
 
 def first_layer(observer: Observer) -> FirstLayer | None:
@@ -191,17 +170,25 @@ def first_layer(observer: Observer) -> FirstLayer | None:
     Args:
         observer: The networks.
     """
-    fold = min(observer.networks)
-    kernels = first_kernels(load_network(open_checkpoint(observer.networks[fold])).backbone)
+    fold, checkpoint = observer.first, open_checkpoint(observer.networks[observer.first])
+    kernels = first_kernels(load_network(checkpoint).backbone)
     if kernels is None:
         return None
     count = kernels.shape[1]
     names = tuple(observer.member.input.channels or observer.workshop.images.channels or ())
     plain = ("red", "green", "blue") if count == 3 else tuple(f"channel {number + 1}" for number in range(count))
-    began, found = build_network(observer.member, 2, count, 0, max(fold, 0))
-    first = first_kernels(began.backbone) if found.state is not None else None
-    start = None if first is None else first.float().numpy()
-    return FirstLayer(observer.words(fold), names if len(names) == count else plain, kernels.float().numpy(), start)
+    own = names if len(names) == count else plain
+    return FirstLayer(observer.words(fold), own, kernels.float().numpy(), _first_layer_before(observer, checkpoint))
+
+
+def _first_layer_before(observer: Observer, checkpoint: Checkpoint) -> NDArray[np.float32] | None:
+    """The kernels that a network began from, where they had been trained before and are still to be had."""
+    try:
+        network, found = build_network(observer.member, 2, checkpoint.card["input_channels"], 0, checkpoint.fold)
+    except HolotypeError:
+        return None  # the weights were moved since
+    kernels = None if found.state is None else first_kernels(network.backbone)
+    return None if kernels is None or found.words != checkpoint.card.get("weights") else kernels.float().numpy()
 
 
 def explained(
@@ -228,9 +215,12 @@ def explained(
         for name, role in _asked(truth[number], decided[number], ready.images.classes):
             by_fold[fold].append((number, rows[number], name, role))
     heats: dict[int, list[Heat]] = defaultdict(list)
-    pictures = {number: pixels_of_row(ready, row) for number, row in enumerate(rows)}
+    pictures = {}
+    for number, row in enumerate(rows):
+        pixels = pixels_of_row(ready, row)
+        pictures[number] = small(pixels), (pixels.shape[1], pixels.shape[2])
     try:
-        size = count_places(open_checkpoint(observer.networks[min(observer.networks)]))
+        size = count_places(open_checkpoint(observer.networks[observer.first]))
         for fold, asked in sorted(by_fold.items()):
             for number, heat in _heat_of(observer, fold, asked, pictures):
                 heats[number].append(heat)
@@ -239,7 +229,7 @@ def explained(
     names = ready.images.samples.frame["sample"].cast(str)
     fold_of = ready.folds.fold_of_sample
     shown = [
-        Explained(names[int(nested.samples[place])], wrong[number], pictures[number], tuple(heats[number]),
+        Explained(names[int(nested.samples[place])], wrong[number], pictures[number][0], tuple(heats[number]),
                   observer.words(int(fold_of[nested.samples[place]])), size)
         for number, place in enumerate(places) if heats[number]
     ]  # fmt: skip
@@ -247,7 +237,10 @@ def explained(
 
 
 def _heat_of(
-    observer: Observer, fold: int, asked: Sequence[tuple[int, int, str, str]], pictures: dict[int, np.ndarray]
+    observer: Observer,
+    fold: int,
+    asked: Sequence[tuple[int, int, str, str]],
+    pictures: dict[int, tuple[NDArray[Any], tuple[int, int]]],
 ) -> list[tuple[int, Heat]]:
     network = observer.networks.get(fold)
     if network is None:
@@ -257,11 +250,16 @@ def _heat_of(
     if not known:
         return []
     rows, classes = (np.array(part, np.int64) for part in zip(*((one[1], own[one[2]]) for one in known), strict=True))
-    maps = heat_maps(observer.member, network, rows, classes, observer.workshop)
+    maps = heat_maps(observer, fold, rows, classes)
     return [
-        (number, Heat(name, role, heat_over_image(heat, *pictures[number].shape[1:], observer.member)))
+        (number, Heat(name, role, _laid(heat, *pictures[number], observer)))
         for (number, _, name, role), heat in zip(known, maps, strict=True)
     ]
+
+
+def _laid(heat: NDArray[Any], pixels: NDArray[Any], shape: tuple[int, int], observer: Observer) -> NDArray[np.float32]:
+    """A map over an image of some shape, as small as its picture."""
+    return resize_image(heat_over_image(heat, *shape, observer.member)[None], *pixels.shape[1:])[0]
 
 
 def _asked(truth: Sequence[int], decided: Sequence[int], classes: Sequence[str]) -> list[tuple[str, str]]:

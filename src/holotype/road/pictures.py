@@ -8,8 +8,8 @@ import numpy as np
 
 from holotype.decide import label_names, narrowest, surest_of_classes
 from holotype.members import Workshop
-from holotype.report import ChannelView, PictureContents, Uncertain
-from holotype.road.exhibits import pixels_of_row, row_of_sample, surely_wrong
+from holotype.report import ChannelView, Explained, PictureContents, Uncertain
+from holotype.road.exhibits import pixels_of_row, row_of_sample, small_pixels, surely_wrong
 from holotype.road.looking import explained, first_layer, kin_of_mistakes, look_around, map_contents, observer_of
 from holotype.road.outcome import Outcome
 from holotype.score import NestedScore
@@ -41,7 +41,8 @@ def pictures_of(
     kin, kin_of = kin_of_mistakes(mistaken, seen, outcome)
     if observer is None:
         return PictureContents(views=views, uncertain=uncertain, kin=kin, kin_of=kin_of)
-    shown, reason = (), ""
+    shown: tuple[Explained, ...] = ()
+    reason = ""
     if spec.attributions:
         worst = wrong[: spec.attributions]
         best = np.asarray(surest_of_classes(nested.truth, nested.decided, nested.logits, SPECIMENS_SHOWN), np.int64)
@@ -62,12 +63,13 @@ def _views(outcome: Outcome, nested: NestedScore, spec: ReportSpec) -> tuple[Cha
         samples = np.array([number[name] for name in spec.channels], np.int64)
     else:
         samples = _of_common_classes(nested, spec.channels)
-    broken = outcome.prepared.folds.unreadable
-    samples = samples[~np.isin(images.samples.first_rows[samples], broken)]
+    ready = outcome.prepared
+    readable = np.setdiff1d(np.arange(len(images)), ready.folds.unreadable)
+    samples = samples[np.isin(samples, images.sample_numbers[readable])]
     names = images.samples.frame["sample"].cast(str)
     labels = label_names(images.samples.label_matrix(samples), images.classes)
     return tuple(
-        ChannelView(names[int(sample)], tuple(own), _pixels(outcome, int(sample)))
+        ChannelView(names[int(sample)], tuple(own), pixels_of_row(ready, row_of_sample(ready, int(sample))))
         for sample, own in zip(samples, labels, strict=True)
     )
 
@@ -99,11 +101,7 @@ def _uncertain(outcome: Outcome, nested: NestedScore) -> tuple[Uncertain, ...]:
                 (images.classes[number], float(value), thresholds[number] if many else None)
                 for number, value in zip(classes[row], sure[row], strict=True)
             ),
-            pixels=_pixels(outcome, int(nested.samples[row])),
+            pixels=small_pixels(outcome.prepared, row_of_sample(outcome.prepared, int(nested.samples[row]))),
         )
         for row, truth, decided in zip(shown, truths, decisions, strict=True)
     )  # fmt: skip
-
-
-def _pixels(outcome: Outcome, sample: int) -> np.ndarray:
-    return pixels_of_row(outcome.prepared, row_of_sample(outcome.prepared, sample))
