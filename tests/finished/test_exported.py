@@ -170,8 +170,8 @@ def test_specialists_answer_in_the_graph_of_their_domain(finished: Path, tmp_pat
     card = json.loads((root / "members" / "main" / "fold0" / "card.json").read_text())
     (special / "card.json").write_text(json.dumps(card | {"domain": "U2OS"}))
     tensors, _ = load_tensors(root / "members" / "main" / "fold0" / "weights.safetensors")
-    save_tensors(special / "weights.safetensors",
-                 {name: -part if name.startswith("head.last") else part for name, part in tensors.items()}, {})  # fmt: skip
+    turned = {name: -part if name.startswith("head.last") else part for name, part in tensors.items()}
+    save_tensors(special / "weights.safetensors", turned, {})
     opened = open_run(root)
     opened = replace(opened, ensemble=replace(opened.ensemble, routes=(("U2OS",),)))
     with pytest.raises(InputError, match="networks of their own answer for 'main'; allowed: U2OS"):
