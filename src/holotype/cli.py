@@ -119,7 +119,7 @@ def _check(
     check_names(loaded)
     if recipe_only:
         return Answer([f"{recipe} is right; its data were not looked at."], {"recipe": recipe})
-    from holotype.commands import check_data
+    from holotype.inspection import check_data
 
     return partial(check_data, loaded, recipe)
 
@@ -129,7 +129,7 @@ def _audit(
     recipe: RecipePath, out: Out = None, changes: Changes = []  # noqa: B006
 ) -> Work:  # fmt: skip
     """Look for what is wrong with the data, and write it down."""
-    from holotype.commands import audit_data
+    from holotype.inspection import audit_data
 
     return partial(audit_data, recipe, tuple(changes), out)
 
