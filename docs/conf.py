@@ -49,7 +49,7 @@ html_show_sphinx = False
 ORDER = {
     "Learn": ["tutorial"],
     "Do": ["domains/README", "plan", "review", "serve", "export"],
-    "Look up": ["recipe", "commands", "run-folder", "python"],
+    "Look up": ["recipe", "commands", "terminal", "run-folder", "python"],
     "Understand": ["honest-scores", "how-it-works", "systems/README", "LOG", "made/changelog", "made/contributing"],
 }
 INSIDE = {

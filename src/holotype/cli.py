@@ -1,6 +1,6 @@
 """The command line. Heavy libraries are imported inside the commands, so that `--help` answers at once.
 
-A command returns an `Answer`; `holotype.entrance` delivers it in the manner that was asked for.
+A command returns its work, or at once an `Answer`; `holotype.entrance` delivers that in the manner that was asked for.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,8 @@ import typer
 from holotype.completion import complete_recipe, complete_run, complete_setting
 from holotype.entrance import enter
 from holotype.errors import NotBuiltYetError
-from holotype.terminal import Answer, Listing, Manner, deliver
+from holotype.progress import Progress
+from holotype.terminal import Answer, Listing, Manner, Work, deliver
 
 __all__ = ["app", "main"]
 
@@ -67,44 +69,43 @@ def _options(
 
 
 @app.command("demo")
-def _demo(
-    context: typer.Context, folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("demo")
-) -> Answer:
+def _demo(folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("demo")) -> Work:
     """Draw cells with known truth, train on them, and show what was found."""
     from holotype.demo import run_demo
 
-    return run_demo(folder, context.obj.progress)
+    return partial(run_demo, folder)
 
 
 @app.command("new")
 def _new(
-    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="A folder or a table.", metavar="DATA")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The recipe to write.")] = Path("recipe.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
-) -> Answer:
+) -> Work:
     """Look at a folder or a table and write a recipe for it, saying why."""
     from holotype.plan import look, propose, write_recipe
 
-    proposal = propose(look(data))
-    text = write_recipe(proposal, output, force)
-    notes = [*proposal.warnings, *proposal.questions]
-    for sentence in notes:
-        context.obj.progress.say(f"note: {sentence}")
-    context.obj.progress.say(f"Written to {output}. Read it, then: holotype run {output}")
-    return Answer([text], {"recipe": output, "text": text, "notes": notes}, [Listing(text)])
+    def work(progress: Progress) -> Answer:
+        proposal = propose(look(data))
+        text = write_recipe(proposal, output, force)
+        notes = [*proposal.warnings, *proposal.questions]
+        for sentence in notes:
+            progress.say(f"note: {sentence}")
+        progress.say(f"Written to {output}. Read it, then: holotype run {output}")
+        return Answer([text], {"recipe": output, "text": text, "notes": notes}, [Listing(text)])
+
+    return work
 
 
 @app.command("check")
 def _check(
-    context: typer.Context,
     recipe: Annotated[
         Path | None, typer.Argument(help="A recipe in YAML.", metavar="[RECIPE]", autocompletion=complete_recipe)
     ] = None,
     changes: Changes = [],  # noqa: B006  (typer reads the default)
     recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Do not look at the data.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe.")] = False,
-) -> Answer:
+) -> Answer | Work:
     """Say whether a recipe and its data are right, without training anything."""
     from holotype.recipe import json_schema, load_recipe
 
@@ -118,24 +119,23 @@ def _check(
     check_names(loaded)
     if recipe_only:
         return Answer([f"{recipe} is right; its data were not looked at."], {"recipe": recipe})
-    from holotype.commands import check_data
+    from holotype.inspection import check_data
 
-    return check_data(loaded, recipe, context.obj.progress)
+    return partial(check_data, loaded, recipe)
 
 
 @app.command("audit")
 def _audit(
-    context: typer.Context, recipe: RecipePath, out: Out = None, changes: Changes = []  # noqa: B006
-) -> Answer:  # fmt: skip
+    recipe: RecipePath, out: Out = None, changes: Changes = []  # noqa: B006
+) -> Work:  # fmt: skip
     """Look for what is wrong with the data, and write it down."""
-    from holotype.commands import audit_data
+    from holotype.inspection import audit_data
 
-    return audit_data(recipe, tuple(changes), out, context.obj.progress)
+    return partial(audit_data, recipe, tuple(changes), out)
 
 
 @app.command("run")
 def _run(
-    context: typer.Context,
     recipe: RecipePath,
     out: Out = None,
     changes: Changes = [],  # noqa: B006
@@ -143,19 +143,18 @@ def _run(
     budget: Annotated[
         str | None, typer.Option(help="Plan what is trained for a time: 90s, 10m, 2h.", metavar="TIME")
     ] = None,
-) -> Answer:
+) -> Work:
     """Do everything a recipe says, from images to a submission; run it again to go on after a stop."""
     if engine != "local":
         raise NotBuiltYetError(f"the engine {engine!r} is not built yet", field="--engine", remedy="write `local`")
     began = time.perf_counter()  # loading the libraries is part of what a budget pays for
     from holotype.commands import run_recipe
 
-    return run_recipe(recipe, tuple(changes), out, budget, began, context.obj.progress)
+    return partial(run_recipe, recipe, tuple(changes), out, budget, began)
 
 
 @app.command("tune")
 def _tune(
-    context: typer.Context,
     recipe: RecipePath,
     changes: Changes = [],  # noqa: B006
     trials: Annotated[int, typer.Option(help="How many there should be, with those of an earlier call.")] = 20,
@@ -163,27 +162,26 @@ def _tune(
     size: Annotated[int | None, typer.Option(help="Side of the input of every trial; searched without it.")] = None,
     epochs: Annotated[int | None, typer.Option(help="The most that a trial may take.")] = None,
     on: Annotated[str, typer.Option(help="The rows that judge: inner or fold.")] = "inner",
-) -> Answer:
+) -> Work:
     """Search for better settings on one fold, and write the recipe that was found; run it again to go on."""
     from holotype.commands import search_settings
     from holotype.tuning import Search
 
-    return search_settings(recipe, tuple(changes), Search(trials, budget, size, epochs, on), context.obj.progress)
+    return partial(search_settings, recipe, tuple(changes), Search(trials, budget, size, epochs, on))
 
 
 @app.command("predict")
 def _predict(
-    context: typer.Context,
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(help="A folder, files, or a table.", metavar="IMAGES")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A CSV file; standard output without it.")
     ] = None,
-) -> Answer:
+) -> Work:
     """Label new images by a finished run."""
     from holotype.commands import predict_images
 
-    return predict_images(run, images, output, context.obj.progress)
+    return partial(predict_images, run, images, output)
 
 
 @app.command("report")
@@ -212,19 +210,18 @@ def _report(
 
 @app.command("export")
 def _export(
-    context: typer.Context,
     run: RunPath,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A folder; beside the run without it.")] = None,
     member: Annotated[str | None, typer.Option(help="One member by itself.")] = None,
     form: Annotated[str, typer.Option("--format", help="onnx or torch (torch.export).")] = "onnx",
     views: Annotated[str | None, typer.Option(help="In place of the recipe's: none, flips or d4.")] = None,
     domain: Annotated[str | None, typer.Option(help="Where domains have networks or weights of their own.")] = None,
-) -> Answer:
+) -> Work:
     """Write the networks of a run as one ONNX file that needs neither this program nor torch."""
     from holotype.commands import export_run
     from holotype.finished.exported import Wish
 
-    return export_run(run, output, Wish(member, form, views, domain), context.obj.progress)
+    return partial(export_run, run, output, Wish(member, form, views, domain))
 
 
 @app.command("review")

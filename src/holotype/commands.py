@@ -1,4 +1,4 @@
-"""What the commands do, as functions that give an `Answer`."""
+"""What the commands that make a run or ask one do, as functions that give an `Answer`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from holotype.errors import InputError, counted
-from holotype.face import default_folder, run
+from holotype.face import run
 from holotype.finished.compared import write_comparison
 from holotype.finished.exported import Wish
 from holotype.finished.exported import export_run as export
 from holotype.finished.opened import open_run
 from holotype.looks import answer_looks, score_looks, stage_looks, trial_looks
-from holotype.pipeline import make_runtime, prepare
-from holotype.prepared import Prepared
 from holotype.progress import Progress
-from holotype.recipe import Recipe, load_recipe
-from holotype.road.writing import write_audit, write_audit_page
 from holotype.runs import RunFolder
-from holotype.store import RunLog, Stages, Store
 from holotype.submit import score_columns, write_in_parts
-from holotype.terminal import Answer, Note, Table
+from holotype.terminal import Answer, Note
 from holotype.tuning import Search, tune_recipe
 from holotype.why import foresee
 
 __all__ = [
-    "audit_data",
-    "check_data",
     "compare_runs",
     "explain_run",
     "export_run",
@@ -44,37 +37,6 @@ __all__ = [
 
 FILES = {"report": "report.html", "submission": "submission.csv", "table": "predictions.csv"}
 SERVING = ("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn")
-
-
-def check_data(recipe: Recipe, path: Path, progress: Progress) -> Answer:
-    """Read, measure, audit and divide, and say what there is.
-
-    Args:
-        recipe: From `load_recipe`.
-        path: Its file.
-        progress: Where news of the work goes.
-    """
-    log = make_runtime(recipe, path.resolve().parent).store / "check.jsonl"
-    return _findings(_prepared(recipe, path, log, progress), f"{path} and its data are right.", {"recipe": path})
-
-
-def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress: Progress) -> Answer:
-    """Audit the data of a recipe and write tables and a page of what was found.
-
-    Args:
-        path: The recipe's file.
-        changes: As in `--set`.
-        out: The run's folder.
-        progress: Where news of the work goes.
-    """
-    recipe = load_recipe(path, changes)
-    folder = RunFolder(out or default_folder(recipe, path))
-    ready = _prepared(recipe, path, folder.path("log.jsonl"), progress)
-    write_audit(ready, folder)
-    write_audit_page(ready, folder, recipe.name)
-    written, page = folder.root / "audit", folder.root / "audit" / "report.html"
-    last = f"Written to {written}; the page is {page}"
-    return _findings(ready, last, {"recipe": path, "written": written, "page": page})
 
 
 def run_recipe(
@@ -254,33 +216,3 @@ def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> Answe
     if show:
         webbrowser.open(output.resolve().as_uri())
     return Answer(lines, {"page": output, "runs": list(run_folders), "said": lines}, [Note(line) for line in lines])
-
-
-def _prepared(recipe: Recipe, path: Path, log: Path, progress: Progress) -> Prepared:
-    runtime = make_runtime(recipe, path.resolve().parent, progress=progress)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return prepare(recipe, Stages(Store(runtime.store), RunLog(log), runtime.progress), runtime)
-
-
-def _findings(ready: Prepared, last: str, beside: Mapping[str, Any]) -> Answer:
-    frame = ready.images.frame
-    counts = dict(frame["role"].value_counts(sort=True).iter_rows())
-    form = ["channels", "height", "width", "depth"]
-    shapes = ready.statistics.frame.group_by(form).len().sort("len", *form, descending=True)
-    channels, height, width, depth, _ = shapes.row(0)
-    more = shapes.height - 1
-    others = f" and {counted(more, 'other form')}" if more else ""
-    shape = f"{counted(channels, 'channel')}, {width}x{height} pixels, {depth}{others}"
-    roles = ", ".join(f"{count:,} {role}" for role, count in counts.items())
-    classes, kind = len(ready.images.classes), ready.images.kind
-    lines = [
-        f"Images: {roles}; {shape}",
-        f"Classes: {classes} ({kind}); folds: {ready.folds.count}",
-        *(f"note: {warning}" for warning in ready.warnings),
-        last,
-    ]
-    rows = [("images", roles), ("form", shape), ("classes", f"{classes:,} ({kind})"), ("folds", str(ready.folds.count))]
-    data = {**beside, "images": counts, "forms": shapes.to_dicts(), "classes": list(ready.images.classes), "kind": kind,
-            "folds": ready.folds.count, "notes": list(ready.warnings)}  # fmt: skip
-    notes = [Note(warning, "note") for warning in ready.warnings]
-    return Answer(lines, data, [Table(("", ""), rows), *notes, Note(last, "done")])

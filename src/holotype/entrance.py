@@ -19,7 +19,7 @@ def enter(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command and deliver what it returns; errors a person can mend are one sentence and an exit status.
 
     Args:
-        app: Its commands return an `Answer`, or nothing where they have written themselves.
+        app: Its commands return their work, an `Answer`, or nothing where they have written themselves.
         arguments: As in `sys.argv[1:]`.
 
     Returns:
@@ -28,6 +28,7 @@ def enter(app: typer.Typer, arguments: Sequence[str]) -> int:
     words, manner = read_manner(arguments)
     try:
         answer = app(words or ["--help"], prog_name="holotype", standalone_mode=False, obj=manner)
+        answer = answer(manner.progress) if callable(answer) else answer
         if isinstance(answer, Answer):
             deliver(answer, manner)
             return 0

@@ -50,9 +50,10 @@ def answer_looks(table: pl.DataFrame) -> list[Table | Note]:
     Args:
         table: From `OpenedRun.predict`.
     """
-    shown = [name for name in table.columns if table[name].dtype in (pl.String, pl.Boolean)]
+    lesser = {name for name in table.columns if name.startswith("class_")} - {"class_1"}
+    shown = [name for name in table.columns if table[name].dtype in (pl.String, pl.Boolean) and name not in lesser]
     sure = [name for name in table.columns if table[name].dtype.is_float()][:1]
-    rows = [
+    rows: list[tuple[str | Span, ...]] = [
         (*(_word(row[name]) for name in shown), *(Span(row[name]) for name in sure))
         for row in table.head(ROWS_AT_MOST).iter_rows(named=True)
     ]

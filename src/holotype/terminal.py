@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-__all__ = ["Answer", "Listing", "Manner", "Note", "Span", "Table", "deliver", "read_manner", "refuse"]
+__all__ = ["Answer", "Listing", "Manner", "Note", "Span", "Table", "Work", "deliver", "read_manner", "refuse"]
 
 FLAGS = {"--quiet": "quiet", "-q": "quiet", "--json": "json", "--debug": "debug"}
 BARS = {110: 32, 90: 24, 0: 12}  # cells from nought to one, by the columns of the terminal
@@ -114,6 +114,10 @@ class Answer:
     looks: Sequence[Table | Note | Listing] = field(default=())
 
 
+Work = Callable[[Progress], Answer]
+"""What a command does once it is known where news of it go."""
+
+
 def read_manner(words: Sequence[str]) -> tuple[list[str], Manner]:
     """The manner that is asked for anywhere on a command line, and the other words.
 
@@ -168,20 +172,13 @@ def refuse(error: BaseException, sentence: str, status: int, manner: Manner, str
 
 def _facts(error: BaseException, sentence: str) -> dict[str, Any]:
     """An error for programs: the same keys whatever it is of."""
-    own = isinstance(error, HolotypeError)
-    facts: dict[str, Any] = {
-        "message": sentence,
-        "what": sentence,
-        "field": "",
-        "value": None,
-        "allowed": [],
-        "remedy": "",
-    }
-    if own:
-        facts |= {"what": error.what, "field": error.field, "allowed": list(error.allowed), "remedy": error.remedy}
-        plain = error.value is None or isinstance(error.value, bool | int | float | str)
-        facts["value"] = error.value if plain else str(error.value)
-    return facts
+    facts: dict[str, Any] = {"message": sentence, "what": sentence, "field": "", "value": None}
+    facts |= {"allowed": [], "remedy": ""}
+    if not isinstance(error, HolotypeError):
+        return facts
+    facts |= {"what": error.what, "field": error.field, "allowed": list(error.allowed), "remedy": error.remedy}
+    plain = error.value is None or isinstance(error.value, bool | int | float | str)
+    return facts | {"value": error.value if plain else str(error.value)}
 
 
 def _console(stream: TextIO) -> Console:

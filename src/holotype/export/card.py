@@ -144,10 +144,11 @@ def _licence(card: Mapping[str, Any]) -> str:
 
 def _wheel_licence(name: str) -> str:
     try:
-        found = metadata(name)
+        found = metadata(name).json
     except PackageNotFoundError:
         return f"that of the wheel {name}"
-    return f"{found.get('License-Expression') or found.get('License') or 'not stated'}, as the wheel {name} states it"
+    stated = [found[key] for key in ("license_expression", "license") if found.get(key) not in {None, "", "UNKNOWN"}]
+    return f"{stated[0]}, as the wheel {name} states it" if stated else f"not stated by the wheel {name}"
 
 
 def _version(name: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -58,7 +58,7 @@ class MemberGraph(nn.Module):
         """
         views: dict[Any, Tensor] = {}  # folds whose scale is the same look at the same views
         said = []
-        for number, networks in enumerate(self.folds):
+        for number, networks in enumerate(cast("list[nn.ModuleList]", list(self.folds))):
             scale = self.scales[number]
             if scale not in views:
                 views[scale] = self._views(pixels, number)
@@ -88,6 +88,11 @@ class CalibratedGraph(nn.Module):
         kind: `multiclass` or `multilabel`.
     """
 
+    numbers: Tensor
+    places: Tensor
+    slopes: Tensor
+    start: Tensor
+
     def __init__(self, calibration: Calibration, kind: str) -> None:
         super().__init__()
         self.method, self.kind = calibration.method, kind
@@ -109,17 +114,17 @@ class CalibratedGraph(nn.Module):
         if self.method is None:
             return logits
         if self.method == "temperature":
-            return logits * self.numbers[0, 0].float()  # type: ignore[index]
+            return logits * self.numbers[0, 0].float()
         odds = logits.double()
         if self.kind == "multiclass":
             known = odds.log_softmax(dim=1)
             odds = known - torch.log((-torch.expm1(known)).clamp_min(SMALLEST_OF_ODDS))
         if self.method == "beta":
-            rise, fall, constant = self.numbers.unbind(dim=1)  # type: ignore[operator]
+            rise, fall, constant = self.numbers.unbind(dim=1)
             made = rise * nn.functional.logsigmoid(odds) - fall * nn.functional.logsigmoid(-odds) + constant
         else:  # a line in pieces is the sum of what is climbed on each of them
-            climbed = odds.unsqueeze(2).maximum(self.places[:, :-1]).minimum(self.places[:, 1:])  # type: ignore[index]
-            made = self.start + ((climbed - self.places[:, :-1]) * self.slopes).sum(dim=2)  # type: ignore[index]
+            climbed = odds.unsqueeze(2).maximum(self.places[:, :-1]).minimum(self.places[:, 1:])
+            made = self.start + ((climbed - self.places[:, :-1]) * self.slopes).sum(dim=2)
         return (made if self.kind == "multilabel" else nn.functional.logsigmoid(made)).float()
 
 

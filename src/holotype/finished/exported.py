@@ -38,6 +38,8 @@ from holotype.types import Calibration
 
 __all__ = ["Exported", "Wish", "export_run"]
 
+VIEWS = ("none", "flips", "d4")
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -84,6 +86,8 @@ def export_run(opened: OpenedRun, folder: Path, wish: Wish) -> Exported:
         HolotypeError: The graph does not say what the run says.
     """
     check_extra(wish.form)
+    if wish.views is not None and wish.views not in VIEWS:
+        raise InputError("there are no such views", field="--views", value=wish.views, allowed=VIEWS)
     launch_fabric(opened.runtime)
     voices = _voices(opened, wish)
     graph = _graph(opened, voices, wish.domain)
