@@ -15,7 +15,7 @@ from holotype.report.placing import Boxes, around, spread_out
 from holotype.report.svg import element, lettering, title
 from holotype.report.words import percent, shortened
 
-__all__ = ["ClassLinks", "network"]
+__all__ = ["ClassLinks", "Linked", "network"]
 
 NODES_AT_MOST, LINKS_A_NODE = 60, 2.5
 WIDTH, HEIGHT, MARGIN = 720, 500, 84
