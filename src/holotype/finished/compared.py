@@ -205,7 +205,9 @@ def _both_sides(
     return Judged(forms[0], forms[1], sides[0][1], kind), Judged(forms[0], forms[2], sides[1][1], kind), kept
 
 
-def _notes(first: _ScoredRun, other: _ScoredRun, places: tuple[Integers, Integers], classes: list[str]) -> Iterator[str]:
+def _notes(
+    first: _ScoredRun, other: _ScoredRun, places: tuple[Integers, Integers], classes: list[str]
+) -> Iterator[str]:
     letter, (here, there) = other.shown.letter, places
     alone = [len(run.scored) - len(here) for run in (first, other)]
     if any(alone):
