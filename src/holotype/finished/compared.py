@@ -114,7 +114,7 @@ def _read(folder: Path, letter: str) -> _ScoredRun:
     settings = recipe.model_dump(mode="json", exclude={"name"})
     nothing = LabelMatrix.nothing(0, len(decision.classes))
     empty = _ScoredRun(
-        shown, images, np.empty(0, np.int64), np.empty((0, len(decision.classes))), nothing, settings, recipe.metric,
+        shown, images, np.empty(0, np.int64), np.empty((0, len(decision.classes)), np.float32), nothing, settings, recipe.metric,
         recipe.seed, True,
     )  # fmt: skip
     place = run.root / "oof.parquet"
@@ -194,7 +194,9 @@ def _both_sides(
         own = run.images.classes == first.images.classes
         decided = LabelMatrix.of(run.decided).rows(place)
         said = decided if own and len(classes) == decided.classes else LabelMatrix.of(decided[:][:, columns])
-        known = run.logits if len(classes) == len(run.images.classes) and own else np.zeros((0, len(classes)))
+        known: AnyScores = (
+            run.logits if len(classes) == len(run.images.classes) and own else np.zeros((0, len(classes)), np.float32)
+        )
         logits = some_rows(known, place) if len(known) else np.zeros((len(place), len(classes)), np.float32)
         sides.append((said, logits))
     if len(classes) < len(first.images.classes):
