@@ -43,11 +43,10 @@ def made_elsewhere(folder: Path, classes: list[str], rows: int, kind: str, pictu
     folder.mkdir(parents=True)
     pl.DataFrame({"id": ids, "label": [classes[number] for number in own], "plate": [f"p{n % 12}" for n in range(rows)]}
                  ).write_csv(folder / "train.csv")  # fmt: skip
-    np.savez(
-        folder / "said.npz", scores=scores, ids=np.array(ids), folds=np.array([f"f{n % 12 % 3}" for n in range(rows)])
-    )
-    data: dict[str, Any] = {"train": "train.csv", "groups": ["plate"],
-                            "labels": {"column": "label", "kind": kind, "separator": "|", "classes": classes}}  # fmt: skip
+    folds = np.array([f"f{n % 12 % 3}" for n in range(rows)])
+    np.savez(folder / "said.npz", scores=scores, ids=np.array(ids), folds=folds)
+    labels = {"column": "label", "kind": kind, "separator": "|", "classes": classes}
+    data: dict[str, Any] = {"train": "train.csv", "groups": ["plate"], "labels": labels}
     if pictured:
         (folder / "images").mkdir()
         for name in ids:

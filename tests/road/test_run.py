@@ -72,11 +72,19 @@ def test_scores_are_lists_of_32_bit_logits_in_the_order_of_the_tables(finished: 
     assert classes == sorted(CLASSES)
     for name, table in (("oof.parquet", "train.csv"), ("test.parquet", "test.csv")):
         scores = pl.read_parquet(finished / name)
-        assert dict(scores.schema) == {"id": pl.String, "scores": pl.List(pl.Float32)}
+        decided = {"decided": pl.List(pl.UInt32)} if name == "oof.parquet" else {}
+        assert dict(scores.schema) == {"id": pl.String, "scores": pl.List(pl.Float32), **decided}
         assert scores["id"].to_list() == pl.read_csv(screen / table)["id"].to_list()
         assert set(scores["scores"].list.len()) == {len(CLASSES)}
         assert np.isfinite(array_of(finished, name)).all()
         assert np.array_equal(array_of(finished, name), array_of(finished, f"members/main/{name}"))
+
+
+def test_what_was_decided_out_of_fold_is_what_was_scored(finished: Path) -> None:
+    given = pl.read_parquet(finished / "oof.parquet")["decided"].explode().value_counts()
+    counts = dict(given.drop_nulls().iter_rows())
+    classes = json.loads((finished / "scores.json").read_text(encoding="utf-8"))["classes"]
+    assert [counts.get(number, 0) for number in range(len(classes))] == [entry["predicted"] for entry in classes]
 
 
 def test_labels_follow_from_the_scores_and_the_decision(finished: Path) -> None:

@@ -31,7 +31,7 @@ ONLY_OF_LABELS = ("macro_f1", "micro_f1", "accuracy", "balanced_accuracy")
 
 
 @dataclass(frozen=True)
-class ScoredRun:
+class _ScoredRun:
     """A finished run with what it said of the samples that it was scored on.
 
     Args:
@@ -100,7 +100,7 @@ def compare_runs(folders: Sequence[Path]) -> CompareContents:
     return CompareContents(first.metric, tuple(run.shown for run in runs), pairs, tuple(settings))
 
 
-def _read(folder: Path, letter: str) -> ScoredRun:
+def _read(folder: Path, letter: str) -> _ScoredRun:
     opened = open_run(folder)
     run, recipe, decision = opened.folder, opened.recipe, opened.decision
     scores = json.loads(run.existing("scores.json").read_text(encoding="utf-8"))
@@ -113,8 +113,8 @@ def _read(folder: Path, letter: str) -> ScoredRun:
     )  # fmt: skip
     settings = recipe.model_dump(mode="json", exclude={"name"})
     nothing = LabelMatrix.nothing(0, len(decision.classes))
-    empty = ScoredRun(
-        shown, images, np.empty(0, np.int64), np.empty((0, len(decision.classes))), nothing, settings, recipe.metric,
+    empty = _ScoredRun(
+        shown, images, np.empty(0, np.int64), np.empty((0, len(decision.classes)), np.float32), nothing, settings, recipe.metric,
         recipe.seed, True,
     )  # fmt: skip
     place = run.root / "oof.parquet"
@@ -133,7 +133,7 @@ def _read(folder: Path, letter: str) -> ScoredRun:
     made = decide(decision, logits) if decided is None and decision.one_class_per is None else decided
     if made is None:
         return empty
-    return ScoredRun(shown, images, numbers, logits, made, settings, recipe.metric, recipe.seed, decided is not None)
+    return _ScoredRun(shown, images, numbers, logits, made, settings, recipe.metric, recipe.seed, decided is not None)
 
 
 def _decided(table: pl.DataFrame, classes: int) -> AnyLabels | None:
@@ -144,7 +144,7 @@ def _decided(table: pl.DataFrame, classes: int) -> AnyLabels | None:
     return LabelMatrix.of_pairs(np.repeat(np.arange(len(lengths)), lengths), numbers, (len(lengths), classes))
 
 
-def _paired(first: ScoredRun, other: ScoredRun) -> PairedRuns:
+def _paired(first: _ScoredRun, other: _ScoredRun) -> PairedRuns:
     """The differences of a run to the first, on what they share."""
     letter = other.shown.letter
     notes: list[str] = []
@@ -174,7 +174,7 @@ def _paired(first: ScoredRun, other: ScoredRun) -> PairedRuns:
     return PairedRuns(letter, int(kept.sum()), len(classes), metrics, table, tuple(notes), draws.count, draws.unit)
 
 
-def _shared_samples(first: ScoredRun, other: ScoredRun) -> tuple[Integers, Integers]:
+def _shared_samples(first: _ScoredRun, other: _ScoredRun) -> tuple[Integers, Integers]:
     """Places among the scored samples of each, in the order of the first."""
     names = [run.images.samples.frame["sample"].gather(run.scored).cast(pl.String) for run in (first, other)]
     frames = [pl.DataFrame({"sample": own, f"place{side}": np.arange(len(own))}) for side, own in enumerate(names)]
@@ -183,7 +183,7 @@ def _shared_samples(first: ScoredRun, other: ScoredRun) -> tuple[Integers, Integ
 
 
 def _both_sides(
-    first: ScoredRun, other: ScoredRun, places: tuple[Integers, Integers], classes: list[str]
+    first: _ScoredRun, other: _ScoredRun, places: tuple[Integers, Integers], classes: list[str]
 ) -> tuple[Judged, Judged, NDArray[np.bool_]]:
     """What each decided of the shared samples and classes, by the first's labels; which samples count."""
     kind = first.images.kind
@@ -194,7 +194,9 @@ def _both_sides(
         own = run.images.classes == first.images.classes
         decided = LabelMatrix.of(run.decided).rows(place)
         said = decided if own and len(classes) == decided.classes else LabelMatrix.of(decided[:][:, columns])
-        known = run.logits if len(classes) == len(run.images.classes) and own else np.zeros((0, len(classes)))
+        known: AnyScores = (
+            run.logits if len(classes) == len(run.images.classes) and own else np.zeros((0, len(classes)), np.float32)
+        )
         logits = some_rows(known, place) if len(known) else np.zeros((len(place), len(classes)), np.float32)
         sides.append((said, logits))
     if len(classes) < len(first.images.classes):
@@ -205,7 +207,9 @@ def _both_sides(
     return Judged(forms[0], forms[1], sides[0][1], kind), Judged(forms[0], forms[2], sides[1][1], kind), kept
 
 
-def _notes(first: ScoredRun, other: ScoredRun, places: tuple[Integers, Integers], classes: list[str]) -> Iterator[str]:
+def _notes(
+    first: _ScoredRun, other: _ScoredRun, places: tuple[Integers, Integers], classes: list[str]
+) -> Iterator[str]:
     letter, (here, there) = other.shown.letter, places
     alone = [len(run.scored) - len(here) for run in (first, other)]
     if any(alone):

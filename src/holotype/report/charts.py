@@ -254,7 +254,7 @@ def _grid(scale: Scale) -> list[str]:
 
 
 def _levels(scale: Scale, axis: str) -> list[str]:
-    marks = [element("text", axis, x="100%", y=PLOT_TOP - 4, text_anchor="end", class_="tick")]
+    marks = [element("text", axis, x=0, y=-2, class_="tick")]
     for tick in scale.ticks:
         height = _height_of(tick, scale)
         marks += [element("line", x1="0%", x2="100%", y1=height, y2=height, class_="grid")]

@@ -15,7 +15,7 @@ from holotype.report.placing import Boxes, around, spread_out
 from holotype.report.svg import element, lettering, title
 from holotype.report.words import percent, shortened
 
-__all__ = ["ClassLinks", "network"]
+__all__ = ["ClassLinks", "Linked", "network"]
 
 NODES_AT_MOST, LINKS_A_NODE = 60, 2.5
 WIDTH, HEIGHT, MARGIN = 720, 500, 84
@@ -141,11 +141,11 @@ def _map(
     for point, size in zip(points, sizes, strict=True):
         boxes.hold(point[0] - size, point[1] - size, point[0] + size, point[1] + size)
     for number in sorted(range(len(names)), key=lambda number: -sizes[number]):
-        x, y, size = *points[number], sizes[number]
+        x, y, size = float(points[number][0]), float(points[number][1]), sizes[number]
         text = shortened(names[number], NAME)
-        marks += [element("circle", title(about[number]), cx=float(x), cy=float(y), r=size, class_="node")]
+        marks += [element("circle", title(about[number]), cx=x, cy=y, r=size, class_="node")]
         ends = [points[b if a == number else a][0] for (a, b, _), _ in lines if number in (a, b)]
-        spot = boxes.beside(float(x), float(y), size, LETTER * len(text), float(np.mean(ends)) > x)  # away from links
+        spot = boxes.beside(x, y, size, LETTER * len(text), float(np.mean(ends)) > x)  # away from links
         if spot is not None:
             across, down, anchor = spot
             marks += [lettering(text, x=across, y=down, text_anchor=anchor, class_="name")]

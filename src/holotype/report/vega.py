@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import vl_convert
@@ -15,11 +16,11 @@ __all__ = ["vega_script"]
 @cache
 def vega_script() -> str:
     """The script; it is bundled once a machine and version, which takes some seconds, and kept in the user's cache."""
-    kept = _cache_folder() / f"vega-{vl_convert.__version__}.js"
+    kept = _cache_folder() / f"vega-{version('vl-convert-python')}.js"
     try:
         return kept.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        script = str(vl_convert.javascript_bundle())
+        script = str(vl_convert.javascript_bundle())  # type: ignore[call-arg]
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=kept.parent, delete=False) as stream:
