@@ -67,7 +67,7 @@ def command_reference(program: Any) -> str:
         program: The typer application.
     """
     group = typer.main.get_command(program)
-    functions = {command.name: command.callback for command in program.registered_commands}
+    functions = {command.name or command.callback.__name__: command.callback for command in program.registered_commands}
     lines = [COMMANDS]
     lines += ["| command | |", "| --- | --- |"]
     lines += [
@@ -106,7 +106,7 @@ def _bare(argument: Any) -> str:
 
 
 def _spelled(option: Any, annotation: Any) -> str:
-    spellings = ", ".join(f"`{spelling}`" for spelling in option.opts)
+    spellings = ", ".join(f"`{spelling}`" for spelling in (*option.opts, *option.secondary_opts))
     if option.is_flag:
         return spellings
     words = [word for kind, word in VALUES.items() if kind in {annotation, *get_args(annotation)}]
