@@ -67,6 +67,9 @@ def make_pages(app: Any) -> None:
     made.mkdir(exist_ok=True)
     for name in ("CHANGELOG", "CONTRIBUTING"):
         _write(made / f"{name.lower()}.md", (HERE.parent / f"{name}.md").read_text(encoding="utf-8"))
+    if not app.config.packages:
+        app.config.exclude_patterns.extend(f"made/{room}.md" for room in holotype._ROOMS)
+        return
     for room in holotype._ROOMS:
         directive = f".. automodule:: holotype.{room}\n   :members:\n"
         _write(made / f"{room}.md", f"# `holotype.{room}`\n\n```{{eval-rst}}\n{directive}```\n")
@@ -86,7 +89,7 @@ def add_tables_of_contents(app: Any, name: str, source: list[str]) -> None:
         there = {part: [page for page in pages if (HERE / f"{page}.md").is_file()] for part, pages in ORDER.items()}
         there["Do"] += sorted(found - named)
         source[0] += "".join(_toctree(pages, part) for part, pages in there.items())
-    elif name in INSIDE:
+    elif name in INSIDE and (name != "python" or app.config.packages):
         source[0] += _toctree([f"/{page}" if page.startswith("made/") else page for page in INSIDE[name]])
 
 
@@ -122,6 +125,7 @@ def _toctree(pages: list[str], caption: str = "") -> str:
 
 
 def setup(app: Any) -> dict[str, bool]:
+    app.add_config_value("packages", True, "env", bool)  # `-D packages=0`: without their pages, in a third of the time
     app.connect("builder-inited", make_pages)
     app.connect("source-read", add_tables_of_contents)
     app.connect("source-read", point_inside)
