@@ -2,7 +2,7 @@
 
     cells.png                  the eight drawn patterns, in false colours
     schedules.svg, folds.svg   from the schedules and from the folds of the tutorial's screen, road.svg from the stages
-    hero.png, report.png       what came out of the tutorial's run, photographed in Chromium where there is one
+    hero.png, report.png, serve.png    what came out of the tutorial's run, photographed in Chromium where there is one
 
 The tutorial's run is made anew in a temporary folder (some minutes) unless `--run cells-folder` names the folder in which the
 tutorial was followed.
@@ -15,9 +15,12 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -339,7 +342,9 @@ def answers_of(folder: Path, run: Path) -> tuple[float, list[dict[str, Any]]]:
     return macro_f1(*tables), [chosen[name] for name in CLASSES if name in chosen]
 
 
-def photograph(address: str, place: Path, width: int, height: int | None, scale: float) -> None:
+def photograph(
+    address: str, place: Path, width: int, height: int | None, scale: float, files: Sequence[Path] = ()
+) -> None:
     """A page as Chromium shows it.
 
     Args:
@@ -348,6 +353,7 @@ def photograph(address: str, place: Path, width: int, height: int | None, scale:
         width: Of the window.
         height: Of the window; none for the whole page.
         scale: Pixels a pixel.
+        files: What is handed to its first field for files before.
     """
     from playwright.sync_api import sync_playwright
 
@@ -357,6 +363,11 @@ def photograph(address: str, place: Path, width: int, height: int | None, scale:
             viewport={"width": width, "height": height or 400}, device_scale_factor=scale
         ).new_page()
         page.goto(address)
+        if files:
+            page.wait_for_selector("#ask:not([hidden])")
+            page.set_input_files("input[type=file]", [str(file) for file in files])
+            page.wait_for_selector("#save:not([hidden])")
+            page.wait_for_load_state("networkidle")
         shot = page.screenshot(full_page=height is None)
         browser.close()
     save_small(Image.open(io.BytesIO(shot)), place)
@@ -389,6 +400,25 @@ def draw_hero(folder: Path, run: Path, place: Path) -> None:
         photograph(f"file://{held}/hero.html", place, 1280, None, 1.5)
 
 
+def photograph_served(folder: Path, run: Path, place: Path) -> None:
+    """The page of a served run with two images dropped on it.
+
+    Args:
+        folder: Of the images.
+        run: The run.
+        place: A PNG file.
+    """
+    files = [folder / "images" / f"test-0000{number}_{channel}.png" for number in (0, 3) for channel in CHANNELS]
+    command = [sys.executable, "-m", "holotype.cli", "serve", str(run), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as served:
+        try:
+            said = iter(served.stdout or ())
+            address = next(found[0] for line in said if (found := re.search(r"http://127\.0\.0\.1:\d+/", line)))
+            photograph(address, place, 960, None, 1.25, files)
+        finally:
+            served.terminate()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="where the tutorial was followed: cells/ and runs/cells/ lie in it")
@@ -402,10 +432,11 @@ def main() -> None:
         for name, text in drawings.items():
             (IMAGES / f"{name}.svg").write_text(text, encoding="utf-8")
         if chromium() is None:
-            print("there is no Chromium: hero.png and report.png stay as they are")
+            print("there is no Chromium: hero.png, report.png and serve.png stay as they are")
         else:
             draw_hero(folder / "cells", run, IMAGES / "hero.png")
             photograph((run / "report.html").resolve().as_uri(), IMAGES / "report.png", 1120, 900, 1.5)
+            photograph_served(folder / "cells", run, IMAGES / "serve.png")
     for place in sorted(IMAGES.iterdir()):
         print(f"{place.stat().st_size:>8,}  docs/images/{place.name}")
 
