@@ -1,7 +1,7 @@
 """The site: `make site` builds docs/_build/html offline, warnings are errors.
 
-The pages are plain Markdown that a forge shows as well: none of them holds a directive of the site's generator. Their order
-stands here and is written into them when the site is built; what is made for the site alone lies in docs/made/.
+The pages are plain Markdown that a forge shows as well: none of them holds a directive of the site's generator. Their
+order stands here and is written into them when the site is built; what is made for the site alone lies in docs/made/.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 ARRAY = re.compile(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[(\w+)\]\]")
 
 project = "Holotype"
-copyright = "the Holotype authors, Apache-2.0"
+copyright = "the Holotype authors, Apache-2.0"  # noqa: A001  (Sphinx reads this name)
 release = version = installed("holotype")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -62,7 +62,7 @@ INSIDE = {
 
 
 def make_pages(app: Any) -> None:
-    """Write what the site has and a forge does not need: a page a package, and two files from the top of the checkout."""
+    """Write what the site has and a forge does not need: a page a package, two files from the top of the checkout."""
     made = HERE / "made"
     made.mkdir(exist_ok=True)
     for name in ("CHANGELOG", "CONTRIBUTING"):

@@ -22,9 +22,9 @@ COMMANDS = """# The command line
 
 Made from the program by `make docs`; a test holds it to it. `holotype COMMAND --help` says the same on a terminal.
 
-Long work shows a progress bar on a terminal and plain lines elsewhere. What a command answers goes to standard output, what
-it says meanwhile to standard error. Exit status: 0 done, 1 the work failed, 2 the recipe or the data is wrong (one
-sentence, no traceback; `--debug` shows it).
+Long work shows a progress bar on a terminal and plain lines elsewhere. What a command answers goes to standard output,
+what it says meanwhile to standard error. Exit status: 0 done, 1 the work failed, 2 the recipe or the data is wrong
+(one sentence, no traceback; `--debug` shows it).
 
 `--set KEY=VALUE` changes one key of the recipe for one call and may be given more than once. The key is the path of the
 [recipe](recipe.md), a list's entry by its number: `--set members.0.phases.0.epochs=20`, `--set split.use=[0]`.
