@@ -26,7 +26,7 @@ root_doc = "index"
 exclude_patterns = ["_build", "images"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # the log's days begin one level below its title
-nitpicky = False
+smartquotes = False  # `--set` is no dash
 
 default_role = "code"  # docstrings write `name` for code
 autodoc_typehints = "signature"

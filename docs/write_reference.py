@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -75,7 +76,15 @@ def command_reference(program: Any) -> str:
     ]
     general = get_type_hints(program.registered_callback.callback)
     options = [one for one in group.params if one.name in general]
-    lines += ["", "## Options of every command", "", one_line(group.epilog), "", "| | |", "| --- | --- |"]
+    lines += [
+        "",
+        "## Options of every command",
+        "",
+        re.sub(r"(--[a-z-]+)", r"`\1`", one_line(group.epilog)),
+        "",
+        "| | |",
+        "| --- | --- |",
+    ]
     lines += [f"| {_spelled(one, general[one.name])} | {one_line(one.help)} |" for one in options]
     lines += [f"| `--{name}-completion` | {said} |" for name, said in COMPLETION.items()]
     lines.append("")
