@@ -63,6 +63,7 @@ systems: .venv/.installed
 
 docs: .venv/.installed
 	$(BIN)/python docs/write_reference.py
+	$(BIN)/python docs/write_measured.py
 
 # Offline; a warning is an error.
 site: docs

@@ -1,7 +1,7 @@
 """The site: `make site` builds docs/_build/html offline, warnings are errors.
 
-The pages are plain Markdown that a forge shows as well: none of them holds a directive of the site's generator. Their order
-stands here and is written into them when the site is built; what is made for the site alone lies in docs/made/.
+The pages are plain Markdown that a forge shows as well: none of them holds a directive of the site's generator. Their
+order stands here and is written into them when the site is built; what is made for the site alone lies in docs/made/.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 ARRAY = re.compile(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[(\w+)\]\]")
 
 project = "Holotype"
-copyright = "the Holotype authors, Apache-2.0"
+copyright = "the Holotype authors, Apache-2.0"  # noqa: A001  (Sphinx reads this name)
 release = version = installed("holotype")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -26,7 +26,7 @@ root_doc = "index"
 exclude_patterns = ["_build", "images"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # the log's days begin one level below its title
-nitpicky = False
+smartquotes = False  # `--set` is no dash
 
 default_role = "code"  # docstrings write `name` for code
 autodoc_typehints = "signature"
@@ -62,11 +62,14 @@ INSIDE = {
 
 
 def make_pages(app: Any) -> None:
-    """Write what the site has and a forge does not need: a page a package, and two files from the top of the checkout."""
+    """Write what the site has and a forge does not need: a page a package, two files from the top of the checkout."""
     made = HERE / "made"
     made.mkdir(exist_ok=True)
     for name in ("CHANGELOG", "CONTRIBUTING"):
         _write(made / f"{name.lower()}.md", (HERE.parent / f"{name}.md").read_text(encoding="utf-8"))
+    if not app.config.packages:
+        app.config.exclude_patterns.extend(f"made/{room}.md" for room in holotype._ROOMS)
+        return
     for room in holotype._ROOMS:
         directive = f".. automodule:: holotype.{room}\n   :members:\n"
         _write(made / f"{room}.md", f"# `holotype.{room}`\n\n```{{eval-rst}}\n{directive}```\n")
@@ -86,7 +89,7 @@ def add_tables_of_contents(app: Any, name: str, source: list[str]) -> None:
         there = {part: [page for page in pages if (HERE / f"{page}.md").is_file()] for part, pages in ORDER.items()}
         there["Do"] += sorted(found - named)
         source[0] += "".join(_toctree(pages, part) for part, pages in there.items())
-    elif name in INSIDE:
+    elif name in INSIDE and (name != "python" or app.config.packages):
         source[0] += _toctree([f"/{page}" if page.startswith("made/") else page for page in INSIDE[name]])
 
 
@@ -122,6 +125,7 @@ def _toctree(pages: list[str], caption: str = "") -> str:
 
 
 def setup(app: Any) -> dict[str, bool]:
+    app.add_config_value("packages", True, "env", bool)  # `-D packages=0`: without their pages, in a third of the time
     app.connect("builder-inited", make_pages)
     app.connect("source-read", add_tables_of_contents)
     app.connect("source-read", point_inside)

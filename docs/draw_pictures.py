@@ -1,10 +1,11 @@
 """Draws the pictures of the pages into docs/images: `make pictures`.
 
     cells.png                  the eight drawn patterns, in false colours
-    schedules.svg, folds.svg   from the schedules and from the folds of the tutorial's screen, road.svg from the stages
-    hero.png, report.png       what came out of the tutorial's run, photographed in Chromium where there is one
+    schedules.svg, folds.svg   from the schedules, and from the folds of the tutorial's screen
+    road.svg                   the stages
+    hero.png, report.png, serve.png    what came out of the tutorial's run, photographed in Chromium where there is one
 
-The tutorial's run is made anew in a temporary folder (some minutes) unless `--run cells-folder` names the folder in which the
+The tutorial's run is made anew in a temporary folder (some minutes) unless `--run FOLDER` names the folder in which the
 tutorial was followed.
 """
 
@@ -15,9 +16,12 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -205,13 +209,11 @@ def draw_road() -> str:
         x, y = 20 + number * (wide + gap), 26
         strong = name == "train, predict"
         if number:
-            parts.append(
-                f'<path d="M{x - gap + 3} {y + tall / 2}h{gap - 10}m-5 -5l6 5l-6 5" fill="none" stroke="{SOFT}" stroke-width="1.6"/>'
-            )
-        for shift in (8, 4, 0) if strong else (0,):
-            parts.append(
-                f'<rect x="{x + shift}" y="{y - shift}" width="{wide}" height="{tall}" rx="8" fill="{PANEL}" stroke="{BLUE if strong else LINE}"/>'
-            )
+            arrow = f"M{x - gap + 3} {y + tall / 2}h{gap - 10}m-5 -5l6 5l-6 5"
+            parts.append(f'<path d="{arrow}" fill="none" stroke="{SOFT}" stroke-width="1.6"/>')
+        form = f'width="{wide}" height="{tall}" rx="8" fill="{PANEL}" stroke="{BLUE if strong else LINE}"'
+        shifts = (8, 4, 0) if strong else (0,)
+        parts += [f'<rect x="{x + shift}" y="{y - shift}" {form}/>' for shift in shifts]
         parts.append(words(x + wide / 2, y + 28, name, text_anchor="middle", font_weight=650, font_size=15))
         parts.append(words(x + wide / 2, y + 48, what, text_anchor="middle", fill=SOFT, font_size=11.5))
         parts.append(words(x + wide / 2, y + tall + 24, file, text_anchor="middle", fill=BLUE, font_size=12,
@@ -229,40 +231,6 @@ def draw_road() -> str:
     return svg(width, 164, "The road from images to a report", parts)
 
 
-HERO = """<!doctype html><meta charset="utf-8"><style>
-* { box-sizing: border-box; margin: 0; }
-body { width: 1280px; background: {{ paper }}; color: {{ ink }}; font: 15px/1.45 {{ font | safe }}; padding: 30px 34px 28px; font-variant-numeric: tabular-nums; }
-.road { display: grid; grid-template-columns: 440px 30px 318px 30px 1fr; align-items: stretch; }
-.arrow { display: grid; place-items: center; color: {{ soft }}; font-size: 24px; }
-.card { background: {{ panel }}; border: 1px solid {{ line }}; border-radius: 12px; padding: 16px 18px; }
-h2 { font-size: 12px; letter-spacing: .12em; text-transform: uppercase; color: {{ soft }}; font-weight: 650; margin-bottom: 12px; }
-.grid { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
-.grid img { width: 100%; aspect-ratio: 1; border-radius: 5px; display: block; }
-.grid span { font-size: 10.5px; color: {{ soft }}; display: block; margin-top: 2px; white-space: nowrap; letter-spacing: -.03em; }
-pre { font: 12.8px/1.62 ui-monospace, 'DejaVu Sans Mono', monospace; white-space: pre; }
-pre b { color: {{ blue }}; font-weight: 600; } pre i { color: {{ soft }}; font-style: normal; }
-.value { font-size: 68px; font-weight: 650; letter-spacing: -.04em; line-height: 1; color: {{ blue }}; }
-.value small { font-size: 18px; letter-spacing: 0; font-weight: 400; color: {{ soft }}; }
-.said { margin: 10px 0 4px; font-size: 14px; }
-.new { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 12px; }
-.new img { width: 100%; aspect-ratio: 1; border-radius: 6px; display: block; }
-.new p { font-size: 13px; line-height: 1.35; margin-top: 6px; }
-.right { color: {{ green }}; } .wrong { color: {{ orange }}; } .missed { color: {{ soft }}; text-decoration: line-through; }
-.right::before { content: "\\2713\\00a0"; } .wrong::before { content: "\\2717\\00a0"; }
-.below { margin-top: 18px; } .below h2 em { font-style: normal; letter-spacing: 0; text-transform: none; font-weight: 400; }
-</style><div class="road">
-<div class="card"><h2>Images and a table</h2><div class="grid">
-{% for one in patterns %}<div><img src="{{ one.picture }}"><span>{{ one.name }}</span></div>{% endfor %}</div></div>
-<div class="arrow">&#8594;</div>
-<div class="card"><h2>One recipe</h2><pre>{% for key, value in recipe %}<b>{{ key }}</b>{{ value }}
-{% endfor %}</pre></div>
-<div class="arrow">&#8594;</div>
-<div class="card"><h2>A score to believe</h2><div class="value">{{ value }} <small>macro F1</small></div>
-<p class="said">120 new images should score <b>{{ low }}</b> to <b>{{ high }}</b>.<br>They did: <b>{{ reached }}</b>, on plates it had never seen.</p>
-{{ strip | safe }}</div></div>
-<div class="card below"><h2>Labels for new images <em>&nbsp; <span class="right">right</span>, <span class="wrong">wrong</span>{% if missed %}, <span class="missed">missed</span>{% endif %}</em></h2><div class="new">
-{% for one in answers %}<div><img src="{{ one.picture }}"><p>{% for kind, name in one.labels %}<span class="{{ kind }}">{{ name }}</span>{% if not loop.last %}<br>{% endif %}{% endfor %}</p></div>{% endfor %}
-</div></div>"""
 RECIPE = (
     ("data", ":"), ("  train", ": cells/train.csv"), ("  test", ": cells/test.csv"),
     ("  images", ': "images/{id}_{channel}.png"'), ("  channels", ": [nucleus, protein, ...]"),
@@ -280,36 +248,6 @@ def embedded(picture: Image.Image) -> str:
     held = io.BytesIO()
     picture.save(held, "PNG")
     return f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
-
-
-def strip(metric: Mapping[str, Any], reached: float) -> str:
-    """The intervals of a score and what was reached, from 0 to 1.
-
-    Args:
-        metric: From `scores.json`.
-        reached: The score on the truth.
-    """
-    width = 350
-
-    def at(value: float) -> float:
-        return 8 + (width - 16) * value
-
-    fresh = metric["next"]
-    ticks = "".join(
-        words(at(tick), 66, f"{tick:g}", text_anchor="middle", fill=SOFT, font_size=11)
-        for tick in (0, 0.2, 0.4, 0.6, 0.8, 1)
-    )
-    lines = "".join(f'<path d="M{at(tick):.1f} 8v42" stroke="{LINE}"/>' for tick in (0, 0.2, 0.4, 0.6, 0.8, 1))
-    return (
-        f'<svg width="{width}" height="92" viewBox="0 0 {width} 92" style="margin-top:10px" font-family="{FONT}">{lines}{ticks}'
-        f'<path d="M{at(fresh["low"]):.1f} 28H{at(fresh["high"]):.1f}" stroke="{BLUE}" stroke-width="2"/>'
-        f'<rect x="{at(metric["low"]):.1f}" y="20" width="{at(metric["high"]) - at(metric["low"]):.1f}" height="16" rx="3" fill="#a9cfe6"/>'
-        f'<circle cx="{at(metric["value"]):.1f}" cy="28" r="5" fill="{BLUE}"/>'
-        f'<path d="M{at(reached):.1f} 14v28" stroke="{ORANGE}" stroke-width="3" stroke-linecap="round"/>'
-        f'<rect x="8" y="78" width="12" height="9" rx="2" fill="#a9cfe6"/>{words(25, 87, "95 % interval", fill=SOFT, font_size=11.5)}'
-        f'<path d="M112 83h16" stroke="{BLUE}" stroke-width="2"/>{words(133, 87, "fresh test set", fill=SOFT, font_size=11.5)}'
-        f'<path d="M222 78v10" stroke="{ORANGE}" stroke-width="3" stroke-linecap="round"/>{words(230, 87, "the truth", fill=SOFT, font_size=11.5)}</svg>'
-    )
 
 
 def answers_of(folder: Path, run: Path) -> tuple[float, list[dict[str, Any]]]:
@@ -339,7 +277,9 @@ def answers_of(folder: Path, run: Path) -> tuple[float, list[dict[str, Any]]]:
     return macro_f1(*tables), [chosen[name] for name in CLASSES if name in chosen]
 
 
-def photograph(address: str, place: Path, width: int, height: int | None, scale: float) -> None:
+def photograph(
+    address: str, place: Path, width: int, height: int | None, scale: float, files: Sequence[Path] = ()
+) -> None:
     """A page as Chromium shows it.
 
     Args:
@@ -348,6 +288,7 @@ def photograph(address: str, place: Path, width: int, height: int | None, scale:
         width: Of the window.
         height: Of the window; none for the whole page.
         scale: Pixels a pixel.
+        files: What is handed to its first field for files before.
     """
     from playwright.sync_api import sync_playwright
 
@@ -357,6 +298,11 @@ def photograph(address: str, place: Path, width: int, height: int | None, scale:
             viewport={"width": width, "height": height or 400}, device_scale_factor=scale
         ).new_page()
         page.goto(address)
+        if files:
+            page.wait_for_selector("#ask:not([hidden])")
+            page.set_input_files("input[type=file]", [str(file) for file in files])
+            page.wait_for_selector("#save:not([hidden])")
+            page.wait_for_load_state("networkidle")
         shot = page.screenshot(full_page=height is None)
         browser.close()
     save_small(Image.open(io.BytesIO(shot)), place)
@@ -377,16 +323,35 @@ def draw_hero(folder: Path, run: Path, place: Path) -> None:
     """
     metric = json.loads((run / "scores.json").read_text(encoding="utf-8"))["metrics"]["macro_f1"]
     reached, answers = answers_of(folder, run)
-    page = Environment(autoescape=True).from_string(HERO).render(
+    template = Environment(autoescape=True).from_string((HERE / "hero.html.j2").read_text(encoding="utf-8"))
+    page = template.render(
         paper=PAPER, panel=PANEL, ink=INK, soft=SOFT, line=LINE, blue=BLUE, green=GREEN, orange=ORANGE, font=FONT,
         patterns=[{"name": name, "picture": embedded(pattern_picture(name, 176))} for name in CLASSES],
-        recipe=RECIPE, value=f"{metric['value']:.2f}", low=f"{metric['next']['low']:.2f}",
-        high=f"{metric['next']['high']:.2f}", reached=f"{reached:.2f}", strip=strip(metric, reached), answers=answers,
+        recipe=RECIPE, metric=metric, reached=reached, answers=answers,
         missed=any(kind == "missed" for one in answers for kind, _ in one["labels"]),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as held:
         (Path(held) / "hero.html").write_text(page, encoding="utf-8")
         photograph(f"file://{held}/hero.html", place, 1280, None, 1.5)
+
+
+def photograph_served(folder: Path, run: Path, place: Path) -> None:
+    """The page of a served run with an image dropped on it.
+
+    Args:
+        folder: Of the images.
+        run: The run.
+        place: A PNG file.
+    """
+    files = [folder / "images" / f"test-00000_{channel}.png" for channel in CHANNELS]
+    command = [sys.executable, "-m", "holotype.cli", "serve", str(run), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as served:
+        try:
+            said = iter(served.stdout or ())
+            address = next(found[0] for line in said if (found := re.search(r"http://127\.0\.0\.1:\d+/", line)))
+            photograph(address, place, 960, None, 1.25, files)
+        finally:
+            served.terminate()
 
 
 def main() -> None:
@@ -402,10 +367,11 @@ def main() -> None:
         for name, text in drawings.items():
             (IMAGES / f"{name}.svg").write_text(text, encoding="utf-8")
         if chromium() is None:
-            print("there is no Chromium: hero.png and report.png stay as they are")
+            print("there is no Chromium: hero.png, report.png and serve.png stay as they are")
         else:
             draw_hero(folder / "cells", run, IMAGES / "hero.png")
             photograph((run / "report.html").resolve().as_uri(), IMAGES / "report.png", 1120, 900, 1.5)
+            photograph_served(folder / "cells", run, IMAGES / "serve.png")
     for place in sorted(IMAGES.iterdir()):
         print(f"{place.stat().st_size:>8,}  docs/images/{place.name}")
 

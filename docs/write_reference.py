@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -22,9 +23,9 @@ COMMANDS = """# The command line
 
 Made from the program by `make docs`; a test holds it to it. `holotype COMMAND --help` says the same on a terminal.
 
-Long work shows a progress bar on a terminal and plain lines elsewhere. What a command answers goes to standard output, what
-it says meanwhile to standard error. Exit status: 0 done, 1 the work failed, 2 the recipe or the data is wrong (one
-sentence, no traceback; `--debug` shows it).
+Long work shows a progress bar on a terminal and plain lines elsewhere. What a command answers goes to standard output,
+what it says meanwhile to standard error. Exit status: 0 done, 1 the work failed, 2 the recipe or the data is wrong
+(one sentence, no traceback; `--debug` shows it).
 
 `--set KEY=VALUE` changes one key of the recipe for one call and may be given more than once. The key is the path of the
 [recipe](recipe.md), a list's entry by its number: `--set members.0.phases.0.epochs=20`, `--set split.use=[0]`.
@@ -67,7 +68,7 @@ def command_reference(program: Any) -> str:
         program: The typer application.
     """
     group = typer.main.get_command(program)
-    functions = {command.name: command.callback for command in program.registered_commands}
+    functions = {command.name or command.callback.__name__: command.callback for command in program.registered_commands}
     lines = [COMMANDS]
     lines += ["| command | |", "| --- | --- |"]
     lines += [
@@ -75,7 +76,15 @@ def command_reference(program: Any) -> str:
     ]
     general = get_type_hints(program.registered_callback.callback)
     options = [one for one in group.params if one.name in general]
-    lines += ["", "## Options of every command", "", one_line(group.epilog), "", "| | |", "| --- | --- |"]
+    lines += [
+        "",
+        "## Options of every command",
+        "",
+        re.sub(r"(--[a-z-]+)", r"`\1`", one_line(group.epilog)),
+        "",
+        "| | |",
+        "| --- | --- |",
+    ]
     lines += [f"| {_spelled(one, general[one.name])} | {one_line(one.help)} |" for one in options]
     lines += [f"| `--{name}-completion` | {said} |" for name, said in COMPLETION.items()]
     lines.append("")
@@ -106,7 +115,7 @@ def _bare(argument: Any) -> str:
 
 
 def _spelled(option: Any, annotation: Any) -> str:
-    spellings = ", ".join(f"`{spelling}`" for spelling in option.opts)
+    spellings = ", ".join(f"`{spelling}`" for spelling in (*option.opts, *option.secondary_opts))
     if option.is_flag:
         return spellings
     words = [word for kind, word in VALUES.items() if kind in {annotation, *get_args(annotation)}]

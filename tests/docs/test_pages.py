@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,10 @@ def test_every_picture_is_shown_and_all_of_them_are_small() -> None:
     shown = "".join(map(text_of, PAGES))
     assert [picture.name for picture in pictures if f"images/{picture.name}" not in shown] == []
     assert sum(picture.stat().st_size for picture in pictures) < MOST_BYTES_OF_PICTURES
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "dummy", "-D", "packages=0"]
+    done = subprocess.run([*command, str(DOCS), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
