@@ -112,11 +112,9 @@ def _read(folder: Path, letter: str) -> _ScoredRun:
         sum(seconds for seconds, _ in spent.values()), max(held, default=None),
     )  # fmt: skip
     settings = recipe.model_dump(mode="json", exclude={"name"})
-    nothing = LabelMatrix.nothing(0, len(decision.classes))
-    empty = _ScoredRun(
-        shown, images, np.empty(0, np.int64), np.empty((0, len(decision.classes)), np.float32), nothing, settings, recipe.metric,
-        recipe.seed, True,
-    )  # fmt: skip
+    count = len(decision.classes)
+    nothing = (np.empty(0, np.int64), np.empty((0, count), np.float32), LabelMatrix.nothing(0, count))
+    empty = _ScoredRun(shown, images, *nothing, settings, recipe.metric, recipe.seed, True)
     place = run.root / "oof.parquet"
     if not place.is_file():
         return empty
