@@ -39,6 +39,7 @@ html_theme = "furo"
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 html_title = "Holotype"
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["holotype.css"]
 html_copy_source = False
