@@ -1,7 +1,10 @@
 """An exported graph in ONNX Runtime against the same network in torch, as `holotype predict` runs it, in turns.
 
 `efficientnet_lite0` on images of four channels, with the normalisation in both. torch is eager, channels last, in
-inference mode, on batches of the same size. The median over the rounds of one run is compared.
+inference mode, on batches of the same size. Between turns both rest, since the threads of either library wait busily
+for a while and would slow the other down. The ratio is the median of those of the rounds. On a machine that does other
+work look at `--threads 1`: torch's threads wait for each other, and with fewer free cores than threads its times say
+nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from holotype.export import CalibratedGraph, EnsembleGraph, asked, member_graph,
 from holotype.nets import build_network, open_checkpoint, save_network
 from holotype.spec import MemberSpec, ViewSpec
 from holotype.types import Calibration
+
+REST = 0.1  # seconds
 
 
 def main() -> None:
@@ -74,12 +79,13 @@ def compare(graph: EnsembleGraph, said: Callable[..., object], batch: int, optio
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.rounds):
         for name, way in ways.items():
+            time.sleep(REST)
             started = time.perf_counter()
             way()
             seconds[name].append(time.perf_counter() - started)
     middle = {name: median(own) for name, own in seconds.items()}
     each = ", ".join(f"{name} {1000 * own / batch:.1f} ms an image" for name, own in middle.items())
-    ratio = middle["torch"] / middle["onnxruntime"]
+    ratio = median(first / second for first, second in zip(*seconds.values(), strict=True))
     print(f"batch {batch:>2}: {ratio:.2f} times as fast; {each}; largest difference of a logit {difference:.1e}")
 
 
