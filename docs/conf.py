@@ -49,7 +49,7 @@ html_show_sphinx = False
 # What a person came for, in the order of a first visit. A page that is not named here joins the guides.
 ORDER = {
     "Learn": ["tutorial"],
-    "Do": ["domains/README", "plan", "review", "serve", "export"],
+    "Do": ["domains/README", "plan", "review", "serve", "export", "terminal"],
     "Look up": ["recipe", "commands", "terminal", "run-folder", "python"],
     "Understand": ["honest-scores", "how-it-works", "systems/README", "LOG", "made/changelog", "made/contributing"],
 }
