@@ -155,6 +155,17 @@ def test_tables_are_matched_by_names_of_classes_and_ids(write: Callable[..., Pat
         assert (plain / name).read_bytes() == (named / name).read_bytes()
 
 
+def test_what_a_run_wrote_is_a_member_of_another(write: Callable[..., Path]) -> None:
+    first = run(write(name="first")).folder.root / "members" / "m0"
+    files = {"oof": str(first / "oof.parquet"), "test": str(first / "test.parquet"), "kind": "logit", "rows": "id"}
+    again = run(write([{"name": "m0", "predictions": files}], name="again")).folder.root
+    for name in ("oof.parquet", "test.parquet"):
+        assert (again / "members" / "m0" / name).read_bytes() == (first / name).read_bytes()
+    whole = {"oof": str(first.parents[1] / "oof.parquet"), "kind": "logit", "rows": "id"}
+    together = run(write([{"name": "both", "predictions": whole}], name="together")).folder.root
+    assert scores(together)["metrics"]["macro_f1"]["value"] > 0.5
+
+
 def test_folds_that_are_named_and_are_ours_need_no_caveat(write: Callable[..., Path], place: Path) -> None:
     plain = run(write()).folder.root
     folds = dict(pl.read_parquet(plain / "folds.parquet").filter(pl.col("role") == "train").select("id", "fold").rows())

@@ -145,7 +145,7 @@ def _of_array(place: Path, classes: tuple[str, ...], field: str) -> tuple[NDArra
 
 
 def _of_table(path: str, classes: tuple[str, ...], field: str) -> tuple[NDArray[np.float64], Any, Any]:
-    table = read_table(path, field)
+    table = read_table(path, field, lists=True)
     if "id" not in table.columns:
         table = table.rename({table.columns[0]: "id"})
     ids = tuple(table["id"].cast(pl.String).to_list())
@@ -153,6 +153,9 @@ def _of_table(path: str, classes: tuple[str, ...], field: str) -> tuple[NDArray[
         tuple(table["fold"].cast(pl.String).to_list()) if "fold" in table.columns and "fold" not in classes else None
     )
     if "scores" in table.columns and "scores" not in classes:
+        if not isinstance(table["scores"].dtype, pl.List):
+            raise DataError(f"the column `scores` in {path!r} holds no lists", field=field,
+                            remedy="one column a class, named as in classes.csv")  # fmt: skip
         lengths = table["scores"].list.len().unique().to_list()
         if len(lengths) > 1:
             raise DataError(f"the lists `scores` in {path!r} have {listing(lengths, 5)} entries", field=field)
