@@ -22,7 +22,12 @@ def test_an_ordinary_image_is_not_warned_of():
 @pytest.mark.parametrize(
     ("facts", "what", "channel", "words"),
     [
-        ({"mean": [9.0, 1.5]}, "mean", "dna", "channel dna is darker than nearly all training images: mean 9, usually 10 to 20"),
+        (
+            {"mean": [9.0, 1.5]},
+            "mean",
+            "dna",
+            "channel dna is darker than nearly all training images: mean 9, usually 10 to 20",
+        ),
         ({"mean": [15.0, 3.0]}, "mean", "actin", "brighter"),
         ({"deviation": [2.0, 0.5]}, "deviation", "actin", "of less contrast"),
         ({"depth": "uint16"}, "depth", None, "its pixels are uint16, and those of the training images uint8"),
@@ -36,8 +41,10 @@ def test_each_sign_is_said_in_words(facts, what, channel, words):
 
 def test_an_image_that_is_like_no_class_is_warned_of():
     (found,) = unusual(USUAL, float(np.log(0.25)), PLAIN, ())
-    assert found.words == ("no class is likely: the best has 25.0%, and 99% of the run's own images had more than 50.0% "
-                           "when they were held out")  # fmt: skip
+    assert found.words == (
+        "no class is likely: the best has 25.0%, and 99% of the run's own images had more than 50.0% when they were "
+        "held out"
+    )
     assert found.value == pytest.approx(0.25)
 
 

@@ -75,7 +75,9 @@ def test_a_name_is_never_a_path(ask, stand, png, name, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     opened: list[str] = []
     plain = Path.open
-    monkeypatch.setattr(Path, "open", lambda path, *rest, **more: opened.append(str(path)) or plain(path, *rest, **more))
+    monkeypatch.setattr(
+        Path, "open", lambda path, *rest, **more: opened.append(str(path)) or plain(path, *rest, **more)
+    )
     with ask(stand) as client:
         boundary = "frontier"
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="images"; filename="{name}"\r\n\r\n'
@@ -156,7 +158,10 @@ def test_a_request_that_is_too_large_is_refused_whether_it_says_so_or_not(ask, s
         large = {"images": ("a.png", b"x" * 200_000)}
         assert "larger than 0.1 MB" in refused(client.post("/predict", files=large), 413, "request")["what"]
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
-        unsaid = (b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n', *[b"y" * 9999] * 30)
+        unsaid = (
+            b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n',
+            *[b"y" * 9999] * 30,
+        )
         refused(client.post("/predict", content=iter(unsaid), headers=kind), 413, "request")
         many = [("images", (f"{number}.png", png())) for number in range(4)]
         refused(client.post("/predict", files=many), 422, "images")
@@ -259,5 +264,5 @@ def test_a_stream_answers_for_more_than_a_request_may_hold(ask, stand, png, tmp_
     assert by_number[9]["error"]["field"] == "bad.txt"
     assert by_number[51]["prediction"]["id"] == "i49"
     assert sum(line["error"] is None for line in lines) == 50
-    assert json.loads(nothing.text.splitlines()[0])["error"]["what"]
+    refused(nothing, 422, "images")
     assert list(tmp_path.iterdir()) == []

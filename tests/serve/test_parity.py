@@ -68,14 +68,16 @@ def test_what_is_served_is_what_predict_says(ask, answerer, kept_run, files):
             alone = list(threads.map(lambda some: client.post("/predict", files=parts(some)).json(), own))
     said = {row["id"]: (row, logits[place]) for place, row in enumerate(table.iter_rows(named=True))}
     assert len(together) == len(stream) == len(alone) == IDS
-    for one in together + [answer["predictions"][0] for answer in alone] + [json.loads(one)["prediction"] for one in stream]:
+    for one in (
+        together + [answer["predictions"][0] for answer in alone] + [json.loads(one)["prediction"] for one in stream]
+    ):
         same(one, *said[one["id"]], classes)
     thresholds = dict(zip(classes, opened.decision.thresholds, strict=True))
     assert together[0]["thresholds"] == pytest.approx(thresholds)
 
 
 def test_networks_are_read_once(kept_run, files, monkeypatch):
-    import holotype.nets.checkpoint as checkpoint
+    from holotype.nets import checkpoint
 
     read, plain = [], checkpoint.load_tensors
     monkeypatch.setattr(checkpoint, "load_tensors", lambda path: read.append(path) or plain(path))
@@ -92,7 +94,7 @@ def test_nearest_specimens_are_found_without_another_look(ask, answerer, files, 
     with ask(answerer) as client:
         known(client)
     explicit = []
-    monkeypatch.setattr(answerer._specimens, "_embedded", lambda new: explicit.append(new))
+    monkeypatch.setattr(answerer._specimens, "_embedded", explicit.append)
     with ask(answerer) as client:
         said = client.post("/predict?nearest=2", files=parts(files)).json()["predictions"]
         none = client.post("/predict?nearest=0", files=parts(files)).json()["predictions"]

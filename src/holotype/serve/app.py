@@ -159,15 +159,17 @@ def _form(most: int | None) -> dict[str, Any]:
 
 
 def _add_documents(app: FastAPI, rules: Rules) -> None:
-    """A `Line` is documented though no answer is one line; the token is, where there is one."""
+    """Lines and errors are documented though no endpoint declares them; the token is, where there is one."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             made = plain()
-            shape = Line.model_json_schema(ref_template="#/components/schemas/{model}")
             parts = made["components"]["schemas"]
-            parts |= {name: one for name, one in shape.pop("$defs").items() if name not in parts} | {"Line": shape}
+            for model in (Line, Problem):
+                shape = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                known = {**shape.pop("$defs", {}), model.__name__: shape}
+                parts |= {name: one for name, one in known.items() if name not in parts}
             if rules.token is not None:
                 made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
                 for path, methods in made["paths"].items():

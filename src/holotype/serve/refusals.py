@@ -107,4 +107,5 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
     Args:
         *statuses: Of HTTP.
     """
-    return {status: {"model": Problem, "description": WORDS[status]} for status in statuses}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"content": content, "description": WORDS[status]} for status in statuses}
