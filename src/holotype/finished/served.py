@@ -324,7 +324,7 @@ def _form(plan: PackPlan) -> Form:
 
 def _heat_png(heat: NDArray[np.float32], side: tuple[int, int]) -> bytes:
     """A heat map as a picture that lies over another: from nothing over violet and red to yellow (magma's hues)."""
-    stops = np.array([[0, 0, 0, 0], [81, 18, 124, 120], [183, 55, 121, 175], [252, 137, 97, 205], [252, 253, 191, 225]])
+    stops = np.array([[0, 0, 0, 0], [81, 18, 124, 60], [183, 55, 121, 120], [252, 137, 97, 150], [252, 253, 191, 165]])
     places = np.linspace(0, 1, len(stops))
     colours = np.stack([np.interp(heat, places, stops[:, part]) for part in range(4)], axis=-1)
     picture = Image.fromarray(colours.astype(np.uint8), "RGBA")
