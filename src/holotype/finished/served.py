@@ -29,7 +29,7 @@ from holotype.progress import Progress
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.serve import About, Answer, Near, Question, Warned
-from holotype.train import launch_fabric
+from holotype.train import find_device
 from holotype.types import AnyScores, Checkpoint, ImageTable, TopScores
 
 __all__ = ["ServedRun", "serve_run"]
@@ -86,7 +86,7 @@ class ServedRun:
 
     def open(self) -> None:
         """Read the networks, and look for an index of specimens."""
-        launch_fabric(self.opened.runtime)
+        find_device(self.opened.runtime)
         self.opened.voices  # noqa: B018  (reads them)
         self._specimens.open()
 
@@ -174,7 +174,7 @@ class ServedRun:
             knowing = [network for network in voice.networks if name in network.card["classes"]]
             if not knowing:
                 continue
-            device, rows, maps = launch_fabric(runtime).device, np.zeros(1, np.int64), []
+            device, rows, maps = find_device(runtime), np.zeros(1, np.int64), []
             for network in knowing:
                 number = np.array([network.card["classes"].index(name)])
                 maps.append(grad_cam(network, specimens_for(network.card, new), rows, number, runtime, device)[0])

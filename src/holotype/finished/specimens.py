@@ -23,7 +23,7 @@ from holotype.predict import embed_with_network
 from holotype.report.gallery import composite
 from holotype.retrieval import ExactIndex, FaissIndex, load_index, make_index, save_index
 from holotype.store import StageKey, Store
-from holotype.train import launch_fabric
+from holotype.train import find_device
 from holotype.types import Floats, ImageTable
 
 __all__ = ["THUMBNAIL", "TrainingSpecimens", "as_png", "draw"]
@@ -183,7 +183,7 @@ class TrainingSpecimens:
 
     def _embedded(self, new: NewImages) -> Floats:
         network, runtime = self.opened.voices[0].networks[0], self.opened.runtime
-        rows, device = np.arange(len(new.images)), launch_fabric(runtime).device
+        rows, device = np.arange(len(new.images)), find_device(runtime)
         made = embed_with_network(network, specimens_for(network.card, new), rows, runtime, device)
         if self._ear is not None:
             self._ear.take(0)

@@ -161,7 +161,9 @@ def classes_of(about: About, limits: Limits) -> Classes:
     count = f"{about.channel_count} channel{'' if about.channel_count == 1 else 's'}"
     files = f"one file an image, with {count}"
     if about.pattern is not None:
-        files = f"{about.channel_count} files an image, named as in {about.pattern}; channels: {', '.join(about.channels)}"
+        files = (
+            f"{about.channel_count} files an image, named as in {about.pattern}; channels: {', '.join(about.channels)}"
+        )
     return Classes(
         run=about.run, kind=about.kind, classes=list(about.classes), thresholds=_thresholds(about),  # type: ignore[arg-type]
         decision=about.decision, channels=list(about.channels), channel_count=about.channel_count, files=files,
