@@ -166,8 +166,8 @@ if __name__ == "__main__":
             low, high = np.percentile(waits, [50, 99])
             one, worst = np.percentile(single, [50, 99])
             form = f"{given.size} px, {given.folds} network(s), views {given.views}"
-            print(f"{form}: {given.clients} callers of one image each get {median(ratios):.2f} of predict's images a second "
-                  f"(by seconds of computation, without the client's: {median(work):.2f})")  # fmt: skip
+            print(f"{form}: {given.clients} callers of one image each get {median(ratios):.2f} of predict's images a "
+                  f"second (by seconds of computation, without the client's: {median(work):.2f})")  # fmt: skip
             print(f"p50 {low * 1e3:.0f} ms, p99 {high * 1e3:.0f} ms; a lone caller p50 {one * 1e3:.0f} ms, "
                   f"p99 {worst * 1e3:.0f} ms")  # fmt: skip
         finally:

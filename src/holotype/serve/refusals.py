@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -101,7 +102,7 @@ def refused(status: int, what: str, field: str = "request", remedy: str = "", **
     return Refusal(status, Fault(what=what, field=field, remedy=remedy), named)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Errors as the OpenAPI document lists them.
 
     Args:
