@@ -70,21 +70,19 @@ def _add_questions(app: FastAPI, service: Service, rules: Rules) -> None:
         said = await service.predict(request, Wish(nearest, picture))
         return Response(said.model_dump_json(), media_type="application/json")
 
-    stream: dict[int | str, dict[str, Any]] = {
         200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}, "description": LINES}
     }
 
     @app.post("/predict/stream", response_class=NdjsonResponse, openapi_extra=_form(None),
-              responses={**documented(*always), **stream})  # fmt: skip
+              responses={**documented(*always), **_answers("application/x-ndjson", LINES)})  # fmt: skip
     async def predict_stream(request: Request, nearest: Nearest = 0, picture: Picture = False) -> Any:
         """Any number of images: a line of JSON each, as soon as it is ready; an image that is refused stops nothing."""
         return await answer_stream(service, request, Wish(nearest, picture))
 
-    png: dict[int | str, dict[str, Any]] = {
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "PNG"}
     }
 
-    @app.post("/explain", response_class=_PngResponse, openapi_extra=one, responses={**documented(*always, 504), **png})
+    @app.post("/explain", response_class=_PngResponse, openapi_extra=one, responses={**documented(*always, 504), **_answers("image/png", "A PNG.", "binary")})
     async def explain(
         request: Request, name: Annotated[str, Query(alias="class", description="The class that is looked for.")]
     ) -> Any:
@@ -118,20 +116,18 @@ def _add_facts(app: FastAPI, service: Service, rules: Rules) -> None:
         """What is answered, what an image must be, and what a request may cost."""
         return classes_of(service.answerer.about, service.limits)
 
-    text: dict[int | str, dict[str, Any]] = {
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text"}
     }
 
-    @app.get("/metrics", response_class=Response, responses={**documented(*always), **text})
+    @app.get("/metrics", response_class=Response, responses={**documented(*always), **_answers("text/plain", "As Prometheus reads it.")})
     async def metrics() -> Response:
         """Requests, times, batches, queue and images, for Prometheus."""
         return Response(service.measures.text(), media_type="text/plain; version=0.0.4")
 
-    png: dict[int | str, dict[str, Any]] = {
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "PNG"}
     }
 
-    @app.get("/specimen", response_class=_PngResponse, responses={**documented(*always, 404, 422), **png})
+    @app.get("/specimen", response_class=_PngResponse, responses={**documented(*always, 404, 422), **_answers("image/png", "A PNG.", "binary")})
     async def specimen(id: Annotated[str, Query(description="As `nearest` names it.")]) -> Any:  # noqa: A002
         """The picture of a training specimen."""
         loop = asyncio.get_running_loop()
@@ -155,6 +151,12 @@ def _add_page(app: FastAPI, service: Service, rules: Rules) -> None:
     @app.get("/page.js", include_in_schema=False)
     async def script() -> Response:
         return Response(SCRIPT, media_type="text/javascript")
+
+
+def _answers(kind: str, words: str, form: str | None = None) -> dict[int | str, dict[str, Any]]:
+    """An answer that is no JSON, as the document lists it."""
+    schema = {"type": "string"} | ({} if form is None else {"format": form})
+    return {200: {"content": {kind: {"schema": schema}}, "description": words}}
 
 
 def _form(most: int | None) -> dict[str, Any]:

@@ -16,9 +16,7 @@ class Measures:
     def __init__(self) -> None:
         self.registry = own = CollectorRegistry()
         self.requests = Counter("holotype_requests", "Requests", ["method", "path", "status"], registry=own)
-        self.seconds = Histogram(
-            "holotype_request_seconds", "Time of requests", ["path"], buckets=SECONDS, registry=own
-        )
+        self.seconds = Histogram("holotype_request_seconds", "Time of one", ["path"], buckets=SECONDS, registry=own)
         self.batches = Histogram("holotype_batch_images", "Images of a batch", buckets=IMAGES, registry=own)
         self.batch_seconds = Histogram("holotype_batch_seconds", "Time of a batch", buckets=SECONDS, registry=own)
         self.queue = Gauge("holotype_queue_images", "Images that wait or are being answered for", registry=own)
