@@ -70,19 +70,15 @@ def _add_questions(app: FastAPI, service: Service, rules: Rules) -> None:
         said = await service.predict(request, Wish(nearest, picture))
         return Response(said.model_dump_json(), media_type="application/json")
 
-        200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}, "description": LINES}
-    }
-
     @app.post("/predict/stream", response_class=NdjsonResponse, openapi_extra=_form(None),
               responses={**documented(*always), **_answers("application/x-ndjson", LINES)})  # fmt: skip
     async def predict_stream(request: Request, nearest: Nearest = 0, picture: Picture = False) -> Any:
         """Any number of images: a line of JSON each, as soon as it is ready; an image that is refused stops nothing."""
         return await answer_stream(service, request, Wish(nearest, picture))
 
-        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "PNG"}
-    }
+    heat = documented(*always, 504) | _png()
 
-    @app.post("/explain", response_class=_PngResponse, openapi_extra=one, responses={**documented(*always, 504), **_answers("image/png", "A PNG.", "binary")})
+    @app.post("/explain", response_class=_PngResponse, openapi_extra=one, responses=heat)
     async def explain(
         request: Request, name: Annotated[str, Query(alias="class", description="The class that is looked for.")]
     ) -> Any:
@@ -116,18 +112,14 @@ def _add_facts(app: FastAPI, service: Service, rules: Rules) -> None:
         """What is answered, what an image must be, and what a request may cost."""
         return classes_of(service.answerer.about, service.limits)
 
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text"}
-    }
+    measures = _answers("text/plain", "As Prometheus reads it.")
 
-    @app.get("/metrics", response_class=Response, responses={**documented(*always), **_answers("text/plain", "As Prometheus reads it.")})
+    @app.get("/metrics", response_class=Response, responses=documented(*always) | measures)
     async def metrics() -> Response:
         """Requests, times, batches, queue and images, for Prometheus."""
         return Response(service.measures.text(), media_type="text/plain; version=0.0.4")
 
-        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "PNG"}
-    }
-
-    @app.get("/specimen", response_class=_PngResponse, responses={**documented(*always, 404, 422), **_answers("image/png", "A PNG.", "binary")})
+    @app.get("/specimen", response_class=_PngResponse, responses=documented(*always, 404, 422) | _png())
     async def specimen(id: Annotated[str, Query(description="As `nearest` names it.")]) -> Any:  # noqa: A002
         """The picture of a training specimen."""
         loop = asyncio.get_running_loop()
@@ -157,6 +149,10 @@ def _answers(kind: str, words: str, form: str | None = None) -> dict[int | str, 
     """An answer that is no JSON, as the document lists it."""
     schema = {"type": "string"} | ({} if form is None else {"format": form})
     return {200: {"content": {kind: {"schema": schema}}, "description": words}}
+
+
+def _png() -> dict[int | str, dict[str, Any]]:
+    return _answers("image/png", "A PNG.", "binary")
 
 
 def _form(most: int | None) -> dict[str, Any]:
