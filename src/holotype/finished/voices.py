@@ -117,15 +117,18 @@ def open_voices(members: Sequence[MemberSpec], folder: RunFolder, ensemble: Ense
     for section in members:
         place = ensemble.members.index(section.name)
         routes = ensemble.routes[place] if ensemble.routes else ()
-        networks = [open_checkpoint(one) for one in folder.checkpoints(section.name)]
-        special = [open_checkpoint(one) for one in folder.specialists(section.name)] if routes else []
+        networks = [_open(one, held) for one in folder.checkpoints(section.name)]
+        special = [_open(one, held) for one in folder.specialists(section.name)] if routes else []
         indexes = folder.checkpoints(f"{section.name}.neighbours") if section.neighbours else []
-        if held:
-            networks, special = ([hold_networks(one) for one in part] for part in (networks, special))
         voices.append(
             Voice(section, ensemble.pools[place], routes, tuple(networks), tuple(special), tuple(indexes), held)
         )
     return tuple(voices)
+
+
+def _open(place: Path, held: bool) -> Checkpoint:
+    checkpoint = open_checkpoint(place)
+    return hold_networks(checkpoint) if held else checkpoint
 
 
 def look_at(images: ImageTable, runtime: Runtime) -> NewImages:
