@@ -41,8 +41,10 @@ def test_each_sign_is_said_in_words(facts, what, channel, words):
 
 def test_an_image_that_is_like_no_class_is_warned_of():
     (found,) = unusual(USUAL, float(np.log(0.25)), PLAIN, ())
-    assert found.words == ("no class is likely: the best has 25.0%, and 99% of the run's own images had more than 50.0% "
-                           "when they were held out")  # fmt: skip
+    assert found.words == (
+        "no class is likely: the best has 25.0%, and 99% of the run's own images had more than 50.0% when they were "
+        "held out"
+    )
     assert found.value == pytest.approx(0.25)
 
 

@@ -71,8 +71,10 @@ def stand() -> Stand:
 
 
 @contextmanager
-def asking(answerer: Any, limits: Limits = Limits(), rules: Rules = Rules(), **given: Any) -> Iterator[TestClient]:
-    app = make_app(Service(answerer, limits, 2), rules)
+def asking(
+    answerer: Any, limits: Limits | None = None, rules: Rules | None = None, **given: Any
+) -> Iterator[TestClient]:
+    app = make_app(Service(answerer, limits or Limits(), 2), rules or Rules())
     with TestClient(app, base_url=AT_HOME, **given) as client:
         if not isinstance(answerer, Stand) or answerer.opens.is_set():
             until = time.monotonic() + 60

@@ -47,7 +47,7 @@ def test_requests_in_flight_become_one_batch(ask, stand, png):
             thread.join()
     assert [answer.status_code for answer in answers] == [200] * 9
     assert sum(stand.batches) == 9
-    assert len(stand.batches) <= 3
+    assert len(stand.batches) <= 5  # their sizes are powers of two
 
 
 def test_images_of_another_depth_are_never_in_one_batch(ask, stand, png):
@@ -264,5 +264,5 @@ def test_a_stream_answers_for_more_than_a_request_may_hold(ask, stand, png, tmp_
     assert by_number[9]["error"]["field"] == "bad.txt"
     assert by_number[51]["prediction"]["id"] == "i49"
     assert sum(line["error"] is None for line in lines) == 50
-    assert json.loads(nothing.text.splitlines()[0])["error"]["what"]
+    refused(nothing, 422, "images")
     assert list(tmp_path.iterdir()) == []

@@ -94,7 +94,7 @@ def test_nearest_specimens_are_found_without_another_look(ask, answerer, files, 
     with ask(answerer) as client:
         known(client)
     explicit = []
-    monkeypatch.setattr(answerer._specimens, "_embedded", lambda new: explicit.append(new))
+    monkeypatch.setattr(answerer._specimens, "_embedded", explicit.append)
     with ask(answerer) as client:
         said = client.post("/predict?nearest=2", files=parts(files)).json()["predictions"]
         none = client.post("/predict?nearest=0", files=parts(files)).json()["predictions"]

@@ -149,7 +149,8 @@ class OpenedRun:
             Scores of shape (samples, classes) in the order of the table; one entry a sample, or none.
         """
         said, nearest = hear_members(self.voices, new)
-        facts = sample_facts(new.images, new.statistics)
+        looks = self.ensemble.stack or self.ensemble.parts
+        facts = sample_facts(new.images, new.statistics) if looks else None
         together = apply_ensemble(self.ensemble, said, self.decision.kind, facts)
         return calibrate(self.calibration, together, self.decision.kind), nearest
 

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image
 
 from holotype.data import PackPlan, gather_statistics, measure_image, packed_image, read_image
 from holotype.decide import answer_columns, label_names, label_sets, probabilities
 from holotype.decide.calibrate import sureness
-from holotype.digest import digest_file, digest_value
-from holotype.errors import DataError, InputError, counted, listing
+from holotype.errors import DataError, counted, listing
 from holotype.finished.asked import ChannelNames
+from holotype.finished.described import about_run, refuse_what_needs_company, store_of
+from holotype.finished.drawn import draw, heat_as_png
 from holotype.finished.opened import OpenedRun, open_run
-from holotype.finished.specimens import TrainingSpecimens, as_png, draw
+from holotype.finished.specimens import TrainingSpecimens
 from holotype.finished.unusual import best_scores, read_usual, unusual
 from holotype.finished.voices import NewImages, plan_for, specimens_for
 from holotype.progress import Progress
-from holotype.runs import RunFolder
 from holotype.runtime import Runtime
-from holotype.serve import About, Answer, Near, Question, Warned
-from holotype.train import launch_fabric
+from holotype.serve import Answer, Near, Question, Warned
+from holotype.train import find_device
 from holotype.types import AnyScores, Checkpoint, ImageTable, TopScores
 
 __all__ = ["ServedRun", "serve_run"]
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".lsm", ".npy")
-"""What one file can hold and a header tells the size of; archives and folders are not taken from strangers."""
 PICTURE = 640
-PLAIN_THRESHOLDS = {"threshold", "per-class", "prior"}
 Form = tuple[Any, ...]
 
 
@@ -62,13 +56,13 @@ class ServedRun:
     """
 
     def __init__(self, opened: OpenedRun, store: Path, nearest: bool = True) -> None:
-        _refuse_what_needs_company(opened)
+        refuse_what_needs_company(opened)
         self.opened, data = opened, opened.recipe.data
         self._names = None
         if data.channels and data.images and "{channel}" in data.images:
             self._names = ChannelNames(data.images, data.channels)
         self._cards = [checkpoint.card for checkpoint in _checkpoints(opened)]
-        self.about = _about(opened, self._cards[0]["channels"], self._names)
+        self.about = about_run(opened, self._cards[0]["channels"], self._names)
         self._channels = tuple(data.channels or ())
         self._usual = read_usual(opened.folder, opened.decision.kind, len(opened.decision.classes))
         self._specimens = TrainingSpecimens(opened, store, nearest)
@@ -86,7 +80,7 @@ class ServedRun:
 
     def open(self) -> None:
         """Read the networks, and look for an index of specimens."""
-        launch_fabric(self.opened.runtime)
+        find_device(self.opened.runtime)
         self.opened.voices  # noqa: B018  (reads them)
         self._specimens.open()
 
@@ -174,14 +168,14 @@ class ServedRun:
             knowing = [network for network in voice.networks if name in network.card["classes"]]
             if not knowing:
                 continue
-            device, rows, maps = launch_fabric(runtime).device, np.zeros(1, np.int64), []
+            device, rows, maps = find_device(runtime), np.zeros(1, np.int64), []
             for network in knowing:
                 number = np.array([network.card["classes"].index(name)])
                 maps.append(grad_cam(network, specimens_for(network.card, new), rows, number, runtime, device)[0])
             _, height, width = question.shape
             shrunk = min(1.0, PICTURE / max(height, width))
             side = max(1, round(height * shrunk)), max(1, round(width * shrunk))
-            return _heat_png(heat_over_image(np.mean(maps, axis=0), height, width, voice.section), side)
+            return heat_as_png(heat_over_image(np.mean(maps, axis=0), height, width, voice.section), side)
         raise DataError("no network of the run knows the class", field="class", value=name)
 
     def specimen(self, name: str) -> bytes | None:
@@ -250,19 +244,7 @@ def serve_run(folder: Path, nearest: bool = True) -> tuple[ServedRun, Runtime]:
     """
     opened = open_run(folder, held=True)
     opened = replace(opened, runtime=replace(opened.runtime, progress=Progress(quiet=True)))
-    return ServedRun(opened, _store(opened.folder), nearest), opened.runtime
-
-
-def _store(folder: RunFolder) -> Path:
-    """The store of the run's own stages, where it is still there; else one beside the run, never inside it."""
-    import os
-
-    if os.environ.get("HOLOTYPE_STORE"):
-        return Path(os.environ["HOLOTYPE_STORE"])
-    log = folder.root / "log.jsonl"
-    begun = [line for line in log.read_text("utf-8").splitlines() if '"store"' in line] if log.is_file() else []
-    noted = Path(json.loads(begun[-1]).get("store", "")) if begun else Path()
-    return noted if begun and noted.is_dir() else folder.root.resolve().parent / ".holotype"
+    return ServedRun(opened, store_of(opened.folder), nearest), opened.runtime
 
 
 def _checkpoints(opened: OpenedRun) -> list[Checkpoint]:
@@ -272,40 +254,6 @@ def _checkpoints(opened: OpenedRun) -> list[Checkpoint]:
     places = [place for member in opened.recipe.members
               for place in (*folder.checkpoints(member.name), *folder.specialists(member.name))]  # fmt: skip
     return [open_checkpoint(place) for place in places]
-
-
-def _refuse_what_needs_company(opened: OpenedRun) -> None:
-    imported = [member.name for member in opened.recipe.members if member.predictions is not None]
-    if imported:
-        raise InputError(f"the scores of {', '.join(imported)} were made elsewhere: new images cannot be predicted",
-                         remedy="serve a run whose members are all networks")  # fmt: skip
-    if opened.decision.one_class_per is not None:
-        raise InputError(f"the run decides over all images of a {opened.decision.one_class_per} together, and a server "
-                         "answers for images by themselves", field="decide.kind", value="assign",
-                         remedy="use `holotype predict` with a table that names it")  # fmt: skip
-    plates = [member.name for member in opened.recipe.members if member.input.normalise == "plate"]
-    if plates:
-        raise InputError(f"{', '.join(plates)}: images are scaled by their plate, and a server answers for images by "
-                         "themselves", field="members.input.normalise", value="plate",
-                         remedy="use `holotype predict` with a table that names it")  # fmt: skip
-
-
-def _about(opened: OpenedRun, channels: int, names: ChannelNames | None) -> About:
-    decision, folder = opened.decision, opened.folder
-    thresholds = None
-    if decision.rule in PLAIN_THRESHOLDS and decision.kind == "multilabel" and len(decision.thresholds) > 0:
-        thresholds = tuple(value if np.isfinite(value) else None for value in decision.thresholds)
-    try:
-        program = version("holotype")
-    except PackageNotFoundError:
-        program = "not installed as a package"
-    digests = {name: digest_file(folder.existing(name)) for name in ("recipe.yaml", "decision.json", "ensemble.json")}
-    weights = sorted((folder.root / "members").rglob("*.safetensors"))
-    digests["networks"] = digest_value({str(path.relative_to(folder.root)): digest_file(path) for path in weights})
-    return About(
-        opened.recipe.name, program, digests, decision.kind, decision.classes, thresholds, decision.rule,
-        tuple(opened.recipe.data.channels or ()), channels, None if names is None else names.pattern, ENDINGS,
-    )  # fmt: skip
 
 
 @lru_cache(256)
@@ -320,12 +268,3 @@ def _table(rows: int, classes: tuple[str, ...], kind: Any, channels: tuple[str, 
 
 def _form(plan: PackPlan) -> Form:
     return (*plan.shape[1:], plan.depth, plan.fitting, plan.scale)
-
-
-def _heat_png(heat: NDArray[np.float32], side: tuple[int, int]) -> bytes:
-    """A heat map as a picture that lies over another: from nothing over violet and red to yellow (magma's hues)."""
-    stops = np.array([[0, 0, 0, 0], [81, 18, 124, 120], [183, 55, 121, 175], [252, 137, 97, 205], [252, 253, 191, 225]])
-    places = np.linspace(0, 1, len(stops))
-    colours = np.stack([np.interp(heat, places, stops[:, part]) for part in range(4)], axis=-1)
-    picture = Image.fromarray(colours.astype(np.uint8), "RGBA")
-    return as_png(picture.resize((side[1], side[0]), Image.Resampling.BILINEAR))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,23 +9,21 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from PIL import Image
 
 from holotype.data import read_image
 from holotype.digest import digest_file, digest_value
 from holotype.errors import DataError
+from holotype.finished.drawn import draw
 from holotype.finished.opened import OpenedRun
 from holotype.finished.voices import Nearest, NewImages, look_at, specimens_for
 from holotype.nets import load_network
 from holotype.predict import embed_with_network
-from holotype.report.gallery import composite
 from holotype.retrieval import ExactIndex, FaissIndex, load_index, make_index, save_index
 from holotype.store import StageKey, Store
-from holotype.train import launch_fabric
+from holotype.train import find_device
 from holotype.types import Floats, ImageTable
 
-__all__ = ["THUMBNAIL", "TrainingSpecimens", "as_png", "draw"]
+__all__ = ["TrainingSpecimens"]
 
 VERSION = 1
 AT_ONCE = 16  # images that are embedded while nobody asks
@@ -183,7 +180,7 @@ class TrainingSpecimens:
 
     def _embedded(self, new: NewImages) -> Floats:
         network, runtime = self.opened.voices[0].networks[0], self.opened.runtime
-        rows, device = np.arange(len(new.images)), launch_fabric(runtime).device
+        rows, device = np.arange(len(new.images)), find_device(runtime)
         made = embed_with_network(network, specimens_for(network.card, new), rows, runtime, device)
         if self._ear is not None:
             self._ear.take(0)
@@ -203,31 +200,3 @@ class _Ear:
         if sum(map(len, plain)) != rows or not rows:
             return None
         return np.concatenate([one.flatten(1).float().cpu().numpy() for one in plain])
-
-
-def draw(pixels: NDArray[Any], channels: Sequence[str] | None, side: int) -> bytes:
-    """An image as a picture for people.
-
-    Args:
-        pixels: Shape (channels, height, width).
-        channels: The channels' names.
-        side: Of the picture at most, in pixels.
-
-    Returns:
-        A PNG.
-    """
-    step = max(1, min(pixels.shape[1:]) // (4 * side))  # nobody sees the difference, and memory does
-    picture = Image.fromarray(composite(pixels[:, ::step, ::step], channels))
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return as_png(picture)
-
-
-def as_png(picture: Image.Image) -> bytes:
-    """A picture's bytes.
-
-    Args:
-        picture: Of any mode that a PNG has.
-    """
-    stream = io.BytesIO()
-    picture.save(stream, format="PNG", compress_level=3)
-    return stream.getvalue()

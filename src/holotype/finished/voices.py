@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holotype.data import Pack, PackPlan, measure_images, pack_images, plan_pack
+from holotype.digest import digest_value
 from holotype.ensemble import complete_scores
 from holotype.errors import DataError, listing
 from holotype.feed import Specimens, make_specimens
@@ -23,7 +24,7 @@ from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import gather_test
 from holotype.spec import MemberSpec, NeighboursSpec
-from holotype.train import launch_fabric
+from holotype.train import find_device
 from holotype.types import (
     Checkpoint,
     Ensemble,
@@ -64,12 +65,14 @@ class NewImages:
         statistics: Of every image.
         runtime: Device, threads and progress.
         pixels: The images in the form in which a network wants them stored, shape as planned.
+        last: What the last network was fed with, by what it asked for: the next mostly asks for the same.
     """
 
     images: ImageTable
     statistics: ImageStatistics
     runtime: Runtime
     pixels: Callable[[PackPlan], NDArray[Any]]
+    last: dict[str, Specimens] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,15 +127,18 @@ def open_voices(members: Sequence[MemberSpec], folder: RunFolder, ensemble: Ense
     for section in members:
         place = ensemble.members.index(section.name)
         routes = ensemble.routes[place] if ensemble.routes else ()
-        networks = [open_checkpoint(one) for one in folder.checkpoints(section.name)]
-        special = [open_checkpoint(one) for one in folder.specialists(section.name)] if routes else []
+        networks = [_open(one, held) for one in folder.checkpoints(section.name)]
+        special = [_open(one, held) for one in folder.specialists(section.name)] if routes else []
         indexes = folder.checkpoints(f"{section.name}.neighbours") if section.neighbours else []
-        if held:
-            networks, special = ([hold_networks(one) for one in part] for part in (networks, special))
         voices.append(
             Voice(section, ensemble.pools[place], routes, tuple(networks), tuple(special), tuple(indexes), held)
         )
     return tuple(voices)
+
+
+def _open(place: Path, held: bool) -> Checkpoint:
+    checkpoint = open_checkpoint(place)
+    return hold_networks(checkpoint) if held else checkpoint
 
 
 def look_at(images: ImageTable, runtime: Runtime) -> NewImages:
@@ -230,7 +236,7 @@ def _hear_neighbours(voice: Voice, new: NewImages) -> tuple[TestPredictions, Nea
     said, named = [], []
     for number, network in enumerate(voice.networks):
         collection, search = voice.search(number)
-        device = launch_fabric(new.runtime).device
+        device = find_device(new.runtime)
         queries = embed_with_network(network, specimens_for(network.card, new), rows, new.runtime, device)
         near = search.search(queries, spec.k)
         own = None if spec.take_over is None else _ask(network, section, rows, section.predict.pools[0], new).logits
@@ -253,7 +259,7 @@ def _narrowed(images: ImageTable, said: Predictions) -> ImageTable:
 def _ask(network: Checkpoint, section: MemberSpec, rows: Integers, pool: str, new: NewImages) -> Predictions:
     specimens = specimens_for(network.card, new)
     wanted = section.predict.model_copy(update={"pool": pool})
-    return infer(network, specimens, rows, wanted, new.runtime, launch_fabric(new.runtime).device)[0]
+    return infer(network, specimens, rows, wanted, new.runtime, find_device(new.runtime))[0]
 
 
 def plan_for(card: dict[str, Any], statistics: ImageStatistics) -> PackPlan:
@@ -285,9 +291,15 @@ def specimens_for(card: dict[str, Any], new: NewImages) -> Specimens:
     Raises:
         DataError: They have other channels.
     """
+    wanted = {name: card[name] for name in ("member", "channels", "canvas", "normalisation", "classes")}
+    key = digest_value(wanted)
+    if key in new.last:
+        return new.last[key]
+    new.last.clear()
     plan = plan_for(card, new.statistics)
     member = MemberSpec.model_validate(card["member"])
     scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
     truth = LabelMatrix.nothing(len(new.images), len(card["classes"]))
     pack = Pack(new.pixels(plan), plan.fitting)
-    return make_specimens(member, pack, new.images, new.statistics, scale, truth)
+    new.last[key] = make_specimens(member, pack, new.images, new.statistics, scale, truth)
+    return new.last[key]

@@ -26,7 +26,7 @@ Nearest = Annotated[int, Query(ge=0, le=MOST_NEAREST, description="How many trai
 Picture = Annotated[bool, Query(description="Send each image back as a PNG in a `data:` address.")]
 
 
-class PngResponse(Response):
+class _PngResponse(Response):
     """A picture."""
 
     media_type = "image/png"
@@ -70,22 +70,20 @@ def _add_questions(app: FastAPI, service: Service, rules: Rules) -> None:
         said = await service.predict(request, Wish(nearest, picture))
         return Response(said.model_dump_json(), media_type="application/json")
 
-    stream = {200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}, "description": LINES}}
-
     @app.post("/predict/stream", response_class=NdjsonResponse, openapi_extra=_form(None),
-              responses={**documented(*always), **stream})  # fmt: skip
+              responses={**documented(*always), **_answers("application/x-ndjson", LINES)})  # fmt: skip
     async def predict_stream(request: Request, nearest: Nearest = 0, picture: Picture = False) -> Any:
         """Any number of images: a line of JSON each, as soon as it is ready; an image that is refused stops nothing."""
         return await answer_stream(service, request, Wish(nearest, picture))
 
-    png = {200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "PNG"}}
+    heat = documented(*always, 504) | _png()
 
-    @app.post("/explain", response_class=PngResponse, openapi_extra=one, responses={**documented(*always, 504), **png})
+    @app.post("/explain", response_class=_PngResponse, openapi_extra=one, responses=heat)
     async def explain(
         request: Request, name: Annotated[str, Query(alias="class", description="The class that is looked for.")]
     ) -> Any:
         """Where in one image a class was found (Grad-CAM): a PNG with transparency that lies over the picture."""
-        return PngResponse(await service.explain(request, name))
+        return _PngResponse(await service.explain(request, name))
 
 
 LINES = "One JSON object a line, each a `Line`: a prediction, or what was wrong with one image."
@@ -114,23 +112,21 @@ def _add_facts(app: FastAPI, service: Service, rules: Rules) -> None:
         """What is answered, what an image must be, and what a request may cost."""
         return classes_of(service.answerer.about, service.limits)
 
-    text = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text"}}
+    measures = _answers("text/plain", "As Prometheus reads it.")
 
-    @app.get("/metrics", response_class=Response, responses={**documented(*always), **text})
+    @app.get("/metrics", response_class=Response, responses=documented(*always) | measures)
     async def metrics() -> Response:
         """Requests, times, batches, queue and images, for Prometheus."""
         return Response(service.measures.text(), media_type="text/plain; version=0.0.4")
 
-    png = {200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "PNG"}}
-
-    @app.get("/specimen", response_class=PngResponse, responses={**documented(*always, 404, 422), **png})
+    @app.get("/specimen", response_class=_PngResponse, responses=documented(*always, 404, 422) | _png())
     async def specimen(id: Annotated[str, Query(description="As `nearest` names it.")]) -> Any:  # noqa: A002
         """The picture of a training specimen."""
         loop = asyncio.get_running_loop()
         picture = await loop.run_in_executor(service.threads, service.answerer.specimen, id)
         if picture is None:
             raise refused(404, f"there is no picture of a specimen {id!r}", "id")
-        return PngResponse(picture, headers={"Cache-Control": "private, max-age=3600"})
+        return _PngResponse(picture, headers={"Cache-Control": "private, max-age=3600"})
 
 
 def _add_page(app: FastAPI, service: Service, rules: Rules) -> None:
@@ -149,6 +145,16 @@ def _add_page(app: FastAPI, service: Service, rules: Rules) -> None:
         return Response(SCRIPT, media_type="text/javascript")
 
 
+def _answers(kind: str, words: str, form: str | None = None) -> dict[int | str, dict[str, Any]]:
+    """An answer that is no JSON, as the document lists it."""
+    schema = {"type": "string"} | ({} if form is None else {"format": form})
+    return {200: {"content": {kind: {"schema": schema}}, "description": words}}
+
+
+def _png() -> dict[int | str, dict[str, Any]]:
+    return _answers("image/png", "A PNG.", "binary")
+
+
 def _form(most: int | None) -> dict[str, Any]:
     files: dict[str, Any] = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
     if most is not None:
@@ -159,15 +165,17 @@ def _form(most: int | None) -> dict[str, Any]:
 
 
 def _add_documents(app: FastAPI, rules: Rules) -> None:
-    """A `Line` is documented though no answer is one line; the token is, where there is one."""
+    """Lines and errors are documented though no endpoint declares them; the token is, where there is one."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             made = plain()
-            shape = Line.model_json_schema(ref_template="#/components/schemas/{model}")
             parts = made["components"]["schemas"]
-            parts |= {name: one for name, one in shape.pop("$defs").items() if name not in parts} | {"Line": shape}
+            for model in (Line, Problem):
+                shape = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                known = {**shape.pop("$defs", {}), model.__name__: shape}
+                parts |= {name: one for name, one in known.items() if name not in parts}
             if rules.token is not None:
                 made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
                 for path, methods in made["paths"].items():

@@ -22,14 +22,14 @@ __all__ = ["Batcher"]
 SOON = "1"  # seconds after which a caller may come back
 
 
-@dataclass
+@dataclass(eq=False)
 class _Asked:
     question: Question
     nearest: int
     future: Future[Answer] = field(default_factory=Future)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     work: Callable[[], Any]
     future: Future[Any] = field(default_factory=Future)
@@ -168,14 +168,12 @@ class Batcher:
             if left <= 0 or not self._changed.wait(left):
                 break
         form = self._waiting[0].question.form  # type: ignore[union-attr]
-        chosen: list[_Asked | _Job] = []
-        others: deque[_Asked | _Job] = deque()
-        while self._waiting and len(chosen) < self.limits.batch:
-            one = self._waiting.popleft()
-            alike = isinstance(one, _Asked) and one.question.form == form
-            (chosen if alike else others).append(one)
-        self._waiting.extendleft(reversed(others))
-        return chosen
+        alike = [one for one in self._waiting if isinstance(one, _Asked) and one.question.form == form]
+        # Sizes of batches are powers of two: a convolution of a size not seen before is planned anew, which is dear.
+        size = 1 << (min(len(alike), self.limits.batch).bit_length() - 1)
+        for one in alike[:size]:
+            self._waiting.remove(one)
+        return list(alike[:size])
 
     def _answer(self, asked: list[_Asked]) -> None:
         asked = [one for one in asked if one.future.set_running_or_notify_cancel()]

@@ -59,18 +59,18 @@ def limits_from(given: Sequence[str]) -> Limits:
     Raises:
         InputError: There is no such limit, or it is no number above zero.
     """
-    known = {field.name: type(field.default) for field in fields(Limits)}
+    whole = {field.name: isinstance(field.default, int) for field in fields(Limits)}
     chosen: dict[str, float] = {}
     for one in given:
         name, _, value = one.partition("=")
-        if name not in known:
-            raise InputError("there is no such limit", field="--limit", value=name, allowed=known)
+        if name not in whole:
+            raise InputError("there is no such limit", field="--limit", value=name, allowed=whole)
         try:
-            number = known[name](value) if known[name] is int else float(value)
+            number = int(value) if whole[name] else float(value)
         except ValueError:
             number = 0
         if not 0 < number < float("inf"):
-            kind = "a whole number" if known[name] is int else "a number"
+            kind = "a whole number" if whole[name] else "a number"
             raise InputError(f"{one!r} should be {kind} above zero", field="--limit", remedy=f"write {name}=10")
         chosen[name] = number
     return replace(Limits(), **chosen)  # type: ignore[arg-type]

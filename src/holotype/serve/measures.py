@@ -14,15 +14,14 @@ class Measures:
     """Counters of one server, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        known = {"registry": self.registry}
-        self.requests = Counter("holotype_requests", "Requests", ["method", "path", "status"], **known)
-        self.seconds = Histogram("holotype_request_seconds", "Time of requests", ["path"], buckets=SECONDS, **known)
-        self.batches = Histogram("holotype_batch_images", "Images of a batch", buckets=IMAGES, **known)
-        self.batch_seconds = Histogram("holotype_batch_seconds", "Time of a batch", buckets=SECONDS, **known)
-        self.queue = Gauge("holotype_queue_images", "Images that wait or are being answered for", **known)
-        self.images = Counter("holotype_images", "Images that were answered for", **known)
-        self.unusual = Counter("holotype_images_unusual", "Images unlike those of the training", **known)
+        self.registry = own = CollectorRegistry()
+        self.requests = Counter("holotype_requests", "Requests", ["method", "path", "status"], registry=own)
+        self.seconds = Histogram("holotype_request_seconds", "Time of one", ["path"], buckets=SECONDS, registry=own)
+        self.batches = Histogram("holotype_batch_images", "Images of a batch", buckets=IMAGES, registry=own)
+        self.batch_seconds = Histogram("holotype_batch_seconds", "Time of a batch", buckets=SECONDS, registry=own)
+        self.queue = Gauge("holotype_queue_images", "Images that wait or are being answered for", registry=own)
+        self.images = Counter("holotype_images", "Images that were answered for", registry=own)
+        self.unusual = Counter("holotype_images_unusual", "Images unlike those of the training", registry=own)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads it."""

@@ -62,7 +62,7 @@ async function begin() {
   const labels = facts.kind === "multilabel" ? "any number of labels an image" : "one label an image";
   const classes = `${facts.classes.length.toLocaleString("en")} ${facts.classes.length === 1 ? "class" : "classes"}`;
   $("about").textContent = `A finished run that knows ${classes}, ${labels}. What you drop here stays between this browser and the server.`;
-  $("form").textContent = `${sentence(facts.files)} ${facts.endings.join(" ")}`;
+  $("form").textContent = facts.pattern ? sentence(facts.files) : `${sentence(facts.files)} ${facts.endings.join(" ")}`;
   $("files").accept = facts.endings.join(",");
   $("ask").hidden = false;
   const version = await (await ask("version")).json();
@@ -198,7 +198,7 @@ function look(entry) {
   const frame = make("div", { class: "picture" }, picture(said.picture, `The image ${said.id}`, said.image.width));
   const choice = make("select", { "aria-label": `Class of the heat map of ${said.id}` },
     ...Object.keys(said.probabilities).map((name) => make("option", { value: name }, name)));
-  choice.value = said.labels[0] ?? choice.options[0].value;
+  choice.value = Object.keys(said.probabilities).find((name) => said.labels.includes(name)) ?? choice.options[0].value;
   const button = make("button", { type: "button", class: "quiet", "aria-pressed": "false" }, "Heat map");
   const note = make("p", { class: "note", role: "status" });
   const kept = new Map();

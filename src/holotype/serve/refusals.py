@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -101,10 +102,11 @@ def refused(status: int, what: str, field: str = "request", remedy: str = "", **
     return Refusal(status, Fault(what=what, field=field, remedy=remedy), named)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Errors as the OpenAPI document lists them.
 
     Args:
         *statuses: Of HTTP.
     """
-    return {status: {"model": Problem, "description": WORDS[status]} for status in statuses}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"content": content, "description": WORDS[status]} for status in statuses}

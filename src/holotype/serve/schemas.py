@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -11,7 +12,20 @@ from holotype.serve.answerer import About, Answer, Question
 from holotype.serve.limits import Limits
 from holotype.serve.refusals import Fault
 
-__all__ = ["Classes", "Health", "Line", "Prediction", "Predictions", "Version", "classes_of", "prediction_of"]
+__all__ = [
+    "Classes",
+    "Health",
+    "Line",
+    "Prediction",
+    "Predictions",
+    "Reason",
+    "Shape",
+    "Specimen",
+    "Unusual",
+    "Version",
+    "classes_of",
+    "prediction_of",
+]
 
 
 class Health(BaseModel):
@@ -161,7 +175,9 @@ def classes_of(about: About, limits: Limits) -> Classes:
     count = f"{about.channel_count} channel{'' if about.channel_count == 1 else 's'}"
     files = f"one file an image, with {count}"
     if about.pattern is not None:
-        files = f"{about.channel_count} files an image, one a channel, named as in {about.pattern}"
+        files = (
+            f"{about.channel_count} files an image, named as in {about.pattern}; channels: {', '.join(about.channels)}"
+        )
     return Classes(
         run=about.run, kind=about.kind, classes=list(about.classes), thresholds=_thresholds(about),  # type: ignore[arg-type]
         decision=about.decision, channels=list(about.channels), channel_count=about.channel_count, files=files,
@@ -209,6 +225,4 @@ def prediction_of(about: About, name: str, files: list[str], asked: Question, an
 
 
 def _data_address(picture: bytes) -> str:
-    import base64
-
-    return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
+    return "data:image/png;base64," + b64encode(picture).decode("ascii")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -17,7 +18,7 @@ from holotype.errors import InputError
 from holotype.serve.refusals import Fault, Refusal, refused
 from holotype.serve.schemas import Line
 from holotype.serve.service import Service, Wish
-from holotype.serve.uploads import FIELD, Group, Groups, Upload, uploads
+from holotype.serve.uploads import FIELD, NO_FORM, Group, Groups, Upload, uploads
 
 __all__ = ["NdjsonResponse", "answer_stream"]
 
@@ -63,20 +64,42 @@ async def answer_stream(service: Service, request: Request, wish: Wish) -> Ndjso
         wish: What is wanted.
 
     Raises:
-        Refusal: There is no room for it.
+        Refusal: There is no room for it, or it is no form with a file.
     """
     places = max(1, min(service.limits.batch, service.limits.queue // 2))
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise refused(422, "the request is no multipart form", "request", "send the files in the field `images`")
     service.batcher.reserve(places)
-    return NdjsonResponse(_lines(service, request, wish, places))
+    folder = TemporaryDirectory(prefix="holotype-serve-")
+    files = uploads(request, Path(folder.name), service.answerer.about.endings, None, service.limits.seconds)
+    try:
+        first = await anext(files, None)  # what is no form at all is refused before anything is answered
+        if first is None:
+            raise refused(422, "there is no file in the request", FIELD, NO_FORM)
+    except BaseException:
+        folder.cleanup()
+        service.batcher.release(places)
+        raise
+    return NdjsonResponse(_lines(service, _Upload(first, files, folder), wish, places))
 
 
-async def _lines(service: Service, request: Request, wish: Wish, places: int) -> AsyncIterator[bytes]:
+@dataclass(frozen=True)
+class _Upload:
+    """An upload under way: what came first, what follows, and where it lies."""
+
+    first: Upload | Refusal
+    rest: AsyncIterator[Upload | Refusal]
+    folder: TemporaryDirectory[str]
+
+    async def files(self) -> AsyncIterator[Upload | Refusal]:
+        yield self.first
+        async for one in self.rest:
+            yield one
+
+
+async def _lines(service: Service, upload: _Upload, wish: Wish, places: int) -> AsyncIterator[bytes]:
     """Answers by way of a file, so that a caller who sends everything before reading anything is served as well."""
-    with tempfile.TemporaryFile(prefix="holotype-serve-") as spool:
+    with upload.folder, tempfile.TemporaryFile(prefix="holotype-serve-") as spool:
         spooled = _Spool(spool)
-        work = asyncio.create_task(_work(service, request, wish, places, spooled))
+        work = asyncio.create_task(_work(service, upload, wish, places, spooled))
         try:
             async for lines in spooled.lines():
                 yield lines
@@ -86,47 +109,43 @@ async def _lines(service: Service, request: Request, wish: Wish, places: int) ->
             service.batcher.release(places)
 
 
-async def _work(service: Service, request: Request, wish: Wish, places: int, spool: _Spool) -> None:
+async def _work(service: Service, upload: _Upload, wish: Wish, places: int, spool: _Spool) -> None:
     groups, room, number = Groups(service.answerer), asyncio.Semaphore(places), 0
-    endings, seconds = service.answerer.about.endings, service.limits.seconds
     try:
         async with asyncio.TaskGroup() as tasks:
-            with TemporaryDirectory(prefix="holotype-serve-") as place:
-                try:
-                    async for one in uploads(request, Path(place), endings, None, seconds):
-                        group = _group(groups, one, number, spool)
-                        if isinstance(one, Refusal) or group is not None:
-                            number += 1
-                        if group is None:
-                            continue
-                        await room.acquire()
-                        service.batcher.expect(1)
-                        tasks.create_task(_one(service, group, number - 1, wish, (room, spool)))
-                except Refusal as refusal:
-                    spool.add(Line(number=number, id="", error=refusal.fault))
-                    number += 1
-                for name, error in groups.unfinished():
-                    spool.add(Line(number=number, id=name, error=Refusal.of(error).fault))
-                    number += 1
-                for _ in range(places):  # all are done when every place is free
+            try:
+                async for one in upload.files():
+                    group, counts = _group(groups, one, number, spool)
+                    number += counts
+                    if group is None:
+                        continue
                     await room.acquire()
-        if not number:
-            spool.add(Line(number=0, id="", error=Fault(what="there is no file in the request", field=FIELD)))
+                    service.batcher.expect(1)
+                    tasks.create_task(_one(service, group, number - 1, wish, (room, spool)))
+            except Refusal as refusal:
+                spool.add(Line(number=number, id="", error=refusal.fault))
+                number += 1
+            for name, error in groups.unfinished():
+                spool.add(Line(number=number, id=name, error=Refusal.of(error).fault))
+                number += 1
     finally:
         spool.end()
 
 
-def _group(groups: Groups, one: Upload | Refusal, number: int, spool: _Spool) -> Group | None:
+def _group(groups: Groups, one: Upload | Refusal, number: int, spool: _Spool) -> tuple[Group | None, bool]:
+    """The image that a file completes, and whether it is an image more, answered for or refused."""
     try:
         if isinstance(one, Refusal):
             raise one
-        return groups.add(one)
+        group = groups.add(one)
     except InputError as error:
         fault = Refusal.of(error).fault
     except Refusal as refusal:
         fault = refusal.fault
+    else:
+        return group, group is not None
     spool.add(Line(number=number, id=fault.field, error=fault))
-    return None
+    return None, True
 
 
 async def _one(service: Service, group: Group, number: int, wish: Wish, way: tuple[asyncio.Semaphore, _Spool]) -> None:

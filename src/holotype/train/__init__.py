@@ -1,6 +1,6 @@
 """Training: one step, schedules, optimisers, phases, and the loop over them."""
 
-from holotype.train.device import launch_fabric
+from holotype.train.device import find_device, launch_fabric
 from holotype.train.fit import fit_member
 from holotype.train.halt import HaltedError
 from holotype.train.job import ALL_ROWS, REST, FitJob, plan_fit, refit_member, specialist_job
@@ -23,6 +23,7 @@ __all__ = [
     "StepRules",
     "check_phase",
     "confident_labels",
+    "find_device",
     "fit_member",
     "join_pseudo_labels",
     "launch_fabric",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 
 import torch
 from lightning_fabric import Fabric
@@ -10,7 +11,7 @@ from lightning_fabric import Fabric
 from holotype.errors import RecipeError
 from holotype.runtime import Runtime
 
-__all__ = ["launch_fabric", "prepare_process"]
+__all__ = ["find_device", "launch_fabric", "prepare_process"]
 
 # glibc's numbers for what `mallopt` sets: the last argument of each is the value
 KEEP_FREED_MEMORY = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))  # no maps of its own, no trimming, room ahead of the top
@@ -42,6 +43,25 @@ def launch_fabric(runtime: Runtime) -> Fabric:
         return Fabric(accelerator=kind, devices=runtime.processes, strategy="ddp_spawn", precision=precision)  # type: ignore[arg-type]
     devices = [int(number)] if number else 1
     return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
+
+
+def find_device(runtime: Runtime) -> torch.device:
+    """Where a runtime computes, for those who only predict: Fabric takes its time, and the answer stays the same.
+
+    Args:
+        runtime: Device and threads.
+
+    Raises:
+        RecipeError: The device is not on this machine.
+    """
+    device = _device(runtime.device)
+    prepare_process(runtime)
+    return device
+
+
+@lru_cache
+def _device(name: str) -> torch.device:
+    return launch_fabric(Runtime(device=name)).device
 
 
 def prepare_process(runtime: Runtime) -> None:
