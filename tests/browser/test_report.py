@@ -160,8 +160,8 @@ def test_five_hundred_classes_open_fit_and_draw(tmp_path: Path, watch: Callable[
 def test_the_pages_of_an_audit_a_comparison_and_a_search_fit_and_have_no_fault(
     finished: Path, hostile: Path, tmp_path: Path, watch: Callable[..., Any], width: int, dark: bool
 ) -> None:
-    from holotype.inspection import audit_data
     from holotype.finished.compared import write_comparison
+    from holotype.inspection import audit_data
     from holotype.progress import Progress
     from holotype.report import Trial, TrialsContents, write_report
 

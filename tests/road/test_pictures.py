@@ -199,7 +199,7 @@ def test_a_trained_network_finds_what_speaks_for_a_class_on_the_cells(tmp_path: 
 
     from holotype.data.simulate import SimulationPlan, simulate_cells
     from holotype.finished.opened import open_run
-    from holotype.finished.voices import look_at, specimens_for
+    from holotype.finished.seen import look_at, specimens_for
     from holotype.nets import open_checkpoint
     from holotype.predict import grad_cam, infer
     from holotype.spec import ViewSpec

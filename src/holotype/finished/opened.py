@@ -20,7 +20,8 @@ from holotype.decide import (
 from holotype.ensemble import apply_ensemble, ensemble_from_json
 from holotype.errors import DataError, InputError, listing
 from holotype.finished.asked import images_asked, parts_of
-from holotype.finished.voices import Nearest, NewImages, Voice, hear_members, look_at, open_voices
+from holotype.finished.seen import NewImages, look_at
+from holotype.finished.voices import Nearest, Voice, hear_members, open_voices
 from holotype.pipeline import make_runtime
 from holotype.recipe import Recipe, load_recipe
 from holotype.road.answers import answer_table, nearest_column
@@ -71,11 +72,14 @@ class OpenedRun:
         Raises:
             InputError: A member's scores were made elsewhere.
         """
+        self._refuse_imported()
+        return open_voices(self.recipe.members, self.folder, self.ensemble, self.held)
+
+    def _refuse_imported(self) -> None:
         imported = [member.name for member in self.recipe.members if member.predictions is not None]
         if imported:
             raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
                              remedy="predict with a run whose members are all networks")  # fmt: skip
-        return open_voices(self.recipe.members, self.folder, self.ensemble, self.held)
 
     def predict(self, images: Path | str | Sequence[Path | str]) -> pl.DataFrame:
         """Labels and probabilities of new images.
@@ -103,6 +107,7 @@ class OpenedRun:
         Returns:
             Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
         """
+        self._refuse_imported()  # better now than after the images are read
         for table in parts_of(self.asked(images), most, self._kept_together):
             logits, nearest = self.hear(look_at(table, self.runtime))
             names = label_names(self.decide(logits, table), self.decision.classes)

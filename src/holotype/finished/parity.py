@@ -13,7 +13,8 @@ from scipy.special import log_softmax
 
 from holotype.errors import HolotypeError, InputError
 from holotype.finished.opened import OpenedRun
-from holotype.finished.voices import NewImages, hear_member, look_at, specimens_for
+from holotype.finished.seen import NewImages, look_at, specimens_for
+from holotype.finished.voices import hear_member
 from holotype.progress import Progress
 from holotype.spec import MemberSpec
 from holotype.types import AnyScores, Checkpoint, Floats, ImageTable, TopScores

@@ -20,9 +20,9 @@ from holotype.finished.asked import ChannelNames
 from holotype.finished.described import about_run, refuse_what_needs_company, store_of
 from holotype.finished.drawn import draw, heat_as_png
 from holotype.finished.opened import OpenedRun, open_run
+from holotype.finished.seen import NewImages, plan_for, specimens_for
 from holotype.finished.specimens import TrainingSpecimens
 from holotype.finished.unusual import best_scores, read_usual, unusual
-from holotype.finished.voices import NewImages, plan_for, specimens_for
 from holotype.progress import Progress
 from holotype.runtime import Runtime
 from holotype.serve import Answer, Near, Question, Warned

@@ -15,7 +15,8 @@ from holotype.digest import digest_file, digest_value
 from holotype.errors import DataError
 from holotype.finished.drawn import draw
 from holotype.finished.opened import OpenedRun
-from holotype.finished.voices import Nearest, NewImages, look_at, specimens_for
+from holotype.finished.seen import NewImages, look_at, specimens_for
+from holotype.finished.voices import Nearest
 from holotype.nets import load_network
 from holotype.predict import embed_with_network
 from holotype.retrieval import ExactIndex, FaissIndex, load_index, make_index, save_index

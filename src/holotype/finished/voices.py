@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from holotype.data import Pack, PackPlan, measure_images, pack_images, plan_pack
-from holotype.digest import digest_value
 from holotype.ensemble import complete_scores
-from holotype.errors import DataError, listing
-from holotype.feed import Specimens, make_specimens
+from holotype.finished.seen import NewImages, specimens_for
 from holotype.members import served_classes, vote
 from holotype.nets import hold_networks, open_checkpoint
 from holotype.predict import embed_with_network, infer
 from holotype.retrieval import Collection, ExactIndex, FaissIndex, load_index, make_index, pooled_neighbours
 from holotype.runs import RunFolder
-from holotype.runtime import Runtime
 from holotype.score import gather_test
 from holotype.spec import MemberSpec, NeighboursSpec
 from holotype.train import find_device
 from holotype.types import (
     Checkpoint,
     Ensemble,
-    ImageStatistics,
     ImageTable,
     Integers,
-    LabelMatrix,
-    Normalisation,
     Predictions,
     TestPredictions,
     dense,
@@ -41,38 +32,15 @@ from holotype.types import (
 
 __all__ = [
     "Nearest",
-    "NewImages",
     "Voice",
     "hear_member",
     "hear_members",
-    "look_at",
     "open_voices",
-    "plan_for",
-    "specimens_for",
 ]
 
 WHOLE = "a member of some of the classes"
 Nearest = list[list[tuple[str, float]]]
 """For each sample the ids of its nearest training specimens and their similarity, the nearest first."""
-
-
-@dataclass(frozen=True)
-class NewImages:
-    """Images that a run may never have seen.
-
-    Args:
-        images: Rows of the role `test`.
-        statistics: Of every image.
-        runtime: Device, threads and progress.
-        pixels: The images in the form in which a network wants them stored, shape as planned.
-        last: What the last network was fed with, by what it asked for: the next mostly asks for the same.
-    """
-
-    images: ImageTable
-    statistics: ImageStatistics
-    runtime: Runtime
-    pixels: Callable[[PackPlan], NDArray[Any]]
-    last: dict[str, Specimens] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,39 +107,6 @@ def open_voices(members: Sequence[MemberSpec], folder: RunFolder, ensemble: Ense
 def _open(place: Path, held: bool) -> Checkpoint:
     checkpoint = open_checkpoint(place)
     return hold_networks(checkpoint) if held else checkpoint
-
-
-def look_at(images: ImageTable, runtime: Runtime) -> NewImages:
-    """Measure new images.
-
-    Args:
-        images: Rows of the role `test`.
-        runtime: Device, threads and progress.
-
-    Raises:
-        DataError: One cannot be read.
-    """
-    statistics = measure_images(images, runtime)
-    broken = statistics.frame["error"].drop_nulls()
-    if len(broken):
-        raise DataError(f"{len(broken):,} of {len(images):,} images cannot be read: {listing(broken.to_list(), 3)}",
-                        remedy="mend or remove them")  # fmt: skip
-    return NewImages(images, statistics, runtime, _LastPack(images, runtime))
-
-
-class _LastPack:
-    """Packs images in memory and keeps the last pack: the networks of a member want the same one after another."""
-
-    def __init__(self, images: ImageTable, runtime: Runtime) -> None:
-        self.images, self.runtime = images, runtime
-        self.plan: PackPlan | None = None
-        self.pixels: NDArray[Any] = np.empty(0)
-
-    def __call__(self, plan: PackPlan) -> NDArray[Any]:
-        if plan != self.plan:
-            self.plan, self.pixels = None, np.empty(0)  # two packs are never held at once
-            self.pixels, self.plan = pack_images(self.images, plan, None, self.runtime), plan
-        return self.pixels
 
 
 def hear_members(voices: Sequence[Voice], new: NewImages) -> tuple[list[TestPredictions], Nearest]:
@@ -260,46 +195,3 @@ def _ask(network: Checkpoint, section: MemberSpec, rows: Integers, pool: str, ne
     specimens = specimens_for(network.card, new)
     wanted = section.predict.model_copy(update={"pool": pool})
     return infer(network, specimens, rows, wanted, new.runtime, find_device(new.runtime))[0]
-
-
-def plan_for(card: dict[str, Any], statistics: ImageStatistics) -> PackPlan:
-    """The form in which a network's training images were stored, for new ones.
-
-    Args:
-        card: The network's.
-        statistics: Of the new images.
-
-    Raises:
-        DataError: They have other channels, or another size where the recipe insists on one.
-    """
-    found = statistics.frame["channels"].unique().to_list()
-    if found != [card["channels"]]:
-        raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
-    member = MemberSpec.model_validate(card["member"])
-    tile = member.input.tile
-    plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
-    return replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
-
-
-def specimens_for(card: dict[str, Any], new: NewImages) -> Specimens:
-    """New images in the form in which a network's training images were stored.
-
-    Args:
-        card: The network's.
-        new: From `look_at`.
-
-    Raises:
-        DataError: They have other channels.
-    """
-    wanted = {name: card[name] for name in ("member", "channels", "canvas", "normalisation", "classes")}
-    key = digest_value(wanted)
-    if key in new.last:
-        return new.last[key]
-    new.last.clear()
-    plan = plan_for(card, new.statistics)
-    member = MemberSpec.model_validate(card["member"])
-    scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
-    truth = LabelMatrix.nothing(len(new.images), len(card["classes"]))
-    pack = Pack(new.pixels(plan), plan.fitting)
-    new.last[key] = make_specimens(member, pack, new.images, new.statistics, scale, truth)
-    return new.last[key]
