@@ -18,8 +18,7 @@ import typer
 from holotype.completion import complete_recipe, complete_run, complete_setting
 from holotype.entrance import enter
 from holotype.errors import NotBuiltYetError
-from holotype.progress import Progress
-from holotype.terminal import Answer, Listing, Manner, Work, deliver
+from holotype.terminal import Answer, Manner, Work, deliver
 
 __all__ = ["app", "main"]
 
@@ -78,23 +77,16 @@ def _demo(folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("d
 
 @app.command("new")
 def _new(
-    data: Annotated[Path, typer.Argument(help="A folder or a table.", metavar="DATA")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The recipe to write.")] = Path("recipe.yaml"),
+    data: Annotated[Path, typer.Argument(help="A folder of images, or a table.", metavar="DATA")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The recipe to write, in this folder.")] = Path(
+        "recipe.yaml"
+    ),
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> Work:
-    """Look at a folder or a table and write a recipe for it, saying why."""
-    from holotype.plan import look, propose, write_recipe
+    """Look at images and their table, and write a recipe that says why it is as it is."""
+    from holotype.inspection import propose_recipe
 
-    def work(progress: Progress) -> Answer:
-        proposal = propose(look(data))
-        text = write_recipe(proposal, output, force)
-        notes = [*proposal.warnings, *proposal.questions]
-        for sentence in notes:
-            progress.say(f"note: {sentence}")
-        progress.say(f"Written to {output}. Read it, then: holotype run {output}")
-        return Answer([text], {"recipe": output, "text": text, "notes": notes}, [Listing(text)])
-
-    return work
+    return partial(propose_recipe, data, output, force)
 
 
 @app.command("check")
@@ -106,7 +98,7 @@ def _check(
     recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Do not look at the data.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe.")] = False,
 ) -> Answer | Work:
-    """Say whether a recipe and its data are right, without training anything."""
+    """Say whether a recipe and its data are valid; nothing is trained."""
     from holotype.recipe import json_schema, load_recipe
 
     if schema:
@@ -128,7 +120,7 @@ def _check(
 def _audit(
     recipe: RecipePath, out: Out = None, changes: Changes = []  # noqa: B006
 ) -> Work:  # fmt: skip
-    """Look for what is wrong with the data, and write it down."""
+    """Look for duplicates, leaks and bad images; make a page of what was found, in the folder `audit` of the run."""
     from holotype.inspection import audit_data
 
     return partial(audit_data, recipe, tuple(changes), out)
@@ -139,12 +131,12 @@ def _run(
     recipe: RecipePath,
     out: Out = None,
     changes: Changes = [],  # noqa: B006
-    engine: Annotated[str, typer.Option(help="Where jobs are worked through: local.")] = "local",
+    engine: Annotated[str, typer.Option(help="What trains the networks: local, this machine.")] = "local",
     budget: Annotated[
-        str | None, typer.Option(help="Plan what is trained for a time: 90s, 10m, 2h.", metavar="TIME")
+        str | None, typer.Option(help="Fit the whole command into this time: 90s, 10m, 2h.", metavar="TIME")
     ] = None,
 ) -> Work:
-    """Do everything a recipe says, from images to a submission; run it again to go on after a stop."""
+    """Do all that a recipe says: train, score, label the test rows, report; run it again to go on after a stop."""
     if engine != "local":
         raise NotBuiltYetError(f"the engine {engine!r} is not built yet", field="--engine", remedy="write `local`")
     began = time.perf_counter()  # loading the libraries is part of what a budget pays for
@@ -157,13 +149,15 @@ def _run(
 def _tune(
     recipe: RecipePath,
     changes: Changes = [],  # noqa: B006
-    trials: Annotated[int, typer.Option(help="How many there should be, with those of an earlier call.")] = 20,
-    budget: Annotated[str | None, typer.Option(help="Time after which none begins: 1h.", metavar="TIME")] = None,
+    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls included.")] = 20,
+    budget: Annotated[str | None, typer.Option(help="Begin no trial that would end later: 1h.", metavar="TIME")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the input of every trial; searched without it.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="The most that a trial may take.")] = None,
-    on: Annotated[str, typer.Option(help="The rows that judge: inner or fold.")] = "inner",
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a trial at most.")] = None,
+    on: Annotated[
+        str, typer.Option(help="What judges: inner (rows of the training folds) or fold (less noisy, too high).")
+    ] = "inner",
 ) -> Work:
-    """Search for better settings on one fold, and write the recipe that was found; run it again to go on."""
+    """Try other settings in short trainings and write the best as a recipe; run it again to go on."""
     from holotype.commands import search_settings
     from holotype.tuning import Search
 
@@ -173,9 +167,12 @@ def _tune(
 @app.command("predict")
 def _predict(
     run: RunPath,
-    images: Annotated[list[Path], typer.Argument(help="A folder, files, or a table.", metavar="IMAGES")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="A folder, files, or a table with the columns of the training table.", metavar="IMAGES"),
+    ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A CSV file; standard output without it.")
+        Path | None, typer.Option("-o", "--output", help="A .csv or .parquet file; standard output without it.")
     ] = None,
 ) -> Work:
     """Label new images by a finished run."""
@@ -194,11 +191,11 @@ def _report(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Where the page of a comparison goes; compare.html without it."),
+        typer.Option("-o", "--output", help="Of several runs: where their page goes; compare.html without it."),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> Answer:
-    """Say where the report of a run is, and what its score is; or compare several runs with the first."""
+    """Say the score of a run and where its report is; of several, make a page that compares them with the first."""
     from holotype.commands import compare_runs, report_run
 
     if len(runs) == 1 and output is not None:
@@ -211,11 +208,17 @@ def _report(
 @app.command("export")
 def _export(
     run: RunPath,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="A folder; beside the run without it.")] = None,
-    member: Annotated[str | None, typer.Option(help="One member by itself.")] = None,
-    form: Annotated[str, typer.Option("--format", help="onnx or torch (torch.export).")] = "onnx",
-    views: Annotated[str | None, typer.Option(help="In place of the recipe's: none, flips or d4.")] = None,
-    domain: Annotated[str | None, typer.Option(help="Where domains have networks or weights of their own.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A folder to write; NAME.export beside the run without it.")
+    ] = None,
+    member: Annotated[str | None, typer.Option(help="Export this member by itself.")] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="onnx, or torch (a torch.export file for programs with torch).")
+    ] = "onnx",
+    views: Annotated[str | None, typer.Option(help="Views instead of the recipe's: none, flips or d4.")] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="The domain it is for, where domains have networks or weights of their own.")
+    ] = None,
 ) -> Work:
     """Write the networks of a run as one ONNX file that needs neither this program nor torch."""
     from holotype.commands import export_run
@@ -227,7 +230,7 @@ def _export(
 @app.command("review")
 def _review(
     run: RunPath,
-    port: Annotated[int, typer.Option(help="Of the page, on this machine alone; 0 takes a free one.")] = 8724,
+    port: Annotated[int, typer.Option(help="The page's port, on this machine alone; 0 takes a free one.")] = 8724,
     decisions: Annotated[
         Path | None, typer.Option(help="The file of decisions; review.csv beside the recipe by default.")
     ] = None,
@@ -246,7 +249,7 @@ def _why(
     stage: Annotated[str | None, typer.Argument(help="Only this stage, as in `fit main 0`.", metavar="[STAGE]")] = None,
     changes: Changes = [],  # noqa: B006
 ) -> Answer:
-    """Say what would run again, and because of what."""
+    """Say which stages would run again after a change, and because of what."""
     from holotype.commands import explain_run
 
     return explain_run(run, tuple(changes), stage)

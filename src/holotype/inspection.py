@@ -9,15 +9,34 @@ from typing import Any
 from holotype.errors import counted
 from holotype.face import default_folder
 from holotype.pipeline import make_runtime, prepare
+from holotype.plan import look, propose, write_recipe
 from holotype.prepared import Prepared
 from holotype.progress import Progress
 from holotype.recipe import Recipe, load_recipe
 from holotype.road.writing import write_audit, write_audit_page
 from holotype.runs import RunFolder
 from holotype.store import RunLog, Stages, Store
-from holotype.terminal import Answer, Note, Table
+from holotype.terminal import Answer, Listing, Note, Table
 
-__all__ = ["audit_data", "check_data"]
+__all__ = ["audit_data", "check_data", "propose_recipe"]
+
+
+def propose_recipe(data: Path, output: Path, force: bool, progress: Progress) -> Answer:
+    """Look at images and their table, and write a recipe for them.
+
+    Args:
+        data: A folder of images, or a table.
+        output: The recipe to write.
+        force: Replace what is there.
+        progress: Where news of the work goes.
+    """
+    proposal = propose(look(data))
+    text = write_recipe(proposal, output, force)
+    notes = [*proposal.warnings, *proposal.questions]
+    for sentence in notes:
+        progress.say(f"note: {sentence}")
+    progress.say(f"Written to {output}. Read it, then: holotype run {output}")
+    return Answer([text], {"recipe": output, "text": text, "notes": notes}, [Listing(text)])
 
 
 def check_data(recipe: Recipe, path: Path, progress: Progress) -> Answer:
