@@ -86,7 +86,7 @@ def read_scores(path: Path) -> TopScores:
 def test_a_run_over_thousands_of_classes_ends_in_scores_of_the_likeliest_hundred(finished: Path) -> None:
     for name, rows in (("oof", TRAINED), ("test", ASKED), ("members/one/oof", TRAINED), ("members/two/test", ASKED)):
         table = pl.read_parquet(finished / f"{name}.parquet")
-        assert table.columns == ["id", "top", "logit", "rest"]
+        assert table.columns == ["id", "top", "logit", "rest", *(["decided"] if name == "oof" else [])]
         assert table.height == rows
         assert set(table["top"].list.len()) == {100}
         assert all((np.diff(row) <= 0).all() for row in table["logit"].head(20).to_list())
