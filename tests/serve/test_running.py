@@ -142,6 +142,26 @@ def test_without_the_extra_one_sentence_says_what_to_install(finished):
     assert said == "holotype: serving needs the extra `serve`; pip install 'holotype[serve]'.\n"
 
 
+NOTE = """
+import os, sys
+seen = []
+sys.addaudithook(lambda event, given: event == "import" and given[0] == "torch" and seen.append(os.environ.copy()))
+import atexit
+atexit.register(lambda: print(seen[0].get("OMP_WAIT_POLICY"), seen[0].get("GOMP_SPINCOUNT"), file=sys.stderr))
+"""
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "passive 1000"), ({"OMP_WAIT_POLICY": "active"}, "active None")])
+def test_threads_that_wait_leave_the_cores_to_others_and_that_is_said_before_torch_is_there(
+    monkeypatch, tmp_path, given, expected
+):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert run_cli("serve", str(tmp_path), before=NOTE)[1].splitlines()[-1] == expected
+
+
 def test_what_cannot_be_served_is_one_sentence(tmp_path):
     status, said = run_cli("serve", str(tmp_path))
     assert status == 2
