@@ -59,7 +59,8 @@ class NdjsonResponse(Response):
                 async for line in lines:
                     body = {"type": "http.response.body", "body": line, "more_body": True}
                     try:
-                        await asyncio.wait_for(send(body), self.seconds)
+                        async with asyncio.timeout(self.seconds):
+                            await send(body)
                     except TimeoutError:
                         return  # an answer without an end: what is held for this caller is let go
         await send({"type": "http.response.body", "body": b"", "more_body": False})

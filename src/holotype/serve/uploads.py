@@ -228,7 +228,8 @@ async def uploads(
 
 async def _next_chunk(following: Callable[[], Any], seconds: float) -> bytes | None:
     try:
-        return await asyncio.wait_for(following(), seconds)  # type: ignore[no-any-return]
+        async with asyncio.timeout(seconds):
+            return await following()  # type: ignore[no-any-return]
     except StopAsyncIteration:
         return None
     except TimeoutError:
