@@ -44,6 +44,7 @@ html_static_path = ["_static"]
 html_css_files = ["holotype.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # a page opened from a folder may not fetch others
 html_show_sphinx = False
 
 # What a person came for, in the order of a first visit. A page that is not named here joins the guides.

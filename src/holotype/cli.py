@@ -18,6 +18,7 @@ import typer
 from holotype.completion import complete_recipe, complete_run, complete_setting
 from holotype.entrance import enter
 from holotype.errors import NotBuiltYetError
+from holotype.runtime import share_cores
 from holotype.terminal import Answer, Manner, Work, deliver
 
 __all__ = ["app", "main"]
@@ -277,6 +278,7 @@ def _serve(
     ] = [],  # noqa: B006
 ) -> None:
     """Label images over HTTP by a finished run, with a page; HOLOTYPE_TOKEN holds the token that callers show."""
+    share_cores()  # before the imports below load torch
     from holotype.commands import serve_images
 
     serve_images(run, (host, port), limit, nearest, (allow_anonymous, allow_host))

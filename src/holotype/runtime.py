@@ -9,9 +9,12 @@ from typing import Literal
 
 from holotype.progress import Progress
 
-__all__ = ["Runtime"]
+__all__ = ["Runtime", "share_cores"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
+
+PATIENCE = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""Threads of OpenMP that wait for one another look a thousand times, some microseconds, and then sleep."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,14 @@ class Runtime:
     def thread_count(self) -> int:
         """Threads of computation, with 0 resolved to the cores this process may use."""
         return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or 1
+
+
+def share_cores() -> None:
+    """Let waiting threads of computation sleep instead of spinning: others of this process want the cores as well.
+
+    By default they spin for milliseconds. Where other threads decode images meanwhile, one of a team is nearly always
+    late, and the rest spend several times the cores on waiting for it that they spend on computing. It has to be said
+    before any library of OpenMP is loaded; whatever the environment says already holds.
+    """
+    if not any(name in os.environ for name in PATIENCE):
+        os.environ.update(PATIENCE)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import re
+import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +21,14 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+import holotype
 from holotype.data import read_image
 from holotype.errors import DataError
 from holotype.serve import About, Answer, Limits, Question, Rules, Service, make_app
 
 WriteRecipe = Callable[..., Path]
+SOURCE = Path(holotype.__file__).parents[1]
+CHANNELS = ("microtubules", "nucleus", "reticulum", "protein")
 AT_HOME = "http://127.0.0.1"
 
 
@@ -117,3 +126,60 @@ def kept_run(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory
         decide={"kind": "per-class", "repeats": 2},
     )  # fmt: skip
     return run(recipe).folder.root
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    """Starts `holotype serve` and gives the process and its address."""
+    begun = []
+
+    def run(folder, *options, **variables):
+        environment = os.environ | {"PYTHONPATH": str(SOURCE), "HOLOTYPE_STORE": str(tmp_path / "store"), **variables}
+        call = [sys.executable, "-m", "holotype.cli", "serve", str(folder), "--port", "0", *options]
+        process = subprocess.Popen(call, env=environment, stderr=subprocess.PIPE, text=True)
+        begun.append(process)
+        said = process.stderr.readline()
+        address = re.search(r"http://\S+:\d+/", said)
+        assert address, said + process.stderr.read()
+        return process, address[0]
+
+    yield run
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.fixture
+def ready() -> Callable[[str], Any]:
+    """Waits until a server answers, and gives what it says of its health."""
+
+    def wait(address: str) -> Any:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                with urllib.request.urlopen(address + "health") as answer:
+                    return json.load(answer)
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError("it never got ready")
+
+    return wait
+
+
+@pytest.fixture
+def form(screen: Path) -> Callable[[int], bytes]:
+    """A form of so many images, all of them the same, its boundary `x`."""
+
+    def write(times: int) -> bytes:
+        parts = []
+        for number in range(times):
+            for channel in CHANNELS:
+                pixels = (screen / "images" / f"test-00001_{channel}.png").read_bytes()
+                name = f"i{number}_{channel}.png"
+                head = f'--x\r\nContent-Disposition: form-data; name="images"; filename="{name}"\r\n\r\n'
+                parts.append(head.encode() + pixels + b"\r\n")
+        return b"".join(parts) + b"--x--\r\n"
+
+    return write

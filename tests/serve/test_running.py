@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
@@ -20,59 +18,14 @@ from holotype.errors import InputError
 from holotype.serve import Limits, Place, limits_from, rules_for
 
 SOURCE = Path(holotype.__file__).parents[1]
-CHANNELS = ("microtubules", "nucleus", "reticulum", "protein")
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Starts `holotype serve` and gives the process and its address."""
-    begun = []
-
-    def run(folder, *options, **variables):
-        environment = os.environ | {"PYTHONPATH": str(SOURCE), "HOLOTYPE_STORE": str(tmp_path / "store"), **variables}
-        call = [sys.executable, "-m", "holotype.cli", "serve", str(folder), "--port", "0", *options]
-        process = subprocess.Popen(call, env=environment, stderr=subprocess.PIPE, text=True)
-        begun.append(process)
-        said = process.stderr.readline()
-        address = re.search(r"http://\S+:\d+/", said)
-        assert address, said + process.stderr.read()
-        return process, address[0]
-
-    yield run
-    for process in begun:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stderr.close()
-
-
-def ready(address):
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(address + "health") as answer:
-                return json.load(answer)
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("it never got ready")
-
-
-def body_of(screen, times):
-    parts = []
-    for number in range(times):
-        for channel in CHANNELS:
-            pixels = (screen / "images" / f"test-00001_{channel}.png").read_bytes()
-            head = f'--x\r\nContent-Disposition: form-data; name="images"; filename="i{number}_{channel}.png"\r\n\r\n'
-            parts.append(head.encode() + pixels + b"\r\n")
-    return b"".join(parts) + b"--x--\r\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_it_finish_what_is_under_way_and_end_well(start, finished, screen, number):
+def test_a_signal_lets_it_finish_what_is_under_way_and_end_well(start, ready, form, finished, number):
     process, address = start(finished)
     assert ready(address)["ready"]
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
-    asked = urllib.request.Request(address + "predict/stream", body_of(screen, 120), kind)
+    asked = urllib.request.Request(address + "predict/stream", form(120), kind)
     answers: list[bytes] = []
     began = threading.Event()
 
@@ -93,7 +46,7 @@ def test_a_signal_lets_it_finish_what_is_under_way_and_end_well(start, finished,
     assert process.stderr.read() == ""
 
 
-def test_it_says_where_it_listens_and_asks_for_a_token(start, finished):
+def test_it_says_where_it_listens_and_asks_for_a_token(start, ready, finished):
     process, address = start(finished, "--no-nearest", HOLOTYPE_TOKEN="secret")
     assert ready(address) == {"ready": True, "why": "ready", "nearest": "off"}
     with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -140,6 +93,26 @@ def test_without_the_extra_one_sentence_says_what_to_install(finished):
     status, said = run_cli("serve", str(finished), before="import sys\nsys.modules['fastapi'] = None")
     assert status == 2
     assert said == "holotype: serving needs the extra `serve`; pip install 'holotype[serve]'.\n"
+
+
+NOTE = """
+import os, sys
+seen = []
+sys.addaudithook(lambda event, given: event == "import" and given[0] == "torch" and seen.append(os.environ.copy()))
+import atexit
+atexit.register(lambda: print(seen[0].get("OMP_WAIT_POLICY"), seen[0].get("GOMP_SPINCOUNT"), file=sys.stderr))
+"""
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "passive 1000"), ({"OMP_WAIT_POLICY": "active"}, "active None")])
+def test_threads_that_wait_leave_the_cores_to_others_and_that_is_said_before_torch_is_there(
+    monkeypatch, tmp_path, given, expected
+):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert run_cli("serve", str(tmp_path), before=NOTE)[1].splitlines()[-1] == expected
 
 
 def test_what_cannot_be_served_is_one_sentence(tmp_path):

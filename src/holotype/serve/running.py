@@ -83,6 +83,7 @@ def serve(answerer: Answerer, place: Place, limits: Limits, threads: int, say: C
     """
     rules = rules_for(place, os.environ.get(TOKEN))
     listening = _listen(place)
+    _give_up_after(listening, limits.seconds)
     app = make_app(Service(answerer, limits, threads), rules)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", server_header=False, proxy_headers=False,
@@ -96,6 +97,12 @@ def serve(answerer: Answerer, place: Place, limits: Limits, threads: int, say: C
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _give_up_after(listening: socket.socket, seconds: float) -> None:
+    """Let the system end connections whose other end takes nothing; those that are accepted inherit it."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1e3))
 
 
 def _listen(place: Place) -> socket.socket:

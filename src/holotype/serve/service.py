@@ -6,7 +6,6 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from holotype.serve.limits import Limits
 from holotype.serve.measures import Measures
 from holotype.serve.refusals import Refusal, refused
 from holotype.serve.schemas import Prediction, Predictions, prediction_of
+from holotype.serve.scratch import Scratch
 from holotype.serve.uploads import NO_FORM, Group, Groups, Upload, uploads
 
 __all__ = ["Service", "Wish"]
@@ -48,16 +48,19 @@ class Service:
     def __init__(self, answerer: Answerer, limits: Limits, threads: int) -> None:
         self.answerer, self.limits, self.measures = answerer, limits, Measures()
         self.batcher = Batcher(answerer, limits, self.measures)
+        self.scratch = Scratch()
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="holotype-reads")
 
     def start(self) -> None:
         """Begin to open the answerer."""
+        self.scratch.open()
         self.batcher.start()
 
     def close(self) -> None:
         """Finish what is under way, then end."""
         self.batcher.close()
         self.threads.shutdown(cancel_futures=True)
+        self.scratch.close()
 
     async def predict(self, request: Request, wish: Wish) -> Predictions:
         """Answer for all images of a request.
@@ -69,10 +72,9 @@ class Service:
         Raises:
             Refusal: Something is wrong with it, or there is no room or time for it.
         """
-        with TemporaryDirectory(prefix="holotype-serve-") as place:
+        with self.scratch.folder() as place:
             groups = await self._received(request, Path(place))
             self.batcher.reserve(len(groups))
-            self.batcher.expect(len(groups))
             try:
                 tasks = [self.one(group, wish) for group in groups]
                 answers = await self._in_time(asyncio.gather(*tasks, return_exceptions=True))
@@ -96,7 +98,7 @@ class Service:
         if name not in self.answerer.about.classes:
             error = InputError("there is no such class", field="class", value=name, allowed=self.answerer.about.classes)
             raise Refusal.of(error)
-        with TemporaryDirectory(prefix="holotype-serve-") as place:
+        with self.scratch.folder() as place:
             groups = await self._received(request, Path(place))
             if len(groups) > 1:
                 what = f"{len(groups):,} images were sent, and one is explained at a time"
@@ -112,7 +114,7 @@ class Service:
                 self.batcher.release(1)
 
     async def one(self, group: Group, wish: Wish) -> Prediction:
-        """Answer for one image that is expected.
+        """Answer for one image that has its place in the queue.
 
         Args:
             group: Its files.
@@ -121,6 +123,7 @@ class Service:
         Raises:
             Refusal: It cannot be read.
         """
+        self.batcher.expect(1)
         try:
             question = await self._read(group, wish)
         except BaseException:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +24,7 @@ from holotype.serve.uploads import FIELD, NO_FORM, Group, Groups, Upload, upload
 __all__ = ["NdjsonResponse", "answer_stream"]
 
 AT_ONCE = 64  # lines' bytes in KiB that are handed on together
+PAUSE = 0.02  # seconds between two looks for a place in the queue
 
 
 class NdjsonResponse(Response):
@@ -31,13 +33,16 @@ class NdjsonResponse(Response):
     Args:
         lines: As they come.
         status_code: Of HTTP.
+        seconds: That a caller may take none of them before it is taken to be gone.
     """
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, lines: AsyncIterator[bytes] | None = None, status_code: int = 200) -> None:
+    def __init__(
+        self, lines: AsyncGenerator[bytes, None] | None = None, status_code: int = 200, seconds: float = 60.0
+    ) -> None:
         super().__init__(b"", status_code)
-        self.lines = lines
+        self.lines, self.seconds = lines, seconds
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,8 +55,14 @@ class NdjsonResponse(Response):
         """
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if self.lines is not None:
-            async for line in self.lines:
-                await send({"type": "http.response.body", "body": line, "more_body": True})
+            async with aclosing(self.lines) as lines:
+                async for line in lines:
+                    body = {"type": "http.response.body", "body": line, "more_body": True}
+                    try:
+                        async with asyncio.timeout(self.seconds):
+                            await send(body)
+                    except TimeoutError:
+                        return  # an answer without an end: what is held for this caller is let go
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -66,9 +77,8 @@ async def answer_stream(service: Service, request: Request, wish: Wish) -> Ndjso
     Raises:
         Refusal: There is no room for it, or it is no form with a file.
     """
-    places = max(1, min(service.limits.batch, service.limits.queue // 2))
-    service.batcher.reserve(places)
-    folder = TemporaryDirectory(prefix="holotype-serve-")
+    service.batcher.reserve(0)
+    folder = service.scratch.folder()
     files = uploads(request, Path(folder.name), service.answerer.about.endings, None, service.limits.seconds)
     try:
         first = await anext(files, None)  # what is no form at all is refused before anything is answered
@@ -76,9 +86,9 @@ async def answer_stream(service: Service, request: Request, wish: Wish) -> Ndjso
             raise refused(422, "there is no file in the request", FIELD, NO_FORM)
     except BaseException:
         folder.cleanup()
-        service.batcher.release(places)
         raise
-    return NdjsonResponse(_lines(service, _Upload(first, files, folder), wish, places))
+    lines = _lines(service, _Upload(first, files, folder), wish)
+    return NdjsonResponse(lines, seconds=service.limits.seconds)
 
 
 @dataclass(frozen=True)
@@ -95,22 +105,22 @@ class _Upload:
             yield one
 
 
-async def _lines(service: Service, upload: _Upload, wish: Wish, places: int) -> AsyncIterator[bytes]:
+async def _lines(service: Service, upload: _Upload, wish: Wish) -> AsyncGenerator[bytes, None]:
     """Answers by way of a file, so that a caller who sends everything before reading anything is served as well."""
     with upload.folder, tempfile.TemporaryFile(prefix="holotype-serve-") as spool:
         spooled = _Spool(spool)
-        work = asyncio.create_task(_work(service, upload, wish, places, spooled))
+        work = asyncio.create_task(_work(service, upload, wish, spooled))
         try:
             async for lines in spooled.lines():
                 yield lines
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            service.batcher.release(places)
 
 
-async def _work(service: Service, upload: _Upload, wish: Wish, places: int, spool: _Spool) -> None:
-    groups, room, number = Groups(service.answerer), asyncio.Semaphore(places), 0
+async def _work(service: Service, upload: _Upload, wish: Wish, spool: _Spool) -> None:
+    groups, number = Groups(service.answerer), 0
+    room = asyncio.Semaphore(max(1, min(service.limits.batch, service.limits.queue // 2)))
     try:
         async with asyncio.TaskGroup() as tasks:
             try:
@@ -120,7 +130,6 @@ async def _work(service: Service, upload: _Upload, wish: Wish, places: int, spoo
                     if group is None:
                         continue
                     await room.acquire()
-                    service.batcher.expect(1)
                     tasks.create_task(_one(service, group, number - 1, wish, (room, spool)))
             except Refusal as refusal:
                 spool.add(Line(number=number, id="", error=refusal.fault))
@@ -151,8 +160,11 @@ def _group(groups: Groups, one: Upload | Refusal, number: int, spool: _Spool) ->
 async def _one(service: Service, group: Group, number: int, wish: Wish, way: tuple[asyncio.Semaphore, _Spool]) -> None:
     room, spool = way
     try:
-        work = service.one(group, wish)
-        prediction = await asyncio.wait_for(work, service.limits.seconds)
+        await _place(service)
+        try:
+            prediction = await asyncio.wait_for(service.one(group, wish), service.limits.seconds)
+        finally:
+            service.batcher.release(1)
         spool.add(Line(number=number, id=group.id, prediction=prediction))
     except Refusal as refusal:
         spool.add(Line(number=number, id=group.id, error=refusal.fault))
@@ -166,6 +178,17 @@ async def _one(service: Service, group: Group, number: int, wish: Wish, way: tup
         for file in group.files:
             file.path.unlink(missing_ok=True)
         room.release()
+
+
+async def _place(service: Service) -> None:
+    """A place in the queue, as soon as there is one: a stream holds none for images that have not come yet."""
+    while True:
+        try:
+            return service.batcher.reserve(1)
+        except Refusal as refusal:
+            if refusal.status != 429:
+                raise
+        await asyncio.sleep(PAUSE)
 
 
 class _Spool:

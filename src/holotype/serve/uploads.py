@@ -157,6 +157,8 @@ class _Parts:
         given = options.get(b"filename", b"").decode("utf-8", "replace")
         if field != FIELD:
             raise refused(422, f"there is no field {readable_name(field)!r}", "request", NO_FORM)
+        if b"filename" not in options:
+            raise refused(422, f"the field {FIELD!r} holds no file", FIELD, NO_FORM)
         self.count += 1
         if self.most is not None and self.count > self.most:
             what = f"there are more than {self.most:,} files in one request"
@@ -226,7 +228,8 @@ async def uploads(
 
 async def _next_chunk(following: Callable[[], Any], seconds: float) -> bytes | None:
     try:
-        return await asyncio.wait_for(following(), seconds)  # type: ignore[no-any-return]
+        async with asyncio.timeout(seconds):
+            return await following()  # type: ignore[no-any-return]
     except StopAsyncIteration:
         return None
     except TimeoutError:
