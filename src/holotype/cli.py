@@ -118,9 +118,7 @@ def _check(
 
 
 @app.command("audit")
-def _audit(
-    recipe: RecipePath, out: Out = None, changes: Changes = []  # noqa: B006
-) -> Work:  # fmt: skip
+def _audit(recipe: RecipePath, out: Out = None, changes: Changes = []) -> Work:  # noqa: B006
     """Look for duplicates, leaks and bad images; make a page of what was found, in the folder `audit` of the run."""
     from holotype.inspection import audit_data
 
