@@ -8,7 +8,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser check bench systems docs site pictures clean
+.PHONY: help demo test test-slow chromium test-browser test-browser-again check bench systems docs site pictures clean
 
 help:
 	@echo "make demo        train on drawn cells, end in a submission, scores and a report (no network)"
@@ -43,9 +43,15 @@ test-slow: .venv/.installed
 	$(BIN)/python -m pytest -q -m slow
 
 # Chromium from Debian, where it is not there yet; HOLOTYPE_CHROMIUM names another one.
-test-browser: .venv/.installed
+chromium:
 	@command -v "$${HOLOTYPE_CHROMIUM:-chromium}" >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+
+test-browser: .venv/.installed chromium
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -m browser
+
+# Only what failed the last time.
+test-browser-again: .venv/.installed
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -m browser --last-failed
 
 check: .venv/.installed
 	$(BIN)/ruff check .
