@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from holotype.recipe import Recipe
-from holotype.spec import Later, Section
+from holotype.spec import Section
 from holotype.spec.reference import recipe_reference, type_in_words
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 class Stain(Section):
     """One stain."""
 
-    colour: Annotated[Literal["red", "green"], Later("green")] = "red"
+    colour: Literal["red", "green"] = "red"
     """Its colour."""
 
 
@@ -27,7 +27,7 @@ class Slide(Section):
 
     width: int = Field(ge=1)
     """Its width."""
-    layers: Annotated[int | None, Later()] = None
+    layers: int | None = None
     """How many | at all."""
     stains: list[Stain] = Field(default=[Stain()])
 
@@ -47,13 +47,12 @@ def test_every_key_of_every_section_stands_in_the_reference() -> None:
         assert line in page
 
 
-def test_a_row_tells_type_default_meaning_and_what_is_not_built() -> None:
+def test_a_row_tells_type_default_and_meaning() -> None:
     rows = recipe_reference(Slide).splitlines()
     assert "| `width` | whole number (at least 1) | **required** | Its width. |" in rows
-    not_built = "*Not built yet: all but the default.*"
-    assert f"| `layers` | whole number or `null` | `null` | How many \\| at all. {not_built} |" in rows
+    assert "| `layers` | whole number or `null` | `null` | How many \\| at all. |" in rows
     assert "| `stains` | list of sections | one, with the defaults below | One stain. |" in rows
-    assert "| `colour` | `red` or `green` | `red` | Its colour. *Not built yet: `green`.* |" in rows
+    assert "| `colour` | `red` or `green` | `red` | Its colour. |" in rows
     assert "## `stains.0`" in rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError
@@ -15,7 +15,6 @@ from holotype.spec import (
     AugmentSpec,
     DataSpec,
     InputSpec,
-    Later,
     MemberSpec,
     PhaseSpec,
     RunSpec,
@@ -89,21 +88,6 @@ def test_an_unknown_key_of_any_section_is_refused_with_its_place_and_the_nearest
     assert message.startswith(f"{key_of(path)}: unknown key '{name}s'; did you mean '{name}'?; allowed: "), message
     assert type(caught.value) is RecipeError
     assert all(known in message for known in model.model_fields)
-
-
-class LaterSlide(Section):
-    """A section of which not everything is built."""
-
-    layers: Annotated[int | None, Later()] = None
-    colour: Annotated[Literal["red", "green"], Later("green")] = "red"
-
-
-@pytest.mark.parametrize(("name", "value", "way_out"), [("layers", 3, "leave the key out"), ("colour", "green", "")])
-def test_a_key_of_a_later_version_is_refused_and_its_default_is_not(name, value, way_out):
-    LaterSlide.model_validate({name: LaterSlide.model_fields[name].default})
-    with pytest.raises(ValueError, match="is not built yet") as caught:
-        LaterSlide.model_validate({name: value})
-    assert way_out in str(caught.value)
 
 
 # ---- limits

@@ -2,7 +2,7 @@
 
 from holotype.spec.audit import AuditSpec, OnLeakSpec
 from holotype.spec.augment import AugmentSpec, MixSpec
-from holotype.spec.base import Later, Section
+from holotype.spec.base import Section
 from holotype.spec.data import DataSpec, LabelSpec
 from holotype.spec.decide import (
     ArgmaxSpec,
@@ -54,7 +54,6 @@ __all__ = [
     "InputSpec",
     "KeepSpec",
     "LabelSpec",
-    "Later",
     "LevelsSpec",
     "MarginSpec",
     "MeanSpec",

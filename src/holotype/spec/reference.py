@@ -8,15 +8,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from holotype.spec.base import Later
-
 __all__ = ["recipe_reference", "type_in_words"]
 
 HEAD = """# The recipe, key by key
 
 Generated from the models by `make docs`; a test holds it to them. Every section may be left out but those that have a
-required key, every key has the default given here, and an unknown key is refused. *Not built yet* marks a part of the
-contract that this version refuses.
+required key, every key has the default given here, and an unknown key is refused.
 """
 WORDS = {int: "whole number", float: "number", str: "text", NoneType: "`null`", Any: "anything"}
 BOUNDS = {
@@ -36,7 +33,7 @@ def recipe_reference(recipe: type[BaseModel]) -> str:
     Args:
         recipe: The model of the whole recipe, or of any section.
     """
-    return "\n".join([HEAD, *_section(recipe, "", built=True, told={})])
+    return "\n".join([HEAD, *_section(recipe, "", told={})])
 
 
 def type_in_words(annotation: Any, *marks: Any) -> str:
@@ -89,14 +86,14 @@ def _one_type(annotation: Any) -> str:
     return WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
-def _section(model: type[BaseModel], path: str, *, built: bool, told: dict[type[BaseModel], str]) -> list[str]:
+def _section(model: type[BaseModel], path: str, *, told: dict[type[BaseModel], str]) -> list[str]:
     """Heading, docstring and table of one section, then the sections inside it; what was told already is named."""
     lines = [f"## `{path}`\n"] if path else []
     if model in told:
         return [*lines, f"{_one_line(model.__doc__ or '')} The keys are those of `{told[model]}`.", ""]
     told[model] = path
     lines += [_one_line(model.__doc__ or ""), "", "| key | type | default | meaning |", "| --- | --- | --- | --- |"]
-    lines += [_row(name, field, built) for name, field in model.model_fields.items()]
+    lines += [_row(name, field) for name, field in model.model_fields.items()]
     lines.append("")
     for name, field in model.model_fields.items():
         inner = _sections_in(field.annotation)
@@ -105,28 +102,19 @@ def _section(model: type[BaseModel], path: str, *, built: bool, told: dict[type[
             inner_path += ".0" if get_origin(field.annotation) is list else ""
             kinds = ", ".join(_kinds(section)).replace("`", "")
             label = f"{inner_path}: {{{_told_by(section)}: {kinds}}}" if kinds else inner_path
-            lines += _section(section, label, built=built and not _comes_later(section), told=told)
+            lines += _section(section, label, told=told)
     return lines
 
 
-def _row(name: str, field: FieldInfo, built: bool) -> str:
-    marks = [mark for mark in field.metadata if isinstance(mark, Later)]
-    bounds = [mark for mark in field.metadata if not isinstance(mark, Later)]
+def _row(name: str, field: FieldInfo) -> str:
     meaning = _one_line(field.description or _described_by_sections(field.annotation))
-    refused = [_shown(value) for mark in marks for value in mark.values] or ["all but the default"]
-    if not built:
-        meaning += " *Not built yet.*"
-    elif marks:
-        meaning += f" *Not built yet: {', '.join(refused)}.*"
     default = "**required**" if field.is_required() else _shown(field.get_default(call_default_factory=True))
-    cells = (f"`{name}`", type_in_words(field.annotation, *bounds), default, meaning.strip())
+    cells = (f"`{name}`", type_in_words(field.annotation, *field.metadata), default, meaning.strip())
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _described_by_sections(annotation: Any) -> str:
-    return " ".join(
-        _one_line(section.__doc__ or "") for section in _sections_in(annotation) if not _comes_later(section)
-    )
+    return " ".join(_one_line(section.__doc__ or "") for section in _sections_in(annotation))
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:
@@ -134,11 +122,6 @@ def _sections_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections_in(part)]
-
-
-def _comes_later(section: type[BaseModel]) -> bool:
-    """Sections whose every use is refused are named so."""
-    return section.__name__.startswith("Later")
 
 
 def _kinds(section: type[BaseModel]) -> list[str]:
