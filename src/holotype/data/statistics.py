@@ -155,23 +155,15 @@ def _facts(files: list[str]) -> dict[str, Any]:
         pixels = read_image(files)
     except DataError as error:
         return {"error": str(error).rstrip(".")}
-    return measure_image(pixels)
+    return {**measure_image(pixels), "digest": digest_array(pixels), "fingerprint": fingerprint(pixels)}
 
 
 def measure_image(pixels: NDArray[Any]) -> dict[str, Any]:
-    """What is noted of one image.
+    """What is noted of one image, but for what tells it from others.
 
     Args:
         pixels: Shape (channels, height, width), from `read_image`.
     """
     channels, height, width = pixels.shape
-    return {
-        "height": height,
-        "width": width,
-        "channels": channels,
-        "depth": pixels.dtype.name,
-        "digest": digest_array(pixels),
-        "fingerprint": fingerprint(pixels),
-        **channel_statistics(pixels),
-        "error": None,
-    }
+    facts = {"height": height, "width": width, "channels": channels, "depth": pixels.dtype.name}
+    return {**facts, **channel_statistics(pixels), "error": None}

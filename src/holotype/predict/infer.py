@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Module
 
 from holotype.feed import Specimens, batches, read_batch
 from holotype.nets import load_networks
@@ -124,10 +125,16 @@ def infer(
     reading = Reading(card["size"], card["kind"], views, AugmentSpec.model_validate(card["member"]["augment"]))
     label = f"{card['member']['name']}, fold {checkpoint.fold}: predicting"
     with runtime.progress.task(label, len(rows) * len(networks)) as task:
-        said = [infer_pools(network.to(device), specimens, rows, reading, device, task) for network in networks]
+        said = [infer_pools(_moved(network, device), specimens, rows, reading, device, task) for network in networks]
     pooled = {rule: _mean([one[rule] for one in said]) for rule in said[0]}
     name = card["member"]["name"]
     return [Predictions(name, checkpoint.fold, rows, logits, rule) for rule, logits in pooled.items()]
+
+
+def _moved(network: Module, device: torch.device) -> Module:
+    """The network on the device; torch looks at every part of one that is there, which a small batch would notice."""
+    first = next(network.parameters(), None)
+    return network if first is not None and first.device == device else network.to(device)
 
 
 def _mean(said: list[AnyScores]) -> AnyScores:
