@@ -79,7 +79,9 @@ def test_a_terminal_gets_bars_and_a_pipe_gets_lines(finished: Path, capsys: Capt
     assert "\x1b" not in "".join(lines)
 
 
-@pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "TERM=dumb"])
+@pytest.mark.parametrize(
+    "plain", [{"NO_COLOR": "1"}, pytest.param({"TERM": "dumb"}, marks=pytest.mark.slow)], ids=["NO_COLOR", "TERM=dumb"]
+)
 def test_a_terminal_that_asks_for_plain_lines_gets_those_of_a_pipe(plain: dict[str, str]) -> None:
     status, shown = on_a_terminal("report", "no/run", columns=40, **plain)
     sentence = "holotype: 'no/run' is not a finished run: it has no scores.json; give the folder of a run, "

@@ -70,6 +70,7 @@ def test_folders_of_servers_that_are_no_more_are_removed_and_no_others(temporary
     assert list(temporary.iterdir()) == [foreign]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_that_ends_under_way_leaves_no_upload(start, ready, form, finished, temporary, number):
     process, address = start(finished, "--no-nearest", "--limit", "seconds=2")
@@ -90,6 +91,7 @@ def test_a_server_that_ends_under_way_leaves_no_upload(start, ready, form, finis
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_caller_who_goes_away_leaves_nothing(start, ready, form, finished, temporary):
     _, address = start(finished, "--no-nearest")
     ready(address)
@@ -113,6 +115,7 @@ def predicts(address, body):
         return False
 
 
+@pytest.mark.slow
 def test_a_caller_who_stops_reading_is_let_go_and_keeps_nobody_else_out(start, ready, form, finished, temporary):
     process, address = start(finished, "--no-nearest", "--limit", "seconds=3", "--limit", "queue=2")
     ready(address)
@@ -131,6 +134,7 @@ def test_a_caller_who_stops_reading_is_let_go_and_keeps_nobody_else_out(start, r
     assert process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_streams_that_only_begin_keep_nobody_else_out(start, ready, form, finished):
     _, address = start(finished, "--no-nearest", "--limit", "queue=2")
     ready(address)

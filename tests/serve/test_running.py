@@ -20,7 +20,7 @@ from holotype.serve import Limits, Place, limits_from, rules_for
 SOURCE = Path(holotype.__file__).parents[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_lets_it_finish_what_is_under_way_and_end_well(start, ready, form, finished, number):
     process, address = start(finished)
     assert ready(address)["ready"]
@@ -104,6 +104,7 @@ atexit.register(lambda: print(seen[0].get("OMP_WAIT_POLICY"), seen[0].get("GOMP_
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "expected"), [({}, "passive 1000"), ({"OMP_WAIT_POLICY": "active"}, "active None")])
 def test_threads_that_wait_leave_the_cores_to_others_and_that_is_said_before_torch_is_there(
     monkeypatch, tmp_path, given, expected
