@@ -18,7 +18,7 @@ NUMBERED_UP_TO = 20
 NAMED_CELLS = 6_000  # the largest counts carry words for the pointer; a thousand classes would be a wall of them
 LEVELS = 12
 CELLS = ((10, 46.0), (NUMBERED_UP_TO, 34.0), (LABELLED_UP_TO, 20.0))  # up to so many classes, pixels of a cell
-LETTER = 6.4
+LETTER = 7.0
 SLOPE = 0.77  # sine of the angle of the column names
 
 
