@@ -41,6 +41,7 @@ async function alone(work) {
     $("trouble").hidden = false;
   } finally {
     busy = false;
+    if (tab) document.body.dataset.at = `${tab.name}/${tab.at}`; // from here on a key is a decision about this one
   }
 }
 
@@ -79,7 +80,6 @@ async function show() {
     clusterFacts(item, $("facts"));
   }
   drawActions();
-  document.body.dataset.at = `${tab.name}/${tab.at}`;
   const next = tab.items.findIndex((one, number) => number > tab.at && !one.done);
   if (next > 0 && item?.kind === "sample") {
     ask(`/api/item/${tab.name}/${next}`).then((ahead) => tile(ahead.rows[0])).catch(() => {});
