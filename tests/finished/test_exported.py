@@ -183,9 +183,9 @@ def test_specialists_answer_in_the_graph_of_their_domain(finished: Path, tmp_pat
 
 def test_a_graph_that_says_something_else_is_no_export(finished: Path) -> None:
     opened = open_run(finished)
-    from holotype.finished.exported import _voices
+    from holotype.finished.exported import _graph_members
 
-    voices = _voices(opened, Wish())
+    voices = _graph_members(opened, Wish())
     with pytest.raises(HolotypeError, match="the graph differs from the run by "):
         held_against(opened, voices, lambda pixels: (np.ones((len(pixels), 8), np.float32),) * 2, None)
 

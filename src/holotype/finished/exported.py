@@ -30,7 +30,7 @@ from holotype.export import (
     written,
 )
 from holotype.finished.opened import OpenedRun
-from holotype.finished.parity import Voice, held_against, is_whole
+from holotype.finished.parity import GraphMember, held_against, is_whole
 from holotype.nets import open_checkpoint
 from holotype.spec import MemberSpec
 from holotype.train import launch_fabric
@@ -89,7 +89,7 @@ def export_run(opened: OpenedRun, folder: Path, wish: Wish) -> Exported:
     if wish.views is not None and wish.views not in VIEWS:
         raise InputError("there are no such views", field="--views", value=wish.views, allowed=VIEWS)
     launch_fabric(opened.runtime)
-    voices = _voices(opened, wish)
+    voices = _graph_members(opened, wish)
     graph = _graph(opened, voices, wish.domain)
     first = voices[0].checkpoints[0].card
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
@@ -114,7 +114,7 @@ def export_run(opened: OpenedRun, folder: Path, wish: Wish) -> Exported:
     return Exported(folder, tuple(file.name for file in files), card)
 
 
-def _voices(opened: OpenedRun, wish: Wish) -> list[Voice]:
+def _graph_members(opened: OpenedRun, wish: Wish) -> list[GraphMember]:
     """The members that are exported, each refused where it cannot be."""
     ensemble, sections = opened.ensemble, {name: one for one in opened.recipe.members for name in one.names}
     networks = [name for name, one in sections.items() if name == one.name and one.predictions is None]
@@ -124,7 +124,7 @@ def _voices(opened: OpenedRun, wish: Wish) -> list[Voice]:
     alone = len(chosen) == 1
     for name in chosen:
         refuse_member(sections[name], name, wish.views or sections[name].predict.views, alone, networks)
-    voices = [_voice(opened, sections[name], wish) for name in chosen]
+    voices = [_graph_member(opened, sections[name], wish) for name in chosen]
     if wish.member is None:
         cards = {one.name: one.checkpoints[0].card for one in voices}
         refuse_ensemble(ensemble, {one.name: one.section for one in voices}, cards, wish.domain)
@@ -135,7 +135,7 @@ def _voices(opened: OpenedRun, wish: Wish) -> list[Voice]:
     return voices
 
 
-def _voice(opened: OpenedRun, section: MemberSpec, wish: Wish) -> Voice:
+def _graph_member(opened: OpenedRun, section: MemberSpec, wish: Wish) -> GraphMember:
     place = opened.ensemble.members.index(section.name)
     routes = opened.ensemble.routes[place] if opened.ensemble.routes else ()
     if routes and wish.domain is None:
@@ -149,10 +149,10 @@ def _voice(opened: OpenedRun, section: MemberSpec, wish: Wish) -> Voice:
             checkpoints = [special if one.fold == special.fold else one for one in checkpoints]
     if any(one.card["canvas"] != checkpoints[0].card["canvas"] for one in checkpoints):
         raise InputError(f"the networks of {section.name!r} read images of different stored sizes")
-    return Voice(section.name, section.model_copy(update={"predict": views}), routes, tuple(checkpoints))
+    return GraphMember(section.name, section.model_copy(update={"predict": views}), routes, tuple(checkpoints))
 
 
-def _graph(opened: OpenedRun, voices: list[Voice], domain: str | None) -> EnsembleGraph:
+def _graph(opened: OpenedRun, voices: list[GraphMember], domain: str | None) -> EnsembleGraph:
     ensemble = opened.ensemble
     calibration = opened.calibration if is_whole(opened, voices) else Calibration()
     members = [member_graph(one.checkpoints, one.section.predict) for one in voices]
@@ -167,17 +167,17 @@ def _depth(opened: OpenedRun) -> str | None:
     return str(np.result_type(*map(np.dtype, depths))) if depths else None
 
 
-def _weights(opened: OpenedRun, voices: list[Voice], domain: str | None) -> tuple[float, ...]:
+def _weights(opened: OpenedRun, voices: list[GraphMember], domain: str | None) -> tuple[float, ...]:
     """What each member counts, in its domain where that has weights of its own."""
     return (1.0,) if len(voices) == 1 else opened.ensemble.parts.get(domain or "", opened.ensemble.weights)
 
 
-def _what(voices: list[Voice]) -> str:
+def _what(voices: list[GraphMember]) -> str:
     names = listing(one.name for one in voices)
     return f"the member {names}" if len(voices) == 1 else f"the ensemble of {names}"
 
 
-def _facts(opened: OpenedRun, voices: list[Voice], wish: Wish) -> dict[str, Any]:
+def _facts(opened: OpenedRun, voices: list[GraphMember], wish: Wish) -> dict[str, Any]:
     """What the card says of the run."""
     whole = is_whole(opened, voices)
     name, metric = next(iter(json.loads(opened.folder.existing("scores.json").read_text("utf-8"))["metrics"].items()))

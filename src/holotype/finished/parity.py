@@ -19,7 +19,7 @@ from holotype.progress import Progress
 from holotype.spec import MemberSpec
 from holotype.types import AnyScores, Checkpoint, Floats, ImageTable, TopScores
 
-__all__ = ["CLOSE", "Voice", "held_against", "is_whole", "some_images"]
+__all__ = ["CLOSE", "GraphMember", "held_against", "is_whole", "some_images"]
 
 CHECKED = 8  # images
 CLOSE = 1e-4  # of a logit
@@ -30,7 +30,7 @@ Asked = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.fl
 
 
 @dataclass(frozen=True)
-class Voice:
+class GraphMember:
     """One member as a graph reads it.
 
     Args:
@@ -46,7 +46,7 @@ class Voice:
     checkpoints: tuple[Checkpoint, ...]
 
 
-def is_whole(opened: OpenedRun, voices: Sequence[Voice]) -> bool:
+def is_whole(opened: OpenedRun, voices: Sequence[GraphMember]) -> bool:
     """Whether the graph says what the run says, so that the run's calibration, decision and score are its own.
 
     Args:
@@ -56,7 +56,7 @@ def is_whole(opened: OpenedRun, voices: Sequence[Voice]) -> bool:
     return len(voices) == len(opened.ensemble.members) and not opened.ensemble.stack
 
 
-def held_against(opened: OpenedRun, voices: Sequence[Voice], asked: Asked, domain: str | None) -> dict[str, Any]:
+def held_against(opened: OpenedRun, voices: Sequence[GraphMember], asked: Asked, domain: str | None) -> dict[str, Any]:
     """What the graph says of images of the run, beside what the run says of them.
 
     Args:
@@ -108,7 +108,7 @@ def some_images(opened: OpenedRun, domain: str | None) -> ImageTable:
     return ImageTable(frame, decision.classes, decision.kind, tuple(names) if names else None)
 
 
-def _said(opened: OpenedRun, voices: Sequence[Voice], new: NewImages) -> AnyScores:
+def _said(opened: OpenedRun, voices: Sequence[GraphMember], new: NewImages) -> AnyScores:
     """What the run says, its views those of the graph."""
     if is_whole(opened, voices):
         members = opened.recipe.model_copy(update={"members": [one.section for one in voices]})
