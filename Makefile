@@ -44,7 +44,7 @@ test-slow: .venv/.installed
 
 # Chromium from Debian, where it is not there yet; HOLOTYPE_CHROMIUM names another one.
 chromium:
-	@command -v "$${HOLOTYPE_CHROMIUM:-chromium}" >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	@command -v "$${HOLOTYPE_CHROMIUM:-chromium}" >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core; }
 
 test-browser: .venv/.installed chromium
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -m browser
