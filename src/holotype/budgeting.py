@@ -12,10 +12,10 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from holotype.data import Pack, plan_pack, read_image
+from holotype.data import Pack, read_image
 from holotype.errors import InputError, RecipeError
 from holotype.feed import make_specimens
-from holotype.members import resolve_member
+from holotype.members import plan_pixels, resolve_member
 from holotype.pipeline import check_names, prepare
 from holotype.plan import BudgetPlan, DataFacts, Probe, Views, in_words, plan_budget, probe_sizes, read_budget
 from holotype.prepared import Prepared
@@ -187,8 +187,7 @@ def _pace(member: MemberSpec, size: int, seed: int, ready: Prepared, machine: tu
     phases = {"phases": [phase], "classes": "all"}
     sized = member.model_copy(update=phases | {"input": member.input.model_copy(update={"size": size})})
     sized = resolve_member(sized, statistics)
-    tile = sized.input.tile
-    plan = plan_pack(statistics, sized.stored_size, sized.input.resize, tile.side if tile else None)
+    plan = plan_pixels(sized, statistics)
     pixels = np.broadcast_to(np.zeros((1, *plan.shape[1:]), plan.depth), plan.shape)
     truth = images.samples.label_matrix(images.sample_numbers)
     scale = statistics.normalisation

@@ -9,7 +9,6 @@ import json
 import sys
 import time
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ import typer
 from holotype.completion import complete_recipe, complete_run, complete_setting
 from holotype.entrance import enter
 from holotype.errors import NotBuiltYetError
-from holotype.runtime import share_cores
+from holotype.runtime import share_cores, version_of
 from holotype.terminal import Answer, Manner, Work, deliver
 
 __all__ = ["app", "main"]
@@ -47,10 +46,7 @@ Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; runs/
 
 def _say_version(context: typer.Context, asked: bool) -> None:
     if asked:
-        try:
-            own = version("holotype")
-        except PackageNotFoundError:
-            own = "(not installed)"
+        own = version_of("holotype") or "(not installed)"
         deliver(Answer([f"holotype {own}"], {"version": own}), context.obj or Manner())
         raise typer.Exit
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
 from holotype.progress import Progress
 
-__all__ = ["Runtime", "share_cores"]
+__all__ = ["Runtime", "share_cores", "version_of"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
 
@@ -49,6 +50,18 @@ class Runtime:
     def thread_count(self) -> int:
         """Threads of computation, with 0 resolved to the cores this process may use."""
         return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or 1
+
+
+def version_of(package: str) -> str | None:
+    """The version of a package; none where it is not installed as one.
+
+    Args:
+        package: Its name.
+    """
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def share_cores() -> None:

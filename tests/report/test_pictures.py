@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from holotype.report import (
-    ChannelView,
     Explained,
     FirstLayer,
     Heat,
     Kin,
     MapContents,
     PictureContents,
+    Specimen,
     Uncertain,
     render_report,
 )
@@ -52,7 +52,7 @@ def some_pictures(side: int = 64, many: int = 2, name: str = "dna rich", sample:
     kernels[:, 0], kernels[:, 1] = 2.0, -1.0
     return PictureContents(
         explained=tuple(Explained(sample, True, noise(2, side, n), heats, "b, fold 0", (7, 7)) for n in range(many)),
-        views=tuple(ChannelView(sample, (name,), noise(2, side, n)) for n in range(many)),
+        views=tuple(Specimen(sample, (name,), noise(2, side, n)) for n in range(many)),
         filters=FirstLayer("b, fold 0", NAMES, kernels),
         uncertain=tuple(
             Uncertain(sample, 0, (name,), ("other",), ((name, 0.4, None), ("other", 0.41, None)), noise(2, side, n))
@@ -103,7 +103,7 @@ def test_the_largest_report_stays_below_its_fifteen_megabytes(make: Callable[...
     heats = full.explained[0].heats
     wide = {
         "explained": tuple(Explained("s", True, pixels, heats, "b", (7, 7)) for _ in range(24)),
-        "views": tuple(ChannelView("s", ("a",), pixels) for _ in range(6)),
+        "views": tuple(Specimen("s", ("a",), pixels) for _ in range(6)),
         "uncertain": tuple(Uncertain("s", 0, (), (), (("a", 0.5, None),), pixels) for _ in range(24)),
         "kin": {f"img_{n:05d}": tuple(Kin("k", ("a",), 0.5, pixels) for _ in range(3)) for n in range(36)},
         "map": some_map(800, side=64, channels=4),
@@ -118,11 +118,11 @@ def test_intensities_are_given_in_the_files_own_units(make: Callable[..., Any]) 
     plane[0, :50] = 12_000
     flat = np.full((1, 100, 100), 0.25, np.float32)
     drawn = pictured(make(channels=NAMES, pictures=PictureContents(
-        views=(ChannelView("s", ("a",), np.concatenate([plane, plane // 2])),))))["views"]  # fmt: skip
+        views=(Specimen("s", ("a",), np.concatenate([plane, plane // 2])),))))["views"]  # fmt: skip
     assert [one["range"] for one in drawn["rows"][0]["planes"]] == ["500 to 12,000", "250 to 6,000"]
     assert drawn["depth"] == "16-bit integers"
     floats = pictured(make(channels=NAMES, pictures=PictureContents(
-        views=(ChannelView("s", ("a",), np.concatenate([flat, -flat])),))))["views"]  # fmt: skip
+        views=(Specimen("s", ("a",), np.concatenate([flat, -flat])),))))["views"]  # fmt: skip
     assert [one["range"] for one in floats["rows"][0]["planes"]] == ["0.25 to 0.25", "−0.25 to −0.25"]
 
 

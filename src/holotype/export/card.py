@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import timm
 
 from holotype.decide import decision_to_json
+from holotype.runtime import version_of
 from holotype.types import Calibration, Checkpoint, Decision
 
 __all__ = ["decision_facts", "describe", "plain_rule", "started_from"]
@@ -44,7 +45,7 @@ def describe(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[str
         "file": path.name,
         "sha256": _digest(path),
         "bytes": path.stat().st_size,
-        "versions": {name: _version(name) for name in LIBRARIES},
+        "versions": {name: version_of(name) for name in LIBRARIES},
         "input": {
             "name": "pixels",
             "type": "float32",
@@ -149,13 +150,6 @@ def _wheel_licence(name: str) -> str:
         return f"that of the wheel {name}"
     stated = [found[key] for key in ("license_expression", "license") if found.get(key) not in {None, "", "UNKNOWN"}]
     return f"{stated[0]}, as the wheel {name} states it" if stated else f"not stated by the wheel {name}"
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _digest(path: Path) -> str:

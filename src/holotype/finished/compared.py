@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.data import read_scores
 from holotype.decide import decide
 from holotype.errors import InputError
 from holotype.finished.differences import setting_differences
@@ -22,7 +21,8 @@ from holotype.report import CompareContents, ComparedRun, Difference, PairedRuns
 from holotype.road.provenance import what_stages_took
 from holotype.score import independent_units, metric_names
 from holotype.store import RunLog
-from holotype.types import MANY, AnyLabels, AnyScores, ImageTable, Integers, LabelMatrix, some_rows
+from holotype.submit import read_scores
+from holotype.types import AnyLabels, AnyScores, ImageTable, Integers, LabelMatrix, some_rows
 
 __all__ = ["compare_runs", "write_comparison"]
 
@@ -118,27 +118,24 @@ def _read(folder: Path, letter: str) -> _ScoredRun:
     place = run.root / "oof.parquet"
     if not place.is_file():
         return empty
-    table = pl.read_parquet(place)
-    ids = table["id"].cast(pl.String)
+    ids, logits = read_scores(place, len(decision.classes))
     names = images.samples.frame["sample"].cast(pl.String)
-    numbers = ids.replace_strict(names, pl.Series(np.arange(len(names))), return_dtype=pl.Int64).to_numpy()
-    logits: AnyScores
-    if len(decision.classes) > MANY:
-        logits = read_scores(str(place), "logit", decision.classes, decision.kind, "oof.parquet").logits
-    else:
-        logits = table["scores"].list.to_array(len(decision.classes)).to_numpy()
-    decided = _decided(table, len(decision.classes))
+    numbers = (
+        ids.cast(pl.String).replace_strict(names, pl.Series(np.arange(len(names))), return_dtype=pl.Int64).to_numpy()
+    )
+    decided = _decided(place, len(decision.classes))
     made = decide(decision, logits) if decided is None and decision.one_class_per is None else decided
     if made is None:
         return empty
     return _ScoredRun(shown, images, numbers, logits, made, settings, recipe.metric, recipe.seed, decided is not None)
 
 
-def _decided(table: pl.DataFrame, classes: int) -> AnyLabels | None:
-    if "decided" not in table.columns:
+def _decided(scored: Path, classes: int) -> AnyLabels | None:
+    if "decided" not in pl.read_parquet_schema(scored):
         return None
-    lengths = table["decided"].list.len().to_numpy().astype(np.int64)
-    numbers = np.concatenate([np.empty(0, np.int64), *table["decided"].to_list()]).astype(np.int64)
+    lists = pl.read_parquet(scored, columns=["decided"])["decided"]
+    lengths = lists.list.len().to_numpy().astype(np.int64)
+    numbers = np.concatenate([np.empty(0, np.int64), *lists.to_list()]).astype(np.int64)
     return LabelMatrix.of_pairs(np.repeat(np.arange(len(lengths)), lengths), numbers, (len(lengths), classes))
 
 

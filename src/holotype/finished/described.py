@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from holotype.errors import InputError
 from holotype.finished.asked import ChannelNames
 from holotype.finished.opened import OpenedRun
 from holotype.runs import RunFolder
+from holotype.runtime import version_of
 from holotype.serve import About
 
 __all__ = ["about_run", "refuse_what_needs_company", "store_of"]
@@ -73,10 +73,7 @@ def about_run(opened: OpenedRun, channels: int, names: ChannelNames | None) -> A
     thresholds = None
     if decision.rule in PLAIN_THRESHOLDS and decision.kind == "multilabel" and len(decision.thresholds) > 0:
         thresholds = tuple(value if np.isfinite(value) else None for value in decision.thresholds)
-    try:
-        program = version("holotype")
-    except PackageNotFoundError:
-        program = "not installed as a package"
+    program = version_of("holotype") or "not installed as a package"
     digests = {name: digest_file(folder.existing(name)) for name in ("recipe.yaml", "decision.json", "ensemble.json")}
     weights = sorted((folder.root / "members").rglob("*.safetensors"))
     digests["networks"] = digest_value({str(path.relative_to(folder.root)): digest_file(path) for path in weights})

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.data import Pack, PackPlan, measure_images, pack_images, plan_pack
+from holotype.data import Pack, PackPlan, measure_images, pack_images
 from holotype.digest import digest_value
 from holotype.errors import DataError, listing
 from holotype.feed import Specimens, make_specimens
+from holotype.members import plan_pixels
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
 from holotype.types import ImageStatistics, ImageTable, LabelMatrix, Normalisation
@@ -86,8 +87,7 @@ def plan_for(card: dict[str, Any], statistics: ImageStatistics) -> PackPlan:
     if found != [card["channels"]]:
         raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
     member = MemberSpec.model_validate(card["member"])
-    tile = member.input.tile
-    plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
+    plan = plan_pixels(member, statistics)
     return replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
 
 

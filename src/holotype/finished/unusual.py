@@ -13,6 +13,7 @@ from scipy.special import expit, log_softmax
 
 from holotype.runs import RunFolder
 from holotype.serve import Warned
+from holotype.submit import read_scores
 from holotype.types import AnyScores, Kind, TopScores
 
 __all__ = ["Usual", "best_scores", "read_usual", "unusual"]
@@ -82,7 +83,7 @@ def read_usual(folder: RunFolder, kind: Kind, classes: int) -> Usual:
         ranges[name] = np.stack([low, high])
     path, score = folder.root / "oof.parquet", None
     if path.is_file():
-        own = best_scores(_scores(pl.read_parquet(path), classes), kind)
+        own = best_scores(read_scores(path, classes)[1], kind)
         score = float(np.quantile(own, LEAST_SURE, method="lower")) if len(own) else None
     return Usual(kind, score, ranges, tuple(sorted(frame["depth"].unique().to_list())), frame.height)
 
@@ -122,11 +123,3 @@ def unusual(usual: Usual, score: float, facts: dict[str, Any], channels: Sequenc
 
 def _probability(score: float, kind: Kind) -> float:
     return float(np.exp(score) if kind == "multiclass" else expit(score))
-
-
-def _scores(frame: pl.DataFrame, classes: int) -> AnyScores:
-    if "scores" in frame.columns:
-        return frame["scores"].list.to_array(classes).to_numpy()
-    width = int(frame["top"].list.len()[0]) if frame.height else 0
-    top, logit = (frame[name].list.to_array(width).to_numpy() for name in ("top", "logit"))
-    return TopScores(classes, top, logit, frame["rest"].to_numpy())

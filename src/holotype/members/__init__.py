@@ -3,7 +3,7 @@
 from holotype.members.discriminator import telling_features
 from holotype.members.looking import Landscape, Observer, heat_maps, map_images
 from holotype.members.neighbours import vote
-from holotype.members.pixels import resolve_member
+from holotype.members.pixels import plan_pixels, resolve_member
 from holotype.members.predictions import MemberPredictions
 from holotype.members.train import histories, served_classes, train_and_predict
 from holotype.members.workshop import Workshop, apart_rows, test_rows
@@ -17,6 +17,7 @@ __all__ = [
     "heat_maps",
     "histories",
     "map_images",
+    "plan_pixels",
     "resolve_member",
     "served_classes",
     "telling_features",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from holotype.data import Pack, input_size, open_pack, pack_images, plan_pack
+from holotype.data import Pack, PackPlan, input_size, open_pack, pack_images, plan_pack
 from holotype.feed import Specimens, make_specimens
 from holotype.keys import embed_key, pack_key
 from holotype.predict import embed_images
@@ -14,7 +14,7 @@ from holotype.store import NotForeseenError, Stages
 from holotype.train import launch_fabric
 from holotype.types import Floats, ImageStatistics, ImageTable, Integers, LabelMatrix
 
-__all__ = ["embed_with_member", "opened_pixels", "resolve_member", "stored_pixels", "unlabelled"]
+__all__ = ["embed_with_member", "opened_pixels", "plan_pixels", "resolve_member", "stored_pixels", "unlabelled"]
 
 
 def resolve_member(member: MemberSpec, statistics: ImageStatistics) -> MemberSpec:
@@ -26,6 +26,17 @@ def resolve_member(member: MemberSpec, statistics: ImageStatistics) -> MemberSpe
     """
     size = input_size(statistics, member.input.size)
     return member.model_copy(update={"input": member.input.model_copy(update={"size": size})})
+
+
+def plan_pixels(member: MemberSpec, statistics: ImageStatistics) -> PackPlan:
+    """The form in which a member asks for the images to be stored.
+
+    Args:
+        member: The recipe's section, its size resolved.
+        statistics: Sizes, channels and depths of the images.
+    """
+    tile = member.input.tile
+    return plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
 
 
 def stored_pixels(
@@ -41,12 +52,11 @@ def stored_pixels(
         machine: The runtime, and how pixels are kept: `auto` in the store, `none` in memory.
     """
     runtime, keep = machine
-    size, tile = member.stored_size, member.input.tile
-    plan = plan_pack(statistics, size, member.input.resize, tile.side if tile else None)
+    plan = plan_pixels(member, statistics)
     nothing = Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
     if keep == "none":
         return Pack(pack_images(images, plan, None, runtime), plan.fitting) if stages.makes else nothing
-    key = pack_key(plan, size, stages.digests)
+    key = pack_key(plan, member.stored_size, stages.digests)
     workspace = stages.store.workspace(key)
     place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime, workspace))
     return open_pack(place) if stages.makes else nothing
@@ -64,9 +74,7 @@ def opened_pixels(
         stages: Knows the store.
         machine: As in `stored_pixels`.
     """
-    tile = member.input.tile
-    plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
-    key = pack_key(plan, member.stored_size, stages.digests)
+    key = pack_key(plan_pixels(member, statistics), member.stored_size, stages.digests)
     if machine[1] != "none" and stages.store.holds(key):
         return open_pack(stages.store.place(key))
     return stored_pixels(member, images, statistics, stages, machine)

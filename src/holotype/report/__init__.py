@@ -12,27 +12,25 @@ from holotype.report.contents import (
     Pair,
     ReportContents,
     ReviewContents,
-    Specimen,
     Suspect,
 )
 from holotype.report.gallery import channel_colours
 from holotype.report.network import ClassLinks
 from holotype.report.page import render_audit, render_report, render_trials, write_report
 from holotype.report.pictured import (
-    ChannelView,
     Explained,
     FirstLayer,
     Heat,
     Kin,
     MapContents,
     PictureContents,
+    Specimen,
     Uncertain,
 )
 from holotype.report.provenance import Provenance, StageFacts
 from holotype.report.trials import Trial, TrialsContents
 
 __all__ = [
-    "ChannelView",
     "ClassCurve",
     "ClassCurves",
     "ClassLinks",

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from holotype.report.class_curves import ClassCurves
 from holotype.report.network import ClassLinks
-from holotype.report.pictured import PictureContents
+from holotype.report.pictured import PictureContents, Specimen
 from holotype.report.provenance import Provenance
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
 __all__ = [
-    "DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "ReviewContents", "Specimen", "Suspect",
+    "DataContents", "EnsembleContents", "Mistake", "Pair", "ReportContents", "ReviewContents", "Suspect",
 ]  # fmt: skip
 
 
@@ -38,21 +38,6 @@ class Mistake:
     truth: tuple[str, ...]
     decided: tuple[str, ...]
     confidence: float
-    pixels: NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Specimen:
-    """A sample that shows what a class looks like.
-
-    Args:
-        id: The sample's id.
-        labels: Its labels.
-        pixels: Shape (channels, height, width), in the file's own units.
-    """
-
-    id: str
-    labels: tuple[str, ...]
     pixels: NDArray[Any]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ChannelView", "Explained", "FirstLayer", "Heat", "Kin", "MapContents", "PictureContents", "Uncertain"]
+__all__ = ["Explained", "FirstLayer", "Heat", "Kin", "MapContents", "PictureContents", "Specimen", "Uncertain"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Explained:
 
 
 @dataclass(frozen=True)
-class ChannelView:
-    """A sample that is shown channel by channel.
+class Specimen:
+    """A sample to look at: what a class looks like, or what its channels hold.
 
     Args:
         id: The sample's id.
@@ -164,7 +164,7 @@ class PictureContents:
 
     explained: tuple[Explained, ...] = ()
     unexplained: str = ""
-    views: tuple[ChannelView, ...] = ()
+    views: tuple[Specimen, ...] = ()
     filters: FirstLayer | None = None
     uncertain: tuple[Uncertain, ...] = ()
     kin: dict[str, tuple[Kin, ...]] = field(default_factory=dict)

@@ -33,13 +33,7 @@ if (map) {
     draw(picture, dot);
     said.textContent = dot.dataset.said;
   });
-  map.addEventListener("pointermove", (event) => {
-    if (small.hidden) return;
-    const room = document.documentElement.clientWidth - small.offsetWidth - 8;
-    const above = event.clientY - small.offsetHeight - 14;
-    small.style.left = `${Math.max(8, Math.min(event.clientX + 14, room))}px`;
-    small.style.top = `${above > 4 ? above : event.clientY + 18}px`;
-  });
+  map.addEventListener("pointermove", (event) => { if (!small.hidden) placeBeside(small, event); }); // of script.js
   map.addEventListener("pointerleave", () => { small.hidden = true; });
   addEventListener("scroll", () => { small.hidden = true; }, { passive: true });
   map.addEventListener("click", (event) => {

@@ -23,7 +23,7 @@ from holotype.report.gallery import (
 )
 from holotype.report.landscape import landscape
 from holotype.report.overlay import laid_over, signed_colours
-from holotype.report.pictured import ChannelView, Explained, FirstLayer, PictureContents
+from holotype.report.pictured import Explained, FirstLayer, PictureContents, Specimen
 from holotype.report.words import percent
 
 __all__ = ["pictured"]
@@ -72,7 +72,7 @@ def _explained(samples: Sequence[Explained], channels: Sequence[str] | None) -> 
     ]
 
 
-def _views(views: Sequence[ChannelView], channels: Sequence[str] | None) -> dict[str, Any] | None:
+def _views(views: Sequence[Specimen], channels: Sequence[str] | None) -> dict[str, Any] | None:
     """Each sample as a composite and channel by channel, with the intensities that its colours span."""
     if not views or channels is None:
         return None

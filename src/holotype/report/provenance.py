@@ -11,11 +11,6 @@ from holotype.report.charts import bar_strip
 
 __all__ = ["Provenance", "StageFacts", "duration", "provenance"]
 
-STATES = {
-    (True, False): "made", (False, False): "made", (True, True): "earlier",
-    (False, True): "earlier",
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class StageFacts:
@@ -62,7 +57,7 @@ def provenance(contents: Provenance | None) -> dict[str, Any] | None:
     rows = [
         {
             "name": one.name,
-            "state": STATES[bool(one.seconds), one.state == "reused"] if one.state != "resumed" else "resumed",
+            "state": "earlier" if one.state == "reused" else one.state,
             "time": duration(one.seconds) if one.seconds else "",
             "seconds": one.seconds,
             "time_strip": Markup(bar_strip(one.seconds, longest)) if one.seconds else "",

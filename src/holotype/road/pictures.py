@@ -8,7 +8,8 @@ import numpy as np
 
 from holotype.decide import label_names, narrowest, surest_of_classes
 from holotype.members import Workshop
-from holotype.report import ChannelView, Explained, PictureContents, Uncertain
+from holotype.report import Explained, PictureContents, Specimen, Uncertain
+from holotype.road.charted import chosen_thresholds
 from holotype.road.exhibits import pixels_of_row, row_of_sample, small_pixels, surely_wrong
 from holotype.road.looking import explained, first_layer, kin_of_mistakes, look_around, map_contents, observer_of
 from holotype.road.outcome import Outcome
@@ -53,7 +54,7 @@ def pictures_of(
     return PictureContents(shown, reason, views, first_layer(observer), uncertain, kin, kin_of, drawn)
 
 
-def _views(outcome: Outcome, nested: NestedScore, spec: ReportSpec) -> tuple[ChannelView, ...]:
+def _views(outcome: Outcome, nested: NestedScore, spec: ReportSpec) -> tuple[Specimen, ...]:
     """Samples to be shown channel by channel: those asked for, or one of each of the commonest classes."""
     images = outcome.prepared.images
     if images.channels is None or len(images.channels) < 2:
@@ -69,7 +70,7 @@ def _views(outcome: Outcome, nested: NestedScore, spec: ReportSpec) -> tuple[Cha
     names = images.samples.frame["sample"].cast(str)
     labels = label_names(images.samples.label_matrix(samples), images.classes)
     return tuple(
-        ChannelView(names[int(sample)], tuple(own), pixels_of_row(ready, row_of_sample(ready, int(sample))))
+        Specimen(names[int(sample)], tuple(own), pixels_of_row(ready, row_of_sample(ready, int(sample))))
         for sample, own in zip(samples, labels, strict=True)
     )
 
@@ -86,8 +87,7 @@ def _of_common_classes(nested: NestedScore, count: int) -> Integers:
 def _uncertain(outcome: Outcome, nested: NestedScore) -> tuple[Uncertain, ...]:
     """The samples whose decision hangs on least."""
     images, decision = outcome.prepared.images, outcome.chosen.decision
-    has_them = len(decision.thresholds) == len(images.classes) and decision.rule != "assign"
-    thresholds = decision.thresholds if images.kind == "multilabel" and has_them else (0.5,) * len(images.classes)
+    thresholds = chosen_thresholds(decision) or (0.5,) * len(images.classes)
     margin, classes, sure = narrowest(nested.logits, images.kind, thresholds)
     shown = np.argsort(margin, kind="stable")[:UNCERTAIN_SHOWN]
     truths, decisions = (label_names(some_rows(part, shown), images.classes) for part in (nested.truth, nested.decided))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from holotype.road.outcome import Outcome
 from holotype.road.pictures import pictures_of
 from holotype.road.provenance import how_it_was_run
 from holotype.runs import RunFolder
-from holotype.runtime import Runtime
+from holotype.runtime import Runtime, version_of
 from holotype.score import (
     Against,
     NestedScore,
@@ -225,16 +224,9 @@ def _ids(outcome: Outcome, samples: Integers) -> pl.Series:
 
 
 def _facts(stages: Stages, runtime: Runtime) -> dict[str, str]:
-    facts = {name: _version(name) for name in VERSIONED}
+    facts = {name: version_of(name) or "not installed as a package" for name in VERSIONED}
     facts["Python"] = platform.python_version()
     facts["machine"] = (
         f"{platform.system()} {platform.machine()}, {runtime.thread_count} threads, device {runtime.device}"
     )
     return facts | stages.facts
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed as a package"
