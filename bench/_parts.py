@@ -39,15 +39,17 @@ class Part:
 SECOND = {"name": "focal", "loss": FOCAL}
 TWO = {"members": [SECOND]}
 RANKS = {"genus": 0.3, "family": 0.1}
+CASCADE = {"kind": "cascade", "levels": [0.5, 0.46, 0.445], "fallback": "argmax"}
 CYCLES = {"phase": {"schedule": {"name": "cosine-restarts", "cycles": 3}}}
 CROPS = {"augment": {"crop": {"from": 96}}, "predict": {"views": {"crops": 4, "from": 96}}}
 
 PARTS: dict[str, Part] = {
     # The decision and the ensemble: the networks are shared.
-    "thresholds of each class's own": Part(
-        {"recipe": {"decide": {"kind": "per-class"}}}, sets=MANY_LABELS, marks={"community-b1b2": "per-class"}),
-    "cascade": Part({"recipe": {"decide": {"kind": "cascade", "levels": [0.5, 0.46, 0.445], "fallback": "argmax"}}},
-                    sets=MANY_LABELS),
+    "thresholds of each class's own": Part({"recipe": {"decide": {"kind": "per-class"}}}, sets=MANY_LABELS),
+    "cascade": Part({"recipe": {"decide": CASCADE}}, sets=MANY_LABELS),
+    "per-class instead of the cascade": Part(
+        {"recipe": {"decide": {"kind": "per-class"}}}, {"recipe": {"decide": CASCADE}}, MANY_LABELS,
+        {"community-b1b2": "per-class"}),
     "as often as in training": Part(
         {"recipe": {"decide": {"kind": "prior"}}}, sets=MANY_LABELS, marks={"bestfitting": "prior"}),
     "per-class instead of prior": Part(
@@ -126,10 +128,12 @@ PARTS: dict[str, Part] = {
     "mixup": Part({"augment": {"mix": "mixup"}}, sets=(*REAL, "atlas"), marks={"one-more-layer-of-stacking": "mixup"}),
     "sample pairing": Part({"augment": {"mix": "pairing"}}, sets=(*REAL, "atlas"),
                            marks={"one-more-layer-of-stacking": "pairing"}),
+    "the green channel alone changed": Part({"augment": {"channels": ["green"]}}, sets=("atlas",),
+                                            marks={"one-more-layer-of-stacking": "green"}),
     "smaller rates further from the head": Part({"phase": {"layer_decay": 0.7}}, sets=REAL),
-    "twice the size": Part({"input": {"size": 128}}, sets=("leaf", "atlas"),
+    "twice the size": Part({"input": {"size": 128}}, sets=("atlas", "mitocheck"),
                            marks={"one-more-layer-of-stacking": "1024"}),
-    "half the size": Part({"input": {"size": 32}}, sets=("leaf", "atlas"), marks={"pudae": "512"}),
+    "half the size": Part({"input": {"size": 32}}, sets=("atlas", "mitocheck"), marks={"pudae": "512"}),
     "scaled by plate": Part({"input": {"normalise": "plate"}}, sets=("screen", "mitocheck", "drawn"),
                             marks={"cellular-silver": "plate"}),
     "one class against the rest": Part(
@@ -151,6 +155,8 @@ def content_of(name: str, one: TrialSet, changes: list[Changes], seed: int, thre
     if content["decide"].get("sets"):
         content["decide"] = content["decide"] | {"sets": str(one.data["train"]).replace("train.csv", "sets.csv")}
     content["members"] = [member(one, joined), *(member(one, merged(joined, other)) for other in others)]
+    if not any(own.get("pseudo") for own in content["members"]):
+        content["data"] = {key: value for key, value in one.data.items() if key != "test"}  # nothing is learnt of it
     return content
 
 

@@ -12,6 +12,7 @@ docs/systems/measured.json, from which `make docs` fills the pages of the system
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import tempfile
 from dataclasses import replace
@@ -85,8 +86,14 @@ def row(found: dict[str, Any]) -> str:
             f"({found['low']:+.3f} to {found['high']:+.3f}) | {each} |")  # fmt: skip
 
 
-def record(found: dict[str, Any]) -> None:
-    """Keep a finding in place of an earlier one of the same part on the same set."""
+def record(found: dict[str, Any], store: Path) -> None:
+    """Keep a finding in place of an earlier one of the same part on the same set; several of these may run at once."""
+    with (store / "record.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _record(found)
+
+
+def _record(found: dict[str, Any]) -> None:
     known = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else []
     same = (found["set"], found["part"])
     rows = [one for one in known if (one["set"], one["part"]) != same] + [found]
@@ -122,4 +129,4 @@ if __name__ == "__main__":
                 continue
             print(row(found), flush=True)
             if given.record:
-                record(found)
+                record(found, given.store)

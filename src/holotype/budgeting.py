@@ -111,7 +111,8 @@ def _plan_key(recipe: Recipe, seconds: float, changes: Sequence[str], stages: St
         "given": sorted(change.partition("=")[0].strip() for change in changes),
         "machine": [runtime.device, runtime.precision, runtime.thread_count, runtime.batch],
     }
-    return StageKey("plan", 1, section, {name: stages.digests[name] for name in ("images", "statistics", "audit")})
+    read = ("images", "statistics", "audit", "review")  # a review is there where the recipe names one
+    return StageKey("plan", 2, section, {name: stages.digests[name] for name in read if name in stages.digests})
 
 
 def _made(

@@ -90,3 +90,12 @@ def test_brightness_alone_keeps_the_spread_and_contrast_alone_keeps_the_mean():
     assert torch.allclose(stretched.mean(dim=(2, 3)), pixels.mean(dim=(2, 3)), atol=1e-5)
     ratio = stretched.std(dim=(2, 3)) / pixels.std(dim=(2, 3))
     assert torch.allclose(ratio, 1 + (2 * draws[:, :3] - 1) * 0.5, atol=1e-4)
+
+
+@pytest.mark.parametrize("changed", [(1,), (0, 3), (0, 1, 2, 3)])
+def test_channels_that_are_not_named_stay_and_the_others_change_as_they_would_anyway(changed):
+    pixels, spec = batch(3, 4), AugmentSpec(brightness=0.5, contrast=0.5)
+    draws = torch.rand(3, intensity_draws(4), generator=torch.Generator().manual_seed(2))
+    found, every = jitter(pixels, draws, spec, changed), jitter(pixels, draws, spec)
+    for channel in range(4):
+        assert torch.allclose(found[:, channel], (every if channel in changed else pixels)[:, channel], atol=1e-6)

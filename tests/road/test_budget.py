@@ -16,6 +16,7 @@ from holotype.cli import main
 from holotype.face import run
 from holotype.plan import Probe
 from holotype.recipe import load_recipe
+from holotype.review import COLUMNS, ReviewRow, row_text
 from holotype.why import explain
 
 WriteRecipe = Callable[..., Path]
@@ -77,6 +78,19 @@ def test_why_names_the_plan_where_the_recipe_changes_under_it(
     lines = dict(line.split(": ", 1) for line in explain(folder, ("members.0.head.dropout=0.5",)))
     assert lines["plan"].startswith("would run again; changed: ")
     assert lines["fit main 0"] == "follows plan, whose result is not known yet"
+
+
+def test_a_review_that_takes_a_sample_away_is_planned_for_anew(
+    write_recipe: WriteRecipe, tmp_path: Path, stages_of: StagesOf, slow_machine: None
+) -> None:
+    recipe = write_recipe(tmp_path)
+    folder = run(recipe, changes=SMALL, budget="5m").folder.root
+    dropped = pl.read_parquet(folder / "folds.parquet")["sample"][0]
+    decision = row_text(ReviewRow("sample", dropped, "drop"))
+    (tmp_path / "review.csv").write_text(",".join(COLUMNS) + "\n" + decision, encoding="utf-8")
+    reviewed = run(recipe, tmp_path / "reviewed", (*SMALL, "data.review=review.csv"), budget="5m").folder.root
+    assert stages_of(reviewed)["audit"] == "reused"
+    assert stages_of(reviewed)["plan"] == "made"
 
 
 @pytest.mark.slow

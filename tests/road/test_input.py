@@ -109,6 +109,24 @@ def test_what_cannot_be_seen_is_refused(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("seen", "changed", "message"),
+    [
+        (None, ["protien"], "members.0.augment.channels: there is no channel 'protien'"),
+        (["nucleus"], ["protein"], "members.0.augment.channels: there is no channel 'protein'; allowed: nucleus"),
+        (None, [], "at least one name"),
+        (None, ["protein", "protein"], "each once"),
+    ],
+)
+def test_channels_that_cannot_be_changed_are_refused(
+    write_recipe: WriteRecipe, tmp_path: Path, seen: list[str] | None, changed: list[str], message: str
+) -> None:
+    members = [member(channels=seen) | {"augment": {"channels": changed}}]
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write_recipe(tmp_path, members=members))
+    assert message in str(caught.value)
+
+
 def test_a_tile_is_one_number_or_a_section(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     path = write_recipe(tmp_path, members=[member(tile=64)])
     section = load_recipe(path).members[0].input

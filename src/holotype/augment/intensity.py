@@ -38,13 +38,14 @@ def normalise(pixels: Tensor, mean: Sequence[float] | Tensor, deviation: Sequenc
     return torch.addcmul(shift, pixels.float(), scale)
 
 
-def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec) -> Tensor:
+def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec, changed: Sequence[int] | None = None) -> Tensor:
     """Stretch each channel about its own mean and shift it, every channel by itself.
 
     Args:
         pixels: Shape (n, channels, H, W), normalised.
         draws: Uniform numbers in [0, 1), shape (n, 2 * channels): contrast, then brightness, a channel.
         spec: The ranges.
+        changed: Numbers of the channels that are changed; all of them where none are given.
 
     Returns:
         The same shape.
@@ -53,6 +54,9 @@ def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec) -> Tensor:
         return pixels
     signed = (draws * 2 - 1).to(pixels.device)[:, :, None, None]
     channels = pixels.shape[1]
+    if changed is not None:
+        left = [number for number in range(channels) if number not in changed]
+        signed[:, [*left, *(channels + number for number in left)]] = 0.0
     gain = 1 + signed[:, :channels] * spec.contrast
     shift = signed[:, channels:] * spec.brightness
     centre = pixels.mean(dim=(2, 3), keepdim=True)

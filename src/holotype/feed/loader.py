@@ -133,7 +133,8 @@ def drawn_batch(
         bends = torch.from_numpy(keyed_uniforms(derive_seed(key, "warp"), drawn_for, WARP_DRAWS)).float()
         bent = elastic_displacement(bends, spec.warp, size)
     seen = warp(pixels, matrices, size, specimens.pack.fitting, bent)
-    seen = jitter(seen.contiguous(memory_format=torch.channels_last), draws[:, GEOMETRY_DRAWS:], spec)
+    seen = seen.contiguous(memory_format=torch.channels_last)
+    seen = jitter(seen, draws[:, GEOMETRY_DRAWS:], spec, specimens.jittered)
     if not (spec.gamma or spec.saturation or spec.blur or spec.noise or spec.erase):
         return seen
     optics = keyed_uniforms(derive_seed(key, "optics"), drawn_for, OPTICS_DRAWS + 1)

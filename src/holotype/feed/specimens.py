@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from holotype.augment import check_augment, grid_centres
 from holotype.data import Pack, row_normalisation
 from holotype.errors import DataError
-from holotype.spec import InputSpec, MemberSpec
+from holotype.spec import MemberSpec
 from holotype.types import AnyLabels, Floats, ImageStatistics, ImageTable, LabelMatrix, Normalisation
 
 __all__ = ["Specimens", "Tiles", "make_specimens"]
@@ -43,6 +44,8 @@ class Specimens:
         moments: Means and deviations a channel of each image row, which scale it instead of the set's.
         tiles: How images are cut up, where they are.
         crop_share: Side of the window that training sees over the longest side of the stored images.
+        jittered: Numbers of the channels, as the network sees them, whose brightness and contrast training changes;
+            all of them where none are given.
     """
 
     pack: Pack
@@ -52,6 +55,7 @@ class Specimens:
     moments: tuple[Floats, Floats] | None = None
     tiles: Tiles | None = None
     crop_share: float = 1.0
+    jittered: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "truth", LabelMatrix.of(self.truth))
@@ -97,23 +101,24 @@ def make_specimens(
         tied = _plates(images) if section.normalise == "plate" else None
         moments = row_normalisation(statistics.frame, tied)
     crop = member.augment.crop_share(int(section.size))
-    specimens = Specimens(
-        pack, normalisation, LabelMatrix.of(truth), _seen(section, images.channels), moments, tiles, crop
-    )
+    seen = _numbers(section.channels, images.channels, "members.input.channels")
+    jittered = _numbers(member.augment.channels, section.channels or images.channels, "members.augment.channels")
+    specimens = Specimens(pack, normalisation, LabelMatrix.of(truth), seen, moments, tiles, crop, jittered)
     check_augment(member.augment, specimens.channels)
     return specimens
 
 
-def _seen(section: InputSpec, names: tuple[str, ...] | None) -> tuple[int, ...] | None:
-    if section.channels is None:
+def _numbers(wanted: Sequence[str] | None, names: Sequence[str] | None, field: str) -> tuple[int, ...] | None:
+    """Places of some channels among all that are named."""
+    if wanted is None:
         return None
     if names is None:
         raise DataError("some channels are asked for and none are named", field="data.channels",
                         remedy="list the names of all channels there, in the order of the files")  # fmt: skip
-    for name in section.channels:
+    for name in wanted:
         if name not in names:
-            raise DataError(f"there is no channel {name!r}", field="members.input.channels", value=name, allowed=names)
-    return tuple(names.index(name) for name in section.channels)
+            raise DataError(f"there is no channel {name!r}", field=field, value=name, allowed=names)
+    return tuple(names.index(name) for name in wanted)
 
 
 def _plates(images: ImageTable) -> pl.Series:

@@ -8,7 +8,6 @@ from holotype.errors import listing
 from holotype.spec.data import DataSpec
 from holotype.spec.decide import DecideSpec
 from holotype.spec.ensemble import CalibrationSpec, EnsembleSpec, GreedySpec, WeightedSpec
-from holotype.spec.input import InputSpec
 from holotype.spec.member import MemberSpec
 from holotype.spec.split import SplitSpec
 from holotype.types import LEAVES
@@ -41,7 +40,7 @@ def sections_agree(
         ValueError: Two do not; the message begins with the place.
     """
     for number, member in enumerate(members):
-        _input_fits(member.input, data, f"members.{number}.input")
+        _channels_fit(member, data, f"members.{number}")
         _learning_fits(member, data, f"members.{number}")
         _levels_fit(member, data, f"members.{number}.head.levels")
     if calibrate is not None and calibrate.back_off is not None and data.labels.kind == "multilabel":
@@ -67,13 +66,16 @@ def _decision_fits(section: DecideSpec, data: DataSpec) -> None:
         raise ValueError(f"decide.one_class_per: {section.one_class_per!r} should be one of data.groups")
 
 
-def _input_fits(section: InputSpec, data: DataSpec, place: str) -> None:
-    unknown = [name for name in section.channels or [] if name not in (data.channels or [])]
-    if unknown:
-        known = listing(data.channels) if data.channels else "none; list them in data.channels"
-        raise ValueError(f"{place}.channels: there is no channel {unknown[0]!r}; allowed: {known}")
-    if section.normalise == "plate" and not data.groups:
-        raise ValueError(f"{place}.normalise: 'plate' needs the column of the plates, first in data.groups")
+def _channels_fit(member: MemberSpec, data: DataSpec, place: str) -> None:
+    seen = member.input.channels or data.channels
+    for section, wanted, known in (("input", member.input.channels, data.channels),
+                                   ("augment", member.augment.channels, seen)):  # fmt: skip
+        unknown = [name for name in wanted or [] if name not in (known or [])]
+        if unknown:
+            allowed = listing(known) if known else "none; list them in data.channels"
+            raise ValueError(f"{place}.{section}.channels: there is no channel {unknown[0]!r}; allowed: {allowed}")
+    if member.input.normalise == "plate" and not data.groups:
+        raise ValueError(f"{place}.input.normalise: 'plate' needs the column of the plates, first in data.groups")
 
 
 def _learning_fits(member: MemberSpec, data: DataSpec, place: str) -> None:
