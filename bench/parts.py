@@ -1,7 +1,7 @@
 """What each part of a recipe buys: the same recipe with and without it, on real and drawn sets, by seeds, paired.
 
     python bench/parts.py [--sets leaf jurkat ...] [--parts NAME ...] [--system NAME] [--seeds 1 2 3] [--store DIR]
-                          [--threads 1] [--epochs N] [--folds N] [--record]
+                          [--threads 1] [--epochs N] [--folds N] [--record] [--missing]
 
 A row is a part on a set: the nested metric without, and the mean over seeds of the paired difference with its 95 %
 interval (bootstrap over groups within a seed, seeds being independent). Networks that two parts share are trained once;
@@ -93,8 +93,12 @@ def record(found: dict[str, Any], store: Path) -> None:
         _record(found)
 
 
+def _recorded() -> list[dict[str, Any]]:
+    return list(json.loads(MEASURED.read_text(encoding="utf-8"))) if MEASURED.is_file() else []
+
+
 def _record(found: dict[str, Any]) -> None:
-    known = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else []
+    known = _recorded()
     same = (found["set"], found["part"])
     rows = [one for one in known if (one["set"], one["part"]) != same] + [found]
     rows.sort(key=lambda one: (list(PARTS).index(one["part"]) if one["part"] in PARTS else -1, SETS.index(one["set"])))
@@ -113,13 +117,17 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, help="for all sets, instead of their own")
     parser.add_argument("--store", type=Path, default=Path(tempfile.gettempdir()) / "holotype-parts")
     parser.add_argument("--record", action="store_true", help="keep the rows for the systems' pages")
+    parser.add_argument("--missing", action="store_true", help="leave out what is kept already")
     given = parser.parse_args()
     known = find_sets(given.store)
+    kept = {(one["set"], one["part"]) for one in _recorded()} if given.missing else set()
     print("| set | part | without | change | by seed |\n| --- | --- | --- | --- | --- |", flush=True)
     for part in given.parts:
         if given.system and given.system not in PARTS[part].marks:
             continue
         for name in [name for name in PARTS[part].sets if name in known and name in given.sets]:
+            if (name, part) in kept:
+                continue
             one = replace(known[name], epochs=given.epochs or known[name].epochs,
                           folds=given.folds or known[name].folds)  # fmt: skip
             try:
