@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from _sets import MANY_LABELS, SETS, TrialSet
+from _sets import MANY_LABELS, SCORED, TrialSet
 
 Changes = dict[str, Any]
-ONE_LABEL = tuple(name for name in SETS if name not in MANY_LABELS)
+ONE_LABEL = tuple(name for name in SCORED if name not in MANY_LABELS)
 REAL = ("leaf", "jurkat", "mitocheck", "bccd")
 FOCAL = {"focal": {"weight": 1.0, "gamma": 2.0}}
 ANGLES = {"head": {"margin": {}}}
@@ -28,12 +28,15 @@ class Part:
         base: What both recipes change in the plain one.
         sets: Where it is tried.
         marks: By system the mark of its switch in the system's page, with a minus where the switch takes it away.
+        judged: By the nested score, or by how far that is from the score on the test samples, whose truth is known:
+            how the folds are made changes what is measured.
     """
 
     with_it: Changes
     base: Changes = field(default_factory=dict)
     sets: tuple[str, ...] = REAL
     marks: Mapping[str, str] = field(default_factory=dict)
+    judged: Literal["score", "distance"] = "score"
 
 
 SECOND = {"name": "focal", "loss": FOCAL}
@@ -41,6 +44,7 @@ TWO = {"members": [SECOND]}
 RANKS = {"genus": 0.3, "family": 0.1}
 CASCADE = {"kind": "cascade", "levels": [0.5, 0.46, 0.445], "fallback": "argmax"}
 CYCLES = {"phase": {"schedule": {"name": "cosine-restarts", "cycles": 3}}}
+LIKE_TEST = {"folds": 5, "like_test": True, "use": [0]}
 CROPS = {"augment": {"crop": {"from": 96}}, "predict": {"views": {"crops": 4, "from": 96}}}
 
 PARTS: dict[str, Part] = {
@@ -55,9 +59,9 @@ PARTS: dict[str, Part] = {
     "per-class instead of prior": Part(
         {"recipe": {"decide": {"kind": "per-class"}}}, {"recipe": {"decide": {"kind": "prior"}}}, MANY_LABELS,
         {"pudae": "per-class"}),
-    "a second member, weighted": Part(TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, sets=SETS),
+    "a second member, weighted": Part(TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, sets=SCORED),
     "mean instead of weighted": Part(
-        {"recipe": {"ensemble": {"kind": "mean"}}}, TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, SETS,
+        {"recipe": {"ensemble": {"kind": "mean"}}}, TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, SCORED,
         {"pudae": "mean"}),
     "mean instead of a stack": Part(
         {"recipe": {"ensemble": {"kind": "mean"}}}, TWO | {"recipe": {"ensemble": {"kind": "stack"}}}, MANY_LABELS,
@@ -75,9 +79,9 @@ PARTS: dict[str, Part] = {
         {"recipe": {"decide": {"kind": "assign", "one_class_per": "batch", "sets": "sets.csv"}}}, ("screen",),
         {"cellular-silver": "assign"}),
     # How an image is read at prediction: the networks are shared.
-    "no views": Part({"predict": {"views": "none"}}, {"predict": {"views": "d4"}}, SETS, {"pudae": "views"}),
+    "no views": Part({"predict": {"views": "none"}}, {"predict": {"views": "d4"}}, SCORED, {"pudae": "views"}),
     "eight drawn views instead of d4": Part(
-        {"predict": {"views": {"as_trained": 8}}}, {"predict": {"views": "d4"}}, SETS),
+        {"predict": {"views": {"as_trained": 8}}}, {"predict": {"views": "d4"}}, SCORED),
     "the mean of the crops instead of the largest": Part(
         {"predict": {"pool": "mean-logit"}}, CROPS | {"predict": CROPS["predict"] | {"pool": "max"}},
         ("atlas", "bccd"), {"bestfitting": "pool"}),
@@ -85,10 +89,10 @@ PARTS: dict[str, Part] = {
         {"predict": {"views": "d4", "pool": "max"}}, CROPS | {"predict": CROPS["predict"] | {"pool": "max"}},
         ("atlas", "bccd"), {"bestfitting": "views"}),
     # What joins a network, and what is learnt of others.
-    "neighbours": Part({"neighbours": {"k": 5}}, sets=SETS),
+    "neighbours": Part({"neighbours": {"k": 5}}, sets=SCORED),
     "neighbours that vote instead of taking over": Part(
-        {"neighbours": {"k": 5}}, {"neighbours": {"k": 1, "take_over": 0.9}}, SETS, {"bestfitting": "votes"}),
-    "no retrieval": Part({"neighbours": None}, {"neighbours": {"k": 1, "take_over": 0.9}}, SETS,
+        {"neighbours": {"k": 5}}, {"neighbours": {"k": 1, "take_over": 0.9}}, SCORED, {"bestfitting": "votes"}),
+    "no retrieval": Part({"neighbours": None}, {"neighbours": {"k": 1, "take_over": 0.9}}, SCORED,
                          {"bestfitting": "neighbours"}),
     "no specialists": Part(
         {"specialise": None}, {"specialise": {"phases": [{"epochs": 4, "lr": 5.0e-4}], "least": 40}},
@@ -96,7 +100,7 @@ PARTS: dict[str, Part] = {
     "no pseudo-labels": Part({"pseudo": None}, {"pseudo": {"confidence": 0.95}}, (*REAL, "screen", "drawn"),
                              {"cellular-silver": "pseudo"}),
     # Losses and heads.
-    "focal": Part({"loss": FOCAL}, sets=SETS),
+    "focal": Part({"loss": FOCAL}, sets=SCORED),
     "focal alone instead of focal and Lovász": Part(
         {"loss": FOCAL}, {"loss": FOCAL | {"lovasz": 1.0}}, MANY_LABELS, {"bestfitting": "lovasz"}),
     "focal and LSEP": Part({"loss": FOCAL | {"lsep": 1.0}}, sets=MANY_LABELS),
@@ -139,11 +143,26 @@ PARTS: dict[str, Part] = {
     "one class against the rest": Part(
         {"members": [{"name": "only", "classes": "the rarest"}], "recipe": {"ensemble": {"kind": "weighted"}}},
         sets=("atlas", "bccd"), marks={"one-more-layer-of-stacking": "one-against-rest"}),
+    # What the score is measured on.
+    "a holdout like the test rows": Part(
+        {"recipe": {"split": LIKE_TEST}}, {"recipe": {"split": {"folds": 5, "use": [0]}}}, ("dated",),
+        judged="distance"),
+    "all folds instead of a holdout like the test rows": Part(
+        {"recipe": {"split": {"folds": 5, "use": "all"}}}, {"recipe": {"split": LIKE_TEST}}, ("dated",),
+        {"one-more-layer-of-stacking": "folds"}, "distance"),
+    "a holdout by a discriminator": Part(
+        {"recipe": {"split": LIKE_TEST | {"discriminator": "m"}}}, {"recipe": {"split": LIKE_TEST}}, ("dated",),
+        {"herbarium-focal": "discriminator"}, "distance"),
+    "whole experiments left out": Part(
+        {"recipe": {"split": {"folds": "leave-group-out"}}}, {"recipe": {"split": {"folds": 4}}}, ("screen",),
+        {"cellular-silver": "leave-group-out"}, "distance"),
 }  # fmt: skip
 
 
-def content_of(name: str, one: TrialSet, changes: list[Changes], seed: int, threads: int) -> dict[str, Any]:
-    """The whole recipe of a set, the plain one with some changes."""
+def content_of(
+    name: str, one: TrialSet, changes: list[Changes], seed: int, threads: int, tested: bool = False
+) -> dict[str, Any]:
+    """The whole recipe of a set, the plain one with some changes; with test rows where something hangs on them."""
     content: dict[str, Any] = {
         "name": "parts", "seed": seed, "metric": one.metric, "data": one.data, "run": {"threads": threads},
         "split": {"use": list(range(one.folds))},
@@ -155,7 +174,7 @@ def content_of(name: str, one: TrialSet, changes: list[Changes], seed: int, thre
     if content["decide"].get("sets"):
         content["decide"] = content["decide"] | {"sets": str(one.data["train"]).replace("train.csv", "sets.csv")}
     content["members"] = [member(one, joined), *(member(one, merged(joined, other)) for other in others)]
-    if not any(own.get("pseudo") for own in content["members"]):
+    if not tested and not any(own.get("pseudo") for own in content["members"]):
         content["data"] = {key: value for key, value in one.data.items() if key != "test"}  # nothing is learnt of it
     return content
 

@@ -1,11 +1,15 @@
-"""The sets on which parts are tried: four real ones, and four that are drawn; each with a plain, short training."""
+"""The sets on which parts are tried: four real ones, and four that are drawn; each with a plain, short training.
+
+*dated* is mitocheck once more, its latest days being the test rows, so that their truth is known.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from _common import real_data
 
 from holotype.data.atlas import AtlasPlan, simulate_atlas
@@ -13,7 +17,9 @@ from holotype.data.leaves import LeavesPlan, simulate_leaves
 from holotype.data.perturbations import PerturbationPlan, simulate_perturbations
 from holotype.data.simulate import SimulationPlan, simulate_cells
 
-SETS = ("leaf", "jurkat", "mitocheck", "bccd", "drawn", "atlas", "screen", "sheets")
+SETS = ("leaf", "jurkat", "mitocheck", "bccd", "dated", "drawn", "atlas", "screen", "sheets")
+SCORED = tuple(name for name in SETS if name != "dated")
+"""Those on which parts of networks and decisions are tried; the other one is for parts of the folds."""
 TABLES = {"train": "train.csv", "test": "test.csv"}
 MANY_LABELS = ("bccd", "drawn", "atlas")
 
@@ -30,6 +36,7 @@ class TrialSet:
         cap: Rows of a class in an epoch, where the set is large.
         network: Keys of the member that differ from the plain one's.
         folds: How many of the folds are trained and scored.
+        truth: A table of the test samples' labels, in the columns of the training table.
     """
 
     data: dict[str, Any]
@@ -39,11 +46,14 @@ class TrialSet:
     cap: int | None = None
     network: dict[str, Any] = field(default_factory=dict)
     folds: int = 1
+    truth: Path | None = None
 
 
 def find_sets(place: Path) -> dict[str, TrialSet]:
     """The real sets that are here, and the drawn ones, which are drawn into a folder once."""
-    return {**_real(), **_drawn(place)}
+    real = _real()
+    dated = {"dated": _dated(real["mitocheck"], place / "dated")} if "mitocheck" in real else {}
+    return {**real, **dated, **_drawn(place)}
 
 
 def _real() -> dict[str, TrialSet]:
@@ -64,6 +74,21 @@ def _real() -> dict[str, TrialSet]:
             labels = {"column": "labels", "kind": "multilabel"}
             known[name] = TrialSet(data | {"labels": labels}, 8, size=96, folds=3)
     return known
+
+
+def _dated(whole: TrialSet, place: Path) -> TrialSet:
+    """Days are given to the test rows from the last one on, until these are a quarter; classes are those of both."""
+    labelled = pl.read_csv(whole.data["train"], infer_schema=False)
+    days = labelled.group_by("experiment_date").len().sort("experiment_date", descending=True)
+    later = days.filter(pl.col("len").cum_sum() <= labelled.height // 4)["experiment_date"].implode()
+    train, test = (labelled.filter(pl.col("experiment_date").is_in(later) == late) for late in (False, True))
+    both = train.join(test, on="label", how="semi")["label"].unique().implode()
+    tables = {name: rows.filter(pl.col("label").is_in(both)) for name, rows in (("train", train), ("truth", test))}
+    place.mkdir(parents=True, exist_ok=True)
+    for name, rows in (tables | {"test": tables["truth"].drop("label")}).items():
+        rows.write_csv(place / f"{name}.csv")
+    data = whole.data | {name: str(place / f"{name}.csv") for name in TABLES}
+    return replace(whole, data=data | {"labels": {"column": "label"}}, truth=place / "truth.csv")
 
 
 def _drawn(place: Path) -> dict[str, TrialSet]:
@@ -97,6 +122,6 @@ def _drawn(place: Path) -> dict[str, TrialSet]:
     return {
         "drawn": TrialSet(cells, 10),
         "atlas": TrialSet(proteins, 10),
-        "screen": TrialSet(wells, 12, metric="accuracy", size=32, network=small, folds=2),
+        "screen": TrialSet(wells, 12, metric="accuracy", size=32, network=small, folds=2, truth=screen / "truth.csv"),
         "sheets": TrialSet(pressed, 8, metric="accuracy"),
     }

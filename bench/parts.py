@@ -1,12 +1,14 @@
 """What each part of a recipe buys: the same recipe with and without it, on real and drawn sets, by seeds, paired.
 
-    python bench/parts.py [--sets leaf jurkat ...] [--parts NAME ...] [--system NAME] [--seeds 1 2 3] [--store DIR]
-                          [--threads 1] [--epochs N] [--folds N] [--record] [--missing]
+    python bench/parts.py [--sets leaf jurkat ...] [--parts NAME ...] [--system NAME] [--marked] [--seeds 1 2 3]
+                          [--store DIR] [--threads 1] [--epochs N] [--folds N] [--record] [--missing]
 
 A row is a part on a set: the nested metric without, and the mean over seeds of the paired difference with its 95 %
-interval (bootstrap over groups within a seed, seeds being independent). Networks that two parts share are trained once;
-what was trained lies in the store, so that the same command goes on where it was stopped. `--record` keeps the rows in
-docs/systems/measured.json, from which `make docs` fills the pages of the systems.
+interval (bootstrap over groups within a seed, seeds being independent). Parts of the folds are judged by how far the
+nested score is from the score on test samples whose truth is known (interval by Student's t over the seeds: three are
+few). Networks that two parts share are trained once; what was trained lies in the store, so that the same command goes
+on where it was stopped. `--record` keeps the rows in docs/systems/measured.json, from which `make docs` fills the pages
+of the systems.
 """
 
 from __future__ import annotations
@@ -20,40 +22,62 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from _common import CHECKOUT
 from _parts import PARTS, Changes, content_of
 from _sets import SETS, TrialSet, find_sets
+from scipy.stats import t
 
+from holotype.decide import decide_plainly
 from holotype.digest import digest_value
 from holotype.errors import HolotypeError
 from holotype.metrics import METRICS, Judged, draw_groups, paired_difference
 from holotype.pipeline import make_runtime, run
 from holotype.progress import Progress
 from holotype.recipe import parse_recipe
+from holotype.road.outcome import Outcome
 
 MEASURED = CHECKOUT / "docs" / "systems" / "measured.json"
 
 
-def scored(name: str, one: TrialSet, changes: list[Changes], seed: int, given: argparse.Namespace) -> Judged:
-    """The out-of-fold scores of a run, and the labels that its own decision gives when refitted without them."""
-    content = content_of(name, one, changes, seed, given.threads)
+def ran(
+    name: str, one: TrialSet, changes: list[Changes], seed: int, given: argparse.Namespace, tested: bool = False
+) -> Outcome:
+    """What the recipe of a set with some changes comes to."""
+    content = content_of(name, one, changes, seed, given.threads, tested)
     for own in content["members"]:
         if own.get("classes") == "the rarest":
             own["classes"] = [rarest(one)]
     out = given.store / "runs" / digest_value(content)[:24]
     runtime = make_runtime(parse_recipe(content, Path()), Path(), store=given.store / "store",
                            progress=Progress(quiet=True))  # fmt: skip
-    outcome = run(parse_recipe(content, Path()), out, runtime)
-    if outcome.nested is None:
-        raise SystemExit("nothing was scored")
+    return run(parse_recipe(content, Path()), out, runtime)
+
+
+def judged(outcome: Outcome) -> Judged:
+    """The out-of-fold scores, and the labels that the run's own decision gives when refitted without them."""
     nested = outcome.nested
+    if nested is None:
+        raise SystemExit("nothing was scored")
     return Judged(nested.truth, nested.decided, nested.logits, outcome.prepared.images.kind)
+
+
+def distance(one: TrialSet, outcome: Outcome) -> float:
+    """How far the nested score is from the score on the test samples, each by its highest score."""
+    (said,), own = outcome.test, judged(outcome)
+    table = pl.read_csv(one.truth, infer_schema=False)
+    identity = one.data.get("sample", "id")
+    known = dict(table.select(identity, one.data["labels"].get("column", "label")).iter_rows())
+    names = outcome.prepared.images.samples.frame["sample"].to_numpy()[said.samples]
+    classes = outcome.prepared.images.classes
+    truth = np.array([[known[name] == one_class for one_class in classes] for name in names])
+    logits = np.asarray(said.logits)
+    true = METRICS[one.metric](truth, decide_plainly(logits, own.kind), logits, own.kind)
+    return abs(float(METRICS[one.metric](own.truth, own.decided, own.logits, own.kind)) - float(true))
 
 
 def rarest(one: TrialSet) -> str:
     """The class with the fewest training rows among those with at least twenty."""
-    import polars as pl
-
     column = one.data["labels"]["column"]
     names = pl.read_csv(one.data["train"], infer_schema=False)[column].str.split(" ").explode()
     counts = names.value_counts().filter(pl.col("count") >= 20).sort("count", column)
@@ -65,15 +89,27 @@ def compare(name: str, part: str, one: TrialSet, given: argparse.Namespace) -> d
     said = PARTS[part]
     values, changes, widths = [], [], []
     for seed in given.seeds:
-        plain, other = (scored(name, one, wanted, seed, given) for wanted in ([said.base], [said.base, said.with_it]))
+        tested = said.judged == "distance"
+        both = [ran(name, one, wanted, seed, given, tested) for wanted in ([said.base], [said.base, said.with_it])]
+        if tested:
+            without, with_it = (distance(one, outcome) for outcome in both)
+            values.append(without)
+            changes.append(with_it - without)
+            continue
+        plain, other = map(judged, both)
         draws = draw_groups(plain.truth, None, seed)
         change = paired_difference(one.metric, plain, other, draws)
         values.append(METRICS[one.metric](plain.truth, plain.decided, plain.logits, plain.kind))
         changes.append(change["value"])
         widths.append((change["high"] - change["low"]) / 2)
-    mean, half = float(np.mean(changes)), float(np.sqrt(np.sum(np.square(widths))) / len(widths))
+    mean, count = float(np.mean(changes)), len(changes)
+    if said.judged == "distance":
+        half = float(t.ppf(0.975, count - 1) * np.std(changes, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+    else:
+        half = float(np.sqrt(np.sum(np.square(widths))) / count)
+    metric = one.metric if said.judged == "score" else f"{one.metric}, distance from the truth"
     return {
-        "set": name, "part": part, "metric": one.metric, "without": round(float(np.mean(values)), 4),
+        "set": name, "part": part, "metric": metric, "without": round(float(np.mean(values)), 4),
         "change": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4),
         "by_seed": [round(value, 4) for value in changes],
     }  # fmt: skip
@@ -111,6 +147,7 @@ if __name__ == "__main__":
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--system", help="only the parts that its page has switches for")
+    parser.add_argument("--marked", action="store_true", help="only the parts that some page has a switch for")
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     parser.add_argument("--folds", type=int, help="how many of five folds are trained and scored")
     parser.add_argument("--threads", type=int, default=1)
@@ -122,11 +159,10 @@ if __name__ == "__main__":
     known = find_sets(given.store)
     kept = {(one["set"], one["part"]) for one in _recorded()} if given.missing else set()
     print("| set | part | without | change | by seed |\n| --- | --- | --- | --- | --- |", flush=True)
-    for part in given.parts:
-        if given.system and given.system not in PARTS[part].marks:
-            continue
-        for name in [name for name in PARTS[part].sets if name in known and name in given.sets]:
-            if (name, part) in kept:
+    for name in [name for name in given.sets if name in known]:
+        for part in [part for part in given.parts if name in PARTS[part].sets]:
+            unasked = given.system and given.system not in PARTS[part].marks
+            if unasked or (given.marked and not PARTS[part].marks) or (name, part) in kept:
                 continue
             one = replace(known[name], epochs=given.epochs or known[name].epochs,
                           folds=given.folds or known[name].folds)  # fmt: skip
