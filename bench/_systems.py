@@ -50,14 +50,16 @@ def original(system: str) -> dict[str, Any]:
 def reduced(system: str, quick: bool, epochs: int = EPOCHS) -> dict[str, Any]:
     """The recipe for its stand-in: other sizes, epochs, networks, folds and counts of views; all its parts stay.
 
-    Quick: one epoch a phase and one fold. The screen has ten times the images of the others: half the epochs, and the
-    first member alone is seen in all its views.
+    Quick: one epoch a phase and one fold. The screen has ten times the images of the others: half the epochs, larger
+    batches, and the first member alone is seen in all its views.
     """
     content = original(system)
     content["run"] = {"threads": 1, "workers": 0, "device": "cpu", "batch": 16}
     large = STAND_INS[system] == "perturbations" and not quick
     folds, epochs = (2, epochs // 2) if large else (3, epochs)
     content["split"] = content.get("split", {}) | {"folds": folds} | ({"use": [0]} if quick else {})
+    if large:
+        content["run"]["batch"] = 32
     for number, member in enumerate(content["members"]):
         member |= {"backbone": BACKBONE, "weights": "none"}
         if quick and number:
