@@ -1,7 +1,8 @@
-"""Fills the pages of the systems with what `python bench/parts.py --record` measured; run by `make docs`.
+"""Fills pages with what was measured, and draws it; run by `make docs`.
 
-A switch's cell gets what the switch changes on each set; the last section gets a table of all that was tried of the
-system's parts. What was not measured says so.
+Of `python bench/parts.py --record`: in a system's page a switch's cell gets what the switch changes on each set, and
+the last section a picture and a table of all that was tried of the system's parts. What was not measured says so. Of
+`python bench/budget.py --record`: the picture and the table of docs/plan.md.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import json
 import re
 import sys
 from pathlib import Path
+from statistics import mean
 from typing import Any
+
+from draw_measured import draw_budgets, draw_parts
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent / "bench"))
 from _parts import PARTS  # noqa: E402  (bench/ is no package)
 
 MARK = re.compile(r"<!-- measured: ([a-z0-9-]+) -->[^|\n]*")
+BUDGETS = re.compile(r"(<!-- budgets: begin -->\n).*(<!-- budgets: end -->)", re.DOTALL)
 SECTION = re.compile(r"(<!-- ablation: begin -->\n).*(<!-- ablation: end -->)", re.DOTALL)
 HOW = (
     "The change in the nested score when the part is put into the same short recipe, mean of {seeds} seeds with its "
@@ -65,6 +70,8 @@ def filled(text: str, name: str, measured: list[dict[str, Any]]) -> str:
         table = [
             HOW.format(seeds=seeds, name=name) + (DISTANCE if any("distance" in one["metric"] for one in own) else ""),
             "",
+            f"![What the parts of {name} change on each set](../images/parts-{name}.svg)",
+            "",
             "| part | set | without | change |",
             "| --- | --- | --- | --- |",
         ]
@@ -77,9 +84,34 @@ def filled(text: str, name: str, measured: list[dict[str, Any]]) -> str:
     return SECTION.sub(lambda found: f"{found[1]}{body}\n{found[2]}", MARK.sub(cell, text))
 
 
+def of_scores(name: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The changes of a score that a system's switches make."""
+    parts = {part for part, said in PARTS.items() if name in said.marks and said.judged == "score"}
+    return [one for one in measured if one["part"] in parts]
+
+
+def budget_table(rows: list[dict[str, Any]]) -> str:
+    """A row a budget: seconds and scores of its seeds."""
+    lines = ["| budget | taken | plan of the first seed | macro F1 by seed | mean |", "| --- | --- | --- | --- | --- |"]
+    for name in dict.fromkeys(one["budget"] for one in rows):
+        own = [one for one in rows if one["budget"] == name]
+        taken = sorted({round(one["seconds"]) for one in own})
+        spent = f"{taken[0]} s" if len(taken) == 1 else f"{taken[0]} to {taken[-1]} s"
+        each = ", ".join(f"{one['score']:.3f}" for one in own)
+        lines.append(f"| {name} | {spent} | {own[0]['plan']} | {each} | {mean(one['score'] for one in own):.3f} |")
+    return "\n".join(["![The score rises with the budget](images/budgets.svg)", "", *lines])
+
+
 if __name__ == "__main__":
-    source = DOCS / "systems" / "measured.json"
-    measured = json.loads(source.read_text(encoding="utf-8")) if source.is_file() else []
+    measured, budgets = (
+        json.loads((DOCS / place).read_text(encoding="utf-8")) for place in ("systems/measured.json", "budgets.json")
+    )
     for page in sorted((DOCS / "systems").glob("*.md")):
         if page.stem != "README":
             page.write_text(filled(page.read_text(encoding="utf-8"), page.stem, measured), encoding="utf-8")
+            if drawn := of_scores(page.stem, measured):
+                (DOCS / "images" / f"parts-{page.stem}.svg").write_text(draw_parts(drawn), encoding="utf-8")
+    (DOCS / "images" / "budgets.svg").write_text(draw_budgets(budgets), encoding="utf-8")
+    plan = DOCS / "plan.md"
+    told = BUDGETS.sub(lambda found: f"{found[1]}{budget_table(budgets)}\n{found[2]}", plan.read_text(encoding="utf-8"))
+    plan.write_text(told, encoding="utf-8")

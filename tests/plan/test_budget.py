@@ -53,11 +53,11 @@ def test_a_tiny_budget_buys_a_head_on_frozen_features_and_says_so() -> None:
 
 def test_more_time_buys_first_epochs_then_size_then_folds_then_a_second_member() -> None:
     seen = []
-    for budget in ("2m", "5m", "20m", "40m", "1h", "8h"):
+    for budget in ("2m", "5m", "15m", "24m", "40m", "1h", "8h"):
         recipe = bought(budget)[1]
         used = 5 if recipe.split.use == "all" else len(recipe.split.use)
         seen.append((recipe.members[0].input.size, used, len(recipe.members)))
-    assert seen == [(64, 1, 1), (96, 1, 1), (96, 1, 1), (96, 3, 1), (96, 5, 1), (96, 5, 2)]
+    assert seen == [(64, 1, 1), (96, 1, 1), (96, 1, 1), (96, 2, 1), (96, 4, 1), (96, 5, 1), (96, 5, 2)]
 
 
 def test_epochs_by_hand() -> None:
@@ -71,7 +71,15 @@ def test_epochs_by_hand() -> None:
 
 def test_small_sets_get_more_epochs() -> None:
     assert bought("30m", LEAVES)[1].members[0].phases[0].epochs > 40
-    assert bought("20m")[1].members[0].phases[0].epochs == 28  # twice the 800 steps that are enough
+    one_fold = replace(NUCLEI, use=(0,))
+    assert bought("25m", one_fold)[1].members[0].phases[0].epochs == 28  # twice the 800 steps that are enough
+
+
+def test_from_two_folds_on_nine_tenths_of_a_budget_are_spent() -> None:
+    """No rung is so far above the one below that a third of the time is left lying."""
+    for minutes in range(18, 70, 4):
+        plan, _ = bought(f"{minutes}m")
+        assert sum(plan.seconds.values()) > 0.8 * 60 * minutes, minutes
 
 
 def test_rare_classes_are_drawn_more_often_unless_the_recipe_says_how() -> None:

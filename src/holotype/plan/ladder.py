@@ -20,7 +20,7 @@ SHARE = 0.3  # of the epochs that are enough: with fewer, a smaller input is bet
 def list_rungs(facts: DataFacts) -> list[Rung]:
     """Every configuration worth considering, each better and dearer than the one before.
 
-    A frozen backbone; one fold, small and short; larger inputs; several folds; all folds; a second member.
+    A frozen backbone; one fold, small and short; larger inputs; two folds and so on to all; a second member.
 
     Args:
         facts: Of the data, and what the recipe fixes.
@@ -40,8 +40,10 @@ def list_rungs(facts: DataFacts) -> list[Rung]:
         rungs.append(Rung(words, sizes[:1], first, count, least_views, *FROZEN, draws=4))
     rungs.append(Rung(f"{on} at {sizes[0]} px, few epochs", sizes[:1], first, count, least_views, begins, most))
     rungs += [Rung(f"{on} at {size} px", (size,), first, count, most_views, some, most) for size in sizes]
-    if facts.use is None and facts.folds > 3:
-        rungs.append(Rung(f"3 folds at {working} px", (working,), (0, 1, 2), 3, most_views, enough, most))
+    if facts.use is None:
+        for several in range(2, facts.folds):
+            words, some_folds = f"{several} folds at {working} px", tuple(range(several))
+            rungs.append(Rung(words, (working,), some_folds, several, most_views, enough, most))
     every, whole = (None, facts.folds) if facts.use is None else (facts.use, count)
     if facts.use is None:
         words = f"all {facts.folds} folds at {working} px"
