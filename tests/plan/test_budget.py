@@ -57,7 +57,7 @@ def test_more_time_buys_first_epochs_then_size_then_folds_then_a_second_member()
         recipe = bought(budget)[1]
         used = 5 if recipe.split.use == "all" else len(recipe.split.use)
         seen.append((recipe.members[0].input.size, used, len(recipe.members)))
-    assert seen == [(64, 1, 1), (96, 1, 1), (96, 1, 1), (96, 2, 1), (96, 4, 1), (96, 5, 1), (96, 5, 2)]
+    assert seen == [(64, 1, 1), (96, 1, 1), (96, 1, 1), (96, 2, 1), (96, 3, 1), (96, 5, 1), (96, 5, 2)]
 
 
 def test_epochs_by_hand() -> None:

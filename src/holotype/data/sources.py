@@ -11,6 +11,7 @@ from holotype.data.coco import coco_table
 from holotype.data.images import ENDINGS
 from holotype.data.layouts import FILE
 from holotype.data.reading import read_table
+from holotype.data.walk import files_below
 from holotype.errors import DataError
 from holotype.spec import DataSpec
 
@@ -52,10 +53,8 @@ def folder_table(spec: DataSpec, folder: Path, field: str, labelled: bool) -> pl
     Raises:
         DataError: There are no images, or some lie beside the folders of the classes.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    parts = [path.relative_to(folder).parts for path in found]
-    kept = [number for number, names in enumerate(parts) if not any(name.startswith(".") for name in names)]
-    files, parts = [found[number] for number in kept], [parts[number] for number in kept]
+    files = [path for path in files_below(folder) if path.suffix.lower() in ENDINGS]
+    parts = [path.relative_to(folder).parts for path in files]
     if not files:
         raise DataError(f"there are no images in the folder {str(folder)!r}", field=field,
                         remedy=f"known endings: {', '.join(ENDINGS)}")  # fmt: skip

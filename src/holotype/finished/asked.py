@@ -12,6 +12,7 @@ import polars as pl
 from holotype.data import read_table
 from holotype.data.images import ENDINGS
 from holotype.data.layouts import image_files, pattern_fields
+from holotype.data.walk import files_below
 from holotype.errors import DataError, InputError, listing
 from holotype.spec import DataSpec
 from holotype.types import ImageTable, Kind
@@ -70,7 +71,7 @@ def _files(place: Path | list[Path]) -> list[Path]:
     if isinstance(place, list):
         files = place
     elif place.is_dir():
-        files = sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS)
+        files = [path for path in files_below(place) if path.suffix.lower() in ENDINGS]
     else:
         files = [place]
     missing = [str(file) for file in files if not file.is_file()]

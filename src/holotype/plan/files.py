@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from holotype.data.walk import files_below
 from holotype.errors import DataError, listing
 
 __all__ = ["IMAGE_ENDINGS", "channel_order", "is_image_name", "list_images", "natural_key"]
@@ -48,7 +48,7 @@ def is_image_name(name: str) -> bool:
 
 
 def list_images(folder: Path) -> tuple[str, ...]:
-    """Every PNG, JPEG and TIFF below a folder, hidden ones left out, in natural order.
+    """Every PNG, JPEG and TIFF below a folder, hidden ones left out and links followed, in natural order.
 
     Args:
         folder: Where to look.
@@ -61,16 +61,11 @@ def list_images(folder: Path) -> tuple[str, ...]:
     """
     found: list[str] = []
     others: set[str] = set()
-    for place, subfolders, names in os.walk(folder, followlinks=False):
-        subfolders[:] = [name for name in subfolders if not name.startswith((".", "__"))]
-        prefix = Path(place).relative_to(folder).as_posix()
-        for name in names:
-            if name.startswith("."):
-                continue
-            if is_image_name(name):
-                found.append(name if prefix == "." else f"{prefix}/{name}")
-            elif name.lower().endswith(OTHER_IMAGE_ENDINGS):
-                others.add(Path(name).suffix.lower())
+    for path in files_below(folder):
+        if is_image_name(path.name):
+            found.append(path.relative_to(folder).as_posix())
+        elif path.name.lower().endswith(OTHER_IMAGE_ENDINGS):
+            others.add(path.suffix.lower())
     if not found:
         seen = f"; images ending in {listing(sorted(others))} are not read" if others else ""
         raise DataError(
