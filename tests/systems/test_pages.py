@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
 
 from holotype.recipe import load_recipe
@@ -88,3 +93,27 @@ def test_every_switch_is_allowed_in_its_recipe(name: str) -> None:
         assert changes, row
         recipe = load_recipe(CHECKOUT / "recipes" / f"{name}.yaml", changes)
         assert recipe != load_recipe(CHECKOUT / "recipes" / f"{name}.yaml"), row
+
+
+@pytest.fixture(scope="module")
+def writer() -> ModuleType:
+    """`docs/write_measured.py`, which fills the pages."""
+    sys.path.insert(0, str(CHECKOUT / "docs"))
+    try:
+        return importlib.import_module("write_measured")
+    finally:
+        sys.path.remove(str(CHECKOUT / "docs"))
+
+
+def test_a_page_says_what_was_measured(name: str, writer: ModuleType) -> None:
+    """Where this fails, `make docs` was not run after `bench/parts.py --record`."""
+    measured = json.loads((PAGES / "measured.json").read_text(encoding="utf-8"))
+    text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    assert writer.filled(text, name, measured) == text
+    if drawn := writer.of_scores(name, measured):
+        assert (CHECKOUT / f"docs/images/parts-{name}.svg").read_text(encoding="utf-8") == writer.draw_parts(drawn)
+
+
+def test_every_part_that_is_measured_for_a_system_is_a_switch_of_its_page(name: str, writer: ModuleType) -> None:
+    marks = {said.marks[name] for said in writer.PARTS.values() if name in said.marks}
+    assert marks <= set(re.findall(r"<!-- measured: ([a-z0-9-]+) -->", sections(name)["Switches"]))
