@@ -72,7 +72,7 @@ def _real() -> dict[str, TrialSet]:
             known[name] = TrialSet(data | {"groups": ["plate"], "domain": "experiment_date"}, 8, cap=60)
         else:
             labels = {"column": "labels", "kind": "multilabel"}
-            known[name] = TrialSet(data | {"labels": labels}, 8, size=96, folds=3)
+            known[name] = TrialSet(data | {"labels": labels}, 8, folds=3)
     return known
 
 
