@@ -18,7 +18,7 @@ from holotype.plan.ladder import UNEVEN, list_rungs, unevenness
 __all__ = ["BudgetPlan", "in_words", "plan_budget", "read_budget"]
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-AIM = 0.9  # share of the budget that is planned; the rest is for a machine that grows slower
+AIM = 0.95  # share of the budget that is planned; the rest is for a machine that grows slower
 LATE = 1.15  # what may be exceeded before a budget is refused as too short
 SHORTEST, LONGEST = 1.0, 30 * 24 * 3600.0
 
