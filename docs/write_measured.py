@@ -19,8 +19,10 @@ from draw_measured import draw_budgets, draw_parts
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent / "bench"))
 from _parts import PARTS  # noqa: E402  (bench/ is no package)
+from _sets import SCORED  # noqa: E402
 
 MARK = re.compile(r"<!-- measured: ([a-z0-9-]+) -->[^|\n]*")
+MATRIX = re.compile(r"(<!-- parts: begin -->\n).*(<!-- parts: end -->)", re.DOTALL)
 BUDGETS = re.compile(r"(<!-- budgets: begin -->\n).*(<!-- budgets: end -->)", re.DOTALL)
 SECTION = re.compile(r"(<!-- ablation: begin -->\n).*(<!-- ablation: end -->)", re.DOTALL)
 HOW = (
@@ -90,6 +92,19 @@ def of_scores(name: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]
     return [one for one in measured if one["part"] in parts]
 
 
+def matrix(measured: list[dict[str, Any]]) -> str:
+    """A row a part, a column a set: the changes of the score."""
+    changes = {(one["part"], one["set"]): change(one) for one in measured}
+    parts = [name for name, said in PARTS.items() if said.judged == "score"]
+    sets = [name for name in SCORED if any((part, name) in changes for part in parts)]
+    lines = [f"| part | {' | '.join(sets)} |", "| --- |" + " --- |" * len(sets)]
+    for part in parts:
+        cells = [changes.get((part, name), "" if name in PARTS[part].sets else "–") for name in sets]
+        if any(cell not in {"", "–"} for cell in cells):
+            lines.append(f"| {part} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def budget_table(rows: list[dict[str, Any]]) -> str:
     """A row a budget: seconds and scores of its seeds."""
     lines = ["| budget | taken | plan of the first seed | macro F1 by seed | mean |", "| --- | --- | --- | --- | --- |"]
@@ -111,6 +126,9 @@ if __name__ == "__main__":
             page.write_text(filled(page.read_text(encoding="utf-8"), page.stem, measured), encoding="utf-8")
             if drawn := of_scores(page.stem, measured):
                 (DOCS / "images" / f"parts-{page.stem}.svg").write_text(draw_parts(drawn), encoding="utf-8")
+    index = DOCS / "systems" / "README.md"
+    told = MATRIX.sub(lambda found: f"{found[1]}{matrix(measured)}\n{found[2]}", index.read_text(encoding="utf-8"))
+    index.write_text(told, encoding="utf-8")
     (DOCS / "images" / "budgets.svg").write_text(draw_budgets(budgets), encoding="utf-8")
     plan = DOCS / "plan.md"
     told = BUDGETS.sub(lambda found: f"{found[1]}{budget_table(budgets)}\n{found[2]}", plan.read_text(encoding="utf-8"))
