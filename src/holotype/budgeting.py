@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import polars as pl
@@ -32,7 +32,8 @@ LONGEST_PROBE = 4.0  # seconds
 READ = 12  # images
 JUDGED, JUDGED_EACH = 2.0, 5e-5  # seconds of scores and report, and more for each sample and class
 MOST_SLOWER = 8.0
-NOT_PLANNED = ("predictions", "specialise", "pseudo", "neighbours")
+NOT_PLANNED = ("predictions", "specialise", "pseudo")
+MOST_SPECIMENS = 100_000  # among which neighbours are looked for without being asked for
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,18 @@ def _facts(recipe: Recipe, ready: Prepared, runtime: Runtime, given: set[str]) -
         use=None if recipe.split.use == "all" else tuple(recipe.split.used(folds.count)),
         views=cast(Views, member.predict.views) if fixed_views else None,
         sampler="sampler" not in member.model_fields_set, refit=recipe.final == "refit",
+        neighbours=_neighbours(recipe, rows["train"] + rows["external"], kept),
     )  # fmt: skip
+
+
+def _neighbours(recipe: Recipe, rows: int, kept: set[str]) -> Literal["open", "given", "none"]:
+    """Whether neighbours are asked for, or may be planned: not among too many, and where an ensemble weighs them."""
+    member, ensemble = recipe.members[0], recipe.ensemble
+    if member.neighbours is not None:
+        return "given"
+    said = "neighbours" in member.model_fields_set or any(path.startswith("members.0.neighbours") for path in kept)
+    weighed = ensemble is None or ensemble.kind in {"weighted", "greedy", "stack"}
+    return "open" if weighed and not said and rows <= MOST_SPECIMENS else "none"
 
 
 def _phase(member: MemberSpec) -> PhaseSpec:

@@ -61,11 +61,11 @@ def test_more_time_buys_first_epochs_then_size_then_folds_then_a_second_member()
 
 
 def test_epochs_by_hand() -> None:
-    """At 96 px an epoch of 1,906 images takes 31.8 s, and looking at the fold's 477 another 2.5."""
+    """At 96 px an epoch of 1,906 images takes 31.8 s, looking at the fold's 477 another 2.5, and at all of them 17."""
     plan, recipe = bought("10m")
-    beside = 8 * (477 + 894) / 190 + 1.1 + 3277 * 2e-4 * 1.5
+    beside = (8 * (477 + 894) + 1906 + 477 + 894) / 190 + 1.1 + 3277 * 2e-4 * 1.5
     epochs = int((0.95 * 600 - 12 - 5 - beside) / (1906 / 60 + 477 / 190 + 0.05))
-    assert recipe.members[0].phases[0].epochs == epochs == 14
+    assert recipe.members[0].phases[0].epochs == epochs == 13
     assert plan.seconds["training"] == pytest.approx(epochs * (1906 / 60 + 477 / 190 + 0.05))
 
 
@@ -86,6 +86,20 @@ def test_rare_classes_are_drawn_more_often_unless_the_recipe_says_how() -> None:
     assert bought("5m")[1].members[0].sampler == "sqrt"
     assert bought("5m", LEAVES)[1].members[0].sampler == "shuffle"
     assert bought("5m", replace(NUCLEI, sampler=False))[1].members[0].sampler == "shuffle"
+
+
+@pytest.mark.parametrize(("budget", "votes"), [("1m", True), ("2m", True), ("10m", True), ("20m", False)])
+def test_the_nearest_specimens_vote_where_the_training_is_short(budget: str, votes: bool) -> None:
+    plan, recipe = bought(budget)
+    assert (recipe.members[0].neighbours is not None) == votes
+    assert any("5 nearest training specimens" in reason for reason in plan.reasons) == votes
+    assert bought(budget, replace(NUCLEI, neighbours="none"))[1].members[0].neighbours is None
+
+
+def test_neighbours_that_the_recipe_asks_for_cost_time_on_every_rung() -> None:
+    given, none = (list_rungs(replace(NUCLEI, neighbours=said))[-1] for said in ("given", "none"))
+    more = seconds_of_parts(given, NUCLEI, QUICK)["predicting"] - seconds_of_parts(none, NUCLEI, QUICK)["predicting"]
+    assert more == pytest.approx(5 * (1906 + 477 + 894) * (QUICK.see_at(96) + QUICK.see_at(128)))
 
 
 def test_what_is_given_stays() -> None:

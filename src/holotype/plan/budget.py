@@ -13,13 +13,14 @@ from typing import Any
 
 from holotype.errors import InputError, counted
 from holotype.plan.costs import DataFacts, Probe, Rung, seconds_of_epoch, seconds_of_parts
-from holotype.plan.ladder import UNEVEN, list_rungs, unevenness
+from holotype.plan.ladder import UNEVEN, enough_epochs, list_rungs, unevenness
 
 __all__ = ["BudgetPlan", "in_words", "plan_budget", "read_budget"]
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 AIM = 0.95  # share of the budget that is planned; the rest is for a machine that grows slower
 LATE = 1.15  # what may be exceeded before a budget is refused as too short
+VOTES = 5  # nearest specimens, where a training is short
 SHORTEST, LONGEST = 1.0, 30 * 24 * 3600.0
 
 
@@ -103,6 +104,10 @@ def plan_budget(
     seconds |= {"training": epochs * seconds_of_epoch(rung, facts, probe), "judging": probe.judging}
     reasons = [_of_the_time(budget, seconds), _of_the_rung(name, rung, epochs, facts)]
     changes = _changes(rung, epochs, facts, name, member, phase)
+    if _votes(rung, epochs, facts):
+        changes.append(f"members.0.neighbours={json.dumps({'k': VOTES})}")
+        reasons.append(f"The labels of the {VOTES} nearest training specimens vote as well, since after a short "
+                       "training the features know more than the last layer says.")  # fmt: skip
     if facts.sampler and unevenness(facts) >= UNEVEN:
         reasons.append(f"Rare classes are drawn more often (sampler: sqrt), since the commonest has "
                        f"{unevenness(facts):.0f} times as many images as the rarest.")  # fmt: skip
@@ -110,6 +115,11 @@ def plan_budget(
         more = _all_seconds(later[0], later[0].least, facts, probe) / AIM
         reasons.append(f"Next would come {later[0].words}, for about {in_words(more)}.")
     return BudgetPlan(budget, tuple(changes), tuple(reasons), seconds)
+
+
+def _votes(rung: Rung, epochs: int, facts: DataFacts) -> bool:
+    """Whether neighbours are planned: they gain where the network learns for less than is enough."""
+    return facts.neighbours == "open" and rung.votes and (rung.draws is not None or epochs < enough_epochs(facts))
 
 
 def _epochs(rung: Rung, facts: DataFacts, probe: Probe, free: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["DataFacts", "Probe", "Rung", "Views", "count_views", "seconds_of_epoch", "seconds_of_parts"]
 
@@ -34,6 +35,7 @@ class DataFacts:
         views: The views where they are given.
         sampler: Whether the recipe leaves open how rows are drawn.
         refit: Whether one more network is trained on all rows.
+        neighbours: Whether the labels of the nearest specimens vote: left `open` by the recipe, `given`, or `none`.
     """
 
     rows: int
@@ -50,6 +52,7 @@ class DataFacts:
     views: Views | None = None
     sampler: bool = True
     refit: bool = False
+    neighbours: Literal["open", "given", "none"] = "open"
 
     @property
     def validating(self) -> int:
@@ -122,6 +125,7 @@ class Rung:
         most: Epochs beyond which nothing is gained.
         draws: Draws of the augmentation whose features the head alone learns from, the backbone being frozen; none
             where the whole network learns.
+        votes: Whether there is time for the labels of the nearest specimens.
     """
 
     words: str
@@ -132,6 +136,7 @@ class Rung:
     least: int
     most: int
     draws: int | None = None
+    votes: bool = False
 
 
 def count_views(views: Views) -> int:
@@ -182,6 +187,7 @@ def seconds_of_parts(rung: Rung, facts: DataFacts, probe: Probe) -> dict[str, fl
         seen = rung.draws * facts.training * DRAWN + facts.validating
         preparing += networks * sum(seen * probe.see_at(size) for size in rung.sizes)
     asked = (facts.validating + facts.test) * count_views(rung.views)
+    asked += facts.training + facts.validating + facts.test if rung.votes else 0  # where each lies, by one view
     predicting = networks * sum(asked * probe.see_at(size) for size in rung.sizes)
     return {
         "storing": len(stored) * everything * probe.reading * PACKED,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from holotype.errors import counted
 from holotype.plan.costs import DataFacts, Rung
 
-__all__ = ["UNEVEN", "list_rungs", "probe_sizes", "unevenness"]
+__all__ = ["UNEVEN", "enough_epochs", "list_rungs", "probe_sizes", "unevenness"]
 
 UNEVEN = 8.0
 """From this ratio of the commonest class to the rarest on, rare ones are drawn more often."""
@@ -25,7 +27,7 @@ def list_rungs(facts: DataFacts) -> list[Rung]:
     Args:
         facts: Of the data, and what the recipe fixes.
     """
-    sizes, enough = _sizes(facts), _enough(facts)
+    sizes, enough = _sizes(facts), enough_epochs(facts)
     few = max(2, min(-(-FEW_STEPS // facts.steps), enough))
     some, most = max(few, round(SHARE * enough)), 2 * enough
     least_views, most_views = facts.views or "flips", facts.views or "d4"
@@ -52,7 +54,7 @@ def list_rungs(facts: DataFacts) -> list[Rung]:
     of_size = f"at {working} px" if second == working else f"at {working} and {second} px"
     words = f"two members {of_size} on {counted(whole, 'fold')}"
     rungs.append(Rung(words, (working, second), every, whole, most_views, enough, most))
-    return rungs
+    return [replace(rung, votes=_votes(rung, enough, facts)) for rung in rungs]
 
 
 def probe_sizes(facts: DataFacts) -> tuple[int, ...]:
@@ -74,6 +76,12 @@ def unevenness(facts: DataFacts) -> float:
     return max(facts.counts) / min(facts.counts) if facts.counts else 1.0
 
 
+def _votes(rung: Rung, enough: int, facts: DataFacts) -> bool:
+    """Whether a rung has time for the nearest specimens: where they are asked for, or a network learns too little."""
+    short = rung.draws is not None or rung.least < enough
+    return facts.neighbours == "given" or (facts.neighbours == "open" and short)
+
+
 def _sizes(facts: DataFacts) -> tuple[int, ...]:
     """Sides of the input, from the smallest to the one that suits the images."""
     if facts.size is not None:
@@ -82,7 +90,11 @@ def _sizes(facts: DataFacts) -> tuple[int, ...]:
     return tuple(range(SMALLEST, min(max(wanted, SMALLEST), LARGEST) + 1, STEP))
 
 
-def _enough(facts: DataFacts) -> int:
-    """Epochs after which more are of little use: by steps, since small sets want more of them."""
+def enough_epochs(facts: DataFacts) -> int:
+    """Epochs after which more are of little use: by steps, since small sets want more of them.
+
+    Args:
+        facts: Of the data.
+    """
     epochs = -(-ENOUGH_STEPS // facts.steps)
     return min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS) * (1 if facts.pretrained else 2)
