@@ -55,15 +55,14 @@ def draw_parts(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def draw_budgets(rows: Sequence[dict[str, Any]]) -> str:
-    """The score against the seconds that a run took, a point a seed, a line through the means.
+    """Scores against the seconds that a run took: of the submission, and what the run said of itself.
 
     Args:
-        rows: `budget`, `seconds`, `score` and `plan` of each run, from the smallest budget to the largest.
+        rows: `budget`, `seconds`, `score`, `own` and `plan` of each run, from the smallest budget to the largest.
     """
     left, right, top, foot = 70, 870, 40, 300
-    low = math.floor(20 * min(one["score"] for one in rows)) / 20
-    high = math.ceil(20 * max(one["score"] for one in rows)) / 20
-    names = list(dict.fromkeys(one["budget"] for one in rows))
+    scores = [one[kind] for one in rows for kind in ("score", "own")]
+    low, high = math.floor(20 * min(scores)) / 20, math.ceil(20 * max(scores)) / 20
     times = [math.log(one["seconds"]) for one in rows]
     first, last = min(times) - 0.25, max(times) + 0.35
 
@@ -78,19 +77,19 @@ def draw_budgets(rows: Sequence[dict[str, Any]]) -> str:
         score = low + step / 20
         parts.append(f'<path d="M{left} {up(score):.1f}H{right}" stroke="{LINE}"/>')
         parts.append(words(left - 10, up(score) + 4, f"{score:.2f}", fill=SOFT, text_anchor="end", font_size=12))
-    means = []
-    for name in names:
-        own = [one for one in rows if one["budget"] == name]
-        x = math.exp(mean(math.log(one["seconds"]) for one in own))
-        means.append((across(x), up(mean(one["score"] for one in own))))
-        parts += [f'<circle cx="{across(one["seconds"]):.1f}" cy="{up(one["score"]):.1f}" r="4" fill="none" '
-                  f'stroke="{BLUE}" stroke-opacity="0.55" stroke-width="1.5"/>' for one in own]  # fmt: skip
-        parts.append(words(means[-1][0], foot + 24, name, text_anchor="middle", font_weight=600))
+    groups = [[one for one in rows if one["budget"] == name] for name in dict.fromkeys(one["budget"] for one in rows)]
+    middles = [across(math.exp(mean(math.log(one["seconds"]) for one in own))) for own in groups]
+    for x, own in zip(middles, groups, strict=True):
+        parts.append(words(x, foot + 24, own[0]["budget"], text_anchor="middle", font_weight=600))
         for number, line in enumerate(own[0]["plan"].split(", ")):
-            parts.append(words(means[-1][0], foot + 42 + 15 * number, line, fill=SOFT, text_anchor="middle",
-                               font_size=11))  # fmt: skip
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in means)
-    parts.append(f'<polyline points="{line}" fill="none" stroke="{BLUE}" stroke-width="2.5"/>')
-    parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5" fill="{BLUE}"/>' for x, y in means]
-    parts.append(words(left - 50, top - 16, "macro F1 on plates that no network of the run has seen", fill=SOFT))
+            parts.append(words(x, foot + 42 + 15 * number, line, fill=SOFT, text_anchor="middle", font_size=11))
+    looks = {"own": (SOFT, "its own score", "5 5"), "score": (BLUE, "plates put aside", "none")}
+    for kind, (colour, said, dashes) in looks.items():
+        means = [(x, up(mean(one[kind] for one in own))) for x, own in zip(middles, groups, strict=True)]
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in means)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5" '
+                     f'stroke-dasharray="{dashes}"/>')  # fmt: skip
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>' for x, y in means]
+        parts.append(words(means[-1][0] - 8, means[-1][1] - 12, said, fill=colour, text_anchor="end", font_weight=600))
+    parts.append(words(left - 50, top - 16, "macro F1", fill=SOFT))
     return svg(WIDE, foot + 92, "The score that a budget buys", parts)
