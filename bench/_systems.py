@@ -50,8 +50,8 @@ def original(system: str) -> dict[str, Any]:
 def reduced(system: str, quick: bool, epochs: int = EPOCHS) -> dict[str, Any]:
     """The recipe for its stand-in: other sizes, epochs, networks, folds and counts of views; all its parts stay.
 
-    Quick: one epoch a phase and one fold. The screen has ten times the images of the others: a sixth of the epochs, larger
-    batches, and the first member alone is seen in all its views.
+    Quick: one epoch a phase and one fold. The screen has ten times the images of the others: a sixth of the epochs,
+    larger batches, and the first member alone is seen in all its views.
     """
     content = original(system)
     content["run"] = {"threads": 1, "workers": 0, "device": "cpu", "batch": 16}
