@@ -272,7 +272,7 @@ def _serve(
     ] = [],  # noqa: B006
 ) -> None:
     """Label images over HTTP by a finished run, with a page; HOLOTYPE_TOKEN holds the token that callers show."""
-    share_cores()  # before the imports below load torch
+    share_cores(serving=True)  # before the imports below load torch
     from holotype.commands import serve_images
 
     serve_images(run, (host, port), limit, nearest, (allow_anonymous, allow_host))
@@ -287,6 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 done, 1 the work failed, 2 what was handed in is wrong.
     """
+    share_cores()  # before any command loads torch
     return enter(app, sys.argv[1:] if arguments is None else arguments)
 
 

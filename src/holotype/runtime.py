@@ -14,8 +14,10 @@ __all__ = ["Runtime", "share_cores", "version_of"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
 
-PATIENCE = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
-"""Threads of OpenMP that wait for one another look a thousand times, some microseconds, and then sleep."""
+ORDINARY = {"GOMP_SPINCOUNT": "20000"}
+"""Threads of OpenMP that wait for one another look so many times and then sleep: long enough for a network's layers."""
+SERVING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""Some microseconds: threads that decode images want the cores in between."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,16 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def share_cores() -> None:
-    """Let waiting threads of computation sleep instead of spinning: others of this process want the cores as well.
+def share_cores(serving: bool = False) -> None:
+    """Let waiting threads of computation sleep instead of spinning: others want the cores as well.
 
-    By default they spin for milliseconds. Where other threads decode images meanwhile, one of a team is nearly always
+    By default they spin for milliseconds. Where other threads or programs are at work, one of a team is nearly always
     late, and the rest spend several times the cores on waiting for it that they spend on computing. It has to be said
     before any library of OpenMP is loaded; whatever the environment says already holds.
+
+    Args:
+        serving: Whether images are decoded beside the computing all the time.
     """
-    if not any(name in os.environ for name in PATIENCE):
-        os.environ.update(PATIENCE)
+    said = {name: os.environ[name] for name in SERVING if name in os.environ}
+    if said in ({}, ORDINARY):
+        os.environ.update(SERVING if serving else ORDINARY)
