@@ -94,10 +94,8 @@ def trials_over_time(trials: Sequence[Trial]) -> str:
     """
     scale = nice_scale([one.score for one in trials], count=4)
     marks, path, best = _levels(scale), "", None
-    marks += [element("text", "score", x=0, y=PLOT_TOP - 4, class_="tick")]
-    marks += [
-        element("text", "trials in their order", x=BOX / 2, y=PLOT_HEIGHT + 8, text_anchor="middle", class_="tick")
-    ]
+    words = "score of the trials, in their order"
+    marks += [element("text", words, x=BOX / 2, y=PLOT_HEIGHT + 8, text_anchor="middle", class_="tick")]
     for place, one in enumerate(trials):
         if one.score is None:
             continue
