@@ -62,6 +62,11 @@ def judged(outcome: Outcome) -> Judged:
     return Judged(nested.truth, nested.decided, nested.logits, outcome.prepared.images.kind)
 
 
+def worth(metric: str, one: Judged) -> float:
+    """The metric of what was judged."""
+    return float(METRICS[metric](one.truth, one.decided, one.logits, one.kind))
+
+
 def distance(one: TrialSet, outcome: Outcome) -> float:
     """How far the nested score is from the score on the test samples, each by its highest score."""
     (said,), own = outcome.test, judged(outcome)
@@ -72,8 +77,8 @@ def distance(one: TrialSet, outcome: Outcome) -> float:
     classes = outcome.prepared.images.classes
     truth = np.array([[known[name] == one_class for one_class in classes] for name in names])
     logits = np.asarray(said.logits)
-    true = METRICS[one.metric](truth, decide_plainly(logits, own.kind), logits, own.kind)
-    return abs(float(METRICS[one.metric](own.truth, own.decided, own.logits, own.kind)) - float(true))
+    true = Judged(truth, decide_plainly(logits, own.kind), logits, own.kind)
+    return abs(worth(one.metric, own) - worth(one.metric, true))
 
 
 def rarest(one: TrialSet) -> str:
@@ -99,7 +104,7 @@ def compare(name: str, part: str, one: TrialSet, given: argparse.Namespace) -> d
         plain, other = map(judged, both)
         draws = draw_groups(plain.truth, None, seed)
         change = paired_difference(one.metric, plain, other, draws)
-        values.append(METRICS[one.metric](plain.truth, plain.decided, plain.logits, plain.kind))
+        values.append(worth(one.metric, plain))
         changes.append(change["value"])
         widths.append((change["high"] - change["low"]) / 2)
     mean, count = float(np.mean(changes)), len(changes)

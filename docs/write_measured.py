@@ -22,9 +22,6 @@ from _parts import PARTS  # noqa: E402  (bench/ is no package)
 from _sets import SCORED  # noqa: E402
 
 MARK = re.compile(r"<!-- measured: ([a-z0-9-]+) -->[^|\n]*")
-MATRIX = re.compile(r"(<!-- parts: begin -->\n).*(<!-- parts: end -->)", re.DOTALL)
-BUDGETS = re.compile(r"(<!-- budgets: begin -->\n).*(<!-- budgets: end -->)", re.DOTALL)
-SECTION = re.compile(r"(<!-- ablation: begin -->\n).*(<!-- ablation: end -->)", re.DOTALL)
 HOW = (
     "The change in the nested score when the part is put into the same short recipe, mean of {seeds} seeds with its "
     "95 % interval; bold where the interval leaves out zero. The networks are small and trained for minutes, so that "
@@ -83,7 +80,13 @@ def filled(text: str, name: str, measured: list[dict[str, Any]]) -> str:
             for one in own
         ]
     body = "\n".join(table)
-    return SECTION.sub(lambda found: f"{found[1]}{body}\n{found[2]}", MARK.sub(cell, text))
+    return between(MARK.sub(cell, text), "ablation", body)
+
+
+def between(text: str, place: str, body: str) -> str:
+    """A page with other lines between the two marks of a place."""
+    marks = re.compile(rf"(<!-- {place}: begin -->\n).*(<!-- {place}: end -->)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}{body}\n{found[2]}", text)
 
 
 def of_scores(name: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -127,9 +130,7 @@ if __name__ == "__main__":
             if drawn := of_scores(page.stem, measured):
                 (DOCS / "images" / f"parts-{page.stem}.svg").write_text(draw_parts(drawn), encoding="utf-8")
     index = DOCS / "systems" / "README.md"
-    told = MATRIX.sub(lambda found: f"{found[1]}{matrix(measured)}\n{found[2]}", index.read_text(encoding="utf-8"))
-    index.write_text(told, encoding="utf-8")
+    index.write_text(between(index.read_text(encoding="utf-8"), "parts", matrix(measured)), encoding="utf-8")
     (DOCS / "images" / "budgets.svg").write_text(draw_budgets(budgets), encoding="utf-8")
     plan = DOCS / "plan.md"
-    told = BUDGETS.sub(lambda found: f"{found[1]}{budget_table(budgets)}\n{found[2]}", plan.read_text(encoding="utf-8"))
-    plan.write_text(told, encoding="utf-8")
+    plan.write_text(between(plan.read_text(encoding="utf-8"), "budgets", budget_table(budgets)), encoding="utf-8")

@@ -149,16 +149,16 @@ def _facts(recipe: Recipe, ready: Prepared, runtime: Runtime, given: set[str]) -
         use=None if recipe.split.use == "all" else tuple(recipe.split.used(folds.count)),
         views=cast(Views, member.predict.views) if fixed_views else None,
         sampler="sampler" not in member.model_fields_set, refit=recipe.final == "refit",
-        neighbours=_neighbours(recipe, rows["train"] + rows["external"], kept),
+        neighbours=_neighbours(recipe, rows["train"] + rows["external"]),
     )  # fmt: skip
 
 
-def _neighbours(recipe: Recipe, rows: int, kept: set[str]) -> Literal["open", "given", "none"]:
+def _neighbours(recipe: Recipe, rows: int) -> Literal["open", "given", "none"]:
     """Whether neighbours are asked for, or may be planned: not among too many, and where an ensemble weighs them."""
     member, ensemble = recipe.members[0], recipe.ensemble
     if member.neighbours is not None:
         return "given"
-    said = "neighbours" in member.model_fields_set or any(path.startswith("members.0.neighbours") for path in kept)
+    said = "neighbours" in member.model_fields_set
     weighed = ensemble is None or ensemble.kind in {"weighted", "greedy", "stack"}
     return "open" if weighed and not said and rows <= MOST_SPECIMENS else "none"
 

@@ -39,6 +39,15 @@ def values_at(content: Any, path: str) -> list[Any]:
     return places
 
 
+def script(folder: str, name: str) -> ModuleType:
+    """A script of a folder that is no package."""
+    sys.path.insert(0, str(CHECKOUT / folder))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(CHECKOUT / folder))
+
+
 @pytest.fixture(scope="session")
 def look_up() -> Callable[[Any, str], list[Any]]:
     """`values_at`, which the tests of recipes and pages share."""
@@ -48,11 +57,13 @@ def look_up() -> Callable[[Any, str], list[Any]]:
 @pytest.fixture(scope="session")
 def systems() -> ModuleType:
     """`bench/_systems.py`: the stand-ins, and what makes a recipe small enough for them."""
-    sys.path.insert(0, str(CHECKOUT / "bench"))
-    try:
-        return importlib.import_module("_systems")
-    finally:
-        sys.path.remove(str(CHECKOUT / "bench"))
+    return script("bench", "_systems")
+
+
+@pytest.fixture(scope="session")
+def writer() -> ModuleType:
+    """`docs/write_measured.py`, which fills the pages."""
+    return script("docs", "write_measured")
 
 
 @pytest.fixture(scope="session")

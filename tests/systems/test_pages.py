@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
 from ruamel.yaml import YAML
 
 from holotype.recipe import load_recipe
@@ -93,16 +90,6 @@ def test_every_switch_is_allowed_in_its_recipe(name: str) -> None:
         assert changes, row
         recipe = load_recipe(CHECKOUT / "recipes" / f"{name}.yaml", changes)
         assert recipe != load_recipe(CHECKOUT / "recipes" / f"{name}.yaml"), row
-
-
-@pytest.fixture(scope="module")
-def writer() -> ModuleType:
-    """`docs/write_measured.py`, which fills the pages."""
-    sys.path.insert(0, str(CHECKOUT / "docs"))
-    try:
-        return importlib.import_module("write_measured")
-    finally:
-        sys.path.remove(str(CHECKOUT / "docs"))
 
 
 def test_a_page_says_what_was_measured(name: str, writer: ModuleType) -> None:

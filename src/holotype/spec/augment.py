@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from holotype.spec.base import Section
+from holotype.spec.base import ChannelNames, Section
 
 __all__ = ["AugmentSpec", "MixSpec"]
 
@@ -45,7 +45,7 @@ class AugmentSpec(Section):
     """Largest shift of each channel, in standard deviations of the data set."""
     contrast: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Largest relative change of each channel's spread about the image's own mean."""
-    channels: list[str] | None = None
+    channels: ChannelNames | None = None
     """Some of `data.channels`, whose brightness and contrast alone are changed; all of them where none are named."""
     gamma: float = Field(default=0.0, ge=0.0, le=2.0)
     """Largest logarithm of an exponent between each channel's darkest and brightest pixel."""
@@ -66,13 +66,6 @@ class AugmentSpec(Section):
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale {list(scale)} must be [smallest, largest] with 0 < smallest <= largest")
         return scale
-
-    @field_validator("channels")
-    @classmethod
-    def _channels_are_distinct(cls, channels: list[str] | None) -> list[str] | None:
-        if channels is not None and (not channels or len(set(channels)) != len(channels)):
-            raise ValueError("channels must be a list of at least one name, each once")
-        return channels
 
     @field_validator("mix", mode="before")
     @classmethod

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from holotype.errors import did_you_mean, listing
 
-__all__ = ["Section"]
+__all__ = ["ChannelNames", "Section"]
+
+
+def _distinct(channels: list[str]) -> list[str]:
+    if not channels or len(set(channels)) != len(channels):
+        raise ValueError("channels must be a list of at least one name, each once")
+    return channels
+
+
+ChannelNames = Annotated[list[str], AfterValidator(_distinct)]
+"""Channels by name, at least one, each once."""
 
 
 class Section(BaseModel):

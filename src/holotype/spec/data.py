@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import field_validator, model_validator
 
-from holotype.spec.base import Section
+from holotype.spec.base import ChannelNames, Section
 
 __all__ = ["DataSpec", "LabelSpec"]
 
@@ -60,7 +60,7 @@ class DataSpec(Section):
     """Pattern of the image files: `{column}` and `{channel}`; without `{channel}` one file holds all channels.
     Addresses (`s3://`, `https://`) are opened by fsspec. A pattern such as `images_{role}.npy`, which names no column,
     is one array of all rows of a table in their order."""
-    channels: list[str] | None = None
+    channels: ChannelNames | None = None
     """The channels' names in order; left out where one file holds them all and names do not matter."""
     labels: LabelSpec = LabelSpec()
     groups: list[str] = []
@@ -71,13 +71,6 @@ class DataSpec(Section):
     """Keep decoded images in a memory-mapped file of the store (`auto`) or in memory (`none`)."""
     review: str | None = None
     """Decisions made in `holotype review`: labels that are put right, samples that leave, duplicates that are none."""
-
-    @field_validator("channels")
-    @classmethod
-    def _channels_are_distinct(cls, channels: list[str] | None) -> list[str] | None:
-        if channels is not None and (not channels or len(set(channels)) != len(channels)):
-            raise ValueError("channels must be a list of at least one name, each once")
-        return channels
 
     @field_validator("groups")
     @classmethod

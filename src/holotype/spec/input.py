@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from holotype.spec.base import Section
+from holotype.spec.base import ChannelNames, Section
 
 __all__ = ["InputSpec", "TileSpec"]
 
@@ -31,7 +31,7 @@ class InputSpec(Section):
     `auto` fits what is not square. Images are never enlarged before the one interpolation of the augmentation."""
     tile: TileSpec | None = None
     """Tiles that an image is cut into, or their side; `size` is then the side of a tile as the network sees it."""
-    channels: list[str] | None = None
+    channels: ChannelNames | None = None
     """Some of `data.channels`, in this order."""
     normalise: Literal["dataset", "image", "plate"] = "dataset"
     """Whose mean and standard deviation scale the pixels, channel by channel; a `plate` is a value of the first of
@@ -41,13 +41,6 @@ class InputSpec(Section):
     @classmethod
     def _a_number_is_a_side(cls, given: Any) -> Any:
         return {"side": given} if isinstance(given, int) and not isinstance(given, bool) else given
-
-    @field_validator("channels")
-    @classmethod
-    def _channels_are_distinct(cls, channels: list[str] | None) -> list[str] | None:
-        if channels is not None and (not channels or len(set(channels)) != len(channels)):
-            raise ValueError("channels must be a list of at least one name, each once")
-        return channels
 
     @model_validator(mode="after")
     def _tiles_have_a_size(self) -> InputSpec:
