@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from holotype.feed import batches, joined, sampled, shuffled
+from holotype.feed import batches, sampled, shuffled, with_joining
 
 rows = st.lists(st.integers(0, 10_000), max_size=50, unique=True).map(lambda them: np.array(them, np.int64))
 
@@ -111,7 +111,7 @@ def test_an_epoch_is_as_long_however_many_rows_have_joined(
 ) -> None:
     labelled, pseudo = np.arange(rows), 100 + np.arange(others)
     most = round(weight * others)
-    made = joined(labelled, pseudo, most, share, key)
+    made = with_joining(labelled, pseudo, most, share, key)
     assert len(made) == rows + most
     assert np.array_equal(made[:rows], labelled)
     came = made[made >= 100]

@@ -1,7 +1,7 @@
 """Feeding: the order of rows, and batches made from stored pixels."""
 
 from holotype.feed.loader import drawn_batch, prepared_ahead, read_batch, training_batch, view_batch
-from holotype.feed.sampler import batches, joined, sampled, shuffled
+from holotype.feed.sampler import batches, sampled, shuffled, with_joining
 from holotype.feed.specimens import Specimens, Tiles, make_specimens
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "Tiles",
     "batches",
     "drawn_batch",
-    "joined",
     "make_specimens",
     "prepared_ahead",
     "read_batch",
@@ -17,4 +16,5 @@ __all__ = [
     "shuffled",
     "training_batch",
     "view_batch",
+    "with_joining",
 ]

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from holotype.seeds import derive_seed, keyed_uniforms
 from holotype.types import AnyLabels, Integers, LabelMatrix
 
-__all__ = ["Rule", "batches", "joined", "sampled", "shuffled"]
+__all__ = ["Rule", "batches", "sampled", "shuffled", "with_joining"]
 
 REPEAT_BITS = 40  # rows are fewer than 2 ** 40
 Rule = str | Mapping[Any, int]
 """`shuffle`, `balanced`, `sqrt` or `{cap: n}`, as in the recipe."""
 
 
-def joined(rows: Integers, others: Integers, most: int, share: float, key: int) -> Integers:
+def with_joining(rows: Integers, others: Integers, most: int, share: float, key: int) -> Integers:
     """Labelled rows with some of those that join them; an epoch is as long however many have joined.
 
     Args:

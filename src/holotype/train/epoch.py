@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from holotype.errors import HolotypeError, TrainingError
-from holotype.feed import batches, joined, prepared_ahead, sampled, training_batch
+from holotype.feed import batches, prepared_ahead, sampled, training_batch, with_joining
 from holotype.seeds import derive_seed
 from holotype.train.columns import take_step
 from holotype.train.job import FitJob
@@ -100,7 +100,8 @@ def epoch_steps(training: Training, stage: Stage) -> list[list[Piece]]:
     job, batch = training.job, training.runtime.batch
     epoch = training.course.epoch
     key = _key(training, stage, epoch, "order")
-    rows = joined(job.labelled_rows(stage.number), job.pseudo_rows, job.joining, _joined_share(job, stage, epoch), key)
+    share = _joined_share(job, stage, epoch)
+    rows = with_joining(job.labelled_rows(stage.number), job.pseudo_rows, job.joining, share, key)
     order = sampled(rows, training.specimens.truth.rows(rows), job.member.sampler, key)
     whole = list(batches(order, batch, whole=True))
     together = stage.phase.accumulate
