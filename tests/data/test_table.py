@@ -65,6 +65,28 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_a_name(tmp_path)
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "id;label\n1;b,c\n"),
+        ("a.csv", "id\tlabel\n1\tb,c\n"),
+        ("a.tsv", "id\tlabel\n1\tb,c\n"),
+        ("a.csv", 'id,label\n1,"b,c"\n'),
+        ("a.csv", '"id";"label"\n1;"b,c"\n'),
+    ],
+)
+def test_columns_are_parted_as_the_first_line_says(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    assert read_table(tmp_path / name).to_dicts() == [{"id": "1", "label": "b,c"}]
+
+
+def test_a_quoted_comma_and_a_semicolon_in_a_name_part_nothing(tmp_path):
+    (tmp_path / "a.csv").write_text('"size, mm";kind\n1;b\n')
+    assert read_table(tmp_path / "a.csv").columns == ["size, mm", "kind"]
+    (tmp_path / "a.csv").write_text("id,labels (a;b;c)\n1,a;b\n")
+    assert read_table(tmp_path / "a.csv").columns == ["id", "labels (a;b;c)"]
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.csv", b"", "is empty"),

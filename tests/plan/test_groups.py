@@ -50,6 +50,15 @@ def test_without_a_test_table_names_tell() -> None:
     assert "no test table" in found.reason
 
 
+def test_wells_and_stations_count_where_no_plate_or_cruise_is_crossed_by_them() -> None:
+    wells = pl.DataFrame({"well": [f"A{r % 4:02}" for r in range(32)], "plate": [f"P{r // 4}" for r in range(32)]})
+    found = find_groups(wells, None, set(), folds=4)
+    assert found.columns == ("plate",)
+    assert any(note.startswith("well: with plate") for note in found.notes)
+    stations = pl.DataFrame({"station": [str(r // 4) for r in range(32)], "plant": list("ab") * 16})
+    assert find_groups(stations, None, set(), folds=5).columns == ("station",)
+
+
 def test_a_coarser_column_with_too_few_values_for_the_folds_leaves_the_finer_one() -> None:
     train = TRAIN.select("plate", pl.col("date").alias("experiment"))
     found = find_groups(train, None, set(), folds=5)

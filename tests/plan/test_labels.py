@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from holotype.errors import DataError
+from holotype.plan.flags import find_flags, joined_flags
 from holotype.plan.labels import choose_label_column, guess_separator, judge_labels
 
 
@@ -76,7 +77,42 @@ def test_two_columns_that_could_be_labels_are_both_named() -> None:
     assert choose_label_column(train, None, {"id"}) == ("cycle", ("shape",))
 
 
-def test_a_column_a_class_is_refused_with_the_way_out() -> None:
-    train = pl.DataFrame({"id": list("abcd"), "rust": list("0101"), "scab": list("1001")})
-    with pytest.raises(DataError, match="2 columns hold 0 and 1"):
-        choose_label_column(train, train.select("id"), {"id"})
+FLAGS = pl.DataFrame({"id": list("abcd"), "rust": list("0101"), "scab": ["1", "0", "0", "1"], "frog|eye": list("0000")})
+
+
+def test_a_column_a_class_becomes_one_column_of_labels() -> None:
+    flags = find_flags(FLAGS, FLAGS.select("id"), {"id"})
+    assert flags == ("rust", "scab", "frog|eye")
+    table, labels = joined_flags(FLAGS, flags)
+    assert table.to_dict(as_series=False) == {"id": list("abcd"), "labels": ["scab", "rust", "", "rust;scab"]}
+    assert (labels.kind, labels.separator, labels.unlabelled) == ("multilabel", ";", 0)
+    assert labels.counts == {"rust": 2, "scab": 2}
+    assert "3 columns of 0 and 1 (rust, scab, frog|eye)" in labels.questions[0]
+
+
+def test_exactly_one_flag_a_row_is_one_label_a_sample() -> None:
+    table = pl.DataFrame({"id": list("abc"), "benign": ["True", "false", "True"], "malignant": ["False", "true", "0"]})
+    made, labels = joined_flags(table, find_flags(table, None, {"id"}))
+    assert (labels.kind, labels.separator) == ("multiclass", None)
+    assert made["labels"].to_list() == ["benign", "malignant", "benign"]
+
+
+@pytest.mark.parametrize(
+    ("more", "test"),
+    [
+        ({"label": list("xyxy")}, ()),  # a column called so wins
+        ({"cell_phase": list("xyxy")}, ()),  # and one that is named like a class
+        ({}, ("rust", "scab", "frog|eye")),  # what the test table has is no label
+    ],
+)
+def test_flags_beside_a_likelier_column_are_left_alone(more: dict[str, list[str]], test: tuple[str, ...]) -> None:
+    train = FLAGS.with_columns(pl.Series(name, values) for name, values in more.items())
+    assert find_flags(train, FLAGS.select("id", *test), {"id"}) == ()
+
+
+def test_flags_of_which_nothing_can_be_learnt_are_refused() -> None:
+    with pytest.raises(DataError, match="no row has a 1"):
+        joined_flags(FLAGS.with_columns(rust=pl.lit("0"), scab=pl.lit("0")), ("rust", "scab"))
+    every = FLAGS.rename({"rust": "a|b;c", "scab": "d,e f"})
+    with pytest.raises(DataError, match="their names hold every separator"):
+        joined_flags(every, ("a|b;c", "d,e f"))

@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image
 from ruamel.yaml import YAML
 
+from holotype.data import read_images
 from holotype.errors import DataError, InputError
 from holotype.plan import Proposal, look, propose, recipe_text, write_recipe
 from holotype.plan.propose import propose_size
@@ -258,9 +259,8 @@ def test_two_tables_that_could_hold_the_labels_are_asked_about(bench: Bench) -> 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("train.csv", "id;label\n1;a\n", "semicolons"),
         ("train.csv", "id,label\n", "no rows"),
-        ("train.csv", "", "cannot be read"),
+        ("train.csv", "", "is empty"),
         ("train.xlsx", "x", "save it as CSV"),
     ],
 )
@@ -269,6 +269,44 @@ def test_a_table_that_is_none_is_refused_in_words(bench: Bench, name: str, text:
     bench.images("1.png")
     with pytest.raises(DataError, match=words):
         look(bench.folder / name)
+
+
+@pytest.mark.parametrize(("name", "separator"), [("labels.csv", ";"), ("metadata.tsv", "\t"), ("cells.csv", "\t")])
+def test_tables_of_european_spreadsheets_are_read_by_the_plan_and_by_the_run(
+    bench: Bench, name: str, separator: str
+) -> None:
+    rows = [separator.join([f"i{n}.png", "ab"[n % 2], f"P{n // 3}"]) for n in range(18)]
+    bench.table(name, separator.join(["Datei", "Art, lateinisch", "plate"]).replace(",", ""), rows)
+    bench.images(*(f"bilder/i{n}.png" for n in range(18)))
+    recipe = load_recipe(written(bench)[2])
+    assert (recipe.data.id, recipe.data.labels.column, recipe.data.groups) == ("Datei", "Art lateinisch", ["plate"])
+    assert read_images(recipe.data).classes == ("a", "b")
+
+
+def test_a_column_a_class_is_written_as_one_column_beside_the_recipe_and_the_table_is_left_alone(bench: Bench) -> None:
+    place = bench.table("train.csv", "image,rust,scab", [f"i{n},{n % 2},{int(n % 3 == 0)}" for n in range(18)])
+    before = place.read_bytes()
+    bench.images(*(f"i{n}.png" for n in range(18)))
+    for _ in range(2):  # the second time beside the first one's table
+        proposal = propose(look(bench.folder))
+        write_recipe(proposal, bench.folder / "recipe.yaml", force=True)
+    assert place.read_bytes() == before
+    recipe = load_recipe(bench.folder / "recipe.yaml")
+    assert Path(recipe.data.train).name == "train.new.csv"
+    labels = read_images(recipe.data).frame["labels"].to_list()
+    assert labels[:4] == [[1], [0], [], [0, 1]]
+
+
+def test_a_table_that_names_no_image_is_told_where_there_are_no_folders_either(bench: Bench) -> None:
+    bench.table("labels.csv", "id,label", [f"x{n},{'ab'[n % 2]}" for n in range(6)])
+    bench.images(*(f"i{n}.png" for n in range(6)))
+    with pytest.raises(DataError, match=r"no folder a class: .*; labels\.csv: "):
+        look(bench.folder)
+
+
+def test_classes_whose_images_are_numbered_alike_are_classes(bench: Bench) -> None:
+    bench.images(*(f"{kind}/{n}.png" for kind in ("round", "long", "flat") for n in range(8)))
+    assert propose(look(bench.folder)).content["data"]["labels"] == {"column": "label", "kind": "multiclass"}
 
 
 def test_a_folder_without_readable_images_names_what_it_has(bench: Bench) -> None:

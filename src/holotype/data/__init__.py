@@ -4,7 +4,7 @@ from holotype.data.fingerprint import Fingerprints, fingerprint, unpack_fingerpr
 from holotype.data.images import read_image
 from holotype.data.normalisation import dataset_normalisation, row_normalisation
 from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, packed_image, plan_pack
-from holotype.data.reading import read_table
+from holotype.data.reading import TABLE_ENDINGS, read_table
 from holotype.data.resize import held_part, resize_image
 from holotype.data.scores import ImportedScores, read_scores
 from holotype.data.statistics import (
@@ -18,6 +18,7 @@ from holotype.data.statistics import (
 from holotype.data.table import label_shares, read_images, table_warnings
 
 __all__ = [
+    "TABLE_ENDINGS",
     "Fingerprints",
     "ImportedScores",
     "Pack",

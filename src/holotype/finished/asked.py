@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 import polars as pl
 
-from holotype.data import read_table
+from holotype.data import TABLE_ENDINGS, read_table
 from holotype.data.images import ENDINGS
 from holotype.data.layouts import image_files, pattern_fields
 from holotype.data.walk import files_below
@@ -35,7 +35,7 @@ def images_asked(
         InputError: There are no images, or they are not named as the recipe's are.
     """
     one = Path(images) if isinstance(images, str | Path) else None
-    if one is not None and one.suffix.lower() in {".csv", ".parquet", ".pq"}:
+    if one is not None and one.suffix.lower() in TABLE_ENDINGS:
         frame = _frame_of_table(one, data)
     else:
         files = _files(one if one is not None else [Path(file) for file in images])  # type: ignore[union-attr]

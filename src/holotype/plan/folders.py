@@ -123,7 +123,8 @@ def _refuse_what_is_no_class(train: list[PurePosixPath], depth: int, where: str)
         )
     names = {name: {path.name for path in train if path.parts[depth] == name} for name in list(folders)[:50]}
     same = all(files == names[next(iter(names))] for files in names.values())
-    if same and len(folders) > 2 and max(folders.values()) <= MOST_CHANNELS:
+    most = max(folders.values())
+    if same and max(2, most) < len(folders) and most <= MOST_CHANNELS:
         raise DataError(
             f"each of {len(folders):,} folders holds files of the same names "
             f"({listing(sorted(names[next(iter(names))]), 4)}): a specimen a folder, it seems, and a channel a file",

@@ -15,6 +15,11 @@ GROUP_NAME = re.compile(
     r"plate|patient|slide|experiment|batch|donor|subject|animal|mouse|specimen|individual|subfolder|biopsy|acquisition",
     re.IGNORECASE,
 )
+FINER_NAME = re.compile(
+    r"^(well|dish|embryo|colony|culture|station|cruise|haul|tow|transect|plot|tree|session|video|sequence|scan)"
+    r"(_?(id|no|nr|number|name))?$",
+    re.IGNORECASE,
+)
 DOMAIN_NAME = re.compile(
     r"^(cell_?type|cell_?line|microscope|instrument|scanner|stain|staining|tissue|site_name)$", re.IGNORECASE
 )
@@ -51,7 +56,7 @@ def find_groups(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str],
     ties = {name: train[name].n_unique() for name in free if _ties_rows(train, name)}
     notes = []
     if test is None:
-        candidates = [name for name in ties if GROUP_NAME.search(name)]
+        candidates = [name for pattern in (GROUP_NAME, FINER_NAME) for name in ties if pattern.search(name)]
         reason = "named like what ties images together; there is no test table to tell for sure"
     else:
         shared = {name: len(set(train[name].drop_nulls()) & set(test[name].drop_nulls())) for name in ties}
@@ -130,7 +135,8 @@ def _ties_rows(train: pl.DataFrame, name: str) -> bool:
     values = train[name].drop_nulls()
     repeats = 2 <= values.n_unique() < len(values)
     padded = bool(values.str.contains(r"^0\d").any())
-    return repeats and (bool(GROUP_NAME.search(name)) or padded or as_numbers(values) is None)
+    told = any(pattern.search(name) for pattern in (GROUP_NAME, FINER_NAME))
+    return repeats and (told or padded or as_numbers(values) is None)
 
 
 def _coarsest(train: pl.DataFrame, columns: list[str]) -> tuple[list[str], dict[str, str]]:

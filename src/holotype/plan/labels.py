@@ -12,7 +12,18 @@ from holotype.errors import DataError, listing
 from holotype.plan.groups import DOMAIN_NAME, GROUP_NAME
 from holotype.plan.tables import are_dates, as_numbers
 
-__all__ = ["LabelGuess", "choose_label_column", "count_classes", "guess_separator", "judge_labels"]
+__all__ = [
+    "BOOKKEEPING",
+    "LESS_SURE",
+    "NAMES",
+    "SEPARATORS",
+    "LabelGuess",
+    "choose_label_column",
+    "could_be_classes",
+    "count_classes",
+    "guess_separator",
+    "judge_labels",
+]
 
 NAMES = ("label", "labels", "class", "classes", "target", "targets", "category", "species", "phenotype", "diagnosis")
 LESS_SURE = re.compile(
@@ -38,6 +49,7 @@ class LabelGuess:
         counts: Class to number of samples, commonest first.
         unlabelled: Rows without a label.
         questions: What a person should confirm.
+        flags: The columns of 0 and 1 that it was made of, where each told of one class.
     """
 
     column: str
@@ -46,6 +58,7 @@ class LabelGuess:
     counts: dict[str, int]
     unlabelled: int
     questions: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 def choose_label_column(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) -> tuple[str, tuple[str, ...]]:
@@ -57,19 +70,12 @@ def choose_label_column(train: pl.DataFrame, test: pl.DataFrame | None, taken: s
         taken: Columns that are something else.
 
     Raises:
-        DataError: No column is left, or classes stand in columns of 0 and 1.
+        DataError: No column is left.
     """
     free = [name for name in train.columns if name not in taken]
     only_in_train = [name for name in free if test is None or name not in test.columns]
     called = [name for name in free if name.lower() in NAMES]
     candidates = [name for name in called if name in only_in_train] or called or only_in_train
-    flags = [name for name in candidates if set(train[name].unique()) <= {"0", "1"}]
-    if len(flags) > 1 and not any(name.lower() in NAMES for name in candidates):
-        raise DataError(
-            f"{len(flags)} columns hold 0 and 1 ({listing(flags, 4)}), and labels are read from one column",
-            field="data.labels.column",
-            remedy="write the names of the columns that are 1 into one column, parted by '|'",
-        )
     if not candidates:
         raise DataError(
             "no column is left for the labels", field="data.labels.column",
@@ -78,14 +84,19 @@ def choose_label_column(train: pl.DataFrame, test: pl.DataFrame | None, taken: s
 
     def rank(name: str) -> tuple[bool, bool, int]:
         exact = NAMES.index(name.lower()) if name.lower() in NAMES else len(NAMES)
-        return not _could_be_classes(train, name), LESS_SURE.search(name) is None and exact == len(NAMES), exact
+        return not could_be_classes(train, name), LESS_SURE.search(name) is None and exact == len(NAMES), exact
 
     first, *others = sorted(candidates, key=rank)
     return first, tuple(name for name in others if rank(name)[:2] <= (False, rank(first)[1]))
 
 
-def _could_be_classes(train: pl.DataFrame, name: str) -> bool:
-    """Whether values repeat, and the name says nothing else."""
+def could_be_classes(train: pl.DataFrame, name: str) -> bool:
+    """Whether values repeat, and the name says nothing else.
+
+    Args:
+        train: The training table.
+        name: One of its columns.
+    """
     something_else = any(pattern.search(name) for pattern in (GROUP_NAME, DOMAIN_NAME, BOOKKEEPING))
     return name.lower() in NAMES or (not something_else and train[name].n_unique() <= max(2, train.height / 2))
 

@@ -67,9 +67,9 @@ def look(data: Path) -> Findings:
     if given is not None:
         read_table(given)  # what is no table is refused before the images are looked for
     files = list_images(folder)
-    train_path = given or _training_table(tables, folder, files)
+    train_path, unfit = (given, ()) if given else _training_table(tables, folder, files)
     if train_path is None:
-        return _look_at_folders(folder, tables, files)
+        return _look_at_folders(folder, tables, files, unfit)
     test_path = sibling_test_table(train_path, tables)
     test = read_table(test_path) if test_path else None
     naming = name_files(read_table(train_path), test, files)
@@ -78,38 +78,44 @@ def look(data: Path) -> Findings:
     return Findings(folder, "table", train_path, test_path, naming, headers, others, len(files), remarks)
 
 
-def _look_at_folders(folder: Path, tables: list[Path], files: tuple[str, ...]) -> Findings:
-    found = read_class_folders(files, folder.name)
+def _look_at_folders(folder: Path, tables: list[Path], files: tuple[str, ...], unfit: tuple[str, ...]) -> Findings:
+    try:
+        found = read_class_folders(files, folder.name)
+    except DataError as error:
+        what = "; ".join([error.what, *unfit[:3]])
+        raise DataError(what, field=error.field, remedy=error.remedy) from None
     naming = Naming("id", "file", found.pattern, found.channels, found.train, found.test)
     others, remarks = _other_tables(tables, folder)
     headers = _headers(folder, naming)
     return Findings(folder, "folders", None, None, naming, headers, others, len(files), (*found.remarks, *remarks))
 
 
-def _training_table(tables: list[Path], folder: Path, files: tuple[str, ...]) -> Path | None:
-    """The table called train; else the only one that names the images; None where none does."""
+def _training_table(tables: list[Path], folder: Path, files: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
+    """The table called train; else the only one that names the images; None, and why, where none does."""
     called = [path for path in tables if path.stem.lower() == "train"]
     called = called or [path for path in tables if path.stem.lower().startswith("train")]
     if len(called) == 1:
-        return called[0]
+        return called[0], ()
     candidates = called or [path for path in tables if not path.stem.lower().startswith(("test", "sample_sub"))]
     named = [path for path in candidates if path.stem.lower() in LABEL_TABLES]
-    naming = [path for path in named or candidates if _names_images(path, files)]
+    unfit = {path: _why_not(path, files) for path in named or candidates}
+    naming = [path for path, why in unfit.items() if not why]
     if len(naming) > 1:
         raise DataError(
             f"{len(naming)} tables could hold the labels: {listing(path.name for path in naming)}",
             field=str(folder),
             remedy=f"name the one to learn from: holotype new {naming[0]}",
         )
-    return naming[0] if naming else None
+    return (naming[0] if naming else None), tuple(f"{path.name}: {why}" for path, why in unfit.items())
 
 
-def _names_images(path: Path, files: tuple[str, ...]) -> bool:
+def _why_not(path: Path, files: tuple[str, ...]) -> str:
+    """Why a table does not name the images; empty where it does."""
     try:
         name_files(read_table(path), None, files)
-    except DataError:
-        return False
-    return True
+    except DataError as error:
+        return error.what
+    return ""
 
 
 def _other_tables(paths: list[Path], folder: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from holotype.errors import listing
+from holotype.plan.flags import find_flags, joined_flags
 from holotype.plan.groups import GroupGuess, find_domain, find_groups
 from holotype.plan.labels import LabelGuess, choose_label_column, judge_labels
 from holotype.plan.look import Findings
@@ -22,6 +23,7 @@ from holotype.plan.remarks import (
     warnings_on_images,
     warnings_on_rows,
 )
+from holotype.plan.tables import WRITTEN
 
 __all__ = ["FOLDS", "Proposal", "propose", "propose_size"]
 
@@ -62,8 +64,8 @@ def propose(findings: Findings) -> Proposal:
     naming = findings.naming
     named_by_files = {naming.id, *re.findall(r"\{([^{}]+)\}", naming.pattern)}
     paths = {naming.id, naming.column, naming.added or naming.id}
-    column, others = choose_label_column(naming.train, naming.test, paths | _not_labels(findings))
-    labels = judge_labels(naming.train[column], column)
+    findings, labels, others = _labelled(findings, paths | _not_labels(findings))
+    naming, column = findings.naming, labels.column
     folds = _folds(labels)
     compared = naming.test if findings.layout == "table" else None  # test folders say nothing of plates or patients
     groups = find_groups(naming.train, compared, paths | {column}, folds)
@@ -120,6 +122,17 @@ def propose_size(headers: pl.DataFrame) -> tuple[int, str]:
     return size, why
 
 
+def _labelled(findings: Findings, taken: set[str]) -> tuple[Findings, LabelGuess, tuple[str, ...]]:
+    """The findings with one column of labels, what that holds, and which other columns it could be."""
+    naming = findings.naming
+    flags = find_flags(naming.train, naming.test, taken)
+    if flags:
+        train, labels = joined_flags(naming.train, flags)
+        return replace(findings, naming=replace(naming, train=train)), labels, ()
+    column, others = choose_label_column(naming.train, naming.test, taken)
+    return findings, judge_labels(naming.train[column], column), others
+
+
 def _not_labels(findings: Findings) -> set[str]:
     """Columns that the folder layout made for itself."""
     return {"subfolder"} if findings.layout == "folders" else set()
@@ -135,18 +148,20 @@ def _data_section(
     findings: Findings, labels: LabelGuess
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, pl.DataFrame]]:
     naming = findings.naming
-    rewritten = findings.layout == "folders" or naming.added is not None
+    made = [name for name in (naming.added, labels.column if labels.flags else None) if name is not None]
+    rewritten = findings.layout == "folders" or bool(made)
     tables = {}
-    data: dict[str, Any] = {"train": "train.csv" if rewritten else str(findings.train_path)}
+    data: dict[str, Any] = {"train": _name(findings.train_path, "train") if rewritten else str(findings.train_path)}
     reasons = {}
     if rewritten:
-        tables["train.csv"] = naming.train
-        what = "the folders" if findings.layout == "folders" else f"the table, with the column {naming.added!r} added"
+        tables[data["train"]] = naming.train
+        added = f"the table, with {listing([repr(name) for name in made])} added"
+        what = "the folders" if findings.layout == "folders" else added
         reasons["data.train"] = f"written beside this recipe from {what}"
     if naming.test is not None:
-        data["test"] = "test.csv" if rewritten else str(findings.test_path)
+        data["test"] = _name(findings.test_path, "test") if rewritten else str(findings.test_path)
         if rewritten:
-            tables["test.csv"] = naming.test
+            tables[data["test"]] = naming.test
     data["id"] = naming.id
     both = " of both tables" if naming.test is not None else ""
     reasons["data.id"] = f"different in every row{both}" + (
@@ -163,6 +178,11 @@ def _data_section(
     return data, reasons, tables
 
 
+def _name(source: Path | None, role: str) -> str:
+    """What a written table is called: never as the one that was read, which may lie where the recipe will."""
+    return f"{role}.csv" if source is None else f"{source.stem}{WRITTEN}.csv"
+
+
 def _run_name(folder: Path) -> str:
     """The folder's name as far as a run may bear it."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-_.") or "run"
@@ -173,6 +193,8 @@ def _labels(findings: Findings, labels: LabelGuess) -> tuple[dict[str, Any], str
     where = "the folders' names" if findings.layout == "folders" else f"{labels.column!r}"
     if findings.naming.test is not None and findings.layout == "table":
         where += ", which the test table does not have" if labels.column not in findings.naming.test.columns else ""
+    if labels.flags:
+        where = f"made of {len(labels.flags)} columns of 0 and 1"
     common, rare = next(iter(labels.counts.items())), list(labels.counts.items())[-1]
     how = "one a sample"
     if labels.separator is not None:

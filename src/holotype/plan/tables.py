@@ -6,18 +6,22 @@ import re
 from pathlib import Path
 
 import polars as pl
+from polars import selectors
 
+from holotype.data.reading import TABLE_ENDINGS
+from holotype.data.reading import read_table as read_any_table
 from holotype.errors import DataError
 
-__all__ = ["TABLE_ENDINGS", "are_dates", "as_numbers", "is_unique", "list_tables", "read_table", "sibling_test_table"]
+__all__ = ["WRITTEN", "are_dates", "as_numbers", "is_unique", "list_tables", "read_table", "sibling_test_table"]
 
-TABLE_ENDINGS = (".csv", ".parquet", ".pq")
-OTHER_TABLE_ENDINGS = (".tsv", ".xlsx", ".xls", ".ods")
+OTHER_TABLE_ENDINGS = (".xlsx", ".xls", ".ods")
+WRITTEN = ".new"
+"""Ends the name of a table that was written from another one, before the file's ending."""
 DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?$|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}$"
 
 
 def list_tables(folder: Path) -> list[Path]:
-    """The tables of a folder; where it has none, those of the folders in it.
+    """The tables of a folder, but for those that were written from others; where it has none, of the folders in it.
 
     Args:
         folder: Where to look.
@@ -25,6 +29,7 @@ def list_tables(folder: Path) -> list[Path]:
     for pattern in ("*", "*/*"):
         found = [path for path in folder.glob(pattern) if path.suffix.lower() in TABLE_ENDINGS and path.is_file()]
         found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+        found = [path for path in found if not path.stem.endswith(WRITTEN)]
         if found:
             return sorted(found)
     return []
@@ -46,10 +51,10 @@ def sibling_test_table(train: Path, tables: list[Path]) -> Path | None:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """A table with every column as text, so that `00250` stays what it is; empty cells are null.
+    """A table with every column as text, so that `00250` stays what it is; empty cells are null, lists left out.
 
     Args:
-        path: CSV or Parquet.
+        path: CSV, TSV or Parquet.
 
     Raises:
         DataError: The file is no such table, or holds no rows.
@@ -61,22 +66,7 @@ def read_table(path: Path) -> pl.DataFrame:
             allowed=TABLE_ENDINGS,
             remedy="save it as CSV" if path.suffix.lower() in OTHER_TABLE_ENDINGS else "name a table or a folder",
         )
-    try:
-        if path.suffix.lower() == ".csv":
-            frame = pl.read_csv(path, infer_schema=False)
-        else:
-            frame = pl.read_parquet(path)
-            frame = frame.select(
-                pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if not kind.is_nested()
-            )
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        reason = (str(error).splitlines() or ["it is damaged"])[0]
-        raise DataError(f"the table cannot be read: {reason}", field=str(path)) from error
-    if frame.width == 1 and re.search(r"[;\t]", frame.columns[0]):
-        raise DataError("the columns are parted by semicolons or tabs", field=str(path), remedy="save it with commas")
-    if not frame.height:
-        raise DataError("the table has no rows", field=str(path))
-    return frame
+    return read_any_table(path, "DATA", lists=True).select(~selectors.nested())
 
 
 def as_numbers(values: pl.Series) -> pl.Series | None:

@@ -46,8 +46,8 @@ class DataSpec(Section):
     """The tables and how their rows name image files. Paths are relative to the recipe."""
 
     train: str
-    """CSV or Parquet, one row an image, with labels; or a folder that holds one for each class; or a JSON of COCO's
-    form (`images`, `annotations`, `categories`). Folders and JSON name their image files themselves."""
+    """CSV, TSV or Parquet, one row an image, with labels; or a folder that holds one for each class; or a JSON of
+    COCO's form (`images`, `annotations`, `categories`). Folders and JSON name their image files themselves."""
     external: list[str] = []
     """More labelled tables, folders or JSON; their rows train and are never scored."""
     test: str | None = None
