@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from holotype.plan.groups import count_components, find_domain, find_groups, nests_in
+from holotype.plan.groups import count_components, find_domain, find_groups, find_sample, nests_in
 
 TRAIN = pl.DataFrame(
     {
@@ -89,3 +89,14 @@ def test_a_domain_has_few_values_that_training_rows_all_show() -> None:
     assert find_domain(TRAIN, TEST, set()) == "cell_type"
     unseen = TEST.with_columns(pl.lit("HEPG2").alias("cell_type"))
     assert find_domain(TRAIN, unseen, set()) is None
+
+
+def test_a_sample_begins_the_ids_of_its_images_and_has_one_label() -> None:
+    wells = pl.DataFrame({
+        "id": ["B1_s1", "B1_s2", "B10_s1", "B10_s2"], "id_code": ["B1", "B1", "B10", "B10"], "label": list("aabb"),
+    })  # fmt: skip
+    assert find_sample(wells, wells.drop("label"), "id", "label") == "id_code"
+    assert find_sample(wells.with_columns(label=pl.Series(list("abab"))), None, "id", "label") is None
+    assert find_sample(wells.with_columns(id_code=pl.Series(["B", "B", "B", "B"])), None, "id", "label") is None
+    assert find_sample(wells.rename({"id_code": "patient_id"}), None, "id", "label") is None  # a group, not a sample
+    assert find_sample(wells, wells.select("id"), "id", "label") is None

@@ -9,7 +9,7 @@ import polars as pl
 
 from holotype.plan.tables import as_numbers
 
-__all__ = ["GroupGuess", "count_components", "find_domain", "find_groups", "nests_in"]
+__all__ = ["GroupGuess", "count_components", "find_domain", "find_groups", "find_sample", "nests_in"]
 
 GROUP_NAME = re.compile(
     r"plate|patient|slide|experiment|batch|donor|subject|animal|mouse|specimen|individual|subfolder|biopsy|acquisition",
@@ -23,7 +23,9 @@ FINER_NAME = re.compile(
 DOMAIN_NAME = re.compile(
     r"^(cell_?type|cell_?line|microscope|instrument|scanner|stain|staining|tissue|site_name)$", re.IGNORECASE
 )
+SAMPLE_NAME = re.compile(r"(^|_)(id|code|sample|object|cell|well)(_|$)", re.IGNORECASE)
 MOST_DOMAINS = 12
+SHARED, MOST_SHARED = 1.5, 40  # images of a sample
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,31 @@ def find_domain(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str])
             continue
         values = set(train[name])
         if 2 <= len(values) <= MOST_DOMAINS and (test is None or (name in test.columns and set(test[name]) <= values)):
+            return name
+    return None
+
+
+def find_sample(train: pl.DataFrame, test: pl.DataFrame | None, identity: str, label: str) -> str | None:
+    """A column whose values begin the ids: `B05` of the images `B05_s1` and `B05_s2`, which so are of one sample.
+
+    Args:
+        train: The training table.
+        test: The test table, or None.
+        identity: The id column.
+        label: The label column; all images of a sample have one label.
+    """
+    for name in train.columns:
+        other = name in {identity, label} or GROUP_NAME.search(name) or not SAMPLE_NAME.search(name)
+        if other or (test is not None and name not in test.columns):
+            continue
+        begins = pl.col(identity).str.starts_with(pl.col(name)) & (
+            pl.col(identity).str.len_chars() > pl.col(name).str.len_chars()
+        )
+        following = pl.col(identity).str.slice(pl.col(name).str.len_chars(), 1).str.contains(r"[\W_]")
+        tables = [train] if test is None else [train, test]
+        all_begin = all(bool(table.select((begins & following).fill_null(False).all()).item()) for table in tables)
+        shares = train.height / max(train[name].n_unique(), 1)
+        if all_begin and SHARED <= shares <= MOST_SHARED and nests_in(train, name, label):
             return name
     return None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from holotype.errors import DataError, listing
+from holotype.plan.composed import Composed, compose_names, filled
 from holotype.plan.headers import spread
 from holotype.plan.patterns import (
     HOLE,
@@ -34,12 +35,13 @@ class Naming:
 
     Args:
         id: The id column.
-        column: The column whose values stand in the file names.
+        column: The column whose values stand in the file names; the id's where several make them up together.
         pattern: As the recipe has it, relative to the data folder.
         channels: The channels' names; none where one file holds them all.
         train: The training table, with a column `file` or `folder` more where the pattern needs one.
         test: The test table likewise.
-        added: The name of that column.
+        added: The name of that column, or of the one that tells the images of a sample apart.
+        sample: The column that several images of one sample share, where rows were made for each; or None.
         missing: Rows without (all of) their files.
         examples_missing: A few of the files they should have.
         unused: Image files that no row names.
@@ -52,6 +54,7 @@ class Naming:
     train: pl.DataFrame
     test: pl.DataFrame | None
     added: str | None = None
+    sample: str | None = None
     missing: int = 0
     examples_missing: tuple[str, ...] = ()
     unused: int = 0
@@ -73,6 +76,9 @@ def name_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str,
     examples = _examples(train, test, shared)
     column, names = _naming_column(examples, unique, files)
     if column is None:
+        composed = compose_names(_both(train, test, shared), files) if unique else None
+        if composed is not None:
+            return _counted(_of_several(composed, (train, test), _id_column(unique, unique[0]), files), files)
         raise _refusal(train, [name for name in shared if name not in unique], examples, files)
     found = [(row, names[value]) for row, value in enumerate(examples[column]) if value in names]
     roles = examples[HOLE].to_list()
@@ -93,12 +99,38 @@ def files_of_row(naming: Naming, row: dict[str, str | None]) -> list[str]:
         naming: The pattern.
         row: Column to value.
     """
-    text = re.sub(r"\{([^{}]+)\}", lambda hole: _value(hole, row), naming.pattern)
+    text = filled(naming.pattern, {name: value for name, value in row.items() if name != "channel"})
     return [text.replace("{channel}", channel) for channel in naming.channels] or [text]
 
 
-def _value(hole: re.Match[str], row: dict[str, str | None]) -> str:
-    return "{channel}" if hole[1] == "channel" else row.get(hole[1]) or ""
+def _both(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:
+    return pl.concat([table.select(columns) for table in (train, test) if table is not None])
+
+
+def _of_several(
+    composed: Composed, tables: tuple[pl.DataFrame, pl.DataFrame | None], own_id: str, files: tuple[str, ...]
+) -> Naming:
+    """Names that several columns make up; where a row has several images, with a row for each that is there."""
+    train, test = tables
+    naming = Naming(own_id, own_id, composed.pattern, composed.channels, train, test)
+    if not composed.sites:
+        return naming
+    image = "image"
+    while image in train.columns:
+        image += "_"
+    present = set(files)
+
+    def spelt_out(table: pl.DataFrame) -> pl.DataFrame:
+        sites = pl.DataFrame({composed.site: composed.sites})
+        rows = table.join(sites, how="cross", maintain_order="left")
+        rows = rows.select(pl.concat_str(own_id, composed.site, separator="_").alias(image), pl.all())
+        there = [all(name in present for name in files_of_row(naming, row)) for row in rows.iter_rows(named=True)]
+        kept = rows.filter(pl.Series(there))
+        return pl.concat([kept, rows.join(kept, on=own_id, how="anti")])  # a sample without any image is told of
+
+    many = None if test is None else spelt_out(test)
+    return replace(naming, id=image, column=image, train=spelt_out(train), test=many, added=composed.site,
+                   sample=own_id)  # fmt: skip
 
 
 def _examples(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:

@@ -12,9 +12,10 @@ import polars as pl
 
 from holotype.errors import listing
 from holotype.plan.flags import find_flags, joined_flags
-from holotype.plan.groups import GroupGuess, find_domain, find_groups
+from holotype.plan.groups import GroupGuess, find_domain, find_groups, find_sample
 from holotype.plan.labels import LabelGuess, choose_label_column, judge_labels
 from holotype.plan.look import Findings
+from holotype.plan.naming import Naming
 from holotype.plan.ranks import find_taxonomy
 from holotype.plan.remarks import (
     notes_on_columns,
@@ -68,6 +69,8 @@ def propose(findings: Findings) -> Proposal:
     naming, column = findings.naming, labels.column
     folds = _folds(labels)
     compared = naming.test if findings.layout == "table" else None  # test folders say nothing of plates or patients
+    sample = naming.sample or find_sample(naming.train, naming.test, naming.id, column)
+    paths |= {sample} if sample else set()
     groups = find_groups(naming.train, compared, paths | {column}, folds)
     if 2 <= groups.components < folds:
         folds = groups.components
@@ -76,6 +79,7 @@ def propose(findings: Findings) -> Proposal:
     domain = find_domain(naming.train, naming.test, paths | {column, *groups.columns})
 
     data, reasons, tables = _data_section(findings, labels)
+    _add_sample(data, reasons, naming, sample)
     _add_groups(data, reasons, groups, domain)
     content: dict[str, Any] = {"name": _run_name(findings.folder), "data": data}
     if folds != FOLDS:
@@ -91,7 +95,8 @@ def propose(findings: Findings) -> Proposal:
     return Proposal(
         content,
         reasons,
-        (*meant, *labels.questions, *question_on_channels(naming.channels), *_group_questions(groups)),
+        (*meant, *labels.questions, *question_on_channels(naming.channels), *_sample_questions(naming, sample),
+         *_group_questions(groups)),
         (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers)),
         tables,
         (
@@ -165,7 +170,7 @@ def _data_section(
     data["id"] = naming.id
     both = " of both tables" if naming.test is not None else ""
     reasons["data.id"] = f"different in every row{both}" + (
-        ", and in the files' names" if naming.id == naming.column else ""
+        ", and in the files' names" if f"{{{naming.id}}}" in naming.pattern else ""
     )
     data["images"] = f"{_escaped(findings.folder)}/{naming.pattern}"
     rows = naming.train.height + (naming.test.height if naming.test is not None else 0)
@@ -211,6 +216,16 @@ def _labels(findings: Findings, labels: LabelGuess) -> tuple[dict[str, Any], str
     )
 
 
+def _add_sample(data: dict[str, Any], reasons: dict[str, str], naming: Naming, sample: str | None) -> None:
+    if sample is None:
+        return
+    data["sample"] = sample
+    counted = f"{naming.train.height:,} images of {naming.train[sample].n_unique():,} samples, which are scored as one"
+    reasons["data.sample"] = f"the ids begin with it: {counted}"
+    if naming.sample:
+        reasons["data.sample"] = f"each row of the table has several images ({naming.added}): {counted}"
+
+
 def _add_groups(data: dict[str, Any], reasons: dict[str, str], groups: GroupGuess, domain: str | None) -> None:
     if groups.columns:
         data["groups"] = list(groups.columns)
@@ -233,6 +248,13 @@ def _add_submission(content: dict[str, Any], reasons: dict[str, str], findings: 
         if differing and set(table[table.columns[0]]) == set(test[findings.naming.id]):
             content["submit"] = differing
             reasons["submit"] = f"the columns of {name}"
+
+
+def _sample_questions(naming: Naming, sample: str | None) -> tuple[str, ...]:
+    if sample is None:
+        return ()
+    rows = f"rows of one {sample!r}" if naming.added is None else f"the images of one {sample!r} ({naming.added})"
+    return (f"Are {rows} views of one sample? They are scored and predicted as one; if not, leave out `sample:`.",)
 
 
 def _group_questions(groups: GroupGuess) -> tuple[str, ...]:
