@@ -12,7 +12,7 @@ from holotype.data.addresses import is_remote, opened
 from holotype.errors import DataError, listing
 from holotype.spec import DataSpec
 
-__all__ = ["coco_table", "coco_taxonomy"]
+__all__ = ["RANKS", "coco_table", "coco_taxonomy"]
 
 RANKS = ("genus", "family", "order", "class", "phylum", "kingdom", "supercategory")
 """What a category may say of its place, from the near to the far."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, takewhile
 
 import polars as pl
 
@@ -98,8 +97,8 @@ def _joined(parts: Sequence[str], links: Sequence[str], first: int, last: int) -
 
 def _beginning(values: set[str]) -> str:
     """The letters that all values begin with."""
-    found = re.match(r"[^\W\d_]*", os.path.commonprefix(sorted(values)))
-    return found[0] if found else ""
+    pairs = zip(min(values), max(values), strict=False)
+    return "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1] and pair[0].isalpha(), pairs))
 
 
 def _places(

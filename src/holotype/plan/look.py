@@ -9,6 +9,7 @@ from typing import Literal
 import polars as pl
 
 from holotype.errors import DataError, listing
+from holotype.plan.annotated import Annotated, find_annotated, is_annotated
 from holotype.plan.files import list_images
 from holotype.plan.folders import read_class_folders
 from holotype.plan.headers import read_headers, spread
@@ -27,7 +28,7 @@ class Findings:
 
     Args:
         folder: The data folder; image names are relative to it.
-        layout: `table`: a table names the images; `folders`: a folder a class.
+        layout: `table`: a table names the images; `folders`: a folder a class; `json`: a JSON of COCO's form does.
         train_path: The training table, or None where the folders are the table.
         test_path: The table of the rows to predict, or None.
         naming: The tables, the id column and the pattern of the image files.
@@ -38,7 +39,7 @@ class Findings:
     """
 
     folder: Path
-    layout: Literal["table", "folders"]
+    layout: Literal["table", "folders", "json"]
     train_path: Path | None
     test_path: Path | None
     naming: Naming
@@ -52,7 +53,8 @@ def look(data: Path) -> Findings:
     """Look at a folder or a table without changing anything.
 
     Args:
-        data: A folder with `train.csv` and images below it, or with a folder a class; or a table beside its images.
+        data: A folder with `train.csv` or a JSON of COCO's form and images below it, or with a folder a class; or a
+            table or JSON beside its images.
 
     Raises:
         DataError: There is nothing to learn from, or the rows cannot be matched with the images.
@@ -64,9 +66,12 @@ def look(data: Path) -> Findings:
     folder = (data if data.is_dir() else data.parent).resolve()
     tables = list_tables(folder)
     given = None if data.is_dir() else data.resolve()
-    if given is not None:
+    if given is not None and not is_annotated(given):
         read_table(given)  # what is no table is refused before the images are looked for
     files = list_images(folder)
+    annotated = _annotations(folder, given, tables)
+    if annotated is not None:
+        return _look_at_json(folder, tables, files, annotated)
     train_path, unfit = (given, ()) if given else _training_table(tables, folder, files)
     if train_path is None:
         return _look_at_folders(folder, tables, files, unfit)
@@ -76,6 +81,21 @@ def look(data: Path) -> Findings:
     others, remarks = _other_tables([path for path in tables if path not in {train_path, test_path}], folder)
     headers = _headers(folder, naming)
     return Findings(folder, "table", train_path, test_path, naming, headers, others, len(files), remarks)
+
+
+def _annotations(folder: Path, given: Path | None, tables: list[Path]) -> Annotated | None:
+    """A JSON to learn from: the one that is given, or one that is there where no table is called train."""
+    if given is not None:
+        return find_annotated(folder, given) if is_annotated(given) else None
+    return None if any(path.stem.lower().startswith("train") for path in tables) else find_annotated(folder)
+
+
+def _look_at_json(folder: Path, tables: list[Path], files: tuple[str, ...], found: Annotated) -> Findings:
+    naming = Naming("id", "file", "{file}", (), found.train, found.test)
+    others, remarks = _other_tables(tables, folder)
+    headers = _headers(folder, naming)
+    remarks = (*found.remarks, *remarks)
+    return Findings(folder, "json", found.train_path, found.test_path, naming, headers, others, len(files), remarks)
 
 
 def _look_at_folders(folder: Path, tables: list[Path], files: tuple[str, ...], unfit: tuple[str, ...]) -> Findings:

@@ -1,0 +1,172 @@
+"""The sections of a proposed recipe that say what the data are, each with its reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from holotype.errors import listing
+from holotype.plan.annotated import ranks_of_json
+from holotype.plan.groups import GroupGuess
+from holotype.plan.labels import LabelGuess
+from holotype.plan.look import Findings
+from holotype.plan.naming import Naming
+from holotype.plan.ranks import find_taxonomy
+from holotype.plan.tables import WRITTEN
+
+__all__ = ["add_groups", "add_sample", "add_submission", "data_section"]
+
+
+def data_section(
+    findings: Findings, labels: LabelGuess
+) -> tuple[dict[str, Any], dict[str, str], dict[str, pl.DataFrame]]:
+    """Tables, images and labels.
+
+    Args:
+        findings: From `look`, with one column of labels.
+        labels: What that holds.
+
+    Returns:
+        The section; by address why it says what it says; tables to be written, by file name.
+    """
+    naming = findings.naming
+    made = [name for name in (naming.added, labels.column if labels.flags else None) if name is not None]
+    rewritten = findings.layout == "folders" or bool(made)
+    tables = {}
+    data: dict[str, Any] = {"train": _name(findings.train_path, "train") if rewritten else str(findings.train_path)}
+    reasons = {}
+    if rewritten:
+        tables[data["train"]] = naming.train
+        added = f"the table, with {listing([repr(name) for name in made])} added"
+        what = "the folders" if findings.layout == "folders" else added
+        reasons["data.train"] = f"written beside this recipe from {what}"
+    if naming.test is not None:
+        data["test"] = _name(findings.test_path, "test") if rewritten else str(findings.test_path)
+        if rewritten:
+            tables[data["test"]] = naming.test
+    data["id"] = naming.id
+    both = " of both tables" if naming.test is not None else ""
+    reasons["data.id"] = f"different in every row{both}" + (
+        ", and in the files' names" if f"{{{naming.id}}}" in naming.pattern else ""
+    )
+    if findings.layout == "json":
+        reasons["data.train"] = "its entries name the image files themselves"
+    else:
+        data["images"] = f"{_escaped(findings.folder)}/{naming.pattern}"
+        rows = naming.train.height + (naming.test.height if naming.test is not None else 0)
+        fits = rows - naming.missing
+        reasons["data.images"] = f"{'fits' if fits == rows else 'fits only'} {fits:,} of {rows:,} rows"
+    if naming.channels:
+        data["channels"] = list(naming.channels)
+        reasons["data.channels"] = f"what differs between the {len(naming.channels)} files of one image"
+    data["labels"], reasons["data.labels"] = _labels(findings, labels)
+    return data, reasons, tables
+
+
+def add_sample(data: dict[str, Any], reasons: dict[str, str], naming: Naming, sample: str | None) -> None:
+    """Say of which sample the images are.
+
+    Args:
+        data: The section, which is added to.
+        reasons: By address, likewise.
+        naming: The tables.
+        sample: The column, or None.
+    """
+    if sample is None:
+        return
+    data["sample"] = sample
+    counted = f"{naming.train.height:,} images of {naming.train[sample].n_unique():,} samples, which are scored as one"
+    reasons["data.sample"] = f"the ids begin with it: {counted}"
+    if naming.sample:
+        reasons["data.sample"] = f"each row of the table has several images ({naming.added}): {counted}"
+
+
+def add_groups(data: dict[str, Any], reasons: dict[str, str], groups: GroupGuess, domain: str | None) -> None:
+    """Say what ties samples together, and what their kinds are.
+
+    Args:
+        data: The section, which is added to.
+        reasons: By address, likewise.
+        groups: The columns that no fold may divide.
+        domain: The column of the kinds, or None.
+    """
+    if groups.columns:
+        data["groups"] = list(groups.columns)
+        reasons["data.groups"] = f"{groups.reason} ({groups.components} sets of rows)"
+    if domain is not None:
+        data["domain"] = domain
+        reasons["data.domain"] = "its name and its few values; every fold gets its share of each"
+
+
+def add_submission(
+    content: dict[str, Any], reasons: dict[str, str], findings: Findings, label: str, sample: str | None
+) -> None:
+    """Say what a sample submission calls its columns, where that differs from the tables' names.
+
+    Args:
+        content: The recipe, which is added to.
+        reasons: By address, likewise.
+        findings: From `look`.
+        label: The column of labels.
+        sample: The column of the samples, or None where each image is one.
+    """
+    identity = sample or findings.naming.id
+    for name, table in findings.others.items():
+        test = findings.naming.test
+        if "submission" not in name.lower() or table.width != 2 or test is None:
+            continue
+        own = dict(zip(("id", "column"), table.columns, strict=True))
+        differing = {key: value for key, value in own.items() if value != {"id": identity, "column": label}[key]}
+        if differing and set(table[table.columns[0]]) == set(test[identity]):
+            content["submit"] = differing
+            reasons["submit"] = f"the columns of {name}"
+
+
+def _name(source: Path | None, role: str) -> str:
+    """What a written table is called: never as the one that was read, which may lie where the recipe will."""
+    return f"{role}.csv" if source is None else f"{source.stem}{WRITTEN}.csv"
+
+
+def _labels(findings: Findings, labels: LabelGuess) -> tuple[dict[str, Any], str]:
+    section: dict[str, Any] = {"column": labels.column, "kind": labels.kind}
+    how, more = "one a sample", ""
+    if labels.separator is not None:
+        section["separator"] = labels.separator
+        how = f"several a sample, parted by {labels.separator!r}"
+    ranked = _ranks(findings, labels) if labels.kind == "multiclass" else None
+    if ranked is not None:
+        section["taxonomy"], more = ranked
+    (common, most), *_, (rare, least) = [*labels.counts.items()] * 2
+    return section, (
+        f"{_where(findings, labels)}: {len(labels.counts)} classes, {how}, "
+        f"from {most:,} images ({common}) down to {least:,} ({rare}){more}"
+    )
+
+
+def _where(findings: Findings, labels: LabelGuess) -> str:
+    if labels.flags:
+        return f"made of {len(labels.flags)} columns of 0 and 1"
+    if findings.layout != "table":
+        return "the folders' names" if findings.layout == "folders" else f"the categories' {labels.column!r}"
+    test = findings.naming.test
+    alone = test is not None and labels.column not in test.columns
+    return f"{labels.column!r}" + (", which the test table does not have" if alone else "")
+
+
+def _ranks(findings: Findings, labels: LabelGuess) -> tuple[str | list[str], str] | None:
+    """The recipe's `taxonomy`, and where it comes from in words; None where nothing tells of ranks."""
+    if findings.layout == "json":
+        ranks = ranks_of_json(findings.naming.train, labels.column)
+        return (ranks, f"; its entries give {listing(ranks)} of each, and scores are told by rank") if ranks else None
+    ranked = find_taxonomy(findings.others, set(labels.counts))
+    if ranked is None:
+        return None
+    return str(
+        findings.folder / ranked[0]
+    ), f"; {ranked[0]} gives {listing(ranked[1])} of each, and scores are told by rank"
+
+
+def _escaped(folder: Path) -> str:
+    return folder.as_posix().replace("{", "{{").replace("}", "}}")
