@@ -297,11 +297,37 @@ def test_a_column_a_class_is_written_as_one_column_beside_the_recipe_and_the_tab
     assert labels[:4] == [[1], [0], [], [0, 1]]
 
 
+def test_a_table_of_boxes_becomes_many_labels_and_a_question(bench: Bench) -> None:
+    boxes = [f"i{n}.png,{kind},{n},{n + place}" for n in range(16) for place, kind in enumerate("ab" if n % 3 else "b")]
+    bench.table("annotations.csv", "filename,cell_type,xmin,ymin", boxes)
+    bench.images(*(f"JPEGImages/i{n}.png" for n in range(16)))
+    proposal, _, path = written(bench)
+    recipe = load_recipe(path)
+    assert recipe.data.labels.kind == "multilabel"
+    assert read_images(recipe.data).frame["labels"].to_list()[:3] == [[1], [0, 1], [0, 1]]
+    assert any("does the whole image have them?" in question for question in proposal.questions)
+
+
 def test_a_table_that_names_no_image_is_told_where_there_are_no_folders_either(bench: Bench) -> None:
     bench.table("labels.csv", "id,label", [f"x{n},{'ab'[n % 2]}" for n in range(6)])
     bench.images(*(f"i{n}.png" for n in range(6)))
     with pytest.raises(DataError, match=r"no folder a class: .*; labels\.csv: "):
         look(bench.folder)
+
+
+@pytest.mark.parametrize("batches", [("2013", "2014", "2015"), ("plate_1", "plate_2", "plate_3")])
+def test_folders_of_years_or_plates_that_hold_the_same_classes_are_no_classes(bench: Bench, batches: list[str]) -> None:
+    kinds = ("Acantharia", "mix élongé", "Chaetoceros")
+    bench.images(*(f"{batch}/{kind}/{batch}_{kind}{n}.png" for batch in batches for kind in kinds for n in range(3)))
+    proposal = propose(look(bench.folder))
+    assert sorted(set(proposal.tables["train.csv"]["label"])) == sorted(kinds)
+    assert proposal.content["data"]["groups"] == ["subfolder"]
+    assert set(proposal.tables["train.csv"]["subfolder"]) == set(batches)
+
+
+def test_plates_below_their_classes_stay_there(bench: Bench) -> None:
+    bench.images(*(f"{kind}/plate{p}/{kind}{p}{n}.png" for kind in "abc" for p in range(3) for n in range(3)))
+    assert set(propose(look(bench.folder)).tables["train.csv"]["label"]) == set("abc")
 
 
 def test_classes_whose_images_are_numbered_alike_are_classes(bench: Bench) -> None:

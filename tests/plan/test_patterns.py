@@ -113,15 +113,33 @@ def test_rows_without_files_are_counted_and_named() -> None:
     assert (naming.missing, naming.examples_missing) == (1, (f"{IDS[-1]}_b.png",))
 
 
-def test_several_rows_an_image_are_refused_with_a_remedy() -> None:
-    train = pl.DataFrame({"image": [name for name in IDS for _ in range(3)], "x": [str(n) for n in range(36)]})
+def test_rows_of_one_image_become_one_where_the_column_names_images() -> None:
+    cells = [(name, label, str(place)) for place, name in enumerate(IDS) for label in ("RBC", "Platelets", "RBC")]
+    train = pl.DataFrame(cells, schema=["image", "kind", "x"], orient="row").with_row_index("y").cast(pl.String)
+    naming = name_files(train, None, named("{id}.png", IDS))
+    assert (naming.id, naming.joined, naming.pattern) == ("image", "image", "{image}.png")
+    first = {"image": IDS[0], "kind": "Platelets|RBC", "x": "0"}  # y, a number in which they differ, is left out
+    assert naming.train.row(0, named=True) == first
+
+
+def test_several_rows_an_image_are_refused_with_a_remedy_where_it_may_be_another_thing() -> None:
+    train = pl.DataFrame({"dish": [name for name in IDS for _ in range(3)], "x": [str(n) for n in range(36)]})
     with pytest.raises(DataError, match="several rows name one image"):
         name_files(train, None, named("{id}.png", IDS))
 
 
+def test_zeros_that_a_spreadsheet_took_away_are_put_back() -> None:
+    train, test = pl.DataFrame({"id": ["7", "8", "10"]}), pl.DataFrame({"id": ["112"]})
+    files = ("a/0007_x.png", "a/0008_x.png", "a/0010_x.png", "a/0112_x.png")
+    naming = name_files(train, test, files)
+    assert (naming.id, naming.added, naming.pattern, naming.missing) == ("id", "id_padded", "a/{id_padded}_x.png", 0)
+    assert naming.test is not None
+    assert naming.test["id_padded"].to_list() == ["0112"]
+
+
 def test_names_that_do_not_match_are_shown_side_by_side() -> None:
-    with pytest.raises(DataError, match=r"id: 7, 8 and the files are called 0007\.png"):
-        name_files(pl.DataFrame({"id": ["7", "8", "9"]}), None, ("0007.png", "0008.png", "0009.png"))
+    with pytest.raises(DataError, match=r"id: 7, 8 and the files are called a7\.png"):
+        name_files(pl.DataFrame({"id": ["7", "8", "9"]}), None, ("a7.png", "a4.png", "a5.png"))
 
 
 @settings(max_examples=25, deadline=None)

@@ -12,6 +12,7 @@ import polars as pl
 
 from holotype.plan.files import channel_order, natural_key
 from holotype.plan.headers import spread
+from holotype.plan.mending import free_name
 
 __all__ = ["Composed", "compose_names", "filled"]
 
@@ -64,9 +65,7 @@ def compose_names(table: pl.DataFrame, files: tuple[str, ...]) -> Composed | Non
         None where no such pattern is found.
     """
     table = table.select(name for name in table.columns if name != "channel" and not re.search(r"[{}]", name))
-    site = "site"
-    while site in table.columns:
-        site += "_"
+    site = free_name("site", table)
     names, links = _alike([files[number] for number in spread(len(files), EXAMPLE_FILES)])
     pieces = list(zip(*names, strict=True))
     differing = [number for number, own in enumerate(pieces) if len(set(own)) > 1]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 import polars as pl
 
 from holotype.errors import DataError, listing
 from holotype.plan.files import channel_order
+from holotype.plan.groups import GROUP_NAME
 
 __all__ = ["ClassFolders", "read_class_folders"]
 
@@ -18,6 +21,10 @@ ROLES = {
     "test": ("test", "testing", "predict", "unlabelled", "unlabeled"),
 }
 MOST_CHANNELS = 8
+BATCH = re.compile(
+    rf"{GROUP_NAME.pattern}|^(19|20)\d\d|^(well|dish|station|cruise|haul|day|week|run|set)[-_ ]?\d", re.IGNORECASE
+)
+SAME_CLASSES = 0.5  # of the classes in two such folders
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
     if not train:
         raise DataError("there is no table, and the only images are in a folder of rows to predict", field=where)
     depth = len(wrapper) + _has_roles(train, len(wrapper))
+    batched = _batches_come_first(train, depth)
+    depth += batched
     _refuse_what_is_no_class(train, depth, where)
     pattern, channels, stem_of = _channels(paths)
     test = [path for path in paths if roles[path] == "test"]
@@ -64,10 +73,13 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
     frame = _rows(train, stem_of, ids).with_columns(
         pl.Series("label", [stem.parts[depth] for stem in dict.fromkeys(stem_of[path] for path in train)])
     )
-    deeper = ["/".join(PurePosixPath(name).parts[depth + 1 : -1]) for name in frame["file"]]
+    beside = slice(depth - 1, depth) if batched else slice(depth + 1, -1)
+    deeper = ["/".join(PurePosixPath(name).parts[beside]) for name in frame["file"]]
     if all(deeper) and 1 < len(set(deeper)) < len(deeper):
         frame = frame.with_columns(pl.Series("subfolder", deeper))
     remarks = [f"each class is the name of a folder below {'/'.join(wrapper) or 'the data folder'}"]
+    if batched:
+        remarks.append("the folders above the classes are plates, years or the like, since each holds the same classes")
     if any(part in ROLES["train"][2:] for path in train for part in _first(path, len(wrapper))):
         remarks.append("the images of the validation folder join the training rows: folds are drawn from both")
     if any(len(path.parts) > depth + 1 for path in test):
@@ -103,6 +115,22 @@ def _has_roles(paths: list[PurePosixPath], depth: int) -> bool:
 
 def _role(path: PurePosixPath, depth: int) -> str:
     return "test" if any(part in ROLES["test"] for part in _first(path, depth)) else "train"
+
+
+def _batches_come_first(paths: list[PurePosixPath], depth: int) -> bool:
+    """Whether the classes lie one folder deeper: in folders of years, plates or patients that hold the same ones."""
+    inner: dict[str, set[str]] = {}
+    for path in paths:
+        if len(path.parts) < depth + 3:
+            return False
+        inner.setdefault(path.parts[depth], set()).add(path.parts[depth + 1])
+    if len(inner) < 2 or min(len(names) for names in inner.values()) < 2:
+        return False
+    told = all(BATCH.search(name) for name in inner) and not all(
+        BATCH.search(name) for name in set.union(*inner.values())
+    )
+    common = [len(names & other) / len(names | other) for names, other in pairwise(inner.values())]
+    return told and sum(common) / len(common) >= SAME_CLASSES
 
 
 def _refuse_what_is_no_class(train: list[PurePosixPath], depth: int, where: str) -> None:

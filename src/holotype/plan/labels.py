@@ -101,12 +101,13 @@ def could_be_classes(train: pl.DataFrame, name: str) -> bool:
     return name.lower() in NAMES or (not something_else and train[name].n_unique() <= max(2, train.height / 2))
 
 
-def judge_labels(values: pl.Series, column: str) -> LabelGuess:
+def judge_labels(values: pl.Series, column: str, separator: str | None = None) -> LabelGuess:
     """What the labels are; refuses what cannot be classes.
 
     Args:
         values: The labels as text.
         column: The column's name.
+        separator: What stands between the labels of one sample, where that is known.
 
     Raises:
         DataError: They are amounts, dates or free text, or there is one label only.
@@ -119,7 +120,7 @@ def judge_labels(values: pl.Series, column: str) -> LabelGuess:
     if are_dates(known):
         raise DataError("the labels are dates, and classes are needed", field=field, value=known[0],
                         remedy="name the column of the classes `label`")  # fmt: skip
-    separator = guess_separator(known)
+    separator = separator or guess_separator(known)
     counts = count_classes(known, separator)
     questions: tuple[str, ...] = ()
     numbers = as_numbers(known)

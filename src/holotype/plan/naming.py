@@ -11,6 +11,7 @@ import polars as pl
 from holotype.errors import DataError, listing
 from holotype.plan.composed import Composed, compose_names, filled
 from holotype.plan.headers import spread
+from holotype.plan.mending import free_name, may_be_joined, padded_tables, rows_joined
 from holotype.plan.patterns import (
     HOLE,
     RowFiles,
@@ -42,6 +43,7 @@ class Naming:
         test: The test table likewise.
         added: The name of that column, or of the one that tells the images of a sample apart.
         sample: The column that several images of one sample share, where rows were made for each; or None.
+        joined: The column that names the images, where rows of one image were made one; or None.
         missing: Rows without (all of) their files.
         examples_missing: A few of the files they should have.
         unused: Image files that no row names.
@@ -55,6 +57,7 @@ class Naming:
     test: pl.DataFrame | None
     added: str | None = None
     sample: str | None = None
+    joined: str | None = None
     missing: int = 0
     examples_missing: tuple[str, ...] = ()
     unused: int = 0
@@ -76,10 +79,7 @@ def name_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str,
     examples = _examples(train, test, shared)
     column, names = _naming_column(examples, unique, files)
     if column is None:
-        composed = compose_names(_both(train, test, shared), files) if unique else None
-        if composed is not None:
-            return _counted(_of_several(composed, (train, test), _id_column(unique, unique[0]), files), files)
-        raise _refusal(train, [name for name in shared if name not in unique], examples, files)
+        return _otherwise(train, test, unique, files)
     found = [(row, names[value]) for row, value in enumerate(examples[column]) if value in names]
     roles = examples[HOLE].to_list()
     templates = [(row, templates_of_row(_of_role(own, roles[row]))) for row, own in found]
@@ -90,6 +90,31 @@ def name_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str,
                         remedy="write the pattern `images:` of the recipe by hand")  # fmt: skip
     naming = Naming(_id_column(unique, column), column, "", rows[0].template.channels, train, test)
     return _counted(_with_pattern(naming, rows, examples, files), files)
+
+
+def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str], files: tuple[str, ...]) -> Naming:
+    """Where no column that differs in every row names the files: several columns, or a table that is mended first."""
+    shared = [name for name in train.columns if test is None or name in test.columns]
+    composed = compose_names(_both(train, test, shared), files) if unique else None
+    if composed is not None:
+        return _counted(_of_several(composed, (train, test), _id_column(unique, unique[0]), files), files)
+    for own, added, padded, asked in padded_tables(train, test, unique, files):
+        if _naming_column(_examples(padded, asked, [added]), [added], files)[0] is not None:
+            return replace(name_files(padded, asked, files), id=own, added=added)
+    examples = _examples(train, test, shared)
+    repeated = [name for name in shared if name not in unique and train[name].n_unique() > 0.05 * train.height]
+    column, _ = _naming_column(examples, repeated, files)
+    if column is None:
+        raise _refusal(examples, files)
+    if not may_be_joined(train[column]):
+        twice = train[column].filter(train[column].is_duplicated()).unique(maintain_order=True).to_list()
+        raise DataError(
+            f"several rows name one image ({listing(twice, 3)}), and a table has one row an image",
+            field=column,
+            remedy="join the labels of an image with a separator such as '|', and keep one row of each",
+        )
+    asked = None if test is None else rows_joined(test, column)
+    return replace(name_files(rows_joined(train, column), asked, files), joined=column)
 
 
 def files_of_row(naming: Naming, row: dict[str, str | None]) -> list[str]:
@@ -115,9 +140,7 @@ def _of_several(
     naming = Naming(own_id, own_id, composed.pattern, composed.channels, train, test)
     if not composed.sites:
         return naming
-    image = "image"
-    while image in train.columns:
-        image += "_"
+    image = free_name("image", train)
     present = set(files)
 
     def spelt_out(table: pl.DataFrame) -> pl.DataFrame:
@@ -158,16 +181,7 @@ def _naming_column(
     return None, {}
 
 
-def _refusal(train: pl.DataFrame, repeated: list[str], examples: pl.DataFrame, files: tuple[str, ...]) -> DataError:
-    many = [name for name in repeated if train[name].n_unique() > 0.05 * train.height]
-    column, _ = _naming_column(examples, many, files)
-    if column is not None:
-        twice = train[column].filter(train[column].is_duplicated()).unique(maintain_order=True).to_list()
-        return DataError(
-            f"several rows name one image ({listing(twice, 3)}), and a table has one row an image",
-            field=column,
-            remedy="join the labels of an image with a separator such as '|', and keep one row of each",
-        )
+def _refusal(examples: pl.DataFrame, files: tuple[str, ...]) -> DataError:
     shown = "; ".join(f"{name}: {listing(examples[name].drop_nulls().unique(maintain_order=True).head(2), 2)}"
                       for name in examples.columns[:4] if name != HOLE)  # fmt: skip
     return DataError(
@@ -219,9 +233,7 @@ def _with_column(naming: Naming, rows: list[RowFiles], files: tuple[str, ...]) -
             field=naming.column,
             remedy="write the pattern `images:` of the recipe by hand, or add a column with the path of each file",
         )
-    added = "folder" if len(ends) == 1 else "file"
-    while added in naming.train.columns:
-        added += "_"
+    added = free_name("folder" if len(ends) == 1 else "file", naming.train)
     places: dict[str, list[str]] = {}
     for path in files:
         places.setdefault(path.rpartition("/")[2], []).append(path)

@@ -16,11 +16,12 @@ from holotype.plan.flags import find_flags, joined_flags
 from holotype.plan.groups import GroupGuess, find_domain, find_groups, find_sample
 from holotype.plan.labels import LabelGuess, choose_label_column, judge_labels
 from holotype.plan.look import Findings
-from holotype.plan.naming import Naming
+from holotype.plan.mending import SEVERAL
 from holotype.plan.remarks import (
     notes_on_columns,
     notes_on_tables,
     question_on_channels,
+    questions_on_rows,
     warnings_on_images,
     warnings_on_rows,
 )
@@ -99,8 +100,7 @@ def propose(findings: Findings) -> Proposal:
             *meant,
             *labels.questions,
             *question_on_channels(naming.channels),
-            *_sample_questions(naming, sample),
-            *_group_questions(groups),
+            *questions_on_rows(naming, sample, groups),
         ),
         (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers)),
         tables,
@@ -142,7 +142,8 @@ def _labelled(findings: Findings, taken: set[str]) -> tuple[Findings, LabelGuess
         train, labels = joined_flags(naming.train, flags)
         return replace(findings, naming=replace(naming, train=train)), labels, ()
     column, others = choose_label_column(naming.train, naming.test, taken)
-    return findings, judge_labels(naming.train[column], column), others
+    several = naming.joined is not None and naming.train[column].str.contains(SEVERAL, literal=True).any()
+    return findings, judge_labels(naming.train[column], column, SEVERAL if several else None), others
 
 
 def _not_labels(findings: Findings) -> set[str]:
@@ -159,17 +160,3 @@ def _folds(labels: LabelGuess) -> int:
 def _run_name(folder: Path) -> str:
     """The folder's name as far as a run may bear it."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-_.") or "run"
-
-
-def _sample_questions(naming: Naming, sample: str | None) -> tuple[str, ...]:
-    if sample is None:
-        return ()
-    rows = f"rows of one {sample!r}" if naming.added is None else f"the images of one {sample!r} ({naming.added})"
-    return (f"Are {rows} views of one sample? They are scored and predicted as one; if not, leave out `sample:`.",)
-
-
-def _group_questions(groups: GroupGuess) -> tuple[str, ...]:
-    if groups.columns:
-        return ()
-    return ("Do several images come from one patient, slide or plate? No column was found that tells; if so, add one "
-            "and name it in `groups:`, or the score will flatter.",)  # fmt: skip

@@ -13,7 +13,14 @@ from holotype.plan.look import Findings
 from holotype.plan.naming import Naming
 from holotype.plan.tables import are_dates, as_numbers
 
-__all__ = ["notes_on_columns", "notes_on_tables", "question_on_channels", "warnings_on_images", "warnings_on_rows"]
+__all__ = [
+    "notes_on_columns",
+    "notes_on_tables",
+    "question_on_channels",
+    "questions_on_rows",
+    "warnings_on_images",
+    "warnings_on_rows",
+]
 
 
 def warnings_on_rows(naming: Naming, labels: LabelGuess, folds: int) -> tuple[str, ...]:
@@ -78,6 +85,28 @@ def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
             "one row an image and name its owner in `sample:`.",)  # fmt: skip
 
 
+def questions_on_rows(naming: Naming, sample: str | None, groups: GroupGuess) -> tuple[str, ...]:
+    """What only a person knows of how rows, images and samples belong together.
+
+    Args:
+        naming: The tables.
+        sample: The column that several images of one sample share, or None.
+        groups: The proposed groups.
+    """
+    found = []
+    if naming.joined is not None:
+        found.append(f"Several rows name one image ({naming.joined!r}), and their labels were joined: does the whole "
+                     "image have them? If each row is of a part of it, cut the parts out first.")  # fmt: skip
+    if sample is not None:
+        rows = f"rows of one {sample!r}" if naming.added is None else f"the images of one {sample!r} ({naming.added})"
+        found.append(f"Are {rows} views of one sample? They are scored and predicted as one; if not, leave out "
+                     "`sample:`.")  # fmt: skip
+    if not groups.columns:
+        found.append("Do several images come from one patient, slide or plate? No column was found that tells; if so, "
+                     "add one and name it in `groups:`, or the score will flatter.")  # fmt: skip
+    return tuple(found)
+
+
 def notes_on_columns(naming: Naming, used: set[str], groups: GroupGuess) -> tuple[str, ...]:
     """The columns that the recipe does not use, and why.
 
@@ -86,7 +115,7 @@ def notes_on_columns(naming: Naming, used: set[str], groups: GroupGuess) -> tupl
         used: The columns that the recipe names.
         groups: The proposed groups.
     """
-    explained = {note.partition(":")[0] for note in groups.notes}
+    explained = {"", *(note.partition(":")[0] for note in groups.notes)}  # a column without a name counts rows
     rest = [name for name in naming.train.columns if name not in used | explained]
     dates = [name for name in rest if are_dates(naming.train[name])]
     numbers = [name for name in rest if name not in dates and as_numbers(naming.train[name]) is not None]

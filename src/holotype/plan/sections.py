@@ -33,14 +33,15 @@ def data_section(
     """
     naming = findings.naming
     made = [name for name in (naming.added, labels.column if labels.flags else None) if name is not None]
-    rewritten = findings.layout == "folders" or bool(made)
+    rewritten = findings.layout == "folders" or bool(made) or naming.joined is not None
     tables = {}
     data: dict[str, Any] = {"train": _name(findings.train_path, "train") if rewritten else str(findings.train_path)}
     reasons = {}
     if rewritten:
         tables[data["train"]] = naming.train
-        added = f"the table, with {listing([repr(name) for name in made])} added"
-        what = "the folders" if findings.layout == "folders" else added
+        added = f", with {listing([repr(name) for name in made])} added" if made else ""
+        added += f", one row a value of {naming.joined!r}" if naming.joined is not None else ""
+        what = "the folders" if findings.layout == "folders" else f"the table{added}"
         reasons["data.train"] = f"written beside this recipe from {what}"
     if naming.test is not None:
         data["test"] = _name(findings.test_path, "test") if rewritten else str(findings.test_path)
