@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holotype.plan.composed import compose_names, filled
-from holotype.plan.naming import files_of_row, name_files
+from holotype.plan.survey.composed import compose_names, filled
+from holotype.plan.survey.naming import files_of_row, name_files
 
 WELLS = pl.DataFrame(
     [

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from holotype.plan.groups import count_components, find_domain, find_groups, find_sample, nests_in
+from holotype.plan.survey.groups import count_components, find_domain, find_groups, find_sample, nests_in
 
 TRAIN = pl.DataFrame(
     {

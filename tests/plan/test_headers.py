@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from holotype.plan.headers import read_header, read_headers, spread
+from holotype.plan.survey.headers import read_header, read_headers, spread
 
 
 @pytest.mark.parametrize(

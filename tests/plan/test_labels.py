@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from holotype.errors import DataError
-from holotype.plan.flags import find_flags, joined_flags
-from holotype.plan.labels import choose_label_column, guess_separator, judge_labels
+from holotype.plan.survey.flags import find_flags, joined_flags
+from holotype.plan.survey.labels import choose_label_column, guess_separator, judge_labels
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holotype.errors import DataError
-from holotype.plan.files import channel_order, natural_key
-from holotype.plan.naming import files_of_row, name_files
-from holotype.plan.patterns import HOLE, Template, match_values, templates_of_row
+from holotype.plan.survey.files import channel_order, natural_key
+from holotype.plan.survey.naming import files_of_row, name_files
+from holotype.plan.survey.patterns import HOLE, Template, match_values, templates_of_row
 
 IDS = [f"{number:04x}_a{number}" for number in range(12)]
 

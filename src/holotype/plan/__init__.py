@@ -7,7 +7,6 @@ from holotype.plan.budget import BudgetPlan, in_words, plan_budget, read_budget
 from holotype.plan.costs import DataFacts, Probe, Views
 from holotype.plan.found import FOUND_BY, found_recipe
 from holotype.plan.ladder import probe_sizes
-from holotype.plan.look import Findings, look
 from holotype.plan.propose import Proposal, propose
 from holotype.plan.space import SPACE, Among, Between, Dimension, changes_of, search_space
 from holotype.plan.study import (
@@ -20,6 +19,7 @@ from holotype.plan.study import (
     open_study,
     report_rung,
 )
+from holotype.plan.survey import Findings, look
 from holotype.plan.write import recipe_text, write_recipe
 
 __all__ = [

@@ -11,12 +11,6 @@ import numpy as np
 import polars as pl
 
 from holotype.errors import listing
-from holotype.plan.annotated import TOLD, labels_of_json
-from holotype.plan.flags import find_flags, joined_flags
-from holotype.plan.groups import GroupGuess, find_domain, find_groups, find_sample
-from holotype.plan.labels import LabelGuess, choose_label_column, judge_labels
-from holotype.plan.look import Findings
-from holotype.plan.mending import SEVERAL
 from holotype.plan.remarks import (
     notes_on_columns,
     notes_on_tables,
@@ -26,6 +20,21 @@ from holotype.plan.remarks import (
     warnings_on_rows,
 )
 from holotype.plan.sections import add_groups, add_sample, add_submission, data_section
+from holotype.plan.survey import (
+    SEVERAL,
+    TOLD,
+    Findings,
+    GroupGuess,
+    LabelGuess,
+    choose_label_column,
+    find_domain,
+    find_flags,
+    find_groups,
+    find_sample,
+    joined_flags,
+    judge_labels,
+    labels_of_json,
+)
 
 __all__ = ["FOLDS", "Proposal", "propose", "propose_size"]
 

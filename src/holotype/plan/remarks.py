@@ -7,11 +7,7 @@ import re
 import polars as pl
 
 from holotype.errors import listing
-from holotype.plan.groups import DOMAIN_NAME, GroupGuess
-from holotype.plan.labels import LabelGuess
-from holotype.plan.look import Findings
-from holotype.plan.naming import Naming
-from holotype.plan.tables import are_dates, as_numbers
+from holotype.plan.survey import DOMAIN_NAME, Findings, GroupGuess, LabelGuess, Naming, are_dates, as_numbers
 
 __all__ = [
     "notes_on_columns",

@@ -8,13 +8,7 @@ from typing import Any
 import polars as pl
 
 from holotype.errors import listing
-from holotype.plan.annotated import ranks_of_json
-from holotype.plan.groups import GroupGuess
-from holotype.plan.labels import LabelGuess
-from holotype.plan.look import Findings
-from holotype.plan.naming import Naming
-from holotype.plan.ranks import find_taxonomy
-from holotype.plan.tables import WRITTEN
+from holotype.plan.survey import WRITTEN, Findings, GroupGuess, LabelGuess, Naming, find_taxonomy, ranks_of_json
 
 __all__ = ["add_groups", "add_sample", "add_submission", "data_section"]
 

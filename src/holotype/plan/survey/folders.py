@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from holotype.errors import DataError, listing
-from holotype.plan.files import channel_order
-from holotype.plan.groups import GROUP_NAME
+from holotype.plan.survey.files import channel_order
+from holotype.plan.survey.groups import GROUP_NAME
 
 __all__ = ["ClassFolders", "read_class_folders"]
 

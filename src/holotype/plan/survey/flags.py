@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from holotype.errors import DataError, counted, listing
-from holotype.plan.groups import DOMAIN_NAME, GROUP_NAME
-from holotype.plan.labels import BOOKKEEPING, LESS_SURE, NAMES, SEPARATORS, LabelGuess, could_be_classes
+from holotype.plan.survey.groups import DOMAIN_NAME, GROUP_NAME
+from holotype.plan.survey.labels import BOOKKEEPING, LESS_SURE, NAMES, SEPARATORS, LabelGuess, could_be_classes
 
 __all__ = ["find_flags", "joined_flags"]
 

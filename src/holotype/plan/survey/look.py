@@ -9,12 +9,12 @@ from typing import Literal
 import polars as pl
 
 from holotype.errors import DataError, listing
-from holotype.plan.annotated import Annotated, find_annotated, is_annotated
-from holotype.plan.files import list_images
-from holotype.plan.folders import read_class_folders
-from holotype.plan.headers import read_headers, spread
-from holotype.plan.naming import Naming, files_of_row, name_files
-from holotype.plan.tables import list_tables, read_table, sibling_test_table
+from holotype.plan.survey.annotated import Annotated, find_annotated, is_annotated
+from holotype.plan.survey.files import list_images
+from holotype.plan.survey.folders import read_class_folders
+from holotype.plan.survey.headers import read_headers, spread
+from holotype.plan.survey.naming import Naming, files_of_row, name_files
+from holotype.plan.survey.tables import list_tables, read_table, sibling_test_table
 
 __all__ = ["Findings", "look"]
 

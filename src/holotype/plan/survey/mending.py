@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from holotype.plan.files import is_image_name
-from holotype.plan.groups import nests_in
-from holotype.plan.labels import NAMES
-from holotype.plan.tables import as_numbers
+from holotype.plan.survey.files import is_image_name
+from holotype.plan.survey.groups import nests_in
+from holotype.plan.survey.labels import NAMES
+from holotype.plan.survey.tables import as_numbers
 
 __all__ = ["SEVERAL", "free_name", "may_be_joined", "padded_tables", "rows_joined"]
 

@@ -13,8 +13,8 @@ import polars as pl
 
 from holotype.data.coco import RANKS, coco_table
 from holotype.errors import DataError, listing
-from holotype.plan.groups import nests_in
-from holotype.plan.labels import LabelGuess, count_classes
+from holotype.plan.survey.groups import nests_in
+from holotype.plan.survey.labels import LabelGuess, count_classes
 from holotype.spec import DataSpec, LabelSpec
 
 __all__ = ["TOLD", "Annotated", "find_annotated", "is_annotated", "labels_of_json", "ranks_of_json"]

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from holotype.plan.groups import nests_in
+from holotype.plan.survey.groups import nests_in
 
 __all__ = ["find_taxonomy"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from holotype.plan.tables import as_numbers
+from holotype.plan.survey.tables import as_numbers
 
 __all__ = ["GroupGuess", "count_components", "find_domain", "find_groups", "find_sample", "nests_in"]
 

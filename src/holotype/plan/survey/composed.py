@@ -10,9 +10,9 @@ from itertools import product, takewhile
 
 import polars as pl
 
-from holotype.plan.files import channel_order, natural_key
-from holotype.plan.headers import spread
-from holotype.plan.mending import free_name
+from holotype.plan.survey.files import channel_order, natural_key
+from holotype.plan.survey.headers import spread
+from holotype.plan.survey.mending import free_name
 
 __all__ = ["Composed", "compose_names", "filled"]
 

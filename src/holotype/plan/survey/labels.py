@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from holotype.errors import DataError, listing
-from holotype.plan.groups import DOMAIN_NAME, GROUP_NAME
-from holotype.plan.tables import are_dates, as_numbers
+from holotype.plan.survey.groups import DOMAIN_NAME, GROUP_NAME
+from holotype.plan.survey.tables import are_dates, as_numbers
 
 __all__ = [
     "BOOKKEEPING",

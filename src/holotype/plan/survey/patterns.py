@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from holotype.plan.files import channel_order
+from holotype.plan.survey.files import channel_order
 
 __all__ = [
     "HOLE",

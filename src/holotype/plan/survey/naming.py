@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from holotype.errors import DataError, listing
-from holotype.plan.composed import Composed, compose_names, filled
-from holotype.plan.headers import spread
-from holotype.plan.mending import free_name, may_be_joined, padded_tables, rows_joined
-from holotype.plan.patterns import (
+from holotype.plan.survey.composed import Composed, compose_names, filled
+from holotype.plan.survey.headers import spread
+from holotype.plan.survey.mending import free_name, may_be_joined, padded_tables, rows_joined
+from holotype.plan.survey.patterns import (
     HOLE,
     RowFiles,
     column_in_segment,
@@ -20,7 +20,7 @@ from holotype.plan.patterns import (
     match_values,
     templates_of_row,
 )
-from holotype.plan.tables import is_unique
+from holotype.plan.survey.tables import is_unique
 
 __all__ = ["Naming", "files_of_row", "name_files"]
 

@@ -1,0 +1,38 @@
+"""What lies in a folder: tables or what stands for them, images, and what the columns are.
+
+`look(Path("my_images"))`
+"""
+
+from holotype.plan.survey.annotated import TOLD, labels_of_json, ranks_of_json
+from holotype.plan.survey.flags import find_flags, joined_flags
+from holotype.plan.survey.groups import DOMAIN_NAME, GroupGuess, find_domain, find_groups, find_sample
+from holotype.plan.survey.labels import LabelGuess, choose_label_column, judge_labels
+from holotype.plan.survey.look import Findings, look
+from holotype.plan.survey.mending import SEVERAL
+from holotype.plan.survey.naming import Naming
+from holotype.plan.survey.ranks import find_taxonomy
+from holotype.plan.survey.tables import WRITTEN, are_dates, as_numbers
+
+__all__ = [
+    "DOMAIN_NAME",
+    "SEVERAL",
+    "TOLD",
+    "WRITTEN",
+    "Findings",
+    "GroupGuess",
+    "LabelGuess",
+    "Naming",
+    "are_dates",
+    "as_numbers",
+    "choose_label_column",
+    "find_domain",
+    "find_flags",
+    "find_groups",
+    "find_sample",
+    "find_taxonomy",
+    "joined_flags",
+    "judge_labels",
+    "labels_of_json",
+    "look",
+    "ranks_of_json",
+]
