@@ -46,6 +46,14 @@ def test_what_no_column_tells_before_the_channel_is_a_site_and_each_becomes_a_ro
     assert sorted(named) == sorted(files)
 
 
+def test_folders_of_the_two_tables_are_their_roles() -> None:
+    train, test = (WELLS.filter(pl.col("experiment").str.starts_with("HEPG2") == own) for own in (True, False))
+    files = tuple(name.replace("images", "test" if "U2OS" in name else "train") for name in screen("1"))
+    naming = name_files(train, test, files)
+    assert naming.pattern == "{role}/{experiment}/Plate{plate}/{well}_s1_{channel}.png"
+    assert (naming.missing, naming.unused, naming.added) == (0, 0, None)
+
+
 def test_one_channel_of_two_words_is_no_site() -> None:
     files = tuple(
         f"{row['experiment']}/{row['plate']}-{row['well']}-{channel}.tif"

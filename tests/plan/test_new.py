@@ -325,6 +325,21 @@ def test_folders_of_years_or_plates_that_hold_the_same_classes_are_no_classes(be
     assert set(proposal.tables["train.csv"]["subfolder"]) == set(batches)
 
 
+def test_patients_with_whom_file_names_begin_are_groups(bench: Bench) -> None:
+    bench.images(*(f"{kind}/Patient{p:02}_{n:04}.png" for kind in "ab" for p in range(8) for n in range(p, p + 2)))
+    proposal = propose(look(bench.folder))
+    assert proposal.content["data"]["groups"] == ["patient"]
+    assert set(proposal.tables["train.csv"]["patient"]) == {f"Patient{p:02}" for p in range(8)}
+
+
+@pytest.mark.parametrize(
+    "names", [[f"patient{n}" for n in range(12)], ["plate1"] * 12, [f"p{n % 3}" for n in range(12)]]
+)
+def test_file_names_that_tie_nothing_are_no_groups(bench: Bench, names: list[str]) -> None:
+    bench.images(*(f"{'ab'[n % 2]}/{name}_{n}.png" for n, name in enumerate(names)))
+    assert "groups" not in propose(look(bench.folder)).content["data"]
+
+
 def test_plates_below_their_classes_stay_there(bench: Bench) -> None:
     bench.images(*(f"{kind}/plate{p}/{kind}{p}{n}.png" for kind in "abc" for p in range(3) for n in range(3)))
     assert set(propose(look(bench.folder)).tables["train.csv"]["label"]) == set("abc")

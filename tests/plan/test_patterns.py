@@ -65,24 +65,26 @@ def test_folders_named_after_a_column_are_put_as_that_column() -> None:
     assert (naming.pattern, naming.added, naming.missing) == ("Plate{plate}/{id}.png", None, 0)
 
 
-def test_folders_for_train_and_test_become_a_column() -> None:
+def test_folders_for_train_and_test_are_the_role_and_no_table_is_changed() -> None:
     train, test = pl.DataFrame({"id": IDS[:8]}), pl.DataFrame({"id": IDS[8:]})
     colours = ("red", "blue")
     files = named("train/{id}_{channel}.png", IDS[:8], colours) + named("test/{id}_{channel}.png", IDS[8:], colours)
     naming = name_files(train, test, files)
-    assert naming.pattern == "{folder}/{id}_{channel}.png"
-    assert naming.test is not None
-    assert set(naming.train["folder"]) == {"train"}
-    assert set(naming.test["folder"]) == {"test"}
+    assert (naming.pattern, naming.added) == ("{role}/{id}_{channel}.png", None)
     assert (naming.missing, naming.unused) == (0, 0)
+
+
+def test_folders_that_nothing_explains_become_a_column() -> None:
+    files = named("a/{id}.png", IDS[:5]) + named("b/{id}.png", IDS[5:])
+    naming = name_files(pl.DataFrame({"id": IDS}), None, files)
+    assert (naming.pattern, naming.added, naming.missing) == ("{folder}/{id}.png", "folder", 0)
+    assert set(naming.train["folder"]) == {"a", "b"}
 
 
 def test_the_same_names_below_train_and_test_are_told_apart_by_their_table() -> None:
     table = pl.DataFrame({"id": IDS})
     naming = name_files(table, table, named("test/{id}.png", IDS) + named("train/{id}.png", IDS))
-    assert naming.pattern == "{folder}/{id}.png"
-    assert naming.test is not None
-    assert (set(naming.train["folder"]), set(naming.test["folder"])) == ({"train"}, {"test"})
+    assert (naming.pattern, naming.missing, naming.unused) == ("{role}/{id}.png", 0, 0)
 
 
 def test_letters_that_channels_share_stay_in_their_names() -> None:

@@ -24,6 +24,9 @@ MOST_CHANNELS = 8
 BATCH = re.compile(
     rf"{GROUP_NAME.pattern}|^(19|20)\d\d|^(well|dish|station|cruise|haul|day|week|run|set)[-_ ]?\d", re.IGNORECASE
 )
+TIED = "patient|plate|slide|donor|subject|animal|mouse|specimen|individual|experiment|batch|biopsy"
+BEGINNING = re.compile(rf"(?i)^(({TIED})[-_ ]?[a-z]?\d+)")
+NEARLY_ALL = 0.95
 SAME_CLASSES = 0.5  # of the classes in two such folders
 
 
@@ -32,8 +35,8 @@ class ClassFolders:
     """What a folder a class says.
 
     Args:
-        train: Columns `id`, `label`, `file` (without the channel where `pattern` has one), and `subfolder` where images
-            lie deeper than their class.
+        train: Columns `id`, `label`, `file` (without the channel where `pattern` has one), `subfolder` where images lie
+            deeper than their class, and `patient`, `slide` or the like where the files' names begin with such numbers.
         test: Columns `id`, `file`; None where there is no test folder.
         pattern: `{file}`, or with a channel behind it.
         channels: The channels' names; none where one file holds them all.
@@ -77,6 +80,7 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
     deeper = ["/".join(PurePosixPath(name).parts[beside]) for name in frame["file"]]
     if all(deeper) and 1 < len(set(deeper)) < len(deeper):
         frame = frame.with_columns(pl.Series("subfolder", deeper))
+    frame = _with_named_beginnings(frame)
     remarks = [f"each class is the name of a folder below {'/'.join(wrapper) or 'the data folder'}"]
     if batched:
         remarks.append("the folders above the classes are plates, years or the like, since each holds the same classes")
@@ -91,6 +95,20 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
         channels,
         tuple(remarks),
     )
+
+
+def _with_named_beginnings(frame: pl.DataFrame) -> pl.DataFrame:
+    """With a column of the patients, plates or the like with which nearly all file names begin, as `patient12_0034`."""
+    names = frame["file"].str.split("/").list.last()
+    found = names.str.extract_groups(BEGINNING.pattern).struct.rename_fields(["value", "what"]).struct.unnest()
+    whats = found["what"].str.to_lowercase().value_counts(sort=True).drop_nulls()
+    if not whats.height:
+        return frame
+    what, count = whats.row(0)
+    values = pl.select(pl.when(found["what"].str.to_lowercase() == what).then(found["value"])).to_series()
+    if count < NEARLY_ALL * frame.height or not 2 <= values.n_unique() <= frame.height / 2:
+        return frame
+    return frame.with_columns(values.alias(what))
 
 
 def _wrapper(paths: list[PurePosixPath]) -> tuple[str, ...]:

@@ -156,7 +156,7 @@ def _headers(folder: Path, naming: Naming) -> pl.DataFrame:
         if table is None:
             continue
         rows = table[spread(table.height, HEADERS[role])].iter_rows(named=True)
-        names = [files_of_row(naming, row) for row in rows]
+        names = [files_of_row(naming, row, role) for row in rows]
         chosen = [own[number % len(own)] for number, own in enumerate(names)]
         frames.append(read_headers(folder, chosen).with_columns(pl.lit(role).alias("role")))
     headers = pl.concat(frames)

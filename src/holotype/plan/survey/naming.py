@@ -117,19 +117,23 @@ def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str]
     return replace(name_files(rows_joined(train, column), asked, files), joined=column)
 
 
-def files_of_row(naming: Naming, row: dict[str, str | None]) -> list[str]:
+def files_of_row(naming: Naming, row: dict[str, str | None], role: str = "train") -> list[str]:
     """The files one row names by the pattern, in the order of the channels.
 
     Args:
         naming: The pattern.
         row: Column to value.
+        role: `train` or `test`, which the pattern may name.
     """
-    text = filled(naming.pattern, {name: value for name, value in row.items() if name != "channel"})
+    text = filled(naming.pattern, {"role": role} | {name: value for name, value in row.items() if name != "channel"})
     return [text.replace("{channel}", channel) for channel in naming.channels] or [text]
 
 
 def _both(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:
-    return pl.concat([table.select(columns) for table in (train, test) if table is not None])
+    """Both tables' rows, with their role where no column is called so."""
+    roles = {role: table.select(columns) for role, table in (("train", train), ("test", test)) if table is not None}
+    named = [pl.lit(role).alias("role") for role in roles] if "role" not in columns else [pl.col("role")] * len(roles)
+    return pl.concat([table.with_columns(name) for table, name in zip(roles.values(), named, strict=True)])
 
 
 def _of_several(
@@ -143,16 +147,17 @@ def _of_several(
     image = free_name("image", train)
     present = set(files)
 
-    def spelt_out(table: pl.DataFrame) -> pl.DataFrame:
+    def spelt_out(table: pl.DataFrame, role: str) -> pl.DataFrame:
         sites = pl.DataFrame({composed.site: composed.sites})
         rows = table.join(sites, how="cross", maintain_order="left")
         rows = rows.select(pl.concat_str(own_id, composed.site, separator="_").alias(image), pl.all())
-        there = [all(name in present for name in files_of_row(naming, row)) for row in rows.iter_rows(named=True)]
+        own = (files_of_row(naming, row, role) for row in rows.iter_rows(named=True))
+        there = [all(name in present for name in names) for names in own]
         kept = rows.filter(pl.Series(there))
         return pl.concat([kept, rows.join(kept, on=own_id, how="anti")])  # a sample without any image is told of
 
-    many = None if test is None else spelt_out(test)
-    return replace(naming, id=image, column=image, train=spelt_out(train), test=many, added=composed.site,
+    many = None if test is None else spelt_out(test, "test")
+    return replace(naming, id=image, column=image, train=spelt_out(train, "train"), test=many, added=composed.site,
                    sample=own_id)  # fmt: skip
 
 
@@ -217,7 +222,7 @@ def _with_pattern(naming: Naming, rows: list[RowFiles], examples: pl.DataFrame, 
     numbers = [row.row for row in rows]
     explained: list[str | None] = [None]
     if len({len(part) for part in parts}) == 1:
-        table = examples.drop(HOLE)
+        table = examples.drop(HOLE) if "role" in examples.columns else examples.rename({HOLE: "role"})
         explained = [column_in_segment(list(segments), table, numbers) for segments in zip(*parts, strict=True)]
     if all(part is not None for part in explained):
         return replace(naming, pattern="/".join(str(part) for part in explained).replace(HOLE, hole))
@@ -262,9 +267,9 @@ def _counted(naming: Naming, files: tuple[str, ...]) -> Naming:
     named: set[str] = set()
     missing: list[str] = []
     absent_rows = 0
-    tables = [naming.train] if naming.test is None else [naming.train, naming.test]
-    for row in (row for table in tables for row in table.iter_rows(named=True)):
-        own = files_of_row(naming, row)
+    tables = {"train": naming.train} | ({} if naming.test is None else {"test": naming.test})
+    for role, row in ((role, row) for role, table in tables.items() for row in table.iter_rows(named=True)):
+        own = files_of_row(naming, row, role)
         absent = [name for name in own if name.removeprefix("./") not in present]
         named.update(name.removeprefix("./") for name in own)
         absent_rows += bool(absent)
