@@ -39,7 +39,8 @@ def draw_tutorial(folder: Path) -> Path:
     """
     simulate_cells(folder / "cells", SimulationPlan(train=480, test=120))
     write_recipe(propose(look(folder / "cells")), folder / "recipe.yaml", force=True)
-    return holotype.run(folder / "recipe.yaml", changes=("split.folds=3",)).folder.root
+    quick = ("split.folds=3", "members.0.phases.0.epochs=12", "members.0.input.size=64")
+    return holotype.run(folder / "recipe.yaml", changes=quick).folder.root
 
 
 def draw_patterns(place: Path) -> None:

@@ -17,7 +17,17 @@ from holotype.errors import InputError, RecipeError
 from holotype.feed import make_specimens
 from holotype.members import plan_pixels, resolve_member
 from holotype.pipeline import check_names, prepare
-from holotype.plan import BudgetPlan, DataFacts, Probe, Views, in_words, plan_budget, probe_sizes, read_budget
+from holotype.plan import (
+    MOST_SPECIMENS,
+    BudgetPlan,
+    DataFacts,
+    Probe,
+    Views,
+    in_words,
+    plan_budget,
+    probe_sizes,
+    read_budget,
+)
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, load_recipe
 from holotype.runtime import Runtime
@@ -33,7 +43,6 @@ READ = 12  # images
 JUDGED, JUDGED_EACH = 2.0, 5e-5  # seconds of scores and report, and more for each sample and class
 MOST_SLOWER = 8.0
 NOT_PLANNED = ("predictions", "specialise", "pseudo")
-MOST_SPECIMENS = 100_000  # among which neighbours are looked for without being asked for
 
 
 @dataclass(frozen=True)

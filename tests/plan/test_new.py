@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from holotype.data import read_images
 from holotype.errors import DataError, InputError
 from holotype.plan import Proposal, look, propose, recipe_text, write_recipe
-from holotype.plan.propose import propose_size
+from holotype.plan.training import propose_size
 from holotype.recipe import load_recipe, parse_recipe
 
 
@@ -387,7 +387,7 @@ def test_a_proposal_is_legal_before_it_is_written(bench: Bench, tmp_path: Path) 
 
 
 def test_the_reason_of_a_size_names_the_bound_it_met() -> None:
-    for side, words in ((40, "below 64"), (100, "rounded up"), (640, "slower")):
+    for side, words in ((40, "below 64"), (64, "enlarged"), (100, "rounded up"), (640, "slower")):
         assert words in propose_size(pl.DataFrame({"height": [side], "width": [side]}))[1]
 
 
@@ -399,7 +399,10 @@ def test_ids_in_both_tables_are_warned_about(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "size"), [(40, 40, 64), (64, 64, 64), (70, 100, 128), (224, 10, 224), (480, 640, 224)]
+    ("height", "width", "size"),
+    [(40, 40, 64), (64, 64, 96), (70, 100, 128), (128, 128, 160), (224, 10, 224), (480, 640, 224)],
 )
-def test_the_size_is_the_longest_side_within_bounds_in_steps_of_32(height: int, width: int, size: int) -> None:
+def test_the_size_is_the_longest_side_within_bounds_and_half_as_much_more_where_that_is_small(
+    height: int, width: int, size: int
+) -> None:
     assert propose_size(pl.DataFrame({"height": [height] * 3, "width": [width] * 3}))[0] == size

@@ -6,7 +6,7 @@
 from holotype.plan.budget import BudgetPlan, in_words, plan_budget, read_budget
 from holotype.plan.costs import DataFacts, Probe, Views
 from holotype.plan.found import FOUND_BY, found_recipe
-from holotype.plan.ladder import probe_sizes
+from holotype.plan.ladder import MOST_SPECIMENS, probe_sizes
 from holotype.plan.propose import Proposal, propose
 from holotype.plan.space import SPACE, Among, Between, Dimension, changes_of, search_space
 from holotype.plan.study import (
@@ -24,6 +24,7 @@ from holotype.plan.write import recipe_text, write_recipe
 
 __all__ = [
     "FOUND_BY",
+    "MOST_SPECIMENS",
     "SPACE",
     "Among",
     "Between",

@@ -7,10 +7,22 @@ from dataclasses import replace
 from holotype.errors import counted
 from holotype.plan.costs import DataFacts, Rung
 
-__all__ = ["UNEVEN", "enough_epochs", "list_rungs", "probe_sizes", "unevenness"]
+__all__ = [
+    "ENLARGED",
+    "LARGEST",
+    "MOST_SPECIMENS",
+    "STEP",
+    "UNEVEN",
+    "enough_epochs",
+    "list_rungs",
+    "probe_sizes",
+    "unevenness",
+]
 
 UNEVEN = 8.0
 """From this ratio of the commonest class to the rarest on, rare ones are drawn more often."""
+MOST_SPECIMENS = 100_000
+"""Among so many at most neighbours are looked for without being asked for."""
 SMALLEST, LARGEST, STEP = 64, 160, 32
 ENLARGED = 1.5  # small images are learnt better from a larger input
 ENOUGH_STEPS, FEW_STEPS = 800, 100

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from holotype.errors import listing
@@ -35,11 +34,11 @@ from holotype.plan.survey import (
     judge_labels,
     labels_of_json,
 )
+from holotype.plan.training import propose_member
 
-__all__ = ["FOLDS", "Proposal", "propose", "propose_size"]
+__all__ = ["FOLDS", "Proposal", "propose"]
 
 FOLDS = 5
-SMALLEST, LARGEST, STEP = 64, 224, 32
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,9 @@ def propose(findings: Findings) -> Proposal:
     if folds != FOLDS:
         content["split"] = {"folds": folds}
         reasons["split.folds"] = "as many as the groups or the rarer classes can fill; the default is 5"
-    size, why = propose_size(findings.headers)
-    content["members"] = [{"input": {"size": size}}]
-    reasons["members.0.input.size"] = why
+    member, why = propose_member(findings, labels, folds)
+    content["members"] = [member]
+    reasons |= {f"members.0.{address}": reason for address, reason in why.items()}
     add_submission(content, reasons, findings, column, sample)
 
     used = {*named_by_files, *paths, column, *groups.columns, *([domain] if domain else [])}
@@ -119,26 +118,6 @@ def propose(findings: Findings) -> Proposal:
             *findings.remarks,
         ),
     )
-
-
-def propose_size(headers: pl.DataFrame) -> tuple[int, str]:
-    """The side of the network's input in pixels: the images' longest side, within bounds, and why.
-
-    Args:
-        headers: Columns `height` and `width`; where sizes differ, the median of the longer sides counts.
-    """
-    sides = headers.select(pl.max_horizontal("height", "width")).to_series()
-    longest, least, most = (round(float(side)) for side in np.quantile(sides.to_numpy(), (0.5, 0.0, 1.0)))
-    size = -(-min(max(longest, SMALLEST), LARGEST) // STEP) * STEP
-    seen = f"{longest} px" if least == most else f"{least} to {most} px, mostly about {longest}"
-    why = f"the images' longest side is {seen}"
-    if longest < SMALLEST:
-        why += f"; below {SMALLEST} networks see little"
-    elif longest > LARGEST:
-        why += f", and {LARGEST} is enough to begin with: more shows more and is slower, twice the side four times"
-    elif longest < size:
-        why += f", rounded up to a multiple of {STEP}"
-    return size, why
 
 
 def _labelled(findings: Findings, taken: set[str]) -> tuple[Findings, LabelGuess, tuple[str, ...]]:

@@ -93,17 +93,29 @@ def _section(content: dict[str, Any], address: str, reasons: dict[str, str], ind
         if isinstance(value, list) and value and isinstance(value[0], dict):
             lines.append(f"{indent}{key}:")
             for number, entry in enumerate(value):
-                below = f"{place}.{number}"
-                why = [sentence for name, sentence in reasons.items() if name.startswith(f"{below}.")]
-                lines += [line for sentence in why for line in _comment(sentence, indent + "  ")]
-                (first, inner), *rest = entry.items()
-                lines.append(f"{indent}  - {first}: {_flow(inner)}")
-                lines += [f"{indent}    {name}: {_flow(inner)}" for name, inner in rest]
+                lines += _entry(entry, f"{place}.{number}", reasons, indent + "  ")
         elif isinstance(value, dict) and any(name.startswith(f"{place}.") for name in reasons):
             lines.append(f"{indent}{key}:")
             lines += _section(value, place, reasons, indent + "  ")
         else:
             lines.append(f"{indent}{key}: {_flow(value)}")
+    return lines
+
+
+def _entry(entry: dict[str, Any], address: str, reasons: dict[str, str], indent: str) -> list[str]:
+    """An entry of a list, each of its keys below what is said of it; first of all what is said of no single key."""
+    below = f"{address}."
+    said: dict[str, list[str]] = {name: [] for name in ["", *entry]}
+    for place, reason in reasons.items():
+        if place.startswith(below):
+            key = place.removeprefix(below).partition(".")[0]
+            said[key if key in entry else ""].append(reason)
+    lines = [line for reason in said[""] for line in _comment(reason, indent)]
+    mark = "- "
+    for name, value in entry.items():
+        lines += [line for reason in said[name] for line in _comment(reason, indent if mark == "- " else f"{indent}  ")]
+        lines.append(f"{indent}{mark}{name}: {_flow(value)}")
+        mark = "  "
     return lines
 
 
