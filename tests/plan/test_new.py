@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,9 @@ from ruamel.yaml import YAML
 from holotype.data import read_images
 from holotype.errors import DataError, InputError
 from holotype.plan import Proposal, look, propose, recipe_text, write_recipe
-from holotype.plan.training import propose_size
+from holotype.plan.survey import Findings, LabelGuess, Naming
+from holotype.plan.survey.headers import read_headers
+from holotype.plan.training import propose_member, propose_size
 from holotype.recipe import load_recipe, parse_recipe
 
 
@@ -384,6 +387,29 @@ def test_a_proposal_is_legal_before_it_is_written(bench: Bench, tmp_path: Path) 
     plates(bench)
     proposal = propose(look(bench.folder))
     assert parse_recipe(proposal.content, tmp_path).data.train == str((bench.folder / "train.csv").resolve())
+
+
+@pytest.mark.parametrize(
+    ("counts", "member"),
+    [
+        ((60, 60), {"phases": [{"epochs": 24}]}),  # 3 steps an epoch
+        ((1200, 1200), {"phases": [{"epochs": 14}]}),
+        ((1400, 1400), {}),  # the usual 12 epochs are 800 steps
+        ((9000, 9000), {"phases": [{"epochs": 6}]}),
+        ((1200, 140), {"phases": [{"epochs": 24}], "sampler": "sqrt"}),
+        ((40, 40, 40), {"phases": [{"epochs": 24}], "neighbours": {"k": 5}}),
+        ((60, 60, 4), {"phases": [{"epochs": 24}], "sampler": "sqrt"}),
+    ],
+)
+def test_epochs_sampling_and_neighbours_follow_how_many_images_there_are(
+    bench: Bench, counts: tuple[int, ...], member: dict[str, Any]
+) -> None:
+    bench.table("train.csv", "id,label", ["i0,c0"])
+    bench.images("i0.png")
+    naming = Naming("id", "id", "{id}.png", (), pl.DataFrame({"id": ["i0"] * sum(counts)}), None)
+    found = Findings(bench.folder, "table", None, None, naming, read_headers(bench.folder, ["i0.png"]), {}, 1)
+    labels = LabelGuess("label", "multiclass", None, {f"c{n}": count for n, count in enumerate(counts)}, 0)
+    assert propose_member(found, labels, 5)[0] == {"input": {"size": 64}} | member
 
 
 def test_the_reason_of_a_size_names_the_bound_it_met() -> None:

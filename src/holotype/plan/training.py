@@ -18,6 +18,7 @@ SMALLEST, LARGE = 64, 224
 BATCH = 32
 FEW = 50
 """Below this many images in the class in the middle, the nearest specimens know much that a network has not learnt."""
+MOST_EPOCHS = 24  # of a set that is so small that more of them learn it by heart
 OWN_EPOCHS = 12  # of a recipe that names none
 
 
@@ -37,7 +38,7 @@ def propose_member(findings: Findings, labels: LabelGuess, folds: int) -> tuple[
         rows=findings.naming.train.height, joined=0, test=0 if test is None else test.height, folds=folds, longest=size,
         counts=tuple(labels.counts.values()), batch=BATCH,
     )  # fmt: skip
-    epochs = enough_epochs(facts)
+    epochs = min(enough_epochs(facts), MOST_EPOCHS)
     if epochs != OWN_EPOCHS:
         member["phases"] = [{"epochs": epochs}]
         reasons["phases"] = f"{epochs * facts.steps:,} steps of {BATCH} images a network"
