@@ -224,5 +224,5 @@ def _seconds_to_read(ready: Prepared) -> float:
     chosen = rows[np.linspace(0, len(rows) - 1, min(READ, len(rows))).astype(np.int64)]
     started = time.perf_counter()
     for row in chosen:
-        read_image(ready.images.files_of_row(int(row)))
+        read_image(ready.images.files_of_row(int(row)), channels=ready.images.channels)
     return (time.perf_counter() - started) / len(chosen)

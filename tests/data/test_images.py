@@ -211,3 +211,43 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, 
     monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(DataError, match=rf"{name} has (9x8 pixels|8 x 9 values), more than 71"):
         read_image([tmp_path / name], most=GREY.size - 1)
+
+
+# ---- photographs, some grey and some in colour
+
+RGB = ("red", "green", "blue")
+
+
+def test_grey_becomes_three_equal_channels_where_colours_are_named(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "grey.png")
+    COLOUR.save(tmp_path / "colour.png")
+    assert read_image([tmp_path / "grey.png"]).shape[0] == 1
+    made = read_image([tmp_path / "grey.png"], channels=RGB)
+    assert np.array_equal(made, np.stack([GREY] * 3))
+    assert np.array_equal(read_image([tmp_path / "colour.png"], channels=RGB), read_image([tmp_path / "colour.png"]))
+    deep = noise("uint16", 6, 7)
+    tifffile.imwrite(tmp_path / "deep.tif", deep)
+    assert np.array_equal(read_image([tmp_path / "deep.tif"], channels=["Red", "Green", "Blue"]), np.stack([deep] * 3))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
+def test_palettes_and_opaque_fourth_channels_become_colours(tmp_path: Path, mode: str) -> None:
+    picture = COLOUR.quantize(8) if mode == "P" else COLOUR.convert(mode)
+    picture.save(tmp_path / "a.png")
+    expected = np.moveaxis(np.asarray(picture.convert("RGB")), -1, 0)
+    assert np.array_equal(read_image([tmp_path / "a.png"], channels=RGB), expected)
+
+
+def test_what_is_not_opaque_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    glass = COLOUR.convert("RGBA")
+    glass.putpixel((0, 0), (1, 2, 3, 254))
+    glass.save(tmp_path / "glass.png")
+    with pytest.raises(DataError, match="not opaque; lay it on a background, or name four channels"):
+        read_image([tmp_path / "glass.png"], channels=RGB)
+    assert read_image([tmp_path / "glass.png"], channels=[*RGB, "depth"]).shape[0] == 4
+
+
+def test_other_names_leave_channels_as_they_are(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "grey.png")
+    assert read_image([tmp_path / "grey.png"], channels=["dna", "er", "actin"]).shape[0] == 1
+    assert read_image([tmp_path / "grey.png"] * 3, channels=RGB).shape[0] == 3  # a file a channel

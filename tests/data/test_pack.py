@@ -191,7 +191,7 @@ def test_an_interrupted_pack_goes_on_and_ends_in_the_same_bytes(tmp_path, monkey
     pack_images(images, plan, tmp_path / "whole", Runtime(), tmp_path / "work-whole")
     read, seen = module.read_image, []
 
-    def failing(files):
+    def failing(files, channels):
         if len(seen) == 21:
             raise KeyboardInterrupt
         seen.append(files)
@@ -201,7 +201,7 @@ def test_an_interrupted_pack_goes_on_and_ends_in_the_same_bytes(tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         pack_images(images, plan, tmp_path / "torn", Runtime(threads=1), tmp_path / "work-torn")
     again = []
-    monkeypatch.setattr(module, "read_image", lambda files: again.append(files) or read(files))
+    monkeypatch.setattr(module, "read_image", lambda files, channels: again.append(files) or read(files))
     pack_images(images, plan, tmp_path / "torn", Runtime(threads=1), tmp_path / "work-torn")
     assert len(again) == len(images) - 16
     whole, torn = ((tmp_path / name / "pixels.npy").read_bytes() for name in ("whole", "torn"))

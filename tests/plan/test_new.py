@@ -10,13 +10,15 @@ import tifffile
 from PIL import Image
 from ruamel.yaml import YAML
 
-from holotype.data import read_images
+from holotype.data import measure_images, read_images
 from holotype.errors import DataError, InputError
 from holotype.plan import Proposal, look, propose, recipe_text, write_recipe
 from holotype.plan.survey import Findings, LabelGuess, Naming
 from holotype.plan.survey.headers import read_headers
 from holotype.plan.training import propose_member, propose_size
+from holotype.progress import Progress
 from holotype.recipe import load_recipe, parse_recipe
+from holotype.runtime import Runtime
 
 
 class Bench:
@@ -192,10 +194,10 @@ def test_test_images_of_another_depth_are_asked_about(bench: Bench) -> None:
 
 def test_images_with_other_channel_counts_are_warned_about(bench: Bench) -> None:
     bench.table("train.csv", "id,label", [f"a{n},{'xy'[n % 2]}" for n in range(10)])
-    bench.images(*(f"a{n}.png" for n in range(9)))
-    bench.images("a9.png", channels=3)
+    bench.images(*(f"a{n}.tif" for n in range(9)), bits=16)
+    bench.images("a9.tif", bits=16, channels=3)
     warnings = propose(look(bench.folder)).warnings
-    assert any("different numbers of channels: 1 (as a0.png), 3 (as a9.png)" in warning for warning in warnings)
+    assert any("different numbers of channels: 1 (as a0.tif), 3 (as a9.tif)" in warning for warning in warnings)
 
 
 def test_further_tables_are_noted_and_the_submission_takes_its_names(bench: Bench) -> None:
@@ -351,6 +353,16 @@ def test_plates_below_their_classes_stay_there(bench: Bench) -> None:
 def test_classes_whose_images_are_numbered_alike_are_classes(bench: Bench) -> None:
     bench.images(*(f"{kind}/{n}.png" for kind in ("round", "long", "flat") for n in range(8)))
     assert propose(look(bench.folder)).content["data"]["labels"] == {"column": "label", "kind": "multiclass"}
+
+
+def test_photographs_in_grey_and_in_colour_are_read_in_colour(bench: Bench) -> None:
+    bench.images(*(f"{kind}/g{kind}{n}.png" for kind in "ab" for n in range(5)))
+    bench.images(*(f"{kind}/c{kind}{n}.png" for kind in "ab" for n in range(5)), channels=3)
+    proposal, _, path = written(bench)
+    assert proposal.content["data"]["channels"] == ["red", "green", "blue"]
+    assert not any("numbers of channels" in warning for warning in proposal.warnings)
+    runtime = Runtime(store=bench.folder / "store", progress=Progress(quiet=True))
+    assert set(measure_images(read_images(load_recipe(path).data), runtime).frame["channels"]) == {3}
 
 
 def test_a_folder_without_readable_images_names_what_it_has(bench: Bench) -> None:

@@ -111,7 +111,7 @@ def _duplicates(images: ImageTable, statistics: ImageStatistics, unreadable: Int
         np.where(silent, "", digests),
         packed,
         spec.near_duplicate_bits,
-        lambda row: read_image(images.files_of_row(row)),
+        lambda row: read_image(images.files_of_row(row), channels=images.channels),
     )
 
 

@@ -60,7 +60,12 @@ def refuse_mixed_channels(images: ImageTable, statistics: ImageStatistics) -> No
             f"{counted(len(images) - differ.len(), 'image')} of {counted(common, 'channel')} stand beside "
             f"{differ.len():,} of another number: {listing(odd, NAMED_AT_MOST)}",
             field="data.images",
-            remedy="convert them, or take their rows out of the table",
+            remedy="convert them, or take their rows out of the table"
+            + (
+                "; of photographs in grey and in colour write data.channels: [red, green, blue]"
+                if images.channels is None and set(channels.unique()) <= {1, 3, 4}
+                else ""
+            ),
         )
     if images.channels is not None and len(images.channels) != common:
         raise DataError(

@@ -22,17 +22,25 @@ __all__ = ["ENDINGS", "read_image"]
 
 TIFFS = (".tif", ".tiff", ".lsm")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", *TIFFS, ".npy", ".zarr", *VENDOR)
+COLOURS = ("red", "green", "blue")
+SPELT_OUT = {"P", "PA", "LA", "La"}  # palettes and grey with transparency, which become colours where those are named
 KEPT_MODES = {"L", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and an error rather than a warning
 
 
-def read_image(files: Sequence[Address], most: int = MOST_PIXELS) -> NDArray[Any]:
+def read_image(
+    files: Sequence[Address], most: int = MOST_PIXELS, channels: Sequence[str] | None = None
+) -> NDArray[Any]:
     """Read one image from one file, or from one file a channel.
+
+    Where one file holds channels that are called red, green and blue, grey becomes three equal channels, palettes are
+    spelt out, and a fourth channel that is opaque everywhere is left out: photographs come so mixed.
 
     Args:
         files: One file with all channels, or one single-channel file for each, in order; paths, or addresses for
             fsspec; an entry of an array of images is written `images.npy#12`.
         most: Pixels of a file beyond which it is refused before it is decoded.
+        channels: What they are called, if they are.
 
     Returns:
         Shape (channels, height, width), uint8, uint16 or float32.
@@ -41,7 +49,9 @@ def read_image(files: Sequence[Address], most: int = MOST_PIXELS) -> NDArray[Any
         DataError: A file is missing or broken, or the channels differ in size or depth.
     """
     if len(files) == 1:
-        return _read_file(files[0], most)
+        coloured = tuple(name.lower() for name in channels or ()) == COLOURS
+        pixels = _read_file(files[0], most, coloured)
+        return _in_colours(pixels, files[0]) if coloured else pixels
     planes = []
     for file in files:
         plane = _read_file(file, most)
@@ -57,9 +67,21 @@ def read_image(files: Sequence[Address], most: int = MOST_PIXELS) -> NDArray[Any
     return np.stack(planes)
 
 
-def _read_file(file: Address, most: int) -> NDArray[Any]:
+def _in_colours(pixels: NDArray[Any], file: Address) -> NDArray[Any]:
+    if len(pixels) == 1:
+        return np.repeat(pixels, len(COLOURS), axis=0)
+    if len(pixels) != len(COLOURS) + 1:
+        return pixels
+    opaque = 1.0 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    if (pixels[-1] != opaque).any():
+        raise DataError(f"{file} has pixels that are not opaque",
+                        remedy="lay it on a background, or name four channels")  # fmt: skip
+    return np.ascontiguousarray(pixels[:-1])
+
+
+def _read_file(file: Address, most: int, coloured: bool = False) -> NDArray[Any]:
     try:
-        pixels = _decoded(file, most)
+        pixels = _decoded(file, most, coloured)
     except FileNotFoundError:
         raise DataError(f"{file} does not exist") from None
     except DataError:
@@ -72,7 +94,7 @@ def _read_file(file: Address, most: int) -> NDArray[Any]:
     return _at_a_kept_depth(pixels, file)
 
 
-def _decoded(file: Address, most: int) -> NDArray[Any]:
+def _decoded(file: Address, most: int, coloured: bool) -> NDArray[Any]:
     kind = ending(file)
     if kind in ARRAYS:
         return read_array(file, most)
@@ -81,10 +103,10 @@ def _decoded(file: Address, most: int) -> NDArray[Any]:
     if kind in VENDOR:
         return read_vendor(file)
     source = opened(file)
-    return read_tiff(source, str(file), most) if kind in TIFFS else _read_picture(source, str(file), most)
+    return read_tiff(source, str(file), most) if kind in TIFFS else _read_picture(source, str(file), most, coloured)
 
 
-def _read_picture(source: Path | io.BytesIO, file: str, most: int) -> NDArray[Any]:
+def _read_picture(source: Path | io.BytesIO, file: str, most: int, coloured: bool) -> NDArray[Any]:
     with Image.open(source) as picture:
         if picture.width * picture.height > most:
             raise DataError(f"{file} has {picture.width}x{picture.height} pixels, more than {most:,}")
@@ -93,8 +115,11 @@ def _read_picture(source: Path | io.BytesIO, file: str, most: int) -> NDArray[An
             raise DataError(f"{file} is an animation of {frames} frames", remedy="save one frame")
         if picture.mode == "1":
             return np.asarray(picture.convert("L"))[None]  # one bit is black and white
+        if coloured and picture.mode in SPELT_OUT:
+            return np.moveaxis(np.asarray(picture.convert("RGBA")), -1, 0)
         if picture.mode not in KEPT_MODES:
-            raise DataError(f"{file} has the colour mode {picture.mode}", remedy="save it in grey or RGB")
+            way = ", or write data.channels: [red, green, blue]" if picture.mode in SPELT_OUT else ""
+            raise DataError(f"{file} has the colour mode {picture.mode}", remedy=f"save it in grey or RGB{way}")
         deep = _as_deep_colours(source, file)
         pixels = np.asarray(picture) if deep is None else deep
     if pixels.dtype == np.int32:

@@ -138,7 +138,7 @@ def pack_images(
 
     def store(row: int) -> None:
         if row not in plan.skipped:
-            pixels[row] = packed_image(read_image(images.files_of_row(row)), plan)
+            pixels[row] = packed_image(read_image(images.files_of_row(row), channels=images.channels), plan)
 
     with (
         runtime.progress.task("Packing images", len(images) - done) as task,

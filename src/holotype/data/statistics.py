@@ -133,7 +133,7 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
     ):
         for start in range(0, len(images), CHUNK):
             rows = range(start, min(start + CHUNK, len(images)))
-            facts.extend(threads.map(_facts, (images.files_of_row(row) for row in rows)))
+            facts.extend(threads.map(lambda row: _facts(images.files_of_row(row), images.channels), rows))
             task.advance(len(rows))
     return gather_statistics(images, facts)
 
@@ -150,9 +150,9 @@ def gather_statistics(images: ImageTable, facts: list[dict[str, Any]]) -> ImageS
     return ImageStatistics(frame, dataset_normalisation(frame.filter(labelled)))
 
 
-def _facts(files: list[str]) -> dict[str, Any]:
+def _facts(files: list[str], channels: tuple[str, ...] | None) -> dict[str, Any]:
     try:
-        pixels = read_image(files)
+        pixels = read_image(files, channels=channels)
     except DataError as error:
         return {"error": str(error).rstrip(".")}
     return {**measure_image(pixels), "digest": digest_array(pixels), "fingerprint": fingerprint(pixels)}

@@ -147,10 +147,11 @@ class TrainingSpecimens:
         if not self.pictured(name):
             return None
         try:
-            pixels = read_image(list(self.frame["files"][self._row[name]]))
+            channels = self.opened.recipe.data.channels
+            pixels = read_image(list(self.frame["files"][self._row[name]]), channels=channels)
         except DataError:
             return None
-        return draw(pixels, self.opened.recipe.data.channels, THUMBNAIL)
+        return draw(pixels, channels, THUMBNAIL)
 
     def _key(self) -> StageKey:
         network = self.opened.voices[0].networks[0]

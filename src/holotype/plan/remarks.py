@@ -10,6 +10,7 @@ from holotype.errors import listing
 from holotype.plan.survey import DOMAIN_NAME, Findings, GroupGuess, LabelGuess, Naming, are_dates, as_numbers
 
 __all__ = [
+    "are_photographs",
     "notes_on_columns",
     "notes_on_tables",
     "question_on_channels",
@@ -60,10 +61,20 @@ def warnings_on_images(headers: pl.DataFrame) -> tuple[str, ...]:
     elif len(depths["train"]) > 1:
         found.append(f"The images have different depths: {' and '.join(map(str, depths['train']))} bits a channel.")
     counts = headers.group_by("channels").agg(pl.len(), pl.col("file").first()).sort("len", descending=True)
-    if counts.height > 1:
+    if counts.height > 1 and not are_photographs(headers):
         shown = ", ".join(f"{row['channels']} (as {row['file']})" for row in counts.iter_rows(named=True))
         found.append(f"The images have different numbers of channels: {shown}; a run will stop there.")
     return tuple(found)
+
+
+def are_photographs(headers: pl.DataFrame) -> bool:
+    """Whether images of 8 bits are in grey here and in colour there, or have a fourth channel now and then.
+
+    Args:
+        headers: Columns `channels` and `bits`.
+    """
+    counts = set(headers["channels"].unique())
+    return len(counts) > 1 and counts <= {1, 3, 4} and set(headers["bits"].unique()) == {8}
 
 
 def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:

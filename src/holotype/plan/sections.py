@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from holotype.errors import listing
+from holotype.plan.remarks import are_photographs
 from holotype.plan.survey import WRITTEN, Findings, GroupGuess, LabelGuess, Naming, find_taxonomy, ranks_of_json
 
 __all__ = ["add_groups", "add_sample", "add_submission", "data_section"]
@@ -56,6 +57,9 @@ def data_section(
     if naming.channels:
         data["channels"] = list(naming.channels)
         reasons["data.channels"] = f"what differs between the {len(naming.channels)} files of one image"
+    elif are_photographs(findings.headers):
+        data["channels"] = ["red", "green", "blue"]
+        reasons["data.channels"] = "some images are grey and some in colour: so all are read in colour"
     data["labels"], reasons["data.labels"] = _labels(findings, labels)
     return data, reasons, tables
 

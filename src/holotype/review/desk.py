@@ -275,7 +275,7 @@ class Desk:
         files = self.materials.images.files_of_row(row)
         if not files:
             raise DataError("this run has no image files")
-        pixels = read_image(files)
+        pixels = read_image(files, channels=self.materials.images.channels)
         with self._reading:
             self._pictures[row] = pixels
             while len(self._pictures) > 1 and sum(one.nbytes for one in self._pictures.values()) > PICTURES_KEPT:

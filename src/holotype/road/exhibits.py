@@ -179,7 +179,7 @@ def pixels_of_row(ready: Prepared, row: int) -> NDArray[Any]:
         ready: What is known before training.
         row: The image's row.
     """
-    return read_image(ready.images.files_of_row(int(row)))
+    return read_image(ready.images.files_of_row(int(row)), channels=ready.images.channels)
 
 
 def small_pixels(ready: Prepared, row: int) -> NDArray[Any]:

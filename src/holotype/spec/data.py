@@ -61,7 +61,8 @@ class DataSpec(Section):
     Addresses (`s3://`, `https://`) are opened by fsspec. A pattern such as `images_{role}.npy`, which names no column,
     is one array of all rows of a table in their order."""
     channels: ChannelNames | None = None
-    """The channels' names in order; left out where one file holds them all and names do not matter."""
+    """The channels' names in order; left out where one file holds them all and names do not matter. Of one file called
+    `[red, green, blue]`, grey becomes three equal channels, and palettes and opaque fourth channels become colours."""
     labels: LabelSpec = LabelSpec()
     groups: list[str] = []
     """Columns that tie samples together (plate, patient, slide); a group never crosses a fold."""
