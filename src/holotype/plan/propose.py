@@ -125,11 +125,12 @@ def _labelled(findings: Findings, taken: set[str]) -> tuple[Findings, LabelGuess
     naming = findings.naming
     if findings.layout == "json":
         return findings, labels_of_json(naming.train, findings.others), ()
-    flags = find_flags(naming.train, naming.test, taken)
+    test = None if findings.divided else naming.test  # the other part of one table has labels, too
+    flags = find_flags(naming.train, test, taken)
     if flags:
         train, labels = joined_flags(naming.train, flags)
         return replace(findings, naming=replace(naming, train=train)), labels, ()
-    column, others = choose_label_column(naming.train, naming.test, taken)
+    column, others = choose_label_column(naming.train, test, taken)
     several = naming.joined is not None and naming.train[column].str.contains(SEVERAL, literal=True).any()
     return findings, judge_labels(naming.train[column], column, SEVERAL if several else None), others
 

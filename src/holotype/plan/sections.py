@@ -27,21 +27,14 @@ def data_section(
         The section; by address why it says what it says; tables to be written, by file name.
     """
     naming = findings.naming
-    made = [name for name in (naming.added, labels.column if labels.flags else None) if name is not None]
-    rewritten = findings.layout == "folders" or bool(made) or naming.joined is not None
-    tables = {}
-    data: dict[str, Any] = {"train": _name(findings.train_path, "train") if rewritten else str(findings.train_path)}
-    reasons = {}
-    if rewritten:
-        tables[data["train"]] = naming.train
-        added = f", with {listing([repr(name) for name in made])} added" if made else ""
-        added += f", one row a value of {naming.joined!r}" if naming.joined is not None else ""
-        what = "the folders" if findings.layout == "folders" else f"the table{added}"
-        reasons["data.train"] = f"written beside this recipe from {what}"
+    changed = _changes(findings, labels)
+    data: dict[str, Any] = {"train": _name(findings.train_path, "train") if changed else str(findings.train_path)}
+    tables = {data["train"]: naming.train} if changed else {}
+    reasons = {"data.train": f"written beside this recipe from {changed}"} if changed else {}
     if naming.test is not None:
-        data["test"] = _name(findings.test_path, "test") if rewritten else str(findings.test_path)
-        if rewritten:
-            tables[data["test"]] = naming.test
+        source = findings.train_path if findings.divided else findings.test_path
+        data["test"] = _name(source, "test", "test" if findings.divided else "") if changed else str(findings.test_path)
+        tables |= {data["test"]: naming.test.drop(labels.column, strict=False)} if changed else {}
     data["id"] = naming.id
     both = " of both tables" if naming.test is not None else ""
     reasons["data.id"] = f"different in every row{both}" + (
@@ -123,9 +116,21 @@ def add_submission(
             reasons["submit"] = f"the columns of {name}"
 
 
-def _name(source: Path | None, role: str) -> str:
+def _changes(findings: Findings, labels: LabelGuess) -> str:
+    """What tables have to be written from, and how they differ from it; empty where they stay as they are."""
+    if findings.layout == "folders":
+        return "the folders"
+    naming = findings.naming
+    added = [repr(name) for name in (naming.added, labels.column if labels.flags else None) if name is not None]
+    changes = [f"with {listing(added)} added"] if added else []
+    changes += [f"one row a value of {naming.joined!r}"] if naming.joined is not None else []
+    changes += [f"divided by {findings.divided!r}"] if findings.divided is not None else []
+    return ", ".join(["the table", *changes]) if changes else ""
+
+
+def _name(source: Path | None, role: str, part: str = "") -> str:
     """What a written table is called: never as the one that was read, which may lie where the recipe will."""
-    return f"{role}.csv" if source is None else f"{source.stem}{WRITTEN}.csv"
+    return f"{role}.csv" if source is None else f"{'.'.join(filter(None, [source.stem, part]))}{WRITTEN}.csv"
 
 
 def _labels(findings: Findings, labels: LabelGuess) -> tuple[dict[str, Any], str]:
@@ -150,7 +155,7 @@ def _where(findings: Findings, labels: LabelGuess) -> str:
     if findings.layout != "table":
         return "the folders' names" if findings.layout == "folders" else f"the categories' {labels.column!r}"
     test = findings.naming.test
-    alone = test is not None and labels.column not in test.columns
+    alone = test is not None and not findings.divided and labels.column not in test.columns
     return f"{labels.column!r}" + (", which the test table does not have" if alone else "")
 
 

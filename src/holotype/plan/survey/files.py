@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from holotype.data.images import ENDINGS
 from holotype.data.walk import files_below
 from holotype.errors import DataError, listing
 
 __all__ = ["IMAGE_ENDINGS", "channel_order", "is_image_name", "list_images", "natural_key"]
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-OTHER_IMAGE_ENDINGS = (".bmp", ".gif", ".webp", ".czi", ".nd2", ".lif", ".svs", ".ome.zarr", ".dcm", ".jp2")
+IMAGE_ENDINGS = tuple(ending for ending in ENDINGS if ending != ".zarr")
+OTHER_IMAGE_ENDINGS = (".svs", ".zarr", ".dcm", ".jp2", ".heic", ".cr2", ".nef")
 KNOWN_ORDER = ("red", "green", "blue", "yellow")
 
 
@@ -48,13 +49,13 @@ def is_image_name(name: str) -> bool:
 
 
 def list_images(folder: Path) -> tuple[str, ...]:
-    """Every PNG, JPEG and TIFF below a folder, hidden ones left out and links followed, in natural order.
+    """Every file below a folder that a run reads as an image, hidden ones left out and links followed.
 
     Args:
         folder: Where to look.
 
     Returns:
-        Names relative to the folder, with forward slashes.
+        Names relative to the folder, with forward slashes, in natural order.
 
     Raises:
         DataError: There are none.

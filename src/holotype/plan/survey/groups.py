@@ -12,7 +12,8 @@ from holotype.plan.survey.tables import as_numbers
 __all__ = ["GroupGuess", "count_components", "find_domain", "find_groups", "find_sample", "nests_in"]
 
 GROUP_NAME = re.compile(
-    r"plate|patient|slide|experiment|batch|donor|subject|animal|mouse|specimen|individual|subfolder|biopsy|acquisition",
+    r"plate|patient|slide|experiment|batch|donor|subject|animal|mouse|specimen|individual|subfolder|biopsy|lesion"
+    r"|acquisition",
     re.IGNORECASE,
 )
 FINER_NAME = re.compile(

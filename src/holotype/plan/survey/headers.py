@@ -1,4 +1,4 @@
-"""Size, channels and depth of images from their headers; no pixel is decoded."""
+"""Size, channels and depth of images from their headers, where their form has one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import polars as pl
 import tifffile
 from PIL import Image
 
+from holotype.data.arrays import VENDOR
+from holotype.data.images import read_image
+from holotype.errors import DataError
+
 __all__ = ["HEADER_SCHEMA", "read_header", "read_headers", "spread"]
 
 HEADER_SCHEMA = {"file": pl.String, "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "bits": pl.Int64}
+DECODED = (".npy", *VENDOR)
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 PILLOW_BITS = {"I;16": 16, "I;16B": 16, "I": 32, "F": 32}
 
@@ -41,7 +46,7 @@ def read_headers(folder: Path, files: list[str]) -> pl.DataFrame:
     for name in files:
         try:
             rows.append((name, *read_header(folder / name)))
-        except (OSError, ValueError, struct.error, tifffile.TiffFileError, IndexError, KeyError):
+        except (OSError, ValueError, struct.error, tifffile.TiffFileError, IndexError, KeyError, DataError):
             continue  # the audit names what cannot be read; a plan needs a sample only
     return pl.DataFrame(rows, schema=HEADER_SCHEMA, orient="row")
 
@@ -50,15 +55,19 @@ def read_header(path: Path) -> tuple[int, int, int, int]:
     """Height, width, channels and bits a channel of one image.
 
     Args:
-        path: PNG, JPEG or TIFF.
+        path: An image; of arrays and of microscopes' own forms the pixels are read.
 
     Raises:
         OSError: The file cannot be read.
         ValueError: It is no image of these kinds.
+        DataError: It is of a form that something which is not installed would read.
     """
     ending = path.suffix.lower()
-    if ending in {".tif", ".tiff"}:
+    if ending in {".tif", ".tiff", ".lsm"}:
         return _tiff(path)
+    if ending in DECODED:
+        pixels = read_image([path])
+        return pixels.shape[1], pixels.shape[2], pixels.shape[0], pixels.dtype.itemsize * 8
     if ending == ".png":
         return _png(path)
     with Image.open(path) as image:

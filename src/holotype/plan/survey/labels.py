@@ -25,7 +25,10 @@ __all__ = [
     "judge_labels",
 ]
 
-NAMES = ("label", "labels", "class", "classes", "target", "targets", "category", "species", "phenotype", "diagnosis")
+NAMES = (
+    "label", "labels", "class", "classes", "target", "targets", "category", "species", "phenotype", "diagnosis", "dx",
+    "disease", "class_name", "label_name", "taxon", "scientific_name", "variety", "cultivar",
+)  # fmt: skip
 LESS_SURE = re.compile(
     r"label|class|target|categor|species|phenotype|diagnos|type|genotype|stage|phase|state", re.IGNORECASE
 )
@@ -98,7 +101,8 @@ def could_be_classes(train: pl.DataFrame, name: str) -> bool:
         name: One of its columns.
     """
     something_else = any(pattern.search(name) for pattern in (GROUP_NAME, DOMAIN_NAME, BOOKKEEPING))
-    return name.lower() in NAMES or (not something_else and train[name].n_unique() <= max(2, train.height / 2))
+    repeat = 2 <= train[name].drop_nulls().n_unique() <= max(2, train.height / 2)
+    return name.lower() in NAMES or (not something_else and repeat)
 
 
 def judge_labels(values: pl.Series, column: str, separator: str | None = None) -> LabelGuess:

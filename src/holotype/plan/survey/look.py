@@ -8,11 +8,13 @@ from typing import Literal
 
 import polars as pl
 
+from holotype.data.images import read_image
 from holotype.errors import DataError, listing
 from holotype.plan.survey.annotated import Annotated, find_annotated, is_annotated
 from holotype.plan.survey.files import list_images
 from holotype.plan.survey.folders import read_class_folders
 from holotype.plan.survey.headers import read_headers, spread
+from holotype.plan.survey.mending import divided
 from holotype.plan.survey.naming import Naming, files_of_row, name_files
 from holotype.plan.survey.tables import list_tables, read_table, sibling_test_table
 
@@ -36,6 +38,7 @@ class Findings:
         others: Further tables by name.
         images: How many image files there are.
         remarks: What else was noticed, in sentences.
+        divided: The column by which one table was divided into both, or None.
     """
 
     folder: Path
@@ -47,6 +50,7 @@ class Findings:
     others: dict[str, pl.DataFrame]
     images: int
     remarks: tuple[str, ...] = ()
+    divided: str | None = None
 
 
 def look(data: Path) -> Findings:
@@ -76,11 +80,14 @@ def look(data: Path) -> Findings:
     if train_path is None:
         return _look_at_folders(folder, tables, files, unfit)
     test_path = sibling_test_table(train_path, tables)
-    test = read_table(test_path) if test_path else None
-    naming = name_files(read_table(train_path), test, files)
+    train, test = read_table(train_path), read_table(test_path) if test_path else None
+    column = None
+    if test is None and (both := divided(train)) is not None:
+        column, train, test = both
+    naming = name_files(train, test, files)
     others, remarks = _other_tables([path for path in tables if path not in {train_path, test_path}], folder)
     headers = _headers(folder, naming)
-    return Findings(folder, "table", train_path, test_path, naming, headers, others, len(files), remarks)
+    return Findings(folder, "table", train_path, test_path, naming, headers, others, len(files), remarks, column)
 
 
 def _annotations(folder: Path, given: Path | None, tables: list[Path]) -> Annotated | None:
@@ -149,6 +156,16 @@ def _other_tables(paths: list[Path], folder: Path) -> tuple[dict[str, pl.DataFra
     return tables, tuple(remarks)
 
 
+def _why_unread(folder: Path, naming: Naming) -> str:
+    """What the first image's reader says of it."""
+    first = files_of_row(naming, naming.train.row(0, named=True))[0]
+    try:
+        read_image([folder / first])
+    except DataError as error:
+        return str(error).rstrip(".")
+    return first
+
+
 def _headers(folder: Path, naming: Naming) -> pl.DataFrame:
     """Headers of images spread over each table, the channels in turn."""
     frames = []
@@ -161,7 +178,6 @@ def _headers(folder: Path, naming: Naming) -> pl.DataFrame:
         frames.append(read_headers(folder, chosen).with_columns(pl.lit(role).alias("role")))
     headers = pl.concat(frames)
     if not headers.height:
-        raise DataError(
-            "none of the images that were tried can be read", field=str(folder), remedy="save them as PNG or TIFF"
-        )
+        raise DataError(f"none of the images that were tried can be read: {_why_unread(folder, naming)}",
+                        field=str(folder), remedy="save them as PNG or TIFF")  # fmt: skip
     return headers

@@ -1,4 +1,4 @@
-"""Changes to a table before its rows name images: zeros that a spreadsheet took away, several rows an image."""
+"""Changes to a table before its rows name images: lost zeros, paths of elsewhere, several rows an image, two in one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from holotype.plan.survey.groups import nests_in
 from holotype.plan.survey.labels import NAMES
 from holotype.plan.survey.tables import as_numbers
 
-__all__ = ["SEVERAL", "free_name", "may_be_joined", "padded_tables", "rows_joined"]
+__all__ = ["SEVERAL", "divided", "free_name", "may_be_joined", "padded_tables", "path_tables", "rows_joined"]
 
 SEVERAL = "|"
 """Stands between the values that rows of one image differ in."""
 WIDTHS = 3  # of numbers in file names, the commonest first
+SPLITS = re.compile(r"^(split|set|subset|partition|usage|data_?set)$", re.IGNORECASE)
+TRAINING, TESTING = ("train", "training", "val", "valid", "validation", "dev"), ("test", "testing", "holdout")
 NAMED = re.compile(r"(^|[_ ])(image|file|filename|file_name|image_id|img|path)([_ ]|$)", re.IGNORECASE)
 
 
@@ -58,6 +60,57 @@ def padded_tables(
         for width in [width for width, _ in lengths.most_common(WIDTHS) if width >= longest]:
             padded = pl.col(column).str.zfill(width).alias(added)
             yield column, added, train.with_columns(padded), None if test is None else test.with_columns(padded)
+
+
+def path_tables(
+    train: pl.DataFrame, test: pl.DataFrame | None, columns: Sequence[str], files: tuple[str, ...]
+) -> Iterator[tuple[str, str, pl.DataFrame, pl.DataFrame | None]]:
+    """The tables with a column of paths once more, as they are here: `/elsewhere/scans/a/1.png` is `a/1.png`.
+
+    Args:
+        train: The training table.
+        test: The test table, or None.
+        columns: Those that may name files.
+        files: Image files.
+
+    Yields:
+        The column's name, that of the new one, and both tables with it.
+    """
+    places: dict[str, list[str]] = {}
+    for path in files:
+        places.setdefault(path.rpartition("/")[2], []).append(path)
+
+    def here(value: str | None) -> str | None:
+        written = "/" + (value or "").replace("\\", "/")
+        found = places.get(written.rpartition("/")[2], [])
+        ending = [path for path in found if written.endswith(f"/{path}")]
+        return max(ending, key=len) if ending else found[0] if len(found) == 1 else value
+
+    for column in columns:
+        if not train[column].drop_nulls().head(100).map_elements(is_image_name, return_dtype=pl.Boolean).all():
+            continue
+        added = free_name("file", train, test)
+        paths = [table[column].map_elements(here, return_dtype=pl.String).alias(added) for table in (train, test) if
+                 table is not None]  # fmt: skip
+        yield column, added, train.with_columns(paths[0]), None if test is None else test.with_columns(paths[1])
+
+
+def divided(table: pl.DataFrame) -> tuple[str, pl.DataFrame, pl.DataFrame] | None:
+    """The training rows and the rows to predict of one table that holds both and says so in a column.
+
+    Args:
+        table: All text.
+
+    Returns:
+        The column's name, and both parts without it; None where there is no such column.
+    """
+    for name in table.columns:
+        values = table[name].fill_null("").str.strip_chars().str.to_lowercase()
+        known = set(values.unique())
+        if SPLITS.search(name) and known <= {*TRAINING, *TESTING} and known & {*TRAINING} and known & {*TESTING}:
+            rest = table.drop(name)
+            return name, rest.filter(values.is_in(TRAINING)), rest.filter(values.is_in(TESTING))
+    return None
 
 
 def may_be_joined(values: pl.Series) -> bool:

@@ -11,7 +11,7 @@ import polars as pl
 from holotype.errors import DataError, listing
 from holotype.plan.survey.composed import Composed, compose_names, filled
 from holotype.plan.survey.headers import spread
-from holotype.plan.survey.mending import free_name, may_be_joined, padded_tables, rows_joined
+from holotype.plan.survey.mending import free_name, may_be_joined, padded_tables, path_tables, rows_joined
 from holotype.plan.survey.patterns import (
     HOLE,
     RowFiles,
@@ -98,9 +98,10 @@ def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str]
     composed = compose_names(_both(train, test, shared), files) if unique else None
     if composed is not None:
         return _counted(_of_several(composed, (train, test), _id_column(unique, unique[0]), files), files)
-    for own, added, padded, asked in padded_tables(train, test, unique, files):
-        if _naming_column(_examples(padded, asked, [added]), [added], files)[0] is not None:
-            return replace(name_files(padded, asked, files), id=own, added=added)
+    for own, added, mended, asked in (*path_tables(train, test, unique, files),
+                                      *padded_tables(train, test, unique, files)):  # fmt: skip
+        if _naming_column(_examples(mended, asked, [added]), [added], files)[0] is not None:
+            return replace(name_files(mended, asked, files), id=own, added=added)
     examples = _examples(train, test, shared)
     repeated = [name for name in shared if name not in unique and train[name].n_unique() > 0.05 * train.height]
     column, _ = _naming_column(examples, repeated, files)

@@ -27,7 +27,7 @@ HOLE = "\0"
 NOT_PICTURES = re.compile(
     r"(?<![a-z])(mask|segmentation|thumb|thumbnail|annotation|outline|overlay)s?(?![a-z])", re.IGNORECASE
 )
-ENDINGS_BY_PREFERENCE = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+ENDINGS_BY_PREFERENCE = (".tif", ".tiff", ".png", ".bmp", ".webp", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,8 @@ def _one_ending(names: list[str]) -> list[str]:
     if len(stems) == len(names):
         return names
     endings = {"." + name.rpartition(".")[2].lower() for name in names}
-    best = next(ending for ending in ENDINGS_BY_PREFERENCE if ending in endings)
+    known = [ending for ending in ENDINGS_BY_PREFERENCE if ending in endings]
+    best = (known or sorted(endings))[0]
     return [name for name in names if name.lower().endswith(best)]
 
 
