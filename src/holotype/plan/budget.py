@@ -178,4 +178,4 @@ def _of_the_rung(name: str, rung: Rung, epochs: int, facts: DataFacts) -> str:
             f"epochs: {rung.words}."
         )
     enough = ", which is as long as it helps" if epochs == rung.most else ""
-    return f"{name}: {rung.words}, {epochs} epochs of {facts.steps:,} steps{enough}."
+    return f"{name}: {rung.words}, {epochs} epochs of {counted(facts.steps, 'step')}{enough}."
