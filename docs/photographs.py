@@ -46,7 +46,7 @@ RECIPE = (
     ("data", ":"), ("  train", ": cells/train.csv"), ("  test", ": cells/test.csv"),
     ("  images", ': "images/{id}_{channel}.png"'), ("  channels", ": [nucleus, protein, ...]"),
     ("  labels", ": {kind: multilabel}"), ("  groups", ": [plate]"), ("  domain", ": cell_type"),
-    ("members", ":"), ("  - input", ": {size: 64}"),
+    ("members", ":"), ("  - input", ": {size: 64}"), ("    phases", ": [{epochs: 12}]"), ("    sampler", ": sqrt"),
 )  # fmt: skip
 
 
