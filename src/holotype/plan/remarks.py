@@ -7,7 +7,16 @@ import re
 import polars as pl
 
 from holotype.errors import listing
-from holotype.plan.survey import DOMAIN_NAME, Findings, GroupGuess, LabelGuess, Naming, are_dates, as_numbers
+from holotype.plan.survey import (
+    DOMAIN_NAME,
+    Findings,
+    GroupGuess,
+    LabelGuess,
+    Naming,
+    are_dates,
+    as_numbers,
+    is_submission,
+)
 
 __all__ = [
     "are_photographs",
@@ -149,7 +158,7 @@ def notes_on_tables(findings: Findings, labels: LabelGuess, named: str | None = 
     for name, table in findings.others.items():
         classes = [column for column in table.columns if set(labels.counts) <= set(table[column])]
         ranks = [column for column in table.columns if column not in classes[:1]]
-        if "submission" in name.lower() or str(findings.folder / name) == named:
+        if is_submission(name) or str(findings.folder / name) == named:
             continue
         if {findings.naming.id, labels.column} <= set(table.columns):
             notes.append(

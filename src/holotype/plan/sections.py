@@ -9,7 +9,16 @@ import polars as pl
 
 from holotype.errors import listing
 from holotype.plan.remarks import are_photographs
-from holotype.plan.survey import WRITTEN, Findings, GroupGuess, LabelGuess, Naming, find_taxonomy, ranks_of_json
+from holotype.plan.survey import (
+    WRITTEN,
+    Findings,
+    GroupGuess,
+    LabelGuess,
+    Naming,
+    find_taxonomy,
+    is_submission,
+    ranks_of_json,
+)
 
 __all__ = ["add_groups", "add_sample", "add_submission", "data_section"]
 
@@ -107,7 +116,7 @@ def add_submission(
     identity = sample or findings.naming.id
     for name, table in findings.others.items():
         test = findings.naming.test
-        if "submission" not in name.lower() or table.width != 2 or test is None:
+        if not is_submission(name) or table.width != 2 or test is None:
             continue
         own = dict(zip(("id", "column"), table.columns, strict=True))
         differing = {key: value for key, value in own.items() if value != {"id": identity, "column": label}[key]}

@@ -11,15 +11,15 @@ import polars as pl
 from holotype.plan.costs import DataFacts
 from holotype.plan.ladder import ENLARGED, LARGEST, MOST_SPECIMENS, STEP, UNEVEN, enough_epochs, unevenness
 from holotype.plan.survey import Findings, LabelGuess
+from holotype.runtime import Runtime
+from holotype.spec import PhaseSpec
 
 __all__ = ["propose_member", "propose_size"]
 
 SMALLEST, LARGE = 64, 224
-BATCH = 32
 FEW = 50
 """Below this many images in the class in the middle, the nearest specimens know much that a network has not learnt."""
 MOST_EPOCHS = 24  # of a set that is so small that more of them learn it by heart
-OWN_EPOCHS = 12  # of a recipe that names none
 
 
 def propose_member(findings: Findings, labels: LabelGuess, folds: int) -> tuple[dict[str, Any], dict[str, str]]:
@@ -36,12 +36,12 @@ def propose_member(findings: Findings, labels: LabelGuess, folds: int) -> tuple[
     test = findings.naming.test
     facts = DataFacts(
         rows=findings.naming.train.height, joined=0, test=0 if test is None else test.height, folds=folds, longest=size,
-        counts=tuple(labels.counts.values()), batch=BATCH,
+        counts=tuple(labels.counts.values()), batch=Runtime().batch,
     )  # fmt: skip
     epochs = min(enough_epochs(facts), MOST_EPOCHS)
-    if epochs != OWN_EPOCHS:
+    if epochs != PhaseSpec().epochs:
         member["phases"] = [{"epochs": epochs}]
-        reasons["phases"] = f"{epochs * facts.steps:,} steps of {BATCH} images a network"
+        reasons["phases"] = f"{epochs * facts.steps:,} steps of {facts.batch} images a network"
     if unevenness(facts) >= UNEVEN:
         member["sampler"] = "sqrt"
         reasons["sampler"] = (f"rare classes are drawn more often: the commonest has {unevenness(facts):.0f} times as "

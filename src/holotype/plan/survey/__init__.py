@@ -11,7 +11,7 @@ from holotype.plan.survey.look import Findings, look
 from holotype.plan.survey.mending import SEVERAL
 from holotype.plan.survey.naming import Naming
 from holotype.plan.survey.ranks import find_taxonomy
-from holotype.plan.survey.tables import WRITTEN, are_dates, as_numbers
+from holotype.plan.survey.tables import WRITTEN, are_dates, as_numbers, is_submission
 
 __all__ = [
     "DOMAIN_NAME",
@@ -30,6 +30,7 @@ __all__ = [
     "find_groups",
     "find_sample",
     "find_taxonomy",
+    "is_submission",
     "joined_flags",
     "judge_labels",
     "labels_of_json",

@@ -15,9 +15,10 @@ from holotype.data.coco import RANKS, coco_table
 from holotype.errors import DataError, listing
 from holotype.plan.survey.groups import nests_in
 from holotype.plan.survey.labels import LabelGuess, count_classes
+from holotype.plan.survey.tables import is_submission
 from holotype.spec import DataSpec, LabelSpec
 
-__all__ = ["TOLD", "Annotated", "find_annotated", "is_annotated", "labels_of_json", "ranks_of_json"]
+__all__ = ["TOLD", "Annotated", "find_annotated", "labels_of_json", "ranks_of_json"]
 
 NAME, NUMBER, SEPARATOR = "label", "category_id", "|"
 """The columns of the categories' names and numbers, and what parts several names of an image."""
@@ -44,15 +45,6 @@ class Annotated:
     remarks: tuple[str, ...]
 
 
-def is_annotated(path: Path) -> bool:
-    """Whether a file is a JSON of COCO's form.
-
-    Args:
-        path: A file.
-    """
-    return path.suffix.lower() == ".json" and bool(_parts(path))
-
-
 def find_annotated(folder: Path, given: Path | None = None) -> Annotated | None:
     """The JSON to learn from and the one to predict, in a folder or in the folders in it.
 
@@ -61,13 +53,18 @@ def find_annotated(folder: Path, given: Path | None = None) -> Annotated | None:
         given: The JSON to learn from, if it is known.
 
     Returns:
-        None where no JSON has annotations.
+        None where no JSON has annotations, or what is given is no JSON of COCO's form.
 
     Raises:
         DataError: Several could be learnt from, or one is broken.
     """
-    there = sorted(path for pattern in ("*.json", "*/*.json") for path in folder.glob(pattern))
-    parts = {path.resolve(): found for path in there if (found := _parts(path))}
+    if given is not None and given.suffix.lower() != ".json":
+        return None
+    there = {path.resolve() for pattern in ("*.json", "*/*.json") for path in folder.glob(pattern)}
+    there |= set() if given is None else {given}
+    parts = {path: found for path in sorted(there) if (found := _parts(path))}
+    if given is not None and given not in parts:
+        return None
     labelled = [path for path, found in parts.items() if "annotations" in found and not _called(path, folder, "test")]
     called = [path for path in labelled if _called(path, folder, "train")]
     choice = [given] if given is not None else called or labelled
@@ -97,7 +94,7 @@ def labels_of_json(train: pl.DataFrame, submissions: Mapping[str, pl.DataFrame])
         DataError: All images are of one category.
     """
     wanted = [set(table[table.columns[1]]) for name, table in submissions.items()
-              if "submission" in name.lower() and table.width == 2]  # fmt: skip
+              if is_submission(name) and table.width == 2]  # fmt: skip
     known = train[NAME].drop_nulls()
     several = bool(known.str.contains(SEPARATOR, literal=True).any())
     numbers = set() if several else set(train[NUMBER])

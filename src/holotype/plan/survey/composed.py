@@ -67,11 +67,11 @@ def compose_names(table: pl.DataFrame, files: tuple[str, ...]) -> Composed | Non
     table = table.select(name for name in table.columns if name != "channel" and not re.search(r"[{}]", name))
     site = free_name("site", table)
     names, links = _alike([files[number] for number in spread(len(files), EXAMPLE_FILES)])
+    if any(re.search(r"[{}]", link) for link in links):
+        return None  # braces are the pattern's own
     pieces = list(zip(*names, strict=True))
     differing = [number for number, own in enumerate(pieces) if len(set(own)) > 1]
     places = _places(table, names, links, set(differing))
-    if any(re.search(r"[{}]", link) for link in links):
-        return None  # braces are the pattern's own
     present = set(files)
     rows = table[spread(table.height, EXAMPLE_ROWS)].to_dicts()
     for tried, chosen in enumerate(_choices(places)):

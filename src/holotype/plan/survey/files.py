@@ -10,7 +10,7 @@ from holotype.data.images import ENDINGS
 from holotype.data.walk import files_below
 from holotype.errors import DataError, listing
 
-__all__ = ["IMAGE_ENDINGS", "channel_order", "is_image_name", "list_images", "natural_key"]
+__all__ = ["IMAGE_ENDINGS", "by_name", "channel_order", "is_image_name", "list_images", "natural_key"]
 
 IMAGE_ENDINGS = tuple(ending for ending in ENDINGS if ending != ".zarr")
 OTHER_IMAGE_ENDINGS = (".svs", ".zarr", ".dcm", ".jp2", ".heic", ".cr2", ".nef")
@@ -37,6 +37,18 @@ def channel_order(names: Iterable[str]) -> tuple[str, ...]:
     if {name.lower() for name in distinct} <= set(KNOWN_ORDER):
         return tuple(sorted(distinct, key=lambda name: KNOWN_ORDER.index(name.lower())))
     return tuple(sorted(distinct, key=natural_key))
+
+
+def by_name(files: Iterable[str]) -> dict[str, list[str]]:
+    """The paths of the files of each name.
+
+    Args:
+        files: Paths with forward slashes.
+    """
+    found: dict[str, list[str]] = {}
+    for path in files:
+        found.setdefault(path.rpartition("/")[2], []).append(path)
+    return found
 
 
 def is_image_name(name: str) -> bool:

@@ -12,7 +12,7 @@ import polars as pl
 
 from holotype.errors import DataError, listing
 from holotype.plan.survey.files import channel_order
-from holotype.plan.survey.groups import GROUP_NAME
+from holotype.plan.survey.groups import GROUP_NAME, TIES
 
 __all__ = ["ClassFolders", "read_class_folders"]
 
@@ -24,8 +24,7 @@ MOST_CHANNELS = 8
 BATCH = re.compile(
     rf"{GROUP_NAME.pattern}|^(19|20)\d\d|^(well|dish|station|cruise|haul|day|week|run|set)[-_ ]?\d", re.IGNORECASE
 )
-TIED = "patient|plate|slide|donor|subject|animal|mouse|specimen|individual|experiment|batch|biopsy"
-BEGINNING = re.compile(rf"(?i)^(({TIED})[-_ ]?[a-z]?\d+)")
+BEGINNING = re.compile(rf"(?i)^(({TIES})[-_ ]?[a-z]?\d+)")
 NEARLY_ALL = 0.95
 SAME_CLASSES = 0.5  # of the classes in two such folders
 

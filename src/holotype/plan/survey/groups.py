@@ -9,13 +9,10 @@ import polars as pl
 
 from holotype.plan.survey.tables import as_numbers
 
-__all__ = ["GroupGuess", "count_components", "find_domain", "find_groups", "find_sample", "nests_in"]
+__all__ = ["TIES", "GroupGuess", "count_components", "find_domain", "find_groups", "find_sample", "nests_in"]
 
-GROUP_NAME = re.compile(
-    r"plate|patient|slide|experiment|batch|donor|subject|animal|mouse|specimen|individual|subfolder|biopsy|lesion"
-    r"|acquisition",
-    re.IGNORECASE,
-)
+TIES = "patient|plate|slide|donor|subject|animal|mouse|specimen|individual|experiment|batch|biopsy"
+GROUP_NAME = re.compile(rf"{TIES}|subfolder|lesion|acquisition", re.IGNORECASE)
 FINER_NAME = re.compile(
     r"^(well|dish|embryo|colony|culture|station|cruise|haul|tow|transect|plot|tree|session|video|sequence|scan)"
     r"(_?(id|no|nr|number|name))?$",

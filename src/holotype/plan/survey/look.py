@@ -10,7 +10,7 @@ import polars as pl
 
 from holotype.data.images import read_image
 from holotype.errors import DataError, listing
-from holotype.plan.survey.annotated import Annotated, find_annotated, is_annotated
+from holotype.plan.survey.annotated import Annotated, find_annotated
 from holotype.plan.survey.files import list_images
 from holotype.plan.survey.folders import read_class_folders
 from holotype.plan.survey.headers import read_headers, spread
@@ -70,10 +70,12 @@ def look(data: Path) -> Findings:
     folder = (data if data.is_dir() else data.parent).resolve()
     tables = list_tables(folder)
     given = None if data.is_dir() else data.resolve()
-    if given is not None and not is_annotated(given):
+    annotated = None if given is None else find_annotated(folder, given)
+    if given is not None and annotated is None:
         read_table(given)  # what is no table is refused before the images are looked for
     files = list_images(folder)
-    annotated = _annotations(folder, given, tables)
+    if given is None and not any(path.stem.lower().startswith("train") for path in tables):
+        annotated = find_annotated(folder)
     if annotated is not None:
         return _look_at_json(folder, tables, files, annotated)
     train_path, unfit = (given, ()) if given else _training_table(tables, folder, files)
@@ -88,13 +90,6 @@ def look(data: Path) -> Findings:
     others, remarks = _other_tables([path for path in tables if path not in {train_path, test_path}], folder)
     headers = _headers(folder, naming)
     return Findings(folder, "table", train_path, test_path, naming, headers, others, len(files), remarks, column)
-
-
-def _annotations(folder: Path, given: Path | None, tables: list[Path]) -> Annotated | None:
-    """A JSON to learn from: the one that is given, or one that is there where no table is called train."""
-    if given is not None:
-        return find_annotated(folder, given) if is_annotated(given) else None
-    return None if any(path.stem.lower().startswith("train") for path in tables) else find_annotated(folder)
 
 
 def _look_at_json(folder: Path, tables: list[Path], files: tuple[str, ...], found: Annotated) -> Findings:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from holotype.plan.survey.files import is_image_name
+from holotype.plan.survey.files import by_name, is_image_name
 from holotype.plan.survey.groups import nests_in
 from holotype.plan.survey.labels import NAMES
 from holotype.plan.survey.tables import as_numbers
 
-__all__ = ["SEVERAL", "divided", "free_name", "may_be_joined", "padded_tables", "path_tables", "rows_joined"]
+__all__ = ["SEVERAL", "divided", "free_name", "may_be_joined", "mended_tables", "rows_joined"]
 
 SEVERAL = "|"
 """Stands between the values that rows of one image differ in."""
@@ -36,10 +36,13 @@ def free_name(wanted: str, *tables: pl.DataFrame | None) -> str:
     return wanted
 
 
-def padded_tables(
+def mended_tables(
     train: pl.DataFrame, test: pl.DataFrame | None, columns: Sequence[str], files: tuple[str, ...]
 ) -> Iterator[tuple[str, str, pl.DataFrame, pl.DataFrame | None]]:
-    """The tables with a column of whole numbers once more, padded with zeros as numbers in the file names are.
+    """The tables with one of their columns once more, as the files here may be called after it.
+
+    Paths as they are here (`/elsewhere/scans/a/1.png` is `a/1.png`); then whole numbers, padded with zeros as numbers
+    in the file names are.
 
     Args:
         train: The training table.
@@ -50,35 +53,20 @@ def padded_tables(
     Yields:
         The column's name, that of the new one, and both tables with it.
     """
-    lengths = Counter(len(run) for name in files for run in re.findall(r"\d+", name.rpartition("/")[2]))
     tables = [table for table in (train, test) if table is not None]
-    for column in columns:
-        if not all(bool(table[column].str.contains(r"^\d+$").all()) for table in tables):
-            continue
-        longest = max(len(value) for table in tables for value in table[column])
-        added = free_name(f"{column}_padded", train, test)
-        for width in [width for width, _ in lengths.most_common(WIDTHS) if width >= longest]:
-            padded = pl.col(column).str.zfill(width).alias(added)
-            yield column, added, train.with_columns(padded), None if test is None else test.with_columns(padded)
+    for changes in (_paths_of_here, _padded):
+        for column in columns:
+            for wanted, changed in changes([table[column] for table in tables], files):
+                added = free_name(wanted, *tables)
+                made = [table.with_columns(one.alias(added)) for table, one in zip(tables, changed, strict=True)]
+                yield column, added, made[0], made[1] if test is not None else None
 
 
-def path_tables(
-    train: pl.DataFrame, test: pl.DataFrame | None, columns: Sequence[str], files: tuple[str, ...]
-) -> Iterator[tuple[str, str, pl.DataFrame, pl.DataFrame | None]]:
-    """The tables with a column of paths once more, as they are here: `/elsewhere/scans/a/1.png` is `a/1.png`.
-
-    Args:
-        train: The training table.
-        test: The test table, or None.
-        columns: Those that may name files.
-        files: Image files.
-
-    Yields:
-        The column's name, that of the new one, and both tables with it.
-    """
-    places: dict[str, list[str]] = {}
-    for path in files:
-        places.setdefault(path.rpartition("/")[2], []).append(path)
+def _paths_of_here(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[tuple[str, list[pl.Series]]]:
+    """A column of paths in both tables as they are here, and what it should be called."""
+    if not all(is_image_name(value) for value in columns[0].drop_nulls().head(100)):
+        return
+    places = by_name(files)
 
     def here(value: str | None) -> str | None:
         written = "/" + (value or "").replace("\\", "/")
@@ -86,13 +74,17 @@ def path_tables(
         ending = [path for path in found if written.endswith(f"/{path}")]
         return max(ending, key=len) if ending else found[0] if len(found) == 1 else value
 
-    for column in columns:
-        if not train[column].drop_nulls().head(100).map_elements(is_image_name, return_dtype=pl.Boolean).all():
-            continue
-        added = free_name("file", train, test)
-        paths = [table[column].map_elements(here, return_dtype=pl.String).alias(added) for table in (train, test) if
-                 table is not None]  # fmt: skip
-        yield column, added, train.with_columns(paths[0]), None if test is None else test.with_columns(paths[1])
+    yield "file", [column.map_elements(here, return_dtype=pl.String) for column in columns]
+
+
+def _padded(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[tuple[str, list[pl.Series]]]:
+    """A column of whole numbers in both tables as wide as those in file names, and what it should be called."""
+    if not all(bool(column.str.contains(r"^\d+$").all()) for column in columns):
+        return
+    lengths = Counter(len(run) for name in files for run in re.findall(r"\d+", name.rpartition("/")[2]))
+    longest = max(len(value) for column in columns for value in column)
+    for width in [width for width, _ in lengths.most_common(WIDTHS) if width >= longest]:
+        yield f"{columns[0].name}_padded", [column.str.zfill(width) for column in columns]
 
 
 def divided(table: pl.DataFrame) -> tuple[str, pl.DataFrame, pl.DataFrame] | None:

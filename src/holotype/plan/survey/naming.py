@@ -10,8 +10,9 @@ import polars as pl
 
 from holotype.errors import DataError, listing
 from holotype.plan.survey.composed import Composed, compose_names, filled
+from holotype.plan.survey.files import by_name
 from holotype.plan.survey.headers import spread
-from holotype.plan.survey.mending import free_name, may_be_joined, padded_tables, path_tables, rows_joined
+from holotype.plan.survey.mending import free_name, may_be_joined, mended_tables, rows_joined
 from holotype.plan.survey.patterns import (
     HOLE,
     RowFiles,
@@ -98,8 +99,7 @@ def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str]
     composed = compose_names(_both(train, test, shared), files) if unique else None
     if composed is not None:
         return _counted(_of_several(composed, (train, test), _id_column(unique, unique[0]), files), files)
-    for own, added, mended, asked in (*path_tables(train, test, unique, files),
-                                      *padded_tables(train, test, unique, files)):  # fmt: skip
+    for own, added, mended, asked in mended_tables(train, test, unique, files):
         if _naming_column(_examples(mended, asked, [added]), [added], files)[0] is not None:
             return replace(name_files(mended, asked, files), id=own, added=added)
     examples = _examples(train, test, shared)
@@ -240,11 +240,9 @@ def _with_column(naming: Naming, rows: list[RowFiles], files: tuple[str, ...]) -
             remedy="write the pattern `images:` of the recipe by hand, or add a column with the path of each file",
         )
     added = free_name("folder" if len(ends) == 1 else "file", naming.train)
-    places: dict[str, list[str]] = {}
-    for path in files:
-        places.setdefault(path.rpartition("/")[2], []).append(path)
+    places = by_name(files)
 
-    def filled(table: pl.DataFrame, role: str) -> pl.DataFrame:
+    def with_places(table: pl.DataFrame, role: str) -> pl.DataFrame:
         paths = []
         for value in table[naming.column].to_list():
             names = [end.replace(HOLE, value).replace("{channel}", (*naming.channels, "")[0]) for end in ends]
@@ -257,8 +255,8 @@ def _with_column(naming: Naming, rows: list[RowFiles], files: tuple[str, ...]) -
     return replace(
         naming,
         pattern=f"{{{added}}}/{ends[0].replace(HOLE, hole)}" if len(ends) == 1 else f"{{{added}}}",
-        train=filled(naming.train, "train"),
-        test=None if naming.test is None else filled(naming.test, "test"),
+        train=with_places(naming.train, "train"),
+        test=None if naming.test is None else with_places(naming.test, "test"),
         added=added,
     )
 

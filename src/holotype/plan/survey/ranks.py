@@ -8,6 +8,7 @@ from itertools import pairwise
 import polars as pl
 
 from holotype.plan.survey.groups import nests_in
+from holotype.plan.survey.tables import is_submission
 
 __all__ = ["find_taxonomy"]
 
@@ -28,7 +29,7 @@ def find_taxonomy(tables: Mapping[str, pl.DataFrame], classes: set[str]) -> tupl
         column = next((one for one in table.columns if one.lower() in CALLED), table.columns[0])
         ranks = [one for one in table.columns if one != column]
         own = table.filter(pl.col(column).is_in(list(classes))).unique(maintain_order=True)
-        if not ranks or "submission" in name.lower() or own.height != len(classes) or set(own[column]) != classes:
+        if not ranks or is_submission(name) or own.height != len(classes) or set(own[column]) != classes:
             continue
         filled = not own.select(pl.any_horizontal(pl.col(ranks).fill_null("") == "").any()).item()
         nested = all(nests_in(own, near, far) for near, far in pairwise(ranks))

@@ -12,7 +12,16 @@ from holotype.data.reading import TABLE_ENDINGS
 from holotype.data.reading import read_table as read_any_table
 from holotype.errors import DataError
 
-__all__ = ["WRITTEN", "are_dates", "as_numbers", "is_unique", "list_tables", "read_table", "sibling_test_table"]
+__all__ = [
+    "WRITTEN",
+    "are_dates",
+    "as_numbers",
+    "is_submission",
+    "is_unique",
+    "list_tables",
+    "read_table",
+    "sibling_test_table",
+]
 
 OTHER_TABLE_ENDINGS = (".xlsx", ".xls", ".ods")
 WRITTEN = ".new"
@@ -67,6 +76,15 @@ def read_table(path: Path) -> pl.DataFrame:
             remedy="save it as CSV" if path.suffix.lower() in OTHER_TABLE_ENDINGS else "name a table or a folder",
         )
     return read_any_table(path, "DATA", lists=True).select(~selectors.nested())
+
+
+def is_submission(name: str) -> bool:
+    """Whether a table is a sample of what is to be handed in.
+
+    Args:
+        name: The file's name.
+    """
+    return "submission" in name.lower()
 
 
 def as_numbers(values: pl.Series) -> pl.Series | None:
