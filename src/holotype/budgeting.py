@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import polars as pl
 
-from holotype.data import Pack, read_image
+from holotype.data import Pack, read_row
 from holotype.errors import InputError, RecipeError
 from holotype.feed import make_specimens
 from holotype.members import plan_pixels, resolve_member
@@ -224,5 +224,5 @@ def _seconds_to_read(ready: Prepared) -> float:
     chosen = rows[np.linspace(0, len(rows) - 1, min(READ, len(rows))).astype(np.int64)]
     started = time.perf_counter()
     for row in chosen:
-        read_image(ready.images.files_of_row(int(row)), channels=ready.images.channels)
+        read_row(ready.images, row)
     return (time.perf_counter() - started) / len(chosen)

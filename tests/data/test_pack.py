@@ -189,19 +189,19 @@ def test_an_interrupted_pack_goes_on_and_ends_in_the_same_bytes(tmp_path, monkey
     for name in ("whole", "torn"):
         (tmp_path / name).mkdir()
     pack_images(images, plan, tmp_path / "whole", Runtime(), tmp_path / "work-whole")
-    read, seen = module.read_image, []
+    read, seen = module.read_row, []
 
-    def failing(files, channels):
+    def failing(table, row):
         if len(seen) == 21:
             raise KeyboardInterrupt
-        seen.append(files)
-        return read(files)
+        seen.append(row)
+        return read(table, row)
 
-    monkeypatch.setattr(module, "read_image", failing)
+    monkeypatch.setattr(module, "read_row", failing)
     with pytest.raises(KeyboardInterrupt):
         pack_images(images, plan, tmp_path / "torn", Runtime(threads=1), tmp_path / "work-torn")
     again = []
-    monkeypatch.setattr(module, "read_image", lambda files, channels: again.append(files) or read(files))
+    monkeypatch.setattr(module, "read_row", lambda table, row: again.append(row) or read(table, row))
     pack_images(images, plan, tmp_path / "torn", Runtime(threads=1), tmp_path / "work-torn")
     assert len(again) == len(images) - 16
     whole, torn = ((tmp_path / name / "pixels.npy").read_bytes() for name in ("whole", "torn"))

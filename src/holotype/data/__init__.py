@@ -1,7 +1,7 @@
 """Tables, layouts, images, their statistics and the pack."""
 
 from holotype.data.fingerprint import Fingerprints, fingerprint, unpack_fingerprints
-from holotype.data.images import read_image
+from holotype.data.images import read_image, read_row
 from holotype.data.normalisation import dataset_normalisation, row_normalisation
 from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, packed_image, plan_pack
 from holotype.data.reading import TABLE_ENDINGS, read_table
@@ -39,6 +39,7 @@ __all__ = [
     "plan_pack",
     "read_image",
     "read_images",
+    "read_row",
     "read_scores",
     "read_table",
     "resize_image",

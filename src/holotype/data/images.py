@@ -17,8 +17,9 @@ from holotype.data.addresses import Address, ending, name_of, opened
 from holotype.data.arrays import ARRAYS, MOST_PIXELS, VENDOR, read_array, read_vendor, read_zarr
 from holotype.data.tiff import read_tiff
 from holotype.errors import DataError
+from holotype.types import ImageTable
 
-__all__ = ["ENDINGS", "read_image"]
+__all__ = ["ENDINGS", "read_image", "read_row"]
 
 TIFFS = (".tif", ".tiff", ".lsm")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", *TIFFS, ".npy", ".zarr", *VENDOR)
@@ -65,6 +66,22 @@ def read_image(
                           for file, plane in zip(files, planes, strict=True))  # fmt: skip
         raise DataError(f"the channels of one image differ in size or depth: {sizes}")
     return np.stack(planes)
+
+
+def read_row(images: ImageTable, row: int) -> NDArray[Any]:
+    """Read one image of a table, its channels called as the table says.
+
+    Args:
+        images: The table.
+        row: The image's row.
+
+    Returns:
+        As `read_image`.
+
+    Raises:
+        DataError: As `read_image`.
+    """
+    return read_image(images.files_of_row(row), channels=images.channels)
 
 
 def _in_colours(pixels: NDArray[Any], file: Address) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.data.images import read_image
+from holotype.data.images import read_row
 from holotype.data.resize import fitted, resize_image, whole_pixels
 from holotype.errors import DataError, StoreError
 from holotype.runtime import Runtime
@@ -138,7 +138,7 @@ def pack_images(
 
     def store(row: int) -> None:
         if row not in plan.skipped:
-            pixels[row] = packed_image(read_image(images.files_of_row(row), channels=images.channels), plan)
+            pixels[row] = packed_image(read_row(images, row), plan)
 
     with (
         runtime.progress.task("Packing images", len(images) - done) as task,

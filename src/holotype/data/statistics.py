@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holotype.data.fingerprint import fingerprint
-from holotype.data.images import read_image
+from holotype.data.images import read_row
 from holotype.data.normalisation import dataset_normalisation
 from holotype.digest import digest_array
 from holotype.errors import DataError
@@ -133,7 +133,7 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
     ):
         for start in range(0, len(images), CHUNK):
             rows = range(start, min(start + CHUNK, len(images)))
-            facts.extend(threads.map(lambda row: _facts(images.files_of_row(row), images.channels), rows))
+            facts.extend(threads.map(lambda row: _facts(images, row), rows))
             task.advance(len(rows))
     return gather_statistics(images, facts)
 
@@ -150,9 +150,9 @@ def gather_statistics(images: ImageTable, facts: list[dict[str, Any]]) -> ImageS
     return ImageStatistics(frame, dataset_normalisation(frame.filter(labelled)))
 
 
-def _facts(files: list[str], channels: tuple[str, ...] | None) -> dict[str, Any]:
+def _facts(images: ImageTable, row: int) -> dict[str, Any]:
     try:
-        pixels = read_image(files, channels=channels)
+        pixels = read_row(images, row)
     except DataError as error:
         return {"error": str(error).rstrip(".")}
     return {**measure_image(pixels), "digest": digest_array(pixels), "fingerprint": fingerprint(pixels)}

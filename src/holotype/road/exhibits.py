@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.data import read_image, resize_image
+from holotype.data import read_row, resize_image
 from holotype.decide import label_names, surest_of_classes, wrong_surely
 from holotype.ensemble import diversity_table, stack_importance
 from holotype.prepared import Prepared
@@ -179,7 +179,7 @@ def pixels_of_row(ready: Prepared, row: int) -> NDArray[Any]:
         ready: What is known before training.
         row: The image's row.
     """
-    return read_image(ready.images.files_of_row(int(row)), channels=ready.images.channels)
+    return read_row(ready.images, row)
 
 
 def small_pixels(ready: Prepared, row: int) -> NDArray[Any]:
