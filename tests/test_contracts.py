@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 FILES = sorted((SOURCE / "holotype").rglob("*.py"))
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
-MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS = 299, 59, 7
+MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS = 399, 59, 7
 NAMES_THAT_SAY_NOTHING = {"common", "helpers", "misc", "tools", "util", "utils"}
 # What belongs to one machine, and notes to ourselves.
 UNWELCOME = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|[\"'` (](/home/|/root/|/work/|/tmp/|/Users/|[A-Z]:\\)")
@@ -97,9 +97,9 @@ def test_a_recipe_of_the_house_is_valid(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 BAD_CODE = {
-    "300 lines": "x = 1\n" * 300,
+    "400 lines": "x = 1\n" * 400,
     "60 lines of code": "def long():\n    '''A\n    docstring.'''\n" + "    x = 1\n" * 59,
-    "8 parameters": "class A:\n    def wide(self, a, b, c, d, *e, f, g, **h): ...",
+    "8 parameters": "class A:\n    def wide(self, a, b, c, d, e, f, *g, h, **i): ...",
 }
 
 
@@ -137,7 +137,7 @@ def test_the_checks_see_a_wrong_docstring(code: str) -> None:
 
 
 def sizes_exceeded(text: str) -> list[str]:
-    """What is too large: the file, a function's lines without its docstring, a function's parameters."""
+    """What is too large: the file, a function's lines without its docstring, its parameters that may be positional."""
     tree, lines = ast.parse(text), len(text.splitlines())
     faults = [f"{lines} lines, at most {MOST_LINES}"] if lines > MOST_LINES else []
     for function in functions_of(tree):
@@ -145,8 +145,9 @@ def sizes_exceeded(text: str) -> list[str]:
         length = lines_of(function) - sum(map(lines_of, docstring))
         if length > MOST_LINES_OF_A_FUNCTION:
             faults.append(f"{function.name}: {length} lines of code, at most {MOST_LINES_OF_A_FUNCTION}")
-        if len(parameters(function)) > MOST_PARAMETERS:
-            faults.append(f"{function.name}: {len(parameters(function))} parameters, at most {MOST_PARAMETERS}")
+        positional = [name for name in parameters(function) if name not in keyword_only(function)]
+        if len(positional) > MOST_PARAMETERS:
+            faults.append(f"{function.name}: {len(positional)} positional parameters, at most {MOST_PARAMETERS}")
     return faults
 
 
@@ -246,6 +247,10 @@ def parameters(function: Function) -> list[str]:
     starred = [f"*{given.vararg.arg}"] if given.vararg else []
     named = [argument.arg for argument in given.kwonlyargs]
     return first + starred + named + ([f"**{given.kwarg.arg}"] if given.kwarg else [])
+
+
+def keyword_only(function: Function) -> set[str]:
+    return {argument.arg for argument in function.args.kwonlyargs}
 
 
 def decorators(node: Function | ast.ClassDef) -> set[str]:
