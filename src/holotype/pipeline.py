@@ -18,7 +18,7 @@ import numpy as np
 
 from holotype import keys
 from holotype.audit import audit_images, audit_labels, find_suspects, no_suspects
-from holotype.data import measure_images, read_images, table_warnings, unmeasured
+from holotype.data import folder_warnings, measure_images, read_images, table_warnings, unmeasured
 from holotype.decide import thresholds_by_class
 from holotype.errors import DataError, RecipeError
 from holotype.members import Workshop, served_classes, telling_features
@@ -179,7 +179,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     named = named_folds(recipe.members, images, scored)
     if named is not None:
         folds = adopt_folds(images, folds, scored, named, recipe.split)
-    notes = table_warnings(images) + notes_on_many_classes(len(images.classes))
+    notes = folder_warnings(recipe.data) + table_warnings(images) + notes_on_many_classes(len(images.classes))
     notes += () if review is None else review.words + review.warnings
     return Prepared(images, statistics, audit, folds, notes + audit.warnings + folds.warnings, review)
 

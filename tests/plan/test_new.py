@@ -237,7 +237,7 @@ def test_a_table_that_is_none_is_refused_in_words(bench: Bench, name: str, text:
 
 def test_a_folder_without_readable_images_names_what_it_has(bench: Bench) -> None:
     (bench.folder / "a.dcm").write_bytes(b"")
-    with pytest.raises(DataError, match=r"images ending in \.dcm are not read"):
+    with pytest.raises(DataError, match=r"1 \.dcm file is not read"):
         look(bench.folder)
 
 

@@ -7,6 +7,7 @@ from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_image
 from holotype.data.reading import TABLE_ENDINGS, read_table
 from holotype.data.resize import held_part, resize_image
 from holotype.data.scores import ImportedScores, read_scores
+from holotype.data.sources import folder_warnings
 from holotype.data.statistics import (
     channel_statistics,
     gather_statistics,
@@ -26,6 +27,7 @@ __all__ = [
     "channel_statistics",
     "dataset_normalisation",
     "fingerprint",
+    "folder_warnings",
     "gather_statistics",
     "held_part",
     "image_features",

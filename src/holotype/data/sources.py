@@ -8,14 +8,13 @@ import polars as pl
 
 from holotype.data.addresses import is_remote
 from holotype.data.coco import coco_table
-from holotype.data.images import ENDINGS
 from holotype.data.layouts import FILE
 from holotype.data.reading import read_table
-from holotype.data.walk import files_below
-from holotype.errors import DataError
+from holotype.data.walk import list_image_files, readable_endings
+from holotype.errors import DataError, listing
 from holotype.spec import DataSpec
 
-__all__ = ["folder_table", "read_source"]
+__all__ = ["folder_table", "folder_warnings", "read_source"]
 
 
 def read_source(spec: DataSpec, address: str, field: str, labelled: bool) -> pl.DataFrame:
@@ -53,11 +52,13 @@ def folder_table(spec: DataSpec, folder: Path, field: str, labelled: bool) -> pl
     Raises:
         DataError: There are no images, or some lie beside the folders of the classes.
     """
-    files = [path for path in files_below(folder) if path.suffix.lower() in ENDINGS]
+    listed = list_image_files(folder)
+    files = listed.files
     parts = [path.relative_to(folder).parts for path in files]
     if not files:
-        raise DataError(f"there are no images in the folder {str(folder)!r}", field=field,
-                        remedy=f"known endings: {', '.join(ENDINGS)}")  # fmt: skip
+        unused = "; ".join(note.rstrip(".") for note in listed.notes())
+        what = f"there are no images in the folder {str(folder)!r}" + (f"; {unused}" if unused else "")
+        raise DataError(what, field=field, remedy=f"known endings: {', '.join(readable_endings())}")
     beside = [str(file) for file, names in zip(files, parts, strict=True) if len(names) == 1]
     if labelled and beside:
         raise DataError(f"{beside[0]!r} lies in no folder of a class", field=field,
@@ -74,3 +75,26 @@ def folder_table(spec: DataSpec, folder: Path, field: str, labelled: bool) -> pl
     if labelled:
         columns.append(pl.Series(spec.labels.column, [names[0] for names in parts]))
     return pl.DataFrame(columns)
+
+
+def folder_warnings(spec: DataSpec) -> tuple[str, ...]:
+    """What a folder per class, or of images to predict, holds that is not used, in sentences.
+
+    Args:
+        spec: The recipe's `data` section, its paths absolute.
+    """
+    sources = [(spec.train, True), *((path, True) for path in spec.external), (spec.test, False)]
+    folders = [(Path(path), labelled) for path, labelled in sources if path and not is_remote(path)]
+    notes: list[str] = []
+    for folder, labelled in folders:
+        if not folder.is_dir():
+            continue
+        listed = list_image_files(folder)
+        notes += [f"In {folder.name}: {note[0].lower()}{note[1:]}" for note in listed.notes()]
+        empty = listed.folders_without_images(folder) if labelled else ()
+        if empty:
+            one = len(empty) == 1
+            notes.append(f"{'The folder' if one else 'The folders'} {listing(empty)} in {folder.name} "
+                         f"{'holds' if one else 'hold'} no images that are read, and "
+                         f"{'is no class' if one else 'are no classes'}.")  # fmt: skip
+    return tuple(notes)

@@ -10,10 +10,10 @@ from pathlib import Path, PurePath
 import polars as pl
 
 from holotype.data import TABLE_ENDINGS, read_table
-from holotype.data.images import ENDINGS
 from holotype.data.layouts import image_files, pattern_fields
-from holotype.data.walk import files_below
+from holotype.data.walk import list_image_files, readable_endings
 from holotype.errors import DataError, InputError, listing
+from holotype.progress import Progress
 from holotype.spec import DataSpec
 from holotype.types import ImageTable, Kind
 
@@ -21,7 +21,11 @@ __all__ = ["ChannelNames", "images_asked", "parts_of"]
 
 
 def images_asked(
-    images: Path | str | Sequence[Path | str], data: DataSpec, classes: tuple[str, ...], kind: Kind
+    images: Path | str | Sequence[Path | str],
+    data: DataSpec,
+    classes: tuple[str, ...],
+    kind: Kind,
+    progress: Progress | None = None,
 ) -> ImageTable:
     """Images that a run may never have seen, as a table.
 
@@ -30,6 +34,7 @@ def images_asked(
         data: The recipe's section.
         classes: The run's classes in order.
         kind: `multiclass` or `multilabel`.
+        progress: Where the files of a folder that are not used are named.
 
     Raises:
         InputError: There are no images, or they are not named as the recipe's are.
@@ -38,7 +43,7 @@ def images_asked(
     if one is not None and one.suffix.lower() in TABLE_ENDINGS:
         frame = _frame_of_table(one, data)
     else:
-        files = _files(one if one is not None else [Path(file) for file in images])  # type: ignore[union-attr]
+        files = _files(one if one is not None else [Path(file) for file in images], progress)  # type: ignore[union-attr]
         frame = _frame_of_files(files, data.images or "", data.channels)
     return ImageTable(frame, classes, kind, tuple(data.channels) if data.channels else None)
 
@@ -67,19 +72,29 @@ def parts_of(images: ImageTable, most: int, together: str | None = None) -> Iter
         yield ImageTable(frame.filter(number == chosen), images.classes, images.kind, images.channels)
 
 
-def _files(place: Path | list[Path]) -> list[Path]:
-    if isinstance(place, list):
-        files = place
-    elif place.is_dir():
-        files = [path for path in files_below(place) if path.suffix.lower() in ENDINGS]
-    else:
-        files = [place]
-    missing = [str(file) for file in files if not file.is_file()]
+def _files(place: Path | list[Path], progress: Progress | None) -> list[Path]:
+    if isinstance(place, Path) and place.is_dir() and place.suffix.lower() != ".zarr":
+        return _files_of_folder(place, progress)
+    files = place if isinstance(place, list) else [place]
+    missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise InputError(f"{len(missing):,} of {len(files):,} images do not exist: {listing(missing, 5)}")
     if not files:
-        raise InputError(f"there are no images in {str(place)!r}", remedy=f"known endings: {listing(sorted(ENDINGS))}")
+        raise InputError("no images were given", remedy="name a folder, files, or a table")
     return files
+
+
+def _files_of_folder(folder: Path, progress: Progress | None) -> list[Path]:
+    """The images below a folder; what is not used is counted and named."""
+    listed = list_image_files(folder)
+    if not listed.files:
+        unused = "".join(f"; {note.rstrip('.')}" for note in listed.notes())
+        known = listing(sorted(readable_endings()))
+        raise InputError(f"there are no images in {str(folder)!r}{unused}", remedy=f"known endings: {known}")
+    if progress is not None:
+        for note in listed.notes():
+            progress.say(f"note: {note}")
+    return list(listed.files)
 
 
 def _frame_of_files(files: list[Path], pattern: str, channels: list[str] | None) -> pl.DataFrame:

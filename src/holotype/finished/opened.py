@@ -123,7 +123,7 @@ class OpenedRun:
         Args:
             images: As in `predict`.
         """
-        return images_asked(images, self.recipe.data, self.decision.classes, self.decision.kind)
+        return images_asked(images, self.recipe.data, self.decision.classes, self.decision.kind, self.runtime.progress)
 
     @property
     def _kept_together(self) -> str | None:

@@ -110,7 +110,7 @@ def propose(findings: Findings) -> Proposal:
             *question_on_channels(naming.channels),
             *questions_on_rows(naming, sample, groups),
         ),
-        (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers)),
+        (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers), *findings.warnings),
         tables,
         (
             *notes_on_columns(naming, used, groups),

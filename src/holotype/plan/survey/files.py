@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from holotype.data.images import ENDINGS
-from holotype.data.walk import files_below
-from holotype.errors import DataError, listing
+from holotype.data.walk import ImageFiles, list_image_files, readable_endings
+from holotype.errors import DataError
 
-__all__ = ["IMAGE_ENDINGS", "by_name", "channel_order", "is_image_name", "list_images", "natural_key"]
+__all__ = ["by_name", "channel_order", "is_image_name", "list_images", "natural_key"]
 
-IMAGE_ENDINGS = tuple(ending for ending in ENDINGS if ending != ".zarr")
-OTHER_IMAGE_ENDINGS = (".svs", ".zarr", ".dcm", ".jp2", ".heic", ".cr2", ".nef")
 KNOWN_ORDER = ("red", "green", "blue", "yellow")
 
 
@@ -57,11 +55,11 @@ def is_image_name(name: str) -> bool:
     Args:
         name: A file's name.
     """
-    return name.lower().endswith(IMAGE_ENDINGS)
+    return name.lower().endswith(ENDINGS)
 
 
-def list_images(folder: Path) -> tuple[str, ...]:
-    """Every file below a folder that a run reads as an image, hidden ones left out and links followed.
+def list_images(folder: Path) -> tuple[tuple[str, ...], ImageFiles]:
+    """Every image below a folder that a run reads, and what else lies there.
 
     Args:
         folder: Where to look.
@@ -72,19 +70,14 @@ def list_images(folder: Path) -> tuple[str, ...]:
     Raises:
         DataError: There are none.
     """
-    found: list[str] = []
-    others: set[str] = set()
-    for path in files_below(folder):
-        if is_image_name(path.name):
-            found.append(path.relative_to(folder).as_posix())
-        elif path.name.lower().endswith(OTHER_IMAGE_ENDINGS):
-            others.add(path.suffix.lower())
-    if not found:
-        seen = f"; images ending in {listing(sorted(others))} are not read" if others else ""
+    listed = list_image_files(folder)
+    if not listed.files:
+        unused = "; ".join(note.rstrip(".") for note in listed.notes(other_files=False))
         raise DataError(
-            f"no image files below the folder{seen}",
+            f"no image files below the folder{f'; {unused}' if unused else ''}",
             field=str(folder),
-            allowed=IMAGE_ENDINGS,
-            remedy="put the images below the folder of the table" + (", saved as PNG or TIFF" if others else ""),
+            allowed=readable_endings(),
+            remedy="" if listed.unread else "put the images below the folder of the table",
         )
-    return tuple(sorted(found, key=natural_key))
+    names = (path.relative_to(folder).as_posix() for path in listed.files)
+    return tuple(sorted(names, key=natural_key)), listed

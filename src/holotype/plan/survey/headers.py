@@ -17,7 +17,7 @@ from holotype.errors import DataError
 __all__ = ["HEADER_SCHEMA", "read_header", "read_headers", "spread"]
 
 HEADER_SCHEMA = {"file": pl.String, "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "bits": pl.Int64}
-DECODED = (".npy", *VENDOR)
+DECODED = (".npy", ".npz", ".zarr", *VENDOR)
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 PILLOW_BITS = {"I;16": 16, "I;16B": 16, "I": 32, "F": 32}
 
@@ -63,6 +63,8 @@ def read_header(path: Path) -> tuple[int, int, int, int]:
         DataError: It is of a form that something which is not installed would read.
     """
     ending = path.suffix.lower()
+    if not path.is_file() and ending != ".zarr":
+        raise OSError(f"{path} is no regular file")  # a pipe would never answer
     if ending in {".tif", ".tiff", ".lsm"}:
         return _tiff(path)
     if ending in DECODED:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from holotype.data.images import read_image
+from holotype.data.reading import TABLE_ENDINGS
 from holotype.errors import DataError, listing
 from holotype.plan.survey.annotated import Annotated, find_annotated
 from holotype.plan.survey.files import list_images
@@ -21,6 +22,8 @@ from holotype.plan.survey.tables import list_tables, read_table, sibling_test_ta
 __all__ = ["Findings", "look"]
 
 HEADERS = {"train": 140, "test": 60}
+EXPLAINED = (*TABLE_ENDINGS, ".json", ".yaml", ".yml")
+"""Endings of files that are spoken of elsewhere: tables and recipes."""
 LABEL_TABLES = ("labels", "metadata", "annotations", "data", "samples", "images")
 
 
@@ -39,6 +42,7 @@ class Findings:
         images: How many image files there are.
         remarks: What else was noticed, in sentences.
         divided: The column by which one table was divided into both, or None.
+        warnings: Image files that cannot be used, in sentences.
     """
 
     folder: Path
@@ -51,6 +55,7 @@ class Findings:
     images: int
     remarks: tuple[str, ...] = ()
     divided: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def look(data: Path) -> Findings:
@@ -73,14 +78,22 @@ def look(data: Path) -> Findings:
     annotated = None if given is None else find_annotated(folder, given)
     if given is not None and annotated is None:
         read_table(given)  # what is no table is refused before the images are looked for
-    files = list_images(folder)
+    files, listed = list_images(folder)
     if given is None and not any(path.stem.lower().startswith("train") for path in tables):
         annotated = find_annotated(folder)
     if annotated is not None:
-        return _look_at_json(folder, tables, files, annotated)
-    train_path, unfit = (given, ()) if given else _training_table(tables, folder, files)
-    if train_path is None:
-        return _look_at_folders(folder, tables, files, unfit)
+        found = _look_at_json(folder, tables, files, annotated)
+    else:
+        train_path, unfit = (given, ()) if given else _training_table(tables, folder, files)
+        found = (_look_at_folders(folder, tables, files, unfit) if train_path is None
+                 else _look_at_table(folder, train_path, tables, files))  # fmt: skip
+    others = {ending: count for ending, count in listed.others.items() if ending not in EXPLAINED}
+    unusable = replace(listed, others={}, leftovers={}).notes()
+    unused = replace(listed, unread={}, unnamed=(), others=others).notes()
+    return replace(found, warnings=(*found.warnings, *unusable), remarks=(*found.remarks, *unused))
+
+
+def _look_at_table(folder: Path, train_path: Path, tables: list[Path], files: tuple[str, ...]) -> Findings:
     test_path = sibling_test_table(train_path, tables)
     train, test = read_table(train_path), read_table(test_path) if test_path else None
     column = None
