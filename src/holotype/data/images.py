@@ -19,10 +19,20 @@ from holotype.data.tiff import read_tiff
 from holotype.errors import DataError
 from holotype.types import ImageTable
 
-__all__ = ["ENDINGS", "read_image", "read_row"]
+__all__ = ["ENDINGS", "UNREAD_ENDINGS", "read_image", "read_row"]
 
-TIFFS = (".tif", ".tiff", ".lsm")
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", *TIFFS, ".npy", ".zarr", *VENDOR)
+TIFFS = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk", ".svs", ".ndpi", ".scn", ".qptiff")
+PHOTOGRAPHS = (
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif", ".webp", ".avif",
+    ".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jxl", ".jxr", ".wdp", ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
+ENDINGS = (*PHOTOGRAPHS, *TIFFS, ".npy", ".zarr", *VENDOR)
+"""File endings of images that are read. The content decides how; the ending only whether a file is an image at all."""
+UNREAD_ENDINGS = (
+    ".heic", ".heif", ".dcm", ".dicom", ".nii", ".mrxs", ".ims", ".h5", ".hdf5", ".ics", ".ids", ".mrc", ".exr", ".psd",
+    ".svg", ".eps", ".pdf", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".dng",
+)  # fmt: skip
+"""File endings of images that are known and not read; they are counted and named, never passed over in silence."""
 COLOURS = ("red", "green", "blue")
 SPELT_OUT = {"P", "PA", "LA", "La"}  # palettes and grey with transparency, which become colours where those are named
 KEPT_MODES = {"L", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
