@@ -25,6 +25,11 @@ MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS = 399, 59, 7
 NAMES_THAT_SAY_NOTHING = {"common", "helpers", "misc", "tools", "util", "utils"}
 # What belongs to one machine, and notes to ourselves.
 UNWELCOME = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|[\"'` (](/home/|/root/|/work/|/tmp/|/Users/|[A-Z]:\\)")
+# What reads or writes a file of Polars or pandas; `folder.write_json` is ours.
+FORMS = "parquet|csv|excel|ipc|ndjson|avro|delta|database|ods|feather|table"
+TABLE_CALL = re.compile(
+    rf"(pl|polars|pd|pandas)\.(read|scan)_\w+|.*\.(write|sink)_({FORMS})\w*|.*\.to_({FORMS})", re.DOTALL
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE / "holotype").as_posix())
@@ -49,6 +54,20 @@ def test_public_names_are_listed_in_order(path: Path) -> None:
 @every_file
 def test_docstrings_name_the_arguments_of_the_signature(path: Path) -> None:
     assert docstring_faults(path.read_text(encoding="utf-8")) == []
+
+
+@every_file
+def test_table_files_are_read_and_written_in_one_module(path: Path) -> None:
+    assert path.name == "table_files.py" or table_files_touched(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["pl.read_parquet(p)", "polars.scan_csv(p)", "frame.write_csv(p)", "frame.lazy().sink_parquet(p)",
+     "frame.write_excel()", "from polars import read_csv", "pandas.read_excel(p)"],
+)  # fmt: skip
+def test_the_checks_see_a_table_file_read_or_written_elsewhere(code: str) -> None:
+    assert len(table_files_touched(code)) == 1
 
 
 def test_no_function_is_written_twice() -> None:
@@ -165,6 +184,18 @@ def manners_broken(text: str) -> list[str]:
     faults += [f"line {line}: {call}; only data is loaded: weights_only=True" for line, call in pickles]
     lines = enumerate(text.splitlines(), start=1)
     return faults + [f"line {number}: {found[0]!r}" for number, line in lines if (found := UNWELCOME.search(line))]
+
+
+def table_files_touched(text: str) -> list[str]:
+    """Reads and writes of table files, which take a path for a pattern; a table as a string is no file."""
+    faults = []
+    for node in ast.walk(ast.parse(text)):
+        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.ImportFrom) and node.module in {"polars", "pandas"}:
+            faults += [f"line {node.lineno}: {each.name}" for each in node.names if TABLE_CALL.match(f"pl.{each.name}")]
+        elif TABLE_CALL.fullmatch(name) and not (name.endswith(".write_csv") and not node.args + node.keywords):
+            faults.append(f"line {node.lineno}: {name}; use holotype.table_files")
+    return faults
 
 
 def listing_faults(text: str) -> list[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
-from holotype.submit import prediction_table, submission_table, write_scores, write_table
+from holotype.submit import prediction_table, submission_table, write_scores
+from holotype.table_files import write_table
 from holotype.types import Labels
 
 CLASSES = ("nucleus", "golgi", "cytosol", "vesicles")
@@ -33,7 +33,7 @@ def test_an_order_that_is_not_the_tables_is_kept() -> None:
 
 def test_a_submission_without_labels_is_still_a_table_of_text(tmp_path: Path) -> None:
     table = submission_table(labels(["a", "b"]), np.array([0, 1]), [[], []], "Id", "Predicted", " ")
-    write_table(tmp_path / "submission.csv", table)
+    write_table(table, tmp_path / "submission.csv")
     assert (tmp_path / "submission.csv").read_text() == 'Id,Predicted\na,""\nb,""\n'
 
 
@@ -63,20 +63,3 @@ def test_scores_are_lists_of_32_bit_floats(tmp_path: Path) -> None:
 def test_scores_of_no_samples_are_a_table_without_rows(tmp_path: Path) -> None:
     write_scores(tmp_path / "test.parquet", pl.Series("sample", [], pl.String), np.empty((0, 3), np.float32))
     assert pl.read_parquet(tmp_path / "test.parquet").height == 0
-
-
-@pytest.mark.parametrize("name", ["table.parquet", "table.csv"])
-def test_a_table_is_written_whole_or_not_at_all(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, table = tmp_path / name, pl.DataFrame({"id": ["a"]})
-    write_table(path, table)
-    before = path.read_bytes()
-
-    def torn(frame: pl.DataFrame, target: Path) -> None:
-        target.write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", torn)
-    monkeypatch.setattr(pl.DataFrame, "write_csv", torn)
-    with pytest.raises(KeyboardInterrupt):
-        write_table(path, pl.DataFrame({"id": ["b"]}))
-    assert path.read_bytes() == before

@@ -19,7 +19,8 @@ from holotype.finished.opened import open_run
 from holotype.looks import answer_looks, score_looks, stage_looks, trial_looks
 from holotype.progress import Progress
 from holotype.runs import RunFolder
-from holotype.submit import score_columns, write_in_parts
+from holotype.submit import score_columns
+from holotype.table_files import PARQUET_ENDINGS, require_table_ending, write_table_parts
 from holotype.terminal import Answer, Note
 from holotype.tuning import Search, tune_recipe
 from holotype.why import foresee
@@ -79,9 +80,11 @@ def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None
     Args:
         run_folder: A finished run.
         images: A folder, a table, or files.
-        output: A CSV file, or a Parquet file, which holds the scores too; written part by part.
+        output: A file that ends in .csv, .tsv, .xlsx, or in .parquet, which holds the scores too.
         progress: Where news of the work goes.
     """
+    if output is not None:
+        require_table_ending(output, "--output")  # better refused now than after the work
     opened = open_run(run_folder)
     opened = replace(opened, runtime=replace(opened.runtime, progress=progress))
     asked = images[0] if len(images) == 1 else list(images)
@@ -91,10 +94,10 @@ def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None
                       answer_looks(table))  # fmt: skip
     output.parent.mkdir(parents=True, exist_ok=True)
     parts = opened.predict_in_parts(asked)
-    if output.suffix == ".parquet":
-        rows = write_in_parts(output, (table.with_columns(score_columns(said)) for table, said in parts))
+    if output.suffix.lower() in PARQUET_ENDINGS:
+        rows = write_table_parts((table.with_columns(score_columns(said)) for table, said in parts), output)
     else:
-        rows = write_in_parts(output, (table for table, _ in parts))
+        rows = write_table_parts((table for table, _ in parts), output, byte_order_mark=True)
     line = f"{rows:,} predictions written to {output}"
     return Answer([line], {"run": run_folder, "rows": rows, "file": output}, [Note(line, "done")])
 

@@ -16,6 +16,7 @@ from holotype.face import run
 from holotype.looks import score_looks
 from holotype.metrics import macro_f1
 from holotype.progress import Progress
+from holotype.table_files import read_csv, read_parquet
 from holotype.terminal import Answer, Note
 
 __all__ = ["DEMO_RECIPE", "run_demo"]
@@ -79,7 +80,7 @@ def _findings(root: Path, truth: pl.DataFrame) -> tuple[float, list[str]]:
     name, metric = next(iter(scores["metrics"].items()))
     fresh = metric["next"]
     reached = _score_on_truth(root, truth)
-    clusters = pl.read_parquet(root / "audit" / "clusters.parquet")
+    clusters = read_parquet(root / "audit" / "clusters.parquet")
     planted = truth.filter(pl.col("duplicate_of").is_not_null() & (pl.col("role") == "train"))
     found = planted.filter(pl.col("id").is_in(clusters["id"].to_list())).height
     return reached, [
@@ -91,9 +92,9 @@ def _findings(root: Path, truth: pl.DataFrame) -> tuple[float, list[str]]:
 
 
 def _score_on_truth(root: Path, truth: pl.DataFrame) -> float:
-    submission = pl.read_csv(root / "submission.csv", infer_schema=False)
+    submission = read_csv(root / "submission.csv")
     known = submission.join(truth, on="id", how="left", suffix="_true", maintain_order="left")
-    classes = pl.read_csv(root / "classes.csv")["name"].to_list()
+    classes = read_csv(root / "classes.csv")["name"].to_list()
     right, said = (
         np.array([[name in (row or "").split() for name in classes] for row in known[column]])
         for column in ("labels_true", "labels")

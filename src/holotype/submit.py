@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ from numpy.typing import NDArray
 
 from holotype.data import read_table
 from holotype.errors import DataError, counted, listing
+from holotype.table_files import read_parquet, write_parquet
 from holotype.types import AnyLabels, AnyScores, Integers, LabelMatrix, Labels, TopScores
 
 __all__ = [
@@ -21,9 +19,7 @@ __all__ = [
     "score_columns",
     "submission_order",
     "submission_table",
-    "write_in_parts",
     "write_scores",
-    "write_table",
 ]
 
 LIKELIEST = 3
@@ -146,7 +142,7 @@ def write_scores(path: Path, ids: pl.Series, logits: AnyScores, decided: AnyLabe
     columns = [ids.alias("id"), *score_columns(logits)]
     if decided is not None:
         columns.append(pl.Series("decided", LabelMatrix.of(decided).lists(), dtype=pl.List(pl.UInt32)))
-    write_table(path, pl.DataFrame(columns))
+    write_parquet(pl.DataFrame(columns), path)
 
 
 def read_scores(path: Path, classes: int) -> tuple[pl.Series, AnyScores]:
@@ -156,53 +152,9 @@ def read_scores(path: Path, classes: int) -> tuple[pl.Series, AnyScores]:
         path: The file.
         classes: How many there are.
     """
-    table = pl.read_parquet(path)
+    table = read_parquet(path)
     if "scores" in table.columns:
         return table["id"], table["scores"].list.to_array(classes).to_numpy().astype(np.float32)
     width = len(table["top"][0]) if table.height else 0
     top, logit = (table[name].list.to_array(width).to_numpy() for name in ("top", "logit"))
     return table["id"], TopScores(classes, top.astype(np.int32), logit.astype(np.float32), table["rest"].to_numpy())
-
-
-def write_in_parts(path: Path, parts: Iterable[pl.DataFrame]) -> int:
-    """Write a table that comes part by part and never stands in memory, whole or not at all.
-
-    Args:
-        path: CSV or Parquet; its ending decides.
-        parts: Tables of the same columns.
-
-    Returns:
-        How many rows it has.
-    """
-    rows, temporary = 0, path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if path.suffix == ".parquet":
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder:
-                for number, part in enumerate(parts):
-                    part.write_parquet(Path(folder) / f"{number:08d}.parquet")
-                    rows += part.height
-                pl.scan_parquet(f"{folder}/*.parquet").sink_parquet(temporary)
-        else:
-            with temporary.open("wb") as stream:
-                for number, part in enumerate(parts):
-                    part.write_csv(stream, include_header=number == 0)
-                    rows += part.height
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return rows
-
-
-def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write CSV or Parquet, whole or not at all.
-
-    Args:
-        path: The file; its ending decides.
-        table: What to write.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    if path.suffix == ".parquet":
-        table.write_parquet(temporary)
-    else:
-        table.write_csv(temporary)
-    temporary.replace(path)

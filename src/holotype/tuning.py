@@ -42,6 +42,7 @@ from holotype.road.gathering import gather_members
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.store import RunLog, Stages, Store
+from holotype.table_files import read_parquet
 from holotype.train import HaltedError
 
 __all__ = ["Found", "Search", "tune_recipe"]
@@ -229,7 +230,7 @@ def _history(recipe: Recipe, bench: _Bench, halt: int | None) -> list[dict[str, 
         made = gather_members(recipe, bench.ready, bench.stages, replace(bench.runtime, halt_after=halt))
     except HaltedError as halted:
         return halted.history
-    return pl.read_parquet(made.members[0].networks[0] / "history.parquet").to_dicts()
+    return read_parquet(made.members[0].networks[0] / "history.parquet").to_dicts()
 
 
 def _score(history: Sequence[dict[str, Any]], on: str) -> float:

@@ -23,6 +23,7 @@ from holotype.data.organelles import ORGANELLES
 from holotype.data.patterns import draw_cell_field, plate_optics
 from holotype.data.screen import dealt, require_within
 from holotype.seeds import keyed_generator
+from holotype.table_files import write_table
 
 __all__ = ["COLOURS", "STANDARD_ATLAS", "AtlasPlan", "develop", "plan_atlas", "simulate_atlas"]
 
@@ -142,9 +143,9 @@ def simulate_atlas(folder: Path, plan: AtlasPlan = STANDARD_ATLAS, seed: int = 1
         for colour, pixels in zip(COLOURS, np.rint(field * 255).astype(np.uint8), strict=True):
             Image.fromarray(pixels).save(folder / "images" / f"{row['Id']}_{colour}.png", compress_level=1)
     for role in ("train", "external"):
-        truth.filter(pl.col("role") == role).select("Id", "Target").write_csv(folder / f"{role}.csv")
-    truth.filter(pl.col("role") == "test").select("Id").write_csv(folder / "test.csv")
-    truth.write_csv(folder / "truth.csv")
+        write_table(truth.filter(pl.col("role") == role).select("Id", "Target"), folder / f"{role}.csv")
+    write_table(truth.filter(pl.col("role") == "test").select("Id"), folder / "test.csv")
+    write_table(truth, folder / "truth.csv")
     return truth
 
 

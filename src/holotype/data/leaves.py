@@ -20,6 +20,7 @@ from PIL import Image
 
 from holotype.data.screen import require_within
 from holotype.seeds import keyed_generator
+from holotype.table_files import write_table
 
 __all__ = ["STANDARD_LEAVES", "LeafForm", "LeavesPlan", "draw_leaf", "form_of", "plan_leaves", "simulate_leaves"]
 
@@ -199,7 +200,7 @@ def simulate_leaves(folder: Path, plan: LeavesPlan = STANDARD_LEAVES, seed: int 
         (folder / role).mkdir(parents=True, exist_ok=True)
         text = json.dumps(_metadata(truth.filter(pl.col("role") == role), role == "train"))
         (folder / role / "metadata.json").write_text(text, encoding="utf-8")
-    truth.write_csv(folder / "truth.csv")
+    write_table(truth, folder / "truth.csv")
     return truth
 
 

@@ -23,6 +23,7 @@ from holotype.data.cells import CellShape, grow_cells
 from holotype.data.patterns import PATTERNS, Optics, evened, photograph
 from holotype.data.screen import require_within
 from holotype.seeds import keyed_generator
+from holotype.table_files import write_table
 
 __all__ = [
     "CELL_LINES",
@@ -195,11 +196,11 @@ def simulate_perturbations(
         for channel, pixels in enumerate(np.rint(field * 255).astype(np.uint8), start=1):
             Image.fromarray(pixels).save(place / f"{row['well']}_s{row['site']}_w{channel}.png", compress_level=1)
     known = ["id", "id_code", "experiment", "plate", "batch", "well", "site", "cell_type"]
-    truth.filter(pl.col("role") == "train").select(*known, "sirna").write_csv(folder / "train.csv")
-    truth.filter(pl.col("role") == "test").select(known).write_csv(folder / "test.csv")
+    write_table(truth.filter(pl.col("role") == "train").select(*known, "sirna"), folder / "train.csv")
+    write_table(truth.filter(pl.col("role") == "test").select(known), folder / "test.csv")
     sets = truth.select(pl.col("sirna").alias("name"), "set").unique().sort("name")
-    sets.write_csv(folder / "sets.csv")
-    truth.write_csv(folder / "truth.csv")
+    write_table(sets, folder / "sets.csv")
+    write_table(truth, folder / "truth.csv")
     return truth
 
 

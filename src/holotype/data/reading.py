@@ -10,7 +10,8 @@ import polars as pl
 from polars import selectors
 
 from holotype.data.addresses import ending, is_remote, opened
-from holotype.errors import DataError
+from holotype.errors import DataError, StoreError
+from holotype.table_files import read_csv, read_parquet
 
 __all__ = ["TABLE_ENDINGS", "read_table"]
 
@@ -37,20 +38,24 @@ def read_table(path: Path | str, field: str = "data.train", lists: bool = False)
         raise DataError(f"there is no table {str(path)!r}", field=field, value=Path(path).name, allowed=near)
     try:
         if ending(path) in {".parquet", ".pq"}:
-            table = pl.read_parquet(opened(path))
+            table = read_parquet(_contents(opened(path)))
             table = table.with_columns((~selectors.nested() if lists else pl.all()).cast(pl.String))
         else:
             source = opened(path)
-            table = pl.read_csv(source, infer_schema=False, separator=_separator(_first_line(source), ending(path)))
-    except pl.exceptions.NoDataError:
-        raise DataError(f"the table {str(path)!r} is empty", field=field) from None
-    except (pl.exceptions.PolarsError, OSError) as error:
+            table = read_csv(_contents(source), _separator(_first_line(source), ending(path)))
+    except (StoreError, OSError) as error:
         reason = str(error).splitlines()[0]
+        if "empty" in reason:
+            raise DataError(f"the table {str(path)!r} is empty", field=field) from None
         remedy = "save it once more as CSV in UTF-8" if "utf-8" in reason else ""
         raise DataError(f"the table {str(path)!r} cannot be read: {reason}", field=field, remedy=remedy) from error
     if table.height == 0:
         raise DataError(f"the table {str(path)!r} has a header and no rows", field=field)
     return table
+
+
+def _contents(source: Path | io.BytesIO) -> Path | bytes:
+    return source.getvalue() if isinstance(source, io.BytesIO) else source
 
 
 def _first_line(source: Path | io.BytesIO) -> bytes:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from holotype.data.reading import read_table
-from holotype.errors import DataError, counted, listing
+from holotype.errors import DataError, StoreError, counted, listing
+from holotype.table_files import read_parquet
 from holotype.types import MANY, AnyScores, Kind, TopScores
 
 __all__ = ["ImportedScores", "read_scores"]
@@ -92,8 +93,8 @@ def _of_likeliest(place: Path, classes: int, field: str) -> ImportedScores:
         raise DataError(f"of {classes:,} classes only the likeliest are read", field=field, value=str(place),
                         remedy=remedy)  # fmt: skip
     try:
-        table = pl.read_parquet(place)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        table = read_parquet(place)
+    except (StoreError, OSError) as error:
         raise DataError(f"{str(place)!r} is not Parquet: {str(error).splitlines()[0]}", field=field) from error
     if not wanted <= set(table.columns):
         raise DataError(

@@ -21,6 +21,7 @@ from PIL import Image
 from holotype.data.patterns import CHANNELS, draw_cell_field, plate_optics
 from holotype.data.screen import CLASSES, SEPARATOR, SimulationPlan, plan_images
 from holotype.seeds import keyed_generator
+from holotype.table_files import write_table
 
 __all__ = [
     "CHANNELS",
@@ -82,19 +83,13 @@ def simulate_cells(folder: Path, plan: SimulationPlan = STANDARD_PLAN, seed: int
             Image.fromarray(pixels).save(images / f"{row['id']}_{channel}.png", compress_level=1)
     truth = truth.drop("index")
     known = ["id", "plate", "well", "cell_type"]
-    _write_table(truth, folder / "truth.csv")
-    _write_table(truth.filter(pl.col("role") == "test").select(known), folder / "test.csv")
+    write_table(truth, folder / "truth.csv")
+    write_table(truth.filter(pl.col("role") == "test").select(known), folder / "test.csv")
     train = truth.filter(pl.col("role") == "train").select("id", pl.col("written").alias("labels"), *known[1:])
-    _write_table(train, folder / "train.csv")
+    write_table(train, folder / "train.csv")
     return Simulation(folder, CLASSES, truth)
 
 
 def _at_depth(field: NDArray[np.float32], depth: int) -> NDArray[Any]:
     full_scale = 2**depth - 1
     return np.asarray(np.rint(field * full_scale), dtype=np.uint8 if depth == 8 else np.uint16)
-
-
-def _write_table(table: pl.DataFrame, path: Path) -> None:
-    temporary = path.with_suffix(".tmp")
-    table.write_csv(temporary)
-    temporary.replace(path)

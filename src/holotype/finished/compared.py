@@ -22,6 +22,7 @@ from holotype.road.provenance import what_stages_took
 from holotype.score import independent_units, metric_names
 from holotype.store import RunLog
 from holotype.submit import read_scores
+from holotype.table_files import parquet_columns, read_parquet
 from holotype.types import AnyLabels, AnyScores, ImageTable, Integers, LabelMatrix, some_rows
 
 __all__ = ["compare_runs", "write_comparison"]
@@ -104,7 +105,7 @@ def _read(folder: Path, letter: str) -> _ScoredRun:
     opened = open_run(folder)
     run, recipe, decision = opened.folder, opened.recipe, opened.decision
     scores = json.loads(run.existing("scores.json").read_text(encoding="utf-8"))
-    images = ImageTable(pl.read_parquet(run.existing("images.parquet")), decision.classes, decision.kind)
+    images = ImageTable(read_parquet(run.existing("images.parquet")), decision.classes, decision.kind)
     spent = what_stages_took(RunLog(run.root / "log.jsonl").read("stage"))
     held = [megabytes for _, megabytes in spent.values() if megabytes is not None]
     shown = ComparedRun(
@@ -131,9 +132,9 @@ def _read(folder: Path, letter: str) -> _ScoredRun:
 
 
 def _decided(scored: Path, classes: int) -> AnyLabels | None:
-    if "decided" not in pl.read_parquet_schema(scored):
+    if "decided" not in parquet_columns(scored):
         return None
-    lists = pl.read_parquet(scored, columns=["decided"])["decided"]
+    lists = read_parquet(scored, columns=["decided"])["decided"]
     lengths = lists.list.len().to_numpy().astype(np.int64)
     numbers = np.concatenate([np.empty(0, np.int64), *lists.to_list()]).astype(np.int64)
     return LabelMatrix.of_pairs(np.repeat(np.arange(len(lengths)), lengths), numbers, (len(lengths), classes))

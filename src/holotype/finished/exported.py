@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from holotype.errors import InputError, listing
 from holotype.export import (
@@ -33,6 +32,7 @@ from holotype.finished.opened import OpenedRun
 from holotype.finished.parity import GraphMember, held_against, is_whole
 from holotype.nets import open_checkpoint
 from holotype.spec import MemberSpec
+from holotype.table_files import read_parquet
 from holotype.train import launch_fabric
 from holotype.types import Calibration
 
@@ -163,7 +163,7 @@ def _graph(opened: OpenedRun, voices: list[GraphMember], domain: str | None) -> 
 def _depth(opened: OpenedRun) -> str | None:
     """The type of the files' pixels, as the run's audit found it."""
     path = opened.folder.root / "audit" / "statistics.parquet"
-    depths = pl.read_parquet(path)["depth"].drop_nulls().unique().to_list() if path.is_file() else []
+    depths = read_parquet(path)["depth"].drop_nulls().unique().to_list() if path.is_file() else []
     return str(np.result_type(*map(np.dtype, depths))) if depths else None
 
 

@@ -23,6 +23,7 @@ from holotype.review.items import Materials
 from holotype.runs import RunFolder
 from holotype.store import RunLog
 from holotype.submit import read_scores
+from holotype.table_files import read_parquet
 from holotype.types import ImageTable
 
 __all__ = ["ReviewServer", "decisions_path", "open_review", "read_materials", "review_run"]
@@ -75,14 +76,14 @@ def read_materials(folder: Path) -> Materials:
     recipe = load_recipe(run.existing("recipe.yaml"))
     decision = decision_from_json(json.loads(run.existing("decision.json").read_text(encoding="utf-8")))
     channels = tuple(recipe.data.channels) if recipe.data.channels else None
-    images = ImageTable(pl.read_parquet(run.existing("images.parquet")), decision.classes, decision.kind, channels)
-    tables = {name: pl.read_parquet(run.existing(f"audit/{name}.parquet"))
+    images = ImageTable(read_parquet(run.existing("images.parquet")), decision.classes, decision.kind, channels)
+    tables = {name: read_parquet(run.existing(f"audit/{name}.parquet"))
               for name in ("suspects", "clusters", "links", "conflicts")}  # fmt: skip
     scored = folder / "oof.parquet"
     ids, scores = pl.Series([], dtype=pl.String), None
     if scored.is_file():
         ids, scores = read_scores(scored, len(decision.classes))
-    folds = pl.read_parquet(run.existing("folds.parquet")).drop_nulls("fold")
+    folds = read_parquet(run.existing("folds.parquet")).drop_nulls("fold")
     return Materials(
         name=recipe.name, images=images, **tables, ids=tuple(ids.cast(pl.String)), scores=scores, decision=decision,
         nearest=_nearest(folder, recipe), colours=lambda count: _colours(count, channels),
@@ -173,7 +174,7 @@ def _nearest(folder: Path, recipe: Recipe) -> dict[str, list[tuple[str, float]]]
         for name in member.names:
             path = folder / "members" / name / "nearest.parquet"
             if path.is_file():
-                table = pl.read_parquet(path).select("id", "nearest", "similarity")
+                table = read_parquet(path).select("id", "nearest", "similarity")
                 return {row: list(zip(names, similar, strict=True)) for row, names, similar in table.iter_rows()}
     return {}
 

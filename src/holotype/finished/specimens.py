@@ -21,6 +21,7 @@ from holotype.nets import load_network
 from holotype.predict import embed_with_network
 from holotype.retrieval import ExactIndex, FaissIndex, load_index, make_index, save_index
 from holotype.store import StageKey, Store
+from holotype.table_files import read_parquet
 from holotype.train import find_device
 from holotype.types import Floats, ImageTable
 
@@ -45,7 +46,7 @@ class TrainingSpecimens:
 
     def __init__(self, opened: OpenedRun, store: Path, wanted: bool) -> None:
         self.opened, self.store = opened, Store(store)
-        frame = pl.read_parquet(opened.folder.existing("images.parquet")).filter(pl.col("role") != "test")
+        frame = read_parquet(opened.folder.existing("images.parquet")).filter(pl.col("role") != "test")
         self.frame = frame.with_columns(pl.col("id").cast(pl.String))
         self._row = {name: row for row, name in enumerate(self.frame["id"])}
         self.wanted, self.why = wanted, "being made" if wanted else "off"
@@ -160,7 +161,7 @@ class TrainingSpecimens:
         return StageKey("specimens", VERSION, {"views": "none"}, inputs)
 
     def _digests(self) -> list[str | None]:
-        frame = pl.read_parquet(self.opened.folder.existing("audit/statistics.parquet"), columns=["id", "digest"])
+        frame = read_parquet(self.opened.folder.existing("audit/statistics.parquet"), columns=["id", "digest"])
         known = dict(zip(frame["id"].cast(pl.String), frame["digest"], strict=True))
         return [known.get(name) for name in self.frame["id"]]
 

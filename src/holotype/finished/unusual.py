@@ -14,6 +14,7 @@ from scipy.special import expit, log_softmax
 from holotype.runs import RunFolder
 from holotype.serve import Warned
 from holotype.submit import read_scores
+from holotype.table_files import read_parquet
 from holotype.types import AnyScores, Kind, TopScores
 
 __all__ = ["Usual", "best_scores", "read_usual", "unusual"]
@@ -72,8 +73,8 @@ def read_usual(folder: RunFolder, kind: Kind, classes: int) -> Usual:
         kind: `multiclass` or `multilabel`.
         classes: How many there are.
     """
-    roles = pl.read_parquet(folder.existing("images.parquet"), columns=["role"])["role"]
-    frame = pl.read_parquet(folder.existing("audit/statistics.parquet")).filter(roles != "test")
+    roles = read_parquet(folder.existing("images.parquet"), columns=["role"])["role"]
+    frame = read_parquet(folder.existing("audit/statistics.parquet")).filter(roles != "test")
     frame = frame.filter(pl.col("error").is_null())
     ranges = {}
     for name in MEASURED if frame.height else ():

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from holotype.errors import RecipeError, listing
 from holotype.feed import Specimens, make_specimens
@@ -20,6 +19,7 @@ from holotype.members.rounds import train_by_rounds
 from holotype.members.specialists import domains_with_specialists, train_specialists
 from holotype.members.workshop import Workshop
 from holotype.spec import MemberSpec
+from holotype.table_files import read_parquet
 from holotype.train import ALL_ROWS, FitJob, plan_fit, refit_member
 from holotype.types import Folds, ImageTable, Integers, Kind, LabelMatrix, Predictions
 
@@ -75,7 +75,7 @@ def train_and_predict(member: MemberSpec, workshop: Workshop) -> list[MemberPred
         return []
     asked = made
     if workshop.final == "refit":
-        told = [pl.read_parquet(one.overall.network / "history.parquet") for one in made]
+        told = [read_parquet(one.overall.network / "history.parquet") for one in made]
         every = plan_fit(ready.images, ready.folds, ALL_ROWS, refit_member(member, told), workshop.seed, scale)
         asked = [one for one in [work(every)] if one is not None]
         if not asked:
@@ -191,7 +191,7 @@ def _never_saw_its_fold(weights: str, images: ImageTable, folds: Folds) -> None:
     if not weights.startswith("run:") or "/fold" in weights.rpartition("#")[2]:
         return
     run = Path(weights.removeprefix("run:").partition("#")[0])
-    known = dict(pl.read_parquet(run / "folds.parquet").select("sample", "fold").iter_rows())
+    known = dict(read_parquet(run / "folds.parquet").select("sample", "fold").iter_rows())
     own = images.samples.frame["sample"].to_list()
     scored = images.samples.of_role("train")
     moved = [own[number] for number in scored if known.get(own[number]) not in {None, folds.fold_of_sample[number]}]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import torch
 from holotype.digest import digest_file
 from holotype.errors import DataError, StoreError
 from holotype.nets import load_tensors, save_tensors
+from holotype.table_files import read_parquet, write_parquet
 from holotype.types import Floats
 
 __all__ = ["Collection", "load_index", "save_index"]
@@ -60,15 +59,11 @@ def save_index(
             field="neighbours",
             remedy="give finite embeddings, as (rows, width), one row of specimens each",
         )
-    temporary = folder / f".{SPECIMENS}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        specimens.write_parquet(temporary)
-        digest = digest_file(temporary)
-        temporary.replace(folder / SPECIMENS)
+        write_parquet(specimens, folder / SPECIMENS)
+        digest = digest_file(folder / SPECIMENS)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise StoreError(
             f"{SPECIMENS} cannot be written into {folder}: {error.strerror or error}",
             remedy="free some room and run the same command again",
@@ -94,8 +89,8 @@ def load_index(folder: Path) -> Collection:
                 f"{EMBEDDINGS} and {SPECIMENS} in {folder} are not of one writing",
                 remedy="delete both and write the index again",
             )
-        specimens = pl.read_parquet(folder / SPECIMENS)
-    except (OSError, pl.exceptions.PolarsError) as error:
+        specimens = read_parquet(folder / SPECIMENS)
+    except OSError as error:
         raise StoreError(
             f"{folder / SPECIMENS} cannot be read: {error}", remedy="delete the folder and write the index again"
         ) from error

@@ -11,7 +11,8 @@ from holotype.decide import decide_plainly, label_names, prediction_marks, proba
 from holotype.road.outcome import Outcome
 from holotype.runs import RunFolder
 from holotype.spec import DataSpec, SubmitSpec
-from holotype.submit import prediction_table, submission_order, submission_table, write_scores, write_table
+from holotype.submit import prediction_table, submission_order, submission_table, write_scores
+from holotype.table_files import write_table
 from holotype.types import AnyScores, Calibration, Decision, Integers, LabelMatrix, TopScores
 
 __all__ = ["answer_table", "nearest_column", "what_the_decision_changed", "write_answers"]
@@ -42,7 +43,8 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
     names = label_names(decided, images.classes)
     table = answer_table(_ids(outcome, samples), names, logits, chosen.decision, (chosen.calibration, submit.separator))
     named = _nearest(outcome, samples)
-    write_table(folder.path("predictions.csv"), table if named is None else table.with_columns(named))
+    write_table(table if named is None else table.with_columns(named), folder.path("predictions.csv"),
+                byte_order_mark=True)  # fmt: skip
     for name in ("test.parquet", "submission.csv") if chosen.answer is None else ():
         folder.forget(name)
     if chosen.answer is not None:
@@ -51,7 +53,7 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
         said_of = dict(zip(samples.tolist(), names, strict=True))  # a row whose images cannot be read has no labels
         filled = [said_of.get(int(sample), []) for sample in every]
         submission = submission_table(images.samples, every, filled, id_column, column, submit.separator)
-        write_table(folder.path("submission.csv"), submission)
+        write_table(submission, folder.path("submission.csv"))
 
 
 def _nearest(outcome: Outcome, samples: Integers) -> pl.Series | None:

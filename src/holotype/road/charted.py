@@ -13,6 +13,7 @@ from holotype.members import MemberPredictions, histories
 from holotype.metrics import score_histogram, threshold_curve
 from holotype.report import ClassCurve, ClassCurves, ClassLinks
 from holotype.score import NestedScore, company_links, confusion_links
+from holotype.table_files import read_parquet
 from holotype.types import Decision, Integers, Kind, LabelMatrix, TopScores
 
 __all__ = ["chosen_thresholds", "class_curves", "class_links", "finder_curves"]
@@ -80,7 +81,7 @@ def finder_curves(members: Sequence[MemberPredictions]) -> dict[str, pl.DataFram
         members: And their networks.
     """
     return {
-        f"{name}/{path.stem.removeprefix('finder-')}": pl.read_parquet(path)
+        f"{name}/{path.stem.removeprefix('finder-')}": read_parquet(path)
         for name, history in histories(members).items()
         for path in sorted(history.parent.glob("finder-*.parquet"))
     }

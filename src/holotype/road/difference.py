@@ -18,6 +18,7 @@ from holotype.report import ReviewContents
 from holotype.review import Reviewed
 from holotype.score import NestedScore, cross_apply, independent_units, score_apart
 from holotype.submit import read_scores
+from holotype.table_files import read_csv
 from holotype.types import AnyScores, Integers, Metric, OofPredictions, some_rows
 
 __all__ = ["ReviewOutcome", "RunDifference", "review_contents", "review_words", "what_the_review_changed"]
@@ -170,7 +171,7 @@ def _compared(
 ) -> RunDifference | str:
     """Two runs on the samples that both scored, or why they cannot be compared."""
     images, seed = ready.images, decision.facts.seed
-    if tuple(pl.read_csv(earlier / "classes.csv", infer_schema=False)["name"]) != images.classes:
+    if tuple(read_csv(earlier / "classes.csv")["name"]) != images.classes:
         return "the run that was reviewed knew other classes"
     ids, scores = read_scores(earlier / "oof.parquet", len(images.classes))
     place = dict(zip(ids.cast(pl.String), range(len(ids)), strict=True))

@@ -36,7 +36,8 @@ from holotype.score import (
     scorecard_to_json,
 )
 from holotype.store import Stages
-from holotype.submit import write_scores, write_table
+from holotype.submit import write_scores
+from holotype.table_files import read_parquet, write_table
 from holotype.types import Integers, Metric, Scorecard, same_labels
 
 __all__ = ["write_audit", "write_audit_page", "write_outcome"]
@@ -78,12 +79,12 @@ def write_audit(ready: Prepared, folder: RunFolder) -> None:
         ready: From `prepare`.
         folder: Where to.
     """
-    write_table(folder.path("audit/statistics.parquet"), ready.statistics.frame)
+    write_table(ready.statistics.frame, folder.path("audit/statistics.parquet"))
     for name in ("clusters", "links", "conflicts", "problems", "class_links"):
-        write_table(folder.path(f"audit/{name}.parquet"), getattr(ready.audit, name))
+        write_table(getattr(ready.audit, name), folder.path(f"audit/{name}.parquet"))
     if ready.folds.likeness.height:
-        write_table(folder.path("audit/likeness.parquet"), ready.folds.likeness)
-        write_table(folder.path("audit/separating.parquet"), ready.folds.separating)
+        write_table(ready.folds.likeness, folder.path("audit/likeness.parquet"))
+        write_table(ready.folds.separating, folder.path("audit/separating.parquet"))
     folder.write_json("audit/warnings.json", list(ready.warnings))
 
 
@@ -159,11 +160,11 @@ def _apart(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> dict[str, d
 
 def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
     ready = outcome.prepared
-    write_table(folder.path("images.parquet"), ready.images.frame)
-    write_table(folder.path("folds.parquet"), ready.folds.frame)
-    write_table(folder.path("classes.csv"), pl.DataFrame({"name": list(ready.images.classes)}))
+    write_table(ready.images.frame, folder.path("images.parquet"))
+    write_table(ready.folds.frame, folder.path("folds.parquet"))
+    write_table(pl.DataFrame({"name": list(ready.images.classes)}), folder.path("classes.csv"))
     write_audit(ready, folder)
-    write_table(folder.path("audit/suspects.parquet"), outcome.suspects)
+    write_table(outcome.suspects, folder.path("audit/suspects.parquet"))
     folder.forget("audit/review.json")
     if outcome.review is not None:
         folder.write_json("audit/review.json", asdict(outcome.review))
@@ -173,13 +174,13 @@ def _write_members(outcome: Outcome, folder: RunFolder) -> None:
     folder.forget("members")
     pairs = [] if outcome.nested is None else member_pairs(outcome, outcome.nested)
     if pairs:
-        write_table(folder.path("members/diversity.csv"), pl.DataFrame(pairs))
+        write_table(pl.DataFrame(pairs), folder.path("members/diversity.csv"))
     for number, member in enumerate(outcome.members):
         own = f"members/{member.name}"
         for place, network in member.folders().items():
             folder.adopt(f"{own}/{place}", network)
         if member.nearest.height:
-            write_table(folder.path(f"{own}/nearest.parquet"), member.nearest)
+            write_table(member.nearest, folder.path(f"{own}/nearest.parquet"))
         if outcome.oof:
             oof = outcome.oof[number]
             write_scores(folder.path(f"{own}/oof.parquet"), _ids(outcome, oof.samples), oof.logits)
@@ -201,7 +202,7 @@ def _contents(
         kind=ready.images.kind,
         scorecard=scorecard,
         counts=counts,
-        histories={name: pl.read_parquet(path) for name, path in histories(outcome.members).items()},
+        histories={name: read_parquet(path) for name, path in histories(outcome.members).items()},
         mistakes=mistakes(outcome, nested) if pictured else [],
         samples=specimens(outcome, nested) if pictured else [],
         recipe=dump_recipe(recipe),

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
+from holotype.table_files import read_parquet, write_parquet
+
 __all__ = ["read_value", "write_value"]
 
 Value = TypeVar("Value")
@@ -27,7 +29,7 @@ def write_value(value: Any, folder: Path) -> None:
     for field in fields(value):
         content = getattr(value, field.name)
         if isinstance(content, pl.DataFrame):
-            content.write_parquet(folder / f"{field.name}.parquet")
+            write_parquet(content, folder / f"{field.name}.parquet")
         elif isinstance(content, np.ndarray):
             np.save(folder / f"{field.name}.npy", content, allow_pickle=False)
         elif is_dataclass(content):
@@ -50,7 +52,7 @@ def read_value(kind: type[Value], folder: Path, parts: dict[str, type[Any]] | No
         name: _as_tuple(plain) for name, plain in json.loads((folder / PLAIN).read_text(encoding="utf-8")).items()
     }
     for path in folder.glob("*.parquet"):
-        content[path.stem] = pl.read_parquet(path)
+        content[path.stem] = read_parquet(path)
     for path in folder.glob("*.npy"):
         content[path.stem] = np.load(path, allow_pickle=False)
     for name, part in (parts or {}).items():

@@ -21,6 +21,7 @@ from holotype.nets import build_network, load_network, open_checkpoint, save_net
 from holotype.progress import Progress
 from holotype.runtime import Runtime
 from holotype.seeds import derive_seed
+from holotype.table_files import write_parquet
 from holotype.train.columns import classes_of_a_step
 from holotype.train.course import Course
 from holotype.train.device import launch_fabric, prepare_process
@@ -242,7 +243,7 @@ def _finish(training: Training, folder: Path, found: dict[str, Any]) -> None:
     if not training.fabric.is_global_zero:
         return
     card = job.card(training.specimens.pack) | found | {"epochs": epochs, "rates": course.rates}
-    pl.DataFrame(course.history, infer_schema_length=None).write_parquet(folder / "history.parquet")
+    write_parquet(pl.DataFrame(course.history, infer_schema_length=None), folder / "history.parquet")
     for curve in training.workspace.glob("finder-*.parquet"):
         (folder / curve.name).write_bytes(curve.read_bytes())
     save_network(folder, network, card, states[1:])

@@ -13,6 +13,7 @@ from holotype.errors import HolotypeError
 from holotype.feed import training_batch
 from holotype.predict import Reading, infer_logits
 from holotype.seeds import derive_seed
+from holotype.table_files import read_parquet, write_parquet
 from holotype.train.average import MovingAverage
 from holotype.train.columns import take_step
 from holotype.train.epoch import batch_maker, epoch_steps
@@ -97,7 +98,7 @@ def _found_rate(training: Training, stage: Stage, shares: list[float]) -> float:
     course, key = training.course, str(stage.number)
     written = training.workspace / f"finder-{stage.number}.parquet"
     if written.is_file():
-        course.rates[key] = float(pl.read_parquet(written)["chosen"][0])
+        course.rates[key] = float(read_parquet(written)["chosen"][0])
         return course.rates[key]
     own = {name: tensor.clone() for name, tensor in training.network.state_dict().items()}
     steps = epoch_steps(training, stage)
@@ -120,9 +121,7 @@ def _found_rate(training: Training, stage: Stage, shares: list[float]) -> float:
     stage.optimiser.state.clear()
     frame = pl.DataFrame({"rate": curve.rates, "loss": curve.losses, "smoothed": curve.smoothed})
     if training.fabric.is_global_zero:
-        temporary = written.with_suffix(".part")
-        frame.with_columns(pl.lit(curve.chosen).alias("chosen")).write_parquet(temporary)
-        temporary.replace(written)
+        write_parquet(frame.with_columns(pl.lit(curve.chosen).alias("chosen")), written)
     training.runtime.progress.say(f"{training.job.label}: {curve.words}")
     course.rates[key] = curve.chosen
     return curve.chosen
