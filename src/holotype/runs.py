@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from holotype.errors import InputError
 
 __all__ = ["RunFolder"]
+
+FICLONE = 0x40049409  # Linux: let a file share the blocks of another
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,10 @@ class RunFolder:
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def adopt(self, name: str, source: Path) -> None:
-        """Put an artefact's files into the folder, as links where the disk allows it.
+        """Copy an artefact's files into the folder.
+
+        They are no links to the store's files: whoever edits a file of the run in place would change the store's, and
+        every later run with it. Where the disk shares blocks between copies, a copy takes no room.
 
         Args:
             name: The folder or file they get.
@@ -109,12 +115,8 @@ class RunFolder:
             target = self.path(name if source.is_file() else f"{name}/{file.name}")
             temporary = target.with_name(f".{target.name}.{os.getpid()}")
             temporary.unlink(missing_ok=True)
-            try:
-                os.link(file, temporary)
-            except OSError:
-                shutil.copy2(file, temporary)
+            _copy(file, temporary)
             temporary.replace(target)
-            temporary.unlink(missing_ok=True)  # of two links to one file, renaming leaves both
 
     def forget(self, name: str) -> None:
         """Remove what an earlier run of another recipe left.
@@ -127,3 +129,17 @@ class RunFolder:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A file's content in a file of its own, sharing blocks on disks that can (Btrfs, XFS)."""
+    if sys.platform == "linux":
+        import fcntl  # not on Windows
+
+        try:
+            with source.open("rb") as given, target.open("wb") as copy:
+                fcntl.ioctl(copy.fileno(), FICLONE, given.fileno())
+                return
+        except OSError:
+            pass  # another disk, or one that cannot
+    shutil.copyfile(source, target)

@@ -123,3 +123,24 @@ def test_a_forecast_stops_where_a_value_is_missing(stages: Stages) -> None:
     with pytest.raises(NotForeseenError, match="statistics"):
         forecast.value(Measured, KEY, fail)
     assert forecast.missing == [KEY]
+
+
+def test_a_damaged_artefact_is_named_and_made_again(stages: Stages, said: StringIO) -> None:
+    stages.value(Measured, KEY, lambda: VALUE)
+    path = stages.store.place(KEY) / "numbers.npy"
+    path.write_bytes(path.read_bytes()[:-8] + b"\7" * 8)
+    again = stages.value(Measured, KEY, lambda: VALUE)
+    assert np.array_equal(again.numbers, VALUE.numbers)
+    assert states(stages) == ["made", "made"]
+    assert f"statistics: what the store holds is damaged, and is made again: {path.parent}: numbers.npy" in (
+        said.getvalue()
+    )
+
+
+def test_a_forecast_counts_what_was_truncated_as_not_there(stages: Stages) -> None:
+    stages.value(Measured, KEY, lambda: VALUE)
+    path = stages.store.place(KEY) / "numbers.npy"
+    path.write_bytes(path.read_bytes()[:-8])
+    forecast = Forecast(stages.store, stages.log, stages.progress)
+    forecast.folder(KEY, lambda _: None)
+    assert forecast.missing == [KEY]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +29,8 @@ def write(folder: Path) -> None:
 
 
 def files_of(store: Store) -> set[str]:
-    return {path.relative_to(store.root).as_posix() for path in store.root.rglob("*") if path.is_file()}
+    files = {path.relative_to(store.root).as_posix() for path in store.root.rglob("*") if path.is_file()}
+    return {name for name in files if not name.startswith("locks/")}
 
 
 def test_an_artefact_is_there_once_it_is_made(store: Store) -> None:
@@ -74,23 +75,64 @@ def test_while_it_is_made_it_is_not_there(store: Store) -> None:
     assert seen == [(False, False)]
 
 
-def test_of_two_runs_that_make_the_same_the_faster_one_counts(store: Store) -> None:
-    def slow(folder: Path) -> None:
-        (folder / "weights").write_text("second")
-        store.make(KEY, write)
+MAKER = """
+import sys, time
+from pathlib import Path
+from holotype.store import StageKey, Store
+store, name = Store(Path(sys.argv[1])), sys.argv[2]
+key = StageKey("fit main 0", 1, {"epochs": 2, "lr": 0.1}, {"pixels": "aa", "labels": "bb"})
+def write(folder):
+    (store.root / f"{name} writes").touch()
+    time.sleep(0.5)
+    (folder / "weights").write_text(name)
+store.make(key, write, waits=lambda: print("waits"))
+"""
 
-    assert (store.make(KEY, slow) / "weights").read_text() == "1 2 3"
+
+def test_of_two_runs_that_make_the_same_one_makes_it_and_the_other_waits(store: Store) -> None:
+    store.root.mkdir()
+    source = Path(sys.modules["holotype"].__file__ or "").parents[1]
+    environment = os.environ | {"PYTHONPATH": str(source)}
+    calls = [[sys.executable, "-c", MAKER, str(store.root), name] for name in ("first", "second")]
+    runs = [subprocess.Popen(call, env=environment, stdout=subprocess.PIPE, text=True) for call in calls]
+    told = [one.communicate(timeout=60)[0] for one in runs]
+    assert [one.returncode for one in runs] == [0, 0]
+    (winner,) = [path.name.removesuffix(" writes") for path in store.root.glob("* writes")]
+    assert (store.place(KEY) / "weights").read_text() == winner
+    assert sorted(told) in (["", ""], ["", "waits\n"])  # the slower one may begin when all is done
+    assert store.holds(KEY)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_text("1 2 4"),
+        lambda path: path.write_text("1 2"),
+        lambda path: path.unlink(),
+        lambda path: path.with_name("stage.json").write_text("{"),
+        lambda path: path.with_name("stage.json").write_text("[]"),
+        lambda path: path.with_name("stage.json").write_text('{"stage": "fit main 0"}'),
+    ],
+    ids=["another byte", "truncated", "lost", "torn facts", "other facts", "facts of an older version"],
+)
+def test_a_damaged_artefact_counts_as_not_there_and_is_made_again(store: Store, damage: Any) -> None:
+    place = store.make(KEY, write)
+    damage(place / "weights")
+    assert not store.holds(KEY)
+    assert store.damage(place)
+    store.make(KEY, write)
+    assert store.holds(KEY)
     assert files_of(store) == {f"fit/{KEY.digest}/weights", f"fit/{KEY.digest}/stage.json"}
 
 
-def test_a_slower_run_whose_workspace_the_faster_one_cleared_takes_what_that_made(store: Store) -> None:
-    def slower(folder: Path) -> None:
-        workspace = store.workspace(KEY)
-        workspace.mkdir(parents=True)
-        store.make(KEY, lambda place: (place / "made.txt").write_text("by the faster run"))
-        (workspace / "state.txt").write_text("of epoch 7")
-
-    assert (store.make(KEY, slower) / "made.txt").read_text() == "by the faster run"
+def test_a_damage_that_keeps_size_and_time_is_seen_by_the_process_that_had_read_the_file(store: Store) -> None:
+    path = store.make(KEY, write) / "weights"
+    facts = path.stat()
+    assert store.holds(KEY)
+    path.write_text("1 2 4")
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert store.holds(KEY, read=False)
+    assert store.damage(store.place(KEY)) == "weights is not what was stored"
 
 
 def test_the_workspace_survives_a_failure_and_is_gone_after_success(store: Store) -> None:
@@ -121,6 +163,40 @@ def test_a_full_disk_is_one_sentence_with_a_way_out(store: Store) -> None:
     assert files_of(store) == set()
 
 
+@pytest.mark.parametrize(
+    ("error", "words", "remedy"),
+    [
+        (OSError(errno.EACCES, os.strerror(errno.EACCES)), "Permission denied", "allow this user to write there"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "Read-only file system", "allow this user to write there"),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output error", "mend that"),
+        (OSError("2 requested and 1 written"), "2 requested and 1 written", "free some room"),
+        (RuntimeError("cannot write: No space left on device (os error 28)"), "No space left", "free some room"),
+    ],
+    ids=["no permission", "read-only", "a broken disk", "numpy", "a library in Rust"],
+)
+def test_what_the_disk_refuses_is_told_with_its_own_reason(
+    store: Store, error: Exception, words: str, remedy: str
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise error
+
+    with pytest.raises(StoreError, match=f"cannot be written: .*{words}.*; {remedy}"):
+        store.make(KEY, refuse)
+
+
+def test_a_file_elsewhere_that_cannot_be_read_is_not_said_to_be_the_stores(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"fit main 0 cannot be made: .*lost.png: No such file"):
+        store.make(KEY, lambda folder: (tmp_path / "lost.png").read_bytes())
+
+
+def test_other_errors_stay_what_they_are(store: Store) -> None:
+    def fail(folder: Path) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        store.make(KEY, fail)
+
+
 def test_a_place_that_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be written: Not a directory"):
@@ -129,17 +205,34 @@ def test_a_place_that_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None
 
 def test_what_a_killed_process_left_unfinished_is_swept_and_what_a_live_one_makes_stays(store: Store) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from holotype.store import StageKey, Store\n"
-        "Store(Path(sys.argv[1])).make(StageKey('pack 32', 1), lambda folder: os._exit(9))"
+        "import os, sys, time; from pathlib import Path; from holotype.store import StageKey, Store\n"
+        "def write(folder):\n"
+        "    (folder / 'half').touch(); print('writes', flush=True)\n"
+        "    os._exit(9) if sys.argv[2] == 'dies' else time.sleep(60)\n"
+        "Store(Path(sys.argv[1])).make(StageKey(f'pack {sys.argv[2]}', 1, sys.argv[2]), write)"
     )
     source = Path(sys.modules["holotype"].__file__ or "").parents[1]
     environment = os.environ | {"PYTHONPATH": str(source)}
-    assert subprocess.run([sys.executable, "-c", code, str(store.root)], env=environment, check=False).returncode == 9
-    (left,) = (store.root / "temporary").iterdir()
-    other = left.with_name(f"{os.getppid()}-{left.name.partition('-')[2]}")
-    shutil.copytree(left, other)
+    live, dead = (
+        subprocess.Popen([sys.executable, "-c", code, str(store.root), name], env=environment, stdout=subprocess.PIPE)
+        for name in ("lives", "dies")
+    )
+    try:
+        assert [one.stdout.readline() for one in (live, dead)] == [b"writes\n"] * 2  # type: ignore[union-attr]
+        assert dead.wait() == 9
+        store.make(KEY, write)
+        kept = StageKey("pack lives", 1, "lives")
+        assert [path.name for path in (store.root / "temporary").iterdir()] == [f"pack-{kept.digest}"]
+    finally:
+        live.kill()
+        live.wait()
+
+
+@pytest.mark.parametrize("name", ["x@host", "notes", f"12-ab@{platform.node()}", "fit-0123"])
+def test_a_folder_of_somebody_elses_in_the_temporary_one_is_left_alone(store: Store, name: str) -> None:
+    (store.root / "temporary" / name).mkdir(parents=True)
     store.make(KEY, write)
-    assert list((store.root / "temporary").iterdir()) == [other]
+    assert (store.root / "temporary" / name).is_dir()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from holotype.errors import HolotypeError
 from holotype.progress import Progress
 from holotype.store.codec import read_value, write_value
 from holotype.store.memory import PeakMemory
-from holotype.store.store import StageKey, Store
+from holotype.store.store import FACTS, StageKey, Store
 
 __all__ = ["Forecast", "NotForeseenError", "RunLog", "Stages"]
 
@@ -102,7 +103,7 @@ class Stages:
             write: Writes its files into a folder, if it must be made.
         """
         started = time.perf_counter()
-        if self.store.holds(key):
+        if self._is_there(key):
             self._note(key, "reused", self.store.cost(key))
             return self.store.place(key)
         resumed = self.store.workspace(key).is_dir()
@@ -114,12 +115,39 @@ class Stages:
             spent = {"seconds": round(time.perf_counter() - started, 3)}
             return spent if peak is None else spent | {"peak_mb": round(peak, 1)}
 
+        called: list[bool] = []
+
+        def write_once(folder: Path) -> None:
+            called.append(True)
+            write(folder)
+
         try:
-            place = self.store.make(key, write, cost)
-            self._note(key, "resumed" if resumed else "made", cost())
+            place = self.store.make(
+                key, write_once, cost,
+                lambda: self.progress.say(f"{key.stage}: another run is making it; waiting for that"),
+            )  # fmt: skip
+            if called:
+                self._note(key, "resumed" if resumed else "made", cost())
+            else:
+                self._note(key, "reused", self.store.cost(key))
         finally:
             self.peaks.end(stretch)
         return place
+
+    def _is_there(self, key: StageKey) -> bool:
+        """Whether a stage is in the store; a damaged artefact is named and counts as not there."""
+        place = self.store.place(key)
+        if not (place / FACTS).is_file():
+            return False
+        fault = self.store.damage(place)
+        if fault:
+            sentence = f"note: {key.stage}: what the store holds is damaged, and is made again: {place}: {fault}"
+            self.log.write("damaged", stage=key.stage, fault=fault)
+            self.progress.say(sentence)
+            return False
+        with suppress(OSError):  # somebody else's store, or a read-only one
+            os.utime(place / FACTS)  # when it was last used, for `holotype cache prune`
+        return True
 
     def value(
         self, kind: type[Value], key: StageKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
@@ -167,7 +195,7 @@ class Forecast(Stages):
             key: What it is made from.
             write: Not called.
         """
-        (self.present if self.store.holds(key) else self.missing).append(key)
+        (self.present if self.store.holds(key, read=False) else self.missing).append(key)
         return self.store.place(key)
 
     def value(
@@ -184,8 +212,10 @@ class Forecast(Stages):
         Raises:
             NotForeseenError: The stage would run, and nothing behind it can be foreseen.
         """
-        place = self.folder(key, lambda _: None)
-        if not self.store.holds(key):
+        if not self.store.holds(key):  # its files are read anyway
+            self.missing.append(key)
             raise NotForeseenError(key.stage)
+        self.present.append(key)
+        place = self.store.place(key)
         self.digests[key.stage] = self.store.content_digest(key)
         return read_value(kind, place, parts)

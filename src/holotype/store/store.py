@@ -1,23 +1,33 @@
-"""The store: what stages made, under the digest of what they were made from; whole or not there at all."""
+"""The store: what stages made, under the digest of what they were made from; complete, or not there at all.
+
+Every artefact knows the digests of its files. They are compared when a process first uses it, and a damaged one counts
+as not there. While an artefact is made, its lock is held, so that of two runs one makes it and the other waits.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
+import re
 import shutil
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holotype.digest import digest_folder, digest_value
-from holotype.errors import StoreError
+from filelock import FileLock, Timeout
 
-__all__ = ["StageKey", "Store"]
+from holotype.digest import digest_file, digest_value
+from holotype.errors import HolotypeError, StoreError, listing
+from holotype.store.files import disk_error, file_digests, file_versions, flush_folder, flush_names, remedy_of
+
+__all__ = ["FACTS", "StageKey", "Store"]
 
 FACTS = "stage.json"
+TEMPORARY = re.compile(r"[A-Za-z_]+-[0-9a-f]{16}")
+
+_verified: dict[Path, dict[str, tuple[int, ...]]] = {}  # what this process has read and found undamaged
 
 
 @dataclass(frozen=True)
@@ -72,13 +82,43 @@ class Store:
         """
         return self.root / key.family / key.digest
 
-    def holds(self, key: StageKey) -> bool:
-        """Whether an artefact is there, whole.
+    def holds(self, key: StageKey, read: bool = True) -> bool:
+        """Whether an artefact is there, complete and undamaged.
 
         Args:
             key: What it is made from.
+            read: Whether its files are read and compared with their digests, once a process; else their sizes are.
         """
-        return (self.place(key) / FACTS).is_file()
+        place = self.place(key)
+        return (place / FACTS).is_file() and not self.damage(place, read)
+
+    def damage(self, place: Path, read: bool = True) -> str:
+        """What is wrong with an artefact that is there, in words; empty where nothing is.
+
+        Args:
+            place: Its folder.
+            read: As in `holds`.
+        """
+        try:
+            facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+            known = {str(name): (int(size), str(digest)) for name, (size, digest) in facts["files"].items()}
+            versions = file_versions(place, FACTS)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return f"{FACTS} cannot be read ({type(error).__name__})"
+        lost = sorted(known.keys() - versions.keys())
+        if lost:
+            return f"{listing(lost, 3)} is missing"
+        wrong = [name for name in known if versions[name][0] != known[name][0]]
+        if not wrong and read and _verified.get(place) != versions:
+            wrong = [name for name in known if _digest(place / name) != known[name][1]]
+            if not wrong:
+                _verified[place] = versions
+        return f"{listing(sorted(wrong), 3)} is not what was stored" if wrong else ""
+
+    def artefacts(self) -> list[Path]:
+        """The folders of all artefacts, complete or not, by kind and name."""
+        own = {"locks", "temporary", "unfinished"}
+        return sorted(path.parent for path in self.root.glob(f"*/*/{FACTS}") if path.parts[-3] not in own)
 
     def workspace(self, key: StageKey) -> Path:
         """A folder for the unfinished work of a stage, which outlives a killed run.
@@ -94,7 +134,8 @@ class Store:
         Args:
             key: What it is made from.
         """
-        return digest_folder(self.place(key), without=(FACTS,))
+        facts = json.loads((self.place(key) / FACTS).read_text(encoding="utf-8"))
+        return digest_value({name: digest for name, (_, digest) in facts["files"].items()})
 
     def cost(self, key: StageKey) -> dict[str, float]:
         """What the making of an artefact took, where that was written down: `seconds` and `peak_mb`.
@@ -108,58 +149,121 @@ class Store:
             return {}
         return {name: float(facts[name]) for name in ("seconds", "peak_mb") if facts.get(name) is not None}
 
-    def make(self, key: StageKey, write: Callable[[Path], object], cost: Callable[[], dict[str, float]] = dict) -> Path:
-        """Make an artefact in a temporary folder and rename it when it is complete.
+    def make(
+        self,
+        key: StageKey,
+        write: Callable[[Path], object],
+        cost: Callable[[], dict[str, float]] = dict,
+        waits: Callable[[], object] = lambda: None,
+    ) -> Path:
+        """Make an artefact in a temporary folder and rename it when it is complete and on the disk.
 
         Args:
             key: What it is made from.
-            write: Writes its files into a folder.
+            write: Writes its files into a folder; not called where another run makes the artefact meanwhile.
             cost: Says when they are written what that took.
+            waits: Called where another run is making the artefact, before this one waits for it.
 
         Raises:
             StoreError: The disk refuses.
         """
-        temporary = self.root / "temporary" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}@{platform.node()}"
         try:
-            temporary.mkdir(parents=True)
-            self._sweep()
-            write(temporary)
-            facts = {"stage": key.stage, "version": key.version, "parts": key.parts, **cost()}
-            (temporary / FACTS).write_text(json.dumps(facts, indent=1))
-            place = self.place(key)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if self.holds(key):
-                return place  # another run was faster
-            shutil.rmtree(place, ignore_errors=True)
-            temporary.rename(place)
-        except (OSError, StoreError) as error:
-            if self.holds(key):
-                return self.place(key)  # another run was faster, and has cleared the workspace of both away
-            if isinstance(error, StoreError):
+            with self._locked(key, waits):
+                if not self.holds(key):
+                    self._make(key, write, cost)
+                return self.place(key)
+        except HolotypeError:
+            raise
+        except Exception as error:
+            refusal = disk_error(error)
+            if refusal is None:
                 raise
-            raise StoreError(
-                f"{self.root} cannot be written: {error.strerror or error}",
-                remedy="free some room or set HOLOTYPE_STORE to another disk, then run the same command again",
-            ) from error
+            raise self._refused(key, refusal) from error
+
+    def _make(self, key: StageKey, write: Callable[[Path], object], cost: Callable[[], dict[str, float]]) -> None:
+        self.sweep(besides=_name(key))
+        temporary, place = self.root / "temporary" / _name(key), self.place(key)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            write(temporary)
+            digests = file_digests(temporary, FACTS)
+            files = {name: ((temporary / name).stat().st_size, digest) for name, digest in digests.items()}
+            facts = {"stage": key.stage, "version": key.version, "parts": key.parts, "files": files, **cost()}
+            (temporary / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+            flush_folder(temporary)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.exists():  # damaged or torn: renamed first, so that no run sees half of it
+                place.rename(self.root / "temporary" / f"{_name(key)}.damaged")
+            temporary.rename(place)
+            flush_names(place.parent)
+            _verified[place] = file_versions(place, FACTS)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary.with_name(f"{_name(key)}.damaged"), ignore_errors=True)
         shutil.rmtree(self.workspace(key), ignore_errors=True)
-        return place
 
-    def _sweep(self) -> None:
-        """Remove what killed processes of this machine left half made; it may be as large as a pack."""
-        for path in (self.root / "temporary").glob(f"*@{platform.node()}"):
-            if not _is_alive(int(path.name.partition("-")[0])):
-                shutil.rmtree(path, ignore_errors=True)
+    @contextmanager
+    def _locked(self, key: StageKey, waits: Callable[[], object]) -> Iterator[None]:
+        """Hold the lock of an artefact: its temporary folder and its workspace belong to one process at a time."""
+        lock = self._lock(_name(key))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            waits()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock(self, name: str) -> FileLock:
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock")
+
+    def _refused(self, key: StageKey, error: OSError) -> StoreError:
+        reason = error.strerror or str(error)
+        where = Path(os.fsdecode(error.filename)) if error.filename else self.root
+        if where.is_absolute() and not where.is_relative_to(self.root.absolute()):
+            return StoreError(f"{key.stage} cannot be made: {where}: {reason}",
+                              remedy="mend that, then run the same command again")  # fmt: skip
+        return StoreError(f"{self.root} cannot be written: {reason}", remedy=remedy_of(error))
+
+    def sweep(self, besides: str = "") -> int:
+        """Remove what killed processes left half made, of any machine that shares the store.
+
+        It may be as large as a pack. What a live process makes has its lock held; other names are somebody else's.
+
+        Args:
+            besides: A name that stays.
+
+        Returns:
+            How many folders were removed.
+        """
+        removed = 0
+        for path in (self.root / "temporary").glob("*"):
+            name = path.name.removesuffix(".damaged")
+            if TEMPORARY.fullmatch(name) is None or name == besides:
+                continue
+            with suppress(Timeout, OSError):
+                lock = self._lock(name)
+                lock.acquire(blocking=False)
+                try:
+                    shutil.rmtree(path, ignore_errors=True)
+                    removed += 1
+                finally:
+                    lock.release()
+        return removed
 
 
-def _is_alive(process: int) -> bool:
-    if os.name != "posix":
-        return True  # asking would end it
+def _name(key: StageKey) -> str:
+    return f"{key.family}-{key.digest}"
+
+
+def _digest(path: Path) -> str:
+    """The digest of a file; of one that cannot be read no digest is."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is somebody else's
-        return True
-    return True
+        return digest_file(path)
+    except OSError:
+        return ""

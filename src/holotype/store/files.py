@@ -1,0 +1,99 @@
+"""Files of artefacts: their digests, their way to the disk, and what a disk says when it refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from holotype.digest import digest_file
+
+__all__ = ["disk_error", "file_digests", "file_versions", "flush_folder", "flush_names", "remedy_of"]
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+def file_digests(folder: Path, without: str) -> dict[str, str]:
+    """The digest of every file below a folder, by its path within the folder.
+
+    Args:
+        folder: The folder.
+        without: A file name that does not count.
+    """
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in _files(folder, without)}
+
+
+def file_versions(folder: Path, without: str) -> dict[str, tuple[int, ...]]:
+    """Size, inode and times of every file below a folder, by its path: whoever writes to one changes its change time.
+
+    Args:
+        folder: The folder.
+        without: A file name that does not count.
+    """
+    facts = {path.relative_to(folder).as_posix(): path.stat() for path in _files(folder, without)}
+    return {name: (one.st_size, one.st_ino, one.st_mtime_ns, one.st_ctime_ns) for name, one in facts.items()}
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring every file below a folder, and the names of the files, to the disk.
+
+    Args:
+        folder: The folder.
+    """
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            flush_names(path)
+        else:
+            with path.open("r+b") as stream:
+                os.fsync(stream.fileno())
+
+
+def flush_names(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system knows how.
+
+    Args:
+        folder: The folder.
+    """
+    with suppress(OSError):  # Windows opens no folders, and some network disks do not flush them
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def disk_error(error: BaseException) -> OSError | None:
+    """The error of the operating system behind an exception; libraries written in Rust tell its number in words.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        None where the exception has nothing to do with files.
+    """
+    if isinstance(error, OSError):
+        return error
+    number = OS_ERROR.search(str(error))
+    return None if number is None else OSError(int(number[1]), os.strerror(int(number[1])))
+
+
+def remedy_of(error: OSError) -> str:
+    """What a person can do about an error of the operating system.
+
+    Args:
+        error: From `disk_error`.
+    """
+    again = "then run the same command again"
+    if error.errno in FORBIDDEN:
+        return f"allow this user to write there, or set HOLOTYPE_STORE to a folder that may be written, {again}"
+    if error.errno in FULL or error.errno is None:  # NumPy tells of a short write without a number
+        return f"free some room or set HOLOTYPE_STORE to another disk, {again}"
+    return f"mend that or set HOLOTYPE_STORE to another disk, {again}"
+
+
+def _files(folder: Path, without: str) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != without)
