@@ -15,7 +15,9 @@ from holotype.errors import (
     TrainingError,
     counted,
     did_you_mean,
+    first_line,
     listing,
+    shortened,
 )
 from holotype.registry import Registry
 
@@ -95,3 +97,37 @@ def test_two_functions_of_one_name_are_a_mistake_of_ours():
 )
 def test_a_number_agrees_with_its_noun(count, noun, words):
     assert counted(count, noun) == words
+
+
+def test_a_message_stays_short_whatever_it_echoes():
+    long = "x" * 1_000_000
+    error = DataError(f"{long} is no column", field=long, value=long, allowed=[long, "b"], remedy=f"rename {long}")
+    assert len(str(error)) < 2500
+    assert "is no column" in str(error)
+    assert "characters more" in str(error)
+    assert len(listing([long] * 12)) < 2000
+
+
+def test_a_number_that_python_does_not_write_is_named_all_the_same():
+    assert shortened(10**5000) == "a number of more than 4,300 digits"
+    assert "more than 4,300 digits" in str(DataError("too large", value=10**5000, allowed=[1]))
+
+
+@pytest.mark.parametrize(
+    "advice",
+    [
+        "Object arrays cannot be loaded when allow_pickle=False",
+        "Cannot load file containing pickled data when allow_pickle=False",
+        "missing object_codec for object array",
+        "Weights only load failed. Re-running `torch.load` with `weights_only` set to `False` will likely succeed",
+    ],
+)
+def test_advice_to_switch_pickles_on_is_not_repeated(advice):
+    message = str(DataError(f"x.npy cannot be read: {advice}", remedy="leave it out"))
+    assert message == "x.npy cannot be read: it holds Python objects, which are never loaded; leave it out."
+    assert first_line(ValueError(advice)) == "it holds Python objects, which are never loaded"
+
+
+def test_of_a_library_s_error_its_first_line_is_told_or_its_type():
+    assert first_line(ValueError("\n  no such thing.\n\nMore of it.")) == "no such thing"
+    assert first_line(EOFError()) == "EOFError"

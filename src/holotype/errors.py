@@ -14,6 +14,7 @@ stay on the exception for programs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -27,10 +28,13 @@ __all__ = [
     "TrainingError",
     "counted",
     "did_you_mean",
+    "first_line",
     "listing",
+    "shortened",
 ]
 
 LISTED_AT_MOST = 12
+LONGEST = {"what": 1200, "field": 200, "remedy": 600, "choice": 100, "value": 120}  # characters of a message's parts
 
 
 class HolotypeError(Exception):
@@ -49,14 +53,16 @@ class HolotypeError(Exception):
     def __init__(
         self, what: str, *, field: str = "", value: object = None, allowed: Iterable[object] = (), remedy: str = ""
     ) -> None:
-        self.what, self.field, self.value, self.remedy = what, field, value, remedy
-        self.allowed = tuple(str(choice) for choice in allowed)
+        self.value = value
+        self.what, self.field = _without_advice(shortened(what, LONGEST["what"])), shortened(field, LONGEST["field"])
+        self.remedy = shortened(remedy, LONGEST["remedy"])
+        self.allowed = tuple(shortened(choice, LONGEST["choice"]) for choice in allowed)
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
         parts = [f"{self.field}: {self.what}" if self.field else self.what]
         if self.value is not None and self.allowed:
-            parts.append(did_you_mean(str(self.value), self.allowed))
+            parts.append(did_you_mean(shortened(self.value), self.allowed))
         if self.allowed:
             parts.append(f"allowed: {listing(self.allowed)}")
         parts.append(self.remedy)
@@ -97,7 +103,7 @@ def did_you_mean(value: str, choices: Iterable[str]) -> str:
         choices: What could have been meant.
     """
     by_lower_case = {choice.lower(): choice for choice in choices}
-    near = get_close_matches(value.lower(), by_lower_case, n=1, cutoff=0.6)
+    near = get_close_matches(shortened(value).lower(), by_lower_case, n=1, cutoff=0.6)
     return f"did you mean {by_lower_case[near[0]]!r}?" if near else ""
 
 
@@ -119,6 +125,44 @@ def listing(values: Iterable[object], at_most: int = LISTED_AT_MOST) -> str:
         values: What to list.
         at_most: How many are written out before "and n more".
     """
-    words = [str(value) for value in values]
+    words = [shortened(value, LONGEST["value"]) for value in values]
     rest = len(words) - at_most
     return ", ".join(words[:at_most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def shortened(value: object, at_most: int = LONGEST["value"]) -> str:
+    """A value as text that stays short: its beginning and its end, and how much was left out between them.
+
+    Args:
+        value: Anything; a whole number of very many digits is told by their number.
+        at_most: Characters that may stand unchanged.
+    """
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of more than 4,300 digits"
+    if len(text) <= at_most:
+        return text
+    kept = max(at_most - 40, 20)
+    end = kept // 3
+    return f"{text[: kept - end]} ... ({len(text) - kept:,} characters more) ... {text[len(text) - end :]}"
+
+
+# What libraries advise and Holotype never does: to load what may run code.
+ADVICE = re.compile(r"[^:;]*\b(?:allow_pickle|weights_only|object_codec)\b.*", re.DOTALL)
+NEVER = "it holds Python objects, which are never loaded"
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says of an error, as one clause that stays short.
+
+    Args:
+        error: An exception; its type where it says nothing.
+    """
+    lines = (line.strip() for line in _without_advice(shortened(str(error), 2000)).splitlines())
+    return shortened(next(filter(None, lines), type(error).__name__).rstrip(". "), 300)
+
+
+def _without_advice(text: str) -> str:
+    """A message in which no library advises to switch pickles on."""
+    return ADVICE.sub(lambda advice: f"{' ' if advice[0][:1] == ' ' else ''}{NEVER}", text)

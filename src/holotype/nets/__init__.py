@@ -13,7 +13,13 @@ from holotype.nets.checkpoint import (
 )
 from holotype.nets.heads import POOLS, Head
 from holotype.nets.stems import adapt_stem, first_kernels
-from holotype.nets.weights import find_weights, weights_file
+from holotype.nets.weights import (
+    find_weights,
+    resolve_weights,
+    weights_file,
+    weights_identity,
+    weights_may_have_seen,
+)
 
 __all__ = [
     "POOLS",
@@ -30,7 +36,10 @@ __all__ = [
     "load_networks",
     "load_tensors",
     "open_checkpoint",
+    "resolve_weights",
     "save_network",
     "save_tensors",
     "weights_file",
+    "weights_identity",
+    "weights_may_have_seen",
 ]
