@@ -56,7 +56,7 @@ def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     files = images.frame["files"].explode(empty_as_null=False)
-    return StageKey("statistics", 2, None, {
+    return StageKey("statistics", 3, None, {
         "images": digests["images"], "image files": digest_versions_on_disk(files),
     })  # fmt: skip
 
@@ -69,7 +69,7 @@ def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
-    return StageKey("audit", 2, spec.model_dump(mode="json"), inputs)
+    return StageKey("audit", 3, spec.model_dump(mode="json"), inputs)
 
 
 def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floats | None = None) -> StageKey:
@@ -96,8 +96,8 @@ def pack_key(plan: PackPlan, size: int, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
-    form = {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting, "scale": plan.scale}
-    return StageKey(f"pack {size}", 2, form, inputs)
+    form = {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting, "scale": plan.scale, "fill": plan.fill}
+    return StageKey(f"pack {size}", 3, form, inputs)
 
 
 def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runtime: Runtime) -> StageKey:
@@ -138,7 +138,7 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
     pseudo = job.member.pseudo
     section |= {"joining": [pseudo.weight, pseudo.ramp]} if job.round and pseudo is not None else {}
     section |= {"domain": job.domain} if job.domain is not None else {}
-    return StageKey(f"fit {_named(job)}", 5, section, inputs)
+    return StageKey(f"fit {_named(job)}", 6, section, inputs)
 
 
 def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -> StageKey:
@@ -150,7 +150,7 @@ def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -
         statistics: Holds the digest of every image's pixels.
     """
     section = {"backbone": member.backbone, "weights": member.weights, "input": member.input.model_dump(mode="json")}
-    return StageKey("embeddings", 1, section, {"pixels": _pixels(statistics, rows), "rows": digest_array(rows)})
+    return StageKey("embeddings", 2, section, {"pixels": _pixels(statistics, rows), "rows": digest_array(rows)})
 
 
 def predict_key(
@@ -166,7 +166,7 @@ def predict_key(
         purpose: The first word of the stage's name.
     """
     inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
-    return StageKey(f"{purpose} {_named(job)}", 3, job.member.predict.model_dump(mode="json"), inputs)
+    return StageKey(f"{purpose} {_named(job)}", 4, job.member.predict.model_dump(mode="json"), inputs)
 
 
 def reviewed_key(scores: str) -> StageKey:
@@ -234,7 +234,7 @@ def _named(job: FitJob) -> str:
 def _scaling(job: FitJob, specimens: Specimens) -> str:
     scale = job.normalisation
     rows = [digest_array(part) for part in specimens.moments or ()]
-    return digest_value([scale.mean, scale.deviation, *rows])
+    return digest_value([scale.mean, scale.deviation, scale.low, scale.high, *rows])
 
 
 def _pixels(statistics: ImageStatistics, rows: Integers) -> str:

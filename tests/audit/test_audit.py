@@ -101,9 +101,9 @@ def test_an_image_is_empty_only_if_every_channel_is():
 
 def test_saturation_is_measured_against_the_depth():
     found = statistics(
-        4, mean={0: [254.0], 1: [254.0], 2: [65_000.0], 3: [1e6]}, depth={1: "uint16", 2: "uint16", 3: "float32"}
+        9, mean={0: [254.0], 1: [254.0], 2: [65_000.0], 3: [1e6]}, depth={1: "uint16", 2: "uint16", 3: "float32"}
     )
-    assert saturated_images(found).tolist() == [True, False, True, False]
+    assert saturated_images(found).tolist() == [True, False, True, *[False] * 6]
     (warning,) = audit_images(table(5), statistics(5, mean={4: [254.0]}), AuditSpec()).warnings
     assert warning == "1 image is saturated: i4."
 
@@ -153,3 +153,32 @@ def test_statistics_of_another_table_are_refused():
 
 def test_left_out_rows_are_whole_numbers_even_if_there_are_none():
     assert audit_images(table(3), statistics(3), AuditSpec()).left_out.dtype == np.int64
+
+
+def test_an_image_far_beyond_the_others_and_one_with_gaps_are_named_with_their_ranges():
+    schema = {name: pl.List(pl.Float64) for name in ("lowest", "highest", "missing")}
+    extremes = pl.DataFrame(
+        {
+            "lowest": [[0.0]] * 12,
+            "highest": [[1e10], *[[200.0]] * 10, [9e6]],
+            "missing": [*[[0.0]] * 5, [0.125], *[[0.0]] * 6],
+        },
+        schema=schema,
+    )
+    plain = statistics(12, high={11: [9e6]})
+    found = ImageStatistics(pl.concat([plain.frame, extremes], how="horizontal"), plain.normalisation)
+    report = audit_images(table(12), found, AuditSpec())
+    assert report.problems.select("id", "problem").rows() == [("i0", "range"), ("i5", "no data"), ("i11", "range")]
+    far, gaps = report.warnings
+    assert "'i0' (single pixels reach from 0 to 1e+10, all others from 0 to 200" in far
+    assert "'i11' (its values reach from 0 to 9e+06, those of the others from 0 to 200" in far
+    assert gaps.startswith("1 image has pixels without data")
+    assert "'i5' (12.50% of its pixels hold no data)" in gaps
+
+
+def test_objects_on_white_are_not_saturated_where_white_is_the_background():
+    white = {"percentiles": pl.Series([[200.0, 250.0, 255.0, 255.0, 255.0]] * 6)}
+    some = {row: [254.0] for row in range(2)}
+    plain = statistics(6, mean=some)
+    found = ImageStatistics(plain.frame.with_columns(**white), plain.normalisation)
+    assert audit_images(table(6), found, AuditSpec()).warnings == ()

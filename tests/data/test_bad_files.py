@@ -59,7 +59,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "bomb": ("a.png", lambda path: path.write_bytes(bomb()), "more than 200,000,000"),
     "CMYK": ("a.jpg", lambda path: path.write_bytes(encoded("JPEG", "CMYK")), "colour mode CMYK.*grey or RGB"),
     "palette": ("a.png", lambda path: path.write_bytes(encoded("PNG", "P")), "colour mode P.*grey or RGB"),
-    "NaN": ("a.tif", with_nan, "not finite.*replace NaN"),
+    "NaN": ("a.tif", with_nan, "no finite value.*replace NaN"),
     "animation": ("a.gif", animation, "animation of 3 frames.*save one frame"),
     "animated PNG": ("a.png", animation, "animation of 3 frames"),
     "symlink loop": ("a.png", loop, "cannot be decoded|symbolic link"),

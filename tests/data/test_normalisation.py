@@ -17,8 +17,8 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def frame(pictures):
-    rows = [{"height": one.shape[1], "width": one.shape[2], "channels": 2, "error": None, **channel_statistics(one)}
-            for one in pictures]  # fmt: skip
+    plain = {"channels": 2, "depth": "uint16", "error": None}
+    rows = [{"height": one.shape[1], "width": one.shape[2], **plain, **channel_statistics(one)} for one in pictures]
     return pl.DataFrame(rows, schema_overrides={"error": pl.String})
 
 

@@ -12,7 +12,7 @@ from holotype.audit.labels import label_warnings
 from holotype.audit.pixels import constant_images, pixel_warnings, refuse_mixed_channels, refuse_unreadable
 from holotype.audit.problems import image_problems, skip_warnings, unreadable_rows
 from holotype.audit.words import duplicate_warnings
-from holotype.data import read_row
+from holotype.data import read_row, usable_pixels
 from holotype.errors import HolotypeError
 from holotype.spec import AuditSpec
 from holotype.types import AuditReport, ImageStatistics, ImageTable, Integers
@@ -111,7 +111,7 @@ def _duplicates(images: ImageTable, statistics: ImageStatistics, unreadable: Int
         np.where(silent, "", digests),
         packed,
         spec.near_duplicate_bits,
-        lambda row: read_row(images, row),
+        lambda row: usable_pixels(read_row(images, row)),
     )
 
 

@@ -6,13 +6,23 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.data import extreme_rows
 from holotype.errors import DataError, counted, listing
 from holotype.types import ImageStatistics, ImageTable
 
-__all__ = ["constant_images", "pixel_warnings", "refuse_mixed_channels", "refuse_unreadable", "saturated_images"]
+__all__ = [
+    "constant_images",
+    "extreme_images",
+    "images_with_gaps",
+    "pixel_warnings",
+    "refuse_mixed_channels",
+    "refuse_unreadable",
+    "saturated_images",
+]
 
 NAMED_AT_MOST = 5
 SATURATED = 0.98  # mean of a channel over the largest value of its depth
+WHITE = 0.9  # of the same, from which on the typical image has a white background
 
 
 def refuse_unreadable(images: ImageTable, statistics: ImageStatistics) -> None:
@@ -89,7 +99,9 @@ def constant_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
 
 
 def saturated_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
-    """Which images have a channel that is nearly everywhere at the largest value of its depth.
+    """Which images have a channel that is nearly everywhere at the largest value of its depth, unlike the others.
+
+    Where three quarters of the typical image are bright, that is the look of the set: a white background.
 
     Args:
         statistics: What the pass over the pixels found.
@@ -97,10 +109,71 @@ def saturated_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
     Returns:
         Shape (images,).
     """
-    depths = statistics.frame["depth"]
+    depths, frame = statistics.frame["depth"], statistics.frame
     tops = {name: float(np.iinfo(name).max) for name in depths.drop_nulls().unique() if np.dtype(name).kind in "iu"}
     top = depths.replace_strict(tops, default=None, return_dtype=pl.Float64)
-    return (statistics.frame["mean"].list.max() >= SATURATED * top).fill_null(False).to_numpy()
+    saturated = np.zeros(frame.height, bool)
+    name, step, first = ("percentiles", 5, 3) if "percentiles" in frame.columns else ("mean", 1, 0)
+    for channel in range(int(frame["channels"].max() or 0)):  # type: ignore[arg-type]
+        usual = (frame[name].list.get(step * channel + first, null_on_oob=True) / top).median()
+        if isinstance(usual, float) and usual < WHITE:
+            mean = frame["mean"].list.get(channel, null_on_oob=True)
+            saturated |= (mean >= SATURATED * top).fill_null(False).to_numpy()
+    return saturated
+
+
+def extreme_images(statistics: ImageStatistics) -> dict[int, str]:
+    """Images with values far beyond those of the other images, or single pixels far beyond the rest of the image.
+
+    Args:
+        statistics: What the pass over the pixels found.
+
+    Returns:
+        By row, what was found, in words.
+    """
+    frame = statistics.frame
+    if "lowest" not in frame.columns:
+        return {}
+    far = extreme_rows(frame)
+    known = frame.filter(pl.Series(~far) & frame["error"].is_null())
+    others = _reach(known, "low", "high") if known.height else (0.0, 0.0)
+    words = {}
+    for row in np.flatnonzero(far):
+        low, high = _reach(frame[int(row)], "low", "high")
+        words[int(row)] = (
+            f"its values reach from {low:.4g} to {high:.4g}, those of the others from {others[0]:.4g} to "
+            f"{others[1]:.4g}; it is left out of the mean and deviation that scale the pixels"
+        )
+    for row, low, high, lowest, highest in frame.select(
+        pl.int_range(pl.len()), "low", "high", "lowest", "highest"
+    ).iter_rows():
+        if low is None or lowest is None or row in words:
+            continue
+        if any(inner < outer for inner, outer in zip(high, highest, strict=True)) or any(
+            inner > outer for inner, outer in zip(low, lowest, strict=True)
+        ):
+            words[row] = f"single pixels reach from {min(lowest):.4g} to {max(highest):.4g}, all others from " \
+                         f"{min(low):.4g} to {max(high):.4g}; they count as the nearest of the others"  # fmt: skip
+    return words
+
+
+def images_with_gaps(statistics: ImageStatistics) -> dict[int, str]:
+    """Images with pixels that hold no data: NaN, infinity, fill values, borders of one far value.
+
+    Args:
+        statistics: What the pass over the pixels found.
+
+    Returns:
+        By row, how many they are, in words.
+    """
+    if "missing" not in statistics.frame.columns:
+        return {}
+    shares = statistics.frame["missing"].list.max()
+    return {row: f"{share:.2%} of its pixels hold no data" for row, share in enumerate(shares) if share}
+
+
+def _reach(frame: pl.DataFrame, low: str, high: str) -> tuple[float, float]:
+    return float(frame[low].list.min().min()), float(frame[high].list.max().max())  # type: ignore[arg-type]
 
 
 def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]:
@@ -125,10 +198,17 @@ def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]
             f"{_some(ids, constant)}; empty images are not taken for duplicates of each other."
         )
     saturated = saturated_images(statistics) & ~constant
-    if saturated.any() and saturated.mean() < 0.5:  # where most are, it is the look of the set: a white background
+    if saturated.any():
         warnings.append(
             f"{counted(int(saturated.sum()), 'image')} {_is(saturated)} saturated: {_some(ids, saturated)}."
         )
+    for odd, what in (
+        (extreme_images(statistics), "values far beyond all others"),
+        (images_with_gaps(statistics), "pixels without data, which count in no statistic and are filled with the mean"),
+    ):
+        if odd:
+            told = listing([f"{ids[row]!r} ({why})" for row, why in odd.items()], NAMED_AT_MOST)
+            warnings.append(f"{counted(len(odd), 'image')} {'has' if len(odd) == 1 else 'have'} {what}: {told}.")
     return warnings
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.audit.pixels import constant_images, saturated_images
+from holotype.audit.pixels import constant_images, extreme_images, images_with_gaps, saturated_images
 from holotype.errors import DataError, counted, listing
 from holotype.spec import AuditSpec
 from holotype.types import PROBLEMS, ImageStatistics, ImageTable
@@ -70,9 +70,10 @@ def image_problems(
     found = [(row, "channels" if frame["error"][row] is None else "unreadable", why, "skipped")
              for row, why in skipped.items()]  # fmt: skip
     found += [(int(row), "empty", "every pixel of a channel is equal", "reported") for row in np.flatnonzero(constant)]
-    if saturated.mean() < 0.5:  # where most are, it is the look of the set: a white background
-        found += [(int(row), "saturated", "a channel is nearly everywhere at its largest value", "reported")
-                  for row in np.flatnonzero(saturated)]  # fmt: skip
+    found += [(int(row), "saturated", "a channel is nearly everywhere at its largest value", "reported")
+              for row in np.flatnonzero(saturated)]  # fmt: skip
+    for name, odd in (("range", extreme_images(statistics)), ("no data", images_with_gaps(statistics))):
+        found += [(row, name, why, "reported") for row, why in odd.items() if usable[row]]
     sizes = frame.select(pl.format("{}x{}", "width", "height")).to_series()
     found += [(row, "size", said, "reported") for row, said in _odd_ones(sizes, usable, "pixels")]
     found += [(row, "depth", said, "reported") for row, said in _odd_ones(frame["depth"], usable, "values")]

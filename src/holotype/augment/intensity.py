@@ -21,13 +21,21 @@ def intensity_draws(channels: int) -> int:
     return 2 * channels
 
 
-def normalise(pixels: Tensor, mean: Sequence[float] | Tensor, deviation: Sequence[float] | Tensor) -> Tensor:
+def normalise(
+    pixels: Tensor,
+    mean: Sequence[float] | Tensor,
+    deviation: Sequence[float] | Tensor,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+) -> Tensor:
     """Scale each channel to mean 0 and deviation 1; the one place where depth becomes float.
 
     Args:
         pixels: Shape (n, channels, H, W), in the files' units.
         mean: One a channel, or shape (n, channels).
         deviation: One a channel, or shape (n, channels), above zero.
+        low: The least value a channel that is taken as it is; those below become it.
+        high: The largest.
 
     Returns:
         The same shape, float32.
@@ -35,7 +43,13 @@ def normalise(pixels: Tensor, mean: Sequence[float] | Tensor, deviation: Sequenc
     shape = (-1, pixels.shape[1], 1, 1)
     scale = 1.0 / torch.as_tensor(deviation, dtype=torch.float32, device=pixels.device).reshape(shape)
     shift = -torch.as_tensor(mean, dtype=torch.float32, device=pixels.device).reshape(shape) * scale
-    return torch.addcmul(shift, pixels.float(), scale)
+    values = pixels.float()
+    if low is not None and high is not None:
+        limits = (
+            torch.tensor(list(side), dtype=torch.float32, device=pixels.device).reshape(shape) for side in (low, high)
+        )
+        values = values.clamp(*limits)
+    return torch.addcmul(shift, values, scale)
 
 
 def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec, changed: Sequence[int] | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from holotype.data.fingerprint import Fingerprints, fingerprint, unpack_fingerprints
 from holotype.data.images import read_image, read_row
-from holotype.data.normalisation import dataset_normalisation, row_normalisation
+from holotype.data.normalisation import dataset_normalisation, extreme_rows, row_normalisation
 from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, packed_image, plan_pack
 from holotype.data.reading import TABLE_ENDINGS, read_table
 from holotype.data.resize import held_part, resize_image
@@ -17,6 +17,7 @@ from holotype.data.statistics import (
     unmeasured,
 )
 from holotype.data.table import label_shares, read_images, table_warnings
+from holotype.data.validity import missing_pixels, usable_pixels
 
 __all__ = [
     "TABLE_ENDINGS",
@@ -26,6 +27,7 @@ __all__ = [
     "PackPlan",
     "channel_statistics",
     "dataset_normalisation",
+    "extreme_rows",
     "fingerprint",
     "folder_warnings",
     "gather_statistics",
@@ -35,6 +37,7 @@ __all__ = [
     "label_shares",
     "measure_image",
     "measure_images",
+    "missing_pixels",
     "open_pack",
     "pack_images",
     "packed_image",
@@ -49,4 +52,5 @@ __all__ = [
     "table_warnings",
     "unmeasured",
     "unpack_fingerprints",
+    "usable_pixels",
 ]

@@ -14,6 +14,7 @@ __all__ = ["FINGERPRINT_SIDE", "Fingerprints", "fingerprint", "unpack_fingerprin
 
 FINGERPRINT_SIDE = 32
 VERSION = 1
+LARGEST = 1e30
 HEADER = np.dtype([("version", "u1"), ("channels", "u2"), ("aspect", "<f4")])
 CHANNEL = np.dtype([("contrast", "<f4"), ("pixels", "u1", (FINGERPRINT_SIDE, FINGERPRINT_SIDE))])
 
@@ -48,6 +49,8 @@ def fingerprint(pixels: NDArray[Any]) -> bytes:
     """
     channels, height, width = pixels.shape
     top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else float(np.abs(pixels).max() or 1.0)
+    if top > LARGEST:  # sums of such values would overflow
+        pixels, top = (pixels / np.float32(top)).astype(np.float32), 1.0
     small = np.stack([_averaged(plane) for plane in pixels])
     low, high = small.min(axis=(1, 2), keepdims=True), small.max(axis=(1, 2), keepdims=True)
     spread = np.where(high > low, high - low, 1)

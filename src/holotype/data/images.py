@@ -54,7 +54,7 @@ def read_image(
         channels: What they are called, if they are.
 
     Returns:
-        Shape (channels, height, width), uint8, uint16 or float32.
+        Shape (channels, height, width), uint8, uint16 or float32; NaN and infinity stand for pixels without data.
 
     Raises:
         DataError: A file is missing or broken, or the channels differ in size or depth.
@@ -179,8 +179,8 @@ def _at_a_kept_depth(pixels: NDArray[Any], file: Address) -> NDArray[Any]:
     if pixels.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
             pixels = np.ascontiguousarray(pixels, dtype=np.float32)
-        if not np.isfinite(pixels).all():
-            raise DataError(f"{file} holds values that are not finite", remedy="replace NaN and infinity")
+        if not np.isfinite(pixels).any():  # some are pixels without data, which statistics and networks pass over
+            raise DataError(f"{file} holds no finite value", remedy="replace NaN and infinity")
         return pixels
     if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
         return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))

@@ -8,11 +8,18 @@ from numpy.typing import NDArray
 
 from holotype.types import Floats, Normalisation
 
-__all__ = ["dataset_normalisation", "row_normalisation"]
+__all__ = ["dataset_normalisation", "extreme_rows", "row_normalisation"]
+
+FAR = ((0.1, 20), (0.5, 100))
+"""Beyond which quantile of the images' extremes an image is far out, by how many times the range up to there."""
+ROOM = 2  # ranges of the training images that a pixel may lie outside of theirs
 
 
 def dataset_normalisation(frame: pl.DataFrame) -> Normalisation:
-    """Mean and standard deviation of each channel over all pixels of all images.
+    """Mean and standard deviation of each channel over all pixels of all images, and the values taken as they are.
+
+    Images whose range lies far beyond the others' are left out; the audit names them. Deeper pixels than 8 bits are
+    later limited to the range of the other images with twice its length on either side.
 
     Args:
         frame: Rows of `ImageStatistics.frame`; unreadable ones are passed over.
@@ -20,8 +27,39 @@ def dataset_normalisation(frame: pl.DataFrame) -> Normalisation:
     readable = frame.filter(pl.col("error").is_null())
     if readable.height == 0 or readable["channels"].n_unique() > 1:
         return Normalisation((0.0,), (1.0,))  # the audit refuses such a set, and in better words
-    centre, spread = _pooled(readable, np.zeros(readable.height, np.int64))
-    return Normalisation(tuple(centre[0].tolist()), tuple(spread[0].tolist()))
+    ordinary = readable.filter(pl.Series(~extreme_rows(readable)))
+    centre, spread = _pooled(ordinary, np.zeros(ordinary.height, np.int64))
+    moments = tuple(centre[0].tolist()), tuple(spread[0].tolist())
+    if set(ordinary["depth"]) <= {"uint8"}:
+        return Normalisation(*moments)
+    low, high = (np.array(ordinary[name].to_list(), np.float64) for name in ("low", "high"))
+    low, high = low.min(axis=0), high.max(axis=0)
+    room = ROOM * (high - low)
+    return Normalisation(*moments, tuple((low - room).tolist()), tuple((high + room).tolist()))
+
+
+def extreme_rows(frame: pl.DataFrame) -> NDArray[np.bool_]:
+    """Which images have values far beyond those of the others, as when a detector failed or the unit is another.
+
+    Args:
+        frame: Rows of `ImageStatistics.frame`; unreadable ones, and those of an uncommon number of channels, are not
+            looked at.
+
+    Returns:
+        Shape (rows,); images of one depth are held against each other.
+    """
+    far = np.zeros(frame.height, bool)
+    common = frame["channels"].drop_nulls().mode(maintain_order=True)
+    known = frame["error"].is_null() & (frame["channels"] == (common[0] if len(common) else 0))
+    for depth in frame["depth"].filter(known).unique().to_list():
+        rows = np.flatnonzero((known & (frame["depth"] == depth)).to_numpy())
+        low, high = (np.array(frame[name].gather(rows).to_list(), np.float64) for name in ("low", "high"))
+        for share, times in FAR:
+            least = np.quantile(low, share, axis=0, method="higher")
+            most = np.quantile(high, 1 - share, axis=0, method="lower")
+            reach = times * (most - least)
+            far[rows] |= ((reach > 0) & ((high > most + reach) | (low < least - reach))).any(axis=1)
+    return far
 
 
 def row_normalisation(frame: pl.DataFrame, tied: pl.Series | None = None) -> tuple[Floats, Floats]:
@@ -30,7 +68,7 @@ def row_normalisation(frame: pl.DataFrame, tied: pl.Series | None = None) -> tup
     Args:
         frame: Rows of `ImageStatistics.frame`, of one number of channels.
         tied: What ties images together (their plate); each gets the moments of all that share its value, of any role.
-            Without it, and where it is null, an image has its own.
+            Without it, where it is null, and where its range lies far beyond the others', an image has its own.
 
     Returns:
         Means and deviations, each of shape (rows, channels); 0 and 1 where an image cannot be read.
@@ -39,6 +77,11 @@ def row_normalisation(frame: pl.DataFrame, tied: pl.Series | None = None) -> tup
     readable = frame.filter(pl.Series(known))
     own = pl.Series([f"image {row}" for row in range(frame.height)])
     names = own if tied is None else ("plate " + tied.cast(pl.String)).fill_null(own)
+    names = (
+        names
+        if tied is None
+        else pl.select(pl.when(pl.Series(extreme_rows(frame))).then(own).otherwise(names)).to_series()
+    )
     _, codes = np.unique(names.to_numpy().astype(str)[known], return_inverse=True)
     centre, spread = _pooled(readable, codes)
     channels = centre.shape[1]

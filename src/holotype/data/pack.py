@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from holotype.data.images import read_row
 from holotype.data.resize import fitted, resize_image, whole_pixels
+from holotype.data.validity import usable_pixels
 from holotype.errors import DataError, StoreError
 from holotype.runtime import Runtime
 from holotype.types import ImageStatistics, ImageTable
@@ -40,6 +41,7 @@ class PackPlan:
         fitting: Whether the network sees the stored picture with its aspect ratio kept, or stretched to a square.
         skipped: Rows that cannot be read.
         scale: How much of its size an image keeps at most, where the aspect ratio is kept.
+        fill: What pixels without data become, one value a channel; the mean of the image's own data without it.
     """
 
     shape: tuple[int, int, int, int]
@@ -47,6 +49,7 @@ class PackPlan:
     fitting: Fitting
     skipped: frozenset[int] = frozenset()
     scale: float = 1.0
+    fill: tuple[float, ...] | None = None
 
     @property
     def bytes(self) -> int:
@@ -170,7 +173,7 @@ def packed_image(pixels: NDArray[Any], plan: PackPlan) -> NDArray[Any]:
     Returns:
         Shape (channels, height, width) as planned, of the planned depth.
     """
-    image, room = pixels.astype(plan.depth, copy=False), plan.shape[2:]
+    image, room = usable_pixels(pixels, plan.fill).astype(plan.depth, copy=False), plan.shape[2:]
     return resize_image(image, *room) if plan.fitting == "stretch" else fitted(image, *room, plan.scale)
 
 

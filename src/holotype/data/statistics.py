@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from holotype.data.fingerprint import fingerprint
 from holotype.data.images import read_row
 from holotype.data.normalisation import dataset_normalisation
+from holotype.data.validity import isolated_limits, missing_pixels, usable_pixels
 from holotype.digest import digest_array
 from holotype.errors import DataError
 from holotype.runtime import Runtime
@@ -29,19 +31,25 @@ __all__ = [
 LISTS = (
     "mean", "deviation", "low", "high", "nonzero", "nonzero_mean", "top", "percentiles", "correlation", "masked_mean",
 )  # fmt: skip
+VALIDITY = ("lowest", "highest", "missing")  # by which odd pixels are named; nothing learns from them
 PERCENTILES = (1, 25, 50, 75, 99)
+PAIRED_CHANNELS = 32  # above it statistics of two channels would outgrow the image
+BLOCK = 1 << 20  # values of an image in double precision at a time
 CHUNK = 256  # rows decoded ahead: enough to keep the threads busy, little enough to stay small
 
 
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "depth": pl.String, "digest": pl.String,
     "fingerprint": pl.Binary,
-    **{name: pl.List(pl.Float64) for name in LISTS}, "error": pl.String,
+    **{name: pl.List(pl.Float64) for name in (*LISTS, *VALIDITY)}, "error": pl.String,
 }  # fmt: skip
 
 
 def channel_statistics(pixels: NDArray[Any]) -> dict[str, list[float]]:
-    """Statistics of each channel and of each two, in the image's own units.
+    """Statistics of each channel and of each two, in the image's own units, over the pixels that are data.
+
+    Isolated values (see `holotype.data.validity`) count as the nearest of the others. Beside the image this takes one
+    channel again and about 100 MB.
 
     Args:
         pixels: Shape (channels, height, width).
@@ -49,39 +57,106 @@ def channel_statistics(pixels: NDArray[Any]) -> dict[str, list[float]]:
     Returns:
         One number a channel each: `mean`, `deviation`, `low`, `high` (extremes), `nonzero` (share of pixels),
         `nonzero_mean` (mean of those), `top` (share of pixels at the largest value of the depth; of the image, for
-        floats). Five a channel: `percentiles` (1, 25, 50, 75, 99). One for each two channels i < j: `correlation`
-        (0 where a channel is constant) and `masked_mean` (mean of j where i is above its own mean).
+        floats), `lowest`, `highest` (extremes of the finite values as they stand), `missing` (share without data). Five
+        a channel: `percentiles` (1, 25, 50, 75, 99). One for each two channels i < j, of 32 channels at most:
+        `correlation` (0 where a channel is constant) and `masked_mean` (mean of j where i is above its own mean).
     """
+    missing = missing_pixels(pixels)
     flat = pixels.reshape(len(pixels), -1)
-    values = flat.astype(np.float64)
-    mean, deviation = values.mean(axis=1), values.std(axis=1)
-    lit = flat != 0
-    count = lit.sum(axis=1)
-    top = np.iinfo(flat.dtype).max if flat.dtype.kind == "u" else flat.max()
-    first, second = np.triu_indices(len(flat), 1)
-    covariance = values @ values.T / values.shape[1] - np.outer(mean, mean)
-    spread = np.outer(deviation, deviation)[first, second]
-    correlation = covariance[first, second] / np.where(spread > 0, spread, 1)
-    bright = values > mean[:, None]
-    masked = (bright.astype(np.float64) @ values.T)[first, second] / np.maximum(bright.sum(axis=1), 1)[first]
+    absent = None if missing is None else missing.reshape(len(pixels), -1)
+    planes = [_plane_statistics(plane, None if absent is None else absent[row]) for row, plane in enumerate(flat)]
+    low, high = (np.array([plane[name] for plane in planes])[:, None] for name in ("low", "high"))
+    top = float(np.iinfo(flat.dtype).max) if flat.dtype.kind == "u" else float(high.max())
+    sums = _Sums(len(flat))
+    for values, valid in _blocks(flat, absent, low, high):
+        sums.count(values, valid, top)
+    pairs = np.triu_indices(len(flat) if len(flat) <= PAIRED_CHANNELS else 0, 1)
+    for values, valid in _blocks(flat, absent, low, high):
+        sums.spread(values, valid, len(pairs[0]) > 0)
+    pixels_of_data = np.maximum(sums.valid, 1)
+    variance = sums.products[pairs] if len(pairs[0]) else np.empty(0)
+    spread = np.sqrt(np.outer(sums.squares, sums.squares))[pairs] if len(pairs[0]) else np.empty(0)
+    correlation = np.divide(variance, spread, out=np.zeros_like(variance), where=spread > 0)
     return {
-        "mean": mean.tolist(),
-        "deviation": deviation.tolist(),
-        "low": flat.min(axis=1).astype(float).tolist(),
-        "high": flat.max(axis=1).astype(float).tolist(),
-        "nonzero": (count / flat.shape[1]).tolist(),
-        "nonzero_mean": (values.sum(axis=1) / np.maximum(count, 1)).tolist(),
-        "top": (flat == top).mean(axis=1).tolist(),
-        "percentiles": _percentiles(flat).ravel().tolist(),
-        "correlation": np.clip(np.where(spread > 0, correlation, 0), -1, 1).tolist(),
-        "masked_mean": masked.tolist(),
+        "mean": sums.mean.tolist(),
+        "deviation": np.where(high > low, np.sqrt(sums.squares / pixels_of_data)[:, None], 0)[:, 0].tolist(),
+        "low": low[:, 0].tolist(),
+        "high": high[:, 0].tolist(),
+        "nonzero": (sums.nonzero / pixels_of_data).tolist(),
+        "nonzero_mean": (sums.total / np.maximum(sums.nonzero, 1)).tolist(),
+        "top": (sums.top / pixels_of_data).tolist(),
+        "percentiles": [value for plane in planes for value in plane["percentiles"]],
+        "correlation": np.clip(correlation, -1, 1).tolist(),
+        "masked_mean": (sums.bright[pairs] / np.maximum(sums.bright_pixels[pairs], 1)).tolist()
+        if len(pairs[0])
+        else [],
+        "lowest": [plane["lowest"] for plane in planes],
+        "highest": [plane["highest"] for plane in planes],
+        "missing": (1 - sums.valid / flat.shape[1]).tolist(),
     }
 
 
-def _percentiles(flat: NDArray[Any]) -> NDArray[np.float64]:
-    """The nearest pixel values, shape (channels, 5): a partial sort, with nothing between two pixels made up."""
-    places = np.rint(np.array(PERCENTILES) / 100 * (flat.shape[1] - 1)).astype(int)
-    return np.partition(flat, places, axis=1)[:, places].astype(np.float64)
+def _plane_statistics(plane: NDArray[Any], absent: NDArray[np.bool_] | None) -> dict[str, Any]:
+    """Extremes and percentiles of one channel: the nearest pixel values, with nothing between two pixels made up."""
+    valid = plane if absent is None else plane[~absent]
+    finite = plane if absent is None else plane[np.isfinite(plane)]
+    extremes = {
+        name: float(of(finite)) if finite.size else 0.0 for name, of in (("lowest", np.min), ("highest", np.max))
+    }
+    if not valid.size:
+        return {"low": 0.0, "high": 0.0, "percentiles": [0.0] * len(PERCENTILES), **extremes}
+    low, high = isolated_limits(valid)
+    ranks = np.rint(np.array(PERCENTILES) / 100 * (valid.size - 1)).astype(int)
+    percentiles = np.partition(valid, ranks)[ranks].astype(np.float64).tolist()
+    return {"low": low, "high": high, "percentiles": percentiles, **extremes}
+
+
+class _Sums:
+    """Sums over the pixels of an image, which arrive in blocks: first `count` of all blocks, then `spread` of all."""
+
+    def __init__(self, channels: int) -> None:
+        self.valid, self.total, self.nonzero, self.top, self.squares = (np.zeros(channels) for _ in range(5))
+        paired = channels if channels <= PAIRED_CHANNELS else 0
+        self.products, self.bright, self.bright_pixels = (np.zeros((paired, paired)) for _ in range(3))
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Of each channel."""
+        return np.asarray(self.total / np.maximum(self.valid, 1))
+
+    def count(self, values: NDArray[np.float64], valid: NDArray[np.bool_] | None, top: float) -> None:
+        """Add a block to the sums and counts of pixels."""
+        self.valid += values.shape[1] if valid is None else valid.sum(axis=1)
+        self.total += values.sum(axis=1) if valid is None else (values * valid).sum(axis=1)
+        for sums, chosen in ((self.nonzero, values != 0), (self.top, values == top)):
+            sums += (chosen if valid is None else chosen & valid).sum(axis=1)
+
+    def spread(self, values: NDArray[np.float64], valid: NDArray[np.bool_] | None, paired: bool) -> None:
+        """Add a block to the sums about the mean."""
+        centered = values - self.mean[:, None]
+        if valid is not None:
+            centered[~valid] = 0
+        self.squares += np.einsum("cn,cn->c", centered, centered)
+        if paired:
+            bright = (centered > 0).astype(np.float64)
+            data = np.ones_like(bright) if valid is None else valid.astype(np.float64)
+            self.products += centered @ centered.T
+            self.bright += bright @ (values * data).T
+            self.bright_pixels += bright @ data.T
+
+
+def _blocks(
+    flat: NDArray[Any], absent: NDArray[np.bool_] | None, low: NDArray[np.float64], high: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_] | None]]:
+    """Some pixels of all channels at a time, in double precision and within the limits, and which of them are data."""
+    width = max(1, BLOCK // len(flat))
+    for start in range(0, flat.shape[1], width):
+        values = flat[:, start : start + width].astype(np.float64)
+        if absent is None:
+            yield (values if flat.dtype == np.uint8 else np.clip(values, low, high)), None
+        else:
+            valid = ~absent[:, start : start + width]
+            yield np.clip(np.where(valid, values, low), low, high), valid
 
 
 def image_features(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.float32]]:
@@ -153,9 +228,15 @@ def gather_statistics(images: ImageTable, facts: list[dict[str, Any]]) -> ImageS
 def _facts(images: ImageTable, row: int) -> dict[str, Any]:
     try:
         pixels = read_row(images, row)
+        facts = measure_image(pixels)
+        return {**facts, "digest": digest_array(pixels), "fingerprint": fingerprint(usable_pixels(pixels))}
     except DataError as error:
         return {"error": str(error).rstrip(".")}
-    return {**measure_image(pixels), "digest": digest_array(pixels), "fingerprint": fingerprint(pixels)}
+    except Exception as error:  # noqa: BLE001  (one image must not cost what is known of all others)
+        reason = (
+            "the memory is too small for it" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"
+        )
+        return {"error": f"{' '.join(images.files_of_row(row))} cannot be measured: {reason}"}
 
 
 def measure_image(pixels: NDArray[Any]) -> dict[str, Any]:

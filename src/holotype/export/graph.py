@@ -45,6 +45,7 @@ class MemberGraph(nn.Module):
             list_views(form, reading) for form in forms
         ]  # made here, as what they decide is no part of a graph
         self.scales = [(form.normalisation.mean, form.normalisation.deviation) for form in forms]
+        self.limits = [(form.normalisation.low, form.normalisation.high) for form in forms]
         self.seen = [list(range(card["channels"]) if form.seen is None else form.seen) for form in forms]
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ class MemberGraph(nn.Module):
         views: dict[Any, Tensor] = {}  # folds whose scale is the same look at the same views
         said = []
         for number, networks in enumerate(cast("list[nn.ModuleList]", list(self.folds))):
-            scale = self.scales[number]
+            scale = (self.scales[number], self.limits[number])
             if scale not in views:
                 views[scale] = self._views(pixels, number)
             own = [self._pooled(network(views[scale]).float()) for network in networks]
@@ -70,7 +71,8 @@ class MemberGraph(nn.Module):
         order = self.seen[number]
         chosen = pixels if order == list(range(pixels.shape[1])) else pixels[:, order]
         mean, deviation = ([side[place] for place in order] for side in self.scales[number])
-        scaled = normalise(chosen, mean, deviation)
+        low, high = (side and [side[place] for place in order] for side in self.limits[number])
+        scaled = normalise(chosen, mean, deviation, low, high)
         return torch.cat([view(scaled) for view in self.looks[number]])
 
     def _pooled(self, logits: Tensor) -> Tensor:
@@ -202,7 +204,7 @@ def stored_form(card: dict[str, Any]) -> Specimens:
     member = MemberSpec.model_validate(card["member"])
     nothing = np.zeros((1, card["channels"], *card["canvas"]), np.uint8)
     names = tuple(card["channel_names"]) if card.get("channel_names") else None
-    scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
+    scale = Normalisation.from_facts(card["normalisation"])
     nobody = ImageTable(pl.DataFrame(), tuple(card["classes"]), card["kind"], names)
     pack = Pack(nothing, "stretch" if member.input.resize == "stretch" else "fit")
     truth = LabelMatrix.nothing(1, len(card["classes"]))

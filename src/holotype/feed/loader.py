@@ -55,11 +55,14 @@ def read_batch(specimens: Specimens, rows: Integers, device: torch.device) -> Te
     stored = specimens.pack.pixels[rows][:, chosen]
     scale = specimens.normalisation
     mean, deviation = np.array([scale.mean], np.float32), np.array([scale.deviation], np.float32)
+    limits: list[list[float] | None] = [None, None]
     if specimens.moments is not None:
         mean, deviation = (part[rows] for part in specimens.moments)
+    elif scale.low is not None and scale.high is not None:
+        limits = [np.array(side)[chosen].tolist() for side in (scale.low, scale.high)]
     return normalise(
         torch.from_numpy(np.ascontiguousarray(stored)).to(device),
-        torch.from_numpy(mean[:, chosen]), torch.from_numpy(deviation[:, chosen]),
+        torch.from_numpy(mean[:, chosen]), torch.from_numpy(deviation[:, chosen]), *limits,
     )  # fmt: skip
 
 

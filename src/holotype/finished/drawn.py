@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from holotype.data import usable_pixels
 from holotype.report.gallery import composite
 
 __all__ = ["as_png", "draw", "heat_as_png"]
@@ -27,7 +28,7 @@ def draw(pixels: NDArray[Any], channels: Sequence[str] | None, side: int) -> byt
         A PNG.
     """
     step = max(1, min(pixels.shape[1:]) // (4 * side))  # nobody sees the difference, and memory does
-    picture = Image.fromarray(composite(pixels[:, ::step, ::step], channels))
+    picture = Image.fromarray(composite(usable_pixels(pixels)[:, ::step, ::step], channels))
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     return as_png(picture)
 

@@ -88,7 +88,8 @@ def plan_for(card: dict[str, Any], statistics: ImageStatistics) -> PackPlan:
         raise DataError(f"the images have {listing(found)} channels and the run was trained on {card['channels']}")
     member = MemberSpec.model_validate(card["member"])
     plan = plan_pixels(member, statistics)
-    return replace(plan, shape=(*plan.shape[:2], *card["canvas"]))  # what an image becomes hangs on no other image
+    fill = tuple(card["normalisation"]["mean"]) if member.input.normalise == "dataset" else None
+    return replace(plan, shape=(*plan.shape[:2], *card["canvas"]), fill=fill)  # an image hangs on no other image
 
 
 def specimens_for(card: dict[str, Any], new: NewImages) -> Specimens:
@@ -108,7 +109,7 @@ def specimens_for(card: dict[str, Any], new: NewImages) -> Specimens:
     new.last.clear()
     plan = plan_for(card, new.statistics)
     member = MemberSpec.model_validate(card["member"])
-    scale = Normalisation(tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["deviation"]))
+    scale = Normalisation.from_facts(card["normalisation"])
     truth = LabelMatrix.nothing(len(new.images), len(card["classes"]))
     pack = Pack(new.pixels(plan), plan.fitting)
     new.last[key] = make_specimens(member, pack, new.images, new.statistics, scale, truth)

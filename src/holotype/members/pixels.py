@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from holotype.data import Pack, PackPlan, input_size, open_pack, pack_images, plan_pack
@@ -36,7 +38,10 @@ def plan_pixels(member: MemberSpec, statistics: ImageStatistics) -> PackPlan:
         statistics: Sizes, channels and depths of the images.
     """
     tile = member.input.tile
-    return plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
+    plan = plan_pack(statistics, member.stored_size, member.input.resize, tile.side if tile else None)
+    lacking = "missing" in statistics.frame.columns and (statistics.frame["missing"].list.max() > 0).any()
+    by_set = member.input.normalise == "dataset" and lacking
+    return replace(plan, fill=statistics.normalisation.mean) if by_set else plan
 
 
 def stored_pixels(

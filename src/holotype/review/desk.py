@@ -11,7 +11,7 @@ from typing import Any, Literal
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.data import read_row
+from holotype.data import read_row, usable_pixels
 from holotype.errors import DataError, InputError, counted
 from holotype.review.items import ClusterItem, Materials, SampleItem, likeliest_classes, make_queue
 from holotype.review.pixels import MOST_SIDE, Region, Tile, cut_tile
@@ -274,7 +274,7 @@ class Desk:
                 return self._pictures[row]
         if not self.materials.images.files_of_row(row):
             raise DataError("this run has no image files")
-        pixels = read_row(self.materials.images, row)
+        pixels = usable_pixels(read_row(self.materials.images, row))
         with self._reading:
             self._pictures[row] = pixels
             while len(self._pictures) > 1 and sum(one.nbytes for one in self._pictures.values()) > PICTURES_KEPT:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.data import read_row, resize_image
+from holotype.data import read_row, resize_image, usable_pixels
 from holotype.decide import label_names, surest_of_classes, wrong_surely
 from holotype.ensemble import diversity_table, stack_importance
 from holotype.prepared import Prepared
@@ -173,13 +173,13 @@ def row_of_sample(ready: Prepared, sample: int) -> int:
 
 
 def pixels_of_row(ready: Prepared, row: int) -> NDArray[Any]:
-    """An image as its file has it, shape (channels, height, width).
+    """An image as its file has it, but for isolated values and pixels without data, shape (channels, height, width).
 
     Args:
         ready: What is known before training.
         row: The image's row.
     """
-    return read_row(ready.images, row)
+    return usable_pixels(read_row(ready.images, row))
 
 
 def small_pixels(ready: Prepared, row: int) -> NDArray[Any]:

@@ -139,7 +139,7 @@ class FitJob:
             "channels": channels,
             "channel_names": list(self.channels) if self.channels else None,
             "input_channels": len(self.member.input.channels or range(channels)),
-            "normalisation": {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation},
+            "normalisation": self.normalisation.as_facts(),
             "size": self.size,
             "pixels": self.pixels,
             "levels": None if self.levels is None else asdict(self.levels),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -185,10 +186,27 @@ class Normalisation:
     Args:
         mean: One a channel.
         deviation: One a channel, above zero.
+        low: The least value a channel that is taken as it is; none where every value is.
+        high: The largest.
     """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+
+    def as_facts(self) -> dict[str, tuple[float, ...]]:
+        """As a network's card has it."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Sequence[float]]) -> Normalisation:
+        """As a network's card gave it.
+
+        Args:
+            facts: From `as_facts`.
+        """
+        return cls(**{name: tuple(facts[name]) for name in ("mean", "deviation", "low", "high") if name in facts})
 
 
 @dataclass(frozen=True)
@@ -231,8 +249,8 @@ class AuditReport:
         warnings: Sentences for people.
         links: One row a confirmed pair of duplicates: `cluster`, `row`, `other` (image rows, row < other), `kind`
             (`exact` or `near`), `bits` (by which the hashes differ) and `similarity` (of the pixels, at most 1).
-        problems: One row a fault of an image: `row`, `id`, `role`, `problem` (unreadable, empty, saturated, size,
-            depth or channels), `detail` (in words), `action` (`skipped` or `reported`).
+        problems: One row a fault of an image: `row`, `id`, `role`, `problem` (unreadable, empty, saturated, range, no
+            data, size, depth or channels), `detail` (in words), `action` (`skipped` or `reported`).
         class_links: One row an ordered pair of classes that stand together: `class`, `other`, `samples` (that have the
             class), `together` (that have both), `share` (together / samples) and `lift` (share over the other's own).
         unreadable: Numbers of the image rows that nobody reads, of any role; empty unless they are skipped.

@@ -1,0 +1,132 @@
+"""Pixel validity: no-data values, and isolated values far outside the rest of an image (hot pixels)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["fill_missing", "isolated_limits", "limit_isolated", "missing_pixels", "usable_pixels"]
+
+
+def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """No-data mask: NaN and infinity, fill values such as -9999 and 3.4e38, and borders of one far value.
+
+    A fill value counts where it is the least or the largest value of a channel and lies further from the others than
+    they reach; a value of its own along a whole edge, where it lies ten times as far. Zero, and anything of 8 bits, is
+    always data: masked backgrounds are zero, and white ones 255.
+
+    Args:
+        pixels: Shape (channels, height, width).
+
+    Returns:
+        The same shape; None where all pixels are data.
+    """
+    if pixels.dtype.kind != "f" and not (pixels.dtype == np.uint16 and (pixels == 65535).any()):
+        return None
+    missing = ~np.isfinite(pixels)
+    for plane, mask in zip(pixels, missing, strict=True):
+        edges = [np.r_[line] for line in (plane[0], plane[-1], plane[:, 0], plane[:, -1])]
+        for extreme in (np.min, np.max):
+            valid = plane[~mask]
+            if not valid.size or (valid.dtype == np.uint16 and extreme is np.min):
+                continue
+            value = extreme(valid)
+            others = valid[valid != value]
+            if not others.size or value == 0 or (valid.dtype == np.uint16 and value != 65535):
+                continue
+            low, high = isolated_limits(others)
+            gap = float(others.min()) - float(value) if extreme is np.min else float(value) - float(others.max())
+            fill = valid.dtype.kind == "f" and (float(value) in {-9999.0, -99999.0, -32768.0} or abs(value) > 1e19)
+            edge = high > low and plane.size >= 64 and any((line == value).all() for line in edges)
+            if (fill and gap > high - low) or (edge and gap > 10 * (high - low)):
+                mask |= plane == value
+    return missing if missing.any() else None
+
+
+def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
+    """The range of the values that hang together; what lies beyond are single values, such as hot pixels.
+
+    Of the largest and the least thousandth (at least four values), those lie beyond that are more than ten times
+    further out than all others reach. Pixels of 8 bits, fewer than 64 values, and signal on a background of one value
+    have none.
+
+    Args:
+        values: Shape (n,), finite, at least one.
+
+    Returns:
+        The least and the largest value that hang together with the others.
+    """
+    count = max(4, values.size // 1000)
+    if values.dtype == np.uint8 or values.size < 64:
+        return float(values.min()), float(values.max())
+    parted = np.partition(values, (count, values.size - 1 - count))
+    below = np.sort(parted[: count + 1]).astype(np.float64)
+    above = np.sort(parted[-count - 1 :]).astype(np.float64)
+    limits = []
+    for tail, other_end in ((-below[::-1], -above[0]), (above, below[-1])):  # outwards, from the tail's inner end
+        reach = tail[:-1] - other_end
+        far = np.flatnonzero((np.diff(tail) > 10 * reach) & (reach[0] > 0))
+        limits.append(float(tail[far[0]] if len(far) else tail[-1]))
+    return -limits[0], limits[1]
+
+
+def limit_isolated(pixels: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> NDArray[Any]:
+    """Isolated values set to the nearest value that hangs together with the others.
+
+    Args:
+        pixels: Shape (channels, height, width).
+        missing: From `missing_pixels`.
+
+    Returns:
+        The same array where there are none.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    changed = pixels
+    for number, plane in enumerate(pixels):
+        valid = plane.ravel() if missing is None else plane[~missing[number]]
+        if not valid.size:
+            continue
+        low, high = isolated_limits(valid)
+        if low > valid.min() or high < valid.max():
+            changed = changed.copy() if changed is pixels else changed
+            changed[number] = np.clip(plane, low, high)
+    return changed
+
+
+def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: Any = None) -> NDArray[Any]:
+    """No-data pixels set to one value a channel.
+
+    Args:
+        pixels: Shape (channels, height, width).
+        missing: From `missing_pixels`.
+        fill: One value a channel; the mean of the channel's data where none is given.
+
+    Returns:
+        The same array where nothing is missing.
+    """
+    if missing is None:
+        return pixels
+    filled = pixels.copy()
+    for number, mask in enumerate(missing):
+        data = pixels[number][~mask]
+        own = float(data.mean(dtype=np.float64)) if data.size else 0.0
+        value = own if fill is None else float(fill[number])
+        filled[number][mask] = round(value) if pixels.dtype.kind == "u" else value
+    return filled
+
+
+def usable_pixels(pixels: NDArray[Any], fill: Any = None) -> NDArray[Any]:
+    """An image as statistics and networks take it: isolated values limited, no-data pixels filled.
+
+    Args:
+        pixels: Shape (channels, height, width), from `read_image`.
+        fill: As in `fill_missing`.
+
+    Returns:
+        The same array where nothing is odd about it.
+    """
+    missing = missing_pixels(pixels)
+    return fill_missing(limit_isolated(pixels, missing), missing, fill)
