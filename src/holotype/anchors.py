@@ -25,6 +25,7 @@ def anchored_data(data: DataSpec, folder: Path) -> DataSpec:
 
     plain = Path(str(folder).replace("{", "{{").replace("}", "}}"))  # the folder's own braces name no columns
 
+    images = data.images
     classes, taxonomy = data.labels.classes, data.labels.taxonomy
     return data.model_copy(
         update={
@@ -32,7 +33,11 @@ def anchored_data(data: DataSpec, folder: Path) -> DataSpec:
             "external": [anchor(path) for path in data.external],
             "test": anchor(data.test) if data.test else None,
             "review": anchor(data.review) if data.review else None,
-            "images": beside(data.images) if data.images else None,
+            "images": {name: beside(pattern) for name, pattern in images.items()}
+            if isinstance(images, dict)
+            else beside(images)
+            if images
+            else None,
             "labels": data.labels.model_copy(
                 update={
                     "classes": anchor(classes) if isinstance(classes, str) else classes,

@@ -10,17 +10,20 @@ from holotype.data.arrays import ARRAYS, count_rows
 from holotype.errors import DataError
 from holotype.spec import DataSpec
 
-__all__ = ["FILE", "image_files", "pattern_fields"]
+__all__ = ["FILE", "channel_patterns", "image_files", "pattern_fields"]
 
 FILE = "file"
 """The column of whole paths that folders and JSON bring with them."""
+ABSOLUTE = r"^(/|\\\\|[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]+://)"
+"""Begins a path from the root, of any system, or an address."""
 
 
-def pattern_fields(pattern: str) -> list[tuple[str, str | None]]:
+def pattern_fields(pattern: str, field: str = "data.images") -> list[tuple[str, str | None]]:
     """A pattern as pieces of text, each followed by the name in braces behind it.
 
     Args:
         pattern: As in `images/{id}_{channel}.png`.
+        field: The recipe's key, for messages.
 
     Raises:
         DataError: A brace is left open, or holds more than a name.
@@ -28,15 +31,29 @@ def pattern_fields(pattern: str) -> list[tuple[str, str | None]]:
     try:
         pieces = list(Formatter().parse(pattern))
     except ValueError as error:
-        raise DataError(f"the pattern {pattern!r} is broken: {error}", field="data.images") from None
+        raise DataError(f"the pattern {pattern!r} is broken: {error}", field=field) from None
     for _, name, form, conversion in pieces:
         if name == "" or form or conversion:
             raise DataError(
                 f"the pattern {pattern!r} may hold names of columns in braces and nothing else there",
-                field="data.images",
+                field=field,
                 remedy="write `images/{id}_{channel}.png`",
             )
     return [(text, name) for text, name, _, _ in pieces]
+
+
+def channel_patterns(spec: DataSpec) -> list[tuple[str | None, str]]:
+    """The patterns of an image's files: one with no channel, or one for each channel, in the order of the channels.
+
+    Args:
+        spec: The recipe's `data` section.
+    """
+    images = spec.images or f"{{{FILE}}}"
+    if isinstance(images, dict):
+        return [(channel, images[channel]) for channel in spec.channels or images]
+    if "{channel}" in images and spec.channels:
+        return [(channel, images) for channel in spec.channels]
+    return [(None, images)]
 
 
 def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> pl.Series:
@@ -52,74 +69,90 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> 
         Lists of paths, one list a row; empty ones where there is no pattern.
 
     Raises:
-        DataError: The pattern names a column that is not there, or nothing that tells rows apart.
+        DataError: A pattern names a column that is not there, or nothing that tells rows apart.
     """
     if not spec.images and FILE not in table.columns:
         return pl.Series("files", [[] for _ in range(table.height)], dtype=pl.List(pl.String))
-    fields = pattern_fields(spec.images or f"{{{FILE}}}")
     if "role" not in table.columns:
         table = table.with_columns(pl.lit(role).alias("role"))
+    columns: list[pl.Series] = []
+    for channel, pattern in channel_patterns(spec):
+        field = f"data.images.{channel}" if isinstance(spec.images, dict) else "data.images"
+        if spec.images:  # paths that folders and JSON bring with them are as they are
+            _stay_inside(pattern_fields(pattern, field), table, source, field)
+        files = _files_of_pattern(pattern, channel, table, source, field)
+        columns.append(files.alias(str(len(columns))))
+    if isinstance(spec.images, dict):
+        _differ(spec.images, columns, [str(channel) for channel, _ in channel_patterns(spec)])
+    return pl.DataFrame(columns).select(pl.concat_list(pl.all()).alias("files")).to_series()
+
+
+def _files_of_pattern(pattern: str, channel: str | None, table: pl.DataFrame, source: str, field: str) -> pl.Series:
+    """One file a row."""
+    fields = pattern_fields(pattern, field)
     names = {name for _, name in fields if name}
-    if spec.images and spec.images.lower().endswith(ARRAYS) and names <= {"role"}:
-        return _rows_of_an_array(fields, table)
+    if pattern.lower().endswith(ARRAYS) and names <= {"role", "channel"} and (channel or "channel" not in names):
+        return _rows_of_an_array(fields, table, channel)
     unknown = sorted(names - set(table.columns) - {"channel"})
     if unknown:
-        what = f"the pattern {spec.images!r} names {unknown[0]!r}, which is no column of {source}"
-        raise DataError(what, field="data.images", value=unknown[0], allowed=dict.fromkeys([*table.columns, "channel"]))
-    if "channel" in names and not spec.channels and "channel" not in table.columns:
+        what = f"the pattern {pattern!r} names {unknown[0]!r}, which is no column of {source}"
+        raise DataError(what, field=field, value=unknown[0], allowed=dict.fromkeys([*table.columns, "channel"]))
+    if "channel" in names and channel is None and "channel" not in table.columns:
         what = "the pattern has {channel} and no channels are named"
         raise DataError(what, field="data.channels", remedy="list them, as in [red, green, blue]")
     if not names - {"channel", "role"}:
-        raise DataError(f"the pattern {spec.images!r} names one file for all rows", field="data.images",
+        raise DataError(f"the pattern {pattern!r} names one file for all rows", field=field,
                         remedy="put a column in braces, as in `images/{id}.png`")  # fmt: skip
-    if spec.images:
-        _stay_inside(fields, table, source)
-    one_per_channel = "channel" in names and spec.channels is not None
-    channels = spec.channels if one_per_channel and spec.channels else [None]
-    columns = [table.select(_path(fields, channel).alias("file")).to_series() for channel in channels]
-    return (
-        pl.DataFrame([series.alias(str(number)) for number, series in enumerate(columns)])
-        .select(pl.concat_list(pl.all()).alias("files"))
-        .to_series()
-    )
+    return table.select(_path(fields, channel).alias("file")).to_series()
 
 
-def _rows_of_an_array(fields: list[tuple[str, str | None]], table: pl.DataFrame) -> pl.Series:
+def _differ(images: dict[str, str], columns: list[pl.Series], channels: list[str]) -> None:
+    """Refuse two channels of a mapping that name the same file in some row."""
+    for number, (channel, column) in enumerate(zip(channels, columns, strict=True)):
+        for other, earlier in zip(channels[:number], columns[:number], strict=True):
+            same = column.filter(column == earlier)
+            if same.len():
+                raise DataError(f"the channels {other!r} and {channel!r} name the same file {same[0]!r}",
+                                field="data.images", remedy="give each channel its own column of files")  # fmt: skip
+
+
+def _rows_of_an_array(fields: list[tuple[str, str | None]], table: pl.DataFrame, channel: str | None) -> pl.Series:
     """Entries of one array that holds all images of a table, in the order of its rows."""
-    file = table.select(_path(fields, None).alias("file")).to_series()[0]
+    file = table.select(_path(fields, channel).alias("file")).to_series()[0]
     count = count_rows(file)
     if count != table.height:
         raise DataError(f"{file} has {count:,} rows and its table {table.height:,}", field="data.images",
                         remedy="an array holds the images of a table in the order of its rows")  # fmt: skip
-    return (
-        pl.select((pl.lit(f"{file}#") + pl.int_range(count).cast(pl.String)).alias("files"))
-        .to_series()
-        .reshape((-1, 1))
-        .arr.to_list()
-    )
+    return pl.select((pl.lit(f"{file}#") + pl.int_range(count).cast(pl.String)).alias("files")).to_series()
 
 
-def _stay_inside(fields: list[tuple[str, str | None]], table: pl.DataFrame, source: str) -> None:
-    """Refuse values that would lead out of the folder that the pattern names: `..`, or a path from the root."""
+def _stay_inside(fields: list[tuple[str, str | None]], table: pl.DataFrame, source: str, field: str) -> None:
+    """Refuse values that would lead out of the folder that the pattern names: `..`, or a path from the root.
+
+    A path from the root, or an address, in the first column behind a folder's name stands by itself, as when paths are
+    joined.
+    """
     before = ""
     for text, name in fields:
+        starts = not before and (not text or text.endswith("/"))
         before += text
         if name is None or name not in table.columns:
             continue
         outside = table[name].str.contains(r"(^|/)\.\.(/|$)").fill_null(False)
-        if before:  # a column that holds whole paths may well begin at the root
-            outside |= table[name].str.starts_with("/").fill_null(False)
+        if not starts:
+            outside |= table[name].str.contains(ABSOLUTE).fill_null(False)
         wrong = table[name].filter(outside)
         if wrong.len():
             raise DataError(
                 f"{wrong[0]!r} in column {name!r} of {source} leads outside the folder of the images",
-                field="data.images",
+                field=field,
                 remedy="name files below that folder, or write the whole path in a column of its own",
             )
         before += name
 
 
 def _path(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
+    """The file of each row; a first column that holds a path from the root stands without what is before it."""
     parts: list[pl.Expr] = []
     for text, name in fields:
         parts.append(pl.lit(text))
@@ -127,4 +160,8 @@ def _path(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
             parts.append(pl.lit(channel))
         elif name is not None:
             parts.append(pl.col(name).fill_null(""))
-    return pl.concat_str(parts)
+    file = pl.concat_str(parts)
+    folder, first = fields[0]
+    if first is None or (first == "channel" and channel is not None) or not folder.endswith("/"):
+        return file
+    return pl.when(pl.col(first).str.contains(ABSOLUTE)).then(pl.concat_str(parts[1:])).otherwise(file)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import polars as pl
 
 from holotype.data import TABLE_ENDINGS, read_table
-from holotype.data.layouts import image_files, pattern_fields
+from holotype.data.channel_files import channel_names, group_by_channel
+from holotype.data.layouts import image_files
 from holotype.data.walk import list_image_files, readable_endings
-from holotype.errors import DataError, InputError, listing
+from holotype.errors import DataError, InputError, counted, listing
 from holotype.progress import Progress
 from holotype.spec import DataSpec
 from holotype.types import ImageTable, Kind
 
-__all__ = ["ChannelNames", "images_asked", "parts_of"]
+__all__ = ["images_asked", "parts_of"]
 
 
 def images_asked(
@@ -26,6 +26,7 @@ def images_asked(
     classes: tuple[str, ...],
     kind: Kind,
     progress: Progress | None = None,
+    trained: pl.Series | None = None,
 ) -> ImageTable:
     """Images that a run may never have seen, as a table.
 
@@ -35,6 +36,7 @@ def images_asked(
         classes: The run's classes in order.
         kind: `multiclass` or `multilabel`.
         progress: Where the files of a folder that are not used are named.
+        trained: The lists of files of the run's own images, which tell how channels' files are named.
 
     Raises:
         InputError: There are no images, or they are not named as the recipe's are.
@@ -44,7 +46,7 @@ def images_asked(
         frame = _frame_of_table(one, data)
     else:
         files = _files(one if one is not None else [Path(file) for file in images], progress)  # type: ignore[union-attr]
-        frame = _frame_of_files(files, data.images or "", data.channels)
+        frame = _frame_of_files(files, data, trained, progress)
     return ImageTable(frame, classes, kind, tuple(data.channels) if data.channels else None)
 
 
@@ -97,14 +99,21 @@ def _files_of_folder(folder: Path, progress: Progress | None) -> list[Path]:
     return list(listed.files)
 
 
-def _frame_of_files(files: list[Path], pattern: str, channels: list[str] | None) -> pl.DataFrame:
+def _frame_of_files(
+    files: list[Path], data: DataSpec, trained: pl.Series | None, progress: Progress | None
+) -> pl.DataFrame:
     """One row an image; the files of an image are brought together by the end of the recipe's pattern."""
-    by_channel = channels is not None and "{channel}" in pattern
-    if not by_channel:
+    names = channel_names(data, trained)
+    if names is None:
         stems = Counter(file.stem for file in files)
         rows = {file.stem if stems[file.stem] == 1 else str(file): [file] for file in files}
     else:
-        rows = _grouped_by_channel(files, ChannelNames(pattern, channels or []), channels or [])
+        rows, unnamed = group_by_channel(files, names)
+        if unnamed and progress is not None:
+            shown = listing([file.name for file in unnamed], 3)
+            progress.say(
+                f"note: {counted(len(unnamed), 'file')} not named as in {names.pattern!r} and not used: {shown}."
+            )
     ids = pl.Series("id", list(rows))
     return _frame(ids, ids, pl.Series("files", [[str(file) for file in row] for row in rows.values()]))
 
@@ -131,64 +140,3 @@ def _frame(ids: pl.Series, samples: pl.Series, files: pl.Series) -> pl.DataFrame
     columns = [ids.alias("id"), samples.alias("sample"), pl.Series("role", ["test"] * len(ids)), files.alias("files")]
     empty = [pl.lit(None, pl.List(pl.Int64)).alias("labels"), pl.lit(None, pl.String).alias("domain")]
     return pl.DataFrame(columns).with_columns(empty)
-
-
-class ChannelNames:
-    """How the files of one image are told apart, and which belong together: by the end of the recipe's pattern.
-
-    Args:
-        pattern: The recipe's, with `{channel}` in it.
-        channels: Their names.
-    """
-
-    def __init__(self, pattern: str, channels: Sequence[str]) -> None:
-        parts = Path(pattern).parts
-        kept = parts[max(number for number, part in enumerate(parts) if "{channel}" in part) :]
-        self.pattern, self.depth = "/".join(kept), len(kept)
-        expression, number = "", 0
-        for text, name in pattern_fields(self.pattern):
-            expression += re.escape(text)
-            if name == "channel":
-                expression += f"(?P<channel>{'|'.join(map(re.escape, channels))})"
-            elif name is not None:
-                expression += f"(?P<part{number}>[^/]+)"
-                number += 1
-        self._expression = re.compile(expression)
-
-    def place(self, file: PurePath) -> tuple[str, str] | None:
-        """The image that a file belongs to, with the folder it lies in, and its channel.
-
-        Args:
-            file: It is not opened.
-
-        Returns:
-            None where it is not named as the pattern says.
-        """
-        match = self._expression.fullmatch("/".join(file.parts[-self.depth :]))
-        if match is None:
-            return None
-        named = match.groupdict()
-        name = "_".join(value for key, value in named.items() if key != "channel")
-        return str(PurePath(*file.parts[: -self.depth]) / name), named["channel"]
-
-
-def _grouped_by_channel(files: list[Path], names: ChannelNames, channels: list[str]) -> dict[str, list[Path]]:
-    """The files of each image in the order of the channels, by what their paths have beside the channel's name."""
-    found: dict[str, dict[str, Path]] = {}
-    for file in files:
-        place = names.place(file)
-        if place is not None:
-            found.setdefault(place[0], {})[place[1]] = file
-    if not found:
-        raise InputError(f"no file is named as in {names.pattern!r}; the first is {files[0].name!r}")
-    for name, held in found.items():
-        lacking = [channel for channel in channels if channel not in held]
-        if lacking:
-            raise InputError(
-                f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {names.pattern!r}"
-            )
-    last = Counter(Path(name).name for name in found)
-    return {
-        Path(name).name if last[Path(name).name] == 1 else name: [held[channel] for channel in channels]
-        for name, held in found.items()
-    }

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from holotype.data.channel_files import ChannelNames
 from holotype.digest import digest_file, digest_value
 from holotype.errors import InputError
-from holotype.finished.asked import ChannelNames
 from holotype.finished.opened import OpenedRun
 from holotype.runs import RunFolder
 from holotype.runtime import version_of

@@ -123,7 +123,14 @@ class OpenedRun:
         Args:
             images: As in `predict`.
         """
-        return images_asked(images, self.recipe.data, self.decision.classes, self.decision.kind, self.runtime.progress)
+        decision, progress = self.decision, self.runtime.progress
+        return images_asked(images, self.recipe.data, decision.classes, decision.kind, progress, self.trained_files)
+
+    @property
+    def trained_files(self) -> pl.Series | None:
+        """The lists of files of the run's own images; None where the run's folder does not hold their table."""
+        table = self.folder.path("images.parquet")
+        return pl.read_parquet(table, columns=["files"], glob=False)["files"] if table.is_file() else None
 
     @property
     def _kept_together(self) -> str | None:

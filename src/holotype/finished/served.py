@@ -13,10 +13,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holotype.data import PackPlan, gather_statistics, measure_image, packed_image, read_image
+from holotype.data.channel_files import channel_names
 from holotype.decide import answer_columns, label_names, label_sets, probabilities
 from holotype.decide.calibrate import sureness
 from holotype.errors import DataError, counted, listing
-from holotype.finished.asked import ChannelNames
 from holotype.finished.described import about_run, refuse_what_needs_company, store_of
 from holotype.finished.drawn import draw, heat_as_png
 from holotype.finished.opened import OpenedRun, open_run
@@ -58,9 +58,7 @@ class ServedRun:
     def __init__(self, opened: OpenedRun, store: Path, nearest: bool = True) -> None:
         refuse_what_needs_company(opened)
         self.opened, data = opened, opened.recipe.data
-        self._names = None
-        if data.channels and data.images and "{channel}" in data.images:
-            self._names = ChannelNames(data.images, data.channels)
+        self._names = channel_names(data, opened.trained_files)
         self._cards = [checkpoint.card for checkpoint in _checkpoints(opened)]
         self.about = about_run(opened, self._cards[0]["channels"], self._names)
         self._channels = tuple(data.channels or ())

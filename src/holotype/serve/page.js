@@ -56,7 +56,7 @@ async function begin() {
   if (!response.ok) { $("about").textContent = await wordsOf(response); return; }
   if (state.token) sessionStorage.setItem("holotype-token", state.token);
   const facts = state.facts = await response.json();
-  state.name = facts.pattern ? pattern(facts.pattern, facts.channels) : null;
+  state.names = facts.pattern ? facts.pattern.split(" | ").map((text) => pattern(text, facts.channels)) : [];
   if ($("unlock")) $("unlock").hidden = true;
   document.title = $("run").textContent = facts.run;
   const labels = facts.kind === "multilabel" ? "any number of labels an image" : "one label an image";
@@ -84,10 +84,12 @@ function take(files) {
   const images = new Map();
   for (const [file, path] of files) {
     let key = `${state.entries.length} ${images.size} ${path}`;
-    if (state.name) {
-      const parts = path.split("/");
-      const found = parts.slice(-state.name.depth).join("/").match(state.name.expression);
-      if (found) key = `image ${parts.slice(0, -state.name.depth).join("/")}/${found.slice(1).join("_")}`;
+    const parts = path.split("/");
+    for (const name of state.names) {
+      const found = parts.slice(-name.depth).join("/").match(name.expression);
+      if (!found) continue;
+      key = `image ${parts.slice(0, -name.depth).join("/")}/${found.slice(1).join("_")}`;
+      break;
     }
     if (!images.has(key)) images.set(key, []);
     images.get(key).push([file, path]);

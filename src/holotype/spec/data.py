@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import field_validator, model_validator
 
+from holotype.errors import listing
 from holotype.spec.base import ChannelNames, Section
 
 __all__ = ["DataSpec", "LabelSpec"]
@@ -56,8 +57,10 @@ class DataSpec(Section):
     """The image's id column."""
     sample: str | None = None
     """The column naming the sample, where several images share one."""
-    images: str | None = None
-    """Pattern of the image files: `{column}` and `{channel}`; without `{channel}` one file holds all channels.
+    images: str | dict[str, str] | None = None
+    """Pattern of the image files: `{column}` and `{channel}`; without `{channel}` one file holds all channels. Or a
+    mapping from channel to pattern, where each channel has a column of its own:
+    `{dna: "{FileName_DNA}", er: "{FileName_ER}"}`. A value that is a path from the root or an address stands by itself.
     Addresses (`s3://`, `https://`) are opened by fsspec. A pattern such as `images_{role}.npy`, which names no column,
     is one array of all rows of a table in their order."""
     channels: ChannelNames | None = None
@@ -72,6 +75,20 @@ class DataSpec(Section):
     """Keep decoded images in a memory-mapped file of the store (`auto`) or in memory (`none`)."""
     review: str | None = None
     """Decisions made in `holotype review`: labels that are put right, samples that leave, duplicates that are none."""
+
+    @model_validator(mode="after")
+    def _channels_of_the_mapping(self) -> DataSpec:
+        """Channels of a mapping in `images`: those of the mapping, in its order unless `channels` gives another."""
+        if not isinstance(self.images, dict):
+            return self
+        if not self.images or not all(self.images.values()):
+            raise ValueError('images: a mapping needs a pattern for each channel, as in {dna: "{FileName_DNA}"}')
+        if self.channels is None:
+            object.__setattr__(self, "channels", list(self.images))
+        elif set(self.channels) != set(self.images):
+            raise ValueError(f"channels: {listing(self.channels)} should be the channels of data.images: "
+                             f"{listing(self.images)}")  # fmt: skip
+        return self
 
     @field_validator("groups")
     @classmethod
