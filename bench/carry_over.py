@@ -51,7 +51,7 @@ def embedded(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     seen = embed_with_member(member, ready.images, ready.statistics, rows, stages,
                              (runtime, LocalEngine(), recipe.data.pack, "folds"))  # fmt: skip
     samples = ready.images.sample_numbers[rows]
-    return seen[rows], ready.images.samples.matrix(samples), ready.folds.component[samples]
+    return seen[rows], ready.images.samples.matrix(samples), ready.folds.groups_of(samples)
 
 
 def head(kind: str, seed: int) -> object:

@@ -20,8 +20,9 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
 from holotype.audit import label_warnings
 from holotype.data import read_images, table_warnings
+from holotype.independence import components
 from holotype.spec import DataSpec, LabelSpec, SplitSpec
-from holotype.split import components, make_folds, share_deviation, stratified_folds
+from holotype.split import make_folds, share_deviation, stratified_folds
 from holotype.types import AuditReport
 
 

@@ -133,7 +133,8 @@ def score(rows: int, classes: int) -> None:
     )
     chain = [pooled, CalibrationChoice(CalibrationSpec(method="temperature"), "multiclass"),
              DecisionChoice(None, DecisionFacts(names, "multiclass"))]  # fmt: skip
-    nested = score_nested(oof, labels, Folds(pl.DataFrame(), fold, 5, (0, 1, 2, 3, 4)), chain, "macro_f1", 1)
+    folds = Folds(pl.DataFrame(), fold, 5, (0, 1, 2, 3, 4), independent_groups=groups)
+    nested = score_nested(oof, labels, folds, chain, "macro_f1", 1)
     told("weights, temperature and argmax refitted without each of five folds, seven metrics with intervals, classes")
     for name, metric in nested.scorecard.metrics.items():
         fresh = metric.next

@@ -84,7 +84,7 @@ def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floa
     inputs = {name: digests[name] for name in ("images", "audit", "review") if name != "review" or name in digests}
     if seen is not None:
         inputs["what tells train from test"] = digest_array(seen)
-    return StageKey("folds", 3, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
+    return StageKey("folds", 4, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
 
 
 def pack_key(plan: PackPlan, size: int, digests: Mapping[str, str]) -> StageKey:

@@ -138,11 +138,28 @@ def test_few_groups_are_called_approximate():
     assert "approximate" not in bootstrap_interval("accuracy", answers, draw_groups(answers.truth, groups, 1)).how
 
 
-def test_one_group_alone_is_scored_by_samples_and_says_so():
+@pytest.mark.parametrize(("name", "highest"), [("accuracy", 1), ("macro_f1", 1), ("map", 1), ("log_loss", np.inf)])
+def test_one_group_alone_has_an_interval_of_everything_and_says_so(name, highest):
     answers, groups = plates(np.random.default_rng(1), 1, size=40)
-    metric = bootstrap_interval("accuracy", answers, draw_groups(answers.truth, groups, 1))
-    assert metric.low < metric.value < metric.high
-    assert "one group" in metric.how
+    draws = draw_groups(answers.truth, groups, 1)
+    metric = bootstrap_interval(name, answers, draws)
+    assert (metric.low, metric.high, metric.groups) == (0, highest, 1)
+    assert (metric.next["low"], metric.next["high"]) == (0, highest)
+    assert "one independent group" in metric.how
+    change = paired_difference(name, answers, answers, draws)
+    assert change == {"value": 0, "low": -highest, "high": highest}
+    low, high = class_intervals(answers, draws)
+    assert (low[0], high[0]) == (0, 1)
+
+
+def test_two_groups_that_agree_by_chance_are_not_certain():
+    truth = np.eye(2, dtype=bool)[np.arange(40) % 2]
+    decided = truth.copy()
+    decided[[0, 20]] = ~decided[[0, 20]]
+    answers = Judged(truth, decided, decided.astype(np.float32), "multiclass")
+    metric = bootstrap_interval("accuracy", answers, draw_groups(truth, np.arange(40) // 20, 1))
+    assert metric.value == 0.95
+    assert metric.high - metric.low > 0.3
 
 
 def test_a_perfect_score_is_not_certain():

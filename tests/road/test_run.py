@@ -48,7 +48,7 @@ def test_a_run_leaves_the_files_of_the_contract_and_no_others(finished: Path) ->
 
 def test_every_labelled_row_has_a_fold_and_every_test_row_none(finished: Path) -> None:
     folds = pl.read_parquet(finished / "folds.parquet")
-    assert folds.columns == ["id", "sample", "fold", "role"]
+    assert folds.columns == ["id", "sample", "fold", "role", "independent_group"]
     by_role = folds.group_by("role").agg("fold").sort("role")
     of_test, of_train = by_role["fold"].to_list()
     assert (len(of_test), set(of_test)) == (20, {None})

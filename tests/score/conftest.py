@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from holotype.independence import independent_groups
 from holotype.types import Folds, ImageTable, Kind, OofPredictions, Predictions
 
 CLASSES = ("round", "spindle", "star")
@@ -75,7 +76,8 @@ def make_run(kind: Kind = "multiclass", used: tuple[int, ...] = (0, 1, 2, 3), gr
         columns["group.plate"] = [f"plate{plate[sample]}" for sample in owner]
     images = ImageTable(pl.DataFrame(columns), CLASSES, kind)
     fold = np.where(role == "test", -1, plate % 4).astype(np.int64)
-    folds = Folds(pl.DataFrame(), fold, 4, used)
+    groups = independent_groups(images, pl.DataFrame(schema={"cluster": pl.Int64, "row": pl.Int64}))
+    folds = Folds(pl.DataFrame(), fold, 4, used, independent_groups=groups)
     logits = (generator.normal(size=(len(owner), len(CLASSES))) + 2.5 * truth[owner] - 1).astype(np.float32)
     return Run(images, folds, logits)
 

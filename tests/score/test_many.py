@@ -113,7 +113,7 @@ def nested(parts: list[Any], decide: Any) -> Any:
     classes = tuple(str(number) for number in range(CLASSES))
     labels = Labels(frame, np.arange(ROWS), classes, "multiclass")
     fold = GROUPS % 3
-    folds = Folds(pl.DataFrame(), fold, 3, (0, 1, 2))
+    folds = Folds(pl.DataFrame(), fold, 3, (0, 1, 2), independent_groups=GROUPS)
     oof = [OofPredictions(np.arange(ROWS), part, fold) for part in parts]
     choices = [
         PooledChoice(EnsembleChoice(WeightedSpec(kind="weighted"), ("one", "two"), "multiclass"), (("a",), ("b",))),

@@ -11,7 +11,7 @@ import pytest
 from holotype.decide import decide_plainly
 from holotype.errors import DataError, HolotypeError
 from holotype.metrics import METRICS, Judged, bootstrap_intervals, draw_groups
-from holotype.score import fit_chain, independent_units, score_nested
+from holotype.score import fit_chain, score_nested
 from holotype.types import OofPredictions
 
 
@@ -99,7 +99,7 @@ def test_no_choice_sees_a_plate_it_is_applied_to(make, used):
     run = make(used=used)
     best, memory = Best(), Memory()
     score_nested([run.oof(), run.oof(1.0)], run.images.samples, run.folds, [best, memory], "macro_f1", 1)
-    units = independent_units(run.images.samples, np.arange(len(run.images.samples)))
+    units = run.folds.independent_groups
     applied = [pair for pair in best.log + memory.log if pair[0] != pair[1]]
     assert len(applied) > 2
     for seen, scored in applied:
@@ -188,7 +188,7 @@ def test_the_bootstrap_draws_the_groups(make):
         oof = run.oof()
         nested = score_nested([oof], run.images.samples, run.folds, [Mean(), Plain()], "accuracy", 3)
         judged = Judged(nested.truth, nested.decided, nested.logits, "multiclass")
-        draws = draw_groups(nested.truth, independent_units(run.images.samples, oof.samples), 3)
+        draws = draw_groups(nested.truth, run.folds.groups_of(oof.samples), 3)
         expected = bootstrap_intervals(["accuracy"], judged, draws)["accuracy"]
         found = nested.scorecard.metrics["accuracy"]
         assert (found.low, found.high, found.groups) == (expected.low, expected.high, units)

@@ -20,7 +20,6 @@ from holotype.score import (
     domain_table,
     group_table,
     grouped_folds,
-    independent_units,
     make_ledger,
     scorecard_to_json,
 )
@@ -119,7 +118,7 @@ def test_the_ledger_pairs_each_step_with_the_one_before(run, judged):
     worse = run.oof(noise=3.0)
     first = ("one view", decide_plainly(worse.logits, "multiclass"), worse.logits)
     steps = [first, ("eight views", answers.decided, answers.logits), ("nothing", answers.decided, answers.logits)]
-    ledger = make_ledger(steps, run.images.samples, samples, "macro_f1", 1)
+    ledger = make_ledger(steps, answers.truth, "multiclass", run.folds.groups_of(samples), "macro_f1", 1)
     assert [entry["step"] for entry in ledger] == ["one view", "eight views", "nothing"]
     assert ledger[0]["difference"] is None
     assert ledger[1]["difference"]["value"] == pytest.approx(ledger[1]["value"] - ledger[0]["value"])
@@ -129,16 +128,9 @@ def test_the_ledger_pairs_each_step_with_the_one_before(run, judged):
 
 def test_a_step_of_another_shape_is_named(run, judged):
     answers, samples = judged
+    short, groups = [("short", answers.decided[1:], answers.logits[1:])], run.folds.groups_of(samples)
     with pytest.raises(HolotypeError, match="step 'short'"):
-        make_ledger([("short", answers.decided[1:], answers.logits[1:])], run.images.samples, samples, "accuracy", 1)
-
-
-def test_units_are_tied_by_any_group_column_and_by_no_unknown_one():
-    labels = labels_of(plate=["p", "p", "q", "q", None, None], patient=["1", "2", "2", "3", "4", "5"])
-    assert independent_units(labels, np.arange(6)).tolist() == [0, 0, 0, 0, 1, 2]
-    assert independent_units(labels, np.array([0, 3])).tolist() == [0, 1]
-    bare = Labels(pl.DataFrame({"id": [1, 2]}), np.arange(2), ("a",), "multiclass")
-    assert independent_units(bare, np.arange(2)) is None
+        make_ledger(short, answers.truth, "multiclass", groups, "accuracy", 1)
 
 
 @settings(max_examples=20, deadline=None)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holotype.errors import HolotypeError
-from holotype.split import components, prove_disjoint
+from holotype.independence import components
+from holotype.split import prove_disjoint
 
 
 @settings(max_examples=30, deadline=None)

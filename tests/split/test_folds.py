@@ -47,7 +47,7 @@ def report(clusters: Sequence[tuple[int, int, str]] = (), left_out: Sequence[int
 def test_rows_come_in_the_order_of_the_table_and_test_rows_have_no_fold():
     images = table([[0], None, [1], [0], [1]], roles=["train", "test", "train", "train", "train"])
     folds = make_folds(images, report(), SplitSpec(folds=2), 1)
-    assert folds.frame.columns == ["id", "sample", "fold", "role"]
+    assert folds.frame.columns == ["id", "sample", "fold", "role", "independent_group"]
     assert folds.frame["id"].to_list() == [f"i{number}" for number in range(5)]
     assert folds.frame["fold"].is_null().to_list() == [False, True, False, False, False]
     assert folds.fold_of_sample[1] == -1

@@ -1,4 +1,4 @@
-"""What is tied directly, whatever the role of the images."""
+"""Images of one independent group, whatever their role."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def names(rows: list[int]) -> str:
 
 
 def test_images_of_a_sample_a_group_or_a_cluster_are_tied_and_unknown_groups_are_not() -> None:
-    assert names([1]) == "abc"  # its sample, and its plate
+    assert names([1]) == "abc"  # its sample, and its plates
     assert names([3]) == "de"  # its duplicate; its plate is unknown, as that of f
     assert names([5]) == "f"
     assert names([]) == ""
 
 
-def test_ties_are_direct_and_not_handed_on() -> None:
-    assert names([0]) == "ab"  # c shares a plate with b, which is not asked about
+def test_ties_are_handed_on() -> None:
+    assert names([0]) == "abc"  # c shares a plate with b, which is of the same sample
 
 
 def test_duplicates_are_one_picture_whatever_was_done_about_them() -> None:

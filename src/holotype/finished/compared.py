@@ -16,10 +16,12 @@ from holotype.decide import decide
 from holotype.errors import InputError
 from holotype.finished.differences import setting_differences
 from holotype.finished.opened import open_run
+from holotype.independence import NOTHING, components, independent_groups
 from holotype.metrics import Judged, class_differences, draw_groups, f1_per_class, paired_difference
 from holotype.report import CompareContents, ComparedRun, Difference, PairedRuns, write_report
 from holotype.road.provenance import what_stages_took
-from holotype.score import independent_units, metric_names
+from holotype.runs import RunFolder
+from holotype.score import metric_names
 from holotype.store import RunLog
 from holotype.submit import read_scores
 from holotype.table_files import parquet_columns, read_parquet
@@ -38,6 +40,7 @@ class _ScoredRun:
     Args:
         shown: What the page says of it.
         images: Its table.
+        groups: The independent group of each sample of the table, shape (samples,).
         scored: Numbers of the samples that were scored, shape (n,), ascending.
         logits: Shape (n, classes).
         decided: Which classes each was given, shape (n, classes).
@@ -49,6 +52,7 @@ class _ScoredRun:
 
     shown: ComparedRun
     images: ImageTable
+    groups: Integers
     scored: Integers
     logits: AnyScores
     decided: AnyLabels
@@ -115,7 +119,8 @@ def _read(folder: Path, letter: str) -> _ScoredRun:
     settings = recipe.model_dump(mode="json", exclude={"name"})
     count = len(decision.classes)
     nothing = (np.empty(0, np.int64), np.empty((0, count), np.float32), LabelMatrix.nothing(0, count))
-    empty = _ScoredRun(shown, images, *nothing, settings, recipe.metric, recipe.seed, True)
+    groups = _independent_groups(run, images)
+    empty = _ScoredRun(shown, images, groups, *nothing, settings, recipe.metric, recipe.seed, True)
     place = run.root / "oof.parquet"
     if not place.is_file():
         return empty
@@ -128,7 +133,18 @@ def _read(folder: Path, letter: str) -> _ScoredRun:
     made = decide(decision, logits) if decided is None and decision.one_class_per is None else decided
     if made is None:
         return empty
-    return _ScoredRun(shown, images, numbers, logits, made, settings, recipe.metric, recipe.seed, decided is not None)
+    return _ScoredRun(
+        shown, images, groups, numbers, logits, made, settings, recipe.metric, recipe.seed, decided is not None
+    )
+
+
+def _independent_groups(run: RunFolder, images: ImageTable) -> Integers:
+    """Those of the run itself, from its tables."""
+    clusters = pl.read_parquet(run.existing("audit/clusters.parquet"))
+    fold = pl.read_parquet(run.existing("folds.parquet"))["fold"]
+    parts = np.full(len(images.samples), NOTHING, np.int64)
+    parts[images.sample_numbers[fold.is_not_null().to_numpy()]] = 0
+    return independent_groups(images, clusters, parts=parts)
 
 
 def _decided(scored: Path, classes: int) -> AnyLabels | None:
@@ -160,8 +176,9 @@ def _paired(first: _ScoredRun, other: _ScoredRun) -> PairedRuns:
     before, after, kept = _both_sides(first, other, (here, there), classes)
     if not kept.any() or not before.truth.any():
         return PairedRuns(letter, 0, len(classes), (), (), (*notes, "no shared sample has a shared class"))
-    before, after, numbers = before.rows(kept), after.rows(kept), first.scored[here[kept]]
-    draws = draw_groups(before.truth, independent_units(first.images.samples, numbers), first.seed)
+    before, after = before.rows(kept), after.rows(kept)
+    both = [run.groups[run.scored[place[kept]]] for run, place in ((first, here), (other, there))]
+    draws = draw_groups(before.truth, components(np.arange(int(kept.sum())), both), first.seed)
     same_classes = first.images.classes == other.images.classes
     names = metric_names(first.metric, before.kind, before.truth.size, len(classes))
     names = [name for name in names if same_classes or name in ONLY_OF_LABELS]

@@ -3,7 +3,9 @@
 The interval of a value is a Wilson interval (Wilson 1927, JASA 22) whose centre is the value less the bias that the
 bootstrap sees and whose width is the bootstrap's standard deviation: unlike percentiles it holds near 0 and 1, and for
 few groups it uses Student's t (Hesterberg 2015, The American Statistician 69). A class with few samples, all right or
-all wrong, has no spread in any bootstrap; the variance of its Jeffreys posterior is added.
+all wrong, has no spread in any bootstrap; the variance of its Jeffreys posterior is added. Few groups may agree by
+chance: their variance is at least the binomial one of as many samples. One group alone says nothing of the spread
+between groups, so that its interval is everything that is possible.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 FEW_GROUPS = 20
+UNBOUNDED = {"log_loss"}  # every other metric lies between 0 and 1
 TAIL = 0.025
 MAP_DRAWS = (50, 200)
 MAP_WORK = 400_000_000
@@ -105,7 +108,8 @@ def paired_difference(name: str, before: Judged, after: Judged, draws: Draws) ->
         draws: Draws of their groups.
 
     Returns:
-        `value` (after less before), `low` and `high` of 95 %.
+        `value` (after less before), `low` and `high` of 95 %; with one group, or no draw that can be scored, everything
+        that is possible: -1 to 1, or infinite for a metric without a bound.
 
     Raises:
         DataError: The two sides are not the same samples.
@@ -116,7 +120,8 @@ def paired_difference(name: str, before: Judged, after: Judged, draws: Draws) ->
     change, steps = second.value - first.value, second.same - first.same
     steps = steps[np.isfinite(steps)]
     if draws.count < 2 or not len(steps):
-        return {"value": change, "low": min(change, -1.0), "high": max(change, 1.0)}
+        bound = np.inf if name in UNBOUNDED else 1.0
+        return {"value": change, "low": -bound, "high": bound}
     centre = 2 * change - float(steps.mean())
     half = _quantile(draws.count) * float(np.sqrt(_variance(steps, draws.count)))
     return {"value": change, "low": min(change, centre - half), "high": max(change, centre + half)}
@@ -147,7 +152,8 @@ def class_intervals(judged: Judged, draws: Draws) -> tuple[Doubles, Doubles]:
         here = slice(number, number + 1)
         variance, shift = _rare_class_terms(values[here], whole.support[0, here])
         spread = _Spread(float(values[number]), drawn[:, number], drawn[:, number], variance, shift)
-        low[number], high[number] = _value_interval(spread, draws.count, int(groups[number]))
+        counted = draws.count, int(groups[number])
+        low[number], high[number] = _value_interval(spread, counted, int(whole.support[0, number]))
     return low, high
 
 
@@ -214,23 +220,26 @@ def _rare_class_terms(scores: Doubles, support: NDArray[np.number]) -> tuple[flo
 
 
 def _metric(name: str, spread: _Spread, judged: Judged, draws: Draws) -> Metric:
-    if name == "log_loss":
+    if name in UNBOUNDED:
         low, high = _unbounded_interval(spread, draws.count)
     else:
-        low, high = _value_interval(spread, draws.count, draws.count)
-    following = _next_interval(spread, draws, (low, high), np.inf if name == "log_loss" else 1.0)
+        low, high = _value_interval(spread, (draws.count, draws.count), len(judged.truth))
+    following = _next_interval(spread, draws, (low, high), np.inf if name in UNBOUNDED else 1.0)
     how = _in_words(len(spread.same), draws, averaged=name in {*CLASS_SCORES, "map"})
     return Metric(spread.value, low, high, following, len(judged.truth), draws.count, how)
 
 
-def _value_interval(spread: _Spread, groups: int, groups_that_count: int) -> tuple[float, float]:
-    value, drawn = spread.value, spread.same[np.isfinite(spread.same)]
+def _value_interval(spread: _Spread, counted: tuple[int, int], samples: int) -> tuple[float, float]:
+    """The interval of a score between 0 and 1, of so many groups, and groups and samples that bear on the score."""
+    (groups, bearing), value, drawn = counted, spread.value, spread.same[np.isfinite(spread.same)]
     if groups < 2 or not len(drawn) or not np.isfinite(value):
         return 0.0, 1.0
     variance = _variance(drawn, groups)
     if variance < 1e-18 and value in {0.0, 1.0}:  # nothing varies: what would still be seen once in forty times
-        edge = TAIL ** (1 / groups_that_count)
+        edge = TAIL ** (1 / bearing)
         return (edge, 1.0) if value else (0.0, 1 - edge)
+    if bearing < FEW_GROUPS:
+        variance = max(variance, value * (1 - value) / samples)
     variance += spread.variance
     if variance < 1e-18:
         return value, value
@@ -244,7 +253,7 @@ def _value_interval(spread: _Spread, groups: int, groups_that_count: int) -> tup
 
 def _unbounded_interval(spread: _Spread, groups: int) -> tuple[float, float]:
     if groups < 2:
-        return spread.value, spread.value
+        return 0.0, np.inf
     centre = 2 * spread.value - float(spread.same.mean())
     half = _quantile(groups) * float(np.sqrt(_variance(spread.same, groups)))
     return max(0.0, min(spread.value, centre - half)), max(spread.value, centre + half)
@@ -277,11 +286,14 @@ def _mean_of_known(values: Doubles, axis: int) -> Doubles:
 
 
 def _in_words(count: int, draws: Draws, averaged: bool) -> str:
+    if draws.count < 2:
+        return (
+            "all scored samples are of one independent group, so that nothing is known of the spread between groups: "
+            "the interval holds everything that is possible"
+        )
     parts = [f"95 % intervals from {count:,} draws of {draws.count:,} {draws.unit}"]
     if draws.count < FEW_GROUPS:
         parts.append(f"with only {draws.count} {draws.unit} the intervals are approximate")
-    if draws.note:
-        parts.append(draws.note)
     if averaged and draws.incomplete:
         lacking = f"{draws.incomplete:,} of {len(draws.same):,} draws"
         parts.append(f"{lacking} lost a class every time they were drawn, and average over the others")

@@ -32,8 +32,7 @@ class Draws:
         fresh: The same for draws of the size of a fresh test set.
         rows: Samples of the fresh test set.
         incomplete: Draws of `same` that still lack a class that was scored, after being drawn again.
-        unit: What was drawn: `groups` or `samples`.
-        note: What a reader should know of it, or an empty string.
+        unit: What was drawn: `groups`, or `samples` where each is a group of its own.
     """
 
     groups: Integers
@@ -42,7 +41,6 @@ class Draws:
     rows: int
     incomplete: int
     unit: str
-    note: str
 
     @property
     def count(self) -> int:
@@ -68,20 +66,15 @@ def draw_groups(
     samples, classes = truth.shape
     if not samples:
         raise DataError("there are no samples to draw from")
-    unit, note = "groups", ""
     codes = np.arange(samples) if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    if groups is None:
-        unit = "samples"
-    elif codes.max() == 0 and samples > 1:
-        codes, unit = np.arange(samples), "samples"
-        note = "all samples are of one group, so samples were drawn and the spread between groups is left out"
     count = int(codes.max()) + 1
+    unit = "samples" if count == samples else "groups"
     draws = max(min(draws, DRAWS_AT_LEAST), min(draws, CELLS_AT_MOST // max(count, 4 * classes)))
     same, incomplete = _complete_draws(_rare_classes(truth, codes, count), count, draws, seed)
     rows = samples if rows is None or rows < 1 else rows
     size = max(1, round(rows * count / samples))
     fresh = _draw(keyed_generator(seed, "bootstrap", "fresh"), count, size, draws)
-    return Draws(codes, same, fresh, rows, incomplete, unit, note)
+    return Draws(codes, same, fresh, rows, incomplete, unit)
 
 
 def _rare_classes(truth: AnyLabels, codes: Integers, count: int) -> sparse.csr_array:

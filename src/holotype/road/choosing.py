@@ -119,7 +119,7 @@ def list_choices(
     Raises:
         InputError: A table that a section names does not fit.
     """
-    facts = sample_facts(images, statistics, folds.component)
+    facts = sample_facts(images, statistics, folds.independent_groups)
     names = tuple(member.name for member in said.members)
     machine = (recipe.seed, runtime.thread_count, runtime.store / "stack")
     usual = WeightedSpec(kind="weighted") if said.oof and len(names) > 1 else MeanSpec()

@@ -16,7 +16,7 @@ from holotype.metrics import Judged, bootstrap_interval, draw_groups, paired_dif
 from holotype.prepared import Prepared
 from holotype.report import ReviewContents
 from holotype.review import Reviewed
-from holotype.score import NestedScore, cross_apply, independent_units, score_apart
+from holotype.score import NestedScore, cross_apply, score_apart
 from holotype.submit import read_scores
 from holotype.table_files import read_csv
 from holotype.types import AnyScores, Integers, Metric, OofPredictions, some_rows
@@ -147,7 +147,7 @@ def what_the_review_changed(
     before: dict[str, Metric] = {}
     if scored.any():
         given = Judged(review.given.samples.truth(nested.samples), nested.decided, nested.logits, kind)
-        before = score_apart(given, review.given.samples, nested.samples, metric, seed)
+        before = score_apart(given, ready.folds.groups_of(nested.samples), metric, seed)
         before = {name: replace(one, how=f"judged by the labels before the review; {one.how}")
                   for name, one in before.items()}  # fmt: skip
     gone = len(np.unique(ready.images.sample_numbers[review.dropped]))
@@ -180,23 +180,22 @@ def _compared(
     if not len(both):
         return "the run that was reviewed scored none of these samples"
     samples = nested.samples[both]
-    units, truth = independent_units(images.samples, samples), images.samples.truth(samples)
+    groups, truth = ready.folds.groups_of(samples), images.samples.truth(samples)
     if not truth.any():
         return "none of the samples that both runs scored has a label"
     sides = (some_rows(scores, np.array([place[names[number]] for number in both])), some_rows(nested.logits, both))
-    judged = [_judged(ready, samples, side, decision, units) for side in sides]
-    draws = draw_groups(truth, units, seed)
+    judged = [_judged(ready, samples, side, decision, groups) for side in sides]
+    draws = draw_groups(truth, groups, seed)
     values = [bootstrap_interval(metric, side, draws).value for side in judged]
     return RunDifference(len(samples), draws.count, values[0], values[1],
                          paired_difference(metric, judged[0], judged[1], draws))  # fmt: skip
 
 
 def _judged(
-    ready: Prepared, samples: Integers, logits: AnyScores, decision: DecisionChoice, units: Integers | None
+    ready: Prepared, samples: Integers, logits: AnyScores, decision: DecisionChoice, groups: Integers
 ) -> Judged:
     folds, truth = ready.folds.fold_of_sample[samples], ready.images.samples.truth(samples)
     evidence: Sequence[OofPredictions] = [OofPredictions(samples, logits, folds)]
-    apart = np.arange(len(samples)) if units is None else units
     chain: list[Any] = [_AsGiven(), decision]
-    decided = cross_apply(chain, evidence, truth, folds, apart, decision.facts.seed)[-1]
+    decided = cross_apply(chain, evidence, truth, folds, groups, decision.facts.seed)[-1]
     return Judged(truth, decided, logits, ready.images.kind)

@@ -137,8 +137,8 @@ def _with_ledger(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Score
         steps.append((f"calibration: {chosen.calibration.method}", decide_plainly(nested.logits, kind), nested.logits))
     if not same_labels(steps[-1][1], nested.decided):
         steps.append((f"decision: {chosen.decision.rule}", nested.decided, nested.logits))
-    samples = outcome.prepared.images.samples
-    ledger = make_ledger(steps, samples, nested.samples, recipe.metric, recipe.seed, against)
+    groups = outcome.prepared.folds.groups_of(nested.samples)
+    ledger = make_ledger(steps, nested.truth, kind, groups, recipe.metric, recipe.seed, against=against)
     return replace(nested.scorecard, ledger=ledger)
 
 
@@ -148,11 +148,12 @@ def _apart(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> dict[str, d
     samples, kind = ready.images.samples, ready.images.kind
     judged = Judged(nested.truth, nested.decided, nested.logits, kind)
     repeated = np.isin(nested.samples, ready.images.sample_numbers[ready.audit.clusters["row"].to_numpy()])
-    found = {"without duplicates": score_without(repeated, judged, samples, nested.samples, recipe.metric, recipe.seed)}
+    groups = ready.folds.groups_of(nested.samples)
+    found = {"without duplicates": score_without(repeated, judged, groups, recipe.metric, recipe.seed)}
     if outcome.apart is not None:
         own, logits = outcome.apart.samples, outcome.apart.logits
         alone = Judged(samples.truth(own), outcome.chosen.chain.steps[-1](outcome.apart), logits, kind)
-        found["external like test"] = score_apart(alone, samples, own, recipe.metric, recipe.seed)
+        found["external like test"] = score_apart(alone, ready.folds.groups_of(own), recipe.metric, recipe.seed)
     if outcome.review is not None:
         found["labels before the review"] = outcome.review.before
     return {name: metrics for name, metrics in found.items() if metrics}

@@ -1,13 +1,12 @@
 """From predictions to scores that can be believed: gathering out of fold, refitting every choice, the ledger."""
 
 from holotype.score.apart import score_apart, score_without
-from holotype.score.choices import Choice, FittedChain, Scores, cross_apply, fit_chain
+from holotype.score.choices import Choice, FittedChain, Scores, cross_apply, fit_chain, grouped_folds
 from holotype.score.ledger import Against, Step, make_ledger
 from holotype.score.links import ClassLink, company_links, confusion_links
 from holotype.score.nested import NestedScore, add_caveats, metric_names, score_nested
 from holotype.score.oof import POOLS, gather_oof, gather_test, pool_images
 from holotype.score.tables import class_table, confusion_counts, domain_table, group_table, scorecard_to_json
-from holotype.score.units import grouped_folds, independent_units
 
 __all__ = [
     "POOLS",
@@ -30,7 +29,6 @@ __all__ = [
     "gather_test",
     "group_table",
     "grouped_folds",
-    "independent_units",
     "make_ledger",
     "metric_names",
     "pool_images",

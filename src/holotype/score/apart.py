@@ -7,19 +7,17 @@ from numpy.typing import NDArray
 
 from holotype.metrics import Judged, bootstrap_intervals, draw_groups
 from holotype.score.nested import metric_names
-from holotype.score.units import independent_units
-from holotype.types import Integers, Labels, Metric
+from holotype.types import Integers, Metric
 
 __all__ = ["score_apart", "score_without"]
 
 
-def score_apart(judged: Judged, labels: Labels, samples: Integers, metric: str, seed: int) -> dict[str, Metric]:
+def score_apart(judged: Judged, groups: Integers, metric: str, seed: int) -> dict[str, Metric]:
     """The metrics of some samples by themselves.
 
     Args:
         judged: What is known and was decided of the samples, shape (n, classes) each.
-        labels: The samples of the run.
-        samples: Their numbers, shape (n,).
+        groups: The independent group of each, shape (n,).
         metric: The recipe's metric; it stands first.
         seed: The recipe's seed.
 
@@ -28,22 +26,21 @@ def score_apart(judged: Judged, labels: Labels, samples: Integers, metric: str, 
     """
     if not judged.truth.any():
         return {}
-    draws = draw_groups(judged.truth, independent_units(labels, samples), seed)
+    draws = draw_groups(judged.truth, groups, seed)
     return bootstrap_intervals(
         metric_names(metric, judged.kind, judged.truth.size, judged.truth.shape[1]), judged, draws
     )
 
 
 def score_without(
-    left_out: NDArray[np.bool_], judged: Judged, labels: Labels, samples: Integers, metric: str, seed: int
+    left_out: NDArray[np.bool_], judged: Judged, groups: Integers, metric: str, seed: int
 ) -> dict[str, Metric]:
     """The metrics of the scored samples without some of them, every decision as it was.
 
     Args:
         left_out: Which of the samples do not count, shape (n,).
         judged: Of all scored samples, shape (n, classes) each.
-        labels: The samples of the run.
-        samples: Their numbers, shape (n,).
+        groups: The independent group of each, shape (n,).
         metric: The recipe's metric; it stands first.
         seed: The recipe's seed.
 
@@ -53,4 +50,4 @@ def score_without(
     rest = ~left_out
     if rest.all() or not rest.any():
         return {}
-    return score_apart(judged.rows(rest), labels, samples[rest], metric, seed)
+    return score_apart(judged.rows(rest), groups[rest], metric, seed)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holotype.errors import HolotypeError
-from holotype.score.units import grouped_folds
+from holotype.seeds import keyed_generator
 from holotype.types import AnyLabels, AnyScores, Integers, OofPredictions, TestPredictions, joined, some_rows
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "cross_chains",
     "fit_chain",
     "folds_to_cross",
+    "grouped_folds",
 ]
 
 INNER_FOLDS = 5
@@ -250,6 +251,28 @@ def folds_to_cross(blocks: Integers, units: Integers, seed: int) -> Integers:
     if len(units) < 2:
         raise HolotypeError("one sample alone cannot both fit a choice and score it", remedy="label more samples")
     return grouped_folds(units, INNER_FOLDS, seed)
+
+
+def grouped_folds(units: Integers, count: int, seed: int) -> Integers:
+    """Folds that keep units whole and are of like size: the largest first, each to the smallest fold.
+
+    Args:
+        units: The unit of each sample, shape (n,).
+        count: How many folds; fewer where there are fewer units.
+        seed: Decides the order of units of one size.
+
+    Returns:
+        The fold of each sample, shape (n,).
+    """
+    _, inverse, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    shuffled = keyed_generator(seed, "score", "grouped folds").permutation(len(sizes))
+    filled = np.zeros(min(count, len(sizes)), np.int64)
+    fold_of_unit = np.empty(len(sizes), np.int64)
+    for unit in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        fold = int(np.argmin(filled))
+        fold_of_unit[unit] = fold
+        filled[fold] += sizes[unit]
+    return fold_of_unit[inverse]
 
 
 def _learns(choice: Choice) -> bool:

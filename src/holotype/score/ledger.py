@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from holotype.errors import HolotypeError
 from holotype.metrics import Judged, bootstrap_interval, draw_groups, paired_difference
-from holotype.score.units import independent_units
-from holotype.types import AnyLabels, AnyScores, Integers, Labels
+from holotype.types import AnyLabels, AnyScores, Integers, Kind
 
 __all__ = ["Against", "Step", "make_ledger"]
 
@@ -21,8 +20,9 @@ Step = tuple[str, AnyLabels, AnyScores]
 
 def make_ledger(
     steps: Sequence[Step],
-    labels: Labels,
-    samples: Integers,
+    truth: AnyLabels,
+    kind: Kind,
+    groups: Integers,
     metric: str,
     seed: int,
     against: Sequence[Against] = (),
@@ -31,8 +31,9 @@ def make_ledger(
 
     Args:
         steps: In the order they are taken, all of the same samples.
-        labels: The samples of the run.
-        samples: The numbers of the scored ones, shape (n,).
+        truth: Which classes each sample has, shape (n, classes).
+        kind: One label a sample, or many.
+        groups: The independent group of each sample, shape (n,).
         metric: The recipe's metric.
         seed: The recipe's seed.
         against: What each step is compared with; the step before where nothing is said.
@@ -44,8 +45,7 @@ def make_ledger(
     Raises:
         HolotypeError: A step has decisions or logits of another shape.
     """
-    truth = labels.truth(samples)
-    draws = draw_groups(truth, independent_units(labels, samples), seed)
+    draws = draw_groups(truth, groups, seed)
     ledger: list[dict[str, Any]] = []
     seen: list[Judged] = []
     for number, (name, decided, logits) in enumerate(steps):
@@ -53,7 +53,7 @@ def make_ledger(
             raise HolotypeError(
                 f"step {name!r}: decisions {decided.shape} and logits {logits.shape} are not {truth.shape}"
             )
-        judged = Judged(truth, decided, logits, labels.kind)
+        judged = Judged(truth, decided, logits, kind)
         score = bootstrap_interval(metric, judged, draws)
         entry = {"step": name, "value": score.value, "low": score.low, "high": score.high}
         place = _compared_with(against[number] if number < len(against) else "before", ledger)

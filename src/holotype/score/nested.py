@@ -21,7 +21,6 @@ from holotype.metrics import (
 from holotype.score.choices import Choice, Crossed, apply_crossed, cross_chains
 from holotype.score.levels import back_off_table, level_table
 from holotype.score.tables import class_table, domain_table, group_table
-from holotype.score.units import independent_units
 from holotype.types import (
     MANY,
     AnyLabels,
@@ -97,17 +96,16 @@ def score_nested(
     if not choices:
         raise HolotypeError("a score needs at least one choice, the decision")
     truth = _known_truth(labels, first.samples)
-    units = independent_units(labels, first.samples)
-    apart = np.arange(len(first.samples)) if units is None else units
-    chains = cross_chains(choices, oof_members, truth, first.folds, apart, seed)
+    groups = folds.groups_of(first.samples)
+    chains = cross_chains(choices, oof_members, truth, first.folds, groups, seed)
     made = apply_crossed(chains, choices, oof_members, truth.shape)
     decided = made[-1] if isinstance(made[-1], LabelMatrix) else np.asarray(made[-1], dtype=bool)
     logits = as_scores(made[-2] if len(made) > 1 else first.logits)
     judged = Judged(truth, decided, logits, labels.kind)
-    draws = draw_groups(truth, units, seed, next_rows)
+    draws = draw_groups(truth, groups, seed, next_rows)
     names = metric_names(metric, labels.kind, truth.size, truth.shape[1])
     metrics = bootstrap_intervals(names, judged, draws)
-    how = _what_was_refitted(choices, first.folds, units)
+    how = _what_was_refitted(choices, first.folds, groups)
     left_out = classes_without_positives(truth, labels.classes)
     scorecard = Scorecard(
         {name: _with_words(name, value, how, left_out) for name, value in metrics.items()},
@@ -184,7 +182,7 @@ def _known_truth(labels: Labels, samples: Integers) -> AnyLabels:
     return truth
 
 
-def _what_was_refitted(choices: Sequence[Choice], folds: Integers, units: Integers | None) -> str:
+def _what_was_refitted(choices: Sequence[Choice], folds: Integers, groups: Integers) -> str:
     learned = [choice.name for choice in choices if getattr(choice, "learns", True)]
     fixed = [choice.name for choice in choices if not getattr(choice, "learns", True)]
     used = np.unique(folds)
@@ -193,7 +191,7 @@ def _what_was_refitted(choices: Sequence[Choice], folds: Integers, units: Intege
         verb = "was" if len(learned) == 1 else "were"
         parts.append(f"{' and '.join(learned)} {verb} refitted without the fold that is scored ({len(used)} folds)")
     elif learned:
-        what = "samples" if units is None or len(np.unique(units)) < 2 else "groups"
+        what = "groups" if 1 < len(np.unique(groups)) < len(groups) else "samples"
         verb = "was" if len(learned) == 1 else "were"
         inner = f"by folds of {what} inside fold {used[0]}, the one that is used"
         parts.append(f"{' and '.join(learned)} {verb} cross-fitted {inner}")

@@ -17,7 +17,7 @@ class SplitSpec(Section):
     folds: Annotated[int, Field(ge=2)] | Literal["leave-group-out"] = 5
     """How many folds the labelled samples are divided into; `leave-group-out` makes every group a fold of its own."""
     by: list[Literal["groups", "duplicates"]] = ["groups", "duplicates"]
-    """What never crosses a fold."""
+    """What never crosses a fold. Intervals resample groups and duplicates together whatever stands here."""
     stratify: list[Literal["labels", "domain"]] = ["labels", "domain"]
     """What every fold has in the proportion of the whole."""
     like_test: bool | Annotated[int, Field(ge=1)] = False

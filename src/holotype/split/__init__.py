@@ -2,7 +2,7 @@
 
 from holotype.split.adopt import adopt_folds
 from holotype.split.adversarial import Likeness, adversarial_auc, describe_likeness, discriminate
-from holotype.split.components import components, prove_disjoint
+from holotype.split.components import prove_disjoint
 from holotype.split.folds import make_folds, nothing_divided
 from holotype.split.holdout import choose_like_test, matching_features
 from holotype.split.inner import INNER_SHARE, inner_samples
@@ -15,7 +15,6 @@ __all__ = [
     "adopt_folds",
     "adversarial_auc",
     "choose_like_test",
-    "components",
     "describe_likeness",
     "discriminate",
     "duplicate_components",

@@ -1,43 +1,13 @@
-"""What belongs together: samples that share a group, a duplicate, or a sample that does."""
+"""The proof that no group crosses a fold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from holotype.errors import HolotypeError
 from holotype.types import Integers
 
-__all__ = ["components", "crossing_components", "prove_disjoint"]
-
-
-def components(samples: Integers, ties: Sequence[Integers]) -> Integers:
-    """The connected components of samples, where rows of equal number in any of the ties are connected.
-
-    Args:
-        samples: The sample of each row, shape (rows,), numbered from 0.
-        ties: For each way of belonging together the number of each row, shape (rows,); -1 ties nothing.
-
-    Returns:
-        The component of each sample, shape (samples,), numbered from 0.
-    """
-    count = int(samples.max()) + 1 if len(samples) else 0
-    tails, heads, nodes = [], [], count
-    for tie in ties:
-        rows = np.flatnonzero(tie >= 0)
-        if len(rows):
-            tails.append(samples[rows])
-            heads.append(tie[rows] + nodes)
-            nodes += int(tie.max()) + 1
-    if not tails:
-        return np.arange(count, dtype=np.int64)
-    tail, head = np.concatenate(tails), np.concatenate(heads)
-    graph = sp.coo_array((np.ones(len(tail), np.int8), (tail, head)), shape=(nodes, nodes)).tocsr()
-    _, component = connected_components(graph, directed=False)
-    return np.unique(component[:count], return_inverse=True)[1].astype(np.int64)
+__all__ = ["crossing_components", "prove_disjoint"]
 
 
 def crossing_components(folds: Integers, components: Integers) -> Integers:

@@ -10,16 +10,18 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from holotype.errors import DataError, counted, listing
+from holotype.independence import NOTHING, independent_groups
 from holotype.spec import SplitSpec
-from holotype.split.components import components, prove_disjoint
+from holotype.split.components import prove_disjoint
 from holotype.split.stratify import label_matrix, stratified_folds
 from holotype.split.testlike import Features, test_like_folds
 from holotype.types import AuditReport, Folds, ImageTable, Integers
 
-__all__ = ["make_folds", "nothing_divided"]
+__all__ = ["kept_together", "make_folds", "nothing_divided"]
 
 NAMED_AT_MOST = 6
 MANY_NETWORKS = 20
+TRAINS, VALIDATES = 0, 1  # parts of the samples that never tie each other
 UNEVEN = 1.5  # largest fold over smallest that is worth a word
 
 
@@ -51,7 +53,9 @@ def make_folds(
     left_out = _samples_left_out(images, report)
     active = np.setdiff1d(samples.of_role("train", "external"), left_out)
     scored = np.setdiff1d(samples.of_role("train"), left_out)
-    component = components(images.sample_numbers, _ties(images, report, spec, active))
+    parts = np.full(len(samples), NOTHING, np.int64)
+    parts[active], parts[validation] = TRAINS, VALIDATES
+    component = kept_together(images, report, spec, np.where(parts == TRAINS, TRAINS, NOTHING))
     _, unit_of_scored = np.unique(component[scored], return_inverse=True)
     _enough_components(unit_of_scored, len(scored), spec)
 
@@ -78,9 +82,10 @@ def make_folds(
         *_fold_warnings(images.classes, labels, unit_of_scored, fold, spec),
         *(alike.warnings if alike else ()),
     )
-    frame = _frame(images, fold_of_sample, active)
+    groups = independent_groups(images, report.clusters, parts=parts)
+    frame = _frame(images, fold_of_sample, active, groups)
     found: Any = {"likeness": alike.likeness, "separating": alike.separating} if alike else {}
-    found |= {"unreadable": report.unreadable, "component": component}
+    found |= {"unreadable": report.unreadable, "component": component, "independent_groups": groups}
     return Folds(frame, fold_of_sample, count, used, left_out, warnings, validation, **found)
 
 
@@ -92,8 +97,9 @@ def nothing_divided(images: ImageTable) -> Folds:
     """
     nobody = np.empty(0, np.int64)
     fold_of_sample = np.full(len(images.samples), -1, np.int64)
-    component = np.arange(len(images.samples))
-    return Folds(_frame(images, fold_of_sample, nobody), fold_of_sample, 0, (), component=component)
+    alone = np.arange(len(images.samples))
+    frame = _frame(images, fold_of_sample, nobody, alone)
+    return Folds(frame, fold_of_sample, 0, (), component=alone, independent_groups=alone)
 
 
 def _used_folds(spec: SplitSpec, count: int) -> tuple[int, ...]:
@@ -129,29 +135,31 @@ def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
     return np.flatnonzero((gone == rows) | (external & taken)).astype(np.int64)
 
 
-def _ties(images: ImageTable, report: AuditReport, spec: SplitSpec, active: Integers) -> list[Integers]:
-    """Group columns and duplicate clusters as numbers; -1 for null and for samples that take no part."""
-    silent = ~np.isin(images.sample_numbers, active)
-    ties = []
-    if "groups" in spec.by:
-        for name in images.group_names:
-            ranks = images.frame[f"group.{name}"].rank("dense").cast(pl.Int64).fill_null(0)
-            ties.append(ranks.to_numpy() - 1)
-    if "duplicates" in spec.by:
-        ties.append(_duplicate_ties(report, silent))
-    return [np.where(silent, -1, tie).astype(np.int64) for tie in ties]
+def kept_together(images: ImageTable, report: AuditReport, spec: SplitSpec, parts: Integers) -> Integers:
+    """What the split keeps together: the independent groups that `split.by` and the audit's actions ask for.
+
+    Args:
+        images: The table.
+        report: Knows the clusters of duplicates, and what is done about each.
+        spec: The recipe's `split` section.
+        parts: The part of each sample, shape (samples,), as in `independent_groups`.
+
+    Returns:
+        A number a sample, shape (samples,).
+    """
+    clusters = _kept_clusters(report, parts[images.sample_numbers] < 0)
+    clusters = clusters if "duplicates" in spec.by else clusters.clear()
+    columns = images.group_names if "groups" in spec.by else ()
+    return independent_groups(images, clusters, columns=columns, parts=parts)
 
 
-def _duplicate_ties(report: AuditReport, silent: NDArray[np.bool_]) -> Integers:
-    """The cluster of each grouped image; and of dropped ones and their twins, where other images keep the sample in."""
+def _kept_clusters(report: AuditReport, silent: NDArray[np.bool_]) -> pl.DataFrame:
+    """Grouped images with their cluster; and dropped ones and their twins, where other images keep the sample in."""
     rows = report.clusters["row"].to_numpy()
     half_dropped = (report.clusters["action"] == "dropped") & pl.Series(~silent[rows], dtype=pl.Boolean)
     still_there = report.clusters["cluster"].filter(half_dropped).unique()
     tied = (report.clusters["action"] == "grouped") | report.clusters["cluster"].is_in(still_there.to_list())
-    ties = np.full(len(silent), -1, np.int64)
-    tied_clusters = report.clusters.filter(tied)
-    ties[tied_clusters["row"].to_numpy()] = tied_clusters["cluster"].to_numpy()
-    return ties
+    return report.clusters.filter(tied)
 
 
 def _grouped(report: AuditReport) -> pl.DataFrame:
@@ -194,23 +202,30 @@ def _stratified_columns(images: ImageTable, labels: Any, scored: Integers, spec:
     return sp.csr_array(sp.hstack(parts)) if parts else sp.csr_array((len(scored), 0), dtype=bool)
 
 
-def _frame(images: ImageTable, fold_of_sample: Integers, active: Integers) -> pl.DataFrame:
+def _frame(images: ImageTable, fold_of_sample: Integers, active: Integers, groups: Integers) -> pl.DataFrame:
     rows = images.sample_numbers
     fold = pl.Series("fold", fold_of_sample[rows])
     takes_part = pl.Series(np.isin(rows, active))
-    frame = images.frame.select("id", "sample", "role").with_columns(fold, takes_part.alias("takes_part"))
-    fold_or_null = pl.when("takes_part").then("fold").alias("fold")
-    return frame.with_columns(fold_or_null).select("id", "sample", "fold", "role")
+    group = pl.Series("independent_group", groups[rows])
+    frame = images.frame.select("id", "sample", "role").with_columns(fold, group, takes_part.alias("takes_part"))
+    known = [pl.when("takes_part").then(name).alias(name) for name in ("fold", "independent_group")]
+    return frame.with_columns(known).select("id", "sample", "fold", "role", "independent_group")
 
 
 def _rule_warnings(images: ImageTable, report: AuditReport, spec: SplitSpec) -> list[str]:
     warnings = []
     if "groups" not in spec.by and images.group_names:
-        warnings.append(f"Groups ({listing(images.group_names)}) may cross folds, since split.by leaves them out.")
+        warnings.append(
+            f"Groups ({listing(images.group_names)}) may cross folds, since split.by leaves them out; intervals "
+            "still resample them whole."
+        )
     clusters = _grouped(report)["cluster"].n_unique()
     if "duplicates" not in spec.by and clusters:
         what = "cluster" if clusters == 1 else "clusters"
-        warnings.append(f"{clusters:,} {what} of duplicates may cross folds, since split.by leaves them out.")
+        warnings.append(
+            f"{clusters:,} {what} of duplicates may cross folds, since split.by leaves them out; intervals "
+            "still resample them whole."
+        )
     return warnings
 
 

@@ -1,37 +1,29 @@
-"""What is tied to what, directly: by sample, group or duplicate, whatever the role of the images."""
+"""Images of the same independent group, whatever their role, and images that are one picture."""
 
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from holotype.split.components import components
+from holotype.independence import independent_groups
 from holotype.types import AuditReport, ImageTable, Integers
 
 __all__ = ["duplicate_components", "tied_images"]
 
 
 def tied_images(images: ImageTable, report: AuditReport, rows: Integers) -> NDArray[np.bool_]:
-    """The images that share a sample, a group or a cluster of duplicates with any of some images.
+    """The images that lie in the independent group of any of some images, images of all roles counted.
 
     Args:
         images: The table.
-        report: Knows the clusters.
+        report: Knows the clusters of duplicates.
         rows: Image rows, shape (n,).
 
     Returns:
         Shape (image rows,); the images themselves are among them.
     """
-    columns = [images.sample_numbers, _cluster_of_row(images, report)]
-    for name in images.group_names:
-        ranks = images.frame[f"group.{name}"].rank("dense").cast(pl.Int64).fill_null(0)
-        columns.append(ranks.to_numpy().astype(np.int64) - 1)
-    tied = np.zeros(len(images), bool)
-    for numbers in columns:
-        own = numbers[rows]
-        tied |= np.isin(numbers, own[own >= 0])
-    return tied
+    groups = independent_groups(images, report.clusters)[images.sample_numbers]
+    return np.isin(groups, groups[rows])
 
 
 def duplicate_components(images: ImageTable, report: AuditReport) -> Integers:
@@ -44,10 +36,4 @@ def duplicate_components(images: ImageTable, report: AuditReport) -> Integers:
     Returns:
         A number a sample, shape (samples,).
     """
-    return components(images.sample_numbers, [_cluster_of_row(images, report)])
-
-
-def _cluster_of_row(images: ImageTable, report: AuditReport) -> Integers:
-    cluster = np.full(len(images), -1, np.int64)
-    cluster[report.clusters["row"].to_numpy()] = report.clusters["cluster"].to_numpy()
-    return cluster
+    return independent_groups(images, report.clusters, columns=())

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.errors import HolotypeError
 from holotype.types.labels import LabelMatrix
 from holotype.types.ranks import NO_RANKS, Ranks, ranks_of
 from holotype.types.top import MANY, AnyLabels
@@ -286,7 +287,9 @@ class Folds:
         likeness: Where folds were drawn by likeness to the test rows, one row a training sample: `sample`,
             `likeness` (out-of-fold probability of being a test row), `chosen`.
         separating: What tells training rows from test rows, likeliest first: `feature`, `importance`, `auc`.
-        component: What each sample belongs to by groups and duplicates, shape (samples,); none crosses a fold.
+        component: What the split keeps together (`split.by`), shape (samples,): no component crosses a fold.
+        independent_groups: The independent group of each sample, shape (samples,): its component under group columns
+            and duplicates, whatever the split keeps together. Bootstraps and cross-fitting count these.
     """
 
     frame: pl.DataFrame
@@ -300,3 +303,18 @@ class Folds:
     likeness: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LIKENESS))
     separating: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SEPARATING))
     component: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    independent_groups: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def groups_of(self, samples: Integers) -> Integers:
+        """The independent groups of some samples, shape (n,).
+
+        Args:
+            samples: Sample numbers, shape (n,).
+
+        Raises:
+            HolotypeError: The folds were made without independent groups.
+        """
+        if not len(self.independent_groups):
+            raise HolotypeError("these folds do not know the independent groups of their samples",
+                                remedy="make them with holotype.split.make_folds")  # fmt: skip
+        return self.independent_groups[samples]
