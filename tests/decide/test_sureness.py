@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from holotype.decide import narrowest
+from holotype.decide import narrowest, wrong_surely
 from holotype.types import condense
 
 
@@ -48,3 +48,22 @@ def test_one_class_alone_has_no_second() -> None:
     margin, classes, _ = narrowest(np.zeros((2, 1), np.float32), "multiclass", ())
     assert classes.shape == (2, 1)
     assert margin.tolist() == [0.0, 0.0]
+
+
+def test_a_mistake_is_as_sure_as_the_class_that_was_decided() -> None:
+    chances = np.array([[0.34, 0.05, 0.33, 0.28], [0.1, 0.6, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]])
+    truth, decided = np.eye(4, dtype=bool)[[1, 0, 0]], np.eye(4, dtype=bool)[[0, 1, 0]]
+    logits = np.log(chances).astype(np.float32)
+    sure = wrong_surely(truth, decided, logits, "multiclass")
+    assert sure == pytest.approx(
+        [0.34, 0.6, -1], abs=1e-6
+    )  # 0.95 is how sure it is of "not class 1", which nobody decided
+    assert wrong_surely(truth, decided, condense(logits), "multiclass") == pytest.approx(sure, abs=1e-6)
+
+
+def test_of_many_labels_the_added_one_counts_and_a_missed_one_where_none_was_added() -> None:
+    chances = np.array([[0.9, 0.55, 0.02], [0.9, 0.55, 0.02], [0.4, 0.3, 0.1]])
+    truth = np.array([[1, 0, 1], [1, 1, 1], [0, 0, 0]], bool)
+    decided = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 0]], bool)
+    logits = np.log(chances / (1 - chances)).astype(np.float32)
+    assert wrong_surely(truth, decided, logits, "multilabel") == pytest.approx([0.55, 0.98, -1], abs=1e-6)

@@ -16,7 +16,10 @@ TINIEST = 1e-9
 
 
 def wrong_surely(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, kind: Kind) -> NDArray[np.float64]:
-    """How sure each sample is of the surest of its wrong decisions: labels it should not have, or lacks.
+    """Confidence of wrong decisions: the probability of the likeliest label that a sample was given wrongly.
+
+    Where a sample of many labels was given nothing wrong but lacks a label, it is how sure the scores are that it lacks
+    the label: one less its probability.
 
     Args:
         truth: Which classes each sample has, shape (n, classes).
@@ -28,17 +31,17 @@ def wrong_surely(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, kind: 
         Probabilities, shape (n,); -1 where nothing is wrong.
     """
     known, given = LabelMatrix.of(truth), LabelMatrix.of(decided)
-    said = logits if isinstance(logits, TopScores) else probabilities(logits, kind)
-    surest = np.full(len(known), -1.0)
-    for own, other, missed in ((given, known, False), (known, given, True)):
+    probability = logits if isinstance(logits, TopScores) else probabilities(logits, kind)
+    added, missed = np.full(len(known), -1.0), np.full(len(known), -1.0)
+    for own, other, surest in ((given, known, added), (known, given, missed)):
         wrong = ~np.isin(own.places, other.places)
         rows, numbers = own.owners[wrong], own.numbers[wrong]
-        if isinstance(said, TopScores):
-            value = np.exp(said[rows].log_probability(numbers))
+        if isinstance(probability, TopScores):
+            value = np.exp(probability[rows].log_probability(numbers))
         else:
-            value = said[rows, numbers]
-        np.maximum.at(surest, rows, 1 - value if missed else value)
-    return surest
+            value = probability[rows, numbers]
+        np.maximum.at(surest, rows, value if surest is added else 1 - value)
+    return np.where(added >= 0, added, missed)
 
 
 def surest_of_classes(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, most: int) -> list[int]:

@@ -29,7 +29,8 @@ class Mistake:
         fold: The fold it belongs to; the models that scored it never saw it.
         truth: Its labels.
         decided: What the run decided.
-        confidence: Probability of what was wrongly decided, 0 to 1.
+        confidence: Probability of the likeliest label that was wrongly given, 0 to 1; where none was, how sure the run
+            is that the sample lacks the label it has.
         pixels: Shape (channels, height, width), in the file's own units.
     """
 
@@ -39,6 +40,11 @@ class Mistake:
     decided: tuple[str, ...]
     confidence: float
     pixels: NDArray[Any]
+
+    @property
+    def only_misses(self) -> bool:
+        """Whether every decided label is right, and others are missing."""
+        return set(self.decided) < set(self.truth)
 
 
 @dataclass(frozen=True)

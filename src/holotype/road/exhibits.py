@@ -47,7 +47,7 @@ def surely_wrong(outcome: Outcome, nested: NestedScore) -> tuple[Integers, NDArr
         nested: Its honest score.
 
     Returns:
-        Their places among the scored samples, and how sure the run is of each.
+        Their places among the scored samples, and the probability of what was decided of each.
     """
     surest = wrong_surely(nested.truth, nested.decided, nested.logits, outcome.prepared.images.kind)
     wrong = np.flatnonzero(surest >= 0)
