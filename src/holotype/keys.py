@@ -45,7 +45,7 @@ def images_key(spec: DataSpec) -> StageKey:
     tables = [spec.train, *spec.external, spec.test, *(one for one in (classes, taxonomy) if isinstance(one, str))]
     inputs = {f"table {Path(path).name}": digest_source(path) for path in tables if path}
     as_given = spec.model_copy(update={"review": None})  # decisions come after the audit
-    return StageKey("images", 3, as_given.model_dump(mode="json", exclude={"pack"}), inputs)
+    return StageKey("images", 4, as_given.model_dump(mode="json", exclude={"pack"}), inputs)
 
 
 def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
@@ -56,7 +56,7 @@ def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     files = images.frame["files"].explode(empty_as_null=False)
-    return StageKey("statistics", 3, None, {
+    return StageKey("statistics", 4, None, {
         "images": digests["images"], "image files": digest_versions_on_disk(files),
     })  # fmt: skip
 
@@ -97,7 +97,7 @@ def pack_key(plan: PackPlan, size: int, digests: Mapping[str, str]) -> StageKey:
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
     form = {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting, "scale": plan.scale, "fill": plan.fill}
-    return StageKey(f"pack {size}", 3, form, inputs)
+    return StageKey(f"pack {size}", 4, form, inputs)
 
 
 def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runtime: Runtime) -> StageKey:

@@ -105,7 +105,7 @@ def test_a_thumbnail_beside_the_picture_is_passed_over(tmp_path):
 
 def test_black_and_white_becomes_8_bit(tmp_path):
     Image.fromarray(GREY > 99).save(tmp_path / "a.png")
-    tifffile.imwrite(tmp_path / "a.tif", GREY > 99)
+    tifffile.imwrite(tmp_path / "a.tif", GREY > 99, photometric="minisblack")
     for name in ("a.png", "a.tif"):
         np.testing.assert_array_equal(read_image([tmp_path / name])[0], np.where(GREY > 99, 255, 0))
 
@@ -151,7 +151,6 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one file for each way in which an image can be no image of ours."""
     folder = tmp_path_factory.mktemp("spoilt")
     for ending in ("png", "tif"):
-        COLOUR.quantize(8).save(folder / f"palette.{ending}")
         (folder / f"text.{ending}").write_text("not an image at all")
         (folder / f"empty.{ending}").write_bytes(b"")
         COLOUR.save(folder / f"whole.{ending}", compression="tiff_lzw")
@@ -160,12 +159,9 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
         COLOUR.convert("CMYK").save(folder / f"cmyk.{ending}")
     for ending in ("gif", "png"):
         COLOUR.save(folder / f"animated.{ending}", save_all=True, append_images=[COLOUR.rotate(90)])
-    COLOUR.convert("LA").save(folder / "alpha.png")
-    (folder / "alpha16.png").write_bytes(imagecodecs.png_encode(noise("uint16", 6, 7, 2)))
     tifffile.imwrite(folder / "nan.tif", np.full((4, 4), np.nan, np.float32))
     tifffile.imwrite(folder / "huge.tif", np.full((4, 4), 1e300))
-    tifffile.imwrite(folder / "negative.tif", np.full((4, 4), -3, np.int16))
-    Image.fromarray(np.full((3, 3), 70_000, np.int32)).save(folder / "wide.png", format="TIFF")
+    tifffile.imwrite(folder / "wide.tif", np.full((4, 4), 70_000_000, np.uint32))
     tifffile.imwrite(folder / "stacks.tif", np.zeros((2, 3, 6, 7), np.uint8), photometric="minisblack")
     with tifffile.TiffWriter(folder / "sizes.tif") as tiff:
         tiff.write(GREY, metadata=None)
@@ -174,26 +170,21 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 REFUSALS = {
-    "palette.png": "has the colour mode P; save it in grey or RGB",
-    "palette.tif": "has the colour mode PALETTE; save it in grey or RGB",
-    "cmyk.jpg": "has the colour mode CMYK; save it in grey or RGB",
-    "cmyk.tif": "has the colour mode SEPARATED; save it in grey or RGB",
-    "alpha.png": "has the colour mode LA; save it in grey or RGB",
-    "alpha16.png": "has the colour mode LA; save it in grey or RGB",
-    "animated.gif": "is an animation of 2 frames; save one frame",
-    "animated.png": "is an animation of 2 frames; save one frame",
+    "cmyk.jpg": "has the color mode CMYK; convert it to RGB with its color profile",
+    "cmyk.tif": r"has the color mode CMYK \(SEPARATED\); convert it to RGB with its color profile",
+    "animated.gif": r"is an animation of several frames; write data.projection: max \(or mean",
+    "animated.png": r"is an animation of several frames; write data.projection: max \(or mean",
     "text.tif": "is not an image of a known form",
     "text.png": "is not an image of a known form",
     "empty.tif": "is not an image of a known form",
     "empty.png": "is not an image of a known form",
     "nan.tif": "holds no finite value; replace NaN and infinity",
     "huge.tif": "holds no finite value; replace NaN and infinity",
-    "negative.tif": "holds int16 values; save it with 8 or 16 bits, or as 32-bit float",
-    "wide.png": "holds 32-bit whole numbers beyond 16 bits; save it as a float TIFF",
+    "wide.tif": "holds whole numbers from 70,000,000 to 70,000,000, which a 32-bit float would round; divide them",
     "stacks.tif": r"has the axes .* of shape \(2, 3, 6, 7\); save it as \(channels, height, width\)",
     "sizes.tif": "holds 2 pictures of shapes 8 x 9, 7 x 9; save one picture a file",
     "cut.png": "cannot be decoded",
-    "cut.tif": "holds no picture; it may have been cut off",
+    "cut.tif": "holds no whole picture: a page lies beyond the end of the file; it may have been cut off",
     "missing.tif": "does not exist",
     "missing.png": "does not exist",
 }
@@ -209,7 +200,7 @@ def test_what_is_no_image_of_ours_is_refused_by_its_name(spoilt, name):
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch, name):
     Image.fromarray(GREY).save(tmp_path / name)
     monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", lambda *_, **__: pytest.fail("decoded"))
-    with pytest.raises(DataError, match=rf"{name} has (9x8 pixels|8 x 9 values), more than 71"):
+    with pytest.raises(DataError, match=rf"{name} has 9x8 pixels, more than 71"):
         read_image([tmp_path / name], most=GREY.size - 1)
 
 

@@ -16,7 +16,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from holotype.data import measure_images, read_image, read_images, table_warnings
-from holotype.data.arrays import named_axes
+from holotype.data.axes import arrange_named
+from holotype.data.limits import ReadOptions
 from holotype.errors import DataError
 from holotype.runtime import Runtime
 from holotype.spec import DataSpec, LabelSpec
@@ -256,7 +257,7 @@ def test_arrays_that_are_no_image_are_refused(tmp_path):
     np.savez(tmp_path / "two.npz", np.zeros((5, 5)), np.zeros((5, 5)))
     np.save(tmp_path / "all.npy", np.zeros((2, 5, 5), np.uint8))
     for name, message in (
-        ("objects.npy", "Python objects|allow_pickle"), ("cube.npy", "cannot be told from the sides"),
+        ("objects.npy", "holds object values"), ("cube.npy", "cannot be told from the sides"),
         ("two.npz", "holds 2 arrays"), ("all.npy#2", "no row 2"), ("none.npy", "does not exist"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=message):
@@ -281,10 +282,10 @@ def test_planes_and_times_are_no_channels(tmp_path, axes, message):
 
 
 def test_axes_may_stand_in_any_order():
-    np.testing.assert_array_equal(named_axes(PIXELS.transpose(1, 2, 0)[None], "TYXC", "a"), PIXELS)
-    np.testing.assert_array_equal(named_axes(PIXELS[0].T, "XY", "a"), PIXELS[:1])
+    np.testing.assert_array_equal(arrange_named(PIXELS.transpose(1, 2, 0)[None], "TYXC", "a", ReadOptions()), PIXELS)
+    np.testing.assert_array_equal(arrange_named(PIXELS[0].T, "XY", "a", ReadOptions()), PIXELS[:1])
     with pytest.raises(DataError, match="has the axes CSYX"):
-        named_axes(np.zeros((2, 3, 4, 5)), "CSYX", "a")
+        arrange_named(np.zeros((2, 3, 4, 5)), "CSYX", "a", ReadOptions())
 
 
 @pytest.mark.parametrize("axes", [["t", "c", "z", "y", "x"], [{"name": "c"}, {"name": "y"}, {"name": "x"}]])

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import stat
 from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote
 
 from holotype.errors import DataError
 
-__all__ = ["Address", "ending", "is_remote", "name_of", "opened", "without_row"]
+__all__ = ["Address", "ending", "is_remote", "name_of", "open_file", "opened", "require_regular", "without_row"]
 
 Address = Path | str
+MOST_REMOTE = 4 << 30  # bytes of a remote file, which is read whole
+KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe (FIFO)", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}  # fmt: skip
+LOCAL = re.compile(r"(?:file|local)://(?P<path>/.*)", re.IGNORECASE)
 ROW = re.compile(r"(?P<file>.*\.(npy|npz))#(?P<row>[0-9]+)", re.IGNORECASE)
 
 
@@ -51,6 +61,65 @@ def ending(address: Address) -> str:
     return Path(name_of(without_row(address)[0])).suffix.lower()
 
 
+def require_regular(address: Address, mode: int | None = None) -> None:
+    """Refuse what is no regular file before it is opened: a pipe would never answer, a device never end.
+
+    Args:
+        address: A local path, for messages; it is looked up where no mode is given.
+        mode: `st_mode` of a file that is open already.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        DataError: It is a folder, a pipe, a socket or a device, or may not be looked at.
+    """
+    if mode is None:
+        try:
+            mode = Path(address).stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileNotFoundError(str(address)) from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{address} cannot be opened: {_reason(error)}") from error
+    if not stat.S_ISREG(mode):
+        what = KINDS.get(stat.S_IFMT(mode), "something else")
+        raise DataError(f"{address} is {what} and not a file", remedy="name a regular file")
+
+
+def open_file(address: Address) -> BinaryIO:
+    """Open a regular file or a remote one for reading.
+
+    The kind of file is looked at before it is opened and again once it is open, and opening never waits, so that
+    nothing that takes a file's place in between can hold up the program.
+
+    Args:
+        address: A path or an address.
+
+    Returns:
+        A binary stream that can seek; what is remote has been read into memory.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        DataError: It is no regular file, or what it would take to open it is not there.
+    """
+    local = LOCAL.fullmatch(str(address))
+    if is_remote(address) and local is None:
+        return _read_remote(str(address))
+    path = Path(unquote(local["path"])) if local is not None else Path(address)
+    require_regular(path)
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+    try:
+        number = os.open(path, flags)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DataError(f"{address} cannot be opened: {_reason(error)}") from error
+    try:
+        require_regular(path, os.fstat(number).st_mode)
+        return os.fdopen(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
 def opened(address: Address) -> Path | io.BytesIO:
     """A local file as its path, another one as its bytes.
 
@@ -59,19 +128,38 @@ def opened(address: Address) -> Path | io.BytesIO:
 
     Raises:
         FileNotFoundError: It is not there.
-        DataError: What it would take to open it is not installed, or whoever holds it refuses.
+        DataError: It is a pipe or a device, or what it would take to open it is not there.
     """
-    if not is_remote(address):
-        return Path(address)
+    if is_remote(address):
+        return _read_remote(str(address))
+    path = Path(address)
+    if path.exists() and not path.is_dir():
+        require_regular(path)
+    return path
+
+
+def _read_remote(address: str) -> io.BytesIO:
     import fsspec  # slow, and needed for addresses only
 
+    for part in address.split("::"):  # in a chain such as zip://a.png::/data/images.zip the last may be local
+        local = LOCAL.fullmatch(part)
+        if local is not None or ("://" not in part and Path(part).exists()):
+            require_regular(unquote(local["path"]) if local is not None else part)
     try:
-        with fsspec.open(str(address), "rb") as stream:
-            return io.BytesIO(stream.read())
+        with fsspec.open(address, "rb") as stream:
+            content = stream.read(MOST_REMOTE + 1)
     except FileNotFoundError:
         raise
     except ImportError as error:
         raise DataError(f"{address} cannot be opened: {error}", remedy="install what it names") from error
     except Exception as error:  # every protocol has errors of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{address} cannot be opened: {reason}") from error
+        raise DataError(f"{address} cannot be opened: {_reason(error)}") from error
+    if len(content) > MOST_REMOTE:
+        raise DataError(f"{address} is larger than {MOST_REMOTE >> 30} GB", remedy="fetch it, and name the local file")
+    return io.BytesIO(content)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

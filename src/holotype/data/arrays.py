@@ -1,47 +1,83 @@
-"""Images in arrays: NumPy files of one image or of all, OME-Zarr, and what microscopes write."""
+"""Images in arrays: NumPy files of one image or of all, and what microscopes write."""
 
 from __future__ import annotations
 
+import os
+import zipfile
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from holotype.data.addresses import Address, is_remote, opened, without_row
+from holotype.data.addresses import Address, is_remote, open_file, without_row
+from holotype.data.axes import arrange_named, plan_axes
+from holotype.data.limits import MOST_CHANNELS, ReadOptions, require_size
 from holotype.errors import DataError
 
-__all__ = ["ARRAYS", "MOST_PIXELS", "VENDOR", "count_rows", "named_axes", "read_array", "read_vendor", "read_zarr"]
+__all__ = ["ARRAYS", "VENDOR", "count_rows", "plan_array", "read_array", "read_vendor"]
 
 ARRAYS = (".npy", ".npz")
 VENDOR = (".czi", ".lif", ".nd2", ".oib", ".oif", ".vsi", ".dv")
-MOST_PIXELS = 200_000_000  # an image beyond this is a mistake or an attack, and would not fit in memory beside others
-MOST_CHANNELS = 32  # an axis that is longer is a side of the image
+NUMBERS = "biuf"
+MOST_UNPACKED = 2_000_000_000  # bytes of a compressed array of all images, which has to be unpacked whole
 NO_EXTRA = 'pip install "holotype[bio]"'
 
 
-def read_array(address: Address, most: int = MOST_PIXELS) -> NDArray[Any]:
+def read_array(address: Address, options: ReadOptions) -> NDArray[Any]:
     """One image of a NumPy file: the whole file, or the row that follows `#`.
 
     Args:
         address: As in `images.npy#12` or `a.npy`; the only array of an `.npz`.
-        most: Values beyond which an image is refused.
+        options: The limits.
 
     Returns:
         Shape (channels, height, width).
 
     Raises:
-        DataError: There is no such row, or the axes cannot be told apart.
+        DataError: There is no such row, the axes cannot be told apart, or it is too large.
         FileNotFoundError: There is no such file.
     """
     file, row = without_row(address)
-    array = _open_array(file)
+    shape, dtype = _described(file)
     if row is not None:
-        if row >= len(array):
-            raise DataError(f"{file} has {len(array):,} rows and no row {row}")
-        array = array[row]
-    return _channels_first(_of_bearable_size(array, str(address), most), str(address))
+        if not shape or row >= shape[0]:
+            raise DataError(f"{file} has {shape[0] if shape else 0:,} rows and no row {row}")
+        shape = shape[1:]
+    last = plan_array(shape, dtype, str(address), options)
+    array = _opened_array(file, dtype, row is not None)
+    image = np.array(array if row is None else array[row])
+    return np.moveaxis(image, -1, 0) if last else image.reshape(-1, *shape[-2:])
+
+
+def plan_array(shape: tuple[int, ...], dtype: np.dtype[Any], name: str, options: ReadOptions) -> bool:
+    """Whether the channels of an array without names for its axes come last, worked out before it is read.
+
+    Args:
+        shape: (height, width), (channels, height, width) or (height, width, channels): the axis of the channels is the
+            short one.
+        dtype: Its type.
+        name: The file, for messages.
+        options: The limits.
+
+    Raises:
+        DataError: The axes cannot be told apart, it holds no numbers, or it is too large.
+    """
+    if dtype.kind not in NUMBERS:
+        raise DataError(f"{name} holds {dtype} values", remedy="save it with 8 or 16 bits, or as 32-bit float")
+    if len(shape) not in {2, 3}:
+        raise DataError(f"{name} has the shape {shape}", remedy="save an image as (channels, height, width)")
+    first, last = (shape[0], shape[2]) if len(shape) == 3 else (1, shape[1])
+    most = max(MOST_CHANNELS, len(options.channels))
+    if len(shape) == 3 and (min(first, last) > most or first == last):
+        raise DataError(f"{name} has the shape {shape}, in which the channels cannot be told from the sides",
+                        remedy="save an image as (channels, height, width)")  # fmt: skip
+    channels_last = len(shape) == 3 and last < first
+    sides = (shape[0], shape[1]) if channels_last else (shape[-2], shape[-1])
+    require_size(name, sides, last if channels_last else first, dtype, options)
+    return channels_last
 
 
 def count_rows(file: Address) -> int:
@@ -54,54 +90,28 @@ def count_rows(file: Address) -> int:
         DataError: It cannot be read.
     """
     try:
-        return len(_open_array(file))
+        shape, _ = _described(file)
     except FileNotFoundError:
         raise DataError(f"{file} does not exist", field="data.images") from None
-    except (ValueError, OSError, TypeError) as error:
+    except (ValueError, OSError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{file} is no array of images: {error}", field="data.images") from error
+    if not shape:
+        raise DataError(f"{file} is no array of images: it holds one number", field="data.images")
+    return shape[0]
 
 
-def read_zarr(folder: Address) -> NDArray[Any]:
-    """The full resolution of an OME-Zarr image (Moore et al. 2021), or a plain Zarr array.
-
-    Args:
-        folder: Ends in `.zarr`.
-
-    Returns:
-        Shape (channels, height, width).
-
-    Raises:
-        DataError: Zarr is not installed, or there is more than one plane or time.
-        FileNotFoundError: There is no such folder.
-    """
-    try:
-        import zarr
-    except ImportError as error:
-        raise DataError(f"{folder} is a Zarr, which needs the extra `bio`", remedy=NO_EXTRA) from error
-    if not is_remote(folder) and not Path(folder).is_dir():
-        raise FileNotFoundError(folder)
-    store = zarr.open(str(folder), mode="r")
-    scales = dict(store.attrs).get("multiscales")
-    if not scales:
-        if not hasattr(store, "shape"):
-            raise DataError(f"{folder} holds no image", remedy="save it as OME-Zarr, one image a folder")
-        return _channels_first(_of_bearable_size(store, str(folder)), str(folder))
-    array = store[scales[0]["datasets"][0]["path"]]
-    axes = [axis["name"] if isinstance(axis, dict) else axis for axis in scales[0].get("axes", "tczyx")]
-    return named_axes(_of_bearable_size(array, str(folder)), "".join(axes).upper(), str(folder))
-
-
-def read_vendor(file: Address) -> NDArray[Any]:
+def read_vendor(file: Address, options: ReadOptions) -> NDArray[Any]:
     """An image in a microscope's own format, read by bioio.
 
     Args:
         file: Ends in one of `VENDOR`.
+        options: Limits, channels and projection.
 
     Returns:
         Shape (channels, height, width).
 
     Raises:
-        DataError: Bioio is not installed, or there is more than one plane or time.
+        DataError: Bioio is not installed, or there are planes or times without a projection.
     """
     try:
         from bioio import BioImage
@@ -111,74 +121,74 @@ def read_vendor(file: Address) -> NDArray[Any]:
     image = BioImage(str(file))
     if len(image.scenes) > 1:
         raise DataError(f"{file} holds {len(image.scenes)} scenes", remedy="save one scene a file")
-    return named_axes(np.asarray(image.data), str(image.dims.order), str(file))
+    axes = str(image.dims.order)
+    plan_axes(axes, image.shape, str(file), image.dtype, options)
+    return arrange_named(np.asarray(image.data), axes, str(file), options)
 
 
-def named_axes(pixels: NDArray[Any], axes: str, name: str) -> NDArray[Any]:
-    """An array whose axes have names, as channels, height and width.
-
-    Args:
-        pixels: Any shape that has the axes Y and X.
-        axes: A letter an axis: `TCZYX`, `YXS`.
-        name: The file, for messages.
-
-    Returns:
-        Shape (channels, height, width).
-
-    Raises:
-        DataError: There is more than one plane (Z) or time (T), or channels lie along two axes.
-    """
-    sizes = dict(zip(axes, pixels.shape, strict=True))
-    for axis, what in (("Z", "planes"), ("T", "times")):
-        if sizes.get(axis, 1) > 1:
-            raise DataError(f"{name} holds {sizes[axis]} {what}",
-                            remedy="save one, or a projection such as the maximum over them")  # fmt: skip
-    if not {"Y", "X"} <= set(axes):
-        raise DataError(f"{name} has the axes {axes} of shape {pixels.shape}, and none named Y and X")
-    along = [axis for axis in axes if axis not in "YX" and sizes[axis] > 1]
-    if len(along) > 1:
-        raise DataError(f"{name} has the axes {axes} of shape {pixels.shape}",
-                        remedy="save it as (channels, height, width)")  # fmt: skip
-    order = [axes.index(axis) for axis in (*along, "Y", "X")]
-    rest = [number for number in range(len(axes)) if number not in order]
-    plane = pixels.transpose(*rest, *order).reshape([pixels.shape[number] for number in order])
-    return plane if along else plane[None]
+def _described(file: Address) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the only array of a file, from its header."""
+    with open_file(file) as stream:
+        if not _is_zip(stream):
+            shape, _, dtype = _header(stream)
+            return shape, dtype
+        with zipfile.ZipFile(stream) as archive, archive.open(_only_member(archive, file)) as member:
+            shape, _, dtype = _header(member)  # type: ignore[arg-type]
+            return shape, dtype
 
 
-def _of_bearable_size(array: Any, name: str, most: int = MOST_PIXELS) -> NDArray[Any]:
-    if np.prod(array.shape, dtype=np.float64) > most:
-        raise DataError(f"{name} has {' x '.join(map(str, array.shape))} values, more than {most:,}")
-    return np.asarray(array[...])
+def _header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = npy.read_magic(stream)
+    reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = reader(stream)
+    return tuple(int(side) for side in shape), bool(fortran), dtype
 
 
-def _channels_first(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Grey, (channels, height, width) or (height, width, channels): the axis of the channels is the short one."""
-    if array.ndim == 2:
-        return array[None]
-    if array.ndim != 3:
-        raise DataError(f"{name} has the shape {array.shape}", remedy="save an image as (channels, height, width)")
-    first, last = array.shape[0], array.shape[2]
-    if min(first, last) > MOST_CHANNELS or first == last:
-        raise DataError(f"{name} has the shape {array.shape}, in which the channels cannot be told from the sides",
-                        remedy="save an image as (channels, height, width)")  # fmt: skip
-    return array if first < last else np.moveaxis(array, -1, 0)
+def _is_zip(stream: BinaryIO) -> bool:
+    start = stream.read(2)
+    stream.seek(0)
+    return start == b"PK"
 
 
-def _open_array(file: Address) -> NDArray[Any]:
-    """The array of a file; a local `.npy` stays on the disk and is read where it is asked for."""
-    source = opened(file)
-    if isinstance(source, Path) and source.suffix.lower() == ".npy":
-        return np.load(source, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-    version = source.stat().st_mtime_ns if isinstance(source, Path) else 0
-    return _loaded(str(file), version)
+def _only_member(archive: zipfile.ZipFile, file: Address) -> str:
+    names = archive.namelist()
+    if len(names) != 1:
+        raise DataError(f"{file} holds {len(names)} arrays", remedy="save one, or one `.npy` each")
+    return names[0]
 
 
-@lru_cache(maxsize=4)  # every row of a compressed file would unpack all of them
-def _loaded(file: str, version: int) -> NDArray[Any]:
-    held = np.load(opened(file), allow_pickle=False)
-    if isinstance(held, np.ndarray):
-        return held
-    with held:
-        if len(held.files) != 1:
-            raise DataError(f"{file} holds {len(held.files)} arrays", remedy="save one, or one `.npy` each")
-        return held[held.files[0]]  # type: ignore[no-any-return]
+def _opened_array(file: Address, dtype: np.dtype[Any], rows: bool) -> NDArray[Any]:
+    """The array of a file; a local `.npy` stays on the disk, and what is read of it is what is asked for."""
+    with open_file(file) as stream:
+        if _is_zip(stream):
+            version = _version(stream) if rows and not is_remote(file) else None
+            if version is None:
+                return _unpacked(stream, file)
+            return _unpacked_of(str(file), version)
+        if is_remote(file):
+            return np.asarray(np.load(stream, allow_pickle=False))
+        shape, fortran, _ = _header(stream)
+        order = "F" if fortran else "C"
+        return np.memmap(stream, dtype, "r", stream.tell(), shape, order)  # type: ignore[call-overload,no-any-return]
+
+
+def _version(stream: BinaryIO) -> tuple[int, ...]:
+    found = os.fstat(stream.fileno())
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=2)  # every row of a compressed file would unpack all of them
+def _unpacked_of(file: str, version: tuple[int, ...]) -> NDArray[Any]:
+    with open_file(Path(file)) as stream:
+        return _unpacked(stream, file)
+
+
+def _unpacked(stream: BinaryIO, file: Address) -> NDArray[Any]:
+    with zipfile.ZipFile(stream) as archive:
+        name = _only_member(archive, file)
+        size = archive.getinfo(name).file_size
+        if size > MOST_UNPACKED:
+            raise DataError(f"{file} is {size / 1e9:,.1f} GB unpacked, more than {MOST_UNPACKED / 1e9:,.0f} GB",
+                            remedy="save it as `.npy`, whose rows are read one by one")  # fmt: skip
+        with archive.open(name) as member:
+            return np.asarray(npy.read_array(member, allow_pickle=False))  # type: ignore[arg-type]

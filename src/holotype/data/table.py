@@ -40,7 +40,8 @@ def read_images(spec: DataSpec) -> ImageTable:
     _samples_have_one_role(frame)
     _samples_have_one_set_of_labels(frame)
     channels = tuple(spec.channels) if spec.channels else None
-    return ImageTable(frame, classes, spec.labels.kind, channels, class_taxonomy(spec.labels, classes, known))
+    taxonomy = class_taxonomy(spec.labels, classes, known)
+    return ImageTable(frame, classes, spec.labels.kind, channels, taxonomy, spec.projection)
 
 
 def table_warnings(images: ImageTable) -> tuple[str, ...]:

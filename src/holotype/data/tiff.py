@@ -1,56 +1,202 @@
-"""TIFF in all the ways in which microscopes and programs write channels: pages, planes, OME axes."""
+"""TIFF in all the ways in which microscopes and programs write channels: pages, planes, ImageJ and OME axes."""
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
-from typing import Any
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
-from holotype.data.arrays import MOST_PIXELS, named_axes
+from holotype.data.axes import arrange_named, plan_axes
+from holotype.data.interpretation import invert_white, orient
+from holotype.data.limits import ReadOptions
+from holotype.data.ome import own_planes
+from holotype.data.tiff_directory import TiffPage, scan_pages
 from holotype.errors import DataError
 
 __all__ = ["read_tiff"]
 
-COLOURS_REFUSED = {"PALETTE", "SEPARATED", "CIELAB", "ICCLAB", "ITULAB"}  # TIFF's names; SEPARATED is CMYK
+WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
+UNDERSTOOD = {WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR}
+DECODED_AS_RGB = {6, 7, 34892, 33003, 33005, 34712, 50001, 34927, 50002, 52546}  # compressions that turn YCbCr to RGB
+OTHER_FILES = ("is_ome", "is_mmstack", "is_ndtiff")  # readers of tifffile that open files beside the one they got
+NODATA = 42113
+DAMAGED = "it may have been cut off or never finished; copy or write it anew"
 
 
-def read_tiff(source: Path | io.BytesIO, file: str, most: int = MOST_PIXELS) -> NDArray[Any]:
-    """The picture of a TIFF; pages that have no name for what they are count as channels.
+def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> NDArray[Any]:
+    """The image of a TIFF. Pages that have no name for what they are count as channels.
+
+    Nothing but the stream is read: OME-XML and Micro-Manager's notes name the planes of this file, and never open
+    another. White at zero is inverted, palettes become colors, and the orientation of tag 274 is undone.
 
     Args:
-        source: A path, or the file's bytes.
+        stream: The file.
         file: Its name, for messages.
-        most: Values beyond which it is refused before it is decoded.
+        base_name: Its name without folders.
+        options: Limits, channels and projection.
 
     Returns:
-        Shape (channels, height, width).
+        Shape (channels, height, width), at the stored depth.
 
     Raises:
-        DataError: There is no picture, or several; planes or times; a palette, CMYK or Lab.
+        DataError: There is no image, or several; planes or times without a projection; a color mode that has no one
+            meaning; pixels that are missing.
     """
-    with tifffile.TiffFile(source) as tiff:
-        every = [series for series in tiff.series if not series.keyframe.is_reduced]  # thumbnails are passed over
-        if not every:
-            raise DataError(f"{file} holds no picture", remedy="it may have been cut off; copy it anew")
-        axes, shape = every[0].axes, every[0].shape
-        if sum(int(np.prod(series.shape)) for series in every) > most:
-            raise DataError(f"{file} has {' x '.join(map(str, shape))} values, more than {most:,}")
-        colours = getattr(every[0].keyframe.photometric, "name", "")
-        if colours in COLOURS_REFUSED:
-            raise DataError(f"{file} has the colour mode {colours}", remedy="save it in grey or RGB")
-        if len(every) > 1:
-            return _stacked(file, every)
-        pixels = every[0].asarray()
-    return named_axes(pixels, axes, file)
+    pages = scan_pages(stream, file, options)
+    closed: dict[str, Any] = {name: False for name in OTHER_FILES if hasattr(tifffile.TiffFile, name)}
+    with _listening(file), tifffile.TiffFile(stream, name=base_name, _multifile=False, **closed) as tiff:
+        pixels = _of_ome(tiff, pages, file, base_name, options)
+        if pixels is None:
+            pixels = _of_series(tiff, pages, file, options)
+    return pixels
 
 
-def _stacked(file: str, every: list[Any]) -> NDArray[Any]:
-    """Pages that were written one by one; they are channels if they are alike."""
-    if len({(series.shape, series.dtype) for series in every}) > 1 or len(every[0].shape) != 2:
-        shapes = ", ".join(" x ".join(map(str, series.shape)) for series in every[:5])
-        raise DataError(f"{file} holds {len(every)} pictures of shapes {shapes}", remedy="save one picture a file")
-    return np.stack([series.asarray() for series in every])
+def _of_ome(
+    tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, base_name: str, options: ReadOptions
+) -> NDArray[Any] | None:
+    """The image as its OME-XML arranges the pages; None where there is none that speaks of pixels."""
+    first = tiff.pages.first
+    xml = getattr(first, "description", "") or ""
+    if not xml.rstrip("\0 \r\n\t").endswith("OME>") or "<" not in xml[:10]:
+        return None
+    planes = own_planes(xml, len(pages), file, base_name)
+    if planes is None:
+        if sum(not page.is_reduced for page in pages) > 1 and not tiff.is_imagej:
+            raise DataError(f"{file} has {len(pages)} pages that only another file describes (OME-XML, BinaryOnly)",
+                            remedy="save it as one OME-TIFF with its own description")  # fmt: skip
+        return None
+    chosen = [tiff.pages[number] for number in planes.pages]
+    if len({(page.shape, page.dtype, page.axes) for page in chosen}) > 1:
+        raise DataError(f"{file} has planes of different sizes or depths", remedy="save one image a file")
+    kept = [pages[number] for number in planes.pages]
+    axes, shape = "TZC" + chosen[0].axes, (*planes.shape, *chosen[0].shape)
+    _require_one_meaning(file, kept, chosen[0])
+    _plan_stored(axes, shape, file, chosen[0], options)
+    pixels = np.stack([page.asarray(maxworkers=1) for page in chosen]).reshape(shape)
+    return _arranged(pixels, axes, file, kept[0], chosen[0], options)
+
+
+def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, options: ReadOptions) -> NDArray[Any]:
+    """The image as tifffile arranges the pages: ImageJ, LSM and others with names for axes, else as they come."""
+    _require_own_axes(tiff, pages, file)
+    every = [series for series in tiff.series if not series.keyframe.is_reduced]  # thumbnails are passed over
+    if not every:
+        raise DataError(f"{file} holds no picture", remedy=DAMAGED)
+    keyframe, (axes, shape) = every[0].keyframe, (every[0].axes, every[0].shape)
+    if len(every) > 1:
+        alike = len({(series.shape, series.dtype) for series in every}) == 1
+        if not alike or len(shape) != 2:
+            shapes = ", ".join(" x ".join(map(str, series.shape)) for series in every[:5])
+            raise DataError(f"{file} holds {len(every)} pictures of shapes {shapes}", remedy="save one picture a file")
+        axes, shape = "I" + axes, (len(every), *shape)
+    kept = [page for page in pages if not page.is_reduced]
+    _require_one_meaning(file, kept, keyframe)
+    _plan_stored(axes, shape, file, keyframe, options)
+    parts = [series.asarray(maxworkers=1) for series in every]
+    pixels = parts[0] if len(parts) == 1 else np.stack(parts)
+    if pixels.shape != tuple(shape):
+        raise DataError(f"{file} is damaged: {pixels.shape} values of {tuple(shape)} were decoded", remedy=DAMAGED)
+    return _arranged(pixels, axes, file, kept[0], keyframe, options)
+
+
+def _plan_stored(axes: str, shape: tuple[int, ...], file: str, keyframe: Any, options: ReadOptions) -> None:
+    """Refuse axes and sizes before anything is decoded; a palette has three colors then."""
+    colors = ("S", (3,)) if int(keyframe.photometric) == PALETTE and "S" not in axes else ("", ())
+    plan_axes(axes + colors[0], (*shape, *colors[1]), file, keyframe.dtype, options)
+
+
+def _arranged(
+    pixels: NDArray[Any], axes: str, file: str, page: TiffPage, keyframe: Any, options: ReadOptions
+) -> NDArray[Any]:
+    """Decoded pages as (channels, height, width): in color, black at zero, no data as NaN, upright."""
+    pixels = _in_color(pixels, axes, keyframe)
+    axes = axes if pixels.ndim == len(axes) else axes + "S"
+    if page.photometric == WHITE_AT_ZERO:
+        pixels = invert_white(pixels, page.bits)
+    if NODATA in keyframe.tags and pixels.dtype.kind == "f":
+        pixels = np.where(pixels == pixels.dtype.type(keyframe.nodata), np.nan, pixels)
+    return orient(arrange_named(pixels, axes, file, options), page.orientation)
+
+
+def _require_own_axes(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> None:
+    """Refuse pages of Micro-Manager whose meaning stands in another file only."""
+    several = sum(not page.is_reduced for page in pages) > 1
+    if several and not tiff.is_imagej and 51123 in tiff.pages.first.tags:
+        raise DataError(f"{file} has {len(pages)} pages of Micro-Manager that an index beside it describes",
+                        remedy="save it as one OME-TIFF with its own description")  # fmt: skip
+
+
+def _require_one_meaning(file: str, pages: list[TiffPage], keyframe: Any) -> None:
+    """Refuse color modes that are not understood, and pages that differ in how they are meant."""
+    modes = {page.photometric for page in pages}
+    if len(modes) > 1 or len({page.orientation for page in pages}) > 1 or len({page.bits for page in pages}) > 1:
+        raise DataError(f"{file} has pages of different photometric interpretations, orientations or depths",
+                        remedy="save one picture a file")  # fmt: skip
+    mode = int(keyframe.photometric)
+    name = getattr(keyframe.photometric, "name", str(keyframe.photometric))
+    if mode not in UNDERSTOOD or (mode == YCBCR and not _is_rgb_when_decoded(keyframe) and keyframe.dtype != np.uint8):
+        remedy = "convert it to RGB with its color profile" if name == "SEPARATED" else "save it in gray or RGB"
+        mode_name = "CMYK (SEPARATED)" if name == "SEPARATED" else name
+        raise DataError(f"{file} has the color mode {mode_name}", remedy=remedy)
+
+
+def _is_rgb_when_decoded(keyframe: Any) -> bool:
+    return int(keyframe.compression) in DECODED_AS_RGB
+
+
+def _in_color(pixels: NDArray[Any], axes: str, keyframe: Any) -> NDArray[Any]:
+    """Palettes spelled out as a last axis of three colors, and YCbCr as RGB."""
+    mode = int(keyframe.photometric)
+    if mode == PALETTE:
+        table = np.asarray(keyframe.colormap)  # shape (3, entries), 16 bits
+        if (table >> 8).any():  # old writers left the upper byte empty
+            table = table >> 8
+        return np.moveaxis(table.astype(np.uint8)[:, pixels], 0, -1)
+    if mode == YCBCR and not _is_rgb_when_decoded(keyframe):
+        last = np.moveaxis(pixels, axes.index("S"), -1)
+        flat = np.ascontiguousarray(last).reshape(-1, last.shape[-2], 3)
+        picture = Image.fromarray(flat, "YCbCr").convert("RGB")
+        return np.moveaxis(np.asarray(picture).reshape(last.shape), -1, axes.index("S"))
+    return pixels
+
+
+class _Listener(logging.Filter):
+    """Takes what tifffile would log while this thread reads: it says so where it fills in or drops pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        messages = getattr(self.thread, "messages", None)
+        if messages is None:
+            return True
+        messages.append(record)
+        return False
+
+
+LISTENER = _Listener()
+logging.getLogger("tifffile").addFilter(LISTENER)
+
+
+@contextmanager
+def _listening(file: str) -> Iterator[None]:
+    """Turn tifffile's warnings into one refusal."""
+    messages: list[logging.LogRecord] = []
+    LISTENER.thread.messages = messages
+    try:
+        yield
+    finally:
+        LISTENER.thread.messages = None
+    serious = [record for record in messages
+               if record.levelno >= logging.WARNING and "TiffTag.fromfile" not in record.getMessage()]  # fmt: skip
+    if serious:
+        words = serious[0].getMessage().rpartition(">")[2].strip() or serious[0].getMessage()
+        raise DataError(f"{file} is damaged or contradicts itself: {words[:200]}", remedy=DAMAGED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -47,7 +48,8 @@ def images_asked(
     else:
         files = _files(one if one is not None else [Path(file) for file in images], progress)  # type: ignore[union-attr]
         frame = _frame_of_files(files, data, trained, progress)
-    return ImageTable(frame, classes, kind, tuple(data.channels) if data.channels else None)
+    channels = tuple(data.channels) if data.channels else None
+    return ImageTable(frame, classes, kind, channels, projection=data.projection)
 
 
 def parts_of(images: ImageTable, most: int, together: str | None = None) -> Iterator[ImageTable]:
@@ -71,7 +73,7 @@ def parts_of(images: ImageTable, most: int, together: str | None = None) -> Iter
         numbers.append(part)
     number = owner.replace_strict(sizes["owner"], pl.Series(numbers), return_dtype=pl.Int64)
     for chosen in range(part + 1):
-        yield ImageTable(frame.filter(number == chosen), images.classes, images.kind, images.channels)
+        yield replace(images, frame=frame.filter(number == chosen))
 
 
 def _files(place: Path | list[Path], progress: Progress | None) -> list[Path]:

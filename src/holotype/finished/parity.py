@@ -105,8 +105,9 @@ def some_images(opened: OpenedRun, domain: str | None) -> ImageTable:
         pl.col("id").alias("sample"), pl.lit("test").alias("role"), pl.lit(None, pl.List(pl.Int64)).alias("labels"),
         pl.lit(domain, pl.String).alias("domain"),
     )  # fmt: skip
-    decision, names = opened.decision, opened.recipe.data.channels
-    return ImageTable(frame, decision.classes, decision.kind, tuple(names) if names else None)
+    decision, data = opened.decision, opened.recipe.data
+    channels = tuple(data.channels) if data.channels else None
+    return ImageTable(frame, decision.classes, decision.kind, channels, projection=data.projection)
 
 
 def _said(opened: OpenedRun, voices: Sequence[GraphMember], new: NewImages) -> AnyScores:

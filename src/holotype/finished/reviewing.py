@@ -76,7 +76,8 @@ def read_materials(folder: Path) -> Materials:
     recipe = load_recipe(run.existing("recipe.yaml"))
     decision = decision_from_json(json.loads(run.existing("decision.json").read_text(encoding="utf-8")))
     channels = tuple(recipe.data.channels) if recipe.data.channels else None
-    images = ImageTable(read_parquet(run.existing("images.parquet")), decision.classes, decision.kind, channels)
+    frame = read_parquet(run.existing("images.parquet"))
+    images = ImageTable(frame, decision.classes, decision.kind, channels, projection=recipe.data.projection)
     tables = {name: read_parquet(run.existing(f"audit/{name}.parquet"))
               for name in ("suspects", "clusters", "links", "conflicts")}  # fmt: skip
     scored = folder / "oof.parquet"

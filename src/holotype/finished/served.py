@@ -110,7 +110,7 @@ class ServedRun:
         Raises:
             InputError: It cannot be read, or has other channels than the run's images.
         """
-        pixels = read_image(files, most, self._channels)
+        pixels = read_image(files, most, self._channels, self.opened.recipe.data.projection)
         if len(pixels) != self.about.channel_count:
             what = f"the image has {counted(len(pixels), 'channel')}, and the run's have {self.about.channel_count}"
             raise DataError(what, value=len(pixels), allowed=[self.about.channel_count])

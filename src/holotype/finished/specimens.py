@@ -148,8 +148,9 @@ class TrainingSpecimens:
         if not self.pictured(name):
             return None
         try:
-            channels = self.opened.recipe.data.channels
-            pixels = read_image(list(self.frame["files"][self._row[name]]), channels=channels)
+            data = self.opened.recipe.data
+            channels, projection = data.channels, data.projection
+            pixels = read_image(list(self.frame["files"][self._row[name]]), channels=channels, projection=projection)
         except DataError:
             return None
         return draw(pixels, channels, THUMBNAIL)
@@ -170,8 +171,9 @@ class TrainingSpecimens:
 
     def _new(self, rows: Sequence[int]) -> NewImages:
         some = self.frame[list(rows)].with_columns(role=pl.lit("test"), sample=pl.col("id"))
-        decision, channels = self.opened.decision, self.opened.recipe.data.channels
-        table = ImageTable(some, decision.classes, decision.kind, tuple(channels) if channels else None)
+        decision, data = self.opened.decision, self.opened.recipe.data
+        channels = tuple(data.channels) if data.channels else None
+        table = ImageTable(some, decision.classes, decision.kind, channels, projection=data.projection)
         return look_at(table, self.opened.runtime)
 
     def _embed_alone(self, row: int) -> None:

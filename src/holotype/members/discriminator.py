@@ -101,7 +101,7 @@ def tables_to_tell_apart(images: ImageTable) -> ImageTable:
     )["labels"]
     told = pl.Series("role", ["train" if one in ROLES else "test" for one in role])
     frame = images.frame.with_columns(labels, told, pl.lit(None, pl.String).alias("domain"))
-    return ImageTable(frame, ROLES, "multiclass", images.channels)
+    return ImageTable(frame, ROLES, "multiclass", images.channels, projection=images.projection)
 
 
 def _as_discriminator(member: MemberSpec) -> MemberSpec:

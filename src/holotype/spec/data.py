@@ -66,6 +66,10 @@ class DataSpec(Section):
     channels: ChannelNames | None = None
     """The channels' names in order; left out where one file holds them all and names do not matter. Of one file called
     `[red, green, blue]`, grey becomes three equal channels, and palettes and opaque fourth channels become colours."""
+    projection: Literal["max", "mean", "sum", "first", "middle"] | None = None
+    """How a stack of planes (Z), a series of times (T) or an animation becomes one image: the largest value, the mean,
+    the sum, the first or the middle plane; left out, files of several planes are refused. `mean` and `sum` give 32-bit
+    floats. With a projection, pages of a TIFF that nothing names count as planes (unless `channels` names as many)."""
     labels: LabelSpec = LabelSpec()
     groups: list[str] = []
     """Columns that tie samples together (plate, patient, slide); a group never crosses a fold."""

@@ -49,6 +49,7 @@ class ImageTable:
         kind: One label a sample, or many.
         channels: The channels' names, where the recipe gives them.
         taxonomy: Where there is one, a row a class in their order: `class`, and a column a rank.
+        projection: How planes or times of a file become one (`data.projection`); None refuses files of several.
     """
 
     frame: pl.DataFrame
@@ -56,6 +57,7 @@ class ImageTable:
     kind: Kind
     channels: tuple[str, ...] | None = None
     taxonomy: pl.DataFrame | None = None
+    projection: str | None = None
 
     def __len__(self) -> int:
         return self.frame.height

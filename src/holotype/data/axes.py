@@ -1,0 +1,150 @@
+"""Named axes of an image, and the projection of its planes or times to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.data.limits import ReadOptions, require_channel_count, require_size
+from holotype.errors import DataError
+
+__all__ = ["NO_PROJECTION", "PROJECTIONS", "AxisOrder", "arrange", "arrange_named", "plan_axes", "project"]
+
+PROJECTIONS = ("max", "mean", "sum", "first", "middle")
+PLANES = {"Z": "planes", "T": "times"}
+CHANNELS = "CSEQI"  # channel, sample, wavelength, and pages that nobody has named
+UNNAMED = "QI"
+OTHER_AXES = {
+    "A": "angles", "H": "lifetimes", "L": "exposures", "M": "mosaic tiles", "P": "phases", "R": "positions",
+    "V": "events",
+}  # fmt: skip
+NO_PROJECTION = "write data.projection: max (or mean, sum, first, middle), or save one of them"
+
+
+@dataclass(frozen=True)
+class AxisOrder:
+    """Which axes of an array are what.
+
+    Args:
+        planes: The axis that is projected to one, or None.
+        channels: The axis of the channels, or None where there is one.
+        height: The axis of the rows.
+        width: The axis of the columns.
+    """
+
+    planes: int | None
+    channels: int | None
+    height: int
+    width: int
+
+
+def plan_axes(axes: str, shape: Sequence[int], name: str, dtype: Any, options: ReadOptions) -> AxisOrder:
+    """What the axes of an image mean, worked out from their names before it is decoded.
+
+    Args:
+        axes: A letter an axis, as tifffile and OME have them: `TCZYX`, `YXS`.
+        shape: A length an axis.
+        name: The file, for messages.
+        dtype: Of one value.
+        options: The limits, the channels' names, the projection.
+
+    Raises:
+        DataError: It is too large, an axis has no place in an image, or planes or times are not to be projected.
+    """
+    sides = tuple(int(side) for side in shape)
+    sizes = dict(zip(axes, sides, strict=True))
+    shown = f"{name} has the axes {axes} of shape {sides}"
+    if not {"Y", "X"} <= set(axes):
+        raise DataError(f"{shown}, and none named Y and X", remedy="save it as (channels, height, width)")
+    if len(sizes) != len(axes):
+        raise DataError(shown, remedy="save it as (channels, height, width)")
+    longer = [axis for axis in axes if axis not in "YX" and sizes[axis] > 1]
+    for axis in longer:
+        if axis not in PLANES and axis not in CHANNELS:
+            what = OTHER_AXES.get(axis, f"entries of the axis {axis}")
+            raise DataError(f"{name} holds {sizes[axis]} {what}", remedy="save one of them")
+    planes = _plane_axis(name, sizes, longer, options)
+    along = [axis for axis in longer if axis != planes]
+    if len(along) > 1:
+        raise DataError(shown, remedy="save it as (channels, height, width)")
+    require_channel_count(name, sizes[along[0]] if along else 1, options)
+    require_size(name, (sizes["Y"], sizes["X"]), int(np.prod([sizes[axis] for axis in longer])), dtype, options)
+    return AxisOrder(
+        None if planes is None else axes.index(planes), axes.index(along[0]) if along else None,
+        axes.index("Y"), axes.index("X"),
+    )  # fmt: skip
+
+
+def _plane_axis(name: str, sizes: dict[str, int], longer: list[str], options: ReadOptions) -> str | None:
+    """The axis of planes or times; pages without a name are planes where a projection is asked for."""
+    found = [axis for axis in longer if axis in PLANES]
+    if len(found) > 1:
+        raise DataError(f"{name} holds {sizes['Z']} planes at each of {sizes['T']} times",
+                        remedy="save one time a file")  # fmt: skip
+    if found:
+        if options.projection is None:
+            raise DataError(f"{name} holds {sizes[found[0]]} {PLANES[found[0]]}", remedy=NO_PROJECTION)
+        return found[0]
+    unnamed = [axis for axis in longer if axis in UNNAMED]
+    if options.projection is not None and unnamed and sizes[unnamed[0]] != len(options.channels):
+        return unnamed[0]
+    return None
+
+
+def arrange(pixels: NDArray[Any], order: AxisOrder, projection: str | None) -> NDArray[Any]:
+    """An array as (channels, height, width), its planes projected.
+
+    Args:
+        pixels: The array that the order was worked out for.
+        order: From `plan_axes`.
+        projection: How planes become one.
+    """
+    kept = [axis for axis in (order.planes, order.channels, order.height, order.width) if axis is not None]
+    rest = [axis for axis in range(pixels.ndim) if axis not in kept]  # all of length one
+    pixels = pixels.transpose(*rest, *kept).reshape([pixels.shape[axis] for axis in kept])
+    if order.planes is not None:
+        pixels = project(pixels, projection)
+    return pixels if order.channels is not None else pixels[None]
+
+
+def arrange_named(pixels: NDArray[Any], axes: str, name: str, options: ReadOptions) -> NDArray[Any]:
+    """An array whose axes have names, as (channels, height, width).
+
+    Args:
+        pixels: Any shape that has the axes Y and X.
+        axes: A letter an axis.
+        name: The file, for messages.
+        options: The limits, the channels' names, the projection.
+
+    Raises:
+        DataError: As `plan_axes`.
+    """
+    return arrange(pixels, plan_axes(axes, pixels.shape, name, pixels.dtype, options), options.projection)
+
+
+def project(pixels: NDArray[Any], projection: str | None) -> NDArray[Any]:
+    """Project the first axis to one plane.
+
+    Args:
+        pixels: Shape (planes, ...).
+        projection: `max`, `first` and `middle` (of an even number, the later of the two) keep the depth; `mean` and
+            `sum` give float32, since neither fits the depth.
+
+    Returns:
+        The shape without its first axis.
+    """
+    if projection == "max":
+        return np.asarray(pixels.max(axis=0))
+    if projection == "first":
+        return pixels[0]
+    if projection == "middle":
+        return pixels[len(pixels) // 2]
+    total = np.zeros(pixels.shape[1:], np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for plane in pixels:
+            total += plane
+        return np.asarray(total if projection == "sum" else total / len(pixels), np.float32)

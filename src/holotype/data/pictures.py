@@ -1,0 +1,216 @@
+"""Photographs and other flat pictures: what Pillow and imagecodecs decode."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence
+
+from holotype.data.axes import NO_PROJECTION, arrange_named
+from holotype.data.codestreams import declared_size
+from holotype.data.formats import PILLOW_FORMATS
+from holotype.data.interpretation import drop_opaque, orient
+from holotype.data.limits import MOST_FRAMES, ReadOptions, require_channel_count, require_size
+from holotype.errors import DataError
+
+__all__ = ["read_picture"]
+
+ORIENTATION = 274
+GRAY_WITH_OPACITY = {"LA", "La"}
+PALETTES = {"P", "PA"}
+KEPT = {"L", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
+AS_RGB = {"YCbCr", "RGBX"}
+DTYPES = {"I;16": "u2", "I;16B": "u2", "I;16L": "u2", "I": "i4", "F": "f4"}
+HEAD = 1 << 16
+MOST_TILES = 65_535
+CODECS: dict[str, Callable[[bytes], NDArray[Any]]] = {
+    "jp2": imagecodecs.jpeg2k_decode,
+    "jxl": imagecodecs.jpegxl_decode,
+    "jxr": imagecodecs.jpegxr_decode,
+    "png": imagecodecs.png_decode,
+    "avif": imagecodecs.avif_decode,
+}
+WORDS = {"jp2": "JPEG 2000", "jxl": "JPEG XL", "jxr": "JPEG XR", "png": "PNG", "avif": "AVIF"}
+Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and an error rather than a warning
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # what matters of it is refused here
+
+
+def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:
+    """A picture, upright, at its own depth.
+
+    The orientation of EXIF is undone. Palettes become red, green and blue, gray with an opacity that is full
+    everywhere becomes gray. Of the several pictures of an MPO the first is read; an animation is a series of times.
+
+    Args:
+        stream: The file.
+        kind: Its format, from `file_format`.
+        file: Its name, for messages.
+        options: Limits, channels and projection.
+
+    Returns:
+        Shape (channels, height, width).
+
+    Raises:
+        DataError: It is too large, an animation without a projection, or of a color mode that has no one meaning.
+    """
+    head = stream.read(HEAD)
+    stream.seek(0)
+    if kind == "pnm" and head[:2] in (b"P2", b"P3", b"P5", b"P6"):
+        deep = _portable(stream, file, options)
+        if deep is not None:
+            return deep
+    if kind == "heic":
+        _register_heic(file)
+    with_codec = _needs_codec(kind, head)
+    if kind not in PILLOW_FORMATS:
+        return _coded(stream, kind, head, file, options)
+    with Image.open(stream, formats=[PILLOW_FORMATS[kind]]) as picture:
+        require_size(file, (picture.height, picture.width), len(picture.getbands()),
+                     DTYPES.get(picture.mode, "u1"), options)  # fmt: skip
+        if with_codec:
+            orientation = _orientation(picture)
+            stream.seek(0)
+            return orient(_coded(stream, kind, head, file, options), orientation)
+        if picture.format != "MPO" and getattr(picture, "is_animated", False):
+            return _projected(picture, file, options)
+        pixels = _as_array(picture, kind, file, options)
+        return orient(pixels, _orientation(picture))
+
+
+def _needs_codec(kind: str, head: bytes) -> bool:
+    """Whether Pillow would reduce the depth, or not know the channels."""
+    if kind == "avif":
+        place = head.find(b"av1C")
+        return place >= 0 and bool(head[place + 6] & 0x40)  # more than 8 bits
+    size = declared_size(kind, head) if kind in {"png", "jp2"} else None
+    if size is None:
+        return False
+    return size.bits == 16 if kind == "png" else size.bits > 8 or size.components not in {1, 3, 4}
+
+
+def _coded(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOptions) -> NDArray[Any]:
+    """What imagecodecs decodes, its size read from the header first."""
+    size = declared_size(kind, head) if kind != "avif" else None
+    if size is None and kind != "avif":
+        raise DataError(f"{file} cannot be decoded: its {WORDS[kind]} header is not understood",
+                        remedy="save it as PNG or TIFF")  # fmt: skip
+    if size is not None:
+        require_channel_count(file, size.components, options)
+        require_size(file, size[:2], max(1, size.components), "u2" if size.bits > 8 else "u1", options)
+        if size.tiles > MOST_TILES:
+            raise DataError(f"{file} is stored in {size.tiles:,} tiles, more than {MOST_TILES:,}",
+                            remedy="save it in larger tiles")  # fmt: skip
+    pixels = CODECS[kind](stream.read())
+    if pixels.ndim == 2:
+        return pixels[None]
+    if pixels.ndim == 4:
+        return arrange_named(pixels, "TYXS", file, options)
+    pixels = np.moveaxis(pixels, -1, 0)
+    require_channel_count(file, len(pixels), options)
+    return drop_opaque(pixels) if len(pixels) == 2 and kind == "png" else pixels
+
+
+def _as_array(picture: Image.Image, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:
+    mode = picture.mode
+    if mode == "1":
+        return np.asarray(picture.convert("L"))[None]  # one bit is black and white
+    if mode in PALETTES or kind == "gif":  # every GIF has a palette, and Pillow hides those of gray
+        return _last_first(_without_full_opacity(picture))
+    if mode in GRAY_WITH_OPACITY:
+        return drop_opaque(_last_first(np.asarray(picture.convert("LA"))))
+    if mode in AS_RGB:
+        return _last_first(np.asarray(picture.convert("RGB")))
+    if mode not in KEPT:
+        remedy = "convert it to RGB with its color profile" if mode == "CMYK" else "save it in gray or RGB"
+        raise DataError(f"{file} has the color mode {mode}", remedy=remedy)
+    pixels = np.asarray(picture)
+    if mode == "I" and kind == "png":
+        pixels = pixels.astype(np.uint16)  # how older Pillow opens 16 bits
+    return _last_first(pixels)
+
+
+def _without_full_opacity(picture: Image.Image) -> NDArray[np.uint8]:
+    """A palette spelled out: three channels, and a fourth where a pixel is not opaque."""
+    pixels = np.asarray(picture.convert("RGBA"))
+    return pixels[..., :3] if (pixels[..., 3] == 255).all() else pixels
+
+
+def _projected(picture: Any, file: str, options: ReadOptions) -> NDArray[Any]:
+    """The frames of an animation as times."""
+    if options.projection is None:
+        raise DataError(f"{file} is an animation of several frames", remedy=NO_PROJECTION)
+    frames: list[NDArray[np.uint8]] = []
+    for frame in ImageSequence.Iterator(picture):
+        require_size(file, (frame.height, frame.width), 3 * (len(frames) + 1), "u1", options)
+        frames.append(np.asarray(frame.convert("RGB")))
+        if len(frames) > MOST_FRAMES:
+            raise DataError(f"{file} is an animation of more than {MOST_FRAMES:,} frames", remedy="save fewer")
+    return orient(arrange_named(np.stack(frames), "TYXS", file, options), _orientation(picture))
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The orientation of EXIF or XMP, 1 where there is none or it is broken."""
+    try:
+        found = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  (broken EXIF raises anything; viewers show such a picture as it is stored)
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _register_heic(file: str) -> None:
+    try:
+        from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise DataError(f"{file} is a HEIC, which needs pillow-heif", remedy="pip install pillow-heif, or save it as "
+                        "JPEG or PNG") from error  # fmt: skip
+    register_heif_opener()
+
+
+def _portable(stream: BinaryIO, file: str, options: ReadOptions) -> NDArray[Any] | None:
+    """A PGM or PPM of more than 8 bits, of which Pillow keeps 8 in color; None for one of 8 bits."""
+    numbers: list[int] = []
+    kind = stream.read(2)
+    while len(numbers) < 3:
+        word = _word(stream)
+        if not word.isdigit() or len(word) > 9:
+            return None
+        numbers.append(int(word))
+    width, height, top = numbers
+    channels = 3 if kind in (b"P3", b"P6") else 1
+    if top <= 255 or top > 65_535:
+        stream.seek(0)
+        return None
+    require_size(file, (height, width), channels, "u2", options)
+    count = height * width * channels
+    content = stream.read(2 * count) if kind in (b"P5", b"P6") else stream.read(8 * count)
+    if kind in (b"P5", b"P6"):
+        values = np.frombuffer(content[: len(content) // 2 * 2], ">u2").astype(np.uint16)
+    else:
+        values = np.array([int(word) for word in content.split()[:count]], np.uint16)
+    if len(values) < count:
+        raise DataError(f"{file} cannot be decoded: it ends early", remedy="copy it anew")
+    return _last_first(values.reshape(height, width, channels))
+
+
+def _word(stream: BinaryIO) -> bytes:
+    """The next word of a header, comments passed over."""
+    word = b""
+    while len(word) < 32:
+        letter = stream.read(1)
+        if letter == b"#":
+            stream.readline(HEAD)
+        elif letter.isspace() or not letter:
+            if word or not letter:
+                return word
+        else:
+            word += letter
+    return word
+
+
+def _last_first(pixels: NDArray[Any]) -> NDArray[Any]:
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
