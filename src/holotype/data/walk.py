@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from holotype.data.arrays import VENDOR
-from holotype.data.images import ENDINGS
+from holotype.data.images import ENDINGS, UNREAD_ENDINGS
 from holotype.errors import listing
 
 __all__ = ["ImageFiles", "list_image_files", "readable_endings"]
@@ -97,12 +97,12 @@ class ImageFiles:
         return tuple(notes)
 
     def folders_without_images(self, folder: Path) -> tuple[str, ...]:
-        """The folders directly below the listed one in which no image is read, hidden and system's ones left out.
+        """The folders directly below one in which no image is read, hidden and system's ones left out.
 
         Args:
-            folder: The one that was listed.
+            folder: The one that was listed, or one below it.
         """
-        with_images = {path.relative_to(folder).parts[0] for path in self.files}
+        with_images = {path.relative_to(folder).parts[0] for path in self.files if path.is_relative_to(folder)}
         below = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
         return tuple(name for name in below if name not in with_images
                      and not name.startswith(".") and name.lower() not in LEFTOVER_FOLDERS)  # fmt: skip
@@ -124,6 +124,7 @@ def list_image_files(folder: Path) -> ImageFiles:
     leftovers: Counter[str] = Counter()
     unnamed: list[str] = []
     readable = readable_endings()
+    known = {*ENDINGS, *UNREAD_ENDINGS, *(ending for endings in NOT_READ.values() for ending in endings)}
     for path, leftover in _entries(folder, {os.path.realpath(folder)}):
         ending = path.suffix.lower()
         if leftover:
@@ -132,7 +133,7 @@ def list_image_files(folder: Path) -> ImageFiles:
             unnamed.append(os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace"))
         elif ending in readable or (not any(letter.isalpha() for letter in ending) and _begins_as_an_image(path)):
             files.append(path)
-        elif ending in ENDINGS or any(ending in endings for endings in NOT_READ.values()):
+        elif ending in known:
             unread[ending].append(path.relative_to(folder).as_posix())
         else:
             others[ending or "without an ending"] += 1

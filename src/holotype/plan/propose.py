@@ -33,6 +33,7 @@ from holotype.plan.survey import (
     joined_flags,
     judge_labels,
     labels_of_json,
+    questions_on_classes,
 )
 from holotype.plan.training import propose_member
 
@@ -107,6 +108,8 @@ def propose(findings: Findings) -> Proposal:
         (
             *meant,
             *labels.questions,
+            *findings.questions,
+            *questions_on_classes(_written_names(naming.train[column], labels)),
             *question_on_channels(naming.channels),
             *questions_on_rows(naming, sample, groups),
         ),
@@ -133,6 +136,14 @@ def _labelled(findings: Findings, taken: set[str]) -> tuple[Findings, LabelGuess
     column, others = choose_label_column(naming.train, test, taken)
     several = naming.joined is not None and naming.train[column].str.contains(SEVERAL, literal=True).any()
     return findings, judge_labels(naming.train[column], column, SEVERAL if several else None), others
+
+
+def _written_names(values: pl.Series, labels: LabelGuess) -> dict[str, int]:
+    """How many samples have each class, by the class's name as it is written."""
+    if labels.kind == "multilabel":
+        return labels.counts
+    known = values.filter(values.fill_null("").str.strip_chars() != "")
+    return dict(known.value_counts(sort=True).iter_rows())
 
 
 def _not_labels(findings: Findings) -> set[str]:

@@ -4,6 +4,7 @@
 """
 
 from holotype.plan.survey.annotated import TOLD, labels_of_json, ranks_of_json
+from holotype.plan.survey.class_names import questions_on_classes
 from holotype.plan.survey.flags import find_flags, joined_flags
 from holotype.plan.survey.groups import DOMAIN_NAME, GroupGuess, find_domain, find_groups, find_sample
 from holotype.plan.survey.labels import LabelGuess, choose_label_column, judge_labels
@@ -35,5 +36,6 @@ __all__ = [
     "judge_labels",
     "labels_of_json",
     "look",
+    "questions_on_classes",
     "ranks_of_json",
 ]

@@ -20,6 +20,8 @@ ROLES = {
     "train": ("train", "training", "val", "valid", "validation"),
     "test": ("test", "testing", "predict", "unlabelled", "unlabeled"),
 }
+UNLABELLED = ("unlabelled", "unlabeled")
+"""Folders that hold rows to predict even beside classes."""
 MOST_CHANNELS = 8
 BATCH = re.compile(
     rf"{GROUP_NAME.pattern}|^(19|20)\d\d|^(well|dish|station|cruise|haul|day|week|run|set)[-_ ]?\d", re.IGNORECASE
@@ -40,6 +42,9 @@ class ClassFolders:
         pattern: `{file}`, or with a channel behind it.
         channels: The channels' names; none where one file holds them all.
         remarks: Sentences for people.
+        parents: Folders that hold the folders of the classes, relative to the data folder.
+        questions: What a person should confirm.
+        warnings: What is left out.
     """
 
     train: pl.DataFrame
@@ -47,6 +52,19 @@ class ClassFolders:
     pattern: str
     channels: tuple[str, ...]
     remarks: tuple[str, ...]
+    parents: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """What the folders below the wrapper are for."""
+
+    of_folder: dict[str, str]  # `train`, `test` or `unused`, by name in small letters
+    deeper: bool = False  # whether the classes lie below folders called train or val
+    questions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
@@ -61,11 +79,13 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
     """
     paths = [PurePosixPath(name) for name in files]
     wrapper = _wrapper(paths)
-    roles = {path: _role(path, len(wrapper)) for path in paths}
+    found = _roles(paths, len(wrapper))
+    roles = {path: found.of_folder.get("".join(_first(path, len(wrapper))), "train") for path in paths}
+    paths = [path for path in paths if roles[path] != "unused"]
     train = [path for path in paths if roles[path] == "train"]
     if not train:
         raise DataError("there is no table, and the only images are in a folder of rows to predict", field=where)
-    depth = len(wrapper) + _has_roles(train, len(wrapper))
+    depth = len(wrapper) + found.deeper
     batched = _batches_come_first(train, depth)
     depth += batched
     _refuse_what_is_no_class(train, depth, where)
@@ -83,7 +103,7 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
     remarks = [f"each class is the name of a folder below {'/'.join(wrapper) or 'the data folder'}"]
     if batched:
         remarks.append("the folders above the classes are plates, years or the like, since each holds the same classes")
-    if any(part in ROLES["train"][2:] for path in train for part in _first(path, len(wrapper))):
+    if found.deeper and any(part in ROLES["train"][2:] for path in train for part in _first(path, len(wrapper))):
         remarks.append("the images of the validation folder join the training rows: folds are drawn from both")
     if any(len(path.parts) > depth + 1 for path in test):
         remarks.append("the folders in the test folder are not read as labels: test rows are predicted, not scored")
@@ -93,6 +113,9 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
         pattern,
         channels,
         tuple(remarks),
+        tuple(dict.fromkeys("/".join(path.parts[:depth]) for path in train)),
+        found.questions,
+        found.warnings,
     )
 
 
@@ -125,13 +148,39 @@ def _first(path: PurePosixPath, depth: int) -> tuple[str, ...]:
     return (path.parts[depth].lower(),) if len(path.parts) > depth + 1 else ()
 
 
-def _has_roles(paths: list[PurePosixPath], depth: int) -> bool:
-    """Whether the training images lie one folder deeper, in `train/` or `val/`, rather than beside `test/`."""
-    return all(part in ROLES["train"] for path in paths for part in _first(path, depth) or ("",))
+def _roles(paths: list[PurePosixPath], depth: int) -> _Roles:
+    """What each folder is for: classes, folders of classes such as `train`, rows to predict.
 
-
-def _role(path: PurePosixPath, depth: int) -> str:
-    return "test" if any(part in ROLES["test"] for part in _first(path, depth)) else "train"
+    A folder called `test` beside classes, without a folder `train`, is a class, unless it holds folders of the same
+    names; a person is asked.
+    """
+    counts = Counter("".join(_first(path, depth)) for path in paths)
+    below: dict[str, set[str]] = {name: set() for name in counts}
+    for path in paths:
+        below["".join(_first(path, depth))].update(part.lower() for part in path.parts[depth + 1 : -1][:1])
+    training = [name for name in counts if name in ROLES["train"]]
+    testing = [name for name in counts if name in ROLES["test"]]
+    classes = [name for name in counts if name and name not in {*training, *testing}]
+    holding = [name for name in training if len(below[name]) > 1]
+    of_folder = dict.fromkeys(testing, "test")
+    if holding and classes:  # `train` holds the classes, so what lies beside it is none
+        shown = listing([f"{name} ({counts[name]:,} images)" for name in classes], 4)
+        warning = f"Folders beside {listing(training)} are not used: {shown}; move them below it if they are classes."
+        return _Roles(of_folder | dict.fromkeys(classes, "unused"), True, (), (warning,))
+    if not classes:
+        return _Roles(of_folder, bool(training) and not counts[""])
+    questions = []
+    for name in [*training, *testing]:
+        same = len(below[name] & set(classes)) >= SAME_CLASSES * len(classes)
+        if name in testing and (same or name in UNLABELLED):
+            questions.append(f"Are the {counts[name]:,} images in {name!r} rows to predict? They are read so; if it is "
+                             "a class, give the folder another name.")  # fmt: skip
+        else:
+            of_folder[name] = "train"
+            questions.append(f"Is the folder {name!r} ({counts[name]:,} images) a class? It lies beside "
+                             f"{listing(classes, 4)} and is read as one; if not, put the classes into a folder `train` "
+                             "beside it.")  # fmt: skip
+    return _Roles(of_folder, False, tuple(questions))
 
 
 def _batches_come_first(paths: list[PurePosixPath], depth: int) -> bool:

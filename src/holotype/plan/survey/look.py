@@ -10,8 +10,10 @@ import polars as pl
 
 from holotype.data.images import read_image
 from holotype.data.reading import TABLE_ENDINGS
+from holotype.data.walk import ImageFiles
 from holotype.errors import DataError, listing
 from holotype.plan.survey.annotated import Annotated, find_annotated
+from holotype.plan.survey.class_names import questions_on_empty_folders
 from holotype.plan.survey.files import list_images
 from holotype.plan.survey.folders import read_class_folders
 from holotype.plan.survey.headers import read_headers, spread
@@ -43,6 +45,7 @@ class Findings:
         remarks: What else was noticed, in sentences.
         divided: The column by which one table was divided into both, or None.
         warnings: Image files that cannot be used, in sentences.
+        questions: What a person should confirm of the folders.
     """
 
     folder: Path
@@ -56,6 +59,7 @@ class Findings:
     remarks: tuple[str, ...] = ()
     divided: str | None = None
     warnings: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 def look(data: Path) -> Findings:
@@ -85,7 +89,7 @@ def look(data: Path) -> Findings:
         found = _look_at_json(folder, tables, files, annotated)
     else:
         train_path, unfit = (given, ()) if given else _training_table(tables, folder, files)
-        found = (_look_at_folders(folder, tables, files, unfit) if train_path is None
+        found = (_look_at_folders(folder, tables, files, unfit, listed) if train_path is None
                  else _look_at_table(folder, train_path, tables, files))  # fmt: skip
     others = {ending: count for ending, count in listed.others.items() if ending not in EXPLAINED}
     unusable = replace(listed, others={}, leftovers={}).notes()
@@ -113,7 +117,9 @@ def _look_at_json(folder: Path, tables: list[Path], files: tuple[str, ...], foun
     return Findings(folder, "json", found.train_path, found.test_path, naming, headers, others, len(files), remarks)
 
 
-def _look_at_folders(folder: Path, tables: list[Path], files: tuple[str, ...], unfit: tuple[str, ...]) -> Findings:
+def _look_at_folders(
+    folder: Path, tables: list[Path], files: tuple[str, ...], unfit: tuple[str, ...], listed: ImageFiles
+) -> Findings:
     try:
         found = read_class_folders(files, folder.name)
     except DataError as error:
@@ -122,7 +128,11 @@ def _look_at_folders(folder: Path, tables: list[Path], files: tuple[str, ...], u
     naming = Naming("id", "file", found.pattern, found.channels, found.train, found.test)
     others, remarks = _other_tables(tables, folder)
     headers = _headers(folder, naming)
-    return Findings(folder, "folders", None, None, naming, headers, others, len(files), (*found.remarks, *remarks))
+    empty = [name for parent in found.parents for name in listed.folders_without_images(folder / parent)]
+    return Findings(
+        folder, "folders", None, None, naming, headers, others, len(files), (*found.remarks, *remarks),
+        warnings=found.warnings, questions=(*found.questions, *questions_on_empty_folders(empty)),
+    )  # fmt: skip
 
 
 def _training_table(tables: list[Path], folder: Path, files: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:

@@ -1,0 +1,68 @@
+"""Questions on class names: names of what is still to be sorted, and names that differ by case or blanks only."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from holotype.errors import listing
+
+__all__ = ["questions_on_classes", "questions_on_empty_folders"]
+
+NOT_SORTED = re.compile(
+    r"[\W_]*|(still |yet )?(to|2) ?be ?\w+|to ?(do|sort|label|check|review|delete)|tb[acd]|unknowns?|unsorted|unclear|"
+    r"unlabell?ed|undefined|unclassified|uncategori[sz]ed|undetermined|unidentified|unassigned|unannotated|unsure|maybe|"
+    r"ambiguous|(not|un) ?(yet )?(sorted|labell?ed|sure|known|assigned|used)|no label|misc(ellaneous)?|others?|rest|"
+    r"various|trash|junk|garbage|rubbish|bad|discard(ed)?|reject(ed|s)?|deleted?|skip(ped)?|ignored?|exclude[ds]?|bak|"
+    r"backup|old|archive|inbox|sort( me)?|te?mp|(new|untitled) folder( ?\(?\d+\)?)?|cop(y|ies)( of .*)?|.* copy|"
+    r"duplicates?|images?|pictures?|photos?|masks?|thumb(nail)?s?|previews?|overlays?|nan?|n/a|none|null"
+)
+"""What people call folders that hold no class, in small letters with single blanks."""
+
+
+def questions_on_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """What a person should confirm of the names of classes.
+
+    Args:
+        counts: Class name, as it is written, to number of images.
+    """
+    questions = []
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in counts:
+        alike[_plain(name).replace(" ", "")].append(name)
+    for key, names in alike.items():
+        if len(names) > 1 and key:
+            stripped = {name.strip() for name in names}
+            read_as = "one" if len(stripped) == 1 else f"{len(stripped)}"
+            questions.append(f"Are {_shown(names, counts)} one class? The names differ by case, blanks, dashes or the "
+                             f"way accents are stored, and are read as {read_as}: write one name.")  # fmt: skip
+    odd = [name for name in counts if NOT_SORTED.fullmatch(_plain(name))]
+    if odd:
+        which = "Is {} a class? It is read as one" if len(odd) == 1 else "Are {} classes? They are read so"
+        questions.append(f"{which.format(_shown(odd, counts))}; if not, take those images out, or move them to the "
+                         "rows to predict.")  # fmt: skip
+    return tuple(questions)
+
+
+def questions_on_empty_folders(names: Sequence[str]) -> tuple[str, ...]:
+    """What a person should confirm of folders among the classes in which no image is read.
+
+    Args:
+        names: The folders' names.
+    """
+    if not names:
+        return ()
+    what = "The folder {} holds" if len(names) == 1 else "The folders {} hold"
+    return (f"{what.format(listing([repr(name) for name in names], 6))} no image that is read, and so is no class: are "
+            "images missing?",)  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    """A name without what a slip of the hand changes: case, blanks, dashes, and how accents are stored."""
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def _shown(names: Sequence[str], counts: Mapping[str, int]) -> str:
+    return listing([f"{name!r} ({counts[name]:,})" for name in names], 6)
