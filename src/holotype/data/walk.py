@@ -13,10 +13,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image
-
 from holotype.data.arrays import VENDOR
-from holotype.data.images import ENDINGS, UNREAD_ENDINGS
+from holotype.data.images import ENDINGS
 from holotype.errors import listing
 
 __all__ = ["ImageFiles", "list_image_files", "readable_endings"]
@@ -29,13 +27,10 @@ LEFTOVER_FOLDERS = frozenset((
 LEFTOVER_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 FOLDER_IMAGES = (".zarr",)
 """Folders that are one image each."""
-PILLOW_ONLY = (".avif", ".avifs", ".heic", ".heif")
-"""Formats that some installations of Pillow read and others do not."""
 NOT_READ = {
     "convert them to PNG or TIFF, for example with ImageMagick": (
-        ".heic", ".heif", ".avif", ".avifs", ".jxl", ".jxr", ".wdp", ".psd", ".xcf", ".svg", ".eps", ".exr", ".fits",
-        ".fit", ".jp2", ".j2k", ".jpx", ".jpc", ".j2c", ".jpf", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".dib", ".pcx",
-        ".jfif", ".jpe", ".mpo",
+        ".heic", ".heif", ".avif", ".avifs", ".jxl", ".jxr", ".wdp", ".psd", ".xcf", ".svg", ".eps", ".pdf", ".exr",
+        ".fits", ".fit", ".jpf", ".tga", ".pcx", ".icns", ".ico",
     ),
     "develop them to 16-bit TIFF, for example with darktable or dcraw": (
         ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".raf", ".rw2",
@@ -44,10 +39,10 @@ NOT_READ = {
         ".dcm", ".dicom", ".ima", ".nii", ".nrrd", ".mha", ".mhd", ".mrc",
     ),
     "cut the slides into images first, for example with QuPath": (
-        ".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif",
+        ".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".qptiff",
     ),
     "export them as TIFF, for example with Fiji": (
-        *VENDOR, ".oir", ".zvi", ".stk", ".nd", ".ims", ".flex", ".c01", ".h5", ".hdf5", ".n5", ".mat",
+        *VENDOR, ".oir", ".zvi", ".stk", ".nd", ".ims", ".flex", ".c01", ".h5", ".hdf5", ".n5", ".mat", ".ics", ".ids",
     ),
     "write one frame of each as PNG or TIFF": (".avi", ".mp4", ".mov", ".mkv", ".mpg", ".mpeg"),
 }  # fmt: skip
@@ -124,7 +119,7 @@ def list_image_files(folder: Path) -> ImageFiles:
     leftovers: Counter[str] = Counter()
     unnamed: list[str] = []
     readable = readable_endings()
-    known = {*ENDINGS, *UNREAD_ENDINGS, *(ending for endings in NOT_READ.values() for ending in endings)}
+    known = {*ENDINGS, *(ending for endings in NOT_READ.values() for ending in endings)}
     for path, leftover in _entries(folder, {os.path.realpath(folder)}):
         ending = path.suffix.lower()
         if leftover:
@@ -144,9 +139,7 @@ def list_image_files(folder: Path) -> ImageFiles:
 @lru_cache(1)
 def readable_endings() -> tuple[str, ...]:
     """The endings of `ENDINGS` that this installation can read: some formats need an extra."""
-    pillow = Image.registered_extensions()
-    absent = {ending for ending in PILLOW_ONLY if ending not in pillow}
-    absent |= set() if find_spec("bioio") else set(VENDOR)
+    absent = set() if find_spec("bioio") else set(VENDOR)
     absent |= set() if find_spec("zarr") else {".zarr"}
     return tuple(ending for ending in ENDINGS if ending not in absent)
 
