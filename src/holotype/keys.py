@@ -16,6 +16,7 @@ from holotype.nets import weights_file
 from holotype.runtime import Runtime
 from holotype.spec import AuditSpec, DataSpec, MemberSpec, SplitSpec
 from holotype.store import StageKey
+from holotype.table_files import without_sheet
 from holotype.train import FitJob
 from holotype.types import Floats, ImageStatistics, ImageTable, Integers
 
@@ -43,7 +44,7 @@ def images_key(spec: DataSpec) -> StageKey:
     """
     classes, taxonomy = spec.labels.classes, spec.labels.taxonomy
     tables = [spec.train, *spec.external, spec.test, *(one for one in (classes, taxonomy) if isinstance(one, str))]
-    inputs = {f"table {Path(path).name}": digest_source(path) for path in tables if path}
+    inputs = {f"table {Path(path).name}": digest_source(str(without_sheet(path)[0])) for path in tables if path}
     as_given = spec.model_copy(update={"review": None})  # decisions come after the audit
     return StageKey("images", 4, as_given.model_dump(mode="json", exclude={"pack"}), inputs)
 

@@ -28,6 +28,7 @@ __all__ = [
     "read_csv",
     "read_parquet",
     "require_table_ending",
+    "without_sheet",
     "write_parquet",
     "write_table",
     "write_table_parts",
@@ -37,6 +38,7 @@ PARQUET_ENDINGS = (".parquet", ".pq")
 WRITTEN_ENDINGS = (".csv", ".tsv", *PARQUET_ENDINGS, ".xlsx")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 EXCEL_ROWS = 2**20 - 1
+SHEET = re.compile(r"(?P<file>.*\.xls[xm])#(?P<sheet>[^/\\\\]+)", re.IGNORECASE | re.DOTALL)
 OS_ERROR = re.compile(r"os error (\d+)")
 
 
@@ -160,6 +162,16 @@ def require_table_ending(path: Path | str, field: str = "") -> str:
     if ending not in WRITTEN_ENDINGS:
         raise InputError(f"the ending of {str(path)!r} names no kind of table", field=field, allowed=WRITTEN_ENDINGS)
     return ending
+
+
+def without_sheet(path: Path | str) -> tuple[Path | str, str | None]:
+    """The file of an entry such as `labels.xlsx#Sheet2`, and its sheet where it names one.
+
+    Args:
+        path: A path or an address.
+    """
+    named = SHEET.fullmatch(str(path))
+    return (path, None) if named is None else (type(path)(named["file"]), named["sheet"])
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def test_a_quoted_comma_and_a_semicolon_in_a_name_part_nothing(tmp_path):
         ("a.csv", b"\n\n", "is empty"),
         ("a.csv", b"id,label\n", "has a header and no rows"),
         ("a.csv", b"id,label\n1,2,3\n", "cannot be read"),
-        ("a.csv", "id,label\n1,é\n".encode("latin-1"), "cannot be read: .*utf-8"),
+        ("a.csv", "id,label\n1,привет\n".encode("cp1251"), "is not UTF-8: line 2 holds the byte 0xef"),
         ("a.parquet", b"", "cannot be read"),
         ("a.parquet", b"PAR1 and nothing else PAR1", "cannot be read"),
     ],

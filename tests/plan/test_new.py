@@ -225,7 +225,7 @@ def test_two_tables_that_could_hold_the_labels_are_asked_about(bench: Bench) -> 
     [
         ("train.csv", "id,label\n", "no rows"),
         ("train.csv", "", "is empty"),
-        ("train.xlsx", "x", "save it as CSV"),
+        ("train.xlsx", "x", "open it in Excel and save it"),
     ],
 )
 def test_a_table_that_is_none_is_refused_in_words(bench: Bench, name: str, text: str, words: str) -> None:

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import polars as pl
 
+from holotype.data.label_lists import LIST_PATTERN, parse_label_list
+from holotype.data.missing import MISSING_WORDS, words_used
 from holotype.data.reading import read_table
 from holotype.errors import DataError, counted, did_you_mean, listing
 from holotype.spec import LabelSpec
 
-__all__ = ["class_names", "label_numbers"]
+__all__ = ["class_names", "label_numbers", "listed_names"]
+
+NO_WORDS: Mapping[str, int] = {}
+
+
+def listed_names(spec: LabelSpec) -> tuple[str, ...]:
+    """The classes that the recipe names; none where it leaves them to the labels.
+
+    Args:
+        spec: The recipe's `labels` section.
+
+    Raises:
+        DataError: Their table cannot be read.
+    """
+    return tuple(_names_in_table(spec.classes) if isinstance(spec.classes, str) else spec.classes or ())
 
 
 def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
@@ -25,11 +42,11 @@ def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
         DataError: There are fewer than two classes (one, for many labels a sample), or a name stands twice.
     """
     if spec.classes is None:
-        found = _tokens(spec, column).explode().drop_nulls().unique().to_list()
+        found = _tokens(spec, column, ()).explode().drop_nulls().unique().to_list()
         whole = all(re.fullmatch("-?[0-9]+", name) for name in found)
         names = sorted(found, key=lambda name: (int(name), name)) if whole else sorted(found)
     else:
-        names = _listed(spec.classes) if isinstance(spec.classes, str) else spec.classes
+        names = list(listed_names(spec))
     least = 1 if spec.kind == "multilabel" else 2
     if len(names) < least:
         raise DataError(
@@ -43,7 +60,9 @@ def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
     return tuple(names)
 
 
-def label_numbers(spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: tuple[str, ...]) -> pl.Series:
+def label_numbers(
+    spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: tuple[str, ...], words: Mapping[str, int] = NO_WORDS
+) -> pl.Series:
     """The class numbers of each row, as a list.
 
     Args:
@@ -51,6 +70,7 @@ def label_numbers(spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: t
         column: The labels as text, one a row.
         ids: The rows' ids, for messages.
         classes: The class names in order.
+        words: How many missing labels are written as each word, for messages.
 
     Returns:
         Lists of class numbers, ascending and each once; empty where a row of many-label data has none.
@@ -58,17 +78,24 @@ def label_numbers(spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: t
     Raises:
         DataError: A row has no label, or one that the classes do not know.
     """
-    tokens = _tokens(spec, column)
+    tokens = _tokens(spec, column, classes)
     if spec.kind == "multiclass":
-        missing = ids.filter(column.is_null() | (column.str.strip_chars() == ""))
+        missing = ids.filter(tokens.list.len() == 0)
         if missing.len():
+            aside = f", or name {next(iter(words))!r} in `labels.classes` if it is a class" if words else ""
             raise DataError(
-                f"no label in {counted(missing.len(), 'row')}: {listing(missing.to_list(), 5)}",
+                f"no label in {counted(missing.len(), 'row')}{words_used(words)}: {listing(missing.to_list(), 5)}",
                 field="data.labels.column",
-                remedy="label them, or move them to the test table",
+                remedy=f"label them, or move them to the test table{aside}",
             )
+        several = tokens.filter(tokens.list.len() > 1)
+        if several.len():
+            raise DataError(f"{counted(several.len(), 'row')} with several labels, the first {several[0].to_list()}",
+                            field="data.labels.kind", remedy="write `labels: {kind: multilabel}`")  # fmt: skip
     unknown = tokens.explode().drop_nulls()
-    unknown = unknown.filter(~unknown.is_in(list(classes)))
+    numbers = pl.Series(range(len(classes)), dtype=pl.Int64)
+    order = _spellings(classes) | dict(zip(classes, numbers.to_list(), strict=True))
+    unknown = unknown.filter(~unknown.is_in(list(order)))
     if unknown.len():
         names = unknown.unique(maintain_order=True).to_list()
         hint = did_you_mean(names[0], classes)
@@ -80,20 +107,38 @@ def label_numbers(spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: t
             field="data.labels.classes",
             remedy="add them to `classes`, or mend the table",
         )
-    numbers = pl.Series(range(len(classes)), dtype=pl.Int64)
-    order = dict(zip(classes, numbers.to_list(), strict=True))
     return tokens.list.eval(pl.element().replace_strict(order, return_dtype=pl.Int64).unique().sort()).fill_null([])
 
 
-def _tokens(spec: LabelSpec, column: pl.Series) -> pl.Series:
+def _spellings(classes: tuple[str, ...]) -> dict[str, int]:
+    """Truth values are one class in each program's spelling: true, True and TRUE."""
+    numbers = {name.lower(): number for number, name in enumerate(classes) if name.lower() in {"true", "false"}}
+    return {spelling: number for name, number in numbers.items() for spelling in (name, name.title(), name.upper())}
+
+
+def _tokens(spec: LabelSpec, column: pl.Series, named: Collection[str]) -> pl.Series:
+    """The labels of each row, as a list of text; words for missing values are labels where classes are so called."""
     text = column.str.strip_chars()
     if spec.kind == "multiclass":
-        return pl.select(pl.concat_list(text.replace("", None))).to_series().list.drop_nulls()
-    parts = text.fill_null("").str.split(spec.separator)
-    return parts.list.eval(pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != ""))
+        tokens = pl.select(pl.concat_list(text.replace("", None))).to_series().list.drop_nulls()
+    else:
+        absent = list(MISSING_WORDS - set(named))
+        parts = text.fill_null("").str.split(spec.separator)
+        parts = parts.list.eval(pl.element().str.strip_chars())
+        tokens = parts.list.eval(pl.element().filter(~pl.element().is_in(absent)))
+    lists = [cell for cell in text.filter(text.str.contains(LIST_PATTERN)).unique() if cell not in named]
+    if not lists:
+        return tokens
+    parsed = {cell: parse_label_list(cell) for cell in lists}
+    broken = [cell for cell, labels in parsed.items() if labels is None]
+    if broken:
+        raise DataError(f"the label {broken[0]!r} begins like a list and is none", field="data.labels.column",
+                        remedy="write lists as [\"a\", \"b\"], or labels with a separator between")  # fmt: skip
+    rows = [parsed.get(cell, plain) for cell, plain in zip(text.to_list(), tokens.to_list(), strict=True)]
+    return pl.Series(column.name, rows, dtype=pl.List(pl.String))
 
 
-def _listed(path: str) -> list[str]:
+def _names_in_table(path: str) -> list[str]:
     """The names in a table: its column `name`, `class` or `label`, else the first; a `.txt` has no header."""
     field, file = "data.labels.classes", Path(path)
     if file.suffix.lower() == ".txt" and file.is_file():

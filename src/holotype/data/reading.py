@@ -1,72 +1,104 @@
-"""The one table reader: CSV, TSV or Parquet in, columns of text out."""
+"""Tables: CSV, TSV, Parquet or an Excel sheet in, columns of text out."""
 
 from __future__ import annotations
 
-import io
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from polars import selectors
 
 from holotype.data.addresses import ending, is_remote, opened
+from holotype.data.delimited import parse_delimited
+from holotype.data.excel import read_sheet
 from holotype.errors import DataError, StoreError
-from holotype.table_files import read_csv, read_parquet
+from holotype.table_files import PARQUET_ENDINGS, read_parquet, without_sheet
 
-__all__ = ["TABLE_ENDINGS", "read_table"]
+__all__ = ["TABLE_ENDINGS", "NotedTable", "read_noted_table", "read_table"]
 
-TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".pq")
-QUOTED = re.compile(rb'"[^"]*"')
+EXCEL_ENDINGS = (".xlsx", ".xlsm")
+TABLE_ENDINGS = (".csv", ".tsv", *PARQUET_ENDINGS, *EXCEL_ENDINGS)
+UNREAD_ENDINGS = (".xls", ".xlsb", ".ods", ".numbers")
+
+
+@dataclass(frozen=True)
+class NotedTable:
+    """A table, and what is to be said of how it was read.
+
+    Args:
+        frame: Its columns as text.
+        notes: What was guessed or passed over, in sentences.
+    """
+
+    frame: pl.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def read_table(path: Path | str, field: str = "data.train", lists: bool = False) -> pl.DataFrame:
-    """A CSV or Parquet file with every column as text, so that `00365` stays `00365`.
-
-    Columns are parted by commas; by tabs in a `.tsv`; and by semicolons or tabs where the first line has no comma, as
-    spreadsheets write them in much of Europe.
+    """A table with every column as text, so that `00365` stays `00365`.
 
     Args:
-        path: The file, or an address that fsspec opens; `.parquet` and `.pq` are Parquet, all else is CSV in UTF-8.
+        path: The file, or an address that fsspec opens: `.parquet` and `.pq` are Parquet, `.xlsx` is Excel (a sheet is
+            named as in `labels.xlsx#Sheet2`), all else is delimited text.
         field: The recipe's key that names the file, for messages.
-        lists: Leave columns of lists as they are, where a Parquet file has them.
+        lists: Leave columns of lists as they are, where a Parquet file has them; they become JSON otherwise.
 
     Raises:
         DataError: The file is missing, broken or empty.
     """
-    if not is_remote(path) and not Path(path).is_file():
-        near = sorted(sibling.name for sibling in Path(path).parent.glob("*") if sibling.suffix == Path(path).suffix)
-        raise DataError(f"there is no table {str(path)!r}", field=field, value=Path(path).name, allowed=near)
+    return read_noted_table(path, field, lists).frame
+
+
+def read_noted_table(path: Path | str, field: str = "data.train", lists: bool = False) -> NotedTable:
+    """A table as `read_table` gives it, with notes on what was guessed or passed over.
+
+    Args:
+        path: As there.
+        field: As there.
+        lists: As there.
+
+    Raises:
+        DataError: The file is missing, broken or empty.
+    """
+    address, sheet = without_sheet(path)
+    name = str(address)
+    if not is_remote(address) and not Path(address).is_file():
+        near = sorted(sibling.name for sibling in Path(address).parent.glob("*") if ending(sibling) == ending(address))
+        raise DataError(f"there is no table {name!r}", field=field, value=Path(address).name, allowed=near)
+    if ending(address) in UNREAD_ENDINGS:
+        raise DataError(f"{name!r} cannot be read", field=field, value=ending(address), allowed=TABLE_ENDINGS,
+                        remedy="save it as .xlsx, or as CSV in UTF-8")  # fmt: skip
+    notes: tuple[str, ...] = ()
     try:
-        if ending(path) in {".parquet", ".pq"}:
-            table = read_parquet(_contents(opened(path)))
-            table = table.with_columns((~selectors.nested() if lists else pl.all()).cast(pl.String))
+        source = opened(address)
+        content = source if isinstance(source, Path) else source.getvalue()
+        if ending(address) in PARQUET_ENDINGS:
+            table = _as_text(read_parquet(content), lists)
+        elif ending(address) in EXCEL_ENDINGS:
+            table, notes = read_sheet(source, sheet, name, field)
         else:
-            source = opened(path)
-            table = read_csv(_contents(source), _separator(_first_line(source), ending(path)))
+            text = content if isinstance(content, bytes) else content.read_bytes()
+            table, notes = parse_delimited(text, name, field, tabs=ending(address) == ".tsv")
     except (StoreError, OSError) as error:
         reason = str(error).splitlines()[0]
-        if "empty" in reason:
-            raise DataError(f"the table {str(path)!r} is empty", field=field) from None
-        remedy = "save it once more as CSV in UTF-8" if "utf-8" in reason else ""
-        raise DataError(f"the table {str(path)!r} cannot be read: {reason}", field=field, remedy=remedy) from error
+        raise DataError(f"the table {name!r} cannot be read: {reason}", field=field) from error
     if table.height == 0:
-        raise DataError(f"the table {str(path)!r} has a header and no rows", field=field)
-    return table
+        raise DataError(f"the table {name!r} has a header and no rows", field=field)
+    return NotedTable(table, notes)
 
 
-def _contents(source: Path | io.BytesIO) -> Path | bytes:
-    return source.getvalue() if isinstance(source, io.BytesIO) else source
-
-
-def _first_line(source: Path | io.BytesIO) -> bytes:
-    if isinstance(source, io.BytesIO):
-        return source.getvalue().partition(b"\n")[0]
-    with source.open("rb") as stream:
-        return stream.readline()
-
-
-def _separator(header: bytes, named: str) -> str:
-    plain = QUOTED.sub(b"", header)
-    if named == ".tsv":
-        return "\t"
-    return "," if b"," in plain else max(",;\t", key=lambda separator: plain.count(separator.encode()))
+def _as_text(table: pl.DataFrame, lists: bool) -> pl.DataFrame:
+    """Columns as text: numbers that are whole without a point, lists as JSON, NaN as nothing."""
+    columns = []
+    for column in table.iter_columns():
+        if column.dtype.is_float():
+            column = column.fill_nan(None)
+            whole = column.drop_nulls()
+            if whole.is_finite().all() and (whole == whole.round()).all() and whole.abs().max() is not None:
+                column = column.cast(pl.Int64) if whole.abs().max() < 2**53 else column  # type: ignore[operator]
+        if isinstance(column.dtype, pl.List | pl.Array) and not lists:
+            rows = column.to_frame("row").select(pl.struct("row").struct.json_encode()).to_series()
+            column = rows.str.strip_prefix('{"row":').str.strip_suffix("}").replace("null", None).alias(column.name)
+        columns.append(column)
+    frame = pl.DataFrame(columns)
+    return frame.with_columns((~selectors.nested()).cast(pl.String))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -9,12 +11,28 @@ import polars as pl
 from holotype.data.addresses import is_remote
 from holotype.data.coco import coco_table
 from holotype.data.layouts import FILE
-from holotype.data.reading import read_table
+from holotype.data.missing import missing_note, without_missing
+from holotype.data.reading import NotedTable, read_noted_table
 from holotype.data.walk import list_image_files, readable_endings
 from holotype.errors import DataError, listing
 from holotype.spec import DataSpec
 
-__all__ = ["folder_table", "folder_warnings", "read_source"]
+__all__ = ["Source", "folder_table", "folder_warnings", "read_noted_source", "read_source", "tidy_columns"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of one role.
+
+    Args:
+        frame: Every column as text; missing labels, groups, domains, samples and ranks are null.
+        notes: What was guessed or passed over, and how many rows lack what, in sentences.
+        label_words: How many missing labels are written as each word.
+    """
+
+    frame: pl.DataFrame
+    notes: tuple[str, ...] = ()
+    label_words: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_source(spec: DataSpec, address: str, field: str, labelled: bool) -> pl.DataFrame:
@@ -29,11 +47,55 @@ def read_source(spec: DataSpec, address: str, field: str, labelled: bool) -> pl.
     Raises:
         DataError: It is missing, broken or empty.
     """
+    return read_noted_source(spec, address, field, labelled).frame
+
+
+def read_noted_source(spec: DataSpec, address: str, field: str, labelled: bool) -> Source:
+    """The rows of one role as `read_source` gives them, with what is to be said of them.
+
+    Args:
+        spec: As there; `labels.classes` names the words that are classes although they look like a missing value.
+        address: As there.
+        field: As there.
+        labelled: As there.
+
+    Raises:
+        DataError: It is missing, broken or empty.
+    """
     if address.lower().endswith(".json"):
-        return coco_table(spec, address, field, labelled)
+        return tidy_columns(spec, NotedTable(coco_table(spec, address, field, labelled)), field, labels=False)
     if not is_remote(address) and Path(address).is_dir():
-        return folder_table(spec, Path(address), field, labelled)
-    return read_table(address, field)
+        return tidy_columns(spec, NotedTable(folder_table(spec, Path(address), field, labelled)), field, labels=False)
+    return tidy_columns(spec, read_noted_table(address, field), field, labels=labelled)
+
+
+def tidy_columns(spec: DataSpec, table: NotedTable, field: str, labels: bool) -> Source:
+    """Missing values as null, and one spelling for a whole number, in every column that the recipe gives a meaning.
+
+    Args:
+        spec: The recipe's `data` section.
+        table: As it was read.
+        field: The recipe's key that names the table, for messages.
+        labels: Whether the labels too; the names of folders and categories are what they are.
+    """
+    frame, notes = table.frame, list(table.notes)
+    label_words: Mapping[str, int] = {}
+    effects = dict.fromkeys(spec.groups, "each is a group of its own")
+    effects |= {spec.domain: "they are of no domain"} if spec.domain else {}
+    effects |= {spec.sample: "each is a sample of its own"} if spec.sample else {}
+    effects |= dict.fromkeys(spec.labels.taxonomy, "") if isinstance(spec.labels.taxonomy, list) else {}
+    for name, effect in effects.items():
+        if name in frame.columns and name not in {spec.id, spec.labels.column}:
+            column, words = without_missing(frame[name])
+            frame = frame.with_columns(column)
+            notes += [missing_note(column, words, field, effect)] if effect and column.null_count() else []
+    if labels and spec.labels.column in frame.columns and spec.labels.column != spec.id:
+        named = spec.labels.classes if isinstance(spec.labels.classes, list) else ()
+        column, label_words = without_missing(frame[spec.labels.column], named)
+        frame = frame.with_columns(column)
+        if spec.labels.kind == "multilabel" and label_words:
+            notes.append(missing_note(column, label_words, field, "they have none of the classes"))
+    return Source(frame, tuple(notes), label_words)
 
 
 def folder_table(spec: DataSpec, folder: Path, field: str, labelled: bool) -> pl.DataFrame:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from holotype.data.labels import class_names, label_numbers
+from holotype.data.class_names import class_name_warnings
+from holotype.data.labels import class_names, label_numbers, listed_names
 from holotype.data.layouts import image_files
-from holotype.data.sources import read_source
+from holotype.data.sources import read_noted_source, read_source
 from holotype.data.taxonomy import class_taxonomy
 from holotype.errors import DataError, counted, listing
 from holotype.spec import DataSpec
@@ -30,18 +34,28 @@ def read_images(spec: DataSpec) -> ImageTable:
     wanted = [("data.train", "train", spec.train)]
     wanted += [(f"data.external.{number}", "external", path) for number, path in enumerate(spec.external)]
     wanted += [("data.test", "test", spec.test)] if spec.test else []
-    tables = [(field, role, read_source(spec, path, field, role != "test")) for field, role, path in wanted]
+    if isinstance(spec.labels.classes, str):
+        named = spec.labels.model_copy(update={"classes": list(listed_names(spec.labels))})
+        spec = spec.model_copy(update={"labels": named})
+    sources = [read_noted_source(spec, path, field, role != "test") for field, role, path in wanted]
+    words: Counter[str] = Counter()
+    for source in sources:
+        words.update(source.label_words)
+    tables = [(field, role, source.frame) for (field, role, _), source in zip(wanted, sources, strict=True)]
     tables = _told_apart(spec, tables, [path for _, _, path in wanted])
     known = pl.concat([table for _, role, table in tables if role != "test"], how="diagonal")
     labelled = pl.concat([_label_column(spec, table, field) for field, role, table in tables if role != "test"])
     classes = class_names(spec.labels, labelled)
-    frame = pl.concat([_rows(spec, table, role, classes, field) for field, role, table in tables])
+    frame = pl.concat([_rows(spec, table, role, classes, field, words) for field, role, table in tables])
     _ids_are_distinct(frame, spec.id)
     _samples_have_one_role(frame)
     _samples_have_one_set_of_labels(frame)
     channels = tuple(spec.channels) if spec.channels else None
+    notes = tuple(note for source in sources for note in source.notes)
     taxonomy = class_taxonomy(spec.labels, classes, known)
-    return ImageTable(frame, classes, spec.labels.kind, channels, taxonomy, spec.projection)
+    images = ImageTable(frame, classes, spec.labels.kind, channels, taxonomy, spec.projection)
+    notes += _groups_lacking(spec, tables) + class_name_warnings(images, named=spec.labels.classes is not None)
+    return replace(images, notes=notes)
 
 
 def table_warnings(images: ImageTable) -> tuple[str, ...]:
@@ -50,9 +64,10 @@ def table_warnings(images: ImageTable) -> tuple[str, ...]:
     Args:
         images: The table.
     """
+    said = list(images.notes)
     seen = set(images.frame["labels"].explode().drop_nulls().unique().to_list())
     unseen = [name for number, name in enumerate(images.classes) if number not in seen]
-    said = [f"The {name} is the same for all classes, and is left out of scores and answers by rank."
+    said += [f"The {name} is the same for all classes, and is left out of scores and answers by rank."
             for name in images.ranks.alike]  # fmt: skip
     if unseen:
         which = "the class" if len(unseen) == 1 else "any of the classes"
@@ -71,7 +86,8 @@ def label_shares(spec: DataSpec, path: str, classes: tuple[str, ...]) -> list[fl
     Raises:
         DataError: It cannot be read, or names other classes.
     """
-    table = read_source(spec, path, "decide.like", True)
+    named = spec.labels.model_copy(update={"classes": list(classes)})
+    table = read_source(spec.model_copy(update={"labels": named}), path, "decide.like", True)
     labels = _label_column(spec, table, "decide.like")
     numbers = label_numbers(spec.labels, labels, table[spec.id], classes)
     counts = numbers.explode().drop_nulls().value_counts()
@@ -97,7 +113,11 @@ def _told_apart(
 def _column(table: pl.DataFrame, column: str, field: str, source: str) -> pl.Series:
     if column not in table.columns:
         what = f"there is no column {column!r} in the table of {source}"
-        raise DataError(what, field=field, value=column, allowed=table.columns)
+        doubled = [name for name in table.columns if name.startswith(f"{column} (column ")]
+        remedy = (
+            f"{len(doubled)} columns of different content have that name; rename one in the file" if doubled else ""
+        )
+        raise DataError(what, field=field, value=column, allowed=table.columns, remedy=remedy)
     return table[column]
 
 
@@ -105,7 +125,19 @@ def _label_column(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series
     return _column(table, spec.labels.column, "data.labels.column", source).alias("label")
 
 
-def _rows(spec: DataSpec, table: pl.DataFrame, role: str, classes: tuple[str, ...], field: str) -> pl.DataFrame:
+def _groups_lacking(spec: DataSpec, tables: list[tuple[str, str, pl.DataFrame]]) -> tuple[str, ...]:
+    """Labelled tables that do not have a column of groups: their rows are tied to none."""
+    return tuple(
+        f"{field} has no column {name!r}: its rows are tied to no group of that kind."
+        for field, role, table in tables
+        for name in spec.groups
+        if role == "external" and name not in table.columns
+    )
+
+
+def _rows(
+    spec: DataSpec, table: pl.DataFrame, role: str, classes: tuple[str, ...], field: str, words: Mapping[str, int]
+) -> pl.DataFrame:
     ids = _column(table, spec.id, "data.id", field)
     empty = ids.is_null() | (ids == "")
     if empty.any():
@@ -116,7 +148,7 @@ def _rows(spec: DataSpec, table: pl.DataFrame, role: str, classes: tuple[str, ..
     if role == "test":
         labels = pl.Series("labels", [None] * table.height, dtype=pl.List(pl.Int64))
     else:
-        labels = label_numbers(spec.labels, _label_column(spec, table, field), ids, classes)
+        labels = label_numbers(spec.labels, _label_column(spec, table, field), ids, classes, words)
     columns = {
         "id": ids,
         "sample": sample.fill_null(ids) if spec.sample else ids,

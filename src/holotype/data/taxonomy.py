@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import polars as pl
 
+from holotype.data.missing import without_missing
 from holotype.data.reading import read_table
 from holotype.errors import DataError, counted, listing
 from holotype.spec import LabelSpec
@@ -44,6 +45,9 @@ def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labelled: pl.DataF
             raise DataError(f"there is no column {unknown[0]!r} in the labelled tables", field=FIELD, value=unknown[0],
                             allowed=labelled.columns)  # fmt: skip
         table = labelled.select(pl.col(spec.column).alias("class"), *ranks).unique(maintain_order=True)
+    for name in ranks:
+        table = table.with_columns(without_missing(table[name])[0])
+    table = table.with_columns(without_missing(table["class"], classes)[0]).unique(maintain_order=True)
     if not ranks:
         raise DataError("the taxonomy has no column beside the classes", field=FIELD,
                         remedy="give it a column a rank, as in `class,genus,family`")  # fmt: skip

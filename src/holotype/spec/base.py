@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
 from holotype.errors import did_you_mean, listing
 
-__all__ = ["ChannelNames", "Section"]
+__all__ = ["ChannelNames", "Name", "Section"]
+
+
+def _as_name(value: Any) -> Any:
+    """Numbers, truth values and dates are good names, although YAML gives them a type of their own."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, int | float | date):
+        return str(value)
+    if value is None:
+        raise ValueError("an empty entry is no name; put the word `null` into quotes if it is one")
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_as_name), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+"""The name of a class, a channel or a column, which may look like a number: `0` is the name "0"."""
 
 
 def _distinct(channels: list[str]) -> list[str]:
@@ -17,7 +35,7 @@ def _distinct(channels: list[str]) -> list[str]:
     return channels
 
 
-ChannelNames = Annotated[list[str], AfterValidator(_distinct)]
+ChannelNames = Annotated[list[Name], AfterValidator(_distinct)]
 """Channels by name, at least one, each once."""
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import field_validator, model_validator
 
 from holotype.errors import listing
-from holotype.spec.base import ChannelNames, Section
+from holotype.spec.base import ChannelNames, Name, Section
 
 __all__ = ["DataSpec", "LabelSpec"]
 
@@ -15,15 +15,16 @@ __all__ = ["DataSpec", "LabelSpec"]
 class LabelSpec(Section):
     """Which column holds the labels, and how."""
 
-    column: str = "label"
+    column: Name = "label"
     """The column of the labels."""
     kind: Literal["multiclass", "multilabel"] = "multiclass"
     """One label a sample, or any number of them."""
     separator: str = " "
     """What stands between the labels of one sample (multilabel)."""
-    classes: list[str] | str | None = None
-    """The classes in order: a list, a table with one name a row, or left out for what the labels hold."""
-    taxonomy: str | list[str] | None = None
+    classes: list[Name] | str | None = None
+    """The classes in order: a list, a table with one name a row, or left out for what the labels hold. Numbers are good
+    names. A word for a missing value (`NA`, `none`, `-`, `?`) is a class only where it is named here."""
+    taxonomy: str | list[Name] | None = None
     """A table with a row a class: a column of the class's name, then its ranks from near to far (genus, family); or the
     names of such columns beside the labels."""
 
@@ -47,17 +48,18 @@ class DataSpec(Section):
     """The tables and how their rows name image files. Paths are relative to the recipe."""
 
     train: str
-    """CSV, TSV or Parquet, one row an image, with labels; or a folder that holds one for each class; or a JSON of
+    """CSV, TSV, Parquet or Excel (`labels.xlsx`, or `labels.xlsx#Sheet2` where several sheets have rows), one row an
+    image, with labels; or a folder that holds one for each class; or a JSON of
     COCO's form (`images`, `annotations`, `categories`). Folders and JSON name their image files themselves."""
     external: list[str] = []
     """More labelled tables, folders or JSON; their rows train and are never scored."""
     test: str | None = None
     """The table of the rows to predict; without it a run ends in scores."""
-    id: str = "id"
+    id: Name = "id"
     """The image's id column."""
-    sample: str | None = None
+    sample: Name | None = None
     """The column naming the sample, where several images share one."""
-    images: str | dict[str, str] | None = None
+    images: str | dict[Name, str] | None = None
     """Pattern of the image files: `{column}` and `{channel}`; without `{channel}` one file holds all channels. Or a
     mapping from channel to pattern, where each channel has a column of its own:
     `{dna: "{FileName_DNA}", er: "{FileName_ER}"}`. A value that is a path from the root or an address stands by itself.
@@ -71,9 +73,9 @@ class DataSpec(Section):
     the sum, the first or the middle plane; left out, files of several planes are refused. `mean` and `sum` give 32-bit
     floats. With a projection, pages of a TIFF that nothing names count as planes (unless `channels` names as many)."""
     labels: LabelSpec = LabelSpec()
-    groups: list[str] = []
+    groups: list[Name] = []
     """Columns that tie samples together (plate, patient, slide); a group never crosses a fold."""
-    domain: str | None = None
+    domain: Name | None = None
     """A column whose values may get models of their own (cell type, microscope)."""
     pack: Literal["auto", "none"] = "auto"
     """Keep decoded images in a memory-mapped file of the store (`auto`) or in memory (`none`)."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from holotype.spec.base import Section
+from holotype.spec.base import Name, Section
 
 __all__ = [
     "ArgmaxSpec",
@@ -32,7 +32,7 @@ class ThresholdSpec(Section):
     """Every class whose probability lies strictly above its threshold."""
 
     kind: Literal["threshold"] = "threshold"
-    thresholds: float | list[float] | dict[str, float] = 0.5
+    thresholds: float | list[float] | dict[Name, float] = 0.5
     """One for all classes, one a class in the order of the classes, or some by name (0.5 for the others)."""
     fallback: Literal["argmax", "none"] = "argmax"
     """What a sample gets that has no class above its threshold."""

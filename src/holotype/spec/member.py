@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from holotype.spec.augment import AugmentSpec
-from holotype.spec.base import Section
+from holotype.spec.base import Name, Section
 from holotype.spec.head import HeadSpec
 from holotype.spec.input import InputSpec
 from holotype.spec.keep import KeepSpec
@@ -64,7 +64,7 @@ class MemberSpec(Section):
     the same fold (`run:PATH#member/fold0`: all of them from that one, whatever it has seen)."""
     activation: str | None = None
     """An activation that replaces the backbone's own: `mish`, `gelu`, `silu` and others."""
-    classes: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    classes: Literal["all"] | Annotated[list[Name], Field(min_length=1)] = "all"
     """The classes it learns and answers for; of one label a sample it also knows `none of these`. For other classes it
     says what the other members say."""
     input: InputSpec = InputSpec()

@@ -50,6 +50,7 @@ class ImageTable:
         channels: The channels' names, where the recipe gives them.
         taxonomy: Where there is one, a row a class in their order: `class`, and a column a rank.
         projection: How planes or times of a file become one (`data.projection`); None refuses files of several.
+        notes: What was guessed or passed over when the tables were read, in sentences.
     """
 
     frame: pl.DataFrame
@@ -58,6 +59,7 @@ class ImageTable:
     channels: tuple[str, ...] | None = None
     taxonomy: pl.DataFrame | None = None
     projection: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.frame.height

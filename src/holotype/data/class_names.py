@@ -1,0 +1,53 @@
+"""Class names that look like a slip: names that differ by case or blanks only, and names of what has no label yet."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+
+from holotype.data.missing import MISSING_WORDS
+from holotype.errors import counted, listing
+from holotype.types import ImageTable
+
+__all__ = ["class_name_warnings"]
+
+UNLABELLED = re.compile(
+    r"\?+|(still |yet )?(to|2) ?be ?(sorted|done|determined|labell?ed|classified|checked|named|identified|annotated)|"
+    r"unknown|unknowns|unsorted|unlabell?ed|unclassified|undetermined|unidentified|unannotated|undefined|unassigned|"
+    r"(not|un) ?(yet )?(sorted|labell?ed|sure|known|assigned)|no label|tbd|tba|tbc|to ?do|to (sort|label|check)|"
+    r"sort( me)?|inbox|(new|untitled) folder( \d+)?|te?mp"
+)
+"""What people call a folder of images that are still to be sorted."""
+
+
+def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, ...]:
+    """Classes whose names look like a slip, with how many rows each has, in sentences.
+
+    Args:
+        images: The table.
+        named: Whether the recipe names the classes, and so means what it says.
+    """
+    numbers = images.frame["labels"].explode().drop_nulls()
+    counts = dict(numbers.value_counts().iter_rows()) if numbers.len() else {}
+    alike: dict[str, list[str]] = defaultdict(list)
+    shown = {name: f"{name!r} ({counted(counts.get(number, 0), 'row')})" for number, name in enumerate(images.classes)}
+    for name in images.classes:
+        alike[_plain(name).replace(" ", "")].append(name)
+    warnings = [
+        f"The classes {listing(shown[name] for name in names)} differ by case, blanks or dashes only; if they are one "
+        "class, write its name in one way."
+        for key, names in alike.items()
+        if len(names) > 1 and key
+    ]
+    unsorted = [name for name in images.classes if UNLABELLED.fullmatch(_plain(name)) or name in MISSING_WORDS]
+    if unsorted and not named:
+        what = "The class" if len(unsorted) == 1 else "The classes"
+        warnings.append(f"{what} {listing(shown[name] for name in unsorted)} may hold what nobody has labelled, and "
+                        "is trained and scored like any other; move its images to `test` if so.")  # fmt: skip
+    return tuple(warnings)
+
+
+def _plain(name: str) -> str:
+    """A name without what a slip of the hand changes: case, blanks, dashes, and how letters with accents are stored."""
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()

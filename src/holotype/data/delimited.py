@@ -1,0 +1,247 @@
+"""Delimited text (CSV, TSV): bytes as spreadsheets and statistics programs write them in, columns of text out."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from holotype.errors import DataError, counted, listing
+from holotype.table_files import read_csv
+
+__all__ = ["parse_delimited", "text_columns"]
+
+SEPARATORS = ",;\t|"
+PEEKED = 1 << 16
+LONGEST_CELL = 2**31 - 1
+QUOTED = re.compile(r'"[^"]*"')
+DIRECTIVE = re.compile(r"sep=(.)\r?$", re.IGNORECASE)
+STRANGERS = {
+    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls); save it as .xlsx or CSV",
+    b"PK\x03\x04": "a ZIP archive; unpack it, or end an Excel file in .xlsx",
+    b"PAR1": "Parquet; end its name in .parquet",
+    b"\x89PNG": "a PNG image",
+    b"%PDF": "a PDF",
+}
+
+
+def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Parse delimited text; every column is text, an empty cell is null, and blanks around a cell do not count.
+
+    The separator is what the first line names (`sep=;`), else which of comma, semicolon, tab and bar parts the first
+    lines evenly. Text is UTF-8 or UTF-16, else Windows-1252 where only single letters have accents; lines
+    end in any way.
+
+    Args:
+        content: The bytes of the file.
+        name: What the file is called, for messages.
+        field: The recipe's key that names it, for messages.
+        tabs: Whether a header with a tab is separated by tabs, whatever else it holds.
+
+    Returns:
+        The table without its empty rows, and notes on what was guessed or passed over.
+
+    Raises:
+        DataError: It is no delimited text, is empty, its quotes do not close, or a row has more cells than the header.
+    """
+    text, notes = _decoded(content, name, field)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    directive, skipped = DIRECTIVE.match(text.partition("\n")[0]), 0
+    if directive is not None:
+        text, skipped = text.partition("\n")[2], 1
+    if not text.strip():
+        raise DataError(f"the table {name!r} is empty", field=field)
+    blank = len(text) - len(text.lstrip("\r\n"))
+    skipped += text[:blank].count("\n")
+    text = text[blank:]
+    separator = directive[1] if directive else _separator(text, tabs)
+    try:
+        header, frame, found = _cells(text, separator, skipped)
+    except (csv.Error, ValueError) as error:
+        raise DataError(f"the table {name!r} cannot be read: {error}", field=field) from None
+    frame, more = text_columns(frame, header)
+    return frame, tuple(f"{Path(name).name}: {note}." for note in (*notes, *found, *more))
+
+
+def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Columns of text under the names of a header: blanks stripped, empty cells null, empty rows left out.
+
+    A column without a name and content is left out, the others without a name are called by their number. Of columns of
+    one name and one content the first stays; where they differ, each is called by its number too.
+
+    Args:
+        frame: A column of text a name, in their order.
+        header: The names, perhaps empty or doubled.
+
+    Returns:
+        The table, and notes on what was passed over.
+    """
+    frame = frame.select(pl.all().str.strip_chars().replace("", None))
+    frame.columns = [str(number) for number in range(frame.width)]
+    full = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    empty = frame.height - full.height
+    notes = [f"{counted(empty, 'row')} without any content passed over"] if empty else []
+    columns: dict[str, pl.Series] = {}
+    names = [name.strip() for name in header]
+    for number, (name, column) in enumerate(zip(names, full.iter_columns(), strict=True)):
+        same = [full.to_series(other) for other, twin in enumerate(names) if twin == name and other != number]
+        if not name and column.null_count() == full.height:
+            continue
+        if same and name and all(column.equals(twin) for twin in same):
+            if name not in columns:
+                notes.append(
+                    f"the column {name!r} stands {len(same) + 1} times with the same content, and is read once"
+                )
+                columns[name] = column
+        elif same and (name or "" in columns):
+            columns[f"{name} (column {number + 1})".strip()] = column
+        else:
+            columns[name] = column
+    differing = [name for name in dict.fromkeys(names) if name and name not in columns]
+    if differing:
+        notes.append(f"several columns of different content are called {listing(map(repr, differing), 5)}; they are "
+                     "told apart by their numbers")  # fmt: skip
+    return pl.DataFrame(columns) if columns else pl.DataFrame(), notes
+
+
+def _decoded(content: bytes, name: str, field: str) -> tuple[str, list[str]]:
+    """The text, and a note where its encoding was guessed."""
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"the table {name!r} is compressed and cannot be unpacked: {error}", field=field) from None
+    stranger = next((what for magic, what in STRANGERS.items() if content.startswith(magic)), None)
+    if stranger is not None:
+        raise DataError(f"the table {name!r} is not text but {stranger}", field=field)
+    wide = _wide_encoding(content)
+    try:
+        text = content.decode(wide or "utf-8-sig").removeprefix("\ufeff")
+        notes: list[str] = []
+    except UnicodeDecodeError as error:
+        text, notes = _western(content, name, field, error)
+    if "\0" in text:
+        line = text.partition("\0")[0].count("\n") + 1
+        raise DataError(f"the table {name!r} is not text: line {line:,} holds a zero byte", field=field)
+    return text, notes
+
+
+def _wide_encoding(content: bytes) -> str | None:
+    """The encoding of text of two bytes a character, known by its mark or by every other byte being zero."""
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return "utf-16"
+    start = np.frombuffer(content[: len(content[:2000]) // 2 * 2], np.uint8).reshape(-1, 2)
+    zero = (start == 0).mean(axis=0) if len(start) else np.zeros(2)
+    if zero.max() > 0.6 and zero.min() < 0.1:
+        return "utf-16-le" if zero[1] > zero[0] else "utf-16-be"
+    return None
+
+
+def _western(content: bytes, name: str, field: str, error: UnicodeDecodeError) -> tuple[str, list[str]]:
+    """Windows-1252, of which Latin-1 is a part: only where letters with accents stand alone among others."""
+    line = content[: error.start].count(b"\n") + 1
+    high = np.frombuffer(content, np.uint8) >= 0x80
+    in_runs = (high[1:] & high[:-1]).sum() / max(int(high.sum()), 1)
+    try:
+        text = content.decode("cp1252") if in_runs < 0.25 else None
+    except UnicodeDecodeError:
+        text = None
+    if text is None:
+        raise DataError(f"the table {name!r} is not UTF-8: line {line:,} holds the byte {content[error.start]:#x}",
+                        field=field, remedy="save it once more as CSV in UTF-8")  # fmt: skip
+    first = re.search(r"\w*[^\x00-\x7f]\w*", text)
+    word = repr(first[0]) if first else "a letter"
+    return text, [f"it is not UTF-8 and is read as Windows-1252, in which line {line:,} has {word}; if that is wrong, "
+                  "save it as CSV in UTF-8"]  # fmt: skip
+
+
+def _separator(text: str, tabs: bool) -> str:
+    """The first candidate of which every early line has as many; else the comma, else what the header has most of."""
+    early = text[:PEEKED].rpartition("\n")[0] if len(text) > PEEKED else text
+    lines = [QUOTED.sub("", line) for line in (early or text).splitlines()[:20] if line.strip()]
+    header = lines[0]
+    if tabs and "\t" in header:
+        return "\t"
+    for separator in SEPARATORS:
+        if separator in header and {line.count(separator) for line in lines} == {header.count(separator)}:
+            return separator
+    return "," if "," in header else max(SEPARATORS, key=header.count)
+
+
+def _cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl.DataFrame, list[str]]:
+    """The header, the rows below it, and notes on what was mended."""
+    first, _, body = text.partition("\n")
+    if body.strip() and _is_regular(text, separator):
+        header = [cell.strip() for cell in first.rstrip("\r").split(separator)]
+        return header, read_csv(body.encode(), separator, header=False), []
+    try:
+        rows, begins = _quoted_rows(text, separator, skipped)
+    except csv.Error:
+        closed = rf'((?:^|[{re.escape(separator)}\r\n])[ \t]*"(?:[^"]|"")*")[ ]+(?=[{re.escape(separator)}\r\n]|$)'
+        cleaned = re.sub(closed, r"\1", text)  # blanks between a closing quote and the separator
+        if cleaned == text:
+            raise
+        rows, begins = _quoted_rows(cleaned, separator, skipped)
+    header, rows, begins = rows[0], rows[1:], begins[1:]
+    width = max(len(header) - _empty_end(header), 1)
+    long = [number for number, row in enumerate(rows) if len(row) - _empty_end(row) > len(header)]
+    if long:
+        cells = len(rows[long[0]])
+        r_names = len(long) == len(rows) and all(len(row) == len(header) + 1 for row in rows)
+        remedy = "write R's tables with row.names = FALSE" if r_names else "quote a cell that holds the separator"
+        raise ValueError(f"line {begins[long[0]]:,} has {cells} cells and the header {len(header)} "
+                         f"({counted(len(long), 'row')} in all); {remedy}")  # fmt: skip
+    short = [begins[number] for number, row in enumerate(rows) if any(row) and len(row) < width]
+    notes = [f"{counted(len(short), 'row')} with fewer cells than the header, the first in line {short[0]:,}; the "
+             "missing ones are empty"] if short else []  # fmt: skip
+    columns = list(zip_longest(*(row[: len(header)] for row in rows), fillvalue=""))
+    columns += [("",) * len(rows)] * (len(header) - len(columns))
+    return header, pl.DataFrame({str(number): pl.Series(column, dtype=pl.String) for number, column in
+                                 enumerate(columns)}), notes  # fmt: skip
+
+
+def _quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[list[str]], list[int]]:
+    """The rows of text with quotes, blank ones left out, and the line in which each begins."""
+    csv.field_size_limit(LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
+    rows, begins, line = [], [], 0
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                begins.append(line + 1 + skipped)
+            line = reader.line_num
+    except csv.Error as error:
+        raise csv.Error(f"in the row that begins in line {line + 1 + skipped:,} {_in_words(error)}") from None
+    return rows, begins
+
+
+def _is_regular(text: str, separator: str) -> bool:
+    """Whether no cell is quoted, no line blank, and every line has as many cells as the first."""
+    if '"' in text or text.count("\r") != text.count("\r\n"):
+        return False
+    content = np.frombuffer(text.rstrip("\r\n").encode() + b"\n", np.uint8)
+    ends = np.flatnonzero(content == ord("\n"))
+    counts = np.diff(np.searchsorted(np.flatnonzero(content == ord(separator)), ends), prepend=0)
+    return bool((counts == counts[0]).all() and counts[0])
+
+
+def _empty_end(row: list[str]) -> int:
+    """How many cells at the end of a row are empty."""
+    filled = [number for number, cell in enumerate(row) if cell.strip()]
+    return len(row) - (filled[-1] + 1 if filled else 0)
+
+
+def _in_words(error: csv.Error) -> str:
+    reason = str(error)
+    if "unexpected end" in reason:
+        return "a quote opens and none closes it"
+    return "text follows a closing quote" if "expected after" in reason else reason

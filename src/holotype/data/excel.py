@@ -1,0 +1,131 @@
+"""Excel workbooks (.xlsx): one sheet in, columns of text out, as a person reads its cells."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from holotype.data.delimited import text_columns
+from holotype.errors import DataError, listing
+
+__all__ = ["read_sheet"]
+
+ZEROS = re.compile(r"0{2,}")
+
+
+def read_sheet(
+    source: Path | io.BytesIO, sheet: str | None, name: str, field: str
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Read one sheet of a workbook.
+
+    The first row with content is the header. Numbers keep the zeros that their format shows (`000`), dates are written
+    as 2024-05-31, merged cells all have the content that the first of them shows, and formulas their stored result.
+
+    Args:
+        source: The path of the workbook, or its bytes.
+        sheet: The sheet's name; it may be left out where one sheet alone has rows.
+        name: What the file is called, for messages.
+        field: The recipe's key that names it, for messages.
+
+    Returns:
+        The table without its empty rows, and notes on what was passed over.
+
+    Raises:
+        DataError: It is no workbook, several sheets have rows and none is named, or a formula has no stored result.
+    """
+    book = _workbook(source, name, field)
+    sheets = {each.title: each for each in book.worksheets}
+    if sheet is not None and sheet not in sheets:
+        raise DataError(f"there is no sheet {sheet!r} in {name!r}", field=field, value=sheet, allowed=sheets)
+    filled = [title for title, each in sheets.items() if _filled_rows(each) > 1]
+    if sheet is None and len(filled) != 1:
+        if not filled:
+            raise DataError(f"the table {name!r} has no sheet with a header and rows", field=field)
+        raise DataError(f"{len(filled)} sheets of {name!r} have rows: {listing(map(repr, filled))}", field=field,
+                        remedy=f"name one behind the file, as in {Path(name).name}#{filled[0]}")  # fmt: skip
+    title = sheet or filled[0]
+    rows = _rows(sheets[title])
+    if any(None in row for row in rows):
+        _require_results(source, title, rows, name, field)
+    texts = [[_text(value, form) for value, form in row] for row in _cells(sheets[title], rows)]
+    first = next((number for number, row in enumerate(texts) if any(row)), 0)
+    header, body = texts[first] if texts else [], texts[first + 1 :]
+    columns = zip(*body, strict=True) if body else [()] * len(header)
+    frame = pl.DataFrame({str(number): pl.Series(column, dtype=pl.String) for number, column in enumerate(columns)})
+    table, notes = text_columns(frame, header)
+    others = [each for each in filled if each != title]
+    if others:
+        notes = [*notes, f"the sheet {title!r} is read, and not {listing(map(repr, others))}"]
+    return table, tuple(f"{Path(name).name}: {note}." for note in notes)
+
+
+def _workbook(source: Path | io.BytesIO, name: str, field: str, data_only: bool = True) -> Any:
+    from openpyxl import load_workbook  # slow, and needed for this form only
+
+    try:
+        return load_workbook(source, data_only=data_only)
+    except Exception as error:  # a damaged part raises whatever its reader meets
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"the workbook {name!r} cannot be read: {reason}", field=field,
+                        remedy="open it in Excel and save it once more as .xlsx, or as CSV") from error  # fmt: skip
+
+
+def _filled_rows(sheet: Any) -> int:
+    """How many rows of a sheet have content, counted up to two."""
+    filled = 0
+    for row in sheet.iter_rows(values_only=True):
+        filled += any(value is not None and str(value).strip() for value in row)
+        if filled > 1:
+            break
+    return filled
+
+
+def _rows(sheet: Any) -> list[list[Any]]:
+    """The sheet's values; merged cells all have that of the first."""
+    rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+    for area in sheet.merged_cells.ranges:
+        shown = rows[area.min_row - 1][area.min_col - 1]
+        for row in range(area.min_row - 1, area.max_row):
+            for column in range(area.min_col - 1, area.max_col):
+                rows[row][column] = shown
+    return rows
+
+
+def _cells(sheet: Any, rows: list[list[Any]]) -> list[list[tuple[Any, str]]]:
+    """Each value with the format of its cell."""
+    return [
+        [(value, cell.number_format if isinstance(value, int) else "") for value, cell in zip(row, cells, strict=True)]
+        for row, cells in zip(rows, sheet.iter_rows(), strict=True)
+    ]
+
+
+def _require_results(source: Path | io.BytesIO, title: str, rows: list[list[Any]], name: str, field: str) -> None:
+    """Refuse formulas that no program has worked out: their cells would be empty."""
+    formulas = _workbook(source, name, field, data_only=False)[title]
+    for row, cells in zip(rows, formulas.iter_rows(), strict=True):
+        for value, cell in zip(row, cells, strict=True):
+            if value is None and cell.data_type == "f":
+                raise DataError(f"cell {cell.coordinate} of {name!r} holds a formula without a stored result",
+                                field=field, remedy="open the workbook in Excel and save it")  # fmt: skip
+
+
+def _text(value: Any, form: str) -> str:
+    """A cell's content as a person reads it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, int) and ZEROS.fullmatch(form):
+        return f"{value:0{len(form)}d}"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)

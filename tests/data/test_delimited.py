@@ -1,0 +1,141 @@
+"""Delimited text as spreadsheets and statistics programs write it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holotype.data.delimited import parse_delimited
+from holotype.errors import DataError
+
+TABLE = "id,label,note\na00,a,café\na01,b,thé\na02,a,brûlé\n"
+RIGHT = [("a00", "a", "café"), ("a01", "b", "thé"), ("a02", "a", "brûlé")]
+FORMS = {
+    "plain": TABLE.encode(),
+    "byte order mark": TABLE.encode("utf-8-sig"),
+    "sep line": ("sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")).encode("utf-8-sig"),
+    "semicolons": TABLE.replace(",", ";").encode(),
+    "tabs": TABLE.replace(",", "\t").encode(),
+    "bars": TABLE.replace(",", "|").encode(),
+    "carriage return alone": TABLE.replace("\n", "\r").encode(),
+    "windows lines": TABLE.replace("\n", "\r\n").encode(),
+    "no last line end": TABLE.rstrip().encode(),
+    "utf-16": TABLE.encode("utf-16"),
+    "utf-16 without a mark": TABLE.encode("utf-16-le"),
+    "big-endian utf-16 without a mark": TABLE.encode("utf-16-be"),
+    "blank lines": ("\n\n" + TABLE.replace("\n", "\n\n")).encode(),
+    "blanks after commas": TABLE.replace(",", ", ").encode(),
+    "blanks before commas": TABLE.replace(",", " ,").encode(),
+    "quoted with blanks": TABLE.replace(",a,", ', "a" , ').encode(),
+    "everything quoted": "".join('"' + line.replace(",", '","') + '"\n' for line in TABLE.splitlines()).encode(),
+    "gzip": gzip.compress(TABLE.encode()),
+}
+
+
+@pytest.mark.parametrize("content", FORMS.values(), ids=FORMS)
+def test_a_table_is_the_same_however_a_program_writes_it(content: bytes) -> None:
+    table, notes = parse_delimited(content, "train.csv", "data.train")
+    assert table.columns == ["id", "label", "note"]
+    assert table.rows() == RIGHT
+    assert notes == ()
+
+
+def test_windows_text_is_read_and_said_so() -> None:
+    table, (note,) = parse_delimited(TABLE.encode("cp1252"), "/data/train.csv", "data.train")
+    assert table.rows() == RIGHT
+    assert note == ("train.csv: it is not UTF-8 and is read as Windows-1252, in which line 2 has 'café'; if that is "
+                    "wrong, save it as CSV in UTF-8.")  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "gbk", "shift_jis", "euc_kr"])
+def test_text_of_an_alphabet_that_cannot_be_told_is_refused_with_its_line(encoding: str) -> None:
+    words = {"cp1251": "ядро", "gbk": "细胞核", "shift_jis": "細胞核", "euc_kr": "세포핵"}
+    with pytest.raises(DataError, match=r"train.csv' is not UTF-8: line 3 holds the byte 0x.*UTF-8"):
+        parse_delimited(f"id,label\n1,a\n2,{words[encoding]}\n".encode(encoding), "train.csv", "data.train")
+
+
+def test_rows_of_commas_and_columns_without_a_name_are_left_out() -> None:
+    table, notes = parse_delimited(b"id,label,,\na,x,,\n,,,\nb,y,,\n,,,\n", "t.csv", "data.train")
+    assert table.to_dict(as_series=False) == {"id": ["a", "b"], "label": ["x", "y"]}
+    assert notes == ("t.csv: 2 rows without any content passed over.",)
+
+
+def test_a_column_without_a_name_but_with_content_stays() -> None:
+    table, notes = parse_delimited(b'"","id",""\n1,a,x\n2,b,y\n', "t.csv", "data.train")
+    assert table.columns == ["", "id", "(column 3)"]
+    assert notes == ()
+
+
+def test_a_doubled_column_is_read_once_where_its_content_is_the_same() -> None:
+    table, notes = parse_delimited(b"id,label,label\na,x,x\nb,y,y\n", "t.csv", "data.train")
+    assert table.columns == ["id", "label"]
+    assert "the column 'label' stands 2 times with the same content" in notes[0]
+
+
+def test_doubled_columns_of_different_content_are_told_apart() -> None:
+    table, notes = parse_delimited(b"id,label,label\na,x,x\nb,y,z\n", "t.csv", "data.train")
+    assert table.columns == ["id", "label (column 2)", "label (column 3)"]
+    assert "different content" in notes[0]
+
+
+def test_short_rows_are_counted_with_the_first_line() -> None:
+    table, notes = parse_delimited(b"id,label,plate\na,x,1\nb,y\nc\n", "t.csv", "data.train")
+    assert table.rows() == [("a", "x", "1"), ("b", "y", None), ("c", None, None)]
+    assert "2 rows with fewer cells than the header, the first in line 3" in notes[0]
+
+
+REFUSED = {
+    "a long row": (b"id,label\na,x\nb,y,z\n", "line 3 has 3 cells and the header 2 .1 row in all"),
+    "a long row after a sep line": (b"sep=,\nid,label\na,x\nb,y,z\n", "line 4 has 3 cells and the header 2"),
+    "a quoted line end before": (b'id,label\n"a\nb",x\nb,y,z\n', "line 4 has 3 cells"),
+    "names of rows as R leaves them": (b"id,label\n1,a,x\n2,b,y\n", "row.names = FALSE"),
+    "an open quote": (b'id,label\na,x\nb,"y\nc,z\n', "row that begins in line 3 a quote opens and none closes it"),
+    "text after a quote": (b'id,label\na,"x" y\n', "line 2 text follows a closing quote"),
+    "a zero byte": (b"id,label\na,x\nb,\0\n", "line 3 holds a zero byte"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0" + bytes(60), r"an old Excel file \(.xls\); save it as .xlsx"),
+    "a torn archive": (gzip.compress(TABLE.encode())[:-9], "cannot be unpacked"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_table_that_cannot_be_read_is_refused_with_its_line(content: bytes, reason: str) -> None:
+    with pytest.raises(DataError, match=f"^data.train: the table 't.csv' .*{reason}"):
+        parse_delimited(content, "t.csv", "data.train")
+
+
+def test_escaped_quotes_are_one_in_headers_and_cells() -> None:
+    table, _ = parse_delimited(b'id,"plate ""A"""\na,"x ""y"""\n', "t.csv", "data.train")
+    assert table.columns == ["id", 'plate "A"']
+    assert table.rows() == [("a", 'x "y"')]
+
+
+def test_a_very_long_cell_is_read() -> None:
+    table, _ = parse_delimited(b'id,mask\na,"' + b"1 " * 200_000 + b'"\n', "t.csv", "data.train")
+    assert len(table["mask"][0]) == 399_999
+
+
+cell = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="\x85\u2028\u2029"), max_size=6)
+
+
+@given(st.lists(st.tuples(cell, cell, cell), min_size=1, max_size=6), st.sampled_from(",;\t"))
+def test_what_the_csv_module_writes_is_read_back(rows: list[tuple[str, str, str]], separator: str) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=separator)
+    writer.writerows([("id", "label", "note"), *rows])
+    expected = [tuple(text.strip() or None for text in row) for row in rows]
+    table, _ = parse_delimited(stream.getvalue().encode(), "t.csv", "data.train")
+    assert table.rows() == [row for row in expected if any(row)]
+
+
+def test_the_fast_way_and_the_careful_way_agree() -> None:
+    lines = ["id,label,plate", *(f"a{number},{'xy'[number % 2]},{number // 7}" for number in range(500))]
+    fast, _ = parse_delimited("\n".join(lines).encode(), "t.csv", "data.train")
+    careful, _ = parse_delimited(("\n".join(lines) + '\n"last",x,1').encode(), "t.csv", "data.train")
+    assert fast.equals(careful.head(500))
+    assert dict(fast.schema) == dict.fromkeys(["id", "label", "plate"], pl.String)
