@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +11,7 @@ from typing import Literal
 
 from holotype.progress import Progress
 
-__all__ = ["Runtime", "share_cores", "version_of"]
+__all__ = ["Precision", "Runtime", "share_cores", "usable_cores", "use_reproducible_kernels", "version_of"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
 
@@ -51,7 +52,70 @@ class Runtime:
     @property
     def thread_count(self) -> int:
         """Threads of computation, with 0 resolved to the cores this process may use."""
-        return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or 1
+        return self.threads or usable_cores()
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """How many threads of computation this process should have, where nobody names a number.
+
+    OMP_NUM_THREADS names one; else it is the cores that the process may run on, or as many as a container's CPU quota
+    is worth. Only Linux tells both; elsewhere it is the machine's cores.
+
+    Args:
+        root: Where the files of the system are.
+    """
+    named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list names one for each level
+    if named.isdecimal() and int(named) > 0:
+        return int(named)
+    affinity = getattr(os, "sched_getaffinity", None)  # neither on macOS nor on Windows
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    quota = _cpu_quota(root)
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def _cpu_quota(root: Path) -> float | None:
+    """The CPU time a second that the control groups of this process may use; none where they do not limit it."""
+    try:
+        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    quotas = []
+    for line in groups:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if not controllers:
+            quotas += [_quota_of_version_2(folder) for folder in _upwards(root / "sys/fs/cgroup", path)]
+        elif "cpu" in controllers.split(","):
+            for mounted in ("cpu", controllers):
+                quotas += [_quota_of_version_1(folder) for folder in _upwards(root / "sys/fs/cgroup" / mounted, path)]
+    known = [quota for quota in quotas if quota is not None]
+    return min(known) if known else None
+
+
+def _upwards(mounted: Path, group: str) -> list[Path]:
+    """A control group's folder and those above it; a container sees its own as the topmost."""
+    parts = [part for part in group.split("/") if part not in {"", ".", ".."}]
+    return [mounted.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
+
+
+def _quota_of_version_2(folder: Path) -> float | None:
+    try:
+        quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()[:2]
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _quota_of_version_1(folder: Path) -> float | None:
+    try:
+        quota = int((folder / "cpu.cfs_quota_us").read_text(encoding="ascii"))
+        return None if quota <= 0 else quota / int((folder / "cpu.cfs_period_us").read_text(encoding="ascii"))
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def use_reproducible_kernels() -> None:
+    """Let cuBLAS compute the same in every run; it has to be said before the first product of matrices on a GPU."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def version_of(package: str) -> str | None:
@@ -76,6 +140,7 @@ def share_cores(serving: bool = False) -> None:
     Args:
         serving: Whether images are decoded beside the computing all the time.
     """
+    use_reproducible_kernels()
     said = {name: os.environ[name] for name in SERVING if name in os.environ}
     if said in ({}, ORDINARY):
         os.environ.update(SERVING if serving else ORDINARY)

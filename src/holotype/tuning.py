@@ -235,9 +235,11 @@ def _history(recipe: Recipe, bench: _Bench, halt: int | None) -> list[dict[str, 
 
 def _score(history: Sequence[dict[str, Any]], on: str) -> float:
     """The best epoch on inner rows, which is the one that is kept; on the fold the last."""
-    if on == "inner":
-        return max(float(epoch["inner_score"]) for epoch in history)
-    return float(history[-1]["validation_score"])
+    rows, epochs = ("inner", history) if on == "inner" else ("validation", history[-1:])
+    scores = [epoch[f"{rows}_score"] for epoch in epochs]
+    if None in scores:  # no class has a positive row: the metric is not defined, and the loss compares the trials
+        scores = [-epoch[f"{rows}_loss"] for epoch in epochs]
+    return max(map(float, scores))
 
 
 def _ended(bench: _Bench) -> list[TrialRecord]:

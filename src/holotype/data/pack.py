@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holotype.data.images import read_row
+from holotype.data.reserve import reserve_space
 from holotype.data.resize import fitted, resize_image, whole_pixels
 from holotype.data.validity import usable_pixels
 from holotype.errors import DataError, StoreError
@@ -228,8 +228,7 @@ def _storage(plan: PackPlan, folder: Path) -> tuple[NDArray[Any], int]:
         raise too_small
     pixels = np.lib.format.open_memmap(place, mode="w+", dtype=plan.depth, shape=plan.shape)
     try:
-        with place.open("r+b") as stream:  # a memory map of a file with holes dies when the disk is full
-            os.posix_fallocate(stream.fileno(), 0, place.stat().st_size)
+        reserve_space(place)
     except OSError as error:
         raise too_small from error
     return pixels, 0

@@ -34,7 +34,7 @@ from holotype.seeds import derive_seed, keyed_uniforms
 from holotype.spec import AugmentSpec
 from holotype.types import Integers
 
-__all__ = ["drawn_batch", "prepared_ahead", "read_batch", "training_batch", "view_batch"]
+__all__ = ["drawn_batch", "prepared_ahead", "read_batch", "to_device", "training_batch", "view_batch"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,9 +61,21 @@ def read_batch(specimens: Specimens, rows: Integers, device: torch.device) -> Te
     elif scale.low is not None and scale.high is not None:
         limits = [np.array(side)[chosen].tolist() for side in (scale.low, scale.high)]
     return normalise(
-        torch.from_numpy(np.ascontiguousarray(stored)).to(device),
+        to_device(torch.from_numpy(np.ascontiguousarray(stored)), device),
         torch.from_numpy(mean[:, chosen]), torch.from_numpy(deviation[:, chosen]), *limits,
     )  # fmt: skip
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device; through pinned memory to a GPU, so that the copy runs while the GPU computes.
+
+    Args:
+        values: In main memory.
+        device: Where they go.
+    """
+    if device.type == "cuda":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def training_batch(
@@ -87,13 +99,13 @@ def training_batch(
     rows, again = (rows, np.zeros_like(rows)) if rows.ndim == 1 else (rows[:, 0], rows[:, 1])
     drawn_for = rows + (again << REPEAT_BITS)
     pixels = _augmented(specimens, rows, drawn_for, key, size, spec, device)
-    targets = torch.from_numpy(specimens.truth[rows]).to(device).float()
+    targets = to_device(torch.from_numpy(specimens.truth[rows]), device).float()
     if spec.mix is not None:
         among = rows if partners is None else partners
         draws = torch.from_numpy(keyed_uniforms(derive_seed(key, "mix"), drawn_for, MIX_DRAWS)).float()
         others = among[partner_places(draws[:, 4], len(among))]
         second = _augmented(specimens, others, drawn_for, derive_seed(key, "partner"), size, spec, device)
-        their_targets = torch.from_numpy(specimens.truth[others]).to(device).float()
+        their_targets = to_device(torch.from_numpy(specimens.truth[others]), device).float()
         pixels, targets = mix_batches(pixels, second, targets, their_targets, draws, spec.mix)
     return pixels.contiguous(memory_format=torch.channels_last), targets
 

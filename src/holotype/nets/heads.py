@@ -197,7 +197,12 @@ class Head(nn.Module):
             Shape (n, classes); in training with a column more for each taxon of ranks that have logits of their own.
         """
         seen = self.dropout(self.neck(pooled))
-        leaves = self.last(seen)
+        device = seen.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                leaves = self.last(seen.float())  # scores of 8 bits would make ties of different images
+        else:
+            leaves = self.last(seen)
         return leaves if self.ranks is None else self.ranks(leaves, seen)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from holotype.feed import Specimens
 from holotype.nets import build_network, load_network
 from holotype.predict.infer import infer_logits
+from holotype.predict.precision import in_precision
 from holotype.predict.views import Reading
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec, ViewSpec
@@ -25,7 +26,7 @@ def embed_images(
         member: The recipe's section, its size resolved.
         specimens: Where the images are stored.
         rows: Image rows, shape (n,).
-        runtime: For progress.
+        runtime: Precision and progress.
         device: Where to compute.
 
     Returns:
@@ -43,7 +44,8 @@ def embed_images(
         raise TypeError("the input size must be resolved before images are embedded")
     reading = Reading(size, "multilabel", ViewSpec(views="none"))
     with runtime.progress.task("Looking at the images with a frozen backbone", len(rows)) as task:
-        return dense(infer_logits(features, specimens, rows, reading, device, task), "an embedding")
+        backbone = in_precision(features, runtime.precision, device)
+        return dense(infer_logits(backbone, specimens, rows, reading, device, task), "an embedding")
 
 
 def embed_with_network(
@@ -55,7 +57,7 @@ def embed_with_network(
         checkpoint: The network on disk; the first of several.
         specimens: Where the images are stored.
         rows: Image rows, shape (n,).
-        runtime: For progress.
+        runtime: Precision and progress.
         device: Where to compute.
 
     Returns:
@@ -71,4 +73,5 @@ def embed_with_network(
     reading = Reading(card["size"], "multilabel", ViewSpec(views="none"))
     label = f"{card['member']['name']}, fold {checkpoint.fold}: embedding"
     with runtime.progress.task(label, len(rows)) as task:
-        return dense(infer_logits(embedding, specimens, rows, reading, device, task), "an embedding")
+        layers = in_precision(embedding, runtime.precision, device)
+        return dense(infer_logits(layers, specimens, rows, reading, device, task), "an embedding")

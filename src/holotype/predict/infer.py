@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Module
 
-from holotype.feed import Specimens, batches, read_batch
+from holotype.feed import Specimens, fitting_batches, prepared_ahead, read_batch
 from holotype.nets import load_networks
 from holotype.predict.pooling import RunningPool
+from holotype.predict.precision import in_precision
 from holotype.predict.views import Reading, list_views
 from holotype.progress import Task
 from holotype.runtime import Runtime
@@ -32,6 +33,7 @@ __all__ = ["PREDICTION_BATCH", "batch_of", "infer", "infer_logits", "infer_pools
 
 MOST_VALUES = 2**27  # of the images that are read at once: half a gigabyte
 PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
+READ_AHEAD = 1  # thread that reads the next batches while a GPU computes; a CPU's cores are busy already
 
 
 def infer_logits(
@@ -71,23 +73,28 @@ def infer_pools(
     Returns:
         Logits of each rule, shape (n, classes) each, in the same form; of the first view too, as `first`.
     """
-    seen = list_views(specimens, reading)
+    views = list_views(specimens, reading)
     rules = (*reading.views.pools, "first")
     many = reading.kind == "multiclass" and specimens.truth.shape[1] > MANY
     scores: dict[str, list[AnyScores]] = {rule: [] for rule in rules}
+
+    def pooled_logits(parts: Iterator[Integers]) -> Iterator[dict[str, AnyScores]]:
+        ahead = READ_AHEAD if device.type == "cuda" else 0
+        for pixels in prepared_ahead(lambda part: read_batch(specimens, part, device), parts, ahead):
+            pools = [RunningPool(rule, reading.kind) for rule in rules]
+            for view in views:
+                logits = network(view(pixels)).float()
+                for pool in pools:
+                    pool.add(logits)
+            arrays = {pool.rule: pool.logits().cpu().numpy() for pool in pools}
+            yield {rule: condense(logits) if many else logits for rule, logits in arrays.items()}
+
     with torch.inference_mode():
-        for chosen in batches(rows, batch_of(specimens), whole=False):
-            pixels = read_batch(specimens, chosen, device)
-            pooled = [RunningPool(rule, reading.kind) for rule in rules]
-            for view in seen:
-                said = network(view(pixels)).float()
-                for pool in pooled:
-                    pool.add(said)
-            for pool in pooled:
-                logits = pool.logits().cpu().numpy()
-                scores[pool.rule].append(condense(logits) if many else logits)
+        for part in fitting_batches(rows, batch_of(specimens), pooled_logits):
+            for rule, logits in part.items():
+                scores[rule].append(logits)
             if task is not None:
-                task.advance(len(chosen))
+                task.advance(len(part["first"]))
     nothing = np.empty((0, specimens.truth.shape[1]), np.float32)
     empty = condense(nothing) if many else nothing
     return {rule: joined(parts) if parts else empty for rule, parts in scores.items()}
@@ -117,7 +124,7 @@ def infer(
         specimens: Where the images are stored.
         rows: Image rows, shape (n,).
         views: The recipe's `predict` section.
-        runtime: For progress.
+        runtime: Precision and progress.
         device: Where to compute.
     """
     card = checkpoint.card
@@ -125,7 +132,8 @@ def infer(
     reading = Reading(card["size"], card["kind"], views, AugmentSpec.model_validate(card["member"]["augment"]))
     label = f"{card['member']['name']}, fold {checkpoint.fold}: predicting"
     with runtime.progress.task(label, len(rows) * len(networks)) as task:
-        said = [infer_pools(_moved(network, device), specimens, rows, reading, device, task) for network in networks]
+        moved = (in_precision(_moved(network, device), runtime.precision, device) for network in networks)
+        said = [infer_pools(network, specimens, rows, reading, device, task) for network in moved]
     pooled = {rule: _mean([one[rule] for one in said]) for rule in said[0]}
     name = card["member"]["name"]
     return [Predictions(name, checkpoint.fold, rows, logits, rule) for rule, logits in pooled.items()]

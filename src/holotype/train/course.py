@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from holotype.spec import PhaseSpec
-from holotype.train.plateau import Plateau, Verdict, advance, advance_stop, plateau_rate
+from holotype.train.plateau import Plateau, Verdict, advance, advance_stop, plateau_rate, selection_score
 
 __all__ = ["Course"]
 
@@ -81,17 +81,19 @@ class Course:
 
         Args:
             phase: The recipe's section.
-            score: On the rows that choose, larger is better.
-            loss: On the same.
+            score: The metric on the rows that choose, larger is better; NaN where it is not defined, and the loss
+                decides.
+            loss: On the same rows.
 
         Returns:
             `keep`, `improved`, `rewind`, or `stop` where the phase is over.
         """
         verdict: Verdict = "keep"
         if phase.schedule.name == "plateau":
-            self.plateau, verdict = advance(self.plateau, phase.schedule, score)
+            watched = selection_score(score, loss, "metric")
+            self.plateau, verdict = advance(self.plateau, phase.schedule, watched)
         if phase.stop_after is not None:
-            watched = score if phase.stop_after.on == "metric" else -loss
+            watched = selection_score(score, loss, phase.stop_after.on)
             self.stop, ended = advance_stop(self.stop, phase.stop_after, watched)
             verdict = "stop" if ended == "stop" else verdict
         return verdict

@@ -7,15 +7,16 @@ from functools import lru_cache
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
 
 from holotype.errors import RecipeError
-from holotype.runtime import Runtime
+from holotype.predict import resolve_precision
+from holotype.runtime import Runtime, use_reproducible_kernels
 
 __all__ = ["find_device", "launch_fabric", "prepare_process"]
 
 # glibc's numbers for what `mallopt` sets: the last argument of each is the value
 KEEP_FREED_MEMORY = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))  # no maps of its own, no trimming, room ahead of the top
-PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def launch_fabric(runtime: Runtime) -> Fabric:
@@ -37,12 +38,21 @@ def launch_fabric(runtime: Runtime) -> Fabric:
         raise RecipeError(
             f"there is no device {runtime.device!r} here", field="run.device", value=kind, allowed=present
         )
-    automatic = "32" if kind != "cuda" else "bf16" if torch.cuda.is_bf16_supported() else "16"
-    precision = PRECISIONS[automatic if runtime.precision == "auto" else runtime.precision]
     if runtime.processes > 1:
-        return Fabric(accelerator=kind, devices=runtime.processes, strategy="ddp_spawn", precision=precision)  # type: ignore[arg-type]
+        return Fabric(
+            accelerator=kind, devices=runtime.processes, strategy="ddp_spawn",
+            plugins=[_precision_plugin(runtime, kind)],
+        )  # fmt: skip
     devices = [int(number)] if number else 1
-    return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
+    return Fabric(accelerator=kind, devices=devices, plugins=[_precision_plugin(runtime, kind)])
+
+
+def _precision_plugin(runtime: Runtime, device_type: str) -> Precision:
+    """What Fabric computes in; given by name, it would replace float16 on a CPU by bfloat16."""
+    precision = resolve_precision(runtime.precision, device_type)
+    if precision == "32":
+        return Precision()
+    return MixedPrecision("bf16-mixed" if precision == "bf16" else "16-mixed", device_type)
 
 
 def find_device(runtime: Runtime) -> torch.device:
@@ -70,6 +80,7 @@ def prepare_process(runtime: Runtime) -> None:
     Args:
         runtime: For the threads.
     """
+    use_reproducible_kernels()
     torch.set_num_threads(max(runtime.thread_count // runtime.processes, 1))
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # dear, and we read none

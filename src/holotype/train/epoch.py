@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,23 +12,49 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from holotype.errors import HolotypeError, TrainingError
-from holotype.feed import batches, prepared_ahead, sampled, training_batch, with_joining
+from holotype.feed import (
+    batches,
+    is_out_of_memory,
+    prepared_ahead,
+    release_memory,
+    sampled,
+    shortage_of,
+    to_device,
+    training_batch,
+    with_joining,
+)
 from holotype.seeds import derive_seed
 from holotype.train.columns import take_step
 from holotype.train.job import FitJob
 from holotype.train.optimisers import apply_moment
 from holotype.train.phases import phase_moment
+from holotype.train.processes import any_process
 from holotype.train.state import save_state
 from holotype.train.step import StepRules
 from holotype.train.training import Stage, Training
 from holotype.types import Integers
 
-__all__ = ["DivergedError", "batch_maker", "epoch_rates", "epoch_steps", "keep_state", "train_epoch"]
+__all__ = [
+    "MEMORY_REMEDY",
+    "DivergedError",
+    "batch_maker",
+    "cut_batches",
+    "epoch_rates",
+    "epoch_steps",
+    "fitting_memory",
+    "keep_state",
+    "train_epoch",
+]
 
+MEMORY_REMEDY = (
+    "write a smaller `input.size` or backbone, or free memory; what is trained so far is kept, and the same command "
+    "goes on from there"
+)
 RATES_AT_MOST = 24  # of an epoch, for its curve
 LOOKED_AT = 50  # steps after which the loss is looked at; each look waits for the device
 Batch = tuple[Tensor, Tensor]
 Piece = NDArray[np.int64]
+Result = TypeVar("Result")
 
 
 class DivergedError(HolotypeError):
@@ -64,27 +90,52 @@ def train_epoch(training: Training, stage: Stage) -> float:
     for group, rate in zip(stage.optimiser.param_groups, stage.rates, strict=True):
         group["largest_rate"] = rate * factor
     while course.step < len(steps):
-        try:
-            _take_steps(training, stage, steps)
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise TrainingError(f"{training.job.label}: batch normalisation cannot learn from one image a batch",
-                                remedy="write a larger `run.batch`, and `accumulate: 1`") from error  # fmt: skip
-        except RuntimeError as error:  # PyTorch's only word for a full memory
-            largest = max(len(batch) for batch in steps[course.step])
-            if not _is_memory(error) or course.parts >= largest:
-                raise
-            stage.optimiser.zero_grad(set_to_none=True)
-            course.parts *= 2
-            training.runtime.progress.say(
-                f"{training.job.label}: a batch of {-(-largest * 2 // course.parts):,} images does not fit in memory; "
-                f"half of it is taken at once, and gradients are added up over {course.parts} parts"
-            )
-    summed = training.loss_sum
-    if training.fabric.world_size > 1:
-        summed = torch.as_tensor(training.fabric.all_reduce(summed, reduce_op="mean"))
-    return float(summed) / max(course.images, 1)
+        fitting_memory(training, stage, steps[course.step], lambda: _take_steps(training, stage, steps))
+    return float(training.loss_sum) / max(course.images, 1)
+
+
+def fitting_memory(
+    training: Training, stage: Stage, step: Sequence[Piece], work: Callable[[], Result]
+) -> Result | None:
+    """Do some steps; where memory is short, batches are cut in parts of half the size, and their gradients added up.
+
+    Args:
+        training: The network; its course knows into how many parts a batch is cut.
+        stage: The phase.
+        step: The batches of the step that comes next.
+        work: Takes steps, with batches cut as the course says.
+
+    Returns:
+        What the work gives, or nothing where memory was short and it has to be done again.
+
+    Raises:
+        TrainingError: One image is more than memory holds, or batch normalization has one image alone.
+    """
+    job, course = training.job, training.course
+    largest = max(len(batch) for batch in step)
+    try:
+        return work()
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(f"{job.label}: batch normalisation cannot learn from one image a batch",
+                            remedy="write a larger `run.batch`, and `accumulate: 1`" if course.parts == 1 else
+                            "memory is short: write a smaller `input.size` or backbone") from error  # fmt: skip
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        shortage = shortage_of(error)
+    stage.optimiser.zero_grad(set_to_none=True)  # after the handler, which holds on to what the step had made
+    release_memory()
+    if course.parts >= largest:
+        raise TrainingError(f"{job.label}: one image does not fit in memory while training ({shortage})",
+                            remedy=MEMORY_REMEDY)  # fmt: skip
+    course.parts *= 2
+    training.runtime.progress.say(
+        f"{job.label}: a batch of {-(-largest * 2 // course.parts):,} images does not fit in memory; "
+        f"half of it is taken at once, and gradients are added up over {course.parts} parts"
+    )
+    return None
 
 
 def epoch_steps(training: Training, stage: Stage) -> list[list[Piece]]:
@@ -138,7 +189,7 @@ def batch_maker(training: Training, stage: Stage) -> Callable[[Piece], Batch]:
         truth = specimens.truth
         return lambda piece: (
             features.batch(piece[:, 0], draw),
-            torch.from_numpy(truth[piece[:, 0]]).to(device).float(),
+            to_device(torch.from_numpy(truth[piece[:, 0]]), device).float(),
         )
     key = _key(training, stage, draw, "augmentation")
     size = job.member.phase_size(stage.number)
@@ -161,6 +212,8 @@ def keep_state(training: Training, stage: Stage | None) -> None:
 
 def _write_state(training: Training, stage: Stage | None) -> None:
     more = {"loss_sum": training.loss_sum}
+    scaler = training.fabric.strategy.precision.state_dict()
+    more |= {f"scaler.{name}": torch.tensor(value) for name, value in scaler.items()}
     if stage is not None and stage.average is not None:
         more |= {f"average.{name}": tensor for name, tensor in stage.average.tensors().items()}
     optimiser: Any = stage.optimiser if stage is not None else None
@@ -171,7 +224,7 @@ def _take_steps(training: Training, stage: Stage, steps: list[list[Piece]]) -> N
     course, fabric, phase = training.course, training.fabric, stage.phase
     make = batch_maker(training, stage)
     first = course.step
-    pieces = [_pieces(step, course.parts, fabric.global_rank, fabric.world_size) for step in steps[first:]]
+    pieces = [cut_batches(step, course.parts, fabric.global_rank, fabric.world_size) for step in steps[first:]]
     made = prepared_ahead(make, (piece for step in pieces for piece in step), training.runtime.workers)
     recent: list[Tensor] = []
     for step in range(first, len(steps)):
@@ -198,9 +251,8 @@ def _take_steps(training: Training, stage: Stage, steps: list[list[Piece]]) -> N
 
 
 def _is_late(training: Training) -> bool:
-    """Whether the state should be written; several processes go by the clock of the first."""
-    late = time.monotonic() - training.saved_at > training.runtime.save_seconds
-    return bool(training.fabric.broadcast(late)) if training.fabric.world_size > 1 else late
+    """Whether the state should be written: all processes write it together."""
+    return any_process(training.fabric, time.monotonic() - training.saved_at > training.runtime.save_seconds)
 
 
 def _count(training: Training, skips: bool, loss: Tensor, rows: int) -> None:
@@ -219,8 +271,15 @@ def _look(recent: Sequence[Tensor], steps: Sequence[list[Piece]], skips: bool) -
         raise DivergedError("the loss is no longer a number", rows)
 
 
-def _pieces(step: list[Piece], parts: int, rank: int, processes: int) -> list[Piece]:
-    """The batches of a step as one process takes them: its own rows, in so many parts."""
+def cut_batches(step: Sequence[Piece], parts: int, rank: int = 0, processes: int = 1) -> list[Piece]:
+    """The batches of a step as one process takes them: its own rows, in so many parts.
+
+    Args:
+        step: Its batches.
+        parts: Into how many parts each is cut.
+        rank: Of the process.
+        processes: How many there are.
+    """
     own = [batch[rank::processes] for batch in step]
     return [piece for batch in own for piece in np.array_split(batch, min(parts, len(batch))) if len(piece)]
 
@@ -234,7 +293,3 @@ def _joined_share(job: FitJob, stage: Stage, epoch: int) -> float:
     """How far the rows that join have joined; they do so in the first phase."""
     ramp = job.member.pseudo.ramp if job.member.pseudo is not None else 0
     return 1.0 if stage.number > 0 or not ramp else min(1.0, (epoch + 1) / ramp)
-
-
-def _is_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from holotype.errors import TrainingError, listing
-from holotype.feed import Specimens
+from holotype.feed import Specimens, is_out_of_memory, shortage_of
 from holotype.losses import prior_logits
 from holotype.nets import build_network, load_network, open_checkpoint, save_network
 from holotype.progress import Progress
@@ -25,11 +25,19 @@ from holotype.table_files import write_parquet
 from holotype.train.columns import classes_of_a_step
 from holotype.train.course import Course
 from holotype.train.device import launch_fabric, prepare_process
-from holotype.train.epoch import DivergedError, epoch_rates, epoch_steps, keep_state, train_epoch
+from holotype.train.epoch import (
+    MEMORY_REMEDY,
+    DivergedError,
+    epoch_rates,
+    epoch_steps,
+    keep_state,
+    train_epoch,
+)
 from holotype.train.halt import halt_where_asked
 from holotype.train.job import FitJob
 from holotype.train.keeping import best_candidate, keep_candidate, kept_weights
 from holotype.train.phases import freeze
+from holotype.train.plateau import selection_score
 from holotype.train.schedules import cycle_ends
 from holotype.train.stage import open_stage, restore
 from holotype.train.state import newest_state, part_of
@@ -55,16 +63,21 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
         The checkpoint in `folder`.
 
     Raises:
-        TrainingError: There are no rows to train on, or the loss is no longer a number.
+        TrainingError: There are no rows to train on, the loss is no longer a number, or memory is short.
         HaltedError: The runtime wants it to stop before its end.
     """
     if any(job.epoch_length(number) == 0 for number in range(len(job.member.phases))):
         raise TrainingError(f"{job.label}: no rows are left to train on; use fewer folds or coarser groups")
     fabric = launch_fabric(runtime)
-    if runtime.processes > 1:
-        fabric.launch(_InProcess(job, specimens, folder, workspace, runtime))
-    else:
-        _fit(fabric, job, specimens, folder, workspace, runtime)
+    try:
+        if runtime.processes > 1:
+            fabric.launch(_InProcess(job, specimens, folder, workspace, runtime))
+        else:
+            _fit(fabric, job, specimens, folder, workspace, runtime)
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(f"{job.label}: memory is short ({shortage_of(error)})", remedy=MEMORY_REMEDY) from error
     return open_checkpoint(folder)
 
 
@@ -152,13 +165,13 @@ def _close_epoch(training: Training, stage: Stage, loss: float, pace: tuple[floa
         nothing: dict[str, Any] = {"loss": None, "score": None}
         seen = examine(training, stage, job.validation_rows) if len(job.validation_rows) else nothing
         chooses = examine(training, stage, job.inner_rows) if len(job.inner_rows) else None
-        told = [loss, *seen.values(), *(chooses or nothing).values()]
-        if not np.isfinite([value for value in told if value is not None]).all():
+        losses = [loss, seen["loss"], (chooses or nothing)["loss"]]
+        if not np.isfinite([value for value in losses if value is not None]).all():
             last = np.concatenate(epoch_steps(training, stage)[-1])[:, 0]
             raise DivergedError("the network's scores are no longer numbers", last)
         facts = {"phase": stage.number, "epoch": course.done + 1, "lr": stage.optimiser.param_groups[0]["lr"]}
-        facts |= {"train_loss": loss, "validation_loss": seen["loss"], "validation_score": seen["score"]}
-        facts |= {"inner_loss": chooses["loss"], "inner_score": chooses["score"]} if chooses else {}
+        facts |= {"train_loss": loss, "validation_loss": seen["loss"], "validation_score": _defined(seen["score"])}
+        facts |= {"inner_loss": chooses["loss"], "inner_score": _defined(chooses["score"])} if chooses else {}
         seconds, images = pace
         facts |= {
             "rates": epoch_rates(training, stage),
@@ -183,6 +196,11 @@ def _close_epoch(training: Training, stage: Stage, loss: float, pace: tuple[floa
             stage.optimiser.state.clear()
             if stage.average is not None:
                 stage.average.load(best)
+
+
+def _defined(score: float | None) -> float | None:
+    """A metric that is not defined, since no class has a positive row, is missing and not NaN in the history."""
+    return None if score is None or np.isnan(score) else score
 
 
 def _ends_a_cycle(training: Training, stage: Stage) -> bool:
@@ -236,7 +254,7 @@ def _finish(training: Training, folder: Path, found: dict[str, Any]) -> None:
     def score(state: dict[str, torch.Tensor]) -> float:
         network.load_state_dict(state)
         marks = examine(training, None, job.inner_rows)
-        return -marks["loss"] if job.member.keep.by == "loss" else marks["score"]
+        return selection_score(marks["score"], marks["loss"], job.member.keep.by)
 
     states, epochs = kept_weights(training.workspace, course, job.member.keep, last, score)
     network.load_state_dict(states[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from holotype.nets import load_tensors, save_tensors
 from holotype.spec import KeepSpec
 from holotype.train.average import average_weights, greedy_soup
 from holotype.train.course import Course
+from holotype.train.plateau import selection_score
 
 __all__ = ["best_candidate", "keep_candidate", "kept_weights"]
 
@@ -98,10 +100,13 @@ def _of_rule(keep: KeepSpec, candidates: list[dict[str, Any]]) -> list[dict[str,
 
 
 def _ranked(candidates: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
-    """The best first; of equals the earlier."""
-    if by == "loss":
-        return sorted(candidates, key=lambda one: (one["loss"], one["epoch"]))
-    return sorted(candidates, key=lambda one: (-one["score"], one["epoch"]))
+    """The best first; of equals the earlier; those whose metric is not defined last, by their loss."""
+
+    def rank(candidate: dict[str, Any]) -> tuple[bool, float, int]:
+        undefined = by != "loss" and math.isnan(candidate["score"])
+        return undefined, -selection_score(candidate["score"], candidate["loss"], by), int(candidate["epoch"])
+
+    return sorted(candidates, key=rank)
 
 
 def _place(workspace: Path, epoch: int) -> Path:

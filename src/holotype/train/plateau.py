@@ -8,7 +8,7 @@ from typing import Literal
 
 from holotype.spec.schedule import PlateauSpec, StopSpec
 
-__all__ = ["Plateau", "Verdict", "advance", "advance_stop", "plateau_rate"]
+__all__ = ["Plateau", "Verdict", "advance", "advance_stop", "plateau_rate", "selection_score"]
 
 Verdict = Literal["keep", "improved", "rewind", "stop"]
 
@@ -67,6 +67,18 @@ def advance_stop(plateau: Plateau, spec: StopSpec, score: float) -> tuple[Platea
     if after.stopped or after.since >= spec.epochs:
         return replace(after, stopped=True), "stop"
     return after, "keep" if after.since else "improved"
+
+
+def selection_score(score: float, loss: float, by: str) -> float:
+    """The value by which epochs, checkpoints and soups are compared, larger is better.
+
+    Args:
+        score: The metric; NaN where it is not defined because no class has a positive among the rows that choose. The
+            loss chooses then, since it is defined whatever the labels are.
+        loss: On the same rows.
+        by: `metric` or `loss`.
+    """
+    return -loss if by == "loss" or math.isnan(score) else score
 
 
 def plateau_rate(plateau: Plateau, spec: PlateauSpec) -> float:

@@ -11,12 +11,12 @@ from torch.optim import Optimizer
 
 from holotype.errors import HolotypeError
 from holotype.feed import training_batch
-from holotype.predict import Reading, infer_logits
+from holotype.predict import Reading, in_precision, infer_logits
 from holotype.seeds import derive_seed
 from holotype.table_files import read_parquet, write_parquet
 from holotype.train.average import MovingAverage
 from holotype.train.columns import take_step
-from holotype.train.epoch import batch_maker, epoch_steps
+from holotype.train.epoch import batch_maker, cut_batches, epoch_steps, fitting_memory
 from holotype.train.features import Features, HeadOnly, compute_features
 from holotype.train.finder import find_rate
 from holotype.train.optimisers import carry_momentum
@@ -82,6 +82,9 @@ def restore(training: Training, stage: Stage) -> None:
         average = part_of(tensors, "average.")
         stage.average.load(average if average and not begins else training.network.state_dict())
     training.loss_sum = tensors["loss_sum"].to(training.fabric.device)
+    scaler = {name: value.item() for name, value in part_of(tensors, "scaler.").items()}
+    if scaler:
+        training.fabric.strategy.precision.load_state_dict(scaler)
 
 
 def _bare(optimiser: Optimizer) -> Optimizer:
@@ -109,12 +112,19 @@ def _found_rate(training: Training, stage: Stage, shares: list[float]) -> float:
             group["lr"] = rate * share
         number = count[0]
         count[0] += 1
-        job = training.job
+        job, batches = training.job, steps[number % len(steps)]
         noise = derive_seed(job.seed, job.seed_name, stage.number, job.fold, number, "find")
-        parts = [make(piece) for piece in steps[number % len(steps)]]
-        rows = sum(len(piece) for piece in steps[number % len(steps)]) * training.fabric.world_size  # all see the same
+        rows = sum(len(batch) for batch in batches) * training.fabric.world_size  # all processes see the same
         rules = StepRules(noise, stage.phase.clip, rows)
-        return float(take_step(training, stage, parts, rules, derive_seed(noise, "classes")))
+
+        def work() -> float:
+            parts = [make(piece) for piece in cut_batches(batches, course.parts)]
+            return float(take_step(training, stage, parts, rules, derive_seed(noise, "classes")))
+
+        loss = None
+        while loss is None:
+            loss = fitting_memory(training, stage, batches, work)
+        return loss
 
     curve = find_rate(step, steps=FINDER_STEPS)
     training.network.load_state_dict(own)
@@ -145,6 +155,7 @@ def _features(training: Training, number: int) -> Features | None:
     pooled: Callable[[Tensor], Tensor] = network.pooled  # type: ignore[assignment]
     others = np.union1d(job.validation_rows, job.inner_rows).astype(np.int64)
     network.eval()
+    pooled = in_precision(pooled, training.runtime.precision, device)
     label = f"{job.label}: features of the frozen backbone"
     with training.runtime.progress.task(label, len(keys) * len(rows) + len(others)) as task:
         seen = infer_logits(pooled, specimens, others, Reading(job.size, "multilabel", PLAIN), device, task)

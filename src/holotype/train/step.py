@@ -10,7 +10,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-__all__ = ["StepRules", "train_step"]
+from holotype.feed import is_out_of_memory
+from holotype.train.processes import any_process, average_over_processes
+
+__all__ = ["StepRules", "gradient_scaler", "train_step"]
 
 
 @dataclass(frozen=True)
@@ -45,41 +48,82 @@ def train_step(
         rules: Clipping and what the network draws.
 
     Returns:
-        The mean loss over all rows of this process, a scalar without gradient; not a number where that is.
+        The mean loss over all rows of the step, of every process, a scalar without gradient; not a number where that
+        is.
+
+    Raises:
+        RuntimeError: Memory is short on this process, or on another (`torch.OutOfMemoryError`).
     """
     torch.manual_seed(rules.noise_seed)
     before = [buffer.clone() for buffer in network.buffers()] if rules.skip_nonfinite else []
-    own = sum(len(targets) for _, targets in parts)
-    total = (own if rules.rows is None else rules.rows) / fabric.world_size  # processes' gradients are averaged
-    summed = torch.zeros((), device=fabric.device)
-    for number, (pixels, targets) in enumerate(parts):
-        with fabric.no_backward_sync(network, enabled=number < len(parts) - 1):  # type: ignore[arg-type]
-            value = loss(network(pixels), targets) * len(targets)
-            fabric.backward(value / total)
-        summed += value.detach()
+    rows = sum(len(targets) for _, targets in parts) if rules.rows is None else rules.rows
+    total = rows / fabric.world_size  # processes' gradients and losses are averaged
+    summed = _add_gradients(fabric, network, loss, parts, total)
+    bare, scaler = getattr(optimiser, "optimizer", optimiser), gradient_scaler(fabric)
+    if scaler is not None:
+        scaler.unscale_(bare)  # torch's fused optimizers know gradients that are unscaled already
     if rules.clip is not None:
-        _clip(fabric, network, optimiser, rules.clip)
-    if rules.skip_nonfinite and _is_lost(network, summed):
+        _clip(network, rules.clip)
+    if rules.skip_nonfinite and any_process(fabric, _is_lost(network, summed, scaler)):
         for buffer, known in zip(network.buffers(), before, strict=True):
             buffer.copy_(known)  # batch statistics have seen what the loss has
         summed = summed * torch.nan
+        if scaler is not None:
+            scaler.update()
     else:
         optimiser.step()
     optimiser.zero_grad(set_to_none=True)
-    return summed / own
+    return summed / total
 
 
-def _clip(fabric: Fabric, network: nn.Module, optimiser: Optimizer, largest: float) -> None:
+def gradient_scaler(fabric: Fabric) -> torch.amp.GradScaler | None:
+    """The scaler that keeps float16 gradients from vanishing; none at other precisions.
+
+    Args:
+        fabric: Knows the precision.
+    """
+    return getattr(fabric.strategy.precision, "scaler", None)
+
+
+def _add_gradients(
+    fabric: Fabric, network: nn.Module, loss: Callable[[Tensor, Tensor], Tensor],
+    parts: Sequence[tuple[Tensor, Tensor]], total: float,
+) -> Tensor:  # fmt: skip
+    """The gradient of all parts and the sum of their losses, averaged over the processes.
+
+    A process that runs out of memory must not leave the others waiting for its gradient. So nothing is exchanged
+    before every process is through, and where one has failed, all raise.
+    """
+    shortage = None
+    summed = torch.zeros((), device=fabric.device)
+    try:
+        for pixels, targets in parts:
+            with fabric.no_backward_sync(network, enabled=fabric.world_size > 1):  # type: ignore[arg-type]
+                value = loss(network(pixels), targets) * len(targets)
+                fabric.backward(value / total)
+            summed += value.detach()
+    except (RuntimeError, MemoryError) as error:
+        if fabric.world_size == 1 or not is_out_of_memory(error):
+            raise
+        shortage = str(error)
+    if fabric.world_size > 1:
+        if any_process(fabric, shortage is not None):
+            raise torch.OutOfMemoryError(shortage or "another process is out of memory")
+        average_over_processes(fabric, network, summed)
+    return summed
+
+
+def _clip(network: nn.Module, largest: float) -> None:
     """Shrink the gradient to a norm at most; on a CPU, where looking at it costs nothing, only where it is larger."""
-    if fabric.device.type != "cpu" or fabric.world_size > 1:
-        fabric.clip_gradients(network, optimiser, max_norm=largest, error_if_nonfinite=False)
-        return
     held = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(held)
-    if not norm <= largest:  # a norm that is no number spoils the gradient, which the loss then tells
+    if norm.device.type != "cpu":
+        torch.nn.utils.clip_grads_with_norm_(network.parameters(), largest, norm)
+    elif not norm <= largest:  # a norm that is no number spoils the gradient, which the loss then tells
         torch._foreach_mul_(held, largest / (norm + 1e-6))
 
 
-def _is_lost(network: nn.Module, summed: Tensor) -> bool:
+def _is_lost(network: nn.Module, summed: Tensor, scaler: torch.amp.GradScaler | None) -> bool:
+    """Whether the loss or the gradient is no number; a gradient that the scaler has made too large is not lost."""
     held = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    return not all(bool(torch.isfinite(tensor).all()) for tensor in (summed, *held))
+    return not all(bool(torch.isfinite(tensor).all()) for tensor in (summed, *(held if scaler is None else ())))

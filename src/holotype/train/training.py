@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from torch.optim import Optimizer
 from holotype.decide import decide_plainly
 from holotype.feed import Specimens
 from holotype.metrics import log_loss, macro_f1
-from holotype.predict import Reading, infer_logits
+from holotype.predict import Reading, in_precision, infer_logits
 from holotype.progress import Task
 from holotype.runtime import Runtime
 from holotype.spec import PhaseSpec, ViewSpec
@@ -24,7 +25,7 @@ from holotype.train.average import MovingAverage
 from holotype.train.course import Course
 from holotype.train.features import Features
 from holotype.train.job import FitJob
-from holotype.types import MANY, AnyScores, Integers
+from holotype.types import MANY, AnyScores, Integers, TopScores
 
 __all__ = ["PLAIN", "Stage", "Training", "examine"]
 
@@ -94,7 +95,7 @@ def examine(training: Training, stage: Stage | None, rows: Integers) -> dict[str
         rows: Image rows.
 
     Returns:
-        `loss` (log loss) and `score` (macro F1).
+        `loss` (log loss; NaN where a logit is no number) and `score` (macro F1; NaN where no class has a positive row).
     """
     job, network = training.job, training.network
     network.eval()
@@ -104,10 +105,12 @@ def examine(training: Training, stage: Stage | None, rows: Integers) -> dict[str
         logits = _together(training, rows)
     truth = training.specimens.truth.rows(rows)
     decided = decide_plainly(logits, job.kind)
-    return {
-        "loss": float(log_loss(truth, decided, logits, job.kind)),
+    known = np.asarray(logits.logit if isinstance(logits, TopScores) else logits)
+    marks = {
+        "loss": float(log_loss(truth, decided, logits, job.kind)) if np.isfinite(known).all() else math.nan,
         "score": float(macro_f1(truth, decided, logits, job.kind)),
     }
+    return dict(training.fabric.broadcast(marks))  # all processes decide by the same numbers
 
 
 def _together(training: Training, rows: Integers) -> AnyScores:
@@ -116,7 +119,8 @@ def _together(training: Training, rows: Integers) -> AnyScores:
     alone = fabric.world_size == 1 or len(job.classes) > MANY
     own = np.arange(len(rows))[slice(None) if alone else slice(fabric.global_rank, None, fabric.world_size)]
     reading = Reading(job.size, job.kind, PLAIN)
-    said = infer_logits(training.network, training.specimens, rows[own], reading, fabric.device)
+    network = in_precision(training.network, training.runtime.precision, fabric.device)
+    said = infer_logits(network, training.specimens, rows[own], reading, fabric.device)
     if alone:
         return said
     every = torch.zeros((len(rows), len(job.classes)), device=fabric.device)

@@ -1,0 +1,43 @@
+"""Disk space that is taken before it is written: a memory map of a file with holes dies when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+__all__ = ["reserve_space"]
+
+NOT_OFFERED = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, errno.ENODEV}
+CHUNK = 2**22
+
+
+def reserve_space(path: Path) -> None:
+    """Give every byte of a file its place on the disk; what the file holds stays.
+
+    POSIX has a call for that, which macOS, Windows and some network disks do not have: there the bytes are written.
+
+    Args:
+        path: A file of its final size, perhaps with holes.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    size = path.stat().st_size
+    with path.open("r+b") as stream:
+        allocate = getattr(os, "posix_fallocate", None)
+        if allocate is not None and size:
+            try:
+                allocate(stream.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in NOT_OFFERED:
+                    raise
+            else:
+                return
+        for start in range(0, size, CHUNK):
+            stream.seek(start)
+            held = stream.read(CHUNK)
+            stream.seek(start)
+            stream.write(held)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,73 @@
+"""Distributed training: what several processes that train one network must agree on, and the averages they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+__all__ = ["any_process", "average_over_processes"]
+
+BUCKET = 2**23  # values that are exchanged at once
+
+
+def any_process(fabric: Fabric, flag: bool) -> bool:
+    """Whether a flag is up on any process, so that all of them take the same branch; a GPU is not waited for.
+
+    Args:
+        fabric: Knows the processes.
+        flag: Of this process.
+    """
+    if fabric.world_size == 1:
+        return flag
+    raised = torch.tensor(float(flag))
+    dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=_host_group())
+    return bool(raised)
+
+
+def average_over_processes(fabric: Fabric, network: nn.Module, summed: Tensor) -> None:
+    """Average gradients, losses, and the running statistics of batch normalization, over all processes.
+
+    Every process then takes the same step, and has the same network, moving average and checkpoint after it. A process
+    without rows in this step has no gradient, which counts as zero.
+
+    Args:
+        fabric: Knows the processes.
+        network: After the backward pass; its tensors are changed.
+        summed: The sum of the losses of this process, a scalar; it is changed too.
+    """
+    tensors = [summed]
+    tensors += [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            tensors.append(parameter.grad)
+    for bucket in _buckets(tensors):
+        flat = torch.cat([tensor.detach().reshape(-1) for tensor in bucket])
+        mean = torch.as_tensor(fabric.all_reduce(flat, reduce_op="mean"))
+        for tensor, values in zip(bucket, mean.split([tensor.numel() for tensor in bucket]), strict=True):
+            tensor.detach().copy_(values.view(tensor.shape))
+
+
+def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """Tensors of one type, so many at a time that they are exchanged together."""
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        size = sum(other.numel() for other in bucket)
+        if bucket and (size + tensor.numel() > BUCKET or tensor.dtype != bucket[0].dtype):
+            yield bucket
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        yield bucket
+
+
+@lru_cache(maxsize=1)
+def _host_group() -> Any:
+    """Processes that exchange numbers in main memory."""
+    return dist.group.WORLD if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
