@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +14,14 @@ import polars as pl
 import pytest
 import torch
 
+from holotype.errors import TrainingError
 from holotype.feed import Specimens
 from holotype.nets import load_network, load_tensors, open_checkpoint
 from holotype.predict import Reading, infer_logits
 from holotype.progress import Progress
 from holotype.runtime import Runtime
 from holotype.spec import ViewSpec
-from holotype.train import FitJob, fit_member
+from holotype.train import FitJob, HaltedError, fit_member
 
 PlanJob = Callable[..., FitJob]
 
@@ -47,3 +51,47 @@ def test_two_processes_train_the_network_of_one(plan_job: PlanJob, specimens: Sp
     truth = specimens.truth[job.validation_rows].argmax(axis=1)
     chances = np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
     assert second["validation_loss"][-1] == pytest.approx(-chances[np.arange(len(truth)), truth].mean(), abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_with_batch_normalization_both_processes_have_the_network_that_is_scored_and_kept(
+    plan_job: PlanJob, specimens: Specimens, tmp_path: Path
+) -> None:
+    runtime = Runtime(device="cpu", threads=1, batch=6, store=tmp_path, progress=Progress(quiet=True), processes=2)
+    for name, phase in {"plain": {}, "averaged": {"ema": 0.5}}.items():
+        job = plan_job({"epochs": 2, "lr": 0.01, **phase})
+        made = fitted(replace(job, train_rows=job.train_rows[:12]), specimens, tmp_path / name, runtime)
+        story = pl.read_parquet(made / "history.parquet")
+        network, reading = load_network(open_checkpoint(made)), Reading(32, "multiclass", ViewSpec(views="none"))
+        logits = infer_logits(network, specimens, job.validation_rows, reading, torch.device("cpu"))
+        truth = specimens.truth[job.validation_rows].argmax(axis=1)
+        expected = torch.nn.functional.cross_entropy(torch.from_numpy(np.asarray(logits)), torch.from_numpy(truth))
+        assert story["validation_loss"][-1] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_what_one_process_meets_both_answer_in_the_same_way(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_processes.py")
+    ended = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first["alike"] == second["alike"]
+    assert first["memory"][0] == "out of memory: another process is out of memory"
+    assert "can't allocate memory" in second["memory"][0]
+    assert first["memory"][1:] == second["memory"][1:]
+    assert first["lost"] == second["lost"]
+    assert first["lost"][:2] == ["not a number", True]
+    assert first["without rows"] == second["without rows"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_the_processes_refuse_comes_back_as_the_error_it_is(
+    plan_job: PlanJob, specimens: Specimens, tmp_path: Path
+) -> None:
+    runtime = Runtime(device="cpu", threads=1, batch=6, store=tmp_path, progress=Progress(quiet=True), processes=2)
+    wild = {"epochs": 1, "optimizer": {"name": "sgd"}, "lr": 1e25, "clip": None, "schedule": "constant"}
+    with pytest.raises(TrainingError, match=r"no longer (a number|numbers) in epoch 1 of phases.0.*lower `lr`") as word:
+        fitted(plan_job(wild | {"on_nonfinite": "stop"}), specimens, tmp_path / "wild", runtime)
+    assert "\n" not in str(word.value)
+    with pytest.raises(HaltedError, match="stopped after epoch 1, as asked") as halted:
+        fitted(plan_job({"epochs": 2}), specimens, tmp_path / "halted", replace(runtime, halt_after=1))
+    assert len(halted.value.history) == 1

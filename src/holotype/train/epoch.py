@@ -121,7 +121,7 @@ def fitting_memory(
         raise TrainingError(f"{job.label}: batch normalisation cannot learn from one image a batch",
                             remedy="write a larger `run.batch`, and `accumulate: 1`" if course.parts == 1 else
                             "memory is short: write a smaller `input.size` or backbone") from error  # fmt: skip
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
             raise
         shortage = shortage_of(error)

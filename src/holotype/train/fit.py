@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ from holotype.train.epoch import (
     keep_state,
     train_epoch,
 )
-from holotype.train.halt import halt_where_asked
+from holotype.train.halt import HaltedError, halt_where_asked
 from holotype.train.job import FitJob
 from holotype.train.keeping import best_candidate, keep_candidate, kept_weights
 from holotype.train.phases import freeze
@@ -71,7 +72,8 @@ def fit_member(job: FitJob, specimens: Specimens, folder: Path, workspace: Path,
     fabric = launch_fabric(runtime)
     try:
         if runtime.processes > 1:
-            fabric.launch(_InProcess(job, specimens, folder, workspace, runtime))
+            with _port_of_its_own():
+                _raise_again(fabric.launch(_InProcess(job, specimens, folder, workspace, runtime)))
         else:
             _fit(fabric, job, specimens, folder, workspace, runtime)
     except (RuntimeError, MemoryError, OSError) as error:
@@ -88,11 +90,36 @@ class _InProcess:
         self.given = (job, specimens, folder, workspace)
         self.runtime = runtime
 
-    def __call__(self, fabric: Fabric) -> None:
+    def __call__(self, fabric: Fabric) -> dict[str, Any] | None:
+        """Train; what all processes refuse together comes back as facts, since an exception would come as text."""
         prepare_process(self.runtime)
         speaks = fabric.is_global_zero
         own = self.runtime if speaks else replace(self.runtime, progress=Progress(quiet=True))
-        _fit(fabric, *self.given, own)
+        try:
+            _fit(fabric, *self.given, own)
+        except HaltedError as halted:
+            return {"what": halted.what, "history": halted.history}
+        except TrainingError as error:
+            return {"what": error.what, "field": error.field, "remedy": error.remedy}
+        return None
+
+
+@contextmanager
+def _port_of_its_own() -> Iterator[None]:
+    """Lightning keeps the port of one launch for the next; by then it may be another program's."""
+    named = os.environ.get("MASTER_PORT")
+    try:
+        yield
+    finally:
+        if named is None:
+            os.environ.pop("MASTER_PORT", None)
+
+
+def _raise_again(refusal: dict[str, Any] | None) -> None:
+    if refusal is not None and "history" in refusal:
+        raise HaltedError(**refusal)
+    if refusal is not None:
+        raise TrainingError(refusal.pop("what"), **refusal)
 
 
 def _fit(fabric: Fabric, job: FitJob, specimens: Specimens, folder: Path, workspace: Path, runtime: Runtime) -> None:
@@ -165,6 +192,11 @@ def _close_epoch(training: Training, stage: Stage, loss: float, pace: tuple[floa
         nothing: dict[str, Any] = {"loss": None, "score": None}
         seen = examine(training, stage, job.validation_rows) if len(job.validation_rows) else nothing
         chooses = examine(training, stage, job.inner_rows) if len(job.inner_rows) else None
+        if chooses is not None and np.isnan(chooses["score"]) and course.done == 0:
+            training.runtime.progress.say(
+                f"{job.label}: no class has a positive among the {len(job.inner_rows):,} rows that choose, and the "
+                "metric is not defined there; the loss chooses in its place"
+            )
         losses = [loss, seen["loss"], (chooses or nothing)["loss"]]
         if not np.isfinite([value for value in losses if value is not None]).all():
             last = np.concatenate(epoch_steps(training, stage)[-1])[:, 0]

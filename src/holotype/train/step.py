@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 from holotype.feed import is_out_of_memory
 from holotype.train.processes import any_process, average_over_processes
@@ -62,6 +62,7 @@ def train_step(
     bare, scaler = getattr(optimiser, "optimizer", optimiser), gradient_scaler(fabric)
     if scaler is not None:
         scaler.unscale_(bare)  # torch's fused optimizers know gradients that are unscaled already
+        _begin_momentum(bare)
     if rules.clip is not None:
         _clip(network, rules.clip)
     if rules.skip_nonfinite and any_process(fabric, _is_lost(network, summed, scaler)):
@@ -102,7 +103,7 @@ def _add_gradients(
                 value = loss(network(pixels), targets) * len(targets)
                 fabric.backward(value / total)
             summed += value.detach()
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
         if fabric.world_size == 1 or not is_out_of_memory(error):
             raise
         shortage = str(error)
@@ -111,6 +112,14 @@ def _add_gradients(
             raise torch.OutOfMemoryError(shortage or "another process is out of memory")
         average_over_processes(fabric, network, summed)
     return summed
+
+
+def _begin_momentum(optimiser: Optimizer) -> None:
+    """Begin SGD's momentum with zeros: torch leaves it undefined where the scaler skips the first step."""
+    for group in optimiser.param_groups if isinstance(optimiser, SGD) else ():
+        for parameter in group["params"] if group["momentum"] else ():
+            if parameter.grad is not None and optimiser.state[parameter].get("momentum_buffer") is None:
+                optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _clip(network: nn.Module, largest: float) -> None:
