@@ -164,16 +164,23 @@ def _predict(
     run: RunPath,
     images: Annotated[
         list[Path],
-        typer.Argument(help="A folder, files, or a table with the columns of the training table.", metavar="IMAGES"),
+        typer.Argument(help="Folders, files, or tables with the columns of the training table.", metavar="IMAGES"),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A .csv or .parquet file; standard output without it.")
     ] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--skip-unreadable",
+            help="Give images that cannot be predicted a row with the reason, instead of stopping.",
+        ),
+    ] = False,
 ) -> Work:
     """Label new images by a finished run."""
     from holotype.commands import predict_images
 
-    return partial(predict_images, run, images, output)
+    return partial(predict_images, run, images, output, skip_unreadable=skip_unreadable)
 
 
 @app.command("report")

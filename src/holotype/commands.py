@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from holotype.errors import InputError, counted
 from holotype.face import run
@@ -23,6 +25,7 @@ from holotype.submit import score_columns
 from holotype.table_files import PARQUET_ENDINGS, require_table_ending, write_table_parts
 from holotype.terminal import Answer, Note
 from holotype.tuning import Search, tune_recipe
+from holotype.types import AnyScores
 from holotype.why import foresee
 
 __all__ = [
@@ -74,32 +77,51 @@ def search_settings(path: Path, changes: tuple[str, ...], search: Search, progre
     return Answer(found.lines, data, looks)
 
 
-def predict_images(run_folder: Path, images: Sequence[Path], output: Path | None, progress: Progress) -> Answer:
+def predict_images(
+    run_folder: Path, images: Sequence[Path], output: Path | None, progress: Progress, skip_unreadable: bool = False
+) -> Answer:
     """Label new images: a table as CSV, or where it was written.
 
     Args:
         run_folder: A finished run.
-        images: A folder, a table, or files.
+        images: Folders, tables and files.
         output: A file that ends in .csv, .tsv, .xlsx, or in .parquet, which holds the scores too.
         progress: Where news of the work goes.
+        skip_unreadable: Give images that cannot be predicted a row with the reason instead of stopping.
     """
     if output is not None:
         require_table_ending(output, "--output")  # better refused now than after the work
     opened = open_run(run_folder)
     opened = replace(opened, runtime=replace(opened.runtime, progress=progress))
-    asked = images[0] if len(images) == 1 else list(images)
     if output is None:
-        table = opened.predict(asked)
-        return Answer([table.write_csv()], {"run": run_folder, "rows": table.height, "predictions": table.to_dicts()},
-                      answer_looks(table))  # fmt: skip
+        table = opened.predict(images, skip_unreadable)
+        data = {"run": run_folder, "rows": table.height, **_odd_rows([table]), "predictions": table.to_dicts()}
+        return Answer([table.write_csv()], data, answer_looks(table))
     output.parent.mkdir(parents=True, exist_ok=True)
-    parts = opened.predict_in_parts(asked)
+    odd = []
+
+    def noted() -> Iterator[tuple[pl.DataFrame, AnyScores]]:
+        for table, scores in opened.predict_in_parts(images, skip_unreadable=skip_unreadable):
+            odd.append(table.select(name for name in ("warning", "error") if name in table.columns))
+            yield table, scores
+
+    parts = noted()
     if output.suffix.lower() in PARQUET_ENDINGS:
         rows = write_table_parts((table.with_columns(score_columns(said)) for table, said in parts), output)
     else:
         rows = write_table_parts((table for table, _ in parts), output, byte_order_mark=True)
     line = f"{rows:,} predictions written to {output}"
-    return Answer([line], {"run": run_folder, "rows": rows, "file": output}, [Note(line, "done")])
+    data = {"run": run_folder, "rows": rows, **_odd_rows(odd), "file": output}
+    return Answer([line], data, [Note(line, "done")])
+
+
+def _odd_rows(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
+    """How many samples are unlike the training images, and how many were passed over."""
+    counts = {"warnings": "warning", "errors": "error"}
+    return {
+        key: sum(int(table[name].is_not_null().sum()) for table in tables if name in table.columns)
+        for key, name in counts.items()
+    }
 
 
 def export_run(run_folder: Path, output: Path | None, wish: Wish, progress: Progress) -> Answer:

@@ -127,7 +127,8 @@ def test_predicting_a_folder_names_what_it_leaves_out_and_reads_zarr_folders(tmp
     (tmp_path / "b.dcm").write_bytes(b"x")
     zarr.save_array(str(tmp_path / "c.zarr"), np.zeros((1, 8, 8), np.uint8))
     table = images_asked(tmp_path, DataSpec(train="x"), ("p", "q"), "multiclass", Progress())
-    assert table.frame["id"].to_list() == ["a", "c"]
+    assert table.frame["id"].to_list() == ["a", "c", "b"]
+    assert table.frame["unread"].to_list() == [None, None, f"{tmp_path}/b.dcm: files ending in .dcm are not read here"]
     captured = capsys.readouterr()
     assert "1 .dcm file is not read" in captured.err + captured.out
     assert len(images_asked(tmp_path / "c.zarr", DataSpec(train="x"), ("p", "q"), "multiclass")) == 1

@@ -214,7 +214,11 @@ def test_a_trained_network_finds_what_speaks_for_a_class_on_the_cells(tmp_path: 
               "split": {"folds": 3, "use": [0]}, "members": [member], "report": {"map": 0}}  # fmt: skip
     (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
     opened_run = open_run(run(tmp_path / "recipe.yaml").folder.root)
-    new = look_at(opened_run.asked(sorted((screen / "images").glob("train-000[0-5]?_*.png"))), opened_run.runtime)
+    new = look_at(
+        opened_run.asked(sorted((screen / "images").glob("train-000[0-5]?_*.png"))),
+        opened_run.runtime,
+        opened_run.usual,
+    )
     network = open_checkpoint(opened_run.folder.checkpoints("main")[0])
     seen, rows, device = specimens_for(network.card, new), np.arange(60), torch.device("cpu")
     said = infer(network, seen, rows, ViewSpec(views="none"), opened_run.runtime, device)[0].logits

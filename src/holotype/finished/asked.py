@@ -32,7 +32,7 @@ def images_asked(
     """Images that a run may never have seen, as a table.
 
     Args:
-        images: A folder, files, or a table with the columns that the recipe's pattern names.
+        images: Folders, files, and tables with the columns that the recipe's pattern names.
         data: The recipe's section.
         classes: The run's classes in order.
         kind: `multiclass` or `multilabel`.
@@ -42,12 +42,26 @@ def images_asked(
     Raises:
         InputError: There are no images, or they are not named as the recipe's are.
     """
-    one = Path(images) if isinstance(images, str | Path) else None
-    if one is not None and one.suffix.lower() in TABLE_ENDINGS:
-        frame = _frame_of_table(one, data)
-    else:
-        files = _files(one if one is not None else [Path(file) for file in images], progress)  # type: ignore[union-attr]
-        frame = _frame_of_files(files, data, trained, progress)
+    given = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
+    if not given:
+        raise InputError("no images were given", remedy="name a folder, files, or a table")
+    missing = [str(path) for path in given if not path.exists()]
+    if missing:
+        raise InputError(f"{len(missing):,} of {len(given):,} images do not exist: {listing(missing, 5)}")
+    frames = [_frame_of_table(path, data) for path in given if path.suffix.lower() in TABLE_ENDINGS]
+    files, unread = _files([path for path in given if path.suffix.lower() not in TABLE_ENDINGS], progress)
+    if channel_names(data, trained) is not None:
+        unread = {}  # such files stand for channels; those that are not named as the pattern says are not used
+    every = list(dict.fromkeys([*files, *unread]))
+    if every:
+        frame = _frame_of_files(every, data, trained, progress)
+        words = [unread.get(Path(own[0])) for own in frame["files"]]
+        frames.append(frame.with_columns(pl.Series("unread", words, dtype=pl.String)))
+    frame = pl.concat([part.with_columns(pl.col("id", "sample").cast(pl.String)) for part in frames], how="diagonal") \
+        if len(frames) > 1 else frames[0]  # fmt: skip
+    twice = frame["id"].filter(frame["id"].is_duplicated()).unique(maintain_order=True).to_list()
+    if twice:
+        raise DataError(f"ids stand more than once in what was given: {listing(twice, 5)}", field="images")
     channels = tuple(data.channels) if data.channels else None
     return ImageTable(frame, classes, kind, channels, projection=data.projection)
 
@@ -76,29 +90,26 @@ def parts_of(images: ImageTable, most: int, together: str | None = None) -> Iter
         yield replace(images, frame=frame.filter(number == chosen))
 
 
-def _files(place: Path | list[Path], progress: Progress | None) -> list[Path]:
-    if isinstance(place, Path) and place.is_dir() and place.suffix.lower() != ".zarr":
-        return _files_of_folder(place, progress)
-    files = place if isinstance(place, list) else [place]
-    missing = [str(file) for file in files if not file.exists()]
-    if missing:
-        raise InputError(f"{len(missing):,} of {len(files):,} images do not exist: {listing(missing, 5)}")
-    if not files:
-        raise InputError("no images were given", remedy="name a folder, files, or a table")
-    return files
-
-
-def _files_of_folder(folder: Path, progress: Progress | None) -> list[Path]:
-    """The images below a folder; what is not used is counted and named."""
-    listed = list_image_files(folder)
-    if not listed.files:
-        unused = "".join(f"; {note.rstrip('.')}" for note in listed.notes())
-        known = listing(sorted(readable_endings()))
-        raise InputError(f"there are no images in {str(folder)!r}{unused}", remedy=f"known endings: {known}")
-    if progress is not None:
-        for note in listed.notes():
-            progress.say(f"note: {note}")
-    return list(listed.files)
+def _files(given: list[Path], progress: Progress | None) -> tuple[list[Path], dict[Path, str]]:
+    """Files and the images of folders; and why the format of some is not read."""
+    files: list[Path] = []
+    unread: dict[Path, str] = {}
+    for path in given:
+        if not path.is_dir() or path.suffix.lower() == ".zarr":
+            files.append(path)
+            continue
+        listed = list_image_files(path)
+        if not listed.files:
+            unused = "".join(f"; {note.rstrip('.')}" for note in listed.notes())
+            known = listing(sorted(readable_endings()))
+            raise InputError(f"there are no images in {str(path)!r}{unused}", remedy=f"known endings: {known}")
+        if progress is not None:
+            for note in listed.notes():
+                progress.say(f"note: {note}")
+        files += listed.files
+        for ending, names in listed.unread.items():
+            unread |= {path / name: f"{path / name}: files ending in {ending} are not read here" for name in names}
+    return files, unread
 
 
 def _frame_of_files(

@@ -15,17 +15,17 @@ from holotype.decide import (
     calibration_from_json,
     decide,
     decision_from_json,
-    label_names,
 )
 from holotype.ensemble import apply_ensemble, ensemble_from_json
 from holotype.errors import DataError, InputError, listing
-from holotype.finished.asked import images_asked, parts_of
+from holotype.finished.answering import predict_parts
+from holotype.finished.asked import images_asked
 from holotype.finished.seen import NewImages, look_at
 from holotype.finished.voices import Nearest, Voice, hear_members, open_voices
 from holotype.pipeline import make_runtime
 from holotype.recipe import Recipe, load_recipe
-from holotype.road.answers import answer_table, nearest_column
 from holotype.road.choosing import place_numbers, sample_facts
+from holotype.road.unusual import Usual, read_usual
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.types import (
@@ -81,41 +81,44 @@ class OpenedRun:
             raise InputError(f"the scores of {listing(imported)} were made elsewhere: new images cannot be predicted",
                              remedy="predict with a run whose members are all networks")  # fmt: skip
 
-    def predict(self, images: Path | str | Sequence[Path | str]) -> pl.DataFrame:
+    @cached_property
+    def usual(self) -> Usual:
+        """What its training images are like, against which new ones are checked."""
+        return read_usual(self.folder, self.decision.kind, len(self.decision.classes))
+
+    def predict(self, images: Path | str | Sequence[Path | str], skip_unreadable: bool = False) -> pl.DataFrame:
         """Labels and probabilities of new images.
 
         Args:
-            images: A folder, files, or a table with the columns that the recipe's pattern names.
+            images: Folders, files, or tables with the columns that the recipe's pattern names.
+            skip_unreadable: Give images that cannot be predicted a row without labels, and the reason in a column
+                `error`, instead of stopping.
 
         Returns:
-            `id`, `labels`, and the likeliest classes with their probabilities.
+            `id`, `labels`, the likeliest classes with their probabilities, and `warning`: in which respects an image is
+            unlike the training images.
 
         Raises:
-            InputError: There are no images, one cannot be read, or their channels are not those of the run.
+            InputError: There are no images, or some cannot be read or have other channels or another depth than the
+                training images.
         """
-        return pl.concat([table for table, _ in self.predict_in_parts(images)])
+        return pl.concat([table for table, _ in self.predict_in_parts(images, skip_unreadable=skip_unreadable)])
 
     def predict_in_parts(
-        self, images: Path | str | Sequence[Path | str], most: int = PART
+        self, images: Path | str | Sequence[Path | str], most: int = PART, skip_unreadable: bool = False
     ) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
         """The same, part by part, so that however many images there are, few are held.
 
         Args:
             images: As above.
             most: Images of a part; plates that a decision or a normalisation looks at as a whole stay together.
+            skip_unreadable: As above.
 
         Returns:
             Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
         """
         self._refuse_imported()  # better now than after the images are read
-        for table in parts_of(self.asked(images), most, self._kept_together):
-            logits, nearest = self.hear(look_at(table, self.runtime))
-            names = label_names(self.decide(logits, table), self.decision.classes)
-            form = (self.calibration, self.recipe.submit.separator)
-            made = answer_table(table.samples.frame["sample"], names, logits, self.decision, form)
-            if nearest:
-                made = made.with_columns(nearest_column([[name for name, _ in own] for own in nearest]))
-            yield made, logits
+        yield from predict_parts(self, self.asked(images), most, self._kept_together, skip_unreadable)
 
     def asked(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
         """New images as a table, their files named by the recipe's pattern.
@@ -149,7 +152,7 @@ class OpenedRun:
         Returns:
             Shape (samples, classes), in the order of the table.
         """
-        return self.hear(look_at(images, self.runtime))[0]
+        return self.hear(look_at(images, self.runtime, self.usual))[0]
 
     def hear(self, new: NewImages) -> tuple[AnyScores, Nearest]:
         """The ensemble's scores, and each sample's nearest specimens where a member knows them.

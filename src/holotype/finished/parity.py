@@ -75,7 +75,7 @@ def held_against(opened: OpenedRun, voices: Sequence[GraphMember], asked: Asked,
     opened = replace(opened, runtime=replace(opened.runtime, progress=Progress(quiet=True)))
     images = some_images(opened, domain)
     try:
-        new = look_at(images, opened.runtime)
+        new = look_at(images, opened.runtime, opened.usual)
         pixels = specimens_for(voices[0].checkpoints[0].card, new).pack.pixels.astype(np.float32)
     except (InputError, OSError):
         return {"images": 0, "largest_difference": None, "words": "not checked: the run's images are not here"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,11 +14,20 @@ from holotype.digest import digest_value
 from holotype.errors import DataError, listing
 from holotype.feed import Specimens, make_specimens
 from holotype.members import plan_pixels
+from holotype.road.unusual import Usual
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
-from holotype.types import ImageStatistics, ImageTable, LabelMatrix, Normalisation
+from holotype.types import ImageStatistics, ImageTable, Integers, LabelMatrix, Normalisation
 
-__all__ = ["NewImages", "look_at", "plan_for", "specimens_for"]
+__all__ = [
+    "NewImages",
+    "look_at",
+    "plan_for",
+    "refuse_unusable",
+    "specimens_for",
+    "unusable_images",
+    "usable_images",
+]
 
 
 @dataclass(frozen=True)
@@ -40,22 +49,68 @@ class NewImages:
     last: dict[str, Specimens] = field(default_factory=dict)
 
 
-def look_at(images: ImageTable, runtime: Runtime) -> NewImages:
-    """Measure new images.
+def look_at(images: ImageTable, runtime: Runtime, usual: Usual) -> NewImages:
+    """Measure new images, and make sure that they are of the form of the training images.
 
     Args:
         images: Rows of the role `test`.
         runtime: Device, threads and progress.
+        usual: What the training images are like.
 
     Raises:
-        DataError: One cannot be read.
+        DataError: One cannot be read, or has other channels or another depth than the training images.
     """
     statistics = measure_images(images, runtime)
-    broken = statistics.frame["error"].drop_nulls()
-    if len(broken):
-        raise DataError(f"{len(broken):,} of {len(images):,} images cannot be read: {listing(broken.to_list(), 3)}",
-                        remedy="mend or remove them")  # fmt: skip
-    return NewImages(images, statistics, runtime, _LastPack(images, runtime))
+    refuse_unusable(unusable_images(images, statistics, usual), len(images))
+    return usable_images(images, statistics, np.arange(len(images)), runtime)
+
+
+def unusable_images(images: ImageTable, statistics: ImageStatistics, usual: Usual) -> dict[int, str]:
+    """The images that cannot be predicted, each with the reason: unreadable, of other channels, of another depth.
+
+    Args:
+        images: The table; a column `unread` says why a file's format is not read.
+        statistics: Of every image.
+        usual: What the training images are like.
+    """
+    reasons: dict[int, str] = {}
+    unread = images.frame["unread"] if "unread" in images.frame.columns else [None] * len(images)
+    facts = statistics.frame.select("error", "depth", "channels").iter_rows()
+    for row, (format_words, (error, depth, channels)) in enumerate(zip(unread, facts, strict=True)):
+        reason = (format_words or error) if error is not None else usual.mismatch(depth, channels)
+        if reason is not None:
+            reasons[row] = reason if error is not None else f"{images.frame['id'][row]}: {reason}"
+    return reasons
+
+
+def refuse_unusable(reasons: Mapping[int, str], count: int) -> None:
+    """Stop where images cannot be predicted.
+
+    Args:
+        reasons: From `unusable_images`.
+        count: Of all images.
+
+    Raises:
+        DataError: There are such images.
+    """
+    if reasons:
+        what = f"{len(reasons):,} of {count:,} images cannot be read or are unlike the training images"
+        raise DataError(f"{what}: {listing(reasons.values())}", field="images",
+                        remedy="mend or remove them, or pass over them with --skip-unreadable")  # fmt: skip
+
+
+def usable_images(images: ImageTable, statistics: ImageStatistics, rows: Integers, runtime: Runtime) -> NewImages:
+    """Some measured images, ready to be predicted.
+
+    Args:
+        images: The table.
+        statistics: Of every image.
+        rows: Those that can be used.
+        runtime: Device, threads and progress.
+    """
+    chosen = replace(images, frame=images.frame[rows]) if len(rows) < len(images) else images
+    measured = replace(statistics, frame=statistics.frame[rows])
+    return NewImages(chosen, measured, runtime, _LastPack(chosen, runtime))
 
 
 class _LastPack:

@@ -22,8 +22,8 @@ from holotype.finished.drawn import draw, heat_as_png
 from holotype.finished.opened import OpenedRun, open_run
 from holotype.finished.seen import NewImages, plan_for, specimens_for
 from holotype.finished.specimens import TrainingSpecimens
-from holotype.finished.unusual import best_scores, read_usual, unusual
 from holotype.progress import Progress
+from holotype.road.unusual import best_scores, unusual
 from holotype.runtime import Runtime
 from holotype.serve import Answer, Near, Question, Warned
 from holotype.train import find_device
@@ -62,7 +62,7 @@ class ServedRun:
         self._cards = [checkpoint.card for checkpoint in _checkpoints(opened)]
         self.about = about_run(opened, self._cards[0]["channels"], self._names)
         self._channels = tuple(data.channels or ())
-        self._usual = read_usual(opened.folder, opened.decision.kind, len(opened.decision.classes))
+        self._usual = opened.usual
         self._specimens = TrainingSpecimens(opened, store, nearest)
         self._plans = lru_cache(256)(self._plans_for)
 
@@ -114,6 +114,10 @@ class ServedRun:
         if len(pixels) != self.about.channel_count:
             what = f"the image has {counted(len(pixels), 'channel')}, and the run's have {self.about.channel_count}"
             raise DataError(what, value=len(pixels), allowed=[self.about.channel_count])
+        mismatch = self._usual.mismatch(pixels.dtype.name, len(pixels))
+        if mismatch is not None:
+            raise DataError(f"the image cannot be predicted: {mismatch}", value=pixels.dtype.name,
+                            remedy="send it as the run's images are")  # fmt: skip
         facts = measure_image(pixels)
         plans = self._plans(pixels.shape, facts["depth"])
         stored = {form: packed_image(pixels, plan) for form, plan in plans.items()}

@@ -174,7 +174,7 @@ class TrainingSpecimens:
         decision, data = self.opened.decision, self.opened.recipe.data
         channels = tuple(data.channels) if data.channels else None
         table = ImageTable(some, decision.classes, decision.kind, channels, projection=data.projection)
-        return look_at(table, self.opened.runtime)
+        return look_at(table, self.opened.runtime, self.opened.usual)
 
     def _embed_alone(self, row: int) -> None:
         try:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from holotype.audit import describe_training
 from holotype.decide import decide_plainly, label_names, prediction_marks, probabilities
 from holotype.road.outcome import Outcome
+from holotype.road.unusual import Usual, least_sure, warning_texts
 from holotype.runs import RunFolder
 from holotype.spec import DataSpec, SubmitSpec
 from holotype.submit import prediction_table, submission_order, submission_table, write_scores
@@ -43,8 +45,11 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
     names = label_names(decided, images.classes)
     table = answer_table(_ids(outcome, samples), names, logits, chosen.decision, (chosen.calibration, submit.separator))
     named = _nearest(outcome, samples)
-    write_table(table if named is None else table.with_columns(named), folder.path("predictions.csv"),
-                byte_order_mark=True)  # fmt: skip
+    table = table if named is None else table.with_columns(named)
+    table = table.with_columns(_known_columns(outcome, samples, set(table.columns), submit.separator))
+    if chosen.answer is not None:
+        table = table.with_columns(_warnings(outcome, samples, logits))
+    write_table(table, folder.path("predictions.csv"), byte_order_mark=True)
     for name in ("test.parquet", "submission.csv") if chosen.answer is None else ():
         folder.forget(name)
     if chosen.answer is not None:
@@ -54,6 +59,36 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
         filled = [said_of.get(int(sample), []) for sample in every]
         submission = submission_table(images.samples, every, filled, id_column, column, submit.separator)
         write_table(submission, folder.path("submission.csv"))
+
+
+def _known_columns(outcome: Outcome, samples: Integers, taken: set[str], separator: str) -> list[pl.Series]:
+    """The groups of some samples; the fold and the true labels too, where those are known."""
+    images = outcome.prepared.images
+    frame = images.samples.frame[samples]
+    columns = [
+        frame[f"group.{name}"].alias(f"group.{name}" if name in taken | {"fold", "true_labels"} else name)
+        for name in images.group_names
+    ]
+    if outcome.chosen.answer is None:
+        truth = label_names(images.samples.label_matrix(samples), images.classes)
+        columns.append(pl.Series("fold", outcome.prepared.folds.fold_of_sample[samples]))
+        columns.append(pl.Series("true_labels", [separator.join(own) for own in truth], dtype=pl.String))
+    return columns
+
+
+def _warnings(outcome: Outcome, samples: Integers, logits: AnyScores) -> pl.Series:
+    """In which respects the images of some samples are unlike the training images, as `predict` says it."""
+    images, frame = outcome.prepared.images, outcome.prepared.statistics.frame
+    held_out = outcome.chosen.together
+    score = None if held_out is None else least_sure(held_out.logits, images.kind)
+    usual = Usual(images.kind, score, describe_training(frame.filter(images.frame["role"] != "test")))
+    readable = frame["error"].is_null().to_numpy()
+    rows_of: dict[int, list[int]] = {int(sample): [] for sample in samples}
+    for row in images.rows_of_role("test").tolist():
+        sample = int(images.sample_numbers[row])
+        if sample in rows_of and readable[row]:
+            rows_of[sample].append(row)
+    return warning_texts(usual, logits, [rows_of[int(sample)] for sample in samples], frame, images.channels or ())
 
 
 def _nearest(outcome: Outcome, samples: Integers) -> pl.Series | None:

@@ -82,7 +82,7 @@ class Warned:
     """One respect in which an image is unlike those that the run was trained on.
 
     Args:
-        what: `score`, `mean`, `deviation` or `depth`.
+        what: `score`, `mean`, `deviation`, `range`, `missing` or `size`.
         channel: The channel's name or number; none where it is about the whole image.
         value: What was found.
         low: The least that is usual.

@@ -101,7 +101,7 @@ class Specimen(BaseModel):
 class Reason(BaseModel):
     """One respect in which an image is unusual."""
 
-    what: Literal["score", "mean", "deviation", "depth"]
+    what: Literal["score", "mean", "deviation", "range", "missing", "size"]
     channel: str | None
     value: float | None
     low: float | None

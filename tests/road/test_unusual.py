@@ -6,13 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from holotype.finished.unusual import Usual, best_scores, read_usual, unusual
+from holotype.road.unusual import Usual, best_scores, read_usual, unusual
 from holotype.runs import RunFolder
 from holotype.types import condense
 
-USUAL = Usual("multiclass", float(np.log(0.5)), {"mean": np.array([[10.0, 1.0], [20.0, 2.0]]),
-              "deviation": np.array([[1.0, 1.0], [3.0, 3.0]])}, ("uint8",), 100)  # fmt: skip
-PLAIN = {"mean": [15.0, 1.5], "deviation": [2.0, 2.0], "depth": "uint8"}
+TRAINING = {
+    "images": 100, "depths": ["uint8"], "channels": [2], "sides": [40, 50], "missing": 0.0,
+    "ranges": {"mean": [[10.0, 1.0], [20.0, 2.0]], "deviation": [[1.0, 1.0], [3.0, 3.0]],
+               "value": [[0.0, 0.0], [100.0, 10.0]]},
+}  # fmt: skip
+USUAL = Usual("multiclass", float(np.log(0.5)), TRAINING)
+PLAIN = {"mean": [15.0, 1.5], "deviation": [2.0, 2.0], "low": [0.0, 0.0], "high": [90.0, 9.0], "lowest": [0.0, 0.0],
+         "highest": [90.0, 9.0], "missing": [0.0, 0.0], "height": 40, "width": 48}  # fmt: skip
 
 
 def test_an_ordinary_image_is_not_warned_of():
@@ -23,20 +28,43 @@ def test_an_ordinary_image_is_not_warned_of():
     ("facts", "what", "channel", "words"),
     [
         (
-            {"mean": [9.0, 1.5]},
+            {"mean": [4.0, 1.5]},
             "mean",
             "dna",
-            "channel dna is darker than nearly all training images: mean 9, usually 10 to 20",
+            "channel dna is darker than the training images: mean 4, usually 10 to 20",
         ),
         ({"mean": [15.0, 3.0]}, "mean", "actin", "brighter"),
-        ({"deviation": [2.0, 0.5]}, "deviation", "actin", "of less contrast"),
-        ({"depth": "uint16"}, "depth", None, "its pixels are uint16, and those of the training images uint8"),
+        ({"deviation": [2.0, -0.5]}, "deviation", "actin", "of less contrast"),
+        (
+            {"high": [900.0, 9.0], "highest": [900.0, 9.0]},
+            "range",
+            "dna",
+            "channel dna has values from 0 to 900, the training images from 0 to 100",
+        ),
+        ({"highest": [90.0, 1e6]}, "range", "actin", "single pixels of channel actin reach from 0 to 1e+06"),
+        ({"missing": [0.0, 0.25]}, "missing", None, "25.00% of its pixels hold no data"),
+        ({"height": 400}, "size", None, "its longer side has 400 pixels, that of the training images 40 to 50"),
     ],
 )
 def test_each_sign_is_said_in_words(facts, what, channel, words):
     (found,) = unusual(USUAL, 0.0, PLAIN | facts, ("dna", "actin"))
     assert (found.what, found.channel) == (what, channel)
     assert words in found.words
+
+
+def test_another_depth_and_other_channels_are_no_warnings_but_refusals():
+    assert USUAL.mismatch("uint8", 2) is None
+    assert USUAL.mismatch("uint16", 2) == (
+        "its pixels are uint16, and those of the training images uint8, so that its values mean something else"
+    )
+    assert USUAL.mismatch("uint8", 1) == "it has 1 channel, and the training images have 2"
+
+
+def test_a_run_without_statistics_knows_nothing_and_says_nothing(tmp_path):
+    usual = read_usual(RunFolder(tmp_path), "multiclass", 2)
+    assert not usual.known
+    assert usual.mismatch("float32", 7) is None
+    assert unusual(usual, -9.0, PLAIN, ()) == ()
 
 
 def test_an_image_that_is_like_no_class_is_warned_of():
@@ -63,5 +91,5 @@ def test_no_training_image_lies_outside_its_own_ranges(finished):
     roles = pl.read_parquet(finished / "images.parquet")["role"]
     for row in frame.filter(roles == "train").iter_rows(named=True):
         assert unusual(usual, np.inf, row, ()) == ()
-    assert usual.images == 60
+    assert usual.training["images"] == 60
     assert usual.score is not None

@@ -1,0 +1,145 @@
+"""Input checks: whether an image has the depth, the channels and the intensities of the training images.
+
+`run`, `predict`, `serve`, the Python API and the example beside an exported graph all make these checks; the example
+holds the source of the functions, so that it says the same in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+__all__ = ["describe_training", "form_mismatch", "input_warnings"]
+
+OUTSIDE = 0.001  # of the training images lie below what is usual, and as many above
+MOMENTS = ("mean", "deviation")
+
+
+def describe_training(frame: pl.DataFrame) -> dict[str, Any]:
+    """What the training images are like, as plain values for JSON.
+
+    Args:
+        frame: Rows of `ImageStatistics.frame`; unreadable ones are passed over.
+
+    Returns:
+        `images` (their number), `depths`, `channels` (the numbers of channels), `sides` (least and largest longer side
+        in pixels), `missing` (largest share of pixels without data), and `ranges`: the usual least and largest `mean`,
+        `deviation` and pixel (`value`) of each channel. Nothing of what is not known.
+    """
+    known = frame.filter(pl.col("error").is_null() & pl.col("channels").is_not_null()) if frame.width else frame
+    facts: dict[str, Any] = {"images": known.height, "depths": [], "channels": [], "ranges": {}}
+    if not known.height:
+        return facts
+    common = known["channels"].mode(maintain_order=True)[0]
+    known = known.filter(pl.col("channels") == common)
+    facts |= {"depths": sorted(known["depth"].unique().to_list()), "channels": [int(common)]}
+    sides = known.select(pl.max_horizontal("height", "width")).to_series()
+    facts["sides"] = [int(sides.min()), int(sides.max())]  # type: ignore[arg-type]
+    if "missing" in known.columns:
+        facts["missing"] = float(known["missing"].list.max().max() or 0)  # type: ignore[arg-type]
+    for name in MOMENTS:
+        values = np.array(known[name].to_list(), np.float64)
+        facts["ranges"][name] = [
+            np.quantile(values, share, axis=0, method=method).tolist()  # type: ignore[call-overload]
+            for share, method in ((OUTSIDE, "lower"), (1 - OUTSIDE, "higher"))
+        ]
+    low, high = (np.array(known[name].to_list(), np.float64) for name in ("low", "high"))
+    facts["ranges"]["value"] = [low.min(axis=0).tolist(), high.max(axis=0).tolist()]
+    return facts
+
+
+def form_mismatch(training: Mapping[str, Any], depth: str, channels: int) -> str | None:
+    """Why an image cannot be predicted at all: it has other channels, or its values are of another depth.
+
+    Args:
+        training: From `describe_training`.
+        depth: NumPy's name of the type of its pixels.
+        channels: How many channels it has.
+    """
+    usual = training["channels"]
+    if usual and channels not in usual:
+        noun = "channel" if channels == 1 else "channels"
+        return f"it has {channels} {noun}, and the training images have {usual[0]}"
+    if training["depths"] and depth not in training["depths"]:
+        usual = " or ".join(training["depths"])
+        return (
+            f"its pixels are {depth}, and those of the training images {usual}, so that its values mean something else"
+        )
+    return None
+
+
+def input_warnings(
+    training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]
+) -> list[tuple[str, str | None, float | None, float | None, float | None, str]]:
+    """In which respects an image is unlike the training images.
+
+    A mean or deviation counts where it lies outside of the training images' by more than half of their range, a pixel
+    by more than twice of it, a size where it is more than doubled or halved.
+
+    Args:
+        training: From `describe_training`.
+        facts: What was measured of the image: `mean`, `deviation`, `low`, `high`, `lowest`, `highest` and `missing`,
+            one a channel each, `height` and `width`. Nothing is said of what is not known.
+        channels: The channels' names; none where they have none.
+
+    Returns:
+        What, the channel, the value, the usual least and largest, and all of it as a sentence.
+    """
+    found = [*_moment_warnings(training, facts, channels), *_value_warnings(training, facts, channels)]
+    missing = max(facts.get("missing") or [0])
+    if missing > training.get("missing", 1):
+        text = f"{missing:.2%} of its pixels hold no data, of the training images at most {training['missing']:.2%}"
+        found.append(("missing", None, float(missing), 0.0, training["missing"], text))
+    if facts.get("height") and training.get("sides"):
+        (low, high), side = training["sides"], max(facts["height"], facts["width"])
+        if not low / 2 <= side <= high * 2:
+            usual = f"{low}" if low == high else f"{low} to {high}"
+            text = f"its longer side has {side} pixels, that of the training images {usual}"
+            found.append(("size", None, float(side), float(low), float(high), text))
+    return found
+
+
+def _moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
+    found = []
+    words = {"mean": ("darker", "brighter", "mean"), "deviation": ("of less contrast", "of more contrast", "deviation")}
+    for name, (less, more, noun) in words.items():
+        limits = training["ranges"].get(name)
+        if limits is None or facts.get(name) is None:
+            continue
+        for number, (low, high) in enumerate(zip(*limits, strict=True)):
+            value, room = float(facts[name][number]), (high - low) / 2
+            if low - room <= value <= high + room:
+                continue
+            channel = channels[number] if channels else str(number + 1) if len(limits[0]) > 1 else None
+            subject = "it" if channel is None else f"channel {channel}"
+            text = (
+                f"{subject} is {more if value > high else less} than the training images: {noun} {value:.4g}, usually "
+            )
+            found.append((name, channel, value, low, high, text + f"{low:.4g} to {high:.4g}"))
+    return found
+
+
+def _value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
+    found = []
+    limits = training["ranges"].get("value") if facts.get("high") is not None else None
+    for number, (low, high) in enumerate(zip(*(limits or ((), ())), strict=True)):
+        channel = channels[number] if channels else str(number + 1) if len(limits[0]) > 1 else None
+        subject = "it" if channel is None else f"channel {channel}"
+        least, most, room = float(facts["low"][number]), float(facts["high"][number]), (high - low) * 2
+        if least < low - room or most > high + room:
+            text = (
+                f"{subject} has values from {least:.4g} to {most:.4g}, the training images from {low:.4g} to {high:.4g}"
+            )
+            found.append(("range", channel, most if most > high + room else least, low, high, text))
+    extremes = [facts.get(name) or () for name in ("lowest", "low", "high", "highest")]
+    for number, (lowest, low, high, highest) in enumerate(zip(*extremes, strict=False)):
+        if lowest < low or highest > high:
+            channel = channels[number] if channels else str(number + 1) if len(extremes[1]) > 1 else None
+            subject = "single pixels" if channel is None else f"single pixels of channel {channel}"
+            reach = f"reach from {lowest:.4g} to {highest:.4g}, all others from {low:.4g} to {high:.4g}"
+            text = f"{subject} {reach}; they count as the nearest of the others"
+            found.append(("range", channel, highest if highest > high else lowest, low, high, text))
+    return found

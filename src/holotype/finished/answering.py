@@ -1,0 +1,129 @@
+"""Predictions of new images, part by part: checked, predicted, and every image accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from holotype.data import measure_images
+from holotype.decide import label_names
+from holotype.errors import DataError, counted, listing
+from holotype.finished.asked import parts_of
+from holotype.finished.seen import NewImages, refuse_unusable, unusable_images, usable_images
+from holotype.road.answers import answer_table, nearest_column
+from holotype.road.unusual import warning_texts
+from holotype.types import MANY, AnyScores, ImageTable, TopScores, condense
+
+if TYPE_CHECKING:
+    from holotype.finished.opened import OpenedRun
+
+__all__ = ["predict_parts"]
+
+NAMED_AT_MOST = 5
+UNCHECKED = "note: this run keeps no statistics of its training images (audit/statistics.parquet): the depth and the " \
+            "intensities of new images were not checked."  # fmt: skip
+
+
+def predict_parts(
+    opened: OpenedRun, images: ImageTable, most: int, kept_together: str | None, skip_unreadable: bool
+) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
+    """Labels and probabilities of new images; those that are unlike the training images are named.
+
+    Args:
+        opened: The run.
+        images: Rows of the role `test`.
+        most: Images of a part.
+        kept_together: The column whose values stay in one part each.
+        skip_unreadable: Give images that cannot be predicted a row without labels and a reason in the column `error`.
+
+    Returns:
+        Tables and the scores behind them, shape (rows, classes); NaN in rows without labels.
+
+    Raises:
+        DataError: Images cannot be predicted; all of them are named.
+    """
+    runtime, refused, odd, predicted = opened.runtime, {}, [], 0  # type: ignore[var-annotated]
+    if not opened.usual.known:
+        runtime.progress.say(UNCHECKED)
+    for table in parts_of(images, most, kept_together):
+        statistics = measure_images(table, runtime)
+        reasons = unusable_images(table, statistics, opened.usual)
+        refused |= {len(refused) + place: reason for place, reason in enumerate(reasons.values())}
+        if refused and not skip_unreadable:
+            continue  # the others are read all the same, so that every such image is named
+        rows = np.setdiff1d(np.arange(len(table)), list(reasons))
+        predicted += len(rows)
+        made, logits = _answered(opened, usable_images(table, statistics, rows, runtime))
+        odd += made.filter(pl.col("warning").is_not_null()).select("id", "warning").rows()
+        yield _with_errors(table, made, logits, reasons) if skip_unreadable else (made, logits)
+    if refused and not skip_unreadable:
+        for reason in refused.values() if len(refused) > NAMED_AT_MOST else ():
+            runtime.progress.say(reason)
+        refuse_unusable(refused, len(images))
+    if not predicted:
+        raise DataError(f"none of {counted(len(images), 'image')} can be predicted: {listing(refused.values())}")
+    _say_what_is_odd(opened, odd, refused, len(images))
+
+
+def _answered(opened: OpenedRun, new: NewImages) -> tuple[pl.DataFrame, AnyScores]:
+    """The table of one part, and the scores behind it."""
+    images, classes = new.images, opened.decision.classes
+    logits: AnyScores = np.zeros((0, len(classes)), np.float32)
+    nearest: Sequence[Sequence[tuple[str, float]]] = []
+    if len(images):
+        logits, nearest = opened.hear(new)
+    elif len(classes) > MANY:
+        logits = condense(logits)
+    names = label_names(opened.decide(logits, images), classes) if len(images) else []
+    form = (opened.calibration, opened.recipe.submit.separator)
+    made = answer_table(images.samples.frame["sample"], names, logits, opened.decision, form)
+    if any(voice.indexes for voice in opened.voices):
+        made = made.with_columns(nearest_column([[name for name, _ in own] for own in nearest]))
+    order = np.argsort(images.sample_numbers, kind="stable")
+    cuts = np.cumsum(np.bincount(images.sample_numbers, minlength=made.height))[:-1]
+    rows = [part.tolist() for part in np.split(order, cuts)] if made.height else []
+    channels = opened.recipe.data.channels or ()
+    return made.with_columns(warning_texts(opened.usual, logits, rows, new.statistics.frame, channels)), logits
+
+
+def _with_errors(
+    table: ImageTable, made: pl.DataFrame, logits: AnyScores, reasons: dict[int, str]
+) -> tuple[pl.DataFrame, AnyScores]:
+    """A row for every sample, and why its images, or some of them, were passed over."""
+    samples = table.samples.frame["sample"]
+    texts: list[str | None] = [None] * len(samples)
+    for row, reason in reasons.items():
+        number = int(table.sample_numbers[row])
+        texts[number] = f"{texts[number]}; {reason}" if texts[number] else reason
+    every = pl.DataFrame({"id": samples, "error": pl.Series(texts, dtype=pl.String)})
+    number_of = {name: place for place, name in enumerate(made["id"].to_list())}
+    places = np.array([number_of.get(name, -1) for name in samples.to_list()], np.int64)
+    joined = every.join(made, on="id", how="left", maintain_order="left").select(*made.columns, "error")
+    return joined, _with_gaps(logits, places)
+
+
+def _with_gaps(logits: AnyScores, places: np.ndarray) -> AnyScores:  # type: ignore[type-arg]
+    """Scores in another order, NaN where there are none."""
+    if (places >= 0).all():
+        return logits[places]
+    if isinstance(logits, TopScores):
+        parts = [np.concatenate([part, np.full((1, *part.shape[1:]), gap, part.dtype)])
+                 for part, gap in ((logits.top, 0), (logits.logit, np.nan), (logits.rest, np.nan))]  # fmt: skip
+        return TopScores(logits.classes, *(part[places] for part in parts))
+    wide = np.asarray(logits)
+    return np.asarray(np.concatenate([wide, np.full((1, wide.shape[1]), np.nan, wide.dtype)])[places])
+
+
+def _say_what_is_odd(opened: OpenedRun, odd: list[tuple[str, str]], refused: dict[int, str], count: int) -> None:
+    say = opened.runtime.progress.say
+    if refused:
+        verb = "has" if len(refused) == 1 else "have"
+        say(f"note: {len(refused):,} of {counted(count, 'image')} {verb} no prediction: {listing(refused.values())}.")
+    if odd:
+        told = "; ".join(f"{name!r}: {words}" for name, words in odd[:NAMED_AT_MOST])
+        more = f"; and {len(odd) - NAMED_AT_MOST:,} more, see the column `warning`" if len(odd) > NAMED_AT_MOST else ""
+        verb = "is" if len(odd) == 1 else "are"
+        say(f"note: {len(odd):,} of {counted(count, 'image')} {verb} unlike the training images: {told}{more}.")

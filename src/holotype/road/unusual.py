@@ -1,0 +1,162 @@
+"""Unusual images: unlike those that a run was trained on, by plain, cheap signs, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax
+
+from holotype.audit import describe_training, form_mismatch, input_warnings
+from holotype.runs import RunFolder
+from holotype.serve import Warned
+from holotype.submit import read_scores
+from holotype.table_files import parquet_columns, read_parquet
+from holotype.types import AnyScores, Kind, TopScores
+
+__all__ = ["Usual", "best_scores", "least_sure", "read_usual", "unusual", "warning_texts"]
+
+LEAST_SURE = 0.01  # of the run's own images, when they were held out, are as unsure
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What the images of a run are like.
+
+    Args:
+        kind: `multiclass` or `multilabel`.
+        score: The best score below which the least sure of its held-out images lie; none without such scores.
+        training: From `describe_training`; of no image where the run does not say.
+    """
+
+    kind: Kind
+    score: float | None
+    training: Mapping[str, Any]
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the training images."""
+        return bool(self.training["images"])
+
+    def mismatch(self, depth: str, channels: int) -> str | None:
+        """Why an image cannot be predicted: it has other channels, or its values are of another depth.
+
+        Args:
+            depth: NumPy's name of the type of its pixels.
+            channels: How many channels it has.
+        """
+        return form_mismatch(self.training, depth, channels)
+
+
+def best_scores(logits: AnyScores, kind: Kind) -> Doubles:
+    """The score of each sample's likeliest class: a log-probability, or log-odds where labels are many.
+
+    The largest softmax probability is the plain baseline of Hendrycks & Gimpel 2017, "A baseline for detecting
+    misclassified and out-of-distribution examples".
+
+    Args:
+        logits: Shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+
+    Returns:
+        Shape (n,).
+    """
+    if isinstance(logits, TopScores):
+        return np.asarray(logits.logit[:, 0] - logits.total, np.float64)
+    wide = np.asarray(logits, np.float64)
+    return np.asarray((log_softmax(wide, axis=1) if kind == "multiclass" else wide).max(axis=1))
+
+
+def least_sure(logits: AnyScores, kind: Kind) -> float | None:
+    """The best score below which the least sure of a run's held-out images lie.
+
+    Args:
+        logits: Their scores, shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+    """
+    best = best_scores(logits, kind)
+    return float(np.quantile(best, LEAST_SURE, method="lower")) if len(best) else None
+
+
+def read_usual(folder: RunFolder, kind: Kind, classes: int) -> Usual:
+    """What the images of a finished run are like, by its own files; nothing where they are not there.
+
+    Args:
+        folder: The run's.
+        kind: `multiclass` or `multilabel`.
+        classes: How many there are.
+    """
+    return Usual(kind, _read_score(folder.root / "oof.parquet", kind, classes), _read_training(folder))
+
+
+def unusual(usual: Usual, score: float, facts: Mapping[str, Any], channels: Sequence[str]) -> tuple[Warned, ...]:
+    """In which respects an image is unusual.
+
+    Args:
+        usual: From `read_usual`.
+        score: From `best_scores`.
+        facts: What was measured of it, as in `input_warnings`.
+        channels: The channels' names; none where they have none.
+    """
+    found = [Warned(*fact) for fact in input_warnings(usual.training, facts, channels)]
+    if usual.score is not None and score < usual.score:
+        best, least = (_probability(one, usual.kind) for one in (score, usual.score))
+        words = (
+            f"no class is likely: the best has {best:.1%}, and {1 - LEAST_SURE:.0%} of the run's own images had more "
+            f"than {least:.1%} when they were held out"
+        )
+        found.append(Warned("score", None, best, least, None, words))
+    return tuple(found)
+
+
+def warning_texts(
+    usual: Usual, logits: AnyScores, rows: Sequence[Sequence[int]], frame: pl.DataFrame, channels: Sequence[str]
+) -> pl.Series:
+    """The column `warning` of predictions: in which respects the images of each sample are unusual.
+
+    Args:
+        usual: From `read_usual`.
+        logits: Shape (samples, classes).
+        rows: The image rows of each sample.
+        frame: Rows of `ImageStatistics.frame`.
+        channels: The channels' names; none where they have none.
+
+    Returns:
+        Null where nothing is unusual.
+    """
+    texts: list[str | None] = []
+    for score, own in zip(best_scores(logits, usual.kind).tolist(), rows, strict=True):
+        words: list[str] = []
+        for row in own:
+            facts = frame.row(row, named=True)
+            prefix = f"{facts['id']}: " if len(own) > 1 else ""
+            words += [prefix + one.words for one in unusual(usual, np.inf, facts, channels)]
+        words += [one.words for one in unusual(usual, score, {}, channels)]
+        texts.append("; ".join(words) or None)
+    return pl.Series("warning", texts, dtype=pl.String)
+
+
+def _read_training(folder: RunFolder) -> dict[str, Any]:
+    images, statistics = folder.root / "images.parquet", folder.root / "audit" / "statistics.parquet"
+    if not (images.is_file() and statistics.is_file()):
+        return describe_training(pl.DataFrame())
+    roles = read_parquet(images, columns=["role"])["role"]
+    wanted = {"error", "channels", "depth", "height", "width", "mean", "deviation", "low", "high"}
+    if not wanted <= set(parquet_columns(statistics)):
+        return describe_training(pl.DataFrame())
+    return describe_training(read_parquet(statistics).filter(roles != "test"))
+
+
+def _read_score(path: Path, kind: Kind, classes: int) -> float | None:
+    return least_sure(read_scores(path, classes)[1], kind) if path.is_file() else None
+
+
+def _probability(score: float, kind: Kind) -> float:
+    return float(np.exp(score) if kind == "multiclass" else expit(score))
