@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -13,22 +13,60 @@ from holotype.decide import label_names
 from holotype.errors import DataError, counted, listing
 from holotype.finished.asked import parts_of
 from holotype.finished.seen import NewImages, refuse_unusable, unusable_images, usable_images
+from holotype.finished.voices import Nearest, Voice
 from holotype.road.answers import answer_table, nearest_column
-from holotype.road.unusual import warning_texts
-from holotype.types import MANY, AnyScores, ImageTable, TopScores, condense
+from holotype.road.unusual import Usual, warning_texts
+from holotype.runtime import Runtime
+from holotype.types import MANY, AnyLabels, AnyScores, Calibration, Decision, ImageTable, TopScores, condense
 
-if TYPE_CHECKING:
-    from holotype.finished.opened import OpenedRun
-
-__all__ = ["predict_parts"]
+__all__ = ["Predictor", "predict_parts"]
 
 NAMED_AT_MOST = 5
 UNCHECKED = "note: this run keeps no statistics of its training images (audit/statistics.parquet): the depth and the " \
             "intensities of new images were not checked."  # fmt: skip
 
 
+class Predictor(Protocol):
+    """What a run must have to predict: the parts of `OpenedRun` that are used here."""
+
+    @property
+    def decision(self) -> Decision:
+        """As it was fitted."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """As it was fitted."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Device, threads and progress."""
+
+    @property
+    def usual(self) -> Usual:
+        """What its training images are like."""
+
+    @property
+    def voices(self) -> Sequence[Voice]:
+        """Its members' networks."""
+
+    def hear(self, new: NewImages) -> tuple[AnyScores, Nearest]:
+        """The scores of new images, and their nearest specimens.
+
+        Args:
+            new: The images.
+        """
+
+    def decide(self, logits: AnyScores, images: ImageTable) -> AnyLabels:
+        """The labels of samples.
+
+        Args:
+            logits: Their scores.
+            images: Their table.
+        """
+
+
 def predict_parts(
-    opened: OpenedRun, images: ImageTable, most: int, kept_together: str | None, skip_unreadable: bool
+    opened: Predictor, images: ImageTable, most: int, kept_together: str | None, separator: str, skip_unreadable: bool
 ) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
     """Labels and probabilities of new images; those that are unlike the training images are named.
 
@@ -37,6 +75,7 @@ def predict_parts(
         images: Rows of the role `test`.
         most: Images of a part.
         kept_together: The column whose values stay in one part each.
+        separator: What stands between labels.
         skip_unreadable: Give images that cannot be predicted a row without labels and a reason in the column `error`.
 
     Returns:
@@ -45,7 +84,9 @@ def predict_parts(
     Raises:
         DataError: Images cannot be predicted; all of them are named.
     """
-    runtime, refused, odd, predicted = opened.runtime, {}, [], 0  # type: ignore[var-annotated]
+    runtime, predicted = opened.runtime, 0
+    refused: dict[int, str] = {}
+    odd: list[tuple[str, str]] = []
     if not opened.usual.known:
         runtime.progress.say(UNCHECKED)
     for table in parts_of(images, most, kept_together):
@@ -56,7 +97,7 @@ def predict_parts(
             continue  # the others are read all the same, so that every such image is named
         rows = np.setdiff1d(np.arange(len(table)), list(reasons))
         predicted += len(rows)
-        made, logits = _answered(opened, usable_images(table, statistics, rows, runtime))
+        made, logits = _answered(opened, usable_images(table, statistics, rows, runtime), separator)
         odd += made.filter(pl.col("warning").is_not_null()).select("id", "warning").rows()
         yield _with_errors(table, made, logits, reasons) if skip_unreadable else (made, logits)
     if refused and not skip_unreadable:
@@ -68,7 +109,7 @@ def predict_parts(
     _say_what_is_odd(opened, odd, refused, len(images))
 
 
-def _answered(opened: OpenedRun, new: NewImages) -> tuple[pl.DataFrame, AnyScores]:
+def _answered(opened: Predictor, new: NewImages, separator: str) -> tuple[pl.DataFrame, AnyScores]:
     """The table of one part, and the scores behind it."""
     images, classes = new.images, opened.decision.classes
     logits: AnyScores = np.zeros((0, len(classes)), np.float32)
@@ -78,14 +119,14 @@ def _answered(opened: OpenedRun, new: NewImages) -> tuple[pl.DataFrame, AnyScore
     elif len(classes) > MANY:
         logits = condense(logits)
     names = label_names(opened.decide(logits, images), classes) if len(images) else []
-    form = (opened.calibration, opened.recipe.submit.separator)
+    form = (opened.calibration, separator)
     made = answer_table(images.samples.frame["sample"], names, logits, opened.decision, form)
     if any(voice.indexes for voice in opened.voices):
         made = made.with_columns(nearest_column([[name for name, _ in own] for own in nearest]))
     order = np.argsort(images.sample_numbers, kind="stable")
     cuts = np.cumsum(np.bincount(images.sample_numbers, minlength=made.height))[:-1]
     rows = [part.tolist() for part in np.split(order, cuts)] if made.height else []
-    channels = opened.recipe.data.channels or ()
+    channels = images.channels or ()
     return made.with_columns(warning_texts(opened.usual, logits, rows, new.statistics.frame, channels)), logits
 
 
@@ -117,7 +158,7 @@ def _with_gaps(logits: AnyScores, places: np.ndarray) -> AnyScores:  # type: ign
     return np.asarray(np.concatenate([wide, np.full((1, wide.shape[1]), np.nan, wide.dtype)])[places])
 
 
-def _say_what_is_odd(opened: OpenedRun, odd: list[tuple[str, str]], refused: dict[int, str], count: int) -> None:
+def _say_what_is_odd(opened: Predictor, odd: list[tuple[str, str]], refused: dict[int, str], count: int) -> None:
     say = opened.runtime.progress.say
     if refused:
         verb = "has" if len(refused) == 1 else "have"

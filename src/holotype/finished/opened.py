@@ -118,7 +118,8 @@ class OpenedRun:
             Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
         """
         self._refuse_imported()  # better now than after the images are read
-        yield from predict_parts(self, self.asked(images), most, self._kept_together, skip_unreadable)
+        table, separator = self.asked(images), self.recipe.submit.separator
+        yield from predict_parts(self, table, most, self._kept_together, separator, skip_unreadable)
 
     def asked(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
         """New images as a table, their files named by the recipe's pattern.
