@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from holotype.errors import DataError, InputError
 from holotype.plan import look, propose, recipe_text, write_recipe
-from holotype.plan.survey import Findings, LabelGuess, Naming
+from holotype.plan.survey import Findings, LabelGuess, Naming, TrialReading
 from holotype.plan.survey.headers import read_headers
 from holotype.plan.training import propose_member, propose_size
 from holotype.recipe import load_recipe, parse_recipe
@@ -289,7 +289,9 @@ def test_epochs_sampling_and_neighbours_follow_how_many_images_there_are(
     bench.table("train.csv", "id,label", ["i0,c0"])
     bench.images("i0.png")
     naming = Naming("id", "id", "{id}.png", (), pl.DataFrame({"id": ["i0"] * sum(counts)}), None)
-    found = Findings(bench.folder, "table", None, None, naming, read_headers(bench.folder, ["i0.png"]), {}, 1)
+    found = Findings(
+        bench.folder, "table", None, None, naming, TrialReading(read_headers(bench.folder, ["i0.png"]), 1, True), {}, 1
+    )
     labels = LabelGuess("label", "multiclass", None, {f"c{n}": count for n, count in enumerate(counts)}, 0)
     assert propose_member(found, labels, 5)[0] == {"input": {"size": 64}} | member
 

@@ -14,6 +14,7 @@ from holotype.plan.remarks import (
     notes_on_columns,
     notes_on_tables,
     question_on_channels,
+    questions_on_images,
     questions_on_rows,
     warnings_on_images,
     warnings_on_rows,
@@ -92,6 +93,9 @@ def propose(findings: Findings) -> Proposal:
     add_sample(data, reasons, naming, sample)
     add_groups(data, reasons, groups, domain)
     content: dict[str, Any] = {"name": _run_name(findings.folder), "data": data}
+    if findings.trial.unread:
+        content["audit"] = {"on_unreadable": "skip"}
+        reasons["audit.on_unreadable"] = "leaves out the images that cannot be read; `stop` refuses them"
     if folds != FOLDS:
         content["split"] = {"folds": folds}
         reasons["split.folds"] = "as many as the groups or the rarer classes can fill; the default is 5"
@@ -109,6 +113,7 @@ def propose(findings: Findings) -> Proposal:
             *meant,
             *labels.questions,
             *findings.questions,
+            *questions_on_images(findings.trial),
             *questions_on_classes(_written_names(naming.train[column], labels)),
             *question_on_channels(naming.channels),
             *questions_on_rows(naming, sample, groups),

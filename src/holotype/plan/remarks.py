@@ -13,16 +13,18 @@ from holotype.plan.survey import (
     GroupGuess,
     LabelGuess,
     Naming,
+    TrialReading,
     are_dates,
+    are_photographs,
     as_numbers,
     is_submission,
 )
 
 __all__ = [
-    "are_photographs",
     "notes_on_columns",
     "notes_on_tables",
     "question_on_channels",
+    "questions_on_images",
     "questions_on_rows",
     "warnings_on_images",
     "warnings_on_rows",
@@ -76,14 +78,23 @@ def warnings_on_images(headers: pl.DataFrame) -> tuple[str, ...]:
     return tuple(found)
 
 
-def are_photographs(headers: pl.DataFrame) -> bool:
-    """Whether images of 8 bits are in grey here and in colour there, or have a fourth channel now and then.
+def questions_on_images(trial: TrialReading) -> tuple[str, ...]:
+    """What a person should confirm of how images were read.
 
     Args:
-        headers: Columns `channels` and `bits`.
+        trial: The trial reading.
     """
-    counts = set(headers["channels"].unique())
-    return len(counts) > 1 and counts <= {1, 3, 4} and set(headers["bits"].unique()) == {8}
+    found = []
+    if trial.unread:
+        found.append(f"{trial.unread_in_words()}. Mend or convert them: until then they are left out "
+                     "(`audit.on_unreadable: skip`).")  # fmt: skip
+    if trial.projection is not None:
+        found.append(f"Is the {trial.projection} over the planes or times of each file meant ({trial.planes})? `mean`, "
+                     "`sum`, `first` and `middle` are the others.")  # fmt: skip
+    if trial.pages > 1:
+        found.append(f"Are the {trial.pages} pages of each TIFF channels of one image? They are read so; if they are "
+                     "planes or times, write `projection: max` into `data:`.")  # fmt: skip
+    return tuple(found)
 
 
 def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 
 from holotype.errors import listing
-from holotype.plan.remarks import are_photographs
 from holotype.plan.survey import (
     WRITTEN,
     Findings,
     GroupGuess,
     LabelGuess,
     Naming,
+    are_photographs,
     find_taxonomy,
     is_submission,
     ranks_of_json,
@@ -62,6 +62,9 @@ def data_section(
     elif are_photographs(findings.headers):
         data["channels"] = ["red", "green", "blue"]
         reasons["data.channels"] = "some images are grey and some in colour: so all are read in colour"
+    if findings.trial.projection is not None:
+        data["projection"] = findings.trial.projection
+        reasons["data.projection"] = "each file holds several planes or times, and networks see one"
     data["labels"], reasons["data.labels"] = _labels(findings, labels)
     return data, reasons, tables
 

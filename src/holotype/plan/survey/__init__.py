@@ -13,6 +13,7 @@ from holotype.plan.survey.mending import SEVERAL
 from holotype.plan.survey.naming import Naming
 from holotype.plan.survey.ranks import find_taxonomy
 from holotype.plan.survey.tables import WRITTEN, are_dates, as_numbers, is_submission
+from holotype.plan.survey.trial import TrialReading, are_photographs
 
 __all__ = [
     "DOMAIN_NAME",
@@ -23,7 +24,9 @@ __all__ = [
     "GroupGuess",
     "LabelGuess",
     "Naming",
+    "TrialReading",
     "are_dates",
+    "are_photographs",
     "as_numbers",
     "choose_label_column",
     "find_domain",

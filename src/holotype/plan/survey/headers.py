@@ -18,7 +18,9 @@ __all__ = ["HEADER_SCHEMA", "read_header", "read_headers", "spread"]
 
 HEADER_SCHEMA = {"file": pl.String, "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "bits": pl.Int64}
 DECODED = (".npy", ".npz", ".zarr", *VENDOR)
-PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 4}
+PILLOW_CHANNELS = {"P": 3, "PA": 3, "LA": 1}
+"""Channels where the reader gives others than bands: palettes are colors, opaque grey is grey."""
 PILLOW_BITS = {"I;16": 16, "I;16B": 16, "I": 32, "F": 32}
 
 
@@ -73,7 +75,12 @@ def read_header(path: Path) -> tuple[int, int, int, int]:
     if ending == ".png":
         return _png(path)
     with Image.open(path) as image:
-        return image.height, image.width, len(image.getbands()), PILLOW_BITS.get(image.mode, 8)
+        return (
+            image.height,
+            image.width,
+            PILLOW_CHANNELS.get(image.mode, len(image.getbands())),
+            PILLOW_BITS.get(image.mode, 8),
+        )
 
 
 def _png(path: Path) -> tuple[int, int, int, int]:

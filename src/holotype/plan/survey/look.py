@@ -8,7 +8,6 @@ from typing import Literal
 
 import polars as pl
 
-from holotype.data.images import read_image
 from holotype.data.reading import TABLE_ENDINGS
 from holotype.data.walk import ImageFiles
 from holotype.errors import DataError, listing
@@ -16,14 +15,14 @@ from holotype.plan.survey.annotated import Annotated, find_annotated
 from holotype.plan.survey.class_names import questions_on_empty_folders
 from holotype.plan.survey.files import list_images
 from holotype.plan.survey.folders import read_class_folders
-from holotype.plan.survey.headers import read_headers, spread
 from holotype.plan.survey.mending import divided
-from holotype.plan.survey.naming import Naming, files_of_row, name_files
+from holotype.plan.survey.naming import Naming, name_files
 from holotype.plan.survey.tables import list_tables, read_table, sibling_test_table
+from holotype.plan.survey.trial import TrialReading, read_trial
 
 __all__ = ["Findings", "look"]
 
-HEADERS = {"train": 140, "test": 60}
+MOSTLY = 0.5  # of the images that are tried
 EXPLAINED = (*TABLE_ENDINGS, ".json", ".yaml", ".yml")
 """Endings of files that are spoken of elsewhere: tables and recipes."""
 LABEL_TABLES = ("labels", "metadata", "annotations", "data", "samples", "images")
@@ -39,7 +38,7 @@ class Findings:
         train_path: The training table, or None where the folders are the table.
         test_path: The table of the rows to predict, or None.
         naming: The tables, the id column and the pattern of the image files.
-        headers: Of at most 200 images: `file`, `height`, `width`, `channels`, `bits`, `role`.
+        trial: What came of reading some images.
         others: Further tables by name.
         images: How many image files there are.
         remarks: What else was noticed, in sentences.
@@ -53,13 +52,18 @@ class Findings:
     train_path: Path | None
     test_path: Path | None
     naming: Naming
-    headers: pl.DataFrame
+    trial: TrialReading
     others: dict[str, pl.DataFrame]
     images: int
     remarks: tuple[str, ...] = ()
     divided: str | None = None
     warnings: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> pl.DataFrame:
+        """Of images that were read: `file`, `height`, `width`, `channels`, `bits`, `role`."""
+        return self.trial.headers
 
 
 def look(data: Path) -> Findings:
@@ -105,16 +109,16 @@ def _look_at_table(folder: Path, train_path: Path, tables: list[Path], files: tu
         column, train, test = both
     naming = name_files(train, test, files)
     others, remarks = _other_tables([path for path in tables if path not in {train_path, test_path}], folder)
-    headers = _headers(folder, naming)
-    return Findings(folder, "table", train_path, test_path, naming, headers, others, len(files), remarks, column)
+    trial = _trial(folder, naming)
+    return Findings(folder, "table", train_path, test_path, naming, trial, others, len(files), remarks, column)
 
 
 def _look_at_json(folder: Path, tables: list[Path], files: tuple[str, ...], found: Annotated) -> Findings:
     naming = Naming("id", "file", "{file}", (), found.train, found.test)
     others, remarks = _other_tables(tables, folder)
-    headers = _headers(folder, naming)
+    trial = _trial(folder, naming)
     remarks = (*found.remarks, *remarks)
-    return Findings(folder, "json", found.train_path, found.test_path, naming, headers, others, len(files), remarks)
+    return Findings(folder, "json", found.train_path, found.test_path, naming, trial, others, len(files), remarks)
 
 
 def _look_at_folders(
@@ -127,10 +131,10 @@ def _look_at_folders(
         raise DataError(what, field=error.field, remedy=error.remedy) from None
     naming = Naming("id", "file", found.pattern, found.channels, found.train, found.test)
     others, remarks = _other_tables(tables, folder)
-    headers = _headers(folder, naming)
+    trial = _trial(folder, naming)
     empty = [name for parent in found.parents for name in listed.folders_without_images(folder / parent)]
     return Findings(
-        folder, "folders", None, None, naming, headers, others, len(files), (*found.remarks, *remarks),
+        folder, "folders", None, None, naming, trial, others, len(files), (*found.remarks, *remarks),
         warnings=found.warnings, questions=(*found.questions, *questions_on_empty_folders(empty)),
     )  # fmt: skip
 
@@ -174,28 +178,12 @@ def _other_tables(paths: list[Path], folder: Path) -> tuple[dict[str, pl.DataFra
     return tables, tuple(remarks)
 
 
-def _why_unread(folder: Path, naming: Naming) -> str:
-    """What the first image's reader says of it."""
-    first = files_of_row(naming, naming.train.row(0, named=True))[0]
-    try:
-        read_image([folder / first])
-    except DataError as error:
-        return str(error).rstrip(".")
-    return first
-
-
-def _headers(folder: Path, naming: Naming) -> pl.DataFrame:
-    """Headers of images spread over each table, the channels in turn."""
-    frames = []
-    for role, table in (("train", naming.train), ("test", naming.test)):
-        if table is None:
-            continue
-        rows = table[spread(table.height, HEADERS[role])].iter_rows(named=True)
-        names = [files_of_row(naming, row, role) for row in rows]
-        chosen = [own[number % len(own)] for number, own in enumerate(names)]
-        frames.append(read_headers(folder, chosen).with_columns(pl.lit(role).alias("role")))
-    headers = pl.concat(frames)
-    if not headers.height:
-        raise DataError(f"none of the images that were tried can be read: {_why_unread(folder, naming)}",
-                        field=str(folder), remedy="save them as PNG or TIFF")  # fmt: skip
-    return headers
+def _trial(folder: Path, naming: Naming) -> TrialReading:
+    """A trial reading of images; refused where most of them cannot be read."""
+    trial = read_trial(folder, naming)
+    if trial.tried == 0:
+        raise DataError(f"no row of the table has all its image files; {naming.missing:,} lack one",
+                        field=str(folder), remedy=f"the first is {listing(naming.examples_missing, 1)}")  # fmt: skip
+    if trial.unread and len(trial.unread) > MOSTLY * trial.tried:
+        raise DataError(trial.unread_in_words(), field=str(folder))
+    return trial
