@@ -110,7 +110,7 @@ def test_a_message_stays_short_whatever_it_echoes():
 
 def test_a_number_that_python_does_not_write_is_named_all_the_same():
     assert shortened(10**5000) == "a number of more than 4,300 digits"
-    assert "more than 4,300 digits" in str(DataError("too large", value=10**5000, allowed=[1]))
+    assert str(DataError("too large", value=10**5000, allowed=[1])) == "too large; allowed: 1."
 
 
 @pytest.mark.parametrize(

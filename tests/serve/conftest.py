@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
+import multiprocessing.forkserver
 import os
 import re
 import subprocess
@@ -22,10 +24,11 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import holotype
-from holotype.data import read_image
 from holotype.errors import DataError
 from holotype.serve import About, Answer, Limits, Question, Rules, Service, make_app
 
+sys.path.append(str(Path(__file__).parent))  # where processes that decode find the module, too
+stand_reader = importlib.import_module("stand_reader")
 WriteRecipe = Callable[..., Path]
 SOURCE = Path(holotype.__file__).parents[1]
 CHANNELS = ("microtubules", "nucleus", "reticulum", "protein")
@@ -50,11 +53,7 @@ class Stand:
     def place(self, name: str) -> tuple[str, int]:
         return Path(name).stem, 0
 
-    def read(self, files: Sequence[Path], most: int, picture: bool) -> Question:
-        pixels = read_image(files, most)
-        if len(pixels) != 1:
-            raise DataError(f"the image has {len(pixels)} channels")
-        return Question(pixels.dtype.name, pixels.shape, pixels.dtype.name, float(pixels.mean()))
+    make_reader = staticmethod(stand_reader.make_reader)
 
     def answer(self, questions: Sequence[Question], nearest: int) -> list[Answer]:
         self.answers.wait(10)
@@ -93,8 +92,15 @@ def asking(
         yield client
 
 
+@pytest.fixture(scope="session")
+def _one_fork_server() -> None:
+    """What decodes for a run is loaded once for all tests of a process."""
+    multiprocessing.set_forkserver_preload(["holotype.finished.served"])
+    multiprocessing.forkserver.ensure_running()
+
+
 @pytest.fixture
-def ask() -> Callable[..., Any]:
+def ask(_one_fork_server: None) -> Callable[..., Any]:
     """Serves an answerer in this process: `with ask(answerer, limits, rules) as client`."""
     return asking
 

@@ -107,7 +107,7 @@ def test_nearest_specimens_are_found_without_another_look(ask, answerer, files, 
     assert picture.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(picture.content)).size == (32, 32)
     assert gone.status_code == 404
-    questions = [answerer.read([Path(file) for file in files[:4]], 10**6, False)]
+    questions = [answerer.make_reader()([Path(file) for file in files[:4]], 10**6, False)]
     new = answerer._new(questions)
     direct = answerer._specimens._search.search(answerer._specimens._embedded(new), 2)
     names = [answerer._specimens._names[row] for row in direct.rows[0]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -25,11 +25,11 @@ from holotype.finished.specimens import TrainingSpecimens
 from holotype.progress import Progress
 from holotype.road.unusual import best_scores, unusual
 from holotype.runtime import Runtime
-from holotype.serve import Answer, Near, Question, Warned
+from holotype.serve import Answer, MakeReader, Near, Question, Warned
 from holotype.train import find_device
 from holotype.types import AnyScores, Checkpoint, ImageTable, TopScores
 
-__all__ = ["ServedRun", "serve_run"]
+__all__ = ["RunReader", "ServedRun", "make_reader", "serve_run"]
 
 PICTURE = 640
 Form = tuple[Any, ...]
@@ -41,6 +41,57 @@ class _Held:
 
     facts: dict[str, Any]
     stored: dict[Form, NDArray[Any]]
+
+
+class RunReader:
+    """Decodes images for a finished run: the part of a server that needs no network.
+
+    Args:
+        opened: The run.
+        cards: Of its networks.
+    """
+
+    def __init__(self, opened: OpenedRun, cards: Sequence[dict[str, Any]]) -> None:
+        self.opened, self._cards = opened, list(cards)
+        self._channels = tuple(opened.recipe.data.channels or ())
+        self._plans = lru_cache(256)(self._plans_for)
+
+    def __call__(self, files: Sequence[Path], most: int, picture: bool) -> Question:
+        """Decode one image, measure it and store it as each network wants it.
+
+        Args:
+            files: Its files in the order of the channels.
+            most: Pixels beyond which a file is refused before it is decoded.
+            picture: Draw it, too.
+
+        Raises:
+            InputError: It cannot be read, or has other channels than the run's images.
+        """
+        pixels = read_image(files, most, self._channels, self.opened.recipe.data.projection)
+        if len(pixels) != self._cards[0]["channels"]:
+            what = f"the image has {counted(len(pixels), 'channel')}, and the run's have {self._cards[0]['channels']}"
+            raise DataError(what, value=len(pixels), allowed=[self._cards[0]["channels"]])
+        mismatch = self.opened.usual.mismatch(pixels.dtype.name, len(pixels))
+        if mismatch is not None:
+            raise DataError(f"the image cannot be predicted: {mismatch}", value=pixels.dtype.name,
+                            remedy="send it as the run's images are")  # fmt: skip
+        facts = measure_image(pixels)
+        plans = self._plans(pixels.shape, facts["depth"])
+        stored = {form: packed_image(pixels, plan) for form, plan in plans.items()}
+        shown = draw(pixels, self.opened.recipe.data.channels, PICTURE) if picture else None
+        return Question(facts["depth"], pixels.shape, facts["depth"], _Held(facts, stored), shown)
+
+    def _plans_for(self, shape: tuple[int, int, int], depth: str) -> dict[Form, PackPlan]:
+        """The forms in which the networks want an image; most want the same."""
+        facts = {"channels": shape[0], "height": shape[1], "width": shape[2], "depth": depth}
+        facts |= {"mean": [0.0] * shape[0], "deviation": [1.0] * shape[0], "error": None}
+        statistics = gather_statistics(self._table(1), [facts])
+        plans = (plan_for(card, statistics) for card in self._cards)
+        return {_form(plan): plan for plan in plans}
+
+    def _table(self, rows: int) -> ImageTable:
+        decision = self.opened.decision
+        return _table(rows, decision.classes, decision.kind, self._channels or None)
 
 
 class ServedRun:
@@ -64,7 +115,6 @@ class ServedRun:
         self._channels = tuple(data.channels or ())
         self._usual = opened.usual
         self._specimens = TrainingSpecimens(opened, store, nearest)
-        self._plans = lru_cache(256)(self._plans_for)
 
     @property
     def files_an_image(self) -> int:
@@ -99,30 +149,10 @@ class ServedRun:
             raise DataError(what, field=name, remedy=f"name it so, its channel one of {listing(self._channels)}")
         return found[0], self._channels.index(found[1])
 
-    def read(self, files: Sequence[Path], most: int, picture: bool) -> Question:
-        """Decode one image, measure it and store it as each network wants it.
-
-        Args:
-            files: Its files in the order of the channels.
-            most: Pixels beyond which a file is refused before it is decoded.
-            picture: Draw it, too.
-
-        Raises:
-            InputError: It cannot be read, or has other channels than the run's images.
-        """
-        pixels = read_image(files, most, self._channels, self.opened.recipe.data.projection)
-        if len(pixels) != self.about.channel_count:
-            what = f"the image has {counted(len(pixels), 'channel')}, and the run's have {self.about.channel_count}"
-            raise DataError(what, value=len(pixels), allowed=[self.about.channel_count])
-        mismatch = self._usual.mismatch(pixels.dtype.name, len(pixels))
-        if mismatch is not None:
-            raise DataError(f"the image cannot be predicted: {mismatch}", value=pixels.dtype.name,
-                            remedy="send it as the run's images are")  # fmt: skip
-        facts = measure_image(pixels)
-        plans = self._plans(pixels.shape, facts["depth"])
-        stored = {form: packed_image(pixels, plan) for form, plan in plans.items()}
-        shown = draw(pixels, self.opened.recipe.data.channels, PICTURE) if picture else None
-        return Question(facts["depth"], pixels.shape, facts["depth"], _Held(facts, stored), shown)
+    @property
+    def make_reader(self) -> MakeReader:
+        """What makes the function that decodes, in a process of its own, where no network is read."""
+        return partial(make_reader, self.opened.folder.root.resolve())
 
     def answer(self, questions: Sequence[Question], nearest: int) -> list[Answer]:
         """What the run says of some images.
@@ -192,14 +222,6 @@ class ServedRun:
         """Go on with an index of specimens."""
         return self._specimens.work()
 
-    def _plans_for(self, shape: tuple[int, int, int], depth: str) -> dict[Form, PackPlan]:
-        """The forms in which the networks want an image; most want the same."""
-        facts = {"channels": shape[0], "height": shape[1], "width": shape[2], "depth": depth}
-        facts |= {"mean": [0.0] * shape[0], "deviation": [1.0] * shape[0], "error": None}
-        statistics = gather_statistics(self._table(1), [facts])
-        plans = (plan_for(card, statistics) for card in self._cards)
-        return {_form(plan): plan for plan in plans}
-
     def _new(self, questions: Sequence[Question]) -> NewImages:
         held = [question.content for question in questions]
         images = self._table(len(held))
@@ -232,6 +254,19 @@ class ServedRun:
     def _near(self, named: Sequence[tuple[str, float]]) -> tuple[Near, ...]:
         known = self._specimens
         return tuple(Near(name, like, known.labels(name), known.pictured(name)) for name, like in named)
+
+
+def make_reader(folder: Path) -> RunReader:
+    """What decodes images for a finished run, in a process of its own.
+
+    Args:
+        folder: The run's.
+
+    Raises:
+        InputError: The folder is not a finished run's.
+    """
+    opened = open_run(folder)
+    return RunReader(opened, [checkpoint.card for checkpoint in _checkpoints(opened)])
 
 
 def serve_run(folder: Path, nearest: bool = True) -> tuple[ServedRun, Runtime]:

@@ -77,7 +77,7 @@ def find_weights(backbone: str, weights: str, fold: int | None = None) -> FoundW
         RecipeError: They are not on this machine.
     """
     source = resolve_weights(backbone, weights, fold)
-    state = None if source.path is None else _read_tensors(source, backbone)
+    state = None if source.path is None else _read_tensors(source.path, source.kind, backbone)
     return FoundWeights(source.words, state, dict(source.options))
 
 
@@ -244,18 +244,18 @@ def _card_beside(file: Path) -> dict[str, Any]:
     return read_card(card) if card.is_file() else {}
 
 
-def _read_tensors(source: WeightsSource, backbone: str) -> dict[str, Tensor]:
+def _read_tensors(path: Path, kind: str, backbone: str) -> dict[str, Tensor]:
     """The backbone's tensors by timm's names."""
     try:
-        if source.kind == "lite":  # an old pickle, of tensors alone, in the order of timm's network
-            tensors = torch.load(source.path, map_location="cpu", weights_only=True)
+        if kind == "lite":  # an old pickle, of tensors alone, in the order of timm's network
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
             names = timm.create_model(backbone, num_classes=0, global_pool="").state_dict()
             return dict(zip(names, tensors.values(), strict=False))  # the rest is the classifier
-        tensors = safetensors.torch.load_file(str(source.path))
+        tensors = safetensors.torch.load_file(str(path))
     except Exception as error:  # whatever torch and safetensors make of a torn file
-        what = f"the weights {str(source.path)!r} cannot be read: {first_line(error)}"
+        what = f"the weights {str(path)!r} cannot be read: {first_line(error)}"
         raise RecipeError(what, field="members.weights", remedy="copy the file again, or name another one") from error
-    if source.kind == "file":
+    if kind == "file":
         return {name.removeprefix("backbone."): value for name, value in tensors.items()}
     return tensors
 

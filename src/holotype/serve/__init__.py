@@ -1,6 +1,6 @@
 """Serving: a REST API and a page around whatever answers for images; needs the extra `serve`."""
 
-from holotype.serve.answerer import About, Answer, Answerer, Near, Question, Warned
+from holotype.serve.answerer import About, Answer, Answerer, MakeReader, Near, Question, Reader, Warned
 from holotype.serve.app import make_app
 from holotype.serve.guard import Rules
 from holotype.serve.limits import Limits, limits_from
@@ -12,9 +12,11 @@ __all__ = [
     "Answer",
     "Answerer",
     "Limits",
+    "MakeReader",
     "Near",
     "Place",
     "Question",
+    "Reader",
     "Rules",
     "Service",
     "Warned",

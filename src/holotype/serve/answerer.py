@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["About", "Answer", "Answerer", "Near", "Question", "Warned"]
+__all__ = ["About", "Answer", "Answerer", "MakeReader", "Near", "Question", "Reader", "Warned"]
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,16 @@ class Answer:
     warned: tuple[Warned, ...] = field(default=())
 
 
+Reader = Callable[[Sequence[Path], int, bool], Question]
+"""Decodes one image: its files in the order of the channels, the pixels beyond which it is refused before it is
+decoded, and whether it is to be drawn, too. Raises InputError where it cannot be read, or is not such as the run was
+trained on."""
+
+MakeReader = Callable[[], Reader]
+
+
 class Answerer(Protocol):
-    """Reads images, answers for them, and says where it looked.
+    """Says how images are read, answers for them, and says where it looked.
 
     `open` and `answer`, `explain` and `work` are called on one thread, the others on any.
     """
@@ -150,17 +158,9 @@ class Answerer(Protocol):
             InputError: It is not named as the run's files are.
         """
 
-    def read(self, files: Sequence[Path], most: int, picture: bool) -> Question:
-        """Decode one image.
-
-        Args:
-            files: Its files in the order of the channels.
-            most: Pixels beyond which it is refused before it is decoded.
-            picture: Draw it, too.
-
-        Raises:
-            InputError: It cannot be read, or is not such as the run was trained on.
-        """
+    @property
+    def make_reader(self) -> MakeReader:
+        """What makes, in a process of its own, the function that decodes images; it can be pickled."""
 
     def answer(self, questions: Sequence[Question], nearest: int) -> list[Answer]:
         """Answer for a batch.

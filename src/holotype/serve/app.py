@@ -51,6 +51,7 @@ def make_app(service: Service, rules: Rules) -> FastAPI:
         title=f"Holotype: {about.run}", version=about.holotype, docs_url=None, redoc_url=None, lifespan=lifespan,
         description="Labels images by a finished run. Errors are JSON and name what is wrong and the way out.",
     )  # fmt: skip
+    app.state.service = service
     _handle_errors(app)
     _add_questions(app, service, rules)
     _add_facts(app, service, rules)
@@ -97,9 +98,9 @@ def _add_facts(app: FastAPI, service: Service, rules: Rules) -> None:
     @app.get("/health", responses={**documented(400, 403, 413, 421), **unready})
     async def health() -> Health:
         """Whether images can be sent, and why not."""
-        ready = service.batcher.ready
-        said = Health(ready=ready, why=service.batcher.why or "ready", nearest=service.answerer.nearest)
-        return said if ready else JSONResponse(said.model_dump(), 503, {"Retry-After": "1"})  # type: ignore[return-value]
+        why = service.why
+        said = Health(ready=not why, why=why or "ready", nearest=service.answerer.nearest)
+        return said if not why else JSONResponse(said.model_dump(), 503, {"Retry-After": "1"})  # type: ignore[return-value]
 
     @app.get("/version", responses=documented(*always))
     async def version() -> Version:
@@ -123,7 +124,7 @@ def _add_facts(app: FastAPI, service: Service, rules: Rules) -> None:
     async def specimen(id: Annotated[str, Query(description="As `nearest` names it.")]) -> Any:  # noqa: A002
         """The picture of a training specimen."""
         loop = asyncio.get_running_loop()
-        picture = await loop.run_in_executor(service.threads, service.answerer.specimen, id)
+        picture = await loop.run_in_executor(service.drawing, service.answerer.specimen, id)
         if picture is None:
             raise refused(404, f"there is no picture of a specimen {id!r}", "id")
         return _PngResponse(picture, headers={"Cache-Control": "private, max-age=3600"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import Any
 
-from holotype.errors import InputError
+from holotype.errors import HolotypeError, InputError, first_line
 from holotype.serve.answerer import Answer, Answerer, Question
 from holotype.serve.limits import Limits
 from holotype.serve.measures import Measures
@@ -50,12 +50,22 @@ class Batcher:
         self._waiting: deque[_Asked | _Job] = deque()
         self._changed = Condition()
         self._held, self._coming, self._ending = 0, 0, False
+        self._began: float | None = None  # when the work began that is under way
         self._thread = Thread(target=self._run, name="holotype-answers", daemon=True)
 
     @property
     def ready(self) -> bool:
         """Whether questions are answered."""
         return not self.why
+
+    @property
+    def stuck(self) -> str:
+        """Why the answers do not come though they should, or nothing where they do."""
+        began = self._began
+        if not self.why and self._thread.ident is not None and not self._thread.is_alive():
+            return "what answers has ended; start the server again"
+        seconds = 0.0 if began is None else time.monotonic() - began
+        return f"a batch has been computed for {seconds:,.0f} seconds" if seconds > 2 * self.limits.seconds else ""
 
     def start(self) -> None:
         """Begin to open the answerer."""
@@ -68,7 +78,7 @@ class Batcher:
             self.why = "the server is going down"
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(self.limits.seconds)
 
     def reserve(self, images: int) -> None:
         """Take places in the queue.
@@ -137,9 +147,10 @@ class Batcher:
     def _run(self) -> None:
         try:
             self.answerer.open()
-        except Exception as error:  # noqa: BLE001  (whatever it is, /health says it)
-            traceback.print_exc()
-            self.why = f"the run cannot be opened: {error}"
+        except BaseException as error:  # noqa: BLE001  (whatever it is, /health says it)
+            if not isinstance(error, HolotypeError):
+                traceback.print_exc()
+            self.why = f"the run cannot be opened: {first_line(error)}"
             return
         with self._changed:
             self.why = self.why if self._ending else ""
@@ -151,12 +162,14 @@ class Batcher:
                 if self._ending and not self._waiting:
                     return
                 chosen = self._next()
+            self._began = time.monotonic()
             if not chosen:
                 busy = self._tidy()
             elif isinstance(chosen[0], _Job):
                 _settle(chosen[0].future, chosen[0].work)
             else:
                 self._answer([one for one in chosen if isinstance(one, _Asked)])
+            self._began = None
 
     def _next(self) -> list[_Asked | _Job]:
         """The next batch: all that wait and are of one form; others are waited for while they are on their way."""
@@ -183,7 +196,7 @@ class Batcher:
         most = max(one.nearest for one in asked)
         try:
             answers = self.answerer.answer([one.question for one in asked], most)
-        except Exception as error:  # noqa: BLE001  (it belongs to whoever asked)
+        except BaseException as error:  # noqa: BLE001  (it belongs to whoever asked)
             if len(asked) == 1:
                 asked[0].future.set_exception(error)
                 return
@@ -202,7 +215,7 @@ class Batcher:
             return self.answerer.work()
         except InputError:
             return False
-        except Exception:  # noqa: BLE001  (answers do not hang on it)
+        except BaseException:  # noqa: BLE001  (answers do not hang on it)
             traceback.print_exc()
             return False
 
@@ -212,5 +225,5 @@ def _settle(future: Future[Any], work: Callable[[], Any], begun: bool = False) -
         return
     try:
         future.set_result(work())
-    except Exception as error:  # noqa: BLE001  (it belongs to whoever asked)
+    except BaseException as error:  # noqa: BLE001  (it belongs to whoever asked)
         future.set_exception(error)

@@ -23,6 +23,12 @@ class Limits:
         queue: Images that may wait, over all requests.
         batch: Images that are answered for at once.
         wait: Milliseconds that a batch waits for images which are on their way.
+        decoding: Seconds that decoding one image may take.
+        memory: Megabytes that decoding one image may take.
+        uploads: Megabytes of all uploads that wait on the disk.
+        headers: Seconds in which a request's headers must be complete.
+        connections: That may be open at once.
+        address: Connections of one address.
     """
 
     megabytes: float = 64.0
@@ -33,6 +39,12 @@ class Limits:
     queue: int = 256
     batch: int = 64
     wait: float = 5.0
+    decoding: float = 15.0
+    memory: float = 3_000.0
+    uploads: float = 4_000.0
+    headers: float = 10.0
+    connections: int = 512
+    address: int = 128
 
     @property
     def bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from holotype.errors import InputError
 from holotype.serve.answerer import Answerer, Question
 from holotype.serve.batching import Batcher
+from holotype.serve.decoding import DecodingPool
 from holotype.serve.limits import Limits
 from holotype.serve.measures import Measures
 from holotype.serve.refusals import Refusal, refused
@@ -40,27 +42,35 @@ class Service:
     """Answers requests by an answerer.
 
     Args:
-        answerer: Reads images and answers for them.
+        answerer: Says how images are read, and answers for them.
         limits: What a request may cost.
-        threads: That decode images.
+        processes: That decode images.
     """
 
-    def __init__(self, answerer: Answerer, limits: Limits, threads: int) -> None:
+    def __init__(self, answerer: Answerer, limits: Limits, processes: int) -> None:
         self.answerer, self.limits, self.measures = answerer, limits, Measures()
         self.batcher = Batcher(answerer, limits, self.measures)
         self.scratch = Scratch()
-        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="holotype-reads")
+        self.decoding = DecodingPool(answerer.make_reader, processes, limits)
+        self.drawing = ThreadPoolExecutor(2, thread_name_prefix="holotype-draws")
 
     def start(self) -> None:
         """Begin to open the answerer."""
         self.scratch.open()
+        self.decoding.start()
         self.batcher.start()
 
     def close(self) -> None:
         """Finish what is under way, then end."""
+        self.decoding.close()
         self.batcher.close()
-        self.threads.shutdown(cancel_futures=True)
+        self.drawing.shutdown(wait=False, cancel_futures=True)
         self.scratch.close()
+
+    @property
+    def why(self) -> str:
+        """Why images are not answered for, or nothing where they are."""
+        return self.batcher.why or self.batcher.stuck or self.decoding.why
 
     async def predict(self, request: Request, wish: Wish) -> Predictions:
         """Answer for all images of a request.
@@ -76,13 +86,10 @@ class Service:
             groups = await self._received(request, Path(place))
             self.batcher.reserve(len(groups))
             try:
-                tasks = [self.one(group, wish) for group in groups]
-                answers = await self._in_time(asyncio.gather(*tasks, return_exceptions=True))
+                tasks = [asyncio.ensure_future(self.one(group, wish)) for group in groups]
+                answers = await self._in_time(_all_or_none(tasks))
             finally:
                 self.batcher.release(len(groups))
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
         return Predictions(run=self.answerer.about.run, predictions=answers)
 
     async def explain(self, request: Request, name: str) -> bytes:
@@ -137,10 +144,8 @@ class Service:
         return prediction_of(self.answerer.about, group.id, files, question, answer)
 
     async def _read(self, group: Group, wish: Wish) -> Question:
-        loop, files = asyncio.get_running_loop(), [file.path for file in group.files]
-        read = self.answerer.read
         try:
-            return await loop.run_in_executor(self.threads, read, files, self.limits.pixels, wish.picture)
+            return await self.decoding.read([file.path for file in group.files], wish.picture)
         except InputError as error:
             refusal = Refusal.of(error, _names(group))
             refusal.fault.field = group.files[0].name if refusal.fault.field == "images" else refusal.fault.field
@@ -169,6 +174,20 @@ class Service:
         except TimeoutError:
             what = f"the answer was not ready after {self.limits.seconds:g} seconds"
             raise refused(504, what, "request", "send fewer images at a time") from None
+
+
+async def _all_or_none(tasks: Sequence[asyncio.Future[Prediction]]) -> list[Prediction]:
+    """What all tasks give; the first that fails ends those that are still under way."""
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        over = [task for task in tasks if task.done()]
+        for task in over:
+            task.result()  # raises, and of several the first in order
+        return [task.result() for task in over]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _added(groups: Groups, upload: Upload) -> Group | None:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from holotype.errors import InputError
+from holotype.serve.process import LimitError
 from holotype.serve.refusals import Fault, Refusal, refused
 from holotype.serve.schemas import Line
 from holotype.serve.service import Service, Wish
@@ -24,6 +25,7 @@ from holotype.serve.uploads import FIELD, NO_FORM, Group, Groups, Upload, upload
 __all__ = ["NdjsonResponse", "answer_stream"]
 
 AT_ONCE = 64  # lines' bytes in KiB that are handed on together
+MOST_BEYOND = 3  # images of one upload that may go beyond the limits on decoding
 PAUSE = 0.02  # seconds between two looks for a place in the queue
 
 
@@ -118,9 +120,28 @@ async def _lines(service: Service, upload: _Upload, wish: Wish) -> AsyncGenerato
             await asyncio.gather(work, return_exceptions=True)
 
 
+class _TooDearError(Exception):
+    """An upload of which several images went beyond the limits on decoding."""
+
+
+@dataclass
+class _Way:
+    """What the images of one upload share.
+
+    Args:
+        room: How many are under way at once.
+        spool: Where their lines go.
+        beyond: How many went beyond the limits on decoding.
+    """
+
+    room: asyncio.Semaphore
+    spool: _Spool
+    beyond: int = 0
+
+
 async def _work(service: Service, upload: _Upload, wish: Wish, spool: _Spool) -> None:
     groups, number = Groups(service.answerer), 0
-    room = asyncio.Semaphore(max(1, min(service.limits.batch, service.limits.queue // 2)))
+    way = _Way(asyncio.Semaphore(max(1, min(service.limits.batch, service.limits.queue // 2))), spool)
     try:
         async with asyncio.TaskGroup() as tasks:
             try:
@@ -129,14 +150,18 @@ async def _work(service: Service, upload: _Upload, wish: Wish, spool: _Spool) ->
                     number += counts
                     if group is None:
                         continue
-                    await room.acquire()
-                    tasks.create_task(_one(service, group, number - 1, wish, (room, spool)))
+                    await way.room.acquire()
+                    tasks.create_task(_one(service, group, number - 1, wish, way))
             except Refusal as refusal:
                 spool.add(Line(number=number, id="", error=refusal.fault))
                 number += 1
             for name, error in groups.unfinished():
                 spool.add(Line(number=number, id=name, error=Refusal.of(error).fault))
                 number += 1
+    except* _TooDearError:
+        what = "three images of this request took more time or memory than decoding may, and the rest is not looked at"
+        fault = Fault(what=what, field="request", remedy="send it without them, one image at a time to learn which")
+        spool.add(Line(number=number, id="", error=fault))
     finally:
         spool.end()
 
@@ -157,8 +182,8 @@ def _group(groups: Groups, one: Upload | Refusal, number: int, spool: _Spool) ->
     return None, True
 
 
-async def _one(service: Service, group: Group, number: int, wish: Wish, way: tuple[asyncio.Semaphore, _Spool]) -> None:
-    room, spool = way
+async def _one(service: Service, group: Group, number: int, wish: Wish, way: _Way) -> None:
+    spool = way.spool
     try:
         await _place(service)
         try:
@@ -168,6 +193,9 @@ async def _one(service: Service, group: Group, number: int, wish: Wish, way: tup
         spool.add(Line(number=number, id=group.id, prediction=prediction))
     except Refusal as refusal:
         spool.add(Line(number=number, id=group.id, error=refusal.fault))
+        way.beyond += isinstance(refusal.__cause__, LimitError)
+        if way.beyond >= MOST_BEYOND:
+            raise _TooDearError from refusal
     except TimeoutError:
         fault = Fault(what=f"not ready after {service.limits.seconds:g} seconds", field=group.files[0].name)
         spool.add(Line(number=number, id=group.id, error=fault))
@@ -177,7 +205,7 @@ async def _one(service: Service, group: Group, number: int, wish: Wish, way: tup
     finally:
         for file in group.files:
             file.path.unlink(missing_ok=True)
-        room.release()
+        way.room.release()
 
 
 async def _place(service: Service) -> None:

@@ -1,0 +1,206 @@
+"""Decoding in processes that can be stopped: a pool with limits on time and memory, so that no upload wedges it."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from holotype.errors import InputError, first_line
+from holotype.serve.answerer import MakeReader, Question
+from holotype.serve.limits import Limits
+from holotype.serve.process import STARTING_SECONDS, Worker, WorkerDiedError, over_limit, too_much
+from holotype.serve.refusals import refused
+
+__all__ = ["DecodingPool"]
+
+MOST_PROCESSES = 16
+GRACE_SECONDS = 10.0  # beyond its limit, after which a decoding that has not been stopped is called stuck
+
+
+class DecodingPool:
+    """Processes that decode images, each replaced when it is stopped.
+
+    Args:
+        make_reader: Makes what decodes, in each process; it can be pickled.
+        processes: How many.
+        limits: What decoding one image may cost.
+    """
+
+    def __init__(self, make_reader: MakeReader, processes: int, limits: Limits) -> None:
+        self.make_reader, self.limits = make_reader, limits
+        self.count = max(1, min(processes, MOST_PROCESSES))
+        self.threads = ThreadPoolExecutor(self.count, thread_name_prefix="holotype-decodes")
+        self._lock = threading.Lock()
+        self._idle: list[Worker] = []
+        self._workers: set[Worker] = set()
+        self._busy: dict[int, float] = {}  # thread to when it began
+        self._failure, self._starting, self._has_begun, self._closed = "", 0, False, False
+
+    @property
+    def seconds(self) -> float:
+        """That decoding one image may take."""
+        return min(self.limits.decoding, self.limits.seconds)
+
+    @property
+    def why(self) -> str:
+        """Why no image is decoded, or nothing where images are."""
+        now = time.monotonic()
+        with self._lock:
+            longest = max((now - began for began in self._busy.values()), default=0.0)
+            working = any(worker.is_ready and worker.is_alive for worker in self._workers)
+            failure, starting, has_begun = self._failure, self._starting, self._has_begun
+        if longest > self.seconds + STARTING_SECONDS + GRACE_SECONDS:
+            return f"an image has been decoded for {longest:,.0f} seconds and cannot be stopped"
+        if working:
+            return ""
+        if not starting:
+            self._begin_one()  # those that were stopped from outside are replaced before anybody asks for an image
+        return failure or ("" if has_begun else "the processes that decode are being started")
+
+    def start(self) -> None:
+        """Begin the processes."""
+        atexit.register(self.close)  # before multiprocessing's own, which waits for processes that end by no SIGTERM
+        for _ in range(self.count):
+            self._begin_one()
+
+    def close(self) -> None:
+        """Stop the processes, whatever they do."""
+        atexit.unregister(self.close)
+        with self._lock:
+            self._closed = True
+            workers = list(self._workers)
+        for worker in workers:
+            worker.process.kill()  # whoever waits for it hears of that
+        self.threads.shutdown(wait=True, cancel_futures=True)
+        for worker in workers:
+            worker.stop()
+
+    async def read(self, files: Sequence[Path], picture: bool) -> Question:
+        """Decode one image.
+
+        Args:
+            files: Its files in the order of the channels.
+            picture: Draw it, too.
+
+        Raises:
+            InputError: It cannot be read, or is not such as the run was trained on.
+            LimitError: It takes more time or memory than one may.
+            Refusal: No process can be started.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, self._read, list(files), picture)
+
+    def _read(self, files: list[Path], picture: bool) -> Question:
+        thread = threading.get_ident()
+        with self._lock:
+            self._busy[thread] = time.monotonic()
+        request = (files, self.limits.pixels, picture)
+        try:
+            reply = None
+            while reply is None:
+                reply = self._ask(self._take(), request)
+        finally:
+            with self._lock:
+                del self._busy[thread]
+        if isinstance(reply, InputError):
+            raise reply
+        return reply
+
+    def _ask(self, worker: Worker, request: Any) -> Question | InputError | None:
+        """What a process makes of an image; none where it had ended before."""
+        try:
+            if not worker.accepts(request):
+                self._drop(worker)
+                return None
+            reply = worker.answer(self.seconds)
+        except TimeoutError:
+            self._replace(worker)
+            return over_limit(f"took longer than {self.seconds:g} seconds", "decoding")
+        except WorkerDiedError as error:
+            self._replace(worker)
+            what = f"ended the process that did so ({error}): the file is damaged, or needs {too_much(self.limits)}"
+            return over_limit(what, "memory")
+        if reply.retires:
+            self._replace(worker)
+        else:
+            self._rest(worker)
+        return reply.content
+
+    def _rest(self, worker: Worker) -> None:
+        """Let a process wait for the next image, or end it where others do."""
+        with self._lock:
+            if len(self._idle) < self.count and not self._closed:
+                self._idle.append(worker)
+                return
+        self._drop(worker)
+
+    def _replace(self, worker: Worker) -> None:
+        self._drop(worker)
+        self._begin_one()
+
+    def _take(self) -> Worker:
+        """A process that decodes; one is started where none is left."""
+        while True:
+            with self._lock:
+                worker = self._idle.pop() if self._idle else None
+            if worker is None:
+                worker = self._begin()
+                if worker is None:
+                    raise refused(503, self._failure or "the server is going down", "server", "ask /health",
+                                  Retry_After="5")  # fmt: skip
+            if worker.is_alive:
+                return worker
+            self._drop(worker)
+
+    def _begin_one(self) -> None:
+        def begin() -> None:
+            worker = self._begin()
+            if worker is not None:
+                self._rest(worker)
+
+        with self._lock:
+            if self._closed:
+                return
+            self._starting += 1
+        try:
+            begun = self.threads.submit(begin)
+        except RuntimeError:  # the server is going down
+            return
+
+        def over(_: Any) -> None:
+            with self._lock:
+                self._starting -= 1
+
+        begun.add_done_callback(over)
+
+    def _begin(self) -> Worker | None:
+        """Start a process; where that fails, the reason is kept for /health."""
+        worker = None
+        try:
+            worker = Worker(self.make_reader, self.limits)
+            with self._lock:
+                self._workers.add(worker)
+            worker.wait_until_ready()
+        except Exception as error:  # noqa: BLE001  (whatever keeps a process from starting)
+            if worker is not None:
+                self._drop(worker)
+            with self._lock:
+                self._failure = f"no process can be started that decodes: {first_line(error)}"
+            return None
+        with self._lock:
+            self._failure, self._has_begun = "", True
+            if not self._closed:
+                return worker
+        self._drop(worker)
+        return None
+
+    def _drop(self, worker: Worker) -> None:
+        worker.stop()
+        with self._lock:
+            self._workers.discard(worker)
