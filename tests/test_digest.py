@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -91,8 +92,45 @@ def test_size_time_and_absence_of_files_tell_versions_apart(tmp_path):
         file.write_text(text)
         os.utime(file, ns=(time, time))
         seen.append(digest_versions_on_disk([str(file)]))
-    assert seen[1] == seen[2]  # of equal size and time: cheap, and blind to that
+    assert len(set(seen)) == 5
+    assert digest_versions_on_disk([str(file)]) == seen[-1]
+
+
+def test_a_file_that_is_replaced_with_its_size_and_time_kept_is_another_version(tmp_path):
+    file, other = tmp_path / "a.png", tmp_path / "b.png"
+    for path, text in ((file, "one"), (other, "two")):
+        path.write_text(text)
+        os.utime(path, ns=(1_000, 1_000))
+    before = digest_versions_on_disk([str(file)])
+    shutil.copy2(other, file)  # as `cp -p` does
+    copied = digest_versions_on_disk([str(file)])
+    other.replace(file)  # as `rsync -a` does
+    assert len({before, copied, digest_versions_on_disk([str(file)])}) == 3
+
+
+def test_every_file_of_a_folder_and_of_a_microscopes_parts_counts(tmp_path):
+    (tmp_path / "a.zarr" / "0").mkdir(parents=True)
+    (tmp_path / "_scan_" / "stack1").mkdir(parents=True)
+    for name in ("a.zarr/0/0.0", "a.zarr/.zarray", "scan.vsi", "_scan_/stack1/frame.ets"):
+        (tmp_path / name).write_text("one")
+    addresses = [str(tmp_path / "a.zarr"), str(tmp_path / "scan.vsi")]
+    seen = [digest_versions_on_disk(addresses)]
+    for name in ("a.zarr/0/0.0", "_scan_/stack1/frame.ets"):
+        (tmp_path / name).write_text("two")
+        seen.append(digest_versions_on_disk(addresses))
+    (tmp_path / "a.zarr" / "0" / "0.1").write_text("new")
+    seen.append(digest_versions_on_disk(addresses))
     assert len(set(seen)) == 4
+
+
+def test_a_folder_that_is_moved_holds_the_same_versions(tmp_path):
+    (tmp_path / "one").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "one" / name).write_text(name)
+    before = digest_versions_on_disk([str(tmp_path / "one" / name) for name in ("b.png", "a.png")])
+    (tmp_path / "one").rename(tmp_path / "two")
+    assert digest_versions_on_disk([str(tmp_path / "two" / name) for name in ("b.png", "a.png")]) == before
+    assert digest_versions_on_disk([str(tmp_path / "two" / name) for name in ("a.png", "b.png")]) != before
 
 
 def test_the_names_of_what_changed_came_or_went_are_told_in_order():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ __all__ = [
 
 DIGITS = 16
 CHUNK = 1 << 20
+IN_PARTS = {".vsi", ".oif"}
 VERSIONS = {"size", "mtime", "etag", "last_modified", "lastmodified", "created", "generation", "md5hash"}
 
 
@@ -85,24 +88,41 @@ def digest_source(address: str) -> str:
 
 
 def digest_versions_on_disk(addresses: Iterable[str]) -> str:
-    """The digest of files' names, sizes and times of change: cheap enough for a million images.
+    """The digest of files' names, sizes, inodes and times of change: cheap enough for a million images.
+
+    Names count within the folder that all files share, so that a folder that was moved is known again. A file that was
+    replaced with its size and time kept (`cp -p`, `rsync -a`) has another inode or another time at which the inode
+    changed, which no program can set. Of a folder (`.zarr`) and of the folders beside a file that hold its parts
+    (`scan.vsi` with `_scan_`) every file counts.
 
     Args:
         addresses: Paths or addresses; one that does not exist counts as such, and `images.npy#12` is its file.
     """
     state = hashlib.blake2b(digest_size=DIGITS // 2)
+    every = list(addresses)
+    shared = _shared_folder([address for address in every if "://" not in address])
     versions: dict[str, str] = {}
-    for address in addresses:
+    for address in every:
         file, hash_sign, row = address.rpartition("#")
-        stored = file if hash_sign and row.isdigit() and file.endswith((".npy", ".npz")) else address
+        stored = file if hash_sign and row.isdigit() and file.lower().endswith((".npy", ".npz")) else address
         if stored not in versions:
             versions = {stored: _version(stored)}  # the rows of an array follow one another
-        state.update(f"{address}\0{versions[stored]}\n".encode())
+        name = address if "://" in address else address[shared:]
+        state.update(f"{name}\0{versions[stored]}\n".encode(errors="surrogateescape"))
     return state.hexdigest()
 
 
+def _shared_folder(paths: list[str]) -> int:
+    """How many characters of some paths name the folder that they share."""
+    if not paths:
+        return 0
+    first, last = min(paths), max(paths)
+    same = next((place for place, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    return max(first.rfind("/", 0, same), first.rfind(os.sep, 0, same)) + 1
+
+
 def _version(address: str) -> str:
-    """Size and time of change of a file; of what lies afar, whatever its protocol tells of it."""
+    """Size, inode and times of a file and of its parts; of what lies afar, whatever its protocol tells of it."""
     try:
         if "://" in address:
             import fsspec  # slow, and needed for addresses only
@@ -110,11 +130,35 @@ def _version(address: str) -> str:
             system, path = fsspec.core.url_to_fs(address)
             facts = system.info(path)
             told = {name: str(facts[name]) for name in sorted(facts) if name.lower() in VERSIONS}
+            if facts.get("type") == "directory":  # a `.zarr` afar: its files tell of themselves
+                inner = system.find(path, detail=True)
+                told |= {
+                    name: str([facts.get(fact) for fact in sorted(VERSIONS)]) for name, facts in sorted(inner.items())
+                }
             return json.dumps(told)
-        found = Path(address).stat()
+        path = Path(address)
+        found = path.stat()
+        folders = (
+            [path] if S_ISDIR(found.st_mode) else _folders_of_parts(path) if path.suffix.lower() in IN_PARTS else []
+        )
+        parts = [f"{part.relative_to(folder)} {_facts(part.stat())}" for folder in folders for part in _files(folder)]
+        return "\0".join(parts if S_ISDIR(found.st_mode) else [_facts(found), *parts])
     except Exception as error:  # noqa: BLE001  (every protocol has errors of its own, and the reader tells them)
         return "missing" if isinstance(error, OSError) else type(error).__name__
-    return f"{found.st_size}\0{found.st_mtime_ns}"
+
+
+def _facts(found: os.stat_result) -> str:
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
+
+
+def _folders_of_parts(file: Path) -> list[Path]:
+    """The folders beside a microscope's file that hold the rest of it: `_scan_` of `scan.vsi`, `scan.oif.files`."""
+    names = (f"_{file.stem}_", f"{file.name}.files", f"{file.stem}.files")
+    return [file.with_name(name) for name in names if file.with_name(name).is_dir()]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _hexadecimal(*parts: bytes | memoryview) -> str:

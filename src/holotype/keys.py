@@ -1,27 +1,39 @@
 """What each stage is made from: its own section of the recipe, and the digests of what it reads.
 
-A change of views, ensemble or decision is in no key of training, so it never trains anything again.
+A change of views, ensemble or decision is in no key of training, so it never trains anything again. Names are resolved:
+of weights their file counts by its bytes, of `precision: auto` what it becomes on this device.
+
+Versions of libraries count where they decide about results: those of decoders in full, since a decoder may change a
+pixel in any release, and looking at all images again trains nothing where they came out the same; those of PyTorch and
+timm by their first two numbers, since releases within them mend faults and a training is dear. NumPy, SciPy and Polars
+count nowhere: what is used of them computes the same in every release.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+import torch
+
 from holotype.data import PackPlan
-from holotype.digest import digest_array, digest_file, digest_source, digest_value, digest_versions_on_disk
+from holotype.digest import digest_array, digest_source, digest_value, digest_versions_on_disk
 from holotype.feed import Specimens
-from holotype.nets import weights_file
-from holotype.runtime import Runtime
+from holotype.nets import weights_identity
+from holotype.runtime import Runtime, version_of
 from holotype.spec import AuditSpec, DataSpec, MemberSpec, SplitSpec
 from holotype.store import StageKey
 from holotype.table_files import without_sheet
-from holotype.train import FitJob
+from holotype.train import FitJob, find_device
 from holotype.types import Floats, ImageStatistics, ImageTable, Integers
 
 __all__ = [
     "audit_key",
+    "computed_precision",
     "embed_key",
     "fit_key",
     "folds_key",
@@ -36,6 +48,12 @@ __all__ = [
 ]
 
 
+Moments = tuple[Floats, Floats] | None
+DECODERS = ("pillow", "tifffile", "imagecodecs", "zarr", "bioio")
+UNREAD_FIELDS = {"frame", "classes", "kind", "taxonomy"}
+"""Fields of an image table that say nothing about pixels; of its frame the columns that do are named."""
+
+
 def images_key(spec: DataSpec) -> StageKey:
     """The table of images.
 
@@ -44,21 +62,29 @@ def images_key(spec: DataSpec) -> StageKey:
     """
     classes, taxonomy = spec.labels.classes, spec.labels.taxonomy
     tables = [spec.train, *spec.external, spec.test, *(one for one in (classes, taxonomy) if isinstance(one, str))]
-    inputs = {f"table {Path(path).name}": digest_source(str(without_sheet(path)[0])) for path in tables if path}
+    inputs: dict[str, str] = {}
+    for path in filter(None, tables):
+        name = f"table {Path(path).name}"
+        while name in inputs:  # of another folder
+            name += "'"
+        inputs[name] = digest_source(str(without_sheet(path)[0]))
     as_given = spec.model_copy(update={"review": None})  # decisions come after the audit
-    return StageKey("images", 4, as_given.model_dump(mode="json", exclude={"pack"}), inputs)
+    return StageKey("images", 5, as_given.model_dump(mode="json", exclude={"pack"}), inputs)
 
 
-def statistics_key(images: ImageTable, digests: Mapping[str, str]) -> StageKey:
-    """The one pass over the pixels.
+def statistics_key(images: ImageTable) -> StageKey:
+    """The one pass over the pixels; labels and groups are in no part of it.
 
     Args:
         images: The table.
-        digests: Of the stages before.
     """
-    files = images.frame["files"].explode(empty_as_null=False)
-    return StageKey("statistics", 4, None, {
-        "images": digests["images"], "image files": digest_versions_on_disk(files),
+    frame = images.frame
+    rows = frame.select("id", files=pl.col("files").list.len(), labelled=pl.col("role") != "test")
+    options = {field.name: getattr(images, field.name) for field in fields(images) if field.name not in UNREAD_FIELDS}
+    return StageKey("statistics", 5, options, {
+        "ids and roles": digest_value(rows.to_dict(as_series=False)),
+        "image files": digest_versions_on_disk(frame["files"].explode(empty_as_null=False)),
+        "decoders": _versions(*DECODERS, numbers=3),
     })  # fmt: skip
 
 
@@ -85,20 +111,21 @@ def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floa
     inputs = {name: digests[name] for name in ("images", "audit", "review") if name != "review" or name in digests}
     if seen is not None:
         inputs["what tells train from test"] = digest_array(seen)
-    return StageKey("folds", 4, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
+        inputs["what learns to tell them apart"] = _versions("lightgbm", "scikit-learn")
+    return StageKey("folds", 5, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
 
 
-def pack_key(plan: PackPlan, size: int, digests: Mapping[str, str]) -> StageKey:
+def pack_key(plan: PackPlan, size: int, statistics: ImageStatistics) -> StageKey:
     """The stored images.
 
     Args:
         plan: The form they are stored in.
         size: The size they are stored for.
-        digests: Of the stages before.
+        statistics: Holds the digest of every image's pixels.
     """
-    inputs = {name: digests[name] for name in ("images", "statistics")}
-    form = {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting, "scale": plan.scale, "fill": plan.fill}
-    return StageKey(f"pack {size}", 4, form, inputs)
+    form = asdict(plan) | {"skipped": sorted(plan.skipped)}
+    inputs = {"pixels": _pixels(statistics, np.arange(statistics.frame.height)), "resampling": _versions("pillow")}
+    return StageKey(f"pack {size}", 5, form, inputs)
 
 
 def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runtime: Runtime) -> StageKey:
@@ -110,54 +137,70 @@ def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runt
         specimens: Their labels, and the form in which they are stored.
         runtime: Its batch and precision count, its threads do not.
     """
-    member = job.member.model_dump(mode="json", exclude={"predict", "specialise", "pseudo", "neighbours"})
+    left_out = {"predict", "specialise", "pseudo", "neighbours", "weights", "predictions"}
+    member = job.member.model_dump(mode="json", exclude=left_out)
     truth, stored = specimens.truth, specimens.pack.pixels
-    inputs = {
-        "pixels of the training rows": _pixels(statistics, job.train_rows),
-        "labels of the training rows": truth.rows(job.train_rows).digest(),
+    rows = {"training rows": job.train_rows, "fold": job.validation_rows, "rows that choose": job.inner_rows}
+    inputs = {f"pixels of the {name}": _seen(statistics, some, specimens.moments) for name, some in rows.items()}
+    inputs |= {f"labels of the {name}": truth.rows(some).digest() for name, some in rows.items()}
+    inputs |= {
         "training rows": digest_array(job.train_rows),
-        "pixels of the fold": _pixels(statistics, job.validation_rows),
-        "labels of the fold": truth.rows(job.validation_rows).digest(),
-        "form of the stored images": digest_value([stored.shape[1:], stored.dtype.name]),
-        "normalisation": _scaling(job, specimens),
         "rows that choose": digest_array(job.inner_rows),
-        "labels of the rows that choose": truth.rows(job.inner_rows).digest(),
+        "external rows": digest_array(job.external),
+        "form of the stored images": digest_value([stored.shape[1:], stored.dtype.name, specimens.pack.fitting]),
+        "normalisation": digest_value(asdict(job.normalisation)),
+        "channels": digest_value([job.channels, specimens.seen, specimens.jittered]),
+        "windows": digest_value([specimens.tiles and asdict(specimens.tiles), specimens.crop_share]),
         "classes": digest_value([job.classes, job.kind]),
+        "weights": weights_identity(job.member.backbone, job.member.weights, job.fold),
+        "libraries": _versions("torch", "timm"),
     }
-    if job.member.weights not in {"auto", "imagenet", "lite", "none"}:
-        inputs["weights"] = digest_file(weights_file(job.member.weights, job.fold))
     if job.round:
         inputs["rows that join"] = digest_array(job.pseudo_rows)
         inputs["labels of the rows that join"] = truth.rows(job.pseudo_rows).digest()
-        inputs["pixels of the rows that join"] = _pixels(statistics, job.pseudo_rows)
+        inputs["pixels of the rows that join"] = _seen(statistics, job.pseudo_rows, specimens.moments)
     if job.start is not None:
         inputs["overall network"] = job.start_digest
     if job.levels is not None:
-        inputs["taxonomy"] = digest_value([job.levels.names, job.levels.parents])
-    section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": runtime.precision}
+        inputs["taxonomy"] = digest_value(asdict(job.levels))
+    precision = computed_precision(runtime)
+    section = {**member, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": precision}
     section |= {"processes": runtime.processes} if runtime.processes > 1 else {}
     pseudo = job.member.pseudo
-    section |= {"joining": [pseudo.weight, pseudo.ramp]} if job.round and pseudo is not None else {}
+    section |= {"joining": [job.round, pseudo.weight, pseudo.ramp]} if job.round and pseudo is not None else {}
     section |= {"domain": job.domain} if job.domain is not None else {}
-    return StageKey(f"fit {_named(job)}", 6, section, inputs)
+    return StageKey(f"fit {_named(job)}", 7, section, inputs)
 
 
-def embed_key(member: MemberSpec, rows: Integers, statistics: ImageStatistics) -> StageKey:
+def embed_key(
+    member: MemberSpec, rows: Integers, statistics: ImageStatistics, runtime: Runtime, moments: Moments = None
+) -> StageKey:
     """What a frozen backbone sees in the images.
 
     Args:
         member: The recipe's section, its size resolved.
         rows: Image rows.
         statistics: Holds the digest of every image's pixels.
+        runtime: For what it computes in.
+        moments: Of `Specimens`.
     """
-    section = {"backbone": member.backbone, "weights": member.weights, "input": member.input.model_dump(mode="json")}
-    return StageKey("embeddings", 2, section, {"pixels": _pixels(statistics, rows), "rows": digest_array(rows)})
+    looks = member.model_dump(mode="json", include={"backbone", "activation", "input", "head"})
+    section = looks | {"stored size": member.stored_size, "precision": computed_precision(runtime)}
+    inputs = {
+        "pixels": _seen(statistics, rows, moments),
+        "rows": digest_array(rows),
+        "normalisation": digest_value(asdict(statistics.normalisation)),
+        "weights": weights_identity(member.backbone, member.weights),
+        "libraries": _versions("torch", "timm"),
+    }
+    return StageKey("embeddings", 3, section, inputs)
 
 
 def predict_key(
-    job: FitJob, fit: StageKey, statistics: ImageStatistics, rows: Integers, purpose: str = "predict"
-) -> StageKey:
-    """What one network says of some rows: the fold it never saw and the test rows, or those that may join training.
+    job: FitJob, fit: StageKey, statistics: ImageStatistics, rows: Integers, *, purpose: str = "predict",
+    part: str = "", moments: Moments = None,
+) -> StageKey:  # fmt: skip
+    """What one network says of some rows: the fold it never saw, the test rows, or those that may join training.
 
     Args:
         job: Member and fold.
@@ -165,9 +208,12 @@ def predict_key(
         statistics: Holds the digest of every image's pixels.
         rows: Image rows.
         purpose: The first word of the stage's name.
+        part: The last word of the stage's name.
+        moments: Of `Specimens`.
     """
-    inputs = {"network": fit.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
-    return StageKey(f"{purpose} {_named(job)}", 4, job.member.predict.model_dump(mode="json"), inputs)
+    inputs = {"network": fit.digest, "pixels": _seen(statistics, rows, moments), "rows": digest_array(rows)}
+    name = f"{purpose} {_named(job)} {part}".rstrip()
+    return StageKey(name, 5, job.member.predict.model_dump(mode="json"), inputs)
 
 
 def reviewed_key(scores: str) -> StageKey:
@@ -179,7 +225,9 @@ def reviewed_key(scores: str) -> StageKey:
     return StageKey("reviewed run", 1, None, {"scores": scores})
 
 
-def index_key(fit: StageKey, job: FitJob, ties: Integers, statistics: ImageStatistics) -> StageKey:
+def index_key(
+    fit: StageKey, job: FitJob, ties: Integers, statistics: ImageStatistics, moments: Moments = None
+) -> StageKey:
     """The training specimens of one network, embedded by it.
 
     Args:
@@ -187,12 +235,21 @@ def index_key(fit: StageKey, job: FitJob, ties: Integers, statistics: ImageStati
         job: Member and fold.
         ties: Which of its training rows are one picture, shape (n,).
         statistics: Holds the digest of every image's pixels.
+        moments: Of `Specimens`.
     """
-    inputs = {"network": fit.digest, "pixels": _pixels(statistics, job.train_rows), "duplicates": digest_array(ties)}
-    return StageKey(f"index {_named(job)}", 1, _neighbours(job), inputs)
+    inputs = {
+        "network": fit.digest,
+        "pixels": _seen(statistics, job.train_rows, moments),
+        "duplicates": digest_array(ties),
+        "search": _versions("faiss-cpu", "faiss-gpu"),
+    }
+    return StageKey(f"index {_named(job)}", 2, _neighbours(job), inputs)
 
 
-def neighbours_key(index: StageKey, job: FitJob, statistics: ImageStatistics, rows: Integers) -> StageKey:
+def neighbours_key(
+    index: StageKey, job: FitJob, statistics: ImageStatistics, rows: Integers, *, ties: Integers, part: str = "",
+    moments: Moments = None,
+) -> StageKey:  # fmt: skip
     """The nearest specimens of some rows.
 
     Args:
@@ -200,14 +257,23 @@ def neighbours_key(index: StageKey, job: FitJob, statistics: ImageStatistics, ro
         job: Member and fold.
         statistics: Holds the digest of every image's pixels.
         rows: Image rows.
+        ties: Which of these rows are one picture with which of the index, shape (n,); empty where that does not count.
+        part: The last word of the stage's name.
+        moments: Of `Specimens`.
     """
-    inputs = {"index": index.digest, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
-    return StageKey(f"neighbours {_named(job)}", 1, _neighbours(job), inputs)
+    inputs = {
+        "index": index.digest,
+        "pixels": _seen(statistics, rows, moments),
+        "rows": digest_array(rows),
+        "duplicates": digest_array(ties),
+    }
+    return StageKey(f"neighbours {_named(job)} {part}".rstrip(), 2, _neighbours(job), inputs)
 
 
 def look_key(
-    stage: str, network: Path, statistics: ImageStatistics, rows: Integers, section: dict[str, Any]
-) -> StageKey:
+    stage: str, network: Path, statistics: ImageStatistics, rows: Integers, section: dict[str, Any],
+    moments: Moments = None,
+) -> StageKey:  # fmt: skip
     """What the report shows of how one network sees some rows.
 
     Args:
@@ -216,9 +282,28 @@ def look_key(
         statistics: Holds the digest of every image's pixels.
         rows: Image rows.
         section: What is asked, as plain values.
+        moments: Of `Specimens`.
     """
-    inputs = {"network": network.name, "pixels": _pixels(statistics, rows), "rows": digest_array(rows)}
-    return StageKey(stage, 1, section, inputs)
+    inputs = {
+        "network": network.name,
+        "pixels": _seen(statistics, rows, moments),
+        "rows": digest_array(rows),
+        "projection": _versions("scikit-learn"),
+    }
+    return StageKey(stage, 2, section, inputs)
+
+
+def computed_precision(runtime: Runtime) -> str:
+    """What networks compute in, with `auto` resolved to what it is on this device.
+
+    Args:
+        runtime: Device and precision.
+    """
+    if runtime.precision != "auto":
+        return runtime.precision
+    if find_device(runtime).type != "cuda":
+        return "32"
+    return "bf16" if torch.cuda.is_bf16_supported() else "16"
 
 
 def _neighbours(job: FitJob) -> dict[str, object] | None:
@@ -232,10 +317,16 @@ def _named(job: FitJob) -> str:
     return " ".join(word for word in words if word)
 
 
-def _scaling(job: FitJob, specimens: Specimens) -> str:
-    scale = job.normalisation
-    rows = [digest_array(part) for part in specimens.moments or ()]
-    return digest_value([scale.mean, scale.deviation, scale.low, scale.high, *rows])
+def _versions(*packages: str, numbers: int = 2) -> str:
+    """The versions of some packages, as far as they count; packages that are not installed decide nothing."""
+    known = {name: version_of(name) for name in packages}
+    return digest_value({name: ".".join(full.split(".")[:numbers]) for name, full in known.items() if full})
+
+
+def _seen(statistics: ImageStatistics, rows: Integers, moments: Moments) -> str:
+    """The digest of what networks see of some rows: their pixels, and what scales them instead of the whole set."""
+    pixels = _pixels(statistics, rows)
+    return pixels if moments is None else digest_value([pixels, *(digest_array(part[rows]) for part in moments)])
 
 
 def _pixels(statistics: ImageStatistics, rows: Integers) -> str:

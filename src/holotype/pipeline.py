@@ -156,7 +156,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     if not pictured and any(member.predictions is None for member in recipe.members):
         raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")
     statistics = stages.value(
-        ImageStatistics, keys.statistics_key(images, stages.digests),
+        ImageStatistics, keys.statistics_key(images),
         lambda: measure_images(images, runtime) if pictured else unmeasured(images), {"normalisation": Normalisation},
     )  # fmt: skip
     audit = stages.value(

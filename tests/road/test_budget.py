@@ -61,7 +61,7 @@ def test_a_budget_is_planned_told_everywhere_and_read_again(
         shutil.rmtree(tmp_path / ".holotype" / lost)
     resumed = run(recipe, tmp_path / "resumed", SMALL, budget="12m").folder.root
     made = {stage for stage, state in stages_of(resumed).items() if state != "reused"}
-    assert made == {"fit main 0", "predict main 0"}
+    assert made == {"fit main 0", "predict main 0", "predict main 0 test"}
     for name in ("oof.parquet", "recipe.yaml", "submission.csv", "members/main/fold0/weights.safetensors"):
         assert (resumed / name).read_bytes() == (folder / name).read_bytes()
 

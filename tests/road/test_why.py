@@ -27,7 +27,8 @@ def told(run_folder: Path, *changes: str) -> dict[str, str]:
 def test_where_nothing_changed_everything_is_taken_from_the_store(finished: Path) -> None:
     stages = told(finished)
     assert set(stages.values()) == {TAKEN}
-    fits = {f"{stage} main {fold}" for stage in ("fit", "predict") for fold in range(3)}
+    parts = (("fit", ""), ("predict", ""), ("predict", " test"))
+    fits = {f"{stage} main {fold}{part}" for stage, part in parts for fold in range(3)}
     assert set(stages) == {"images", "statistics", "audit", "folds", "pack 32"} | fits
 
 
@@ -117,7 +118,7 @@ def test_a_recipe_that_was_deleted_is_replaced_by_the_runs_own(write_recipe: Wri
 
 def test_one_kind_of_stage_can_be_asked_for(finished: Path) -> None:
     assert [line.split(":")[0] for line in explain(finished, stage="fit main 1")] == ["fit main 1"]
-    assert len(explain(finished, stage="predict")) == 3
+    assert len(explain(finished, stage="predict")) == 6
     with pytest.raises(InputError, match="there is no such stage; did you mean 'folds'"):
         explain(finished, stage="fold")
 

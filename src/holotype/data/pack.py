@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from holotype.data.images import read_row
 from holotype.data.reserve import reserve_space
 from holotype.data.resize import fitted, resize_image, whole_pixels
 from holotype.data.validity import usable_pixels
-from holotype.errors import DataError, StoreError
+from holotype.digest import digest_array
+from holotype.errors import DataError, StoreError, listing
 from holotype.runtime import Runtime
 from holotype.types import ImageStatistics, ImageTable
 
@@ -113,8 +115,9 @@ def plan_pack(statistics: ImageStatistics, size: int, resize: str, tile: int | N
 
 
 def pack_images(
-    images: ImageTable, plan: PackPlan, folder: Path | None, runtime: Runtime, workspace: Path | None = None
-) -> NDArray[Any]:
+    images: ImageTable, plan: PackPlan, folder: Path | None, runtime: Runtime, workspace: Path | None = None, *,
+    digests: Sequence[str | None] | None = None,
+) -> NDArray[Any]:  # fmt: skip
     """Decode and store every image, or go on where an interrupted call stopped.
 
     Args:
@@ -124,12 +127,14 @@ def pack_images(
         runtime: For threads and progress.
         workspace: Where the unfinished file is kept from one call to the next, on the disk of `folder`; without it an
             interrupted call leaves nothing behind.
+        digests: Of the pixels as they were measured, one an image; they are not compared where none are given.
 
     Returns:
         Shape as planned; rows that are skipped hold zeros.
 
     Raises:
         StoreError: The disk has no room for it.
+        DataError: An image is not what was measured.
     """
     place = workspace or folder
     if place is None:
@@ -141,7 +146,13 @@ def pack_images(
 
     def store(row: int) -> None:
         if row not in plan.skipped:
-            pixels[row] = packed_image(read_row(images, row), plan)
+            image = read_row(images, row)
+            if digests is not None and digest_array(image) != digests[row]:
+                raise DataError(
+                    f"{listing(images.files_of_row(row), 3)} changed after it was measured",
+                    field="data.images", remedy="run the same command again when nothing writes to the images",
+                )  # fmt: skip
+            pixels[row] = packed_image(image, plan)
 
     with (
         runtime.progress.task("Packing images", len(images) - done) as task,

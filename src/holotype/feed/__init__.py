@@ -3,7 +3,7 @@
 from holotype.feed.loader import drawn_batch, prepared_ahead, read_batch, to_device, training_batch, view_batch
 from holotype.feed.memory import fitting_batches, is_out_of_memory, release_memory, shortage_of
 from holotype.feed.sampler import batches, sampled, shuffled, with_joining
-from holotype.feed.specimens import Specimens, Tiles, make_specimens
+from holotype.feed.specimens import Specimens, Tiles, make_specimens, row_moments
 
 __all__ = [
     "Specimens",
@@ -16,6 +16,7 @@ __all__ = [
     "prepared_ahead",
     "read_batch",
     "release_memory",
+    "row_moments",
     "sampled",
     "shortage_of",
     "shuffled",

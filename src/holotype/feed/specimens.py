@@ -15,7 +15,7 @@ from holotype.errors import DataError
 from holotype.spec import MemberSpec
 from holotype.types import AnyLabels, Floats, ImageStatistics, ImageTable, LabelMatrix, Normalisation
 
-__all__ = ["Specimens", "Tiles", "make_specimens"]
+__all__ = ["Specimens", "Tiles", "make_specimens", "row_moments"]
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,32 @@ def make_specimens(
     """
     section, tile = member.input, member.input.tile
     tiles = None if tile is None else Tiles(min(tile.side, member.largest_size), tile.training)
-    moments = None
-    if section.normalise != "dataset":
-        tied = _plates(images) if section.normalise == "plate" else None
-        moments = row_normalisation(statistics.frame, tied)
+    moments = row_moments(member, images, statistics)
     crop = member.augment.crop_share(int(section.size))
     seen = _numbers(section.channels, images.channels, "members.input.channels")
     jittered = _numbers(member.augment.channels, section.channels or images.channels, "members.augment.channels")
     specimens = Specimens(pack, normalisation, LabelMatrix.of(truth), seen, moments, tiles, crop, jittered)
     check_augment(member.augment, specimens.channels)
     return specimens
+
+
+def row_moments(member: MemberSpec, images: ImageTable, statistics: ImageStatistics) -> tuple[Floats, Floats] | None:
+    """Means and deviations a channel of each image row, shape (rows, channels), where they scale it.
+
+    Args:
+        member: The recipe's section.
+        images: The table.
+        statistics: Of every image.
+
+    Returns:
+        None where the whole set's scale all of them.
+
+    Raises:
+        DataError: Images are to be scaled by plate, and their plates are not known.
+    """
+    if member.input.normalise == "dataset":
+        return None
+    return row_normalisation(statistics.frame, _plates(images) if member.input.normalise == "plate" else None)
 
 
 def _numbers(wanted: Sequence[str] | None, names: Sequence[str] | None, field: str) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from holotype.data import resize_image
 from holotype.digest import digest_array
-from holotype.feed import Specimens
+from holotype.feed import Specimens, row_moments
 from holotype.keys import look_key
 from holotype.members.pixels import opened_pixels, unlabelled
 from holotype.members.workshop import Workshop
@@ -55,6 +55,11 @@ class Observer:
         pack = opened_pixels(self.member, images, statistics, work.stages, (work.runtime, work.pack))
         return unlabelled(self.member, pack, images, statistics)
 
+    @property
+    def moments(self) -> tuple[Floats, Floats] | None:
+        """What scales each image row instead of the whole set."""
+        return row_moments(self.member, self.workshop.images, self.workshop.ready.statistics)
+
     def words(self, fold: int) -> str:
         """Which network, as people say it.
 
@@ -93,7 +98,7 @@ def map_images(observer: Observer, fold: int, rows: Integers) -> Landscape:
     """
     network, workshop = observer.networks[fold], observer.workshop
     runtime, name = workshop.runtime, f"map {observer.member.name} {fold}"
-    key = look_key(name, network, workshop.ready.statistics, rows, {"seed": workshop.seed})
+    key = look_key(name, network, workshop.ready.statistics, rows, {"seed": workshop.seed}, observer.moments)
 
     def write(folder: Path) -> None:
         device = launch_fabric(runtime).device
@@ -129,7 +134,8 @@ def heat_maps(observer: Observer, fold: int, rows: Integers, classes: Integers) 
     """
     network, workshop = observer.networks[fold], observer.workshop
     runtime, name = workshop.runtime, f"heat {observer.member.name} {fold}"
-    key = look_key(name, network, workshop.ready.statistics, rows, {"classes": digest_array(classes)})
+    key = look_key(name, network, workshop.ready.statistics, rows, {"classes": digest_array(classes)},
+                   observer.moments)  # fmt: skip
 
     def write(folder: Path) -> None:
         device = launch_fabric(runtime).device

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from holotype.retrieval import (
 )
 from holotype.spec import NeighboursSpec
 from holotype.split import duplicate_components
+from holotype.store import StageKey
 from holotype.train import launch_fabric
 from holotype.types import (
     MANY,
@@ -49,6 +50,7 @@ from holotype.types import (
 
 __all__ = ["FoldNeighbours", "find_neighbours", "neighbours_member", "vote"]
 
+Tied = tuple[Integers, Integers] | None
 SCORES_FOR_TEMPERATURE = 20_000_000  # rows times classes that choose how far a neighbour's voice carries
 VOTES_AT_ONCE = 1024  # rows whose scores of all classes are held
 
@@ -95,35 +97,53 @@ def find_neighbours(
     refuse_scored_fold(images.sample_numbers[job.train_rows], workshop.ready.folds.fold_of_sample, job.fold)
     ties = duplicate_components(images, workshop.ready.audit)[images.sample_numbers]
     statistics, stages = workshop.ready.statistics, workshop.stages
-    key = index_key(overall.key, job, ties[job.train_rows], statistics)
+    moments = specimens.moments
+    key = index_key(overall.key, job, ties[job.train_rows], statistics, moments)
     index = stages.folder(key, lambda folder: _write_index(folder, overall, ties, specimens, workshop))
     parts = {name: one[0].rows for name, one in said.items()}
-    asked = neighbours_key(key, job, statistics, np.concatenate(list(parts.values())))
-
     collection = load_index(index) if index.is_dir() else None
+    found: dict[str, tuple[Integers, Neighbours]] = {}
+    scores = {}
+    for name, rows in parts.items():
+        tied = (ties[rows], ties[job.train_rows]) if name == "oof" else None
+        asked = neighbours_key(
+            key, job, statistics, rows, ties=tied[0] if tied else rows[:0], part="" if name == "oof" else name,
+            moments=moments,
+        )  # fmt: skip
+
+        def search(rows: Integers = rows, tied: Tied = tied, name: str = name) -> Neighbours:
+            near = make_index((collection or load_index(index)).embeddings, spec.index).search(
+                _embed(overall, rows, specimens, workshop), spec.k, tied
+            )
+            _say_if_few(near, spec, job.label, name, workshop)
+            return near
+
+        near = _stored(asked, search, len(rows), spec.k, workshop)
+        if collection is not None and near is not None:
+            logits = vote(near, collection, images.kind, spec, said[name][0].logits)
+            found[name] = rows, near
+            scores[name] = Predictions(f"{job.member.name}.neighbours", job.fold, rows, logits)
+    if collection is None or len(found) < len(parts):
+        return None
+    return FoldNeighbours(index, job.train_rows, found, scores)
+
+
+def _stored(
+    key: StageKey, search: Callable[[], Neighbours], rows: int, most: int, workshop: Workshop
+) -> Neighbours | None:
+    """Neighbours from the store, found if they are not there; rows that do not exist have none and are no stage."""
+    if not rows:
+        return Neighbours(np.empty((0, most), np.int64), np.empty((0, most), np.float32))
 
     def write(folder: Path) -> None:
-        search = make_index((collection or load_index(index)).embeddings, spec.index)
-        every = _embed(overall, np.concatenate(list(parts.values())), specimens, workshop)
-        ends = np.cumsum([len(rows) for rows in parts.values()])
-        for (name, rows), queries in zip(parts.items(), np.split(every, ends[:-1]), strict=True):
-            tied = (ties[rows], ties[job.train_rows]) if name == "oof" else None
-            near = search.search(queries, spec.k, tied)
-            _say_if_few(near, spec, job.label, name, workshop)
-            np.save(folder / f"{name}-rows.npy", near.rows, allow_pickle=False)
-            np.save(folder / f"{name}-similarity.npy", near.similarity, allow_pickle=False)
+        near = search()
+        np.save(folder / "rows.npy", near.rows, allow_pickle=False)
+        np.save(folder / "similarity.npy", near.similarity, allow_pickle=False)
 
-    place = stages.folder(asked, write)
-    if collection is None or not place.is_dir():
+    place = workshop.stages.folder(key, write)
+    if not place.is_dir():
         return None
-    found, scores = {}, {}
-    for name, rows in parts.items():
-        arrays = (np.load(place / f"{name}-{part}.npy", allow_pickle=False) for part in ("rows", "similarity"))
-        near = Neighbours(*arrays)
-        logits = vote(near, collection, images.kind, spec, said[name][0].logits)
-        found[name] = rows, near
-        scores[name] = Predictions(f"{job.member.name}.neighbours", job.fold, rows, logits)
-    return FoldNeighbours(index, job.train_rows, found, scores)
+    return Neighbours(*(np.load(place / f"{part}.npy", allow_pickle=False) for part in ("rows", "similarity")))
 
 
 def vote(

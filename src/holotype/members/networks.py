@@ -15,7 +15,7 @@ from holotype.nets import open_checkpoint
 from holotype.predict import infer, load_said, save_said
 from holotype.store import StageKey
 from holotype.train import FitJob, fit_member, launch_fabric
-from holotype.types import Integers, Predictions
+from holotype.types import Integers, Predictions, some_rows
 
 __all__ = ["Trained", "ask", "train"]
 
@@ -66,27 +66,39 @@ def ask(
     Returns:
         By name one entry a pooling, the first view alone last; nothing in a forecast, where the store does not hold it.
     """
+    some = [name for name, rows in parts.items() if len(rows)] or list(parts)[:1]
+    made = {name: _asked(trained, name, parts[name], specimens, workshop, purpose) for name in some}
+    said = {name: one for name, one in made.items() if one is not None}
+    if len(said) < len(some):
+        return {}
+    nothing = [replace(one, rows=one.rows[:0], logits=some_rows(one.logits, slice(0))) for one in said[some[0]]]
+    return {name: said.get(name, nothing) for name in parts}
+
+
+def _asked(
+    trained: Trained, name: str, rows: Integers, specimens: Specimens, workshop: Workshop, purpose: str
+) -> list[Predictions] | None:
+    """What a network says of the rows of one name, which are a stage of their own: others do not make it anew."""
     job, runtime = trained.job, workshop.runtime
-    rows = np.concatenate(list(parts.values()))
-    key = predict_key(job, trained.key, workshop.ready.statistics, rows, purpose)
+    key = predict_key(
+        job, trained.key, workshop.ready.statistics, rows, purpose=purpose, moments=specimens.moments,
+        part="" if name in {"oof", "candidates"} else name,
+    )  # fmt: skip
 
     def write(folder: Path) -> None:
         device = launch_fabric(runtime).device
         said = infer(open_checkpoint(trained.network), specimens, rows, job.member.predict, runtime, device)
-        end = 0
-        for name, part in parts.items():
-            begin, end = end, end + len(part)
-            np.save(folder / f"{name}-rows.npy", rows[begin:end], allow_pickle=False)
-            for one in said:
-                save_said(folder, f"{name}-{one.pool}", one.logits[begin:end])
+        np.save(folder / "rows.npy", rows, allow_pickle=False)
+        for one in said:
+            save_said(folder, one.pool, one.logits)
 
     place = workshop.stages.folder(key, write)
-    return {name: _read(place, name, job) for name in parts} if place.is_dir() else {}
+    return _read(place, job) if place.is_dir() else None
 
 
-def _read(place: Path, name: str, job: FitJob) -> list[Predictions]:
-    rows = np.load(place / f"{name}-rows.npy", allow_pickle=False)
+def _read(place: Path, job: FitJob) -> list[Predictions]:
+    rows = np.load(place / "rows.npy", allow_pickle=False)
     return [
-        Predictions(job.member.name, job.fold, rows, load_said(place, f"{name}-{pool}", len(job.classes)), pool)
+        Predictions(job.member.name, job.fold, rows, load_said(place, pool, len(job.classes)), pool)
         for pool in (*job.member.predict.pools, "first")
     ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
 from holotype.data import Pack, PackPlan, input_size, open_pack, pack_images, plan_pack
-from holotype.feed import Specimens, make_specimens
-from holotype.keys import embed_key, pack_key
+from holotype.errors import DataError
+from holotype.feed import Specimens, make_specimens, row_moments
+from holotype.keys import embed_key, pack_key, statistics_key
 from holotype.predict import embed_images
 from holotype.runtime import Runtime
 from holotype.spec import MemberSpec
@@ -59,12 +62,25 @@ def stored_pixels(
     runtime, keep = machine
     plan = plan_pixels(member, statistics)
     nothing = Pack(np.empty((0, *plan.shape[1:]), plan.depth), plan.fitting)
-    if keep == "none":
-        return Pack(pack_images(images, plan, None, runtime), plan.fitting) if stages.makes else nothing
-    key = pack_key(plan, member.stored_size, stages.digests)
-    workspace = stages.store.workspace(key)
-    place = stages.folder(key, lambda folder: pack_images(images, plan, folder, runtime, workspace))
+    measured = statistics.frame["digest"].to_list()
+    with _measured_anew_if_they_changed(images, stages):
+        if keep == "none":
+            made = pack_images(images, plan, None, runtime, digests=measured) if stages.makes else nothing.pixels
+            return Pack(made, plan.fitting)
+        key = pack_key(plan, member.stored_size, statistics)
+        space = stages.store.workspace(key)
+        place = stages.folder(key, lambda into: pack_images(images, plan, into, runtime, space, digests=measured))
     return open_pack(place) if stages.makes else nothing
+
+
+@contextmanager
+def _measured_anew_if_they_changed(images: ImageTable, stages: Stages) -> Iterator[None]:
+    """Forget the statistics of images that are not what was measured, so that the next run measures them again."""
+    try:
+        yield
+    except DataError:
+        stages.store.forget(statistics_key(images))
+        raise
 
 
 def opened_pixels(
@@ -79,7 +95,7 @@ def opened_pixels(
         stages: Knows the store.
         machine: As in `stored_pixels`.
     """
-    key = pack_key(plan_pixels(member, statistics), member.stored_size, stages.digests)
+    key = pack_key(plan_pixels(member, statistics), member.stored_size, statistics)
     if machine[1] != "none" and stages.store.holds(key):
         return open_pack(stages.store.place(key))
     return stored_pixels(member, images, statistics, stages, machine)
@@ -106,7 +122,7 @@ def embed_with_member(
         NotForeseenError: In a forecast, where the store does not hold them.
     """
     runtime = machine[0]
-    key = embed_key(member, rows, statistics)
+    key = embed_key(member, rows, statistics, runtime, row_moments(member, images, statistics))
 
     def write(folder: object) -> None:
         pack = stored_pixels(member, images, statistics, stages, machine)

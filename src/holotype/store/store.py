@@ -128,6 +128,15 @@ class Store:
         """
         return self.root / "unfinished" / key.family / key.digest
 
+    def forget(self, key: StageKey) -> None:
+        """Remove an artefact that turned out to be wrong; nothing happens where there is none.
+
+        Args:
+            key: What it is made from.
+        """
+        (self.place(key) / FACTS).unlink(missing_ok=True)  # from now on it is not there
+        shutil.rmtree(self.place(key), ignore_errors=True)
+
     def content_digest(self, key: StageKey) -> str:
         """The digest of an artefact's content: stages that read it need not run again where it came out the same.
 
