@@ -12,7 +12,17 @@ from urllib.parse import unquote
 
 from holotype.errors import DataError
 
-__all__ = ["Address", "ending", "is_remote", "name_of", "open_file", "opened", "require_regular", "without_row"]
+__all__ = [
+    "Address",
+    "ending",
+    "is_remote",
+    "name_of",
+    "open_file",
+    "opened",
+    "require_regular",
+    "without_row",
+    "without_scheme",
+]
 
 Address = Path | str
 MOST_REMOTE = 4 << 30  # bytes of a remote file, which is read whole
@@ -84,6 +94,16 @@ def require_regular(address: Address, mode: int | None = None) -> None:
         raise DataError(f"{address} is {what} and not a file", remedy="name a regular file")
 
 
+def without_scheme(address: Address) -> Address:
+    """A local path that was written as `file:///...`, as a path; any other address as it is.
+
+    Args:
+        address: A path or an address.
+    """
+    local = LOCAL.fullmatch(str(address))
+    return address if local is None else unquote(local["path"])
+
+
 def open_file(address: Address) -> BinaryIO:
     """Open a regular file or a remote one for reading.
 
@@ -100,10 +120,10 @@ def open_file(address: Address) -> BinaryIO:
         FileNotFoundError: It is not there.
         DataError: It is no regular file, or what it would take to open it is not there.
     """
-    local = LOCAL.fullmatch(str(address))
-    if is_remote(address) and local is None:
-        return _read_remote(str(address))
-    path = Path(unquote(local["path"])) if local is not None else Path(address)
+    local = without_scheme(address)
+    if is_remote(local):
+        return _read_remote(str(local))
+    path = Path(local)
     require_regular(path)
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
     try:
@@ -142,9 +162,9 @@ def _read_remote(address: str) -> io.BytesIO:
     import fsspec  # slow, and needed for addresses only
 
     for part in address.split("::"):  # in a chain such as zip://a.png::/data/images.zip the last may be local
-        local = LOCAL.fullmatch(part)
-        if local is not None or ("://" not in part and Path(part).exists()):
-            require_regular(unquote(local["path"]) if local is not None else part)
+        local = without_scheme(part)
+        if not is_remote(local) and Path(local).exists():
+            require_regular(local)
     try:
         with fsspec.open(address, "rb") as stream:
             content = stream.read(MOST_REMOTE + 1)

@@ -11,6 +11,12 @@ from typing import NamedTuple
 __all__ = ["DeclaredSize", "declared_size"]
 
 JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+TURNED = 0xBC02  # of JPEG XR
+JPEGXR_TAGS = {
+    *range(0xBC01, 0xBC05), *range(0xBC80, 0xBC84), *range(0xBCC0, 0xBCC6), 0x8769, 0x8825, 0x02BC,
+    0x83BB, 0x8649, 0x8773, 0x010D, 0x010E, 0x010F, 0x0110, 0x011D, 0x0129, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746,
+    0x4749, 0x8298,
+}  # fmt: skip
 RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}  # of JPEG XL
 
 
@@ -107,6 +113,8 @@ def _jpegxr(head: bytes) -> DeclaredSize | None:
     for number in range(min(count, 64)):
         tag, kind, _, value = struct.unpack_from("<HHII", head, offset + 2 + 12 * number)
         sides[tag] = value & 0xFFFF if kind == 3 else value
+        if tag not in JPEGXR_TAGS or (tag == TURNED and value):
+            return None  # the decoder would say so on the terminal, and would not turn the image
     return DeclaredSize(sides[0xBC81], sides[0xBC80]) if {0xBC80, 0xBC81} <= set(sides) else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.data.addresses import Address, ending, name_of, open_file, require_regular
+from holotype.data.addresses import Address, ending, name_of, open_file, without_scheme
 from holotype.data.arrays import ARRAYS, VENDOR, read_array, read_vendor
 from holotype.data.formats import HEAD, PILLOW_FORMATS, file_format, what_it_is
 from holotype.data.interpretation import keep_depth
@@ -113,7 +113,7 @@ def _in_colors(pixels: NDArray[Any], file: Address) -> NDArray[Any]:
 
 def _read_file(file: Address, options: ReadOptions) -> NDArray[Any]:
     try:
-        return keep_depth(_decoded(file, options), str(file))
+        return keep_depth(_decoded(without_scheme(file), options), str(file))
     except FileNotFoundError:
         raise DataError(f"{file} does not exist") from None
     except DataError:
@@ -136,7 +136,6 @@ def _decoded(file: Address, options: ReadOptions) -> NDArray[Any]:
         stream.seek(0)
         kind = file_format(head)
         if ending(file) in VENDOR and kind not in PILLOW_FORMATS:
-            require_regular(file)
             return read_vendor(file, options)
         if kind == "tiff":
             return read_tiff(stream, str(file), name_of(file), options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -67,7 +68,7 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
     if kind == "heic":
         _register_heic(file)
     with_codec = _needs_codec(kind, head)
-    if kind not in PILLOW_FORMATS:
+    if kind not in PILLOW_FORMATS or (with_codec and kind == "jp2"):
         return _coded(stream, kind, head, file, options)
     with Image.open(stream, formats=[PILLOW_FORMATS[kind]]) as picture:
         require_size(file, (picture.height, picture.width), len(picture.getbands()),
@@ -105,7 +106,10 @@ def _coded(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOpt
         if size.tiles > MOST_TILES:
             raise DataError(f"{file} is stored in {size.tiles:,} tiles, more than {MOST_TILES:,}",
                             remedy="save it in larger tiles")  # fmt: skip
-    pixels = CODECS[kind](stream.read())
+    content = stream.read()
+    if kind == "png":
+        _require_checksums(content, file)
+    pixels = CODECS[kind](content)
     if pixels.ndim == 2:
         return pixels[None]
     if pixels.ndim == 4:
@@ -113,6 +117,16 @@ def _coded(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOpt
     pixels = np.moveaxis(pixels, -1, 0)
     require_channel_count(file, len(pixels), options)
     return drop_opaque(pixels) if len(pixels) == 2 and kind == "png" else pixels
+
+
+def _require_checksums(content: bytes, file: str) -> None:
+    """Refuse a PNG with a damaged chunk, of which libpng would warn and go on."""
+    place = 8
+    while place + 12 <= len(content):
+        end = place + 8 + int.from_bytes(content[place : place + 4], "big")
+        if zlib.crc32(content[place + 4 : end]).to_bytes(4, "big") != content[end : end + 4]:
+            raise DataError(f"{file} cannot be decoded: the checksum of a part of it is wrong", remedy="copy it anew")
+        place = end + 4
 
 
 def _as_array(picture: Image.Image, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:

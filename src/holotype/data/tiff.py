@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ UNDERSTOOD = {WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR}
 DECODED_AS_RGB = {6, 7, 34892, 33003, 33005, 34712, 50001, 34927, 50002, 52546}  # compressions that turn YCbCr to RGB
 OTHER_FILES = ("is_ome", "is_mmstack", "is_ndtiff")  # readers of tifffile that open files beside the one they got
 NODATA = 42113
+TAG = re.compile(r"TiffTag (\d+)")
+TAGS_OF_PIXELS = {254, 255, *range(256, 260), 262, 266, 270, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323,
+                  324, 325, 330, 338, 339, 347, 530, 32997, 32998}  # fmt: skip
 DAMAGED = "it may have been cut off or never finished; copy or write it anew"
 
 
@@ -135,8 +139,10 @@ def _require_own_axes(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str)
 
 def _require_one_meaning(file: str, pages: list[TiffPage], keyframe: Any) -> None:
     """Refuse color modes that are not understood, and pages that differ in how they are meant."""
-    modes = {page.photometric for page in pages}
-    if len(modes) > 1 or len({page.orientation for page in pages}) > 1 or len({page.bits for page in pages}) > 1:
+    first, *others = pages
+    differ = any(page.photometric != first.photometric or page.bits != first.bits for page in others)
+    turned = any((page.orientation or first.orientation or 1) != (first.orientation or 1) for page in others)
+    if differ or turned:  # a page that says nothing of its orientation has that of the first
         raise DataError(f"{file} has pages of different photometric interpretations, orientations or depths",
                         remedy="save one picture a file")  # fmt: skip
     mode = int(keyframe.photometric)
@@ -195,8 +201,15 @@ def _listening(file: str) -> Iterator[None]:
         yield
     finally:
         LISTENER.thread.messages = None
-    serious = [record for record in messages
-               if record.levelno >= logging.WARNING and "TiffTag.fromfile" not in record.getMessage()]  # fmt: skip
+    serious = [text for text in map(_serious, messages) if text]
     if serious:
-        words = serious[0].getMessage().rpartition(">")[2].strip() or serious[0].getMessage()
-        raise DataError(f"{file} is damaged or contradicts itself: {words[:200]}", remedy=DAMAGED)
+        raise DataError(f"{file} is damaged or contradicts itself: {serious[0]}", remedy=DAMAGED)
+
+
+def _serious(record: logging.LogRecord) -> str:
+    """What a warning of tifffile says; empty where it is of a tag that no pixel hangs on."""
+    text = record.getMessage().splitlines()[0]
+    tag = TAG.search(text)
+    if record.levelno < logging.WARNING or (tag is not None and int(tag[1]) not in TAGS_OF_PIXELS):
+        return ""
+    return (text.rpartition(">")[2].strip() or text)[:200]

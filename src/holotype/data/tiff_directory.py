@@ -29,6 +29,7 @@ COUNTED = {324, 325, 273, 279}
 CODESTREAMS = {7: "jpeg", 33003: "jp2", 33004: "jp2", 33005: "jp2", 34712: "jp2", 34933: "png", 34927: "webp",
                50001: "webp", 50002: "jxl", 52546: "jxl", 34934: "jxr", 22610: "jxr"}  # fmt: skip
 HEAD = 2_048
+MOST_TAGS = 4_096
 CUT_OFF = "it may have been cut off or never finished; copy or write it anew"
 Tags = dict[int, "NDArray[np.int64]"]
 
@@ -42,7 +43,7 @@ class TiffPage:
         width: Columns.
         bits: Of one value.
         photometric: Tag 262: 0 is white at zero, 1 black at zero, 2 RGB, 3 a palette; -1 where it is missing.
-        orientation: Tag 274, 1 to 8.
+        orientation: Tag 274, 1 to 8; 0 where it is missing.
         is_reduced: A thumbnail or a level of a pyramid.
     """
 
@@ -82,17 +83,10 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
     Raises:
         DataError: There are no pages, too many of them or of their segments; the chain is a loop; pixels are missing.
     """
-    layout, place = _header(stream, name)
-    visited: set[int] = set()
+    layout, first = _header(stream, name)
     pages, segments = [], 0
-    while place:
-        if place in visited:
-            raise DataError(f"{name} is damaged: its pages follow one another in a circle", remedy=CUT_OFF)
-        visited.add(place)
-        if len(visited) > MOST_PAGES:
-            raise DataError(f"{name} holds more than {MOST_PAGES:,} pages", remedy="save one image a file")
-        tags, place = _directory(stream, layout, place, name)
-        page, count = _page(stream, layout, tags, name, options)
+    for place in _chain(stream, layout, first, name):
+        page, count = _page(stream, layout, _tags(stream, layout, place, name), name, options)
         segments += count
         if segments > MOST_SEGMENTS:
             raise DataError(f"{name} is stored in more than {MOST_SEGMENTS:,} strips or tiles",
@@ -102,6 +96,42 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
     if not pages:
         raise DataError(f"{name} holds no picture", remedy=CUT_OFF)
     return pages
+
+
+def _chain(stream: BinaryIO, layout: _Layout, place: int, name: str) -> list[int]:
+    """Where the directories lie, without a look at what they hold."""
+    places: dict[int, None] = {}
+    following = struct.calcsize(layout.offset)
+    while place:
+        if place in places:
+            raise DataError(f"{name} is damaged: its pages follow one another in a circle", remedy=CUT_OFF)
+        places[place] = None
+        if len(places) > MOST_PAGES:
+            raise DataError(f"{name} holds more than {MOST_PAGES:,} pages", remedy="save one image a file")
+        count = _tag_count(stream, layout, place, name)
+        stream.seek(count * layout.entry, 1)
+        content = stream.read(following)
+        if len(content) < following:
+            raise _cut(name)
+        place = int(struct.unpack(layout.offset, content)[0])
+    return list(places)
+
+
+def _cut(name: str) -> DataError:
+    return DataError(f"{name} holds no whole picture: a page lies beyond the end of the file", remedy=CUT_OFF)
+
+
+def _tag_count(stream: BinaryIO, layout: _Layout, place: int, name: str) -> int:
+    """How many tags a directory has; the stream is left at the first of them."""
+    form = layout.order + ("Q" if layout.big else "H")
+    stream.seek(min(place, layout.length))
+    start = stream.read(struct.calcsize(form))
+    if len(start) < struct.calcsize(form):
+        raise _cut(name)
+    count = int(struct.unpack(form, start)[0])
+    if count > MOST_TAGS:
+        raise DataError(f"{name} is damaged: a page has {count:,} tags", remedy=CUT_OFF)
+    return count
 
 
 def _header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
@@ -115,27 +145,15 @@ def _header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
     return layout, int(struct.unpack_from(layout.offset, head, 8 if big else 4)[0])
 
 
-def _directory(stream: BinaryIO, layout: _Layout, place: int, name: str) -> tuple[Tags, int]:
-    """The tags with whole numbers, and where the next directory lies."""
-    cut = DataError(f"{name} holds no whole picture: a page lies beyond the end of the file", remedy=CUT_OFF)
-    stream.seek(min(place, layout.length))
-    form = layout.order + ("Q" if layout.big else "H")
-    start = stream.read(struct.calcsize(form))
-    if len(start) < struct.calcsize(form):
-        raise cut
-    count = int(struct.unpack(form, start)[0])
-    if count > 4_096:
-        raise DataError(f"{name} is damaged: a page has {count:,} tags", remedy=CUT_OFF)
-    following = struct.calcsize(layout.offset)
-    content = stream.read(count * layout.entry + following)
-    if len(content) < count * layout.entry + following:
-        raise cut
+def _tags(stream: BinaryIO, layout: _Layout, place: int, name: str) -> Tags:
+    """The tags of a directory that hold whole numbers."""
+    content = stream.read(_tag_count(stream, layout, place, name) * layout.entry)
     tags: Tags = {}
-    for number in range(count):
-        found = _tag(stream, layout, content[number * layout.entry : (number + 1) * layout.entry], name)
+    for start in range(0, len(content), layout.entry):
+        found = _tag(stream, layout, content[start : start + layout.entry], name)
         if found is not None:
             tags.setdefault(*found)
-    return tags, int(struct.unpack_from(layout.offset, content, count * layout.entry)[0])
+    return tags
 
 
 def _tag(stream: BinaryIO, layout: _Layout, entry: bytes, name: str) -> tuple[int, NDArray[np.int64]] | None:
@@ -167,7 +185,7 @@ def _page(stream: BinaryIO, layout: _Layout, tags: Tags, name: str, options: Rea
     """A page, and the number of its strips or tiles."""
     height, width = _first(tags, HEIGHT, 0), _first(tags, WIDTH, 0)
     reduced = bool(_first(tags, SUBFILE, 0) & 1) or _first(tags, OLD_SUBFILE, 1) == 2
-    page = TiffPage(height, width, _first(tags, BITS, 1), _first(tags, PHOTOMETRIC, -1), _first(tags, ORIENTATION, 1),
+    page = TiffPage(height, width, _first(tags, BITS, 1), _first(tags, PHOTOMETRIC, -1), _first(tags, ORIENTATION, 0),
                     reduced)  # fmt: skip
     if reduced:
         return page, 0
