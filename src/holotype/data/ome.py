@@ -15,7 +15,7 @@ from holotype.errors import DataError
 __all__ = ["OmePlanes", "own_planes"]
 
 ELSEWHERE = "save each image as one OME-TIFF with all of its planes"
-NUMBER = re.compile(r"\d{1,9}")
+NUMBER = re.compile(r"\d{1,18}")
 
 
 @dataclass(frozen=True)

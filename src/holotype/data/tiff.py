@@ -76,6 +76,10 @@ def _of_ome(
             raise DataError(f"{file} has {len(pages)} pages that only another file describes (OME-XML, BinaryOnly)",
                             remedy="save it as one OME-TIFF with its own description")  # fmt: skip
         return None
+    unused = [number for number, page in enumerate(pages) if not page.is_reduced and number not in planes.pages]
+    if unused:
+        raise DataError(f"{file} has {len(pages)} pages, of which its OME-XML describes {len(planes.pages)}",
+                        remedy="save it anew as OME-TIFF, or without OME-XML")  # fmt: skip
     chosen = [tiff.pages[number] for number in planes.pages]
     if len({(page.shape, page.dtype, page.axes) for page in chosen}) > 1:
         raise DataError(f"{file} has planes of different sizes or depths", remedy="save one image a file")
