@@ -3,7 +3,11 @@
 Many labels with rare classes and plate effects; two members, fitted weights, thresholds by class; everything refitted
 as a run does it. The truth is the score of what was chosen on a far larger set of new plates.
 
-    python bench/honesty.py [--draws 200] [--groups 40 12]
+    python bench/honesty.py [--draws 200] [--groups 40 12] [--copies]
+
+With --copies half of the fields are taken three times, without any group column: the interval of a run, which counts
+the copies of a field as one group, beside one that knows group columns only (every frame by itself), and that of
+percentiles of a cluster bootstrap with scikit-learn.
 """
 
 from __future__ import annotations
@@ -17,10 +21,12 @@ from scipy.special import expit
 
 from holotype.decide import DecisionChoice, DecisionFacts
 from holotype.ensemble import EnsembleChoice
-from holotype.metrics import macro_f1
+from holotype.independence import independent_groups
+from holotype.metrics import Judged, bootstrap_interval, draw_groups, macro_f1
 from holotype.score import fit_chain, score_nested
-from holotype.spec import PerClassSpec, WeightedSpec
-from holotype.types import Folds, Labels, OofPredictions, SampleFacts, TestPredictions
+from holotype.spec import ArgmaxSpec, PerClassSpec, SplitSpec, WeightedSpec
+from holotype.split import make_folds
+from holotype.types import AuditReport, Folds, ImageTable, Labels, OofPredictions, SampleFacts, TestPredictions
 
 CLASSES, PER_PLATE, FOLDS, MANY_PLATES = 6, 25, 5, 400
 SHARES = np.array([0.4, 0.3, 0.2, 0.1, 0.06, 0.04])
@@ -65,7 +71,7 @@ def simulate(plates: int, skill: float, seed: int) -> tuple[float, float, float,
         "group.plate": [str(number) for number in world.plate],
     }, schema_overrides={"labels": pl.List(pl.Int64), "domain": pl.String})  # fmt: skip
     labels = Labels(frame, np.arange(count), classes, "multilabel")
-    folds = Folds(frame, fold, FOLDS, tuple(range(FOLDS)))
+    folds = Folds(frame, fold, FOLDS, tuple(range(FOLDS)), independent_groups=world.plate)
     metric = score_nested(oof, labels, folds, chain, "macro_f1", seed).scorecard.metrics["macro_f1"]
     fitted = fit_chain(chain, oof, world.truth, fold, world.plate, seed)
 
@@ -77,12 +83,75 @@ def simulate(plates: int, skill: float, seed: int) -> tuple[float, float, float,
     return metric.value, truth, metric.low, metric.high, metric.next["low"], metric.next["high"], fresh
 
 
+def fields_with_copies(fields: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The field of each frame, its class and its logits; every second field is taken three times, nearly alike."""
+    times = np.where(random.permutation(fields) % 2 == 0, 3, 1)
+    field = np.repeat(np.arange(fields), times)
+    number = random.choice(3, fields, p=[0.5, 0.3, 0.2])
+    logits = 1.6 * np.eye(3)[number] + random.normal(0, 1.2, (fields, 3))
+    return field, number[field], (logits[field] + random.normal(0, 0.05, (len(field), 3))).astype(np.float32)
+
+
+def with_copies(fields: int, seed: int) -> dict[str, tuple[float, float, float, float]]:
+    """Value, truth, low and high by each way: of a run, by group columns only, and scikit-learn's."""
+    from sklearn.metrics import accuracy_score
+    from sklearn.utils import resample
+
+    random = np.random.default_rng(seed)
+    field, number, logits = fields_with_copies(fields, random)
+    count = len(field)
+    ids = [str(row) for row in range(count)]
+    frame = pl.DataFrame({
+        "id": ids, "sample": ids, "role": ["train"] * count, "files": [[name] for name in ids],
+        "labels": number[:, None].tolist(), "domain": pl.Series([None] * count, dtype=pl.String),
+    })  # fmt: skip
+    images = ImageTable(frame, ("a", "b", "c"), "multiclass")
+    copied = np.flatnonzero(np.bincount(field)[field] > 1)
+    clusters = pl.DataFrame({"cluster": field[copied], "row": copied, "id": [ids[row] for row in copied],
+                             "role": "train", "action": "grouped"})  # fmt: skip
+    folds = make_folds(images, AuditReport(clusters, pl.DataFrame(), np.empty(0, np.int64)), SplitSpec(folds=5), seed)
+    oof = OofPredictions(np.arange(count), logits, folds.fold_of_sample)
+    chain = [EnsembleChoice(WeightedSpec(kind="weighted"), ("a",), "multiclass"),
+             DecisionChoice(ArgmaxSpec(), DecisionFacts(images.classes, "multiclass"))]  # fmt: skip
+    nested = score_nested([oof], images.samples, folds, chain, "accuracy", seed)
+    ours = nested.scorecard.metrics["accuracy"]
+    judged = Judged(nested.truth, nested.decided, nested.logits, "multiclass")
+    columns_only = independent_groups(images, clusters.clear())
+    before = bootstrap_interval("accuracy", judged, draw_groups(nested.truth, columns_only, seed))
+    known, decided = nested.truth.argmax(axis=1), nested.decided.argmax(axis=1)
+    rows = [np.flatnonzero(field == one) for one in range(fields)]
+    drawn = []
+    for draw in range(1000):
+        chosen = np.concatenate([rows[one] for one in resample(np.arange(fields), random_state=seed * 1000 + draw)])
+        drawn.append(accuracy_score(known[chosen], decided[chosen]))
+    _, many, scores = fields_with_copies(200_000, random)
+    truth = float((scores.argmax(axis=1) == many).mean())
+    return {
+        "a run": (ours.value, truth, ours.low, ours.high),
+        "group columns only": (before.value, truth, before.low, before.high),
+        "scikit-learn's cluster bootstrap": (ours.value, truth, *np.quantile(drawn, [0.025, 0.975])),
+    }
+
+
+def show_copies(fields: int, draws: int) -> None:
+    """Print how often each interval holds the truth."""
+    tables = [with_copies(fields, seed) for seed in range(draws)]
+    for way in tables[0]:
+        value, truth, low, high = np.array([table[way] for table in tables]).T
+        print(f"{fields} fields, half of them taken three times, {draws} draws, {way}: truth inside low to high in "
+              f"{100 * ((low <= truth) & (truth <= high)).mean():.1f} %; mean of value less truth "
+              f"{(value - truth).mean():+.4f}; mean width {(high - low).mean():.3f}", flush=True)  # fmt: skip
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--groups", type=int, nargs="+", default=[40, 12])
+    parser.add_argument("--copies", action="store_true")
     given = parser.parse_args()
-    for name, skill in (("random scores", 0.0), ("skilled scores", 2.2)):
+    for fields in given.groups if given.copies else ():
+        show_copies(fields, given.draws)
+    for name, skill in () if given.copies else (("random scores", 0.0), ("skilled scores", 2.2)):
         for plates in given.groups:
             table = np.array([simulate(plates, skill, seed) for seed in range(given.draws)])
             value, truth, low, high, next_low, next_high, fresh = table.T

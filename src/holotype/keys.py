@@ -112,7 +112,7 @@ def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floa
     if seen is not None:
         inputs["what tells train from test"] = digest_array(seen)
         inputs["what learns to tell them apart"] = _versions("lightgbm", "scikit-learn")
-    return StageKey("folds", 5, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
+    return StageKey("folds", 6, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
 
 
 def pack_key(plan: PackPlan, size: int, statistics: ImageStatistics) -> StageKey:

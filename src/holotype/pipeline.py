@@ -38,13 +38,13 @@ from holotype.road.refusals import (
     refuse_sampling,
     refuse_unknown_samples,
 )
-from holotype.road.reviewing import follow_review, reviewed_run
+from holotype.road.reviewing import divide_reviewed, follow_review, reviewed_run
 from holotype.road.writing import write_outcome
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
 from holotype.spec import ThresholdSpec
-from holotype.split import adopt_folds, make_folds, nothing_divided
+from holotype.split import adopt_folds, nothing_divided
 from holotype.store import RunLog, Stages, Store
 from holotype.submit import submission_order
 from holotype.train import check_phase, launch_fabric, member_levels
@@ -164,6 +164,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         keys.audit_key(recipe.audit, stages.digests),
         lambda: audit_images(images, statistics, recipe.audit) if pictured else audit_labels(images),
     )
+    given = (images, audit)
     images, audit, review = follow_review(recipe.data, recipe.audit, images, statistics, audit, stages.digests)
     if isinstance(recipe.decide, ThresholdSpec):
         thresholds_by_class(recipe.decide.thresholds, images.classes)  # better refused now than after training
@@ -173,7 +174,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     seen = telling_features(recipe.members, recipe.split, workshop) if recipe.split.like_test else None
     folds = stages.value(
         Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests, seen[1] if seen else None),
-        lambda: make_folds(images, audit, recipe.split, recipe.seed, seen),
+        lambda: divide_reviewed(given, (images, audit), recipe.split, recipe.seed, seen),
     )  # fmt: skip
     scored = np.intersect1d(images.samples.of_role("train"), np.flatnonzero(folds.fold_of_sample >= 0))
     named = named_folds(recipe.members, images, scored)

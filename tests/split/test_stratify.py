@@ -13,7 +13,7 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import StratifiedGroupKFold
 
 from holotype.errors import HolotypeError
-from holotype.split import share_deviation, stratified_folds
+from holotype.split import sample_keys, share_deviation, stratified_folds
 
 
 def long_tailed_labels(rows: int, classes: int, seed: int) -> np.ndarray:
@@ -198,3 +198,49 @@ def test_a_hundred_thousand_rows_take_a_moment():
     assert time.process_time() - begin < 5
     counts = np.stack([np.bincount(classes[fold == number], minlength=100) for number in range(5)])
     assert np.ptp(counts, axis=0).max() <= 1
+
+
+@pytest.mark.parametrize("change", ["label", "dropped", "added"])
+def test_a_changed_sample_leaves_nearly_all_others_in_their_folds(change):
+    """296 samples of eight classes, as a review would change them one by one."""
+    generator = np.random.default_rng(4)
+    classes = generator.choice(8, 296, p=[0.3, 0.2, 0.15, 0.1, 0.1, 0.07, 0.05, 0.03])
+    names = [f"s{number}" for number in range(296)]
+    fold = stratified_folds(np.eye(8, dtype=bool)[classes], np.arange(296), 5, 1, sample_keys(names))
+    kept = []
+    for number in range(0, 296, 37):
+        other, still = classes.copy(), np.arange(296)
+        if change == "label":
+            other[number] = (other[number] + 1) % 8
+        if change == "dropped":
+            other, still = np.delete(other, number), np.delete(still, number)
+        own = [names[place] for place in still]
+        if change == "added":
+            other, own = np.append(other, number % 8), [*own, f"new{number}"]
+        again = stratified_folds(np.eye(8, dtype=bool)[other], np.arange(len(other)), 5, 1, sample_keys(own))
+        kept.append((again[: len(still)] == fold[still]).mean())
+    assert np.mean(kept) >= 0.95
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_known_folds_are_kept_after_a_change_and_stay_even(grouped):
+    labels, groups = labels_in_groups(3)
+    groups = groups if grouped else np.arange(len(labels))
+    before = stratified_folds(labels, groups, 5, 1)
+    changed, generator = labels.copy(), np.random.default_rng(2)
+    for number in generator.choice(len(labels), 20, replace=False):
+        changed[number] = np.roll(changed[number], 1)
+    still = np.delete(np.arange(len(labels)), generator.choice(len(labels), 20, replace=False))
+    after = stratified_folds(changed[still], groups[still], 5, 1, before=before[still])
+    fresh = stratified_folds(changed[still], groups[still], 5, 1)
+    assert (after == before[still]).mean() >= 0.95
+    assert share_deviation(changed[still], after, 5) <= 1.3 * share_deviation(changed[still], fresh, 5) + 0.002
+    for number in np.unique(groups):
+        assert len(np.unique(after[groups[still] == number])) <= 1
+
+
+def test_a_fold_that_lost_its_groups_is_filled_again():
+    labels = np.eye(2, dtype=bool)[np.arange(40) % 2]
+    before = np.where(np.arange(40) < 20, 0, 1)
+    after = stratified_folds(labels[:22], np.arange(22), 2, 1, before=before[:22])
+    assert np.ptp(np.bincount(after, minlength=2)) <= 3

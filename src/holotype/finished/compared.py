@@ -140,8 +140,8 @@ def _read(folder: Path, letter: str) -> _ScoredRun:
 
 def _independent_groups(run: RunFolder, images: ImageTable) -> Integers:
     """Those of the run itself, from its tables."""
-    clusters = pl.read_parquet(run.existing("audit/clusters.parquet"))
-    fold = pl.read_parquet(run.existing("folds.parquet"))["fold"]
+    clusters = read_parquet(run.existing("audit/clusters.parquet"))
+    fold = read_parquet(run.existing("folds.parquet"))["fold"]
     parts = np.full(len(images.samples), NOTHING, np.int64)
     parts[images.sample_numbers[fold.is_not_null().to_numpy()]] = 0
     return independent_groups(images, clusters, parts=parts)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import polars as pl
+
 from holotype.audit import audit_images, audit_labels
 from holotype.digest import digest_file
 from holotype.errors import DataError
 from holotype.keys import reviewed_key
 from holotype.review import Reviewed, apply_review, read_rows, replay
-from holotype.spec import AuditSpec, DataSpec
+from holotype.spec import AuditSpec, DataSpec, SplitSpec
+from holotype.split import Features, make_folds
 from holotype.store import Stages
-from holotype.types import AuditReport, ImageStatistics, ImageTable
+from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable
 
-__all__ = ["follow_review", "reviewed_run"]
+__all__ = ["divide_reviewed", "follow_review", "reviewed_run"]
 
 KEPT = ("oof.parquet", "classes.csv")
 
@@ -58,6 +61,33 @@ def follow_review(
     else:
         anew = audit_labels(reviewed.images, reviewed.dropped)
     return reviewed.images, anew, reviewed
+
+
+def divide_reviewed(
+    given: tuple[ImageTable, AuditReport],
+    reviewed: tuple[ImageTable, AuditReport],
+    spec: SplitSpec,
+    seed: int,
+    features: Features | None,
+) -> Folds:
+    """The folds after a review: groups stay where they were before it, as long as the folds are nearly as even.
+
+    Args:
+        given: The table and its audit as the data say it.
+        reviewed: The same after the review; the very same where there was none.
+        spec: The recipe's `split` section.
+        seed: The recipe's seed.
+        features: By which test rows are told from training rows.
+    """
+    if given[0] is reviewed[0] and given[1] is reviewed[1]:
+        return make_folds(*given, spec, seed, features)
+    try:
+        earlier = make_folds(*given, spec, seed, features)
+    except DataError:
+        return make_folds(*reviewed, spec, seed, features)  # the data could not be divided without the review
+    names = given[0].samples.frame["sample"].cast(pl.String).to_list()
+    before = dict(zip(names, earlier.fold_of_sample.tolist(), strict=True))
+    return make_folds(*reviewed, spec, seed, features, before=before)
 
 
 def reviewed_run(reviewed: Reviewed, decisions: str | None, stages: Stages) -> Path | None:

@@ -6,11 +6,14 @@ from holotype.split.components import prove_disjoint
 from holotype.split.folds import make_folds, nothing_divided
 from holotype.split.holdout import choose_like_test, matching_features
 from holotype.split.inner import INNER_SHARE, inner_samples
+from holotype.split.preferences import sample_keys
 from holotype.split.stratify import share_deviation, stratified_folds
+from holotype.split.testlike import Features
 from holotype.split.ties import duplicate_components, tied_images
 
 __all__ = [
     "INNER_SHARE",
+    "Features",
     "Likeness",
     "adopt_folds",
     "adversarial_auc",
@@ -23,6 +26,7 @@ __all__ = [
     "matching_features",
     "nothing_divided",
     "prove_disjoint",
+    "sample_keys",
     "share_deviation",
     "stratified_folds",
     "tied_images",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from holotype.errors import DataError, counted, listing
 from holotype.independence import NOTHING, independent_groups
 from holotype.spec import SplitSpec
 from holotype.split.components import prove_disjoint
+from holotype.split.preferences import sample_keys
 from holotype.split.stratify import label_matrix, stratified_folds
 from holotype.split.testlike import Features, test_like_folds
 from holotype.types import AuditReport, Folds, ImageTable, Integers
@@ -26,7 +28,13 @@ UNEVEN = 1.5  # largest fold over smallest that is worth a word
 
 
 def make_folds(
-    images: ImageTable, report: AuditReport, spec: SplitSpec, seed: int, features: Features | None = None
+    images: ImageTable,
+    report: AuditReport,
+    spec: SplitSpec,
+    seed: int,
+    features: Features | None = None,
+    *,
+    before: Mapping[str, int] | None = None,
 ) -> Folds:
     """Divide the training samples into folds, and tell external samples which fold's model they must not train.
 
@@ -41,6 +49,8 @@ def make_folds(
         seed: The recipe's seed.
         features: Names, and values of shape (image rows, columns), by which test rows are told from training rows
             (`split.like_test`); from `holotype.data.image_features`, say.
+        before: The folds before something changed, by the samples' names: groups stay there as long as the folds are
+            nearly as even as fresh ones.
 
     Returns:
         The folds, proved disjoint.
@@ -69,7 +79,9 @@ def make_folds(
     elif spec.folds == "leave-group-out":
         fold = _by_first_appearance(unit_of_scored)
     else:
-        fold = stratified_folds(columns, unit_of_scored, count, seed)
+        names = samples.frame["sample"].gather(scored).cast(pl.String).to_list()
+        earlier = None if before is None else np.array([before.get(name, -1) for name in names], np.int64)
+        fold = stratified_folds(columns, unit_of_scored, count, seed, sample_keys(names), before=earlier)
 
     fold_of_component = np.full(len(component), -1, np.int64)
     fold_of_component[component[scored]] = fold

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from holotype.types import Integers
 
-__all__ = ["Balance", "improve"]
+__all__ = ["Balance", "best_exchange", "improve"]
 
 SWEEPS = 12  # over pairs of folds
 PAIRS = 60  # of folds looked at in a sweep
@@ -124,12 +124,38 @@ def improve(balance: Balance, fold: Integers, generator: np.random.Generator) ->
     return fold
 
 
+def best_exchange(balance: Balance, fold: Integers) -> Integers | None:
+    """The one move or swap of units between the two folds that differ most, and else any two, that evens out most.
+
+    Args:
+        balance: The units and what counts.
+        fold: The fold of each unit, shape (units,).
+
+    Returns:
+        The folds after it, shape (units,); none where nothing is gained.
+    """
+    sums = balance.sums(fold)
+    pairs = list(combinations(range(balance.folds), 2))
+    differences = [float((sums[first] - sums[second]) ** 2 @ balance.weights) for first, second in pairs]
+    for number in np.argsort(-np.array(differences), kind="stable"):
+        first, second = pairs[number]
+        sides = [np.flatnonzero(fold == side)[:CANDIDATES] for side in (first, second)]
+        rows = np.concatenate(sides)
+        there = np.repeat([False, True], [len(side) for side in sides])
+        moved = _exchange(balance, rows, there, sums[first] - sums[second], most=1)
+        if (moved != there).any():
+            changed = fold.copy()
+            changed[rows] = np.where(moved, second, first)
+            return changed
+    return None
+
+
 def _some(rows: Integers, generator: np.random.Generator) -> Integers:
     return rows if len(rows) <= CANDIDATES else generator.choice(rows, CANDIDATES, replace=False)
 
 
 def _exchange(
-    balance: Balance, rows: Integers, there: NDArray[np.bool_], difference: NDArray[np.float64]
+    balance: Balance, rows: Integers, there: NDArray[np.bool_], difference: NDArray[np.float64], most: int = EXCHANGES
 ) -> NDArray[np.bool_]:
     """The best swap again and again; the last candidate is nothing at all, so that a swap with it is a move.
 
@@ -140,7 +166,7 @@ def _exchange(
     square = np.diag(gram)
     pull = np.append(balance.pull(rows, difference), 0.0)
     there = there.copy()
-    for _ in range(EXCHANGES):
+    for _ in range(most):
         leaving = np.append(np.flatnonzero(~there), len(rows))
         coming = np.append(np.flatnonzero(there), len(rows))
         change = (pull + square)[coming] - (pull - square)[leaving][:, None] - 2 * gram[np.ix_(leaving, coming)]

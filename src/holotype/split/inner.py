@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
 from holotype.errors import DataError, counted
 from holotype.seeds import derive_seed
+from holotype.split.preferences import sample_keys
 from holotype.split.stratify import label_matrix, stratified_folds
 from holotype.types import Folds, ImageTable, Integers
 
@@ -45,5 +47,6 @@ def inner_samples(images: ImageTable, folds: Folds, fold: int | None, seed: int)
             remedy="keep the last checkpoint, or name fewer columns in data.groups",
         )
     labels = label_matrix(images.samples.frame["labels"].gather(candidates), len(images.classes))
-    drawn = stratified_folds(labels, units, parts, derive_seed(seed, "inner", -1 if fold is None else fold))
+    keys = sample_keys(images.samples.frame["sample"].gather(candidates).cast(pl.String).to_list())
+    drawn = stratified_folds(labels, units, parts, derive_seed(seed, "inner", -1 if fold is None else fold), keys)
     return candidates[drawn == 0].astype(np.int64)

@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from holotype.errors import HolotypeError
 from holotype.seeds import keyed_generator
-from holotype.split.improve import Balance, improve
+from holotype.split.improve import Balance, best_exchange, improve
+from holotype.split.preferences import Preferences, deal_by_preference, draw_preferences
 from holotype.types import Integers
 
 __all__ = ["label_matrix", "share_deviation", "stratified_folds"]
@@ -22,6 +24,10 @@ UNITS_PLACED = 6_000  # over all starts, so that effort does not grow with the d
 MOST_STARTS = 32
 PATIENCE = 10  # starts without a gain
 JITTER = 0.3  # spread of the order in which units are placed, so that seeds give different folds
+NEARLY = (
+    0.3  # units (1 where none has two samples) by which a preferred fold may lack less than the one that lacks most
+)
+KEPT_UNEVEN = 1.5  # times as uneven as fresh folds is what folds that are kept may be
 
 
 def label_matrix(lists: pl.Series, classes: int) -> Any:
@@ -39,19 +45,31 @@ def label_matrix(lists: pl.Series, classes: int) -> Any:
     return sp.csr_array((np.ones(len(flat), bool), flat, np.append(0, np.cumsum(lengths))), shape=(len(lists), classes))
 
 
-def stratified_folds(labels: NDArray[np.bool_] | sp.spmatrix, components: Integers, folds: int, seed: int) -> Integers:
+def stratified_folds(
+    labels: NDArray[np.bool_] | sp.spmatrix,
+    components: Integers,
+    folds: int,
+    seed: int,
+    keys: Integers | None = None,
+    *,
+    before: Integers | None = None,
+) -> Integers:
     """Divide samples into folds that keep components whole and classes in proportion.
 
     Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011, "On the stratification of multi-label data", ECML
     PKDD) over components instead of samples, with the hardest first: large components and rare classes. Components
-    that look the same are dealt out in full rounds before, and an exchange of components evens out the rest.
-    Samples of one label that stand alone are thus dealt out class by class.
+    that look the same are dealt out in full rounds before, by preference, and an exchange of components evens out the
+    rest. Samples of one label that stand alone are thus dealt out class by class, and a sample more or less moves few.
 
     Args:
         labels: What is to be kept in proportion, shape (n, K): classes, and domains or anything else beside them.
         components: The component of each sample, shape (n,); any numbers.
         folds: How many folds.
         seed: The recipe's seed.
+        keys: Of the samples, shape (n,), from `sample_keys`: where a component would rather be; by the order of the
+            components where none are given.
+        before: The fold that each sample had before something changed, shape (n,); -1 where it had none. Components
+            stay there as long as the folds are nearly as even as fresh ones.
 
     Returns:
         The fold of each sample, shape (n,), from 0 to folds - 1.
@@ -66,14 +84,49 @@ def stratified_folds(labels: NDArray[np.bool_] | sp.spmatrix, components: Intege
     if len(sizes) < folds:
         raise HolotypeError(f"{len(sizes)} components cannot fill {folds} folds")
     generator = keyed_generator(seed, "split", "stratify", folds)
+    liked = draw_preferences(unit_of_sample if keys is None else keys, unit_of_sample, folds, seed)
     units = _unit_features(matrix, unit_of_sample, sizes)
     balance = Balance(units.astype(np.float64), _weights(units, matrix.shape[1], folds), folds)
-    fold = _deal_out(units, folds, generator)
+    fold = _deal_out(units, liked)
     rest = np.flatnonzero(fold < 0)
     if len(rest):
+        rest = rest[np.argsort(liked.priority[rest], kind="stable")]
         dealt = balance.of(np.flatnonzero(fold >= 0)).sums(fold[fold >= 0])
-        fold[rest] = _best_of_some(balance.of(rest), dealt, generator)
-    return generator.permutation(folds)[fold][unit_of_sample].astype(np.int64)
+        fold[rest] = _best_of_some(balance.of(rest), dealt, liked.rows(rest), generator)
+    if before is not None:
+        fold = _kept(balance, fold, _majority(before, unit_of_sample, folds))
+    return fold[unit_of_sample].astype(np.int64)
+
+
+def _majority(before: Integers, units: Integers, folds: int) -> Integers:
+    """The fold in which most samples of each unit were; -1 where none was in any."""
+    counts = np.zeros((int(units.max()) + 1, folds), np.int64)
+    known = (before >= 0) & (before < folds)
+    np.add.at(counts, (units[known], before[known]), 1)
+    return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+
+
+def _kept(balance: Balance, fresh: Integers, before: Integers) -> Integers:
+    """The folds of before, repaired by single exchanges until they are nearly as even as fresh ones."""
+    fold = np.where(before >= 0, before, fresh)
+    enough = KEPT_UNEVEN * balance.cost(balance.sums(fresh)) + _smallest_step(balance)
+    misses = (balance.sums(fresh) == 0).sum()
+    while len(np.unique(fold)) < balance.folds or _too_uneven(balance, fold, enough, int(misses)):
+        changed = best_exchange(balance, fold)
+        if changed is None:
+            return fresh
+        fold = changed
+    return fold
+
+
+def _smallest_step(balance: Balance) -> float:
+    """What a typical unit costs that lies in another fold: folds that differ by so little are as good."""
+    return 2 * float(np.median(np.asarray(balance.units.multiply(balance.weighted).sum(axis=1))))
+
+
+def _too_uneven(balance: Balance, fold: Integers, enough: float, misses: int) -> bool:
+    sums = balance.sums(fold)
+    return balance.cost(sums) > enough or (sums == 0).sum() > misses
 
 
 def share_deviation(labels: NDArray[np.bool_], fold: Integers, folds: int) -> float:
@@ -116,52 +169,68 @@ def _weights(units: Any, classes: int, folds: int) -> NDArray[np.float64]:
     return weights
 
 
-def _deal_out(units: Any, folds: int, generator: np.random.Generator) -> Integers:
+def _deal_out(units: Any, liked: Preferences) -> Integers:
     """Give every fold the same number of units that look the same; -1 for those that are left over.
 
     Beside larger units some stay undealt in every column, enough to fill the other folds up to the largest one.
     """
-    columns = generator.integers(1, 2**62, units.shape[1], dtype=np.int64)
+    folds = liked.folds.shape[1]
+    columns = keyed_generator(0, "split", "signatures").integers(1, 2**62, units.shape[1], dtype=np.int64)
     with np.errstate(over="ignore"):
         signature = units @ columns  # equal rows have equal sums; that others do is next to impossible
     _, first, pattern, alike = np.unique(signature, return_index=True, return_inverse=True, return_counts=True)
-    order = np.lexsort((generator.random(len(pattern)), pattern))
-    start = np.cumsum(alike) - alike
-    turn = np.arange(len(order)) - start[pattern[order]]
-    fold = np.empty(len(order), np.int64)
     largest = units.max(axis=0).toarray().ravel()
     reserve = np.minimum(folds * (largest - 1) / np.maximum(units.sum(axis=0), 1), 1.0)
     kept_back = (units[first] > 0).multiply(reserve).tocsr().max(axis=1).toarray().ravel()
     rounds = (alike - np.ceil(alike * kept_back).astype(np.int64)) // folds
-    fold[order] = np.where(turn < (rounds * folds)[pattern[order]], turn % folds, -1)
-    return fold
+    return deal_by_preference(pattern, rounds, liked)
 
 
-def _best_of_some(balance: Balance, dealt: NDArray[np.float64], generator: np.random.Generator) -> Integers:
-    """Place and improve from several orders, where that is cheap; fewest missing classes first, then evenness."""
-    starts = int(np.clip(UNITS_PLACED // balance.units.shape[0], 1, MOST_STARTS))
+def _best_of_some(
+    balance: Balance, dealt: NDArray[np.float64], liked: Preferences, generator: np.random.Generator
+) -> Integers:
+    """Place and improve from several orders, where that is cheap; fewest missing classes first, then evenness.
+
+    Samples that stand alone are placed once, by preference: they even out anyway, and stay where they are.
+    """
+    alone = balance.units[:, [0]].max() <= 1
+    starts = 1 if alone else int(np.clip(UNITS_PLACED // balance.units.shape[0], 1, MOST_STARTS))
+    nearly = 1.0 if alone else NEARLY
     best, best_rank, found_at = np.zeros(0, np.int64), (np.inf, np.inf), 0
     for start in range(starts):
         if start - found_at >= PATIENCE:
             break
-        fold = improve(balance, _place(balance, generator), generator)
+        jitter = liked.jitter if start == 0 else generator.random(len(liked.jitter))
+        fold = improve(balance, _place(balance, dealt, liked.folds, jitter, nearly), generator)
         sums = balance.sums(fold)
-        rank = (float((dealt + sums == 0).sum()), balance.cost(sums))
+        rank = (float((dealt + sums == 0).sum()), balance.cost(dealt + sums))
         if rank < best_rank:
             best, best_rank, found_at = fold, rank, start
     return best
 
 
-def _place(balance: Balance, generator: np.random.Generator) -> Integers:
-    """The hardest unit first, each into the fold that lacks most of what the unit brings."""
+def _place(
+    balance: Balance,
+    dealt: NDArray[np.float64],
+    liked: NDArray[np.float64],
+    jitter: NDArray[np.float64],
+    nearly: float,
+) -> Integers:
+    """The hardest unit first, each into the fold it likes best of those that lack nearly most of what it brings."""
     units, weights = balance.units, balance.weights
-    missing = np.repeat(units.sum(axis=0)[:, None] / balance.folds, balance.folds, axis=1)
-    hardness = (units.multiply(units)) @ weights * np.exp(JITTER * generator.standard_normal(units.shape[0]))
+    target = (units.sum(axis=0) + dealt.sum(axis=0)) / balance.folds
+    missing = target[:, None] - dealt.T
+    hardness = np.log(np.maximum((units.multiply(units)) @ weights, 1e-300)) + JITTER * norm.ppf(
+        np.clip(jitter, 1e-9, 1 - 1e-9)
+    )
     fold = np.empty(units.shape[0], np.int64)
     starts, columns, values = units.indptr, units.indices, units.data
-    for unit in np.argsort(-hardness):
+    for unit in np.argsort(-hardness, kind="stable"):
         part = slice(starts[unit], starts[unit + 1])
         here, brings = columns[part], values[part]
-        fold[unit] = chosen = np.argmax((brings * weights[here]) @ missing[here])
+        weighted = brings * weights[here]
+        lack = weighted @ missing[here]
+        near = np.flatnonzero(lack >= lack.max() - nearly * (weighted @ brings))
+        fold[unit] = chosen = near[np.argmin(liked[unit, near])]
         missing[here, chosen] -= brings
     return fold
