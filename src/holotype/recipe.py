@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +13,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from holotype.anchors import anchored_data, anchored_decision, anchored_member, anchored_submission
-from holotype.errors import NotBuiltYetError, RecipeError
+from holotype.errors import NotBuiltYetError, RecipeError, shortened
 from holotype.spec import (
     AuditSpec,
     CalibrateSpec,
@@ -30,6 +30,7 @@ from holotype.spec import (
     SubmitSpec,
 )
 from holotype.spec.agreement import leaves_by_one_name, sections_agree
+from holotype.yaml_text import load_yaml
 
 __all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe", "written_recipe"]
 
@@ -95,12 +96,22 @@ def written_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Any:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "no file"
+            raise RecipeError(
+                f"cannot read the recipe {shortened(path)!r}: it is {what}", remedy="give the YAML file itself"
+            )
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"the recipe {str(path)!r} is not UTF-8 text") from error
-    return _with_changes(_from_yaml(text, f"the recipe {str(path)!r}"), changes)
+        raise RecipeError(f"cannot read the recipe {shortened(path)!r}: {error.strerror}") from error
+    except ValueError as error:  # a path with a NUL
+        if isinstance(error, UnicodeDecodeError):
+            what = f"byte {error.start:,} is {error.object[error.start]:#04x}"
+            raise RecipeError(
+                f"the recipe {shortened(path)!r} is not UTF-8 text: {what}", remedy="save it as UTF-8"
+            ) from error
+        raise RecipeError(f"cannot read the recipe {shortened(path)!r}: {error}") from error
+    return _with_changes(load_yaml(text, f"the recipe {shortened(path)!r}"), changes)
 
 
 def parse_recipe(content: Any, folder: Path) -> Recipe:
@@ -149,16 +160,6 @@ def json_schema() -> str:
     return json.dumps(Recipe.model_json_schema(), indent=2)
 
 
-def _from_yaml(text: str, name: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RecipeError(f"{name} is not YAML{where}: {problem}") from error
-
-
 def _with_changes(content: Any, changes: tuple[str, ...]) -> Any:
     if not isinstance(content, dict):
         return content  # which is refused, and in better words
@@ -167,7 +168,7 @@ def _with_changes(content: Any, changes: tuple[str, ...]) -> Any:
         address, equals, text = change.partition("=")
         if not equals:
             raise RecipeError(f"--set {change!r} has no value", remedy="write --set members.0.backbone=resnet18")
-        _put(content, address.strip().split("."), _from_yaml(text, f"--set {address}"), address)
+        _put(content, address.strip().split("."), load_yaml(text, f"--set {address}"), address)
     return content
 
 
@@ -217,11 +218,15 @@ def _in_our_words(complaint: ErrorDetails) -> str:
     if complaint["type"] == "union_tag_not_found":
         return "Field required"
     if complaint["type"] == "union_tag_invalid":
-        return f"{complaint['ctx']['tag']!r} should be one of {complaint['ctx']['expected_tags']}"
+        return f"{shortened(complaint['ctx']['tag'])!r} should be one of {complaint['ctx']['expected_tags']}"
     message = complaint["msg"].removeprefix("Value error, ").rstrip(".").partition(", unable")[0]
     message = re.sub("(valid dictionary) or (instance of|object to) .*", r"\1", message)
     value = complaint["input"]
-    subject = "" if isinstance(value, dict | list) else f"{value!r} "
+    subject = (
+        ""
+        if isinstance(value, dict | list)
+        else f"{shortened(str(value) if isinstance(value, date) else repr(value))} "
+    )
     return re.sub("^(Input|[A-Z][a-z]+) should ", lambda _: f"{subject}should ", message)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from holotype.errors import shortened
 from holotype.serve.limits import Limits
 from holotype.serve.measures import Measures
 from holotype.serve.refusals import Refusal, refused
@@ -38,10 +39,12 @@ class Rules:
     Args:
         token: That callers must show; none where anybody may ask.
         hosts: Names by which this server is called; none where any will do.
+        proxies: Names that a proxy uses, whose pages may ask although it calls the server by another name.
     """
 
     token: str | None = None
     hosts: Sequence[str] | None = field(default=tuple(sorted(LOOPBACK)))
+    proxies: Sequence[str] = ()
 
 
 class Guard:
@@ -83,17 +86,20 @@ class Guard:
             self.measures.requests.labels(method, path, str(visit.status or 500)).inc()
             self.measures.seconds.labels(path).observe(time.perf_counter() - began)
 
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Whether a page comes from this server itself: the same name and the same port, or a proxy before it."""
+        return bool(origin) and (origin == host or _name(origin) in self.rules.proxies)
+
     def _refusal(self, scope: Scope, most: int) -> Refusal | None:
         headers = Headers(scope=scope)
-        hosts = self.rules.hosts
-        if hosts is not None:
-            host = _name(headers.get("host", ""))
-            if host not in hosts:
-                return refused(421, f"this server is not called {host!r}", "Host",
-                               "ask for it by its own name, or start it with --allow-host")  # fmt: skip
-            origin = headers.get("origin")
-            if origin is not None and _name(origin.partition("://")[2]) not in hosts:
-                return refused(403, "pages of other sites may not ask this server", "Origin")
+        hosts, host = self.rules.hosts, headers.get("host", "")
+        if hosts is not None and _name(host) not in hosts:
+            return refused(421, f"this server is not called {shortened(_name(host))!r}", "Host",
+                           "ask for it by its own name, or start it with --allow-host")  # fmt: skip
+        origin = headers.get("origin")
+        if origin is not None and not self._is_own(origin.partition("://")[2].lower(), host.lower()):
+            return refused(403, "pages of other sites may not ask this server", "Origin",
+                           "behind a proxy, start it with --allow-host and the proxy's name")  # fmt: skip
         if self.rules.token is not None and scope["path"] not in OPEN:
             kind, _, shown = headers.get("authorization", "").partition(" ")
             right = hmac.compare_digest(shown.strip().encode("latin-1", "replace"), self.rules.token.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import uvicorn
 from holotype.errors import InputError
 from holotype.serve.answerer import Answerer
 from holotype.serve.app import make_app
+from holotype.serve.connections import bounded_protocol
 from holotype.serve.guard import LOOPBACK, Rules
 from holotype.serve.limits import Limits
 from holotype.serve.service import Service
@@ -65,17 +67,17 @@ def rules_for(place: Place, token: str | None) -> Rules:
         )  # fmt: skip
     named = [name.lower() for name in place.hosts]
     hosts = sorted({*LOOPBACK, place.host.lower(), *named}) if place.is_private or named else None
-    return Rules(token or None, hosts)
+    return Rules(token or None, hosts, named)
 
 
-def serve(answerer: Answerer, place: Place, limits: Limits, threads: int, say: Callable[[str], None]) -> None:
+def serve(answerer: Answerer, place: Place, limits: Limits, processes: int, say: Callable[[str], None]) -> None:
     """Serve until a signal says to end; what is under way is finished first.
 
     Args:
         answerer: Answers.
         place: Where to listen.
         limits: What a request may cost.
-        threads: That decode images.
+        processes: That decode images.
         say: Hears where it listens.
 
     Raises:
@@ -84,10 +86,11 @@ def serve(answerer: Answerer, place: Place, limits: Limits, threads: int, say: C
     rules = rules_for(place, os.environ.get(TOKEN))
     listening = _listen(place)
     _give_up_after(listening, limits.seconds)
-    app = make_app(Service(answerer, limits, threads), rules)
+    app = make_app(Service(answerer, limits, processes), rules)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="on", server_header=False, proxy_headers=False,
-        timeout_keep_alive=30, timeout_graceful_shutdown=int(limits.seconds) + 5, ws="none",
+        app, log_level="warning", access_log=False, lifespan="on", server_header=False, proxy_headers=False, ws="none",
+        http=bounded_protocol(limits), timeout_keep_alive=math.ceil(limits.headers),
+        timeout_graceful_shutdown=int(limits.seconds) + 5,
     )  # fmt: skip
     port = listening.getsockname()[1]
     shown = f"[{place.host}]" if ":" in place.host else place.host

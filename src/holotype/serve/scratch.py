@@ -9,16 +9,78 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-__all__ = ["Scratch"]
+from holotype.serve.refusals import refused
+
+__all__ = ["RequestFolder", "Scratch"]
 
 NAME = "holotype-serve-"
 LOCK = "in-use"
 
 
-class Scratch:
-    """A temporary folder of this process; those of servers that are no more are removed when one is opened."""
+class RequestFolder:
+    """Where the files of one request lie; a context that ends with the request.
 
-    def __init__(self) -> None:
+    Args:
+        scratch: The folder of all requests.
+    """
+
+    def __init__(self, scratch: Scratch) -> None:
+        self.scratch, self._own = scratch, 0
+        self._folder = TemporaryDirectory(dir=scratch.root, prefix="request-")
+        self.path = Path(self._folder.name)
+
+    def __enter__(self) -> RequestFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cleanup()
+
+    def take(self, size: int) -> None:
+        """Count bytes that are about to be written.
+
+        Args:
+            size: How many.
+
+        Raises:
+            Refusal: There is no room for them, or the disk has none.
+        """
+        if self.scratch.bytes + size > self.scratch.most:
+            what = f"uploads of {self.scratch.bytes / 1e6:,.0f} MB wait already, and {self.scratch.most / 1e6:,.0f} may"
+            raise refused(429, what, "request", "come back in a moment, or send fewer files at a time", Retry_After="5")
+        self.scratch.bytes += size
+        self._own += size
+
+    def remove(self, file: Path) -> None:
+        """Remove a file that was answered for.
+
+        Args:
+            file: Its path.
+        """
+        try:
+            size = file.stat().st_size
+            file.unlink()
+        except OSError:
+            return
+        size = min(size, self._own)
+        self.scratch.bytes -= size
+        self._own -= size
+
+    def cleanup(self) -> None:
+        """Remove the folder with all that is in it."""
+        self._folder.cleanup()
+        self.scratch.bytes -= self._own
+        self._own = 0
+
+
+class Scratch:
+    """A temporary folder of this process; those of servers that are no more are removed when one is opened.
+
+    Args:
+        most: Bytes that may lie in it, over all requests.
+    """
+
+    def __init__(self, most: int = 4_000_000_000) -> None:
+        self.most, self.bytes = most, 0
         self._root: Path | None = None
         self._lock: BinaryIO | None = None
 
@@ -32,9 +94,14 @@ class Scratch:
         for other in self._root.parent.glob(f"{NAME}*"):
             _remove_if_left(other)
 
-    def folder(self) -> TemporaryDirectory[str]:
+    def folder(self) -> RequestFolder:
         """A folder for the files of one request."""
-        return TemporaryDirectory(dir=self._root, prefix="request-")
+        return RequestFolder(self)
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of all requests."""
+        return self._root
 
     def close(self) -> None:
         """Remove the folder with all that is in it."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -19,7 +18,7 @@ from holotype.serve.limits import Limits
 from holotype.serve.measures import Measures
 from holotype.serve.refusals import Refusal, refused
 from holotype.serve.schemas import Prediction, Predictions, prediction_of
-from holotype.serve.scratch import Scratch
+from holotype.serve.scratch import RequestFolder, Scratch
 from holotype.serve.uploads import NO_FORM, Group, Groups, Upload, uploads
 
 __all__ = ["Service", "Wish"]
@@ -50,7 +49,7 @@ class Service:
     def __init__(self, answerer: Answerer, limits: Limits, processes: int) -> None:
         self.answerer, self.limits, self.measures = answerer, limits, Measures()
         self.batcher = Batcher(answerer, limits, self.measures)
-        self.scratch = Scratch()
+        self.scratch = Scratch(round(limits.uploads * 1e6))
         self.decoding = DecodingPool(answerer.make_reader, processes, limits)
         self.drawing = ThreadPoolExecutor(2, thread_name_prefix="holotype-draws")
 
@@ -82,8 +81,8 @@ class Service:
         Raises:
             Refusal: Something is wrong with it, or there is no room or time for it.
         """
-        with self.scratch.folder() as place:
-            groups = await self._received(request, Path(place))
+        with self.scratch.folder() as folder:
+            groups = await self._received(request, folder)
             self.batcher.reserve(len(groups))
             try:
                 tasks = [asyncio.ensure_future(self.one(group, wish)) for group in groups]
@@ -105,8 +104,8 @@ class Service:
         if name not in self.answerer.about.classes:
             error = InputError("there is no such class", field="class", value=name, allowed=self.answerer.about.classes)
             raise Refusal.of(error)
-        with self.scratch.folder() as place:
-            groups = await self._received(request, Path(place))
+        with self.scratch.folder() as folder:
+            groups = await self._received(request, folder)
             if len(groups) > 1:
                 what = f"{len(groups):,} images were sent, and one is explained at a time"
                 raise refused(422, what, "images", "send the files of one image")
@@ -151,12 +150,12 @@ class Service:
             refusal.fault.field = group.files[0].name if refusal.fault.field == "images" else refusal.fault.field
             raise refusal from error
 
-    async def _received(self, request: Request, place: Path) -> list[Group]:
+    async def _received(self, request: Request, folder: RequestFolder) -> list[Group]:
         """All images of a request."""
         self.batcher.reserve(0)
         groups, found = Groups(self.answerer), []
         endings, most, seconds = self.answerer.about.endings, self.limits.files, self.limits.seconds
-        async for one in uploads(request, place, endings, most, seconds):
+        async for one in uploads(request, folder, endings, most, seconds):
             if not isinstance(one, Upload):
                 raise one
             group = _added(groups, one)

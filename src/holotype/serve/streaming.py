@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from starlette.requests import Request
@@ -19,6 +17,7 @@ from holotype.errors import InputError
 from holotype.serve.process import LimitError
 from holotype.serve.refusals import Fault, Refusal, refused
 from holotype.serve.schemas import Line
+from holotype.serve.scratch import RequestFolder
 from holotype.serve.service import Service, Wish
 from holotype.serve.uploads import FIELD, NO_FORM, Group, Groups, Upload, uploads
 
@@ -81,7 +80,7 @@ async def answer_stream(service: Service, request: Request, wish: Wish) -> Ndjso
     """
     service.batcher.reserve(0)
     folder = service.scratch.folder()
-    files = uploads(request, Path(folder.name), service.answerer.about.endings, None, service.limits.seconds)
+    files = uploads(request, folder, service.answerer.about.endings, None, service.limits.seconds)
     try:
         first = await anext(files, None)  # what is no form at all is refused before anything is answered
         if first is None:
@@ -99,7 +98,7 @@ class _Upload:
 
     first: Upload | Refusal
     rest: AsyncIterator[Upload | Refusal]
-    folder: TemporaryDirectory[str]
+    folder: RequestFolder
 
     async def files(self) -> AsyncIterator[Upload | Refusal]:
         yield self.first
@@ -131,17 +130,19 @@ class _Way:
     Args:
         room: How many are under way at once.
         spool: Where their lines go.
+        folder: Where their files lie.
         beyond: How many went beyond the limits on decoding.
     """
 
     room: asyncio.Semaphore
     spool: _Spool
+    folder: RequestFolder
     beyond: int = 0
 
 
 async def _work(service: Service, upload: _Upload, wish: Wish, spool: _Spool) -> None:
     groups, number = Groups(service.answerer), 0
-    way = _Way(asyncio.Semaphore(max(1, min(service.limits.batch, service.limits.queue // 2))), spool)
+    way = _Way(asyncio.Semaphore(max(1, min(service.limits.batch, service.limits.queue // 2))), spool, upload.folder)
     try:
         async with asyncio.TaskGroup() as tasks:
             try:
@@ -204,7 +205,7 @@ async def _one(service: Service, group: Group, number: int, wish: Wish, way: _Wa
         spool.add(Line(number=number, id=group.id, error=fault))
     finally:
         for file in group.files:
-            file.path.unlink(missing_ok=True)
+            way.folder.remove(file.path)
         way.room.release()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from starlette.requests import ClientDisconnect, Request
 from holotype.errors import DataError, listing
 from holotype.serve.answerer import Answerer
 from holotype.serve.refusals import Refusal, refused
+from holotype.serve.scratch import RequestFolder
 
 __all__ = ["FIELD", "Group", "Groups", "Upload", "readable_name", "uploads"]
 
 FIELD = "images"
 LONGEST_NAME = 200
+LONGEST_HEADERS = 16_000  # bytes of one part's
+SLOWEST = 10_000  # bytes a second that must come in after the first `seconds`
 NO_FORM = "send the files as multipart/form-data in the field `images`, as in curl -F images=@cell.png"
 
 
@@ -119,9 +123,9 @@ class Groups:
 class _Parts:
     """Callbacks of the parser: parts become files."""
 
-    def __init__(self, folder: Path, endings: tuple[str, ...], most: int | None) -> None:
+    def __init__(self, folder: RequestFolder, endings: tuple[str, ...], most: int | None) -> None:
         self.folder, self.endings, self.most = folder, endings, most
-        self.count, self.wrong = 0, 0
+        self.count, self._header_bytes = 0, 0
         self.done: list[Upload | Refusal] = []
         self._name, self._value, self._headers = b"", b"", {}  # type: tuple[bytes, bytes, dict[bytes, bytes]]
         self._file: BinaryIO | None = None
@@ -139,13 +143,20 @@ class _Parts:
             self._file.close()
 
     def _begin(self) -> None:
-        self._headers = {}
+        self._headers, self._header_bytes = {}, 0
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
+        self._name = self._longer(self._name, data[start:end])
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
+        self._value = self._longer(self._value, data[start:end])
+
+    def _longer(self, before: bytes, more: bytes) -> bytes:
+        self._header_bytes += len(more)
+        if self._header_bytes > LONGEST_HEADERS:
+            what = f"the headers of a part of the form are longer than {LONGEST_HEADERS:,} bytes"
+            raise refused(400, what, "request", NO_FORM)
+        return before + more
 
     def _header_end(self) -> None:
         self._headers[self._name.lower()] = self._value
@@ -170,11 +181,12 @@ class _Parts:
             error = DataError("the file's ending is not that of an image", allowed=self.endings, **said)
             self.done.append(Refusal.of(error))
             return
-        self._upload = Upload(name, self.folder / f"upload-{self.count:07d}{ending}")
+        self._upload = Upload(name, self.folder.path / f"upload-{self.count:07d}{ending}")
         self._file = self._upload.path.open("wb")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
+            self.folder.take(end - start)
             self._file.write(data[start:end])
 
     def _end(self) -> None:
@@ -185,7 +197,7 @@ class _Parts:
 
 
 async def uploads(
-    request: Request, folder: Path, endings: tuple[str, ...], most: int | None, seconds: float
+    request: Request, folder: RequestFolder, endings: tuple[str, ...], most: int | None, seconds: float
 ) -> AsyncIterator[Upload | Refusal]:
     """The files of a multipart form, one after another, as soon as each is complete.
 
@@ -194,7 +206,7 @@ async def uploads(
         folder: Where the files go.
         endings: Those that are known; a file with another one is passed over with a refusal in its place.
         most: How many files there may be.
-        seconds: That may pass without anything coming in.
+        seconds: That may pass without anything coming in; the whole may take that long, and then 10 kB a second.
 
     Raises:
         Refusal: The request is no form, was cut off, or came too slowly.
@@ -206,9 +218,11 @@ async def uploads(
     try:
         parser = MultipartParser(options[b"boundary"], parts.callbacks())
         stream = request.stream()
-        ended = False
+        ended, left = False, seconds
         while not ended:
-            chunk = await _next_chunk(stream.__anext__, seconds)
+            began = time.monotonic()
+            chunk = await _next_chunk(stream.__anext__, min(seconds, left), seconds)
+            left += len(chunk or b"") / SLOWEST - (time.monotonic() - began)
             ended = chunk is None
             if chunk:
                 parser.write(chunk)
@@ -226,11 +240,12 @@ async def uploads(
         parts.close()
 
 
-async def _next_chunk(following: Callable[[], Any], seconds: float) -> bytes | None:
+async def _next_chunk(following: Callable[[], Any], left: float, seconds: float) -> bytes | None:
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(max(left, 0.0)):
             return await following()  # type: ignore[no-any-return]
     except StopAsyncIteration:
         return None
     except TimeoutError:
-        raise refused(408, f"nothing came in for {seconds:g} seconds", "request", "send it again") from None
+        what = f"nothing came in for {seconds:g} seconds, or less than {SLOWEST / 1e3:g} kB a second"
+        raise refused(408, what, "request", "send it again") from None

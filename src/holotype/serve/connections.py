@@ -1,0 +1,145 @@
+"""Connections with bounds: a time limit for a request's headers, and how many may be open, in all and by address."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from holotype.serve.limits import Limits
+
+__all__ = ["bounded_protocol", "most_connections"]
+
+RESERVED_DESCRIPTORS = 100  # for the program's own files, pipes and sockets
+DESCRIPTORS_A_CONNECTION = 2  # the connection, and a file that is being received or sent
+
+
+def most_connections(limits: Limits) -> int:
+    """How many connections may be open, so that descriptors are left for the requests themselves.
+
+    Args:
+        limits: The server's.
+    """
+    try:
+        import resource
+
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except (ImportError, OSError, ValueError):
+        return limits.connections
+    if descriptors < 0:
+        return limits.connections
+    return min(limits.connections, max(8, (descriptors - RESERVED_DESCRIPTORS) // DESCRIPTORS_A_CONNECTION))
+
+
+def bounded_protocol(limits: Limits) -> type[H11Protocol]:
+    """What uvicorn speaks HTTP with.
+
+    A connection on which no request is under way is idle: it may have sent nothing, half of its headers, or be kept
+    alive after an answer. Idle ones are closed after `limits.headers` seconds. Where there are too many connections,
+    those that have been idle longest make room, and where none is idle the new one is refused.
+
+    Args:
+        limits: The server's.
+    """
+    table = _Table(most_connections(limits), limits.address)
+
+    class BoundedProtocol(_BoundedProtocol):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.table, self.seconds = table, limits.headers
+
+    return BoundedProtocol
+
+
+class _Table:
+    """The connections that are open, in the order in which they became idle or busy."""
+
+    def __init__(self, most: int, most_of_address: int) -> None:
+        self.most, self.most_of_address = most, most_of_address
+        self.open: dict[_BoundedProtocol, None] = {}
+        self.by_address: dict[str, dict[_BoundedProtocol, None]] = {}
+
+    def add(self, connection: _BoundedProtocol) -> bool:
+        """Take a connection in; false where there is no room for it."""
+        own = self.by_address.setdefault(connection.address, {})
+        room = len(own) < self.most_of_address or self._close_idle(own)
+        room = room and (len(self.open) < self.most or self._close_idle(self.open))
+        if room:
+            self.open[connection] = own[connection] = None
+        elif not own:
+            del self.by_address[connection.address]
+        return room
+
+    def remove(self, connection: _BoundedProtocol) -> None:
+        self.open.pop(connection, None)
+        own = self.by_address.get(connection.address, {})
+        own.pop(connection, None)
+        if not own:
+            self.by_address.pop(connection.address, None)
+
+    def is_last(self, connection: _BoundedProtocol) -> None:
+        """Put a connection that has just become idle behind those that have been idle longer."""
+        for connections in (self.open, self.by_address.get(connection.address, {})):
+            if connection in connections:
+                del connections[connection]
+                connections[connection] = None
+
+    def _close_idle(self, connections: dict[_BoundedProtocol, None]) -> bool:
+        longest = next((one for one in connections if one.is_idle), None)
+        if longest is None:
+            return False
+        self.remove(longest)
+        longest.transport.abort()
+        return True
+
+
+class _BoundedProtocol(H11Protocol):
+    table: _Table
+    seconds: float
+    address = ""
+    _late: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way: none has come, or the last was answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        if not self.table.add(self):
+            transport.abort()
+            return
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.table.is_last(self)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.table.remove(self)
+        self._forget()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        """Begin to count while nothing is under way; bytes that complete no headers do not begin anew."""
+        if not self.is_idle or self.transport.is_closing():
+            self._forget()
+        elif self._late is None:
+            self._late = self.loop.call_later(self.seconds, self._end)
+
+    def _forget(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _end(self) -> None:
+        self._late = None
+        if self.is_idle:
+            self.transport.abort()

@@ -1,0 +1,149 @@
+"""YAML as plain values: whatever is wrong with a text is one sentence with its line, and no text explodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from holotype.errors import RecipeError, first_line, shortened
+
+__all__ = ["load_yaml"]
+
+MOST_CHARACTERS = 20_000_000  # a recipe that lists the ids of a large set has a few million
+MOST_DEPTH = 50
+MOST_VALUES = 2_000_000
+MOST_DIGITS = 18  # of a whole number: none in a recipe has more, and seeds of 64 bits are written so by nobody
+
+
+def load_yaml(text: str, name: str) -> Any:
+    """Plain values from a text in YAML.
+
+    Args:
+        text: The YAML.
+        name: What the text is, for messages.
+
+    Raises:
+        RecipeError: It is not YAML, or holds what no recipe does.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise RecipeError(f"{name} has {len(text):,} characters, and may have {MOST_CHARACTERS:,}")
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        return yaml.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = shortened(" ".join((error.problem or error.context or "it cannot be read").split()), 300)
+        raise RecipeError(f"{name} is not YAML{_where(mark)}: {problem}") from error
+    except _UnreadableError as error:
+        raise RecipeError(f"{name} cannot be read{_where(error.mark)}: {error}") from error
+    except RecursionError as error:
+        where = _where(_deepest(text))
+        raise RecipeError(f"{name} is nested more than {MOST_DEPTH} deep{where}", remedy="write it flatter") from error
+    except (YAMLError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        position = getattr(error, "position", None)
+        line = "" if position is None else f" at line {text.count(chr(10), 0, position) + 1}"
+        raise RecipeError(f"{name} is not YAML{line}: {first_line(error)}") from error
+
+
+class _UnreadableError(Exception):
+    """A value that is YAML and still cannot be read."""
+
+    def __init__(self, what: str, mark: Any) -> None:
+        super().__init__(what)
+        self.mark = mark
+
+
+class _Constructor(SafeConstructor):  # type: ignore[misc]
+    """Makes values of nodes after it has counted what they would become; whatever it refuses has its line."""
+
+    def get_single_data(self) -> Any:
+        node = self.composer.get_single_node()
+        if node is None:
+            return None
+        _count(node)
+        return self.construct_document(node)
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+            written = node.value if isinstance(node, ScalarNode) else f"a {node.id}"
+            what = f"{shortened(written)!r} is no {_kind(node.tag)}: {first_line(error)}"
+            raise _UnreadableError(what, node.start_mark) from error
+
+
+def _count(root: Node) -> None:
+    """Refuse what would become very many values, which a few aliases of aliases do, or is nested very deeply."""
+    sizes: dict[int, int] = {}
+    stack: list[tuple[Node, bool]] = [(root, False)]
+    path: set[int] = set()
+    while stack:
+        node, is_done = stack.pop()
+        key, parts = id(node), _parts(node)
+        if is_done:
+            path.discard(key)
+            sizes[key] = 1 + sum(sizes[id(part)] for part in parts)
+            if sizes[key] > MOST_VALUES:
+                raise _UnreadableError(f"it stands for more than {MOST_VALUES:,} values", node.start_mark)
+            continue
+        if key in path:
+            raise _UnreadableError("an alias stands within what it is an alias of", node.start_mark)
+        if key in sizes:
+            continue
+        path.add(key)
+        if len(path) > MOST_DEPTH:
+            raise _UnreadableError(f"it is nested more than {MOST_DEPTH} deep", node.start_mark)
+        _check_scalar(node)
+        stack.append((node, True))
+        stack.extend((part, False) for part in parts)
+
+
+def _deepest(text: str) -> Any:
+    """Where a text is nested too deeply, found token by token; none where the tokens are wrong as well."""
+    depth = 0
+    try:
+        for token in YAML(typ="safe", pure=True).scan(text):
+            kind = type(token).__name__
+            depth += kind.endswith(("SequenceStartToken", "MappingStartToken"))
+            depth -= kind.endswith(("SequenceEndToken", "MappingEndToken", "BlockEndToken"))
+            if depth > MOST_DEPTH:
+                return token.start_mark
+    except (YAMLError, RecursionError):
+        return None
+    return None
+
+
+def _parts(node: Node) -> list[Node]:
+    if isinstance(node, MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, SequenceNode) else []
+
+
+def _check_scalar(node: Node) -> None:
+    if isinstance(node, MappingNode):
+        for key, _ in node.value:
+            if not isinstance(key, ScalarNode):
+                raise _UnreadableError("a key should be one word, and is a list or a mapping", key.start_mark)
+    if isinstance(node, ScalarNode) and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in node.value):
+        raise _UnreadableError(f"{shortened(ascii(node.value))} holds what is no character of a text", node.start_mark)
+    if isinstance(node, ScalarNode) and node.tag.endswith(":int"):
+        digits = sum(letter.isalnum() for letter in node.value)
+        if digits > MOST_DIGITS + 2:
+            what = f"{shortened(node.value)!r} has {digits:,} digits, and a whole number may have {MOST_DIGITS}"
+            raise _UnreadableError(what, node.start_mark)
+
+
+def _kind(tag: Any) -> str:
+    kinds = {"int": "whole number", "float": "number", "bool": "`true` or `false`", "timestamp": "date",
+             "binary": "binary value", "null": "empty value", "map": "mapping", "seq": "list"}  # fmt: skip
+    name = str(tag).rpartition(":")[2]
+    return kinds.get(name, shortened(name, 40) or "value")
+
+
+def _where(mark: Any) -> str:
+    return "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
