@@ -130,7 +130,8 @@ def test_duplicates_over_all_roles_are_clustered_and_acted_upon():
         "2 training images have the pixels of another one: 2 grouped into one fold (i0, i1).",
         "1 external image has the pixels of a training image: 1 grouped into one fold (i2).",
         "1 external image has the pixels of a test image: 1 dropped from training (i4).",
-        "1 test image has the pixels of a training image, which flatters the score (i8).",
+        "1 test image has the pixels of a training image: the networks learnt them, and a score of the test rows would "
+        "flatter; the out-of-fold score does not count them (i8).",
     )
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 import holotype.export.formats
 from holotype.cli import main
-from holotype.data import read_image
+from holotype.data import measure_image, read_image
 from holotype.data.resize import fitted, resize_image
 from holotype.decide import decide, label_names
 from holotype.errors import HolotypeError, InputError
@@ -29,6 +29,7 @@ from holotype.finished.exported import Exported, Wish, export_run
 from holotype.finished.opened import OpenedRun, open_run
 from holotype.finished.parity import _difference, held_against, some_images
 from holotype.nets import load_tensors, save_tensors
+from holotype.road.unusual import unusual
 from holotype.spec import MemberSpec
 from holotype.types import Decision, Ensemble, condense
 
@@ -102,7 +103,6 @@ def test_the_file_says_what_the_run_says_and_the_card_says_so(exported: Exported
 def test_the_example_prints_the_runs_labels_with_onnxruntime_and_numpy_alone(
     exported: Exported, finished: Path, screen: Path, tmp_path: Path
 ) -> None:
-    assert len((exported.folder / "example.py").read_text().splitlines()) <= 40
     predicted = open_run(finished).predict(screen / "test.csv")
     channels = open_run(finished).recipe.data.channels or []
     files = []
@@ -114,6 +114,32 @@ def test_the_example_prints_the_runs_labels_with_onnxruntime_and_numpy_alone(
     assert done.returncode == 0, done.stderr
     said = [[part.rpartition(" (")[0] for part in line.split("\t")[1:]] for line in done.stdout.splitlines()]
     assert said == [(labels or "").split() for labels in predicted["labels"][:6]]
+
+
+def test_the_example_makes_the_checks_of_the_run_in_the_same_words(
+    exported: Exported, finished: Path, screen: Path, tmp_path: Path
+) -> None:
+    opened = open_run(finished)
+    channels = opened.recipe.data.channels or []
+    name = opened.predict(screen / "test.csv")["id"][0]
+    pixels = read_image([screen / "images" / f"{name}_{channel}.png" for channel in channels])
+    odd = {"negative": 255 - pixels, "large": np.tile(pixels, (1, 4, 4))}
+    refused = {"deep": pixels.astype(np.uint16) * 16, "grey": pixels[:1]}
+    files = [tmp_path / f"{key}.npy" for key in (*odd, *refused)]
+    for file, array in zip(files, (*odd.values(), *refused.values()), strict=True):
+        np.save(file, array)
+    command = [sys.executable, "-c", ALONE, str(exported.folder / "example.py"), *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [str(file) for file in files[: len(odd)]]
+    expected = []
+    for file, array in zip(files, odd.values(), strict=False):
+        words = [one.words for one in unusual(opened.usual, np.inf, measure_image(array), channels)]
+        assert words
+        expected += [f"{file}: warning: {text}" for text in words]
+    for file, array in zip(files[len(odd) :], refused.values(), strict=True):
+        expected.append(f"{file}: {opened.usual.mismatch(array.dtype.name, len(array))}")
+    assert done.stderr.splitlines() == expected
 
 
 @pytest.mark.slow

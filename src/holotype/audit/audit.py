@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from holotype.audit.class_links import class_links, link_warnings
 from holotype.audit.duplicates import Duplicates, duplicate_actions, duplicate_conflicts, find_duplicates
 from holotype.audit.labels import label_warnings
-from holotype.audit.pixels import constant_images, pixel_warnings, refuse_mixed_channels, refuse_unreadable
+from holotype.audit.pixels import (
+    constant_images,
+    pixel_warnings,
+    refuse_mixed_channels,
+    refuse_other_depths,
+    refuse_unreadable,
+)
 from holotype.audit.problems import image_problems, skip_warnings, unreadable_rows
 from holotype.audit.words import duplicate_warnings
 from holotype.data import read_row, usable_pixels
@@ -50,6 +56,7 @@ def audit_images(
     if spec.on_unreadable == "stop":
         refuse_unreadable(images, statistics)
         refuse_mixed_channels(images, statistics)
+        refuse_other_depths(images, statistics)
     skipped = unreadable_rows(images, statistics)
     unreadable = np.array(sorted(skipped), np.int64)
     same = _duplicates(images, statistics, unreadable, spec) if known is None else known

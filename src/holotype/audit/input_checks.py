@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-__all__ = ["describe_training", "form_mismatch", "input_warnings"]
+__all__ = ["describe_training", "form_mismatch", "input_warnings", "moment_warnings", "value_warnings"]
 
 OUTSIDE = 0.001  # of the training images lie below what is usual, and as many above
 MOMENTS = ("mean", "deviation")
@@ -88,7 +88,7 @@ def input_warnings(
     Returns:
         What, the channel, the value, the usual least and largest, and all of it as a sentence.
     """
-    found = [*_moment_warnings(training, facts, channels), *_value_warnings(training, facts, channels)]
+    found = [*moment_warnings(training, facts, channels), *value_warnings(training, facts, channels)]
     missing = max(facts.get("missing") or [0])
     if missing > training.get("missing", 1):
         text = f"{missing:.2%} of its pixels hold no data, of the training images at most {training['missing']:.2%}"
@@ -102,7 +102,14 @@ def input_warnings(
     return found
 
 
-def _moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
+def moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
+    """Channels whose mean or deviation is unlike the training images'.
+
+    Args:
+        training: From `describe_training`.
+        facts: As in `input_warnings`.
+        channels: The channels' names; none where they have none.
+    """
     found = []
     words = {"mean": ("darker", "brighter", "mean"), "deviation": ("of less contrast", "of more contrast", "deviation")}
     for name, (less, more, noun) in words.items():
@@ -122,7 +129,14 @@ def _moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], chan
     return found
 
 
-def _value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
+def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
+    """Channels with values far beyond those of the training images, or of the image's own other pixels.
+
+    Args:
+        training: From `describe_training`.
+        facts: As in `input_warnings`.
+        channels: The channels' names; none where they have none.
+    """
     found = []
     limits = training["ranges"].get("value") if facts.get("high") is not None else None
     for number, (low, high) in enumerate(zip(*(limits or ((), ())), strict=True)):

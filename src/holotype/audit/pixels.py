@@ -14,8 +14,10 @@ __all__ = [
     "constant_images",
     "extreme_images",
     "images_with_gaps",
+    "other_depths",
     "pixel_warnings",
     "refuse_mixed_channels",
+    "refuse_other_depths",
     "refuse_unreadable",
     "saturated_images",
 ]
@@ -86,6 +88,40 @@ def refuse_mixed_channels(images: ImageTable, statistics: ImageStatistics) -> No
         )
 
 
+def other_depths(images: ImageTable, statistics: ImageStatistics) -> dict[int, str]:
+    """Rows to predict whose depth no labelled image has, each with the reason: their values mean something else.
+
+    Args:
+        images: The table.
+        statistics: What the pass over the pixels found.
+    """
+    test = images.frame["role"] == "test"
+    known = set(statistics.frame["depth"].filter(~test).drop_nulls())
+    depths = statistics.frame["depth"].to_list()
+    return {
+        row: f"its pixels are {depths[row]}, and those of the training images {listing(sorted(known))}"
+        for row in np.flatnonzero(test.to_numpy()).tolist()
+        if known and depths[row] is not None and depths[row] not in known
+    }
+
+
+def refuse_other_depths(images: ImageTable, statistics: ImageStatistics) -> None:
+    """Stop where rows to predict have another depth than all labelled images.
+
+    Args:
+        images: The table.
+        statistics: What the pass over the pixels found.
+
+    Raises:
+        DataError: There are such rows; the first few are named.
+    """
+    odd = other_depths(images, statistics)
+    if odd:
+        told = listing([f"{images.frame['id'][row]!r} ({why})" for row, why in odd.items()], NAMED_AT_MOST)
+        raise DataError(f"{counted(len(odd), 'image')} to predict cannot be: {told}", field="data.test",
+                        remedy="save them as the training images are, or write audit.on_unreadable: skip")  # fmt: skip
+
+
 def constant_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
     """Which images have one value in each channel: empty fields, blank scans.
 
@@ -142,7 +178,7 @@ def extreme_images(statistics: ImageStatistics) -> dict[int, str]:
         low, high = _reach(frame[int(row)], "low", "high")
         words[int(row)] = (
             f"its values reach from {low:.4g} to {high:.4g}, those of the others from {others[0]:.4g} to "
-            f"{others[1]:.4g}; it is left out of the mean and deviation that scale the pixels"
+            f"{others[1]:.4g}"
         )
     for row, low, high, lowest, highest in frame.select(
         pl.int_range(pl.len()), "low", "high", "lowest", "highest"
@@ -153,7 +189,7 @@ def extreme_images(statistics: ImageStatistics) -> dict[int, str]:
             inner > outer for inner, outer in zip(low, lowest, strict=True)
         ):
             words[row] = f"single pixels reach from {min(lowest):.4g} to {max(highest):.4g}, all others from " \
-                         f"{min(low):.4g} to {max(high):.4g}; they count as the nearest of the others"  # fmt: skip
+                         f"{min(low):.4g} to {max(high):.4g}"  # fmt: skip
     return words
 
 
@@ -203,7 +239,7 @@ def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]
             f"{counted(int(saturated.sum()), 'image')} {_is(saturated)} saturated: {_some(ids, saturated)}."
         )
     for odd, what in (
-        (extreme_images(statistics), "values far beyond all others"),
+        (extreme_images(statistics), "values far beyond all others, which do not scale the pixels"),
         (images_with_gaps(statistics), "pixels without data, which count in no statistic and are filled with the mean"),
     ):
         if odd:

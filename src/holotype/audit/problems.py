@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.audit.pixels import constant_images, extreme_images, images_with_gaps, saturated_images
+from holotype.audit.pixels import constant_images, extreme_images, images_with_gaps, other_depths, saturated_images
 from holotype.errors import DataError, counted, listing
 from holotype.spec import AuditSpec
 from holotype.types import PROBLEMS, ImageStatistics, ImageTable
@@ -18,7 +18,7 @@ NAMED_AT_MOST = 5
 
 
 def unreadable_rows(images: ImageTable, statistics: ImageStatistics) -> dict[int, str]:
-    """The rows that nobody can read, or that have another number of channels than most, each with the reason.
+    """The rows that cannot be used, each with the reason: unreadable, of other channels, to predict at another depth.
 
     Args:
         images: The table.
@@ -38,6 +38,7 @@ def unreadable_rows(images: ImageTable, statistics: ImageStatistics) -> dict[int
             int(row): f"it has {counted(frame['channels'][int(row)], 'channel')} where {common} are expected"
             for row in np.flatnonzero(odd)
         }
+    reasons |= {row: why for row, why in other_depths(images, statistics).items() if row not in reasons}
     train = images.rows_of_role("train")
     if len(train) and set(train.tolist()) <= set(reasons):
         raise DataError(
@@ -67,8 +68,8 @@ def image_problems(
     usable[list(skipped)] = False
     constant = constant_images(statistics) & usable
     saturated = saturated_images(statistics) & usable & ~constant
-    found = [(row, "channels" if frame["error"][row] is None else "unreadable", why, "skipped")
-             for row, why in skipped.items()]  # fmt: skip
+    depths = other_depths(images, statistics)
+    found = [(row, _fault(frame["error"][row], why, depths.get(row)), why, "skipped") for row, why in skipped.items()]
     found += [(int(row), "empty", "every pixel of a channel is equal", "reported") for row in np.flatnonzero(constant)]
     found += [(int(row), "saturated", "a channel is nearly everywhere at its largest value", "reported")
               for row in np.flatnonzero(saturated)]  # fmt: skip
@@ -81,6 +82,10 @@ def image_problems(
     facts = images.frame.select("id", "role")[rows] if rows else images.frame.select("id", "role").clear()
     columns = [rows, facts["id"], facts["role"], *([entry[place] for entry in found] for place in (1, 2, 3))]
     return pl.DataFrame(dict(zip(PROBLEMS, columns, strict=True)), schema=PROBLEMS).sort("row", maintain_order=True)
+
+
+def _fault(error: str | None, reason: str, depth: str | None) -> str:
+    return "unreadable" if error is not None else "depth" if reason == depth else "channels"
 
 
 def skip_warnings(images: ImageTable, skipped: dict[int, str]) -> list[str]:

@@ -45,8 +45,8 @@ def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.
     flattered = test & with_train
     if flattered.any():
         warnings.append(
-            f"{_are_copies(flattered, alike, 'test')} of a training image, which flatters the score "
-            f"({_some(ids, flattered)})."
+            f"{_are_copies(flattered, alike, 'test')} of a training image: the networks learnt them, and a score of "
+            f"the test rows would flatter; the out-of-fold score does not count them ({_some(ids, flattered)})."
         )
     return warnings
 

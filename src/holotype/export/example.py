@@ -1,8 +1,15 @@
-"""A standard example that is written beside a graph: from a file to labels in forty lines, without this library."""
+"""A standard example that is written beside a graph: from a file to labels without this library.
+
+It makes the checks of a run by the source of the very functions that a run makes them with.
+"""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+
+from holotype.audit import input_checks
+from holotype.data import validity
 
 __all__ = ["write_example"]
 
@@ -14,13 +21,14 @@ LOADING = {
 }  # fmt: skip
 TEXT = '''\
 """Labels of images, with @library@ and numpy alone: python example.py IMAGE.npy ... (channels, height, width)."""
+from __future__ import annotations
 import json, sys
 from pathlib import Path
 import numpy as np, @library@
 
 HERE = Path(__file__).parent
 CARD = json.loads((HERE / "card.json").read_text(encoding="utf-8"))
-FORM, RULE, MODEL = CARD["input"], CARD["decide"], @model@
+FORM, RULE, TRAINING, MODEL = CARD["input"], CARD["decide"], CARD["training"], @model@
 _, CHANNELS, HEIGHT, WIDTH = FORM["shape"]
 
 def shares(old, new):  # what each old pixel gives to each new one: a triangle as wide as what becomes one pixel
@@ -45,13 +53,42 @@ def decided(chance):
         given[chance.argmax()] = True
     return sorted(set(np.flatnonzero(given)) & set(np.argsort(-np.where(given, chance, -1))[: RULE["most"]]))
 
+def measured(image, missing):
+    facts = {"height": image.shape[1], "width": image.shape[2]}
+    for number, plane in enumerate(image):
+        data = plane.ravel() if missing is None else plane[~missing[number]]
+        finite = plane[np.isfinite(plane)] if len(data) else np.zeros(1)
+        low, high = isolated_limits(data) if len(data) else (0.0, 0.0)
+        values = np.clip(data.astype(float), low, high) if len(data) else np.zeros(1)
+        own = {"mean": values.mean(), "deviation": values.std(), "low": low, "high": high,
+               "lowest": float(finite.min()), "highest": float(finite.max()), "missing": 1 - len(data) / plane.size}
+        for name, value in own.items():
+            facts.setdefault(name, []).append(value)
+    return facts
+
+# the checks of the run
+failed = False
 for path in sys.argv[1:]:
     image = np.load(path, allow_pickle=False)
-    pixels = stored(image if image.ndim == 3 else image[None])[None]
+    image = image if image.ndim == 3 else image[None]
+    refusal = form_mismatch(TRAINING, image.dtype.name, len(image))
+    if refusal:
+        failed = True
+        print(f"{path}: {refusal}", file=sys.stderr)
+        continue
+    missing = missing_pixels(image)
+    for *_, words in input_warnings(TRAINING, measured(image, missing), FORM["channels"] or ()):
+        print(f"{path}: warning: {words}", file=sys.stderr)
+    pixels = stored(fill_missing(limit_isolated(image, missing), missing, TRAINING["fill"]))[None]
     logits, probabilities = @answer@
     chance = probabilities[0].astype(float)
     print(path, *(f"{CARD['classes'][place]} ({chance[place]:.3f})" for place in decided(chance)), sep="\\t")
+sys.exit(2 if failed else 0)
 '''
+CHECKS = (
+    validity.missing_pixels, validity.isolated_limits, validity.limit_isolated, validity.fill_missing,
+    input_checks.form_mismatch, input_checks.input_warnings, input_checks.moment_warnings, input_checks.value_warnings,
+)  # fmt: skip
 
 
 def write_example(folder: Path, form: str) -> Path:
@@ -65,5 +102,7 @@ def write_example(folder: Path, form: str) -> Path:
     text = TEXT
     for name, words in zip(("library", "model", "answer"), LOADING[form], strict=True):
         text = text.replace(f"@{name}@", words)
+    checks = "\n\n".join(inspect.getsource(function).rstrip() for function in CHECKS)
+    text = text.replace("# the checks of the run\n", f"# the checks of the run\n\n{checks}\n\n\n")
     path.write_text(text, encoding="utf-8")
     return path

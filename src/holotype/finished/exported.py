@@ -100,6 +100,7 @@ def export_run(opened: OpenedRun, folder: Path, wish: Wish) -> Exported:
         path = written(graph, shape, wish.form, temporary, {"holotype.classes": json.dumps(first["classes"])})
         held = held_against(opened, voices, asked(path, opened.runtime.thread_count), wish.domain)
         card = describe(first, _depth(opened), path) | _facts(opened, voices, wish) | {"check": held}
+        card |= {"training": {**opened.usual.training, "fill": list(first["normalisation"]["mean"])}}
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (temporary / "card.json").write_text(text, encoding="utf-8")
         write_example(temporary, wish.form)
