@@ -209,10 +209,9 @@ def report_run(run_folder: Path, show: bool) -> Answer:
     """
     folder = RunFolder(run_folder)
     scores: dict[str, Any] = json.loads(folder.existing("scores.json").read_text(encoding="utf-8"))
-    page = folder.existing("report.html")
     files = {label: folder.root / file for label, file in FILES.items() if (folder.root / file).is_file()}
     if show:
-        webbrowser.open(page.resolve().as_uri())
+        webbrowser.open(folder.existing("report.html").resolve().as_uri())
     where = [f"{label.capitalize() + ':':<11} {file}" for label, file in files.items()]
     looks = [*score_looks(scores), *(Note(line) for line in where)]
     name = next(iter(scores["metrics"]))

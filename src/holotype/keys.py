@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
 from holotype.data import PackPlan
 from holotype.digest import digest_array, digest_source, digest_value, digest_versions_on_disk
 from holotype.feed import Specimens
 from holotype.nets import weights_identity
+from holotype.predict import resolve_precision
 from holotype.runtime import Runtime, version_of
 from holotype.spec import AuditSpec, DataSpec, MemberSpec, SplitSpec
 from holotype.store import StageKey
@@ -299,11 +299,8 @@ def computed_precision(runtime: Runtime) -> str:
     Args:
         runtime: Device and precision.
     """
-    if runtime.precision != "auto":
-        return runtime.precision
-    if find_device(runtime).type != "cuda":
-        return "32"
-    return "bf16" if torch.cuda.is_bf16_supported() else "16"
+    kind = find_device(runtime).type if runtime.precision == "auto" else ""
+    return resolve_precision(runtime.precision, kind)
 
 
 def _neighbours(job: FitJob) -> dict[str, object] | None:

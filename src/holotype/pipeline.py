@@ -20,11 +20,11 @@ from holotype import keys
 from holotype.audit import audit_images, audit_labels, find_suspects, no_suspects
 from holotype.data import folder_warnings, measure_images, read_images, table_warnings, unmeasured
 from holotype.decide import thresholds_by_class
-from holotype.errors import DataError, RecipeError
+from holotype.errors import DataError, HolotypeError, RecipeError, StoreError
 from holotype.members import Workshop, served_classes, telling_features
 from holotype.nets import check_backbone, find_weights
 from holotype.prepared import Prepared
-from holotype.recipe import Recipe, dump_recipe
+from holotype.recipe import Recipe
 from holotype.review import without_confirmed
 from holotype.road.answers import what_the_decision_changed
 from holotype.road.choosing import choose, list_choices
@@ -39,13 +39,13 @@ from holotype.road.refusals import (
     refuse_unknown_samples,
 )
 from holotype.road.reviewing import divide_reviewed, follow_review, reviewed_run
-from holotype.road.writing import write_outcome
+from holotype.road.writing import write_outcome, write_page
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
 from holotype.spec import ThresholdSpec
 from holotype.split import adopt_folds, nothing_divided
-from holotype.store import RunLog, Stages, Store
+from holotype.store import RunLog, Stages, Store, disk_error
 from holotype.submit import submission_order
 from holotype.train import check_phase, launch_fabric, member_levels
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
@@ -77,15 +77,33 @@ def run(recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | 
         runtime, progress=runtime.progress.heard_by(lambda sentence: log.write("said", sentence=sentence))
     )
     stages = Stages(Store(runtime.store), log, runtime.progress, facts=dict(facts or {}))
-    folder.write_text("recipe.yaml", dump_recipe(recipe))
     outcome = follow(recipe, stages, runtime)
+    with _refusals_of_the_disk(out):
+        write_outcome(outcome, folder, recipe)
     changed = what_the_decision_changed(outcome)
     if changed is not None:
         runtime.progress.say(changed)
     if outcome.review is not None:
         runtime.progress.say(review_words(outcome.review, recipe.metric))
-    write_outcome(outcome, folder, recipe, stages, runtime)
+    write_page(outcome, folder, recipe, stages, runtime)
     return outcome
+
+
+@contextmanager
+def _refusals_of_the_disk(out: Path) -> Iterator[None]:
+    """Say in one sentence what the disk of a run's folder refuses; what was trained lies in the store."""
+    try:
+        yield
+    except HolotypeError:
+        raise
+    except Exception as error:
+        refusal = disk_error(error)
+        if refusal is None:
+            raise
+        raise StoreError(
+            f"the run's folder {str(out)!r} cannot be written: {refusal.strerror or refusal}",
+            remedy="mend that and run the same command again; nothing is trained a second time",
+        ) from error
 
 
 def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:

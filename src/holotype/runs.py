@@ -6,13 +6,24 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from holotype.errors import InputError
 
-__all__ = ["RunFolder"]
+__all__ = ["UNFINISHED", "RunFolder"]
+
+UNFINISHED = "unfinished"
+"""The file that lies in a run's folder while its files are being replaced."""
+NEW, OLD = ".new", ".old"
+WRITTEN = (
+    "recipe.yaml", "images.parquet", "classes.csv", "audit", "folds.parquet", "members", "oof.parquet", "test.parquet",
+    "ensemble.json", "decision.json", "scores.json", "predictions.csv", "submission.csv", "report.html",
+)  # fmt: skip
+OF_OTHER_COMMANDS = ("audit/report.html",)
 
 FICLONE = 0x40049409  # Linux: let a file share the blocks of another
 
@@ -53,6 +64,9 @@ class RunFolder:
         Raises:
             InputError: The folder is not a run's, or the run did not get that far.
         """
+        if (self.root / UNFINISHED).exists():
+            what = f"the run in {str(self.root)!r} is unfinished: it ended while it wrote this folder"
+            raise InputError(what, remedy="run its recipe into this folder again; nothing is trained a second time")
         path = self.root / name
         if not path.exists():
             what = f"{str(self.root)!r} is not a finished run: it has no {name}"
@@ -78,6 +92,41 @@ class RunFolder:
             member: The member's name.
         """
         return sorted((self.existing(f"members/{member}") / "specialists").glob("*"))
+
+    @contextmanager
+    def replaced(self) -> Iterator[RunFolder]:
+        """A folder for every file of a run, which take the places of an earlier run's when all of them are written.
+
+        A process that is killed leaves the earlier run as it was, or all of the new one. In the moment between the two,
+        which takes no longer than some renaming, the file `unfinished` says that the folder is neither.
+        """
+        for leftover in (NEW, OLD):
+            shutil.rmtree(self.root / leftover, ignore_errors=True)
+        new = RunFolder(self.root / NEW)
+        new.root.mkdir(parents=True)
+        try:
+            yield new
+            self._replace(new)
+        finally:
+            shutil.rmtree(new.root, ignore_errors=True)
+        shutil.rmtree(self.root / OLD, ignore_errors=True)
+
+    def _replace(self, new: RunFolder) -> None:
+        for name in OF_OTHER_COMMANDS:
+            if (self.root / name).is_file() and not (new.root / name).exists():
+                shutil.copy2(self.root / name, new.path(name))
+        _flush(new.root)
+        (self.root / OLD).mkdir()
+        marker = self.root / UNFINISHED
+        marker.write_text("A run ended while it wrote this folder: run its recipe again.\n", encoding="utf-8")
+        _flush(self.root, inner=False)
+        for name in WRITTEN:
+            if (self.root / name).exists():
+                (self.root / name).rename(self.root / OLD / name)
+            if (new.root / name).exists():
+                (new.root / name).rename(self.root / name)
+        _flush(self.root, inner=False)
+        marker.unlink()
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file, whole or not at all.
@@ -118,18 +167,6 @@ class RunFolder:
             _copy(file, temporary)
             temporary.replace(target)
 
-    def forget(self, name: str) -> None:
-        """Remove what an earlier run of another recipe left.
-
-        Args:
-            name: A folder or file of the contract.
-        """
-        path = self.root / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
 
 def _copy(source: Path, target: Path) -> None:
     """A file's content in a file of its own, sharing blocks on disks that can (Btrfs, XFS)."""
@@ -143,3 +180,17 @@ def _copy(source: Path, target: Path) -> None:
         except OSError:
             pass  # another disk, or one that cannot
     shutil.copyfile(source, target)
+
+
+def _flush(folder: Path, inner: bool = True) -> None:
+    """Bring a folder's names, and the files below it, to the disk."""
+    for path in folder.rglob("*") if inner else ():
+        if path.is_file():
+            with path.open("r+b") as stream:
+                os.fsync(stream.fileno())
+    with suppress(OSError):  # Windows opens no folders
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -120,15 +119,7 @@ def test_files_of_a_run_are_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.json"]
 
 
-@pytest.mark.parametrize("links", [True, False], ids=["by links", "by copies"])
-def test_an_artefact_is_put_into_the_run_without_its_label(
-    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*paths: object) -> None:
-        raise OSError(errno.EXDEV, "another disk")
-
-    if not links:
-        monkeypatch.setattr(os, "link", refuse)
+def test_an_artefact_is_copied_into_the_run_without_its_label_and_shares_no_file_with_it(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     for name in ("weights", "stage.json"):
         (tmp_path / "made" / name).write_text(name)
@@ -136,15 +127,77 @@ def test_an_artefact_is_put_into_the_run_without_its_label(
     for _ in range(2):
         folder.adopt("members/main/fold0", tmp_path / "made")
     assert [path.name for path in (tmp_path / "run/members/main/fold0").iterdir()] == ["weights"]
-    assert (tmp_path / "run/members/main/fold0/weights").read_text() == "weights"
+    copy = tmp_path / "run/members/main/fold0/weights"
+    with copy.open("r+") as stream:
+        stream.write("W")
+    assert (copy.read_text(), (tmp_path / "made" / "weights").read_text()) == ("Weights", "weights")
 
 
-def test_what_is_forgotten_is_gone_and_may_be_missing(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    folder.write_text("members/a/file", "x")
-    for name in ("members", "members", "file"):
-        folder.forget(name)
-    assert list(tmp_path.iterdir()) == []
+def earlier_run(root: Path) -> RunFolder:
+    folder = RunFolder(root)
+    for name in ("recipe.yaml", "oof.parquet", "members/main/fold0/card.json", "audit/report.html", "log.jsonl"):
+        folder.write_text(name, "old")
+    return folder
+
+
+def write_new(folder: RunFolder) -> None:
+    with folder.replaced() as new:
+        new.write_text("recipe.yaml", "new")
+        new.write_text("oof.parquet", "new")
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+def test_the_files_of_a_run_take_the_places_of_an_earlier_runs(tmp_path: Path) -> None:
+    folder = earlier_run(tmp_path)
+    with folder.replaced() as new:
+        new.write_text("recipe.yaml", "new")
+        new.write_text("members/other/fold0/card.json", "new")
+        new.write_text("audit/warnings.json", "new")
+    assert contents(tmp_path) == {
+        "recipe.yaml": "new", "members/other/fold0/card.json": "new", "audit/warnings.json": "new",
+        "audit/report.html": "old", "log.jsonl": "old",
+    }  # fmt: skip
+
+
+def test_a_run_that_fails_while_it_writes_leaves_the_earlier_one(tmp_path: Path) -> None:
+    folder = earlier_run(tmp_path)
+    before = contents(tmp_path)
+
+    def fail() -> None:
+        with folder.replaced() as new:
+            new.write_text("recipe.yaml", "new")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        fail()
+    assert contents(tmp_path) == before
+
+
+def test_a_run_that_ends_between_old_and_new_says_that_it_is_unfinished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = earlier_run(tmp_path)
+    rename = Path.rename
+
+    def killed(path: Path, target: Path) -> Path:
+        if path.name == "oof.parquet":
+            raise KeyboardInterrupt  # as a kill: nothing below may repair it
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_new(folder)
+    monkeypatch.undo()
+    for name in ("recipe.yaml", "log.jsonl", "scores.json"):
+        with pytest.raises(InputError, match="is unfinished: it ended while it wrote this folder; run its recipe"):
+            folder.existing(name)
+    with folder.replaced() as new:
+        new.write_text("recipe.yaml", "newer")
+    assert folder.existing("recipe.yaml").read_text() == "newer"
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_networks_stand_in_the_order_of_their_folds(tmp_path: Path) -> None:

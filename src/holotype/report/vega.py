@@ -16,7 +16,10 @@ __all__ = ["vega_script"]
 @cache
 def vega_script() -> str:
     """The script; it is bundled once a machine and version, which takes some seconds, and kept in the user's cache."""
-    kept = _cache_folder() / f"vega-{version('vl-convert-python')}.js"
+    try:
+        kept = _cache_folder() / f"vega-{version('vl-convert-python')}.js"
+    except RuntimeError:  # a container or a batch job without a home has no cache
+        return str(vl_convert.javascript_bundle())  # type: ignore[call-arg]
     try:
         return kept.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

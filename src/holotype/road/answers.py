@@ -33,7 +33,6 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
         submit: The form of the submission.
     """
     images, chosen, nested = outcome.prepared.images, outcome.chosen, outcome.nested
-    folder.forget("oof.parquet")
     if chosen.together is not None and nested is not None:
         samples, logits, decided = chosen.together.samples, chosen.together.logits, nested.decided
         write_scores(folder.path("oof.parquet"), _ids(outcome, samples), logits, decided)
@@ -50,8 +49,6 @@ def write_answers(outcome: Outcome, folder: RunFolder, data: DataSpec, submit: S
     if chosen.answer is not None:
         table = table.with_columns(_warnings(outcome, samples, logits))
     write_table(table, folder.path("predictions.csv"), byte_order_mark=True)
-    for name in ("test.parquet", "submission.csv") if chosen.answer is None else ():
-        folder.forget(name)
     if chosen.answer is not None:
         id_column, column = submit.id or data.sample or data.id, submit.column or data.labels.column
         every = submission_order(images.samples, submit.order, id_column)

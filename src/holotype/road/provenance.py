@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from holotype.digest import digest_value
 from holotype.report import Provenance, StageFacts
 from holotype.store import Stages
 
-__all__ = ["how_it_was_run", "what_stages_took"]
+__all__ = ["how_it_was_run", "tell_what_failed", "what_stages_took"]
 
 
 def how_it_was_run(stages: Stages, recipe: str) -> Provenance:
@@ -32,6 +33,26 @@ def how_it_was_run(stages: Stages, recipe: str) -> Provenance:
         for name, cost in stages.costs.items()
     ]
     return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **stages.digests})
+
+
+def tell_what_failed(what: str, error: Exception, stages: Stages) -> None:
+    """Say of optional work that it failed after the training, and how it is made later.
+
+    Args:
+        what: The work, in words.
+        error: What was raised.
+        stages: Of the run; their log keeps the traceback.
+    """
+    reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
+    folder = stages.log.path.parent
+    called = stages.log.read("run")
+    again = _command(called[-1], folder) if called else "the same command"
+    trace = "".join(traceback.format_exception(error))
+    stages.log.write("failed", what=what, error=type(error).__name__, traceback=trace)
+    stages.progress.say(
+        f"note: {what} could not be made: {reason}; everything else of the run is written; to make it later, run "
+        f"{again}, which trains nothing again"
+    )
 
 
 def what_stages_took(events: list[dict[str, Any]]) -> dict[str, tuple[float, float | None]]:

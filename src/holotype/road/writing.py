@@ -15,14 +15,14 @@ from holotype.members import Workshop, histories
 from holotype.metrics import Judged, calibration_table
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe, dump_recipe
-from holotype.report import DataContents, ReportContents, write_report
+from holotype.report import DataContents, PictureContents, ReportContents, write_report
 from holotype.road.answers import write_answers
 from holotype.road.charted import class_curves, class_links, finder_curves
 from holotype.road.difference import review_contents
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
 from holotype.road.pictures import pictures_of
-from holotype.road.provenance import how_it_was_run
+from holotype.road.provenance import how_it_was_run, tell_what_failed
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime, version_of
 from holotype.score import (
@@ -40,36 +40,58 @@ from holotype.submit import write_scores
 from holotype.table_files import read_parquet, write_table
 from holotype.types import Integers, Metric, Scorecard, same_labels
 
-__all__ = ["write_audit", "write_audit_page", "write_outcome"]
+__all__ = ["write_audit", "write_audit_page", "write_outcome", "write_page"]
 
 VERSIONED = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn", "lightgbm")
 
 
-def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
-    """Write every file of the run's folder.
+def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe) -> None:
+    """Write every file of the run's folder but its report: the earlier run's are replaced when all are written.
 
     Args:
         outcome: From the pipeline.
         folder: Where to.
         recipe: The recipe.
-        stages: For the time that each stage took.
-        runtime: For the report's facts.
     """
     chosen = outcome.chosen
-    _write_tables(outcome, folder)
-    _write_members(outcome, folder)
-    write_answers(outcome, folder, recipe.data, recipe.submit)
-    folder.write_json("decision.json", decision_to_json(chosen.decision, chosen.calibration))
-    folder.write_json("ensemble.json", ensemble_to_json(chosen.ensemble))
-    if outcome.nested is None:
-        nothing = scorecard_to_json(Scorecard({}, [], [], [], []))
-        folder.write_json("scores.json", nothing | {"how": "no sample has an out-of-fold score; nothing was scored"})
-        write_report(folder.path("report.html"), DataContents(name=recipe.name, **_data_contents(outcome.prepared)))
-        return
-    scorecard = replace(_with_ledger(outcome, outcome.nested, recipe), apart=_apart(outcome, outcome.nested, recipe))
-    folder.write_json("scores.json", scorecard_to_json(scorecard))
-    contents = _contents(outcome, outcome.nested, scorecard, recipe, (stages, runtime))
-    write_report(folder.path("report.html"), contents)
+    with folder.replaced() as new:
+        new.write_text("recipe.yaml", dump_recipe(recipe))
+        _write_tables(outcome, new)
+        _write_members(outcome, new)
+        write_answers(outcome, new, recipe.data, recipe.submit)
+        new.write_json("decision.json", decision_to_json(chosen.decision, chosen.calibration))
+        new.write_json("ensemble.json", ensemble_to_json(chosen.ensemble))
+        nested = outcome.nested
+        scorecard = Scorecard({}, [], [], [], []) if nested is None else _scorecard(outcome, nested, recipe)
+        how = {"how": "no sample has an out-of-fold score; nothing was scored"} if nested is None else {}
+        new.write_json("scores.json", scorecard_to_json(scorecard) | how)
+
+
+def write_page(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
+    """Write the run's report; whatever fails in it is told, and costs the run nothing.
+
+    Args:
+        outcome: From the pipeline.
+        folder: The run's, already written.
+        recipe: The recipe.
+        stages: For the time that each stage took, and the command that makes the report later.
+        runtime: For the report's facts.
+    """
+    try:
+        contents: DataContents | ReportContents
+        if outcome.nested is None:
+            contents = DataContents(name=recipe.name, **_data_contents(outcome.prepared))
+        else:
+            contents = _contents(
+                outcome, outcome.nested, _scorecard(outcome, outcome.nested, recipe), recipe, (stages, runtime)
+            )
+        write_report(folder.path("report.html"), contents)
+    except Exception as error:  # noqa: BLE001  (no trained network is lost to a picture)
+        tell_what_failed("the report", error, stages)
+
+
+def _scorecard(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Scorecard:
+    return replace(_with_ledger(outcome, nested, recipe), apart=_apart(outcome, nested, recipe))
 
 
 def write_audit(ready: Prepared, folder: RunFolder) -> None:
@@ -166,13 +188,11 @@ def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
     write_table(pl.DataFrame({"name": list(ready.images.classes)}), folder.path("classes.csv"))
     write_audit(ready, folder)
     write_table(outcome.suspects, folder.path("audit/suspects.parquet"))
-    folder.forget("audit/review.json")
     if outcome.review is not None:
         folder.write_json("audit/review.json", asdict(outcome.review))
 
 
 def _write_members(outcome: Outcome, folder: RunFolder) -> None:
-    folder.forget("members")
     pairs = [] if outcome.nested is None else member_pairs(outcome, outcome.nested)
     if pairs:
         write_table(pl.DataFrame(pairs), folder.path("members/diversity.csv"))
@@ -215,10 +235,19 @@ def _contents(
         ensemble=how_members_become_one(outcome, nested),
         curves=class_curves(nested, outcome.chosen.decision),
         links=class_links(nested, counts, ready.images.kind),
-        pictures=pictures_of(outcome, nested, recipe.report, recipe.members, workshop) if pictured else None,
+        pictures=_pictures(outcome, nested, recipe, workshop) if pictured else None,
         review=None if outcome.review is None else review_contents(outcome.review, recipe.metric),
         **_data_contents(ready),
     )
+
+
+def _pictures(outcome: Outcome, nested: NestedScore, recipe: Recipe, workshop: Workshop) -> PictureContents | None:
+    """The report's map, heat maps and views; a report without them is better than none."""
+    try:
+        return pictures_of(outcome, nested, recipe.report, recipe.members, workshop)
+    except Exception as error:  # noqa: BLE001  (whatever a network, a disk or an image does)
+        tell_what_failed("the pictures of the report", error, workshop.stages)
+        return None
 
 
 def _ids(outcome: Outcome, samples: Integers) -> pl.Series:
