@@ -80,7 +80,7 @@ def test_a_recipe_that_is_not_utf_8_is_refused_with_the_byte(tmp_path, content, 
 
 
 def test_a_folder_or_a_path_that_is_none_is_refused_as_a_recipe(tmp_path):
-    with pytest.raises(RecipeError, match="cannot read the recipe .*: it is a folder; give the YAML file itself"):
+    with pytest.raises(RecipeError, match=r"cannot read the recipe .*: it is a folder; give the YAML file itself"):
         load_recipe(tmp_path)
     with pytest.raises(RecipeError, match="embedded null byte"):
         load_recipe("a\0b")
