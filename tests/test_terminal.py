@@ -19,7 +19,7 @@ import holotype
 from holotype.cli import main
 from holotype.completion import complete_recipe, complete_run, complete_setting
 from holotype.errors import RecipeError
-from holotype.looks import answer_looks, score_looks
+from holotype.looks import answer_looks, score_lines, score_looks
 from holotype.progress import Progress, is_lively
 from holotype.terminal import Answer, Listing, Manner, Note, Span, Table, deliver, read_manner, refuse
 
@@ -236,3 +236,35 @@ def test_a_tab_in_bash_completes_a_run(finished: Path) -> None:
     done = subprocess.run(command, env=environment(**asked), cwd=finished.parents[1], capture_output=True, text=True,
                           check=False)  # fmt: skip
     assert done.stdout.split() == ["runs/cells"]
+
+
+def scores_of(groups: int, high: float | None) -> dict[str, object]:
+    metric = {"value": 0.5, "low": 0.0, "high": high, "samples": 34, "groups": groups,
+              "next": {"low": 0.0, "high": high, "rows": 5}}  # fmt: skip
+    step = {"step": "one", "value": 0.5, "low": 0.0, "high": 1.0,
+            "difference": {"value": 0.1, "low": None, "high": None}}  # fmt: skip
+    return {"metrics": {"macro_f1": metric, "log_loss": metric}, "ledger": [step, step], "classes": []}
+
+
+@pytest.mark.parametrize(("groups", "words"), [(1, "of one independent group"), (2, "two independent groups only")])
+def test_a_score_of_one_or_two_groups_begins_with_a_warning(groups: int, words: str) -> None:
+    scores = scores_of(groups, None)
+    first, line = score_lines(scores)
+    assert words in first
+    assert first.startswith("warning: The 34 scored samples")
+    assert "0.000 or more" in line
+    note = score_looks(scores)[0]
+    assert isinstance(note, Note)
+    assert words in note.text
+
+
+def test_a_score_of_three_groups_has_no_such_warning() -> None:
+    (line,) = score_lines(scores_of(3, 1.0))
+    assert line.startswith("macro_f1 0.500 on 34 samples in 3 independent groups; 95 % interval 0.000 to 1.000;")
+    assert isinstance(score_looks(scores_of(3, 1.0))[0], Table)
+
+
+def test_a_run_without_a_score_says_so() -> None:
+    nothing = {"metrics": {}, "ledger": [], "classes": [], "how": "nothing was scored"}
+    assert score_lines(nothing) == ["nothing was scored"]
+    assert len(score_looks(nothing)) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import webbrowser
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from holotype.finished.compared import write_comparison
 from holotype.finished.exported import Wish
 from holotype.finished.exported import export_run as export
 from holotype.finished.opened import open_run
-from holotype.looks import answer_looks, score_looks, stage_looks, trial_looks
+from holotype.looks import answer_looks, score_lines, score_looks, stage_looks, trial_looks
 from holotype.progress import Progress
 from holotype.runs import RunFolder
 from holotype.submit import score_columns
@@ -214,18 +214,10 @@ def report_run(run_folder: Path, show: bool) -> Answer:
         webbrowser.open(folder.existing("report.html").resolve().as_uri())
     where = [f"{label.capitalize() + ':':<11} {file}" for label, file in files.items()]
     looks = [*score_looks(scores), *(Note(line) for line in where)]
-    name = next(iter(scores["metrics"]))
-    data = {"run": folder.root, "metric": name, **scores["metrics"][name], **scores, "files": files}
-    return Answer([_score_line(name, scores["metrics"][name]), *where], data, looks)
-
-
-def _score_line(name: str, metric: Mapping[str, Any]) -> str:
-    fresh = metric["next"]
-    return (
-        f"{name} {metric['value']:.3f} on {metric['samples']:,} samples in {metric['groups']:,} groups; "
-        f"95 % interval {metric['low']:.3f} to {metric['high']:.3f}; a fresh test set of {fresh['rows']:,.0f} rows "
-        f"should fall between {fresh['low']:.3f} and {fresh['high']:.3f}"
-    )
+    name = next(iter(scores["metrics"]), None)
+    own = {} if name is None else scores["metrics"][name]
+    data = {**scores, "run": folder.root, "metric": name, **own, "files": files}
+    return Answer([*score_lines(scores), *where], data, looks)
 
 
 def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> Answer:

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from holotype.types import ImageTable, Integers
 
-__all__ = ["NOTHING", "components", "group_numbers", "independent_groups"]
+__all__ = ["NOTHING", "components", "few_groups_warning", "group_numbers", "independent_groups"]
 
 NOTHING = -1
 """The part of samples that tie nothing, and the number of a row that a column does not tie."""
@@ -52,6 +52,27 @@ def independent_groups(
         ties = [np.where(part < 0, NOTHING, tie) for tie in ties]
         ties = [np.where(tie < 0, NOTHING, tie * (int(parts.max()) + 1) + part) for tie in ties]
     return components(images.sample_numbers, ties)
+
+
+def few_groups_warning(samples: int, groups: int) -> str | None:
+    """The warning that a score of one or two independent groups needs; none for more.
+
+    Args:
+        samples: How many samples were scored.
+        groups: How many independent groups they form.
+    """
+    if groups > 2:
+        return None
+    scored = f"The {samples:,} scored samples are" if samples > 1 else "The one scored sample is"
+    if groups == 2:
+        return (
+            f"{scored} of two independent groups only: the interval rests on one difference between two groups, and "
+            "how scores vary from group to group is hardly known. Score on more groups before you believe it."
+        )
+    return (
+        f"{scored} of one independent group: nothing is known of how scores vary from group to group, and the interval "
+        "holds everything that is possible. Score on more groups before you believe it."
+    )
 
 
 def group_numbers(column: pl.Series) -> Integers:

@@ -1,4 +1,4 @@
-"""A run's scores, its data and its answers as tables for a terminal."""
+"""A run's scores, its data and its answers as tables for a terminal, and its score in a line."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import polars as pl
 
+from holotype.errors import counted
+from holotype.independence import few_groups_warning
 from holotype.plan import TrialRecord
 from holotype.terminal import Note, Span, Table
 
-__all__ = ["answer_looks", "score_looks", "stage_looks", "trial_looks"]
+__all__ = ["answer_looks", "score_lines", "score_looks", "stage_looks", "trial_looks"]
 
 CLASSES_AT_MOST = 24
 ROWS_AT_MOST = 40
@@ -23,11 +25,15 @@ def score_looks(scores: Mapping[str, Any]) -> list[Table | Note]:
     Args:
         scores: Of `scores.json`.
     """
+    if not scores["metrics"]:
+        return [Note(f"{scores.get('how', 'nothing was scored')}.", "note")]
     name, metric = next(iter(scores["metrics"].items()))
     fresh = metric["next"]
+    warning = few_groups_warning(metric["samples"], metric["groups"])
+    first: list[Table | Note] = [] if warning is None else [Note(warning, "note")]
     rows = [
         (name, Span(metric["value"], metric["low"], metric["high"]), _range(metric),
-         f"{metric['samples']:,} samples in {metric['groups']:,} groups"),
+         _on(metric)),
         ("a fresh test set", Span(metric["value"], fresh["low"], fresh["high"]), _range(fresh),
          f"{fresh['rows']:,.0f} rows"),
     ]  # fmt: skip
@@ -41,7 +47,25 @@ def score_looks(scores: Mapping[str, Any]) -> list[Table | Note]:
         for step in scores["ledger"]
     ]
     ledger = [Table(("step", "0 to 1", "gain, 95 %"), steps, title="What each step bought")] if len(steps) > 1 else []
-    return [head, *ledger, _class_table(scores["classes"])]
+    return [*first, head, *ledger, _class_table(scores["classes"])]
+
+
+def score_lines(scores: Mapping[str, Any]) -> list[str]:
+    """The score in a line, after a warning where it rests on one or two independent groups.
+
+    Args:
+        scores: Of `scores.json`.
+    """
+    if not scores["metrics"]:
+        return [f"{scores.get('how', 'nothing was scored')}"]
+    name, metric = next(iter(scores["metrics"].items()))
+    warning = few_groups_warning(metric["samples"], metric["groups"])
+    line = (
+        f"{name} {metric['value']:.3f} on {_on(metric)}; "
+        f"95 % interval {_range(metric)}; a fresh test set of {metric['next']['rows']:,.0f} rows "
+        f"should fall between {_range(metric['next']).replace(' to ', ' and ')}"
+    )
+    return [line] if warning is None else [f"warning: {warning}", line]
 
 
 def answer_looks(table: pl.DataFrame) -> list[Table | Note]:
@@ -103,13 +127,21 @@ def _class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
     return Table(("class", "samples>", "F1, 95 %", "precision>", "recall>"), rows, title="Classes", below=below)
 
 
+def _on(metric: Mapping[str, Any]) -> str:
+    return f"{counted(metric['samples'], 'sample')} in {counted(metric['groups'], 'independent group')}"
+
+
 def _range(metric: Mapping[str, Any]) -> str:
+    if metric["low"] is None or metric["high"] is None:
+        return "unknown" if metric["low"] is None else f"{metric['low']:.3f} or more"
     return f"{metric['low']:.3f} to {metric['high']:.3f}"
 
 
 def _gain(difference: Any) -> str:
     if not isinstance(difference, Mapping):
         return "" if difference is None else f"{difference:+.3f}"
+    if difference["low"] is None or difference["high"] is None:
+        return f"{difference['value']:+.3f} (unknown)"
     return f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
 
 

@@ -260,3 +260,18 @@ def test_the_file_appears_whole_or_not_at_all(make, tmp_path, monkeypatch):
         write_report(path, make(classes=3))
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(("groups", "words"), [(1, "of one independent group"), (2, "of two independent groups only")])
+def test_a_score_of_one_or_two_groups_is_the_first_warning(make, groups, words):
+    contents = make(classes=3)
+    metrics = {
+        name: dataclasses.replace(metric, groups=groups, **({"low": 0.0, "high": np.inf} if name == "log_loss" else {}))
+        for name, metric in contents.scorecard.metrics.items()
+    }
+    contents = dataclasses.replace(
+        contents, scorecard=dataclasses.replace(contents.scorecard, metrics=metrics), warnings=("Another.",)
+    )
+    page = render_report(contents)
+    warnings = page[page.index('<div class="warnings"') :]
+    assert words in warnings[: warnings.index("Another.")]

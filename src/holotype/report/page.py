@@ -13,6 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from holotype.errors import StoreError
+from holotype.independence import few_groups_warning
 from holotype.report import ranks, sections, soundness, trust, words
 from holotype.report.class_curves import curve_data
 from holotype.report.compare import CompareContents, compare_page
@@ -114,9 +115,18 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
     return environment.get_template(template).render(**given, **values)
 
 
+def _of_few_groups(contents: DataContents) -> list[str]:
+    """The first warning of the page, where the score rests on one or two independent groups."""
+    if not isinstance(contents, ReportContents) or not contents.scorecard.metrics:
+        return []
+    metric = next(iter(contents.scorecard.metrics.values()))
+    warning = few_groups_warning(metric.samples, metric.groups)
+    return [] if warning is None else [warning]
+
+
 def _of_the_data(contents: DataContents) -> dict[str, Any]:
     sides = draw_pictures([side for pair in contents.pairs for side in pair.pixels], contents.channels, PAIR_BYTES)
-    warnings = [*contents.warnings, *contents.audit.warnings, *contents.folds.warnings]
+    warnings = [*_of_few_groups(contents), *contents.warnings, *contents.audit.warnings, *contents.folds.warnings]
     return {
         "contents": contents,
         "faults": soundness.faults(contents),
