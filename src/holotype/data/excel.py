@@ -13,7 +13,7 @@ import polars as pl
 from holotype.data.delimited import text_columns
 from holotype.errors import DataError, listing
 
-__all__ = ["read_sheet"]
+__all__ = ["list_sheets", "read_sheet"]
 
 ZEROS = re.compile(r"0{2,}")
 
@@ -62,6 +62,19 @@ def read_sheet(
     if others:
         notes = [*notes, f"the sheet {title!r} is read, and not {listing(map(repr, others))}"]
     return table, tuple(f"{Path(name).name}: {note}." for note in notes)
+
+
+def list_sheets(path: Path, field: str) -> list[str]:
+    """The names of a workbook's sheets that have a header and rows, in order.
+
+    Args:
+        path: The workbook.
+        field: The recipe's key that names it, for messages.
+
+    Raises:
+        DataError: It is no workbook.
+    """
+    return [sheet.title for sheet in _workbook(path, path.name, field).worksheets if _filled_rows(sheet) > 1]
 
 
 def _workbook(source: Path | io.BytesIO, name: str, field: str, data_only: bool = True) -> Any:

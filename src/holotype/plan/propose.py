@@ -21,6 +21,7 @@ from holotype.plan.remarks import (
 )
 from holotype.plan.sections import add_groups, add_sample, add_submission, data_section
 from holotype.plan.survey import (
+    LESS_SURE,
     SEVERAL,
     TOLD,
     Findings,
@@ -105,7 +106,7 @@ def propose(findings: Findings) -> Proposal:
     add_submission(content, reasons, findings, column, sample)
 
     used = {*named_by_files, *paths, column, *groups.columns, *([domain] if domain else [])}
-    meant = (f"Is {column!r} the label? {listing(others, 4)} could be as well.",) if others else ()
+    meant = _question_on_label(findings, column, others)
     return Proposal(
         content,
         reasons,
@@ -141,6 +142,15 @@ def _labelled(findings: Findings, taken: set[str]) -> tuple[Findings, LabelGuess
     column, others = choose_label_column(naming.train, test, taken)
     several = naming.joined is not None and naming.train[column].str.contains(SEVERAL, literal=True).any()
     return findings, judge_labels(naming.train[column], column, SEVERAL if several else None), others
+
+
+def _question_on_label(findings: Findings, column: str, others: tuple[str, ...]) -> tuple[str, ...]:
+    """Whether the right column was taken for the label, where its name does not say so or others could be meant."""
+    if others:
+        return (f"Is {column!r} the label? {listing(others, 4)} could be as well.",)
+    if findings.layout != "table" or column not in findings.naming.train.columns or LESS_SURE.search(column):
+        return ()
+    return (f"Is {column!r} the label? No column is called label, class or the like.",)
 
 
 def _written_names(values: pl.Series, labels: LabelGuess) -> dict[str, int]:

@@ -151,6 +151,8 @@ def _labels(findings: Findings, labels: LabelGuess) -> tuple[dict[str, Any], str
     if labels.separator is not None:
         section["separator"] = labels.separator
         how = f"several a sample, parted by {labels.separator!r}"
+    elif labels.kind == "multilabel":
+        how = "several a sample, in lists"
     ranked = _ranks(findings, labels) if labels.kind == "multiclass" else None
     if ranked is not None:
         section["taxonomy"], more = ranked

@@ -7,7 +7,7 @@ from holotype.plan.survey.annotated import TOLD, labels_of_json, ranks_of_json
 from holotype.plan.survey.class_names import questions_on_classes
 from holotype.plan.survey.flags import find_flags, joined_flags
 from holotype.plan.survey.groups import DOMAIN_NAME, GroupGuess, find_domain, find_groups, find_sample
-from holotype.plan.survey.labels import LabelGuess, choose_label_column, judge_labels
+from holotype.plan.survey.labels import LESS_SURE, LabelGuess, choose_label_column, judge_labels
 from holotype.plan.survey.look import Findings, look
 from holotype.plan.survey.mending import SEVERAL
 from holotype.plan.survey.naming import Naming
@@ -17,6 +17,7 @@ from holotype.plan.survey.trial import TrialReading, are_photographs
 
 __all__ = [
     "DOMAIN_NAME",
+    "LESS_SURE",
     "SEVERAL",
     "TOLD",
     "WRITTEN",

@@ -1,18 +1,30 @@
-"""A column a class, holding 0 and 1: made into one column of class names, as the recipe reads labels."""
+"""One-hot labels: a column for each class, holding 1 and 0 (or -1, or blanks), made into one column of class names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
 
 from holotype.errors import DataError, counted, listing
-from holotype.plan.survey.groups import DOMAIN_NAME, GROUP_NAME
-from holotype.plan.survey.labels import BOOKKEEPING, LESS_SURE, NAMES, SEPARATORS, LabelGuess, could_be_classes
+from holotype.plan.survey.groups import DOMAIN_NAME, TIES
+from holotype.plan.survey.labels import (
+    BOOKKEEPING,
+    LESS_SURE,
+    NAMES,
+    PERSON,
+    SEPARATORS,
+    LabelGuess,
+    could_be_classes,
+)
 
 __all__ = ["find_flags", "joined_flags"]
 
-YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
+YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
+UNSURE = ("-1", "-1.0", "u", "uncertain")
+"""How CheXpert and its like write that a finding is uncertain."""
+TIE = re.compile(rf"^({TIES}|acquisition|lesion)([-_ ]?(id|no|nr|number|name))?$", re.IGNORECASE)
 COLUMN = "labels"
 
 
@@ -24,10 +36,11 @@ def find_flags(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) 
         test: The test table, or None.
         taken: Columns that are something else.
     """
-    other = (GROUP_NAME, DOMAIN_NAME, BOOKKEEPING)
+    other = (TIE, DOMAIN_NAME, BOOKKEEPING, PERSON)
     free = [name for name in train.columns if name not in taken and (test is None or name not in test.columns)]
     free = [name for name in free if not any(pattern.search(name) for pattern in other)]
-    flags = tuple(name for name in free if set(_words(train[name])) <= {*YES, *NO})
+    known = {name: set(_words(train[name])) - {""} for name in free}
+    flags = tuple(name for name in free if known[name] and known[name] <= {*YES, *NO, *UNSURE})
     likelier = (name for name in free if name not in flags and LESS_SURE.search(name) and could_be_classes(train, name))
     called = any(name.lower() in NAMES for name in train.columns if name not in taken)
     return () if len(flags) < 2 or called or any(likelier) else flags
@@ -62,10 +75,33 @@ def joined_flags(train: pl.DataFrame, flags: Sequence[str]) -> tuple[pl.DataFram
     one_each = bool((count == 1).all()) and len(counts) > 1
     names = [pl.when(pl.col(name)).then(pl.lit(name)) for name in flags]
     labels = has.select(pl.concat_str(names, separator=free[0], ignore_nulls=True).alias(COLUMN))
-    question = f"Are the {counted(len(flags), 'column')} of 0 and 1 ({listing(flags, 4)}) the classes?"
+    questions = [f"Are the {counted(len(flags), 'column')} of 0 and 1 ({listing(flags, 4)}) the classes?"]
+    questions += _questions_on_other_values(train, flags)
+    never = [name for name in flags if name not in counts]
+    if never:
+        questions.append(f"No row has a 1 in {listing(never, 6)}: these are no classes here. Are rows missing?")
     kind, separator = ("multiclass", None) if one_each else ("multilabel", free[0])
-    guess = LabelGuess(COLUMN, kind, separator, counts, 0, (question,), tuple(flags))
+    guess = LabelGuess(COLUMN, kind, separator, counts, 0, tuple(questions), tuple(flags))
     return pl.concat([train.drop(flags), labels], how="horizontal"), guess
+
+
+def _questions_on_other_values(train: pl.DataFrame, flags: Sequence[str]) -> list[str]:
+    """Whether -1 and blank cells mean that a sample does not have the class, as they are read."""
+    words = {name: _words(train[name]) for name in flags}
+    unsure = {name: int(column.is_in(UNSURE).sum()) for name, column in words.items()}
+    blank = {name: int((column == "").sum()) for name, column in words.items()}
+    questions = []
+    if any(unsure.values()):
+        where = listing([f"{name} ({count:,})" for name, count in unsure.items() if count], 6)
+        questions.append(f"Does -1 mean that a finding is uncertain ({where})? It is read as 0, not as a label; write "
+                         "1 where it should be one.")  # fmt: skip
+    if any(blank.values()):
+        cells = sum(blank.values())
+        empty = int(pl.DataFrame(words).select(pl.all_horizontal(pl.all() == "").sum()).item())
+        rows = f", {empty:,} rows are blank in all of them" if empty else ""
+        questions.append(f"Do blank cells mean 0 ({cells:,} in these columns{rows})? They are read so; if they are not "
+                         "known, take those rows out.")  # fmt: skip
+    return questions
 
 
 def _words(column: pl.Series) -> pl.Series:

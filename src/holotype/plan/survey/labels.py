@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from holotype.data.label_lists import LIST_PATTERN, parse_label_list
 from holotype.errors import DataError, listing
 from holotype.plan.survey.groups import DOMAIN_NAME, GROUP_NAME
 from holotype.plan.survey.tables import are_dates, as_numbers
@@ -16,6 +17,7 @@ __all__ = [
     "BOOKKEEPING",
     "LESS_SURE",
     "NAMES",
+    "PERSON",
     "SEPARATORS",
     "LabelGuess",
     "choose_label_column",
@@ -33,8 +35,17 @@ LESS_SURE = re.compile(
     r"label|class|target|categor|species|phenotype|diagnos|type|genotype|stage|phase|state", re.IGNORECASE
 )
 BOOKKEEPING = re.compile(
-    r"^(fold|split|set|subset|role|weight|is_train|index|width|height|path|x|y|z|frame|row|col)$", re.IGNORECASE
+    r"^((cv_?)?fold|split|set|subset|role|weight|is_train|index|width|height|path|x|y|z|frame|row|col|column|id|"
+    r"date|time|timestamp|notes?|comments?|remarks?|author|rater|annotator|reader|url|license|source|filename|file)$",
+    re.IGNORECASE,
 )
+PERSON = re.compile(
+    r"^((patient|subject|donor|person)[-_ ]?)?(sex|gender|age([-_ ]?(group|years?|approx))?|race|ethnicity|"
+    r"laterality|side|eye|hand|view([-_ ]?position)?|orientation|projection|ap ?/ ?pa|frontal ?/ ?lateral|bmi|weight|"
+    r"height|smok(er|ing)|hospital|cent(er|re)|institution|country|region|localization|anatom_site\w*|magnification)$",
+    re.IGNORECASE,
+)
+"""Columns that describe the person or the view, and are labels only where nothing else can be."""
 SEPARATORS = ("|", ";", ",", " ")
 FEW = 20
 """Numbers of at most so many values are class names; of more, only if whole, repeated and without great gaps."""
@@ -100,7 +111,7 @@ def could_be_classes(train: pl.DataFrame, name: str) -> bool:
         train: The training table.
         name: One of its columns.
     """
-    something_else = any(pattern.search(name) for pattern in (GROUP_NAME, DOMAIN_NAME, BOOKKEEPING))
+    something_else = any(pattern.search(name) for pattern in (GROUP_NAME, DOMAIN_NAME, BOOKKEEPING, PERSON))
     repeat = 2 <= train[name].drop_nulls().n_unique() <= max(2, train.height / 2)
     return name.lower() in NAMES or (not something_else and repeat)
 
@@ -124,6 +135,9 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
     if are_dates(known):
         raise DataError("the labels are dates, and classes are needed", field=field, value=known[0],
                         remedy="name the column of the classes `label`")  # fmt: skip
+    lists = known.str.contains(LIST_PATTERN)
+    if separator is None and lists.sum() >= len(known) / 2:
+        return _judge_lists(known, column, len(text) - len(known))
     separator = separator or guess_separator(known)
     counts = count_classes(known, separator)
     questions: tuple[str, ...] = ()
@@ -136,6 +150,24 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
         raise DataError(f"every row has the label {next(iter(counts))!r}; at least two classes are needed", field=field)
     kind = "multiclass" if separator is None else "multilabel"
     return LabelGuess(column, kind, separator, counts, len(text) - len(known), questions)
+
+
+def _judge_lists(known: pl.Series, column: str, unlabelled: int) -> LabelGuess:
+    """Labels that are lists, as pandas and JSON write them."""
+    cells = [parse_label_list(cell) if re.match(LIST_PATTERN, cell) else [cell] for cell in known]
+    broken = [cell for cell, labels in zip(known, cells, strict=True) if labels is None]
+    if broken:
+        raise DataError(f"the label {broken[0]!r} begins like a list and is none", field=f"column {column!r}",
+                        remedy="write lists as [\"a\", \"b\"], or labels with a separator between")  # fmt: skip
+    labels = pl.Series(column, [label for cell in cells for label in set(cell or [])], dtype=pl.String)
+    counts = count_classes(labels, None)
+    one_each = all(len(cell or []) == 1 for cell in cells)
+    if len(counts) < (2 if one_each else 1):
+        raise DataError("the lists of labels name fewer than two classes", field=f"column {column!r}")
+    question = (
+        f"The labels are lists such as {known[0]}: are they {'one label' if one_each else 'several labels'} a sample?"
+    )
+    return LabelGuess(column, "multiclass" if one_each else "multilabel", None, counts, unlabelled, (question,))
 
 
 def guess_separator(values: pl.Series) -> str | None:

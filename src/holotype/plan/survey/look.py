@@ -17,8 +17,16 @@ from holotype.plan.survey.files import list_images
 from holotype.plan.survey.folders import read_class_folders
 from holotype.plan.survey.mending import divided
 from holotype.plan.survey.naming import Naming, name_files
-from holotype.plan.survey.tables import list_tables, read_table, sibling_test_table
+from holotype.plan.survey.tables import (
+    list_tables,
+    read_table,
+    read_with_notes,
+    sheets_of,
+    sibling_test_table,
+    table_name,
+)
 from holotype.plan.survey.trial import TrialReading, read_trial
+from holotype.table_files import without_sheet
 
 __all__ = ["Findings", "look"]
 
@@ -77,22 +85,25 @@ def look(data: Path) -> Findings:
         DataError: There is nothing to learn from, or the rows cannot be matched with the images.
     """
     data = Path(data)
-    if not data.exists():
+    if not Path(without_sheet(data)[0]).exists():
         near = [path.name for path in data.parent.glob("*")] if data.parent.is_dir() else []
         raise DataError("no such folder or table", field=str(data), value=data.name, allowed=sorted(near))
     folder = (data if data.is_dir() else data.parent).resolve()
     tables = list_tables(folder)
     given = None if data.is_dir() else data.resolve()
+    sheets = [] if given is None else sheets_of(given)
     annotated = None if given is None else find_annotated(folder, given)
     if given is not None and annotated is None:
-        read_table(given)  # what is no table is refused before the images are looked for
+        read_table(sheets[0])  # what is no table is refused before the images are looked for
     files, listed = list_images(folder)
-    if given is None and not any(path.stem.lower().startswith("train") for path in tables):
+    if given is None and not any(table_name(path).startswith("train") for path in tables):
         annotated = find_annotated(folder)
     if annotated is not None:
         found = _look_at_json(folder, tables, files, annotated)
     else:
-        train_path, unfit = (given, ()) if given else _training_table(tables, folder, files)
+        train_path, unfit = (sheets[0], ()) if len(sheets) == 1 else _training_table(sheets or tables, folder, files)
+        if train_path is None and sheets:
+            raise DataError(f"no sheet names the images: {'; '.join(unfit)}", field=str(given))
         found = (_look_at_folders(folder, tables, files, unfit, listed) if train_path is None
                  else _look_at_table(folder, train_path, tables, files))  # fmt: skip
     others = {ending: count for ending, count in listed.others.items() if ending not in EXPLAINED}
@@ -103,14 +114,28 @@ def look(data: Path) -> Findings:
 
 def _look_at_table(folder: Path, train_path: Path, tables: list[Path], files: tuple[str, ...]) -> Findings:
     test_path = sibling_test_table(train_path, tables)
-    train, test = read_table(train_path), read_table(test_path) if test_path else None
+    (train, notes), test = read_with_notes(train_path), read_table(test_path) if test_path else None
     column = None
     if test is None and (both := divided(train)) is not None:
         column, train, test = both
     naming = name_files(train, test, files)
     others, remarks = _other_tables([path for path in tables if path not in {train_path, test_path}], folder)
     trial = _trial(folder, naming)
-    return Findings(folder, "table", train_path, test_path, naming, trial, others, len(files), remarks, column)
+    return Findings(
+        folder, "table", train_path, test_path, naming, trial, others, len(files), remarks, column,
+        warnings=notes, questions=_questions_on_sheets(train_path, test_path, tables),
+    )  # fmt: skip
+
+
+def _questions_on_sheets(train: Path, test: Path | None, tables: list[Path]) -> tuple[str, ...]:
+    """Whether the right sheet of a workbook was taken, where there are others."""
+    file, sheet = without_sheet(train)
+    others = [str(without_sheet(path)[1]) for path in tables
+              if path not in {train, test} and without_sheet(path)[0] == file]  # fmt: skip
+    if sheet is None or not others:
+        return ()
+    return (f"Is the sheet {sheet!r} of {Path(file).name} the table? Its other sheets are not used: "
+            f"{listing([repr(name) for name in others], 6)}.",)  # fmt: skip
 
 
 def _look_at_json(folder: Path, tables: list[Path], files: tuple[str, ...], found: Annotated) -> Findings:
@@ -141,15 +166,15 @@ def _look_at_folders(
 
 def _training_table(tables: list[Path], folder: Path, files: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
     """The table called train; else the only one that names the images; None, and why, where none does."""
-    called = [path for path in tables if path.stem.lower() == "train"]
-    called = called or [path for path in tables if path.stem.lower().startswith("train")]
+    called = [path for path in tables if table_name(path) == "train"]
+    called = called or [path for path in tables if table_name(path).startswith("train")]
     if len(called) == 1:
         return called[0], ()
-    candidates = called or [path for path in tables if not path.stem.lower().startswith(("test", "sample_sub"))]
-    named = [path for path in candidates if path.stem.lower() in LABEL_TABLES]
+    candidates = called or [path for path in tables if not table_name(path).startswith(("test", "sample_sub"))]
+    named = [path for path in candidates if table_name(path) in LABEL_TABLES]
     unfit = {path: _why_not(path, files) for path in named or candidates}
     naming = [path for path, why in unfit.items() if not why]
-    if len(naming) > 1:
+    if len({without_sheet(path)[0] for path in naming}) > 1:
         raise DataError(
             f"{len(naming)} tables could hold the labels: {listing(path.name for path in naming)}",
             field=str(folder),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import polars as pl
-from polars import selectors
 
-from holotype.data.reading import TABLE_ENDINGS
-from holotype.data.reading import read_table as read_any_table
+from holotype.data.excel import list_sheets
+from holotype.data.missing import MISSING_WORDS
+from holotype.data.reading import TABLE_ENDINGS, read_noted_table
 from holotype.errors import DataError
+from holotype.table_files import without_sheet
 
 __all__ = [
     "WRITTEN",
@@ -20,10 +20,14 @@ __all__ = [
     "is_unique",
     "list_tables",
     "read_table",
+    "read_with_notes",
+    "sheets_of",
     "sibling_test_table",
+    "table_name",
 ]
 
-OTHER_TABLE_ENDINGS = (".xlsx", ".xls", ".ods")
+EXCEL_ENDINGS = (".xlsx", ".xlsm")
+OTHER_TABLE_ENDINGS = (".xls", ".xlsb", ".ods", ".numbers")
 WRITTEN = ".new"
 """Ends the name of a table that was written from another one, before the file's ending."""
 DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?$|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}$"
@@ -34,14 +38,42 @@ def list_tables(folder: Path) -> list[Path]:
 
     Args:
         folder: Where to look.
+
+    Returns:
+        Files; of a workbook with several sheets, each sheet by its name, as in `labels.xlsx#Sheet2`.
     """
     for pattern in ("*", "*/*"):
         found = [path for path in folder.glob(pattern) if path.suffix.lower() in TABLE_ENDINGS and path.is_file()]
         found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-        found = [path for path in found if not path.stem.endswith(WRITTEN)]
+        found = [path for path in found if not path.stem.endswith(WRITTEN) and not path.name.startswith("~$")]
         if found:
-            return sorted(found)
+            return [sheet for path in sorted(found) for sheet in sheets_of(path)]
     return []
+
+
+def sheets_of(path: Path) -> list[Path]:
+    """The sheets of a workbook that have rows, as in `labels.xlsx#Sheet2`; any other table, or a single sheet, itself.
+
+    Args:
+        path: A table.
+    """
+    if path.suffix.lower() not in EXCEL_ENDINGS:
+        return [path]
+    try:
+        names = list_sheets(path, "DATA")
+    except DataError:
+        return [path]  # which is refused where it is read
+    return [path] if len(names) < 2 else [path.with_name(f"{path.name}#{name}") for name in names]
+
+
+def table_name(path: Path) -> str:
+    """What a table is called, in small letters: a sheet by its own name, a file without its ending.
+
+    Args:
+        path: A table, perhaps a sheet of a workbook.
+    """
+    file, sheet = without_sheet(path)
+    return (sheet or Path(file).stem).lower()
 
 
 def sibling_test_table(train: Path, tables: list[Path]) -> Path | None:
@@ -51,31 +83,46 @@ def sibling_test_table(train: Path, tables: list[Path]) -> Path | None:
         train: The training table.
         tables: The tables to choose from.
     """
-    wanted = [re.sub("train", "test", train.stem, flags=re.IGNORECASE).lower(), "test"]
+    wanted = [table_name(train).replace("train", "test"), "test"]
     for name in wanted:
         for path in tables:
-            if path != train and path.stem.lower() == name:
+            if path != train and table_name(path) == name:
                 return path
     return None
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """A table with every column as text, so that `00250` stays what it is; empty cells are null, lists left out.
+    """A table with every column as text, so that `00250` stays what it is; cells without a value are null.
 
     Args:
-        path: CSV, TSV or Parquet.
+        path: CSV, TSV, Parquet or Excel.
 
     Raises:
         DataError: The file is no such table, or holds no rows.
     """
-    if path.suffix.lower() not in TABLE_ENDINGS:
+    return read_with_notes(path)[0]
+
+
+def read_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """A table as `read_table` gives it, and what is to be said of how it was read.
+
+    Args:
+        path: CSV, TSV, Parquet or Excel.
+
+    Raises:
+        DataError: The file is no such table, or holds no rows.
+    """
+    ending = Path(without_sheet(path)[0]).suffix.lower()
+    if ending not in TABLE_ENDINGS:
         raise DataError(
             f"{path.name!r} is not a table that can be read",
             field=str(path),
             allowed=TABLE_ENDINGS,
-            remedy="save it as CSV" if path.suffix.lower() in OTHER_TABLE_ENDINGS else "name a table or a folder",
+            remedy="save it as CSV" if ending in OTHER_TABLE_ENDINGS else "name a table or a folder",
         )
-    return read_any_table(path, "DATA", lists=True).select(~selectors.nested())
+    table = read_noted_table(path, "DATA")
+    absent = pl.all().str.strip_chars().is_in(list(MISSING_WORDS))
+    return table.frame.with_columns(pl.when(~absent).then(pl.all())), table.notes
 
 
 def is_submission(name: str) -> bool:
