@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from holotype.data import read_image
 from holotype.plan.survey.headers import read_header, read_headers, spread
 
 
@@ -39,6 +40,23 @@ def test_headers_of_tiffs_take_pages_for_channels(
 ) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint16), photometric=photometric)
     assert read_header(tmp_path / "a.tif") == header
+
+
+def test_headers_tell_what_the_reader_gives(tmp_path: Path) -> None:
+    color = np.zeros((5, 7, 3), np.uint8)
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(color).save(tmp_path / "turned.jpg", exif=exif)
+    Image.fromarray(color).save(tmp_path / "a.gif")
+    Image.fromarray(color[..., 0]).convert("LA").save(tmp_path / "a.png")
+    Image.fromarray(color).save(tmp_path / "tiff.png", format="TIFF")
+    tifffile.imwrite(tmp_path / "turned.tif", color, photometric="rgb", extratags=[(274, 3, 1, 8, True)])
+    tifffile.imwrite(tmp_path / "signed.tif", np.zeros((5, 7), np.int16))
+    Image.fromarray(color).quantize(4).save(tmp_path / "palette.tif")
+    for path in tmp_path.iterdir():
+        pixels = read_image([path])
+        channels, height, width = pixels.shape
+        assert read_header(path) == (height, width, channels, 8 * pixels.dtype.itemsize), path.name
 
 
 def test_files_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,13 +22,14 @@ from holotype.data.ome import own_planes
 from holotype.data.tiff_directory import TiffPage, scan_pages
 from holotype.errors import DataError
 
-__all__ = ["read_tiff"]
+__all__ = ["read_tiff", "tiff_size"]
 
 WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 UNDERSTOOD = {WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR}
 DECODED_AS_RGB = {6, 7, 34892, 33003, 33005, 34712, 50001, 34927, 50002, 52546}  # compressions that turn YCbCr to RGB
 OTHER_FILES = ("is_ome", "is_mmstack", "is_ndtiff")  # readers of tifffile that open files beside the one they got
 NODATA = 42113
+SIDEWAYS = {5, 6, 7, 8}
 TAG = re.compile(r"TiffTag (\d+)")
 TAGS_OF_PIXELS = {254, 255, *range(256, 260), 262, 266, 270, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323,
                   324, 325, 330, 338, 339, 347, 530, 32997, 32998}  # fmt: skip
@@ -53,18 +55,68 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
         DataError: There is no image, or several; planes or times without a projection; a color mode that has no one
             meaning; pixels that are missing.
     """
+    with _opened(stream, file, base_name, options) as stored:
+        return _arranged(stored.decode(), stored, file, options)
+
+
+def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> tuple[int, int, int, np.dtype[Any]]:
+    """Channels, height, width and stored type of the image of a TIFF, from its directories alone.
+
+    Args:
+        stream: The file.
+        file: Its name, for messages.
+        base_name: Its name without folders.
+        options: Limits, channels and projection.
+
+    Raises:
+        DataError: As `read_tiff`, as far as the directories tell.
+    """
+    with _opened(stream, file, base_name, options) as stored:
+        axes, shape = stored.colored()
+        order = plan_axes(axes, shape, file, stored.keyframe.dtype, options)
+        channels = 1 if order.channels is None else shape[order.channels]
+        height, width = shape[order.height], shape[order.width]
+        turned = stored.page.orientation in SIDEWAYS
+        return channels, *((width, height) if turned else (height, width)), stored.keyframe.dtype
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The image of an open TIFF, checked and not yet decoded.
+
+    Args:
+        axes: A letter an axis.
+        shape: A length an axis.
+        page: The first page's directory.
+        keyframe: The first page.
+        decode: Gives the array.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    page: TiffPage
+    keyframe: Any
+    decode: Callable[[], NDArray[Any]]
+
+    def colored(self) -> tuple[str, tuple[int, ...]]:
+        """Axes and shape once a palette is spelled out."""
+        if int(self.keyframe.photometric) == PALETTE and "S" not in self.axes:
+            return self.axes + "S", (*self.shape, 3)
+        return self.axes, self.shape
+
+
+@contextmanager
+def _opened(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> Iterator[_Stored]:
     pages = scan_pages(stream, file, options)
     closed: dict[str, Any] = {name: False for name in OTHER_FILES if hasattr(tifffile.TiffFile, name)}
     with _listening(file), tifffile.TiffFile(stream, name=base_name, _multifile=False, **closed) as tiff:
-        pixels = _of_ome(tiff, pages, file, base_name, options)
-        if pixels is None:
-            pixels = _of_series(tiff, pages, file, options)
-    return pixels
+        stored = _of_ome(tiff, pages, file, base_name) or _of_series(tiff, pages, file)
+        axes, shape = stored.colored()
+        plan_axes(axes, shape, file, stored.keyframe.dtype, options)
+        yield stored
 
 
-def _of_ome(
-    tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, base_name: str, options: ReadOptions
-) -> NDArray[Any] | None:
+def _of_ome(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, base_name: str) -> _Stored | None:
     """The image as its OME-XML arranges the pages; None where there is none that speaks of pixels."""
     first = tiff.pages.first
     xml = getattr(first, "description", "") or ""
@@ -84,14 +136,16 @@ def _of_ome(
     if len({(page.shape, page.dtype, page.axes) for page in chosen}) > 1:
         raise DataError(f"{file} has planes of different sizes or depths", remedy="save one image a file")
     kept = [pages[number] for number in planes.pages]
-    axes, shape = "TZC" + chosen[0].axes, (*planes.shape, *chosen[0].shape)
     _require_one_meaning(file, kept, chosen[0])
-    _plan_stored(axes, shape, file, chosen[0], options)
-    pixels = np.stack([page.asarray(maxworkers=1) for page in chosen]).reshape(shape)
-    return _arranged(pixels, axes, file, kept[0], chosen[0], options)
+    shape = (*planes.shape, *chosen[0].shape)
+
+    def decode() -> NDArray[Any]:
+        return np.stack([page.asarray(maxworkers=1) for page in chosen]).reshape(shape)
+
+    return _Stored("TZC" + chosen[0].axes, shape, kept[0], chosen[0], decode)
 
 
-def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, options: ReadOptions) -> NDArray[Any]:
+def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> _Stored:
     """The image as tifffile arranges the pages: ImageJ, LSM and others with names for axes, else as they come."""
     _require_own_axes(tiff, pages, file)
     every = [series for series in tiff.series if not series.keyframe.is_reduced]  # thumbnails are passed over
@@ -106,31 +160,26 @@ def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, option
         axes, shape = "I" + axes, (len(every), *shape)
     kept = [page for page in pages if not page.is_reduced]
     _require_one_meaning(file, kept, keyframe)
-    _plan_stored(axes, shape, file, keyframe, options)
-    parts = [series.asarray(maxworkers=1) for series in every]
-    pixels = parts[0] if len(parts) == 1 else np.stack(parts)
-    if pixels.shape != tuple(shape):
-        raise DataError(f"{file} is damaged: {pixels.shape} values of {tuple(shape)} were decoded", remedy=DAMAGED)
-    return _arranged(pixels, axes, file, kept[0], keyframe, options)
+
+    def decode() -> NDArray[Any]:
+        parts = [series.asarray(maxworkers=1) for series in every]
+        pixels = parts[0] if len(parts) == 1 else np.stack(parts)
+        if pixels.shape != tuple(shape):
+            raise DataError(f"{file} is damaged: {pixels.shape} values of {tuple(shape)} were decoded", remedy=DAMAGED)
+        return pixels
+
+    return _Stored(axes, tuple(shape), kept[0], keyframe, decode)
 
 
-def _plan_stored(axes: str, shape: tuple[int, ...], file: str, keyframe: Any, options: ReadOptions) -> None:
-    """Refuse axes and sizes before anything is decoded; a palette has three colors then."""
-    colors = ("S", (3,)) if int(keyframe.photometric) == PALETTE and "S" not in axes else ("", ())
-    plan_axes(axes + colors[0], (*shape, *colors[1]), file, keyframe.dtype, options)
-
-
-def _arranged(
-    pixels: NDArray[Any], axes: str, file: str, page: TiffPage, keyframe: Any, options: ReadOptions
-) -> NDArray[Any]:
+def _arranged(pixels: NDArray[Any], stored: _Stored, file: str, options: ReadOptions) -> NDArray[Any]:
     """Decoded pages as (channels, height, width): in color, black at zero, no data as NaN, upright."""
-    pixels = _in_color(pixels, axes, keyframe)
-    axes = axes if pixels.ndim == len(axes) else axes + "S"
-    if page.photometric == WHITE_AT_ZERO:
-        pixels = invert_white(pixels, page.bits)
-    if NODATA in keyframe.tags and pixels.dtype.kind == "f":
-        pixels = np.where(pixels == pixels.dtype.type(keyframe.nodata), np.nan, pixels)
-    return orient(arrange_named(pixels, axes, file, options), page.orientation)
+    pixels = _in_color(pixels, stored.axes, stored.keyframe)
+    axes, _ = stored.colored()
+    if stored.page.photometric == WHITE_AT_ZERO:
+        pixels = invert_white(pixels, stored.page.bits)
+    if NODATA in stored.keyframe.tags and pixels.dtype.kind == "f":
+        pixels = np.where(pixels == pixels.dtype.type(stored.keyframe.nodata), np.nan, pixels)
+    return orient(arrange_named(pixels, axes, file, options), stored.page.orientation)
 
 
 def _require_own_axes(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import tifffile
 from PIL import Image
 
+from holotype.data.addresses import open_file
 from holotype.data.arrays import VENDOR
+from holotype.data.formats import HEAD, PILLOW_FORMATS, file_format
 from holotype.data.images import read_image
+from holotype.data.limits import ReadOptions
+from holotype.data.tiff import SIDEWAYS, tiff_size
 from holotype.errors import DataError
 
 __all__ = ["HEADER_SCHEMA", "read_header", "read_headers", "spread"]
@@ -21,6 +24,7 @@ DECODED = (".npy", ".npz", ".zarr", *VENDOR)
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 4}
 PILLOW_CHANNELS = {"P": 3, "PA": 3, "LA": 1}
 """Channels where the reader gives others than bands: palettes are colors, opaque grey is grey."""
+ORIENTATION = 274  # of EXIF
 PILLOW_BITS = {"I;16": 16, "I;16B": 16, "I": 32, "F": 32}
 
 
@@ -48,7 +52,7 @@ def read_headers(folder: Path, files: list[str]) -> pl.DataFrame:
     for name in files:
         try:
             rows.append((name, *read_header(folder / name)))
-        except (OSError, ValueError, struct.error, tifffile.TiffFileError, IndexError, KeyError, DataError):
+        except (OSError, ValueError, struct.error, IndexError, KeyError, DataError):
             continue  # the audit names what cannot be read; a plan needs a sample only
     return pl.DataFrame(rows, schema=HEADER_SCHEMA, orient="row")
 
@@ -57,7 +61,7 @@ def read_header(path: Path) -> tuple[int, int, int, int]:
     """Height, width, channels and bits a channel of one image.
 
     Args:
-        path: An image; of arrays and of microscopes' own forms the pixels are read.
+        path: An image; of arrays and of microscopes' own forms the pixels are read. The content decides about its form.
 
     Raises:
         OSError: The file cannot be read.
@@ -65,40 +69,32 @@ def read_header(path: Path) -> tuple[int, int, int, int]:
         DataError: It is of a form that something which is not installed would read.
     """
     ending = path.suffix.lower()
-    if not path.is_file() and ending != ".zarr":
-        raise OSError(f"{path} is no regular file")  # a pipe would never answer
-    if ending in {".tif", ".tiff", ".lsm"}:
-        return _tiff(path)
     if ending in DECODED:
-        pixels = read_image([path])
-        return pixels.shape[1], pixels.shape[2], pixels.shape[0], pixels.dtype.itemsize * 8
-    if ending == ".png":
-        return _png(path)
-    with Image.open(path) as image:
-        return (
-            image.height,
-            image.width,
-            PILLOW_CHANNELS.get(image.mode, len(image.getbands())),
-            PILLOW_BITS.get(image.mode, 8),
-        )
+        return _decoded(path)
+    with open_file(path) as stream:
+        kind = file_format(stream.read(HEAD))
+        stream.seek(0)
+        if kind == "tiff":
+            channels, height, width, depth = tiff_size(stream, str(path), path.name, ReadOptions())
+            return height, width, channels, 8 * (depth.itemsize if depth in (np.uint8, np.uint16, bool) else 4)
+        if kind == "png":
+            return _png(stream.read(26))
+        if kind not in PILLOW_FORMATS:
+            return _decoded(path)
+        with Image.open(stream, formats=[PILLOW_FORMATS[kind]]) as image:
+            channels = 3 if kind == "gif" else PILLOW_CHANNELS.get(image.mode, len(image.getbands()))
+            sides = (image.height, image.width)
+            if kind == "jpeg" and image.getexif().get(ORIENTATION, 1) in SIDEWAYS:
+                sides = sides[::-1]
+            return *sides, channels, PILLOW_BITS.get(image.mode, 8)
 
 
-def _png(path: Path) -> tuple[int, int, int, int]:
-    """The first chunk of a PNG: Pillow opens 16-bit colour as 8-bit, so it is read here."""
-    with path.open("rb") as stream:
-        head = stream.read(26)
-    if head[:8] != b"\x89PNG\r\n\x1a\n":
-        raise ValueError(f"{path} is no PNG")
-    width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
-    return height, width, PNG_CHANNELS[colour], max(8, bits)
+def _decoded(path: Path) -> tuple[int, int, int, int]:
+    pixels = read_image([path])
+    return pixels.shape[1], pixels.shape[2], pixels.shape[0], pixels.dtype.itemsize * 8
 
 
-def _tiff(path: Path) -> tuple[int, int, int, int]:
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        shape, axes, bits = tuple(int(side) for side in series.shape), series.axes, series.dtype.itemsize * 8
-    if len(shape) == 2:
-        return shape[0], shape[1], 1, bits
-    if len(shape) != 3:
-        raise ValueError(f"{path} has the axes {axes}")
-    return (*shape[:2], shape[2], bits) if axes[-1] == "S" else (*shape[1:], shape[0], bits)
+def _png(head: bytes) -> tuple[int, int, int, int]:
+    """The first chunk of a PNG: Pillow opens 16-bit color as 8-bit, so it is read here."""
+    width, height, bits, color = struct.unpack(">IIBB", head[16:26])
+    return height, width, PNG_CHANNELS[color], max(8, bits)
