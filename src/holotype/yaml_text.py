@@ -72,7 +72,13 @@ class _Constructor(SafeConstructor):  # type: ignore[misc]
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-            written = node.value if isinstance(node, ScalarNode) else f"a {node.id}"
+            written = (
+                node.value
+                if isinstance(node, ScalarNode)
+                else "a mapping"
+                if isinstance(node, MappingNode)
+                else "a list"
+            )
             what = f"{shortened(written)!r} is no {_kind(node.tag)}: {first_line(error)}"
             raise _UnreadableError(what, node.start_mark) from error
 
@@ -131,7 +137,7 @@ def _check_scalar(node: Node) -> None:
                 raise _UnreadableError("a key should be one word, and is a list or a mapping", key.start_mark)
     if isinstance(node, ScalarNode) and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in node.value):
         raise _UnreadableError(f"{shortened(ascii(node.value))} holds what is no character of a text", node.start_mark)
-    if isinstance(node, ScalarNode) and node.tag.endswith(":int"):
+    if isinstance(node, ScalarNode) and str(node.tag).endswith(":int"):
         digits = sum(letter.isalnum() for letter in node.value)
         if digits > MOST_DIGITS + 2:
             what = f"{shortened(node.value)!r} has {digits:,} digits, and a whole number may have {MOST_DIGITS}"

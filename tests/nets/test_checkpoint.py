@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from holotype.errors import StoreError
-from holotype.nets import build_network, load_network, load_tensors, open_checkpoint, save_network, save_tensors
+from holotype.nets import (
+    build_network,
+    load_network,
+    load_networks,
+    load_tensors,
+    open_checkpoint,
+    save_network,
+    save_tensors,
+)
 from holotype.spec import MemberSpec
 
 
@@ -78,7 +89,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 def test_a_folder_without_a_card_holds_no_checkpoint(tmp_path, card):
     if card is not None:
         (tmp_path / "card.json").write_bytes(card if isinstance(card, bytes) else card.encode())
-    with pytest.raises(StoreError, match="holds no checkpoint"):
+    with pytest.raises(StoreError, match=r"holds no checkpoint: it has no card\.json|card\.json is not JSON"):
         open_checkpoint(tmp_path)
 
 
@@ -103,3 +114,65 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_half_of_a_new_one(tmp_pat
         save_tensors(path, {"a": torch.ones(2)}, {"facts": object()})
     assert torch.equal(load_tensors(path)[0]["a"], torch.zeros(2))
     assert [file.name for file in tmp_path.iterdir()] == ["t.safetensors"]
+
+
+HUGE = 10**12
+
+
+def changed(card, address, value):
+    """A card with another value at an address."""
+    card = json.loads(json.dumps(card))
+    *way, last = address.split(".")
+    inner = card
+    for key in way:
+        inner = inner[key]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return card
+
+
+@pytest.mark.parametrize(
+    ("address", "value"),
+    [
+        ("member.backbone", "hf-hub:evil/model"), ("member.backbone", "local-dir:/tmp"), ("member.backbone", "../x"),
+        ("member.backbone", "no_such_network"), ("member.backbone", 3), ("member.head.hidden", HUGE),
+        ("member.head.hidden", -1), ("member.head", []), ("member.unknown", 1), ("member", None), ("member", []),
+        ("member.activation", "no_such"), ("classes", ["a"] * 7), ("classes", []), ("classes", None),
+        ("classes", "abc"), ("classes", [["a"]]), ("input_channels", HUGE), ("input_channels", 2.5),
+        ("input_channels", 1),        ("networks", 10**9), ("networks", 3), ("networks", 0), ("networks", "1"),
+        ("backbone_options", {"checkpoint_path": "evil.pth"}), ("backbone_options", {"pretrained_cfg": {}}),
+        ("levels", {"names": ["a"], "parents": [[HUGE] * 3], "weights": [1.0], "leaves": 1.0}), ("levels", 3),
+        ("canvas", [64]), ("canvas", [HUGE, 64]), ("size", HUGE), ("kind", "none"), ("normalisation", {"mean": "x"}),
+    ],
+)  # fmt: skip
+def test_a_card_that_asks_for_what_no_run_writes_is_refused_at_once(tmp_path, address, value):
+    saved(tmp_path)
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps(changed(json.loads(path.read_text()), address, value)))
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"card\.json") as refused:
+        load_networks(open_checkpoint(tmp_path))
+    assert "\n" not in str(refused.value)
+    assert time.monotonic() - began < 10
+
+
+def test_weights_of_another_shape_are_refused_before_anything_is_built(tmp_path):
+    saved(tmp_path)
+    weights = tmp_path / "weights.safetensors"
+    tensors = safetensors.torch.load_file(weights)
+    name = next(name for name in tensors if name.startswith("head.last"))
+    safetensors.torch.save_file({**tensors, name: torch.zeros(9)}, weights, metadata={"facts": "{}"})
+    with pytest.raises(
+        StoreError, match=r"does not fit the card\.json beside it: 1 tensor, the first head\.last.*\(9,\)"
+    ):
+        load_networks(open_checkpoint(tmp_path))
+
+
+def test_a_torn_file_of_weights_is_refused(tmp_path):
+    saved(tmp_path)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(StoreError, match=r"weights\.safetensors cannot be read"):
+        load_networks(open_checkpoint(tmp_path))

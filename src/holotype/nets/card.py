@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from holotype.errors import StoreError, first_line, shortened
+from holotype.spec import MemberSpec
 
-__all__ = ["CARD", "backbone_options", "read_card"]
+__all__ = ["CARD", "REMEDY", "backbone_options", "checkpoint_card", "read_card"]
 
 CARD = "card.json"
+REMEDY = "copy the run again, or run its recipe again"
+NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_.]+)?")  # of a network of timm, with or without the tag of its weights
 MOST_BYTES = 64 << 20  # a card of 100,000 classes and three ranks has 5 MB
 
 
@@ -24,7 +30,7 @@ def read_card(path: Path) -> dict[str, Any]:
     Raises:
         StoreError: It is missing, is too long, or is no JSON mapping.
     """
-    remedy = "copy the run again, or run its recipe again"
+    remedy = REMEDY
     try:
         if path.stat().st_size > MOST_BYTES:
             raise StoreError(f"{path} has more than {MOST_BYTES >> 20} MiB, so that it is no card", remedy=remedy)
@@ -36,6 +42,70 @@ def read_card(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StoreError(f"{path} is no card: it holds no mapping", remedy=remedy)
     return content
+
+
+class _Scale(BaseModel):
+    mean: list[float]
+    deviation: list[float]
+
+
+class _Ranks(BaseModel):
+    names: list[str]
+    parents: list[list[Annotated[int, Field(ge=0)]]]
+    weights: list[float]
+    leaves: float
+
+
+Pixels = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class _Card(BaseModel):
+    """What a card must say for its network to be built; the rest of it is for people."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    classes: list[str] = Field(min_length=1)
+    input_channels: int = Field(ge=1, le=10_000)
+    networks: int = Field(default=1, ge=1, le=1_000)
+    channels: int = Field(default=1, ge=1, le=10_000)
+    fold: int = Field(default=0, ge=-1_000, le=100_000)
+    kind: Literal["multiclass", "multilabel"] = "multiclass"
+    size: Pixels = 1
+    canvas: list[Pixels] = Field(default=[1, 1], min_length=2, max_length=2)
+    normalisation: _Scale = _Scale(mean=[], deviation=[])
+    levels: _Ranks | None = None
+
+    @model_validator(mode="after")
+    def _taxa_are_numbered(self) -> _Card:
+        most = len(self.classes)  # every taxon has a class
+        parents = [] if self.levels is None else self.levels.parents
+        if any(len(row) != most or max(row) >= most for row in parents):
+            raise ValueError("levels.parents must name a taxon for each class")
+        return self
+
+
+def checkpoint_card(path: Path) -> dict[str, Any]:
+    """The card of a network as plain values, looked through before anything is built by it.
+
+    Args:
+        path: The JSON file.
+
+    Raises:
+        StoreError: It is missing or torn, lacks what a network needs, or asks for what no run writes.
+    """
+    card = read_card(path)
+    try:
+        _Card.model_validate(card)
+        member = MemberSpec.model_validate(card.get("member"))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = f"{path} cannot be used: {where + ': ' if where else ''}{shortened(first['msg'], 300)}"
+        raise StoreError(what, remedy=REMEDY) from None
+    backbone_options(card, path)
+    if not NAME.fullmatch(member.backbone):  # neither `hf-hub:` nor a folder: nothing is fetched, and no file opened
+        raise StoreError(f"{path} names the backbone {shortened(member.backbone)!r}, which timm has not", remedy=REMEDY)
+    return card
 
 
 def backbone_options(card: Mapping[str, Any], path: Path) -> dict[str, Any]:

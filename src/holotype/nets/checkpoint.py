@@ -15,8 +15,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from holotype.errors import StoreError
-from holotype.nets.build import Network, empty_network
+from holotype.errors import RecipeError, StoreError, counted, first_line
+from holotype.nets.build import Network, check_backbone, empty_network
+from holotype.nets.card import CARD, REMEDY, backbone_options, checkpoint_card
 from holotype.spec import HeadSpec
 from holotype.types import Checkpoint, Levels
 
@@ -32,7 +33,7 @@ __all__ = [
     "save_tensors",
 ]
 
-WEIGHTS, CARD = "weights.safetensors", "card.json"
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,11 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         folder: Holds `weights.safetensors` and `card.json`.
 
     Raises:
-        StoreError: There is no card.
+        StoreError: There is no card, or it asks for what no run writes.
     """
-    try:
-        return Checkpoint(folder, json.loads((folder / CARD).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{folder} holds no checkpoint: {error}") from error
+    if not (folder / CARD).is_file():
+        raise StoreError(f"{folder} holds no checkpoint: it has no {CARD}", remedy="run the recipe again")
+    return Checkpoint(folder, checkpoint_card(folder / CARD))
 
 
 def hold_networks(checkpoint: Checkpoint) -> HeldCheckpoint:
@@ -165,19 +165,50 @@ def load_networks(checkpoint: Checkpoint) -> list[Network]:
     """
     if isinstance(checkpoint, HeldCheckpoint):
         return list(checkpoint.networks)
-    others = [f"weights-{number}.safetensors" for number in range(2, checkpoint.card.get("networks", 1) + 1)]
-    return [_load(checkpoint, name) for name in (WEIGHTS, *others)]
+    names = [WEIGHTS, *(f"weights-{number}.safetensors" for number in range(2, checkpoint.card.get("networks", 1) + 1))]
+    for name in names:
+        if not (checkpoint.folder / name).is_file():
+            raise StoreError(f"{checkpoint.folder} lacks {name}, which its {CARD} names", remedy=REMEDY)
+    return [_load(checkpoint, name) for name in names]
 
 
 def _load(checkpoint: Checkpoint, name: str) -> Network:
-    card = checkpoint.card
-    head = HeadSpec.model_validate(card["member"]["head"])
-    backbone = card["member"]["backbone"]
-    network = empty_network(backbone, len(card["classes"]), card["input_channels"], head, card["backbone_options"],
-                            card["member"]["activation"], _levels(card))  # fmt: skip
-    tensors, _ = load_tensors(checkpoint.folder / name)
-    network.load_state_dict(tensors)
+    path = checkpoint.folder / name
+    try:
+        with torch.device("meta"):  # which takes no memory, whatever sizes the card asks for
+            planned = _empty(checkpoint.card).state_dict()
+        _check_shapes(path, {tensor: tuple(value.shape) for tensor, value in planned.items()})
+        network = _empty(checkpoint.card)
+        tensors, _ = load_tensors(path)
+        network.load_state_dict(tensors)
+    except RecipeError as error:
+        raise StoreError(f"{path.with_name(CARD)} cannot be used: {error.what}", remedy=REMEDY) from error
+    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError) as error:  # of torch and timm
+        raise StoreError(f"{path} does not fit the {CARD} beside it: {first_line(error)}", remedy=REMEDY) from error
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _empty(card: Mapping[str, Any]) -> Network:
+    member = card["member"]
+    check_backbone(member["backbone"])
+    return empty_network(
+        member["backbone"], len(card["classes"]), card["input_channels"], HeadSpec.model_validate(member["head"]),
+        backbone_options(card, Path(CARD)), member["activation"], _levels(card),
+    )  # fmt: skip
+
+
+def _check_shapes(path: Path, planned: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights of other shapes than the card's network has, by the head of their file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError) as error:
+        raise StoreError(f"{path} cannot be read: {first_line(error)}", remedy="delete it and run again") from error
+    wrong = sorted(name for name in {*planned, *stored} if planned.get(name) != stored.get(name))
+    if wrong:
+        first = f"{wrong[0]} ({stored.get(wrong[0], 'none')} in the file, {planned.get(wrong[0], 'none')} by the card)"
+        what = f"{path} does not fit the {CARD} beside it: {counted(len(wrong), 'tensor')}, the first {first}"
+        raise StoreError(what, remedy=REMEDY)
 
 
 def _levels(card: Mapping[str, Any]) -> Levels | None:
