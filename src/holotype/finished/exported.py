@@ -30,7 +30,7 @@ from holotype.export import (
 )
 from holotype.finished.opened import OpenedRun
 from holotype.finished.parity import GraphMember, held_against, is_whole
-from holotype.nets import open_checkpoint
+from holotype.finished.stored import open_network
 from holotype.spec import MemberSpec
 from holotype.table_files import read_parquet
 from holotype.train import launch_fabric
@@ -144,8 +144,9 @@ def _graph_member(opened: OpenedRun, section: MemberSpec, wish: Wish) -> GraphMe
                          allowed=routes, remedy="export a graph for each: --domain NAME")  # fmt: skip
     update: dict[str, Any] = {"pool": opened.ensemble.pools[place]}
     views = section.predict.model_copy(update=update | ({"views": wish.views} if wish.views else {}))
-    checkpoints = [open_checkpoint(path) for path in opened.folder.checkpoints(section.name)]
-    for special in (open_checkpoint(path) for path in opened.folder.specialists(section.name)) if routes else ():
+    classes, folder = opened.decision.classes, opened.folder
+    checkpoints = [open_network(path, classes) for path in folder.checkpoints(section.name)]
+    for special in (open_network(path, classes) for path in folder.specialists(section.name)) if routes else ():
         if special.card["domain"] == wish.domain and wish.domain in routes:
             checkpoints = [special if one.fold == special.fold else one for one in checkpoints]
     if any(one.card["canvas"] != checkpoints[0].card["canvas"] for one in checkpoints):

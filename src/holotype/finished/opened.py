@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,17 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
-from holotype.decide import (
-    calibrate,
-    calibration_from_json,
-    decide,
-    decision_from_json,
-)
-from holotype.ensemble import apply_ensemble, ensemble_from_json
+from holotype.decide import calibrate, decide
+from holotype.ensemble import apply_ensemble
 from holotype.errors import DataError, InputError, listing
 from holotype.finished.answering import predict_parts
 from holotype.finished.asked import images_asked
 from holotype.finished.seen import NewImages, look_at
+from holotype.finished.stored import intact, read_decision, read_ensemble
 from holotype.finished.voices import Nearest, Voice, hear_members, open_voices
 from holotype.pipeline import make_runtime
 from holotype.recipe import Recipe, load_recipe
@@ -73,7 +68,7 @@ class OpenedRun:
             InputError: A member's scores were made elsewhere.
         """
         self._refuse_imported()
-        return open_voices(self.recipe.members, self.folder, self.ensemble, self.held)
+        return open_voices(self.recipe.members, self.folder, self.ensemble, self.decision.classes, self.held)
 
     def _refuse_imported(self) -> None:
         imported = [member.name for member in self.recipe.members if member.predictions is not None]
@@ -84,7 +79,8 @@ class OpenedRun:
     @cached_property
     def usual(self) -> Usual:
         """What its training images are like, against which new ones are checked."""
-        return read_usual(self.folder, self.decision.kind, len(self.decision.classes))
+        with intact(self.folder.root / "audit" / "statistics.parquet"):
+            return read_usual(self.folder, self.decision.kind, len(self.decision.classes))
 
     def predict(self, images: Path | str | Sequence[Path | str], skip_unreadable: bool = False) -> pl.DataFrame:
         """Labels and probabilities of new images.
@@ -202,11 +198,11 @@ def open_run(folder: Path | str, runtime: Runtime | None = None, held: bool = Fa
         held: Keep the networks in memory from one question to the next.
 
     Raises:
-        InputError: The folder is not a finished run's.
+        InputError: The folder is not a finished run's, or a file of it is damaged.
     """
     run = RunFolder(Path(folder))
     recipe = load_recipe(run.existing("recipe.yaml"))
-    facts = json.loads(run.existing("decision.json").read_text(encoding="utf-8"))
-    ensemble = ensemble_from_json(json.loads(run.existing("ensemble.json").read_text(encoding="utf-8")))
+    decision, calibration = read_decision(run)
+    ensemble = read_ensemble(run, recipe.members)
     made = runtime or make_runtime(recipe, Path(folder))
-    return OpenedRun(run, recipe, decision_from_json(facts), calibration_from_json(facts), ensemble, made, held)
+    return OpenedRun(run, recipe, decision, calibration, ensemble, made, held)

@@ -22,6 +22,7 @@ from holotype.finished.drawn import draw, heat_as_png
 from holotype.finished.opened import OpenedRun, open_run
 from holotype.finished.seen import NewImages, plan_for, specimens_for
 from holotype.finished.specimens import TrainingSpecimens
+from holotype.finished.stored import open_network
 from holotype.progress import Progress
 from holotype.road.unusual import best_scores, unusual
 from holotype.runtime import Runtime
@@ -285,12 +286,10 @@ def serve_run(folder: Path, nearest: bool = True) -> tuple[ServedRun, Runtime]:
 
 
 def _checkpoints(opened: OpenedRun) -> list[Checkpoint]:
-    from holotype.nets import open_checkpoint
-
     folder = opened.folder
     places = [place for member in opened.recipe.members
               for place in (*folder.checkpoints(member.name), *folder.specialists(member.name))]  # fmt: skip
-    return [open_checkpoint(place) for place in places]
+    return [open_network(place, opened.decision.classes) for place in places]
 
 
 @lru_cache(256)

@@ -11,8 +11,8 @@ import numpy as np
 
 from holotype.ensemble import complete_scores
 from holotype.finished.seen import NewImages, specimens_for
+from holotype.finished.stored import open_network
 from holotype.members import served_classes, vote
-from holotype.nets import hold_networks, open_checkpoint
 from holotype.predict import embed_with_network, infer
 from holotype.retrieval import Collection, ExactIndex, FaissIndex, load_index, make_index, pooled_neighbours
 from holotype.runs import RunFolder
@@ -82,31 +82,29 @@ class Voice:
         return collection, make_index(collection.embeddings, (self.section.neighbours or NeighboursSpec()).index)
 
 
-def open_voices(members: Sequence[MemberSpec], folder: RunFolder, ensemble: Ensemble, held: bool) -> tuple[Voice, ...]:
+def open_voices(
+    members: Sequence[MemberSpec], folder: RunFolder, ensemble: Ensemble, classes: Sequence[str], held: bool
+) -> tuple[Voice, ...]:
     """The members of a finished run, their cards read.
 
     Args:
         members: The recipe's sections, all of them networks.
         folder: The run's folder.
         ensemble: Says how each member is read.
+        classes: The run's.
         held: Read weights and indexes now and keep them, instead of whenever they are asked for.
     """
     voices = []
     for section in members:
         place = ensemble.members.index(section.name)
         routes = ensemble.routes[place] if ensemble.routes else ()
-        networks = [_open(one, held) for one in folder.checkpoints(section.name)]
-        special = [_open(one, held) for one in folder.specialists(section.name)] if routes else []
+        networks = [open_network(one, classes, held) for one in folder.checkpoints(section.name)]
+        special = [open_network(one, classes, held) for one in folder.specialists(section.name)] if routes else []
         indexes = folder.checkpoints(f"{section.name}.neighbours") if section.neighbours else []
         voices.append(
             Voice(section, ensemble.pools[place], routes, tuple(networks), tuple(special), tuple(indexes), held)
         )
     return tuple(voices)
-
-
-def _open(place: Path, held: bool) -> Checkpoint:
-    checkpoint = open_checkpoint(place)
-    return hold_networks(checkpoint) if held else checkpoint
 
 
 def hear_members(voices: Sequence[Voice], new: NewImages) -> tuple[list[TestPredictions], Nearest]:
