@@ -1,30 +1,126 @@
-"""Paths in a recipe are relative to its folder; here they become absolute."""
+"""Paths in a recipe are relative to its folder; here they become absolute, and relative to another folder again."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from holotype.spec import AssignSpec, DataSpec, DecideSpec, MemberSpec, PriorSpec, SubmitSpec
 
-__all__ = ["anchored_data", "anchored_decision", "anchored_member", "anchored_submission"]
+__all__ = [
+    "AbsolutePaths",
+    "Paths",
+    "RelativePaths",
+    "anchored_data",
+    "anchored_decision",
+    "anchored_member",
+    "anchored_submission",
+]
 
 
-def anchored_data(data: DataSpec, folder: Path) -> DataSpec:
-    """The section with absolute paths.
+class Paths(Protocol):
+    """A change of every path in a recipe."""
+
+    def path(self, text: str) -> str:
+        """A path, changed.
+
+        Args:
+            text: As it stands in a section.
+        """
+        ...
+
+    def pattern(self, text: str) -> str:
+        """A pattern of paths, changed; doubled braces in it name no columns.
+
+        Args:
+            text: As it stands in a section.
+        """
+        ...
+
+
+class AbsolutePaths:
+    """Paths of a recipe, made absolute; addresses stay.
+
+    Args:
+        folder: Of the recipe, without links in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.relative: set[str] = set()
+        """What was made of the paths that were relative."""
+
+    def path(self, text: str) -> str:
+        """A path from the recipe's folder.
+
+        Args:
+            text: As the recipe has it.
+        """
+        return self._made(text, self.folder)
+
+    def pattern(self, text: str) -> str:
+        """A pattern from the recipe's folder, whose own braces name no columns.
+
+        Args:
+            text: As the recipe has it.
+        """
+        return self._made(text, Path(str(self.folder).replace("{", "{{").replace("}", "}}")))
+
+    def _made(self, text: str, folder: Path) -> str:
+        if "://" in text or Path(text).is_absolute():
+            return text
+        rest = Path(text)
+        while rest.parts[:1] == ("..",):  # the folder has no links, so that this is what the system would do
+            folder, rest = folder.parent, Path(*rest.parts[1:])
+        made = str(folder / rest)
+        self.relative.add(made)
+        return made
+
+
+class RelativePaths:
+    """Absolute paths, made relative to another folder where the recipe had them relative.
+
+    Args:
+        folder: The other folder.
+        relative: Of `AbsolutePaths`.
+    """
+
+    def __init__(self, folder: Path, relative: Iterable[str]) -> None:
+        self.folder, self.relative = folder.resolve(), frozenset(relative)
+
+    def path(self, text: str) -> str:
+        """A path from the other folder.
+
+        Args:
+            text: From `AbsolutePaths`.
+        """
+        return self._made(text, str(self.folder))
+
+    def pattern(self, text: str) -> str:
+        """A pattern from the other folder.
+
+        Args:
+            text: From `AbsolutePaths`.
+        """
+        return self._made(text, str(self.folder).replace("{", "{{").replace("}", "}}"))
+
+    def _made(self, text: str, folder: str) -> str:
+        try:
+            return Path(os.path.relpath(text, folder)).as_posix() if text in self.relative else text
+        except ValueError:  # another drive of Windows
+            return text
+
+
+def anchored_data(data: DataSpec, paths: Paths) -> DataSpec:
+    """The section with changed paths.
 
     Args:
         data: The recipe's section.
-        folder: Of the recipe.
+        paths: Changes them.
     """
-
-    def anchor(path: str) -> str:
-        return path if "://" in path else str(folder / path)
-
-    def beside(pattern: str) -> str:
-        return pattern if "://" in pattern else str(plain / pattern)
-
-    plain = Path(str(folder).replace("{", "{{").replace("}", "}}"))  # the folder's own braces name no columns
-
+    anchor, beside = paths.path, paths.pattern
     images = data.images
     classes, taxonomy = data.labels.classes, data.labels.taxonomy
     return data.model_copy(
@@ -48,45 +144,46 @@ def anchored_data(data: DataSpec, folder: Path) -> DataSpec:
     )
 
 
-def anchored_member(member: MemberSpec, folder: Path) -> MemberSpec:
-    """The section with absolute paths to weights and scores.
+def anchored_member(member: MemberSpec, paths: Paths) -> MemberSpec:
+    """The section with changed paths to weights and scores.
 
     Args:
         member: The recipe's section.
-        folder: Of the recipe.
+        paths: Changes them.
     """
     weights, scores = member.weights, member.predictions
     if weights.startswith("run:"):
-        weights = f"run:{folder / weights.removeprefix('run:')}"
+        run, mark, model = weights.removeprefix("run:").partition("#")
+        weights = f"run:{paths.path(run)}{mark}{model}"
     elif weights not in {"auto", "imagenet", "lite", "none"}:
-        weights = str(folder / weights)
+        weights = paths.path(weights)
     if scores is not None:
         files = {name: getattr(scores, name) for name in ("oof", "test")}
         scores = scores.model_copy(
-            update={name: None if path is None else str(folder / path) for name, path in files.items()}
+            update={name: None if path is None else paths.path(path) for name, path in files.items()}
         )
     return member.model_copy(update={"weights": weights, "predictions": scores})
 
 
-def anchored_submission(section: SubmitSpec, folder: Path) -> SubmitSpec:
-    """The section with an absolute path to the sample submission, if it names one.
+def anchored_submission(section: SubmitSpec, paths: Paths) -> SubmitSpec:
+    """The section with a changed path to the sample submission, if it names one.
 
     Args:
         section: The recipe's section.
-        folder: Of the recipe.
+        paths: Changes them.
     """
-    return section if section.order == "test" else section.model_copy(update={"order": str(folder / section.order)})
+    return section if section.order == "test" else section.model_copy(update={"order": paths.path(section.order)})
 
 
-def anchored_decision(section: DecideSpec | None, folder: Path) -> DecideSpec | None:
-    """The section with absolute paths to the tables that it names.
+def anchored_decision(section: DecideSpec | None, paths: Paths) -> DecideSpec | None:
+    """The section with changed paths to the tables that it names.
 
     Args:
         section: The recipe's section.
-        folder: Of the recipe.
+        paths: Changes them.
     """
     if isinstance(section, PriorSpec) and section.like is not None:
-        return section.model_copy(update={"like": str(folder / section.like)})
+        return section.model_copy(update={"like": paths.path(section.like)})
     if isinstance(section, AssignSpec) and section.sets is not None:
-        return section.model_copy(update={"sets": str(folder / section.sets)})
+        return section.model_copy(update={"sets": paths.path(section.sets)})
     return section

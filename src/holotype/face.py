@@ -44,8 +44,10 @@ def run(
     loaded = load_recipe(path, changes)
     folder = Path(out) if out is not None else default_folder(loaded, path)
     runtime = make_runtime(loaded, path.resolve().parent, progress=progress or Progress())
-    facts = {"recipe": str(path.resolve()), "changes": list(changes), "store": str(runtime.store.resolve())}
-    log = RunLog(RunFolder(folder).path("log.jsonl"))
+    written = RunFolder(folder)
+    log = RunLog(written.path("log.jsonl"))  # the paths in it are relative to its folder, which can be moved
+    named = {name: written.relative(given.resolve()) for name, given in (("recipe", path), ("store", runtime.store))}
+    facts = {**named, "changes": list(changes)}
     log.write("run", **facts, **({} if budget is None else {"budget": budget}))
     told: dict[str, str] = {}
     if budget is not None:
@@ -57,10 +59,13 @@ def run(
 
 
 def default_folder(recipe: Recipe, path: Path) -> Path:
-    """The run's folder where nobody names one: `runs/<name>` beside the recipe.
+    """The run's folder where nobody names one: `runs/<name>` beside the recipe, `NAME-again` beside a run's own folder.
 
     Args:
         recipe: From `load_recipe`.
         path: Its file.
     """
-    return path.resolve().parent / "runs" / recipe.name
+    folder = path.resolve().parent
+    if RunFolder(folder).recorded():  # the recipe that a run keeps: its second run lies beside it
+        return folder.with_name(f"{folder.name}-again")
+    return folder / "runs" / recipe.name

@@ -239,7 +239,8 @@ def make_runtime(recipe: Recipe, recipe_folder: Path, **changes: object) -> Runt
 
     Args:
         recipe: Its `run` section.
-        recipe_folder: The store lies beside the recipe, unless HOLOTYPE_STORE says otherwise.
+        recipe_folder: The store lies beside the recipe, unless HOLOTYPE_STORE says otherwise; that of the recipe that a
+            run keeps is the run's.
         **changes: Fields of the runtime.
     """
     section = recipe.run
@@ -251,6 +252,6 @@ def make_runtime(recipe: Recipe, recipe_folder: Path, **changes: object) -> Runt
         batch=32 if section.batch == "auto" else section.batch,
         processes=section.processes,
         save_seconds=60 * section.save_minutes,
-        store=Path(os.environ.get("HOLOTYPE_STORE") or recipe_folder / ".holotype"),
+        store=Path(os.environ.get("HOLOTYPE_STORE") or RunFolder(recipe_folder).store() or recipe_folder / ".holotype"),
     )
     return replace(runtime, **changes)  # type: ignore[arg-type]

@@ -10,11 +10,19 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 
-from holotype.anchors import anchored_data, anchored_decision, anchored_member, anchored_submission
+from holotype.anchors import (
+    AbsolutePaths,
+    Paths,
+    RelativePaths,
+    anchored_data,
+    anchored_decision,
+    anchored_member,
+    anchored_submission,
+)
 from holotype.errors import NotBuiltYetError, RecipeError, shortened
 from holotype.spec import (
     AuditSpec,
@@ -59,6 +67,15 @@ class Recipe(Section):
     """What predicts the test rows: the folds' models, or one more that is trained on all rows as long as they were."""
     submit: SubmitSpec = SubmitSpec()
     report: ReportSpec = ReportSpec()
+
+    _relative: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def names_images_relatively(self) -> bool:
+        """Whether the image files are named from the recipe's folder, and not absolutely or by addresses."""
+        patterns = self.data.images
+        named = list(patterns.values()) if isinstance(patterns, dict) else [patterns or self.data.train]
+        return all(name in self._relative for name in named)
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Recipe:
@@ -131,22 +148,33 @@ def parse_recipe(content: Any, folder: Path) -> Recipe:
     except ValidationError as error:
         raise _explained(error, content) from None
     column = recipe.data.labels.column
+    members = [leaves_by_one_name(member, column) for member in recipe.members]
+    paths = AbsolutePaths(folder)
+    made = _with_paths(recipe.model_copy(update={"members": members}), paths)
+    made._relative = frozenset(paths.relative)
+    return made
+
+
+def _with_paths(recipe: Recipe, paths: Paths) -> Recipe:
     return recipe.model_copy(
         update={
-            "data": anchored_data(recipe.data, folder),
-            "members": [anchored_member(leaves_by_one_name(member, column), folder) for member in recipe.members],
-            "decide": anchored_decision(recipe.decide, folder),
-            "submit": anchored_submission(recipe.submit, folder),
+            "data": anchored_data(recipe.data, paths),
+            "members": [anchored_member(member, paths) for member in recipe.members],
+            "decide": anchored_decision(recipe.decide, paths),
+            "submit": anchored_submission(recipe.submit, paths),
         }
     )
 
 
-def dump_recipe(recipe: Recipe) -> str:
+def dump_recipe(recipe: Recipe, folder: Path | None = None) -> str:
     """The resolved recipe as YAML, every default written out.
 
     Args:
         recipe: The recipe.
+        folder: Where the YAML will lie; what the recipe named by relative paths is named from there.
     """
+    if folder is not None:
+        recipe = _with_paths(recipe, RelativePaths(folder, recipe._relative))
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel declares the default, None

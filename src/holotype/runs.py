@@ -6,13 +6,16 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from holotype.errors import InputError
+from holotype.table_files import read_parquet
 
 __all__ = ["UNFINISHED", "RunFolder"]
 
@@ -72,6 +75,60 @@ class RunFolder:
             what = f"{str(self.root)!r} is not a finished run: it has no {name}"
             raise InputError(what, remedy="give the folder of a run, and run its recipe to the end first")
         return path
+
+    def recorded(self) -> dict[str, Any]:
+        """What the last run of this folder was called with: recipe, changes, store and budget, as far as known."""
+        log = self.root / "log.jsonl"
+        for text in reversed(log.read_bytes().split(b"\n") if log.is_file() else []):
+            try:
+                line = json.loads(text)
+            except ValueError:  # torn by a kill
+                continue
+            if isinstance(line, dict) and line.get("event") == "run":
+                return line
+        return {}
+
+    def store(self) -> Path | None:
+        """The store of the run's stages; none where nothing names one, or it is gone."""
+        named = self.recorded().get("store")
+        folder = self.located(str(named)) if named else None
+        return folder if folder is not None and folder.is_dir() else None
+
+    def located(self, path: str) -> Path:
+        """A path as a run's files have it, relative to the run's folder.
+
+        Args:
+            path: Relative or absolute.
+        """
+        return Path(os.path.normpath(self.root.resolve() / path))
+
+    def relative(self, path: Path | str) -> str:
+        """A path as a run's files have it, so that a folder can be moved together with its data.
+
+        Args:
+            path: Absolute.
+        """
+        try:
+            return Path(os.path.relpath(path, self.root.resolve())).as_posix()
+        except ValueError:  # another drive of Windows
+            return str(path)
+
+    def images(self) -> pl.DataFrame:
+        """The table of images, its files located.
+
+        Raises:
+            InputError: The folder is not a run's.
+        """
+        frame = read_parquet(self.existing("images.parquet"))
+        return _with_files(frame, lambda file: file if "://" in file else str(self.located(file)))
+
+    def portable(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A table of images whose files are named relative to the run's folder.
+
+        Args:
+            frame: The table.
+        """
+        return _with_files(frame, lambda file: file if "://" in file else self.relative(file))
 
     def checkpoints(self, member: str) -> list[Path]:
         """The folders of the networks that predict: the one that was trained on all rows, or those of the folds.
@@ -194,3 +251,8 @@ def _flush(folder: Path, inner: bool = True) -> None:
             os.fsync(number)
         finally:
             os.close(number)
+
+
+def _with_files(frame: pl.DataFrame, change: Callable[[str], str]) -> pl.DataFrame:
+    files = [None if row is None else [change(file) for file in row] for row in frame["files"].to_list()]
+    return frame.with_columns(pl.Series("files", files, dtype=pl.List(pl.String)))

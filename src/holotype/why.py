@@ -61,13 +61,13 @@ def foresee(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
     folder = RunFolder(run)
     log = RunLog(folder.existing("log.jsonl"))
     begun = log.read("run")
-    source = Path(begun[-1]["recipe"]) if begun else folder.existing("recipe.yaml")
+    source = folder.located(begun[-1]["recipe"]) if begun else folder.existing("recipe.yaml")
     if not source.is_file():  # the recipe was moved or deleted; the run keeps its own copy
         source, earlier = folder.existing("recipe.yaml"), ()
     else:
         earlier = tuple(begun[-1]["changes"]) if begun else ()
     recipe = load_recipe(source, (*earlier, *changes))
-    store = {"store": Path(begun[-1]["store"])} if begun else {}
+    store = {"store": folder.located(begun[-1]["store"])} if begun else {}
     runtime = make_runtime(recipe, source.resolve().parent, progress=Progress(quiet=True), **store)
     forecast = Forecast(Store(runtime.store), log, runtime.progress)
     unforeseen = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -31,10 +30,7 @@ def store_of(folder: RunFolder) -> Path:
     """
     if os.environ.get("HOLOTYPE_STORE"):
         return Path(os.environ["HOLOTYPE_STORE"])
-    log = folder.root / "log.jsonl"
-    begun = [line for line in log.read_text("utf-8").splitlines() if '"store"' in line] if log.is_file() else []
-    noted = Path(json.loads(begun[-1]).get("store", "")) if begun else Path()
-    return noted if begun and noted.is_dir() else folder.root.resolve().parent / ".holotype"
+    return folder.store() or folder.root.resolve().parent / ".holotype"
 
 
 def refuse_what_needs_company(opened: OpenedRun) -> None:

@@ -129,8 +129,8 @@ class OpenedRun:
     @property
     def trained_files(self) -> pl.Series | None:
         """The lists of files of the run's own images; None where the run's folder does not hold their table."""
-        table = self.folder.path("images.parquet")
-        return pl.read_parquet(table, columns=["files"], glob=False)["files"] if table.is_file() else None
+        there = (self.folder.root / "images.parquet").is_file()
+        return self.folder.images()["files"] if there else None
 
     @property
     def _kept_together(self) -> str | None:

@@ -17,7 +17,6 @@ from holotype.finished.seen import NewImages, look_at, specimens_for
 from holotype.finished.voices import hear_member
 from holotype.progress import Progress
 from holotype.spec import MemberSpec
-from holotype.table_files import read_parquet
 from holotype.types import AnyScores, Checkpoint, Floats, ImageTable, TopScores
 
 __all__ = ["CLOSE", "GraphMember", "held_against", "is_whole", "some_images"]
@@ -99,7 +98,7 @@ def some_images(opened: OpenedRun, domain: str | None) -> ImageTable:
         opened: The run.
         domain: What they are taken to be of.
     """
-    frame = read_parquet(opened.folder.existing("images.parquet"))
+    frame = opened.folder.images()
     rows = np.unique(np.linspace(0, frame.height - 1, CHECKED).astype(int))
     frame = frame[rows].with_columns(
         pl.col("id").alias("sample"), pl.lit("test").alias("role"), pl.lit(None, pl.List(pl.Int64)).alias("labels"),

@@ -21,7 +21,6 @@ from holotype.report import channel_colours
 from holotype.review import DecisionsFile
 from holotype.review.items import Materials
 from holotype.runs import RunFolder
-from holotype.store import RunLog
 from holotype.submit import read_scores
 from holotype.table_files import read_parquet
 from holotype.types import ImageTable
@@ -55,8 +54,9 @@ def decisions_path(folder: Path) -> Path:
         folder: The run's folder. Where its recipe is not there any more, the file lies beside this folder.
     """
     run = RunFolder(folder)
-    begun = RunLog(run.existing("log.jsonl")).read("run")
-    source = Path(begun[-1]["recipe"]) if begun else None
+    run.existing("log.jsonl")
+    begun = run.recorded()
+    source = run.located(begun["recipe"]) if begun else None
     if source is None or not source.is_file():
         return folder.resolve().parent / "review.csv"
     named = load_recipe(run.existing("recipe.yaml")).data.review
@@ -76,7 +76,7 @@ def read_materials(folder: Path) -> Materials:
     recipe = load_recipe(run.existing("recipe.yaml"))
     decision = decision_from_json(json.loads(run.existing("decision.json").read_text(encoding="utf-8")))
     channels = tuple(recipe.data.channels) if recipe.data.channels else None
-    frame = read_parquet(run.existing("images.parquet"))
+    frame = run.images()
     images = ImageTable(frame, decision.classes, decision.kind, channels, projection=recipe.data.projection)
     tables = {name: read_parquet(run.existing(f"audit/{name}.parquet"))
               for name in ("suspects", "clusters", "links", "conflicts")}  # fmt: skip

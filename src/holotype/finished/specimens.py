@@ -46,7 +46,7 @@ class TrainingSpecimens:
 
     def __init__(self, opened: OpenedRun, store: Path, wanted: bool) -> None:
         self.opened, self.store = opened, Store(store)
-        frame = read_parquet(opened.folder.existing("images.parquet")).filter(pl.col("role") != "test")
+        frame = opened.folder.images().filter(pl.col("role") != "test")
         self.frame = frame.with_columns(pl.col("id").cast(pl.String))
         self._row = {name: row for row, name in enumerate(self.frame["id"])}
         self.wanted, self.why = wanted, "being made" if wanted else "off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import traceback
 from pathlib import Path
@@ -25,9 +26,9 @@ def how_it_was_run(stages: Stages, recipe: str) -> Provenance:
     commands = {}
     called = stages.log.read("run")
     if called:
-        commands["As it was called"] = _command(called[-1], folder)
-    written = shlex.join(["holotype", "run", str(folder / "recipe.yaml"), "--out", "again"])
-    commands["From the recipe in the run's folder"] = written
+        commands["As it was called, from the run's folder"] = _command(called[-1])
+    again = shlex.join(["holotype", "run", "recipe.yaml", "--out", f"../{folder.resolve().name}-again"])
+    commands["From the recipe in the run's folder, there"] = again
     rows = [
         StageFacts(name, stages.states[name], cost.get("seconds", 0.0), cost.get("peak_mb"))
         for name, cost in stages.costs.items()
@@ -46,7 +47,10 @@ def tell_what_failed(what: str, error: Exception, stages: Stages) -> None:
     reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
     folder = stages.log.path.parent
     called = stages.log.read("run")
-    again = _command(called[-1], folder) if called else "the same command"
+    again = "the same command"
+    if called:
+        recipe = os.path.normpath(folder.resolve() / str(called[-1].get("recipe")))
+        again = _command({**called[-1], "recipe": recipe}, folder.resolve())
     trace = "".join(traceback.format_exception(error))
     stages.log.write("failed", what=what, error=type(error).__name__, traceback=trace)
     stages.progress.say(
@@ -68,8 +72,8 @@ def what_stages_took(events: list[dict[str, Any]]) -> dict[str, tuple[float, flo
     return found
 
 
-def _command(event: dict[str, Any], folder: Path) -> str:
-    words = ["holotype", "run", str(event.get("recipe")), "--out", str(folder.resolve())]
+def _command(event: dict[str, Any], folder: Path | str = ".") -> str:
+    words = ["holotype", "run", str(event.get("recipe")), "--out", str(folder)]
     for change in event.get("changes") or []:
         words += ["--set", str(change)]
     if event.get("budget"):

@@ -55,7 +55,10 @@ def write_outcome(outcome: Outcome, folder: RunFolder, recipe: Recipe) -> None:
     """
     chosen = outcome.chosen
     with folder.replaced() as new:
-        new.write_text("recipe.yaml", dump_recipe(recipe))
+        new.write_text("recipe.yaml", dump_recipe(recipe, folder.root))
+        table = outcome.prepared.images.frame
+        table = folder.portable(table) if recipe.names_images_relatively else table
+        write_table(table, new.path("images.parquet"))
         _write_tables(outcome, new)
         _write_members(outcome, new)
         write_answers(outcome, new, recipe.data, recipe.submit)
@@ -183,7 +186,6 @@ def _apart(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> dict[str, d
 
 def _write_tables(outcome: Outcome, folder: RunFolder) -> None:
     ready = outcome.prepared
-    write_table(ready.images.frame, folder.path("images.parquet"))
     write_table(ready.folds.frame, folder.path("folds.parquet"))
     write_table(pl.DataFrame({"name": list(ready.images.classes)}), folder.path("classes.csv"))
     write_audit(ready, folder)
@@ -226,10 +228,10 @@ def _contents(
         histories={name: read_parquet(path) for name, path in histories(outcome.members).items()},
         mistakes=mistakes(outcome, nested) if pictured else [],
         samples=specimens(outcome, nested) if pictured else [],
-        recipe=dump_recipe(recipe),
+        recipe=dump_recipe(recipe, how[0].log.path.parent),
         facts=_facts(*how),
         finders=finder_curves(outcome.members),
-        provenance=how_it_was_run(how[0], dump_recipe(recipe)),
+        provenance=how_it_was_run(how[0], dump_recipe(recipe, how[0].log.path.parent)),
         suspects=suspects(outcome, nested) if pictured else (),
         reliability=calibration_table(nested.truth, nested.logits, ready.images.kind),
         ensemble=how_members_become_one(outcome, nested),
