@@ -42,6 +42,7 @@ from holotype.plan.training import propose_member
 __all__ = ["FOLDS", "Proposal", "propose"]
 
 FOLDS = 5
+HOLE = r"\{([^{}]+)\}"
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,15 @@ def propose(findings: Findings) -> Proposal:
         DataError: The labels are amounts, dates or free text, or there is no label column.
     """
     naming = findings.naming
-    named_by_files = {naming.id, *re.findall(r"\{([^{}]+)\}", naming.pattern)}
-    paths = {naming.id, naming.column, naming.added or naming.id, *(TOLD if findings.layout == "json" else ())}
+    patterns = " ".join([naming.pattern, *naming.patterns.values()])
+    named_by_files = {naming.id, *naming.added_files, *re.findall(r"\{([^{}]+)\}", patterns)}
+    paths = {
+        *named_by_files,
+        naming.id,
+        naming.column,
+        naming.added or naming.id,
+        *(TOLD if findings.layout == "json" else ()),
+    }
     findings, labels, others = _labelled(findings, paths | _not_labels(findings))
     naming, column = findings.naming, labels.column
     folds = _folds(labels)
@@ -116,7 +124,8 @@ def propose(findings: Findings) -> Proposal:
             *findings.questions,
             *questions_on_images(findings.trial),
             *questions_on_classes(_written_names(naming.train[column], labels)),
-            *question_on_channels(naming.channels),
+            *naming.questions,
+            *(question_on_channels(naming.channels) if not naming.patterns else ()),
             *questions_on_rows(naming, sample, groups),
         ),
         (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers), *findings.warnings),

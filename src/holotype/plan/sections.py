@@ -52,11 +52,14 @@ def data_section(
     if findings.layout == "json":
         reasons["data.train"] = "its entries name the image files themselves"
     else:
-        data["images"] = f"{_escaped(findings.folder)}/{naming.pattern}"
+        folder = _escaped(findings.folder)
+        data["images"] = f"{folder}/{naming.pattern}"
+        if naming.patterns:
+            data["images"] = {channel: f"{folder}/{pattern}" for channel, pattern in naming.patterns.items()}
         rows = naming.train.height + (naming.test.height if naming.test is not None else 0)
         fits = rows - naming.missing
         reasons["data.images"] = f"{'fits' if fits == rows else 'fits only'} {fits:,} of {rows:,} rows"
-    if naming.channels:
+    if naming.channels and not naming.patterns:
         data["channels"] = list(naming.channels)
         reasons["data.channels"] = f"what differs between the {len(naming.channels)} files of one image"
     elif are_photographs(findings.headers):
@@ -133,7 +136,11 @@ def _changes(findings: Findings, labels: LabelGuess) -> str:
     if findings.layout == "folders":
         return "the folders"
     naming = findings.naming
-    added = [repr(name) for name in (naming.added, labels.column if labels.flags else None) if name is not None]
+    added = [
+        repr(name)
+        for name in (naming.added, labels.column if labels.flags else None, *naming.added_files)
+        if name is not None
+    ]
     changes = [f"with {listing(added)} added"] if added else []
     changes += [f"one row a value of {naming.joined!r}"] if naming.joined is not None else []
     changes += [f"divided by {findings.divided!r}"] if findings.divided is not None else []

@@ -153,7 +153,9 @@ def _parsed(text: str) -> Any:
 def _with_relative_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = dict(content["data"])
     for key in ("train", "test", "images"):
-        if key in data and Path(data[key]).is_absolute():
+        if isinstance(data.get(key), dict):
+            data[key] = {name: _relative_path(path, folder) for name, path in data[key].items()}
+        elif key in data and Path(data[key]).is_absolute():
             data[key] = _relative_path(data[key], folder)
     taxonomy = data.get("labels", {}).get("taxonomy")
     if isinstance(taxonomy, str) and Path(taxonomy).is_absolute():

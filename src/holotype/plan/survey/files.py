@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
 from holotype.data.images import ENDINGS
 from holotype.data.walk import ImageFiles, list_image_files, readable_endings
 from holotype.errors import DataError
 
-__all__ = ["by_name", "channel_order", "is_image_name", "list_images", "natural_key"]
+__all__ = ["FileIndex", "by_name", "channel_order", "is_image_name", "list_images", "natural_key", "plain_name"]
 
 KNOWN_ORDER = ("red", "green", "blue", "yellow")
 
@@ -47,6 +49,58 @@ def by_name(files: Iterable[str]) -> dict[str, list[str]]:
     for path in files:
         found.setdefault(path.rpartition("/")[2], []).append(path)
     return found
+
+
+class FileIndex:
+    """The files of a folder, found by paths of other machines and other spellings.
+
+    Args:
+        files: Paths relative to the data folder, with forward slashes.
+    """
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._present = set(files)
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        for path in sorted(self._present):
+            name = plain_name(path).rpartition("/")[2]
+            self._by_name.setdefault(name, []).append(path)
+            self._by_stem.setdefault(name.rpartition(".")[0], []).append(path)
+
+    def find(self, written: str) -> str | None:
+        """The file that is meant by a path of another machine, in another case, or with accents stored otherwise.
+
+        Args:
+            written: A path, an address, or a name with or without its ending.
+
+        Returns:
+            None where no file, or more than one, could be meant.
+        """
+        path = unquote(written).split("://")[-1] if "://" in written else written
+        path = path.replace("\\", "/")
+        if path in self._present:
+            return path
+        plain = plain_name(f"/{path}")
+        name = plain.rpartition("/")[2]
+        named = self._by_name.get(name) or self._by_stem.get(name, [])
+        ending = [found for found in named if plain.endswith(f"/{plain_name(found)}")]
+        exact = [found for found in ending or named if f"/{path}".endswith(f"/{found}")]
+        for choice in (exact, ending, named):
+            longest = (
+                [found for found in choice if len(found) == max(map(len, choice))] if choice is not named else choice
+            )
+            if len(longest) == 1:
+                return longest[0]
+        return None
+
+
+def plain_name(text: str) -> str:
+    """A name without what systems change in it: upper case, and how letters with accents are stored (NFC).
+
+    Args:
+        text: A name or path.
+    """
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def is_image_name(name: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from holotype.plan.survey.files import by_name, is_image_name
+from holotype.plan.survey.files import FileIndex, is_image_name
 from holotype.plan.survey.groups import nests_in
 from holotype.plan.survey.labels import NAMES
 from holotype.plan.survey.tables import as_numbers
@@ -41,8 +41,8 @@ def mended_tables(
 ) -> Iterator[tuple[str, str, pl.DataFrame, pl.DataFrame | None]]:
     """The tables with one of their columns once more, as the files here may be called after it.
 
-    Paths as they are here (`/elsewhere/scans/a/1.png` is `a/1.png`); then whole numbers, padded with zeros as numbers
-    in the file names are.
+    Paths as they are here (`/elsewhere/scans/a/1.png` is `a/1.png`, `IMG_1.JPG` is `img_1.jpg`); then whole numbers,
+    padded with zeros as numbers in the file names are.
 
     Args:
         train: The training table.
@@ -64,15 +64,10 @@ def mended_tables(
 
 def _paths_of_here(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[tuple[str, list[pl.Series]]]:
     """A column of paths in both tables as they are here, and what it should be called."""
-    if not all(is_image_name(value) for value in columns[0].drop_nulls().head(100)):
-        return
-    places = by_name(files)
+    index = FileIndex(files)
 
     def here(value: str | None) -> str | None:
-        written = "/" + (value or "").replace("\\", "/")
-        found = places.get(written.rpartition("/")[2], [])
-        ending = [path for path in found if written.endswith(f"/{path}")]
-        return max(ending, key=len) if ending else found[0] if len(found) == 1 else value
+        return None if value is None else index.find(value) or value
 
     yield "file", [column.map_elements(here, return_dtype=pl.String) for column in columns]
 

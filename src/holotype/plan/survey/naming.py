@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from holotype.errors import DataError, listing
+from holotype.errors import DataError, counted, listing
+from holotype.plan.survey.channel_columns import ChannelColumns, find_channel_columns
 from holotype.plan.survey.composed import Composed, compose_names, filled
-from holotype.plan.survey.files import by_name
+from holotype.plan.survey.files import by_name, plain_name
 from holotype.plan.survey.headers import spread
 from holotype.plan.survey.mending import free_name, may_be_joined, mended_tables, rows_joined
 from holotype.plan.survey.patterns import (
@@ -48,6 +50,9 @@ class Naming:
         missing: Rows without (all of) their files.
         examples_missing: A few of the files they should have.
         unused: Image files that no row names.
+        patterns: Channel to pattern where each channel has a column of its own; empty where one pattern names all.
+        questions: What a person should confirm.
+        added_files: Columns of files that were added for channels.
     """
 
     id: str
@@ -62,6 +67,9 @@ class Naming:
     missing: int = 0
     examples_missing: tuple[str, ...] = ()
     unused: int = 0
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    questions: tuple[str, ...] = ()
+    added_files: tuple[str, ...] = ()
 
 
 def name_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]) -> Naming:
@@ -75,6 +83,9 @@ def name_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str,
     Raises:
         DataError: No column is unique, none names the files, or several rows name one file.
     """
+    by_channel = find_channel_columns(train, test, files)
+    if by_channel is not None:
+        return _counted(_of_channels(by_channel), files)
     shared = [name for name in train.columns if test is None or name in test.columns]
     unique = [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
     examples = _examples(train, test, shared)
@@ -93,6 +104,24 @@ def name_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str,
     return _counted(_with_pattern(naming, rows, examples, files), files)
 
 
+def _of_channels(found: ChannelColumns) -> Naming:
+    """Files that have a column for each channel, and the id column: one that differs in every row, or a number."""
+    train, test = found.tables
+    shared = [name for name in train.columns if test is None or name in test.columns]
+    unique = [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
+    unique = sorted(unique, key=lambda name: (ID_NAME.search(name) is None, name in found.added))
+    added = None
+    if not unique:
+        added = free_name("id", train, test)
+        train = train.with_columns((pl.lit("train") + pl.int_range(pl.len()).cast(pl.String)).alias(added))
+        if test is not None:
+            test = test.with_columns((pl.lit("test") + pl.int_range(pl.len()).cast(pl.String)).alias(added))
+        unique = [added]
+    own_id, (first, *_) = unique[0], found.patterns.values()
+    return Naming(own_id, own_id, first, tuple(found.patterns), train, test, added, patterns=found.patterns,
+                  questions=(found.question,), added_files=found.added)  # fmt: skip
+
+
 def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str], files: tuple[str, ...]) -> Naming:
     """Where no column that differs in every row names the files: several columns, or a table that is mended first."""
     shared = [name for name in train.columns if test is None or name in test.columns]
@@ -101,7 +130,9 @@ def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str]
         return _counted(_of_several(composed, (train, test), _id_column(unique, unique[0]), files), files)
     for own, added, mended, asked in mended_tables(train, test, unique, files):
         if _naming_column(_examples(mended, asked, [added]), [added], files)[0] is not None:
-            return replace(name_files(mended, asked, files), id=own, added=added)
+            found = name_files(mended, asked, files)
+            questions = (*found.questions, *_question_on_spelling(mended, own, added))
+            return replace(found, id=own, added=added, questions=questions)
     examples = _examples(train, test, shared)
     repeated = [name for name in shared if name not in unique and train[name].n_unique() > 0.05 * train.height]
     column, _ = _naming_column(examples, repeated, files)
@@ -118,6 +149,18 @@ def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str]
     return replace(name_files(rows_joined(train, column), asked, files), joined=column)
 
 
+def _question_on_spelling(table: pl.DataFrame, written: str, found: str) -> tuple[str, ...]:
+    """Whether files are meant whose names differ from the table's in case or in how accents are stored."""
+    pairs = [(str(own).replace("\\", "/").rpartition("/")[2], str(here).rpartition("/")[2])
+             for own, here in zip(table[written], table[found], strict=True)]  # fmt: skip
+    changed = [(own, here) for own, here in pairs if own not in here and plain_name(own) in plain_name(here)]
+    if not changed:
+        return ()
+    own, here = changed[0]
+    return (f"Are the {counted(len(changed), 'file')} meant that differ from the table in case or in how accents are "
+            f"stored ({own} is {here})? They are taken for them.",)  # fmt: skip
+
+
 def files_of_row(naming: Naming, row: dict[str, str | None], role: str = "train") -> list[str]:
     """The files one row names by the pattern, in the order of the channels.
 
@@ -126,7 +169,10 @@ def files_of_row(naming: Naming, row: dict[str, str | None], role: str = "train"
         row: Column to value.
         role: `train` or `test`, which the pattern may name.
     """
-    text = filled(naming.pattern, {"role": role} | {name: value for name, value in row.items() if name != "channel"})
+    values = {"role": role} | {name: value for name, value in row.items() if name != "channel"}
+    if naming.patterns:
+        return [filled(pattern, values) for pattern in naming.patterns.values()]
+    text = filled(naming.pattern, values)
     return [text.replace("{channel}", channel) for channel in naming.channels] or [text]
 
 
@@ -262,15 +308,59 @@ def _with_column(naming: Naming, rows: list[RowFiles], files: tuple[str, ...]) -
 
 
 def _counted(naming: Naming, files: tuple[str, ...]) -> Naming:
+    """With the rows that lack files and the files that no row names; other spellings of names are matched first."""
+    naming = _respelled(naming, files)
     present = set(files)
     named: set[str] = set()
     missing: list[str] = []
     absent_rows = 0
-    tables = {"train": naming.train} | ({} if naming.test is None else {"test": naming.test})
-    for role, row in ((role, row) for role, table in tables.items() for row in table.iter_rows(named=True)):
+    for role, row in _rows(naming):
         own = files_of_row(naming, row, role)
         absent = [name for name in own if name.removeprefix("./") not in present]
         named.update(name.removeprefix("./") for name in own)
         absent_rows += bool(absent)
         missing += absent[: max(0, 3 - len(missing))]
     return replace(naming, missing=absent_rows, examples_missing=tuple(missing), unused=len(present - named))
+
+
+def _rows(naming: Naming) -> Iterator[tuple[str, dict[str, str | None]]]:
+    tables = {"train": naming.train} | ({} if naming.test is None else {"test": naming.test})
+    return ((role, row) for role, table in tables.items() for row in table.iter_rows(named=True))
+
+
+def _respelled(naming: Naming, files: tuple[str, ...]) -> Naming:
+    """Where files are called otherwise in case or in how accents are stored, the tables get columns of their names."""
+    present = set(files)
+    by_plain: dict[str, list[str]] = {}
+    for path in files:
+        by_plain.setdefault(plain_name(path), []).append(path)
+    unique = {plain: paths[0] for plain, paths in by_plain.items() if len(paths) == 1}
+    columns = {channel: free_name(f"file_{channel}" if channel else "file", naming.train, naming.test)
+               for channel in naming.channels or ("",)}  # fmt: skip
+    found: dict[str, list[list[str]]] = {"train": [], "test": []}
+    changed: list[tuple[str, str]] = []
+    for role, row in _rows(naming):
+        own = [name.removeprefix("./") for name in files_of_row(naming, row, role)]
+        here = [name if name in present else unique.get(plain_name(name), name) for name in own]
+        changed += [pair for pair in zip(own, here, strict=True) if pair[0] != pair[1]]
+        found[role].append(here)
+    if not changed:
+        return naming
+
+    def with_files(table: pl.DataFrame, role: str) -> pl.DataFrame:
+        names = zip(columns.values(), zip(*found[role], strict=True), strict=True)
+        return table.with_columns(pl.Series(name, values, dtype=pl.String) for name, values in names)
+
+    written, here = changed[0]
+    files_differ = counted(len(changed), "file")
+    question = (f"Are the {files_differ} meant that differ from the table in case or in how accents are "
+                f"stored ({written} is {here})? They are taken for them.")  # fmt: skip
+    return replace(
+        naming,
+        pattern=f"{{{next(iter(columns.values()))}}}",
+        patterns={channel: f"{{{name}}}" for channel, name in columns.items()} if naming.channels else {},
+        train=with_files(naming.train, "train"),
+        test=None if naming.test is None else with_files(naming.test, "test"),
+        added_files=(*naming.added_files, *columns.values()),
+        questions=(*naming.questions, question),
+    )

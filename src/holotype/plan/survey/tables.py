@@ -83,7 +83,8 @@ def sibling_test_table(train: Path, tables: list[Path]) -> Path | None:
         train: The training table.
         tables: The tables to choose from.
     """
-    wanted = [table_name(train).replace("train", "test"), "test"]
+    own = table_name(train)
+    wanted = [own.replace("train", "test"), "test"] if "train" in own else ["test"]
     for name in wanted:
         for path in tables:
             if path != train and table_name(path) == name:

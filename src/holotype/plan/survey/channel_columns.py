@@ -1,0 +1,156 @@
+"""A column of files for each channel, as CellProfiler has them: `FileName_DNA`, `PathName_DNA`, `URL_DNA`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from holotype.errors import listing
+from holotype.plan.survey.files import FileIndex, is_image_name
+from holotype.plan.survey.mending import free_name
+
+__all__ = ["ChannelColumns", "find_channel_columns"]
+
+CELLPROFILER = re.compile(r"^(?P<table>Image_)?(?P<kind>FileName|URL)_(?P<channel>.+)$", re.IGNORECASE)
+NO_CHANNEL = re.compile(
+    r"(?<![a-z])(mask|segmentation|thumb|thumbnail|annotation|outline|overlay|preview|label|object|prob)|illum|outlines?$",
+    re.IGNORECASE,
+)
+EXAMPLES = 100
+NEARLY_ALL = 0.9
+
+
+@dataclass(frozen=True)
+class ChannelColumns:
+    """How columns of a table name the files of channels.
+
+    Args:
+        patterns: Channel to pattern, relative to the data folder.
+        tables: The training table and the test table, with columns of files where paths had to be found.
+        added: Those columns.
+        question: What a person should confirm.
+    """
+
+    patterns: dict[str, str]
+    tables: tuple[pl.DataFrame, pl.DataFrame | None]
+    added: tuple[str, ...]
+    question: str
+
+
+def find_channel_columns(
+    train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]
+) -> ChannelColumns | None:
+    """The columns that each name the files of one channel.
+
+    Args:
+        train: The training table.
+        test: The test table, or None.
+        files: The image files, relative to the data folder.
+
+    Returns:
+        None where fewer than two columns do.
+    """
+    index, present = FileIndex(files), set(files)
+    columns = _that_lead_to_files(train, _columns(train, test), index)
+    if len(columns) < 2:
+        return None
+    patterns: dict[str, str] = {}
+    added: dict[str, tuple[str, str | None]] = {}
+    for channel, column in columns.items():
+        folder = _folder_column(train, column)
+        pattern = _pattern(train, column, folder, present)
+        if pattern is None:
+            name = free_name(f"file_{channel}", train, test)
+            added[name] = column, folder
+            pattern = f"{{{name}}}"
+        patterns[channel] = pattern
+
+    def with_files(table: pl.DataFrame) -> pl.DataFrame:
+        new = [pl.Series(name, [None if value is None else index.find(value) or value
+                                for value in _paths(table, column, folder)], dtype=pl.String)
+               for name, (column, folder) in added.items()]  # fmt: skip
+        return table.with_columns(new)
+
+    question = (f"Are the files of {listing(columns.values(), 6)} the channels {listing(patterns, 6)} of one image? If "
+                "they are images of their own, write a table with a row for each.")  # fmt: skip
+    tables = with_files(train), None if test is None else with_files(test)
+    return ChannelColumns(patterns, tables, tuple(added), question)
+
+
+def _columns(train: pl.DataFrame, test: pl.DataFrame | None) -> dict[str, str]:
+    """Channel to column of files."""
+    shared = [name for name in train.columns if test is None or name in test.columns]
+    shared = [name for name in shared if not re.search(r"[{}]", name) and _holds_files(train[name])]
+    named = {name: match for name in shared if (match := CELLPROFILER.match(name))}
+    for kind in ("filename", "url"):
+        of_kind = {match["channel"]: name for name, match in named.items() if match["kind"].lower() == kind}
+        of_kind = {channel: name for channel, name in of_kind.items() if not NO_CHANNEL.search(channel)}
+        if of_kind:
+            return of_kind
+    shared = [name for name in shared if not NO_CHANNEL.search(name)]
+    channels = _differing(shared)
+    return dict(zip(channels, shared, strict=True)) if len(set(channels)) == len(shared) else {}
+
+
+def _that_lead_to_files(train: pl.DataFrame, columns: dict[str, str], index: FileIndex) -> dict[str, str]:
+    """The columns whose files are here; of columns that name the same files, the first."""
+    kept: dict[str, str] = {}
+    known: list[list[str | None]] = []
+    for channel, column in columns.items():
+        paths = _paths(train.head(EXAMPLES), column, _folder_column(train, column))
+        found = [None if path is None else index.find(path) for path in paths]
+        same = any(path is not None and path == other for earlier in known
+                   for path, other in zip(found, earlier, strict=True))  # fmt: skip
+        here = sum(path is not None for path in found)
+        if not same and here and here >= NEARLY_ALL * sum(path is not None for path in paths):
+            kept[channel] = column
+            known.append(found)
+    return kept
+
+
+def _holds_files(values: pl.Series) -> bool:
+    known = values.drop_nulls().head(EXAMPLES)
+    return len(known) > 0 and all(is_image_name(value) for value in known)
+
+
+def _differing(names: Sequence[str]) -> list[str]:
+    """What names differ in, cut at separators: `file_dna`, `file_er` are dna, er."""
+    if len(names) < 2:
+        return list(names)
+    words = [re.split(r"[\W_]+", name) for name in names]
+    while all(len(own) > 1 for own in words) and len({own[0] for own in words}) == 1:
+        words = [own[1:] for own in words]
+    while all(len(own) > 1 for own in words) and len({own[-1] for own in words}) == 1:
+        words = [own[:-1] for own in words]
+    return ["_".join(own) for own in words]
+
+
+def _folder_column(train: pl.DataFrame, column: str) -> str | None:
+    """The column of the folders that goes with one of file names: `PathName_DNA` with `FileName_DNA`."""
+    name = re.sub("FileName", "PathName", column, count=1, flags=re.IGNORECASE)
+    return name if name != column and name in train.columns else None
+
+
+def _paths(table: pl.DataFrame, column: str, folder: str | None) -> list[str | None]:
+    if folder is None:
+        return table[column].to_list()
+    return [name if name is None or path is None else f"{path.replace(chr(92), '/').rstrip('/')}/{name}"
+            for path, name in zip(table[folder], table[column], strict=True)]  # fmt: skip
+
+
+def _pattern(train: pl.DataFrame, column: str, folder: str | None, present: set[str]) -> str | None:
+    """A pattern that leads to nearly all files: the column alone, behind its folder, or behind a constant one."""
+    names = [value for value in train[column].head(EXAMPLES) if value is not None]
+    enough = NEARLY_ALL * len(names)
+    if sum(name in present for name in names) >= enough:
+        return f"{{{column}}}"
+    if folder is not None and sum(path in present for path in _paths(train.head(EXAMPLES), column, folder)) >= enough:
+        return f"{{{folder}}}/{{{column}}}"
+    first = [path.removesuffix(f"/{names[0]}") for path in present if path.endswith(f"/{names[0]}")] if names else []
+    for above in sorted(first):
+        if sum(f"{above}/{name}" in present for name in names) >= enough and not re.search(r"[{}]", above):
+            return f"{above}/{{{column}}}"
+    return None
