@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+import holotype
 import holotype.commands
 from holotype.cli import main
 from holotype.demo import DEMO_RECIPE
@@ -263,6 +266,13 @@ def test_a_finished_run_is_reported_explained_and_asked(
     assert shown.equals(pl.read_csv(finished / "predictions.csv"))
 
 
+OURS = "this is a mistake of Holotype's, not yours: report it with what `--debug` shows."
+NO_MEMORY = (
+    "the memory of this machine is too short: smaller images, a smaller batch (`run.batch`) or fewer threads "
+    "need less; `--debug` shows where."
+)
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -270,8 +280,14 @@ def test_a_finished_run_is_reported_explained_and_asked(
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/toy/oof.parquet"),
          "holotype: runs/toy/oof.parquet: No space left on device; `--debug` shows where."),
         (holotype.errors.TrainingError("two\nlines"), "holotype: two lines."),
+        (ValueError("no\nsuch"), f"holotype: internal error: ValueError: no; {OURS}"),
+        (KeyError(), f"holotype: internal error: KeyError; {OURS}"),
+        (RecursionError("too deep"), f"holotype: internal error: RecursionError: too deep; {OURS}"),
+        (pl.exceptions.PanicException("rust"), f"holotype: internal error: PanicException: rust; {OURS}"),
+        (MemoryError(), f"holotype: {NO_MEMORY}"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"), f"holotype: {NO_MEMORY}"),
     ],
-    ids=["stopped", "disk full", "an error of two lines"],
+    ids=["stopped", "disk full", "two lines", "value", "key", "recursion", "panic", "memory", "memory of torch"],
 )  # fmt: skip
 def test_work_that_fails_ends_in_one_sentence_and_status_1(
     error: BaseException, message: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
@@ -282,6 +298,22 @@ def test_work_that_fails_ends_in_one_sentence_and_status_1(
     monkeypatch.setattr(holotype.commands, "run_recipe", fail)
     assert main(["run", "recipe.yaml"]) == 1
     assert capsys.readouterr().err.strip() == message
+
+
+def test_debug_shows_where_a_mistake_of_ours_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holotype.commands, "run_recipe", lambda *_: list(range(0))[1])
+    with pytest.raises(IndexError):
+        main(["run", "recipe.yaml", "--debug"])
+
+
+def test_nothing_is_said_where_nobody_reads_on() -> None:
+    call = "import sys; from holotype.cli import main; sys.exit(main(['check', '--schema']))"
+    environment = os.environ | {"PYTHONPATH": str(Path(holotype.__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env=environment)  # fmt: skip
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
 
 
 def test_the_demonstrations_recipe_is_right(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def predict_images(
     opened = replace(opened, runtime=replace(opened.runtime, progress=progress))
     if output is None:
         table = opened.predict(images, skip_unreadable)
-        data = {"run": run_folder, "rows": table.height, **_odd_rows([table]), "predictions": table.to_dicts()}
+        data = {"run": run_folder, "rows": table.height, **_odd_rows([table]), "predictions": _answers(table)}
         return Answer([table.write_csv()], data, answer_looks(table))
     output.parent.mkdir(parents=True, exist_ok=True)
     odd = []
@@ -113,6 +113,15 @@ def predict_images(
     line = f"{rows:,} predictions written to {output}"
     data = {"run": run_folder, "rows": rows, **_odd_rows(odd), "file": output}
     return Answer([line], data, [Note(line, "done")])
+
+
+def _answers(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Predictions for programs: the nearest specimens as a list, which a table holds as text."""
+    rows = table.to_dicts()
+    for row in rows:
+        if row.get("nearest"):
+            row["nearest"] = json.loads(row["nearest"])
+    return rows
 
 
 def _odd_rows(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
@@ -215,7 +224,8 @@ def report_run(run_folder: Path, show: bool) -> Answer:
     where = [f"{label.capitalize() + ':':<11} {file}" for label, file in files.items()]
     looks = [*score_looks(scores), *(Note(line) for line in where)]
     name = next(iter(scores["metrics"]), None)
-    own = {} if name is None else scores["metrics"][name]
+    nothing = dict.fromkeys(("value", "low", "high", "next", "samples", "groups", "how"))  # `groups` is a number here
+    own = nothing if name is None else scores["metrics"][name]
     data = {**scores, "run": folder.root, "metric": name, **own, "files": files}
     return Answer([*score_lines(scores), *where], data, looks)
 

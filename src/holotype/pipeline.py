@@ -212,6 +212,8 @@ def check_names(recipe: Recipe) -> None:
     Raises:
         RecipeError: A name is unknown; the nearest is suggested.
     """
+    if recipe.run.device != "auto":
+        launch_fabric(Runtime(device=recipe.run.device))  # a device that is not here
     for number, member in enumerate(recipe.members):
         if member.predictions is not None:
             continue

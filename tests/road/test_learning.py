@@ -194,7 +194,7 @@ def test_neighbours_are_a_member_of_their_own(
     written = pl.read_csv(folder / "predictions.csv")
     told = opened.predict(screen / "test.csv")
     assert dict(told.select("id", "nearest").iter_rows()) == dict(written.select("id", "nearest").iter_rows())
-    assert set(written["nearest"][0].split()) <= set(images.filter(pl.col("role") == "train")["id"])
+    assert set(json.loads(written["nearest"][0])) <= set(images.filter(pl.col("role") == "train")["id"])
     assert agrees_with_its_opened_networks(opened, screen / "test.csv")
 
 

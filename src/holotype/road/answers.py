@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -100,12 +101,14 @@ def _nearest(outcome: Outcome, samples: Integers) -> pl.Series | None:
 
 
 def nearest_column(nearest: Sequence[Sequence[str]]) -> pl.Series:
-    """The ids of the nearest specimens as a spreadsheet holds them: the nearest first, three at most.
+    """The ids of the nearest specimens as a JSON list, the nearest first, three at most: an id may hold any character.
 
     Args:
         nearest: One entry a sample.
     """
-    return pl.Series("nearest", [" ".join(names[:NEAREST_NAMED]) for names in nearest], dtype=pl.String)
+    return pl.Series(
+        "nearest", [json.dumps(list(names[:NEAREST_NAMED]), ensure_ascii=False) for names in nearest], dtype=pl.String
+    )
 
 
 def answer_table(

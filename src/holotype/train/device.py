@@ -38,6 +38,7 @@ def launch_fabric(runtime: Runtime) -> Fabric:
         raise RecipeError(
             f"there is no device {runtime.device!r} here", field="run.device", value=kind, allowed=present
         )
+    _require_devices(kind, number, runtime)
     if runtime.processes > 1:
         return Fabric(
             accelerator=kind, devices=runtime.processes, strategy="ddp_spawn",
@@ -45,6 +46,18 @@ def launch_fabric(runtime: Runtime) -> Fabric:
         )  # fmt: skip
     devices = [int(number)] if number else 1
     return Fabric(accelerator=kind, devices=devices, plugins=[_precision_plugin(runtime, kind)])
+
+
+def _require_devices(kind: str, number: str, runtime: Runtime) -> None:
+    """Refuse a device whose number this machine does not have, or more processes than it has devices."""
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    present = [f"{kind}:{index}" for index in range(count)] if kind == "cuda" else [kind]
+    if number and (not number.isdecimal() or int(number) >= count):
+        raise RecipeError(f"there is no device {runtime.device!r} here", field="run.device", value=runtime.device,
+                          allowed=["auto", kind, *present])  # fmt: skip
+    if kind != "cpu" and runtime.processes > count:
+        raise RecipeError(f"{runtime.processes} processes each need a device, and there are {count} here",
+                          field="run.processes", value=runtime.processes, remedy=f"write {count} or fewer")  # fmt: skip
 
 
 def _precision_plugin(runtime: Runtime, device_type: str) -> Precision:
