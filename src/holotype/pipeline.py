@@ -22,7 +22,7 @@ from holotype.data import folder_warnings, measure_images, read_images, table_wa
 from holotype.decide import thresholds_by_class
 from holotype.errors import DataError, HolotypeError, RecipeError, StoreError
 from holotype.members import Workshop, served_classes, telling_features
-from holotype.nets import check_backbone, find_weights
+from holotype.nets import check_backbone, find_weights, weights_identity, weights_may_have_seen
 from holotype.prepared import Prepared
 from holotype.recipe import Recipe
 from holotype.review import without_confirmed
@@ -143,9 +143,24 @@ def _caveats(recipe: Recipe) -> list[str]:
     """What a reader of the scores must know of how the networks came about."""
     chosen = [member.name for member in recipe.members if member.selects and member.keep.on == "fold"]
     words = [f"selected on the scored fold ({', '.join(chosen)}), so that the value is too high"] if chosen else []
+    networks = [member for member in recipe.members if member.predictions is None]
+    for member in networks:
+        reason = weights_may_have_seen(member.weights)
+        words += [f"{member.name}: {reason}, so that the value may be too high"] if reason else []
+    words += _random_starts(recipe)
     if recipe.final == "refit":
         words.append("the test rows are predicted by networks trained on all rows, which were not scored themselves")
     return words
+
+
+def _random_starts(recipe: Recipe) -> list[str]:
+    """Networks that begin with random weights though the recipe leaves the choice open."""
+    open_choices = [member for member in recipe.members if member.predictions is None and member.weights == "auto"]
+    return [
+        f"{member.name} begins with random weights, since this machine has no pretrained ones of {member.backbone}"
+        for member in open_choices
+        if weights_identity(member.backbone, member.weights) == "random"
+    ]
 
 
 def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
@@ -200,6 +215,7 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
         folds = adopt_folds(images, folds, scored, named, recipe.split)
     notes = folder_warnings(recipe.data) + table_warnings(images) + notes_on_many_classes(len(images.classes))
     notes += () if review is None else review.words + review.warnings
+    notes += tuple(_random_starts(recipe))
     return Prepared(images, statistics, audit, folds, notes + audit.warnings + folds.warnings, review)
 
 
@@ -212,8 +228,8 @@ def check_names(recipe: Recipe) -> None:
     Raises:
         RecipeError: A name is unknown; the nearest is suggested.
     """
-    if recipe.run.device != "auto":
-        launch_fabric(Runtime(device=recipe.run.device))  # a device that is not here
+    if recipe.run.device != "auto" or recipe.run.processes > 1:  # refused where they are not here
+        launch_fabric(Runtime(device=recipe.run.device, processes=recipe.run.processes))
     for number, member in enumerate(recipe.members):
         if member.predictions is not None:
             continue
