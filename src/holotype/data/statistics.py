@@ -34,7 +34,7 @@ LISTS = (
 VALIDITY = ("lowest", "highest", "missing")  # by which odd pixels are named; nothing learns from them
 PERCENTILES = (1, 25, 50, 75, 99)
 PAIRED_CHANNELS = 32  # above it statistics of two channels would outgrow the image
-BLOCK = 1 << 20  # values of an image in double precision at a time
+BLOCK = 1 << 21  # values of an image in double precision at a time
 CHUNK = 256  # rows decoded ahead: enough to keep the threads busy, little enough to stay small
 
 
@@ -68,10 +68,14 @@ def channel_statistics(pixels: NDArray[Any]) -> dict[str, list[float]]:
     low, high = (np.array([plane[name] for plane in planes])[:, None] for name in ("low", "high"))
     top = float(np.iinfo(flat.dtype).max) if flat.dtype.kind == "u" else float(high.max())
     sums = _Sums(len(flat))
-    for values, valid in _blocks(flat, absent, low, high):
-        sums.count(values, valid, top)
     pairs = np.triu_indices(len(flat) if len(flat) <= PAIRED_CHANNELS else 0, 1)
-    for values, valid in _blocks(flat, absent, low, high):
+    clipped = any(plane["low"] > plane["lowest"] or plane["high"] < plane["highest"] for plane in planes)
+    limits = (low, high) if clipped else None
+    parts = _blocks(flat, absent, limits)
+    first = next(parts) if flat.size <= BLOCK else None  # small images are made double once
+    for values, valid in (first,) if first else parts:
+        sums.count(values, valid, top)
+    for values, valid in (first,) if first else _blocks(flat, absent, limits):
         sums.spread(values, valid, len(pairs[0]) > 0)
     pixels_of_data = np.maximum(sums.valid, 1)
     variance = sums.products[pairs] if len(pairs[0]) else np.empty(0)
@@ -129,34 +133,39 @@ class _Sums:
         self.valid += values.shape[1] if valid is None else valid.sum(axis=1)
         self.total += values.sum(axis=1) if valid is None else (values * valid).sum(axis=1)
         for sums, chosen in ((self.nonzero, values != 0), (self.top, values == top)):
-            sums += (chosen if valid is None else chosen & valid).sum(axis=1)
+            sums += np.count_nonzero(chosen if valid is None else chosen & valid, axis=1)
 
     def spread(self, values: NDArray[np.float64], valid: NDArray[np.bool_] | None, paired: bool) -> None:
         """Add a block to the sums about the mean."""
-        centered = values - self.mean[:, None]
+        mean = self.mean[:, None]
+        centered = values - mean
         if valid is not None:
             centered[~valid] = 0
-        self.squares += np.einsum("cn,cn->c", centered, centered)
-        if paired:
-            bright = (centered > 0).astype(np.float64)
-            data = np.ones_like(bright) if valid is None else valid.astype(np.float64)
-            self.products += centered @ centered.T
-            self.bright += bright @ (values * data).T
-            self.bright_pixels += bright @ data.T
+        if not paired:
+            self.squares += np.einsum("cn,cn->c", centered, centered)
+            return
+        products = centered @ centered.T
+        self.products += products
+        self.squares += np.diagonal(products)
+        bright = (centered > 0).astype(np.float64)
+        counts = bright.sum(axis=1)[:, None] if valid is None else bright @ valid.T.astype(np.float64)
+        self.bright_pixels += counts
+        self.bright += bright @ centered.T + counts * self.mean  # the mean of what is above it, about the mean
 
 
 def _blocks(
-    flat: NDArray[Any], absent: NDArray[np.bool_] | None, low: NDArray[np.float64], high: NDArray[np.float64]
+    flat: NDArray[Any], absent: NDArray[np.bool_] | None, limits: tuple[NDArray[np.float64], ...] | None
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_] | None]]:
     """Some pixels of all channels at a time, in double precision and within the limits, and which of them are data."""
     width = max(1, BLOCK // len(flat))
     for start in range(0, flat.shape[1], width):
         values = flat[:, start : start + width].astype(np.float64)
-        if absent is None:
-            yield (values if flat.dtype == np.uint8 else np.clip(values, low, high)), None
-        else:
-            valid = ~absent[:, start : start + width]
-            yield np.clip(np.where(valid, values, low), low, high), valid
+        valid = None if absent is None else ~absent[:, start : start + width]
+        if valid is not None:
+            values[~valid] = 0
+        if limits is not None:
+            values = np.clip(values, *limits)
+        yield values, valid
 
 
 def image_features(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.float32]]:
