@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import re
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import imagecodecs
@@ -10,6 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+import holotype.data
 from holotype.data import read_image
 from holotype.errors import DataError
 
@@ -242,3 +246,29 @@ def test_other_names_leave_channels_as_they_are(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "grey.png")
     assert read_image([tmp_path / "grey.png"], channels=["dna", "er", "actin"]).shape[0] == 1
     assert read_image([tmp_path / "grey.png"] * 3, channels=RGB).shape[0] == 3  # a file a channel
+
+
+# ---- one reader
+
+
+def test_no_other_module_decodes_an_image() -> None:
+    allowed = {
+        r"Image\.open\(": {"data/pictures.py", "plan/survey/headers.py"},  # the second reads headers alone
+        r"^\s*(import|from) tifffile": {"data/tiff.py"},
+        r"^\s*(import|from) imagecodecs": {"data/pictures.py"},
+        r"^\s*(import|from) (zarr|bioio|pillow_heif)\b": {"data/zarr_images.py", "data/arrays.py", "data/pictures.py"},
+    }
+    source = Path(holotype.data.__file__).parents[1]
+    for path in source.rglob("*.py"):
+        for pattern, modules in allowed.items():
+            if re.search(pattern, path.read_text("utf-8"), re.MULTILINE):
+                assert path.relative_to(source).as_posix() in modules, pattern
+
+
+def test_the_reader_works_in_a_process_of_its_own(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        answer = pool.submit(read_image, [tmp_path / "a.png"], 1000, None, "max").result(60)
+        np.testing.assert_array_equal(answer, GREY[None])
+        with pytest.raises(DataError, match="does not exist"):
+            pool.submit(read_image, [tmp_path / "b.png"]).result(60)

@@ -42,13 +42,13 @@ def read_image(
     What a file says of its pixels is honored: orientation (EXIF, TIFF), white at zero, palettes, the axes of ImageJ
     and OME. The content decides about the format, whatever the name ends in. Nothing is opened but these files, and
     only regular files and `.zarr` folders are. Sizes are checked before anything is decoded: an image takes at most
-    400 MB decoded (4 bytes a pixel where `most` is smaller), and reading it at most three times that.
+    400 MB decoded (4 bytes a pixel where `most` is smaller), and reading it at most four times that.
 
     Where one file holds channels that are called red, green and blue, grey becomes three equal channels, and a fourth
     channel that is opaque everywhere is left out: photographs come so mixed.
 
-    The function keeps nothing between calls, and its arguments and result can be pickled, so that it may run in a
-    process of its own with limits on time and memory.
+    Nothing is kept between calls but the last `.npz` that was read by rows, and arguments and result can be pickled,
+    so that it may run in a process of its own with limits on time and memory.
 
     Args:
         files: One file with all channels, or one single-channel file for each, in order; paths, or addresses for

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 MOST_PIXELS = 200_000_000  # height x width; an image beyond this is a mistake or an attack
-MOST_BYTES = 400_000_000  # of all channels and planes, decoded; reading takes at most three times as much
+MOST_BYTES = 400_000_000  # of all channels and planes, decoded; reading takes at most four times as much
 BYTES_A_PIXEL = 4  # of a smaller limit of pixels: color with opacity in 8 bits, or one channel of 32
 MOST_CHANNELS = 32  # an axis that is longer is a side of the image, unless the recipe names so many
 MOST_PAGES = 4_096  # of one TIFF

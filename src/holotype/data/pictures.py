@@ -70,6 +70,10 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
     with_codec = _needs_codec(kind, head)
     if kind not in PILLOW_FORMATS or (with_codec and kind == "jp2"):
         return _coded(stream, kind, head, file, options)
+    Image.init()
+    if PILLOW_FORMATS[kind] not in Image.OPEN:
+        raise DataError(f"{file} is of a format, {PILLOW_FORMATS[kind]}, that this Pillow does not read",
+                        remedy="install a newer Pillow, or save it as PNG or TIFF")  # fmt: skip
     with Image.open(stream, formats=[PILLOW_FORMATS[kind]]) as picture:
         require_size(file, (picture.height, picture.width), len(picture.getbands()),
                      DTYPES.get(picture.mode, "u1"), options)  # fmt: skip

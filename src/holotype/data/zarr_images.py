@@ -61,7 +61,7 @@ def read_zarr(folder: Address, options: ReadOptions) -> NDArray[Any]:
     if not is_remote(folder) and int(zarr.__version__.split(".")[0]) < 3 and (Path(folder) / "zarr.json").is_file():
         raise DataError(f"{folder} is a Zarr of format 3, and zarr {zarr.__version__} reads format 2",
                         remedy='pip install "zarr>=3", or save it in format 2')  # fmt: skip
-    store = zarr.open(name, mode="r")
+    store = zarr.open(name if is_remote(folder) else _local_store(zarr, Path(folder)), mode="r")
     attributes = dict(store.attrs)
     scales = attributes.get("multiscales") or (attributes.get("ome") or {}).get("multiscales")
     if not scales:
@@ -79,6 +79,11 @@ def read_zarr(folder: Address, options: ReadOptions) -> NDArray[Any]:
     _require_plain(array, name)
     order = plan_axes(axes, array.shape, name, array.dtype, options)
     return arrange(np.asarray(array[...]), order, options.projection)
+
+
+def _local_store(zarr: Any, folder: Path) -> Any:
+    """A store of this very folder: zarr would take a name with `::` for a chain of addresses."""
+    return zarr.DirectoryStore(str(folder)) if hasattr(zarr, "DirectoryStore") else folder
 
 
 def _require_folder(folder: Address) -> None:
@@ -128,6 +133,7 @@ def _codec_names(array: Any) -> set[str]:
         inner = (description.get("configuration") or {}).get("codecs") or []
         names.update(str(one.get("name", "")).removeprefix("numcodecs.") for one in inner if isinstance(one, dict))
     if not codecs:
-        parts = [*(getattr(array, "filters", None) or []), getattr(array, "compressor", None)]
+        holder = metadata if hasattr(metadata, "compressor") else array  # format 2, as zarr 3 and zarr 2 show it
+        parts = [*(getattr(holder, "filters", None) or []), getattr(holder, "compressor", None)]
         names.update(str(part.codec_id) for part in parts if part is not None)
     return {name for name in names if name}
