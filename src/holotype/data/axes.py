@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from holotype.data.limits import ReadOptions, require_channel_count, require_size
 from holotype.errors import DataError
 
-__all__ = ["NO_PROJECTION", "PROJECTIONS", "AxisOrder", "arrange", "arrange_named", "plan_axes", "project"]
+__all__ = ["NO_PROJECTION", "PROJECTIONS", "UNNAMED", "AxisOrder", "arrange", "arrange_named", "plan_axes", "project"]
 
 PROJECTIONS = ("max", "mean", "sum", "first", "middle")
 PLANES = {"Z": "planes", "T": "times"}

@@ -15,14 +15,14 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from holotype.data.axes import arrange_named, plan_axes
+from holotype.data.axes import UNNAMED, arrange_named, plan_axes
 from holotype.data.interpretation import invert_white, orient
 from holotype.data.limits import ReadOptions
 from holotype.data.ome import own_planes
 from holotype.data.tiff_directory import TiffPage, scan_pages
 from holotype.errors import DataError
 
-__all__ = ["read_tiff", "tiff_size"]
+__all__ = ["read_tiff", "tiff_size", "unnamed_page_count"]
 
 WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 UNDERSTOOD = {WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR}
@@ -78,6 +78,23 @@ def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
         height, width = shape[order.height], shape[order.width]
         turned = stored.page.orientation in SIDEWAYS
         return channels, *((width, height) if turned else (height, width)), stored.keyframe.dtype
+
+
+def unnamed_page_count(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> int:
+    """How many pages a TIFF holds that nothing says the meaning of, 1 where they are named.
+
+    Args:
+        stream: The file.
+        file: Its name, for messages.
+        base_name: Its name without folders.
+        options: The limits.
+
+    Raises:
+        DataError: As `read_tiff`, as far as the directories tell.
+    """
+    with _opened(stream, file, base_name, options) as stored:
+        sizes = dict(zip(stored.axes, stored.shape, strict=True))
+        return max(int(sizes.get(axis, 1)) for axis in UNNAMED)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-import tifffile
 
+from holotype.data.addresses import open_file
 from holotype.data.images import read_image
+from holotype.data.limits import ReadOptions
+from holotype.data.tiff import unnamed_page_count
 from holotype.errors import DataError, counted
 from holotype.plan.survey.headers import HEADER_SCHEMA, read_headers, spread
 from holotype.plan.survey.naming import Naming, files_of_row
@@ -137,7 +139,7 @@ def _pages(folder: Path, files: Sequence[str]) -> int:
     if first is None:
         return 1
     try:
-        with tifffile.TiffFile(folder / first) as file:
-            return 1 if file.is_ome or file.is_imagej else len(file.pages)
-    except (OSError, ValueError, tifffile.TiffFileError, IndexError, KeyError):
+        with open_file(folder / first) as stream:
+            return unnamed_page_count(stream, first, Path(first).name, ReadOptions())
+    except (DataError, OSError, ValueError, IndexError, KeyError):
         return 1
