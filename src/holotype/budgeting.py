@@ -16,6 +16,7 @@ from holotype.data import Pack, read_row
 from holotype.errors import InputError, RecipeError
 from holotype.feed import make_specimens
 from holotype.members import plan_pixels, resolve_member
+from holotype.nets import weights_identity
 from holotype.pipeline import check_names, prepare
 from holotype.plan import (
     MOST_SPECIMENS,
@@ -118,11 +119,12 @@ def _plan_key(recipe: Recipe, seconds: float, changes: Sequence[str], stages: St
         "split": recipe.split.model_dump(mode="json"),
         "seed": recipe.seed,
         "final": recipe.final,
+        "weights": [weights_identity(one.backbone, one.weights) for one in recipe.members],
         "given": sorted(change.partition("=")[0].strip() for change in changes),
         "machine": [runtime.device, runtime.precision, runtime.thread_count, runtime.batch],
     }
-    read = ("images", "statistics", "audit", "review")  # a review is there where the recipe names one
-    return StageKey("plan", 2, section, {name: stages.digests[name] for name in read if name in stages.digests})
+    read = ("images", "statistics", "audit")  # not the review: what a review changed is told of one plan
+    return StageKey("plan", 3, section, {name: stages.digests[name] for name in read if name in stages.digests})
 
 
 def _made(

@@ -16,7 +16,7 @@ import typer
 
 from holotype.completion import complete_recipe, complete_run, complete_setting
 from holotype.entrance import enter
-from holotype.errors import NotBuiltYetError
+from holotype.errors import InputError, NotBuiltYetError
 from holotype.runtime import share_cores, version_of
 from holotype.terminal import Answer, Manner, Work, deliver
 
@@ -31,6 +31,8 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
 )
+
+ACTIONS = ("list", "size", "verify", "prune")
 
 RecipePath = Annotated[Path, typer.Argument(help="A recipe in YAML.", metavar="RECIPE", autocompletion=complete_recipe)]
 RunPath = Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN", autocompletion=complete_run)]
@@ -255,6 +257,22 @@ def _why(
     from holotype.commands import explain_run
 
     return explain_run(run, tuple(changes), stage)
+
+
+@app.command("cache")
+def _cache(
+    action: Annotated[str, typer.Argument(help="list, size, verify or prune.", metavar="ACTION")],
+    folder: Annotated[Path, typer.Argument(help="A recipe, a run, or the store itself.", metavar="[PLACE]")] = Path(),
+    days: Annotated[
+        float | None, typer.Option(min=0, help="prune: what was not used for so many days goes too.")
+    ] = None,
+) -> Answer:
+    """List, measure, verify or prune what runs keep in the store."""
+    from holotype.commands import look_after_cache
+
+    if action not in ACTIONS:
+        raise InputError("there is no such action", field="cache", value=action, allowed=ACTIONS)
+    return look_after_cache(action, folder, days)
 
 
 @app.command("serve")

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from holotype.errors import InputError, counted
+from holotype.errors import InputError, StoreError, counted
 from holotype.face import run
 from holotype.finished.compared import write_comparison
 from holotype.finished.exported import Wish
@@ -21,6 +21,7 @@ from holotype.finished.opened import open_run
 from holotype.looks import answer_looks, score_lines, score_looks, stage_looks, trial_looks
 from holotype.progress import Progress
 from holotype.runs import RunFolder
+from holotype.store import Store, damaged, held, prune, size_of
 from holotype.submit import score_columns
 from holotype.table_files import PARQUET_ENDINGS, require_table_ending, write_table_parts
 from holotype.terminal import Answer, Note
@@ -32,6 +33,7 @@ __all__ = [
     "compare_runs",
     "explain_run",
     "export_run",
+    "look_after_cache",
     "predict_images",
     "report_run",
     "run_recipe",
@@ -175,6 +177,51 @@ def explain_run(run_folder: Path, changes: tuple[str, ...], stage: str | None) -
     lines = [f"{one.stage}: {one.words}" for one in stages]
     looks = stage_looks([(one.stage, one.state, one.words) for one in stages])
     return Answer(lines, {"run": run_folder, "stages": [asdict(one) for one in stages]}, looks)
+
+
+def look_after_cache(action: str, folder: Path, days: float | None = None) -> Answer:
+    """List, measure, verify or prune the store of artefacts.
+
+    Args:
+        action: `list`, `size`, `verify` or `prune`.
+        folder: A store, a recipe beside which it lies, or a run that used it.
+        days: Of `prune`: what was not used for so many days goes too.
+
+    Raises:
+        InputError: There is no store.
+        StoreError: Of `verify`: artefacts are damaged.
+    """
+    store = Store(_store_of(folder))
+    if action == "prune":
+        freed = prune(store, days)
+        return Answer([f"{store.root}: {freed / 1e6:,.1f} MB freed"], {"store": store.root, "freed": freed})
+    if action == "verify":
+        faults = damaged(store)
+        for place, fault in faults:
+            Progress().say(f"damaged: {place}: {fault}")
+        if faults:
+            raise StoreError(f"{counted(len(faults), 'damaged artefact')} in {store.root}",
+                             remedy="`holotype cache prune` removes them; the next run makes them again")  # fmt: skip
+        count = len(store.artefacts())
+        line = f"{counted(count, 'artefact')} of {store.root}: undamaged"
+        return Answer([line], {"store": store.root, "artefacts": count, "damaged": []})
+    every = held(store)
+    total = f"{counted(len(every), 'artefact')}, {size_of(store.root) / 1e6:,.1f} MB in {store.root}"
+    rows = [asdict(one) for one in every] if action == "list" else []
+    lines = [f"{one.bytes / 1e6:>10,.1f} MB  {one.idle_days:>6.1f} days  {one.stage}" for one in every if rows]
+    return Answer([*lines, total], {"store": store.root, "bytes": size_of(store.root), "artefacts": rows or len(every)})
+
+
+def _store_of(folder: Path) -> Path:
+    """The store that a path means: itself, a run's, or the one beside a recipe."""
+    beside, given = folder if folder.is_dir() else folder.resolve().parent, os.environ.get("HOLOTYPE_STORE")
+    own, named = beside if (beside / "locks").is_dir() else None, Path(given) if given else None
+    choices = [own, named, RunFolder(beside).store(), beside / ".holotype"]
+    found = next((one for one in choices if one is not None and one.is_dir()), None)
+    if found is None:
+        raise InputError(f"there is no store at {str(folder)!r}",
+                         remedy="give a recipe that was run, a run's folder, or set HOLOTYPE_STORE")  # fmt: skip
+    return found
 
 
 def serve_images(

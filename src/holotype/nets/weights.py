@@ -226,7 +226,13 @@ def _of_file(file: Path) -> WeightsSource:
             allowed=("auto", "imagenet", "lite", "none", "a path of a .safetensors file"),
         )
     options = backbone_options(_card_beside(file), file.with_name(CARD))
-    return WeightsSource("file", f"the file {file}", file, options)
+    return WeightsSource("file", f"the file {_name_of(file)}", file, options)
+
+
+def _name_of(file: Path) -> str:
+    """A file's name for cards, which are handed on: of another run's network from that run's folder on."""
+    parts = file.parts
+    return "/".join(parts[parts.index("members") - 1 :]) if "members" in parts[1:] else file.name
 
 
 def _first_weights_of(weights: str) -> str | None:

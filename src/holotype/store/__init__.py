@@ -4,6 +4,7 @@ from holotype.store.codec import read_value, write_value
 from holotype.store.files import disk_error
 from holotype.store.stages import Forecast, NotForeseenError, RunLog, Stages
 from holotype.store.store import StageKey, Store
+from holotype.store.tidy import damaged, held, prune, size_of
 
 __all__ = [
     "Forecast",
@@ -12,7 +13,11 @@ __all__ = [
     "StageKey",
     "Stages",
     "Store",
+    "damaged",
     "disk_error",
+    "held",
+    "prune",
     "read_value",
+    "size_of",
     "write_value",
 ]

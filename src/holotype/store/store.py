@@ -92,12 +92,13 @@ class Store:
         place = self.place(key)
         return (place / FACTS).is_file() and not self.damage(place, read)
 
-    def damage(self, place: Path, read: bool = True) -> str:
+    def damage(self, place: Path, read: bool = True, anew: bool = False) -> str:
         """What is wrong with an artefact that is there, in words; empty where nothing is.
 
         Args:
             place: Its folder.
             read: As in `holds`.
+            anew: Whether they are read even where this process has read them.
         """
         try:
             facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
@@ -109,7 +110,7 @@ class Store:
         if lost:
             return f"{listing(lost, 3)} is missing"
         wrong = [name for name in known if versions[name][0] != known[name][0]]
-        if not wrong and read and _verified.get(place) != versions:
+        if not wrong and read and (anew or _verified.get(place) != versions):
             wrong = [name for name in known if _digest(place / name) != known[name][1]]
             if not wrong:
                 _verified[place] = versions
@@ -134,8 +135,16 @@ class Store:
         Args:
             key: What it is made from.
         """
-        (self.place(key) / FACTS).unlink(missing_ok=True)  # from now on it is not there
-        shutil.rmtree(self.place(key), ignore_errors=True)
+        self.remove(self.place(key))
+
+    def remove(self, place: Path) -> None:
+        """Remove an artefact; a run that has its files open keeps them until it closes them.
+
+        Args:
+            place: Its folder.
+        """
+        (place / FACTS).unlink(missing_ok=True)  # from now on it is not there
+        shutil.rmtree(place, ignore_errors=True)
 
     def content_digest(self, key: StageKey) -> str:
         """The digest of an artefact's content: stages that read it need not run again where it came out the same.
@@ -215,7 +224,7 @@ class Store:
     @contextmanager
     def _locked(self, key: StageKey, waits: Callable[[], object]) -> Iterator[None]:
         """Hold the lock of an artefact: its temporary folder and its workspace belong to one process at a time."""
-        lock = self._lock(_name(key))
+        lock = self.lock(_name(key))
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -226,7 +235,12 @@ class Store:
         finally:
             lock.release()
 
-    def _lock(self, name: str) -> FileLock:
+    def lock(self, name: str) -> FileLock:
+        """The lock of an artefact; who holds it may change the artefact and its unfinished work.
+
+        Args:
+            name: Kind and digest, as in `fit-0123456789abcdef`.
+        """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{name}.lock")
@@ -256,7 +270,7 @@ class Store:
             if TEMPORARY.fullmatch(name) is None or name == besides:
                 continue
             with suppress(Timeout, OSError):
-                lock = self._lock(name)
+                lock = self.lock(name)
                 lock.acquire(blocking=False)
                 try:
                     shutil.rmtree(path, ignore_errors=True)

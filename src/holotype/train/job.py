@@ -128,8 +128,10 @@ class FitJob:
             pack: The images it is trained on; new ones are brought into the same form.
         """
         _, channels, height, width = pack.pixels.shape
+        address, mark, network = self.member.weights.partition("#")
+        weights = f"{Path(address).name}{mark}{network}"  # a card is handed on: no folder of this machine stands in it
         return {
-            "member": self.member.model_dump(mode="json"),
+            "member": self.member.model_dump(mode="json") | {"weights": weights},
             "fold": self.fold,
             "seed": self.seed,
             "classes": list(self.classes),
