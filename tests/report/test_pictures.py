@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from holotype.report import (
     Explained,
@@ -181,3 +182,11 @@ def test_signed_weights_are_blue_below_and_orange_above_nothing() -> None:
     assert orange[0] > orange[2]
     assert white.min() > 240
     assert signed_colours(np.zeros((2, 2)), 0.0).shape == (2, 2, 3)
+
+
+def test_an_oblong_picture_of_the_map_stands_in_the_color_of_its_own_edges():
+    from holotype.report.landscape import _edge_color
+
+    white = Image.new("RGB", (40, 10), (250, 251, 252))
+    white.paste((10, 20, 30), (10, 3, 30, 7))
+    assert _edge_color(white) == (250, 251, 252)

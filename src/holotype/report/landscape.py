@@ -99,6 +99,13 @@ def _quoted(text: str, keep: str = "") -> str:
     return f'"{escape(visible(text, keep=keep))}"'
 
 
+def _edge_color(picture: Image.Image) -> tuple[int, ...]:
+    """The median color of a picture's edges, in which an oblong one stands."""
+    pixels = np.asarray(picture)
+    edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return tuple(int(value) for value in np.median(edges, axis=0))
+
+
 def _sheet(pixels: NDArray[Any], channels: Sequence[str] | None) -> tuple[str, int]:
     """All small pictures in one, row by row, as large as a number of bytes allows; and how many stand in a row."""
     columns = ceil(sqrt(len(pixels)))
@@ -112,6 +119,7 @@ def _sheet(pixels: NDArray[Any], channels: Sequence[str] | None) -> tuple[str, i
             small = image.copy()
             small.thumbnail((cell, cell), Image.Resampling.LANCZOS)
             across, down = number % columns * cell, number // columns * cell
+            sheet.paste(_edge_color(small), (across, down, across + cell, down + cell))
             sheet.paste(small, (across + (cell - small.width) // 2, down + (cell - small.height) // 2))
         stream = BytesIO()
         sheet.save(stream, format="WEBP", quality=QUALITY)
