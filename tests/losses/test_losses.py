@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from holotype.errors import RecipeError
-from holotype.losses import LOSSES, bce, class_weights, compose_loss, cross_entropy, prior_logits
+from holotype.losses import LOSSES, bce, check_loss, class_weights, compose_loss, cross_entropy, prior_logits
 
 every_loss = pytest.mark.parametrize("name", sorted(LOSSES))
 
@@ -27,6 +27,28 @@ def one_hot(rows: int, classes: int) -> torch.Tensor:
 
 def soft(rows: int, classes: int) -> torch.Tensor:
     return noise(rows, classes, seed=5).softmax(dim=1)
+
+
+# ---- a loss of one's own
+
+
+def test_a_plain_function_is_a_loss_by_its_registration_alone():
+    @LOSSES.register
+    def squared_distance(logits, targets, scale=1.0):
+        return scale * (logits - targets).square().mean()
+
+    try:
+        logits, targets = noise(4, 3), one_hot(4, 3)
+        for kind in ("multiclass", "multilabel"):
+            check_loss({"squared-distance": {"weight": 0.5, "scale": 3.0}}, kind, weights=False, smoothing=0.0)
+            loss = compose_loss({"squared-distance": {"weight": 0.5, "scale": 3.0}}, kind=kind)
+            torch.testing.assert_close(loss(logits, targets), 1.5 * functional.mse_loss(logits, targets))
+        with pytest.raises(RecipeError, match="knows no class weights"):
+            check_loss({"squared-distance": 1.0}, "multiclass", weights=True, smoothing=0.0)
+        with pytest.raises(RecipeError, match="knows no label smoothing"):
+            check_loss({"squared-distance": 1.0}, "multiclass", weights=False, smoothing=0.1)
+    finally:
+        del LOSSES._functions["squared_distance"]
 
 
 # ---- cross-entropy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from holotype.spec import DataSpec
 
 __all__ = ["RANKS", "coco_table", "coco_taxonomy"]
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 RANKS = ("genus", "family", "order", "class", "phylum", "kingdom", "supercategory")
 """What a category may say of its place, from the near to the far."""
 
@@ -117,7 +119,7 @@ def _content(address: str, field: str) -> dict[str, Any]:
     except OSError as error:
         where = address if is_remote(address) else repr(address)
         raise DataError(f"there is no file {where}", field=field) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{address!r} is not JSON: {error}", field=field) from error
     if not isinstance(content, dict) or "images" not in content:
         raise DataError(f"{address!r} has no list `images`", field=field,
@@ -135,7 +137,10 @@ def _frame(content: dict[str, Any], part: str, needed: tuple[str, ...], address:
     if lacking:
         raise DataError(f"{address!r}: not every entry of `{part}` has {lacking[0]!r}", field=field)
     flat = [name for name in names if not any(isinstance(row.get(name), dict | list) for row in rows)]
-    return pl.DataFrame(
-        {name: [None if row.get(name) is None else str(row[name]) for row in rows] for name in flat},
-        schema=dict.fromkeys(flat, pl.String),
-    )
+    texts = {name: [None if row.get(name) is None else str(row[name]) for row in rows] for name in flat}
+    for name, values in texts.items():
+        half = next((text for text in (name, *filter(None, values)) if SURROGATE.search(text)), None)
+        if half is not None:
+            raise DataError(f"{address!r}: {half!r} in {name!r} of `{part}` holds half of a character", field=field,
+                            remedy="write the name once more, in UTF-8")  # fmt: skip
+    return pl.DataFrame(texts, schema=dict.fromkeys(flat, pl.String))

@@ -60,7 +60,7 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
         raise DataError(f"the file {path!r} does not exist", field=field, value=path)
     if len(classes) > MANY:
         return _of_likeliest(place, len(classes), field)
-    values, ids, folds = _of_array(place, classes, field) if place.suffix in {".npy", ".npz"} else _of_table(
+    values, ids, folds = _of_array(place, classes, field) if place.suffix.lower() in {".npy", ".npz"} else _of_table(
         path, classes, field
     )  # fmt: skip
     if values.ndim != 2 or values.shape[1] != len(classes):
@@ -100,6 +100,20 @@ def _of_likeliest(place: Path, classes: int, field: str) -> ImportedScores:
         raise DataError(
             f"{str(place)!r} has no column {min(wanted - set(table.columns))!r}", field=field, remedy=remedy
         )
+    forms: dict[str, pl.DataType | type[pl.DataType]] = {
+        "top": pl.List(pl.Int32),
+        "logit": pl.List(pl.Float32),
+        "rest": pl.Float32,
+        "id": pl.String,
+    }
+    try:
+        table = table.with_columns(pl.col(name).cast(kind) for name, kind in forms.items())
+        holes = sum(table[name].explode().null_count() for name in forms)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{str(place)!r} is of another form: {reason}", field=field, remedy=remedy) from error
+    if holes or not table.height:
+        raise DataError(f"{str(place)!r} has no rows, or empty cells", field=field, remedy=remedy)
     widths = table["top"].list.len().append(table["logit"].list.len()).unique().to_list()
     if len(widths) != 1 or not widths[0]:
         raise DataError(f"the lists in {str(place)!r} have {listing(widths, 5)} entries", field=field, remedy=remedy)
@@ -131,18 +145,38 @@ def _remarks(values: NDArray[np.float64], form: str, kind: Kind, path: str) -> t
 
 def _of_array(place: Path, classes: tuple[str, ...], field: str) -> tuple[NDArray[np.float64], Any, Any]:
     try:
-        held = np.load(place, allow_pickle=False)
-        parts = {"scores": held} if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{str(place)!r} is not an array of numbers: {error}", field=field) from error
-    if "scores" not in parts:
+        stored = np.load(place, allow_pickle=False)
+        parts = {"scores": stored} if isinstance(stored, np.ndarray) else {name: stored[name] for name in stored.files}
+        values = None if "scores" not in parts else np.asarray(parts["scores"], np.float64)
+        texts = {name: _texts(parts[name]) for name in ("ids", "folds", "classes") if name in parts}
+    except Exception as error:  # a damaged file raises whatever NumPy, zipfile and zlib meet in it
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = "it holds Python objects, which are never loaded" if "pickle" in first else first
+        raise DataError(f"{str(place)!r} is not an array of numbers: {reason}", field=field,
+                        remedy="write it once more, as numpy.save or numpy.savez does") from error  # fmt: skip
+    if values is None:
         raise DataError(f"{str(place)!r} holds no array `scores`", field=field, allowed=parts)
-    values = np.asarray(parts["scores"], np.float64)
-    ids, folds = (tuple(map(str, parts[name].tolist())) if name in parts else None for name in ("ids", "folds"))
-    if "classes" in parts:
-        named = [str(name) for name in parts["classes"].tolist()]
-        values = values[:, _matched(named, classes, str(place), field)]
-    return values, ids, folds
+    if values.ndim != 2:
+        return values, None, None  # refused with its shape
+    for name, size in (("ids", len(values)), ("folds", len(values)), ("classes", values.shape[1])):
+        if name in texts and len(texts[name]) != size:
+            raise DataError(f"{str(place)!r} has {len(texts[name]):,} `{name}` and scores of {len(values):,} rows and "
+                            f"{values.shape[1]:,} classes", field=field)  # fmt: skip
+    if "classes" in texts:
+        values = values[:, _matched(list(texts["classes"]), classes, str(place), field)]
+    return values, texts.get("ids"), texts.get("folds")
+
+
+def _texts(array: NDArray[Any]) -> tuple[str, ...]:
+    """The entries of an array as text: bytes as UTF-8, whole numbers without a point."""
+    if array.ndim != 1:
+        raise ValueError(f"names have the shape {array.shape}, not one dimension")
+    entries = array.tolist()
+    texts = [entry.decode() if isinstance(entry, bytes) else str(entry) for entry in entries]
+    if array.dtype.kind == "f":
+        texts = [str(int(entry)) if float(entry).is_integer() else str(entry) for entry in entries]
+    "".join(texts).encode()  # half a character is no text, and Polars would not hold it
+    return tuple(texts)
 
 
 def _of_table(path: str, classes: tuple[str, ...], field: str) -> tuple[NDArray[np.float64], Any, Any]:
@@ -154,13 +188,18 @@ def _of_table(path: str, classes: tuple[str, ...], field: str) -> tuple[NDArray[
         tuple(table["fold"].cast(pl.String).to_list()) if "fold" in table.columns and "fold" not in classes else None
     )
     if "scores" in table.columns and "scores" not in classes:
-        if not isinstance(table["scores"].dtype, pl.List):
+        if not isinstance(table["scores"].dtype, pl.List | pl.Array):
             raise DataError(f"the column `scores` in {path!r} holds no lists", field=field,
                             remedy="one column a class, named as in classes.csv")  # fmt: skip
-        lengths = table["scores"].list.len().unique().to_list()
-        if len(lengths) > 1:
+        try:
+            scores = table["scores"].cast(pl.List(pl.Float64))
+        except pl.exceptions.PolarsError as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"a score in {path!r} is not a number: {reason}", field=field) from error
+        lengths = scores.list.len().unique().to_list()
+        if len(lengths) > 1 or None in lengths:
             raise DataError(f"the lists `scores` in {path!r} have {listing(lengths, 5)} entries", field=field)
-        return np.asarray(table["scores"].to_list(), np.float64), ids, folds
+        return np.asarray(scores.to_list(), np.float64), ids, folds
     named = [name for name in table.columns if name in classes or name not in OWN_COLUMNS]
     order = _matched(named, classes, path, field)
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holotype.losses.registry import WARM_UP, Parts, loss_of
+from holotype.losses.registry import WARM_UP, Parts, loss_facts, loss_of
 from holotype.types import AnyLabels, LabelMatrix
 
 __all__ = ["class_weights", "compose_loss", "prior_logits"]
@@ -41,6 +41,7 @@ def compose_loss(
         RecipeError: There is no loss of a name.
     """
     functions = [(loss_of(name, kind), *_weight_and_options(given)) for name, given in parts.items()]
+    taken = [loss_facts(function).common for function, _, _ in functions]
 
     def loss(
         logits: Tensor, targets: Tensor, epochs: float = math.inf, columns: Tensor | None = None,
@@ -52,8 +53,10 @@ def compose_loss(
             logits = logits if more is None else logits + more.to(logits)
         scale = _of(weights, logits, columns)
         terms = []
-        for function, weight, own in functions:
-            terms.append(weight * function(logits, targets, scale, smoothing, **_warmed(function, own, epochs)))
+        for (function, weight, own), common in zip(functions, taken, strict=True):
+            shared = {"class_weights": scale, "smoothing": smoothing}
+            shared = {name: shared[name] for name in common}
+            terms.append(weight * function(logits, targets, **shared, **_warmed(function, own, epochs)))
         return torch.stack(terms).sum()
 
     return loss

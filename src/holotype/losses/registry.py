@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from holotype.errors import RecipeError
 from holotype.registry import Registry
 
-__all__ = ["LOSSES", "WARM_UP", "Parts", "check_loss", "loss_of", "register", "smoothed"]
+__all__ = ["LOSSES", "WARM_UP", "LossFacts", "Parts", "check_loss", "loss_facts", "loss_of", "register", "smoothed"]
 
 LOSSES = Registry("loss")
 ONE_LABEL = {"focal": "softmax_focal"}
@@ -41,6 +42,39 @@ def register(
     return add
 
 
+@dataclass(frozen=True)
+class LossFacts:
+    """What a loss is for.
+
+    Args:
+        kinds: `multiclass`, `multilabel`: the labels it is for.
+        weights: Whether class weights have a meaning for it.
+        smooths: Whether label smoothing has a meaning for it.
+        common: Which of the arguments that losses share it takes beside logits and targets.
+    """
+
+    kinds: tuple[str, ...]
+    weights: bool
+    smooths: bool
+    common: tuple[str, ...]
+
+
+def loss_facts(function: Callable[..., Tensor]) -> LossFacts:
+    """What a loss is for: as it was registered; of a plain function, what its parameters say.
+
+    Args:
+        function: A loss, registered by `register` or by `LOSSES.register`.
+    """
+    taken = inspect.signature(function).parameters
+    common = tuple(name for name in COMMON[2:] if name in taken)
+    return LossFacts(
+        getattr(function, "kinds", ("multiclass", "multilabel")),
+        getattr(function, "weights", "class_weights" in common),
+        getattr(function, "smooths", "smoothing" in common),
+        common,
+    )
+
+
 def loss_of(name: str, kind: str) -> Callable[..., Tensor]:
     """The function of a loss.
 
@@ -67,10 +101,11 @@ def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None
         RecipeError: As said.
     """
     for name, given in parts.items():
-        function: Any = loss_of(name, kind)
-        if kind not in function.kinds:
-            fitting = sorted(other for other in LOSSES if kind in loss_of(other, kind).kinds)  # type: ignore[attr-defined]
-            raise RecipeError(f"the loss {name!r} is for {' and '.join(function.kinds)} labels", field="loss",
+        function = loss_of(name, kind)
+        facts = loss_facts(function)
+        if kind not in facts.kinds:
+            fitting = sorted(other for other in LOSSES if kind in loss_facts(loss_of(other, kind)).kinds)
+            raise RecipeError(f"the loss {name!r} is for {' and '.join(facts.kinds)} labels", field="loss",
                               value=name, allowed=fitting)  # fmt: skip
         own = [option for option in inspect.signature(function).parameters if option not in COMMON]
         own += [WARM_UP] if "margin" in own else []
@@ -78,10 +113,10 @@ def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None
         if unknown:
             raise RecipeError(f"the loss {name!r} has no option {unknown[0]!r}", field="loss", value=unknown[0],
                               allowed=["weight", *own])  # fmt: skip
-        if weights and not function.weights:
+        if weights and not facts.weights:
             raise RecipeError(f"the loss {name!r} knows no class weights", field="class_weights",
                               remedy="leave them out, or take another loss")  # fmt: skip
-        if smoothing and not function.smooths:
+        if smoothing and not facts.smooths:
             raise RecipeError(f"the loss {name!r} knows no label smoothing", field="label_smoothing",
                               remedy="leave it out, or take another loss")  # fmt: skip
 
