@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -176,6 +179,52 @@ def test_a_plate_holds_each_class_once_and_comes_from_one_set() -> None:
     assert (in_sets == truth).mean() >= (logits.argmax(axis=1) == truth).mean()
     alone = assigned(logits, np.full(8, -1))
     assert (alone.argmax(axis=1) == logits.argmax(axis=1)).all()
+
+
+def test_plates_of_one_experiment_take_different_sets() -> None:
+    """Both plates like the first set best, and only one can hold it; worked out over both ways of dealing out."""
+    sets = [np.array([0, 1]), np.array([2, 3])]
+    logits = np.log(
+        np.array([[0.6, 0.1, 0.2, 0.1], [0.1, 0.6, 0.1, 0.2], [0.5, 0.1, 0.35, 0.05], [0.1, 0.5, 0.05, 0.35]])
+    )
+    places, experiment = np.array([0, 0, 1, 1]), np.zeros(4, np.int64)
+    alone = assigned(logits.astype(np.float32), places, sets).argmax(axis=1)
+    assert alone.tolist() == [0, 1, 0, 1]
+    together = assigned(logits.astype(np.float32), places, sets, experiment).argmax(axis=1)
+    assert together.tolist() == [0, 1, 2, 3]  # 0.6² × 0.35² = 0.044 is more than 0.2² × 0.5² = 0.01
+    apart = assigned(logits.astype(np.float32), places, sets, np.array([0, 0, 1, 1])).argmax(axis=1)
+    assert apart.tolist() == alone.tolist()
+    unknown = assigned(logits.astype(np.float32), places, sets, np.full(4, -1)).argmax(axis=1)
+    assert unknown.tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sets_are_dealt_out_as_trying_every_way_would(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    sets = [np.arange(3) + 3 * number for number in range(4)]
+    logits = random.normal(0, 1.5, (12, 12)).astype(np.float32)
+    places = np.repeat(np.arange(4), 3)
+    log_p = logits - np.log(np.exp(logits.astype(np.float64)).sum(axis=1, keepdims=True))
+    best = max(
+        sum(
+            max(sum(log_p[3 * plate + row, sets[taken][place]] for row, place in enumerate(way))
+                for way in permutations(range(3)))
+            for plate, taken in enumerate(dealt)
+        )
+        for dealt in permutations(range(4))
+    )  # fmt: skip
+    decided = assigned(logits, places, sets, np.zeros(12, np.int64))
+    assert log_p[decided].sum() == pytest.approx(best)
+
+
+def test_a_prior_counts_the_training_labels_that_are_never_scored() -> None:
+    """Ten scored samples of a kind, and ninety that only trained: the classes come as in all hundred."""
+    logits = np.zeros((10, 2), np.float32)
+    oof, truth = OofPredictions(np.arange(10), logits, np.zeros(10, np.int64)), np.eye(2, dtype=bool)[[0] * 9 + [1]]
+    spec, facts = PriorSpec(kind="prior"), DecisionFacts(("a", "b"), "multiclass")
+    assert fit_decision(oof, truth, spec, facts).shares == pytest.approx((0.9, 0.1))
+    wider = replace(facts, unscored=(np.array([41, 49]), 90))
+    assert fit_decision(oof, truth, spec, wider).shares == pytest.approx((0.5, 0.5))
 
 
 MANY = DecisionFacts(tuple("abcd"), "multilabel", units=np.arange(2_000))

@@ -25,8 +25,10 @@ from holotype.ensemble import (
     stack_importance,
     votes,
 )
+from holotype.ensemble.stack import fit_stack, stack_table
 from holotype.errors import RecipeError
 from holotype.metrics import f1_per_class
+from holotype.seeds import keyed_generator
 from holotype.spec import GreedySpec, MeanSpec, StackSpec, VoteSpec, WeightedSpec
 from holotype.types import OofPredictions, SampleFacts, TestPredictions
 
@@ -144,6 +146,20 @@ def test_a_stack_is_the_same_whoever_runs_it_and_finds_its_finished_classes_agai
     assert again.ensemble.stack == first.ensemble.stack
     np.testing.assert_array_equal(again.crossed, first.crossed)
     assert [path.stat().st_mtime_ns for path in kept[1:]] == times[1:]
+
+
+def test_labels_of_the_fold_that_is_asked_about_change_nothing_of_what_its_model_says() -> None:
+    """The number of trees, too, is found without them."""
+    members, truth, facts = world("multilabel", rows=400)
+    table = stack_table(members, members[0], (facts.features, facts.names), ("a", "b", "noise"), CLASSES)
+    spec = StackSpec(kind="stack", inner=3, repeats=1)
+    _, crossed = fit_stack(table, truth, facts.units, spec, (1, 1, None))
+    units_of_first = keyed_generator(1, "stack", 0).permutation(100) % 3 == 0
+    inside = units_of_first[facts.units]
+    other = np.where(inside[:, None], ~truth, truth)
+    _, again = fit_stack(table, other, facts.units, spec, (1, 1, None))
+    np.testing.assert_array_equal(again[inside], crossed[inside])
+    assert (again[~inside] != crossed[~inside]).any()
 
 
 def test_a_class_with_hardly_a_sample_keeps_the_mean() -> None:

@@ -69,6 +69,10 @@ class DecisionFacts:
         places: The plate of each sample by sample number, for `assign`; -1 where it is unknown.
         shares: How often each class comes, a sample, for `prior`; that of the evidence where none are given.
         sets: Numbers of classes that come together, for `assign`.
+        set_places: What takes each set once by sample number, for `assign`: the experiment of its plate, say; -1 where
+            it is unknown, and none where every plate chooses by itself.
+        unscored: Labels of each class, and the number, of the training samples that are never scored, for `prior`:
+            their networks have seen them, and how often classes come is known of them as of the others.
     """
 
     classes: tuple[str, ...]
@@ -79,6 +83,8 @@ class DecisionFacts:
     places: Integers | None = None
     shares: tuple[float, ...] | None = None
     sets: tuple[tuple[int, ...], ...] = ()
+    set_places: Integers | None = None
+    unscored: tuple[Integers, int] | None = None
 
 
 def fit_decision(
@@ -107,7 +113,7 @@ def fit_decision(
     if isinstance(spec, TopSpec):
         return replace(plain, k=spec.k)
     if isinstance(spec, AssignSpec):
-        return replace(plain, one_class_per=spec.one_class_per, sets=facts.sets)
+        return replace(plain, one_class_per=spec.one_class_per, sets=facts.sets, unique_set_per=spec.unique_set_per)
     if isinstance(spec, PerClassSpec):
         return _per_class(oof, truth, spec, facts, plain)
     return _prior(oof, truth, facts, plain) if isinstance(spec, PriorSpec) else plain
@@ -137,7 +143,7 @@ def _per_class(
 
 
 def _prior(oof: OofPredictions | None, truth: AnyLabels | None, facts: DecisionFacts, plain: Decision) -> Decision:
-    shares = facts.shares if truth is None or facts.shares is not None else _shares(truth)
+    shares = facts.shares if truth is None or facts.shares is not None else _shares(truth, facts.unscored)
     if shares is None:
         raise RecipeError("how often each class comes is not known", field="decide.like", remedy="name a table")
     decision = replace(plain, shares=shares)
@@ -189,13 +195,16 @@ def thresholds_by_class(given: float | list[float] | dict[str, float], classes: 
     return thresholds
 
 
-def decide(decision: Decision, logits: AnyScores, places: Integers | None = None) -> AnyLabels:
+def decide(
+    decision: Decision, logits: AnyScores, places: Integers | None = None, set_places: Integers | None = None
+) -> AnyLabels:
     """Labels from scores.
 
     Args:
         decision: From `fit_decision`.
         logits: Shape (n, classes), in the order of the decision's classes.
         places: The plate of each sample, shape (n,), which `assign` looks at; -1 where it is unknown.
+        set_places: The experiment of each sample, shape (n,), whose plates take different sets; -1 where it is unknown.
 
     Returns:
         Shape (n, classes).
@@ -208,7 +217,7 @@ def decide(decision: Decision, logits: AnyScores, places: Integers | None = None
     logits = dense(logits, f"the decision {rule!r}")
     if rule == "assign":
         nowhere = np.full(len(logits), -1) if places is None else places
-        return assigned(logits, nowhere, [np.asarray(one) for one in decision.sets] or None)
+        return assigned(logits, nowhere, [np.asarray(one) for one in decision.sets] or None, set_places)
     if rule == "prior" and decision.kind == "multiclass":
         return likeliest(np.asarray(np.log(probabilities(logits, "multiclass") + 1e-300) + thresholds, np.float64))
     if rule == "cascade":
@@ -228,8 +237,12 @@ def label_names(decided: AnyLabels, classes: tuple[str, ...]) -> list[list[str]]
     return [[classes[number] for number in row] for row in LabelMatrix.of(decided).lists()]
 
 
-def _shares(truth: AnyLabels) -> tuple[float, ...]:
-    return tuple((LabelMatrix.of(truth).counts() / len(truth)).tolist())
+def _shares(truth: AnyLabels, unscored: tuple[Integers, int] | None) -> tuple[float, ...]:
+    """How often each class comes among the evidence and the training samples that are never scored."""
+    counts, samples = LabelMatrix.of(truth).counts(), len(truth)
+    if unscored is not None:
+        counts, samples = counts + unscored[0], samples + unscored[1]
+    return tuple((counts / max(samples, 1)).tolist())
 
 
 @dataclass(frozen=True)
@@ -279,5 +292,6 @@ class FittedDecision:
         Args:
             scores: Logits, and the samples' numbers.
         """
-        places = None if self.facts.places is None else self.facts.places[scores.samples]
-        return decide(fitted_to_scores(self.decision, scores.logits), scores.logits, places)
+        columns = (self.facts.places, self.facts.set_places)
+        places = [None if column is None else column[scores.samples] for column in columns]
+        return decide(fitted_to_scores(self.decision, scores.logits), scores.logits, *places)

@@ -180,16 +180,22 @@ def prior_weights(logits: Floats, shares: NDArray[np.float64]) -> NDArray[np.flo
     return np.where(shares > 0, offset, -np.inf)
 
 
-def assigned(logits: Floats, places: Integers, sets: Sequence[Integers] | None = None) -> NDArray[np.bool_]:
+def assigned(
+    logits: Floats, places: Integers, sets: Sequence[Integers] | None = None, set_places: Integers | None = None
+) -> NDArray[np.bool_]:
     """One class a sample, each class at most once a place: the assignment of the largest summed log-probability.
 
     Where a place has more samples than classes, each class may come once more for every such round. The structure is
-    that of RxRx1, where a plate holds each perturbation once and one of four sets of them.
+    that of RxRx1, where a plate holds each perturbation once and one of four sets of them, and the four plates of an
+    experiment hold different sets.
 
     Args:
         logits: Shape (n, classes), arguments of a softmax.
         places: The place of each sample, shape (n,); a negative one holds nothing together.
         sets: Classes that come together; each place gets the one that suits it best.
+        set_places: What takes each set once, shape (n,): the places inside get different sets, those of the largest
+            sum over all of them; a set comes once more for every round of places beyond the sets. A negative one holds
+            nothing together, and without it every place chooses by itself.
 
     Returns:
         Shape (n, classes), one True a row.
@@ -197,16 +203,33 @@ def assigned(logits: Floats, places: Integers, sets: Sequence[Integers] | None =
     log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
     decided = np.asarray(likeliest(logits))
     every = [np.arange(logits.shape[1])] if sets is None else list(sets)
-    for place in np.unique(places[places >= 0]):
-        rows = np.flatnonzero(places == place)
-        best, chosen = -np.inf, np.empty(0, np.int64)
-        for classes in every:
-            offered = np.tile(classes, -(-len(rows) // len(classes)))
-            value = log_p[np.ix_(rows, offered)]
-            first, second = linear_sum_assignment(value, maximize=True)
-            total = float(value[first, second].sum())
-            if total > best:
-                best, chosen = total, offered[second]
-        decided[rows] = False
-        decided[rows, chosen] = True
+    known = np.unique(places[places >= 0])
+    rows = [np.flatnonzero(places == place) for place in known]
+    for inside in _taken_together(rows, set_places):
+        offers = [[_assignment(log_p, rows[number], classes) for classes in every] for number in inside]
+        totals = np.array([[total for total, _ in own] for own in offers])
+        rounds = -(-len(inside) // len(every)) if len(inside) > 1 else 1
+        chosen = linear_sum_assignment(np.tile(totals, (1, rounds)), maximize=True)[1] % len(every)
+        for number, own, taken in zip(inside, offers, chosen, strict=True):
+            decided[rows[number]] = False
+            decided[rows[number], own[taken][1]] = True
     return decided
+
+
+def _taken_together(rows: Sequence[Integers], set_places: Integers | None) -> list[list[int]]:
+    """The numbers of the places that take different sets; a place by itself where nothing holds it together."""
+    if set_places is None:
+        return [[number] for number in range(len(rows))]
+    held: dict[int, list[int]] = {}
+    for number, own in enumerate(rows):
+        place = int(set_places[own[0]])
+        held.setdefault(place if place >= 0 else -1 - number, []).append(number)
+    return list(held.values())
+
+
+def _assignment(log_p: NDArray[np.float64], rows: Integers, classes: Integers) -> tuple[float, Integers]:
+    """The best class of each row, each class once a round, and the summed log-probability."""
+    offered = np.tile(classes, -(-len(rows) // len(classes)))
+    value = log_p[np.ix_(rows, offered)]
+    first, second = linear_sum_assignment(value, maximize=True)
+    return float(value[first, second].sum()), offered[second]

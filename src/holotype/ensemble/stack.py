@@ -1,7 +1,8 @@
 """A stack: models that correct the mean of the members, class by class, fitted inside the out-of-fold scores.
 
-Every class has inner × repeats models; each learns from all inner folds but one, which tells it when to stop. What the
-models that left a sample out say of it is the evidence for later choices (Wolpert 1992, "Stacked generalization").
+Every class has inner × repeats models; each learns from all inner folds but one. How many trees it has is found on a
+group-safe fifth of the samples that it learns from, never on the fold that it is asked about. What the models that left
+a sample out say of it is the evidence for later choices (Wolpert 1992, "Stacked generalization").
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ __all__ = ["StackTable", "apply_stack", "fit_stack", "stack_importance", "stack_
 
 MOST_ROUNDS = 300
 PATIENCE = 20
+STOPPING_SHARE = 5  # one in so many units of what a model learns from tells how many trees it needs
+USUAL_ROUNDS = 40  # where that cannot be told
 FEWEST_POSITIVES = 5  # below, the mean of the members stays as it is
 TREES: dict[str, Any] = {
     "objective": "binary", "learning_rate": 0.08, "num_leaves": 7, "min_data_in_leaf": 20, "lambda_l2": 5.0,
@@ -113,11 +116,11 @@ def fit_stack(
         columns, start, known = table.columns(number), table.mean[:, number], truth[:, number]
 
         def make() -> dict[str, Any]:
-            models, crossed = _fit_class(columns, start, known, folds, spec.model, seed + number)
+            models, crossed = _fit_class(columns, start, known, folds, spec.model, seed + number, units=units)
             return {"models": models, "crossed": crossed.tolist()}
 
-        parts = [digest_array(part) for part in (columns, start, known, np.stack(folds))]
-        made = _remembered(memory, digest_value([parts, spec.model, seed + number, TREES]), make)
+        parts = [digest_array(part) for part in (columns, start, known, np.stack(folds), np.asarray(units))]
+        made = _remembered(memory, digest_value([parts, spec.model, seed + number, TREES, STOPPING_SHARE]), make)
         return tuple(made["models"]), np.asarray(made["crossed"], np.float32)
 
     with ThreadPoolExecutor(max(threads, 1)) as pool:
@@ -166,7 +169,7 @@ def stack_importance(stack: Sequence[Sequence[Model]], names: Sequence[str]) -> 
 
 def _fit_class(
     columns: NDArray[np.float32], start: Floats, truth: NDArray[np.bool_], folds: Sequence[Integers], kind: str,
-    seed: int,
+    seed: int, *, units: Integers,
 ) -> tuple[list[Model], Doubles]:  # fmt: skip
     crossed, times = np.zeros(len(truth)), np.zeros(len(truth))
     models: list[Model] = []
@@ -181,7 +184,8 @@ def _fit_class(
             if not truth[outside].any() or truth[outside].all():
                 continue
             if whole is not None:
-                model = _fit_trees(whole, outside, inside, seed + 1000 * repeat + int(number))
+                own = seed + 1000 * repeat + int(number)
+                model = _fit_trees(whole, outside, _stopping_part(units[outside], truth[outside], own), own)
             else:
                 model = _fit_line(columns[outside], truth[outside])
             models.append(model)
@@ -190,14 +194,28 @@ def _fit_class(
     return models, np.where(times > 0, crossed / np.maximum(times, 1), start)
 
 
-def _fit_trees(whole: lightgbm.Dataset, outside: Integers, inside: Integers, seed: int) -> Model:
+def _fit_trees(whole: lightgbm.Dataset, outside: Integers, stops: NDArray[np.bool_], seed: int) -> Model:
+    """Trees of the rows outside the fold, as many as the part of them that stops the boosting asks for."""
+    settings, rounds = TREES | {"seed": seed}, USUAL_ROUNDS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        booster = lightgbm.train(
-            TREES | {"seed": seed}, whole.subset(outside.tolist()), MOST_ROUNDS, [whole.subset(inside.tolist())],
-            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
-        )  # fmt: skip
-    return {"trees": booster.model_to_string(num_iteration=booster.best_iteration)}
+        if stops.any():
+            parts = whole.subset(outside[~stops].tolist()), [whole.subset(outside[stops].tolist())]
+            stopping: list[Callable[..., Any]] = [lightgbm.early_stopping(PATIENCE, verbose=False)]
+            rounds = max(
+                lightgbm.train(settings, parts[0], MOST_ROUNDS, parts[1], callbacks=stopping).best_iteration, 1
+            )
+        booster = lightgbm.train(settings, whole.subset(outside.tolist()), rounds)
+    return {"trees": booster.model_to_string()}
+
+
+def _stopping_part(units: Integers, truth: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """The rows that tell when to stop, whole units of them; none where they or the others would lack a class."""
+    _, unit = np.unique(units, return_inverse=True)
+    order = keyed_generator(seed, "stack", "stopping").permutation(unit.max() + 1)
+    stops = (order % STOPPING_SHARE == 0)[unit]
+    usable = all(part.any() and not part.all() for part in (truth[stops], truth[~stops]))
+    return stops if usable else np.zeros(len(unit), bool)
 
 
 def _fit_line(columns: NDArray[np.float32], truth: NDArray[np.bool_]) -> Model:
@@ -224,6 +242,7 @@ def _say(model: Model, columns: NDArray[np.float32], start: Floats) -> Doubles:
 
 def _inner_folds(units: Integers, count: int, seed: int, repeat: int) -> Integers:
     _, unit = np.unique(units, return_inverse=True)
+    unit = unit if unit.max() else np.arange(len(unit))  # of one group alone, samples have to do
     order = keyed_generator(seed, "stack", repeat).permutation(unit.max() + 1)
     return np.asarray((order % count)[unit], np.int64)
 

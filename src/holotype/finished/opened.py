@@ -136,7 +136,7 @@ class OpenedRun:
     def _kept_together(self) -> str | None:
         """The column of the plates, where a decision or a normalisation looks at them as a whole."""
         if self.decision.one_class_per is not None:
-            return f"group.{self.decision.one_class_per}"
+            return f"group.{self.decision.unique_set_per or self.decision.one_class_per}"
         by_plate = any(member.input.normalise == "plate" for member in self.recipe.members)
         return f"group.{self.recipe.data.groups[0]}" if by_plate and self.recipe.data.groups else None
 
@@ -176,15 +176,16 @@ class OpenedRun:
         Returns:
             Shape (samples, classes).
         """
-        return decide(self.decision, logits, self._places(images))
+        columns = (self.decision.one_class_per, self.decision.unique_set_per)
+        return decide(self.decision, logits, *(self._places(images, name) for name in columns))
 
-    def _places(self, images: ImageTable) -> Integers | None:
-        """The plate of each sample, where the decision looks at it."""
-        if self.decision.one_class_per is None:
+    def _places(self, images: ImageTable, name: str | None) -> Integers | None:
+        """The plate or experiment of each sample, where the decision looks at it."""
+        if name is None:
             return None
-        column, frame = f"group.{self.decision.one_class_per}", images.samples.frame
+        column, frame = f"group.{name}", images.samples.frame
         if column not in frame.columns:
-            raise DataError(f"the decision gives each class once a {self.decision.one_class_per}, and the images "
+            raise DataError(f"the decision gives each class or set once a {name}, and the images "
                             "do not say theirs", field="images", remedy="give a table with that column")  # fmt: skip
         return place_numbers(frame[column])
 

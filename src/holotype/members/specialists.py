@@ -61,6 +61,11 @@ def train_specialists(
                     "checkpoint; the overall model answers for it in this fold"
                 )
             continue
+        if len(job.inner_rows) and not is_own[job.inner_rows].any() and workshop.stages.makes:
+            workshop.runtime.progress.say(
+                f"note: {job.label}: no sample of this domain is among those that choose a checkpoint, so that "
+                "samples of other domains choose it"
+            )
         network = train(job, specimens, workshop)
         own = {name: rows[is_own[rows]] for name, rows in parts.items()}
         made.append((network, ask(network, own, specimens, workshop)))

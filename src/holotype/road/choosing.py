@@ -129,7 +129,13 @@ def list_choices(
     )
     known = DecisionFacts(images.classes, images.kind, recipe.metric, recipe.seed, facts.units)
     if isinstance(recipe.decide, AssignSpec):
-        known = replace(known, places=_places(images, recipe.decide), sets=_class_sets(images, recipe.decide))
+        section = recipe.decide
+        places = _places(images, section.one_class_per, "one_class_per")
+        own = section.unique_set_per
+        set_places = None if own is None else _places(images, own, "unique_set_per")
+        known = replace(known, places=places, sets=_class_sets(images, section), set_places=set_places)
+    if isinstance(recipe.decide, PriorSpec):
+        known = replace(known, unscored=_unscored_labels(images, folds))
     if isinstance(recipe.decide, PriorSpec) and recipe.decide.like is not None:
         known = replace(known, shares=tuple(label_shares(recipe.data, recipe.decide.like, images.classes)))
     readings = PooledChoice(ensemble, tuple(said.pools), tuple(said.specialised))
@@ -207,12 +213,20 @@ def _unlearnt(choices: Choices, images: ImageTable) -> tuple:  # type: ignore[ty
     return FittedPools(plain_ensemble(choices.ensemble.inner), readings), decision
 
 
-def _places(images: ImageTable, spec: AssignSpec) -> Integers:
-    column = f"group.{spec.one_class_per}"
+def _unscored_labels(images: ImageTable, folds: Folds) -> tuple[Integers, int]:
+    """How often each class comes among the training samples of folds that are not used, and how many have labels."""
+    training = np.setdiff1d(images.samples.of_role("train"), folds.left_out)
+    known = images.samples.frame["labels"].gather(training).is_not_null().to_numpy()
+    rest = training[known & ~np.isin(folds.fold_of_sample[training], folds.used)]
+    return images.samples.label_matrix(rest).counts().astype(np.int64), len(rest)
+
+
+def _places(images: ImageTable, name: str, key: str) -> Integers:
+    column = f"group.{name}"
     frame = images.samples.frame
     if column not in frame.columns:
         known = [name.removeprefix("group.") for name in frame.columns if name.startswith("group.")]
-        raise RecipeError("it is no group column", field="decide.one_class_per", value=spec.one_class_per,
+        raise RecipeError("it is no group column", field=f"decide.{key}", value=name,
                           allowed=known, remedy="list it in data.groups")  # fmt: skip
     return place_numbers(frame[column])
 

@@ -64,6 +64,8 @@ def _decision_fits(section: DecideSpec, data: DataSpec) -> None:
         )
     if section.kind == "assign" and section.one_class_per not in data.groups:
         raise ValueError(f"decide.one_class_per: {section.one_class_per!r} should be one of data.groups")
+    if section.kind == "assign" and section.unique_set_per not in {None, *data.groups}:
+        raise ValueError(f"decide.unique_set_per: {section.unique_set_per!r} should be one of data.groups")
 
 
 def _channels_fit(member: MemberSpec, data: DataSpec, place: str) -> None:

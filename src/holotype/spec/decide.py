@@ -102,6 +102,15 @@ class AssignSpec(Section):
     """The group column within whose values each class is given once."""
     sets: str | None = None
     """A table `name,set` of classes that come together: each plate takes the one set that suits it best."""
+    unique_set_per: str | None = None
+    """The group column within whose values each set is taken once, as the plates of one experiment hold different sets;
+    without it every plate chooses its set by itself."""
+
+    @model_validator(mode="after")
+    def _sets_to_take(self) -> AssignSpec:
+        if self.unique_set_per is not None and self.sets is None:
+            raise ValueError(f"unique_set_per: {self.unique_set_per!r} is for `sets`; name a table of them too")
+        return self
 
 
 DecideSpec = Annotated[

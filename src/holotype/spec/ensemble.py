@@ -68,7 +68,7 @@ class StackSpec(Section):
     model: Literal["lightgbm", "linear"] = "lightgbm"
     """Boosted trees, or a logistic regression as the plain alternative."""
     inner: int = Field(default=3, ge=2)
-    """Grouped folds inside the outer ones; the part left out stops the boosting."""
+    """Grouped folds inside the outer ones; a fifth of what a model learns from tells when to stop the boosting."""
     repeats: int = Field(default=2, ge=1)
     """How often those folds are drawn."""
     features: list[Literal["scores", "image-statistics"]] = Field(default=["scores", "image-statistics"], min_length=1)

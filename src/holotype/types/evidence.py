@@ -209,6 +209,7 @@ class Decision:
         shares: How often a `prior` gives each class, a sample.
         one_class_per: The column within whose values `assign` gives each class once.
         sets: Numbers of classes that come together in `assign`.
+        unique_set_per: The column within whose values `assign` gives each set once.
     """
 
     rule: str
@@ -222,6 +223,7 @@ class Decision:
     shares: tuple[float, ...] = ()
     one_class_per: str | None = None
     sets: tuple[tuple[int, ...], ...] = ()
+    unique_set_per: str | None = None
 
 
 @dataclass(frozen=True)
