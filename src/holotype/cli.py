@@ -169,7 +169,8 @@ def _predict(
         typer.Argument(help="Folders, files, or tables with the columns of the training table.", metavar="IMAGES"),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A .csv or .parquet file; standard output without it.")
+        Path | None,
+        typer.Option("-o", "--output", help="A .csv, .tsv, .xlsx or .parquet file; standard output without it."),
     ] = None,
     skip_unreadable: Annotated[
         bool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -16,6 +17,7 @@ __all__ = ["load_yaml"]
 MOST_CHARACTERS = 20_000_000  # a recipe that lists the ids of a large set has a few million
 MOST_DEPTH = 50
 MOST_VALUES = 2_000_000
+LEADING_ZEROS = re.compile("0[0-9]+")
 MOST_DIGITS = 18  # of a whole number: none in a recipe has more, and seeds of 64 bits are written so by nobody
 
 
@@ -68,6 +70,10 @@ class _Constructor(SafeConstructor):  # type: ignore[misc]
         _count(node)
         return self.construct_document(node)
 
+    def construct_yaml_int(self, node: Any) -> Any:
+        """Whole numbers; `007` is a name and keeps its zeros, where a number is due it is read as one."""
+        return node.value if LEADING_ZEROS.fullmatch(node.value) else super().construct_yaml_int(node)
+
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
@@ -81,6 +87,9 @@ class _Constructor(SafeConstructor):  # type: ignore[misc]
             )
             what = f"{shortened(written)!r} is no {_kind(node.tag)}: {first_line(error)}"
             raise _UnreadableError(what, node.start_mark) from error
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
 
 
 def _count(root: Node) -> None:

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import polars as pl
 
-from holotype.data import TABLE_ENDINGS, read_table
+from holotype.data import TABLE_ENDINGS
+from holotype.data.addresses import ending
 from holotype.data.channel_files import channel_names, group_by_channel
 from holotype.data.layouts import image_files
+from holotype.data.reading import read_noted_table
+from holotype.data.sources import tidy_columns
 from holotype.data.walk import list_image_files, readable_endings
 from holotype.errors import DataError, InputError, counted, listing
 from holotype.progress import Progress
 from holotype.spec import DataSpec
+from holotype.table_files import without_sheet
 from holotype.types import ImageTable, Kind
 
 __all__ = ["images_asked", "parts_of"]
@@ -45,11 +49,12 @@ def images_asked(
     given = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     if not given:
         raise InputError("no images were given", remedy="name a folder, files, or a table")
-    missing = [str(path) for path in given if not path.exists()]
+    missing = [str(path) for path in given if not Path(without_sheet(path)[0]).exists()]
     if missing:
         raise InputError(f"{len(missing):,} of {len(given):,} images do not exist: {listing(missing, 5)}")
-    frames = [_frame_of_table(path, data) for path in given if path.suffix.lower() in TABLE_ENDINGS]
-    files, unread = _files([path for path in given if path.suffix.lower() not in TABLE_ENDINGS], progress)
+    tables = [path for path in given if ending(without_sheet(path)[0]) in TABLE_ENDINGS]
+    frames = [_frame_of_table(path, data, progress) for path in tables]
+    files, unread = _files([path for path in given if path not in tables], progress)
     if channel_names(data, trained) is not None:
         unread = {}  # such files stand for channels; those that are not named as the pattern says are not used
     every = list(dict.fromkeys([*files, *unread]))
@@ -107,8 +112,8 @@ def _files(given: list[Path], progress: Progress | None) -> tuple[list[Path], di
             for note in listed.notes():
                 progress.say(f"note: {note}")
         files += listed.files
-        for ending, names in listed.unread.items():
-            unread |= {path / name: f"{path / name}: files ending in {ending} are not read here" for name in names}
+        for form, names in listed.unread.items():
+            unread |= {path / name: f"{path / name}: files ending in {form} are not read here" for name in names}
     return files, unread
 
 
@@ -131,9 +136,13 @@ def _frame_of_files(
     return _frame(ids, ids, pl.Series("files", [[str(file) for file in row] for row in rows.values()]))
 
 
-def _frame_of_table(path: Path, data: DataSpec) -> pl.DataFrame:
+def _frame_of_table(path: Path, data: DataSpec, progress: Progress | None) -> pl.DataFrame:
     """One row an image, its files named by the recipe's pattern; the run's own tables are not looked at."""
-    table = read_table(path, "images")
+    source = tidy_columns(data, read_noted_table(path, "images"), str(path), labels=False)
+    table = source.frame
+    if progress is not None:
+        for note in source.notes:
+            progress.say(f"note: {note}")
     for column in (data.id, data.sample or data.id):
         if column not in table.columns:
             what = f"there is no column {column!r} in {str(path)!r}"
