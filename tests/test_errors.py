@@ -13,6 +13,7 @@ from holotype.errors import (
     RecipeError,
     StoreError,
     TrainingError,
+    byte_size,
     counted,
     did_you_mean,
     first_line,
@@ -131,3 +132,12 @@ def test_advice_to_switch_pickles_on_is_not_repeated(advice):
 def test_of_a_library_s_error_its_first_line_is_told_or_its_type():
     assert first_line(ValueError("\n  no such thing.\n\nMore of it.")) == "no such thing"
     assert first_line(EOFError()) == "EOFError"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1000, "1.0 kB"), (3_450_000, "3.5 MB"), (12_300_000, "12 MB"),
+     (1_500_000_000, "1.5 GB"), (2_000_000_000_000_000, "2,000 TB")],
+)  # fmt: skip
+def test_a_size_is_told_in_the_unit_that_suits_it(count, text):
+    assert byte_size(count) == text

@@ -285,7 +285,8 @@ def _serve(
         list[str],
         typer.Option(
             help="What a request may cost: megabytes, stream (megabytes of many images), megapixels, files, seconds, "
-            "queue, batch, wait (milliseconds); as in queue=100.",
+            "queue, batch, wait (milliseconds), decoding (seconds an image), memory (megabytes an image), uploads "
+            "(megabytes of all), headers (seconds), connections, address (connections of one); as in queue=100.",
             metavar="NAME=VALUE",
         ),
     ] = [],  # noqa: B006

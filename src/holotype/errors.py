@@ -26,6 +26,7 @@ __all__ = [
     "RecipeError",
     "StoreError",
     "TrainingError",
+    "byte_size",
     "counted",
     "did_you_mean",
     "first_line",
@@ -116,6 +117,19 @@ def counted(count: int, noun: str) -> str:
     """
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{ending}"
+
+
+def byte_size(count: int) -> str:
+    """A size in the unit that suits it: `512 bytes`, `3.4 kB`, `12 MB`, `1.5 GB`.
+
+    Args:
+        count: Of bytes.
+    """
+    if count < 1000:
+        return counted(count, "byte")
+    unit, power = next(pair for pair in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)) if count >= 10 ** pair[1])
+    value = count / 10**power
+    return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
 
 
 def listing(values: Iterable[object], at_most: int = LISTED_AT_MOST) -> str:

@@ -85,7 +85,7 @@ def asking(
     app = make_app(Service(answerer, limits or Limits(), 2), rules or Rules())
     with TestClient(app, base_url=AT_HOME, **given) as client:
         if not isinstance(answerer, Stand) or answerer.opens.is_set():
-            until = time.monotonic() + 60
+            until = time.monotonic() + 240
             while not client.get("/health").json()["ready"]:
                 assert time.monotonic() < until, client.get("/health").json()
                 time.sleep(0.01)

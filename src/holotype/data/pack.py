@@ -19,7 +19,7 @@ from holotype.data.reserve import reserve_space
 from holotype.data.resize import fitted, resize_image, whole_pixels
 from holotype.data.validity import usable_pixels
 from holotype.digest import digest_array
-from holotype.errors import DataError, StoreError, listing
+from holotype.errors import DataError, StoreError, byte_size, listing
 from holotype.runtime import Runtime
 from holotype.types import ImageStatistics, ImageTable
 
@@ -195,8 +195,7 @@ def _announce(plan: PackPlan, place: Path, done: int, runtime: Runtime) -> None:
     elif plan.bytes >= WORTH_SAYING:
         height, width = plan.shape[2:]
         runtime.progress.say(
-            f"packing {count:,} images at {width}x{height} pixels: {plan.bytes / 1e9:.1f} GB, "
-            f"with {free / 1e9:.0f} GB free"
+            f"packing {count:,} images at {width}x{height} pixels: {byte_size(plan.bytes)}, with {byte_size(free)} free"
         )
 
 
@@ -232,7 +231,7 @@ def _storage(plan: PackPlan, folder: Path) -> tuple[NDArray[Any], int]:
             return pixels, int(json.loads(progress.read_text())["rows"])
     free = shutil.disk_usage(folder).free
     too_small = StoreError(
-        f"the pack needs {plan.bytes / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free",
+        f"the pack needs {byte_size(plan.bytes)} and {folder} has {byte_size(free)} free",
         remedy="free some room, set HOLOTYPE_STORE to a larger disk, or write a smaller `input.size`",
     )
     if free < plan.bytes * SPARE:
