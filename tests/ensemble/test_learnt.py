@@ -97,6 +97,13 @@ def test_greedy_selection_takes_the_best_first_and_keeps_the_best_number() -> No
     assert sum(weights) == pytest.approx(1)
 
 
+def test_greedy_selection_among_samples_of_no_class_goes_by_the_log_loss() -> None:
+    members = [np.full((6, 2), value, np.float32) for value in (3.0, -3.0)]
+    choice = EnsembleChoice(GreedySpec(kind="greedy"), ("wrong", "right"), "multilabel")
+    found = fit_ensemble([oof(one) for one in members], np.zeros((6, 2), bool), choice)
+    assert found.ensemble.weights == (0.0, 1.0)
+
+
 def test_votes_count_members_and_their_probability_decides_between_equals() -> None:
     yes, no = np.full((1, 1), 2.0, np.float32), np.full((1, 1), -1.0, np.float32)
     assert votes([yes, yes, no], "multilabel") > 0

@@ -63,7 +63,7 @@ def test_scores_alone_are_ensembled_decided_scored_and_submitted_without_an_imag
     steps = [entry["step"] for entry in told["ledger"]]
     assert steps == ["m0", "m1", "weighted of 2", "calibration: beta", "decision: per-class"]
     how = told["metrics"]["macro_f1"]["how"]
-    assert "the members' weights and the calibration and the decision were refitted" in how
+    assert "the weighting of the members and the calibration and the decision were refitted" in how
     assert "the scores of m0 are out of fold as declared: they do not name their folds" in how
     assert pl.read_csv(folder / "submission.csv").height == TESTS
     assert (folder / "report.html").stat().st_size > 10_000

@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 
 from holotype.decide import decide_plainly
+from holotype.ensemble import EnsembleChoice
 from holotype.errors import DataError, HolotypeError
 from holotype.metrics import METRICS, Judged, bootstrap_intervals, draw_groups
 from holotype.score import fit_chain, score_nested
+from holotype.spec import WeightedSpec
 from holotype.types import OofPredictions
 
 
@@ -143,6 +145,24 @@ def test_with_one_fold_the_choices_are_cross_fitted_inside_it_and_it_is_said(mak
     assert nested.scorecard.metrics["accuracy"].value == 0
     assert len(memory.log) == 5
     assert "cross-fitted by folds of groups inside fold 2" in nested.scorecard.metrics["accuracy"].how
+
+
+def test_with_one_group_in_one_fold_the_words_say_that_samples_had_to_do(make):
+    run = make(used=(2,))
+    folds = replace(run.folds, independent_groups=np.zeros_like(run.folds.independent_groups))
+    nested = score_nested([run.oof()], run.images.samples, folds, [Mean(), Memory()], "accuracy", 1)
+    metric = nested.scorecard.metrics["accuracy"]
+    assert (metric.low, metric.high, metric.groups) == (0, 1, 1)
+    assert (
+        "by folds of samples inside fold 2, the one that is used, since all are of one independent group" in metric.how
+    )
+
+
+def test_weights_were_refitted_and_a_weighting_was(run):
+    members, names = [run.oof(), run.oof(1.0)], ("a", "b")
+    ensemble = EnsembleChoice(WeightedSpec(kind="weighted"), names, "multiclass")
+    nested = score_nested(members, run.images.samples, run.folds, [ensemble, Plain()], "macro_f1", 1)
+    assert "the weighting of the members was refitted" in nested.scorecard.metrics["macro_f1"].how
 
 
 def test_the_words_say_what_was_refitted(run):

@@ -88,8 +88,13 @@ class EnsembleChoice:
     @property
     def name(self) -> str:
         """What it is called in the score's words."""
-        return {"mean": "the mean over members", "weighted": "the members' weights", "greedy": "the members' choice",
-                "vote": "the members' vote", "stack": "the stack"}[self.spec.kind]  # fmt: skip
+        return {
+            "mean": "the mean over members",
+            "weighted": "the weighting of the members",
+            "greedy": "the choice of members",
+            "vote": "the vote of the members",
+            "stack": "the stack",
+        }[self.spec.kind]
 
     @property
     def learns(self) -> bool:
@@ -197,6 +202,7 @@ def _weights(scores: Sequence[Floats], truth: Booleans, choice: EnsembleChoice) 
             logits = logit(np.clip(mean, SMALLEST, 1 - SMALLEST))
         decided = logits > 0 if kind == "multilabel" else logits == logits.max(axis=1, keepdims=True)
         value = METRICS[choice.metric](truth, decided, logits.astype(np.float32), kind)
+        value = 0.0 if np.isnan(value) else value  # no class has a sample here: the log loss decides alone
         return float(value) - 1e-6 * mean_log_loss(logits.astype(np.float32), truth, kind)
 
     return greedy_weights([np.asarray(one, np.float64) for one in said], score, spec.rounds)

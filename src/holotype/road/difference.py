@@ -26,7 +26,8 @@ __all__ = ["ReviewOutcome", "RunDifference", "review_contents", "review_words", 
 HOW = (
     "both runs' out-of-fold scores of the same samples, judged by the reviewed labels and decided alike: what a "
     "decision learns, it learned on these labels without the fold that is judged; dropped samples are in neither; the "
-    "reviewer saw what the earlier run says, so that the reviewed labels lean towards it"
+    "networks were trained anew, so that the difference also holds the chance of training and whatever else the two "
+    "recipes differ in; the reviewer saw what the earlier run says, so that the reviewed labels lean towards it"
 )
 
 

@@ -187,13 +187,13 @@ def _what_was_refitted(choices: Sequence[Choice], folds: Integers, groups: Integ
     fixed = [choice.name for choice in choices if not getattr(choice, "learns", True)]
     used = np.unique(folds)
     parts = []
+    verb = "was" if len(learned) == 1 and " and " not in learned[0] else "were"
     if learned and len(used) > 1:
-        verb = "was" if len(learned) == 1 else "were"
         parts.append(f"{' and '.join(learned)} {verb} refitted without the fold that is scored ({len(used)} folds)")
     elif learned:
         what = "groups" if 1 < len(np.unique(groups)) < len(groups) else "samples"
-        verb = "was" if len(learned) == 1 else "were"
         inner = f"by folds of {what} inside fold {used[0]}, the one that is used"
+        inner += ", since all are of one independent group" if len(np.unique(groups)) < 2 else ""
         parts.append(f"{' and '.join(learned)} {verb} cross-fitted {inner}")
     if fixed:
         parts.append(f"{' and '.join(fixed)} learned nothing from the scores")
