@@ -68,7 +68,8 @@ def ending(address: Address) -> str:
     Args:
         address: A path or an address, perhaps with a row.
     """
-    return Path(name_of(without_row(address)[0])).suffix.lower()
+    stem, point, last = name_of(without_row(address)[0]).rpartition(".")
+    return f".{last.lower()}" if stem and point and last else ""
 
 
 def require_regular(address: Address, mode: int | None = None) -> None:
@@ -100,7 +101,7 @@ def without_scheme(address: Address) -> Address:
     Args:
         address: A path or an address.
     """
-    local = LOCAL.fullmatch(str(address))
+    local = LOCAL.fullmatch(address) if isinstance(address, str) and "://" in address else None
     return address if local is None else unquote(local["path"])
 
 

@@ -127,21 +127,28 @@ def _read_file(file: Address, options: ReadOptions) -> NDArray[Any]:
 
 
 def _decoded(file: Address, options: ReadOptions) -> NDArray[Any]:
-    if ending(file) in ARRAYS and "#" in str(file):
+    last = ending(file)
+    if last in ARRAYS and "#" in str(file):
         return read_array(file, options)
-    if ending(file) == ".zarr" or is_zarr(file):
+    if last == ".zarr":
         return read_zarr(file, options)
-    with open_file(file) as stream:
+    try:
+        stream = open_file(file)
+    except DataError:
+        if is_zarr(file):
+            return read_zarr(file, options)
+        raise
+    with stream:
         head = stream.read(HEAD)
         stream.seek(0)
         kind = file_format(head)
-        if ending(file) in VENDOR and kind not in PILLOW_FORMATS:
+        if last in VENDOR and kind not in PILLOW_FORMATS:
             return read_vendor(file, options)
         if kind == "tiff":
             return read_tiff(stream, str(file), name_of(file), options)
         if kind in PILLOW_FORMATS or kind in {"jxl", "jxr"}:
             return read_picture(stream, kind, str(file), options)
-        if kind == "npy" or (kind == "zip" and ending(file) in ARRAYS):
+        if kind == "npy" or (kind == "zip" and last in ARRAYS):
             return read_array(file, options)
     raise _unknown(file, kind, head)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 import zlib
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
         require_size(file, (picture.height, picture.width), len(picture.getbands()),
                      DTYPES.get(picture.mode, "u1"), options)  # fmt: skip
         if with_codec:
-            orientation = _orientation(picture)
+            orientation = 1 if kind == "png" else _orientation(picture)  # Pillow would decode a PNG to find it
             stream.seek(0)
             return orient(_coded(stream, kind, head, file, options), orientation)
         if picture.format != "MPO" and getattr(picture, "is_animated", False):
@@ -111,26 +112,35 @@ def _coded(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOpt
             raise DataError(f"{file} is stored in {size.tiles:,} tiles, more than {MOST_TILES:,}",
                             remedy="save it in larger tiles")  # fmt: skip
     content = stream.read()
-    if kind == "png":
-        _require_checksums(content, file)
+    orientation = _orientation_of_png(content, file) if kind == "png" else 1
     pixels = CODECS[kind](content)
     if pixels.ndim == 2:
-        return pixels[None]
+        return orient(pixels[None], orientation)
     if pixels.ndim == 4:
         return arrange_named(pixels, "TYXS", file, options)
     pixels = np.moveaxis(pixels, -1, 0)
     require_channel_count(file, len(pixels), options)
-    return drop_opaque(pixels) if len(pixels) == 2 and kind == "png" else pixels
+    return orient(drop_opaque(pixels) if len(pixels) == 2 and kind == "png" else pixels, orientation)
 
 
-def _require_checksums(content: bytes, file: str) -> None:
-    """Refuse a PNG with a damaged chunk, of which libpng would warn and go on."""
-    place = 8
+def _orientation_of_png(content: bytes, file: str) -> int:
+    """The orientation of a PNG whose chunks are whole; of a damaged one libpng would warn and go on."""
+    place, exif = 8, Image.Exif()
     while place + 12 <= len(content):
         end = place + 8 + int.from_bytes(content[place : place + 4], "big")
         if zlib.crc32(content[place + 4 : end]).to_bytes(4, "big") != content[end : end + 4]:
             raise DataError(f"{file} cannot be decoded: the checksum of a part of it is wrong", remedy="copy it anew")
+        if content[place + 4 : place + 8] == b"eXIf":
+            exif = _loaded_exif(content[place + 8 : end])
         place = end + 4
+    return exif.get(ORIENTATION, 1) if isinstance(exif.get(ORIENTATION, 1), int) else 1
+
+
+def _loaded_exif(content: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):  # broken EXIF raises anything; viewers show such a picture as it is stored
+        exif.load(content)
+    return exif
 
 
 def _as_array(picture: Image.Image, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:

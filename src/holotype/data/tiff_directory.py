@@ -30,6 +30,9 @@ CODESTREAMS = {7: "jpeg", 33003: "jp2", 33004: "jp2", 33005: "jp2", 34712: "jp2"
                50001: "webp", 50002: "jxl", 52546: "jxl", 34934: "jxr", 22610: "jxr"}  # fmt: skip
 HEAD = 2_048
 MOST_TAGS = 4_096
+FARTHEST = np.uint64(1 << 61)  # two of them add up to a number that 64 bits hold
+READ = {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, ROWS_PER_STRIP, PLANAR, TILE_WIDTH,
+        TILE_HEIGHT, SUBFILE, OLD_SUBFILE, DEPTH, TILE_DEPTH, OLD_JPEG, *COUNTED}  # fmt: skip
 CUT_OFF = "it may have been cut off or never finished; copy or write it anew"
 Tags = dict[int, "NDArray[np.int64]"]
 
@@ -146,39 +149,38 @@ def _header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
 
 
 def _tags(stream: BinaryIO, layout: _Layout, place: int, name: str) -> Tags:
-    """The tags of a directory that hold whole numbers."""
+    """The tags of a directory that matter here."""
     content = stream.read(_tag_count(stream, layout, place, name) * layout.entry)
+    entries = struct.Struct(layout.order + ("HHQ8s" if layout.big else "HHI4s"))
     tags: Tags = {}
-    for start in range(0, len(content), layout.entry):
-        found = _tag(stream, layout, content[start : start + layout.entry], name)
-        if found is not None:
-            tags.setdefault(*found)
+    for code, kind, count, inside in entries.iter_unpack(content[: len(content) // entries.size * entries.size]):
+        if code in {LSM, NDPI}:
+            tags[code] = np.ones(1, np.int64)
+        elif code in READ and kind in WHOLE and code not in tags:
+            values = _values(stream, layout, (code, kind, count, inside), name)
+            if values is not None:
+                tags[code] = values
     return tags
 
 
-def _tag(stream: BinaryIO, layout: _Layout, entry: bytes, name: str) -> tuple[int, NDArray[np.int64]] | None:
-    """A tag's whole numbers; those of the segments all, of any other the first few."""
-    code, kind = struct.unpack_from(layout.order + "HH", entry)
-    if code in {LSM, NDPI}:
-        return code, np.ones(1, np.int64)
-    if kind not in WHOLE:
-        return None
-    count = int(struct.unpack_from(layout.offset, entry, 4)[0])
-    inside = entry[12:] if layout.big else entry[8:]
+def _values(
+    stream: BinaryIO, layout: _Layout, entry: tuple[int, int, int, bytes], name: str
+) -> NDArray[np.int64] | None:
+    """A tag's whole numbers: of the segments all, of any other the first few."""
+    code, kind, count, inside = entry
     if count > MOST_SEGMENTS and code in COUNTED:
         raise DataError(f"{name} is stored in {count:,} strips or tiles, more than {MOST_SEGMENTS:,}",
                         remedy="save it in tiles of 256 x 256 pixels")  # fmt: skip
-    kept = count if code in COUNTED else min(count, 16)
-    size = SIZES[kind] * kept
-    if SIZES[kind] * count > len(inside):
+    size, kept = SIZES[kind], count if code in COUNTED else min(count, 16)
+    if size * count > len(inside):
         if code not in COUNTED and code != BITS:
             return None
-        stream.seek(min(int(struct.unpack_from(layout.offset, inside)[0]), layout.length))
-        inside = stream.read(size)
-    values = np.frombuffer(inside[: len(inside) // SIZES[kind] * SIZES[kind]], layout.order + WHOLE[kind])[:kept]
+        stream.seek(min(int(struct.unpack(layout.offset, inside)[0]), layout.length))
+        inside = stream.read(size * kept)
+    values = np.frombuffer(inside, layout.order + WHOLE[kind], min(kept, len(inside) // size))
     if len(values) < kept:
         raise DataError(f"{name} holds no whole picture: a list of its pages ends early", remedy=CUT_OFF)
-    return code, np.minimum(values.astype(np.uint64), 1 << 62).astype(np.int64)
+    return np.minimum(values, FARTHEST).astype(np.int64) if size == 8 else values.astype(np.int64)
 
 
 def _page(stream: BinaryIO, layout: _Layout, tags: Tags, name: str, options: ReadOptions) -> tuple[TiffPage, int]:
