@@ -8,11 +8,13 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow chromium test-browser test-browser-again check bench systems docs site pictures clean
+.PHONY: help demo test test-lowest lowest test-slow chromium test-browser test-browser-again check bench systems docs site pictures clean
 
 help:
 	@echo "make demo        train on drawn cells, end in a submission, scores and a report (no network)"
 	@echo "make test        the tests"
+	@echo "make test-lowest  the tests on the lowest versions that pyproject.toml allows, in an environment of their own"
+	@echo "make lowest      resolve these versions again, after a bound was changed"
 	@echo "make test-slow   the tests that train for minutes or read real data"
 	@echo "make test-browser  the pages in a real browser (Debian: installs chromium)"
 	@echo "make check       style, types, layers"
@@ -29,7 +31,7 @@ help:
 		{ echo "Holotype needs Python 3.11 or newer; $(PYTHON) is older or missing. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@echo "Building .venv with the versions of constraints.txt (once; torch is large, this takes some minutes)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev,lite]'
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: .venv/.installed
@@ -37,6 +39,21 @@ demo: .venv/.installed
 
 test: .venv/.installed
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+
+# Another environment beside .venv: torch's own libraries make it as large again.
+.venv-lowest/.installed: pyproject.toml constraints-lowest.txt
+	@echo "Building .venv-lowest with the versions of constraints-lowest.txt"
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --disable-pip-version-check --progress-bar off \
+		-c constraints-lowest.txt -e '.[dev,retrieval,tune]'
+	@touch $@
+
+test-lowest: .venv-lowest/.installed
+	$(ONE_THREAD) .venv-lowest/bin/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+
+lowest: .venv/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet uv
+	$(BIN)/python .ci/write_lowest.py
 
 # One process that may use every core: these tests train, and some of them measure.
 test-slow: .venv/.installed
@@ -80,4 +97,4 @@ pictures: .venv/.installed
 	$(BIN)/python docs/draw_pictures.py
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache docs/_build docs/made
+	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache docs/_build docs/made

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,3 +311,29 @@ def public_names(tree: ast.Module) -> list[str]:
 def module_names() -> list[str]:
     names = [module.name for module in pkgutil.walk_packages(holotype.__path__, "holotype.")]
     return sorted(name for name in names if not name.endswith("__main__"))
+
+
+def test_every_lower_bound_is_the_version_that_the_tests_run_on_as_the_lowest() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    tested = dict(line.split(";")[0].strip().split("==") for line in lines if "==" in line)
+    tested = {re.sub(r"[._-]+", "-", name).lower(): version for name, version in tested.items()}
+    extras = project["optional-dependencies"]
+    bounds = [*project["dependencies"], *extras["export"], *extras["retrieval"], *extras["serve"], *extras["tune"]]
+    for bound in bounds:
+        name, lowest = re.fullmatch(r"([\w.-]+)>=([\d.]+)", bound.replace(" ", "")).groups()
+        version = tested[re.sub(r"[._-]+", "-", name).lower()]
+        assert f"{version}.".startswith(f"{lowest}."), f"{bound}, and the tests run on {version}: `make lowest`"
+
+
+def test_every_extra_is_imported_somewhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    everywhere = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    names = {"faiss-cpu": "faiss", "prometheus-client": "prometheus_client", "python-multipart": "fastapi"}
+    for extra in ("retrieval", "serve", "export", "tune", "bio"):
+        for bound in project["optional-dependencies"][extra]:
+            name = re.match(r"[\w.-]+", bound)[0]
+            assert re.search(rf"(import|from|\") ?{names.get(name, name)}\b", everywhere), f"{extra}: {name}"
+    assert set(project["optional-dependencies"]) - {"bench", "dev", "docs"} == {
+        "bio", "export", "lite", "retrieval", "serve", "tune",
+    }  # fmt: skip

@@ -18,6 +18,8 @@ _HOMES = {"load_recipe": "holotype.recipe", "open_run": "holotype.finished.opene
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOMES or name in _ROOMS:
+        import_module("holotype.runtime").do_without_temporary_folder()  # before any of them loads PyTorch
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name in _ROOMS:

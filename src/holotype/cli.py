@@ -17,7 +17,7 @@ import typer
 from holotype.completion import complete_recipe, complete_run, complete_setting
 from holotype.entrance import enter
 from holotype.errors import InputError, NotBuiltYetError
-from holotype.runtime import share_cores, version_of
+from holotype.runtime import do_without_temporary_folder, share_cores, version_of
 from holotype.terminal import Answer, Manner, Work, deliver
 
 __all__ = ["app", "main"]
@@ -315,6 +315,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 done, 1 the work failed, 2 what was handed in is wrong.
     """
     share_cores()  # before any command loads torch
+    do_without_temporary_folder()
     return enter(app, sys.argv[1:] if arguments is None else arguments)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
+import tempfile
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +13,15 @@ from typing import Literal
 
 from holotype.progress import Progress
 
-__all__ = ["Precision", "Runtime", "share_cores", "usable_cores", "use_reproducible_kernels", "version_of"]
+__all__ = [
+    "Precision",
+    "Runtime",
+    "do_without_temporary_folder",
+    "share_cores",
+    "usable_cores",
+    "use_reproducible_kernels",
+    "version_of",
+]
 
 Precision = Literal["auto", "32", "bf16", "16"]
 
@@ -116,6 +126,19 @@ def _quota_of_version_1(folder: Path) -> float | None:
 def use_reproducible_kernels() -> None:
     """Let cuBLAS compute the same in every run; it has to be said before the first product of matrices on a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def do_without_temporary_folder() -> None:
+    """Let PyTorch be imported where no folder for temporary files can be written, or the user has no name.
+
+    It asks for both when it names the folder of what it compiles. Holotype compiles nothing, so that any folder that is
+    there will do. Containers and batch systems have such users and disks.
+    """
+    try:
+        tempfile.gettempdir()
+        getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(__file__).parent))
 
 
 def version_of(package: str) -> str | None:

@@ -15,7 +15,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from holotype.train import StepRules, train_step
+from holotype.runtime import Runtime
+from holotype.train import StepRules, launch_fabric, train_step
 
 PLACE = Path(sys.argv[1]) if len(sys.argv) > 1 else Path()
 
@@ -51,7 +52,13 @@ class Scenario:
 
     def state(self) -> str:
         """The sum of everything that a checkpoint would hold, to the last digit."""
-        return repr({name: float(value.double().sum()) for name, value in self.network.state_dict().items()})
+        return repr(
+            {
+                name: float(value.double().sum())
+                for name, value in self.network.state_dict().items()
+                if "tracked" not in name
+            }
+        )
 
 
 def meet(fabric: Fabric) -> None:
@@ -76,5 +83,4 @@ class _Work:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    Fabric(accelerator="cpu", devices=2, strategy="ddp_spawn").launch(_Work())
+    launch_fabric(Runtime(device="cpu", threads=2, processes=2)).launch(_Work())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from functools import lru_cache
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision, Precision
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from holotype.errors import RecipeError
 from holotype.predict import resolve_precision
@@ -40,10 +42,9 @@ def launch_fabric(runtime: Runtime) -> Fabric:
         )
     _require_devices(kind, number, runtime)
     if runtime.processes > 1:
-        return Fabric(
-            accelerator=kind, devices=runtime.processes, strategy="ddp_spawn",
-            plugins=[_precision_plugin(runtime, kind)],
-        )  # fmt: skip
+        strategy = DDPStrategy(start_method="spawn", broadcast_buffers=False)  # the training step averages them
+        plugins: list[Any] = [_precision_plugin(runtime, kind)]
+        return Fabric(accelerator=kind, devices=runtime.processes, strategy=strategy, plugins=plugins)
     devices = [int(number)] if number else 1
     return Fabric(accelerator=kind, devices=devices, plugins=[_precision_plugin(runtime, kind)])
 
