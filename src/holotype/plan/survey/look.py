@@ -176,7 +176,8 @@ def _training_table(tables: list[Path], folder: Path, files: tuple[str, ...]) ->
     naming = [path for path, why in unfit.items() if not why]
     if len({without_sheet(path)[0] for path in naming}) > 1:
         raise DataError(
-            f"{len(naming)} tables could hold the labels: {listing(path.name for path in naming)}",
+            f"{len(naming)} tables could hold the labels: "
+            f"{listing(path.relative_to(folder).as_posix() for path in naming)}",
             field=str(folder),
             remedy=f"name the one to learn from: holotype new {naming[0]}",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -154,11 +154,14 @@ def _question_on_spelling(table: pl.DataFrame, written: str, found: str) -> tupl
     pairs = [(str(own).replace("\\", "/").rpartition("/")[2], str(here).rpartition("/")[2])
              for own, here in zip(table[written], table[found], strict=True)]  # fmt: skip
     changed = [(own, here) for own, here in pairs if own not in here and plain_name(own) in plain_name(here)]
-    if not changed:
-        return ()
-    own, here = changed[0]
+    return (_in_words(changed),) if changed else ()
+
+
+def _in_words(changed: Sequence[tuple[str, str]]) -> str:
+    """A question on files that are spelled otherwise than in the table: pairs of how they are written and called."""
+    written, called = changed[0]
     return (f"Are the {counted(len(changed), 'file')} meant that differ from the table in case or in how accents are "
-            f"stored ({own} is {here})? They are taken for them.",)  # fmt: skip
+            f"stored ({written} is {called})? They are taken for them.")  # fmt: skip
 
 
 def files_of_row(naming: Naming, row: dict[str, str | None], role: str = "train") -> list[str]:
@@ -351,10 +354,7 @@ def _respelled(naming: Naming, files: tuple[str, ...]) -> Naming:
         names = zip(columns.values(), zip(*found[role], strict=True), strict=True)
         return table.with_columns(pl.Series(name, values, dtype=pl.String) for name, values in names)
 
-    written, here = changed[0]
-    files_differ = counted(len(changed), "file")
-    question = (f"Are the {files_differ} meant that differ from the table in case or in how accents are "
-                f"stored ({written} is {here})? They are taken for them.")  # fmt: skip
+    question = _in_words(changed)
     return replace(
         naming,
         pattern=f"{{{next(iter(columns.values()))}}}",
