@@ -125,3 +125,13 @@ def test_two_columns_that_name_the_same_files_are_no_channels(bench: Bench) -> N
     data = bench.written()[0].content["data"]
     assert isinstance(data["images"], str)
     assert "channels" not in data
+
+
+def test_a_label_that_the_pattern_names_stays_the_label(bench: Bench) -> None:
+    bench.images(*(f"train/{'ab'[n % 2]}/i{n}.png" for n in range(10)))
+    bench.table("train.csv", "file,label", [f"{'ab'[n % 2]}/i{n}.png,{'ab'[n % 2]}" for n in range(10)])
+    assert bench.written()[0].content["data"]["labels"]["column"] == "label"
+    bench.table("train.csv", "id,label", [f"i{n},{'ab'[n % 2]}" for n in range(10)])
+    data = bench.written(bench.folder.parent / "second" / "recipe.yaml")[0].content["data"]
+    assert data["images"].endswith("/train/{label}/{id}.png")
+    assert data["labels"]["column"] == "label"

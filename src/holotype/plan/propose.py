@@ -76,15 +76,10 @@ def propose(findings: Findings) -> Proposal:
         DataError: The labels are amounts, dates or free text, or there is no label column.
     """
     naming = findings.naming
-    patterns = " ".join([naming.pattern, *naming.patterns.values()])
-    named_by_files = {naming.id, *naming.added_files, *re.findall(r"\{([^{}]+)\}", patterns)}
-    paths = {
-        *named_by_files,
-        naming.id,
-        naming.column,
-        naming.added or naming.id,
-        *(TOLD if findings.layout == "json" else ()),
-    }
+    of_channels = {*naming.added_files, *re.findall(HOLE, " ".join(naming.patterns.values()))}
+    named_by_files = {naming.id, *of_channels, *re.findall(HOLE, naming.pattern)}
+    paths = {naming.id, naming.column, naming.added or naming.id, *of_channels}
+    paths |= set(TOLD) if findings.layout == "json" else set()
     findings, labels, others = _labelled(findings, paths | _not_labels(findings))
     naming, column = findings.naming, labels.column
     folds = _folds(labels)
@@ -114,28 +109,20 @@ def propose(findings: Findings) -> Proposal:
     add_submission(content, reasons, findings, column, sample)
 
     used = {*named_by_files, *paths, column, *groups.columns, *([domain] if domain else [])}
-    meant = _question_on_label(findings, column, others)
-    return Proposal(
-        content,
-        reasons,
-        (
-            *meant,
-            *labels.questions,
-            *findings.questions,
-            *questions_on_images(findings.trial),
-            *questions_on_classes(_written_names(naming.train[column], labels)),
-            *naming.questions,
-            *(question_on_channels(naming.channels) if not naming.patterns else ()),
-            *questions_on_rows(naming, sample, groups),
-        ),
-        (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers), *findings.warnings),
-        tables,
-        (
-            *notes_on_columns(naming, used, groups),
-            *notes_on_tables(findings, labels, data["labels"].get("taxonomy")),
-            *findings.remarks,
-        ),
+    questions = (
+        *_question_on_label(findings, column, others),
+        *labels.questions,
+        *findings.questions,
+        *questions_on_images(findings.trial),
+        *questions_on_classes(_written_names(naming.train[column], labels)),
+        *naming.questions,
+        *(question_on_channels(naming.channels) if not naming.patterns else ()),
+        *questions_on_rows(naming, sample, groups),
     )
+    warnings = (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers), *findings.warnings)
+    notes = notes_on_columns(naming, used, groups)
+    notes += notes_on_tables(findings, labels, data["labels"].get("taxonomy")) + findings.remarks
+    return Proposal(content, reasons, questions, warnings, tables, notes)
 
 
 def _labelled(findings: Findings, taken: set[str]) -> tuple[Findings, LabelGuess, tuple[str, ...]]:
