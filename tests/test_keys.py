@@ -9,13 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from holotype import keys
+from holotype import budgeting, keys
 from holotype.data import Pack, PackPlan
 from holotype.feed import Specimens, Tiles
 from holotype.progress import Progress
@@ -348,3 +349,20 @@ def test_a_pseudo_label_section_counts_where_labels_join() -> None:
     assert keys.fit_key(replace(plain, member=other), STATISTICS, SPECIMENS, RUNTIME).digest == (
         keys.fit_key(plain, STATISTICS, SPECIMENS, RUNTIME).digest
     )
+
+
+def test_the_plan_of_a_budget_is_kept_across_a_review_and_hangs_on_the_weights_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = Recipe.model_validate({"data": {"train": "t.csv", "images": "{id}.png"}})
+
+    def key_of(**more: str) -> str:
+        stages = SimpleNamespace(digests={**DIGESTS, **more})
+        return budgeting._plan_key(recipe, 600.0, (), stages, RUNTIME).digest  # type: ignore[arg-type]
+
+    monkeypatch.setattr(budgeting, "weights_identity", lambda *_: "random")
+    before = key_of()
+    assert key_of(review="decisions") == before
+    assert key_of(statistics="other") != before
+    monkeypatch.setattr(budgeting, "weights_identity", lambda *_: "lite 0123")
+    assert key_of() != before

@@ -129,7 +129,10 @@ class FitJob:
         """
         _, channels, height, width = pack.pixels.shape
         address, mark, network = self.member.weights.partition("#")
-        weights = f"{Path(address).name}{mark}{network}"  # a card is handed on: no folder of this machine stands in it
+        kind = "run:" if address.startswith("run:") else ""
+        weights = (
+            f"{kind}{Path(address).name}{mark}{network}"  # a card is handed on: it names no folder of this machine
+        )
         return {
             "member": self.member.model_dump(mode="json") | {"weights": weights},
             "fold": self.fold,
