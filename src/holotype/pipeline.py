@@ -148,6 +148,11 @@ def _caveats(recipe: Recipe) -> list[str]:
         reason = weights_may_have_seen(member.weights)
         words += [f"{member.name}: {reason}, so that the value may be too high"] if reason else []
     words += _random_starts(recipe)
+    kinds = [name for name, exist in (("groups", recipe.data.groups), ("duplicates", True)) if exist]
+    crossing = [name for name in kinds if name not in recipe.split.by]
+    if crossing:
+        words.append(f"{' and '.join(crossing)} may cross folds (`split.by`), so that networks may have trained on "
+                     "relatives of what they are scored on")  # fmt: skip
     if recipe.final == "refit":
         words.append("the test rows are predicted by networks trained on all rows, which were not scored themselves")
     return words

@@ -15,7 +15,9 @@ from holotype.spec import DataSpec
 from holotype.table_files import write_table
 
 
-def test_a_table_to_predict_is_read_as_the_training_table_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_to_predict_is_read_as_the_training_table_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("007", "b"):
         Image.new("L", (8, 8)).save(tmp_path / f"{name}.png")
     table = pl.DataFrame({"id": ["007", "b"], "plate": ["1.0", "NA"], "cell": ["HeLa ", "?"]})

@@ -1,0 +1,28 @@
+"""A split that lets relatives cross folds is named in the method of the score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holotype.pipeline import _caveats
+from holotype.recipe import parse_recipe
+
+
+@pytest.mark.parametrize(
+    ("by", "groups", "crossing"),
+    [
+        (["groups", "duplicates"], ["plate"], ""),
+        (["duplicates"], ["plate"], "groups"),
+        (["duplicates"], [], ""),
+        (["groups"], ["plate"], "duplicates"),
+        ([], ["plate"], "groups and duplicates"),
+    ],
+)
+def test_what_may_cross_folds_is_a_caveat(tmp_path: Path, by: list[str], groups: list[str], crossing: str) -> None:
+    data = {"train": "t.csv", "id": "id", "labels": {"column": "label"}, "groups": groups}
+    member = {"name": "m", "backbone": "test_resnet", "weights": "none"}
+    words = _caveats(parse_recipe({"data": data, "split": {"by": by}, "members": [member]}, tmp_path))
+    start = f"{crossing} may cross folds (`split.by`), so that networks may have trained on relatives"
+    assert [one.startswith(start) for one in words] == ([True] if crossing else [])
