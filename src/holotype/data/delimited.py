@@ -7,7 +7,6 @@ import gzip
 import io
 import re
 import zlib
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -192,20 +191,21 @@ def _cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl.DataF
         rows, begins = _quoted_rows(cleaned, separator, skipped)
     header, rows, begins = rows[0], rows[1:], begins[1:]
     width = max(len(header) - _empty_end(header), 1)
-    long = [number for number, row in enumerate(rows) if len(row) - _empty_end(row) > len(header)]
+    long = [number for number, row in enumerate(rows) if len(row) > len(header) < len(row) - _empty_end(row)]
     if long:
         cells = len(rows[long[0]])
         r_names = len(long) == len(rows) and all(len(row) == len(header) + 1 for row in rows)
         remedy = "write R's tables with row.names = FALSE" if r_names else "quote a cell that holds the separator"
         raise ValueError(f"line {begins[long[0]]:,} has {cells} cells and the header {len(header)} "
                          f"({counted(len(long), 'row')} in all); {remedy}")  # fmt: skip
-    short = [begins[number] for number, row in enumerate(rows) if any(row) and len(row) < width]
+    short = [begins[number] for number, row in enumerate(rows) if len(row) < width and any(row)]
     notes = [f"{counted(len(short), 'row')} with fewer cells than the header, the first in line {short[0]:,}; the "
              "missing ones are empty"] if short else []  # fmt: skip
-    columns = list(zip_longest(*(row[: len(header)] for row in rows), fillvalue=""))
-    columns += [("",) * len(rows)] * (len(header) - len(columns))
-    return header, pl.DataFrame({str(number): pl.Series(column, dtype=pl.String) for number, column in
-                                 enumerate(columns)}), notes  # fmt: skip
+    columns = {
+        str(number): pl.Series([row[number] if number < len(row) else "" for row in rows], dtype=pl.String)
+        for number in range(len(header))
+    }
+    return header, pl.DataFrame(columns), notes
 
 
 def _quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[list[str]], list[int]]:
