@@ -81,3 +81,9 @@ def test_folders_zarr_are_images(bench: Bench) -> None:
     proposal, _, _ = bench.written()
     assert proposal.content["data"]["images"].endswith("images/{id}.zarr")
     assert look(bench.folder).headers.select("height", "width", "channels").unique().rows() == [(12, 14, 2)]
+
+
+def test_images_that_no_row_names_are_counted_by_ending(bench: Bench) -> None:
+    bench.images(*(f"images/i{n}.png" for n in range(12)), "images/extra.bmp", "images/other.bmp", "images/last.jpg")
+    bench.table("train.csv", "id,label", [f"i{n},{'ab'[n % 2]}" for n in range(12)])
+    assert "3 image files are named by no row (2 .bmp, 1 .jpg)" in bench.written()[0].notes

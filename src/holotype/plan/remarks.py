@@ -153,7 +153,9 @@ def notes_on_columns(naming: Naming, used: set[str], groups: GroupGuess) -> tupl
     notes += [f"{listing(dates)}: dates"] if dates else []
     notes += [f"{name}: could be the `domain:` if all its values are in the training table" for name in domains]
     notes += [f"{listing(words)}: no part of a recipe"] if words else []
-    notes += [f"{naming.unused:,} image files are named by no row"] if naming.unused else []
+    if naming.unused:
+        endings = listing([f"{count:,} {ending}" for ending, count in naming.unused_endings.items()], 6)
+        notes.append(f"{naming.unused:,} image files are named by no row ({endings})")
     return tuple(notes)
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 import polars as pl
 
@@ -50,6 +51,7 @@ class Naming:
         missing: Rows without (all of) their files.
         examples_missing: A few of the files they should have.
         unused: Image files that no row names.
+        unused_endings: How many of them have each ending.
         patterns: Channel to pattern where each channel has a column of its own; empty where one pattern names all.
         questions: What a person should confirm.
         added_files: Columns of files that were added for channels.
@@ -67,6 +69,7 @@ class Naming:
     missing: int = 0
     examples_missing: tuple[str, ...] = ()
     unused: int = 0
+    unused_endings: Mapping[str, int] = field(default_factory=dict)
     patterns: Mapping[str, str] = field(default_factory=dict)
     questions: tuple[str, ...] = ()
     added_files: tuple[str, ...] = ()
@@ -323,7 +326,10 @@ def _counted(naming: Naming, files: tuple[str, ...]) -> Naming:
         named.update(name.removeprefix("./") for name in own)
         absent_rows += bool(absent)
         missing += absent[: max(0, 3 - len(missing))]
-    return replace(naming, missing=absent_rows, examples_missing=tuple(missing), unused=len(present - named))
+    unused = present - named
+    endings = Counter(PurePosixPath(name).suffix.lower() or "without an ending" for name in unused)
+    return replace(naming, missing=absent_rows, examples_missing=tuple(missing), unused=len(unused),
+                   unused_endings=dict(endings.most_common()))  # fmt: skip
 
 
 def _rows(naming: Naming) -> Iterator[tuple[str, dict[str, str | None]]]:
