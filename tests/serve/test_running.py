@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -123,3 +127,56 @@ def test_what_cannot_be_served_is_one_sentence(tmp_path):
     status, said = run_cli("serve", str(tmp_path), "--host", "0.0.0.0")
     assert status == 2
     assert "set HOLOTYPE_TOKEN" in said
+
+
+def decoders(process):
+    """The processes below the fork server of a server."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    children = {child for child, parent in parents.items() if parent == process.pid}
+    return [child for child, parent in parents.items() if parent in children]
+
+
+@pytest.mark.slow
+def test_decoders_that_hang_are_replaced_and_the_server_still_ends_by_sigterm(start, ready, form, finished):
+    process, address = start(finished, "--no-nearest", "--limit", "decoding=2", "--limit", "seconds=30")
+    ready(address)
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    asked = urllib.request.Request(address + "predict", form(1), kind)
+    for number in decoders(process):
+        os.kill(number, signal.SIGSTOP)
+    with pytest.raises(urllib.error.HTTPError, match="422") as refused:
+        urllib.request.urlopen(asked)
+    assert "decoding it took longer than" in json.load(refused.value)["error"]["what"]
+    with urllib.request.urlopen(asked) as answer:
+        assert json.load(answer)["predictions"][0]["labels"] is not None
+    for number in decoders(process):
+        os.kill(number, signal.SIGSTOP)
+    process.terminate()
+    assert process.wait(40) == 0
+    assert decoders(process) == []
+
+
+@pytest.mark.slow
+def test_half_sent_headers_leave_a_server_with_few_descriptors_at_work(start, ready, finished):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))  # inherited by the server
+    try:
+        process, address = start(finished, "--no-nearest")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    ready(address)
+    host, port = address.removeprefix("http://").rstrip("/").split(":")
+    with ExitStack() as stack:
+        for _ in range(300):
+            connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+        with urllib.request.urlopen(address + "health", timeout=20) as answer:
+            assert json.load(answer)["ready"]
+    process.terminate()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == ""

@@ -44,7 +44,12 @@ class Reply:
 
 
 class Worker:
-    """One process that decodes, as the server sees it."""
+    """One process that decodes, as the server sees it.
+
+    Args:
+        make_reader: Makes what decodes, in the process; it can be pickled.
+        limits: What decoding one image may cost.
+    """
 
     def __init__(self, make_reader: MakeReader, limits: Limits) -> None:
         context = _context(make_reader)
