@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -35,6 +36,8 @@ def enter(app: typer.Typer, arguments: Sequence[str]) -> int:
         0 done, 1 the work failed, 2 what was handed in is wrong.
     """
     words, manner = read_manner(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is no text in this terminal's encoding stops no answer
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         answer = app(words or ["--help"], prog_name="holotype", standalone_mode=False, obj=manner)
         answer = answer(manner.progress) if callable(answer) else answer
@@ -63,8 +66,8 @@ def enter(app: typer.Typer, arguments: Sequence[str]) -> int:
 def _sentence(error: Exception) -> str:
     """An error in one line; what the disk refuses beyond the store has no words of ours."""
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}; `--debug` shows where."
+        place = f"{shortened(error.filename, 400)}: " if error.filename else ""
+        return f"{place}{error.strerror or first_line(error)}; `--debug` shows where."
     return " ".join(str(error).splitlines())
 
 

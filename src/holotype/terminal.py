@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from holotype.errors import HolotypeError
+from holotype.errors import HolotypeError, shortened
 from holotype.progress import Progress, is_lively
 
 if TYPE_CHECKING:
@@ -177,8 +177,14 @@ def _facts(error: BaseException, sentence: str) -> dict[str, Any]:
     if not isinstance(error, HolotypeError):
         return facts
     facts |= {"what": error.what, "field": error.field, "allowed": list(error.allowed), "remedy": error.remedy}
-    plain = error.value is None or isinstance(error.value, bool | int | float | str)
-    return facts | {"value": error.value if plain else str(error.value)}
+    return facts | {"value": _plain(error.value)}
+
+
+def _plain(value: object) -> object:
+    """A value as JSON can hold it, and no longer than a sentence."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) < 1 << 63 else shortened(value)
+    return value if value is None or isinstance(value, bool | float) else shortened(value, 400)
 
 
 def _console(stream: TextIO) -> Console:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from holotype.errors import InputError
+from holotype.errors import InputError, shortened
 
 __all__ = ["Fault", "Problem", "Refusal", "documented", "refused"]
 
@@ -77,7 +77,7 @@ class Refusal(Exception):  # noqa: N818  (it is an answer)
                 text = text.replace(ours, theirs)
             return text
 
-        value = None if error.value is None else said(str(error.value))
+        value = None if error.value is None else said(shortened(error.value, 200))
         fault = Fault(what=said(error.what), field=said(error.field) or "images", value=value,
                       allowed=[said(one) for one in error.allowed], remedy=said(error.remedy))  # fmt: skip
         return cls(422, fault)
