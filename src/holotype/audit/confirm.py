@@ -25,6 +25,9 @@ LEAST_CONTRAST = 0.004  # of the depth's range: below it there is nothing but no
 LARGEST_SHIFT = 1.0  # pixels of the square
 LEAST_GAIN = 0.1
 SIDES = (32, 64)  # coarse first, so that a shift is found; then fine
+SAME_CLOSELY = 0.86  # share of the detail of small content, seen as large as that of a picture it fills
+SPARSE = 0.7  # extent of what is seen over the side, below which it is looked at more closely
+CONTENT = 0.25  # of the largest distance from the background
 TURNS = 3  # of the fit on each side
 DETAIL = 2.0  # deviation in pixels of the blur that is taken away
 AT_ONCE = 2_000
@@ -127,7 +130,53 @@ def confirm_on_pixels(
     if share.mean() < SAME_COARSELY or np.abs(moves).max() > LARGEST_CROP:
         return 0.0
     detail, _ = _fitted(_detail(fixed), _detail(_moved(moving, moves * side)))
-    return float(detail.mean())
+    box = content_box(fixed)
+    extent = max(part.stop - part.start for part in box) / side
+    if detail.mean() < SAME or extent > SPARSE:
+        return float(detail.mean())
+    finer = min(finest, round(SIDES[-1] / extent))
+    fixed = np.stack([_square(plane, finer) for plane in these[structured]])
+    moving = oriented(windowed(np.stack([_square(plane, finer) for plane in those[structured]]), window), orientation)
+    width = round((box[0].stop - box[0].start) * finer / side)
+    begin = [min(round(part.start * finer / side), finer - width) for part in box]
+    closer = (slice(None), *(slice(start, start + width) for start in begin))
+    close = _same_content(fixed, moving, moves, closer)
+    return min(float(detail.mean()), close) if close >= SAME_CLOSELY else 0.0
+
+
+def content_box(squares: NDArray[np.float32]) -> tuple[slice, slice]:
+    """The part of some squares that holds what differs from the background.
+
+    Args:
+        squares: Channels of one image, shape (channels, side, side).
+
+    Returns:
+        Rows and columns of a square, with a margin of a twelfth of the side.
+    """
+    side = squares.shape[-1]
+    away = np.abs(squares - np.median(squares, axis=(1, 2), keepdims=True))
+    lit = (away > CONTENT * away.max(axis=(1, 2), keepdims=True)).any(axis=0)
+    ends = [np.flatnonzero(lit.any(axis=axis))[[0, -1]] if lit.any() else np.array([0, side - 1]) for axis in (1, 0)]
+    width = min(side, max(int(high - low) + 1 for low, high in ends) + side // 6)
+    begin = [int(np.clip((low + high + 1 - width) // 2, 0, side - width)) for low, high in ends]
+    return slice(begin[0], begin[0] + width), slice(begin[1], begin[1] + width)
+
+
+def _same_content(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], moves: NDArray[np.float32], box: tuple[slice, ...]
+) -> float:
+    """How much of the content's fine detail is explained where it fills the square, after one more small shift."""
+    side = fixed.shape[-1]
+    target = moved = _scaled(fixed[box])
+    share = np.zeros(1, np.float32)
+    for turn in range(2 * TURNS):
+        moved = _scaled(_moved(moving, moves * side)[box])
+        share, step = _fitted(target, moved)
+        if turn < 2 * TURNS - 1:
+            shift = np.clip(step.mean(axis=0), -LARGEST_SHIFT, LARGEST_SHIFT)
+            moves = moves + np.r_[shift[:2], 0, 0].astype(np.float32) / side
+    detail, _ = _fitted(_detail(target), _detail(moved))
+    return float(min(detail.mean(), share.mean()))
 
 
 def _moved(squares: NDArray[np.float32], moves: NDArray[np.float32]) -> NDArray[np.float32]:
