@@ -101,9 +101,7 @@ def test_a_run_a_prediction_and_a_report_come_out_on_a_machine_with_less(place: 
     assert (run / "report.html").stat().st_size > 10_000
     holotype(place, "predict", run, place / "images", "-o", run / "new.csv")
     assert pl.read_csv(run / "new.csv").height == 20
-    (run / "report.html").unlink()
-    holotype(place, "report", run)
-    assert (run / "report.html").is_file()
+    assert "macro_f1" in holotype(place, "report", run)
     assert sorted(path.name for path in place.iterdir()) == [
         "images", "recipe.yaml", "run", "store", "test.csv", "train.csv",
     ]  # fmt: skip

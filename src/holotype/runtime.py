@@ -37,8 +37,8 @@ class Runtime:
 
     Args:
         device: `auto`, `cpu`, `cuda`, `mps`, or one device as in `cuda:1`.
-        precision: `auto` is 32 bit on a CPU and 16-bit mixed precision on a GPU.
-        threads: Threads of computation; 0 stands for every core.
+        precision: `auto` is 32 bit on a CPU and mixed precision on a GPU.
+        threads: Threads of computation; 0 stands for as many as `usable_cores` says.
         workers: Threads that prepare batches ahead of the model; 0 prepares them in line.
         batch: Images a step, over all processes.
         processes: Processes that train one network together.

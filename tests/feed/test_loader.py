@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from holotype.augment import identity_matrices, view_matrices
 from holotype.data import Pack
-from holotype.feed import Specimens, Tiles, prepared_ahead, read_batch, training_batch, view_batch
+from holotype.feed import Specimens, Tiles, prepared_ahead, read_batch, to_device, training_batch, view_batch
 from holotype.spec import AugmentSpec
 from holotype.types import Normalisation
 
@@ -189,3 +189,22 @@ def test_a_crop_sees_its_share_of_the_image_at_its_own_scale():
     for row in seen:
         torch.testing.assert_close(row.diff(), torch.full((9,), step), rtol=1e-3, atol=1e-3)
     assert len({round(float(row[0]), 4) for row in seen}) > 20
+
+
+def test_pixels_go_to_a_gpu_through_pinned_memory_without_waiting() -> None:
+    calls: list[tuple[str, object]] = []
+
+    class Values:
+        """Stands for a tensor in main memory."""
+
+        def pin_memory(self) -> Values:
+            calls.append(("pinned", None))
+            return self
+
+        def to(self, device: torch.device, non_blocking: bool = False) -> Values:
+            calls.append((device.type, non_blocking))
+            return self
+
+    to_device(Values(), torch.device("cuda"))  # type: ignore[arg-type]
+    to_device(Values(), torch.device("cpu"))  # type: ignore[arg-type]
+    assert calls == [("pinned", None), ("cuda", True), ("cpu", False)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,3 +189,26 @@ def test_a_checkpoint_is_asked_in_evaluation_mode_at_its_own_size(specimens: Spe
     np.testing.assert_array_equal(first.logits, again.logits)
     reading = Reading(32, "multilabel", ViewSpec(views="flips"))
     np.testing.assert_allclose(first.logits, infer_logits(network.eval(), specimens, ROWS, reading, CPU), atol=1e-5)
+
+
+def test_on_a_gpu_the_next_batch_is_read_while_this_one_is_computed(
+    network: nn.Module, specimens: Specimens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, readers = said(network, specimens), []
+    infer_module = sys.modules["holotype.predict.infer"]  # the package has a function of that name
+    read = infer_module.read_batch
+
+    def watched(held: Specimens, rows: np.ndarray, device: object) -> Tensor:
+        readers.append(threading.current_thread())
+        return read(held, rows, CPU)
+
+    monkeypatch.setattr(infer_module, "read_batch", watched)
+    monkeypatch.setattr(infer_module, "PREDICTION_BATCH", 3)
+    reading, gpu = Reading(24, "multilabel", ViewSpec(views="none")), SimpleNamespace(type="cuda")
+    logits = infer_logits(network, specimens, ROWS, reading, gpu)  # type: ignore[arg-type]
+    np.testing.assert_allclose(logits, plain, atol=1e-5)
+    assert len(readers) == 4
+    assert threading.main_thread() not in readers
+    readers.clear()
+    said(network, specimens)
+    assert set(readers) == {threading.main_thread()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from holotype.nets import load_networks, load_tensors, open_checkpoint
 from holotype.runtime import Runtime
 from holotype.spec import ViewSpec
 from holotype.train import FitJob, fit_member
+from holotype.train.keeping import _ranked
 
 PlanJob = Callable[..., FitJob]
 
@@ -319,3 +321,58 @@ def test_networks_whose_predictions_are_averaged_are_asked_together(
         infer_logits(one, specimens, rows, Reading(32, "multiclass", views), cpu) for one in load_networks(checkpoint)
     ]
     np.testing.assert_allclose(together, np.mean(each, axis=0), atol=1e-6)
+
+
+# ---- a metric that is not defined
+
+
+def without_positives(job: FitJob, specimens: Specimens) -> tuple[FitJob, Specimens]:
+    """Many labels; neither the fold nor the rows that choose have a positive of any class."""
+    job = replace(with_inner(job), kind="multilabel")
+    truth = specimens.truth[np.arange(20)].copy()
+    truth[12:] = False
+    return job, replace(specimens, truth=truth)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"keep": {"best": 2}},
+        {"keep": {"best": 2, "merge": "greedy"}},
+        {"phase": {"stop_after": {"epochs": 2}}},
+        {"phase": {"schedule": {"name": "plateau", "patience": 1, "rewinds": 1}}},
+    ],
+    ids=["all epochs", "best", "soup", "early end", "plateau"],
+)
+def test_rows_without_a_positive_do_not_stop_a_healthy_training_and_the_loss_chooses(
+    plan_job: PlanJob, specimens: Specimens, runtime: Runtime, tmp_path: Path, choice: dict[str, Any]
+) -> None:
+    phase = {"epochs": 4, "lr": 0.003} | choice.get("phase", {})
+    member = {"keep": choice["keep"]} if "keep" in choice else {}
+    job, unlabelled = without_positives(plan_job(phase, **member), specimens)
+    heard: list[str] = []
+    made = fitted(job, unlabelled, tmp_path, replace(runtime, progress=runtime.progress.heard_by(heard.append)))
+    story = pl.read_parquet(made / "history.parquet")
+    assert story["validation_score"].is_null().all()
+    assert story["inner_score"].is_null().all()
+    assert np.isfinite(story["validation_loss"].to_numpy()).all()
+    assert not any("half the rate" in sentence for sentence in heard)
+    assert sum("the loss chooses in its place" in sentence for sentence in heard) == 1
+    losses = story["inner_loss"].to_list()
+    if choice.get("keep") == {"best": 2}:
+        assert card(made)["epochs"] == sorted(1 + np.argsort(losses, kind="stable")[:2])
+    if "stop_after" in phase:
+        best = np.minimum.accumulate(losses)
+        assert len(losses) == 4 or all(loss >= best[-3] for loss in losses[-2:])
+
+
+def test_a_score_that_is_not_defined_sorts_last() -> None:
+    candidates = [
+        {"epoch": 1, "score": math.nan, "loss": 0.1},
+        {"epoch": 2, "score": 0.2, "loss": 0.9},
+        {"epoch": 3, "score": math.nan, "loss": 0.05},
+        {"epoch": 4, "score": 0.7, "loss": 0.8},
+    ]
+    assert [one["epoch"] for one in _ranked(candidates, "metric")] == [4, 2, 3, 1]
+    assert [one["epoch"] for one in _ranked(candidates, "loss")] == [3, 1, 4, 2]
