@@ -49,7 +49,7 @@ def warnings_on_rows(naming: Naming, labels: LabelGuess, folds: int) -> tuple[st
         if both:
             found.append(f"{len(both):,} ids are in both tables ({listing(both, 3)}); a run will stop there.")
     if labels.unlabelled and labels.kind == "multiclass":
-        found.append(f"{labels.unlabelled:,} rows have no label; label them or take them out of the training table.")
+        found.append(f"{labels.unlabelled:,} rows have no label, and a run stops there: label them or take them out.")
     rare = {name: count for name, count in labels.counts.items() if count < folds}
     if rare:
         names = listing([f"{name} ({count})" for name, count in reversed(rare.items())], 6)
