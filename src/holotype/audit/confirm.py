@@ -14,7 +14,15 @@ from holotype.audit.hashes import LARGEST_CROP, oriented, standardised, windowed
 from holotype.data import Fingerprints
 from holotype.types import Integers
 
-__all__ = ["SAME", "SAME_ALONE", "SAME_AT_FIRST", "confirm_on_fingerprints", "confirm_on_pixels", "explained"]
+__all__ = [
+    "SAME",
+    "SAME_ALONE",
+    "SAME_AT_FIRST",
+    "confirm_on_fingerprints",
+    "confirm_on_pixels",
+    "content_box",
+    "explained",
+]
 
 SAME = 0.8
 """Share of the fine detail of a picture that the other picture must explain."""
