@@ -162,7 +162,7 @@ def ready() -> Callable[[str], Any]:
     """Waits until a server answers, and gives what it says of its health."""
 
     def wait(address: str) -> Any:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while time.monotonic() < until:
             try:
                 with urllib.request.urlopen(address + "health") as answer:
