@@ -139,8 +139,9 @@ def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channe
     """
     found = []
     limits = training["ranges"].get("value") if facts.get("high") is not None else None
-    for number, (low, high) in enumerate(zip(*(limits or ((), ())), strict=True)):
-        channel = channels[number] if channels else str(number + 1) if len(limits[0]) > 1 else None
+    ranges = list(zip(*limits, strict=True)) if limits else []
+    for number, (low, high) in enumerate(ranges):
+        channel = channels[number] if channels else str(number + 1) if len(ranges) > 1 else None
         subject = "it" if channel is None else f"channel {channel}"
         least, most, room = float(facts["low"][number]), float(facts["high"][number]), (high - low) * 2
         if least < low - room or most > high + room:

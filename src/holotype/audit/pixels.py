@@ -243,8 +243,8 @@ def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]
         (images_with_gaps(statistics), "pixels without data, which count in no statistic and are filled with the mean"),
     ):
         if odd:
-            told = listing([f"{ids[row]!r} ({why})" for row, why in odd.items()], NAMED_AT_MOST)
-            warnings.append(f"{counted(len(odd), 'image')} {'has' if len(odd) == 1 else 'have'} {what}: {told}.")
+            details = listing([f"{ids[row]!r} ({why})" for row, why in odd.items()], NAMED_AT_MOST)
+            warnings.append(f"{counted(len(odd), 'image')} {'has' if len(odd) == 1 else 'have'} {what}: {details}.")
     return warnings
 
 

@@ -112,12 +112,11 @@ def predict_parts(
 def _answered(opened: Predictor, new: NewImages, separator: str) -> tuple[pl.DataFrame, AnyScores]:
     """The table of one part, and the scores behind it."""
     images, classes = new.images, opened.decision.classes
-    logits: AnyScores = np.zeros((0, len(classes)), np.float32)
+    nothing = np.zeros((0, len(classes)), np.float32)
+    logits: AnyScores = condense(nothing) if len(classes) > MANY else nothing
     nearest: Sequence[Sequence[tuple[str, float]]] = []
     if len(images):
         logits, nearest = opened.hear(new)
-    elif len(classes) > MANY:
-        logits = condense(logits)
     names = label_names(opened.decide(logits, images), classes) if len(images) else []
     form = (opened.calibration, separator)
     made = answer_table(images.samples.frame["sample"], names, logits, opened.decision, form)
