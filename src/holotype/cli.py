@@ -234,6 +234,7 @@ def _export(
 
 @app.command("review")
 def _review(
+    context: typer.Context,
     run: RunPath,
     port: Annotated[int, typer.Option(help="The page's port, on this machine alone; 0 takes a free one.")] = 8724,
     decisions: Annotated[
@@ -242,10 +243,9 @@ def _review(
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Look at likely wrong labels, duplicates and uncertain samples, and decide; the next run follows the decisions."""
-    from holotype.finished.reviewing import review_run
+    from holotype.commands import review_run
 
-    for line in review_run(run, port, decisions, show):
-        typer.echo(line)
+    review_run(run, port, decisions, show, context.obj)
 
 
 @app.command("why")
@@ -278,6 +278,7 @@ def _cache(
 
 @app.command("serve")
 def _serve(
+    context: typer.Context,
     run: RunPath,
     host: Annotated[str, typer.Option(help="Where to listen; other machines reach 0.0.0.0.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
@@ -302,7 +303,7 @@ def _serve(
     share_cores(serving=True)  # before the imports below load torch
     from holotype.commands import serve_images
 
-    serve_images(run, (host, port), limit, nearest, (allow_anonymous, allow_host))
+    serve_images(run, (host, port), limit, nearest, (allow_anonymous, allow_host), context.obj)
 
 
 def main(arguments: list[str] | None = None) -> int:

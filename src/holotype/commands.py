@@ -24,7 +24,7 @@ from holotype.runs import RunFolder
 from holotype.store import Store, damaged, held, prune, size_of
 from holotype.submit import score_columns
 from holotype.table_files import PARQUET_ENDINGS, require_table_ending, write_table_parts
-from holotype.terminal import Answer, Note
+from holotype.terminal import Answer, Manner, Note, deliver
 from holotype.tuning import Search, tune_recipe
 from holotype.types import AnyScores
 from holotype.why import foresee
@@ -36,6 +36,7 @@ __all__ = [
     "look_after_cache",
     "predict_images",
     "report_run",
+    "review_run",
     "run_recipe",
     "search_settings",
     "serve_images",
@@ -230,6 +231,7 @@ def serve_images(
     limits: Sequence[str],
     nearest: bool,
     callers: tuple[bool, Sequence[str]],
+    manner: Manner,
 ) -> None:
     """Serve a finished run until a signal says to end.
 
@@ -239,6 +241,7 @@ def serve_images(
         limits: As in `--limit`.
         nearest: Whether training specimens are named.
         callers: Whether other machines may ask without a token, and more names of this server.
+        manner: How its address is told: in a sentence on standard error, or alone on standard output.
 
     Raises:
         InputError: What a server needs is not installed, or it must not listen there.
@@ -253,7 +256,41 @@ def serve_images(
     place, chosen = Place(*address, *callers), limits_from(limits)
     rules_for(place, os.environ.get("HOLOTYPE_TOKEN"))  # better refused now than after the networks are found
     answerer, runtime = serve_run(run_folder, nearest)
-    serve(answerer, place, chosen, runtime.thread_count, Progress().say)
+
+    def announce(address: str, who: str) -> None:
+        if manner.quiet or manner.json:
+            deliver(Answer([address], {"run": run_folder, "address": address, "callers": who}), manner)
+        else:
+            manner.progress.say(f"Serving {answerer.about.run} on {address} ({who}); Ctrl-C ends it.")
+
+    serve(answerer, place, chosen, runtime.thread_count, announce)
+
+
+def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, manner: Manner) -> None:
+    """Serve the page on which a person reviews a finished run, until it is stopped.
+
+    Args:
+        run_folder: The run's folder.
+        port: Of the page.
+        decisions: The file that decisions are written to.
+        show: Open the page in a browser.
+        manner: How the page's address is told.
+    """
+    from holotype.finished.reviewing import open_review
+
+    server = open_review(run_folder, port, decisions)
+    notes, count = list(server.record.warnings), len(server.record.standing.decisions)
+    for note in notes:
+        manner.progress.say(f"note: {note}")
+    lines = [
+        f"Decisions:  {server.record.path} ({counted(count, 'decision')} so far)",
+        f"Review:     {server.address}  (Ctrl-C ends it; nothing that was saved is lost)",
+    ]
+    data = {"run": run_folder, "page": server.address, "decisions": server.record.path, "count": count, "notes": notes}
+    deliver(Answer(lines, data), manner)
+    if show:
+        webbrowser.open(server.address)
+    server.serve()
 
 
 def report_run(run_folder: Path, show: bool) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,9 @@ def _findings(ready: Prepared, last: str, beside: Mapping[str, Any]) -> Answer:
     frame = ready.images.frame
     counts = dict(frame["role"].value_counts(sort=True).iter_rows())
     form = ["channels", "height", "width", "depth"]
-    shapes = ready.statistics.frame.group_by(form).len().sort("len", *form, descending=True)
-    channels, height, width, depth, _ = shapes.row(0)
-    more = shapes.height - 1
-    others = f" and {counted(more, 'other form')}" if more else ""
-    shape = f"{counted(channels, 'channel')}, {width}x{height} pixels, {depth}{others}"
+    measured = ready.statistics.frame.drop_nulls(form)
+    shapes = measured.group_by(form).len().sort("len", *form, descending=True)
+    shape = _shape_words(shapes.rows())
     roles = ", ".join(f"{count:,} {role}" for role, count in counts.items())
     classes, kind = len(ready.images.classes), ready.images.kind
     lines = [
@@ -98,3 +96,16 @@ def _findings(ready: Prepared, last: str, beside: Mapping[str, Any]) -> Answer:
             "folds": ready.folds.count, "notes": list(ready.warnings)}  # fmt: skip
     notes = [Note(warning, "note") for warning in ready.warnings]
     return Answer(lines, data, [Table(("", ""), rows), *notes, Note(last, "done")])
+
+
+def _shape_words(shapes: Sequence[tuple[int, int, int, str, int]]) -> str:
+    """The most frequent form of the images, and how many others there are.
+
+    Args:
+        shapes: Channels, height, width, depth and count of each form, the most frequent first.
+    """
+    if not shapes:
+        return "no image files"
+    channels, height, width, depth, _ = shapes[0]
+    others = f" and {counted(len(shapes) - 1, 'other form')}" if len(shapes) > 1 else ""
+    return f"{counted(channels, 'channel')}, {width}x{height} pixels, {depth}{others}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import scipy.sparse as sp
@@ -191,11 +192,13 @@ def _chunk(values: Hashes, chunk: int) -> Integers:
     return ((values >> np.uint64(chunk * CHUNK_BITS)) & np.uint64(0xFFFF)).astype(np.int64)
 
 
-def _masks(flips: int) -> list[int]:
-    """All 16-bit numbers with at most so many ones, fewest first."""
+@cache
+def _masks(flips: int) -> tuple[int, ...]:
+    """All 16-bit numbers with at most so many ones, fewest first; every search needs them many times."""
     every = np.arange(1 << CHUNK_BITS)
     ones = np.bitwise_count(every)
-    return [int(mask) for mask in every[np.argsort(ones, kind="stable")] if ones[mask] <= flips]
+    order = np.argsort(ones, kind="stable")
+    return tuple(order[ones[order] <= flips].tolist())
 
 
 def _blocks(begin: Integers, count: Integers) -> Iterator[tuple[Integers, Integers]]:

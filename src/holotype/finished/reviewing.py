@@ -6,8 +6,7 @@ import json
 import os
 import secrets
 import socket
-import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import polars as pl
 
 from holotype.decide import decision_from_json
 from holotype.digest import digest_file
-from holotype.errors import InputError, counted
+from holotype.errors import InputError
 from holotype.recipe import Recipe, load_recipe
 from holotype.report import channel_colours
 from holotype.review import DecisionsFile
@@ -25,7 +24,7 @@ from holotype.submit import read_scores
 from holotype.table_files import read_parquet
 from holotype.types import ImageTable
 
-__all__ = ["ReviewServer", "decisions_path", "open_review", "read_materials", "review_run"]
+__all__ = ["ReviewServer", "decisions_path", "open_review", "read_materials"]
 
 HOME = "127.0.0.1"
 
@@ -137,26 +136,6 @@ def open_review(folder: Path, port: int, decisions: Path | None = None) -> Revie
         server.should_exit = True
 
     return ReviewServer(f"http://{HOME}:{port}/", record, serve, stop)
-
-
-def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool) -> Iterator[str]:
-    """Serve the page on which a person reviews a finished run, until it is stopped.
-
-    Args:
-        run_folder: The run's folder.
-        port: Of the page.
-        decisions: The file that decisions are written to.
-        show: Open the page in a browser.
-    """
-    server = open_review(run_folder, port, decisions)
-    for warning in server.record.warnings:
-        yield f"note: {warning}"
-    standing = len(server.record.standing.decisions)
-    yield f"Decisions:  {server.record.path} ({counted(standing, 'decision')} so far)"
-    yield f"Review:     {server.address}  (Ctrl-C ends it; nothing that was saved is lost)"
-    if show:
-        webbrowser.open(server.address)
-    server.serve()
 
 
 def _about(folder: Path, decisions: Path) -> str:

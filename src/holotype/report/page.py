@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,9 @@ def render_audit(contents: DataContents) -> str:
     return _rendered("audit.html.j2", {"name": contents.name, "words": about, **_of_the_data(contents)})
 
 
-def _rendered(template: str, values: dict[str, Any]) -> str:
+@cache
+def _environment() -> Environment:
+    """The templates and their filters; templates are compiled once a process."""
     folder = files("holotype.report")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalised,
@@ -105,6 +108,11 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
     )  # fmt: skip
     environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format, "setting": shown}
     environment.filters["signed"] = words.signed
+    return environment
+
+
+def _rendered(template: str, values: dict[str, Any]) -> str:
+    folder = files("holotype.report")
     style = "".join(folder.joinpath(name).read_text("utf-8") for name in STYLES)
     scripts = [folder.joinpath("script.js").read_text("utf-8")]
     if values.get("pictured", {}).get("moves"):
@@ -112,7 +120,7 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
     if values.get("curves"):
         scripts += [vega_script(), folder.joinpath("curves.js").read_text("utf-8")]
     given = {"style": Markup(style), "scripts": [(_policy_digest(one), Markup(one)) for one in scripts]}
-    return environment.get_template(template).render(**given, **values)
+    return _environment().get_template(template).render(**given, **values)
 
 
 def _of_few_groups(contents: DataContents) -> list[str]:

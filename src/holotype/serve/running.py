@@ -70,7 +70,9 @@ def rules_for(place: Place, token: str | None) -> Rules:
     return Rules(token or None, hosts, named)
 
 
-def serve(answerer: Answerer, place: Place, limits: Limits, processes: int, say: Callable[[str], None]) -> None:
+def serve(
+    answerer: Answerer, place: Place, limits: Limits, processes: int, announce: Callable[[str, str], None]
+) -> None:
     """Serve until a signal says to end; what is under way is finished first.
 
     Args:
@@ -78,7 +80,7 @@ def serve(answerer: Answerer, place: Place, limits: Limits, processes: int, say:
         place: Where to listen.
         limits: What a request may cost.
         processes: That decode images.
-        say: Hears where it listens.
+        announce: Receives its address and who may ask, as soon as it listens.
 
     Raises:
         InputError: It must not listen there, or cannot.
@@ -95,7 +97,7 @@ def serve(answerer: Answerer, place: Place, limits: Limits, processes: int, say:
     port = listening.getsockname()[1]
     shown = f"[{place.host}]" if ":" in place.host else place.host
     who = "callers show a token" if rules.token else "anybody who reaches it may ask"
-    say(f"Serving {answerer.about.run} on http://{shown}:{port}/ ({who}); Ctrl-C ends it.")
+    announce(f"http://{shown}:{port}/", who)
     # uvicorn finishes what is under way and then raises the signal again, which would end us with its status.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
