@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable
@@ -294,6 +295,18 @@ def test_a_command_answers_for_a_run_or_refuses_it_in_one_sentence(
         require_sense(command, kind, answer)
 
 
+@pytest.mark.parametrize("command", ["report", "report A B ...", "check", "why", "cache list"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_is_drawn_on_a_terminal(
+    bench: Path, made: Callable[[str], Path], tmp_path: Path, capfd: Captured, monkeypatch: pytest.MonkeyPatch,
+    kind: str, command: str,
+) -> None:  # fmt: skip
+    made("networks")
+    words = words_of(command, made(kind), bench, tmp_path)
+    monkeypatch.setattr("holotype.terminal.is_lively", lambda stream: True)
+    require_answer(call(capfd, *words), "plain", command)
+
+
 def require_sense(command: str, kind: str, answer: dict[str, Any]) -> None:
     """Demand of an answer what is known of the kind of run."""
     if command in {"run", "report"}:
@@ -347,9 +360,15 @@ class Pages:
         self.thread = threading.Thread(target=ask)
         self.thread.start()
 
+    def _is_ready(self, address: str) -> bool:
+        try:
+            return bool(json.load(urllib.request.urlopen(f"{address}/health", timeout=60))["ready"])
+        except urllib.error.HTTPError as error:
+            return error.code != 503  # which it is until the networks are read
+
     def _is_served(self, address: str) -> bool:
         until = time.monotonic() + 240
-        while not json.load(urllib.request.urlopen(f"{address}/health", timeout=60))["ready"]:
+        while not self._is_ready(address):
             assert time.monotonic() < until
             time.sleep(0.05)
         files = [self.image.with_name(self.image.name.replace("dna", channel)) for channel in ("dna", "er")]
