@@ -301,7 +301,7 @@ def report_run(run_folder: Path, show: bool) -> Answer:
         show: Open the report in a browser.
     """
     folder = RunFolder(run_folder)
-    scores: dict[str, Any] = json.loads(folder.existing("scores.json").read_text(encoding="utf-8"))
+    scores = folder.read_json("scores.json")
     files = {label: folder.root / file for label, file in FILES.items() if (folder.root / file).is_file()}
     if show:
         webbrowser.open(folder.existing("report.html").resolve().as_uri())

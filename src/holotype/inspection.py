@@ -63,7 +63,8 @@ def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress:
     recipe = load_recipe(path, changes)
     folder = RunFolder(out or default_folder(recipe, path))
     ready = _prepared(recipe, path, folder.path("log.jsonl"), progress)
-    write_audit(ready, folder)
+    with folder.amended() as new:
+        write_audit(ready, new)
     write_audit_page(ready, folder, recipe.name)
     written, page = folder.root / "audit", folder.root / "audit" / "report.html"
     last = f"Written to {written}; the page is {page}"

@@ -14,19 +14,26 @@ from typing import Any
 
 import polars as pl
 
+from holotype.digest import digest_file
 from holotype.errors import InputError
 from holotype.table_files import read_parquet
 
-__all__ = ["UNFINISHED", "RunFolder"]
+__all__ = ["AGAIN", "DIGESTS", "UNFINISHED", "RunFolder"]
 
 UNFINISHED = "unfinished"
 """The file that lies in a run's folder while its files are being replaced."""
+DIGESTS = "digests.json"
+"""Sizes and digests of the files that commands read; what was changed afterwards is refused."""
+AGAIN = "run the recipe again into this folder, which writes it anew"
 NEW, OLD = ".new", ".old"
 WRITTEN = (
     "recipe.yaml", "images.parquet", "classes.csv", "audit", "folds.parquet", "members", "oof.parquet", "test.parquet",
-    "ensemble.json", "decision.json", "scores.json", "predictions.csv", "submission.csv", "report.html",
+    "ensemble.json", "decision.json", "scores.json", "predictions.csv", "submission.csv", "report.html", DIGESTS,
 )  # fmt: skip
 OF_OTHER_COMMANDS = ("audit/report.html",)
+FOR_PEOPLE = (".csv", ".html", ".yaml")  # endings of files that a person may edit; most are not read back
+
+_intact: dict[Path, tuple[int, ...]] = {}  # what this process has read and found unchanged
 
 FICLONE = 0x40049409  # Linux: let a file share the blocks of another
 
@@ -74,7 +81,64 @@ class RunFolder:
         if not path.exists():
             what = f"{str(self.root)!r} is not a finished run: it has no {name}"
             raise InputError(what, remedy="give the folder of a run, and run its recipe to the end first")
+        self.require_intact(name)
         return path
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The content of a JSON file of the contract.
+
+        Args:
+            name: As in `scores.json`.
+
+        Raises:
+            InputError: The folder is not a run's, or the file is damaged.
+        """
+        path = self.existing(name)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, RecursionError, ValueError) as error:
+            raise InputError(f"{str(path)!r} is damaged: {type(error).__name__}", remedy=AGAIN) from error
+        if not isinstance(content, dict):
+            raise InputError(f"{str(path)!r} is damaged: it holds no object", remedy=AGAIN)
+        return content
+
+    def require_intact(self, name: str = "", weights: bool = True) -> None:
+        """Refuse files that are not what the run wrote; each is read once a process, and again when it has changed.
+
+        Runs of older versions have no digests, and nothing of them is refused here.
+
+        Args:
+            name: A file or a folder of the contract; every file where none is given.
+            weights: Whether networks' weights are read, which are large.
+
+        Raises:
+            InputError: A file is missing, or is damaged or was changed.
+        """
+        below = f"{name}/" if name else ""
+        for file, (size, digest) in self._digests().items():
+            if (file != name and not file.startswith(below)) or (file.endswith(".safetensors") and not weights):
+                continue
+            path = self.root / file
+            fault = _fault(path, size, digest)
+            if fault:
+                raise InputError(f"{str(path)!r} {fault}: it is not what the run wrote", remedy=AGAIN)
+
+    def _digests(self) -> dict[str, tuple[int, str]]:
+        path = self.root / DIGESTS
+        if not path.is_file():
+            return {}
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return {str(name): (int(size), str(digest)) for name, (size, digest) in content.items()}
+        except (OSError, RecursionError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{str(path)!r} is damaged: {type(error).__name__}", remedy=AGAIN) from error
+
+    def write_digests(self) -> None:
+        """Write down the digest of every file that a command may read, so that damage is noticed."""
+        files = sorted(path for path in self.root.rglob("*") if path.is_file() and path != self.root / DIGESTS)
+        named = {path.relative_to(self.root).as_posix(): path for path in files}
+        kept = {name: path for name, path in named.items() if path.suffix not in FOR_PEOPLE}
+        self.write_json(DIGESTS, {name: (path.stat().st_size, digest_file(path)) for name, path in kept.items()})
 
     def recorded(self) -> dict[str, Any]:
         """What the last run of this folder was called with: recipe, changes, store and budget, as far as known."""
@@ -168,10 +232,33 @@ class RunFolder:
             shutil.rmtree(new.root, ignore_errors=True)
         shutil.rmtree(self.root / OLD, ignore_errors=True)
 
+    @contextmanager
+    def amended(self) -> Iterator[RunFolder]:
+        """A folder for some files of a run, which are moved to the others when all of them are written.
+
+        Raises:
+            InputError: A finished run is there, and its own files of these names are others.
+        """
+        shutil.rmtree(self.root / NEW, ignore_errors=True)
+        new = RunFolder(self.root / NEW)
+        new.root.mkdir(parents=True)
+        try:
+            yield new
+            known = self._digests()
+            files = {path.relative_to(new.root).as_posix(): path for path in new.root.rglob("*") if path.is_file()}
+            if any(name in known and known[name][1] != digest_file(path) for name, path in files.items()):
+                what = f"{str(self.root)!r} holds a finished run that was made from other data"
+                raise InputError(what, field="--out", remedy="give another folder, or run the recipe anew")
+            for name, path in files.items():
+                path.replace(self.path(name))
+        finally:
+            shutil.rmtree(new.root, ignore_errors=True)
+
     def _replace(self, new: RunFolder) -> None:
         for name in OF_OTHER_COMMANDS:
             if (self.root / name).is_file() and not (new.root / name).exists():
                 shutil.copy2(self.root / name, new.path(name))
+        new.write_digests()
         _flush(new.root)
         (self.root / OLD).mkdir()
         marker = self.root / UNFINISHED
@@ -223,6 +310,23 @@ class RunFolder:
             temporary.unlink(missing_ok=True)
             _copy(file, temporary)
             temporary.replace(target)
+
+
+def _fault(path: Path, size: int, digest: str) -> str:
+    """What is wrong with a file of a run, in words; empty where nothing is."""
+    try:
+        facts = path.stat()
+        version = (facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns)
+        if _intact.get(path) == (*version, int(digest, 16)):
+            return ""
+        if facts.st_size != size or digest_file(path) != digest:
+            return "is damaged or was changed"
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    _intact[path] = (*version, int(digest, 16))
+    return ""
 
 
 def _copy(source: Path, target: Path) -> None:

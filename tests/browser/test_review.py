@@ -16,6 +16,7 @@ import tifffile
 
 from holotype.finished.reviewing import ReviewServer, open_review
 from holotype.review import read_rows
+from holotype.runs import RunFolder
 from holotype.types import LINKS
 
 pytestmark = pytest.mark.browser
@@ -45,6 +46,7 @@ def server(finished: Path, tmp_path: Path) -> Iterator[ReviewServer]:
     clusters.write_parquet(run / "audit/clusters.parquet")
     links = pl.DataFrame([(*pair, 3, 0.97) for pair in pairs], schema=LINKS, orient="row")
     links.write_parquet(run / "audit/links.parquet")
+    RunFolder(run).write_digests()
     opened = open_review(run, 0, tmp_path / "review.csv")
     thread = threading.Thread(target=opened.serve, daemon=True)
     thread.start()
@@ -189,6 +191,7 @@ def test_a_large_picture_is_asked_for_again_closer_where_one_looks(
     images = pl.read_parquet(tmp_path / "run/images.parquet")
     large = pl.Series("files", [[str(tmp_path / "large.tif")]] * images.height)
     images.with_columns(large).write_parquet(tmp_path / "run/images.parquet")
+    RunFolder(tmp_path / "run").write_digests()
     other = open_review(tmp_path / "run", 0, tmp_path / "other.csv")
     thread = threading.Thread(target=other.serve, daemon=True)
     thread.start()

@@ -181,11 +181,30 @@ def _many(folder, count=40, broken=None):
     return ImageTable(frame, ("x", "y"), "multiclass")
 
 
-def test_an_interrupted_pack_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch):
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kept"),
+    [
+        (lambda folder: None, 16),
+        (lambda folder: flip(folder / "pixels.npy", 128 + 9 * 12 * 10 * 2), 8),
+        (lambda folder: flip(folder / "pixels.npy", 130), 0),
+        (lambda folder: (folder / "progress.json").write_text("{"), 0),
+        (lambda folder: (folder / "pixels.npy").write_bytes((folder / "pixels.npy").read_bytes()[:900]), 0),
+    ],
+    ids=["undamaged", "a bit of the second block", "a bit of the first block", "torn progress", "torn pixels"],
+)
+def test_an_interrupted_pack_goes_on_where_it_is_undamaged_and_ends_in_the_same_bytes(
+    tmp_path, monkeypatch, damage, kept
+):
     from holotype.data import pack as module
 
     monkeypatch.setattr(module, "CHUNK", 4)
-    monkeypatch.setattr(module, "KEPT_EVERY", 2)
+    monkeypatch.setattr(module, "BLOCK", 8)
     images = _many(tmp_path)
     plan = plan_pack(measure_images(images, Runtime()), 16, "fit")
     for name in ("whole", "torn"):
@@ -202,10 +221,11 @@ def test_an_interrupted_pack_goes_on_and_ends_in_the_same_bytes(tmp_path, monkey
     monkeypatch.setattr(module, "read_row", failing)
     with pytest.raises(KeyboardInterrupt):
         pack_images(images, plan, tmp_path / "torn", Runtime(threads=1), tmp_path / "work-torn")
+    damage(tmp_path / "work-torn")
     again = []
     monkeypatch.setattr(module, "read_row", lambda table, row: again.append(row) or read(table, row))
     pack_images(images, plan, tmp_path / "torn", Runtime(threads=1), tmp_path / "work-torn")
-    assert len(again) == len(images) - 16
+    assert len(again) == len(images) - kept
     whole, torn = ((tmp_path / name / "pixels.npy").read_bytes() for name in ("whole", "torn"))
     assert whole == torn
 

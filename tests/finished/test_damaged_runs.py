@@ -76,7 +76,10 @@ DAMAGES: dict[str, Callable[[Path], str]] = {
 
 @pytest.fixture(scope="module")
 def run(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(finished, tmp_path_factory.mktemp("damaged") / "run")
+    """A run without digests, as older versions wrote it: every file must be checked by its content."""
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("damaged") / "run")
+    (folder / "digests.json").unlink()
+    return folder
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -94,3 +97,17 @@ def test_a_damaged_file_is_named_in_one_sentence(
     finally:
         shutil.rmtree(run)
         shutil.copytree(finished, run)
+        (run / "digests.json").unlink()
+
+
+@pytest.mark.parametrize("name", ["decision.json", "oof.parquet", "members/main/fold0/weights.safetensors"])
+def test_a_changed_byte_that_leaves_a_file_readable_is_refused_too(
+    name: str, finished: Path, screen: Path, tmp_path: Path, capsys
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    content = bytearray((run / name).read_bytes())
+    content[-20] ^= 1
+    (run / name).write_bytes(content)
+    assert main(["predict", str(run), str(screen / "test.csv"), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert f"{Path(name).name}' is damaged or was changed: it is not what the run wrote; run the recipe again" in error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,9 @@ def test_the_files_of_a_run_take_the_places_of_an_earlier_runs(tmp_path: Path) -
         new.write_text("recipe.yaml", "new")
         new.write_text("members/other/fold0/card.json", "new")
         new.write_text("audit/warnings.json", "new")
-    assert contents(tmp_path) == {
+    written = contents(tmp_path)
+    assert sorted(json.loads(written.pop("digests.json"))) == ["audit/warnings.json", "members/other/fold0/card.json"]
+    assert written == {
         "recipe.yaml": "new", "members/other/fold0/card.json": "new", "audit/warnings.json": "new",
         "audit/report.html": "old", "log.jsonl": "old",
     }  # fmt: skip
@@ -198,6 +201,38 @@ def test_a_run_that_ends_between_old_and_new_says_that_it_is_unfinished(
         new.write_text("recipe.yaml", "newer")
     assert folder.existing("recipe.yaml").read_text() == "newer"
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_of_a_run_that_is_not_what_was_written_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.replaced() as new:
+        for name in ("recipe.yaml", "decision.json", "members/main/fold0/card.json", "predictions.csv"):
+            new.write_text(name, "new")
+    for name in ("recipe.yaml", "predictions.csv"):  # a person may edit them
+        (tmp_path / name).write_text("own")
+    folder.require_intact()
+    (tmp_path / "decision.json").write_text("NEW")  # of the same size
+    for name in ("", "decision.json"):
+        with pytest.raises(InputError, match=r"decision\.json' is damaged or was changed: it is not"):
+            folder.require_intact(name)
+    assert folder.existing("members/main/fold0/card.json").is_file()
+    (tmp_path / "members/main/fold0/card.json").unlink()
+    with pytest.raises(InputError, match=r"card\.json' is missing"):
+        folder.checkpoints("main")
+    write_new(folder)
+    folder.require_intact()
+
+
+def test_an_audit_of_other_data_does_not_replace_the_tables_of_a_finished_run(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.replaced() as new:
+        new.write_text("audit/warnings.json", "old")
+    for text in ("old", "new"):
+        refused = pytest.raises(InputError, match="made from other data; give another")
+        with nullcontext() if text == "old" else refused, folder.amended() as new:
+            new.write_text("audit/warnings.json", text)
+            new.write_text("audit/more.json", text)
+    assert contents(tmp_path)["audit/more.json"] == contents(tmp_path)["audit/warnings.json"] == "old"
 
 
 def test_networks_stand_in_the_order_of_their_folds(tmp_path: Path) -> None:

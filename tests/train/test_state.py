@@ -12,7 +12,7 @@ from holotype.spec import OptimizerSpec
 from holotype.train.course import Course
 from holotype.train.optimisers import make_optimiser
 from holotype.train.plateau import Plateau
-from holotype.train.state import load_optimiser, newest_state, part_of, save_state
+from holotype.train.state import candidate_path, load_optimiser, newest_state, part_of, save_checked, save_state
 
 
 def trained(name: str = "adamw", steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -63,6 +63,25 @@ def test_a_torn_newest_is_passed_over(tmp_path: Path, length: int) -> None:
         save_state(tmp_path, at(done), network, optimiser, {})
     newest = tmp_path / "state-000-00002-0000003.safetensors"
     newest.write_bytes(newest.read_bytes()[:length])
+    found = newest_state(tmp_path)
+    assert found is not None
+    assert found[1].done == 1
+
+
+@pytest.mark.parametrize("file", ["state-000-00002-0000003", "candidate-00002"])
+def test_a_newest_with_a_changed_bit_in_it_or_in_its_candidates_is_passed_over(tmp_path: Path, file: str) -> None:
+    network, optimiser = trained()
+    for done in (1, 2):
+        course = at(done)
+        course.candidates = [{"epoch": number, "phase": 0, "score": 0.5, "loss": 1.0} for number in range(1, done + 1)]
+        save_checked(candidate_path(tmp_path, done), network.state_dict(), course.candidates[-1])
+        save_state(tmp_path, course, network, optimiser, {"halves": torch.ones(3, dtype=torch.bfloat16)})
+    found = newest_state(tmp_path)
+    assert found is not None
+    assert found[1].done == 2
+    content = bytearray((tmp_path / f"{file}.safetensors").read_bytes())
+    content[-9] ^= 1
+    (tmp_path / f"{file}.safetensors").write_bytes(content)
     found = newest_state(tmp_path)
     assert found is not None
     assert found[1].done == 1

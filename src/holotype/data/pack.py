@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ __all__ = ["Pack", "PackPlan", "input_size", "open_pack", "pack_images", "packed
 Fitting = Literal["fit", "stretch"]
 SPARE = 1.05  # room that must be left on the disk beside the pack
 CHUNK = 256
-KEPT_EVERY = 8  # chunks after which it is written down how far the pack is
+BLOCK = 8 * CHUNK  # images after which it is written down how far the pack is
 WORTH_SAYING = 100_000_000  # bytes
 PROGRESS = "progress.json"
 
@@ -138,11 +139,12 @@ def pack_images(
     """
     place = workspace or folder
     if place is None:
-        pixels, done = np.zeros(plan.shape, plan.depth), 0
+        pixels, sums = np.zeros(plan.shape, plan.depth), list[int]()
     else:
         place.mkdir(parents=True, exist_ok=True)
-        pixels, done = _storage(plan, place)
-        _announce(plan, place, done, runtime)
+        pixels, sums = _storage(plan, place)
+        _announce(plan, place, len(sums) * BLOCK, runtime)
+    done, checks = len(sums) * BLOCK, np.zeros(len(images), np.uint32)
 
     def store(row: int) -> None:
         if row not in plan.skipped:
@@ -152,7 +154,8 @@ def pack_images(
                     f"{listing(images.files_of_row(row), 3)} changed after it was measured",
                     field="data.images", remedy="run the same command again when nothing writes to the images",
                 )  # fmt: skip
-            pixels[row] = packed_image(image, plan)
+            stored = packed_image(image, plan)
+            pixels[row], checks[row] = stored, _checksum(stored)
 
     with (
         runtime.progress.task("Packing images", len(images) - done) as task,
@@ -162,15 +165,17 @@ def pack_images(
             rows = range(start, min(start + CHUNK, len(images)))
             for _ in threads.map(store, rows):
                 pass
-            if place is not None and rows.stop % (CHUNK * KEPT_EVERY) == 0:
-                _keep(pixels, place, rows.stop)
+            if place is not None and rows.stop % BLOCK == 0:
+                sums.append(zlib.crc32(checks[rows.stop - BLOCK : rows.stop].tobytes()))
+                _keep(pixels, place, sums)
             task.advance(len(rows))
     if folder is not None and place is not None:
-        _keep(pixels, place, len(images))
+        if isinstance(pixels, np.memmap):
+            pixels.flush()
         (place / "pixels.npy").replace(folder / "pixels.npy")
         facts = {"shape": plan.shape, "depth": plan.depth, "fitting": plan.fitting}
         (folder / "pack.json").write_text(json.dumps(facts))
-        (place / PROGRESS).unlink()
+        (place / PROGRESS).unlink(missing_ok=True)
     return pixels
 
 
@@ -222,13 +227,17 @@ def input_size(statistics: ImageStatistics, size: int | str) -> int:
     return min(max(-(-longest // 32) * 32, 64), 224)
 
 
-def _storage(plan: PackPlan, folder: Path) -> tuple[NDArray[Any], int]:
-    """A file of the planned size, and how many rows of it an interrupted call has written."""
+def _storage(plan: PackPlan, folder: Path) -> tuple[NDArray[Any], list[int]]:
+    """A file of the planned size, and the checksums of the blocks that an interrupted call has written undamaged."""
     place, progress = folder / "pixels.npy", folder / PROGRESS
     if place.is_file() and progress.is_file():
-        pixels = np.load(place, mmap_mode="r+", allow_pickle=False)
+        try:
+            pixels = np.load(place, mmap_mode="r+", allow_pickle=False)
+            sums = [int(one) for one in json.loads(progress.read_text())["checksums"]]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # torn: it is packed from the beginning
+            pixels, sums = np.empty(0), []
         if pixels.shape == plan.shape and pixels.dtype == np.dtype(plan.depth):
-            return pixels, int(json.loads(progress.read_text())["rows"])
+            return pixels, _undamaged(pixels, sums, plan.skipped)
     free = shutil.disk_usage(folder).free
     too_small = StoreError(
         f"the pack needs {byte_size(plan.bytes)} and {folder} has {byte_size(free)} free",
@@ -241,13 +250,28 @@ def _storage(plan: PackPlan, folder: Path) -> tuple[NDArray[Any], int]:
         reserve_space(place)
     except OSError as error:
         raise too_small from error
-    return pixels, 0
+    return pixels, []
 
 
-def _keep(pixels: NDArray[Any], folder: Path, rows: int) -> None:
+def _undamaged(pixels: NDArray[Any], sums: Sequence[int], skipped: frozenset[int]) -> list[int]:
+    """The checksums of the first blocks that hold what was written."""
+    for number, known in enumerate(sums):
+        rows = range(number * BLOCK, min((number + 1) * BLOCK, len(pixels)))
+        checks = np.array([0 if row in skipped else _checksum(pixels[row]) for row in rows], np.uint32)
+        if zlib.crc32(checks.tobytes()) != known:
+            return list(sums[:number])
+    return list(sums)
+
+
+def _checksum(image: NDArray[Any]) -> int:
+    """Of an image's bytes: enough to notice damage, and cheaper than a digest."""
+    return zlib.crc32(np.ascontiguousarray(image).reshape(-1).view(np.uint8).data)
+
+
+def _keep(pixels: NDArray[Any], folder: Path, sums: Sequence[int]) -> None:
     """Write down how far the pack is, once that is on the disk."""
     if isinstance(pixels, np.memmap):
         pixels.flush()
     temporary = folder / f".{PROGRESS}"
-    temporary.write_text(json.dumps({"rows": rows}))
+    temporary.write_text(json.dumps({"checksums": list(sums)}))
     temporary.replace(folder / PROGRESS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +107,7 @@ def compare_runs(folders: Sequence[Path]) -> CompareContents:
 def _read(folder: Path, letter: str) -> _ScoredRun:
     opened = open_run(folder)
     run, recipe, decision = opened.folder, opened.recipe, opened.decision
-    scores = json.loads(run.existing("scores.json").read_text(encoding="utf-8"))
+    scores = run.read_json("scores.json")
     images = ImageTable(read_parquet(run.existing("images.parquet")), decision.classes, decision.kind)
     spent = what_stages_took(RunLog(run.root / "log.jsonl").read("stage"))
     held = [megabytes for _, megabytes in spent.values() if megabytes is not None]

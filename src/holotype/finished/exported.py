@@ -182,7 +182,7 @@ def _what(voices: list[GraphMember]) -> str:
 def _facts(opened: OpenedRun, voices: list[GraphMember], wish: Wish) -> dict[str, Any]:
     """What the card says of the run."""
     whole = is_whole(opened, voices)
-    name, metric = next(iter(json.loads(opened.folder.existing("scores.json").read_text("utf-8"))["metrics"].items()))
+    name, metric = next(iter(opened.folder.read_json("scores.json")["metrics"].items()))
     first = voices[0].checkpoints[0].card
     plate = opened.decision.one_class_per
     own = "" if plate is None else f"; the run also gives each class once a {plate}, which one image cannot show"

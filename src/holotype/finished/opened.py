@@ -202,7 +202,9 @@ def open_run(folder: Path | str, runtime: Runtime | None = None, held: bool = Fa
         InputError: The folder is not a finished run's, or a file of it is damaged.
     """
     run = RunFolder(Path(folder))
-    recipe = load_recipe(run.existing("recipe.yaml"))
+    source = run.existing("recipe.yaml")
+    run.require_intact(weights=False)  # those are read when networks are opened
+    recipe = load_recipe(source)
     decision, calibration = read_decision(run)
     ensemble = read_ensemble(run, recipe.members)
     made = runtime or make_runtime(recipe, Path(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import socket
@@ -72,8 +71,10 @@ def read_materials(folder: Path) -> Materials:
         InputError: The folder is not a finished run's.
     """
     run = RunFolder(folder)
-    recipe = load_recipe(run.existing("recipe.yaml"))
-    decision = decision_from_json(json.loads(run.existing("decision.json").read_text(encoding="utf-8")))
+    source = run.existing("recipe.yaml")
+    run.require_intact(weights=False)
+    recipe = load_recipe(source)
+    decision = decision_from_json(run.read_json("decision.json"))
     channels = tuple(recipe.data.channels) if recipe.data.channels else None
     frame = run.images()
     images = ImageTable(frame, decision.classes, decision.kind, channels, projection=recipe.data.projection)

@@ -15,7 +15,7 @@ from holotype.decide import calibration_from_json, decision_from_json
 from holotype.ensemble import ensemble_from_json
 from holotype.errors import InputError, StoreError
 from holotype.nets import hold_networks, open_checkpoint
-from holotype.runs import RunFolder
+from holotype.runs import AGAIN, RunFolder
 from holotype.spec import MemberSpec
 from holotype.types import Calibration, Checkpoint, Decision, Ensemble, Normalisation
 
@@ -160,4 +160,4 @@ def _require(right: bool, what: str) -> None:
 
 def _damaged(path: Path, reason: str) -> InputError:
     return InputError(f"{str(path)!r} is damaged or was changed: {reason.rstrip('.')}",
-                      remedy="run the recipe again into this folder, which writes it anew")  # fmt: skip
+                      remedy=AGAIN)  # fmt: skip

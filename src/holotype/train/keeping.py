@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from holotype.nets import load_tensors, save_tensors
 from holotype.spec import KeepSpec
 from holotype.train.average import average_weights, greedy_soup
 from holotype.train.course import Course
 from holotype.train.plateau import selection_score
+from holotype.train.state import candidate_path, load_checked, save_checked
 
 __all__ = ["best_candidate", "keep_candidate", "kept_weights"]
 
@@ -36,7 +36,7 @@ def keep_candidate(
     one = {"epoch": course.done, "phase": course.phase, **marks}
     wanted = _wanted(keep, [*course.candidates, one], course.phase if rewinds else None)
     if one in wanted and state is not None:
-        save_tensors(_place(workspace, course.done), state, one)
+        save_checked(candidate_path(workspace, course.done), state, one)
     course.candidates = wanted
 
 
@@ -50,7 +50,7 @@ def best_candidate(workspace: Path, course: Course) -> State | None:
     of_phase = [one for one in course.candidates if one["phase"] == course.phase]
     if not of_phase:
         return None
-    return load_tensors(_place(workspace, _ranked(of_phase, "metric")[0]["epoch"]))[0]
+    return load_checked(candidate_path(workspace, _ranked(of_phase, "metric")[0]["epoch"]))[0]
 
 
 def kept_weights(
@@ -72,7 +72,7 @@ def kept_weights(
     if keep.last == 1 or not chosen:
         return [last], [course.done]
     epochs = [one["epoch"] for one in chosen]
-    states = [load_tensors(_place(workspace, epoch))[0] for epoch in epochs]
+    states = [load_checked(candidate_path(workspace, epoch))[0] for epoch in epochs]
     if keep.merge == "weights":
         return [average_weights(states)], epochs
     if keep.merge == "greedy":
@@ -107,7 +107,3 @@ def _ranked(candidates: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
         return undefined, -selection_score(candidate["score"], candidate["loss"], by), int(candidate["epoch"])
 
     return sorted(candidates, key=rank)
-
-
-def _place(workspace: Path, epoch: int) -> Path:
-    return workspace / f"candidate-{epoch:05d}.safetensors"

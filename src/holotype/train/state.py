@@ -2,19 +2,70 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from holotype.digest import digest_array, digest_value
 from holotype.errors import StoreError
 from holotype.nets import load_facts, load_tensors, save_tensors
 from holotype.train.course import Course
 
-__all__ = ["load_optimiser", "newest_state", "part_of", "save_state"]
+__all__ = ["candidate_path", "load_checked", "load_optimiser", "newest_state", "part_of", "save_checked", "save_state"]
 
 KEPT = 2
+DIGEST = "digest"
+
+
+def candidate_path(workspace: Path, epoch: int) -> Path:
+    """The file of the weights after an epoch.
+
+    Args:
+        workspace: The job's own folder.
+        epoch: Counted from the beginning of the training.
+    """
+    return workspace / f"candidate-{epoch:05d}.safetensors"
+
+
+def save_checked(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write tensors and facts with their digest.
+
+    Args:
+        path: The safetensors file.
+        tensors: By name.
+        facts: What JSON can hold.
+    """
+    save_tensors(path, tensors, {**facts, DIGEST: _digest(tensors, facts)})
+
+
+def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_checked` wrote.
+
+    Args:
+        path: The safetensors file.
+
+    Raises:
+        StoreError: The file is torn, or is not what was written.
+    """
+    tensors, facts = load_tensors(path)
+    if facts.pop(DIGEST, None) != _digest(tensors, facts):
+        raise StoreError(f"{path} is damaged: it is not what was written", remedy="delete it and run again")
+    return tensors, facts
+
+
+def _digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str:
+    parts = {name: digest_array(_bytes(tensor)) for name, tensor in tensors.items()}
+    return digest_value([parts, json.loads(json.dumps(facts))])
+
+
+def _bytes(tensor: Tensor) -> Any:
+    """A tensor's bytes as an array: NumPy has no bfloat16."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
 def save_state(
@@ -35,7 +86,7 @@ def save_state(
             if value is not None:
                 tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(value)
     name = "state-{:03d}-{:05d}-{:07d}.safetensors".format(*course.order)
-    save_tensors(workspace / name, tensors, course.facts())
+    save_checked(workspace / name, tensors, course.facts())
     states = _states(workspace)
     for old in states[:-KEPT]:
         old.unlink(missing_ok=True)  # another run of the same recipe may have been faster
@@ -43,7 +94,7 @@ def save_state(
 
 
 def newest_state(workspace: Path) -> tuple[dict[str, Tensor], Course] | None:
-    """The newest state that can be read; a torn one is passed over.
+    """The newest state that is undamaged, and whose candidates are; others are passed over.
 
     Args:
         workspace: The job's own folder.
@@ -53,7 +104,9 @@ def newest_state(workspace: Path) -> tuple[dict[str, Tensor], Course] | None:
     """
     for path in reversed(_states(workspace)):
         try:
-            tensors, facts = load_tensors(path)
+            tensors, facts = load_checked(path)
+            for candidate in facts["candidates"]:
+                load_checked(candidate_path(workspace, candidate["epoch"]))
         except StoreError:
             path.unlink(missing_ok=True)
         else:
