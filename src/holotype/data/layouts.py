@@ -130,11 +130,11 @@ def _stay_inside(fields: list[tuple[str, str | None]], table: pl.DataFrame, sour
     """Refuse values that would lead out of the folder that the pattern names: `..`, or a path from the root.
 
     A path from the root, or an address, in the first column behind a folder's name stands by itself, as when paths are
-    joined.
+    joined, where the column holds a whole name: what follows it is nothing or a slash.
     """
     before = ""
     for text, name in fields:
-        starts = not before and (not text or text.endswith("/"))
+        starts = not before and _may_be_absolute(fields)
         before += text
         if name is None or name not in table.columns:
             continue
@@ -151,6 +151,12 @@ def _stay_inside(fields: list[tuple[str, str | None]], table: pl.DataFrame, sour
         before += name
 
 
+def _may_be_absolute(fields: list[tuple[str, str | None]]) -> bool:
+    """Whether the first column of a pattern may hold a path from the root."""
+    folder, rest = fields[0][0], fields[1][0] if len(fields) > 1 else ""
+    return (not folder or folder.endswith("/")) and (len(fields) == 1 or rest.startswith("/"))
+
+
 def _path(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
     """The file of each row; a first column that holds a path from the root stands without what is before it."""
     parts: list[pl.Expr] = []
@@ -161,7 +167,12 @@ def _path(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
         elif name is not None:
             parts.append(pl.col(name).fill_null(""))
     file = pl.concat_str(parts)
-    folder, first = fields[0]
-    if first is None or (first == "channel" and channel is not None) or not folder.endswith("/"):
+    first = fields[0][1]
+    if (
+        first is None
+        or (first == "channel" and channel is not None)
+        or not fields[0][0]
+        or not _may_be_absolute(fields)
+    ):
         return file
     return pl.when(pl.col(first).str.contains(ABSOLUTE)).then(pl.concat_str(parts[1:])).otherwise(file)

@@ -55,7 +55,7 @@ def images_asked(
     tables = [path for path in given if ending(without_sheet(path)[0]) in TABLE_ENDINGS]
     frames = [_frame_of_table(path, data, progress) for path in tables]
     files, unread = _files([path for path in given if path not in tables], progress)
-    if channel_names(data, trained) is not None:
+    if unread and channel_names(data, trained) is not None:
         unread = {}  # such files stand for channels; those that are not named as the pattern says are not used
     every = list(dict.fromkeys([*files, *unread]))
     if every:
