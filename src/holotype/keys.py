@@ -81,7 +81,7 @@ def statistics_key(images: ImageTable) -> StageKey:
     frame = images.frame
     rows = frame.select("id", files=pl.col("files").list.len(), labelled=pl.col("role") != "test")
     options = {field.name: getattr(images, field.name) for field in fields(images) if field.name not in UNREAD_FIELDS}
-    return StageKey("statistics", 5, options, {
+    return StageKey("statistics", 6, options, {
         "ids and roles": digest_value(rows.to_dict(as_series=False)),
         "image files": digest_versions_on_disk(frame["files"].explode(empty_as_null=False)),
         "decoders": _versions(*DECODERS, numbers=3),
@@ -125,7 +125,7 @@ def pack_key(plan: PackPlan, size: int, statistics: ImageStatistics) -> StageKey
     """
     form = asdict(plan) | {"skipped": sorted(plan.skipped)}
     inputs = {"pixels": _pixels(statistics, np.arange(statistics.frame.height)), "resampling": _versions("pillow")}
-    return StageKey(f"pack {size}", 5, form, inputs)
+    return StageKey(f"pack {size}", 6, form, inputs)
 
 
 def fit_key(job: FitJob, statistics: ImageStatistics, specimens: Specimens, runtime: Runtime) -> StageKey:

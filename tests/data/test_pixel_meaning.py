@@ -353,3 +353,15 @@ def test_a_projection_reaches_every_image_of_a_table_and_its_key(tmp_path):
 def test_the_mean_of_many_planes_is_worked_out_in_double_precision():
     planes = np.full((1000, 1, 1), 16_777_217 / 3, np.float32)
     assert project(planes, "mean")[0, 0] == planes[0, 0, 0]
+
+
+@pytest.mark.parametrize("opacity", [255, 9])
+def test_gray_with_opacity_means_the_same_in_tiff_and_png(tmp_path, opacity):
+    gray = np.random.default_rng(0).integers(0, 256, (12, 16)).astype(np.uint8)
+    pixels = np.stack([gray, np.full_like(gray, 255)], axis=-1)
+    pixels[2, 3, 1] = opacity
+    for ending in ("tif", "png"):
+        Image.fromarray(pixels, "LA").save(tmp_path / f"a.{ending}")
+    expected = gray[None] if opacity == 255 else np.moveaxis(pixels, -1, 0)
+    for ending in ("tif", "png"):
+        np.testing.assert_array_equal(read_image([str(tmp_path / f"a.{ending}")]), expected)

@@ -64,7 +64,7 @@ def test_what_is_missing_becomes_the_fill_or_the_mean_of_the_data():
 
 
 @pytest.mark.parametrize("value", [1e10, 1e6, -1e6, 50.0, 3e38])
-def test_single_pixels_far_beyond_the_others_count_as_the_nearest_of_them(value):
+def test_single_pixels_far_beyond_the_others_scale_nothing(value):
     clean = floats()
     pixels = clean.copy()
     pixels[0, 3, 4] = value
@@ -117,3 +117,22 @@ def test_a_large_image_is_measured_in_blocks(monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 700)
     for name, values in channel_statistics(pixels).items():
         np.testing.assert_allclose(values, whole[name], rtol=1e-9, err_msg=name)
+
+
+def test_a_hot_pixel_becomes_the_median_of_its_neighbors_and_a_small_bright_object_the_nearest_limit():
+    pixels = floats(7, 1.0).copy()
+    plain, row, column = pixels.copy(), 5, 6
+    pixels[0, row, column], pixels[0, 0, 0], pixels[0, 20:22, 20] = 1e10, 1e6, 1e6
+    found = usable_pixels(pixels)
+    around = np.sort(np.delete(plain[0, row - 1 : row + 2, column - 1 : column + 2].ravel(), 4))
+    corner = np.sort([plain[0, 0, 1], plain[0, 1, 0], plain[0, 1, 1]])
+    assert found[0, row, column] == around[3]  # the lower of the two in the middle
+    assert found[0, 0, 0] == corner[1]
+    usual = np.delete(
+        plain.ravel(), [0, *(np.ravel_multi_index(at, plain.shape[1:]) for at in [(5, 6), (20, 20), (21, 20)])]
+    )
+    assert (found[0, 20:22, 20] == usual.max()).all()
+    untouched = pixels < 1e5
+    np.testing.assert_array_equal(found[untouched], pixels[untouched])
+    facts = channel_statistics(pixels)
+    np.testing.assert_allclose(facts["mean"], found.mean(axis=(1, 2), dtype=np.float64), rtol=1e-6)

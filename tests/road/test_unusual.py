@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from holotype.road.unusual import Usual, best_scores, read_usual, unusual
+from holotype.audit import describe_training
+from holotype.road.unusual import Usual, best_scores, least_sure, read_usual, unusual
 from holotype.runs import RunFolder
 from holotype.types import condense
 
@@ -50,6 +51,36 @@ def test_each_sign_is_said_in_words(facts, what, channel, words):
     (found,) = unusual(USUAL, 0.0, PLAIN | facts, ("dna", "actin"))
     assert (found.what, found.channel) == (what, channel)
     assert words in found.words
+
+
+def test_unseen_images_of_the_same_distribution_are_hardly_warned_of():
+    generator = np.random.default_rng(3)
+    warned = half = 0
+    for _ in range(50):
+        background = generator.gamma(4.0, 50.0, 68)  # skewed, as brightness and contrast of fields are
+        contrast = generator.gamma(160.0, 5.0, 68)
+        drawn = pl.DataFrame({
+            "error": pl.Series([None] * 48, dtype=pl.String), "channels": [1] * 48, "depth": ["uint16"] * 48,
+            "height": [48] * 48, "width": [48] * 48, "mean": background[:48, None].tolist(),
+            "deviation": contrast[:48, None].tolist(), "low": [[0.0]] * 48, "high": [[4095.0]] * 48,
+        })  # fmt: skip
+        usual = Usual("multiclass", None, describe_training(drawn))
+        for mean, deviation in zip(background[48:], contrast[48:], strict=True):
+            plain = {"mean": [mean], "deviation": [deviation], "height": 48, "width": 48}
+            warned += len(unusual(usual, 0.0, plain, ())) > 0
+            half += len(unusual(usual, 0.0, plain | {"deviation": [deviation / 2]}, ())) > 0
+    assert warned <= 10  # of 1,000
+    assert half >= 800
+
+
+def test_the_least_sure_of_a_few_images_are_no_limit_for_others():
+    generator = np.random.default_rng(4)
+    falls = [
+        (best_scores(generator.normal(0, 2, (20, 3)), "multiclass")
+         < least_sure(generator.normal(0, 2, (48, 3)), "multiclass")).sum()
+        for _ in range(50)
+    ]  # fmt: skip
+    assert sum(falls) <= 5  # of 1,000; one in fifty falls below the least of 48
 
 
 def test_another_depth_and_other_channels_are_no_warnings_but_refusals():

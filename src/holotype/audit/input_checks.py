@@ -76,8 +76,10 @@ def input_warnings(
 ) -> list[tuple[str, str | None, float | None, float | None, float | None, str]]:
     """In which respects an image is unlike the training images.
 
-    A mean or deviation counts where it lies outside of the training images' by more than half of their range, a pixel
-    by more than twice of it, a size where it is more than doubled or halved.
+    A mean counts where it lies outside of the training images' by more than half of their range (more where they are
+    fewer than fifty), a deviation above by more than their range, and below where it is smaller than their least by
+    more than that is than their largest; a pixel by more than twice of their range, a size where it is more than
+    doubled or halved.
 
     Args:
         training: From `describe_training`.
@@ -116,9 +118,11 @@ def moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], chann
         limits = training["ranges"].get(name)
         if limits is None or facts.get(name) is None:
             continue
+        few = max(1.0, float(np.log(50) / np.log(max(2, training["images"]))))  # the range of few images is short
         for number, (low, high) in enumerate(zip(*limits, strict=True)):
-            value, room = float(facts[name][number]), (high - low) / 2
-            if low - room <= value <= high + room:
+            value, room = float(facts[name][number]), few * (high - low) * (0.5 if name == "mean" else 1)
+            least = low * (low / high) ** few if name == "deviation" and low > 0 else low - room
+            if least <= value <= high + room:
                 continue
             channel = channels[number] if channels else str(number + 1) if len(limits[0]) > 1 else None
             subject = "it" if channel is None else f"channel {channel}"
@@ -155,6 +159,6 @@ def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channe
             channel = channels[number] if channels else str(number + 1) if len(extremes[1]) > 1 else None
             subject = "single pixels" if channel is None else f"single pixels of channel {channel}"
             reach = f"reach from {lowest:.4g} to {highest:.4g}, all others from {low:.4g} to {high:.4g}"
-            text = f"{subject} {reach}; they count as the nearest of the others"
+            text = f"{subject} {reach}; they are replaced by their neighbors"
             found.append(("range", channel, highest if highest > high else lowest, low, high, text))
     return found

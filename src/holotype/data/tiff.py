@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from holotype.data.axes import UNNAMED, arrange_named, plan_axes
-from holotype.data.interpretation import invert_white, orient
+from holotype.data.interpretation import drop_opaque, invert_white, orient
 from holotype.data.limits import ReadOptions
 from holotype.data.ome import own_planes
 from holotype.data.tiff_directory import TiffPage, scan_pages
@@ -115,6 +115,12 @@ class _Stored:
     keyframe: Any
     decode: Callable[[], NDArray[Any]]
 
+    @property
+    def is_gray_with_opacity(self) -> bool:
+        """Whether a second value of each pixel is its opacity, as tag 338 says."""
+        gray = int(self.keyframe.photometric) in {WHITE_AT_ZERO, BLACK_AT_ZERO}
+        return gray and tuple(map(int, self.keyframe.extrasamples)) in {(1,), (2,)}
+
     def colored(self) -> tuple[str, tuple[int, ...]]:
         """Axes and shape once a palette is spelled out."""
         if int(self.keyframe.photometric) == PALETTE and "S" not in self.axes:
@@ -196,7 +202,10 @@ def _arranged(pixels: NDArray[Any], stored: _Stored, file: str, options: ReadOpt
         pixels = invert_white(pixels, stored.page.bits)
     if NODATA in stored.keyframe.tags and pixels.dtype.kind == "f":
         pixels = np.where(pixels == pixels.dtype.type(stored.keyframe.nodata), np.nan, pixels)
-    return orient(arrange_named(pixels, axes, file, options), stored.page.orientation)
+    image = arrange_named(pixels, axes, file, options)
+    if len(image) == 2 and stored.is_gray_with_opacity and image.dtype.kind == "u":
+        image = drop_opaque(image)
+    return orient(image, stored.page.orientation)
 
 
 def _require_own_axes(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fill_missing", "isolated_limits", "limit_isolated", "missing_pixels", "usable_pixels"]
+__all__ = [
+    "fill_missing",
+    "isolated_limits",
+    "limit_isolated",
+    "missing_pixels",
+    "replace_isolated",
+    "usable_pixels",
+]
 
 
 def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -84,7 +91,7 @@ def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def limit_isolated(pixels: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> NDArray[Any]:
-    """Isolated values set to the nearest value that hangs together with the others.
+    """Isolated values replaced by their neighbors, as `replace_isolated` does in each channel.
 
     Args:
         pixels: Shape (channels, height, width).
@@ -97,14 +104,42 @@ def limit_isolated(pixels: NDArray[Any], missing: NDArray[np.bool_] | None = Non
         return pixels
     changed = pixels
     for number, plane in enumerate(pixels):
-        valid = plane.ravel() if missing is None else plane[~missing[number]]
+        absent = np.zeros(plane.shape, bool) if missing is None else missing[number]
+        valid = plane.ravel() if missing is None else plane[~absent]
         if not valid.size:
             continue
         low, high = isolated_limits(valid)
         if low > valid.min() or high < valid.max():
             changed = changed.copy() if changed is pixels else changed
-            changed[number] = np.clip(plane, low, high)
+            changed[number] = replace_isolated(plane, absent, low, high)
     return changed
+
+
+def replace_isolated(plane: NDArray[Any], absent: NDArray[np.bool_], low: float, high: float) -> NDArray[Any]:
+    """Median of the neighbors in place of hot pixels: values beyond the limits whose eight neighbors are within.
+
+    Where neighbors are beyond the limits too, as in a small bright object, a value becomes the nearest limit.
+
+    Args:
+        plane: Shape (height, width).
+        absent: Pixels without data, of the same shape; they stay and are nobody's neighbors.
+        low: From `isolated_limits`.
+        high: Likewise.
+    """
+    far = ((plane < low) | (plane > high)) & ~absent
+    limited = np.where(far, np.clip(plane, low, high), plane).astype(plane.dtype)
+    rows, columns = np.nonzero(far)
+    steps = np.array([(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1) if down or across])
+    down, across = rows[:, None] + steps[:, 0], columns[:, None] + steps[:, 1]
+    inside = (down >= 0) & (down < plane.shape[0]) & (across >= 0) & (across < plane.shape[1])
+    down, across = np.where(inside, down, 0), np.where(inside, across, 0)
+    usable = inside & ~far[down, across] & ~absent[down, across]
+    alone = usable.any(axis=1) & ~(inside & far[down, across]).any(axis=1)
+    neighbors = np.sort(np.where(usable, limited[down, across].astype(np.float64), np.inf), axis=1)
+    middle = np.maximum(usable.sum(axis=1) - 1, 0) // 2  # the lower median is a pixel's value, of whatever type
+    medians = neighbors[np.arange(len(rows)), middle]
+    limited[rows[alone], columns[alone]] = medians[alone]
+    return limited
 
 
 def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: Any = None) -> NDArray[Any]:
@@ -130,7 +165,7 @@ def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: 
 
 
 def usable_pixels(pixels: NDArray[Any], fill: Any = None) -> NDArray[Any]:
-    """An image as statistics and networks take it: isolated values limited, no-data pixels filled.
+    """An image as statistics and networks take it: isolated values replaced, no-data pixels filled.
 
     Args:
         pixels: Shape (channels, height, width), from `read_image`.

@@ -54,12 +54,13 @@ def decided(chance):
     return sorted(set(np.flatnonzero(given)) & set(np.argsort(-np.where(given, chance, -1))[: RULE["most"]]))
 
 def measured(image, missing):
-    facts = {"height": image.shape[1], "width": image.shape[2]}
+    facts, usual = {"height": image.shape[1], "width": image.shape[2]}, limit_isolated(image, missing)
     for number, plane in enumerate(image):
         data = plane.ravel() if missing is None else plane[~missing[number]]
         finite = plane[np.isfinite(plane)] if len(data) else np.zeros(1)
         low, high = isolated_limits(data) if len(data) else (0.0, 0.0)
-        values = np.clip(data.astype(float), low, high) if len(data) else np.zeros(1)
+        mended = usual[number].ravel() if missing is None else usual[number][~missing[number]]
+        values = mended.astype(float) if len(data) else np.zeros(1)
         own = {"mean": values.mean(), "deviation": values.std(), "low": low, "high": high,
                "lowest": float(finite.min()), "highest": float(finite.max()), "missing": 1 - len(data) / plane.size}
         for name, value in own.items():
@@ -86,7 +87,8 @@ for path in sys.argv[1:]:
 sys.exit(2 if failed else 0)
 '''
 CHECKS = (
-    validity.missing_pixels, validity.isolated_limits, validity.limit_isolated, validity.fill_missing,
+    validity.missing_pixels, validity.isolated_limits, validity.limit_isolated, validity.replace_isolated,
+    validity.fill_missing,
     input_checks.form_mismatch, input_checks.input_warnings, input_checks.moment_warnings, input_checks.value_warnings,
 )  # fmt: skip
 

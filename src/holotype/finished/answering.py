@@ -101,7 +101,7 @@ def predict_parts(
         odd += made.filter(pl.col("warning").is_not_null()).select("id", "warning").rows()
         yield _with_errors(table, made, logits, reasons) if skip_unreadable else (made, logits)
     if refused and not skip_unreadable:
-        for reason in refused.values() if len(refused) > NAMED_AT_MOST else ():
+        for reason in refused.values() if len(refused) > 1 else ():  # one line each: the error shortens long texts
             runtime.progress.say(reason)
         refuse_unusable(refused, len(images))
     if not predicted:

@@ -75,14 +75,20 @@ def best_scores(logits: AnyScores, kind: Kind) -> Doubles:
 
 
 def least_sure(logits: AnyScores, kind: Kind) -> float | None:
-    """The best score below which the least sure of a run's held-out images lie.
+    """The best score that new images of the same kind hardly fall below.
+
+    Below the first percentile of the run's held-out images lies half of the distance from there to their median again:
+    of few images the percentile is the least, which many a new one falls below.
 
     Args:
         logits: Their scores, shape (n, classes).
         kind: `multiclass` or `multilabel`.
     """
     best = best_scores(logits, kind)
-    return float(np.quantile(best, LEAST_SURE, method="lower")) if len(best) else None
+    if not len(best):
+        return None
+    low, median = np.quantile(best, (LEAST_SURE, 0.5), method="lower")
+    return float(low - (median - low) / 2)
 
 
 def read_usual(folder: RunFolder, kind: Kind, classes: int) -> Usual:
