@@ -69,7 +69,7 @@ def images_key(spec: DataSpec) -> StageKey:
             name += "'"
         inputs[name] = digest_source(str(without_sheet(path)[0]))
     as_given = spec.model_copy(update={"review": None})  # decisions come after the audit
-    return StageKey("images", 5, as_given.model_dump(mode="json", exclude={"pack"}), inputs)
+    return StageKey("images", 6, as_given.model_dump(mode="json", exclude={"pack"}), inputs)
 
 
 def statistics_key(images: ImageTable) -> StageKey:

@@ -139,3 +139,26 @@ def test_the_fast_way_and_the_careful_way_agree() -> None:
     careful, _ = parse_delimited(("\n".join(lines) + '\n"last",x,1').encode(), "t.csv", "data.train")
     assert fast.equals(careful.head(500))
     assert dict(fast.schema) == dict.fromkeys(["id", "label", "plate"], pl.String)
+
+
+@pytest.mark.parametrize(
+    ("above", "lines"),
+    [("Experiment of 2024\n\n", 1), ("# exported\n# twice\n", 2), ("Plate 7,,\n,,\n", 1), ("Screen of May\n", 1)],
+)
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_titles_and_comments_above_the_header_are_passed_over_and_named(above: str, lines: int, mark: str) -> None:
+    body = "file,label,plate\na.png,x,P1\nb.png,y,P2\n"
+    frame, notes = parse_delimited((above + body).replace(",", mark).encode(), "t.csv", "data.train")
+    assert frame.to_dict(as_series=False) == {"file": ["a.png", "b.png"], "label": ["x", "y"], "plate": ["P1", "P2"]}
+    assert sum("stands above the header" in note for note in notes) == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [("#id,label\n1,a\n2,b\n", ["#id", "label"]), ("id\n1\n2\n", ["id"]), (",file\n1,a.png\n2,b.png\n", ["", "file"]),
+     ("file,\na.png,x\n", ["file", ""]), ("id\n\n1\n2\n", ["id"])],
+)  # fmt: skip
+def test_what_looks_like_a_title_and_is_a_header_stays_the_header(text: str, header: list[str]) -> None:
+    frame, notes = parse_delimited(text.encode(), "t.csv", "data.train")
+    assert frame.columns == header
+    assert not any("above the header" in note for note in notes)

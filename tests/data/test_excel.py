@@ -126,3 +126,22 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     table = pl.DataFrame({"id": ["007", "=x"], "label": ["Größe", None]})
     write_table(table, tmp_path / "labels.xlsx")
     assert read_table(tmp_path / "labels.xlsx").equals(table)
+
+
+@pytest.mark.parametrize(
+    "above", [[["Plate 7"], []], [["Plate 7"]], [["Plate 7"], [], ["of May 2024"]]], ids=["blank", "wide", "two"]
+)
+def test_titles_above_the_header_are_passed_over_and_named(tmp_path: Path, above: list[list[Any]]) -> None:
+    rows = [["file", "label", "plate"], ["a.png", "x", 1], ["b.png", "y", 2]]
+    table = read_noted_table(workbook(tmp_path / "labels.xlsx", Data=[*above, *rows]))
+    assert table.frame.to_dict(as_series=False) == {
+        "file": ["a.png", "b.png"], "label": ["x", "y"], "plate": ["1", "2"]
+    }  # fmt: skip
+    assert "row 1 ('Plate 7') is passed over, since it stands above the header" in table.notes[0]
+
+
+def test_a_header_with_one_name_above_files_stays_the_header(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "labels.xlsx", Data=[["file"], ["a.png", "x", "y"], ["b.png", "y", "z"]])
+    assert read_table(path).height == 2
+    path = workbook(tmp_path / "index.xlsx", Data=[[None, "label"], [1, "x"], [2, "y"]])
+    assert read_table(path)["label"].to_list() == ["x", "y"]

@@ -6,6 +6,8 @@ import io
 import os
 import re
 import stat
+import unicodedata
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
@@ -16,9 +18,11 @@ __all__ = [
     "Address",
     "ending",
     "is_remote",
+    "missing_file_message",
     "name_of",
     "open_file",
     "opened",
+    "plain_name",
     "require_regular",
     "without_row",
     "without_scheme",
@@ -60,6 +64,51 @@ def name_of(address: Address) -> str:
         address: A path or an address.
     """
     return str(address).rstrip("/").rsplit("/", 1)[-1]
+
+
+def plain_name(text: str) -> str:
+    """A name without what systems change in it: upper case, and how letters with accents are stored (NFC).
+
+    Args:
+        text: A name or path.
+    """
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def missing_file_message(address: Address) -> str:
+    """That a file does not exist, with the path on disk that differs in case, accents or slashes only, if one does.
+
+    Args:
+        address: A path or an address.
+    """
+    message = f"{address} does not exist"
+    if is_remote(address):
+        return message
+    path = Path(str(address).replace("\\", "/"))
+    while not path.exists() and path != path.parent:
+        folder = path.parent
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        rest = path.relative_to(folder).parts
+        try:
+            alike = _names_by_plain(folder, folder.stat().st_mtime_ns).get(plain_name(rest[0]), [])
+        except OSError:
+            return message
+        if len(alike) != 1 or alike[0] == rest[0]:
+            return message
+        path = folder.joinpath(alike[0], *rest[1:])
+    if path == Path(address):
+        return message
+    return f"{message}; {str(path)!r} does, whose name differs in case, in slashes or in how accents are stored"
+
+
+@lru_cache(maxsize=16)
+def _names_by_plain(folder: Path, changed: int) -> dict[str, list[str]]:
+    """The names in a folder by what is left of them in `plain_name`, listed once while the folder does not change."""
+    names: dict[str, list[str]] = {}
+    for path in folder.iterdir():
+        names.setdefault(plain_name(path.name), []).append(path.name)
+    return names
 
 
 def ending(address: Address) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from holotype.data.addresses import Address, is_remote, open_file, without_row
+from holotype.data.addresses import Address, is_remote, missing_file_message, open_file, without_row
 from holotype.data.axes import arrange_named, plan_axes
 from holotype.data.limits import MOST_CHANNELS, ReadOptions, require_size
 from holotype.errors import DataError
@@ -92,7 +92,7 @@ def count_rows(file: Address) -> int:
     try:
         shape, _ = _described(file)
     except FileNotFoundError:
-        raise DataError(f"{file} does not exist", field="data.images") from None
+        raise DataError(missing_file_message(file), field="data.images") from None
     except (ValueError, OSError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{file} is no array of images: {error}", field="data.images") from error
     if not shape:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 
 from holotype.data.missing import MISSING_WORDS
 from holotype.errors import counted, listing
 from holotype.types import ImageTable
 
-__all__ = ["class_name_warnings"]
+__all__ = ["alike_class_names", "class_name_warnings", "plain_class_name"]
 
 UNLABELLED = re.compile(
     r"\?+|(still |yet )?(to|2) ?be ?(sorted|done|determined|labell?ed|classified|checked|named|identified|annotated)|"
@@ -30,17 +31,15 @@ def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, .
     """
     numbers = images.frame["labels"].explode().drop_nulls()
     counts = dict(numbers.value_counts().iter_rows()) if numbers.len() else {}
-    alike: dict[str, list[str]] = defaultdict(list)
     shown = {name: f"{name!r} ({counted(counts.get(number, 0), 'row')})" for number, name in enumerate(images.classes)}
-    for name in images.classes:
-        alike[_plain(name).replace(" ", "")].append(name)
     warnings = [
-        f"The classes {listing(shown[name] for name in names)} differ by case, blanks or dashes only; if they are one "
-        "class, write its name in one way."
-        for key, names in alike.items()
-        if len(names) > 1 and key
+        f"The classes {listing(shown[name] for name in names)} differ by case, blanks, dashes or the way accents are "
+        "stored, and by nothing else; if they are one class, write its name in one way."
+        for names in alike_class_names(images.classes)
     ]
-    unsorted = [name for name in images.classes if UNLABELLED.fullmatch(_plain(name)) or name in MISSING_WORDS]
+    unsorted = [
+        name for name in images.classes if UNLABELLED.fullmatch(plain_class_name(name)) or name in MISSING_WORDS
+    ]
     if unsorted and not named:
         what = "The class" if len(unsorted) == 1 else "The classes"
         warnings.append(f"{what} {listing(shown[name] for name in unsorted)} may hold what nobody has labelled, and "
@@ -48,6 +47,22 @@ def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, .
     return tuple(warnings)
 
 
-def _plain(name: str) -> str:
-    """A name without what a slip of the hand changes: case, blanks, dashes, and how letters with accents are stored."""
+def alike_class_names(names: Iterable[str]) -> list[list[str]]:
+    """Names that differ by a slip of the hand only, two or more together.
+
+    Args:
+        names: Of classes.
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[plain_class_name(name).replace(" ", "")].append(name)
+    return [of_one for key, of_one in alike.items() if len(of_one) > 1 and key]
+
+
+def plain_class_name(name: str) -> str:
+    """A name without what a slip of the hand changes: case, blanks, dashes, and how letters with accents are stored.
+
+    Args:
+        name: Of a class.
+    """
     return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()

@@ -61,13 +61,17 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
     blank = len(text) - len(text.lstrip("\r\n"))
     skipped += text[:blank].count("\n")
     text = text[blank:]
+    titles: list[str] = []
+    if directive is None:
+        text, lines, titles = _without_titles(text)
+        skipped += lines
     separator = directive[1] if directive else _separator(text, tabs)
     try:
         header, frame, found = _cells(text, separator, skipped)
     except (csv.Error, ValueError) as error:
         raise DataError(f"the table {name!r} cannot be read: {error}", field=field) from None
     frame, more = text_columns(frame, header)
-    return frame, tuple(f"{Path(name).name}: {note}." for note in (*notes, *found, *more))
+    return frame, tuple(f"{Path(name).name}: {note}." for note in (*notes, *titles, *found, *more))
 
 
 def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, list[str]]:
@@ -160,6 +164,40 @@ def _western(content: bytes, name: str, field: str, error: UnicodeDecodeError) -
     word = repr(first[0]) if first else "a letter"
     return text, [f"it is not UTF-8 and is read as Windows-1252, in which line {line:,} has {word}; if that is wrong, "
                   "save it as CSV in UTF-8"]  # fmt: skip
+
+
+def _without_titles(text: str) -> tuple[str, int, list[str]]:
+    """The text from its header on, how many lines stood before it, and notes on them.
+
+    A title or comment is a line of one cell above a header of several, if it begins with `#`, if a blank line follows,
+    or if the header has three cells or more; a first cell that is empty belongs to a header.
+    """
+    rest, lines = text, 0
+    notes: list[str] = []
+    while True:
+        line, _, below = rest.partition("\n")
+        bare = line.strip().rstrip(f"{SEPARATORS} ")
+        after = below[:PEEKED].split("\n")
+        blank = next((number for number, one in enumerate(after) if one.strip(f"{SEPARATORS} ")), None)
+        if (
+            blank is None
+            or not bare
+            or bare[0] in SEPARATORS
+            or '"' in bare
+            or any(mark in bare for mark in SEPARATORS)
+        ):
+            return rest, lines, notes
+        cells = max(after[blank].strip().count(mark) for mark in SEPARATORS) + 1
+        alone = bare == line.strip()
+        comment = bare.startswith("#") and alone
+        if not (comment and (cells > 1 or after[blank].startswith("#"))) and not (
+            cells > 1 and (blank > 0 or (alone and cells > 2))
+        ):
+            return rest, lines, notes
+        notes.append(f"line {lines + 1:,} ({bare[:60]!r}) is passed over, since it stands above the header")
+        rest, lines = below, lines + 1
+        while blank:
+            rest, lines, blank = rest.partition("\n")[2], lines + 1, blank - 1
 
 
 def _separator(text: str, tabs: bool) -> str:

@@ -16,6 +16,9 @@ from holotype.errors import DataError, listing
 __all__ = ["list_sheets", "read_sheet"]
 
 ZEROS = re.compile(r"0{2,}")
+FILE_NAME = re.compile(r"\.[A-Za-z]\w{1,4}$")
+"""Ends a cell that names a file, and so stands in no header."""
+MOST_TITLES = 20
 
 
 def read_sheet(
@@ -54,14 +57,39 @@ def read_sheet(
         _require_results(source, title, rows, name, field)
     texts = [[_text(value, form) for value, form in row] for row in _cells(sheets[title], rows)]
     first = next((number for number, row in enumerate(texts) if any(row)), 0)
+    first, titles = _below_titles(texts, first)
     header, body = texts[first] if texts else [], texts[first + 1 :]
     columns = zip(*body, strict=True) if body else [()] * len(header)
     frame = pl.DataFrame({str(number): pl.Series(column, dtype=pl.String) for number, column in enumerate(columns)})
     table, notes = text_columns(frame, header)
+    notes = [*titles, *notes]
     others = [each for each in filled if each != title]
     if others:
         notes = [*notes, f"the sheet {title!r} is read, and not {listing(map(repr, others))}"]
     return table, tuple(f"{Path(name).name}: {note}." for note in notes)
+
+
+def _below_titles(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
+    """The row of the header, and notes on titles above it: one content above three columns, or with a blank row below.
+
+    Args:
+        rows: All rows of the sheet, as text.
+        first: The first row with content.
+    """
+    header, notes, passed = first, [], []
+    for _ in range(MOST_TITLES):
+        following = next((number for number in range(first + 1, len(rows)) if any(rows[number])), None)
+        if following is None or not rows[first][0] or len({cell for cell in rows[first] if cell}) > 1:
+            break
+        merged = sum(map(bool, rows[first])) > 1
+        filled = sum(map(bool, rows[following]))
+        if not (merged or following > first + 1 or filled > 2) or any(map(FILE_NAME.search, rows[following])):
+            break
+        passed.append(f"row {first + 1:,} ({rows[first][0][:60]!r}) is passed over, since it stands above the header")
+        first = following
+        if filled > 1:
+            header, notes = first, list(passed)
+    return header, notes
 
 
 def list_sheets(path: Path, field: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.data.addresses import Address, ending, name_of, open_file, without_scheme
+from holotype.data.addresses import Address, ending, missing_file_message, name_of, open_file, without_scheme
 from holotype.data.arrays import ARRAYS, VENDOR, read_array, read_vendor
 from holotype.data.formats import HEAD, PILLOW_FORMATS, file_format, what_it_is
 from holotype.data.interpretation import keep_depth
@@ -115,7 +115,7 @@ def _read_file(file: Address, options: ReadOptions) -> NDArray[Any]:
     try:
         return keep_depth(_decoded(without_scheme(file), options), str(file))
     except FileNotFoundError:
-        raise DataError(f"{file} does not exist") from None
+        raise DataError(missing_file_message(file)) from None
     except DataError:
         raise
     except MemoryError as error:

@@ -19,7 +19,7 @@ from holotype.plan.remarks import (
     warnings_on_images,
     warnings_on_rows,
 )
-from holotype.plan.sections import add_groups, add_sample, add_submission, data_section
+from holotype.plan.sections import add_groups, add_sample, add_submission, data_section, unlabelled_table_name
 from holotype.plan.survey import (
     LESS_SURE,
     SEVERAL,
@@ -28,11 +28,13 @@ from holotype.plan.survey import (
     GroupGuess,
     LabelGuess,
     choose_label_column,
+    files_of_row,
     find_domain,
     find_flags,
     find_groups,
     find_sample,
     joined_flags,
+    judge_folder_names,
     judge_labels,
     labels_of_json,
     questions_on_classes,
@@ -81,6 +83,7 @@ def propose(findings: Findings) -> Proposal:
     paths = {naming.id, naming.column, naming.added or naming.id, *of_channels}
     paths |= set(TOLD) if findings.layout == "json" else set()
     findings, labels, others = _labelled(findings, paths | _not_labels(findings))
+    findings = _without_unlabelled(findings, labels)
     naming, column = findings.naming, labels.column
     folds = _folds(labels)
     compared = None if findings.layout == "folders" else naming.test  # test folders say nothing of plates or patients
@@ -119,7 +122,12 @@ def propose(findings: Findings) -> Proposal:
         *(question_on_channels(naming.channels) if not naming.patterns else ()),
         *questions_on_rows(naming, sample, groups),
     )
-    warnings = (*warnings_on_rows(naming, labels, folds), *warnings_on_images(findings.headers), *findings.warnings)
+    unlabelled = "" if findings.unlabelled is None else unlabelled_table_name(findings)
+    warnings = (
+        *warnings_on_rows(naming, labels, folds, unlabelled),
+        *warnings_on_images(findings.headers),
+        *findings.warnings,
+    )
     notes = notes_on_columns(naming, used, groups)
     notes += notes_on_tables(findings, labels, data["labels"].get("taxonomy")) + findings.remarks
     return Proposal(content, reasons, questions, warnings, tables, notes)
@@ -136,8 +144,29 @@ def _labelled(findings: Findings, taken: set[str]) -> tuple[Findings, LabelGuess
         train, labels = joined_flags(naming.train, flags)
         return replace(findings, naming=replace(naming, train=train)), labels, ()
     column, others = choose_label_column(naming.train, test, taken)
+    if findings.layout == "folders":
+        return findings, judge_folder_names(naming.train[column], column), ()
     several = naming.joined is not None and naming.train[column].str.contains(SEVERAL, literal=True).any()
     return findings, judge_labels(naming.train[column], column, SEVERAL if several else None), others
+
+
+def _without_unlabelled(findings: Findings, labels: LabelGuess) -> Findings:
+    """The findings with rows that have no label in a table of their own, since a run stops at them."""
+    naming, column = findings.naming, labels.column
+    if not labels.unlabelled or labels.kind != "multiclass" or findings.layout != "table":
+        return findings
+    without = naming.train[column].fill_null("").str.strip_chars() == ""
+    rows = naming.train.filter(without)
+    own = [files_of_row(naming, row) for row in rows.iter_rows(named=True)]
+    absent = [[name for name in names if not (findings.folder / name).is_file()] for names in own]
+    names = {name for of_row in absent for name in of_row}
+    naming = replace(
+        naming,
+        train=naming.train.filter(~without),
+        missing=naming.missing - sum(bool(of_row) for of_row in absent),
+        examples_missing=tuple(name for name in naming.examples_missing if name not in names),
+    )
+    return replace(findings, naming=naming, unlabelled=rows.drop(column))
 
 
 def _question_on_label(findings: Findings, column: str, others: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import re
 
 import polars as pl
 
-from holotype.errors import listing
+from holotype.errors import counted, listing
 from holotype.plan.survey import (
     DOMAIN_NAME,
     Findings,
@@ -31,13 +31,14 @@ __all__ = [
 ]
 
 
-def warnings_on_rows(naming: Naming, labels: LabelGuess, folds: int) -> tuple[str, ...]:
+def warnings_on_rows(naming: Naming, labels: LabelGuess, folds: int, unlabelled: str = "") -> tuple[str, ...]:
     """Rows without files or labels, ids in both tables, and classes too rare for the folds.
 
     Args:
         naming: The tables and the pattern.
         labels: What the label column holds.
         folds: How many folds are proposed.
+        unlabelled: The table into which rows without a label are written; empty where they stay.
     """
     found = []
     if naming.missing:
@@ -48,8 +49,16 @@ def warnings_on_rows(naming: Naming, labels: LabelGuess, folds: int) -> tuple[st
         both = [name for name in naming.train[naming.id] if name in test_ids]
         if both:
             found.append(f"{len(both):,} ids are in both tables ({listing(both, 3)}); a run will stop there.")
+    if naming.nameless:
+        have = "row names" if naming.nameless == 1 else "rows name"
+        found.append(f"{naming.nameless:,} {have} no image and {'is' if naming.nameless == 1 else 'are'} left out.")
     if labels.unlabelled and labels.kind == "multiclass":
-        found.append(f"{labels.unlabelled:,} rows have no label, and a run stops there: label them or take them out.")
+        rows = counted(labels.unlabelled, "row")
+        where = f"left out, and written to {unlabelled}" if unlabelled else "in the table, and a run stops there"
+        remedy = "or name that table in `test:` to predict them" if unlabelled else "or take them out"
+        found.append(
+            f"{rows} without a label {'is' if labels.unlabelled == 1 else 'are'} {where}: label them, {remedy}."
+        )
     rare = {name: count for name, count in labels.counts.items() if count < folds}
     if rare:
         names = listing([f"{name} ({count})" for name, count in reversed(rare.items())], 6)

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from holotype.data.missing import without_missing
 from holotype.errors import listing
 from holotype.plan.survey import (
     WRITTEN,
@@ -20,7 +21,7 @@ from holotype.plan.survey import (
     ranks_of_json,
 )
 
-__all__ = ["add_groups", "add_sample", "add_submission", "data_section"]
+__all__ = ["add_groups", "add_sample", "add_submission", "data_section", "unlabelled_table_name"]
 
 
 def data_section(
@@ -44,6 +45,8 @@ def data_section(
         source = findings.train_path if findings.divided else findings.test_path
         data["test"] = _name(source, "test", "test" if findings.divided else "") if changed else str(findings.test_path)
         tables |= {data["test"]: naming.test.drop(labels.column, strict=False)} if changed else {}
+    if findings.unlabelled is not None:
+        tables[unlabelled_table_name(findings)] = findings.unlabelled
     data["id"] = naming.id
     both = " of both tables" if naming.test is not None else ""
     reasons["data.id"] = f"different in every row{both}" + (
@@ -143,6 +146,8 @@ def _changes(findings: Findings, labels: LabelGuess) -> str:
     ]
     changes = [f"with {listing(added)} added"] if added else []
     changes += [f"one row a value of {naming.joined!r}"] if naming.joined is not None else []
+    changes += ["without the rows that name no image"] if naming.nameless else []
+    changes += ["without the rows that have no label"] if findings.unlabelled is not None else []
     changes += [f"divided by {findings.divided!r}"] if findings.divided is not None else []
     return ", ".join(["the table", *changes]) if changes else ""
 
@@ -152,9 +157,21 @@ def _name(source: Path | None, role: str, part: str = "") -> str:
     return f"{role}.csv" if source is None else f"{'.'.join(filter(None, [source.stem, part]))}{WRITTEN}.csv"
 
 
+def unlabelled_table_name(findings: Findings) -> str:
+    """What the table of the rows without a label is called.
+
+    Args:
+        findings: From `look`.
+    """
+    return _name(findings.train_path, "train", "unlabelled")
+
+
 def _labels(findings: Findings, labels: LabelGuess) -> tuple[dict[str, Any], str]:
     section: dict[str, Any] = {"column": labels.column, "kind": labels.kind}
     how, more = "one a sample", ""
+    names = list(labels.counts)
+    if (findings.layout == "folders" or labels.flags) and without_missing(pl.Series(names))[0].to_list() != names:
+        section["classes"] = sorted(names)  # so that NA is a class, and 1.0 is not 1
     if labels.separator is not None:
         section["separator"] = labels.separator
         how = f"several a sample, parted by {labels.separator!r}"

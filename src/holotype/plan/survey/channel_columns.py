@@ -53,7 +53,7 @@ def find_channel_columns(
     Returns:
         None where fewer than two columns do.
     """
-    index, present = FileIndex(files), set(files)
+    index = FileIndex(files)
     columns = _that_lead_to_files(train, _columns(train, test), index)
     if len(columns) < 2:
         return None
@@ -61,7 +61,7 @@ def find_channel_columns(
     added: dict[str, tuple[str, str | None]] = {}
     for channel, column in columns.items():
         folder = _folder_column(train, column)
-        pattern = _pattern(train, column, folder, present)
+        pattern = _pattern([train] if test is None else [train, test], column, folder, index)
         if pattern is None:
             name = free_name(f"file_{channel}", train, test)
             added[name] = column, folder
@@ -141,16 +141,25 @@ def _paths(table: pl.DataFrame, column: str, folder: str | None) -> list[str | N
             for path, name in zip(table[folder], table[column], strict=True)]  # fmt: skip
 
 
-def _pattern(train: pl.DataFrame, column: str, folder: str | None, present: set[str]) -> str | None:
-    """A pattern that leads to nearly all files: the column alone, behind its folder, or behind a constant one."""
-    names = [value for value in train[column].head(EXAMPLES) if value is not None]
-    enough = NEARLY_ALL * len(names)
-    if sum(name in present for name in names) >= enough:
+def _pattern(tables: Sequence[pl.DataFrame], column: str, folder: str | None, index: FileIndex) -> str | None:
+    """A pattern that leads each row to its own file: the column alone, behind its folder, or behind a constant one.
+
+    None where no pattern does for every row, as where plates hold files of the same names.
+    """
+    rows = []
+    for table in tables:
+        folders = [None] * table.height if folder is None or folder not in table.columns else table[folder].to_list()
+        for above, name, path in zip(folders, table[column], _paths(table, column, folder), strict=True):
+            if name is not None and path is not None:
+                rows.append((above, name, index.find(path)))
+    found = [row for row in rows if row[2] is not None]
+    if not found or len(found) < NEARLY_ALL * len(rows):
+        return None
+    if all(name == file for _, name, file in found):
         return f"{{{column}}}"
-    if folder is not None and sum(path in present for path in _paths(train.head(EXAMPLES), column, folder)) >= enough:
+    if folder is not None and all(f"{above}/{name}" == file for above, name, file in found):
         return f"{{{folder}}}/{{{column}}}"
-    first = [path.removesuffix(f"/{names[0]}") for path in present if path.endswith(f"/{names[0]}")] if names else []
-    for above in sorted(first):
-        if sum(f"{above}/{name}" in present for name in names) >= enough and not re.search(r"[{}]", above):
-            return f"{above}/{{{column}}}"
-    return None
+    _, name, file = found[0]
+    constant = str(file).removesuffix(f"/{name}")
+    fixed = all(f"{constant}/{name}" == file for _, name, file in found) and not re.search(r"[{}]", constant)
+    return f"{constant}/{{{column}}}" if fixed else None

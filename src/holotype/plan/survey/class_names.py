@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from holotype.data.class_names import alike_class_names, plain_class_name
 from holotype.errors import listing
 
 __all__ = ["questions_on_classes", "questions_on_empty_folders"]
@@ -29,16 +28,12 @@ def questions_on_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
         counts: Class name, as it is written, to number of images.
     """
     questions = []
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in counts:
-        alike[_plain(name).replace(" ", "")].append(name)
-    for key, names in alike.items():
-        if len(names) > 1 and key:
-            stripped = {name.strip() for name in names}
-            read_as = "one" if len(stripped) == 1 else f"{len(stripped)}"
-            questions.append(f"Are {_shown(names, counts)} one class? The names differ by case, blanks, dashes or the "
-                             f"way accents are stored, and are read as {read_as}: write one name.")  # fmt: skip
-    odd = [name for name in counts if NOT_SORTED.fullmatch(_plain(name))]
+    for names in alike_class_names(counts):
+        stripped = {name.strip() for name in names}
+        read_as = "one" if len(stripped) == 1 else f"{len(stripped)}"
+        questions.append(f"Are {_shown(names, counts)} one class? The names differ by case, blanks, dashes or the "
+                         f"way accents are stored, and are read as {read_as}: write one name.")  # fmt: skip
+    odd = [name for name in counts if NOT_SORTED.fullmatch(plain_class_name(name))]
     if odd:
         which = "Is {} a class? It is read as one" if len(odd) == 1 else "Are {} classes? They are read so"
         questions.append(f"{which.format(_shown(odd, counts))}; if not, take those images out, or move them to the "
@@ -57,11 +52,6 @@ def questions_on_empty_folders(names: Sequence[str]) -> tuple[str, ...]:
     what = "The folder {} holds" if len(names) == 1 else "The folders {} hold"
     return (f"{what.format(listing([repr(name) for name in names], 6))} no image that is read, and so is no class: are "
             "images missing?",)  # fmt: skip
-
-
-def _plain(name: str) -> str:
-    """A name without what a slip of the hand changes: case, blanks, dashes, and how accents are stored."""
-    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
 def _shown(names: Sequence[str], counts: Mapping[str, int]) -> str:

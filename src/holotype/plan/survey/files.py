@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
+from holotype.data.addresses import plain_name
 from holotype.data.images import ENDINGS
 from holotype.data.walk import ImageFiles, list_image_files, readable_endings
 from holotype.errors import DataError
 
-__all__ = ["FileIndex", "by_name", "channel_order", "is_image_name", "list_images", "natural_key", "plain_name"]
+__all__ = ["FileIndex", "by_name", "channel_order", "is_image_name", "list_images", "natural_key"]
 
 KNOWN_ORDER = ("red", "green", "blue", "yellow")
 
@@ -92,15 +92,6 @@ class FileIndex:
             if len(longest) == 1:
                 return longest[0]
         return None
-
-
-def plain_name(text: str) -> str:
-    """A name without what systems change in it: upper case, and how letters with accents are stored (NFC).
-
-    Args:
-        text: A name or path.
-    """
-    return unicodedata.normalize("NFC", text).casefold()
 
 
 def is_image_name(name: str) -> bool:

@@ -21,7 +21,8 @@ from holotype.plan.survey.labels import (
 
 __all__ = ["find_flags", "joined_flags"]
 
-YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
+YES = ("1", "1.0", "true", "yes", "y", "x", "+", "positive", "present")
+NO = ("0", "0.0", "false", "no", "n", "negative", "absent")
 UNSURE = ("-1", "-1.0", "u", "uncertain")
 """How CheXpert and its like write that a finding is uncertain."""
 TIE = re.compile(rf"^({TIES}|acquisition|lesion)([-_ ]?(id|no|nr|number|name))?$", re.IGNORECASE)
@@ -40,7 +41,9 @@ def find_flags(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) 
     free = [name for name in train.columns if name not in taken and (test is None or name not in test.columns)]
     free = [name for name in free if not any(pattern.search(name) for pattern in other)]
     known = {name: set(_words(train[name])) - {""} for name in free}
-    flags = tuple(name for name in free if known[name] and known[name] <= {*YES, *NO, *UNSURE})
+    flags = tuple(
+        name for name in free if known[name] and known[name] <= {*YES, *NO, *UNSURE} and not known[name] >= {"x", "y"}
+    )  # which are names of classes
     likelier = (name for name in free if name not in flags and LESS_SURE.search(name) and could_be_classes(train, name))
     called = any(name.lower() in NAMES for name in train.columns if name not in taken)
     return () if len(flags) < 2 or called or any(likelier) else flags

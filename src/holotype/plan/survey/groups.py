@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from holotype.data.missing import without_missing
 from holotype.plan.survey.tables import as_numbers
 
 __all__ = ["TIES", "GroupGuess", "count_components", "find_domain", "find_groups", "find_sample", "nests_in"]
@@ -53,6 +54,7 @@ def find_groups(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str],
         folds: How many folds the rows should be divided into.
     """
     free = [name for name in train.columns if name not in taken and (test is None or name in test.columns)]
+    train, test = _as_read(train, free), None if test is None else _as_read(test, free)
     ties = {name: train[name].n_unique() for name in free if _ties_rows(train, name)}
     notes = []
     if test is None:
@@ -72,6 +74,11 @@ def find_groups(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str],
         notes.append(f"{coarse[-1]}: with {coarse[0]} it would tie the rows into too few sets; should it be the group?")
         coarse = coarse[:-1]
     return GroupGuess(tuple(coarse), reason, count_components(train, coarse), tuple(notes))
+
+
+def _as_read(table: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    """The columns as a run reads groups: 1 and 1.0 are one, and words for missing values are none."""
+    return table.with_columns(without_missing(table[name])[0] for name in columns)
 
 
 def find_domain(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) -> str | None:

@@ -24,6 +24,7 @@ __all__ = [
     "could_be_classes",
     "count_classes",
     "guess_separator",
+    "judge_folder_names",
     "judge_labels",
 ]
 
@@ -40,7 +41,7 @@ BOOKKEEPING = re.compile(
     re.IGNORECASE,
 )
 PERSON = re.compile(
-    r"^((patient|subject|donor|person)[-_ ]?)?(sex|gender|age([-_ ]?(group|years?|approx))?|race|ethnicity|"
+    r"^((patient|subject|donor|person)[-_ ]?)?(sex|gender|(fe)?male|age([-_ ]?(group|years?|approx))?|race|ethnicity|"
     r"laterality|side|eye|hand|view([-_ ]?position)?|orientation|projection|ap ?/ ?pa|frontal ?/ ?lateral|bmi|weight|"
     r"height|smok(er|ing)|hospital|cent(er|re)|institution|country|region|localization|anatom_site\w*|magnification)$",
     re.IGNORECASE,
@@ -138,9 +139,14 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
     lists = known.str.contains(LIST_PATTERN)
     if separator is None and lists.sum() >= len(known) / 2:
         return _judge_lists(known, column, len(text) - len(known))
-    separator = separator or guess_separator(known)
+    guessed = guess_separator(known) if separator is None else None
+    separator = separator or guessed
     counts = count_classes(known, separator)
     questions: tuple[str, ...] = ()
+    if guessed in {" ", ","} and not all(name.isdigit() for name in counts):
+        example = known.filter(known.str.contains(guessed, literal=True))[0]
+        questions = (f"Is {example!r} several labels ({listing(map(repr, example.split(guessed)), 4)})? It is read so; "
+                     "if it is one class, write `labels: {kind: multiclass}`.",)  # fmt: skip
     numbers = as_numbers(known)
     if separator is None and numbers is not None:
         questions = _numbers_are_classes(numbers, field)
@@ -150,6 +156,25 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
         raise DataError(f"every row has the label {next(iter(counts))!r}; at least two classes are needed", field=field)
     kind = "multiclass" if separator is None else "multilabel"
     return LabelGuess(column, kind, separator, counts, len(text) - len(known), questions)
+
+
+def judge_folder_names(values: pl.Series, column: str) -> LabelGuess:
+    """The classes of a folder a class: each folder's whole name is one, whatever words and signs it holds.
+
+    Args:
+        values: The folder of each image.
+        column: What the column is called.
+
+    Raises:
+        DataError: The folders are called after dates, or there is one only.
+    """
+    if are_dates(values):
+        raise DataError("the folders' names are dates, and classes are needed", value=values[0],
+                        remedy="put the images into a folder for each class, or add a table of labels")  # fmt: skip
+    counts = dict(values.value_counts().sort(["count", values.name], descending=[True, False]).iter_rows())
+    if len(counts) < 2:
+        raise DataError(f"every image lies in the folder {next(iter(counts), '')!r}; at least two classes are needed")
+    return LabelGuess(column, "multiclass", None, counts, 0)
 
 
 def _judge_lists(known: pl.Series, column: str, unlabelled: int) -> LabelGuess:

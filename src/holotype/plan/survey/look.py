@@ -53,6 +53,7 @@ class Findings:
         divided: The column by which one table was divided into both, or None.
         warnings: Image files that cannot be used, in sentences.
         questions: What a person should confirm of the folders.
+        unlabelled: The rows without a label, where they were taken out of the training table.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class Findings:
     divided: str | None = None
     warnings: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+    unlabelled: pl.DataFrame | None = None
 
     @property
     def headers(self) -> pl.DataFrame:

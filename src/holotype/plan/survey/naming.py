@@ -10,10 +10,11 @@ from pathlib import PurePosixPath
 
 import polars as pl
 
+from holotype.data.addresses import plain_name
 from holotype.errors import DataError, counted, listing
 from holotype.plan.survey.channel_columns import ChannelColumns, find_channel_columns
 from holotype.plan.survey.composed import Composed, compose_names, filled
-from holotype.plan.survey.files import by_name, plain_name
+from holotype.plan.survey.files import by_name
 from holotype.plan.survey.headers import spread
 from holotype.plan.survey.mending import free_name, may_be_joined, mended_tables, rows_joined
 from holotype.plan.survey.patterns import (
@@ -55,6 +56,7 @@ class Naming:
         patterns: Channel to pattern where each channel has a column of its own; empty where one pattern names all.
         questions: What a person should confirm.
         added_files: Columns of files that were added for channels.
+        nameless: Rows that name no image, which were left out.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Naming:
     patterns: Mapping[str, str] = field(default_factory=dict)
     questions: tuple[str, ...] = ()
     added_files: tuple[str, ...] = ()
+    nameless: int = 0
 
 
 def name_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]) -> Naming:
@@ -141,6 +144,10 @@ def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str]
     column, _ = _naming_column(examples, repeated, files)
     if column is None:
         raise _refusal(examples, files)
+    known = [None if table is None else table.drop_nulls(column) for table in (train, test)]
+    nameless = sum(table[column].null_count() for table in (train, test) if table is not None)
+    if nameless and known[0] is not None and all(table is None or is_unique(table, column) for table in known):
+        return replace(name_files(known[0], known[1], files), nameless=nameless)
     if not may_be_joined(train[column]):
         twice = train[column].filter(train[column].is_duplicated()).unique(maintain_order=True).to_list()
         raise DataError(
@@ -149,7 +156,7 @@ def _otherwise(train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str]
             remedy="join the labels of an image with a separator such as '|', and keep one row of each",
         )
     asked = None if test is None else rows_joined(test, column)
-    return replace(name_files(rows_joined(train, column), asked, files), joined=column)
+    return replace(name_files(rows_joined(train, column), asked, files), joined=column, nameless=nameless)
 
 
 def _question_on_spelling(table: pl.DataFrame, written: str, found: str) -> tuple[str, ...]:

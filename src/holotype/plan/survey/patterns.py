@@ -175,13 +175,13 @@ def _pictures(names: list[str]) -> list[str]:
 
 
 def _one_ending(names: list[str]) -> list[str]:
-    stems = {name.rpartition(".")[0] for name in names}
+    stems = {name.rpartition(".")[0] or name for name in names}
     if len(stems) == len(names):
         return names
     endings = {"." + name.rpartition(".")[2].lower() for name in names}
     known = [ending for ending in ENDINGS_BY_PREFERENCE if ending in endings]
     best = (known or sorted(endings))[0]
-    return [name for name in names if name.lower().endswith(best)]
+    return [name for name in names if name.lower().endswith(best)] or names
 
 
 def _shared_beginning(names: list[str]) -> str:
