@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from holotype.data import read_image
 from holotype.errors import DataError
@@ -19,6 +20,7 @@ kept: list[np.ndarray] = []
 
 
 def make_reader() -> Reader:
+    Image.init()
     return read
 
 

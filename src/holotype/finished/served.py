@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from PIL import Image
 
 from holotype.data import PackPlan, gather_statistics, measure_image, packed_image, read_image
 from holotype.data.channel_files import channel_names
@@ -266,6 +267,7 @@ def make_reader(folder: Path) -> RunReader:
     Raises:
         InputError: The folder is not a finished run's.
     """
+    Image.init()  # Pillow's decoders, else loaded within the time of the first image
     opened = open_run(folder)
     return RunReader(opened, [checkpoint.card for checkpoint in _checkpoints(opened)])
 
