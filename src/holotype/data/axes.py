@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def plan_axes(axes: str, shape: Sequence[int], name: str, dtype: Any, options: R
     if len(along) > 1:
         raise DataError(shown, remedy="save it as (channels, height, width)")
     require_channel_count(name, sizes[along[0]] if along else 1, options)
-    require_size(name, (sizes["Y"], sizes["X"]), int(np.prod([sizes[axis] for axis in longer])), dtype, options)
+    require_size(name, (sizes["Y"], sizes["X"]), prod(sizes[axis] for axis in longer), dtype, options)
     return AxisOrder(
         None if planes is None else axes.index(planes), axes.index(along[0]) if along else None,
         axes.index("Y"), axes.index("X"),

@@ -15,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from holotype.data.axes import UNNAMED, arrange_named, plan_axes
+from holotype.data.axes import UNNAMED, AxisOrder, arrange, plan_axes
 from holotype.data.interpretation import drop_opaque, invert_white, orient
 from holotype.data.limits import ReadOptions
 from holotype.data.ome import own_planes
@@ -55,8 +55,8 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
         DataError: There is no image, or several; planes or times without a projection; a color mode that has no one
             meaning; pixels that are missing.
     """
-    with _opened(stream, file, base_name, options) as stored:
-        return _arranged(stored.decode(), stored, file, options)
+    with _opened(stream, file, base_name, options) as (stored, order):
+        return _arranged(stored.decode(), stored, order, options)
 
 
 def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> tuple[int, int, int, np.dtype[Any]]:
@@ -71,9 +71,8 @@ def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
     Raises:
         DataError: As `read_tiff`, as far as the directories tell.
     """
-    with _opened(stream, file, base_name, options) as stored:
-        axes, shape = stored.colored()
-        order = plan_axes(axes, shape, file, stored.keyframe.dtype, options)
+    with _opened(stream, file, base_name, options) as (stored, order):
+        _, shape = stored.colored()
         channels = 1 if order.channels is None else shape[order.channels]
         height, width = shape[order.height], shape[order.width]
         turned = stored.page.orientation in SIDEWAYS
@@ -92,7 +91,7 @@ def unnamed_page_count(stream: BinaryIO, file: str, base_name: str, options: Rea
     Raises:
         DataError: As `read_tiff`, as far as the directories tell.
     """
-    with _opened(stream, file, base_name, options) as stored:
+    with _opened(stream, file, base_name, options) as (stored, _):
         sizes = dict(zip(stored.axes, stored.shape, strict=True))
         return max(int(sizes.get(axis, 1)) for axis in UNNAMED)
 
@@ -129,14 +128,13 @@ class _Stored:
 
 
 @contextmanager
-def _opened(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> Iterator[_Stored]:
+def _opened(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> Iterator[tuple[_Stored, AxisOrder]]:
     pages = scan_pages(stream, file, options)
     closed: dict[str, Any] = {name: False for name in OTHER_FILES if hasattr(tifffile.TiffFile, name)}
     with _listening(file), tifffile.TiffFile(stream, name=base_name, _multifile=False, **closed) as tiff:
         stored = _of_ome(tiff, pages, file, base_name) or _of_series(tiff, pages, file)
         axes, shape = stored.colored()
-        plan_axes(axes, shape, file, stored.keyframe.dtype, options)
-        yield stored
+        yield stored, plan_axes(axes, shape, file, stored.keyframe.dtype, options)
 
 
 def _of_ome(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, base_name: str) -> _Stored | None:
@@ -194,15 +192,14 @@ def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> _St
     return _Stored(axes, tuple(shape), kept[0], keyframe, decode)
 
 
-def _arranged(pixels: NDArray[Any], stored: _Stored, file: str, options: ReadOptions) -> NDArray[Any]:
+def _arranged(pixels: NDArray[Any], stored: _Stored, order: AxisOrder, options: ReadOptions) -> NDArray[Any]:
     """Decoded pages as (channels, height, width): in color, black at zero, no data as NaN, upright."""
     pixels = _in_color(pixels, stored.axes, stored.keyframe)
-    axes, _ = stored.colored()
     if stored.page.photometric == WHITE_AT_ZERO:
         pixels = invert_white(pixels, stored.page.bits)
     if NODATA in stored.keyframe.tags and pixels.dtype.kind == "f":
         pixels = np.where(pixels == pixels.dtype.type(stored.keyframe.nodata), np.nan, pixels)
-    image = arrange_named(pixels, axes, file, options)
+    image = arrange(pixels, order, options.projection)
     if len(image) == 2 and stored.is_gray_with_opacity and image.dtype.kind == "u":
         image = drop_opaque(image)
     return orient(image, stored.page.orientation)
