@@ -162,3 +162,8 @@ def test_what_looks_like_a_title_and_is_a_header_stays_the_header(text: str, hea
     frame, notes = parse_delimited(text.encode(), "t.csv", "data.train")
     assert frame.columns == header
     assert not any("above the header" in note for note in notes)
+
+
+def test_cells_that_are_parted_by_blanks_are_called_so() -> None:
+    with pytest.raises(DataError, match=r"are parted by blanks; .*row\.names = FALSE"):
+        parse_delimited(b'"file" "label"\n"1" "a.png" "x"\n"2" "b.png" "y"\n', "t.csv", "data.train")

@@ -117,3 +117,29 @@ def test_groups_are_counted_as_the_run_reads_them(bench: Bench) -> None:
     proposal = bench.written()[0]
     assert proposal.content["split"] == {"folds": 4}
     assert "(4 sets of rows)" in proposal.reasons["data.groups"]
+
+
+def test_a_table_without_a_header_is_refused_before_its_first_row_is_lost(bench: Bench) -> None:
+    bench.table("train.csv", "i0.png,a", [f"i{n}.png,{'ab'[n % 2]}" for n in range(1, 18)])
+    bench.images(*(f"images/i{n}.png" for n in range(18)))
+    with pytest.raises(DataError, match=r"the first row of train.csv names the image 'i0.png'.*`file,label` above it"):
+        look(bench.folder)
+
+
+@pytest.mark.parametrize("folder", ["scans {x}", "a{b}/c", "{label}"])
+def test_braces_in_the_name_of_a_folder_are_no_column(bench: Bench, folder: str) -> None:
+    bench.table("train.csv", "file,label", [f"i{n}.png,{'ab'[n % 2]}" for n in range(18)])
+    bench.images(*(f"{folder}/i{n}.png" for n in range(18)))
+    files = read_images(load_recipe(bench.written()[2]).data).frame["files"].explode().to_list()
+    assert [Path(file).resolve() for file in files] == [
+        bench.folder.resolve() / folder / f"i{n}.png" for n in range(18)
+    ]
+
+
+def test_an_empty_cell_of_a_channel_is_called_so(bench: Bench) -> None:
+    rows = [f"red{n}.png,{'' if n == 4 else f'green{n}.png'},{'ab'[n % 2]}" for n in range(18)]
+    bench.table("train.csv", "red,green,label", rows)
+    bench.images(*(f"{channel}{n}.png" for n in range(18) for channel in ("red", "green")))
+    proposal = bench.written()[0]
+    assert "1 rows lack an image file (an empty cell); a run will stop there." in proposal.warnings
+    assert not any("is a folder" in question for question in proposal.questions)

@@ -69,6 +69,10 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
     try:
         header, frame, found = _cells(text, separator, skipped)
     except (csv.Error, ValueError) as error:
+        first = text.partition("\n")[0].strip()
+        if " " in first and not any(mark in first for mark in SEPARATORS):
+            raise DataError(f"the cells of the table {name!r} are parted by blanks", field=field,
+                            remedy="part them by commas (in R: write.csv(table, row.names = FALSE))") from None  # fmt: skip
         raise DataError(f"the table {name!r} cannot be read: {error}", field=field) from None
     frame, more = text_columns(frame, header)
     return frame, tuple(f"{Path(name).name}: {note}." for note in (*notes, *titles, *found, *more))

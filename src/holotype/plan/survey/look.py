@@ -13,7 +13,7 @@ from holotype.data.walk import ImageFiles
 from holotype.errors import DataError, listing
 from holotype.plan.survey.annotated import Annotated, find_annotated
 from holotype.plan.survey.class_names import questions_on_empty_folders
-from holotype.plan.survey.files import list_images
+from holotype.plan.survey.files import FileIndex, is_image_name, list_images
 from holotype.plan.survey.folders import read_class_folders
 from holotype.plan.survey.mending import divided
 from holotype.plan.survey.naming import Naming, name_files
@@ -117,6 +117,7 @@ def look(data: Path) -> Findings:
 def _look_at_table(folder: Path, train_path: Path, tables: list[Path], files: tuple[str, ...]) -> Findings:
     test_path = sibling_test_table(train_path, tables)
     (train, notes), test = read_with_notes(train_path), read_table(test_path) if test_path else None
+    _require_header(train, train_path, files)
     column = None
     if test is None and (both := divided(train)) is not None:
         column, train, test = both
@@ -127,6 +128,15 @@ def _look_at_table(folder: Path, train_path: Path, tables: list[Path], files: tu
         folder, "table", train_path, test_path, naming, trial, others, len(files), remarks, column,
         warnings=notes, questions=_questions_on_sheets(train_path, test_path, tables),
     )  # fmt: skip
+
+
+def _require_header(table: pl.DataFrame, path: Path, files: tuple[str, ...]) -> None:
+    """Refuse a table whose first row is of an image, which would be lost as the names of the columns."""
+    index = FileIndex(files)
+    first = next((name for name in table.columns if is_image_name(name) and index.find(name)), None)
+    if first is not None:
+        raise DataError(f"the first row of {path.name} names the image {first!r}, and names of columns belong there",
+                        field=str(path), remedy="write a row such as `file,label` above it")  # fmt: skip
 
 
 def _questions_on_sheets(train: Path, test: Path | None, tables: list[Path]) -> tuple[str, ...]:

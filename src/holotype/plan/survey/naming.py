@@ -271,6 +271,8 @@ def _id_column(unique: list[str], column: str) -> str:
 def _with_pattern(naming: Naming, rows: list[RowFiles], examples: pl.DataFrame, files: tuple[str, ...]) -> Naming:
     hole = f"{{{naming.column}}}"
     leader = Counter(row.template.text for row in rows).most_common(1)[0][0]
+    if re.search(r"[{}]", leader.rpartition("/")[0].replace(HOLE, "").replace("{channel}", "")):
+        return _with_column(naming, rows, files)  # braces of a folder would be a column's in a pattern
     roles = examples[HOLE].to_list()
     for role in set(roles):
         texts = [row.template.text for row in rows if roles[row.row] == role]
@@ -332,7 +334,7 @@ def _counted(naming: Naming, files: tuple[str, ...]) -> Naming:
         absent = [name for name in own if name.removeprefix("./") not in present]
         named.update(name.removeprefix("./") for name in own)
         absent_rows += bool(absent)
-        missing += absent[: max(0, 3 - len(missing))]
+        missing += [name or "an empty cell" for name in absent[: max(0, 3 - len(missing))]]
     unused = present - named
     endings = Counter(PurePosixPath(name).suffix.lower() or "without an ending" for name in unused)
     return replace(naming, missing=absent_rows, examples_missing=tuple(missing), unused=len(unused),

@@ -108,7 +108,7 @@ def _rows(folder: Path, naming: Naming, table: pl.DataFrame, role: str) -> list[
     for count in ROWS:
         rows = table[spread(table.height, count)].iter_rows(named=True)
         files = [(role, files_of_row(naming, row, role)) for row in rows]
-        files = [(role, own) for role, own in files if all((folder / name).exists() for name in own)]
+        files = [(role, own) for role, own in files if all(name and (folder / name).exists() for name in own)]
         if sum((folder / name).stat().st_size for _, own in files for name in own) <= BYTES:
             break
     return files
