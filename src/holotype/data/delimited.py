@@ -72,7 +72,7 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
         first = text.partition("\n")[0].strip()
         if " " in first and not any(mark in first for mark in SEPARATORS):
             raise DataError(f"the cells of the table {name!r} are parted by blanks", field=field,
-                            remedy="part them by commas (in R: write.csv(table, row.names = FALSE))") from None  # fmt: skip
+                            remedy="part them by commas (in R: write.csv(x, row.names = FALSE))") from None  # fmt: skip
         raise DataError(f"the table {name!r} cannot be read: {error}", field=field) from None
     frame, more = text_columns(frame, header)
     return frame, tuple(f"{Path(name).name}: {note}." for note in (*notes, *titles, *found, *more))
