@@ -96,7 +96,7 @@ def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
-    return StageKey("audit", 4, spec.model_dump(mode="json"), inputs)
+    return StageKey("audit", 5, spec.model_dump(mode="json"), inputs)
 
 
 def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floats | None = None) -> StageKey:

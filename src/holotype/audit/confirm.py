@@ -24,7 +24,7 @@ __all__ = [
     "explained",
 ]
 
-SAME = 0.8
+SAME = 0.84
 """Share of the fine detail of a picture that the other picture must explain."""
 SAME_AT_FIRST = 0.95  # of the whole, fine or coarse; fingerprints are too coarse for more
 SAME_COARSELY = 0.9
