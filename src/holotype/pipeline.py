@@ -32,6 +32,7 @@ from holotype.road.difference import review_words, what_the_review_changed
 from holotype.road.gathering import gather_members
 from holotype.road.imported import named_folds
 from holotype.road.outcome import Outcome
+from holotype.road.provenance import optional_work
 from holotype.road.refusals import (
     notes_on_many_classes,
     refuse_for_many_classes,
@@ -80,11 +81,12 @@ def run(recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | 
     outcome = follow(recipe, stages, runtime)
     with _refusals_of_the_disk(out):
         write_outcome(outcome, folder, recipe)
-    changed = what_the_decision_changed(outcome)
-    if changed is not None:
-        runtime.progress.say(changed)
-    if outcome.review is not None:
-        runtime.progress.say(review_words(outcome.review, recipe.metric))
+    with optional_work("a note on what the decision and the review changed", stages):
+        changed = what_the_decision_changed(outcome)
+        if changed is not None:
+            runtime.progress.say(changed)
+        if outcome.review is not None:
+            runtime.progress.say(review_words(outcome.review, recipe.metric))
     write_page(outcome, folder, recipe, stages, runtime)
     return outcome
 

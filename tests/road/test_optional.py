@@ -23,6 +23,7 @@ WriteRecipe = Callable[..., Path]
         ("holotype.road.writing.write_report", "the report", False),
         ("holotype.road.writing.class_curves", "the report", False),
         ("holotype.road.writing.pictures_of", "the pictures of the report", True),
+        ("holotype.pipeline.what_the_decision_changed", "a note on what the decision and the review changed", True),
     ],
 )
 def test_a_report_that_fails_costs_no_training_and_is_made_later(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from holotype.digest import digest_value
 from holotype.report import Provenance, StageFacts
 from holotype.store import Stages
 
-__all__ = ["how_it_was_run", "tell_what_failed", "what_stages_took"]
+__all__ = ["how_it_was_run", "optional_work", "what_stages_took"]
 
 
 def how_it_was_run(stages: Stages, recipe: str) -> Provenance:
@@ -36,14 +38,21 @@ def how_it_was_run(stages: Stages, recipe: str) -> Provenance:
     return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **stages.digests})
 
 
-def tell_what_failed(what: str, error: Exception, stages: Stages) -> None:
-    """Say of optional work that it failed after the training, and how it is made later.
+@contextmanager
+def optional_work(what: str, stages: Stages) -> Iterator[None]:
+    """Optional work after the training: whatever fails in it becomes a note with the command that makes it later.
 
     Args:
         what: The work, in words.
-        error: What was raised.
         stages: Of the run; their log keeps the traceback.
     """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  (no trained network is lost to a picture, a disk or a sentence)
+        _tell_what_failed(what, error, stages)
+
+
+def _tell_what_failed(what: str, error: Exception, stages: Stages) -> None:
     reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
     folder = stages.log.path.parent
     called = stages.log.read("run")

@@ -22,7 +22,7 @@ from holotype.road.difference import review_contents
 from holotype.road.exhibits import duplicate_pairs, how_members_become_one, member_pairs, mistakes, specimens, suspects
 from holotype.road.outcome import Outcome
 from holotype.road.pictures import pictures_of
-from holotype.road.provenance import how_it_was_run, tell_what_failed
+from holotype.road.provenance import how_it_was_run, optional_work
 from holotype.runs import RunFolder
 from holotype.runtime import Runtime, version_of
 from holotype.score import (
@@ -80,7 +80,7 @@ def write_page(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: Stag
         stages: For the time that each stage took, and the command that makes the report later.
         runtime: For the report's facts.
     """
-    try:
+    with optional_work("the report", stages):
         contents: DataContents | ReportContents
         if outcome.nested is None:
             contents = DataContents(name=recipe.name, **_data_contents(outcome.prepared))
@@ -89,8 +89,6 @@ def write_page(outcome: Outcome, folder: RunFolder, recipe: Recipe, stages: Stag
                 outcome, outcome.nested, _scorecard(outcome, outcome.nested, recipe), recipe, (stages, runtime)
             )
         write_report(folder.path("report.html"), contents)
-    except Exception as error:  # noqa: BLE001  (no trained network is lost to a picture)
-        tell_what_failed("the report", error, stages)
 
 
 def _scorecard(outcome: Outcome, nested: NestedScore, recipe: Recipe) -> Scorecard:
@@ -245,11 +243,9 @@ def _contents(
 
 def _pictures(outcome: Outcome, nested: NestedScore, recipe: Recipe, workshop: Workshop) -> PictureContents | None:
     """The report's map, heat maps and views; a report without them is better than none."""
-    try:
+    with optional_work("the pictures of the report", workshop.stages):
         return pictures_of(outcome, nested, recipe.report, recipe.members, workshop)
-    except Exception as error:  # noqa: BLE001  (whatever a network, a disk or an image does)
-        tell_what_failed("the pictures of the report", error, workshop.stages)
-        return None
+    return None
 
 
 def _ids(outcome: Outcome, samples: Integers) -> pl.Series:
