@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 LISTED_AT_MOST = 12
-LONGEST = {"what": 1500, "field": 200, "remedy": 600, "choice": 100, "value": 240}  # characters of a message's parts
+LONGEST = {"what": 1300, "field": 200, "remedy": 600, "choice": 100, "value": 160}  # characters of a message's parts
 
 
 class HolotypeError(Exception):
