@@ -19,7 +19,7 @@ ATLAS = ("community-b1b2", "one-more-layer-of-stacking", "bestfitting", "pudae")
 SYSTEMS = (*ATLAS, "cellular-silver", "herbarium-focal")
 STAND_INS = {**dict.fromkeys(ATLAS, "atlas"), "cellular-silver": "perturbations", "herbarium-focal": "leaves"}
 QUICK_ATLAS = AtlasPlan(train=120, external=24, test=24, train_train=4, train_external=6, external_test=6)
-QUICK_SCREEN = PerturbationPlan(perturbations=8, plates=2, train_experiments=2)
+QUICK_SCREEN = PerturbationPlan(perturbations=8, plates=2, train_experiments=3)
 FULL_SCREEN = PerturbationPlan(perturbations=200, plates=4, train_experiments=2)
 QUICK_LEAVES = LeavesPlan(species=2, sheets=10, test=2)
 BACKBONE = "test_efficientnet"

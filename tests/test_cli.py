@@ -263,7 +263,9 @@ def test_a_finished_run_is_reported_explained_and_asked(
     assert main(["predict", str(finished), str(screen / "test.csv"), "-o", str(tmp_path / "out" / "new.csv")]) == 0
     assert "20 predictions written to" in capsys.readouterr().out
     assert shown.equals(pl.read_csv(tmp_path / "out" / "new.csv"))
-    assert shown.equals(pl.read_csv(finished / "predictions.csv"))
+    written = pl.read_csv(finished / "predictions.csv")
+    assert shown.equals(written.select(shown.columns))
+    assert set(written.columns) - set(shown.columns) == {"plate"}
 
 
 OURS = "this is a mistake of Holotype's, not yours: report it with what `--debug` shows."

@@ -109,7 +109,10 @@ def test_a_progress_writes_to_standard_error_and_never_to_standard_output(capsys
 
 def test_a_runtime_counts_every_core_unless_told(monkeypatch):
     assert Runtime(threads=3).thread_count == 3
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(holotype.runtime, "_cpu_quota", lambda _: None)
     monkeypatch.setattr(holotype.runtime.os, "sched_getaffinity", lambda _: {0, 1, 5}, raising=False)
     assert Runtime().thread_count == 3
     monkeypatch.delattr(holotype.runtime.os, "sched_getaffinity")
-    assert (Runtime().thread_count, Runtime(threads=2).thread_count) == (1, 2)
+    monkeypatch.setattr(holotype.runtime.os, "cpu_count", lambda: 4)
+    assert (Runtime().thread_count, Runtime(threads=2).thread_count) == (4, 2)  # of a machine that tells no affinity

@@ -131,6 +131,7 @@ def test_a_run_without_its_own_decisions_is_decided_by_its_rule_and_that_is_said
 ) -> None:
     shutil.copytree(finished, tmp_path / "old")
     pl.read_parquet(finished / "oof.parquet").drop("decided").write_parquet(tmp_path / "old" / "oof.parquet")
+    (tmp_path / "old" / "digests.json").unlink()  # as in runs of earlier versions
     (pair,) = compare_runs([finished, tmp_path / "old"]).pairs
     assert pair.metrics[0].value == 0  # a threshold of one half learnt nothing
     assert any("B does not hold what was decided out of fold" in note for note in pair.notes)
@@ -140,6 +141,7 @@ def test_a_run_that_scored_nothing_stands_beside_the_others(given: Callable[...,
     plain = given("scored")
     shutil.copytree(plain, tmp_path / "bare")
     (tmp_path / "bare" / "oof.parquet").unlink()
+    (tmp_path / "bare" / "digests.json").unlink()
     (tmp_path / "bare" / "scores.json").write_text(json.dumps({"metrics": {}}))
     lines = list(write_comparison([plain, tmp_path / "bare"], tmp_path / "compare.html"))
     assert lines[1].startswith("B  nothing was scored")

@@ -39,7 +39,7 @@ def test_a_run_leaves_the_files_of_the_contract_and_no_others(finished: Path) ->
     of_the_run = {
         "recipe.yaml", "images.parquet", "folds.parquet", "classes.csv", "oof.parquet", "test.parquet",
         "members/main/oof.parquet", "members/main/test.parquet", "decision.json", "ensemble.json", "predictions.csv",
-        "scores.json",
+        "scores.json", "digests.json",
         "submission.csv", "report.html", "log.jsonl",
     }  # fmt: skip
     tables = {f"audit/{name}.parquet" for name in AUDITED}

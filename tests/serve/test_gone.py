@@ -54,7 +54,7 @@ def requests(temporary):
 
 def test_folders_of_servers_that_are_no_more_are_removed_and_no_others(temporary):
     left = "from holotype.serve.scratch import Scratch\nimport os\none = Scratch()\none.open()\n" \
-           "open(one.folder().name + '-image.png', 'w').close()\nos._exit(9)"  # fmt: skip
+           "(one.folder().path / 'image.png').touch()\nos._exit(9)"  # fmt: skip
     subprocess.run([sys.executable, "-c", left], check=False)
     foreign = temporary / "holotype-serve-foreign"
     foreign.mkdir()
@@ -64,8 +64,8 @@ def test_folders_of_servers_that_are_no_more_are_removed_and_no_others(temporary
     assert not killed.exists()
     second.open()
     assert len(list(temporary.iterdir())) == 3
-    with second.folder() as place:
-        assert Path(place).is_dir()
+    with second.folder() as folder:
+        assert folder.path.is_dir()
     alive.close(), second.close()
     assert list(temporary.iterdir()) == [foreign]
 

@@ -27,9 +27,9 @@ from holotype.finished.stored import open_network
 from holotype.progress import Progress
 from holotype.road.unusual import best_scores, unusual
 from holotype.runtime import Runtime
-from holotype.serve import Answer, MakeReader, Near, Question, Warned
+from holotype.serve import Answer, MakeReader, Near, Question
 from holotype.train import find_device
-from holotype.types import AnyScores, Checkpoint, ImageTable, TopScores
+from holotype.types import AnyScores, Checkpoint, ImageTable, TopScores, Warned
 
 __all__ = ["RunReader", "ServedRun", "make_reader", "serve_run"]
 

@@ -17,6 +17,7 @@ from holotype.errors import InputError, StoreError
 from holotype.nets import hold_networks, open_checkpoint
 from holotype.runs import AGAIN, RunFolder
 from holotype.spec import MemberSpec
+from holotype.train.job import REST as OTHER_CLASSES
 from holotype.types import Calibration, Checkpoint, Decision, Ensemble, Normalisation
 
 __all__ = ["intact", "open_network", "read_decision", "read_ensemble"]
@@ -135,7 +136,8 @@ def open_network(folder: Path, classes: Sequence[str], held: bool = False) -> Ch
         sides = [*canvas, card["size"]]
         _require(len(canvas) == 2 and all(isinstance(side, int) and 0 < side <= LARGEST_SIDE for side in sides),
                  f"its sizes are {canvas!r} and {card['size']!r}")  # fmt: skip
-        _require(len(card["classes"]) > 0 and set(card["classes"]) <= set(classes), "its classes are not the run's")
+        known = {*classes, OTHER_CLASSES}
+        _require(len(card["classes"]) > 0 and set(card["classes"]) <= known, "its classes are not the run's")
         files = len(list(folder.glob("weights*.safetensors")))
         _require(files > 0, "there are no weights beside it")
         _require(

@@ -14,10 +14,9 @@ from scipy.special import expit, log_softmax
 
 from holotype.audit import describe_training, form_mismatch, input_warnings
 from holotype.runs import RunFolder
-from holotype.serve import Warned
 from holotype.submit import read_scores
 from holotype.table_files import parquet_columns, read_parquet
-from holotype.types import AnyScores, Kind, TopScores
+from holotype.types import AnyScores, Kind, TopScores, Warned
 
 __all__ = ["Usual", "best_scores", "least_sure", "read_usual", "unusual", "warning_texts"]
 

@@ -1,6 +1,6 @@
 """Serving: a REST API and a page around whatever answers for images; needs the extra `serve`."""
 
-from holotype.serve.answerer import About, Answer, Answerer, MakeReader, Near, Question, Reader, Warned
+from holotype.serve.answerer import About, Answer, Answerer, MakeReader, Near, Question, Reader
 from holotype.serve.app import make_app
 from holotype.serve.guard import Rules
 from holotype.serve.limits import Limits, limits_from
@@ -19,7 +19,6 @@ __all__ = [
     "Reader",
     "Rules",
     "Service",
-    "Warned",
     "limits_from",
     "make_app",
     "rules_for",

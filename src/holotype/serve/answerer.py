@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["About", "Answer", "Answerer", "MakeReader", "Near", "Question", "Reader", "Warned"]
+from holotype.types import Warned
+
+__all__ = ["About", "Answer", "Answerer", "MakeReader", "Near", "Question", "Reader"]
 
 
 @dataclass(frozen=True)
@@ -75,27 +77,6 @@ class Near:
     similarity: float
     labels: tuple[str, ...]
     pictured: bool
-
-
-@dataclass(frozen=True)
-class Warned:
-    """One respect in which an image is unlike those that the run was trained on.
-
-    Args:
-        what: `score`, `mean`, `deviation`, `range`, `missing` or `size`.
-        channel: The channel's name or number; none where it is about the whole image.
-        value: What was found.
-        low: The least that is usual.
-        high: The most that is usual.
-        words: The same as a sentence.
-    """
-
-    what: str
-    channel: str | None
-    value: float | None
-    low: float | None
-    high: float | None
-    words: str
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from holotype.types.evidence import (
     SampleFacts,
     Scorecard,
     TestPredictions,
+    Warned,
 )
 from holotype.types.images import (
     CLASS_LINKS,
@@ -90,6 +91,7 @@ __all__ = [
     "Scorecard",
     "TestPredictions",
     "TopScores",
+    "Warned",
     "as_scores",
     "blend_rows",
     "condense",

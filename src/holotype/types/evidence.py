@@ -26,6 +26,7 @@ __all__ = [
     "SampleFacts",
     "Scorecard",
     "TestPredictions",
+    "Warned",
 ]
 
 
@@ -284,3 +285,24 @@ def _same_length(**arrays: Any) -> None:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise HolotypeError(f"arrays of one length are needed, got {lengths}")
+
+
+@dataclass(frozen=True)
+class Warned:
+    """One respect in which an image is unlike those that the run was trained on.
+
+    Args:
+        what: `score`, `mean`, `deviation`, `range`, `missing` or `size`.
+        channel: The channel's name or number; none where it is about the whole image.
+        value: What was found.
+        low: The least that is usual.
+        high: The most that is usual.
+        words: The same as a sentence.
+    """
+
+    what: str
+    channel: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    words: str
