@@ -94,6 +94,7 @@ def holotype(place: Path, *words: str | Path) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_a_prediction_and_a_report_come_out_on_a_machine_with_less(place: Path) -> None:
     run, recipe = place / "run", place / "recipe.yaml"
     holotype(place, "run", recipe, "--out", run)

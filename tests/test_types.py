@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import holotype
 
 SOURCE = Path(holotype.__file__).parent
@@ -25,6 +27,7 @@ holotype.opn_run
 """
 
 
+@pytest.mark.slow
 def test_mypy_sees_the_types_of_the_public_names(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
