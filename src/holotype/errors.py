@@ -139,9 +139,12 @@ def listing(values: Iterable[object], at_most: int = LISTED_AT_MOST) -> str:
         values: What to list.
         at_most: How many are written out before "and n more".
     """
-    words = [shortened(value, LONGEST["value"]) for value in values]
-    rest = len(words) - at_most
-    return ", ".join(words[:at_most]) + (f" and {rest:,} more" if rest > 0 else "")
+    values = list(values)
+    # A few values may be longer each, so that one path is rarely cut.
+    room = max(LONGEST["value"], LONGEST["remedy"] // max(len(values), 1))
+    words = [shortened(value, room) for value in values[:at_most]]
+    rest = len(values) - at_most
+    return ", ".join(words) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def shortened(value: object, at_most: int = LONGEST["value"]) -> str:
