@@ -330,6 +330,10 @@ def test_every_field_of_audit_and_split_is_in_their_keys() -> None:
         other = {**DIGESTS, name: "other"}
         assert keys.folds_key(SplitSpec(), 1, other) != keys.folds_key(SplitSpec(), 1, DIGESTS) or name == "statistics"
     assert keys.folds_key(SplitSpec(), 2, DIGESTS) != keys.folds_key(SplitSpec(), 1, DIGESTS)
+    befores = (None, {}, {"s1": 0}, {"s1": 1}, {"s1": 0, "s2": 0})
+    assert len({keys.folds_key(SplitSpec(), 1, DIGESTS, before=before).digest for before in befores}) == len(befores)
+    turned = keys.folds_key(SplitSpec(), 1, DIGESTS, before={"s2": 0, "s1": 0})
+    assert turned == keys.folds_key(SplitSpec(), 1, DIGESTS, before=befores[-1])
 
 
 def test_every_section_of_a_recipe_reaches_a_step_or_has_its_reason() -> None:

@@ -32,6 +32,7 @@ from holotype.train import FitJob, find_device
 from holotype.types import Floats, ImageStatistics, ImageTable, Integers
 
 __all__ = [
+    "EARLIER_FOLDS",
     "audit_key",
     "computed_precision",
     "embed_key",
@@ -49,6 +50,7 @@ __all__ = [
 
 
 Moments = tuple[Floats, Floats] | None
+EARLIER_FOLDS = "folds of the run in this folder"
 DECODERS = ("pillow", "tifffile", "imagecodecs", "zarr", "bioio")
 UNREAD_FIELDS = {"frame", "classes", "kind", "taxonomy"}
 """Fields of an image table that say nothing about pixels; of its frame the columns that do are named."""
@@ -99,7 +101,13 @@ def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
     return StageKey("audit", 5, spec.model_dump(mode="json"), inputs)
 
 
-def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floats | None = None) -> StageKey:
+def folds_key(
+    spec: SplitSpec,
+    seed: int,
+    digests: Mapping[str, str],
+    seen: Floats | None = None,
+    before: Mapping[str, int] | None = None,
+) -> StageKey:
     """The folds.
 
     Args:
@@ -107,11 +115,14 @@ def folds_key(spec: SplitSpec, seed: int, digests: Mapping[str, str], seen: Floa
         seed: The recipe's seed.
         digests: Of the stages before.
         seen: What training rows are told from test rows by.
+        before: The folds of the run that lies in the folder, by the samples' names.
     """
     inputs = {name: digests[name] for name in ("images", "audit", "review") if name != "review" or name in digests}
     if seen is not None:
         inputs["what tells train from test"] = digest_array(seen)
         inputs["what learns to tell them apart"] = _versions("lightgbm", "scikit-learn")
+    if before is not None:
+        inputs[EARLIER_FOLDS] = digest_value(sorted(before.items()))
     return StageKey("folds", 6, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
 
 

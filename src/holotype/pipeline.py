@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,12 @@ from holotype.review import without_confirmed
 from holotype.road.answers import what_the_decision_changed
 from holotype.road.choosing import choose, list_choices
 from holotype.road.difference import review_words, what_the_review_changed
+from holotype.road.earlier_folds import (
+    describe_kept_folds,
+    is_stratified,
+    read_earlier_folds,
+    scored_folds,
+)
 from holotype.road.gathering import gather_members
 from holotype.road.imported import named_folds
 from holotype.road.outcome import Outcome
@@ -78,7 +85,7 @@ def run(recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | 
         runtime, progress=runtime.progress.heard_by(lambda sentence: log.write("said", sentence=sentence))
     )
     stages = Stages(Store(runtime.store), log, runtime.progress, facts=dict(facts or {}))
-    outcome = follow(recipe, stages, runtime)
+    outcome = follow(recipe, stages, runtime, read_earlier_folds(folder, recipe, runtime.progress))
     with _refusals_of_the_disk(out):
         write_outcome(outcome, folder, recipe)
     with optional_work("a note on what the decision and the review changed", stages):
@@ -108,15 +115,16 @@ def _refusals_of_the_disk(out: Path) -> Iterator[None]:
         ) from error
 
 
-def follow(recipe: Recipe, stages: Stages, runtime: Runtime) -> Outcome:
+def follow(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping[str, int] | None = None) -> Outcome:
     """The road itself: every stage in order, none of them writing into the run's folder.
 
     Args:
         recipe: From `load_recipe`.
         stages: Makes what is missing; a `Forecast` notes it instead.
         runtime: From `make_runtime`.
+        before: From `read_earlier_folds`.
     """
-    ready = prepare(recipe, stages, runtime)
+    ready = prepare(recipe, stages, runtime, before)
     images, folds = ready.images, ready.folds
     for warning in ready.warnings if stages.makes else ():
         runtime.progress.say(f"note: {warning}")
@@ -170,13 +178,14 @@ def _random_starts(recipe: Recipe) -> list[str]:
     ]
 
 
-def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
+def prepare(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping[str, int] | None = None) -> Prepared:
     """Read, measure, audit and divide: all that can be wrong with the data is found here, before any training.
 
     Args:
         recipe: From `load_recipe`.
         stages: Takes from the store what is there.
         runtime: From `make_runtime`.
+        before: From `read_earlier_folds`.
 
     Raises:
         DataError: Something is wrong with the tables, the images or the labels.
@@ -212,10 +221,16 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime) -> Prepared:
     undivided = Prepared(images, statistics, audit, nothing_divided(images), ())
     workshop = Workshop(undivided, recipe.seed, stages, runtime, recipe.data.pack)
     seen = telling_features(recipe.members, recipe.split, workshop) if recipe.split.like_test else None
+    folds_key = partial(keys.folds_key, recipe.split, recipe.seed, dict(stages.digests), seen[1] if seen else None)
     folds = stages.value(
-        Folds, keys.folds_key(recipe.split, recipe.seed, stages.digests, seen[1] if seen else None),
-        lambda: divide_reviewed(given, (images, audit), recipe.split, recipe.seed, seen),
-    )  # fmt: skip
+        Folds,
+        folds_key(before),
+        lambda: divide_reviewed(given, (images, audit), recipe.split, recipe.seed, seen, before),
+    )
+    if stages.makes and is_stratified(recipe):  # the next run into this folder finds these folds there, and keeps them
+        stages.store.repeat(folds_key(before), folds_key(scored_folds(images, folds)))
+        if before is not None:
+            runtime.progress.say(describe_kept_folds(images, folds, before))
     scored = np.intersect1d(images.samples.of_role("train"), np.flatnonzero(folds.fold_of_sample >= 0))
     named = named_folds(recipe.members, images, scored)
     if named is not None:

@@ -74,7 +74,7 @@ class RunFolder:
         Raises:
             InputError: The folder is not a run's, or the run did not get that far.
         """
-        if (self.root / UNFINISHED).exists():
+        if self.is_unfinished:
             what = f"the run in {str(self.root)!r} is unfinished: it ended while it wrote this folder"
             raise InputError(what, remedy="run its recipe into this folder again; nothing is trained a second time")
         path = self.root / name
@@ -83,6 +83,20 @@ class RunFolder:
             raise InputError(what, remedy="give the folder of a run, and run its recipe to the end first")
         self.require_intact(name)
         return path
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a run ended while it replaced the files of this folder."""
+        return (self.root / UNFINISHED).exists()
+
+    def newest(self, name: str) -> Path | None:
+        """The newest version of a file, also where a run ended while it replaced the files; none where there is none.
+
+        Args:
+            name: As in `folds.parquet`.
+        """
+        folders = (self.root / NEW, self.root, self.root / OLD) if self.is_unfinished else (self.root,)
+        return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file of the contract.

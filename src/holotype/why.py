@@ -10,9 +10,11 @@ from typing import Any
 from holotype.budgeting import plan_run
 from holotype.digest import changed_names
 from holotype.errors import InputError
+from holotype.keys import EARLIER_FOLDS
 from holotype.pipeline import follow, make_runtime
 from holotype.progress import Progress
 from holotype.recipe import load_recipe
+from holotype.road.earlier_folds import read_earlier_folds
 from holotype.runs import RunFolder
 from holotype.store import Forecast, NotForeseenError, RunLog, StageKey, Store
 
@@ -75,7 +77,7 @@ def foresee(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
         if begun and begun[-1].get("budget"):
             given = (source, (*earlier, *changes))
             recipe = plan_run(given, begun[-1]["budget"], forecast, runtime, time.perf_counter()).recipe
-        follow(recipe, forecast, runtime)
+        follow(recipe, forecast, runtime, read_earlier_folds(folder, recipe, runtime.progress))
     except NotForeseenError as error:
         unforeseen = error.what
     recorded = {line["stage"]: line for line in log.read("stage")}
@@ -95,6 +97,7 @@ def foresee(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) 
 def _reason(key: StageKey, before: dict[str, Any] | None) -> Foreseen:
     if before is None:
         return Foreseen(key.stage, "would run; it has not run yet", "runs")
-    changed = tuple(changed_names(before["parts"], key.parts))
+    # the folds that lie in the folder make no stage run again by themselves: of unchanged data they come out the same
+    changed = tuple(name for name in changed_names(before["parts"], key.parts) if name != EARLIER_FOLDS)
     reason = f"changed: {', '.join(changed)}" if changed else "its artefact is gone from the store"
     return Foreseen(key.stage, f"would run again; {reason}", "runs", changed)

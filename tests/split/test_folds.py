@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from holotype.errors import DataError
 from holotype.spec import SplitSpec
-from holotype.split import make_folds
-from holotype.types import AuditReport, ImageTable
+from holotype.split import make_folds, share_deviation
+from holotype.types import AuditReport, Folds, ImageTable
 
 NO_CLUSTERS = pl.DataFrame(
     schema={"cluster": pl.Int64, "row": pl.Int64, "id": pl.String, "role": pl.String, "action": pl.String}
@@ -240,3 +240,74 @@ def test_the_seed_decides():
 
 def test_used_folds_are_those_of_the_recipe():
     assert make_folds(table([[0]] * 6), report(), SplitSpec(folds=3, use=[2, 0]), 1).used == (0, 2)
+
+
+CHANGES = ["label", "dropped", "added", "group"]
+Kept = tuple[ImageTable, AuditReport, Folds, dict[str, int]]
+
+
+def kept_folds(seed: int, change: str, grouped: bool, folds: int) -> Kept:
+    """The folds of a drawn table after one change, with the folds of before it."""
+    generator = np.random.default_rng(seed)
+    rows = 240
+    plates = [f"p{value}" for value in generator.integers(0, 40, rows)] if grouped else [None] * rows
+    labels = [[int(value)] for value in generator.choice(3, rows, p=[0.6, 0.3, 0.1])]
+    samples = [f"s{number}" for number in range(rows)]
+    twins = generator.choice(rows, (5, 2), replace=False)
+    before = make_folds(
+        table(labels, samples=samples, plate=plates), grouped_twins(samples, twins, samples), SplitSpec(folds=folds), 1
+    )
+    earlier = dict(zip(samples, before.fold_of_sample.tolist(), strict=True))
+    number = int(generator.integers(0, rows))
+    after = list(samples)
+    if change == "label":
+        labels[number] = [(labels[number][0] + 1) % 3]
+    elif change == "group":
+        plates[number] = f"p{int(generator.integers(0, 40))}"
+    elif change == "dropped":
+        del labels[number], plates[number], after[number]
+    else:
+        at = int(generator.integers(0, rows))  # also in the middle of the table
+        labels.insert(at, [number % 3])
+        plates.insert(at, plates[number])
+        after.insert(at, "new")
+    images, audit = table(labels, samples=after, plate=plates), grouped_twins(after, twins, samples)
+    return images, audit, make_folds(images, audit, SplitSpec(folds=folds), 1, before=earlier), earlier
+
+
+def grouped_twins(samples: list[str], twins: np.ndarray, names: list[str]) -> AuditReport:
+    pairs = [[samples.index(names[row]) for row in pair if names[row] in samples] for pair in twins]
+    return report([(number, row, "grouped") for number, rows in enumerate(pairs) for row in rows if len(rows) == 2])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(CHANGES), st.booleans(), st.integers(2, 6))
+def test_one_change_leaves_nearly_all_samples_in_their_folds(seed, change, grouped, count):
+    images, audit, folds, earlier = kept_folds(seed, change, grouped, count)
+    names = images.samples.frame["sample"].to_list()
+    again = dict(zip(names, folds.fold_of_sample.tolist(), strict=True))
+    assert np.mean([again[name] == fold for name, fold in earlier.items() if name in again]) >= 0.95
+    if grouped:
+        plates = images.samples.frame["group.plate"].to_list()
+        assert len(set(zip(plates, folds.fold_of_sample.tolist(), strict=True))) == len(set(plates))
+    for cluster in audit.clusters.partition_by("cluster"):
+        assert len(set(folds.fold_of_sample[cluster["row"].to_numpy()])) == 1
+    fresh = make_folds(images, audit, SplitSpec(folds=count), 1)
+    labels = np.eye(3, dtype=bool)[images.samples.frame["labels"].explode().to_numpy()]
+    deviation, best = (share_deviation(labels, one.fold_of_sample, count) for one in (folds, fresh))
+    assert deviation <= 1.5 * best + 0.03
+    repeated = make_folds(images, audit, SplitSpec(folds=count), 1, before=again)
+    assert repeated.fold_of_sample.tolist() == folds.fold_of_sample.tolist()
+    assert repeated.warnings == folds.warnings
+
+
+def test_fresh_folds_are_kept_as_they_are():
+    generator = np.random.default_rng(3)
+    images = table([[int(value)] for value in generator.integers(0, 3, 90)],
+                   plate=[f"p{value}" for value in generator.integers(0, 20, 90)])  # fmt: skip
+    fresh = make_folds(images, report(), SplitSpec(folds=4), 1)
+    names = images.samples.frame["sample"].to_list()
+    kept = make_folds(
+        images, report(), SplitSpec(folds=4), 1, before=dict(zip(names, fresh.fold_of_sample, strict=True))
+    )
+    assert kept.fold_of_sample.tolist() == fresh.fold_of_sample.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -69,8 +70,9 @@ def divide_reviewed(
     spec: SplitSpec,
     seed: int,
     features: Features | None,
+    before: Mapping[str, int] | None = None,
 ) -> Folds:
-    """The folds after a review: groups stay where they were before it, as long as the folds are nearly as even.
+    """The folds after a review or an edit: groups stay where they were before it while the folds are nearly as even.
 
     Args:
         given: The table and its audit as the data say it.
@@ -78,7 +80,10 @@ def divide_reviewed(
         spec: The recipe's `split` section.
         seed: The recipe's seed.
         features: By which test rows are told from training rows.
+        before: The folds of the run that lies in the folder; those without the review where none are given.
     """
+    if before is not None:
+        return make_folds(*reviewed, spec, seed, features, before=before)
     if given[0] is reviewed[0] and given[1] is reviewed[1]:
         return make_folds(*given, spec, seed, features)
     try:
@@ -86,8 +91,8 @@ def divide_reviewed(
     except DataError:
         return make_folds(*reviewed, spec, seed, features)  # the data could not be divided without the review
     names = given[0].samples.frame["sample"].cast(pl.String).to_list()
-    before = dict(zip(names, earlier.fold_of_sample.tolist(), strict=True))
-    return make_folds(*reviewed, spec, seed, features, before=before)
+    unreviewed = dict(zip(names, earlier.fold_of_sample.tolist(), strict=True))
+    return make_folds(*reviewed, spec, seed, features, before=unreviewed)
 
 
 def reviewed_run(reviewed: Reviewed, decisions: str | None, stages: Stages) -> Path | None:

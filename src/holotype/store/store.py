@@ -198,6 +198,22 @@ class Store:
                 raise
             raise self._refused(key, refusal) from error
 
+    def repeat(self, key: StageKey, other: StageKey) -> None:
+        """Keep an artefact under a second key too: a stage whose result is known before it is asked for.
+
+        Args:
+            key: What it was made from.
+            other: What would make the very same.
+        """
+        if not self.holds(other, read=False):
+            source = self.place(key)
+            ignored = shutil.ignore_patterns(FACTS)
+            self.make(
+                other,
+                lambda into: shutil.copytree(source, into, ignore=ignored, dirs_exist_ok=True),
+                lambda: self.cost(key),
+            )
+
     def _make(self, key: StageKey, write: Callable[[Path], object], cost: Callable[[], dict[str, float]]) -> None:
         self.sweep(besides=_name(key))
         temporary, place = self.root / "temporary" / _name(key), self.place(key)
