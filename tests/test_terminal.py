@@ -9,6 +9,9 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from fcntl import ioctl
 from io import StringIO
 from pathlib import Path
@@ -46,24 +49,48 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(SOURCE), "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"} | changes
 
 
-def on_a_terminal(*words: str, columns: int = 120, **changes: str) -> tuple[int, str]:
-    """The exit status, and all that a terminal of some width is sent."""
+@contextmanager
+def terminal(columns: int) -> Iterator[tuple[int, Future[str]]]:
+    """A terminal of some width for something to write to, and all that it is sent."""
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    command = [sys.executable, "-m", "holotype.cli", *words]
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment(**changes))
-    os.close(slave)
-    sent = b""
-    while True:
+
+    def read() -> str:
+        sent = b""
+        with suppress(OSError):  # Linux: the other end was closed
+            while block := os.read(master, 65_536):
+                sent += block
+        return sent.decode()
+
+    with ThreadPoolExecutor(1) as reader:
         try:
-            block = os.read(master, 65_536)
-        except OSError:  # Linux: the other end was closed
-            break
-        if not block:
-            break
-        sent += block
+            yield slave, reader.submit(read)
+        finally:
+            with suppress(OSError):
+                os.close(slave)
     os.close(master)
-    return process.wait(), sent.decode()
+
+
+def on_a_terminal(*words: str, columns: int = 120, **changes: str) -> tuple[int, str]:
+    """The exit status of a process, and all that a terminal of some width is sent."""
+    with terminal(columns) as (slave, shown):
+        command = [sys.executable, "-m", "holotype.cli", *words]
+        process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment(**changes))
+        os.close(slave)
+        return process.wait(), shown.result()
+
+
+def shown_on_a_terminal(patch: pytest.MonkeyPatch, *words: str, columns: int = 120) -> tuple[int, str]:
+    """The same of a call in this process, which has the libraries loaded."""
+    patch.delenv("COLUMNS")
+    with terminal(columns) as (slave, shown):
+        with patch.context() as streams, ExitStack() as stack:
+            for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+                streams.setattr(sys, name, stack.enter_context(os.fdopen(os.dup(slave), mode, encoding="utf-8")))
+                streams.setattr(sys, f"__{name}__", getattr(sys, name))
+            status = main(list(words))
+        os.close(slave)
+        return status, shown.result()
 
 
 def test_a_terminal_gets_bars_and_a_pipe_gets_lines(finished: Path, capsys: Captured) -> None:
@@ -79,18 +106,20 @@ def test_a_terminal_gets_bars_and_a_pipe_gets_lines(finished: Path, capsys: Capt
     assert "\x1b" not in "".join(lines)
 
 
-@pytest.mark.parametrize(
-    "plain", [{"NO_COLOR": "1"}, pytest.param({"TERM": "dumb"}, marks=pytest.mark.slow)], ids=["NO_COLOR", "TERM=dumb"]
-)
-def test_a_terminal_that_asks_for_plain_lines_gets_those_of_a_pipe(plain: dict[str, str]) -> None:
-    status, shown = on_a_terminal("report", "no/run", columns=40, **plain)
+@pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "TERM=dumb"])
+def test_a_terminal_that_asks_for_plain_lines_gets_those_of_a_pipe(
+    plain: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in plain.items():
+        monkeypatch.setenv(name, value)
+    status, shown = shown_on_a_terminal(monkeypatch, "report", "no/run", columns=40)
     sentence = "holotype: 'no/run' is not a finished run: it has no scores.json; give the folder of a run, "
     assert status == 2
     assert shown == f"{sentence}and run its recipe to the end first.\r\n"
 
 
-def test_an_error_on_a_terminal_stands_in_a_box_with_the_way_out() -> None:
-    status, shown = on_a_terminal("report", "no/run", columns=70)
+def test_an_error_on_a_terminal_stands_in_a_box_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, shown = shown_on_a_terminal(monkeypatch, "report", "no/run", columns=70)
     lines = shown.replace("\r", "").splitlines()
     assert status == 2
     assert "╭" in lines[0]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import holotype
+from holotype.cli import main
 from holotype.face import run
 
 WriteRecipe = Callable[..., Path]
@@ -53,7 +54,7 @@ def events(folder: Path, event: str) -> list[dict[str, str]]:
 
 
 def test_kill_9_and_the_same_command_end_in_the_bytes_of_a_run_left_alone(
-    write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     member = {"name": "main", "backbone": "test_efficientnet", "weights": "none", "input": {"size": 32},
               "phases": [{"epochs": EPOCHS, "lr": 0.003}]}  # fmt: skip
@@ -66,13 +67,13 @@ def test_kill_9_and_the_same_command_end_in_the_bytes_of_a_run_left_alone(
     assert not (folder / "oof.parquet").exists()
     assert not list(store.glob("fit/*"))  # a half-written artefact does not exist
 
-    with command(recipe, store, output) as process:
-        assert process.wait(PATIENCE) == 0, output.read_text()
+    monkeypatch.setenv("HOLOTYPE_STORE", str(store))
+    assert main(["run", str(recipe)]) == 0
     said = [line["sentence"] for line in events(folder, "said")]
     (where,) = [sentence for sentence in said if "resumes after epoch" in sentence]
     assert where.startswith("main, fold 0: resumes after epoch ")
     assert where.endswith(f" of {EPOCHS}")
-    assert where in output.read_text()
+    assert where in capfd.readouterr().err
     states = {line["stage"]: line["state"] for line in events(folder, "stage")}
     assert (states["statistics"], states["fit main 0"], states["fit main 2"]) == ("reused", "resumed", "made")
     assert not list(store.glob("unfinished/fit/*"))

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import holotype
+from holotype.cli import main
 from holotype.errors import InputError
 from holotype.serve import Limits, Place, limits_from, rules_for
 
@@ -93,10 +94,12 @@ def run_cli(*arguments, before=""):
     return done.returncode, done.stderr
 
 
-def test_without_the_extra_one_sentence_says_what_to_install(finished):
-    status, said = run_cli("serve", str(finished), before="import sys\nsys.modules['fastapi'] = None")
-    assert status == 2
-    assert said == "holotype: serving needs the extra `serve`; pip install 'holotype[serve]'.\n"
+def test_without_the_extra_one_sentence_says_what_to_install(finished, monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith(("holotype.serve", "holotype.finished.served"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert main(["serve", str(finished)]) == 2
+    assert capsys.readouterr().err == "holotype: serving needs the extra `serve`; pip install 'holotype[serve]'.\n"
 
 
 NOTE = """
@@ -120,13 +123,11 @@ def test_threads_that_wait_leave_the_cores_to_others_and_that_is_said_before_tor
     assert run_cli("serve", str(tmp_path), before=NOTE)[1].splitlines()[-1] == expected
 
 
-def test_what_cannot_be_served_is_one_sentence(tmp_path):
-    status, said = run_cli("serve", str(tmp_path))
-    assert status == 2
-    assert "is not a finished run" in said
-    status, said = run_cli("serve", str(tmp_path), "--host", "0.0.0.0")
-    assert status == 2
-    assert "set HOLOTYPE_TOKEN" in said
+def test_what_cannot_be_served_is_one_sentence(tmp_path, capsys):
+    assert main(["serve", str(tmp_path)]) == 2
+    assert "is not a finished run" in capsys.readouterr().err
+    assert main(["serve", str(tmp_path), "--host", "0.0.0.0"]) == 2
+    assert "set HOLOTYPE_TOKEN" in capsys.readouterr().err
 
 
 def decoders(process):

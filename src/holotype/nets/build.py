@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import timm
@@ -109,7 +110,7 @@ def build_network(
     """
     check_backbone(member.backbone)
     sizes = sorted({size for phase in member.phases if isinstance(size := phase.size or member.input.size, int)})
-    options = _options_to_read(member.backbone, channels, sizes)
+    options = _options_to_read(member.backbone, channels, tuple(sizes))
     torch.manual_seed(seed)
     found = find_weights(member.backbone, member.weights, fold)
     found = replace(found, options=found.options | options)
@@ -145,7 +146,8 @@ def _width(backbone: nn.Module) -> int:
     return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
 
 
-def _options_to_read(backbone: str, channels: int, sizes: list[int]) -> dict[str, Any]:
+@cache  # every fold of a member asks the same
+def _options_to_read(backbone: str, channels: int, sizes: tuple[int, ...]) -> dict[str, Any]:
     """What a backbone must be asked for to read images of some sizes; tried on the meta device, which computes nothing.
 
     Vision transformers that were made for one size read others where their positions are interpolated.
