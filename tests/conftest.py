@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import multiprocessing.forkserver
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,13 @@ def _stores_lie_beside_their_recipes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("HOLOTYPE_STORE", raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """What decodes for a server, or trains beside another, is loaded once for all tests of a process."""
+    multiprocessing.set_forkserver_preload(["holotype.finished.served", "holotype.train"])
+    multiprocessing.forkserver.ensure_running()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import multiprocessing.forkserver
 import os
 import re
 import subprocess
@@ -92,15 +91,8 @@ def asking(
         yield client
 
 
-@pytest.fixture(scope="session")
-def _one_fork_server() -> None:
-    """What decodes for a run is loaded once for all tests of a process."""
-    multiprocessing.set_forkserver_preload(["holotype.finished.served"])
-    multiprocessing.forkserver.ensure_running()
-
-
 @pytest.fixture
-def ask(_one_fork_server: None) -> Callable[..., Any]:
+def ask(fork_server: None) -> Callable[..., Any]:
     """Serves an answerer in this process: `with ask(answerer, limits, rules) as client`."""
     return asking
 

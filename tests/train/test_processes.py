@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from holotype.errors import TrainingError
 from holotype.feed import Specimens
@@ -21,7 +21,7 @@ from holotype.predict import Reading, infer_logits
 from holotype.progress import Progress
 from holotype.runtime import Runtime
 from holotype.spec import ViewSpec
-from holotype.train import FitJob, HaltedError, fit_member
+from holotype.train import FitJob, HaltedError, device, fit_member, launch_fabric
 
 PlanJob = Callable[..., FitJob]
 
@@ -31,6 +31,12 @@ def fitted(job: FitJob, specimens: Specimens, folder: Path, runtime: Runtime) ->
     made.mkdir(parents=True, exist_ok=True)
     fit_member(job, specimens, made, folder / "workspace", runtime)
     return made
+
+
+@pytest.fixture
+def copied(fork_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes begin as copies of one that has the libraries loaded; the first test begins them as users do."""
+    monkeypatch.setattr(device, "DDPStrategy", lambda **named: DDPStrategy(**named | {"start_method": "forkserver"}))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -53,6 +59,7 @@ def test_two_processes_train_the_network_of_one(plan_job: PlanJob, specimens: Sp
     assert second["validation_loss"][-1] == pytest.approx(-chances[np.arange(len(truth)), truth].mean(), abs=1e-6)
 
 
+@pytest.mark.usefixtures("copied")
 @pytest.mark.filterwarnings("ignore")
 def test_with_batch_normalization_both_processes_have_the_network_that_is_scored_and_kept(
     plan_job: PlanJob, specimens: Specimens, tmp_path: Path
@@ -69,10 +76,12 @@ def test_with_batch_normalization_both_processes_have_the_network_that_is_scored
         assert story["validation_loss"][-1] == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_what_one_process_meets_both_answer_in_the_same_way(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("two_processes.py")
-    ended = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, timeout=240, check=False)
-    assert ended.returncode == 0, ended.stderr[-2000:]
+@pytest.mark.usefixtures("copied")
+@pytest.mark.filterwarnings("ignore")
+def test_what_one_process_meets_both_answer_in_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)  # where the processes find it too
+    meeting = importlib.import_module("two_processes").Meeting(tmp_path)
+    launch_fabric(Runtime(device="cpu", threads=2, processes=2)).launch(meeting)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first["alike"] == second["alike"]
     assert first["memory"][0] == "out of memory: another process is out of memory"
@@ -83,6 +92,7 @@ def test_what_one_process_meets_both_answer_in_the_same_way(tmp_path: Path) -> N
     assert first["without rows"] == second["without rows"]
 
 
+@pytest.mark.usefixtures("copied")
 @pytest.mark.filterwarnings("ignore")
 def test_what_the_processes_refuse_comes_back_as_the_error_it_is(
     plan_job: PlanJob, specimens: Specimens, tmp_path: Path

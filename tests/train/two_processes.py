@@ -1,12 +1,12 @@
 """Two processes take steps together; one is short of memory, or sees a loss that is no number, and both do the same.
 
-A script, since each process reads it again. It prints what each of them has met.
+A module, since each process reads it again. Each of them writes what it has met.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from holotype.runtime import Runtime
-from holotype.train import StepRules, launch_fabric, train_step
-
-PLACE = Path(sys.argv[1]) if len(sys.argv) > 1 else Path()
+from holotype.train import StepRules, train_step
 
 
 class Scenario:
@@ -61,26 +58,25 @@ class Scenario:
         )
 
 
-def meet(fabric: Fabric) -> None:
-    """Go through every kind of step."""
-    odd, met = fabric.global_rank == 1, {}
-    scenario = Scenario(fabric, StepRules(1, 1.0, rows=8))
-    met["alike"] = [scenario.step(4), scenario.state()]
-    met["memory"] = [scenario.step(4, "memory"), scenario.step(4), scenario.state()]
-    scenario = Scenario(fabric, StepRules(1, 1.0, rows=8, skip_nonfinite=True))
-    before = scenario.state()
-    met["lost"] = [scenario.step(4, "lost"), scenario.state() == before, scenario.step(4), scenario.state()]
-    scenario = Scenario(fabric, StepRules(1, 1.0, rows=4))
-    met["without rows"] = [scenario.step(0 if odd else 4), scenario.state()]
-    (PLACE / f"{fabric.global_rank}.json").write_text(json.dumps(met))
+@dataclass(frozen=True)
+class Meeting:
+    """What a process does; an object, since Lightning takes the arguments of functions apart.
 
+    Args:
+        folder: Where each process writes what it has met.
+    """
 
-class _Work:
-    """An object, since Lightning takes the arguments of functions apart."""
+    folder: Path
 
     def __call__(self, fabric: Fabric) -> None:
-        meet(fabric)
-
-
-if __name__ == "__main__":
-    launch_fabric(Runtime(device="cpu", threads=2, processes=2)).launch(_Work())
+        """Go through every kind of step."""
+        odd, met = fabric.global_rank == 1, {}
+        scenario = Scenario(fabric, StepRules(1, 1.0, rows=8))
+        met["alike"] = [scenario.step(4), scenario.state()]
+        met["memory"] = [scenario.step(4, "memory"), scenario.step(4), scenario.state()]
+        scenario = Scenario(fabric, StepRules(1, 1.0, rows=8, skip_nonfinite=True))
+        before = scenario.state()
+        met["lost"] = [scenario.step(4, "lost"), scenario.state() == before, scenario.step(4), scenario.state()]
+        scenario = Scenario(fabric, StepRules(1, 1.0, rows=4))
+        met["without rows"] = [scenario.step(0 if odd else 4), scenario.state()]
+        (self.folder / f"{fabric.global_rank}.json").write_text(json.dumps(met))
