@@ -21,7 +21,7 @@ from holotype import keys
 from holotype.audit import audit_images, audit_labels, find_suspects, no_suspects
 from holotype.data import folder_warnings, measure_images, read_images, table_warnings, unmeasured
 from holotype.decide import thresholds_by_class
-from holotype.errors import DataError, HolotypeError, RecipeError, StoreError
+from holotype.errors import DataError, RecipeError, StoreError
 from holotype.members import Workshop, served_classes, telling_features
 from holotype.nets import check_backbone, find_weights, weights_identity, weights_may_have_seen
 from holotype.prepared import Prepared
@@ -53,7 +53,7 @@ from holotype.runtime import Runtime
 from holotype.score import add_caveats, score_nested
 from holotype.spec import ThresholdSpec
 from holotype.split import adopt_folds, nothing_divided
-from holotype.store import RunLog, Stages, Store, disk_error
+from holotype.store import RunLog, Stages, Store, translated_disk_errors
 from holotype.submit import submission_order
 from holotype.train import check_phase, launch_fabric, member_levels
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalisation
@@ -86,7 +86,7 @@ def run(recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | 
     )
     stages = Stages(Store(runtime.store), log, runtime.progress, facts=dict(facts or {}))
     outcome = follow(recipe, stages, runtime, read_earlier_folds(folder, recipe, runtime.progress))
-    with _refusals_of_the_disk(out):
+    with translated_disk_errors(partial(_unwritable, out)):
         write_outcome(outcome, folder, recipe)
     with optional_work("a note on what the decision and the review changed", stages):
         changed = what_the_decision_changed(outcome)
@@ -98,21 +98,12 @@ def run(recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | 
     return outcome
 
 
-@contextmanager
-def _refusals_of_the_disk(out: Path) -> Iterator[None]:
-    """Say in one sentence what the disk of a run's folder refuses; what was trained lies in the store."""
-    try:
-        yield
-    except HolotypeError:
-        raise
-    except Exception as error:
-        refusal = disk_error(error)
-        if refusal is None:
-            raise
-        raise StoreError(
-            f"the run's folder {str(out)!r} cannot be written: {refusal.strerror or refusal}",
-            remedy="mend that and run the same command again; nothing is trained a second time",
-        ) from error
+def _unwritable(out: Path, error: OSError) -> StoreError:
+    """What the disk of a run's folder refuses, in one sentence; what was trained lies in the store."""
+    return StoreError(
+        f"the run's folder {str(out)!r} cannot be written: {error.strerror or error}",
+        remedy="mend that and run the same command again; nothing is trained a second time",
+    )
 
 
 def follow(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping[str, int] | None = None) -> Outcome:

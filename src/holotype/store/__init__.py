@@ -1,7 +1,7 @@
 """The store: artefacts by content, written whole, explained by `why`."""
 
 from holotype.store.codec import read_value, write_value
-from holotype.store.files import disk_error
+from holotype.store.files import translated_disk_errors
 from holotype.store.stages import Forecast, NotForeseenError, RunLog, Stages
 from holotype.store.store import StageKey, Store
 from holotype.store.tidy import damaged, held, prune, size_of
@@ -14,10 +14,10 @@ __all__ = [
     "Stages",
     "Store",
     "damaged",
-    "disk_error",
     "held",
     "prune",
     "read_value",
     "size_of",
+    "translated_disk_errors",
     "write_value",
 ]

@@ -5,12 +5,22 @@ from __future__ import annotations
 import errno
 import os
 import re
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from holotype.digest import digest_file
+from holotype.errors import HolotypeError
 
-__all__ = ["disk_error", "file_digests", "file_versions", "flush_folder", "flush_names", "remedy_of"]
+__all__ = [
+    "disk_error",
+    "file_digests",
+    "file_versions",
+    "flush_folder",
+    "flush_names",
+    "remedy_of",
+    "translated_disk_errors",
+]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -79,6 +89,27 @@ def disk_error(error: BaseException) -> OSError | None:
         return error
     number = OS_ERROR.search(str(error))
     return None if number is None else OSError(int(number[1]), os.strerror(int(number[1])))
+
+
+@contextmanager
+def translated_disk_errors(refusal: Callable[[OSError], HolotypeError]) -> Iterator[None]:
+    """Translate the errors of a disk into one sentence; every other error passes as it is.
+
+    Args:
+        refusal: The error to raise in place of the operating system's.
+
+    Raises:
+        HolotypeError: The disk refuses.
+    """
+    try:
+        yield
+    except HolotypeError:
+        raise
+    except Exception as error:
+        cause = disk_error(error)
+        if cause is None:
+            raise
+        raise refusal(cause) from error
 
 
 def remedy_of(error: OSError) -> str:

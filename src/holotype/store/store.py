@@ -19,8 +19,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from holotype.digest import digest_file, digest_value
-from holotype.errors import HolotypeError, StoreError, listing
-from holotype.store.files import disk_error, file_digests, file_versions, flush_folder, flush_names, remedy_of
+from holotype.errors import StoreError, listing
+from holotype.store.files import (
+    file_digests,
+    file_versions,
+    flush_folder,
+    flush_names,
+    remedy_of,
+    translated_disk_errors,
+)
 
 __all__ = ["FACTS", "StageKey", "Store"]
 
@@ -185,18 +192,10 @@ class Store:
         Raises:
             StoreError: The disk refuses.
         """
-        try:
-            with self._locked(key, waits):
-                if not self.holds(key):
-                    self._make(key, write, cost)
-                return self.place(key)
-        except HolotypeError:
-            raise
-        except Exception as error:
-            refusal = disk_error(error)
-            if refusal is None:
-                raise
-            raise self._refused(key, refusal) from error
+        with translated_disk_errors(lambda error: self._refused(key, error)), self._locked(key, waits):
+            if not self.holds(key):
+                self._make(key, write, cost)
+            return self.place(key)
 
     def repeat(self, key: StageKey, other: StageKey) -> None:
         """Keep an artefact under a second key too: a stage whose result is known before it is asked for.
