@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-__all__ = ["describe_training", "form_mismatch", "input_warnings", "moment_warnings", "value_warnings"]
+__all__ = [
+    "channel_subject",
+    "describe_training",
+    "form_mismatch",
+    "input_warnings",
+    "moment_warnings",
+    "value_warnings",
+]
 
 OUTSIDE = 0.001  # of the training images lie below what is usual, and as many above
 MOMENTS = ("mean", "deviation")
@@ -104,6 +111,21 @@ def input_warnings(
     return found
 
 
+def channel_subject(number: int, count: int, channels: Sequence[str]) -> tuple[str | None, str]:
+    """The name of a channel, and the subject of a sentence about it.
+
+    Args:
+        number: The channel's number, from 0.
+        count: How many channels there are.
+        channels: The channels' names; none where they have none.
+
+    Returns:
+        No name and `it` where the only channel has no name.
+    """
+    name = channels[number] if channels else str(number + 1) if count > 1 else None
+    return name, "it" if name is None else f"channel {name}"
+
+
 def moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
     """Channels whose mean or deviation is unlike the training images'.
 
@@ -124,8 +146,7 @@ def moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], chann
             least = low * (low / high) ** few if name == "deviation" and low > 0 else low - room
             if least <= value <= high + room:
                 continue
-            channel = channels[number] if channels else str(number + 1) if len(limits[0]) > 1 else None
-            subject = "it" if channel is None else f"channel {channel}"
+            channel, subject = channel_subject(number, len(limits[0]), channels)
             text = (
                 f"{subject} is {more if value > high else less} than the training images: {noun} {value:.4g}, usually "
             )
@@ -145,8 +166,7 @@ def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channe
     limits = training["ranges"].get("value") if facts.get("high") is not None else None
     ranges = list(zip(*limits, strict=True)) if limits else []
     for number, (low, high) in enumerate(ranges):
-        channel = channels[number] if channels else str(number + 1) if len(ranges) > 1 else None
-        subject = "it" if channel is None else f"channel {channel}"
+        channel, subject = channel_subject(number, len(ranges), channels)
         least, most, room = float(facts["low"][number]), float(facts["high"][number]), (high - low) * 2
         if least < low - room or most > high + room:
             text = (
@@ -156,9 +176,9 @@ def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channe
     extremes = [facts.get(name) or () for name in ("lowest", "low", "high", "highest")]
     for number, (lowest, low, high, highest) in enumerate(zip(*extremes, strict=False)):
         if lowest < low or highest > high:
-            channel = channels[number] if channels else str(number + 1) if len(extremes[1]) > 1 else None
-            subject = "single pixels" if channel is None else f"single pixels of channel {channel}"
+            channel, subject = channel_subject(number, len(extremes[1]), channels)
+            pixels = "single pixels" if channel is None else f"single pixels of {subject}"
             reach = f"reach from {lowest:.4g} to {highest:.4g}, all others from {low:.4g} to {high:.4g}"
-            text = f"{subject} {reach}; they are replaced by their neighbors"
+            text = f"{pixels} {reach}; they are replaced by their neighbors"
             found.append(("range", channel, highest if highest > high else lowest, low, high, text))
     return found

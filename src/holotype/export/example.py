@@ -89,7 +89,8 @@ sys.exit(2 if failed else 0)
 CHECKS = (
     validity.missing_pixels, validity.isolated_limits, validity.limit_isolated, validity.replace_isolated,
     validity.fill_missing,
-    input_checks.form_mismatch, input_checks.input_warnings, input_checks.moment_warnings, input_checks.value_warnings,
+    input_checks.form_mismatch, input_checks.input_warnings, input_checks.channel_subject,
+    input_checks.moment_warnings, input_checks.value_warnings,
 )  # fmt: skip
 
 
