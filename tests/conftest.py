@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import multiprocessing.forkserver
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,15 @@ def finished(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory
 
     plain = {"kind": "threshold"}
     return run(write_recipe(tmp_path_factory.mktemp("finished"), decide=plain)).folder.root
+
+
+@pytest.fixture(scope="session")
+def copy_without_digests() -> Callable[[Path, Path], Path]:
+    """Copies a run's folder as older versions wrote it: without digests, so that tests may change its files."""
+
+    def copy(run: Path, target: Path) -> Path:
+        shutil.copytree(run, target)
+        (target / "digests.json").unlink()
+        return target
+
+    return copy

@@ -218,7 +218,19 @@ def test_names_that_differ_by_case_blanks_or_form_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["to be sorted", "To_be_sorted", "unknown", "???", "Unlabeled", "tmp", "unsorted", "none"]
+    "name",
+    [
+        "to be sorted",
+        "To_be_sorted",
+        "unknown",
+        "???",
+        "Unlabeled",
+        "tmp",
+        "unsorted",
+        "none",
+        "Unclear",
+        "New folder (2)",
+    ],
 )
 def test_a_folder_of_what_nobody_has_labelled_is_named(name: str) -> None:
     (warning,) = class_name_warnings(table_of(["diatom", name]))

@@ -12,6 +12,7 @@ import pytest
 
 from holotype.cli import main
 
+Copy = Callable[[Path, Path], Path]
 CARD = "members/main/fold0/card.json"
 
 
@@ -75,16 +76,14 @@ DAMAGES: dict[str, Callable[[Path], str]] = {
 
 
 @pytest.fixture(scope="module")
-def run(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run without digests, as older versions wrote it: every file must be checked by its content."""
-    folder = shutil.copytree(finished, tmp_path_factory.mktemp("damaged") / "run")
-    (folder / "digests.json").unlink()
-    return folder
+def run(finished: Path, tmp_path_factory: pytest.TempPathFactory, copy_without_digests: Copy) -> Path:
+    """A run without digests: every file must be checked by its content."""
+    return copy_without_digests(finished, tmp_path_factory.mktemp("damaged") / "run")
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_file_is_named_in_one_sentence(
-    damage: Callable[[Path], str], run: Path, finished: Path, screen: Path, tmp_path: Path, capsys
+    damage: Callable[[Path], str], run: Path, finished: Path, screen: Path, copy_without_digests: Copy, capsys
 ) -> None:
     try:
         name = damage(run)
@@ -96,8 +95,7 @@ def test_a_damaged_file_is_named_in_one_sentence(
         assert ";" in error or name == "recipe.yaml"  # and the way out; of YAML the line is enough
     finally:
         shutil.rmtree(run)
-        shutil.copytree(finished, run)
-        (run / "digests.json").unlink()
+        copy_without_digests(finished, run)
 
 
 @pytest.mark.parametrize("name", ["decision.json", "oof.parquet", "members/main/fold0/weights.safetensors"])

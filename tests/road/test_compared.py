@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,21 +126,21 @@ def test_other_labels_and_other_kinds_are_said(given: Callable[..., Path]) -> No
 
 
 def test_a_run_without_its_own_decisions_is_decided_by_its_rule_and_that_is_said(
-    finished: Path, tmp_path: Path
+    finished: Path, tmp_path: Path, copy_without_digests: Callable[[Path, Path], Path]
 ) -> None:
-    shutil.copytree(finished, tmp_path / "old")
+    copy_without_digests(finished, tmp_path / "old")
     pl.read_parquet(finished / "oof.parquet").drop("decided").write_parquet(tmp_path / "old" / "oof.parquet")
-    (tmp_path / "old" / "digests.json").unlink()  # as in runs of earlier versions
     (pair,) = compare_runs([finished, tmp_path / "old"]).pairs
     assert pair.metrics[0].value == 0  # a threshold of one half learnt nothing
     assert any("B does not hold what was decided out of fold" in note for note in pair.notes)
 
 
-def test_a_run_that_scored_nothing_stands_beside_the_others(given: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_run_that_scored_nothing_stands_beside_the_others(
+    given: Callable[..., Path], tmp_path: Path, copy_without_digests: Callable[[Path, Path], Path]
+) -> None:
     plain = given("scored")
-    shutil.copytree(plain, tmp_path / "bare")
+    copy_without_digests(plain, tmp_path / "bare")
     (tmp_path / "bare" / "oof.parquet").unlink()
-    (tmp_path / "bare" / "digests.json").unlink()
     (tmp_path / "bare" / "scores.json").write_text(json.dumps({"metrics": {}}))
     lines = list(write_comparison([plain, tmp_path / "bare"], tmp_path / "compare.html"))
     assert lines[1].startswith("B  nothing was scored")

@@ -11,15 +11,15 @@ from holotype.data.missing import MISSING_WORDS
 from holotype.errors import counted, listing
 from holotype.types import ImageTable
 
-__all__ = ["alike_class_names", "class_name_warnings", "plain_class_name"]
+__all__ = ["UNLABELLED", "alike_class_names", "class_name_warnings", "plain_class_name"]
 
 UNLABELLED = re.compile(
-    r"\?+|(still |yet )?(to|2) ?be ?(sorted|done|determined|labell?ed|classified|checked|named|identified|annotated)|"
-    r"unknown|unknowns|unsorted|unlabell?ed|unclassified|undetermined|unidentified|unannotated|undefined|unassigned|"
-    r"(not|un) ?(yet )?(sorted|labell?ed|sure|known|assigned)|no label|tbd|tba|tbc|to ?do|to (sort|label|check)|"
-    r"sort( me)?|inbox|(new|untitled) folder( \d+)?|te?mp"
+    r"\?+|(still |yet )?(to|2) ?be ?\w+|to ?do|to ?(sort|label|check|review)|tb[acd]|unknowns?|unsorted|unclear|unsure|"
+    r"unlabell?ed|undefined|unclassified|uncategori[sz]ed|undetermined|unidentified|unassigned|unannotated|maybe|"
+    r"(not|un) ?(yet )?(sorted|labell?ed|sure|known|assigned)|no label|inbox|sort( me)?|te?mp|"
+    r"(new|untitled) folder( ?\(?\d+\)?)?"
 )
-"""What people call a folder of images that are still to be sorted."""
+"""What people call a folder of images that are still to be sorted, in small letters with single blanks."""
 
 
 def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, ...]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from holotype.data.class_names import alike_class_names, plain_class_name
+from holotype.data.class_names import UNLABELLED, alike_class_names, plain_class_name
 from holotype.errors import listing
 
 __all__ = ["questions_on_classes", "questions_on_empty_folders"]
 
-NOT_SORTED = re.compile(
-    r"[\W_]*|(still |yet )?(to|2) ?be ?\w+|to ?(do|sort|label|check|review|delete)|tb[acd]|unknowns?|unsorted|unclear|"
-    r"unlabell?ed|undefined|unclassified|uncategori[sz]ed|undetermined|unidentified|unassigned|unannotated|unsure|maybe|"
-    r"ambiguous|(not|un) ?(yet )?(sorted|labell?ed|sure|known|assigned|used)|no label|misc(ellaneous)?|others?|rest|"
-    r"various|trash|junk|garbage|rubbish|bad|discard(ed)?|reject(ed|s)?|deleted?|skip(ped)?|ignored?|exclude[ds]?|bak|"
-    r"backup|old|archive|inbox|sort( me)?|te?mp|(new|untitled) folder( ?\(?\d+\)?)?|cop(y|ies)( of .*)?|.* copy|"
-    r"duplicates?|images?|pictures?|photos?|masks?|thumb(nail)?s?|previews?|overlays?|nan?|n/a|none|null"
+NO_CLASS = re.compile(
+    rf"{UNLABELLED.pattern}|[\W_]*|to ?delete|ambiguous|(not|un) ?(yet )?used|misc(ellaneous)?|others?|rest|various|"
+    r"trash|junk|garbage|rubbish|bad|discard(ed)?|reject(ed|s)?|deleted?|skip(ped)?|ignored?|exclude[ds]?|bak|backup|"
+    r"old|archive|cop(y|ies)( of .*)?|.* copy|duplicates?|images?|pictures?|photos?|masks?|thumb(nail)?s?|previews?|"
+    r"overlays?|nan?|n/a|none|null"
 )
 """What people call folders that hold no class, in small letters with single blanks."""
 
@@ -33,7 +31,7 @@ def questions_on_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
         read_as = "one" if len(stripped) == 1 else f"{len(stripped)}"
         questions.append(f"Are {_shown(names, counts)} one class? The names differ by case, blanks, dashes or the "
                          f"way accents are stored, and are read as {read_as}: write one name.")  # fmt: skip
-    odd = [name for name in counts if NOT_SORTED.fullmatch(plain_class_name(name))]
+    odd = [name for name in counts if NO_CLASS.fullmatch(plain_class_name(name))]
     if odd:
         which = "Is {} a class? It is read as one" if len(odd) == 1 else "Are {} classes? They are read so"
         questions.append(f"{which.format(_shown(odd, counts))}; if not, take those images out, or move them to the "
