@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from holotype.errors import counted
+from holotype.errors import counted, listing
 from holotype.face import default_folder
 from holotype.pipeline import make_runtime, prepare
-from holotype.plan import look, propose, write_recipe
+from holotype.plan import Findings, look, propose, write_recipe
 from holotype.prepared import Prepared
 from holotype.progress import Progress
 from holotype.recipe import Recipe, load_recipe
@@ -30,13 +30,24 @@ def propose_recipe(data: Path, output: Path, force: bool, progress: Progress) ->
         force: Replace what is there.
         progress: Where news of the work goes.
     """
-    proposal = propose(look(data))
+    findings = look(data)
+    proposal = propose(findings)
     text = write_recipe(proposal, output, force)
-    notes = [*proposal.warnings, *proposal.questions]
+    notes = [*_notes_on_rewritten(findings), *proposal.warnings, *proposal.questions]
     for sentence in notes:
         progress.say(f"note: {sentence}")
     progress.say(f"Written to {output}. Read it, then: holotype run {output}")
     return Answer([text], {"recipe": output, "text": text, "notes": notes}, [Listing(text)])
+
+
+def _notes_on_rewritten(findings: Findings) -> list[str]:
+    """Tables of an earlier look at the same folders: they are passed over, whether or not they are written anew."""
+    if not findings.rewritten:
+        return []
+    names = listing(path.name for path in findings.rewritten)
+    were = "was" if len(findings.rewritten) == 1 else "were"
+    return [f"{names} {were} written from the folders by an earlier `holotype new` and {were} not read: the folders "
+            "say the classes; to use such a table, name it (`holotype new train.csv`)"]  # fmt: skip
 
 
 def check_data(recipe: Recipe, path: Path, progress: Progress) -> Answer:

@@ -145,3 +145,40 @@ def test_a_header_with_one_name_above_files_stays_the_header(tmp_path: Path) -> 
     assert read_table(path).height == 2
     path = workbook(tmp_path / "index.xlsx", Data=[[None, "label"], [1, "x"], [2, "y"]])
     assert read_table(path)["label"].to_list() == ["x", "y"]
+
+
+DATA = [["a1.png", "x", "cat", 1.5, 0.25], ["a2.png", "y", "dog", 2.5, 0.5], ["a3.png", "x", "cat", 3.5, 0.75]]
+
+
+@pytest.mark.parametrize(
+    ("above", "merged", "named"),
+    [
+        (["Sample", None, "Label", "Measured", None], ["A1:B1", "D1:E1"], "'Sample' stands above 'file', 'plate'"),
+        (["Sample", None, "Label", "Measured", None], [], "'Sample' stands above 'file', 'plate'"),
+        ([None, None, None, "Measured", None], [], "'Measured' stands above 'mean', 'sd'"),
+    ],
+)
+def test_a_header_of_two_rows_is_named_with_the_way_out(tmp_path: Path, above, merged, named: str) -> None:
+    book = Workbook()
+    for row in [above, ["file", "plate", "class", "mean", "sd"], *DATA]:
+        book.active.append(row)
+    for area in merged:
+        book.active.merge_cells(area)
+    book.save(tmp_path / "labels.xlsx")
+    with pytest.raises(DataError, match=f"has a header of two rows: {named}") as caught:
+        read_noted_table(tmp_path / "labels.xlsx")
+    assert "write one row of names" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ["file", "plate", "class", "mean", None],
+        ["file", "plate", "class", "value", "value"],
+        [None, "plate", "class", "m", "s"],
+    ],
+)
+def test_a_column_without_a_name_or_of_the_same_name_is_no_second_row(tmp_path: Path, header) -> None:
+    assert read_noted_table(workbook(tmp_path / "labels.xlsx", Data=[header, *DATA])).frame.height == 3
+    words = [["id", "class", None], ["a1", "cat", "checked"], ["a2", "dog", "again"], ["a3", "cat", None]]
+    assert read_noted_table(workbook(tmp_path / "words.xlsx", Data=words)).frame.height == 3

@@ -18,6 +18,7 @@ __all__ = ["list_sheets", "read_sheet"]
 ZEROS = re.compile(r"0{2,}")
 FILE_NAME = re.compile(r"\.[A-Za-z]\w{1,4}$")
 """Ends a cell that names a file, and so stands in no header."""
+DIGIT = re.compile(r"\d")
 MOST_TITLES = 20
 
 
@@ -58,6 +59,7 @@ def read_sheet(
     texts = [[_text(value, form) for value, form in row] for row in _cells(sheets[title], rows)]
     first = next((number for number, row in enumerate(texts) if any(row)), 0)
     first, titles = _below_titles(texts, first)
+    _require_one_header_row(texts, first, name, field)
     header, body = texts[first] if texts else [], texts[first + 1 :]
     columns = zip(*body, strict=True) if body else [()] * len(header)
     frame = pl.DataFrame({str(number): pl.Series(column, dtype=pl.String) for number, column in enumerate(columns)})
@@ -90,6 +92,45 @@ def _below_titles(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
         if filled > 1:
             header, notes = first, list(passed)
     return header, notes
+
+
+def _require_one_header_row(rows: list[list[str]], first: int, name: str, field: str) -> None:
+    """Refuse a header of two rows: names of groups, merged or with blanks beside them, above names of columns.
+
+    The second row is one of names where its cells differ from each other, none stands once more below in its
+    column, and at least one holds no digit while all cells below it do.
+
+    Args:
+        rows: All rows of the sheet, as text, merged cells all with the content of the first.
+        first: The row of the header.
+        name: What the file is called, for messages.
+        field: The recipe's key that names it, for messages.
+
+    Raises:
+        DataError: There are two.
+    """
+    filled = [row for row in rows[first:] if any(row)]
+    if len(filled) < 3:
+        return
+    above, names, body = filled[0], filled[1], filled[2:]
+    spans = [
+        number
+        for number in range(1, len(names))
+        if above[number] in {"", above[number - 1]} and any(above[:number]) and names[number] and names[number - 1]
+    ]
+    written = [cell for cell in names if cell]
+    if not spans or len(set(written)) < len(written) or any(map(FILE_NAME.search, written)):
+        return
+    columns = [(cell, [row[number] for row in body if row[number]]) for number, cell in enumerate(names) if cell]
+    differs = any(below and not DIGIT.search(cell) and all(map(DIGIT.search, below)) for cell, below in columns)
+    if differs and not any(cell in below for cell, below in columns):
+        group = next((cell for cell in reversed(above[: spans[0]]) if cell), "")
+        of_group = [names[spans[0] - 1], names[spans[0]]]
+        raise DataError(
+            f"the table {name!r} has a header of two rows: {group!r} stands above {listing(map(repr, of_group))}",
+            field=field,
+            remedy=f"write one row of names, such as {f'{group} {of_group[0]}'!r}, a name of its own for each column",
+        )
 
 
 def list_sheets(path: Path, field: str) -> list[str]:

@@ -14,7 +14,7 @@ from holotype.errors import DataError, listing
 from holotype.plan.survey.files import channel_order
 from holotype.plan.survey.groups import GROUP_NAME, TIES
 
-__all__ = ["ClassFolders", "read_class_folders"]
+__all__ = ["ClassFolders", "read_class_folders", "repeats_folders"]
 
 ROLES = {
     "train": ("train", "training", "val", "valid", "validation"),
@@ -117,6 +117,23 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
         found.questions,
         found.warnings,
     )
+
+
+def repeats_folders(table: pl.DataFrame, rows: pl.DataFrame) -> bool:
+    """Whether a table says nothing beyond what the folders say: it was written from them, now or before images moved.
+
+    Args:
+        table: Of text, as it lies beside the images.
+        rows: What the folders say, `train` or `test` of `ClassFolders`.
+    """
+    told = [name for name in ("label", "file") if name in rows.columns]
+    if table.columns[: len(told) + 1] != ["id", *told] or not set(table.columns) <= {*rows.columns, "subfolder"}:
+        return False
+    stripped = rows.select(pl.col(told).cast(pl.String).str.strip_chars())
+    others = table.select(told).join(stripped, on=told, how="anti", nulls_equal=True)
+    gone = others.filter(~pl.col("file").is_in(stripped["file"].to_list()))
+    of_folder = all(label in PurePosixPath(file).parts for *labels, file in gone.iter_rows() for label in labels)
+    return gone.height == others.height and of_folder
 
 
 def _with_named_beginnings(frame: pl.DataFrame) -> pl.DataFrame:

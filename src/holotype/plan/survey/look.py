@@ -8,22 +8,24 @@ from typing import Literal
 
 import polars as pl
 
-from holotype.data.reading import TABLE_ENDINGS
+from holotype.data.reading import TABLE_ENDINGS, read_noted_table
 from holotype.data.walk import ImageFiles
 from holotype.errors import DataError, listing
 from holotype.plan.survey.annotated import Annotated, find_annotated
 from holotype.plan.survey.class_names import questions_on_empty_folders
 from holotype.plan.survey.files import FileIndex, is_image_name, list_images
-from holotype.plan.survey.folders import read_class_folders
+from holotype.plan.survey.folders import read_class_folders, repeats_folders
 from holotype.plan.survey.mending import divided
 from holotype.plan.survey.naming import Naming, name_files
 from holotype.plan.survey.tables import (
+    SAVE_ANEW,
     list_tables,
     read_table,
     read_with_notes,
     sheets_of,
     sibling_test_table,
     table_name,
+    unreadable_tables,
 )
 from holotype.plan.survey.trial import TrialReading, read_trial
 from holotype.table_files import without_sheet
@@ -33,6 +35,7 @@ __all__ = ["Findings", "look"]
 MOSTLY = 0.5  # of the images that are tried
 EXPLAINED = (*TABLE_ENDINGS, ".json", ".yaml", ".yml")
 """Endings of files that are spoken of elsewhere: tables and recipes."""
+WRITTEN_FROM_FOLDERS = ("train.csv", "test.csv")
 LABEL_TABLES = ("labels", "metadata", "annotations", "data", "samples", "images")
 
 
@@ -54,6 +57,7 @@ class Findings:
         warnings: Image files that cannot be used, in sentences.
         questions: What a person should confirm of the folders.
         unlabelled: The rows without a label, where they were taken out of the training table.
+        rewritten: Tables that were written from the folders before, and say nothing beyond them.
     """
 
     folder: Path
@@ -69,6 +73,7 @@ class Findings:
     warnings: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     unlabelled: pl.DataFrame | None = None
+    rewritten: tuple[Path, ...] = ()
 
     @property
     def headers(self) -> pl.DataFrame:
@@ -98,6 +103,8 @@ def look(data: Path) -> Findings:
     if given is not None and annotated is None:
         read_table(sheets[0])  # what is no table is refused before the images are looked for
     files, listed = list_images(folder)
+    rewritten = () if given is not None else _written_from_folders(tables, files, folder)
+    tables = [path for path in tables if path not in rewritten]
     if given is None and not any(table_name(path).startswith("train") for path in tables):
         annotated = find_annotated(folder)
     if annotated is not None:
@@ -111,7 +118,24 @@ def look(data: Path) -> Findings:
     others = {ending: count for ending, count in listed.others.items() if ending not in EXPLAINED}
     unusable = replace(listed, others={}, leftovers={}).notes()
     unused = replace(listed, unread={}, unnamed=(), others=others).notes()
-    return replace(found, warnings=(*found.warnings, *unusable), remarks=(*found.remarks, *unused))
+    remarks = (*found.remarks, *unused)
+    return replace(found, warnings=(*found.warnings, *unusable), remarks=remarks, rewritten=rewritten)
+
+
+def _written_from_folders(tables: list[Path], files: tuple[str, ...], folder: Path) -> tuple[Path, ...]:
+    """The tables `train.csv` and `test.csv` that an earlier look at the folders wrote; none where one says more."""
+    named = {path.name: path for path in tables if path.name in WRITTEN_FROM_FOLDERS}
+    if "train.csv" not in named:
+        return ()
+    try:
+        found = read_class_folders(files, folder.name)
+        frames = {name: read_noted_table(path, "DATA").frame for name, path in named.items()}
+    except DataError:
+        return ()
+    rows = {"train.csv": found.train, "test.csv": found.test}
+    if any(rows[name] is None or not repeats_folders(table, rows[name]) for name, table in frames.items()):
+        return ()
+    return tuple(named.values())
 
 
 def _look_at_table(folder: Path, train_path: Path, tables: list[Path], files: tuple[str, ...]) -> Findings:
@@ -164,6 +188,11 @@ def _look_at_folders(
     try:
         found = read_class_folders(files, folder.name)
     except DataError as error:
+        unreadable = [path.relative_to(folder).as_posix() for path in unreadable_tables(folder)]
+        if unreadable:
+            what = f"{error.what}; {listing(unreadable, 3)} cannot be read"
+            remedy = SAVE_ANEW if len(unreadable) == 1 else SAVE_ANEW.replace("it", "the one with the labels")
+            raise DataError(what, field=error.field, remedy=remedy) from None
         what = "; ".join([error.what, *unfit[:3]])
         raise DataError(what, field=error.field, remedy=error.remedy) from None
     naming = Naming("id", "file", found.pattern, found.channels, found.train, found.test)

@@ -13,6 +13,7 @@ from holotype.errors import DataError
 from holotype.table_files import without_sheet
 
 __all__ = [
+    "SAVE_ANEW",
     "WRITTEN",
     "are_dates",
     "as_numbers",
@@ -24,10 +25,12 @@ __all__ = [
     "sheets_of",
     "sibling_test_table",
     "table_name",
+    "unreadable_tables",
 ]
 
 EXCEL_ENDINGS = (".xlsx", ".xlsm")
 OTHER_TABLE_ENDINGS = (".xls", ".xlsb", ".ods", ".numbers")
+SAVE_ANEW = "save it as .xlsx, or as CSV in UTF-8"
 WRITTEN = ".new"
 """Ends the name of a table that was written from another one, before the file's ending."""
 DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?$|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}$"
@@ -49,6 +52,16 @@ def list_tables(folder: Path) -> list[Path]:
         if found:
             return [sheet for path in sorted(found) for sheet in sheets_of(path)]
     return []
+
+
+def unreadable_tables(folder: Path) -> list[Path]:
+    """The spreadsheets of a folder, or of the folders in it, in forms that are not read, such as `train.xls`.
+
+    Args:
+        folder: Where to look.
+    """
+    found = (path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)) if path.is_file())
+    return [path for path in found if path.suffix.lower() in OTHER_TABLE_ENDINGS and not path.name.startswith("~$")]
 
 
 def sheets_of(path: Path) -> list[Path]:
@@ -119,7 +132,7 @@ def read_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
             f"{path.name!r} is not a table that can be read",
             field=str(path),
             allowed=TABLE_ENDINGS,
-            remedy="save it as CSV" if ending in OTHER_TABLE_ENDINGS else "name a table or a folder",
+            remedy=SAVE_ANEW if ending in OTHER_TABLE_ENDINGS else "name a table or a folder",
         )
     table = read_noted_table(path, "DATA")
     absent = pl.all().str.strip_chars().is_in(list(MISSING_WORDS))
