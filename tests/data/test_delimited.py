@@ -8,7 +8,7 @@ import io
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holotype.data.delimited import parse_delimited
@@ -133,12 +133,58 @@ def test_what_the_csv_module_writes_is_read_back(rows: list[tuple[str, str, str]
     assert table.rows() == [row for row in expected if any(row)]
 
 
+def parsed(text: str) -> tuple[object, ...] | str:
+    try:
+        frame, notes = parse_delimited(text.encode(), "t.csv", "data.train")
+    except DataError as error:
+        return str(error)
+    return frame.columns, frame.rows(), dict(frame.schema), notes
+
+
+def fast_and_careful(text: str) -> tuple[tuple[object, ...] | str, tuple[object, ...] | str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("holotype.data.delimited._is_regular", lambda *_: False)
+        careful = parsed(text)
+    return parsed(text), careful
+
+
 def test_the_fast_way_and_the_careful_way_agree() -> None:
     lines = ["id,label,plate", *(f"a{number},{'xy'[number % 2]},{number // 7}" for number in range(500))]
-    fast, _ = parse_delimited("\n".join(lines).encode(), "t.csv", "data.train")
-    careful, _ = parse_delimited(("\n".join(lines) + '\n"last",x,1').encode(), "t.csv", "data.train")
-    assert fast.equals(careful.head(500))
-    assert dict(fast.schema) == dict.fromkeys(["id", "label", "plate"], pl.String)
+    fast, careful = fast_and_careful("\n".join(lines))
+    assert fast == careful
+    assert fast[2] == dict.fromkeys(["id", "label", "plate"], pl.String)
+
+
+QUOTED_CELL = st.text('aé", ;\t|1', max_size=5)
+
+
+@settings(max_examples=300)
+@given(st.data(), st.integers(1, 4), st.sampled_from(",;\t|"), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_quoted_tables_are_read_the_same_fast_and_carefully(data, width, separator, end, unclean) -> None:
+    def cell() -> str:
+        text = data.draw(QUOTED_CELL)
+        if unclean and data.draw(st.integers(0, 9)) == 0:  # what no program should write
+            return data.draw(st.sampled_from([text, f'"{text}', f' "{text}"', f'"{text}" ', f'"{text}{end}"', "\n"]))
+        if data.draw(st.booleans()) or any(mark in text for mark in f'{separator}"'):
+            return f'"{text.replace(chr(34), chr(34) * 2)}"'
+        return text
+
+    rows = [[cell() for _ in range(width)] for _ in range(data.draw(st.integers(1, 6)))]
+    text = end.join(separator.join(row) for row in rows) + data.draw(st.sampled_from(["", end, end + end]))
+    fast, careful = fast_and_careful(text)
+    assert fast == careful
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC, csv.QUOTE_MINIMAL])
+def test_a_long_quoted_table_is_read_the_same_and_by_the_fast_way(quoting: int, monkeypatch) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, quoting=quoting)
+    writer.writerow(["id", "label, as written", "note"])
+    writer.writerows([f"a{n}", ["x, y", 'the "big" one', "", "é"][n % 4], n / 7] for n in range(30_000))
+    fast, careful = fast_and_careful(stream.getvalue())
+    assert fast == careful
+    monkeypatch.setattr("holotype.data.delimited._quoted_rows", None)
+    assert parsed(stream.getvalue()) == fast
 
 
 @pytest.mark.parametrize(

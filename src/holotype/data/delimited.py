@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from holotype.errors import DataError, counted, listing
 from holotype.table_files import read_csv
@@ -221,8 +222,8 @@ def _cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl.DataF
     """The header, the rows below it, and notes on what was mended."""
     first, _, body = text.partition("\n")
     if body.strip() and _is_regular(text, separator):
-        header = [cell.strip() for cell in first.rstrip("\r").split(separator)]
-        return header, read_csv(body.encode(), separator, header=False), []
+        header = [cell.strip() for cell in next(csv.reader([first.rstrip("\r")], delimiter=separator))]
+        return header, read_csv(body.rstrip("\r\n").encode(), separator, header=False), []
     try:
         rows, begins = _quoted_rows(text, separator, skipped)
     except csv.Error:
@@ -267,13 +268,39 @@ def _quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[list[str
 
 
 def _is_regular(text: str, separator: str) -> bool:
-    """Whether no cell is quoted, no line blank, and every line has as many cells as the first."""
-    if '"' in text or text.count("\r") != text.count("\r\n"):
+    """Whether Polars reads the text as Python's reader does, and faster.
+
+    No line is blank or ends within a cell, every line has as many cells as the first, and quotes stand around whole
+    cells or are doubled within such.
+    """
+    if not separator.isascii() or separator in '" \r\n' or text.count("\r") != text.count("\r\n"):
         return False
     content = np.frombuffer(text.rstrip("\r\n").encode() + b"\n", np.uint8)
-    ends = np.flatnonzero(content == ord("\n"))
-    counts = np.diff(np.searchsorted(np.flatnonzero(content == ord(separator)), ends), prepend=0)
+    quotes, ends = np.flatnonzero(content == ord('"')), np.flatnonzero(content == ord("\n"))
+    parts = np.flatnonzero(content == ord(separator))
+    if len(quotes):
+        if not _encloses_cells(content, quotes, separator) or (np.searchsorted(quotes, ends) % 2).any():
+            return False
+        parts = parts[np.searchsorted(quotes, parts) % 2 == 0]
+    counts = np.diff(np.searchsorted(parts, ends), prepend=0)
     return bool((counts == counts[0]).all() and counts[0])
+
+
+def _encloses_cells(content: NDArray[np.uint8], quotes: NDArray[np.intp], separator: str) -> bool:
+    """Whether quotes open at the beginnings of cells and close at their ends, but for those that are doubled.
+
+    Args:
+        content: The bytes of the text; the last one ends a line.
+        quotes: Where its quotes stand.
+        separator: What stands between cells.
+    """
+    if len(quotes) % 2:
+        return False
+    around = np.zeros(256, bool)
+    around[list(f'{separator}"\n'.encode())] = True
+    before = around[content[quotes[::2] - 1]]  # before the first byte stands the last one, which ends a line
+    around[ord("\r")] = True
+    return bool(before.all() and around[content[quotes[1::2] + 1]].all())
 
 
 def _empty_end(row: list[str]) -> int:

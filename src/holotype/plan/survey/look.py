@@ -132,10 +132,9 @@ def _written_from_folders(tables: list[Path], files: tuple[str, ...], folder: Pa
         frames = {name: read_noted_table(path, "DATA").frame for name, path in named.items()}
     except DataError:
         return ()
-    rows = {"train.csv": found.train, "test.csv": found.test}
-    if any(rows[name] is None or not repeats_folders(table, rows[name]) for name, table in frames.items()):
-        return ()
-    return tuple(named.values())
+    rows = {"train.csv": found.train} | ({} if found.test is None else {"test.csv": found.test})
+    repeated = all(name in rows and repeats_folders(table, rows[name]) for name, table in frames.items())
+    return tuple(named.values()) if repeated else ()
 
 
 def _look_at_table(folder: Path, train_path: Path, tables: list[Path], files: tuple[str, ...]) -> Findings:
