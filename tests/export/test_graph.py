@@ -34,7 +34,7 @@ CASES: dict[str, dict[str, Any]] = {
     "some of the channels, stretched": {"input": {"size": 32, "resize": "stretch", "channels": ["d", "b"]},
                                         "canvas": (20, 32), "pool": "max"},
     "margins with several centres": {"head": {"margin": {"scale": 30.0, "centres": 3}}, "kind": "multiclass",
-                                     "pool": "geometric"},
+                                     "pool": "geometric", "views": "flips"},
     "ranks above the classes": {"head": {"levels": {"kind": "heads", "weights": {"genus": 0.5}}}, "kind": "multiclass",
                                 "levels": LEVELS, "pool": "mean-probability"},
     "a vision transformer": {"backbone": "test_vit", "input": {"size": 160}, "canvas": (160, 160), "views": "none"},
