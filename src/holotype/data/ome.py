@@ -7,12 +7,14 @@ nothing about which other files are read, and what a table does not name is not 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from holotype.data.tiff_directory import TiffPage
 from holotype.errors import DataError
 
-__all__ = ["OmePlanes", "own_planes"]
+__all__ = ["OmePlanes", "own_planes", "planes_of_pages"]
 
 ELSEWHERE = "save each image as one OME-TIFF with all of its planes"
 NUMBER = re.compile(r"\d{1,18}")
@@ -38,6 +40,39 @@ class _Image:
     own: dict[tuple[int, int, int], int]
     announced: set[tuple[int, int, int]]
     elsewhere: set[tuple[int, int, int]]
+
+
+def planes_of_pages(
+    xml: str, pages: Sequence[TiffPage], file: str, base_name: str, *, is_imagej: bool = False
+) -> OmePlanes | None:
+    """The planes of a file whose every page must be one of them.
+
+    Args:
+        xml: The text of the first page, which may be anything.
+        pages: The pages, thumbnails included.
+        file: Its name, for messages.
+        base_name: Its name without folders, by which the XML may call it.
+        is_imagej: Whether ImageJ describes the pages as well.
+
+    Returns:
+        None where the text is no OME-XML, or says nothing of pixels.
+
+    Raises:
+        DataError: As `own_planes`; or pages are left over.
+    """
+    if not xml.rstrip("\0 \r\n\t").endswith("OME>") or "<" not in xml[:10]:
+        return None
+    planes = own_planes(xml, len(pages), file, base_name)
+    full = [number for number, page in enumerate(pages) if not page.is_reduced]
+    if planes is None:
+        if len(full) > 1 and not is_imagej:
+            raise DataError(f"{file} has {len(pages)} pages that only another file describes (OME-XML, BinaryOnly)",
+                            remedy="save it as one OME-TIFF with its own description")  # fmt: skip
+        return None
+    if not set(full) <= set(planes.pages):
+        raise DataError(f"{file} has {len(pages)} pages, of which its OME-XML describes {len(planes.pages)}",
+                        remedy="save it anew as OME-TIFF, or without OME-XML")  # fmt: skip
+    return planes
 
 
 def own_planes(xml: str, pages: int, file: str, base_name: str) -> OmePlanes | None:

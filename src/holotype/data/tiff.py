@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -18,8 +18,9 @@ from PIL import Image
 from holotype.data.axes import UNNAMED, AxisOrder, arrange, plan_axes
 from holotype.data.interpretation import drop_opaque, invert_white, orient
 from holotype.data.limits import ReadOptions
-from holotype.data.ome import own_planes
+from holotype.data.ome import planes_of_pages
 from holotype.data.tiff_directory import TiffPage, scan_pages
+from holotype.data.tiff_uncompressed import uncompressed_image
 from holotype.errors import DataError
 
 __all__ = ["read_tiff", "tiff_size", "unnamed_page_count"]
@@ -56,7 +57,7 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
             meaning; pixels that are missing.
     """
     with _opened(stream, file, base_name, options) as (stored, order):
-        return _arranged(stored.decode(), stored, order, options)
+        return _arranged(stored.decode(file), stored, order, options)
 
 
 def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> tuple[int, int, int, np.dtype[Any]]:
@@ -101,18 +102,45 @@ class _Stored:
     """The image of an open TIFF, checked and not yet decoded.
 
     Args:
-        axes: A letter an axis.
-        shape: A length an axis.
+        parts: What is decoded at once and stacked: pages or series of tifffile, all of one shape and depth.
+        outer_axes: A letter an axis along which the parts lie.
+        outer_shape: A length an axis.
         page: The first page's directory.
-        keyframe: The first page.
-        decode: Gives the array.
     """
 
-    axes: str
-    shape: tuple[int, ...]
+    parts: Sequence[Any]
+    outer_axes: str
+    outer_shape: tuple[int, ...]
     page: TiffPage
-    keyframe: Any
-    decode: Callable[[], NDArray[Any]]
+
+    @property
+    def keyframe(self) -> Any:
+        """The first page of tifffile."""
+        return self.parts[0].keyframe
+
+    @property
+    def axes(self) -> str:
+        """A letter an axis."""
+        return self.outer_axes + str(self.parts[0].axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """A length an axis."""
+        return (*self.outer_shape, *self.parts[0].shape)
+
+    def decode(self, file: str) -> NDArray[Any]:
+        """The pixels as stored."""
+        first = self.parts[0]
+        if len(self.parts) > 1:  # each into its place of one array, which takes half the memory
+            pixels = np.empty((len(self.parts), *first.shape), first.dtype)
+            for part, place in zip(self.parts, pixels, strict=True):
+                part.asarray(maxworkers=1, out=place)
+            return pixels.reshape(self.shape)
+        pixels = first.asarray(maxworkers=1)
+        if pixels.shape != tuple(first.shape):
+            raise DataError(f"{file} is damaged: {pixels.shape} values of {tuple(first.shape)} were decoded",
+                            remedy=DAMAGED)  # fmt: skip
+        return np.asarray(pixels.reshape(self.shape))
 
     @property
     def is_gray_with_opacity(self) -> bool:
@@ -130,66 +158,50 @@ class _Stored:
 @contextmanager
 def _opened(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> Iterator[tuple[_Stored, AxisOrder]]:
     pages = scan_pages(stream, file, options)
+    uncompressed = uncompressed_image(stream, pages, file, base_name)
+    if uncompressed is not None:
+        yield _planned(_Stored([uncompressed], "", (), pages[0]), pages, file, options)
+        return
     closed: dict[str, Any] = {name: False for name in OTHER_FILES if hasattr(tifffile.TiffFile, name)}
+    stream.seek(0)
     with _listening(file), tifffile.TiffFile(stream, name=base_name, _multifile=False, **closed) as tiff:
-        stored = _of_ome(tiff, pages, file, base_name) or _of_series(tiff, pages, file)
-        axes, shape = stored.colored()
-        yield stored, plan_axes(axes, shape, file, stored.keyframe.dtype, options)
+        yield _planned(*(_of_ome(tiff, pages, file, base_name) or _of_series(tiff, pages, file)), file, options)
 
 
-def _of_ome(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, base_name: str) -> _Stored | None:
-    """The image as its OME-XML arranges the pages; None where there is none that speaks of pixels."""
-    first = tiff.pages.first
-    xml = getattr(first, "description", "") or ""
-    if not xml.rstrip("\0 \r\n\t").endswith("OME>") or "<" not in xml[:10]:
-        return None
-    planes = own_planes(xml, len(pages), file, base_name)
+def _planned(stored: _Stored, pages: Sequence[TiffPage], file: str, options: ReadOptions) -> tuple[_Stored, AxisOrder]:
+    """An image with what its axes mean, if its pages have one meaning."""
+    _require_one_meaning(file, pages, stored.keyframe)
+    axes, shape = stored.colored()
+    return stored, plan_axes(axes, shape, file, stored.keyframe.dtype, options)
+
+
+def _of_ome(
+    tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, base_name: str
+) -> tuple[_Stored, list[TiffPage]] | None:
+    """The image as its OME-XML arranges the pages, and these pages; None where there is none that speaks of pixels."""
+    xml = getattr(tiff.pages.first, "description", "") or ""
+    planes = planes_of_pages(xml, pages, file, base_name, is_imagej=tiff.is_imagej)
     if planes is None:
-        if sum(not page.is_reduced for page in pages) > 1 and not tiff.is_imagej:
-            raise DataError(f"{file} has {len(pages)} pages that only another file describes (OME-XML, BinaryOnly)",
-                            remedy="save it as one OME-TIFF with its own description")  # fmt: skip
         return None
-    unused = [number for number, page in enumerate(pages) if not page.is_reduced and number not in planes.pages]
-    if unused:
-        raise DataError(f"{file} has {len(pages)} pages, of which its OME-XML describes {len(planes.pages)}",
-                        remedy="save it anew as OME-TIFF, or without OME-XML")  # fmt: skip
     chosen = [tiff.pages[number] for number in planes.pages]
     if len({(page.shape, page.dtype, page.axes) for page in chosen}) > 1:
         raise DataError(f"{file} has planes of different sizes or depths", remedy="save one image a file")
-    kept = [pages[number] for number in planes.pages]
-    _require_one_meaning(file, kept, chosen[0])
-    shape = (*planes.shape, *chosen[0].shape)
-
-    def decode() -> NDArray[Any]:
-        return np.stack([page.asarray(maxworkers=1) for page in chosen]).reshape(shape)
-
-    return _Stored("TZC" + chosen[0].axes, shape, kept[0], chosen[0], decode)
+    described = [pages[number] for number in planes.pages]
+    return _Stored(chosen, "TZC", planes.shape, described[0]), described
 
 
-def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> _Stored:
+def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> tuple[_Stored, list[TiffPage]]:
     """The image as tifffile arranges the pages: ImageJ, LSM and others with names for axes, else as they come."""
     _require_own_axes(tiff, pages, file)
     every = [series for series in tiff.series if not series.keyframe.is_reduced]  # thumbnails are passed over
     if not every:
         raise DataError(f"{file} holds no picture", remedy=DAMAGED)
-    keyframe, (axes, shape) = every[0].keyframe, (every[0].axes, every[0].shape)
-    if len(every) > 1:
-        alike = len({(series.shape, series.dtype) for series in every}) == 1
-        if not alike or len(shape) != 2:
-            shapes = ", ".join(" x ".join(map(str, series.shape)) for series in every[:5])
-            raise DataError(f"{file} holds {len(every)} pictures of shapes {shapes}", remedy="save one picture a file")
-        axes, shape = "I" + axes, (len(every), *shape)
-    kept = [page for page in pages if not page.is_reduced]
-    _require_one_meaning(file, kept, keyframe)
-
-    def decode() -> NDArray[Any]:
-        parts = [series.asarray(maxworkers=1) for series in every]
-        pixels = parts[0] if len(parts) == 1 else np.stack(parts)
-        if pixels.shape != tuple(shape):
-            raise DataError(f"{file} is damaged: {pixels.shape} values of {tuple(shape)} were decoded", remedy=DAMAGED)
-        return pixels
-
-    return _Stored(axes, tuple(shape), kept[0], keyframe, decode)
+    several = len(every) > 1
+    if several and (len({(series.shape, series.dtype) for series in every}) > 1 or len(every[0].shape) != 2):
+        shapes = ", ".join(" x ".join(map(str, series.shape)) for series in every[:5])
+        raise DataError(f"{file} holds {len(every)} pictures of shapes {shapes}", remedy="save one picture a file")
+    full = [page for page in pages if not page.is_reduced]
+    return _Stored(every, "I" if several else "", (len(every),) if several else (), full[0]), full
 
 
 def _arranged(pixels: NDArray[Any], stored: _Stored, order: AxisOrder, options: ReadOptions) -> NDArray[Any]:
@@ -213,7 +225,7 @@ def _require_own_axes(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str)
                         remedy="save it as one OME-TIFF with its own description")  # fmt: skip
 
 
-def _require_one_meaning(file: str, pages: list[TiffPage], keyframe: Any) -> None:
+def _require_one_meaning(file: str, pages: Sequence[TiffPage], keyframe: Any) -> None:
     """Refuse color modes that are not understood, and pages that differ in how they are meant."""
     first, *others = pages
     differ = any(page.photometric != first.photometric or page.bits != first.bits for page in others)

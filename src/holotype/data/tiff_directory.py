@@ -7,34 +7,60 @@ millions of tiles, pages without end, or pixels that are not in the file; all of
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from operator import add, eq
 from typing import BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
 
 from holotype.data.codestreams import declared_size
 from holotype.data.limits import MOST_PAGES, MOST_SEGMENTS, ReadOptions, require_size
 from holotype.errors import DataError, counted
 
-__all__ = ["TiffPage", "scan_pages"]
+__all__ = ["DESCRIPTION", "SOFTWARE", "TiffPage", "UncompressedPixels", "scan_pages"]
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-WHOLE = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
+USUAL = {3, 4}  # whole numbers of 16 and 32 bits
+WHOLE = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION = 256, 257, 258, 259, 262, 274
 SAMPLES, ROWS_PER_STRIP, PLANAR, TILE_WIDTH, TILE_HEIGHT, SUBFILE, OLD_SUBFILE = 277, 278, 284, 322, 323, 254, 255
-DEPTH, TILE_DEPTH, OLD_JPEG, LSM, NDPI = 32997, 32998, 513, 34412, 65420
+DEPTH, TILE_DEPTH, OLD_JPEG, LSM, NDPI, FORMAT = 32997, 32998, 513, 34412, 65420, 339
 SEGMENTS = ((324, 325, "tiles"), (273, 279, "strips"))
 COUNTED = {324, 325, 273, 279}
 CODESTREAMS = {7: "jpeg", 33003: "jp2", 33004: "jp2", 33005: "jp2", 34712: "jp2", 34933: "png", 34927: "webp",
                50001: "webp", 50002: "jxl", 52546: "jxl", 34934: "jxr", 22610: "jxr"}  # fmt: skip
+ASCII, DESCRIPTION, SOFTWARE = 2, 270, 305
+TEXTS = {DESCRIPTION, SOFTWARE}
+SINGLE = (WIDTH, HEIGHT, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, ROWS_PER_STRIP, PLANAR, SUBFILE)
+OF_UNCOMPRESSED = {*SINGLE, BITS, FORMAT, 273, 279, *TEXTS, 282, 283, 296, 306}
+"""All that an uncompressed page may say to be read without another decoder; the last four are resolution and date."""
+DTYPES = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (3, 32): "f4"}  # by tags 339 and 258
 HEAD = 2_048
 MOST_TAGS = 4_096
-FARTHEST = np.uint64(1 << 61)  # two of them add up to a number that 64 bits hold
 READ = {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, ROWS_PER_STRIP, PLANAR, TILE_WIDTH,
-        TILE_HEIGHT, SUBFILE, OLD_SUBFILE, DEPTH, TILE_DEPTH, OLD_JPEG, *COUNTED}  # fmt: skip
+        TILE_HEIGHT, SUBFILE, OLD_SUBFILE, DEPTH, TILE_DEPTH, OLD_JPEG, FORMAT, *COUNTED}  # fmt: skip
 CUT_OFF = "it may have been cut off or never finished; copy or write it anew"
-Tags = dict[int, "NDArray[np.int64]"]
+Tags = dict[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class UncompressedPixels:
+    """Where all pixels of a page lie: uncompressed, in one stretch, without any tag that could change their meaning.
+
+    Args:
+        offset: Of the first byte.
+        length: In bytes.
+        dtype: Of one value, in the file's byte order.
+        samples: Values of a pixel, 1 or 3.
+        texts: Number of bytes and offset of the description (tag 270) and the program's name (305), as far as
+            there are any.
+    """
+
+    offset: int
+    length: int
+    dtype: str
+    samples: int
+    texts: dict[int, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +74,7 @@ class TiffPage:
         photometric: Tag 262: 0 is white at zero, 1 black at zero, 2 RGB, 3 a palette; -1 where it is missing.
         orientation: Tag 274, 1 to 8; 0 where it is missing.
         is_reduced: A thumbnail or a level of a pyramid.
+        uncompressed: Where its pixels lie; None where it takes a decoder to read them.
     """
 
     height: int
@@ -56,6 +83,13 @@ class TiffPage:
     photometric: int
     orientation: int
     is_reduced: bool
+    uncompressed: UncompressedPixels | None = None
+
+
+BOTH = [(order, big) for order in "<>" for big in (False, True)]
+ENTRIES = {(order, big): struct.Struct(order + ("HHQ8s" if big else "HHI4s")) for order, big in BOTH}
+COUNTS = {(order, big): struct.Struct(order + ("Q" if big else "H")) for order, big in BOTH}
+OFFSETS = {(order, big): struct.Struct(order + ("Q" if big else "I")) for order, big in BOTH}
 
 
 @dataclass(frozen=True)
@@ -67,12 +101,33 @@ class _Layout:
     length: int
 
     @property
-    def entry(self) -> int:
-        return 20 if self.big else 12
+    def entries(self) -> struct.Struct:
+        return ENTRIES[self.order, self.big]
 
     @property
-    def offset(self) -> str:
-        return self.order + ("Q" if self.big else "I")
+    def count(self) -> struct.Struct:
+        return COUNTS[self.order, self.big]
+
+    @property
+    def offset(self) -> struct.Struct:
+        return OFFSETS[self.order, self.big]
+
+
+@dataclass
+class _Directory:
+    """The tags of a directory that matter here, and where the next directory lies.
+
+    Args:
+        tags: The whole numbers of each.
+        texts: Number of bytes and offset of each text.
+        is_usual: Whether each tag is one of `OF_UNCOMPRESSED`, stands there once and holds what it should.
+        following: Offset of the next directory, 0 after the last.
+    """
+
+    tags: Tags
+    texts: dict[int, tuple[int, int]]
+    is_usual: bool
+    following: int
 
 
 def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPage]:
@@ -86,55 +141,32 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
     Raises:
         DataError: There are no pages, too many of them or of their segments; the chain is a loop; pixels are missing.
     """
-    layout, first = _header(stream, name)
-    pages, segments = [], 0
-    for place in _chain(stream, layout, first, name):
-        page, count = _page(stream, layout, _tags(stream, layout, place, name), name, options)
+    layout, offset = _header(stream, name)
+    pages: list[TiffPage] = []
+    offsets: set[int] = set()
+    segments = 0
+    while offset:
+        if offset in offsets:
+            raise DataError(f"{name} is damaged: its pages follow one another in a circle", remedy=CUT_OFF)
+        offsets.add(offset)
+        if len(offsets) > MOST_PAGES:
+            raise DataError(f"{name} holds more than {MOST_PAGES:,} pages", remedy="save one image a file")
+        directory = _directory(stream, layout, offset, name)
+        page, count = _page(stream, layout, directory, name, options)
         segments += count
         if segments > MOST_SEGMENTS:
             raise DataError(f"{name} is stored in more than {MOST_SEGMENTS:,} strips or tiles",
                             remedy="save it in tiles of 256 x 256 pixels")  # fmt: skip
         pages.append(page)
+        offset = directory.following
     stream.seek(0)
     if not pages:
         raise DataError(f"{name} holds no picture", remedy=CUT_OFF)
     return pages
 
 
-def _chain(stream: BinaryIO, layout: _Layout, place: int, name: str) -> list[int]:
-    """Where the directories lie, without a look at what they hold."""
-    places: dict[int, None] = {}
-    following = struct.calcsize(layout.offset)
-    while place:
-        if place in places:
-            raise DataError(f"{name} is damaged: its pages follow one another in a circle", remedy=CUT_OFF)
-        places[place] = None
-        if len(places) > MOST_PAGES:
-            raise DataError(f"{name} holds more than {MOST_PAGES:,} pages", remedy="save one image a file")
-        count = _tag_count(stream, layout, place, name)
-        stream.seek(count * layout.entry, 1)
-        content = stream.read(following)
-        if len(content) < following:
-            raise _cut(name)
-        place = int(struct.unpack(layout.offset, content)[0])
-    return list(places)
-
-
 def _cut(name: str) -> DataError:
     return DataError(f"{name} holds no whole picture: a page lies beyond the end of the file", remedy=CUT_OFF)
-
-
-def _tag_count(stream: BinaryIO, layout: _Layout, place: int, name: str) -> int:
-    """How many tags a directory has; the stream is left at the first of them."""
-    form = layout.order + ("Q" if layout.big else "H")
-    stream.seek(min(place, layout.length))
-    start = stream.read(struct.calcsize(form))
-    if len(start) < struct.calcsize(form):
-        raise _cut(name)
-    count = int(struct.unpack(form, start)[0])
-    if count > MOST_TAGS:
-        raise DataError(f"{name} is damaged: a page has {count:,} tags", remedy=CUT_OFF)
-    return count
 
 
 def _header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
@@ -145,27 +177,51 @@ def _header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
     if len(head) < (16 if big else 8):
         raise DataError(f"{name} holds no picture", remedy=CUT_OFF)
     layout = _Layout(order, big, length)
-    return layout, int(struct.unpack_from(layout.offset, head, 8 if big else 4)[0])
+    return layout, int(layout.offset.unpack_from(head, 8 if big else 4)[0])
 
 
-def _tags(stream: BinaryIO, layout: _Layout, place: int, name: str) -> Tags:
-    """The tags of a directory that matter here."""
-    content = stream.read(_tag_count(stream, layout, place, name) * layout.entry)
-    entries = struct.Struct(layout.order + ("HHQ8s" if layout.big else "HHI4s"))
-    tags: Tags = {}
-    for code, kind, count, inside in entries.iter_unpack(content[: len(content) // entries.size * entries.size]):
-        if code in {LSM, NDPI}:
-            tags[code] = np.ones(1, np.int64)
-        elif code in READ and kind in WHOLE and code not in tags:
-            values = _values(stream, layout, (code, kind, count, inside), name)
-            if values is not None:
-                tags[code] = values
-    return tags
+def _directory(stream: BinaryIO, layout: _Layout, offset: int, name: str) -> _Directory:
+    """Read the directory at an offset."""
+    stream.seek(min(offset, layout.length))
+    start = stream.read(layout.count.size)
+    if len(start) < layout.count.size:
+        raise _cut(name)
+    count = int(layout.count.unpack(start)[0])
+    if count > MOST_TAGS:
+        raise DataError(f"{name} is damaged: a page has {count:,} tags", remedy=CUT_OFF)
+    size = count * layout.entries.size
+    content = stream.read(size + layout.offset.size)
+    if len(content) < size + layout.offset.size:
+        raise _cut(name)
+    directory = _Directory({}, {}, not layout.big, int(layout.offset.unpack_from(content, size)[0]))
+    for entry in layout.entries.iter_unpack(content[:size]):
+        _add_tag(stream, layout, directory, entry, name)
+    return directory
 
 
-def _values(
-    stream: BinaryIO, layout: _Layout, entry: tuple[int, int, int, bytes], name: str
-) -> NDArray[np.int64] | None:
+def _add_tag(
+    stream: BinaryIO, layout: _Layout, directory: _Directory, entry: tuple[int, int, int, bytes], name: str
+) -> None:
+    """Take what one entry of a directory says; the first of several of one kind counts."""
+    code, kind, count, inside = entry
+    tags = directory.tags
+    if code not in OF_UNCOMPRESSED or code in tags or code in directory.texts:
+        directory.is_usual = False
+    if code in {LSM, NDPI}:
+        tags[code] = (1,)
+    elif code in READ and code not in tags:
+        values = _values(stream, layout, entry, name) if kind in WHOLE else None
+        if values is not None:
+            tags[code] = values
+        if values is None or kind not in USUAL:
+            directory.is_usual = False
+    elif code in TEXTS and kind == ASCII and count > len(inside):
+        directory.texts[code] = (count, int(layout.offset.unpack(inside)[0]))
+    elif code in TEXTS:
+        directory.is_usual = False
+
+
+def _values(stream: BinaryIO, layout: _Layout, entry: tuple[int, int, int, bytes], name: str) -> tuple[int, ...] | None:
     """A tag's whole numbers: of the segments all, of any other the first few."""
     code, kind, count, inside = entry
     if count > MOST_SEGMENTS and code in COUNTED:
@@ -175,30 +231,55 @@ def _values(
     if size * count > len(inside):
         if code not in COUNTED and code != BITS:
             return None
-        stream.seek(min(int(struct.unpack(layout.offset, inside)[0]), layout.length))
+        stream.seek(min(int(layout.offset.unpack(inside)[0]), layout.length))
         inside = stream.read(size * kept)
-    values = np.frombuffer(inside, layout.order + WHOLE[kind], min(kept, len(inside) // size))
-    if len(values) < kept:
-        raise DataError(f"{name} holds no whole picture: a list of its pages ends early", remedy=CUT_OFF)
-    return np.minimum(values, FARTHEST).astype(np.int64) if size == 8 else values.astype(np.int64)
+        if len(inside) < size * kept:
+            raise DataError(f"{name} holds no whole picture: a list of its pages ends early", remedy=CUT_OFF)
+    return struct.unpack_from(f"{layout.order}{kept}{WHOLE[kind]}", inside)
 
 
-def _page(stream: BinaryIO, layout: _Layout, tags: Tags, name: str, options: ReadOptions) -> tuple[TiffPage, int]:
+def _page(
+    stream: BinaryIO, layout: _Layout, directory: _Directory, name: str, options: ReadOptions
+) -> tuple[TiffPage, int]:
     """A page, and the number of its strips or tiles."""
+    tags = directory.tags
     height, width = _first(tags, HEIGHT, 0), _first(tags, WIDTH, 0)
     reduced = bool(_first(tags, SUBFILE, 0) & 1) or _first(tags, OLD_SUBFILE, 1) == 2
-    page = TiffPage(height, width, _first(tags, BITS, 1), _first(tags, PHOTOMETRIC, -1), _first(tags, ORIENTATION, 0),
-                    reduced)  # fmt: skip
+    bits, photometric, orientation = _first(tags, BITS, 1), _first(tags, PHOTOMETRIC, -1), _first(tags, ORIENTATION, 0)
     if reduced:
-        return page, 0
+        return TiffPage(height, width, bits, photometric, orientation, reduced), 0
     samples = _first(tags, SAMPLES, 1)
-    require_size(name, (height, width), samples * _first(tags, DEPTH, 1), _dtype(page.bits), options)
+    require_size(name, (height, width), samples * _first(tags, DEPTH, 1), _dtype(bits), options)
     for offsets, sizes, what in SEGMENTS:
         if offsets in tags:
-            return page, _segments(stream, layout, tags, (offsets, sizes, what), name, options)
+            count = _segments(stream, layout, tags, (offsets, sizes, what), name, options)
+            uncompressed = _uncompressed(layout, directory)
+            return TiffPage(height, width, bits, photometric, orientation, reduced, uncompressed), count
     if OLD_JPEG not in tags:
         raise DataError(f"{name} holds no whole picture: a page has no pixels", remedy=CUT_OFF)
-    return page, 1
+    return TiffPage(height, width, bits, photometric, orientation, reduced), 1
+
+
+def _uncompressed(layout: _Layout, directory: _Directory) -> UncompressedPixels | None:
+    """Where the pixels of a page lie, if nothing has to be done to them, and nothing in its directory is unusual."""
+    tags = directory.tags
+    if not directory.is_usual or any(len(tags[code]) != 1 for code in SINGLE if code in tags):
+        return None
+    photometric, samples = _first(tags, PHOTOMETRIC, -1), _first(tags, SAMPLES, 1)
+    stored = (_first(tags, SUBFILE, 0), _first(tags, COMPRESSION, 1), _first(tags, PLANAR, 1))
+    if stored != (0, 1, 1) or (samples, photometric) not in {(1, 0), (1, 1), (3, 2)}:
+        return None
+    formats, depths = tags.get(FORMAT, (1,)), tags.get(BITS, (1,))
+    dtype = DTYPES.get((formats[0], depths[0])) if {*map(len, (formats, depths))} <= {1, samples} else None
+    height, rows = _first(tags, HEIGHT, 0), _first(tags, ROWS_PER_STRIP, _first(tags, HEIGHT, 0))
+    if dtype is None or len({*formats}) > 1 or len({*depths}) > 1 or rows < 1:
+        return None
+    offsets, lengths = tags[273], tags.get(279, ())
+    size = height * _first(tags, WIDTH, 0) * samples * depths[0] // 8
+    follow = all(map(eq, offsets[1:], map(add, offsets, lengths)))
+    if not follow or not len(offsets) == len(lengths) == -(-height // rows) or sum(lengths) != size:
+        return None
+    return UncompressedPixels(offsets[0], size, layout.order + dtype, samples, directory.texts)
 
 
 def _segments(
@@ -219,13 +300,13 @@ def _segments(
         raise DataError(f"{name} is sparse: {len(offsets):,} of its {needed:,} {kind[2]} are in the file",
                         remedy=CUT_OFF)  # fmt: skip
     present = offsets[:needed]
-    lengths = np.ones_like(present) if sizes is None else sizes[: len(present)]
-    if len(lengths) < len(present) or (present <= 0).any() or (lengths <= 0).any():
-        missing = int(((present <= 0) | (np.resize(lengths, present.shape) <= 0)).sum())
+    lengths: Sequence[int] = (1,) * len(present) if sizes is None else sizes[: len(present)]
+    if len(lengths) < len(present) or min(present) <= 0 or min(lengths) <= 0:
+        missing = sum(offset <= 0 or length <= 0 for offset, length in zip_longest(present, lengths, fillvalue=0))
         raise DataError(f"{name} is sparse: {counted(missing, kind[2].removesuffix('s'))} of {len(present):,} "
                         "without pixels", remedy=CUT_OFF)  # fmt: skip
     wrapped = LSM in tags or NDPI in tags  # large ones of these write offsets modulo 2**32
-    if not wrapped and (present + lengths > layout.length).any():
+    if not wrapped and max(map(add, present, lengths)) > layout.length:
         raise DataError(f"{name} is cut off: {kind[2]} of it lie beyond the end of the file", remedy=CUT_OFF)
     if compression in CODESTREAMS and not wrapped:
         _codestreams(stream, CODESTREAMS[compression], list(zip(present, lengths, strict=True)), (rows, columns), name)
@@ -244,7 +325,7 @@ def _codestreams(stream: BinaryIO, kind: str, places: list[tuple[int, int]], sid
 
 def _first(tags: Tags, code: int, default: int) -> int:
     values = tags.get(code)
-    return default if values is None or not len(values) else int(values[0])
+    return values[0] if values else default
 
 
 def _dtype(bits: int) -> str:
