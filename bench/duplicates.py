@@ -2,6 +2,7 @@
 
 python bench/duplicates.py                         3,000 simulated images, a few hundred planted copies
 python bench/duplicates.py --real --pictures DIR   pairs in real sets (HOLOTYPE_DATA), as contact sheets
+python bench/duplicates.py --half B                copies planted in real sets and among 300 drawn plankton, by kind
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 from _common import real_data
+from _copies import CHANGES, MATERIALS, planted_copies
 from PIL import Image
 
-from holotype.audit import audit_images
-from holotype.data import measure_images, read_image, read_images, resize_image
+from holotype.audit import audit_images, find_duplicates
+from holotype.data import fingerprint, measure_images, read_image, read_images, resize_image
 from holotype.data.simulate import SimulationPlan, simulate_cells
 from holotype.recipe import load_recipe
 from holotype.runtime import Runtime
@@ -148,6 +150,40 @@ def real(pictures: Path) -> None:
             sheet(images, near[::step].head(40)).save(pictures / f"{name}.png")
 
 
+def look_alikes(half: str, copies: int) -> None:
+    """Planted copies and claimed pairs of one half of everything; pairs that were not planted are named."""
+    every: dict[str, list[bool]] = defaultdict(list)
+    claimed = 0
+    for name in MATERIALS:
+        if name != "plankton" and real_data(name) is None:
+            continue
+        started = time.process_time()
+        images, names, truth = planted_copies(name, half, copies)
+        digests = np.array([str(number) for number in range(len(images))])
+        links = find_duplicates(digests, [fingerprint(pixels) for pixels in images], 6, images.__getitem__).links
+        pairs = {(row, other) for row, other in links.select("row", "other").iter_rows()}
+        by_change: dict[str, list[bool]] = defaultdict(list)
+        for pair, change in truth.items():
+            by_change[change].append(pair in pairs)
+            every[change].append(pair in pairs)
+        others = sorted(
+            f"{names[row]} = {names[other]} ({similarity:.2f})"
+            for row, other, similarity in links.select("row", "other", "similarity").iter_rows()
+            if (row, other) not in truth
+        )
+        claimed += len(pairs)
+        recall = ", ".join(f"{change.__name__} {np.mean(by_change[change.__name__]):.2f}" for change in CHANGES)
+        hits = [pair in pairs for pair in truth]
+        print(
+            f"{name}, half {half}: {len(images):,} images, {len(pairs)} pairs, {len(others)} of them not planted, "
+            f"recall {np.mean(hits):.3f} ({recall}), {time.process_time() - started:.0f} s"
+        )
+        for text in others:
+            print(f"  {text}")
+    right = sum(sum(hits) for hits in every.values())
+    print(f"all: recall {right / sum(map(len, every.values())):.3f}, {right} of {claimed} pairs were planted")
+
+
 def sheet(images: Any, links: pl.DataFrame, side: int = 96) -> Image.Image:
     """Pairs from the least to the most similar, five a row."""
     canvas = Image.new("RGB", (5 * (2 * side + 12), -(-links.height // 5) * (side + 8)), "white")
@@ -165,10 +201,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", action="store_true")
     parser.add_argument("--pictures", type=Path, default=Path("pairs"))
+    parser.add_argument("--half", choices=["A", "B"])
     parser.add_argument("--images", type=int, default=2700)
     parser.add_argument("--copies", type=int, default=300)
     asked = parser.parse_args()
-    real(asked.pictures) if asked.real else planted(asked.images, asked.copies)
+    if asked.half:
+        look_alikes(asked.half, 60)
+    elif asked.real:
+        real(asked.pictures)
+    else:
+        planted(asked.images, asked.copies)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def statistics_key(images: ImageTable) -> StageKey:
     frame = images.frame
     rows = frame.select("id", files=pl.col("files").list.len(), labelled=pl.col("role") != "test")
     options = {field.name: getattr(images, field.name) for field in fields(images) if field.name not in UNREAD_FIELDS}
-    return StageKey("statistics", 6, options, {
+    return StageKey("statistics", 7, options, {
         "ids and roles": digest_value(rows.to_dict(as_series=False)),
         "image files": digest_versions_on_disk(frame["files"].explode(empty_as_null=False)),
         "decoders": _versions(*DECODERS, numbers=3),
@@ -98,7 +98,7 @@ def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
         digests: Of the stages before.
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
-    return StageKey("audit", 5, spec.model_dump(mode="json"), inputs)
+    return StageKey("audit", 6, spec.model_dump(mode="json"), inputs)
 
 
 def folds_key(

@@ -130,6 +130,15 @@ def test_a_changed_copy_is_found_among_others(kind):
         assert same.links.select("row", "other", "kind").rows() == [(4, 12, "near")]
 
 
+def test_copies_of_faint_images_of_a_12_bit_camera_are_found():
+    pictures = [picture(seed) // 100 for seed in range(6)]
+    pictures.append(np.ascontiguousarray(changed("turned", pictures[4])))
+    assert unpack_fingerprints([fingerprint(one) for one in pictures]).contrast.max() < 0.004
+    digests = np.array([str(number) for number in range(7)])
+    same = find_duplicates(digests, [fingerprint(one) for one in pictures], 6, pictures.__getitem__)
+    assert same.links.select("row", "other").rows() == [(4, 6)]
+
+
 def test_flat_and_unreadable_images_are_like_no_other():
     flat = [np.full((1, 40, 40), 7, np.uint8), np.full((1, 40, 40), 9, np.uint8)]
     noise = [np.random.default_rng(seed).integers(10, 12, (1, 40, 40)).astype(np.uint16) for seed in range(3)]

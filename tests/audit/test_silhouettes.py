@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
 
+from holotype.audit import find_duplicates
 from holotype.audit.confirm import SAME, confirm_on_pixels, content_box
+from holotype.data import content_square, crop_around, fingerprint, has_content, unpack_fingerprints
 
 SIDE = 160
 
@@ -41,3 +44,44 @@ def test_the_content_of_a_picture_is_what_differs_from_its_background():
     squares[0, 20:30, 10:18] = -1
     rows, columns = content_box(squares)
     assert (rows.start, rows.stop, columns.start, columns.stop) == (16, 34, 5, 23)
+
+
+def moved(pixels: np.ndarray, down: int, across: int) -> np.ndarray:
+    return np.roll(pixels, (down, across), axis=(1, 2))
+
+
+def test_small_objects_of_one_hash_are_told_apart_and_their_copies_are_found():
+    pictures = [silhouette(22 + number, 5 + number % 7, number) for number in range(24)]
+    pictures += [np.ascontiguousarray(np.rot90(moved(pictures[number], 3, -2), axes=(1, 2))) for number in (5, 20)]
+    digests = np.array([str(number) for number in range(26)])
+    same = find_duplicates(digests, [fingerprint(one) for one in pictures], 6, pictures.__getitem__)
+    assert same.links.select("row", "other").rows() == [(5, 24), (20, 25)]
+
+
+def test_outlines_that_differ_in_one_part_are_no_duplicates():
+    angle = np.linspace(0, 2 * np.pi, 180, endpoint=False)
+    radius = 250 * (1 + 0.1 * np.cos(2 * angle) + 0.05 * np.cos(3 * angle))
+    leaves = []
+    for lobe in (0, 45):
+        reach = radius + lobe * np.exp(-(((angle - 2) / 0.12) ** 2))
+        picture = Image.new("L", (4 * SIDE, 4 * SIDE), 0)
+        points = np.stack([2 * SIDE + reach * np.cos(angle), 2 * SIDE + reach * np.sin(angle)], axis=1)
+        ImageDraw.Draw(picture).polygon([tuple(point) for point in points], fill=255)
+        leaves.append(np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX))[None])
+    assert alike(leaves[0], leaves[1]) == 0
+    assert alike(leaves[0], moved(leaves[0], 2, -1)) >= SAME
+
+
+def test_content_of_images_of_any_form():
+    picture = np.full((2, 90, 140), 5, np.uint16)
+    picture[1, 60:80, 100:112] = 3_000
+    assert content_square(picture) == (140, 212, 24)
+    assert crop_around(picture, (140, 212, 24), 24)[1].sum() == 20 * 12 * 3_000 + (24 * 24 - 240) * 5
+    assert crop_around(picture, (170, 270, 24), 24).shape == (2, 24, 24)
+    assert content_square(np.full((1, 40, 40), 7, np.uint8)) is None
+    packed = [fingerprint(picture), fingerprint(np.arange(2 * 90 * 140, dtype=np.uint16).reshape(2, 90, 140))]
+    assert [has_content(entry) for entry in packed] == [True, False]
+    assert unpack_fingerprints(packed).pixels.shape == (2, 2, 32, 32)
+    assert unpack_fingerprints(packed[:1], content=True).pixels[0, 1].mean() > 100
+    with pytest.raises(ValueError, match="no squares of small content"):
+        unpack_fingerprints(packed, content=True)

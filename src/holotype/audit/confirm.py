@@ -3,48 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter, laplace, map_coordinates
 
 from holotype.audit.hashes import LARGEST_CROP, oriented, standardised, windowed
-from holotype.data import Fingerprints
+from holotype.data import Fingerprints, content_square, crop_around
 from holotype.types import Integers
 
 __all__ = [
     "SAME",
     "SAME_ALONE",
     "SAME_AT_FIRST",
+    "channels_with_structure",
+    "confirm_on_content",
     "confirm_on_fingerprints",
     "confirm_on_pixels",
     "content_box",
     "explained",
 ]
 
-SAME = 0.84
-"""Share of the fine detail of a picture that the other picture must explain."""
+SAME = 0.87
+"""Share of the fine detail of a picture that the other picture must explain, read as it stands."""
+SAME_TURNED = (
+    0.92  # read turned, mirrored or cropped: eighty readings are tried, so the best is alike by chance more often
+)
+SAME_DENSE = 0.75  # read as it stands where detail covers the picture, as in smears: chance does not repeat it
+SAME_CONTENT = 0.96  # of small content alone, whose surroundings say nothing: outlines of small objects repeat
+SAME_BLOCKS = {SAME: 0.8, SAME_TURNED: 0.85, SAME_DENSE: 0.5, SAME_CONTENT: 0.93}  # of the worst tenth of the detail
+DENSE = 0.4  # share of the picture that its fine detail covers
 SAME_AT_FIRST = 0.95  # of the whole, fine or coarse; fingerprints are too coarse for more
 SAME_COARSELY = 0.9
 SAME_ALONE = 0.98  # where fingerprints are all there is
 LEAST_CONTRAST = 0.004  # of the depth's range: below it there is nothing but noise to compare
+LEAST_CORRELATION = 0.25  # of points of the square two apart: camera noise has none, however faint the picture is
+SQUARE = 32  # side at which that is measured
 LARGEST_SHIFT = 1.0  # pixels of the square
 LEAST_GAIN = 0.1
 SIDES = (32, 64)  # coarse first, so that a shift is found; then fine
-SAME_CLOSELY = 0.86  # share of the detail of small content, seen as large as that of a picture it fills
 SPARSE = 0.7  # extent of what is seen over the side, below which it is looked at more closely
 CONTENT = 0.25  # of the largest distance from the background
 TURNS = 3  # of the fit on each side
 DETAIL = 2.0  # deviation in pixels of the blur that is taken away
+BLOCK = 4  # side in pixels, about the reach of that blur
+LARGE_BLOCK = 7  # where noise counts for less: the worst tenth is measured on such
 AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class _DetailFit:
+    """How well fine detail is explained: all of it, the worst tenth by energy, and the share of blocks it covers."""
+
+    share: float
+    worst: float
+    coverage: float
+
+    def is_same(self, cut: float) -> bool:
+        """Whether that is enough for the same specimen.
+
+        Args:
+            cut: One of those in `SAME_BLOCKS`.
+        """
+        return self.share >= cut and self.worst >= SAME_BLOCKS[cut]
 
 
 def explained(these: NDArray[np.float32], those: NDArray[np.float32]) -> NDArray[np.float32]:
     """How much of each square another one explains when brightness, contrast and a small shift or zoom may differ.
 
-    A fit that needs a shift of more than a pixel, or turns dark into bright, explains nothing.
+    A fit that needs a shift of more than a pixel or a twentieth, or turns dark into bright, explains nothing.
 
     Args:
         these: Shape (n, side, side), each of mean 0 and deviation 1.
@@ -54,32 +84,67 @@ def explained(these: NDArray[np.float32], those: NDArray[np.float32]) -> NDArray
         Shape (n,), at most 1.
     """
     share, moves = _fitted(these, those)
-    return np.where(np.abs(moves).max(axis=1) <= LARGEST_SHIFT, share, 0).astype(np.float32)
+    limit = max(LARGEST_SHIFT, LARGEST_CROP * these.shape[-1])
+    return np.where(np.abs(moves).max(axis=1) <= limit, share, 0).astype(np.float32)
 
 
 def _fitted(these: NDArray[np.float32], those: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The share explained, and by which moves, shape (n, 4): down, across, and each at the edge of a zoom, in pixels.
+    """The share explained, and the moves, shape (n, 4): down, across, and each at the edge of a zoom, in pixels."""
+    target, rest, weights = _regression(these, those)
+    gain, variance = weights[:, 0], (target**2).mean(axis=1)
+    possible = (gain > LEAST_GAIN) & (variance > 0)
+    share = np.where(possible, 1 - (rest**2).mean(axis=1) / np.where(variance > 0, variance, 1), 0)
+    moves = weights[:, 1:5] / np.maximum(gain, LEAST_GAIN)[:, None]
+    return share.astype(np.float32), moves.astype(np.float32)
 
-    Each square is fitted by the other and by its slopes, which stand for the moves to first order (Lucas & Kanade
-    1981, "An iterative image registration technique", IJCAI).
+
+def _regression(
+    these: NDArray[np.float32], those: NDArray[np.float32], focus: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Least squares of each square by the other one and its slopes; target and residual of (n, pixels), and weights.
+
+    The slopes stand for the moves to first order (Lucas & Kanade 1981, "An iterative image registration technique",
+    IJCAI), the Laplacian for another focus or resampling.
     """
     count, side, _ = those.shape
     down, across = np.gradient(those, axis=(1, 2))
-    place = np.linspace(-1, 1, side, dtype=np.float32)
-    terms = np.stack([those, down, across, down * place[:, None], across * place], axis=1)
-    flat = terms[:, :, 1:-1, 1:-1].reshape(count, 5, -1)
+    line = np.linspace(-1, 1, side, dtype=np.float32)
+    terms = [those, down, across, down * line[:, None], across * line]
+    terms += [np.stack([laplace(square) for square in those])] if focus else []
+    flat = np.stack(terms, axis=1)[:, :, 1:-1, 1:-1].reshape(count, len(terms), -1)
     flat = flat - flat.mean(axis=2, keepdims=True)
     target = these[:, 1:-1, 1:-1].reshape(count, -1)
     target = target - target.mean(axis=1, keepdims=True)
     gram = flat @ flat.transpose(0, 2, 1)
-    gram += (1e-4 * np.trace(gram, axis1=1, axis2=2)[:, None, None] / 5 + 1e-6) * np.eye(5, dtype=np.float32)
+    ridge = 1e-4 * np.trace(gram, axis1=1, axis2=2)[:, None, None] / len(terms) + 1e-6
+    gram += ridge * np.eye(len(terms), dtype=np.float32)
     weights = np.linalg.solve(gram, flat @ target[:, :, None])
-    rest = ((target[:, :, None] - flat.transpose(0, 2, 1) @ weights) ** 2).mean(axis=(1, 2))
-    gain, variance = weights[:, 0, 0], (target**2).mean(axis=1)
-    possible = (gain > LEAST_GAIN) & (variance > 0)
-    share = np.where(possible, 1 - rest / np.where(variance > 0, variance, 1), 0)
-    moves = weights[:, 1:, 0] / np.maximum(gain, LEAST_GAIN)[:, None]
-    return share.astype(np.float32), moves.astype(np.float32)
+    return target, target - (flat.transpose(0, 2, 1) @ weights)[:, :, 0], weights[:, :, 0]
+
+
+def _fit_detail(fixed: NDArray[np.float32], moved: NDArray[np.float32]) -> _DetailFit:
+    """The fit of what is finer than a few pixels, the mean over the channels."""
+    target, rest, weights = _regression(_detail(fixed), _detail(moved), focus=True)
+    energy, unexplained = _block_sums(target, LARGE_BLOCK), _block_sums(rest, LARGE_BLOCK)
+    total = np.maximum(energy.sum(axis=1), 1e-9)
+    possible = weights[:, 0] > LEAST_GAIN
+    shares = 1 - unexplained / np.maximum(energy, 1e-9)
+    order = np.argsort(shares, axis=1)
+    below = np.cumsum(np.take_along_axis(energy, order, axis=1), axis=1) / total[:, None]
+    worst = np.take_along_axis(shares, order, axis=1)[np.arange(len(shares)), (below >= 0.1).argmax(axis=1)]
+    fine = _block_sums(target, BLOCK)
+    coverage = total**2 / np.maximum((fine**2).sum(axis=1), 1e-9) / fine.shape[1]
+    overall = np.where(possible, 1 - (rest**2).sum(axis=1) / np.maximum((target**2).sum(axis=1), 1e-9), 0)
+    return _DetailFit(float(overall.mean()), float(np.where(possible, worst, 0).mean()), float(coverage.mean()))
+
+
+def _block_sums(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Sums of squares over square blocks, shape (n, blocks)."""
+    side = int(np.sqrt(values.shape[1]))
+    count = max(side // size, 1)
+    ends = np.linspace(0, side, count + 1).astype(int)[:-1]
+    squares = values.reshape(len(values), side, side) ** 2
+    return np.add.reduceat(np.add.reduceat(squares, ends, axis=1), ends, axis=2).reshape(len(values), -1)
 
 
 def confirm_on_fingerprints(
@@ -97,18 +162,45 @@ def confirm_on_fingerprints(
     Returns:
         The mean over the channels with structure of `explained`, shape (n,); 0 where no channel has any.
     """
-    similarity = np.zeros(len(rows), np.float32)
+    similarity, structured = np.zeros(len(rows), np.float32), channels_with_structure(fingerprints)
     for part in _parts(window, orientation):
         those = standardised(fingerprints.pixels[rows[part]])
         those = oriented(windowed(those, int(window[part[0]])), int(orientation[part[0]]))
         these = standardised(fingerprints.pixels[others[part]])
-        contrast = np.minimum(fingerprints.contrast[rows[part]], fingerprints.contrast[others[part]])
-        similarity[part] = _over_channels(these, np.ascontiguousarray(those), contrast >= LEAST_CONTRAST)
+        both = structured[rows[part]] & structured[others[part]]
+        similarity[part] = _over_channels(these, np.ascontiguousarray(those), both)
     return similarity
 
 
+def channels_with_structure(fingerprints: Fingerprints) -> NDArray[np.bool_]:
+    """Which channels show more than noise: contrast, or likeness of points near each other.
+
+    Contrast is a share of the depth's range. A camera of 12 bits in files of 16 uses a sixteenth of it.
+
+    Args:
+        fingerprints: Of n images.
+
+    Returns:
+        Shape (n, channels).
+    """
+    return np.asarray((fingerprints.contrast >= LEAST_CONTRAST) | _is_correlated(standardised(fingerprints.pixels)))
+
+
+def _has_structure(pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Likewise of one image's channels."""
+    squares = _scaled(np.stack([_square(plane, SQUARE) for plane in pixels]))
+    return np.asarray((_contrast(pixels) >= LEAST_CONTRAST) | _is_correlated(squares))
+
+
+def _is_correlated(squares: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether points two apart, down and across, are alike in squares of mean 0 and deviation 1."""
+    down = (squares[..., 2:, :] * squares[..., :-2, :]).mean(axis=(-2, -1))
+    across = (squares[..., 2:] * squares[..., :-2]).mean(axis=(-2, -1))
+    return np.asarray(np.minimum(down, across) >= LEAST_CORRELATION)
+
+
 def confirm_on_pixels(
-    read: Callable[[int], NDArray[Any]], row: int, other: int, window: int, orientation: int
+    read: Callable[[int], NDArray[Any]], row: int, other: int, window: int, orientation: int, *, zoom: bool = True
 ) -> float:
     """How alike two images are at 64 pixels a side, or as many as the smaller one has.
 
@@ -118,12 +210,14 @@ def confirm_on_pixels(
         other: Read as it stands.
         window: Number in `WINDOWS`.
         orientation: From 0 to 7.
+        zoom: Whether their scales may differ a little; where not, they are small content and more is asked.
 
     Returns:
-        The mean over the channels with structure of what the one explains of the other; 0 where none has any.
+        The mean over the channels with structure of what the one explains of the other's fine detail; 0 where that is
+        too little for the same specimen, of all or in the worst places.
     """
     those, these = read(row), read(other)
-    structured = np.minimum(_contrast(those), _contrast(these)) >= LEAST_CONTRAST
+    structured = _has_structure(those) & _has_structure(these)
     if not structured.any():
         return 0.0
     finest = min(*these.shape[1:], *those.shape[1:])
@@ -134,22 +228,50 @@ def confirm_on_pixels(
         moving = oriented(windowed(moving, window), orientation)
         for _ in range(TURNS):
             share, step = _fitted(fixed, _scaled(_moved(moving, moves * side)))
-            moves = moves + np.clip(step.mean(axis=0), -LARGEST_SHIFT, LARGEST_SHIFT) / side
+            step = step.mean(axis=0) if zoom else step.mean(axis=0) * [1, 1, 0, 0]
+            moves = moves + np.clip(step, -LARGEST_SHIFT, LARGEST_SHIFT).astype(np.float32) / side
     if share.mean() < SAME_COARSELY or np.abs(moves).max() > LARGEST_CROP:
         return 0.0
-    detail, _ = _fitted(_detail(fixed), _detail(_moved(moving, moves * side)))
+    detail = _fit_detail(fixed, _moved(moving, moves * side))
     box = content_box(fixed)
     extent = max(part.stop - part.start for part in box) / side
-    if detail.mean() < SAME or extent > SPARSE:
-        return float(detail.mean())
+    cut = SAME_CONTENT if not zoom else SAME_TURNED if window or orientation else SAME
+    if cut == SAME and extent > SPARSE and detail.coverage >= DENSE:
+        cut = SAME_DENSE
+    if not detail.is_same(cut) or extent > SPARSE:
+        return detail.share if detail.is_same(cut) else 0.0
     finer = min(finest, round(SIDES[-1] / extent))
     fixed = np.stack([_square(plane, finer) for plane in these[structured]])
     moving = oriented(windowed(np.stack([_square(plane, finer) for plane in those[structured]]), window), orientation)
     width = round((box[0].stop - box[0].start) * finer / side)
     begin = [min(round(part.start * finer / side), finer - width) for part in box]
     closer = (slice(None), *(slice(start, start + width) for start in begin))
-    close = _same_content(fixed, moving, moves, closer)
-    return min(float(detail.mean()), close) if close >= SAME_CLOSELY else 0.0
+    close = _fit_content(fixed, moving, moves, closer)
+    return min(detail.share, close.share) if close.is_same(cut) else 0.0
+
+
+def confirm_on_content(read: Callable[[int], NDArray[Any]], row: int, other: int, orientation: int) -> float:
+    """How alike the small contents of two images are, at one scale: that of the pixels, or of the whole images.
+
+    Args:
+        read: Gives the pixels (channels, height, width) of an image row.
+        row: Read in the orientation.
+        other: Read as it stands.
+        orientation: From 0 to 7.
+
+    Returns:
+        The larger of the two; 0 where neither is enough.
+    """
+    those, these = read(row), read(other)
+    first, second = content_square(those), content_square(these)
+    if first is None or second is None:
+        return 0.0
+    rooms, side = [min(pixels.shape[1:]) for pixels in (those, these)], max(first[2], second[2])
+    share = max(first[2] / rooms[0], second[2] / rooms[1])
+    choices = {(side, side), (round(share * rooms[0]), round(share * rooms[1]))}
+    crops = [(crop_around(those, first, one_side), crop_around(these, second, other_side))
+             for one_side, other_side in choices]  # fmt: skip
+    return max(confirm_on_pixels(pair.__getitem__, 0, 1, 0, orientation, zoom=False) for pair in crops)
 
 
 def content_box(squares: NDArray[np.float32]) -> tuple[slice, slice]:
@@ -170,21 +292,18 @@ def content_box(squares: NDArray[np.float32]) -> tuple[slice, slice]:
     return slice(begin[0], begin[0] + width), slice(begin[1], begin[1] + width)
 
 
-def _same_content(
+def _fit_content(
     fixed: NDArray[np.float32], moving: NDArray[np.float32], moves: NDArray[np.float32], box: tuple[slice, ...]
-) -> float:
-    """How much of the content's fine detail is explained where it fills the square, after one more small shift."""
+) -> _DetailFit:
+    """The fit of the content's fine detail where it fills the square, after one more small shift."""
     side = fixed.shape[-1]
     target = moved = _scaled(fixed[box])
-    share = np.zeros(1, np.float32)
     for turn in range(2 * TURNS):
         moved = _scaled(_moved(moving, moves * side)[box])
-        share, step = _fitted(target, moved)
         if turn < 2 * TURNS - 1:
-            shift = np.clip(step.mean(axis=0), -LARGEST_SHIFT, LARGEST_SHIFT)
+            shift = np.clip(_fitted(target, moved)[1].mean(axis=0), -LARGEST_SHIFT, LARGEST_SHIFT)
             moves = moves + np.r_[shift[:2], 0, 0].astype(np.float32) / side
-    detail, _ = _fitted(_detail(target), _detail(moved))
-    return float(min(detail.mean(), share.mean()))
+    return _fit_detail(target, moved)
 
 
 def _moved(squares: NDArray[np.float32], moves: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ def capped_clusters(
     similarity: NDArray[np.float32],
     variants: NDArray[np.uint64],
     cap: int,
+    contents: NDArray[np.uint64] | None = None,
 ) -> Integers:
     """Connected components, but for links that would put two images into one cluster whose hashes are far apart.
 
@@ -32,6 +33,7 @@ def capped_clusters(
         similarity: Of each link.
         variants: Hashes of each image in all windows and orientations, shape (images, windows, 8).
         cap: The largest distance within a cluster, in bits; exact copies are at 0.
+        contents: Hashes of the content of each image; two images are as far apart as in the nearer of the two.
 
     Returns:
         The cluster of each image, shape (images,), any numbers.
@@ -48,15 +50,22 @@ def capped_clusters(
             members[count + int(row)] = [int(row)]
     for link in order:
         first, second = int(cluster[tails[link]]), int(cluster[heads[link]])
-        if first != second and _farthest(variants, members[first], members[second]) <= cap:
+        if first != second and _farthest(variants, contents, members[first], members[second]) <= cap:
             members[first] += members.pop(second)
             cluster[members[first]] = first
     return cluster
 
 
-def _farthest(variants: NDArray[np.uint64], these: list[int], those: list[int]) -> int:
+def _farthest(
+    variants: NDArray[np.uint64], contents: NDArray[np.uint64] | None, these: list[int], those: list[int]
+) -> int:
     """The largest distance between two images of two clusters, each in its nearest reading."""
+    distance = _distances(variants, these, those)
+    return int((distance if contents is None else np.minimum(distance, _distances(contents, these, those))).max())
+
+
+def _distances(variants: NDArray[np.uint64], these: list[int], those: list[int]) -> NDArray[np.uint8]:
     plain = variants[:, 0, 0]
     forward = np.bitwise_count(variants[these].reshape(len(these), 1, -1) ^ plain[those][None, :, None]).min(axis=2)
     backward = np.bitwise_count(variants[those].reshape(len(those), 1, -1) ^ plain[these][None, :, None]).min(axis=2)
-    return int(np.minimum(forward, backward.T).max())
+    return np.asarray(np.minimum(forward, backward.T))

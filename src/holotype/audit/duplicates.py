@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from holotype.audit.diameter import capped_clusters
 from holotype.audit.hashes import perceptual_hashes
 from holotype.audit.links import connected
-from holotype.audit.near import NearLinks, near_links
-from holotype.data import Fingerprints, unpack_fingerprints
+from holotype.audit.near import NearLinks, best_reading, near_links
+from holotype.data import Fingerprints, has_content, unpack_fingerprints
 from holotype.spec import OnLeakSpec
 from holotype.types import LINKS, ImageTable, Integers
 
@@ -86,15 +86,46 @@ def _near(
     if not packed:
         return NearLinks(alone, alone, alone, alone, alone.astype(np.float32)), (alone, alone)
     unpacked = unpack_fingerprints(packed)  # type: ignore[arg-type]
-    pairs = near_links(unpacked, bits, None if read is None else lambda row: read(int(alone[row])))
+    if read is None:
+        pairs, squares = near_links(unpacked, bits), unpacked.pixels
+    else:
+        pairs, squares = _whole_and_content(packed, unpacked, bits, lambda index: read(int(alone[index])))
     nodes, ends = np.unique(np.stack([pairs.rows, pairs.others]), return_inverse=True)
     tails, heads = ends.reshape(2, -1)
-    linked = Fingerprints(unpacked.pixels[nodes], unpacked.contrast[nodes], unpacked.aspect[nodes])
-    variants = perceptual_hashes(linked, variants=True) if len(nodes) else np.empty((0, 1, 8), np.uint64)
-    cluster = capped_clusters(len(nodes), tails, heads, pairs.similarity, variants, CAP * max(bits, 1))
+    variants, contents = (
+        perceptual_hashes(Fingerprints(pixels[nodes], unpacked.contrast[nodes], unpacked.aspect[nodes]), variants=True)
+        if len(nodes) else np.empty((0, 1, 8), np.uint64)
+        for pixels in (unpacked.pixels, squares)
+    )  # fmt: skip
+    cluster = capped_clusters(len(nodes), tails, heads, pairs.similarity, variants, CAP * max(bits, 1), contents)
     _, first, inverse = np.unique(cluster, return_index=True, return_inverse=True)
     placed = NearLinks(alone[pairs.rows], alone[pairs.others], pairs.bits, pairs.readings, pairs.similarity)
     return placed, (alone[nodes[first[inverse]]], alone[nodes])
+
+
+def _whole_and_content(
+    packed: Sequence[bytes | None], unpacked: Fingerprints, bits: int, read: Callable[[int], NDArray[Any]]
+) -> tuple[NearLinks, NDArray[np.uint8]]:
+    """Pairs alike as whole images or in their small content, and squares of small content, else of the whole image.
+
+    Small objects on an empty ground all have one hash as whole images.
+    """
+    pairs, squares = near_links(unpacked, bits, read), unpacked.pixels
+    small = np.array(
+        [index for index, entry in enumerate(packed) if entry is not None and has_content(entry)], np.int64
+    )
+    if len(small) < 2:
+        return pairs, squares
+    contents = unpack_fingerprints([packed[index] for index in small], content=True)  # type: ignore[misc]
+    close = near_links(contents, bits, lambda index: read(int(small[index])), content=True)
+    squares = squares.copy()
+    squares[small] = contents.pixels
+    rows, others = np.concatenate([pairs.rows, small[close.rows]]), np.concatenate([pairs.others, small[close.others]])
+    joined = NearLinks(
+        rows, others, np.concatenate([pairs.bits, close.bits]), np.concatenate([pairs.readings, close.readings]),
+        np.concatenate([pairs.similarity, close.similarity]),
+    )  # fmt: skip
+    return best_reading(joined), squares
 
 
 def _numbered(cluster: Integers) -> Integers:

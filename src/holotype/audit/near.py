@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holotype.audit.confirm import (
-    LEAST_CONTRAST,
-    SAME,
     SAME_ALONE,
     SAME_AT_FIRST,
+    channels_with_structure,
+    confirm_on_content,
     confirm_on_fingerprints,
     confirm_on_pixels,
 )
@@ -22,7 +22,7 @@ from holotype.audit.links import nearby_hashes
 from holotype.data import Fingerprints
 from holotype.types import Integers
 
-__all__ = ["NearLinks", "candidate_pairs", "near_links", "structured_images"]
+__all__ = ["NearLinks", "best_reading", "candidate_pairs", "near_links", "structured_images"]
 
 TRIED = 4  # readings of one pair that are laid over each other
 MOST_PARTNERS = 40  # of one image in one reading, so that images which all look alike stay a line and not a square
@@ -69,16 +69,19 @@ def structured_images(fingerprints: Fingerprints) -> NDArray[np.bool_]:
     Returns:
         Shape (n,).
     """
-    return np.asarray((fingerprints.contrast >= LEAST_CONTRAST).any(axis=1))
+    return np.asarray(channels_with_structure(fingerprints).any(axis=1))
 
 
-def near_links(fingerprints: Fingerprints, bits: int, read: Callable[[int], NDArray[Any]] | None = None) -> NearLinks:
+def near_links(
+    fingerprints: Fingerprints, bits: int, read: Callable[[int], NDArray[Any]] | None = None, *, content: bool = False
+) -> NearLinks:
     """Pairs of images that show the same, though re-encoded, resized, brightened, turned, mirrored or a little cropped.
 
     Args:
         fingerprints: Of n images.
         bits: By which hashes may differ, from 0 to 16.
         read: Gives the pixels of an image by its number; without it fingerprints alone confirm.
+        content: Whether the fingerprints are those of small content, which alone is compared.
 
     Returns:
         The confirmed pairs, the most similar reading of each.
@@ -88,16 +91,17 @@ def near_links(fingerprints: Fingerprints, bits: int, read: Callable[[int], NDAr
     pairs = candidate_pairs(perceptual_hashes(some), perceptual_hashes(some, variants=True), bits)
     window, orientation = np.divmod(pairs.readings, ORIENTATIONS)
     similarity = confirm_on_fingerprints(some, pairs.rows, pairs.others, window, orientation)
-    pairs = _best_reading(NearLinks(pairs.rows, pairs.others, pairs.bits, pairs.readings, similarity))
+    pairs = best_reading(NearLinks(pairs.rows, pairs.others, pairs.bits, pairs.readings, similarity))
     pairs = pairs.of(pairs.similarity >= (SAME_ALONE if read is None else SAME_AT_FIRST))
     pairs = NearLinks(usable[pairs.rows], usable[pairs.others], pairs.bits, pairs.readings, pairs.similarity)
     if read is None or not len(pairs):
         return pairs
     alike = np.array([
+        confirm_on_content(read, int(row), int(other), int(reading) % ORIENTATIONS) if content else
         confirm_on_pixels(read, int(row), int(other), *divmod(int(reading), ORIENTATIONS))
         for row, other, reading in zip(pairs.rows, pairs.others, pairs.readings, strict=True)
     ], np.float32)  # fmt: skip
-    return NearLinks(pairs.rows, pairs.others, pairs.bits, pairs.readings, alike).of(alike >= SAME)
+    return NearLinks(pairs.rows, pairs.others, pairs.bits, pairs.readings, alike).of(alike > 0)
 
 
 def candidate_pairs(hashes: Hashes, variants: Hashes, bits: int) -> NearLinks:
@@ -144,8 +148,12 @@ def _closest(rows: Integers, distance: NDArray[np.uint8]) -> Integers:
     return order[np.arange(len(order)) - np.repeat(begin, count) < MOST_PARTNERS]
 
 
-def _best_reading(pairs: NearLinks) -> NearLinks:
-    """The most similar reading of each pair."""
+def best_reading(pairs: NearLinks) -> NearLinks:
+    """The most similar reading of each pair.
+
+    Args:
+        pairs: Each perhaps several times, in either order.
+    """
     low, high = np.minimum(pairs.rows, pairs.others), np.maximum(pairs.rows, pairs.others)
     order = np.lexsort((pairs.readings, -pairs.similarity, high, low))
     first = np.ones(len(order), bool)

@@ -1,6 +1,13 @@
 """Tables, layouts, images, their statistics and the pack."""
 
-from holotype.data.fingerprint import Fingerprints, fingerprint, unpack_fingerprints
+from holotype.data.fingerprint import (
+    Fingerprints,
+    content_square,
+    crop_around,
+    fingerprint,
+    has_content,
+    unpack_fingerprints,
+)
 from holotype.data.images import read_image, read_row
 from holotype.data.normalisation import dataset_normalisation, extreme_rows, row_normalisation
 from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, packed_image, plan_pack
@@ -26,11 +33,14 @@ __all__ = [
     "Pack",
     "PackPlan",
     "channel_statistics",
+    "content_square",
+    "crop_around",
     "dataset_normalisation",
     "extreme_rows",
     "fingerprint",
     "folder_warnings",
     "gather_statistics",
+    "has_content",
     "held_part",
     "image_features",
     "input_size",
