@@ -102,3 +102,10 @@ def test_a_channel_without_signal_is_scaled_by_one(tmp_path, value):
     deviation = measure_images(table_of(flat, tmp_path, ["train"] * 4), RUNTIME).normalisation.deviation
     assert deviation[0] == 1.0
     assert 0.2 < deviation[1] < 0.4
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.sampled_from([1, 2, 256]))
+def test_percentiles_of_eight_bits_are_those_of_the_sorted_values(seed, size, values):
+    plane = np.random.default_rng(seed).integers(0, values, (1, 1, size)).astype(np.uint8)
+    ranks = np.rint(np.array([1, 25, 50, 75, 99]) / 100 * (size - 1)).astype(int)
+    assert channel_statistics(plane)["percentiles"] == np.sort(plane.ravel())[ranks].astype(float).tolist()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
 
 import pytest
@@ -11,7 +13,7 @@ from holotype.serve import Limits, Rules
 from holotype.serve.guard import Guard
 from holotype.serve.measures import Measures
 from holotype.serve.refusals import Refusal
-from holotype.serve.scratch import Scratch
+from holotype.serve.scratch import RequestFolder, Scratch
 from holotype.serve.uploads import uploads
 
 KIND = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -40,6 +42,23 @@ def test_a_request_that_is_too_large_for_the_disk_is_refused_and_leaves_nothing(
         assert client.post("/predict", files=large).status_code == 429
         assert client.app.state.service.scratch.bytes == 0
         assert client.post("/predict", files=[("images", ("a.png", png()))]).status_code == 200
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EMFILE])
+def test_a_server_without_room_for_an_upload_says_so(ask, stand, png, monkeypatch, fault):
+    with ask(stand) as client:
+        files = [("images", ("a.png", png()))]
+
+        def take(*_):
+            raise OSError(fault, os.strerror(fault))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(RequestFolder, "take", take)
+            for path in ("/predict", "/predict/stream"):
+                answer = client.post(path, files=files)
+                assert (answer.status_code, answer.json()["error"]["field"]) == (503, "server")
+                assert os.strerror(fault) in answer.json()["error"]["what"]
+        assert client.post("/predict", files=files).status_code == 200
 
 
 def test_headers_of_a_part_do_not_grow_without_end(ask, stand):

@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,8 @@ def test_a_server_that_ends_under_way_leaves_no_upload(start, ready, form, finis
         assert not requests(temporary)
         after.terminate()
         assert after.wait(30) == 0
-    assert list(temporary.iterdir()) == []
+    left = [path.name for path in temporary.iterdir() if not path.name.startswith("pymp-")]  # a socket of Python's own
+    assert left == []
 
 
 @pytest.mark.slow
@@ -115,20 +117,32 @@ def predicts(address, body):
         return False
 
 
+def open_uploads(files, temporary):
+    """What a server has open below the folder for temporary files, but for its lock; removed files are, too."""
+    found = []
+    for file in files.iterdir():
+        with suppress(OSError):
+            found.append(str(file.readlink()))
+    return [name for name in found if name.startswith(str(temporary)) and not name.endswith(("in-use", "listener"))]
+
+
 @pytest.mark.slow
 def test_a_caller_who_stops_reading_is_let_go_and_keeps_nobody_else_out(start, ready, form, finished, temporary):
     process, address = start(finished, "--no-nearest", "--limit", "seconds=3", "--limit", "queue=2")
     ready(address)
     files = Path(f"/proc/{process.pid}/fd")
-    before = len(list(files.iterdir()))
     body = form(400)
     head = HEAD.replace(b" HTTP", b"?picture=true HTTP")  # more than the system keeps for a connection
     callers = [connected(address) for _ in range(2)]
     for caller in callers:
         caller.sendall(head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
     until(lambda: predicts(address, form(1)))
-    until(lambda: not requests(temporary) and len(list(files.iterdir())) <= before + 1)
-    for caller in callers:
+    until(lambda: not requests(temporary) and not open_uploads(files, temporary), 120)
+    for caller in callers:  # the server has let go of them: what was on its way is followed by no more
+        caller.settimeout(60)
+        with suppress(ConnectionResetError):
+            while caller.recv(1 << 20):
+                pass
         caller.close()
     process.terminate()
     assert process.wait(30) == 0

@@ -173,9 +173,11 @@ def test_half_sent_headers_leave_a_server_with_few_descriptors_at_work(start, re
     ready(address)
     host, port = address.removeprefix("http://").rstrip("/").split(":")
     with ExitStack() as stack:
-        for _ in range(300):
+        os.kill(process.pid, signal.SIGSTOP)  # so that it finds all of them at once
+        for _ in range(400):
             connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
             connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+        os.kill(process.pid, signal.SIGCONT)
         with urllib.request.urlopen(address + "health", timeout=20) as answer:
             assert json.load(answer)["ready"]
     process.terminate()

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from holotype.serve.guard import Guard, Rules
 from holotype.serve.page import SCRIPT, STYLE, page, page_policy
-from holotype.serve.refusals import Fault, Problem, Refusal, documented, refused
+from holotype.serve.refusals import Fault, Problem, Refusal, documented, refused, shortage
 from holotype.serve.schemas import Classes, Health, Line, Predictions, Version, classes_of
 from holotype.serve.service import Service, Wish
 from holotype.serve.streaming import NdjsonResponse, answer_stream
@@ -203,6 +203,13 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def status(_: Request, error: HTTPException) -> Response:
         return Refusal(error.status_code, Fault(what=str(error.detail), field="request"), error.headers).response()
+
+    @app.exception_handler(OSError)
+    async def system(_: Request, error: OSError) -> Response:
+        refusal = shortage(error)
+        if refusal is None:
+            raise error
+        return refusal.response()
 
     @app.exception_handler(Exception)
     async def mistake(_: Request, error: Exception) -> Response:

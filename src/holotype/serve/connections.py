@@ -9,10 +9,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from holotype.serve.limits import Limits
 
-__all__ = ["bounded_protocol", "most_connections"]
+__all__ = ["ACCEPTED_AT_ONCE", "bounded_protocol", "most_connections"]
 
 RESERVED_DESCRIPTORS = 100  # for the program's own files, pipes and sockets
-DESCRIPTORS_A_CONNECTION = 2  # the connection, and a file that is being received or sent
+DESCRIPTORS_A_CONNECTION = 3  # the connection, a file that is being received, and one that is being sent
+ACCEPTED_AT_ONCE = 8  # before they are counted, or else a crowd takes all descriptors in one turn of the loop
 
 
 def most_connections(limits: Limits) -> int:
@@ -99,6 +100,7 @@ class _BoundedProtocol(H11Protocol):
     seconds: float
     address = ""
     _late: asyncio.TimerHandle | None = None
+    _ends = False  # the server is going down
 
     @property
     def is_idle(self) -> bool:
@@ -113,8 +115,21 @@ class _BoundedProtocol(H11Protocol):
             return
         self._watch()
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether an upload has yet to come, and the server, which is going down, would take it."""
+        return self._ends and not self.is_idle and self.cycle.more_body and not self.flow.read_paused
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._ends:
+            self._forget()
+        self._watch()
+
+    def shutdown(self) -> None:
+        """Finish what is under way; an upload that does not go on is not waited for."""
+        super().shutdown()
+        self._ends = True
         self._watch()
 
     def on_response_complete(self) -> None:
@@ -129,7 +144,7 @@ class _BoundedProtocol(H11Protocol):
 
     def _watch(self) -> None:
         """Begin to count while nothing is under way; bytes that complete no headers do not begin anew."""
-        if not self.is_idle or self.transport.is_closing():
+        if self.transport.is_closing() or not (self.is_idle or self._ends):
             self._forget()
         elif self._late is None:
             self._late = self.loop.call_later(self.seconds, self._end)
@@ -141,5 +156,7 @@ class _BoundedProtocol(H11Protocol):
 
     def _end(self) -> None:
         self._late = None
-        if self.is_idle:
+        if self.is_idle or self.is_awaited:
             self.transport.abort()
+        else:
+            self._watch()

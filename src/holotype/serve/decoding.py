@@ -20,6 +20,7 @@ from holotype.serve.refusals import refused
 __all__ = ["DecodingPool"]
 
 MOST_PROCESSES = 16
+FORGIVEN = 2  # processes that were killed from outside while they decoded one image, which is then decoded anew
 GRACE_SECONDS = 10.0  # beyond its limit, after which a decoding that has not been stopped is called stuck
 
 
@@ -102,9 +103,11 @@ class DecodingPool:
             self._busy[thread] = time.monotonic()
         request = (files, self.limits.pixels, picture)
         try:
-            reply = None
+            reply, killed = None, 0
             while reply is None:
-                reply = self._ask(self._take(), request)
+                worker = self._take()
+                reply = self._ask(worker, request, forgiven=killed < FORGIVEN)
+                killed += worker.was_killed
         finally:
             with self._lock:
                 del self._busy[thread]
@@ -112,8 +115,8 @@ class DecodingPool:
             raise reply
         return reply
 
-    def _ask(self, worker: Worker, request: Any) -> Question | InputError | None:
-        """What a process makes of an image; none where it had ended before."""
+    def _ask(self, worker: Worker, request: Any, forgiven: bool) -> Question | InputError | None:
+        """What a process makes of an image; none where it had ended before, or was killed from outside and may be."""
         try:
             if not worker.accepts(request):
                 self._drop(worker)
@@ -124,6 +127,8 @@ class DecodingPool:
             return over_limit(f"took longer than {self.seconds:g} seconds", "decoding")
         except WorkerDiedError as error:
             self._replace(worker)
+            if worker.was_killed and forgiven:
+                return None
             what = f"ended the process that did so ({error}): the file is damaged, or needs {too_much(self.limits)}"
             return over_limit(what, "memory")
         if reply.retires:
@@ -146,17 +151,13 @@ class DecodingPool:
 
     def _take(self) -> Worker:
         """A process that decodes; one is started where none is left."""
-        while True:
-            with self._lock:
-                worker = self._idle.pop() if self._idle else None
-            if worker is None:
-                worker = self._begin()
-                if worker is None:
-                    raise refused(503, self._failure or "the server is going down", "server", "ask /health",
-                                  Retry_After="5")  # fmt: skip
-            if worker.is_alive:
-                return worker
-            self._drop(worker)
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        worker = worker or self._begin()
+        if worker is None:
+            raise refused(503, self._failure or "the server is going down", "server", "ask /health",
+                          Retry_After="5")  # fmt: skip
+        return worker
 
     def _begin_one(self) -> None:
         def begin() -> None:

@@ -18,7 +18,6 @@ from holotype.serve.limits import Limits
 __all__ = ["STARTING_SECONDS", "LimitError", "Reply", "Worker", "WorkerDiedError", "over_limit", "too_much"]
 
 STARTING_SECONDS = 120.0  # that a process may take until it can decode: it may have to load torch
-ACCEPTED, ACCEPTING_SECONDS = "accepted", 10.0
 RETIRED_BYTES = 500_000_000  # of memory that a process has not given back, beyond which another takes its place
 
 
@@ -66,6 +65,11 @@ class Worker:
         """Whether the process can be asked."""
         return self.process.is_alive()
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether another process ended it for good: that need not be the fault of the image in it."""
+        return self.process.exitcode == -getattr(signal, "SIGKILL", 9)
+
     def wait_until_ready(self) -> None:
         """Wait until the process can decode.
 
@@ -87,17 +91,14 @@ class Worker:
 
         Args:
             request: What the reader takes.
-
-        Raises:
-            TimeoutError: It does not react.
         """
         try:
+            if self.connection.poll():  # it owes no answer, so that this is its end
+                return False
             self.connection.send(request)
-            return self.answer(ACCEPTING_SECONDS) == ACCEPTED
-        except (OSError, WorkerDiedError) as error:
-            if isinstance(error, TimeoutError):
-                raise
+        except OSError:
             return False
+        return True
 
     def answer(self, seconds: float) -> Any:
         """What the process sends next.
@@ -152,18 +153,19 @@ def _decode(connection: Connection, make_reader: MakeReader, limits: Limits) -> 
         connection.send(first_line(error))
         return
     before = _resident()
+    most_before = _most_resident()
     _limit_memory(round(limits.memory * 1e6))
     connection.send("")
     while True:
         try:
             request = connection.recv()
-            connection.send(ACCEPTED)
         except (EOFError, OSError):
             return
         _end_after(min(limits.decoding, limits.seconds) + 1)  # even where the server is no more
         content = _read(read, request, limits)
         _end_after(0)
-        connection.send(Reply(content, _resident() - before > RETIRED_BYTES))
+        grew = _most_resident() - most_before > RETIRED_BYTES and _resident() - before > RETIRED_BYTES
+        connection.send(Reply(content, grew))
         del content, request
 
 
@@ -217,6 +219,15 @@ def _limit_memory(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
     except (ImportError, OSError, ValueError):
         return  # not Linux: the limits on pixels and time remain
+
+
+def _most_resident() -> int:
+    """Bytes of memory that this process has held at most: asked before `_resident`, which opens a file."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _resident() -> int:

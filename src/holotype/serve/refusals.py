@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,9 @@ from starlette.responses import Response
 
 from holotype.errors import InputError, shortened
 
-__all__ = ["Fault", "Problem", "Refusal", "documented", "refused"]
+__all__ = ["Fault", "Problem", "Refusal", "documented", "refused", "shortage"]
+
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
 
 WORDS = {
     400: "The request is no multipart form, or was cut off.",
@@ -24,7 +27,7 @@ WORDS = {
     422: "Something that was handed in is wrong; the words name it.",
     429: "Too many images wait already; come back after the seconds that `Retry-After` names.",
     500: "A mistake of ours.",
-    503: "Not ready yet, or going down.",
+    503: "Not ready yet, short of disk or memory, or going down.",
     504: "The answer was not ready in time.",
 }
 
@@ -100,6 +103,21 @@ def refused(status: int, what: str, field: str = "request", remedy: str = "", **
     """
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Refusal(status, Fault(what=what, field=field, remedy=remedy), named)
+
+
+def shortage(error: OSError) -> Refusal | None:
+    """The refusal of a request for which the server lacks room on its disk, memory or descriptors.
+
+    Args:
+        error: Of the system.
+
+    Returns:
+        None where the error is another.
+    """
+    if error.errno not in SHORTAGES:
+        return None
+    what = f"the server cannot store the request: {error.strerror}"
+    return refused(503, what, "server", "come back in a moment, or send fewer files at a time", Retry_After="5")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -15,7 +15,7 @@ import uvicorn
 from holotype.errors import InputError
 from holotype.serve.answerer import Answerer
 from holotype.serve.app import make_app
-from holotype.serve.connections import bounded_protocol
+from holotype.serve.connections import ACCEPTED_AT_ONCE, bounded_protocol
 from holotype.serve.guard import LOOPBACK, Rules
 from holotype.serve.limits import Limits
 from holotype.serve.service import Service
@@ -23,6 +23,7 @@ from holotype.serve.service import Service
 __all__ = ["TOKEN", "Place", "rules_for", "serve"]
 
 TOKEN = "HOLOTYPE_TOKEN"
+QUEUED_CONNECTIONS = 512  # by the system, until they are accepted
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def serve(
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", server_header=False, proxy_headers=False, ws="none",
         http=bounded_protocol(limits), timeout_keep_alive=math.ceil(limits.headers),
-        timeout_graceful_shutdown=int(limits.seconds) + 5,
+        backlog=ACCEPTED_AT_ONCE, timeout_graceful_shutdown=int(limits.seconds) + 5,
     )  # fmt: skip
     port = listening.getsockname()[1]
     shown = f"[{place.host}]" if ":" in place.host else place.host
@@ -101,7 +102,16 @@ def serve(
     # uvicorn finishes what is under way and then raises the signal again, which would end us with its status.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that accepts few connections at once, and lets the system queue more than that."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(QUEUED_CONNECTIONS)  # asyncio has one number for both, the backlog
 
 
 def _give_up_after(listening: socket.socket, seconds: float) -> None:
@@ -118,7 +128,7 @@ def _listen(place: Place) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(512)
+        listening.listen(QUEUED_CONNECTIONS)
     except (OSError, OverflowError) as error:
         what = f"{place.host}:{place.port} cannot be listened on: {getattr(error, 'strerror', None) or error}"
         raise InputError(what, field="--port", value=place.port, remedy="give another --port or --host") from error

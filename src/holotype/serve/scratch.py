@@ -26,7 +26,7 @@ class RequestFolder:
 
     def __init__(self, scratch: Scratch) -> None:
         self.scratch, self._own = scratch, 0
-        self._folder = TemporaryDirectory(dir=scratch.root, prefix="request-")
+        self._folder = TemporaryDirectory(dir=scratch.root, prefix="request-", ignore_cleanup_errors=True)
         self.path = Path(self._folder.name)
 
     def __enter__(self) -> RequestFolder:

@@ -114,6 +114,7 @@ async def _lines(service: Service, upload: _Upload, wish: Wish) -> AsyncGenerato
         try:
             async for lines in spooled.lines():
                 yield lines
+            await work  # an answer that lacks lines is cut off, not ended
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)

@@ -6,6 +6,7 @@ import asyncio
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from holotype.errors import DataError, listing
 from holotype.serve.answerer import Answerer
-from holotype.serve.refusals import Refusal, refused
+from holotype.serve.refusals import Refusal, refused, shortage
 from holotype.serve.scratch import RequestFolder
 
 __all__ = ["FIELD", "Group", "Groups", "Upload", "readable_name", "uploads"]
@@ -140,7 +141,8 @@ class _Parts:
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what was not written yet; the file is removed with its folder
+                self._file.close()
 
     def _begin(self) -> None:
         self._headers, self._header_bytes = {}, 0
@@ -209,7 +211,7 @@ async def uploads(
         seconds: That may pass without anything coming in; the whole may take that long, and then 10 kB a second.
 
     Raises:
-        Refusal: The request is no form, was cut off, or came too slowly.
+        Refusal: The request is no form, was cut off, or came too slowly; or the server has no room for it.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
@@ -236,6 +238,11 @@ async def uploads(
         raise refused(400, f"the form cannot be read: {error}", "request", NO_FORM) from error
     except ClientDisconnect as error:
         raise refused(400, "the caller went away", "request") from error
+    except OSError as error:
+        refusal = shortage(error)
+        if refusal is None:
+            raise
+        raise refusal from error
     finally:
         parts.close()
 
