@@ -166,6 +166,11 @@ def test_the_report_opens_offline(finished: Path) -> None:
     assert "<link" not in page
 
 
+def test_the_report_names_the_machine_in_words(finished: Path) -> None:
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    assert ", 1 thread, device cpu" in page
+
+
 def test_warnings_are_said_written_and_shown(finished: Path) -> None:
     warnings = read_json(finished, "audit/warnings.json")
     log = (finished / "log.jsonl").read_text(encoding="utf-8").splitlines()

@@ -11,6 +11,7 @@ import polars as pl
 
 from holotype.decide import decide_plainly, decision_to_json
 from holotype.ensemble import ensemble_to_json
+from holotype.errors import counted
 from holotype.members import Workshop, histories
 from holotype.metrics import Judged, calibration_table
 from holotype.prepared import Prepared
@@ -255,7 +256,6 @@ def _ids(outcome: Outcome, samples: Integers) -> pl.Series:
 def _facts(stages: Stages, runtime: Runtime) -> dict[str, str]:
     facts = {name: version_of(name) or "not installed as a package" for name in VERSIONED}
     facts["Python"] = platform.python_version()
-    facts["machine"] = (
-        f"{platform.system()} {platform.machine()}, {runtime.thread_count} threads, device {runtime.device}"
-    )
+    threads = counted(runtime.thread_count, "thread")
+    facts["machine"] = f"{platform.system()} {platform.machine()}, {threads}, device {runtime.device}"
     return facts | stages.facts
