@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -261,3 +262,17 @@ def test_the_schema_for_editors_knows_every_section_and_key():
 def test_errors_of_a_recipe_are_errors_of_what_was_handed_in():
     assert issubclass(NotBuiltYetError, RecipeError)
     assert (issubclass(RecipeError, InputError), RecipeError("x").exit_status) == (True, 2)
+
+
+@pytest.mark.parametrize("section", ["data.channels", "members", "members.0.phases", "members.0.input.channels"])
+def test_a_recipe_with_very_many_faults_is_refused_in_a_moment(section: str, tmp_path: Path) -> None:
+    content: dict[str, Any] = {"data": {"train": "train.csv", "labels": {}}, "members": [{"input": {}}]}
+    *keys, last = (int(key) if key.isdecimal() else key for key in section.split("."))
+    place: Any = content
+    for key in keys:
+        place = place[key]
+    place[last] = [[number] for number in range(20_000)]
+    begun = time.process_time()
+    with pytest.raises(RecipeError, match=rf"{section}\.0.* \(and 19999 more\)"):
+        parse_recipe(content, tmp_path)
+    assert time.process_time() - begun < 3

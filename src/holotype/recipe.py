@@ -226,16 +226,17 @@ def _put(content: Any, keys: list[str], value: Any, address: str) -> None:
 
 def _explained(error: ValidationError, content: Any) -> RecipeError:
     """The first complaint of pydantic in our words; the number of other places follows."""
-    complaints: dict[str, list[str]] = {}
+    complaints: dict[tuple[str, ...], list[str]] = {}
     for complaint in error.errors(include_url=False):
         place = _place(complaint, content)
         message = _in_our_words(complaint)
         named = re.match(r"([a-z_0-9.]+): ", message) if complaint["type"] == "value_error" else None
         if named:
             place, message = [*place, *named[1].split(".")], message[named.end() :]
-        complaints.setdefault(".".join(place) or "recipe", []).append(message)
-    inmost = [place for place in complaints if not any(other.startswith(f"{place}.") for other in complaints)]
-    place_of_first, messages = inmost[0], complaints[inmost[0]]
+        complaints.setdefault(tuple(place) or ("recipe",), []).append(message)
+    outer = {place[:depth] for place in complaints for depth in range(1, len(place))}
+    inmost = [place for place in complaints if place not in outer]
+    place_of_first, messages = ".".join(inmost[0]), complaints[inmost[0]]
     sentence = " or ".join([messages[0], *(message.partition("should be ")[2] or message for message in messages[1:])])
     more = f" (and {len(inmost) - 1} more)" if len(inmost) > 1 else ""
     kind = NotBuiltYetError if "not built yet" in sentence else RecipeError
