@@ -96,3 +96,8 @@ def test_a_long_value_is_not_echoed_whole(tmp_path):
     with pytest.raises(RecipeError) as refused:
         load_recipe(tmp_path / "r.yaml")
     assert len(str(refused.value)) < 1000
+
+
+def test_an_anchor_that_stands_twice_is_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    assert load_yaml("a: &x 1\nb: &x 2\nc: *x\n", "the recipe") == {"a": 1, "b": 2, "c": 2}
+    assert not recwarn.list
