@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter, shift
 
 from holotype.data import read_image, read_images, resize_image, usable_pixels
-from holotype.recipe import load_recipe
+from holotype.recipe.load import load_recipe
 
 __all__ = ["CHANGES", "MATERIALS", "planted_copies"]
 
@@ -69,8 +69,13 @@ def crop(pixels: Pixels, generator: np.random.Generator) -> Pixels:
 
 
 CHANGES: tuple[Callable[[Pixels, np.random.Generator], Pixels], ...] = (
-    recompress, resize, brighten, rotate, move, crop,
-)  # fmt: skip
+    recompress,
+    resize,
+    brighten,
+    rotate,
+    move,
+    crop,
+)
 
 
 def planted_copies(name: str, half: str, copies: int) -> tuple[list[Pixels], list[str], dict[tuple[int, int], str]]:
@@ -133,13 +138,23 @@ def outlines(form: str, generator: np.random.Generator) -> list[tuple[NDArray[np
         return [(ellipse(1, uniform(0.4, 1)), 0, 0)]
     if form == "chain":
         cells = int(generator.integers(3, 8))
-        return [(ellipse(0.95 / cells, uniform(0.7, 1) / cells, (2 * cell + 1) / cells - 1), 0,
-                 int(generator.integers(-15, 15))) for cell in range(cells)]  # fmt: skip
+        return [
+            (
+                ellipse(0.95 / cells, uniform(0.7, 1) / cells, (2 * cell + 1) / cells - 1),
+                0,
+                int(generator.integers(-15, 15)),
+            )
+            for cell in range(cells)
+        ]
     if form == "blob":
         return [(irregular(generator, 0.3), 0, 0)]
     if form == "antennae":
-        legs = [np.array([[0.7, 0], [uniform(0.3, 0.9), sign * uniform(0.6, 1.1)],
-                          [uniform(-0.6, 0.2), sign * uniform(1, 1.5)]]) for sign in (-1, 1)]  # fmt: skip
+        legs = [
+            np.array(
+                [[0.7, 0], [uniform(0.3, 0.9), sign * uniform(0.6, 1.1)], [uniform(-0.6, 0.2), sign * uniform(1, 1.5)]]
+            )
+            for sign in (-1, 1)
+        ]
         return [(ellipse(1, uniform(0.25, 0.45)), 0, 0), *((leg, 0.06, 20) for leg in legs)]
     if form == "star":
         tips = 2 * int(generator.integers(4, 9))
@@ -159,8 +174,14 @@ def outlines(form: str, generator: np.random.Generator) -> list[tuple[NDArray[np
         turn = np.linspace(0, uniform(2, 4) * np.pi, 120)
         return [(polar(turn, turn / turn[-1]), uniform(0.1, 0.2), 0)]
     if form == "colony":
-        return [(ellipse(radius := uniform(0.1, 0.3), radius, *generator.normal(0, 0.5, 2)), 0,
-                 int(generator.integers(-10, 30))) for _ in range(int(generator.integers(4, 12)))]  # fmt: skip
+        return [
+            (
+                ellipse(radius := uniform(0.1, 0.3), radius, *generator.normal(0, 0.5, 2)),
+                0,
+                int(generator.integers(-10, 30)),
+            )
+            for _ in range(int(generator.integers(4, 12)))
+        ]
     along = np.linspace(0, 1, 40)
     tail = np.stack([0.4 + 0.9 * along, 0.2 * np.sin(along * uniform(4, 9))], axis=1)
     return [(irregular(generator, 0.15) * 0.4, 0, 0), (tail, 0.06, 20)]

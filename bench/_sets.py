@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 from _common import real_data
 
-from holotype.data.atlas import AtlasPlan, simulate_atlas
-from holotype.data.leaves import LeavesPlan, simulate_leaves
-from holotype.data.perturbations import PerturbationPlan, simulate_perturbations
-from holotype.data.simulate import SimulationPlan, simulate_cells
+from holotype.simulate.cells import SimulationPlan, simulate_cells
+from holotype.simulate.herbarium import LeavesPlan, simulate_leaves
+from holotype.simulate.hpa import HpaPlan, simulate_hpa
+from holotype.simulate.rxrx1 import PerturbationPlan, simulate_perturbations
 
 SETS = ("leaf", "jurkat", "mitocheck", "bccd", "dated", "drawn", "atlas", "screen", "sheets")
 SCORED = tuple(name for name in SETS if name != "dated")
@@ -26,7 +26,7 @@ MANY_LABELS = ("bccd", "drawn", "atlas")
 
 @dataclass(frozen=True)
 class TrialSet:
-    """A set, and how long a member is trained on it.
+    """A set, and how long a model is trained on it.
 
     Args:
         data: The recipe's section.
@@ -34,7 +34,7 @@ class TrialSet:
         metric: What is compared.
         size: Side of the input in pixels.
         cap: Rows of a class in an epoch, where the set is large.
-        network: Keys of the member that differ from the plain one's.
+        network: Keys of the model that differ from the plain one's.
         folds: How many of the folds are trained and scored.
         truth: A table of the test samples' labels, in the columns of the training table.
     """
@@ -96,7 +96,7 @@ def _drawn(place: Path) -> dict[str, TrialSet]:
     if not (drawn / "test.csv").is_file():
         simulate_cells(drawn, SimulationPlan(train=900, test=600, plates=30))
     if not (atlas / "truth.csv").is_file():
-        simulate_atlas(atlas, AtlasPlan(train=640, size=64))
+        simulate_hpa(atlas, HpaPlan(train=640, size=64))
     if not (screen / "truth.csv").is_file():
         plan = PerturbationPlan(perturbations=24, plates=4, train_experiments=2, size=32)
         simulate_perturbations(screen, plan)
@@ -104,18 +104,27 @@ def _drawn(place: Path) -> dict[str, TrialSet]:
         simulate_leaves(sheets, LeavesPlan(families=4, genera=3, species=3, sheets=12, size=64))
     many = {"column": "labels", "kind": "multilabel"}
     cells = {role: str(drawn / file) for role, file in TABLES.items()} | {
-        "images": f"{drawn}/images/{{id}}_{{channel}}.png", "labels": many, "groups": ["plate"], "domain": "cell_type",
+        "images": f"{drawn}/images/{{id}}_{{channel}}.png",
+        "labels": many,
+        "groups": ["plate"],
+        "domain": "cell_type",
         "channels": ["microtubules", "nucleus", "reticulum", "protein"],
-    }  # fmt: skip
+    }
     proteins = {role: str(atlas / file) for role, file in TABLES.items()} | {
-        "id": "Id", "images": f"{atlas}/images/{{Id}}_{{channel}}.png", "channels": ["red", "green", "blue", "yellow"],
+        "id": "Id",
+        "images": f"{atlas}/images/{{Id}}_{{channel}}.png",
+        "channels": ["red", "green", "blue", "yellow"],
         "labels": {"column": "Target", "kind": "multilabel"},
-    }  # fmt: skip
+    }
     wells = {role: str(screen / file) for role, file in TABLES.items()} | {
-        "id": "id", "sample": "id_code", "channels": list("123456"), "labels": {"column": "sirna"},
+        "id": "id",
+        "sample": "id_code",
+        "channels": list("123456"),
+        "labels": {"column": "sirna"},
         "images": f"{screen}/images/{{experiment}}/Plate{{plate}}/{{well}}_s{{site}}_w{{channel}}.png",
-        "groups": ["batch", "experiment"], "domain": "cell_type",
-    }  # fmt: skip
+        "groups": ["batch", "experiment"],
+        "domain": "cell_type",
+    }
     pressed = {role: str(sheets / role / "metadata.json") for role in TABLES}
     pressed |= {"labels": {"column": "species", "taxonomy": ["genus", "family"]}}
     small = {"backbone": "test_efficientnet", "weights": "none", "phases": [{"epochs": 12, "lr": 0.003}]}

@@ -11,14 +11,14 @@ from typing import Any
 from _common import CHECKOUT, DATA
 from ruamel.yaml import YAML
 
-from holotype.data.atlas import AtlasPlan, simulate_atlas
-from holotype.data.leaves import LeavesPlan, simulate_leaves
-from holotype.data.perturbations import PerturbationPlan, simulate_perturbations
+from holotype.simulate.herbarium import LeavesPlan, simulate_leaves
+from holotype.simulate.hpa import HpaPlan, simulate_hpa
+from holotype.simulate.rxrx1 import PerturbationPlan, simulate_perturbations
 
 ATLAS = ("community-b1b2", "one-more-layer-of-stacking", "bestfitting", "pudae")
 SYSTEMS = (*ATLAS, "cellular-silver", "herbarium-focal")
 STAND_INS = {**dict.fromkeys(ATLAS, "atlas"), "cellular-silver": "perturbations", "herbarium-focal": "leaves"}
-QUICK_ATLAS = AtlasPlan(train=120, external=24, test=24, train_train=4, train_external=6, external_test=6)
+QUICK_ATLAS = HpaPlan(train=120, external=24, test=24, train_train=4, train_external=6, external_test=6)
 QUICK_SCREEN = PerturbationPlan(perturbations=8, plates=2, train_experiments=3)
 FULL_SCREEN = PerturbationPlan(perturbations=200, plates=4, train_experiments=2)
 QUICK_LEAVES = LeavesPlan(species=2, sheets=10, test=2)
@@ -32,7 +32,7 @@ def draw(kind: str, folder: Path, quick: bool) -> Path:
     if (place / "truth.csv").is_file():
         return place
     if kind == "atlas":
-        simulate_atlas(place, replace(QUICK_ATLAS if quick else AtlasPlan(), size=ATLAS_SIZE))
+        simulate_hpa(place, replace(QUICK_ATLAS if quick else HpaPlan(), size=ATLAS_SIZE))
     elif kind == "perturbations":
         simulate_perturbations(place, replace(QUICK_SCREEN if quick else FULL_SCREEN, size=SCREEN_SIZE))
     else:
@@ -51,37 +51,39 @@ def reduced(system: str, quick: bool, epochs: int = EPOCHS) -> dict[str, Any]:
     """The recipe for its stand-in: other sizes, epochs, networks, folds and counts of views; all its parts stay.
 
     Quick: one epoch a phase and one fold. The screen has ten times the images of the others: a sixth of the epochs,
-    larger batches, and the first member alone is seen in all its views.
+    larger batches, and the first model alone is seen in all its views.
     """
     content = original(system)
     content["run"] = {"threads": 1, "workers": 0, "device": "cpu", "batch": 16}
     large = STAND_INS[system] == "perturbations" and not quick
     folds, epochs = (2, max(epochs // 6, 1)) if large else (3, epochs)
-    content["split"] = content.get("split", {}) | {"folds": folds} | ({"use": [0]} if quick else {})
+    content["split"] = content.get("split", {}) | {"folds": folds} | ({"folds_to_train": [0]} if quick else {})
     if large:
         content["run"]["batch"] = 32
-    for number, member in enumerate(content["members"]):
-        member |= {"backbone": BACKBONE, "weights": "none"}
+    for number, model in enumerate(content["models"]):
+        model |= {"backbone": BACKBONE, "weights": "none"}
         if quick and number:
-            _as_the_first(member)
-        phases = [*member["phases"], *(member.get("specialise") or {}).get("phases", [])]
+            _as_the_first(model)
+        phases = [*model["phases"], *(model.get("specialists") or {}).get("phases", [])]
         for phase in phases:
             _shorten(phase, 1 if quick else epochs)
         for key, most in (("best", 1), ("last", 2)):
-            if key in member.get("keep", {}):
-                member["keep"][key] = min(member["keep"][key], most if quick else epochs // 2)
-        FITTING[STAND_INS[system]](member)
-        views = member.get("predict", {}).get("views")
+            if key in model.get("checkpoints", {}):
+                model["checkpoints"][key] = min(model["checkpoints"][key], most if quick else epochs // 2)
+        FITTING[STAND_INS[system]](model)
+        views = model.get("predict", {}).get("tta")
         if large and number:
-            member["predict"]["views"] = "none"
+            model["predict"]["tta"] = "none"
         elif isinstance(views, dict):
-            views |= {name: min(views[name], 2 if quick else 8) for name in ("as_trained", "crops") if name in views}
-        if member.get("specialise"):
-            member["specialise"]["least"] = 4
-        if member.get("pseudo") and quick:
-            member["pseudo"]["confidence"] = 0.5001
-    if quick and content.get("decide", {}).get("kind") == "per-class":
-        content["decide"] |= {"folds": 2, "repeats": 2}
+            views |= {
+                name: min(views[name], 2 if quick else 8) for name in ("train_augmentation", "crops") if name in views
+            }
+        if model.get("specialists"):
+            model["specialists"]["min_samples"] = 4
+        if model.get("pseudo_labels") and quick:
+            model["pseudo_labels"]["confidence"] = 0.5001
+    if quick and content.get("decision", {}).get("kind") == "per-class":
+        content["decision"] |= {"folds": 2, "repeats": 2}
     return content
 
 
@@ -121,31 +123,31 @@ def _shorten(phase: dict[str, Any], epochs: int) -> None:
         phase["accumulate"] = 2
 
 
-def _as_the_first(member: dict[str, Any]) -> None:
-    """What takes long and is the same for all members is seen once: the search of a rate, and specialists."""
-    member["specialise"] = None
-    for phase in member["phases"]:
+def _as_the_first(model: dict[str, Any]) -> None:
+    """What takes long and is the same for all models is seen once: the search of a rate, and specialists."""
+    model["specialists"] = None
+    for phase in model["phases"]:
         if phase.get("lr") == "find":
             phase["lr"] = 0.003
 
 
-def _fit_atlas(member: dict[str, Any]) -> None:
-    whole = member["input"].get("resize") == "none"
-    cropped = isinstance(member.get("augment", {}).get("crop"), dict)
-    member["input"]["size"] = ATLAS_SIZE if whole else 32
+def _fit_atlas(model: dict[str, Any]) -> None:
+    whole = model["input"].get("resize") == "none"
+    cropped = isinstance(model.get("augment", {}).get("crop"), dict)
+    model["input"]["size"] = ATLAS_SIZE if whole else 32
     if cropped:
-        member["augment"]["crop"] = {"from": ATLAS_SIZE}
-        member["predict"]["views"]["from"] = ATLAS_SIZE
-    if "hidden" in member.get("head", {}):
-        member["head"]["hidden"] = 32
+        model["augment"]["crop"] = {"image_size": ATLAS_SIZE}
+        model["predict"]["tta"]["image_size"] = ATLAS_SIZE
+    if "hidden" in model.get("head", {}):
+        model["head"]["hidden"] = 32
 
 
-def _fit_screen(member: dict[str, Any]) -> None:
-    member["input"] |= {"size": 32, "tile": member["input"]["tile"] | {"side": SCREEN_SIZE // 2}}
+def _fit_screen(model: dict[str, Any]) -> None:
+    model["input"] |= {"size": 32, "tile": model["input"]["tile"] | {"size": SCREEN_SIZE // 2}}
 
 
-def _fit_leaves(member: dict[str, Any]) -> None:
-    member["input"]["size"] = 48
+def _fit_leaves(model: dict[str, Any]) -> None:
+    model["input"]["size"] = 48
 
 
 FITTING: dict[str, Callable[[dict[str, Any]], None]] = {

@@ -2,7 +2,7 @@
 
 Probabilities that mean what they say are drawn (Dirichlet), truths by them; thresholds are fitted to some samples, many
 times, and answer 40,000 others. `plain` keeps the target on the samples it is fitted to, `one more` is the rule of
-`holotype.decide.fit_back_off`, `bound` keeps it with 90 % confidence (Clopper & Pearson 1934).
+`holotype.postprocessing.decision.fit_back_off`, `bound` keeps it with 90 % confidence (Clopper & Pearson 1934).
 
 python bench/back_off.py [--fits 300]
 """
@@ -16,8 +16,8 @@ from unittest.mock import patch
 import numpy as np
 from scipy.stats import beta
 
-from holotype.decide import back_off_answers, fit_back_off
-from holotype.metrics import level_truth
+from holotype.evaluation.metrics import rank_labels
+from holotype.postprocessing.decision import back_off_answers, fit_back_off
 from holotype.types import NO_RANKS, Ranks
 
 RANKS = Ranks(("genus", "family"), (("G", "H", "I"), ("F", "E")), ((0, 0, 1, 2), (0, 0, 0, 1)))
@@ -40,7 +40,7 @@ def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def on_fresh(ranks: Ranks, rows: int, target: float, fits: int) -> tuple[np.ndarray, np.ndarray]:
     """The share that is right of the answers to fresh samples, and the share answered, a fit each."""
     fresh, truth = drawn(FRESH, 10**6)
-    known = [truth, *(level_truth(truth, np.asarray(row)) for row in ranks.parents)]
+    known = [truth, *(rank_labels(truth, np.asarray(row)) for row in ranks.parents)]
     right, share = np.full(fits, np.nan), np.zeros(fits)
     for seed in range(fits):
         rank, taxon = back_off_answers(fit_back_off(*drawn(rows, seed), target, ranks), fresh)
@@ -61,7 +61,7 @@ if __name__ == "__main__":
         for rows in (50, 100, 400):
             for target in (0.8, 0.9, 0.95):
                 for name, rule in RULES.items():
-                    with patch("holotype.decide.back_off.enough_are_right", rule):
+                    with patch("holotype.postprocessing.decision.back_off.meets_target", rule):
                         right, share = on_fresh(ranks, rows, target, fits)
                     known = right[np.isfinite(right)]
                     words = "none" if not len(known) else f"{known.mean():.3f} +- {known.std() / len(known) ** 0.5:.3f}"

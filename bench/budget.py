@@ -1,6 +1,6 @@
 """What a budget buys: the plan, wall time of the whole command, its own score, and that of its submission.
 
-A sixth of the plates becomes the test rows, whose truth is known then. The recipe is written by `holotype new` and run
+A sixth of the plates becomes the test rows, whose truth is known then. The recipe is written by `holotype init` and run
 as a person would, each run in a process and a store of its own.
 
     python bench/budget.py [--budgets 2m 5m 15m 30m] [--seeds 1 2 3] [--record]
@@ -26,7 +26,10 @@ import polars as pl
 from _common import CHECKOUT, real_data
 from sklearn.metrics import f1_score
 
-from holotype.plan import look, propose, read_budget, write_recipe
+from holotype.inspect.inspect_folder import inspect_folder
+from holotype.inspect.propose import propose
+from holotype.inspect.write_recipe import write_recipe
+from holotype.planning import read_budget
 from holotype.split import stratified_folds
 
 ASIDE = 6
@@ -57,7 +60,7 @@ def score_of(submission: Path, truth: dict[str, str]) -> float:
 def spend(recipe: Path, truth: dict[str, str], budget: str, seed: int, place: Path) -> tuple[float, float, float, str]:
     """Seconds of the whole command, its own score, that of its submission, and what was planned."""
     out = place / "run"
-    command = [sys.executable, "-m", "holotype.cli", "run", str(recipe), "--budget", budget, "--out", str(out)]
+    command = [sys.executable, "-m", "holotype.cli.main", "run", str(recipe), "--budget", budget, "--out", str(out)]
     paths = os.pathsep.join([str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")])
     settings = {"HOLOTYPE_STORE": str(place / "store"), "PYTHONPATH": paths}  # nothing is taken from an earlier run
     started = perf_counter()
@@ -68,9 +71,10 @@ def spend(recipe: Path, truth: dict[str, str], budget: str, seed: int, place: Pa
         return spent, float("nan"), float("nan"), done.stderr.splitlines()[-1]
     own = json.loads((out / "scores.json").read_text(encoding="utf-8"))["metrics"]["macro_f1"]["value"]
     (told,) = [
-        json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        json.loads(line)
+        for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()
         if json.loads(line)["event"] == "plan"
-    ]  # fmt: skip
+    ]
     return spent, own, score_of(out / "submission.csv", truth), told["reasons"][1]
 
 
@@ -79,8 +83,14 @@ def record(budget: str, seed: int, found: tuple[float, float, float, str]) -> No
     known = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.is_file() else []
     seconds, own, score, plan = found
     words = re.sub(r"^[^:]*: |, which is as long as it helps|\.$", "", plan)
-    row = {"budget": budget, "seed": seed, "seconds": round(seconds), "own": round(own, 4), "score": round(score, 4),
-           "plan": re.sub(r" of [\d,]+ steps", "", words)}  # fmt: skip
+    row = {
+        "budget": budget,
+        "seed": seed,
+        "seconds": round(seconds),
+        "own": round(own, 4),
+        "score": round(score, 4),
+        "plan": re.sub(r" of [\d,]+ steps", "", words),
+    }
     rows = [one for one in known if (one["budget"], one["seed"]) != (budget, seed)] + [row]
     rows.sort(key=lambda one: (read_budget(one["budget"]), one["seed"]))
     RECORDED.write_text("[" + ",\n ".join(map(json.dumps, rows)) + "]\n", encoding="utf-8")
@@ -97,7 +107,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as place:
         recipe, truth = Path(place) / "recipe.yaml", put_aside(data, Path(place) / "mitocheck")
-        write_recipe(propose(look(Path(place) / "mitocheck")), recipe)
+        write_recipe(propose(inspect_folder(Path(place) / "mitocheck")), recipe)
         print("budget, wall time, share of the budget, own macro F1, that on plates put aside, plan", flush=True)
         for budget in given.budgets:
             results = []

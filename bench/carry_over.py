@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from _common import CHECKOUT, real_data
+from holotype.engines import LocalEngine
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
@@ -27,13 +28,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from holotype.decide import above_thresholds, average_thresholds
-from holotype.engine import LocalEngine
-from holotype.members import embed_with_member, resolve_member
-from holotype.metrics import macro_f1
-from holotype.pipeline import make_runtime, prepare
-from holotype.recipe import load_recipe
-from holotype.store import RunLog, Stages, Store
+from holotype.cache import RunLog, Stages, Store
+from holotype.evaluation.metrics import macro_f1
+from holotype.pipeline.models import embed_with_model, resolve_model
+from holotype.pipeline.run import make_runtime, prepare
+from holotype.postprocessing.decision import above_thresholds, average_thresholds
+from holotype.recipe.load import load_recipe
 
 FOLDS = 5
 HEADS = ("logistic", "hidden layer")
@@ -47,9 +47,10 @@ def embedded(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     stages = Stages(Store(runtime.store), RunLog(runtime.store / "log.jsonl"), runtime.progress)
     ready = prepare(recipe, stages, runtime)
     rows = np.setdiff1d(ready.images.rows_of_role("train"), ready.audit.unreadable)
-    member = resolve_member(recipe.members[0], ready.statistics)
-    seen = embed_with_member(member, ready.images, ready.statistics, rows, stages,
-                             (runtime, LocalEngine(), recipe.data.pack, "folds"))  # fmt: skip
+    model = resolve_model(recipe.models[0], ready.statistics)
+    seen = embed_with_model(
+        model, ready.images, ready.statistics, rows, stages, (runtime, LocalEngine(), recipe.data.pack, "folds")
+    )
     samples = ready.images.sample_numbers[rows]
     return seen[rows], ready.images.samples.matrix(samples), ready.folds.groups_of(samples)
 
@@ -99,8 +100,9 @@ def one(kind: str, data: tuple[np.ndarray, np.ndarray, np.ndarray], rows: tuple[
     features, truth, units = data
     inside, outside = rows
     logits, test = np.zeros((len(inside), truth.shape[1])), []
-    for number, (fit, held) in enumerate(GroupKFold(FOLDS, shuffle=True, random_state=seed).split(
-            inside, groups=units[inside])):  # fmt: skip
+    for number, (fit, held) in enumerate(
+        GroupKFold(FOLDS, shuffle=True, random_state=seed).split(inside, groups=units[inside])
+    ):
         own = truth[inside[fit]]
         known = own.any(axis=0) & ~own.all(axis=0)
         model = head(kind, 10 * seed + number)
@@ -138,5 +140,9 @@ if __name__ == "__main__":
                 table = np.array(found)
                 change = table[:, 2] - table[:, 1]
                 error = change.std(ddof=1) / np.sqrt(len(change))
-                print(f"{name + ', ' + kind:24}" + "".join(f"{value:8.3f}" for value in table.mean(axis=0))
-                      + f"   {change.mean():+.4f} ± {error:.4f}", flush=True)  # fmt: skip
+                print(
+                    f"{name + ', ' + kind:24}"
+                    + "".join(f"{value:8.3f}" for value in table.mean(axis=0))
+                    + f"   {change.mean():+.4f} ± {error:.4f}",
+                    flush=True,
+                )

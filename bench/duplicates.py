@@ -22,11 +22,11 @@ from _copies import CHANGES, MATERIALS, planted_copies
 from PIL import Image
 
 from holotype.audit import audit_images, find_duplicates
+from holotype.core.runtime import Runtime
 from holotype.data import fingerprint, measure_images, read_image, read_images, resize_image
-from holotype.data.simulate import SimulationPlan, simulate_cells
-from holotype.recipe import load_recipe
-from holotype.runtime import Runtime
-from holotype.spec import AuditSpec, DataSpec, LabelSpec, SplitSpec
+from holotype.recipe.load import load_recipe
+from holotype.recipe.sections import AuditSpec, DataSpec, LabelSpec, SplitSpec
+from holotype.simulate.cells import SimulationPlan, simulate_cells
 from holotype.split import make_folds
 
 CHANNELS = ["microtubules", "nucleus", "reticulum", "protein"]
@@ -93,9 +93,11 @@ def plant(folder: Path, originals: int, copies: int) -> tuple[DataSpec, dict[fro
     path = made.folder / "planted.csv"
     pl.concat([table, pl.DataFrame(rows, schema=table.schema)]).write_csv(path)
     spec = DataSpec(
-        train=str(path), images=f"{made.folder}/images/{{id}}_{{channel}}.png", channels=CHANNELS,
+        train=str(path),
+        images=f"{made.folder}/images/{{id}}_{{channel}}.png",
+        channels=CHANNELS,
         labels=LabelSpec(column="labels", kind="multilabel"),
-    )  # fmt: skip
+    )
     return spec, truth
 
 
@@ -142,8 +144,10 @@ def real(pictures: Path) -> None:
             f"{sizes.max()}, {time.perf_counter() - started:.1f} s"
         )
         labels = images.frame["labels"].to_list()
-        differ = sum(labels[a] is not None and labels[b] is not None and labels[a] != labels[b]
-                     for a, b in report.links.select("row", "other").iter_rows())  # fmt: skip
+        differ = sum(
+            labels[a] is not None and labels[b] is not None and labels[a] != labels[b]
+            for a, b in report.links.select("row", "other").iter_rows()
+        )
         print(f"  {differ} of the pairs carry different labels")
         if near.height:
             step = max(near.height // 40, 1)

@@ -19,9 +19,9 @@ from statistics import median
 import numpy as np
 import torch
 
-from holotype.export import CalibratedGraph, EnsembleGraph, asked, member_graph, written
-from holotype.nets import build_network, open_checkpoint, save_network
-from holotype.spec import MemberSpec, ViewSpec
+from holotype.networks import build_network, open_checkpoint, save_network
+from holotype.recipe.sections import ModelSpec, PredictSpec
+from holotype.runs.export import CalibratedGraph, EnsembleGraph, load_session, model_graph, write_graph
 from holotype.types import Calibration
 
 REST = 0.1  # seconds
@@ -39,8 +39,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         graph = plain_graph(Path(folder), options)
-        path = written(graph, (options.channels, options.size, options.size), "onnx", Path(folder), {})
-        said = asked(path, options.threads)
+        path = write_graph(graph, (options.channels, options.size, options.size), "onnx", Path(folder), {})
+        said = load_session(path, options.threads)
         print(f"{options.backbone}, {options.size} px, {options.channels} channels, {options.threads} threads")
         for batch in options.batches:
             compare(graph, said, batch, options)
@@ -49,17 +49,25 @@ def main() -> None:
 def plain_graph(folder: Path, options: argparse.Namespace) -> EnsembleGraph:
     """One network that reads one view, through the checkpoint that a run would have written."""
     section = {"backbone": options.backbone, "weights": "none", "input": {"size": options.size}}
-    member = MemberSpec.model_validate(section)
-    network, found = build_network(member, 28, options.channels, seed=1)
+    model = ModelSpec.model_validate(section)
+    network, found = build_network(model, 28, options.channels, seed=1)
     card = {
-        "member": member.model_dump(mode="json"), "classes": [str(number) for number in range(28)], "fold": 0,
-        "kind": "multilabel", "channels": options.channels, "input_channels": options.channels,
-        "channel_names": None, "canvas": [options.size, options.size], "size": options.size, "networks": 1,
-        "backbone_options": found.options, "levels": None,
+        "model": model.model_dump(mode="json"),
+        "classes": [str(number) for number in range(28)],
+        "fold": 0,
+        "kind": "multilabel",
+        "channels": options.channels,
+        "input_channels": options.channels,
+        "channel_names": None,
+        "canvas": [options.size, options.size],
+        "size": options.size,
+        "networks": 1,
+        "backbone_options": found.options,
+        "taxonomy": None,
         "normalisation": {"mean": [60.0] * options.channels, "deviation": [40.0] * options.channels},
-    }  # fmt: skip
+    }
     save_network(folder, network, card)
-    alone = member_graph([open_checkpoint(folder)], ViewSpec(views="none"))
+    alone = model_graph([open_checkpoint(folder)], PredictSpec(tta="none"))
     return EnsembleGraph([alone], (1.0,), "logit", CalibratedGraph(Calibration(), "multilabel")).eval()
 
 

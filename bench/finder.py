@@ -22,10 +22,14 @@ RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
 
 def trained(out: Path, rate: float | str, given: argparse.Namespace) -> tuple[float, float, float]:
     """The rate, the validation loss and the score of the fold's network after its last epoch."""
-    changes = ["split.use=[0]", f"seed={given.seed}", f"members.0.input.size={given.size}",
-               f"members.0.phases=[{{epochs: {given.epochs}, lr: {rate}}}]"]  # fmt: skip
+    changes = [
+        "split.folds_to_train=[0]",
+        f"seed={given.seed}",
+        f"models.0.input.size={given.size}",
+        f"models.0.phases=[{{epochs: {given.epochs}, lr: {rate}}}]",
+    ]
     holotype.run(RECIPE, out, tuple(changes))
-    fold = out / "members" / "lite0" / "fold0"
+    fold = out / "models" / "lite0" / "fold0"
     history = pl.read_parquet(fold / "history.parquet")
     rates = json.loads((fold / "card.json").read_text())["rates"]
     used = float(next(iter(rates.values()))) if rate == "find" else float(rate)
@@ -47,5 +51,7 @@ if __name__ == "__main__":
             for name, (rate, loss, score) in [*(("sweep", one) for one in found), ("lr: find", chosen)]:
                 print(f"{name:<9} {rate:8.2g}: validation loss {loss:.4f}, macro F1 {score:.4f}")
             best = min(found, key=lambda one: one[1])[0]
-            print(f"found {chosen[0]:.2g}, lowest loss of the sweep at {best:.2g}: a factor of "
-                  f"{max(chosen[0] / best, best / chosen[0]):.1f}")  # fmt: skip
+            print(
+                f"found {chosen[0]:.2g}, lowest loss of the sweep at {best:.2g}: a factor of "
+                f"{max(chosen[0] / best, best / chosen[0]):.1f}"
+            )

@@ -19,9 +19,9 @@ from _common import real_data
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
 from holotype.audit import label_warnings
+from holotype.core.independence import components
 from holotype.data import read_images, table_warnings
-from holotype.independence import components
-from holotype.spec import DataSpec, LabelSpec, SplitSpec
+from holotype.recipe.sections import DataSpec, LabelSpec, SplitSpec
 from holotype.split import make_folds, share_deviation, stratified_folds
 from holotype.types import AuditReport
 

@@ -1,6 +1,6 @@
 """Scores and thresholds of the fifth-placed team of the Human Protein Atlas contest 2018, written as submissions again.
 
-Seven recipes, one `predictions:` member each. Then `prior`: how often each class comes in the training labels decides.
+Seven recipes, one `predictions:` model each. Then `prior`: how often each class comes in the training labels decides.
 
     python bench/given_scores.py
 """
@@ -18,9 +18,35 @@ from ruamel.yaml import YAML
 import holotype
 
 THRESHOLDS = [
-    0.422, 0.15, 0.454, 0.29, 0.348, 0.331, 0.15, 0.572, 0.15, 0.15, 0.15, 0.15, 0.15, 0.15, 0.15, 0.15, 0.299, 0.15,
-    0.15, 0.15, 0.15, 0.318, 0.15, 0.336, 0.15, 0.355, 0.15, 0.15,
-]  # fmt: skip
+    0.422,
+    0.15,
+    0.454,
+    0.29,
+    0.348,
+    0.331,
+    0.15,
+    0.572,
+    0.15,
+    0.15,
+    0.15,
+    0.15,
+    0.15,
+    0.15,
+    0.15,
+    0.15,
+    0.299,
+    0.15,
+    0.15,
+    0.15,
+    0.15,
+    0.318,
+    0.15,
+    0.336,
+    0.15,
+    0.355,
+    0.15,
+    0.15,
+]
 
 
 def submitted(data: Path, name: str, decide: dict[str, object], place: Path) -> pl.DataFrame:
@@ -28,13 +54,15 @@ def submitted(data: Path, name: str, decide: dict[str, object], place: Path) -> 
     recipe = {
         "name": name,
         "data": {
-            "train": str(data / "train.csv"), "test": str(data / "vpp_scores" / f"{name}_multhr.csv"), "id": "Id",
+            "train": str(data / "train.csv"),
+            "test": str(data / "vpp_scores" / f"{name}_multhr.csv"),
+            "id": "Id",
             "labels": {"column": "Target", "kind": "multilabel", "classes": [str(number) for number in range(28)]},
         },
-        "members": [{"name": "vpp", "predictions": {"test": str(data / "vpp_scores" / f"{name}_score.npy")}}],
-        "decide": decide,
-        "submit": {"column": "Predicted"},
-    }  # fmt: skip
+        "models": [{"name": "vpp", "predictions": {"test": str(data / "vpp_scores" / f"{name}_score.npy")}}],
+        "decision": decide,
+        "submission": {"column": "Predicted"},
+    }
     path = place / f"{name}.yaml"
     with path.open("w") as stream:
         YAML(typ="safe", pure=True).dump(recipe, stream)
@@ -63,11 +91,17 @@ def main(data: Path, place: Path) -> None:
     more = sum(len(a - b) for a, b in zip(prior, given, strict=True))
     fewer = sum(len(b - a) for a, b in zip(prior, given, strict=True))
     equal = sum(a == b for a, b in zip(prior, given, strict=True))
-    print(f"prior: {equal:,} rows as theirs; {more:,} labels more, {fewer:,} fewer; labels a row "
-          f"{sum(map(len, prior)) / len(prior):.2f} against {sum(map(len, given)) / len(given):.2f}")  # fmt: skip
+    print(
+        f"prior: {equal:,} rows as theirs; {more:,} labels more, {fewer:,} fewer; labels a row "
+        f"{sum(map(len, prior)) / len(prior):.2f} against {sum(map(len, given)) / len(given):.2f}"
+    )
     counts = [(k, sum(str(k) in one for one in prior), sum(str(k) in one for one in given)) for k in range(28)]
-    print("  most unlike: " + ", ".join(f"class {k} {a} against {b}" for k, a, b in
-                                          sorted(counts, key=lambda entry: -abs(entry[1] - entry[2]))[:5]))  # fmt: skip
+    print(
+        "  most unlike: "
+        + ", ".join(
+            f"class {k} {a} against {b}" for k, a, b in sorted(counts, key=lambda entry: -abs(entry[1] - entry[2]))[:5]
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from holotype.audit.links import cluster_hashes
+from holotype.audit.hamming_search import cluster_hashes
 
 BITS = 6
 

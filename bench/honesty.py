@@ -1,6 +1,6 @@
 """Whether scores hold what they say, by simulation: the truth inside `low` to `high`, a fresh test set inside `next`.
 
-Many labels with rare classes and plate effects; two members, fitted weights, thresholds by class; everything refitted
+Many labels with rare classes and plate effects; two models, fitted weights, thresholds by class; everything refitted
 as a run does it. The truth is the score of what was chosen on a far larger set of new plates.
 
     python bench/honesty.py [--draws 200] [--groups 40 12] [--copies]
@@ -19,14 +19,14 @@ import numpy as np
 import polars as pl
 from scipy.special import expit
 
-from holotype.decide import DecisionChoice, DecisionFacts
-from holotype.ensemble import EnsembleChoice
-from holotype.independence import independent_groups
-from holotype.metrics import Judged, bootstrap_interval, draw_groups, macro_f1
-from holotype.score import fit_chain, score_nested
-from holotype.spec import ArgmaxSpec, PerClassSpec, SplitSpec, WeightedSpec
+from holotype.core.independence import independent_groups
+from holotype.evaluation import fit_chain, score_nested
+from holotype.evaluation.metrics import ScoredSamples, bootstrap_interval, macro_f1, resample_groups
+from holotype.postprocessing.decision import DecisionContext, DecisionStep
+from holotype.postprocessing.ensemble import EnsembleStep
+from holotype.recipe.sections import ArgmaxSpec, PerClassSpec, SplitSpec, WeightedSpec
 from holotype.split import make_folds
-from holotype.types import AuditReport, Folds, ImageTable, Labels, OofPredictions, SampleFacts, TestPredictions
+from holotype.types import AuditReport, Folds, ImageTable, Labels, OofPredictions, SampleFeatures, TestPredictions
 
 CLASSES, PER_PLATE, FOLDS, MANY_PLATES = 6, 25, 5, 400
 SHARES = np.array([0.4, 0.3, 0.2, 0.1, 0.06, 0.04])
@@ -34,10 +34,10 @@ SHARES = np.array([0.4, 0.3, 0.2, 0.1, 0.06, 0.04])
 
 @dataclass(frozen=True)
 class World:
-    """Labels and two members' scores of the samples of some plates."""
+    """Labels and two models' scores of the samples of some plates."""
 
     truth: np.ndarray
-    members: list[np.ndarray]
+    models: list[np.ndarray]
     plate: np.ndarray
 
 
@@ -47,8 +47,8 @@ def drawn(plates: int, skill: float, random: np.random.Generator) -> World:
     usual = np.log(SHARES / (1 - SHARES)) + random.normal(0, 0.4, (plates, CLASSES))[plate]
     truth = random.random(usual.shape) < expit(usual)
     seen = skill * truth + random.normal(0, 0.5, (plates, CLASSES))[plate] * (skill > 0)
-    members = [seen + random.normal(0, 1.2, truth.shape) + np.log(SHARES / (1 - SHARES)) * 0.7 for _ in range(2)]
-    return World(truth, [one.astype(np.float32) for one in members], plate)
+    models = [seen + random.normal(0, 1.2, truth.shape) + np.log(SHARES / (1 - SHARES)) * 0.7 for _ in range(2)]
+    return World(truth, [one.astype(np.float32) for one in models], plate)
 
 
 def simulate(plates: int, skill: float, seed: int) -> tuple[float, float, float, float, float, float, float]:
@@ -57,26 +57,32 @@ def simulate(plates: int, skill: float, seed: int) -> tuple[float, float, float,
     world = drawn(plates, skill, random)
     count = len(world.truth)
     fold = world.plate % FOLDS
-    oof = [OofPredictions(np.arange(count), one, fold) for one in world.members]
-    facts = SampleFacts((), np.empty((count, 0), np.float32), (None,) * count, world.plate)
+    oof = [OofPredictions(np.arange(count), one, fold) for one in world.models]
+    facts = SampleFeatures((), np.empty((count, 0), np.float32), (None,) * count, world.plate)
     classes = tuple(f"class {number}" for number in range(CLASSES))
     chain = [
-        EnsembleChoice(WeightedSpec(kind="weighted"), ("a", "b"), "multilabel", "macro_f1", facts),
-        DecisionChoice(PerClassSpec(kind="per-class", repeats=4),
-                       DecisionFacts(classes, "multilabel", units=world.plate)),
-    ]  # fmt: skip
-    frame = pl.DataFrame({
-        "sample": [str(number) for number in range(count)], "role": ["train"] * count,
-        "labels": [np.flatnonzero(row).tolist() for row in world.truth], "domain": [None] * count,
-        "group.plate": [str(number) for number in world.plate],
-    }, schema_overrides={"labels": pl.List(pl.Int64), "domain": pl.String})  # fmt: skip
+        EnsembleStep(WeightedSpec(kind="weighted"), ("a", "b"), "multilabel", "macro_f1", facts),
+        DecisionStep(
+            PerClassSpec(kind="per-class", repeats=4), DecisionContext(classes, "multilabel", units=world.plate)
+        ),
+    ]
+    frame = pl.DataFrame(
+        {
+            "sample": [str(number) for number in range(count)],
+            "role": ["train"] * count,
+            "labels": [np.flatnonzero(row).tolist() for row in world.truth],
+            "domain": [None] * count,
+            "group.plate": [str(number) for number in world.plate],
+        },
+        schema_overrides={"labels": pl.List(pl.Int64), "domain": pl.String},
+    )
     labels = Labels(frame, np.arange(count), classes, "multilabel")
     folds = Folds(frame, fold, FOLDS, tuple(range(FOLDS)), independent_groups=world.plate)
     metric = score_nested(oof, labels, folds, chain, "macro_f1", seed).scorecard.metrics["macro_f1"]
     fitted = fit_chain(chain, oof, world.truth, fold, world.plate, seed)
 
     def score(new: World) -> float:
-        chain_of_new = [TestPredictions(np.arange(len(new.truth)), one) for one in new.members]
+        chain_of_new = [TestPredictions(np.arange(len(new.truth)), one) for one in new.models]
         return macro_f1(new.truth, fitted.apply(chain_of_new)[-1])
 
     truth, fresh = score(drawn(MANY_PLATES, skill, random)), score(drawn(plates, skill, random))
@@ -101,23 +107,38 @@ def with_copies(fields: int, seed: int) -> dict[str, tuple[float, float, float, 
     field, number, logits = fields_with_copies(fields, random)
     count = len(field)
     ids = [str(row) for row in range(count)]
-    frame = pl.DataFrame({
-        "id": ids, "sample": ids, "role": ["train"] * count, "files": [[name] for name in ids],
-        "labels": number[:, None].tolist(), "domain": pl.Series([None] * count, dtype=pl.String),
-    })  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "id": ids,
+            "sample": ids,
+            "role": ["train"] * count,
+            "files": [[name] for name in ids],
+            "labels": number[:, None].tolist(),
+            "domain": pl.Series([None] * count, dtype=pl.String),
+        }
+    )
     images = ImageTable(frame, ("a", "b", "c"), "multiclass")
     copied = np.flatnonzero(np.bincount(field)[field] > 1)
-    clusters = pl.DataFrame({"cluster": field[copied], "row": copied, "id": [ids[row] for row in copied],
-                             "role": "train", "action": "grouped"})  # fmt: skip
+    clusters = pl.DataFrame(
+        {
+            "cluster": field[copied],
+            "row": copied,
+            "id": [ids[row] for row in copied],
+            "role": "train",
+            "action": "grouped",
+        }
+    )
     folds = make_folds(images, AuditReport(clusters, pl.DataFrame(), np.empty(0, np.int64)), SplitSpec(folds=5), seed)
     oof = OofPredictions(np.arange(count), logits, folds.fold_of_sample)
-    chain = [EnsembleChoice(WeightedSpec(kind="weighted"), ("a",), "multiclass"),
-             DecisionChoice(ArgmaxSpec(), DecisionFacts(images.classes, "multiclass"))]  # fmt: skip
+    chain = [
+        EnsembleStep(WeightedSpec(kind="weighted"), ("a",), "multiclass"),
+        DecisionStep(ArgmaxSpec(), DecisionContext(images.classes, "multiclass")),
+    ]
     nested = score_nested([oof], images.samples, folds, chain, "accuracy", seed)
     ours = nested.scorecard.metrics["accuracy"]
-    judged = Judged(nested.truth, nested.decided, nested.logits, "multiclass")
+    judged = ScoredSamples(nested.truth, nested.decided, nested.logits, "multiclass")
     columns_only = independent_groups(images, clusters.clear())
-    before = bootstrap_interval("accuracy", judged, draw_groups(nested.truth, columns_only, seed))
+    before = bootstrap_interval("accuracy", judged, resample_groups(nested.truth, columns_only, seed))
     known, decided = nested.truth.argmax(axis=1), nested.decided.argmax(axis=1)
     rows = [np.flatnonzero(field == one) for one in range(fields)]
     drawn = []
@@ -138,9 +159,12 @@ def show_copies(fields: int, draws: int) -> None:
     tables = [with_copies(fields, seed) for seed in range(draws)]
     for way in tables[0]:
         value, truth, low, high = np.array([table[way] for table in tables]).T
-        print(f"{fields} fields, half of them taken three times, {draws} draws, {way}: truth inside low to high in "
-              f"{100 * ((low <= truth) & (truth <= high)).mean():.1f} %; mean of value less truth "
-              f"{(value - truth).mean():+.4f}; mean width {(high - low).mean():.3f}", flush=True)  # fmt: skip
+        print(
+            f"{fields} fields, half of them taken three times, {draws} draws, {way}: truth inside low to high in "
+            f"{100 * ((low <= truth) & (truth <= high)).mean():.1f} %; mean of value less truth "
+            f"{(value - truth).mean():+.4f}; mean width {(high - low).mean():.3f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
@@ -155,7 +179,10 @@ if __name__ == "__main__":
         for plates in given.groups:
             table = np.array([simulate(plates, skill, seed) for seed in range(given.draws)])
             value, truth, low, high, next_low, next_high, fresh = table.T
-            print(f"{name}, {plates} plates, {given.draws} draws: truth inside low to high in "
-                  f"{100 * ((low <= truth) & (truth <= high)).mean():.1f} %, a fresh set inside next in "
-                  f"{100 * ((next_low <= fresh) & (fresh <= next_high)).mean():.1f} %; mean of value less truth "
-                  f"{(value - truth).mean():+.4f}; mean width {(high - low).mean():.3f}", flush=True)  # fmt: skip
+            print(
+                f"{name}, {plates} plates, {given.draws} draws: truth inside low to high in "
+                f"{100 * ((low <= truth) & (truth <= high)).mean():.1f} %, a fresh set inside next in "
+                f"{100 * ((next_low <= fresh) & (fresh <= next_high)).mean():.1f} %; mean of value less truth "
+                f"{(value - truth).mean():+.4f}; mean width {(high - low).mean():.3f}",
+                flush=True,
+            )

@@ -22,24 +22,37 @@ from pathlib import Path
 import numpy as np
 from _common import CHECKOUT
 
-from holotype.data.simulate import SimulationPlan, simulate_cells
+from holotype.simulate.cells import SimulationPlan, simulate_cells
 
-COMPARED = ("oof.parquet", "test.parquet", "submission.csv", "members/main/fold0/weights.safetensors")
+COMPARED = ("oof.parquet", "test.parquet", "submission.csv", "models/main/fold0/weights.safetensors")
 CHANNELS = ["microtubules", "nucleus", "reticulum", "protein"]
 
 
 def write_recipe(folder: Path, screen: Path, workers: int) -> Path:
     """A training of some seconds that writes its state after every step."""
     phases = [{"epochs": 2, "freeze": "backbone"}, {"epochs": 10, "ema": 0.9, "accumulate": 2}]
-    member = {"name": "main", "backbone": "test_efficientnet", "weights": "none", "input": {"size": 32},
-              "phases": phases, "keep": {"last": 2}}  # fmt: skip
+    model = {
+        "name": "main",
+        "backbone": "test_efficientnet",
+        "weights": "none",
+        "input": {"size": 32},
+        "phases": phases,
+        "checkpoints": {"last": 2},
+    }
     content = {
-        "name": "cells", "split": {"folds": 3, "use": [0]}, "members": [member],
+        "name": "cells",
+        "split": {"folds": 3, "folds_to_train": [0]},
+        "models": [model],
         "run": {"threads": 1, "workers": workers, "batch": 16, "device": "cpu", "save_minutes": 0.001},
-        "data": {"train": str(screen / "train.csv"), "test": str(screen / "test.csv"), "channels": CHANNELS,
-                 "images": f"{screen}/images/{{id}}_{{channel}}.png", "groups": ["plate"],
-                 "labels": {"column": "labels", "kind": "multilabel"}},
-    }  # fmt: skip
+        "data": {
+            "train": str(screen / "train.csv"),
+            "test": str(screen / "test.csv"),
+            "channels": CHANNELS,
+            "images": f"{screen}/images/{{id}}_{{channel}}.png",
+            "groups": ["plate"],
+            "labels": {"column": "labels", "kind": "multilabel"},
+        },
+    }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.yaml"
     path.write_text(json.dumps(content))
@@ -53,7 +66,7 @@ def start(recipe: Path, store: Path) -> subprocess.Popen[bytes]:
         "HOLOTYPE_STORE": str(store),
         "OMP_NUM_THREADS": "1",
     }
-    call = [sys.executable, "-m", "holotype.cli", "run", str(recipe)]
+    call = [sys.executable, "-m", "holotype.cli.main", "run", str(recipe)]
     return subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

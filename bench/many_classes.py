@@ -31,43 +31,43 @@ def stepper(classes: int, steps: int, threads: int) -> Callable[[], None]:
     """What trains a few steps of a network of so many classes, on random images."""
     import torch
 
-    from holotype.data import Pack
-    from holotype.feed import Specimens, training_batch
-    from holotype.nets import build_network
-    from holotype.progress import Progress
-    from holotype.runtime import Runtime
-    from holotype.spec import HeadSpec, InputSpec, MemberSpec, PhaseSpec
-    from holotype.train import FitJob, StepRules, launch_fabric
-    from holotype.train.columns import take_step
-    from holotype.train.course import Course
-    from holotype.train.phases import phase_loss, phase_optimiser
-    from holotype.train.training import Stage, Training
-    from holotype.types import LabelMatrix, Normalisation
+    from holotype.core.progress import Progress
+    from holotype.core.runtime import Runtime
+    from holotype.data import PixelCache
+    from holotype.loading import ImageDataset, training_batch
+    from holotype.networks import build_network
+    from holotype.recipe.sections import HeadSpec, InputSpec, ModelSpec, PhaseSpec
+    from holotype.training import FitJob, StepOptions, launch_fabric
+    from holotype.training.phases import phase_loss, phase_optimizer
+    from holotype.training.progress import TrainingProgress
+    from holotype.training.sampled_softmax import take_step
+    from holotype.training.training_state import PhaseState, TrainingState
+    from holotype.types import LabelMatrix, Normalization
 
     rows = BATCH * steps
     draws = np.random.Generator(np.random.Philox(1))
     pixels = draws.integers(0, 256, (rows, 3, SIZE, SIZE), dtype=np.uint8)
-    truth = LabelMatrix.of_pairs(np.arange(rows), draws.integers(0, classes, rows), (rows, classes))
-    scale = Normalisation((127.0,) * 3, (74.0,) * 3)
-    fed = Specimens(Pack(pixels, "fit"), scale, truth)
-    member = MemberSpec(weights="none", input=InputSpec(size=SIZE), head=HeadSpec(hidden=512), phases=[PhaseSpec()])
+    truth = LabelMatrix.from_pairs(np.arange(rows), draws.integers(0, classes, rows), (rows, classes))
+    scale = Normalization((127.0,) * 3, (74.0,) * 3)
+    fed = ImageDataset(PixelCache(pixels, "fit"), scale, truth)
+    model = ModelSpec(weights="none", input=InputSpec(size=SIZE), head=HeadSpec(hidden=512), phases=[PhaseSpec()])
     runtime = Runtime(threads=threads, progress=Progress(quiet=True))
     fabric = launch_fabric(runtime)
-    network, _ = build_network(member, classes, 3, seed=1)
+    network, _ = build_network(model, classes, 3, seed=1)
     network = network.to(memory_format=torch.channels_last)
     names = tuple(map(str, range(classes)))
-    job = FitJob(member, 0, 1, np.arange(rows), np.arange(0), names, "multiclass", None, scale)
-    moving, optimiser = fabric.setup(network, phase_optimiser(member.phases[0], network, 3e-3))
-    loss = phase_loss(member.phases[0], truth, "multiclass", member.head)
-    stage = Stage(0, member.phases[0], moving, optimiser, [3e-3], loss)
+    job = FitJob(model, 0, 1, np.arange(rows), np.arange(0), names, "multiclass", None, scale)
+    moving, optimiser = fabric.setup(network, phase_optimizer(model.phases[0], network, 3e-3))
+    loss = phase_loss(model.phases[0], truth, "multiclass", model.head)
+    stage = PhaseState(0, model.phases[0], moving, optimiser, [3e-3], loss)
     zero = torch.zeros(())
-    training = Training(job, fed, fabric, network, Path(), runtime, None, Course(), zero)
+    training = TrainingState(job, fed, fabric, network, Path(), runtime, None, TrainingProgress(), zero)
 
     def work() -> None:
         for step in range(steps):
             chosen = np.arange(step * BATCH, (step + 1) * BATCH)
-            batch = training_batch(fed, chosen, 7, SIZE, member.augment, fabric.device)
-            take_step(training, stage, [batch], StepRules(step, 5.0), step)
+            batch = training_batch(fed, chosen, 7, SIZE, model.augment, fabric.device)
+            take_step(training, stage, [batch], StepOptions(step, 5.0), step)
 
     return work
 
@@ -77,27 +77,33 @@ def compare_steps(rounds: int, steps: int, threads: int) -> None:
     from _common import alternate
 
     few, many, ratio = alternate(stepper(FEW, steps, threads), stepper(CLASSES, steps, threads), rounds)
-    print(f"a step of {BATCH} images of {SIZE} px, efficientnet_lite0, hidden 512: {1000 * few / steps:.1f} ms with "
-          f"{FEW:,} classes, {1000 * many / steps:.1f} ms with {CLASSES:,}, ratio {ratio:.3f}", flush=True)  # fmt: skip
+    print(
+        f"a step of {BATCH} images of {SIZE} px, efficientnet_lite0, hidden 512: {1000 * few / steps:.1f} ms with "
+        f"{FEW:,} classes, {1000 * many / steps:.1f} ms with {CLASSES:,}, ratio {ratio:.3f}",
+        flush=True,
+    )
     used = []
     for classes in (FEW, CLASSES):
         asked = ["memory", "--classes", str(classes), "--steps", str(steps), "--threads", str(threads)]
         told = subprocess.run([sys.executable, __file__, *asked], capture_output=True, text=True, check=True)
         used.append(float(told.stdout))
-    print(f"peak memory: {used[0]:.0f} MB with {FEW:,} classes, {used[1]:.0f} MB with {CLASSES:,}, "
-          f"{used[1] - used[0]:.0f} MB more", flush=True)  # fmt: skip
+    print(
+        f"peak memory: {used[0]:.0f} MB with {FEW:,} classes, {used[1]:.0f} MB with {CLASSES:,}, "
+        f"{used[1] - used[0]:.0f} MB more",
+        flush=True,
+    )
 
 
 def score(rows: int, classes: int) -> None:
-    """Print what files, choices and metrics of two members' scores take, one step after another."""
+    """Print what files, choices and metrics of two models' scores take, one step after another."""
     import polars as pl
 
-    from holotype.decide import CalibrationChoice, DecisionChoice, DecisionFacts
-    from holotype.ensemble import EnsembleChoice, PooledChoice
-    from holotype.score import score_nested
-    from holotype.spec import CalibrationSpec, WeightedSpec
-    from holotype.submit import write_scores
-    from holotype.types import Folds, Labels, OofPredictions, condense, joined
+    from holotype.evaluation import score_nested
+    from holotype.postprocessing.decision import CalibrationStep, DecisionContext, DecisionStep
+    from holotype.postprocessing.ensemble import EnsembleStep, ModelSelection
+    from holotype.postprocessing.submission import write_scores
+    from holotype.recipe.sections import CalibrationSpec, WeightedSpec
+    from holotype.types import Folds, Labels, OofPredictions, concatenate, keep_top_k
 
     draws = np.random.Generator(np.random.Philox(2))
     numbers = np.sort((classes * draws.random(rows) ** 2).astype(np.int64))[draws.permutation(rows)]  # a long tail
@@ -107,39 +113,45 @@ def score(rows: int, classes: int) -> None:
         print(f"{what}: {perf_counter() - started[0]:.1f} s, peak {peak():.0f} MB", flush=True)
         started[0] = perf_counter()
 
-    members = []
+    models = []
     for strength in (6.0, 5.0):
         parts = []
         for start in range(0, rows, 128):
             logits = draws.standard_normal((min(128, rows - start), classes), dtype=np.float32)
             logits[np.arange(len(logits)), numbers[start : start + 128]] += strength
-            parts.append(condense(logits))
-        members.append(joined(parts))
-    told(f"drawn and condensed batch by batch, two members of {rows:,} x {classes:,}")
+            parts.append(keep_top_k(logits))
+        models.append(concatenate(parts))
+    told(f"drawn and condensed batch by batch, two models of {rows:,} x {classes:,}")
     ids = pl.Series("id", [f"s{number}" for number in range(rows)])
     with tempfile.TemporaryDirectory() as folder:
-        for place, member in enumerate(members):
-            write_scores(Path(folder) / f"{place}.parquet", ids, member)
+        for place, model in enumerate(models):
+            write_scores(Path(folder) / f"{place}.parquet", ids, model)
         size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 1e6
     told(f"two files of {size:.0f} MB in all")
     groups = np.arange(rows) // 3
-    frame = pl.DataFrame({"sample": ids, "role": ["train"] * rows, "labels": numbers[:, None].tolist(),
-                          "group.sheet": groups})  # fmt: skip
+    frame = pl.DataFrame(
+        {"sample": ids, "role": ["train"] * rows, "labels": numbers[:, None].tolist(), "group.sheet": groups}
+    )
     names = tuple(map(str, range(classes)))
     labels, fold = Labels(frame, np.arange(rows), names, "multiclass"), groups % 5
-    oof = [OofPredictions(np.arange(rows), member, fold) for member in members]
-    pooled = PooledChoice(
-        EnsembleChoice(WeightedSpec(kind="weighted"), ("one", "two"), "multiclass"), (("mean",), ("mean",))
+    oof = [OofPredictions(np.arange(rows), model, fold) for model in models]
+    pooled = ModelSelection(
+        EnsembleStep(WeightedSpec(kind="weighted"), ("one", "two"), "multiclass"), (("mean",), ("mean",))
     )
-    chain = [pooled, CalibrationChoice(CalibrationSpec(method="temperature"), "multiclass"),
-             DecisionChoice(None, DecisionFacts(names, "multiclass"))]  # fmt: skip
+    chain = [
+        pooled,
+        CalibrationStep(CalibrationSpec(method="temperature"), "multiclass"),
+        DecisionStep(None, DecisionContext(names, "multiclass")),
+    ]
     folds = Folds(pl.DataFrame(), fold, 5, (0, 1, 2, 3, 4), independent_groups=groups)
     nested = score_nested(oof, labels, folds, chain, "macro_f1", 1)
     told("weights, temperature and argmax refitted without each of five folds, seven metrics with intervals, classes")
     for name, metric in nested.scorecard.metrics.items():
         fresh = metric.next
-        print(f"  {name} {metric.value:.4f} ({metric.low:.4f} to {metric.high:.4f}; next {fresh['low']:.4f} to "
-              f"{fresh['high']:.4f})")  # fmt: skip
+        print(
+            f"  {name} {metric.value:.4f} ({metric.low:.4f} to {metric.high:.4f}; next {fresh['low']:.4f} to "
+            f"{fresh['high']:.4f})"
+        )
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ RECIPE = CHECKOUT / "recipes" / "mitocheck.yaml"
 def ours(seed: int, out: Path, changes: list[str]) -> tuple[float, float, float]:
     """Macro F1 with eight views, with one view (as validated while training), and seconds of the whole run."""
     started = perf_counter()
-    holotype.run(RECIPE, out, ("split.use=[0]", f"seed={seed}", *changes))
+    holotype.run(RECIPE, out, ("split.folds_to_train=[0]", f"seed={seed}", *changes))
     spent = perf_counter() - started
-    history = pl.read_parquet(out / "members" / "lite0" / "fold0" / "history.parquet")
+    history = pl.read_parquet(out / "models" / "lite0" / "fold0" / "history.parquet")
     value = json.loads((out / "scores.json").read_text())["metrics"]["macro_f1"]["value"]
     return value, float(history["validation_score"][-1]), spent
 
@@ -46,7 +46,7 @@ def by_hand(seed: int, out: Path, images: Path) -> tuple[float, float, float]:
     ]
     pixels = np.stack([np.asarray(Image.open(images / f"{name}.png")) for name in table["id"]])
     held_out = (fold == 0).to_numpy()
-    epochs = pl.read_parquet(out / "members" / "lite0" / "fold0" / "history.parquet").height
+    epochs = pl.read_parquet(out / "models" / "lite0" / "fold0" / "history.parquet").height
     labels = np.array(table["labels"].list.first())
     one, eight = plain_fit(pixels, labels, np.flatnonzero(~held_out), np.flatnonzero(held_out), seed, epochs)
     return eight, one, perf_counter() - started

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from _common import alternate
 
-from holotype.data import Pack, read_image
-from holotype.data.simulate import SimulationPlan, simulate_cells
-from holotype.feed import Specimens, batches, training_batch
-from holotype.spec import AugmentSpec
-from holotype.types import Normalisation
+from holotype.data import PixelCache, read_image
+from holotype.loading import ImageDataset, batches, training_batch
+from holotype.recipe.sections import AugmentSpec
+from holotype.simulate.cells import SimulationPlan, simulate_cells
+from holotype.types import Normalization
 
 CHANNELS = ["microtubules", "nucleus", "reticulum", "protein"]
 SIDE, FILES = 512, 24
@@ -60,10 +60,10 @@ def random_reads(place: Path, size: float) -> None:
         part[:] = generator.integers(0, 256, part.shape, dtype=np.uint8)
     pixels.flush()
     del pixels
-    pack = Pack(np.load(place / "large.npy", mmap_mode="r"), "fit")
-    specimens = Specimens(pack, Normalisation((100.0,) * 4, (50.0,) * 4), np.zeros((count, 2), bool))
+    pack = PixelCache(np.load(place / "large.npy", mmap_mode="r"), "fit")
+    specimens = ImageDataset(pack, Normalization((100.0,) * 4, (50.0,) * 4), np.zeros((count, 2), bool))
     most = anonymous_memory()
-    for rows in batches(generator.permutation(count), 32, whole=True):
+    for rows in batches(generator.permutation(count), 32, drop_last=True):
         training_batch(specimens, rows, 1, 64, AugmentSpec(), torch.device("cpu"))
         most = max(most, anonymous_memory())
     (place / "large.npy").unlink()
@@ -74,13 +74,13 @@ def against_memory(place: Path) -> None:
     generator = np.random.default_rng(3)
     held = generator.integers(0, 65_536, (4_096, 3, 96, 96)).astype(np.uint16)
     np.save(place / "small.npy", held)
-    scale, truth = Normalisation((3e4,) * 3, (2e4,) * 3), np.zeros((len(held), 2), bool)
-    packs = [Pack(np.load(place / "small.npy", mmap_mode="r"), "fit"), Pack(held, "fit")]
-    both = [Specimens(pack, scale, truth) for pack in packs]
+    scale, truth = Normalization((3e4,) * 3, (2e4,) * 3), np.zeros((len(held), 2), bool)
+    packs = [PixelCache(np.load(place / "small.npy", mmap_mode="r"), "fit"), PixelCache(held, "fit")]
+    both = [ImageDataset(pack, scale, truth) for pack in packs]
     order = generator.permutation(len(held))[:1_024]
 
-    def epoch(specimens: Specimens) -> None:
-        for rows in batches(order, 32, whole=True):
+    def epoch(specimens: ImageDataset) -> None:
+        for rows in batches(order, 32, drop_last=True):
             training_batch(specimens, rows, 1, 96, AugmentSpec(), torch.device("cpu"))
 
     ours, theirs, ratio = alternate(lambda: epoch(both[0]), lambda: epoch(both[1]), 9)

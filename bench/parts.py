@@ -28,46 +28,47 @@ from _parts import PARTS, Changes, content_of
 from _sets import SETS, TrialSet, find_sets
 from scipy.stats import t
 
-from holotype.decide import decide_plainly
-from holotype.digest import digest_value
-from holotype.errors import HolotypeError
-from holotype.metrics import METRICS, Judged, draw_groups, paired_difference
-from holotype.pipeline import make_runtime, run
-from holotype.progress import Progress
-from holotype.recipe import parse_recipe
-from holotype.road.outcome import Outcome
+from holotype.core.digest import digest_value
+from holotype.core.errors import HolotypeError
+from holotype.core.progress import Progress
+from holotype.evaluation.metrics import METRICS, ScoredSamples, paired_difference, resample_groups
+from holotype.pipeline.run import make_runtime, run
+from holotype.pipeline.run_result import RunResult
+from holotype.postprocessing.decision import default_labels
+from holotype.recipe.load import parse_recipe
 
 MEASURED = CHECKOUT / "docs" / "systems" / "measured.json"
 
 
 def ran(
     name: str, one: TrialSet, changes: list[Changes], seed: int, given: argparse.Namespace, tested: bool = False
-) -> Outcome:
+) -> RunResult:
     """What the recipe of a set with some changes comes to."""
     content = content_of(name, one, changes, seed, given.threads, tested)
-    for own in content["members"]:
+    for own in content["models"]:
         if own.get("classes") == "the rarest":
             own["classes"] = [rarest(one)]
     out = given.store / "runs" / digest_value(content)[:24]
-    runtime = make_runtime(parse_recipe(content, Path()), Path(), store=given.store / "store",
-                           progress=Progress(quiet=True))  # fmt: skip
+    runtime = make_runtime(
+        parse_recipe(content, Path()), Path(), store=given.store / "store", progress=Progress(quiet=True)
+    )
     return run(parse_recipe(content, Path()), out, runtime)
 
 
-def judged(outcome: Outcome) -> Judged:
+def judged(outcome: RunResult) -> ScoredSamples:
     """The out-of-fold scores, and the labels that the run's own decision gives when refitted without them."""
     nested = outcome.nested
     if nested is None:
         raise SystemExit("nothing was scored")
-    return Judged(nested.truth, nested.decided, nested.logits, outcome.prepared.images.kind)
+    return ScoredSamples(nested.truth, nested.decided, nested.logits, outcome.prepared.images.kind)
 
 
-def worth(metric: str, one: Judged) -> float:
+def worth(metric: str, one: ScoredSamples) -> float:
     """The metric of what was judged."""
     return float(METRICS[metric](one.truth, one.decided, one.logits, one.kind))
 
 
-def distance(one: TrialSet, outcome: Outcome) -> float:
+def distance(one: TrialSet, outcome: RunResult) -> float:
     """How far the nested score is from the score on the test samples, each by its highest score."""
     (said,), own = outcome.test, judged(outcome)
     table = pl.read_csv(one.truth, infer_schema=False)
@@ -77,7 +78,7 @@ def distance(one: TrialSet, outcome: Outcome) -> float:
     classes = outcome.prepared.images.classes
     truth = np.array([[known[name] == one_class for one_class in classes] for name in names])
     logits = np.asarray(said.logits)
-    true = Judged(truth, decide_plainly(logits, own.kind), logits, own.kind)
+    true = ScoredSamples(truth, default_labels(logits, own.kind), logits, own.kind)
     return abs(worth(one.metric, own) - worth(one.metric, true))
 
 
@@ -102,7 +103,7 @@ def compare(name: str, part: str, one: TrialSet, given: argparse.Namespace) -> d
             changes.append(with_it - without)
             continue
         plain, other = map(judged, both)
-        draws = draw_groups(plain.truth, None, seed)
+        draws = resample_groups(plain.truth, None, seed)
         change = paired_difference(one.metric, plain, other, draws)
         values.append(worth(one.metric, plain))
         changes.append(change["value"])
@@ -114,17 +115,24 @@ def compare(name: str, part: str, one: TrialSet, given: argparse.Namespace) -> d
         half = float(np.sqrt(np.sum(np.square(widths))) / count)
     metric = one.metric if said.judged == "score" else f"{one.metric}, distance from the truth"
     return {
-        "set": name, "part": part, "metric": metric, "without": round(float(np.mean(values)), 4),
-        "change": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4),
+        "set": name,
+        "part": part,
+        "metric": metric,
+        "without": round(float(np.mean(values)), 4),
+        "change": round(mean, 4),
+        "low": round(mean - half, 4),
+        "high": round(mean + half, 4),
         "by_seed": [round(value, 4) for value in changes],
-    }  # fmt: skip
+    }
 
 
 def row(found: dict[str, Any]) -> str:
     """A finding as a row of a table."""
     each = ", ".join(f"{value:+.3f}" for value in found["by_seed"])
-    return (f"| {found['set']} | {found['part']} | {found['metric']} {found['without']:.3f} | {found['change']:+.3f} "
-            f"({found['low']:+.3f} to {found['high']:+.3f}) | {each} |")  # fmt: skip
+    return (
+        f"| {found['set']} | {found['part']} | {found['metric']} {found['without']:.3f} | {found['change']:+.3f} "
+        f"({found['low']:+.3f} to {found['high']:+.3f}) | {each} |"
+    )
 
 
 def record(found: dict[str, Any], store: Path) -> None:
@@ -169,8 +177,9 @@ if __name__ == "__main__":
             unasked = given.system and given.system not in PARTS[part].marks
             if unasked or (given.marked and not PARTS[part].marks) or (name, part) in kept:
                 continue
-            one = replace(known[name], epochs=given.epochs or known[name].epochs,
-                          folds=given.folds or known[name].folds)  # fmt: skip
+            one = replace(
+                known[name], epochs=given.epochs or known[name].epochs, folds=given.folds or known[name].folds
+            )
             try:
                 found = compare(name, part, one, given)
             except HolotypeError as error:

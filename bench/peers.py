@@ -46,7 +46,12 @@ class Ours:
 
 def run_ours(out: Path, size: int, epochs: int, seed: int) -> Ours:
     """Train fold 0 and read what came of it."""
-    changes = ["split.use=[0]", f"seed={seed}", f"members.0.input.size={size}", f"members.0.phases.0.epochs={epochs}"]
+    changes = [
+        "split.folds_to_train=[0]",
+        f"seed={seed}",
+        f"models.0.input.size={size}",
+        f"models.0.phases.0.epochs={epochs}",
+    ]
     os.environ["HOLOTYPE_STORE"] = str(out.with_name(f"{out.name}-store"))  # nothing is taken from an earlier run
     started = perf_counter()
     holotype.run(RECIPE, out, tuple(changes))
@@ -84,8 +89,11 @@ def compare(given: argparse.Namespace, images: Path, place: Path) -> None:
         seconds.append(peer.seconds / 2)
         ours = run_ours(place / f"round{number}", given.size, 2, given.seed + 1 + number)
         ratios.append(ours.rate * seconds[-1] / peer.rows)
-        print(f"fit of two epochs: ours {ours.rate:.1f} images/s, fastai {peer.rows / seconds[-1]:.1f}, "
-              f"ratio {ratios[-1]:.2f}", flush=True)  # fmt: skip
+        print(
+            f"fit of two epochs: ours {ours.rate:.1f} images/s, fastai {peer.rows / seconds[-1]:.1f}, "
+            f"ratio {ratios[-1]:.2f}",
+            flush=True,
+        )
     print(f"images/s of the whole fit, validation counted: {median(ratios):.2f} times fastai's")
 
     full = run_ours(place / "full", given.size, given.epochs, given.seed)
@@ -96,15 +104,21 @@ def compare(given: argparse.Namespace, images: Path, place: Path) -> None:
     for way in WAYS:
         learner = peer.fit(epochs, given.seed, way)
         spent, plain, views = peer.seconds, peer.macro_f1(learner), peer.macro_f1(learner, views=True)
-        print(f"fastai, {way}: {epochs} epochs, {spent:.0f} s, macro F1 {plain:.3f} (its own views {views:.3f}); "
-              f"ours is {full.score - max(plain, views):+.3f}", flush=True)  # fmt: skip
+        print(
+            f"fastai, {way}: {epochs} epochs, {spent:.0f} s, macro F1 {plain:.3f} (its own views {views:.3f}); "
+            f"ours is {full.score - max(plain, views):+.3f}",
+            flush=True,
+        )
         soon = first
         for short in (2, 3, 4, 6, 8):
             soon = first if short == 2 else run_ours(place / f"{way}{short}", given.size, short, given.seed)
             if soon.score >= plain:
                 break
-        print(f"  ours reaches {soon.score:.3f} with {short} epochs: fit {soon.fit:.0f} s, {soon.fit / spent:.2f} of "
-              f"fastai's time (whole run {soon.whole:.0f} s, {soon.whole / spent:.2f})", flush=True)  # fmt: skip
+        print(
+            f"  ours reaches {soon.score:.3f} with {short} epochs: fit {soon.fit:.0f} s, {soon.fit / spent:.2f} of "
+            f"fastai's time (whole run {soon.whole:.0f} s, {soon.whole / spent:.2f})",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from _common import alternate
 
-from holotype.data import Pack
-from holotype.feed import Specimens
-from holotype.nets import build_network
-from holotype.predict import Reading, infer_logits
-from holotype.runtime import Runtime
-from holotype.spec import InputSpec, MemberSpec, ViewSpec
-from holotype.train import launch_fabric
-from holotype.types import Normalisation
+from holotype.core.runtime import Runtime
+from holotype.data import PixelCache
+from holotype.loading import ImageDataset
+from holotype.networks import build_network
+from holotype.prediction import InferenceOptions, infer_logits
+from holotype.recipe.sections import InputSpec, ModelSpec, PredictSpec
+from holotype.training import launch_fabric
+from holotype.types import Normalization
 
 ROWS, CLASSES, BATCH = 1_024, 16, 128
 
@@ -30,19 +30,19 @@ if __name__ == "__main__":
     parser.add_argument("--size", type=int, default=64)
     given = parser.parse_args()
     size = given.size
-    member = MemberSpec(weights="none", input=InputSpec(size=size))
+    model = ModelSpec(weights="none", input=InputSpec(size=size))
     device = launch_fabric(Runtime()).device
-    network = build_network(member, CLASSES, 1, seed=1)[0].to(memory_format=torch.channels_last).eval()
+    network = build_network(model, CLASSES, 1, seed=1)[0].to(memory_format=torch.channels_last).eval()
     with TemporaryDirectory() as place:
         pixels = np.random.default_rng(1).integers(0, 256, (ROWS, 1, size, size), dtype=np.uint8)
         np.save(Path(place) / "pixels.npy", pixels)
-        pack = Pack(np.load(Path(place) / "pixels.npy", mmap_mode="r"), "fit")
-        specimens = Specimens(pack, Normalisation((127.0,), (74.0,)), np.zeros((ROWS, CLASSES), bool))
+        pack = PixelCache(np.load(Path(place) / "pixels.npy", mmap_mode="r"), "fit")
+        specimens = ImageDataset(pack, Normalization((127.0,), (74.0,)), np.zeros((ROWS, CLASSES), bool))
         rows = np.arange(ROWS)
         random = torch.randn(BATCH, 1, size, size).contiguous(memory_format=torch.channels_last)
 
         def asked(views: str) -> None:
-            infer_logits(network, specimens, rows, Reading(size, "multiclass", ViewSpec(views=views)), device)
+            infer_logits(network, specimens, rows, InferenceOptions(size, "multiclass", PredictSpec(tta=views)), device)
 
         def bare() -> None:
             with torch.inference_mode():

@@ -1,6 +1,6 @@
 """What a report of very many samples and classes costs: seconds, peak memory, bytes.
 
-Scores of two members are drawn instead of trained, and read as scores made elsewhere; everything from there on is the
+Scores of two models are drawn instead of trained, and read as scores made elsewhere; everything from there on is the
 road that a run takes. Each size runs in a process of its own, whose peak memory is set back before the report is made.
 
     python bench/report.py [--rows 50000] [--classes 121 500] [--kinds multilabel multiclass] [--keep FOLDER]
@@ -28,7 +28,7 @@ def peak() -> float:
 
 
 def draw_screen(folder: Path, rows: int, classes: int, kind: str) -> Path:
-    """A table, the scores of two members of unlike skill, and the recipe that reads them."""
+    """A table, the scores of two models of unlike skill, and the recipe that reads them."""
     import polars as pl
 
     draws = np.random.Generator(np.random.Philox(7))
@@ -58,58 +58,70 @@ def draw_screen(folder: Path, rows: int, classes: int, kind: str) -> Path:
     labels = [[] for _ in range(rows)]
     for owner, number in zip(owners.tolist(), numbers.tolist(), strict=True):
         labels[owner].append(names[number])
-    pl.DataFrame({
-        "id": ids, "label": ["|".join(own) for own in labels], "plate": [f"P{number:03d}" for number in plate],
-        "site": [f"site {number % SMALL['sites']}" for number in plate],
-    }).write_csv(folder / "train.csv")  # fmt: skip
+    pl.DataFrame(
+        {
+            "id": ids,
+            "label": ["|".join(own) for own in labels],
+            "plate": [f"P{number:03d}" for number in plate],
+            "site": [f"site {number % SMALL['sites']}" for number in plate],
+        }
+    ).write_csv(folder / "train.csv")
     pl.DataFrame({"name": names}).write_csv(folder / "classes.csv")
     for name, made in scores.items():
         np.savez(folder / f"{name}.npz", scores=made, ids=np.array(ids), folds=folds)
     given = {"kind": "logit", "rows": "id"}
     recipe = {
-        "name": f"{kind}-{classes}", "run": {"threads": 1},
-        "data": {"train": "train.csv", "groups": ["plate"], "domain": "site",
-                 "labels": {"column": "label", "kind": kind, "separator": "|", "classes": "classes.csv"}},
+        "name": f"{kind}-{classes}",
+        "run": {"threads": 1},
+        "data": {
+            "train": "train.csv",
+            "groups": ["plate"],
+            "domain": "site",
+            "labels": {"column": "label", "kind": kind, "separator": "|", "classes": "classes.csv"},
+        },
         "split": {"folds": SMALL["folds"]},
-        "members": [{"name": name, "predictions": {"oof": f"{name}.npz", "test": None, **given}} for name in scores],
+        "models": [{"name": name, "predictions": {"oof": f"{name}.npz", "test": None, **given}} for name in scores],
         "ensemble": {"kind": "mean"},
-        "decide": {"kind": "per-class", "repeats": 2} if kind == "multilabel" else {"kind": "argmax"},
-    }  # fmt: skip
+        "decision": {"kind": "per-class", "repeats": 2} if kind == "multilabel" else {"kind": "argmax"},
+    }
     (folder / "recipe.yaml").write_text(json.dumps(recipe, indent=1), encoding="utf-8")
     return folder / "recipe.yaml"
 
 
 def measure(folder: Path, rows: int, classes: int, kind: str) -> None:
     """Follow the road to its end, and print what the report alone took."""
-    from holotype.pipeline import follow, make_runtime
-    from holotype.progress import Progress
-    from holotype.recipe import load_recipe
+    from holotype.cache import RunLog, Stages, Store
+    from holotype.core.progress import Progress
+    from holotype.core.run_folder import RunFolder
+    from holotype.pipeline import write_run as writing
+    from holotype.pipeline.run import make_runtime, run_stages
+    from holotype.recipe.load import load_recipe
     from holotype.report import write_report
-    from holotype.road import writing
-    from holotype.runs import RunFolder
-    from holotype.store import RunLog, Stages, Store
 
     recipe = load_recipe(draw_screen(folder, rows, classes, kind))
     runtime = make_runtime(recipe, folder, store=folder / "store", progress=Progress(quiet=True))
     run = RunFolder(folder / "run")
     stages = Stages(Store(runtime.store), RunLog(run.path("log.jsonl")), runtime.progress)
     started = perf_counter()
-    outcome = follow(recipe, stages, runtime)
+    outcome = run_stages(recipe, stages, runtime)
     nested = outcome.nested
     if nested is None:
         raise SystemExit("nothing was scored")
-    card = writing._with_ledger(outcome, nested, recipe)
+    card = writing._with_step_effects(outcome, nested, recipe)
     before, held = perf_counter() - started, peak()
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     started = perf_counter()
-    contents = writing._contents(outcome, nested, card, recipe, (stages, runtime))
+    contents = writing._report_data(outcome, nested, card, recipe, (stages, runtime))
     gathered = perf_counter() - started
     write_report(run.path("report.html"), contents)
     spent = perf_counter() - started
     size = run.path("report.html").stat().st_size
-    print(f"{rows:,} samples, {classes} classes, {kind}: {spent:.1f} s ({gathered:.1f} s for what it shows), peak "
-          f"{peak():.0f} MB with all scores in memory, {size / 1e6:.1f} MB; scoring before it took {before:.0f} s and "
-          f"{held:.0f} MB", flush=True)  # fmt: skip
+    print(
+        f"{rows:,} samples, {classes} classes, {kind}: {spent:.1f} s ({gathered:.1f} s for what it shows), peak "
+        f"{peak():.0f} MB with all scores in memory, {size / 1e6:.1f} MB; scoring before it took {before:.0f} s and "
+        f"{held:.0f} MB",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

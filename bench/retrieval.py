@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from _common import alternate, seconds
 
-from holotype.retrieval import FaissIndex, nearest
+from holotype.neighbors import FaissIndex, nearest
 
 BLOCK = 8192
 
@@ -82,8 +82,10 @@ def main() -> None:
     print(f"exact: {extra / 2**20:,.0f} MB beyond the {keys.nbytes / 2**20:,.0f} MB of the keys")
 
     bare: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
-        "numpy, whole": bare_numpy, "torch, whole": bare_torch, "torch, in blocks": bare_blocks,
-    }  # fmt: skip
+        "numpy, whole": bare_numpy,
+        "torch, whole": bare_torch,
+        "torch, in blocks": bare_blocks,
+    }
     taken = {name: seconds(lambda work=work: work(queries, keys, k)) for name, work in bare.items()}
     print("bare: " + ", ".join(f"{name} {one:.1f} s" for name, one in taken.items()))
     fastest = min(taken, key=lambda name: taken[name])

@@ -40,12 +40,20 @@ def finished_run(place: Path, size: int, views: str, folds: int) -> Path:
         _draw(random, size).save(place / "images" / f"{name}.png")
     pl.DataFrame({"id": names, "label": ["a", "b", "c"] * 8}).write_csv(place / "train.csv")
     recipe = {
-        "name": "bench", "run": {"device": "cpu", "workers": 0},
+        "name": "bench",
+        "run": {"device": "cpu", "workers": 0},
         "data": {"train": "train.csv", "images": "images/{id}.png"},
-        "split": {"folds": max(folds, 2), "use": list(range(folds))},
-        "members": [{"name": "main", "weights": "none", "input": {"size": size}, "predict": {"views": views},
-                     "phases": [{"epochs": 1, "lr": 0.001}]}],
-    }  # fmt: skip
+        "split": {"folds": max(folds, 2), "folds_to_train": list(range(folds))},
+        "models": [
+            {
+                "name": "main",
+                "weights": "none",
+                "input": {"size": size},
+                "predict": {"tta": views},
+                "phases": [{"epochs": 1, "lr": 0.001}],
+            }
+        ],
+    }
     (place / "recipe.yaml").write_text(json.dumps(recipe))
     return holotype.run(place / "recipe.yaml").folder.root
 
@@ -142,7 +150,7 @@ if __name__ == "__main__":
             bodies.append(head.encode() + file.read_bytes() + b"\r\n--x--\r\n")
         environment = os.environ | {"PYTHONPATH": str(SOURCE)}
         limits = [part for one in given.limit for part in ("--limit", one)]
-        call = [sys.executable, "-m", "holotype.cli", "serve", str(run), "--port", "0", *limits]
+        call = [sys.executable, "-m", "holotype.cli.main", "serve", str(run), "--port", "0", *limits]
         server = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, env=environment)
         try:
             port = int(re.search(r":(\d+)/", server.stderr.readline())[1])
@@ -174,16 +182,23 @@ if __name__ == "__main__":
                 work.append((spent() - own) / (between - before))
                 waits += times
                 each = [seconds / given.images * 1e3 for seconds in (between - before, spent() - own)]
-                print(f"  served {given.images / ours:.0f}/s, predict {given.images / theirs:.0f}/s; computation "
-                      f"{each[0]:.1f} ms and {each[1]:.1f} ms an image", flush=True)  # fmt: skip
+                print(
+                    f"  served {given.images / ours:.0f}/s, predict {given.images / theirs:.0f}/s; computation "
+                    f"{each[0]:.1f} ms and {each[1]:.1f} ms an image",
+                    flush=True,
+                )
                 single += alone.run()[1]
             low, high = np.percentile(waits, [50, 99])
             one, worst = np.percentile(single, [50, 99])
             form = f"{given.size} px, {given.folds} network(s), views {given.views}"
-            print(f"{form}: {given.clients} callers of one image each get {median(ratios):.2f} of predict's images a "
-                  f"second (by seconds of computation, without the client's: {median(work):.2f})")  # fmt: skip
-            print(f"p50 {low * 1e3:.0f} ms, p99 {high * 1e3:.0f} ms; a lone caller p50 {one * 1e3:.0f} ms, "
-                  f"p99 {worst * 1e3:.0f} ms")  # fmt: skip
+            print(
+                f"{form}: {given.clients} callers of one image each get {median(ratios):.2f} of predict's images a "
+                f"second (by seconds of computation, without the client's: {median(work):.2f})"
+            )
+            print(
+                f"p50 {low * 1e3:.0f} ms, p99 {high * 1e3:.0f} ms; a lone caller p50 {one * 1e3:.0f} ms, "
+                f"p99 {worst * 1e3:.0f} ms"
+            )
         finally:
             server.terminate()
             server.wait(60)

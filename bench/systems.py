@@ -17,9 +17,9 @@ from pathlib import Path
 from _common import seconds
 from _systems import EPOCHS, STAND_INS, SYSTEMS, draw, real_leaves, write_reduced
 
-from holotype.pipeline import make_runtime, run
-from holotype.progress import Progress
-from holotype.recipe import load_recipe
+from holotype.core.progress import Progress
+from holotype.pipeline.run import make_runtime, run
+from holotype.recipe.load import load_recipe
 
 
 def measured(system: str, given: argparse.Namespace) -> tuple[str, str, float]:

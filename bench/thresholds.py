@@ -12,7 +12,7 @@ import numpy as np
 from _common import seconds
 from sklearn.metrics import f1_score
 
-from holotype.decide import average_thresholds, fit_thresholds, sort_scores
+from holotype.postprocessing.decision import average_thresholds, fit_thresholds, sort_scores
 
 CLASSES, GRID, HPA_ROWS = 28, 100, 31_072
 
@@ -29,9 +29,9 @@ def drawn(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def by_grid(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The F1 of each class at the best of a hundred thresholds, as it is usually done."""
     cuts = np.linspace(0, 1, GRID, endpoint=False)
-    return np.array([
-        max(f1_score(truth[:, k], scores[:, k] > cut, zero_division=0) for cut in cuts) for k in range(CLASSES)
-    ])  # fmt: skip
+    return np.array(
+        [max(f1_score(truth[:, k], scores[:, k] > cut, zero_division=0) for cut in cuts) for k in range(CLASSES)]
+    )
 
 
 if __name__ == "__main__":
@@ -46,9 +46,11 @@ if __name__ == "__main__":
     slow = seconds(lambda: by_grid(few, few_labels))
     quick = seconds(lambda: fit_thresholds(sort_scores(few, few_labels)))
     gain = fit_thresholds(sort_scores(few, few_labels))[1] - by_grid(few, few_labels)
-    print(f"{given.slow_rows:,} rows: a grid of {GRID} with scikit-learn {slow:.1f} s, exact {1000 * quick:.0f} ms, "
-          f"{slow / quick:,.0f} times faster; F1 of a class higher by {np.nanmean(gain):.4f} on average, lower by at "
-          f"most {max(-gain.min(), 0):.1e}")  # fmt: skip
+    print(
+        f"{given.slow_rows:,} rows: a grid of {GRID} with scikit-learn {slow:.1f} s, exact {1000 * quick:.0f} ms, "
+        f"{slow / quick:,.0f} times faster; F1 of a class higher by {np.nanmean(gain):.4f} on average, lower by at "
+        f"most {max(-gain.min(), 0):.1e}"
+    )
     many, many_labels = drawn(HPA_ROWS, 2)
     spent = seconds(lambda: average_thresholds(many, many_labels, np.arange(HPA_ROWS), (5, 20), seed=1))
     print(f"averaged over 5 folds x 20 repeats, {HPA_ROWS:,} x {CLASSES}: {spent:.1f} s")

@@ -17,49 +17,49 @@ import numpy as np
 import torch
 from _common import alternate
 
-from holotype.data import Pack
-from holotype.feed import Specimens, training_batch
-from holotype.nets import build_network
-from holotype.runtime import Runtime
-from holotype.spec import InputSpec, MemberSpec, PhaseSpec
-from holotype.train import StepRules, launch_fabric, train_step
-from holotype.train.phases import phase_loss, phase_optimiser
-from holotype.types import Normalisation
+from holotype.core.runtime import Runtime
+from holotype.data import PixelCache
+from holotype.loading import ImageDataset, training_batch
+from holotype.networks import build_network
+from holotype.recipe.sections import InputSpec, ModelSpec, PhaseSpec
+from holotype.training import StepOptions, launch_fabric, train_step
+from holotype.training.phases import phase_loss, phase_optimizer
+from holotype.types import Normalization
 
 ROWS, CLASSES, BATCH = 2_048, 16, 32
 
 
-def specimens(folder: Path, size: int) -> Specimens:
+def specimens(folder: Path, size: int) -> ImageDataset:
     """Random 8-bit images in a memory-mapped file."""
     pixels = np.random.Generator(np.random.Philox(1)).integers(0, 256, (ROWS, 1, size, size), dtype=np.uint8)
     np.save(folder / "pixels.npy", pixels)
     truth = np.zeros((ROWS, CLASSES), dtype=bool)
     truth[np.arange(ROWS), np.arange(ROWS) % CLASSES] = True
-    return Specimens(
-        Pack(np.load(folder / "pixels.npy", mmap_mode="r"), "fit"), Normalisation((127.0,), (74.0,)), truth
+    return ImageDataset(
+        PixelCache(np.load(folder / "pixels.npy", mmap_mode="r"), "fit"), Normalization((127.0,), (74.0,)), truth
     )
 
 
 def compare(backbone: str, size: int, rounds: int, steps: int, folder: Path) -> None:
     """Print one line: ours, bare, ratio."""
     fed = specimens(folder, size)
-    member = MemberSpec(backbone=backbone, weights="none", input=InputSpec(size=size), phases=[PhaseSpec()])
+    model = ModelSpec(backbone=backbone, weights="none", input=InputSpec(size=size), phases=[PhaseSpec()])
     fabric = launch_fabric(Runtime())
 
     def set_up() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-        network, _ = build_network(member, CLASSES, 1, seed=1)
+        network, _ = build_network(model, CLASSES, 1, seed=1)
         network = network.to(memory_format=torch.channels_last)
-        return fabric.setup(network, phase_optimiser(member.phases[0], network, 3e-3))
+        return fabric.setup(network, phase_optimizer(model.phases[0], network, 3e-3))
 
     network, optimiser = set_up()
-    loss = phase_loss(member.phases[0], fed.truth, "multiclass", member.head)
+    loss = phase_loss(model.phases[0], fed.truth, "multiclass", model.head)
     rows = np.arange(BATCH * steps)
 
     def ours() -> None:
         for step in range(steps):
             chosen = rows[step * BATCH : (step + 1) * BATCH]
-            batch = training_batch(fed, chosen, 7, size, member.augment, fabric.device)
-            train_step(fabric, network, optimiser, loss, [batch], StepRules(step, 5.0))
+            batch = training_batch(fed, chosen, 7, size, model.augment, fabric.device)
+            train_step(fabric, network, optimiser, loss, [batch], StepOptions(step, 5.0))
 
     bare_network, bare_optimiser = set_up()
     pixels = torch.randn(BATCH, 1, size, size).contiguous(memory_format=torch.channels_last)

@@ -7,14 +7,16 @@ order stands here and is written into them when the site is built; what is made 
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-import holotype
-
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
 ARRAY = re.compile(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[(\w+)\]\]")
+
+from write_reference import documented_packages  # noqa: E402  (beside this file)
 
 project = "Holotype"
 copyright = "the Holotype authors, Apache-2.0"  # noqa: A001  (Sphinx reads this name)
@@ -52,15 +54,29 @@ ORDER = {
     "Learn": ["tutorial"],
     "Do": ["domains/README", "plan", "review", "serve", "export", "terminal"],
     "Look up": ["recipe", "commands", "terminal", "run-folder", "python"],
-    "Understand": ["honest-scores", "how-it-works", "systems/README", "LOG", "made/changelog", "made/contributing"],
+    "Understand": [
+        "honest-scores",
+        "how-it-works",
+        "architecture",
+        "extend",
+        "systems/README",
+        "LOG",
+        "made/changelog",
+        "made/contributing",
+    ],
 }
 INSIDE = {
     "domains/README": ["protein-patterns", "perturbation-screens", "photographs", "herbarium", "cytometry"],
     "systems/README": [
-        "community-b1b2", "one-more-layer-of-stacking", "bestfitting", "pudae", "cellular-silver", "herbarium-focal",
+        "community-b1b2",
+        "one-more-layer-of-stacking",
+        "bestfitting",
+        "pudae",
+        "cellular-silver",
+        "herbarium-focal",
     ],
-    "python": [f"made/{room}" for room in holotype._ROOMS],
-}  # fmt: skip
+    "python": [f"made/{room}" for room in documented_packages()],
+}
 
 
 def make_pages(app: Any) -> None:
@@ -68,11 +84,12 @@ def make_pages(app: Any) -> None:
     made = HERE / "made"
     made.mkdir(exist_ok=True)
     for name in ("CHANGELOG", "CONTRIBUTING"):
-        _write(made / f"{name.lower()}.md", (HERE.parent / f"{name}.md").read_text(encoding="utf-8"))
+        text = (HERE.parent / f"{name}.md").read_text(encoding="utf-8")
+        _write(made / f"{name.lower()}.md", text.replace("](docs/", "](../"))
     if not app.config.packages:
-        app.config.exclude_patterns.extend(f"made/{room}.md" for room in holotype._ROOMS)
+        app.config.exclude_patterns.extend(f"made/{room}.md" for room in documented_packages())
         return
-    for room in holotype._ROOMS:
+    for room in documented_packages():
         directive = f".. automodule:: holotype.{room}\n   :members:\n"
         _write(made / f"{room}.md", f"# `holotype.{room}`\n\n```{{eval-rst}}\n{directive}```\n")
 

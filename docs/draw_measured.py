@@ -22,8 +22,9 @@ def draw_parts(rows: Sequence[dict[str, Any]]) -> str:
         rows: As in `measured.json`, rows of a part beside each other; changes of the nested score.
     """
     left, right = LABELS + 96, WIDE - 84
-    span = max(LEAST_SPAN, *(min(max(abs(one["low"]), abs(one["high"])), 3 * abs(one["change"]) + LEAST_SPAN)
-                             for one in rows))  # fmt: skip
+    span = max(
+        LEAST_SPAN, *(min(max(abs(one["low"]), abs(one["high"])), 3 * abs(one["change"]) + LEAST_SPAN) for one in rows)
+    )
 
     def at(value: float) -> float:
         return left + (right - left) * (min(max(value, -span), span) + span) / (2 * span)
@@ -41,15 +42,22 @@ def draw_parts(rows: Sequence[dict[str, Any]]) -> str:
             words(left - 12, y + 5, one["set"], fill=SOFT, text_anchor="end", font_size=12),
             f'<path d="M{at(one["low"]):.1f} {y}H{at(one["high"]):.1f}" stroke="{colour}" stroke-width="2"/>',
             f'<circle cx="{at(one["change"]):.1f}" cy="{y}" r="4.5" fill="{colour}"/>',
-            words(WIDE - 20, y + 5, value, text_anchor="end", fill=colour if gains or loses else SOFT,
-                  font_weight=600 if gains or loses else 400),
-        ]  # fmt: skip
+            words(
+                WIDE - 20,
+                y + 5,
+                value,
+                text_anchor="end",
+                fill=colour if gains or loses else SOFT,
+                font_weight=600 if gains or loses else 400,
+            ),
+        ]
         y += LINE_HIGH
     axis = [f'<path d="M{at(0):.1f} {TOP - 14}V{y - 6}" stroke="{INK}" stroke-width="1"/>']
     for value in (-span / 2, span / 2):
         axis.append(f'<path d="M{at(value):.1f} {TOP - 14}V{y - 6}" stroke="{LINE}" stroke-width="1"/>')
-        axis.append(words(at(value), TOP - 22, f"{value:+.2f}".replace("-", "−"), fill=SOFT, text_anchor="middle",
-                          font_size=11))  # fmt: skip
+        axis.append(
+            words(at(value), TOP - 22, f"{value:+.2f}".replace("-", "−"), fill=SOFT, text_anchor="middle", font_size=11)
+        )
     axis.append(words(at(0), TOP - 22, "no change", fill=SOFT, text_anchor="middle", font_size=11))
     return svg(WIDE, y + 12, "What each part changes, with its 95 % interval", [*axis, *parts])
 
@@ -87,8 +95,9 @@ def draw_budgets(rows: Sequence[dict[str, Any]]) -> str:
     for kind, (colour, said, dashes) in looks.items():
         means = [(x, up(mean(one[kind] for one in own))) for x, own in zip(middles, groups, strict=True)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in means)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5" '
-                     f'stroke-dasharray="{dashes}"/>')  # fmt: skip
+        parts.append(
+            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-dasharray="{dashes}"/>'
+        )
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>' for x, y in means]
         parts.append(words(means[-1][0] - 8, means[-1][1] - 12, said, fill=colour, text_anchor="end", font_weight=600))
     parts.append(words(left - 50, top - 16, "macro F1", fill=SOFT))

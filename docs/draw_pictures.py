@@ -2,7 +2,7 @@
 
     cells.png                  the eight drawn patterns, in false colours
     schedules.svg, folds.svg   from the schedules, and from the folds of the tutorial's screen
-    road.svg                   the stages
+    pipeline.svg, architecture.svg    the steps, and the packages as layers
     hero.png, report.png, serve.png    what came out of the tutorial's run, photographed in Chromium where there is one
 
 The tutorial's run is made anew in a temporary folder (some minutes) unless `--run FOLDER` names the folder in which the
@@ -12,7 +12,9 @@ tutorial was followed.
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ from photographs import chromium, draw_hero, pattern_picture, photograph, photog
 from PIL import Image, ImageDraw, ImageFont
 
 import holotype
-from holotype.data.simulate import CLASSES, SimulationPlan, simulate_cells
-from holotype.plan import look, propose, write_recipe
-from holotype.spec.schedule import CosineRestartsSpec, StepSpec
-from holotype.train import schedule
+from holotype.inspect.inspect_folder import inspect_folder
+from holotype.inspect.propose import propose
+from holotype.inspect.write_recipe import write_recipe
+from holotype.recipe.sections.schedule import CosineRestartsSpec, StepSpec
+from holotype.simulate.cells import CLASSES, SimulationPlan, simulate_cells
+from holotype.training import schedule
 
 HERE = Path(__file__).parent
 IMAGES = HERE / "images"
@@ -38,8 +42,8 @@ def draw_tutorial(folder: Path) -> Path:
         folder: Where to work.
     """
     simulate_cells(folder / "cells", SimulationPlan(train=480, test=120))
-    write_recipe(propose(look(folder / "cells")), folder / "recipe.yaml", force=True)
-    quick = ("split.folds=3", "members.0.phases.0.epochs=12", "members.0.input.size=64")
+    write_recipe(propose(inspect_folder(folder / "cells")), folder / "recipe.yaml", force=True)
+    quick = ("split.folds=3", "models.0.phases.0.epochs=12", "models.0.input.size=64")
     return holotype.run(folder / "recipe.yaml", changes=quick).folder.root
 
 
@@ -63,9 +67,13 @@ def draw_schedules() -> str:
     """The rate of every schedule over a phase of twelve epochs."""
     steps, each = 240, 20
     shown: dict[str, Any] = {
-        "one-cycle": "one-cycle", "cosine": "cosine", "linear": "linear", "constant": "constant",
-        "cosine-restarts, cycles: 3": CosineRestartsSpec(cycles=3), "step, every: 4": StepSpec(every=4),
-    }  # fmt: skip
+        "one-cycle": "one-cycle",
+        "cosine": "cosine",
+        "linear": "linear",
+        "constant": "constant",
+        "cosine-restarts, cycles: 3": CosineRestartsSpec(cycles=3),
+        "step, every: 4": StepSpec(every=4),
+    }
     width, height, parts = 250, 120, []
     for number, (name, spec) in enumerate(shown.items()):
         left, top = 24 + number % 3 * (width + 24), 44 + number // 3 * (height + 62)
@@ -124,18 +132,21 @@ def draw_folds(run: Path) -> str:
     )
 
 
-STAGES = (
-    ("read", "tables, images", "images.parquet"), ("measure", "every channel", "statistics"),
-    ("audit", "copies, leaks, faults", "audit/"), ("divide", "folds, proved disjoint", "folds.parquet"),
-    ("train, predict", "members x folds", "members/"), ("choose", "out of fold, nested", "scores.json"),
+STEPS = (
+    ("read", "tables, images", "images.parquet"),
+    ("measure", "every channel", "statistics"),
+    ("audit", "duplicates, leaks", "audit/"),
+    ("split", "disjoint folds", "folds.parquet"),
+    ("train, predict", "models × folds", "models/"),
+    ("evaluate", "out of fold, nested", "scores.json"),
     ("write", "labels, report", "report.html"),
-)  # fmt: skip
+)
 
 
-def draw_road() -> str:
-    """The stages of the pipeline, each with what it leaves in the run's folder."""
+def draw_pipeline() -> str:
+    """The steps of the pipeline, each with the file it writes into the run folder."""
     wide, tall, gap, parts = 132, 66, 22, []
-    for number, (name, what, file) in enumerate(STAGES):
+    for number, (name, what, file) in enumerate(STEPS):
         x, y = 20 + number * (wide + gap), 26
         strong = name == "train, predict"
         if number:
@@ -146,19 +157,50 @@ def draw_road() -> str:
         parts += [f'<rect x="{x + shift}" y="{y - shift}" {form}/>' for shift in shifts]
         parts.append(words(x + wide / 2, y + 28, name, text_anchor="middle", font_weight=650, font_size=15))
         parts.append(words(x + wide / 2, y + 48, what, text_anchor="middle", fill=SOFT, font_size=11.5))
-        parts.append(words(x + wide / 2, y + tall + 24, file, text_anchor="middle", fill=BLUE, font_size=12,
-                           font_family="ui-monospace, 'DejaVu Sans Mono', monospace"))  # fmt: skip
-    width = 20 + len(STAGES) * (wide + gap)
+        parts.append(
+            words(
+                x + wide / 2,
+                y + tall + 24,
+                file,
+                text_anchor="middle",
+                fill=BLUE,
+                font_size=12,
+                font_family="ui-monospace, 'DejaVu Sans Mono', monospace",
+            )
+        )
+    width = 20 + len(STEPS) * (wide + gap)
     parts.append(
         words(
             width / 2,
             146,
-            "every stage is stored by the content of what it was made from, and made again only where that changed",
+            "every step is cached under a key of everything that can change it, and runs again only if the key changed",
             text_anchor="middle",
             fill=SOFT,
         )
     )
-    return svg(width, 164, "The road from images to a report", parts)
+    return svg(width, 164, "The pipeline from images to a report", parts)
+
+
+def draw_architecture() -> str:
+    """The packages as layers, from the import contract of pyproject.toml."""
+    contracts = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(contract["layers"] for contract in contracts if contract.get("containers") == ["holotype"])
+    width, height, gap, parts = 640, 34, 10, []
+    for number, layer in enumerate(layers):
+        packages = re.split(r"\s*[|:]\s*", layer)
+        box = (width - 40 - gap * (len(packages) - 1)) / len(packages)
+        for index, package in enumerate(packages):
+            x, y = 20 + index * (box + gap), 20 + number * (height + gap)
+            edge = BLUE if package == "pipeline" else LINE
+            parts.append(
+                f'<rect x="{x:g}" y="{y}" width="{box:g}" height="{height}" rx="6" fill="{PANEL}" stroke="{edge}"/>'
+            )
+            parts.append(words(round(x + box / 2, 1), y + 22, package, text_anchor="middle", font_weight=600))
+    return svg(
+        width, 30 + len(layers) * (height + gap), "Packages as layers; each imports only what lies below it", parts
+    )
 
 
 def main() -> None:
@@ -170,7 +212,12 @@ def main() -> None:
         folder = given.run or Path(held)
         run = folder / "runs" / "cells" if given.run else draw_tutorial(folder)
         draw_patterns(IMAGES / "cells.png")
-        drawings = {"schedules": draw_schedules(), "folds": draw_folds(run), "road": draw_road()}
+        drawings = {
+            "schedules": draw_schedules(),
+            "folds": draw_folds(run),
+            "pipeline": draw_pipeline(),
+            "architecture": draw_architecture(),
+        }
         for name, text in drawings.items():
             (IMAGES / f"{name}.svg").write_text(text, encoding="utf-8")
         if chromium() is None:

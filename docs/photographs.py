@@ -21,11 +21,11 @@ from drawing import BLUE, FONT, GREEN, INK, LINE, ORANGE, PANEL, PAPER, SOFT, sa
 from jinja2 import Environment
 from PIL import Image
 
-from holotype.data.patterns import draw_cell_field, plate_optics
-from holotype.data.simulate import CHANNELS, CLASSES
-from holotype.metrics import macro_f1
-from holotype.report.gallery import composite
-from holotype.seeds import keyed_generator
+from holotype.core.seeds import keyed_generator
+from holotype.evaluation.metrics import macro_f1
+from holotype.report.render import composite
+from holotype.simulate.cells import CHANNELS, CLASSES
+from holotype.simulate.microscopy import draw_cell_field, plate_optics
 
 HERE = Path(__file__).parent
 
@@ -43,11 +43,19 @@ def pattern_picture(name: str, side: int = 208) -> Image.Image:
 
 
 RECIPE = (
-    ("data", ":"), ("  train", ": cells/train.csv"), ("  test", ": cells/test.csv"),
-    ("  images", ': "images/{id}_{channel}.png"'), ("  channels", ": [nucleus, protein, ...]"),
-    ("  labels", ": {kind: multilabel}"), ("  groups", ": [plate]"), ("  domain", ": cell_type"),
-    ("members", ":"), ("  - input", ": {size: 64}"), ("    phases", ": [{epochs: 12}]"), ("    sampler", ": sqrt"),
-)  # fmt: skip
+    ("data", ":"),
+    ("  train", ": cells/train.csv"),
+    ("  test", ": cells/test.csv"),
+    ("  images", ': "images/{id}_{channel}.png"'),
+    ("  channels", ": [nucleus, protein, ...]"),
+    ("  labels", ": {kind: multilabel}"),
+    ("  groups", ": [plate]"),
+    ("  domain", ": cell_type"),
+    ("models", ":"),
+    ("  - input", ": {size: 64}"),
+    ("    phases", ": [{epochs: 12}]"),
+    ("    sampler", ": sqrt"),
+)
 
 
 def embedded(picture: Image.Image) -> str:
@@ -136,11 +144,22 @@ def draw_hero(folder: Path, run: Path, place: Path) -> None:
     reached, answers = answers_of(folder, run)
     template = Environment(autoescape=True).from_string((HERE / "hero.html.j2").read_text(encoding="utf-8"))
     page = template.render(
-        paper=PAPER, panel=PANEL, ink=INK, soft=SOFT, line=LINE, blue=BLUE, green=GREEN, orange=ORANGE, font=FONT,
+        paper=PAPER,
+        panel=PANEL,
+        ink=INK,
+        soft=SOFT,
+        line=LINE,
+        blue=BLUE,
+        green=GREEN,
+        orange=ORANGE,
+        font=FONT,
         patterns=[{"name": name, "picture": embedded(pattern_picture(name, 176))} for name in CLASSES],
-        recipe=RECIPE, metric=metric, reached=reached, answers=answers,
+        recipe=RECIPE,
+        metric=metric,
+        reached=reached,
+        answers=answers,
         missed=any(kind == "missed" for one in answers for kind, _ in one["labels"]),
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory() as held:
         (Path(held) / "hero.html").write_text(page, encoding="utf-8")
         photograph(f"file://{held}/hero.html", place, 1280, None, 1.5)
@@ -155,7 +174,7 @@ def photograph_served(folder: Path, run: Path, place: Path) -> None:
         place: A PNG file.
     """
     files = [folder / "images" / f"test-00000_{channel}.png" for channel in CHANNELS]
-    command = [sys.executable, "-m", "holotype.cli", "serve", str(run), "--port", "0"]
+    command = [sys.executable, "-m", "holotype.cli.main", "serve", str(run), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as served:
         try:
             said = iter(served.stdout or ())

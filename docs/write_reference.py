@@ -11,12 +11,13 @@ from typing import Any, get_args, get_type_hints
 import typer
 
 import holotype
-from holotype.cli import app
-from holotype.recipe import Recipe
-from holotype.registry import Registry
-from holotype.spec.reference import recipe_reference
+from holotype.cli.main import app
+from holotype.core.registry import Registry
+from holotype.recipe.load import Recipe
+from holotype.recipe.reference import recipe_reference
 
 HERE = Path(__file__).parent
+WITHOUT_NAMES = {"postprocessing", "simulate"}  # their modules are used by name
 VALUES = {Path: "path", int: "number", float: "number", str: "text"}  # what is written after an option, in words
 
 COMMANDS = """# The command line
@@ -28,7 +29,8 @@ what it says meanwhile to standard error. Exit status: 0 done, 1 the work failed
 (one sentence, no traceback; `--debug` shows it).
 
 `--set KEY=VALUE` changes one key of the recipe for one call and may be given more than once. The key is the path of the
-[recipe](recipe.md), a list's entry by its number: `--set members.0.phases.0.epochs=20`, `--set split.use=[0]`.
+[recipe](recipe.md), a list's entry by its number: `--set models.0.phases.0.epochs=20`,
+`--set split.folds_to_train=[0]`.
 """
 
 COMPLETION = {
@@ -50,7 +52,7 @@ Every stage is a function of its own, on arrays and tables, without a recipe:
 
 ```python
 import numpy as np
-from holotype.metrics import macro_f1
+from holotype.evaluation.metrics import macro_f1
 
 truth = np.array([[1, 0], [1, 1], [0, 1]], dtype=bool)
 said = np.array([[1, 0], [0, 1], [0, 1]], dtype=bool)
@@ -135,7 +137,7 @@ def python_reference() -> str:
     lines = [PYTHON, "## `holotype`", "", "| name | |", "| --- | --- |"]
     lines += [_name_row(holotype, name) for name in holotype.__all__]
     lines.append("")
-    for room in rooms():
+    for room in documented_packages():
         module = import_module(f"holotype.{room}")
         said = one_line((module.__doc__ or "").partition("\n\n")[0]).replace(" | ", " or ")
         lines += [f"## `holotype.{room}`", "", said, "", "| name | |", "| --- | --- |"]
@@ -144,9 +146,10 @@ def python_reference() -> str:
     return "\n".join(lines)
 
 
-def rooms() -> tuple[str, ...]:
-    """The packages that `holotype` offers by name."""
-    return holotype._ROOMS
+def documented_packages() -> list[str]:
+    """The packages with public names: those that `holotype` offers, and the packages inside them."""
+    nested = ("evaluation.metrics", "postprocessing.decision", "postprocessing.ensemble", "runs.export")
+    return sorted([*(name for name in holotype._SUBPACKAGES if name not in WITHOUT_NAMES), *nested])
 
 
 def _name_row(module: Any, name: str) -> str:

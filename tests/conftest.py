@@ -30,14 +30,14 @@ def _stores_lie_beside_their_recipes() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def fork_server() -> None:
     """What decodes for a server, or trains beside another, is loaded once for all tests of a process."""
-    multiprocessing.set_forkserver_preload(["holotype.finished.served", "holotype.train"])
+    multiprocessing.set_forkserver_preload(["holotype.runs.serve", "holotype.training"])
     multiprocessing.forkserver.ensure_running()
 
 
 @pytest.fixture(scope="session")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated screen of 60 labelled and 20 test images, 32 px, four channels, ten plates; nobody changes it."""
-    from holotype.data.simulate import SimulationPlan, simulate_cells
+    from holotype.simulate.cells import SimulationPlan, simulate_cells
 
     plan = SimulationPlan(train=60, test=20, size=32, plates=10)
     return simulate_cells(tmp_path_factory.mktemp("screen"), plan).folder
@@ -64,7 +64,7 @@ def write_recipe(screen: Path) -> WriteRecipe:
                 "domain": "cell_type",
             },
             "split": {"folds": 3},
-            "members": [
+            "models": [
                 {
                     "name": "main",
                     "backbone": "test_efficientnet",
@@ -87,10 +87,10 @@ def write_recipe(screen: Path) -> WriteRecipe:
 @pytest.fixture(scope="session")
 def finished(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of the screen: many labels, three folds, plates as groups; nobody changes it."""
-    from holotype.face import run
+    from holotype.api import run
 
     plain = {"kind": "threshold"}
-    return run(write_recipe(tmp_path_factory.mktemp("finished"), decide=plain)).folder.root
+    return run(write_recipe(tmp_path_factory.mktemp("finished"), decision=plain)).folder.root
 
 
 @pytest.fixture(scope="session")

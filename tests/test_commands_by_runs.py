@@ -24,20 +24,25 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from holotype.cli import main
+from holotype.cli.main import main
 
 Captured = pytest.CaptureFixture[str]
 ROWS, TESTS, CLASSES = 20, 4, 2_100
 DOCUMENTATION = Path(__file__).parents[1] / "docs" / "terminal.md"
 MANNERS = ("plain", "json", "quiet")
 NETWORK = {
-    "name": "main", "backbone": "test_efficientnet", "weights": "none", "input": {"size": 32},
-    "augment": {"rotate": 0}, "predict": {"views": "none"}, "phases": [{"epochs": 1}],
-}  # fmt: skip
+    "name": "main",
+    "backbone": "test_efficientnet",
+    "weights": "none",
+    "input": {"size": 32},
+    "augment": {"rotate": 0},
+    "predict": {"tta": "none"},
+    "phases": [{"epochs": 1}],
+}
 
 
 def imported(oof: str | None, test: str | None) -> dict[str, Any]:
-    """A member whose scores were made elsewhere."""
+    """A model whose scores were made elsewhere."""
     files = {name: file for name, file in (("oof", oof), ("test", test)) if file is not None}
     return {"name": "elsewhere", "predictions": files}
 
@@ -45,45 +50,49 @@ def imported(oof: str | None, test: str | None) -> dict[str, Any]:
 LARGE = {"column": "species", "classes": "species.csv"}
 KINDS: dict[str, dict[str, Any]] = {
     "networks": {},
-    "two members": {"members": [NETWORK, NETWORK | {"name": "other", "phases": [{"epochs": 1, "lr": 0.002}]}]},
-    "imported with out-of-fold scores": {"data": {"images": None}, "members": [imported("oof.npy", "test.npy")]},
-    "imported without out-of-fold scores": {"data": {"images": None}, "members": [imported(None, "test.npy")]},
-    "imported with images": {"members": [imported(None, "test.npy")]},
+    "two models": {"models": [NETWORK, NETWORK | {"name": "other", "phases": [{"epochs": 1, "lr": 0.002}]}]},
+    "imported with out-of-fold scores": {"data": {"images": None}, "models": [imported("oof.npy", "test.npy")]},
+    "imported without out-of-fold scores": {"data": {"images": None}, "models": [imported(None, "test.npy")]},
+    "imported with images": {"models": [imported(None, "test.npy")]},
     "no test table": {"data": {"test": None}},
-    "one used fold": {"split": {"folds": 2, "use": [0]}},
+    "one used fold": {"split": {"folds": 2, "folds_to_train": [0]}},
     "many labels": {"data": {"labels": {"column": "labels", "kind": "multilabel"}}},
-    "2,100 classes": {"data": {"images": None, "labels": LARGE},
-                      "members": [imported("large.parquet", "large_test.parquet")]},
-    "neighbours": {"members": [NETWORK | {"neighbours": {"k": 3}}]},
-    "specialists": {"data": {"domain": "domain"},
-                    "members": [NETWORK | {"specialise": {"phases": [{"epochs": 1, "lr": 0.01}], "least": 4}}]},
+    "2,100 classes": {
+        "data": {"images": None, "labels": LARGE},
+        "models": [imported("large.parquet", "large_test.parquet")],
+    },
+    "neighbors": {"models": [NETWORK | {"neighbors": {"k": 3}}]},
+    "specialists": {
+        "data": {"domain": "domain"},
+        "models": [NETWORK | {"specialists": {"phases": [{"epochs": 1, "lr": 0.01}], "min_samples": 4}}],
+    },
     "a class without a row": {"data": {"labels": {"column": "label", "classes": ["a", "b", "c"]}}},
     "a mapping of channels": {"data": {"images": {"dna": "{dna}", "er": "{er}"}}},
-}  # fmt: skip
+}
 IMPORTED = tuple(kind for kind in KINDS if kind.startswith("imported") or kind == "2,100 classes")
 UNSCORED = ("imported without out-of-fold scores", "imported with images")
 ELSEWHERE = ["the scores of", "elsewhere", "were made elsewhere"]
 REFUSED: dict[tuple[str, str], list[str]] = {
-    **{("predict", kind): [*ELSEWHERE, "predict with a run whose members are all networks"] for kind in IMPORTED},
+    **{("predict", kind): [*ELSEWHERE, "predict with a run whose models are all networks"] for kind in IMPORTED},
     **{("serve", kind): [*ELSEWHERE, "new images cannot be predicted"] for kind in IMPORTED},
     **{("export", kind): [*ELSEWHERE, "there is no network"] for kind in IMPORTED},
-    **{("tune", kind): ["members: a search is for one member that is trained"] for kind in (*IMPORTED, "two members")},
-    ("export", "neighbours"): ["'main.neighbours' looks its answers up", "--member main"],
+    **{("tune", kind): ["models: a search is for one model that is trained"] for kind in (*IMPORTED, "two models")},
+    ("export", "neighbours"): ["'main.neighbors' looks its answers up", "--model main"],
     ("export", "specialists"): ["--domain"],
 }  # what a command cannot do with a kind of run: words of the one sentence that says so
 
-SCORE = {"metric", "value", "low", "high", "next", "samples", "groups", "how"}
+SCORE = {"metric", "value", "low", "high", "prediction_interval", "samples", "groups", "method"}
 FOUND = {"recipe", "images", "forms", "classes", "kind", "folds", "notes"}
 KEYS = {
-    "run": {"run", "files", "metrics", "ledger", "classes", "domains", *SCORE},
-    "report": {"run", "files", "metrics", "ledger", "classes", "domains", *SCORE},
-    "report A B ...": {"page", "runs", "said"},
+    "run": {"run", "files", "metrics", "steps", "classes", "domains", *SCORE},
+    "report": {"run", "files", "metrics", "steps", "classes", "domains", *SCORE},
+    "compare A B": {"page", "runs", "lines"},
     "check": FOUND,
     "audit": FOUND | {"written", "page"},
     "predict": {"run", "rows", "warnings", "errors"},
     "export": {"folder", "files", "card"},
     "tune": {"trials", "best", "judged", "page", "recipe"},
-    "why": {"run", "stages"},
+    "dry run": {"run", "stages"},
     "cache list": {"store", "bytes", "artefacts"},
     "cache size": {"store", "bytes", "artefacts"},
     "cache verify": {"store", "artefacts", "damaged"},
@@ -134,13 +143,18 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = random.integers(0, 120 + 100 * (number % 2), (32, 32), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / "images" / f"{name}_{channel}.png")
     numbers = range(ROWS + TESTS)
-    table = pl.DataFrame({
-        "id": names, "label": ["ab"[number % 2] for number in numbers],
-        "labels": [("a", "b", "a b", "")[number % 4] for number in numbers],
-        "species": [f"species {number % 4:04d}" for number in numbers],
-        "plate": [f"p{number // 2}" for number in numbers], "domain": ["xy"[number // 2 % 2] for number in numbers],
-        "dna": [f"images/{name}_dna.png" for name in names], "er": [f"images/{name}_er.png" for name in names],
-    })  # fmt: skip
+    table = pl.DataFrame(
+        {
+            "id": names,
+            "label": ["ab"[number % 2] for number in numbers],
+            "labels": [("a", "b", "a b", "")[number % 4] for number in numbers],
+            "species": [f"species {number % 4:04d}" for number in numbers],
+            "plate": [f"p{number // 2}" for number in numbers],
+            "domain": ["xy"[number // 2 % 2] for number in numbers],
+            "dna": [f"images/{name}_dna.png" for name in names],
+            "er": [f"images/{name}_er.png" for name in names],
+        }
+    )
     table[:ROWS].write_csv(folder / "train.csv")
     table[ROWS:].drop("label", "labels", "species").write_csv(folder / "test.csv")
     pl.DataFrame({"name": [f"species {number:04d}" for number in range(CLASSES)]}).write_csv(folder / "species.csv")
@@ -148,10 +162,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "oof.npy", scores[:ROWS])
     np.save(folder / "test.npy", scores[ROWS:])
     shares = np.log([0.4, 0.3, 0.2])
-    large = pl.DataFrame({
-        "id": names, "top": [[number % 4, 1000, number % 3 + 4] for number in numbers],
-        "logit": [shares.tolist()] * len(names), "rest": [float(np.log(0.1))] * len(names),
-    })  # fmt: skip
+    large = pl.DataFrame(
+        {
+            "id": names,
+            "top_classes": [[number % 4, 1000, number % 3 + 4] for number in numbers],
+            "top_logits": [shares.tolist()] * len(names),
+            "rest_logsumexp": [float(np.log(0.1))] * len(names),
+        }
+    )
     large[:ROWS].write_parquet(folder / "large.parquet")
     large[ROWS:].write_parquet(folder / "large_test.parquet")
     for kind, sections in KINDS.items():
@@ -164,12 +182,22 @@ def slug(kind: str) -> str:
 
 
 def write_recipe(folder: Path, kind: str, sections: dict[str, Any]) -> None:
-    data = {"train": "train.csv", "test": "test.csv", "images": "images/{id}_dna.png", "groups": ["plate"],
-            "labels": {"column": "label"}, **sections.get("data", {})}  # fmt: skip
+    data = {
+        "train": "train.csv",
+        "test": "test.csv",
+        "images": "images/{id}_dna.png",
+        "groups": ["plate"],
+        "labels": {"column": "label"},
+        **sections.get("data", {}),
+    }
     recipe = {
-        "name": slug(kind), "run": {"threads": 1, "workers": 0, "batch": 8, "device": "cpu"}, "split": {"folds": 2},
-        "members": [NETWORK], **sections, "data": {name: value for name, value in data.items() if value is not None},
-    }  # fmt: skip
+        "name": slug(kind),
+        "run": {"threads": 1, "workers": 0, "batch": 8, "device": "cpu"},
+        "split": {"folds": 2},
+        "models": [NETWORK],
+        **sections,
+        "data": {name: value for name, value in data.items() if value is not None},
+    }
     (folder / f"{slug(kind)}.yaml").write_text(json.dumps(recipe), encoding="utf-8")
 
 
@@ -246,13 +274,13 @@ def words_of(command: str, folder: Path, bench: Path, place: Path) -> list[str |
         "check": ["check", recipe],
         "audit": ["audit", recipe, "--out", place / "run"],
         "report": ["report", folder],
-        "report A B ...": ["report", another, folder, "-o", place / "compare.html"],
-        "report B A ...": ["report", folder, another, "-o", place / "compare.html"],
+        "compare A B": ["compare", another, folder, "-o", place / "compare.html"],
+        "compare B A": ["compare", folder, another, "-o", place / "compare.html"],
         "predict": ["predict", folder, bench / "test.csv"],
         "predict to a file": ["predict", folder, bench / "test.csv", "-o", place / "labels.csv"],
         "export": ["export", folder, "-o", place / "export"],
         "tune": ["tune", recipe, "--trials", "1", "--size", "32", "--epochs", "1"],
-        "why": ["why", folder],
+        "dry run": ["run", recipe, "--dry-run"],
         "cache list": ["cache", "list", folder],
         "cache size": ["cache", "size", folder],
         "cache verify": ["cache", "verify", folder],
@@ -262,15 +290,23 @@ def words_of(command: str, folder: Path, bench: Path, place: Path) -> list[str |
     }[command]
 
 
-QUICK = ("run", "check", "audit", "report", "report A B ...", "report B A ...", "predict", "predict to a file", "why",
-         "cache list", "cache size", "cache verify", "review")  # fmt: skip
-SLOW = ("tune", "export", "serve")
-ONCE = (
+QUICK = (
     "run",
+    "check",
     "audit",
-    "report B A ...",
+    "report",
+    "compare A B",
+    "compare B A",
+    "predict",
     "predict to a file",
-)  # they write most: by default their JSON alone
+    "dry run",
+    "cache list",
+    "cache size",
+    "cache verify",
+    "review",
+)
+SLOW = ("tune", "export", "serve")
+ONCE = ("run", "audit", "compare B A", "predict to a file")  # they write most: by default their JSON alone
 
 
 def is_slow(kind: str, command: str, manner: str) -> bool:
@@ -278,20 +314,25 @@ def is_slow(kind: str, command: str, manner: str) -> bool:
 
 
 CELLS = [
-    pytest.param(*cell, marks=[pytest.mark.slow] * is_slow(*cell))
-    for cell in product(KINDS, (*QUICK, *SLOW), MANNERS)
-]  # fmt: skip
+    pytest.param(*cell, marks=[pytest.mark.slow] * is_slow(*cell)) for cell in product(KINDS, (*QUICK, *SLOW), MANNERS)
+]
 
 
 @pytest.mark.parametrize(("kind", "command", "manner"), CELLS)
 def test_a_command_answers_for_a_run_or_refuses_it_in_one_sentence(
-    bench: Path, made: Callable[[str], Path], tmp_path: Path, capfd: Captured, monkeypatch: pytest.MonkeyPatch,
-    kind: str, command: str, manner: str,
-) -> None:  # fmt: skip
+    bench: Path,
+    made: Callable[[str], Path],
+    tmp_path: Path,
+    capfd: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    command: str,
+    manner: str,
+) -> None:
     made("networks")
     pages = Pages(bench)
     monkeypatch.setattr("webbrowser.open", pages.begin)
-    monkeypatch.setattr("holotype.serve.running._give_up_after", pages.begin_serving)
+    monkeypatch.setattr("holotype.serve.server._set_send_timeout", pages.begin_serving)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     words = words_of(command, made(kind), bench, tmp_path)
     ended = call(capfd, *words, *([] if manner == "plain" else [f"--{manner}"]))
@@ -301,7 +342,7 @@ def test_a_command_answers_for_a_run_or_refuses_it_in_one_sentence(
     if refusal is not None:
         require_refusal(ended, manner, refusal)
         return
-    key = {"report B A ...": "report A B ...", "predict to a file": "predict"}.get(command, command)
+    key = {"compare B A": "compare A B", "predict to a file": "predict"}.get(command, command)
     answer = require_answer(ended, manner, key)
     if command in {"review", "serve"}:
         assert pages.end() == ""
@@ -309,15 +350,20 @@ def test_a_command_answers_for_a_run_or_refuses_it_in_one_sentence(
         require_sense(command, kind, answer)
 
 
-@pytest.mark.parametrize("command", ["report", "report A B ...", "check", "why", "cache list"])
+@pytest.mark.parametrize("command", ["report", "compare A B", "check", "dry run", "cache list"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_is_drawn_on_a_terminal(
-    bench: Path, made: Callable[[str], Path], tmp_path: Path, capfd: Captured, monkeypatch: pytest.MonkeyPatch,
-    kind: str, command: str,
-) -> None:  # fmt: skip
+    bench: Path,
+    made: Callable[[str], Path],
+    tmp_path: Path,
+    capfd: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    command: str,
+) -> None:
     made("networks")
     words = words_of(command, made(kind), bench, tmp_path)
-    monkeypatch.setattr("holotype.terminal.is_lively", lambda stream: True)
+    monkeypatch.setattr("holotype.cli.output.is_interactive", lambda stream: True)
     require_answer(call(capfd, *words), "plain", command)
 
 
@@ -334,7 +380,7 @@ def require_sense(command: str, kind: str, answer: dict[str, Any]) -> None:
         assert sum(form["len"] for form in answer["forms"]) in {0, sum(answer["images"].values())}
     if command == "predict":
         assert len(answer["predictions"]) == answer["rows"] == TESTS
-    if command == "why":
+    if command == "dry run":
         assert {stage["state"] for stage in answer["stages"]} == {"kept"}
 
 
@@ -388,7 +434,8 @@ class Pages:
         files = [self.image.with_name(self.image.name.replace("dna", channel)) for channel in ("dna", "er")]
         head = 'Content-Disposition: form-data; name="images"; filename='
         parts = [f'--x\r\n{head}"{file.name}"\r\n\r\n'.encode() + file.read_bytes() + b"\r\n" for file in files]
-        request = urllib.request.Request(f"{address}/predict", b"".join(parts) + b"--x--\r\n",
-                                         {"Content-Type": "multipart/form-data; boundary=x"})  # fmt: skip
+        request = urllib.request.Request(
+            f"{address}/predict", b"".join(parts) + b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+        )
         answer = json.load(urllib.request.urlopen(request, timeout=240))
         return all("labels" in prediction for prediction in answer["predictions"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from holotype.pipeline import _caveats
-from holotype.recipe import parse_recipe
+from holotype.pipeline.run import _score_caveats
+from holotype.recipe.load import parse_recipe
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from holotype.recipe import parse_recipe
 )
 def test_what_may_cross_folds_is_a_caveat(tmp_path: Path, by: list[str], groups: list[str], crossing: str) -> None:
     data = {"train": "t.csv", "id": "id", "labels": {"column": "label"}, "groups": groups}
-    member = {"name": "m", "backbone": "test_resnet", "weights": "none"}
-    words = _caveats(parse_recipe({"data": data, "split": {"by": by}, "members": [member]}, tmp_path))
-    start = f"{crossing} may cross folds (`split.by`), so that networks may have trained on relatives"
+    model = {"name": "m", "backbone": "test_resnet", "weights": "none"}
+    words = _score_caveats(parse_recipe({"data": data, "split": {"keep_together": by}, "models": [model]}, tmp_path))
+    start = f"{crossing} may cross folds (`split.keep_together`), so that networks may have trained on relatives"
     assert [one.startswith(start) for one in words] == ([True] if crossing else [])

@@ -22,9 +22,9 @@ def test_importing_the_package_does_not_import_torch() -> None:
 
 
 def test_help_does_not_wait_for_the_slow_libraries() -> None:
-    call = "import sys; from holotype.cli import main; sys.argv = ['holotype', '--help']"
+    call = "import sys; from holotype.cli.main import main; sys.argv = ['holotype', '--help']"
     loaded = loaded_after(f"{call}\ntry: main()\nexcept SystemExit as end: print(end)")
-    assert "holotype.cli" in loaded
+    assert "holotype.cli.main" in loaded
     assert sorted(loaded & {"lightgbm", "polars", "sklearn", "timm", "torch"}) == []
 
 

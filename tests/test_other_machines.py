@@ -25,7 +25,7 @@ data:
   images: "images/{id}.png"
   labels: {column: label, kind: multiclass}
 split: {folds: 2}
-members:
+models:
   - name: main
     backbone: test_efficientnet
     weights: none
@@ -87,8 +87,13 @@ def holotype(place: Path, *words: str | Path) -> str:
     writable = os.pathsep.join([str(place / "run"), str(place / "store")])
     done = subprocess.run(
         [sys.executable, "-B", "-c", PRELUDE, writable, *map(str, words)],
-        env=kept, cwd=place, capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
+        env=kept,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -104,5 +109,10 @@ def test_a_run_a_prediction_and_a_report_come_out_on_a_machine_with_less(place: 
     assert pl.read_csv(run / "new.csv").height == 20
     assert "macro_f1" in holotype(place, "report", run)
     assert sorted(path.name for path in place.iterdir()) == [
-        "images", "recipe.yaml", "run", "store", "test.csv", "train.csv",
-    ]  # fmt: skip
+        "images",
+        "recipe.yaml",
+        "run",
+        "store",
+        "test.csv",
+        "train.csv",
+    ]

@@ -22,7 +22,7 @@ reveal_type(holotype.open_run)
 reveal_type(holotype.load_recipe)
 reveal_type(holotype.run("recipe.yaml"))
 reveal_type(holotype.open_run("runs/cells").folder)
-reveal_type(holotype.metrics.macro_f1)
+reveal_type(holotype.evaluation.metrics.macro_f1)
 holotype.opn_run
 """
 
@@ -37,10 +37,10 @@ def test_mypy_sees_the_types_of_the_public_names(tmp_path: Path) -> None:
     revealed = re.findall(r'Revealed type is "(.*)"', done.stdout)
     assert len(revealed) == 6, done.stdout + done.stderr
     assert revealed[0].startswith("def (recipe: ")
-    assert revealed[0].endswith("-> holotype.finished.opened.OpenedRun")
-    assert revealed[1].endswith("-> holotype.finished.opened.OpenedRun")
-    assert revealed[2].endswith("-> holotype.recipe.Recipe")
-    assert revealed[3] == "holotype.finished.opened.OpenedRun"
+    assert revealed[0].endswith("-> holotype.runs.fitted_run.FittedRun")
+    assert revealed[1].endswith("-> holotype.runs.fitted_run.FittedRun")
+    assert revealed[2].endswith("-> holotype.recipe.load.Recipe")
+    assert revealed[3] == "holotype.runs.fitted_run.FittedRun"
     assert "Any" not in revealed[4]
     assert revealed[5].endswith("-> float") or revealed[5].endswith("-> builtins.float")
     assert 'has no attribute "opn_run"' in done.stdout
@@ -49,5 +49,5 @@ def test_mypy_sees_the_types_of_the_public_names(tmp_path: Path) -> None:
 def test_a_type_checker_is_told_of_every_name_that_the_package_has() -> None:
     stub = ast.parse((SOURCE / "__init__.pyi").read_text(encoding="utf-8"))
     told = {name.asname for node in stub.body if isinstance(node, ast.ImportFrom) for name in node.names}
-    assert told == {*holotype._HOMES, *holotype._ROOMS}  # type: ignore[attr-defined]
+    assert told == {*holotype._PUBLIC_NAMES, *holotype._SUBPACKAGES}  # type: ignore[attr-defined]
     assert told <= set(dir(holotype))

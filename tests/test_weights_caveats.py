@@ -7,31 +7,31 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from holotype.errors import RecipeError
-from holotype.pipeline import _caveats, check_names
-from holotype.recipe import parse_recipe
+from holotype.core.errors import RecipeError
+from holotype.pipeline.run import _score_caveats, validate_names
+from holotype.recipe.load import parse_recipe
 
 
-def recipe(folder: Path, **member: object):
+def recipe(folder: Path, **model: object):
     data = {"train": "t.csv", "id": "id", "labels": {"column": "label"}}
-    return parse_recipe({"data": data, "members": [{"name": "m", "backbone": "test_resnet", **member}]}, folder)
+    return parse_recipe({"data": data, "models": [{"name": "m", "backbone": "test_resnet", **model}]}, folder)
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_is_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What happens to lie in this machine's cache decides no test."""
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 def test_random_weights_that_nobody_asked_for_are_a_caveat(tmp_path):
     words = "m begins with random weights, since this machine has no pretrained ones of test_resnet"
-    assert _caveats(recipe(tmp_path)) == [words]
-    assert _caveats(recipe(tmp_path, weights="none")) == []
-    assert _caveats(recipe(tmp_path, backbone="efficientnet_lite0")) == []
+    assert _score_caveats(recipe(tmp_path)) == [words]
+    assert _score_caveats(recipe(tmp_path, weights="none")) == []
+    assert _score_caveats(recipe(tmp_path, backbone="efficientnet_lite0")) == []
 
 
 def test_weights_that_may_have_seen_the_scored_rows_are_a_caveat(tmp_path):
-    assert _caveats(recipe(tmp_path, weights="w.safetensors")) == [
+    assert _score_caveats(recipe(tmp_path, weights="w.safetensors")) == [
         "m: the first weights are of the file w.safetensors, which may have seen the scored rows, so that the value "
         "may be too high"
     ]
@@ -42,4 +42,4 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_read(tmp_path, 
     given = recipe(tmp_path)
     given = given.model_copy(update={"run": given.run.model_copy(update={"device": device})})
     with pytest.raises(RecipeError, match=rf"run\.device: there is no device '{device}' here; .*allowed: auto"):
-        check_names(given)
+        validate_names(given)

@@ -10,22 +10,36 @@ from typing import Any
 
 __all__ = ["load_recipe", "open_run", "run"]
 
-_ROOMS = (
-    "audit", "augment", "data", "decide", "ensemble", "feed", "losses", "metrics",
-    "nets", "plan", "predict", "report", "retrieval", "score", "split", "train",
-)  # fmt: skip
-_HOMES = {"load_recipe": "holotype.recipe", "open_run": "holotype.finished.opened", "run": "holotype.face"}
+_SUBPACKAGES = (
+    "audit",
+    "augment",
+    "data",
+    "evaluation",
+    "inspect",
+    "loading",
+    "losses",
+    "neighbors",
+    "networks",
+    "planning",
+    "postprocessing",
+    "prediction",
+    "report",
+    "simulate",
+    "split",
+    "training",
+)
+_PUBLIC_NAMES = {"load_recipe": "holotype.recipe.load", "open_run": "holotype.runs.fitted_run", "run": "holotype.api"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES or name in _ROOMS:
-        import_module("holotype.runtime").do_without_temporary_folder()  # before any of them loads PyTorch
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    if name in _ROOMS:
+    if name in _PUBLIC_NAMES or name in _SUBPACKAGES:
+        import_module("holotype.core.runtime").do_without_temporary_folder()  # before any of them loads PyTorch
+    if name in _PUBLIC_NAMES:
+        return getattr(import_module(_PUBLIC_NAMES[name]), name)
+    if name in _SUBPACKAGES:
         return import_module(f"holotype.{name}")
     raise AttributeError(f"module 'holotype' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES, *_ROOMS])
+    return sorted([*globals(), *_PUBLIC_NAMES, *_SUBPACKAGES])

@@ -3,21 +3,21 @@
 from holotype import audit as audit
 from holotype import augment as augment
 from holotype import data as data
-from holotype import decide as decide
-from holotype import ensemble as ensemble
-from holotype import feed as feed
+from holotype import evaluation as evaluation
+from holotype import inspect as inspect
+from holotype import loading as loading
 from holotype import losses as losses
-from holotype import metrics as metrics
-from holotype import nets as nets
-from holotype import plan as plan
-from holotype import predict as predict
+from holotype import neighbors as neighbors
+from holotype import networks as networks
+from holotype import planning as planning
+from holotype import postprocessing as postprocessing
+from holotype import prediction as prediction
 from holotype import report as report
-from holotype import retrieval as retrieval
-from holotype import score as score
+from holotype import simulate as simulate
 from holotype import split as split
-from holotype import train as train
-from holotype.face import run as run
-from holotype.finished.opened import open_run as open_run
-from holotype.recipe import load_recipe as load_recipe
+from holotype import training as training
+from holotype.api import run as run
+from holotype.recipe.load import load_recipe as load_recipe
+from holotype.runs.fitted_run import open_run as open_run
 
 __all__ = ["load_recipe", "open_run", "run"]

@@ -9,14 +9,22 @@ import polars as pl
 import pytest
 
 from holotype.audit import audit_images, constant_images, saturated_images
-from holotype.errors import DataError, HolotypeError
-from holotype.spec import AuditSpec, OnLeakSpec
-from holotype.types import ImageStatistics, ImageTable, Normalisation
+from holotype.core.errors import DataError, HolotypeError
+from holotype.recipe.sections import AuditSpec, DuplicatesSpec
+from holotype.types import ImageStatistics, ImageTable, Normalization
 
 ONE = {
-    "height": 8, "width": 8, "channels": 1, "depth": "uint8", "mean": [90.0], "deviation": [20.0],
-    "low": [0.0], "high": [200.0], "nonzero": [0.9], "error": None,
-}  # fmt: skip
+    "height": 8,
+    "width": 8,
+    "channels": 1,
+    "depth": "uint8",
+    "mean": [90.0],
+    "deviation": [20.0],
+    "min": [0.0],
+    "max": [200.0],
+    "nonzero": [0.9],
+    "error": None,
+}
 
 
 def table(count: int, roles=None, labels=None, channels=None) -> ImageTable:
@@ -41,12 +49,17 @@ def statistics(count: int, **changes: dict[int, Any]) -> ImageStatistics:
         for row, value in values.items():
             rows[row][column] = value
     schema = {
-        "id": pl.String, "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "depth": pl.String,
-        "digest": pl.String, "fingerprint": pl.Binary,
-        **{name: pl.List(pl.Float64) for name in ("mean", "deviation", "low", "high", "nonzero")},
+        "id": pl.String,
+        "height": pl.Int64,
+        "width": pl.Int64,
+        "channels": pl.Int64,
+        "depth": pl.String,
+        "digest": pl.String,
+        "fingerprint": pl.Binary,
+        **{name: pl.List(pl.Float64) for name in ("mean", "deviation", "min", "max", "nonzero")},
         "error": pl.String,
-    }  # fmt: skip
-    return ImageStatistics(pl.DataFrame(rows, schema=schema), Normalisation((0.0,), (1.0,)))
+    }
+    return ImageStatistics(pl.DataFrame(rows, schema=schema), Normalization((0.0,), (1.0,)))
 
 
 def test_images_without_a_flaw_give_an_empty_report():
@@ -136,7 +149,7 @@ def test_duplicates_over_all_roles_are_clustered_and_acted_upon():
 
 
 def test_dropped_duplicates_are_left_out():
-    spec = AuditSpec(on_leak=OnLeakSpec(within_train="drop"))
+    spec = AuditSpec(duplicates=DuplicatesSpec(within_train="drop"))
     report = audit_images(table(4), statistics(4, digest={0: "x", 2: "x", 3: "x"}), spec)
     assert report.left_out.tolist() == [2, 3]
 
@@ -166,10 +179,14 @@ def test_an_image_far_beyond_the_others_and_one_with_gaps_are_named_with_their_r
         },
         schema=schema,
     )
-    plain = statistics(12, high={11: [9e6]})
-    found = ImageStatistics(pl.concat([plain.frame, extremes], how="horizontal"), plain.normalisation)
+    plain = statistics(12, max={11: [9e6]})
+    found = ImageStatistics(pl.concat([plain.frame, extremes], how="horizontal"), plain.normalization)
     report = audit_images(table(12), found, AuditSpec())
-    assert report.problems.select("id", "problem").rows() == [("i0", "range"), ("i5", "no data"), ("i11", "range")]
+    assert report.image_problems.select("id", "problem").rows() == [
+        ("i0", "range"),
+        ("i5", "no data"),
+        ("i11", "range"),
+    ]
     far, gaps = report.warnings
     assert "'i0' (single pixels reach from 0 to 1e+10, all others from 0 to 200" in far
     assert "'i11' (its values reach from 0 to 9e+06, those of the others from 0 to 200" in far
@@ -181,5 +198,5 @@ def test_objects_on_white_are_not_saturated_where_white_is_the_background():
     white = {"percentiles": pl.Series([[200.0, 250.0, 255.0, 255.0, 255.0]] * 6)}
     some = {row: [254.0] for row in range(2)}
     plain = statistics(6, mean=some)
-    found = ImageStatistics(plain.frame.with_columns(**white), plain.normalisation)
+    found = ImageStatistics(plain.frame.with_columns(**white), plain.normalization)
     assert audit_images(table(6), found, AuditSpec()).warnings == ()

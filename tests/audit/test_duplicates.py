@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holotype.audit import duplicate_actions, duplicate_conflicts, find_duplicates
-from holotype.spec import OnLeakSpec
+from holotype.recipe.sections import DuplicatesSpec
 from holotype.types import ImageTable
 
 
@@ -19,7 +19,7 @@ def actions_of(roles: str, **rules: str) -> list[str]:
     """The actions in one cluster; roles by initial: t(rain), e(xternal), p(redicted: test)."""
     names = {"t": "train", "e": "external", "p": "test"}
     words = np.array([names[letter] for letter in roles])
-    return duplicate_actions(np.zeros(len(roles), np.int64), words, OnLeakSpec(**rules)).tolist()
+    return duplicate_actions(np.zeros(len(roles), np.int64), words, DuplicatesSpec(**rules)).tolist()
 
 
 def test_clusters_are_numbered_by_first_appearance_and_singles_have_none():
@@ -70,7 +70,7 @@ def test_actions_follow_the_rules(roles, rules, expected):
 def test_images_outside_clusters_have_no_action():
     clusters = np.array([-1, 0, 0, -1, 1, 1])
     roles = np.array(["train", "train", "train", "external", "external", "test"])
-    assert duplicate_actions(clusters, roles, OnLeakSpec()).tolist() == [
+    assert duplicate_actions(clusters, roles, DuplicatesSpec()).tolist() == [
         "",
         "grouped",
         "grouped",
@@ -78,7 +78,7 @@ def test_images_outside_clusters_have_no_action():
         "dropped",
         "reported",
     ]
-    assert duplicate_actions(np.full(6, -1), roles, OnLeakSpec()).tolist() == [""] * 6
+    assert duplicate_actions(np.full(6, -1), roles, DuplicatesSpec()).tolist() == [""] * 6
 
 
 def test_conflicts_compare_label_sets_of_labelled_images_only():

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from holotype.audit import find_duplicates
-from holotype.audit.confirm import SAME, confirm_on_pixels, content_box
+from holotype.audit.verify_duplicates import MIN_R2, confirm_on_pixels, content_box
 from holotype.data import content_square, crop_around, fingerprint, has_content, unpack_fingerprints
 
 SIDE = 160
@@ -27,8 +27,8 @@ def alike(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_rods_of_other_widths_are_no_duplicates():
-    assert alike(silhouette(28, 6), silhouette(28, 8, 1)) < SAME
-    assert alike(silhouette(24, 5), silhouette(28, 5, 1)) < SAME
+    assert alike(silhouette(28, 6), silhouette(28, 8, 1)) < MIN_R2
+    assert alike(silhouette(24, 5), silhouette(28, 5, 1)) < MIN_R2
 
 
 def test_a_changed_copy_of_a_small_silhouette_is_a_duplicate():
@@ -36,7 +36,7 @@ def test_a_changed_copy_of_a_small_silhouette_is_a_duplicate():
     darker = (one * 0.8 + 10).astype(np.uint8)
     smaller = np.asarray(Image.fromarray(one[0]).resize((112, 112), Image.Resampling.BILINEAR))[None]
     for copy in (silhouette(28, 6, 1), darker, smaller):
-        assert alike(one, copy) >= SAME
+        assert alike(one, copy) >= MIN_R2
 
 
 def test_the_content_of_a_picture_is_what_differs_from_its_background():
@@ -55,7 +55,7 @@ def test_small_objects_of_one_hash_are_told_apart_and_their_copies_are_found():
     pictures += [np.ascontiguousarray(np.rot90(moved(pictures[number], 3, -2), axes=(1, 2))) for number in (5, 20)]
     digests = np.array([str(number) for number in range(26)])
     same = find_duplicates(digests, [fingerprint(one) for one in pictures], 6, pictures.__getitem__)
-    assert same.links.select("row", "other").rows() == [(5, 24), (20, 25)]
+    assert same.pairs.select("row", "other").rows() == [(5, 24), (20, 25)]
 
 
 def test_outlines_that_differ_in_one_part_are_no_duplicates():
@@ -69,7 +69,7 @@ def test_outlines_that_differ_in_one_part_are_no_duplicates():
         ImageDraw.Draw(picture).polygon([tuple(point) for point in points], fill=255)
         leaves.append(np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX))[None])
     assert alike(leaves[0], leaves[1]) == 0
-    assert alike(leaves[0], moved(leaves[0], 2, -1)) >= SAME
+    assert alike(leaves[0], moved(leaves[0], 2, -1)) >= MIN_R2
 
 
 def test_content_of_images_of_any_form():

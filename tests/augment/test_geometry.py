@@ -12,9 +12,9 @@ from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import _get_inverse_affine_matrix, affine
 
-from holotype.augment import GEOMETRY_DRAWS, affine_matrices, identity_matrices, view_matrices, warp
-from holotype.errors import RecipeError
-from holotype.spec import AugmentSpec
+from holotype.augment import GEOMETRY_DRAWS, affine_matrices, identity_matrices, tta_matrices, warp
+from holotype.core.errors import RecipeError
+from holotype.recipe.sections import AugmentSpec
 
 STILL = {"flip": False, "rotate": 0.0, "scale": (1.0, 1.0), "shear": 0.0}
 MIDDLE, LEAST, MOST, UNMIRRORED = 0.5, 0.0, 1.0, 0.9
@@ -63,25 +63,25 @@ def test_the_eight_views_are_the_turns_and_mirrorings_of_the_square_each_once(si
     pixels = noise(1, 3, size, size)
     turned = [torch.rot90(pixels, turns, (2, 3)) for turns in range(4)]
     expected = turned + [image.flip(3) for image in turned]
-    seen = [warp(pixels, matrix[None], size) for matrix in view_matrices("d4")]
+    seen = [warp(pixels, matrix[None], size) for matrix in tta_matrices("d4")]
     matches = [[number for number, one in enumerate(expected) if distance(one, view) < 1e-5] for view in seen]
     assert sorted(matches) == [[number] for number in range(8)]
     assert matches[0] == [0]
 
 
 def test_fewer_views_are_the_first_of_the_eight():
-    every = view_matrices("d4")
-    assert [len(view_matrices(name)) for name in ("none", "flips", "d4")] == [1, 4, 8]
-    assert distance(view_matrices("flips"), every[:4]) == 0
+    every = tta_matrices("d4")
+    assert [len(tta_matrices(name)) for name in ("none", "flips", "d4")] == [1, 4, 8]
+    assert distance(tta_matrices("flips"), every[:4]) == 0
     pixels = noise(1, 1, 8, 8)
     flips = [pixels, pixels.flip(3), pixels.flip(2), pixels.flip(2, 3)]
-    for matrix, expected in zip(view_matrices("flips"), flips, strict=True):
+    for matrix, expected in zip(tta_matrices("flips"), flips, strict=True):
         assert distance(warp(pixels, matrix[None], 8), expected) < 1e-5
 
 
 def test_unknown_views_are_refused_with_the_nearest():
     with pytest.raises(RecipeError, match=r"there are no views 'd-4'; did you mean 'd4'\?; allowed: none, flips, d4"):
-        view_matrices("d-4")
+        tta_matrices("d-4")
 
 
 # ---- random matrices
@@ -191,7 +191,7 @@ def test_stretch_fills_the_square_as_a_bilinear_resize_does(height, width):
 
 def test_one_matrix_serves_a_batch_and_each_image_may_have_its_own():
     pixels = noise(3, 2, 9, 9)
-    every = view_matrices("d4")[[1, 4, 6]]
+    every = tta_matrices("d4")[[1, 4, 6]]
     together = warp(pixels, every, 9)
     for number in range(3):
         alone = warp(pixels[number : number + 1], every[number : number + 1], 9)

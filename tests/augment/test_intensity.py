@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from holotype.augment import intensity_draws, jitter, normalise
-from holotype.data import measure_images, pack_images, plan_pack
-from holotype.progress import Progress
-from holotype.runtime import Runtime
-from holotype.spec import AugmentSpec
+from holotype.augment import intensity_draws, jitter, normalize
+from holotype.core.progress import Progress
+from holotype.core.runtime import Runtime
+from holotype.data import build_pixel_cache, measure_images, plan_pixel_cache
+from holotype.recipe.sections import AugmentSpec
 from holotype.types import ImageTable
 
 RANDOM = np.random.default_rng(11)
@@ -32,7 +32,7 @@ def test_normalise_is_what_numpy_computes_channel_by_channel(depth, channels):
     pixels = (RANDOM.random((2, channels, 6, 5)) * 255).astype(depth)
     mean, deviation = RANDOM.uniform(0, 200, channels), RANDOM.uniform(1, 90, channels)
     expected = (pixels - mean[:, None, None]) / deviation[:, None, None]
-    found = normalise(torch.from_numpy(pixels), mean.tolist(), deviation.tolist())
+    found = normalize(torch.from_numpy(pixels), mean.tolist(), deviation.tolist())
     assert (found.dtype, found.shape) == (torch.float32, pixels.shape)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-4)
 
@@ -44,9 +44,9 @@ def test_no_level_of_16_bits_is_lost_between_the_file_and_the_network(tmp_path: 
     images = ImageTable(pl.DataFrame(rows), ("a", "b"), "multiclass")
     runtime = Runtime(threads=1, progress=Progress(quiet=True))
     statistics = measure_images(images, runtime)
-    stored = pack_images(images, plan_pack(statistics, 256, "none"), None, runtime)
-    scale = statistics.normalisation
-    levels = normalise(torch.from_numpy(stored), scale.mean, scale.deviation).numpy()[0, 0].ravel()
+    stored = build_pixel_cache(images, plan_pixel_cache(statistics, 256, "none"), None, runtime)
+    scale = statistics.normalization
+    levels = normalize(torch.from_numpy(stored), scale.mean, scale.deviation).numpy()[0, 0].ravel()
     assert (np.diff(levels) > 0).all()
     np.testing.assert_allclose((levels.mean(), levels.std()), (0, 1), atol=1e-3)
 

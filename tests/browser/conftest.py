@@ -12,9 +12,14 @@ import pytest
 
 # Nothing that Chromium would ask of the world by itself.
 SILENT = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 AT_HOME = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:")
 
 
@@ -74,12 +79,10 @@ def watch(chromium: Any) -> Iterator[Callable[..., Watched]]:
         watched = Watched(context.new_page())
         watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
         watched.page.on(
-            "console",
-            lambda said: watched.complaints.append(said.text) if said.type in {"error", "warning"} else None,
+            "console", lambda said: watched.complaints.append(said.text) if said.type in {"error", "warning"} else None
         )
         watched.page.on(
-            "request",
-            lambda asked: None if asked.url.startswith(AT_HOME) else watched.strangers.append(asked.url),
+            "request", lambda asked: None if asked.url.startswith(AT_HOME) else watched.strangers.append(asked.url)
         )
         watched.page.goto(address)
         return watched

@@ -20,7 +20,7 @@ SECTIONS = ("channels", "filters", "map", "attributions", "uncertain", "mistakes
 @pytest.fixture(scope="module")
 def report(screen: Path, write_recipe: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of the report of a run with heat maps, a class and some images of which have hostile names."""
-    from holotype.face import run
+    from holotype.api import run
 
     root = tmp_path_factory.mktemp("hostile")
     place = shutil.copytree(screen, root / "screen")
@@ -31,13 +31,24 @@ def report(screen: Path, write_recipe: Callable[..., Path], tmp_path_factory: py
     for image in sorted((place / "images").glob("train-*.png")):
         name, _, channel = image.stem.rpartition("_")
         image.rename(image.with_name(f"{renamed[name]}_{channel}.png"))
-    member = {"name": "main", "backbone": "test_resnet", "weights": "none", "input": {"size": 224},
-              "phases": [{"epochs": 1, "lr": 0.002}]}  # fmt: skip
+    model = {
+        "name": "main",
+        "backbone": "test_resnet",
+        "weights": "none",
+        "input": {"size": 224},
+        "phases": [{"epochs": 1, "lr": 0.002}],
+    }
     recipe = write_recipe(
-        root, members=[member], report={"attributions": 4}, split={"folds": 3, "use": [0]},
-        data={"train": str(place / "train.csv"), "test": str(place / "test.csv"),
-              "images": f"{place}/images/{{id}}_{{channel}}.png"},
-    )  # fmt: skip
+        root,
+        models=[model],
+        report={"attributions": 4},
+        split={"folds": 3, "folds_to_train": [0]},
+        data={
+            "train": str(place / "train.csv"),
+            "test": str(place / "test.csv"),
+            "images": f"{place}/images/{{id}}_{{channel}}.png",
+        },
+    )
     return f"file://{run(recipe).folder.root}/report.html"
 
 
@@ -80,16 +91,16 @@ def test_one_channel_is_shown_by_itself_and_all_again(report: str, watch: Callab
     def visible() -> list[str]:
         return [one.get_attribute("data-plane") for one in row.locator("figure").all() if one.is_visible()]
 
-    assert visible() == ["whole", "0", "1", "2", "3"]
+    assert visible() == ["composite", "0", "1", "2", "3"]
     page.get_by_label("nucleus", exact=True).check(force=True)
     assert visible() == ["1"]
     page.get_by_label("composite", exact=True).check(force=True)
-    assert visible() == ["whole"]
+    assert visible() == ["composite"]
     page.emulate_media(media="print")
-    assert visible() == ["whole", "0", "1", "2", "3"]
+    assert visible() == ["composite", "0", "1", "2", "3"]
     page.emulate_media(media="screen")
     page.get_by_label("side by side", exact=True).check(force=True)
-    assert visible() == ["whole", "0", "1", "2", "3"]
+    assert visible() == ["composite", "0", "1", "2", "3"]
 
 
 def test_the_map_shows_a_sample_where_it_is_pointed_at_and_keeps_what_is_pressed(
@@ -103,13 +114,13 @@ def test_the_map_shows_a_sample_where_it_is_pointed_at_and_keeps_what_is_pressed
     last.hover(force=True)
     tip = page.locator(".map-tip")
     tip.wait_for(state="visible")
-    assert tip.inner_text().strip() == last.get_attribute("data-said")
+    assert tip.inner_text().strip() == last.get_attribute("data-text")
     last.click(force=True)
-    kept = page.locator(".map-kept")
+    kept = page.locator(".map-pinned")
     assert kept.is_visible()
-    first = page.locator(".map-kept .map-picture").evaluate("one => getComputedStyle(one).backgroundPosition")
+    first = page.locator(".map-pinned .map-picture").evaluate("one => getComputedStyle(one).backgroundPosition")
     cell = int(last.get_attribute("data-cell"))
-    columns = int(page.locator(".map-kept .map-picture").get_attribute("data-columns"))
+    columns = int(page.locator(".map-pinned .map-picture").get_attribute("data-columns"))
     assert float(first.split("%")[0]) == pytest.approx(100 * (cell % columns) / (columns - 1), abs=0.01)
     page.locator("#map h2").click()
     button = page.locator(".map-legend button").first

@@ -30,7 +30,7 @@ WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWi
 
 def made_elsewhere(folder: Path, classes: list[str], rows: int, kind: str, pictured: bool) -> Path:
     """A finished run whose scores were made elsewhere: the last class has no sample, and the first file a bad name."""
-    from holotype.face import run
+    from holotype.api import run
 
     draw = np.random.default_rng(2)
     ids = [FILE, *(f"w{number}" for number in range(1, rows))]
@@ -41,8 +41,9 @@ def made_elsewhere(folder: Path, classes: list[str], rows: int, kind: str, pictu
     scores[np.arange(rows), (own + 1) % len(classes)] += 1.0
     scores[0, [own[0], (own[0] + 1) % len(classes)]] += [-6.0, 6.0]  # the worst mistake of all has the worst name
     folder.mkdir(parents=True)
-    pl.DataFrame({"id": ids, "label": [classes[number] for number in own], "plate": [f"p{n % 12}" for n in range(rows)]}
-                 ).write_csv(folder / "train.csv")  # fmt: skip
+    pl.DataFrame(
+        {"id": ids, "label": [classes[number] for number in own], "plate": [f"p{n % 12}" for n in range(rows)]}
+    ).write_csv(folder / "train.csv")
     folds = np.array([f"f{n % 12 % 3}" for n in range(rows)])
     np.savez(folder / "said.npz", scores=scores, ids=np.array(ids), folds=folds)
     labels = {"column": "label", "kind": kind, "separator": "|", "classes": classes}
@@ -52,8 +53,8 @@ def made_elsewhere(folder: Path, classes: list[str], rows: int, kind: str, pictu
         for name in ids:
             Image.fromarray(draw.integers(0, 255, (24, 24), dtype=np.uint8)).save(folder / "images" / f"{name}.png")
         data["images"] = "images/{id}.png"
-    member = {"name": "said", "predictions": {"oof": "said.npz", "kind": "logit", "rows": "id"}}
-    recipe = {"name": "hostile", "run": {"threads": 1}, "split": {"folds": 3}, "data": data, "members": [member]}
+    model = {"name": "said", "predictions": {"oof": "said.npz", "kind": "logit", "rows": "id"}}
+    recipe = {"name": "hostile", "run": {"threads": 1}, "split": {"folds": 3}, "data": data, "models": [model]}
     (folder / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
     return run(folder / "recipe.yaml").folder.root
 
@@ -131,7 +132,7 @@ def test_no_name_of_a_class_or_file_does_anything_but_stand_there(
     for button in seen.page.locator("#classes button.opens").all():
         button.click()
     seen.page.locator(".class-panel svg").nth(11).wait_for()
-    for link in seen.page.locator(".network .link").all()[:5]:
+    for link in seen.page.locator(".class-graph .link").all()[:5]:
         link.dispatch_event("pointerover")
     text = seen.page.locator("body").inner_text()
     assert all(name in text for name in (*HOSTILE[:2], HOSTILE[3]))
@@ -160,17 +161,17 @@ def test_five_hundred_classes_open_fit_and_draw(tmp_path: Path, watch: Callable[
 def test_the_pages_of_an_audit_a_comparison_and_a_search_fit_and_have_no_fault(
     finished: Path, hostile: Path, tmp_path: Path, watch: Callable[..., Any], width: int, dark: bool
 ) -> None:
-    from holotype.finished.compared import write_comparison
-    from holotype.inspection import audit_data
-    from holotype.progress import Progress
-    from holotype.report import Trial, TrialsContents, write_report
+    from holotype.cli.check import audit_data
+    from holotype.core.progress import Progress
+    from holotype.report import Trial, TrialsData, write_report
+    from holotype.runs.compare import write_comparison
 
     audit_data(finished.parent.parent / "recipe.yaml", (), tmp_path / "audited", Progress(quiet=True))
     other = made_elsewhere(tmp_path / "other", list(HOSTILE[1:]), 80, "multilabel", pictured=False)
     list(write_comparison([hostile, finished, other], tmp_path / "compare.html"))
     trials = [Trial(n, "finished", 0.5 + 0.02 * n, 9, {"rate": 10.0**-n, HOSTILE[0]: HOSTILE[1]}) for n in range(1, 6)]
     axes = {"rate": (1e-6, 1.0, True), HOSTILE[0]: (HOSTILE[1],)}
-    write_report(tmp_path / "tune.html", TrialsContents("t", "macro F1", "words", trials, 5, axes, {"rate": 0.9}))
+    write_report(tmp_path / "tune.html", TrialsData("t", "macro F1", "words", trials, 5, axes, {"rate": 0.9}))
     for page in (tmp_path / "audited/audit/report.html", tmp_path / "compare.html", tmp_path / "tune.html"):
         seen = watch(f"file://{page}", width=width, dark=dark)
         assert seen.page.evaluate(WIDE) <= 0, page.name

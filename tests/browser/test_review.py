@@ -14,10 +14,10 @@ import polars as pl
 import pytest
 import tifffile
 
-from holotype.finished.reviewing import ReviewServer, open_review
+from holotype.core.run_folder import RunFolder
 from holotype.review import read_rows
-from holotype.runs import RunFolder
-from holotype.types import LINKS
+from holotype.runs.review import ReviewServer, open_review
+from holotype.types import DUPLICATE_PAIRS
 
 pytestmark = pytest.mark.browser
 
@@ -30,13 +30,13 @@ def server(finished: Path, tmp_path: Path) -> Iterator[ReviewServer]:
     """A copy of the finished run with other names and two sets of duplicates, served."""
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    worst = pl.read_parquet(run / "audit/suspects.parquet")["sample"].to_list()
+    worst = pl.read_parquet(run / "audit/label_errors.parquet")["sample"].to_list()
     renamed = dict(zip(worst, EVIL, strict=False))
     for path in run.rglob("*.parquet"):
         table = pl.read_parquet(path)
         texts = [name for name in ("id", "sample") if name in table.columns]
         table.with_columns(pl.col(texts).replace(renamed)).write_parquet(path)
-    suspects = pl.read_parquet(run / "audit/suspects.parquet")
+    suspects = pl.read_parquet(run / "audit/label_errors.parquet")
     rename_class(run, suspects)
     images = pl.read_parquet(run / "images.parquet")["id"].to_list()
     pairs = [(0, 0, 1, "near"), (0, 1, 2, "near"), (1, 4, 5, "exact")]
@@ -44,8 +44,8 @@ def server(finished: Path, tmp_path: Path) -> Iterator[ReviewServer]:
     found = [(cluster, row, images[row], "train", "grouped") for cluster, row in rows]
     clusters = pl.DataFrame(found, schema=["cluster", "row", "id", "role", "action"], orient="row")
     clusters.write_parquet(run / "audit/clusters.parquet")
-    links = pl.DataFrame([(*pair, 3, 0.97) for pair in pairs], schema=LINKS, orient="row")
-    links.write_parquet(run / "audit/links.parquet")
+    links = pl.DataFrame([(*pair, 3, 0.97) for pair in pairs], schema=DUPLICATE_PAIRS, orient="row")
+    links.write_parquet(run / "audit/duplicate_pairs.parquet")
     RunFolder(run).write_digests()
     opened = open_review(run, 0, tmp_path / "review.csv")
     thread = threading.Thread(target=opened.serve, daemon=True)
@@ -60,8 +60,10 @@ def rename_class(run: Path, suspects: pl.DataFrame) -> None:
     decision = json.loads((run / "decision.json").read_text())
     old, decision["classes"][0] = decision["classes"][0], EVIL_CLASS
     (run / "decision.json").write_text(json.dumps(decision))
-    lists = [pl.col(name).list.eval(pl.element().replace(old, EVIL_CLASS)) for name in ("given", "suggested")]
-    suspects.with_columns(pl.lit(True).alias("suspect"), *lists).write_parquet(run / "audit/suspects.parquet")
+    lists = [
+        pl.col(name).list.eval(pl.element().replace(old, EVIL_CLASS)) for name in ("given_label", "predicted_label")
+    ]
+    suspects.with_columns(pl.lit(True).alias("suspect"), *lists).write_parquet(run / "audit/label_errors.parquet")
 
 
 def at(seen: Any, place: str) -> None:
@@ -69,7 +71,7 @@ def at(seen: Any, place: str) -> None:
 
 
 def said(seen: Any, words: str) -> None:
-    seen.page.locator("#said", has_text=words).wait_for()
+    seen.page.locator("#status", has_text=words).wait_for()
 
 
 def pressed(seen: Any, key: str, words: str) -> None:
@@ -82,14 +84,14 @@ def test_twenty_samples_by_keyboard_with_undos_and_a_reload(
     server: ReviewServer, watch: Callable[..., Any], tmp_path: Path
 ) -> None:
     seen = watch(server.address)
-    at(seen, "suspects/0")
-    table = pl.read_parquet(tmp_path / "run/audit/suspects.parquet")
-    samples, given = table["sample"].to_list(), dict(table.select("sample", "given").iter_rows())
+    at(seen, "label_errors/0")
+    table = pl.read_parquet(tmp_path / "run/audit/label_errors.parquet")
+    samples, given = table["sample"].to_list(), dict(table.select("sample", "given_label").iter_rows())
     wanted: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = []
 
     def decide(number: int) -> None:
         sample, before = samples[number], tuple(given[samples[number]])
-        at(seen, f"suspects/{number}")
+        at(seen, f"label_errors/{number}")
         count = len(read_rows(server.record.path).rows)
         if number % 4 == 3:
             seen.page.keyboard.press("d")
@@ -105,7 +107,7 @@ def test_twenty_samples_by_keyboard_with_undos_and_a_reload(
         else:
             seen.page.keyboard.press("k")
             wanted.append((sample, "keep", before, ()))
-        at(seen, f"suspects/{number + 1}")
+        at(seen, f"label_errors/{number + 1}")
         assert len(read_rows(server.record.path).rows) == count + 1  # before the page moves on
 
     def undo() -> None:
@@ -116,22 +118,22 @@ def test_twenty_samples_by_keyboard_with_undos_and_a_reload(
     for number in range(9):
         decide(number)
     undo()
-    at(seen, "suspects/8")
+    at(seen, "label_errors/8")
     decide(8)
     decide(9)
     seen.page.reload()
-    at(seen, "suspects/10")
+    at(seen, "label_errors/10")
     undo()  # of what was decided before the reload
-    at(seen, "suspects/9")
+    at(seen, "label_errors/9")
     for number in range(9, 20):
         decide(number)
     seen.page.keyboard.press("s")
-    at(seen, "suspects/21")
+    at(seen, "label_errors/21")
     seen.page.keyboard.press("b")
-    at(seen, "suspects/20")
+    at(seen, "label_errors/20")
     rows = [(row.id, row.action, row.before, row.after) for row in read_rows(server.record.path).rows]
     assert rows == wanted
-    assert len(server.record.standing.decisions) == 20
+    assert len(server.record.active.decisions) == 20
     lines = server.record.path.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + len(wanted)
     assert seen.page.locator("img, script:not([src])").count() == 0
@@ -151,7 +153,7 @@ def test_duplicates_are_told_apart_by_keyboard(server: ReviewServer, watch: Call
     seen.page.keyboard.press("x")  # equal pixels
     seen.page.locator("#trouble", has_text="equal").wait_for()
     pressed(seen, "k", "Saved: keep")
-    rows = [(row.kind, row.id, row.action, row.before, row.after) for row in server.record.standing.decisions]
+    rows = [(row.kind, row.id, row.action, row.before, row.after) for row in server.record.active.decisions]
     assert rows == [
         ("cluster", images[0], "split", tuple(images[:3]), (images[2],)),
         ("cluster", images[4], "keep", tuple(images[4:6]), ()),
@@ -210,11 +212,11 @@ def test_a_large_picture_is_asked_for_again_closer_where_one_looks(
 
 def test_what_is_not_saved_is_said_and_nothing_moves(server: ReviewServer, watch: Callable[..., Any]) -> None:
     seen = watch(server.address)
-    at(seen, "suspects/0")
+    at(seen, "label_errors/0")
     seen.page.route("**/api/decide", lambda route: route.abort())
     seen.page.keyboard.press("k")
     seen.page.locator("#trouble", has_text="does not answer").wait_for()
-    at(seen, "suspects/0")
+    at(seen, "label_errors/0")
     assert server.record.count == 0
 
 
@@ -225,7 +227,7 @@ def test_every_view_can_be_read_by_everybody(
 ) -> None:
     seen = watch(server.address, width=width, dark=dark)
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    for tab in ("suspects", "clusters", "uncertain"):
+    for tab in ("label_errors", "clusters", "uncertain"):
         seen.page.click(f"#tab-{tab}")
         at(seen, f"{tab}/0")
         assert seen.page.evaluate(overflow) <= 0
@@ -244,7 +246,7 @@ def test_everything_can_be_reached_with_the_tabulator_and_shows_where_one_is(
     server: ReviewServer, watch: Callable[..., Any]
 ) -> None:
     seen = watch(server.address)
-    at(seen, "suspects/0")
+    at(seen, "label_errors/0")
     seen.page.wait_for_selector("[data-channel='0']")
     reached = []
     for _ in range(40):

@@ -24,7 +24,7 @@ CHANNELS = ("microtubules", "nucleus", "reticulum", "protein")
 
 def started(run: Path, store: Path, **variables: str) -> tuple[subprocess.Popen[str], str]:
     environment = os.environ | {"PYTHONPATH": str(SOURCE), "HOLOTYPE_STORE": str(store), **variables}
-    call = [sys.executable, "-m", "holotype.cli", "serve", str(run), "--port", "0"]
+    call = [sys.executable, "-m", "holotype.cli.main", "serve", str(run), "--port", "0"]
     process = subprocess.Popen(call, env=environment, stderr=subprocess.PIPE, text=True)
     said = process.stderr.readline()
     address = re.search(r"http://\S+:\d+/", said)
@@ -44,12 +44,22 @@ def started(run: Path, store: Path, **variables: str) -> tuple[subprocess.Popen[
 @pytest.fixture(scope="module")
 def seen_run(write_recipe: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose networks end in places that a heat map can point at."""
-    from holotype.face import run
+    from holotype.api import run
 
-    member = {"name": "main", "backbone": "test_efficientnet", "weights": "none", "input": {"size": 64},
-              "phases": [{"epochs": 2, "lr": 0.002}]}  # fmt: skip
-    recipe = write_recipe(tmp_path_factory.mktemp("seen"), split={"folds": 2}, members=[member],
-                          calibrate={"sets": 0.8}, decide={"kind": "per-class", "repeats": 2})  # fmt: skip
+    model = {
+        "name": "main",
+        "backbone": "test_efficientnet",
+        "weights": "none",
+        "input": {"size": 64},
+        "phases": [{"epochs": 2, "lr": 0.002}],
+    }
+    recipe = write_recipe(
+        tmp_path_factory.mktemp("seen"),
+        split={"folds": 2},
+        models=[model],
+        calibration={"prediction_sets": 0.8},
+        decision={"kind": "per-class", "repeats": 2},
+    )
     return run(recipe).folder.root
 
 

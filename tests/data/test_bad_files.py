@@ -13,10 +13,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from holotype.core.errors import DataError
 from holotype.data import read_image
-from holotype.data.layouts import image_files
-from holotype.errors import DataError
-from holotype.spec import DataSpec
+from holotype.data.file_patterns import image_files
+from holotype.recipe.sections import DataSpec
 
 GREY = np.random.default_rng(1).integers(0, 256, (40, 50)).astype(np.uint8)
 

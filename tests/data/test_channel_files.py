@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from holotype.core.errors import DataError, InputError
+from holotype.core.progress import Progress
 from holotype.data import read_image, read_images
-from holotype.data.channel_files import ChannelNames, channel_names
-from holotype.errors import DataError, InputError
-from holotype.finished.asked import images_asked
-from holotype.progress import Progress
-from holotype.recipe import parse_recipe
-from holotype.spec import DataSpec
+from holotype.data.channel_files import ChannelFileMatcher, make_channel_matcher
+from holotype.recipe.load import parse_recipe
+from holotype.recipe.sections import DataSpec
+from holotype.runs.new_images import read_new_images
 
 MAPPING = {"dna": "{FileName_DNA}", "er": "{FileName_ER}"}
 
@@ -95,37 +95,37 @@ def test_a_column_that_is_not_there_and_two_channels_of_one_file_are_refused_by_
 
 
 def test_new_files_are_told_apart_by_the_patterns_of_their_channels() -> None:
-    names = ChannelNames({"dna": "/data/img/{id}_w1.tif", "er": "/data/img/{id}_w2.tif"})
-    assert names.place(PurePath("new/A01_w2.tif")) == ("new/A01", "er")
-    assert names.place(PurePath("new/A01_w3.tif")) is None
-    folders = ChannelNames({"dna": "dna/{id}.tif", "er": "er/{id}.tif"})
-    assert folders.place(PurePath("x/er/7.tif")) == ("x/7", "er")
-    both = ChannelNames(dict.fromkeys(["r", "g"], "{channel}/{id}_{channel}.png"))
-    assert both.place(PurePath("x/g/7_g.png")) == ("x/7", "g")
-    longer = ChannelNames({"plain": "{id}.png", "marked": "{id}_b.png"})
-    assert longer.place(PurePath("7_b.png")) == ("7", "marked")
-    assert longer.place(PurePath("7.png")) == ("7", "plain")
+    names = ChannelFileMatcher({"dna": "/data/img/{id}_w1.tif", "er": "/data/img/{id}_w2.tif"})
+    assert names.match(PurePath("new/A01_w2.tif")) == ("new/A01", "er")
+    assert names.match(PurePath("new/A01_w3.tif")) is None
+    folders = ChannelFileMatcher({"dna": "dna/{id}.tif", "er": "er/{id}.tif"})
+    assert folders.match(PurePath("x/er/7.tif")) == ("x/7", "er")
+    both = ChannelFileMatcher(dict.fromkeys(["r", "g"], "{channel}/{id}_{channel}.png"))
+    assert both.match(PurePath("x/g/7_g.png")) == ("x/7", "g")
+    longer = ChannelFileMatcher({"plain": "{id}.png", "marked": "{id}_b.png"})
+    assert longer.match(PurePath("7_b.png")) == ("7", "marked")
+    assert longer.match(PurePath("7.png")) == ("7", "plain")
 
 
 def test_names_of_columns_are_learnt_from_the_files_of_the_run_or_a_table_is_asked_for(screen: Path) -> None:
     data = recipe(screen, images=MAPPING)
     with pytest.raises(InputError, match=r"named by columns of a table.*give a table"):
-        channel_names(data)
+        make_channel_matcher(data)
     files = pl.Series([["/a/r1_s1_ch1.tif", "/a/r1_s1_ch2.tif"], ["/a/r2_s1_ch1.tif", "/a/r2_s1_ch2.tif"]])
-    learnt = channel_names(data, files)
+    learnt = make_channel_matcher(data, files)
     assert learnt is not None
-    assert learnt.place(PurePath("n/r9_s4_ch2.tif")) == ("n/r9_s4", "er")
+    assert learnt.match(PurePath("n/r9_s4_ch2.tif")) == ("n/r9_s4", "er")
     with pytest.raises(InputError, match="give a table"):
-        channel_names(data, pl.Series([["/a/x1.tif", "/a/y9.tif"], ["/a/p.tif", "/a/q.tif"]]))
+        make_channel_matcher(data, pl.Series([["/a/x1.tif", "/a/y9.tif"], ["/a/p.tif", "/a/q.tif"]]))
 
 
 def test_a_folder_and_a_table_to_predict_are_read_by_channel(screen: Path, capsys) -> None:
     data = recipe(screen, images={"dna": "dna/{n}D.png", "er": "er/{n}E.png"})
     (screen / "er" / "notes.png").write_bytes((screen / "er/0E.png").read_bytes())
-    found = images_asked(screen, data, ("a", "b"), "multiclass", Progress())
+    found = read_new_images(screen, data, ("a", "b"), "multiclass", Progress())
     assert found.frame["id"].to_list() == ["0", "1", "2"]
     assert [Path(file).name for file in found.files_of_row(2)] == ["2D.png", "2E.png"]
     assert "1 file not named as in" in "".join(capsys.readouterr())
-    asked = images_asked(screen / "train.csv", recipe(screen, images=MAPPING), ("a", "b"), "multiclass")
+    asked = read_new_images(screen / "train.csv", recipe(screen, images=MAPPING), ("a", "b"), "multiclass")
     assert [Path(file).name for file in asked.files_of_row(2)] == ["2D.png", "2E.png"]
     assert asked.channels == ("dna", "er")

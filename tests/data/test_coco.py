@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from holotype.core.errors import DataError
 from holotype.data import read_images
-from holotype.errors import DataError
-from holotype.spec import DataSpec
+from holotype.recipe.sections import DataSpec
 
 CONTENT: dict[str, Any] = {
     "images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}],

@@ -20,8 +20,8 @@ import tifffile
 import zarr
 from PIL import Image
 
+from holotype.core.errors import DataError
 from holotype.data import read_image
-from holotype.errors import DataError
 
 RANDOM = np.random.default_rng(3)
 GREY = RANDOM.integers(0, 256, (20, 24)).astype(np.uint8)
@@ -49,19 +49,29 @@ def numpy_file(save: Callable[..., None]) -> bytes:
 
 
 FORMATS: dict[str, bytes] = {
-    "a.png": pillow("PNG"), "palette.png": pillow("PNG", "P"),
+    "a.png": pillow("PNG"),
+    "palette.png": pillow("PNG", "P"),
     "deep.png": imagecodecs.png_encode(COLOR.astype(np.uint16)),
-    "a.jpg": pillow("JPEG"), "a.gif": pillow("GIF"), "a.bmp": pillow("BMP"), "a.webp": pillow("WEBP"),
-    "a.ppm": b"P6 24 20 65535\n" + COLOR.astype(">u2").tobytes(), "text.pgm": b"P2 2 2 999\n1 2 3 4\n",
-    "a.jp2": pillow("JPEG2000"), "deep.jp2": imagecodecs.jpeg2k_encode(GREY.astype(np.uint16), bitspersample=12),
-    "a.jxl": imagecodecs.jpegxl_encode(COLOR), "a.jxr": imagecodecs.jpegxr_encode(COLOR),
-    "a.tif": tiff(GREY), "tiles.tif": tiff(GREY, tile=(16, 16), compression="zlib"),
-    "lzw.tif": tiff(GREY, compression="lzw", rowsperstrip=4), "jpeg.tif": tiff(COLOR, compression="jpeg"),
+    "a.jpg": pillow("JPEG"),
+    "a.gif": pillow("GIF"),
+    "a.bmp": pillow("BMP"),
+    "a.webp": pillow("WEBP"),
+    "a.ppm": b"P6 24 20 65535\n" + COLOR.astype(">u2").tobytes(),
+    "text.pgm": b"P2 2 2 999\n1 2 3 4\n",
+    "a.jp2": pillow("JPEG2000"),
+    "deep.jp2": imagecodecs.jpeg2k_encode(GREY.astype(np.uint16), bitspersample=12),
+    "a.jxl": imagecodecs.jpegxl_encode(COLOR),
+    "a.jxr": imagecodecs.jpegxr_encode(COLOR),
+    "a.tif": tiff(GREY),
+    "tiles.tif": tiff(GREY, tile=(16, 16), compression="zlib"),
+    "lzw.tif": tiff(GREY, compression="lzw", rowsperstrip=4),
+    "jpeg.tif": tiff(COLOR, compression="jpeg"),
     "big.tif": tiff(GREY, bigtiff=True),
     "imagej.tif": tiff(np.stack([GREY] * 3), imagej=True, metadata={"axes": "CYX"}),
     "a.ome.tif": tiff(np.stack([GREY] * 3), ome=True, metadata={"axes": "CYX"}, photometric="minisblack"),
-    "a.npy": numpy_file(np.save), "a.npz": numpy_file(np.savez_compressed),
-}  # fmt: skip
+    "a.npy": numpy_file(np.save),
+    "a.npz": numpy_file(np.savez_compressed),
+}
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -239,7 +249,7 @@ PROMISES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a tile that grows": ("a.tif", jpeg_that_grows, "says that it has 65500x65500|65500 x 65500"),
     "a packed giant": ("a.npz", lambda: zipped((40_000, 40_000)), "has 40000x40000 pixels, more than 200,000,000"),
     "bytes and not pixels": ("a.npz", lambda: zipped((9, 10_000, 10_000)), "are 900 MB decoded and more than 400 MB"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", PROMISES)
@@ -261,9 +271,9 @@ def test_as_many_channels_are_read_as_the_recipe_names(tmp_path):
 
 def test_a_server_s_limit_of_pixels_bounds_the_bytes_as_well(tmp_path):
     path = written(tmp_path / "a.tif", tiff(np.zeros((9, 20, 24), np.uint8), photometric="minisblack"))
-    assert read_image([path], most=9 * 20 * 24 // 4).shape == (9, 20, 24)
+    assert read_image([path], max_pixels=9 * 20 * 24 // 4).shape == (9, 20, 24)
     with pytest.raises(DataError, match="in 9 channels or planes, which are 0 MB decoded"):
-        read_image([path], most=9 * 20 * 24 // 4 - 1)
+        read_image([path], max_pixels=9 * 20 * 24 // 4 - 1)
 
 
 @pytest.mark.parametrize(

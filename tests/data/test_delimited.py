@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holotype.core.errors import DataError
 from holotype.data.delimited import parse_delimited
-from holotype.errors import DataError
 
 TABLE = "id,label,note\na00,a,café\na01,b,thé\na02,a,brûlé\n"
 RIGHT = [("a00", "a", "café"), ("a01", "b", "thé"), ("a02", "a", "brûlé")]
@@ -49,8 +49,10 @@ def test_a_table_is_the_same_however_a_program_writes_it(content: bytes) -> None
 def test_windows_text_is_read_and_said_so() -> None:
     table, (note,) = parse_delimited(TABLE.encode("cp1252"), "/data/train.csv", "data.train")
     assert table.rows() == RIGHT
-    assert note == ("train.csv: it is not UTF-8 and is read as Windows-1252, in which line 2 has 'café'; if that is "
-                    "wrong, save it as CSV in UTF-8.")  # fmt: skip
+    assert note == (
+        "train.csv: it is not UTF-8 and is read as Windows-1252, in which line 2 has 'café'; if that is "
+        "wrong, save it as CSV in UTF-8."
+    )
 
 
 @pytest.mark.parametrize("encoding", ["cp1251", "gbk", "shift_jis", "euc_kr"])
@@ -183,7 +185,7 @@ def test_a_long_quoted_table_is_read_the_same_and_by_the_fast_way(quoting: int, 
     writer.writerows([f"a{n}", ["x, y", 'the "big" one', "", "é"][n % 4], n / 7] for n in range(30_000))
     fast, careful = fast_and_careful(stream.getvalue())
     assert fast == careful
-    monkeypatch.setattr("holotype.data.delimited._quoted_rows", None)
+    monkeypatch.setattr("holotype.data.delimited._parse_quoted_rows", None)
     assert parsed(stream.getvalue()) == fast
 
 
@@ -201,9 +203,14 @@ def test_titles_and_comments_above_the_header_are_passed_over_and_named(above: s
 
 @pytest.mark.parametrize(
     ("text", "header"),
-    [("#id,label\n1,a\n2,b\n", ["#id", "label"]), ("id\n1\n2\n", ["id"]), (",file\n1,a.png\n2,b.png\n", ["", "file"]),
-     ("file,\na.png,x\n", ["file", ""]), ("id\n\n1\n2\n", ["id"])],
-)  # fmt: skip
+    [
+        ("#id,label\n1,a\n2,b\n", ["#id", "label"]),
+        ("id\n1\n2\n", ["id"]),
+        (",file\n1,a.png\n2,b.png\n", ["", "file"]),
+        ("file,\na.png,x\n", ["file", ""]),
+        ("id\n\n1\n2\n", ["id"]),
+    ],
+)
 def test_what_looks_like_a_title_and_is_a_header_stays_the_header(text: str, header: list[str]) -> None:
     frame, notes = parse_delimited(text.encode(), "t.csv", "data.train")
     assert frame.columns == header

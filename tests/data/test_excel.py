@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from openpyxl import Workbook
 
-from holotype.data.reading import read_noted_table, read_table
-from holotype.errors import DataError
-from holotype.table_files import write_table
+from holotype.core.errors import DataError
+from holotype.core.table_files import write_table
+from holotype.data.tables import read_noted_table, read_table
 
 
 def workbook(path: Path, **sheets: list[list[Any]]) -> Path:
@@ -135,8 +135,10 @@ def test_titles_above_the_header_are_passed_over_and_named(tmp_path: Path, above
     rows = [["file", "label", "plate"], ["a.png", "x", 1], ["b.png", "y", 2]]
     table = read_noted_table(workbook(tmp_path / "labels.xlsx", Data=[*above, *rows]))
     assert table.frame.to_dict(as_series=False) == {
-        "file": ["a.png", "b.png"], "label": ["x", "y"], "plate": ["1", "2"]
-    }  # fmt: skip
+        "file": ["a.png", "b.png"],
+        "label": ["x", "y"],
+        "plate": ["1", "2"],
+    }
     assert "row 1 ('Plate 7') is passed over, since it stands above the header" in table.notes[0]
 
 

@@ -9,13 +9,13 @@ import pandas
 import polars as pl
 import pytest
 
-from holotype.data import label_shares, read_images, table_warnings
+from holotype.core.errors import DataError
+from holotype.core.table_files import write_parquet, write_table
+from holotype.data import class_frequencies, read_images, table_warnings
 from holotype.data.class_names import class_name_warnings
 from holotype.data.label_lists import parse_label_list
 from holotype.data.missing import MISSING_WORDS, without_missing
-from holotype.errors import DataError
-from holotype.spec import DataSpec, LabelSpec
-from holotype.table_files import write_parquet, write_table
+from holotype.recipe.sections import DataSpec, LabelSpec
 from holotype.types import ImageTable
 
 WORDS = ["NA", "N/A", "nan", "NaN", "None", "null", "-", "?", "#N/A", "", '""']
@@ -64,7 +64,9 @@ def test_a_word_that_the_classes_name_is_a_class(tmp_path: Path) -> None:
     assert images.frame["labels"].to_list() == [[0], [1], [0], [2]]
     (tmp_path / "classes.csv").write_text("name\nnone\nmild\nsevere\n")
     assert images_of(path, labels={"classes": str(tmp_path / "classes.csv")}).frame.equals(images.frame)
-    shares = label_shares(DataSpec.model_validate({"train": str(path), "labels": labels}), str(path), images.classes)
+    shares = class_frequencies(
+        DataSpec.model_validate({"train": str(path), "labels": labels}), str(path), images.classes
+    )
     assert shares == [0.5, 0.25, 0.25]
 
 
@@ -249,9 +251,13 @@ def test_folders_keep_their_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "names"),
-    [([0, 1, 2], ["0", "1", "2"]), (["007", "a"], ["007", "a"]), ([True, False], ["true", "false"]),
-     ([1.0, 2.5], ["1", "2.5"])],
-)  # fmt: skip
+    [
+        ([0, 1, 2], ["0", "1", "2"]),
+        (["007", "a"], ["007", "a"]),
+        ([True, False], ["true", "false"]),
+        ([1.0, 2.5], ["1", "2.5"]),
+    ],
+)
 def test_numbers_are_good_names_of_classes(given: list[object], names: list[str]) -> None:
     assert LabelSpec.model_validate({"classes": given}).classes == names
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from holotype.core.errors import DataError
 from holotype.data import read_image
-from holotype.errors import DataError
 
 PLANES = np.random.default_rng(5).integers(0, 256, (32, 12, 14)).astype(np.uint8)
 SPACE = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
@@ -30,8 +30,10 @@ def block(file: str | None, number: int = 0, first: str = 'FirstC="0"', ifd: int
 
 
 def image(*blocks: str, channels: int = 1, planes: int = 1, times: int = 1, order: str = "XYCZT") -> str:
-    return (f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="{order}" Type="uint8" SizeX="14" SizeY="12" '
-            f'SizeC="{channels}" SizeZ="{planes}" SizeT="{times}">{"".join(blocks)}</Pixels></Image>')  # fmt: skip
+    return (
+        f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="{order}" Type="uint8" SizeX="14" SizeY="12" '
+        f'SizeC="{channels}" SizeZ="{planes}" SizeT="{times}">{"".join(blocks)}</Pixels></Image>'
+    )
 
 
 def written(path: Path, planes: Sequence[np.ndarray], *images: str, number: int | None = None, **more: object) -> Path:
@@ -47,8 +49,12 @@ def positions(folder: Path, count: int, channels: int) -> list[Path]:
     """Files as Micro-Manager writes them: each lists the planes of all."""
     blocks = [block(f"Pos{number}.ome.tif", number, count=channels) for number in range(count)]
     images = [image(one, channels=channels) for one in blocks]
-    return [written(folder / f"Pos{number}.ome.tif", PLANES[channels * number : channels * (number + 1)], *images,
-                    number=number) for number in range(count)]  # fmt: skip
+    return [
+        written(
+            folder / f"Pos{number}.ome.tif", PLANES[channels * number : channels * (number + 1)], *images, number=number
+        )
+        for number in range(count)
+    ]
 
 
 @pytest.mark.parametrize(("count", "channels"), [(16, 1), (3, 2), (2, 3)])
@@ -68,8 +74,10 @@ def test_a_position_under_a_new_name_is_known_by_its_uuid(tmp_path):
 
 def test_a_file_a_channel_is_one_plane_even_where_the_xml_lists_both(tmp_path):
     both = image(block("a_0.ome.tif", 0), block("a_1.ome.tif", 1, 'FirstC="1"'), channels=2)
-    files = [written(tmp_path / f"a_{number}.ome.tif", PLANES[number : number + 1], both, number=number)
-             for number in range(2)]  # fmt: skip
+    files = [
+        written(tmp_path / f"a_{number}.ome.tif", PLANES[number : number + 1], both, number=number)
+        for number in range(2)
+    ]
     np.testing.assert_array_equal(read_image(files), PLANES[:2])
     np.testing.assert_array_equal(read_image(files[1:]), PLANES[1:2])
 
@@ -117,9 +125,19 @@ def test_no_file_is_opened_because_xml_names_it(tmp_path, monkeypatch, named):
         ([image(channels=2)], 2, "lacks 2 of the 2 planes"),
         ([image(block(None)), image(block(None, ifd=1))], 2, r"holds 2 images \(OME-XML\)"),
         ([image(block("b.tif", 8), channels=2), image(block("c.tif", 9))], 2, "describes other files and not this one"),
-        ([image(block("a.ome.tif", 1, 'FirstC="0" FirstZ="0"', 0, 2),
-                block("a.ome.tif", 1, 'FirstC="0" FirstZ="1"', 2, 1), block("b.tif", 2, 'FirstC="1" FirstZ="1"'),
-                channels=2, planes=2)], 3, "lacks 1 of the 4 planes of its image"),
+        (
+            [
+                image(
+                    block("a.ome.tif", 1, 'FirstC="0" FirstZ="0"', 0, 2),
+                    block("a.ome.tif", 1, 'FirstC="0" FirstZ="1"', 2, 1),
+                    block("b.tif", 2, 'FirstC="1" FirstZ="1"'),
+                    channels=2,
+                    planes=2,
+                )
+            ],
+            3,
+            "lacks 1 of the 4 planes of its image",
+        ),
         ([image(block(None, count=10**9), channels=10**9)], 2, "has 2 pages, and its OME-XML describes more"),
         ([image(block(None))], 2, "has 2 pages, of which its OME-XML describes 1"),
         ([image(block(None, count=2), planes=2)], 2, r"holds 2 planes; write data\.projection"),
@@ -127,7 +145,7 @@ def test_no_file_is_opened_because_xml_names_it(tmp_path, monkeypatch, named):
         (['<BinaryOnly MetadataFile="a.companion.ome" UUID="urn:uuid:1"/>'], 2, "pages that only another file descri"),
         (["<Image><Pixels"], 1, "has broken OME-XML"),
     ],
-)  # fmt: skip
+)
 def test_what_the_xml_promises_and_the_file_lacks_is_a_refusal(tmp_path, images, pages, reason):
     file = written(tmp_path / "a.ome.tif", PLANES[:pages], *images)
     with pytest.raises(DataError, match=rf"a\.ome\.tif.*{reason}"):
@@ -151,8 +169,13 @@ def test_entities_are_refused(tmp_path):
 
 @pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
 def test_planes_of_an_ome_tiff_are_turned_and_inverted_as_any_other(tmp_path, photometric):
-    file = written(tmp_path / "a.ome.tif", PLANES[:2], image(block(None, count=2), channels=2), photometric=photometric,
-                   extratags=[(274, 3, 1, 6, False)])  # fmt: skip
+    file = written(
+        tmp_path / "a.ome.tif",
+        PLANES[:2],
+        image(block(None, count=2), channels=2),
+        photometric=photometric,
+        extratags=[(274, 3, 1, 6, False)],
+    )
     values = PLANES[:2] if photometric == "minisblack" else 255 - PLANES[:2]
     np.testing.assert_array_equal(read_image([file]), np.rot90(values, -1, axes=(1, 2)))
 

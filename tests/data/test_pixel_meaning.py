@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image, ImageOps
 
+from holotype.core.errors import DataError
+from holotype.core.runtime import Runtime
 from holotype.data import measure_images, read_image, read_images
 from holotype.data.axes import project
-from holotype.errors import DataError
-from holotype.keys import images_key
-from holotype.runtime import Runtime
-from holotype.spec import DataSpec
+from holotype.pipeline.cache_keys import images_key
+from holotype.recipe.sections import DataSpec
 
 RANDOM = np.random.default_rng(11)
 GREY = RANDOM.integers(0, 256, (16, 24)).astype(np.uint8)
@@ -88,8 +88,12 @@ def with_exif(png: bytes, exif: Image.Exif) -> bytes:
 @pytest.mark.parametrize("depth", ["uint8", "uint16", "float32"])
 def test_a_tiff_of_many_channels_is_turned_upright(tmp_path, orientation, depth):
     planes = [GREY, GREY[::-1], GREY.T.copy().T // 2, 255 - GREY, GREY // 3]
-    path = written(tmp_path / "a.tif", np.stack(planes).astype(depth), photometric="minisblack",
-                   extratags=[(274, 3, 1, orientation, True)])  # fmt: skip
+    path = written(
+        tmp_path / "a.tif",
+        np.stack(planes).astype(depth),
+        photometric="minisblack",
+        extratags=[(274, 3, 1, orientation, True)],
+    )
     np.testing.assert_array_equal(read_image([path]), upright(orientation, *planes).astype(depth), strict=True)
 
 
@@ -107,10 +111,15 @@ def test_broken_exif_leaves_the_picture_as_it_is_stored(tmp_path, capfd, recwarn
 @settings(max_examples=60, deadline=None)
 @given(
     depth=some.sampled_from(["bool", "uint8", "uint16", "uint32", "int8", "int16", "float16", "float32", "float64"]),
-    white=some.booleans(), orientation=some.integers(1, 8), channels=some.sampled_from([1, 3]),
-    planar=some.sampled_from(["contig", "separate"]), compression=some.sampled_from([None, "zlib", "lzw"]),
-    predictor=some.booleans(), tiled=some.booleans(), big=some.booleans(),
-)  # fmt: skip
+    white=some.booleans(),
+    orientation=some.integers(1, 8),
+    channels=some.sampled_from([1, 3]),
+    planar=some.sampled_from(["contig", "separate"]),
+    compression=some.sampled_from([None, "zlib", "lzw"]),
+    predictor=some.booleans(),
+    tiled=some.booleans(),
+    big=some.booleans(),
+)
 def test_depth_photometric_layout_and_orientation_go_together_in_any_way(
     tmp_path_factory, depth, white, orientation, channels, planar, compression, predictor, tiled, big
 ):
@@ -144,8 +153,15 @@ def test_depth_photometric_layout_and_orientation_go_together_in_any_way(
 def turned(planes: np.ndarray, orientation: int) -> np.ndarray:
     """All planes upright, by Pillow on the places of the pixels."""
     places = np.arange(planes[0].size, dtype=np.int32).reshape(planes[0].shape)
-    methods = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
-               7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
+    methods = {
+        2: "FLIP_LEFT_RIGHT",
+        3: "ROTATE_180",
+        4: "FLIP_TOP_BOTTOM",
+        5: "TRANSPOSE",
+        6: "ROTATE_270",
+        7: "TRANSVERSE",
+        8: "ROTATE_90",
+    }
     picture = Image.fromarray(places)
     if orientation in methods:
         picture = picture.transpose(Image.Transpose[methods[orientation]])
@@ -228,9 +244,16 @@ def test_cmyk_is_refused_with_the_way_out(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("depth", "kept"),
-    [("int8", "float32"), ("int16", "float32"), ("uint32", "float32"), ("int32", "float32"), ("float16", "float32"),
-     ("float64", "float32"), ("uint64", "float32")],
-)  # fmt: skip
+    [
+        ("int8", "float32"),
+        ("int16", "float32"),
+        ("uint32", "float32"),
+        ("int32", "float32"),
+        ("float16", "float32"),
+        ("float64", "float32"),
+        ("uint64", "float32"),
+    ],
+)
 def test_the_type_follows_from_the_stored_type_and_every_value_is_kept(tmp_path, depth, kept):
     values = np.arange(-8, 8).reshape(4, 4) * 16 if depth.startswith("int") else np.arange(16).reshape(4, 4) * 9
     stored = values.astype(depth)
@@ -260,9 +283,11 @@ def test_other_codecs_keep_what_they_were_given(tmp_path):
         "deep.jxl": (imagecodecs.jpegxl_encode(deep, lossless=True), np.moveaxis(deep, -1, 0)),
         "a.jxr": (imagecodecs.jpegxr_encode(GREY, level=1.0), GREY[None]),
         "a.avif": (imagecodecs.avif_encode(COLOR, level=100), np.moveaxis(COLOR, -1, 0)),
-        "ten.avif": (imagecodecs.avif_encode(COLOR.astype(np.uint16) * 4, level=100, bitspersample=10),
-                     np.moveaxis(COLOR, -1, 0).astype(np.uint16) * 4),
-    }  # fmt: skip
+        "ten.avif": (
+            imagecodecs.avif_encode(COLOR.astype(np.uint16) * 4, level=100, bitspersample=10),
+            np.moveaxis(COLOR, -1, 0).astype(np.uint16) * 4,
+        ),
+    }
     for name, (content, expected) in contents.items():
         (tmp_path / name).write_bytes(content)
         np.testing.assert_array_equal(read_image([tmp_path / name]), expected, strict=True, err_msg=name)
@@ -289,9 +314,12 @@ def test_pixels_without_data_stay_so(tmp_path):
 
 STACK = RANDOM.integers(0, 256, (5, 2, 16, 24)).astype(np.uint8)
 PROJECTED = {
-    "max": STACK.max(axis=0), "mean": STACK.astype(np.float32).mean(axis=0, dtype=np.float64).astype(np.float32),
-    "sum": STACK.sum(axis=0).astype(np.float32), "first": STACK[0], "middle": STACK[2],
-}  # fmt: skip
+    "max": STACK.max(axis=0),
+    "mean": STACK.astype(np.float32).mean(axis=0, dtype=np.float64).astype(np.float32),
+    "sum": STACK.sum(axis=0).astype(np.float32),
+    "first": STACK[0],
+    "middle": STACK[2],
+}
 
 
 @pytest.mark.parametrize("projection", PROJECTED)
@@ -346,7 +374,7 @@ def test_a_projection_reaches_every_image_of_a_table_and_its_key(tmp_path):
     spec = DataSpec(train=f"{tmp_path}/train.csv", images=f"{tmp_path}/{{id}}.tif", projection="max")
     statistics = measure_images(read_images(spec), Runtime()).frame
     assert statistics["error"].to_list() == [None, None]
-    assert statistics["high"].to_list() == [[float(STACK[:, 0].max())]] * 2
+    assert statistics["max"].to_list() == [[float(STACK[:, 0].max())]] * 2
     assert images_key(spec) != images_key(spec.model_copy(update={"projection": "mean"}))
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image
 
+from holotype.core.errors import DataError
 from holotype.data import read_image, tiff
-from holotype.errors import DataError
 
 RANDOM = np.random.default_rng(23)
 STACK = RANDOM.integers(0, 200, (6, 14, 18))
@@ -87,15 +87,23 @@ def test_planes_are_refused_without_a_projection_by_either_reader(tmp_path, kind
 UNUSUAL: dict[str, bytes] = {
     "a description of another shape": written(STACK[0].astype("u1"), metadata=None, description='{"shape": [7, 36]}'),
     "a stack of one page": written(STACK[0].astype("u1"), metadata=None, description="ImageJ=1.5\nimages=3\nslices=3"),
-    "an order of axes": written(STACK.astype("u1"), metadata=None, photometric="minisblack",
-                                description="ImageJ=1.5\nimages=6\nchannels=2\nslices=3\norder=ztc\n"),
+    "an order of axes": written(
+        STACK.astype("u1"),
+        metadata=None,
+        photometric="minisblack",
+        description="ImageJ=1.5\nimages=6\nchannels=2\nslices=3\norder=ztc\n",
+    ),
     "a program that is known": written(STACK[0].astype("u1"), metadata=None, software="SI.LINE=1"),
     "no data": written(STACK[0].astype("f4"), extratags=[(42113, 2, 3, "11", True)]),
-    "opacity": written(STACK[:2].astype("u1").transpose(1, 2, 0).copy(), photometric="minisblack",
-                       planarconfig="contig", extrasamples=["unassalpha"]),
+    "opacity": written(
+        STACK[:2].astype("u1").transpose(1, 2, 0).copy(),
+        photometric="minisblack",
+        planarconfig="contig",
+        extrasamples=["unassalpha"],
+    ),
     "tiles": written(STACK[0].astype("u1"), tile=(16, 16)),
     "a predictor": written(STACK[0].astype("u1"), compression="zlib", predictor=True),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", UNUSUAL)

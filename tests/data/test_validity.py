@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from holotype.data import channel_statistics, dataset_normalisation, extreme_rows, missing_pixels, usable_pixels
+from holotype.data import channel_statistics, dataset_normalization, extreme_rows, missing_pixels, usable_pixels
 from holotype.data.validity import isolated_limits
 
 BORDER = np.zeros((1, 40, 40), bool)
@@ -25,7 +25,7 @@ def test_a_border_without_data_counts_in_no_statistic(value):
     data = clean[~BORDER].astype(np.float64)
     found = channel_statistics(pixels)
     np.testing.assert_allclose(
-        [found[name][0] for name in ("mean", "deviation", "low", "high", "missing")],
+        [found[name][0] for name in ("mean", "deviation", "min", "max", "missing")],
         [data.mean(), data.std(), data.min(), data.max(), 0.125],
     )
     np.testing.assert_allclose(
@@ -93,10 +93,10 @@ def _frame(pictures: list[np.ndarray]) -> pl.DataFrame:
 
 def test_an_image_of_another_unit_does_not_scale_the_others():
     pictures = [floats(seed) for seed in range(11)]
-    plain = dataset_normalisation(_frame(pictures))
+    plain = dataset_normalization(_frame(pictures))
     hot = pictures[3].copy()
     hot[0, :, 7] = 1e6  # a dead column: too many pixels to be isolated
-    mixed = dataset_normalisation(_frame([*pictures, hot, floats(99, 65_535.0)]))
+    mixed = dataset_normalization(_frame([*pictures, hot, floats(99, 65_535.0)]))
     assert extreme_rows(_frame([*pictures, hot])).tolist() == [False] * 11 + [True]
     np.testing.assert_allclose((mixed.mean, mixed.deviation), (plain.mean, plain.deviation), rtol=1e-9)
     assert mixed.high is not None
@@ -110,7 +110,7 @@ def test_the_statistics_of_two_channels_are_bounded():
 
 
 def test_a_large_image_is_measured_in_blocks(monkeypatch):
-    import holotype.data.statistics as module
+    import holotype.data.image_statistics as module
 
     pixels = np.random.default_rng(3).integers(0, 4000, (3, 50, 60)).astype(np.uint16)
     whole = channel_statistics(pixels)

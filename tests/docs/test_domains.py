@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from holotype.cli import main
-from holotype.data.atlas import AtlasPlan, simulate_atlas
-from holotype.data.layouts import pattern_fields
-from holotype.data.perturbations import PerturbationPlan, simulate_perturbations
+from holotype.cli.main import main
+from holotype.data.file_patterns import pattern_fields
+from holotype.simulate.hpa import HpaPlan, simulate_hpa
+from holotype.simulate.rxrx1 import PerturbationPlan, simulate_perturbations
 
 PAGES = Path(__file__).parents[2] / "docs" / "domains"
 HEADINGS = ["What you have", "The recipe to start from", "What to watch", "Reading the result"]
@@ -71,7 +71,7 @@ def draw_folders(folder: Path, recipe: Mapping[str, Any]) -> None:
 
 def draw_atlas(folder: Path, recipe: Mapping[str, Any]) -> None:
     """The stand-in of the Human Protein Atlas."""
-    simulate_atlas(folder, AtlasPlan(60, 12, 12, 32, train_train=2, train_external=2, external_test=2))
+    simulate_hpa(folder, HpaPlan(60, 12, 12, 32, train_train=2, train_external=2, external_test=2))
 
 
 def draw_screen(folder: Path, recipe: Mapping[str, Any]) -> None:

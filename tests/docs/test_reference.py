@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from holotype.recipe import Recipe
-from holotype.spec import Section
-from holotype.spec.reference import recipe_reference, type_in_words
+from holotype.recipe.load import Recipe
+from holotype.recipe.reference import recipe_reference, type_in_words
+from holotype.recipe.sections import Section
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,8 +41,8 @@ def test_every_key_of_every_section_stands_in_the_reference() -> None:
     page = recipe_reference(Recipe)
     for line in (
         "| `backbone` | text | `efficientnet_lite0` |",
-        "## `members.0.phases.0.optimizer`",
-        "| `one_class_per` |",
+        "## `models.0.phases.0.optimizer`",
+        "| `unique_class_per` |",
     ):
         assert line in page
 

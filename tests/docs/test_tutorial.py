@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from holotype.cli import main
+from holotype.cli.main import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 SMALLER = {
     "SimulationPlan(train=480, test=120)": "SimulationPlan(train=60, test=20, size=32, duplicates=0.1)",
-    "--set members.0.phases.0.epochs=12 --set members.0.input.size=64": "--set run.threads=1 "
-    "--set members.0.backbone=test_efficientnet --set members.0.weights=none --set members.0.input.size=32 "
-    "--set members.0.phases.0.epochs=1 --set members.0.neighbours=null",
+    "--set models.0.phases.0.epochs=12 --set models.0.input.size=64": "--set run.threads=1 "
+    "--set models.0.backbone=test_efficientnet --set models.0.weights=none --set models.0.input.size=32 "
+    "--set models.0.phases.0.epochs=1 --set models.0.neighbors=null",
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d[\d,.]*")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from holotype.errors import RecipeError
+from holotype.core.errors import RecipeError
 from holotype.losses import LOSSES, bce, check_loss, class_weights, compose_loss, cross_entropy, prior_logits
 
 every_loss = pytest.mark.parametrize("name", sorted(LOSSES))

@@ -10,19 +10,19 @@ from pytorch_metric_learning.losses import ArcFaceLoss, CosFaceLoss, SubCenterAr
 from torch.nn import functional
 
 from holotype.losses import arcface, compose_loss, cosface, cross_entropy
-from holotype.nets.heads import Cosines
-from holotype.spec import MarginSpec
+from holotype.networks.heads import CosineClassifier
+from holotype.recipe.sections import MarginSpec
 
 CLASSES, WIDTH, ROWS = 7, 16, 64
 
 
-def problem(centres: int = 1, scale: float = 30.0) -> tuple[torch.Tensor, torch.Tensor, Cosines]:
+def problem(centres: int = 1, scale: float = 30.0) -> tuple[torch.Tensor, torch.Tensor, CosineClassifier]:
     torch.manual_seed(3)
-    layer = Cosines(WIDTH, CLASSES, MarginSpec(scale=scale, centres=centres))
+    layer = CosineClassifier(WIDTH, CLASSES, MarginSpec(scale=scale, subcenters=centres))
     return torch.randn(ROWS, WIDTH), torch.arange(ROWS) % CLASSES, layer
 
 
-def theirs(loss: torch.nn.Module, layer: Cosines, features: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+def theirs(loss: torch.nn.Module, layer: CosineClassifier, features: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
     loss.W.data = layer.weight.detach().T.clone()
     return loss(features, own).detach()
 
@@ -97,7 +97,7 @@ def test_the_nearest_of_several_centres_counts() -> None:
 def test_a_margin_grows_over_its_warm_up() -> None:
     features, own, layer = problem()
     logits, hard = layer(features).detach(), functional.one_hot(own, CLASSES).float()
-    loss = compose_loss({"arcface": {"margin": 0.4, "warm_up": 2.0}}, kind="multiclass")
+    loss = compose_loss({"arcface": {"margin": 0.4, "warmup_epochs": 2.0}}, kind="multiclass")
     for epochs, margin in ((0.0, 0.0), (0.5, 0.1), (2.0, 0.4), (7.0, 0.4)):
         assert float(loss(logits, hard, epochs=epochs)) == pytest.approx(float(arcface(logits, hard, margin=margin)))
     assert float(loss(logits, hard)) == pytest.approx(float(arcface(logits, hard, margin=0.4)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
-from holotype.errors import RecipeError
+from holotype.core.errors import RecipeError
 from holotype.losses import (
     LOSSES,
     asymmetric,
@@ -66,8 +66,9 @@ def test_softmax_focal_is_the_papers_formula(seed, gamma):
     logits, targets = case(seed)
     right = targets.argmax(dim=1)
     chances = np.exp(logits.numpy()) / np.exp(logits.numpy()).sum(axis=1, keepdims=True)
-    slow = np.mean([-((1 - row[truth]) ** gamma) * np.log(row[truth])
-                    for row, truth in zip(chances, right.tolist(), strict=True)])  # fmt: skip
+    slow = np.mean(
+        [-((1 - row[truth]) ** gamma) * np.log(row[truth]) for row, truth in zip(chances, right.tolist(), strict=True)]
+    )
     one = functional.one_hot(right, 5).double()
     assert float(softmax_focal(logits, one, gamma=gamma)) == pytest.approx(slow, abs=1e-6)
 
@@ -121,8 +122,10 @@ def test_soft_f1_of_certain_scores_is_scikit_learns(seed):
     logits, targets = case(seed, rows=30)
     decided = (logits > 0).double()
     truth, said = targets.numpy(), decided.numpy()
-    macro = (f1_score(truth, said, average="macro", zero_division=0)
-             + f1_score(1 - truth, 1 - said, average="macro", zero_division=0)) / 2  # fmt: skip
+    macro = (
+        f1_score(truth, said, average="macro", zero_division=0)
+        + f1_score(1 - truth, 1 - said, average="macro", zero_division=0)
+    ) / 2
     assert float(soft_f1(1e3 * (2 * decided - 1), targets)) == pytest.approx(1 - macro, abs=1e-6)
 
 

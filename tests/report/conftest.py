@@ -11,26 +11,20 @@ import numpy as np
 import polars as pl
 import pytest
 
+from holotype.core.seeds import keyed_generator
 from holotype.report import (
     ClassCurve,
     ClassCurves,
-    ClassLinks,
+    ClassGraphData,
+    ExampleImage,
     Mistake,
     Provenance,
-    ReportContents,
-    Specimen,
+    ReportData,
     StageFacts,
 )
-from holotype.seeds import keyed_generator
 from holotype.types import AuditReport, Folds, Metric, Scorecard
 
-STEPS = (
-    "one fold model, one view",
-    "mean of eight views",
-    "mean of two members",
-    "weights fitted",
-    "thresholds fitted",
-)
+STEPS = ("one fold model, one view", "mean of eight views", "mean of two models", "weights fitted", "thresholds fitted")
 
 
 def simulated_counts(classes: int, samples: int, kind: str, draw: np.random.Generator) -> np.ndarray:
@@ -66,7 +60,7 @@ def simulated_card(names: tuple[str, ...], counts: np.ndarray, draw: np.random.G
         )
     value = float(np.mean([entry["f1"] for entry in entries if entry["f1"] is not None] or [0.0]))
     following = {"low": value - 0.05, "high": value + 0.047, "rows": 894}
-    how = "Members, ensemble weights and thresholds were fitted on other folds than the one they are scored on."
+    how = "Models, ensemble weights and thresholds were fitted on other folds than the one they are scored on."
     metrics = {
         name: Metric(
             value + shift, value + shift - 0.028, value + shift + 0.026, following, int(counts.sum()), plates or 1, how
@@ -76,10 +70,15 @@ def simulated_card(names: tuple[str, ...], counts: np.ndarray, draw: np.random.G
     gains = (0.0, 0.021, 0.034, -0.006, 0.013)
     values = value - sum(gains) + np.cumsum(gains)
     ledger = [
-        {"step": step, "value": float(at), "low": at - 0.03, "high": at + 0.03,
-         "difference": {"value": gain, "low": gain - 0.01, "high": gain + 0.01} if step != STEPS[0] else None}
+        {
+            "step": step,
+            "value": float(at),
+            "low": at - 0.03,
+            "high": at + 0.03,
+            "difference": {"value": gain, "low": gain - 0.01, "high": gain + 0.01} if step != STEPS[0] else None,
+        }
         for step, at, gain in zip(STEPS, values, gains, strict=True)
-    ]  # fmt: skip
+    ]
     groups = [
         {
             "column": "plate",
@@ -153,12 +152,12 @@ def simulated_folds(samples: int, folds: int, used: tuple[int, ...]) -> Folds:
 def make_contents(
     classes: int = 16,
     kind: str = "multiclass",
-    members: int = 2,
+    models: int = 2,
     folds: int = 5,
     mistakes: int = 8,
     side: int = 40,
     **changes: Any,
-) -> ReportContents:
+) -> ReportData:
     """Contents of a report that did not happen; `changes` replaces whole fields."""
     draw = keyed_generator(5, "report", classes)
     names = changes.pop("classes_named", tuple(f"Phenotype {number:02d}" for number in range(classes)))
@@ -166,7 +165,8 @@ def make_contents(
     planes = len(channels) if channels else 1
     counts = simulated_counts(classes, 140 * classes, kind, draw)
     samples = [
-        Specimen(f"type_{number}", (name,), simulated_pixels(planes, side, draw)) for number, name in enumerate(names)
+        ExampleImage(f"type_{number}", (name,), simulated_pixels(planes, side, draw))
+        for number, name in enumerate(names)
     ]
     wrong = [
         Mistake(
@@ -187,13 +187,13 @@ def make_contents(
         "scorecard": simulated_card(names, counts, draw, plates=67),
         "counts": counts,
         "histories": {
-            f"b{member}/fold{fold}": simulated_history(24, draw) for member in range(members) for fold in range(folds)
+            f"b{model}/fold{fold}": simulated_history(24, draw) for model in range(models) for fold in range(folds)
         },
         "mistakes": wrong,
         "samples": samples,
         "audit": simulated_audit(7),
         "folds": simulated_folds(40 * classes, folds, tuple(range(folds))),
-        "warnings": ("the weights 'imagenet' are not on this machine; the member 'b1' starts from 'lite'",),
+        "warnings": ("the weights 'imagenet' are not on this machine; the model 'b1' starts from 'lite'",),
         "recipe": "name: simulated-phenotypes\nseed: 17\ndata:\n  train: train.csv\n",
         "facts": {
             "holotype": "0.1.0",
@@ -204,11 +204,11 @@ def make_contents(
         },
         "fold_counts": draw.multinomial(counts.sum() // folds, counts.sum(axis=1) / counts.sum(), size=folds),
     }
-    return ReportContents(**{**fields, **changes})
+    return ReportData(**{**fields, **changes})
 
 
 @pytest.fixture(name="make")
-def make_fixture() -> Callable[..., ReportContents]:
+def make_fixture() -> Callable[..., ReportData]:
     return make_contents
 
 
@@ -234,7 +234,7 @@ class SimulatedLink:
     expected: float | None = None
 
 
-def simulated_links(counts: np.ndarray, links: int, draw: np.random.Generator) -> ClassLinks:
+def simulated_links(counts: np.ndarray, links: int, draw: np.random.Generator) -> ClassGraphData:
     classes = len(counts)
     pairs = {tuple(sorted(draw.choice(classes, 2, replace=False).tolist())) for _ in range(links)}
     strengths = sorted(draw.random(len(pairs)), reverse=True)
@@ -243,15 +243,15 @@ def simulated_links(counts: np.ndarray, links: int, draw: np.random.Generator) -
         for (a, b), strength in zip(sorted(pairs), strengths, strict=True)
     ]
     together = [dataclasses.replace(one, expected=0.5) for one in made[: len(made) // 2]]
-    return ClassLinks(counts.sum(axis=1), made, together)
+    return ClassGraphData(counts.sum(axis=1), made, together)
 
 
-def make_charts(contents: ReportContents, links: int = 30) -> ReportContents:
+def make_charts(contents: ReportData, links: int = 30) -> ReportData:
     """The same contents with everything that has a chart."""
     draw = keyed_generator(5, "charts")
     rates = np.geomspace(1e-6, 1, 100)
     losses = 0.5 - 0.1 * np.exp(-((np.log10(rates) + 2) ** 2)) + 3 * np.maximum(np.log10(rates) + 1, 0)
-    finder = pl.DataFrame({"rate": rates, "loss": losses, "smoothed": losses}).with_columns(chosen=pl.lit(2e-3))
+    finder = pl.DataFrame({"rate": rates, "loss": losses, "smoothed": losses}).with_columns(suggestion=pl.lit(2e-3))
     name = next(iter(contents.histories))
     stages = (StageFacts("images", "made", 2.0, 300.0), StageFacts("fit b0 0", "reused", 90.0, 900.5))
     return dataclasses.replace(
@@ -264,5 +264,5 @@ def make_charts(contents: ReportContents, links: int = 30) -> ReportContents:
 
 
 @pytest.fixture(name="make_charted")
-def make_charted_fixture() -> Callable[..., ReportContents]:
+def make_charted_fixture() -> Callable[..., ReportData]:
     return lambda *given, links=30, **changes: make_charts(make_contents(*given, **changes), links)

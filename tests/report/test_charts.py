@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holotype.report import charts
-from holotype.report.curves import Series, line_chart, phase_starts, series_of
-from holotype.report.heatmap import NAMED_CELLS, heat_map, row_shares
+from holotype.report.confusion_matrix import MAX_TITLED_CELLS, confusion_matrix_svg, row_normalize
 from holotype.report.svg import Scale, element, nice_scale, tick_label
+from holotype.report.training_curves import Series, line_chart, phase_starts, series_of
 
 UNIT = Scale(0.0, 1.0, (0.0, 0.5, 1.0))
 NASTY = "<b>&\"'\x00\u202e\ud800]]>"
@@ -43,8 +43,8 @@ def marks(drawing: str, kind: str) -> list[ElementTree.Element]:
         line_chart([Series(NASTY, (1.0, None, 2.0), "train")], NASTY, (1,)),
         line_chart([], "nothing"),
         line_chart([Series("one", (1.0,), "train")], "one epoch"),
-        heat_map(np.eye(3, dtype=np.int64), np.eye(3), (NASTY, "b", "c"), errors=True),
-        heat_map(np.zeros((0, 0), np.int64), np.zeros((0, 0)), (), errors=True),
+        confusion_matrix_svg(np.eye(3, dtype=np.int64), np.eye(3), (NASTY, "b", "c"), errors=True),
+        confusion_matrix_svg(np.zeros((0, 0), np.int64), np.zeros((0, 0)), (), errors=True),
     ],
 )
 def test_every_drawing_is_well_formed(drawing):
@@ -120,30 +120,30 @@ def test_a_gap_in_a_history_lifts_the_pen():
 
 def test_rows_are_shares_of_their_own_class():
     counts = np.array([[3, 1], [0, 0]])
-    np.testing.assert_allclose(row_shares(counts), [[0.75, 0.25], [0, 0]])
-    np.testing.assert_allclose(row_shares(counts, np.array([6, 5])), [[0.5, 1 / 6], [0, 0]])
+    np.testing.assert_allclose(row_normalize(counts), [[0.75, 0.25], [0, 0]])
+    np.testing.assert_allclose(row_normalize(counts, np.array([6, 5])), [[0.5, 1 / 6], [0, 0]])
 
 
 def test_a_heat_map_says_each_count_and_colours_errors_apart():
     counts = np.array([[8, 2], [0, 5]])
-    drawing = heat_map(counts, row_shares(counts), ("cat", "dog"), errors=True)
+    drawing = confusion_matrix_svg(counts, row_normalize(counts), ("cat", "dog"), errors=True)
     assert [node.find("title").text for node in marks(drawing, "miss")] == ["cat → dog\n2 samples, 20 % of cat"]
     assert len(marks(drawing, "hit")) == 2
-    assert not marks(heat_map(counts, row_shares(counts), ("cat", "dog"), errors=False), "miss")
+    assert not marks(confusion_matrix_svg(counts, row_normalize(counts), ("cat", "dog"), errors=False), "miss")
 
 
 def test_names_are_hidden_above_forty_classes():
     for size, shown in ((40, 80), (41, 0)):
         counts = np.eye(size, dtype=np.int64)
-        drawing = heat_map(counts, row_shares(counts), tuple(f"c{n}" for n in range(size)), errors=True)
+        drawing = confusion_matrix_svg(counts, row_normalize(counts), tuple(f"c{n}" for n in range(size)), errors=True)
         assert len(marks(drawing, "name")) == shown
 
 
 def test_a_thousand_classes_stay_a_file_and_keep_their_largest_cells_named():
     counts = np.random.default_rng(0).integers(0, 3, (300, 300))
     counts[7, 9] = 999
-    drawing = heat_map(counts, row_shares(counts), tuple(f"c{n}" for n in range(300)), errors=True)
+    drawing = confusion_matrix_svg(counts, row_normalize(counts), tuple(f"c{n}" for n in range(300)), errors=True)
     titles = [node.text for node in ElementTree.fromstring(drawing).iter("title")]
-    assert len(titles) == NAMED_CELLS
+    assert len(titles) == MAX_TITLED_CELLS
     assert titles[0].startswith("c7 → c9\n999")
     assert len(drawing) < 4_000_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from holotype.report import Pair, Suspect, render_report
+from holotype.report import LabelError, Pair, render_report
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (1, 40, 40)).astype(np.uint8)
 
@@ -14,10 +14,10 @@ PIXELS = np.random.default_rng(1).integers(0, 256, (1, 40, 40)).astype(np.uint8)
 def test_pairs_and_suspects_are_shown_and_escaped(make):
     contents = make()
     pair = Pair(("<a>", "b"), ("train", "test"), (("x",), ("y",)), "near", 0.93, "reported", (PIXELS, PIXELS))
-    suspect = Suspect("<s>", ("x",), ("y",), 0.02, PIXELS)
+    suspect = LabelError("<s>", ("x",), ("y",), 0.02, PIXELS)
     metrics = contents.scorecard.metrics
-    card = replace(contents.scorecard, apart={"without duplicates": metrics})
-    page = render_report(replace(contents, pairs=(pair,), suspects=(suspect,), scorecard=card))
+    card = replace(contents.scorecard, subsets={"without duplicates": metrics})
+    page = render_report(replace(contents, pairs=(pair,), label_errors=(suspect,), scorecard=card))
     assert "&lt;a&gt;" in page
     assert "&lt;s&gt;" in page
     assert "<a>" not in page

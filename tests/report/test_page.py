@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from holotype.errors import StoreError
-from holotype.report import Mistake, Specimen, render_report, write_report
-from holotype.report.words import score
+from holotype.core.errors import StoreError
+from holotype.report import ExampleImage, Mistake, render_report, write_report
+from holotype.report.formatting import format_score
 from holotype.types import AuditReport, Folds, Scorecard
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -75,7 +75,7 @@ def test_the_page_refers_to_nothing_outside_itself(make):
 
 
 def test_its_links_lead_to_sections_that_are_there(make):
-    for contents in (make(), make(classes=3, members=0, mistakes=0, samples=[])):
+    for contents in (make(), make(classes=3, models=0, mistakes=0, samples=[])):
         page = Page(render_report(contents))
         ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
         assert len(ids) == len(set(ids))
@@ -94,7 +94,7 @@ def test_the_browser_is_told_to_run_only_the_script_that_is_there(make):
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
 def test_hostile_names_come_out_as_text(make, kind):
     names = (HOSTILE, TRICKY, "</title><script>alert(2)</script>", "{{ 7 * 7 }}", "plain")
-    contents = make(classes=5, kind=kind, classes_named=names, members=1, name=HOSTILE, channels=(HOSTILE, TRICKY))
+    contents = make(classes=5, kind=kind, classes_named=names, models=1, name=HOSTILE, channels=(HOSTILE, TRICKY))
     pixels = np.zeros((2, 8, 8))
     contents = dataclasses.replace(
         contents,
@@ -102,7 +102,7 @@ def test_hostile_names_come_out_as_text(make, kind):
             Mistake(TRICKY, 0, (HOSTILE,), (TRICKY,), 0.9, pixels),
             Mistake(HOSTILE, 0, (), (HOSTILE,), 0.8, pixels),
         ],
-        samples=[Specimen(TRICKY, names, pixels)],
+        samples=[ExampleImage(TRICKY, names, pixels)],
         histories={f"{HOSTILE}/{TRICKY}": contents.histories["b0/fold0"]},
         warnings=(HOSTILE, TRICKY),
         recipe=f"name: {HOSTILE}\u202e\n",
@@ -124,7 +124,7 @@ def test_hostile_names_come_out_as_text(make, kind):
             contents.scorecard,
             groups=[{"column": HOSTILE, "group": TRICKY, "samples": 9, "value": 0.5}],
             domains=[{"domain": HOSTILE, "samples": 9, "value": 0.5}],
-            ledger=[{**step, "step": HOSTILE} for step in contents.scorecard.ledger],
+            steps=[{**step, "step": HOSTILE} for step in contents.scorecard.steps],
         ),
     )
     text = render_report(contents)
@@ -143,17 +143,24 @@ def test_the_numbers_shown_are_the_numbers_given(make):
     contents = make(classes=4)
     own = contents.scorecard.metrics["macro_f1"]
     words = Page(render_report(contents)).text
-    assert f"{score(own.value)} macro F1" in words
-    assert f"between {score(own.low)} and {score(own.high)} with" in words
-    assert f"of 894 samples should fall between {score(own.next['low'])} and {score(own.next['high'])}" in words
-    assert own.how in words
+    assert f"{format_score(own.value)} macro F1" in words
+    assert f"between {format_score(own.low)} and {format_score(own.high)} with" in words
+    assert (
+        f"of 894 samples should fall between {format_score(own.prediction_interval['low'])} and "
+        f"{format_score(own.prediction_interval['high'])}" in words
+    )
+    assert own.method in words
     for entry in contents.scorecard.classes:
-        row = [str(entry["support"]), score(entry["f1"]), f"{score(entry['low'])} to {score(entry['high'])}"]
+        row = [
+            str(entry["support"]),
+            format_score(entry["f1"]),
+            f"{format_score(entry['low'])} to {format_score(entry['high'])}",
+        ]
         assert " ".join(row[:2]) in words
         assert row[2] in words
-    for step in contents.scorecard.ledger:
+    for step in contents.scorecard.steps:
         assert f"{step['step']} " in words
-        assert score(step["value"]) in words
+        assert format_score(step["value"]) in words
     for mistake in contents.mistakes:
         assert mistake.id in words
     assert contents.warnings[0] in words
@@ -162,7 +169,7 @@ def test_the_numbers_shown_are_the_numbers_given(make):
 
 def test_the_score_on_top_is_the_metric_that_was_maximised(make):
     contents = make(classes=3, metric="accuracy")
-    value = score(contents.scorecard.metrics["accuracy"].value)
+    value = format_score(contents.scorecard.metrics["accuracy"].value)
     assert f"{value} accuracy That is the share of samples" in Page(render_report(contents)).text
 
 
@@ -178,13 +185,22 @@ def test_warnings_of_every_stage_are_shown_once(make):
 def test_a_run_with_next_to_nothing_still_has_a_page(make):
     full = make(classes=2, folds=2)
     one = next(iter(full.scorecard.metrics.values()))
-    bare = Scorecard({"macro_f1": dataclasses.replace(one, next={})}, [], [], [], [])
+    bare = Scorecard({"macro_f1": dataclasses.replace(one, prediction_interval={})}, [], [], [], [])
     frame = full.folds.frame.with_columns(pl.lit(0).alias("fold")).head(3)
     contents = dataclasses.replace(
-        full, scorecard=bare, counts=np.zeros((2, 2), np.int64), histories={}, mistakes=[], samples=[], warnings=(),
-        audit=AuditReport(pl.DataFrame(), pl.DataFrame(), np.empty(0, np.int64)), facts={}, recipe="",
-        folds=Folds(frame, np.zeros(3, np.int64), 1, (0,)), fold_counts=None,
-    )  # fmt: skip
+        full,
+        scorecard=bare,
+        counts=np.zeros((2, 2), np.int64),
+        histories={},
+        mistakes=[],
+        samples=[],
+        warnings=(),
+        audit=AuditReport(pl.DataFrame(), pl.DataFrame(), np.empty(0, np.int64)),
+        facts={},
+        recipe="",
+        folds=Folds(frame, np.zeros(3, np.int64), 1, (0,)),
+        fold_counts=None,
+    )
     page = Page(render_report(contents))
     assert page.open == []
     assert "None to show." in page.text
@@ -209,7 +225,7 @@ def test_a_class_without_samples_is_named_and_not_scored(make):
 def test_one_step_is_a_sentence_and_many_are_a_waterfall(make):
     contents = make(classes=2)
     one = dataclasses.replace(
-        contents, scorecard=dataclasses.replace(contents.scorecard, ledger=contents.scorecard.ledger[:1])
+        contents, scorecard=dataclasses.replace(contents.scorecard, steps=contents.scorecard.steps[:1])
     )
     assert "There was nothing else to choose." in Page(render_report(one)).text
     assert "+0.021" in Page(render_report(contents)).text
@@ -229,13 +245,13 @@ def test_many_duplicates_are_counted_and_some_are_shown(make):
 
 def test_two_hundred_classes_and_sixty_noisy_mistakes_stay_below_fifteen_megabytes(make, tmp_path):
     draw = np.random.default_rng(0)
-    contents = make(classes=200, mistakes=0, samples=[], members=1)
+    contents = make(classes=200, mistakes=0, samples=[], models=1)
     noise = draw.integers(0, 65535, (4, 220, 220), dtype=np.uint16)
     contents = dataclasses.replace(
         contents,
         counts=draw.integers(0, 90, (200, 200)),
         mistakes=[Mistake(f"m{n}", 0, ("a",), ("b",), 0.5, noise) for n in range(60)],
-        samples=[Specimen(f"s{n}", (f"Phenotype {n:02d}",), noise[:, :110, :110]) for n in range(200)],
+        samples=[ExampleImage(f"s{n}", (f"Phenotype {n:02d}",), noise[:, :110, :110]) for n in range(200)],
         channels=("red", "green", "blue", "yellow"),
     )
     write_report(tmp_path / "report.html", contents)

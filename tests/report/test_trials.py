@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from holotype.report import Trial, TrialsContents, render_trials, write_report
+from holotype.report import Trial, TrialsData, render_trials, write_report
 from holotype.report.trials import parallel_trials, trials_over_time
 
 TRIALS = [
@@ -15,7 +15,7 @@ TRIALS = [
     Trial(3, "finished", 0.7, 9, {"rate": 0.001, "sampler": "<b>"}),
 ]
 AXES = {"rate": (1e-4, 1e-2, True), "sampler": ("shuffle", "sqrt", "<b>")}
-CONTENTS = TrialsContents("leaves & cells", "macro F1", "scored on inner rows", TRIALS, 3, AXES, {"rate": 0.9})
+CONTENTS = TrialsData("leaves & cells", "macro F1", "scored on inner rows", TRIALS, 3, AXES, {"rate": 0.9})
 
 
 def path_of(drawing: str, style: str) -> list[tuple[float, float]]:

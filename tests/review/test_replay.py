@@ -5,12 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holotype.review import ReviewRow, replay, undoing
+from holotype.review import ReviewRow, replay, undo_row
 
 decisions = st.builds(
-    ReviewRow, st.just("sample"), st.sampled_from("abc"), st.sampled_from(["keep", "relabel", "drop"]),
-    st.just(()), st.sampled_from([(), ("x",), ("y",)]),
-)  # fmt: skip
+    ReviewRow,
+    st.just("sample"),
+    st.sampled_from("abc"),
+    st.sampled_from(["keep", "relabel", "drop"]),
+    st.just(()),
+    st.sampled_from([(), ("x",), ("y",)]),
+)
 steps = st.lists(st.one_of(decisions, st.just("undo"), st.just("undo"), st.just("redo")), max_size=30)
 
 
@@ -22,14 +26,14 @@ def walked(done: list[ReviewRow | str]) -> tuple[list[ReviewRow], list[ReviewRow
     for step in done:
         if step == "undo":
             if stack:
-                rows.append(undoing(stack[-1]))
+                rows.append(undo_row(stack[-1]))
                 undone.append(stack.pop())
         elif step == "redo":
             if undone:
                 rows.append(undone[-1])
                 stack.append(undone.pop())
         elif isinstance(step, ReviewRow):
-            if undone and undone[-1].says_what(step):
+            if undone and undone[-1].decides_same(step):
                 undone.pop()
             else:
                 undone.clear()
@@ -49,14 +53,14 @@ def test_what_stands_is_what_two_stacks_would_hold(done: list[ReviewRow | str]) 
 
 @given(st.lists(decisions, min_size=1, max_size=10))
 def test_undoing_everything_leaves_nothing_and_doing_it_again_all(made: list[ReviewRow]) -> None:
-    rows = [*made, *(undoing(row) for row in reversed(made))]
+    rows = [*made, *(undo_row(row) for row in reversed(made))]
     assert replay(rows).decisions == ()
     assert replay([*rows, *made]).decisions == tuple(made)
 
 
 def test_what_was_undone_twice_is_done_again_twice() -> None:
     first, second = ReviewRow("sample", "a", "keep"), ReviewRow("sample", "b", "drop")
-    undone = [first, second, undoing(second), undoing(first)]
+    undone = [first, second, undo_row(second), undo_row(first)]
     assert replay([*undone, first]).undone == (second,)
     assert replay([*undone, first, second]).undone == ()
     assert replay([*undone, second]).undone == ()  # another decision: what was undone is past
@@ -65,7 +69,7 @@ def test_what_was_undone_twice_is_done_again_twice() -> None:
 @given(st.lists(decisions, max_size=10))
 def test_the_last_decision_about_a_sample_counts(made: list[ReviewRow]) -> None:
     latest = replay(made).latest
-    assert latest == {row.about: row for row in made}
+    assert latest == {row.target: row for row in made}
 
 
 def test_undoing_what_was_never_decided_is_said() -> None:

@@ -23,8 +23,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import holotype
-from holotype.errors import DataError
-from holotype.serve import About, Answer, Limits, Question, Rules, Service, make_app
+from holotype.core.errors import DataError
+from holotype.serve import AccessPolicy, DecodedImage, ImagePrediction, Limits, RunInfo, Service, make_app
 
 sys.path.append(str(Path(__file__).parent))  # where processes that decode find the module, too
 stand_reader = importlib.import_module("stand_reader")
@@ -37,9 +37,20 @@ AT_HOME = "http://127.0.0.1"
 class Stand:
     """Answers with the mean of an image's pixels."""
 
-    about = About("stand", "0", {"recipe.yaml": "1"}, "multilabel", ("dark", "bright"), (0.5, None), "threshold", (), 1,
-                  None, (".png", ".tif", ".npy", ".jpg"))  # fmt: skip
-    files_an_image, nearest = 1, "off"
+    about = RunInfo(
+        "stand",
+        "0",
+        {"recipe.yaml": "1"},
+        "multilabel",
+        ("dark", "bright"),
+        (0.5, None),
+        "threshold",
+        (),
+        1,
+        None,
+        (".png", ".tif", ".npy", ".jpg"),
+    )
+    files_per_image, nearest = 1, "off"
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -49,20 +60,22 @@ class Stand:
     def open(self) -> None:
         self.opens.wait(10)
 
-    def place(self, name: str) -> tuple[str, int]:
+    def match_file(self, name: str) -> tuple[str, int]:
         return Path(name).stem, 0
 
     make_reader = staticmethod(stand_reader.make_reader)
 
-    def answer(self, questions: Sequence[Question], nearest: int) -> list[Answer]:
+    def predict(self, questions: Sequence[DecodedImage], nearest: int) -> list[ImagePrediction]:
         self.answers.wait(10)
         assert len({question.form for question in questions}) == 1
         self.batches.append(len(questions))
         if any(question.content == 13 for question in questions):
             raise DataError("thirteen is not answered for", field="images")
-        return [Answer(("bright",), {"bright": question.content / 255, "dark": 0.25}) for question in questions]
+        return [
+            ImagePrediction(("bright",), {"bright": question.content / 255, "dark": 0.25}) for question in questions
+        ]
 
-    def explain(self, question: Question, name: str) -> bytes:
+    def explain(self, question: DecodedImage, name: str) -> bytes:
         return b"\x89PNG"
 
     def specimen(self, name: str) -> bytes | None:
@@ -79,9 +92,9 @@ def stand() -> Stand:
 
 @contextmanager
 def asking(
-    answerer: Any, limits: Limits | None = None, rules: Rules | None = None, **given: Any
+    answerer: Any, limits: Limits | None = None, rules: AccessPolicy | None = None, **given: Any
 ) -> Iterator[TestClient]:
-    app = make_app(Service(answerer, limits or Limits(), 2), rules or Rules())
+    app = make_app(Service(answerer, limits or Limits(), 2), rules or AccessPolicy())
     with TestClient(app, base_url=AT_HOME, **given) as client:
         if not isinstance(answerer, Stand) or answerer.opens.is_set():
             until = time.monotonic() + 240
@@ -111,18 +124,27 @@ def png() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def kept_run(write_recipe: WriteRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of two members and two folds, with views, calibration, label sets and thresholds."""
-    from holotype.face import run
+    """A finished run of two models and two folds, with views, calibration, label sets and thresholds."""
+    from holotype.api import run
 
-    def member(name: str, views: str) -> dict[str, Any]:
-        return {"name": name, "backbone": "test_efficientnet", "weights": "none", "input": {"size": 64},
-                "phases": [{"epochs": 2, "lr": 0.002}], "predict": {"views": views}}  # fmt: skip
+    def model(name: str, views: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "backbone": "test_efficientnet",
+            "weights": "none",
+            "input": {"size": 64},
+            "phases": [{"epochs": 2, "lr": 0.002}],
+            "predict": {"tta": views},
+        }
 
     recipe = write_recipe(
-        tmp_path_factory.mktemp("kept"), split={"folds": 2}, members=[member("a", "flips"), member("b", "none")],
-        ensemble={"kind": "weighted"}, calibrate={"method": "temperature", "sets": 0.9, "abstain": 0.1},
-        decide={"kind": "per-class", "repeats": 2},
-    )  # fmt: skip
+        tmp_path_factory.mktemp("kept"),
+        split={"folds": 2},
+        models=[model("a", "flips"), model("b", "none")],
+        ensemble={"kind": "weighted"},
+        calibration={"method": "temperature", "prediction_sets": 0.9, "abstain": 0.1},
+        decision={"kind": "per-class", "repeats": 2},
+    )
     return run(recipe).folder.root
 
 
@@ -133,7 +155,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str],
 
     def run(folder, *options, **variables):
         environment = os.environ | {"PYTHONPATH": str(SOURCE), "HOLOTYPE_STORE": str(tmp_path / "store"), **variables}
-        call = [sys.executable, "-m", "holotype.cli", "serve", str(folder), "--port", "0", *options]
+        call = [sys.executable, "-m", "holotype.cli.main", "serve", str(folder), "--port", "0", *options]
         process = subprocess.Popen(call, env=environment, stderr=subprocess.PIPE, text=True)
         begun.append(process)
         said = process.stderr.readline()

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from holotype.core.errors import DataError
 from holotype.data import read_image
-from holotype.errors import DataError
-from holotype.serve import Question, Reader
+from holotype.serve import DecodedImage, Reader
 
 TRICKS = {241: "hangs", 242: "ends its process", 244: "takes memory", 245: "raises", 246: "keeps memory"}
 kept: list[np.ndarray] = []
@@ -24,7 +24,7 @@ def make_reader() -> Reader:
     return read
 
 
-def read(files: Sequence[Path], most: int, picture: bool) -> Question:
+def read(files: Sequence[Path], most: int, picture: bool) -> DecodedImage:
     pixels = read_image(files, most)
     if len(pixels) != 1:
         raise DataError(f"the image has {len(pixels)} channels")
@@ -40,7 +40,7 @@ def read(files: Sequence[Path], most: int, picture: bool) -> Question:
         raise KeyError("no such thing")
     if trick == "keeps memory":
         kept.append(np.ones(80_000_000))
-    return Question(pixels.dtype.name, pixels.shape, pixels.dtype.name, mean)
+    return DecodedImage(pixels.dtype.name, pixels.shape, pixels.dtype.name, mean)
 
 
 def refuse_to_begin() -> Reader:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import holotype
-from holotype.finished.served import ServedRun
+from holotype.runs.serve import RunPredictor
 from holotype.serve import Limits
 
 REQUESTS, CHANNELS = 1_000, ("microtubules", "nucleus", "reticulum", "protein")
@@ -30,9 +30,11 @@ def open_files():
 @pytest.mark.slow
 def test_a_thousand_mixed_requests_break_nothing_and_leave_nothing(ask, kept_run, screen, png, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    answerer = ServedRun(holotype.open_run(kept_run, held=True), tmp_path.parent / "abuse-store")
-    good = [("images", (f"test-00001_{channel}.png", (screen / "images" / f"test-00001_{channel}.png").read_bytes()))
-            for channel in CHANNELS]  # fmt: skip
+    answerer = RunPredictor(holotype.open_run(kept_run, keep_in_memory=True), tmp_path.parent / "abuse-store")
+    good = [
+        ("images", (f"test-00001_{channel}.png", (screen / "images" / f"test-00001_{channel}.png").read_bytes()))
+        for channel in CHANNELS
+    ]
 
     def with_first(content, name=None):
         return [("images", (name or good[0][1][0], content)), *good[1:]]

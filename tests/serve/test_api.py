@@ -11,10 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from holotype.serve import Limits, Rules
+from holotype.serve import AccessPolicy, Limits
 
-HOSTILE = ["../../etc/passwd.png", "/etc/passwd.png", "..\\..\\boot.png", "C:\\boot.png", "a/../../b.png", "a\x00b.png",
-           "'; rm -rf.png", "x" * 3000 + ".png", "\u202egnp.png", "%2e%2e%2fa.png"]  # fmt: skip
+HOSTILE = [
+    "../../etc/passwd.png",
+    "/etc/passwd.png",
+    "..\\..\\boot.png",
+    "C:\\boot.png",
+    "a/../../b.png",
+    "a\x00b.png",
+    "'; rm -rf.png",
+    "x" * 3000 + ".png",
+    "\u202egnp.png",
+    "%2e%2e%2fa.png",
+]
 
 
 def test_images_are_answered_for_in_the_order_in_which_they_came(ask, stand, png):
@@ -171,8 +181,11 @@ def test_a_request_that_is_too_large_is_refused_whether_it_says_so_or_not(ask, s
 def test_a_full_queue_sends_callers_away_for_a_moment(ask, stand, png):
     with ask(stand, Limits(queue=2)) as client:
         stand.answers.clear()
-        first = threading.Thread(target=client.post, args=("/predict",), kwargs={"files": [
-            ("images", (f"{number}.png", png())) for number in range(2)]})  # fmt: skip
+        first = threading.Thread(
+            target=client.post,
+            args=("/predict",),
+            kwargs={"files": [("images", (f"{number}.png", png())) for number in range(2)]},
+        )
         first.start()
         until(lambda: "\nholotype_queue_images 2.0" in client.get("/metrics").text)
         answer = client.post("/predict", files={"images": ("a.png", png())})
@@ -205,7 +218,7 @@ def test_health_says_why_it_is_not_ready(ask, stand, png):
 
 
 def test_a_token_is_asked_for_everywhere_but_at_the_door(ask, stand, png):
-    with ask(stand, rules=Rules(token="häck")) as client:
+    with ask(stand, rules=AccessPolicy(token="häck")) as client:
         assert client.get("/health").status_code == 200
         assert client.get("/").status_code == 200
         assert "stand" not in client.get("/").text
@@ -254,8 +267,9 @@ def test_a_stream_answers_for_more_than_a_request_may_hold(ask, stand, png, tmp_
         files.insert(7, ("images", ("bad.png", b"bad")))
         files.insert(9, ("images", ("bad.txt", b"bad")))
         answer = client.post("/predict/stream", files=files)
-        nothing = client.post("/predict/stream", content=b"--x--\r\n",
-                              headers={"Content-Type": "multipart/form-data; boundary=x"})  # fmt: skip
+        nothing = client.post(
+            "/predict/stream", content=b"--x--\r\n", headers={"Content-Type": "multipart/form-data; boundary=x"}
+        )
         assert "holotype_queue_images 0.0" in client.get("/metrics").text
     assert answer.headers["content-type"] == "application/x-ndjson"
     lines = [json.loads(line) for line in answer.text.splitlines()]

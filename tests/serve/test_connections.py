@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 import uvicorn
 
-from holotype.serve import Limits, Rules, Service, make_app
-from holotype.serve.connections import bounded_protocol, most_connections
+from holotype.serve import AccessPolicy, Limits, Service, make_app
+from holotype.serve.connections import bounded_protocol, max_connections
 
 HALF = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 WHOLE = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
@@ -24,8 +24,13 @@ FORM = (
 
 @contextmanager
 def listening(answerer, limits):
-    config = uvicorn.Config(make_app(Service(answerer, limits, 1), Rules()), port=0, log_level="error",
-                            http=bounded_protocol(limits), lifespan="on")  # fmt: skip
+    config = uvicorn.Config(
+        make_app(Service(answerer, limits, 1), AccessPolicy()),
+        port=0,
+        log_level="error",
+        http=bounded_protocol(limits),
+        lifespan="on",
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None
     thread = threading.Thread(target=server.run)
@@ -108,7 +113,7 @@ def test_uploads_that_hang_do_not_hold_up_the_end_of_a_server(stand):
 
 def test_connections_leave_descriptors_to_the_requests(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
-    assert most_connections(Limits()) == 52
-    assert most_connections(Limits(connections=5)) == 5
+    assert max_connections(Limits()) == 52
+    assert max_connections(Limits(connections=5)) == 5
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1_000_000, 1_000_000))
-    assert most_connections(Limits()) == 512
+    assert max_connections(Limits()) == 512

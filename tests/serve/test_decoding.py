@@ -103,8 +103,10 @@ def test_health_says_why_no_process_can_be_started(ask, stand, png, monkeypatch)
         health = client.get("/health")
         assert health.status_code == 503
         assert health.json() == {
-            "ready": False, "why": "no process can be started that decodes: nothing reads here", "nearest": "off"
-        }  # fmt: skip
+            "ready": False,
+            "why": "no process can be started that decodes: nothing reads here",
+            "nearest": "off",
+        }
         assert sent(client, png, 51).status_code == 503
 
 

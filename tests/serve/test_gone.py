@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from holotype.serve.scratch import Scratch
+from holotype.serve.upload_folder import UploadFolder
 
 HEAD = b"POST /predict/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
 
@@ -54,13 +54,15 @@ def requests(temporary):
 
 
 def test_folders_of_servers_that_are_no_more_are_removed_and_no_others(temporary):
-    left = "from holotype.serve.scratch import Scratch\nimport os\none = Scratch()\none.open()\n" \
-           "(one.folder().path / 'image.png').touch()\nos._exit(9)"  # fmt: skip
+    left = (
+        "from holotype.serve.upload_folder import UploadFolder\nimport os\none = UploadFolder()\none.open()\n"
+        "(one.folder().path / 'image.png').touch()\nos._exit(9)"
+    )
     subprocess.run([sys.executable, "-c", left], check=False)
     foreign = temporary / "holotype-serve-foreign"
     foreign.mkdir()
     (killed,) = (path for path in temporary.glob("holotype-serve-*") if path != foreign)
-    alive, second = Scratch(), Scratch()
+    alive, second = UploadFolder(), UploadFolder()
     alive.open()
     assert not killed.exists()
     second.open()

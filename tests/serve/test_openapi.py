@@ -9,10 +9,11 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from holotype.serve import Limits, Rules, Service, make_app
+from holotype.serve import AccessPolicy, Limits, Service, make_app
 
-EXAMPLES = settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate],
-                    suppress_health_check=list(HealthCheck))  # fmt: skip
+EXAMPLES = settings(
+    max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
+)
 
 
 def without_lifespan(app):
@@ -32,7 +33,7 @@ def without_lifespan(app):
 @pytest.fixture(params=[None, "secret"], ids=["open", "token"])
 def schema(request, stand):
     service = Service(stand, Limits(seconds=5), 2)
-    app = make_app(service, Rules(request.param, None))
+    app = make_app(service, AccessPolicy(request.param, None))
     service.start()
     while not service.batcher.ready:
         time.sleep(0.01)
@@ -60,8 +61,16 @@ def test_every_answer_is_as_the_document_says(schema):
             modes.append(schemathesis.GenerationMode.NEGATIVE)
         for mode in modes:
             EXAMPLES(given(case=operation.as_strategy(generation_mode=mode))(ask))()
-    assert {path for path, _ in tried} == {"/predict", "/predict/stream", "/explain", "/health", "/version", "/classes",
-                                           "/metrics", "/specimen"}  # fmt: skip
+    assert {path for path, _ in tried} == {
+        "/predict",
+        "/predict/stream",
+        "/explain",
+        "/health",
+        "/version",
+        "/classes",
+        "/metrics",
+        "/specimen",
+    }
     assert 5 not in {status for _, status in tried}
 
 
@@ -72,7 +81,7 @@ def test_the_document_tells_of_every_refusal(schema):
         told = set(paths[path]["post"]["responses"])
         assert {"200", "400", "403", "408", "413", "421", "422", "429", "503"} <= told
         assert ("401" in told) == bool(headers)
-    assert "Line" in document.raw_schema["components"]["schemas"]
+    assert "StreamLine" in document.raw_schema["components"]["schemas"]
     assert paths["/predict"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["required"] == [
         "images"
     ]

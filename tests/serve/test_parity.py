@@ -15,9 +15,9 @@ import tifffile
 from PIL import Image
 
 import holotype
-from holotype.decide import probabilities
-from holotype.errors import InputError
-from holotype.finished import served
+from holotype.core.errors import InputError
+from holotype.evaluation.metrics import probabilities
+from holotype.runs import serve as served
 from holotype.serve import Limits
 
 IDS = 5
@@ -26,8 +26,8 @@ CHANNELS = ["microtubules", "nucleus", "reticulum", "protein"]
 
 @pytest.fixture(scope="module")
 def answerer(kept_run, tmp_path_factory):
-    opened = holotype.open_run(kept_run, held=True)
-    return served.ServedRun(opened, tmp_path_factory.mktemp("store"))
+    opened = holotype.open_run(kept_run, keep_in_memory=True)
+    return served.RunPredictor(opened, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +77,11 @@ def test_what_is_served_is_what_predict_says(ask, answerer, kept_run, files):
 
 
 def test_networks_are_read_once(kept_run, files, monkeypatch):
-    from holotype.nets import checkpoint
+    from holotype.networks import checkpoint
 
     read, plain = [], checkpoint.load_tensors
     monkeypatch.setattr(checkpoint, "load_tensors", lambda path: read.append(path) or plain(path))
-    held = holotype.open_run(kept_run, held=True)
+    held = holotype.open_run(kept_run, keep_in_memory=True)
     first = held.predict(files)
     assert len(read) == len(set(read)) == 4
     again = held.predict(files)
@@ -94,7 +94,7 @@ def test_nearest_specimens_are_found_without_another_look(ask, answerer, files, 
     with ask(answerer) as client:
         known(client)
     explicit = []
-    monkeypatch.setattr(answerer._specimens, "_embedded", explicit.append)
+    monkeypatch.setattr(answerer._training_index, "_embed", explicit.append)
     with ask(answerer) as client:
         said = client.post("/predict?nearest=2", files=parts(files)).json()["predictions"]
         none = client.post("/predict?nearest=0", files=parts(files)).json()["predictions"]
@@ -108,24 +108,24 @@ def test_nearest_specimens_are_found_without_another_look(ask, answerer, files, 
     assert Image.open(io.BytesIO(picture.content)).size == (32, 32)
     assert gone.status_code == 404
     questions = [answerer.make_reader()([Path(file) for file in files[:4]], 10**6, False)]
-    new = answerer._new(questions)
-    direct = answerer._specimens._search.search(answerer._specimens._embedded(new), 2)
-    names = [answerer._specimens._names[row] for row in direct.rows[0]]
+    new = answerer._to_new_images(questions)
+    direct = answerer._training_index._search.search(answerer._training_index._embed(new), 2)
+    names = [answerer._training_index._names[row] for row in direct.rows[0]]
     by_id = {one["id"]: one for one in said}
     assert [near["id"] for near in by_id[Path(files[0]).stem.rsplit("_", 1)[0]]["nearest"]] == names
 
 
 def test_a_training_image_is_nearest_to_itself_and_an_index_is_kept(ask, kept_run, screen, tmp_path):
-    opened = holotype.open_run(kept_run, held=True)
+    opened = holotype.open_run(kept_run, keep_in_memory=True)
     for _ in range(2):
-        answerer = served.ServedRun(opened, tmp_path / "store")
+        answerer = served.RunPredictor(opened, tmp_path / "store")
         with ask(answerer) as client:
             known(client)
             own = sorted((screen / "images").glob("train-00003_*.png"))
             near = client.post("/predict", files=parts(own)).json()["predictions"][0]["nearest"]
         assert near[0]["id"] == "train-00003"
         assert near[0]["similarity"] == pytest.approx(1, abs=1e-4)
-        assert answerer._specimens._rows == []
+        assert answerer._training_index._rows == []
     assert len(list((tmp_path / "store" / "specimens").iterdir())) == 1
 
 
@@ -165,12 +165,21 @@ def test_deep_pictures_of_several_channels_are_served_as_they_are(ask, write_rec
         tifffile.imwrite(tmp_path / "images" / f"{name}.tif", pixels, photometric="minisblack")
     pl.DataFrame({"id": ids[:-2], "label": ["a", "b"] * 6}).write_csv(tmp_path / "train.csv")
     pl.DataFrame({"id": ids[-2:]}).write_csv(tmp_path / "test.csv")
-    data = {"train": "train.csv", "test": "test.csv", "images": "images/{id}.tif", "channels": ["dna", "actin"],
-            "labels": {"column": "label", "kind": "multiclass"}, "groups": [], "domain": None}  # fmt: skip
+    data = {
+        "train": "train.csv",
+        "test": "test.csv",
+        "images": "images/{id}.tif",
+        "channels": ["dna", "actin"],
+        "labels": {"column": "label", "kind": "multiclass"},
+        "groups": [],
+        "domain": None,
+    }
     opened = holotype.run(write_recipe(tmp_path, data=data, split={"folds": 2}))
     files = [tmp_path / "images" / f"{name}.tif" for name in ids[-2:]]
-    logits = opened.logits(opened.asked(files))
-    answerer = served.ServedRun(holotype.open_run(opened.folder.root, held=True), tmp_path / "store", nearest=False)
+    logits = opened.logits(opened.read_images(files))
+    answerer = served.RunPredictor(
+        holotype.open_run(opened.folder.root, keep_in_memory=True), tmp_path / "store", nearest=False
+    )
     with ask(answerer, Limits(megapixels=0.01)) as client:
         said = client.post("/predict?picture=true", files=parts(files)).json()["predictions"]
         grey = np.zeros((40, 32), np.uint16)
@@ -194,8 +203,8 @@ def test_deep_pictures_of_several_channels_are_served_as_they_are(ask, write_rec
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"decide": {"kind": "assign", "one_class_per": "plate"}}, "decides over all images of a plate"),
-        ({"members": [{"name": "x", "predictions": {"test": "s.npy", "kind": "logit"}}]}, "were made elsewhere"),
+        ({"decision": {"kind": "assign", "unique_class_per": "plate"}}, "decides over all images of a plate"),
+        ({"models": [{"name": "x", "predictions": {"test": "s.npy", "kind": "logit"}}]}, "were made elsewhere"),
     ],
 )
 def test_a_run_that_looks_at_images_together_is_not_served(kept_run, change, words):
@@ -203,10 +212,10 @@ def test_a_run_that_looks_at_images_together_is_not_served(kept_run, change, wor
     recipe = opened.recipe.model_copy()
     from dataclasses import replace
 
-    if "decide" in change:
-        opened = replace(opened, decision=replace(opened.decision, rule="assign", one_class_per="plate"))
+    if "decision" in change:
+        opened = replace(opened, decision=replace(opened.decision, rule="assign", unique_class_per="plate"))
     else:
-        member = opened.recipe.members[0].model_validate(change["members"][0])
-        opened = replace(opened, recipe=recipe.model_copy(update={"members": [member]}))
+        model = opened.recipe.models[0].model_validate(change["models"][0])
+        opened = replace(opened, recipe=recipe.model_copy(update={"models": [model]}))
     with pytest.raises(InputError, match=words):
-        served.ServedRun(opened, Path("nowhere"))
+        served.RunPredictor(opened, Path("nowhere"))

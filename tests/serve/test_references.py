@@ -39,10 +39,13 @@ def test_a_file_that_an_upload_names_is_never_opened(ask, stand, png, tmp_path, 
     os.mkfifo(tmp_path / "pipe.tif")
     (tmp_path / "notes.txt").write_text("secret")
     names = {
-        "absolute": ["cell.tif", str(secret)], "relative": ["cell.tif", "../" * 12 + str(secret)[1:]],
-        "missing": ["cell.tif", "/no/such.tif"], "pipe": ["cell.tif", str(tmp_path / "pipe.tif")],
-        "text": ["cell.tif", str(tmp_path / "notes.txt")], "only": [str(secret)],
-    }[kind]  # fmt: skip
+        "absolute": ["cell.tif", str(secret)],
+        "relative": ["cell.tif", "../" * 12 + str(secret)[1:]],
+        "missing": ["cell.tif", "/no/such.tif"],
+        "pipe": ["cell.tif", str(tmp_path / "pipe.tif")],
+        "text": ["cell.tif", str(tmp_path / "notes.txt")],
+        "only": [str(secret)],
+    }[kind]
     with ask(stand, Limits(decoding=5.0)) as client:
         files = [("images", ("cell.tif", naming(names), "image/tiff"))]
         answer = client.post("/predict?picture=true", files=files)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holotype.errors import HolotypeError
-from holotype.independence import components
+from holotype.core.errors import HolotypeError
+from holotype.core.independence import components
 from holotype.split import prove_disjoint
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holotype.errors import DataError
-from holotype.spec import SplitSpec
+from holotype.core.errors import DataError
+from holotype.recipe.sections import SplitSpec
 from holotype.split import make_folds, share_deviation
 from holotype.types import AuditReport, Folds, ImageTable
 
@@ -225,7 +225,7 @@ def test_unequal_folds_and_rules_left_out_are_said():
     assert any(
         "largest group alone has 20" in text for text in make_folds(images, report(), SplitSpec(folds=3), 1).warnings
     )
-    free = make_folds(images, report([(0, 0, "grouped"), (0, 1, "grouped")]), SplitSpec(folds=3, by=[]), 1)
+    free = make_folds(images, report([(0, 0, "grouped"), (0, 1, "grouped")]), SplitSpec(folds=3, keep_together=[]), 1)
     assert any("Groups (plate) may cross folds" in text for text in free.warnings)
     assert any("1 cluster of duplicates may cross" in text for text in free.warnings)
     assert np.bincount(free.fold_of_sample).tolist() == [10, 10, 10]
@@ -239,7 +239,7 @@ def test_the_seed_decides():
 
 
 def test_used_folds_are_those_of_the_recipe():
-    assert make_folds(table([[0]] * 6), report(), SplitSpec(folds=3, use=[2, 0]), 1).used == (0, 2)
+    assert make_folds(table([[0]] * 6), report(), SplitSpec(folds=3, folds_to_train=[2, 0]), 1).used == (0, 2)
 
 
 CHANGES = ["label", "dropped", "added", "group"]
@@ -303,8 +303,10 @@ def test_one_change_leaves_nearly_all_samples_in_their_folds(seed, change, group
 
 def test_fresh_folds_are_kept_as_they_are():
     generator = np.random.default_rng(3)
-    images = table([[int(value)] for value in generator.integers(0, 3, 90)],
-                   plate=[f"p{value}" for value in generator.integers(0, 20, 90)])  # fmt: skip
+    images = table(
+        [[int(value)] for value in generator.integers(0, 3, 90)],
+        plate=[f"p{value}" for value in generator.integers(0, 20, 90)],
+    )
     fresh = make_folds(images, report(), SplitSpec(folds=4), 1)
     names = images.samples.frame["sample"].to_list()
     kept = make_folds(

@@ -6,25 +6,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holotype.errors import DataError
-from holotype.spec import SplitSpec
+from holotype.core.errors import DataError
+from holotype.recipe.sections import SplitSpec
 from holotype.split import inner_samples, make_folds
 from holotype.types import AuditReport, ImageTable
 
 NOTHING = AuditReport(
     pl.DataFrame(schema={"cluster": pl.Int64, "row": pl.Int64, "action": pl.String}),
-    pl.DataFrame(), np.empty(0, np.int64),
-)  # fmt: skip
+    pl.DataFrame(),
+    np.empty(0, np.int64),
+)
 
 
 def table(labels: list[int], plates: list[int], external: int = 0) -> ImageTable:
     ids = [f"i{number}" for number in range(len(labels))]
     roles = ["train"] * (len(labels) - external) + ["external"] * external
-    frame = pl.DataFrame({
-        "id": ids, "sample": ids, "role": roles, "files": [[name] for name in ids],
-        "labels": [[number] for number in labels], "domain": pl.Series([None] * len(ids), dtype=pl.String),
-        "group.plate": [str(plate) for plate in plates],
-    })  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "id": ids,
+            "sample": ids,
+            "role": roles,
+            "files": [[name] for name in ids],
+            "labels": [[number] for number in labels],
+            "domain": pl.Series([None] * len(ids), dtype=pl.String),
+            "group.plate": [str(plate) for plate in plates],
+        }
+    )
     return ImageTable(frame, tuple(f"c{number}" for number in range(max(labels) + 1)), "multiclass")
 
 

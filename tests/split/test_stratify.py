@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import StratifiedGroupKFold
 
-from holotype.errors import HolotypeError
+from holotype.core.errors import HolotypeError
 from holotype.split import sample_keys, share_deviation, stratified_folds
 
 
@@ -153,7 +153,7 @@ def test_a_class_with_one_group_for_each_fold_reaches_every_fold(seed):
 
 
 def test_placing_alone_is_nearly_even(monkeypatch):
-    monkeypatch.setattr("holotype.split.stratify.improve", lambda balance, fold, generator: fold)
+    monkeypatch.setattr("holotype.split.stratify.improve_balance", lambda balance, fold, generator: fold)
     labels, groups = labels_in_groups(0)
     placed = stratified_folds(labels, groups, 5, 1)
     assert np.ptp(np.bincount(placed)) < 0.2 * len(labels) / 5

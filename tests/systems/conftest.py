@@ -12,14 +12,7 @@ from typing import Any
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-NAMES = (
-    "community-b1b2",
-    "one-more-layer-of-stacking",
-    "bestfitting",
-    "pudae",
-    "cellular-silver",
-    "herbarium-focal",
-)
+NAMES = ("community-b1b2", "one-more-layer-of-stacking", "bestfitting", "pudae", "cellular-silver", "herbarium-focal")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -29,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def values_at(content: Any, path: str) -> list[Any]:
-    """What stands at a path of a resolved recipe, as in `members.*.input.size`; a star is every entry of a list."""
+    """What stands at a path of a resolved recipe, as in `models.*.input.size`; a star is every entry of a list."""
     places = [content]
     for key in path.split("."):
         stepped: list[Any] = []

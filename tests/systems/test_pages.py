@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from holotype.recipe import load_recipe
+from holotype.recipe.load import load_recipe
 
 LookUp = Callable[[Any, str], list[Any]]
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -74,8 +74,12 @@ def test_what_a_page_says_of_the_recipe_is_so(name: str, look_up: LookUp) -> Non
     told = addresses(sections(name)["The original beside ours"])
     assert len(told) > 8
     yaml = YAML(typ="safe", pure=True)
-    wrong = [f"{path}: {text}, and it is {one!r}" for path, text in told for one in look_up(content, path)
-             if not says(one, yaml.load(text))]  # fmt: skip
+    wrong = [
+        f"{path}: {text}, and it is {one!r}"
+        for path, text in told
+        for one in look_up(content, path)
+        if not says(one, yaml.load(text))
+    ]
     assert wrong == []
 
 

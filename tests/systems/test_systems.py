@@ -34,7 +34,7 @@ class Ran:
         return json.loads((self.root / name).read_text(encoding="utf-8"))
 
     def card(self, place: str) -> dict[str, Any]:
-        told: dict[str, Any] = self.json(f"members/{place}/card.json")
+        told: dict[str, Any] = self.json(f"models/{place}/card.json")
         return told
 
     def table(self, name: str) -> pl.DataFrame:
@@ -46,13 +46,16 @@ class Ran:
 
     def said(self) -> str:
         lines = [json.loads(line) for line in (self.root / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-        return "\n".join(line["sentence"] for line in lines if line["event"] == "said")
+        return "\n".join(line["text"] for line in lines if line["event"] == "message")
 
 
 def precisions(ran: Ran) -> tuple[float, list[float]]:
     """Mean average precision over the classes of the out-of-fold scores, and that of scores dealt to other samples."""
-    identity, label = next(pair for pair in (("id_code", "sirna"), ("Id", "Target"), ("id", "category_id"))
-                           if set(pair) <= set(ran.truth().columns))  # fmt: skip
+    identity, label = next(
+        pair
+        for pair in (("id_code", "sirna"), ("Id", "Target"), ("id", "category_id"))
+        if set(pair) <= set(ran.truth().columns)
+    )
     known = dict(ran.truth().select(identity, pl.col(label).str.split(" ")).iter_rows())
     oof, classes = ran.table("oof.parquet"), ran.table("classes.csv")["name"].to_list()
     scores = np.array(oof["scores"].to_list())
@@ -82,8 +85,10 @@ def check_what_every_run_writes(ran: Ran, name: str) -> None:
     truth = ran.truth().filter(role="test")
     identity = {"cellular-silver": "id_code", "herbarium-focal": "id"}.get(name, "Id")
     submission = ran.table("submission.csv")
-    assert submission.columns == [{"cellular-silver": "id_code"}.get(name, "Id"),
-                                  {"cellular-silver": "sirna"}.get(name, "Predicted")]  # fmt: skip
+    assert submission.columns == [
+        {"cellular-silver": "id_code"}.get(name, "Id"),
+        {"cellular-silver": "sirna"}.get(name, "Predicted"),
+    ]
     wanted = truth[identity].unique(maintain_order=True).to_list()
     assert submission[submission.columns[0]].to_list() == wanted
     classes = set(ran.table("classes.csv")["name"])
@@ -105,9 +110,9 @@ def test_community_b1b2_averages_two_networks_and_lowers_its_threshold(quick: di
     decision = ran.json("decision.json")
     assert (decision["kind"], decision["levels"]) == ("cascade", [0.5, 0.46, 0.445])
     assert (ran.table("submission.csv")["Predicted"].str.len_chars() > 0).all()  # argmax where all levels fail
-    for member in ("b1", "b2"):
-        card = ran.card(f"{member}/fold0")
-        assert (card["member"]["keep"]["best"], card["rows"]["inner"] > 0) == (1, True)
+    for model in ("b1", "b2"):
+        card = ran.card(f"{model}/fold0")
+        assert (card["model"]["checkpoints"]["best"], card["rows"]["inner"] > 0) == (1, True)
 
 
 def test_one_more_layer_handles_every_planted_copy_by_its_kind(quick: dict[str, Ran]) -> None:
@@ -130,19 +135,19 @@ def test_one_more_layer_handles_every_planted_copy_by_its_kind(quick: dict[str, 
 
 def test_one_more_layer_is_scored_on_its_holdout_and_apart(quick: dict[str, Ran]) -> None:
     ran = quick["one-more-layer-of-stacking"]
-    likeness = ran.table("audit/likeness.parquet")
-    assert sorted(ran.table("oof.parquet")["id"]) == sorted(likeness.filter("chosen")["sample"])
+    likeness = ran.table("audit/train_test_similarity.parquet")
+    assert sorted(ran.table("oof.parquet")["id"]) == sorted(likeness.filter("in_holdout")["sample"])
     leaked = ran.truth().filter(pl.col("duplicate_of").str.starts_with("test"))
-    assert ran.json("scores.json")["apart"]["external like test"]["macro_f1"]["samples"] == leaked.height
+    assert ran.json("scores.json")["subsets"]["external like test"]["macro_f1"]["samples"] == leaked.height
 
 
 def test_one_more_layer_stacks_networks_of_three_and_of_four_channels(quick: dict[str, Ran]) -> None:
     ran = quick["one-more-layer-of-stacking"]
     ensemble = ran.json("ensemble.json")
-    assert (ensemble["kind"], len(ensemble["members"]), bool(ensemble["stack"])) == ("stack", 8, True)
-    for member in ensemble["members"]:
-        card = ran.card(f"{member}/fold0")
-        assert card["input_channels"] == (3 if member.endswith("-rgb") else 4), member
+    assert (ensemble["kind"], len(ensemble["models"]), bool(ensemble["stack"])) == ("stack", 8, True)
+    for model in ensemble["models"]:
+        card = ran.card(f"{model}/fold0")
+        assert card["input_channels"] == (3 if model.endswith("-rgb") else 4), model
     assert "seresnext50, fold 0: rate " in ran.said()
     assert ran.json("decision.json")["kind"] == "per-class"
 
@@ -150,34 +155,34 @@ def test_one_more_layer_stacks_networks_of_three_and_of_four_channels(quick: dic
 def test_bestfitting_pools_crops_by_their_maximum_and_looks_for_neighbours(quick: dict[str, Ran]) -> None:
     ran = quick["bestfitting"]
     ensemble = ran.json("ensemble.json")
-    assert ensemble["members"] == ["densenet121", "densenet121.neighbours"]
+    assert ensemble["models"] == ["densenet121", "densenet121.neighbors"]
     assert ensemble["pools"][0] == "max"
-    nearest = ran.table("members/densenet121.neighbours/nearest.parquet")
+    nearest = ran.table("models/densenet121.neighbors/nearest.parquet")
     assert set(nearest["id"]) >= set(ran.table("test.parquet")["id"])
 
 
 def test_pudae_weighs_three_networks_and_gives_classes_their_shares(quick: dict[str, Ran]) -> None:
     ran = quick["pudae"]
     ensemble = ran.json("ensemble.json")
-    assert (ensemble["kind"], len(ensemble["members"])) == ("weighted", 3)
+    assert (ensemble["kind"], len(ensemble["models"])) == ("weighted", 3)
     assert sum(ensemble["weights"]) == pytest.approx(1)
     decision = ran.json("decision.json")
     train = ran.table("folds.parquet").filter(role="train")["id"].to_list()  # those that are never scored count too
     labels = ran.truth().filter(pl.col("Id").is_in(train))["Target"].str.split(" ")
     shares = [labels.list.contains(name).mean() for name in decision["classes"]]
     assert decision["kind"] == "prior"
-    assert decision["shares"] == pytest.approx(shares)
+    assert decision["class_priors"] == pytest.approx(shares)
 
 
 def test_cellular_silver_has_a_specialist_for_each_cell_type(quick: dict[str, Ran]) -> None:
     ran = quick["cellular-silver"]
-    cards = [ran.card(f"b2/specialists/{path.name}") for path in (ran.root / "members/b2/specialists").iterdir()]
+    cards = [ran.card(f"b2/specialists/{path.name}") for path in (ran.root / "models/b2/specialists").iterdir()]
     assert sorted(card["domain"] for card in cards) == ["HEPG2", "HUVEC", "RPE", "U2OS"]
     folds = ran.table("folds.parquet").join(ran.truth().select("id", "cell_type"), on="id")
     for card in cards:
         own = folds.filter((pl.col("cell_type") == card["domain"]) & (pl.col("fold") == card["fold"]))
         assert card["rows"]["validation"] == own.height
-    assert "specialists" in ran.json("ensemble.json")
+    assert "specialist_domains" in ran.json("ensemble.json")
 
 
 def test_cellular_silver_gives_a_perturbation_once_a_plate(quick: dict[str, Ran]) -> None:
@@ -190,20 +195,23 @@ def test_cellular_silver_gives_a_perturbation_once_a_plate(quick: dict[str, Ran]
         assert len({sets[name] for name in names}) == 1
 
 
-def test_cellular_silver_s_members_differ_as_its_recipe_says(quick: dict[str, Ran]) -> None:
+def test_cellular_silver_s_models_differ_as_its_recipe_says(quick: dict[str, Ran]) -> None:
     ran = quick["cellular-silver"]
-    cards = {name: ran.card(f"{name}/fold0") for name in ran.json("ensemble.json")["members"]}
-    assert {name for name, card in cards.items() if card["member"]["activation"] == "mish"} == {
-        "b2-mish", "b3-mish", "b4-mish"}  # fmt: skip
-    assert cards["b4-arcface"]["member"]["head"]["margin"]["scale"] == 30
+    cards = {name: ran.card(f"{name}/fold0") for name in ran.json("ensemble.json")["models"]}
+    assert {name for name, card in cards.items() if card["model"]["activation"] == "mish"} == {
+        "b2-mish",
+        "b3-mish",
+        "b4-mish",
+    }
+    assert cards["b4-arcface"]["model"]["head"]["margin"]["scale"] == 30
     assert cards["b4-arcface"]["round"] == 1
-    assert cards["b4-arcface"]["rows"]["pseudo"] > 0
-    assert all(card["rows"].get("pseudo", 0) == 0 for name, card in cards.items() if name != "b4-arcface")
+    assert cards["b4-arcface"]["rows"]["pseudo_labels"] > 0
+    assert all(card["rows"].get("pseudo_labels", 0) == 0 for name, card in cards.items() if name != "b4-arcface")
 
 
 def test_herbarium_focal_is_scored_by_rank_and_answers_with_category_ids(quick: dict[str, Ran]) -> None:
     ran = quick["herbarium-focal"]
-    assert [level["rank"] for level in ran.json("scores.json")["levels"]] == ["class", "genus", "family"]
+    assert [level["rank"] for level in ran.json("scores.json")["ranks"]] == ["class", "genus", "family"]
     known = set(ran.truth()["category_id"])
     assert set(ran.table("submission.csv")["Predicted"]) <= known
     assert ran.json("ensemble.json")["weights"] == [0.5, 0.5]
@@ -211,8 +219,8 @@ def test_herbarium_focal_is_scored_by_rank_and_answers_with_category_ids(quick: 
 
 def test_herbarium_focal_trains_by_adam_then_sgd_then_adam(quick: dict[str, Ran]) -> None:
     card = quick["herbarium-focal"].card("seresnext50/fold0")
-    assert [phase["optimizer"]["name"] for phase in card["member"]["phases"]] == ["adam", "sgd", "adam"]
-    history = quick["herbarium-focal"].table("members/seresnext50/fold0/history.parquet")
+    assert [phase["optimizer"]["name"] for phase in card["model"]["phases"]] == ["adam", "sgd", "adam"]
+    history = quick["herbarium-focal"].table("models/seresnext50/fold0/history.parquet")
     assert history["phase"].to_list() == [0, 1, 2]
 
 
@@ -234,5 +242,5 @@ def test_herbarium_focal_runs_on_photographed_leaves(systems: ModuleType, tmp_pa
     path = systems.write_reduced("herbarium-focal", tmp_path, quick=True, data=data)
     opened = holotype.run(path)
     ran = Ran(opened.folder.root, tmp_path)
-    assert [level["rank"] for level in ran.json("scores.json")["levels"]] == ["class", "genus", "family"]
+    assert [level["rank"] for level in ran.json("scores.json")["ranks"]] == ["class", "genus", "family"]
     assert ran.table("submission.csv").height == pl.read_csv(data["test"]).height

@@ -1,27 +1,26 @@
 """The audit: data that can be trusted before anything is trained."""
 
-from holotype.audit.apart import duplicates_of, take_apart
 from holotype.audit.audit import audit_images, audit_labels
-from holotype.audit.class_links import class_links
 from holotype.audit.duplicates import Duplicates, duplicate_actions, duplicate_conflicts, find_duplicates
-from holotype.audit.hashes import perceptual_hashes
-from holotype.audit.input_checks import describe_training, form_mismatch, input_warnings
-from holotype.audit.labels import confounded_classes, label_warnings, rare_classes
-from holotype.audit.links import cluster_hashes
-from holotype.audit.pixels import (
+from holotype.audit.hamming_search import cluster_hashes
+from holotype.audit.image_checks import (
     constant_images,
     pixel_warnings,
-    refuse_mixed_channels,
-    refuse_unreadable,
+    require_readable,
+    require_same_channels,
     saturated_images,
 )
-from holotype.audit.suspects import find_suspects, label_quality, no_suspects, suspect_labels
+from holotype.audit.input_checks import describe_training, form_mismatch, input_warnings
+from holotype.audit.label_checks import confounded_classes, label_warnings, rare_classes
+from holotype.audit.label_cooccurrence import label_cooccurrence
+from holotype.audit.label_errors import empty_label_errors, find_label_errors, label_error_mask, label_quality
+from holotype.audit.perceptual_hash import perceptual_hashes
+from holotype.audit.split_clusters import duplicates_of, split_clusters
 
 __all__ = [
     "Duplicates",
     "audit_images",
     "audit_labels",
-    "class_links",
     "cluster_hashes",
     "confounded_classes",
     "constant_images",
@@ -29,19 +28,20 @@ __all__ = [
     "duplicate_actions",
     "duplicate_conflicts",
     "duplicates_of",
+    "empty_label_errors",
     "find_duplicates",
-    "find_suspects",
+    "find_label_errors",
     "form_mismatch",
     "input_warnings",
+    "label_cooccurrence",
+    "label_error_mask",
     "label_quality",
     "label_warnings",
-    "no_suspects",
     "perceptual_hashes",
     "pixel_warnings",
     "rare_classes",
-    "refuse_mixed_channels",
-    "refuse_unreadable",
+    "require_readable",
+    "require_same_channels",
     "saturated_images",
-    "suspect_labels",
-    "take_apart",
+    "split_clusters",
 ]

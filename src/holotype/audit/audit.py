@@ -6,33 +6,33 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.audit.class_links import class_links, link_warnings
+from holotype.audit.duplicate_messages import duplicate_warnings
 from holotype.audit.duplicates import Duplicates, duplicate_actions, duplicate_conflicts, find_duplicates
-from holotype.audit.labels import label_warnings
-from holotype.audit.pixels import (
+from holotype.audit.image_checks import (
     constant_images,
     pixel_warnings,
-    refuse_mixed_channels,
-    refuse_other_depths,
-    refuse_unreadable,
+    require_readable,
+    require_same_channels,
+    require_same_depth,
 )
-from holotype.audit.problems import image_problems, skip_warnings, unreadable_rows
-from holotype.audit.words import duplicate_warnings
+from holotype.audit.image_problems import image_problems, skip_warnings, unreadable_rows
+from holotype.audit.label_checks import label_warnings
+from holotype.audit.label_cooccurrence import cooccurrence_warnings, label_cooccurrence
+from holotype.core.errors import HolotypeError
 from holotype.data import read_row, usable_pixels
-from holotype.errors import HolotypeError
-from holotype.spec import AuditSpec
+from holotype.recipe.sections import AuditSpec
 from holotype.types import AuditReport, ImageStatistics, ImageTable, Integers
 
 __all__ = ["audit_images", "audit_labels"]
 
-NAMED_AT_MOST = 5
+MAX_LISTED = 5
 
 
 def audit_images(
     images: ImageTable,
     statistics: ImageStatistics,
     spec: AuditSpec,
-    known: Duplicates | None = None,
+    duplicates: Duplicates | None = None,
     dropped: Integers | None = None,
 ) -> AuditReport:
     """Check the images and find duplicates over train, external and test.
@@ -41,7 +41,7 @@ def audit_images(
         images: The table.
         statistics: What one pass over the pixels found, row by row.
         spec: The recipe's `audit` section.
-        known: What is the same as what, where that is known; searched for otherwise.
+        duplicates: What is the same as what, where that is known; searched for otherwise.
         dropped: Numbers of the image rows that a person took out of training and scoring.
 
     Returns:
@@ -54,27 +54,27 @@ def audit_images(
     if statistics.frame.height != len(images):
         raise HolotypeError(f"statistics of {statistics.frame.height:,} images do not fit {len(images):,} rows")
     if spec.on_unreadable == "stop":
-        refuse_unreadable(images, statistics)
-        refuse_mixed_channels(images, statistics)
-        refuse_other_depths(images, statistics)
+        require_readable(images, statistics)
+        require_same_channels(images, statistics)
+        require_same_depth(images, statistics)
     skipped = unreadable_rows(images, statistics)
     unreadable = np.array(sorted(skipped), np.int64)
-    same = _duplicates(images, statistics, unreadable, spec) if known is None else known
+    same = _find_duplicates(images, statistics, unreadable, spec) if duplicates is None else duplicates
     roles = images.frame["role"].to_numpy().astype(np.str_)
     taken = np.isin(np.arange(len(images)), [] if dropped is None else dropped) & (roles != "test")
-    action = duplicate_actions(same.cluster, np.where(taken, "", roles), spec.on_leak)
+    action = duplicate_actions(same.cluster, np.where(taken, "", roles), spec.duplicates)
     action[taken & (same.cluster >= 0)] = "dropped"
-    if spec.on_leak.external_test == "validate":
+    if spec.duplicates.external_test == "validate":
         action = _without_shared_groups(images, action)
     conflicts = duplicate_conflicts(images, np.where(taken, -1, same.cluster))
-    links = class_links(images.samples)
+    links = label_cooccurrence(images.samples)
     warnings = (
         *skip_warnings(images, skipped),
         *pixel_warnings(images, statistics),
         *duplicate_warnings(images, same, action),
         *_conflict_warnings(conflicts),
         *label_warnings(images),
-        *link_warnings(links),
+        *cooccurrence_warnings(links),
     )
     never = np.isin(action, ["dropped", "validated"])
     never[unreadable] = True
@@ -84,9 +84,9 @@ def audit_images(
         conflicts=conflicts,
         left_out=np.flatnonzero(never & (roles != "test")).astype(np.int64),
         warnings=warnings,
-        links=same.links,
-        problems=image_problems(images, statistics, skipped, spec),
-        class_links=links,
+        duplicate_pairs=same.pairs,
+        image_problems=image_problems(images, statistics, skipped, spec),
+        label_cooccurrence=links,
         unreadable=unreadable,
         validation=np.flatnonzero(action == "validated").astype(np.int64),
     )
@@ -99,16 +99,18 @@ def audit_labels(images: ImageTable, dropped: Integers | None = None) -> AuditRe
         images: The table.
         dropped: Numbers of the rows that a person took out of training and scoring.
     """
-    links = class_links(images.samples)
-    nobody = np.setdiff1d(np.empty(0, np.int64) if dropped is None else dropped, images.rows_of_role("test"))
+    links = label_cooccurrence(images.samples)
+    dropped_rows = np.setdiff1d(np.empty(0, np.int64) if dropped is None else dropped, images.rows_of_role("test"))
     nothing = np.full(len(images), -1, np.int64)
     clusters = _cluster_frame(images, nothing, np.full(len(images), "", dtype="U8")).clear()
     conflicts = duplicate_conflicts(images, nothing)
-    warnings = (*label_warnings(images), *link_warnings(links))
-    return AuditReport(clusters, conflicts, nobody, warnings, class_links=links)
+    warnings = (*label_warnings(images), *cooccurrence_warnings(links))
+    return AuditReport(clusters, conflicts, dropped_rows, warnings, label_cooccurrence=links)
 
 
-def _duplicates(images: ImageTable, statistics: ImageStatistics, unreadable: Integers, spec: AuditSpec) -> Duplicates:
+def _find_duplicates(
+    images: ImageTable, statistics: ImageStatistics, unreadable: Integers, spec: AuditSpec
+) -> Duplicates:
     frame = statistics.frame
     digests = frame["digest"].fill_null("").to_numpy().astype(np.str_)
     silent = constant_images(statistics)
@@ -145,12 +147,12 @@ def _cluster_frame(images: ImageTable, cluster: Integers, action: NDArray[np.str
 def _conflict_warnings(conflicts: pl.DataFrame) -> list[str]:
     if not conflicts.height:
         return []
-    told = [
+    descriptions = [
         " against ".join(
             f"{name} ({label or 'no label'})" for name, label in zip(row["ids"], row["labels"], strict=True)
         )
-        for row in conflicts.head(NAMED_AT_MOST).iter_rows(named=True)
+        for row in conflicts.head(MAX_LISTED).iter_rows(named=True)
     ]
-    rest = f" and {conflicts.height - NAMED_AT_MOST:,} more" if conflicts.height > NAMED_AT_MOST else ""
+    rest = f" and {conflicts.height - MAX_LISTED:,} more" if conflicts.height > MAX_LISTED else ""
     clusters = "cluster of duplicates carries" if conflicts.height == 1 else "clusters of duplicates carry"
-    return [f"{conflicts.height:,} {clusters} different labels: {'; '.join(told)}{rest}."]
+    return [f"{conflicts.height:,} {clusters} different labels: {'; '.join(descriptions)}{rest}."]

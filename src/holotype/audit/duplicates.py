@@ -10,17 +10,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.audit.diameter import capped_clusters
-from holotype.audit.hashes import perceptual_hashes
-from holotype.audit.links import connected
-from holotype.audit.near import NearLinks, best_reading, near_links
+from holotype.audit.cluster_diameter import clusters_within_diameter
+from holotype.audit.hamming_search import connected
+from holotype.audit.near_duplicates import NearDuplicatePairs, best_reading, find_near_duplicates
+from holotype.audit.perceptual_hash import perceptual_hashes
 from holotype.data import Fingerprints, has_content, unpack_fingerprints
-from holotype.spec import OnLeakSpec
-from holotype.types import LINKS, ImageTable, Integers
+from holotype.recipe.sections import DuplicatesSpec
+from holotype.types import DUPLICATE_PAIRS, ImageTable, Integers
 
 __all__ = ["Duplicates", "duplicate_actions", "duplicate_conflicts", "find_duplicates"]
 
-CAP = 3  # times the bits of a link: how far apart two images of one cluster may be
+MAX_DIAMETER = 3  # times the bits of a link: how far apart two images of one cluster may be
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Duplicates:
 
     Args:
         cluster: The cluster of each image, shape (n,), numbered from 0 by first appearance; -1 for an image of its own.
-        links: The pairs that made the clusters, with the columns of `holotype.types.LINKS`.
+        pairs: The pairs that made the clusters, with the columns of `holotype.types.LINKS`.
     """
 
     cluster: Integers
-    links: pl.DataFrame
+    pairs: pl.DataFrame
 
 
 def find_duplicates(
@@ -46,7 +46,7 @@ def find_duplicates(
 
     Args:
         digests: Digest of the pixels of each image, shape (n,); an empty one is like no other.
-        fingerprints: From `holotype.data.fingerprint`, one an image, None for one that cannot be read; without them
+        fingerprints: From `holotype.data.thumbnails`, one an image, None for one that cannot be read; without them
             only equal pixels count.
         bits: By which the hashes of near duplicates may differ, from 0 to 16; without it only equal pixels count.
         read: Gives the pixels (channels, height, width) of an image by its number, to confirm near duplicates on.
@@ -62,73 +62,77 @@ def find_duplicates(
     if fingerprints is not None and bits is not None:
         alone = np.setdiff1d(np.flatnonzero(digests != ""), copies)
         alone = alone[[fingerprints[int(row)] is not None for row in alone]]
-        near, groups = _near(alone, fingerprints, bits, read)
+        near, groups = _find_near(alone, fingerprints, bits, read)
         tails, heads = np.concatenate([tails, near.rows]), np.concatenate([heads, near.others])
         distance, similarity = np.concatenate([distance, near.bits]), np.concatenate([similarity, near.similarity])
         cluster = connected(len(digests), np.concatenate([originals, groups[0]]), np.concatenate([copies, groups[1]]))
-    number = _numbered(cluster)
+    number = _renumber_clusters(cluster)
     kinds = np.where(np.arange(len(tails)) < exact, "exact", "near")
     links = pl.DataFrame(
-        [number[tails], np.minimum(tails, heads), np.maximum(tails, heads), kinds, distance, similarity], schema=LINKS
+        [number[tails], np.minimum(tails, heads), np.maximum(tails, heads), kinds, distance, similarity],
+        schema=DUPLICATE_PAIRS,
     )
     inside = pl.Series(number[tails] == number[heads], dtype=pl.Boolean)
     return Duplicates(number, links.filter(inside).sort("cluster", "row", "other"))
 
 
-def _near(
-    alone: Integers,
-    fingerprints: Sequence[bytes | None],
-    bits: int,
-    read: Callable[[int], NDArray[Any]] | None,
-) -> tuple[NearLinks, tuple[Integers, Integers]]:
-    """Confirmed pairs among images of different pixels, and ties between the members of their clusters."""
+def _find_near(
+    alone: Integers, fingerprints: Sequence[bytes | None], bits: int, read: Callable[[int], NDArray[Any]] | None
+) -> tuple[NearDuplicatePairs, tuple[Integers, Integers]]:
+    """Confirmed pairs among images of different pixels, and ties between the models of their clusters."""
     packed = [fingerprints[int(row)] for row in alone]
     if not packed:
-        return NearLinks(alone, alone, alone, alone, alone.astype(np.float32)), (alone, alone)
+        return NearDuplicatePairs(alone, alone, alone, alone, alone.astype(np.float32)), (alone, alone)
     unpacked = unpack_fingerprints(packed)  # type: ignore[arg-type]
     if read is None:
-        pairs, squares = near_links(unpacked, bits), unpacked.pixels
+        pairs, squares = find_near_duplicates(unpacked, bits), unpacked.pixels
     else:
         pairs, squares = _whole_and_content(packed, unpacked, bits, lambda index: read(int(alone[index])))
     nodes, ends = np.unique(np.stack([pairs.rows, pairs.others]), return_inverse=True)
     tails, heads = ends.reshape(2, -1)
     variants, contents = (
         perceptual_hashes(Fingerprints(pixels[nodes], unpacked.contrast[nodes], unpacked.aspect[nodes]), variants=True)
-        if len(nodes) else np.empty((0, 1, 8), np.uint64)
+        if len(nodes)
+        else np.empty((0, 1, 8), np.uint64)
         for pixels in (unpacked.pixels, squares)
-    )  # fmt: skip
-    cluster = capped_clusters(len(nodes), tails, heads, pairs.similarity, variants, CAP * max(bits, 1), contents)
+    )
+    cluster = clusters_within_diameter(
+        len(nodes), tails, heads, pairs.similarity, variants, MAX_DIAMETER * max(bits, 1), contents
+    )
     _, first, inverse = np.unique(cluster, return_index=True, return_inverse=True)
-    placed = NearLinks(alone[pairs.rows], alone[pairs.others], pairs.bits, pairs.readings, pairs.similarity)
+    placed = NearDuplicatePairs(alone[pairs.rows], alone[pairs.others], pairs.bits, pairs.readings, pairs.similarity)
     return placed, (alone[nodes[first[inverse]]], alone[nodes])
 
 
 def _whole_and_content(
     packed: Sequence[bytes | None], unpacked: Fingerprints, bits: int, read: Callable[[int], NDArray[Any]]
-) -> tuple[NearLinks, NDArray[np.uint8]]:
+) -> tuple[NearDuplicatePairs, NDArray[np.uint8]]:
     """Pairs alike as whole images or in their small content, and squares of small content, else of the whole image.
 
     Small objects on an empty ground all have one hash as whole images.
     """
-    pairs, squares = near_links(unpacked, bits, read), unpacked.pixels
+    pairs, squares = find_near_duplicates(unpacked, bits, read), unpacked.pixels
     small = np.array(
         [index for index, entry in enumerate(packed) if entry is not None and has_content(entry)], np.int64
     )
     if len(small) < 2:
         return pairs, squares
     contents = unpack_fingerprints([packed[index] for index in small], content=True)  # type: ignore[misc]
-    close = near_links(contents, bits, lambda index: read(int(small[index])), content=True)
+    close = find_near_duplicates(contents, bits, lambda index: read(int(small[index])), content=True)
     squares = squares.copy()
     squares[small] = contents.pixels
     rows, others = np.concatenate([pairs.rows, small[close.rows]]), np.concatenate([pairs.others, small[close.others]])
-    joined = NearLinks(
-        rows, others, np.concatenate([pairs.bits, close.bits]), np.concatenate([pairs.readings, close.readings]),
+    joined = NearDuplicatePairs(
+        rows,
+        others,
+        np.concatenate([pairs.bits, close.bits]),
+        np.concatenate([pairs.readings, close.readings]),
         np.concatenate([pairs.similarity, close.similarity]),
-    )  # fmt: skip
+    )
     return best_reading(joined), squares
 
 
-def _numbered(cluster: Integers) -> Integers:
+def _renumber_clusters(cluster: Integers) -> Integers:
     """Clusters of at least two, numbered by first appearance; -1 for the rest."""
     _, first, inverse, counts = np.unique(cluster, return_index=True, return_inverse=True, return_counts=True)
     number = np.full(len(counts), -1, np.int64)
@@ -138,13 +142,13 @@ def _numbered(cluster: Integers) -> Integers:
     return number[inverse]
 
 
-def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], on_leak: OnLeakSpec) -> NDArray[np.str_]:
+def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], rules: DuplicatesSpec) -> NDArray[np.str_]:
     """What is done about each duplicate.
 
     Args:
         clusters: The cluster of each image, shape (n,); -1 for none.
         roles: `train`, `external` or `test` for each image, shape (n,).
-        on_leak: The recipe's `audit.on_leak` section.
+        rules: The recipe's `audit.duplicates` section.
 
     Returns:
         One word an image, shape (n,): `grouped` (shares a fold with the others that are grouped), `dropped` (never
@@ -154,27 +158,27 @@ def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], on_leak: OnLe
     actions = np.full(len(clusters), "", dtype="<U9")
     inside = clusters >= 0
     train, external, test = (inside & (roles == role) for role in ("train", "external", "test"))
-    train_count, has_test = _count(clusters, train), _count(clusters, test) > 0
+    train_count, has_test = _count_in_clusters(clusters, train), _count_in_clusters(clusters, test) > 0
 
     dropped = np.zeros(len(clusters), bool)
     validated = np.zeros(len(clusters), bool)
-    if on_leak.external_test == "drop":
+    if rules.external_test == "drop":
         dropped |= external & has_test
-    elif on_leak.external_test == "validate":
+    elif rules.external_test == "validate":
         validated = external & has_test & (train_count == 0)
         dropped |= external & has_test & (train_count > 0)  # a twin that trains would flatter them
-    if on_leak.train_external == "drop":
+    if rules.train_external == "drop":
         dropped |= external & (train_count > 0)
-    if on_leak.within_train == "drop":
+    if rules.within_train == "drop":
         rows = np.flatnonzero(train)
         dropped |= train
         dropped[rows[np.unique(clusters[rows], return_index=True)[1]]] = False
 
     grouped = np.zeros(len(clusters), bool)
-    if on_leak.within_train == "group":
+    if rules.within_train == "group":
         grouped |= train & (train_count > 1)
-    if on_leak.train_external == "group":
-        external_count = _count(clusters, external & ~dropped)
+    if rules.train_external == "group":
+        external_count = _count_in_clusters(clusters, external & ~dropped)
         grouped |= (train & (external_count > 0)) | (external & (train_count > 0))
 
     actions[inside] = "kept"
@@ -196,9 +200,9 @@ def duplicate_conflicts(images: ImageTable, clusters: Integers) -> pl.DataFrame:
         `cluster`, `ids` and `labels` (class names joined by commas, one text an id).
     """
     rows = images.frame.select("id", "role", "labels").with_columns(pl.Series("cluster", clusters))
-    labelled = rows.filter((pl.col("cluster") >= 0) & (pl.col("role") != "test") & pl.col("labels").is_not_null())
+    labeled = rows.filter((pl.col("cluster") >= 0) & (pl.col("role") != "test") & pl.col("labels").is_not_null())
     as_text = pl.col("labels").list.sort().cast(pl.List(pl.String)).list.join(",")
-    marked = labelled.with_columns(as_text.alias("set"))
+    marked = labeled.with_columns(as_text.alias("set"))
     differing = marked.group_by("cluster").agg(pl.col("set").n_unique()).filter(pl.col("set") > 1)
     conflicts = marked.filter(pl.col("cluster").is_in(differing["cluster"].to_list()))
     names = [", ".join(images.classes[number] for number in sorted(numbers)) for numbers in conflicts["labels"]]
@@ -206,7 +210,7 @@ def duplicate_conflicts(images: ImageTable, clusters: Integers) -> pl.DataFrame:
     return named.group_by("cluster", maintain_order=True).agg("ids", "labels").sort("cluster")
 
 
-def _count(clusters: Integers, chosen: NDArray[np.bool_]) -> Integers:
+def _count_in_clusters(clusters: Integers, mask: NDArray[np.bool_]) -> Integers:
     """How many chosen images each image's cluster has; 0 outside clusters."""
-    counts = np.bincount(clusters[chosen], minlength=int(clusters.max(initial=-1)) + 2)  # the last, -1, stays 0
+    counts = np.bincount(clusters[mask], minlength=int(clusters.max(initial=-1)) + 2)  # the last, -1, stays 0
     return counts[clusters]

@@ -17,12 +17,12 @@ __all__ = [
     "describe_training",
     "form_mismatch",
     "input_warnings",
-    "moment_warnings",
+    "mean_std_warnings",
     "value_warnings",
 ]
 
 OUTSIDE = 0.001  # of the training images lie below what is usual, and as many above
-MOMENTS = ("mean", "deviation")
+MEAN_AND_STD = ("mean", "deviation")
 
 
 def describe_training(frame: pl.DataFrame) -> dict[str, Any]:
@@ -36,24 +36,24 @@ def describe_training(frame: pl.DataFrame) -> dict[str, Any]:
         in pixels), `missing` (largest share of pixels without data), and `ranges`: the usual least and largest `mean`,
         `deviation` and pixel (`value`) of each channel. Nothing of what is not known.
     """
-    known = frame.filter(pl.col("error").is_null() & pl.col("channels").is_not_null()) if frame.width else frame
-    facts: dict[str, Any] = {"images": known.height, "depths": [], "channels": [], "ranges": {}}
-    if not known.height:
+    readable = frame.filter(pl.col("error").is_null() & pl.col("channels").is_not_null()) if frame.width else frame
+    facts: dict[str, Any] = {"images": readable.height, "depths": [], "channels": [], "ranges": {}}
+    if not readable.height:
         return facts
-    common = known["channels"].mode(maintain_order=True)[0]
-    known = known.filter(pl.col("channels") == common)
-    facts |= {"depths": sorted(known["depth"].unique().to_list()), "channels": [int(common)]}
-    sides = known.select(pl.max_horizontal("height", "width")).to_series()
+    common = readable["channels"].mode(maintain_order=True)[0]
+    readable = readable.filter(pl.col("channels") == common)
+    facts |= {"depths": sorted(readable["depth"].unique().to_list()), "channels": [int(common)]}
+    sides = readable.select(pl.max_horizontal("height", "width")).to_series()
     facts["sides"] = [int(sides.min()), int(sides.max())]  # type: ignore[arg-type]
-    if "missing" in known.columns:
-        facts["missing"] = float(known["missing"].list.max().max() or 0)  # type: ignore[arg-type]
-    for name in MOMENTS:
-        values = np.array(known[name].to_list(), np.float64)
+    if "missing" in readable.columns:
+        facts["missing"] = float(readable["missing"].list.max().max() or 0)  # type: ignore[arg-type]
+    for name in MEAN_AND_STD:
+        values = np.array(readable[name].to_list(), np.float64)
         facts["ranges"][name] = [
             np.quantile(values, share, axis=0, method=method).tolist()  # type: ignore[call-overload]
             for share, method in ((OUTSIDE, "lower"), (1 - OUTSIDE, "higher"))
         ]
-    low, high = (np.array(known[name].to_list(), np.float64) for name in ("low", "high"))
+    low, high = (np.array(readable[name].to_list(), np.float64) for name in ("min", "max"))
     facts["ranges"]["value"] = [low.min(axis=0).tolist(), high.max(axis=0).tolist()]
     return facts
 
@@ -90,25 +90,25 @@ def input_warnings(
 
     Args:
         training: From `describe_training`.
-        facts: What was measured of the image: `mean`, `deviation`, `low`, `high`, `lowest`, `highest` and `missing`,
+        facts: What was measured of the image: `mean`, `deviation`, `min`, `max`, `lowest`, `highest` and `missing`,
             one a channel each, `height` and `width`. Nothing is said of what is not known.
         channels: The channels' names; none where they have none.
 
     Returns:
         What, the channel, the value, the usual least and largest, and all of it as a sentence.
     """
-    found = [*moment_warnings(training, facts, channels), *value_warnings(training, facts, channels)]
+    warnings = [*mean_std_warnings(training, facts, channels), *value_warnings(training, facts, channels)]
     missing = max(facts.get("missing") or [0])
     if missing > training.get("missing", 1):
         text = f"{missing:.2%} of its pixels hold no data, of the training images at most {training['missing']:.2%}"
-        found.append(("missing", None, float(missing), 0.0, training["missing"], text))
+        warnings.append(("missing", None, float(missing), 0.0, training["missing"], text))
     if facts.get("height") and training.get("sides"):
         (low, high), side = training["sides"], max(facts["height"], facts["width"])
         if not low / 2 <= side <= high * 2:
             usual = f"{low}" if low == high else f"{low} to {high}"
             text = f"its longer side has {side} pixels, that of the training images {usual}"
-            found.append(("size", None, float(side), float(low), float(high), text))
-    return found
+            warnings.append(("size", None, float(side), float(low), float(high), text))
+    return warnings
 
 
 def channel_subject(number: int, count: int, channels: Sequence[str]) -> tuple[str | None, str]:
@@ -126,7 +126,7 @@ def channel_subject(number: int, count: int, channels: Sequence[str]) -> tuple[s
     return name, "it" if name is None else f"channel {name}"
 
 
-def moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
+def mean_std_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
     """Channels whose mean or deviation is unlike the training images'.
 
     Args:
@@ -134,7 +134,7 @@ def moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], chann
         facts: As in `input_warnings`.
         channels: The channels' names; none where they have none.
     """
-    found = []
+    warnings = []
     words = {"mean": ("darker", "brighter", "mean"), "deviation": ("of less contrast", "of more contrast", "deviation")}
     for name, (less, more, noun) in words.items():
         limits = training["ranges"].get(name)
@@ -150,8 +150,8 @@ def moment_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], chann
             text = (
                 f"{subject} is {more if value > high else less} than the training images: {noun} {value:.4g}, usually "
             )
-            found.append((name, channel, value, low, high, text + f"{low:.4g} to {high:.4g}"))
-    return found
+            warnings.append((name, channel, value, low, high, text + f"{low:.4g} to {high:.4g}"))
+    return warnings
 
 
 def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
@@ -162,23 +162,24 @@ def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channe
         facts: As in `input_warnings`.
         channels: The channels' names; none where they have none.
     """
-    found = []
-    limits = training["ranges"].get("value") if facts.get("high") is not None else None
+    warnings = []
+    limits = training["ranges"].get("value") if facts.get("max") is not None else None
     ranges = list(zip(*limits, strict=True)) if limits else []
     for number, (low, high) in enumerate(ranges):
         channel, subject = channel_subject(number, len(ranges), channels)
-        least, most, room = float(facts["low"][number]), float(facts["high"][number]), (high - low) * 2
-        if least < low - room or most > high + room:
+        minimum, maximum, room = float(facts["min"][number]), float(facts["max"][number]), (high - low) * 2
+        if minimum < low - room or maximum > high + room:
             text = (
-                f"{subject} has values from {least:.4g} to {most:.4g}, the training images from {low:.4g} to {high:.4g}"
+                f"{subject} has values from {minimum:.4g} to {maximum:.4g}, the training images from {low:.4g} to "
+                f"{high:.4g}"
             )
-            found.append(("range", channel, most if most > high + room else least, low, high, text))
-    extremes = [facts.get(name) or () for name in ("lowest", "low", "high", "highest")]
+            warnings.append(("range", channel, maximum if maximum > high + room else minimum, low, high, text))
+    extremes = [facts.get(name) or () for name in ("lowest", "min", "max", "highest")]
     for number, (lowest, low, high, highest) in enumerate(zip(*extremes, strict=False)):
         if lowest < low or highest > high:
             channel, subject = channel_subject(number, len(extremes[1]), channels)
             pixels = "single pixels" if channel is None else f"single pixels of {subject}"
             reach = f"reach from {lowest:.4g} to {highest:.4g}, all others from {low:.4g} to {high:.4g}"
             text = f"{pixels} {reach}; they are replaced by their neighbors"
-            found.append(("range", channel, highest if highest > high else lowest, low, high, text))
-    return found
+            warnings.append(("range", channel, highest if highest > high else lowest, low, high, text))
+    return warnings

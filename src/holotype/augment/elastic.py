@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["WARP_DRAWS", "elastic_displacement"]
+__all__ = ["ELASTIC_DRAWS", "elastic_displacement"]
 
 KNOTS = 4
-WARP_DRAWS = 2 * KNOTS * KNOTS
+ELASTIC_DRAWS = 2 * KNOTS * KNOTS
 
 
 def elastic_displacement(draws: Tensor, strength: float, size: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from holotype.spec import AugmentSpec
+from holotype.recipe.sections import AugmentSpec
 
 __all__ = ["GEOMETRY_DRAWS", "affine_matrices", "identity_matrices", "warp"]
 
@@ -31,7 +31,7 @@ def identity_matrices(count: int) -> Tensor:
 
 
 def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
-    """Random matrices: mirrored, then sheared, scaled and turned about the centre.
+    """Random matrices: mirrored, then sheared, scaled and turned about the center.
 
     Args:
         draws: Uniform numbers in [0, 1), shape (n, 5): angle, scale, shear, and the two mirrorings.
@@ -45,8 +45,8 @@ def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
     low, high = (math.log(bound) for bound in spec.scale)
     zoom = torch.exp(-(low + draws[:, 1] * (high - low)))  # an object twice as large is read in steps half as long
     slope = torch.tan(signed[:, 2] * math.radians(spec.shear))
-    across = _mirrored(draws[:, 3], spec.flip in (True, "horizontal"))
-    down = _mirrored(draws[:, 4], spec.flip in (True, "vertical"))
+    across = _mirror_signs(draws[:, 3], spec.flip in (True, "horizontal"))
+    down = _mirror_signs(draws[:, 4], spec.flip in (True, "vertical"))
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     first = torch.stack([cosine, slope * cosine - sine, torch.zeros_like(angle)], dim=1)
     second = torch.stack([sine, slope * sine + cosine, torch.zeros_like(angle)], dim=1)
@@ -55,7 +55,7 @@ def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
 
 
 def warp(
-    pixels: Tensor, matrices: Tensor, size: int, fitting: str = "fit", displacement: Tensor | None = None
+    pixels: Tensor, matrices: Tensor, size: int, resize_mode: str = "fit", displacement: Tensor | None = None
 ) -> Tensor:
     """Read a batch through its matrices with one bilinear interpolation; what lies outside is mirrored.
 
@@ -63,14 +63,14 @@ def warp(
         pixels: Shape (n, channels, H, W), float32; any number of channels.
         matrices: Shape (n, 2, 3) or (1, 2, 3).
         size: Side of the output square in pixels.
-        fitting: `fit` puts the longer side into the square and keeps the aspect ratio; `stretch` fills the square.
+        resize_mode: `fit` puts the longer side into the square and keeps the aspect ratio; `stretch` fills the square.
         displacement: Added to where an output pixel is before the matrix, shape (n, size, size, 2).
 
     Returns:
         Shape (n, channels, size, size), on the device of `pixels`.
     """
     count, channels, height, width = pixels.shape
-    if fitting == "fit":
+    if resize_mode == "fit":
         longest = max(height, width)
         aspect = torch.tensor([[longest / width], [longest / height]])
         matrices = matrices * aspect
@@ -79,11 +79,11 @@ def warp(
     if displacement is None:
         grid = functional.affine_grid(matrices, shape, align_corners=False)
     else:
-        plain = identity_matrices(1).expand(count, 2, 3).to(pixels.device)
-        moved = functional.affine_grid(plain, shape, align_corners=False) + displacement.to(pixels.device)
-        grid = moved @ matrices[:, None, :, :2].transpose(2, 3) + matrices[:, None, None, :, 2]
+        identity = identity_matrices(1).expand(count, 2, 3).to(pixels.device)
+        displaced = functional.affine_grid(identity, shape, align_corners=False) + displacement.to(pixels.device)
+        grid = displaced @ matrices[:, None, :, :2].transpose(2, 3) + matrices[:, None, None, :, 2]
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def _mirrored(draw: Tensor, allowed: bool) -> Tensor:
+def _mirror_signs(draw: Tensor, allowed: bool) -> Tensor:
     return torch.where(draw < 0.5, -1.0, 1.0) if allowed else torch.ones_like(draw)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from holotype.spec import AugmentSpec
+from holotype.recipe.sections import AugmentSpec
 
-__all__ = ["intensity_draws", "jitter", "normalise"]
+__all__ = ["intensity_draws", "jitter", "normalize"]
 
 
 def intensity_draws(channels: int) -> int:
@@ -21,7 +21,7 @@ def intensity_draws(channels: int) -> int:
     return 2 * channels
 
 
-def normalise(
+def normalize(
     pixels: Tensor,
     mean: Sequence[float] | Tensor,
     deviation: Sequence[float] | Tensor,
@@ -52,14 +52,14 @@ def normalise(
     return torch.addcmul(shift, values, scale)
 
 
-def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec, changed: Sequence[int] | None = None) -> Tensor:
+def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec, jitter_channels: Sequence[int] | None = None) -> Tensor:
     """Stretch each channel about its own mean and shift it, every channel by itself.
 
     Args:
-        pixels: Shape (n, channels, H, W), normalised.
+        pixels: Shape (n, channels, H, W), normalized.
         draws: Uniform numbers in [0, 1), shape (n, 2 * channels): contrast, then brightness, a channel.
         spec: The ranges.
-        changed: Numbers of the channels that are changed; all of them where none are given.
+        jitter_channels: Numbers of the channels that are changed; all of them where none are given.
 
     Returns:
         The same shape.
@@ -68,10 +68,10 @@ def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec, changed: Sequence[i
         return pixels
     signed = (draws * 2 - 1).to(pixels.device)[:, :, None, None]
     channels = pixels.shape[1]
-    if changed is not None:
-        left = [number for number in range(channels) if number not in changed]
-        signed[:, [*left, *(channels + number for number in left)]] = 0.0
+    if jitter_channels is not None:
+        unchanged = [number for number in range(channels) if number not in jitter_channels]
+        signed[:, [*unchanged, *(channels + number for number in unchanged)]] = 0.0
     gain = 1 + signed[:, :channels] * spec.contrast
     shift = signed[:, channels:] * spec.brightness
-    centre = pixels.mean(dim=(2, 3), keepdim=True)
-    return torch.addcmul(centre * (1 - gain) + shift, pixels, gain)
+    center = pixels.mean(dim=(2, 3), keepdim=True)
+    return torch.addcmul(center * (1 - gain) + shift, pixels, gain)

@@ -1,6 +1,30 @@
-"""Tables, layouts, images, their statistics and the pack."""
+"""Tables, layouts, images, their statistics and the pixel cache."""
 
-from holotype.data.fingerprint import (
+from holotype.data.image_statistics import (
+    channel_statistics,
+    empty_statistics,
+    gather_statistics,
+    image_features,
+    measure_image,
+    measure_images,
+)
+from holotype.data.image_table import class_frequencies, read_images, table_warnings
+from holotype.data.images import read_image, read_row
+from holotype.data.imported_scores import ImportedScores, read_scores
+from holotype.data.normalization import dataset_normalization, extreme_rows, row_normalization
+from holotype.data.pixel_cache import (
+    CacheFormat,
+    PixelCache,
+    build_pixel_cache,
+    input_size,
+    open_pixel_cache,
+    plan_pixel_cache,
+    to_cache_format,
+)
+from holotype.data.resize import resize_image, unpadded_region
+from holotype.data.table_sources import folder_warnings
+from holotype.data.tables import TABLE_SUFFIXES, read_table
+from holotype.data.thumbnails import (
     Fingerprints,
     content_square,
     crop_around,
@@ -8,59 +32,43 @@ from holotype.data.fingerprint import (
     has_content,
     unpack_fingerprints,
 )
-from holotype.data.images import read_image, read_row
-from holotype.data.normalisation import dataset_normalisation, extreme_rows, row_normalisation
-from holotype.data.pack import Pack, PackPlan, input_size, open_pack, pack_images, packed_image, plan_pack
-from holotype.data.reading import TABLE_ENDINGS, read_table
-from holotype.data.resize import held_part, resize_image
-from holotype.data.scores import ImportedScores, read_scores
-from holotype.data.sources import folder_warnings
-from holotype.data.statistics import (
-    channel_statistics,
-    gather_statistics,
-    image_features,
-    measure_image,
-    measure_images,
-    unmeasured,
-)
-from holotype.data.table import label_shares, read_images, table_warnings
 from holotype.data.validity import missing_pixels, usable_pixels
 
 __all__ = [
-    "TABLE_ENDINGS",
+    "TABLE_SUFFIXES",
+    "CacheFormat",
     "Fingerprints",
     "ImportedScores",
-    "Pack",
-    "PackPlan",
+    "PixelCache",
+    "build_pixel_cache",
     "channel_statistics",
+    "class_frequencies",
     "content_square",
     "crop_around",
-    "dataset_normalisation",
+    "dataset_normalization",
+    "empty_statistics",
     "extreme_rows",
     "fingerprint",
     "folder_warnings",
     "gather_statistics",
     "has_content",
-    "held_part",
     "image_features",
     "input_size",
-    "label_shares",
     "measure_image",
     "measure_images",
     "missing_pixels",
-    "open_pack",
-    "pack_images",
-    "packed_image",
-    "plan_pack",
+    "open_pixel_cache",
+    "plan_pixel_cache",
     "read_image",
     "read_images",
     "read_row",
     "read_scores",
     "read_table",
     "resize_image",
-    "row_normalisation",
+    "row_normalization",
     "table_warnings",
-    "unmeasured",
+    "to_cache_format",
     "unpack_fingerprints",
+    "unpadded_region",
     "usable_pixels",
 ]

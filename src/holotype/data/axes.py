@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holotype.core.errors import DataError
 from holotype.data.limits import ReadOptions, require_channel_count, require_size
-from holotype.errors import DataError
 
 __all__ = ["NO_PROJECTION", "PROJECTIONS", "UNNAMED", "AxisOrder", "arrange", "arrange_named", "plan_axes", "project"]
 
@@ -20,9 +20,14 @@ PLANES = {"Z": "planes", "T": "times"}
 CHANNELS = "CSEQI"  # channel, sample, wavelength, and pages that nobody has named
 UNNAMED = "QI"
 OTHER_AXES = {
-    "A": "angles", "H": "lifetimes", "L": "exposures", "M": "mosaic tiles", "P": "phases", "R": "positions",
+    "A": "angles",
+    "H": "lifetimes",
+    "L": "exposures",
+    "M": "mosaic tiles",
+    "P": "phases",
+    "R": "positions",
     "V": "events",
-}  # fmt: skip
+}
 NO_PROJECTION = "write data.projection: max (or mean, sum, first, middle), or save one of them"
 
 
@@ -58,38 +63,41 @@ def plan_axes(axes: str, shape: Sequence[int], name: str, dtype: Any, options: R
     """
     sides = tuple(int(side) for side in shape)
     sizes = dict(zip(axes, sides, strict=True))
-    shown = f"{name} has the axes {axes} of shape {sides}"
+    description = f"{name} has the axes {axes} of shape {sides}"
     if not {"Y", "X"} <= set(axes):
-        raise DataError(f"{shown}, and none named Y and X", remedy="save it as (channels, height, width)")
+        raise DataError(f"{description}, and none named Y and X", remedy="save it as (channels, height, width)")
     if len(sizes) != len(axes):
-        raise DataError(shown, remedy="save it as (channels, height, width)")
+        raise DataError(description, remedy="save it as (channels, height, width)")
     longer = [axis for axis in axes if axis not in "YX" and sizes[axis] > 1]
     for axis in longer:
         if axis not in PLANES and axis not in CHANNELS:
             what = OTHER_AXES.get(axis, f"entries of the axis {axis}")
             raise DataError(f"{name} holds {sizes[axis]} {what}", remedy="save one of them")
-    planes = _plane_axis(name, sizes, longer, options)
+    planes = _find_plane_axis(name, sizes, longer, options)
     along = [axis for axis in longer if axis != planes]
     if len(along) > 1:
-        raise DataError(shown, remedy="save it as (channels, height, width)")
+        raise DataError(description, remedy="save it as (channels, height, width)")
     require_channel_count(name, sizes[along[0]] if along else 1, options)
     require_size(name, (sizes["Y"], sizes["X"]), prod(sizes[axis] for axis in longer), dtype, options)
     return AxisOrder(
-        None if planes is None else axes.index(planes), axes.index(along[0]) if along else None,
-        axes.index("Y"), axes.index("X"),
-    )  # fmt: skip
+        None if planes is None else axes.index(planes),
+        axes.index(along[0]) if along else None,
+        axes.index("Y"),
+        axes.index("X"),
+    )
 
 
-def _plane_axis(name: str, sizes: dict[str, int], longer: list[str], options: ReadOptions) -> str | None:
+def _find_plane_axis(name: str, sizes: dict[str, int], longer: list[str], options: ReadOptions) -> str | None:
     """The axis of planes or times; pages without a name are planes where a projection is asked for."""
-    found = [axis for axis in longer if axis in PLANES]
-    if len(found) > 1:
-        raise DataError(f"{name} holds {sizes['Z']} planes at each of {sizes['T']} times",
-                        remedy="save one time a file")  # fmt: skip
-    if found:
+    plane_axes = [axis for axis in longer if axis in PLANES]
+    if len(plane_axes) > 1:
+        raise DataError(
+            f"{name} holds {sizes['Z']} planes at each of {sizes['T']} times", remedy="save one time a file"
+        )
+    if plane_axes:
         if options.projection is None:
-            raise DataError(f"{name} holds {sizes[found[0]]} {PLANES[found[0]]}", remedy=NO_PROJECTION)
-        return found[0]
+            raise DataError(f"{name} holds {sizes[plane_axes[0]]} {PLANES[plane_axes[0]]}", remedy=NO_PROJECTION)
+        return plane_axes[0]
     unnamed = [axis for axis in longer if axis in UNNAMED]
     if options.projection is not None and unnamed and sizes[unnamed[0]] != len(options.channels):
         return unnamed[0]
@@ -104,9 +112,9 @@ def arrange(pixels: NDArray[Any], order: AxisOrder, projection: str | None) -> N
         order: From `plan_axes`.
         projection: How planes become one.
     """
-    kept = [axis for axis in (order.planes, order.channels, order.height, order.width) if axis is not None]
-    rest = [axis for axis in range(pixels.ndim) if axis not in kept]  # all of length one
-    pixels = pixels.transpose(*rest, *kept).reshape([pixels.shape[axis] for axis in kept])
+    present_axes = [axis for axis in (order.planes, order.channels, order.height, order.width) if axis is not None]
+    rest = [axis for axis in range(pixels.ndim) if axis not in present_axes]  # all of length one
+    pixels = pixels.transpose(*rest, *present_axes).reshape([pixels.shape[axis] for axis in present_axes])
     if order.planes is not None:
         pixels = project(pixels, projection)
     return pixels if order.channels is not None else pixels[None]

@@ -10,14 +10,14 @@ from pathlib import Path, PurePath
 
 import polars as pl
 
-from holotype.data.layouts import channel_patterns, pattern_fields
-from holotype.errors import InputError, listing
-from holotype.spec import DataSpec
+from holotype.core.errors import InputError, join_names
+from holotype.data.file_patterns import channel_patterns, pattern_fields
+from holotype.recipe.sections import DataSpec
 
-__all__ = ["ChannelNames", "channel_names", "group_by_channel"]
+__all__ = ["ChannelFileMatcher", "group_by_channel", "make_channel_matcher"]
 
 
-class ChannelNames:
+class ChannelFileMatcher:
     """How the files of one image are told apart, and which belong together: by the ends of the channels' patterns.
 
     Args:
@@ -30,21 +30,26 @@ class ChannelNames:
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self.channels = tuple(patterns)
         parts = {channel: Path(pattern).parts for channel, pattern in patterns.items()}
-        spelled = [_spelled_out(patterns[channel], channel) for channel in self.channels]
-        first = _first_difference([Path(text).parts for text in spelled])
+        spelled = [_fill_channel(patterns[channel], channel) for channel in self.channels]
+        first = _first_differing_part([Path(text).parts for text in spelled])
         if first is None:
             raise InputError(
-                f"the files of the channels {listing(self.channels)} are named by columns of a table, and names alone "
-                "do not tell them apart", field="images", remedy="give a table with those columns",
-            )  # fmt: skip
+                f"the files of the channels {join_names(self.channels)} are named by columns of a table, and names "
+                f"alone "
+                "do not tell them apart",
+                field="images",
+                remedy="give a table with those columns",
+            )
         ends = {channel: "/".join(parts[channel][first:]) for channel in self.channels}
         self.pattern = " | ".join(dict.fromkeys(ends.values()))
-        forms = [(_expression(end, channel), len(parts[channel]) - first, channel) for channel, end in ends.items()]
+        forms = [
+            (_compile_pattern(end, channel), len(parts[channel]) - first, channel) for channel, end in ends.items()
+        ]
         self._forms = sorted(
             forms, key=lambda form: -len(form[0].pattern)
         )  # `x_b.png` is `{id}_b.png` before `{id}.png`
 
-    def place(self, file: PurePath) -> tuple[str, str] | None:
+    def match(self, file: PurePath) -> tuple[str, str] | None:
         """The image that a file belongs to, with the folder it lies in, and its channel.
 
         Args:
@@ -60,13 +65,13 @@ class ChannelNames:
         return None
 
 
-def channel_names(data: DataSpec, trained: pl.Series | None = None) -> ChannelNames | None:
+def make_channel_matcher(data: DataSpec, training_files: pl.Series | None = None) -> ChannelFileMatcher | None:
     """How the files of new images are named where each channel has a file of its own; None where one file holds all.
 
     Args:
         data: The recipe's `data` section.
-        trained: The lists of files of the run's own images, from which names are learnt where each channel's file is a
-            column of the table.
+        training_files: The lists of files of the run's own images, from which names are learnt where each channel's
+            file is a column of the table.
 
     Raises:
         InputError: Names do not tell the channels apart.
@@ -76,15 +81,15 @@ def channel_names(data: DataSpec, trained: pl.Series | None = None) -> ChannelNa
         return None
     by_channel = {str(channel): pattern for channel, pattern in patterns}
     try:
-        return ChannelNames(by_channel)
+        return ChannelFileMatcher(by_channel)
     except InputError:
-        learnt = None if trained is None else _patterns_of_files(trained, tuple(by_channel))
-        if learnt is None:
+        inferred = None if training_files is None else _infer_patterns(training_files, tuple(by_channel))
+        if inferred is None:
             raise
-        return ChannelNames(learnt)
+        return ChannelFileMatcher(inferred)
 
 
-def _patterns_of_files(files: pl.Series, channels: tuple[str, ...]) -> dict[str, str] | None:
+def _infer_patterns(files: pl.Series, channels: tuple[str, ...]) -> dict[str, str] | None:
     """Patterns from examples: what the files of a channel have beside the part that all files of an image share.
 
     Args:
@@ -103,18 +108,20 @@ def _patterns_of_files(files: pl.Series, channels: tuple[str, ...]) -> dict[str,
             ends.add(tuple(f"{{image}}{name[len(head) :]}" for name in names))
         if len(ends) > 1:
             return None
-    own = next(iter(ends), ())
-    return dict(zip(channels, own, strict=True)) if len(set(own)) == len(channels) else None
+    endings = next(iter(ends), ())
+    return dict(zip(channels, endings, strict=True)) if len(set(endings)) == len(channels) else None
 
 
-def _spelled_out(pattern: str, channel: str) -> str:
+def _fill_channel(pattern: str, channel: str) -> str:
     """A pattern with the channel's name in its place, and all other braces alike."""
-    pieces = [text + ("" if name is None else channel if name == "channel" else "\0")
-              for text, name in pattern_fields(pattern)]  # fmt: skip
+    pieces = [
+        text + ("" if name is None else channel if name == "channel" else "\0")
+        for text, name in pattern_fields(pattern)
+    ]
     return "".join(pieces)
 
 
-def _first_difference(paths: Sequence[Sequence[str]]) -> int | None:
+def _first_differing_part(paths: Sequence[Sequence[str]]) -> int | None:
     """The first part at which paths differ, all from one another by that part or a later one; None where two do not."""
     if len({tuple(path) for path in paths}) < len(paths):
         return None
@@ -122,14 +129,16 @@ def _first_difference(paths: Sequence[Sequence[str]]) -> int | None:
     return next((number for number in range(shortest) if len({path[number] for path in paths}) > 1), shortest - 1)
 
 
-def _expression(pattern: str, channel: str) -> re.Pattern[str]:
+def _compile_pattern(pattern: str, channel: str) -> re.Pattern[str]:
     """The names that a pattern fits, a group for each of its columns."""
-    pieces = [re.escape(text) + ("" if name is None else re.escape(channel) if name == "channel" else "([^/]+)")
-              for text, name in pattern_fields(pattern)]  # fmt: skip
+    pieces = [
+        re.escape(text) + ("" if name is None else re.escape(channel) if name == "channel" else "([^/]+)")
+        for text, name in pattern_fields(pattern)
+    ]
     return re.compile("".join(pieces))
 
 
-def group_by_channel(files: Sequence[Path], names: ChannelNames) -> tuple[dict[str, list[Path]], list[Path]]:
+def group_by_channel(files: Sequence[Path], names: ChannelFileMatcher) -> tuple[dict[str, list[Path]], list[Path]]:
     """The files of each image in the order of the channels, and the files that are not named as the pattern says.
 
     Args:
@@ -139,25 +148,25 @@ def group_by_channel(files: Sequence[Path], names: ChannelNames) -> tuple[dict[s
     Raises:
         InputError: No file is named so, or an image lacks a channel.
     """
-    found: dict[str, dict[str, Path]] = {}
+    files_by_image: dict[str, dict[str, Path]] = {}
     unnamed = []
     for file in files:
-        match = names.place(file)
+        match = names.match(file)
         if match is None:
             unnamed.append(file)
         else:
-            found.setdefault(match[0], {})[match[1]] = file
-    if not found:
+            files_by_image.setdefault(match[0], {})[match[1]] = file
+    if not files_by_image:
         raise InputError(f"no file is named as in {names.pattern!r}; the first is {files[0].name!r}")
-    for name, by_channel in found.items():
-        lacking = [channel for channel in names.channels if channel not in by_channel]
-        if lacking:
+    for name, by_channel in files_by_image.items():
+        missing = [channel for channel in names.channels if channel not in by_channel]
+        if missing:
             raise InputError(
-                f"{Path(name).name!r} has no file for {listing(lacking)}", remedy=f"name it as in {names.pattern!r}"
+                f"{Path(name).name!r} has no file for {join_names(missing)}", remedy=f"name it as in {names.pattern!r}"
             )
-    last = Counter(Path(name).name for name in found)
+    last = Counter(Path(name).name for name in files_by_image)
     rows = {
         Path(name).name if last[Path(name).name] == 1 else name: [by_channel[channel] for channel in names.channels]
-        for name, by_channel in found.items()
+        for name, by_channel in files_by_image.items()
     }
     return rows, unnamed

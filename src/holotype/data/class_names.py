@@ -7,13 +7,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
+from holotype.core.errors import join_names, pluralize
 from holotype.data.missing import MISSING_WORDS
-from holotype.errors import counted, listing
 from holotype.types import ImageTable
 
-__all__ = ["UNLABELLED", "alike_class_names", "class_name_warnings", "plain_class_name"]
+__all__ = ["UNLABELED", "class_name_warnings", "find_similar_class_names", "normalize_class_name"]
 
-UNLABELLED = re.compile(
+UNLABELED = re.compile(
     r"\?+|(still |yet )?(to|2) ?be ?\w+|to ?do|to ?(sort|label|check|review)|tb[acd]|unknowns?|unsorted|unclear|unsure|"
     r"unlabell?ed|undefined|unclassified|uncategori[sz]ed|undetermined|unidentified|unassigned|unannotated|maybe|"
     r"(not|un) ?(yet )?(sorted|labell?ed|sure|known|assigned)|no label|inbox|sort( me)?|te?mp|"
@@ -31,35 +31,40 @@ def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, .
     """
     numbers = images.frame["labels"].explode().drop_nulls()
     counts = dict(numbers.value_counts().iter_rows()) if numbers.len() else {}
-    shown = {name: f"{name!r} ({counted(counts.get(number, 0), 'row')})" for number, name in enumerate(images.classes)}
+    descriptions = {
+        name: f"{name!r} ({pluralize(counts.get(number, 0), 'row')})" for number, name in enumerate(images.classes)
+    }
     warnings = [
-        f"The classes {listing(shown[name] for name in names)} differ by case, blanks, dashes or the way accents are "
+        f"The classes {join_names(descriptions[name] for name in names)} differ by case, blanks, dashes or the way "
+        f"accents are "
         "stored, and by nothing else; if they are one class, write its name in one way."
-        for names in alike_class_names(images.classes)
+        for names in find_similar_class_names(images.classes)
     ]
     unsorted = [
-        name for name in images.classes if UNLABELLED.fullmatch(plain_class_name(name)) or name in MISSING_WORDS
+        name for name in images.classes if UNLABELED.fullmatch(normalize_class_name(name)) or name in MISSING_WORDS
     ]
     if unsorted and not named:
         what = "The class" if len(unsorted) == 1 else "The classes"
-        warnings.append(f"{what} {listing(shown[name] for name in unsorted)} may hold what nobody has labelled, and "
-                        "is trained and scored like any other; move its images to `test` if so.")  # fmt: skip
+        warnings.append(
+            f"{what} {join_names(descriptions[name] for name in unsorted)} may hold what nobody has labelled, and "
+            "is trained and scored like any other; move its images to `test` if so."
+        )
     return tuple(warnings)
 
 
-def alike_class_names(names: Iterable[str]) -> list[list[str]]:
+def find_similar_class_names(names: Iterable[str]) -> list[list[str]]:
     """Names that differ by a slip of the hand only, two or more together.
 
     Args:
         names: Of classes.
     """
-    alike: dict[str, list[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        alike[plain_class_name(name).replace(" ", "")].append(name)
-    return [of_one for key, of_one in alike.items() if len(of_one) > 1 and key]
+        groups[normalize_class_name(name).replace(" ", "")].append(name)
+    return [group for key, group in groups.items() if len(group) > 1 and key]
 
 
-def plain_class_name(name: str) -> str:
+def normalize_class_name(name: str) -> str:
     """A name without what a slip of the hand changes: case, blanks, dashes, and how letters with accents are stored.
 
     Args:

@@ -13,17 +13,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.errors import DataError, counted, listing
-from holotype.table_files import read_csv
+from holotype.core.errors import DataError, join_names, pluralize
+from holotype.core.table_files import read_csv
 
 __all__ = ["parse_delimited", "text_columns"]
 
 SEPARATORS = ",;\t|"
-PEEKED = 1 << 16
-LONGEST_CELL = 2**31 - 1
+PEEK_BYTES = 1 << 16
+MAX_CELL_LENGTH = 2**31 - 1
 QUOTED = re.compile(r'"[^"]*"')
 DIRECTIVE = re.compile(r"sep=(.)\r?$", re.IGNORECASE)
-STRANGERS = {
+OTHER_FORMATS = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls); save it as .xlsx or CSV",
     b"PK\x03\x04": "a ZIP archive; unpack it, or end an Excel file in .xlsx",
     b"PAR1": "Parquet; end its name in .parquet",
@@ -51,7 +51,7 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
     Raises:
         DataError: It is no delimited text, is empty, its quotes do not close, or a row has more cells than the header.
     """
-    text, notes = _decoded(content, name, field)
+    text, notes = _decode(content, name, field)
     if "\n" not in text:
         text = text.replace("\r", "\n")
     directive, skipped = DIRECTIVE.match(text.partition("\n")[0]), 0
@@ -64,19 +64,22 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
     text = text[blank:]
     titles: list[str] = []
     if directive is None:
-        text, lines, titles = _without_titles(text)
+        text, lines, titles = _skip_titles(text)
         skipped += lines
-    separator = directive[1] if directive else _separator(text, tabs)
+    separator = directive[1] if directive else _detect_separator(text, tabs)
     try:
-        header, frame, found = _cells(text, separator, skipped)
+        header, frame, cell_notes = _parse_cells(text, separator, skipped)
     except (csv.Error, ValueError) as error:
         first = text.partition("\n")[0].strip()
         if " " in first and not any(mark in first for mark in SEPARATORS):
-            raise DataError(f"the cells of the table {name!r} are parted by blanks", field=field,
-                            remedy="part them by commas (in R: write.csv(x, row.names = FALSE))") from None  # fmt: skip
+            raise DataError(
+                f"the cells of the table {name!r} are parted by blanks",
+                field=field,
+                remedy="part them by commas (in R: write.csv(x, row.names = FALSE))",
+            ) from None
         raise DataError(f"the table {name!r} cannot be read: {error}", field=field) from None
     frame, more = text_columns(frame, header)
-    return frame, tuple(f"{Path(name).name}: {note}." for note in (*notes, *titles, *found, *more))
+    return frame, tuple(f"{Path(name).name}: {note}." for note in (*notes, *titles, *cell_notes, *more))
 
 
 def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, list[str]]:
@@ -96,7 +99,7 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
     frame.columns = [str(number) for number in range(frame.width)]
     full = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     empty = frame.height - full.height
-    notes = [f"{counted(empty, 'row')} without any content passed over"] if empty else []
+    notes = [f"{pluralize(empty, 'row')} without any content passed over"] if empty else []
     columns: dict[str, pl.Series] = {}
     names = [name.strip() for name in header]
     for number, (name, column) in enumerate(zip(names, full.iter_columns(), strict=True)):
@@ -115,34 +118,36 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
             columns[name] = column
     differing = [name for name in dict.fromkeys(names) if name and name not in columns]
     if differing:
-        notes.append(f"several columns of different content are called {listing(map(repr, differing), 5)}; they are "
-                     "told apart by their numbers")  # fmt: skip
+        notes.append(
+            f"several columns of different content are called {join_names(map(repr, differing), 5)}; they are "
+            "told apart by their numbers"
+        )
     return pl.DataFrame(columns) if columns else pl.DataFrame(), notes
 
 
-def _decoded(content: bytes, name: str, field: str) -> tuple[str, list[str]]:
+def _decode(content: bytes, name: str, field: str) -> tuple[str, list[str]]:
     """The text, and a note where its encoding was guessed."""
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"the table {name!r} is compressed and cannot be unpacked: {error}", field=field) from None
-    stranger = next((what for magic, what in STRANGERS.items() if content.startswith(magic)), None)
-    if stranger is not None:
-        raise DataError(f"the table {name!r} is not text but {stranger}", field=field)
-    wide = _wide_encoding(content)
+    other_format = next((what for magic, what in OTHER_FORMATS.items() if content.startswith(magic)), None)
+    if other_format is not None:
+        raise DataError(f"the table {name!r} is not text but {other_format}", field=field)
+    wide = _detect_utf16(content)
     try:
         text = content.decode(wide or "utf-8-sig").removeprefix("\ufeff")
         notes: list[str] = []
     except UnicodeDecodeError as error:
-        text, notes = _western(content, name, field, error)
+        text, notes = _decode_windows_1252(content, name, field, error)
     if "\0" in text:
         line = text.partition("\0")[0].count("\n") + 1
         raise DataError(f"the table {name!r} is not text: line {line:,} holds a zero byte", field=field)
     return text, notes
 
 
-def _wide_encoding(content: bytes) -> str | None:
+def _detect_utf16(content: bytes) -> str | None:
     """The encoding of text of two bytes a character, known by its mark or by every other byte being zero."""
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return "utf-16"
@@ -153,7 +158,7 @@ def _wide_encoding(content: bytes) -> str | None:
     return None
 
 
-def _western(content: bytes, name: str, field: str, error: UnicodeDecodeError) -> tuple[str, list[str]]:
+def _decode_windows_1252(content: bytes, name: str, field: str, error: UnicodeDecodeError) -> tuple[str, list[str]]:
     """Windows-1252, of which Latin-1 is a part: only where letters with accents stand alone among others."""
     line = content[: error.start].count(b"\n") + 1
     high = np.frombuffer(content, np.uint8) >= 0x80
@@ -163,15 +168,20 @@ def _western(content: bytes, name: str, field: str, error: UnicodeDecodeError) -
     except UnicodeDecodeError:
         text = None
     if text is None:
-        raise DataError(f"the table {name!r} is not UTF-8: line {line:,} holds the byte {content[error.start]:#x}",
-                        field=field, remedy="save it once more as CSV in UTF-8")  # fmt: skip
+        raise DataError(
+            f"the table {name!r} is not UTF-8: line {line:,} holds the byte {content[error.start]:#x}",
+            field=field,
+            remedy="save it once more as CSV in UTF-8",
+        )
     first = re.search(r"\w*[^\x00-\x7f]\w*", text)
     word = repr(first[0]) if first else "a letter"
-    return text, [f"it is not UTF-8 and is read as Windows-1252, in which line {line:,} has {word}; if that is wrong, "
-                  "save it as CSV in UTF-8"]  # fmt: skip
+    return text, [
+        f"it is not UTF-8 and is read as Windows-1252, in which line {line:,} has {word}; if that is wrong, "
+        "save it as CSV in UTF-8"
+    ]
 
 
-def _without_titles(text: str) -> tuple[str, int, list[str]]:
+def _skip_titles(text: str) -> tuple[str, int, list[str]]:
     """The text from its header on, how many lines stood before it, and notes on them.
 
     A title or comment is a line of one cell above a header of several, if it begins with `#`, if a blank line follows,
@@ -182,8 +192,8 @@ def _without_titles(text: str) -> tuple[str, int, list[str]]:
     while True:
         line, _, below = rest.partition("\n")
         bare = line.strip().rstrip(f"{SEPARATORS} ")
-        after = below[:PEEKED].split("\n")
-        blank = next((number for number, one in enumerate(after) if one.strip(f"{SEPARATORS} ")), None)
+        after = below[:PEEK_BYTES].split("\n")
+        blank = next((number for number, candidate in enumerate(after) if candidate.strip(f"{SEPARATORS} ")), None)
         if (
             blank is None
             or not bare
@@ -205,9 +215,9 @@ def _without_titles(text: str) -> tuple[str, int, list[str]]:
             rest, lines, blank = rest.partition("\n")[2], lines + 1, blank - 1
 
 
-def _separator(text: str, tabs: bool) -> str:
+def _detect_separator(text: str, tabs: bool) -> str:
     """The first candidate of which every early line has as many; else the comma, else what the header has most of."""
-    early = text[:PEEKED].rpartition("\n")[0] if len(text) > PEEKED else text
+    early = text[:PEEK_BYTES].rpartition("\n")[0] if len(text) > PEEK_BYTES else text
     lines = [QUOTED.sub("", line) for line in (early or text).splitlines()[:20] if line.strip()]
     header = lines[0]
     if tabs and "\t" in header:
@@ -218,32 +228,40 @@ def _separator(text: str, tabs: bool) -> str:
     return "," if "," in header else max(SEPARATORS, key=header.count)
 
 
-def _cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl.DataFrame, list[str]]:
+def _parse_cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl.DataFrame, list[str]]:
     """The header, the rows below it, and notes on what was mended."""
     first, _, body = text.partition("\n")
     if body.strip() and _is_regular(text, separator):
         header = [cell.strip() for cell in next(csv.reader([first.rstrip("\r")], delimiter=separator))]
         return header, read_csv(body.rstrip("\r\n").encode(), separator, header=False), []
     try:
-        rows, begins = _quoted_rows(text, separator, skipped)
+        rows, begins = _parse_quoted_rows(text, separator, skipped)
     except csv.Error:
         closed = rf'((?:^|[{re.escape(separator)}\r\n])[ \t]*"(?:[^"]|"")*")[ ]+(?=[{re.escape(separator)}\r\n]|$)'
         cleaned = re.sub(closed, r"\1", text)  # blanks between a closing quote and the separator
         if cleaned == text:
             raise
-        rows, begins = _quoted_rows(cleaned, separator, skipped)
+        rows, begins = _parse_quoted_rows(cleaned, separator, skipped)
     header, rows, begins = rows[0], rows[1:], begins[1:]
-    width = max(len(header) - _empty_end(header), 1)
-    long = [number for number, row in enumerate(rows) if len(row) > len(header) < len(row) - _empty_end(row)]
+    width = max(len(header) - _count_trailing_empty(header), 1)
+    long = [number for number, row in enumerate(rows) if len(row) > len(header) < len(row) - _count_trailing_empty(row)]
     if long:
         cells = len(rows[long[0]])
         r_names = len(long) == len(rows) and all(len(row) == len(header) + 1 for row in rows)
         remedy = "write R's tables with row.names = FALSE" if r_names else "quote a cell that holds the separator"
-        raise ValueError(f"line {begins[long[0]]:,} has {cells} cells and the header {len(header)} "
-                         f"({counted(len(long), 'row')} in all); {remedy}")  # fmt: skip
+        raise ValueError(
+            f"line {begins[long[0]]:,} has {cells} cells and the header {len(header)} "
+            f"({pluralize(len(long), 'row')} in all); {remedy}"
+        )
     short = [begins[number] for number, row in enumerate(rows) if len(row) < width and any(row)]
-    notes = [f"{counted(len(short), 'row')} with fewer cells than the header, the first in line {short[0]:,}; the "
-             "missing ones are empty"] if short else []  # fmt: skip
+    notes = (
+        [
+            f"{pluralize(len(short), 'row')} with fewer cells than the header, the first in line {short[0]:,}; the "
+            "missing ones are empty"
+        ]
+        if short
+        else []
+    )
     columns = {
         str(number): pl.Series([row[number] if number < len(row) else "" for row in rows], dtype=pl.String)
         for number in range(len(header))
@@ -251,9 +269,9 @@ def _cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl.DataF
     return header, pl.DataFrame(columns), notes
 
 
-def _quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[list[str]], list[int]]:
+def _parse_quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[list[str]], list[int]]:
     """The rows of text with quotes, blank ones left out, and the line in which each begins."""
-    csv.field_size_limit(LONGEST_CELL)
+    csv.field_size_limit(MAX_CELL_LENGTH)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     rows, begins, line = [], [], 0
     try:
@@ -263,7 +281,7 @@ def _quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[list[str
                 begins.append(line + 1 + skipped)
             line = reader.line_num
     except csv.Error as error:
-        raise csv.Error(f"in the row that begins in line {line + 1 + skipped:,} {_in_words(error)}") from None
+        raise csv.Error(f"in the row that begins in line {line + 1 + skipped:,} {_describe_csv_error(error)}") from None
     return rows, begins
 
 
@@ -303,13 +321,13 @@ def _encloses_cells(content: NDArray[np.uint8], quotes: NDArray[np.intp], separa
     return bool(before.all() and around[content[quotes[1::2] + 1]].all())
 
 
-def _empty_end(row: list[str]) -> int:
+def _count_trailing_empty(row: list[str]) -> int:
     """How many cells at the end of a row are empty."""
     filled = [number for number, cell in enumerate(row) if cell.strip()]
     return len(row) - (filled[-1] + 1 if filled else 0)
 
 
-def _in_words(error: csv.Error) -> str:
+def _describe_csv_error(error: csv.Error) -> str:
     reason = str(error)
     if "unexpected end" in reason:
         return "a quote opens and none closes it"

@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from holotype.core.errors import DataError, join_names
 from holotype.data.delimited import text_columns
-from holotype.errors import DataError, listing
 
 __all__ = ["list_sheets", "read_sheet"]
 
@@ -19,7 +19,7 @@ ZEROS = re.compile(r"0{2,}")
 FILE_NAME = re.compile(r"\.[A-Za-z]\w{1,4}$")
 """Ends a cell that names a file, and so stands in no header."""
 DIGIT = re.compile(r"\d")
-MOST_TITLES = 20
+MAX_TITLE_ROWS = 20
 
 
 def read_sheet(
@@ -42,23 +42,26 @@ def read_sheet(
     Raises:
         DataError: It is no workbook, several sheets have rows and none is named, or a formula has no stored result.
     """
-    book = _workbook(source, name, field)
+    book = _open_workbook(source, name, field)
     sheets = {each.title: each for each in book.worksheets}
     if sheet is not None and sheet not in sheets:
         raise DataError(f"there is no sheet {sheet!r} in {name!r}", field=field, value=sheet, allowed=sheets)
-    filled = [title for title, each in sheets.items() if _filled_rows(each) > 1]
+    filled = [title for title, each in sheets.items() if _count_filled_rows(each) > 1]
     if sheet is None and len(filled) != 1:
         if not filled:
             raise DataError(f"the table {name!r} has no sheet with a header and rows", field=field)
-        raise DataError(f"{len(filled)} sheets of {name!r} have rows: {listing(map(repr, filled))}", field=field,
-                        remedy=f"name one behind the file, as in {Path(name).name}#{filled[0]}")  # fmt: skip
+        raise DataError(
+            f"{len(filled)} sheets of {name!r} have rows: {join_names(map(repr, filled))}",
+            field=field,
+            remedy=f"name one behind the file, as in {Path(name).name}#{filled[0]}",
+        )
     title = sheet or filled[0]
-    rows = _rows(sheets[title])
+    rows = _read_rows(sheets[title])
     if any(None in row for row in rows):
         _require_results(source, title, rows, name, field)
-    texts = [[_text(value, form) for value, form in row] for row in _cells(sheets[title], rows)]
+    texts = [[_format_cell(value, form) for value, form in row] for row in _with_formats(sheets[title], rows)]
     first = next((number for number, row in enumerate(texts) if any(row)), 0)
-    first, titles = _below_titles(texts, first)
+    first, titles = _find_header(texts, first)
     _require_one_header_row(texts, first, name, field)
     header, body = texts[first] if texts else [], texts[first + 1 :]
     columns = zip(*body, strict=True) if body else [()] * len(header)
@@ -67,11 +70,11 @@ def read_sheet(
     notes = [*titles, *notes]
     others = [each for each in filled if each != title]
     if others:
-        notes = [*notes, f"the sheet {title!r} is read, and not {listing(map(repr, others))}"]
+        notes = [*notes, f"the sheet {title!r} is read, and not {join_names(map(repr, others))}"]
     return table, tuple(f"{Path(name).name}: {note}." for note in notes)
 
 
-def _below_titles(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
+def _find_header(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
     """The row of the header, and notes on titles above it: one content above three columns, or with a blank row below.
 
     Args:
@@ -79,7 +82,7 @@ def _below_titles(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
         first: The first row with content.
     """
     header, notes, passed = first, [], []
-    for _ in range(MOST_TITLES):
+    for _ in range(MAX_TITLE_ROWS):
         following = next((number for number in range(first + 1, len(rows)) if any(rows[number])), None)
         if following is None or not rows[first][0] or len({cell for cell in rows[first] if cell}) > 1:
             break
@@ -127,7 +130,7 @@ def _require_one_header_row(rows: list[list[str]], first: int, name: str, field:
         group = next((cell for cell in reversed(above[: spans[0]]) if cell), "")
         of_group = [names[spans[0] - 1], names[spans[0]]]
         raise DataError(
-            f"the table {name!r} has a header of two rows: {group!r} stands above {listing(map(repr, of_group))}",
+            f"the table {name!r} has a header of two rows: {group!r} stands above {join_names(map(repr, of_group))}",
             field=field,
             remedy=f"write one row of names, such as {f'{group} {of_group[0]}'!r}, a name of its own for each column",
         )
@@ -143,21 +146,24 @@ def list_sheets(path: Path, field: str) -> list[str]:
     Raises:
         DataError: It is no workbook.
     """
-    return [sheet.title for sheet in _workbook(path, path.name, field).worksheets if _filled_rows(sheet) > 1]
+    return [sheet.title for sheet in _open_workbook(path, path.name, field).worksheets if _count_filled_rows(sheet) > 1]
 
 
-def _workbook(source: Path | io.BytesIO, name: str, field: str, data_only: bool = True) -> Any:
+def _open_workbook(source: Path | io.BytesIO, name: str, field: str, data_only: bool = True) -> Any:
     from openpyxl import load_workbook  # slow, and needed for this form only
 
     try:
         return load_workbook(source, data_only=data_only)
     except Exception as error:  # a damaged part raises whatever its reader meets
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"the workbook {name!r} cannot be read: {reason}", field=field,
-                        remedy="open it in Excel and save it once more as .xlsx, or as CSV") from error  # fmt: skip
+        raise DataError(
+            f"the workbook {name!r} cannot be read: {reason}",
+            field=field,
+            remedy="open it in Excel and save it once more as .xlsx, or as CSV",
+        ) from error
 
 
-def _filled_rows(sheet: Any) -> int:
+def _count_filled_rows(sheet: Any) -> int:
     """How many rows of a sheet have content, counted up to two."""
     filled = 0
     for row in sheet.iter_rows(values_only=True):
@@ -167,18 +173,18 @@ def _filled_rows(sheet: Any) -> int:
     return filled
 
 
-def _rows(sheet: Any) -> list[list[Any]]:
+def _read_rows(sheet: Any) -> list[list[Any]]:
     """The sheet's values; merged cells all have that of the first."""
     rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     for area in sheet.merged_cells.ranges:
-        shown = rows[area.min_row - 1][area.min_col - 1]
+        value = rows[area.min_row - 1][area.min_col - 1]
         for row in range(area.min_row - 1, area.max_row):
             for column in range(area.min_col - 1, area.max_col):
-                rows[row][column] = shown
+                rows[row][column] = value
     return rows
 
 
-def _cells(sheet: Any, rows: list[list[Any]]) -> list[list[tuple[Any, str]]]:
+def _with_formats(sheet: Any, rows: list[list[Any]]) -> list[list[tuple[Any, str]]]:
     """Each value with the format of its cell."""
     return [
         [(value, cell.number_format if isinstance(value, int) else "") for value, cell in zip(row, cells, strict=True)]
@@ -188,15 +194,18 @@ def _cells(sheet: Any, rows: list[list[Any]]) -> list[list[tuple[Any, str]]]:
 
 def _require_results(source: Path | io.BytesIO, title: str, rows: list[list[Any]], name: str, field: str) -> None:
     """Refuse formulas that no program has worked out: their cells would be empty."""
-    formulas = _workbook(source, name, field, data_only=False)[title]
+    formulas = _open_workbook(source, name, field, data_only=False)[title]
     for row, cells in zip(rows, formulas.iter_rows(), strict=True):
         for value, cell in zip(row, cells, strict=True):
             if value is None and cell.data_type == "f":
-                raise DataError(f"cell {cell.coordinate} of {name!r} holds a formula without a stored result",
-                                field=field, remedy="open the workbook in Excel and save it")  # fmt: skip
+                raise DataError(
+                    f"cell {cell.coordinate} of {name!r} holds a formula without a stored result",
+                    field=field,
+                    remedy="open the workbook in Excel and save it",
+                )
 
 
-def _text(value: Any, form: str) -> str:
+def _format_cell(value: Any, form: str) -> str:
     """A cell's content as a person reads it."""
     if value is None:
         return ""

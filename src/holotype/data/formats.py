@@ -4,31 +4,81 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HEAD", "PILLOW_FORMATS", "file_format", "what_it_is"]
+__all__ = ["HEAD", "PILLOW_FORMATS", "describe_format", "file_format"]
 
 HEAD = 4_096  # bytes that tell a format
 MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"II+\0", "tiff"), (b"MM\0+", "tiff"),
-    (b"\x93NUMPY", "npy"), (b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"),
-    (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF87a", "gif"), (b"GIF89a", "gif"), (b"BM", "bmp"),
-    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"), (b"\xff\x4f\xff\x51", "jp2"),
-    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jxl"), (b"\xff\x0a", "jxl"), (b"II\xbc", "jxr"),
-    (b"%PDF", "pdf"), (b"%!PS", "eps"), (b"8BPS", "psd"), (b"\x89HDF", "hdf5"), (b"\x1f\x8b", "gzip"),
-    (b"IIU\0", "raw"), (b"IIRO", "raw"), (b"FUJIFILM", "raw"), (b"SIMPLE  =", "fits"), (b"v/1\x01", "exr"),
-)  # fmt: skip
-BRANDS = {b"avif": "avif", b"avis": "avif", b"heic": "heic", b"heix": "heic", b"hevc": "heic", b"heim": "heic",
-          b"heis": "heic", b"mif1": "heic", b"msf1": "heic", b"crx ": "raw"}  # fmt: skip
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"\x93NUMPY", "npy"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
+    (b"\xff\x4f\xff\x51", "jp2"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jxl"),
+    (b"\xff\x0a", "jxl"),
+    (b"II\xbc", "jxr"),
+    (b"%PDF", "pdf"),
+    (b"%!PS", "eps"),
+    (b"8BPS", "psd"),
+    (b"\x89HDF", "hdf5"),
+    (b"\x1f\x8b", "gzip"),
+    (b"IIU\0", "raw"),
+    (b"IIRO", "raw"),
+    (b"FUJIFILM", "raw"),
+    (b"SIMPLE  =", "fits"),
+    (b"v/1\x01", "exr"),
+)
+BRANDS = {
+    b"avif": "avif",
+    b"avis": "avif",
+    b"heic": "heic",
+    b"heix": "heic",
+    b"hevc": "heic",
+    b"heim": "heic",
+    b"heis": "heic",
+    b"mif1": "heic",
+    b"msf1": "heic",
+    b"crx ": "raw",
+}
 HTML = re.compile(rb"\s*(<!--.*?-->\s*)?<(!doctype html|html|head|body)[\s>]", re.IGNORECASE | re.DOTALL)
 XML = re.compile(rb"\s*<(\?xml|svg|ome|error)", re.IGNORECASE)
-PILLOW_FORMATS = {"png": "PNG", "jpeg": "JPEG", "gif": "GIF", "bmp": "BMP", "webp": "WEBP", "pnm": "PPM",
-                  "jp2": "JPEG2000", "avif": "AVIF", "heic": "HEIF"}  # fmt: skip
+PILLOW_FORMATS = {
+    "png": "PNG",
+    "jpeg": "JPEG",
+    "gif": "GIF",
+    "bmp": "BMP",
+    "webp": "WEBP",
+    "pnm": "PPM",
+    "jp2": "JPEG2000",
+    "avif": "AVIF",
+    "heic": "HEIF",
+}
 """What Pillow is allowed to try. Its other formats stay closed: EPS, for one, would start Ghostscript."""
-OTHERS = {
-    "html": "an HTML page", "xml": "an XML or SVG text", "pdf": "a PDF", "eps": "a PostScript file",
-    "psd": "a Photoshop file", "hdf5": "an HDF5 file", "gzip": "a gzip archive", "zip": "a ZIP archive",
-    "raw": "a camera's raw file", "dicom": "a DICOM file", "fits": "a FITS file", "exr": "an OpenEXR file",
-    "text": "a text", "empty": "empty", "pointer": "a pointer of Git LFS and not the file itself",
-}  # fmt: skip
+OTHER_FORMATS = {
+    "html": "an HTML page",
+    "xml": "an XML or SVG text",
+    "pdf": "a PDF",
+    "eps": "a PostScript file",
+    "psd": "a Photoshop file",
+    "hdf5": "an HDF5 file",
+    "gzip": "a gzip archive",
+    "zip": "a ZIP archive",
+    "raw": "a camera's raw file",
+    "dicom": "a DICOM file",
+    "fits": "a FITS file",
+    "exr": "an OpenEXR file",
+    "text": "a text",
+    "empty": "empty",
+    "pointer": "a pointer of Git LFS and not the file itself",
+}
 
 
 def file_format(head: bytes) -> str:
@@ -63,13 +113,13 @@ def file_format(head: bytes) -> str:
     return "text" if _is_text(head) else "unknown"
 
 
-def what_it_is(name: str) -> str:
+def describe_format(name: str) -> str:
     """A format that is not read as an image, in words; empty where nothing is known of it.
 
     Args:
         name: From `file_format`.
     """
-    return OTHERS.get(name, "")
+    return OTHER_FORMATS.get(name, "")
 
 
 def _is_text(head: bytes) -> bool:

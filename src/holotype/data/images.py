@@ -8,32 +8,54 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.data.addresses import Address, ending, missing_file_message, name_of, open_file, without_scheme
-from holotype.data.arrays import ARRAYS, VENDOR, read_array, read_vendor
-from holotype.data.formats import HEAD, PILLOW_FORMATS, file_format, what_it_is
+from holotype.core.errors import DataError
+from holotype.data.array_formats import MICROSCOPE_SUFFIXES, NUMPY_SUFFIXES, read_array, read_bioformats
+from holotype.data.formats import HEAD, PILLOW_FORMATS, describe_format, file_format
 from holotype.data.interpretation import keep_depth
-from holotype.data.limits import MOST_PIXELS, ReadOptions, read_options
+from holotype.data.limits import MAX_PIXELS, ReadOptions, read_options
 from holotype.data.pictures import read_picture
 from holotype.data.tiff import read_tiff
+from holotype.data.uris import Address, basename, missing_file_message, open_file, strip_file_scheme, suffix
 from holotype.data.zarr_images import is_zarr, read_zarr
-from holotype.errors import DataError
 from holotype.types import ImageTable
 
-__all__ = ["ENDINGS", "read_image", "read_row"]
+__all__ = ["IMAGE_SUFFIXES", "read_image", "read_row"]
 
-TIFFS = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk", ".qptiff")
-PHOTOGRAPHS = (
-    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif", ".webp", ".avif",
-    ".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jxl", ".jxr", ".wdp", ".ppm", ".pgm", ".pbm", ".pnm",
-)  # fmt: skip
-ENDINGS = (*PHOTOGRAPHS, *TIFFS, ".npy", ".zarr", *VENDOR)
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk", ".qptiff")
+PHOTO_SUFFIXES = (
+    ".png",
+    ".apng",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".mpo",
+    ".bmp",
+    ".dib",
+    ".gif",
+    ".webp",
+    ".avif",
+    ".jp2",
+    ".j2k",
+    ".j2c",
+    ".jpc",
+    ".jpx",
+    ".jxl",
+    ".jxr",
+    ".wdp",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+)
+IMAGE_SUFFIXES = (*PHOTO_SUFFIXES, *TIFF_SUFFIXES, ".npy", ".zarr", *MICROSCOPE_SUFFIXES)
 """File endings of images that are read. The content decides how; the ending only whether a file is an image at all."""
 OPAQUE_CHANNELS = 4
 
 
 def read_image(
     files: Sequence[Address],
-    most: int = MOST_PIXELS,
+    max_pixels: int = MAX_PIXELS,
     channels: Sequence[str] | None = None,
     projection: str | None = None,
 ) -> NDArray[Any]:
@@ -42,7 +64,7 @@ def read_image(
     What a file says of its pixels is honored: orientation (EXIF, TIFF), white at zero, palettes, the axes of ImageJ
     and OME. The content decides about the format, whatever the name ends in. Nothing is opened but these files, and
     only regular files and `.zarr` folders are. Sizes are checked before anything is decoded: an image takes at most
-    400 MB decoded (4 bytes a pixel where `most` is smaller), and reading it at most four times that.
+    400 MB decoded (4 bytes a pixel where `max_pixels` is smaller), and reading it at most four times that.
 
     Where one file holds channels that are called red, green and blue, grey becomes three equal channels, and a fourth
     channel that is opaque everywhere is left out: photographs come so mixed.
@@ -53,7 +75,7 @@ def read_image(
     Args:
         files: One file with all channels, or one single-channel file for each, in order; paths, or addresses for
             fsspec; an entry of an array of images is written `images.npy#12`.
-        most: Height x width of a file beyond which it is refused before it is decoded.
+        max_pixels: Height x width of a file beyond which it is refused before it is decoded.
         channels: What they are called, if they are.
         projection: How the planes (Z) or times (T) of a file become one: `max`, `mean`, `sum`, `first` or `middle`;
             without it a file of several is refused.
@@ -64,21 +86,25 @@ def read_image(
     Raises:
         DataError: A file is missing or broken, or the channels differ in size or depth.
     """
-    options = read_options(most, channels, projection)
+    options = read_options(max_pixels, channels, projection)
     if len(files) == 1:
         pixels = _read_file(files[0], options)
-        return _in_colors(pixels, files[0]) if options.rgb else pixels
+        return _drop_opaque_alpha(pixels, files[0]) if options.rgb else pixels
     planes = []
     for file in files:
-        plane = _read_file(file, options.of_one_channel())
+        plane = _read_file(file, options.for_single_channel())
         if len(plane) != 1:
-            raise DataError(f"{file} holds {len(plane)} channels where one file a channel was announced",
-                            remedy="save it in grey, or leave {channel} out of `data.images`")  # fmt: skip
+            raise DataError(
+                f"{file} holds {len(plane)} channels where one file a channel was announced",
+                remedy="save it in grey, or leave {channel} out of `data.images`",
+            )
         planes.append(plane[0])
     shapes = {(plane.shape, plane.dtype.name) for plane in planes}
     if len(shapes) > 1:
-        sizes = ", ".join(f"{name_of(file)} {plane.shape[1]}x{plane.shape[0]} {plane.dtype}"
-                          for file, plane in zip(files, planes, strict=True))  # fmt: skip
+        sizes = ", ".join(
+            f"{basename(file)} {plane.shape[1]}x{plane.shape[0]} {plane.dtype}"
+            for file, plane in zip(files, planes, strict=True)
+        )
         raise DataError(f"the channels of one image differ in size or depth: {sizes}")
     return np.stack(planes)
 
@@ -99,21 +125,22 @@ def read_row(images: ImageTable, row: int) -> NDArray[Any]:
     return read_image(images.files_of_row(row), channels=images.channels, projection=images.projection)
 
 
-def _in_colors(pixels: NDArray[Any], file: Address) -> NDArray[Any]:
+def _drop_opaque_alpha(pixels: NDArray[Any], file: Address) -> NDArray[Any]:
     if len(pixels) == 1:
         return np.repeat(pixels, 3, axis=0)
     if len(pixels) not in {2, OPAQUE_CHANNELS}:
         return pixels
     opaque = 1.0 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
     if (pixels[-1] != opaque).any():
-        raise DataError(f"{file} has pixels that are not opaque",
-                        remedy="lay it on a background, or name four channels")  # fmt: skip
-    return _in_colors(pixels[:-1], file) if len(pixels) == 2 else np.ascontiguousarray(pixels[:-1])
+        raise DataError(
+            f"{file} has pixels that are not opaque", remedy="lay it on a background, or name four channels"
+        )
+    return _drop_opaque_alpha(pixels[:-1], file) if len(pixels) == 2 else np.ascontiguousarray(pixels[:-1])
 
 
 def _read_file(file: Address, options: ReadOptions) -> NDArray[Any]:
     try:
-        return keep_depth(_decoded(without_scheme(file), options), str(file))
+        return keep_depth(_decode(strip_file_scheme(file), options), str(file))
     except FileNotFoundError:
         raise DataError(missing_file_message(file)) from None
     except DataError:
@@ -122,13 +149,14 @@ def _read_file(file: Address, options: ReadOptions) -> NDArray[Any]:
         raise DataError(f"{file} does not fit in memory", remedy="save a part of it, or a smaller copy") from error
     except Exception as error:  # decoders raise whatever they like on broken files
         reason = str(error).splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise DataError(f"{file} cannot be decoded: {reason}", remedy="it may have been cut off or damaged; copy or "
-                        "save it anew") from error  # fmt: skip
+        raise DataError(
+            f"{file} cannot be decoded: {reason}", remedy="it may have been cut off or damaged; copy or save it anew"
+        ) from error
 
 
-def _decoded(file: Address, options: ReadOptions) -> NDArray[Any]:
-    last = ending(file)
-    if last in ARRAYS and "#" in str(file):
+def _decode(file: Address, options: ReadOptions) -> NDArray[Any]:
+    last = suffix(file)
+    if last in NUMPY_SUFFIXES and "#" in str(file):
         return read_array(file, options)
     if last == ".zarr":
         return read_zarr(file, options)
@@ -142,21 +170,21 @@ def _decoded(file: Address, options: ReadOptions) -> NDArray[Any]:
         head = stream.read(HEAD)
         stream.seek(0)
         kind = file_format(head)
-        if last in VENDOR and kind not in PILLOW_FORMATS:
-            return read_vendor(file, options)
+        if last in MICROSCOPE_SUFFIXES and kind not in PILLOW_FORMATS:
+            return read_bioformats(file, options)
         if kind == "tiff":
-            return read_tiff(stream, str(file), name_of(file), options)
+            return read_tiff(stream, str(file), basename(file), options)
         if kind in PILLOW_FORMATS or kind in {"jxl", "jxr"}:
             return read_picture(stream, kind, str(file), options)
-        if kind == "npy" or (kind == "zip" and last in ARRAYS):
+        if kind == "npy" or (kind == "zip" and last in NUMPY_SUFFIXES):
             return read_array(file, options)
-    raise _unknown(file, kind, head)
+    raise _unknown_format_error(file, kind, head)
 
 
-def _unknown(file: Address, kind: str, head: bytes) -> DataError:
+def _unknown_format_error(file: Address, kind: str, head: bytes) -> DataError:
     if not head:
         return DataError(f"{file} is not an image of a known form: it is empty", remedy="copy it anew")
-    what = what_it_is(kind)
+    what = describe_format(kind)
     if kind == "dicom":
         return DataError(f"{file} is a DICOM file, which is not read", remedy="convert it to TIFF, one plane a file")
     reason = f": it is {what}" if what else ""

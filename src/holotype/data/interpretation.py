@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.errors import DataError
+from holotype.core.errors import DataError
 
 __all__ = ["drop_opaque", "invert_white", "keep_depth", "orient"]
 
@@ -95,8 +95,10 @@ def keep_depth(pixels: NDArray[Any], name: str) -> NDArray[Any]:
     if kind in "iu":
         if size > 2 and (int(pixels.max()) > EXACT or int(pixels.min()) < -EXACT):
             extremes = f"{int(pixels.min()):,} to {int(pixels.max()):,}"
-            raise DataError(f"{name} holds whole numbers from {extremes}, which a 32-bit float would round",
-                            remedy=f"divide them to stay within {EXACT:,}, or save them as 32-bit float")  # fmt: skip
+            raise DataError(
+                f"{name} holds whole numbers from {extremes}, which a 32-bit float would round",
+                remedy=f"divide them to stay within {EXACT:,}, or save them as 32-bit float",
+            )
         return np.ascontiguousarray(pixels, dtype=np.float32)
     if kind != "f":
         raise DataError(f"{name} holds {pixels.dtype} values", remedy="save it with 8 or 16 bits, or as 32-bit float")

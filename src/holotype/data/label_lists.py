@@ -28,14 +28,14 @@ def parse_label_list(text: str) -> list[str] | None:
     try:
         values = json.loads(inner)
     except ValueError:
-        values = _python_list(inner[1:-1])
+        values = _parse_python_list(inner[1:-1])
     if not isinstance(values, list) or any(isinstance(value, list | dict) for value in values):
         return None
-    labels = [_label(value) for value in values if value is not None]
+    labels = [_format_label(value) for value in values if value is not None]
     return [label for label in labels if label not in MISSING_WORDS]
 
 
-def _python_list(inner: str) -> list[Any] | None:
+def _parse_python_list(inner: str) -> list[Any] | None:
     """Quoted words with commas or, as NumPy prints them, blanks between; or bare ones."""
     rest = QUOTED.sub(" ", inner)
     if rest == inner:
@@ -46,7 +46,7 @@ def _python_list(inner: str) -> list[Any] | None:
     return [ast.literal_eval(word) for word in QUOTED.findall(inner)]
 
 
-def _label(value: object) -> str:
+def _format_label(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
+from holotype.core.errors import DataError, did_you_mean, join_names, pluralize
 from holotype.data.label_lists import LIST_PATTERN, parse_label_list
-from holotype.data.missing import MISSING_WORDS, words_used
-from holotype.data.reading import read_table
-from holotype.errors import DataError, counted, did_you_mean, listing
-from holotype.spec import LabelSpec
+from holotype.data.missing import MISSING_WORDS, describe_missing_words
+from holotype.data.tables import read_table
+from holotype.recipe.sections import LabelSpec
 
 __all__ = ["class_names", "label_numbers", "listed_names"]
 
@@ -28,7 +28,7 @@ def listed_names(spec: LabelSpec) -> tuple[str, ...]:
     Raises:
         DataError: Their table cannot be read.
     """
-    return tuple(_names_in_table(spec.classes) if isinstance(spec.classes, str) else spec.classes or ())
+    return tuple(_read_class_names(spec.classes) if isinstance(spec.classes, str) else spec.classes or ())
 
 
 def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
@@ -42,21 +42,21 @@ def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
         DataError: There are fewer than two classes (one, for many labels a sample), or a name stands twice.
     """
     if spec.classes is None:
-        found = _tokens(spec, column, ()).explode().drop_nulls().unique().to_list()
-        whole = all(re.fullmatch("-?[0-9]+", name) for name in found)
-        names = sorted(found, key=lambda name: (int(name), name)) if whole else sorted(found)
+        values = _split_labels(spec, column, ()).explode().drop_nulls().unique().to_list()
+        all_integers = all(re.fullmatch("-?[0-9]+", name) for name in values)
+        names = sorted(values, key=lambda name: (int(name), name)) if all_integers else sorted(values)
     else:
         names = list(listed_names(spec))
-    least = 1 if spec.kind == "multilabel" else 2
-    if len(names) < least:
+    minimum = 1 if spec.kind == "multilabel" else 2
+    if len(names) < minimum:
         raise DataError(
-            f"{counted(len(names), 'class')} in {spec.column!r} and at least {least} are needed"
-            f"{': ' + listing(names) if names else ''}",
+            f"{pluralize(len(names), 'class')} in {spec.column!r} and at least {minimum} are needed"
+            f"{': ' + join_names(names) if names else ''}",
             field="data.labels.classes",
         )
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise DataError(f"classes stand twice: {listing(twice)}; name each once", field="data.labels.classes")
+    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if repeated:
+        raise DataError(f"classes stand twice: {join_names(repeated)}; name each once", field="data.labels.classes")
     return tuple(names)
 
 
@@ -78,31 +78,35 @@ def label_numbers(
     Raises:
         DataError: A row has no label, or one that the classes do not know.
     """
-    tokens = _tokens(spec, column, classes)
+    tokens = _split_labels(spec, column, classes)
     if spec.kind == "multiclass":
         missing = ids.filter(tokens.list.len() == 0)
         if missing.len():
             aside = f", or name {next(iter(words))!r} in `labels.classes` if it is a class" if words else ""
             raise DataError(
-                f"no label in {counted(missing.len(), 'row')}{words_used(words)}: {listing(missing.to_list(), 5)}",
+                f"no label in {pluralize(missing.len(), 'row')}{describe_missing_words(words)}: "
+                f"{join_names(missing.to_list(), 5)}",
                 field="data.labels.column",
                 remedy=f"label them, or move them to the test table{aside}",
             )
         several = tokens.filter(tokens.list.len() > 1)
         if several.len():
-            raise DataError(f"{counted(several.len(), 'row')} with several labels, the first {several[0].to_list()}",
-                            field="data.labels.kind", remedy="write `labels: {kind: multilabel}`")  # fmt: skip
+            raise DataError(
+                f"{pluralize(several.len(), 'row')} with several labels, the first {several[0].to_list()}",
+                field="data.labels.kind",
+                remedy="write `labels: {kind: multilabel}`",
+            )
     unknown = tokens.explode().drop_nulls()
     numbers = pl.Series(range(len(classes)), dtype=pl.Int64)
-    order = _spellings(classes) | dict(zip(classes, numbers.to_list(), strict=True))
+    order = _truth_value_spellings(classes) | dict(zip(classes, numbers.to_list(), strict=True))
     unknown = unknown.filter(~unknown.is_in(list(order)))
     if unknown.len():
         names = unknown.unique(maintain_order=True).to_list()
         hint = did_you_mean(names[0], classes)
         rows = ids.filter(tokens.list.contains(names[0]))
-        told = listing([repr(name) for name in names], 5)
+        examples = join_names([repr(name) for name in names], 5)
         raise DataError(
-            f"{counted(unknown.len(), 'label')} that `classes` does not have: {told} "
+            f"{pluralize(unknown.len(), 'label')} that `classes` does not have: {examples} "
             f"(first at {rows[0]!r}){'; ' + hint if hint else ''}",
             field="data.labels.classes",
             remedy="add them to `classes`, or mend the table",
@@ -110,13 +114,13 @@ def label_numbers(
     return tokens.list.eval(pl.element().replace_strict(order, return_dtype=pl.Int64).unique().sort()).fill_null([])
 
 
-def _spellings(classes: tuple[str, ...]) -> dict[str, int]:
+def _truth_value_spellings(classes: tuple[str, ...]) -> dict[str, int]:
     """Truth values are one class in each program's spelling: true, True and TRUE."""
     numbers = {name.lower(): number for number, name in enumerate(classes) if name.lower() in {"true", "false"}}
     return {spelling: number for name, number in numbers.items() for spelling in (name, name.title(), name.upper())}
 
 
-def _tokens(spec: LabelSpec, column: pl.Series, named: Collection[str]) -> pl.Series:
+def _split_labels(spec: LabelSpec, column: pl.Series, named: Collection[str]) -> pl.Series:
     """The labels of each row, as a list of text; words for missing values are labels where classes are so called."""
     text = column.str.strip_chars()
     if spec.kind == "multiclass":
@@ -132,13 +136,16 @@ def _tokens(spec: LabelSpec, column: pl.Series, named: Collection[str]) -> pl.Se
     parsed = {cell: parse_label_list(cell) for cell in lists}
     broken = [cell for cell, labels in parsed.items() if labels is None]
     if broken:
-        raise DataError(f"the label {broken[0]!r} begins like a list and is none", field="data.labels.column",
-                        remedy="write lists as [\"a\", \"b\"], or labels with a separator between")  # fmt: skip
-    rows = [parsed.get(cell, plain) for cell, plain in zip(text.to_list(), tokens.to_list(), strict=True)]
+        raise DataError(
+            f"the label {broken[0]!r} begins like a list and is none",
+            field="data.labels.column",
+            remedy='write lists as ["a", "b"], or labels with a separator between',
+        )
+    rows = [parsed.get(cell, split_text) for cell, split_text in zip(text.to_list(), tokens.to_list(), strict=True)]
     return pl.Series(column.name, rows, dtype=pl.List(pl.String))
 
 
-def _names_in_table(path: str) -> list[str]:
+def _read_class_names(path: str) -> list[str]:
     """The names in a table: its column `name`, `class` or `label`, else the first; a `.txt` has no header."""
     field, file = "data.labels.classes", Path(path)
     if file.suffix.lower() == ".txt" and file.is_file():

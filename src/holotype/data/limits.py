@@ -8,28 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from holotype.errors import DataError, counted
+from holotype.core.errors import DataError, pluralize
 
 __all__ = [
-    "MOST_BYTES",
-    "MOST_CHANNELS",
-    "MOST_FRAMES",
-    "MOST_PAGES",
-    "MOST_PIXELS",
-    "MOST_SEGMENTS",
+    "MAX_BYTES",
+    "MAX_CHANNELS",
+    "MAX_FRAMES",
+    "MAX_PAGES",
+    "MAX_PIXELS",
+    "MAX_SEGMENTS",
     "ReadOptions",
     "read_options",
     "require_channel_count",
     "require_size",
 ]
 
-MOST_PIXELS = 200_000_000  # height x width; an image beyond this is a mistake or an attack
-MOST_BYTES = 400_000_000  # of all channels and planes, decoded; reading takes at most four times as much
-BYTES_A_PIXEL = 4  # of a smaller limit of pixels: color with opacity in 8 bits, or one channel of 32
-MOST_CHANNELS = 32  # an axis that is longer is a side of the image, unless the recipe names so many
-MOST_PAGES = 4_096  # of one TIFF
-MOST_FRAMES = 1_024  # of one animation
-MOST_SEGMENTS = 200_000  # strips or tiles of one TIFF, chunks of one Zarr
+MAX_PIXELS = 200_000_000  # height x width; an image beyond this is a mistake or an attack
+MAX_BYTES = 400_000_000  # of all channels and planes, decoded; reading takes at most four times as much
+BYTES_PER_PIXEL = 4  # of a smaller limit of pixels: color with opacity in 8 bits, or one channel of 32
+MAX_CHANNELS = 32  # an axis that is longer is a side of the image, unless the recipe names so many
+MAX_PAGES = 4_096  # of one TIFF
+MAX_FRAMES = 1_024  # of one animation
+MAX_SEGMENTS = 200_000  # strips or tiles of one TIFF, chunks of one Zarr
 
 
 @dataclass(frozen=True)
@@ -37,35 +37,35 @@ class ReadOptions:
     """How one file is read, and how large it may be.
 
     Args:
-        pixels: Height x width beyond which it is refused.
-        bytes: Decoded size, over all channels and planes, beyond which it is refused.
+        max_pixels: Height x width beyond which it is refused.
+        max_bytes: Decoded size, over all channels and planes, beyond which it is refused.
         channels: The channels' names, where the recipe gives them.
         projection: How planes or times become one: `max`, `mean`, `sum`, `first`, `middle`, or None to refuse them.
         rgb: Whether the file holds channels that are called red, green and blue.
     """
 
-    pixels: int = MOST_PIXELS
-    bytes: int = MOST_BYTES
+    max_pixels: int = MAX_PIXELS
+    max_bytes: int = MAX_BYTES
     channels: tuple[str, ...] = ()
     projection: str | None = None
     rgb: bool = False
 
-    def of_one_channel(self) -> ReadOptions:
+    def for_single_channel(self) -> ReadOptions:
         """The options of a file that holds one channel of several."""
         return replace(self, channels=self.channels[:1], rgb=False)
 
 
-def read_options(most: int, channels: Sequence[str] | None, projection: str | None) -> ReadOptions:
+def read_options(max_pixels: int, channels: Sequence[str] | None, projection: str | None) -> ReadOptions:
     """The options of a file that holds the whole image.
 
     Args:
-        most: Height x width beyond which it is refused.
+        max_pixels: Height x width beyond which it is refused.
         channels: The channels' names, if they have any.
         projection: As in `ReadOptions`.
     """
     names = tuple(channels or ())
     rgb = tuple(name.lower() for name in names) == ("red", "green", "blue")
-    return ReadOptions(most, min(MOST_BYTES, BYTES_A_PIXEL * most), names, projection, rgb)
+    return ReadOptions(max_pixels, min(MAX_BYTES, BYTES_PER_PIXEL * max_pixels), names, projection, rgb)
 
 
 def require_size(name: str, sides: tuple[int, int], others: int, dtype: Any, options: ReadOptions) -> None:
@@ -85,15 +85,18 @@ def require_size(name: str, sides: tuple[int, int], others: int, dtype: Any, opt
     values = height * width * int(others)
     if values <= 0:
         raise DataError(f"{name} has no pixels")
-    if height * width > options.pixels:
-        raise DataError(f"{name} has {width}x{height} pixels, more than {options.pixels:,}",
-                        remedy="save a part of it, or a smaller copy")  # fmt: skip
+    if height * width > options.max_pixels:
+        raise DataError(
+            f"{name} has {width}x{height} pixels, more than {options.max_pixels:,}",
+            remedy="save a part of it, or a smaller copy",
+        )
     size = values * max(1, np.dtype(dtype).itemsize)
-    if size > options.bytes:
+    if size > options.max_bytes:
         more = f" in {int(others):,} channels or planes" if others > 1 else ""
         what = f"{name} has {width}x{height} pixels{more}, which are {size / 1e6:,.0f} MB decoded"
-        raise DataError(f"{what} and more than {options.bytes / 1e6:,.0f} MB",
-                        remedy="save a part of it, or a smaller copy")  # fmt: skip
+        raise DataError(
+            f"{what} and more than {options.max_bytes / 1e6:,.0f} MB", remedy="save a part of it, or a smaller copy"
+        )
 
 
 def require_channel_count(name: str, count: int, options: ReadOptions) -> None:
@@ -107,7 +110,9 @@ def require_channel_count(name: str, count: int, options: ReadOptions) -> None:
     Raises:
         DataError: There are too many.
     """
-    most = max(MOST_CHANNELS, len(options.channels))
-    if count > most:
-        raise DataError(f"{name} holds {counted(count, 'channel')}, more than {most}",
-                        remedy="name them in data.channels, or save the channels that count")  # fmt: skip
+    max_channels = max(MAX_CHANNELS, len(options.channels))
+    if count > max_channels:
+        raise DataError(
+            f"{name} holds {pluralize(count, 'channel')}, more than {max_channels}",
+            remedy="name them in data.channels, or save the channels that count",
+        )

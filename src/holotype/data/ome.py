@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from holotype.core.errors import DataError
 from holotype.data.tiff_directory import TiffPage
-from holotype.errors import DataError
 
-__all__ = ["OmePlanes", "own_planes", "planes_of_pages"]
+__all__ = ["OmePlanes", "planes_in_file", "planes_of_pages"]
 
 ELSEWHERE = "save each image as one OME-TIFF with all of its planes"
 NUMBER = re.compile(r"\d{1,18}")
@@ -37,8 +37,8 @@ class OmePlanes:
 class _Image:
     """What the XML says of one image."""
 
-    own: dict[tuple[int, int, int], int]
-    announced: set[tuple[int, int, int]]
+    local_planes: dict[tuple[int, int, int], int]
+    declared: set[tuple[int, int, int]]
     elsewhere: set[tuple[int, int, int]]
 
 
@@ -62,20 +62,24 @@ def planes_of_pages(
     """
     if not xml.rstrip("\0 \r\n\t").endswith("OME>") or "<" not in xml[:10]:
         return None
-    planes = own_planes(xml, len(pages), file, base_name)
+    planes = planes_in_file(xml, len(pages), file, base_name)
     full = [number for number, page in enumerate(pages) if not page.is_reduced]
     if planes is None:
         if len(full) > 1 and not is_imagej:
-            raise DataError(f"{file} has {len(pages)} pages that only another file describes (OME-XML, BinaryOnly)",
-                            remedy="save it as one OME-TIFF with its own description")  # fmt: skip
+            raise DataError(
+                f"{file} has {len(pages)} pages that only another file describes (OME-XML, BinaryOnly)",
+                remedy="save it as one OME-TIFF with its own description",
+            )
         return None
     if not set(full) <= set(planes.pages):
-        raise DataError(f"{file} has {len(pages)} pages, of which its OME-XML describes {len(planes.pages)}",
-                        remedy="save it anew as OME-TIFF, or without OME-XML")  # fmt: skip
+        raise DataError(
+            f"{file} has {len(pages)} pages, of which its OME-XML describes {len(planes.pages)}",
+            remedy="save it anew as OME-TIFF, or without OME-XML",
+        )
     return planes
 
 
-def own_planes(xml: str, pages: int, file: str, base_name: str) -> OmePlanes | None:
+def planes_in_file(xml: str, pages: int, file: str, base_name: str) -> OmePlanes | None:
     """The planes of a file that its OME-XML describes.
 
     Args:
@@ -90,20 +94,23 @@ def own_planes(xml: str, pages: int, file: str, base_name: str) -> OmePlanes | N
     Raises:
         DataError: The XML is broken, describes several images of this file, or planes that are not there.
     """
-    root = _parsed(xml, file)
+    root = _parse_xml(xml, file)
     uuid = root.attrib.get("UUID")
-    images = [_image(pixels, uuid, base_name, pages, file) for pixels in _children(_all(root, "Image"), "Pixels")]
+    images = [
+        _parse_image(pixels, uuid, base_name, pages, file)
+        for pixels in _find_children(_find_all(root, "Image"), "Pixels")
+    ]
     if not images:
         return None
-    here = [image for image in images if image.own]
+    here = [image for image in images if image.local_planes]
     if not here:
-        return _renamed(images, pages, file)
+        return _require_single_page(images, pages, file)
     if len(here) > 1:
         raise DataError(f"{file} holds {len(here)} images (OME-XML)", remedy="save one image a file")
-    return _grid(here[0], file)
+    return _require_full_grid(here[0], file)
 
 
-def _parsed(xml: str, file: str) -> ElementTree.Element:
+def _parse_xml(xml: str, file: str) -> ElementTree.Element:
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
         raise DataError(f"{file} has OME-XML with a document type, which is not read", remedy=ELSEWHERE)
     try:
@@ -112,41 +119,49 @@ def _parsed(xml: str, file: str) -> ElementTree.Element:
         raise DataError(f"{file} has broken OME-XML: {error}", remedy=ELSEWHERE) from error
 
 
-def _image(pixels: ElementTree.Element, uuid: str | None, base_name: str, pages: int, file: str) -> _Image:
+def _parse_image(pixels: ElementTree.Element, uuid: str | None, base_name: str, pages: int, file: str) -> _Image:
     order = pixels.attrib.get("DimensionOrder", "XYCZT")
     if sorted(order) != sorted("XYCZT") or not order.startswith("XY"):
         raise DataError(f"{file} has OME-XML with the dimension order {order!r}", remedy=ELSEWHERE)
-    samples = max([1, *(_number(channel, "SamplesPerPixel", 1) for channel in _children([pixels], "Channel"))])
-    sizes = {axis: max(1, _number(pixels, f"Size{axis}", 1)) for axis in "TZC"}
+    samples = max(
+        [1, *(_parse_number(channel, "SamplesPerPixel", 1) for channel in _find_children([pixels], "Channel"))]
+    )
+    sizes = {axis: max(1, _parse_number(pixels, f"Size{axis}", 1)) for axis in "TZC"}
     sizes["C"] = max(1, sizes["C"] // samples)
     total = sizes["T"] * sizes["Z"] * sizes["C"]
     image = _Image({}, set(), set())
-    blocks = _children([pixels], "TiffData")
+    blocks = _find_children([pixels], "TiffData")
     for block in blocks:
-        first = {axis: _number(block, f"First{axis}", 0) for axis in "TZC"}
-        count = _number(block, "PlaneCount", _number(block, "NumPlanes", 1 if "IFD" in block.attrib else total))
-        start, own = _number(block, "IFD", 0), _is_own(block, uuid, base_name)
-        position = _position(first, sizes, order)
+        first = {axis: _parse_number(block, f"First{axis}", 0) for axis in "TZC"}
+        count = _parse_number(
+            block, "PlaneCount", _parse_number(block, "NumPlanes", 1 if "IFD" in block.attrib else total)
+        )
+        start, is_local = _parse_number(block, "IFD", 0), _is_in_file(block, uuid, base_name)
+        position = _ravel_plane(first, sizes, order)
         for number in range(min(count, total, 10 * pages + 1000)):
-            plane = _plane(position + number, sizes, order)
+            plane = _unravel_plane(position + number, sizes, order)
             if plane is None:
                 break
-            image.announced.add(plane)
-            if not own:
+            image.declared.add(plane)
+            if not is_local:
                 image.elsewhere.add(plane)
             elif start + number >= pages:
-                raise DataError(f"{file} has {pages:,} pages, and its OME-XML describes more",
-                                remedy="it may have been cut off or never finished; copy or write it anew")  # fmt: skip
+                raise DataError(
+                    f"{file} has {pages:,} pages, and its OME-XML describes more",
+                    remedy="it may have been cut off or never finished; copy or write it anew",
+                )
             else:
-                image.own[plane] = start + number
-    if not blocks or (image.own and not image.elsewhere and len(image.own) < total):
-        lacking = total - len(image.own)
-        raise DataError(f"{file} lacks {lacking:,} of the {total:,} planes that its OME-XML describes",
-                        remedy="it may have been cut off or never finished; copy or write it anew")  # fmt: skip
+                image.local_planes[plane] = start + number
+    if not blocks or (image.local_planes and not image.elsewhere and len(image.local_planes) < total):
+        missing = total - len(image.local_planes)
+        raise DataError(
+            f"{file} lacks {missing:,} of the {total:,} planes that its OME-XML describes",
+            remedy="it may have been cut off or never finished; copy or write it anew",
+        )
     return image
 
 
-def _position(first: dict[str, int], sizes: dict[str, int], order: str) -> int:
+def _ravel_plane(first: dict[str, int], sizes: dict[str, int], order: str) -> int:
     """The number of a plane in the order in which they are stored."""
     position, step = 0, 1
     for axis in order[2:]:
@@ -155,51 +170,56 @@ def _position(first: dict[str, int], sizes: dict[str, int], order: str) -> int:
     return position
 
 
-def _plane(position: int, sizes: dict[str, int], order: str) -> tuple[int, int, int] | None:
+def _unravel_plane(position: int, sizes: dict[str, int], order: str) -> tuple[int, int, int] | None:
     """Time, plane and channel of a number of `_position`; None beyond the last."""
-    found = {}
+    indices = {}
     for axis in order[2:]:
-        position, found[axis] = divmod(position, sizes[axis])
-    return None if position else (found["T"], found["Z"], found["C"])
+        position, indices[axis] = divmod(position, sizes[axis])
+    return None if position else (indices["T"], indices["Z"], indices["C"])
 
 
-def _is_own(block: ElementTree.Element, uuid: str | None, base_name: str) -> bool:
+def _is_in_file(block: ElementTree.Element, uuid: str | None, base_name: str) -> bool:
     """Whether planes lie in this file: nothing says otherwise, or its UUID or name does."""
-    named = _children([block], "UUID")
+    named = _find_children([block], "UUID")
     if not named:
         return True
     text, name = (named[0].text or "").strip(), re.split(r"[/\\]", named[0].attrib.get("FileName", ""))[-1]
     return (bool(text) and text == (uuid or "").strip()) or (bool(name) and name.lower() == base_name.lower())
 
 
-def _grid(image: _Image, file: str) -> OmePlanes:
+def _require_full_grid(image: _Image, file: str) -> OmePlanes:
     """The file's planes as a full grid of times, planes and channels."""
-    axes = [sorted({plane[axis] for plane in image.own}) for axis in range(3)]
+    axes = [sorted({plane[axis] for plane in image.local_planes}) for axis in range(3)]
     order = [(time, depth, channel) for time in axes[0] for depth in axes[1] for channel in axes[2]]
-    lacking = [plane for plane in order if plane not in image.own]
-    if lacking:
-        raise DataError(f"{file} lacks {len(lacking):,} of the {len(order):,} planes of its image (OME-XML); others "
-                        "may lie in files beside it, which are not opened", remedy=ELSEWHERE)  # fmt: skip
-    return OmePlanes(tuple(image.own[plane] for plane in order), (len(axes[0]), len(axes[1]), len(axes[2])))
+    missing = [plane for plane in order if plane not in image.local_planes]
+    if missing:
+        raise DataError(
+            f"{file} lacks {len(missing):,} of the {len(order):,} planes of its image (OME-XML); others "
+            "may lie in files beside it, which are not opened",
+            remedy=ELSEWHERE,
+        )
+    return OmePlanes(tuple(image.local_planes[plane] for plane in order), (len(axes[0]), len(axes[1]), len(axes[2])))
 
 
-def _renamed(images: list[_Image], pages: int, file: str) -> OmePlanes:
+def _require_single_page(images: list[_Image], pages: int, file: str) -> OmePlanes:
     """A file whose XML calls it by an old name: clear only where there is one page."""
     if pages == 1:
         return OmePlanes((0,), (1, 1, 1))
     names = "its OME-XML describes other files and not this one"
-    raise DataError(f"{file} has {pages:,} pages, and {names}",
-                    remedy=f"give it back the name that it was saved under, or {ELSEWHERE}")  # fmt: skip
+    raise DataError(
+        f"{file} has {pages:,} pages, and {names}",
+        remedy=f"give it back the name that it was saved under, or {ELSEWHERE}",
+    )
 
 
-def _all(root: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
+def _find_all(root: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
     return [element for element in root if element.tag.rpartition("}")[2] == tag]
 
 
-def _children(parents: list[ElementTree.Element], tag: str) -> list[ElementTree.Element]:
-    return [element for parent in parents for element in _all(parent, tag)]
+def _find_children(parents: list[ElementTree.Element], tag: str) -> list[ElementTree.Element]:
+    return [element for parent in parents for element in _find_all(parent, tag)]
 
 
-def _number(element: ElementTree.Element, name: str, default: int) -> int:
+def _parse_number(element: ElementTree.Element, name: str, default: int) -> int:
     text = element.attrib.get(name, "").strip()
     return int(text) if NUMBER.fullmatch(text) else default

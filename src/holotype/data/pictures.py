@@ -13,23 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
+from holotype.core.errors import DataError
 from holotype.data.axes import NO_PROJECTION, arrange_named
 from holotype.data.codestreams import declared_size
 from holotype.data.formats import PILLOW_FORMATS
 from holotype.data.interpretation import drop_opaque, orient
-from holotype.data.limits import MOST_FRAMES, ReadOptions, require_channel_count, require_size
-from holotype.errors import DataError
+from holotype.data.limits import MAX_FRAMES, ReadOptions, require_channel_count, require_size
 
 __all__ = ["read_picture"]
 
 ORIENTATION = 274
 GRAY_WITH_OPACITY = {"LA", "La"}
 PALETTES = {"P", "PA"}
-KEPT = {"L", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
+SUPPORTED_MODES = {"L", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"}
 AS_RGB = {"YCbCr", "RGBX"}
 DTYPES = {"I;16": "u2", "I;16B": "u2", "I;16L": "u2", "I": "i4", "F": "f4"}
 HEAD = 1 << 16
-MOST_TILES = 65_535
+MAX_TILES = 65_535
 CODECS: dict[str, Callable[[bytes], NDArray[Any]]] = {
     "jp2": imagecodecs.jpeg2k_decode,
     "jxl": imagecodecs.jpegxl_decode,
@@ -37,7 +37,7 @@ CODECS: dict[str, Callable[[bytes], NDArray[Any]]] = {
     "png": imagecodecs.png_decode,
     "avif": imagecodecs.avif_decode,
 }
-WORDS = {"jp2": "JPEG 2000", "jxl": "JPEG XL", "jxr": "JPEG XR", "png": "PNG", "avif": "AVIF"}
+FORMAT_NAMES = {"jp2": "JPEG 2000", "jxl": "JPEG XL", "jxr": "JPEG XR", "png": "PNG", "avif": "AVIF"}
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and an error rather than a warning
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # what matters of it is refused here
 
@@ -63,56 +63,62 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
     head = stream.read(HEAD)
     stream.seek(0)
     if kind == "pnm" and head[:2] in (b"P2", b"P3", b"P5", b"P6"):
-        deep = _portable(stream, file, options)
+        deep = _read_portable(stream, file, options)
         if deep is not None:
             return deep
     if kind == "heic":
         _register_heic(file)
     with_codec = _needs_codec(kind, head)
     if kind not in PILLOW_FORMATS or (with_codec and kind == "jp2"):
-        return _coded(stream, kind, head, file, options)
+        return _decode(stream, kind, head, file, options)
     Image.init()
     if PILLOW_FORMATS[kind] not in Image.OPEN:
-        raise DataError(f"{file} is of a format, {PILLOW_FORMATS[kind]}, that this Pillow does not read",
-                        remedy="install a newer Pillow, or save it as PNG or TIFF")  # fmt: skip
+        raise DataError(
+            f"{file} is of a format, {PILLOW_FORMATS[kind]}, that this Pillow does not read",
+            remedy="install a newer Pillow, or save it as PNG or TIFF",
+        )
     with Image.open(stream, formats=[PILLOW_FORMATS[kind]]) as picture:
-        require_size(file, (picture.height, picture.width), len(picture.getbands()),
-                     DTYPES.get(picture.mode, "u1"), options)  # fmt: skip
+        require_size(
+            file, (picture.height, picture.width), len(picture.getbands()), DTYPES.get(picture.mode, "u1"), options
+        )
         if with_codec:
-            orientation = 1 if kind == "png" else _orientation(picture)  # Pillow would decode a PNG to find it
+            orientation = 1 if kind == "png" else _read_orientation(picture)  # Pillow would decode a PNG to find it
             stream.seek(0)
-            return orient(_coded(stream, kind, head, file, options), orientation)
+            return orient(_decode(stream, kind, head, file, options), orientation)
         if picture.format != "MPO" and getattr(picture, "is_animated", False):
-            return _projected(picture, file, options)
-        pixels = _as_array(picture, kind, file, options)
-        return orient(pixels, _orientation(picture))
+            return _read_animation(picture, file, options)
+        pixels = _to_array(picture, kind, file, options)
+        return orient(pixels, _read_orientation(picture))
 
 
 def _needs_codec(kind: str, head: bytes) -> bool:
     """Whether Pillow would reduce the depth, or not know the channels."""
     if kind == "avif":
-        place = head.find(b"av1C")
-        return place >= 0 and bool(head[place + 6] & 0x40)  # more than 8 bits
+        offset = head.find(b"av1C")
+        return offset >= 0 and bool(head[offset + 6] & 0x40)  # more than 8 bits
     size = declared_size(kind, head) if kind in {"png", "jp2"} else None
     if size is None:
         return False
     return size.bits == 16 if kind == "png" else size.bits > 8 or size.components not in {1, 3, 4}
 
 
-def _coded(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOptions) -> NDArray[Any]:
+def _decode(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOptions) -> NDArray[Any]:
     """What imagecodecs decodes, its size read from the header first."""
     size = declared_size(kind, head) if kind != "avif" else None
     if size is None and kind != "avif":
-        raise DataError(f"{file} cannot be decoded: its {WORDS[kind]} header is not understood",
-                        remedy="save it as PNG or TIFF")  # fmt: skip
+        raise DataError(
+            f"{file} cannot be decoded: its {FORMAT_NAMES[kind]} header is not understood",
+            remedy="save it as PNG or TIFF",
+        )
     if size is not None:
         require_channel_count(file, size.components, options)
         require_size(file, size[:2], max(1, size.components), "u2" if size.bits > 8 else "u1", options)
-        if size.tiles > MOST_TILES:
-            raise DataError(f"{file} is stored in {size.tiles:,} tiles, more than {MOST_TILES:,}",
-                            remedy="save it in larger tiles")  # fmt: skip
+        if size.tiles > MAX_TILES:
+            raise DataError(
+                f"{file} is stored in {size.tiles:,} tiles, more than {MAX_TILES:,}", remedy="save it in larger tiles"
+            )
     content = stream.read()
-    orientation = _orientation_of_png(content, file) if kind == "png" else 1
+    orientation = _read_png_orientation(content, file) if kind == "png" else 1
     pixels = CODECS[kind](content)
     if pixels.ndim == 2:
         return orient(pixels[None], orientation)
@@ -123,52 +129,52 @@ def _coded(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOpt
     return orient(drop_opaque(pixels) if len(pixels) == 2 and kind == "png" else pixels, orientation)
 
 
-def _orientation_of_png(content: bytes, file: str) -> int:
+def _read_png_orientation(content: bytes, file: str) -> int:
     """The orientation of a PNG whose chunks are whole; of a damaged one libpng would warn and go on."""
-    place, exif = 8, Image.Exif()
-    while place + 12 <= len(content):
-        end = place + 8 + int.from_bytes(content[place : place + 4], "big")
-        if zlib.crc32(content[place + 4 : end]).to_bytes(4, "big") != content[end : end + 4]:
+    offset, exif = 8, Image.Exif()
+    while offset + 12 <= len(content):
+        end = offset + 8 + int.from_bytes(content[offset : offset + 4], "big")
+        if zlib.crc32(content[offset + 4 : end]).to_bytes(4, "big") != content[end : end + 4]:
             raise DataError(f"{file} cannot be decoded: the checksum of a part of it is wrong", remedy="copy it anew")
-        if content[place + 4 : place + 8] == b"eXIf":
-            exif = _loaded_exif(content[place + 8 : end])
-        place = end + 4
+        if content[offset + 4 : offset + 8] == b"eXIf":
+            exif = _load_exif(content[offset + 8 : end])
+        offset = end + 4
     return exif.get(ORIENTATION, 1) if isinstance(exif.get(ORIENTATION, 1), int) else 1
 
 
-def _loaded_exif(content: bytes) -> Image.Exif:
+def _load_exif(content: bytes) -> Image.Exif:
     exif = Image.Exif()
     with contextlib.suppress(Exception):  # broken EXIF raises anything; viewers show such a picture as it is stored
         exif.load(content)
     return exif
 
 
-def _as_array(picture: Image.Image, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:
+def _to_array(picture: Image.Image, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:
     mode = picture.mode
     if mode == "1":
         return np.asarray(picture.convert("L"))[None]  # one bit is black and white
     if mode in PALETTES or kind == "gif":  # every GIF has a palette, and Pillow hides those of gray
-        return _last_first(_without_full_opacity(picture))
+        return _channels_first(_expand_palette(picture))
     if mode in GRAY_WITH_OPACITY:
-        return drop_opaque(_last_first(np.asarray(picture.convert("LA"))))
+        return drop_opaque(_channels_first(np.asarray(picture.convert("LA"))))
     if mode in AS_RGB:
-        return _last_first(np.asarray(picture.convert("RGB")))
-    if mode not in KEPT:
+        return _channels_first(np.asarray(picture.convert("RGB")))
+    if mode not in SUPPORTED_MODES:
         remedy = "convert it to RGB with its color profile" if mode == "CMYK" else "save it in gray or RGB"
         raise DataError(f"{file} has the color mode {mode}", remedy=remedy)
     pixels = np.asarray(picture)
     if mode == "I" and kind == "png":
         pixels = pixels.astype(np.uint16)  # how older Pillow opens 16 bits
-    return _last_first(pixels)
+    return _channels_first(pixels)
 
 
-def _without_full_opacity(picture: Image.Image) -> NDArray[np.uint8]:
+def _expand_palette(picture: Image.Image) -> NDArray[np.uint8]:
     """A palette spelled out: three channels, and a fourth where a pixel is not opaque."""
     pixels = np.asarray(picture.convert("RGBA"))
     return pixels[..., :3] if (pixels[..., 3] == 255).all() else pixels
 
 
-def _projected(picture: Any, file: str, options: ReadOptions) -> NDArray[Any]:
+def _read_animation(picture: Any, file: str, options: ReadOptions) -> NDArray[Any]:
     """The frames of an animation as times."""
     if options.projection is None:
         raise DataError(f"{file} is an animation of several frames", remedy=NO_PROJECTION)
@@ -176,35 +182,36 @@ def _projected(picture: Any, file: str, options: ReadOptions) -> NDArray[Any]:
     for frame in ImageSequence.Iterator(picture):
         require_size(file, (frame.height, frame.width), 3 * (len(frames) + 1), "u1", options)
         frames.append(np.asarray(frame.convert("RGB")))
-        if len(frames) > MOST_FRAMES:
-            raise DataError(f"{file} is an animation of more than {MOST_FRAMES:,} frames", remedy="save fewer")
-    return orient(arrange_named(np.stack(frames), "TYXS", file, options), _orientation(picture))
+        if len(frames) > MAX_FRAMES:
+            raise DataError(f"{file} is an animation of more than {MAX_FRAMES:,} frames", remedy="save fewer")
+    return orient(arrange_named(np.stack(frames), "TYXS", file, options), _read_orientation(picture))
 
 
-def _orientation(picture: Image.Image) -> int:
+def _read_orientation(picture: Image.Image) -> int:
     """The orientation of EXIF or XMP, 1 where there is none or it is broken."""
     try:
-        found = picture.getexif().get(ORIENTATION, 1)
+        orientation = picture.getexif().get(ORIENTATION, 1)
     except Exception:  # noqa: BLE001  (broken EXIF raises anything; viewers show such a picture as it is stored)
         return 1
-    return found if isinstance(found, int) else 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _register_heic(file: str) -> None:
     try:
         from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
     except ImportError as error:
-        raise DataError(f"{file} is a HEIC, which needs pillow-heif", remedy="pip install pillow-heif, or save it as "
-                        "JPEG or PNG") from error  # fmt: skip
+        raise DataError(
+            f"{file} is a HEIC, which needs pillow-heif", remedy="pip install pillow-heif, or save it as JPEG or PNG"
+        ) from error
     register_heif_opener()
 
 
-def _portable(stream: BinaryIO, file: str, options: ReadOptions) -> NDArray[Any] | None:
+def _read_portable(stream: BinaryIO, file: str, options: ReadOptions) -> NDArray[Any] | None:
     """A PGM or PPM of more than 8 bits, of which Pillow keeps 8 in color; None for one of 8 bits."""
     numbers: list[int] = []
     kind = stream.read(2)
     while len(numbers) < 3:
-        word = _word(stream)
+        word = _read_word(stream)
         if not word.isdigit() or len(word) > 9:
             return None
         numbers.append(int(word))
@@ -222,10 +229,10 @@ def _portable(stream: BinaryIO, file: str, options: ReadOptions) -> NDArray[Any]
         values = np.array([int(word) for word in content.split()[:count]], np.uint16)
     if len(values) < count:
         raise DataError(f"{file} cannot be decoded: it ends early", remedy="copy it anew")
-    return _last_first(values.reshape(height, width, channels))
+    return _channels_first(values.reshape(height, width, channels))
 
 
-def _word(stream: BinaryIO) -> bytes:
+def _read_word(stream: BinaryIO) -> bytes:
     """The next word of a header, comments passed over."""
     word = b""
     while len(word) < 32:
@@ -240,5 +247,5 @@ def _word(stream: BinaryIO) -> bytes:
     return word
 
 
-def _last_first(pixels: NDArray[Any]) -> NDArray[Any]:
+def _channels_first(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)

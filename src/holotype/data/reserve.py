@@ -36,8 +36,8 @@ def reserve_space(path: Path) -> None:
                 return
         for start in range(0, size, CHUNK):
             stream.seek(start)
-            held = stream.read(CHUNK)
+            content = stream.read(CHUNK)
             stream.seek(start)
-            stream.write(held)
+            stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

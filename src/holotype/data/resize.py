@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["fitted", "held_part", "resize_image", "whole_pixels"]
+__all__ = ["letterbox", "resize_image", "round_size", "unpadded_region"]
 
 
-def fitted(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> NDArray[Any]:
+def letterbox(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> NDArray[Any]:
     """An image brought into a canvas with its aspect ratio kept, never enlarged, its edges drawn out.
 
     Args:
@@ -23,11 +23,11 @@ def fitted(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> 
     Returns:
         Shape (channels, height, width), of the same type.
     """
-    smaller = resize_image(image, *_fitted_sides((height, width), image.shape[1:], scale))
-    return _centred(smaller, height, width)
+    smaller = resize_image(image, *_letterbox_size((height, width), image.shape[1:], scale))
+    return _pad_centered(smaller, height, width)
 
 
-def held_part(canvas: tuple[int, ...], image: tuple[int, ...], scale: float = 1.0) -> tuple[slice, slice]:
+def unpadded_region(canvas: tuple[int, ...], image: tuple[int, ...], scale: float = 1.0) -> tuple[slice, slice]:
     """The part of a canvas that shows the image itself, and not its edges drawn out.
 
     Args:
@@ -35,7 +35,7 @@ def held_part(canvas: tuple[int, ...], image: tuple[int, ...], scale: float = 1.
         image: (height, width) of the image before `fitted`.
         scale: As in `fitted`.
     """
-    sides = _fitted_sides(canvas, image, scale)
+    sides = _letterbox_size(canvas, image, scale)
     down, across = ((room - side) // 2 for room, side in zip(canvas, sides, strict=True))
     return slice(down, down + sides[0]), slice(across, across + sides[1])
 
@@ -63,7 +63,7 @@ def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     return resized.astype(image.dtype)
 
 
-def whole_pixels(side: Any) -> int:
+def round_size(side: Any) -> int:
     """The largest of some lengths as a whole number of pixels, at least one.
 
     Args:
@@ -72,12 +72,12 @@ def whole_pixels(side: Any) -> int:
     return max(1, int(np.max(np.rint(side))))
 
 
-def _fitted_sides(canvas: tuple[int, ...], image: tuple[int, ...], scale: float) -> tuple[int, int]:
+def _letterbox_size(canvas: tuple[int, ...], image: tuple[int, ...], scale: float) -> tuple[int, int]:
     scale = min(scale, canvas[0] / image[0], canvas[1] / image[1])
-    return whole_pixels(image[0] * scale), whole_pixels(image[1] * scale)
+    return round_size(image[0] * scale), round_size(image[1] * scale)
 
 
-def _centred(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+def _pad_centered(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     """The image in the middle of a larger canvas, its edges drawn out."""
     rows, columns = height - image.shape[1], width - image.shape[2]
     if rows == columns == 0:

@@ -6,24 +6,24 @@ from itertools import pairwise
 
 import polars as pl
 
+from holotype.core.errors import DataError, join_names, pluralize
 from holotype.data.missing import without_missing
-from holotype.data.reading import read_table
-from holotype.errors import DataError, counted, listing
-from holotype.spec import LabelSpec
+from holotype.data.tables import read_table
+from holotype.recipe.sections import LabelSpec
 
 __all__ = ["class_taxonomy"]
 
 FIELD = "data.labels.taxonomy"
 
 
-def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labelled: pl.DataFrame) -> pl.DataFrame | None:
+def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labeled: pl.DataFrame) -> pl.DataFrame | None:
     """The ranks of every class.
 
     Args:
         spec: The recipe's `labels` section; `taxonomy` is a table (its first column, or `class` or `name`, holds the
             classes, the others the ranks from near to far) or the names of columns of the labelled tables.
         classes: The class names in order.
-        labelled: The labelled rows, their label's column among others.
+        labeled: The labelled rows, their label's column among others.
 
     Returns:
         One row a class in their order: `class`, and a column a rank; none where there is no taxonomy.
@@ -40,38 +40,52 @@ def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labelled: pl.DataF
         table = table.select(pl.col(named).alias("class"), *ranks).unique(maintain_order=True)
     else:
         ranks = spec.taxonomy
-        unknown = [name for name in ranks if name not in labelled.columns]
+        unknown = [name for name in ranks if name not in labeled.columns]
         if unknown:
-            raise DataError(f"there is no column {unknown[0]!r} in the labelled tables", field=FIELD, value=unknown[0],
-                            allowed=labelled.columns)  # fmt: skip
-        table = labelled.select(pl.col(spec.column).alias("class"), *ranks).unique(maintain_order=True)
+            raise DataError(
+                f"there is no column {unknown[0]!r} in the labelled tables",
+                field=FIELD,
+                value=unknown[0],
+                allowed=labeled.columns,
+            )
+        table = labeled.select(pl.col(spec.column).alias("class"), *ranks).unique(maintain_order=True)
     for name in ranks:
         table = table.with_columns(without_missing(table[name])[0])
     table = table.with_columns(without_missing(table["class"], classes)[0]).unique(maintain_order=True)
     if not ranks:
-        raise DataError("the taxonomy has no column beside the classes", field=FIELD,
-                        remedy="give it a column a rank, as in `class,genus,family`")  # fmt: skip
-    return _checked(table, classes, ranks)
+        raise DataError(
+            "the taxonomy has no column beside the classes",
+            field=FIELD,
+            remedy="give it a column a rank, as in `class,genus,family`",
+        )
+    return _validate_taxonomy(table, classes, ranks)
 
 
-def _checked(table: pl.DataFrame, classes: tuple[str, ...], ranks: list[str]) -> pl.DataFrame:
+def _validate_taxonomy(table: pl.DataFrame, classes: tuple[str, ...], ranks: list[str]) -> pl.DataFrame:
     table = table.filter(pl.col("class").is_in(list(classes)))
-    twice = table.filter(pl.col("class").is_duplicated())["class"].unique(maintain_order=True).to_list()
-    if twice:
-        raise DataError(f"{counted(len(twice), 'class')} with more than one place: {listing(twice, 5)}", field=FIELD)
+    repeated = table.filter(pl.col("class").is_duplicated())["class"].unique(maintain_order=True).to_list()
+    if repeated:
+        raise DataError(
+            f"{pluralize(len(repeated), 'class')} with more than one place: {join_names(repeated, 5)}", field=FIELD
+        )
     missing = [name for name in classes if name not in set(table["class"])]
     if missing:
-        raise DataError(f"{counted(len(missing), 'class')} without a place: {listing(missing, 5)}", field=FIELD,
-                        remedy="give every class a row")  # fmt: skip
+        raise DataError(
+            f"{pluralize(len(missing), 'class')} without a place: {join_names(missing, 5)}",
+            field=FIELD,
+            remedy="give every class a row",
+        )
     empty = table.filter(pl.any_horizontal(pl.col(ranks).fill_null("") == ""))
     if empty.height:
-        raise DataError(f"{listing(empty['class'].to_list(), 5)}: a rank is empty", field=FIELD)
+        raise DataError(f"{join_names(empty['class'].to_list(), 5)}: a rank is empty", field=FIELD)
     for near, far in pairwise(ranks):
-        torn = table.group_by(near, maintain_order=True).agg(pl.col(far).unique(maintain_order=True))
-        torn = torn.filter(pl.col(far).list.len() > 1)
-        if torn.height:
+        conflicting = table.group_by(near, maintain_order=True).agg(pl.col(far).unique(maintain_order=True))
+        conflicting = conflicting.filter(pl.col(far).list.len() > 1)
+        if conflicting.height:
             raise DataError(
-                f"{near} {torn[near][0]!r} lies in several of {far}: {listing(torn[far][0].to_list(), 5)}", field=FIELD,
+                f"{near} {conflicting[near][0]!r} lies in several of {far}: "
+                f"{join_names(conflicting[far][0].to_list(), 5)}",
+                field=FIELD,
                 remedy="order the columns from the near rank to the far, and mend the row",
-            )  # fmt: skip
+            )
     return pl.DataFrame({"class": list(classes)}).join(table, on="class", how="left", maintain_order="left")

@@ -15,13 +15,13 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from holotype.core.errors import DataError
 from holotype.data.axes import UNNAMED, AxisOrder, arrange, plan_axes
 from holotype.data.interpretation import drop_opaque, invert_white, orient
 from holotype.data.limits import ReadOptions
 from holotype.data.ome import planes_of_pages
 from holotype.data.tiff_directory import TiffPage, scan_pages
 from holotype.data.tiff_uncompressed import uncompressed_image
-from holotype.errors import DataError
 
 __all__ = ["read_tiff", "tiff_size", "unnamed_page_count"]
 
@@ -32,8 +32,33 @@ OTHER_FILES = ("is_ome", "is_mmstack", "is_ndtiff")  # readers of tifffile that 
 NODATA = 42113
 SIDEWAYS = {5, 6, 7, 8}
 TAG = re.compile(r"TiffTag (\d+)")
-TAGS_OF_PIXELS = {254, 255, *range(256, 260), 262, 266, 270, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323,
-                  324, 325, 330, 338, 339, 347, 530, 32997, 32998}  # fmt: skip
+TAGS_OF_PIXELS = {
+    254,
+    255,
+    *range(256, 260),
+    262,
+    266,
+    270,
+    273,
+    274,
+    277,
+    278,
+    279,
+    284,
+    317,
+    320,
+    322,
+    323,
+    324,
+    325,
+    330,
+    338,
+    339,
+    347,
+    530,
+    32997,
+    32998,
+}
 DAMAGED = "it may have been cut off or never finished; copy or write it anew"
 
 
@@ -56,8 +81,8 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
         DataError: There is no image, or several; planes or times without a projection; a color mode that has no one
             meaning; pixels that are missing.
     """
-    with _opened(stream, file, base_name, options) as (stored, order):
-        return _arranged(stored.decode(file), stored, order, options)
+    with _open_tiff(stream, file, base_name, options) as (stored, order):
+        return _arrange_pages(stored.decode(file), stored, order, options)
 
 
 def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> tuple[int, int, int, np.dtype[Any]]:
@@ -72,8 +97,8 @@ def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
     Raises:
         DataError: As `read_tiff`, as far as the directories tell.
     """
-    with _opened(stream, file, base_name, options) as (stored, order):
-        _, shape = stored.colored()
+    with _open_tiff(stream, file, base_name, options) as (stored, order):
+        _, shape = stored.rgb_axes_and_shape()
         channels = 1 if order.channels is None else shape[order.channels]
         height, width = shape[order.height], shape[order.width]
         turned = stored.page.orientation in SIDEWAYS
@@ -92,13 +117,13 @@ def unnamed_page_count(stream: BinaryIO, file: str, base_name: str, options: Rea
     Raises:
         DataError: As `read_tiff`, as far as the directories tell.
     """
-    with _opened(stream, file, base_name, options) as (stored, _):
+    with _open_tiff(stream, file, base_name, options) as (stored, _):
         sizes = dict(zip(stored.axes, stored.shape, strict=True))
         return max(int(sizes.get(axis, 1)) for axis in UNNAMED)
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _TiffImage:
     """The image of an open TIFF, checked and not yet decoded.
 
     Args:
@@ -133,13 +158,14 @@ class _Stored:
         first = self.parts[0]
         if len(self.parts) > 1:  # each into its place of one array, which takes half the memory
             pixels = np.empty((len(self.parts), *first.shape), first.dtype)
-            for part, place in zip(self.parts, pixels, strict=True):
-                part.asarray(maxworkers=1, out=place)
+            for part, plane in zip(self.parts, pixels, strict=True):
+                part.asarray(maxworkers=1, out=plane)
             return pixels.reshape(self.shape)
         pixels = first.asarray(maxworkers=1)
         if pixels.shape != tuple(first.shape):
-            raise DataError(f"{file} is damaged: {pixels.shape} values of {tuple(first.shape)} were decoded",
-                            remedy=DAMAGED)  # fmt: skip
+            raise DataError(
+                f"{file} is damaged: {pixels.shape} values of {tuple(first.shape)} were decoded", remedy=DAMAGED
+            )
         return np.asarray(pixels.reshape(self.shape))
 
     @property
@@ -148,7 +174,7 @@ class _Stored:
         gray = int(self.keyframe.photometric) in {WHITE_AT_ZERO, BLACK_AT_ZERO}
         return gray and tuple(map(int, self.keyframe.extrasamples)) in {(1,), (2,)}
 
-    def colored(self) -> tuple[str, tuple[int, ...]]:
+    def rgb_axes_and_shape(self) -> tuple[str, tuple[int, ...]]:
         """Axes and shape once a palette is spelled out."""
         if int(self.keyframe.photometric) == PALETTE and "S" not in self.axes:
             return self.axes + "S", (*self.shape, 3)
@@ -156,43 +182,47 @@ class _Stored:
 
 
 @contextmanager
-def _opened(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> Iterator[tuple[_Stored, AxisOrder]]:
+def _open_tiff(
+    stream: BinaryIO, file: str, base_name: str, options: ReadOptions
+) -> Iterator[tuple[_TiffImage, AxisOrder]]:
     pages = scan_pages(stream, file, options)
     uncompressed = uncompressed_image(stream, pages, file, base_name)
     if uncompressed is not None:
-        yield _planned(_Stored([uncompressed], "", (), pages[0]), pages, file, options)
+        yield _planned(_TiffImage([uncompressed], "", (), pages[0]), pages, file, options)
         return
     closed: dict[str, Any] = {name: False for name in OTHER_FILES if hasattr(tifffile.TiffFile, name)}
     stream.seek(0)
-    with _listening(file), tifffile.TiffFile(stream, name=base_name, _multifile=False, **closed) as tiff:
-        yield _planned(*(_of_ome(tiff, pages, file, base_name) or _of_series(tiff, pages, file)), file, options)
+    with _raise_on_warning(file), tifffile.TiffFile(stream, name=base_name, _multifile=False, **closed) as tiff:
+        yield _planned(*(_read_ome(tiff, pages, file, base_name) or _read_series(tiff, pages, file)), file, options)
 
 
-def _planned(stored: _Stored, pages: Sequence[TiffPage], file: str, options: ReadOptions) -> tuple[_Stored, AxisOrder]:
+def _planned(
+    stored: _TiffImage, pages: Sequence[TiffPage], file: str, options: ReadOptions
+) -> tuple[_TiffImage, AxisOrder]:
     """An image with what its axes mean, if its pages have one meaning."""
-    _require_one_meaning(file, pages, stored.keyframe)
-    axes, shape = stored.colored()
+    _require_same_color_mode(file, pages, stored.keyframe)
+    axes, shape = stored.rgb_axes_and_shape()
     return stored, plan_axes(axes, shape, file, stored.keyframe.dtype, options)
 
 
-def _of_ome(
+def _read_ome(
     tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, base_name: str
-) -> tuple[_Stored, list[TiffPage]] | None:
+) -> tuple[_TiffImage, list[TiffPage]] | None:
     """The image as its OME-XML arranges the pages, and these pages; None where there is none that speaks of pixels."""
     xml = getattr(tiff.pages.first, "description", "") or ""
     planes = planes_of_pages(xml, pages, file, base_name, is_imagej=tiff.is_imagej)
     if planes is None:
         return None
-    chosen = [tiff.pages[number] for number in planes.pages]
-    if len({(page.shape, page.dtype, page.axes) for page in chosen}) > 1:
+    tiff_pages = [tiff.pages[number] for number in planes.pages]
+    if len({(page.shape, page.dtype, page.axes) for page in tiff_pages}) > 1:
         raise DataError(f"{file} has planes of different sizes or depths", remedy="save one image a file")
     described = [pages[number] for number in planes.pages]
-    return _Stored(chosen, "TZC", planes.shape, described[0]), described
+    return _TiffImage(tiff_pages, "TZC", planes.shape, described[0]), described
 
 
-def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> tuple[_Stored, list[TiffPage]]:
+def _read_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> tuple[_TiffImage, list[TiffPage]]:
     """The image as tifffile arranges the pages: ImageJ, LSM and others with names for axes, else as they come."""
-    _require_own_axes(tiff, pages, file)
+    _require_axes_in_file(tiff, pages, file)
     every = [series for series in tiff.series if not series.keyframe.is_reduced]  # thumbnails are passed over
     if not every:
         raise DataError(f"{file} holds no picture", remedy=DAMAGED)
@@ -201,12 +231,12 @@ def _of_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> tup
         shapes = ", ".join(" x ".join(map(str, series.shape)) for series in every[:5])
         raise DataError(f"{file} holds {len(every)} pictures of shapes {shapes}", remedy="save one picture a file")
     full = [page for page in pages if not page.is_reduced]
-    return _Stored(every, "I" if several else "", (len(every),) if several else (), full[0]), full
+    return _TiffImage(every, "I" if several else "", (len(every),) if several else (), full[0]), full
 
 
-def _arranged(pixels: NDArray[Any], stored: _Stored, order: AxisOrder, options: ReadOptions) -> NDArray[Any]:
+def _arrange_pages(pixels: NDArray[Any], stored: _TiffImage, order: AxisOrder, options: ReadOptions) -> NDArray[Any]:
     """Decoded pages as (channels, height, width): in color, black at zero, no data as NaN, upright."""
-    pixels = _in_color(pixels, stored.axes, stored.keyframe)
+    pixels = _to_rgb(pixels, stored.axes, stored.keyframe)
     if stored.page.photometric == WHITE_AT_ZERO:
         pixels = invert_white(pixels, stored.page.bits)
     if NODATA in stored.keyframe.tags and pixels.dtype.kind == "f":
@@ -217,22 +247,26 @@ def _arranged(pixels: NDArray[Any], stored: _Stored, order: AxisOrder, options: 
     return orient(image, stored.page.orientation)
 
 
-def _require_own_axes(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> None:
+def _require_axes_in_file(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> None:
     """Refuse pages of Micro-Manager whose meaning stands in another file only."""
     several = sum(not page.is_reduced for page in pages) > 1
     if several and not tiff.is_imagej and 51123 in tiff.pages.first.tags:
-        raise DataError(f"{file} has {len(pages)} pages of Micro-Manager that an index beside it describes",
-                        remedy="save it as one OME-TIFF with its own description")  # fmt: skip
+        raise DataError(
+            f"{file} has {len(pages)} pages of Micro-Manager that an index beside it describes",
+            remedy="save it as one OME-TIFF with its own description",
+        )
 
 
-def _require_one_meaning(file: str, pages: Sequence[TiffPage], keyframe: Any) -> None:
+def _require_same_color_mode(file: str, pages: Sequence[TiffPage], keyframe: Any) -> None:
     """Refuse color modes that are not understood, and pages that differ in how they are meant."""
     first, *others = pages
     differ = any(page.photometric != first.photometric or page.bits != first.bits for page in others)
     turned = any((page.orientation or first.orientation or 1) != (first.orientation or 1) for page in others)
     if differ or turned:  # a page that says nothing of its orientation has that of the first
-        raise DataError(f"{file} has pages of different photometric interpretations, orientations or depths",
-                        remedy="save one picture a file")  # fmt: skip
+        raise DataError(
+            f"{file} has pages of different photometric interpretations, orientations or depths",
+            remedy="save one picture a file",
+        )
     mode = int(keyframe.photometric)
     name = getattr(keyframe.photometric, "name", str(keyframe.photometric))
     if mode not in UNDERSTOOD or (mode == YCBCR and not _is_rgb_when_decoded(keyframe) and keyframe.dtype != np.uint8):
@@ -245,7 +279,7 @@ def _is_rgb_when_decoded(keyframe: Any) -> bool:
     return int(keyframe.compression) in DECODED_AS_RGB
 
 
-def _in_color(pixels: NDArray[Any], axes: str, keyframe: Any) -> NDArray[Any]:
+def _to_rgb(pixels: NDArray[Any], axes: str, keyframe: Any) -> NDArray[Any]:
     """Palettes spelled out as a last axis of three colors, and YCbCr as RGB."""
     mode = int(keyframe.photometric)
     if mode == PALETTE:
@@ -261,7 +295,7 @@ def _in_color(pixels: NDArray[Any], axes: str, keyframe: Any) -> NDArray[Any]:
     return pixels
 
 
-class _Listener(logging.Filter):
+class _WarningCollector(logging.Filter):
     """Takes what tifffile would log while this thread reads: it says so where it fills in or drops pixels."""
 
     def __init__(self) -> None:
@@ -276,25 +310,25 @@ class _Listener(logging.Filter):
         return False
 
 
-LISTENER = _Listener()
-logging.getLogger("tifffile").addFilter(LISTENER)
+WARNING_COLLECTOR = _WarningCollector()
+logging.getLogger("tifffile").addFilter(WARNING_COLLECTOR)
 
 
 @contextmanager
-def _listening(file: str) -> Iterator[None]:
+def _raise_on_warning(file: str) -> Iterator[None]:
     """Turn tifffile's warnings into one refusal."""
     messages: list[logging.LogRecord] = []
-    LISTENER.thread.messages = messages
+    WARNING_COLLECTOR.thread.messages = messages
     try:
         yield
     finally:
-        LISTENER.thread.messages = None
-    serious = [text for text in map(_serious, messages) if text]
+        WARNING_COLLECTOR.thread.messages = None
+    serious = [text for text in map(_serious_message, messages) if text]
     if serious:
         raise DataError(f"{file} is damaged or contradicts itself: {serious[0]}", remedy=DAMAGED)
 
 
-def _serious(record: logging.LogRecord) -> str:
+def _serious_message(record: logging.LogRecord) -> str:
     """What a warning of tifffile says; empty where it is of a tag that no pixel hangs on."""
     text = record.getMessage().splitlines()[0]
     tag = TAG.search(text)

@@ -13,22 +13,34 @@ from itertools import zip_longest
 from operator import add, eq
 from typing import BinaryIO
 
+from holotype.core.errors import DataError, pluralize
 from holotype.data.codestreams import declared_size
-from holotype.data.limits import MOST_PAGES, MOST_SEGMENTS, ReadOptions, require_size
-from holotype.errors import DataError, counted
+from holotype.data.limits import MAX_PAGES, MAX_SEGMENTS, ReadOptions, require_size
 
 __all__ = ["DESCRIPTION", "SOFTWARE", "TiffPage", "UncompressedPixels", "scan_pages"]
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 USUAL = {3, 4}  # whole numbers of 16 and 32 bits
-WHOLE = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION = 256, 257, 258, 259, 262, 274
 SAMPLES, ROWS_PER_STRIP, PLANAR, TILE_WIDTH, TILE_HEIGHT, SUBFILE, OLD_SUBFILE = 277, 278, 284, 322, 323, 254, 255
 DEPTH, TILE_DEPTH, OLD_JPEG, LSM, NDPI, FORMAT = 32997, 32998, 513, 34412, 65420, 339
 SEGMENTS = ((324, 325, "tiles"), (273, 279, "strips"))
-COUNTED = {324, 325, 273, 279}
-CODESTREAMS = {7: "jpeg", 33003: "jp2", 33004: "jp2", 33005: "jp2", 34712: "jp2", 34933: "png", 34927: "webp",
-               50001: "webp", 50002: "jxl", 52546: "jxl", 34934: "jxr", 22610: "jxr"}  # fmt: skip
+SEGMENT_TAGS = {324, 325, 273, 279}
+CODESTREAMS = {
+    7: "jpeg",
+    33003: "jp2",
+    33004: "jp2",
+    33005: "jp2",
+    34712: "jp2",
+    34933: "png",
+    34927: "webp",
+    50001: "webp",
+    50002: "jxl",
+    52546: "jxl",
+    34934: "jxr",
+    22610: "jxr",
+}
 ASCII, DESCRIPTION, SOFTWARE = 2, 270, 305
 TEXTS = {DESCRIPTION, SOFTWARE}
 SINGLE = (WIDTH, HEIGHT, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, ROWS_PER_STRIP, PLANAR, SUBFILE)
@@ -36,9 +48,27 @@ OF_UNCOMPRESSED = {*SINGLE, BITS, FORMAT, 273, 279, *TEXTS, 282, 283, 296, 306}
 """All that an uncompressed page may say to be read without another decoder; the last four are resolution and date."""
 DTYPES = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (3, 32): "f4"}  # by tags 339 and 258
 HEAD = 2_048
-MOST_TAGS = 4_096
-READ = {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, ROWS_PER_STRIP, PLANAR, TILE_WIDTH,
-        TILE_HEIGHT, SUBFILE, OLD_SUBFILE, DEPTH, TILE_DEPTH, OLD_JPEG, FORMAT, *COUNTED}  # fmt: skip
+MAX_TAGS = 4_096
+READ_TAGS = {
+    WIDTH,
+    HEIGHT,
+    BITS,
+    COMPRESSION,
+    PHOTOMETRIC,
+    ORIENTATION,
+    SAMPLES,
+    ROWS_PER_STRIP,
+    PLANAR,
+    TILE_WIDTH,
+    TILE_HEIGHT,
+    SUBFILE,
+    OLD_SUBFILE,
+    DEPTH,
+    TILE_DEPTH,
+    OLD_JPEG,
+    FORMAT,
+    *SEGMENT_TAGS,
+}
 CUT_OFF = "it may have been cut off or never finished; copy or write it anew"
 Tags = dict[int, tuple[int, ...]]
 
@@ -141,7 +171,7 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
     Raises:
         DataError: There are no pages, too many of them or of their segments; the chain is a loop; pixels are missing.
     """
-    layout, offset = _header(stream, name)
+    layout, offset = _read_header(stream, name)
     pages: list[TiffPage] = []
     offsets: set[int] = set()
     segments = 0
@@ -149,14 +179,16 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
         if offset in offsets:
             raise DataError(f"{name} is damaged: its pages follow one another in a circle", remedy=CUT_OFF)
         offsets.add(offset)
-        if len(offsets) > MOST_PAGES:
-            raise DataError(f"{name} holds more than {MOST_PAGES:,} pages", remedy="save one image a file")
+        if len(offsets) > MAX_PAGES:
+            raise DataError(f"{name} holds more than {MAX_PAGES:,} pages", remedy="save one image a file")
         directory = _directory(stream, layout, offset, name)
-        page, count = _page(stream, layout, directory, name, options)
+        page, count = _read_page(stream, layout, directory, name, options)
         segments += count
-        if segments > MOST_SEGMENTS:
-            raise DataError(f"{name} is stored in more than {MOST_SEGMENTS:,} strips or tiles",
-                            remedy="save it in tiles of 256 x 256 pixels")  # fmt: skip
+        if segments > MAX_SEGMENTS:
+            raise DataError(
+                f"{name} is stored in more than {MAX_SEGMENTS:,} strips or tiles",
+                remedy="save it in tiles of 256 x 256 pixels",
+            )
         pages.append(page)
         offset = directory.following
     stream.seek(0)
@@ -165,11 +197,11 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
     return pages
 
 
-def _cut(name: str) -> DataError:
+def _truncated_error(name: str) -> DataError:
     return DataError(f"{name} holds no whole picture: a page lies beyond the end of the file", remedy=CUT_OFF)
 
 
-def _header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
+def _read_header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
     length = stream.seek(0, 2)
     stream.seek(0)
     head = stream.read(16)
@@ -185,14 +217,14 @@ def _directory(stream: BinaryIO, layout: _Layout, offset: int, name: str) -> _Di
     stream.seek(min(offset, layout.length))
     start = stream.read(layout.count.size)
     if len(start) < layout.count.size:
-        raise _cut(name)
+        raise _truncated_error(name)
     count = int(layout.count.unpack(start)[0])
-    if count > MOST_TAGS:
+    if count > MAX_TAGS:
         raise DataError(f"{name} is damaged: a page has {count:,} tags", remedy=CUT_OFF)
     size = count * layout.entries.size
     content = stream.read(size + layout.offset.size)
     if len(content) < size + layout.offset.size:
-        raise _cut(name)
+        raise _truncated_error(name)
     directory = _Directory({}, {}, not layout.big, int(layout.offset.unpack_from(content, size)[0]))
     for entry in layout.entries.iter_unpack(content[:size]):
         _add_tag(stream, layout, directory, entry, name)
@@ -209,8 +241,8 @@ def _add_tag(
         directory.is_usual = False
     if code in {LSM, NDPI}:
         tags[code] = (1,)
-    elif code in READ and code not in tags:
-        values = _values(stream, layout, entry, name) if kind in WHOLE else None
+    elif code in READ_TAGS and code not in tags:
+        values = _read_values(stream, layout, entry, name) if kind in INTEGER_TYPES else None
         if values is not None:
             tags[code] = values
         if values is None or kind not in USUAL:
@@ -221,38 +253,46 @@ def _add_tag(
         directory.is_usual = False
 
 
-def _values(stream: BinaryIO, layout: _Layout, entry: tuple[int, int, int, bytes], name: str) -> tuple[int, ...] | None:
+def _read_values(
+    stream: BinaryIO, layout: _Layout, entry: tuple[int, int, int, bytes], name: str
+) -> tuple[int, ...] | None:
     """A tag's whole numbers: of the segments all, of any other the first few."""
     code, kind, count, inside = entry
-    if count > MOST_SEGMENTS and code in COUNTED:
-        raise DataError(f"{name} is stored in {count:,} strips or tiles, more than {MOST_SEGMENTS:,}",
-                        remedy="save it in tiles of 256 x 256 pixels")  # fmt: skip
-    size, kept = SIZES[kind], count if code in COUNTED else min(count, 16)
+    if count > MAX_SEGMENTS and code in SEGMENT_TAGS:
+        raise DataError(
+            f"{name} is stored in {count:,} strips or tiles, more than {MAX_SEGMENTS:,}",
+            remedy="save it in tiles of 256 x 256 pixels",
+        )
+    size, read_count = SIZES[kind], count if code in SEGMENT_TAGS else min(count, 16)
     if size * count > len(inside):
-        if code not in COUNTED and code != BITS:
+        if code not in SEGMENT_TAGS and code != BITS:
             return None
         stream.seek(min(int(layout.offset.unpack(inside)[0]), layout.length))
-        inside = stream.read(size * kept)
-        if len(inside) < size * kept:
+        inside = stream.read(size * read_count)
+        if len(inside) < size * read_count:
             raise DataError(f"{name} holds no whole picture: a list of its pages ends early", remedy=CUT_OFF)
-    return struct.unpack_from(f"{layout.order}{kept}{WHOLE[kind]}", inside)
+    return struct.unpack_from(f"{layout.order}{read_count}{INTEGER_TYPES[kind]}", inside)
 
 
-def _page(
+def _read_page(
     stream: BinaryIO, layout: _Layout, directory: _Directory, name: str, options: ReadOptions
 ) -> tuple[TiffPage, int]:
     """A page, and the number of its strips or tiles."""
     tags = directory.tags
-    height, width = _first(tags, HEIGHT, 0), _first(tags, WIDTH, 0)
-    reduced = bool(_first(tags, SUBFILE, 0) & 1) or _first(tags, OLD_SUBFILE, 1) == 2
-    bits, photometric, orientation = _first(tags, BITS, 1), _first(tags, PHOTOMETRIC, -1), _first(tags, ORIENTATION, 0)
+    height, width = _first_value(tags, HEIGHT, 0), _first_value(tags, WIDTH, 0)
+    reduced = bool(_first_value(tags, SUBFILE, 0) & 1) or _first_value(tags, OLD_SUBFILE, 1) == 2
+    bits, photometric, orientation = (
+        _first_value(tags, BITS, 1),
+        _first_value(tags, PHOTOMETRIC, -1),
+        _first_value(tags, ORIENTATION, 0),
+    )
     if reduced:
         return TiffPage(height, width, bits, photometric, orientation, reduced), 0
-    samples = _first(tags, SAMPLES, 1)
-    require_size(name, (height, width), samples * _first(tags, DEPTH, 1), _dtype(bits), options)
+    samples = _first_value(tags, SAMPLES, 1)
+    require_size(name, (height, width), samples * _first_value(tags, DEPTH, 1), _dtype_of_bits(bits), options)
     for offsets, sizes, what in SEGMENTS:
         if offsets in tags:
-            count = _segments(stream, layout, tags, (offsets, sizes, what), name, options)
+            count = _check_segments(stream, layout, tags, (offsets, sizes, what), name, options)
             uncompressed = _uncompressed(layout, directory)
             return TiffPage(height, width, bits, photometric, orientation, reduced, uncompressed), count
     if OLD_JPEG not in tags:
@@ -265,68 +305,80 @@ def _uncompressed(layout: _Layout, directory: _Directory) -> UncompressedPixels 
     tags = directory.tags
     if not directory.is_usual or any(len(tags[code]) != 1 for code in SINGLE if code in tags):
         return None
-    photometric, samples = _first(tags, PHOTOMETRIC, -1), _first(tags, SAMPLES, 1)
-    stored = (_first(tags, SUBFILE, 0), _first(tags, COMPRESSION, 1), _first(tags, PLANAR, 1))
+    photometric, samples = _first_value(tags, PHOTOMETRIC, -1), _first_value(tags, SAMPLES, 1)
+    stored = (_first_value(tags, SUBFILE, 0), _first_value(tags, COMPRESSION, 1), _first_value(tags, PLANAR, 1))
     if stored != (0, 1, 1) or (samples, photometric) not in {(1, 0), (1, 1), (3, 2)}:
         return None
     formats, depths = tags.get(FORMAT, (1,)), tags.get(BITS, (1,))
     dtype = DTYPES.get((formats[0], depths[0])) if {*map(len, (formats, depths))} <= {1, samples} else None
-    height, rows = _first(tags, HEIGHT, 0), _first(tags, ROWS_PER_STRIP, _first(tags, HEIGHT, 0))
+    height, rows = _first_value(tags, HEIGHT, 0), _first_value(tags, ROWS_PER_STRIP, _first_value(tags, HEIGHT, 0))
     if dtype is None or len({*formats}) > 1 or len({*depths}) > 1 or rows < 1:
         return None
     offsets, lengths = tags[273], tags.get(279, ())
-    size = height * _first(tags, WIDTH, 0) * samples * depths[0] // 8
+    size = height * _first_value(tags, WIDTH, 0) * samples * depths[0] // 8
     follow = all(map(eq, offsets[1:], map(add, offsets, lengths)))
     if not follow or not len(offsets) == len(lengths) == -(-height // rows) or sum(lengths) != size:
         return None
     return UncompressedPixels(offsets[0], size, layout.order + dtype, samples, directory.texts)
 
 
-def _segments(
+def _check_segments(
     stream: BinaryIO, layout: _Layout, tags: Tags, kind: tuple[int, int, str], name: str, options: ReadOptions
 ) -> int:
     """Check that all strips or tiles of a page are there, and say how many there are."""
     offsets, sizes = tags[kind[0]], tags.get(kind[1])
-    height, width, samples = _first(tags, HEIGHT, 0), _first(tags, WIDTH, 0), _first(tags, SAMPLES, 1)
-    rows, columns, layers = min(max(1, _first(tags, ROWS_PER_STRIP, height)), height), width, 1
+    height, width, samples = _first_value(tags, HEIGHT, 0), _first_value(tags, WIDTH, 0), _first_value(tags, SAMPLES, 1)
+    rows, columns, layers = min(max(1, _first_value(tags, ROWS_PER_STRIP, height)), height), width, 1
     if kind[2] == "tiles":
-        rows, columns = max(1, _first(tags, TILE_HEIGHT, 0)), max(1, _first(tags, TILE_WIDTH, 0))
-        layers = -(-_first(tags, DEPTH, 1) // max(1, _first(tags, TILE_DEPTH, 1)))
-        require_size(f"a tile of {name}", (rows, columns), samples, _dtype(_first(tags, BITS, 1)), options)
-    apart = samples if _first(tags, PLANAR, 1) == 2 else 1
-    needed = -(-height // rows) * -(-width // columns) * layers * apart
-    compression = _first(tags, COMPRESSION, 1)
+        rows, columns = max(1, _first_value(tags, TILE_HEIGHT, 0)), max(1, _first_value(tags, TILE_WIDTH, 0))
+        layers = -(-_first_value(tags, DEPTH, 1) // max(1, _first_value(tags, TILE_DEPTH, 1)))
+        require_size(
+            f"a tile of {name}", (rows, columns), samples, _dtype_of_bits(_first_value(tags, BITS, 1)), options
+        )
+    planes = samples if _first_value(tags, PLANAR, 1) == 2 else 1
+    needed = -(-height // rows) * -(-width // columns) * layers * planes
+    compression = _first_value(tags, COMPRESSION, 1)
     if len(offsets) < needed and not (len(offsets) == 1 and compression == 1 and kind[2] == "strips"):
-        raise DataError(f"{name} is sparse: {len(offsets):,} of its {needed:,} {kind[2]} are in the file",
-                        remedy=CUT_OFF)  # fmt: skip
+        raise DataError(
+            f"{name} is sparse: {len(offsets):,} of its {needed:,} {kind[2]} are in the file", remedy=CUT_OFF
+        )
     present = offsets[:needed]
     lengths: Sequence[int] = (1,) * len(present) if sizes is None else sizes[: len(present)]
     if len(lengths) < len(present) or min(present) <= 0 or min(lengths) <= 0:
         missing = sum(offset <= 0 or length <= 0 for offset, length in zip_longest(present, lengths, fillvalue=0))
-        raise DataError(f"{name} is sparse: {counted(missing, kind[2].removesuffix('s'))} of {len(present):,} "
-                        "without pixels", remedy=CUT_OFF)  # fmt: skip
+        raise DataError(
+            f"{name} is sparse: {pluralize(missing, kind[2].removesuffix('s'))} of {len(present):,} without pixels",
+            remedy=CUT_OFF,
+        )
     wrapped = LSM in tags or NDPI in tags  # large ones of these write offsets modulo 2**32
     if not wrapped and max(map(add, present, lengths)) > layout.length:
         raise DataError(f"{name} is cut off: {kind[2]} of it lie beyond the end of the file", remedy=CUT_OFF)
     if compression in CODESTREAMS and not wrapped:
-        _codestreams(stream, CODESTREAMS[compression], list(zip(present, lengths, strict=True)), (rows, columns), name)
+        _require_declared_sizes(
+            stream, CODESTREAMS[compression], list(zip(present, lengths, strict=True)), (rows, columns), name
+        )
     return len(present)
 
 
-def _codestreams(stream: BinaryIO, kind: str, places: list[tuple[int, int]], sides: tuple[int, int], name: str) -> None:
+def _require_declared_sizes(
+    stream: BinaryIO, kind: str, segments: list[tuple[int, int]], sides: tuple[int, int], name: str
+) -> None:
     """Refuse a strip or tile whose own header promises more pixels than the page has room for."""
-    for offset, length in places:
+    for offset, length in segments:
         stream.seek(int(offset))
         declared = declared_size(kind, stream.read(min(int(length), HEAD)))
         if declared is not None and (declared.height > sides[0] + 64 or declared.width > sides[1] + 64):
-            raise DataError(f"{name} is damaged: a part of {sides[1]} x {sides[0]} pixels says that it has "
-                            f"{declared.width} x {declared.height}", remedy=CUT_OFF)  # fmt: skip
+            raise DataError(
+                f"{name} is damaged: a part of {sides[1]} x {sides[0]} pixels says that it has "
+                f"{declared.width} x {declared.height}",
+                remedy=CUT_OFF,
+            )
 
 
-def _first(tags: Tags, code: int, default: int) -> int:
+def _first_value(tags: Tags, code: int, default: int) -> int:
     values = tags.get(code)
     return values[0] if values else default
 
 
-def _dtype(bits: int) -> str:
+def _dtype_of_bits(bits: int) -> str:
     return next((f"V{size}" for size in (1, 2, 4, 8) if bits <= 8 * size), "V16")

@@ -116,9 +116,16 @@ def uncompressed_image(
     if outer is None:
         return None
     return UncompressedImage(
-        stream, pixels.offset, pixels.dtype, len(pages), page_shape, "".join(outer) + axes,
-        (*outer.values(), *page_shape), pages[0].photometric, None if planes is None else planes.pages,
-    )  # fmt: skip
+        stream,
+        pixels.offset,
+        pixels.dtype,
+        len(pages),
+        page_shape,
+        "".join(outer) + axes,
+        (*outer.values(), *page_shape),
+        pages[0].photometric,
+        None if planes is None else planes.pages,
+    )
 
 
 def _contiguous(pages: Sequence[TiffPage]) -> UncompressedPixels | None:

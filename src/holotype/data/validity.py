@@ -7,14 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "fill_missing",
-    "isolated_limits",
-    "limit_isolated",
-    "missing_pixels",
-    "replace_isolated",
-    "usable_pixels",
-]
+__all__ = ["fill_missing", "isolated_limits", "limit_isolated", "missing_pixels", "replace_isolated", "usable_pixels"]
 
 
 def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -33,12 +26,12 @@ def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     if pixels.dtype.kind != "f" and not (pixels.dtype == np.uint16 and (pixels == 65535).any()):
         return None
     missing = np.zeros(pixels.shape, bool)
-    whole = pixels.dtype.kind == "f" and not np.isfinite(pixels).all()
-    if whole:
+    has_missing = pixels.dtype.kind == "f" and not np.isfinite(pixels).all()
+    if has_missing:
         missing = ~np.isfinite(pixels)
     for plane, mask in zip(pixels, missing, strict=True):
         for extreme in (np.min, np.max):
-            valid = plane[~mask] if whole else plane.ravel()
+            valid = plane[~mask] if has_missing else plane.ravel()
             if not valid.size or (valid.dtype == np.uint16 and extreme is np.min):
                 continue
             value = extreme(valid)
@@ -54,7 +47,7 @@ def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
             gap = float(others.min()) - float(value) if extreme is np.min else float(value) - float(others.max())
             if (fill and gap > high - low) or (high > low and gap > 10 * (high - low)):
                 mask |= plane == value
-                whole = True
+                has_missing = True
     return missing if missing.any() else None
 
 
@@ -72,13 +65,13 @@ def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
         The least and the largest value that hang together with the others.
     """
     count = max(4, values.size // 1000)
-    least, most = float(values.min()), float(values.max())
+    minimum, maximum = float(values.min()), float(values.max())
     if values.dtype == np.uint8 or values.size < 64:
-        return least, most
-    some = np.sort(values[:: max(1, values.size // 4096)])  # most images have nothing that far out
-    inner = some[[len(some) // 50, -1 - len(some) // 50]].astype(np.float64)
-    if values.size >= 256 and most - least <= 10 * (inner[1] - inner[0]):
-        return least, most
+        return minimum, maximum
+    sample = np.sort(values[:: max(1, values.size // 4096)])  # most images have nothing that far out
+    inner = sample[[len(sample) // 50, -1 - len(sample) // 50]].astype(np.float64)
+    if values.size >= 256 and maximum - minimum <= 10 * (inner[1] - inner[0]):
+        return minimum, maximum
     parted = np.partition(values, (count, values.size - 1 - count))
     below = np.sort(parted[: count + 1]).astype(np.float64)
     above = np.sort(parted[-count - 1 :]).astype(np.float64)
@@ -158,8 +151,8 @@ def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: 
     filled = pixels.copy()
     for number, mask in enumerate(missing):
         data = pixels[number][~mask]
-        own = float(data.mean(dtype=np.float64)) if data.size else 0.0
-        value = own if fill is None else float(fill[number])
+        mean = float(data.mean(dtype=np.float64)) if data.size else 0.0
+        value = mean if fill is None else float(fill[number])
         filled[number][mask] = round(value) if pixels.dtype.kind == "u" else value
     return filled
 

@@ -1,12 +1,12 @@
 """Losses: pure functions on logits and targets, composed by weight."""
 
 from holotype.losses.compose import class_weights, compose_loss, prior_logits
-from holotype.losses.levels import RankLoss, levelled_loss, rank_log_probabilities, rank_targets
 from holotype.losses.margin import MARGINS, arcface, cosface
 from holotype.losses.multiclass import cross_entropy, softmax_focal
 from holotype.losses.multilabel import asymmetric, bce, focal, soft_f1, soft_margin
 from holotype.losses.ranking import lovasz, lsep
 from holotype.losses.registry import LOSSES, Parts, check_loss
+from holotype.losses.taxonomy_loss import RankLoss, rank_log_probabilities, rank_targets, taxonomy_loss
 
 __all__ = [
     "LOSSES",
@@ -22,7 +22,6 @@ __all__ = [
     "cosface",
     "cross_entropy",
     "focal",
-    "levelled_loss",
     "lovasz",
     "lsep",
     "prior_logits",
@@ -31,4 +30,5 @@ __all__ = [
     "soft_f1",
     "soft_margin",
     "softmax_focal",
+    "taxonomy_loss",
 ]

@@ -5,25 +5,29 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from holotype.losses.registry import WARM_UP, Parts, loss_facts, loss_of
+from holotype.losses.registry import WARM_UP, Parts, get_loss, loss_info
 from holotype.types import AnyLabels, LabelMatrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["class_weights", "compose_loss", "prior_logits"]
 
-OVERLAP = 0.999  # beta of the effective number: a thousand samples of a class show all there is of it
-Loss = Callable[..., Tensor]
+EFFECTIVE_NUMBER_BETA = 0.999  # beta of the effective number: a thousand samples of a class show all there is of it
+Loss = Callable[..., "Tensor"]
 
 
 def compose_loss(
-    parts: Parts, weights: Tensor | None = None, smoothing: float = 0.0, adjustment: Tensor | None = None,
+    parts: Parts,
+    weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    adjustment: Tensor | None = None,
     kind: str = "multilabel",
-) -> Loss:  # fmt: skip
+) -> Loss:
     """One function of logits, targets and the epochs of the phase that are done, from weighted parts.
 
     It may be told that its columns are some of the classes only (`columns`, their numbers), and what to add to each of
@@ -40,48 +44,53 @@ def compose_loss(
     Raises:
         RecipeError: There is no loss of a name.
     """
-    functions = [(loss_of(name, kind), *_weight_and_options(given)) for name, given in parts.items()]
-    taken = [loss_facts(function).common for function, _, _ in functions]
+    import torch
+
+    functions = [(get_loss(name, kind), *_split_weight_and_options(entry)) for name, entry in parts.items()]
+    common_arguments = [loss_info(function).common for function, _, _ in functions]
 
     def loss(
-        logits: Tensor, targets: Tensor, epochs: float = math.inf, columns: Tensor | None = None,
+        logits: Tensor,
+        targets: Tensor,
+        epochs: float = math.inf,
+        columns: Tensor | None = None,
         offset: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         logits = logits if logits.dtype == torch.float64 else logits.float()
         targets = targets.to(logits.dtype)
-        for more in (_of(adjustment, logits, columns), offset):
-            logits = logits if more is None else logits + more.to(logits)
-        scale = _of(weights, logits, columns)
+        for addend in (_select_classes(adjustment, logits, columns), offset):
+            logits = logits if addend is None else logits + addend.to(logits)
+        scale = _select_classes(weights, logits, columns)
         terms = []
-        for (function, weight, own), common in zip(functions, taken, strict=True):
+        for (function, weight, options), common in zip(functions, common_arguments, strict=True):
             shared = {"class_weights": scale, "smoothing": smoothing}
             shared = {name: shared[name] for name in common}
-            terms.append(weight * function(logits, targets, **shared, **_warmed(function, own, epochs)))
+            terms.append(weight * function(logits, targets, **shared, **_with_margin_warmup(function, options, epochs)))
         return torch.stack(terms).sum()
 
     return loss
 
 
-def _warmed(function: Callable[..., Tensor], options: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+def _with_margin_warmup(function: Callable[..., Tensor], options: Mapping[str, Any], epochs: float) -> dict[str, Any]:
     """Options with the margin as it has grown so far, where it has a warm-up."""
-    plain = {name: value for name, value in options.items() if name != WARM_UP}
+    loss_options = {name: value for name, value in options.items() if name != WARM_UP}
     if not options.get(WARM_UP):
-        return plain
-    margin = plain.get("margin", inspect.signature(function).parameters["margin"].default)
-    return plain | {"margin": margin * min(1.0, epochs / options[WARM_UP])}
+        return loss_options
+    margin = loss_options.get("margin", inspect.signature(function).parameters["margin"].default)
+    return loss_options | {"margin": margin * min(1.0, epochs / options[WARM_UP])}
 
 
-def _of(values: Tensor | None, logits: Tensor, columns: Tensor | None) -> Tensor | None:
+def _select_classes(values: Tensor | None, logits: Tensor, columns: Tensor | None) -> Tensor | None:
     """What belongs to the classes that the logits are of."""
-    held = None if values is None else values.to(logits)
-    return held if held is None or columns is None else held[columns]
+    selected = None if values is None else values.to(logits)
+    return selected if selected is None or columns is None else selected[columns]
 
 
-def _weight_and_options(given: float | Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
-    if not isinstance(given, Mapping):
-        return float(given), {}
-    options = {name: value for name, value in given.items() if name != "weight"}
-    return float(given.get("weight", 1.0)), options
+def _split_weight_and_options(entry: float | Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
+    if not isinstance(entry, Mapping):
+        return float(entry), {}
+    options = {name: value for name, value in entry.items() if name != "weight"}
+    return float(entry.get("weight", 1.0)), options
 
 
 def class_weights(truth: AnyLabels, rule: str | None, kind: str) -> Tensor | None:
@@ -97,13 +106,15 @@ def class_weights(truth: AnyLabels, rule: str | None, kind: str) -> Tensor | Non
     Returns:
         Shape (classes,), or none.
     """
+    import torch
+
     if rule is None:
         return None
-    counts = LabelMatrix.of(truth).counts()
+    counts = LabelMatrix.from_dense(truth).counts()
     positives = np.maximum(counts, 1)
     ratio = (len(truth) - positives + 1) / positives if kind == "multilabel" else len(truth) / positives
     if rule == "effective":
-        ratio = (1 - OVERLAP) / (1 - OVERLAP**positives)
+        ratio = (1 - EFFECTIVE_NUMBER_BETA) / (1 - EFFECTIVE_NUMBER_BETA**positives)
         ratio = ratio * len(ratio) / ratio.sum()
     weights = ratio**0.5 if rule == "sqrt" else ratio
     if kind == "multiclass":
@@ -121,6 +132,8 @@ def prior_logits(truth: AnyLabels, kind: str) -> Tensor:
     Returns:
         Shape (classes,); one pseudo-count keeps absent classes finite.
     """
-    share = (LabelMatrix.of(truth).counts() + 1) / (len(truth) + 2)
+    import torch
+
+    share = (LabelMatrix.from_dense(truth).counts() + 1) / (len(truth) + 2)
     logits = np.log(share) if kind == "multiclass" else np.log(share / (1 - share))
     return torch.tensor(logits, dtype=torch.float32)

@@ -1,30 +1,36 @@
 """Losses that ask for a margin between classes, on the logits of a head that measures angles (`head.margin`).
 
-Such a head says `scale * cos(angle to the class's centre)`, so that a margin needs nothing but its logits: alone, mixed
+Such a head says `scale * cos(angle to the class's center)`, so that a margin needs nothing but its logits: alone, mixed
 with cross-entropy, or in a later phase of a network that was trained without one.
 """
 
 from __future__ import annotations
 
 import math
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from holotype.losses.multiclass import cross_entropy
 from holotype.losses.registry import register
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = ["MARGINS", "arcface", "cosface"]
 
 MARGINS = frozenset({"arcface", "cosface"})
-ALMOST_ONE = 1 - 1e-6  # the angle's slope is infinite at 1
+MAX_COSINE = 1 - 1e-6  # the angle's slope is infinite at 1
 
 
 @register("multiclass")
 def arcface(
-    logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0, margin: float = 0.5,
+    logits: Tensor,
+    targets: Tensor,
+    class_weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    margin: float = 0.5,
     scale: float = 30.0,
-) -> Tensor:  # fmt: skip
-    """Cross-entropy after the angle to the own class's centre was made larger (Deng et al. 2019, ArcFace, equation 3).
+) -> Tensor:
+    """Cross-entropy after the angle to the own class's center was made larger (Deng et al. 2019, ArcFace, equation 3).
 
     Where the larger angle would pass half a turn, `margin * sin(margin)` is taken from the cosine instead, so that the
     loss keeps falling.
@@ -40,18 +46,22 @@ def arcface(
     Returns:
         The mean over rows, a scalar; zero where there are no rows.
     """
-    cosine = (logits / scale).clamp(-ALMOST_ONE, ALMOST_ONE)
-    angle, own = cosine.acos(), margin * targets
-    larger = (angle + own).cos().where(angle <= math.pi - own, cosine - own * own.sin())
-    moved = (larger * scale).where(targets > 0, logits)
-    return cross_entropy(moved, targets, class_weights, smoothing)
+    cosine = (logits / scale).clamp(-MAX_COSINE, MAX_COSINE)
+    angle, margins = cosine.acos(), margin * targets
+    cosine_with_margin = (angle + margins).cos().where(angle <= math.pi - margins, cosine - margins * margins.sin())
+    adjusted = (cosine_with_margin * scale).where(targets > 0, logits)
+    return cross_entropy(adjusted, targets, class_weights, smoothing)
 
 
 @register("multiclass")
 def cosface(
-    logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0, margin: float = 0.35,
+    logits: Tensor,
+    targets: Tensor,
+    class_weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    margin: float = 0.35,
     scale: float = 30.0,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Cross-entropy after the own class's cosine was made smaller (Wang et al. 2018, CosFace, equation 4).
 
     Args:

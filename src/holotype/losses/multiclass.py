@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from holotype.losses.registry import register, smooth_labels
 
-from holotype.losses.registry import register, smoothed
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["cross_entropy", "softmax_focal"]
 
-SMALLEST = 1e-12
+EPSILON = 1e-12
 
 
 @register("multiclass", "multilabel")
@@ -29,15 +31,19 @@ def cross_entropy(
         The mean over rows, a scalar; zero where there are no rows.
     """
     row_weights = targets.new_ones(len(targets)) if class_weights is None else targets @ class_weights
-    losses = -(smoothed(targets, smoothing, 1.0 / targets.shape[1]) * logits.log_softmax(dim=1)).sum(dim=1)
+    losses = -(smooth_labels(targets, smoothing, 1.0 / targets.shape[1]) * logits.log_softmax(dim=1)).sum(dim=1)
     return (losses * row_weights).sum() / row_weights.sum().clamp_min(1e-12)
 
 
 @register("multiclass")
 def softmax_focal(
-    logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0, gamma: float = 2.0,
+    logits: Tensor,
+    targets: Tensor,
+    class_weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    gamma: float = 2.0,
     alpha: float | Sequence[float] | None = None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Cross-entropy that fades where it is right: the focal loss (Lin et al. 2017, equation 5) under a softmax.
 
     Args:
@@ -52,9 +58,9 @@ def softmax_focal(
         The mean over rows, a scalar; zero where there are no rows.
     """
     row_weights = targets.new_ones(len(targets)) if class_weights is None else targets @ class_weights
-    known = logits.log_softmax(dim=1)
-    fading = (1 - known.exp()).clamp_min(SMALLEST) ** gamma
-    cost = smoothed(targets, smoothing, 1.0 / targets.shape[1]) * fading * known
+    log_probs = logits.log_softmax(dim=1)
+    fading = (1 - log_probs.exp()).clamp_min(EPSILON) ** gamma
+    cost = smooth_labels(targets, smoothing, 1.0 / targets.shape[1]) * fading * log_probs
     if alpha is not None:
         cost = cost * logits.new_tensor(alpha)
-    return -(cost.sum(dim=1) * row_weights).sum() / row_weights.sum().clamp_min(SMALLEST)
+    return -(cost.sum(dim=1) * row_weights).sum() / row_weights.sum().clamp_min(EPSILON)

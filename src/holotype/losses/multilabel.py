@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-from torch.nn import functional
+from holotype.losses.registry import register, smooth_labels
 
-from holotype.losses.registry import register, smoothed
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["asymmetric", "bce", "focal", "soft_f1", "soft_margin"]
 
-SMALLEST = 1e-8
+EPSILON = 1e-8
 
 
 @register("multiclass", "multilabel")
@@ -27,18 +28,24 @@ def bce(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, sm
     Returns:
         The mean over rows and classes, a scalar; zero where there are no rows.
     """
+    from torch.nn import functional
+
     if logits.numel() == 0:
         return logits.sum()
     return functional.binary_cross_entropy_with_logits(
-        logits, smoothed(targets, smoothing, 0.5), pos_weight=class_weights
+        logits, smooth_labels(targets, smoothing, 0.5), pos_weight=class_weights
     )
 
 
 @register("multilabel")
 def focal(
-    logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0, gamma: float = 2.0,
+    logits: Tensor,
+    targets: Tensor,
+    class_weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    gamma: float = 2.0,
     alpha: float | Sequence[float] | None = None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Binary cross-entropy that fades where it is right (Lin et al. 2017, "Focal loss", equations 4 and 5).
 
     Args:
@@ -52,9 +59,11 @@ def focal(
     Returns:
         The mean over rows and classes, a scalar; zero where there are no rows.
     """
+    from torch.nn import functional
+
     if logits.numel() == 0:
         return logits.sum()
-    targets = smoothed(targets, smoothing, 0.5)
+    targets = smooth_labels(targets, smoothing, 0.5)
     miss, chance = functional.softplus(-logits), functional.softplus(logits)  # -log p and -log (1 - p)
     positive, negative = targets * (-gamma * chance).exp() * miss, (1 - targets) * (-gamma * miss).exp() * chance
     if class_weights is not None:
@@ -67,9 +76,14 @@ def focal(
 
 @register("multilabel")
 def asymmetric(
-    logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0,
-    gamma_positive: float = 0.0, gamma_negative: float = 4.0, margin: float = 0.05,
-) -> Tensor:  # fmt: skip
+    logits: Tensor,
+    targets: Tensor,
+    class_weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    gamma_positive: float = 0.0,
+    gamma_negative: float = 4.0,
+    margin: float = 0.05,
+) -> Tensor:
     """Focal loss that fades faster on negatives, and drops easy ones (Ridnik et al. 2021, ICCV, equation 7).
 
     Args:
@@ -84,12 +98,14 @@ def asymmetric(
     Returns:
         The mean over rows and classes (the paper sums), a scalar; zero where there are no rows.
     """
+    from torch.nn import functional
+
     if logits.numel() == 0:
         return logits.sum()
-    targets = smoothed(targets, smoothing, 0.5)
+    targets = smooth_labels(targets, smoothing, 0.5)
     miss, chance = functional.softplus(-logits), functional.softplus(logits)
     shifted = (logits.sigmoid() - margin).clamp_min(0.0)
-    lost = -(1 - shifted).clamp_min(SMALLEST).log() if margin > 0 else chance
+    lost = -(1 - shifted).clamp_min(EPSILON).log() if margin > 0 else chance
     positive = targets * (-gamma_positive * chance).exp() * miss
     negative = (1 - targets) * shifted**gamma_negative * lost
     if class_weights is not None:
@@ -118,9 +134,9 @@ def soft_f1(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None
     chances = logits.sigmoid()
     both = (chances * targets).sum(dim=0)
     neither = ((1 - chances) * (1 - targets)).sum(dim=0)
-    torn = (chances * (1 - targets) + (1 - chances) * targets).sum(dim=0)
-    of_positives = 2 * both / (2 * both + torn + SMALLEST)
-    of_negatives = 2 * neither / (2 * neither + torn + SMALLEST)
+    mismatched = (chances * (1 - targets) + (1 - chances) * targets).sum(dim=0)
+    of_positives = 2 * both / (2 * both + mismatched + EPSILON)
+    of_negatives = 2 * neither / (2 * neither + mismatched + EPSILON)
     cost = 1 - (of_positives + of_negatives) / 2
     return cost.mean() if class_weights is None else (cost * class_weights).sum() / class_weights.sum()
 
@@ -138,8 +154,10 @@ def soft_margin(logits: Tensor, targets: Tensor, class_weights: Tensor | None = 
     Returns:
         The mean over rows and classes, a scalar; zero where there are no rows.
     """
+    from torch.nn import functional
+
     if logits.numel() == 0:
         return logits.sum()
-    targets = smoothed(targets, smoothing, 0.5)
+    targets = smooth_labels(targets, smoothing, 0.5)
     cost = targets * functional.softplus(-logits) + (1 - targets) * functional.softplus(logits)
     return (cost if class_weights is None else cost * class_weights).mean()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from typing import TYPE_CHECKING
 
 from holotype.losses.registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["lovasz", "lsep"]
 
@@ -24,13 +25,16 @@ def lsep(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, s
     Returns:
         The mean over rows, a scalar; rows that have all classes or none cost nothing.
     """
-    held = targets >= 0.5
-    ranked = held.any(dim=1) & ~held.all(dim=1)
+    import torch
+    from torch.nn import functional
+
+    has_class = targets >= 0.5
+    ranked = has_class.any(dim=1) & ~has_class.all(dim=1)
     if not bool(ranked.any()):
         return logits.sum() * 0.0
-    scores, own = logits[ranked], held[ranked]
-    lowest = (-scores).masked_fill(~own, -torch.inf).logsumexp(dim=1)
-    highest = scores.masked_fill(own, -torch.inf).logsumexp(dim=1)
+    scores, is_positive = logits[ranked], has_class[ranked]
+    lowest = (-scores).masked_fill(~is_positive, -torch.inf).logsumexp(dim=1)
+    highest = scores.masked_fill(is_positive, -torch.inf).logsumexp(dim=1)
     return functional.softplus(lowest + highest).sum() / len(logits)
 
 
@@ -50,11 +54,13 @@ def lovasz(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None,
     Returns:
         The mean over rows, a scalar; zero where there are no rows.
     """
+    import torch
+
     if logits.numel() == 0:
         return logits.sum()
-    held = (targets >= 0.5).to(logits.dtype)
-    errors, order = (1 - logits * (2 * held - 1)).sort(dim=1, descending=True, stable=True)
-    ordered = held.gather(1, order)
+    labels = (targets >= 0.5).to(logits.dtype)
+    errors, order = (1 - logits * (2 * labels - 1)).sort(dim=1, descending=True, stable=True)
+    ordered = labels.gather(1, order)
     total = ordered.sum(dim=1, keepdim=True)
     missed = total - ordered.cumsum(dim=1)
     union = total + (1 - ordered).cumsum(dim=1)

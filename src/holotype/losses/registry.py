@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from holotype.core.errors import RecipeError
+from holotype.core.registry import Registry
 
-from holotype.errors import RecipeError
-from holotype.registry import Registry
+if TYPE_CHECKING:
+    from torch import Tensor
 
-__all__ = ["LOSSES", "WARM_UP", "LossFacts", "Parts", "check_loss", "loss_facts", "loss_of", "register", "smoothed"]
+__all__ = ["LOSSES", "WARM_UP", "LossInfo", "Parts", "check_loss", "get_loss", "loss_info", "register", "smooth_labels"]
 
 LOSSES = Registry("loss")
-ONE_LABEL = {"focal": "softmax_focal"}
+MULTICLASS_VARIANTS = {"focal": "softmax_focal"}
 """Losses that are another function where a sample has one label."""
-COMMON = ("logits", "targets", "class_weights", "smoothing")
-WARM_UP = "warm_up"
+COMMON_ARGUMENTS = ("logits", "targets", "class_weights", "smoothing")
+WARM_UP = "warmup_epochs"
 """An option of every loss with a `margin`: the epochs over which it grows from nothing."""
 Parts = Mapping[str, float | Mapping[str, Any]]
 """Names of losses, each with its weight, or with `weight` and its own options."""
@@ -43,7 +44,7 @@ def register(
 
 
 @dataclass(frozen=True)
-class LossFacts:
+class LossInfo:
     """What a loss is for.
 
     Args:
@@ -59,15 +60,15 @@ class LossFacts:
     common: tuple[str, ...]
 
 
-def loss_facts(function: Callable[..., Tensor]) -> LossFacts:
+def loss_info(function: Callable[..., Tensor]) -> LossInfo:
     """What a loss is for: as it was registered; of a plain function, what its parameters say.
 
     Args:
         function: A loss, registered by `register` or by `LOSSES.register`.
     """
-    taken = inspect.signature(function).parameters
-    common = tuple(name for name in COMMON[2:] if name in taken)
-    return LossFacts(
+    parameters = inspect.signature(function).parameters
+    common = tuple(name for name in COMMON_ARGUMENTS[2:] if name in parameters)
+    return LossInfo(
         getattr(function, "kinds", ("multiclass", "multilabel")),
         getattr(function, "weights", "class_weights" in common),
         getattr(function, "smooths", "smoothing" in common),
@@ -75,7 +76,7 @@ def loss_facts(function: Callable[..., Tensor]) -> LossFacts:
     )
 
 
-def loss_of(name: str, kind: str) -> Callable[..., Tensor]:
+def get_loss(name: str, kind: str) -> Callable[..., Tensor]:
     """The function of a loss.
 
     Args:
@@ -85,7 +86,7 @@ def loss_of(name: str, kind: str) -> Callable[..., Tensor]:
     Raises:
         RecipeError: There is no such loss.
     """
-    return LOSSES[ONE_LABEL.get(name, name) if kind == "multiclass" else name]
+    return LOSSES[MULTICLASS_VARIANTS.get(name, name) if kind == "multiclass" else name]
 
 
 def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None:
@@ -100,33 +101,49 @@ def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None
     Raises:
         RecipeError: As said.
     """
-    for name, given in parts.items():
-        function = loss_of(name, kind)
-        facts = loss_facts(function)
+    for name, entry in parts.items():
+        function = get_loss(name, kind)
+        facts = loss_info(function)
         if kind not in facts.kinds:
-            fitting = sorted(other for other in LOSSES if kind in loss_facts(loss_of(other, kind)).kinds)
-            raise RecipeError(f"the loss {name!r} is for {' and '.join(facts.kinds)} labels", field="loss",
-                              value=name, allowed=fitting)  # fmt: skip
-        own = [option for option in inspect.signature(function).parameters if option not in COMMON]
-        own += [WARM_UP] if "margin" in own else []
-        unknown = [option for option in given if option not in {"weight", *own}] if isinstance(given, Mapping) else []
+            fitting = sorted(other for other in LOSSES if kind in loss_info(get_loss(other, kind)).kinds)
+            raise RecipeError(
+                f"the loss {name!r} is for {' and '.join(facts.kinds)} labels",
+                field="loss",
+                value=name,
+                allowed=fitting,
+            )
+        options = [option for option in inspect.signature(function).parameters if option not in COMMON_ARGUMENTS]
+        options += [WARM_UP] if "margin" in options else []
+        unknown = (
+            [option for option in entry if option not in {"weight", *options}] if isinstance(entry, Mapping) else []
+        )
         if unknown:
-            raise RecipeError(f"the loss {name!r} has no option {unknown[0]!r}", field="loss", value=unknown[0],
-                              allowed=["weight", *own])  # fmt: skip
+            raise RecipeError(
+                f"the loss {name!r} has no option {unknown[0]!r}",
+                field="loss",
+                value=unknown[0],
+                allowed=["weight", *options],
+            )
         if weights and not facts.weights:
-            raise RecipeError(f"the loss {name!r} knows no class weights", field="class_weights",
-                              remedy="leave them out, or take another loss")  # fmt: skip
+            raise RecipeError(
+                f"the loss {name!r} knows no class weights",
+                field="class_weights",
+                remedy="leave them out, or take another loss",
+            )
         if smoothing and not facts.smooths:
-            raise RecipeError(f"the loss {name!r} knows no label smoothing", field="label_smoothing",
-                              remedy="leave it out, or take another loss")  # fmt: skip
+            raise RecipeError(
+                f"the loss {name!r} knows no label smoothing",
+                field="label_smoothing",
+                remedy="leave it out, or take another loss",
+            )
 
 
-def smoothed(targets: Tensor, share: float, towards: float) -> Tensor:
+def smooth_labels(targets: Tensor, share: float, target: float) -> Tensor:
     """Targets of which a share is moved towards ignorance.
 
     Args:
         targets: Any shape.
         share: 0 leaves them as they are.
-        towards: What ignorance would say of a class.
+        target: What ignorance would say of a class.
     """
-    return targets if share == 0 else targets * (1 - share) + share * towards
+    return targets if share == 0 else targets * (1 - share) + share * target

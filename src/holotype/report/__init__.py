@@ -3,61 +3,61 @@
 ReportContents → write_report → report.html
 """
 
-from holotype.report.class_curves import ClassCurve, ClassCurves
-from holotype.report.compare import CompareContents, ComparedRun, Difference, PairedRuns
-from holotype.report.contents import (
-    DataContents,
-    EnsembleContents,
-    Mistake,
-    Pair,
-    ReportContents,
-    ReviewContents,
-    Suspect,
-)
-from holotype.report.gallery import channel_colours
-from holotype.report.network import ClassLinks
-from holotype.report.page import render_audit, render_report, render_trials, write_report
-from holotype.report.pictured import (
-    Explained,
+from holotype.report.class_graph import ClassGraphData
+from holotype.report.compare import CompareData, ComparedRun, Difference, PairedRuns
+from holotype.report.examples import (
+    EmbeddingMapData,
+    ExampleImage,
+    ExplainedSample,
     FirstLayer,
-    Heat,
-    Kin,
-    MapContents,
-    PictureContents,
-    Specimen,
+    Heatmap,
+    NearestImage,
+    PictureData,
     Uncertain,
 )
+from holotype.report.page import render_audit, render_report, render_trials, write_report
 from holotype.report.provenance import Provenance, StageFacts
-from holotype.report.trials import Trial, TrialsContents
+from holotype.report.render import channel_colors
+from holotype.report.report_data import (
+    DatasetData,
+    EnsembleData,
+    LabelError,
+    Mistake,
+    Pair,
+    ReportData,
+    ReviewEffectData,
+)
+from holotype.report.threshold_curves import ClassCurve, ClassCurves
+from holotype.report.trials import Trial, TrialsData
 
 __all__ = [
     "ClassCurve",
     "ClassCurves",
-    "ClassLinks",
-    "CompareContents",
+    "ClassGraphData",
+    "CompareData",
     "ComparedRun",
-    "DataContents",
+    "DatasetData",
     "Difference",
-    "EnsembleContents",
-    "Explained",
+    "EmbeddingMapData",
+    "EnsembleData",
+    "ExampleImage",
+    "ExplainedSample",
     "FirstLayer",
-    "Heat",
-    "Kin",
-    "MapContents",
+    "Heatmap",
+    "LabelError",
     "Mistake",
+    "NearestImage",
     "Pair",
     "PairedRuns",
-    "PictureContents",
+    "PictureData",
     "Provenance",
-    "ReportContents",
-    "ReviewContents",
-    "Specimen",
+    "ReportData",
+    "ReviewEffectData",
     "StageFacts",
-    "Suspect",
     "Trial",
-    "TrialsContents",
+    "TrialsData",
     "Uncertain",
-    "channel_colours",
+    "channel_colors",
     "render_audit",
     "render_report",
     "render_trials",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from holotype.report.formatting import escape_control, format_difference, format_score
 from holotype.report.svg import Scale, element, nice_scale, tick_label, title
-from holotype.report.words import score, signed, visible
 
 __all__ = [
     "axis_strip",
@@ -47,17 +47,17 @@ def interval_strip(
         fresh: Lower and upper end for a fresh test set.
         name: What the score is of, for the words on hover.
     """
-    marks = _grid(scale)
-    words = f"{name} {score(value)}".strip()
+    marks = _grid_lines(scale)
+    words = f"{name} {format_score(value)}".strip()
     if fresh is not None:
-        words += f"\nfresh test set: {score(fresh[0])} to {score(fresh[1])}"
-        marks += [_span(fresh[0], fresh[1], scale, "fresh", 2)]
+        words += f"\nfresh test set: {format_score(fresh[0])} to {format_score(fresh[1])}"
+        marks += [_interval_bar(fresh[0], fresh[1], scale, "fresh", 2)]
     if low is not None and high is not None:
-        words += f"\n95 % interval: {score(low)} to {score(high)}"
-        marks += [_span(low, high, scale, "interval", 8)]
+        words += f"\n95 % interval: {format_score(low)} to {format_score(high)}"
+        marks += [_interval_bar(low, high, scale, "interval", 8)]
     if value is not None:
         marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_="dot")]
-    return _strip(marks, words)
+    return _render_strip(marks, words)
 
 
 def waterfall_strip(
@@ -72,20 +72,22 @@ def waterfall_strip(
         name: The step's name, for the words on hover.
         sure: Whether the interval of the difference leaves zero out; what could be chance is grey.
     """
-    marks = _grid(scale)
+    marks = _grid_lines(scale)
     after, low, high = value
-    words = f"{name} {score(after)}".strip()
+    words = f"{name} {format_score(after)}".strip()
     if low is not None and high is not None:
-        words += f"\n95 % interval: {score(low)} to {score(high)}"
-        marks += [_span(low, high, scale, "fresh", 2)]
+        words += f"\n95 % interval: {format_score(low)} to {format_score(high)}"
+        marks += [_interval_bar(low, high, scale, "fresh", 2)]
     if before is not None:
-        words += f"\n{signed(after - before)} to {score(before)}" + ("" if sure else ", which could be chance")
+        words += f"\n{format_difference(after - before)} to {format_score(before)}" + (
+            "" if sure else ", which could be chance"
+        )
         kind = "chance" if not sure else "gain" if after >= before else "loss"
-        marks += [_span(before, after, scale, kind, 12)]
+        marks += [_interval_bar(before, after, scale, kind, 12)]
         across = scale.percent(before)
         marks += [element("line", x1=across, x2=across, y1=-6, y2=HEIGHT - 4, class_="from")]
     marks += [element("circle", cx=scale.percent(after), cy=MIDDLE, r=4.5, class_="dot")]
-    return _strip(marks, words)
+    return _render_strip(marks, words)
 
 
 def difference_strip(value: float, ends: tuple[float, float], scale: Scale, better: bool, name: str) -> str:
@@ -101,11 +103,14 @@ def difference_strip(value: float, ends: tuple[float, float], scale: Scale, bett
     low, high = ends
     kind = "chance" if low <= 0 <= high else "better" if better else "worse"
     zero = scale.percent(0.0)
-    marks = [*_grid(scale), element("line", x1=zero, x2=zero, y1=-5, y2=HEIGHT + 5, class_="zero")]
-    marks += [_span(low, high, scale, f"span {kind}", 8)]
+    marks = [*_grid_lines(scale), element("line", x1=zero, x2=zero, y1=-5, y2=HEIGHT + 5, class_="zero")]
+    marks += [_interval_bar(low, high, scale, f"span {kind}", 8)]
     shade = {"chance": "dot chance", "better": "dot", "worse": "dot low"}[kind]
     marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_=shade)]
-    return _strip(marks, f"{name} {signed(value)}\n95 % interval: {signed(low)} to {signed(high)}")
+    return _render_strip(
+        marks,
+        f"{name} {format_difference(value)}\n95 % interval: {format_difference(low)} to {format_difference(high)}",
+    )
 
 
 def dot_strip(value: float | None, weight: float, scale: Scale, reference: float | None = None, name: str = "") -> str:
@@ -118,7 +123,7 @@ def dot_strip(value: float | None, weight: float, scale: Scale, reference: float
         reference: A score to compare with, as a line.
         name: What the score is of, for the words on hover.
     """
-    marks = _grid(scale)
+    marks = _grid_lines(scale)
     if reference is not None:
         marks += [
             element(
@@ -132,10 +137,10 @@ def dot_strip(value: float | None, weight: float, scale: Scale, reference: float
         ]
     if value is not None:
         if reference is not None:
-            marks += [_span(value, reference, scale, "stem", 2)]
+            marks += [_interval_bar(value, reference, scale, "stem", 2)]
         kind = "dot low" if reference is not None and value < reference else "dot"
         marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=3 + 4 * weight**0.5, class_=kind)]
-    return _strip(marks, name)
+    return _render_strip(marks, name)
 
 
 def bar_strip(value: float, largest: float, marker: float | None = None, name: str = "") -> str:
@@ -154,7 +159,7 @@ def bar_strip(value: float, largest: float, marker: float | None = None, name: s
     if marker is not None:
         across = scale.percent(marker)
         marks += [element("line", x1=across, x2=across, y1=2, y2=20, class_=kind) for kind in ("marker halo", "marker")]
-    return _strip(marks, name)
+    return _render_strip(marks, name)
 
 
 def axis_strip(scale: Scale) -> str:
@@ -189,7 +194,7 @@ def ranked_dots(
         axis: What lies upwards.
     """
     scale = nice_scale([*values, reference], count=4)
-    marks = _levels(scale, axis)
+    marks = _value_axis(scale, axis)
     if reference is not None:
         height = _height_of(reference, scale)
         marks += [element("line", x1="0%", x2="100%", y1=height, y2=height, class_="reference")]
@@ -207,7 +212,7 @@ def ranked_dots(
                 class_="dot low" if low else "dot",
             )
         ]
-    return _plot(marks, label)
+    return _render_plot(marks, label)
 
 
 def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ranked: bool = True) -> str:
@@ -220,40 +225,40 @@ def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ra
         ranked: From the largest to the smallest; else in their own order, as a histogram.
     """
     scale = nice_scale([0.0, *values], count=4)
-    marks = _levels(scale, "samples")
+    marks = _value_axis(scale, "samples")
     floor = _height_of(scale.low, scale)
     width = 92 / max(len(values), 1)
     for rank, index in enumerate(sorted(range(len(values)), key=lambda index: -values[index] if ranked else index)):
         height = _height_of(values[index], scale)
         # The transparent column beneath makes the smallest class as easy to point at as the largest.
-        place = {"x": f"{6 + rank * width:.3f}%", "width": f"{width * 0.82:.3f}%"}
-        column = element("rect", y=height, height=max(floor - height, 1.0), class_="bar", **place)
-        target = element("rect", y=PLOT_TOP, height=floor - PLOT_TOP, class_="target", **place)
+        extent = {"x": f"{6 + rank * width:.3f}%", "width": f"{width * 0.82:.3f}%"}
+        column = element("rect", y=height, height=max(floor - height, 1.0), class_="bar", **extent)
+        target = element("rect", y=PLOT_TOP, height=floor - PLOT_TOP, class_="target", **extent)
         marks += [element("g", title(names[index]), target, column)]
-    return _plot(marks, label)
+    return _render_plot(marks, label)
 
 
-def _strip(marks: list[str], words: str) -> str:
-    label = visible(words, keep="\n").replace("\n", "; ") or None
+def _render_strip(marks: list[str], words: str) -> str:
+    label = escape_control(words, keep="\n").replace("\n", "; ") or None
     head = [title(words)] if words else []
-    shown = (
+    accessibility = (
         {"aria_hidden": "true"} if label is None else {"role": "img", "aria_label": label}
     )  # or the number beside it
-    return element("svg", *head, *marks, class_="strip", width="100%", height=HEIGHT, **shown)
+    return element("svg", *head, *marks, class_="strip", width="100%", height=HEIGHT, **accessibility)
 
 
-def _plot(marks: list[str], label: str) -> str:
+def _render_plot(marks: list[str], label: str) -> str:
     return element("svg", *marks, class_="plot", width="100%", height=PLOT_HEIGHT, role="img", aria_label=label)
 
 
-def _grid(scale: Scale) -> list[str]:
+def _grid_lines(scale: Scale) -> list[str]:
     return [
         element("line", x1=scale.percent(tick), x2=scale.percent(tick), y1=-5, y2=HEIGHT + 5, class_="grid")
         for tick in scale.ticks
     ]
 
 
-def _levels(scale: Scale, axis: str) -> list[str]:
+def _value_axis(scale: Scale, axis: str) -> list[str]:
     marks = [element("text", axis, x=0, y=-2, class_="tick")]
     for tick in scale.ticks:
         height = _height_of(tick, scale)
@@ -266,7 +271,7 @@ def _height_of(value: float, scale: Scale) -> float:
     return PLOT_TOP + (1 - scale.share(value)) * (PLOT_HEIGHT - PLOT_TOP - PLOT_BOTTOM)
 
 
-def _span(start: float, end: float, scale: Scale, kind: str, thickness: float) -> str:
+def _interval_bar(start: float, end: float, scale: Scale, kind: str, thickness: float) -> str:
     low, high = sorted((scale.share(start), scale.share(end)))
     width = max(100 * (high - low), 0.15)
     return element(

@@ -10,14 +10,14 @@ from typing import Any
 from markupsafe import Markup
 
 from holotype.report.charts import axis_strip, difference_strip, interval_strip
+from holotype.report.formatting import finite, format_difference, format_score, metric_meaning, metric_title
 from holotype.report.provenance import duration
 from holotype.report.svg import Scale, nice_scale
-from holotype.report.words import finite, metric_meaning, metric_title, score, signed
 
-__all__ = ["CompareContents", "ComparedRun", "Difference", "PairedRuns", "compare_page"]
+__all__ = ["CompareData", "ComparedRun", "Difference", "PairedRuns", "compare_page"]
 
 LOWER_IS_BETTER = {"log_loss", "calibration_error"}
-CLASSES_UP_TO, CHANGED_SHOWN = 2_000, 400
+MAX_CLASSES, MAX_CHANGED_CLASSES = 2_000, 400
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ComparedRun:
     Args:
         letter: By which the page calls it.
         name: The recipe's name.
-        place: Its folder.
+        folder: Its folder.
         kind: One label a sample, or many.
         classes: How many there are.
         metrics: As in `scores.json`; empty where nothing was scored.
@@ -37,7 +37,7 @@ class ComparedRun:
 
     letter: str
     name: str
-    place: str
+    folder: str
     kind: str
     classes: int
     metrics: Mapping[str, Mapping[str, Any]]
@@ -77,7 +77,10 @@ class Difference:
         Args:
             samples: On how many samples.
         """
-        between = f"{signed(self.value)} {metric_title(self.name)} ({signed(self.low)} to {signed(self.high)})"
+        between = (
+            f"{format_difference(self.value)} {metric_title(self.name)} ({format_difference(self.low)} to "
+            f"{format_difference(self.high)})"
+        )
         on = f"on the {samples:,} samples that they share"
         if self.value == 0 == self.low == self.high:
             return f"the same {metric_title(self.name)} {on}"
@@ -112,7 +115,7 @@ class PairedRuns:
 
 
 @dataclass(frozen=True)
-class CompareContents:
+class CompareData:
     """Everything the page of a comparison shows.
 
     Args:
@@ -128,16 +131,16 @@ class CompareContents:
     settings: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def compare_page(contents: CompareContents) -> dict[str, Any]:
+def compare_page(contents: CompareData) -> dict[str, Any]:
     """What the template of the page is filled with.
 
     Args:
         contents: The runs and their differences.
     """
     title = metric_title(contents.metric)
-    own = [run.metrics.get(contents.metric) for run in contents.runs]
-    scale = nice_scale([one[key] for one in own if one for key in ("value", "low", "high")])
-    runs = [_run_row(run, one, scale) for run, one in zip(contents.runs, own, strict=True)]
+    headlines = [run.metrics.get(contents.metric) for run in contents.runs]
+    scale = nice_scale([headline[key] for headline in headlines if headline for key in ("value", "low", "high")])
+    runs = [_run_row(run, headline, scale) for run, headline in zip(contents.runs, headlines, strict=True)]
     names = list(dict.fromkeys(name for run in contents.runs for name in run.metrics))
     return {
         "contents": contents,
@@ -146,73 +149,109 @@ def compare_page(contents: CompareContents) -> dict[str, Any]:
         "runs": runs,
         "axis": Markup(axis_strip(scale)),
         "metrics": [
-            {"name": metric_title(name), "meaning": metric_meaning(name), "lower": name in LOWER_IS_BETTER,
-             "values": [score((run.metrics.get(name) or {}).get("value")) for run in contents.runs]}
+            {
+                "name": metric_title(name),
+                "meaning": metric_meaning(name),
+                "lower": name in LOWER_IS_BETTER,
+                "values": [format_score((run.metrics.get(name) or {}).get("value")) for run in contents.runs],
+            }
             for name in names
         ],
-        "pairs": [_pair(pair) for pair in contents.pairs],
+        "pairs": [_pair_fields(pair) for pair in contents.pairs],
         "settings": contents.settings,
-    }  # fmt: skip
+    }
 
 
-def _run_row(run: ComparedRun, one: Mapping[str, Any] | None, scale: Scale) -> dict[str, Any]:
-    strip = interval_strip(one["value"], one["low"], one["high"], scale, name=run.letter) if one else ""
+def _run_row(run: ComparedRun, headline: Mapping[str, Any] | None, scale: Scale) -> dict[str, Any]:
+    strip = (
+        interval_strip(headline["value"], headline["low"], headline["high"], scale, name=run.letter) if headline else ""
+    )
     return {
-        "letter": run.letter, "name": run.name, "place": run.place, "strip": Markup(strip), "kind": run.kind,
-        "value": score(one["value"]) if one else "–", "samples": one["samples"] if one else 0,
-        "between": f"{score(one['low'])} to {score(one['high'])}" if one else "nothing was scored",
-        "groups": one["groups"] if one else 0, "classes": run.classes, "time": duration(run.seconds),
+        "letter": run.letter,
+        "name": run.name,
+        "folder": run.folder,
+        "strip": Markup(strip),
+        "kind": run.kind,
+        "value": format_score(headline["value"]) if headline else "–",
+        "samples": headline["samples"] if headline else 0,
+        "between": f"{format_score(headline['low'])} to {format_score(headline['high'])}"
+        if headline
+        else "nothing was scored",
+        "groups": headline["groups"] if headline else 0,
+        "classes": run.classes,
+        "time": duration(run.seconds),
         "memory": "" if run.megabytes is None else f"{run.megabytes:,.0f} MB",
-    }  # fmt: skip
+    }
 
 
-def _pair(pair: PairedRuns) -> dict[str, Any]:
-    scale = _about_zero([end for one in pair.metrics for end in (one.value, one.low, one.high)])
-    strips = [difference_strip(one.value, (one.low, one.high), scale, one.better, one.name) for one in pair.metrics]
+def _pair_fields(pair: PairedRuns) -> dict[str, Any]:
+    scale = _symmetric_scale(
+        [end for difference in pair.metrics for end in (difference.value, difference.low, difference.high)]
+    )
+    strips = [
+        difference_strip(difference.value, (difference.low, difference.high), scale, difference.better, difference.name)
+        for difference in pair.metrics
+    ]
     rows = [
         {
-            "name": metric_title(one.name), "lower_is_better": one.name in LOWER_IS_BETTER,
-            "value": signed(one.value), "between": f"{signed(one.low)} to {signed(one.high)}",
-            "verdict": "could be chance" if not one.sure else "better" if one.better else "worse",
+            "name": metric_title(difference.name),
+            "lower_is_better": difference.name in LOWER_IS_BETTER,
+            "value": format_difference(difference.value),
+            "between": f"{format_difference(difference.low)} to {format_difference(difference.high)}",
+            "verdict": "could be chance" if not difference.sure else "better" if difference.better else "worse",
             "strip": Markup(strip),
         }
-        for one, strip in zip(pair.metrics, strips, strict=True)
-    ]  # fmt: skip
-    shown = _shown_classes(pair.table)
-    classes = _about_zero([row[key] for row in shown for key in ("value", "low", "high")])
-    sure = [row for row in shown if _is_sure(row)]
+        for difference, strip in zip(pair.metrics, strips, strict=True)
+    ]
+    class_rows = _select_classes(pair.table)
+    classes = _symmetric_scale([row[key] for row in class_rows for key in ("value", "low", "high")])
+    sure = [row for row in class_rows if _is_sure(row)]
     return {
-        "letter": pair.letter, "notes": [f"{note[:1].upper()}{note[1:]}." for note in pair.notes], "rows": rows,
-        "axis": Markup(axis_strip(scale)), "sentence": pair.metrics[0].sentence(pair.samples) if pair.metrics else "",
-        "samples": pair.samples, "groups": pair.groups, "unit": pair.unit,
-        "classes": [_class_row(row, classes) for row in shown], "class_axis": Markup(axis_strip(classes)),
-        "left_out": len(pair.table) - len(shown),
-        "gained": sum(row["value"] > 0 for row in sure), "lost": sum(row["value"] < 0 for row in sure),
-        "by_chance": 0.05 * len([row for row in shown if finite([row["low"]])]),
-    }  # fmt: skip
+        "letter": pair.letter,
+        "notes": [f"{note[:1].upper()}{note[1:]}." for note in pair.notes],
+        "rows": rows,
+        "axis": Markup(axis_strip(scale)),
+        "sentence": pair.metrics[0].sentence(pair.samples) if pair.metrics else "",
+        "samples": pair.samples,
+        "groups": pair.groups,
+        "unit": pair.unit,
+        "classes": [_class_row(row, classes) for row in class_rows],
+        "class_axis": Markup(axis_strip(classes)),
+        "left_out": len(pair.table) - len(class_rows),
+        "gained": sum(row["value"] > 0 for row in sure),
+        "lost": sum(row["value"] < 0 for row in sure),
+        "by_chance": 0.05 * len([row for row in class_rows if finite([row["low"]])]),
+    }
 
 
 def _class_row(row: dict[str, Any], scale: Scale) -> dict[str, Any]:
-    known = bool(finite([row["low"]]))
+    has_interval = bool(finite([row["low"]]))
     strip = difference_strip(row["value"], (row["low"], row["high"]), scale, row["value"] > 0, row["name"])
     return {
-        "name": row["name"], "support": row["support"], "before": score(row["before"]), "after": score(row["after"]),
-        "value": signed(row["value"]), "strip": Markup(strip) if known else "",
-        "between": f"{signed(row['low'])} to {signed(row['high'])}" if known else "too few to say",
-        "sure": _is_sure(row), "lost": row["value"] < 0,
-    }  # fmt: skip
+        "name": row["name"],
+        "support": row["support"],
+        "before": format_score(row["before"]),
+        "after": format_score(row["after"]),
+        "value": format_difference(row["value"]),
+        "strip": Markup(strip) if has_interval else "",
+        "between": f"{format_difference(row['low'])} to {format_difference(row['high'])}"
+        if has_interval
+        else "too few to say",
+        "sure": _is_sure(row),
+        "lost": row["value"] < 0,
+    }
 
 
-def _shown_classes(table: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+def _select_classes(table: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     scored = sorted((row for row in table if row["support"]), key=lambda row: (-abs(row["value"]), row["name"]))
-    return scored if len(scored) <= CLASSES_UP_TO else scored[:CHANGED_SHOWN]
+    return scored if len(scored) <= MAX_CLASSES else scored[:MAX_CHANGED_CLASSES]
 
 
 def _is_sure(row: dict[str, Any]) -> bool:
     return bool(finite([row["low"]])) and (row["low"] > 0 or row["high"] < 0)
 
 
-def _about_zero(values: list[float]) -> Scale:
+def _symmetric_scale(values: list[float]) -> Scale:
     """A scale with zero in its middle."""
     furthest = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 0.01
     return nice_scale([-furthest, furthest], count=4)

@@ -1,11 +1,11 @@
 "use strict";
 // A press on a class opens its curves; the table stands without this script.
 (() => {
-  const held = document.getElementById("class-curves");
+  const data = document.getElementById("class-curves");
   const table = document.querySelector("#classes table");
-  if (!held || !table || typeof vegaEmbed !== "function") return;
+  if (!data || !table || typeof vegaEmbed !== "function") return;
   let read = null;
-  const all = () => (read ??= JSON.parse(held.textContent));
+  const all = () => (read ??= JSON.parse(data.textContent));
   const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const EDGE = 7;
   const odds = (share) => Math.max(-EDGE, Math.min(EDGE, Math.log(share / (1 - share))));
@@ -24,68 +24,68 @@
     autosize: { type: "fit", contains: "padding" }, data: { values }, layer, config: look(),
   });
   const hint = (pairs) => pairs.map(([field, title, format]) => ({ field, title, type: "quantitative", format }));
-  const chosenMark = (one) => one.chosen === null ? [] : [{
-    data: { values: [{ t: odds(one.chosen), chosen: one.chosen }] },
+  const thresholdMark = (entry) => entry.threshold === null ? [] : [{
+    data: { values: [{ t: odds(entry.threshold), threshold: entry.threshold }] },
     mark: { type: "rule", color: ink("ink"), strokeWidth: 1.5 },
-    encoding: { x: probability, tooltip: hint([["chosen", "chosen threshold", ".3f"]]) },
+    encoding: { x: probability, tooltip: hint([["threshold", "chosen threshold", ".3f"]]) },
   }];
-  const rankingChart = (one, rows) => {
-    const had = one.yes.reduce((a, b) => a + b, 0), rest = one.no.reduce((a, b) => a + b, 0);
-    const words = hint([["recall", "recall", ".3f"], ["precision", "precision", ".3f"], ["said", "threshold", ".3f"]]);
+  const rankingChart = (entry, rows) => {
+    const had = entry.yes.reduce((a, b) => a + b, 0), rest = entry.no.reduce((a, b) => a + b, 0);
+    const words = hint([["recall", "recall", ".3f"], ["precision", "precision", ".3f"], ["threshold", "threshold", ".3f"]]);
     const base = { x: share("recall", "recall"), y: share("precision", "precision") };
-    const decided = one.decided === null ? [] : [{
-      data: { values: [{ precision: one.decided[0], recall: one.decided[1] }] },
+    const decided = entry.decided === null ? [] : [{
+      data: { values: [{ precision: entry.decided[0], recall: entry.decided[1] }] },
       mark: { type: "point", shape: "diamond", filled: true, size: 150, color: ink("wrong"), stroke: ink("panel"), opacity: 1 },
       encoding: { ...base, tooltip: hint([["recall", "recall, as decided", ".3f"], ["precision", "precision, as decided", ".3f"]]) },
     }];
-    return chart(`Precision against recall of ${one.name}`, rows, [
+    return chart(`Precision against recall of ${entry.name}`, rows, [
       { data: { values: [{ precision: had / (had + rest) }] }, mark: { type: "rule", color: ink("soft"), strokeDash: [4, 3] },
         encoding: { y: base.y, tooltip: hint([["precision", "share of all samples", ".3f"]]) } },
       { mark: { type: "line", color: ink("accent"), strokeWidth: 2 }, encoding: { ...base, order: { field: "rank" } } },
       { mark: { type: "point", filled: true, size: 90, opacity: 0 }, encoding: { ...base, tooltip: words } }, ...decided,
     ]);
   };
-  const thresholdChart = (one, rows) => chart(`Precision, recall and F1 of ${one.name} at every threshold`, rows, [
+  const thresholdChart = (entry, rows) => chart(`Precision, recall and F1 of ${entry.name} at every threshold`, rows, [
     { transform: [{ fold: ["precision", "recall", "F1"], as: ["what", "value"] }], mark: { type: "line", strokeWidth: 2 },
-      encoding: { x: probability, y: share("value", "share"), tooltip: hint([["said", "threshold", ".3f"], ["value", "value", ".3f"]]),
+      encoding: { x: probability, y: share("value", "share"), tooltip: hint([["threshold", "threshold", ".3f"], ["value", "value", ".3f"]]),
         color: { field: "what", type: "nominal", scale: { domain: ["F1", "precision", "recall"], range: [ink("accent"), ink("wrong"), ink("line-2")] } },
         strokeDash: { field: "what", type: "nominal", scale: { domain: ["F1", "precision", "recall"], range: [[1, 0], [6, 3], [2, 2]] } } } },
-    ...chosenMark(one),
+    ...thresholdMark(entry),
   ]);
-  const scoreChart = (one, edges) => {
-    const bars = [["with the class", one.yes], ["without", one.no]].flatMap(([what, counts]) => {
+  const scoreChart = (entry, edges) => {
+    const bars = [["with the class", entry.yes], ["without", entry.no]].flatMap(([what, counts]) => {
       const sum = counts.reduce((a, b) => a + b, 0) || 1;
       return counts.map((count, bin) => ({ what, count, part: count / sum, t: edges[bin], end: edges[bin + 1] }));
     }).filter((bar) => bar.count);
-    return chart(`Scores of samples with and without ${one.name}`, bars, [
+    return chart(`Scores of samples with and without ${entry.name}`, bars, [
       { mark: { type: "bar", opacity: 0.62, binSpacing: 0.5 },
         encoding: { x: probability, x2: { field: "end" }, y2: { datum: 0 }, tooltip: [{ field: "what", title: "samples" }, { field: "count", title: "number" }],
           y: { field: "part", type: "quantitative", stack: null, title: "share of each", scale: { type: "sqrt", nice: false, zero: true }, axis: { format: "%", tickCount: 4 } },
           color: { field: "what", type: "nominal", scale: { domain: ["with the class", "without"], range: [ink("accent"), ink("wrong")] } } } },
-      ...chosenMark(one),
+      ...thresholdMark(entry),
     ]);
   };
-  const chartsOf = (one) => {
-    const rows = one.t.map((t, rank) => {
-      const precision = one.p[rank] / 1000, recall = one.r[rank] / 1000;
-      return { rank, t: t / 100, said: 1 / (1 + Math.exp(-t / 100)), precision, recall, F1: precision + recall ? (2 * precision * recall) / (precision + recall) : 0 };
+  const chartsOf = (entry) => {
+    const rows = entry.t.map((t, rank) => {
+      const precision = entry.p[rank] / 1000, recall = entry.r[rank] / 1000;
+      return { rank, t: t / 100, threshold: 1 / (1 + Math.exp(-t / 100)), precision, recall, F1: precision + recall ? (2 * precision * recall) / (precision + recall) : 0 };
     });
     return [
-      ["Ranking", "Further up and to the right is better; the diamond is what the run decided, the dashed line is guessing.", rankingChart(one, rows)],
-      ["At every threshold", `What a threshold would come to${one.chosen === null ? "" : "; the upright line is the chosen one"}.`, thresholdChart(one, rows)],
-      ["Scores", "The less the two overlap, the better the class is told from the rest; heights by square root.", scoreChart(one, all().edges)],
+      ["Ranking", "Further up and to the right is better; the diamond is what the run decided, the dashed line is guessing.", rankingChart(entry, rows)],
+      ["At every threshold", `What a threshold would come to${entry.threshold === null ? "" : "; the upright line is the chosen one"}.`, thresholdChart(entry, rows)],
+      ["Scores", "The less the two overlap, the better the class is told from the rest; heights by square root.", scoreChart(entry, all().edges)],
     ];
   };
   const element = (tag, words, kind) => Object.assign(document.createElement(tag), { textContent: words ?? "", className: kind ?? "" });
   const open = new Map();
   const draw = async (row) => {
-    const { place, views, one } = open.get(row);
+    const { container, views, entry } = open.get(row);
     for (const view of views.splice(0)) view.finalize();
-    place.replaceChildren();
-    for (const [name, reading, spec] of chartsOf(one)) {
+    container.replaceChildren();
+    for (const [name, reading, spec] of chartsOf(entry)) {
       const figure = element("figure", "", "panel"), caption = element("figcaption", name), room = element("div", "", "vega-room");
       figure.append(caption, room, element("p", reading, "note"));
-      place.append(figure);
+      container.append(figure);
       views.push(await vegaEmbed(room, spec, { ast: true, actions: false, renderer: "svg", defaultStyle: false }));
     }
   };
@@ -96,17 +96,17 @@
     button.setAttribute("aria-expanded", "false");
     open.delete(row);
   };
-  const show = (row, button, one) => {
-    const panel = element("tr", "", "class-panel"), cell = element("td"), inside = element("div", "", "class-room"), place = element("div", "", "curves");
+  const show = (row, button, entry) => {
+    const panel = element("tr", "", "class-panel"), cell = element("td"), inside = element("div", "", "class-room"), container = element("div", "", "curves");
     cell.colSpan = row.cells.length;
     const words = element("p", "", "note");
-    words.append(element("b", one.name), `: average precision ${one.area.toFixed(3)}` + (one.chosen === null ? "." : `, threshold ${one.chosen.toFixed(3)}.`));
-    inside.append(words, place);
+    words.append(element("b", entry.name), `: average precision ${entry.area.toFixed(3)}` + (entry.threshold === null ? "." : `, threshold ${entry.threshold.toFixed(3)}.`));
+    inside.append(words, container);
     cell.append(inside);
     panel.append(cell);
     row.after(panel);
     button.setAttribute("aria-expanded", "true");
-    open.set(row, { panel, place, views: [], button, one });
+    open.set(row, { panel, container, views: [], button, entry });
     return draw(row);
   };
   for (const row of table.tBodies[0].rows) {
@@ -118,9 +118,9 @@
     name.replaceWith(button);
     button.append(name);
     button.addEventListener("click", () => {
-      const one = all().classes[row.dataset.class];
+      const entry = all().classes[row.dataset.class];
       if (open.has(row)) close(row);
-      else if (one) show(row, button, one);
+      else if (entry) show(row, button, entry);
     });
   }
   table.tHead.addEventListener("click", () => { for (const row of [...open.keys()]) close(row); }, true);  // before it is sorted

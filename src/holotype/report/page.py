@@ -13,33 +13,33 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from holotype.errors import StoreError
-from holotype.independence import few_groups_warning
-from holotype.report import ranks, sections, soundness, trust, words
-from holotype.report.class_curves import curve_data
-from holotype.report.compare import CompareContents, compare_page
-from holotype.report.contents import DataContents, ReportContents
-from holotype.report.findings import find_out, frequent_confusions
-from holotype.report.gallery import channel_colours, draw_pictures
-from holotype.report.heatmap import LABELLED_UP_TO, heat_map, row_shares
-from holotype.report.holdings import duplicates, fold_rows
-from holotype.report.network import network
+from holotype.core.errors import StoreError
+from holotype.core.independence import few_groups_warning
+from holotype.report import data_quality, formatting, reliability, sections, taxonomy
+from holotype.report.class_graph import class_graph
+from holotype.report.compare import CompareData, compare_page
+from holotype.report.confusion_matrix import MAX_LABELED, confusion_matrix_svg, row_normalize
+from holotype.report.folds_and_duplicates import duplicates, fold_rows
 from holotype.report.pictures import pictured
 from holotype.report.provenance import provenance
+from holotype.report.render import channel_colors, draw_pictures
+from holotype.report.report_data import DatasetData, ReportData
+from holotype.report.summary import frequent_confusions, summarize
+from holotype.report.threshold_curves import curve_data
 from holotype.report.training import training
-from holotype.report.trials import TrialsContents, shown, trials_page
+from holotype.report.trials import TrialsData, format_setting, trials_page
 from holotype.report.vega import vega_script
 
 __all__ = ["render_audit", "render_report", "render_trials", "write_report"]
 
 STYLES = ("style.css", "pictures.css", "charts.css")
-SUSPECT_BYTES, PAIR_BYTES = 1_000_000, 1_000_000
+LABEL_ERROR_BYTES, PAIR_BYTES = 1_000_000, 1_000_000
 MISTAKE_BYTES = 3_000_000
-SPECIMEN_BYTES = 1_500_000
-CONFUSIONS_SHOWN = 14
+EXAMPLE_BYTES = 1_500_000
+MAX_CONFUSIONS = 14
 
 
-def write_report(path: Path, contents: DataContents | TrialsContents | CompareContents) -> None:
+def write_report(path: Path, contents: DatasetData | TrialsData | CompareData) -> None:
     """Write the report of a run, of an audit alone, of a search or of a comparison, whole or not at all.
 
     Args:
@@ -60,33 +60,33 @@ def write_report(path: Path, contents: DataContents | TrialsContents | CompareCo
         raise StoreError(f"cannot write the report {str(path)!r}: {error.strerror}") from error
 
 
-def _page(contents: DataContents | TrialsContents | CompareContents) -> str:
-    if isinstance(contents, CompareContents):
-        return _rendered("compare.html.j2", compare_page(contents))
-    if isinstance(contents, TrialsContents):
+def _page(contents: DatasetData | TrialsData | CompareData) -> str:
+    if isinstance(contents, CompareData):
+        return _render("compare.html.j2", compare_page(contents))
+    if isinstance(contents, TrialsData):
         return render_trials(contents)
-    return render_report(contents) if isinstance(contents, ReportContents) else render_audit(contents)
+    return render_report(contents) if isinstance(contents, ReportData) else render_audit(contents)
 
 
-def render_trials(contents: TrialsContents) -> str:
+def render_trials(contents: TrialsData) -> str:
     """The page of a search as one HTML document.
 
     Args:
         contents: What the search came to.
     """
-    return _rendered("trials.html.j2", trials_page(contents))
+    return _render("trials.html.j2", trials_page(contents))
 
 
-def render_report(contents: ReportContents) -> str:
+def render_report(contents: ReportData) -> str:
     """The report of a run as one HTML document.
 
     Args:
         contents: What the report is made of.
     """
-    return _rendered("report.html.j2", _everything(contents))
+    return _render("report.html.j2", _report_values(contents))
 
 
-def render_audit(contents: DataContents) -> str:
+def render_audit(contents: DatasetData) -> str:
     """The report of an audit as one HTML document.
 
     Args:
@@ -95,7 +95,7 @@ def render_audit(contents: DataContents) -> str:
     samples = contents.folds.frame["sample"].n_unique()
     about = f"{contents.folds.frame.height:,} images of {samples:,} samples, {len(contents.classes):,} classes, "
     about += f"{contents.folds.count} folds."
-    return _rendered("audit.html.j2", {"name": contents.name, "words": about, **_of_the_data(contents)})
+    return _render("audit.html.j2", {"name": contents.name, "words": about, **_data_values(contents)})
 
 
 @cache
@@ -103,15 +103,24 @@ def _environment() -> Environment:
     """The templates and their filters; templates are compiled once a process."""
     folder = files("holotype.report")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalised,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
-    )  # fmt: skip
-    environment.filters |= {"score": words.score, "percent": words.percent, "count": "{:,}".format, "setting": shown}
-    environment.filters["signed"] = words.signed
+    )
+    environment.filters |= {
+        "score": formatting.format_score,
+        "percent": formatting.percent,
+        "count": "{:,}".format,
+        "setting": format_setting,
+    }
+    environment.filters["signed"] = formatting.format_difference
     return environment
 
 
-def _rendered(template: str, values: dict[str, Any]) -> str:
+def _render(template: str, values: dict[str, Any]) -> str:
     folder = files("holotype.report")
     style = "".join(folder.joinpath(name).read_text("utf-8") for name in STYLES)
     scripts = [folder.joinpath("script.js").read_text("utf-8")]
@@ -119,100 +128,104 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
         scripts += [folder.joinpath("pictures.js").read_text("utf-8")]
     if values.get("curves"):
         scripts += [vega_script(), folder.joinpath("curves.js").read_text("utf-8")]
-    given = {"style": Markup(style), "scripts": [(_policy_digest(one), Markup(one)) for one in scripts]}
-    return _environment().get_template(template).render(**given, **values)
+    assets = {"style": Markup(style), "scripts": [(_policy_digest(script), Markup(script)) for script in scripts]}
+    return _environment().get_template(template).render(**assets, **values)
 
 
-def _of_few_groups(contents: DataContents) -> list[str]:
+def _few_groups_warnings(contents: DatasetData) -> list[str]:
     """The first warning of the page, where the score rests on one or two independent groups."""
-    if not isinstance(contents, ReportContents) or not contents.scorecard.metrics:
+    if not isinstance(contents, ReportData) or not contents.scorecard.metrics:
         return []
     metric = next(iter(contents.scorecard.metrics.values()))
     warning = few_groups_warning(metric.samples, metric.groups)
     return [] if warning is None else [warning]
 
 
-def _of_the_data(contents: DataContents) -> dict[str, Any]:
+def _data_values(contents: DatasetData) -> dict[str, Any]:
     sides = draw_pictures([side for pair in contents.pairs for side in pair.pixels], contents.channels, PAIR_BYTES)
-    warnings = [*_of_few_groups(contents), *contents.warnings, *contents.audit.warnings, *contents.folds.warnings]
+    warnings = [*_few_groups_warnings(contents), *contents.warnings, *contents.audit.warnings, *contents.folds.warnings]
     return {
         "contents": contents,
-        "faults": soundness.faults(contents),
-        "links": soundness.links(contents),
-        "likeness": soundness.likeness(contents),
-        "kinds": soundness.duplicate_kinds(contents),
+        "problems": data_quality.image_problems(contents),
+        "cooccurrence": data_quality.label_cooccurrence(contents),
+        "train_test": data_quality.train_test_likeness(contents),
+        "duplicate_kinds": data_quality.duplicate_kinds(contents),
         "duplicates": duplicates(contents),
         "pairs": list(zip(contents.pairs, sides[::2], sides[1::2], strict=True)),
         "folds": fold_rows(contents),
         "warnings": list(dict.fromkeys(warnings)),
-        "apart": [],
+        "subsets": [],
     }
 
 
-def _everything(contents: ReportContents) -> dict[str, Any]:
+def _report_values(contents: ReportData) -> dict[str, Any]:
     supports = {str(entry["name"]): int(entry.get("support") or 0) for entry in contents.scorecard.classes}
-    many = contents.kind == "multilabel" and contents.counts.size
-    totals = sections.supports_of(contents.classes, supports) if many else None
-    shares = row_shares(contents.counts, totals)
-    one_label = contents.kind == "multiclass"
+    has_multilabel_counts = contents.kind == "multilabel" and contents.counts.size
+    totals = sections.supports_of(contents.classes, supports) if has_multilabel_counts else None
+    shares = row_normalize(contents.counts, totals)
+    is_single_label = contents.kind == "multiclass"
     confusions = []
-    if one_label and contents.counts.size:
-        confusions = frequent_confusions(contents.counts, shares, contents.classes, CONFUSIONS_SHOWN)
+    if is_single_label and contents.counts.size:
+        confusions = frequent_confusions(contents.counts, shares, contents.classes, MAX_CONFUSIONS)
     class_rows = sections.class_rows(contents)
-    drawing = heat_map(contents.counts, shares, contents.classes, errors=one_label) if contents.counts.any() else ""
+    drawing = (
+        confusion_matrix_svg(contents.counts, shares, contents.classes, errors=is_single_label)
+        if contents.counts.any()
+        else ""
+    )
     return {
-        **_of_the_data(contents),
+        **_data_values(contents),
         "summary": sections.summary(contents),
-        "findings": find_out(contents, confusions),
-        "ledger": sections.ledger(contents),
+        "findings": summarize(contents, confusions),
+        "steps": sections.step_effects(contents),
         "classes": class_rows,
         "curves": curve_data(contents.curves, contents.scorecard.classes, [row["number"] for row in class_rows]),
         "classes_left": len(contents.scorecard.classes) - len(class_rows),
         "has_thresholds": any(row["threshold"] is not None for row in class_rows),
-        "heat": Markup(drawing),
-        "names_hidden": len(contents.classes) > LABELLED_UP_TO,
+        "matrix": Markup(drawing),
+        "names_hidden": len(contents.classes) > MAX_LABELED,
         "confusions": sections.confusion_rows(confusions),
         "scores_by": sections.score_by(contents),
         "training": training(contents),
         "provenance": provenance(contents.provenance),
-        "network": network(contents.links, contents.classes),
+        "class_graph": class_graph(contents.links, contents.classes),
         "distribution": sections.distribution(class_rows),
-        "apart": sections.apart(contents),
-        "reliability": trust.reliability(contents),
-        "together": trust.together(contents),
-        "ranks": ranks.by_rank(contents),
-        "recipe": Markup(escape(words.visible(contents.recipe, keep="\n"))),
+        "subsets": sections.subset_rows(contents),
+        "reliability": reliability.reliability(contents),
+        "ensemble": reliability.ensemble_table(contents),
+        "taxonomy": taxonomy.by_rank(contents),
+        "recipe": Markup(escape(formatting.escape_control(contents.recipe, keep="\n"))),
         "pictured": pictured(contents),
-        **_pictures(contents),
+        **_picture_values(contents),
     }
 
 
-def _pictures(contents: ReportContents) -> dict[str, Any]:
-    mistakes = draw_pictures([one.pixels for one in contents.mistakes], contents.channels, MISTAKE_BYTES)
-    specimens = draw_pictures([one.pixels for one in contents.samples], contents.channels, SPECIMEN_BYTES)
-    suspects = draw_pictures([one.pixels for one in contents.suspects], contents.channels, SUSPECT_BYTES)
+def _picture_values(contents: ReportData) -> dict[str, Any]:
+    mistakes = draw_pictures([item.pixels for item in contents.mistakes], contents.channels, MISTAKE_BYTES)
+    specimens = draw_pictures([item.pixels for item in contents.samples], contents.channels, EXAMPLE_BYTES)
+    suspects = draw_pictures([item.pixels for item in contents.label_errors], contents.channels, LABEL_ERROR_BYTES)
     legend = []
     if contents.channels is not None and len(contents.channels) > 1:
-        colours = channel_colours(len(contents.channels), contents.channels)
+        colors = channel_colors(len(contents.channels), contents.channels)
         legend = [
-            {"name": name, "colour": Markup("rgb({} {} {})".format(*(round(255 * part) for part in colour)))}
-            for name, colour in zip(contents.channels, colours, strict=True)
+            {"name": name, "color": Markup("rgb({} {} {})".format(*(round(255 * part) for part in color)))}
+            for name, color in zip(contents.channels, colors, strict=True)
         ]
     sheet = "".join(
         f".specimen-{number}{{background-image:url({picture.source})}}" for number, picture in enumerate(specimens)
     )
     return {
         "mistakes": list(zip(contents.mistakes, mistakes, strict=True)),
-        "specimens": list(zip(contents.samples, specimens, strict=True)),
-        "specimen_style": Markup(sheet),
-        "suspects": list(zip(contents.suspects, suspects, strict=True)),
+        "examples": list(zip(contents.samples, specimens, strict=True)),
+        "example_style": Markup(sheet),
+        "label_errors": list(zip(contents.label_errors, suspects, strict=True)),
         "legend": legend,
     }
 
 
-def _finalised(value: Any) -> Any:
+def _finalize(value: Any) -> Any:
     """What the template prints: finished drawings as they are, names with their unseen characters written out."""
-    return words.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return formatting.escape_control(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _policy_digest(script: str) -> str:

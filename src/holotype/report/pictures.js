@@ -4,24 +4,24 @@ for (const choice of document.querySelectorAll(".choices input")) {
   choice.addEventListener("change", () => {
     const rows = choice.closest("section").querySelector(".view-rows");
     rows.dataset.view = choice.value;
-    for (const figure of rows.querySelectorAll("figure")) figure.classList.toggle("chosen", figure.dataset.plane === choice.value);
+    for (const figure of rows.querySelectorAll("figure")) figure.classList.toggle("selected", figure.dataset.plane === choice.value);
   });
 }
 // The map: a picture and words at the pointer, kept beside the map where a dot is pressed; classes are lit by the legend.
 const map = document.querySelector("svg.map");
 if (map) {
-  const kept = document.querySelector(".map-kept"), sheet = kept.querySelector(".map-picture");
+  const pinned = document.querySelector(".map-pinned"), sheet = pinned.querySelector(".map-picture");
   const columns = Number(sheet.dataset.columns), rows = Number(sheet.dataset.rows);
   const small = document.createElement("div");
   small.className = "map-tip";
   small.hidden = true;
-  const picture = document.createElement("span"), said = document.createElement("bdi");
+  const picture = document.createElement("span"), text = document.createElement("bdi");
   picture.className = "map-picture";
   picture.style.backgroundImage = sheet.style.backgroundImage;
   picture.style.backgroundSize = sheet.style.backgroundSize;
-  small.append(picture, said);
+  small.append(picture, text);
   document.body.append(small);
-  const share = (place, count) => (count > 1 ? (100 * place) / (count - 1) : 0);
+  const share = (index, count) => (count > 1 ? (100 * index) / (count - 1) : 0);
   const draw = (target, dot) => {
     const cell = Number(dot.dataset.cell);
     target.style.backgroundPosition = `${share(cell % columns, columns)}% ${share(Math.floor(cell / columns), rows)}%`;
@@ -31,27 +31,27 @@ if (map) {
     small.hidden = !dot || event.pointerType === "touch";
     if (!dot) return;
     draw(picture, dot);
-    said.textContent = dot.dataset.said;
+    text.textContent = dot.dataset.text;
   });
-  map.addEventListener("pointermove", (event) => { if (!small.hidden) placeBeside(small, event); }); // of script.js
+  map.addEventListener("pointermove", (event) => { if (!small.hidden) positionNear(small, event); }); // of script.js
   map.addEventListener("pointerleave", () => { small.hidden = true; });
   addEventListener("scroll", () => { small.hidden = true; }, { passive: true });
   map.addEventListener("click", (event) => {
     const dot = event.target.closest("circle");
     map.querySelector(".here")?.classList.remove("here");
-    kept.hidden = !dot;
+    pinned.hidden = !dot;
     if (!dot) return;
     dot.classList.add("here");
     draw(sheet, dot);
     sheet.setAttribute("aria-label", dot.dataset.id);
-    kept.querySelector(".map-said").textContent = dot.dataset.said;
-    kept.querySelector(".map-id").textContent = dot.dataset.id;
+    pinned.querySelector(".map-text").textContent = dot.dataset.text;
+    pinned.querySelector(".map-id").textContent = dot.dataset.id;
   });
   const buttons = [...document.querySelectorAll(".map-legend button")];
   for (const button of buttons) {
     button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
-      const lit = buttons.filter((one) => one.getAttribute("aria-pressed") === "true").map((one) => one.dataset.colour);
+      const lit = buttons.filter((item) => item.getAttribute("aria-pressed") === "true").map((item) => item.dataset.color);
       map.classList.toggle("picked", lit.length > 0);
       for (const dot of map.querySelectorAll("circle")) dot.classList.toggle("lit", lit.some((name) => dot.classList.contains(name)));
     });

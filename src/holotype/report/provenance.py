@@ -52,26 +52,31 @@ def provenance(contents: Provenance | None) -> dict[str, Any] | None:
     """
     if contents is None:
         return None
-    longest = max((one.seconds for one in contents.stages), default=0.0)
-    largest = max((one.megabytes or 0.0 for one in contents.stages), default=0.0)
+    longest = max((stage.seconds for stage in contents.stages), default=0.0)
+    largest = max((stage.megabytes or 0.0 for stage in contents.stages), default=0.0)
     rows = [
         {
-            "name": one.name,
-            "state": "earlier" if one.state == "reused" else one.state,
-            "time": duration(one.seconds) if one.seconds else "",
-            "seconds": one.seconds,
-            "time_strip": Markup(bar_strip(one.seconds, longest)) if one.seconds else "",
-            "memory": "" if one.megabytes is None else f"{one.megabytes:,.0f} MB",
-            "memory_strip": Markup(bar_strip(one.megabytes, largest)) if one.megabytes else "",
+            "name": stage.name,
+            "state": "earlier" if stage.state == "reused" else stage.state,
+            "time": duration(stage.seconds) if stage.seconds else "",
+            "seconds": stage.seconds,
+            "time_strip": Markup(bar_strip(stage.seconds, longest)) if stage.seconds else "",
+            "memory": "" if stage.megabytes is None else f"{stage.megabytes:,.0f} MB",
+            "memory_strip": Markup(bar_strip(stage.megabytes, largest)) if stage.megabytes else "",
         }
-        for one in contents.stages
+        for stage in contents.stages
     ]
-    spent = sum(one.seconds for one in contents.stages)
-    made = sum(one.state != "reused" for one in contents.stages)
+    spent = sum(stage.seconds for stage in contents.stages)
+    computed = sum(stage.state != "reused" for stage in contents.stages)
     return {
-        "rows": rows, "commands": contents.commands, "digests": contents.digests, "spent": duration(spent),
-        "made": made, "reused": len(rows) - made, "largest": f"{largest:,.0f} MB" if largest else "",
-    }  # fmt: skip
+        "rows": rows,
+        "commands": contents.commands,
+        "digests": contents.digests,
+        "spent": duration(spent),
+        "made": computed,
+        "reused": len(rows) - computed,
+        "largest": f"{largest:,.0f} MB" if largest else "",
+    }
 
 
 def duration(seconds: float) -> str:

@@ -37,12 +37,12 @@ document.addEventListener("pointerover", (event) => {
   tip.hidden = !words;
   tip.textContent = words;
 });
-const placeBeside = (box, event) => {
+const positionNear = (box, event) => {
   const room = document.documentElement.clientWidth - box.offsetWidth - 8;
   const above = event.clientY - box.offsetHeight - 14;
   box.style.left = `${Math.max(8, Math.min(event.clientX + 12, room))}px`;
   box.style.top = `${above > 4 ? above : event.clientY + 18}px`;
 };
-document.addEventListener("pointermove", (event) => { if (!tip.hidden) placeBeside(tip, event); });
+document.addEventListener("pointermove", (event) => { if (!tip.hidden) positionNear(tip, event); });
 document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
-addEventListener("beforeprint", () => { for (const one of document.querySelectorAll("details")) one.open = true; });
+addEventListener("beforeprint", () => { for (const details of document.querySelectorAll("details")) details.open = true; });

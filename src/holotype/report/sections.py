@@ -17,29 +17,29 @@ from holotype.report.charts import (
     ranked_dots,
     waterfall_strip,
 )
-from holotype.report.contents import ReportContents
-from holotype.report.findings import Confusion
+from holotype.report.formatting import finite, format_difference, format_score, metric_meaning, metric_title
+from holotype.report.report_data import ReportData
+from holotype.report.summary import Confusion
 from holotype.report.svg import Scale, nice_scale
-from holotype.report.words import finite, metric_meaning, metric_title, score, signed
 
 __all__ = [
-    "apart",
     "class_rows",
     "confusion_rows",
     "distribution",
-    "ledger",
     "score_by",
+    "step_effects",
+    "subset_rows",
     "summary",
     "supports_of",
 ]
 
 UNIT = Scale(0.0, 1.0, (0.0, 0.5, 1.0))
-ROWS_UP_TO = 28
-CLASSES_UP_TO = 2_000
-HALF_SHOWN = 200
+MAX_ROWS = 28
+MAX_CLASSES = 2_000
+MAX_PER_END = 200
 
 
-def summary(contents: ReportContents) -> dict[str, Any]:
+def summary(contents: ReportData) -> dict[str, Any]:
     """The honest score in numbers, words and a drawing, with the other metrics below it.
 
     Args:
@@ -48,58 +48,70 @@ def summary(contents: ReportContents) -> dict[str, Any]:
     metrics = contents.scorecard.metrics
     ends = [
         end
-        for one in metrics.values()
-        for end in (one.value, one.low, one.high, one.next.get("low"), one.next.get("high"))
+        for metric in metrics.values()
+        for end in (
+            metric.value,
+            metric.low,
+            metric.high,
+            metric.prediction_interval.get("low"),
+            metric.prediction_interval.get("high"),
+        )
     ]
     scale = nice_scale(ends)
     rows = []
-    for name, one in metrics.items():
-        fresh = (one.next["low"], one.next["high"]) if finite([one.next.get("low"), one.next.get("high")])[1:] else None
-        strip = interval_strip(one.value, one.low, one.high, scale, fresh, metric_title(name))
+    for name, metric in metrics.items():
+        fresh = (
+            (metric.prediction_interval["low"], metric.prediction_interval["high"])
+            if finite([metric.prediction_interval.get("low"), metric.prediction_interval.get("high")])[1:]
+            else None
+        )
+        strip = interval_strip(metric.value, metric.low, metric.high, scale, fresh, metric_title(name))
         rows += [
             {
                 "name": metric_title(name),
                 "meaning": metric_meaning(name),
-                "value": score(one.value),
+                "value": format_score(metric.value),
                 "strip": Markup(strip),
             }
         ]
-    own = contents.metric if contents.metric in metrics else next(iter(metrics), None)
-    if own is None:
-        return {"own": None, "rows": rows, "axis": Markup(axis_strip(scale))}
-    one = metrics[own]
+    headline = contents.metric if contents.metric in metrics else next(iter(metrics), None)
+    if headline is None:
+        return {"metric": None, "rows": rows, "axis": Markup(axis_strip(scale))}
+    metric = metrics[headline]
     return {
-        "own": one,
-        "title": metric_title(own),
-        "meaning": metric_meaning(own),
-        "fresh_rows": int(one.next.get("rows", 0)),
+        "metric": metric,
+        "title": metric_title(headline),
+        "meaning": metric_meaning(headline),
+        "fresh_rows": int(metric.prediction_interval.get("rows", 0)),
         "rows": rows,
         "axis": Markup(axis_strip(scale)),
     }
 
 
-def apart(contents: ReportContents) -> list[dict[str, Any]]:
+def subset_rows(contents: ReportData) -> list[dict[str, Any]]:
     """The score of other samples than all: without duplicates, and of external samples that resemble the test's.
 
     Args:
         contents: What the report is made of.
     """
     rows = []
-    for name, metrics in contents.scorecard.apart.items():
-        one = metrics.get(contents.metric)
-        if one is not None:
-            between = f"{score(one.low)} to {score(one.high)}"
-            rows.append({"name": name, "samples": one.samples, "value": score(one.value), "between": between})
+    for name, metrics in contents.scorecard.subsets.items():
+        metric = metrics.get(contents.metric)
+        if metric is not None:
+            between = f"{format_score(metric.low)} to {format_score(metric.high)}"
+            rows.append(
+                {"name": name, "samples": metric.samples, "value": format_score(metric.value), "between": between}
+            )
     return rows
 
 
-def ledger(contents: ReportContents) -> dict[str, Any]:
+def step_effects(contents: ReportData) -> dict[str, Any]:
     """What each step bought, as rows of a waterfall: a bar leads from the step that it is compared with.
 
     Args:
         contents: What the report is made of.
     """
-    steps = contents.scorecard.ledger
+    steps = contents.scorecard.steps
     scale = nice_scale([step.get(key) for step in steps for key in ("value", "low", "high")])
     rows: list[dict[str, Any]] = []
     values: dict[str, float] = {}
@@ -111,9 +123,11 @@ def ledger(contents: ReportContents) -> dict[str, Any]:
         rows += [
             {
                 "name": str(step["step"]),
-                "value": score(value),
-                "change": "" if change is None else signed(change["value"]),
-                "between": "" if change is None else f"{signed(change['low'])} to {signed(change['high'])}",
+                "value": format_score(value),
+                "change": "" if change is None else format_difference(change["value"]),
+                "between": ""
+                if change is None
+                else f"{format_difference(change['low'])} to {format_difference(change['high'])}",
                 "lower": change is not None and change["value"] < 0,
                 "sure": sure,
                 "strip": Markup(strip),
@@ -123,7 +137,7 @@ def ledger(contents: ReportContents) -> dict[str, Any]:
     return {"rows": rows, "axis": Markup(axis_strip(scale)), "metric": metric_title(contents.metric)}
 
 
-def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
+def class_rows(contents: ReportData) -> list[dict[str, Any]]:
     """One row a class, in the order of the classes, each with the number of the specimen that shows it.
 
     Of very many classes the weakest and the commonest alone.
@@ -136,7 +150,7 @@ def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
         for label in contents.samples[index].labels:
             specimens.setdefault(label, index)
     rows = []
-    for number, entry in _shown_classes(contents.scorecard.classes):
+    for number, entry in _select_classes(contents.scorecard.classes):
         low, high = entry.get("low", entry.get("f1_low")), entry.get("high", entry.get("f1_high"))
         scored = bool(entry.get("support"))
         strip = interval_strip(entry.get("f1"), low, high, UNIT, name=f"{entry['name']}: F1") if scored else ""
@@ -146,7 +160,7 @@ def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
                 "number": number,
                 "name": str(entry["name"]),
                 "support": int(entry.get("support") or 0),
-                "interval": f"{score(low)} to {score(high)}" if finite([low, high])[1:] else "",
+                "interval": f"{format_score(low)} to {format_score(high)}" if finite([low, high])[1:] else "",
                 "specimen": specimens.get(str(entry["name"])),
                 "strip": Markup(strip),
             }
@@ -154,14 +168,14 @@ def class_rows(contents: ReportContents) -> list[dict[str, Any]]:
     return rows
 
 
-def _shown_classes(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+def _select_classes(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
     """The classes of the table with their numbers: all, or as many as a page can show."""
     every = list(enumerate(entries))
-    if len(every) <= CLASSES_UP_TO:
+    if len(every) <= MAX_CLASSES:
         return every
     scored = [pair for pair in every if pair[1].get("support")]
-    weakest = sorted(scored, key=lambda pair: float(pair[1].get("f1") or 0.0))[:HALF_SHOWN]
-    commonest = sorted(scored, key=lambda pair: -int(pair[1]["support"]))[:HALF_SHOWN]
+    weakest = sorted(scored, key=lambda pair: float(pair[1].get("f1") or 0.0))[:MAX_PER_END]
+    commonest = sorted(scored, key=lambda pair: -int(pair[1]["support"]))[:MAX_PER_END]
     return sorted(dict([*weakest, *commonest]).items())
 
 
@@ -173,8 +187,8 @@ def distribution(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """
     ordered = sorted(rows, key=lambda row: -row["support"])
     largest = max([1, *(max(row["support"], row["predicted"] or 0) for row in rows)])
-    words = [f"{row['name']}\n{row['support']:,} samples" + _decided(row) for row in ordered]
-    if len(rows) > ROWS_UP_TO:
+    words = [f"{row['name']}\n{row['support']:,} samples" + _decided_text(row) for row in ordered]
+    if len(rows) > MAX_ROWS:
         columns = ranked_columns([float(row["support"]) for row in ordered], words, "Samples of each class")
         return {"rows": [], "columns": Markup(columns), "largest": ordered[0], "smallest": ordered[-1]}
     bars = [
@@ -188,54 +202,54 @@ def distribution(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"rows": bars, "columns": None}
 
 
-def score_by(contents: ReportContents) -> list[dict[str, Any]]:
+def score_by(contents: ReportData) -> list[dict[str, Any]]:
     """Scores by domain and by each group column: rows of dots, or one ranked plot where there are many.
 
     Args:
         contents: What the report is made of.
     """
     card = contents.scorecard
-    own = card.metrics.get(contents.metric)
-    reference = own.value if own is not None else None
+    headline = card.metrics.get(contents.metric)
+    reference = headline.value if headline is not None else None
     by_title: dict[str, list[tuple[str, int, float]]] = {}
     for entry in card.domains:
         by_title.setdefault("domain", []).append((str(entry["domain"]), int(entry["samples"]), entry["value"]))
     for entry in card.groups:
-        place = by_title.setdefault(str(entry["column"]), [])
-        place.append((str(entry["group"]), int(entry["samples"]), entry["value"]))
+        scores = by_title.setdefault(str(entry["column"]), [])
+        scores.append((str(entry["group"]), int(entry["samples"]), entry["value"]))
     metric = metric_title(contents.metric)
-    return [_scores_of(title, entries, reference, metric) for title, entries in by_title.items()]
+    return [_score_group(title, entries, reference, metric) for title, entries in by_title.items()]
 
 
-def _scores_of(
+def _score_group(
     title: str, entries: list[tuple[str, int, float]], reference: float | None, metric: str
 ) -> dict[str, Any]:
-    known = sorted((entry for entry in entries if finite([entry[2]])), key=lambda entry: entry[2])
-    most = max((samples for _, samples, _ in known), default=1)
-    words = [f"{name}\n{score(value)} on {samples:,} samples" for name, samples, value in known]
-    scale = nice_scale([*(value for _, _, value in known), reference])
-    many = len(known) > ROWS_UP_TO
+    defined = sorted((entry for entry in entries if finite([entry[2]])), key=lambda entry: entry[2])
+    largest = max((samples for _, samples, _ in defined), default=1)
+    words = [f"{name}\n{format_score(value)} on {samples:,} samples" for name, samples, value in defined]
+    scale = nice_scale([*(value for _, _, value in defined), reference])
+    is_ranked = len(defined) > MAX_ROWS
     plot = ""
-    if many:
-        weights = [samples / most for _, samples, _ in known]
-        shown = [value for _, _, value in known]
-        plot = ranked_dots(shown, weights, words, reference, f"Score by {title}", metric)
+    if is_ranked:
+        weights = [samples / largest for _, samples, _ in defined]
+        sorted_values = [value for _, _, value in defined]
+        plot = ranked_dots(sorted_values, weights, words, reference, f"Score by {title}", metric)
     rows = [
         {
             "name": name,
             "samples": samples,
-            "value": score(value),
-            "strip": Markup(dot_strip(value, samples / most, scale, reference, word)),
+            "value": format_score(value),
+            "strip": Markup(dot_strip(value, samples / largest, scale, reference, word)),
         }
-        for (name, samples, value), word in zip(known, words, strict=True)
+        for (name, samples, value), word in zip(defined, words, strict=True)
     ]
     return {
         "title": title,
         "metric": metric,
-        "count": len(known),
-        "left_out": len(entries) - len(known),
+        "count": len(defined),
+        "left_out": len(entries) - len(defined),
         "plot": Markup(plot),
-        "rows": rows[:6] if many else rows,
+        "rows": rows[:6] if is_ranked else rows,
         "axis": Markup(axis_strip(scale)),
     }
 
@@ -248,13 +262,13 @@ def confusion_rows(confusions: list[Confusion]) -> list[dict[str, Any]]:
     """
     return [
         {
-            "truth": one.truth,
-            "decided": one.decided,
-            "count": one.count,
-            "share": one.share,
-            "strip": Markup(bar_strip(one.share, 1.0)),
+            "truth": confusion.truth,
+            "decided": confusion.decided,
+            "count": confusion.count,
+            "share": confusion.share,
+            "strip": Markup(bar_strip(confusion.share, 1.0)),
         }
-        for one in confusions
+        for confusion in confusions
     ]
 
 
@@ -271,5 +285,5 @@ def supports_of(classes: tuple[str, ...], supports: dict[str, int]) -> NDArray[n
     return np.asarray([supports.get(name, 0) for name in classes], dtype=np.int64)
 
 
-def _decided(row: dict[str, Any]) -> str:
+def _decided_text(row: dict[str, Any]) -> str:
     return "" if row["predicted"] is None else f"\ndecided {row['predicted']:,} times"

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-from holotype.report.words import finite, visible
+from holotype.report.formatting import escape_control, finite
 
-__all__ = ["Scale", "element", "lettering", "nice_scale", "tick_label", "title"]
+__all__ = ["Scale", "element", "nice_scale", "text_element", "tick_label", "title"]
 
 
 def element(tag: str, *children: str, **attributes: object) -> str:
@@ -20,19 +20,21 @@ def element(tag: str, *children: str, **attributes: object) -> str:
         *children: What stands in it, already written as XML.
         **attributes: Its attributes; `class_` is `class`, other underscores are hyphens, None is left out.
     """
-    written = "".join(f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None)
+    written = "".join(
+        f' {_attribute_name(key)}="{_attribute_value(value)}"' for key, value in attributes.items() if value is not None
+    )
     content = "".join(children)
     return f"<{tag}{written}>{content}</{tag}>" if content else f"<{tag}{written}/>"
 
 
-def lettering(text: str, **attributes: object) -> str:
+def text_element(text: str, **attributes: object) -> str:
     """Words on a drawing, whatever they are.
 
     Args:
         text: Any string.
         **attributes: As in `element`.
     """
-    return element("text", escape(visible(text)), **attributes)
+    return element("text", escape(escape_control(text)), **attributes)
 
 
 def title(text: str) -> str:
@@ -41,7 +43,7 @@ def title(text: str) -> str:
     Args:
         text: Any string.
     """
-    return f"<title>{escape(visible(text, keep=chr(10)))}</title>"
+    return f"<title>{escape(escape_control(text, keep=chr(10)))}</title>"
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,11 @@ def _round_step(step: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
-def _name(key: str) -> str:
+def _attribute_name(key: str) -> str:
     return key.rstrip("_").replace("_", "-")
 
 
-def _value(value: object) -> str:
+def _attribute_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
-    return escape(visible(str(value)))
+    return escape(escape_control(str(value)))

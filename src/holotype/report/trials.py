@@ -10,10 +10,10 @@ from typing import Any
 from markupsafe import Markup
 
 from holotype.report.charts import PLOT_BOTTOM, PLOT_HEIGHT, PLOT_TOP, bar_strip
-from holotype.report.svg import Scale, element, lettering, nice_scale, tick_label, title
-from holotype.report.words import shortened
+from holotype.report.formatting import truncate
+from holotype.report.svg import Scale, element, nice_scale, text_element, tick_label, title
 
-__all__ = ["Trial", "TrialsContents", "parallel_trials", "shown", "trials_over_time", "trials_page"]
+__all__ = ["Trial", "TrialsData", "format_setting", "parallel_trials", "trials_over_time", "trials_page"]
 
 BOX, LEFT, RIGHT = 640, 44, 12
 
@@ -38,7 +38,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class TrialsContents:
+class TrialsData:
     """Everything the page of a search shows.
 
     Args:
@@ -60,29 +60,29 @@ class TrialsContents:
     importance: Mapping[str, float] = field(default_factory=dict)
 
 
-def trials_page(contents: TrialsContents) -> dict[str, Any]:
+def trials_page(contents: TrialsData) -> dict[str, Any]:
     """What the template of the page is filled with.
 
     Args:
         contents: What the search came to.
     """
-    scored = [one for one in contents.trials if one.score is not None]
+    scored = [trial for trial in contents.trials if trial.score is not None]
     largest = max(contents.importance.values(), default=1.0)
     bars = [
         {"name": name, "share": share, "bar": Markup(bar_strip(share, largest, name=f"{name}: {share:.0%}"))}
         for name, share in contents.importance.items()
     ]
-    ranked = sorted(contents.trials, key=lambda one: (one.state != "finished", -(one.score or 0.0), one.number))
+    ranked = sorted(contents.trials, key=lambda trial: (trial.state != "finished", -(trial.score or 0.0), trial.number))
     return {
         "name": contents.name,
         "contents": contents,
-        "best": next(one for one in contents.trials if one.number == contents.best),
+        "best": next(trial for trial in contents.trials if trial.number == contents.best),
         "over_time": Markup(trials_over_time(contents.trials)),
         "parallel": Markup(parallel_trials(scored, contents.axes, contents.best)),
         "importance": bars,
         "settings": list(contents.axes),
         "ranked": ranked,
-        "states": {state: sum(one.state == state for one in contents.trials) for state in ("pruned", "failed")},
+        "states": {state: sum(trial.state == state for trial in contents.trials) for state in ("pruned", "failed")},
     }
 
 
@@ -92,24 +92,24 @@ def trials_over_time(trials: Sequence[Trial]) -> str:
     Args:
         trials: In the order of their numbers.
     """
-    scale = nice_scale([one.score for one in trials], count=4)
-    marks, path, best = _levels(scale), "", None
+    scale = nice_scale([trial.score for trial in trials], count=4)
+    marks, path, best = _grid_lines(scale), "", None
     words = "score of the trials, in their order"
     marks += [element("text", words, x=BOX / 2, y=PLOT_HEIGHT + 8, text_anchor="middle", class_="tick")]
-    for place, one in enumerate(trials):
-        if one.score is None:
+    for index, trial in enumerate(trials):
+        if trial.score is None:
             continue
-        across, down = _across(place, len(trials)), _down(scale.share(one.score))
-        if one.state == "finished" and (best is None or one.score > best):
-            best = one.score
+        across, down = _x_position(index, len(trials)), _y_position(scale.share(trial.score))
+        if trial.state == "finished" and (best is None or trial.score > best):
+            best = trial.score
             path += f"{'L' if path else 'M'}{across:.1f} {down:.1f}"
         elif best is not None:
-            path += f"L{across:.1f} {_down(scale.share(best)):.1f}"
-        words = f"trial {one.number}: {one.state}, {one.score:.4f}"
-        kind = "dot" if one.state == "finished" else "dot low"
+            path += f"L{across:.1f} {_y_position(scale.share(best)):.1f}"
+        words = f"trial {trial.number}: {trial.state}, {trial.score:.4f}"
+        kind = "dot" if trial.state == "finished" else "dot low"
         marks += [element("circle", title(words), cx=across, cy=down, r=4.5, class_=kind)]
     line = element("g", element("path", d=path), class_="line line-0") if path else ""
-    return _plot([line, *marks], "scores of the trials in their order")
+    return _render_plot([line, *marks], "scores of the trials in their order")
 
 
 def parallel_trials(
@@ -119,29 +119,31 @@ def parallel_trials(
 
     Args:
         trials: Those with a score.
-        axes: As in `TrialsContents`.
+        axes: As in `TrialsData`.
         best: The number of the best, drawn in front.
     """
-    scale = nice_scale([one.score for one in trials], count=4)
+    scale = nice_scale([trial.score for trial in trials], count=4)
     count = len(axes) + 1
     marks = []
-    for place, name in enumerate([*axes, "score"]):
-        across = _across(place, count)
+    for index, name in enumerate([*axes, "score"]):
+        across = _x_position(index, count)
         marks += [element("line", x1=across, x2=across, y1=PLOT_TOP, y2=PLOT_HEIGHT - PLOT_BOTTOM, class_="grid")]
-        marks += [lettering(shortened(name, 24), x=across, y=PLOT_TOP - 4, text_anchor="middle", class_="tick")]
-    for one in sorted(trials, key=lambda one: one.number == best):
-        shares = [_share(axes[name], one.drawn[name]) for name in axes] + [scale.share(one.score or 0.0)]
+        marks += [text_element(truncate(name, 24), x=across, y=PLOT_TOP - 4, text_anchor="middle", class_="tick")]
+    for trial in sorted(trials, key=lambda trial: trial.number == best):
+        shares = [_axis_share(axes[name], trial.drawn[name]) for name in axes] + [scale.share(trial.score or 0.0)]
         path = "".join(
-            f"{'L' if place else 'M'}{_across(place, count):.1f} {_down(share):.1f}"
-            for place, share in enumerate(shares)
+            f"{'L' if index else 'M'}{_x_position(index, count):.1f} {_y_position(share):.1f}"
+            for index, share in enumerate(shares)
         )
-        words = f"trial {one.number}: {one.score:.4f}\n" + ", ".join(f"{k} {shown(v)}" for k, v in one.drawn.items())
-        style = "line line-1" if one.number == best else "line train"
+        words = f"trial {trial.number}: {trial.score:.4f}\n" + ", ".join(
+            f"{k} {format_setting(v)}" for k, v in trial.drawn.items()
+        )
+        style = "line line-1" if trial.number == best else "line train"
         marks += [element("g", title(words), element("path", d=path), class_=style)]
-    return _plot(marks, "settings and scores of the trials")
+    return _render_plot(marks, "settings and scores of the trials")
 
 
-def shown(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting in few characters.
 
     Args:
@@ -150,7 +152,7 @@ def shown(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _share(axis: tuple[float, float, bool] | Sequence[str], value: Any) -> float:
+def _axis_share(axis: tuple[float, float, bool] | Sequence[str], value: Any) -> float:
     """How far up an axis a setting lies."""
     if not isinstance(value, int | float) or isinstance(axis[0], str):
         options = [str(option) for option in axis]
@@ -161,24 +163,24 @@ def _share(axis: tuple[float, float, bool] | Sequence[str], value: Any) -> float
     return 0.5 if high <= low else (value - low) / (high - low)
 
 
-def _levels(scale: Scale) -> list[str]:
+def _grid_lines(scale: Scale) -> list[str]:
     marks = []
     for tick in scale.ticks:
-        down = _down(scale.share(tick))
+        down = _y_position(scale.share(tick))
         marks += [element("line", x1=LEFT, x2=BOX - RIGHT, y1=down, y2=down, class_="grid")]
         marks += [element("text", tick_label(tick), x=LEFT - 8, y=down + 3.5, text_anchor="end", class_="tick")]
     return marks
 
 
-def _across(place: int, count: int) -> float:
-    share = 0.5 if count == 1 else place / (count - 1)
+def _x_position(index: int, count: int) -> float:
+    share = 0.5 if count == 1 else index / (count - 1)
     return LEFT + 24 + share * (BOX - RIGHT - LEFT - 48)
 
 
-def _down(share: float) -> float:
+def _y_position(share: float) -> float:
     return PLOT_TOP + (1 - share) * (PLOT_HEIGHT - PLOT_TOP - PLOT_BOTTOM)
 
 
-def _plot(marks: list[str], label: str) -> str:
+def _render_plot(marks: list[str], label: str) -> str:
     box = f"0 0 {BOX} {PLOT_HEIGHT + 12}"
     return element("svg", *marks, class_="curve", viewBox=box, width="100%", role="img", aria_label=label)

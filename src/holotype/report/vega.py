@@ -17,23 +17,23 @@ __all__ = ["vega_script"]
 def vega_script() -> str:
     """The script; it is bundled once a machine and version, which takes some seconds, and kept in the user's cache."""
     try:
-        kept = _cache_folder() / f"vega-{version('vl-convert-python')}.js"
+        cached = _cache_folder() / f"vega-{version('vl-convert-python')}.js"
     except RuntimeError:  # a container or a batch job without a home has no cache
         return str(vl_convert.javascript_bundle())  # type: ignore[call-arg]
     try:
-        return kept.read_text(encoding="utf-8")
+        return cached.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         script = str(vl_convert.javascript_bundle())  # type: ignore[call-arg]
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=kept.parent, delete=False) as stream:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=cached.parent, delete=False) as stream:
             stream.write(script)
-        Path(stream.name).replace(kept)
+        Path(stream.name).replace(cached)
     except OSError:
         pass  # a cache that cannot be written costs the next report some seconds
     return script
 
 
 def _cache_folder() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(given) if given else Path.home() / ".cache") / "holotype"
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "holotype"

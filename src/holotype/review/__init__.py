@@ -1,22 +1,22 @@
 """Decisions of a person about labels and duplicates: their file, what stands of it, and what it does to the tables."""
 
 from holotype.review.apply import Reviewed, apply_review, without_confirmed
-from holotype.review.record import DecisionsFile
-from holotype.review.replay import Standing, replay, undoing
-from holotype.review.rows import COLUMNS, ReadRows, ReviewRow, parse_rows, read_rows, row_text
+from holotype.review.decisions import COLUMNS, ReadRows, ReviewRow, parse_rows, read_rows, row_text
+from holotype.review.decisions_file import DecisionsFile
+from holotype.review.replay import ActiveDecisions, replay, undo_row
 
 __all__ = [
     "COLUMNS",
+    "ActiveDecisions",
     "DecisionsFile",
     "ReadRows",
     "ReviewRow",
     "Reviewed",
-    "Standing",
     "apply_review",
     "parse_rows",
     "read_rows",
     "replay",
     "row_text",
-    "undoing",
+    "undo_row",
     "without_confirmed",
 ]

@@ -1,4 +1,4 @@
-"""The pages of a review on this machine alone: thin routes over a `Desk`, and what keeps other pages out."""
+"""The pages of a review on this machine alone: thin routes over a `ReviewSession`, and what keeps other pages out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from pydantic import BaseModel, Field
 
-from holotype.errors import HolotypeError, InputError
-from holotype.review.desk import Desk
-from holotype.review.pixels import MOST_SIDE, Region
-from holotype.review.rows import ReviewRow
+from holotype.core.errors import HolotypeError, InputError
+from holotype.review.decisions import ReviewRow
+from holotype.review.session import ReviewSession
+from holotype.review.tiles import MAX_SIDE, Region
 
 __all__ = ["make_app"]
 
@@ -34,13 +34,16 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-SERVED = {
-    "style.css": "text/css", "review.js": "text/javascript", "pictures.js": "text/javascript",
-    "panels.js": "text/javascript", "dialogs.js": "text/javascript",
-}  # fmt: skip
+STATIC_FILES = {
+    "style.css": "text/css",
+    "review.js": "text/javascript",
+    "pictures.js": "text/javascript",
+    "panels.js": "text/javascript",
+    "dialogs.js": "text/javascript",
+}
 
 
-class _Wish(BaseModel):
+class _DecisionRequest(BaseModel):
     kind: Literal["sample", "cluster"]
     id: str
     action: str
@@ -48,28 +51,28 @@ class _Wish(BaseModel):
     note: str = Field(default="", max_length=10_000)
 
 
-class _Wishes(BaseModel):
-    decisions: list[_Wish] = Field(min_length=1, max_length=10_000)
+class _DecisionsRequest(BaseModel):
+    decisions: list[_DecisionRequest] = Field(min_length=1, max_length=10_000)
 
 
-class _Step(BaseModel):
+class _StepRequest(BaseModel):
     direction: Literal["undo", "redo"]
 
 
-def make_app(desk: Desk, token: str, hosts: frozenset[str]) -> FastAPI:
+def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastAPI:
     """The application.
 
     Args:
-        desk: The run under review.
+        session: The run under review.
         token: What a page of ours knows and no other page can; asked for wherever something is written.
         hosts: What a browser may call this server, with its port: names that others made point here are refused.
     """
     app = FastAPI(title="Holotype review", docs_url=None, redoc_url=None, openapi_url=None)
-    page = _page(token)
+    page = _render_page(token)
 
     @app.middleware("http")
     async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        answer = _refusal(request, token, hosts) or await go_on(request)
+        answer = _rejection(request, token, hosts) or await go_on(request)
         answer.headers.update(HEADERS)
         return answer
 
@@ -88,9 +91,9 @@ def make_app(desk: Desk, token: str, hosts: frozenset[str]) -> FastAPI:
 
     @app.get("/static/{name}")
     def static(name: str) -> Response:
-        if name not in SERVED:
+        if name not in STATIC_FILES:
             return JSONResponse({"error": "there is no such file"}, 404)
-        return Response(files("holotype.review").joinpath("static", name).read_bytes(), media_type=SERVED[name])
+        return Response(files("holotype.review").joinpath("static", name).read_bytes(), media_type=STATIC_FILES[name])
 
     @app.get("/favicon.ico")
     def icon() -> Response:
@@ -98,33 +101,36 @@ def make_app(desk: Desk, token: str, hosts: frozenset[str]) -> FastAPI:
 
     @app.get("/api/state")
     def state() -> JSONResponse:
-        return _json(desk.state())
+        return _ascii_response(session.state())
 
     @app.get("/api/item/{tab}/{number}")
     def item(tab: str, number: int) -> JSONResponse:
-        return _json(desk.item(tab, number))
+        return _ascii_response(session.item(tab, number))
 
     @app.get("/pixels/{row}")
     def pixels(
-        row: int, side: int = MOST_SIDE, left: int = 0, top: int = 0, width: int = 0, height: int = 0
+        row: int, side: int = MAX_SIDE, left: int = 0, top: int = 0, width: int = 0, height: int = 0
     ) -> Response:
-        tile = desk.tile(row, Region(left, top, width, height), side)
+        tile = session.tile(row, Region(left, top, width, height), side)
         facts = json.dumps(tile.facts)  # ASCII, as a header must be
         return Response(tile.content, media_type="application/octet-stream", headers={"X-Picture": facts})
 
     @app.post("/api/decide")
-    def decide(wishes: _Wishes) -> JSONResponse:
-        rows = [ReviewRow(one.kind, one.id, one.action, (), tuple(one.after), one.note) for one in wishes.decisions]
-        return _json(desk.decide(rows))
+    def decide(wishes: _DecisionsRequest) -> JSONResponse:
+        rows = [
+            ReviewRow(decision.kind, decision.id, decision.action, (), tuple(decision.after), decision.note)
+            for decision in wishes.decisions
+        ]
+        return _ascii_response(session.decide(rows))
 
     @app.post("/api/step")
-    def step(wish: _Step) -> JSONResponse:
-        return _json(desk.step(wish.direction))
+    def step(wish: _StepRequest) -> JSONResponse:
+        return _ascii_response(session.step(wish.direction))
 
     return app
 
 
-def _refusal(request: Request, token: str, hosts: frozenset[str]) -> JSONResponse | None:
+def _rejection(request: Request, token: str, hosts: frozenset[str]) -> JSONResponse | None:
     """Why a request is not answered; none where it is."""
     if request.headers.get("host", "").lower() not in hosts:
         return JSONResponse({"error": "this server answers to its own address only"}, 421)
@@ -138,20 +144,23 @@ def _refusal(request: Request, token: str, hosts: frozenset[str]) -> JSONRespons
     return None
 
 
-def _json(content: dict[str, Any]) -> JSONResponse:
+def _ascii_response(content: dict[str, Any]) -> JSONResponse:
     """JSON that may hold any text, half characters too, which bytes of UTF-8 could not."""
-    return _Ascii(content)
+    return _AsciiResponse(content)
 
 
-class _Ascii(JSONResponse):
+class _AsciiResponse(JSONResponse):
     def render(self, content: Any) -> bytes:
         return json.dumps(content, allow_nan=False).encode("ascii")
 
 
-def _page(token: str) -> str:
+def _render_page(token: str) -> str:
     folder = files("holotype.review")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
-    )  # fmt: skip
+    )
     return environment.get_template("page.html.j2").render(token=token)

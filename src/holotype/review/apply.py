@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holotype.audit import Duplicates, duplicates_of, take_apart
-from holotype.digest import digest_value
-from holotype.errors import counted, did_you_mean, listing
-from holotype.review.replay import Standing
-from holotype.review.rows import ReviewRow
+from holotype.audit import Duplicates, duplicates_of, split_clusters
+from holotype.core.digest import digest_value
+from holotype.core.errors import did_you_mean, join_names, pluralize
+from holotype.review.decisions import ReviewRow
+from holotype.review.replay import ActiveDecisions
 from holotype.types import AuditReport, ImageTable, Integers
 
 __all__ = ["Reviewed", "apply_review", "without_confirmed"]
 
-NAMED = 5
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -26,28 +26,28 @@ class Reviewed:
     """A table of images after a review.
 
     Args:
-        given: The table as the data say it.
+        original: The table as the data say it.
         images: The same with the reviewed labels.
         duplicates: What is the same as what, after the review.
         dropped: Numbers of the image rows that neither train nor are scored.
-        relabelled: Numbers of the samples that have other labels than before, ascending.
+        relabeled: Numbers of the samples that have other labels than before, ascending.
         confirmed: Ids of the samples whose labels a person has settled.
         split: How many clusters were taken apart.
-        standing: The decisions.
+        active: The decisions.
         warnings: What could not be done, and what is odd, in sentences.
     """
 
-    given: ImageTable
+    original: ImageTable
     images: ImageTable
     duplicates: Duplicates
     dropped: Integers
-    relabelled: Integers
+    relabeled: Integers
     confirmed: frozenset[str]
     split: int
-    standing: Standing
+    active: ActiveDecisions
     warnings: tuple[str, ...]
 
-    def noted(self, warnings: tuple[str, ...]) -> Reviewed:
+    def with_warnings(self, warnings: tuple[str, ...]) -> Reviewed:
         """The same with more to say, before what there is.
 
         Args:
@@ -58,18 +58,19 @@ class Reviewed:
     @property
     def digest(self) -> str | None:
         """What changes the folds and all that follows; none where nothing does, so that kept labels retrain nothing."""
-        if not (len(self.relabelled) or len(self.dropped) or self.split):
+        if not (len(self.relabeled) or len(self.dropped) or self.split):
             return None
         frame = self.images.samples.frame
-        changed = dict(zip(frame["sample"].gather(self.relabelled), frame["labels"].gather(self.relabelled).to_list(),
-                           strict=True))  # fmt: skip
+        changed = dict(
+            zip(frame["sample"].gather(self.relabeled), frame["labels"].gather(self.relabeled).to_list(), strict=True)
+        )
         clusters = self.duplicates.cluster.tolist() if self.split else []
         return digest_value([changed, self.dropped.tolist(), clusters])
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """What a reader of the scores must know, as clauses."""
-        if not (len(self.relabelled) or len(self.dropped)):
+        if not (len(self.relabeled) or len(self.dropped)):
             return ()
         return (
             "a person put labels right or dropped samples where earlier networks doubted them, and did not look at all "
@@ -79,159 +80,193 @@ class Reviewed:
     @property
     def words(self) -> tuple[str, ...]:
         """What was done, in sentences."""
-        gone = len(np.unique(self.given.sample_numbers[self.dropped]))
-        names = listing(self.given.samples.frame["sample"].gather(
-            np.unique(self.given.sample_numbers[self.dropped])), NAMED)  # fmt: skip
-        said = [f"{counted(len(self.relabelled), 'sample')} got other labels by review"] if len(self.relabelled) else []
-        said += [f"{counted(gone, 'sample')} left training and scoring by review: {names}"] if gone else []
-        said += [f"{counted(self.split, 'set')} of duplicates was taken apart by review"] if self.split == 1 else []
-        said += [f"{self.split:,} sets of duplicates were taken apart by review"] if self.split > 1 else []
-        return tuple(f"{sentence}." for sentence in said)
+        gone = len(np.unique(self.original.sample_numbers[self.dropped]))
+        names = join_names(
+            self.original.samples.frame["sample"].gather(np.unique(self.original.sample_numbers[self.dropped])),
+            MAX_NAMED,
+        )
+        sentences = (
+            [f"{pluralize(len(self.relabeled), 'sample')} got other labels by review"] if len(self.relabeled) else []
+        )
+        sentences += [f"{pluralize(gone, 'sample')} left training and scoring by review: {names}"] if gone else []
+        sentences += (
+            [f"{pluralize(self.split, 'set')} of duplicates was taken apart by review"] if self.split == 1 else []
+        )
+        sentences += [f"{self.split:,} sets of duplicates were taken apart by review"] if self.split > 1 else []
+        return tuple(f"{sentence}." for sentence in sentences)
 
 
-def apply_review(standing: Standing, images: ImageTable, audit: AuditReport, separator: str = " ") -> Reviewed:
+def apply_review(active: ActiveDecisions, images: ImageTable, audit: AuditReport, separator: str = " ") -> Reviewed:
     """Apply what stands to the tables; what no longer fits is said and left out.
 
     Args:
-        standing: From `replay`.
+        active: From `replay`.
         images: The table as the data say it.
         audit: What was found in it.
         separator: What may stand between the labels of a row that a person wrote.
     """
-    warnings = list(standing.warnings) + _repeated(standing.decisions)
+    warnings = list(active.warnings) + _repeated_decisions(active.decisions)
     samples = images.samples.frame
-    number = {str(name): place for place, name in enumerate(samples["sample"])}
-    latest = [row for about, row in standing.latest.items() if about[0] == "sample"]
+    number = {str(name): index for index, name in enumerate(samples["sample"])}
+    latest = [row for about, row in active.latest.items() if about[0] == "sample"]
     gone = [row.id for row in latest if row.id not in number]
     if gone:
-        warnings.append(f"decisions about {counted(len(gone), 'sample')} that the tables do not have were left out: "
-                        f"{listing(gone, NAMED)}{_near(gone[0], number)}")  # fmt: skip
-    known = [row for row in latest if row.id in number]
+        warnings.append(
+            f"decisions about {pluralize(len(gone), 'sample')} that the tables do not have were left out: "
+            f"{join_names(gone, MAX_NAMED)}{_suggest_name(gone[0], number)}"
+        )
+    matched = [row for row in latest if row.id in number]
     roles = samples["role"].to_list()
-    unlabelled = [row.id for row in known if roles[number[row.id]] == "test"]
-    if unlabelled:
-        warnings.append(f"decisions about {counted(len(unlabelled), 'sample')} to predict were left out, which have no "
-                        f"labels: {listing(unlabelled, NAMED)}")  # fmt: skip
-    known = [row for row in known if roles[number[row.id]] != "test"]
-    new, said = _labels(known, images, separator)
-    warnings += said + _stale(standing.decisions, known, images, number)
+    unlabeled = [row.id for row in matched if roles[number[row.id]] == "test"]
+    if unlabeled:
+        warnings.append(
+            f"decisions about {pluralize(len(unlabeled), 'sample')} to predict were left out, which have no "
+            f"labels: {join_names(unlabeled, MAX_NAMED)}"
+        )
+    matched = [row for row in matched if roles[number[row.id]] != "test"]
+    new, messages = _new_labels(matched, images, separator)
+    warnings += messages + _changed_since_review(active.decisions, matched, images, number)
     lists = samples["labels"].to_list()
     changed = {number[name]: labels for name, labels in new.items() if labels != sorted(lists[number[name]] or [])}
-    dropped = np.array([number[row.id] for row in known if row.action == "drop"], np.int64)
-    duplicates, split, said = _split(standing, images, audit)
-    confirmed = {row.id for row in known if row.action == "keep"} | set(new)
+    dropped = np.array([number[row.id] for row in matched if row.action == "drop"], np.int64)
+    duplicates, split, messages = _split_reviewed_clusters(active, images, audit)
+    confirmed = {row.id for row in matched if row.action == "keep"} | set(new)
     return Reviewed(
-        given=images, images=_relabelled(images, changed), duplicates=duplicates,
+        original=images,
+        images=_with_new_labels(images, changed),
+        duplicates=duplicates,
         dropped=np.flatnonzero(np.isin(images.sample_numbers, dropped)).astype(np.int64),
-        relabelled=np.array(sorted(changed), np.int64), confirmed=frozenset(confirmed), split=split,
-        standing=standing, warnings=tuple(f"Review: {sentence}." for sentence in [*warnings, *said]),
-    )  # fmt: skip
+        relabeled=np.array(sorted(changed), np.int64),
+        confirmed=frozenset(confirmed),
+        split=split,
+        active=active,
+        warnings=tuple(f"Review: {sentence}." for sentence in [*warnings, *messages]),
+    )
 
 
-def without_confirmed(suspects: pl.DataFrame, confirmed: frozenset[str]) -> pl.DataFrame:
+def without_confirmed(label_errors: pl.DataFrame, confirmed: frozenset[str]) -> pl.DataFrame:
     """The table of suspects in which labels that a person has settled are none.
 
     Args:
-        suspects: From `holotype.audit.find_suspects`.
+        label_errors: From `holotype.audit.find_label_errors`.
         confirmed: Ids of samples.
     """
     if not confirmed:
-        return suspects
+        return label_errors
     doubtful = pl.col("suspect") & ~pl.col("sample").is_in(list(confirmed))
-    return suspects.with_columns(doubtful.alias("suspect")).sort(
+    return label_errors.with_columns(doubtful.alias("suspect")).sort(
         "suspect", "quality", "position", descending=[True, False, False]
     )
 
 
-def _labels(rows: Sequence[ReviewRow], images: ImageTable, separator: str) -> tuple[dict[str, list[int]], list[str]]:
+def _new_labels(
+    rows: Sequence[ReviewRow], images: ImageTable, separator: str
+) -> tuple[dict[str, list[int]], list[str]]:
     """The new labels by sample, as ascending class numbers, and what is wrong with others."""
-    place = {name: number for number, name in enumerate(images.classes)}
+    index_of_class = {name: number for number, name in enumerate(images.classes)}
     new, warnings = {}, []
     for row in rows:
         if row.action != "relabel":
             continue
         names = row.after
-        if len(names) == 1 and names[0] not in place and images.kind == "multilabel":
+        if len(names) == 1 and names[0] not in index_of_class and images.kind == "multilabel":
             names = tuple(part.strip() for part in names[0].split(separator) if part.strip())
-        strange = [name for name in names if name not in place]
+        strange = [name for name in names if name not in index_of_class]
         if strange:
-            warnings.append(f"{row.id!r} was not relabelled, since {strange[0]!r} is no class"
-                            f"{_near(strange[0], place)}")  # fmt: skip
+            warnings.append(
+                f"{row.id!r} was not relabelled, since {strange[0]!r} is no class"
+                f"{_suggest_name(strange[0], index_of_class)}"
+            )
         elif images.kind == "multiclass" and len(set(names)) != 1:
             warnings.append(f"{row.id!r} was not relabelled, since it needs one label and was given {len(names)}")
         else:
-            new[row.id] = sorted({place[name] for name in names})
+            new[row.id] = sorted({index_of_class[name] for name in names})
     return new, warnings
 
 
-def _stale(
-    every: Sequence[ReviewRow], known: Sequence[ReviewRow], images: ImageTable, number: dict[str, int]
+def _changed_since_review(
+    every: Sequence[ReviewRow], matched: Sequence[ReviewRow], images: ImageTable, number: dict[str, int]
 ) -> list[str]:
     """Samples whose labels in the tables are none that a reviewer saw or wrote: the tables were changed since."""
-    seen: dict[str, set[tuple[str, ...]]] = {}
+    reviewer_labels: dict[str, set[tuple[str, ...]]] = {}
     for row in every:
         if row.kind == "sample":
-            seen.setdefault(row.id, set()).update(tuple(sorted(part)) for part in (row.before, row.after) if part)
+            reviewer_labels.setdefault(row.id, set()).update(
+                tuple(sorted(part)) for part in (row.before, row.after) if part
+            )
     lists = images.samples.frame["labels"].to_list()
     odd = []
-    for row in known:
+    for row in matched:
         names = tuple(sorted(images.classes[label] for label in lists[number[row.id]] or []))
-        if row.action != "drop" and seen[row.id] and names not in seen[row.id] and row.before:
+        if row.action != "drop" and reviewer_labels[row.id] and names not in reviewer_labels[row.id] and row.before:
             odd.append(row.id)
     if not odd:
         return []
-    return [f"the tables say other labels of {counted(len(odd), 'sample')} than the reviewer saw: "
-            f"{listing(odd, NAMED)}; the review counts"]  # fmt: skip
+    return [
+        f"the tables say other labels of {pluralize(len(odd), 'sample')} than the reviewer saw: "
+        f"{join_names(odd, MAX_NAMED)}; the review counts"
+    ]
 
 
-def _relabelled(images: ImageTable, changed: dict[int, list[int]]) -> ImageTable:
+def _with_new_labels(images: ImageTable, changed: dict[int, list[int]]) -> ImageTable:
     if not changed:
         return images
     owners, lists = images.sample_numbers.tolist(), images.frame["labels"].to_list()
-    labels = [changed.get(owner, own) for owner, own in zip(owners, lists, strict=True)]
+    labels = [changed.get(owner, original) for owner, original in zip(owners, lists, strict=True)]
     column = pl.Series("labels", labels, dtype=images.frame["labels"].dtype)
     return replace(images, frame=images.frame.with_columns(column))
 
 
-def _split(standing: Standing, images: ImageTable, audit: AuditReport) -> tuple[Duplicates, int, list[str]]:
+def _split_reviewed_clusters(
+    active: ActiveDecisions, images: ImageTable, audit: AuditReport
+) -> tuple[Duplicates, int, list[str]]:
     """Clusters without those images that a person says are not the same as the others."""
     same = duplicates_of(audit, len(images))
     row_of = dict(zip(images.frame["id"].cast(pl.String), range(len(images)), strict=True))
     parts: list[Integers] = []
     owners, warnings = [], []
-    for decision in standing.decisions:
+    for decision in active.decisions:
         if decision.kind != "cluster" or decision.action != "split":
             continue
         gone = [name for name in (decision.id, *decision.after) if name not in row_of]
         if gone:
-            warnings.append(f"the duplicates of {decision.id!r} were not taken apart, since there is no image "
-                            f"{listing(gone, NAMED)}")  # fmt: skip
+            warnings.append(
+                f"the duplicates of {decision.id!r} were not taken apart, since there is no image "
+                f"{join_names(gone, MAX_NAMED)}"
+            )
             continue
-        seen = {row_of[name] for name in decision.before if name in row_of}
-        own = set(np.flatnonzero(same.cluster == same.cluster[row_of[decision.id]]).tolist())
-        apart = {row_of[name] for name in decision.after} & own
-        if same.cluster[row_of[decision.id]] >= 0 and apart and (seen & own or own) - apart:
-            parts.append(np.array(sorted(apart), np.int64))  # else they are no duplicates any more
+        reviewed_rows = {row_of[name] for name in decision.before if name in row_of}
+        cluster_rows = set(np.flatnonzero(same.cluster == same.cluster[row_of[decision.id]]).tolist())
+        separated = {row_of[name] for name in decision.after} & cluster_rows
+        if (
+            same.cluster[row_of[decision.id]] >= 0
+            and separated
+            and (reviewed_rows & cluster_rows or cluster_rows) - separated
+        ):
+            parts.append(np.array(sorted(separated), np.int64))  # else they are no duplicates any more
             owners.append(decision.id)
-    same, left = take_apart(same, parts)
+    same, left = split_clusters(same, parts)
     equal = [name for name, went in zip(owners, left, strict=True) if not went]
     if equal:
-        warnings.append(f"pixels that are equal were left together: {listing(equal, NAMED)}")
+        warnings.append(f"pixels that are equal were left together: {join_names(equal, MAX_NAMED)}")
     return same, sum(left), warnings
 
 
-def _repeated(decisions: Sequence[ReviewRow]) -> list[str]:
+def _repeated_decisions(decisions: Sequence[ReviewRow]) -> list[str]:
     """Samples about which different things stand: the last counts."""
-    said: dict[str, set[Any]] = {}
+    decisions_of_sample: dict[str, set[Any]] = {}
     for row in decisions:
         if row.kind == "sample":
-            said.setdefault(row.id, set()).add((row.action, tuple(sorted(row.after))))
-    torn = [name for name, different in said.items() if len(different) > 1]
+            decisions_of_sample.setdefault(row.id, set()).add((row.action, tuple(sorted(row.after))))
+    torn = [name for name, different in decisions_of_sample.items() if len(different) > 1]
     if not torn:
         return []
-    return [f"{counted(len(torn), 'sample')} with several decisions, of which the last counts: {listing(torn, NAMED)}"]
+    return [
+        f"{pluralize(len(torn), 'sample')} with several decisions, of which the last counts: "
+        f"{join_names(torn, MAX_NAMED)}"
+    ]
 
 
-def _near(name: str, known: dict[str, int]) -> str:
-    hint = did_you_mean(name, known) if len(known) <= 10_000 else ""
+def _suggest_name(name: str, names: dict[str, int]) -> str:
+    hint = did_you_mean(name, names) if len(names) <= 10_000 else ""
     return f" ({hint})" if hint else ""

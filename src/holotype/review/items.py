@@ -11,13 +11,21 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logit
 
-from holotype.types import AnyScores, Decision, ImageTable, Kind, TopScores
+from holotype.types import AnyScores, Decision, ImageTable, Kind, TopKScores
 
-__all__ = ["ClusterItem", "Materials", "Queue", "SampleItem", "doubts", "likeliest_classes", "make_queue"]
+__all__ = [
+    "ClusterItem",
+    "ReviewData",
+    "ReviewQueue",
+    "SampleItem",
+    "decision_margins",
+    "likeliest_classes",
+    "make_queue",
+]
 
-UNCERTAIN_SHOWN = 500
-LIKELIEST = 6
-SMALLEST = 1e-6
+MAX_UNCERTAIN = 500
+TOP_CLASSES = 6
+MIN_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -55,68 +63,68 @@ class ClusterItem:
 
 
 @dataclass(frozen=True)
-class Materials:
+class ReviewData:
     """A finished run as the review sees it: tables and plain values.
 
     Args:
         name: The run's name.
         images: The table as the run used it.
-        suspects: `audit/suspects.parquet`.
+        label_errors: `audit/label_errors.parquet`.
         clusters: `audit/clusters.parquet`.
-        links: `audit/links.parquet`.
+        duplicate_pairs: `audit/duplicate_pairs.parquet`.
         conflicts: `audit/conflicts.parquet`.
         ids: Of the scored samples; empty where nothing was scored.
         scores: Their logits, shape (n, classes); none where nothing was scored.
         decision: How scores become labels.
         nearest: Of each image id, the ids of the nearest specimens with their similarity.
-        colours: Red, green and blue of each channel, by how many channels an image has and their names.
+        colors: Red, green and blue of each channel, by how many channels an image has and their names.
         fold_of: The fold of each sample id.
     """
 
     name: str
     images: ImageTable
-    suspects: pl.DataFrame
+    label_errors: pl.DataFrame
     clusters: pl.DataFrame
-    links: pl.DataFrame
+    duplicate_pairs: pl.DataFrame
     conflicts: pl.DataFrame
     ids: tuple[str, ...]
     scores: AnyScores | None
     decision: Decision
     nearest: Mapping[str, Sequence[tuple[str, float]]]
-    colours: Any
+    colors: Any
     fold_of: Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class Queue:
+class ReviewQueue:
     """The three lists.
 
     Args:
-        suspects: Likely wrong labels, the likeliest first.
+        label_errors: Likely wrong labels, the likeliest first.
         clusters: Duplicates: contradictions first, then the largest doubt.
         uncertain: Samples near the decision, the nearest first.
     """
 
-    suspects: tuple[SampleItem, ...]
+    label_errors: tuple[SampleItem, ...]
     clusters: tuple[ClusterItem, ...]
     uncertain: tuple[SampleItem, ...]
 
 
-def make_queue(materials: Materials) -> Queue:
+def make_queue(data: ReviewData) -> ReviewQueue:
     """What there is to look at.
 
     Args:
-        materials: The run.
+        data: The run.
     """
-    doubtful = materials.suspects.filter("suspect")
-    suspects = [
-        SampleItem(str(row["sample"]), tuple(row["suggested"]), float(row["quality"]))
+    doubtful = data.label_errors.filter("suspect")
+    label_errors = [
+        SampleItem(str(row["sample"]), tuple(row["predicted_label"]), float(row["quality"]))
         for row in doubtful.iter_rows(named=True)
     ]
-    return Queue(tuple(suspects), _clusters(materials), _uncertain(materials))
+    return ReviewQueue(tuple(label_errors), _cluster_items(data), _uncertain_items(data))
 
 
-def doubts(scores: AnyScores, decision: Decision) -> NDArray[np.float64]:
+def decision_margins(scores: AnyScores, decision: Decision) -> NDArray[np.float64]:
     """How far each sample is from being decided otherwise; small where little is needed.
 
     With one label a sample it is the difference of the two largest log-probabilities, with many the smallest distance
@@ -129,20 +137,20 @@ def doubts(scores: AnyScores, decision: Decision) -> NDArray[np.float64]:
     Returns:
         Shape (n,).
     """
-    if isinstance(scores, TopScores):
-        return np.asarray(scores.logit[:, 0] - scores.logit[:, 1], np.float64)
+    if isinstance(scores, TopKScores):
+        return np.asarray(scores.top_logits[:, 0] - scores.top_logits[:, 1], np.float64)
     values = np.asarray(scores, np.float64)
     thresholds = np.asarray(decision.thresholds, np.float64)
     if decision.kind == "multilabel":
         if not len(thresholds):
             thresholds = np.full(values.shape[1], decision.levels[0] if decision.levels else 0.5)
-        return np.asarray(np.abs(values - logit(np.clip(thresholds, SMALLEST, 1 - SMALLEST))).min(axis=1))
-    said = np.asarray(log_softmax(values, axis=1))
+        return np.asarray(np.abs(values - logit(np.clip(thresholds, MIN_PROBABILITY, 1 - MIN_PROBABILITY))).min(axis=1))
+    log_probabilities = np.asarray(log_softmax(values, axis=1))
     if decision.rule == "prior" and len(thresholds):
-        said = said + thresholds
-    if said.shape[1] < 2:
-        return np.full(len(said), np.inf)
-    best = np.partition(said, -2, axis=1)[:, -2:]
+        log_probabilities = log_probabilities + thresholds
+    if log_probabilities.shape[1] < 2:
+        return np.full(len(log_probabilities), np.inf)
+    best = np.partition(log_probabilities, -2, axis=1)[:, -2:]
     return np.asarray(best[:, 1] - best[:, 0])
 
 
@@ -155,40 +163,40 @@ def likeliest_classes(scores: AnyScores, row: int, kind: Kind, also: Sequence[in
         kind: One label a sample, or many.
         also: Numbers of classes that are named in any case.
     """
-    if isinstance(scores, TopScores):
-        one = scores[row : row + 1]
-        numbers = list(dict.fromkeys([*one.top[0, :LIKELIEST].tolist(), *also]))
-        said = {number: float(np.exp(one.log_probability(np.array([number]))[0])) for number in numbers}
+    if isinstance(scores, TopKScores):
+        row_scores = scores[row : row + 1]
+        numbers = list(dict.fromkeys([*row_scores.top_classes[0, :TOP_CLASSES].tolist(), *also]))
+        probabilities = {number: float(np.exp(row_scores.log_probability(np.array([number]))[0])) for number in numbers}
     else:
         values = np.asarray(scores[row], np.float64)
         probability = expit(values) if kind == "multilabel" else np.exp(log_softmax(values))
-        numbers = list(dict.fromkeys([*np.argsort(-probability, kind="stable")[:LIKELIEST].tolist(), *also]))
-        said = {number: float(probability[number]) for number in numbers}
-    return sorted(said.items(), key=lambda entry: -entry[1])
+        numbers = list(dict.fromkeys([*np.argsort(-probability, kind="stable")[:TOP_CLASSES].tolist(), *also]))
+        probabilities = {number: float(probability[number]) for number in numbers}
+    return sorted(probabilities.items(), key=lambda entry: -entry[1])
 
 
-def _uncertain(materials: Materials) -> tuple[SampleItem, ...]:
-    if materials.scores is None:
+def _uncertain_items(data: ReviewData) -> tuple[SampleItem, ...]:
+    if data.scores is None:
         return ()
-    distance = doubts(materials.scores, materials.decision)
-    order = np.argsort(distance, kind="stable")[:UNCERTAIN_SHOWN]
-    known = order[np.isfinite(distance[order])]
-    return tuple(SampleItem(materials.ids[row], None, float(distance[row])) for row in known)
+    distance = decision_margins(data.scores, data.decision)
+    order = np.argsort(distance, kind="stable")[:MAX_UNCERTAIN]
+    finite = order[np.isfinite(distance[order])]
+    return tuple(SampleItem(data.ids[row], None, float(distance[row])) for row in finite)
 
 
-def _clusters(materials: Materials) -> tuple[ClusterItem, ...]:
+def _cluster_items(data: ReviewData) -> tuple[ClusterItem, ...]:
     """Contradicting labels first; then sets whose weakest link is weakest, since those may be no duplicates."""
-    ids = materials.images.frame["id"].cast(pl.String)
+    ids = data.images.frame["id"].cast(pl.String)
     rows: dict[int, list[int]] = {}
-    for cluster, row in materials.clusters.select("cluster", "row").sort("cluster", "row").iter_rows():
+    for cluster, row in data.clusters.select("cluster", "row").sort("cluster", "row").iter_rows():
         rows.setdefault(cluster, []).append(row)
     links: dict[int, list[tuple[int, int, str, float]]] = {}
-    for cluster, *link in materials.links.select("cluster", "row", "other", "kind", "similarity").iter_rows():
+    for cluster, *link in data.duplicate_pairs.select("cluster", "row", "other", "kind", "similarity").iter_rows():
         links.setdefault(cluster, []).append((link[0], link[1], link[2], float(link[3])))
-    torn = set(materials.conflicts["cluster"].to_list())
-    found = [
-        ClusterItem(ids[own[0]], tuple(own), cluster in torn, tuple(links.get(cluster, ())))
-        for cluster, own in rows.items()
+    torn = set(data.conflicts["cluster"].to_list())
+    items = [
+        ClusterItem(ids[cluster_rows[0]], tuple(cluster_rows), cluster in torn, tuple(links.get(cluster, ())))
+        for cluster, cluster_rows in rows.items()
     ]
-    weakest = {item.id: min((link[3] for link in item.links), default=1.0) for item in found}
-    return tuple(sorted(found, key=lambda item: (not item.conflict, weakest[item.id], item.rows)))
+    weakest = {item.id: min((link[3] for link in item.links), default=1.0) for item in items}
+    return tuple(sorted(items, key=lambda item: (not item.conflict, weakest[item.id], item.rows)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from holotype.review.rows import ReviewRow
+from holotype.review.decisions import ReviewRow
 
-__all__ = ["Standing", "replay", "undoing"]
+__all__ = ["ActiveDecisions", "replay", "undo_row"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class ActiveDecisions:
     """Decisions after all undoing.
 
     Args:
@@ -27,10 +27,10 @@ class Standing:
     @property
     def latest(self) -> dict[tuple[str, str], ReviewRow]:
         """The decision that counts for each kind and id, the last one that was made."""
-        return {row.about: row for row in self.decisions}
+        return {row.target: row for row in self.decisions}
 
 
-def replay(rows: Iterable[ReviewRow]) -> Standing:
+def replay(rows: Iterable[ReviewRow]) -> ActiveDecisions:
     """What stands after all rows.
 
     Args:
@@ -41,21 +41,21 @@ def replay(rows: Iterable[ReviewRow]) -> Standing:
     warnings = []
     for row in rows:
         if row.action != "undo":
-            if undone and undone[-1].says_what(row):
+            if undone and undone[-1].decides_same(row):
                 undone.pop()
             else:
                 undone.clear()
             decisions.append(row)
             continue
-        place = next((n for n in range(len(decisions) - 1, -1, -1) if decisions[n].about == row.about), None)
-        if place is None:
+        index = next((n for n in range(len(decisions) - 1, -1, -1) if decisions[n].target == row.target), None)
+        if index is None:
             warnings.append(f"nothing about the {row.kind} {row.id!r} stands that could be undone")
         else:
-            undone.append(decisions.pop(place))
-    return Standing(tuple(decisions), tuple(undone), tuple(warnings))
+            undone.append(decisions.pop(index))
+    return ActiveDecisions(tuple(decisions), tuple(undone), tuple(warnings))
 
 
-def undoing(row: ReviewRow) -> ReviewRow:
+def undo_row(row: ReviewRow) -> ReviewRow:
     """The row that takes a decision back.
 
     Args:

@@ -1,26 +1,26 @@
 """Serving: a REST API and a page around whatever answers for images; needs the extra `serve`."""
 
-from holotype.serve.answerer import About, Answer, Answerer, MakeReader, Near, Question, Reader
+from holotype.serve.access import AccessPolicy
 from holotype.serve.app import make_app
-from holotype.serve.guard import Rules
 from holotype.serve.limits import Limits, limits_from
-from holotype.serve.running import Place, rules_for, serve
+from holotype.serve.predictor import DecodedImage, ImagePrediction, MakeReader, Neighbor, Predictor, Reader, RunInfo
+from holotype.serve.server import BindAddress, access_policy, serve
 from holotype.serve.service import Service
 
 __all__ = [
-    "About",
-    "Answer",
-    "Answerer",
+    "AccessPolicy",
+    "BindAddress",
+    "DecodedImage",
+    "ImagePrediction",
     "Limits",
     "MakeReader",
-    "Near",
-    "Place",
-    "Question",
+    "Neighbor",
+    "Predictor",
     "Reader",
-    "Rules",
+    "RunInfo",
     "Service",
+    "access_policy",
     "limits_from",
     "make_app",
-    "rules_for",
     "serve",
 ]

@@ -12,17 +12,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from holotype.serve.guard import Guard, Rules
+from holotype.serve.access import AccessMiddleware, AccessPolicy
+from holotype.serve.errors import ApiError, ErrorDetail, ErrorResponse, api_error, error_responses, shortage
 from holotype.serve.page import SCRIPT, STYLE, page, page_policy
-from holotype.serve.refusals import Fault, Problem, Refusal, documented, refused, shortage
-from holotype.serve.schemas import Classes, Health, Line, Predictions, Version, classes_of
-from holotype.serve.service import Service, Wish
+from holotype.serve.schemas import Classes, Health, Predictions, StreamLine, Version, classes_of
+from holotype.serve.service import RequestOptions, Service
 from holotype.serve.streaming import NdjsonResponse, answer_stream
 
 __all__ = ["make_app"]
 
-MOST_NEAREST = 20
-Nearest = Annotated[int, Query(ge=0, le=MOST_NEAREST, description="How many training specimens are named.")]
+MAX_NEAREST = 20
+Nearest = Annotated[int, Query(ge=0, le=MAX_NEAREST, description="How many training specimens are named.")]
 Picture = Annotated[bool, Query(description="Send each image back as a PNG in a `data:` address.")]
 
 
@@ -32,7 +32,7 @@ class _PngResponse(Response):
     media_type = "image/png"
 
 
-def make_app(service: Service, rules: Rules) -> FastAPI:
+def make_app(service: Service, rules: AccessPolicy) -> FastAPI:
     """The application of one run.
 
     Args:
@@ -46,40 +46,51 @@ def make_app(service: Service, rules: Rules) -> FastAPI:
         yield
         await asyncio.to_thread(service.close)
 
-    about = service.answerer.about
+    about = service.predictor.about
     app = FastAPI(
-        title=f"Holotype: {about.run}", version=about.holotype, docs_url=None, redoc_url=None, lifespan=lifespan,
+        title=f"Holotype: {about.run}",
+        version=about.holotype,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
         description="Labels images by a finished run. Errors are JSON and name what is wrong and the way out.",
-    )  # fmt: skip
+    )
     app.state.service = service
     _handle_errors(app)
-    _add_questions(app, service, rules)
-    _add_facts(app, service, rules)
-    _add_page(app, service, rules)
-    _add_documents(app, rules)
-    app.add_middleware(Guard, rules=rules, limits=service.limits, measures=service.measures)
+    _add_prediction_routes(app, service, rules)
+    _add_info_routes(app, service, rules)
+    _add_page_routes(app, service, rules)
+    _extend_openapi(app, rules)
+    app.add_middleware(AccessMiddleware, rules=rules, limits=service.limits, measures=service.measures)
     return app
 
 
-def _add_questions(app: FastAPI, service: Service, rules: Rules) -> None:
+def _add_prediction_routes(app: FastAPI, service: Service, rules: AccessPolicy) -> None:
     always = (400, 403, 408, 413, 421, 422, 429, 503, *((401,) if rules.token else ()))
-    many, one = _form(service.limits.files), _form(max(1, service.answerer.files_an_image))
+    batch_form, single_form = (
+        _upload_form(service.limits.files),
+        _upload_form(max(1, service.predictor.files_per_image)),
+    )
 
-    @app.post("/predict", response_model=Predictions, openapi_extra=many, responses=documented(*always, 504))
+    @app.post("/predict", response_model=Predictions, openapi_extra=batch_form, responses=error_responses(*always, 504))
     async def predict(request: Request, nearest: Nearest = 3, picture: Picture = False) -> Any:
         """Labels and probabilities of one or many images, in the order in which they were sent."""
-        said = await service.predict(request, Wish(nearest, picture))
-        return Response(said.model_dump_json(), media_type="application/json")
+        result = await service.predict(request, RequestOptions(nearest, picture))
+        return Response(result.model_dump_json(), media_type="application/json")
 
-    @app.post("/predict/stream", response_class=NdjsonResponse, openapi_extra=_form(None),
-              responses={**documented(*always), **_answers("application/x-ndjson", LINES)})  # fmt: skip
+    @app.post(
+        "/predict/stream",
+        response_class=NdjsonResponse,
+        openapi_extra=_upload_form(None),
+        responses={**error_responses(*always), **_text_response("application/x-ndjson", LINES)},
+    )
     async def predict_stream(request: Request, nearest: Nearest = 0, picture: Picture = False) -> Any:
         """Any number of images: a line of JSON each, as soon as it is ready; an image that is refused stops nothing."""
-        return await answer_stream(service, request, Wish(nearest, picture))
+        return await answer_stream(service, request, RequestOptions(nearest, picture))
 
-    heat = documented(*always, 504) | _png()
+    heat = error_responses(*always, 504) | _png_response()
 
-    @app.post("/explain", response_class=_PngResponse, openapi_extra=one, responses=heat)
+    @app.post("/explain", response_class=_PngResponse, openapi_extra=single_form, responses=heat)
     async def explain(
         request: Request, name: Annotated[str, Query(alias="class", description="The class that is looked for.")]
     ) -> Any:
@@ -87,55 +98,55 @@ def _add_questions(app: FastAPI, service: Service, rules: Rules) -> None:
         return _PngResponse(await service.explain(request, name))
 
 
-LINES = "One JSON object a line, each a `Line`: a prediction, or what was wrong with one image."
+LINES = "One JSON object a line, each a `StreamLine`: a prediction, or what was wrong with one image."
 
 
-def _add_facts(app: FastAPI, service: Service, rules: Rules) -> None:
+def _add_info_routes(app: FastAPI, service: Service, rules: AccessPolicy) -> None:
     always = (400, 403, 413, 421, *((401,) if rules.token else ()))
 
     unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not ready, and why not."}}
 
-    @app.get("/health", responses={**documented(400, 403, 413, 421), **unready})
+    @app.get("/health", responses={**error_responses(400, 403, 413, 421), **unready})
     async def health() -> Health:
         """Whether images can be sent, and why not."""
         why = service.why
-        said = Health(ready=not why, why=why or "ready", nearest=service.answerer.nearest)
-        return said if not why else JSONResponse(said.model_dump(), 503, {"Retry-After": "1"})  # type: ignore[return-value]
+        state = Health(ready=not why, why=why or "ready", nearest=service.predictor.nearest)
+        return state if not why else JSONResponse(state.model_dump(), 503, {"Retry-After": "1"})  # type: ignore[return-value]
 
-    @app.get("/version", responses=documented(*always))
+    @app.get("/version", responses=error_responses(*always))
     async def version() -> Version:
         """Which program and which run answer."""
-        about = service.answerer.about
+        about = service.predictor.about
         return Version(holotype=about.holotype, run=about.run, digests=about.digests)
 
-    @app.get("/classes", responses=documented(*always))
+    @app.get("/classes", responses=error_responses(*always))
     async def classes() -> Classes:
         """What is answered, what an image must be, and what a request may cost."""
-        return classes_of(service.answerer.about, service.limits)
+        return classes_of(service.predictor.about, service.limits)
 
-    measures = _answers("text/plain", "As Prometheus reads it.")
+    measures = _text_response("text/plain", "As Prometheus reads it.")
 
-    @app.get("/metrics", response_class=Response, responses=documented(*always) | measures)
+    @app.get("/metrics", response_class=Response, responses=error_responses(*always) | measures)
     async def metrics() -> Response:
         """Requests, times, batches, queue and images, for Prometheus."""
         return Response(service.measures.text(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/specimen", response_class=_PngResponse, responses=documented(*always, 404, 422) | _png())
+    @app.get("/specimen", response_class=_PngResponse, responses=error_responses(*always, 404, 422) | _png_response())
     async def specimen(id: Annotated[str, Query(description="As `nearest` names it.")]) -> Any:  # noqa: A002
         """The picture of a training specimen."""
         loop = asyncio.get_running_loop()
-        picture = await loop.run_in_executor(service.drawing, service.answerer.specimen, id)
+        picture = await loop.run_in_executor(service.drawing, service.predictor.specimen, id)
         if picture is None:
-            raise refused(404, f"there is no picture of a specimen {id!r}", "id")
+            raise api_error(404, f"there is no picture of a specimen {id!r}", "id")
         return _PngResponse(picture, headers={"Cache-Control": "private, max-age=3600"})
 
 
-def _add_page(app: FastAPI, service: Service, rules: Rules) -> None:
+def _add_page_routes(app: FastAPI, service: Service, rules: AccessPolicy) -> None:
     policy = {"Content-Security-Policy": page_policy()}
 
     @app.get("/", include_in_schema=False)
     async def front() -> HTMLResponse:
-        return HTMLResponse(page(service.answerer.about.run, locked=rules.token is not None), headers=policy)
+        return HTMLResponse(page(service.predictor.about.run, locked=rules.token is not None), headers=policy)
 
     @app.get("/page.css", include_in_schema=False)
     async def style() -> Response:
@@ -146,51 +157,51 @@ def _add_page(app: FastAPI, service: Service, rules: Rules) -> None:
         return Response(SCRIPT, media_type="text/javascript")
 
 
-def _answers(kind: str, words: str, form: str | None = None) -> dict[int | str, dict[str, Any]]:
+def _text_response(kind: str, words: str, form: str | None = None) -> dict[int | str, dict[str, Any]]:
     """An answer that is no JSON, as the document lists it."""
     schema = {"type": "string"} | ({} if form is None else {"format": form})
     return {200: {"content": {kind: {"schema": schema}}, "description": words}}
 
 
-def _png() -> dict[int | str, dict[str, Any]]:
-    return _answers("image/png", "A PNG.", "binary")
+def _png_response() -> dict[int | str, dict[str, Any]]:
+    return _text_response("image/png", "A PNG.", "binary")
 
 
-def _form(most: int | None) -> dict[str, Any]:
+def _upload_form(max_files: int | None) -> dict[str, Any]:
     files: dict[str, Any] = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
-    if most is not None:
-        files["maxItems"] = most
+    if max_files is not None:
+        files["maxItems"] = max_files
     files["description"] = "Image files; where a run wants a file a channel, all of them, told apart by their names."
     schema = {"type": "object", "required": ["images"], "properties": {"images": files}, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-def _add_documents(app: FastAPI, rules: Rules) -> None:
+def _extend_openapi(app: FastAPI, rules: AccessPolicy) -> None:
     """Lines and errors are documented though no endpoint declares them; the token is, where there is one."""
-    plain = app.openapi
+    base_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = plain()
-            parts = made["components"]["schemas"]
-            for model in (Line, Problem):
+            document = base_openapi()
+            parts = document["components"]["schemas"]
+            for model in (StreamLine, ErrorResponse):
                 shape = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                known = {**shape.pop("$defs", {}), model.__name__: shape}
-                parts |= {name: one for name, one in known.items() if name not in parts}
+                definitions = {**shape.pop("$defs", {}), model.__name__: shape}
+                parts |= {name: entry for name, entry in definitions.items() if name not in parts}
             if rules.token is not None:
-                made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-                for path, methods in made["paths"].items():
-                    for one in methods.values() if path != "/health" else ():
-                        one["security"] = [{"token": []}]
-            app.openapi_schema = made
+                document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+                for path, methods in document["paths"].items():
+                    for entry in methods.values() if path != "/health" else ():
+                        entry["security"] = [{"token": []}]
+            app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _handle_errors(app: FastAPI) -> None:
-    @app.exception_handler(Refusal)
-    async def refusal(_: Request, error: Refusal) -> Response:
+    @app.exception_handler(ApiError)
+    async def refusal(_: Request, error: ApiError) -> Response:
         return error.response()
 
     @app.exception_handler(RequestValidationError)
@@ -198,11 +209,15 @@ def _handle_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         value = None if first.get("input") is None else str(first["input"])[:200]
         name = str(first["loc"][-1])
-        return Refusal(422, Fault(what=first["msg"], field=name, value=value, remedy="see /openapi.json")).response()
+        return ApiError(
+            422, ErrorDetail(what=first["msg"], field=name, value=value, remedy="see /openapi.json")
+        ).response()
 
     @app.exception_handler(HTTPException)
     async def status(_: Request, error: HTTPException) -> Response:
-        return Refusal(error.status_code, Fault(what=str(error.detail), field="request"), error.headers).response()
+        return ApiError(
+            error.status_code, ErrorDetail(what=str(error.detail), field="request"), error.headers
+        ).response()
 
     @app.exception_handler(OSError)
     async def system(_: Request, error: OSError) -> Response:
@@ -213,5 +228,5 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def mistake(_: Request, error: Exception) -> Response:
-        said = Problem(error=Fault(what="a mistake of ours", field="server", value=type(error).__name__))
-        return JSONResponse(said.model_dump(), 500)
+        problem = ErrorResponse(error=ErrorDetail(what="a mistake of ours", field="server", value=type(error).__name__))
+        return JSONResponse(problem.model_dump(), 500)

@@ -8,25 +8,26 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Condition, Thread
 from typing import Any
 
-from holotype.errors import HolotypeError, InputError, first_line
-from holotype.serve.answerer import Answer, Answerer, Question
+from holotype.core.errors import HolotypeError, InputError, first_line
+from holotype.serve.errors import api_error
 from holotype.serve.limits import Limits
-from holotype.serve.measures import Measures
-from holotype.serve.refusals import refused
+from holotype.serve.metrics import ServerMetrics
+from holotype.serve.predictor import DecodedImage, ImagePrediction, Predictor
 
 __all__ = ["Batcher"]
 
-SOON = "1"  # seconds after which a caller may come back
+RETRY_AFTER_SECONDS = "1"  # seconds after which a caller may come back
 
 
 @dataclass(eq=False)
-class _Asked:
-    question: Question
+class _PendingImage:
+    question: DecodedImage
     nearest: int
-    future: Future[Answer] = field(default_factory=Future)
+    future: Future[ImagePrediction] = field(default_factory=Future)
 
 
 @dataclass(eq=False)
@@ -39,17 +40,17 @@ class Batcher:
     """One thread that opens an answerer and asks it, batch after batch.
 
     Args:
-        answerer: Is opened and asked on that thread alone.
+        predictor: Is opened and asked on that thread alone.
         limits: How long the queue, how large a batch.
         measures: Counts what is done.
     """
 
-    def __init__(self, answerer: Answerer, limits: Limits, measures: Measures) -> None:
-        self.answerer, self.limits, self.measures = answerer, limits, measures
+    def __init__(self, predictor: Predictor, limits: Limits, measures: ServerMetrics) -> None:
+        self.predictor, self.limits, self.measures = predictor, limits, measures
         self.why = "the networks are being read"
-        self._waiting: deque[_Asked | _Job] = deque()
+        self._waiting: deque[_PendingImage | _Job] = deque()
         self._changed = Condition()
-        self._held, self._coming, self._ending = 0, 0, False
+        self._reserved, self._coming, self._ending = 0, 0, False
         self._began: float | None = None  # when the work began that is under way
         self._thread = Thread(target=self._run, name="holotype-answers", daemon=True)
 
@@ -87,16 +88,16 @@ class Batcher:
             images: How many; more than the whole queue are let in where nobody else is there.
 
         Raises:
-            Refusal: The queue has no room for them, or the answerer is not ready.
+            ApiError: The queue has no room for them, or the answerer is not ready.
         """
         if self.why:
-            raise refused(503, self.why, "server", "ask /health when it is ready", Retry_After=SOON)
+            raise api_error(503, self.why, "server", "ask /health when it is ready", Retry_After=RETRY_AFTER_SECONDS)
         with self._changed:
-            if self._held and self._held + images > self.limits.queue:
-                what = f"{self._held:,} images wait already, and {self.limits.queue:,} may"
-                raise refused(429, what, "queue", "come back in a moment", Retry_After=SOON)
-            self._held += images
-            self.measures.queue.set(self._held)
+            if self._reserved and self._reserved + images > self.limits.queue:
+                what = f"{self._reserved:,} images wait already, and {self.limits.queue:,} may"
+                raise api_error(429, what, "queue", "come back in a moment", Retry_After=RETRY_AFTER_SECONDS)
+            self._reserved += images
+            self.measures.queue.set(self._reserved)
 
     def release(self, images: int) -> None:
         """Give places back.
@@ -105,10 +106,10 @@ class Batcher:
             images: As many as were taken.
         """
         with self._changed:
-            self._held -= images
-            self.measures.queue.set(self._held)
+            self._reserved -= images
+            self.measures.queue.set(self._reserved)
 
-    def expect(self, images: int) -> None:
+    def announce(self, images: int) -> None:
         """Say that questions are on their way, so that a batch may wait a moment for them.
 
         Args:
@@ -118,21 +119,21 @@ class Batcher:
             self._coming += images
             self._changed.notify_all()
 
-    def ask(self, question: Question, nearest: int) -> Future[Answer]:
+    def submit(self, question: DecodedImage, nearest: int) -> Future[ImagePrediction]:
         """Put a question that was expected into the queue.
 
         Args:
             question: From the answerer's `read`.
             nearest: How many training specimens are to be named.
         """
-        asked = _Asked(question, nearest)
+        pending = _PendingImage(question, nearest)
         with self._changed:
             self._coming -= 1
-            self._waiting.append(asked)
+            self._waiting.append(pending)
             self._changed.notify_all()
-        return asked.future
+        return pending.future
 
-    def do(self, work: Callable[[], Any]) -> Future[Any]:
+    def run_job(self, work: Callable[[], Any]) -> Future[Any]:
         """Have something else done on the thread of the answers.
 
         Args:
@@ -146,7 +147,7 @@ class Batcher:
 
     def _run(self) -> None:
         try:
-            self.answerer.open()
+            self.predictor.open()
         except BaseException as error:  # noqa: BLE001  (whatever it is, /health says it)
             if not isinstance(error, HolotypeError):
                 traceback.print_exc()
@@ -161,17 +162,17 @@ class Batcher:
                     self._changed.wait()
                 if self._ending and not self._waiting:
                     return
-                chosen = self._next()
+                batch = self._next_batch()
             self._began = time.monotonic()
-            if not chosen:
-                busy = self._tidy()
-            elif isinstance(chosen[0], _Job):
-                _settle(chosen[0].future, chosen[0].work)
+            if not batch:
+                busy = self._run_background_work()
+            elif isinstance(batch[0], _Job):
+                _complete_future(batch[0].future, batch[0].work)
             else:
-                self._answer([one for one in chosen if isinstance(one, _Asked)])
+                self._predict_batch([item for item in batch if isinstance(item, _PendingImage)])
             self._began = None
 
-    def _next(self) -> list[_Asked | _Job]:
+    def _next_batch(self) -> list[_PendingImage | _Job]:
         """The next batch: all that wait and are of one form; others are waited for while they are on their way."""
         if not self._waiting or isinstance(self._waiting[0], _Job):
             return [self._waiting.popleft()] if self._waiting else []
@@ -181,38 +182,42 @@ class Batcher:
             if left <= 0 or not self._changed.wait(left):
                 break
         form = self._waiting[0].question.form  # type: ignore[union-attr]
-        alike = [one for one in self._waiting if isinstance(one, _Asked) and one.question.form == form]
+        same_form = [item for item in self._waiting if isinstance(item, _PendingImage) and item.question.form == form]
         # Sizes of batches are powers of two: a convolution of a size not seen before is planned anew, which is dear.
-        size = 1 << (min(len(alike), self.limits.batch).bit_length() - 1)
-        for one in alike[:size]:
-            self._waiting.remove(one)
-        return list(alike[:size])
+        size = 1 << (min(len(same_form), self.limits.batch).bit_length() - 1)
+        for item in same_form[:size]:
+            self._waiting.remove(item)
+        return list(same_form[:size])
 
-    def _answer(self, asked: list[_Asked]) -> None:
-        asked = [one for one in asked if one.future.set_running_or_notify_cancel()]
-        if not asked:
+    def _predict_alone(self, item: _PendingImage) -> ImagePrediction:
+        return self.predictor.predict([item.question], item.nearest)[0]
+
+    def _predict_batch(self, batch: list[_PendingImage]) -> None:
+        batch = [item for item in batch if item.future.set_running_or_notify_cancel()]
+        if not batch:
             return
         began = time.perf_counter()
-        most = max(one.nearest for one in asked)
+        most = max(item.nearest for item in batch)
         try:
-            answers = self.answerer.answer([one.question for one in asked], most)
+            answers = self.predictor.predict([item.question for item in batch], most)
         except BaseException as error:  # noqa: BLE001  (it belongs to whoever asked)
-            if len(asked) == 1:
-                asked[0].future.set_exception(error)
+            if len(batch) == 1:
+                batch[0].future.set_exception(error)
                 return
-            for one in asked:  # whoever is to blame, the others get their answers
-                _settle(one.future, lambda one=one: self.answerer.answer([one.question], one.nearest)[0], begun=True)  # type: ignore[misc]
+            for item in batch:  # whoever is to blame, the others get their answers
+                alone = partial(self._predict_alone, item)
+                _complete_future(item.future, alone, begun=True)
             return
-        self.measures.batches.observe(len(asked))
+        self.measures.batches.observe(len(batch))
         self.measures.batch_seconds.observe(time.perf_counter() - began)
-        self.measures.images.inc(len(asked))
-        self.measures.unusual.inc(sum(bool(answer.warned) for answer in answers))
-        for one, answer in zip(asked, answers, strict=True):
-            one.future.set_result(answer)
+        self.measures.images.inc(len(batch))
+        self.measures.unusual.inc(sum(bool(answer.ood_reasons) for answer in answers))
+        for item, answer in zip(batch, answers, strict=True):
+            item.future.set_result(answer)
 
-    def _tidy(self) -> bool:
+    def _run_background_work(self) -> bool:
         try:
-            return self.answerer.work()
+            return self.predictor.work()
         except InputError:
             return False
         except BaseException:  # noqa: BLE001  (answers do not hang on it)
@@ -220,7 +225,7 @@ class Batcher:
             return False
 
 
-def _settle(future: Future[Any], work: Callable[[], Any], begun: bool = False) -> None:
+def _complete_future(future: Future[Any], work: Callable[[], Any], begun: bool = False) -> None:
     if not begun and not future.set_running_or_notify_cancel():
         return
     try:

@@ -9,14 +9,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from holotype.serve.limits import Limits
 
-__all__ = ["ACCEPTED_AT_ONCE", "bounded_protocol", "most_connections"]
+__all__ = ["ACCEPTED_AT_ONCE", "bounded_protocol", "max_connections"]
 
 RESERVED_DESCRIPTORS = 100  # for the program's own files, pipes and sockets
-DESCRIPTORS_A_CONNECTION = 3  # the connection, a file that is being received, and one that is being sent
+DESCRIPTORS_PER_CONNECTION = 3  # the connection, a file that is being received, and one that is being sent
 ACCEPTED_AT_ONCE = 8  # before they are counted, or else a crowd takes all descriptors in one turn of the loop
 
 
-def most_connections(limits: Limits) -> int:
+def max_connections(limits: Limits) -> int:
     """How many connections may be open, so that descriptors are left for the requests themselves.
 
     Args:
@@ -30,7 +30,7 @@ def most_connections(limits: Limits) -> int:
         return limits.connections
     if descriptors < 0:
         return limits.connections
-    return min(limits.connections, max(8, (descriptors - RESERVED_DESCRIPTORS) // DESCRIPTORS_A_CONNECTION))
+    return min(limits.connections, max(8, (descriptors - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_CONNECTION))
 
 
 def bounded_protocol(limits: Limits) -> type[H11Protocol]:
@@ -43,40 +43,40 @@ def bounded_protocol(limits: Limits) -> type[H11Protocol]:
     Args:
         limits: The server's.
     """
-    table = _Table(most_connections(limits), limits.address)
+    table = _ConnectionTable(max_connections(limits), limits.address)
 
     class BoundedProtocol(_BoundedProtocol):
-        def __init__(self, *given: Any, **named: Any) -> None:
-            super().__init__(*given, **named)
+        def __init__(self, *arguments: Any, **keywords: Any) -> None:
+            super().__init__(*arguments, **keywords)
             self.table, self.seconds = table, limits.headers
 
     return BoundedProtocol
 
 
-class _Table:
+class _ConnectionTable:
     """The connections that are open, in the order in which they became idle or busy."""
 
-    def __init__(self, most: int, most_of_address: int) -> None:
-        self.most, self.most_of_address = most, most_of_address
+    def __init__(self, max_total: int, max_per_address: int) -> None:
+        self.max_total, self.max_per_address = max_total, max_per_address
         self.open: dict[_BoundedProtocol, None] = {}
         self.by_address: dict[str, dict[_BoundedProtocol, None]] = {}
 
     def add(self, connection: _BoundedProtocol) -> bool:
         """Take a connection in; false where there is no room for it."""
-        own = self.by_address.setdefault(connection.address, {})
-        room = len(own) < self.most_of_address or self._close_idle(own)
-        room = room and (len(self.open) < self.most or self._close_idle(self.open))
+        connections = self.by_address.setdefault(connection.address, {})
+        room = len(connections) < self.max_per_address or self._close_idle(connections)
+        room = room and (len(self.open) < self.max_total or self._close_idle(self.open))
         if room:
-            self.open[connection] = own[connection] = None
-        elif not own:
+            self.open[connection] = connections[connection] = None
+        elif not connections:
             del self.by_address[connection.address]
         return room
 
     def remove(self, connection: _BoundedProtocol) -> None:
         self.open.pop(connection, None)
-        own = self.by_address.get(connection.address, {})
-        own.pop(connection, None)
-        if not own:
+        connections = self.by_address.get(connection.address, {})
+        connections.pop(connection, None)
+        if not connections:
             self.by_address.pop(connection.address, None)
 
     def is_last(self, connection: _BoundedProtocol) -> None:
@@ -87,7 +87,7 @@ class _Table:
                 connections[connection] = None
 
     def _close_idle(self, connections: dict[_BoundedProtocol, None]) -> bool:
-        longest = next((one for one in connections if one.is_idle), None)
+        longest = next((connection for connection in connections if connection.is_idle), None)
         if longest is None:
             return False
         self.remove(longest)
@@ -96,7 +96,7 @@ class _Table:
 
 
 class _BoundedProtocol(H11Protocol):
-    table: _Table
+    table: _ConnectionTable
     seconds: float
     address = ""
     _late: asyncio.TimerHandle | None = None
@@ -113,7 +113,7 @@ class _BoundedProtocol(H11Protocol):
         if not self.table.add(self):
             transport.abort()
             return
-        self._watch()
+        self._restart_idle_timer()
 
     @property
     def is_awaited(self) -> bool:
@@ -123,40 +123,40 @@ class _BoundedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._ends:
-            self._forget()
-        self._watch()
+            self._cancel_timer()
+        self._restart_idle_timer()
 
     def shutdown(self) -> None:
         """Finish what is under way; an upload that does not go on is not waited for."""
         super().shutdown()
         self._ends = True
-        self._watch()
+        self._restart_idle_timer()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self.table.is_last(self)
-        self._watch()
+        self._restart_idle_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.table.remove(self)
-        self._forget()
+        self._cancel_timer()
         super().connection_lost(exc)
 
-    def _watch(self) -> None:
+    def _restart_idle_timer(self) -> None:
         """Begin to count while nothing is under way; bytes that complete no headers do not begin anew."""
         if self.transport.is_closing() or not (self.is_idle or self._ends):
-            self._forget()
+            self._cancel_timer()
         elif self._late is None:
-            self._late = self.loop.call_later(self.seconds, self._end)
+            self._late = self.loop.call_later(self.seconds, self._close_if_idle)
 
-    def _forget(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None
 
-    def _end(self) -> None:
+    def _close_if_idle(self) -> None:
         self._late = None
         if self.is_idle or self.is_awaited:
             self.transport.abort()
         else:
-            self._watch()
+            self._restart_idle_timer()

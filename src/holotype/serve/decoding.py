@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from holotype.errors import InputError, first_line
-from holotype.serve.answerer import MakeReader, Question
+from holotype.core.errors import InputError, first_line
+from holotype.serve.errors import api_error
 from holotype.serve.limits import Limits
-from holotype.serve.process import STARTING_SECONDS, Worker, WorkerDiedError, over_limit, too_much
-from holotype.serve.refusals import refused
+from holotype.serve.predictor import DecodedImage, MakeReader
+from holotype.serve.process import STARTING_SECONDS, Worker, WorkerDiedError, memory_limit_text, over_limit
 
 __all__ = ["DecodingPool"]
 
-MOST_PROCESSES = 16
+MAX_PROCESSES = 16
 FORGIVEN = 2  # processes that were killed from outside while they decoded one image, which is then decoded anew
 GRACE_SECONDS = 10.0  # beyond its limit, after which a decoding that has not been stopped is called stuck
 
@@ -35,7 +35,7 @@ class DecodingPool:
 
     def __init__(self, make_reader: MakeReader, processes: int, limits: Limits) -> None:
         self.make_reader, self.limits = make_reader, limits
-        self.count = max(1, min(processes, MOST_PROCESSES))
+        self.count = max(1, min(processes, MAX_PROCESSES))
         self.threads = ThreadPoolExecutor(self.count, thread_name_prefix="holotype-decodes")
         self._lock = threading.Lock()
         self._idle: list[Worker] = []
@@ -61,14 +61,14 @@ class DecodingPool:
         if working:
             return ""
         if not starting:
-            self._begin_one()  # those that were stopped from outside are replaced before anybody asks for an image
+            self._start_worker()  # those that were stopped from outside are replaced before anybody asks for an image
         return failure or ("" if has_begun else "the processes that decode are being started")
 
     def start(self) -> None:
         """Begin the processes."""
         atexit.register(self.close)  # before multiprocessing's own, which waits for processes that end by no SIGTERM
         for _ in range(self.count):
-            self._begin_one()
+            self._start_worker()
 
     def close(self) -> None:
         """Stop the processes, whatever they do."""
@@ -82,7 +82,7 @@ class DecodingPool:
         for worker in workers:
             worker.stop()
 
-    async def read(self, files: Sequence[Path], picture: bool) -> Question:
+    async def read(self, files: Sequence[Path], picture: bool) -> DecodedImage:
         """Decode one image.
 
         Args:
@@ -92,12 +92,12 @@ class DecodingPool:
         Raises:
             InputError: It cannot be read, or is not such as the run was trained on.
             LimitError: It takes more time or memory than one may.
-            Refusal: No process can be started.
+            ApiError: No process can be started.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self._read, list(files), picture)
 
-    def _read(self, files: list[Path], picture: bool) -> Question:
+    def _read(self, files: list[Path], picture: bool) -> DecodedImage:
         thread = threading.get_ident()
         with self._lock:
             self._busy[thread] = time.monotonic()
@@ -105,8 +105,8 @@ class DecodingPool:
         try:
             reply, killed = None, 0
             while reply is None:
-                worker = self._take()
-                reply = self._ask(worker, request, forgiven=killed < FORGIVEN)
+                worker = self._take_worker()
+                reply = self._decode(worker, request, forgiven=killed < FORGIVEN)
                 killed += worker.was_killed
         finally:
             with self._lock:
@@ -115,7 +115,7 @@ class DecodingPool:
             raise reply
         return reply
 
-    def _ask(self, worker: Worker, request: Any, forgiven: bool) -> Question | InputError | None:
+    def _decode(self, worker: Worker, request: Any, forgiven: bool) -> DecodedImage | InputError | None:
         """What a process makes of an image; none where it had ended before, or was killed from outside and may be."""
         try:
             if not worker.accepts(request):
@@ -129,15 +129,18 @@ class DecodingPool:
             self._replace(worker)
             if worker.was_killed and forgiven:
                 return None
-            what = f"ended the process that did so ({error}): the file is damaged, or needs {too_much(self.limits)}"
+            what = (
+                f"ended the process that did so ({error}): the file is damaged, or needs "
+                f"{memory_limit_text(self.limits)}"
+            )
             return over_limit(what, "memory")
         if reply.retires:
             self._replace(worker)
         else:
-            self._rest(worker)
+            self._return_worker(worker)
         return reply.content
 
-    def _rest(self, worker: Worker) -> None:
+    def _return_worker(self, worker: Worker) -> None:
         """Let a process wait for the next image, or end it where others do."""
         with self._lock:
             if len(self._idle) < self.count and not self._closed:
@@ -147,23 +150,22 @@ class DecodingPool:
 
     def _replace(self, worker: Worker) -> None:
         self._drop(worker)
-        self._begin_one()
+        self._start_worker()
 
-    def _take(self) -> Worker:
+    def _take_worker(self) -> Worker:
         """A process that decodes; one is started where none is left."""
         with self._lock:
             worker = self._idle.pop() if self._idle else None
-        worker = worker or self._begin()
+        worker = worker or self._start_process()
         if worker is None:
-            raise refused(503, self._failure or "the server is going down", "server", "ask /health",
-                          Retry_After="5")  # fmt: skip
+            raise api_error(503, self._failure or "the server is going down", "server", "ask /health", Retry_After="5")
         return worker
 
-    def _begin_one(self) -> None:
+    def _start_worker(self) -> None:
         def begin() -> None:
-            worker = self._begin()
+            worker = self._start_process()
             if worker is not None:
-                self._rest(worker)
+                self._return_worker(worker)
 
         with self._lock:
             if self._closed:
@@ -180,7 +182,7 @@ class DecodingPool:
 
         begun.add_done_callback(over)
 
-    def _begin(self) -> Worker | None:
+    def _start_process(self) -> Worker | None:
         """Start a process; where that fails, the reason is kept for /health."""
         worker = None
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from holotype.errors import InputError
+from holotype.core.errors import InputError
 
 __all__ = ["Limits", "limits_from"]
 
@@ -62,27 +62,27 @@ class Limits:
         return round(self.megapixels * 1e6)
 
 
-def limits_from(given: Sequence[str]) -> Limits:
+def limits_from(settings: Sequence[str]) -> Limits:
     """Limits as they are written on the command line.
 
     Args:
-        given: Each as in `megabytes=200`.
+        settings: Each as in `megabytes=200`.
 
     Raises:
         InputError: There is no such limit, or it is no number above zero.
     """
-    whole = {field.name: isinstance(field.default, int) for field in fields(Limits)}
-    chosen: dict[str, float] = {}
-    for one in given:
-        name, _, value = one.partition("=")
-        if name not in whole:
-            raise InputError("there is no such limit", field="--limit", value=name, allowed=whole)
+    is_integer = {field.name: isinstance(field.default, int) for field in fields(Limits)}
+    parsed: dict[str, float] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name not in is_integer:
+            raise InputError("there is no such limit", field="--limit", value=name, allowed=is_integer)
         try:
-            number = int(value) if whole[name] else float(value)
+            number = int(value) if is_integer[name] else float(value)
         except ValueError:
             number = 0
         if not 0 < number < float("inf"):
-            kind = "a whole number" if whole[name] else "a number"
-            raise InputError(f"{one!r} should be {kind} above zero", field="--limit", remedy=f"write {name}=10")
-        chosen[name] = number
-    return replace(Limits(), **chosen)  # type: ignore[arg-type]
+            kind = "a whole number" if is_integer[name] else "a number"
+            raise InputError(f"{setting!r} should be {kind} above zero", field="--limit", remedy=f"write {name}=10")
+        parsed[name] = number
+    return replace(Limits(), **parsed)  # type: ignore[arg-type]

@@ -86,17 +86,17 @@ function take(files) {
     let key = `${state.entries.length} ${images.size} ${path}`;
     const parts = path.split("/");
     for (const name of state.names) {
-      const found = parts.slice(-name.depth).join("/").match(name.expression);
-      if (!found) continue;
-      key = `image ${parts.slice(0, -name.depth).join("/")}/${found.slice(1).join("_")}`;
+      const match = parts.slice(-name.depth).join("/").match(name.expression);
+      if (!match) continue;
+      key = `image ${parts.slice(0, -name.depth).join("/")}/${match.slice(1).join("_")}`;
       break;
     }
     if (!images.has(key)) images.set(key, []);
     images.get(key).push([file, path]);
   }
-  for (const own of images.values()) {
-    const entry = { files: own, card: make("article", { class: "card waiting" }), said: null };
-    entry.card.append(make("p", {}, `${own[0][1]} waits …`));
+  for (const group of images.values()) {
+    const entry = { files: group, card: make("article", { class: "card waiting" }), result: null };
+    entry.card.append(make("p", {}, `${group[0][1]} waits …`));
     state.entries.push(entry);
     state.queue.push(entry);
     $("results").append(entry.card);
@@ -107,24 +107,24 @@ function take(files) {
 async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return [...transfer.files].map((file) => [file, file.name]);
-  const found = [];
+  const files = [];
   const walk = async (entry) => {
     if (entry.isFile) {
       const file = await new Promise((done, fail) => entry.file(done, fail));
-      found.push([file, entry.fullPath.replace(/^\//, "")]);
+      files.push([file, entry.fullPath.replace(/^\//, "")]);
       return;
     }
     const reader = entry.createReader();
     for (;;) {
       const some = await new Promise((done, fail) => reader.readEntries(done, fail));
       if (!some.length) return;
-      for (const one of some) await walk(one);
+      for (const child of some) await walk(child);
     }
   };
   for (const entry of entries) await walk(entry);
   const folders = entries.some((entry) => entry.isDirectory);
-  const known = new Set(state.facts.endings);
-  return folders ? found.filter(([, path]) => known.has(path.slice(path.lastIndexOf(".")).toLowerCase())) : found;
+  const endings = new Set(state.facts.endings);
+  return folders ? files.filter(([, path]) => endings.has(path.slice(path.lastIndexOf(".")).toLowerCase())) : files;
 }
 
 function form(entry) {
@@ -149,7 +149,7 @@ async function predict(entry) {
   for (const pause of [...PAUSES, 0]) {
     const response = await ask("predict?picture=true&nearest=3", { method: "POST", body: form(entry) });
     if (response.ok) {
-      entry.said = (await response.json()).predictions[0];
+      entry.result = (await response.json()).predictions[0];
       show(entry);
       return;
     }
@@ -159,9 +159,9 @@ async function predict(entry) {
 }
 
 function tell() {
-  const done = state.entries.filter((entry) => entry.said || entry.failed).length;
+  const done = state.entries.filter((entry) => entry.result || entry.failed).length;
   const failed = state.entries.filter((entry) => entry.failed).length;
-  const odd = state.entries.filter((entry) => entry.said?.out_of_distribution.unusual).length;
+  const odd = state.entries.filter((entry) => entry.result?.out_of_distribution.unusual).length;
   const all = state.entries.length;
   const parts = [done < all ? `${done} of ${all} images done` : `${all} ${all === 1 ? "image" : "images"} done`];
   if (odd) parts.push(`${odd} unlike the training images`);
@@ -180,14 +180,14 @@ function fail(entry, words) {
 }
 
 function show(entry) {
-  const said = entry.said;
-  const { width, height, channels, depth } = said.image;
+  const result = entry.result;
+  const { width, height, channels, depth } = result.image;
   const shape = `${width}×${height}, ${channels} ${channels === 1 ? "channel" : "channels"}, ${depth}`;
   entry.card.className = "card";
   entry.card.replaceChildren(
-    make("div", { class: "head" }, make("h2", {}, said.id), make("p", { class: "note" }, shape)),
+    make("div", { class: "head" }, make("h2", {}, result.id), make("p", { class: "note" }, shape)),
     look(entry),
-    make("div", { class: "facts" }, given(said), warning(said), bars(said), labelSet(said), nearest(said)),
+    make("div", { class: "facts" }, labelList(result), warning(result), bars(result), labelSet(result), nearest(result)),
   );
 }
 
@@ -196,27 +196,27 @@ function picture(source, words, width) {
 }
 
 function look(entry) {
-  const said = entry.said;
-  const frame = make("div", { class: "picture" }, picture(said.picture, `The image ${said.id}`, said.image.width));
-  const choice = make("select", { "aria-label": `Class of the heat map of ${said.id}` },
-    ...Object.keys(said.probabilities).map((name) => make("option", { value: name }, name)));
-  choice.value = Object.keys(said.probabilities).find((name) => said.labels.includes(name)) ?? choice.options[0].value;
+  const result = entry.result;
+  const frame = make("div", { class: "picture" }, picture(result.picture, `The image ${result.id}`, result.image.width));
+  const choice = make("select", { "aria-label": `Class of the heat map of ${result.id}` },
+    ...Object.keys(result.probabilities).map((name) => make("option", { value: name }, name)));
+  choice.value = Object.keys(result.probabilities).find((name) => result.labels.includes(name)) ?? choice.options[0].value;
   const button = make("button", { type: "button", class: "quiet", "aria-pressed": "false" }, "Heat map");
   const note = make("p", { class: "note", role: "status" });
-  const kept = new Map();
+  const cache = new Map();
   const change = async () => {
     frame.querySelector(".heat")?.remove();
     if (button.getAttribute("aria-pressed") !== "true") return;
     const name = choice.value;
     note.textContent = "";
-    if (!kept.has(name)) {
+    if (!cache.has(name)) {
       const response = await ask(`explain?class=${encodeURIComponent(name)}`, { method: "POST", body: form(entry) });
       if (!response.ok) { note.textContent = await wordsOf(response); return; }
-      kept.set(name, URL.createObjectURL(await response.blob()));
+      cache.set(name, URL.createObjectURL(await response.blob()));
     }
     if (choice.value !== name || button.getAttribute("aria-pressed") !== "true") return;
     frame.querySelector(".heat")?.remove();
-    const heat = picture(kept.get(name), `Where ${name} was found`, 1000);
+    const heat = picture(cache.get(name), `Where ${name} was found`, 1000);
     heat.classList.add("heat");
     frame.append(heat);
   };
@@ -228,61 +228,61 @@ function look(entry) {
   return make("div", {}, frame, make("div", { class: "look" }, choice, button), note);
 }
 
-function given(said) {
-  const labels = said.labels.length
-    ? make("ul", { class: "labels" }, ...said.labels.map((name) => make("li", {}, name)))
+function labelList(result) {
+  const labels = result.labels.length
+    ? make("ul", { class: "labels" }, ...result.labels.map((name) => make("li", {}, name)))
     : make("p", { class: "note" }, "No class lies above its threshold.");
-  const sure = said.answer ? make("p", { class: "note" }, `Sure enough: ${said.rank} ${said.answer}`) : null;
-  const parts = [make("h3", {}, said.labels.length === 1 ? "Label" : "Labels"), labels];
+  const sure = result.answer ? make("p", { class: "note" }, `Sure enough: ${result.rank} ${result.answer}`) : null;
+  const parts = [make("h3", {}, result.labels.length === 1 ? "Label" : "Labels"), labels];
   return make("div", {}, ...parts, sure);
 }
 
-function warning(said) {
-  const reasons = said.out_of_distribution.reasons.map((reason) => make("li", {}, sentence(reason.words)));
-  if (said.abstain) reasons.push(make("li", {}, "The scores are so close that a person should look."));
+function warning(result) {
+  const reasons = result.out_of_distribution.reasons.map((reason) => make("li", {}, sentence(reason.message)));
+  if (result.abstain) reasons.push(make("li", {}, "The scores are so close that a person should look."));
   if (!reasons.length) return null;
-  const words = said.out_of_distribution.unusual ? "Unlike the training images: do not take these labels at their word." : "Not sure.";
+  const words = result.out_of_distribution.unusual ? "Unlike the training images: do not take these labels at their word." : "Not sure.";
   return make("div", { class: "warning" }, make("b", {}, words), make("ul", {}, ...reasons));
 }
 
-function bars(said) {
-  const rows = Object.entries(said.probabilities).map(([name, value]) => {
+function bars(result) {
+  const rows = Object.entries(result.probabilities).map(([name, value]) => {
     const line = make("i");
     line.style.width = `${100 * value}%`;
     const bar = make("span", { class: "bar", "aria-hidden": "true" }, line);
-    const threshold = said.thresholds?.[name] ?? null;
-    const chosen = said.labels.includes(name);
-    let words = `${name}: ${percent(value)}${chosen ? ", given" : ""}`;
+    const threshold = result.thresholds?.[name] ?? null;
+    const selected = result.labels.includes(name);
+    let words = `${name}: ${percent(value)}${selected ? ", given" : ""}`;
     if (threshold !== null) {
       const mark = make("u");
       mark.style.left = `${100 * threshold}%`;
       bar.append(mark);
       words += `, threshold ${percent(threshold)}`;
     }
-    return make("li", { class: chosen ? "given" : "", title: words }, make("span", {}, name), bar,
+    return make("li", { class: selected ? "selected" : "", title: words }, make("span", {}, name), bar,
       make("span", { class: "number" }, percent(value)));
   });
-  const shown = Math.max(BARS, said.labels.length);
+  const visible = Math.max(BARS, result.labels.length);
   const list = (some) => make("ul", { class: "bars" }, ...some);
-  const title = said.thresholds ? "Probabilities, with the threshold of each class" : "Probabilities";
-  const rest = rows.slice(shown);
+  const title = result.thresholds ? "Probabilities, with the threshold of each class" : "Probabilities";
+  const rest = rows.slice(visible);
   const more = rest.length ? make("details", {}, make("summary", {}, `${rest.length} more`), list(rest)) : null;
-  return make("div", {}, make("h3", {}, title), list(rows.slice(0, shown)), more);
+  return make("div", {}, make("h3", {}, title), list(rows.slice(0, visible)), more);
 }
 
-function labelSet(said) {
-  if (!said.label_set) return null;
-  const names = said.label_set.map((name) => make("li", {}, name));
+function labelSet(result) {
+  if (!result.label_set) return null;
+  const names = result.label_set.map((name) => make("li", {}, name));
   return make("div", {}, make("h3", {}, "Cannot be ruled out"), make("ul", { class: "labels soft" }, ...names));
 }
 
-function nearest(said) {
-  if (!said.nearest?.length) return null;
-  const figures = said.nearest.map((near) => {
+function nearest(result) {
+  if (!result.nearest?.length) return null;
+  const figures = result.nearest.map((near) => {
     const frame = make("div", { class: "picture" });
     if (near.picture) {
       ask(near.picture).then(async (response) => {
-        if (response.ok) frame.append(picture(URL.createObjectURL(await response.blob()), `The specimen ${near.id}`, said.image.width));
+        if (response.ok) frame.append(picture(URL.createObjectURL(await response.blob()), `The specimen ${near.id}`, result.image.width));
       });
     }
     return make("figure", {}, frame, make("figcaption", {}, make("b", {}, near.labels.join(", ") || "no label"),
@@ -300,13 +300,13 @@ function table() {
   };
   const classes = state.facts.classes.length <= 200 ? state.facts.classes : [];
   const head = ["id", "files", "labels", "label_set", "abstain", "unusual", "why", "nearest", "error", ...classes.map((name) => `p(${name})`)];
-  const rows = state.entries.map(({ said, failed, files }) => {
+  const rows = state.entries.map(({ result, failed, files }) => {
     const names = files.map(([, path]) => path).join(" ");
-    if (!said) return [names, names, "", "", "", "", "", "", failed ?? "", ...classes.map(() => "")];
-    const odd = said.out_of_distribution;
-    return [said.id, said.files.join(" "), said.labels.join("|"), said.label_set?.join("|"), said.abstain, odd.unusual,
-      odd.reasons.map((reason) => reason.words).join("; "), said.nearest?.map((near) => near.id).join("|"), "",
-      ...classes.map((name) => said.probabilities[name])];
+    if (!result) return [names, names, "", "", "", "", "", "", failed ?? "", ...classes.map(() => "")];
+    const odd = result.out_of_distribution;
+    return [result.id, result.files.join(" "), result.labels.join("|"), result.label_set?.join("|"), result.abstain, odd.unusual,
+      odd.reasons.map((reason) => reason.message).join("; "), result.nearest?.map((near) => near.id).join("|"), "",
+      ...classes.map((name) => result.probabilities[name])];
   });
   return [head, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 }

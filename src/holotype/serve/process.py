@@ -11,11 +11,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from holotype.errors import DataError, HolotypeError, InputError, first_line
-from holotype.serve.answerer import MakeReader, Question, Reader
+from holotype.core.errors import DataError, HolotypeError, InputError, first_line
 from holotype.serve.limits import Limits
+from holotype.serve.predictor import DecodedImage, MakeReader, Reader
 
-__all__ = ["STARTING_SECONDS", "LimitError", "Reply", "Worker", "WorkerDiedError", "over_limit", "too_much"]
+__all__ = ["STARTING_SECONDS", "LimitError", "Reply", "Worker", "WorkerDiedError", "memory_limit_text", "over_limit"]
 
 STARTING_SECONDS = 120.0  # that a process may take until it can decode: it may have to load torch
 RETIRED_BYTES = 500_000_000  # of memory that a process has not given back, beyond which another takes its place
@@ -38,7 +38,7 @@ class Reply:
         retires: Whether the process should be replaced.
     """
 
-    content: Question | InputError
+    content: DecodedImage | InputError
     retires: bool = False
 
 
@@ -51,7 +51,7 @@ class Worker:
     """
 
     def __init__(self, make_reader: MakeReader, limits: Limits) -> None:
-        context = _context(make_reader)
+        context = _make_context(make_reader)
         self.connection, other = context.Pipe()
         self.process = context.Process(
             target=_decode, args=(other, make_reader, limits), name="holotype-decodes", daemon=True
@@ -113,12 +113,12 @@ class Worker:
             came = self.connection.poll(seconds)
             content = self.connection.recv() if came else None
         except (EOFError, OSError) as error:
-            raise WorkerDiedError(self._end()) from error
+            raise WorkerDiedError(self._describe_exit()) from error
         if not came:
             raise TimeoutError
         return content
 
-    def _end(self) -> str:
+    def _describe_exit(self) -> str:
         self.process.join(1)
         code = self.process.exitcode
         return f"signal {-code}" if code is not None and code < 0 else f"status {code}"
@@ -130,7 +130,7 @@ class Worker:
         self.connection.close()
 
 
-def _context(make_reader: MakeReader) -> Any:
+def _make_context(make_reader: MakeReader) -> Any:
     """How processes are started: never by forking this one, whose threads may hold locks of torch or of a decoder.
 
     A fork server, where there is one, loads what decoding needs once, so that a stopped process is soon replaced.
@@ -152,7 +152,7 @@ def _decode(connection: Connection, make_reader: MakeReader, limits: Limits) -> 
     except BaseException as error:  # noqa: BLE001  (whatever it is, the server says it)
         connection.send(first_line(error))
         return
-    before = _resident()
+    before = _resident_bytes()
     most_before = _most_resident()
     _limit_memory(round(limits.memory * 1e6))
     connection.send("")
@@ -164,25 +164,25 @@ def _decode(connection: Connection, make_reader: MakeReader, limits: Limits) -> 
         _end_after(min(limits.decoding, limits.seconds) + 1)  # even where the server is no more
         content = _read(read, request, limits)
         _end_after(0)
-        grew = _most_resident() - most_before > RETIRED_BYTES and _resident() - before > RETIRED_BYTES
+        grew = _most_resident() - most_before > RETIRED_BYTES and _resident_bytes() - before > RETIRED_BYTES
         connection.send(Reply(content, grew))
         del content, request
 
 
-def _read(read: Reader, request: tuple[list[Path], int, bool], limits: Limits) -> Question | InputError:
+def _read(read: Reader, request: tuple[list[Path], int, bool], limits: Limits) -> DecodedImage | InputError:
     try:
         return read(*request)
     except InputError as error:
         return error
     except MemoryError:
-        return over_limit(f"needs {too_much(limits)}", "memory")
+        return over_limit(f"needs {memory_limit_text(limits)}", "memory")
     except HolotypeError as error:
         return DataError(error.what, field=error.field or "images", remedy=error.remedy)
     except BaseException as error:  # noqa: BLE001  (a decoder's own error, Rust's panic among them, is the file's fault)
         return DataError(f"the image cannot be read: {type(error).__name__}: {first_line(error)}", field="images")
 
 
-def too_much(limits: Limits) -> str:
+def memory_limit_text(limits: Limits) -> str:
     """The memory that decoding may not take, in words.
 
     Args:
@@ -208,13 +208,13 @@ def _end_after(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _limit_memory(most: int) -> None:
+def _limit_memory(extra_bytes: int) -> None:
     """Let no more memory be taken from now on, where the system can hold a process to that."""
     try:
         import resource
 
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        limit = pages * resource.getpagesize() + most
+        limit = pages * resource.getpagesize() + extra_bytes
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
     except (ImportError, OSError, ValueError):
@@ -230,7 +230,7 @@ def _most_resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _resident() -> int:
+def _resident_bytes() -> int:
     """Bytes of memory that this process holds."""
     if sys.platform != "linux":
         return 0

@@ -8,20 +8,20 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
-from holotype.serve.answerer import About, Answer, Question
+from holotype.serve.errors import ErrorDetail
 from holotype.serve.limits import Limits
-from holotype.serve.refusals import Fault
+from holotype.serve.predictor import DecodedImage, ImagePrediction, RunInfo
 
 __all__ = [
     "Classes",
     "Health",
-    "Line",
+    "NeighborInfo",
+    "OodReason",
+    "OutOfDistribution",
     "Prediction",
     "Predictions",
-    "Reason",
     "Shape",
-    "Specimen",
-    "Unusual",
+    "StreamLine",
     "Version",
     "classes_of",
     "prediction_of",
@@ -87,7 +87,7 @@ class Shape(BaseModel):
     """The pixels' type: `uint8`, `uint16` or `float32`."""
 
 
-class Specimen(BaseModel):
+class NeighborInfo(BaseModel):
     """A training specimen that is like the image."""
 
     id: str
@@ -98,7 +98,7 @@ class Specimen(BaseModel):
     """Where its picture is; null where the file is gone."""
 
 
-class Reason(BaseModel):
+class OodReason(BaseModel):
     """One respect in which an image is unusual."""
 
     what: Literal["score", "mean", "deviation", "range", "missing", "size"]
@@ -108,15 +108,15 @@ class Reason(BaseModel):
     """The least that is usual."""
     high: float | None
     """The most that is usual."""
-    words: str
+    message: str
     """The same as a sentence."""
 
 
-class Unusual(BaseModel):
+class OutOfDistribution(BaseModel):
     """Whether an image is unlike those that the run was trained on."""
 
     unusual: bool
-    reasons: list[Reason]
+    reasons: list[OodReason]
 
 
 class Prediction(BaseModel):
@@ -140,9 +140,9 @@ class Prediction(BaseModel):
     """What is sure enough, where the run backs off to ranks."""
     rank: str | None
     """The rank of that answer."""
-    nearest: list[Specimen] | None
+    nearest: list[NeighborInfo] | None
     """Training specimens, the most similar first; null where they are not known."""
-    out_of_distribution: Unusual
+    out_of_distribution: OutOfDistribution
     image: Shape
     picture: str | None = None
     """The image as a PNG in a `data:` address, where `picture=true` was asked for."""
@@ -155,17 +155,17 @@ class Predictions(BaseModel):
     predictions: list[Prediction]
 
 
-class Line(BaseModel):
+class StreamLine(BaseModel):
     """One line of a stream: a prediction, or what was wrong with one image."""
 
     number: int = Field(ge=0)
     """The image's place in the upload, from 0."""
     id: str
     prediction: Prediction | None = None
-    error: Fault | None = None
+    error: ErrorDetail | None = None
 
 
-def classes_of(about: About, limits: Limits) -> Classes:
+def classes_of(about: RunInfo, limits: Limits) -> Classes:
     """What is answered, and what an image must be.
 
     Args:
@@ -179,49 +179,66 @@ def classes_of(about: About, limits: Limits) -> Classes:
             f"{about.channel_count} files an image, named as in {about.pattern}; channels: {', '.join(about.channels)}"
         )
     return Classes(
-        run=about.run, kind=about.kind, classes=list(about.classes), thresholds=_thresholds(about),  # type: ignore[arg-type]
-        decision=about.decision, channels=list(about.channels), channel_count=about.channel_count, files=files,
-        pattern=about.pattern, endings=list(about.endings), limits=dict(vars(limits)),
-    )  # fmt: skip
+        run=about.run,
+        kind=about.kind,  # type: ignore[arg-type]
+        classes=list(about.classes),
+        thresholds=_thresholds(about),
+        decision=about.decision,
+        channels=list(about.channels),
+        channel_count=about.channel_count,
+        files=files,
+        pattern=about.pattern,
+        endings=list(about.endings),
+        limits=dict(vars(limits)),
+    )
 
 
-def _thresholds(about: About) -> dict[str, float | None] | None:
+def _thresholds(about: RunInfo) -> dict[str, float | None] | None:
     if about.thresholds is None:
         return None
     return dict(zip(about.classes, about.thresholds, strict=True))
 
 
-def prediction_of(about: About, name: str, files: list[str], asked: Question, answer: Answer) -> Prediction:
+def prediction_of(
+    about: RunInfo, name: str, files: list[str], image: DecodedImage, answer: ImagePrediction
+) -> Prediction:
     """An answer as it is sent.
 
     Args:
         about: The answerer's.
         name: The image's.
         files: The names that were handed in.
-        asked: The image.
+        image: The image.
         answer: What is said of it.
     """
     near = None
     if answer.nearest is not None:
         near = [
-            Specimen(
-                id=one.id,
-                labels=list(one.labels),
-                similarity=one.similarity,
-                picture=f"specimen?{urlencode({'id': one.id})}" if one.pictured else None,
+            NeighborInfo(
+                id=item.id,
+                labels=list(item.labels),
+                similarity=item.similarity,
+                picture=f"specimen?{urlencode({'id': item.id})}" if item.has_image else None,
             )
-            for one in answer.nearest
+            for item in answer.nearest
         ]
-    channels, height, width = asked.shape
-    reasons = [Reason(**vars(one)) for one in answer.warned]
+    channels, height, width = image.shape
+    reasons = [OodReason(**vars(item)) for item in answer.ood_reasons]
     return Prediction(
-        id=name, files=files, labels=list(answer.labels), probabilities=answer.probabilities,
-        thresholds=_thresholds(about), label_set=None if answer.label_set is None else list(answer.label_set),
-        abstain=answer.abstain, answer=answer.answer, rank=answer.rank, nearest=near,
-        out_of_distribution=Unusual(unusual=bool(reasons), reasons=reasons),
-        image=Shape(channels=channels, height=height, width=width, depth=asked.depth),
-        picture=None if asked.picture is None else _data_address(asked.picture),
-    )  # fmt: skip
+        id=name,
+        files=files,
+        labels=list(answer.labels),
+        probabilities=answer.probabilities,
+        thresholds=_thresholds(about),
+        label_set=None if answer.label_set is None else list(answer.label_set),
+        abstain=answer.abstain,
+        answer=answer.answer,
+        rank=answer.rank,
+        nearest=near,
+        out_of_distribution=OutOfDistribution(unusual=bool(reasons), reasons=reasons),
+        image=Shape(channels=channels, height=height, width=width, depth=image.depth),
+        picture=None if image.picture is None else _data_address(image.picture),
+    )
 
 
 def _data_address(picture: bytes) -> str:

@@ -13,19 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from holotype.errors import InputError
+from holotype.core.errors import InputError
+from holotype.serve.errors import ApiError, ErrorDetail, api_error
 from holotype.serve.process import LimitError
-from holotype.serve.refusals import Fault, Refusal, refused
-from holotype.serve.schemas import Line
-from holotype.serve.scratch import RequestFolder
-from holotype.serve.service import Service, Wish
+from holotype.serve.schemas import StreamLine
+from holotype.serve.service import RequestOptions, Service
+from holotype.serve.upload_folder import RequestFolder
 from holotype.serve.uploads import FIELD, NO_FORM, Group, Groups, Upload, uploads
 
 __all__ = ["NdjsonResponse", "answer_stream"]
 
-AT_ONCE = 64  # lines' bytes in KiB that are handed on together
-MOST_BEYOND = 3  # images of one upload that may go beyond the limits on decoding
-PAUSE = 0.02  # seconds between two looks for a place in the queue
+CHUNK_KIB = 64  # lines' bytes in KiB that are handed on together
+MAX_OVER_LIMIT = 3  # images of one upload that may go beyond the limits on decoding
+POLL_SECONDS = 0.02  # seconds between two looks for a place in the queue
 
 
 class NdjsonResponse(Response):
@@ -67,50 +67,52 @@ class NdjsonResponse(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def answer_stream(service: Service, request: Request, wish: Wish) -> NdjsonResponse:
+async def answer_stream(service: Service, request: Request, options: RequestOptions) -> NdjsonResponse:
     """Begin to answer for the images of a request as they come in.
 
     Args:
         service: Reads and answers.
         request: A multipart form.
-        wish: What is wanted.
+        options: What is wanted.
 
     Raises:
-        Refusal: There is no room for it, or it is no form with a file.
+        ApiError: There is no room for it, or it is no form with a file.
     """
     service.batcher.reserve(0)
-    folder = service.scratch.folder()
-    files = uploads(request, folder, service.answerer.about.endings, None, service.limits.seconds)
+    folder = service.upload_folder.folder()
+    files = uploads(request, folder, service.predictor.about.endings, None, service.limits.seconds)
     try:
         first = await anext(files, None)  # what is no form at all is refused before anything is answered
         if first is None:
-            raise refused(422, "there is no file in the request", FIELD, NO_FORM)
+            raise api_error(422, "there is no file in the request", FIELD, NO_FORM)
     except BaseException:
         folder.cleanup()
         raise
-    lines = _lines(service, _Upload(first, files, folder), wish)
+    lines = _stream_lines(service, _StreamedUpload(first, files, folder), options)
     return NdjsonResponse(lines, seconds=service.limits.seconds)
 
 
 @dataclass(frozen=True)
-class _Upload:
+class _StreamedUpload:
     """An upload under way: what came first, what follows, and where it lies."""
 
-    first: Upload | Refusal
-    rest: AsyncIterator[Upload | Refusal]
+    first: Upload | ApiError
+    rest: AsyncIterator[Upload | ApiError]
     folder: RequestFolder
 
-    async def files(self) -> AsyncIterator[Upload | Refusal]:
+    async def files(self) -> AsyncIterator[Upload | ApiError]:
         yield self.first
-        async for one in self.rest:
-            yield one
+        async for item in self.rest:
+            yield item
 
 
-async def _lines(service: Service, upload: _Upload, wish: Wish) -> AsyncGenerator[bytes, None]:
+async def _stream_lines(
+    service: Service, upload: _StreamedUpload, options: RequestOptions
+) -> AsyncGenerator[bytes, None]:
     """Answers by way of a file, so that a caller who sends everything before reading anything is served as well."""
     with upload.folder, tempfile.TemporaryFile(prefix="holotype-serve-") as spool:
         spooled = _Spool(spool)
-        work = asyncio.create_task(_work(service, upload, wish, spooled))
+        work = asyncio.create_task(_predict_uploads(service, upload, options, spooled))
         try:
             async for lines in spooled.lines():
                 yield lines
@@ -120,105 +122,111 @@ async def _lines(service: Service, upload: _Upload, wish: Wish) -> AsyncGenerato
             await asyncio.gather(work, return_exceptions=True)
 
 
-class _TooDearError(Exception):
+class _TooManyOverLimitError(Exception):
     """An upload of which several images went beyond the limits on decoding."""
 
 
 @dataclass
-class _Way:
+class _StreamState:
     """What the images of one upload share.
 
     Args:
-        room: How many are under way at once.
+        slots: How many are under way at once.
         spool: Where their lines go.
         folder: Where their files lie.
-        beyond: How many went beyond the limits on decoding.
+        over_limit_count: How many went beyond the limits on decoding.
     """
 
-    room: asyncio.Semaphore
+    slots: asyncio.Semaphore
     spool: _Spool
     folder: RequestFolder
-    beyond: int = 0
+    over_limit_count: int = 0
 
 
-async def _work(service: Service, upload: _Upload, wish: Wish, spool: _Spool) -> None:
-    groups, number = Groups(service.answerer), 0
-    way = _Way(asyncio.Semaphore(max(1, min(service.limits.batch, service.limits.queue // 2))), spool, upload.folder)
+async def _predict_uploads(service: Service, upload: _StreamedUpload, options: RequestOptions, spool: _Spool) -> None:
+    groups, number = Groups(service.predictor), 0
+    state = _StreamState(
+        asyncio.Semaphore(max(1, min(service.limits.batch, service.limits.queue // 2))), spool, upload.folder
+    )
     try:
         async with asyncio.TaskGroup() as tasks:
             try:
-                async for one in upload.files():
-                    group, counts = _group(groups, one, number, spool)
+                async for item in upload.files():
+                    group, counts = _add_to_group(groups, item, number, spool)
                     number += counts
                     if group is None:
                         continue
-                    await way.room.acquire()
-                    tasks.create_task(_one(service, group, number - 1, wish, way))
-            except Refusal as refusal:
-                spool.add(Line(number=number, id="", error=refusal.fault))
+                    await state.slots.acquire()
+                    tasks.create_task(_predict_one(service, group, number - 1, options, state))
+            except ApiError as refusal:
+                spool.add(StreamLine(number=number, id="", error=refusal.detail))
                 number += 1
             for name, error in groups.unfinished():
-                spool.add(Line(number=number, id=name, error=Refusal.of(error).fault))
+                spool.add(StreamLine(number=number, id=name, error=ApiError.from_input_error(error).detail))
                 number += 1
-    except* _TooDearError:
+    except* _TooManyOverLimitError:
         what = "three images of this request took more time or memory than decoding may, and the rest is not looked at"
-        fault = Fault(what=what, field="request", remedy="send it without them, one image at a time to learn which")
-        spool.add(Line(number=number, id="", error=fault))
+        fault = ErrorDetail(
+            what=what, field="request", remedy="send it without them, one image at a time to learn which"
+        )
+        spool.add(StreamLine(number=number, id="", error=fault))
     finally:
         spool.end()
 
 
-def _group(groups: Groups, one: Upload | Refusal, number: int, spool: _Spool) -> tuple[Group | None, bool]:
+def _add_to_group(groups: Groups, item: Upload | ApiError, number: int, spool: _Spool) -> tuple[Group | None, bool]:
     """The image that a file completes, and whether it is an image more, answered for or refused."""
     try:
-        if isinstance(one, Refusal):
-            raise one
-        group = groups.add(one)
+        if isinstance(item, ApiError):
+            raise item
+        group = groups.add(item)
     except InputError as error:
-        fault = Refusal.of(error).fault
-    except Refusal as refusal:
-        fault = refusal.fault
+        fault = ApiError.from_input_error(error).detail
+    except ApiError as refusal:
+        fault = refusal.detail
     else:
         return group, group is not None
-    spool.add(Line(number=number, id=fault.field, error=fault))
+    spool.add(StreamLine(number=number, id=fault.field, error=fault))
     return None, True
 
 
-async def _one(service: Service, group: Group, number: int, wish: Wish, way: _Way) -> None:
-    spool = way.spool
+async def _predict_one(
+    service: Service, group: Group, number: int, options: RequestOptions, state: _StreamState
+) -> None:
+    spool = state.spool
     try:
-        await _place(service)
+        await _reserve_slot(service)
         try:
-            prediction = await asyncio.wait_for(service.one(group, wish), service.limits.seconds)
+            prediction = await asyncio.wait_for(service.predict_one(group, options), service.limits.seconds)
         finally:
             service.batcher.release(1)
-        spool.add(Line(number=number, id=group.id, prediction=prediction))
-    except Refusal as refusal:
-        spool.add(Line(number=number, id=group.id, error=refusal.fault))
-        way.beyond += isinstance(refusal.__cause__, LimitError)
-        if way.beyond >= MOST_BEYOND:
-            raise _TooDearError from refusal
+        spool.add(StreamLine(number=number, id=group.id, prediction=prediction))
+    except ApiError as refusal:
+        spool.add(StreamLine(number=number, id=group.id, error=refusal.detail))
+        state.over_limit_count += isinstance(refusal.__cause__, LimitError)
+        if state.over_limit_count >= MAX_OVER_LIMIT:
+            raise _TooManyOverLimitError from refusal
     except TimeoutError:
-        fault = Fault(what=f"not ready after {service.limits.seconds:g} seconds", field=group.files[0].name)
-        spool.add(Line(number=number, id=group.id, error=fault))
+        fault = ErrorDetail(what=f"not ready after {service.limits.seconds:g} seconds", field=group.files[0].name)
+        spool.add(StreamLine(number=number, id=group.id, error=fault))
     except Exception as error:  # noqa: BLE001  (the other images of the stream are not to blame)
-        fault = Fault(what=f"a mistake of ours: {type(error).__name__}", field=group.files[0].name)
-        spool.add(Line(number=number, id=group.id, error=fault))
+        fault = ErrorDetail(what=f"a mistake of ours: {type(error).__name__}", field=group.files[0].name)
+        spool.add(StreamLine(number=number, id=group.id, error=fault))
     finally:
         for file in group.files:
-            way.folder.remove(file.path)
-        way.room.release()
+            state.folder.remove(file.path)
+        state.slots.release()
 
 
-async def _place(service: Service) -> None:
+async def _reserve_slot(service: Service) -> None:
     """A place in the queue, as soon as there is one: a stream holds none for images that have not come yet."""
     while True:
         try:
             return service.batcher.reserve(1)
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.status != 429:
                 raise
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 class _Spool:
@@ -230,7 +238,7 @@ class _Spool:
         self.ended = False
         self.news = asyncio.Event()
 
-    def add(self, line: Line) -> None:
+    def add(self, line: StreamLine) -> None:
         self.file.seek(self.written)
         self.file.write(line.model_dump_json().encode() + b"\n")
         self.written = self.file.tell()
@@ -244,7 +252,7 @@ class _Spool:
         while True:
             while self.read < self.written:
                 self.file.seek(self.read)
-                part = self.file.read(min(AT_ONCE * 1024, self.written - self.read))
+                part = self.file.read(min(CHUNK_KIB * 1024, self.written - self.read))
                 self.read += len(part)
                 yield part
             if self.ended:

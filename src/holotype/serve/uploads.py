@@ -15,17 +15,17 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from holotype.errors import DataError, listing
-from holotype.serve.answerer import Answerer
-from holotype.serve.refusals import Refusal, refused, shortage
-from holotype.serve.scratch import RequestFolder
+from holotype.core.errors import DataError, join_names
+from holotype.serve.errors import ApiError, api_error, shortage
+from holotype.serve.predictor import Predictor
+from holotype.serve.upload_folder import RequestFolder
 
 __all__ = ["FIELD", "Group", "Groups", "Upload", "readable_name", "uploads"]
 
 FIELD = "images"
-LONGEST_NAME = 200
-LONGEST_HEADERS = 16_000  # bytes of one part's
-SLOWEST = 10_000  # bytes a second that must come in after the first `seconds`
+MAX_NAME_LENGTH = 200
+MAX_HEADER_BYTES = 16_000  # bytes of one part's
+MIN_BYTES_PER_SECOND = 10_000  # bytes a second that must come in after the first `seconds`
 NO_FORM = "send the files as multipart/form-data in the field `images`, as in curl -F images=@cell.png"
 
 
@@ -55,29 +55,29 @@ class Group:
     files: tuple[Upload, ...]
 
 
-def readable_name(given: str) -> str:
+def readable_name(raw_name: str) -> str:
     """A file's name without what could lead anywhere: no `..`, no root, no drive, no unseen characters.
 
     Args:
-        given: As the caller sent it.
+        raw_name: As the caller sent it.
     """
-    seen = "".join(letter for letter in given if unicodedata.category(letter)[0] != "C")
-    parts = [part.strip() for part in seen.replace("\\", "/").split("/")]
-    kept = [part for part in parts if part not in {"", ".", ".."} and not part.endswith(":")]
-    return "/".join(kept)[-LONGEST_NAME:].lstrip("/")
+    printable = "".join(letter for letter in raw_name if unicodedata.category(letter)[0] != "C")
+    parts = [part.strip() for part in printable.replace("\\", "/").split("/")]
+    safe_parts = [part for part in parts if part not in {"", ".", ".."} and not part.endswith(":")]
+    return "/".join(safe_parts)[-MAX_NAME_LENGTH:].lstrip("/")
 
 
 class Groups:
     """Brings the files of an image together as they come.
 
     Args:
-        answerer: Knows which image a file belongs to.
+        predictor: Knows which image a file belongs to.
     """
 
-    def __init__(self, answerer: Answerer) -> None:
-        self.answerer, self.size = answerer, answerer.files_an_image
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor, self.size = predictor, predictor.files_per_image
         self._open: dict[str, dict[int, Upload]] = {}
-        self._seen: set[str] = set()
+        self._ids: set[str] = set()
 
     def add(self, upload: Upload) -> Group | None:
         """Take a file, and give the image that it completes.
@@ -88,56 +88,63 @@ class Groups:
         Raises:
             InputError: It is not named as the run's files are, or came before.
         """
-        name, channel = self.answerer.place(upload.name)
+        name, channel = self.predictor.match_file(upload.name)
         if self.size == 1:
-            return Group(self._fresh(name, upload.name), (upload,))
-        held = self._open.setdefault(name, {})
-        if channel in held or name in self._seen:
-            raise DataError(f"there are two files of this channel of the image {name!r}", field=upload.name,
-                            remedy="send each once, or images of the same name in requests of their own")  # fmt: skip
-        held[channel] = upload
-        if len(held) < self.size:
+            return Group(self._unique_id(name, upload.name), (upload,))
+        files_by_channel = self._open.setdefault(name, {})
+        if channel in files_by_channel or name in self._ids:
+            raise DataError(
+                f"there are two files of this channel of the image {name!r}",
+                field=upload.name,
+                remedy="send each once, or images of the same name in requests of their own",
+            )
+        files_by_channel[channel] = upload
+        if len(files_by_channel) < self.size:
             return None
         del self._open[name]
-        self._seen.add(name)
-        return Group(name, tuple(held[number] for number in range(self.size)))
+        self._ids.add(name)
+        return Group(name, tuple(files_by_channel[number] for number in range(self.size)))
 
     def unfinished(self) -> list[tuple[str, DataError]]:
         """Images of which files are missing, and what to say of them."""
-        channels, faults = self.answerer.about.channels, []
-        for name, held in self._open.items():
-            lacking = listing(channels[number] for number in range(self.size) if number not in held)
-            first = next(iter(held.values())).name
+        channels, faults = self.predictor.about.channels, []
+        for name, files_by_channel in self._open.items():
+            lacking = join_names(channels[number] for number in range(self.size) if number not in files_by_channel)
+            first = next(iter(files_by_channel.values())).name
             what = f"the image {name!r} has no file of {lacking}"
             faults.append((name, DataError(what, field=first, remedy="send the files of all channels")))
         return faults
 
-    def _fresh(self, stem: str, name: str) -> str:
+    def _unique_id(self, stem: str, name: str) -> str:
         """The file's name without its ending; with it, and then with a number, where that came before."""
-        number, chosen = 1, stem
-        while chosen in self._seen:
-            chosen, number = (name if number == 1 else f"{name} ({number})"), number + 1
-        self._seen.add(chosen)
-        return chosen
+        number, unique = 1, stem
+        while unique in self._ids:
+            unique, number = (name if number == 1 else f"{name} ({number})"), number + 1
+        self._ids.add(unique)
+        return unique
 
 
-class _Parts:
+class _FormParts:
     """Callbacks of the parser: parts become files."""
 
-    def __init__(self, folder: RequestFolder, endings: tuple[str, ...], most: int | None) -> None:
-        self.folder, self.endings, self.most = folder, endings, most
+    def __init__(self, folder: RequestFolder, endings: tuple[str, ...], max_files: int | None) -> None:
+        self.folder, self.endings, self.max_files = folder, endings, max_files
         self.count, self._header_bytes = 0, 0
-        self.done: list[Upload | Refusal] = []
+        self.done: list[Upload | ApiError] = []
         self._name, self._value, self._headers = b"", b"", {}  # type: tuple[bytes, bytes, dict[bytes, bytes]]
         self._file: BinaryIO | None = None
         self._upload: Upload | None = None
 
     def callbacks(self) -> Any:
         return {
-            "on_part_begin": self._begin, "on_part_data": self._data, "on_part_end": self._end,
-            "on_header_field": self._header_name, "on_header_value": self._header_value,
-            "on_header_end": self._header_end, "on_headers_finished": self._open,
-        }  # fmt: skip
+            "on_part_begin": self._begin,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._open,
+        }
 
     def close(self) -> None:
         if self._file is not None:
@@ -148,16 +155,16 @@ class _Parts:
         self._headers, self._header_bytes = {}, 0
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._name = self._longer(self._name, data[start:end])
+        self._name = self._extend_header(self._name, data[start:end])
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value = self._longer(self._value, data[start:end])
+        self._value = self._extend_header(self._value, data[start:end])
 
-    def _longer(self, before: bytes, more: bytes) -> bytes:
+    def _extend_header(self, before: bytes, more: bytes) -> bytes:
         self._header_bytes += len(more)
-        if self._header_bytes > LONGEST_HEADERS:
-            what = f"the headers of a part of the form are longer than {LONGEST_HEADERS:,} bytes"
-            raise refused(400, what, "request", NO_FORM)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            what = f"the headers of a part of the form are longer than {MAX_HEADER_BYTES:,} bytes"
+            raise api_error(400, what, "request", NO_FORM)
         return before + more
 
     def _header_end(self) -> None:
@@ -167,21 +174,21 @@ class _Parts:
     def _open(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         field = options.get(b"name", b"").decode("utf-8", "replace")
-        given = options.get(b"filename", b"").decode("utf-8", "replace")
+        file_name = options.get(b"filename", b"").decode("utf-8", "replace")
         if field != FIELD:
-            raise refused(422, f"there is no field {readable_name(field)!r}", "request", NO_FORM)
+            raise api_error(422, f"there is no field {readable_name(field)!r}", "request", NO_FORM)
         if b"filename" not in options:
-            raise refused(422, f"the field {FIELD!r} holds no file", FIELD, NO_FORM)
+            raise api_error(422, f"the field {FIELD!r} holds no file", FIELD, NO_FORM)
         self.count += 1
-        if self.most is not None and self.count > self.most:
-            what = f"there are more than {self.most:,} files in one request"
-            raise refused(422, what, FIELD, "send fewer at a time, or all of them to /predict/stream")
-        name = readable_name(given) or f"file {self.count}"
+        if self.max_files is not None and self.count > self.max_files:
+            what = f"there are more than {self.max_files:,} files in one request"
+            raise api_error(422, what, FIELD, "send fewer at a time, or all of them to /predict/stream")
+        name = readable_name(file_name) or f"file {self.count}"
         ending = Path(name).suffix.lower()
         if ending not in self.endings:
-            said = {"field": name, "value": ending or "none", "remedy": "name the file by its kind"}
-            error = DataError("the file's ending is not that of an image", allowed=self.endings, **said)
-            self.done.append(Refusal.of(error))
+            details = {"field": name, "value": ending or "none", "remedy": "name the file by its kind"}
+            error = DataError("the file's ending is not that of an image", allowed=self.endings, **details)
+            self.done.append(ApiError.from_input_error(error))
             return
         self._upload = Upload(name, self.folder.path / f"upload-{self.count:07d}{ending}")
         self._file = self._upload.path.open("wb")
@@ -199,24 +206,24 @@ class _Parts:
 
 
 async def uploads(
-    request: Request, folder: RequestFolder, endings: tuple[str, ...], most: int | None, seconds: float
-) -> AsyncIterator[Upload | Refusal]:
+    request: Request, folder: RequestFolder, endings: tuple[str, ...], max_files: int | None, seconds: float
+) -> AsyncIterator[Upload | ApiError]:
     """The files of a multipart form, one after another, as soon as each is complete.
 
     Args:
         request: Its body is read here.
         folder: Where the files go.
         endings: Those that are known; a file with another one is passed over with a refusal in its place.
-        most: How many files there may be.
+        max_files: How many files there may be.
         seconds: That may pass without anything coming in; the whole may take that long, and then 10 kB a second.
 
     Raises:
-        Refusal: The request is no form, was cut off, or came too slowly; or the server has no room for it.
+        ApiError: The request is no form, was cut off, or came too slowly; or the server has no room for it.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise refused(422, "the request is no multipart form", "request", NO_FORM)
-    parts = _Parts(folder, endings, most)
+        raise api_error(422, "the request is no multipart form", "request", NO_FORM)
+    parts = _FormParts(folder, endings, max_files)
     try:
         parser = MultipartParser(options[b"boundary"], parts.callbacks())
         stream = request.stream()
@@ -224,20 +231,20 @@ async def uploads(
         while not ended:
             began = time.monotonic()
             chunk = await _next_chunk(stream.__anext__, min(seconds, left), seconds)
-            left += len(chunk or b"") / SLOWEST - (time.monotonic() - began)
+            left += len(chunk or b"") / MIN_BYTES_PER_SECOND - (time.monotonic() - began)
             ended = chunk is None
             if chunk:
                 parser.write(chunk)
-            for one in parts.done:
-                yield one
+            for item in parts.done:
+                yield item
             parts.done.clear()
         parser.finalize()
         if parser.state != MultipartState.END:
-            raise refused(400, "the form was cut off", "request", "send it again, whole")
+            raise api_error(400, "the form was cut off", "request", "send it again, whole")
     except (FormParserError, ValueError) as error:
-        raise refused(400, f"the form cannot be read: {error}", "request", NO_FORM) from error
+        raise api_error(400, f"the form cannot be read: {error}", "request", NO_FORM) from error
     except ClientDisconnect as error:
-        raise refused(400, "the caller went away", "request") from error
+        raise api_error(400, "the caller went away", "request") from error
     except OSError as error:
         refusal = shortage(error)
         if refusal is None:
@@ -254,5 +261,5 @@ async def _next_chunk(following: Callable[[], Any], left: float, seconds: float)
     except StopAsyncIteration:
         return None
     except TimeoutError:
-        what = f"nothing came in for {seconds:g} seconds, or less than {SLOWEST / 1e3:g} kB a second"
-        raise refused(408, what, "request", "send it again") from None
+        what = f"nothing came in for {seconds:g} seconds, or less than {MIN_BYTES_PER_SECOND / 1e3:g} kB a second"
+        raise api_error(408, what, "request", "send it again") from None

@@ -6,43 +6,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold
 
-from holotype.seeds import derive_seed
-from holotype.types import SEPARATING, Floats, Integers
+from holotype.core.seeds import derive_seed
+from holotype.types import TRAIN_TEST_FEATURES, Floats, Integers
 
-__all__ = ["Likeness", "adversarial_auc", "describe_likeness", "discriminate"]
+__all__ = ["TestLikeness", "adversarial_auc", "describe_test_likeness", "discriminate"]
 
 FOLDS = 5
-EMBEDDED = 64  # columns; beyond as many again, principal components stand for the rest
-ALIKE = 0.55  # area under the curve below which train and test cannot be told apart
+MAX_COLUMNS = 64  # columns; beyond as many again, principal components stand for the rest
+ALIKE_AUC = 0.55  # area under the curve below which train and test cannot be told apart
 
 
 @dataclass(frozen=True)
-class Likeness:
+class TestLikeness:
     """How alike training and test samples are.
 
     Args:
         probability: Of being a test sample, by models that never saw the sample or its unit, shape (n,).
         auc: Area under the curve of that probability; 0.5 where train and test are alike.
-        separating: The columns that tell them apart, with the columns of `holotype.types.SEPARATING`.
+        train_test_features: The columns that tell them apart, with the columns of `holotype.types.SEPARATING`.
     """
 
     probability: NDArray[np.float64]
     auc: float
-    separating: pl.DataFrame
+    train_test_features: pl.DataFrame
 
 
 def discriminate(
     features: Floats, is_test: NDArray[np.bool_], units: Integers, seed: int, names: Sequence[str] | None = None
-) -> Likeness:
+) -> TestLikeness:
     """Learn to tell training samples from test samples, every sample judged by a model that never saw its unit.
 
     Args:
@@ -52,21 +47,34 @@ def discriminate(
         seed: The recipe's seed.
         names: Of the columns.
     """
-    table, labels = _reduced(features, names, seed)
+    import lightgbm  # slow, as scikit-learn is, and needed for `like_test` only
+    from sklearn.metrics import roc_auc_score
+
+    table, labels = _reduce_columns(features, names, seed)
     probability, gain = np.zeros(len(table)), np.zeros(table.shape[1])
-    for seen, judged in _parts(units):
+    for train_rows, judged in _cross_validation_parts(units):
         model = lightgbm.LGBMClassifier(
-            n_estimators=200, learning_rate=0.05, num_leaves=31, min_child_samples=20, subsample=0.8, subsample_freq=1,
-            colsample_bytree=0.6, importance_type="gain", random_state=derive_seed(seed, "likeness") % 2**31,
-            deterministic=True, force_row_wise=True, n_jobs=2, verbose=-1,
-        )  # fmt: skip
-        model.fit(table[seen], is_test[seen])
+            n_estimators=200,
+            learning_rate=0.05,
+            num_leaves=31,
+            min_child_samples=20,
+            subsample=0.8,
+            subsample_freq=1,
+            colsample_bytree=0.6,
+            importance_type="gain",
+            random_state=derive_seed(seed, "likeness") % 2**31,
+            deterministic=True,
+            force_row_wise=True,
+            n_jobs=2,
+            verbose=-1,
+        )
+        model.fit(table[train_rows], is_test[train_rows])
         probability[judged] = np.asarray(model.predict_proba(table[judged]))[:, 1]
         gain += model.feature_importances_
-    alone = [_alone(table[:, column], is_test) for column in range(table.shape[1])]
-    found = {"feature": labels, "importance": gain / max(gain.sum(), 1e-12), "auc": alone}
-    separating = pl.DataFrame(found, schema=SEPARATING).sort("importance", descending=True)
-    return Likeness(probability, float(roc_auc_score(is_test, probability)), separating)
+    alone = [_single_feature_auc(table[:, column], is_test) for column in range(table.shape[1])]
+    importances = {"feature": labels, "importance": gain / max(gain.sum(), 1e-12), "auc": alone}
+    separating = pl.DataFrame(importances, schema=TRAIN_TEST_FEATURES).sort("importance", descending=True)
+    return TestLikeness(probability, float(roc_auc_score(is_test, probability)), separating)
 
 
 def adversarial_auc(features: Floats, is_test: NDArray[np.bool_], units: Integers, seed: int) -> float:
@@ -78,53 +86,62 @@ def adversarial_auc(features: Floats, is_test: NDArray[np.bool_], units: Integer
         units: What stays together in the cross-fitting, shape (n,).
         seed: The recipe's seed.
     """
-    table, _ = _reduced(features, None, seed)
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.metrics import roc_auc_score
+
+    table, _ = _reduce_columns(features, None, seed)
     table = np.where(np.isnan(table), np.nanmedian(table, axis=0), table)
     probability = np.zeros(len(table))
-    for seen, judged in _parts(units):
+    for train_rows, judged in _cross_validation_parts(units):
         model = ExtraTreesClassifier(
             200, min_samples_leaf=5, class_weight="balanced", n_jobs=2, random_state=derive_seed(seed, "check") % 2**31
         )
-        model.fit(table[seen], is_test[seen])
+        model.fit(table[train_rows], is_test[train_rows])
         probability[judged] = model.predict_proba(table[judged])[:, 1]
     return float(roc_auc_score(is_test, probability))
 
 
-def describe_likeness(likeness: Likeness, chosen: float | None = None) -> tuple[str, ...]:
+def describe_test_likeness(result: TestLikeness, holdout_auc: float | None = None) -> tuple[str, ...]:
     """What was found, in sentences.
 
     Args:
-        likeness: Of all training samples.
-        chosen: Area under the curve of the holdout against the test samples, where there is one.
+        result: Of all training samples.
+        holdout_auc: Area under the curve of the holdout against the test samples, where there is one.
     """
-    if likeness.auc < ALIKE:
-        return (f"Training and test samples look alike (AUC {likeness.auc:.2f}); any holdout resembles the test set.",)
-    features = ", ".join(likeness.separating["feature"].head(3).to_list())
-    after = "" if chosen is None else f"; against the holdout that was chosen, {chosen:.2f}"
-    return (f"Training and test samples can be told apart (AUC {likeness.auc:.2f}{after}), most of all by {features}.",)
+    if result.auc < ALIKE_AUC:
+        return (f"Training and test samples look alike (AUC {result.auc:.2f}); any holdout resembles the test set.",)
+    features = ", ".join(result.train_test_features["feature"].head(3).to_list())
+    after = "" if holdout_auc is None else f"; against the holdout that was chosen, {holdout_auc:.2f}"
+    return (f"Training and test samples can be told apart (AUC {result.auc:.2f}{after}), most of all by {features}.",)
 
 
-def _reduced(features: Floats, names: Sequence[str] | None, seed: int) -> tuple[NDArray[np.float64], list[str]]:
+def _reduce_columns(features: Floats, names: Sequence[str] | None, seed: int) -> tuple[NDArray[np.float64], list[str]]:
     """Wide tables (embeddings) by their principal components; narrow ones as they are."""
+    from sklearn.decomposition import PCA
+
     labels = list(names) if names is not None else [f"column {number}" for number in range(features.shape[1])]
     table = np.asarray(features, np.float64)
     wide = [number for number, name in enumerate(labels) if name.startswith("embedding")]
-    if len(wide) <= EMBEDDED:
+    if len(wide) <= MAX_COLUMNS:
         return table, labels
     values = np.nan_to_num(table[:, wide])
-    components = PCA(EMBEDDED, random_state=derive_seed(seed, "components") % 2**31).fit_transform(values)
+    components = PCA(MAX_COLUMNS, random_state=derive_seed(seed, "components") % 2**31).fit_transform(values)
     rest = [number for number in range(len(labels)) if number not in set(wide)]
-    reduced = [f"embedding component {number}" for number in range(EMBEDDED)]
+    reduced = [f"embedding component {number}" for number in range(MAX_COLUMNS)]
     return np.hstack([table[:, rest], components]), [labels[number] for number in rest] + reduced
 
 
-def _parts(units: Integers) -> list[tuple[Any, Any]]:
+def _cross_validation_parts(units: Integers) -> list[tuple[Any, Any]]:
+    from sklearn.model_selection import GroupKFold
+
     folds = min(FOLDS, len(np.unique(units)))
     return list(GroupKFold(folds).split(units, groups=units))
 
 
-def _alone(column: NDArray[np.float64], is_test: NDArray[np.bool_]) -> float:
-    known = ~np.isnan(column)
-    if len(np.unique(is_test[known])) < 2:
+def _single_feature_auc(column: NDArray[np.float64], is_test: NDArray[np.bool_]) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    present = ~np.isnan(column)
+    if len(np.unique(is_test[present])) < 2:
         return 0.5
-    return float(roc_auc_score(is_test[known], column[known]))
+    return float(roc_auc_score(is_test[present], column[present]))

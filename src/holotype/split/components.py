@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from holotype.errors import HolotypeError
+from holotype.core.errors import HolotypeError
 from holotype.types import Integers
 
 __all__ = ["crossing_components", "prove_disjoint"]

@@ -10,18 +10,18 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from holotype.errors import DataError, counted, listing
-from holotype.independence import NOTHING, independent_groups
-from holotype.spec import SplitSpec
+from holotype.core.errors import DataError, join_names, pluralize
+from holotype.core.independence import UNKNOWN_GROUP, independent_groups
+from holotype.recipe.sections import SplitSpec
 from holotype.split.components import prove_disjoint
 from holotype.split.preferences import sample_keys
 from holotype.split.stratify import label_matrix, stratified_folds
-from holotype.split.testlike import Features, test_like_folds
+from holotype.split.test_like import Features, test_like_folds
 from holotype.types import AuditReport, Folds, ImageTable, Integers
 
-__all__ = ["kept_together", "make_folds", "nothing_divided"]
+__all__ = ["empty_folds", "make_folds", "split_groups"]
 
-NAMED_AT_MOST = 6
+MAX_LISTED = 6
 MANY_NETWORKS = 20
 TRAINS, VALIDATES = 0, 1  # parts of the samples that never tie each other
 UNEVEN = 1.5  # largest fold over smallest that is worth a word
@@ -63,21 +63,23 @@ def make_folds(
     left_out = _samples_left_out(images, report)
     active = np.setdiff1d(samples.of_role("train", "external"), left_out)
     scored = np.setdiff1d(samples.of_role("train"), left_out)
-    parts = np.full(len(samples), NOTHING, np.int64)
+    parts = np.full(len(samples), UNKNOWN_GROUP, np.int64)
     parts[active], parts[validation] = TRAINS, VALIDATES
-    component = kept_together(images, report, spec, np.where(parts == TRAINS, TRAINS, NOTHING))
+    component = split_groups(images, report, spec, np.where(parts == TRAINS, TRAINS, UNKNOWN_GROUP))
     _, unit_of_scored = np.unique(component[scored], return_inverse=True)
-    _enough_components(unit_of_scored, len(scored), spec)
+    _require_enough_groups(unit_of_scored, len(scored), spec)
 
     labels = label_matrix(samples.frame["labels"].gather(scored), len(images.classes))
     count = int(unit_of_scored.max()) + 1 if spec.folds == "leave-group-out" else spec.folds
     used = _used_folds(spec, count)
     columns = _stratified_columns(images, labels, scored, spec)
-    alike = test_like_folds(images, features, scored, unit_of_scored, columns, spec, seed) if spec.like_test else None
-    if alike is not None:
-        fold = alike.fold
+    test_like = (
+        test_like_folds(images, features, scored, unit_of_scored, columns, spec, seed) if spec.like_test else None
+    )
+    if test_like is not None:
+        fold = test_like.fold
     elif spec.folds == "leave-group-out":
-        fold = _by_first_appearance(unit_of_scored)
+        fold = _number_by_first_appearance(unit_of_scored)
     else:
         names = samples.frame["sample"].gather(scored).cast(pl.String).to_list()
         earlier = None if before is None else np.array([before.get(name, -1) for name in names], np.int64)
@@ -92,36 +94,42 @@ def make_folds(
     warnings = (
         *_rule_warnings(images, report, spec),
         *_fold_warnings(images.classes, labels, unit_of_scored, fold, spec),
-        *(alike.warnings if alike else ()),
+        *(test_like.warnings if test_like else ()),
     )
     groups = independent_groups(images, report.clusters, parts=parts)
-    frame = _frame(images, fold_of_sample, active, groups)
-    found: Any = {"likeness": alike.likeness, "separating": alike.separating} if alike else {}
-    found |= {"unreadable": report.unreadable, "component": component, "independent_groups": groups}
-    return Folds(frame, fold_of_sample, count, used, left_out, warnings, validation, **found)
+    frame = _make_frame(images, fold_of_sample, active, groups)
+    details: Any = (
+        {"train_test_similarity": test_like.train_test_similarity, "train_test_features": test_like.train_test_features}
+        if test_like
+        else {}
+    )
+    details |= {"unreadable": report.unreadable, "component": component, "independent_groups": groups}
+    return Folds(frame, fold_of_sample, count, used, left_out, warnings, validation, **details)
 
 
-def nothing_divided(images: ImageTable) -> Folds:
+def empty_folds(images: ImageTable) -> Folds:
     """Folds before any are drawn: every sample has none.
 
     Args:
         images: The table.
     """
-    nobody = np.empty(0, np.int64)
+    no_samples = np.empty(0, np.int64)
     fold_of_sample = np.full(len(images.samples), -1, np.int64)
     alone = np.arange(len(images.samples))
-    frame = _frame(images, fold_of_sample, nobody, alone)
+    frame = _make_frame(images, fold_of_sample, no_samples, alone)
     return Folds(frame, fold_of_sample, 0, (), component=alone, independent_groups=alone)
 
 
 def _used_folds(spec: SplitSpec, count: int) -> tuple[int, ...]:
-    beyond = [fold for fold in spec.used(count) if fold >= count]
+    beyond = [fold for fold in spec.folds_used(count) if fold >= count]
     if beyond:
-        raise DataError(f"there is no fold {beyond[0]}", field="split.use", value=beyond[0], allowed=range(count))
-    return spec.used(count)
+        raise DataError(
+            f"there is no fold {beyond[0]}", field="split.folds_to_train", value=beyond[0], allowed=range(count)
+        )
+    return spec.folds_used(count)
 
 
-def _by_first_appearance(units: Integers) -> Integers:
+def _number_by_first_appearance(units: Integers) -> Integers:
     """Every unit as a fold of its own, numbered in the order of the samples."""
     _, first, inverse = np.unique(units, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)
@@ -132,8 +140,8 @@ def _validation_samples(images: ImageTable, report: AuditReport) -> Integers:
     count = len(images.samples)
     readable = np.setdiff1d(np.arange(len(images)), report.unreadable)
     rows = np.bincount(images.sample_numbers[readable], minlength=count)
-    own = np.bincount(images.sample_numbers[report.validation], minlength=count)
-    return np.flatnonzero((own > 0) & (own == rows)).astype(np.int64)
+    duplicate_counts = np.bincount(images.sample_numbers[report.validation], minlength=count)
+    return np.flatnonzero((duplicate_counts > 0) & (duplicate_counts == rows)).astype(np.int64)
 
 
 def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
@@ -141,14 +149,14 @@ def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
     count = len(images.samples)
     rows = np.bincount(images.sample_numbers, minlength=count)
     gone = np.bincount(images.sample_numbers[report.left_out], minlength=count)
-    chosen = np.setdiff1d(report.left_out, report.unreadable)  # an unreadable image alone takes no sample away
-    taken = np.bincount(images.sample_numbers[chosen], minlength=count) > 0
+    left_out_rows = np.setdiff1d(report.left_out, report.unreadable)  # an unreadable image alone takes no sample away
+    taken = np.bincount(images.sample_numbers[left_out_rows], minlength=count) > 0
     external = np.isin(np.arange(count), images.samples.of_role("external"))
     return np.flatnonzero((gone == rows) | (external & taken)).astype(np.int64)
 
 
-def kept_together(images: ImageTable, report: AuditReport, spec: SplitSpec, parts: Integers) -> Integers:
-    """What the split keeps together: the independent groups that `split.by` and the audit's actions ask for.
+def split_groups(images: ImageTable, report: AuditReport, spec: SplitSpec, parts: Integers) -> Integers:
+    """What the split keeps together: the independent groups that `split.keep_together` and the audit's actions ask for.
 
     Args:
         images: The table.
@@ -159,13 +167,13 @@ def kept_together(images: ImageTable, report: AuditReport, spec: SplitSpec, part
     Returns:
         A number a sample, shape (samples,).
     """
-    clusters = _kept_clusters(report, parts[images.sample_numbers] < 0)
-    clusters = clusters if "duplicates" in spec.by else clusters.clear()
-    columns = images.group_names if "groups" in spec.by else ()
+    clusters = _clusters_to_keep_together(report, parts[images.sample_numbers] < 0)
+    clusters = clusters if "duplicates" in spec.keep_together else clusters.clear()
+    columns = images.group_names if "groups" in spec.keep_together else ()
     return independent_groups(images, clusters, columns=columns, parts=parts)
 
 
-def _kept_clusters(report: AuditReport, silent: NDArray[np.bool_]) -> pl.DataFrame:
+def _clusters_to_keep_together(report: AuditReport, silent: NDArray[np.bool_]) -> pl.DataFrame:
     """Grouped images with their cluster; and dropped ones and their twins, where other images keep the sample in."""
     rows = report.clusters["row"].to_numpy()
     half_dropped = (report.clusters["action"] == "dropped") & pl.Series(~silent[rows], dtype=pl.Boolean)
@@ -174,29 +182,30 @@ def _kept_clusters(report: AuditReport, silent: NDArray[np.bool_]) -> pl.DataFra
     return report.clusters.filter(tied)
 
 
-def _grouped(report: AuditReport) -> pl.DataFrame:
+def _clustered_images(report: AuditReport) -> pl.DataFrame:
     return report.clusters.filter(pl.col("action") == "grouped")
 
 
-def _enough_components(units: Integers, count: int, spec: SplitSpec) -> None:
-    found = int(units.max()) + 1 if len(units) else 0
+def _require_enough_groups(units: Integers, count: int, spec: SplitSpec) -> None:
+    group_count = int(units.max()) + 1 if len(units) else 0
     if spec.folds == "leave-group-out":
-        if found < 2:
+        if group_count < 2:
             raise DataError(
-                f"leaving out a group at a time needs at least two independent groups, and there are {found}",
+                f"leaving out a group at a time needs at least two independent groups, and there are {group_count}",
                 field="split.folds",
                 remedy="name a column in data.groups, or write a number of folds",
             )
         return
-    if found >= spec.folds:
+    if group_count >= spec.folds:
         return
-    if found == count:
-        remedy = f"lower split.folds to {found}" if found > 1 else "label more samples"
+    if group_count == count:
+        remedy = f"lower split.folds to {group_count}" if group_count > 1 else "label more samples"
         raise DataError(f"{count} training samples cannot fill {spec.folds} folds", field="split.folds", remedy=remedy)
     tied = "groups and duplicates tie"
-    way_out = f"lower split.folds to {found}, or " if found > 1 else ""
+    way_out = f"lower split.folds to {group_count}, or " if group_count > 1 else ""
     raise DataError(
-        f"{tied} the {count:,} training samples into {found} independent {'part' if found == 1 else 'parts'}, "
+        f"{tied} the {count:,} training samples into {group_count} independent "
+        f"{'part' if group_count == 1 else 'parts'}, "
         f"too few for {spec.folds} folds",
         field="split.folds",
         remedy=f"{way_out}name fewer columns in data.groups",
@@ -207,35 +216,36 @@ def _stratified_columns(images: ImageTable, labels: Any, scored: Integers, spec:
     parts = [labels] if "labels" in spec.stratify else []
     if "domain" in spec.stratify:
         domain = images.samples.frame["domain"].gather(scored).rank("dense").cast(pl.Int64)
-        known = np.flatnonzero(domain.is_not_null().to_numpy())
+        rows = np.flatnonzero(domain.is_not_null().to_numpy())
         numbers = domain.drop_nulls().to_numpy() - 1
         shape = (len(scored), int(numbers.max()) + 1 if len(numbers) else 0)
-        parts.append(sp.csr_array((np.ones(len(known), bool), (known, numbers)), shape=shape))
+        parts.append(sp.csr_array((np.ones(len(rows), bool), (rows, numbers)), shape=shape))
     return sp.csr_array(sp.hstack(parts)) if parts else sp.csr_array((len(scored), 0), dtype=bool)
 
 
-def _frame(images: ImageTable, fold_of_sample: Integers, active: Integers, groups: Integers) -> pl.DataFrame:
+def _make_frame(images: ImageTable, fold_of_sample: Integers, active: Integers, groups: Integers) -> pl.DataFrame:
     rows = images.sample_numbers
     fold = pl.Series("fold", fold_of_sample[rows])
     takes_part = pl.Series(np.isin(rows, active))
     group = pl.Series("independent_group", groups[rows])
     frame = images.frame.select("id", "sample", "role").with_columns(fold, group, takes_part.alias("takes_part"))
-    known = [pl.when("takes_part").then(name).alias(name) for name in ("fold", "independent_group")]
-    return frame.with_columns(known).select("id", "sample", "fold", "role", "independent_group")
+    columns = [pl.when("takes_part").then(name).alias(name) for name in ("fold", "independent_group")]
+    return frame.with_columns(columns).select("id", "sample", "fold", "role", "independent_group")
 
 
 def _rule_warnings(images: ImageTable, report: AuditReport, spec: SplitSpec) -> list[str]:
     warnings = []
-    if "groups" not in spec.by and images.group_names:
+    if "groups" not in spec.keep_together and images.group_names:
         warnings.append(
-            f"Groups ({listing(images.group_names)}) may cross folds, since split.by leaves them out; intervals "
+            f"Groups ({join_names(images.group_names)}) may cross folds, since split.keep_together leaves them out; "
+            f"intervals "
             "still resample them whole."
         )
-    clusters = _grouped(report)["cluster"].n_unique()
-    if "duplicates" not in spec.by and clusters:
+    clusters = _clustered_images(report)["cluster"].n_unique()
+    if "duplicates" not in spec.keep_together and clusters:
         what = "cluster" if clusters == 1 else "clusters"
         warnings.append(
-            f"{clusters:,} {what} of duplicates may cross folds, since split.by leaves them out; intervals "
+            f"{clusters:,} {what} of duplicates may cross folds, since split.keep_together leaves them out; intervals "
             "still resample them whole."
         )
     return warnings
@@ -246,34 +256,36 @@ def _fold_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: I
     count = int(fold.max()) + 1
     if spec.folds != "leave-group-out":
         return [*_class_warnings(names, labels, units, fold, count), *_size_warnings(units, fold, count)]
-    if len(spec.used(count)) <= MANY_NETWORKS:
+    if len(spec.folds_used(count)) <= MANY_NETWORKS:
         return []
-    return [f"{count:,} networks will be trained for each member, one for each group; `split.use` picks some."]
+    return [
+        f"{count:,} networks will be trained for each model, one for each group; `split.folds_to_train` picks some."
+    ]
 
 
 def _class_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int) -> list[str]:
     """Which classes miss which folds, and why."""
     rows = np.asarray(labels.sum(axis=0)).ravel()
-    held = np.stack([np.asarray(labels[fold == number].sum(axis=0)).ravel() for number in range(folds)])
-    lacking = np.flatnonzero((rows > 0) & (held == 0).any(axis=0))
+    counts = np.stack([np.asarray(labels[fold == number].sum(axis=0)).ravel() for number in range(folds)])
+    missing_classes = np.flatnonzero((rows > 0) & (counts == 0).any(axis=0))
     of_pair = np.repeat(units, np.diff(labels.indptr))
     pairs = np.unique(np.stack([labels.indices, of_pair]), axis=1)
     parts = np.bincount(pairs[0], minlength=len(names))
     warnings = []
-    for number in lacking[:NAMED_AT_MOST]:
-        where = _folds_in_words(np.flatnonzero(held[:, number] == 0))
+    for number in missing_classes[:MAX_LISTED]:
+        where = _list_folds(np.flatnonzero(counts[:, number] == 0))
         if parts[number] >= folds:
             warnings.append(
                 f"Class {names[number]!r} is missing from {where} although its rows lie in {parts[number]} groups; "
                 "another seed may place them better."
             )
             continue
-        what = counted(rows[number], "row") if parts[number] == rows[number] else counted(parts[number], "group")
+        what = pluralize(rows[number], "row") if parts[number] == rows[number] else pluralize(parts[number], "group")
         lead = "has only" if parts[number] == rows[number] else "has rows in only"
         warnings.append(f"Class {names[number]!r} {lead} {what}, so that {where} cannot be scored on it.")
-    if len(lacking) > NAMED_AT_MOST:
-        others = [names[number] for number in lacking[NAMED_AT_MOST:]]
-        warnings.append(f"{len(others):,} more classes are missing from a fold: {listing(others)}.")
+    if len(missing_classes) > MAX_LISTED:
+        others = [names[number] for number in missing_classes[MAX_LISTED:]]
+        warnings.append(f"{len(others):,} more classes are missing from a fold: {join_names(others)}.")
     return warnings
 
 
@@ -286,6 +298,6 @@ def _size_warnings(units: Integers, fold: Integers, folds: int) -> list[str]:
     return [f"The folds are of unequal size, {sizes.min():,} to {sizes.max():,} samples{because}."]
 
 
-def _folds_in_words(numbers: Integers) -> str:
-    words = listing(numbers.tolist())
+def _list_folds(numbers: Integers) -> str:
+    words = join_names(numbers.tolist())
     return f"fold {words}" if len(numbers) == 1 else f"folds {words}"

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from holotype.seeds import keyed_generator
+from holotype.core.seeds import keyed_generator
 from holotype.types import Floats, Integers
 
 __all__ = ["choose_like_test", "matching_features"]
@@ -22,7 +21,9 @@ SWAPS = 4_000
 CLASS_WEIGHT = 0.3
 
 
-def matching_features(features: Floats, likeness: NDArray[np.float64], is_test: NDArray[np.bool_], seed: int) -> Floats:
+def matching_features(
+    features: Floats, test_probability: NDArray[np.float64], is_test: NDArray[np.bool_], seed: int
+) -> Floats:
     """What must have the same mean in the holdout as in the test set: waves in the ranks of the columns, and bins.
 
     The distance between two means of such waves is a maximum mean discrepancy (Rahimi & Recht 2007, "Random features
@@ -30,23 +31,25 @@ def matching_features(features: Floats, likeness: NDArray[np.float64], is_test: 
 
     Args:
         features: Shape (n, columns); NaN where a value is not known.
-        likeness: Out-of-fold probability of being a test sample, shape (n,).
+        test_probability: Out-of-fold probability of being a test sample, shape (n,).
         is_test: Shape (n,).
         seed: The recipe's seed.
 
     Returns:
         Shape (n, waves and bins), each part of about the same weight.
     """
+    from scipy.stats import rankdata  # slow, and needed for `like_test` only
+
     generator = keyed_generator(seed, "split", "like test")
-    known = np.where(np.isnan(features), np.nanmedian(features, axis=0), features)
-    ranks = np.stack([rankdata(column) / len(column) for column in known.T], axis=1) * 2 - 1
-    ranks = np.hstack([ranks, (rankdata(likeness) / len(likeness) * 2 - 1)[:, None]])
+    filled = np.where(np.isnan(features), np.nanmedian(features, axis=0), features)
+    ranks = np.stack([rankdata(column) / len(column) for column in filled.T], axis=1) * 2 - 1
+    ranks = np.hstack([ranks, (rankdata(test_probability) / len(test_probability) * 2 - 1)[:, None]])
     parts = []
     for bandwidth in BANDWIDTHS:
         waves = generator.normal(0, 1 / (bandwidth * np.sqrt(ranks.shape[1])), (ranks.shape[1], WAVES // 3))
         parts.append(np.cos(ranks @ waves * 2 + generator.uniform(0, 2 * np.pi, WAVES // 3)) / np.sqrt(WAVES))
-    edges = np.quantile(likeness[is_test], np.linspace(0, 1, BINS + 1)[1:-1])
-    parts.append(np.eye(BINS)[np.searchsorted(edges, likeness)] * 0.5)
+    edges = np.quantile(test_probability[is_test], np.linspace(0, 1, BINS + 1)[1:-1])
+    parts.append(np.eye(BINS)[np.searchsorted(edges, test_probability)] * 0.5)
     parts.append(ranks * 0.5 / np.sqrt(ranks.shape[1]))
     return np.hstack(parts).astype(np.float32)
 
@@ -71,62 +74,62 @@ def choose_like_test(
         Which samples are chosen, shape (n,); every class of at least two units has one on both sides.
     """
     _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
-    member = sp.csr_array((np.ones(len(unit)), (unit, np.arange(len(unit)))), shape=(len(sizes), len(unit)))
+    assignment = sp.csr_array((np.ones(len(unit)), (unit, np.arange(len(unit)))), shape=(len(sizes), len(unit)))
     classes = np.asarray(sp.csr_array(labels).astype(np.float64).todense())
     share = classes.mean(axis=0)
     weight = CLASS_WEIGHT / np.sqrt(np.maximum(share, 1 / len(unit)))
     columns = np.hstack([matching - target, (classes - share) * weight])
-    sums = np.asarray(member @ columns, np.float32)
+    sums = np.asarray(assignment @ columns, np.float32)
     order = keyed_generator(seed, "split", "holdout").permutation(len(sizes))
-    chosen = np.zeros(len(sizes), bool)
-    chosen[order] = _exchanged(sums[order], sizes[order], _herded(sums[order], sizes[order], rows))
-    return _with_every_class(chosen, np.asarray(member @ classes) > 0)[unit]
+    is_holdout = np.zeros(len(sizes), bool)
+    is_holdout[order] = _swap_units(sums[order], sizes[order], _select_greedily(sums[order], sizes[order], rows))
+    return _cover_every_class(is_holdout, np.asarray(assignment @ classes) > 0)[unit]
 
 
-def _herded(sums: Floats, sizes: Integers, rows: int) -> NDArray[np.bool_]:
+def _select_greedily(sums: Floats, sizes: Integers, rows: int) -> NDArray[np.bool_]:
     """Units taken greedily until there are so many samples."""
-    chosen = np.zeros(len(sums), bool)
-    state, held = np.zeros(sums.shape[1], np.float32), 0
+    is_holdout = np.zeros(len(sums), bool)
+    state, row_count = np.zeros(sums.shape[1], np.float32), 0
     square = (sums**2).sum(axis=1)
     at_once = max(1, rows // STEPS)
-    while held < rows and not chosen.all():
+    while row_count < rows and not is_holdout.all():
         worth = 2 * (sums @ state) + square
-        worth[chosen | (held + sizes > rows + max(sizes.min(), rows // 100))] = np.inf
+        worth[is_holdout | (row_count + sizes > rows + max(sizes.min(), rows // 100))] = np.inf
         best = np.argpartition(worth, at_once - 1)[:at_once]
         best = best[np.isfinite(worth[best])]
         if not len(best):
             break
-        chosen[best] = True
+        is_holdout[best] = True
         state += sums[best].sum(axis=0)
-        held += int(sizes[best].sum())
-    return chosen
+        row_count += int(sizes[best].sum())
+    return is_holdout
 
 
-def _exchanged(sums: Floats, sizes: Integers, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _swap_units(sums: Floats, sizes: Integers, is_holdout: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Exchanges of one unit for another of its size, while the distance to the target falls."""
-    chosen = chosen.copy()
-    state = sums[chosen].sum(axis=0)
+    is_holdout = is_holdout.copy()
+    state = sums[is_holdout].sum(axis=0)
     square = (sums**2).sum(axis=1)
     for _ in range(SWAPS):
         pull = 2 * (sums @ state)
-        leaving = np.where(chosen, square - pull, np.inf)
+        leaving = np.where(is_holdout, square - pull, np.inf)
         out = int(leaving.argmin())
         after = state - sums[out]
-        coming = np.where(~chosen & (sizes == sizes[out]), 2 * (sums @ after) + square, np.inf)
+        coming = np.where(~is_holdout & (sizes == sizes[out]), 2 * (sums @ after) + square, np.inf)
         into = int(coming.argmin())
         if leaving[out] + coming[into] > -1e-6:
             break
-        chosen[out], chosen[into] = False, True
+        is_holdout[out], is_holdout[into] = False, True
         state = after + sums[into]
-    return chosen
+    return is_holdout
 
 
-def _with_every_class(chosen: NDArray[np.bool_], classes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _cover_every_class(is_holdout: NDArray[np.bool_], classes: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The rarest classes first: one unit to the side that has none, where there are two."""
-    chosen = chosen.copy()
+    is_holdout = is_holdout.copy()
     for number in np.argsort(classes.sum(axis=0)):
         units = np.flatnonzero(classes[:, number])
-        if len(units) >= 2 and len(np.unique(chosen[units])) == 1:
+        if len(units) >= 2 and len(np.unique(is_holdout[units])) == 1:
             light = units[np.argmin(classes[units].sum(axis=1))]
-            chosen[light] = ~chosen[light]
-    return chosen
+            is_holdout[light] = ~is_holdout[light]
+    return is_holdout

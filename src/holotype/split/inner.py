@@ -1,12 +1,12 @@
-"""Inner rows: the part of the training folds that everything which selects inside a member looks at."""
+"""Inner rows: the part of the training folds that everything which selects inside a model looks at."""
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
 
-from holotype.errors import DataError, counted
-from holotype.seeds import derive_seed
+from holotype.core.errors import DataError, pluralize
+from holotype.core.seeds import derive_seed
 from holotype.split.preferences import sample_keys
 from holotype.split.stratify import label_matrix, stratified_folds
 from holotype.types import Folds, ImageTable, Integers
@@ -41,9 +41,9 @@ def inner_samples(images: ImageTable, folds: Folds, fold: int | None, seed: int)
     parts = min(INNER_SHARE, len(np.unique(units)))
     if parts < 2:
         raise DataError(
-            f"groups and duplicates tie the {counted(len(candidates), 'training sample')} into {parts} part, and to "
+            f"groups and duplicates tie the {pluralize(len(candidates), 'training sample')} into {parts} part, and to "
             "select a checkpoint two are needed",
-            field="members.keep",
+            field="models.checkpoints",
             remedy="keep the last checkpoint, or name fewer columns in data.groups",
         )
     labels = label_matrix(images.samples.frame["labels"].gather(candidates), len(images.classes))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.seeds import derive_seed, keyed_uniforms
+from holotype.core.seeds import derive_seed, keyed_uniforms
 from holotype.types import Integers
 
 __all__ = ["Preferences", "deal_by_preference", "draw_preferences", "sample_keys"]
@@ -36,13 +36,13 @@ class Preferences:
     priority: Doubles
     jitter: Doubles
 
-    def rows(self, chosen: Integers) -> Preferences:
+    def select(self, rows: Integers) -> Preferences:
         """Those of some units.
 
         Args:
-            chosen: Unit numbers.
+            rows: Unit numbers.
         """
-        return Preferences(self.folds[chosen], self.priority[chosen], self.jitter[chosen])
+        return Preferences(self.folds[rows], self.priority[rows], self.jitter[rows])
 
 
 def sample_keys(ids: Sequence[str]) -> Integers:
@@ -67,9 +67,9 @@ def draw_preferences(keys: Integers, units: Integers, folds: int, seed: int) -> 
         folds: How many folds.
         seed: The recipe's seed.
     """
-    least = np.full(int(units.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(least, units, keys)
-    drawn = keyed_uniforms(derive_seed(seed, "split", "preferences"), least, folds + 2)
+    lowest = np.full(int(units.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, units, keys)
+    drawn = keyed_uniforms(derive_seed(seed, "split", "preferences"), lowest, folds + 2)
     return Preferences(drawn[:, :folds], drawn[:, folds], drawn[:, folds + 1])
 
 
@@ -87,10 +87,10 @@ def deal_by_preference(pattern: Integers, rounds: Integers, preferences: Prefere
     folds = preferences.folds.shape[1]
     order = np.argsort(preferences.folds, axis=1, kind="stable")
     room = rounds[pattern]
-    fold, asked = np.full(len(pattern), -1, np.int64), np.zeros(len(pattern), np.int64)
+    fold, attempts = np.full(len(pattern), -1, np.int64), np.zeros(len(pattern), np.int64)
     active = np.flatnonzero(room > 0)
     while len(active):
-        fold[active] = order[active, asked[active]]
+        fold[active] = order[active, attempts[active]]
         inside = np.flatnonzero(fold >= 0)
         queue = pattern[inside] * folds + fold[inside]
         ranked = np.lexsort((preferences.priority[inside], queue))
@@ -99,6 +99,6 @@ def deal_by_preference(pattern: Integers, rounds: Integers, preferences: Prefere
         turn = np.arange(len(ranked)) - np.repeat(starts, lengths)
         rejected = inside[ranked[turn >= room[inside[ranked]]]]
         fold[rejected] = -1
-        asked[rejected] += 1
-        active = rejected[asked[rejected] < folds]
+        attempts[rejected] += 1
+        active = rejected[attempts[rejected] < folds]
     return fold

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri  # the normal's quantiles, without the slow import of scipy.stats
 
-from holotype.errors import HolotypeError
-from holotype.seeds import keyed_generator
-from holotype.split.improve import Balance, best_exchange, improve
+from holotype.core.errors import HolotypeError
+from holotype.core.seeds import keyed_generator
+from holotype.split.local_search import Balance, best_exchange, improve_balance
 from holotype.split.preferences import Preferences, deal_by_preference, draw_preferences
 from holotype.types import Integers
 
@@ -20,14 +20,14 @@ __all__ = ["label_matrix", "share_deviation", "stratified_folds"]
 
 POWER = 1.5  # of a class's target in the cost of a row: 1 evens out counts, 2 evens out shares however few the rows
 PRESENCE = 1.0  # cost of a class whose units miss a fold, where each fold could have one
-UNITS_PLACED = 6_000  # over all starts, so that effort does not grow with the data
-MOST_STARTS = 32
+MAX_ASSIGNED_UNITS = 6_000  # over all starts, so that effort does not grow with the data
+MAX_STARTS = 32
 PATIENCE = 10  # starts without a gain
 JITTER = 0.3  # spread of the order in which units are placed, so that seeds give different folds
 NEARLY = (
     0.3  # units (1 where none has two samples) by which a preferred fold may lack less than the one that lacks most
 )
-KEPT_UNEVEN = 1.5  # times as uneven as fresh folds is what folds that are kept may be
+MAX_UNEVENNESS = 1.5  # times as uneven as fresh folds is what folds that are kept may be
 
 
 def label_matrix(lists: pl.Series, classes: int) -> Any:
@@ -91,27 +91,27 @@ def stratified_folds(
     rest = np.flatnonzero(fold < 0)
     if len(rest):
         rest = rest[np.argsort(liked.priority[rest], kind="stable")]
-        dealt = balance.of(np.flatnonzero(fold >= 0)).sums(fold[fold >= 0])
-        fold[rest] = _best_of_some(balance.of(rest), dealt, liked.rows(rest), generator)
+        dealt = balance.subset(np.flatnonzero(fold >= 0)).sums(fold[fold >= 0])
+        fold[rest] = _best_of_several_starts(balance.subset(rest), dealt, liked.select(rest), generator)
     if before is not None:
-        fold = _kept(balance, fold, _majority(before, unit_of_sample, folds))
+        fold = _repair_previous_folds(balance, fold, _majority_fold(before, unit_of_sample, folds))
     return fold[unit_of_sample].astype(np.int64)
 
 
-def _majority(before: Integers, units: Integers, folds: int) -> Integers:
+def _majority_fold(before: Integers, units: Integers, folds: int) -> Integers:
     """The fold in which most samples of each unit were; -1 where none was in any."""
     counts = np.zeros((int(units.max()) + 1, folds), np.int64)
-    known = (before >= 0) & (before < folds)
-    np.add.at(counts, (units[known], before[known]), 1)
+    is_assigned = (before >= 0) & (before < folds)
+    np.add.at(counts, (units[is_assigned], before[is_assigned]), 1)
     return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
 
 
-def _kept(balance: Balance, fresh: Integers, before: Integers) -> Integers:
+def _repair_previous_folds(balance: Balance, fresh: Integers, before: Integers) -> Integers:
     """The folds of before, repaired by single exchanges until they are nearly as even as fresh ones."""
     fold = np.where(before >= 0, before, fresh)
-    enough = KEPT_UNEVEN * balance.cost(balance.sums(fresh)) + _smallest_step(balance)
+    enough = MAX_UNEVENNESS * balance.cost(balance.sums(fresh)) + _smallest_step(balance)
     misses = (balance.sums(fresh) == 0).sum()
-    while len(np.unique(fold)) < balance.folds or _too_uneven(balance, fold, enough, int(misses)):
+    while len(np.unique(fold)) < balance.folds or _is_too_uneven(balance, fold, enough, int(misses)):
         changed = best_exchange(balance, fold)
         if changed is None:
             return fresh
@@ -124,7 +124,7 @@ def _smallest_step(balance: Balance) -> float:
     return 2 * float(np.median(np.asarray(balance.units.multiply(balance.weighted).sum(axis=1))))
 
 
-def _too_uneven(balance: Balance, fold: Integers, enough: float, misses: int) -> bool:
+def _is_too_uneven(balance: Balance, fold: Integers, enough: float, misses: int) -> bool:
     sums = balance.sums(fold)
     return balance.cost(sums) > enough or (sums == 0).sum() > misses
 
@@ -138,18 +138,18 @@ def share_deviation(labels: NDArray[np.bool_], fold: Integers, folds: int) -> fl
         folds: How many folds.
     """
     counts = np.stack([labels[fold == number].sum(axis=0) for number in range(folds)])
-    seen = counts.sum(axis=0) > 0
-    return float(np.abs(counts[:, seen] / counts[:, seen].sum(axis=0) - 1 / folds).mean())
+    present = counts.sum(axis=0) > 0
+    return float(np.abs(counts[:, present] / counts[:, present].sum(axis=0) - 1 / folds).mean())
 
 
 def _unit_features(matrix: Any, unit_of_sample: Integers, sizes: Integers) -> Any:
     """What each unit brings: its samples, its labels, and (where units have several samples) which classes at all."""
     count = len(sizes)
-    membership = sp.csr_array(
+    assignment = sp.csr_array(
         (np.ones(len(unit_of_sample), np.int64), (unit_of_sample, np.arange(len(unit_of_sample)))),
         shape=(count, len(unit_of_sample)),
     )
-    labels = sp.csr_array(membership @ matrix)
+    labels = sp.csr_array(assignment @ matrix)
     parts = [sp.csr_array(sizes.astype(np.int64)[:, None]), labels]
     if sizes.max() > 1:
         parts.append((labels > 0).astype(np.int64))
@@ -181,12 +181,12 @@ def _deal_out(units: Any, liked: Preferences) -> Integers:
     _, first, pattern, alike = np.unique(signature, return_index=True, return_inverse=True, return_counts=True)
     largest = units.max(axis=0).toarray().ravel()
     reserve = np.minimum(folds * (largest - 1) / np.maximum(units.sum(axis=0), 1), 1.0)
-    kept_back = (units[first] > 0).multiply(reserve).tocsr().max(axis=1).toarray().ravel()
-    rounds = (alike - np.ceil(alike * kept_back).astype(np.int64)) // folds
+    reserve_share = (units[first] > 0).multiply(reserve).tocsr().max(axis=1).toarray().ravel()
+    rounds = (alike - np.ceil(alike * reserve_share).astype(np.int64)) // folds
     return deal_by_preference(pattern, rounds, liked)
 
 
-def _best_of_some(
+def _best_of_several_starts(
     balance: Balance, dealt: NDArray[np.float64], liked: Preferences, generator: np.random.Generator
 ) -> Integers:
     """Place and improve from several orders, where that is cheap; fewest missing classes first, then evenness.
@@ -194,33 +194,29 @@ def _best_of_some(
     Samples that stand alone are placed once, by preference: they even out anyway, and stay where they are.
     """
     alone = balance.units[:, [0]].max() <= 1
-    starts = 1 if alone else int(np.clip(UNITS_PLACED // balance.units.shape[0], 1, MOST_STARTS))
+    starts = 1 if alone else int(np.clip(MAX_ASSIGNED_UNITS // balance.units.shape[0], 1, MAX_STARTS))
     nearly = 1.0 if alone else NEARLY
-    best, best_rank, found_at = np.zeros(0, np.int64), (np.inf, np.inf), 0
+    best, best_rank, best_start = np.zeros(0, np.int64), (np.inf, np.inf), 0
     for start in range(starts):
-        if start - found_at >= PATIENCE:
+        if start - best_start >= PATIENCE:
             break
         jitter = liked.jitter if start == 0 else generator.random(len(liked.jitter))
-        fold = improve(balance, _place(balance, dealt, liked.folds, jitter, nearly), generator)
+        fold = improve_balance(balance, _assign_units(balance, dealt, liked.folds, jitter, nearly), generator)
         sums = balance.sums(fold)
         rank = (float((dealt + sums == 0).sum()), balance.cost(dealt + sums))
         if rank < best_rank:
-            best, best_rank, found_at = fold, rank, start
+            best, best_rank, best_start = fold, rank, start
     return best
 
 
-def _place(
-    balance: Balance,
-    dealt: NDArray[np.float64],
-    liked: NDArray[np.float64],
-    jitter: NDArray[np.float64],
-    nearly: float,
+def _assign_units(
+    balance: Balance, dealt: NDArray[np.float64], liked: NDArray[np.float64], jitter: NDArray[np.float64], nearly: float
 ) -> Integers:
     """The hardest unit first, each into the fold it likes best of those that lack nearly most of what it brings."""
     units, weights = balance.units, balance.weights
     target = (units.sum(axis=0) + dealt.sum(axis=0)) / balance.folds
     missing = target[:, None] - dealt.T
-    hardness = np.log(np.maximum((units.multiply(units)) @ weights, 1e-300)) + JITTER * norm.ppf(
+    hardness = np.log(np.maximum((units.multiply(units)) @ weights, 1e-300)) + JITTER * ndtri(
         np.clip(jitter, 1e-9, 1 - 1e-9)
     )
     fold = np.empty(units.shape[0], np.int64)
@@ -231,6 +227,6 @@ def _place(
         weighted = brings * weights[here]
         lack = weighted @ missing[here]
         near = np.flatnonzero(lack >= lack.max() - nearly * (weighted @ brings))
-        fold[unit] = chosen = near[np.argmin(liked[unit, near])]
-        missing[here, chosen] -= brings
+        fold[unit] = best_fold = near[np.argmin(liked[unit, near])]
+        missing[here, best_fold] -= brings
     return fold

@@ -11,17 +11,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.errors import HolotypeError
+from holotype.core.errors import HolotypeError
 from holotype.types.labels import LabelMatrix
-from holotype.types.ranks import NO_RANKS, Ranks, ranks_of
-from holotype.types.top import MANY, AnyLabels
+from holotype.types.taxonomy import NO_RANKS, Ranks, taxonomy_ranks
+from holotype.types.topk_scores import MANY_CLASSES, AnyLabels
 
 __all__ = [
-    "CLASS_LINKS",
-    "LIKENESS",
-    "LINKS",
-    "PROBLEMS",
-    "SEPARATING",
+    "DUPLICATE_PAIRS",
+    "IMAGE_PROBLEMS",
+    "LABEL_COOCCURRENCE",
+    "TRAIN_TEST_FEATURES",
+    "TRAIN_TEST_SIMILARITY",
     "AuditReport",
     "Floats",
     "Folds",
@@ -30,7 +30,7 @@ __all__ = [
     "Integers",
     "Kind",
     "Labels",
-    "Normalisation",
+    "Normalization",
 ]
 
 Floats = NDArray[np.float32]
@@ -77,7 +77,7 @@ class ImageTable:
     @cached_property
     def ranks(self) -> Ranks:
         """The ranks of the taxonomy; none where there is none."""
-        return ranks_of(self.taxonomy)
+        return taxonomy_ranks(self.taxonomy)
 
     @cached_property
     def samples(self) -> Labels:
@@ -170,7 +170,7 @@ class Labels:
         lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
         flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy() if lengths.sum() else np.empty(0, np.int64)
         rows = np.repeat(np.arange(len(samples)), lengths)
-        return LabelMatrix.of_pairs(rows, flat.astype(np.int64), (len(samples), len(self.classes)))
+        return LabelMatrix.from_pairs(rows, flat.astype(np.int64), (len(samples), len(self.classes)))
 
     def truth(self, samples: Integers) -> AnyLabels:
         """Which classes some samples have, in the form in which their scores are kept.
@@ -181,11 +181,11 @@ class Labels:
         Returns:
             Shape (n, classes); a `LabelMatrix` above 2,000 classes.
         """
-        return self.label_matrix(samples) if len(self.classes) > MANY else self.matrix(samples)
+        return self.label_matrix(samples) if len(self.classes) > MANY_CLASSES else self.matrix(samples)
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """Mean and standard deviation of each channel over the labelled images, in the files' own units.
 
     Args:
@@ -205,7 +205,7 @@ class Normalisation:
         return {name: value for name, value in vars(self).items() if value is not None}
 
     @classmethod
-    def from_facts(cls, facts: Mapping[str, Sequence[float]]) -> Normalisation:
+    def from_facts(cls, facts: Mapping[str, Sequence[float]]) -> Normalization:
         """As a network's card gave it.
 
         Args:
@@ -222,25 +222,34 @@ class ImageStatistics:
         frame: One row an image: `id`, `height`, `width`, `channels`, `depth` (the pixels' type), `digest` (of the
             pixels), `fingerprint` (bytes by which images that look alike are found), `error` (null, or why the image
             cannot be read), and what `holotype.data.channel_statistics` says of its channels and of them together.
-        normalisation: Over the labelled images that could be read.
+        normalization: Over the labelled images that could be read.
     """
 
     frame: pl.DataFrame
-    normalisation: Normalisation
+    normalization: Normalization
 
 
-LINKS = {
-    "cluster": pl.Int64, "row": pl.Int64, "other": pl.Int64, "kind": pl.String, "bits": pl.Int64,
+DUPLICATE_PAIRS = {
+    "cluster": pl.Int64,
+    "row": pl.Int64,
+    "other": pl.Int64,
+    "kind": pl.String,
+    "bits": pl.Int64,
     "similarity": pl.Float64,
-}  # fmt: skip
-PROBLEMS = {name: pl.Int64 if name == "row" else pl.String for name in
-            ("row", "id", "role", "problem", "detail", "action")}  # fmt: skip
-CLASS_LINKS = {
-    "class": pl.String, "other": pl.String, "samples": pl.Int64, "together": pl.Int64, "share": pl.Float64,
+}
+IMAGE_PROBLEMS = {
+    name: pl.Int64 if name == "row" else pl.String for name in ("row", "id", "role", "problem", "detail", "action")
+}
+LABEL_COOCCURRENCE = {
+    "class": pl.String,
+    "other": pl.String,
+    "samples": pl.Int64,
+    "samples_with_both": pl.Int64,
+    "share": pl.Float64,
     "lift": pl.Float64,
-}  # fmt: skip
-LIKENESS = {"sample": pl.String, "likeness": pl.Float64, "chosen": pl.Boolean}
-SEPARATING = {"feature": pl.String, "importance": pl.Float64, "auc": pl.Float64}
+}
+TRAIN_TEST_SIMILARITY = {"sample": pl.String, "test_probability": pl.Float64, "in_holdout": pl.Boolean}
+TRAIN_TEST_FEATURES = {"feature": pl.String, "importance": pl.Float64, "auc": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -252,12 +261,13 @@ class AuditReport:
         conflicts: One row a cluster whose samples have different labels: `cluster`, `ids`, `labels`.
         left_out: Numbers of the image rows that never train.
         warnings: Sentences for people.
-        links: One row a confirmed pair of duplicates: `cluster`, `row`, `other` (image rows, row < other), `kind`
-            (`exact` or `near`), `bits` (by which the hashes differ) and `similarity` (of the pixels, at most 1).
-        problems: One row a fault of an image: `row`, `id`, `role`, `problem` (unreadable, empty, saturated, range, no
-            data, size, depth or channels), `detail` (in words), `action` (`skipped` or `reported`).
-        class_links: One row an ordered pair of classes that stand together: `class`, `other`, `samples` (that have the
-            class), `together` (that have both), `share` (together / samples) and `lift` (share over the other's own).
+        duplicate_pairs: One row a confirmed pair of duplicates: `cluster`, `row`, `other` (image rows, row < other),
+            `kind` (`exact` or `near`), `bits` (by which the hashes differ) and `similarity` (of the pixels, at most 1).
+        image_problems: One row a fault of an image: `row`, `id`, `role`, `problem` (unreadable, empty, saturated,
+            range, no data, size, depth or channels), `detail` (in words), `action` (`skipped` or `reported`).
+        label_cooccurrence: One row an ordered pair of classes that stand together: `class`, `other`, `samples` (that
+            have the class), `together` (that have both), `share` (together / samples) and `lift` (share over the
+            other's own).
         unreadable: Numbers of the image rows that nobody reads, of any role; empty unless they are skipped.
         validation: Numbers of the external image rows that duplicate a test row and are a validation set of their own.
     """
@@ -266,9 +276,9 @@ class AuditReport:
     conflicts: pl.DataFrame
     left_out: Integers
     warnings: tuple[str, ...] = ()
-    links: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LINKS))
-    problems: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PROBLEMS))
-    class_links: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CLASS_LINKS))
+    duplicate_pairs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DUPLICATE_PAIRS))
+    image_problems: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=IMAGE_PROBLEMS))
+    label_cooccurrence: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LABEL_COOCCURRENCE))
     unreadable: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     validation: Integers = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -288,10 +298,10 @@ class Folds:
         validation: External samples that duplicate test samples: they never train, every network predicts them, and
             they are scored apart; a part of `left_out`.
         unreadable: Image rows that nobody can read, of any role: never trained on, never predicted.
-        likeness: Where folds were drawn by likeness to the test rows, one row a training sample: `sample`,
-            `likeness` (out-of-fold probability of being a test row), `chosen`.
-        separating: What tells training rows from test rows, likeliest first: `feature`, `importance`, `auc`.
-        component: What the split keeps together (`split.by`), shape (samples,): no component crosses a fold.
+        train_test_similarity: Where folds were drawn by likeness to the test rows, one row a training sample: `sample`,
+            `train_test_similarity` (out-of-fold probability of being a test row), `chosen`.
+        train_test_features: What tells training rows from test rows, likeliest first: `feature`, `importance`, `auc`.
+        component: What the split keeps together (`split.keep_together`), shape (samples,): no component crosses a fold.
         independent_groups: The independent group of each sample, shape (samples,): its component under group columns
             and duplicates, whatever the split keeps together. Bootstraps and cross-fitting count these.
     """
@@ -304,8 +314,8 @@ class Folds:
     warnings: tuple[str, ...] = ()
     validation: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     unreadable: Integers = field(default_factory=lambda: np.empty(0, np.int64))
-    likeness: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LIKENESS))
-    separating: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SEPARATING))
+    train_test_similarity: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TRAIN_TEST_SIMILARITY))
+    train_test_features: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TRAIN_TEST_FEATURES))
     component: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     independent_groups: Integers = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -319,6 +329,8 @@ class Folds:
             HolotypeError: The folds were made without independent groups.
         """
         if not len(self.independent_groups):
-            raise HolotypeError("these folds do not know the independent groups of their samples",
-                                remedy="make them with holotype.split.make_folds")  # fmt: skip
+            raise HolotypeError(
+                "these folds do not know the independent groups of their samples",
+                remedy="make them with holotype.split.make_folds",
+            )
         return self.independent_groups[samples]

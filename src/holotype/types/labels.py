@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.digest import digest_array, digest_value
+from holotype.core.digest import digest_array, digest_value
 
 __all__ = ["LabelMatrix"]
 
@@ -30,7 +30,7 @@ class LabelMatrix:
     classes: int
 
     @classmethod
-    def of(cls, labels: NDArray[np.bool_] | LabelMatrix) -> LabelMatrix:
+    def from_dense(cls, labels: NDArray[np.bool_] | LabelMatrix) -> LabelMatrix:
         """A matrix as one of these; one that is one already stays as it is.
 
         Args:
@@ -39,10 +39,10 @@ class LabelMatrix:
         if isinstance(labels, LabelMatrix):
             return labels
         rows, numbers = np.nonzero(labels)
-        return cls.of_pairs(rows, numbers, (labels.shape[0], labels.shape[1]))
+        return cls.from_pairs(rows, numbers, (labels.shape[0], labels.shape[1]))
 
     @classmethod
-    def of_pairs(cls, rows: Integers, numbers: Integers, shape: tuple[int, int]) -> LabelMatrix:
+    def from_pairs(cls, rows: Integers, numbers: Integers, shape: tuple[int, int]) -> LabelMatrix:
         """A matrix from its places of True.
 
         Args:
@@ -50,12 +50,12 @@ class LabelMatrix:
             numbers: The class of each place, shape (k,).
             shape: Rows and classes.
         """
-        places = np.unique(np.asarray(rows, np.int64) * shape[1] + np.asarray(numbers, np.int64))
-        lengths = np.bincount(places // max(shape[1], 1), minlength=shape[0])
-        return cls(np.append(0, np.cumsum(lengths)), places % max(shape[1], 1), shape[1])
+        flat = np.unique(np.asarray(rows, np.int64) * shape[1] + np.asarray(numbers, np.int64))
+        lengths = np.bincount(flat // max(shape[1], 1), minlength=shape[0])
+        return cls(np.append(0, np.cumsum(lengths)), flat % max(shape[1], 1), shape[1])
 
     @classmethod
-    def nothing(cls, rows: int, classes: int) -> LabelMatrix:
+    def empty(cls, rows: int, classes: int) -> LabelMatrix:
         """A matrix without a True.
 
         Args:
@@ -70,7 +70,7 @@ class LabelMatrix:
     def __getitem__(self, rows: Any) -> NDArray[np.bool_]:
         part = self.rows(rows)
         dense = np.zeros(part.shape, bool)
-        dense[part.owners, part.numbers] = True
+        dense[part.row_indices, part.numbers] = True
         return dense
 
     @property
@@ -84,19 +84,19 @@ class LabelMatrix:
         return len(self) * self.classes
 
     @property
-    def lengths(self) -> Integers:
+    def label_counts(self) -> Integers:
         """How many classes each row has, shape (rows,)."""
         return np.diff(self.starts)
 
     @property
-    def owners(self) -> Integers:
+    def row_indices(self) -> Integers:
         """The row of each entry of `numbers`."""
-        return np.repeat(np.arange(len(self)), self.lengths)
+        return np.repeat(np.arange(len(self)), self.label_counts)
 
     @property
-    def places(self) -> Integers:
+    def flat_indices(self) -> Integers:
         """Every place of True as one number, row * classes + class, ascending."""
-        return self.owners * self.classes + self.numbers
+        return self.row_indices * self.classes + self.numbers
 
     def rows(self, rows: Any) -> LabelMatrix:
         """Some rows as a matrix of this kind; indexing gives the same as an array of True and False.
@@ -104,12 +104,12 @@ class LabelMatrix:
         Args:
             rows: Numbers of rows, a mask or a slice.
         """
-        chosen = np.arange(len(self))[rows]
-        lengths = self.lengths[chosen]
+        row_numbers = np.arange(len(self))[rows]
+        lengths = self.label_counts[row_numbers]
         ends = np.cumsum(lengths)
         within = np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
         return LabelMatrix(
-            np.append(0, ends), self.numbers[np.repeat(self.starts[:-1][chosen], lengths) + within], self.classes
+            np.append(0, ends), self.numbers[np.repeat(self.starts[:-1][row_numbers], lengths) + within], self.classes
         )
 
     def with_rows(self, rows: Integers, labels: NDArray[np.bool_] | LabelMatrix) -> LabelMatrix:
@@ -119,15 +119,15 @@ class LabelMatrix:
             rows: Numbers of rows, each once, shape (n,).
             labels: Their labels, shape (n, classes).
         """
-        new, kept = LabelMatrix.of(labels), ~np.isin(self.owners, rows)
-        owners = np.concatenate([self.owners[kept], np.asarray(rows)[new.owners]])
-        return LabelMatrix.of_pairs(owners, np.concatenate([self.numbers[kept], new.numbers]), self.shape)
+        new, is_unchanged = LabelMatrix.from_dense(labels), ~np.isin(self.row_indices, rows)
+        owners = np.concatenate([self.row_indices[is_unchanged], np.asarray(rows)[new.row_indices]])
+        return LabelMatrix.from_pairs(owners, np.concatenate([self.numbers[is_unchanged], new.numbers]), self.shape)
 
     def counts(self) -> Integers:
         """How many rows have each class, shape (classes,)."""
         return np.bincount(self.numbers, minlength=self.classes).astype(np.int64)
 
-    def rarest(self, counts: Integers, otherwise: int) -> Integers:
+    def rarest_class_count(self, counts: Integers, otherwise: int) -> Integers:
         """The smallest count among the classes of each row.
 
         Args:
@@ -137,9 +137,9 @@ class LabelMatrix:
         Returns:
             Shape (rows,).
         """
-        least = np.full(len(self), otherwise, np.int64)
-        np.minimum.at(least, self.owners, counts[self.numbers])
-        return least
+        lowest = np.full(len(self), otherwise, np.int64)
+        np.minimum.at(lowest, self.row_indices, counts[self.numbers])
+        return lowest
 
     def lists(self) -> list[list[int]]:
         """The classes of each row, ascending."""
@@ -156,7 +156,7 @@ class LabelMatrix:
             other: Of any shape.
         """
         parts = ((self.starts, other.starts), (self.numbers, other.numbers))
-        return self.shape == other.shape and all(np.array_equal(one, two) for one, two in parts)
+        return self.shape == other.shape and all(np.array_equal(left, right) for left, right in parts)
 
     def digest(self) -> str:
         """The digest of shape and content."""

@@ -8,8 +8,8 @@ const $ = (id) => document.getElementById(id);
 /** Ask for labels; gives the chosen names, or null. */
 export function askForLabels(classes, many, before, about) {
   const [dialog, find, list] = [$("relabel"), $("relabel-find"), $("relabel-list")];
-  const chosen = new Set(many ? before : []);
-  let found = [];
+  const selected = new Set(many ? before : []);
+  let matches = [];
   let at = 0;
   find.value = "";
   $("relabel-about").replaceChildren(...about);
@@ -19,29 +19,29 @@ export function askForLabels(classes, many, before, about) {
 
   const folded = classes.map((name) => visible(name).toLocaleLowerCase());
   const search = () => {
-    const wanted = find.value.trim().toLocaleLowerCase();
+    const query = find.value.trim().toLocaleLowerCase();
     const starts = [];
     const holds = [];
     for (const [number, name] of folded.entries()) {
-      const place = wanted ? name.indexOf(wanted) : 0;
-      if (place === 0) starts.push(number);
-      else if (place > 0) holds.push(number);
+      const start = query ? name.indexOf(query) : 0;
+      if (start === 0) starts.push(number);
+      else if (start > 0) holds.push(number);
     }
     const all = [...starts, ...holds];
-    found = all.slice(0, SHOWN);
+    matches = all.slice(0, SHOWN);
     at = 0;
     $("relabel-more").textContent = all.length > SHOWN ? `and ${all.length - SHOWN} more: type to find them` : all.length ? "" : "There is no such class.";
     draw();
   };
   const draw = () => {
-    list.replaceChildren(...found.map((number, place) => make("li", {
-      role: "option", id: `option-${place}`, "aria-selected": many ? String(chosen.has(classes[number])) : String(place === at),
-      class: place === at ? "active" : "", onclick: () => { at = place; pick(); }, onmousedown: (event) => event.preventDefault(),
+    list.replaceChildren(...matches.map((number, index) => make("li", {
+      role: "option", id: `option-${index}`, "aria-selected": many ? String(selected.has(classes[number])) : String(index === at),
+      class: index === at ? "active" : "", onclick: () => { at = index; pick(); }, onmousedown: (event) => event.preventDefault(),
     }, named(classes[number]), before.includes(classes[number]) ? make("small", {}, " label now") : null)));
-    if (found.length) find.setAttribute("aria-activedescendant", `option-${at}`);
+    if (matches.length) find.setAttribute("aria-activedescendant", `option-${at}`);
     else find.removeAttribute("aria-activedescendant");
     list.children[at]?.scrollIntoView({ block: "nearest" });
-    $("relabel-chosen").replaceChildren(...(many ? [chosen.size ? "Labels: " : "No label", ...[...chosen].map((name) => named(name, { class: "chip" }))] : []));
+    $("relabel-chosen").replaceChildren(...(many ? [selected.size ? "Labels: " : "No label", ...[...selected].map((name) => named(name, { class: "chip" }))] : []));
   };
   return new Promise((answer) => {
     const finish = (names) => {
@@ -50,15 +50,15 @@ export function askForLabels(classes, many, before, about) {
       answer(names);
     };
     pick = () => {
-      if (!found.length) return;
-      const name = classes[found[at]];
+      if (!matches.length) return;
+      const name = classes[matches[at]];
       if (!many) { finish([name]); return; }
-      if (chosen.has(name)) chosen.delete(name);
-      else chosen.add(name);
+      if (selected.has(name)) selected.delete(name);
+      else selected.add(name);
       find.select();
       draw();
     };
-    const save = () => finish(classes.filter((name) => chosen.has(name)));
+    const save = () => finish(classes.filter((name) => selected.has(name)));
     const controller = new AbortController();
     const { signal } = controller;
     find.addEventListener("input", search, { signal });
@@ -70,7 +70,7 @@ export function askForLabels(classes, many, before, about) {
       if (event.target !== find) return;
       if (event.key === "ArrowDown" || event.key === "ArrowUp") {
         event.preventDefault();
-        at = found.length ? (at + (event.key === "ArrowDown" ? 1 : found.length - 1)) % found.length : 0;
+        at = matches.length ? (at + (event.key === "ArrowDown" ? 1 : matches.length - 1)) % matches.length : 0;
         draw();
       } else if (event.key === "Enter" && !event.repeat) { event.preventDefault(); pick(); }
     }, { signal });
@@ -89,7 +89,7 @@ export function askForNote(text) {
   return new Promise((answer) => {
     const controller = new AbortController();
     const { signal } = controller;
-    const finish = (said) => { dialog.close(); controller.abort(); answer(said); };
+    const finish = (result) => { dialog.close(); controller.abort(); answer(result); };
     dialog.addEventListener("cancel", (event) => { event.preventDefault(); finish(null); }, { signal });
     $("note-cancel").addEventListener("click", () => finish(null), { signal });
     $("note-save").addEventListener("click", () => finish(field.value.toWellFormed()), { signal });

@@ -12,21 +12,21 @@ let item = null;
 let viewer = null;
 let note = "";
 let busy = false;
-const chosen = new Set(); // rows of a set of duplicates
+const selected = new Set(); // rows of a set of duplicates
 
 async function ask(address, content) {
-  const given = content === undefined ? {} : {
+  const options = content === undefined ? {} : {
     method: "POST", headers: { "Content-Type": "application/json", "X-Holotype-Token": token }, body: JSON.stringify(content),
   };
   let answer;
   try {
-    answer = await fetch(address, given);
+    answer = await fetch(address, options);
   } catch {
     throw new Error("The server does not answer. Nothing more is saved; start `holotype review` again, then reload this page.");
   }
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(`Not saved: ${said.error}`.replace("Not saved: ", content === undefined ? "" : "Not saved: "));
-  return said;
+  const result = await answer.json();
+  if (!answer.ok) throw new Error(`Not saved: ${result.error}`.replace("Not saved: ", content === undefined ? "" : "Not saved: "));
+  return result;
 }
 
 /** One thing at a time: what comes while something is being written is not taken for a decision about what follows. */
@@ -45,7 +45,7 @@ async function alone(work) {
   }
 }
 
-const say = (words) => { $("said").textContent = visible(words); };
+const say = (words) => { $("status").textContent = visible(words); };
 
 async function start() {
   prepareKeys();
@@ -54,9 +54,9 @@ async function start() {
   $("run-name").textContent = visible(state.name);
   $("file").replaceChildren("Decisions are written to ", named(state.file));
   const [, name, number] = location.hash.match(/^#(\w+)\/(\d+)$/) ?? [];
-  const wanted = state.tabs.find((one) => one.name === name);
-  tab = wanted ?? state.tabs.find((one) => one.name === state.tab);
-  if (wanted && Number(number) < wanted.items.length) wanted.at = Number(number);
+  const requested = state.tabs.find((entry) => entry.name === name);
+  tab = requested ?? state.tabs.find((entry) => entry.name === state.tab);
+  if (requested && Number(number) < requested.items.length) requested.at = Number(number);
   if (state.warnings.length) say(state.warnings.join("; "));
   await show();
 }
@@ -64,23 +64,23 @@ async function start() {
 /** The thing at the tab's place, or that there is none. */
 async function show() {
   history.replaceState(null, "", `#${tab.name}/${tab.at}`);
-  chosen.clear();
+  selected.clear();
   viewer = null;
   item = tab.items.length ? await ask(`/api/item/${tab.name}/${tab.at}`) : null;
   drawTabs();
   drawCount();
   if (!item) {
-    $("pictures").replaceChildren(make("p", { class: "empty" }, { suspects: "No label is likely wrong.", clusters: "No duplicates were found.", uncertain: "Nothing was scored." }[tab.name]));
+    $("pictures").replaceChildren(make("p", { class: "empty" }, { label_errors: "No label is likely wrong.", clusters: "No duplicates were found.", uncertain: "Nothing was scored." }[tab.name]));
     $("facts").replaceChildren();
   } else if (item.kind === "sample") {
     viewer = samplePictures(item, $("pictures"));
     sampleFacts(item, $("facts"));
   } else {
-    clusterPictures(item, chosen, $("pictures"), drawActions);
+    clusterPictures(item, selected, $("pictures"), drawActions);
     clusterFacts(item, $("facts"));
   }
   drawActions();
-  const next = tab.items.findIndex((one, number) => number > tab.at && !one.done);
+  const next = tab.items.findIndex((entry, number) => number > tab.at && !entry.done);
   if (next > 0 && item?.kind === "sample") {
     ask(`/api/item/${tab.name}/${next}`).then((ahead) => tile(ahead.rows[0])).catch(() => {});
   }
@@ -88,16 +88,16 @@ async function show() {
 
 function drawTabs() {
   const focused = document.activeElement?.getAttribute("role") === "tab";
-  $("tabs").replaceChildren(...state.tabs.map((one) => make("button", {
-    type: "button", role: "tab", id: `tab-${one.name}`, "aria-selected": String(one === tab), "aria-controls": "panel",
-    tabindex: one === tab ? "0" : "-1", onclick: () => alone(() => { tab = one; return show(); }),
-  }, one.title, " ", make("small", {}, `${one.items.filter((entry) => !entry.done).length} left`))));
+  $("tabs").replaceChildren(...state.tabs.map((tabEntry) => make("button", {
+    type: "button", role: "tab", id: `tab-${tabEntry.name}`, "aria-selected": String(tabEntry === tab), "aria-controls": "panel",
+    tabindex: tabEntry === tab ? "0" : "-1", onclick: () => alone(() => { tab = tabEntry; return show(); }),
+  }, tabEntry.title, " ", make("small", {}, `${tabEntry.items.filter((entry) => !entry.done).length} left`))));
   $("panel").setAttribute("aria-labelledby", `tab-${tab.name}`);
   if (focused) $(`tab-${tab.name}`).focus();
 }
 
 function drawCount() {
-  const done = tab.items.filter((one) => one.done).length;
+  const done = tab.items.filter((entry) => entry.done).length;
   $("bar").max = Math.max(tab.items.length, 1);
   $("bar").value = done;
   $("count").textContent = tab.items.length ? `${tab.at + 1} of ${tab.items.length}; ${done} decided` : "";
@@ -108,11 +108,11 @@ function drawCount() {
 }
 
 function drawActions() {
-  const button = (words, key, act, given = {}) => make("button", { type: "button", onclick: () => alone(act), ...given }, words, " ", make("kbd", {}, key));
-  const about = chosen.size ? ` (${chosen.size})` : "";
+  const button = (words, key, act, attributes = {}) => make("button", { type: "button", onclick: () => alone(act), ...attributes }, words, " ", make("kbd", {}, key));
+  const about = selected.size ? ` (${selected.size})` : "";
   const parts = !item ? [] : item.kind === "sample"
     ? [button("Keep", "K", keep, { class: "strong" }), button("Relabel", "R", relabel), button("Drop", "D", drop)]
-    : [button("All the same", "K", keep, { class: "strong" }), button(`Not the same${about}`, "X", split, { disabled: !chosen.size }),
+    : [button("All the same", "K", keep, { class: "strong" }), button(`Not the same${about}`, "X", split, { disabled: !selected.size }),
       button(`Relabel${about}`, "R", relabel), button(`Drop${about}`, "D", drop)];
   if (item) {
     parts.push(button("Back", "B", () => walk(-1), { disabled: tab.at === 0 }), button("Skip", "S", () => walk(1), { disabled: tab.at + 1 >= tab.items.length }));
@@ -120,7 +120,7 @@ function drawActions() {
   }
   const label = document.activeElement?.closest("#actions button")?.textContent;
   $("actions").replaceChildren(...parts);
-  if (label) [...$("actions").children].find((one) => one.textContent === label)?.focus();
+  if (label) [...$("actions").children].find((entry) => entry.textContent === label)?.focus();
 }
 
 async function walk(step) {
@@ -132,20 +132,20 @@ async function walk(step) {
 
 /** The next that is not decided; behind the last the first again. */
 async function goOn() {
-  const open = tab.items.map((one, number) => [one, number]).filter(([one]) => !one.done).map(([, number]) => number);
-  if (!open.length) { say(`${$("said").textContent} Everything in this list is decided.`.trim()); await show(); return; }
+  const open = tab.items.map((entry, number) => [entry, number]).filter(([entry]) => !entry.done).map(([, number]) => number);
+  if (!open.length) { say(`${$("status").textContent} Everything in this list is decided.`.trim()); await show(); return; }
   tab.at = open.find((number) => number > tab.at) ?? open[0];
   await show();
 }
 
 function take(answer) {
-  for (const { tab: name, number, done } of answer.changed) state.tabs.find((one) => one.name === name).items[number].done = done;
+  for (const { tab: name, number, done } of answer.changed) state.tabs.find((entry) => entry.name === name).items[number].done = done;
   Object.assign(state, { undo: answer.undo, redo: answer.redo, decisions: answer.decisions, warnings: answer.warnings });
   say(`${answer.words} (${answer.decisions} decision${answer.decisions === 1 ? "" : "s"} in the file)${answer.warnings.length ? `; ${answer.warnings.join("; ")}` : ""}`);
 }
 
 async function decide(decisions, stay = false) {
-  take(await ask("/api/decide", { decisions: decisions.map((one) => ({ note, ...one })) }));
+  take(await ask("/api/decide", { decisions: decisions.map((entry) => ({ note, ...entry })) }));
   note = "";
   if (stay) await show();
   else await goOn();
@@ -157,7 +157,7 @@ const keep = () => decide([{ kind: item.kind, id: item.id, action: "keep" }]);
 function meant() {
   if (item.kind === "sample") return [{ sample: item.id, labels: item.labels }];
   const focused = Number(document.activeElement?.closest("[data-row]")?.dataset.row ?? -1);
-  const rows = chosen.size ? chosen : new Set([focused]);
+  const rows = selected.size ? selected : new Set([focused]);
   const images = item.images.filter((image) => rows.has(image.row));
   if (!images.length) throw new Error("Press the images that you mean first.");
   return [...new Map(images.map((image) => [image.sample, image])).values()];
@@ -174,17 +174,17 @@ const drop = () => decide(meant().map(({ sample }) => ({ kind: "sample", id: sam
 
 async function split() {
   if (item.kind !== "cluster") return;
-  const apart = item.images.filter((image) => chosen.has(image.row)).map((image) => image.id);
-  await decide([{ kind: "cluster", id: item.id, action: "split", after: apart }]);
+  const separated = item.images.filter((image) => selected.has(image.row)).map((image) => image.id);
+  await decide([{ kind: "cluster", id: item.id, action: "split", after: separated }]);
 }
 
 async function step(direction) {
   const answer = await ask("/api/step", { direction });
   take(answer);
-  const place = answer.changed.find((one) => one.tab === tab.name) ?? answer.changed[0];
-  if (place) {
-    tab = state.tabs.find((one) => one.name === place.tab);
-    tab.at = place.number;
+  const change = answer.changed.find((entry) => entry.tab === tab.name) ?? answer.changed[0];
+  if (change) {
+    tab = state.tabs.find((entry) => entry.name === change.tab);
+    tab.at = change.number;
   }
   if (answer.about) await show();
 }
@@ -200,8 +200,8 @@ async function nextTab(step = 1) {
 }
 
 function toggle(kind, digit) {
-  const found = kind === "channel" ? document.querySelector(`[data-channel="${digit - 1}"]`) : document.querySelectorAll("#pictures .card")[digit - 1];
-  found?.click();
+  const control = kind === "channel" ? document.querySelector(`[data-channel="${digit - 1}"]`) : document.querySelectorAll("#pictures .card")[digit - 1];
+  control?.click();
 }
 
 const KEYS = {

@@ -1,0 +1,74 @@
+"""Clusters whose models are all alike: chains of links are cut where they are weakest."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.audit.hamming_search import connected
+from holotype.types import Integers
+
+__all__ = ["clusters_within_diameter"]
+
+
+def clusters_within_diameter(
+    count: int,
+    tails: Integers,
+    heads: Integers,
+    similarity: NDArray[np.float32],
+    variants: NDArray[np.uint64],
+    max_distance: int,
+    contents: NDArray[np.uint64] | None = None,
+) -> Integers:
+    """Connected components, but for links that would put two images into one cluster whose hashes are far apart.
+
+    Links are taken in the order of similarity, and one is passed over where the cluster it makes would hold two images
+    whose hashes differ in more than `max_distance` bits in every orientation and window (complete linkage on what
+    single linkage has found), so that a chain of small changes cannot merge what does not look alike.
+
+    Args:
+        count: How many images.
+        tails: One image of each link, shape (links,).
+        heads: The other.
+        similarity: Of each link.
+        variants: Hashes of each image in all windows and orientations, shape (images, windows, 8).
+        max_distance: The largest distance within a cluster, in bits; exact copies are at 0.
+        contents: Hashes of the content of each image; two images are as far apart as in the nearer of the two.
+
+    Returns:
+        The cluster of each image, shape (images,), any numbers.
+    """
+    component = connected(count, tails, heads)
+    cluster = component.copy()
+    size = np.bincount(component, minlength=count)
+    large = size[component[tails]] > 2
+    order = np.flatnonzero(large)[np.argsort(-similarity[large], kind="stable")]
+    cluster_rows: dict[int, list[int]] = {}
+    for name in np.unique(component[tails[order]]) if len(order) else ():
+        for row in np.flatnonzero(component == name):
+            cluster[row] = count + row  # until links bring it together again
+            cluster_rows[count + int(row)] = [int(row)]
+    for link in order:
+        first, second = int(cluster[tails[link]]), int(cluster[heads[link]])
+        if (
+            first != second
+            and _max_distance_between(variants, contents, cluster_rows[first], cluster_rows[second]) <= max_distance
+        ):
+            cluster_rows[first] += cluster_rows.pop(second)
+            cluster[cluster_rows[first]] = first
+    return cluster
+
+
+def _max_distance_between(
+    variants: NDArray[np.uint64], contents: NDArray[np.uint64] | None, these: list[int], those: list[int]
+) -> int:
+    """The largest distance between two images of two clusters, each in its nearest reading."""
+    distance = _distances(variants, these, those)
+    return int((distance if contents is None else np.minimum(distance, _distances(contents, these, those))).max())
+
+
+def _distances(variants: NDArray[np.uint64], these: list[int], those: list[int]) -> NDArray[np.uint8]:
+    unturned = variants[:, 0, 0]
+    forward = np.bitwise_count(variants[these].reshape(len(these), 1, -1) ^ unturned[those][None, :, None]).min(axis=2)
+    backward = np.bitwise_count(variants[those].reshape(len(those), 1, -1) ^ unturned[these][None, :, None]).min(axis=2)
+    return np.asarray(np.minimum(forward, backward.T))

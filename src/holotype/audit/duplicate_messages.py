@@ -1,0 +1,77 @@
+"""What was found of duplicates, in sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.audit.duplicates import Duplicates
+from holotype.core.errors import join_names
+from holotype.types import ImageTable, Integers
+
+__all__ = ["duplicate_warnings"]
+
+MAX_LISTED = 5
+
+
+def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.str_]) -> list[str]:
+    """One sentence for each pair of roles that duplicates join, and for what was done about it.
+
+    Args:
+        images: The table.
+        same: What was found to be the same.
+        action: What was done about each image, shape (rows,), from `duplicate_actions`.
+    """
+    ids, cluster, roles = images.frame["id"], same.cluster, images.frame["role"].to_numpy().astype(np.str_)
+    near = same.pairs.filter(pl.col("kind") == "near")
+    is_near = np.isin(np.arange(len(images)), near.select("row", "other").to_numpy())
+    train, external, test = (roles == role for role in ("train", "external", "test"))
+    with_train, with_test = _in_cluster_with(cluster, train), _in_cluster_with(cluster, test)
+    repeated = train & _in_cluster_with(cluster, train, min_count=2)
+    done = {
+        "grouped": "grouped into one fold",
+        "dropped": "dropped from training",
+        "kept": "kept as they are",
+        "validated": "made a validation set of their own",
+    }
+    cases = [
+        (repeated, "training", "another one"),
+        (external & with_train, "external", "a training image"),
+        (external & with_test, "external", "a test image"),
+    ]
+    warnings = []
+    for mask, role, like in cases:
+        words = [(word, int((mask & (action == word)).sum())) for word in done]
+        actions = ", ".join(f"{count:,} {done[word]}" for word, count in words if count)
+        if actions:
+            warnings.append(
+                f"{_describe_copies(mask, is_near, role)} of {like}: {actions} ({_list_examples(ids, mask)})."
+            )
+    flattered = test & with_train
+    if flattered.any():
+        warnings.append(
+            f"{_describe_copies(flattered, is_near, 'test')} of a training image: the networks learnt them, and a "
+            f"score of "
+            f"the test rows would flatter; the out-of-fold score does not count them "
+            f"({_list_examples(ids, flattered)})."
+        )
+    return warnings
+
+
+def _describe_copies(mask: NDArray[np.bool_], is_near: NDArray[np.bool_], role: str) -> str:
+    """Whether they have the very pixels or only show the same."""
+    near, is_single = int((mask & is_near).sum()), mask.sum() == 1
+    verb = ("has" if is_single else "have") if not near else ("shows" if is_single else "show")
+    what = "the pixels" if not near else "the same picture" if near == mask.sum() else "the pixels or the picture"
+    return f"{mask.sum():,} {role} {'image' if is_single else 'images'} {verb} {what}"
+
+
+def _in_cluster_with(cluster: Integers, mask: NDArray[np.bool_], min_count: int = 1) -> NDArray[np.bool_]:
+    """Which images lie in a cluster with at least so many chosen ones."""
+    numbers, counts = np.unique(cluster[mask & (cluster >= 0)], return_counts=True)
+    return np.isin(cluster, numbers[counts >= min_count])
+
+
+def _list_examples(ids: pl.Series, mask: NDArray[np.bool_]) -> str:
+    return join_names(ids.filter(pl.Series(mask)).to_list(), MAX_LISTED)

@@ -1,0 +1,215 @@
+"""Pairs of hashes that differ in few bits, found among millions without comparing all with all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from holotype.types import Integers
+
+__all__ = ["cluster_hashes", "connected", "hamming_edges", "nearby_hashes"]
+
+Hashes = NDArray[np.uint64]
+CHUNKS, CHUNK_BITS = 4, 16
+CROWDED_CHUNK = 4_000  # values of one chunk, above which a ball is taken out of the crowd first
+BATCH_SIZE = 8_000_000  # candidates compared in one block
+MAX_BALLS = 200
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Values by their chunks: `order[start[k] : start[k + 1]]` are those whose chunk is k."""
+
+    order: tuple[Integers, ...]
+    start: tuple[Integers, ...]
+
+
+def nearby_hashes(queries: Hashes, base: Hashes, bits: int) -> Iterator[tuple[Integers, Integers, NDArray[np.uint8]]]:
+    """All pairs of a query and a base value that differ in at most so many bits, in blocks.
+
+    Of four chunks of 16 bits, one differs in at most a quarter of the bits: each table of chunks is asked for the
+    chunk itself and all that near it (multi-index hashing, Norouzi, Punjani & Fleet 2012, "Fast search in Hamming
+    space with multi-index hashing", CVPR). A pair may come more than once, from several chunks.
+
+    Args:
+        queries: Shape (n,).
+        base: Shape (m,).
+        bits: From 0 to 16.
+
+    Yields:
+        Query numbers, base numbers and distances, of one length.
+    """
+    table = _build_table(base)
+    for chunk in range(CHUNKS):
+        keys = _extract_chunk(queries, chunk)
+        for mask in _list_masks(bits // CHUNKS):
+            begin = table.start[chunk][keys ^ mask]
+            count = table.start[chunk][(keys ^ mask) + 1] - begin
+            for rows, at in _iterate_blocks(begin, count):
+                candidates = table.order[chunk][at]
+                distance = np.bitwise_count(queries[rows] ^ base[candidates])
+                near = distance <= bits
+                yield rows[near], candidates[near], distance[near]
+
+
+def cluster_hashes(hashes: Hashes, bits: int) -> Integers:
+    """Clusters of hashes connected by links of at most so many bits.
+
+    Equal values are one; and where very many values share a chunk (dark fields), all within `bits` of their centre are
+    linked to the centre first, so that a crowd costs no more than its size.
+
+    Args:
+        hashes: Shape (n,).
+        bits: From 0 to 16.
+
+    Returns:
+        The cluster of each hash, shape (n,), numbered from 0.
+    """
+    values, inverse = np.unique(hashes, return_inverse=True)
+    tails, heads = hamming_edges(values, bits)
+    return connected(len(values), tails, heads)[inverse]
+
+
+def hamming_edges(values: Hashes, bits: int) -> tuple[Integers, Integers]:
+    """Links that connect all distinct values which differ in at most so many bits.
+
+    Args:
+        values: Shape (n,), each once.
+        bits: From 0 to 16.
+
+    Returns:
+        Two arrays of numbers. Every link is between values at most `bits` apart, and every two such values are linked
+        or joined by the centre of a crowd.
+    """
+    tails, heads = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    alone = np.ones(len(values), bool)
+    for center, crowd_rows in _iterate_crowds(values, bits):
+        crowd_rows = crowd_rows[alone[crowd_rows]]
+        alone[crowd_rows] = False
+        tails.append(np.full(len(crowd_rows), center))
+        heads.append(crowd_rows)
+    rest, crowd = np.flatnonzero(alone), np.flatnonzero(~alone)
+    for tail, head in _iterate_pairs(values[rest], bits):
+        tails.append(rest[tail])
+        heads.append(rest[head])
+    if len(crowd):
+        for first, second, _ in nearby_hashes(values[rest], values[crowd], bits):
+            tails.append(rest[first])
+            heads.append(crowd[second])
+        _link_crowds(values, crowd, bits, tails, heads)
+    return np.concatenate(tails).astype(np.int64), np.concatenate(heads).astype(np.int64)
+
+
+def connected(count: int, tails: Integers, heads: Integers) -> Integers:
+    """The connected component of each of some nodes.
+
+    Args:
+        count: How many nodes.
+        tails: One end of each link.
+        heads: The other.
+    """
+    graph = sp.coo_array((np.ones(len(tails), np.int8), (tails, heads)), shape=(count, count))
+    return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
+
+
+def _iterate_pairs(values: Hashes, bits: int) -> Iterator[tuple[Integers, Integers]]:
+    """Pairs of distinct values at most so many bits apart; every pair of chunks is looked at from one side only."""
+    table = _build_table(values)
+    numbers = np.arange(len(values))
+    for chunk in range(CHUNKS):
+        keys = _extract_chunk(values, chunk)
+        for mask in _list_masks(bits // CHUNKS):
+            asking = numbers if mask == 0 else numbers[keys < keys ^ mask]
+            begin = table.start[chunk][keys[asking] ^ mask]
+            count = table.start[chunk][(keys[asking] ^ mask) + 1] - begin
+            for rows, at in _iterate_blocks(begin, count):
+                first, second = asking[rows], table.order[chunk][at]
+                near = np.bitwise_count(values[first] ^ values[second]) <= bits
+                near &= (first < second) if mask == 0 else True
+                yield first[near], second[near]
+
+
+def _iterate_crowds(values: Hashes, bits: int) -> Iterator[tuple[int, Integers]]:
+    """Centres of crowds, each with all values within `bits` of it; a value may belong to several."""
+    taken = np.zeros(len(values), bool)
+    for chunk in range(CHUNKS):
+        for _ in range(MAX_BALLS):
+            free = np.flatnonzero(~taken)
+            sizes = np.bincount(_extract_chunk(values[free], chunk), minlength=1 << CHUNK_BITS)
+            if sizes.max(initial=0) <= CROWDED_CHUNK:
+                break
+            crowd = free[_extract_chunk(values[free], chunk) == sizes.argmax()]
+            center = int(crowd[np.argmin(np.bitwise_count(values[crowd] ^ _majority_bits(values[crowd])))])
+            crowd_rows = free[np.bitwise_count(values[free] ^ values[center]) <= bits]
+            if len(crowd_rows) < CROWDED_CHUNK // 4:
+                break  # a crowd without a centre: its chunk is common, its values are not alike
+            taken[crowd_rows] = True
+            yield center, crowd_rows
+
+
+def _link_crowds(values: Hashes, crowd: Integers, bits: int, tails: list[Integers], heads: list[Integers]) -> None:
+    """Link values of different crowds, one pair for each two crowds being enough."""
+    component = connected(len(values), np.concatenate(tails), np.concatenate(heads))
+    names = np.unique(component[crowd])
+    for number, name in enumerate(names):
+        component_rows = crowd[component[crowd] == name]
+        others = crowd[np.isin(component[crowd], names[number + 1 :])]
+        if not len(others):
+            continue
+        edges = {}
+        for first, second, _ in nearby_hashes(values[others], values[component_rows], bits):
+            cluster = component[others[first]]
+            _, at = np.unique(cluster, return_index=True)
+            edges.update({int(cluster[k]): (others[first[k]], component_rows[second[k]]) for k in at})
+            if len(edges) == len(names) - number - 1:
+                break
+        for tail, head in edges.values():
+            tails.append(np.array([tail]))
+            heads.append(np.array([head]))
+
+
+def _majority_bits(values: Hashes) -> np.uint64:
+    bits = np.unpackbits(values[:, None].view(np.uint8), axis=1).mean(axis=0) > 0.5
+    return np.packbits(bits).view(np.uint64)[0]
+
+
+def _build_table(values: Hashes) -> _Table:
+    orders, starts = [], []
+    for chunk in range(CHUNKS):
+        keys = _extract_chunk(values, chunk)
+        orders.append(np.argsort(keys, kind="stable"))
+        starts.append(np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=1 << CHUNK_BITS))]))
+    return _Table(tuple(orders), tuple(starts))
+
+
+def _extract_chunk(values: Hashes, chunk: int) -> Integers:
+    return ((values >> np.uint64(chunk * CHUNK_BITS)) & np.uint64(0xFFFF)).astype(np.int64)
+
+
+@cache
+def _list_masks(flips: int) -> tuple[int, ...]:
+    """All 16-bit numbers with at most so many ones, fewest first; every search needs them many times."""
+    every = np.arange(1 << CHUNK_BITS)
+    ones = np.bitwise_count(every)
+    order = np.argsort(ones, kind="stable")
+    return tuple(order[ones[order] <= flips].tolist())
+
+
+def _iterate_blocks(begin: Integers, count: Integers) -> Iterator[tuple[Integers, Integers]]:
+    """The rows and places of stretches laid end to end, a limited number of places at a time."""
+    ends = np.cumsum(count)
+    total, done = int(ends[-1]) if len(ends) else 0, 0
+    low = 0
+    while done < total:
+        high = max(int(np.searchsorted(ends, done + BATCH_SIZE, side="right")), low + 1)
+        part = count[low:high]
+        rows = np.repeat(np.arange(low, high), part)
+        at = np.arange(len(rows)) - np.repeat(np.cumsum(part) - part, part) + np.repeat(begin[low:high], part)
+        yield rows, at
+        done, low = int(ends[high - 1]), high

@@ -1,0 +1,264 @@
+"""What is wrong with single images: unreadable, of another kind, empty, saturated."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.core.errors import DataError, join_names, pluralize
+from holotype.data import extreme_rows
+from holotype.types import ImageStatistics, ImageTable
+
+__all__ = [
+    "constant_images",
+    "extreme_images",
+    "images_with_gaps",
+    "other_depths",
+    "pixel_warnings",
+    "require_readable",
+    "require_same_channels",
+    "require_same_depth",
+    "saturated_images",
+]
+
+MAX_LISTED = 5
+SATURATED = 0.98  # mean of a channel over the largest value of its depth
+WHITE = 0.9  # of the same, from which on the typical image has a white background
+
+
+def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
+    """Stop where an image cannot be read.
+
+    Args:
+        images: The table.
+        statistics: What the pass over the pixels found.
+
+    Raises:
+        DataError: Some images cannot be read; the first few are named with the reason of each.
+    """
+    reasons = statistics.frame["error"]
+    rows = np.flatnonzero(reasons.is_not_null().to_numpy())
+    if not len(rows):
+        return
+    examples = [f"{images.frame['id'][int(row)]!r} ({reasons[int(row)]})" for row in rows[:MAX_LISTED]]
+    rest = f" and {len(rows) - MAX_LISTED:,} more" if len(rows) > MAX_LISTED else ""
+    raise DataError(
+        f"{len(rows):,} of {len(images):,} images cannot be read: {', '.join(examples)}{rest}",
+        field="data.images",
+        remedy="mend the files, or take their rows out of the table",
+    )
+
+
+def require_same_channels(images: ImageTable, statistics: ImageStatistics) -> None:
+    """Stop where images have different numbers of channels, or others than the recipe names.
+
+    Args:
+        images: The table.
+        statistics: What the pass over the pixels found.
+
+    Raises:
+        DataError: The numbers differ; the commonest is named, and the images that differ from it.
+    """
+    channels = statistics.frame["channels"]
+    if channels.len() == 0:
+        return
+    counts = channels.value_counts().sort("count", "channels", descending=[True, False])
+    common = int(counts["channels"][0])
+    differ = images.frame["id"].filter(channels != common)
+    if differ.len():
+        odd = [f"{name!r} ({count})" for name, count in zip(differ, channels.filter(channels != common), strict=True)]
+        raise DataError(
+            f"{pluralize(len(images) - differ.len(), 'image')} of {pluralize(common, 'channel')} stand beside "
+            f"{differ.len():,} of another number: {join_names(odd, MAX_LISTED)}",
+            field="data.images",
+            remedy="convert them, or take their rows out of the table"
+            + (
+                "; of photographs in grey and in colour write data.channels: [red, green, blue]"
+                if images.channels is None and set(channels.unique()) <= {1, 3, 4}
+                else ""
+            ),
+        )
+    if images.channels is not None and len(images.channels) != common:
+        raise DataError(
+            f"{pluralize(len(images.channels), 'channel')} are named ({join_names(images.channels)}) "
+            f"and the images have {common}",
+            field="data.channels",
+            remedy="name each channel once, in the order of the files",
+        )
+
+
+def other_depths(images: ImageTable, statistics: ImageStatistics) -> dict[int, str]:
+    """Rows to predict whose depth no labelled image has, each with the reason: their values mean something else.
+
+    Args:
+        images: The table.
+        statistics: What the pass over the pixels found.
+    """
+    test = images.frame["role"] == "test"
+    training_depths = set(statistics.frame["depth"].filter(~test).drop_nulls())
+    depths = statistics.frame["depth"].to_list()
+    return {
+        row: f"its pixels are {depths[row]}, and those of the training images {join_names(sorted(training_depths))}"
+        for row in np.flatnonzero(test.to_numpy()).tolist()
+        if training_depths and depths[row] is not None and depths[row] not in training_depths
+    }
+
+
+def require_same_depth(images: ImageTable, statistics: ImageStatistics) -> None:
+    """Stop where rows to predict have another depth than all labelled images.
+
+    Args:
+        images: The table.
+        statistics: What the pass over the pixels found.
+
+    Raises:
+        DataError: There are such rows; the first few are named.
+    """
+    odd = other_depths(images, statistics)
+    if odd:
+        examples = join_names([f"{images.frame['id'][row]!r} ({why})" for row, why in odd.items()], MAX_LISTED)
+        raise DataError(
+            f"{pluralize(len(odd), 'image')} to predict cannot be: {examples}",
+            field="data.test",
+            remedy="save them as the training images are, or write audit.on_unreadable: skip",
+        )
+
+
+def constant_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
+    """Which images have one value in each channel: empty fields, blank scans.
+
+    Args:
+        statistics: What the pass over the pixels found.
+
+    Returns:
+        Shape (images,).
+    """
+    return (statistics.frame["deviation"].list.max() == 0).fill_null(False).to_numpy()
+
+
+def saturated_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
+    """Which images have a channel that is nearly everywhere at the largest value of its depth, unlike the others.
+
+    Where three quarters of the typical image are bright, that is the look of the set: a white background.
+
+    Args:
+        statistics: What the pass over the pixels found.
+
+    Returns:
+        Shape (images,).
+    """
+    depths, frame = statistics.frame["depth"], statistics.frame
+    tops = {name: float(np.iinfo(name).max) for name in depths.drop_nulls().unique() if np.dtype(name).kind in "iu"}
+    top = depths.replace_strict(tops, default=None, return_dtype=pl.Float64)
+    saturated = np.zeros(frame.height, bool)
+    name, step, first = ("percentiles", 5, 3) if "percentiles" in frame.columns else ("mean", 1, 0)
+    for channel in range(int(frame["channels"].max() or 0)):  # type: ignore[arg-type]
+        usual = (frame[name].list.get(step * channel + first, null_on_oob=True) / top).median()
+        if isinstance(usual, float) and usual < WHITE:
+            mean = frame["mean"].list.get(channel, null_on_oob=True)
+            saturated |= (mean >= SATURATED * top).fill_null(False).to_numpy()
+    return saturated
+
+
+def extreme_images(statistics: ImageStatistics) -> dict[int, str]:
+    """Images with values far beyond those of the other images, or single pixels far beyond the rest of the image.
+
+    Args:
+        statistics: What the pass over the pixels found.
+
+    Returns:
+        By row, what was found, in words.
+    """
+    frame = statistics.frame
+    if "lowest" not in frame.columns:
+        return {}
+    far = extreme_rows(frame)
+    comparable = frame.filter(pl.Series(~far) & frame["error"].is_null())
+    others = _value_range(comparable, "min", "max") if comparable.height else (0.0, 0.0)
+    words = {}
+    for row in np.flatnonzero(far):
+        low, high = _value_range(frame[int(row)], "min", "max")
+        words[int(row)] = (
+            f"its values reach from {low:.4g} to {high:.4g}, those of the others from {others[0]:.4g} to "
+            f"{others[1]:.4g}"
+        )
+    for row, low, high, lowest, highest in frame.select(
+        pl.int_range(pl.len()), "min", "max", "lowest", "highest"
+    ).iter_rows():
+        if low is None or lowest is None or row in words:
+            continue
+        if any(inner < outer for inner, outer in zip(high, highest, strict=True)) or any(
+            inner > outer for inner, outer in zip(low, lowest, strict=True)
+        ):
+            words[row] = (
+                f"single pixels reach from {min(lowest):.4g} to {max(highest):.4g}, all others from "
+                f"{min(low):.4g} to {max(high):.4g}"
+            )
+    return words
+
+
+def images_with_gaps(statistics: ImageStatistics) -> dict[int, str]:
+    """Images with pixels that hold no data: NaN, infinity, fill values, borders of one far value.
+
+    Args:
+        statistics: What the pass over the pixels found.
+
+    Returns:
+        By row, how many they are, in words.
+    """
+    if "missing" not in statistics.frame.columns:
+        return {}
+    shares = statistics.frame["missing"].list.max()
+    return {row: f"{share:.2%} of its pixels hold no data" for row, share in enumerate(shares) if share}
+
+
+def _value_range(frame: pl.DataFrame, low: str, high: str) -> tuple[float, float]:
+    return float(frame[low].list.min().min()), float(frame[high].list.max().max())  # type: ignore[arg-type]
+
+
+def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]:
+    """What is odd about the pixels, in sentences.
+
+    Args:
+        images: The table.
+        statistics: What the pass over the pixels found.
+    """
+    ids = images.frame["id"]
+    warnings = []
+    depths = statistics.frame["depth"].drop_nulls().value_counts().sort("count", "depth", descending=[True, False])
+    if depths.height > 1:
+        depth_counts = [f"{name} ({pluralize(count, 'image')})" for name, count in depths.iter_rows()]
+        warnings.append(
+            f"Images of different depth stand side by side: {join_names(depth_counts)}; one scale will not fit them "
+            f"all."
+        )
+    constant = constant_images(statistics)
+    if constant.any():
+        warnings.append(
+            f"{pluralize(int(constant.sum()), 'image')} {_is_or_are(constant)} empty, every pixel of a channel being "
+            f"equal: "
+            f"{_list_examples(ids, constant)}; empty images are not taken for duplicates of each other."
+        )
+    saturated = saturated_images(statistics) & ~constant
+    if saturated.any():
+        warnings.append(
+            f"{pluralize(int(saturated.sum()), 'image')} {_is_or_are(saturated)} saturated: "
+            f"{_list_examples(ids, saturated)}."
+        )
+    for odd, what in (
+        (extreme_images(statistics), "values far beyond all others, which do not scale the pixels"),
+        (images_with_gaps(statistics), "pixels without data, which count in no statistic and are filled with the mean"),
+    ):
+        if odd:
+            details = join_names([f"{ids[row]!r} ({why})" for row, why in odd.items()], MAX_LISTED)
+            warnings.append(f"{pluralize(len(odd), 'image')} {'has' if len(odd) == 1 else 'have'} {what}: {details}.")
+    return warnings
+
+
+def _is_or_are(mask: NDArray[np.bool_]) -> str:
+    return "is" if mask.sum() == 1 else "are"
+
+
+def _list_examples(ids: pl.Series, mask: NDArray[np.bool_]) -> str:
+    return join_names(ids.filter(pl.Series(mask)).to_list(), MAX_LISTED)

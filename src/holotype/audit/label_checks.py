@@ -1,0 +1,80 @@
+"""What is odd about the labels: classes too rare, classes that a group gives away."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from holotype.core.errors import join_names
+from holotype.types import ImageTable, Integers
+
+__all__ = ["confounded_classes", "label_warnings", "rare_classes"]
+
+MAX_LISTED = 3
+
+
+def rare_classes(counts: Integers, min_samples: int) -> Integers:
+    """The classes that have rows, but fewer than are needed.
+
+    Args:
+        counts: Rows of each class, shape (classes,).
+        min_samples: How many are needed, for instance one for each fold.
+
+    Returns:
+        Class numbers, ascending.
+    """
+    return np.flatnonzero((counts > 0) & (counts < min_samples)).astype(np.int64)
+
+
+def confounded_classes(classes: Integers, groups: Integers) -> Integers:
+    """The classes that are seen in one group only, though there are several groups and several rows.
+
+    Args:
+        classes: The class of each labelled row, shape (n,); a row of many labels stands once for each.
+        groups: The group of each of them, shape (n,); -1 where it is unknown.
+
+    Returns:
+        Class numbers, ascending.
+    """
+    has_group = groups >= 0
+    if len(np.unique(groups[has_group])) < 2:
+        return np.empty(0, np.int64)
+    rows = np.bincount(classes[has_group])
+    pairs = np.unique(np.stack([classes[has_group], groups[has_group]]), axis=1)
+    groups_of_class = np.bincount(pairs[0], minlength=len(rows))
+    return np.flatnonzero((groups_of_class == 1) & (rows > 1)).astype(np.int64)
+
+
+def label_warnings(images: ImageTable) -> list[str]:
+    """What is odd about the labels, in sentences.
+
+    Args:
+        images: The table.
+    """
+    samples = images.samples
+    labeled = samples.of_role("train", "external")
+    lists = samples.frame["labels"].gather(labeled)
+    lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+    if not lengths.sum():
+        return []
+    classes = lists.drop_nulls().explode(empty_as_null=False).to_numpy().astype(np.int64)
+    owners = np.repeat(labeled, lengths)
+    warnings = []
+    single = [images.classes[number] for number in rare_classes(np.bincount(classes), 2)]
+    if single:
+        who = "One class has" if len(single) == 1 else f"{len(single):,} classes have"
+        warnings.append(f"{who} a single sample, which is either learnt or scored: {join_names(single)}.")
+    for name in images.group_names:
+        values = samples.frame[f"group.{name}"]
+        groups = (values.rank("dense").cast(int).fill_null(0).to_numpy() - 1).astype(np.int64)
+        confounded = confounded_classes(classes, groups[owners])
+        for number in confounded[:MAX_LISTED]:
+            of_class = owners[classes == number]
+            value = values.gather(of_class).drop_nulls()[0]
+            warnings.append(
+                f"Class {images.classes[number]!r} is seen in one {name} only ({value}, {len(of_class):,} samples); "
+                f"what a model learns of it may be the {name}."
+            )
+        others = [images.classes[number] for number in confounded[MAX_LISTED:]]
+        if others:
+            warnings.append(f"{len(others):,} more classes are seen in one {name} only: {join_names(others)}.")
+    return warnings

@@ -1,0 +1,52 @@
+"""Class links: which labels come together, and how surely one brings the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from holotype.types import LABEL_COOCCURRENCE, Labels
+
+__all__ = ["cooccurrence_warnings", "label_cooccurrence"]
+
+MIN_SHARE, MIN_SAMPLES, MAX_LISTED = 0.9, 20, 3
+
+
+def label_cooccurrence(labels: Labels) -> pl.DataFrame:
+    """Conditional co-occurrence of the classes over the labelled samples.
+
+    Args:
+        labels: The samples of the run.
+
+    Returns:
+        One row an ordered pair of classes that stand together at least once, with the columns of
+        `holotype.types.LABEL_COOCCURRENCE`, the largest share first; none where every sample has one label.
+    """
+    if labels.kind == "multiclass":
+        return pl.DataFrame(schema=LABEL_COOCCURRENCE)
+    truth = labels.matrix(labels.of_role("train", "external")).astype(np.float32)
+    pair_counts = np.rint(truth.T @ truth).astype(np.int64)
+    samples = np.diag(pair_counts).copy()
+    np.fill_diagonal(pair_counts, 0)
+    first, second = np.nonzero(pair_counts)
+    count = pair_counts[first, second]
+    share = count / samples[first]
+    names = np.asarray(labels.classes, dtype=object)
+    columns = [names[first], names[second], samples[first], count, share, share / (samples[second] / len(truth))]
+    table = pl.DataFrame(dict(zip(LABEL_COOCCURRENCE, columns, strict=True)), schema=LABEL_COOCCURRENCE)
+    return table.sort("share", "samples_with_both", "class", "other", descending=[True, True, False, False])
+
+
+def cooccurrence_warnings(cooccurrence: pl.DataFrame) -> list[str]:
+    """Classes that hardly stand without another one, in sentences: a model may learn the one and say the other.
+
+    Args:
+        cooccurrence: From `label_cooccurrence`.
+    """
+    bound = cooccurrence.filter((pl.col("share") >= MIN_SHARE) & (pl.col("samples") >= MIN_SAMPLES)).head(MAX_LISTED)
+    return [
+        f"Of {row['samples']:,} samples with {row['class']!r}, {row['samples_with_both']:,} also have "
+        f"{row['other']!r}; "
+        "what is learnt of the one is learnt of the other."
+        for row in bound.iter_rows(named=True)
+    ]

@@ -1,0 +1,67 @@
+"""Clusters of duplicates taken apart, where a person says that some of their images are not the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from holotype.audit.duplicates import Duplicates
+from holotype.audit.hamming_search import connected
+from holotype.types import AuditReport, Integers
+
+__all__ = ["duplicates_of", "split_clusters"]
+
+
+def duplicates_of(report: AuditReport, images: int) -> Duplicates:
+    """What an audit found to be the same.
+
+    Args:
+        report: From `audit_images`.
+        images: How many image rows there are.
+    """
+    cluster = np.full(images, -1, np.int64)
+    cluster[report.clusters["row"].to_numpy()] = report.clusters["cluster"].to_numpy()
+    return Duplicates(cluster, report.duplicate_pairs)
+
+
+def split_clusters(same: Duplicates, parts: Sequence[Integers]) -> tuple[Duplicates, list[bool]]:
+    """Let images leave their clusters; those that leave together and are linked to each other stay together.
+
+    Args:
+        same: What is the same as what.
+        parts: Each the numbers of images of one cluster that are not the same as the rest of it.
+
+    Returns:
+        What is left, and which parts left; one whose pixels equal those of the rest does not.
+    """
+    cluster, links = same.cluster.copy(), same.pairs
+    left = []
+    for part in parts:
+        across = links.filter(pl.col("row").is_in(part.tolist()) != pl.col("other").is_in(part.tolist()))
+        left.append(not (across["kind"] == "exact").any())
+        if not left[-1]:
+            continue
+        links = links.join(across, on=["row", "other"], how="anti")
+        inside = links.filter(pl.col("row").is_in(part.tolist()))
+        ends = [np.searchsorted(part, inside[name].to_numpy()).astype(np.int64) for name in ("row", "other")]
+        cluster[part] = cluster.max() + 1 + connected(len(part), *ends)
+    if not any(left):
+        return same, left
+    number = _renumber_clusters(cluster)
+    tails, heads = (number[links[name].to_numpy()] for name in ("row", "other"))
+    is_inside = pl.Series((tails == heads) & (tails >= 0), dtype=pl.Boolean)
+    placed = links.with_columns(pl.Series("cluster", tails, dtype=pl.Int64))
+    return Duplicates(number, placed.filter(is_inside).sort("cluster", "row", "other")), left
+
+
+def _renumber_clusters(cluster: Integers) -> Integers:
+    """Clusters of at least two by first appearance, as an audit numbers them; -1 for the rest."""
+    unique_clusters, first, inverse, counts = np.unique(
+        cluster, return_index=True, return_inverse=True, return_counts=True
+    )
+    several = np.flatnonzero((counts > 1) & (unique_clusters >= 0))
+    number = np.full(len(unique_clusters), -1, np.int64)
+    number[several[np.argsort(first[several])]] = np.arange(len(several))
+    return number[inverse]

@@ -1,0 +1,133 @@
+"""What optics and detectors do to an image: exponents, saturation, blur, noise, and parts that are missing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from holotype.recipe.sections import AugmentSpec
+
+__all__ = [
+    "DEGRADATION_DRAWS",
+    "add_noise",
+    "adjust_gamma",
+    "adjust_saturation",
+    "apply_degradations",
+    "blur",
+    "random_erase",
+]
+
+DEGRADATION_DRAWS = 9  # exponent, saturation, blur, the noise's strength, and five for the erasing
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601
+ERASED_AREAS, ERASED_ASPECTS = (
+    (0.02, 0.33),
+    (0.3, 3.3),
+)  # Zhong et al. 2020, "Random erasing data augmentation", section 4.2
+EPSILON = 1e-6
+
+
+def apply_degradations(pixels: Tensor, draws: Tensor, spec: AugmentSpec, keys: NDArray[np.uint64]) -> Tensor:
+    """Exponent, saturation, blur, noise and erasing, in the order of light: specimen, optics, detector.
+
+    Args:
+        pixels: Shape (n, channels, H, W), normalized.
+        draws: Uniform numbers in [0, 1), shape (n, 9).
+        spec: The ranges.
+        keys: One a row, for the noise, shape (n,).
+
+    Returns:
+        The same shape.
+    """
+    signed = (draws * 2 - 1).to(pixels.device)
+    draws = draws.to(pixels.device)
+    if spec.gamma:
+        pixels = adjust_gamma(pixels, torch.exp(signed[:, 0] * spec.gamma))
+    if spec.saturation:
+        pixels = adjust_saturation(pixels, 1 + signed[:, 1] * spec.saturation)
+    if spec.blur:
+        pixels = blur(pixels, draws[:, 2] * spec.blur, spec.blur)
+    if spec.noise:
+        pixels = add_noise(pixels, draws[:, 3] * spec.noise, keys)
+    return random_erase(pixels, draws[:, 4:9], spec.random_erasing) if spec.random_erasing else pixels
+
+
+def adjust_gamma(pixels: Tensor, exponents: Tensor) -> Tensor:
+    """Raise each channel to a power between its own darkest and brightest pixel, which stay.
+
+    Args:
+        pixels: Shape (n, channels, H, W).
+        exponents: Above zero, shape (n,).
+    """
+    low, high = pixels.amin(dim=(2, 3), keepdim=True), pixels.amax(dim=(2, 3), keepdim=True)
+    span = (high - low).clamp_min(EPSILON)
+    return low + span * ((pixels - low) / span) ** exponents[:, None, None, None]
+
+
+def adjust_saturation(pixels: Tensor, factors: Tensor) -> Tensor:
+    """Move colors away from their grey, or towards it.
+
+    Args:
+        pixels: Red, green and blue, shape (n, 3, H, W).
+        factors: 0 is grey, 1 leaves the colors, shape (n,).
+    """
+    gray = (pixels * pixels.new_tensor(GRAY_WEIGHTS)[:, None, None]).sum(dim=1, keepdim=True)
+    return gray + (pixels - gray) * factors[:, None, None, None]
+
+
+def blur(pixels: Tensor, deviations: Tensor, largest: float) -> Tensor:
+    """Convolve each image with a Gaussian of its own; the edges are mirrored.
+
+    Args:
+        pixels: Shape (n, channels, H, W).
+        deviations: In pixels, shape (n,).
+        largest: The largest that may be drawn, which decides how far the kernel reaches.
+    """
+    count, channels, height, width = pixels.shape
+    reach = min(math.ceil(3 * largest), height - 1, width - 1)
+    if reach < 1:
+        return pixels
+    offsets = torch.arange(-reach, reach + 1, device=pixels.device)
+    kernel = torch.exp(-0.5 * (offsets / deviations.clamp_min(EPSILON)[:, None]) ** 2)
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
+    flat = functional.pad(pixels, [reach] * 4, mode="reflect").reshape(1, count * channels, height + 2 * reach, -1)
+    across = functional.conv2d(flat, kernel[:, None, None, :], groups=count * channels)
+    return functional.conv2d(across, kernel[:, None, :, None], groups=count * channels).reshape(pixels.shape)
+
+
+def add_noise(pixels: Tensor, deviations: Tensor, keys: NDArray[np.uint64]) -> Tensor:
+    """Add Gaussian noise that depends on a row's key alone.
+
+    Args:
+        pixels: Shape (n, channels, H, W).
+        deviations: Shape (n,).
+        keys: Shape (n,).
+    """
+    noise = torch.empty(pixels.shape)
+    for row, key in enumerate(keys):
+        noise[row].normal_(generator=torch.Generator().manual_seed(int(key) >> 1))
+    return torch.addcmul(pixels, noise.to(pixels.device), deviations[:, None, None, None])
+
+
+def random_erase(pixels: Tensor, draws: Tensor, probability: float) -> Tensor:
+    """Set a rectangle of some images to the data set's mean (Zhong et al. 2020).
+
+    Args:
+        pixels: Shape (n, channels, H, W), normalized.
+        draws: Uniform numbers in [0, 1), shape (n, 5): whether, area, aspect, and where.
+        probability: Of the images that lose a rectangle.
+    """
+    height, width = pixels.shape[2:]
+    area = ERASED_AREAS[0] + draws[:, 1] * (ERASED_AREAS[1] - ERASED_AREAS[0])
+    aspect = torch.exp(math.log(ERASED_ASPECTS[0]) + draws[:, 2] * math.log(ERASED_ASPECTS[1] / ERASED_ASPECTS[0]))
+    tall, wide = (area * aspect).sqrt().clamp_max(1.0), (area / aspect).sqrt().clamp_max(1.0)
+    rows = (torch.arange(height, device=pixels.device) + 0.5) / height
+    columns = (torch.arange(width, device=pixels.device) + 0.5) / width
+    top, left = draws[:, 3] * (1 - tall), draws[:, 4] * (1 - wide)
+    in_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None]) & (draws[:, :1] < probability)
+    in_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
+    return pixels.masked_fill((in_rows[:, :, None] & in_columns[:, None, :])[:, None], 0.0)

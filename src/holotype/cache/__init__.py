@@ -1,0 +1,23 @@
+"""The store: artefacts by content, written whole, explained by `why`."""
+
+from holotype.cache.codec import read_value, write_value
+from holotype.cache.files import translated_disk_errors
+from holotype.cache.prune import find_damaged, list_stored_artifacts, prune, size_of
+from holotype.cache.steps import DryRun, RunLog, Stages, UnknownUntilRunError
+from holotype.cache.store import StageKey, Store
+
+__all__ = [
+    "DryRun",
+    "RunLog",
+    "StageKey",
+    "Stages",
+    "Store",
+    "UnknownUntilRunError",
+    "find_damaged",
+    "list_stored_artifacts",
+    "prune",
+    "read_value",
+    "size_of",
+    "translated_disk_errors",
+    "write_value",
+]

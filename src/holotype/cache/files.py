@@ -1,0 +1,130 @@
+"""Files of artefacts: their digests, their way to the disk, and what a disk says when it refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from holotype.core.digest import digest_file
+from holotype.core.errors import HolotypeError
+
+__all__ = [
+    "disk_error",
+    "file_digests",
+    "file_versions",
+    "flush_folder",
+    "flush_names",
+    "suggest_remedy",
+    "translated_disk_errors",
+]
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+def file_digests(folder: Path, without: str) -> dict[str, str]:
+    """The digest of every file below a folder, by its path within the folder.
+
+    Args:
+        folder: The folder.
+        without: A file name that does not count.
+    """
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in _list_files(folder, without)}
+
+
+def file_versions(folder: Path, without: str) -> dict[str, tuple[int, ...]]:
+    """Size, inode and times of every file below a folder, by its path: whoever writes to one changes its change time.
+
+    Args:
+        folder: The folder.
+        without: A file name that does not count.
+    """
+    facts = {path.relative_to(folder).as_posix(): path.stat() for path in _list_files(folder, without)}
+    return {name: (stats.st_size, stats.st_ino, stats.st_mtime_ns, stats.st_ctime_ns) for name, stats in facts.items()}
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring every file below a folder, and the names of the files, to the disk.
+
+    Args:
+        folder: The folder.
+    """
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            flush_names(path)
+        else:
+            with path.open("r+b") as stream:
+                os.fsync(stream.fileno())
+
+
+def flush_names(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system knows how.
+
+    Args:
+        folder: The folder.
+    """
+    with suppress(OSError):  # Windows opens no folders, and some network disks do not flush them
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def disk_error(error: BaseException) -> OSError | None:
+    """The error of the operating system behind an exception; libraries written in Rust tell its number in words.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        None where the exception has nothing to do with files.
+    """
+    if isinstance(error, OSError):
+        return error
+    number = OS_ERROR.search(str(error))
+    return None if number is None else OSError(int(number[1]), os.strerror(int(number[1])))
+
+
+@contextmanager
+def translated_disk_errors(refusal: Callable[[OSError], HolotypeError]) -> Iterator[None]:
+    """Translate the errors of a disk into one sentence; every other error passes as it is.
+
+    Args:
+        refusal: The error to raise in place of the operating system's.
+
+    Raises:
+        HolotypeError: The disk refuses.
+    """
+    try:
+        yield
+    except HolotypeError:
+        raise
+    except Exception as error:
+        cause = disk_error(error)
+        if cause is None:
+            raise
+        raise refusal(cause) from error
+
+
+def suggest_remedy(error: OSError) -> str:
+    """What a person can do about an error of the operating system.
+
+    Args:
+        error: From `disk_error`.
+    """
+    again = "then run the same command again"
+    if error.errno in FORBIDDEN:
+        return f"allow this user to write there, or set HOLOTYPE_STORE to a folder that may be written, {again}"
+    if error.errno in DISK_FULL or error.errno is None:  # NumPy tells of a short write without a number
+        return f"free some room or set HOLOTYPE_STORE to another disk, {again}"
+    return f"mend that or set HOLOTYPE_STORE to another disk, {again}"
+
+
+def _list_files(folder: Path, without: str) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != without)

@@ -1,0 +1,308 @@
+"""The store: what stages made, under the digest of what they were made from; complete, or not there at all.
+
+Every artefact knows the digests of its files. They are compared when a process first uses it, and a damaged one counts
+as not there. While an artefact is made, its lock is held, so that of two runs one makes it and the other waits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from holotype.cache.files import (
+    file_digests,
+    file_versions,
+    flush_folder,
+    flush_names,
+    suggest_remedy,
+    translated_disk_errors,
+)
+from holotype.core.digest import digest_file, digest_value
+from holotype.core.errors import StoreError, join_names
+
+__all__ = ["FACTS", "StageKey", "Store"]
+
+FACTS = "stage.json"
+TEMPORARY = re.compile(r"[A-Za-z_]+-[0-9a-f]{16}")
+
+_verified: dict[Path, dict[str, tuple[int, ...]]] = {}  # what this process has read and found undamaged
+
+
+@dataclass(frozen=True)
+class StageKey:
+    """What an artefact is made from.
+
+    Args:
+        stage: The stage's name, unique within a run (`fit main 0`).
+        version: Raised when the stage's code begins to compute something else.
+        section: The stage's own part of the recipe, as plain values.
+        inputs: Digests by name.
+    """
+
+    stage: str
+    version: int
+    section: Any = None
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """The kind of stage: the first word of its name."""
+        return self.stage.partition(" ")[0]
+
+    @property
+    def digest(self) -> str:
+        """The artefact's address: two stages of one kind that are made from the same share it."""
+        return digest_value([self.family, self.version, self.section, self.inputs])
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Everything that counts, by name, for telling what changed."""
+        section = self.section if isinstance(self.section, dict) else {"section": self.section}
+        section_digests = {f"recipe: {name}": digest_value(value) for name, value in section.items()}
+        return {**section_digests, **self.inputs, "version of the stage": str(self.version)}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of artefacts.
+
+    Args:
+        root: Its place.
+    """
+
+    root: Path
+
+    def path(self, key: StageKey) -> Path:
+        """Where an artefact lies, or would.
+
+        Args:
+            key: What it is made from.
+        """
+        return self.root / key.family / key.digest
+
+    def contains(self, key: StageKey, read: bool = True) -> bool:
+        """Whether an artefact is there, complete and undamaged.
+
+        Args:
+            key: What it is made from.
+            read: Whether its files are read and compared with their digests, once a process; else their sizes are.
+        """
+        folder = self.path(key)
+        return (folder / FACTS).is_file() and not self.describe_damage(folder, read)
+
+    def describe_damage(self, folder: Path, read: bool = True, reread: bool = False) -> str:
+        """What is wrong with an artefact that is there, in words; empty where nothing is.
+
+        Args:
+            folder: Its folder.
+            read: As in `contains`.
+            reread: Whether they are read even where this process has read them.
+        """
+        try:
+            facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+            recorded = {str(name): (int(size), str(digest)) for name, (size, digest) in facts["files"].items()}
+            versions = file_versions(folder, FACTS)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return f"{FACTS} cannot be read ({type(error).__name__})"
+        missing = sorted(recorded.keys() - versions.keys())
+        if missing:
+            return f"{join_names(missing, 3)} is missing"
+        wrong = [name for name in recorded if versions[name][0] != recorded[name][0]]
+        if not wrong and read and (reread or _verified.get(folder) != versions):
+            wrong = [name for name in recorded if _digest_or_empty(folder / name) != recorded[name][1]]
+            if not wrong:
+                _verified[folder] = versions
+        return f"{join_names(sorted(wrong), 3)} is not what was stored" if wrong else ""
+
+    def list_artifacts(self) -> list[Path]:
+        """The folders of all artefacts, complete or not, by kind and name."""
+        reserved = {"locks", "temporary", "unfinished"}
+        return sorted(path.parent for path in self.root.glob(f"*/*/{FACTS}") if path.parts[-3] not in reserved)
+
+    def workspace(self, key: StageKey) -> Path:
+        """A folder for the unfinished work of a stage, which outlives a killed run.
+
+        Args:
+            key: What is being made.
+        """
+        return self.root / "unfinished" / key.family / key.digest
+
+    def remove_key(self, key: StageKey) -> None:
+        """Remove an artefact that turned out to be wrong; nothing happens where there is none.
+
+        Args:
+            key: What it is made from.
+        """
+        self.remove(self.path(key))
+
+    def remove(self, folder: Path) -> None:
+        """Remove an artefact; a run that has its files open keeps them until it closes them.
+
+        Args:
+            folder: Its folder.
+        """
+        (folder / FACTS).unlink(missing_ok=True)  # from now on it is not there
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def content_digest(self, key: StageKey) -> str:
+        """The digest of an artefact's content: stages that read it need not run again where it came out the same.
+
+        Args:
+            key: What it is made from.
+        """
+        facts = json.loads((self.path(key) / FACTS).read_text(encoding="utf-8"))
+        return digest_value({name: digest for name, (_, digest) in facts["files"].items()})
+
+    def measured_cost(self, key: StageKey) -> dict[str, float]:
+        """What the making of an artefact took, where that was written down: `seconds` and `peak_mb`.
+
+        Args:
+            key: What it is made from.
+        """
+        try:
+            facts = json.loads((self.path(key) / FACTS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {name: float(facts[name]) for name in ("seconds", "peak_mb") if facts.get(name) is not None}
+
+    def create(
+        self,
+        key: StageKey,
+        write: Callable[[Path], object],
+        cost: Callable[[], dict[str, float]] = dict,
+        waits: Callable[[], object] = lambda: None,
+    ) -> Path:
+        """Make an artefact in a temporary folder and rename it when it is complete and on the disk.
+
+        Args:
+            key: What it is made from.
+            write: Writes its files into a folder; not called where another run makes the artefact meanwhile.
+            cost: Says when they are written what that took.
+            waits: Called where another run is making the artefact, before this one waits for it.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        with translated_disk_errors(lambda error: self._disk_refused_error(key, error)), self._locked(key, waits):
+            if not self.contains(key):
+                self._create(key, write, cost)
+            return self.path(key)
+
+    def repeat(self, key: StageKey, other: StageKey) -> None:
+        """Keep an artefact under a second key too: a stage whose result is known before it is asked for.
+
+        Args:
+            key: What it was made from.
+            other: What would make the very same.
+        """
+        if not self.contains(other, read=False):
+            source = self.path(key)
+            ignored = shutil.ignore_patterns(FACTS)
+            self.create(
+                other,
+                lambda into: shutil.copytree(source, into, ignore=ignored, dirs_exist_ok=True),
+                lambda: self.measured_cost(key),
+            )
+
+    def _create(self, key: StageKey, write: Callable[[Path], object], cost: Callable[[], dict[str, float]]) -> None:
+        self.sweep(except_name=_lock_name(key))
+        temporary, folder = self.root / "temporary" / _lock_name(key), self.path(key)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            write(temporary)
+            digests = file_digests(temporary, FACTS)
+            files = {name: ((temporary / name).stat().st_size, digest) for name, digest in digests.items()}
+            facts = {"stage": key.stage, "version": key.version, "parts": key.parts, "files": files, **cost()}
+            (temporary / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+            flush_folder(temporary)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            if folder.exists():  # damaged or torn: renamed first, so that no run sees half of it
+                folder.rename(self.root / "temporary" / f"{_lock_name(key)}.damaged")
+            temporary.rename(folder)
+            flush_names(folder.parent)
+            _verified[folder] = file_versions(folder, FACTS)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary.with_name(f"{_lock_name(key)}.damaged"), ignore_errors=True)
+        shutil.rmtree(self.workspace(key), ignore_errors=True)
+
+    @contextmanager
+    def _locked(self, key: StageKey, waits: Callable[[], object]) -> Iterator[None]:
+        """Hold the lock of an artefact: its temporary folder and its workspace belong to one process at a time."""
+        lock = self.lock(_lock_name(key))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            waits()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def lock(self, name: str) -> FileLock:
+        """The lock of an artefact; who holds it may change the artefact and its unfinished work.
+
+        Args:
+            name: Kind and digest, as in `fit-0123456789abcdef`.
+        """
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock")
+
+    def _disk_refused_error(self, key: StageKey, error: OSError) -> StoreError:
+        reason = error.strerror or str(error)
+        where = Path(os.fsdecode(error.filename)) if error.filename else self.root
+        if where.is_absolute() and not where.is_relative_to(self.root.absolute()):
+            return StoreError(
+                f"{key.stage} cannot be made: {where}: {reason}", remedy="mend that, then run the same command again"
+            )
+        return StoreError(f"{self.root} cannot be written: {reason}", remedy=suggest_remedy(error))
+
+    def sweep(self, except_name: str = "") -> int:
+        """Remove what killed processes left half made, of any machine that shares the store.
+
+        It may be as large as a pack. What a live process makes has its lock held; other names are somebody else's.
+
+        Args:
+            except_name: A name that stays.
+
+        Returns:
+            How many folders were removed.
+        """
+        removed = 0
+        for path in (self.root / "temporary").glob("*"):
+            name = path.name.removesuffix(".damaged")
+            if TEMPORARY.fullmatch(name) is None or name == except_name:
+                continue
+            with suppress(Timeout, OSError):
+                lock = self.lock(name)
+                lock.acquire(blocking=False)
+                try:
+                    shutil.rmtree(path, ignore_errors=True)
+                    removed += 1
+                finally:
+                    lock.release()
+        return removed
+
+
+def _lock_name(key: StageKey) -> str:
+    return f"{key.family}-{key.digest}"
+
+
+def _digest_or_empty(path: Path) -> str:
+    """The digest of a file; of one that cannot be read no digest is."""
+    try:
+        return digest_file(path)
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""The command line: commands, their output, tables and shell completion."""

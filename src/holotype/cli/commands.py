@@ -1,0 +1,375 @@
+"""What the commands that make a run or ask one do, as functions that give an `Answer`."""
+
+from __future__ import annotations
+
+import json
+import os
+import webbrowser
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holotype.cli.output import CommandResult, OutputOptions, TextLine, print_result
+from holotype.cli.tables import prediction_table, score_lines, score_table, stage_table, trial_table
+from holotype.core.errors import InputError, StoreError, pluralize
+from holotype.core.progress import Progress
+from holotype.core.run_folder import RunFolder
+from holotype.core.table_files import PARQUET_SUFFIXES, require_table_suffix, write_table_parts
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from holotype.runs.export.export_run import ExportOptions
+    from holotype.tuning.tune import TuneOptions
+    from holotype.types import AnyScores
+
+__all__ = [
+    "compare_runs",
+    "explain_reruns",
+    "export_run",
+    "manage_cache",
+    "predict_images",
+    "report_run",
+    "review_run",
+    "run_recipe",
+    "serve_run",
+    "tune_recipe",
+]
+
+FILES = {"report": "report.html", "submission": "submission.csv", "table": "predictions.csv"}
+SERVER_PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn")
+
+
+def run_recipe(
+    path: Path, changes: tuple[str, ...], out: Path | None, budget: str | None, began: float | None, progress: Progress
+) -> CommandResult:
+    """Run a recipe and say what came out.
+
+    Args:
+        path: The recipe's file.
+        changes: As in `--set`.
+        out: The run's folder.
+        budget: The time that everything may take, as in `10m`.
+        began: When that time began, by `time.perf_counter`.
+        progress: Where news of the work goes.
+    """
+    from holotype.api import run
+
+    return report_run(run(path, out, changes, budget, began, progress).folder.root, show=False)
+
+
+def tune_recipe(path: Path, changes: tuple[str, ...], search: TuneOptions, progress: Progress) -> CommandResult:
+    """Search for better settings and say what was found.
+
+    Args:
+        path: The recipe's file.
+        changes: As in `--set`.
+        search: What is asked for.
+        progress: Hears of each trial when it has ended.
+    """
+    from holotype.tuning.tune import run_trials
+
+    result = run_trials(path, changes, search, progress)
+    trials = [asdict(trial) for trial in result.trials]
+    data = {
+        "trials": trials,
+        "best": asdict(result.best),
+        "judged": result.scored_rows,
+        "page": result.page,
+        "recipe": result.recipe,
+    }
+    blocks = [*trial_table(result.trials), *(TextLine(line) for line in result.lines[-3:])]
+    return CommandResult(result.lines, data, blocks)
+
+
+def predict_images(
+    run_folder: Path, images: Sequence[Path], output: Path | None, progress: Progress, skip_unreadable: bool = False
+) -> CommandResult:
+    """Label new images: a table as CSV, or where it was written.
+
+    Args:
+        run_folder: A finished run.
+        images: Folders, tables and files.
+        output: A file that ends in .csv, .tsv, .xlsx, or in .parquet, which holds the scores too.
+        progress: Where news of the work goes.
+        skip_unreadable: Give images that cannot be predicted a row with the reason instead of stopping.
+    """
+    from holotype.postprocessing.submission import score_columns
+    from holotype.runs.fitted_run import open_run
+
+    if output is not None:
+        require_table_suffix(output, "--output")  # better refused now than after the work
+    fitted_run = open_run(run_folder)
+    fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=progress))
+    if output is None:
+        table = fitted_run.predict(images, skip_unreadable)
+        data = {
+            "run": run_folder,
+            "rows": table.height,
+            **_count_flagged_rows([table]),
+            "predictions": _prediction_records(table),
+        }
+        return CommandResult([table.write_csv()], data, prediction_table(table))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    flagged = []
+
+    def collect_flagged() -> Iterator[tuple[pl.DataFrame, AnyScores]]:
+        for table, scores in fitted_run.predict_in_parts(images, skip_unreadable=skip_unreadable):
+            flagged.append(table.select(name for name in ("warning", "error") if name in table.columns))
+            yield table, scores
+
+    parts = collect_flagged()
+    if output.suffix.lower() in PARQUET_SUFFIXES:
+        rows = write_table_parts((table.with_columns(score_columns(scores)) for table, scores in parts), output)
+    else:
+        rows = write_table_parts((table for table, _ in parts), output, byte_order_mark=True)
+    line = f"{rows:,} predictions written to {output}"
+    data = {"run": run_folder, "rows": rows, **_count_flagged_rows(flagged), "file": output}
+    return CommandResult([line], data, [TextLine(line, "done")])
+
+
+def _prediction_records(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Predictions for programs: the nearest specimens as a list, which a table holds as text."""
+    rows = table.to_dicts()
+    for row in rows:
+        if row.get("nearest"):
+            row["nearest"] = json.loads(row["nearest"])
+    return rows
+
+
+def _count_flagged_rows(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
+    """How many samples are unlike the training images, and how many were passed over."""
+    counts = {"warnings": "warning", "errors": "error"}
+    return {
+        key: sum(int(table[name].is_not_null().sum()) for table in tables if name in table.columns)
+        for key, name in counts.items()
+    }
+
+
+def export_run(run_folder: Path, output: Path | None, options: ExportOptions, progress: Progress) -> CommandResult:
+    """Write a run as one graph, with its card and an example.
+
+    Args:
+        run_folder: A finished run.
+        output: Where to; `NAME.export` beside the run where no folder is given, with the model's and domain's names.
+        options: What is wanted.
+        progress: Where news of the work goes.
+    """
+    from holotype.runs.export.export_run import export_run as export
+    from holotype.runs.fitted_run import open_run
+
+    fitted_run = open_run(run_folder)
+    fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=progress))
+    parts = [name for name in (options.model, options.domain) if name]
+    root = run_folder.resolve()
+    result = export(fitted_run, output or root.with_name("-".join([f"{root.name}.export", *parts])), options)
+    card, check = result.card, result.card["check"]
+    shape = " x ".join(map(str, card["input"]["shape"]))
+    example = result.folder / "example.py"
+    lines = [
+        f"{result.folder / card['file']}: {card['what']}, {pluralize(card['networks'], 'network')}, "
+        f"{card['bytes'] / 1e6:,.1f} MB; input {shape}",
+        f"Check:   {check['words']}"
+        + (
+            ""
+            if check["largest_difference"] is None
+            else f"; largest difference {check['largest_difference']:.1e} "
+            f"on {pluralize(check['images'], 'image')} of the run"
+        ),
+        f"Card:    {result.folder / 'card.json'}",
+        f"Example: python {example} IMAGE.npy",
+    ]
+    data = {"folder": result.folder, "files": list(result.files), "card": card}
+    return CommandResult(lines, data, [TextLine(lines[0], "done"), *map(TextLine, lines[1:])])
+
+
+def explain_reruns(path: Path, changes: tuple[str, ...], out: Path | None, budget: str | None) -> CommandResult:
+    """Dry run: the steps that would run, and which input of each changed.
+
+    Args:
+        path: The recipe's file.
+        changes: As in `--set`.
+        out: The run's folder.
+        budget: The time that everything may take, as in `10m`.
+    """
+    from holotype.api import default_run_folder
+    from holotype.planning.reruns import predict_reruns
+    from holotype.recipe.load import load_recipe
+
+    run_folder = out or default_run_folder(load_recipe(path, changes), path)
+    stages = predict_reruns(run_folder, changes, recipe=path, budget=budget)
+    lines = [f"{forecast.stage}: {forecast.words}" for forecast in stages]
+    blocks = stage_table([(forecast.stage, forecast.state, forecast.words) for forecast in stages])
+    return CommandResult(lines, {"run": run_folder, "stages": [asdict(forecast) for forecast in stages]}, blocks)
+
+
+def manage_cache(action: str, folder: Path, days: float | None = None) -> CommandResult:
+    """List, measure, verify or prune the store of artefacts.
+
+    Args:
+        action: `list`, `size`, `verify` or `prune`.
+        folder: A store, a recipe beside which it lies, or a run that used it.
+        days: Of `prune`: what was not used for so many days goes too.
+
+    Raises:
+        InputError: There is no store.
+        StoreError: Of `verify`: artefacts are damaged.
+    """
+    from holotype.cache import Store, find_damaged, list_stored_artifacts, prune, size_of
+
+    store = Store(_find_store(folder))
+    if action == "prune":
+        freed = prune(store, days)
+        return CommandResult([f"{store.root}: {freed / 1e6:,.1f} MB freed"], {"store": store.root, "freed": freed})
+    if action == "verify":
+        faults = find_damaged(store)
+        for path, fault in faults:
+            Progress().info(f"damaged: {path}: {fault}")
+        if faults:
+            raise StoreError(
+                f"{pluralize(len(faults), 'damaged artefact')} in {store.root}",
+                remedy="`holotype cache prune` removes them; the next run makes them again",
+            )
+        count = len(store.list_artifacts())
+        line = f"{pluralize(count, 'artefact')} of {store.root}: undamaged"
+        return CommandResult([line], {"store": store.root, "artefacts": count, "damaged": []})
+    artifacts = list_stored_artifacts(store)
+    total = f"{pluralize(len(artifacts), 'artefact')}, {size_of(store.root) / 1e6:,.1f} MB in {store.root}"
+    rows = [asdict(artifact) for artifact in artifacts] if action == "list" else []
+    lines = [
+        f"{artifact.bytes / 1e6:>10,.1f} MB  {artifact.idle_days:>6.1f} days  {artifact.stage}"
+        for artifact in artifacts
+        if rows
+    ]
+    return CommandResult(
+        [*lines, total], {"store": store.root, "bytes": size_of(store.root), "artefacts": rows or len(artifacts)}
+    )
+
+
+def _find_store(folder: Path) -> Path:
+    """The store that a path means: itself, a run's, or the one beside a recipe."""
+    base, environment_store = folder if folder.is_dir() else folder.resolve().parent, os.environ.get("HOLOTYPE_STORE")
+    base_store, named = (
+        base if (base / "locks").is_dir() else None,
+        Path(environment_store) if environment_store else None,
+    )
+    choices = [base_store, named, RunFolder(base).store(), base / ".holotype"]
+    store = next((path for path in choices if path is not None and path.is_dir()), None)
+    if store is None:
+        raise InputError(
+            f"there is no store at {str(folder)!r}",
+            remedy="give a recipe that was run, a run's folder, or set HOLOTYPE_STORE",
+        )
+    return store
+
+
+def serve_run(
+    run_folder: Path,
+    address: tuple[str, int],
+    limits: Sequence[str],
+    nearest: bool,
+    callers: tuple[bool, Sequence[str]],
+    options: OutputOptions,
+) -> None:
+    """Serve a finished run until a signal says to end.
+
+    Args:
+        run_folder: A finished run.
+        address: Where to listen: host and port.
+        limits: As in `--limit`.
+        nearest: Whether training specimens are named.
+        callers: Whether other machines may ask without a token, and more names of this server.
+        options: How its address is told: in a sentence on standard error, or alone on standard output.
+
+    Raises:
+        InputError: What a server needs is not installed, or it must not listen there.
+    """
+    try:
+        from holotype.runs.serve import load_predictor
+        from holotype.serve import BindAddress, access_policy, limits_from, serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in SERVER_PACKAGES:
+            raise
+        raise InputError("serving needs the extra `serve`", remedy="pip install 'holotype[serve]'") from error
+    bind_address, request_limits = BindAddress(*address, *callers), limits_from(limits)
+    access_policy(
+        bind_address, os.environ.get("HOLOTYPE_TOKEN")
+    )  # better refused now than after the networks are found
+    predictor, runtime = load_predictor(run_folder, nearest)
+
+    def announce(address: str, who: str) -> None:
+        if options.quiet or options.json:
+            print_result(CommandResult([address], {"run": run_folder, "address": address, "callers": who}), options)
+        else:
+            options.progress.info(f"Serving {predictor.about.run} on {address} ({who}); Ctrl-C ends it.")
+
+    serve(predictor, bind_address, request_limits, runtime.thread_count, announce)
+
+
+def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, options: OutputOptions) -> None:
+    """Serve the page on which a person reviews a finished run, until it is stopped.
+
+    Args:
+        run_folder: The run's folder.
+        port: Of the page.
+        decisions: The file that decisions are written to.
+        show: Open the page in a browser.
+        options: How the page's address is told.
+    """
+    from holotype.runs.review import open_review
+
+    server = open_review(run_folder, port, decisions)
+    notes, count = list(server.record.warnings), len(server.record.active.decisions)
+    for note in notes:
+        options.progress.info(f"note: {note}")
+    lines = [
+        f"Decisions:  {server.record.path} ({pluralize(count, 'decision')} so far)",
+        f"Review:     {server.address}  (Ctrl-C ends it; nothing that was saved is lost)",
+    ]
+    data = {"run": run_folder, "page": server.address, "decisions": server.record.path, "count": count, "notes": notes}
+    print_result(CommandResult(lines, data), options)
+    if show:
+        webbrowser.open(server.address)
+    server.serve()
+
+
+def report_run(run_folder: Path, show: bool) -> CommandResult:
+    """The score of a finished run, and where its files are.
+
+    Args:
+        run_folder: The run's folder.
+        show: Open the report in a browser.
+    """
+    folder = RunFolder(run_folder)
+    scores = folder.read_json("scores.json")
+    files = {label: folder.root / file for label, file in FILES.items() if (folder.root / file).is_file()}
+    if show:
+        webbrowser.open(folder.require("report.html").resolve().as_uri())
+    where = [f"{label.capitalize() + ':':<11} {file}" for label, file in files.items()]
+    blocks = [*score_table(scores), *(TextLine(line) for line in where)]
+    name = next(iter(scores["metrics"]), None)
+    empty = dict.fromkeys(
+        ("value", "low", "high", "prediction_interval", "samples", "groups", "method")
+    )  # `groups` is a number here
+    headline = empty if name is None else scores["metrics"][name]
+    data = {**scores, "run": folder.root, "metric": name, **headline, "files": files}
+    return CommandResult([*score_lines(scores), *where], data, blocks)
+
+
+def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> CommandResult:
+    """What differs between finished runs, and where the page is that shows it.
+
+    Args:
+        run_folders: The others are compared with the first.
+        output: The page.
+        show: Open it in a browser.
+    """
+    from holotype.runs.compare import write_comparison
+
+    lines = list(write_comparison(run_folders, output))
+    if show:
+        webbrowser.open(output.resolve().as_uri())
+    return CommandResult(
+        lines, {"page": output, "runs": list(run_folders), "lines": lines}, [TextLine(line) for line in lines]
+    )

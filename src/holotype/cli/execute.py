@@ -1,0 +1,105 @@
+"""One call of the command line: its manner, its answer, its errors and its exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import typer
+
+from holotype.cli.output import CommandResult, OutputOptions, parse_output_options, print_error, print_result
+from holotype.core.errors import HolotypeError, first_line, truncate
+
+__all__ = ["run_command"]
+
+INTERRUPTED_STATUS = 130  # what typer makes of Ctrl-C, in some versions as an exception and in some as a status
+_OUT_OF_MEMORY_PATTERN = re.compile(
+    r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE
+)  # of torch's errors
+OUT_OF_MEMORY_MESSAGE = (
+    "the memory of this machine is too short: smaller images, a smaller batch (`run.batch`) or fewer threads "
+    "need less; `--debug` shows where."
+)
+INTERRUPTED_MESSAGE = "stopped; run the same command again to go on."
+
+
+def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Run a command and deliver what it returns; whatever goes wrong is one sentence and an exit status.
+
+    Args:
+        app: Its commands return their work, an `Answer`, or nothing where they have written themselves.
+        arguments: As in `sys.argv[1:]`.
+
+    Returns:
+        0 done, 1 the work failed, 2 what was handed in is wrong.
+    """
+    words, options = parse_output_options(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is no text in this terminal's encoding stops no answer
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        result = app(words or ["--help"], prog_name="holotype", standalone_mode=False, obj=options)
+        result = result(options.progress) if callable(result) else result
+        if isinstance(result, CommandResult):
+            print_result(result, options)
+            return 0
+        status = result
+    except BrokenPipeError:  # `holotype ... | head`: the work is done, and nobody reads on
+        _discard_stdout()
+        return 0
+    except (HolotypeError, OSError) as error:
+        if options.debug:
+            raise
+        status = error.exit_status if isinstance(error, HolotypeError) else 1
+        print_error(error, _format_error(error), status, options)
+        return status
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED_STATUS
+    except BaseException as error:  # noqa: BLE001  (a panic of Polars is no Exception, and nobody wants its traceback)
+        return _handle_other_error(error, options)
+    if status == INTERRUPTED_STATUS:
+        print_error(KeyboardInterrupt(), INTERRUPTED_MESSAGE, 1, options)
+    return 1 if status else 0
+
+
+def _format_error(error: Exception) -> str:
+    """An error in one line; what the disk refuses beyond the store has no words of ours."""
+    if isinstance(error, OSError):
+        file_name = f"{truncate(error.filename, 400)}: " if error.filename else ""
+        return f"{file_name}{error.strerror or first_line(error)}; `--debug` shows where."
+    return " ".join(str(error).splitlines())
+
+
+def _handle_other_error(error: BaseException, options: OutputOptions) -> int:
+    """What is no error of ours: a wrong use of the command line, an end that was asked for, or a mistake of ours."""
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if hasattr(error, "format_message"):  # typer ships its own click, so that its errors have no public class
+        message = truncate(" ".join(error.format_message().split()), 1000)
+        print_error(error, f"{message}{'' if message.endswith(('.', '?')) else '.'} See `holotype --help`.", 2, options)
+        return 2
+    if options.debug:
+        raise error
+    print_error(error, _format_internal_error(error), 1, options)
+    return 1
+
+
+def _format_internal_error(error: BaseException) -> str:
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and _OUT_OF_MEMORY_PATTERN.search(str(error))
+    ):
+        return OUT_OF_MEMORY_MESSAGE
+    named = [type(error).__name__, first_line(error)]
+    words = named[0] if named[0] == named[1] else ": ".join(named)
+    return f"internal error: {words}; this is a mistake of Holotype's, not yours: report it with what `--debug` shows."
+
+
+def _discard_stdout() -> None:
+    """Let Python write what is left for whoever read our output, and has gone, into nothing."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

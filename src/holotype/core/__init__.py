@@ -1,0 +1,1 @@
+"""Foundations: errors, keyed seeds, digests, registries, the runtime, progress, table files and run folders."""

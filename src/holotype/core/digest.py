@@ -1,0 +1,186 @@
+"""Content addresses: what a thing is, as a short string of hexadecimal digits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from stat import S_ISDIR
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "changed_names",
+    "digest_array",
+    "digest_file",
+    "digest_file_stats",
+    "digest_folder",
+    "digest_table_source",
+    "digest_value",
+]
+
+DIGITS = 16
+CHUNK = 1 << 20
+MULTI_FILE_SUFFIXES = {".vsi", ".oif"}
+VERSIONS = {"size", "mtime", "etag", "last_modified", "lastmodified", "created", "generation", "md5hash"}
+
+
+def digest_value(value: Any) -> str:
+    """The digest of a plain value: numbers, strings, lists and mappings.
+
+    Args:
+        value: Anything that JSON can hold; keys are sorted, so their order does not count.
+    """
+    return _hex_digest(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode())
+
+
+def digest_array(array: NDArray[Any]) -> str:
+    """The digest of an array's type, shape and bytes.
+
+    Args:
+        array: Any NumPy array.
+    """
+    header = f"{array.dtype.str}{array.shape}".encode()
+    return _hex_digest(header, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b"")
+
+
+def digest_file(path: Path) -> str:
+    """The digest of a file's bytes.
+
+    Args:
+        path: The file.
+    """
+    state = hashlib.blake2b(digest_size=DIGITS // 2)
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+def digest_folder(folder: Path, without: Iterable[str] = ()) -> str:
+    """The digest of every file below a folder, names and bytes.
+
+    Args:
+        folder: The folder.
+        without: File names that do not count.
+    """
+    left_out = set(without)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in left_out)
+    return digest_value({path.relative_to(folder).as_posix(): digest_file(path) for path in files})
+
+
+def digest_table_source(address: str) -> str:
+    """The digest of what a table is read from: a file's bytes, the names below a folder, the version of what lies afar.
+
+    Args:
+        address: A path, or an address that fsspec opens.
+    """
+    if "://" in address:
+        return digest_value(_file_version(address))
+    path = Path(address)
+    if path.is_dir():
+        return digest_value(sorted(entry.relative_to(path).as_posix() for entry in path.rglob("*")))
+    return digest_file(path) if path.is_file() else digest_value("missing")
+
+
+def digest_file_stats(addresses: Iterable[str]) -> str:
+    """The digest of files' names, sizes, inodes and times of change: cheap enough for a million images.
+
+    Names count within the folder that all files share, so that a folder that was moved is known again. A file that was
+    replaced with its size and time kept (`cp -p`, `rsync -a`) has another inode or another time at which the inode
+    changed, which no program can set. Of a folder (`.zarr`) and of the folders beside a file that hold its parts
+    (`scan.vsi` with `_scan_`) every file counts.
+
+    Args:
+        addresses: Paths or addresses; one that does not exist counts as such, and `images.npy#12` is its file.
+    """
+    state = hashlib.blake2b(digest_size=DIGITS // 2)
+    every = list(addresses)
+    shared = _shared_folder_length([address for address in every if "://" not in address])
+    versions: dict[str, str] = {}
+    for address in every:
+        file, hash_sign, row = address.rpartition("#")
+        stored = file if hash_sign and row.isdigit() and file.lower().endswith((".npy", ".npz")) else address
+        if stored not in versions:
+            versions = {stored: _file_version(stored)}  # the rows of an array follow one another
+        name = address if "://" in address else address[shared:]
+        state.update(f"{name}\0{versions[stored]}\n".encode(errors="surrogateescape"))
+    return state.hexdigest()
+
+
+def _shared_folder_length(paths: list[str]) -> int:
+    """How many characters of some paths name the folder that they share."""
+    if not paths:
+        return 0
+    first, last = min(paths), max(paths)
+    same = next((index for index, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    return max(first.rfind("/", 0, same), first.rfind(os.sep, 0, same)) + 1
+
+
+def _file_version(address: str) -> str:
+    """Size, inode and times of a file and of its parts; of what lies afar, whatever its protocol tells of it."""
+    try:
+        if "://" in address:
+            import fsspec  # slow, and needed for addresses only
+
+            system, path = fsspec.core.url_to_fs(address)
+            facts = system.info(path)
+            version_facts = {name: str(facts[name]) for name in sorted(facts) if name.lower() in VERSIONS}
+            if facts.get("type") == "directory":  # a `.zarr` afar: its files tell of themselves
+                inner = system.find(path, detail=True)
+                version_facts |= {
+                    name: str([facts.get(fact) for fact in sorted(VERSIONS)]) for name, facts in sorted(inner.items())
+                }
+            return json.dumps(version_facts)
+        path = Path(address)
+        stats = path.stat()
+        folders = (
+            [path]
+            if S_ISDIR(stats.st_mode)
+            else _list_part_folders(path)
+            if path.suffix.lower() in MULTI_FILE_SUFFIXES
+            else []
+        )
+        parts = [
+            f"{part.relative_to(folder)} {_format_stats(part.stat())}"
+            for folder in folders
+            for part in _list_files(folder)
+        ]
+        return "\0".join(parts if S_ISDIR(stats.st_mode) else [_format_stats(stats), *parts])
+    except Exception as error:  # noqa: BLE001  (every protocol has errors of its own, and the reader tells them)
+        return "missing" if isinstance(error, OSError) else type(error).__name__
+
+
+def _format_stats(stats: os.stat_result) -> str:
+    return f"{stats.st_size} {stats.st_mtime_ns} {stats.st_ctime_ns} {stats.st_ino}"
+
+
+def _list_part_folders(file: Path) -> list[Path]:
+    """The folders beside a microscope's file that hold the rest of it: `_scan_` of `scan.vsi`, `scan.oif.files`."""
+    names = (f"_{file.stem}_", f"{file.name}.files", f"{file.stem}.files")
+    return [file.with_name(name) for name in names if file.with_name(name).is_dir()]
+
+
+def _list_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _hex_digest(*parts: bytes | memoryview) -> str:
+    state = hashlib.blake2b(digest_size=DIGITS // 2)
+    for part in parts:
+        state.update(part)
+    return state.hexdigest()
+
+
+def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The names whose digests differ between two sets of inputs.
+
+    Args:
+        before: Name to digest, as it was.
+        now: Name to digest, as it is.
+    """
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

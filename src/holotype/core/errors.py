@@ -1,0 +1,196 @@
+"""The errors a person can meet.
+
+    HolotypeError                 exit status 1: the work failed
+    ├── TrainingError             a loss that is not finite, a fold that cannot be trained
+    ├── StoreError                an artefact that cannot be written or read back
+    └── InputError                exit status 2: what was handed in is wrong
+        ├── RecipeError           the recipe
+        │   └── UnsupportedError  a key of the contract whose machinery is still to come
+        └── DataError             the table, the images, the labels
+
+Every message is one sentence that names the field, the value, what is allowed and the way out; the same facts
+stay on the exception for programs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "DataError",
+    "HolotypeError",
+    "InputError",
+    "RecipeError",
+    "StoreError",
+    "TrainingError",
+    "UnsupportedError",
+    "byte_size",
+    "did_you_mean",
+    "first_line",
+    "join_names",
+    "pluralize",
+    "truncate",
+]
+
+MAX_LISTED = 12
+MAX_LENGTHS = {
+    "what": 1300,
+    "field": 200,
+    "remedy": 600,
+    "choice": 100,
+    "value": 160,
+}  # characters of a message's parts
+
+
+class HolotypeError(Exception):
+    """An error with a sentence for people and the same facts for programs.
+
+    Args:
+        what: What is wrong, as a sentence without a full stop.
+        field: Where it is wrong, as a path into the recipe or the table (``models.0.backbone``).
+        value: The value that was found there.
+        allowed: The values that would be legal; the nearest one is suggested.
+        remedy: What to do, as a sentence without a full stop.
+    """
+
+    exit_status = 1
+
+    def __init__(
+        self, what: str, *, field: str = "", value: object = None, allowed: Iterable[object] = (), remedy: str = ""
+    ) -> None:
+        self.value = value
+        self.what, self.field = (
+            _strip_advice(truncate(what, MAX_LENGTHS["what"])),
+            truncate(field, MAX_LENGTHS["field"]),
+        )
+        self.remedy = truncate(remedy, MAX_LENGTHS["remedy"])
+        self.allowed = tuple(truncate(choice, MAX_LENGTHS["choice"]) for choice in allowed)
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        parts = [f"{self.field}: {self.what}" if self.field else self.what]
+        if self.value is not None and self.allowed:
+            parts.append(did_you_mean(truncate(self.value), self.allowed))
+        if self.allowed:
+            parts.append(f"allowed: {join_names(self.allowed)}")
+        parts.append(self.remedy)
+        return "; ".join(part for part in parts if part) + "."
+
+
+class TrainingError(HolotypeError):
+    """Training cannot go on."""
+
+
+class StoreError(HolotypeError):
+    """An artefact of the store cannot be written or read."""
+
+
+class InputError(HolotypeError):
+    """What was handed in is wrong; nothing was trained."""
+
+    exit_status = 2
+
+
+class RecipeError(InputError):
+    """The recipe is wrong."""
+
+
+class UnsupportedError(RecipeError):
+    """The recipe asks for a part of the contract that this version does not have."""
+
+
+class DataError(InputError):
+    """The table, the images or the labels are wrong."""
+
+
+def did_you_mean(value: str, choices: Iterable[str]) -> str:
+    """The nearest of some choices as a question, or an empty string where none is near.
+
+    Args:
+        value: What was written.
+        choices: What could have been meant.
+    """
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    near = get_close_matches(truncate(value).lower(), by_lower_case, n=1, cutoff=0.6)
+    return f"did you mean {by_lower_case[near[0]]!r}?" if near else ""
+
+
+def pluralize(count: int, noun: str) -> str:
+    """A number with its noun: `1 row`, `2 rows`, `3 classes`.
+
+    Args:
+        count: How many.
+        noun: The word for one.
+    """
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
+def byte_size(count: int) -> str:
+    """A size in the unit that suits it: `512 bytes`, `3.4 kB`, `12 MB`, `1.5 GB`.
+
+    Args:
+        count: Of bytes.
+    """
+    if count < 1000:
+        return pluralize(count, "byte")
+    unit, power = next(pair for pair in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)) if count >= 10 ** pair[1])
+    value = count / 10**power
+    return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
+
+
+def join_names(values: Iterable[object], max_names: int = MAX_LISTED) -> str:
+    """Values as a readable list that stays short.
+
+    Args:
+        values: What to list.
+        max_names: How many are written out before "and n more".
+    """
+    values = list(values)
+    # A few values may be longer each, so that one path is rarely cut.
+    room = max(MAX_LENGTHS["value"], MAX_LENGTHS["remedy"] // max(len(values), 1))
+    words = [truncate(value, room) for value in values[:max_names]]
+    rest = len(values) - max_names
+    return ", ".join(words) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def truncate(value: object, max_length: int = MAX_LENGTHS["value"]) -> str:
+    """A value as text that stays short: its beginning and its end, and how much was left out between them.
+
+    Args:
+        value: Anything; a whole number of very many digits is told by their number.
+        max_length: Characters that may stand unchanged.
+    """
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of more than 4,300 digits"
+    if len(text) <= max_length:
+        return text
+    kept_length = max(max_length - 40, 20)
+    end = kept_length // 3
+    return (
+        f"{text[: kept_length - end]} ... ({len(text) - kept_length:,} characters more) ... {text[len(text) - end :]}"
+    )
+
+
+# What libraries advise and Holotype never does: to load what may run code.
+ADVICE = re.compile(r"[^:;]*\b(?:allow_pickle|weights_only|object_codec)\b.*", re.DOTALL)
+NEVER = "it holds Python objects, which are never loaded"
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says of an error, as one clause that stays short.
+
+    Args:
+        error: An exception; its type where it says nothing.
+    """
+    lines = (line.strip() for line in _strip_advice(truncate(str(error), 2000)).splitlines())
+    return truncate(next(filter(None, lines), type(error).__name__).rstrip(". "), 300)
+
+
+def _strip_advice(text: str) -> str:
+    """A message in which no library advises to switch pickles on."""
+    return ADVICE.sub(lambda advice: f"{' ' if advice[0][:1] == ' ' else ''}{NEVER}", text)

@@ -1,0 +1,391 @@
+"""A run's folder: the contract of every tool that reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from holotype.core.digest import digest_file
+from holotype.core.errors import InputError
+from holotype.core.table_files import read_parquet
+
+__all__ = ["DIGESTS", "RERUN_REMEDY", "UNFINISHED", "RunFolder"]
+
+UNFINISHED = "unfinished"
+"""The file that lies in a run's folder while its files are being replaced."""
+DIGESTS = "digests.json"
+"""Sizes and digests of the files that commands read; what was changed afterwards is refused."""
+RERUN_REMEDY = "run the recipe again into this folder, which writes it anew"
+NEW_FOLDER, OLD_FOLDER = ".new", ".old"
+RUN_FILES = (
+    "recipe.yaml",
+    "images.parquet",
+    "classes.csv",
+    "audit",
+    "folds.parquet",
+    "models",
+    "oof.parquet",
+    "test.parquet",
+    "ensemble.json",
+    "decision.json",
+    "scores.json",
+    "predictions.csv",
+    "submission.csv",
+    "report.html",
+    DIGESTS,
+)
+FILES_OF_OTHER_COMMANDS = ("audit/report.html",)
+EDITABLE_SUFFIXES = (".csv", ".html", ".yaml")  # endings of files that a person may edit; most are not read back
+
+_verified_versions: dict[Path, tuple[int, ...]] = {}  # what this process has read and found unchanged
+
+FICLONE = 0x40049409  # Linux: let a file share the blocks of another
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run's folder.
+
+    Args:
+        root: The folder.
+    """
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """The path of a file of the contract, its folder made.
+
+        Args:
+            name: As in `models/main/oof.parquet`.
+
+        Raises:
+            InputError: The folder cannot be made.
+        """
+        path = self.root / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            what = f"the run's folder {str(self.root)!r} cannot be made: {error.strerror}"
+            raise InputError(what, remedy="give another one with --out") from error
+        return path
+
+    def require(self, name: str) -> Path:
+        """The path of a file that must be there.
+
+        Args:
+            name: As in `recipe.yaml`.
+
+        Raises:
+            InputError: The folder is not a run's, or the run did not get that far.
+        """
+        if self.is_unfinished:
+            what = f"the run in {str(self.root)!r} is unfinished: it ended while it wrote this folder"
+            raise InputError(what, remedy="run its recipe into this folder again; nothing is trained a second time")
+        path = self.root / name
+        if not path.exists():
+            what = f"{str(self.root)!r} is not a finished run: it has no {name}"
+            raise InputError(what, remedy="give the folder of a run, and run its recipe to the end first")
+        self.require_intact(name)
+        return path
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a run ended while it replaced the files of this folder."""
+        return (self.root / UNFINISHED).exists()
+
+    def newest(self, name: str) -> Path | None:
+        """The newest version of a file, also where a run ended while it replaced the files; none where there is none.
+
+        Args:
+            name: As in `folds.parquet`.
+        """
+        folders = (self.root / NEW_FOLDER, self.root, self.root / OLD_FOLDER) if self.is_unfinished else (self.root,)
+        return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The content of a JSON file of the contract.
+
+        Args:
+            name: As in `scores.json`.
+
+        Raises:
+            InputError: The folder is not a run's, or the file is damaged.
+        """
+        path = self.require(name)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, RecursionError, ValueError) as error:
+            raise InputError(f"{str(path)!r} is damaged: {type(error).__name__}", remedy=RERUN_REMEDY) from error
+        if not isinstance(content, dict):
+            raise InputError(f"{str(path)!r} is damaged: it holds no object", remedy=RERUN_REMEDY)
+        return content
+
+    def require_intact(self, name: str = "", weights: bool = True) -> None:
+        """Refuse files that are not what the run wrote; each is read once a process, and again when it has changed.
+
+        Runs of older versions have no digests, and nothing of them is refused here.
+
+        Args:
+            name: A file or a folder of the contract; every file where none is given.
+            weights: Whether networks' weights are read, which are large.
+
+        Raises:
+            InputError: A file is missing, or is damaged or was changed.
+        """
+        below = f"{name}/" if name else ""
+        for file, (size, digest) in self._digests().items():
+            if (file != name and not file.startswith(below)) or (file.endswith(".safetensors") and not weights):
+                continue
+            path = self.root / file
+            fault = _describe_damage(path, size, digest)
+            if fault:
+                raise InputError(f"{str(path)!r} {fault}: it is not what the run wrote", remedy=RERUN_REMEDY)
+
+    def _digests(self) -> dict[str, tuple[int, str]]:
+        path = self.root / DIGESTS
+        if not path.is_file():
+            return {}
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return {str(name): (int(size), str(digest)) for name, (size, digest) in content.items()}
+        except (OSError, RecursionError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{str(path)!r} is damaged: {type(error).__name__}", remedy=RERUN_REMEDY) from error
+
+    def write_digests(self) -> None:
+        """Write down the digest of every file that a command may read, so that damage is noticed."""
+        files = sorted(path for path in self.root.rglob("*") if path.is_file() and path != self.root / DIGESTS)
+        files_by_name = {path.relative_to(self.root).as_posix(): path for path in files}
+        hashed_files = {name: path for name, path in files_by_name.items() if path.suffix not in EDITABLE_SUFFIXES}
+        self.write_json(
+            DIGESTS, {name: (path.stat().st_size, digest_file(path)) for name, path in hashed_files.items()}
+        )
+
+    def recorded(self) -> dict[str, Any]:
+        """What the last run of this folder was called with: recipe, changes, store and budget, as far as known."""
+        log = self.root / "log.jsonl"
+        for text in reversed(log.read_bytes().split(b"\n") if log.is_file() else []):
+            try:
+                line = json.loads(text)
+            except ValueError:  # torn by a kill
+                continue
+            if isinstance(line, dict) and line.get("event") == "run":
+                return line
+        return {}
+
+    def store(self) -> Path | None:
+        """The store of the run's stages; none where nothing names one, or it is gone."""
+        named = self.recorded().get("store")
+        folder = self.located(str(named)) if named else None
+        return folder if folder is not None and folder.is_dir() else None
+
+    def located(self, path: str) -> Path:
+        """A path as a run's files have it, relative to the run's folder.
+
+        Args:
+            path: Relative or absolute.
+        """
+        return Path(os.path.normpath(self.root.resolve() / path))
+
+    def relative(self, path: Path | str) -> str:
+        """A path as a run's files have it, so that a folder can be moved together with its data.
+
+        Args:
+            path: Absolute.
+        """
+        try:
+            return Path(os.path.relpath(path, self.root.resolve())).as_posix()
+        except ValueError:  # another drive of Windows
+            return str(path)
+
+    def images(self) -> pl.DataFrame:
+        """The table of images, its files located.
+
+        Raises:
+            InputError: The folder is not a run's.
+        """
+        frame = read_parquet(self.require("images.parquet"))
+        return _map_files(frame, lambda file: file if "://" in file else str(self.located(file)))
+
+    def portable(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A table of images whose files are named relative to the run's folder.
+
+        Args:
+            frame: The table.
+        """
+        return _map_files(frame, lambda file: file if "://" in file else self.relative(file))
+
+    def checkpoints(self, model: str) -> list[Path]:
+        """The folders of the networks that predict: the one that was trained on all rows, or those of the folds.
+
+        Args:
+            model: The model's name.
+        """
+        refit = self.require(f"models/{model}") / "refit"
+        if refit.is_dir():
+            return [refit]
+        folders = self.require(f"models/{model}").glob("fold*")
+        return sorted(folders, key=lambda folder: int(folder.name.removeprefix("fold")))
+
+    def specialists(self, model: str) -> list[Path]:
+        """The folders of the networks that were fine-tuned for single domains; their cards say which.
+
+        Args:
+            model: The model's name.
+        """
+        return sorted((self.require(f"models/{model}") / "specialists").glob("*"))
+
+    @contextmanager
+    def replaced(self) -> Iterator[RunFolder]:
+        """A folder for every file of a run, which take the places of an earlier run's when all of them are written.
+
+        A process that is killed leaves the earlier run as it was, or all of the new one. In the moment between the two,
+        which takes no longer than some renaming, the file `unfinished` says that the folder is neither.
+        """
+        for leftover in (NEW_FOLDER, OLD_FOLDER):
+            shutil.rmtree(self.root / leftover, ignore_errors=True)
+        new = RunFolder(self.root / NEW_FOLDER)
+        new.root.mkdir(parents=True)
+        try:
+            yield new
+            self._swap_files(new)
+        finally:
+            shutil.rmtree(new.root, ignore_errors=True)
+        shutil.rmtree(self.root / OLD_FOLDER, ignore_errors=True)
+
+    @contextmanager
+    def amended(self) -> Iterator[RunFolder]:
+        """A folder for some files of a run, which are moved to the others when all of them are written.
+
+        Raises:
+            InputError: A finished run is there, and its own files of these names are others.
+        """
+        shutil.rmtree(self.root / NEW_FOLDER, ignore_errors=True)
+        new = RunFolder(self.root / NEW_FOLDER)
+        new.root.mkdir(parents=True)
+        try:
+            yield new
+            digests = self._digests()
+            files = {path.relative_to(new.root).as_posix(): path for path in new.root.rglob("*") if path.is_file()}
+            if any(name in digests and digests[name][1] != digest_file(path) for name, path in files.items()):
+                what = f"{str(self.root)!r} holds a finished run that was made from other data"
+                raise InputError(what, field="--out", remedy="give another folder, or run the recipe anew")
+            for name, path in files.items():
+                path.replace(self.path(name))
+        finally:
+            shutil.rmtree(new.root, ignore_errors=True)
+
+    def _swap_files(self, new: RunFolder) -> None:
+        for name in FILES_OF_OTHER_COMMANDS:
+            if (self.root / name).is_file() and not (new.root / name).exists():
+                shutil.copy2(self.root / name, new.path(name))
+        new.write_digests()
+        _sync_to_disk(new.root)
+        (self.root / OLD_FOLDER).mkdir()
+        marker = self.root / UNFINISHED
+        marker.write_text("A run ended while it wrote this folder: run its recipe again.\n", encoding="utf-8")
+        _sync_to_disk(self.root, inner=False)
+        for name in RUN_FILES:
+            if (self.root / name).exists():
+                (self.root / name).rename(self.root / OLD_FOLDER / name)
+            if (new.root / name).exists():
+                (new.root / name).rename(self.root / name)
+        _sync_to_disk(self.root, inner=False)
+        marker.unlink()
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file, whole or not at all.
+
+        Args:
+            name: As in `scores.json`.
+            text: Its content.
+        """
+        path = self.path(name)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write JSON, whole or not at all.
+
+        Args:
+            name: As in `decision.json`.
+            content: What JSON can hold.
+        """
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def copy_artifact(self, name: str, source: Path) -> None:
+        """Copy an artefact's files into the folder.
+
+        They are no links to the store's files: whoever edits a file of the run in place would change the store's, and
+        every later run with it. Where the disk shares blocks between copies, a copy takes no room.
+
+        Args:
+            name: The folder or file they get.
+            source: An artefact's folder or file.
+        """
+        files = [source] if source.is_file() else [path for path in source.iterdir() if path.name != "stage.json"]
+        for file in files:
+            target = self.path(name if source.is_file() else f"{name}/{file.name}")
+            temporary = target.with_name(f".{target.name}.{os.getpid()}")
+            temporary.unlink(missing_ok=True)
+            _copy_file(file, temporary)
+            temporary.replace(target)
+
+
+def _describe_damage(path: Path, size: int, digest: str) -> str:
+    """What is wrong with a file of a run, in words; empty where nothing is."""
+    try:
+        facts = path.stat()
+        version = (facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns)
+        if _verified_versions.get(path) == (*version, int(digest, 16)):
+            return ""
+        if facts.st_size != size or digest_file(path) != digest:
+            return "is damaged or was changed"
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    _verified_versions[path] = (*version, int(digest, 16))
+    return ""
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """A file's content in a file of its own, sharing blocks on disks that can (Btrfs, XFS)."""
+    if sys.platform == "linux":
+        import fcntl  # not on Windows
+
+        try:
+            with source.open("rb") as source_stream, target.open("wb") as copy:
+                fcntl.ioctl(copy.fileno(), FICLONE, source_stream.fileno())
+                return
+        except OSError:
+            pass  # another disk, or one that cannot
+    shutil.copyfile(source, target)
+
+
+def _sync_to_disk(folder: Path, inner: bool = True) -> None:
+    """Bring a folder's names, and the files below it, to the disk."""
+    for path in folder.rglob("*") if inner else ():
+        if path.is_file():
+            with path.open("r+b") as stream:
+                os.fsync(stream.fileno())
+    with suppress(OSError):  # Windows opens no folders
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _map_files(frame: pl.DataFrame, change: Callable[[str], str]) -> pl.DataFrame:
+    files = [None if row is None else [change(file) for file in row] for row in frame["files"].to_list()]
+    return frame.with_columns(pl.Series("files", files, dtype=pl.List(pl.String)))

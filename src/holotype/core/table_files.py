@@ -1,0 +1,283 @@
+"""Table files: the one place where Parquet, CSV, TSV and Excel files are read and written by path.
+
+A path is the name of one file and never a pattern, whatever brackets or stars it holds. A file is written beside its
+place, synchronized with the disk and renamed, so that it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from holotype.core.errors import InputError, StoreError
+
+__all__ = [
+    "PARQUET_SUFFIXES",
+    "WRITTEN_SUFFIXES",
+    "atomic_file",
+    "parquet_columns",
+    "read_csv",
+    "read_parquet",
+    "require_table_suffix",
+    "strip_sheet_name",
+    "write_parquet",
+    "write_table",
+    "write_table_parts",
+]
+
+PARQUET_SUFFIXES = (".parquet", ".pq")
+WRITTEN_SUFFIXES = (".csv", ".tsv", *PARQUET_SUFFIXES, ".xlsx")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+EXCEL_ROWS = 2**20 - 1
+SHEET = re.compile(r"(?P<file>.*\.xls[xm])#(?P<sheet>[^/\\\\]+)", re.IGNORECASE | re.DOTALL)
+OS_ERROR = re.compile(r"os error (\d+)")
+
+
+def read_parquet(source: Path | str | bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read one Parquet file.
+
+    Args:
+        source: The path of a file, or its bytes.
+        columns: Names of the columns to read; all of them where they are left out.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StoreError: It is no Parquet file, or is damaged, or lacks a column.
+    """
+    names = None if columns is None else list(columns)
+    return _parse(source, lambda stream: pl.read_parquet(stream, columns=names))
+
+
+def parquet_columns(source: Path | str | bytes) -> list[str]:
+    """The names of a Parquet file's columns.
+
+    Args:
+        source: The path of a file, or its bytes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StoreError: It is no Parquet file, or is damaged.
+    """
+    return list(_parse(source, pl.read_parquet_schema))
+
+
+def read_csv(source: Path | str | bytes, separator: str = ",", header: bool = True) -> pl.DataFrame:
+    """Read a well-formed CSV file in UTF-8, every column as text.
+
+    Args:
+        source: The path of a file, or its bytes.
+        separator: What stands between cells.
+        header: Whether the first line names the columns; they are `column_1` and so on where it does not.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StoreError: It is no such file.
+    """
+    return _parse(
+        source, lambda stream: pl.read_csv(stream, separator=separator, has_header=header, infer_schema=False)
+    )
+
+
+def write_parquet(frame: pl.DataFrame, path: Path | str) -> None:
+    """Write a Parquet file, whole or not at all.
+
+    Args:
+        frame: What to write.
+        path: The file.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    with atomic_file(path) as stream, _translate_disk_errors(path):
+        frame.write_parquet(stream)
+
+
+def write_table(frame: pl.DataFrame, path: Path | str, *, byte_order_mark: bool = False) -> None:
+    """Write a table in the form that the ending of its file names, whole or not at all.
+
+    Args:
+        frame: What to write.
+        path: The file: `.csv`, `.tsv`, `.parquet`, `.pq` or `.xlsx`.
+        byte_order_mark: Begin text with the mark by which Excel knows UTF-8.
+
+    Raises:
+        InputError: The ending is another one, or the table is too long for Excel.
+        OSError: The disk refuses.
+    """
+    write_table_parts([frame], path, byte_order_mark=byte_order_mark)
+
+
+def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_order_mark: bool = False) -> int:
+    """Write a table that comes part by part and never stands in memory, whole or not at all.
+
+    Args:
+        parts: Tables of the same columns.
+        path: The file: `.csv`, `.tsv`, `.parquet`, `.pq` or `.xlsx`.
+        byte_order_mark: Begin text with the mark by which Excel knows UTF-8.
+
+    Returns:
+        How many rows it has.
+
+    Raises:
+        InputError: The ending is another one, or the table is too long for Excel.
+        OSError: The disk refuses.
+    """
+    ending = require_table_suffix(path)
+    with atomic_file(path) as stream:
+        if ending in PARQUET_SUFFIXES:
+            return _write_parquet_parts(parts, stream, Path(path))
+        if ending == ".xlsx":
+            return _write_excel_parts(parts, stream, Path(path))
+        if byte_order_mark:
+            stream.write(BYTE_ORDER_MARK)
+        rows = 0
+        for number, part in enumerate(parts):
+            with _translate_disk_errors(path):
+                _to_text(part).write_csv(
+                    stream, include_header=number == 0, separator="\t" if ending == ".tsv" else ","
+                )
+            rows += part.height
+        return rows
+
+
+def require_table_suffix(path: Path | str, field: str = "") -> str:
+    """The ending of a table's file, in small letters.
+
+    Args:
+        path: The file to be written.
+        field: What names it, for messages.
+
+    Raises:
+        InputError: No table is written under this ending.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in WRITTEN_SUFFIXES:
+        raise InputError(f"the ending of {str(path)!r} names no kind of table", field=field, allowed=WRITTEN_SUFFIXES)
+    return ending
+
+
+def strip_sheet_name(path: Path | str) -> tuple[Path | str, str | None]:
+    """The file of an entry such as `labels.xlsx#Sheet2`, and its sheet where it names one.
+
+    Args:
+        path: A path or an address.
+    """
+    named = SHEET.fullmatch(str(path))
+    return (path, None) if named is None else (type(path)(named["file"]), named["sheet"])
+
+
+@contextmanager
+def atomic_file(path: Path | str) -> Iterator[IO[bytes]]:
+    """A file open for writing that takes its name when it is complete and on the disk.
+
+    Args:
+        path: Its place; what stands there stays until then.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _parse(source: Path | str | bytes, parse: Callable[[Any], Any]) -> Any:
+    """What Polars makes of an open file; its errors, and its panics on damaged files, as one sentence."""
+    try:
+        if isinstance(source, bytes):
+            return parse(source)
+        with Path(source).open("rb") as stream:
+            return parse(stream)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # the second is no Exception
+        reason = str(error) or type(error).__name__
+    name = "the table" if isinstance(source, bytes) else f"the table {str(source)!r}"
+    raise StoreError(
+        f"{name} cannot be read: {reason.splitlines()[0]}",
+        remedy="it is damaged, or of another form than its name says",
+    )
+
+
+@contextmanager
+def _translate_disk_errors(path: Path | str) -> Iterator[None]:
+    """Polars tells of a full disk by an error of its own, or one without a number; it becomes the system's."""
+    try:
+        yield
+    except (pl.exceptions.ComputeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        number = OS_ERROR.search(str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code) if number else str(error), str(path)) from error
+
+
+def _to_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Lists as JSON, which a line of text can hold."""
+    nested = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List | pl.Array)]
+    texts = [pl.format("[{}]", pl.col(name).cast(pl.List(pl.String)).list.join(", ")).alias(name) for name in nested]
+    return frame.with_columns(texts)
+
+
+def _write_parquet_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path: Path) -> int:
+    """A part a file, then all of them as one, which Polars does without holding them."""
+    remaining = iter(parts)
+    first, second = next(remaining, pl.DataFrame()), next(remaining, None)
+    if second is None:
+        with _translate_disk_errors(path):
+            first.write_parquet(stream)
+        return first.height
+    rows, files = 0, []
+    with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".parts-") as folder:
+        for number, part in enumerate(chain([first, second], remaining)):
+            files.append(Path(folder) / f"{number:08d}.parquet")
+            with _translate_disk_errors(path):
+                part.write_parquet(files[-1])
+            rows += part.height
+        with _translate_disk_errors(path):
+            pl.scan_parquet(files, glob=False).sink_parquet(stream)
+    return rows
+
+
+def _write_excel_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path: Path) -> int:
+    from openpyxl import Workbook  # slow, and needed for this ending only
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    def cell(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text_cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", value))
+        text_cell.data_type = "s"  # a name that begins with an equals sign is no formula
+        return text_cell
+
+    frames = list(parts)  # no more of them than a sheet holds, and an error in their making leaves no half sheet
+    rows = sum(frame.height for frame in frames)
+    if rows > EXCEL_ROWS:
+        raise InputError(
+            f"an Excel sheet holds {EXCEL_ROWS:,} rows and {str(path)!r} would have {rows:,}",
+            remedy="write .csv or .parquet",
+        )
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("table")
+    sheet.append([cell(name) for name in frames[0].columns] if frames else [])
+    for frame in frames:
+        for row in _to_text(frame).iter_rows():
+            sheet.append([cell(value) for value in row])
+    book.save(stream)
+    return rows

@@ -1,0 +1,175 @@
+"""YAML as plain values: whatever is wrong with a text is one sentence with its line, and no text explodes."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from holotype.core.errors import RecipeError, first_line, truncate
+
+__all__ = ["load_yaml"]
+
+MAX_CHARACTERS = 20_000_000  # a recipe that lists the ids of a large set has a few million
+MAX_DEPTH = 50
+MAX_VALUES = 2_000_000
+LEADING_ZEROS = re.compile("0[0-9]+")
+MAX_DIGITS = 18  # of a whole number: none in a recipe has more, and seeds of 64 bits are written so by nobody
+
+
+def load_yaml(text: str, name: str) -> Any:
+    """Plain values from a text in YAML.
+
+    Args:
+        text: The YAML.
+        name: What the text is, for messages.
+
+    Raises:
+        RecipeError: It is not YAML, or holds what no recipe does.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise RecipeError(f"{name} has {len(text):,} characters, and may have {MAX_CHARACTERS:,}")
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML lets a later anchor of a name take its place
+            return yaml.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = truncate(" ".join((error.problem or error.context or "it cannot be read").split()), 300)
+        raise RecipeError(f"{name} is not YAML{_describe_position(mark)}: {problem}") from error
+    except _UnreadableError as error:
+        raise RecipeError(f"{name} cannot be read{_describe_position(error.mark)}: {error}") from error
+    except RecursionError as error:
+        where = _describe_position(_find_too_deep(text))
+        raise RecipeError(f"{name} is nested more than {MAX_DEPTH} deep{where}", remedy="write it flatter") from error
+    except (YAMLError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        position = getattr(error, "position", None)
+        line = "" if position is None else f" at line {text.count(chr(10), 0, position) + 1}"
+        raise RecipeError(f"{name} is not YAML{line}: {first_line(error)}") from error
+
+
+class _UnreadableError(Exception):
+    """A value that is YAML and still cannot be read."""
+
+    def __init__(self, what: str, mark: Any) -> None:
+        super().__init__(what)
+        self.mark = mark
+
+
+class _Constructor(SafeConstructor):  # type: ignore[misc]
+    """Makes values of nodes after it has counted what they would become; whatever it refuses has its line."""
+
+    def get_single_data(self) -> Any:
+        node = self.composer.get_single_node()
+        if node is None:
+            return None
+        _require_bounded_values(node)
+        return self.construct_document(node)
+
+    def construct_yaml_int(self, node: Any) -> Any:
+        """Whole numbers; `007` is a name and keeps its zeros, where a number is due it is read as one."""
+        return node.value if LEADING_ZEROS.fullmatch(node.value) else super().construct_yaml_int(node)
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+            written = (
+                node.value
+                if isinstance(node, ScalarNode)
+                else "a mapping"
+                if isinstance(node, MappingNode)
+                else "a list"
+            )
+            what = f"{truncate(written)!r} is no {_describe_tag(node.tag)}: {first_line(error)}"
+            raise _UnreadableError(what, node.start_mark) from error
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+
+
+def _require_bounded_values(root: Node) -> None:
+    """Refuse what would become very many values, which a few aliases of aliases do, or is nested very deeply."""
+    sizes: dict[int, int] = {}
+    stack: list[tuple[Node, bool]] = [(root, False)]
+    path: set[int] = set()
+    while stack:
+        node, is_done = stack.pop()
+        key, parts = id(node), _child_nodes(node)
+        if is_done:
+            path.discard(key)
+            sizes[key] = 1 + sum(sizes[id(part)] for part in parts)
+            if sizes[key] > MAX_VALUES:
+                raise _UnreadableError(f"it stands for more than {MAX_VALUES:,} values", node.start_mark)
+            continue
+        if key in path:
+            raise _UnreadableError("an alias stands within what it is an alias of", node.start_mark)
+        if key in sizes:
+            continue
+        path.add(key)
+        if len(path) > MAX_DEPTH:
+            raise _UnreadableError(f"it is nested more than {MAX_DEPTH} deep", node.start_mark)
+        _check_scalar(node)
+        stack.append((node, True))
+        stack.extend((part, False) for part in parts)
+
+
+def _find_too_deep(text: str) -> Any:
+    """Where a text is nested too deeply, found token by token; none where the tokens are wrong as well."""
+    depth = 0
+    try:
+        for token in YAML(typ="safe", pure=True).scan(text):
+            kind = type(token).__name__
+            depth += kind.endswith(("SequenceStartToken", "MappingStartToken"))
+            depth -= kind.endswith(("SequenceEndToken", "MappingEndToken", "BlockEndToken"))
+            if depth > MAX_DEPTH:
+                return token.start_mark
+    except (YAMLError, RecursionError):
+        return None
+    return None
+
+
+def _child_nodes(node: Node) -> list[Node]:
+    if isinstance(node, MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, SequenceNode) else []
+
+
+def _check_scalar(node: Node) -> None:
+    if isinstance(node, MappingNode):
+        for key, _ in node.value:
+            if not isinstance(key, ScalarNode):
+                raise _UnreadableError("a key should be one word, and is a list or a mapping", key.start_mark)
+    if isinstance(node, ScalarNode) and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in node.value):
+        raise _UnreadableError(f"{truncate(ascii(node.value))} holds what is no character of a text", node.start_mark)
+    if isinstance(node, ScalarNode) and str(node.tag).endswith(":int"):
+        digits = sum(letter.isalnum() for letter in node.value)
+        if digits > MAX_DIGITS + 2:
+            what = f"{truncate(node.value)!r} has {digits:,} digits, and a whole number may have {MAX_DIGITS}"
+            raise _UnreadableError(what, node.start_mark)
+
+
+def _describe_tag(tag: Any) -> str:
+    kinds = {
+        "int": "whole number",
+        "float": "number",
+        "bool": "`true` or `false`",
+        "timestamp": "date",
+        "binary": "binary value",
+        "null": "empty value",
+        "map": "mapping",
+        "seq": "list",
+    }
+    name = str(tag).rpartition(":")[2]
+    return kinds.get(name, truncate(name, 40) or "value")
+
+
+def _describe_position(mark: Any) -> str:
+    return "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"

@@ -1,0 +1,191 @@
+"""Layouts: how a row of the table names its image files."""
+
+from __future__ import annotations
+
+from string import Formatter
+
+import polars as pl
+
+from holotype.core.errors import DataError
+from holotype.data.array_formats import NUMPY_SUFFIXES, count_rows
+from holotype.recipe.sections import DataSpec
+
+__all__ = ["FILE", "channel_patterns", "image_files", "pattern_fields"]
+
+FILE = "file"
+"""The column of whole paths that folders and JSON bring with them."""
+ABSOLUTE_PATTERN = r"^(/|\\\\|[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]+://)"
+"""Begins a path from the root, of any system, or an address."""
+
+
+def pattern_fields(pattern: str, field: str = "data.images") -> list[tuple[str, str | None]]:
+    """A pattern as pieces of text, each followed by the name in braces behind it.
+
+    Args:
+        pattern: As in `images/{id}_{channel}.png`.
+        field: The recipe's key, for messages.
+
+    Raises:
+        DataError: A brace is left open, or holds more than a name.
+    """
+    try:
+        pieces = list(Formatter().parse(pattern))
+    except ValueError as error:
+        raise DataError(f"the pattern {pattern!r} is broken: {error}", field=field) from None
+    for _, name, form, conversion in pieces:
+        if name == "" or form or conversion:
+            raise DataError(
+                f"the pattern {pattern!r} may hold names of columns in braces and nothing else there",
+                field=field,
+                remedy="write `images/{id}_{channel}.png`",
+            )
+    return [(text, name) for text, name, _, _ in pieces]
+
+
+def channel_patterns(spec: DataSpec) -> list[tuple[str | None, str]]:
+    """The patterns of an image's files: one with no channel, or one for each channel, in the order of the channels.
+
+    Args:
+        spec: The recipe's `data` section.
+    """
+    images = spec.images or f"{{{FILE}}}"
+    if isinstance(images, dict):
+        return [(channel, images[channel]) for channel in spec.channels or images]
+    if "{channel}" in images and spec.channels:
+        return [(channel, images) for channel in spec.channels]
+    return [(None, images)]
+
+
+def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> pl.Series:
+    """The files of each row's image: one, or one a channel in the order of the channels.
+
+    Args:
+        spec: The recipe's `data` section, its paths absolute.
+        table: The rows.
+        source: The recipe's key that names the table, for messages.
+        role: `train`, `external` or `test`, which the pattern may name.
+
+    Returns:
+        Lists of paths, one list a row; empty ones where there is no pattern.
+
+    Raises:
+        DataError: A pattern names a column that is not there, or nothing that tells rows apart.
+    """
+    if not spec.images and FILE not in table.columns:
+        return pl.Series("files", [[] for _ in range(table.height)], dtype=pl.List(pl.String))
+    if "role" not in table.columns:
+        table = table.with_columns(pl.lit(role).alias("role"))
+    columns: list[pl.Series] = []
+    for channel, pattern in channel_patterns(spec):
+        field = f"data.images.{channel}" if isinstance(spec.images, dict) else "data.images"
+        if spec.images:  # paths that folders and JSON bring with them are as they are
+            _require_inside_folder(pattern_fields(pattern, field), table, source, field)
+        files = _format_files(pattern, channel, table, source, field)
+        columns.append(files.alias(str(len(columns))))
+    if isinstance(spec.images, dict):
+        _require_distinct_files(spec.images, columns, [str(channel) for channel, _ in channel_patterns(spec)])
+    return pl.DataFrame(columns).select(pl.concat_list(pl.all()).alias("files")).to_series()
+
+
+def _format_files(pattern: str, channel: str | None, table: pl.DataFrame, source: str, field: str) -> pl.Series:
+    """One file a row."""
+    fields = pattern_fields(pattern, field)
+    names = {name for _, name in fields if name}
+    if (
+        pattern.lower().endswith(NUMPY_SUFFIXES)
+        and names <= {"role", "channel"}
+        and (channel or "channel" not in names)
+    ):
+        return _list_array_entries(fields, table, channel)
+    unknown = sorted(names - set(table.columns) - {"channel"})
+    if unknown:
+        what = f"the pattern {pattern!r} names {unknown[0]!r}, which is no column of {source}"
+        raise DataError(what, field=field, value=unknown[0], allowed=dict.fromkeys([*table.columns, "channel"]))
+    if "channel" in names and channel is None and "channel" not in table.columns:
+        what = "the pattern has {channel} and no channels are named"
+        raise DataError(what, field="data.channels", remedy="list them, as in [red, green, blue]")
+    if not names - {"channel", "role"}:
+        raise DataError(
+            f"the pattern {pattern!r} names one file for all rows",
+            field=field,
+            remedy="put a column in braces, as in `images/{id}.png`",
+        )
+    return table.select(_path_expression(fields, channel).alias("file")).to_series()
+
+
+def _require_distinct_files(images: dict[str, str], columns: list[pl.Series], channels: list[str]) -> None:
+    """Refuse two channels of a mapping that name the same file in some row."""
+    for number, (channel, column) in enumerate(zip(channels, columns, strict=True)):
+        for other, earlier in zip(channels[:number], columns[:number], strict=True):
+            same = column.filter(column == earlier)
+            if same.len():
+                raise DataError(
+                    f"the channels {other!r} and {channel!r} name the same file {same[0]!r}",
+                    field="data.images",
+                    remedy="give each channel its own column of files",
+                )
+
+
+def _list_array_entries(fields: list[tuple[str, str | None]], table: pl.DataFrame, channel: str | None) -> pl.Series:
+    """Entries of one array that holds all images of a table, in the order of its rows."""
+    file = table.select(_path_expression(fields, channel).alias("file")).to_series()[0]
+    count = count_rows(file)
+    if count != table.height:
+        raise DataError(
+            f"{file} has {count:,} rows and its table {table.height:,}",
+            field="data.images",
+            remedy="an array holds the images of a table in the order of its rows",
+        )
+    return pl.select((pl.lit(f"{file}#") + pl.int_range(count).cast(pl.String)).alias("files")).to_series()
+
+
+def _require_inside_folder(fields: list[tuple[str, str | None]], table: pl.DataFrame, source: str, field: str) -> None:
+    """Refuse values that would lead out of the folder that the pattern names: `..`, or a path from the root.
+
+    A path from the root, or an address, in the first column behind a folder's name stands by itself, as when paths are
+    joined, where the column holds a whole name: what follows it is nothing or a slash.
+    """
+    before = ""
+    for text, name in fields:
+        starts = not before and _may_be_absolute(fields)
+        before += text
+        if name is None or name not in table.columns:
+            continue
+        outside = table[name].str.contains(r"(^|/)\.\.(/|$)").fill_null(False)
+        if not starts:
+            outside |= table[name].str.contains(ABSOLUTE_PATTERN).fill_null(False)
+        wrong = table[name].filter(outside)
+        if wrong.len():
+            raise DataError(
+                f"{wrong[0]!r} in column {name!r} of {source} leads outside the folder of the images",
+                field=field,
+                remedy="name files below that folder, or write the whole path in a column of its own",
+            )
+        before += name
+
+
+def _may_be_absolute(fields: list[tuple[str, str | None]]) -> bool:
+    """Whether the first column of a pattern may hold a path from the root."""
+    folder, rest = fields[0][0], fields[1][0] if len(fields) > 1 else ""
+    return (not folder or folder.endswith("/")) and (len(fields) == 1 or rest.startswith("/"))
+
+
+def _path_expression(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
+    """The file of each row; a first column that holds a path from the root stands without what is before it."""
+    parts: list[pl.Expr] = []
+    for text, name in fields:
+        parts.append(pl.lit(text))
+        if name == "channel" and channel is not None:
+            parts.append(pl.lit(channel))
+        elif name is not None:
+            parts.append(pl.col(name).fill_null(""))
+    file = pl.concat_str(parts)
+    first = fields[0][1]
+    if (
+        first is None
+        or (first == "channel" and channel is not None)
+        or not fields[0][0]
+        or not _may_be_absolute(fields)
+    ):
+        return file
+    return pl.when(pl.col(first).str.contains(ABSOLUTE_PATTERN)).then(pl.concat_str(parts[1:])).otherwise(file)

@@ -1,0 +1,291 @@
+"""Pixel cache: every image decoded once, kept at its own depth in the size it is used, and read by row."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.core.digest import digest_array
+from holotype.core.errors import DataError, StoreError, byte_size, join_names
+from holotype.core.runtime import Runtime
+from holotype.data.images import read_row
+from holotype.data.reserve import reserve_space
+from holotype.data.resize import letterbox, resize_image, round_size
+from holotype.data.validity import usable_pixels
+from holotype.types import ImageStatistics, ImageTable
+
+__all__ = [
+    "CacheFormat",
+    "PixelCache",
+    "build_pixel_cache",
+    "input_size",
+    "open_pixel_cache",
+    "plan_pixel_cache",
+    "to_cache_format",
+]
+
+ResizeMode = Literal["fit", "stretch"]
+FREE_SPACE_FACTOR = 1.05  # room that must be left on the disk beside the pixel cache
+CHUNK = 256
+BLOCK = 8 * CHUNK  # images after which it is written down how far the pixel cache is
+PROGRESS_MIN_BYTES = 100_000_000  # bytes
+PROGRESS_FILE = "progress.json"
+
+
+@dataclass(frozen=True)
+class CacheFormat:
+    """The form in which images are stored.
+
+    Args:
+        shape: (rows, channels, height, width).
+        depth: NumPy's name of the pixels' type.
+        resize_mode: Whether the network sees the stored picture with its aspect ratio kept, or stretched to a square.
+        skipped: Rows that cannot be read.
+        scale: How much of its size an image keeps at most, where the aspect ratio is kept.
+        fill: What pixels without data become, one value a channel; the mean of the image's own data without it.
+    """
+
+    shape: tuple[int, int, int, int]
+    depth: str
+    resize_mode: ResizeMode
+    skipped: frozenset[int] = frozenset()
+    scale: float = 1.0
+    fill: tuple[float, ...] | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk."""
+        return int(np.prod(self.shape)) * np.dtype(self.depth).itemsize
+
+
+@dataclass(frozen=True)
+class PixelCache:
+    """Stored images.
+
+    Args:
+        pixels: Shape (rows, channels, height, width); a read-only memory map, or an array in memory.
+        resize_mode: As in `PackPlan`.
+    """
+
+    pixels: NDArray[Any]
+    resize_mode: ResizeMode
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file anew; what is in memory is copied."""
+        if isinstance(self.pixels, np.memmap) and self.pixels.filename is not None:
+            return open_pixel_cache, (Path(self.pixels.filename).parent,)
+        return type(self), (self.pixels, self.resize_mode)
+
+
+def plan_pixel_cache(statistics: ImageStatistics, size: int, resize: str, tile: int | None = None) -> CacheFormat:
+    """Decide how images are stored: never enlarged, no larger than the network's input, aspect ratios kept by `fit`.
+
+    Args:
+        statistics: Sizes and depths of all images.
+        size: Side of the network's square input in pixels.
+        resize: `auto`, `none`, `fit` or `stretch`, as in the recipe.
+        tile: Side of the tiles that an image is cut into, in its own pixels; `size` is then a tile's.
+
+    Raises:
+        DataError: `none` was asked for and an image has another size.
+    """
+    channels = statistics.frame["channels"].drop_nulls().mode(maintain_order=True)[0]
+    readable = (statistics.frame["channels"] == channels).fill_null(False)
+    frame = statistics.frame.filter(readable)
+    heights, widths = frame["height"].to_numpy(), frame["width"].to_numpy()
+    if resize == "none" and ((heights != size) | (widths != size)).any():
+        row = int(np.flatnonzero((heights != size) | (widths != size))[0])
+        raise DataError(
+            f"resize is 'none', the input size is {size}, and {frame['id'][row]!r} has "
+            f"{widths[row]}x{heights[row]} pixels",
+            field="models.input.resize",
+            remedy="write the images' own size as `size`, or `fit` or `stretch` as `resize`",
+        )
+    depth = str(np.result_type(*(np.dtype(name) for name in frame["depth"].unique().to_list())))
+    if resize == "stretch":
+        side = (min(int(heights.max()), size), min(int(widths.max()), size))
+    else:
+        scale = np.minimum(1.0, size / (np.maximum(heights, widths) if tile is None else np.full(len(heights), tile)))
+        side = (round_size(heights * scale), round_size(widths * scale))
+    shape = (statistics.frame.height, int(channels), *side)
+    skipped = frozenset(np.flatnonzero(~readable.to_numpy()).tolist())
+    max_scale = 1.0 if tile is None else min(1.0, size / tile)
+    return CacheFormat(shape, depth, "stretch" if resize == "stretch" else "fit", skipped, max_scale)
+
+
+def build_pixel_cache(
+    images: ImageTable,
+    plan: CacheFormat,
+    folder: Path | None,
+    runtime: Runtime,
+    workspace: Path | None = None,
+    *,
+    digests: Sequence[str | None] | None = None,
+) -> NDArray[Any]:
+    """Decode and store every image, or go on where an interrupted call stopped.
+
+    Args:
+        images: The table.
+        plan: The form to store them in.
+        folder: Where to write `pixels.npy` and `cache.json`; without it they stay in memory.
+        runtime: For threads and progress.
+        workspace: Where the unfinished file is kept from one call to the next, on the disk of `folder`; without it an
+            interrupted call leaves nothing behind.
+        digests: Of the pixels as they were measured, one an image; they are not compared where none are given.
+
+    Returns:
+        Shape as planned; rows that are skipped hold zeros.
+
+    Raises:
+        StoreError: The disk has no room for it.
+        DataError: An image is not what was measured.
+    """
+    working_folder = workspace or folder
+    if working_folder is None:
+        pixels, sums = np.zeros(plan.shape, plan.depth), list[int]()
+    else:
+        working_folder.mkdir(parents=True, exist_ok=True)
+        pixels, sums = _open_storage(plan, working_folder)
+        _announce_build(plan, working_folder, len(sums) * BLOCK, runtime)
+    done, checks = len(sums) * BLOCK, np.zeros(len(images), np.uint32)
+
+    def store(row: int) -> None:
+        if row not in plan.skipped:
+            image = read_row(images, row)
+            if digests is not None and digest_array(image) != digests[row]:
+                raise DataError(
+                    f"{join_names(images.files_of_row(row), 3)} changed after it was measured",
+                    field="data.images",
+                    remedy="run the same command again when nothing writes to the images",
+                )
+            stored = to_cache_format(image, plan)
+            pixels[row], checks[row] = stored, _checksum(stored)
+
+    with (
+        runtime.progress.task("Packing images", len(images) - done) as task,
+        ThreadPoolExecutor(runtime.thread_count) as threads,
+    ):
+        for start in range(done, len(images), CHUNK):
+            rows = range(start, min(start + CHUNK, len(images)))
+            for _ in threads.map(store, rows):
+                pass
+            if working_folder is not None and rows.stop % BLOCK == 0:
+                sums.append(zlib.crc32(checks[rows.stop - BLOCK : rows.stop].tobytes()))
+                _save_progress(pixels, working_folder, sums)
+            task.advance(len(rows))
+    if folder is not None and working_folder is not None:
+        if isinstance(pixels, np.memmap):
+            pixels.flush()
+        (working_folder / "pixels.npy").replace(folder / "pixels.npy")
+        facts = {"shape": plan.shape, "depth": plan.depth, "resize_mode": plan.resize_mode}
+        (folder / "cache.json").write_text(json.dumps(facts))
+        (working_folder / PROGRESS_FILE).unlink(missing_ok=True)
+    return pixels
+
+
+def to_cache_format(pixels: NDArray[Any], plan: CacheFormat) -> NDArray[Any]:
+    """One image in the form in which the pixel cache stores it.
+
+    Args:
+        pixels: Shape (channels, height, width), from `read_image`.
+        plan: The form.
+
+    Returns:
+        Shape (channels, height, width) as planned, of the planned depth.
+    """
+    image, room = usable_pixels(pixels, plan.fill).astype(plan.depth, copy=False), plan.shape[2:]
+    return resize_image(image, *room) if plan.resize_mode == "stretch" else letterbox(image, *room, plan.scale)
+
+
+def _announce_build(plan: CacheFormat, folder: Path, done: int, runtime: Runtime) -> None:
+    count, free = plan.shape[0], shutil.disk_usage(folder).free
+    if done:
+        runtime.progress.info(f"cache: resumes after {done:,} of {count:,} images")
+    elif plan.bytes >= PROGRESS_MIN_BYTES:
+        height, width = plan.shape[2:]
+        runtime.progress.info(
+            f"caching {count:,} images at {width}x{height} pixels: {byte_size(plan.bytes)}, with {byte_size(free)} free"
+        )
+
+
+def open_pixel_cache(folder: Path) -> PixelCache:
+    """A pixel cache that was written before.
+
+    Args:
+        folder: Holds `pixels.npy` and `cache.json`.
+    """
+    facts = json.loads((folder / "cache.json").read_text())
+    return PixelCache(np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False), facts["resize_mode"])
+
+
+def input_size(statistics: ImageStatistics, size: int | str) -> int:
+    """The side of a network's input.
+
+    Args:
+        statistics: Sizes of all images.
+        size: As the recipe says; `auto` is the images' longest side, between 64 and 224, in steps of 32.
+    """
+    if isinstance(size, int):
+        return size
+    longest = int(statistics.frame.select(pl.max_horizontal("height", "width").max()).item() or 0)
+    return min(max(-(-longest // 32) * 32, 64), 224)
+
+
+def _open_storage(plan: CacheFormat, folder: Path) -> tuple[NDArray[Any], list[int]]:
+    """A file of the planned size, and the checksums of the blocks that an interrupted call has written undamaged."""
+    pixels_path, progress = folder / "pixels.npy", folder / PROGRESS_FILE
+    if pixels_path.is_file() and progress.is_file():
+        try:
+            pixels = np.load(pixels_path, mmap_mode="r+", allow_pickle=False)
+            sums = [int(checksum) for checksum in json.loads(progress.read_text())["checksums"]]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # torn: it is made from the beginning
+            pixels, sums = np.empty(0), []
+        if pixels.shape == plan.shape and pixels.dtype == np.dtype(plan.depth):
+            return pixels, _verify_blocks(pixels, sums, plan.skipped)
+    free = shutil.disk_usage(folder).free
+    too_small = StoreError(
+        f"the pixel cache needs {byte_size(plan.bytes)} and {folder} has {byte_size(free)} free",
+        remedy="free some room, set HOLOTYPE_STORE to a larger disk, or write a smaller `input.size`",
+    )
+    if free < plan.bytes * FREE_SPACE_FACTOR:
+        raise too_small
+    pixels = np.lib.format.open_memmap(pixels_path, mode="w+", dtype=plan.depth, shape=plan.shape)
+    try:
+        reserve_space(pixels_path)
+    except OSError as error:
+        raise too_small from error
+    return pixels, []
+
+
+def _verify_blocks(pixels: NDArray[Any], sums: Sequence[int], skipped: frozenset[int]) -> list[int]:
+    """The checksums of the first blocks that hold what was written."""
+    for number, expected in enumerate(sums):
+        rows = range(number * BLOCK, min((number + 1) * BLOCK, len(pixels)))
+        checks = np.array([0 if row in skipped else _checksum(pixels[row]) for row in rows], np.uint32)
+        if zlib.crc32(checks.tobytes()) != expected:
+            return list(sums[:number])
+    return list(sums)
+
+
+def _checksum(image: NDArray[Any]) -> int:
+    """Of an image's bytes: enough to notice damage, and cheaper than a digest."""
+    return zlib.crc32(np.ascontiguousarray(image).reshape(-1).view(np.uint8).data)
+
+
+def _save_progress(pixels: NDArray[Any], folder: Path, sums: Sequence[int]) -> None:
+    """Write down how far the pixel cache is, once that is on the disk."""
+    if isinstance(pixels, np.memmap):
+        pixels.flush()
+    temporary = folder / f".{PROGRESS_FILE}"
+    temporary.write_text(json.dumps({"checksums": list(sums)}))
+    temporary.replace(folder / PROGRESS_FILE)

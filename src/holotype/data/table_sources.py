@@ -1,0 +1,167 @@
+"""What a table may be: CSV or Parquet, a folder for each class, or a JSON of the form that COCO made common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from holotype.core.errors import DataError, join_names
+from holotype.data.coco import coco_table
+from holotype.data.file_patterns import FILE
+from holotype.data.list_files import list_image_files, readable_suffixes
+from holotype.data.missing import missing_note, without_missing
+from holotype.data.tables import NotedTable, read_noted_table
+from holotype.data.uris import is_remote
+from holotype.recipe.sections import DataSpec
+
+__all__ = ["Source", "folder_table", "folder_warnings", "read_noted_source", "read_source", "tidy_columns"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of one role.
+
+    Args:
+        frame: Every column as text; missing labels, groups, domains, samples and ranks are null.
+        notes: What was guessed or passed over, and how many rows lack what, in sentences.
+        label_words: How many missing labels are written as each word.
+    """
+
+    frame: pl.DataFrame
+    notes: tuple[str, ...] = ()
+    label_words: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_source(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.DataFrame:
+    """The rows of one role, every column as text.
+
+    Args:
+        spec: The recipe's `data` section.
+        address: A table, a folder or a JSON.
+        field: The recipe's key that names it, for messages.
+        labeled: Whether its rows have labels; a folder to predict has no classes.
+
+    Raises:
+        DataError: It is missing, broken or empty.
+    """
+    return read_noted_source(spec, address, field, labeled).frame
+
+
+def read_noted_source(spec: DataSpec, address: str, field: str, labeled: bool) -> Source:
+    """The rows of one role as `read_source` gives them, with what is to be said of them.
+
+    Args:
+        spec: As there; `labels.classes` names the words that are classes although they look like a missing value.
+        address: As there.
+        field: As there.
+        labeled: As there.
+
+    Raises:
+        DataError: It is missing, broken or empty.
+    """
+    if address.lower().endswith(".json"):
+        return tidy_columns(spec, NotedTable(coco_table(spec, address, field, labeled)), field, labels=False)
+    if not is_remote(address) and Path(address).is_dir():
+        return tidy_columns(spec, NotedTable(folder_table(spec, Path(address), field, labeled)), field, labels=False)
+    return tidy_columns(spec, read_noted_table(address, field), field, labels=labeled)
+
+
+def tidy_columns(spec: DataSpec, table: NotedTable, field: str, labels: bool) -> Source:
+    """Missing values as null, and one spelling for a whole number, in every column that the recipe gives a meaning.
+
+    Args:
+        spec: The recipe's `data` section.
+        table: As it was read.
+        field: The recipe's key that names the table, for messages.
+        labels: Whether the labels too; the names of folders and categories are what they are.
+    """
+    frame, notes = table.frame, list(table.notes)
+    label_words: Mapping[str, int] = {}
+    effects = dict.fromkeys(spec.groups, "each is a group of its own")
+    effects |= {spec.domain: "they are of no domain"} if spec.domain else {}
+    effects |= {spec.sample: "each is a sample of its own"} if spec.sample else {}
+    effects |= dict.fromkeys(spec.labels.taxonomy, "") if isinstance(spec.labels.taxonomy, list) else {}
+    for name, effect in effects.items():
+        if name in frame.columns and name not in {spec.id, spec.labels.column}:
+            column, words = without_missing(frame[name])
+            frame = frame.with_columns(column)
+            notes += [missing_note(column, words, field, effect)] if effect and column.null_count() else []
+    if labels and spec.labels.column in frame.columns and spec.labels.column != spec.id:
+        named = spec.labels.classes if isinstance(spec.labels.classes, list) else ()
+        column, label_words = without_missing(frame[spec.labels.column], named)
+        frame = frame.with_columns(column)
+        if spec.labels.kind == "multilabel" and label_words:
+            notes.append(missing_note(column, label_words, field, "they have none of the classes"))
+    return Source(frame, tuple(notes), label_words)
+
+
+def folder_table(spec: DataSpec, folder: Path, field: str, labeled: bool) -> pl.DataFrame:
+    """One row an image below a folder; what starts with a point and what is no image is passed over.
+
+    Args:
+        spec: The recipe's `data` section: what the columns of ids and labels are called.
+        folder: Holds a folder for each class, or images to predict.
+        field: The recipe's key that names it, for messages.
+        labeled: Whether the first level of folders are the classes.
+
+    Returns:
+        The id (the path below the folder without its ending, with it where two differ in nothing else), the label,
+        `subfolder` (what lies between class and image; null without), and `file` (the whole path).
+
+    Raises:
+        DataError: There are no images, or some lie beside the folders of the classes.
+    """
+    listed = list_image_files(folder)
+    files = listed.files
+    parts = [path.relative_to(folder).parts for path in files]
+    if not files:
+        unused = "; ".join(note.rstrip(".") for note in listed.notes())
+        what = f"there are no images in the folder {str(folder)!r}" + (f"; {unused}" if unused else "")
+        raise DataError(what, field=field, remedy=f"known endings: {', '.join(readable_suffixes())}")
+    stray_files = [str(file) for file, names in zip(files, parts, strict=True) if len(names) == 1]
+    if labeled and stray_files:
+        raise DataError(
+            f"{stray_files[0]!r} lies in no folder of a class",
+            field=field,
+            remedy="put each image into the folder of its class, or name a table of labels",
+        )
+    full_paths = pl.Series(["/".join(names) for names in parts])
+    bare = pl.Series([str(Path(*names).with_suffix("").as_posix()) for names in parts])
+    ids = pl.select(pl.when(bare.is_duplicated()).then(full_paths).otherwise(bare)).to_series()
+    first = 1 if labeled else 0
+    columns = [
+        ids.alias(spec.id),
+        pl.Series("subfolder", ["/".join(names[first:-1]) or None for names in parts], dtype=pl.String),
+        pl.Series(FILE, [str(file) for file in files]),
+    ]
+    if labeled:
+        columns.append(pl.Series(spec.labels.column, [names[0] for names in parts]))
+    return pl.DataFrame(columns)
+
+
+def folder_warnings(spec: DataSpec) -> tuple[str, ...]:
+    """What a folder per class, or of images to predict, holds that is not used, in sentences.
+
+    Args:
+        spec: The recipe's `data` section, its paths absolute.
+    """
+    sources = [(spec.train, True), *((path, True) for path in spec.external), (spec.test, False)]
+    folders = [(Path(path), labeled) for path, labeled in sources if path and not is_remote(path)]
+    notes: list[str] = []
+    for folder, labeled in folders:
+        if not folder.is_dir():
+            continue
+        listed = list_image_files(folder)
+        notes += [f"In {folder.name}: {note[0].lower()}{note[1:]}" for note in listed.notes()]
+        empty = listed.folders_without_images(folder) if labeled else ()
+        if empty:
+            is_single = len(empty) == 1
+            notes.append(
+                f"{'The folder' if is_single else 'The folders'} {join_names(empty)} in {folder.name} "
+                f"{'holds' if is_single else 'hold'} no images that are read, and "
+                f"{'is no class' if is_single else 'are no classes'}."
+            )
+    return tuple(notes)

@@ -1,0 +1,109 @@
+"""Tables: CSV, TSV, Parquet or an Excel sheet in, columns of text out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from polars import selectors
+
+from holotype.core.errors import DataError, StoreError
+from holotype.core.table_files import PARQUET_SUFFIXES, read_parquet, strip_sheet_name
+from holotype.data.delimited import parse_delimited
+from holotype.data.excel import read_sheet
+from holotype.data.uris import is_remote, open_uri, suffix
+
+__all__ = ["TABLE_SUFFIXES", "NotedTable", "read_noted_table", "read_table"]
+
+EXCEL_SUFFIXES = (".xlsx", ".xlsm")
+TABLE_SUFFIXES = (".csv", ".tsv", *PARQUET_SUFFIXES, *EXCEL_SUFFIXES)
+UNREAD_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")
+
+
+@dataclass(frozen=True)
+class NotedTable:
+    """A table, and what is to be said of how it was read.
+
+    Args:
+        frame: Its columns as text.
+        notes: What was guessed or passed over, in sentences.
+    """
+
+    frame: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def read_table(path: Path | str, field: str = "data.train", lists: bool = False) -> pl.DataFrame:
+    """A table with every column as text, so that `00365` stays `00365`.
+
+    Args:
+        path: The file, or an address that fsspec opens: `.parquet` and `.pq` are Parquet, `.xlsx` is Excel (a sheet is
+            named as in `labels.xlsx#Sheet2`), all else is delimited text.
+        field: The recipe's key that names the file, for messages.
+        lists: Leave columns of lists as they are, where a Parquet file has them; they become JSON otherwise.
+
+    Raises:
+        DataError: The file is missing, broken or empty.
+    """
+    return read_noted_table(path, field, lists).frame
+
+
+def read_noted_table(path: Path | str, field: str = "data.train", lists: bool = False) -> NotedTable:
+    """A table as `read_table` gives it, with notes on what was guessed or passed over.
+
+    Args:
+        path: As there.
+        field: As there.
+        lists: As there.
+
+    Raises:
+        DataError: The file is missing, broken or empty.
+    """
+    address, sheet = strip_sheet_name(path)
+    name = str(address)
+    if not is_remote(address) and not Path(address).is_file():
+        near = sorted(sibling.name for sibling in Path(address).parent.glob("*") if suffix(sibling) == suffix(address))
+        raise DataError(f"there is no table {name!r}", field=field, value=Path(address).name, allowed=near)
+    if suffix(address) in UNREAD_SUFFIXES:
+        raise DataError(
+            f"{name!r} cannot be read",
+            field=field,
+            value=suffix(address),
+            allowed=TABLE_SUFFIXES,
+            remedy="save it as .xlsx, or as CSV in UTF-8",
+        )
+    notes: tuple[str, ...] = ()
+    try:
+        source = open_uri(address)
+        content = source if isinstance(source, Path) else source.getvalue()
+        if suffix(address) in PARQUET_SUFFIXES:
+            table = _to_text(read_parquet(content), lists)
+        elif suffix(address) in EXCEL_SUFFIXES:
+            table, notes = read_sheet(source, sheet, name, field)
+        else:
+            text = content if isinstance(content, bytes) else content.read_bytes()
+            table, notes = parse_delimited(text, name, field, tabs=suffix(address) == ".tsv")
+    except (StoreError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"the table {name!r} cannot be read: {reason}", field=field) from error
+    if table.height == 0:
+        raise DataError(f"the table {name!r} has a header and no rows", field=field)
+    return NotedTable(table, notes)
+
+
+def _to_text(table: pl.DataFrame, lists: bool) -> pl.DataFrame:
+    """Columns as text: numbers that are whole without a point, lists as JSON, NaN as nothing."""
+    columns = []
+    for column in table.iter_columns():
+        if column.dtype.is_float():
+            column = column.fill_nan(None)
+            values = column.drop_nulls()
+            if values.is_finite().all() and (values == values.round()).all() and values.abs().max() is not None:
+                column = column.cast(pl.Int64) if values.abs().max() < 2**53 else column  # type: ignore[operator]
+        if isinstance(column.dtype, pl.List | pl.Array) and not lists:
+            rows = column.to_frame("row").select(pl.struct("row").struct.json_encode()).to_series()
+            column = rows.str.strip_prefix('{"row":').str.strip_suffix("}").replace("null", None).alias(column.name)
+        columns.append(column)
+    frame = pl.DataFrame(columns)
+    return frame.with_columns((~selectors.nested()).cast(pl.String))

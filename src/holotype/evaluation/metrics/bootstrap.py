@@ -1,0 +1,318 @@
+"""How far a score can be trusted: intervals by redrawing groups, for a value, for a fresh test set, for a difference.
+
+The interval of a value is a Wilson interval (Wilson 1927, JASA 22) whose center is the value less the bias that the
+bootstrap sees and whose width is the bootstrap's standard deviation: unlike percentiles it holds near 0 and 1, and for
+few groups it uses Student's t (Hesterberg 2015, The American Statistician 69). A class with few samples, all right or
+all wrong, has no spread in any bootstrap; the variance of its Jeffreys posterior is added. Few groups may agree by
+chance: their variance is at least the binomial one of as many samples. One group alone says nothing of the spread
+between groups, so that its interval is everything that is possible.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit  # the normal's and Student's t, without the slow import of scipy.stats
+
+from holotype.core.errors import DataError, RecipeError
+from holotype.evaluation.metrics.counts import CLASS_SCORES, COUNT_METRICS, Counts, count_groups, f1_of_classes
+from holotype.evaluation.metrics.resamples import GroupResamples, resample_groups
+from holotype.evaluation.metrics.sample_metrics import SAMPLE_METRICS
+from holotype.evaluation.metrics.scored import ScoredSamples
+from holotype.evaluation.metrics.scores import METRICS, average_precision_per_class
+from holotype.types import LabelMatrix, Metric, same_labels, to_dense
+
+__all__ = [
+    "MAX_MAP_CELLS",
+    "GroupResamples",
+    "ScoredSamples",
+    "bootstrap_interval",
+    "bootstrap_intervals",
+    "class_intervals",
+    "paired_difference",
+    "resample_groups",
+]
+
+FEW_GROUPS = 20
+UNBOUNDED = {"log_loss"}  # every other metric lies between 0 and 1
+TAIL = 0.025
+MAP_RESAMPLES = (50, 200)
+MAP_WORK = 400_000_000
+SAMPLE_METRIC_WORK = 40_000_000
+MAX_MAP_CELLS = 20_000_000
+"""Samples times classes above which redrawing the average precision takes minutes."""
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _ResampledCounts:
+    """Counts of all samples, and metrics of draws of the same size and of draws of a fresh set's size."""
+
+    observed: Counts
+    same_size: dict[str, Doubles]
+    test_size: dict[str, Doubles]
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """A metric's value, its values over the draws, and what small classes add to variance and center."""
+
+    value: float
+    same_size: Doubles
+    test_size: Doubles
+    variance: float = 0.0
+    shift: float = 0.0
+
+
+def bootstrap_interval(name: str, scored: ScoredSamples, resamples: GroupResamples) -> Metric:
+    """One metric with its intervals.
+
+    Args:
+        name: A name of `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
+        scored: The samples.
+        resamples: Draws of their groups, from `resample_groups`.
+
+    Raises:
+        RecipeError: There is no such metric.
+    """
+    return bootstrap_intervals([name], scored, resamples)[name]
+
+
+def bootstrap_intervals(names: Sequence[str], scored: ScoredSamples, resamples: GroupResamples) -> dict[str, Metric]:
+    """Several metrics with their intervals, from the same draws.
+
+    Args:
+        names: Names of `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
+        scored: The samples.
+        resamples: Draws of their groups, from `resample_groups`.
+
+    Raises:
+        RecipeError: There is no such metric.
+    """
+    resampled = _resample_counts(names, scored, resamples)
+    return {
+        name: _make_metric(name, _measure_spread(name, scored, resamples, resampled), scored, resamples)
+        for name in names
+    }
+
+
+def paired_difference(
+    name: str, before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples
+) -> dict[str, float]:
+    """What a step changed: both sides scored on the same samples and the same draws.
+
+    Args:
+        name: A name of `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
+        before: The samples as they were decided before the step.
+        after: The same samples as they were decided after it.
+        resamples: Draws of their groups.
+
+    Returns:
+        `value` (after less before), `low` and `high` of 95 %; with one group, or no draw that can be scored, everything
+        that is possible: -1 to 1, or infinite for a metric without a bound.
+
+    Raises:
+        DataError: The two sides are not the same samples.
+    """
+    if not same_labels(before.truth, after.truth):
+        raise DataError("a paired difference needs the same samples with the same labels on both sides")
+    first, second = (
+        _measure_spread(name, side, resamples, _resample_counts([name], side, resamples)) for side in (before, after)
+    )
+    change, steps = second.value - first.value, second.same_size - first.same_size
+    steps = steps[np.isfinite(steps)]
+    if resamples.count < 2 or not len(steps):
+        bound = np.inf if name in UNBOUNDED else 1.0
+        return {"value": change, "low": -bound, "high": bound}
+    center = 2 * change - float(steps.mean())
+    half = _quantile(resamples.count) * float(np.sqrt(_variance(steps, resamples.count)))
+    return {"value": change, "low": min(change, center - half), "high": max(change, center + half)}
+
+
+def class_intervals(scored: ScoredSamples, resamples: GroupResamples) -> tuple[Doubles, Doubles]:
+    """95 % intervals of each class's F1, from draws that hold the class.
+
+    Args:
+        scored: The samples.
+        resamples: Draws of their groups.
+
+    Returns:
+        Lower and upper ends, each of shape (classes,); NaN for a class without a positive sample.
+    """
+    table = count_groups(scored.truth, scored.decided, None, scored.kind, resamples.groups)
+    observed = table.resample()
+    values, resampled = (
+        f1_of_classes(observed)[0],
+        np.concatenate([f1_of_classes(part) for part in table.resample_in_chunks(resamples.same_size)]),
+    )
+    labels = LabelMatrix.from_dense(scored.truth)
+    classes = labels.classes
+    pairs = np.unique(resamples.groups[labels.row_indices] * classes + labels.numbers)
+    groups = np.bincount(pairs % classes, minlength=classes)
+    low, high = np.full(classes, np.nan), np.full(classes, np.nan)
+    for number in np.flatnonzero(observed.support[0] > 0):
+        column = slice(number, number + 1)
+        variance, shift = _rare_class_terms(values[column], observed.support[0, column])
+        spread = _Spread(float(values[number]), resampled[:, number], resampled[:, number], variance, shift)
+        group_counts = resamples.count, int(groups[number])
+        low[number], high[number] = _value_interval(spread, group_counts, int(observed.support[0, number]))
+    return low, high
+
+
+def _resample_counts(names: Sequence[str], scored: ScoredSamples, resamples: GroupResamples) -> _ResampledCounts:
+    """Counts, and what they say of each draw; the counts of few draws are held at once."""
+    table = count_groups(scored.truth, scored.decided, scored.logits, scored.kind, resamples.groups)
+    sides: list[dict[str, Doubles]] = []
+    for weights in (resamples.same_size, resamples.test_size):
+        scores: dict[str, list[Doubles]] = {name: [] for name in names if name in COUNT_METRICS}
+        for part in table.resample_in_chunks(weights):
+            for name, values in scores.items():
+                values.append(COUNT_METRICS[name](part))
+        sides.append({name: np.concatenate(values) for name, values in scores.items()})
+    return _ResampledCounts(table.resample(), *sides)
+
+
+def _measure_spread(
+    name: str, scored: ScoredSamples, resamples: GroupResamples, resampled: _ResampledCounts
+) -> _Spread:
+    if name == "map":
+        return _map_spread(scored, resamples)
+    if name in SAMPLE_METRICS:
+        return _sample_metric_spread(name, scored, resamples)
+    if name not in COUNT_METRICS:
+        allowed = sorted({*COUNT_METRICS, *METRICS, *SAMPLE_METRICS})
+        raise RecipeError(f"no metric is named {name!r}", field="metric", value=name, allowed=allowed)
+    score = COUNT_METRICS[name]
+    variance, shift = 0.0, 0.0
+    if name in CLASS_SCORES:
+        variance, shift = _rare_class_terms(CLASS_SCORES[name](resampled.observed)[0], resampled.observed.support[0])
+    return _Spread(
+        float(score(resampled.observed)[0]), resampled.same_size[name], resampled.test_size[name], variance, shift
+    )
+
+
+def _map_spread(scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
+    """Average precision is no function of counts: rows are redrawn, and fewer times."""
+    truth, logits = LabelMatrix.from_dense(scored.truth)[:], to_dense(scored.logits, "average precision")
+    scores = average_precision_per_class(truth, logits, scored.kind)
+    min_resamples, max_resamples = MAP_RESAMPLES
+    count = int(np.clip(MAP_WORK // scored.truth.size, min_resamples, max_resamples))
+    sides = []
+    for weights in (resamples.same_size[:count], resamples.test_size[:count]):
+        resampled = average_precision_per_class(truth, logits, scored.kind, weights[:, resamples.groups])
+        sides.append(_nanmean(resampled, axis=1))
+    variance, shift = _rare_class_terms(scores, truth.sum(axis=0))
+    return _Spread(float(_nanmean(scores, axis=0)), sides[0], sides[1], variance, shift)
+
+
+def _sample_metric_spread(name: str, scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
+    arguments = (scored.truth, scored.logits, scored.kind)
+    value = float(SAMPLE_METRICS[name](*arguments, None)[0])
+    max_resamples = max(int(SAMPLE_METRIC_WORK // max(len(scored.truth), 1)), MAP_RESAMPLES[0])
+    sides = (
+        side[:max_resamples][:, resamples.groups].astype(np.float64)
+        for side in (resamples.same_size, resamples.test_size)
+    )
+    same_size, test_size = (SAMPLE_METRICS[name](*arguments, side) for side in sides)
+    return _Spread(value, same_size, test_size)
+
+
+def _rare_class_terms(scores: Doubles, support: NDArray[np.number]) -> tuple[float, float]:
+    """Variance and shift of a mean over classes when each class gets the Jeffreys prior's one sample more."""
+    present = support > 0
+    if not present.any():
+        return 0.0, 0.0
+    score, size = scores[present], support[present]
+    smooth = (score * size + 0.5) / (size + 1)
+    extra_variance = smooth * (1 - smooth) / (size + 2) - score * (1 - score) / size
+    return float(np.maximum(extra_variance, 0).sum() / len(score) ** 2), float((smooth - score).mean())
+
+
+def _make_metric(name: str, spread: _Spread, scored: ScoredSamples, resamples: GroupResamples) -> Metric:
+    if name in UNBOUNDED:
+        low, high = _unbounded_interval(spread, resamples.count)
+    else:
+        low, high = _value_interval(spread, (resamples.count, resamples.count), len(scored.truth))
+    prediction_interval = _prediction_interval(spread, resamples, (low, high), np.inf if name in UNBOUNDED else 1.0)
+    method = _describe_method(len(spread.same_size), resamples, is_class_average=name in {*CLASS_SCORES, "map"})
+    return Metric(spread.value, low, high, prediction_interval, len(scored.truth), resamples.count, method)
+
+
+def _value_interval(spread: _Spread, group_counts: tuple[int, int], samples: int) -> tuple[float, float]:
+    """The interval of a score between 0 and 1, of so many groups, and groups and samples that bear on the score."""
+    (groups, bearing), value, resampled = group_counts, spread.value, spread.same_size[np.isfinite(spread.same_size)]
+    if groups < 2 or not len(resampled) or not np.isfinite(value):
+        return 0.0, 1.0
+    variance = _variance(resampled, groups)
+    if variance < 1e-18 and value in {0.0, 1.0}:  # nothing varies: what would still be seen once in forty times
+        edge = TAIL ** (1 / bearing)
+        return (edge, 1.0) if value else (0.0, 1 - edge)
+    if bearing < FEW_GROUPS:
+        variance = max(variance, value * (1 - value) / samples)
+    variance += spread.variance
+    if variance < 1e-18:
+        return value, value
+    z, center = _quantile(groups), float(np.clip(2 * value - resampled.mean(), 0, 1))
+    share = float(np.clip(center + spread.shift, 0.5 / (groups + 1), 1 - 0.5 / (groups + 1)))
+    size = share * (1 - share) / variance  # the number of independent samples that would vary as much
+    middle = (center + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z * float(np.sqrt(center * (1 - center) / size + z**2 / (4 * size**2))) / (1 + z**2 / size)
+    return float(max(0.0, min(value, middle - half))), float(min(1.0, max(value, middle + half)))
+
+
+def _unbounded_interval(spread: _Spread, groups: int) -> tuple[float, float]:
+    if groups < 2:
+        return 0.0, np.inf
+    center = 2 * spread.value - float(spread.same_size.mean())
+    half = _quantile(groups) * float(np.sqrt(_variance(spread.same_size, groups)))
+    return max(0.0, min(spread.value, center - half)), max(spread.value, center + half)
+
+
+def _prediction_interval(
+    spread: _Spread, resamples: GroupResamples, inner: tuple[float, float], top: float
+) -> dict[str, float]:
+    """The value plus the quantiles of (fresh - same), further out for few groups; never narrower than `inner`."""
+    low, high = inner
+    steps = spread.test_size - spread.same_size
+    steps = steps[np.isfinite(steps)]
+    if resamples.count >= 2 and len(steps):
+        tail = float(ndtr(-_quantile(resamples.count) * np.sqrt(resamples.count / (resamples.count - 1))))
+        below, above = np.quantile(steps, [tail, 1 - tail])
+        low, high = min(low, spread.value + float(below)), max(high, spread.value + float(above))
+    return {"low": max(0.0, low), "high": min(top, high), "rows": resamples.rows}
+
+
+def _variance(resampled: Doubles, groups: int) -> float:
+    return (
+        float(resampled.var()) * groups / (groups - 1)
+    )  # a bootstrap sees the spread of the sample, not the population's
+
+
+def _quantile(groups: int) -> float:
+    return float(stdtrit(groups - 1, 1 - TAIL))
+
+
+def _nanmean(values: Doubles, axis: int) -> Doubles:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no class at all: NaN
+        return np.asarray(np.nanmean(values, axis=axis))
+
+
+def _describe_method(count: int, resamples: GroupResamples, is_class_average: bool) -> str:
+    if resamples.count < 2:
+        return (
+            "all scored samples are of one independent group, so that nothing is known of the spread between groups: "
+            "the interval holds everything that is possible"
+        )
+    parts = [f"95 % intervals from {count:,} draws of {resamples.count:,} {resamples.unit}"]
+    if resamples.count < FEW_GROUPS:
+        parts.append(f"with only {resamples.count} {resamples.unit} the intervals are approximate")
+    if is_class_average and resamples.missing_class:
+        incomplete = f"{resamples.missing_class:,} of {len(resamples.same_size):,} draws"
+        parts.append(f"{incomplete} lost a class every time they were drawn, and average over the others")
+    return "; ".join(parts)

@@ -1,0 +1,272 @@
+"""Sufficient statistics: what F1, accuracy and log loss need to know of some samples, summed by group.
+
+A bootstrap over groups is then one product of a (draws, groups) matrix with these sums.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import log_expit, logsumexp
+
+from holotype.core.errors import DataError
+from holotype.core.registry import Registry
+from holotype.types import AnyLabels, AnyScores, Integers, Kind, LabelMatrix, TopKScores
+
+__all__ = [
+    "CLASS_SCORES",
+    "COUNT_METRICS",
+    "Counts",
+    "GroupCounts",
+    "balanced_accuracy_of_classes",
+    "count_groups",
+    "f1_of_classes",
+    "sample_losses",
+]
+
+RESAMPLES_PER_CHUNK = 250
+MAX_SUMS_PER_CHUNK = 8_000_000  # numbers of some draws that are held at once: 64 MB
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sums over the samples of each draw; one draw is one row of everything here.
+
+    Args:
+        true_positive: Shape (draws, classes).
+        false_positive: Shape (draws, classes).
+        false_negative: Shape (draws, classes).
+        exact: Samples whose labels are all right, shape (draws,).
+        loss: Summed negative log-likelihood, shape (draws,).
+        samples: Shape (draws,).
+        kind: One label a sample, or many.
+    """
+
+    true_positive: Doubles
+    false_positive: Doubles
+    false_negative: Doubles
+    exact: Doubles
+    loss: Doubles
+    samples: Doubles
+    kind: Kind
+
+    @property
+    def support(self) -> Doubles:
+        """Samples that have each class, shape (draws, classes)."""
+        return self.true_positive + self.false_negative
+
+    @property
+    def predicted(self) -> Doubles:
+        """Samples that were given each class, shape (draws, classes)."""
+        return self.true_positive + self.false_positive
+
+
+@dataclass(frozen=True)
+class GroupCounts:
+    """The sums of every group.
+
+    Args:
+        table: Sparse, shape (groups, 3 * classes + 3): true positives, false positives and false negatives by class,
+            then exact samples, loss and samples.
+        classes: How many classes there are.
+        kind: One label a sample, or many.
+    """
+
+    table: sparse.csr_array
+    classes: int
+    kind: Kind
+
+    def resample(self, weights: NDArray[np.integer] | None = None) -> Counts:
+        """The sums over draws of groups.
+
+        Args:
+            weights: How often each draw holds each group, shape (draws, groups); without it, every group once.
+        """
+        if weights is None:
+            weights = np.ones((1, self.table.shape[0]), np.int32)
+        sums = (self.table.T.tocsr() @ weights.T.astype(np.float64)).T
+        positive, wrong, missed, rest = np.split(sums, np.arange(1, 4) * self.classes, axis=1)
+        return Counts(positive, wrong, missed, rest[:, 0], rest[:, 1], rest[:, 2], self.kind)
+
+    def resample_in_chunks(self, weights: NDArray[np.integer]) -> Iterator[Counts]:
+        """The sums over draws of groups, those of few draws at once.
+
+        Args:
+            weights: How often each draw holds each group, shape (draws, groups).
+        """
+        step = max(1, min(RESAMPLES_PER_CHUNK, MAX_SUMS_PER_CHUNK // self.table.shape[1]))
+        for start in range(0, len(weights), step):
+            yield self.resample(weights[start : start + step])
+
+
+def count_groups(
+    truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None, kind: Kind, groups: Integers
+) -> GroupCounts:
+    """Sum what metrics need over the samples of each group.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        decided: Which classes each sample was given, shape (n, classes).
+        logits: Shape (n, classes), or None where no log loss is wanted.
+        kind: One label a sample, or many.
+        groups: The group of each sample, shape (n,), from 0 without gaps.
+
+    Raises:
+        DataError: The shapes do not agree, or there are no samples.
+    """
+    shapes = {array.shape for array in (truth, decided, logits) if array is not None}
+    if len(shapes) != 1 or len(groups) != len(truth) or len(truth.shape) != 2 or not truth.size:
+        raise DataError(
+            f"truth {truth.shape}, decisions {decided.shape}, logits {None if logits is None else logits.shape} and "
+            f"groups {groups.shape} must be of one shape (samples, classes), with at least one of each"
+        )
+    samples, classes = truth.shape
+    true, predicted = LabelMatrix.from_dense(truth).flat_indices, LabelMatrix.from_dense(decided).flat_indices
+    is_hit = np.isin(predicted, true, assume_unique=True)
+    parts = [predicted[is_hit], predicted[~is_hit], true[~np.isin(true, predicted, assume_unique=True)]]
+    rows = [part // classes for part in parts]
+    columns = [part % classes + number * classes for number, part in enumerate(parts)]
+    values = [np.ones(len(row)) for row in rows]
+    losses = np.zeros(samples) if logits is None else sample_losses(truth, logits, kind)
+    exact = np.bincount(np.concatenate(rows[1:]), minlength=samples) == 0
+    for number, value in enumerate((exact.astype(float), losses, np.ones(samples))):
+        rows.append(np.arange(samples))
+        columns.append(np.full(samples, 3 * classes + number))
+        values.append(value)
+    entries = (np.concatenate(values), (groups[np.concatenate(rows)], np.concatenate(columns)))
+    table = sparse.coo_array(entries, shape=(int(groups.max()) + 1, 3 * classes + 3)).tocsr()
+    return GroupCounts(table, classes, kind)
+
+
+def sample_losses(truth: AnyLabels, logits: AnyScores, kind: Kind) -> Doubles:
+    """The negative log-likelihood of each sample's labels; in the multilabel case the mean over the classes.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        logits: Shape (n, classes).
+        kind: One label a sample, or many.
+
+    Returns:
+        Natural logarithms, shape (n,).
+
+    Raises:
+        DataError: A multiclass sample does not have exactly one label.
+    """
+    labels = LabelMatrix.from_dense(truth)
+    if kind == "multilabel" and not isinstance(logits, TopKScores):
+        scores = logits.astype(np.float64)
+        return -np.where(labels[:], log_expit(scores), log_expit(-scores)).mean(axis=1)
+    wrong = np.flatnonzero(labels.label_counts != 1)
+    if len(wrong):
+        raise DataError(
+            f"{len(wrong)} samples (the first is number {wrong[0]}) do not have exactly one label",
+            remedy="write labels: {kind: multilabel}, or label every sample once",
+        )
+    if isinstance(logits, TopKScores):
+        return -logits.log_probability(labels.numbers)
+    scores = logits.astype(np.float64)
+    return logsumexp(scores, axis=1) - scores[np.arange(len(labels)), labels.numbers]
+
+
+def f1_of_classes(counts: Counts) -> Doubles:
+    """F1 of each class; NaN for a class without a positive sample.
+
+    Args:
+        counts: Sums of some draws.
+
+    Returns:
+        Shape (draws, classes).
+    """
+    return _divide_or_nan(2 * counts.true_positive, counts.support + counts.predicted, counts.support > 0)
+
+
+def balanced_accuracy_of_classes(counts: Counts) -> Doubles:
+    """Recall of each class (multiclass), or the mean of its recall and specificity; NaN without a positive sample.
+
+    Args:
+        counts: Sums of some draws.
+
+    Returns:
+        Shape (draws, classes).
+    """
+    present = counts.support > 0
+    recall = _divide_or_nan(counts.true_positive, counts.support, present)
+    if counts.kind == "multiclass":
+        return recall
+    negatives = counts.samples[:, None] - counts.support
+    specificity = _divide_or_nan(negatives - counts.false_positive, negatives, negatives > 0)
+    return np.where(negatives > 0, (recall + specificity) / 2, recall)
+
+
+COUNT_METRICS = Registry("metric of counts")
+"""Functions of `Counts` with a value a draw, shape (draws,)."""
+
+CLASS_SCORES = {"macro_f1": f1_of_classes, "balanced_accuracy": balanced_accuracy_of_classes}
+"""The scores of classes whose mean is a metric."""
+
+
+@COUNT_METRICS.register
+def macro_f1(counts: Counts) -> Doubles:
+    """Mean F1 over the classes with a positive sample.
+
+    Args:
+        counts: Sums of some draws.
+    """
+    return _mean_over_classes(f1_of_classes(counts))
+
+
+@COUNT_METRICS.register
+def micro_f1(counts: Counts) -> Doubles:
+    """F1 of all classes' decisions taken together.
+
+    Args:
+        counts: Sums of some draws.
+    """
+    denominator = (counts.support + counts.predicted).sum(axis=1)
+    return _divide_or_nan(2 * counts.true_positive.sum(axis=1), denominator, denominator > 0)
+
+
+@COUNT_METRICS.register
+def accuracy(counts: Counts) -> Doubles:
+    """Share of the samples whose labels are all right.
+
+    Args:
+        counts: Sums of some draws.
+    """
+    return counts.exact / counts.samples
+
+
+@COUNT_METRICS.register
+def balanced_accuracy(counts: Counts) -> Doubles:
+    """Mean balanced accuracy over the classes with a positive sample.
+
+    Args:
+        counts: Sums of some draws.
+    """
+    return _mean_over_classes(balanced_accuracy_of_classes(counts))
+
+
+@COUNT_METRICS.register
+def log_loss(counts: Counts) -> Doubles:
+    """Mean negative log-likelihood.
+
+    Args:
+        counts: Sums of some draws.
+    """
+    return counts.loss / counts.samples
+
+
+def _mean_over_classes(scores: Doubles) -> Doubles:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a draw may hold no class at all: NaN
+        return np.asarray(np.nanmean(scores, axis=1))
+
+
+def _divide_or_nan(part: Doubles, denominator: Doubles, defined: NDArray[np.bool_]) -> Doubles:
+    return np.divide(part, denominator, out=np.full(denominator.shape, np.nan), where=defined)

@@ -1,0 +1,61 @@
+"""What changed from one set of decisions to another, class by class, on the same samples and the same draws."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit  # Student's t, without the slow import of scipy.stats
+
+from holotype.core.errors import DataError
+from holotype.evaluation.metrics.counts import count_groups, f1_of_classes
+from holotype.evaluation.metrics.resamples import GroupResamples
+from holotype.evaluation.metrics.scored import ScoredSamples
+from holotype.types import LabelMatrix, same_labels
+
+__all__ = ["class_differences"]
+
+MIN_GROUPS = 3
+TAIL = 0.025
+Doubles = NDArray[np.float64]
+
+
+def class_differences(
+    before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples
+) -> tuple[Doubles, Doubles, Doubles]:
+    """The change of each class's F1, and its 95 % interval from draws that hold the class.
+
+    Args:
+        before: The samples as they were decided on one side.
+        after: The same samples as they were decided on the other.
+        resamples: Draws of their groups.
+
+    Returns:
+        Change (after less before), lower and upper end, each of shape (classes,); NaN for a class without a positive
+        sample, and ends that are NaN where its positives lie in fewer than three groups.
+
+    Raises:
+        DataError: The two sides are not the same samples.
+    """
+    if not same_labels(before.truth, after.truth):
+        raise DataError("a paired difference needs the same samples with the same labels on both sides")
+    values, resampled = [], []
+    for side in (before, after):
+        table = count_groups(side.truth, side.decided, None, side.kind, resamples.groups)
+        values.append(f1_of_classes(table.resample())[0])
+        resampled.append(
+            np.concatenate([f1_of_classes(part) for part in table.resample_in_chunks(resamples.same_size)])
+        )
+    change, steps = values[1] - values[0], resampled[1] - resampled[0]
+    labels = LabelMatrix.from_dense(before.truth)
+    pairs = np.unique(resamples.groups[labels.row_indices] * labels.classes + labels.numbers)
+    groups = np.bincount(pairs % labels.classes, minlength=labels.classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class without a positive sample: NaN
+        center = 2 * change - np.nanmean(steps, axis=0)
+        spread = np.nanstd(steps, axis=0) * np.sqrt(groups / np.maximum(groups - 1, 1))
+    half = stdtrit(np.maximum(groups - 1, 1), 1 - TAIL) * spread
+    too_few = groups < MIN_GROUPS
+    low, high = np.minimum(change, center - half), np.maximum(change, center + half)
+    return change, np.where(too_few, np.nan, np.maximum(low, -1)), np.where(too_few, np.nan, np.minimum(high, 1))

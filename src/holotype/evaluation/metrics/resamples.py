@@ -1,0 +1,111 @@
+"""Draws of groups with replacement: what a bootstrap counts over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from holotype.core.errors import DataError
+from holotype.core.seeds import keyed_generator
+from holotype.types import AnyLabels, Integers, LabelMatrix
+
+__all__ = ["GroupResamples", "resample_groups"]
+
+ATTEMPTS = 10
+MAX_RARE_GROUPS = 25  # a class in more groups than this is lost by one draw in exp(25)
+MAX_CELLS = 25_000_000
+MIN_RESAMPLES = 200
+
+Weights = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class GroupResamples:
+    """Two independent sets of draws from the same groups.
+
+    Args:
+        groups: The group of each sample, shape (n,), from 0 without gaps.
+        same_size: How often each draw holds each group, shape (draws, groups); each is as large as what was scored.
+        test_size: The same for draws of the size of a fresh test set.
+        rows: Samples of the fresh test set.
+        missing_class: Draws of `same_size` that still lack a class that was scored, after being drawn again.
+        unit: What was drawn: `groups`, or `samples` where each is a group of its own.
+    """
+
+    groups: Integers
+    same_size: Weights
+    test_size: Weights
+    rows: int
+    missing_class: int
+    unit: str
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return self.same_size.shape[1]
+
+
+def resample_groups(
+    truth: AnyLabels, groups: Integers | None, seed: int, rows: int | None = None, n_resamples: int = 2000
+) -> GroupResamples:
+    """Draw groups with replacement; a draw that loses a class is drawn again, a few times.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        groups: The group of each sample, shape (n,), any integers; None where samples are independent.
+        seed: The recipe's seed.
+        rows: Samples of the fresh test set; as many as were scored where it is None.
+        n_resamples: How many; fewer, but not under 200, where groups or classes are very many.
+
+    Raises:
+        DataError: There are no samples.
+    """
+    samples, classes = truth.shape
+    if not samples:
+        raise DataError("there are no samples to draw from")
+    codes = np.arange(samples) if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    count = int(codes.max()) + 1
+    unit = "samples" if count == samples else "groups"
+    n_resamples = max(min(n_resamples, MIN_RESAMPLES), min(n_resamples, MAX_CELLS // max(count, 4 * classes)))
+    same_size, missing_class = _resample_with_all_classes(_rare_classes(truth, codes, count), count, n_resamples, seed)
+    rows = samples if rows is None or rows < 1 else rows
+    size = max(1, round(rows * count / samples))
+    test_size = _draw_weights(keyed_generator(seed, "bootstrap", "fresh"), count, size, n_resamples)
+    return GroupResamples(codes, same_size, test_size, rows, missing_class, unit)
+
+
+def _rare_classes(truth: AnyLabels, codes: Integers, count: int) -> sparse.csr_array:
+    """Which groups hold each class that a draw may lose, shape (rare classes, groups)."""
+    labels = LabelMatrix.from_dense(truth)
+    pairs = np.unique(codes[labels.row_indices] * labels.classes + labels.numbers)
+    group, number = pairs // labels.classes, pairs % labels.classes
+    groups_of_class = np.bincount(number, minlength=labels.classes)
+    rare = np.flatnonzero((groups_of_class > 0) & (groups_of_class <= MAX_RARE_GROUPS))
+    rare_index = np.full(labels.classes, -1)
+    rare_index[rare] = np.arange(len(rare))
+    is_rare = rare_index[number] >= 0
+    entries = (np.ones(int(is_rare.sum()), np.int32), (rare_index[number[is_rare]], group[is_rare]))
+    return sparse.coo_array(entries, shape=(len(rare), count)).tocsr()
+
+
+def _resample_with_all_classes(
+    class_groups: sparse.csr_array, count: int, n_resamples: int, seed: int
+) -> tuple[Weights, int]:
+    generator = keyed_generator(seed, "bootstrap", "same")
+    weights = _draw_weights(generator, count, count, n_resamples)
+    for attempt in range(ATTEMPTS + 1):
+        incomplete = np.flatnonzero(((class_groups @ weights.T) == 0).any(axis=0))
+        if not len(incomplete) or attempt == ATTEMPTS:
+            break
+        weights[incomplete] = _draw_weights(generator, count, count, len(incomplete))
+    return weights, len(incomplete)
+
+
+def _draw_weights(generator: np.random.Generator, count: int, size: int, n_resamples: int) -> Weights:
+    if size > 10 * count:  # cheaper than so many single picks, and the same distribution
+        return generator.multinomial(size, np.full(count, 1 / count), size=n_resamples).astype(np.int32)
+    picks = (np.bincount(generator.integers(count, size=size), minlength=count) for _ in range(n_resamples))
+    return np.stack([pick.astype(np.int32) for pick in picks])

@@ -1,0 +1,103 @@
+"""Scores by rank: what is right of genus and family, and how much of a taxon's ancestry is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from holotype.types import AnyLabels, LabelMatrix
+
+__all__ = ["accuracy_by_coverage", "hierarchical_f1", "hierarchical_scores", "rank_labels", "rank_scores"]
+
+Booleans = NDArray[np.bool_]
+Doubles = NDArray[np.float64]
+Numbers = NDArray[np.integer]
+
+
+def rank_labels(truth: AnyLabels, parents: Numbers) -> AnyLabels:
+    """Which taxa each sample has: those above its classes. It serves decisions as well as labels.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        parents: The number of each class's taxon, shape (classes,).
+
+    Returns:
+        Shape (n, taxa).
+    """
+    labels, taxa = LabelMatrix.from_dense(truth), int(parents.max()) + 1
+    taxon_labels = LabelMatrix.from_pairs(
+        labels.row_indices, np.asarray(parents[labels.numbers], np.int64), (len(labels), taxa)
+    )
+    return taxon_labels if isinstance(truth, LabelMatrix) else taxon_labels[:]
+
+
+def rank_scores(probability: Doubles, parents: Numbers) -> Doubles:
+    """The probability of each taxon: the sum of its classes'.
+
+    Args:
+        probability: Shape (n, classes).
+        parents: The number of each class's taxon, shape (classes,).
+
+    Returns:
+        Shape (n, taxa).
+    """
+    entries = (np.ones(len(parents)), (parents, np.arange(len(parents))))
+    return np.ascontiguousarray((sparse.csr_array(entries) @ probability.T).T)
+
+
+def hierarchical_scores(truth: Sequence[AnyLabels], predicted: Sequence[AnyLabels]) -> tuple[float, float, float]:
+    """Precision, recall and F1 of the sets of all ancestors, summed over samples.
+
+    Kiritchenko et al. 2006, "Learning and evaluation in the presence of class hierarchies", section 4: a set holds the
+    class and every taxon above it, but not the root. An answer at the genus gives fewer ancestors, of which more are
+    right.
+
+    Args:
+        truth: Which classes, and which taxa of each rank, every sample has, shape (n, taxa) each.
+        predicted: Which ones it was given, of the same shapes.
+
+    Returns:
+        Precision (NaN where nothing was given), recall (NaN where nothing is true), F1 (NaN where neither is).
+    """
+    sides = [[LabelMatrix.from_dense(labels) for labels in side] for side in (truth, predicted)]
+    right = sum(
+        len(np.intersect1d(labels.flat_indices, other.flat_indices)) for labels, other in zip(*sides, strict=True)
+    )
+    true_count, predicted_count = (sum(len(labels.numbers) for labels in side) for side in sides)
+    ratios = ((right, predicted_count), (right, true_count), (2 * right, predicted_count + true_count))
+    precision, recall, f1 = (part / denominator if denominator else float("nan") for part, denominator in ratios)
+    return precision, recall, f1
+
+
+def hierarchical_f1(truth: Booleans, decided: Booleans, parents: Sequence[Numbers]) -> float:
+    """F1 of the sets of all ancestors of decided classes.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        decided: Which classes each sample was given, shape (n, classes).
+        parents: Of each rank, the number of each class's taxon, shape (classes,) each.
+    """
+    sides = ([side, *(rank_labels(side, rank) for rank in parents)] for side in (truth, decided))
+    return hierarchical_scores(*sides)[2]
+
+
+def accuracy_by_coverage(confidence: Doubles, right: Booleans) -> Doubles:
+    """How often the surest samples are right, for every share of them (El-Yaniv & Wiener 2010, selective prediction).
+
+    Args:
+        confidence: Of each sample's answer, shape (n,).
+        right: Whether it is right, shape (n,).
+
+    Returns:
+        One row for each number of samples at which the sureness falls, the fewest first: coverage, accuracy of the
+        samples so far, sureness of the last. Samples that are equally sure are answered together. Shape (steps, 3).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    falling = confidence[order]
+    ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True)) if len(falling) else np.empty(0, np.int64)
+    answered = ends + 1
+    hits = np.cumsum(right[order])[ends] if len(ends) else np.empty(0)
+    return np.column_stack([answered / max(len(right), 1), hits / answered, falling[ends]])

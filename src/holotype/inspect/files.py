@@ -1,0 +1,130 @@
+"""Image files below a folder, and orders of names that make sense to people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote
+
+from holotype.core.errors import DataError
+from holotype.data.images import IMAGE_SUFFIXES
+from holotype.data.list_files import ImageFiles, list_image_files, readable_suffixes
+from holotype.data.uris import normalize_name
+
+__all__ = ["FileIndex", "channel_order", "group_by_name", "is_image_name", "list_images", "natural_key"]
+
+COLOR_ORDER = ("red", "green", "blue", "yellow")
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """A sorting key under which `ch2` comes before `ch10`.
+
+    Args:
+        name: What is sorted.
+    """
+    parts = re.split(r"(\d+)", name.lower())
+    return [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts if part]
+
+
+def channel_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Channels in order: red, green, blue, yellow where those are the names, else alphabetical with numbers as numbers.
+
+    Args:
+        names: The channels' names.
+    """
+    distinct = set(names)
+    if {name.lower() for name in distinct} <= set(COLOR_ORDER):
+        return tuple(sorted(distinct, key=lambda name: COLOR_ORDER.index(name.lower())))
+    return tuple(sorted(distinct, key=natural_key))
+
+
+def group_by_name(files: Iterable[str]) -> dict[str, list[str]]:
+    """The paths of the files of each name.
+
+    Args:
+        files: Paths with forward slashes.
+    """
+    paths_of_name: dict[str, list[str]] = {}
+    for path in files:
+        paths_of_name.setdefault(path.rpartition("/")[2], []).append(path)
+    return paths_of_name
+
+
+class FileIndex:
+    """The files of a folder, found by paths of other machines and other spellings.
+
+    Args:
+        files: Paths relative to the data folder, with forward slashes.
+    """
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._present = set(files)
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        for path in sorted(self._present):
+            name = normalize_name(path).rpartition("/")[2]
+            self._by_name.setdefault(name, []).append(path)
+            self._by_stem.setdefault(name.rpartition(".")[0], []).append(path)
+
+    def find(self, written: str) -> str | None:
+        """The file that is meant by a path of another machine, in another case, or with accents stored otherwise.
+
+        Args:
+            written: A path, an address, or a name with or without its ending.
+
+        Returns:
+            None where no file, or more than one, could be meant.
+        """
+        path = unquote(written).split("://")[-1] if "://" in written else written
+        path = path.replace("\\", "/")
+        if path in self._present:
+            return path
+        normalized = normalize_name(f"/{path}")
+        name = normalized.rpartition("/")[2]
+        named = self._by_name.get(name) or self._by_stem.get(name, [])
+        ending = [candidate for candidate in named if normalized.endswith(f"/{normalize_name(candidate)}")]
+        exact = [candidate for candidate in ending or named if f"/{path}".endswith(f"/{candidate}")]
+        for choice in (exact, ending, named):
+            longest = (
+                [candidate for candidate in choice if len(candidate) == max(map(len, choice))]
+                if choice is not named
+                else choice
+            )
+            if len(longest) == 1:
+                return longest[0]
+        return None
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a name ends as a readable image's.
+
+    Args:
+        name: A file's name.
+    """
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def list_images(folder: Path) -> tuple[tuple[str, ...], ImageFiles]:
+    """Every image below a folder that a run reads, and what else lies there.
+
+    Args:
+        folder: Where to look.
+
+    Returns:
+        Names relative to the folder, with forward slashes, in natural order.
+
+    Raises:
+        DataError: There are none.
+    """
+    listed = list_image_files(folder)
+    if not listed.files:
+        unused = "; ".join(note.rstrip(".") for note in listed.notes(other_files=False))
+        raise DataError(
+            f"no image files below the folder{f'; {unused}' if unused else ''}",
+            field=str(folder),
+            allowed=readable_suffixes(),
+            remedy="" if listed.unread else "put the images below the folder of the table",
+        )
+    names = (path.relative_to(folder).as_posix() for path in listed.files)
+    return tuple(sorted(names, key=natural_key)), listed

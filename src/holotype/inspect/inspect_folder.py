@@ -1,0 +1,296 @@
+"""Look at a folder or a table: which tables, which images, and how the one names the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from holotype.core.errors import DataError, join_names
+from holotype.core.table_files import strip_sheet_name
+from holotype.data.list_files import ImageFiles
+from holotype.data.tables import TABLE_SUFFIXES, read_noted_table
+from holotype.inspect.class_names import questions_on_empty_folders
+from holotype.inspect.coco import CocoFiles, find_coco
+from holotype.inspect.files import FileIndex, is_image_name, list_images
+from holotype.inspect.folders import read_class_folders, repeats_folders
+from holotype.inspect.match_files import FileMatch, match_rows_to_files
+from holotype.inspect.repair_tables import split_by_role
+from holotype.inspect.tables import (
+    SAVE_ANEW,
+    list_tables,
+    read_table,
+    read_with_notes,
+    sheets_of,
+    sibling_test_table,
+    table_name,
+    unreadable_tables,
+)
+from holotype.inspect.trial import TrialReading, read_trial
+
+__all__ = ["FolderFindings", "inspect_folder"]
+
+MOSTLY = 0.5  # of the images that are tried
+EXPLAINED = (*TABLE_SUFFIXES, ".json", ".yaml", ".yml")
+"""Endings of files that are spoken of elsewhere: tables and recipes."""
+WRITTEN_FROM_FOLDERS = ("train.csv", "test.csv")
+LABEL_TABLES = ("labels", "metadata", "annotations", "data", "samples", "images")
+
+
+@dataclass(frozen=True)
+class FolderFindings:
+    """What lies in a folder.
+
+    Args:
+        folder: The data folder; image names are relative to it.
+        layout: `table`: a table names the images; `folders`: a folder a class; `json`: a JSON of COCO's form does.
+        train_path: The training table, or None where the folders are the table.
+        test_path: The table of the rows to predict, or None.
+        file_match: The tables, the id column and the pattern of the image files.
+        trial: What came of reading some images.
+        others: Further tables by name.
+        images: How many image files there are.
+        remarks: What else was noticed, in sentences.
+        role_column: The column by which one table was divided into both, or None.
+        warnings: Image files that cannot be used, in sentences.
+        questions: What a person should confirm of the folders.
+        unlabeled: The rows without a label, where they were taken out of the training table.
+        rewritten: Tables that were written from the folders before, and say nothing beyond them.
+    """
+
+    folder: Path
+    layout: Literal["table", "folders", "json"]
+    train_path: Path | None
+    test_path: Path | None
+    file_match: FileMatch
+    trial: TrialReading
+    others: dict[str, pl.DataFrame]
+    images: int
+    remarks: tuple[str, ...] = ()
+    role_column: str | None = None
+    warnings: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    unlabeled: pl.DataFrame | None = None
+    rewritten: tuple[Path, ...] = ()
+
+    @property
+    def headers(self) -> pl.DataFrame:
+        """Of images that were read: `file`, `height`, `width`, `channels`, `bits`, `role`."""
+        return self.trial.headers
+
+
+def inspect_folder(data: Path) -> FolderFindings:
+    """Look at a folder or a table without changing anything.
+
+    Args:
+        data: A folder with `train.csv` or a JSON of COCO's form and images below it, or with a folder a class; or a
+            table or JSON beside its images.
+
+    Raises:
+        DataError: There is nothing to learn from, or the rows cannot be matched with the images.
+    """
+    data = Path(data)
+    if not Path(strip_sheet_name(data)[0]).exists():
+        near = [path.name for path in data.parent.glob("*")] if data.parent.is_dir() else []
+        raise DataError("no such folder or table", field=str(data), value=data.name, allowed=sorted(near))
+    folder = (data if data.is_dir() else data.parent).resolve()
+    tables = list_tables(folder)
+    file_path = None if data.is_dir() else data.resolve()
+    sheets = [] if file_path is None else sheets_of(file_path)
+    annotated = None if file_path is None else find_coco(folder, file_path)
+    if file_path is not None and annotated is None:
+        read_table(sheets[0])  # what is no table is refused before the images are looked for
+    files, listed = list_images(folder)
+    rewritten = () if file_path is not None else _written_from_folders(tables, files, folder)
+    tables = [path for path in tables if path not in rewritten]
+    if file_path is None and not any(table_name(path).startswith("train") for path in tables):
+        annotated = find_coco(folder)
+    if annotated is not None:
+        findings = _inspect_json(folder, tables, files, annotated)
+    else:
+        train_path, unfit = (
+            (sheets[0], ()) if len(sheets) == 1 else _find_training_table(sheets or tables, folder, files)
+        )
+        if train_path is None and sheets:
+            raise DataError(f"no sheet names the images: {'; '.join(unfit)}", field=str(file_path))
+        findings = (
+            _inspect_class_folders(folder, tables, files, unfit, listed)
+            if train_path is None
+            else _inspect_table(folder, train_path, tables, files)
+        )
+    others = {ending: count for ending, count in listed.others.items() if ending not in EXPLAINED}
+    unusable = replace(listed, others={}, leftovers={}).notes()
+    unused = replace(listed, unread={}, unnamed=(), others=others).notes()
+    remarks = (*findings.remarks, *unused)
+    return replace(findings, warnings=(*findings.warnings, *unusable), remarks=remarks, rewritten=rewritten)
+
+
+def _written_from_folders(tables: list[Path], files: tuple[str, ...], folder: Path) -> tuple[Path, ...]:
+    """The tables `train.csv` and `test.csv` that an earlier look at the folders wrote; none where one says more."""
+    named = {path.name: path for path in tables if path.name in WRITTEN_FROM_FOLDERS}
+    if "train.csv" not in named:
+        return ()
+    try:
+        class_folders = read_class_folders(files, folder.name)
+        frames = {name: read_noted_table(path, "DATA").frame for name, path in named.items()}
+    except DataError:
+        return ()
+    rows = {"train.csv": class_folders.train} | ({} if class_folders.test is None else {"test.csv": class_folders.test})
+    repeated = all(name in rows and repeats_folders(table, rows[name]) for name, table in frames.items())
+    return tuple(named.values()) if repeated else ()
+
+
+def _inspect_table(folder: Path, train_path: Path, tables: list[Path], files: tuple[str, ...]) -> FolderFindings:
+    test_path = sibling_test_table(train_path, tables)
+    (train, notes), test = read_with_notes(train_path), read_table(test_path) if test_path else None
+    _require_header(train, train_path, files)
+    column = None
+    if test is None and (both := split_by_role(train)) is not None:
+        column, train, test = both
+    file_match = match_rows_to_files(train, test, files)
+    others, remarks = _read_other_tables([path for path in tables if path not in {train_path, test_path}], folder)
+    trial = _require_readable_images(folder, file_match)
+    return FolderFindings(
+        folder,
+        "table",
+        train_path,
+        test_path,
+        file_match,
+        trial,
+        others,
+        len(files),
+        remarks,
+        column,
+        warnings=notes,
+        questions=_questions_on_sheets(train_path, test_path, tables),
+    )
+
+
+def _require_header(table: pl.DataFrame, path: Path, files: tuple[str, ...]) -> None:
+    """Refuse a table whose first row is of an image, which would be lost as the names of the columns."""
+    index = FileIndex(files)
+    first = next((name for name in table.columns if is_image_name(name) and index.find(name)), None)
+    if first is not None:
+        raise DataError(
+            f"the first row of {path.name} names the image {first!r}, and names of columns belong there",
+            field=str(path),
+            remedy="write a row such as `file,label` above it",
+        )
+
+
+def _questions_on_sheets(train: Path, test: Path | None, tables: list[Path]) -> tuple[str, ...]:
+    """Whether the right sheet of a workbook was taken, where there are others."""
+    file, sheet = strip_sheet_name(train)
+    others = [
+        str(strip_sheet_name(path)[1])
+        for path in tables
+        if path not in {train, test} and strip_sheet_name(path)[0] == file
+    ]
+    if sheet is None or not others:
+        return ()
+    return (
+        f"Is the sheet {sheet!r} of {Path(file).name} the table? Its other sheets are not used: "
+        f"{join_names([repr(name) for name in others], 6)}.",
+    )
+
+
+def _inspect_json(folder: Path, tables: list[Path], files: tuple[str, ...], coco: CocoFiles) -> FolderFindings:
+    file_match = FileMatch("id", "file", "{file}", (), coco.train, coco.test)
+    others, remarks = _read_other_tables(tables, folder)
+    trial = _require_readable_images(folder, file_match)
+    remarks = (*coco.remarks, *remarks)
+    return FolderFindings(
+        folder, "json", coco.train_path, coco.test_path, file_match, trial, others, len(files), remarks
+    )
+
+
+def _inspect_class_folders(
+    folder: Path, tables: list[Path], files: tuple[str, ...], unfit: tuple[str, ...], listed: ImageFiles
+) -> FolderFindings:
+    try:
+        class_folders = read_class_folders(files, folder.name)
+    except DataError as error:
+        unreadable = [path.relative_to(folder).as_posix() for path in unreadable_tables(folder)]
+        if unreadable:
+            what = f"{error.what}; {join_names(unreadable, 3)} cannot be read"
+            remedy = SAVE_ANEW if len(unreadable) == 1 else SAVE_ANEW.replace("it", "the one with the labels")
+            raise DataError(what, field=error.field, remedy=remedy) from None
+        what = "; ".join([error.what, *unfit[:3]])
+        raise DataError(what, field=error.field, remedy=error.remedy) from None
+    file_match = FileMatch(
+        "id", "file", class_folders.pattern, class_folders.channels, class_folders.train, class_folders.test
+    )
+    others, remarks = _read_other_tables(tables, folder)
+    trial = _require_readable_images(folder, file_match)
+    empty = [name for parent in class_folders.parents for name in listed.folders_without_images(folder / parent)]
+    return FolderFindings(
+        folder,
+        "folders",
+        None,
+        None,
+        file_match,
+        trial,
+        others,
+        len(files),
+        (*class_folders.remarks, *remarks),
+        warnings=class_folders.warnings,
+        questions=(*class_folders.questions, *questions_on_empty_folders(empty)),
+    )
+
+
+def _find_training_table(
+    tables: list[Path], folder: Path, files: tuple[str, ...]
+) -> tuple[Path | None, tuple[str, ...]]:
+    """The table called train; else the only one that names the images; None, and why, where none does."""
+    called = [path for path in tables if table_name(path) == "train"]
+    called = called or [path for path in tables if table_name(path).startswith("train")]
+    if len(called) == 1:
+        return called[0], ()
+    candidates = called or [path for path in tables if not table_name(path).startswith(("test", "sample_sub"))]
+    named = [path for path in candidates if table_name(path) in LABEL_TABLES]
+    unfit = {path: _explain_mismatch(path, files) for path in named or candidates}
+    file_match = [path for path, why in unfit.items() if not why]
+    if len({strip_sheet_name(path)[0] for path in file_match}) > 1:
+        raise DataError(
+            f"{len(file_match)} tables could hold the labels: "
+            f"{join_names(path.relative_to(folder).as_posix() for path in file_match)}",
+            field=str(folder),
+            remedy=f"name the one to learn from: holotype init {file_match[0]}",
+        )
+    return (file_match[0] if file_match else None), tuple(f"{path.name}: {why}" for path, why in unfit.items())
+
+
+def _explain_mismatch(path: Path, files: tuple[str, ...]) -> str:
+    """Why a table does not name the images; empty where it does."""
+    try:
+        match_rows_to_files(read_table(path), None, files)
+    except DataError as error:
+        return error.what
+    return ""
+
+
+def _read_other_tables(paths: list[Path], folder: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
+    tables, remarks = {}, []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            tables[name] = read_table(path)
+        except DataError as error:
+            remarks.append(f"{name} was left alone: {error.what}")
+    return tables, tuple(remarks)
+
+
+def _require_readable_images(folder: Path, file_match: FileMatch) -> TrialReading:
+    """A trial reading of images; refused where most of them cannot be read."""
+    trial = read_trial(folder, file_match)
+    if trial.tried == 0:
+        raise DataError(
+            f"no row of the table has all its image files; {file_match.missing:,} lack one",
+            field=str(folder),
+            remedy=f"the first is {join_names(file_match.examples_missing, 1)}",
+        )
+    if trial.unread and len(trial.unread) > MOSTLY * trial.tried:
+        raise DataError(trial.describe_unread(), field=str(folder))
+    return trial

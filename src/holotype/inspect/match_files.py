@@ -1,0 +1,423 @@
+"""Which column is the id, which names the files, and by what pattern."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+import polars as pl
+
+from holotype.core.errors import DataError, join_names, pluralize
+from holotype.data.uris import normalize_name
+from holotype.inspect.channel_columns import ChannelColumns, find_channel_columns
+from holotype.inspect.files import group_by_name
+from holotype.inspect.headers import spread_positions
+from holotype.inspect.multi_column_patterns import MultiColumnPattern, format_pattern, infer_pattern
+from holotype.inspect.patterns import HOLE, RowFiles, column_in_segment, common_shape, match_values, templates_of_row
+from holotype.inspect.repair_tables import free_name, has_repeated_images, merge_rows, repair_tables
+from holotype.inspect.tables import is_unique
+
+__all__ = ["FileMatch", "files_of_row", "match_rows_to_files"]
+
+EXAMPLES = {"train": 300, "test": 150}
+ENOUGH = 0.5
+NEARLY_ALL = 0.95
+ID_NAME = re.compile(r"(^|[_ ])(id|uuid|image|filename|file|name)([_ ]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FileMatch:
+    """How the rows of the tables name their image files.
+
+    Args:
+        id: The id column.
+        column: The column whose values stand in the file names; the id's where several make them up together.
+        pattern: As the recipe has it, relative to the data folder.
+        channels: The channels' names; none where one file holds them all.
+        train: The training table, with a column `file` or `folder` more where the pattern needs one.
+        test: The test table likewise.
+        added: The name of that column, or of the one that tells the images of a sample apart.
+        sample: The column that several images of one sample share, where rows were made for each; or None.
+        joined: The column that names the images, where rows of one image were made one; or None.
+        missing: Rows without (all of) their files.
+        examples_missing: A few of the files they should have.
+        unused: Image files that no row names.
+        unused_endings: How many of them have each ending.
+        patterns: Channel to pattern where each channel has a column of its own; empty where one pattern names all.
+        questions: What a person should confirm.
+        added_files: Columns of files that were added for channels.
+        nameless: Rows that name no image, which were left out.
+    """
+
+    id: str
+    column: str
+    pattern: str
+    channels: tuple[str, ...]
+    train: pl.DataFrame
+    test: pl.DataFrame | None
+    added: str | None = None
+    sample: str | None = None
+    joined: str | None = None
+    missing: int = 0
+    examples_missing: tuple[str, ...] = ()
+    unused: int = 0
+    unused_endings: Mapping[str, int] = field(default_factory=dict)
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    questions: tuple[str, ...] = ()
+    added_files: tuple[str, ...] = ()
+    nameless: int = 0
+
+
+def match_rows_to_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]) -> FileMatch:
+    """Find the id column and the pattern that leads from a row to its files.
+
+    Args:
+        train: The training table, all text.
+        test: The test table, or None.
+        files: The image files, relative to the data folder.
+
+    Raises:
+        DataError: No column is unique, none names the files, or several rows name one file.
+    """
+    by_channel = find_channel_columns(train, test, files)
+    if by_channel is not None:
+        return _count_missing(_match_channel_columns(by_channel), files)
+    shared = [name for name in train.columns if test is None or name in test.columns]
+    unique = [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
+    examples = _sample_rows(train, test, shared)
+    column, names = _find_naming_column(examples, unique, files)
+    if column is None:
+        return _match_repaired_tables(train, test, unique, files)
+    matched = [(row, names[value]) for row, value in enumerate(examples[column]) if value in names]
+    roles = examples[HOLE].to_list()
+    templates = [(row, templates_of_row(_files_of_role(file_names, roles[row]))) for row, file_names in matched]
+    rows = common_shape([RowFiles(row, template) for row, template in templates if template is not None])
+    if len(rows) < ENOUGH * len(matched):
+        file_list = join_names([name.replace(HOLE, str(examples[column][matched[0][0]])) for name in matched[0][1]], 6)
+        raise DataError(
+            f"the files of one row differ in more than one place: {file_list}",
+            field=column,
+            remedy="write the pattern `images:` of the recipe by hand",
+        )
+    file_match = FileMatch(_choose_id_column(unique, column), column, "", rows[0].template.channels, train, test)
+    return _count_missing(_add_pattern(file_match, rows, examples, files), files)
+
+
+def _match_channel_columns(channel_columns: ChannelColumns) -> FileMatch:
+    """Files that have a column for each channel, and the id column: one that differs in every row, or a number."""
+    train, test = channel_columns.tables
+    shared = [name for name in train.columns if test is None or name in test.columns]
+    unique = [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
+    unique = sorted(unique, key=lambda name: (ID_NAME.search(name) is None, name in channel_columns.added))
+    added = None
+    if not unique:
+        added = free_name("id", train, test)
+        train = train.with_columns((pl.lit("train") + pl.int_range(pl.len()).cast(pl.String)).alias(added))
+        if test is not None:
+            test = test.with_columns((pl.lit("test") + pl.int_range(pl.len()).cast(pl.String)).alias(added))
+        unique = [added]
+    id_name, (first, *_) = unique[0], channel_columns.patterns.values()
+    return FileMatch(
+        id_name,
+        id_name,
+        first,
+        tuple(channel_columns.patterns),
+        train,
+        test,
+        added,
+        patterns=channel_columns.patterns,
+        questions=(channel_columns.question,),
+        added_files=channel_columns.added,
+    )
+
+
+def _match_repaired_tables(
+    train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str], files: tuple[str, ...]
+) -> FileMatch:
+    """Where no column that differs in every row names the files: several columns, or a table that is mended first."""
+    shared = [name for name in train.columns if test is None or name in test.columns]
+    composed = infer_pattern(_join_roles(train, test, shared), files) if unique else None
+    if composed is not None:
+        return _count_missing(
+            _match_multi_column(composed, (train, test), _choose_id_column(unique, unique[0]), files), files
+        )
+    for id_name, added, new_train, new_test in repair_tables(train, test, unique, files):
+        if _find_naming_column(_sample_rows(new_train, new_test, [added]), [added], files)[0] is not None:
+            match = match_rows_to_files(new_train, new_test, files)
+            questions = (*match.questions, *_question_spelling(new_train, id_name, added))
+            return replace(match, id=id_name, added=added, questions=questions)
+    examples = _sample_rows(train, test, shared)
+    repeated = [name for name in shared if name not in unique and train[name].n_unique() > 0.05 * train.height]
+    column, _ = _find_naming_column(examples, repeated, files)
+    if column is None:
+        raise _no_match_error(examples, files)
+    named_tables = [None if table is None else table.drop_nulls(column) for table in (train, test)]
+    nameless = sum(table[column].null_count() for table in (train, test) if table is not None)
+    if (
+        nameless
+        and named_tables[0] is not None
+        and all(table is None or is_unique(table, column) for table in named_tables)
+    ):
+        return replace(match_rows_to_files(named_tables[0], named_tables[1], files), nameless=nameless)
+    if not has_repeated_images(train[column]):
+        repeated_values = train[column].filter(train[column].is_duplicated()).unique(maintain_order=True).to_list()
+        raise DataError(
+            f"several rows name one image ({join_names(repeated_values, 3)}), and a table has one row an image",
+            field=column,
+            remedy="join the labels of an image with a separator such as '|', and keep one row of each",
+        )
+    new_test = None if test is None else merge_rows(test, column)
+    return replace(match_rows_to_files(merge_rows(train, column), new_test, files), joined=column, nameless=nameless)
+
+
+def _question_spelling(table: pl.DataFrame, written: str, file_column: str) -> tuple[str, ...]:
+    """Whether files are meant whose names differ from the table's in case or in how accents are stored."""
+    pairs = [
+        (str(name).replace("\\", "/").rpartition("/")[2], str(here).rpartition("/")[2])
+        for name, here in zip(table[written], table[file_column], strict=True)
+    ]
+    changed = [
+        (name, here) for name, here in pairs if name not in here and normalize_name(name) in normalize_name(here)
+    ]
+    return (_describe_spellings(changed),) if changed else ()
+
+
+def _describe_spellings(changed: Sequence[tuple[str, str]]) -> str:
+    """A question on files that are spelled otherwise than in the table: pairs of how they are written and called."""
+    written, called = changed[0]
+    return (
+        f"Are the {pluralize(len(changed), 'file')} meant that differ from the table in case or in how accents are "
+        f"stored ({written} is {called})? They are taken for them."
+    )
+
+
+def files_of_row(file_match: FileMatch, row: dict[str, str | None], role: str = "train") -> list[str]:
+    """The files one row names by the pattern, in the order of the channels.
+
+    Args:
+        file_match: The pattern.
+        row: Column to value.
+        role: `train` or `test`, which the pattern may name.
+    """
+    values = {"role": role} | {name: value for name, value in row.items() if name != "channel"}
+    if file_match.patterns:
+        return [format_pattern(pattern, values) for pattern in file_match.patterns.values()]
+    text = format_pattern(file_match.pattern, values)
+    return [text.replace("{channel}", channel) for channel in file_match.channels] or [text]
+
+
+def _join_roles(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:
+    """Both tables' rows, with their role where no column is called so."""
+    roles = {role: table.select(columns) for role, table in (("train", train), ("test", test)) if table is not None}
+    named = [pl.lit(role).alias("role") for role in roles] if "role" not in columns else [pl.col("role")] * len(roles)
+    return pl.concat([table.with_columns(name) for table, name in zip(roles.values(), named, strict=True)])
+
+
+def _match_multi_column(
+    composed: MultiColumnPattern, tables: tuple[pl.DataFrame, pl.DataFrame | None], id_name: str, files: tuple[str, ...]
+) -> FileMatch:
+    """Names that several columns make up; where a row has several images, with a row for each that is there."""
+    train, test = tables
+    file_match = FileMatch(id_name, id_name, composed.pattern, composed.channels, train, test)
+    if not composed.sites:
+        return file_match
+    image = free_name("image", train)
+    present = set(files)
+
+    def expand_rows(table: pl.DataFrame, role: str) -> pl.DataFrame:
+        sites = pl.DataFrame({composed.site: composed.sites})
+        rows = table.join(sites, how="cross", maintain_order="left")
+        rows = rows.select(pl.concat_str(id_name, composed.site, separator="_").alias(image), pl.all())
+        row_files = (files_of_row(file_match, row, role) for row in rows.iter_rows(named=True))
+        there = [all(name in present for name in names) for names in row_files]
+        existing = rows.filter(pl.Series(there))
+        return pl.concat(
+            [existing, rows.join(existing, on=id_name, how="anti")]
+        )  # a sample without any image is told of
+
+    test_rows = None if test is None else expand_rows(test, "test")
+    return replace(
+        file_match,
+        id=image,
+        column=image,
+        train=expand_rows(train, "train"),
+        test=test_rows,
+        added=composed.site,
+        sample=id_name,
+    )
+
+
+def _sample_rows(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:
+    parts = [("train", train)] + ([("test", test)] if test is not None else [])
+    frames = [
+        table.select(columns)[spread_positions(table.height, EXAMPLES[role])].with_columns(pl.lit(role).alias(HOLE))
+        for role, table in parts
+    ]
+    return pl.concat(frames)
+
+
+def _find_naming_column(
+    examples: pl.DataFrame, columns: list[str], files: tuple[str, ...]
+) -> tuple[str | None, dict[str, list[str]]]:
+    """The column that most rows find files by; little effort before more, names like `id` before others."""
+    for effort in range(3):
+        best: tuple[float, str | None, dict[str, list[str]]] = (0.0, None, {})
+        for column in sorted(columns, key=lambda name: ID_NAME.search(name) is None):
+            names = match_values(files, set(examples[column].drop_nulls()), effort)
+            share = len(names) / max(1, examples[column].n_unique())
+            if share > best[0]:
+                best = share, column, names
+        if best[0] >= ENOUGH:
+            return best[1], best[2]
+    return None, {}
+
+
+def _no_match_error(examples: pl.DataFrame, files: tuple[str, ...]) -> DataError:
+    column_examples = "; ".join(
+        f"{name}: {join_names(examples[name].drop_nulls().unique(maintain_order=True).head(2), 2)}"
+        for name in examples.columns[:4]
+        if name != HOLE
+    )
+    return DataError(
+        f"no column that differs in every row names the image files; the table holds "
+        f"{column_examples or 'nothing shared'}"
+        f" and the files are called {join_names(files[:3], 3)}",
+        remedy="add a column with the path of each file, relative to the data folder",
+    )
+
+
+def _files_of_role(names: list[str], role: str) -> list[str]:
+    """Of `train/7.png` and `test/7.png` the one that belongs to the row's table."""
+    other = "test" if role == "train" else "train"
+    return [name for name in names if other not in name.lower().split("/")[:-1]] or names
+
+
+def _choose_id_column(unique: list[str], column: str) -> str:
+    """The column called id where there is one, else the one that names the files."""
+    called = [name for name in unique if name.lower() in {"id", "image_id", "uuid"}]
+    return called[0] if called and column not in called else column
+
+
+def _add_pattern(
+    file_match: FileMatch, rows: list[RowFiles], examples: pl.DataFrame, files: tuple[str, ...]
+) -> FileMatch:
+    hole = f"{{{file_match.column}}}"
+    leader = Counter(row.template.text for row in rows).most_common(1)[0][0]
+    if re.search(r"[{}]", leader.rpartition("/")[0].replace(HOLE, "").replace("{channel}", "")):
+        return _add_path_column(file_match, rows, files)  # braces of a folder would be a column's in a pattern
+    roles = examples[HOLE].to_list()
+    for role in set(roles):
+        texts = [row.template.text for row in rows if roles[row.row] == role]
+        if texts.count(leader) < NEARLY_ALL * len(texts):
+            break
+    else:
+        return replace(file_match, pattern=leader.replace(HOLE, hole))
+    parts = [row.template.text.split("/") for row in rows]
+    numbers = [row.row for row in rows]
+    explained: list[str | None] = [None]
+    if len({len(part) for part in parts}) == 1:
+        table = examples.drop(HOLE) if "role" in examples.columns else examples.rename({HOLE: "role"})
+        explained = [column_in_segment(list(segments), table, numbers) for segments in zip(*parts, strict=True)]
+    if all(part is not None for part in explained):
+        return replace(file_match, pattern="/".join(str(part) for part in explained).replace(HOLE, hole))
+    return _add_path_column(file_match, rows, files)
+
+
+def _add_path_column(file_match: FileMatch, rows: list[RowFiles], files: tuple[str, ...]) -> FileMatch:
+    """Where no column explains the folder or the ending, the tables get one that says it."""
+    ends = [end for end, _ in Counter(row.template.text.rpartition("/")[2] for row in rows).most_common()]
+    if any(HOLE not in end for end in ends) or (len(ends) > 1 and file_match.channels):
+        raise DataError(
+            f"the files are named in several ways: {join_names([end.replace(HOLE, '*') for end in ends], 4)}",
+            field=file_match.column,
+            remedy="write the pattern `images:` of the recipe by hand, or add a column with the path of each file",
+        )
+    added = free_name("folder" if len(ends) == 1 else "file", file_match.train)
+    paths_of_name = group_by_name(files)
+
+    def add_paths(table: pl.DataFrame, role: str) -> pl.DataFrame:
+        paths = []
+        for value in table[file_match.column].to_list():
+            names = [end.replace(HOLE, value).replace("{channel}", (*file_match.channels, "")[0]) for end in ends]
+            candidates = [path for name in names for path in paths_of_name.get(name, [])]
+            here = _files_of_role(candidates, role) or ["missing/missing"]
+            paths.append(here[0].rpartition("/")[0] or "." if len(ends) == 1 else here[0])
+        return table.with_columns(pl.Series(added, paths, dtype=pl.String))
+
+    hole = f"{{{file_match.column}}}"
+    return replace(
+        file_match,
+        pattern=f"{{{added}}}/{ends[0].replace(HOLE, hole)}" if len(ends) == 1 else f"{{{added}}}",
+        train=add_paths(file_match.train, "train"),
+        test=None if file_match.test is None else add_paths(file_match.test, "test"),
+        added=added,
+    )
+
+
+def _count_missing(file_match: FileMatch, files: tuple[str, ...]) -> FileMatch:
+    """With the rows that lack files and the files that no row names; other spellings of names are matched first."""
+    file_match = _match_spellings(file_match, files)
+    present = set(files)
+    named: set[str] = set()
+    missing: list[str] = []
+    absent_rows = 0
+    for role, row in _iterate_rows(file_match):
+        row_files = files_of_row(file_match, row, role)
+        absent = [name for name in row_files if name.removeprefix("./") not in present]
+        named.update(name.removeprefix("./") for name in row_files)
+        absent_rows += bool(absent)
+        missing += [name or "an empty cell" for name in absent[: max(0, 3 - len(missing))]]
+    unused = present - named
+    endings = Counter(PurePosixPath(name).suffix.lower() or "without an ending" for name in unused)
+    return replace(
+        file_match,
+        missing=absent_rows,
+        examples_missing=tuple(missing),
+        unused=len(unused),
+        unused_endings=dict(endings.most_common()),
+    )
+
+
+def _iterate_rows(file_match: FileMatch) -> Iterator[tuple[str, dict[str, str | None]]]:
+    tables = {"train": file_match.train} | ({} if file_match.test is None else {"test": file_match.test})
+    return ((role, row) for role, table in tables.items() for row in table.iter_rows(named=True))
+
+
+def _match_spellings(file_match: FileMatch, files: tuple[str, ...]) -> FileMatch:
+    """Where files are called otherwise in case or in how accents are stored, the tables get columns of their names."""
+    present = set(files)
+    by_normalized: dict[str, list[str]] = {}
+    for path in files:
+        by_normalized.setdefault(normalize_name(path), []).append(path)
+    unique = {normalized: paths[0] for normalized, paths in by_normalized.items() if len(paths) == 1}
+    columns = {
+        channel: free_name(f"file_{channel}" if channel else "file", file_match.train, file_match.test)
+        for channel in file_match.channels or ("",)
+    }
+    files_of_role: dict[str, list[list[str]]] = {"train": [], "test": []}
+    changed: list[tuple[str, str]] = []
+    for role, row in _iterate_rows(file_match):
+        row_files = [name.removeprefix("./") for name in files_of_row(file_match, row, role)]
+        here = [name if name in present else unique.get(normalize_name(name), name) for name in row_files]
+        changed += [pair for pair in zip(row_files, here, strict=True) if pair[0] != pair[1]]
+        files_of_role[role].append(here)
+    if not changed:
+        return file_match
+
+    def with_files(table: pl.DataFrame, role: str) -> pl.DataFrame:
+        names = zip(columns.values(), zip(*files_of_role[role], strict=True), strict=True)
+        return table.with_columns(pl.Series(name, values, dtype=pl.String) for name, values in names)
+
+    question = _describe_spellings(changed)
+    return replace(
+        file_match,
+        pattern=f"{{{next(iter(columns.values()))}}}",
+        patterns={channel: f"{{{name}}}" for channel, name in columns.items()} if file_match.channels else {},
+        train=with_files(file_match.train, "train"),
+        test=None if file_match.test is None else with_files(file_match.test, "test"),
+        added_files=(*file_match.added_files, *columns.values()),
+        questions=(*file_match.questions, question),
+    )

@@ -1,0 +1,193 @@
+"""From what was found to a recipe, with a reason for everything that was guessed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from holotype.core.errors import join_names
+from holotype.inspect.class_names import questions_on_classes
+from holotype.inspect.coco import COCO_COLUMNS, labels_of_json
+from holotype.inspect.data_warnings import (
+    notes_on_columns,
+    notes_on_tables,
+    question_on_channels,
+    questions_on_images,
+    questions_on_rows,
+    warnings_on_images,
+    warnings_on_rows,
+)
+from holotype.inspect.groups import GroupGuess, find_domain, find_groups, find_sample
+from holotype.inspect.inspect_folder import FolderFindings
+from holotype.inspect.labels import POSSIBLE_NAME, LabelGuess, choose_label_column, judge_folder_names, judge_labels
+from holotype.inspect.match_files import files_of_row
+from holotype.inspect.one_hot_labels import find_one_hot_columns, join_one_hot
+from holotype.inspect.propose_training import propose_model
+from holotype.inspect.repair_tables import SEPARATOR
+from holotype.inspect.sections import add_groups, add_sample, add_submission, data_section, unlabeled_table_name
+
+__all__ = ["FOLDS", "Proposal", "propose"]
+
+FOLDS = 5
+HOLE = r"\{([^{}]+)\}"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A recipe that nobody has confirmed yet.
+
+    Args:
+        content: What the YAML holds; paths to existing files are absolute, tables to be written are plain names.
+        reasons: Path of a key (`data.groups`) to why it says what it says.
+        questions: What a person should decide or confirm, in sentences.
+        warnings: What will hurt or stop a run, in sentences.
+        tables: Tables to be written beside the recipe, by file name.
+        notes: What was seen and is not used, in sentences.
+    """
+
+    content: dict[str, Any]
+    reasons: dict[str, str]
+    questions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def propose(findings: FolderFindings) -> Proposal:
+    """Write down the best recipe that the findings allow.
+
+    Args:
+        findings: From `look`.
+
+    Raises:
+        DataError: The labels are amounts, dates or free text, or there is no label column.
+    """
+    file_match = findings.file_match
+    of_channels = {*file_match.added_files, *re.findall(HOLE, " ".join(file_match.patterns.values()))}
+    named_by_files = {file_match.id, *of_channels, *re.findall(HOLE, file_match.pattern)}
+    paths = {file_match.id, file_match.column, file_match.added or file_match.id, *of_channels}
+    paths |= set(COCO_COLUMNS) if findings.layout == "json" else set()
+    findings, labels, others = _choose_labels(findings, paths | _layout_columns(findings))
+    findings = _separate_unlabeled(findings, labels)
+    file_match, column = findings.file_match, labels.column
+    folds = _choose_fold_count(labels)
+    compared = (
+        None if findings.layout == "folders" else file_match.test
+    )  # test folders say nothing of plates or patients
+    sample = file_match.sample or find_sample(file_match.train, file_match.test, file_match.id, column)
+    paths |= {sample} if sample else set()
+    groups = find_groups(file_match.train, compared, paths | {column}, folds)
+    if 2 <= groups.components < folds:
+        folds = groups.components
+    if groups.components < 2:
+        groups = GroupGuess((), "", 0, groups.notes)
+    domain = find_domain(file_match.train, file_match.test, paths | {column, *groups.columns})
+
+    data, reasons, tables = data_section(findings, labels)
+    add_sample(data, reasons, file_match, sample)
+    add_groups(data, reasons, groups, domain)
+    content: dict[str, Any] = {"name": _make_run_name(findings.folder), "data": data}
+    if findings.trial.unread:
+        content["audit"] = {"on_unreadable": "skip"}
+        reasons["audit.on_unreadable"] = "leaves out the images that cannot be read; `stop` refuses them"
+    if folds != FOLDS:
+        content["split"] = {"folds": folds}
+        reasons["split.folds"] = "as many as the groups or the rarer classes can fill; the default is 5"
+    model, why = propose_model(findings, labels, folds)
+    content["models"] = [model]
+    reasons |= {f"models.0.{address}": reason for address, reason in why.items()}
+    add_submission(content, reasons, findings, column, sample)
+
+    used = {*named_by_files, *paths, column, *groups.columns, *([domain] if domain else [])}
+    questions = (
+        *_question_label(findings, column, others),
+        *labels.questions,
+        *findings.questions,
+        *questions_on_images(findings.trial),
+        *questions_on_classes(_count_written_names(file_match.train[column], labels)),
+        *file_match.questions,
+        *(question_on_channels(file_match.channels) if not file_match.patterns else ()),
+        *questions_on_rows(file_match, sample, groups),
+    )
+    unlabeled = "" if findings.unlabeled is None else unlabeled_table_name(findings)
+    warnings = (
+        *warnings_on_rows(file_match, labels, folds, unlabeled),
+        *warnings_on_images(findings.headers),
+        *findings.warnings,
+    )
+    notes = notes_on_columns(file_match, used, groups)
+    notes += notes_on_tables(findings, labels, data["labels"].get("taxonomy")) + findings.remarks
+    return Proposal(content, reasons, questions, warnings, tables, notes)
+
+
+def _choose_labels(findings: FolderFindings, taken: set[str]) -> tuple[FolderFindings, LabelGuess, tuple[str, ...]]:
+    """The findings with one column of labels, what that holds, and which other columns it could be."""
+    file_match = findings.file_match
+    if findings.layout == "json":
+        return findings, labels_of_json(file_match.train, findings.others), ()
+    test = None if findings.role_column else file_match.test  # the other part of one table has labels, too
+    flags = find_one_hot_columns(file_match.train, test, taken)
+    if flags:
+        train, labels = join_one_hot(file_match.train, flags)
+        return replace(findings, file_match=replace(file_match, train=train)), labels, ()
+    column, others = choose_label_column(file_match.train, test, taken)
+    if findings.layout == "folders":
+        return findings, judge_folder_names(file_match.train[column], column), ()
+    several = file_match.joined is not None and file_match.train[column].str.contains(SEPARATOR, literal=True).any()
+    return findings, judge_labels(file_match.train[column], column, SEPARATOR if several else None), others
+
+
+def _separate_unlabeled(findings: FolderFindings, labels: LabelGuess) -> FolderFindings:
+    """The findings with rows that have no label in a table of their own, since a run stops at them."""
+    file_match, column = findings.file_match, labels.column
+    if not labels.unlabeled or labels.kind != "multiclass" or findings.layout != "table":
+        return findings
+    without = file_match.train[column].fill_null("").str.strip_chars() == ""
+    rows = file_match.train.filter(without)
+    row_files = [files_of_row(file_match, row) for row in rows.iter_rows(named=True)]
+    absent = [[name for name in names if not (findings.folder / name).is_file()] for names in row_files]
+    names = {name for of_row in absent for name in of_row}
+    file_match = replace(
+        file_match,
+        train=file_match.train.filter(~without),
+        missing=file_match.missing - sum(bool(of_row) for of_row in absent),
+        examples_missing=tuple(name for name in file_match.examples_missing if name not in names),
+    )
+    return replace(findings, file_match=file_match, unlabeled=rows.drop(column))
+
+
+def _question_label(findings: FolderFindings, column: str, others: tuple[str, ...]) -> tuple[str, ...]:
+    """Whether the right column was taken for the label, where its name does not say so or others could be meant."""
+    if others:
+        return (f"Is {column!r} the label? {join_names(others, 4)} could be as well.",)
+    if findings.layout != "table" or column not in findings.file_match.train.columns or POSSIBLE_NAME.search(column):
+        return ()
+    return (f"Is {column!r} the label? No column is called label, class or the like.",)
+
+
+def _count_written_names(values: pl.Series, labels: LabelGuess) -> dict[str, int]:
+    """How many samples have each class, by the class's name as it is written."""
+    if labels.kind == "multilabel":
+        return labels.counts
+    labeled_values = values.filter(values.fill_null("").str.strip_chars() != "")
+    return dict(labeled_values.value_counts(sort=True).iter_rows())
+
+
+def _layout_columns(findings: FolderFindings) -> set[str]:
+    """Columns that the folder layout made for itself."""
+    return {"subfolder"} if findings.layout == "folders" else set()
+
+
+def _choose_fold_count(labels: LabelGuess) -> int:
+    """Five, or as many as half of the classes have samples for."""
+    counts = sorted(labels.counts.values())
+    return max(2, min(FOLDS, counts[len(counts) // 2]))
+
+
+def _make_run_name(folder: Path) -> str:
+    """The folder's name as far as a run may bear it."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-_.") or "run"

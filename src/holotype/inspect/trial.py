@@ -1,0 +1,157 @@
+"""A trial reading of images before a recipe is written: which cannot be read, why, and what would help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from holotype.core.errors import DataError, pluralize
+from holotype.data.images import read_image
+from holotype.data.limits import ReadOptions
+from holotype.data.tiff import unnamed_page_count
+from holotype.data.uris import open_file
+from holotype.inspect.headers import HEADER_SCHEMA, read_headers, spread_positions
+from holotype.inspect.match_files import FileMatch, files_of_row
+
+__all__ = ["TrialReading", "are_photographs", "read_trial"]
+
+ROWS = (1000, 300, 100, 30, 10, 3)
+"""How many rows of a table are read as a trial, the first whose files are small enough together."""
+BYTES = 200_000_000
+HEADERS = {"train": 140, "test": 60}
+MOSTLY = 0.5
+COLORS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class TrialReading:
+    """What came of reading some images.
+
+    Args:
+        headers: Of images that can be read: `file`, `height`, `width`, `channels`, `bits`, `role`.
+        tried: How many images were read or refused.
+        is_complete: Whether those are all images.
+        unread: The first file of each image that cannot be read, and why not.
+        projection: How planes or times must become one, or None.
+        planes: What the reader says of an image with planes or times.
+        pages: How many unnamed pages each TIFF holds, which are read as channels; 1 where that is not so.
+    """
+
+    headers: pl.DataFrame
+    tried: int
+    is_complete: bool
+    unread: dict[str, str] = field(default_factory=dict)
+    projection: str | None = None
+    planes: str = ""
+    pages: int = 1
+
+    def describe_unread(self) -> str:
+        """How many images cannot be read, with the reason of the first, as the beginning of a sentence."""
+        first, reason = next(iter(self.unread.items()))
+        of = "" if self.is_complete else " that were tried"
+        return f"{len(self.unread):,} of {pluralize(self.tried, 'image')}{of} cannot be read ({first}: {reason})"
+
+
+def read_trial(folder: Path, file_match: FileMatch) -> TrialReading:
+    """Read images spread over the tables, all of them where they are few or small.
+
+    Args:
+        folder: The data folder.
+        file_match: The tables and the pattern.
+    """
+    images: list[tuple[str, list[str]]] = []
+    others: list[tuple[str, str]] = []
+    rows = 0
+    for role, table in (("train", file_match.train), ("test", file_match.test)):
+        if table is None:
+            continue
+        rows += table.height
+        selected = _select_rows(folder, file_match, table, role)
+        images += selected
+        names = [
+            files_of_row(file_match, row, role)
+            for row in table[spread_positions(table.height, HEADERS[role])].iter_rows(named=True)
+        ]
+        selected_files = {file for _, files in selected for file in files}
+        others += [
+            (role, row_files[number % len(row_files)])
+            for number, row_files in enumerate(names)
+            if not selected_files & set(row_files)
+        ]
+    first_reading = _read_images(folder, file_match.channels, images, None)
+    reading, projection = first_reading, None
+    planes = next((reason for reason in first_reading[1].values() if "data.projection" in reason), "")
+    if planes and len(first_reading[1]) >= MOSTLY * len(images):
+        reading = _read_images(folder, file_match.channels, images, "max")
+        projection = "max" if len(reading[1]) < len(first_reading[1]) else None
+    headers, unread = reading if projection else first_reading
+    if projection is None and len(file_match.channels) < 2:
+        for role in dict.fromkeys(role for role, _ in others):
+            names_of_role = [name for other, name in others if other == role]
+            more = read_headers(folder, names_of_role).with_columns(pl.lit(role).alias("role"))
+            headers = pl.concat([headers, more])
+    if not file_match.channels and are_photographs(headers):
+        unread = _read_images(folder, COLORS, images, projection)[1]
+    pages = (
+        _count_pages(folder, headers["file"].to_list()) if projection is None and len(file_match.channels) < 2 else 1
+    )
+    return TrialReading(headers, len(images), len(images) >= rows, unread, projection, planes, pages)
+
+
+def are_photographs(headers: pl.DataFrame) -> bool:
+    """Whether images of 8 bits are in grey here and in colour there, or have a fourth channel now and then.
+
+    Args:
+        headers: Columns `channels` and `bits`.
+    """
+    counts = set(headers["channels"].unique())
+    return len(counts) > 1 and counts <= {1, 3, 4} and set(headers["bits"].unique()) == {8}
+
+
+def _select_rows(folder: Path, file_match: FileMatch, table: pl.DataFrame, role: str) -> list[tuple[str, list[str]]]:
+    """The files of rows to be read; what is not there is spoken of elsewhere."""
+    for count in ROWS:
+        rows = table[spread_positions(table.height, count)].iter_rows(named=True)
+        files = [(role, files_of_row(file_match, row, role)) for row in rows]
+        files = [
+            (role, row_files)
+            for role, row_files in files
+            if all(name and (folder / name).exists() for name in row_files)
+        ]
+        if sum((folder / name).stat().st_size for _, row_files in files for name in row_files) <= BYTES:
+            break
+    return files
+
+
+def _read_images(
+    folder: Path, channels: Sequence[str], images: Sequence[tuple[str, list[str]]], projection: str | None
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Headers of the images that can be read, and why the others cannot."""
+    rows, unread = [], {}
+    for role, files in images:
+        try:
+            pixels = read_image([folder / name for name in files], channels=channels or None, projection=projection)
+        except DataError as error:
+            reason = str(error).rstrip(".")
+            for name in files:
+                reason = reason.replace(str(folder / name), name)
+            unread[files[0]] = reason.removeprefix(f"{files[0]} ")
+            continue
+        count, height, width = pixels.shape
+        rows.append((files[0], height, width, count, pixels.dtype.itemsize * 8, role))
+    return pl.DataFrame(rows, schema={**HEADER_SCHEMA, "role": pl.String}, orient="row"), unread
+
+
+def _count_pages(folder: Path, files: Sequence[str]) -> int:
+    """How many pages a TIFF holds that neither OME nor ImageJ name."""
+    first = next((name for name in files if name.lower().endswith((".tif", ".tiff"))), None)
+    if first is None:
+        return 1
+    try:
+        with open_file(folder / first) as stream:
+            return unnamed_page_count(stream, first, Path(first).name, ReadOptions())
+    except (DataError, OSError, ValueError, IndexError, KeyError):
+        return 1

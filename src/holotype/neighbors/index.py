@@ -1,0 +1,190 @@
+"""Indexes of specimens: all of them looked at, or some cells of a Voronoi diagram by faiss."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from holotype.core.errors import HolotypeError, RecipeError
+from holotype.core.seeds import keyed_generator
+from holotype.neighbors.cosine import (
+    Forbidden,
+    Neighbors,
+    check_search,
+    cosine_of_pairs,
+    is_forbidden,
+    most_similar,
+    normalize_rows,
+)
+from holotype.neighbors.nearest import nearest
+from holotype.types import Floats, Integers
+
+__all__ = ["INDEX_KINDS", "ExactIndex", "FaissIndex", "make_index"]
+
+INDEX_KINDS = ("auto", "exact", "faiss")
+MAX_EXACT_KEYS = 300_000  # keys: above them tens of thousands of queries take longer than building the cells
+KEYS_PER_CELL, ITERATIONS = 32, 5  # of k-means: centers need not be settled, only apart
+SEED = 20_180_110  # the cells are the same in every run: they are chosen, not sampled
+BLOCK = 2**14
+
+
+class ExactIndex:
+    """Every key is looked at.
+
+    Args:
+        keys: Embeddings, shape (m, width).
+
+    Raises:
+        DataError: There are no keys.
+    """
+
+    kind = "exact"
+
+    def __init__(self, keys: Floats) -> None:
+        check_search(keys[:0], keys, 1, None)
+        self.keys = keys
+
+    def search(self, queries: Floats, k: int, forbidden: Forbidden | None = None) -> Neighbors:
+        """The k most similar keys.
+
+        Args:
+            queries: Embeddings, shape (n, width).
+            k: How many, at least 1.
+            forbidden: Tie numbers of the queries and of the keys, as in `nearest`.
+
+        Raises:
+            DataError: Widths differ, or an embedding is not finite.
+        """
+        return nearest(queries, self.keys, k, forbidden=forbidden)
+
+
+class FaissIndex:
+    """Keys are sorted into cells around some centers, and only the cells nearest to a query are looked at.
+
+    An inverted file of plain vectors (Johnson, Douze & Jégou 2019, "Billion-scale similarity search with GPUs"): what
+    it finds has the exact similarity, but a neighbor in a cell further away is missed.
+
+    Args:
+        keys: Embeddings, shape (m, width).
+        cells: How many; by default four times the square root of the number of keys.
+        visited: How many cells a query looks at; by default a fiftieth, at least 16.
+
+    Raises:
+        DataError: There are no keys, or one is not finite.
+        RecipeError: faiss is not installed.
+    """
+
+    kind = "faiss"
+
+    def __init__(self, keys: Floats, cells: int | None = None, visited: int | None = None) -> None:
+        faiss = _import_faiss()
+        check_search(keys[:0], keys, 1, None)
+        self.keys = keys
+        count, width = keys.shape
+        cells = min(cells or round(4 * count**0.5), count)
+        self.visited = min(visited or max(16, cells // 50), cells)
+        self._index: Any = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, cells, faiss.METRIC_INNER_PRODUCT)
+        self._index.nprobe = self.visited
+        self._index.cp.seed, self._index.cp.niter = SEED, ITERATIONS
+        self._index.cp.min_points_per_centroid = 1  # few keys are no reason for a warning
+        train_count = min(count, cells * KEYS_PER_CELL)
+        sample = np.sort(keyed_generator(SEED, "cells").choice(count, train_count, replace=False))
+        self._index.train(normalize_rows(keys[sample].astype(np.float32, copy=False)))
+        for first in range(0, count, BLOCK):
+            self._index.add(normalize_rows(keys[first : first + BLOCK].astype(np.float32, copy=False), first))
+
+    def search(self, queries: Floats, k: int, forbidden: Forbidden | None = None) -> Neighbors:
+        """The k most similar keys of the cells that are looked at.
+
+        Args:
+            queries: Embeddings, shape (n, width).
+            k: How many, at least 1.
+            forbidden: Tie numbers of the queries and of the keys, as in `nearest`.
+
+        Returns:
+            As of `nearest`; places are free, too, where the cells hold too few allowed keys.
+
+        Raises:
+            DataError: Widths differ, or a query is not finite.
+        """
+        check_search(queries, self.keys, k, forbidden)
+        queries = queries.astype(np.float32, copy=False)
+        unit = normalize_rows(queries, name="queries")
+        best = Neighbors(np.full((len(unit), k), -1, np.int64), np.full((len(unit), k), -np.inf, np.float32))
+        tied_counts = np.zeros(len(unit), np.int64) if forbidden is None else _count_tied_keys(*forbidden)
+        pending, search_k = np.arange(len(unit)), 2 * k  # some more than k: rounding may have put them in another order
+        while len(pending):
+            candidates = self._search_cells(queries, unit, pending, search_k)
+            groups = None if forbidden is None else (forbidden[0][pending], forbidden[1])
+            top = self._rank_candidates(queries[pending], candidates, k, groups)
+            best.rows[pending], best.similarity[pending] = top.rows, top.similarity
+            # those whose own ties may have stood in the way of others ask again for more
+            pending = pending[(top.rows[:, -1] < 0) & (candidates[:, -1] >= 0) & (search_k < k + tied_counts[pending])]
+            search_k *= 4
+        return best
+
+    def _search_cells(self, queries: Floats, unit: Floats, pending: Integers, search_k: int) -> Integers:
+        step = max(1, 2**22 // search_k)
+        parts = [
+            self._index.search(unit[pending[start : start + step]], min(search_k, len(self.keys)))[1]
+            for start in range(0, len(pending), step)
+        ]
+        return np.concatenate(parts).astype(np.int64)
+
+    def _rank_candidates(self, queries: Floats, candidates: Integers, k: int, forbidden: Forbidden | None) -> Neighbors:
+        allowed = candidates >= 0
+        if forbidden is not None:
+            allowed &= ~is_forbidden(forbidden[0][:, None], forbidden[1][candidates])
+        query, column = np.nonzero(allowed)
+        rows = candidates[query, column]
+        return most_similar(query, rows, cosine_of_pairs(queries, self.keys, query, rows), (len(queries), k))
+
+
+def make_index(keys: Floats, kind: str = "auto") -> ExactIndex | FaissIndex:
+    """An index of some keys.
+
+    Args:
+        keys: Embeddings, shape (m, width).
+        kind: `exact`, `faiss` (needs the extra `retrieval`), or `auto`: exact up to 300,000 keys, and wherever faiss is
+            not installed. The index's own `kind` tells which it is.
+
+    Raises:
+        DataError: There are no keys, or faiss is given one that is not finite.
+        RecipeError: There is no such kind, or faiss is asked for and not installed.
+    """
+    if kind not in INDEX_KINDS:
+        raise RecipeError(f"there is no index {kind!r}", field="neighbors.index", value=kind, allowed=INDEX_KINDS)
+    if kind == "auto":
+        kind = "faiss" if len(keys) > MAX_EXACT_KEYS and _has_faiss() else "exact"
+    return FaissIndex(keys) if kind == "faiss" else ExactIndex(keys)
+
+
+def _count_tied_keys(query_groups: Integers, key_groups: Integers) -> Integers:
+    """How many keys each query is tied to."""
+    numbers, counts = np.unique(key_groups, return_counts=True)
+    index = np.minimum(np.searchsorted(numbers, query_groups), len(numbers) - 1)
+    return np.asarray(np.where(is_forbidden(query_groups, numbers[index]), counts[index], 0), np.int64)
+
+
+def _import_faiss() -> ModuleType:
+    try:
+        import faiss  # an extra, and slow to load
+    except ImportError as error:
+        raise RecipeError(
+            "faiss is not installed",
+            field="neighbors.index",
+            value="faiss",
+            allowed=INDEX_KINDS,
+            remedy="pip install 'holotype[retrieval]', or ask for the exact index",
+        ) from error
+    return faiss
+
+
+def _has_faiss() -> bool:
+    try:
+        _import_faiss()
+    except HolotypeError:
+        return False
+    return True

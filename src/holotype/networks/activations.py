@@ -1,0 +1,79 @@
+"""Activations by name, and a backbone's own replaced throughout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from timm.layers import activations as timm_activations
+from torch import nn
+
+from holotype.core.errors import RecipeError
+
+__all__ = ["ACTIVATIONS", "make_activation", "replace_activations"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "hardswish": nn.Hardswish,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
+INPLACE_ACTIVATIONS = {"relu", "relu6", "leaky_relu", "elu", "selu", "silu", "mish", "hardswish"}
+TIMM_ACTIVATIONS = tuple(
+    getattr(timm_activations, name)
+    for name in ("Swish", "Mish", "HardSwish", "HardMish", "PReLU", "GELU", "GELUTanh", "QuickGELU", "Tanh")
+    if hasattr(timm_activations, name)
+)
+REPLACEABLE_ACTIVATIONS = (*ACTIVATIONS.values(), nn.PReLU, nn.RReLU, nn.CELU, *TIMM_ACTIVATIONS)
+GATE_NAMES = {"gate", "sigmoid", "attn_gate"}
+
+
+def make_activation(name: str, inplace: bool = True) -> nn.Module:
+    """An activation.
+
+    Args:
+        name: As in `ACTIVATIONS`.
+        inplace: Overwrite the input, where the activation can; it saves memory in training.
+
+    Raises:
+        RecipeError: There is no such activation.
+    """
+    key = name.lower().replace("-", "_")
+    if key not in ACTIVATIONS:
+        raise RecipeError(f"no activation is named {name!r}", field="activation", value=name, allowed=ACTIVATIONS)
+    options: dict[str, Any] = {"inplace": inplace} if key in INPLACE_ACTIVATIONS else {}
+    return ACTIVATIONS[key](**options)
+
+
+def replace_activations(backbone: nn.Module, name: str) -> int:
+    """Put one activation in the place of a backbone's own; gates (squeeze-and-excitation's sigmoids) stay.
+
+    Args:
+        backbone: Changed in place.
+        name: As in `ACTIVATIONS`.
+
+    Returns:
+        How many were replaced.
+
+    Raises:
+        RecipeError: There is no such activation, or the backbone has none that is a module of its own.
+    """
+    replaced = 0
+    for module in list(backbone.modules()):
+        for child_name, child in list(module.named_children()):
+            if isinstance(child, REPLACEABLE_ACTIVATIONS) and child_name not in GATE_NAMES:
+                setattr(module, child_name, make_activation(name, getattr(child, "inplace", False)))
+                replaced += 1
+    if replaced == 0:
+        raise RecipeError(
+            f"{type(backbone).__name__} has no activation that could be replaced by {name!r}",
+            field="models.activation",
+            remedy="leave `activation` out, or take another backbone",
+        )
+    return replaced

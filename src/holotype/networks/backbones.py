@@ -1,0 +1,122 @@
+"""Backbones by name: which networks timm has, and where their weights lie, without importing timm.
+
+`backbones.json` holds both for one version of timm (`python docs/write_backbones.py` writes it). Any other version, and
+a process that has timm loaded (a plugin may have registered networks), ask timm itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from holotype.core.errors import RecipeError, join_names
+from holotype.core.runtime import version_of
+
+__all__ = ["LIST_FILE", "BackboneList", "check_backbone", "hub_file", "list_of_timm"]
+
+LIST_FILE = Path(__file__).with_name("backbones.json")
+DEFAULT_WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class BackboneList:
+    """The networks of one version of timm.
+
+    Args:
+        version: timm's version.
+        names: Of the architectures, those that timm lists.
+        deprecated: Earlier names, which still build a network.
+        pretrained: Names with the tag of their weights.
+        hub_files: The hub's repository of the weights of a name, with a file where it is not the usual one.
+    """
+
+    version: str
+    names: tuple[str, ...]
+    deprecated: tuple[str, ...]
+    pretrained: tuple[str, ...]
+    hub_files: Mapping[str, str]
+
+
+def check_backbone(name: str, field: str = "models.backbone") -> None:
+    """Refuse a backbone that timm does not know.
+
+    Args:
+        name: The network's name, with or without the tag of its weights.
+        field: Where it stands in the recipe.
+
+    Raises:
+        RecipeError: It is not there; the nearest name is suggested.
+    """
+    known = _backbones()
+    architecture, _, tag = name.partition(".")
+    if architecture not in known.names and architecture not in known.deprecated:
+        suggestions = get_close_matches(architecture, known.names, n=5, cutoff=0.5)
+        remedy = f"the nearest are {join_names(suggestions)}" if suggestions else "see timm.list_models()"
+        raise RecipeError(f"timm has no network {name!r}", field=field, remedy=remedy)
+    tagged = [full for full in known.pretrained if full.startswith(f"{architecture}.")] if tag else []
+    if tag and name not in tagged:
+        raise RecipeError(f"timm has no weights {name!r}", field=field, value=name, allowed=[architecture, *tagged])
+
+
+def hub_file(name: str) -> tuple[str, str] | None:
+    """The hub's repository and file of timm's weights of a network; none where timm has none there.
+
+    Args:
+        name: The network's name, with or without the tag of its weights.
+    """
+    entry = _backbones().hub_files.get(name)
+    if entry is None:
+        return None
+    owner, repository, *file = entry.split("/", 2)
+    return f"{owner}/{repository}", file[0] if file else DEFAULT_WEIGHTS_FILE
+
+
+def list_of_timm() -> BackboneList:
+    """The networks of the timm that is installed, by its own word; slow, as it loads timm."""
+    import timm
+    from timm.models import _registry
+
+    listed = timm.list_models()
+    hub_files = {}
+    for name in sorted({*listed, *_registry._model_pretrained_cfgs}):
+        config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+        if config is not None and config.hf_hub_id:
+            hub_files[name] = "/".join(filter(None, (config.hf_hub_id, config.hf_hub_filename)))
+    deprecated = sorted({*_registry._model_entrypoints} - {*listed})
+    return BackboneList(timm.__version__, tuple(listed), tuple(deprecated), tuple(timm.list_pretrained()), hub_files)
+
+
+def _backbones() -> BackboneList:
+    stored = _stored_list()
+    return stored if "timm" not in sys.modules and stored.version == version_of("timm") else _list_of_loaded_timm()
+
+
+@cache
+def _stored_list() -> BackboneList:
+    content: dict[str, Any] = json.loads(LIST_FILE.read_text(encoding="utf-8"))
+    return BackboneList(
+        content["version"],
+        tuple(content["names"]),
+        tuple(content["deprecated"]),
+        tuple(content["pretrained"]),
+        content["hub_files"],
+    )
+
+
+_timm_lists: dict[int, BackboneList] = {}
+
+
+def _list_of_loaded_timm() -> BackboneList:
+    """What timm says, asked again when networks were registered since."""
+    from timm.models import _registry
+
+    count = len(_registry._model_entrypoints)
+    if count not in _timm_lists:
+        _timm_lists[count] = list_of_timm()
+    return _timm_lists[count]

@@ -1,0 +1,220 @@
+"""Heads: from the backbone's last feature map to one logit a class."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from holotype.core.registry import Registry
+from holotype.networks.activations import make_activation
+from holotype.networks.taxonomy_head import RankLogits
+from holotype.recipe.sections import HeadSpec, MarginSpec
+from holotype.types import RankHeads
+
+__all__ = ["LEARNED_POOLS", "POOLS", "AttentionPool", "CosineClassifier", "GeM", "Head", "as_feature_map"]
+
+EPSILON = 1e-6
+POOLS = Registry("pooling")
+
+
+@POOLS.register
+def avg(features: Tensor) -> Tensor:
+    """The mean over places.
+
+    Args:
+        features: Shape (n, width, H, W).
+
+    Returns:
+        Shape (n, width).
+    """
+    return features.mean(dim=(2, 3))
+
+
+@POOLS.register(name="max")
+def max_pool(features: Tensor) -> Tensor:
+    """The largest value over positions.
+
+    Args:
+        features: Shape (n, width, H, W).
+
+    Returns:
+        Shape (n, width).
+    """
+    return features.amax(dim=(2, 3))
+
+
+@POOLS.register
+def concat(features: Tensor) -> Tensor:
+    """Mean and largest value side by side.
+
+    Args:
+        features: Shape (n, width, H, W).
+
+    Returns:
+        Shape (n, 2 * width).
+    """
+    return torch.cat([avg(features), max_pool(features)], dim=1)
+
+
+class GeM(nn.Module):
+    """A power mean between the mean (1) and the largest value (infinity), its power learnt.
+
+    Radenović, Tolias & Chum 2018, "Fine-tuning CNN image retrieval with no human annotation", equation 3.
+
+    Args:
+        width: Channels of the feature map; one power serves them all.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.power = nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pool a feature map; what is below zero counts as nothing.
+
+        Args:
+            features: Shape (n, width, H, W).
+
+        Returns:
+            Shape (n, width).
+        """
+        power = self.power.clamp(1.0, 10.0)
+        raised: Tensor = features.float().clamp_min(EPSILON) ** power
+        return raised.mean(dim=(2, 3)) ** (1.0 / power)
+
+
+class AttentionPool(nn.Module):
+    """A weighted mean over places, its weights learnt from the features (Ilse et al. 2018, equations 8 and 9, gated).
+
+    Args:
+        width: Channels of the feature map.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        inner = min(128, width)
+        self.value, self.gate, self.score = nn.Linear(width, inner), nn.Linear(width, inner), nn.Linear(inner, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pool a feature map.
+
+        Args:
+            features: Shape (n, width, H, W).
+
+        Returns:
+            Shape (n, width).
+        """
+        positions = features.flatten(2).transpose(1, 2)
+        weights = self.score(self.value(positions).tanh() * self.gate(positions).sigmoid()).softmax(dim=1)
+        return (weights * positions).sum(dim=1)
+
+
+LEARNED_POOLS: dict[str, type[nn.Module]] = {"gem": GeM, "attention": AttentionPool}
+
+
+class CosineClassifier(nn.Module):
+    """A last layer that measures angles: the scale times the cosine to each class's nearest center.
+
+    Deng et al. 2019, "ArcFace", section 3.1; with several centers Deng et al. 2020, "Sub-center ArcFace", equation 3.
+
+    Args:
+        width: Of the features.
+        classes: How many logits there are.
+        spec: The recipe's `head.margin` section.
+    """
+
+    def __init__(self, width: int, classes: int, spec: MarginSpec) -> None:
+        super().__init__()
+        self.scale, self.subcenters = spec.scale, spec.subcenters
+        self.weight = nn.Parameter(torch.empty(classes * spec.subcenters, width))
+        nn.init.xavier_normal_(self.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits of features, in single precision whatever the network's, since angles near zero need it.
+
+        Args:
+            features: Shape (n, width).
+
+        Returns:
+            Shape (n, classes).
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            unit, centers = (functional.normalize(part.float(), dim=1) for part in (features, self.weight))
+            cosine = unit @ centers.T
+            return self.scale * cosine.unflatten(1, (-1, self.subcenters)).amax(dim=2)
+
+
+class Head(nn.Module):
+    """Pooling, optional hidden layers, dropout and the last linear layer.
+
+    Args:
+        width: Channels of the feature map.
+        classes: How many logits there are.
+        spec: The recipe's `head` section.
+        rank_heads: The ranks above the classes that it learns, where it learns any.
+    """
+
+    def __init__(self, width: int, classes: int, spec: HeadSpec, rank_heads: RankHeads | None = None) -> None:
+        super().__init__()
+        self.pool = LEARNED_POOLS[spec.pool](width) if spec.pool in LEARNED_POOLS else POOLS[spec.pool]
+        width = self.width = 2 * width if spec.pool == "concat" else width
+        layers: list[nn.Module] = []
+        if spec.batch_norm:
+            layers.append(nn.BatchNorm1d(width))
+        for hidden in [spec.hidden] if isinstance(spec.hidden, int) else spec.hidden or []:
+            layers += [nn.Linear(width, hidden, bias=False), nn.BatchNorm1d(hidden), make_activation(spec.activation)]
+            width = hidden
+        self.neck = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.last: nn.Linear | CosineClassifier
+        if spec.margin is None:
+            self.last = nn.Linear(width, classes)
+            nn.init.zeros_(self.last.bias)
+        else:
+            self.last = CosineClassifier(width, classes, spec.margin)
+        has_rank_heads = rank_heads is not None and spec.taxonomy is not None and spec.taxonomy.kind == "separate"
+        self.ranks = RankLogits(width, rank_heads) if rank_heads is not None and has_rank_heads else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits of a batch.
+
+        Args:
+            features: Shape (n, width, H, W).
+
+        Returns:
+            Shape (n, classes).
+        """
+        return self.classify(self.pool(features))
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Logits of pooled features.
+
+        Args:
+            pooled: Shape (n, pooled width).
+
+        Returns:
+            Shape (n, classes); in training with a column more for each taxon of ranks that have logits of their own.
+        """
+        features = self.dropout(self.neck(pooled))
+        device = features.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                class_logits = self.last(features.float())  # scores of 8 bits would make ties of different images
+        else:
+            class_logits = self.last(features)
+        return class_logits if self.ranks is None else self.ranks(class_logits, features)
+
+
+def as_feature_map(features: Tensor, width: int) -> Tensor:
+    """Whatever a backbone ends in, as (n, width, H, W): maps, channels-last maps, tokens or vectors.
+
+    Args:
+        features: The backbone's output.
+        width: Its number of channels, which tells the layouts apart.
+    """
+    if features.ndim == 4:
+        return features if features.shape[1] == width else features.permute(0, 3, 1, 2)
+    if features.ndim == 3:
+        return features.transpose(1, 2).unsqueeze(3)
+    return features[:, :, None, None]

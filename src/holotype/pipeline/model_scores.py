@@ -1,0 +1,215 @@
+"""Every model's scores, of networks or made elsewhere, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.cache import Stages, UnknownUntilRunError
+from holotype.core.runtime import Runtime
+from holotype.evaluation import gather_oof, gather_test
+from holotype.pipeline.imported_predictions import read_aligned_scores
+from holotype.pipeline.models import (
+    ModelPredictions,
+    TrainingContext,
+    resolve_model,
+    test_rows,
+    train_and_predict,
+    validation_rows,
+)
+from holotype.pipeline.prepared import PreparedData
+from holotype.postprocessing.ensemble import fill_missing_classes
+from holotype.recipe.load import Recipe
+from holotype.recipe.sections import PredictionsSpec
+from holotype.types import ImageTable, Integers, OofPredictions, Predictions, TestPredictions, to_dense
+
+__all__ = ["AllModelScores", "ModelScores", "gather_models"]
+
+Evidence = TypeVar("Evidence", OofPredictions, TestPredictions)
+
+
+@dataclass(frozen=True)
+class AllModelScores:
+    """What all models say.
+
+    Args:
+        models: Their networks.
+        oof: Out-of-fold scores, model by model one entry a pooling, then those with its specialists; empty where one
+            has none.
+        test: Scores of the samples to predict, in the same order; empty without a test table.
+        validation: Of the validation set of its own, in the same order, where there is one.
+        caveats: What a reader of the scores must know.
+        pools: The poolings of each model.
+        has_specialists: Whether the scores of a model come twice, the second time with those of its specialists.
+        first_view: Out-of-fold scores of the first view alone, by model; of those that have more than one.
+    """
+
+    models: list[ModelPredictions]
+    oof: list[OofPredictions] = field(default_factory=list)
+    test: list[TestPredictions] = field(default_factory=list)
+    validation: list[TestPredictions] = field(default_factory=list)
+    caveats: list[str] = field(default_factory=list)
+    pools: list[tuple[str, ...]] = field(default_factory=list)
+    has_specialists: list[bool] = field(default_factory=list)
+    first_view: dict[str, OofPredictions] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """One model's scores of samples.
+
+    Args:
+        model: Its networks.
+        oof: Out-of-fold scores, one entry a reading.
+        test: Of the samples to predict.
+        validation: Of the validation set of its own.
+        first_view: Out-of-fold scores of the first view alone, where there are more.
+        caveats: What a reader of the scores must know.
+    """
+
+    model: ModelPredictions
+    oof: list[OofPredictions]
+    test: list[TestPredictions]
+    validation: list[TestPredictions] = field(default_factory=list)
+    first_view: list[OofPredictions] = field(default_factory=list)
+    caveats: tuple[str, ...] = ()
+
+
+def gather_models(recipe: Recipe, prepared: PreparedData, stages: Stages, runtime: Runtime) -> AllModelScores:
+    """Train and ask every model, or read what it said elsewhere.
+
+    Args:
+        recipe: Its models.
+        prepared: What is known before training.
+        stages: Takes from the store what is there.
+        runtime: Device, threads and progress.
+
+    Raises:
+        UnknownUntilRunError: In a forecast, where a network is missing.
+        DataError: A file of scores does not fit the table.
+    """
+    context = TrainingContext(prepared, recipe.seed, stages, runtime, recipe.data.cache, recipe.final_model)
+    model_scores: list[ModelScores] = []
+    for number, section in enumerate(recipe.models):
+        if section.predictions is not None:
+            field_name = f"models.{number}.predictions"
+            model_scores.append(_import_predictions(section.name, section.predictions, field_name, prepared, runtime))
+            continue
+        trained = train_and_predict(resolve_model(section, prepared.statistics), context)
+        several = section.predict.tta != "none"
+        model_scores += [_score_model(model, prepared, several and model.name == section.name) for model in trained]
+    if len(model_scores) < sum(len(section.names) for section in recipe.models):
+        raise UnknownUntilRunError("the models' predictions")
+    return _merge_models(_complete_models(model_scores, prepared.images))
+
+
+def _score_model(model: ModelPredictions, prepared: PreparedData, has_views: bool) -> ModelScores:
+    """A trained model's predictions as scores of samples."""
+    images, folds = prepared.images, prepared.folds
+    if model.classes is not None and model.oof:
+        images = replace(images, classes=tuple(map(str, range(model.oof[0].logits.shape[1]))))  # its own
+    parts = [model] if model.with_specialists is None else [model, model.with_specialists]
+
+    def gather_each(name: str, gather: Callable[[list[Predictions], str], Evidence]) -> list[Evidence]:
+        entries = [entry for part in parts for entry in getattr(part, name)]
+        if not any(len(entry.rows) for entry in entries):
+            return []  # there are no such rows
+        pool_entries = [(getattr(part, name), pool) for part in parts for pool in model.pools]
+        return [
+            gather([entry for entry in part_entries if entry.pool == pool], pool) for part_entries, pool in pool_entries
+        ]
+
+    oof = gather_each("oof", lambda predictions, pool: gather_oof(predictions, folds, images, pool))
+    test = gather_each("test", lambda predictions, pool: gather_test(predictions, images, test_rows(prepared), pool))
+    validation = gather_each(
+        "validation", lambda predictions, pool: gather_test(predictions, images, validation_rows(prepared), pool)
+    )
+    first_view = [entry for entry in model.oof if entry.pool == "first-view"] if has_views else []
+    return ModelScores(model, oof, test, validation, [gather_oof(first_view, folds, images)] if first_view else [])
+
+
+def _complete_models(model_scores: Sequence[ModelScores], images: ImageTable) -> list[ModelScores]:
+    """Models of some classes say of the others what the other models do."""
+    completed = []
+    for scores in model_scores:
+        served = scores.model.classes
+        if served is None:
+            completed.append(scores)
+            continue
+        others = [other for other in model_scores if other.model.name != scores.model.name]
+        filled = {
+            name: [_complete_scores(part, served, name, others, images) for part in getattr(scores, name)]
+            for name in ("oof", "test", "validation", "first_view")
+        }
+        completed.append(replace(scores, **filled))  # type: ignore[arg-type]
+    return completed
+
+
+def _complete_scores(
+    part: Evidence, served: Integers, name: str, others: Sequence[ModelScores], images: ImageTable
+) -> Evidence:
+    other_scores = [(other.model.classes, getattr(other, "oof" if name == "first_view" else name)) for other in others]
+    what = "a model of some of the classes"
+    dense_scores = [(to_dense(scores[0].logits, what), theirs) for theirs, scores in other_scores if scores]
+    logits = to_dense(part.logits, what)
+    return replace(part, logits=fill_missing_classes(logits, served, dense_scores, len(images.classes), images.kind))
+
+
+def _merge_models(model_scores: Sequence[ModelScores]) -> AllModelScores:
+    """Scores of all models in one list each; none where a model has none."""
+    readings = [
+        len(scores.model.pools) * (1 if scores.model.with_specialists is None else 2) for scores in model_scores
+    ]
+
+    def merge_if_complete(name: str) -> list[Evidence]:
+        parts = [getattr(scores, name) for scores in model_scores]
+        complete = all(len(part) == count for part, count in zip(parts, readings, strict=True))
+        return [entry for part in parts for entry in part] if complete else []
+
+    return AllModelScores(
+        [scores.model for scores in model_scores],
+        merge_if_complete("oof"),
+        merge_if_complete("test"),
+        merge_if_complete("validation"),
+        [caveat for scores in model_scores for caveat in scores.caveats],
+        [scores.model.pools for scores in model_scores],
+        [scores.model.with_specialists is not None for scores in model_scores],
+        {scores.model.name: scores.first_view[0] for scores in model_scores if scores.first_view},
+    )
+
+
+def _import_predictions(
+    name: str, spec: PredictionsSpec, field_name: str, prepared: PreparedData, runtime: Runtime
+) -> ModelScores:
+    images, folds = prepared.images, prepared.folds
+    remarks: tuple[str, ...] = ()
+    scores = ModelScores(ModelPredictions(name), [], [])
+    if spec.oof is not None:
+        used = np.flatnonzero(np.isin(folds.fold_of_sample, folds.used))
+        scored = np.intersect1d(images.samples.of_role("train"), used)
+        imported = read_aligned_scores(spec, spec.oof, images, "train", scored, f"{field_name}.oof")
+        fold_numbers = folds.fold_of_sample[imported.samples].astype(np.int64)
+        scores.oof.append(OofPredictions(imported.samples, imported.logits, fold_numbers))
+        if imported.folds is None or not _is_same_partition(imported.folds, fold_numbers):
+            which = "do not name their folds" if imported.folds is None else "were made on other folds than the run's"
+            scores = replace(scores, caveats=(f"the scores of {name} are out of fold as declared: they {which}",))
+        remarks += imported.remarks
+    if spec.test is not None:
+        imported = read_aligned_scores(
+            spec, spec.test, images, "test", images.samples.of_role("test"), f"{field_name}.test"
+        )
+        scores.test.append(TestPredictions(imported.samples, imported.logits))
+        remarks += imported.remarks
+    for remark in remarks:
+        runtime.progress.info(f"note: {remark}")
+    return scores
+
+
+def _is_same_partition(theirs: Sequence[str] | NDArray[np.str_], ours: Integers) -> bool:
+    """Whether two divisions into folds are the same but for the folds' names."""
+    pairs = {(str(their_fold), int(our_fold)) for their_fold, our_fold in zip(theirs, ours, strict=True)}
+    return len(pairs) == len({their_fold for their_fold, _ in pairs}) == len({our_fold for _, our_fold in pairs})

@@ -1,0 +1,127 @@
+"""What tells training rows from test rows before the folds are drawn: statistics, embeddings, a network of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from holotype.cache import UnknownUntilRunError
+from holotype.core.errors import DataError
+from holotype.data import image_features
+from holotype.evaluation import gather_oof
+from holotype.pipeline.models.model_pixels import embed_with_model, resolve_model
+from holotype.pipeline.models.train import train_and_predict
+from holotype.pipeline.models.training_context import TrainingContext
+from holotype.recipe.sections import CheckpointsSpec, ModelSpec, PredictSpec, SplitSpec
+from holotype.split import make_folds
+from holotype.types import Floats, ImageTable, to_dense
+
+__all__ = ["role_labels", "test_likeness_by_network", "train_test_features"]
+
+FOLDS = 3  # each network sees two thirds of the rows, and a third is enough to be judged by
+ROLES = ("train", "test")
+
+
+def train_test_features(
+    models: Sequence[ModelSpec], split: SplitSpec, context: TrainingContext
+) -> tuple[list[str], Floats]:
+    """Features that distinguish training from test images (adversarial validation).
+
+    Args:
+        models: The recipe's sections; the first one's backbone looks at the images as it begins.
+        split: The recipe's section, which may name an adversarial model.
+        context: What networks are made from; nothing is divided yet.
+
+    Returns:
+        Names of the columns, and their values, shape (image rows, columns); NaN where one is not known.
+
+    Raises:
+        UnknownUntilRunError: In a forecast, where a network is missing.
+    """
+    images, statistics, audit = context.images, context.data.statistics, context.data.audit
+    names, table = image_features(statistics.frame)
+    rows = np.setdiff1d(np.arange(len(images)), audit.unreadable)
+    machine = (context.runtime, context.cache)
+    first = resolve_model(models[0], statistics)
+    embeddings = embed_with_model(first, images, statistics, rows, context.stages, machine)
+    names = [*names, *(f"embedding {number}" for number in range(embeddings.shape[1]))]
+    if split.adversarial_model is None:
+        return names, np.hstack([table, embeddings])
+    adversarial_model = next(candidate for candidate in models if candidate.name == split.adversarial_model)
+    test_likeness = test_likeness_by_network(resolve_model(adversarial_model, statistics), context)
+    return [*names, f"adversarial_model {adversarial_model.name}"], np.hstack(
+        [table, embeddings, test_likeness[:, None]]
+    )
+
+
+def test_likeness_by_network(model: ModelSpec, context: TrainingContext) -> Floats:
+    """How much each image looks like a test image to a network that never saw it, its group or its duplicates.
+
+    The network has the model's backbone, input, augmentation and phases; its labels are the rows' roles, so that
+    whatever the model says of classes, domains and losses is left out.
+
+    Args:
+        model: The recipe's section, its size resolved.
+        context: What networks are made from; its folds are not looked at.
+
+    Returns:
+        Log-odds of being a test image, shape (image rows,); NaN for other roles and unreadable images.
+
+    Raises:
+        DataError: There are no test rows.
+        UnknownUntilRunError: In a forecast, where a network is missing.
+    """
+    data = context.data
+    if not len(data.images.rows_of_role("test")):
+        raise DataError(
+            "there are no test rows to tell from training rows",
+            field="split.adversarial_model",
+            remedy="leave the key out",
+        )
+    images = role_labels(data.images)
+    folds = make_folds(images, data.audit, SplitSpec(folds=FOLDS, stratify=["labels"]), context.seed)
+    role_context = replace(context, data=replace(data, images=images, folds=folds), final_model="folds")
+    predictions = train_and_predict(_adversarial_model(model), role_context)
+    if not predictions:
+        raise UnknownUntilRunError(f"the adversarial model {model.name}")
+    pool = predictions[0].pools[0]
+    oof = gather_oof([prediction for prediction in predictions[0].oof if prediction.pool == pool], folds, images, pool)
+    of_sample = np.full(len(images.samples), np.nan, np.float32)
+    logits = to_dense(oof.logits, "an adversarial model")
+    of_sample[oof.samples] = logits[:, 1] - logits[:, 0]
+    return of_sample[images.sample_numbers]
+
+
+def role_labels(images: ImageTable) -> ImageTable:
+    """The table with its rows' roles as labels; external rows are neither.
+
+    Args:
+        images: The table.
+    """
+    role = images.frame["role"]
+    number = role.replace_strict(ROLES, [0, 1], default=None, return_dtype=pl.Int64)
+    labels = pl.DataFrame({"number": number}).select(
+        pl.when(pl.col("number").is_not_null()).then(pl.concat_list("number")).alias("labels")
+    )["labels"]
+    role_column = pl.Series("role", ["train" if value in ROLES else "test" for value in role])
+    frame = images.frame.with_columns(labels, role_column, pl.lit(None, pl.String).alias("domain"))
+    return ImageTable(frame, ROLES, "multiclass", images.channels, projection=images.projection)
+
+
+def _adversarial_model(model: ModelSpec) -> ModelSpec:
+    phase_changes = {"loss": None, "class_weights": None, "logit_adjustment": 0.0, "rows": "all"}
+    changes = {
+        "name": f"{model.name}.adversarial",
+        "classes": "all",
+        "specialists": None,
+        "pseudo_labels": None,
+        "neighbors": None,
+        "checkpoints": CheckpointsSpec(),
+        "predict": PredictSpec(tta="none"),
+        "phases": [phase.model_copy(update=phase_changes) for phase in model.phases],
+        "head": model.head.model_copy(update={"taxonomy": None, "margin": None}),
+    }
+    return model.model_copy(update=changes)

@@ -1,0 +1,64 @@
+"""A network trained by rounds: each one's sure answers join the training of the next, within one fold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.core.errors import pluralize
+from holotype.loading import ImageDataset
+from holotype.pipeline.models.networks import TrainedNetwork, predict_rows, train_network
+from holotype.pipeline.models.training_context import TrainingContext
+from holotype.split import related_images
+from holotype.training import FitJob, join_pseudo_labels
+from holotype.types import Integers
+
+__all__ = ["train_with_pseudo_labels"]
+
+
+def train_with_pseudo_labels(
+    job: FitJob, dataset: ImageDataset, context: TrainingContext
+) -> tuple[TrainedNetwork, ImageDataset] | None:
+    """The last network of a fold, and the labels it was trained with.
+
+    Args:
+        job: Of the first round.
+        dataset: Pixels and labels.
+        context: What networks are made from.
+
+    Returns:
+        None in a forecast where a round before the last is missing.
+    """
+    trained, spec = train_network(job, dataset, context), job.model.pseudo_labels
+    for _ in range(spec.rounds if spec is not None else 0):
+        rows, tied = _candidate_rows(trained.job, context)
+        predictions = predict_rows(trained, {"candidates": rows}, dataset, context, "pseudo")
+        if not predictions:
+            return None
+        images = context.images
+        owners, kind = images.sample_numbers, images.kind
+        next_job, labels = join_pseudo_labels(trained.job, predictions["candidates"][0], owners, kind, tied)
+        context.runtime.progress.info(
+            f"{next_job.label}: {pluralize(len(next_job.pseudo_rows), 'image')} of {len(rows):,} join with labels "
+            f"that the "
+            "network before is sure of"
+        )
+        if not len(next_job.pseudo_rows):
+            break  # it would be the same network again
+        dataset = replace(dataset, truth=dataset.truth.with_rows(next_job.pseudo_rows, labels))
+        trained = train_network(next_job, dataset, context)
+    return trained, dataset
+
+
+def _candidate_rows(job: FitJob, context: TrainingContext) -> tuple[Integers, NDArray[np.bool_]]:
+    """The rows that may join a fold's training, and which rows of the table are tied to the fold."""
+    data, spec = context.data, job.model.pseudo_labels
+    tied = related_images(data.images, data.audit, job.validation_rows)
+    tied |= related_images(data.images, data.audit, job.inner_rows)
+    roles = {"test": ["test"], "external": ["external"], "both": ["test", "external"]}[spec.roles if spec else "test"]
+    rows = np.setdiff1d(data.images.rows_of_role(*roles), data.folds.unreadable)
+    left_out = np.isin(data.images.sample_numbers, np.setdiff1d(data.folds.left_out, data.folds.validation))
+    in_validation = np.isin(data.images.sample_numbers, data.folds.validation)
+    return rows[~(tied | left_out | in_validation)[rows]].astype(np.int64), tied

@@ -1,0 +1,76 @@
+"""Domains with networks of their own, each fine-tuned from the overall one of the same fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from holotype.loading import ImageDataset
+from holotype.pipeline.models.networks import TrainedNetwork, predict_rows, train_network
+from holotype.pipeline.models.training_context import TrainingContext
+from holotype.training import specialist_job
+from holotype.types import Folds, ImageTable, Integers, Predictions
+
+__all__ = ["domains_with_specialists", "train_specialists"]
+
+
+def domains_with_specialists(images: ImageTable, folds: Folds, min_samples: int) -> tuple[list[str], list[str]]:
+    """The domains that have enough labelled samples outside of every used fold, and those that have not.
+
+    Args:
+        images: The table.
+        folds: Which sample is in which fold.
+        min_samples: How many are enough.
+    """
+    labeled = np.setdiff1d(images.samples.of_role("train", "external"), folds.left_out)
+    domain = images.samples.frame["domain"].gather(labeled).fill_null("").to_numpy()
+    fold = folds.fold_of_sample[labeled]
+    names = sorted({str(name) for name in domain if name})
+    enough = [
+        name
+        for name in names
+        if min(((domain == name) & (fold != used_fold)).sum() for used_fold in folds.used) >= min_samples
+    ]
+    return enough, [name for name in names if name not in enough]
+
+
+def train_specialists(
+    overall: TrainedNetwork, parts: Mapping[str, Integers], dataset: ImageDataset, context: TrainingContext
+) -> list[tuple[TrainedNetwork, dict[str, list[Predictions]]]]:
+    """The domains' own networks of one fold, and what each says of its domain's rows.
+
+    Args:
+        overall: The fold's overall network.
+        parts: Image rows by name, of any domain.
+        dataset: Pixels and labels.
+        context: What networks are made from.
+
+    Returns:
+        One entry a domain that has rows to train on; predictions are missing in a forecast where the store does not
+        hold them.
+    """
+    spec, images = overall.job.model.specialists, context.images
+    if spec is None:
+        return []
+    specialists = []
+    for domain in domains_with_specialists(images, context.data.folds, spec.min_samples)[0]:
+        in_domain = (images.frame["domain"].cast(pl.String) == domain).fill_null(False).to_numpy()
+        job = specialist_job(overall.job, domain, in_domain, (overall.network, overall.key.digest))
+        if not len(job.train_rows):  # a domain of one group, and that group is among those that choose
+            if not context.stages.is_dry_run:
+                context.runtime.progress.info(
+                    f"note: {job.label}: no specialist, for all of its training rows are among those that choose a "
+                    "checkpoint; the overall model answers for it in this fold"
+                )
+            continue
+        if len(job.inner_rows) and not in_domain[job.inner_rows].any() and not context.stages.is_dry_run:
+            context.runtime.progress.info(
+                f"note: {job.label}: no sample of this domain is among those that choose a checkpoint, so that "
+                "samples of other domains choose it"
+            )
+        network = train_network(job, dataset, context)
+        domain_rows = {name: rows[in_domain[rows]] for name, rows in parts.items()}
+        specialists.append((network, predict_rows(network, domain_rows, dataset, context)))
+    return specialists

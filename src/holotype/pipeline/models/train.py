@@ -1,0 +1,257 @@
+"""Models × folds: trained and asked for predictions, each from the store where it is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from holotype.core.errors import RecipeError, join_names
+from holotype.core.table_files import read_parquet
+from holotype.loading import ImageDataset, make_dataset
+from holotype.pipeline.models.knn import FoldKnn, find_neighbors, knn_model
+from holotype.pipeline.models.model_pixels import cached_pixels
+from holotype.pipeline.models.networks import TrainedNetwork, predict_rows
+from holotype.pipeline.models.predictions import ModelPredictions, replace_by_domain
+from holotype.pipeline.models.pseudo_labeling import train_with_pseudo_labels
+from holotype.pipeline.models.specialists import domains_with_specialists, train_specialists
+from holotype.pipeline.models.training_context import TrainingContext
+from holotype.recipe.sections import ModelSpec
+from holotype.training import ALL_ROWS, FitJob, plan_fit, refit_model
+from holotype.types import Folds, ImageTable, Integers, Kind, LabelMatrix, Predictions
+
+__all__ = ["FoldModels", "histories", "model_classes", "model_labels", "train_and_predict"]
+
+RowPredictions = dict[str, list[Predictions]]
+
+
+@dataclass(frozen=True)
+class FoldModels:
+    """The networks of one fold, and what they say.
+
+    Args:
+        overall: Of all domains.
+        predictions: What it says, by name of the rows.
+        specialists: The domains' own networks, and what each says.
+        dataset: What the overall network was trained with.
+        knn: The nearest specimens, where the recipe asks for them.
+    """
+
+    overall: TrainedNetwork
+    predictions: RowPredictions
+    specialists: list[tuple[TrainedNetwork, RowPredictions]]
+    dataset: ImageDataset
+    knn: FoldKnn | None = None
+
+
+def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelPredictions]:
+    """Train a model on every used fold and let each network predict its own fold and the test rows.
+
+    Args:
+        model: The recipe's section, its size resolved.
+        context: What networks are made from.
+
+    Returns:
+        The model, and the second one that its neighbors are; nothing in a forecast where a network is missing.
+
+    Raises:
+        RecipeError: It would be scored on what its first weights have seen, or its classes do not exist.
+    """
+    data, normalization = context.data, context.data.statistics.normalization
+    _require_same_folds(model.weights, data.images, data.folds)
+    classes = model_classes(model, data.images)
+    _warn_missing_specialists(model, context)
+    dataset = _make_model_dataset(model, classes, context)
+    jobs = [plan_fit(data.images, data.folds, fold, model, context.seed, normalization) for fold in data.folds.used]
+
+    def fit_fold(job: FitJob) -> FoldModels | None:
+        return _train_fold(job, dataset, context)
+
+    trained_folds = [fold_models for fold_models in map(fit_fold, jobs) if fold_models is not None]
+    if len(trained_folds) < len(jobs):
+        return []
+    prediction_folds = trained_folds
+    if context.final_model == "refit":
+        training_histories = [
+            read_parquet(fold_models.overall.network / "history.parquet") for fold_models in trained_folds
+        ]
+        full_job = plan_fit(
+            data.images, data.folds, ALL_ROWS, refit_model(model, training_histories), context.seed, normalization
+        )
+        prediction_folds = [fold_models for fold_models in [fit_fold(full_job)] if fold_models is not None]
+        if not prediction_folds:
+            return []
+    predictions = [_collect_predictions(model, classes, trained_folds, prediction_folds)]
+    if model.neighbors is not None:
+        fold_knn, prediction_knn = (
+            [fold_models.knn for fold_models in folds_of_models if fold_models.knn]
+            for folds_of_models in (trained_folds, prediction_folds)
+        )
+        predictions.append(knn_model(model.name, fold_knn, prediction_knn, data.images, classes))
+    return predictions
+
+
+def _train_fold(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> FoldModels | None:
+    last_round = train_with_pseudo_labels(job, dataset, context)
+    if last_round is None:
+        return None
+    overall, dataset = last_round
+    parts = {"oof": job.validation_rows, **context.prediction_rows()}
+    predictions = predict_rows(overall, parts, dataset, context)
+    specialists = train_specialists(overall, parts, dataset, context)
+    if not predictions or not all(specialist_predictions for _, specialist_predictions in specialists):
+        return None
+    knn = find_neighbors(overall, predictions, dataset, context)
+    if knn is None and job.model.neighbors is not None:
+        return None
+    return FoldModels(overall, predictions, specialists, dataset, knn)
+
+
+def _collect_predictions(
+    model: ModelSpec,
+    classes: Integers | None,
+    trained_folds: Sequence[FoldModels],
+    prediction_folds: Sequence[FoldModels],
+) -> ModelPredictions:
+    """What the networks of all folds say together; `prediction_folds` answer for the rows to predict."""
+    networks = list(trained_folds) if prediction_folds is trained_folds else [*trained_folds, *prediction_folds]
+    overall = {"oof": trained_folds, "test": prediction_folds, "validation": prediction_folds}
+    overall_predictions = {
+        name: [prediction for fold_models in folds for prediction in fold_models.predictions[name]]
+        for name, folds in overall.items()
+    }
+    result = ModelPredictions(
+        model.name,
+        overall_predictions["oof"],
+        overall_predictions["test"],
+        [fold_models.overall.network for fold_models in networks],
+        overall_predictions["validation"],
+        model.predict.pools,
+        [specialist.network for fold_models in networks for specialist, _ in fold_models.specialists],
+        None,
+        classes,
+    )
+    if model.specialists is None or not result.specialists:
+        return result
+    specialist_predictions = {
+        name: [
+            prediction
+            for fold_models in folds
+            for prediction in replace_by_domain(
+                fold_models.predictions[name], [specialist[name] for _, specialist in fold_models.specialists]
+            )
+        ]
+        for name, folds in overall.items()
+    }
+    replaced = ModelPredictions(
+        model.name,
+        specialist_predictions["oof"],
+        specialist_predictions["test"],
+        validation=specialist_predictions["validation"],
+    )
+    return replace(result, with_specialists=replaced)
+
+
+def model_classes(model: ModelSpec, images: ImageTable) -> Integers | None:
+    """Numbers of the classes that a model answers for; none where it answers for all.
+
+    Args:
+        model: The recipe's section.
+        images: The table.
+
+    Raises:
+        RecipeError: There is no such class.
+    """
+    if model.classes == "all":
+        return None
+    for name in model.classes:
+        if name not in images.classes:
+            raise RecipeError("there is no such class", field="models.classes", value=name, allowed=images.classes)
+    return np.array([images.classes.index(name) for name in model.classes], np.int64)
+
+
+def model_labels(truth: LabelMatrix, classes: Integers | None, kind: Kind) -> LabelMatrix:
+    """Which of its own classes each image has; of one label a sample the last column is none of them.
+
+    Args:
+        truth: Which classes each image has, shape (n, classes).
+        classes: Numbers of a model's classes; none where it answers for all.
+        kind: One label a sample, or many.
+
+    Returns:
+        Shape (n, own classes).
+    """
+    if classes is None:
+        return truth
+    class_index = np.full(truth.classes, -1, np.int64)
+    class_index[classes] = np.arange(len(classes))
+    local_class, owners = class_index[truth.numbers], truth.row_indices
+    if kind == "multiclass":
+        return LabelMatrix.from_pairs(
+            owners, np.where(local_class >= 0, local_class, len(classes)), (len(truth), len(classes) + 1)
+        )
+    return LabelMatrix.from_pairs(owners[local_class >= 0], local_class[local_class >= 0], (len(truth), len(classes)))
+
+
+def _make_model_dataset(model: ModelSpec, classes: Integers | None, context: TrainingContext) -> ImageDataset:
+    images, statistics = context.images, context.data.statistics
+    truth = images.samples.label_matrix(images.sample_numbers)
+    pixel_cache = cached_pixels(model, images, statistics, context.stages, (context.runtime, context.cache))
+    return make_dataset(
+        model, pixel_cache, images, statistics, statistics.normalization, model_labels(truth, classes, images.kind)
+    )
+
+
+def _warn_missing_specialists(model: ModelSpec, context: TrainingContext) -> None:
+    if model.specialists is None or context.stages.is_dry_run:
+        return
+    enough, too_small = domains_with_specialists(context.images, context.data.folds, model.specialists.min_samples)
+    if too_small:
+        subject = f"{join_names(too_small)} have" if len(too_small) > 1 else f"{too_small[0]} has"
+        context.runtime.progress.info(
+            f"note: {model.name}: {subject} fewer than {model.specialists.min_samples} training samples in a fold; the "
+            f"overall model answers for {'them' if len(too_small) > 1 else 'it'}"
+        )
+    if not enough:
+        context.runtime.progress.info(f"note: {model.name}: no domain is large enough for a specialist")
+
+
+def _require_same_folds(weights: str, images: ImageTable, folds: Folds) -> None:
+    """Refuse another run's networks where their folds are not ours, since they have seen what we would score."""
+    if not weights.startswith("run:") or "/fold" in weights.rpartition("#")[2]:
+        return
+    run = Path(weights.removeprefix("run:").partition("#")[0])
+    fold_of_name = dict(read_parquet(run / "folds.parquet").select("sample", "fold").iter_rows())
+    sample_names = images.samples.frame["sample"].to_list()
+    scored = images.samples.of_role("train")
+    moved = [
+        sample_names[number]
+        for number in scored
+        if fold_of_name.get(sample_names[number]) not in {None, folds.fold_of_sample[number]}
+    ]
+    if moved:
+        raise RecipeError(
+            f"{len(moved):,} samples lie in another fold than in {str(run)!r}, whose networks have thus seen what they "
+            f"would be scored on: {join_names(moved, 5)}",
+            field="models.weights",
+            remedy="give both runs the same data, groups, `split` and `seed`, or name one network: #model/fold0",
+        )
+
+
+def histories(models: Sequence[ModelPredictions]) -> dict[str, Path]:
+    """The training histories by `model/fold<k>`.
+
+    Args:
+        models: From `train_and_predict`.
+    """
+    paths: dict[str, Path] = {}
+    for model in models:
+        for network in [*model.networks, *model.specialists]:
+            card = json.loads((network / "card.json").read_text(encoding="utf-8"))
+            name = "all rows" if card["fold"] == ALL_ROWS else f"fold{card['fold']}"
+            domain = "" if card["domain"] is None else f", {card['domain']}"
+            paths[f"{model.name}/{name}{domain}"] = network / "history.parquet"
+    return paths

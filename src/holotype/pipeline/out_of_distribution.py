@@ -1,0 +1,183 @@
+"""Unusual images: unlike those that a run was trained on, by plain, cheap signs, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax
+
+from holotype.audit import describe_training, form_mismatch, input_warnings
+from holotype.core.run_folder import RunFolder
+from holotype.core.table_files import parquet_columns, read_parquet
+from holotype.postprocessing.submission import read_scores
+from holotype.types import AnyScores, Kind, OodReason, TopKScores
+
+__all__ = [
+    "TrainingRanges",
+    "best_scores",
+    "low_score_threshold",
+    "ood_reasons",
+    "read_training_ranges",
+    "warning_texts",
+]
+
+LOW_SCORE_QUANTILE = 0.01  # of the run's own images, when they were held out, are as unsure
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingRanges:
+    """What the images of a run are like.
+
+    Args:
+        kind: `multiclass` or `multilabel`.
+        score: The best score below which the least sure of its held-out images lie; none without such scores.
+        training: From `describe_training`; of no image where the run does not say.
+    """
+
+    kind: Kind
+    score: float | None
+    training: Mapping[str, Any]
+
+    @property
+    def is_available(self) -> bool:
+        """Whether anything is known of the training images."""
+        return bool(self.training["images"])
+
+    def mismatch(self, depth: str, channels: int) -> str | None:
+        """Why an image cannot be predicted: it has other channels, or its values are of another depth.
+
+        Args:
+            depth: NumPy's name of the type of its pixels.
+            channels: How many channels it has.
+        """
+        return form_mismatch(self.training, depth, channels)
+
+
+def best_scores(logits: AnyScores, kind: Kind) -> Doubles:
+    """The score of each sample's likeliest class: a log-probability, or log-odds where labels are many.
+
+    The largest softmax probability is the plain baseline of Hendrycks & Gimpel 2017, "A baseline for detecting
+    misclassified and out-of-distribution examples".
+
+    Args:
+        logits: Shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+
+    Returns:
+        Shape (n,).
+    """
+    if isinstance(logits, TopKScores):
+        return np.asarray(logits.top_logits[:, 0] - logits.total, np.float64)
+    wide = np.asarray(logits, np.float64)
+    return np.asarray((log_softmax(wide, axis=1) if kind == "multiclass" else wide).max(axis=1))
+
+
+def low_score_threshold(logits: AnyScores, kind: Kind) -> float | None:
+    """The best score that new images of the same kind hardly fall below.
+
+    Below the first percentile of the run's held-out images lies half of the distance from there to their median again:
+    of few images the percentile is the least, which many a new one falls below.
+
+    Args:
+        logits: Their scores, shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+    """
+    best = best_scores(logits, kind)
+    if not len(best):
+        return None
+    low, median = np.quantile(best, (LOW_SCORE_QUANTILE, 0.5), method="lower")
+    return float(low - (median - low) / 2)
+
+
+def read_training_ranges(folder: RunFolder, kind: Kind, classes: int) -> TrainingRanges:
+    """What the images of a finished run are like, by its own files; nothing where they are not there.
+
+    Args:
+        folder: The run's.
+        kind: `multiclass` or `multilabel`.
+        classes: How many there are.
+    """
+    return TrainingRanges(
+        kind, _read_score_threshold(folder.root / "oof.parquet", kind, classes), _read_training_summary(folder)
+    )
+
+
+def ood_reasons(
+    ranges: TrainingRanges, score: float, facts: Mapping[str, Any], channels: Sequence[str]
+) -> tuple[OodReason, ...]:
+    """In which respects an image is unusual.
+
+    Args:
+        ranges: From `read_training_ranges`.
+        score: From `best_scores`.
+        facts: What was measured of it, as in `input_warnings`.
+        channels: The channels' names; none where they have none.
+    """
+    reasons = [OodReason(*fact) for fact in input_warnings(ranges.training, facts, channels)]
+    if ranges.score is not None and score < ranges.score:
+        best, least = (_probability(value, ranges.kind) for value in (score, ranges.score))
+        words = (
+            f"no class is likely: the best has {best:.1%}, and {1 - LOW_SCORE_QUANTILE:.0%} of the run's own images "
+            f"had more "
+            f"than {least:.1%} when they were held out"
+        )
+        reasons.append(OodReason("score", None, best, least, None, words))
+    return tuple(reasons)
+
+
+def warning_texts(
+    ranges: TrainingRanges,
+    logits: AnyScores,
+    rows: Sequence[Sequence[int]],
+    frame: pl.DataFrame,
+    channels: Sequence[str],
+) -> pl.Series:
+    """The column `warning` of predictions: in which respects the images of each sample are unusual.
+
+    Args:
+        ranges: From `read_training_ranges`.
+        logits: Shape (samples, classes).
+        rows: The image rows of each sample.
+        frame: Rows of `ImageStatistics.frame`.
+        channels: The channels' names; none where they have none.
+
+    Returns:
+        Null where nothing is unusual.
+    """
+    texts: list[str | None] = []
+    for score, sample_rows in zip(best_scores(logits, ranges.kind).tolist(), rows, strict=True):
+        words: list[str] = []
+        for row in sample_rows:
+            facts = frame.row(row, named=True)
+            prefix = f"{facts['id']}: " if len(sample_rows) > 1 else ""
+            words += [prefix + reason.message for reason in ood_reasons(ranges, np.inf, facts, channels)]
+        words += [reason.message for reason in ood_reasons(ranges, score, {}, channels)]
+        texts.append("; ".join(words) or None)
+    return pl.Series("warning", texts, dtype=pl.String)
+
+
+def _read_training_summary(folder: RunFolder) -> dict[str, Any]:
+    images, statistics = folder.root / "images.parquet", folder.root / "audit" / "statistics.parquet"
+    if not (images.is_file() and statistics.is_file()):
+        return describe_training(pl.DataFrame())
+    roles = read_parquet(images, columns=["role"])["role"]
+    required = {"error", "channels", "depth", "height", "width", "mean", "deviation", "min", "max"}
+    if not required <= set(parquet_columns(statistics)):
+        return describe_training(pl.DataFrame())
+    return describe_training(read_parquet(statistics).filter(roles != "test"))
+
+
+def _read_score_threshold(path: Path, kind: Kind, classes: int) -> float | None:
+    return low_score_threshold(read_scores(path, classes)[1], kind) if path.is_file() else None
+
+
+def _probability(score: float, kind: Kind) -> float:
+    return float(np.exp(score) if kind == "multiclass" else expit(score))

@@ -1,0 +1,259 @@
+"""A recipe fitted to a budget: data are looked at, the machine is probed, and a plan is kept that a resume reads."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import polars as pl
+
+from holotype.cache import StageKey, Stages
+from holotype.core.errors import InputError, RecipeError
+from holotype.core.runtime import Runtime
+from holotype.data import PixelCache, read_row
+from holotype.loading import make_dataset
+from holotype.networks import weights_identity
+from holotype.pipeline.models import cache_format, resolve_model
+from holotype.pipeline.prepared import PreparedData
+from holotype.pipeline.run import prepare, validate_names
+from holotype.planning.budget import BudgetPlan, format_duration, plan_budget, read_budget
+from holotype.planning.candidates import MAX_NEIGHBOR_IMAGES, probe_sizes
+from holotype.planning.costs import DatasetSize, MeasuredSpeed, Views
+from holotype.recipe.load import Recipe, load_recipe
+from holotype.recipe.sections import ModelSpec, PhaseSpec
+from holotype.training import plan_fit
+
+if TYPE_CHECKING:
+    from holotype.training import Throughput
+
+__all__ = ["PlannedRecipe", "plan_for_budget"]
+
+PROBE_SHARE = 0.02  # share of the budget that the steps of a probe may take at each size
+MAX_PROBE_SECONDS = 4.0  # seconds
+READ_IMAGES = 12  # images
+SCORING_SECONDS, SCORING_SECONDS_PER_ROW = 2.0, 5e-5  # seconds of scores and report, and more for each sample and class
+MAX_SLOWDOWN = 8.0
+NOT_PLANNED = ("predictions", "specialists", "pseudo_labels")
+
+
+@dataclass(frozen=True)
+class PlannedRecipe:
+    """A recipe with a budget's plan in it.
+
+    Args:
+        recipe: As it will run.
+        plan: What the budget buys.
+        facts: What the report says of it, by name.
+    """
+
+    recipe: Recipe
+    plan: BudgetPlan
+    facts: dict[str, str]
+
+
+def plan_for_budget(
+    source: tuple[Path, tuple[str, ...]], budget: str, stages: Stages, runtime: Runtime, began: float
+) -> PlannedRecipe:
+    """Plan models, folds, sizes, epochs and views for a time, or take the plan that an earlier call has made.
+
+    Args:
+        source: The recipe's file, and changes as in `--set`, which the plan leaves as they are.
+        budget: As in `10m`.
+        stages: Takes from the store what is there.
+        runtime: From `make_runtime`.
+        began: When the command began, by `time.perf_counter`.
+
+    Raises:
+        InputError: The budget is no time, is too short, or is for a recipe that cannot be planned.
+        UnknownUntilRunError: In a forecast, where there is no plan yet.
+    """
+    from holotype.training import launch_fabric
+
+    path, changes = source
+    seconds = read_budget(budget)
+    recipe = load_recipe(path, changes)
+    _require_plannable(recipe, changes)
+    validate_names(recipe)
+    launch_fabric(runtime)
+    ready = prepare(recipe, stages, runtime)
+    key = _make_plan_key(recipe, seconds, changes, stages, runtime)
+    plan = stages.cached_value(BudgetPlan, key, lambda: _make_plan(recipe, changes, ready, runtime, (seconds, began)))
+    if not stages.is_dry_run:
+        plan_facts = {"changes": plan.changes, "reasons": plan.reasons, "seconds": plan.seconds}
+        stages.log.write("plan", budget=seconds, **plan_facts)
+        for sentence in plan.reasons:
+            runtime.progress.info(f"plan: {sentence}")
+    facts = {"budget": budget} | {f"plan {number}": reason for number, reason in enumerate(plan.reasons, start=1)}
+    facts |= {f"planned seconds: {name}": f"{spent:.0f}" for name, spent in plan.seconds.items()}
+    return PlannedRecipe(load_recipe(path, (*changes, *plan.changes)), plan, facts)
+
+
+def _require_plannable(recipe: Recipe, changes: Sequence[str]) -> None:
+    """Refuse what a plan would have to throw away."""
+    remedy = "leave --budget out, or leave it to the plan"
+    for change in changes:
+        address = change.partition("=")[0].strip()
+        if address in {"models", "models.0"} or address.startswith(("models.0.phases", "models.1")):
+            raise InputError(
+                f"epochs and models are what a budget plans, and --set {address} says them",
+                field="--budget",
+                remedy=remedy,
+            )
+    if len(recipe.models) > 1:
+        raise RecipeError(
+            f"a budget plans one model, and the recipe has {len(recipe.models)}",
+            field="models",
+            remedy="keep the first; a second is added where there is time for it",
+        )
+    for name in NOT_PLANNED:
+        if getattr(recipe.models[0], name) is not None:
+            raise RecipeError(f"a budget cannot plan for `{name}`", field=f"models.0.{name}", remedy=remedy)
+
+
+def _make_plan_key(
+    recipe: Recipe, seconds: float, changes: Sequence[str], stages: Stages, runtime: Runtime
+) -> StageKey:
+    section = {
+        "budget": seconds,
+        "models": [model.model_dump(mode="json") for model in recipe.models],
+        "split": recipe.split.model_dump(mode="json"),
+        "seed": recipe.seed,
+        "final_model": recipe.final_model,
+        "weights": [weights_identity(spec.backbone, spec.weights) for spec in recipe.models],
+        "given": sorted(change.partition("=")[0].strip() for change in changes),
+        "machine": [runtime.device, runtime.precision, runtime.thread_count, runtime.batch],
+    }
+    read = ("images", "statistics", "audit")  # not the review: what a review changed is told of one plan
+    return StageKey("plan", 4, section, {name: stages.digests[name] for name in read if name in stages.digests})
+
+
+def _make_plan(
+    recipe: Recipe, changes: Sequence[str], ready: PreparedData, runtime: Runtime, timing: tuple[float, float]
+) -> BudgetPlan:
+    seconds, began = timing
+    model = recipe.models[0]
+    runtime.progress.info(f"probe: how fast this machine learns, for a budget of {format_duration(seconds)}")
+    facts = _measure_dataset(recipe, ready, runtime, {change.partition("=")[0].strip() for change in changes})
+    speed, weights = _measure_speed(recipe, ready, runtime, facts, seconds)
+    facts = replace(facts, pretrained=not weights.startswith("random"))
+    waited = time.perf_counter() - began
+    slower = min(max(waited / time.process_time(), 1.0), MAX_SLOWDOWN)  # others are at work on this machine
+    speed = replace(speed, spent=waited, scoring=slower * speed.scoring)
+    return plan_budget(
+        facts, speed, seconds, model.name, _written_settings(model), _written_settings(_full_phase(model))
+    )
+
+
+def _measure_dataset(recipe: Recipe, ready: PreparedData, runtime: Runtime, set_addresses: set[str]) -> DatasetSize:
+    model, images, folds = recipe.models[0], ready.images, ready.folds
+    roles = images.frame["role"]
+    readable = ~np.isin(np.arange(len(images)), folds.unreadable)
+    rows = {role: int(((roles == role).to_numpy() & readable).sum()) for role in ("train", "external", "test")}
+    sides = ready.statistics.frame.select(pl.max_horizontal("height", "width")).to_series().drop_nulls().to_numpy()
+    counts = images.samples.label_matrix(images.samples.of_role("train")).counts()
+    model_addresses = {address for address in set_addresses if address.startswith("models.0.")}
+    fixed_views = any(address.startswith("models.0.predict") for address in model_addresses)
+    learns = model.head.pool in {"gem", "attention"} or model.augment.mix is not None
+    return DatasetSize(
+        rows=rows["train"],
+        joined=rows["external"],
+        test=rows["test"],
+        folds=folds.count,
+        longest=int(np.median(sides)),
+        counts=tuple(int(count) for count in counts if count),
+        batch=runtime.batch,
+        reusable=not learns,
+        size=model.input.size
+        if "models.0.input.size" in model_addresses and isinstance(model.input.size, int)
+        else None,
+        folds_to_train=None if recipe.split.folds_to_train == "all" else tuple(recipe.split.folds_used(folds.count)),
+        views=cast(Views, model.predict.tta) if fixed_views else None,
+        sampler="sampler" not in model.model_fields_set,
+        refit=recipe.final_model == "refit",
+        neighbors=_plan_neighbors(recipe, rows["train"] + rows["external"]),
+    )
+
+
+def _plan_neighbors(recipe: Recipe, rows: int) -> Literal["open", "required", "none"]:
+    """Whether neighbors are asked for, or may be planned: not among too many, and where an ensemble weighs them."""
+    model, ensemble = recipe.models[0], recipe.ensemble
+    if model.neighbors is not None:
+        return "required"
+    is_set = "neighbors" in model.model_fields_set
+    weighed = ensemble is None or ensemble.kind in {"weighted", "greedy", "stack"}
+    return "open" if weighed and not is_set and rows <= MAX_NEIGHBOR_IMAGES else "none"
+
+
+def _full_phase(model: ModelSpec) -> PhaseSpec:
+    """The phase that trains the whole network; it stands for all of them."""
+    unfrozen = [phase for phase in model.phases if phase.freeze is None]
+    return unfrozen[-1] if unfrozen else model.phases[-1].model_copy(update={"freeze": None})
+
+
+def _written_settings(section: ModelSpec | PhaseSpec) -> dict[str, Any]:
+    """What the recipe says of a section, without defaults."""
+    return section.model_dump(mode="json", exclude_unset=True, exclude={"phases"})
+
+
+def _measure_speed(
+    recipe: Recipe, ready: PreparedData, runtime: Runtime, facts: DatasetSize, seconds: float
+) -> tuple[MeasuredSpeed, str]:
+    """The pace of the model, and where its first weights come from."""
+    model = recipe.models[0]
+    paces = {
+        size: _measure_throughput(
+            model, size, recipe.seed, ready, (runtime, min(PROBE_SHARE * seconds, MAX_PROBE_SECONDS))
+        )
+        for size in probe_sizes(facts)
+    }
+    paced = [*paces.values()]
+    scored = facts.rows * len(ready.images.classes)
+    judging = (SCORING_SECONDS + SCORING_SECONDS_PER_ROW * scored) * (1 if ready.images.kind == "multiclass" else 2)
+    measured = MeasuredSpeed(
+        tuple(paces),
+        tuple(pace.training for pace in paced),
+        tuple(pace.inference for pace in paced),
+        reading=_measure_reading(ready),
+        building=max(pace.building for pace in paced),
+        saving=max(pace.saving for pace in paced),
+        scoring=judging,
+    )
+    return measured, paced[0].weights_description
+
+
+def _measure_throughput(
+    model: ModelSpec, size: int, seed: int, ready: PreparedData, machine: tuple[Runtime, float]
+) -> Throughput:
+    """The pace at one size, on images of the stored form that nobody had to read."""
+    from holotype.training import measure_throughput
+
+    runtime, seconds = machine
+    images, statistics = ready.images, ready.statistics
+    phase = _full_phase(model).model_copy(
+        update={"lr": 1e-3, "size": None, "augmentation_draws": None, "early_stopping": None}
+    )
+    phases = {"phases": [phase], "classes": "all"}
+    sized = model.model_copy(update=phases | {"input": model.input.model_copy(update={"size": size})})
+    sized = resolve_model(sized, statistics)
+    plan = cache_format(sized, statistics)
+    pixels = np.broadcast_to(np.zeros((1, *plan.shape[1:]), plan.depth), plan.shape)
+    truth = images.samples.label_matrix(images.sample_numbers)
+    scale = statistics.normalization
+    specimens = make_dataset(sized, PixelCache(pixels, plan.resize_mode), images, statistics, scale, truth)
+    job = plan_fit(images, ready.folds, ready.folds.used[0], sized, seed, scale)
+    with tempfile.TemporaryDirectory() as workspace:
+        return measure_throughput(job, specimens, Path(workspace), runtime, seconds)
+
+
+def _measure_reading(ready: PreparedData) -> float:
+    rows = np.setdiff1d(np.arange(len(ready.images)), ready.folds.unreadable)
+    sampled_rows = rows[np.linspace(0, len(rows) - 1, min(READ_IMAGES, len(rows))).astype(np.int64)]
+    started = time.perf_counter()
+    for row in sampled_rows:
+        read_row(ready.images, row)
+    return (time.perf_counter() - started) / len(sampled_rows)

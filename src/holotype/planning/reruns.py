@@ -1,0 +1,130 @@
+"""Dry run: which steps would run again, and which input changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holotype.cache import DryRun, RunLog, StageKey, Store, UnknownUntilRunError
+from holotype.core.digest import changed_names
+from holotype.core.errors import InputError
+from holotype.core.progress import Progress
+from holotype.core.run_folder import RunFolder
+from holotype.pipeline.apply_review import find_reviewed_scores
+from holotype.pipeline.cache_keys import EARLIER_FOLDS
+from holotype.pipeline.earlier_folds import read_earlier_folds
+from holotype.pipeline.model_scores import gather_models
+from holotype.pipeline.run import make_runtime, prepare
+from holotype.planning.budget_run import plan_for_budget
+from holotype.recipe.load import load_recipe
+
+__all__ = ["StageForecast", "explain", "predict_reruns"]
+
+
+@dataclass(frozen=True)
+class StageForecast:
+    """What the next run would do with a stage.
+
+    Args:
+        stage: Its name.
+        words: What would become of it, and why.
+        state: `kept` (it is in the store), `runs`, or `follows` a stage whose result is not known yet.
+        changed: The names of the inputs that changed.
+    """
+
+    stage: str
+    words: str
+    state: str
+    changed: tuple[str, ...] = ()
+
+
+def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) -> list[str]:
+    """One line a stage: whether the next run would take it from the store, and if not, what changed.
+
+    Args:
+        run: The run's folder.
+        changes: As in `foresee`.
+        stage: As in `foresee`.
+    """
+    return [f"{forecast.stage}: {forecast.words}" for forecast in predict_reruns(run, changes, stage)]
+
+
+def predict_reruns(
+    run: Path,
+    changes: tuple[str, ...] = (),
+    stage: str | None = None,
+    *,
+    recipe: Path | None = None,
+    budget: str | None = None,
+) -> list[StageForecast]:
+    """Dry run: whether the next run would take each step from the cache, and if not, which input changed.
+
+    Args:
+        run: The run's folder; with `recipe` it need not exist yet.
+        changes: Changes as on the command line, tried without being made.
+        stage: Only steps whose name begins with these words (`fit`, `predict main`).
+        recipe: The recipe's file; without it, the recipe, changes and budget of the last run in the folder.
+        budget: With `recipe`: the time budget of the run, as in `10m`.
+
+    Raises:
+        InputError: The folder is not a run's, or it has no such stage.
+    """
+    folder = RunFolder(run)
+    log = RunLog(folder.root / "log.jsonl" if recipe is not None else folder.require("log.jsonl"))
+    run_events = log.read("run")
+    if recipe is None:
+        source, earlier_changes, store = _last_run(folder, run_events)
+        budget = run_events[-1].get("budget") if run_events else None
+    else:
+        source, earlier_changes, store = recipe, (), {}
+    changes = (*earlier_changes, *changes)
+    loaded = load_recipe(source, changes)
+    runtime = make_runtime(loaded, source.resolve().parent, progress=Progress(quiet=True), **store)
+    dry_run = DryRun(Store(runtime.store), log, runtime.progress)
+    unknown_stage = ""
+    try:
+        if budget:
+            loaded = plan_for_budget((source, changes), budget, dry_run, runtime, time.perf_counter()).recipe
+        prepared = prepare(loaded, dry_run, runtime, read_earlier_folds(folder, loaded, runtime.progress, source))
+        gather_models(loaded, prepared, dry_run, runtime)
+        if prepared.review is not None:
+            find_reviewed_scores(prepared.review, loaded.data.review, dry_run)
+    except UnknownUntilRunError as error:
+        unknown_stage = error.what
+    stage_events = {line["stage"]: line for line in log.read("stage")}
+    last = run_events[-1]["time"] if run_events else ""
+    from_store = "would be taken from the store"
+    forecasts = {key.stage: StageForecast(key.stage, from_store, "kept") for key in dry_run.present}
+    forecasts |= {key.stage: _explain_stage(key, stage_events.get(key.stage)) for key in dry_run.missing}
+    for name, line in stage_events.items() if unknown_stage in stage_events else ():
+        if name not in forecasts and line["time"] >= last:  # stages of older recipes do not count
+            forecasts[name] = StageForecast(name, f"follows {unknown_stage}, whose result is not known yet", "follows")
+    selected = [entry for name, entry in forecasts.items() if stage is None or f"{name} ".startswith(f"{stage} ")]
+    if not selected:
+        raise InputError("there is no such stage", field="stage", value=stage, allowed=forecasts)
+    return selected
+
+
+def _last_run(
+    folder: RunFolder, run_events: Sequence[Mapping[str, Any]]
+) -> tuple[Path, tuple[str, ...], dict[str, Path]]:
+    """The recipe, the changes and the cache of the last run in a folder."""
+    if not run_events:
+        return folder.require("recipe.yaml"), (), {}
+    last = run_events[-1]
+    source, changes = folder.located(last["recipe"]), tuple(last["changes"])
+    if not source.is_file():  # the recipe was moved or deleted; the run keeps its own copy, with the changes in it
+        source, changes = folder.require("recipe.yaml"), ()
+    return source, changes, {"store": folder.located(last["store"])}
+
+
+def _explain_stage(key: StageKey, before: dict[str, Any] | None) -> StageForecast:
+    if before is None:
+        return StageForecast(key.stage, "would run; it has not run yet", "runs")
+    # the folds that lie in the folder make no stage run again by themselves: of unchanged data they come out the same
+    changed = tuple(name for name in changed_names(before["parts"], key.parts) if name != EARLIER_FOLDS)
+    reason = f"changed: {', '.join(changed)}" if changed else "its artefact is gone from the store"
+    return StageForecast(key.stage, f"would run again; {reason}", "runs", changed)

@@ -1,0 +1,1 @@
+"""Postprocessing of scores: ensembles, calibration, decision rules and the submission table."""

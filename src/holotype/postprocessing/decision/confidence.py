@@ -1,0 +1,106 @@
+"""How sure scores are of what was decided: the samples that are wrong surely, and those that show a class best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.evaluation.metrics import probabilities
+from holotype.types import AnyLabels, AnyScores, Kind, LabelMatrix, TopKScores
+
+__all__ = ["class_exemplars", "confident_errors", "decision_margin"]
+
+EPSILON = 1e-9
+
+
+def confident_errors(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, kind: Kind) -> NDArray[np.float64]:
+    """Confidence of wrong decisions: the probability of the likeliest label that a sample was given wrongly.
+
+    Where a sample of many labels was given nothing wrong but lacks a label, it is how sure the scores are that it lacks
+    the label: one less its probability.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        decided: Which classes each sample was given, shape (n, classes).
+        logits: Shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+
+    Returns:
+        Probabilities, shape (n,); -1 where nothing is wrong.
+    """
+    true_labels, predicted_labels = LabelMatrix.from_dense(truth), LabelMatrix.from_dense(decided)
+    probability = logits if isinstance(logits, TopKScores) else probabilities(logits, kind)
+    added, missed = np.full(len(true_labels), -1.0), np.full(len(true_labels), -1.0)
+    for labels, other, confidence in ((predicted_labels, true_labels, added), (true_labels, predicted_labels, missed)):
+        wrong = ~np.isin(labels.flat_indices, other.flat_indices)
+        rows, numbers = labels.row_indices[wrong], labels.numbers[wrong]
+        if isinstance(probability, TopKScores):
+            value = np.exp(probability[rows].log_probability(numbers))
+        else:
+            value = probability[rows, numbers]
+        np.maximum.at(confidence, rows, value if confidence is added else 1 - value)
+    return np.where(added >= 0, added, missed)
+
+
+def class_exemplars(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, max_classes: int) -> list[int]:
+    """One sample a class: the one of the highest score, of those that are decided rightly where there are any.
+
+    Args:
+        truth: Which classes each sample has, shape (n, classes).
+        decided: Which classes each sample was given, shape (n, classes).
+        logits: Shape (n, classes).
+        max_classes: Classes that are looked at, the first ones; of very many the commonest.
+
+    Returns:
+        Rows, each once, in the order of the classes.
+    """
+    true_labels, predicted_labels = LabelMatrix.from_dense(truth), LabelMatrix.from_dense(decided)
+    wrong = np.unique(np.setxor1d(true_labels.flat_indices, predicted_labels.flat_indices) // true_labels.classes)
+    right = ~np.isin(np.arange(len(true_labels)), wrong)
+    rows, numbers = true_labels.row_indices, true_labels.numbers
+    if isinstance(logits, TopKScores):
+        classes = np.sort(np.argsort(-true_labels.counts(), kind="stable")[:max_classes])
+        scores = logits[rows].log_probability(numbers)
+    else:
+        classes, scores = np.arange(min(true_labels.classes, max_classes)), logits[rows, numbers].astype(np.float64)
+    scores = scores + 1e3 * right[rows]
+    exemplars = []
+    for number in classes:
+        class_rows = np.flatnonzero(numbers == number)
+        if len(class_rows):
+            exemplars.append(int(rows[class_rows[scores[class_rows].argmax()]]))
+    return list(dict.fromkeys(exemplars))
+
+
+def decision_margin(
+    logits: AnyScores, kind: Kind, thresholds: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """How little each sample's decision hangs on.
+
+    Args:
+        logits: Shape (n, classes).
+        kind: `multiclass`: the margin between the two likeliest classes; `multilabel`: the class that lies nearest to
+            its threshold, by log-odds.
+        thresholds: One probability a class, for many labels a sample.
+
+    Returns:
+        The margin, shape (n,), small where a decision is least certain; the two classes, or the one, shape (n, 2 or 1);
+        and their probabilities, in the same shape.
+    """
+    if isinstance(logits, TopKScores):
+        classes = logits.top_classes[:, :2].astype(np.int64)
+        value = np.exp(logits.top_logits[:, :2].astype(np.float64) - logits.total[:, None])
+        return value[:, 0] - value[:, -1], classes, value
+    probability = np.asarray(probabilities(logits, kind), np.float64)
+    if kind == "multilabel":
+        clipped, threshold = (
+            np.clip(part, EPSILON, 1 - EPSILON) for part in (probability, np.asarray(thresholds, np.float64))
+        )
+        distance = np.abs(np.log(clipped / (1 - clipped)) - np.log(threshold / (1 - threshold)))
+        classes = distance.argmin(axis=1)[:, None]
+        return np.take_along_axis(distance, classes, 1)[:, 0], classes, np.take_along_axis(probability, classes, 1)
+    classes = np.argsort(-probability, axis=1, kind="stable")[:, :2]
+    value = np.take_along_axis(probability, classes, 1)
+    return value[:, 0] - value[:, -1], classes, value

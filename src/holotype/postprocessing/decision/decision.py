@@ -1,0 +1,329 @@
+"""The recipe's decision: fitted on out-of-fold scores, applied to any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from holotype.core.errors import RecipeError, join_names
+from holotype.evaluation.metrics import probabilities
+from holotype.postprocessing.decision.rules import (
+    above_thresholds,
+    argmax_labels,
+    assign_per_group,
+    cascade_thresholds,
+    limit_labels,
+    prior_offsets,
+    prior_thresholds,
+    top_classes,
+)
+from holotype.postprocessing.decision.thresholds import average_thresholds
+from holotype.recipe.sections import (
+    ArgmaxSpec,
+    AssignSpec,
+    CascadeSpec,
+    DecisionSpec,
+    PerClassSpec,
+    PriorSpec,
+    ThresholdSpec,
+    TopSpec,
+)
+from holotype.types import (
+    AnyLabels,
+    AnyScores,
+    Decision,
+    Integers,
+    Kind,
+    LabelMatrix,
+    OofPredictions,
+    TestPredictions,
+    to_dense,
+)
+
+__all__ = [
+    "DecisionContext",
+    "DecisionStep",
+    "FittedDecision",
+    "decide",
+    "default_decision",
+    "fit_decision",
+    "label_names",
+    "refit_prior",
+    "thresholds_by_class",
+]
+
+MIN_SAMPLES_FOR_PRIOR = 100  # below so many samples a class cannot come as often as its share says
+
+
+@dataclass(frozen=True)
+class DecisionContext:
+    """What decisions know beside the scores.
+
+    Args:
+        classes: The class names in the order of the scores.
+        kind: `multiclass` or `multilabel`.
+        metric: What fitted thresholds make largest.
+        seed: The recipe's seed.
+        units: What is independent of what, by sample number.
+        plate: The plate of each sample by sample number, for `assign`; -1 where it is unknown.
+        class_priors: How often each class comes, a sample, for `prior`; that of the evidence where none are given.
+        class_sets: Numbers of classes that come together, for `assign`.
+        set_group: What takes each set once by sample number, for `assign`: the experiment of its plate, say; -1 where
+            it is unknown, and none where every plate chooses by itself.
+        unscored: Labels of each class, and the number, of the training samples that are never scored, for `prior`:
+            their networks have seen them, and how often classes come is known of them as of the others.
+    """
+
+    classes: tuple[str, ...]
+    kind: Kind
+    metric: str = "macro_f1"
+    seed: int = 1
+    units: Integers | None = None
+    plate: Integers | None = None
+    class_priors: tuple[float, ...] | None = None
+    class_sets: tuple[tuple[int, ...], ...] = ()
+    set_group: Integers | None = None
+    unscored: tuple[Integers, int] | None = None
+
+
+def fit_decision(
+    oof: OofPredictions | None, truth: AnyLabels | None, spec: DecisionSpec | None, context: DecisionContext
+) -> Decision:
+    """The decision of a recipe; only `per-class` and `prior` learn from the scores.
+
+    Args:
+        oof: Out-of-fold scores; none where there are none, which `per-class` cannot do without.
+        truth: Which classes each of them has, shape (n, classes).
+        spec: The recipe's section; without one that of `default_decision`, or thresholds of one half without scores.
+        context: Classes and what else is known.
+
+    Raises:
+        RecipeError: Thresholds for other classes, or outside 0 to 1; nothing to fit thresholds to.
+    """
+    if spec is None:
+        spec = default_decision(context.kind) if oof is not None or context.kind == "multiclass" else ThresholdSpec()
+    decision = Decision(spec.kind, context.classes, context.kind)
+    if isinstance(spec, ThresholdSpec | CascadeSpec | PerClassSpec | PriorSpec):
+        decision = replace(decision, fallback=spec.fallback, max_labels=spec.max_labels)
+    if isinstance(spec, ThresholdSpec):
+        return replace(decision, thresholds=thresholds_by_class(spec.thresholds, context.classes))
+    if isinstance(spec, CascadeSpec):
+        return replace(decision, levels=tuple(spec.levels))
+    if isinstance(spec, TopSpec):
+        return replace(decision, k=spec.k)
+    if isinstance(spec, AssignSpec):
+        return replace(
+            decision,
+            unique_class_per=spec.unique_class_per,
+            class_sets=context.class_sets,
+            unique_set_per=spec.unique_set_per,
+        )
+    if isinstance(spec, PerClassSpec):
+        return _fit_thresholds_per_class(oof, truth, spec, context, decision)
+    return _fit_prior(oof, truth, context, decision) if isinstance(spec, PriorSpec) else decision
+
+
+def default_decision(kind: Kind) -> DecisionSpec:
+    """What decides where a recipe says nothing: `argmax` for one label a sample, thresholds by class for many.
+
+    Args:
+        kind: `multiclass` or `multilabel`.
+    """
+    return ArgmaxSpec() if kind == "multiclass" else PerClassSpec(kind="per-class")
+
+
+def _fit_thresholds_per_class(
+    oof: OofPredictions | None,
+    truth: AnyLabels | None,
+    spec: PerClassSpec,
+    context: DecisionContext,
+    decision: Decision,
+) -> Decision:
+    if oof is None or truth is None:
+        raise RecipeError(
+            "thresholds by class are fitted to out-of-fold scores; there are none",
+            field="decision.kind",
+            value=spec.kind,
+            remedy="give `predictions.oof`, or write {kind: threshold}",
+        )
+    units = np.arange(len(oof.samples)) if context.units is None else context.units[oof.samples]
+    metric = "micro_f1" if context.metric == "micro_f1" else "macro_f1"
+    probability, labels = (
+        probabilities(to_dense(oof.logits, "a threshold"), "multilabel"),
+        LabelMatrix.from_dense(truth)[:],
+    )
+    thresholds = average_thresholds(
+        probability, labels, units, (spec.folds, spec.repeats), context.seed, spec.shrink, metric
+    )
+    return replace(decision, thresholds=tuple(thresholds.tolist()))
+
+
+def _fit_prior(
+    oof: OofPredictions | None, truth: AnyLabels | None, context: DecisionContext, base: Decision
+) -> Decision:
+    class_priors = (
+        context.class_priors
+        if truth is None or context.class_priors is not None
+        else _class_priors(truth, context.unscored)
+    )
+    if class_priors is None:
+        raise RecipeError(
+            "how often each class comes is not known", field="decision.class_frequencies_from", remedy="name a table"
+        )
+    decision = replace(base, class_priors=class_priors)
+    return decision if oof is None else refit_prior(decision, oof.logits)
+
+
+def refit_prior(decision: Decision, logits: AnyScores) -> Decision:
+    """A `prior` with the thresholds (or, for one label a sample, the offsets) that give these scores its shares.
+
+    Args:
+        decision: From `fit_decision`.
+        logits: Of the samples that are decided, shape (n, classes).
+    """
+    if decision.rule != "prior" or (len(logits) < MIN_SAMPLES_FOR_PRIOR and decision.thresholds):
+        return decision
+    class_priors, logits = np.asarray(decision.class_priors), to_dense(logits, "a decision by shares")
+    if decision.kind == "multiclass":
+        return replace(decision, thresholds=tuple(prior_offsets(logits, class_priors).tolist()))
+    return replace(
+        decision, thresholds=tuple(prior_thresholds(probabilities(logits, "multilabel"), class_priors).tolist())
+    )
+
+
+def thresholds_by_class(setting: float | list[float] | dict[str, float], classes: tuple[str, ...]) -> tuple[float, ...]:
+    """One threshold a class.
+
+    Args:
+        setting: One for all, one a class in order, or some by name; the others get 0.5.
+        classes: The class names in order.
+
+    Raises:
+        RecipeError: Thresholds for other classes, or outside 0 to 1.
+    """
+    field_name = "decision.thresholds"
+    if isinstance(setting, list) and len(setting) != len(classes):
+        raise RecipeError(
+            f"there are {len(setting)} thresholds and {len(classes)} classes",
+            field=field_name,
+            remedy="write one a class, or name them",
+        )
+    if isinstance(setting, dict):
+        unknown = [name for name in setting if name not in classes]
+        if unknown:
+            raise RecipeError(
+                "there is no such class", field=f"{field_name}.{unknown[0]}", value=unknown[0], allowed=classes
+            )
+        setting = [setting.get(name, 0.5) for name in classes]
+    thresholds = tuple(setting) if isinstance(setting, list) else (setting,) * len(classes)
+    outside = [value for value in thresholds if not 0 <= value <= 1]
+    if outside:
+        raise RecipeError(
+            f"thresholds are probabilities from 0 to 1, got {join_names(dict.fromkeys(outside), 5)}", field=field_name
+        )
+    return thresholds
+
+
+def decide(
+    decision: Decision, logits: AnyScores, plate: Integers | None = None, set_group: Integers | None = None
+) -> AnyLabels:
+    """Labels from scores.
+
+    Args:
+        decision: From `fit_decision`.
+        logits: Shape (n, classes), in the order of the decision's classes.
+        plate: The plate of each sample, shape (n,), which `assign` looks at; -1 where it is unknown.
+        set_group: The experiment of each sample, shape (n,), whose plates take different sets; -1 where it is unknown.
+
+    Returns:
+        Shape (n, classes).
+    """
+    rule, thresholds = decision.rule, np.asarray(decision.thresholds)
+    if rule == "top":
+        return top_classes(logits, decision.k or 1)
+    if rule == "argmax":
+        return argmax_labels(logits)
+    logits = to_dense(logits, f"the decision {rule!r}")
+    if rule == "assign":
+        plate_or_none = np.full(len(logits), -1) if plate is None else plate
+        return assign_per_group(
+            logits, plate_or_none, [np.asarray(class_set) for class_set in decision.class_sets] or None, set_group
+        )
+    if rule == "prior" and decision.kind == "multiclass":
+        return argmax_labels(np.asarray(np.log(probabilities(logits, "multiclass") + 1e-300) + thresholds, np.float64))
+    if rule == "cascade":
+        decided = cascade_thresholds(logits, decision.levels, decision.fallback)
+    else:
+        decided = above_thresholds(logits, thresholds, decision.fallback)
+    return limit_labels(decided, logits, decision.max_labels)
+
+
+def label_names(decided: AnyLabels, classes: tuple[str, ...]) -> list[list[str]]:
+    """The names of the decided classes of each sample, in the order of the classes.
+
+    Args:
+        decided: Shape (n, classes).
+        classes: The class names in order.
+    """
+    return [[classes[number] for number in row] for row in LabelMatrix.from_dense(decided).lists()]
+
+
+def _class_priors(truth: AnyLabels, unscored: tuple[Integers, int] | None) -> tuple[float, ...]:
+    """How often each class comes among the evidence and the training samples that are never scored."""
+    counts, samples = LabelMatrix.from_dense(truth).counts(), len(truth)
+    if unscored is not None:
+        counts, samples = counts + unscored[0], samples + unscored[1]
+    return tuple((counts / max(samples, 1)).tolist())
+
+
+@dataclass(frozen=True)
+class DecisionStep:
+    """The decision as a choice that `score_nested` can refit.
+
+    Args:
+        spec: The recipe's section.
+        context: Classes and what else is known.
+        name: What it is called in the score's words.
+    """
+
+    spec: DecisionSpec | None
+    context: DecisionContext
+    name: str = field(default="the decision")
+
+    @property
+    def learns(self) -> bool:
+        """Whether the rule hangs on the scores or their labels."""
+        return isinstance(self.spec or default_decision(self.context.kind), PerClassSpec | PriorSpec)
+
+    def fit(self, evidence: OofPredictions | None, truth: AnyLabels | None, /) -> FittedDecision:
+        """Fit the decision and return its application.
+
+        Args:
+            evidence: Out-of-fold scores.
+            truth: Which classes each sample has.
+        """
+        return FittedDecision(fit_decision(evidence, truth, self.spec, self.context), self.context)
+
+
+@dataclass(frozen=True)
+class FittedDecision:
+    """A decision that can be applied; a `prior` meets the scores that it decides.
+
+    Args:
+        decision: From `fit_decision`.
+        context: Knows the plates of the samples.
+    """
+
+    decision: Decision
+    context: DecisionContext
+
+    def __call__(self, scores: OofPredictions | TestPredictions) -> AnyLabels:
+        """Labels of some samples.
+
+        Args:
+            scores: Logits, and the samples' numbers.
+        """
+        columns = (self.context.plate, self.context.set_group)
+        groups = [None if column is None else column[scores.samples] for column in columns]
+        return decide(refit_prior(self.decision, scores.logits), scores.logits, *groups)

@@ -1,0 +1,230 @@
+"""Rules from scores to labels, on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
+
+from holotype.evaluation.metrics import probabilities
+from holotype.types import AnyLabels, AnyScores, Floats, Integers, Kind, LabelMatrix, TopKScores, to_dense
+
+__all__ = [
+    "above_thresholds",
+    "argmax_labels",
+    "assign_per_group",
+    "cascade_thresholds",
+    "default_labels",
+    "limit_labels",
+    "prior_offsets",
+    "prior_thresholds",
+    "top_classes",
+]
+
+PRIOR_ROUNDS = 200
+EPSILON = 1e-12
+
+
+def argmax_labels(logits: AnyScores) -> AnyLabels:
+    """The one class with the highest score; the first of equals.
+
+    Args:
+        logits: Shape (n, classes).
+
+    Returns:
+        Shape (n, classes), one True a row.
+    """
+    if isinstance(logits, TopKScores):
+        return top_classes(logits, 1)
+    decided = np.zeros(logits.shape, dtype=bool)
+    decided[np.arange(len(logits)), logits.argmax(axis=1) if len(logits) else np.empty(0, int)] = True
+    return decided
+
+
+def above_thresholds(logits: Floats, thresholds: NDArray[np.float64], fallback: str) -> NDArray[np.bool_]:
+    """Every class whose probability lies strictly above its threshold.
+
+    Args:
+        logits: Shape (n, classes), log-odds.
+        thresholds: Shape (classes,), probabilities.
+        fallback: `argmax` gives the likeliest class to a sample that has none, `none` leaves it without.
+
+    Returns:
+        Shape (n, classes).
+    """
+    decided = probabilities(logits, "multilabel") > thresholds
+    if fallback == "argmax":
+        empty = ~decided.any(axis=1)
+        decided[empty] = np.asarray(argmax_labels(logits[empty]))
+    return np.asarray(decided)
+
+
+def default_labels(logits: AnyScores, kind: Kind) -> AnyLabels:
+    """The decision where nothing was fitted: the likeliest class, or all above one half and at least one.
+
+    Args:
+        logits: Shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+    """
+    half = np.full(logits.shape[1], 0.5)
+    return (
+        argmax_labels(logits)
+        if kind == "multiclass"
+        else above_thresholds(to_dense(logits, "a threshold"), half, "argmax")
+    )
+
+
+def cascade_thresholds(logits: Floats, thresholds: Sequence[float], fallback: str) -> NDArray[np.bool_]:
+    """Falling thresholds: only samples without a label meet the next one.
+
+    Args:
+        logits: Shape (n, classes), log-odds.
+        thresholds: Probabilities, falling.
+        fallback: `argmax` gives the likeliest class to a sample that has none, `none` leaves it without.
+
+    Returns:
+        Shape (n, classes).
+    """
+    decided = np.zeros(logits.shape, dtype=bool)
+    for number, threshold in enumerate(thresholds):
+        empty = ~decided.any(axis=1)
+        last = fallback if number == len(thresholds) - 1 else "none"
+        decided[empty] = above_thresholds(logits[empty], np.full(logits.shape[1], threshold), last)
+    return decided
+
+
+def top_classes(logits: AnyScores, k: int) -> AnyLabels:
+    """The k likeliest classes, the first of equals.
+
+    Args:
+        logits: Shape (n, classes).
+        k: How many; all where there are fewer.
+
+    Returns:
+        Shape (n, classes).
+    """
+    if isinstance(logits, TopKScores):
+        top = logits.top_classes[:, :k].astype(np.int64)
+        return LabelMatrix.from_pairs(np.repeat(np.arange(len(top)), top.shape[1]), top.ravel(), logits.shape)
+    decided = np.zeros(logits.shape, dtype=bool)
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
+    np.put_along_axis(decided, order, True, axis=1)
+    return decided
+
+
+def limit_labels(decided: NDArray[np.bool_], logits: Floats, max_labels: int | None) -> NDArray[np.bool_]:
+    """The same labels, of each sample the likeliest few.
+
+    Args:
+        decided: Shape (n, classes).
+        logits: Shape (n, classes).
+        max_labels: How many stay; all where none is given.
+    """
+    if max_labels is None:
+        return decided
+    falling = np.where(decided, logits, -np.inf).astype(np.float32)
+    return decided & LabelMatrix.from_dense(top_classes(falling, max_labels))[:]
+
+
+def prior_thresholds(probability: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds that give every class as often as its share says, as nearly as ties allow.
+
+    Args:
+        probability: Of the samples that are decided, shape (n, classes).
+        shares: Labels of each class a sample, shape (classes,).
+
+    Returns:
+        Shape (classes,).
+    """
+    falling = -np.sort(-probability, axis=0)
+    count = np.clip(np.rint(shares * len(probability)).astype(int), 0, len(probability))
+    padded = np.vstack([np.full(falling.shape[1], 1.0), falling, np.full(falling.shape[1], -1e-9)])
+    column = np.arange(falling.shape[1])
+    return np.asarray((padded[count, column] + padded[count + 1, column]) / 2)
+
+
+def prior_offsets(logits: Floats, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is added to the log-probabilities so that mean probabilities equal the shares, one label a sample.
+
+    Saerens, Latinne & Decaestecker 2002, turned round: the shares are known and the offsets are sought.
+
+    Args:
+        logits: Shape (n, classes), arguments of a softmax.
+        shares: Of each class, summing to 1, shape (classes,).
+
+    Returns:
+        Shape (classes,); minus infinity for a class whose share is nought.
+    """
+    log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
+    target = np.log(np.maximum(shares, EPSILON))
+    offset = np.zeros(len(shares))
+    for _ in range(PRIOR_ROUNDS):
+        mean = softmax(log_p + offset, axis=1).mean(axis=0)
+        step = target - np.log(np.maximum(mean, EPSILON))
+        offset += step
+        if np.abs(step[shares > 0]).max(initial=0) < 1e-6:
+            break
+    return np.where(shares > 0, offset, -np.inf)
+
+
+def assign_per_group(
+    logits: Floats, groups: Integers, class_sets: Sequence[Integers] | None = None, set_groups: Integers | None = None
+) -> NDArray[np.bool_]:
+    """One class a sample, each class at most once a place: the assignment of the largest summed log-probability.
+
+    Where a place has more samples than classes, each class may come once more for every such round. The structure is
+    that of RxRx1, where a plate holds each perturbation once and one of four sets of them, and the four plates of an
+    experiment hold different sets.
+
+    Args:
+        logits: Shape (n, classes), arguments of a softmax.
+        groups: The place of each sample, shape (n,); a negative one holds nothing together.
+        class_sets: Classes that come together; each place gets the one that suits it best.
+        set_groups: What takes each set once, shape (n,): the places inside get different sets, those of the largest
+            sum over all of them; a set comes once more for every round of places beyond the sets. A negative one holds
+            nothing together, and without it every place chooses by itself.
+
+    Returns:
+        Shape (n, classes), one True a row.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
+    decided = np.asarray(argmax_labels(logits))
+    candidate_sets = [np.arange(logits.shape[1])] if class_sets is None else list(class_sets)
+    group_ids = np.unique(groups[groups >= 0])
+    rows = [np.flatnonzero(groups == group) for group in group_ids]
+    for group_indices in _groups_with_different_sets(rows, set_groups):
+        offers = [
+            [_assign_once(log_p, rows[number], classes) for classes in candidate_sets] for number in group_indices
+        ]
+        totals = np.array([[total for total, _ in offer] for offer in offers])
+        rounds = -(-len(group_indices) // len(candidate_sets)) if len(group_indices) > 1 else 1
+        set_indices = linear_sum_assignment(np.tile(totals, (1, rounds)), maximize=True)[1] % len(candidate_sets)
+        for number, offer, set_index in zip(group_indices, offers, set_indices, strict=True):
+            decided[rows[number]] = False
+            decided[rows[number], offer[set_index][1]] = True
+    return decided
+
+
+def _groups_with_different_sets(rows: Sequence[Integers], set_groups: Integers | None) -> list[list[int]]:
+    """The numbers of the places that take different sets; a place by itself where nothing holds it together."""
+    if set_groups is None:
+        return [[number] for number in range(len(rows))]
+    by_set_group: dict[int, list[int]] = {}
+    for number, group_rows in enumerate(rows):
+        set_group = int(set_groups[group_rows[0]])
+        by_set_group.setdefault(set_group if set_group >= 0 else -1 - number, []).append(number)
+    return list(by_set_group.values())
+
+
+def _assign_once(log_p: NDArray[np.float64], rows: Integers, classes: Integers) -> tuple[float, Integers]:
+    """The best class of each row, each class once a round, and the summed log-probability."""
+    from scipy.optimize import linear_sum_assignment
+
+    offered = np.tile(classes, -(-len(rows) // len(classes)))
+    value = log_p[np.ix_(rows, offered)]
+    first, second = linear_sum_assignment(value, maximize=True)
+    return float(value[first, second].sum()), offered[second]

@@ -1,0 +1,70 @@
+"""Models that answer for some of the classes: for the others they say what the other models say."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, logsumexp
+
+from holotype.types import Floats, Integers, Kind
+
+__all__ = ["fill_missing_classes"]
+
+Doubles = NDArray[np.float64]
+
+
+def fill_missing_classes(
+    model_logits: Floats,
+    model_classes: Integers,
+    others: Sequence[tuple[Floats, Integers | None]],
+    classes: int,
+    kind: Kind,
+) -> Floats:
+    """Scores for all classes from those of a model that knows some of them.
+
+    Of many labels a class that it does not know has the mean of the other models' log-odds. Of one label it also says
+    how likely none of its classes is, and that share is divided among them as the other models would.
+
+    Args:
+        model_logits: Its logits, shape (n, own classes), or (n, own classes + 1) with `none of these` last.
+        model_classes: Numbers of its classes.
+        others: The other models' logits, and the numbers of their classes; none where they know all.
+        classes: How many classes there are.
+        kind: `multiclass` or `multilabel`.
+
+    Returns:
+        Logits, shape (n, classes); 0, or an even share, for a class that nobody knows.
+    """
+    missing = np.setdiff1d(np.arange(classes), model_classes)
+    other_scores = [_expand_to_all_classes(logits, numbers, classes, kind) for logits, numbers in others]
+    base = np.full((len(model_logits), classes), np.nan) if not other_scores else _nanmean(other_scores)
+    base = np.where(np.isnan(base), 0.0, base)
+    completed = np.empty((len(model_logits), classes))
+    if kind == "multilabel":
+        completed[:, model_classes], completed[:, missing] = model_logits, base[:, missing]
+        return completed.astype(np.float32)
+    log_probs = log_softmax(np.asarray(model_logits, np.float64), axis=1)
+    completed[:, model_classes] = log_probs[:, : len(model_classes)]
+    shares = base[:, missing]
+    completed[:, missing] = log_probs[:, len(model_classes) :] + shares - logsumexp(shares, axis=1, keepdims=True)
+    return completed.astype(np.float32)
+
+
+def _expand_to_all_classes(logits: Floats, model_classes: Integers | None, classes: int, kind: Kind) -> Doubles:
+    """What a model knows of every class; not a number where it knows nothing."""
+    doubles = np.asarray(logits, np.float64)
+    doubles = log_softmax(doubles, axis=1) if kind == "multiclass" else doubles
+    if model_classes is None:
+        return np.asarray(doubles)
+    expanded = np.full((len(doubles), classes), np.nan)
+    expanded[:, model_classes] = doubles[:, : len(model_classes)]
+    return expanded
+
+
+def _nanmean(arrays: Sequence[Doubles]) -> Doubles:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a class that nobody knows
+        return np.asarray(np.nanmean(arrays, axis=0))

@@ -1,0 +1,316 @@
+"""The recipe's ensemble: fitted on out-of-fold scores, applied to any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax, logit, softmax
+
+from holotype.core.errors import HolotypeError, RecipeError
+from holotype.evaluation.metrics import METRICS
+from holotype.postprocessing.ensemble.mean import mean_ranks, mean_scores, rank_quantiles, votes
+from holotype.postprocessing.ensemble.stack import StackTable, apply_stack, fit_stack, stack_table
+from holotype.postprocessing.ensemble.topk_mean import fit_top_k_weights, mean_of_top_k
+from holotype.postprocessing.ensemble.weights import fit_weights, greedy_weights, mean_log_loss
+from holotype.recipe.sections import EnsembleSpec, GreedySpec, MeanSpec, StackSpec, VoteSpec, WeightedSpec
+from holotype.types import (
+    AnyLabels,
+    AnyScores,
+    Ensemble,
+    Floats,
+    Integers,
+    Kind,
+    LabelMatrix,
+    OofPredictions,
+    SampleFeatures,
+    TestPredictions,
+    TopKScores,
+    to_dense,
+)
+
+__all__ = ["EnsembleStep", "FittedEnsemble", "apply_ensemble", "fit_ensemble", "rows_by_domain", "unfitted_ensemble"]
+
+Scores = OofPredictions | TestPredictions
+Booleans = NDArray[np.bool_]
+MIN_DOMAIN_SAMPLES = 50
+EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class FittedEnsemble:
+    """An ensemble that can be applied, with what it says of its own evidence without having seen it.
+
+    Args:
+        ensemble: From `fit_ensemble`.
+        kind: `multiclass` or `multilabel`.
+        sample_features: What is known of the samples beside their scores.
+        oof_logits: Logits of the evidence, each by models that left it out; none where nothing was crossed.
+    """
+
+    ensemble: Ensemble
+    kind: Kind
+    sample_features: SampleFeatures | None = None
+    oof_logits: Floats | None = None
+
+    def __call__(self, models: Sequence[Scores]) -> AnyScores:
+        """The models' scores as one.
+
+        Args:
+            models: Scores of the same samples, in the ensemble's order.
+        """
+        return apply_ensemble(self.ensemble, models, self.kind, self.sample_features)
+
+
+@dataclass(frozen=True)
+class EnsembleStep:
+    """The ensemble as a choice that `score_nested` can refit.
+
+    Args:
+        spec: The recipe's section.
+        names: The models' names.
+        kind: `multiclass` or `multilabel`.
+        metric: What greedy selection makes largest.
+        sample_features: What is known of the samples; a stack and ensembles by domain look at it.
+        seed: The recipe's seed.
+        threads: How many classes of a stack are fitted at once.
+        cache_dir: A folder where a stack keeps its finished classes.
+    """
+
+    spec: EnsembleSpec
+    names: tuple[str, ...]
+    kind: Kind
+    metric: str = "macro_f1"
+    sample_features: SampleFeatures | None = None
+    seed: int = field(default=1, kw_only=True)
+    threads: int = field(default=1, kw_only=True)
+    cache_dir: Path | None = field(default=None, kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """What it is called in the score's words."""
+        return {
+            "mean": "the mean over models",
+            "weighted": "the weighting of the models",
+            "greedy": "the choice of models",
+            "vote": "the vote of the models",
+            "stack": "the stack",
+        }[self.spec.kind]
+
+    @property
+    def learns(self) -> bool:
+        """Whether it hangs on the labels of the scores; a mean of ranks hangs on the scores alone."""
+        if isinstance(self.spec, StackSpec):
+            return True
+        return len(self.names) > 1 and isinstance(self.spec, WeightedSpec | GreedySpec)
+
+    def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> Callable[[Sequence[Scores]], AnyScores]:
+        """Fit the ensemble and return its application.
+
+        Args:
+            evidence: Out-of-fold scores, one entry a model.
+            truth: Which classes each sample has.
+        """
+        return fit_ensemble(evidence, truth, self)
+
+
+def fit_ensemble(models: Sequence[OofPredictions], truth: AnyLabels, step: EnsembleStep) -> FittedEnsemble:
+    """The ensemble of some models.
+
+    Args:
+        models: Out-of-fold scores of the same samples, one entry a model.
+        truth: Which classes each sample has, shape (n, classes).
+        step: The recipe's section and what else is known.
+
+    Raises:
+        HolotypeError: Models have scored other samples than each other.
+    """
+    spec, names, kind = step.spec, step.names, step.kind
+    for name, model in zip(names, models, strict=True):
+        if not np.array_equal(model.samples, models[0].samples):
+            raise HolotypeError(
+                f"model {name!r} has scored other samples than {names[0]!r}; run both on the same folds"
+            )
+    samples = models[0].samples
+    equal_weights = tuple(1.0 / len(names) for _ in names)
+    topk_scores = [model.logits for model in models if isinstance(model.logits, TopKScores)]
+    if topk_scores and isinstance(spec, MeanSpec | WeightedSpec) and spec.space != "rank":
+        model_weights = equal_weights
+        if isinstance(spec, WeightedSpec) and len(names) > 1:
+            model_weights = fit_top_k_weights(topk_scores, truth, spec.space, spec.shrink_to_equal)
+        return FittedEnsemble(Ensemble(spec.kind, spec.space, names, model_weights), kind, step.sample_features)
+    scores = [to_dense(model.logits, f"the ensemble {spec.kind!r}") for model in models]
+    truth = LabelMatrix.from_dense(truth)[:]
+    if isinstance(spec, MeanSpec):
+        quantiles = rank_quantiles(scores, kind) if spec.space == "rank" and len(names) > 1 else None
+        return FittedEnsemble(
+            Ensemble(spec.kind, spec.space, names, equal_weights, rank_quantiles=quantiles), kind, step.sample_features
+        )
+    if isinstance(spec, VoteSpec):
+        return FittedEnsemble(Ensemble(spec.kind, "probability", names, equal_weights), kind, step.sample_features)
+    if isinstance(spec, StackSpec):
+        return _fit_stacked(scores, samples, truth, step, Ensemble("stack", "logit", names, equal_weights))
+    weights = _fit_weights(scores, truth, step)
+    weights_by_domain = {}
+    for name, rows in _rows_of_large_domains(samples, step).items():
+        weights_by_domain[name] = _fit_weights([model_scores[rows] for model_scores in scores], truth[rows], step)
+    return FittedEnsemble(
+        Ensemble(spec.kind, spec.space, names, weights, weights_by_domain), kind, step.sample_features
+    )
+
+
+def apply_ensemble(
+    ensemble: Ensemble, models: Sequence[Scores], kind: Kind, sample_features: SampleFeatures | None = None
+) -> AnyScores:
+    """The models' scores as one.
+
+    Args:
+        ensemble: From `fit_ensemble`.
+        models: Scores of the same samples, in the ensemble's order.
+        kind: `multiclass` or `multilabel`.
+        sample_features: What is known of the samples beside their scores.
+
+    Returns:
+        Logits, shape (n, classes).
+    """
+    topk_scores = [model.logits for model in models if isinstance(model.logits, TopKScores)]
+    if topk_scores:
+        return mean_of_top_k(topk_scores, ensemble.weights, ensemble.space)
+    scores = [to_dense(model.logits, "an ensemble") for model in models]
+    samples = models[0].samples
+    if ensemble.kind == "vote" and len(scores) > 1:
+        return votes(scores, kind)
+    if ensemble.rank_quantiles is not None:
+        return mean_ranks(scores, ensemble.rank_quantiles, kind)
+    if ensemble.stack:
+        logits = apply_stack(ensemble.stack, _make_stack_table(scores, samples, ensemble, kind, sample_features))
+        return _odds_to_logits(logits, kind)
+    logits = mean_scores(scores, ensemble.weights, ensemble.space, kind)
+    for name, rows in rows_by_domain(samples, sample_features).items():
+        if name in ensemble.weights_by_domain:
+            logits = logits.copy() if logits is scores[0] else logits
+            logits[rows] = mean_scores(
+                [model_scores[rows] for model_scores in scores], ensemble.weights_by_domain[name], ensemble.space, kind
+            )
+    return logits
+
+
+def _fit_weights(scores: Sequence[Floats], truth: Booleans, step: EnsembleStep) -> tuple[float, ...]:
+    spec, kind = step.spec, step.kind
+    if isinstance(spec, WeightedSpec):
+        return fit_weights(scores, truth, spec.space, kind, spec.shrink_to_equal)
+    if not isinstance(spec, GreedySpec):
+        raise HolotypeError(f"an ensemble of kind {spec.kind!r} has no weights")
+    in_logits = spec.space == "logit"
+    averaged = (
+        scores
+        if in_logits
+        else [expit(model_scores) if kind == "multilabel" else softmax(model_scores, axis=1) for model_scores in scores]
+    )
+
+    def score(mean: NDArray[np.float64]) -> float:
+        logits = mean if in_logits else np.log(np.clip(mean, EPSILON, 1))
+        if kind == "multilabel" and not in_logits:
+            logits = logit(np.clip(mean, EPSILON, 1 - EPSILON))
+        decided = logits > 0 if kind == "multilabel" else logits == logits.max(axis=1, keepdims=True)
+        value = METRICS[step.metric](truth, decided, logits.astype(np.float32), kind)
+        value = 0.0 if np.isnan(value) else value  # no class has a sample here: the log loss decides alone
+        return float(value) - 1e-6 * mean_log_loss(logits.astype(np.float32), truth, kind)
+
+    return greedy_weights([np.asarray(model_scores, np.float64) for model_scores in averaged], score, spec.rounds)
+
+
+def _rows_of_large_domains(samples: Integers, step: EnsembleStep) -> dict[str, Integers]:
+    spec = step.spec
+    if not isinstance(spec, WeightedSpec | GreedySpec) or spec.by is None:
+        return {}
+    all_domains = rows_by_domain(samples, step.sample_features)
+    return {name: rows for name, rows in all_domains.items() if len(rows) >= MIN_DOMAIN_SAMPLES}
+
+
+def rows_by_domain(samples: Integers, sample_features: SampleFeatures | None) -> dict[str, Integers]:
+    """The places of the samples of each domain.
+
+    Args:
+        samples: Sample numbers, shape (n,).
+        sample_features: Know the domains; without them there are none.
+    """
+    if sample_features is None or not any(sample_features.domains):
+        return {}
+    domains = np.array([sample_features.domains[number] or "" for number in samples])
+    return {str(name): np.flatnonzero(domains == name) for name in np.unique(domains) if name}
+
+
+def _fit_stacked(
+    scores: Sequence[Floats], samples: Integers, truth: Booleans, step: EnsembleStep, start: Ensemble
+) -> FittedEnsemble:
+    spec = step.spec
+    if not isinstance(spec, StackSpec):
+        raise HolotypeError("only a stack can be stacked")
+    sample_features = step.sample_features
+    if sample_features is not None and "image-statistics" not in spec.features:
+        sample_features = replace(sample_features, names=(), features=sample_features.features[:, :0])
+    domains = sorted({name for name in sample_features.domains if name}) if sample_features is not None else []
+    start = replace(start, domains=tuple(domains) if len(domains) > 1 else ())
+    units = np.arange(len(samples)) if sample_features is None else sample_features.groups[samples]
+    table = _make_stack_table(scores, samples, start, step.kind, sample_features)
+    stack, oof_logits = fit_stack(
+        table, truth, units, spec, seed=step.seed, threads=step.threads, cache_dir=step.cache_dir
+    )
+    fitted = replace(start, stack=stack, columns=table.names)
+    return FittedEnsemble(fitted, step.kind, sample_features, _odds_to_logits(oof_logits, step.kind))
+
+
+def _make_stack_table(
+    scores: Sequence[Floats], samples: Integers, ensemble: Ensemble, kind: Kind, sample_features: SampleFeatures | None
+) -> StackTable:
+    model_log_odds = [_log_odds(model_scores, kind) for model_scores in scores]
+    mean = _log_odds(mean_scores(scores, ensemble.weights, ensemble.space, kind), kind)
+    extra: tuple[Floats, list[str]] = (np.empty((len(samples), 0), np.float32), [])
+    if sample_features is not None:
+        sample_domains = np.array([sample_features.domains[number] or "" for number in samples])
+        flags = [(sample_domains == name).astype(np.float32) for name in ensemble.domains]
+        columns = [sample_features.features[samples], *flags]
+        extra = np.column_stack(columns), [*sample_features.names, *(f"domain {name}" for name in ensemble.domains)]
+    return stack_table(model_log_odds, mean, extra, ensemble.models, mean.shape[1])
+
+
+def _log_odds(logits: Floats, kind: Kind) -> Floats:
+    """Log-odds of each class against all others."""
+    if kind == "multilabel":
+        return logits
+    log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
+    return np.asarray(log_p - np.log(np.maximum(-np.expm1(log_p), EPSILON)), np.float32)
+
+
+def _odds_to_logits(odds: Floats, kind: Kind) -> Floats:
+    """Log-odds of single classes as logits: for one label a sample their probabilities are scaled to sum to 1."""
+    if kind == "multilabel":
+        return odds.astype(np.float32)
+    return np.asarray(np.log(np.clip(expit(np.asarray(odds, np.float64)), EPSILON, 1)), np.float32)
+
+
+def unfitted_ensemble(step: EnsembleStep) -> FittedEnsemble:
+    """An ensemble that has nothing to learn from.
+
+    Args:
+        step: The recipe's section.
+
+    Raises:
+        RecipeError: It is of a kind that learns from out-of-fold scores.
+    """
+    spec = step.spec
+    in_ranks = isinstance(spec, MeanSpec) and spec.space == "rank"
+    if (len(step.names) > 1 and (in_ranks or not isinstance(spec, MeanSpec | VoteSpec))) or isinstance(spec, StackSpec):
+        raise RecipeError(
+            f"an ensemble of kind {spec.kind!r} learns from out-of-fold scores, and there are none",
+            field="ensemble.kind",
+            value=spec.kind,
+            remedy="give `predictions.oof`, or write {kind: mean}",
+        )
+    space = spec.space if isinstance(spec, MeanSpec) and not in_ranks else "probability"
+    equal_weights = tuple(1.0 / len(step.names) for _ in step.names)
+    return FittedEnsemble(Ensemble(spec.kind, space, step.names, equal_weights), step.kind, step.sample_features)

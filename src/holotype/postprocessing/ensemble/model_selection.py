@@ -1,0 +1,173 @@
+"""How each model is read: which pooling of its views, and for which domains its specialists; chosen out of fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from holotype.postprocessing.ensemble.fit import EnsembleStep, FittedEnsemble, Scores, fit_ensemble, rows_by_domain
+from holotype.postprocessing.ensemble.weights import mean_log_loss
+from holotype.types import (
+    AnyLabels,
+    AnyScores,
+    Ensemble,
+    OofPredictions,
+    SampleFeatures,
+    TestPredictions,
+    replace_rows,
+    take_rows,
+)
+
+__all__ = ["FittedModelSelection", "ModelSelection", "ModelVariant", "select_model_scores"]
+
+Evidence = TypeVar("Evidence", OofPredictions, TestPredictions)
+
+
+@dataclass(frozen=True)
+class ModelVariant:
+    """How one model is read.
+
+    Args:
+        index: Of the chosen scores among all.
+        pool: The pooling's name.
+        specialists: Place of the scores in which the domains' own networks have answered; none where there are none.
+        domains: The domains for which those are taken.
+    """
+
+    index: int
+    pool: str
+    specialists: int | None = None
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSelection:
+    """An ensemble whose models come in several poolings each, and some with specialists.
+
+    Args:
+        ensemble_step: The ensemble of one reading a model.
+        pools: The poolings of each model, in the order of the scores; one where nothing is to be chosen.
+        has_specialists: Whether the scores of a model come twice, the second time with those of its specialists.
+    """
+
+    ensemble_step: EnsembleStep
+    pools: tuple[tuple[str, ...], ...]
+    has_specialists: tuple[bool, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called in the score's words."""
+        words = ["the pooling of views"] if any(len(pools) > 1 for pools in self.pools) else []
+        words += ["the domains that specialists answer for"] if any(self.has_specialists) else []
+        return f"{' and '.join(words)} with {self.ensemble_step.name}" if words else self.ensemble_step.name
+
+    @property
+    def learns(self) -> bool:
+        """Whether it hangs on the labels of the scores."""
+        return any(len(pools) > 1 for pools in self.pools) or any(self.has_specialists) or self.ensemble_step.learns
+
+    def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> FittedModelSelection:
+        """Choose how each model is read, and fit the ensemble of what is read.
+
+        Args:
+            evidence: Out-of-fold scores, model by model one entry a pooling, then those with its specialists.
+            truth: Which classes each sample has.
+        """
+        variants, start = [], 0
+        for pools, has_specialists in zip(self.pools, self.has_specialists or (False,) * len(self.pools), strict=True):
+            parts = evidence[start : start + len(pools)]
+            losses = (
+                [mean_log_loss(part.logits, truth, self.ensemble_step.kind) for part in parts]
+                if len(pools) > 1
+                else [0.0]
+            )
+            best = int(np.argmin(losses))
+            variant = ModelVariant(start + best, pools[best])
+            if has_specialists:
+                pair = parts[best], evidence[start + len(pools) + best]
+                variant = replace(
+                    variant, specialists=start + len(pools) + best, domains=self._improved_domains(pair, truth)
+                )
+            variants.append(variant)
+            start += len(pools) * (2 if has_specialists else 1)
+        sample_features = self.ensemble_step.sample_features
+        selected = [select_model_scores(evidence, variant, sample_features) for variant in variants]
+        return FittedModelSelection(fit_ensemble(selected, truth, self.ensemble_step), tuple(variants), sample_features)
+
+    def _improved_domains(self, pair: tuple[OofPredictions, OofPredictions], truth: AnyLabels) -> tuple[str, ...]:
+        """The domains whose own networks have the smaller out-of-fold log loss."""
+        overall, special = pair
+        improved = []
+        for name, rows in rows_by_domain(overall.samples, self.ensemble_step.sample_features).items():
+            labels = take_rows(truth, rows)
+            losses = [
+                mean_log_loss(scores.logits[rows], labels, self.ensemble_step.kind) for scores in (special, overall)
+            ]
+            improved += [name] if losses[0] < losses[1] else []
+        return tuple(improved)
+
+
+@dataclass(frozen=True)
+class FittedModelSelection:
+    """An ensemble of chosen readings that can be applied.
+
+    Args:
+        fitted_ensemble: The ensemble of them.
+        variants: One a model.
+        sample_features: Know the domains of the samples.
+    """
+
+    fitted_ensemble: FittedEnsemble
+    variants: tuple[ModelVariant, ...]
+    sample_features: SampleFeatures | None = None
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """The ensemble with how its models are read."""
+        pools = tuple(variant.pool for variant in self.variants)
+        routes = tuple(variant.domains for variant in self.variants)
+        return replace(self.fitted_ensemble.ensemble, pools=pools, specialist_domains=routes if any(routes) else ())
+
+    @property
+    def oof_logits(self) -> AnyScores | None:
+        """Logits of the evidence by models that left it out, where the ensemble knows them."""
+        return self.fitted_ensemble.oof_logits
+
+    def select(self, models: Sequence[Any]) -> list[Any]:
+        """One entry a model.
+
+        Args:
+            models: As they were fitted: one entry a model and pooling, and those with specialists.
+        """
+        return [select_model_scores(models, variant, self.sample_features) for variant in self.variants]
+
+    def __call__(self, models: Sequence[Scores]) -> AnyScores:
+        """The models' scores as one.
+
+        Args:
+            models: As in `read`.
+        """
+        return self.fitted_ensemble(self.select(models))
+
+
+def select_model_scores(
+    models: Sequence[Evidence], variant: ModelVariant, sample_features: SampleFeatures | None
+) -> Evidence:
+    """The scores of one model, its specialists' where they answer.
+
+    Args:
+        models: The scores of all, in all their poolings.
+        variant: How it is read.
+        sample_features: Know the domains of the samples.
+    """
+    overall = models[variant.index]
+    if variant.specialists is None or not variant.domains:
+        return overall
+    logits, special = overall.logits, models[variant.specialists].logits
+    for name, rows in rows_by_domain(overall.samples, sample_features).items():
+        if name in variant.domains:
+            logits = replace_rows(logits, rows, special[rows])
+    return replace(overall, logits=logits)

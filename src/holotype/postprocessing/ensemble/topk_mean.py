@@ -1,0 +1,100 @@
+"""Models' scores of very many classes, of which only the likeliest are known, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.postprocessing.ensemble.weights import fit_weights
+from holotype.types import AnyLabels, Integers, LabelMatrix, TopKScores, average_rows, concatenate
+
+__all__ = ["fit_top_k_weights", "mean_of_top_k", "union_of_top_k"]
+
+CANDIDATES_PER_MODEL = 50  # of each model, for weights: what lies below moves no loss
+
+
+def mean_of_top_k(models: Sequence[TopKScores], weights: Sequence[float], space: str) -> TopKScores:
+    """The weighted mean of several models' log-probabilities or probabilities.
+
+    A class that is not among a model's likeliest has there what its others have on average.
+
+    Args:
+        models: Of the same samples, shape (n, classes) each.
+        weights: One a model, summing to 1.
+        space: `logit` or `probability`.
+
+    Returns:
+        Shape (n, classes).
+    """
+    if len(models) == 1:
+        return models[0]
+    rows, rule = len(models[0]), "mean-probability" if space == "probability" else "mean-logit"
+    owners = np.tile(np.arange(rows), len(models))
+    return average_rows(concatenate(models), owners, rows, np.repeat(np.asarray(weights, np.float64), rows), rule)
+
+
+def fit_top_k_weights(
+    models: Sequence[TopKScores], truth: AnyLabels, space: str, shrink_to_equal: float
+) -> tuple[float, ...]:
+    """Weights on the simplex that make the log loss smallest.
+
+    Args:
+        models: Out of fold, of the same samples, shape (n, classes) each.
+        truth: Which class each sample has, shape (n, classes).
+        space: `logit` or `probability`: what is averaged.
+        shrink_to_equal: As in `fit_weights`.
+
+    Returns:
+        One a model, at least 0, summing to 1.
+    """
+    numbers, scores = union_of_top_k([_truncate(model, CANDIDATES_PER_MODEL) for model in models])
+    is_true_class = numbers == LabelMatrix.from_dense(truth).numbers[:, None]
+    labels = np.hstack(
+        [is_true_class, ~is_true_class.any(axis=1, keepdims=True)]
+    )  # a class beyond the candidates is one of the others
+    return fit_weights(scores, labels, space, "multiclass", shrink_to_equal)
+
+
+def union_of_top_k(models: Sequence[TopKScores]) -> tuple[Integers, list[NDArray[np.float32]]]:
+    """All classes that are among the likeliest of any model, and what every model says of them.
+
+    Args:
+        models: Of the same samples, shape (n, classes) each.
+
+    Returns:
+        Class numbers of each sample, -1 where it has fewer than another, shape (n, m); and of each model
+        log-probabilities, the last those of all other classes together, shape (n, m + 1).
+    """
+    all_classes = np.sort(np.hstack([model.top_classes for model in models]).astype(np.int64), axis=1)
+    repeated = np.zeros(all_classes.shape, bool)
+    repeated[:, 1:] = all_classes[:, 1:] == all_classes[:, :-1]
+    numbers = np.where(repeated, -1, all_classes)
+    others = models[0].classes - (~repeated).sum(axis=1)
+    return numbers, [_log_probabilities_of(model, numbers, others) for model in models]
+
+
+def _log_probabilities_of(model: TopKScores, numbers: Integers, others: Integers) -> NDArray[np.float32]:
+    """Log-probabilities of some classes a row and of all others together; next to nothing in an empty place."""
+    rows = np.arange(len(model))[:, None] * model.classes
+    order = np.argsort(model.top_classes, axis=1)
+    codes = (rows + np.take_along_axis(model.top_classes, order, axis=1)).ravel()
+    values = np.take_along_axis(model.top_logits, order, axis=1).ravel()
+    target_codes = rows + numbers
+    index = np.minimum(np.searchsorted(codes, target_codes), len(codes) - 1)
+    floor = model.floor[:, None]
+    log_probs = np.where(codes[index] == target_codes, values[index], floor) - model.total[:, None]
+    log_probs[numbers < 0] = -1e4
+    with np.errstate(divide="ignore"):
+        other_log_probs = np.maximum(model.floor - model.total + np.log(others), -1e4)
+    return np.hstack([log_probs, other_log_probs[:, None]]).astype(np.float32)
+
+
+def _truncate(model: TopKScores, k: int) -> TopKScores:
+    """The same scores with fewer classes known."""
+    if k >= model.top_classes.shape[1]:
+        return model
+    dropped = np.logaddexp.reduce(model.top_logits[:, k:].astype(np.float64), axis=1)
+    rest_logsumexp = np.logaddexp(model.rest_logsumexp, dropped).astype(np.float32)
+    return TopKScores(model.classes, model.top_classes[:, :k], model.top_logits[:, :k], rest_logsumexp)

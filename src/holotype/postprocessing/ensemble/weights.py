@@ -1,0 +1,117 @@
+"""Weights of models, learnt from out-of-fold scores: on the simplex, or one model after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from holotype.evaluation.metrics import log_loss
+from holotype.types import AnyLabels, AnyScores, Floats, Kind
+
+__all__ = ["fit_weights", "greedy_weights", "mean_log_loss"]
+
+Booleans = NDArray[np.bool_]
+EPSILON = 1e-7
+
+
+def mean_log_loss(logits: AnyScores, truth: AnyLabels, kind: Kind) -> float:
+    """Negative log-likelihood a sample (softmax) or a label (sigmoid).
+
+    Args:
+        logits: Shape (n, classes).
+        truth: Which classes each sample has, shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+    """
+    return log_loss(truth, None, logits, kind)
+
+
+def fit_weights(
+    models: Sequence[Floats], truth: Booleans, space: str, kind: Kind, shrink_to_equal: float
+) -> tuple[float, ...]:
+    """Weights on the simplex that make the log loss smallest; a convex problem in either space.
+
+    Args:
+        models: Out-of-fold logits, one array a model, shape (n, classes) each.
+        truth: Which classes each sample has, shape (n, classes).
+        space: `logit` or `probability`: what is averaged.
+        kind: `multiclass` or `multilabel`.
+        shrink_to_equal: Times the squared distance from equal weights, added to the loss.
+
+    Returns:
+        One a model, at least 0, summing to 1.
+    """
+    from scipy.optimize import minimize
+
+    count = len(models)
+    if count == 1:
+        return (1.0,)
+    doubles = [np.asarray(scores, np.float64) for scores in models]
+    averaged = (
+        [expit(scores) if kind == "multilabel" else softmax(scores, axis=1) for scores in doubles]
+        if space != "logit"
+        else doubles
+    )
+    stacked = np.stack(averaged)
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        mean = np.tensordot(weights, stacked, axes=1)
+        value, mean_gradient = _loss_and_gradient(mean, truth, space, kind)
+        offset = weights - 1 / count
+        gradient = np.tensordot(stacked, mean_gradient, axes=([1, 2], [0, 1]))
+        return value + shrink_to_equal * float(offset @ offset), gradient + 2 * shrink_to_equal * offset
+
+    result = minimize(
+        loss,
+        np.full(count, 1 / count),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, 1)] * count,
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1},
+        options={"maxiter": 200, "ftol": 1e-9},
+    )
+    weights = np.clip(result.x, 0, None)
+    return tuple((weights / weights.sum()).tolist())
+
+
+def _loss_and_gradient(
+    mean: NDArray[np.float64], truth: Booleans, space: str, kind: Kind
+) -> tuple[float, NDArray[np.float64]]:
+    """The log loss of a mean of scores and its derivative by that mean."""
+    if space == "logit":
+        scale = len(truth) if kind == "multiclass" else truth.size
+        probabilities = softmax(mean, axis=1) if kind == "multiclass" else expit(mean)
+        return mean_log_loss(mean.astype(np.float64), truth, kind), (probabilities - truth) / scale  # type: ignore[arg-type]
+    mean = np.clip(mean, EPSILON, 1 - EPSILON)
+    if kind == "multiclass":
+        return float(-np.log(mean[truth]).mean()), np.where(truth, -1 / mean, 0) / len(truth)
+    value = -np.where(truth, np.log(mean), np.log1p(-mean)).mean()
+    return float(value), np.where(truth, -1 / mean, 1 / (1 - mean)) / truth.size
+
+
+def greedy_weights(
+    models: Sequence[Floats], score: Callable[[NDArray[np.float64]], float], rounds: int
+) -> tuple[float, ...]:
+    """Selection with replacement (Caruana et al. 2004, "Ensemble selection from libraries of models").
+
+    Args:
+        models: What is averaged, one array a model, shape (n, classes) each.
+        score: Of a mean, the larger the better.
+        rounds: How many are added at most.
+
+    Returns:
+        One a model: how often each was taken up to the best number of rounds, summing to 1.
+    """
+    counts = np.zeros(len(models))
+    summed = np.zeros(models[0].shape)
+    best, best_counts = -np.inf, counts
+    for size in range(1, rounds + 1):
+        values = [score((summed + scores) / size) for scores in models]
+        best_index = int(np.argmax(values))
+        counts[best_index] += 1
+        summed += models[best_index]
+        if values[best_index] > best + 1e-12:
+            best, best_counts = values[best_index], counts.copy()
+    return tuple((best_counts / best_counts.sum()).tolist())

@@ -1,0 +1,161 @@
+"""The tables that leave a run: the submission, and the predictions for a spreadsheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.core.errors import DataError, join_names, pluralize
+from holotype.core.table_files import read_parquet, write_parquet
+from holotype.data import read_table
+from holotype.types import AnyLabels, AnyScores, Integers, LabelMatrix, Labels, TopKScores
+
+__all__ = ["prediction_table", "read_scores", "score_columns", "submission_order", "submission_table", "write_scores"]
+
+TOP_CLASSES = 3
+
+
+def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
+    """The samples to predict, in the order in which they are handed in.
+
+    Args:
+        labels: The samples of the run.
+        order: `test`, or a sample submission, whose ids and order are kept.
+        id_column: Name of its id column.
+
+    Raises:
+        DataError: The sample submission and the test table do not have the same ids.
+    """
+    samples = labels.of_role("test")
+    if order == "test":
+        return samples
+    table = read_table(order, "submission.order")
+    if id_column not in table.columns:
+        raise DataError(f"there is no column {id_column!r} in {order!r}", field="submission.id", allowed=table.columns)
+    ordered_ids = table[id_column].cast(pl.String).to_list()
+    number = dict(zip(labels.frame["sample"].gather(samples).cast(pl.String), samples.tolist(), strict=True))
+    id_set = set(ordered_ids)
+    unknown, missing = (
+        [name for name in ordered_ids if name not in number],
+        [name for name in number if name not in id_set],
+    )
+    repeated = table[id_column].filter(table[id_column].is_duplicated()).unique(maintain_order=True).cast(pl.String)
+    for wrong_ids, words in (
+        (unknown, "of the sample submission {} not in the test table"),
+        (missing, "of the test table {} not in the sample submission"),
+        (repeated.to_list(), "of the sample submission {} there more than once"),
+    ):
+        if wrong_ids:
+            problem = words.format("is" if len(wrong_ids) == 1 else "are")
+            raise DataError(
+                f"{pluralize(len(wrong_ids), 'id')} {problem}: {join_names(wrong_ids, 5)}",
+                field="submission.order",
+                value=order,
+                remedy="give the two the same ids, or write `order: test`",
+            )
+    return np.array([number[name] for name in ordered_ids], np.int64)
+
+
+def submission_table(
+    labels: Labels, samples: Integers, names: list[list[str]], id_column: str, label_column: str, separator: str
+) -> pl.DataFrame:
+    """One row a test sample, in the order of the test table.
+
+    Args:
+        labels: The samples of the run.
+        samples: Numbers of the test samples, shape (n,).
+        names: The decided labels of each.
+        id_column: Name of the id column.
+        label_column: Name of the label column.
+        separator: What stands between labels.
+    """
+    ids = labels.frame["sample"].gather(samples)
+    return pl.DataFrame({id_column: ids, label_column: [separator.join(row) for row in names]})
+
+
+def prediction_table(
+    ids: pl.Series,
+    names: list[list[str]],
+    probability: NDArray[np.float64] | TopKScores,
+    classes: tuple[str, ...],
+    separator: str,
+) -> pl.DataFrame:
+    """Labels and the likeliest classes, for a spreadsheet.
+
+    Args:
+        ids: One a sample.
+        names: The decided labels of each.
+        probability: Shape (n, classes); or scores of which only the likeliest are known.
+        classes: The class names in order.
+        separator: What stands between labels.
+
+    Returns:
+        `id`, `labels`, then `class_1`, `probability_1` and so on for the three likeliest.
+    """
+    columns: dict[str, pl.Series | list[str]] = {
+        "id": ids.alias("id"),
+        "labels": [separator.join(row) for row in names],
+    }
+    if isinstance(probability, TopKScores):
+        order = probability.top_classes[:, :TOP_CLASSES].astype(np.int64)
+        top_probability = np.exp(probability.top_logits[:, :TOP_CLASSES] - probability.total[:, None])
+    else:
+        order = np.argsort(-probability, axis=1, kind="stable")[:, : min(TOP_CLASSES, len(classes))]
+        top_probability = np.take_along_axis(probability, order, axis=1)
+    for rank in range(order.shape[1]):
+        columns[f"class_{rank + 1}"] = [classes[number] for number in order[:, rank]]
+        columns[f"probability_{rank + 1}"] = pl.Series(top_probability[:, rank].round(4))
+    return pl.DataFrame(columns)
+
+
+def score_columns(logits: AnyScores) -> list[pl.Series]:
+    """Scores as columns of a table.
+
+    Args:
+        logits: Shape (n, classes).
+
+    Returns:
+        `scores`, a list of float32 in the order of the classes; of very many classes `top_classes`, the
+        numbers of the likeliest, `top_logits`, their scores, and `rest_logsumexp`, the log-sum of the others.
+    """
+    if not isinstance(logits, TopKScores):
+        scores = pl.Series("scores", logits.astype(np.float32), dtype=pl.Array(pl.Float32, logits.shape[1]))
+        return [scores.cast(pl.List(pl.Float32))]
+    width = logits.top_classes.shape[1]
+    top = pl.Series("top_classes", logits.top_classes, dtype=pl.Array(pl.Int32, width)).cast(pl.List(pl.Int32))
+    logit = pl.Series("top_logits", logits.top_logits, dtype=pl.Array(pl.Float32, width)).cast(pl.List(pl.Float32))
+    return [top, logit, pl.Series("rest_logsumexp", logits.rest_logsumexp, dtype=pl.Float32)]
+
+
+def write_scores(path: Path, ids: pl.Series, logits: AnyScores, decided: AnyLabels | None = None) -> None:
+    """Logits as Parquet: `id`, the columns of `score_columns`, and what was decided, where that is known.
+
+    Args:
+        path: The file.
+        ids: One a sample.
+        logits: Shape (n, classes).
+        decided: Which classes each was given, shape (n, classes); a column `decided`, lists of class numbers.
+    """
+    columns = [ids.alias("id"), *score_columns(logits)]
+    if decided is not None:
+        columns.append(pl.Series("decided", LabelMatrix.from_dense(decided).lists(), dtype=pl.List(pl.UInt32)))
+    write_parquet(pl.DataFrame(columns), path)
+
+
+def read_scores(path: Path, classes: int) -> tuple[pl.Series, AnyScores]:
+    """The ids and logits of a file that `write_scores` wrote.
+
+    Args:
+        path: The file.
+        classes: How many there are.
+    """
+    table = read_parquet(path)
+    if "scores" in table.columns:
+        return table["id"], table["scores"].list.to_array(classes).to_numpy().astype(np.float32)
+    width = len(table["top_classes"][0]) if table.height else 0
+    top, logit = (table[name].list.to_array(width).to_numpy() for name in ("top_classes", "top_logits"))
+    rest = table["rest_logsumexp"].to_numpy()
+    return table["id"], TopKScores(classes, top.astype(np.int32), logit.astype(np.float32), rest)

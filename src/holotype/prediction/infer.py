@@ -1,0 +1,166 @@
+"""The only inference loop: validation, out-of-fold, test and the served model all come through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from holotype.core.progress import Task
+from holotype.core.runtime import Runtime
+from holotype.loading import ImageDataset, batches_within_memory, prefetch, read_batch
+from holotype.networks import load_networks
+from holotype.prediction.pooling import RunningPool
+from holotype.prediction.precision import in_precision
+from holotype.prediction.tta import InferenceOptions, tta_transforms
+from holotype.recipe.sections import AugmentSpec, PredictSpec
+from holotype.types import (
+    MANY_CLASSES,
+    AnyScores,
+    Checkpoint,
+    Integers,
+    Predictions,
+    TopKScores,
+    average_rows,
+    concatenate,
+    keep_top_k,
+)
+
+__all__ = ["PREDICTION_BATCH", "infer", "infer_logits", "infer_pools", "prediction_batch_size"]
+
+MAX_VALUES = 2**27  # of the images that are read at once: half a gigabyte
+PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
+READ_AHEAD = 1  # thread that reads the next batches while a GPU computes; a CPU's cores are busy already
+
+
+def infer_logits(
+    network: Callable[[Tensor], Tensor],
+    dataset: ImageDataset,
+    rows: Integers,
+    options: InferenceOptions,
+    device: torch.device,
+    task: Task | None = None,
+) -> AnyScores:
+    """Scores of some images by one network, its views pooled by one rule.
+
+    Args:
+        network: In evaluation mode, on the device.
+        dataset: Where the images are stored.
+        rows: Image rows, shape (n,).
+        options: Size, views and the rule.
+        device: Where to compute.
+        task: Counts images as they are done.
+
+    Returns:
+        Logits, shape (n, classes); the likeliest where they are the arguments of a softmax over more than 2,000.
+    """
+    return infer_pools(network, dataset, rows, options, device, task)[options.views.pools[0]]
+
+
+def infer_pools(
+    network: Callable[[Tensor], Tensor],
+    dataset: ImageDataset,
+    rows: Integers,
+    options: InferenceOptions,
+    device: torch.device,
+    task: Task | None = None,
+) -> dict[str, AnyScores]:
+    """Scores of some images by one network, its views pooled by running reductions.
+
+    Args:
+        network: In evaluation mode, on the device.
+        dataset: Where the images are stored.
+        rows: Image rows, shape (n,).
+        options: Size, views and the rules.
+        device: Where to compute.
+        task: Counts images as they are done.
+
+    Returns:
+        Logits of each rule, shape (n, classes) each, in the same form; of the first view too, as `first-view`.
+    """
+    views = tta_transforms(dataset, options)
+    rules = (*options.views.pools, "first-view")
+    is_topk = options.kind == "multiclass" and dataset.truth.shape[1] > MANY_CLASSES
+    scores: dict[str, list[AnyScores]] = {rule: [] for rule in rules}
+
+    def pooled_logits(parts: Iterator[Integers]) -> Iterator[dict[str, AnyScores]]:
+        workers = READ_AHEAD if device.type == "cuda" else 0
+        for pixels in prefetch(lambda part: read_batch(dataset, part, device), parts, workers):
+            pools = [RunningPool(rule, options.kind) for rule in rules]
+            for view in views:
+                logits = network(view(pixels)).float()
+                for pool in pools:
+                    pool.add(logits)
+            arrays = {pool.rule: pool.logits().cpu().numpy() for pool in pools}
+            yield {rule: keep_top_k(logits) if is_topk else logits for rule, logits in arrays.items()}
+
+    with torch.inference_mode():
+        for part in batches_within_memory(rows, prediction_batch_size(dataset), pooled_logits):
+            for rule, logits in part.items():
+                scores[rule].append(logits)
+            if task is not None:
+                task.advance(len(part["first-view"]))
+    no_scores = np.empty((0, dataset.truth.shape[1]), np.float32)
+    empty = keep_top_k(no_scores) if is_topk else no_scores
+    return {rule: concatenate(parts) if parts else empty for rule, parts in scores.items()}
+
+
+def prediction_batch_size(dataset: ImageDataset) -> int:
+    """How many images are read at once: fewer of large ones, which are held as float32 while their views are read.
+
+    Args:
+        dataset: Where the images are stored.
+    """
+    return max(1, min(PREDICTION_BATCH, MAX_VALUES // int(np.prod(dataset.pixel_cache.pixels.shape[1:]))))
+
+
+def infer(
+    checkpoint: Checkpoint,
+    dataset: ImageDataset,
+    rows: Integers,
+    views: PredictSpec,
+    runtime: Runtime,
+    device: torch.device,
+) -> list[Predictions]:
+    """Scores of some images by one checkpoint, one entry a pooling; the first view alone comes last.
+
+    Args:
+        checkpoint: The network on disk.
+        dataset: Where the images are stored.
+        rows: Image rows, shape (n,).
+        views: The recipe's `predict` section.
+        runtime: Precision and progress.
+        device: Where to compute.
+    """
+    card = checkpoint.card
+    networks = load_networks(checkpoint)
+    options = InferenceOptions(card["size"], card["kind"], views, AugmentSpec.model_validate(card["model"]["augment"]))
+    label = f"{card['model']['name']}, fold {checkpoint.fold}: predicting"
+    with runtime.progress.task(label, len(rows) * len(networks)) as task:
+        device_networks = (in_precision(_to_device(network, device), runtime.precision, device) for network in networks)
+        network_scores = [infer_pools(network, dataset, rows, options, device, task) for network in device_networks]
+    pooled = {rule: _average_networks([scores[rule] for scores in network_scores]) for rule in network_scores[0]}
+    name = card["model"]["name"]
+    return [Predictions(name, checkpoint.fold, rows, logits, rule) for rule, logits in pooled.items()]
+
+
+def _to_device(network: Module, device: torch.device) -> Module:
+    """The network on the device; torch looks at every part of one that is there, which a small batch would notice."""
+    first = next(network.parameters(), None)
+    return network if first is not None and first.device == device else network.to(device)
+
+
+def _average_networks(network_scores: list[AnyScores]) -> AnyScores:
+    """What several networks say of the same rows, as one."""
+    stacked = concatenate(network_scores)
+    if not isinstance(stacked, TopKScores):
+        return np.asarray(np.mean([np.asarray(scores) for scores in network_scores], axis=0), np.float32)
+    if len(network_scores) == 1:
+        return stacked
+    rows = len(network_scores[0])
+    return average_rows(
+        stacked, np.tile(np.arange(rows), len(network_scores)), rows, np.full(len(stacked), 1 / len(network_scores))
+    )

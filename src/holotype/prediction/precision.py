@@ -1,0 +1,65 @@
+"""Mixed precision: what a runtime resolves to on a device, and a network that computes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from holotype.core.runtime import Precision
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["in_precision", "resolve_precision"]
+
+AUTOCAST_TYPES = {"bf16": "bfloat16", "16": "float16"}
+
+
+def resolve_precision(precision: Precision, device_type: str) -> Literal["32", "bf16", "16"]:
+    """The precision that a device computes in.
+
+    Args:
+        precision: As the recipe has it; `auto` is mixed precision on a GPU: bfloat16 where its cores have it, and
+            float16 where they only emulate it (T4, V100).
+        device_type: As in `torch.device.type`.
+    """
+    if precision != "auto":
+        return precision
+    if device_type != "cuda":
+        return "32"
+    import torch
+
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "16"
+
+
+def in_precision(
+    network: Callable[[Tensor], Tensor], precision: Precision, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """A network that predicts in mixed precision, under autocast; itself where that is single precision.
+
+    Scores that leave the range of float16 are computed again in single precision.
+
+    Args:
+        network: In evaluation mode, on the device.
+        precision: As the recipe has it.
+        device: Where it computes.
+
+    Returns:
+        A function of pixels whose scores are float32.
+    """
+    import torch
+
+    name = AUTOCAST_TYPES.get(resolve_precision(precision, device.type))
+    if name is None:
+        return network
+    kind = getattr(torch, name)
+
+    def autocast_network(pixels: Tensor) -> Tensor:
+        with torch.autocast(device.type, dtype=kind):
+            scores = network(pixels).float()
+        if kind is torch.float16 and not bool(torch.isfinite(scores).all()):
+            scores = network(pixels)
+        return scores
+
+    return autocast_network

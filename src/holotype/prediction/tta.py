@@ -1,0 +1,109 @@
+"""Views: the readings of an image at prediction, fixed for all images, so that no prediction hangs on its company."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holotype.augment import crop_matrices, random_crop_centers, tta_matrices
+from holotype.core.seeds import derive_seed, keyed_uniforms
+from holotype.loading import ImageDataset, augmented_batch, view_batch
+from holotype.recipe.sections import AugmentSpec, PredictSpec
+
+__all__ = ["InferenceOptions", "tta_transforms"]
+
+NO_AUGMENTATION = AugmentSpec()
+VIEW_SEED = 20_180_110  # views are the same in every run: they are chosen, not sampled
+
+
+@dataclass(frozen=True)
+class InferenceOptions:
+    """How a network reads images.
+
+    Args:
+        size: Side of the square input in pixels.
+        kind: `multiclass` or `multilabel`: what a probability is.
+        views: The recipe's `predict` section.
+        augment: What training drew, for views drawn in the same way.
+    """
+
+    size: int
+    kind: str
+    views: PredictSpec
+    augment: AugmentSpec = NO_AUGMENTATION
+
+
+def tta_transforms(dataset: ImageDataset, options: InferenceOptions) -> list[Callable[[Tensor], Tensor]]:
+    """What makes each view of a batch, the unchanged ones first.
+
+    Args:
+        dataset: How large the stored images are, and whether they are cut into tiles.
+        options: Size and views.
+
+    Returns:
+        Functions of pixels (n, channels, H, W) from `read_batch` that give (n, channels, size, size).
+    """
+    views = options.views.tta
+    if isinstance(views, dict) and "crops" in views:
+        return [
+            _affine_view(dataset, matrix, options) for matrix in _crop_view_matrices(dataset, views["crops"], options)
+        ]
+    if isinstance(views, dict):
+        identity = [_affine_view(dataset, matrix, options) for matrix in _tile_view_matrices(dataset, "none")]
+        augmented = [_augmented_view(dataset, number, options) for number in range(views["train_augmentation"])]
+        return identity * views.get("identity", 0) + augmented
+    return [_affine_view(dataset, matrix, options) for matrix in _tile_view_matrices(dataset, views)]
+
+
+def _affine_view(dataset: ImageDataset, matrix: Tensor, options: InferenceOptions) -> Callable[[Tensor], Tensor]:
+    linear, shift = matrix[0, :, :2], matrix[0, :, 2]
+    is_symmetry = linear.abs().sum() == 2 and bool(torch.isin(linear, torch.tensor([-1.0, 0.0, 1.0])).all())
+    if is_symmetry and not shift.any() and dataset.pixel_cache.pixels.shape[2:] == (options.size, options.size):
+        return _square_symmetry(linear)  # pixel for pixel: nothing is to be interpolated
+    return lambda pixels: view_batch(dataset, pixels, matrix, options.size)
+
+
+def _square_symmetry(linear: Tensor) -> Callable[[Tensor], Tensor]:
+    """A symmetry of the square, where a pixel (x, y) is read from the place that the matrix says."""
+    transposed = bool(linear[0, 0] == 0)
+    down, across = (linear[1, 0], linear[0, 1]) if transposed else (linear[1, 1], linear[0, 0])
+    axes = [axis for axis, sign in ((2, down), (3, across)) if sign < 0]
+    return partial(_flip_and_transpose, axes, transposed)
+
+
+def _flip_and_transpose(axes: list[int], transposed: bool, pixels: Tensor) -> Tensor:
+    flipped = pixels.flip(axes) if axes else pixels
+    return (flipped.transpose(2, 3) if transposed else flipped).contiguous(memory_format=torch.channels_last)
+
+
+def _augmented_view(dataset: ImageDataset, number: int, options: InferenceOptions) -> Callable[[Tensor], Tensor]:
+    """One draw of the training augmentation, the same for every image."""
+    key = derive_seed(VIEW_SEED, "as trained", number)
+    return partial(_augment_pixels, dataset, key, options)
+
+
+def _augment_pixels(dataset: ImageDataset, key: int, options: InferenceOptions, pixels: Tensor) -> Tensor:
+    return augmented_batch(dataset, pixels, np.zeros(len(pixels), np.int64), key, (options.size, options.augment))
+
+
+def _tile_view_matrices(dataset: ImageDataset, views: str) -> list[Tensor]:
+    share = dataset.window_share
+    return [
+        crop_matrices(matrix[None], center[None], share) for center in dataset.grid() for matrix in tta_matrices(views)
+    ]
+
+
+def _crop_view_matrices(dataset: ImageDataset, count: int, options: InferenceOptions) -> list[Tensor]:
+    """Windows of the network's size that lie anywhere in the image of the size that `image_size` names."""
+    height, width = dataset.pixel_cache.pixels.shape[2:]
+    source = options.views.crops_from or max(height, width)
+    share = options.size / source
+    draws = torch.from_numpy(keyed_uniforms(derive_seed(VIEW_SEED, "crops"), np.arange(count), 2)).float()
+    centers = random_crop_centers(draws, height, width, share)
+    identity = tta_matrices("none")
+    return [crop_matrices(identity, center[None], share) for center in centers]

@@ -1,0 +1,1 @@
+"""Recipes: sections, reading from YAML, paths, checks across sections, and the reference page."""

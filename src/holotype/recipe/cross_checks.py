@@ -1,0 +1,126 @@
+"""Rules that bind sections to each other: what a section says must fit what another does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holotype.core.errors import join_names
+from holotype.recipe.sections.data import DataSpec
+from holotype.recipe.sections.decision import DecisionSpec
+from holotype.recipe.sections.ensemble import CalibrationSpec, EnsembleSpec, GreedySpec, WeightedSpec
+from holotype.recipe.sections.model import ModelSpec
+from holotype.recipe.sections.split import SplitSpec
+from holotype.types import CLASS_RANK
+
+__all__ = ["normalize_class_rank", "validate_sections"]
+
+FOR_ONE_LABEL = ("argmax", "prior", "assign", "top")
+FOR_MANY_LABELS = ("threshold", "cascade", "per-class", "prior", "top")
+
+
+def validate_sections(
+    data: DataSpec,
+    models: Sequence[ModelSpec],
+    split: SplitSpec,
+    ensemble: EnsembleSpec | None,
+    calibration: CalibrationSpec | None,
+    decision: DecisionSpec | None,
+) -> None:
+    """Refuse sections that do not fit each other.
+
+    Args:
+        data: The recipe's section.
+        models: The recipe's sections.
+        split: The recipe's section.
+        ensemble: The recipe's section, if there is one.
+        calibration: The recipe's section, if there is one.
+        decision: The recipe's section, if there is one.
+
+    Raises:
+        ValueError: Two do not; the message begins with the place.
+    """
+    for number, model in enumerate(models):
+        _validate_channels(model, data, f"models.{number}")
+        _validate_learning(model, data, f"models.{number}")
+        _validate_taxonomy(model, data, f"models.{number}.head.taxonomy")
+    if calibration is not None and calibration.back_off is not None and data.labels.kind == "multilabel":
+        raise ValueError("calibration.back_off: it answers samples of one label; data.labels.kind is 'multilabel'")
+    if decision is not None:
+        _validate_decision(decision, data)
+    adversarial_model = split.adversarial_model
+    if adversarial_model is not None and adversarial_model not in [
+        spec.name for spec in models if spec.predictions is None
+    ]:
+        raise ValueError(f"split.adversarial_model: {adversarial_model!r} should be one of the models that are trained")
+    if isinstance(ensemble, WeightedSpec | GreedySpec) and ensemble.by and data.domain is None:
+        raise ValueError("ensemble.by: 'domain' needs the column of the domains in data.domain")
+
+
+def _validate_decision(section: DecisionSpec, data: DataSpec) -> None:
+    allowed = FOR_ONE_LABEL if data.labels.kind == "multiclass" else FOR_MANY_LABELS
+    if section.kind not in allowed:
+        gives = "one label" if section.kind in FOR_ONE_LABEL else "any number of labels"
+        raise ValueError(
+            f"decision: {section.kind!r} gives {gives} a sample, but data.labels.kind is {data.labels.kind!r}; "
+            f"allowed: {join_names(allowed)}"
+        )
+    if section.kind == "assign" and section.unique_class_per not in data.groups:
+        raise ValueError(f"decision.unique_class_per: {section.unique_class_per!r} should be one of data.groups")
+    if section.kind == "assign" and section.unique_set_per not in {None, *data.groups}:
+        raise ValueError(f"decision.unique_set_per: {section.unique_set_per!r} should be one of data.groups")
+
+
+def _validate_channels(model: ModelSpec, data: DataSpec, address: str) -> None:
+    input_channels = model.input.channels or data.channels
+    for section, requested, available in (
+        ("input", model.input.channels, data.channels),
+        ("augment", model.augment.channels, input_channels),
+    ):
+        unknown = [name for name in requested or [] if name not in (available or [])]
+        if unknown:
+            allowed = join_names(available) if available else "none; list them in data.channels"
+            raise ValueError(f"{address}.{section}.channels: there is no channel {unknown[0]!r}; allowed: {allowed}")
+    if model.input.normalize == "plate" and not data.groups:
+        raise ValueError(f"{address}.input.normalize: 'plate' needs the column of the plates, first in data.groups")
+
+
+def _validate_learning(model: ModelSpec, data: DataSpec, address: str) -> None:
+    if model.specialists is not None and data.domain is None:
+        raise ValueError(f"{address}.specialists: needs the column of the domains in data.domain")
+    if model.pseudo_labels is None:
+        return
+    has = {"test": data.test is not None, "external": bool(data.external)}
+    has["both"] = has["test"] and has["external"]
+    if not has[model.pseudo_labels.roles]:
+        raise ValueError(
+            f"{address}.pseudo_labels.roles: {model.pseudo_labels.roles!r} needs rows that data does not name"
+        )
+
+
+def _validate_taxonomy(model: ModelSpec, data: DataSpec, address: str) -> None:
+    levels, column = model.head.taxonomy, data.labels.column
+    if levels is None:
+        return
+    if data.labels.kind == "multilabel":
+        raise ValueError(f"{address}: ranks are learnt of one label a sample; data.labels.kind is 'multilabel'")
+    if data.labels.taxonomy is None:
+        raise ValueError(f"{address}: there are no ranks; name a table of the classes' ranks in data.labels.taxonomy")
+    if column != CLASS_RANK and {column, CLASS_RANK} <= set(levels.weights):
+        raise ValueError(f"{address}.weights: {column!r} and {CLASS_RANK!r} are the same; write one of them")
+    if levels.weights.get(column) == 0:
+        raise ValueError(f"{address}.weights: {column!r} should be above 0, or the classes would not be learnt")
+
+
+def normalize_class_rank(model: ModelSpec, column: str) -> ModelSpec:
+    """A model that calls the classes' own rank `class`, whatever the labels' column is called.
+
+    Args:
+        model: The recipe's section.
+        column: The labels' column.
+    """
+    levels = model.head.taxonomy
+    if levels is None or column not in levels.weights:
+        return model
+    weights = {CLASS_RANK if name == column else name: weight for name, weight in levels.weights.items()}
+    renamed = levels.model_copy(update={"weights": weights})
+    return model.model_copy(update={"head": model.head.model_copy(update={"taxonomy": renamed})})

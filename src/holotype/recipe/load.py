@@ -1,0 +1,279 @@
+"""A recipe: the sections together, read from YAML, changed by `--set`, refused with a path and a remedy."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from datetime import date
+from functools import reduce
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+
+from holotype.core.errors import RecipeError, UnsupportedError, truncate
+from holotype.core.yaml_text import load_yaml
+from holotype.recipe.cross_checks import normalize_class_rank, validate_sections
+from holotype.recipe.old_keys import require_current_names
+from holotype.recipe.paths import (
+    AbsolutePaths,
+    Paths,
+    RelativePaths,
+    resolve_data_paths,
+    resolve_decision_paths,
+    resolve_model_paths,
+    resolve_submission_paths,
+)
+from holotype.recipe.sections import (
+    AuditSpec,
+    CalibrationSpecOrNone,
+    DataSpec,
+    DecisionSpec,
+    EnsembleSpec,
+    ModelSpec,
+    ReportSpec,
+    RunSpec,
+    Section,
+    SplitSpec,
+    SubmissionSpec,
+)
+
+__all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe", "read_recipe_dict"]
+
+
+class Recipe(Section):
+    """Everything a run does, in one file. The shortest useful recipe is `data` alone."""
+
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """The run's name; its folder is `runs/<name>` beside the recipe."""
+    seed: int = Field(default=1, ge=0)
+    """The one seed that everything random is derived from."""
+    metric: Literal["macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "map"] = "macro_f1"
+    """What every choice maximizes."""
+    run: RunSpec = RunSpec()
+    data: DataSpec
+    audit: AuditSpec = AuditSpec()
+    split: SplitSpec = SplitSpec()
+    models: list[ModelSpec] = Field(default=[ModelSpec()], min_length=1)
+    ensemble: EnsembleSpec | None = None
+    """`weighted` where there are out-of-fold scores to learn from, else `mean`, where it is left out."""
+    calibration: CalibrationSpecOrNone = None
+    """How scores become probabilities to be taken at their word: `temperature`, `isotonic`, `beta`, or a section."""
+    decision: DecisionSpec | None = None
+    """`argmax` for one label a sample and `per-class` for many, where it is left out."""
+    final_model: Literal["folds", "refit"] = "folds"
+    """What predicts the test rows: the folds' models, or one more that is trained on all rows as long as they were."""
+    submission: SubmissionSpec = SubmissionSpec()
+    report: ReportSpec = ReportSpec()
+
+    _relative: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def names_images_relatively(self) -> bool:
+        """Whether the image files are named from the recipe's folder, and not absolutely or by addresses."""
+        patterns = self.data.images
+        named = list(patterns.values()) if isinstance(patterns, dict) else [patterns or self.data.train]
+        return all(name in self._relative for name in named)
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Recipe:
+        names = [name for model in self.models for name in model.names]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"models: two are named {twice[0]!r}; give each a name of its own")
+        validate_sections(self.data, self.models, self.split, self.ensemble, self.calibration, self.decision)
+        return self
+
+
+def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe; relative paths in it become relative to its folder.
+
+    Args:
+        path: A YAML file.
+        changes: Changes as on the command line: `models.0.backbone=resnet18`.
+
+    Raises:
+        RecipeError: The file is missing, is not YAML, or says something that is not allowed.
+    """
+    path = Path(path)
+    return parse_recipe(read_recipe_dict(path, changes), path.resolve().parent)
+
+
+def read_recipe_dict(path: Path | str, changes: tuple[str, ...] = ()) -> Any:
+    """What a recipe's file says, with changes and without defaults.
+
+    Args:
+        path: A YAML file.
+        changes: Changes as on the command line.
+
+    Raises:
+        RecipeError: The file is missing or is not YAML, or a change has no place in it.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "no file"
+            raise RecipeError(
+                f"cannot read the recipe {truncate(path)!r}: it is {what}", remedy="give the YAML file itself"
+            )
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {truncate(path)!r}: {error.strerror}") from error
+    except ValueError as error:  # a path with a NUL
+        if isinstance(error, UnicodeDecodeError):
+            what = f"byte {error.start:,} is {error.object[error.start]:#04x}"
+            raise RecipeError(
+                f"the recipe {truncate(path)!r} is not UTF-8 text: {what}", remedy="save it as UTF-8"
+            ) from error
+        raise RecipeError(f"cannot read the recipe {truncate(path)!r}: {error}") from error
+    return _apply_overrides(load_yaml(text, f"the recipe {truncate(path)!r}"), changes)
+
+
+def parse_recipe(content: Any, folder: Path) -> Recipe:
+    """A recipe from plain values.
+
+    Args:
+        content: What the YAML holds.
+        folder: What relative paths are relative to.
+
+    Raises:
+        RecipeError: Something in it is not allowed.
+    """
+    if not isinstance(content, dict):
+        raise RecipeError("a recipe is a mapping of sections; the shortest is `data: {train: train.csv, ...}`")
+    require_current_names(content)
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        raise _to_recipe_error(error, content) from None
+    column = recipe.data.labels.column
+    models = [normalize_class_rank(model, column) for model in recipe.models]
+    paths = AbsolutePaths(folder)
+    resolved = _resolve_paths(recipe.model_copy(update={"models": models}), paths)
+    resolved._relative = frozenset(paths.relative)
+    return resolved
+
+
+def _resolve_paths(recipe: Recipe, paths: Paths) -> Recipe:
+    return recipe.model_copy(
+        update={
+            "data": resolve_data_paths(recipe.data, paths),
+            "models": [resolve_model_paths(model, paths) for model in recipe.models],
+            "decision": resolve_decision_paths(recipe.decision, paths),
+            "submission": resolve_submission_paths(recipe.submission, paths),
+        }
+    )
+
+
+def dump_recipe(recipe: Recipe, folder: Path | None = None) -> str:
+    """The resolved recipe as YAML, every default written out.
+
+    Args:
+        recipe: The recipe.
+        folder: Where the YAML will lie; what the recipe named by relative paths is named from there.
+    """
+    if folder is not None:
+        recipe = _resolve_paths(recipe, RelativePaths(folder, recipe._relative))
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel declares the default, None
+    stream = StringIO()
+    yaml.dump(recipe.model_dump(mode="json"), stream)
+    return stream.getvalue()
+
+
+def json_schema() -> str:
+    """The JSON schema of a recipe, for editors."""
+    return json.dumps(Recipe.model_json_schema(), indent=2)
+
+
+def _apply_overrides(content: Any, changes: tuple[str, ...]) -> Any:
+    if not isinstance(content, dict):
+        return content  # which is refused, and in better words
+    content = copy.deepcopy(content)
+    for change in changes:
+        address, equals, text = change.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {change!r} has no value", remedy="write --set models.0.backbone=resnet18")
+        keys, value = address.strip().split("."), load_yaml(text, f"--set {address}")
+        require_current_names(reduce(lambda inner, key: {key: inner}, reversed(keys), value), "--set ")
+        _set_value(content, keys, value, address)
+    return content
+
+
+def _set_value(content: Any, keys: list[str], value: Any, address: str) -> None:
+    node = content
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        if isinstance(node, list):
+            if not key.isdecimal() or int(key) > len(node):
+                allowed = range(len(node) + 1)
+                raise RecipeError("no such entry of the list", field=f"--set {address}", value=key, allowed=allowed)
+            index: Any = int(key)
+            if index == len(node):
+                node.append({})
+        elif isinstance(node, dict):
+            index = key
+        else:
+            raise RecipeError(f"{'.'.join(keys[:depth])} is one value and has no keys", field=f"--set {address}")
+        if last:
+            node[index] = value
+        else:
+            following = keys[depth + 1]
+            if isinstance(node, dict) and node.get(index) is None:
+                node[index] = [] if following.isdecimal() else {}
+            node = node[index]
+
+
+def _to_recipe_error(error: ValidationError, content: Any) -> RecipeError:
+    """The first complaint of pydantic in our words; the number of other places follows."""
+    complaints: dict[tuple[str, ...], list[str]] = {}
+    for complaint in error.errors(include_url=False):
+        keys = _written_keys(complaint, content)
+        message = _describe_complaint(complaint)
+        named = re.match(r"([a-z_0-9.]+): ", message) if complaint["type"] == "value_error" else None
+        if named:
+            keys, message = [*keys, *named[1].split(".")], message[named.end() :]
+        complaints.setdefault(tuple(keys) or ("recipe",), []).append(message)
+    outer = {keys[:depth] for keys in complaints for depth in range(1, len(keys))}
+    inmost = [keys for keys in complaints if keys not in outer]
+    first_address, messages = ".".join(inmost[0]), complaints[inmost[0]]
+    sentence = " or ".join([messages[0], *(message.partition("should be ")[2] or message for message in messages[1:])])
+    more = f" (and {len(inmost) - 1} more)" if len(inmost) > 1 else ""
+    kind = UnsupportedError if "not built yet" in sentence else RecipeError
+    return kind(f"{sentence}{more}", field=first_address)
+
+
+def _describe_complaint(complaint: ErrorDetails) -> str:
+    if complaint["type"] == "union_tag_not_found":
+        return "Field required"
+    if complaint["type"] == "union_tag_invalid":
+        return f"{truncate(complaint['ctx']['tag'])!r} should be one of {complaint['ctx']['expected_tags']}"
+    message = complaint["msg"].removeprefix("Value error, ").rstrip(".").partition(", unable")[0]
+    message = re.sub("(valid dictionary) or (instance of|object to) .*", r"\1", message)
+    value = complaint["input"]
+    subject = (
+        "" if isinstance(value, dict | list) else f"{truncate(str(value) if isinstance(value, date) else repr(value))} "
+    )
+    return re.sub("^(Input|[A-Z][a-z]+) should ", lambda _: f"{subject}should ", message)
+
+
+def _written_keys(complaint: ErrorDetails, content: Any) -> list[str]:
+    """The keys of a place that somebody wrote, or should have; pydantic adds the types of unions to them."""
+    keys: list[str] = []
+    for depth, part in enumerate(complaint["loc"]):
+        absent = complaint["type"] == "missing" and depth == len(complaint["loc"]) - 1
+        if isinstance(content, dict) and (part in content or absent):
+            content = content.get(part)
+        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        else:
+            continue
+        keys.append(str(part))
+    if not complaint["type"].startswith("union_tag"):
+        return keys
+    return [*keys, complaint["ctx"]["discriminator"].strip("'")]

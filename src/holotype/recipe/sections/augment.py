@@ -1,0 +1,83 @@
+"""`augment:` of a model: random changes of the training images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from holotype.recipe.sections.base import ChannelNames, Section
+
+__all__ = ["AugmentSpec", "MixSpec"]
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class MixSpec(Section):
+    """Training images made of two."""
+
+    kind: Literal["mixup", "cutmix", "sample-pairing"]
+    """`mixup`: a weighted sum of images and labels; `cutmix`: a rectangle of another image, labels by area;
+    `sample-pairing`: the mean of two images with the first one's labels."""
+    alpha: float = Field(default=0.4, gt=0.0, le=10.0)
+    """Both parameters of the Beta distribution of the weight; small ones leave most images nearly alone."""
+    probability: Share = 1.0
+    """Share of the images that are mixed."""
+
+
+class AugmentSpec(Section):
+    """Random changes of the training images; drawn by row, so that a resumed run draws the same."""
+
+    flip: bool | Literal["horizontal", "vertical"] = True
+    """Mirror half of the images along both axes, or along one."""
+    rotate: float = Field(default=180.0, ge=0.0, le=180.0)
+    """Largest angle in degrees, to either side."""
+    scale: tuple[float, float] = (0.8, 1.25)
+    """Smallest and largest magnification, drawn evenly in its logarithm."""
+    shear: float = Field(default=0.0, ge=0.0, le=60.0)
+    """Largest shear in degrees, to either side."""
+    elastic: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Largest shift of a smooth elastic warp, as a share of the side."""
+    crop: Literal["none", "random"] | dict[Literal["image_size"], Annotated[int, Field(ge=16, le=16_384)]] = "none"
+    """Which window of a larger image is taken: all of it; a random one of four fifths of the side; or one of the
+    input's size out of images fitted to so many pixels (`{image_size: 768}`). Prediction sees the whole image."""
+    brightness: float = Field(default=0.2, ge=0.0)
+    """Largest shift of each channel, in standard deviations of the data set."""
+    contrast: float = Field(default=0.2, ge=0.0, lt=1.0)
+    """Largest relative change of each channel's spread about the image's own mean."""
+    channels: ChannelNames | None = None
+    """Some of `data.channels`, whose brightness and contrast alone are changed; all of them where none are named."""
+    gamma: float = Field(default=0.0, ge=0.0, le=2.0)
+    """Largest logarithm of an exponent between each channel's darkest and brightest pixel."""
+    saturation: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Largest relative change of saturation; for images of three channels, red, green and blue."""
+    noise: float = Field(default=0.0, ge=0.0)
+    """Largest standard deviation of Gaussian noise, in standard deviations of the data set."""
+    blur: float = Field(default=0.0, ge=0.0, le=16.0)
+    """Largest standard deviation of a Gaussian blur, in pixels of the input."""
+    random_erasing: Share = 0.0
+    """Share of the images of which a rectangle is taken away."""
+    mix: MixSpec | None = None
+    """Mixup, cutmix or sample pairing, by name or with options."""
+
+    @field_validator("scale")
+    @classmethod
+    def _validate_scale(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError(f"scale {list(scale)} must be [smallest, largest] with 0 < smallest <= largest")
+        return scale
+
+    @field_validator("mix", mode="before")
+    @classmethod
+    def _expand_mix_kind(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    def crop_share(self, size: int) -> float:
+        """Side of the window over the image's longest side; 1 is the whole image.
+
+        Args:
+            size: The model's input size in pixels.
+        """
+        if isinstance(self.crop, dict):
+            return min(size / self.crop["image_size"], 1.0)
+        return 0.8 if self.crop == "random" else 1.0

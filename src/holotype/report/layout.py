@@ -1,0 +1,111 @@
+"""Where things stand on a drawing: points so that what is linked lies close, names so that none covers another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LabelBoxes", "circular_order", "force_layout"]
+
+Points = NDArray[np.float64]
+NEAR, FAR = 1.0, 2.5
+LINE = 13.0
+
+
+def force_layout(count: int, pairs: Sequence[tuple[int, int, float]]) -> Points:
+    """Points whose distances follow the strength of their links (Kamada & Kawai 1989), from a circle onwards.
+
+    Args:
+        count: How many points.
+        pairs: Two points and the strength of their link, larger is closer.
+
+    Returns:
+        From 0 to 1, shape (count, 2); the same for the same input.
+    """
+    import networkx  # drawings only, and slow to load
+
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(count))
+    strongest = max((strength for _, _, strength in pairs), default=1.0)
+    for a, b, strength in pairs:
+        graph.add_edge(a, b, length=FAR - (FAR - NEAR) * strength / max(strongest, 1e-12))
+    if count < 3:
+        return np.array([[0.25, 0.5], [0.75, 0.5]])[:count]
+    path_lengths = dict(networkx.all_pairs_dijkstra_path_length(graph, weight="length"))
+    disconnected_length = (
+        max(length for ends in path_lengths.values() for length in ends.values()) + FAR
+    )  # of what no path joins
+    distance = {a: {b: path_lengths[a].get(b, disconnected_length) for b in range(count)} for a in range(count)}
+    layout = networkx.kamada_kawai_layout(graph, dist=distance, weight=None)
+    points = np.array([layout[node] for node in range(count)])
+    low, high = points.min(axis=0), points.max(axis=0)
+    return np.round((points - low) / np.maximum(high - low, 1e-9), 4)
+
+
+def circular_order(points: Points) -> list[int]:
+    """The order of points around their middle, so that neighbours on a map are neighbours on a circle.
+
+    Args:
+        points: Shape (count, 2).
+    """
+    from_middle = points - points.mean(axis=0)
+    return [int(number) for number in np.argsort(np.arctan2(from_middle[:, 1], from_middle[:, 0]), kind="stable")]
+
+
+@dataclass
+class LabelBoxes:
+    """What is taken of a drawing.
+
+    Args:
+        width: Of the drawing.
+        height: Of the drawing.
+        taken: Left, top, right and bottom of each box.
+    """
+
+    width: float
+    height: float
+    taken: list[tuple[float, float, float, float]] = field(default_factory=list)
+
+    def reserve(self, left: float, top: float, right: float, bottom: float) -> None:
+        """Take a box.
+
+        Args:
+            left: Its left.
+            top: Its top.
+            right: Its right.
+            bottom: Its bottom.
+        """
+        self.taken.append((left, top, right, bottom))
+
+    def find_label_position(
+        self, x: float, y: float, radius: float, length: float, leftwards: bool = False
+    ) -> tuple[float, float, str] | None:
+        """A free place for a word beside a point, which it then takes: right of it, left, below or above.
+
+        Args:
+            x: Of the point.
+            y: Of the point.
+            radius: Of the point.
+            length: Of the word.
+            leftwards: Left is tried before right.
+
+        Returns:
+            Where the word stands, and its anchor; none where every place is taken.
+        """
+        gap = radius + 4
+        right, left_hand = (x + gap, y + 4, "start"), (x - gap, y + 4, "end")
+        sides = (left_hand, right) if leftwards else (right, left_hand)
+        for across, down, alignment in (*sides, (x, y + gap + 9, "middle"), (x, y - gap, "middle")):
+            left = across - {"start": 0.0, "middle": length / 2, "end": length}[alignment]
+            box = (left, down - LINE + 3, left + length, down + 3)
+            inside = box[0] >= 0 and box[2] <= self.width and box[1] >= 0 and box[3] <= self.height
+            if inside and not any(
+                box[0] < right and left_of < box[2] and box[1] < bottom and top < box[3]
+                for left_of, top, right, bottom in self.taken
+            ):
+                self.reserve(*box)
+                return across, down, alignment
+        return None

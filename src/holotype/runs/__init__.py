@@ -1,0 +1,1 @@
+"""Finished runs: opened, asked for predictions, compared, exported, reviewed and served."""

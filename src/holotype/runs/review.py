@@ -1,0 +1,191 @@
+"""A finished run laid out for a person to review: its tables, its scores, its pictures, and a page to decide on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from holotype.core.digest import digest_file
+from holotype.core.errors import InputError
+from holotype.core.run_folder import RunFolder
+from holotype.core.table_files import read_parquet
+from holotype.postprocessing.decision import decision_from_json
+from holotype.postprocessing.submission import read_scores
+from holotype.recipe.load import Recipe, load_recipe
+from holotype.report import channel_colors
+from holotype.review import DecisionsFile
+from holotype.review.items import ReviewData
+from holotype.types import ImageTable
+
+__all__ = ["ReviewServer", "decisions_path", "load_review_data", "open_review"]
+
+LOCALHOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ReviewServer:
+    """A review that is ready to be served.
+
+    Args:
+        address: Of its page.
+        record: Where decisions are written.
+        serve: Answers until it is stopped.
+        stop: Lets it end.
+    """
+
+    address: str
+    record: DecisionsFile
+    serve: Callable[[], None]
+    stop: Callable[[], None]
+
+
+def decisions_path(folder: Path) -> Path:
+    """Where decisions about a run go: the file that its recipe names, else `review.csv` beside the recipe.
+
+    Args:
+        folder: The run's folder. Where its recipe is not there any more, the file lies beside this folder.
+    """
+    run = RunFolder(folder)
+    run.require("log.jsonl")
+    begun = run.recorded()
+    source = run.located(begun["recipe"]) if begun else None
+    if source is None or not source.is_file():
+        return folder.resolve().parent / "review.csv"
+    named = load_recipe(run.require("recipe.yaml")).data.review
+    return Path(named) if named else source.parent / "review.csv"
+
+
+def load_review_data(folder: Path) -> ReviewData:
+    """A finished run as the review sees it.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        InputError: The folder is not a finished run's.
+    """
+    run = RunFolder(folder)
+    source = run.require("recipe.yaml")
+    run.require_intact(weights=False)
+    recipe = load_recipe(source)
+    decision = decision_from_json(run.read_json("decision.json"))
+    channels = tuple(recipe.data.channels) if recipe.data.channels else None
+    frame = run.images()
+    images = ImageTable(frame, decision.classes, decision.kind, channels, projection=recipe.data.projection)
+    tables = {
+        name: read_parquet(run.require(f"audit/{name}.parquet"))
+        for name in ("label_errors", "clusters", "duplicate_pairs", "conflicts")
+    }
+    scored = folder / "oof.parquet"
+    ids, scores = pl.Series([], dtype=pl.String), None
+    if scored.is_file():
+        ids, scores = read_scores(scored, len(decision.classes))
+    folds = read_parquet(run.require("folds.parquet")).drop_nulls("fold")
+    return ReviewData(
+        name=recipe.name,
+        images=images,
+        **tables,
+        ids=tuple(ids.cast(pl.String)),
+        scores=scores,
+        decision=decision,
+        nearest=_read_nearest(folder, recipe),
+        colors=lambda count: _channel_display(count, channels),
+        fold_of=dict(folds.select(pl.col("sample").cast(pl.String), "fold").iter_rows()),
+    )
+
+
+def open_review(folder: Path, port: int, decisions: Path | None = None) -> ReviewServer:
+    """Make a review of a finished run ready, on this machine alone.
+
+    Args:
+        folder: The run's folder.
+        port: Of the page; 0 takes one that is free.
+        decisions: The file of decisions; `decisions_path` where none is given.
+
+    Raises:
+        InputError: The folder is no finished run, the port is taken, or the libraries of a server are missing.
+    """
+    try:
+        import uvicorn
+
+        from holotype.review.app import make_app
+        from holotype.review.session import ReviewSession
+    except ImportError as error:
+        what = f"a review needs {error.name or 'a library'}, which is not installed"
+        raise InputError(what, remedy="pip install 'holotype[serve]'") from error
+    data = load_review_data(folder)
+    path = (decisions or decisions_path(folder)).resolve()
+    listening = _open_socket(port)
+    port = int(listening.getsockname()[1])
+    try:
+        record = DecisionsFile(path, _run_reference(folder, path))
+    except BaseException:
+        listening.close()
+        raise
+    hosts = frozenset(f"{name}:{port}" for name in (LOCALHOST, "localhost"))
+    app = make_app(ReviewSession(data, record), secrets.token_urlsafe(24), hosts)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
+
+    def serve() -> None:
+        try:
+            server.run(sockets=[listening])
+        except KeyboardInterrupt:
+            return  # it is how a review ends
+        finally:
+            record.close()
+            listening.close()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    return ReviewServer(f"http://{LOCALHOST}:{port}/", record, serve, stop)
+
+
+def _run_reference(folder: Path, decisions: Path) -> str:
+    """What rows say of the run: its folder as seen from the file's, and the digest of its scores."""
+    try:
+        run_path = Path(os.path.relpath(folder.resolve(), decisions.parent)).as_posix()
+    except ValueError:  # another drive of Windows
+        run_path = folder.resolve().as_posix()
+    scored = folder / "oof.parquet"
+    return f"{run_path} {digest_file(scored) if scored.is_file() else 'unscored'}"
+
+
+def _read_nearest(folder: Path, recipe: Recipe) -> dict[str, list[tuple[str, float]]]:
+    """The nearest specimens of each image, by the first model that knows them."""
+    for model in recipe.models:
+        for name in model.names:
+            path = folder / "models" / name / "nearest.parquet"
+            if path.is_file():
+                table = read_parquet(path).select("id", "nearest", "similarity")
+                return {row: list(zip(names, similar, strict=True)) for row, names, similar in table.iter_rows()}
+    return {}
+
+
+def _channel_display(count: int, channels: Sequence[str] | None) -> tuple[list[str], list[list[float]], bool]:
+    """Names and colours of an image's channels, and whether they are stretched together, as those of a photograph."""
+    named = channels is not None and len(channels) == count
+    photograph = count == 3 and not named
+    names = list(channels) if named and channels else ["red", "green", "blue"] if photograph else []
+    names = names or [f"channel {number + 1}" for number in range(count)]
+    return names, [list(color) for color in channel_colors(count, channels)], photograph
+
+
+def _open_socket(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if os.name == "posix":  # elsewhere it would let two servers listen at once
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((LOCALHOST, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        what = f"the port {port} of this machine cannot be had"
+        raise InputError(what, field="--port", remedy="give another one, or 0 for any that is free") from error
+    listening.listen(128)
+    return listening

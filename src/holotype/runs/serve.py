@@ -1,0 +1,344 @@
+"""A finished run behind a server: exactly what `predict` says, by networks that are read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
+
+from holotype.core.errors import DataError, join_names, pluralize
+from holotype.core.progress import Progress
+from holotype.core.runtime import Runtime
+from holotype.data import CacheFormat, gather_statistics, measure_image, read_image, to_cache_format
+from holotype.data.channel_files import make_channel_matcher
+from holotype.evaluation.metrics import probabilities
+from holotype.pipeline.out_of_distribution import best_scores, ood_reasons
+from holotype.postprocessing.decision import answer_columns, label_names, prediction_sets
+from holotype.postprocessing.decision.calibration import confidence_margin
+from holotype.runs.fitted_run import FittedRun, open_run
+from holotype.runs.metadata import find_store, require_single_image_support, run_metadata
+from holotype.runs.new_dataset import NewImages, cache_format_for, dataset_for
+from holotype.runs.render import render_heatmap, render_image
+from holotype.runs.stored import open_network
+from holotype.runs.training_index import TrainingIndex
+from holotype.serve import DecodedImage, ImagePrediction, MakeReader, Neighbor
+from holotype.types import AnyScores, Checkpoint, ImageTable, OodReason, TopKScores
+
+__all__ = ["RunPredictor", "RunReader", "load_predictor", "make_reader"]
+
+PICTURE_SIDE = 640
+StorageFormat = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _DecodedContent:
+    """What is kept of an image that waits: measurements, and the pixels as networks want them."""
+
+    facts: dict[str, Any]
+    stored: dict[StorageFormat, NDArray[Any]]
+
+
+class RunReader:
+    """Decodes images for a finished run: the part of a server that needs no network.
+
+    Args:
+        fitted_run: The run.
+        cards: Of its networks.
+    """
+
+    def __init__(self, fitted_run: FittedRun, cards: Sequence[dict[str, Any]]) -> None:
+        self.fitted_run, self._cards = fitted_run, list(cards)
+        self._channels = tuple(fitted_run.recipe.data.channels or ())
+        self._plans = lru_cache(256)(self._plans_for)
+
+    def __call__(self, files: Sequence[Path], max_pixels: int, picture: bool) -> DecodedImage:
+        """Decode one image, measure it and store it as each network wants it.
+
+        Args:
+            files: Its files in the order of the channels.
+            max_pixels: Pixels beyond which a file is refused before it is decoded.
+            picture: Draw it, too.
+
+        Raises:
+            InputError: It cannot be read, or has other channels than the run's images.
+        """
+        pixels = read_image(files, max_pixels, self._channels, self.fitted_run.recipe.data.projection)
+        if len(pixels) != self._cards[0]["channels"]:
+            what = f"the image has {pluralize(len(pixels), 'channel')}, and the run's have {self._cards[0]['channels']}"
+            raise DataError(what, value=len(pixels), allowed=[self._cards[0]["channels"]])
+        mismatch = self.fitted_run.training_ranges.mismatch(pixels.dtype.name, len(pixels))
+        if mismatch is not None:
+            raise DataError(
+                f"the image cannot be predicted: {mismatch}",
+                value=pixels.dtype.name,
+                remedy="send it as the run's images are",
+            )
+        facts = measure_image(pixels)
+        plans = self._plans(pixels.shape, facts["depth"])
+        stored = {form: to_cache_format(pixels, plan) for form, plan in plans.items()}
+        png = render_image(pixels, self.fitted_run.recipe.data.channels, PICTURE_SIDE) if picture else None
+        return DecodedImage(facts["depth"], pixels.shape, facts["depth"], _DecodedContent(facts, stored), png)
+
+    def _plans_for(self, shape: tuple[int, int, int], depth: str) -> dict[StorageFormat, CacheFormat]:
+        """The forms in which the networks want an image; most want the same."""
+        facts = {"channels": shape[0], "height": shape[1], "width": shape[2], "depth": depth}
+        facts |= {"mean": [0.0] * shape[0], "deviation": [1.0] * shape[0], "error": None}
+        statistics = gather_statistics(self._table(1), [facts])
+        plans = (cache_format_for(card, statistics) for card in self._cards)
+        return {_storage_format(plan): plan for plan in plans}
+
+    def _table(self, rows: int) -> ImageTable:
+        decision = self.fitted_run.decision
+        return _blank_table(rows, decision.classes, decision.kind, self._channels or None)
+
+
+class RunPredictor:
+    """Answers for images by a finished run.
+
+    Args:
+        fitted_run: The run, its networks held.
+        store: Where an index of specimens is kept.
+        nearest: Whether training specimens are named.
+
+    Raises:
+        InputError: The run cannot answer for single images.
+    """
+
+    def __init__(self, fitted_run: FittedRun, store: Path, nearest: bool = True) -> None:
+        require_single_image_support(fitted_run)
+        self.fitted_run, data = fitted_run, fitted_run.recipe.data
+        self._names = make_channel_matcher(data, fitted_run.trained_files)
+        self._cards = [checkpoint.card for checkpoint in _open_checkpoints(fitted_run)]
+        self.about = run_metadata(fitted_run, self._cards[0]["channels"], self._names)
+        self._channels = tuple(data.channels or ())
+        self._training_ranges = fitted_run.training_ranges
+        self._training_index = TrainingIndex(fitted_run, store, nearest)
+
+    @property
+    def files_per_image(self) -> int:
+        """How many files make one image."""
+        return 1 if self._names is None else len(self._channels)
+
+    @property
+    def nearest(self) -> str:
+        """Whether training specimens can be named."""
+        return self._training_index.status
+
+    def open(self) -> None:
+        """Read the networks, and look for an index of specimens."""
+        from holotype.training import find_device
+
+        find_device(self.fitted_run.runtime)
+        self.fitted_run.models  # noqa: B018  (reads them)
+        self._training_index.open()
+
+    def match_file(self, name: str) -> tuple[str, int]:
+        """Which image a file belongs to, and the number of its channel.
+
+        Args:
+            name: As it was handed in.
+
+        Raises:
+            InputError: It is not named as the run's files are.
+        """
+        if self._names is None:
+            return PurePath(name).stem, 0
+        match = self._names.match(PurePath(name))
+        if match is None:
+            what = f"it is not named as the run's files are, {self._names.pattern!r}"
+            raise DataError(what, field=name, remedy=f"name it so, its channel one of {join_names(self._channels)}")
+        return match[0], self._channels.index(match[1])
+
+    @property
+    def make_reader(self) -> MakeReader:
+        """What makes the function that decodes, in a process of its own, where no network is read."""
+        return partial(make_reader, self.fitted_run.folder.root.resolve())
+
+    def predict(self, questions: Sequence[DecodedImage], nearest: int) -> list[ImagePrediction]:
+        """What the run says of some images.
+
+        Args:
+            questions: Of one depth.
+            nearest: How many training specimens are named for each.
+        """
+        new = self._to_new_images(questions)
+        logits, model_nearest = self.fitted_run.predict_logits(new)
+        decision, calibration = self.fitted_run.decision, self.fitted_run.calibration
+        labels = label_names(self.fitted_run.decide(logits, new.images), decision.classes)
+        nearest_ids = self._training_index.near(new, model_nearest, nearest)
+        near = (
+            [None] * len(questions) if nearest_ids is None else [self._nearest_images(value) for value in nearest_ids]
+        )
+        parts = zip(labels, self._rank_classes(logits), near, self._ood_reasons(questions, logits), strict=True)
+        predictions = [
+            ImagePrediction(tuple(value), likely, nearest=like, ood_reasons=signs)
+            for value, likely, like, signs in parts
+        ]
+        if isinstance(logits, TopKScores):
+            return predictions
+        class_probabilities = probabilities(logits, decision.kind)
+        if calibration.set_threshold is not None:
+            sets = label_names(prediction_sets(calibration, class_probabilities), decision.classes)
+            predictions = [
+                replace(prediction, label_set=tuple(value)) for prediction, value in zip(predictions, sets, strict=True)
+            ]
+        if calibration.abstain_threshold is not None:
+            abstains = confidence_margin(class_probabilities, decision.kind) < calibration.abstain_threshold
+            predictions = [
+                replace(prediction, abstain=bool(value))
+                for prediction, value in zip(predictions, abstains, strict=True)
+            ]
+        if calibration.back_off is not None:
+            pairs = zip(*answer_columns(calibration.back_off, class_probabilities, decision.classes), strict=True)
+            predictions = [
+                replace(prediction, answer=value, rank=rank)
+                for prediction, (value, rank) in zip(predictions, pairs, strict=True)
+            ]
+        return predictions
+
+    def explain(self, question: DecodedImage, name: str) -> bytes:
+        """Where in an image a class was found, the mean over the networks of the first model that knows the class.
+
+        Args:
+            question: The image.
+            name: The class.
+
+        Raises:
+            InputError: No network knows the class, or it has no places to point at.
+        """
+        from holotype.prediction import grad_cam, heat_over_image
+        from holotype.training import find_device
+
+        new, runtime = self._to_new_images([question]), self.fitted_run.runtime
+        for model in self.fitted_run.models:
+            networks = [network for network in model.networks if name in network.card["classes"]]
+            if not networks:
+                continue
+            device, rows, maps = find_device(runtime), np.zeros(1, np.int64), []
+            for network in networks:
+                number = np.array([network.card["classes"].index(name)])
+                maps.append(grad_cam(network, dataset_for(network.card, new), rows, number, runtime, device)[0])
+            _, height, width = question.shape
+            shrunk = min(1.0, PICTURE_SIDE / max(height, width))
+            side = max(1, round(height * shrunk)), max(1, round(width * shrunk))
+            return render_heatmap(heat_over_image(np.mean(maps, axis=0), height, width, model.section), side)
+        raise DataError("no network of the run knows the class", field="class", value=name)
+
+    def specimen(self, name: str) -> bytes | None:
+        """The picture of a training specimen.
+
+        Args:
+            name: Its id.
+        """
+        return self._training_index.picture(name)
+
+    def work(self) -> bool:
+        """Go on with an index of specimens."""
+        return self._training_index.step()
+
+    def _to_new_images(self, questions: Sequence[DecodedImage]) -> NewImages:
+        contents = [question.content for question in questions]
+        images = self._table(len(contents))
+        statistics = gather_statistics(images, [content.facts for content in contents])
+        return NewImages(
+            images,
+            statistics,
+            self.fitted_run.runtime,
+            lambda plan: np.stack([content.stored[_storage_format(plan)] for content in contents]),
+        )
+
+    def _table(self, rows: int) -> ImageTable:
+        decision = self.fitted_run.decision
+        return _blank_table(rows, decision.classes, decision.kind, self._channels or None)
+
+    def _rank_classes(self, logits: AnyScores) -> list[dict[str, float]]:
+        classes = self.fitted_run.decision.classes
+        if isinstance(logits, TopKScores):
+            order, class_probabilities = (
+                logits.top_classes.astype(np.int64),
+                np.exp(logits.top_logits - logits.total[:, None]),
+            )
+        else:
+            every = probabilities(logits, self.fitted_run.decision.kind)
+            order = np.argsort(-every, axis=1, kind="stable")
+            class_probabilities = np.take_along_axis(every, order, axis=1)
+        return [
+            {classes[number]: value for number, value in zip(class_indices, values, strict=True)}
+            for class_indices, values in zip(order.tolist(), class_probabilities.tolist(), strict=True)
+        ]
+
+    def _ood_reasons(self, questions: Sequence[DecodedImage], logits: AnyScores) -> list[tuple[OodReason, ...]]:
+        best = best_scores(logits, self.fitted_run.decision.kind).tolist()
+        facts = [question.content.facts for question in questions]
+        return [
+            ood_reasons(self._training_ranges, score, image_facts, self._channels)
+            for score, image_facts in zip(best, facts, strict=True)
+        ]
+
+    def _nearest_images(self, named: Sequence[tuple[str, float]]) -> tuple[Neighbor, ...]:
+        training_index = self._training_index
+        return tuple(
+            Neighbor(name, like, training_index.labels(name), training_index.has_image(name)) for name, like in named
+        )
+
+
+def make_reader(folder: Path) -> RunReader:
+    """What decodes images for a finished run, in a process of its own.
+
+    Args:
+        folder: The run's.
+
+    Raises:
+        InputError: The folder is not a finished run's.
+    """
+    Image.init()  # Pillow's decoders, else loaded within the time of the first image
+    fitted_run = open_run(folder)
+    return RunReader(fitted_run, [checkpoint.card for checkpoint in _open_checkpoints(fitted_run)])
+
+
+def load_predictor(folder: Path, nearest: bool = True) -> tuple[RunPredictor, Runtime]:
+    """A finished run ready to be served, and what it runs on.
+
+    Args:
+        folder: The run's.
+        nearest: Whether training specimens are named.
+
+    Raises:
+        InputError: The folder is not a finished run's, or the run cannot answer for single images.
+    """
+    fitted_run = open_run(folder, keep_in_memory=True)
+    fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=Progress(quiet=True)))
+    return RunPredictor(fitted_run, find_store(fitted_run.folder), nearest), fitted_run.runtime
+
+
+def _open_checkpoints(fitted_run: FittedRun) -> list[Checkpoint]:
+    folder = fitted_run.folder
+    paths = [
+        path
+        for model in fitted_run.recipe.models
+        for path in (*folder.checkpoints(model.name), *folder.specialists(model.name))
+    ]
+    return [open_network(path, fitted_run.decision.classes) for path in paths]
+
+
+@lru_cache(256)
+def _blank_table(rows: int, classes: tuple[str, ...], kind: Any, channels: tuple[str, ...] | None) -> ImageTable:
+    """So many images, each a sample of its own, of which nothing is known."""
+    names = [str(row) for row in range(rows)]
+    frame = pl.DataFrame(
+        {"id": names, "sample": names, "role": ["test"] * rows, "files": [[]] * rows},
+        schema_overrides={"files": pl.List(pl.String)},
+    )
+    empty = [pl.lit(None, pl.List(pl.Int64)).alias("labels"), pl.lit(None, pl.String).alias("domain")]
+    return ImageTable(frame.with_columns(empty), classes, kind, channels)
+
+
+def _storage_format(plan: CacheFormat) -> StorageFormat:
+    return (*plan.shape[1:], plan.depth, plan.resize_mode, plan.scale)

@@ -1,0 +1,1 @@
+"""Simulated data sets with known truth, for the demo, tests and documentation."""

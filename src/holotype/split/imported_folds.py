@@ -1,0 +1,50 @@
+"""Folds that were drawn elsewhere, with the scores that were made on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.recipe.sections import SplitSpec
+from holotype.split.components import crossing_components
+from holotype.types import Folds, ImageTable, Integers
+
+__all__ = ["use_imported_folds"]
+
+
+def use_imported_folds(
+    images: ImageTable, folds: Folds, scored: Integers, names: NDArray[np.str_], spec: SplitSpec
+) -> Folds:
+    """The folds that scores name, instead of ours, if no group and no duplicates cross them.
+
+    Scores are out of fold only by the folds of the networks that made them; whatever is chosen on them should be
+    fitted without the same folds.
+
+    Args:
+        images: The table.
+        folds: Ours, which know what is tied to what.
+        scored: The samples that take part, shape (n,).
+        names: The fold of each, as the scores name it, shape (n,).
+        spec: The recipe's `split` section; its `use` chooses among the named folds, in the order of their names.
+
+    Returns:
+        Theirs, numbered in the order of their names; ours with a warning where something crosses theirs.
+    """
+    fold_names, fold = np.unique(names, return_inverse=True)
+    fold = fold.astype(np.int64)
+    crossing_count = len(crossing_components(fold, folds.component[scored]))
+    if len(fold_names) < 2 or crossing_count:
+        why = (
+            f"{crossing_count:,} groups or sets of duplicates cross them" if crossing_count else "they are all one fold"
+        )
+        return replace(folds, warnings=(*folds.warnings, f"the folds that the scores name are not used: {why}"))
+    fold_of_sample = np.full(len(folds.fold_of_sample), -1, np.int64)
+    fold_of_sample[scored] = fold
+    imported_fold = pl.Series("given", fold_of_sample[images.sample_numbers])
+    frame = folds.frame.with_columns(pl.when(pl.col("fold").is_not_null()).then(imported_fold).alias("fold"))
+    return replace(
+        folds, frame=frame, fold_of_sample=fold_of_sample, count=len(fold_names), used=spec.folds_used(len(fold_names))
+    )

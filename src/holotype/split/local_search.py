@@ -1,0 +1,185 @@
+"""Exchange units between folds as long as that evens them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holotype.types import Integers
+
+__all__ = ["Balance", "best_exchange", "improve_balance"]
+
+SWEEPS = 12  # over pairs of folds
+PAIRS = 60  # of folds looked at in a sweep
+CANDIDATES = 200  # units of a fold that are looked at in one exchange
+EXCHANGES = 60  # between two folds in one sweep
+BATCH_UNITS = 1000  # whose products with each other are kept, since small problems are improved many times
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What is to be evened out: the weighted squared distance of the folds' sums from their mean.
+
+    Args:
+        units: What each unit brings, CSR of shape (units, columns).
+        weights: What a squared deviation costs, shape (columns,).
+        folds: How many folds.
+    """
+
+    units: Any
+    weights: NDArray[np.float64]
+    folds: int
+
+    def subset(self, rows: Integers) -> Balance:
+        """The same for some of the units.
+
+        Args:
+            rows: Unit numbers.
+        """
+        return Balance(self.units[rows], self.weights, self.folds)
+
+    @cached_property
+    def weighted(self) -> Any:
+        """The units with every column times its weight, CSR of shape (units, columns)."""
+        return self.units.multiply(self.weights).tocsr()
+
+    @cached_property
+    def _full_gram_matrix(self) -> NDArray[np.float64]:
+        return np.asarray((self.weighted @ self.units.T).toarray())
+
+    def alignment(self, rows: Integers, difference: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far each of some units leans the way two folds differ, shape (n,).
+
+        Args:
+            rows: Unit numbers, shape (n,).
+            difference: What one fold holds more than the other, shape (columns,).
+        """
+        if self.units.shape[0] <= BATCH_UNITS:
+            return np.asarray(self.weighted @ difference)[rows]
+        return np.asarray(self.weighted[rows] @ difference)
+
+    def gram_matrix(self, rows: Integers) -> NDArray[np.float64]:
+        """The weighted product of each of some units with each other, shape (n, n).
+
+        Args:
+            rows: Unit numbers, shape (n,).
+        """
+        if self.units.shape[0] <= BATCH_UNITS:
+            return self._full_gram_matrix[np.ix_(rows, rows)]
+        return np.asarray((self.weighted[rows] @ self.units[rows].T).toarray())
+
+    def sums(self, fold: Integers) -> NDArray[np.float64]:
+        """What each fold holds, shape (folds, columns).
+
+        Args:
+            fold: The fold of each unit, shape (units,).
+        """
+        return np.stack([self.units[fold == number].sum(axis=0) for number in range(self.folds)])
+
+    def cost(self, sums: NDArray[np.float64]) -> float:
+        """How uneven the folds are.
+
+        Args:
+            sums: What each fold holds, shape (folds, columns).
+        """
+        return float(((sums - sums.mean(axis=0)) ** 2 @ self.weights).sum())
+
+
+def improve_balance(balance: Balance, fold: Integers, generator: np.random.Generator) -> Integers:
+    """Move and swap units between pairs of folds until nothing is gained, or the effort is spent.
+
+    Args:
+        balance: The units and what counts.
+        fold: The fold of each unit, shape (units,).
+        generator: For the order of the pairs and the candidates.
+
+    Returns:
+        The folds, no less even than before, shape (units,).
+    """
+    fold = fold.copy()
+    pairs = np.array(list(combinations(range(balance.folds), 2)))
+    sums = balance.sums(fold)
+    for _ in range(SWEEPS):
+        gained = False
+        for first, second in generator.permutation(pairs)[:PAIRS]:
+            sides = [_sample_rows(np.flatnonzero(fold == side), generator) for side in (first, second)]
+            rows = np.concatenate(sides)
+            there = np.repeat([False, True], [len(side) for side in sides])
+            moved = _swap_units(balance, rows, there, sums[first] - sums[second])
+            changed = moved != there
+            if changed.any():
+                fold[rows] = np.where(moved, second, first)
+                arrived = balance.units[rows[changed & moved]].sum(axis=0)
+                left = balance.units[rows[changed & there]].sum(axis=0)
+                sums[second] += arrived - left
+                sums[first] += left - arrived
+                gained = True
+        if not gained:
+            break
+    return fold
+
+
+def best_exchange(balance: Balance, fold: Integers) -> Integers | None:
+    """The one move or swap of units between the two folds that differ most, and else any two, that evens out most.
+
+    Args:
+        balance: The units and what counts.
+        fold: The fold of each unit, shape (units,).
+
+    Returns:
+        The folds after it, shape (units,); none where nothing is gained.
+    """
+    sums = balance.sums(fold)
+    pairs = list(combinations(range(balance.folds), 2))
+    differences = [float((sums[first] - sums[second]) ** 2 @ balance.weights) for first, second in pairs]
+    for number in np.argsort(-np.array(differences), kind="stable"):
+        first, second = pairs[number]
+        sides = [np.flatnonzero(fold == side)[:CANDIDATES] for side in (first, second)]
+        rows = np.concatenate(sides)
+        there = np.repeat([False, True], [len(side) for side in sides])
+        moved = _swap_units(balance, rows, there, sums[first] - sums[second], max_swaps=1)
+        if (moved != there).any():
+            changed = fold.copy()
+            changed[rows] = np.where(moved, second, first)
+            return changed
+    return None
+
+
+def _sample_rows(rows: Integers, generator: np.random.Generator) -> Integers:
+    return rows if len(rows) <= CANDIDATES else generator.choice(rows, CANDIDATES, replace=False)
+
+
+def _swap_units(
+    balance: Balance,
+    rows: Integers,
+    there: NDArray[np.bool_],
+    difference: NDArray[np.float64],
+    max_swaps: int = EXCHANGES,
+) -> NDArray[np.bool_]:
+    """The best swap again and again; the last candidate is nothing at all, so that a swap with it is a move.
+
+    With x what the first fold gains and the second loses, the cost changes by 2 x·w·(first - second) + 2 x·w·x.
+    """
+    gram = np.zeros((len(rows) + 1, len(rows) + 1))
+    gram[:-1, :-1] = balance.gram_matrix(rows)
+    square = np.diag(gram)
+    pull = np.append(balance.alignment(rows, difference), 0.0)
+    there = there.copy()
+    for _ in range(max_swaps):
+        leaving = np.append(np.flatnonzero(~there), len(rows))
+        coming = np.append(np.flatnonzero(there), len(rows))
+        change = (pull + square)[coming] - (pull - square)[leaving][:, None] - 2 * gram[np.ix_(leaving, coming)]
+        best = np.unravel_index(np.argmin(change), change.shape)
+        if change[best] > -1e-9:
+            break
+        out, into = leaving[best[0]], coming[best[1]]
+        pull = pull + 2 * (gram[into] - gram[out])
+        for unit in (out, into):
+            if unit < len(rows):
+                there[unit] = ~there[unit]
+    return there

@@ -1,0 +1,120 @@
+"""Keeping: the checkpoints of a training that may become the model, and what becomes of them at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from holotype.recipe.sections import CheckpointsSpec
+from holotype.training.plateau import selection_score
+from holotype.training.progress import TrainingProgress
+from holotype.training.state import candidate_path, load_checked, save_checked
+from holotype.training.weight_averaging import average_weights, greedy_soup
+
+__all__ = ["best_candidate", "save_candidate", "select_weights"]
+
+StateDict = dict[str, Tensor]
+
+
+def save_candidate(
+    workspace: Path,
+    progress: TrainingProgress,
+    spec: CheckpointsSpec,
+    state: StateDict | None,
+    metrics: dict[str, Any],
+    rewinds: bool,
+) -> None:
+    """Write the weights after an epoch where they may be wanted, and forget those that no longer are.
+
+    Args:
+        workspace: The job's own folder.
+        progress: Where the training stands; its candidates are changed, the files are dropped with the next state.
+        spec: The recipe's section.
+        state: The weights that were examined; none where another process writes them.
+        metrics: `score` and `loss` on the rows that choose (none where nothing chooses), and whether a `cycle` ends.
+        rewinds: Whether the best weights of the phase may be gone back to.
+    """
+    candidate = {"epoch": progress.done, "phase": progress.phase, **metrics}
+    retained = _retained_candidates(spec, [*progress.candidates, candidate], progress.phase if rewinds else None)
+    if candidate in retained and state is not None:
+        save_checked(candidate_path(workspace, progress.done), state, candidate)
+    progress.candidates = retained
+
+
+def best_candidate(workspace: Path, progress: TrainingProgress) -> StateDict | None:
+    """The best weights of the present phase.
+
+    Args:
+        workspace: The job's own folder.
+        progress: Knows the candidates.
+    """
+    of_phase = [candidate for candidate in progress.candidates if candidate["phase"] == progress.phase]
+    if not of_phase:
+        return None
+    return load_checked(candidate_path(workspace, _rank_candidates(of_phase, "metric")[0]["epoch"]))[0]
+
+
+def select_weights(
+    workspace: Path,
+    progress: TrainingProgress,
+    spec: CheckpointsSpec,
+    last: StateDict,
+    score: Callable[[StateDict], float],
+) -> tuple[list[StateDict], list[int]]:
+    """The weights that become the model.
+
+    Args:
+        workspace: The job's own folder.
+        progress: Knows the candidates.
+        spec: The recipe's section.
+        last: The weights at the end.
+        score: Of weights on the rows that choose, larger is better; for greedy soups.
+
+    Returns:
+        One state, or several whose predictions are averaged; and the epochs they come from.
+    """
+    selected = _select_by_rule(spec, progress.candidates)
+    if spec.last == 1 or not selected:
+        return [last], [progress.done]
+    epochs = [candidate["epoch"] for candidate in selected]
+    states = [load_checked(candidate_path(workspace, epoch))[0] for epoch in epochs]
+    if spec.average == "weights":
+        return [average_weights(states)], epochs
+    if spec.average == "greedy":
+        soup, parts = greedy_soup(states, score)
+        return [soup], [epochs[part] for part in parts]
+    return states, epochs
+
+
+def _retained_candidates(
+    spec: CheckpointsSpec, candidates: list[dict[str, Any]], rewinding: int | None
+) -> list[dict[str, Any]]:
+    selected = [] if spec.last == 1 else _select_by_rule(spec, candidates)
+    of_phase = [candidate for candidate in candidates if candidate["phase"] == rewinding]
+    best = _rank_candidates(of_phase, "metric")[:1]
+    return [candidate for candidate in candidates if candidate in selected or candidate in best]
+
+
+def _select_by_rule(spec: CheckpointsSpec, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The candidates that the recipe's rule takes, in the order of their epochs."""
+    if spec.best is not None:
+        selected = _rank_candidates(candidates, spec.metric)[: spec.best]
+    elif spec.cycles is not None:
+        selected = [candidate for candidate in candidates if candidate["cycle"]][-spec.cycles :]
+    else:
+        selected = candidates[-(spec.last or 1) :]
+    return sorted(selected, key=lambda candidate: int(candidate["epoch"]))
+
+
+def _rank_candidates(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """The best first; of equals the earlier; those whose metric is not defined last, by their loss."""
+
+    def sort_key(candidate: dict[str, Any]) -> tuple[bool, float, int]:
+        undefined = metric != "loss" and math.isnan(candidate["score"])
+        return undefined, -selection_score(candidate["score"], candidate["loss"], metric), int(candidate["epoch"])
+
+    return sorted(candidates, key=sort_key)

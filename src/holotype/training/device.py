@@ -1,0 +1,119 @@
+"""Lightning Fabric for a runtime: device, precision, threads."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
+from lightning_fabric.strategies.ddp import DDPStrategy
+
+from holotype.core.errors import RecipeError
+from holotype.core.runtime import Runtime, use_reproducible_kernels
+from holotype.prediction import resolve_precision
+
+__all__ = ["find_device", "launch_fabric", "prepare_process"]
+
+# glibc's numbers for what `mallopt` sets: the last argument of each is the value
+MALLOPT_OPTIONS = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))  # no maps of its own, no trimming, room ahead of the top
+
+
+def launch_fabric(runtime: Runtime) -> Fabric:
+    """A Fabric on one device, or on one for each process; determinism is asked for wherever PyTorch has it.
+
+    Args:
+        runtime: Device, precision and threads.
+
+    Raises:
+        RecipeError: The device is not on this machine.
+    """
+    prepare_process(runtime)
+    kind, _, number = runtime.device.partition(":")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    available_kinds = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available_kinds.get(kind, False):
+        present = ["auto", *(name for name, available in available_kinds.items() if available)]
+        raise RecipeError(
+            f"there is no device {runtime.device!r} here", field="run.device", value=kind, allowed=present
+        )
+    _require_devices(kind, number, runtime)
+    if runtime.processes > 1:
+        strategy = DDPStrategy(start_method="spawn", broadcast_buffers=False)  # the training step averages them
+        plugins: list[Any] = [_precision_plugin(runtime, kind)]
+        return Fabric(accelerator=kind, devices=runtime.processes, strategy=strategy, plugins=plugins)
+    devices = [int(number)] if number else 1
+    return Fabric(accelerator=kind, devices=devices, plugins=[_precision_plugin(runtime, kind)])
+
+
+def _require_devices(kind: str, number: str, runtime: Runtime) -> None:
+    """Refuse a device whose number this machine does not have, or more processes than it has devices."""
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    present = [f"{kind}:{index}" for index in range(count)] if kind == "cuda" else [kind]
+    if number and (not number.isdecimal() or int(number) >= count):
+        raise RecipeError(
+            f"there is no device {runtime.device!r} here",
+            field="run.device",
+            value=runtime.device,
+            allowed=["auto", kind, *present],
+        )
+    if kind != "cpu" and runtime.processes > count:
+        raise RecipeError(
+            f"{runtime.processes} processes each need a device, and there are {count} here",
+            field="run.processes",
+            value=runtime.processes,
+            remedy=f"write {count} or fewer",
+        )
+
+
+def _precision_plugin(runtime: Runtime, device_type: str) -> Precision:
+    """What Fabric computes in; given by name, it would replace float16 on a CPU by bfloat16."""
+    precision = resolve_precision(runtime.precision, device_type)
+    if precision == "32":
+        return Precision()
+    return MixedPrecision("bf16-mixed" if precision == "bf16" else "16-mixed", device_type)
+
+
+def find_device(runtime: Runtime) -> torch.device:
+    """Where a runtime computes, for those who only predict: Fabric takes its time, and the answer stays the same.
+
+    Args:
+        runtime: Device and threads.
+
+    Raises:
+        RecipeError: The device is not on this machine.
+    """
+    device = _resolve_device(runtime.device)
+    prepare_process(runtime)
+    return device
+
+
+@lru_cache
+def _resolve_device(name: str) -> torch.device:
+    return launch_fabric(Runtime(device=name)).device
+
+
+def prepare_process(runtime: Runtime) -> None:
+    """Threads, determinism and memory of this process.
+
+    Args:
+        runtime: For the threads.
+    """
+    use_reproducible_kernels()
+    torch.set_num_threads(max(runtime.thread_count // runtime.processes, 1))
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # dear, and we read none
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what a step frees: the next wants the same again, and fresh pages cost a seventh of the time."""
+    try:
+        library = ctypes.CDLL("libc.so.6")
+        for option, value in MALLOPT_OPTIONS:
+            library.mallopt(option, value)
+    except (OSError, AttributeError):
+        return  # another C library

@@ -1,0 +1,306 @@
+"""One epoch: rows into steps, steps into batches that fit in memory, and a loss that is no number found out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from holotype.core.errors import HolotypeError, TrainingError
+from holotype.core.seeds import derive_seed
+from holotype.loading import (
+    add_pseudo_labeled,
+    batches,
+    describe_out_of_memory,
+    is_out_of_memory,
+    prefetch,
+    release_memory,
+    sample_epoch,
+    to_device,
+    training_batch,
+)
+from holotype.training.job import FitJob
+from holotype.training.optimizers import set_lr_and_momentum
+from holotype.training.phases import phase_schedule_value
+from holotype.training.processes import any_process
+from holotype.training.sampled_softmax import take_step
+from holotype.training.state import save_state
+from holotype.training.step import StepOptions
+from holotype.training.training_state import PhaseState, TrainingState
+from holotype.types import Integers
+
+__all__ = [
+    "MEMORY_REMEDY",
+    "DivergedError",
+    "batch_maker",
+    "cut_batches",
+    "epoch_rates",
+    "epoch_steps",
+    "keep_state",
+    "run_within_memory",
+    "train_epoch",
+]
+
+MEMORY_REMEDY = (
+    "write a smaller `input.size` or backbone, or free memory; what is trained so far is kept, and the same command "
+    "goes on from there"
+)
+MAX_RATES = 24  # of an epoch, for its curve
+LOSS_CHECK_INTERVAL = 50  # steps after which the loss is looked at; each look waits for the device
+Batch = tuple[Tensor, Tensor]
+Piece = NDArray[np.int64]
+Result = TypeVar("Result")
+
+
+class DivergedError(HolotypeError):
+    """The loss is no longer a number.
+
+    Args:
+        what: The message.
+        rows: The image rows of the first such step.
+    """
+
+    def __init__(self, what: str, rows: Integers) -> None:
+        super().__init__(what)
+        self.rows = rows
+
+
+def train_epoch(training: TrainingState, phase_state: PhaseState) -> float:
+    """Train one pass over the rows, or the rest of one; where the training stands is kept by the course.
+
+    Args:
+        training: The network.
+        phase_state: The phase.
+
+    Returns:
+        The mean loss of the pass; the steps that were left out do not count.
+
+    Raises:
+        DivergedError: The loss is no longer a number.
+    """
+    progress, steps = training.progress, epoch_steps(training, phase_state)
+    if progress.step == 0:
+        training.loss_sum = torch.zeros((), device=training.fabric.device)
+    factor = progress.rate_factor(phase_state.phase)
+    for group, rate in zip(phase_state.optimizer.param_groups, phase_state.rates, strict=True):
+        group["largest_rate"] = rate * factor
+    while progress.step < len(steps):
+        run_within_memory(
+            training, phase_state, steps[progress.step], lambda: _take_steps(training, phase_state, steps)
+        )
+    return float(training.loss_sum) / max(progress.images, 1)
+
+
+def run_within_memory(
+    training: TrainingState, phase_state: PhaseState, step: Sequence[Piece], work: Callable[[], Result]
+) -> Result | None:
+    """Do some steps; where memory is short, batches are cut in parts of half the size, and their gradients added up.
+
+    Args:
+        training: The network; its course knows into how many parts a batch is cut.
+        phase_state: The phase.
+        step: The batches of the step that comes next.
+        work: Takes steps, with batches cut as the course says.
+
+    Returns:
+        What the work gives, or nothing where memory was short and it has to be done again.
+
+    Raises:
+        TrainingError: One image is more than memory holds, or batch normalization has one image alone.
+    """
+    job, progress = training.job, training.progress
+    largest = max(len(batch) for batch in step)
+    try:
+        return work()
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            f"{job.label}: batch normalization cannot learn from one image a batch",
+            remedy="write a larger `run.batch`, and `accumulate: 1`"
+            if progress.parts == 1
+            else "memory is short: write a smaller `input.size` or backbone",
+        ) from error
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        shortage = describe_out_of_memory(error)
+    phase_state.optimizer.zero_grad(set_to_none=True)  # after the handler, which holds on to what the step had made
+    release_memory()
+    if progress.parts >= largest:
+        raise TrainingError(
+            f"{job.label}: one image does not fit in memory while training ({shortage})", remedy=MEMORY_REMEDY
+        )
+    progress.parts *= 2
+    training.runtime.progress.info(
+        f"{job.label}: a batch of {-(-largest * 2 // progress.parts):,} images does not fit in memory; "
+        f"half of it is taken at once, and gradients are added up over {progress.parts} parts"
+    )
+    return None
+
+
+def epoch_steps(training: TrainingState, phase_state: PhaseState) -> list[list[Piece]]:
+    """The batches of each step of the present epoch.
+
+    Args:
+        training: The network.
+        phase_state: The phase.
+
+    Returns:
+        For each step its batches: rows, and how often the epoch has had each before, shape (n, 2).
+    """
+    job, batch = training.job, training.runtime.batch
+    epoch = training.progress.epoch
+    key = _derive_key(training, phase_state, epoch, "order")
+    share = _pseudo_label_share(job, phase_state, epoch)
+    rows = add_pseudo_labeled(
+        job.labeled_rows(phase_state.number), job.pseudo_rows, job.pseudo_rows_per_epoch, share, key
+    )
+    order = sample_epoch(rows, training.dataset.truth.rows(rows), job.model.sampler, key)
+    full_batches = list(batches(order, batch, drop_last=True))
+    accumulate = phase_state.phase.accumulate
+    return [full_batches[start : start + accumulate] for start in range(0, len(full_batches), accumulate)]
+
+
+def epoch_rates(training: TrainingState, phase_state: PhaseState) -> list[float]:
+    """The learning rates of the epoch that was just trained, at steps spread evenly from its first to its last.
+
+    They follow from the phase and not from what was seen, so that a resumed training writes the same.
+
+    Args:
+        training: Its course stands at the end of the epoch.
+        phase_state: The phase.
+    """
+    progress, largest = training.progress, float(phase_state.optimizer.param_groups[0]["largest_rate"])
+    step_indices = np.unique(np.linspace(0, progress.step - 1, MAX_RATES).round().astype(int))
+    first = progress.epoch * progress.step
+    return [
+        largest * phase_schedule_value(phase_state.phase, first + int(step), progress.step).rate
+        for step in step_indices
+    ]
+
+
+def batch_maker(training: TrainingState, phase_state: PhaseState) -> Callable[[Piece], Batch]:
+    """What makes a batch of the present epoch.
+
+    Args:
+        training: The network, and where the images lie.
+        phase_state: The phase; its augmentation may have a fixed number of draws.
+    """
+    job, dataset, device = training.job, training.dataset, training.fabric.device
+    epoch, draws = training.progress.epoch, phase_state.phase.augmentation_draws
+    draw = epoch % draws if draws is not None else epoch
+    features = phase_state.features
+    if features is not None:
+        truth = dataset.truth
+        return lambda piece: (
+            features.batch(piece[:, 0], draw),
+            to_device(torch.from_numpy(truth[piece[:, 0]]), device).float(),
+        )
+    key = _derive_key(training, phase_state, draw, "augmentation")
+    size = job.model.phase_size(phase_state.number)
+    rows = job.phase_rows(phase_state.number)
+    return lambda piece: training_batch(dataset, piece, key, size, job.model.augment, device, rows)
+
+
+def keep_state(training: TrainingState, phase_state: PhaseState | None) -> None:
+    """Write where the training stands; one process of several does.
+
+    Args:
+        training: The network.
+        phase_state: The phase, whose optimizer is written too.
+    """
+    training.saved_at = time.monotonic()
+    if training.fabric.is_global_zero:
+        _write_state(training, phase_state)
+    training.fabric.barrier()
+
+
+def _write_state(training: TrainingState, phase_state: PhaseState | None) -> None:
+    extra_tensors = {"loss_sum": training.loss_sum}
+    scaler = training.fabric.strategy.precision.state_dict()
+    extra_tensors |= {f"scaler.{name}": torch.tensor(value) for name, value in scaler.items()}
+    if phase_state is not None and phase_state.average is not None:
+        extra_tensors |= {f"average.{name}": tensor for name, tensor in phase_state.average.tensors().items()}
+    optimizer: Any = phase_state.optimizer if phase_state is not None else None
+    save_state(training.workspace, training.progress, training.network, optimizer, extra_tensors)
+
+
+def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[list[Piece]]) -> None:
+    progress, fabric, phase = training.progress, training.fabric, phase_state.phase
+    make = batch_maker(training, phase_state)
+    first = progress.step
+    pieces = [cut_batches(step, progress.parts, fabric.global_rank, fabric.world_size) for step in steps[first:]]
+    prepared = prefetch(make, (piece for step in pieces for piece in step), training.runtime.workers)
+    recent: list[Tensor] = []
+    for step in range(first, len(steps)):
+        global_step = progress.epoch * len(steps) + step
+        set_lr_and_momentum(phase_state.optimizer.param_groups, phase_schedule_value(phase, global_step, len(steps)))
+        rows = sum(len(batch) for batch in steps[step])
+        noise = _derive_key(training, phase_state, global_step, "noise", fabric.global_rank)
+        options = StepOptions(noise, phase.clip, rows, phase.on_nonfinite == "skip")
+        micro_batches = [next(prepared) for _ in pieces[step - first]]
+        key = _derive_key(training, phase_state, global_step, "classes")
+        loss = take_step(training, phase_state, micro_batches, options, key, global_step / len(steps))
+        if phase_state.average is not None:
+            phase_state.average.update(training.network, global_step)
+        recent.append(loss)
+        _update_loss_sum(training, phase.on_nonfinite == "skip", loss, rows)
+        progress.step = step + 1
+        training.task.advance(rows, f"epoch {progress.epoch + 1}/{phase.epochs}")
+        should_save = _should_save(training)
+        if progress.step == len(steps) or len(recent) == LOSS_CHECK_INTERVAL or should_save:
+            _require_finite(recent, steps[progress.step - len(recent) : progress.step], phase.on_nonfinite == "skip")
+            recent = []
+        if should_save and progress.step < len(steps):
+            keep_state(training, phase_state)
+
+
+def _should_save(training: TrainingState) -> bool:
+    """Whether the state should be written: all processes write it together."""
+    return any_process(training.fabric, time.monotonic() - training.saved_at > training.runtime.save_seconds)
+
+
+def _update_loss_sum(training: TrainingState, skips: bool, loss: Tensor, rows: int) -> None:
+    if skips and not bool(torch.isfinite(loss)):
+        training.progress.skipped += 1
+        return
+    training.loss_sum = training.loss_sum + rows * loss
+    training.progress.images += rows
+
+
+def _require_finite(recent: Sequence[Tensor], steps: Sequence[list[Piece]], skips: bool) -> None:
+    """Refuse losses that are no number, and name the images of the first."""
+    nonfinite = torch.isfinite(torch.stack(list(recent))).logical_not().nonzero().flatten().tolist()
+    if nonfinite and not skips:
+        rows = np.concatenate(steps[nonfinite[0]])[:, 0]
+        raise DivergedError("the loss is no longer a number", rows)
+
+
+def cut_batches(step: Sequence[Piece], parts: int, rank: int = 0, processes: int = 1) -> list[Piece]:
+    """The batches of a step as one process takes them: its own rows, in so many parts.
+
+    Args:
+        step: Its batches.
+        parts: Into how many parts each is cut.
+        rank: Of the process.
+        processes: How many there are.
+    """
+    local_batches = [batch[rank::processes] for batch in step]
+    return [piece for batch in local_batches for piece in np.array_split(batch, min(parts, len(batch))) if len(piece)]
+
+
+def _derive_key(training: TrainingState, phase_state: PhaseState, *purpose: str | int) -> int:
+    job = training.job
+    return derive_seed(job.seed, job.seed_name, phase_state.number, job.fold, *purpose)
+
+
+def _pseudo_label_share(job: FitJob, phase_state: PhaseState, epoch: int) -> float:
+    """How far the rows that join have joined; they do so in the first phase."""
+    ramp = job.model.pseudo_labels.ramp_epochs if job.model.pseudo_labels is not None else 0
+    return 1.0 if phase_state.number > 0 or not ramp else min(1.0, (epoch + 1) / ramp)

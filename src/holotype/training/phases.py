@@ -1,0 +1,154 @@
+"""What a phase asks for, resolved against the data: loss, optimizer, steps, what is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from holotype.core.errors import RecipeError, did_you_mean, join_names
+from holotype.losses import MARGINS, check_loss, class_weights, compose_loss, prior_logits
+from holotype.recipe.sections import HeadSpec, PhaseSpec
+from holotype.training.optimizers import make_optimizer, optimizer_factory
+from holotype.training.schedules import ScheduleValue, lr_at_epoch, schedule, with_warmup
+from holotype.training.taxonomy import loss_with_ranks
+from holotype.types import AnyLabels, RankHeads
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+__all__ = ["check_phase", "freeze", "frozen_parameters", "phase_loss", "phase_optimizer", "phase_schedule_value"]
+
+DEFAULT_LOSS = {"multiclass": "cross_entropy", "multilabel": "bce"}
+
+
+def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
+    """Refuse names that nothing is registered under, before anything is trained.
+
+    Args:
+        phase: The recipe's section.
+        kind: `multiclass` or `multilabel`.
+        head: The model's; some losses need one that measures angles.
+
+    Raises:
+        RecipeError: An optimizer or a loss does not exist, does not have an option, or is for other labels.
+    """
+    optimizer_factory(phase.optimizer)
+    parts = _loss_parts(phase, kind, head)
+    check_loss(parts, kind, phase.class_weights is not None, phase.label_smoothing)
+    angular = sorted(MARGINS.intersection(parts))
+    if angular and head.margin is None:
+        raise RecipeError(
+            f"the loss {angular[0]!r} needs a head that measures angles",
+            field="loss",
+            value=angular[0],
+            remedy="write `head: {margin: {}}`",
+        )
+    if head.margin is not None and kind == "multilabel":
+        raise RecipeError(
+            "a head that measures angles is for one label a sample", field="head.margin", remedy="leave it out"
+        )
+
+
+def phase_loss(
+    phase: PhaseSpec, truth: AnyLabels, kind: str, head: HeadSpec, rank_heads: RankHeads | None = None
+) -> Callable[..., Tensor]:
+    """The loss of a phase: a function of logits, targets and, as `epochs`, how far the phase is.
+
+    Args:
+        phase: The recipe's section.
+        truth: Which classes the training rows have, shape (n, classes).
+        kind: `multiclass` or `multilabel`.
+        head: The model's, whose scale the losses with a margin need.
+        rank_heads: The ranks above the classes that are learnt beside them, where any are.
+    """
+    adjustment = phase.logit_adjustment * prior_logits(truth, kind) if phase.logit_adjustment else None
+    weights = class_weights(truth, phase.class_weights, kind)
+    parts = _loss_parts(phase, kind, head)
+    loss = compose_loss(parts, weights, phase.label_smoothing, adjustment, kind)
+    return loss if rank_heads is None else loss_with_ranks(loss, phase, parts, truth, rank_heads)
+
+
+def phase_optimizer(phase: PhaseSpec, network: nn.Module, rate: float) -> Optimizer:
+    """The optimizer of a phase over what the phase does not freeze.
+
+    Args:
+        phase: The recipe's section.
+        network: With `backbone` and `head`; frozen as the phase says, as a side effect.
+        rate: The largest learning rate.
+    """
+    freeze(network, phase)
+    return make_optimizer(network, rate, phase.optimizer, phase.layer_decay)
+
+
+def phase_schedule_value(phase: PhaseSpec, step: int, steps_per_epoch: int) -> ScheduleValue:
+    """Rate and momentum of a step of a phase: its schedule, its rates by epoch, its warm-up.
+
+    Args:
+        phase: The recipe's section.
+        step: From 0.
+        steps_per_epoch: Steps of one pass.
+    """
+    warmup_steps = phase.warmup_epochs * steps_per_epoch
+    steps = phase.epochs * steps_per_epoch
+    if isinstance(phase.lr, dict):
+        return with_warmup(ScheduleValue(lr_at_epoch(phase.lr, step // steps_per_epoch)), step, warmup_steps)
+    return with_warmup(schedule(phase.schedule, step, steps, steps_per_epoch), step, warmup_steps)
+
+
+def freeze(network: nn.Module, phase: PhaseSpec) -> None:
+    """Freeze and thaw as a phase says, and put the parts in training or evaluation mode.
+
+    Args:
+        network: With `backbone` and `head`.
+        phase: The recipe's section.
+
+    Raises:
+        RecipeError: A name or pattern fits no parameter.
+    """
+    frozen = frozen_parameters([name for name, _ in network.named_parameters()], phase.freeze)
+    network.train()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()  # batch statistics of frozen parts stay put
+    if phase.freeze == "backbone":
+        network.backbone.eval()  # type: ignore[union-attr]
+
+
+def frozen_parameters(names: Sequence[str], freeze: str | Sequence[str] | None) -> set[str]:
+    """The parameters that a phase freezes.
+
+    Args:
+        names: Of all parameters.
+        freeze: `backbone`; or beginnings (`backbone.blocks.0`) and patterns (`*.bias`); or none.
+
+    Raises:
+        RecipeError: A name or pattern fits no parameter.
+    """
+    frozen: set[str] = set()
+    for pattern in [freeze] if isinstance(freeze, str) else freeze or []:
+        fitting = {name for name in names if name.startswith(f"{pattern}.") or fnmatch(name, pattern)}
+        if not fitting:
+            prefixes = {name.rsplit(".", depth)[0] for name in names for depth in range(1, name.count(".") + 1)}
+            hint = did_you_mean(pattern, sorted(prefixes)) or f"the first are {join_names(sorted(prefixes), 8)}"
+            raise RecipeError(
+                f"no parameter begins with {pattern!r} or fits it", field="freeze", value=pattern, remedy=hint
+            )
+        frozen |= fitting
+    if len(frozen) == len(names):
+        raise RecipeError("everything is frozen, and nothing would be trained", field="freeze", value=freeze)
+    return frozen
+
+
+def _loss_parts(phase: PhaseSpec, kind: str, head: HeadSpec) -> dict[str, Any]:
+    if phase.loss is None:
+        return {DEFAULT_LOSS[kind]: 1.0}
+    parts: dict[str, Any] = {phase.loss: 1.0} if isinstance(phase.loss, str) else dict(phase.loss)
+    for name in MARGINS.intersection(parts) if head.margin is not None else ():
+        options = parts[name] if isinstance(parts[name], dict) else {"weight": parts[name]}
+        parts[name] = {"scale": head.margin.scale} | options  # type: ignore[union-attr]
+    return parts

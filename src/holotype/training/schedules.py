@@ -1,0 +1,216 @@
+"""Schedules: the learning rate, and where it moves the momentum, as pure functions of the step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from holotype.core.registry import Registry
+from holotype.recipe.sections.schedule import (
+    ConstantSpec,
+    CosineRestartsSpec,
+    CosineSpec,
+    LinearSpec,
+    OneCycleSpec,
+    PlateauSpec,
+    ScheduleSpec,
+    StepSpec,
+)
+
+__all__ = ["SCHEDULES", "ScheduleValue", "cycle_ends", "lr_at_epoch", "schedule", "with_warmup"]
+
+SCHEDULES = Registry("schedule")
+WARMUP_SHARE = 0.25
+START_DIVISOR = 25.0
+END_DIVISOR = 1e4
+CYCLED_MOMENTUM = (0.95, 0.85)
+
+
+@dataclass(frozen=True)
+class ScheduleValue:
+    """What the optimizer is told at one step.
+
+    Args:
+        rate: The learning rate as a share of the largest.
+        momentum: Momentum or Adam's first beta, or none to leave it as it is.
+    """
+
+    rate: float
+    momentum: float | None = None
+
+
+def schedule(spec: ScheduleSpec | str, step: int, steps: int, steps_per_epoch: int = 1) -> ScheduleValue:
+    """The moment of a step under a schedule.
+
+    Args:
+        spec: The recipe's section, or the name of a schedule with its defaults.
+        step: From 0 to steps - 1.
+        steps: How many steps the phase has.
+        steps_per_epoch: How many of them are an epoch.
+
+    Raises:
+        RecipeError: There is no schedule of that name.
+    """
+    if not isinstance(spec, str):
+        return SCHEDULES[spec.name](spec, step, steps, steps_per_epoch)  # type: ignore[no-any-return]
+    function = SCHEDULES[spec]
+    section = SCHEDULE_SECTIONS[spec.replace("-", "_")]()
+    return function(section, step, steps, steps_per_epoch)  # type: ignore[no-any-return]
+
+
+def with_warmup(value: ScheduleValue, step: int, warmup_steps: float) -> ScheduleValue:
+    """A moment while the rate still rises from nothing (Goyal et al. 2017, section 2.2, "gradual warmup").
+
+    Args:
+        value: Of the schedule.
+        step: From 0.
+        warmup_steps: Over how many steps it rises.
+    """
+    share = min((step + 1) / warmup_steps, 1.0) if warmup_steps > 0 else 1.0
+    return ScheduleValue(value.rate * share, value.momentum)
+
+
+def lr_at_epoch(rates: dict[int, float], epoch: int) -> float:
+    """The rate of an epoch where rates are written by epoch, as a share of the largest.
+
+    Args:
+        rates: From which epoch on which rate holds; 0 is among them.
+        epoch: From 0.
+    """
+    return rates[max(begin for begin in rates if begin <= epoch)] / max(rates.values())
+
+
+@SCHEDULES.register
+def constant(spec: ConstantSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
+    """The same rate throughout.
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    return ScheduleValue(1.0)
+
+
+@SCHEDULES.register
+def plateau(spec: PlateauSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
+    """The same rate until the score stands still; the cuts are made between epochs.
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    return ScheduleValue(1.0)
+
+
+@SCHEDULES.register
+def linear(spec: LinearSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
+    """From the largest rate to zero along a line.
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    return ScheduleValue(1.0 - step / max(steps, 1))
+
+
+@SCHEDULES.register
+def step(spec: StepSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
+    """Cut by a factor every few epochs.
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    return ScheduleValue(spec.factor ** (step // steps_per_epoch // spec.every))
+
+
+@SCHEDULES.register
+def cosine(spec: CosineSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
+    """From the largest rate to zero along half a cosine (Loshchilov & Hutter 2017, "SGDR", equation 5, one cycle).
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    return ScheduleValue(0.5 * (1 + math.cos(math.pi * step / max(steps, 1))))
+
+
+@SCHEDULES.register
+def cosine_restarts(spec: CosineRestartsSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
+    """Half cosines one after another, each from the largest rate (Loshchilov & Hutter 2017, "SGDR", section 3).
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch; cycles end with one.
+    """
+    ends = [end * steps_per_epoch for end in cycle_ends(spec, max(round(steps / steps_per_epoch), 1))]
+    begin = 0
+    for end in ends:
+        if step < end:
+            return ScheduleValue(0.5 * (1 + math.cos(math.pi * (step - begin) / (end - begin))))
+        begin = end
+    return ScheduleValue(0.0)
+
+
+def cycle_ends(spec: CosineRestartsSpec, epochs: int) -> list[int]:
+    """After which epochs a cycle ends.
+
+    Args:
+        spec: The recipe's section.
+        epochs: Of the phase.
+
+    Returns:
+        Ascending, the last one `epochs`; cycles shorter than an epoch are joined.
+    """
+    lengths = [spec.factor**cycle for cycle in range(spec.cycles)]
+    ends = [round(epochs * sum(lengths[: cycle + 1]) / sum(lengths)) for cycle in range(spec.cycles)]
+    return sorted({end for end in ends if end > 0})
+
+
+@SCHEDULES.register
+def one_cycle(spec: OneCycleSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
+    """Up from a 25th over a quarter of the steps, then down to nearly nothing, momentum the other way round.
+
+    Smith & Topin 2018, "Super-convergence", in the form of fastai and PyTorch with cosine pieces.
+
+    Args:
+        spec: The recipe's section.
+        step: From 0.
+        steps: How many there are.
+        steps_per_epoch: How many of them are an epoch.
+    """
+    peak = max(WARMUP_SHARE * steps - 1, 1e-9)
+    high, low = CYCLED_MOMENTUM
+    if step <= peak:
+        progress = step / peak
+        return ScheduleValue(_cosine(1 / START_DIVISOR, 1.0, progress), _cosine(high, low, progress))
+    progress = (step - peak) / max(steps - 1 - peak, 1e-9)
+    return ScheduleValue(_cosine(1.0, 1 / (START_DIVISOR * END_DIVISOR), progress), _cosine(low, high, progress))
+
+
+SCHEDULE_SECTIONS: dict[str, Any] = {
+    "constant": ConstantSpec,
+    "cosine": CosineSpec,
+    "cosine_restarts": CosineRestartsSpec,
+    "linear": LinearSpec,
+    "one_cycle": OneCycleSpec,
+    "plateau": PlateauSpec,
+    "step": StepSpec,
+}
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * min(progress, 1.0)))

@@ -1,0 +1,173 @@
+"""The state of an unfinished training, written by epoch and by minutes, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from holotype.core.digest import digest_array, digest_value
+from holotype.core.errors import StoreError
+from holotype.networks import load_metadata, load_tensors, save_tensors
+from holotype.training.progress import TrainingProgress
+
+__all__ = [
+    "candidate_path",
+    "load_checked",
+    "load_optimizer",
+    "newest_state",
+    "save_checked",
+    "save_state",
+    "strip_prefix",
+]
+
+STATES_TO_KEEP = 2
+DIGEST = "digest"
+
+
+def candidate_path(workspace: Path, epoch: int) -> Path:
+    """The file of the weights after an epoch.
+
+    Args:
+        workspace: The job's own folder.
+        epoch: Counted from the beginning of the training.
+    """
+    return workspace / f"candidate-{epoch:05d}.safetensors"
+
+
+def save_checked(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write tensors and facts with their digest.
+
+    Args:
+        path: The safetensors file.
+        tensors: By name.
+        metadata: What JSON can hold.
+    """
+    save_tensors(path, tensors, {**metadata, DIGEST: _digest(tensors, metadata)})
+
+
+def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_checked` wrote.
+
+    Args:
+        path: The safetensors file.
+
+    Raises:
+        StoreError: The file is torn, or is not what was written.
+    """
+    tensors, metadata = load_tensors(path)
+    if metadata.pop(DIGEST, None) != _digest(tensors, metadata):
+        raise StoreError(f"{path} is damaged: it is not what was written", remedy="delete it and run again")
+    return tensors, metadata
+
+
+def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    parts = {name: digest_array(_bytes(tensor)) for name, tensor in tensors.items()}
+    return digest_value([parts, json.loads(json.dumps(metadata))])
+
+
+def _bytes(tensor: Tensor) -> Any:
+    """A tensor's bytes as an array: NumPy has no bfloat16."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+def save_state(
+    workspace: Path,
+    progress: TrainingProgress,
+    network: nn.Module,
+    optimizer: Optimizer | None,
+    extra_tensors: dict[str, Tensor],
+) -> None:
+    """Write the state and drop all but the newest two, and the candidates that neither of them knows.
+
+    Args:
+        workspace: The job's own folder.
+        progress: Where the training stands.
+        network: The network.
+        optimizer: Its optimizer; none between the last phase and the end.
+        extra_tensors: Other tensors by name.
+    """
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()} | extra_tensors
+    for number, slots in (optimizer.state_dict()["state"] if optimizer is not None else {}).items():
+        for name, value in slots.items():
+            if value is not None:
+                tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
+    name = "state-{:03d}-{:05d}-{:07d}.safetensors".format(*progress.position)
+    save_checked(workspace / name, tensors, progress.to_dict())
+    states = _states(workspace)
+    for old in states[:-STATES_TO_KEEP]:
+        old.unlink(missing_ok=True)  # another run of the same recipe may have been faster
+    _drop_candidates(workspace, states[-STATES_TO_KEEP:])
+
+
+def newest_state(workspace: Path) -> tuple[dict[str, Tensor], TrainingProgress] | None:
+    """The newest state that is undamaged, and whose candidates are; others are passed over.
+
+    Args:
+        workspace: The job's own folder.
+
+    Returns:
+        Tensors and the course, or none where training has not begun.
+    """
+    for path in reversed(_states(workspace)):
+        try:
+            tensors, metadata = load_checked(path)
+            for candidate in metadata["candidates"]:
+                load_checked(candidate_path(workspace, candidate["epoch"]))
+        except StoreError:
+            path.unlink(missing_ok=True)
+        else:
+            return tensors, TrainingProgress.from_dict(metadata)
+    return None
+
+
+def strip_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin in one way, without that beginning.
+
+    Args:
+        tensors: From `newest_state`.
+        prefix: As in `network.`.
+    """
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def load_optimizer(tensors: dict[str, Tensor], optimizer: Optimizer) -> None:
+    """Put an optimizer's state back.
+
+    Args:
+        tensors: From `newest_state`.
+        optimizer: Over the same parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    slots: dict[int, dict[str, Tensor]] = {}
+    for key, value in strip_prefix(tensors, "optimizer.").items():
+        number, name = key.split(".", 1)
+        slots.setdefault(int(number), {})[name] = _match_memory_format(value, parameters[int(number)])
+    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _match_memory_format(value: Tensor, parameter: Tensor) -> Tensor:
+    """Moments must lie in memory as their parameter does, channels last, or the arithmetic takes another order."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape and value.ndim else value
+
+
+def _states(workspace: Path) -> list[Path]:
+    return sorted(workspace.glob("state-*.safetensors"))
+
+
+def _drop_candidates(workspace: Path, states: list[Path]) -> None:
+    """Delete what no state knows: one that is resumed from may need what a newer one has given up."""
+    needed: set[int] = set()
+    for path in states:
+        try:
+            needed.update(candidate["epoch"] for candidate in load_metadata(path)["candidates"])
+        except StoreError:
+            continue
+    for path in workspace.glob("candidate-*.safetensors"):
+        if int(path.stem.rpartition("-")[2]) not in needed:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""How fast a model learns and predicts on this machine, measured through the very loops that a run goes through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from holotype.core.progress import Progress, Task
+from holotype.core.runtime import Runtime
+from holotype.loading import ImageDataset
+from holotype.networks import build_network
+from holotype.prediction import InferenceOptions, infer_logits
+from holotype.training.device import launch_fabric
+from holotype.training.epoch import keep_state, train_epoch
+from holotype.training.job import FitJob
+from holotype.training.phase_state import start_phase
+from holotype.training.phases import freeze
+from holotype.training.progress import TrainingProgress
+from holotype.training.training_state import IDENTITY_VIEW, TrainingState
+
+__all__ = ["Throughput", "measure_throughput"]
+
+WARMUP_STEPS = 2  # steps in which memory is fetched and kernels are chosen
+MAX_STEPS = 40
+INFERENCE_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Seconds of the parts of a training.
+
+    Args:
+        training: Of a training step, an image.
+        inference: Of a prediction, an image and view.
+        building: Until a network is ready to train.
+        saving: To write down where a training stands.
+        weights_description: Where the network's first weights come from.
+    """
+
+    training: float
+    inference: float
+    building: float
+    saving: float
+    weights_description: str
+
+
+def measure_throughput(
+    job: FitJob, dataset: ImageDataset, workspace: Path, runtime: Runtime, seconds: float
+) -> Throughput:
+    """Train a few steps and predict a few images; nothing is kept.
+
+    Args:
+        job: Model, fold and rows; its first phase is measured.
+        dataset: Labels, and pixels of the true form; what they show makes no difference.
+        workspace: An empty folder.
+        runtime: Device, threads and batch.
+        seconds: About how long the steps may take.
+    """
+    runtime = replace(runtime, progress=Progress(quiet=True), processes=1)
+    fabric = launch_fabric(runtime)
+    started = time.perf_counter()
+    network, pretrained = build_network(job.model, len(job.classes), dataset.channels, job.seed, None, job.rank_heads)
+    network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
+    building = time.perf_counter() - started
+
+    rows = np.resize(job.train_rows, max(len(job.train_rows), runtime.batch))
+    short_job = replace(job, train_rows=rows[: WARMUP_STEPS * runtime.batch], external=np.empty(0, bool))
+    zero = torch.zeros((), device=fabric.device)
+    task = Task("probe", len(rows), "images")
+    training = TrainingState(short_job, dataset, fabric, network, workspace, runtime, task, TrainingProgress(), zero)
+    phase_state = start_phase(training, 0)
+    phase_state.rates = [0.0] * len(phase_state.rates)  # the pace is the same, and nothing can diverge
+    freeze(network, phase_state.phase)
+
+    def epoch(steps: int) -> float:
+        training.job = replace(short_job, train_rows=rows[: steps * runtime.batch])
+        elapsed = _measure_seconds(lambda: train_epoch(training, phase_state))
+        image_count = max(training.progress.images, 1)
+        training.progress.next_epoch()
+        return elapsed / image_count
+
+    seconds_per_image = epoch(WARMUP_STEPS)
+    steps = int(seconds / max(seconds_per_image * runtime.batch, 1e-6))
+    if steps > 0:  # else the first ones took longer than all may, and tell enough
+        seconds_per_image = epoch(min(steps, MAX_STEPS))
+    saving = _measure_seconds(lambda: keep_state(training, phase_state))
+    network.eval()
+    options = InferenceOptions(job.size, job.kind, IDENTITY_VIEW)
+    inference_rows = np.resize(rows, INFERENCE_IMAGES).astype(np.int64)
+    infer_logits(network, dataset, inference_rows[: INFERENCE_IMAGES // 8], options, fabric.device)
+    inference = (
+        _measure_seconds(lambda: infer_logits(network, dataset, inference_rows, options, fabric.device))
+        / INFERENCE_IMAGES
+    )
+    return Throughput(seconds_per_image, inference, building, saving, pretrained.description)
+
+
+def _measure_seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,107 @@
+"""Averages of weights: along the training, and of several trained networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MovingAverage", "average_weights", "greedy_soup"]
+
+StateDict = dict[str, Tensor]
+
+
+class MovingAverage:
+    """An exponential moving average of a network's state (Polyak & Juditsky 1992), its decay warmed up.
+
+    Args:
+        network: Its present state is where the average starts.
+        decay: In [0, 1).
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Move towards the network by 1 - min(decay, (1 + step) / (10 + step)); whole numbers are copied.
+
+        Args:
+            network: After the optimizer's step.
+            step: Steps done before this one, from 0.
+        """
+        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                self._average[name].lerp_(tensor, share)
+            else:
+                self._average[name].copy_(tensor)
+
+    def tensors(self) -> StateDict:
+        """The averaged state by name: the tensors themselves, for `load_state_dict` and for checkpoints."""
+        return dict(self._average)
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up an average that was written.
+
+        Args:
+            tensors: From `tensors`.
+
+        Raises:
+            ValueError: The names are not those of the network.
+        """
+        if tensors.keys() != self._average.keys():
+            raise ValueError("the average is of another network: its tensors have other names")
+        for name, tensor in tensors.items():
+            self._average[name].copy_(tensor)
+
+
+def average_weights(states: Sequence[Mapping[str, Tensor]]) -> StateDict:
+    """The uniform soup (Wortsman et al. 2022); whole-number buffers are the last state's.
+
+    Args:
+        states: At least one, with the same names and shapes.
+
+    Raises:
+        ValueError: There is none, or their names differ.
+    """
+    if not states or any(state.keys() != states[0].keys() for state in states):
+        raise ValueError("needs at least one state, and the same names in each")
+    soup: StateDict = {}
+    for name, last in states[-1].items():
+        if last.is_floating_point():
+            soup[name] = sum((state[name].double() for state in states[1:]), states[0][name].double())
+            soup[name] = (soup[name] / len(states)).to(last.dtype)
+        else:
+            soup[name] = last.clone()
+    return soup
+
+
+def greedy_soup(
+    states: Sequence[Mapping[str, Tensor]], score: Callable[[StateDict], float]
+) -> tuple[StateDict, tuple[int, ...]]:
+    """The greedy soup: from the best state on, each one joins that does not lower the score (Wortsman et al. 2022).
+
+    Args:
+        states: At least one.
+        score: Of a state on held-out rows, larger is better.
+
+    Returns:
+        The soup, and the places of its parts in the order they joined.
+
+    Raises:
+        ValueError: There is none, or their names differ.
+    """
+    single_scores = [score(dict(state)) for state in states]
+    order = sorted(range(len(states)), key=lambda index: (-single_scores[index], index))
+    selected = order[:1]
+    soup = average_weights([states[index] for index in selected])
+    best = single_scores[selected[0]]
+    for index in order[1:]:
+        candidate = average_weights([states[part] for part in (*selected, index)])
+        if (candidate_score := score(candidate)) >= best:
+            soup, best = candidate, candidate_score
+            selected.append(index)
+    return soup, tuple(selected)

@@ -1,0 +1,134 @@
+"""A run with a budget: planned from a probe, kept in the store, read by a resume, told by `why`, log and report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import holotype.planning.budget_run
+from holotype.api import run
+from holotype.cli.main import main
+from holotype.planning import MeasuredSpeed
+from holotype.planning.reruns import explain
+from holotype.recipe.load import load_recipe
+from holotype.review import COLUMNS, ReviewRow, row_text
+
+WriteRecipe = Callable[..., Path]
+StagesOf = Callable[[Path], dict[str, str]]
+SMALL = ("models.0.input.size=32", "models.0.predict.tta=none")
+SLOW = MeasuredSpeed(sizes=(32,), training=(1.0,), inference=(0.01,), building=0.1)  # an epoch of 40 images: 40 seconds
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that always measures the same, so that plans do not hang on this machine."""
+    monkeypatch.setattr(holotype.planning.budget_run, "_measure_speed", lambda *given: (SLOW, "random"))
+
+
+def events(folder: Path, name: str) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["event"] == name]
+
+
+def test_a_budget_is_planned_told_everywhere_and_read_again(
+    write_recipe: WriteRecipe, tmp_path: Path, stages_of: StagesOf, slow_machine: None
+) -> None:
+    recipe = write_recipe(tmp_path, models=[{"backbone": "test_efficientnet", "weights": "none"}])
+    folder = run(recipe, changes=SMALL, budget="12m").folder.root
+    planned = load_recipe(folder / "recipe.yaml")
+    assert planned.split.folds_to_train == [0]
+    assert 8 < planned.models[0].phases[0].epochs <= 16
+    (told,) = events(folder, "plan")
+    assert told["budget"] == 720
+    assert f'"epochs": {planned.models[0].phases[0].epochs}' in " ".join(map(str, told["changes"]))  # type: ignore[call-overload]
+    assert "were spent on reading and checking" in (folder / "report.html").read_text(encoding="utf-8")
+    assert stages_of(folder)["plan"] == "made"
+
+    first = (folder / "oof.parquet").read_bytes()
+    time.sleep(0.1)  # a plan made anew would count other seconds
+    again = run(recipe, tmp_path / "again", SMALL, budget="12m").folder.root
+    assert stages_of(again)["plan"] == "reused"
+    assert set(stages_of(again).values()) == {"reused"}
+    assert (again / "oof.parquet").read_bytes() == first
+    for lost in ("fit", "predict"):  # as if the first run had been killed after its plan
+        shutil.rmtree(tmp_path / ".holotype" / lost)
+    resumed = run(recipe, tmp_path / "resumed", SMALL, budget="12m").folder.root
+    made = {stage for stage, state in stages_of(resumed).items() if state != "reused"}
+    assert made == {"fit main 0", "predict main 0", "predict main 0 test"}
+    for name in ("oof.parquet", "recipe.yaml", "submission.csv", "models/main/fold0/weights.safetensors"):
+        assert (resumed / name).read_bytes() == (folder / name).read_bytes()
+
+    lines = dict(line.split(": ", 1) for line in explain(folder))
+    assert set(lines.values()) == {"would be taken from the store"}
+    assert {"plan", "fit main 0"} <= set(lines)
+
+
+def test_why_names_the_plan_where_the_recipe_changes_under_it(
+    write_recipe: WriteRecipe, tmp_path: Path, slow_machine: None
+) -> None:
+    recipe = write_recipe(tmp_path)
+    folder = run(recipe, changes=SMALL, budget="5m").folder.root
+    lines = dict(line.split(": ", 1) for line in explain(folder, ("models.0.head.dropout=0.5",)))
+    assert lines["plan"].startswith("would run again; changed: ")
+    assert lines["fit main 0"] == "follows plan, whose result is not known yet"
+
+
+def test_a_review_that_takes_a_sample_away_is_planned_for_anew(
+    write_recipe: WriteRecipe, tmp_path: Path, stages_of: StagesOf, slow_machine: None
+) -> None:
+    recipe = write_recipe(tmp_path)
+    folder = run(recipe, changes=SMALL, budget="5m").folder.root
+    dropped = pl.read_parquet(folder / "folds.parquet")["sample"][0]
+    decision = row_text(ReviewRow("sample", dropped, "drop"))
+    (tmp_path / "review.csv").write_text(",".join(COLUMNS) + "\n" + decision, encoding="utf-8")
+    reviewed = run(recipe, tmp_path / "reviewed", (*SMALL, "data.review=review.csv"), budget="5m").folder.root
+    assert stages_of(reviewed)["audit"] == "reused"
+    assert stages_of(reviewed)["plan"] == "made"
+
+
+@pytest.mark.slow
+def test_a_real_probe_plans_a_run_that_ends(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, split={"folds_to_train": [1]})
+    folder = run(recipe, changes=(*SMALL, "models.0.sampler=shuffle"), budget="90s").folder.root
+    assert pl.read_parquet(folder / "models/main/fold1/history.parquet").height >= 2
+    assert not (folder / "models/main/fold0").exists()  # the recipe names its fold
+
+
+REFUSED = {
+    "no time": (["--budget", "5 minutes"], "--budget: a budget is a number with s, m or h"),
+    "too short": (["--budget", "1s"], "--budget: 1 s are too short: "),
+    "epochs beside a budget": (
+        ["--budget", "5m", "--set", "models.0.phases=[{epochs: 3}]"],
+        "--budget: epochs and models are what a budget plans, and --set models.0.phases says them; leave --budget",
+    ),
+    "two models": (
+        ["--budget", "5m", "--set", "models.1={name: other}"],
+        "--budget: epochs and models are what a budget plans",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_planned_is_one_sentence_and_status_2(
+    write_recipe: WriteRecipe, tmp_path: Path, options: list[str], words: str, capsys: Captured
+) -> None:
+    recipe = write_recipe(tmp_path)
+    assert main(["run", str(recipe), *options]) == 2
+    (sentence,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("holotype: ")]
+    assert words in sentence
+    assert not list(tmp_path.glob(".holotype/fit/*"))
+
+
+def test_a_recipe_with_two_models_is_refused_by_its_place(
+    write_recipe: WriteRecipe, tmp_path: Path, capsys: Captured
+) -> None:
+    recipe = write_recipe(tmp_path, models=[{"name": "one"}, {"name": "two"}])
+    assert main(["run", str(recipe), "--budget", "5m"]) == 2
+    assert "models: a budget plans one model, and the recipe has 2; " in capsys.readouterr().err
