@@ -23,7 +23,8 @@ import sys
 sys.path.insert(0, sys.argv[1] + "/bench")
 from pathlib import Path
 import _systems, holotype
-print(holotype.run(_systems.write_reduced(sys.argv[2], Path(sys.argv[3]), quick=True)).folder.root)
+data = _systems.draw(_systems.STAND_INS[sys.argv[2]], Path(sys.argv[3]), quick=True)
+holotype.run(_systems.write_reduced(sys.argv[2], data, quick=True))
 """
 FILES = ("submission.csv", "predictions.csv")
 
