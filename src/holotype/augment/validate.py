@@ -1,4 +1,4 @@
-"""What an augmentation may not ask of the images."""
+"""Checks of an augmentation against the images."""
 
 from __future__ import annotations
 

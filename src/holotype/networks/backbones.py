@@ -53,13 +53,13 @@ def check_backbone(name: str, field: str = "models.backbone") -> None:
     Raises:
         RecipeError: It is not there; the nearest name is suggested.
     """
-    known = _backbones()
+    backbones = _backbones()
     architecture, _, tag = name.partition(".")
-    if architecture not in known.names and architecture not in known.deprecated:
-        suggestions = get_close_matches(architecture, known.names, n=5, cutoff=0.5)
+    if architecture not in backbones.names and architecture not in backbones.deprecated:
+        suggestions = get_close_matches(architecture, backbones.names, n=5, cutoff=0.5)
         remedy = f"the nearest are {join_names(suggestions)}" if suggestions else "see timm.list_models()"
         raise RecipeError(f"timm has no network {name!r}", field=field, remedy=remedy)
-    tagged = [full for full in known.pretrained if full.startswith(f"{architecture}.")] if tag else []
+    tagged = [full for full in backbones.pretrained if full.startswith(f"{architecture}.")] if tag else []
     if tag and name not in tagged:
         raise RecipeError(f"timm has no weights {name!r}", field=field, value=name, allowed=[architecture, *tagged])
 

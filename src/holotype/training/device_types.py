@@ -30,9 +30,9 @@ def device_type(runtime: Runtime) -> str:
 
 @cache
 def may_have_gpu() -> bool:
-    """Whether PyTorch might find a GPU here; where the drivers of all that it can use are missing, it cannot.
+    """Look for the drivers of a GPU; without one PyTorch finds no GPU either.
 
-    On Linux these are NVIDIA's library and AMD's device file; elsewhere nothing is ruled out.
+    On Linux these are NVIDIA's library and AMD's device file; on other systems the answer is always yes.
     """
     if sys.platform != "linux" or Path("/dev/kfd").exists():
         return True
