@@ -19,9 +19,9 @@ def test_an_index_of_the_other_folds_passes() -> None:
 
 def test_a_sample_of_the_scored_fold_is_named() -> None:
     names = ["a", "b", "c", "d", "e", "f"]
-    with pytest.raises(HolotypeError, match="fold 0 holds 2 samples of that very fold, which it scores: a, d;"):
+    with pytest.raises(HolotypeError, match="fold 0 holds 2 samples of the fold that it scores: a, d;"):
         require_no_scored_fold(np.array([3, 0, 3, 1]), FOLDS, 0, names)
-    with pytest.raises(HolotypeError, match="1 sample of that very fold, which it scores: 2;"):
+    with pytest.raises(HolotypeError, match="1 sample of the fold that it scores: 2;"):
         require_no_scored_fold(np.array([2]), FOLDS, 2)
 
 

@@ -118,14 +118,14 @@ def test_memory_stays_within_what_was_allowed() -> None:
 
 BAD = {
     "widths": ({"keys": np.ones((4, 5), np.float32)}, r"\(2, 3\) cannot be compared with keys of shape \(4, 5\)"),
-    "no keys": ({"keys": np.ones((0, 3), np.float32)}, "nothing to search"),
+    "no keys": ({"keys": np.ones((0, 3), np.float32)}, "no keys to search"),
     "one vector": ({"queries": np.ones(3, np.float32)}, "cannot be compared"),
-    "k": ({"k": 0}, "k: 0 neighbors were asked for; ask for at least 1"),
+    "k": ({"k": 0}, "k: the number of neighbors must be at least 1"),
     "a key of nan": ({"keys": np.float32([[1, 2, 3], [1, np.nan, 2]])}, "keys: 1 embeddings .* rows 1;"),
     "a query of inf": ({"queries": np.float32([[np.inf, 1, 2], [1, 2, 3]])}, "queries: 1 embeddings .* rows 0;"),
-    "too few ties": ({"forbidden": (np.zeros(2, int), np.zeros(3, int))}, "4 keys need a whole number"),
-    "ties of floats": ({"forbidden": (np.zeros(2), np.zeros(4, int))}, "2 queries need a whole number"),
-    "ties below -1": ({"forbidden": (np.zeros(2, int), np.full(4, -2))}, "4 keys need a whole number of at least -1"),
+    "too few ties": ({"forbidden": (np.zeros(2, int), np.zeros(3, int))}, "4 keys need one integer"),
+    "ties of floats": ({"forbidden": (np.zeros(2), np.zeros(4, int))}, "2 queries need one integer"),
+    "ties below -1": ({"forbidden": (np.zeros(2, int), np.full(4, -2))}, "4 keys need one integer >= -1"),
 }
 
 

@@ -94,7 +94,7 @@ def test_labels_that_tell_themselves_choose_no_temperature() -> None:
     own = np.arange(30)
     with pytest.raises(HolotypeError, match="30 keys are neighbors of themselves: rows 0, 1, 2, 3, 4 and 25 more"):
         fit_temperature(nearest(keys, keys, 3), labels, own, "multiclass", np.full(4, 0.25))
-    with pytest.raises(DataError, match="among 26 by 0 keys"):
+    with pytest.raises(DataError, match="26 candidates, 0 keys"):
         fit_temperature(nearest(keys[:0], keys, 3), labels, own[:0], "multiclass", np.full(4, 0.25))
 
 
@@ -103,18 +103,18 @@ def test_scores_are_taken_over_from_a_similarity_on() -> None:
     similarity = np.float32([[0.95, 0.1], [0.9, 0.9], [NONE, NONE]])
     assert override_scores(own, theirs, similarity, 0.95).tolist() == [[1, 1], [0, 0], [0, 0]]
     assert override_scores(own, theirs, similarity[:, 0], 0.9).tolist() == [[1, 1], [1, 1], [0, 0]]
-    with pytest.raises(DataError, match="do not belong together"):
+    with pytest.raises(DataError, match="do not match"):
         override_scores(own, theirs[:2], similarity, 0.9)
 
 
 BAD = {
-    "a temperature of zero": ({"temperature": 0.0}, "temperature 0.0"),
-    "a temperature that is no number": ({"temperature": np.nan}, "temperature nan"),
-    "other classes": ({"truth": np.zeros((3, 4), bool)}, "do not belong to 2 classes"),
-    "a class that is not there": ({"truth": np.array([0, 1, 2]), "kind": "multiclass"}, "do not belong to 2 classes"),
-    "numbers for many labels": ({"truth": np.array([0, 1, 1])}, "2 classes of multilabel"),
-    "too few labels": ({"truth": np.zeros((1, 2), bool)}, "rows reach 1"),
-    "another kind": ({"kind": "ordinal"}, "no labels of kind 'ordinal'"),
+    "a temperature of zero": ({"temperature": 0.0}, "got 0.0"),
+    "a temperature that is no number": ({"temperature": np.nan}, "got nan"),
+    "other classes": ({"truth": np.zeros((3, 4), bool)}, "do not match 2 classes"),
+    "a class that is not there": ({"truth": np.array([0, 1, 2]), "kind": "multiclass"}, "do not match 2 classes"),
+    "numbers for many labels": ({"truth": np.array([0, 1, 1])}, "multilabel labels of shape"),
+    "too few labels": ({"truth": np.zeros((1, 2), bool)}, "neighbors up to row 1"),
+    "another kind": ({"kind": "ordinal"}, "unknown kind of labels 'ordinal'"),
 }
 
 

@@ -164,7 +164,7 @@ def test_a_backbone_that_ends_without_places_is_told_of_in_the_report(
     small = MODEL | {"input": {"size": 32}}
     path = write_recipe(tmp_path, models=[small], split={"folds": 3, "folds_to_train": [0]}, report={"attributions": 2})
     page = (run(path).folder.root / "report.html").read_text(encoding="utf-8")
-    assert "No heat map can be drawn: the backbone ends in one place alone" in page
+    assert "No heat map can be computed: the backbone ends in a single position" in page
 
 
 def test_the_channels_shown_are_of_common_classes_or_of_chosen_samples(seen: Seen, ran: Path, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_what_ends_without_places_is_refused_in_words(
     network = checkpoint(tmp_path, backbone, size=size)
     if backbone == "test_vit":
         monkeypatch.setattr(Network, "features", lambda self, pixels: torch.ones(len(pixels), self.width, 1, 1))
-    with pytest.raises(InputError, match="no heat map can be drawn: the backbone ends in one place alone"):
+    with pytest.raises(InputError, match="no heat map can be computed: the backbone ends in a single position"):
         maps(network, specimens(size, count=1), [0], [0])
 
 

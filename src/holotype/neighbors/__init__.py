@@ -1,4 +1,4 @@
-"""Retrieval: the most similar specimens of a training set, and what their labels say."""
+"""Nearest-neighbor retrieval: the most similar training images, and predictions from their labels."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Indexes of specimens: all of them looked at, or some cells of a Voronoi diagram by faiss."""
+"""Embedding indexes: exact search, or approximate search by faiss (inverted file)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from holotype.types import Floats, Integers
 __all__ = ["INDEX_KINDS", "ExactIndex", "FaissIndex", "make_index"]
 
 INDEX_KINDS = ("auto", "exact", "faiss")
-MAX_EXACT_KEYS = 300_000  # keys: above them tens of thousands of queries take longer than building the cells
-KEYS_PER_CELL, ITERATIONS = 32, 5  # of k-means: centers need not be settled, only apart
-SEED = 20_180_110  # the cells are the same in every run: they are chosen, not sampled
+MAX_EXACT_KEYS = 300_000  # above this, ten thousands of exact queries take longer than building the cells
+KEYS_PER_CELL, ITERATIONS = 32, 5  # of k-means: the centers need not converge
+SEED = 20_180_110  # fixed, so that the cells are the same in every run
 BLOCK = 2**14
 
 
 class ExactIndex:
-    """Every key is looked at.
+    """Exact index: every query is compared with every key.
 
     Args:
         keys: Embeddings, shape (m, width).
@@ -47,12 +47,11 @@ class ExactIndex:
         self.keys = keys
 
     def search(self, queries: Floats, k: int, forbidden: Forbidden | None = None) -> Neighbors:
-        """The k most similar keys.
+        """Find the k most similar keys, as `nearest` does.
 
         Args:
             queries: Embeddings, shape (n, width).
-            k: How many, at least 1.
-            forbidden: Tie numbers of the queries and of the keys, as in `nearest`.
+            forbidden: As in `nearest`.
 
         Raises:
             DataError: Widths differ, or an embedding is not finite.
@@ -61,15 +60,15 @@ class ExactIndex:
 
 
 class FaissIndex:
-    """Keys are sorted into cells around some centers, and only the cells nearest to a query are looked at.
+    """Approximate index: keys are clustered into cells, and only the cells nearest to a query are searched.
 
-    An inverted file of plain vectors (Johnson, Douze & Jégou 2019, "Billion-scale similarity search with GPUs"): what
-    it finds has the exact similarity, but a neighbor in a cell further away is missed.
+    An inverted file of uncompressed vectors (Johnson, Douze & Jégou 2019, "Billion-scale similarity search with GPUs").
+    The similarities it returns are exact, but neighbors in cells that were not searched are missed.
 
     Args:
         keys: Embeddings, shape (m, width).
-        cells: How many; by default four times the square root of the number of keys.
-        visited: How many cells a query looks at; by default a fiftieth, at least 16.
+        cells: By default four times the square root of the number of keys.
+        visited: Cells searched per query; by default 2 % of them, at least 16.
 
     Raises:
         DataError: There are no keys, or one is not finite.
@@ -88,39 +87,37 @@ class FaissIndex:
         self._index: Any = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, cells, faiss.METRIC_INNER_PRODUCT)
         self._index.nprobe = self.visited
         self._index.cp.seed, self._index.cp.niter = SEED, ITERATIONS
-        self._index.cp.min_points_per_centroid = 1  # few keys are no reason for a warning
+        self._index.cp.min_points_per_centroid = 1  # no warning about few keys
         train_count = min(count, cells * KEYS_PER_CELL)
         sample = np.sort(keyed_generator(SEED, "cells").choice(count, train_count, replace=False))
-        self._index.train(normalize_rows(keys[sample].astype(np.float32, copy=False)))
+        self._index.train(normalize_rows(keys[sample]).astype(np.float32))
         for first in range(0, count, BLOCK):
-            self._index.add(normalize_rows(keys[first : first + BLOCK].astype(np.float32, copy=False), first))
+            self._index.add(normalize_rows(keys[first : first + BLOCK], first).astype(np.float32))
 
     def search(self, queries: Floats, k: int, forbidden: Forbidden | None = None) -> Neighbors:
-        """The k most similar keys of the cells that are looked at.
+        """Find the k most similar keys in the cells that are searched.
 
         Args:
             queries: Embeddings, shape (n, width).
-            k: How many, at least 1.
-            forbidden: Tie numbers of the queries and of the keys, as in `nearest`.
+            forbidden: As in `nearest`.
 
         Returns:
-            As of `nearest`; places are free, too, where the cells hold too few allowed keys.
+            As from `nearest`; entries are also empty if the cells hold too few allowed keys.
 
         Raises:
             DataError: Widths differ, or a query is not finite.
         """
         check_search(queries, self.keys, k, forbidden)
-        queries = queries.astype(np.float32, copy=False)
-        unit = normalize_rows(queries, name="queries")
+        unit = normalize_rows(queries, name="queries").astype(np.float32)
         best = Neighbors(np.full((len(unit), k), -1, np.int64), np.full((len(unit), k), -np.inf, np.float32))
         tied_counts = np.zeros(len(unit), np.int64) if forbidden is None else _count_tied_keys(*forbidden)
-        pending, search_k = np.arange(len(unit)), 2 * k  # some more than k: rounding may have put them in another order
+        pending, search_k = np.arange(len(unit)), 2 * k  # more than k, because faiss ranks by float32 similarity
         while len(pending):
             candidates = self._search_cells(queries, unit, pending, search_k)
             groups = None if forbidden is None else (forbidden[0][pending], forbidden[1])
             top = self._rank_candidates(queries[pending], candidates, k, groups)
             best.rows[pending], best.similarity[pending] = top.rows, top.similarity
-            # those whose own ties may have stood in the way of others ask again for more
+            # queries whose results were mostly forbidden keys search again for more
             pending = pending[(top.rows[:, -1] < 0) & (candidates[:, -1] >= 0) & (search_k < k + tied_counts[pending])]
             search_k *= 4
         return best
@@ -143,26 +140,26 @@ class FaissIndex:
 
 
 def make_index(keys: Floats, kind: str = "auto") -> ExactIndex | FaissIndex:
-    """An index of some keys.
+    """Build an index of embeddings.
 
     Args:
         keys: Embeddings, shape (m, width).
-        kind: `exact`, `faiss` (needs the extra `retrieval`), or `auto`: exact up to 300,000 keys, and wherever faiss is
-            not installed. The index's own `kind` tells which it is.
+        kind: `exact`, `faiss` (needs the extra `retrieval`), or `auto`: exact up to 300,000 keys or if faiss is not
+            installed. The index's own `kind` says which it is.
 
     Raises:
         DataError: There are no keys, or faiss is given one that is not finite.
-        RecipeError: There is no such kind, or faiss is asked for and not installed.
+        RecipeError: Unknown kind, or faiss is requested and not installed.
     """
     if kind not in INDEX_KINDS:
-        raise RecipeError(f"there is no index {kind!r}", field="neighbors.index", value=kind, allowed=INDEX_KINDS)
+        raise RecipeError(f"unknown kind of index {kind!r}", field="neighbors.index", value=kind, allowed=INDEX_KINDS)
     if kind == "auto":
         kind = "faiss" if len(keys) > MAX_EXACT_KEYS and _has_faiss() else "exact"
     return FaissIndex(keys) if kind == "faiss" else ExactIndex(keys)
 
 
 def _count_tied_keys(query_groups: Integers, key_groups: Integers) -> Integers:
-    """How many keys each query is tied to."""
+    """Number of keys in the group of each query."""
     numbers, counts = np.unique(key_groups, return_counts=True)
     index = np.minimum(np.searchsorted(numbers, query_groups), len(numbers) - 1)
     return np.asarray(np.where(is_forbidden(query_groups, numbers[index]), counts[index], 0), np.int64)
@@ -170,14 +167,14 @@ def _count_tied_keys(query_groups: Integers, key_groups: Integers) -> Integers:
 
 def _import_faiss() -> ModuleType:
     try:
-        import faiss  # an extra, and slow to load
+        import faiss  # optional, and slow to import
     except ImportError as error:
         raise RecipeError(
             "faiss is not installed",
             field="neighbors.index",
             value="faiss",
             allowed=INDEX_KINDS,
-            remedy="pip install 'holotype[retrieval]', or ask for the exact index",
+            remedy="pip install 'holotype[retrieval]', or use the exact index",
         ) from error
     return faiss
 

@@ -1,4 +1,4 @@
-"""Indexes on disk, for models that are served: embeddings in safetensors, what is known of their rows in Parquet."""
+"""Index files of a served model: embeddings as safetensors, ids and labels of their rows as Parquet."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class IndexedImages:
     """Indexed images: their embeddings and labels.
 
     Args:
-        embeddings: Shape (specimens, width).
-        images: One row an embedding, with what is known of it: `row`, `id`, `labels` and whatever else was given.
-        metadata: What JSON can hold: the temperature, the prior, the kind of index.
+        embeddings: Shape (images, width).
+        images: One row per embedding, with `row`, `id`, `labels` and any other columns.
+        metadata: JSON values: the temperature, the prior, the kind of index.
     """
 
     embeddings: Floats
@@ -39,26 +39,26 @@ class IndexedImages:
 def save_index(
     folder: Path, embeddings: Floats, images: pl.DataFrame, metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Write embeddings and what is known of their rows, whole or not at all.
+    """Write embeddings and the table of their rows; an interrupted write is detected by `load_index`.
 
     Args:
-        folder: Is made if it is not there.
-        embeddings: Finite, shape (specimens, width); kept in float32.
-        images: One row an embedding: `row`, `id`, `labels` or whatever tells what it is.
-        metadata: What JSON can hold: the temperature, the prior, the kind of index.
+        folder: Created if missing.
+        embeddings: Finite, shape (images, width); stored as float32.
+        images: One row per embedding, with `row`, `id`, `labels` and any other columns.
+        metadata: JSON values.
 
     Raises:
-        DataError: There is not one row an embedding, or an embedding is not finite.
-        StoreError: The disk is full, or does not let itself be written.
+        DataError: The number of rows differs from the number of embeddings, or an embedding is not finite.
+        StoreError: The folder cannot be written.
     """
     import torch
 
     vectors = np.ascontiguousarray(embeddings, np.float32)
     if vectors.ndim != 2 or len(vectors) != images.height or not np.isfinite(vectors).all():
         raise DataError(
-            f"embeddings of shape {vectors.shape} and {images.height:,} rows of specimens cannot be saved together",
+            f"embeddings of shape {vectors.shape} do not match the {images.height:,} rows of images",
             field="neighbors",
-            remedy="give finite embeddings, as (rows, width), one row of specimens each",
+            remedy="pass finite embeddings of shape (rows, width), one per row of images",
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,27 +67,24 @@ def save_index(
     except OSError as error:
         raise StoreError(
             f"{IMAGES} cannot be written into {folder}: {error.strerror or error}",
-            remedy="free some room and run the same command again",
+            remedy="free some disk space and run the same command again",
         ) from error
-    # The embeddings come last and name the rows they belong to: a pair of two writings is refused.
+    # The embeddings are written last and hold the digest of the table, so that a mixed pair is detected.
     save_tensors(folder / EMBEDDINGS, {"embeddings": torch.from_numpy(vectors)}, {"rows": digest, **(metadata or {})})
 
 
 def load_index(folder: Path) -> IndexedImages:
     """Read what `save_index` wrote.
 
-    Args:
-        folder: Where it lies.
-
     Raises:
-        StoreError: A file is missing, torn, or of another writing than the other.
+        StoreError: A file is missing or damaged, or the two files were not written together.
     """
     arrays, metadata = load_arrays(folder / EMBEDDINGS)
     try:
         digest = digest_file(folder / IMAGES)
         if "embeddings" not in arrays or metadata.pop("rows", None) != digest:
             raise StoreError(
-                f"{EMBEDDINGS} and {IMAGES} in {folder} are not of one writing",
+                f"{EMBEDDINGS} and {IMAGES} in {folder} were not written together",
                 remedy="delete both and write the index again",
             )
         images = read_parquet(folder / IMAGES)

@@ -1,4 +1,4 @@
-"""One list of neighbors out of those that several fold models name."""
+"""Merging of the neighbor lists of several fold models."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["merge_neighbors"]
 
 
 def merge_neighbors(neighbor_lists: Sequence[Neighbors], keys: Sequence[Integers]) -> Neighbors:
-    """The specimens that are most similar by the mean over the models whose index holds them.
+    """Merge the neighbors that several fold models found, by mean similarity over the models whose index holds them.
 
-    Each model names neighbors of the same samples among its own training rows. Where a model knows a specimen that
-    others name and does not name it itself, it is at most as similar as the last one that it names, and counts so.
+    If an index holds a key that is not in the model's list, the key counts with the similarity of the last one in the
+    list, which is an upper bound.
 
     Args:
-        neighbor_lists: One a model, of the same n samples; rows are those of the model's own index.
-        keys: One a model: the common number of each row of its index, shape (its keys,), none twice.
+        neighbor_lists: One per model, of the same n samples; rows refer to the model's own index.
+        keys: One per model: the shared number of each row of its index, without repetition.
 
     Returns:
-        Common numbers and mean similarities, the largest first, shape (n, the largest k).
+        Shared numbers and mean similarities, the largest first, shape (n, largest k).
 
     Raises:
-        DataError: The models do not name neighbors of the same samples, or an index has another length.
+        DataError: The lists are of different samples, or an index has another length.
     """
     _require_consistent(neighbor_lists, keys)
     samples = len(neighbor_lists[0])
@@ -36,7 +36,7 @@ def merge_neighbors(neighbor_lists: Sequence[Neighbors], keys: Sequence[Integers
     )
     if not len(query):
         return most_similar(query, number, similarity, neighbor_lists[0].rows.shape)
-    # One entry a sample and specimen; each model adds what it says of it.
+    # One entry per query and key; each model adds its similarity.
     pairs, pair_index = np.unique(np.stack([query, number], axis=1), axis=0, return_inverse=True)
     pair_index = pair_index.reshape(-1)
     total, models = np.zeros(len(pairs)), np.zeros(len(pairs))
@@ -47,7 +47,9 @@ def merge_neighbors(neighbor_lists: Sequence[Neighbors], keys: Sequence[Integers
         total[pair_rows] += similarity[start:stop]
         models[pair_rows] += 1
         lowest = neighbors.similarity[pairs[:, 0], -1]
-        unlisted = np.isin(pairs[:, 1], index_keys) & np.isfinite(lowest)  # a list that is not full left nothing out
+        unlisted = np.isin(pairs[:, 1], index_keys) & np.isfinite(
+            lowest
+        )  # a list that is not full holds every allowed key
         unlisted[pair_rows] = False
         total[unlisted] += lowest[unlisted]
         models[unlisted] += 1
@@ -63,24 +65,18 @@ def _list_pairs(neighbors: Neighbors, keys: Integers) -> tuple[Integers, Integer
 
 
 def _require_consistent(neighbor_lists: Sequence[Neighbors], keys: Sequence[Integers]) -> None:
-    if (
-        not neighbor_lists
-        or len(neighbor_lists) != len(keys)
-        or len({len(neighbors) for neighbors in neighbor_lists}) > 1
-    ):
+    counts = [len(neighbors) for neighbors in neighbor_lists]
+    if len(set(counts)) != 1 or len(counts) != len(keys):
         raise DataError(
-            f"neighbors by {len(neighbor_lists)} models of {[len(neighbors) for neighbors in neighbor_lists]} "
-            f"samples and the keys of "
-            f"{len(keys)} indexes do not belong together",
+            f"neighbors of {len(counts)} models for {counts} samples do not match the keys of {len(keys)} indexes",
             field="neighbors",
-            remedy="give one of each a model, all of the same samples",
+            remedy="pass one list of neighbors and one array of keys per model, all for the same samples",
         )
     for neighbors, index_keys in zip(neighbor_lists, keys, strict=True):
-        if neighbors.rows.max(initial=-1) >= len(index_keys) or len(np.unique(index_keys)) < len(index_keys):
+        largest, distinct = neighbors.rows.max(initial=-1), len(np.unique(index_keys))
+        if largest >= len(index_keys) or distinct < len(index_keys):
             raise DataError(
-                f"an index of {len(index_keys):,} keys, {len(np.unique(index_keys)):,} of them different, does not "
-                f"hold the row "
-                f"{neighbors.rows.max(initial=-1):,} that its model names",
+                f"an index of {len(index_keys):,} keys ({distinct:,} distinct) has no row {largest:,}",
                 field="neighbors",
-                remedy="give each model's own keys, in the order of its index",
+                remedy="pass each model's own keys, in the order of its index",
             )

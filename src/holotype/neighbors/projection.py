@@ -1,4 +1,4 @@
-"""Embeddings on a plane, to look at."""
+"""Two-dimensional embedding map for display (PCA or t-SNE)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ __all__ = ["project"]
 
 COMPONENTS, PERPLEXITY = 50, 30.0
 MIN_SPREAD = 1e-9
-MIN_TSNE_POINTS = 10  # points from which on neighborhoods say more than directions
+MIN_TSNE_POINTS = 10  # below this, neighborhoods mean little
 
 
 def project(embeddings: Floats, seed: int) -> tuple[Floats, str]:
-    """Two coordinates for each embedding, such that what is alike lies close; the same on every call.
+    """Project embeddings to two dimensions so that similar ones lie close together; deterministic.
 
-    Directions alone count, as in the search for neighbors. Few points lie along their two principal components. Of
-    more, principal components take away noise and t-SNE (van der Maaten & Hinton 2008) keeps who is whose neighbor;
-    it begins from the components, so that its clusters lie where those put them, and runs on one thread.
+    Only directions count, as in the neighbor search. Up to ten points are drawn along their two principal components.
+    More are reduced by PCA and laid out by t-SNE (van der Maaten & Hinton 2008), initialized from the components so
+    that the clusters lie where those put them, on one thread.
 
     Args:
         embeddings: Shape (n, width).
-        seed: For what is drawn.
 
     Returns:
-        Shape (n, 2), each axis from -1 to 1 at most, and how they were found in words.
+        Shape (n, 2), each axis within -1 to 1, and the name of the method.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    unit = np.nan_to_num(normalize_rows(np.asarray(embeddings, np.float64)))
+    unit = np.nan_to_num(normalize_rows(embeddings).astype(np.float32))
     component_count = min(COMPONENTS, *unit.shape)
     if len(unit) < 2 or np.ptp(unit, axis=0).max() < MIN_SPREAD:
         return np.zeros((len(unit), 2), np.float32), "nothing to compare"

@@ -1,4 +1,4 @@
-"""What the labels of the most similar specimens say of a sample."""
+"""Neighbor votes: class scores from the labels of the nearest training images."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from holotype.types import AnyScores, Floats, Integers, Kind, as_scores, replace
 __all__ = ["TEMPERATURES", "fit_temperature", "neighbor_logits", "override_scores"]
 
 TEMPERATURES = tuple(float(value) for value in np.geomspace(0.003, 1.0, 26))
-PRIOR_COUNT = 1.0  # how many neighbors the prior counts for
-MIN_PRIOR = 1e-6  # a class that no training sample has is unlikely, not impossible
-EPSILON = 1e-12  # keeps certainty finite where the prior counts for almost nothing
-MAX_SCORES = 2**22  # in double precision at once
+PRIOR_COUNT = 1.0  # weight of the prior, in neighbors
+MIN_PRIOR = 1e-6  # a class without a training sample is unlikely, not impossible
+EPSILON = 1e-12  # keeps log-odds finite if the prior has almost no weight
+MAX_SCORES = 2**22  # per block, in double precision
 MAX_LISTED = 5
 
 
@@ -29,32 +29,31 @@ def neighbor_logits(
     temperature: float,
     prior_count: float = PRIOR_COUNT,
 ) -> Floats:
-    """Votes of the neighbors' labels, the more similar ones counting more.
+    """Predict from the neighbors' labels, weighted by similarity.
 
     The weights are a softmax of similarity / temperature. Their effective number, 1 / sum of squares (Kish 1965,
-    "Survey sampling"), is how many specimens speak; the prior joins them as `prior_count` more, so that one specimen
-    alone is never certain. A sample without neighbors gets the prior.
+    "Survey sampling"), is the number of votes; the prior adds `prior_count` more, so that a single neighbor is never
+    certain. A sample without neighbors gets the prior.
 
     Args:
         neighbors: Of n samples.
-        truth: Of the keys: classes they have, shape (keys, classes), or their class numbers, shape (keys,).
-        kind: `multiclass` or `multilabel`.
-        prior: Share of the keys that have each class, shape (classes,).
+        truth: Labels of the keys: a mask of shape (keys, classes), or class numbers of shape (keys,).
+        prior: Frequency of each class among the keys, shape (classes,).
         temperature: Difference of similarity by which a weight falls to 1/e; above 0.
-        prior_count: How many neighbors the prior counts for, above 0.
+        prior_count: Above 0.
 
     Returns:
-        Log-probabilities (multiclass) or log-odds of each class (multilabel), finite, shape (n, classes).
+        Log-probabilities (multiclass) or log-odds (multilabel), finite, shape (n, classes).
 
     Raises:
-        DataError: The temperature is not above 0, or labels, classes and neighbors do not belong together.
+        DataError: The temperature is not above 0, or labels, classes and neighbors do not match.
     """
     _validate_labels(neighbors, truth, kind, len(prior))
     if not (temperature > 0 and prior_count > 0):
         raise DataError(
-            f"temperature {temperature} and prior count {prior_count} must both be above 0",
+            f"temperature and prior count must be above 0, got {temperature} and {prior_count}",
             field="neighbors.temperature",
-            remedy="take what fit_temperature chooses",
+            remedy="use the temperature of fit_temperature",
         )
     logits = np.empty((len(neighbors), len(prior)), np.float32)
     for part, probability in _probabilities(neighbors, truth, prior, temperature, prior_count):
@@ -73,34 +72,33 @@ def fit_temperature(
     prior: Floats,
     temperatures: Sequence[float] = TEMPERATURES,
 ) -> float:
-    """The temperature by which the keys' own labels are best told by the other keys: log loss, leaving each out.
+    """Fit the temperature by leave-one-out log loss on the keys' own labels.
 
-    Needs no other evidence than the index: search for keys with their own tie numbers forbidden.
+    It needs no other data than the index: search for the keys themselves, with their own group forbidden.
 
     Args:
         neighbors: Of some keys among the others.
         truth: Of all keys, as in `neighbor_logits`.
-        key_rows: Which keys they are the neighbors of, shape (n,).
-        kind: `multiclass` or `multilabel`.
-        prior: Share of the keys that have each class, shape (classes,).
-        temperatures: Candidates; of equally good ones the first.
+        key_rows: Rows of these keys, shape (n,).
+        prior: Frequency of each class among the keys, shape (classes,).
+        temperatures: Candidates; of equally good ones the first is taken.
 
     Raises:
-        HolotypeError: A key is its own neighbor, so that its label would tell itself.
-        DataError: Labels, classes and neighbors do not belong together, or there are no rows to choose on.
+        HolotypeError: A key is its own neighbor, so its label would leak.
+        DataError: Labels, classes and neighbors do not match, or there are no rows.
     """
     self_neighbors = key_rows[(neighbors.rows == key_rows[:, None]).any(axis=1)]
     if len(self_neighbors):
         raise HolotypeError(
             f"{len(self_neighbors):,} keys are neighbors of themselves: rows {join_names(self_neighbors, MAX_LISTED)}",
             field="neighbors",
-            remedy="search with forbidden=(ties[own], ties), where every key has a number of its own or its cluster's",
+            remedy="search with forbidden=(groups[key_rows], groups), where every key has the number of its cluster",
         )
     if not len(key_rows) or not len(temperatures):
         raise DataError(
-            f"a temperature is to be chosen among {len(temperatures):,} by {len(key_rows):,} keys",
+            f"the temperature cannot be fitted: {len(temperatures):,} candidates, {len(key_rows):,} keys",
             field="neighbors",
-            remedy="give at least one of each",
+            remedy="pass at least one of each",
         )
     losses = [
         _log_loss(neighbor_logits(neighbors, truth, kind, prior, temperature), truth[key_rows], kind)
@@ -112,7 +110,7 @@ def fit_temperature(
 def override_scores(
     network_logits: AnyScores, retrieved_logits: AnyScores, similarity: Floats, threshold: float
 ) -> AnyScores:
-    """The neighbors' scores for samples that have a very similar specimen, the network's own for the others.
+    """Replace the network's scores by the neighbors' scores for samples that have a very similar training image.
 
     Bestfitting's first place in the Human Protein Atlas contest of 2018 did so with its metric learning's nearest
     training images (Ouyang et al. 2019, "Analysis of the Human Protein Atlas Image Classification competition").
@@ -120,22 +118,19 @@ def override_scores(
     Args:
         network_logits: Shape (n, classes).
         retrieved_logits: Shape (n, classes).
-        similarity: To the nearest specimen, shape (n,), or to all neighbors, the nearest first, shape (n, k).
-        threshold: From which similarity on the neighbors' scores are taken.
-
-    Returns:
-        Shape (n, classes).
+        similarity: To the nearest neighbor, shape (n,), or to all neighbors, the nearest first, shape (n, k).
+        threshold: Smallest similarity at which the neighbors' scores are used.
 
     Raises:
-        DataError: The shapes do not belong together.
+        DataError: The shapes do not match.
     """
     nearest = similarity[:, 0] if similarity.ndim == 2 else similarity
     if network_logits.shape != retrieved_logits.shape or nearest.shape != network_logits.shape[:1]:
         raise DataError(
-            f"own scores of shape {network_logits.shape}, the neighbors' of shape {retrieved_logits.shape} and "
-            f"similarities of shape {similarity.shape} do not belong together",
+            f"scores of shape {network_logits.shape}, neighbors' scores of shape {retrieved_logits.shape} and "
+            f"similarities of shape {similarity.shape} do not match",
             field="neighbors",
-            remedy="give one row a sample to each, in one order",
+            remedy="pass one row per sample to each, in the same order",
         )
     similar = np.flatnonzero(nearest >= threshold)
     return as_scores(replace_rows(network_logits, similar, retrieved_logits[similar]))
@@ -144,19 +139,19 @@ def override_scores(
 def _probabilities(
     neighbors: Neighbors, truth: NDArray[np.bool_] | Integers, prior: Floats, temperature: float, prior_count: float
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Smoothed shares of the votes, some rows at a time."""
+    """Smoothed vote shares, a block of rows at a time."""
     expected = np.clip(np.asarray(prior, np.float64), MIN_PRIOR, 1 - MIN_PRIOR) * prior_count
     step = max(1, MAX_SCORES // len(prior))
     for start in range(0, len(neighbors), step):
         part = slice(start, start + step)
         rows, similarity = neighbors.rows[part], neighbors.similarity[part].astype(np.float64)
         nearest = np.where(rows[:, 0] >= 0, similarity[:, 0], 0)
-        weights = np.exp((similarity - nearest[:, None]) / temperature)  # the missing ones weigh exp(-inf)
+        weights = np.exp((similarity - nearest[:, None]) / temperature)  # empty entries get weight exp(-inf) = 0
         total = weights.sum(axis=1)
         effective_count = np.divide(total**2, (weights**2).sum(axis=1), out=np.zeros_like(total), where=total > 0)
         weights /= np.where(total > 0, total, 1)[:, None]
         votes = np.zeros((len(rows), len(prior)))
-        for column in range(rows.shape[1]):  # one place after another: an array of all would be k times as large
+        for column in range(rows.shape[1]):  # one at a time: an array of all would be k times as large
             if truth.ndim == 2:
                 votes += weights[:, column, None] * truth[rows[:, column]]
             else:
@@ -174,7 +169,7 @@ def _log_loss(logits: Floats, truth: NDArray[np.bool_] | Integers, kind: Kind) -
 
 def _validate_labels(neighbors: Neighbors, truth: NDArray[np.bool_] | Integers, kind: Kind, classes: int) -> None:
     if kind not in {"multiclass", "multilabel"}:
-        raise DataError(f"there are no labels of kind {kind!r}", value=kind, allowed=("multiclass", "multilabel"))
+        raise DataError(f"unknown kind of labels {kind!r}", value=kind, allowed=("multiclass", "multilabel"))
     if truth.ndim == 2:
         is_valid = truth.shape[1] == classes
     else:
@@ -182,8 +177,8 @@ def _validate_labels(neighbors: Neighbors, truth: NDArray[np.bool_] | Integers, 
         is_valid = kind == "multiclass" and truth.ndim == 1 and bool(in_range)
     if not is_valid or neighbors.rows.max(initial=-1) >= len(truth):
         raise DataError(
-            f"labels of shape {truth.shape} do not belong to {classes:,} classes of {kind} and to neighbors whose "
-            f"rows reach {neighbors.rows.max(initial=-1):,}",
+            f"{kind} labels of shape {truth.shape} do not match {classes:,} classes and neighbors up to row "
+            f"{neighbors.rows.max(initial=-1):,}",
             field="neighbors",
-            remedy="give one row of labels a key (class numbers from 0 for multiclass), and the share of every class",
+            remedy="pass one row of labels per key (class numbers from 0 for multiclass), and the prior of every class",
         )

@@ -1,4 +1,4 @@
-"""Embeddings: what a frozen backbone sees in images, before anything is trained."""
+"""Image embeddings from a frozen backbone or a trained network."""
 
 from __future__ import annotations
 
@@ -20,17 +20,11 @@ __all__ = ["embed_images", "embed_with_network"]
 def embed_images(
     model: ModelSpec, dataset: ImageDataset, rows: Integers, runtime: Runtime, device: torch.device
 ) -> Floats:
-    """Pooled features of images, by the backbone that a model starts from.
+    """Embed images with the backbone that a model starts from: pooled features, shape (n, width).
 
     Args:
-        model: The recipe's section, its size resolved.
-        dataset: Where the images are stored.
+        model: Its input size must be resolved.
         rows: Image rows, shape (n,).
-        runtime: Precision and progress.
-        device: Where to compute.
-
-    Returns:
-        Shape (n, width).
     """
     network, _ = build_network(model, 2, dataset.channels, 0)
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -41,9 +35,9 @@ def embed_images(
 
     size = model.input.size
     if not isinstance(size, int):
-        raise TypeError("the input size must be resolved before images are embedded")
+        raise TypeError("resolve input.size before embedding images")
     options = InferenceOptions(size, "multilabel", PredictSpec(tta="none"))
-    with runtime.progress.task("Looking at the images with a frozen backbone", len(rows)) as task:
+    with runtime.progress.task("Embedding the images with a frozen backbone", len(rows)) as task:
         backbone = in_precision(features, runtime.precision, device)
         return to_dense(infer_logits(backbone, dataset, rows, options, device, task), "an embedding")
 
@@ -51,17 +45,11 @@ def embed_images(
 def embed_with_network(
     checkpoint: Checkpoint, dataset: ImageDataset, rows: Integers, runtime: Runtime, device: torch.device
 ) -> Floats:
-    """What a trained network's last layer looks at, plainly seen: pooled features behind the hidden layers.
+    """Embed images with a trained network: the input of its last layer, shape (n, width), without augmentation.
 
     Args:
-        checkpoint: The network on disk; the first of several.
-        dataset: Where the images are stored.
+        checkpoint: If it holds several networks, the first is used.
         rows: Image rows, shape (n,).
-        runtime: Precision and progress.
-        device: Where to compute.
-
-    Returns:
-        Shape (n, width).
     """
     network = load_network(checkpoint).to(device)
 

@@ -1,4 +1,4 @@
-"""Attributions: where in a picture a network finds what speaks for a class."""
+"""Grad-CAM heat maps: the image regions that speak for a class."""
 
 from __future__ import annotations
 
@@ -35,29 +35,23 @@ def grad_cam(
     runtime: Runtime,
     device: torch.device,
 ) -> HeatMap:
-    """Heat maps of images, each for one class, by a trained network that sees them plainly, without views.
+    """Compute Grad-CAM heat maps, one class per image, without test-time augmentation.
 
-    Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2, on the last feature map before the pooling; of the tokens of a
-    transformer those that stand for places. The score is the class's logit; of one label a sample less the mean of all
-    logits, since a softmax knows its arguments up to a constant and a map must not hang on that. Where a checkpoint
-    holds several networks, or an image is cut into tiles, their maps are averaged. A map hangs on its own image alone,
-    not on its company.
+    Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2, on the last feature map before pooling; for a transformer, on
+    its patch tokens. The score is the logit of the class. For multiclass models the mean of all logits is subtracted,
+    because a softmax ignores a constant and the map should too. Maps of several networks or of several tiles are
+    averaged. A map depends on its own image only, not on the batch.
 
     Args:
-        network: On disk, from `open_checkpoint`.
-        dataset: Where the images are stored.
-        rows: Image rows, shape (n,); a row may stand in it several times, for several classes.
-        classes: The class that each map is for, shape (n,): numbers in the order of the card's `classes`.
-        runtime: For progress.
-        device: Where to compute.
+        rows: Image rows, shape (n,); a row may occur several times, for several classes.
+        classes: Class of each map, shape (n,): indices into the card's `classes`.
 
     Returns:
-        Shape (n, height, width) of the stored images (`specimens.pack.pixels`), float32 from 0 to 1, each map divided
-        by its own largest value; all zero where nothing speaks for the class. `heat_over_image` brings a map onto the
-        image as its file has it.
+        Shape (n, height, width) of the cached images, float32 in 0 to 1, each map divided by its maximum; all zeros if
+        nothing speaks for the class. `heat_over_image` maps it onto the original image.
 
     Raises:
-        InputError: The backbone ends in something without places.
+        InputError: The backbone does not end in a spatial feature map.
     """
     card, networks = network.card, load_networks(network)
     parts = [np.zeros((0, *dataset.pixel_cache.pixels.shape[2:]), np.float32)]
@@ -75,13 +69,10 @@ def grad_cam(
 
 
 def feature_map_size(network: Checkpoint) -> tuple[int, int]:
-    """How many places down and across the map has that a heat map is made from, before it is spread over an image.
-
-    Args:
-        network: On disk, from `open_checkpoint`.
+    """Compute the height and width of the feature map that heat maps are made from.
 
     Raises:
-        InputError: The backbone ends in something without places.
+        InputError: The backbone does not end in a spatial feature map.
     """
     card, first = network.card, load_network(network)
     with torch.no_grad():
@@ -91,11 +82,11 @@ def feature_map_size(network: Checkpoint) -> tuple[int, int]:
 
 
 def class_activation(features: Tensor, gradients: Tensor) -> Tensor:
-    """Feature maps weighted by how much each raises a score, and what is left above zero.
+    """Weight feature maps by their mean gradients, sum over channels and clip at zero.
 
     Args:
         features: Shape (n, width, H, W).
-        gradients: Of a score by each of them, in the same shape.
+        gradients: Of a score with respect to the features, same shape.
 
     Returns:
         Shape (n, H, W).
@@ -105,31 +96,28 @@ def class_activation(features: Tensor, gradients: Tensor) -> Tensor:
 
 
 def heat_over_image(heat: NDArray[Any], height: int, width: int, model: ModelSpec) -> HeatMap:
-    """A heat map as it lies over an image in its own size: what is stored around a smaller image is cut away.
+    """Resize a heat map to the original image, cutting off the padding of the cached image.
 
     Args:
-        heat: Shape (H, W) of the stored images, from `grad_cam`.
-        height: Of the image in pixels.
-        width: Of the image in pixels.
-        model: The section of the network's card.
+        heat: Shape (H, W) of the cached images, from `grad_cam`.
+        height: Of the original image, in pixels.
+        width: Of the original image, in pixels.
+        model: From the network's card.
 
     Returns:
         Shape (height, width), 0 to 1.
     """
     if model.input.resize != "stretch":
         tile = model.input.tile
-        heat = heat[
-            unpadded_region(
-                heat.shape, (height, width), 1.0 if tile is None else min(1.0, model.stored_size / tile.size)
-            )
-        ]
+        scale = 1.0 if tile is None else min(1.0, model.stored_size / tile.size)
+        heat = heat[unpadded_region(heat.shape, (height, width), scale)]
     return resize_image(heat[None].astype(np.float32), height, width)[0]
 
 
 def _window_heat_map(
     network: Network, dataset: ImageDataset, pixels: Tensor, classes: Tensor, card: dict[str, Any]
 ) -> Tensor:
-    """Maps in the frame of the stored images, shape (n, H, W): the mean over the windows that see a place."""
+    """Heat maps in the frame of the cached images, shape (n, H, W): the mean over the windows that cover a pixel."""
     total, coverage = pixels.new_zeros(()), pixels.new_zeros(())
     windows = tta_transforms(dataset, InferenceOptions(int(card["size"]), card["kind"], PredictSpec(tta="none")))
     for window, center in zip(windows, dataset.grid(), strict=True):
@@ -139,7 +127,7 @@ def _window_heat_map(
 
 
 def _activation(network: Network, batch: Tensor, classes: Tensor, kind: str) -> Tensor:
-    """Equations 1 and 2 of one window, shape (n, places down, places across); only the head is differentiated."""
+    """Equations 1 and 2 for one window, shape (n, rows, columns); only the head is differentiated."""
     with torch.no_grad():
         features = network.features(batch)
     with torch.enable_grad():
@@ -148,29 +136,27 @@ def _activation(network: Network, batch: Tensor, classes: Tensor, kind: str) -> 
         if kind == "multiclass":
             logits = logits - logits.mean(dim=1, keepdim=True)
         (gradients,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), features)
-    return class_activation(
-        _as_feature_grid(features.detach(), network.backbone), _as_feature_grid(gradients, network.backbone)
-    )
+    return class_activation(*(_as_feature_grid(part, network.backbone) for part in (features.detach(), gradients)))
 
 
 def _as_feature_grid(features: Tensor, backbone: nn.Module) -> Tensor:
-    """What a backbone ends in as a map of places, (n, width, H, W): tokens are laid out as they were cut."""
+    """Backbone output as a spatial map (n, width, H, W); patch tokens are arranged in their square."""
     if features.shape[3] > 1:
         return features
     tokens = features[:, :, int(getattr(backbone, "num_prefix_tokens", 0)) :, 0]  # type: ignore[arg-type]
     side = isqrt(tokens.shape[2])
     if side * side == tokens.shape[2] and side > 1:
         return tokens.unflatten(2, (side, side))
-    ends = "in one place alone" if tokens.shape[2] < 2 else f"in {tokens.shape[2]:,} tokens that make no square"
+    ends = "in a single position" if tokens.shape[2] < 2 else f"in {tokens.shape[2]:,} tokens, which form no square"
     raise InputError(
-        f"no heat map can be drawn: the backbone ends {ends}",
+        f"no heat map can be computed: the backbone ends {ends}",
         field="models.input.size",
-        remedy="take a larger `input.size`, or a backbone that ends in a map of places",
+        remedy="use a larger `input.size`, or a backbone that ends in a spatial feature map",
     )
 
 
 def _spread_over_image(heat: Tensor, center: Tensor, dataset: ImageDataset) -> tuple[Tensor, Tensor]:
-    """A window's map laid over the stored images, and where these lie inside the window: the way back of `warp`."""
+    """A window's map resampled onto the cached image (the inverse of `warp`), and the mask of pixels it covers."""
     height, width = dataset.pixel_cache.pixels.shape[2:]
     longest = (max(height, width),) * 2 if dataset.pixel_cache.resize_mode == "fit" else (width, height)
     across, down = ((2 * torch.arange(side).to(heat) + 1) / side - 1 for side in (width, height))
@@ -178,7 +164,5 @@ def _spread_over_image(heat: Tensor, center: Tensor, dataset: ImageDataset) -> t
     grid = (stored - center.to(heat)) / dataset.window_share
     inside = (grid.abs() <= 1 + ROUNDING).all(dim=-1).to(heat)
     grids = grid.expand(len(heat), -1, -1, -1)
-    resampled = functional.grid_sample(
-        heat[:, None], grids, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    resampled = functional.grid_sample(heat[:, None], grids, padding_mode="border", align_corners=False)
     return resampled[:, 0] * inside, inside

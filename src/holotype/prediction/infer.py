@@ -1,4 +1,4 @@
-"""The only inference loop: validation, out-of-fold, test and the served model all come through here."""
+"""Inference loop: the only one, used for validation, out-of-fold, test and served predictions."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from holotype.types import (
 
 __all__ = ["PREDICTION_BATCH", "infer", "infer_logits", "infer_pools", "prediction_batch_size"]
 
-MAX_VALUES = 2**27  # of the images that are read at once: half a gigabyte
+MAX_VALUES = 2**27  # of a batch: half a gigabyte of float32
 PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
-READ_AHEAD = 1  # thread that reads the next batches while a GPU computes; a CPU's cores are busy already
+READ_AHEAD = 1  # threads that read the next batches while a GPU computes; a CPU has no idle cores for them
 
 
 def infer_logits(
@@ -44,18 +44,15 @@ def infer_logits(
     device: torch.device,
     task: Task | None = None,
 ) -> AnyScores:
-    """Scores of some images by one network, its views pooled by one rule.
+    """Predict images with one network and one pooling rule.
 
     Args:
         network: In evaluation mode, on the device.
-        dataset: Where the images are stored.
         rows: Image rows, shape (n,).
-        options: Size, views and the rule.
-        device: Where to compute.
-        task: Counts images as they are done.
+        task: Advanced by the number of images done.
 
     Returns:
-        Logits, shape (n, classes); the likeliest where they are the arguments of a softmax over more than 2,000.
+        Logits, shape (n, classes); for a softmax over more than 2,000 classes only the top ones.
     """
     return infer_pools(network, dataset, rows, options, device, task)[options.views.pools[0]]
 
@@ -68,18 +65,15 @@ def infer_pools(
     device: torch.device,
     task: Task | None = None,
 ) -> dict[str, AnyScores]:
-    """Scores of some images by one network, its views pooled by running reductions.
+    """Predict images with one network under every pooling rule of the options.
 
     Args:
         network: In evaluation mode, on the device.
-        dataset: Where the images are stored.
         rows: Image rows, shape (n,).
-        options: Size, views and the rules.
-        device: Where to compute.
-        task: Counts images as they are done.
+        task: Advanced by the number of images done.
 
     Returns:
-        Logits of each rule, shape (n, classes) each, in the same form; of the first view too, as `first-view`.
+        Logits by rule, shape (n, classes) each, and those of the first view alone as `first-view`.
     """
     views = tta_transforms(dataset, options)
     rules = (*options.views.pools, "first-view")
@@ -109,11 +103,7 @@ def infer_pools(
 
 
 def prediction_batch_size(dataset: ImageDataset) -> int:
-    """How many images are read at once: fewer of large ones, which are held as float32 while their views are read.
-
-    Args:
-        dataset: Where the images are stored.
-    """
+    """Number of images per prediction batch: fewer if they are large, because they are float32 in memory."""
     return max(1, min(PREDICTION_BATCH, MAX_VALUES // int(np.prod(dataset.pixel_cache.pixels.shape[1:]))))
 
 
@@ -125,15 +115,11 @@ def infer(
     runtime: Runtime,
     device: torch.device,
 ) -> list[Predictions]:
-    """Scores of some images by one checkpoint, one entry a pooling; the first view alone comes last.
+    """Predict images with one checkpoint; one entry per pooling rule, with the first view alone as the last entry.
 
     Args:
-        checkpoint: The network on disk.
-        dataset: Where the images are stored.
         rows: Image rows, shape (n,).
         views: The recipe's `predict` section.
-        runtime: Precision and progress.
-        device: Where to compute.
     """
     card = checkpoint.card
     networks = load_networks(checkpoint)
@@ -148,13 +134,13 @@ def infer(
 
 
 def _to_device(network: Module, device: torch.device) -> Module:
-    """The network on the device; torch looks at every part of one that is there, which a small batch would notice."""
+    """The network on the device; `Module.to` visits every parameter even if it is there, which slows small batches."""
     first = next(network.parameters(), None)
     return network if first is not None and first.device == device else network.to(device)
 
 
 def _average_networks(network_scores: list[AnyScores]) -> AnyScores:
-    """What several networks say of the same rows, as one."""
+    """Mean of the predictions of several networks for the same rows."""
     stacked = concatenate(network_scores)
     if not isinstance(stacked, TopKScores):
         return np.asarray(np.mean([np.asarray(scores) for scores in network_scores], axis=0), np.float32)

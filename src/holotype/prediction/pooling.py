@@ -1,4 +1,4 @@
-"""Pooling of views as running reductions: however many views there are, one array is held."""
+"""Pooling of test-time-augmentation views as running reductions: memory does not grow with the number of views."""
 
 from __future__ import annotations
 
@@ -15,32 +15,28 @@ EPSILON = 1e-7  # keeps the log-odds of certainty finite
 
 
 class RunningPool:
-    """Pools scores as they come.
+    """Running pool of logits.
 
     Args:
-        rule: `mean-logit`, `mean-probability`, `geometric` (the mean of the probabilities' logarithms) or `max` (of the
-            log-odds, or of the log-probabilities of a softmax); `first-view` keeps the first view alone.
+        rule: `mean-logit`, `mean-probability`, `geometric` (mean log-probability), `max` (of log-odds, or of softmax
+            log-probabilities) or `first-view` (ignores the other views).
         kind: `multiclass` (softmax) or `multilabel` (sigmoid).
 
     Raises:
-        RecipeError: There is no such rule.
+        RecipeError: Unknown rule.
     """
 
     def __init__(self, rule: str, kind: str) -> None:
         if rule not in RULES:
             raise RecipeError(
-                f"there is no pooling {rule!r}", field="models.predict.pooling", value=rule, allowed=RULES
+                f"unknown pooling rule {rule!r}", field="models.predict.pooling", value=rule, allowed=RULES
             )
         self.rule, self.kind = rule, kind
         self.pooled: Tensor | None = None
         self.count = 0
 
     def add(self, logits: Tensor) -> None:
-        """Take one view into account.
-
-        Args:
-            logits: Shape (n, classes).
-        """
+        """Add the logits of one view, shape (n, classes)."""
         self.count += 1
         if self.rule == "first-view":
             self.pooled = logits if self.pooled is None else self.pooled
@@ -50,7 +46,7 @@ class RunningPool:
         elif self.rule == "geometric" and self.kind == "multilabel":
             logits = torch.nn.functional.logsigmoid(logits)
         elif self.rule in {"max", "geometric"} and self.kind == "multiclass":
-            logits = logits.log_softmax(dim=1)  # the arguments of a softmax are known up to a constant a view
+            logits = logits.log_softmax(dim=1)  # logits of a softmax are defined up to a constant per view
         if self.pooled is None:
             self.pooled = logits.clone()
         elif self.rule == "max":
@@ -59,11 +55,7 @@ class RunningPool:
             self.pooled += logits
 
     def logits(self) -> Tensor:
-        """The pooled scores, as logits again.
-
-        Returns:
-            Shape (n, classes).
-        """
+        """Return the pooled scores as logits, shape (n, classes)."""
         if self.pooled is None:
             raise ValueError("no view was added")
         if self.rule in {"max", "first-view"}:

@@ -1,4 +1,4 @@
-"""Mixed precision: what a runtime resolves to on a device, and a network that computes in it."""
+"""Mixed precision: the precision of a device, and a network under autocast."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ AUTOCAST_TYPES = {"bf16": "bfloat16", "16": "float16"}
 
 
 def resolve_precision(precision: Precision, device_type: str) -> Literal["32", "bf16", "16"]:
-    """The precision that a device computes in.
+    """Resolve the precision that a device computes in.
 
     Args:
-        precision: As the recipe has it; `auto` is mixed precision on a GPU: bfloat16 where its cores have it, and
-            float16 where they only emulate it (T4, V100).
+        precision: `auto` is mixed precision on a GPU: bfloat16 if the hardware has it, float16 if it only emulates it
+            (T4, V100).
         device_type: As in `torch.device.type`.
     """
     if precision != "auto":
@@ -36,17 +36,15 @@ def resolve_precision(precision: Precision, device_type: str) -> Literal["32", "
 def in_precision(
     network: Callable[[Tensor], Tensor], precision: Precision, device: torch.device
 ) -> Callable[[Tensor], Tensor]:
-    """A network that predicts in mixed precision, under autocast; itself where that is single precision.
+    """Wrap a network in autocast; in single precision it is returned unchanged.
 
-    Scores that leave the range of float16 are computed again in single precision.
+    Outputs that overflow float16 are computed again in single precision.
 
     Args:
         network: In evaluation mode, on the device.
-        precision: As the recipe has it.
-        device: Where it computes.
 
     Returns:
-        A function of pixels whose scores are float32.
+        A function from pixels to float32 scores.
     """
     import torch
 

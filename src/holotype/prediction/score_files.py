@@ -1,4 +1,4 @@
-"""What a network says, as files of a stage."""
+"""Score files: the logits of a network as NPY, in the folder of a cached step."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ TOPK_PARTS = ("top_classes", "top_logits", "rest_logsumexp")
 
 
 def save_scores(folder: Path, name: str, scores: AnyScores) -> None:
-    """Write scores as NPY: one file, or three where only the likeliest classes are known.
+    """Write scores as NPY: one file, or three if only the top classes are kept.
 
     Args:
-        folder: An existing folder.
-        name: The file's, without its ending.
-        scores: Shape (n, classes).
+        folder: Must exist.
+        name: File name without its suffix.
     """
     if not isinstance(scores, TopKScores):
         np.save(folder / f"{name}.npy", scores, allow_pickle=False)
@@ -32,9 +31,8 @@ def load_scores(folder: Path, name: str, classes: int) -> AnyScores:
     """Read what `save_scores` wrote.
 
     Args:
-        folder: Where it lies.
-        name: The file's, without its ending.
-        classes: How many there are.
+        name: File name without its suffix.
+        classes: Number of classes.
     """
     path = folder / f"{name}.npy"
     if path.is_file():

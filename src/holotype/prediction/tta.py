@@ -1,4 +1,4 @@
-"""Views: the readings of an image at prediction, fixed for all images, so that no prediction hangs on its company."""
+"""Test-time augmentation. Views are the same for every image, so a prediction does not depend on the batch."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from holotype.recipe.sections import AugmentSpec, PredictSpec
 __all__ = ["InferenceOptions", "tta_transforms"]
 
 NO_AUGMENTATION = AugmentSpec()
-VIEW_SEED = 20_180_110  # views are the same in every run: they are chosen, not sampled
+VIEW_SEED = 20_180_110  # fixed, so that views are the same in every run
 
 
 @dataclass(frozen=True)
 class InferenceOptions:
-    """How a network reads images.
+    """Inference options: input size, views and pooling.
 
     Args:
-        size: Side of the square input in pixels.
-        kind: `multiclass` or `multilabel`: what a probability is.
-        views: The recipe's `predict` section.
-        augment: What training drew, for views drawn in the same way.
+        size: Side of the square input, in pixels.
+        kind: `multiclass` or `multilabel`.
+        augment: The training augmentation, for views drawn from it.
     """
 
     size: int
@@ -39,14 +38,10 @@ class InferenceOptions:
 
 
 def tta_transforms(dataset: ImageDataset, options: InferenceOptions) -> list[Callable[[Tensor], Tensor]]:
-    """What makes each view of a batch, the unchanged ones first.
-
-    Args:
-        dataset: How large the stored images are, and whether they are cut into tiles.
-        options: Size and views.
+    """Build one transform per view, the identity first.
 
     Returns:
-        Functions of pixels (n, channels, H, W) from `read_batch` that give (n, channels, size, size).
+        Functions from pixels (n, channels, H, W) as read by `read_batch` to (n, channels, size, size).
     """
     views = options.views.tta
     if isinstance(views, dict) and "crops" in views:
@@ -64,12 +59,12 @@ def _affine_view(dataset: ImageDataset, matrix: Tensor, options: InferenceOption
     linear, shift = matrix[0, :, :2], matrix[0, :, 2]
     is_symmetry = linear.abs().sum() == 2 and bool(torch.isin(linear, torch.tensor([-1.0, 0.0, 1.0])).all())
     if is_symmetry and not shift.any() and dataset.pixel_cache.pixels.shape[2:] == (options.size, options.size):
-        return _square_symmetry(linear)  # pixel for pixel: nothing is to be interpolated
+        return _square_symmetry(linear)  # exact, no interpolation needed
     return lambda pixels: view_batch(dataset, pixels, matrix, options.size)
 
 
 def _square_symmetry(linear: Tensor) -> Callable[[Tensor], Tensor]:
-    """A symmetry of the square, where a pixel (x, y) is read from the place that the matrix says."""
+    """A symmetry of the square as flips and a transposition, from the matrix that maps output to input coordinates."""
     transposed = bool(linear[0, 0] == 0)
     down, across = (linear[1, 0], linear[0, 1]) if transposed else (linear[1, 1], linear[0, 0])
     axes = [axis for axis, sign in ((2, down), (3, across)) if sign < 0]
@@ -99,7 +94,7 @@ def _tile_view_matrices(dataset: ImageDataset, views: str) -> list[Tensor]:
 
 
 def _crop_view_matrices(dataset: ImageDataset, count: int, options: InferenceOptions) -> list[Tensor]:
-    """Windows of the network's size that lie anywhere in the image of the size that `image_size` names."""
+    """Random windows of the network's input size in an image of side `image_size`."""
     height, width = dataset.pixel_cache.pixels.shape[2:]
     source = options.views.crops_from or max(height, width)
     share = options.size / source
