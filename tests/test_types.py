@@ -23,6 +23,9 @@ reveal_type(holotype.load_recipe)
 reveal_type(holotype.run("recipe.yaml"))
 reveal_type(holotype.open_run("runs/cells").folder)
 reveal_type(holotype.evaluation.metrics.macro_f1)
+reveal_type(holotype.init("images").path)
+reveal_type(holotype.check({"data": {"train": "train.csv"}}, {"seed": 3}))
+reveal_type(holotype.compare("runs/a", holotype.open_run("runs/b")))
 holotype.opn_run
 """
 
@@ -35,7 +38,7 @@ def test_mypy_sees_the_types_of_the_public_names(tmp_path: Path) -> None:
     root, paths = SOURCE.parents[1], os.environ | {"MYPYPATH": str(SOURCE.parent)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=paths)
     revealed = re.findall(r'Revealed type is "(.*)"', done.stdout)
-    assert len(revealed) == 6, done.stdout + done.stderr
+    assert len(revealed) == 9, done.stdout + done.stderr
     assert revealed[0].startswith("def (recipe: ")
     assert revealed[0].endswith("-> holotype.runs.fitted_run.FittedRun")
     assert revealed[1].endswith("-> holotype.runs.fitted_run.FittedRun")
@@ -43,6 +46,9 @@ def test_mypy_sees_the_types_of_the_public_names(tmp_path: Path) -> None:
     assert revealed[3] == "holotype.runs.fitted_run.FittedRun"
     assert "Any" not in revealed[4]
     assert revealed[5].endswith("-> float") or revealed[5].endswith("-> builtins.float")
+    assert revealed[6] == "pathlib.Path"
+    assert revealed[7] == "holotype.api.DataSummary"
+    assert revealed[8].endswith(".CompareData")
     assert 'has no attribute "opn_run"' in done.stdout
 
 

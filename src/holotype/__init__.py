@@ -1,6 +1,6 @@
-"""Holotype: from labelled scientific images to a classifier that can be trusted.
+"""Holotype: train classifiers of labeled scientific images, with scores that hold up.
 
-The names below are imported when they are first used, so that `import holotype` costs nothing.
+Public names are imported when they are first used, so that `import holotype` costs nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["load_recipe", "open_run", "run"]
+__all__ = ["check", "compare", "init", "load_recipe", "open_run", "run"]
 
 _SUBPACKAGES = (
     "audit",
@@ -28,7 +28,14 @@ _SUBPACKAGES = (
     "split",
     "training",
 )
-_PUBLIC_NAMES = {"load_recipe": "holotype.recipe.load", "open_run": "holotype.runs.fitted_run", "run": "holotype.api"}
+_PUBLIC_NAMES = {
+    "check": "holotype.api",
+    "compare": "holotype.api",
+    "init": "holotype.api",
+    "load_recipe": "holotype.recipe.load",
+    "open_run": "holotype.runs.fitted_run",
+    "run": "holotype.api",
+}
 
 
 def __getattr__(name: str) -> Any:

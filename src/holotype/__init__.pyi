@@ -1,4 +1,4 @@
-"""What editors and type checkers see of `holotype`, whose names are imported when they are first used."""
+"""Type stubs of `holotype`, whose names are imported when they are first used."""
 
 from holotype import audit as audit
 from holotype import augment as augment
@@ -16,8 +16,11 @@ from holotype import report as report
 from holotype import simulate as simulate
 from holotype import split as split
 from holotype import training as training
+from holotype.api import check as check
+from holotype.api import compare as compare
+from holotype.api import init as init
 from holotype.api import run as run
 from holotype.recipe.load import load_recipe as load_recipe
 from holotype.runs.fitted_run import open_run as open_run
 
-__all__ = ["load_recipe", "open_run", "run"]
+__all__ = ["check", "compare", "init", "load_recipe", "open_run", "run"]

@@ -1,26 +1,158 @@
-"""The whole road as one call, for notebooks."""
+"""Public functions of the package: `init`, `check`, `run` and `compare`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from holotype.cache import RunLog, Stages, Store
+from holotype.core.errors import join_names
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
-from holotype.pipeline.run import make_runtime
+from holotype.inspect import FolderFindings, inspect_folder, propose, write_recipe
+from holotype.pipeline.prepared import PreparedData
+from holotype.pipeline.run import make_runtime, prepare, validate_names
 from holotype.pipeline.run import run as run_pipeline
 from holotype.planning.budget_run import plan_for_budget
-from holotype.recipe.load import Recipe, load_recipe
+from holotype.recipe.load import Recipe, RecipeSource, list_changes, load_recipe, recipe_folder
+from holotype.report import CompareData
+from holotype.runs.compare import compare_runs
 from holotype.runs.fitted_run import FittedRun, open_run
+from holotype.types import Kind
 
-__all__ = ["default_run_folder", "run"]
+__all__ = [
+    "DataSummary",
+    "ProposedRecipe",
+    "check",
+    "compare",
+    "default_run_folder",
+    "init",
+    "prepare_data",
+    "run",
+    "summarize_data",
+]
+
+
+@dataclass(frozen=True)
+class ProposedRecipe:
+    """A recipe that `init` wrote.
+
+    Args:
+        text: Its YAML, with the reason for each setting as a comment.
+        notes: Warnings, and questions to answer before the recipe is run.
+    """
+
+    path: Path
+    text: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """Images, classes and folds of a recipe's data.
+
+    Args:
+        images: Number of images by role (train, external, test).
+        forms: `channels`, `height`, `width`, `depth` and `len` (number of images) of each form, most frequent first.
+        folds: Number of folds.
+        notes: Warnings about the data.
+    """
+
+    images: dict[str, int]
+    forms: list[dict[str, Any]]
+    classes: tuple[str, ...]
+    kind: Kind
+    folds: int
+    notes: tuple[str, ...]
+
+
+def init(data: Path | str, output: Path | str = "recipe.yaml", force: bool = False) -> ProposedRecipe:
+    """Inspect images and their table, and write a recipe for them.
+
+    Args:
+        data: A folder of images, or a table.
+        output: The recipe to write.
+        force: Replace an existing file.
+
+    Raises:
+        InputError: There is nothing to learn from, or the file exists or cannot be written.
+    """
+    findings = inspect_folder(Path(data))
+    proposal = propose(findings)
+    text = write_recipe(proposal, Path(output), force)
+    return ProposedRecipe(Path(output), text, (*_notes_on_rewritten(findings), *proposal.warnings, *proposal.questions))
+
+
+def _notes_on_rewritten(findings: FolderFindings) -> list[str]:
+    """A note on the tables that an earlier `init` wrote from folders of classes, which are not read."""
+    if not findings.rewritten:
+        return []
+    names = join_names(path.name for path in findings.rewritten)
+    were = "was" if len(findings.rewritten) == 1 else "were"
+    return [
+        f"{names} {were} written from the folders by an earlier `holotype init` and {were} not read: the classes come "
+        "from the folders; to use such a table, name it (`holotype init train.csv`)"
+    ]
+
+
+def check(
+    recipe: RecipeSource, changes: Sequence[str] | Mapping[str, Any] = (), progress: Progress | None = None
+) -> DataSummary:
+    """Check a recipe and its data without training.
+
+    Args:
+        recipe: As in `run`.
+        changes: As in `run`.
+        progress: Where messages go; standard error by default.
+
+    Raises:
+        InputError: The recipe or the data is wrong.
+    """
+    loaded = load_recipe(recipe, changes)
+    validate_names(loaded)
+    return summarize_data(prepare_data(loaded, recipe_folder(recipe), progress))
+
+
+def prepare_data(
+    recipe: Recipe, folder: Path, progress: Progress | None = None, log: Path | None = None
+) -> PreparedData:
+    """Read, measure and audit the data of a recipe, and make its folds.
+
+    Args:
+        folder: The recipe's folder.
+        progress: Where messages go; standard error by default.
+        log: The log file; `check.jsonl` in the cache by default.
+
+    Raises:
+        InputError: The data is wrong.
+    """
+    runtime = make_runtime(recipe, folder, progress=progress or Progress())
+    log = log or runtime.store / "check.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return prepare(recipe, Stages(Store(runtime.store), RunLog(log), runtime.progress), runtime)
+
+
+def summarize_data(prepared: PreparedData) -> DataSummary:
+    """Summarize prepared data: images, forms, classes, folds and warnings."""
+    columns = ["channels", "height", "width", "depth"]
+    forms = prepared.statistics.frame.drop_nulls(columns).group_by(columns).len().sort("len", *columns, descending=True)
+    return DataSummary(
+        images=dict(prepared.images.frame["role"].value_counts(sort=True).iter_rows()),
+        forms=forms.to_dicts(),
+        classes=prepared.images.classes,
+        kind=prepared.images.kind,
+        folds=prepared.folds.count,
+        notes=prepared.warnings,
+    )
 
 
 def run(
-    recipe: Path | str,
+    recipe: RecipeSource,
     out: Path | str | None = None,
-    changes: tuple[str, ...] = (),
+    changes: Sequence[str] | Mapping[str, Any] = (),
     budget: str | None = None,
     began: float | None = None,
     progress: Progress | None = None,
@@ -28,46 +160,59 @@ def run(
     """Run a recipe and open the result.
 
     Args:
-        recipe: A YAML file.
-        out: The run's folder; `runs/<name>` beside the recipe where none is given.
-        changes: As in `--set` on the command line.
-        budget: The time that everything may take, as in `10m`; models, folds, sizes, epochs and views are planned
-            for it.
-        began: When that time began, by `time.perf_counter`; now where it is not given.
-        progress: Where news of the work goes; standard error where none is given.
+        recipe: A YAML file, or its content as a mapping. Relative paths in a mapping start at the working directory.
+        out: The run's folder; `runs/<name>` beside the recipe by default.
+        changes: Changes of the recipe, `{"models.0.backbone": "resnet18"}` or `["models.0.backbone=resnet18"]`.
+        budget: Time limit of the whole run, such as `10m`; models, folds, sizes, epochs and views are planned for it.
+        began: Start of that time, by `time.perf_counter`; now by default.
+        progress: Where messages go; standard error by default.
 
     Raises:
         InputError: The recipe or the data is wrong.
         HolotypeError: The work failed.
     """
-    path = Path(recipe)
-    loaded = load_recipe(path, changes)
-    folder = Path(out) if out is not None else default_run_folder(loaded, path)
-    runtime = make_runtime(loaded, path.resolve().parent, progress=progress or Progress())
-    run_folder = RunFolder(folder)
-    log = RunLog(run_folder.path("log.jsonl"))  # the paths in it are relative to its folder, which can be moved
-    relative_paths = {
-        name: run_folder.relative(target.resolve()) for name, target in (("recipe", path), ("store", runtime.store))
-    }
-    facts = {**relative_paths, "changes": list(changes)}
-    log.write("run", **facts, **({} if budget is None else {"budget": budget}))
+    changes = list_changes(changes)
+    loaded = load_recipe(recipe, changes)
+    folder = RunFolder(Path(out) if out is not None else default_run_folder(loaded, recipe))
+    runtime = make_runtime(loaded, recipe_folder(recipe), progress=progress or Progress())
+    log = RunLog(folder.path("log.jsonl"))
+    # Paths in the log are relative to its folder, which can be moved. The folder's own recipe stands for a mapping.
+    source = None if isinstance(recipe, Mapping) else Path(recipe)
+    event: dict[str, Any] = {"recipe": "recipe.yaml", "changes": []}
+    if source is not None:
+        event = {"recipe": folder.relative(source.resolve()), "changes": list(changes)}
+        event |= {} if budget is None else {"budget": budget}
+    log.write("run", store=folder.relative(runtime.store.resolve()), **event)
     budget_facts: dict[str, str] = {}
     if budget is not None:
         stages = Stages(Store(runtime.store), log, runtime.progress)
-        planned = plan_for_budget((path, tuple(changes)), budget, stages, runtime, began or time.perf_counter())
+        planned = plan_for_budget(recipe, changes, budget, stages, runtime, began or time.perf_counter())
         loaded, budget_facts = planned.recipe, planned.facts
-    run_pipeline(loaded, folder, runtime, budget_facts, path)
-    return open_run(folder, runtime)
+    run_pipeline(loaded, folder.root, runtime, budget_facts, source)
+    return open_run(folder.root, runtime)
 
 
-def default_run_folder(recipe: Recipe, path: Path) -> Path:
-    """The run's folder where nobody names one: `runs/<name>` beside the recipe, `NAME-again` beside a run's own folder.
+def default_run_folder(recipe: Recipe, source: RecipeSource) -> Path:
+    """The default folder of a run: `runs/<name>` beside the recipe; beside a run's own recipe, `<folder>-again`.
 
     Args:
-        recipe: From `load_recipe`.
-        path: Its file.
+        source: Where the recipe was read from.
     """
-    folder = path.resolve().parent
-    if RunFolder(folder).recorded():  # the recipe that a run keeps: its second run lies beside it
+    folder = recipe_folder(source)
+    if RunFolder(folder).recorded():  # a recipe in a run's folder: its second run lies beside the first
         return folder.with_name(f"{folder.name}-again")
     return folder / "runs" / recipe.name
+
+
+def compare(*runs: Path | str | FittedRun) -> CompareData:
+    """Compare finished runs on the samples that they share, by paired differences.
+
+    `holotype.report.write_report` makes a page of the result.
+
+    Args:
+        *runs: Folders of runs or opened runs, at least two; the others are compared with the first.
+
+    Raises:
+        InputError: A folder is not a finished run, or there are too few.
+    """
+    return compare_runs([run.folder.root if isinstance(run, FittedRun) else Path(run) for run in runs])

@@ -93,14 +93,29 @@ def test_a_stage_that_fails_is_begun_and_not_logged_as_done(stages: Stages) -> N
     assert [line["stage"] for line in stages.log.read("begin")] == ["statistics"]
 
 
+def test_a_stage_says_what_its_making_took_also_when_another_run_takes_it_from_the_store(tmp_path: Path) -> None:
+    key = StageKey("fit one", 1)
+    for name in ("first", "second"):
+        stages = Stages(Store(tmp_path / "store"), RunLog(tmp_path / f"{name}.jsonl"), Progress(quiet=True))
+        stages.cached_folder(key, lambda folder: (folder / "made").write_text("x"))
+        cost = stages.costs["fit one"]
+        assert cost["seconds"] >= 0
+        assert cost["peak_mb"] > 10
+    assert (stages.states["fit one"], stages.seconds["fit one"]) == ("reused", 0.0)
+    event = stages.log.read("stage")[-1]
+    assert event["took"] == cost
+
+
 @pytest.mark.parametrize("torn", [b'{"time": "2026", "event": "sta', '{"event": "stage", "x": "é'.encode()[:-1]])
 def test_a_torn_line_is_passed_over_and_spoils_no_other(tmp_path: Path, torn: bytes) -> None:
     log = RunLog(tmp_path / "log.jsonl")
     log.write("stage", stage="first")
     with log.path.open("ab") as stream:
-        stream.write(torn)
+        stream.write(b"\n" + torn)
     log.write("stage", stage="second")
     assert [line["stage"] for line in log.read("stage")] == ["first", "second"]
+    assert b"\n\n" not in log.path.read_bytes()
+    assert not log.path.read_bytes().startswith(b"\n")
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:

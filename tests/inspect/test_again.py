@@ -1,4 +1,4 @@
-"""`holotype new` a second time: what it wrote itself is no table of a person's."""
+"""`holotype init` a second time: what it wrote itself is no table of a person's."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_second_look_at_folders_of_classes_writes_the_same(bench: Bench, layou
     again, notes = propose_again(bench)
     assert again == first
     assert {path.name: path.read_bytes() for path in bench.folder.glob("*.csv")} == tables
-    assert any("written from the folders by an earlier `holotype new`" in note for note in notes)
+    assert any("written from the folders by an earlier `holotype init`" in note for note in notes)
 
 
 def test_images_that_came_went_or_moved_since_then_are_read_from_the_folders(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from holotype.cache.codec import read_value, write_value
-from holotype.cache.peak_memory import PeakMemory
 from holotype.cache.store import FACTS, StageKey, Store
 from holotype.core.errors import HolotypeError
 from holotype.core.progress import Progress
@@ -45,11 +45,9 @@ class RunLog:
             **facts: What JSON can hold.
         """
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
-        text = json.dumps(line, ensure_ascii=False, default=str) + "\n"
-        with self.path.open("ab+") as stream:
-            stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
-            is_line_cut = stream.read(1) not in {b"", b"\n"}  # a kill may have ended the last line early
-            stream.write(("\n" + text if is_line_cut else text).encode())
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        with self.path.open("ab") as stream:  # the newline comes first: a line that a kill cut short spoils no other
+            stream.write(f"\n{text}".encode() if stream.tell() else text.encode())
 
     def read(self, event: str) -> list[dict[str, Any]]:
         """The lines of one kind, oldest first; a line that a kill tore is passed over.
@@ -81,7 +79,6 @@ class Stages:
         facts: What the report should say beside, by name.
         states: `made`, `resumed` or `reused`, by the stage's name.
         costs: What the making of each took, whoever made it: `seconds` and `peak_mb`, where that is known.
-        peaks: Measures the largest resident memory of this process.
     """
 
     store: Store
@@ -93,7 +90,6 @@ class Stages:
     facts: dict[str, str] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    peaks: PeakMemory = field(default_factory=PeakMemory, repr=False)
 
     def cached_folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
         """The folder of a stage.
@@ -108,12 +104,9 @@ class Stages:
             return self.store.path(key)
         resumed = self.store.workspace(key).is_dir()
         self.log.write("begin", stage=key.stage, resumed=resumed)
-        stretch = self.peaks.start()
 
         def cost() -> dict[str, float]:
-            peak = self.peaks.current(stretch)
-            spent = {"seconds": round(time.perf_counter() - started, 3)}
-            return spent if peak is None else spent | {"peak_mb": round(peak, 1)}
+            return {"seconds": round(time.perf_counter() - started, 3)} | _peak_memory()
 
         called: list[bool] = []
 
@@ -121,19 +114,14 @@ class Stages:
             called.append(True)
             write(folder)
 
-        try:
-            stage_folder = self.store.create(
-                key,
-                write_once,
-                cost,
-                lambda: self.progress.info(f"{key.stage}: another run is making it; waiting for that"),
-            )
-            if called:
-                self._record(key, "resumed" if resumed else "made", cost())
-            else:
-                self._record(key, "reused", self.store.measured_cost(key))
-        finally:
-            self.peaks.end(stretch)
+        def wait() -> None:
+            self.progress.info(f"{key.stage}: another run is making it; waiting for that")
+
+        stage_folder = self.store.create(key, write_once, cost, wait)
+        if called:
+            self._record(key, "resumed" if resumed else "made", cost())
+        else:
+            self._record(key, "reused", self.store.measured_cost(key))
         return stage_folder
 
     def _is_stored(self, key: StageKey) -> bool:
@@ -225,3 +213,13 @@ class DryRun(Stages):
         stage_folder = self.store.path(key)
         self.digests[key.stage] = self.store.content_digest(key)
         return read_value(kind, stage_folder, parts)
+
+
+def _peak_memory() -> dict[str, float]:
+    """`peak_mb`: the high-water mark of this process's resident memory in MiB; empty where the system has none."""
+    if sys.platform == "win32":
+        return {}
+    import resource  # not on Windows
+
+    unit = 1024**2 if sys.platform == "darwin" else 1024  # bytes on macOS, else KiB
+    return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)}

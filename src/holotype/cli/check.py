@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from holotype.api import default_run_folder
-from holotype.cache import RunLog, Stages, Store
+from holotype.api import default_run_folder, init, prepare_data, summarize_data
 from holotype.cli.output import CodeBlock, CommandResult, Table, TextLine
-from holotype.core.errors import join_names, pluralize
+from holotype.core.errors import pluralize
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
-from holotype.inspect.inspect_folder import FolderFindings, inspect_folder
-from holotype.inspect.propose import propose
-from holotype.inspect.write_recipe import write_recipe
 from holotype.pipeline.prepared import PreparedData
-from holotype.pipeline.run import make_runtime, prepare
 from holotype.pipeline.write_run import write_audit, write_audit_page
 from holotype.recipe.load import Recipe, load_recipe
 
@@ -32,26 +28,12 @@ def propose_recipe(data: Path, output: Path, force: bool, progress: Progress) ->
         force: Replace what is there.
         progress: Where news of the work goes.
     """
-    findings = inspect_folder(data)
-    proposal = propose(findings)
-    text = write_recipe(proposal, output, force)
-    notes = [*_notes_on_rewritten(findings), *proposal.warnings, *proposal.questions]
-    for sentence in notes:
+    proposed = init(data, output, force)
+    for sentence in proposed.notes:
         progress.info(f"note: {sentence}")
     progress.info(f"Written to {output}. Read it, then: holotype run {output}")
-    return CommandResult([text], {"recipe": output, "text": text, "notes": notes}, [CodeBlock(text)])
-
-
-def _notes_on_rewritten(findings: FolderFindings) -> list[str]:
-    """Tables of an earlier look at the same folders: they are passed over, whether or not they are written anew."""
-    if not findings.rewritten:
-        return []
-    names = join_names(path.name for path in findings.rewritten)
-    were = "was" if len(findings.rewritten) == 1 else "were"
-    return [
-        f"{names} {were} written from the folders by an earlier `holotype new` and {were} not read: the folders "
-        "say the classes; to use such a table, name it (`holotype new train.csv`)"
-    ]
+    data_out = {"recipe": output, "text": proposed.text, "notes": list(proposed.notes)}
+    return CommandResult([proposed.text], data_out, [CodeBlock(proposed.text)])
 
 
 def check_data(recipe: Recipe, path: Path, progress: Progress) -> CommandResult:
@@ -62,10 +44,8 @@ def check_data(recipe: Recipe, path: Path, progress: Progress) -> CommandResult:
         path: Its file.
         progress: Where news of the work goes.
     """
-    log = make_runtime(recipe, path.resolve().parent).store / "check.jsonl"
-    return _summarize_data(
-        _prepare_data(recipe, path, log, progress), f"{path} and its data are valid.", {"recipe": path}
-    )
+    prepared = prepare_data(recipe, path.resolve().parent, progress)
+    return _summarize_data(prepared, f"{path} and its data are valid.", {"recipe": path})
 
 
 def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress: Progress) -> CommandResult:
@@ -79,7 +59,7 @@ def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress:
     """
     recipe = load_recipe(path, changes)
     folder = RunFolder(out or default_run_folder(recipe, path))
-    prepared = _prepare_data(recipe, path, folder.path("log.jsonl"), progress)
+    prepared = prepare_data(recipe, path.resolve().parent, progress, folder.path("log.jsonl"))
     with folder.amended() as new:
         write_audit(prepared, new)
     write_audit_page(prepared, folder, recipe.name)
@@ -88,44 +68,20 @@ def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress:
     return _summarize_data(prepared, last, {"recipe": path, "written": written, "page": page})
 
 
-def _prepare_data(recipe: Recipe, path: Path, log: Path, progress: Progress) -> PreparedData:
-    runtime = make_runtime(recipe, path.resolve().parent, progress=progress)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return prepare(recipe, Stages(Store(runtime.store), RunLog(log), runtime.progress), runtime)
-
-
 def _summarize_data(prepared: PreparedData, last: str, extra: Mapping[str, Any]) -> CommandResult:
-    frame = prepared.images.frame
-    counts = dict(frame["role"].value_counts(sort=True).iter_rows())
-    shape_columns = ["channels", "height", "width", "depth"]
-    measured = prepared.statistics.frame.drop_nulls(shape_columns)
-    shapes = measured.group_by(shape_columns).len().sort("len", *shape_columns, descending=True)
-    shape = _describe_shapes(shapes.rows())
-    roles = ", ".join(f"{count:,} {role}" for role, count in counts.items())
-    classes, kind = len(prepared.images.classes), prepared.images.kind
+    summary = summarize_data(prepared)
+    shape = _describe_shapes([tuple(form.values()) for form in summary.forms])
+    roles = ", ".join(f"{count:,} {role}" for role, count in summary.images.items())
+    classes, kind = len(summary.classes), summary.kind
     lines = [
         f"Images: {roles}; {shape}",
-        f"Classes: {classes} ({kind}); folds: {prepared.folds.count}",
-        *(f"note: {warning}" for warning in prepared.warnings),
+        f"Classes: {classes} ({kind}); folds: {summary.folds}",
+        *(f"note: {warning}" for warning in summary.notes),
         last,
     ]
-    rows = [
-        ("images", roles),
-        ("form", shape),
-        ("classes", f"{classes:,} ({kind})"),
-        ("folds", str(prepared.folds.count)),
-    ]
-    data = {
-        **extra,
-        "images": counts,
-        "forms": shapes.to_dicts(),
-        "classes": list(prepared.images.classes),
-        "kind": kind,
-        "folds": prepared.folds.count,
-        "notes": list(prepared.warnings),
-    }
-    notes = [TextLine(warning, "note") for warning in prepared.warnings]
-    return CommandResult(lines, data, [Table(("", ""), rows), *notes, TextLine(last, "done")])
+    rows = [("images", roles), ("form", shape), ("classes", f"{classes:,} ({kind})"), ("folds", str(summary.folds))]
+    notes = [TextLine(warning, "note") for warning in summary.notes]
+    return CommandResult(lines, {**extra, **asdict(summary)}, [Table(("", ""), rows), *notes, TextLine(last, "done")])
 
 
 def _describe_shapes(shapes: Sequence[tuple[int, int, int, str, int]]) -> str:

@@ -24,7 +24,7 @@ from holotype.pipeline.run import prepare, validate_names
 from holotype.planning.budget import BudgetPlan, format_duration, plan_budget, read_budget
 from holotype.planning.candidates import MAX_NEIGHBOR_IMAGES, probe_sizes
 from holotype.planning.costs import DatasetSize, MeasuredSpeed, Views
-from holotype.recipe.load import Recipe, load_recipe
+from holotype.recipe.load import Recipe, RecipeSource, load_recipe
 from holotype.recipe.sections import ModelSpec, PhaseSpec
 from holotype.training import plan_fit
 
@@ -57,12 +57,13 @@ class PlannedRecipe:
 
 
 def plan_for_budget(
-    source: tuple[Path, tuple[str, ...]], budget: str, stages: Stages, runtime: Runtime, began: float
+    source: RecipeSource, changes: tuple[str, ...], budget: str, stages: Stages, runtime: Runtime, began: float
 ) -> PlannedRecipe:
     """Plan models, folds, sizes, epochs and views for a time, or take the plan that an earlier call has made.
 
     Args:
-        source: The recipe's file, and changes as in `--set`, which the plan leaves as they are.
+        source: The recipe's file, or its content.
+        changes: As in `--set`; the plan leaves them as they are.
         budget: As in `10m`.
         stages: Takes from the store what is there.
         runtime: From `make_runtime`.
@@ -74,9 +75,8 @@ def plan_for_budget(
     """
     from holotype.training import launch_fabric
 
-    path, changes = source
     seconds = read_budget(budget)
-    recipe = load_recipe(path, changes)
+    recipe = load_recipe(source, changes)
     _require_plannable(recipe, changes)
     validate_names(recipe)
     launch_fabric(runtime)
@@ -90,7 +90,7 @@ def plan_for_budget(
             runtime.progress.info(f"plan: {sentence}")
     facts = {"budget": budget} | {f"plan {number}": reason for number, reason in enumerate(plan.reasons, start=1)}
     facts |= {f"planned seconds: {name}": f"{spent:.0f}" for name, spent in plan.seconds.items()}
-    return PlannedRecipe(load_recipe(path, (*changes, *plan.changes)), plan, facts)
+    return PlannedRecipe(load_recipe(source, (*changes, *plan.changes)), plan, facts)
 
 
 def _require_plannable(recipe: Recipe, changes: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import reduce
 from io import StringIO
@@ -42,7 +43,20 @@ from holotype.recipe.sections import (
     SubmissionSpec,
 )
 
-__all__ = ["Recipe", "dump_recipe", "json_schema", "load_recipe", "parse_recipe", "read_recipe_dict"]
+__all__ = [
+    "Recipe",
+    "RecipeSource",
+    "dump_recipe",
+    "json_schema",
+    "list_changes",
+    "load_recipe",
+    "parse_recipe",
+    "read_recipe_dict",
+    "recipe_folder",
+]
+
+RecipeSource = Path | str | Mapping[str, Any]
+"""A recipe's YAML file, or its content."""
 
 
 class Recipe(Section):
@@ -89,31 +103,47 @@ class Recipe(Section):
         return self
 
 
-def load_recipe(path: Path | str, changes: tuple[str, ...] = ()) -> Recipe:
-    """Read a recipe; relative paths in it become relative to its folder.
+def load_recipe(recipe: RecipeSource, changes: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
+    """Read a recipe and resolve its relative paths.
 
     Args:
-        path: A YAML file.
-        changes: Changes as on the command line: `models.0.backbone=resnet18`.
+        recipe: A YAML file, or its content as a mapping. Relative paths start at the file's folder, or for a mapping at
+            the working directory.
+        changes: Changes as on the command line (`["models.0.backbone=resnet18"]`), or a mapping from key to value
+            (`{"models.0.backbone": "resnet18"}`).
 
     Raises:
-        RecipeError: The file is missing, is not YAML, or says something that is not allowed.
+        RecipeError: The file is missing or not YAML, or a key or value is not allowed.
     """
-    path = Path(path)
-    return parse_recipe(read_recipe_dict(path, changes), path.resolve().parent)
+    return parse_recipe(read_recipe_dict(recipe, list_changes(changes)), recipe_folder(recipe))
 
 
-def read_recipe_dict(path: Path | str, changes: tuple[str, ...] = ()) -> Any:
-    """What a recipe's file says, with changes and without defaults.
+def recipe_folder(recipe: RecipeSource) -> Path:
+    """The folder that the relative paths of a recipe start at: the file's, or for a mapping the working directory."""
+    return Path.cwd() if isinstance(recipe, Mapping) else Path(recipe).resolve().parent
+
+
+def list_changes(changes: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
+    """Changes of a recipe as `KEY=VALUE` texts, as `--set` takes them."""
+    if isinstance(changes, str):
+        return (changes,)
+    if isinstance(changes, Mapping):  # JSON is YAML
+        return tuple(f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in changes.items())
+    return tuple(changes)
+
+
+def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
+    """Read a recipe's content as plain values: with changes, without defaults.
 
     Args:
-        path: A YAML file.
-        changes: Changes as on the command line.
+        changes: `KEY=VALUE`, as on the command line.
 
     Raises:
         RecipeError: The file is missing or is not YAML, or a change has no place in it.
     """
-    path = Path(path)
+    if isinstance(recipe, Mapping):
+        return _apply_overrides(dict(recipe), changes)
+    path = Path(recipe)
     try:
         if path.exists() and not path.is_file():
             what = "a folder" if path.is_dir() else "no file"
@@ -191,7 +221,7 @@ def json_schema() -> str:
     return json.dumps(Recipe.model_json_schema(), indent=2)
 
 
-def _apply_overrides(content: Any, changes: tuple[str, ...]) -> Any:
+def _apply_overrides(content: Any, changes: Sequence[str]) -> Any:
     if not isinstance(content, dict):
         return content  # which is refused, and in better words
     content = copy.deepcopy(content)
