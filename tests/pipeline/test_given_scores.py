@@ -99,9 +99,9 @@ def test_a_report_shows_what_the_stack_looks_at_and_how_far_its_probabilities_ca
 ) -> None:
     folder = run(write(ensemble={"kind": "stack", "repeats": 1, "features": ["scores"]})).folder.root
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "What the stack looks at" in page
+    assert "Feature importance of the stack" in page
     assert "mean score of" in page
-    assert "Can the probabilities be believed?" in page
+    assert "<h2>Calibration</h2>" in page
 
 
 def test_models_are_weighted_where_nothing_else_is_said_and_the_mean_where_nothing_can_be_learnt(

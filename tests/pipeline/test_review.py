@@ -101,7 +101,7 @@ def test_the_change_in_score_is_reported(reviewed: dict[str, Any]) -> None:
     assert scores["subsets"]["labels before the review"]["macro_f1"]["samples"] == 59
     assert "a person put labels right" in scores["metrics"]["macro_f1"]["method"]
     page = (reviewed["run"] / "report.html").read_text(encoding="utf-8")
-    assert "What the review changed" in page
+    assert "Label review" in page
     assert "Against the run that was reviewed" in page
 
 

@@ -96,7 +96,7 @@ def test_a_trial_that_lags_is_given_up_and_it_is_said(
     told = capsys.readouterr()
     assert "trial 3: pruned after " in told.err
     assert "Best: trial 2, macro F1 0.7000, scored on inner rows" in told.out
-    assert "1 given up early" in (tmp_path / "runs" / "cells.tune" / "tune.html").read_text(encoding="utf-8")
+    assert "1 pruned" in (tmp_path / "runs" / "cells.tune" / "tune.html").read_text(encoding="utf-8")
 
 
 def test_no_trial_begins_that_would_end_after_the_budget_but_one_there_is(

@@ -24,8 +24,8 @@ def test_each_kind_of_link_is_a_map_a_circle_and_a_matrix_of_the_same_links(make
         assert len(marks(one["map"], "node")) == len(marks(one["circle"], "node")) == one["nodes"]
         assert len(marks(one["circle"], "name")) == one["nodes"]
     assert (len(marks(confused["map"], "both")), len(marks(together["map"], "miss"))) == (0, 0)
-    assert "would by chance" in together["map"]
-    assert "taken for" in confused["map"]
+    assert "expected by chance" in together["map"]
+    assert "predicted as" in confused["map"]
 
 
 def test_five_hundred_classes_are_drawn_by_their_strongest_links_in_a_second_or_two(make_charted):

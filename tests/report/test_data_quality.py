@@ -115,7 +115,7 @@ def test_a_histogram_keeps_its_order(flawed: DatasetData) -> None:
     assert found is not None
     spans = re.findall(r"<title>([0-9.]+) to", found["columns"])
     assert spans == sorted(spans)
-    assert "samples have a median of 0.8" in found["words"]
+    assert "samples of the holdout: 0.8" in found["words"]
 
 
 def test_kinds_of_duplicates_are_told_by_the_roles_they_lie_across(make: Make) -> None:

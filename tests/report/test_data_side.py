@@ -22,12 +22,12 @@ def test_pairs_and_suspects_are_shown_and_escaped(make):
     assert "&lt;s&gt;" in page
     assert "<a>" not in page
     assert "near, reported" in page
-    assert "Likely wrong labels" in page
+    assert "Label errors" in page
     assert "without duplicates" in page
 
 
 def test_without_them_nothing_is_said(make):
     page = render_report(make())
-    assert "Likely wrong labels" not in page
+    assert "Label errors" not in page
     assert "leaks into the test rows first" not in page
-    assert "Scored apart" not in page
+    assert "Score without some samples" not in page

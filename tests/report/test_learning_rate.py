@@ -40,7 +40,7 @@ def test_what_was_run_names_the_command_and_each_stage_with_time_and_memory(make
     for words in (
         "holotype run &#39;a b.yaml&#39;",
         "fit b0 0",
-        "earlier",
+        "from cache",
         "900 MB",
         "2.0 s",
         "1 min 30 s",
@@ -52,7 +52,7 @@ def test_what_was_run_names_the_command_and_each_stage_with_time_and_memory(make
 def test_stages_that_nobody_measured_are_still_named():
     shown = provenance(Provenance({}, (StageFacts("images", "reused", 0.0), StageFacts("fit", "resumed", 5.0))))
     assert [(row["state"], row["time"], row["memory"]) for row in shown["rows"]] == [
-        ("earlier", "", ""),
+        ("from cache", "", ""),
         ("resumed", "5.0 s", ""),
     ]
     assert (shown["made"], shown["reused"], shown["largest"]) == (1, 1, "")

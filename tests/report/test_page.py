@@ -144,10 +144,10 @@ def test_the_numbers_shown_are_the_numbers_given(make):
     own = contents.scorecard.metrics["macro_f1"]
     words = Page(render_report(contents)).text
     assert f"{format_score(own.value)} macro F1" in words
-    assert f"between {format_score(own.low)} and {format_score(own.high)} with" in words
+    assert f"95 % confidence interval {format_score(own.low)} to {format_score(own.high)}" in words.replace("\xa0", " ")
     assert (
-        f"of 894 samples should fall between {format_score(own.prediction_interval['low'])} and "
-        f"{format_score(own.prediction_interval['high'])}" in words
+        f"95 % prediction interval {format_score(own.prediction_interval['low'])} to "
+        f"{format_score(own.prediction_interval['high'])}" in words.replace("\xa0", " ")
     )
     assert own.method in words
     for entry in contents.scorecard.classes:
@@ -170,7 +170,7 @@ def test_the_numbers_shown_are_the_numbers_given(make):
 def test_the_score_on_top_is_the_metric_that_was_maximised(make):
     contents = make(classes=3, metric="accuracy")
     value = format_score(contents.scorecard.metrics["accuracy"].value)
-    assert f"{value} accuracy That is the share of samples" in Page(render_report(contents)).text
+    assert f"{value} accuracy Accuracy is the share of samples" in Page(render_report(contents)).text
 
 
 def test_warnings_of_every_stage_are_shown_once(make):
@@ -205,9 +205,9 @@ def test_a_run_with_next_to_nothing_still_has_a_page(make):
     assert page.open == []
     assert "None to show." in page.text
     assert "No duplicate images" in page.text
-    assert "fresh test set of" not in page.text
+    assert "prediction interval 0" not in page.text
     unscored = dataclasses.replace(contents, scorecard=dataclasses.replace(bare, metrics={}))
-    assert "Nothing could be scored" in Page(render_report(unscored)).text
+    assert "No score: this run has no out-of-fold predictions" in Page(render_report(unscored)).text
 
 
 def test_a_class_without_samples_is_named_and_not_scored(make):
@@ -217,7 +217,7 @@ def test_a_class_without_samples_is_named_and_not_scored(make):
     )
     contents.counts[1] = 0
     words = Page(render_report(contents)).text
-    assert "No samples to score: Phenotype 01." in words
+    assert "No samples: Phenotype 01." in words
     assert "no samples" in words
     assert not re.search(r"\b(nan|None)\b", words)
 
@@ -227,7 +227,7 @@ def test_one_step_is_a_sentence_and_many_are_a_waterfall(make):
     one = dataclasses.replace(
         contents, scorecard=dataclasses.replace(contents.scorecard, steps=contents.scorecard.steps[:1])
     )
-    assert "There was nothing else to choose." in Page(render_report(one)).text
+    assert "There is one step," in Page(render_report(one)).text
     assert "+0.021" in Page(render_report(contents)).text
     assert "−0.006" in Page(render_report(contents)).text
 
@@ -291,3 +291,17 @@ def test_a_score_of_one_or_two_groups_is_the_first_warning(make, groups, words):
     page = render_report(contents)
     warnings = page[page.index('<div class="warnings"') :]
     assert words in warnings[: warnings.index("Another.")]
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind", "first"),
+    [(6, "multiclass", "confusion"), (60, "multiclass", "classes"), (6, "multilabel", "classes")],
+)
+def test_the_first_page_shows_scores_mistakes_and_next_steps_and_folds_the_rest(make, classes, kind, first):
+    text = render_report(make(classes=classes, kind=kind))
+    open_sections = re.findall(r'<section id="([^"]+)"(?: class="")?>', text)
+    folded = re.findall(r'<section id="([^"]+)" class="folded [^"]*">', text)
+    assert open_sections == [first, "mistakes", "next", "details"]
+    assert {"classes", "confusion"} - {first} <= set(folded)
+    assert {"steps", "groups", "training", "folds", "duplicates", "run"} <= set(folded)
+    assert "<details open" not in text

@@ -83,8 +83,8 @@ def test_every_section_is_there_and_the_page_stays_whole(make: Callable[..., Any
     text = render_report(make(kind=kind, channels=NAMES, pictures=some_pictures(sample="img_00000")))
     for section in ("channels", "filters", "map", "attributions", "uncertain"):
         assert f'<section id="{section}"' in text
-    assert "nothing speaks for it" in text
-    assert "7 × 7 places" in text
+    assert "no evidence" in text
+    assert "Its resolution is 7 × 7" in text
     assert 'class="nearest-images"' in text
     assert text.count("<script>") == 2
 

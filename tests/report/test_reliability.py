@@ -15,7 +15,7 @@ PARTS = np.array([[0.1, 0.05, 40.0], [np.nan, np.nan, 0.0], [0.9, 0.6, 160.0]])
 def test_scores_that_are_too_sure_are_called_too_high(make):
     shown = reliability(make(reliability=PARTS))
     assert shown["count"] == 200
-    assert shown["words"] == "They are on the whole 25 % too high"
+    assert shown["words"] == "On average, the probabilities are 25 percentage points too high"
     assert shown["error"] == "0.250"
     assert shown["plot"].count("<circle") == 2  # a part without a score is not drawn
 
@@ -35,7 +35,7 @@ def test_nothing_is_shown_of_no_scores_and_of_one_model(make):
     assert ensemble_table(make(ensemble=EnsembleData("mean", {"alone": 1.0}))) is None
     page = render_report(make())
     assert "How models become one" not in page
-    assert "Can the probabilities be believed?" not in page
+    assert "<h2>Calibration</h2>" not in page
 
 
 def test_weights_parts_pairs_and_columns_stand_on_the_page(make):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from holotype.report import formatting as words
+from holotype.report import render_report
 from holotype.report.confusion_matrix import row_normalize
 from holotype.report.folds_and_duplicates import fold_rows
 from holotype.report.sections import score_by
-from holotype.report.summary import frequent_confusions, summarize
+from holotype.report.summary import frequent_confusions, next_steps, summarize
 
 
 def test_the_most_frequent_confusion_stands_first_and_the_diagonal_is_none():
@@ -36,10 +37,25 @@ def test_the_findings_name_the_weakest_class_the_confusion_and_the_spread(make):
         one.question: " ".join(one.answers)
         for one in summarize(contents, frequent_confusions(contents.counts, shares, contents.classes, 3))
     }
-    assert "Lowest F1: Phenotype 02 (F1 0.011)" in said["Where it is wrong"]
-    assert "is taken for" in said["Where it is wrong"]
-    assert said["How far it varies"] == "By plate: from 0.500 (P1, 40 samples) to 0.900 (P2, 40 samples)."
-    assert "2 sets of duplicates with labels that contradict" in said["What deserves a look"]
+    assert "Lowest F1: Phenotype 02 (F1 0.011)" in said["Weakest classes"]
+    assert "is predicted as" in said["Weakest classes"]
+    assert said["Variation between groups"] == "By plate: from 0.500 (P1, 40 samples) to 0.900 (P2, 40 samples)."
+    assert "2 sets of duplicates with contradicting labels" in said["Worth checking"]
+
+
+def test_next_steps_name_a_command_or_a_section_of_the_page(make):
+    contents = make(classes=3)
+    page = render_report(contents)
+    steps = next_steps(
+        contents, frequent_confusions(contents.counts, row_normalize(contents.counts), contents.classes, 3)
+    )
+    assert steps[-1].command == "holotype predict RUN IMAGES"
+    assert any("most frequent confusion" in step.text for step in steps)
+    assert all(f'id="{step.anchor}"' in page for step in steps if step.anchor)
+    quiet = dataclasses.replace(
+        contents, warnings=(), audit=dataclasses.replace(contents.audit, conflicts=contents.audit.conflicts.clear())
+    )
+    assert [step.command for step in next_steps(quiet, [])] == ["holotype predict RUN IMAGES"]
 
 
 def test_groups_are_sorted_from_the_lowest_and_many_become_one_plot(make):

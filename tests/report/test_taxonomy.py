@@ -79,6 +79,6 @@ def test_answers_that_back_off_are_rings_and_rows(make):
     assert shown["plot"].count('class="ring line-') == 1  # nobody was answered at the genus
     assert (shown["target"], shown["answered"][1]["right"], shown["answered"][1]["between"]) == ("90 %", "–", "")
     section = render_report(contents).split('id="ranks"')[1].split("</section>")[0]
-    assert "Answers that back off" in section
+    assert "Back-off to higher ranks" in section
     assert "&lt;genus&gt;" in section
     assert "<genus>" not in section

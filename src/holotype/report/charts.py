@@ -50,10 +50,10 @@ def interval_strip(
     marks = _grid_lines(scale)
     words = f"{name} {format_score(value)}".strip()
     if fresh is not None:
-        words += f"\nfresh test set: {format_score(fresh[0])} to {format_score(fresh[1])}"
+        words += f"\n95 % prediction interval: {format_score(fresh[0])} to {format_score(fresh[1])}"
         marks += [_interval_bar(fresh[0], fresh[1], scale, "fresh", 2)]
     if low is not None and high is not None:
-        words += f"\n95 % interval: {format_score(low)} to {format_score(high)}"
+        words += f"\n95 % confidence interval: {format_score(low)} to {format_score(high)}"
         marks += [_interval_bar(low, high, scale, "interval", 8)]
     if value is not None:
         marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_="dot")]
@@ -79,8 +79,8 @@ def waterfall_strip(
         words += f"\n95 % interval: {format_score(low)} to {format_score(high)}"
         marks += [_interval_bar(low, high, scale, "fresh", 2)]
     if before is not None:
-        words += f"\n{format_difference(after - before)} to {format_score(before)}" + (
-            "" if sure else ", which could be chance"
+        words += f"\n{format_difference(after - before)} from {format_score(before)}" + (
+            "" if sure else ", not significant"
         )
         kind = "chance" if not sure else "gain" if after >= before else "loss"
         marks += [_interval_bar(before, after, scale, kind, 12)]

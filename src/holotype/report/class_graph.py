@@ -100,7 +100,7 @@ def _render_kind(
     words = [_describe_pair(pair, supports, classes) for pair in strongest]
     about = [f"{name}\n{int(supports[node]):,} samples" for name, node in zip(names, nodes, strict=True)]
     lines = list(zip(pairs, words, strict=True))
-    label = "Classes that are confused" if kind == "confused" else "Labels that come together"
+    label = "Confused classes" if kind == "confused" else "Labels that occur together"
     inside = np.column_stack([MARGIN + points[:, 0] * (WIDTH - 2 * MARGIN), 36 + points[:, 1] * (HEIGHT - 72)])
     return {
         "kind": kind,
@@ -130,10 +130,10 @@ def _select_strongest(class_pairs: Sequence[ClassPairProtocol]) -> tuple[list[Cl
 def _describe_pair(pair: ClassPairProtocol, supports: NDArray[np.int64], classes: tuple[str, ...]) -> str:
     first, second = truncate(classes[pair.first], 60), truncate(classes[pair.second], 60)
     if pair.expected is not None:
-        return f"{first} and {second}\n{pair.forward:,} samples have both; {pair.expected:,.1f} would by chance"
+        return f"{first} and {second}\n{pair.forward:,} samples have both; {pair.expected:,.1f} expected by chance"
     ways = [(first, second, pair.forward, pair.first), (second, first, pair.backward, pair.second)]
     phrases = [
-        f"{count:,} of {a} taken for {b} ({percent(count / max(int(supports[number]), 1))})"
+        f"{count:,} of {a} predicted as {b} ({percent(count / max(int(supports[number]), 1))})"
         for a, b, count, number in ways
         if count
     ]

@@ -30,7 +30,7 @@ class ComparedRun:
         folder: Its folder.
         kind: One label a sample, or many.
         classes: How many there are.
-        metrics: As in `scores.json`; empty where nothing was scored.
+        metrics: As in `scores.json`; empty where no score.
         seconds: Of all stages, each when it was last made.
         megabytes: The largest memory of a stage; none where nobody knows.
     """
@@ -81,11 +81,11 @@ class Difference:
             f"{format_difference(self.value)} {metric_title(self.name)} ({format_difference(self.low)} to "
             f"{format_difference(self.high)})"
         )
-        on = f"on the {samples:,} samples that they share"
+        on = f"on the {samples:,} shared samples"
         if self.value == 0 == self.low == self.high:
             return f"the same {metric_title(self.name)} {on}"
         if not self.sure:
-            return f"{between} {on}: that could be chance"
+            return f"not significantly different: {between} {on}"
         return f"{'better' if self.better else 'worse'}: {between} {on}"
 
 
@@ -174,9 +174,7 @@ def _run_row(run: ComparedRun, headline: Mapping[str, Any] | None, scale: Scale)
         "kind": run.kind,
         "value": format_score(headline["value"]) if headline else "–",
         "samples": headline["samples"] if headline else 0,
-        "between": f"{format_score(headline['low'])} to {format_score(headline['high'])}"
-        if headline
-        else "nothing was scored",
+        "between": f"{format_score(headline['low'])} to {format_score(headline['high'])}" if headline else "no score",
         "groups": headline["groups"] if headline else 0,
         "classes": run.classes,
         "time": duration(run.seconds),
@@ -236,7 +234,7 @@ def _class_row(row: dict[str, Any], scale: Scale) -> dict[str, Any]:
         "strip": Markup(strip) if has_interval else "",
         "between": f"{format_difference(row['low'])} to {format_difference(row['high'])}"
         if has_interval
-        else "too few to say",
+        else "too few samples",
         "sure": _is_sure(row),
         "lost": row["value"] < 0,
     }

@@ -68,7 +68,7 @@ def confusion_matrix_svg(
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         style=f"width:{width:.0f}px;min-width:{min(width, 30 * size + left):.0f}px" if is_labeled else "width:100%",
         role="img",
-        aria_label="True classes in rows, decided classes in columns",
+        aria_label="True classes in rows, predicted classes in columns",
     )
 
 

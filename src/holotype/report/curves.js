@@ -1,5 +1,5 @@
 "use strict";
-// A press on a class opens its curves; the table stands without this script.
+// A click on a class opens its curves; the table works without this script.
 (() => {
   const data = document.getElementById("class-curves");
   const table = document.querySelector("#classes table");
@@ -27,7 +27,7 @@
   const thresholdMark = (entry) => entry.threshold === null ? [] : [{
     data: { values: [{ t: odds(entry.threshold), threshold: entry.threshold }] },
     mark: { type: "rule", color: ink("ink"), strokeWidth: 1.5 },
-    encoding: { x: probability, tooltip: hint([["threshold", "chosen threshold", ".3f"]]) },
+    encoding: { x: probability, tooltip: hint([["threshold", "threshold of this run", ".3f"]]) },
   }];
   const rankingChart = (entry, rows) => {
     const had = entry.yes.reduce((a, b) => a + b, 0), rest = entry.no.reduce((a, b) => a + b, 0);
@@ -36,7 +36,7 @@
     const decided = entry.decided === null ? [] : [{
       data: { values: [{ precision: entry.decided[0], recall: entry.decided[1] }] },
       mark: { type: "point", shape: "diamond", filled: true, size: 150, color: ink("wrong"), stroke: ink("panel"), opacity: 1 },
-      encoding: { ...base, tooltip: hint([["recall", "recall, as decided", ".3f"], ["precision", "precision, as decided", ".3f"]]) },
+      encoding: { ...base, tooltip: hint([["recall", "recall of this run", ".3f"], ["precision", "precision of this run", ".3f"]]) },
     }];
     return chart(`Precision against recall of ${entry.name}`, rows, [
       { data: { values: [{ precision: had / (had + rest) }] }, mark: { type: "rule", color: ink("soft"), strokeDash: [4, 3] },
@@ -71,9 +71,9 @@
       return { rank, t: t / 100, threshold: 1 / (1 + Math.exp(-t / 100)), precision, recall, F1: precision + recall ? (2 * precision * recall) / (precision + recall) : 0 };
     });
     return [
-      ["Ranking", "Further up and to the right is better; the diamond is what the run decided, the dashed line is guessing.", rankingChart(entry, rows)],
-      ["At every threshold", `What a threshold would come to${entry.threshold === null ? "" : "; the upright line is the chosen one"}.`, thresholdChart(entry, rows)],
-      ["Scores", "The less the two overlap, the better the class is told from the rest; heights by square root.", scoreChart(entry, all().edges)],
+      ["Precision-recall curve", "Precision against recall at every threshold; further up and to the right is better. Diamond: the decisions of this run. Dashed line: guessing.", rankingChart(entry, rows)],
+      ["Scores by threshold", `Precision, recall and F1 for every possible threshold${entry.threshold === null ? "" : "; the vertical line is the threshold of this run"}.`, thresholdChart(entry, rows)],
+      ["Score distribution", "Probabilities of samples with and without the class; less overlap is better. Heights on a square-root scale.", scoreChart(entry, all().edges)],
     ];
   };
   const element = (tag, words, kind) => Object.assign(document.createElement(tag), { textContent: words ?? "", className: kind ?? "" });

@@ -106,10 +106,12 @@ def train_test_likeness(contents: DatasetData) -> dict[str, Any] | None:
             format_score(float(np.median(part["test_probability"].to_numpy()))) for part in (holdout, frame)
         )
         about = (
-            f"The holdout's {holdout.height:,} samples have a median of {holdout_median}, all {frame.height:,} "
-            f"one of {overall_median}."
+            f"Median of the {holdout.height:,} samples of the holdout: {holdout_median}; of all {frame.height:,}: "
+            f"{overall_median}."
         )
-    columns = ranked_columns(counts.astype(float).tolist(), spans, "Training samples by likeness", ranked=False)
+    columns = ranked_columns(
+        counts.astype(float).tolist(), spans, "Training samples by probability of being a test image", ranked=False
+    )
     return {"columns": Markup(columns), "rows": rows, "words": f"{about} {warning}".strip()}
 
 

@@ -51,7 +51,7 @@ def embedding_map_svg(contents: EmbeddingMapData | None, channels: Sequence[str]
         class_="map",
         viewBox=_view_box(contents.positions),
         role="img",
-        aria_label=f"{len(dots)} samples as the network sees them, in the colours of their classes",
+        aria_label=f"{len(dots)} embeddings of samples, in the colors of their classes",
     )
     return {
         "contents": contents,
@@ -95,9 +95,9 @@ def _render_dot(contents: EmbeddingMapData, row: int, color: int | None) -> str:
     name = "" if color is None else f" map-{color}"
     kinds = f"{name}{' test' if contents.test[row] else ''}{' wrong' if contents.wrong[row] else ''}".strip()
     label_text = ", ".join(contents.labels[row]) or "no label"
-    words = f"to predict, decided: {label_text}" if contents.test[row] else label_text
+    words = f"to predict, predicted: {label_text}" if contents.test[row] else label_text
     if contents.wrong[row]:
-        words += f"\ndecided: {', '.join(contents.decided[row]) or 'no label'}"
+        words += f"\npredicted: {', '.join(contents.decided[row]) or 'no label'}"
     return (
         f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4"{f" class={_quote_attribute(kinds)}" if kinds else ""} '
         f'data-cell="{row}" data-id={_quote_attribute(contents.ids[row])} '

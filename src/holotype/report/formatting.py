@@ -26,13 +26,28 @@ CONTROL_CHARACTERS = re.compile(
 SIGNS = {"\n": "↵", "\r": "↵", "\t": "⇥"}
 
 METRICS = {
-    "macro_f1": ("macro F1", "the mean of the classes' F1, in which a rare class counts as much as a common one"),
-    "micro_f1": ("micro F1", "the F1 of all decisions together, in which common classes count most"),
-    "accuracy": ("accuracy", "the share of samples that were decided rightly"),
-    "balanced_accuracy": ("balanced accuracy", "the mean over the classes of the share that was recognised"),
-    "top_5_accuracy": ("top-5 accuracy", "the share of samples whose class is among the five likeliest"),
-    "calibration_error": ("calibration error", "how far probabilities are from the share that is true; 0 is best"),
-    "map": ("mean average precision", "how well the scores rank each class's samples above all others"),
+    "macro_f1": (
+        "macro F1",
+        
+        "the mean of the F1 of all classes, so that a rare class counts as much as a common one "
+        "(F1: harmonic mean of precision and recall)",
+    ,
+    ),
+    "micro_f1": ("micro F1", "the F1 of all predictions pooled, so that common classes count most"),
+    "accuracy": ("accuracy", "the share of samples with the right prediction"),
+    "balanced_accuracy": (
+        "balanced accuracy",
+        "the mean recall of all classes (recall: share of a class that is found)",
+    ),
+    "top_5_accuracy": ("top-5 accuracy", "the share of samples whose class is among the five most probable"),
+    "calibration_error": (
+        "calibration error",
+        "the mean distance between probabilities and the share of right predictions; 0 is best",
+    ),
+    "map": (
+        "mean average precision",
+        "the mean over the classes of how well the scores rank samples of the class above all others",
+    ),
 }
 
 

@@ -113,7 +113,7 @@ def _render_lines(
     for log_rate, style, name in selected_rates:
         x = _x_position(log_rate, wide)
         line = element("path", d=f"M{x:.1f} {TOP}V{HEIGHT - BOTTOM}", stroke_dasharray="4 3")
-        marks += [element("g", title(f"{name}: rate {10**log_rate:.2g} chosen"), line, class_=f"line {style}")]
+        marks += [element("g", title(f"{name}: chosen rate {10**log_rate:.2g}"), line, class_=f"line {style}")]
     return element("svg", *marks, class_="curve", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)
 
 

@@ -24,7 +24,7 @@ from holotype.report.pictures import pictured
 from holotype.report.provenance import provenance
 from holotype.report.render import channel_colors, draw_pictures
 from holotype.report.report_data import DatasetData, ReportData
-from holotype.report.summary import frequent_confusions, summarize
+from holotype.report.summary import frequent_confusions, next_steps, summarize
 from holotype.report.threshold_curves import curve_data
 from holotype.report.training import training
 from holotype.report.trials import TrialsData, format_setting, trials_page
@@ -155,6 +155,7 @@ def _data_values(contents: DatasetData) -> dict[str, Any]:
         "folds": fold_rows(contents),
         "warnings": list(dict.fromkeys(warnings)),
         "subsets": [],
+        "folded": False,
     }
 
 
@@ -176,7 +177,11 @@ def _report_values(contents: ReportData) -> dict[str, Any]:
     return {
         **_data_values(contents),
         "summary": sections.summary(contents),
+        "folded": True,
+        "classes_first": bool(class_rows)
+        and (not drawing or not is_single_label or len(contents.classes) > MAX_LABELED),
         "findings": summarize(contents, confusions),
+        "next_steps": next_steps(contents, confusions),
         "steps": sections.step_effects(contents),
         "classes": class_rows,
         "curves": curve_data(contents.curves, contents.scorecard.classes, [row["number"] for row in class_rows]),

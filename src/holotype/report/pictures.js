@@ -1,5 +1,5 @@
 "use strict";
-// One channel of all specimens, or all of them side by side.
+// Show one channel of all samples, or all channels side by side.
 for (const choice of document.querySelectorAll(".choices input")) {
   choice.addEventListener("change", () => {
     const rows = choice.closest("section").querySelector(".view-rows");
@@ -7,7 +7,7 @@ for (const choice of document.querySelectorAll(".choices input")) {
     for (const figure of rows.querySelectorAll("figure")) figure.classList.toggle("selected", figure.dataset.plane === choice.value);
   });
 }
-// The map: a picture and words at the pointer, kept beside the map where a dot is pressed; classes are lit by the legend.
+// Embedding map: tooltip with image at the pointer; a click pins it beside the map; the legend highlights classes.
 const map = document.querySelector("svg.map");
 if (map) {
   const pinned = document.querySelector(".map-pinned"), sheet = pinned.querySelector(".map-picture");

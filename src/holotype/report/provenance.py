@@ -57,7 +57,7 @@ def provenance(contents: Provenance | None) -> dict[str, Any] | None:
     rows = [
         {
             "name": stage.name,
-            "state": "earlier" if stage.state == "reused" else stage.state,
+            "state": "from cache" if stage.state == "reused" else stage.state,
             "time": duration(stage.seconds) if stage.seconds else "",
             "seconds": stage.seconds,
             "time_strip": Markup(bar_strip(stage.seconds, longest)) if stage.seconds else "",

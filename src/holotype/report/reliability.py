@@ -35,9 +35,10 @@ def reliability(contents: ReportData) -> dict[str, Any] | None:
     gap = float(((sure - right) * count).sum() / count.sum())
     off = float((np.abs(sure - right) * count).sum() / count.sum())
     if abs(gap) < 0.02:
-        words = "On the whole they can be taken at their word"
+        words = "On average, the probabilities are right"
     else:
-        words = f"They are on the whole {percent(abs(gap))} too {'high' if gap > 0 else 'low'}"
+        direction = "high" if gap > 0 else "low"
+        words = f"On average, the probabilities are {100 * abs(gap):.0f} percentage points too {direction}"
     return {
         "plot": Markup(_reliability_plot(bins)),
         "words": words,
@@ -54,9 +55,13 @@ def _reliability_plot(bins: NDArray[np.float64]) -> str:
         marks += [element("line", x1=MARGIN, x2=MARGIN + SIDE, y1=down, y2=down, class_="grid")]
         marks += [element("text", percent(tick), x=MARGIN - 6, y=down + 3.5, text_anchor="end", class_="tick")]
         marks += [element("text", percent(tick), x=across, y=TOP + SIDE + 16, text_anchor="middle", class_="tick")]
-    marks += [element("text", "how sure", x=_x_position(0.5), y=TOP + SIDE + 33, text_anchor="middle", class_="tick")]
+    marks += [
+        element(
+            "text", "predicted probability", x=_x_position(0.5), y=TOP + SIDE + 33, text_anchor="middle", class_="tick"
+        )
+    ]
     turned = {"transform": f"rotate(-90 9 {_y_position(0.5):.1f})", "text_anchor": "middle", "class_": "tick"}
-    marks += [element("text", "how often right", x=9, y=_y_position(0.5), **turned)]
+    marks += [element("text", "share right", x=9, y=_y_position(0.5), **turned)]
     marks += [
         element("line", x1=_x_position(0), y1=_y_position(0), x2=_x_position(1), y2=_y_position(1), class_="reference")
     ]
@@ -64,11 +69,11 @@ def _reliability_plot(bins: NDArray[np.float64]) -> str:
     marks += [element("g", element("path", d=f"M{path}"), class_="line line-0")]
     largest_count = bins[:, 2].max()
     for sure, right, count in bins:
-        words = f"{percent(sure)} sure, {percent(right)} right\n{int(count):,} scores"
+        words = f"probability {percent(sure)}, right {percent(right)}\n{int(count):,} probabilities"
         radius = max(MIN_RADIUS, MAX_RADIUS * float(np.sqrt(count / largest_count)))
         marks += [element("circle", title(words), cx=_x_position(sure), cy=_y_position(right), r=radius, class_="dot")]
     box = f"0 0 {MARGIN + SIDE + 20} {height}"
-    return element("svg", *marks, class_="curve reliability", viewBox=box, role="img", aria_label="Reliability")
+    return element("svg", *marks, class_="curve reliability", viewBox=box, role="img", aria_label="Calibration plot")
 
 
 def ensemble_table(contents: ReportData) -> dict[str, Any] | None:

@@ -1,5 +1,15 @@
 "use strict";
-// Tables sort by the column whose heading is pressed; numbers begin with the largest.
+// A link to a folded section opens it.
+const unfold = () => {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folded = target && target.querySelector(":scope > details");
+  if (!folded) return;
+  folded.open = true;
+  target.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+unfold();
+// Tables sort by the column whose heading is clicked; numbers start with the largest.
 for (const button of document.querySelectorAll("table.sortable th button")) {
   button.addEventListener("click", () => {
     const heading = button.closest("th"), table = button.closest("table"), body = table.tBodies[0];
@@ -19,7 +29,7 @@ for (const button of document.querySelectorAll("table.sortable th button")) {
     heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
   });
 }
-// The words of a mark appear at once, and on a touch as well; without this script the browser shows them itself.
+// Tooltips of chart marks, at once and also on touch; without this script the browser shows the <title> itself.
 const tip = document.createElement("div");
 tip.id = "tip";
 tip.hidden = true;

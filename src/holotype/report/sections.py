@@ -286,4 +286,4 @@ def supports_of(classes: tuple[str, ...], supports: dict[str, int]) -> NDArray[n
 
 
 def _decided_text(row: dict[str, Any]) -> str:
-    return "" if row["predicted"] is None else f"\ndecided {row['predicted']:,} times"
+    return "" if row["predicted"] is None else f"\npredicted {row['predicted']:,} times"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from holotype.report.formatting import finite, format_score, percent, truncate
 from holotype.report.report_data import ReportData
 
-__all__ = ["Confusion", "Finding", "frequent_confusions", "summarize"]
+__all__ = ["Confusion", "Finding", "NextStep", "frequent_confusions", "next_steps", "summarize"]
 
 MIN_SAMPLES = 10
 MAX_ENTRIES = 3
@@ -28,6 +28,21 @@ class Finding:
 
     question: str
     answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A recommendation.
+
+    Args:
+        text: One or two sentences.
+        command: A command line that does it.
+        anchor: Id of the section of the report that shows more.
+    """
+
+    text: str
+    command: str = ""
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,11 +91,41 @@ def summarize(contents: ReportData, confusions: list[Confusion]) -> list[Finding
         confusions: The most frequent ones.
     """
     findings = [
-        Finding("Where it is wrong", _describe_weak_classes(contents) + _describe_confusions(confusions)),
-        Finding("How far it varies", _describe_variation(contents)),
-        Finding("What deserves a look", _describe_notable_classes(contents)),
+        Finding("Weakest classes", _describe_weak_classes(contents) + _describe_confusions(confusions)),
+        Finding("Variation between groups", _describe_variation(contents)),
+        Finding("Worth checking", _describe_notable_classes(contents)),
     ]
     return [finding for finding in findings if finding.answers]
+
+
+def next_steps(contents: ReportData, confusions: list[Confusion]) -> list[NextStep]:
+    """Recommendations for the user, the most urgent first."""
+    entries = contents.scorecard.classes
+    few = [entry for entry in entries if (entry.get("support") or 0) < MIN_SAMPLES]
+    steps = []
+    if contents.warnings or contents.audit.warnings or contents.folds.warnings:
+        steps.append(
+            NextStep("Read the warnings at the top of this page: they limit what the score means.", "", "score")
+        )
+    if contents.label_errors:
+        steps.append(
+            NextStep(
+                f"Check the {_pluralize(len(contents.label_errors), 'probable label error')}, and correct wrong labels; "
+                "the next run uses the corrections.",
+                "holotype review RUN",
+                "label-errors",
+            )
+        )
+    if contents.audit.conflicts.height:
+        steps.append(
+            NextStep("Check duplicates with contradicting labels: at most one label can be right.", "", "duplicates")
+        )
+    if confusions:
+        pair = f"{truncate(confusions[0].truth, 40)} and {truncate(confusions[0].decided, 40)}"
+        steps.append(NextStep(f"Compare images of {pair}, the most frequent confusion: more samples of both may help."))
+    if few:
+        steps.append(NextStep(f"Collect more samples of classes with fewer than {MIN_SAMPLES}: {_join_names(few)}."))
+    return [*steps, NextStep("Predict new images with this run.", "holotype predict RUN IMAGES")]
 
 
 def _describe_weak_classes(contents: ReportData) -> tuple[str, ...]:
@@ -95,8 +140,8 @@ def _describe_weak_classes(contents: ReportData) -> tuple[str, ...]:
 
 def _describe_confusions(confusions: list[Confusion]) -> tuple[str, ...]:
     return tuple(
-        f"{truncate(confusion.truth, 40)} is taken for {truncate(confusion.decided, 40)}: "
-        f"{_pluralize(confusion.count, 'sample')}, {percent(confusion.share)} of its own."
+        f"{truncate(confusion.truth, 40)} is predicted as {truncate(confusion.decided, 40)}: "
+        f"{_pluralize(confusion.count, 'sample')}, {percent(confusion.share)} of the class."
         for confusion in confusions[:MAX_ENTRIES]
     )
 
@@ -138,15 +183,15 @@ def _describe_notable_classes(contents: ReportData) -> tuple[str, ...]:
     conflicts, clusters = contents.audit.conflicts.height, contents.audit.clusters
     sentences = []
     if conflicts:
-        sentences += [f"{_pluralize(conflicts, 'set')} of duplicates with labels that contradict each other."]
+        sentences += [f"{_pluralize(conflicts, 'set')} of duplicates with contradicting labels."]
     if clusters.height:
         sentences += [f"{_pluralize(clusters['cluster'].n_unique(), 'set')} of duplicate images."]
     if empty:
-        sentences += [f"No samples to score: {_join_names(empty)}."]
+        sentences += [f"No samples: {_join_names(empty)}."]
     if never:
-        sentences += [f"Never decided: {_join_names(never)}."]
+        sentences += [f"Never predicted: {_join_names(never)}."]
     if few:
-        sentences += [f"Fewer than {MIN_SAMPLES} samples, so their scores are hardly known: {_join_names(few)}."]
+        sentences += [f"Fewer than {MIN_SAMPLES} samples, so the scores are very uncertain: {_join_names(few)}."]
     return tuple(sentences)
 
 

@@ -14,7 +14,7 @@ from holotype.report.svg import Scale, element, nice_scale, tick_label, title
 __all__ = ["by_rank"]
 
 WIDTH, HEIGHT = 440, 260
-LEFT, RIGHT, TOP, BOTTOM = 40, 16, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 40, 16, 24, 40
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 STYLES = 7
 
@@ -81,8 +81,8 @@ def _render_plot(levels: list[dict[str, Any]], backs: list[dict[str, Any]]) -> s
         across = _x_position(share)
         marks += [element("text", percent(share), x=across, y=HEIGHT - 22, text_anchor="middle", class_="tick")]
     middle = _x_position(0.5)
-    marks += [element("text", "right", x=LEFT - 6, y=TOP - 3, text_anchor="end", class_="tick")]
-    marks += [element("text", "samples answered", x=middle, y=HEIGHT - 5, text_anchor="middle", class_="tick")]
+    marks += [element("text", "accuracy", x=0, y=10, class_="tick")]
+    marks += [element("text", "coverage", x=middle, y=HEIGHT - 5, text_anchor="middle", class_="tick")]
     for height in (_y_position(entry, scale) for entry in target):
         marks += [element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=height, y2=height, class_="reference")]
     for number, entry in reversed(list(enumerate(levels))):  # far ones below and wider, since lines often coincide
@@ -94,13 +94,15 @@ def _render_plot(levels: list[dict[str, Any]], backs: list[dict[str, Any]]) -> s
         marks += [element("g", title(words), line, end, class_=f"line line-{number % STYLES} under-{min(number, 2)}")]
     names = [entry["rank"] for entry in levels]
     for entry in rings:
-        words = f"{entry['rank']} or nearer\n{percent(entry['coverage'])} answered, {percent(entry['accuracy'])} right"
+        words = (
+            f"{entry['rank']} and below\ncoverage {percent(entry['coverage'])}, accuracy {percent(entry['accuracy'])}"
+        )
         ring = element(
             "circle", title(words), cx=_x_position(entry["coverage"]), cy=_y_position(entry["accuracy"], scale), r=6
         )
         style = names.index(entry["rank"]) % STYLES if entry["rank"] in names else 0
         marks += [element("g", ring, class_=f"ring line-{style}")]
-    label = "Accuracy against the share of samples answered"
+    label = "Accuracy against coverage"
     return element("svg", *marks, class_="curve", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)
 
 

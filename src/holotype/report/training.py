@@ -54,7 +54,7 @@ def _training_section(model: str, folds: dict[str, pl.DataFrame]) -> dict[str, A
         for index, (fold, history) in enumerate(folds.items())
     ]
     if any(finite(line.values) for line in lines):
-        label = "Score of the fold left out"
+        label = "Score of the held-out fold"
         drawn = line_chart(lines, f"{label} of {model} by epoch", starts, upwards="score")
         charts += [{"label": label, "by_fold": True, "svg": Markup(drawn)}]
     rates = rate_chart(folds, f"Learning rate of {model} by step")
@@ -86,5 +86,5 @@ def _training_section(model: str, folds: dict[str, pl.DataFrame]) -> dict[str, A
 def _loss_series(history: pl.DataFrame, fold: str) -> list[Series]:
     return [
         series_of(history, "train_loss", f"{fold}, training", "train"),
-        series_of(history, "validation_loss", f"{fold}, left out", "validation"),
+        series_of(history, "validation_loss", f"{fold}, held out", "validation"),
     ]

@@ -94,7 +94,7 @@ def trials_over_time(trials: Sequence[Trial]) -> str:
     """
     scale = nice_scale([trial.score for trial in trials], count=4)
     marks, path, best = _grid_lines(scale), "", None
-    words = "score of the trials, in their order"
+    words = "trials in order"
     marks += [element("text", words, x=BOX / 2, y=PLOT_HEIGHT + 8, text_anchor="middle", class_="tick")]
     for index, trial in enumerate(trials):
         if trial.score is None:
@@ -109,7 +109,7 @@ def trials_over_time(trials: Sequence[Trial]) -> str:
         kind = "dot" if trial.state == "finished" else "dot low"
         marks += [element("circle", title(words), cx=across, cy=down, r=4.5, class_=kind)]
     line = element("g", element("path", d=path), class_="line line-0") if path else ""
-    return _render_plot([line, *marks], "scores of the trials in their order")
+    return _render_plot([line, *marks], "scores of the trials in order")
 
 
 def parallel_trials(
