@@ -28,10 +28,8 @@ SIGNS = {"\n": "↵", "\r": "↵", "\t": "⇥"}
 METRICS = {
     "macro_f1": (
         "macro F1",
-        
         "the mean of the F1 of all classes, so that a rare class counts as much as a common one "
         "(F1: harmonic mean of precision and recall)",
-    ,
     ),
     "micro_f1": ("micro F1", "the F1 of all predictions pooled, so that common classes count most"),
     "accuracy": ("accuracy", "the share of samples with the right prediction"),

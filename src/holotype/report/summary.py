@@ -110,8 +110,8 @@ def next_steps(contents: ReportData, confusions: list[Confusion]) -> list[NextSt
     if contents.label_errors:
         steps.append(
             NextStep(
-                f"Check the {_pluralize(len(contents.label_errors), 'probable label error')}, and correct wrong labels; "
-                "the next run uses the corrections.",
+                f"Check the {_pluralize(len(contents.label_errors), 'probable label error')} and correct wrong "
+                "labels; the next run uses the corrections.",
                 "holotype review RUN",
                 "label-errors",
             )
