@@ -32,8 +32,9 @@ from holotype.core.digest import digest_value
 from holotype.core.errors import HolotypeError
 from holotype.core.progress import Progress
 from holotype.evaluation.metrics import METRICS, ScoredSamples, paired_difference, resample_groups
-from holotype.pipeline.run import make_runtime, run
+from holotype.pipeline.run import run
 from holotype.pipeline.run_result import RunResult
+from holotype.pipeline.runtime import make_runtime
 from holotype.postprocessing.decision import default_labels
 from holotype.recipe.load import parse_recipe
 

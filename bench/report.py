@@ -94,7 +94,8 @@ def measure(folder: Path, rows: int, classes: int, kind: str) -> None:
     from holotype.core.progress import Progress
     from holotype.core.run_folder import RunFolder
     from holotype.pipeline import write_run as writing
-    from holotype.pipeline.run import make_runtime, run_stages
+    from holotype.pipeline.run import run_stages
+    from holotype.pipeline.runtime import make_runtime
     from holotype.recipe.load import load_recipe
     from holotype.report import write_report
 

@@ -18,7 +18,8 @@ from _common import seconds
 from _systems import EPOCHS, STAND_INS, SYSTEMS, draw, real_leaves, write_reduced
 
 from holotype.core.progress import Progress
-from holotype.pipeline.run import make_runtime, run
+from holotype.pipeline.run import run
+from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import load_recipe
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holotype.pipeline.run import _score_caveats
+from holotype.pipeline.caveats import score_caveats
 from holotype.recipe.load import parse_recipe
 
 
@@ -23,6 +23,6 @@ from holotype.recipe.load import parse_recipe
 def test_what_may_cross_folds_is_a_caveat(tmp_path: Path, by: list[str], groups: list[str], crossing: str) -> None:
     data = {"train": "t.csv", "id": "id", "labels": {"column": "label"}, "groups": groups}
     model = {"name": "m", "backbone": "test_resnet", "weights": "none"}
-    words = _score_caveats(parse_recipe({"data": data, "split": {"keep_together": by}, "models": [model]}, tmp_path))
+    words = score_caveats(parse_recipe({"data": data, "split": {"keep_together": by}, "models": [model]}, tmp_path))
     start = f"{crossing} may cross folds (`split.keep_together`), so that networks may have trained on relatives"
     assert [one.startswith(start) for one in words] == ([True] if crossing else [])

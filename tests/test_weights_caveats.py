@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 
 from holotype.core.errors import RecipeError
-from holotype.pipeline.run import _score_caveats, validate_names
+from holotype.pipeline.caveats import score_caveats
+from holotype.pipeline.validate import validate_names
 from holotype.recipe.load import parse_recipe
 
 
@@ -25,13 +26,13 @@ def _nothing_is_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_random_weights_that_nobody_asked_for_are_a_caveat(tmp_path):
     words = "m begins with random weights, since this machine has no pretrained ones of test_resnet"
-    assert _score_caveats(recipe(tmp_path)) == [words]
-    assert _score_caveats(recipe(tmp_path, weights="none")) == []
-    assert _score_caveats(recipe(tmp_path, backbone="efficientnet_lite0")) == []
+    assert score_caveats(recipe(tmp_path)) == [words]
+    assert score_caveats(recipe(tmp_path, weights="none")) == []
+    assert score_caveats(recipe(tmp_path, backbone="efficientnet_lite0")) == []
 
 
 def test_weights_that_may_have_seen_the_scored_rows_are_a_caveat(tmp_path):
-    assert _score_caveats(recipe(tmp_path, weights="w.safetensors")) == [
+    assert score_caveats(recipe(tmp_path, weights="w.safetensors")) == [
         "m: the first weights are of the file w.safetensors, which may have seen the scored rows, so that the value "
         "may be too high"
     ]

@@ -14,8 +14,10 @@ from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
 from holotype.inspect import FolderFindings, inspect_folder, propose, write_recipe
 from holotype.pipeline.prepared import PreparedData
-from holotype.pipeline.run import make_runtime, prepare, validate_names
+from holotype.pipeline.run import prepare
 from holotype.pipeline.run import run as run_pipeline
+from holotype.pipeline.runtime import make_runtime
+from holotype.pipeline.validate import validate_names
 from holotype.planning.budget_run import plan_for_budget
 from holotype.recipe.load import Recipe, RecipeSource, list_changes, load_recipe, recipe_folder
 from holotype.report import CompareData

@@ -20,7 +20,7 @@ import holotype
 import holotype.cli.commands
 from holotype.cli.demo import DEMO_RECIPE
 from holotype.cli.main import main
-from holotype.pipeline.run import validate_names
+from holotype.pipeline.validate import validate_names
 from holotype.recipe.load import load_recipe
 
 IDS = [f"i{number:02d}" for number in range(12)]

@@ -17,7 +17,8 @@ from holotype.api import FittedRun
 from holotype.cache import RunLog, Stages, Store
 from holotype.core.errors import RecipeError
 from holotype.networks import open_checkpoint
-from holotype.pipeline.run import make_runtime, prepare
+from holotype.pipeline.run import prepare
+from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import load_recipe, parse_recipe
 
 SPECIES = [f"{genus} {kind}" for genus in ("Acer", "Alnus", "Quercus") for kind in ("alba", "nigra")]

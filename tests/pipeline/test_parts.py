@@ -21,7 +21,7 @@ from holotype.core.runtime import Runtime
 from holotype.data import PixelCache
 from holotype.loading import ImageDataset
 from holotype.pipeline.cache_keys import fit_key, predict_key
-from holotype.pipeline.run import make_runtime
+from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import load_recipe
 from holotype.recipe.sections import ModelSpec
 from holotype.training import FitJob

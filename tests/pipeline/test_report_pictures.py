@@ -17,8 +17,9 @@ from holotype.core.errors import RecipeError
 from holotype.core.progress import Progress
 from holotype.pipeline.models import TrainingContext
 from holotype.pipeline.report_pictures import pictures_of
-from holotype.pipeline.run import make_runtime, run_stages
+from holotype.pipeline.run import run_stages
 from holotype.pipeline.run_result import RunResult
+from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import Recipe, load_recipe
 from holotype.recipe.sections import ReportSpec
 from holotype.report import PictureData

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holotype.cli.main import main
-from holotype.pipeline.run import validate_names
+from holotype.pipeline.validate import validate_names
 from holotype.recipe.load import Recipe, load_recipe
 
 LookUp = Callable[[Any, str], list[Any]]

@@ -110,7 +110,7 @@ def _check(
     if recipe is None:
         raise typer.BadParameter("give a recipe, or --schema")
     loaded = load_recipe(recipe, tuple(changes))
-    from holotype.pipeline.run import validate_names
+    from holotype.pipeline.validate import validate_names
 
     validate_names(loaded)
     if recipe_only:

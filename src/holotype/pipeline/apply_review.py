@@ -1,4 +1,4 @@
-"""A person's decisions on the road: applied after the audit, and the run they are about kept to be compared with."""
+"""Review decisions in the pipeline: applied after the audit; the scores of the reviewed run are kept for comparison."""
 
 from __future__ import annotations
 
@@ -32,18 +32,13 @@ def apply_review_decisions(
     audit: AuditReport,
     digests: dict[str, str],
 ) -> tuple[ImageTable, AuditReport, Reviewed | None]:
-    """The table and the audit as a person's decisions leave them.
+    """Apply review decisions to the image table and repeat the audit.
 
     Args:
-        data: The recipe's section; it names the decisions.
-        spec: The recipe's section.
-        images: The table as the data say it.
-        statistics: Of every image.
-        audit: Of that table.
-        digests: Of the stages before; that of the decisions is added where they change what comes after.
+        digests: Digests of the earlier steps; gains `review` if the decisions change later steps.
 
     Raises:
-        DataError: There is no such file, or it cannot be read.
+        DataError: The file of decisions is missing or cannot be read.
     """
     if data.review is None:
         return images, audit, None
@@ -69,46 +64,45 @@ def apply_review_decisions(
 
 
 def split_reviewed(
-    original: tuple[ImageTable, AuditReport],
-    reviewed: tuple[ImageTable, AuditReport],
+    images: ImageTable,
+    audit: AuditReport,
     spec: SplitSpec,
     seed: int,
     features: Features | None,
     before: Mapping[str, int] | None = None,
+    *,
+    original_images: ImageTable,
+    original_audit: AuditReport,
 ) -> Folds:
-    """The folds after a review or an edit: groups stay where they were before it while the folds are nearly as even.
+    """Make folds after a review or an edit of the table, moving as few groups as balance allows.
 
     Args:
-        original: The table and its audit as the data say it.
-        reviewed: The same after the review; the very same where there was none.
-        spec: The recipe's `split` section.
-        seed: The recipe's seed.
-        features: By which test rows are told from training rows.
-        before: The folds of the run that lies in the folder; those without the review where none are given.
+        features: Features that distinguish test rows from training rows, for a holdout like the test set.
+        before: Fold of each sample in the run that is in the folder; None starts from the folds without the review.
+        original_images: The table before the review; the same object if there was none.
+        original_audit: The audit before the review; the same object if there was none.
     """
-    if before is not None:
-        return make_folds(*reviewed, spec, seed, features, before=before)
-    if original[0] is reviewed[0] and original[1] is reviewed[1]:
-        return make_folds(*original, spec, seed, features)
-    try:
-        earlier = make_folds(*original, spec, seed, features)
-    except DataError:
-        return make_folds(*reviewed, spec, seed, features)  # the data could not be divided without the review
-    names = original[0].samples.frame["sample"].cast(pl.String).to_list()
-    unreviewed = dict(zip(names, earlier.fold_of_sample.tolist(), strict=True))
-    return make_folds(*reviewed, spec, seed, features, before=unreviewed)
+    if before is None and not (images is original_images and audit is original_audit):
+        try:
+            unreviewed = make_folds(original_images, original_audit, spec, seed, features)
+        except DataError:
+            unreviewed = None  # the data cannot be split without the review
+        if unreviewed is not None:
+            names = original_images.samples.frame["sample"].cast(pl.String).to_list()
+            before = dict(zip(names, unreviewed.fold_of_sample.tolist(), strict=True))
+    return make_folds(images, audit, spec, seed, features, before=before)
 
 
 def find_reviewed_scores(reviewed: Reviewed, decisions: str | None, stages: Stages) -> Path | None:
-    """The scores of the run that was looked at last, kept in the store, since the next run may take its folder.
+    """Find the scores of the run that was reviewed last, and copy them to the cache.
+
+    The copy is needed because the next run may replace that run's folder.
 
     Args:
-        reviewed: Whose rows name the run.
-        decisions: The file; a run's folder is named as seen from there.
-        stages: Hold what was kept.
+        decisions: The file of decisions; run folders in it are relative to it.
 
     Returns:
-        A folder with `oof.parquet` and `classes.csv`; none where no row names a run, or the run is gone.
+        A folder with `oof.parquet` and `classes.csv`; None if no decision names a run or the run is gone.
     """
     for row in reversed(reviewed.active.decisions):
         run_path, _, digest = row.run.rpartition(" ")

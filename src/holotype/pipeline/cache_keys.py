@@ -1,12 +1,12 @@
-"""What each stage is made from: its own section of the recipe, and the digests of what it reads.
+"""Cache keys of the steps: their own recipe section and the digests of their inputs.
 
-A change of views, ensemble or decision is in no key of training, so it never trains anything again. Names are resolved:
-of weights their file counts by its bytes, of `precision: auto` what it becomes on this device.
+No training key holds TTA, ensemble or decision settings, so a change of these never trains a network again. Names are
+resolved: weights count by the bytes of their file, `precision: auto` by what it means on this device.
 
-Versions of libraries count where they decide about results: those of decoders in full, since a decoder may change a
-pixel in any release, and looking at all images again trains nothing where they came out the same; those of PyTorch and
-timm by their first two numbers, since releases within them mend faults and a training is dear. NumPy, SciPy and Polars
-count nowhere: what is used of them computes the same in every release.
+Library versions count where they can change a result. Decoders count in full, because any release may change a pixel,
+and measuring again trains nothing if the pixels are the same. PyTorch and timm count by major and minor number, because
+patch releases only fix bugs and training is expensive. NumPy, SciPy and Polars do not count: the functions used here
+compute the same in every release.
 """
 
 from __future__ import annotations
@@ -57,11 +57,7 @@ NON_PIXEL_FIELDS = {"frame", "classes", "kind", "taxonomy"}
 
 
 def images_key(spec: DataSpec) -> StageKey:
-    """The table of images.
-
-    Args:
-        spec: The recipe's section.
-    """
+    """Image table key."""
     classes, taxonomy = spec.labels.classes, spec.labels.taxonomy
     tables = [
         spec.train,
@@ -80,11 +76,7 @@ def images_key(spec: DataSpec) -> StageKey:
 
 
 def statistics_key(images: ImageTable) -> StageKey:
-    """The one pass over the pixels; labels and groups are in no part of it.
-
-    Args:
-        images: The table.
-    """
+    """Image statistics key; labels and groups are no part of it."""
     frame = images.frame
     rows = frame.select("id", files=pl.col("files").list.len(), labelled=pl.col("role") != "test")
     options = {
@@ -103,11 +95,10 @@ def statistics_key(images: ImageTable) -> StageKey:
 
 
 def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
-    """The audit.
+    """Audit step key.
 
     Args:
-        spec: The recipe's section.
-        digests: Of the stages before.
+        digests: Digests of the earlier steps.
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
     return StageKey("audit", 7, spec.model_dump(mode="json"), inputs)
@@ -120,14 +111,12 @@ def folds_key(
     train_test_features: Floats | None = None,
     earlier_folds: Mapping[str, int] | None = None,
 ) -> StageKey:
-    """The folds.
+    """Folds step key.
 
     Args:
-        spec: The recipe's section.
-        seed: The recipe's seed.
-        digests: Of the stages before.
+        digests: Digests of the earlier steps.
         train_test_features: Features that distinguish training from test images.
-        earlier_folds: The folds of the run that lies in the folder, by the samples' names.
+        earlier_folds: Fold by sample name, of the run that is in the folder.
     """
     inputs = {name: digests[name] for name in ("images", "audit", "review") if name != "review" or name in digests}
     if train_test_features is not None:
@@ -139,11 +128,10 @@ def folds_key(
 
 
 def pixel_cache_key(plan: CacheFormat, size: int, statistics: ImageStatistics) -> StageKey:
-    """The stored images.
+    """Pixel cache key.
 
     Args:
-        plan: The form they are stored in.
-        size: The size they are stored for.
+        size: Input size of the model, in pixels.
         statistics: Holds the digest of every image's pixels.
     """
     form = asdict(plan) | {"skipped": sorted(plan.skipped)}
@@ -155,13 +143,12 @@ def pixel_cache_key(plan: CacheFormat, size: int, statistics: ImageStatistics) -
 
 
 def fit_key(job: FitJob, statistics: ImageStatistics, dataset: ImageDataset, runtime: Runtime) -> StageKey:
-    """One network.
+    """Training key of one network.
 
     Args:
-        job: Model, fold and rows.
         statistics: Holds the digest of every image's pixels.
-        dataset: Their labels, and the form in which they are stored.
-        runtime: Its batch and precision count, its threads do not.
+        dataset: Labels, and the format of the cached pixels.
+        runtime: Batch and precision count; threads do not.
     """
     left_out = {"predict", "specialists", "pseudo_labels", "neighbors", "weights", "predictions"}
     model = job.model.model_dump(mode="json", exclude=left_out)
@@ -214,14 +201,13 @@ def embed_key(
     runtime: Runtime,
     row_normalization: RowNormalization = None,
 ) -> StageKey:
-    """What a frozen backbone sees in the images.
+    """Embeddings key of a frozen pretrained backbone.
 
     Args:
-        model: The recipe's section, its size resolved.
+        model: Its input size resolved.
         rows: Image rows.
         statistics: Holds the digest of every image's pixels.
-        runtime: For what it computes in.
-        row_normalization: Of `ImageDataset`.
+        row_normalization: From `ImageDataset`.
     """
     model_section = model.model_dump(mode="json", include={"backbone", "activation", "input", "head"})
     section = model_section | {"stored size": model.stored_size, "precision": computed_precision(runtime)}
@@ -245,16 +231,15 @@ def predict_key(
     part: str = "",
     row_normalization: RowNormalization = None,
 ) -> StageKey:
-    """What one network says of some rows: the fold it never saw, the test rows, or those that may join training.
+    """Prediction key of one network for some rows: its held-out fold, test rows or pseudo-label candidates.
 
     Args:
-        job: Model and fold.
-        fit: The network's own key.
+        fit: Key of the network.
         statistics: Holds the digest of every image's pixels.
         rows: Image rows.
-        purpose: The first word of the stage's name.
-        part: The last word of the stage's name.
-        row_normalization: Of `ImageDataset`.
+        purpose: First word of the step's name.
+        part: Last word of the step's name.
+        row_normalization: From `ImageDataset`.
     """
     inputs = {
         "network": fit.digest,
@@ -266,7 +251,7 @@ def predict_key(
 
 
 def reviewed_run_key(scores: str) -> StageKey:
-    """What is kept of a run whose labels were reviewed, since the next run may take its folder.
+    """Key of the scores kept from a reviewed run, whose folder the next run may replace.
 
     Args:
         scores: Digest of its out-of-fold scores.
@@ -281,14 +266,13 @@ def index_key(
     statistics: ImageStatistics,
     row_normalization: RowNormalization = None,
 ) -> StageKey:
-    """The training specimens of one network, embedded by it.
+    """Index key: the training images of one network, embedded by it.
 
     Args:
-        fit: The network's own key.
-        job: Model and fold.
-        duplicate_group: Which of its training rows are one picture, shape (n,).
+        fit: Key of the network.
+        duplicate_group: Duplicate group of each training row, shape (n,).
         statistics: Holds the digest of every image's pixels.
-        row_normalization: Of `ImageDataset`.
+        row_normalization: From `ImageDataset`.
     """
     inputs = {
         "network": fit.digest,
@@ -309,17 +293,15 @@ def neighbors_key(
     part: str = "",
     row_normalization: RowNormalization = None,
 ) -> StageKey:
-    """The nearest specimens of some rows.
+    """Nearest neighbors key of some rows.
 
     Args:
-        index: The index's own key.
-        job: Model and fold.
+        index: Key of the index.
         statistics: Holds the digest of every image's pixels.
         rows: Image rows.
-        duplicate_group: Which of these rows are one picture with which of the index, shape (n,); empty where that does
-            not count.
-        part: The last word of the stage's name.
-        row_normalization: Of `ImageDataset`.
+        duplicate_group: Duplicate group of each row, shape (n,); empty if duplicates may be neighbors.
+        part: Last word of the step's name.
+        row_normalization: From `ImageDataset`.
     """
     inputs = {
         "index": index.digest,
@@ -338,15 +320,15 @@ def explanation_key(
     section: dict[str, Any],
     row_normalization: RowNormalization = None,
 ) -> StageKey:
-    """What the report shows of how one network sees some rows.
+    """Explanation key: an embedding map or heat maps by one network.
 
     Args:
-        stage: The stage's name.
-        network: The network's folder in the store, which is named after its own key.
+        stage: Name of the step.
+        network: The network's folder in the cache, which is named after its key.
         statistics: Holds the digest of every image's pixels.
         rows: Image rows.
-        section: What is asked, as plain values.
-        row_normalization: Of `ImageDataset`.
+        section: Settings, as plain values.
+        row_normalization: From `ImageDataset`.
     """
     inputs = {
         "network": network.name,
@@ -358,11 +340,7 @@ def explanation_key(
 
 
 def computed_precision(runtime: Runtime) -> str:
-    """What networks compute in, with `auto` resolved to what it is on this device.
-
-    Args:
-        runtime: Device and precision.
-    """
+    """Precision that networks compute in, with `auto` resolved for this device."""
     kind = device_type(runtime) if runtime.precision == "auto" else ""
     return resolve_precision(runtime.precision, kind)
 

@@ -1,4 +1,4 @@
-"""Folds of the run that lies in the folder: after an edit of the table, nearly all samples keep theirs."""
+"""Folds of the earlier run in the same folder: after an edit of the table, nearly all samples keep their fold."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ __all__ = ["describe_kept_folds", "is_stratified", "read_earlier_folds", "scored
 def read_earlier_folds(
     folder: RunFolder, recipe: Recipe, progress: Progress, source: Path | None = None
 ) -> dict[str, int] | None:
-    """The fold of each training sample of the run that lies in a folder, by the samples' names.
+    """Read the fold of each training sample from the run that is in a folder.
 
-    They are taken where the recipe of that run has the same seed and section `split`, and where folds are stratified:
-    a holdout like the test set, a group a fold and folds that scores name follow from the data alone.
+    They are used if that run's recipe has the same seed and `split` section, and folds are stratified. A test-like
+    holdout,
+    one group per fold and folds named by imported scores follow from the data alone.
 
     Args:
-        folder: The run's folder; it need not exist.
-        recipe: What is to be run into it.
-        progress: Told where the folds that are there cannot be read.
-        source: The recipe's file. A recipe that a run folder keeps repeats that run, with its folds.
+        folder: It may be missing.
+        progress: Gets a note if the folds there cannot be read.
+        source: The recipe's file. A recipe inside a run folder repeats that run with its folds.
 
     Returns:
-        None where no such run is there.
+        Fold by sample name; None if there is no such run.
     """
     if not is_stratified(recipe):
         return None
@@ -59,33 +59,22 @@ def read_earlier_folds(
 
 
 def is_stratified(recipe: Recipe) -> bool:
-    """Whether folds are stratified, and earlier ones can thus be kept.
-
-    Args:
-        recipe: From `load_recipe`.
-    """
+    """Tell if folds are stratified, so that earlier ones can be kept."""
     named = all(model.predictions is not None and model.predictions.oof is not None for model in recipe.models)
     return not recipe.split.like_test and recipe.split.folds != "leave-group-out" and not named
 
 
 def scored_folds(images: ImageTable, folds: Folds) -> dict[str, int]:
-    """The fold of each training sample that has one, by the samples' names.
-
-    Args:
-        images: The table.
-        folds: Its folds.
-    """
+    """Folds of the training samples that have one, by sample name."""
     scored = np.intersect1d(images.samples.of_role("train"), np.flatnonzero(folds.fold_of_sample >= 0))
     names = images.samples.frame["sample"].gather(scored).cast(pl.String).to_list()
     return dict(zip(names, folds.fold_of_sample[scored].tolist(), strict=True))
 
 
 def describe_kept_folds(images: ImageTable, folds: Folds, before: Mapping[str, int]) -> str:
-    """How many samples keep the fold of the run that lies in the folder, in a sentence.
+    """Describe in a sentence how many samples keep their fold.
 
     Args:
-        images: The table.
-        folds: Its folds.
         before: From `read_earlier_folds`.
     """
     after = scored_folds(images, folds)

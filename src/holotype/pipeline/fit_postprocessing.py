@@ -1,4 +1,4 @@
-"""Everything that is chosen on out-of-fold scores: how models become one, how sure they are, what is decided."""
+"""Postprocessing fitted to out-of-fold scores: ensemble, calibration, decision."""
 
 from __future__ import annotations
 
@@ -52,12 +52,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Postprocessing:
-    """What a recipe chooses, before it is fitted.
+    """Unfitted postprocessing steps of a recipe.
 
     Args:
-        ensemble: How models become one.
-        calibration: How scores become probabilities; none where they stay as they are.
-        decision: How scores become labels.
+        calibration: None leaves the scores as they are.
     """
 
     ensemble: ModelSelection
@@ -66,23 +64,20 @@ class Postprocessing:
 
     @property
     def chain(self) -> list[PostprocessingStep]:
-        """In the order in which they are fitted."""
+        """Postprocessing steps in the order in which they are fitted."""
         middle = [] if self.calibration is None else [self.calibration]
         return [self.ensemble, *middle, self.decision]  # type: ignore[list-item]
 
 
 @dataclass(frozen=True)
 class FittedPostprocessing:
-    """What was chosen, and what it makes of the samples.
+    """Fitted postprocessing, and its scores and labels.
 
     Args:
-        ensemble: How models become one.
-        calibration: How scores become probabilities.
-        decision: How scores become labels.
-        chain: The same, ready to be applied.
-        oof: Out-of-fold scores, each by choices fitted without its fold; none where there are none.
-        test: The scores of the samples to predict; none where there are none.
-        decided: Their labels, shape (n, classes).
+        chain: The same steps, ready to be applied.
+        oof: Out-of-fold scores, each from steps fitted without its fold.
+        test: Scores of the test samples.
+        decided: Labels of the test samples, shape (n, classes).
     """
 
     ensemble: Ensemble
@@ -94,19 +89,19 @@ class FittedPostprocessing:
     decided: AnyLabels | None = None
 
     def read(self, models: Sequence[Any]) -> list[Any]:
-        """The scores of each model as it is read: its pooling, and its specialists where they answer.
+        """Select each model's scores: its pooling, with or without its specialists.
 
         Args:
-            models: One entry a model and pooling, as they were gathered.
+            models: One entry per model and pooling, in the order of `AllModelScores`.
         """
         scores: list[Any] = self.chain.steps[0].select(models)  # type: ignore[attr-defined]
         return scores
 
     def scores_of(self, models: Sequence[TestPredictions]) -> TestPredictions:
-        """The scores of other samples, before they are decided.
+        """Combine and calibrate the scores of other samples.
 
         Args:
-            models: Scores of the same samples, one entry a model.
+            models: Scores of the same samples, one entry per model and pooling.
         """
         return replace(models[0], logits=as_scores(self.chain.apply(models)[-2]))
 
@@ -119,15 +114,12 @@ def make_postprocessing(
     runtime: Runtime,
     model_scores: AllModelScores,
 ) -> Postprocessing:
-    """The choices of a recipe.
+    """Make the postprocessing steps of a recipe.
 
     Args:
-        recipe: Its `ensemble`, `calibration` and `decision` sections.
-        images: The table.
-        statistics: Of every image; a stack looks at them.
-        folds: Know what is tied to what.
-        runtime: Threads, and where a stack keeps its finished classes.
-        model_scores: What the models say, and in how many readings.
+        statistics: Image statistics, as features of a stack.
+        folds: Knows which samples are independent.
+        runtime: Threads, and where a stack caches its finished classes.
 
     Raises:
         InputError: A table that a section names does not fit.
@@ -173,14 +165,12 @@ def fit_postprocessing(
     nested: NestedScore | None,
     images: ImageTable,
 ) -> FittedPostprocessing:
-    """Fit every choice to all out-of-fold scores, and decide the samples to predict.
+    """Fit every step to all out-of-fold scores, then decide the test samples.
 
     Args:
-        postprocessing: From `make_postprocessing`.
-        oof: Out-of-fold scores, one entry a model and pooling; empty where nothing can be learnt.
-        test: Scores of the samples to predict, one entry a model and pooling; empty where there are none.
-        nested: The honest score, which holds what the choices make of samples they were not fitted on.
-        images: The table.
+        oof: Out-of-fold scores, one entry per model and pooling; empty if nothing can be fitted.
+        test: Test scores in the same order; empty without a test table.
+        nested: Nested score; its logits are the cross-fitted out-of-fold scores.
     """
     if oof and nested is not None:
         units = (
@@ -207,12 +197,11 @@ def fit_postprocessing(
 def sample_features(
     images: ImageTable, statistics: ImageStatistics, component: Integers | None = None
 ) -> SampleFeatures:
-    """What is known of samples beside their scores.
+    """Sample features for a stack: image statistics averaged per sample, domain and independent group.
 
     Args:
-        images: The table.
-        statistics: Of every image.
-        component: What is tied to what, by sample; nothing where none is given.
+        component: Group id of each sample; samples with the same id are not independent. None makes every sample a
+            group.
     """
     names, table = image_features(statistics.frame)
     count = len(images.samples)
@@ -272,10 +261,10 @@ def _group_codes(images: ImageTable, name: str, key: str) -> Integers:
 
 
 def plate_codes(column: pl.Series) -> Integers:
-    """Plates as numbers from 0; -1 where one is unknown.
+    """Plate codes: numbers from 0, and -1 for an unknown plate.
 
     Args:
-        column: Their names, one a sample.
+        column: Plate name of each sample.
     """
     return np.asarray(column.rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1)
 

@@ -1,4 +1,4 @@
-"""Scores that were made elsewhere, brought into the order of our samples."""
+"""Imported predictions: scores made elsewhere, aligned to our samples."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["AlignedScores", "named_folds", "read_aligned_scores"]
 
 @dataclass(frozen=True)
 class AlignedScores:
-    """Scores of our samples.
+    """Aligned scores of our samples.
 
     Args:
         samples: Sample numbers, shape (n,), ascending.
         logits: Shape (n, classes).
-        folds: The fold of each as the file names it; none where it names none.
-        remarks: What is odd, in sentences.
+        folds: Fold name of each sample; None if the file names none.
+        remarks: Sentences on what is unusual in the file.
     """
 
     samples: Integers
@@ -37,15 +37,12 @@ class AlignedScores:
 def read_aligned_scores(
     spec: PredictionsSpec, path: str, images: ImageTable, role: str, needed: Integers, field: str
 ) -> AlignedScores:
-    """A file of scores, its rows brought to our samples.
+    """Read a file of scores and align its rows to our samples.
 
     Args:
-        spec: The recipe's section.
-        path: The file.
-        images: The table.
         role: `train` or `test`.
-        needed: Samples that must have a score; those of others are left out.
-        field: Where the recipe names the file.
+        needed: Sample numbers that must have a score; other samples are dropped.
+        field: Recipe field that names the file, for messages.
 
     Raises:
         DataError: The file does not fit the table, or a needed sample has no score.
@@ -64,15 +61,13 @@ def read_aligned_scores(
 
 
 def named_folds(models: Sequence[ModelSpec], images: ImageTable, scored: Integers) -> NDArray[np.str_] | None:
-    """The folds that the scores of all models name, where no network of ours is trained and all name the same.
+    """Fold names that the imported scores of all models agree on.
 
     Args:
-        models: The recipe's sections.
-        images: The table.
-        scored: The samples that take part, ascending.
+        scored: Sample numbers that take part, ascending.
 
     Returns:
-        One name a scored sample; none where a model is trained here, or names no folds or others.
+        One name per scored sample; None if a model is trained here, or the files name no folds or different ones.
     """
     fold_names: NDArray[np.str_] | None = None
     for number, model in enumerate(models):

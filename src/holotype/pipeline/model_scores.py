@@ -1,4 +1,4 @@
-"""Every model's scores, of networks or made elsewhere, sample by sample."""
+"""Model scores: predictions of every model, trained here or imported, sample by sample."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ Evidence = TypeVar("Evidence", OofPredictions, TestPredictions)
 
 @dataclass(frozen=True)
 class AllModelScores:
-    """What all models say.
+    """Scores of all models.
 
     Args:
-        models: Their networks.
-        oof: Out-of-fold scores, model by model one entry a pooling, then those with its specialists; empty where one
-            has none.
-        test: Scores of the samples to predict, in the same order; empty without a test table.
-        validation: Of the validation set of its own, in the same order, where there is one.
-        caveats: What a reader of the scores must know.
-        pools: The poolings of each model.
-        has_specialists: Whether the scores of a model come twice, the second time with those of its specialists.
-        first_view: Out-of-fold scores of the first view alone, by model; of those that have more than one.
+        oof: Out-of-fold scores, model by model one entry per pooling, then the same with specialists; empty if a model
+            has
+            none.
+        test: Test scores in the same order; empty without a test table.
+        validation: Scores of the external validation set in the same order, if there is one.
+        caveats: Sentences that belong beside the scores.
+        pools: Pooling rules of each model.
+        has_specialists: One flag per model: its scores come twice, the second time with specialists.
+        first_view: Out-of-fold scores of the first view alone, by model, for models with several views.
     """
 
     models: list[ModelPredictions]
@@ -60,15 +60,14 @@ class AllModelScores:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """One model's scores of samples.
+    """Scores of one model.
 
     Args:
-        model: Its networks.
-        oof: Out-of-fold scores, one entry a reading.
-        test: Of the samples to predict.
-        validation: Of the validation set of its own.
-        first_view: Out-of-fold scores of the first view alone, where there are more.
-        caveats: What a reader of the scores must know.
+        oof: Out-of-fold scores, one entry per pooling, then the same with specialists.
+        test: Test scores in the same order.
+        validation: Scores of the external validation set in the same order.
+        first_view: Out-of-fold scores of the first view alone, if there are several views.
+        caveats: Sentences that belong beside the scores.
     """
 
     model: ModelPredictions
@@ -80,16 +79,10 @@ class ModelScores:
 
 
 def gather_models(recipe: Recipe, prepared: PreparedData, stages: Stages, runtime: Runtime) -> AllModelScores:
-    """Train and ask every model, or read what it said elsewhere.
-
-    Args:
-        recipe: Its models.
-        prepared: What is known before training.
-        stages: Takes from the store what is there.
-        runtime: Device, threads and progress.
+    """Train every model and predict with it, or import its predictions.
 
     Raises:
-        UnknownUntilRunError: In a forecast, where a network is missing.
+        UnknownUntilRunError: In a dry run, if a network is missing.
         DataError: A file of scores does not fit the table.
     """
     context = TrainingContext(prepared, recipe.seed, stages, runtime, recipe.data.cache, recipe.final_model)

@@ -1,4 +1,4 @@
-"""Unusual images: unlike those that a run was trained on, by plain, cheap signs, said in words."""
+"""Out-of-distribution detection: simple signs that an image is unlike the training images, in words."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrainingRanges:
-    """What the images of a run are like.
+    """Training ranges: typical values of a run's training images.
 
     Args:
-        kind: `multiclass` or `multilabel`.
-        score: The best score below which the least sure of its held-out images lie; none without such scores.
-        training: From `describe_training`; of no image where the run does not say.
+        score: Best score that new images of the same kind rarely fall below; None without out-of-fold scores.
+        training: From `describe_training`; describes no image if the run has no statistics.
     """
 
     kind: Kind
@@ -48,28 +47,28 @@ class TrainingRanges:
 
     @property
     def is_available(self) -> bool:
-        """Whether anything is known of the training images."""
+        """Tell if the run has statistics of its training images."""
         return bool(self.training["images"])
 
     def mismatch(self, depth: str, channels: int) -> str | None:
-        """Why an image cannot be predicted: it has other channels, or its values are of another depth.
+        """Explain why an image cannot be predicted: wrong number of channels, or wrong depth.
 
         Args:
-            depth: NumPy's name of the type of its pixels.
-            channels: How many channels it has.
+            depth: NumPy dtype name of its pixels.
+            channels: Number of channels.
         """
         return form_mismatch(self.training, depth, channels)
 
 
 def best_scores(logits: AnyScores, kind: Kind) -> Doubles:
-    """The score of each sample's likeliest class: a log-probability, or log-odds where labels are many.
+    """Maximum class score of each sample: log-probability (multiclass) or log-odds (multilabel).
 
-    The largest softmax probability is the plain baseline of Hendrycks & Gimpel 2017, "A baseline for detecting
-    misclassified and out-of-distribution examples".
+    The maximum softmax probability is the baseline of Hendrycks & Gimpel 2017, "A baseline for detecting misclassified
+    and
+    out-of-distribution examples".
 
     Args:
         logits: Shape (n, classes).
-        kind: `multiclass` or `multilabel`.
 
     Returns:
         Shape (n,).
@@ -81,14 +80,14 @@ def best_scores(logits: AnyScores, kind: Kind) -> Doubles:
 
 
 def low_score_threshold(logits: AnyScores, kind: Kind) -> float | None:
-    """The best score that new images of the same kind hardly fall below.
+    """Best score that new images of the same kind rarely fall below.
 
-    Below the first percentile of the run's held-out images lies half of the distance from there to their median again:
-    of few images the percentile is the least, which many a new one falls below.
+    It lies below the first percentile of the held-out images, by half the distance from that percentile to the median.
+    With
+    few images the percentile is the minimum, and many new images would fall below it.
 
     Args:
-        logits: Their scores, shape (n, classes).
-        kind: `multiclass` or `multilabel`.
+        logits: Out-of-fold scores, shape (n, classes).
     """
     best = best_scores(logits, kind)
     if not len(best):
@@ -98,12 +97,10 @@ def low_score_threshold(logits: AnyScores, kind: Kind) -> float | None:
 
 
 def read_training_ranges(folder: RunFolder, kind: Kind, classes: int) -> TrainingRanges:
-    """What the images of a finished run are like, by its own files; nothing where they are not there.
+    """Read training ranges from the files of a finished run; what is missing there stays empty.
 
     Args:
-        folder: The run's.
-        kind: `multiclass` or `multilabel`.
-        classes: How many there are.
+        classes: Number of classes.
     """
     return TrainingRanges(
         kind, _read_score_threshold(folder.root / "oof.parquet", kind, classes), _read_training_summary(folder)
@@ -113,13 +110,12 @@ def read_training_ranges(folder: RunFolder, kind: Kind, classes: int) -> Trainin
 def ood_reasons(
     ranges: TrainingRanges, score: float, facts: Mapping[str, Any], channels: Sequence[str]
 ) -> tuple[OodReason, ...]:
-    """In which respects an image is unusual.
+    """Reasons to call an image out of distribution.
 
     Args:
-        ranges: From `read_training_ranges`.
         score: From `best_scores`.
-        facts: What was measured of it, as in `input_warnings`.
-        channels: The channels' names; none where they have none.
+        facts: Measurements of the image, as in `input_warnings`.
+        channels: Channel names; empty if they have none.
     """
     reasons = [OodReason(*fact) for fact in input_warnings(ranges.training, facts, channels)]
     if ranges.score is not None and score < ranges.score:
@@ -140,17 +136,16 @@ def warning_texts(
     frame: pl.DataFrame,
     channels: Sequence[str],
 ) -> pl.Series:
-    """The column `warning` of predictions: in which respects the images of each sample are unusual.
+    """Column `warning` of predictions: reasons why the images of each sample are unusual.
 
     Args:
-        ranges: From `read_training_ranges`.
         logits: Shape (samples, classes).
-        rows: The image rows of each sample.
+        rows: Image rows of each sample.
         frame: Rows of `ImageStatistics.frame`.
-        channels: The channels' names; none where they have none.
+        channels: Channel names; empty if they have none.
 
     Returns:
-        Null where nothing is unusual.
+        Null for samples that are not unusual.
     """
     texts: list[str | None] = []
     for score, sample_rows in zip(best_scores(logits, ranges.kind).tolist(), rows, strict=True):

@@ -1,4 +1,4 @@
-"""What is known before anything is trained."""
+"""Prepared data: all that is known before training."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ __all__ = ["PreparedData"]
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Everything that is known before anything is trained.
+    """Prepared data: images, statistics, audit and folds.
 
     Args:
-        images: The table.
-        statistics: Of every image.
-        audit: What was found in them.
-        folds: How they are divided.
-        warnings: Sentences for people, of all these stages.
-        review: What a person decided about the data, where the recipe names it.
+        statistics: One row per image.
+        warnings: Sentences of all these steps, for the user.
+        review: Applied review decisions, if the recipe names a file of them.
     """
 
     images: ImageTable

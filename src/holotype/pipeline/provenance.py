@@ -1,4 +1,4 @@
-"""How a run came about, for its report: the command, the stages with time and memory, the digests."""
+"""Run provenance: command, steps with time and memory, digests; and notes on optional work that failed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ __all__ = ["describe_run", "optional_work", "stage_costs"]
 
 
 def describe_run(stages: Stages, recipe: str) -> Provenance:
-    """The command that does it again, what each stage took, and the digests of what was read.
+    """Describe how to repeat a run, what each step cost, and the digests of what was read.
 
     Args:
-        stages: Of the run.
-        recipe: The resolved recipe as it is written into the run's folder.
+        recipe: Text of the resolved recipe, as in the run folder.
     """
     folder = stages.log.path.parent
     commands = {}
@@ -40,11 +39,11 @@ def describe_run(stages: Stages, recipe: str) -> Provenance:
 
 @contextmanager
 def optional_work(what: str, stages: Stages) -> Iterator[None]:
-    """Optional work after the training: whatever fails in it becomes a note with the command that makes it later.
+    """Do optional work after training: a failure becomes a note with the command that repeats it.
 
     Args:
         what: The work, in words.
-        stages: Of the run; their log keeps the traceback.
+        stages: Its log keeps the traceback.
     """
     try:
         yield
@@ -69,10 +68,10 @@ def _report_failure(what: str, error: Exception, stages: Stages) -> None:
 
 
 def stage_costs(events: list[dict[str, Any]]) -> dict[str, tuple[float, float | None]]:
-    """Seconds and megabytes of each stage of a finished run, by whichever run made it.
+    """Seconds and megabytes of each step of a finished run, including steps that an earlier run computed.
 
     Args:
-        events: The lines `stage` of its log, oldest first; the last of each stage counts.
+        events: `stage` lines of the log, oldest first; the last one of each step counts.
     """
     costs = {}
     for event in events:

@@ -1,4 +1,4 @@
-"""What the report's charts are drawn from: each class's curves, and the links between classes."""
+"""Report curves: precision-recall curves of each class, links between classes, learning-rate finders."""
 
 from __future__ import annotations
 
@@ -23,14 +23,10 @@ BINS, MAX_LOG_ODDS = 42, 7.0
 
 
 def class_curves(nested: NestedScore, decision: Decision) -> ClassCurves | None:
-    """Precision, recall and scores of each class at every threshold, each class against all others.
-
-    Args:
-        nested: The honest score, and what it was computed from.
-        decision: Knows the thresholds, where there are any.
+    """Precision-recall curves and score histograms of each class against all others.
 
     Returns:
-        None where there are so many classes that only the likeliest of each sample are known.
+        None with so many classes that only the top scores are kept.
     """
     logits, truth = nested.logits, nested.truth
     if isinstance(logits, TopKScores):
@@ -54,22 +50,16 @@ def class_curves(nested: NestedScore, decision: Decision) -> ClassCurves | None:
 
 
 def decision_thresholds(decision: Decision) -> tuple[float, ...] | None:
-    """The probability from which on each class is given; none where the rule has no such thing.
-
-    Args:
-        decision: The rule.
-    """
+    """Probability thresholds of a decision, one per class; None if the rule has none."""
     has_them = decision.kind == "multilabel" and len(decision.thresholds) == len(decision.classes)
     return decision.thresholds if has_them and decision.rule != "assign" else None
 
 
 def class_graph_data(nested: NestedScore, counts: Integers, kind: Kind) -> ClassGraphData:
-    """Which classes are taken for each other, and which labels come together.
+    """Class graph: confused pairs, and labels that occur together.
 
     Args:
-        nested: The honest score, and what it was computed from.
-        counts: Samples by (truth, decided), shape (classes, classes).
-        kind: One label a sample, or many.
+        counts: Number of samples by (true, decided) class, shape (classes, classes).
     """
     supports = LabelMatrix.from_dense(nested.truth).counts()
     cooccurring = cooccurring_pairs(nested.truth) if kind == "multilabel" else []
@@ -77,11 +67,7 @@ def class_graph_data(nested: NestedScore, counts: Integers, kind: Kind) -> Class
 
 
 def finder_curves(models: Sequence[ModelPredictions]) -> dict[str, pl.DataFrame]:
-    """What rate finders measured, by `model/fold0/phase`.
-
-    Args:
-        models: And their networks.
-    """
+    """Learning-rate finder curves, by `model/fold0/phase`."""
     return {
         f"{name}/{path.stem.removeprefix('finder-')}": read_parquet(path)
         for name, history in histories(models).items()

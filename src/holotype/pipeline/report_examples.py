@@ -1,4 +1,4 @@
-"""What the report shows of a run: mistakes, specimens, duplicates, doubtful labels, how models become one."""
+"""Report examples: mistakes, exemplars, duplicates, label errors and the ensemble, as the report takes them."""
 
 from __future__ import annotations
 
@@ -43,14 +43,10 @@ ROLE_PAIR_PRIORITY = {("external", "test"): 0, ("train", "test"): 1, ("external"
 
 
 def confident_mistakes(result: RunResult, nested: NestedScore) -> tuple[Integers, NDArray[np.float64]]:
-    """The samples whose wrong labels the run is surest of, the surest first.
-
-    Args:
-        result: What the run came to.
-        nested: Its honest score.
+    """Confident mistakes: wrongly labeled samples, most confident first.
 
     Returns:
-        Their places among the scored samples, and the probability of what was decided of each.
+        Indices into the scored samples, and the probability of the decided label of each.
     """
     confidence = confident_errors(nested.truth, nested.decided, nested.logits, result.prepared.images.kind)
     wrong = np.flatnonzero(confidence >= 0)
@@ -59,12 +55,7 @@ def confident_mistakes(result: RunResult, nested: NestedScore) -> tuple[Integers
 
 
 def mistakes(result: RunResult, nested: NestedScore) -> list[Mistake]:
-    """The samples whose wrong labels the run is surest of, the surest first.
-
-    Args:
-        result: What the run came to.
-        nested: Its honest score.
-    """
+    """Confident mistakes with their pixels, most confident first."""
     images = result.prepared.images
     positions, confidences = confident_mistakes(result, nested)
     truths, decisions = (
@@ -84,12 +75,7 @@ def mistakes(result: RunResult, nested: NestedScore) -> list[Mistake]:
 
 
 def example_images(result: RunResult, nested: NestedScore) -> list[ExampleImage]:
-    """One sample a class, the one that the run is surest of among those it got right.
-
-    Args:
-        result: What the run came to.
-        nested: Its honest score.
-    """
+    """Class exemplars: one correctly labeled sample per class, the most confident one."""
     images = result.prepared.images
     rows = class_exemplars(nested.truth, nested.decided, nested.logits, MAX_EXAMPLES)
     return [
@@ -103,11 +89,7 @@ def example_images(result: RunResult, nested: NestedScore) -> list[ExampleImage]
 
 
 def duplicate_pairs(prepared: PreparedData) -> tuple[Pair, ...]:
-    """Pairs of images that are the same specimen: leaks into the test rows first, and near ones before exact ones.
-
-    Args:
-        prepared: What is known before training.
-    """
+    """Duplicate pairs: leaks into test rows first, near duplicates before exact ones."""
     images, links = prepared.images, prepared.audit.duplicate_pairs
     roles, action = images.frame["role"], dict(prepared.audit.clusters.select("row", "action").iter_rows())
     pairs_of_cluster: dict[int, int] = {}
@@ -132,12 +114,7 @@ def duplicate_pairs(prepared: PreparedData) -> tuple[Pair, ...]:
 
 
 def label_error_examples(result: RunResult, nested: NestedScore) -> tuple[LabelError, ...]:
-    """The samples whose given labels are likely wrong, the surest first.
-
-    Args:
-        result: What the run came to.
-        nested: Its honest score.
-    """
+    """Likely label errors, most likely first."""
     likely_errors = result.label_errors.filter("suspect").sort("quality").head(MAX_LABEL_ERRORS)
     return tuple(
         LabelError(
@@ -165,67 +142,46 @@ def _pixels_of_sample(prepared: PreparedData, sample: int) -> NDArray[Any]:
 
 
 def row_of_sample(prepared: PreparedData, sample: int) -> int:
-    """The first image of a sample that can be read.
-
-    Args:
-        prepared: What is known before training.
-        sample: The sample's number.
-    """
+    """First readable image row of a sample."""
     rows = np.flatnonzero(prepared.images.sample_numbers == sample)
     return int(np.setdiff1d(rows, prepared.folds.unreadable)[0])
 
 
 def pixels_of_row(prepared: PreparedData, row: int) -> NDArray[Any]:
-    """An image as its file has it, but for isolated values and pixels without data, shape (channels, height, width).
+    """Pixels of an image as its file has them, without isolated outliers and missing values.
 
-    Args:
-        prepared: What is known before training.
-        row: The image's row.
+    Returns:
+        Shape (channels, height, width).
     """
     return usable_pixels(read_row(prepared.images, row))
 
 
 def downscaled_pixels(prepared: PreparedData, row: int) -> NDArray[Any]:
-    """An image no larger than a picture of the report needs, so that many can be held.
-
-    Args:
-        prepared: What is known before training.
-        row: The image's row.
-    """
+    """Pixels of an image, downscaled to the size of the report's pictures to save memory."""
     return downscale(pixels_of_row(prepared, row))
 
 
 def downscale(pixels: NDArray[Any]) -> NDArray[Any]:
-    """An image no larger than a picture of the report needs, averaged over what becomes one pixel.
+    """Downscale pixels to the size of the report's pictures, averaging.
 
     Args:
         pixels: Shape (channels, height, width).
 
     Returns:
-        The same type.
+        Same dtype.
     """
     share = min(1.0, MAX_SIDE / max(pixels.shape[1:]))
     return resize_image(pixels, *(max(1, round(side * share)) for side in pixels.shape[1:]))
 
 
 def model_pairs(result: RunResult, nested: NestedScore) -> list[dict[str, Any]]:
-    """How alike the models are, one entry a pair.
-
-    Args:
-        result: What the run came to.
-        nested: Its honest score.
-    """
+    """Diversity of the models, one entry per pair."""
     names, scores = [model.name for model in result.models], [model.logits for model in result.oof]
     return diversity_table(scores, names, nested.truth, result.prepared.images.kind) if len(scores) > 1 else []
 
 
 def ensemble_summary(result: RunResult, nested: NestedScore) -> EnsembleData:
-    """The ensemble as the report shows it.
-
-    Args:
-        result: What the run came to.
-        nested: Its honest score.
-    """
+    """Ensemble summary: weights, features of a stack, diversity."""
     ensemble, classes = result.postprocessing.ensemble, result.prepared.images.classes
     means = {f"mean of class {number}": f"mean score of {name}" for number, name in enumerate(classes)}
     for number, channel in enumerate(result.prepared.images.channels or ()):

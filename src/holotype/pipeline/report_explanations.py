@@ -1,4 +1,4 @@
-"""How the first model's networks see the samples: a map of one fold, what lies nearest to mistakes, heat maps."""
+"""Report explanations by the first model: embedding map of one fold, neighbors of mistakes, heat maps, first layer."""
 
 from __future__ import annotations
 
@@ -48,13 +48,7 @@ Thumbnails = dict[int, tuple[NDArray[Any], tuple[int, int]]]  # small pixels, an
 def explained_model(
     sections: Sequence[ModelSpec], models: Sequence[ModelPredictions], context: TrainingContext
 ) -> ExplainedModel | None:
-    """The first model that was trained here; none where all of them are predictions made elsewhere.
-
-    Args:
-        sections: The recipe's.
-        models: What they say, and their networks.
-        context: What networks are made from.
-    """
+    """Find the first model that was trained here; None if all predictions are imported."""
     models_by_name = {model.name: model for model in models}
     for section in sections:
         if section.predictions is None and models_by_name[section.name].networks:
@@ -66,16 +60,14 @@ def explained_model(
 def embed_first_fold(
     explained: ExplainedModel, nested: NestedScore, points: int, mistaken: Integers
 ) -> EmbeddingMap | None:
-    """Samples of the first fold, embedded by the network that never saw them, and some to predict.
+    """Embed samples of the first fold by the network that never saw them, and some test samples.
 
     Args:
-        explained: The networks.
-        nested: What was scored.
-        points: The most samples.
-        mistaken: Samples that are among them, if they belong to the fold.
+        points: Maximum number of samples.
+        mistaken: Samples to include if they belong to the fold.
 
     Returns:
-        None where there is nothing to look at.
+        None if there are fewer than two samples.
     """
     prepared = explained.context.data
     fold, pseudo = explained.first_fold, explained.model.pseudo_labels
@@ -96,13 +88,10 @@ def embed_first_fold(
 def embedding_map_data(
     fold_map: EmbeddingMap, explained: ExplainedModel, result: RunResult, nested: NestedScore
 ) -> EmbeddingMapData:
-    """A map with what is known of its samples.
+    """Embedding map with labels and decisions of its samples.
 
     Args:
         fold_map: From `embed_first_fold`.
-        explained: The networks.
-        result: What the run came to.
-        nested: Its honest score.
     """
     images, fold_of = result.prepared.images, result.prepared.folds.fold_of_sample
     samples = images.sample_numbers[fold_map.rows]
@@ -146,12 +135,11 @@ def embedding_map_data(
 def neighbors_of_mistakes(
     mistaken: Integers, fold_map: EmbeddingMap | None, result: RunResult
 ) -> tuple[dict[str, tuple[NearestImage, ...]], str]:
-    """The labelled specimens that lie nearest to each mistake, by the id of its sample, and where they were looked for.
+    """Nearest labeled images of each mistake, by sample id, and in words where they were searched.
 
     Args:
-        mistaken: Samples, the worst first.
-        fold_map: A map, whose samples are looked among where no model knows neighbours.
-        result: What the run came to.
+        mistaken: Sample numbers, worst first.
+        fold_map: Searched if no model has a neighbor index.
     """
     prepared = result.prepared
     names = prepared.images.samples.frame["sample"].cast(str)
@@ -213,11 +201,7 @@ def _nearest_image(result: RunResult, row: int, similarity: float) -> NearestIma
 
 
 def first_layer(explained: ExplainedModel) -> FirstLayer | None:
-    """The kernels of the first network, where it begins with a convolution.
-
-    Args:
-        explained: The networks.
-    """
+    """First-layer kernels of the first network; None if it does not start with a convolution."""
     from holotype.networks import first_kernels, load_network
 
     fold, checkpoint = explained.first_fold, open_checkpoint(explained.networks[explained.first_fold])
@@ -250,17 +234,14 @@ def _initial_kernels(explained: ExplainedModel, checkpoint: Checkpoint) -> NDArr
 def explain_samples(
     positions: Integers, wrong: Sequence[bool], explained: ExplainedModel, result: RunResult, nested: NestedScore
 ) -> tuple[tuple[ExplainedSample, ...], str]:
-    """Samples with the heat maps of what was decided and of what is true, by the network that never saw them.
+    """Heat maps (Grad-CAM) of the decided and the true class, by the network that never saw the sample.
 
     Args:
-        positions: Among the scored samples, shape (n,).
-        wrong: Whether each is shown for its mistake.
-        explained: The networks.
-        result: What the run came to.
-        nested: Its honest score.
+        positions: Indices into the scored samples, shape (n,).
+        wrong: One flag per sample: it is shown as a mistake.
 
     Returns:
-        Those of whose fold and classes a network knows; and why there are none, in a sentence.
+        Samples whose fold and classes a network knows; and a sentence if heat maps are not possible.
     """
     from holotype.prediction import feature_map_size
 

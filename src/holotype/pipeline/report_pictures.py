@@ -1,4 +1,4 @@
-"""What the report shows as pictures beside its galleries."""
+"""Report pictures besides the galleries: maps, heat maps, channels, uncertain samples."""
 
 from __future__ import annotations
 
@@ -32,15 +32,7 @@ MAX_UNCERTAIN, MAX_EXAMPLES = 24, 48
 def pictures_of(
     result: RunResult, nested: NestedScore, spec: ReportSpec, models: Sequence[ModelSpec], context: TrainingContext
 ) -> PictureData:
-    """Everything that the report shows as pictures beside its galleries.
-
-    Args:
-        result: What the run came to.
-        nested: Its honest score.
-        spec: The recipe's section.
-        models: The recipe's sections.
-        context: What networks were made from.
-    """
+    """Collect the pictures that the report shows besides its galleries."""
     wrong, _ = confident_mistakes(result, nested)
     mistaken = nested.samples[wrong]
     views, uncertain = _channel_examples(result, nested, spec), _uncertain_samples(result, nested)

@@ -1,4 +1,4 @@
-"""What a review changed: the same scores judged by the labels before and after, and two runs judged by the same."""
+"""Review effect: this run scored by the labels before and after the review, and compared with the reviewed run."""
 
 from __future__ import annotations
 
@@ -33,15 +33,14 @@ METHOD = (
 
 @dataclass(frozen=True)
 class RunDifference:
-    """Two runs on the same samples, judged by the reviewed labels.
+    """Difference of two runs on the same samples, both scored by the reviewed labels.
 
     Args:
-        samples: How many there are.
-        groups: How many independent groups they form.
-        earlier: The score of the run that was reviewed.
-        now: The score of this run.
-        difference: `value` (now less earlier), `low` and `high` of 95 %, by groups.
-        method: In words.
+        samples: Number of samples.
+        groups: Number of independent groups.
+        earlier: Score of the reviewed run.
+        now: Score of this run.
+        difference: `value` (now minus earlier), `low` and `high` of the 95 % interval, resampled by groups.
     """
 
     samples: int
@@ -54,17 +53,17 @@ class RunDifference:
 
 @dataclass(frozen=True)
 class ReviewEffect:
-    """What a review changed.
+    """Review effect, in numbers.
 
     Args:
-        relabeled: Samples with other labels.
-        scored: Of these, how many are scored.
-        dropped: Samples that left training and scoring.
-        split: Sets of duplicates that were taken apart.
-        confirmed: Samples whose labels a person settled.
-        before: This run's scores judged by the labels before the review; empty where no scored label changed.
-        runs: This run against the one that was reviewed; none where that cannot be said.
-        reason: Why it cannot be said.
+        relabeled: Samples with changed labels.
+        scored: Number of relabeled samples that are scored.
+        dropped: Samples removed from training and scoring.
+        split: Duplicate clusters that were split.
+        confirmed: Samples whose labels a person confirmed.
+        before: This run's scores by the labels before the review; empty if no scored label changed.
+        runs: Difference to the reviewed run; None if they cannot be compared.
+        reason: Why they cannot be compared.
     """
 
     relabeled: int
@@ -78,12 +77,7 @@ class ReviewEffect:
 
 
 def review_effect_data(result: ReviewEffect, metric: str) -> ReviewEffectData:
-    """What the report shows of it.
-
-    Args:
-        result: What the review changed.
-        metric: The recipe's metric.
-    """
+    """Review effect as the report takes it."""
     counts = [
         f"{pluralize(result.relabeled, 'sample')} with other labels" if result.relabeled else "",
         f"{result.scored:,} of them scored" if result.relabeled else "",
@@ -98,12 +92,7 @@ def review_effect_data(result: ReviewEffect, metric: str) -> ReviewEffectData:
 
 
 def describe_review_effect(result: ReviewEffect, metric: str) -> str:
-    """What a review changed, in one sentence.
-
-    Args:
-        result: What the review changed.
-        metric: The recipe's metric.
-    """
+    """Describe a review effect in one sentence."""
     counts = ", ".join(review_effect_data(result, metric).counts) or "nothing was to be changed"
     runs = result.runs
     if runs is None:
@@ -130,17 +119,14 @@ class _FirstModelScores:
 def measure_review_effect(
     prepared: PreparedData, nested: NestedScore | None, decision: DecisionStep, earlier: Path | None, metric: str
 ) -> ReviewEffect | None:
-    """What a review changed, in numbers.
+    """Measure a review effect.
 
     Args:
-        prepared: With the review.
-        nested: This run's honest score.
-        decision: What decides; it is refitted on both sides.
-        earlier: The kept scores of the run that was reviewed.
-        metric: The recipe's metric.
+        decision: Decision step, refitted on both sides.
+        earlier: Folder of the scores kept from the reviewed run.
 
     Returns:
-        None where there was no review, or nothing could be scored.
+        None if there was no review, or nothing was scored.
     """
     review = prepared.review
     if review is None or nested is None:

@@ -1,4 +1,4 @@
-"""What a run came to."""
+"""Run result: everything that `run_stages` computes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,12 @@ __all__ = ["RunResult"]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to.
+    """Run result: what the files of the run folder and the report are made from.
 
     Args:
-        prepared: What was known before training.
-        model_scores: What each model says.
-        postprocessing: How models become one and are decided, and what that makes of the samples.
-        nested: The honest score, and what it was computed from; none without out-of-fold scores.
-        label_errors: Samples whose labels are likely wrong, from `holotype.audit.find_label_errors`.
-        validation: The ensemble's scores of the validation set of its own, where there is one.
-        review: What a review of the labels changed, where there was one.
+        nested: Nested score, and the logits and labels behind it; None without out-of-fold scores.
+        label_errors: Likely label errors, from `holotype.audit.find_label_errors`.
+        validation: Ensemble scores of the external validation set, if there is one.
     """
 
     prepared: PreparedData
@@ -41,15 +37,15 @@ class RunResult:
 
     @property
     def models(self) -> list[ModelPredictions]:
-        """The models and their networks."""
+        """Predictions and checkpoints of each model."""
         return self.model_scores.models
 
     @property
     def oof(self) -> list[OofPredictions]:
-        """Out-of-fold scores of each model, pooled as was chosen; empty where there are none."""
+        """Out-of-fold scores of each model with its selected pooling; empty if there are none."""
         return self.postprocessing.read(self.model_scores.oof) if self.model_scores.oof else []
 
     @property
     def test(self) -> list[TestPredictions]:
-        """Test scores of each model, pooled as was chosen; empty without a test table."""
+        """Test scores of each model with its selected pooling; empty without a test table."""
         return self.postprocessing.read(self.model_scores.test) if self.model_scores.test else []

@@ -1,11 +1,26 @@
-"""What a recipe may not ask of its data, above all where classes are very many, said before anything is trained."""
+"""Recipe validation: names that do not exist, and settings that the data do not allow. Runs before any training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from holotype.core.errors import DataError, RecipeError
-from holotype.recipe.sections import CalibrationSpecOrNone, DecisionSpec, EnsembleSpec, ModelSpec, ReportSpec
+from holotype.core.runtime import Runtime
+from holotype.networks import check_backbone, check_weights
+from holotype.pipeline.models import model_classes
+from holotype.postprocessing.decision import thresholds_by_class
+from holotype.postprocessing.submission import submission_order
+from holotype.recipe.load import Recipe
+from holotype.recipe.sections import (
+    CalibrationSpecOrNone,
+    DecisionSpec,
+    EnsembleSpec,
+    ModelSpec,
+    ReportSpec,
+    ThresholdSpec,
+)
+from holotype.training import check_phase, model_taxonomy
 from holotype.types import MANY_CLASSES, TOP_K, ImageTable, Kind
 
 __all__ = [
@@ -13,6 +28,8 @@ __all__ = [
     "require_existing_samples",
     "require_supported_class_count",
     "require_valid_class_sampling",
+    "validate_names",
+    "validate_with_data",
 ]
 
 ENSEMBLES, DECISIONS, CALIBRATIONS = ("mean", "weighted"), ("argmax", "top"), ("temperature",)
@@ -20,6 +37,64 @@ TOP_K_REASON = (
     f"above {MANY_CLASSES:,} classes the scores of a sample's {TOP_K} likeliest classes are kept, and the "
     f"sum of the others"
 )
+
+
+def validate_names(recipe: Recipe) -> None:
+    """Refuse unknown backbones, weights, optimizers, schedules and losses, and missing devices.
+
+    Raises:
+        RecipeError: A name is unknown; the nearest is suggested.
+    """
+    if recipe.run.device not in {"auto", "cpu"} or recipe.run.processes > 1:
+        from holotype.training import launch_fabric
+
+        launch_fabric(Runtime(device=recipe.run.device, processes=recipe.run.processes))
+    for number, model in enumerate(recipe.models):
+        if model.predictions is not None:
+            continue
+        check_backbone(model.backbone, f"models.{number}.backbone")
+        if model.weights not in {"auto", "none"}:
+            with _error_field(f"models.{number}.weights"):
+                check_weights(model.backbone, model.weights)
+        for phase_number, phase in enumerate(model.phases):
+            with _error_field(f"models.{number}.phases.{phase_number}"):
+                check_phase(phase, recipe.data.labels.kind, model.head)
+
+
+def validate_with_data(recipe: Recipe, images: ImageTable) -> None:
+    """Refuse settings that do not fit the image table, before any pixel is read.
+
+    Raises:
+        DataError: The recipe needs images, ids or fewer classes.
+        RecipeError: A setting names something that is not in the table, or does not go with its classes.
+    """
+    for number, model in enumerate(recipe.models):
+        with _error_field(f"models.{number}.head.taxonomy.weights"):
+            model_taxonomy(model.head.taxonomy, images.ranks)
+        with _error_field(f"models.{number}.classes"):
+            model_classes(model, images)
+    require_valid_class_sampling(recipe.models, len(images.classes), images.kind)
+    require_supported_class_count(
+        len(images.classes), images.kind, recipe.metric, recipe.ensemble, recipe.calibration, recipe.decision
+    )
+    require_existing_samples(recipe.report, images)
+    if not images.has_files and any(model.predictions is None for model in recipe.models):
+        raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")
+    if isinstance(recipe.decision, ThresholdSpec):
+        thresholds_by_class(recipe.decision.thresholds, images.classes)
+    submission_order(
+        images.samples, recipe.submission.order, recipe.submission.id or recipe.data.sample or recipe.data.id
+    )
+
+
+@contextmanager
+def _error_field(field: str) -> Iterator[None]:
+    """Add the recipe path to a `RecipeError`."""
+    try:
+        yield
+    except RecipeError as error:
+        details = {"value": error.value, "allowed": error.allowed, "remedy": error.remedy}
+        raise RecipeError(error.what, field=field, **details) from None  # type: ignore[arg-type]
 
 
 def require_supported_class_count(
@@ -30,19 +105,11 @@ def require_supported_class_count(
     calibrate: CalibrationSpecOrNone,
     decide: DecisionSpec | None,
 ) -> None:
-    """Refuse what needs the scores of all classes, where only the likeliest are kept.
-
-    Args:
-        classes: How many there are.
-        kind: `multiclass` or `multilabel`.
-        metric: The recipe's metric.
-        ensemble: The recipe's section.
-        calibrate: The recipe's section.
-        decide: The recipe's section.
+    """Refuse settings that need the scores of all classes if only the top ones are kept.
 
     Raises:
-        DataError: Samples have many labels each.
-        RecipeError: A choice does not go with so many classes.
+        DataError: Many classes, and many labels per sample.
+        RecipeError: A setting does not work with so many classes.
     """
     if classes <= MANY_CLASSES:
         return
@@ -80,16 +147,12 @@ def require_supported_class_count(
 
 
 def require_valid_class_sampling(models: Sequence[ModelSpec], classes: int, kind: Kind) -> None:
-    """Refuse steps over some of the classes where every class is a question by itself.
-
-    Args:
-        models: The recipe's sections.
-        classes: How many there are.
-        kind: `multiclass` or `multilabel`.
+    """Refuse class sampling and models of some classes where they cannot work.
 
     Raises:
-        RecipeError: A head samples classes, and samples have many labels; a loss has a number for every class; or a
-            model of some classes is one of very many.
+        RecipeError: Class sampling with multilabel data; a loss with one number per class; or a model of some classes
+            among
+            very many.
     """
     for number, model in enumerate(models):
         if model.classes != "all" and classes > MANY_CLASSES:
@@ -118,11 +181,7 @@ def require_valid_class_sampling(models: Sequence[ModelSpec], classes: int, kind
 
 
 def class_count_notes(classes: int) -> tuple[str, ...]:
-    """What a run over so many classes leaves out, in sentences.
-
-    Args:
-        classes: How many there are.
-    """
+    """Notes on what a run with very many classes leaves out."""
     if classes <= MANY_CLASSES:
         return ()
     return (
@@ -139,11 +198,7 @@ def _raise_unsupported(field: str, value: str, why: str, allowed: tuple[str, ...
 
 
 def require_existing_samples(spec: ReportSpec, images: ImageTable) -> None:
-    """Refuse samples that the report is to show and that are not there.
-
-    Args:
-        spec: The recipe's section.
-        images: The table.
+    """Refuse unknown samples in `report.channels`.
 
     Raises:
         RecipeError: There is no such sample.

@@ -1,4 +1,4 @@
-"""What a run answers: the scores and the labels of the samples to predict, as files."""
+"""Prediction files: scores and labels of the samples."""
 
 from __future__ import annotations
 
@@ -29,10 +29,7 @@ def write_predictions(result: RunResult, folder: RunFolder, data: DataSpec, subm
     """Write `oof.parquet`, `test.parquet`, `predictions.csv` and `submission.csv`.
 
     Args:
-        result: What the run came to.
-        folder: Where to.
         data: Names the id and label columns.
-        submit: The form of the submission.
     """
     images, fitted, nested = result.prepared.images, result.postprocessing, result.nested
     if fitted.oof is not None and nested is not None:
@@ -45,7 +42,12 @@ def write_predictions(result: RunResult, folder: RunFolder, data: DataSpec, subm
         return
     names = label_names(decided, images.classes)
     table = predictions_csv_table(
-        _sample_ids(result, samples), names, logits, fitted.decision, (fitted.calibration, submit.separator)
+        _sample_ids(result, samples),
+        names,
+        logits,
+        fitted.decision,
+        calibration=fitted.calibration,
+        separator=submit.separator,
     )
     nearest = _nearest_training_images(result, samples)
     table = table if nearest is None else table.with_columns(nearest)
@@ -110,10 +112,12 @@ def _nearest_training_images(result: RunResult, samples: Integers) -> pl.Series 
 
 
 def nearest_column(nearest: Sequence[Sequence[str]]) -> pl.Series:
-    """The ids of the nearest specimens as a JSON list, the nearest first, three at most: an id may hold any character.
+    """Column `nearest`: ids of up to three nearest training images.
+
+    They are a JSON list, because an id may hold any character.
 
     Args:
-        nearest: One entry a sample.
+        nearest: Ids for each sample, nearest first.
     """
     return pl.Series(
         "nearest", [json.dumps(list(names[:MAX_NEAREST]), ensure_ascii=False) for names in nearest], dtype=pl.String
@@ -121,18 +125,22 @@ def nearest_column(nearest: Sequence[Sequence[str]]) -> pl.Series:
 
 
 def predictions_csv_table(
-    ids: pl.Series, names: list[list[str]], logits: AnyScores, decision: Decision, form: tuple[Calibration, str]
+    ids: pl.Series,
+    names: list[list[str]],
+    logits: AnyScores,
+    decision: Decision,
+    *,
+    calibration: Calibration,
+    separator: str,
 ) -> pl.DataFrame:
-    """What `predictions.csv` holds.
+    """Table of `predictions.csv`.
 
     Args:
-        ids: One a sample.
-        names: The decided labels of each.
+        ids: One per sample.
+        names: Decided labels of each sample.
         logits: Shape (n, classes).
-        decision: Knows the classes.
-        form: The calibration, and what stands between labels.
+        separator: Between labels.
     """
-    calibration, separator = form
     if isinstance(logits, TopKScores):
         return prediction_table(ids, names, logits, decision.classes, separator)
     class_probabilities = probabilities(logits, decision.kind)
@@ -141,13 +149,10 @@ def predictions_csv_table(
 
 
 def describe_decision_effect(result: RunResult) -> str | None:
-    """How the labels differ from those that the plain rule would have given, in one sentence.
-
-    Args:
-        result: What the run came to.
+    """Describe in a sentence how the labels differ from those of the default rule.
 
     Returns:
-        None where there is nothing to predict, or where the decision is the plain rule.
+        None without test samples, or if the decision is the default rule.
     """
     fitted = result.postprocessing
     if fitted.test is None or fitted.decided is None:

@@ -1,16 +1,17 @@
-"""What a run came to, written as the files of its folder."""
+"""Run folder: write every file of a run result."""
 
 from __future__ import annotations
 
 import platform
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from holotype.cache import Stages
-from holotype.core.errors import pluralize
+from holotype.cache import Stages, translated_disk_errors
+from holotype.core.errors import StoreError, pluralize
 from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime, version_of
 from holotype.core.table_files import read_parquet, write_table
@@ -54,15 +55,13 @@ REPORTED_PACKAGES = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "
 
 
 def write_run(result: RunResult, folder: RunFolder, recipe: Recipe) -> None:
-    """Write every file of the run's folder but its report: the earlier run's are replaced when all are written.
+    """Write every file of the run folder except the report; the earlier run's files are replaced at the end.
 
-    Args:
-        result: From the pipeline.
-        folder: Where to.
-        recipe: The recipe.
+    Raises:
+        StoreError: The folder cannot be written.
     """
     fitted = result.postprocessing
-    with folder.replaced() as new:
+    with translated_disk_errors(partial(_write_error, folder)), folder.replaced() as new:
         new.write_text("recipe.yaml", dump_recipe(recipe, folder.root))
         table = result.prepared.images.frame
         table = folder.portable(table) if recipe.names_images_relatively else table
@@ -78,24 +77,27 @@ def write_run(result: RunResult, folder: RunFolder, recipe: Recipe) -> None:
         new.write_json("scores.json", scorecard_to_json(scorecard) | method)
 
 
+def _write_error(folder: RunFolder, error: OSError) -> StoreError:
+    return StoreError(
+        f"the run's folder {str(folder.root)!r} cannot be written: {error.strerror or error}",
+        remedy="mend that and run the same command again; nothing is trained a second time",
+    )
+
+
 def write_page(result: RunResult, folder: RunFolder, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
-    """Write the run's report; whatever fails in it is told, and costs the run nothing.
+    """Write the report of a run; if that fails, the user gets a note and the run stays complete.
 
     Args:
-        result: From the pipeline.
-        folder: The run's, already written.
-        recipe: The recipe.
-        stages: For the time that each stage took, and the command that makes the report later.
-        runtime: For the report's facts.
+        folder: Already written by `write_run`.
+        stages: Costs of the steps, and the command that repeats the report.
     """
     with optional_work("the report", stages):
         contents: DatasetData | ReportData
         if result.nested is None:
             contents = DatasetData(name=recipe.name, **_data_fields(result.prepared))
         else:
-            contents = _report_data(
-                result, result.nested, _scorecard(result, result.nested, recipe), recipe, (stages, runtime)
-            )
+            scorecard = _scorecard(result, result.nested, recipe)
+            contents = _report_data(result, result.nested, scorecard, recipe, stages=stages, runtime=runtime)
         write_report(folder.path("report.html"), contents)
 
 
@@ -104,12 +106,7 @@ def _scorecard(result: RunResult, nested: NestedScore, recipe: Recipe) -> Scorec
 
 
 def write_audit(prepared: PreparedData, folder: RunFolder) -> None:
-    """Write what was found in the images into the run's folder `audit`.
-
-    Args:
-        prepared: From `prepare`.
-        folder: Where to.
-    """
+    """Write the audit of prepared data into the run's folder `audit`."""
     write_table(prepared.statistics.frame, folder.path("audit/statistics.parquet"))
     for name in ("clusters", "duplicate_pairs", "conflicts", "image_problems", "label_cooccurrence"):
         write_table(getattr(prepared.audit, name), folder.path(f"audit/{name}.parquet"))
@@ -120,11 +117,9 @@ def write_audit(prepared: PreparedData, folder: RunFolder) -> None:
 
 
 def write_audit_page(prepared: PreparedData, folder: RunFolder, name: str) -> None:
-    """Write what was found in the data as a page, where nothing was trained.
+    """Write the data report of a run in which nothing was trained.
 
     Args:
-        prepared: From `prepare`.
-        folder: Where to.
         name: The recipe's name.
     """
     write_report(folder.path("audit/report.html"), DatasetData(name=name, **_data_fields(prepared)))
@@ -225,11 +220,11 @@ def _write_models(result: RunResult, folder: RunFolder) -> None:
 
 
 def _report_data(
-    result: RunResult, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, machine: tuple[Stages, Runtime]
+    result: RunResult, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, *, stages: Stages, runtime: Runtime
 ) -> ReportData:
-    prepared = result.prepared
+    prepared, recipe_text = result.prepared, dump_recipe(recipe, stages.log.path.parent)
     has_images = prepared.images.has_files
-    context = TrainingContext(prepared, recipe.seed, *machine, recipe.data.cache)
+    context = TrainingContext(prepared, recipe.seed, stages, runtime, recipe.data.cache)
     counts = confusion_counts(nested.truth, nested.decided, prepared.images.kind)
     return ReportData(
         name=recipe.name,
@@ -240,10 +235,10 @@ def _report_data(
         histories={name: read_parquet(path) for name, path in histories(result.models).items()},
         mistakes=mistakes(result, nested) if has_images else [],
         samples=example_images(result, nested) if has_images else [],
-        recipe=dump_recipe(recipe, machine[0].log.path.parent),
-        facts=_environment_facts(*machine),
+        recipe=recipe_text,
+        facts=_environment_facts(stages, runtime),
         finders=finder_curves(result.models),
-        provenance=describe_run(machine[0], dump_recipe(recipe, machine[0].log.path.parent)),
+        provenance=describe_run(stages, recipe_text),
         label_errors=label_error_examples(result, nested) if has_images else (),
         reliability=calibration_table(nested.truth, nested.logits, prepared.images.kind),
         ensemble=ensemble_summary(result, nested),

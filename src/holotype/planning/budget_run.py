@@ -20,7 +20,8 @@ from holotype.loading import make_dataset
 from holotype.networks import weights_identity
 from holotype.pipeline.models import cache_format, resolve_model
 from holotype.pipeline.prepared import PreparedData
-from holotype.pipeline.run import prepare, validate_names
+from holotype.pipeline.run import prepare
+from holotype.pipeline.validate import validate_names
 from holotype.planning.budget import BudgetPlan, format_duration, plan_budget, read_budget
 from holotype.planning.candidates import MAX_NEIGHBOR_IMAGES, probe_sizes
 from holotype.planning.costs import DatasetSize, MeasuredSpeed, Views

@@ -17,7 +17,8 @@ from holotype.pipeline.apply_review import find_reviewed_scores
 from holotype.pipeline.cache_keys import EARLIER_FOLDS
 from holotype.pipeline.earlier_folds import read_earlier_folds
 from holotype.pipeline.model_scores import gather_models
-from holotype.pipeline.run import make_runtime, prepare
+from holotype.pipeline.run import prepare
+from holotype.pipeline.runtime import make_runtime
 from holotype.planning.budget_run import plan_for_budget
 from holotype.recipe.load import load_recipe
 

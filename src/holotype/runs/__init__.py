@@ -1,1 +1,1 @@
-"""Finished runs: opened, asked for predictions, compared, exported, reviewed and served."""
+"""Finished runs: open, predict, compare, export, review and serve."""

@@ -1,4 +1,4 @@
-"""Predictions of new images, part by part: checked, predicted, and every image accounted for."""
+"""Prediction of new images in chunks: check, predict, and report every image that has no prediction."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ UNCHECKED_NOTE = (
 
 
 class FittedRunProtocol(Protocol):
-    """What a run must have to predict: the parts of `FittedRun` that are used here."""
+    """Fitted run as seen by this module."""
 
     @property
     def decision(self) -> Decision:
-        """As it was fitted."""
+        """Fitted decision."""
 
     @property
     def calibration(self) -> Calibration:
-        """As it was fitted."""
+        """Fitted calibration."""
 
     @property
     def runtime(self) -> Runtime:
@@ -45,26 +45,17 @@ class FittedRunProtocol(Protocol):
 
     @property
     def training_ranges(self) -> TrainingRanges:
-        """What its training images are like."""
+        """Training ranges that new images are checked against."""
 
     @property
     def models(self) -> Sequence[ModelPredictor]:
-        """Its models' networks."""
+        """Predictors of its models."""
 
     def predict_logits(self, new: NewImages) -> tuple[AnyScores, Nearest]:
-        """The scores of new images, and their nearest specimens.
-
-        Args:
-            new: The images.
-        """
+        """Predict the scores and nearest training images of new images."""
 
     def decide(self, logits: AnyScores, images: ImageTable) -> AnyLabels:
-        """The labels of samples.
-
-        Args:
-            logits: Their scores.
-            images: Their table.
-        """
+        """Decide the labels of samples."""
 
 
 def predict_parts(
@@ -75,18 +66,17 @@ def predict_parts(
     separator: str,
     skip_unreadable: bool,
 ) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
-    """Labels and probabilities of new images; those that are unlike the training images are named.
+    """Predict labels and probabilities of new images in chunks, and warn of unusual ones.
 
     Args:
-        fitted_run: The run.
         images: Rows of the role `test`.
-        max_images: Images of a part.
-        group_column: The column whose values stay in one part each.
-        separator: What stands between labels.
+        max_images: Images per chunk.
+        group_column: Column whose groups are never split over chunks.
+        separator: Between labels.
         skip_unreadable: Give images that cannot be predicted a row without labels and a reason in the column `error`.
 
     Returns:
-        Tables and the scores behind them, shape (rows, classes); NaN in rows without labels.
+        Tables, and their scores of shape (rows, classes); NaN in rows without labels.
 
     Raises:
         DataError: Images cannot be predicted; all of them are named.
@@ -125,8 +115,14 @@ def _predict_part(fitted_run: FittedRunProtocol, new: NewImages, separator: str)
     if len(images):
         logits, nearest = fitted_run.predict_logits(new)
     names = label_names(fitted_run.decide(logits, images), classes) if len(images) else []
-    form = (fitted_run.calibration, separator)
-    predictions = predictions_csv_table(images.samples.frame["sample"], names, logits, fitted_run.decision, form)
+    predictions = predictions_csv_table(
+        images.samples.frame["sample"],
+        names,
+        logits,
+        fitted_run.decision,
+        calibration=fitted_run.calibration,
+        separator=separator,
+    )
     if any(model.indexes for model in fitted_run.models):
         predictions = predictions.with_columns(
             nearest_column([[name for name, _ in neighbors] for neighbors in nearest])

@@ -1,4 +1,4 @@
-"""Finished runs side by side: what differs between them, on the samples that they share."""
+"""Run comparison: paired differences of finished runs on the samples that they share."""
 
 from __future__ import annotations
 
@@ -40,19 +40,15 @@ LABEL_METRICS = ("macro_f1", "micro_f1", "accuracy", "balanced_accuracy")
 
 @dataclass(frozen=True)
 class _ScoredRun:
-    """A finished run with what it said of the samples that it was scored on.
+    """Finished run with its out-of-fold scores.
 
     Args:
-        summary: What the page says of it.
-        images: Its table.
-        groups: The independent group of each sample of the table, shape (samples,).
-        scored: Numbers of the samples that were scored, shape (n,), ascending.
+        groups: Independent group of each sample of the table, shape (samples,).
+        scored: Numbers of the scored samples, shape (n,), ascending.
         logits: Shape (n, classes).
-        decided: Which classes each was given, shape (n, classes).
-        settings: The recipe, nested.
-        metric: What every choice maximised.
-        seed: The recipe's.
-        refitted: Whether what was decided was fitted without the fold it is scored on.
+        decided: Shape (n, classes).
+        settings: The recipe as nested dicts.
+        refitted: The labels were decided without the fold they are scored on.
     """
 
     summary: ComparedRun
@@ -68,14 +64,14 @@ class _ScoredRun:
 
 
 def write_comparison(folders: Sequence[Path], output: Path) -> Iterator[str]:
-    """Compare finished runs, write the page, and say what it says in lines.
+    """Compare finished runs, write the page, and yield its main results as lines.
 
     Args:
-        folders: Of the runs; the others are compared with the first.
+        folders: Run folders; all are compared with the first.
         output: The page.
 
     Raises:
-        InputError: A folder is not a finished run, none was scored, or the page would lie in a run's folder.
+        InputError: A folder is not a finished run, none was scored, or the page would lie in a run folder.
     """
     if (output.resolve().parent / "scores.json").is_file():
         raise InputError(
@@ -95,13 +91,10 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Iterator[str]:
 
 
 def compare_runs(folders: Sequence[Path]) -> CompareData:
-    """What the page of a comparison shows.
-
-    Args:
-        folders: Of the runs, at least two; the others are compared with the first.
+    """Compare finished runs with the first of them.
 
     Raises:
-        InputError: A folder is not a finished run, or there are too few.
+        InputError: A folder is not a finished run, or there are fewer than two.
     """
     if not 2 <= len(folders) <= len(LETTERS):
         raise InputError(f"{len(folders)} runs cannot be compared", remedy="give two, or a few more")

@@ -1,4 +1,4 @@
-"""A finished run opened again: new images in, labels out, by the very networks, views and decision of the run."""
+"""Fitted run: a finished run, opened to predict new images with its own networks, views and decision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
 from holotype.pipeline.fit_postprocessing import plate_codes, sample_features
 from holotype.pipeline.out_of_distribution import TrainingRanges, read_training_ranges
-from holotype.pipeline.run import make_runtime
+from holotype.pipeline.runtime import make_runtime
 from holotype.postprocessing.decision import calibrate, decide
 from holotype.postprocessing.ensemble import apply_ensemble
 from holotype.recipe.load import Recipe, load_recipe
@@ -32,16 +32,11 @@ CHUNK_SIZE = 4096  # images that are held at once, where nothing ties more of th
 
 @dataclass(frozen=True)
 class FittedRun:
-    """A run that can be asked.
+    """Fitted run that can predict.
 
     Args:
-        folder: The run's folder.
-        recipe: As it was run.
-        decision: As it was fitted.
-        calibration: As it was fitted.
-        ensemble: As it was fitted.
-        runtime: Device, threads and progress.
-        keep_in_memory: Whether its networks stay in memory from one question to the next.
+        recipe: The recipe as it was run.
+        keep_in_memory: Networks stay in memory between calls.
     """
 
     folder: RunFolder
@@ -54,10 +49,10 @@ class FittedRun:
 
     @cached_property
     def models(self) -> tuple[ModelPredictor, ...]:
-        """Its models' networks, opened when they are first asked for.
+        """Predictors of its models, opened on first use.
 
         Raises:
-            InputError: A model's scores were made elsewhere.
+            InputError: Scores of a model were imported.
         """
         self._require_networks()
         return load_models(self.recipe.models, self.folder, self.ensemble, self.decision.classes, self.keep_in_memory)
@@ -72,47 +67,49 @@ class FittedRun:
 
     @cached_property
     def training_ranges(self) -> TrainingRanges:
-        """What its training images are like, against which new ones are checked."""
+        """Training ranges that new images are checked against."""
         with intact(self.folder.root / "audit" / "statistics.parquet"):
             return read_training_ranges(self.folder, self.decision.kind, len(self.decision.classes))
 
     def predict(self, images: Path | str | Sequence[Path | str], skip_unreadable: bool = False) -> pl.DataFrame:
-        """Labels and probabilities of new images.
+        """Predict labels and probabilities of new images.
 
         Args:
-            images: Folders, files, or tables with the columns that the recipe's pattern names.
-            skip_unreadable: Give images that cannot be predicted a row without labels, and the reason in a column
-                `error`, instead of stopping.
+            images: Folders, files, or tables with the columns of the recipe's pattern.
+            skip_unreadable: Give images that cannot be predicted a row without labels and a reason in the column
+                `error`, instead
+                of stopping.
 
         Returns:
-            `id`, `labels`, the likeliest classes with their probabilities, and `warning`: in which respects an image is
-            unlike the training images.
+            `id`, `labels`, the likeliest classes with their probabilities, and `warning`: reasons why an image is
+            unusual.
 
         Raises:
             InputError: There are no images, or some cannot be read or have other channels or another depth than the
-                training images.
+                training
+                images.
         """
         return pl.concat([table for table, _ in self.predict_in_parts(images, skip_unreadable=skip_unreadable)])
 
     def predict_in_parts(
         self, images: Path | str | Sequence[Path | str], max_images: int = CHUNK_SIZE, skip_unreadable: bool = False
     ) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
-        """The same, part by part, so that however many images there are, few are held.
+        """Predict new images in chunks, so that any number of them fits into memory.
 
         Args:
-            images: As above.
-            max_images: Images of a part; plates that a decision or a normalisation looks at as a whole stay together.
-            skip_unreadable: As above.
+            images: As in `predict`.
+            max_images: Images per chunk; a plate that a decision or a normalization needs as a unit is never split.
+            skip_unreadable: As in `predict`.
 
         Returns:
-            Tables as `predict` gives them, and the scores behind them, shape (rows, classes).
+            Tables as from `predict`, and their scores of shape (rows, classes).
         """
         self._require_networks()  # better now than after the images are read
         table, separator = self.read_images(images), self.recipe.submission.separator
         yield from predict_parts(self, table, max_images, self._plate_column, separator, skip_unreadable)
 
     def read_images(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
-        """New images as a table, their files named by the recipe's pattern.
+        """Read new images as a table, with files named by the recipe's pattern.
 
         Args:
             images: As in `predict`.
@@ -122,7 +119,7 @@ class FittedRun:
 
     @property
     def trained_files(self) -> pl.Series | None:
-        """The lists of files of the run's own images; None where the run's folder does not hold their table."""
+        """Lists of files of the run's own images; None if the run folder lacks their table."""
         there = (self.folder.root / "images.parquet").is_file()
         return self.folder.images()["files"] if there else None
 
@@ -135,7 +132,7 @@ class FittedRun:
         return f"group.{self.recipe.data.groups[0]}" if by_plate and self.recipe.data.groups else None
 
     def logits(self, images: ImageTable) -> AnyScores:
-        """The ensemble's scores.
+        """Calibrated ensemble logits.
 
         Args:
             images: Rows of the role `test`.
@@ -146,13 +143,14 @@ class FittedRun:
         return self.predict_logits(measure_new_images(images, self.runtime, self.training_ranges))[0]
 
     def predict_logits(self, new: NewImages) -> tuple[AnyScores, Nearest]:
-        """The ensemble's scores, and each sample's nearest specimens where a model knows them.
+        """Predict calibrated ensemble logits, and the nearest training images if a model has neighbors.
 
         Args:
             new: From `measure_new_images`.
 
         Returns:
-            Scores of shape (samples, classes) in the order of the table; one entry a sample, or none.
+            Logits of shape (samples, classes) in the order of the table; one list of neighbors per sample, or an empty
+            list.
         """
         model_logits, nearest = predict_models(self.models, new)
         needs_features = self.ensemble.stack or self.ensemble.weights_by_domain
@@ -161,11 +159,11 @@ class FittedRun:
         return calibrate(self.calibration, ensemble_logits, self.decision.kind), nearest
 
     def decide(self, logits: AnyScores, images: ImageTable) -> AnyLabels:
-        """The labels of samples.
+        """Decide the labels of samples.
 
         Args:
             logits: From `predict_logits`.
-            images: The table they belong to, which knows their plates.
+            images: Their table, which knows their plates.
 
         Returns:
             Shape (samples, classes).
@@ -191,12 +189,11 @@ def open_run(folder: Path | str, runtime: Runtime | None = None, keep_in_memory:
     """Open a finished run.
 
     Args:
-        folder: The run's folder.
-        runtime: Device and threads; as the recipe says where none is given.
-        keep_in_memory: Keep the networks in memory from one question to the next.
+        runtime: Device and threads; None takes those of the recipe.
+        keep_in_memory: Networks stay in memory between calls.
 
     Raises:
-        InputError: The folder is not a finished run's, or a file of it is damaged.
+        InputError: The folder is not a finished run, or a file of it is damaged.
     """
     run = RunFolder(Path(folder))
     source = run.require("recipe.yaml")

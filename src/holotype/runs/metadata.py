@@ -1,4 +1,4 @@
-"""What a server tells of a finished run, and which runs it cannot serve."""
+"""Run metadata for a server, and the check that a run can be served."""
 
 from __future__ import annotations
 
@@ -23,24 +23,17 @@ PER_CLASS_THRESHOLD_RULES = {"threshold", "per-class", "prior"}
 
 
 def find_store(folder: RunFolder) -> Path:
-    """The store of the run's own stages, where it is still there; else one beside the run, never inside it.
-
-    Args:
-        folder: The run's.
-    """
+    """Find the cache of the run's own steps; if it is gone, one beside the run folder, never inside."""
     if os.environ.get("HOLOTYPE_STORE"):
         return Path(os.environ["HOLOTYPE_STORE"])
     return folder.store() or folder.root.resolve().parent / ".holotype"
 
 
 def require_single_image_support(fitted_run: FittedRun) -> None:
-    """Refuse a run that cannot answer for single images.
-
-    Args:
-        fitted_run: The run.
+    """Refuse a run that cannot predict single images.
 
     Raises:
-        InputError: It decides over plates, scales by plates, or has models without networks.
+        InputError: It decides or normalizes by plates, or has models without networks.
     """
     imported = [model.name for model in fitted_run.recipe.models if model.predictions is not None]
     if imported:
@@ -67,12 +60,11 @@ def require_single_image_support(fitted_run: FittedRun) -> None:
 
 
 def run_metadata(fitted_run: FittedRun, channels: int, names: ChannelFileMatcher | None) -> RunInfo:
-    """What does not change while a run is served.
+    """Metadata of a served run, constant while it is served.
 
     Args:
-        fitted_run: The run.
-        channels: How many an image has.
-        names: How the files of an image are named; none where one file holds all channels.
+        channels: Channels of an image.
+        names: Matches the files of an image; None if one file holds all channels.
     """
     decision, folder = fitted_run.decision, fitted_run.folder
     thresholds = None

@@ -1,4 +1,4 @@
-"""What the models of a finished run say of new images: their networks, their specialists, all classes filled in."""
+"""Predictors of a finished run's models: networks, specialists, neighbors, missing classes filled in."""
 
 from __future__ import annotations
 
@@ -37,16 +37,15 @@ Nearest = list[list[tuple[str, float]]]
 
 @dataclass(frozen=True)
 class ModelPredictor:
-    """One model of a finished run that can be asked.
+    """Predictor of one model.
 
     Args:
-        section: The recipe's.
-        pool: How its views are pooled.
-        routes: The domains for which its specialists answer.
-        networks: Those of the folds, or the one that was trained on all rows.
-        specialists: Networks of single domains; their cards say which.
-        indexes: Folders of the indexes of its neighbours, one a network; none where it has no neighbours.
-        in_memory: Whether networks and indexes stay in memory.
+        pool: Pooling of the views.
+        routes: Domains that its specialists predict.
+        networks: One per fold, or the one trained on all rows.
+        specialists: Networks of single domains; their cards name the domain.
+        indexes: Folders of its neighbor indexes, one per network; empty without neighbors.
+        in_memory: Networks and indexes stay in memory.
     """
 
     section: ModelSpec
@@ -62,10 +61,10 @@ class ModelPredictor:
         return [self._load(folder) for folder in self.indexes]
 
     def search(self, number: int) -> tuple[IndexedImages, ExactIndex | FaissIndex]:
-        """The specimens of one network's index, and what finds the nearest of them.
+        """Indexed images of one network, and the search over them.
 
         Args:
-            number: Which network's.
+            number: Index of the network.
         """
         return self._searches[number] if self.in_memory else self._load(self.indexes[number])
 
@@ -77,14 +76,12 @@ class ModelPredictor:
 def load_models(
     models: Sequence[ModelSpec], folder: RunFolder, ensemble: Ensemble, classes: Sequence[str], in_memory: bool
 ) -> tuple[ModelPredictor, ...]:
-    """The models of a finished run, their cards read.
+    """Load the models of a finished run and check their cards.
 
     Args:
-        models: The recipe's sections, all of them networks.
-        folder: The run's folder.
-        ensemble: Says how each model is read.
-        classes: The run's.
-        in_memory: Read weights and indexes now and keep them, instead of whenever they are asked for.
+        models: All of them networks.
+        ensemble: Knows the pooling and specialists of each model.
+        in_memory: Read weights and indexes now and keep them, instead of at each use.
     """
     predictors = []
     for section in models:
@@ -104,14 +101,14 @@ def load_models(
 
 
 def predict_models(predictors: Sequence[ModelPredictor], new: NewImages) -> tuple[list[TestPredictions], Nearest]:
-    """What each model of a run says, read as the run chose.
+    """Predict new images with each model of a run.
 
     Args:
         predictors: From `load_models`.
         new: From `measure_new_images`.
 
     Returns:
-        One entry a model, and the nearest specimens by the first model that knows them; none where none does.
+        One entry per model, and the nearest training images by the first model with neighbors; empty if there is none.
     """
     classes = new.images.classes
     entries: list[tuple[TestPredictions, Integers | None]] = []
@@ -141,7 +138,7 @@ def predict_models(predictors: Sequence[ModelPredictor], new: NewImages) -> tupl
 
 
 def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:
-    """One model's scores, its specialists' for the domains for which they answer.
+    """Predict new images with one model, and with its specialists in their domains.
 
     Args:
         predictor: From `load_models`.

@@ -1,4 +1,4 @@
-"""New images as the networks of a finished run see them: measured once, stored as those were that they learnt from."""
+"""New images as network inputs: measured once, cached in the format of the training images."""
 
 from __future__ import annotations
 
@@ -32,14 +32,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NewImages:
-    """Images that a run may never have seen.
+    """New images with their measurements.
 
     Args:
         images: Rows of the role `test`.
-        statistics: Of every image.
-        runtime: Device, threads and progress.
-        pixels: The images in the form in which a network wants them stored, shape as planned.
-        last: What the last network was fed with, by what it asked for: the next mostly asks for the same.
+        pixels: Returns the pixels in a cache format.
+        last: Dataset of the last network by specification; the next network mostly needs the same.
     """
 
     images: ImageTable
@@ -50,15 +48,13 @@ class NewImages:
 
 
 def measure_new_images(images: ImageTable, runtime: Runtime, ranges: TrainingRanges) -> NewImages:
-    """Measure new images, and make sure that they are of the form of the training images.
+    """Measure new images, and refuse those that cannot be predicted.
 
     Args:
         images: Rows of the role `test`.
-        runtime: Device, threads and progress.
-        ranges: What the training images are like.
 
     Raises:
-        DataError: One cannot be read, or has other channels or another depth than the training images.
+        DataError: An image cannot be read, or has other channels or another depth than the training images.
     """
     statistics = measure_images(images, runtime)
     require_usable(unusable_images(images, statistics, ranges), len(images))
@@ -66,12 +62,10 @@ def measure_new_images(images: ImageTable, runtime: Runtime, ranges: TrainingRan
 
 
 def unusable_images(images: ImageTable, statistics: ImageStatistics, ranges: TrainingRanges) -> dict[int, str]:
-    """The images that cannot be predicted, each with the reason: unreadable, of other channels, of another depth.
+    """Unusable images with the reason: unreadable, wrong channels, wrong depth.
 
     Args:
-        images: The table; a column `unread` says why a file's format is not read.
-        statistics: Of every image.
-        ranges: What the training images are like.
+        images: A column `unread` says why a file's format is not read.
     """
     reasons: dict[int, str] = {}
     unread = images.frame["unread"] if "unread" in images.frame.columns else [None] * len(images)
@@ -84,11 +78,11 @@ def unusable_images(images: ImageTable, statistics: ImageStatistics, ranges: Tra
 
 
 def require_usable(reasons: Mapping[int, str], count: int) -> None:
-    """Stop where images cannot be predicted.
+    """Refuse images that cannot be predicted.
 
     Args:
         reasons: From `unusable_images`.
-        count: Of all images.
+        count: Number of all images.
 
     Raises:
         DataError: There are such images.
@@ -103,13 +97,10 @@ def require_usable(reasons: Mapping[int, str], count: int) -> None:
 
 
 def usable_images(images: ImageTable, statistics: ImageStatistics, rows: Integers, runtime: Runtime) -> NewImages:
-    """Some measured images, ready to be predicted.
+    """Select measured images for prediction.
 
     Args:
-        images: The table.
-        statistics: Of every image.
-        rows: Those that can be used.
-        runtime: Device, threads and progress.
+        rows: Rows to select.
     """
     usable = replace(images, frame=images.frame[rows]) if len(rows) < len(images) else images
     measured = replace(statistics, frame=statistics.frame[rows])
@@ -132,14 +123,14 @@ class _LastPixelCache:
 
 
 def cache_format_for(card: dict[str, Any], statistics: ImageStatistics) -> CacheFormat:
-    """The form in which a network's training images were stored, for new ones.
+    """Cache format of a network's training images, for new images.
 
     Args:
-        card: The network's.
-        statistics: Of the new images.
+        card: The network's card.
+        statistics: Statistics of the new images.
 
     Raises:
-        DataError: They have other channels, or another size where the recipe insists on one.
+        DataError: They have other channels, or another size where the recipe requires one.
     """
     channel_counts = statistics.frame["channels"].unique().to_list()
     if channel_counts != [card["channels"]]:
@@ -153,10 +144,10 @@ def cache_format_for(card: dict[str, Any], statistics: ImageStatistics) -> Cache
 
 
 def dataset_for(card: dict[str, Any], new: NewImages) -> ImageDataset:
-    """New images in the form in which a network's training images were stored.
+    """Dataset of new images in the cache format of a network's training images.
 
     Args:
-        card: The network's.
+        card: The network's card.
         new: From `measure_new_images`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a finished run is asked about: a folder, files or a table, as a table of images."""
+"""New images: a folder, files or a table, read as an image table."""
 
 from __future__ import annotations
 
@@ -33,15 +33,13 @@ def read_new_images(
     progress: Progress | None = None,
     trained: pl.Series | None = None,
 ) -> ImageTable:
-    """Images that a run may never have seen, as a table.
+    """Read new images as a table.
 
     Args:
-        images: Folders, files, and tables with the columns that the recipe's pattern names.
-        data: The recipe's section.
-        classes: The run's classes in order.
-        kind: `multiclass` or `multilabel`.
-        progress: Where the files of a folder that are not used are named.
-        trained: The lists of files of the run's own images, which tell how channels' files are named.
+        images: Folders, files, and tables with the columns of the recipe's pattern.
+        classes: Classes of the run, in order.
+        progress: Gets notes on files that are not used.
+        trained: File lists of the run's own images, which show how files of channels are named.
 
     Raises:
         InputError: There are no images, or they are not named as the recipe's are.
@@ -75,12 +73,11 @@ def read_new_images(
 
 
 def in_chunks(images: ImageTable, max_images: int, group_column: str | None = None) -> Iterator[ImageTable]:
-    """A table in parts, no sample in two of them, in the table's order.
+    """Split a table into chunks in its order, never splitting a sample.
 
     Args:
-        images: The table.
-        max_images: Images of a part; a part of one larger sample or group is as large as that.
-        group_column: A column whose values stay in one part each; the parts then follow the values' first appearance.
+        max_images: Images per chunk; a larger sample or group makes a larger chunk.
+        group_column: Column whose groups are never split; chunks then follow the groups' first appearance.
     """
     frame = images.frame
     owner = frame["sample"].cast(pl.String)

@@ -1,4 +1,4 @@
-"""Nested settings → the keys in which they differ, and nothing of what they share."""
+"""Recipe differences: the keys in which nested settings differ."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MISSING = object()
 
 
 def setting_differences(settings: Sequence[Any], key_path: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The keys that differ, each with its value on every side; a part that one side lacks is one key.
+    """Keys that differ, each with its value on every side; a section that one side lacks is one key.
 
     Args:
-        settings: What JSON can hold, one a side.
-        key_path: Where they stand.
+        settings: JSON values, one per side.
+        key_path: Path of the values, for nested calls.
     """
     if all(value == settings[0] for value in settings):
         return

@@ -1,4 +1,4 @@
-"""Images and heat maps as pictures for people."""
+"""Rendering of images and heat maps as PNG."""
 
 from __future__ import annotations
 
@@ -17,15 +17,11 @@ __all__ = ["encode_png", "render_heatmap", "render_image"]
 
 
 def render_image(pixels: NDArray[Any], channels: Sequence[str] | None, side: int) -> bytes:
-    """An image as a picture for people.
+    """Render an image as PNG.
 
     Args:
         pixels: Shape (channels, height, width).
-        channels: The channels' names.
-        side: Of the picture at most, in pixels.
-
-    Returns:
-        A PNG.
+        side: Maximum side of the picture, in pixels.
     """
     step = max(1, min(pixels.shape[1:]) // (4 * side))  # nobody sees the difference, and memory does
     picture = Image.fromarray(composite(usable_pixels(pixels)[:, ::step, ::step], channels))
@@ -34,25 +30,18 @@ def render_image(pixels: NDArray[Any], channels: Sequence[str] | None, side: int
 
 
 def encode_png(picture: Image.Image) -> bytes:
-    """A picture's bytes.
-
-    Args:
-        picture: Of any mode that a PNG has.
-    """
+    """Encode a picture as PNG."""
     stream = io.BytesIO()
     picture.save(stream, format="PNG", compress_level=3)
     return stream.getvalue()
 
 
 def render_heatmap(heat: NDArray[np.float32], side: tuple[int, int]) -> bytes:
-    """A heat map as a picture that lies over another: from nothing over violet and red to yellow (magma's hues).
+    """Render a heat map as a PNG overlay: transparent, then magma's violet, red and yellow.
 
     Args:
         heat: Shape (height, width), 0 to 1.
-        side: Height and width of the picture in pixels.
-
-    Returns:
-        A PNG with transparency.
+        side: Height and width of the picture, in pixels.
     """
     stops = np.array([[0, 0, 0, 0], [81, 18, 124, 60], [183, 55, 121, 120], [252, 137, 97, 150], [252, 253, 191, 165]])
     positions = np.linspace(0, 1, len(stops))

@@ -1,4 +1,4 @@
-"""A finished run laid out for a person to review: its tables, its scores, its pictures, and a page to decide on."""
+"""Review of a finished run: its data, the file of decisions, and a local server."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ LOCALHOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class ReviewServer:
-    """A review that is ready to be served.
+    """Review server, ready to be started.
 
     Args:
-        address: Of its page.
-        record: Where decisions are written.
-        serve: Answers until it is stopped.
-        stop: Lets it end.
+        address: URL of its page.
+        record: File of decisions.
+        serve: Blocks until it is stopped.
+        stop: Ends `serve`.
     """
 
     address: str
@@ -46,10 +46,10 @@ class ReviewServer:
 
 
 def decisions_path(folder: Path) -> Path:
-    """Where decisions about a run go: the file that its recipe names, else `review.csv` beside the recipe.
+    """File of decisions about a run: the one that its recipe names, else `review.csv` beside the recipe.
 
     Args:
-        folder: The run's folder. Where its recipe is not there any more, the file lies beside this folder.
+        folder: The run folder. If the recipe is gone, the file lies beside this folder.
     """
     run = RunFolder(folder)
     run.require("log.jsonl")
@@ -62,13 +62,10 @@ def decisions_path(folder: Path) -> Path:
 
 
 def load_review_data(folder: Path) -> ReviewData:
-    """A finished run as the review sees it.
-
-    Args:
-        folder: The run's folder.
+    """Load the data that a review shows.
 
     Raises:
-        InputError: The folder is not a finished run's.
+        InputError: The folder is not a finished run.
     """
     run = RunFolder(folder)
     source = run.require("recipe.yaml")
@@ -101,15 +98,14 @@ def load_review_data(folder: Path) -> ReviewData:
 
 
 def open_review(folder: Path, port: int, decisions: Path | None = None) -> ReviewServer:
-    """Make a review of a finished run ready, on this machine alone.
+    """Open a review of a finished run on a local port.
 
     Args:
-        folder: The run's folder.
-        port: Of the page; 0 takes one that is free.
-        decisions: The file of decisions; `decisions_path` where none is given.
+        port: 0 takes a free one.
+        decisions: File of decisions; None takes `decisions_path`.
 
     Raises:
-        InputError: The folder is no finished run, the port is taken, or the libraries of a server are missing.
+        InputError: The folder is not a finished run, the port is taken, or the libraries of a server are missing.
     """
     try:
         import uvicorn

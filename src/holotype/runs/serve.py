@@ -1,4 +1,4 @@
-"""A finished run behind a server: exactly what `predict` says, by networks that are read once."""
+"""Predictor of a finished run for the server: the same predictions as `predict`, with networks kept in memory."""
 
 from __future__ import annotations
 
@@ -46,11 +46,10 @@ class _DecodedContent:
 
 
 class RunReader:
-    """Decodes images for a finished run: the part of a server that needs no network.
+    """Reader of a server: decodes images in a process without networks.
 
     Args:
-        fitted_run: The run.
-        cards: Of its networks.
+        cards: Cards of the run's networks.
     """
 
     def __init__(self, fitted_run: FittedRun, cards: Sequence[dict[str, Any]]) -> None:
@@ -59,12 +58,12 @@ class RunReader:
         self._plans = lru_cache(256)(self._plans_for)
 
     def __call__(self, files: Sequence[Path], max_pixels: int, picture: bool) -> DecodedImage:
-        """Decode one image, measure it and store it as each network wants it.
+        """Decode and measure one image, and convert it to the cache format of each network.
 
         Args:
             files: Its files in the order of the channels.
-            max_pixels: Pixels beyond which a file is refused before it is decoded.
-            picture: Draw it, too.
+            max_pixels: Larger files are refused before they are decoded.
+            picture: Render it, too.
 
         Raises:
             InputError: It cannot be read, or has other channels than the run's images.
@@ -100,15 +99,14 @@ class RunReader:
 
 
 class RunPredictor:
-    """Answers for images by a finished run.
+    """Predictor of a finished run, as the server needs it.
 
     Args:
-        fitted_run: The run, its networks held.
-        store: Where an index of specimens is kept.
-        nearest: Whether training specimens are named.
+        store: Cache folder for an index of training images.
+        nearest: Find nearest training images.
 
     Raises:
-        InputError: The run cannot answer for single images.
+        InputError: The run cannot predict single images.
     """
 
     def __init__(self, fitted_run: FittedRun, store: Path, nearest: bool = True) -> None:
@@ -123,16 +121,16 @@ class RunPredictor:
 
     @property
     def files_per_image(self) -> int:
-        """How many files make one image."""
+        """Number of files per image."""
         return 1 if self._names is None else len(self._channels)
 
     @property
     def nearest(self) -> str:
-        """Whether training specimens can be named."""
+        """Status of the training image index."""
         return self._training_index.status
 
     def open(self) -> None:
-        """Read the networks, and look for an index of specimens."""
+        """Load the networks, and look for an index of training images."""
         from holotype.training import find_device
 
         find_device(self.fitted_run.runtime)
@@ -140,10 +138,10 @@ class RunPredictor:
         self._training_index.open()
 
     def match_file(self, name: str) -> tuple[str, int]:
-        """Which image a file belongs to, and the number of its channel.
+        """Match a file name to its image and channel number.
 
         Args:
-            name: As it was handed in.
+            name: Name of the uploaded file.
 
         Raises:
             InputError: It is not named as the run's files are.
@@ -158,15 +156,15 @@ class RunPredictor:
 
     @property
     def make_reader(self) -> MakeReader:
-        """What makes the function that decodes, in a process of its own, where no network is read."""
+        """Factory of the decoding function, for a process of its own."""
         return partial(make_reader, self.fitted_run.folder.root.resolve())
 
     def predict(self, questions: Sequence[DecodedImage], nearest: int) -> list[ImagePrediction]:
-        """What the run says of some images.
+        """Predict some images.
 
         Args:
-            questions: Of one depth.
-            nearest: How many training specimens are named for each.
+            questions: Images of the same depth.
+            nearest: Number of nearest training images for each.
         """
         new = self._to_new_images(questions)
         logits, model_nearest = self.fitted_run.predict_logits(new)
@@ -204,14 +202,16 @@ class RunPredictor:
         return predictions
 
     def explain(self, question: DecodedImage, name: str) -> bytes:
-        """Where in an image a class was found, the mean over the networks of the first model that knows the class.
+        """Heat map of a class in an image, the mean over the networks of the first model that has the class.
 
         Args:
-            question: The image.
             name: The class.
 
+        Returns:
+            A PNG.
+
         Raises:
-            InputError: No network knows the class, or it has no places to point at.
+            InputError: No network has the class, or the backbone has no feature map.
         """
         from holotype.prediction import grad_cam, heat_over_image
         from holotype.training import find_device
@@ -232,7 +232,7 @@ class RunPredictor:
         raise DataError("no network of the run knows the class", field="class", value=name)
 
     def specimen(self, name: str) -> bytes | None:
-        """The picture of a training specimen.
+        """Picture of a training image, as PNG; None if it is not available.
 
         Args:
             name: Its id.
@@ -240,7 +240,7 @@ class RunPredictor:
         return self._training_index.picture(name)
 
     def work(self) -> bool:
-        """Go on with an index of specimens."""
+        """Embed the next training images of the index; False when it is complete."""
         return self._training_index.step()
 
     def _to_new_images(self, questions: Sequence[DecodedImage]) -> NewImages:
@@ -290,13 +290,10 @@ class RunPredictor:
 
 
 def make_reader(folder: Path) -> RunReader:
-    """What decodes images for a finished run, in a process of its own.
-
-    Args:
-        folder: The run's.
+    """Make the reader of a finished run, in a process of its own.
 
     Raises:
-        InputError: The folder is not a finished run's.
+        InputError: The folder is not a finished run.
     """
     Image.init()  # Pillow's decoders, else loaded within the time of the first image
     fitted_run = open_run(folder)
@@ -304,14 +301,13 @@ def make_reader(folder: Path) -> RunReader:
 
 
 def load_predictor(folder: Path, nearest: bool = True) -> tuple[RunPredictor, Runtime]:
-    """A finished run ready to be served, and what it runs on.
+    """Load the predictor of a finished run, and its runtime.
 
     Args:
-        folder: The run's.
-        nearest: Whether training specimens are named.
+        nearest: Find nearest training images.
 
     Raises:
-        InputError: The folder is not a finished run's, or the run cannot answer for single images.
+        InputError: The folder is not a finished run, or the run cannot predict single images.
     """
     fitted_run = open_run(folder, keep_in_memory=True)
     fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=Progress(quiet=True)))

@@ -1,4 +1,4 @@
-"""Files of a finished run, read and checked: what was torn or changed by hand is one sentence with the way out."""
+"""Validated files of a finished run: a damaged or edited file is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -30,13 +30,10 @@ CARD_KEYS = ("model", "classes", "kind", "channels", "canvas", "normalization", 
 
 @contextmanager
 def intact(path: Path) -> Iterator[None]:
-    """Say of a file of a run that it is damaged, whatever was raised while it was read.
-
-    Args:
-        path: The file.
+    """Turn any error while a file of a run is read into the message that it is damaged.
 
     Raises:
-        InputError: It could not be read or understood.
+        InputError: The file could not be read or understood.
     """
     try:
         yield
@@ -61,13 +58,10 @@ def intact(path: Path) -> Iterator[None]:
 
 
 def read_decision(folder: RunFolder) -> tuple[Decision, Calibration]:
-    """The decision and the calibration of a run.
-
-    Args:
-        folder: The run's.
+    """Read the decision and calibration of a run.
 
     Raises:
-        InputError: `decision.json` is not there, or is damaged.
+        InputError: `decision.json` is missing or damaged.
     """
     path = folder.require("decision.json")
     with intact(path):
@@ -99,14 +93,10 @@ def read_decision(folder: RunFolder) -> tuple[Decision, Calibration]:
 
 
 def read_ensemble(folder: RunFolder, models: Sequence[ModelSpec]) -> Ensemble:
-    """The ensemble of a run.
-
-    Args:
-        folder: The run's.
-        models: The recipe's sections.
+    """Read the ensemble of a run.
 
     Raises:
-        InputError: `ensemble.json` is not there, is damaged, or is of other models than the recipe.
+        InputError: `ensemble.json` is missing, damaged, or of other models than the recipe.
     """
     path = folder.require("ensemble.json")
     with intact(path):
@@ -127,12 +117,11 @@ def read_ensemble(folder: RunFolder, models: Sequence[ModelSpec]) -> Ensemble:
 
 
 def open_network(folder: Path, classes: Sequence[str], in_memory: bool = False) -> Checkpoint:
-    """A network of a run, its card read and checked.
+    """Open a network of a run and check its card.
 
     Args:
-        folder: Where it lies.
-        classes: The run's classes.
-        in_memory: Read the weights now, and keep them.
+        folder: Its checkpoint folder.
+        in_memory: Read the weights now and keep them.
 
     Raises:
         InputError: Its card or its weights are damaged.

@@ -1,4 +1,4 @@
-"""The training specimens of a finished run: which are most like an image, what they are, what they look like."""
+"""Training image index of a finished run: nearest training images, their labels and thumbnails."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ VIEWS = {"none": 1, "flips": 4, "d4": 8}
 
 
 class TrainingIndex:
-    """The labelled images of a run.
+    """Training image index of a run.
 
     Args:
-        fitted_run: The run, its networks held.
-        store: Keeps an index that is made here.
-        is_enabled: Whether specimens are named at all.
+        store: Cache folder for an index that is built here.
+        is_enabled: Build and use the index.
     """
 
     def __init__(self, fitted_run: FittedRun, store: Path, is_enabled: bool) -> None:
@@ -55,7 +54,7 @@ class TrainingIndex:
         self.picture = lru_cache(CACHED_THUMBNAILS)(self._draw)
 
     def open(self) -> None:
-        """Look for an index, of a model or of an earlier start, or begin one."""
+        """Open the index of a model or of an earlier start, or begin to build one."""
         from holotype.networks import load_network
 
         if not self.is_enabled:
@@ -82,7 +81,7 @@ class TrainingIndex:
         self._rows = [available[location] for location in positions]
 
     def step(self) -> bool:
-        """Embed some more specimens; false where none are left."""
+        """Embed the next batch; False when none are left."""
         if not self._rows:
             return False
         batch, self._rows = self._rows[:BATCH_SIZE], self._rows[BATCH_SIZE:]
@@ -104,12 +103,12 @@ class TrainingIndex:
         return False
 
     def near(self, new: NewImages, model_nearest: Nearest, count: int) -> Nearest | None:
-        """The specimens that are most like some images; none where they are not known.
+        """Find the nearest training images of new images; None if there is no index yet.
 
         Args:
-            new: Images that the run was just asked about.
-            model_nearest: What a model said of them, if any does.
-            count: How many.
+            new: Images that the run predicted last.
+            model_nearest: Neighbors by a model, if it has any.
+            count: Number of neighbors per image.
         """
         hooked = None if self._hook is None else self._hook.take(len(new.images))
         if not self.is_enabled or not count:
@@ -126,7 +125,7 @@ class TrainingIndex:
         ]
 
     def labels(self, name: str) -> tuple[str, ...]:
-        """What a specimen is.
+        """Labels of a training image.
 
         Args:
             name: Its id.
@@ -136,7 +135,7 @@ class TrainingIndex:
         return tuple(self.fitted_run.decision.classes[number] for number in numbers) if numbers is not None else ()
 
     def has_image(self, name: str) -> bool:
-        """Whether its image is still there.
+        """Tell if the files of a training image still exist.
 
         Args:
             name: Its id.

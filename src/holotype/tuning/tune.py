@@ -21,7 +21,9 @@ from holotype.core.table_files import read_parquet
 from holotype.networks import find_weights
 from holotype.pipeline.model_scores import gather_models
 from holotype.pipeline.prepared import PreparedData
-from holotype.pipeline.run import make_runtime, prepare, validate_names
+from holotype.pipeline.run import prepare
+from holotype.pipeline.runtime import make_runtime
+from holotype.pipeline.validate import validate_names
 from holotype.planning import read_budget
 from holotype.recipe.load import Recipe, load_recipe, read_recipe_dict
 from holotype.report import Trial, TrialsData, write_report

@@ -1,4 +1,4 @@
-"""Models: their networks by fold, what joins their training, who answers for a domain, and what they say."""
+"""Models of a run: train networks by fold, pseudo-labeling, specialists, kNN, predictions."""
 
 from holotype.pipeline.models.adversarial_validation import train_test_features
 from holotype.pipeline.models.explanations import EmbeddingMap, ExplainedModel, embedding_map, heat_maps

@@ -1,4 +1,4 @@
-"""What tells training rows from test rows before the folds are drawn: statistics, embeddings, a network of its own."""
+"""Adversarial validation: features that distinguish training from test images, before folds are drawn."""
 
 from __future__ import annotations
 
@@ -31,22 +31,20 @@ def train_test_features(
     """Features that distinguish training from test images (adversarial validation).
 
     Args:
-        models: The recipe's sections; the first one's backbone looks at the images as it begins.
-        split: The recipe's section, which may name an adversarial model.
-        context: What networks are made from; nothing is divided yet.
+        models: The backbone of the first one, as pretrained, embeds the images.
+        split: May name an adversarial model.
+        context: Its folds are not used.
 
     Returns:
-        Names of the columns, and their values, shape (image rows, columns); NaN where one is not known.
+        Column names, and values of shape (image rows, columns); NaN for unknown values.
 
     Raises:
-        UnknownUntilRunError: In a forecast, where a network is missing.
+        UnknownUntilRunError: In a dry run, if a network is missing.
     """
     images, statistics, audit = context.images, context.data.statistics, context.data.audit
     names, table = image_features(statistics.frame)
     rows = np.setdiff1d(np.arange(len(images)), audit.unreadable)
-    machine = (context.runtime, context.cache)
-    first = resolve_model(models[0], statistics)
-    embeddings = embed_with_model(first, images, statistics, rows, context.stages, machine)
+    embeddings = embed_with_model(resolve_model(models[0], statistics), rows, context)
     names = [*names, *(f"embedding {number}" for number in range(embeddings.shape[1]))]
     if split.adversarial_model is None:
         return names, np.hstack([table, embeddings])
@@ -58,21 +56,22 @@ def train_test_features(
 
 
 def test_likeness_by_network(model: ModelSpec, context: TrainingContext) -> Floats:
-    """How much each image looks like a test image to a network that never saw it, its group or its duplicates.
+    """Log-odds that an image is a test image, by a network that never saw it, its group or its duplicates.
 
-    The network has the model's backbone, input, augmentation and phases; its labels are the rows' roles, so that
-    whatever the model says of classes, domains and losses is left out.
+    The network has the model's backbone, input, augmentation and phases. Its labels are the roles of the rows, so the
+    model's
+    settings of classes, domains and losses are left out.
 
     Args:
-        model: The recipe's section, its size resolved.
-        context: What networks are made from; its folds are not looked at.
+        model: Its input size resolved.
+        context: Its folds are not used.
 
     Returns:
-        Log-odds of being a test image, shape (image rows,); NaN for other roles and unreadable images.
+        Shape (image rows,); NaN for other roles and unreadable images.
 
     Raises:
         DataError: There are no test rows.
-        UnknownUntilRunError: In a forecast, where a network is missing.
+        UnknownUntilRunError: In a dry run, if a network is missing.
     """
     data = context.data
     if not len(data.images.rows_of_role("test")):
@@ -96,11 +95,7 @@ def test_likeness_by_network(model: ModelSpec, context: TrainingContext) -> Floa
 
 
 def role_labels(images: ImageTable) -> ImageTable:
-    """The table with its rows' roles as labels; external rows are neither.
-
-    Args:
-        images: The table.
-    """
+    """Image table with the roles `train` and `test` as labels; external rows have none."""
     role = images.frame["role"]
     number = role.replace_strict(ROLES, [0, 1], default=None, return_dtype=pl.Int64)
     labels = pl.DataFrame({"number": number}).select(

@@ -1,4 +1,4 @@
-"""How a trained network sees some images: its embeddings on a plane, and where it looks; each from the store."""
+"""Explanations by a trained network: embedding map and heat maps, both cached."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ THUMBNAIL_SIZES, MAX_THUMBNAIL_BYTES = (96, 64, 48), 40_000_000  # pixels of the
 
 @dataclass(frozen=True)
 class ExplainedModel:
-    """The model whose networks are looked through.
+    """Explained model: the one whose networks explain samples.
 
     Args:
-        model: The recipe's section, its size resolved.
-        networks: The checkpoints' places in the store, by fold.
-        context: What they were made from.
+        model: Its input size resolved.
+        networks: Checkpoint folders in the cache, by fold.
+        context: The context they were trained in.
     """
 
     model: ModelSpec
@@ -43,42 +43,34 @@ class ExplainedModel:
 
     @property
     def first_fold(self) -> int:
-        """The first fold that has a network of its own."""
+        """First fold that has a network."""
         return min(fold for fold in self.networks if fold != ALL_ROWS)
 
     @cached_property
     def dataset(self) -> ImageDataset:
-        """The images as the networks look at them, opened once and only where they are needed."""
-        images, statistics, context = self.context.images, self.context.data.statistics, self.context
-        pixel_cache = reopen_cached_pixels(
-            self.model, images, statistics, context.stages, (context.runtime, context.cache)
-        )
-        return unlabeled_dataset(self.model, pixel_cache, images, statistics)
+        """Images as network inputs, opened only if needed."""
+        return unlabeled_dataset(self.model, reopen_cached_pixels(self.model, self.context), self.context)
 
     @property
     def row_normalization(self) -> tuple[Floats, Floats] | None:
-        """What scales each image row instead of the whole set."""
+        """Normalization of each image row, if it replaces that of the dataset."""
         return compute_row_normalization(self.model, self.context.images, self.context.data.statistics)
 
     def describe(self, fold: int) -> str:
-        """Which network, as people say it.
-
-        Args:
-            fold: The fold it never saw.
-        """
+        """Describe a network by model and held-out fold."""
         return f"{self.model.name}, fold {fold}"
 
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """Images as one network sees them.
+    """Embedding map: images embedded by one network and projected to the plane.
 
     Args:
         rows: Image rows, shape (n,).
         embeddings: Shape (n, width).
-        coordinates: On a plane, shape (n, 2), from -1 to 1.
-        thumbnails: The stored images, made small, shape (n, channels, height, width).
-        method: How they were brought onto it, in words.
+        coordinates: Shape (n, 2), from -1 to 1.
+        thumbnails: Shape (n, channels, height, width).
+        method: Name of the projection, in words.
     """
 
     rows: Integers
@@ -89,11 +81,9 @@ class EmbeddingMap:
 
 
 def embedding_map(explained: ExplainedModel, fold: int, rows: Integers) -> EmbeddingMap:
-    """Images embedded by one network and brought onto a plane.
+    """Embed images by one network and project them to the plane.
 
     Args:
-        explained: The networks.
-        fold: Which of them.
         rows: Image rows, shape (n,).
     """
     network, context = explained.networks[fold], explained.context
@@ -126,19 +116,17 @@ def embedding_map(explained: ExplainedModel, fold: int, rows: Integers) -> Embed
 
 
 def heat_maps(explained: ExplainedModel, fold: int, rows: Integers, classes: Integers) -> Floats:
-    """Where one network finds what speaks for a class, in each of some images.
+    """Heat maps (Grad-CAM) of one class in each of some images.
 
     Args:
-        explained: The networks.
-        fold: Which of them.
         rows: Image rows, shape (n,).
-        classes: In the order of the network's own classes, shape (n,).
+        classes: Indices into the network's own classes, shape (n,).
 
     Returns:
-        Shape (n, height, width) of the stored images, 0 to 1.
+        Shape (n, height, width) of the cached images, 0 to 1.
 
     Raises:
-        InputError: The backbone ends in something without places.
+        InputError: The backbone has no feature map.
     """
     network, context = explained.networks[fold], explained.context
     runtime, name = context.runtime, f"heat {explained.model.name} {fold}"

@@ -1,4 +1,4 @@
-"""Neighbors: the nearest training specimens by a fold's own network, and what their labels say."""
+"""k-nearest neighbors (kNN) on the embeddings of each fold's network."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ ROWS_PER_VOTE = 1024  # rows whose scores of all classes are held
 
 @dataclass(frozen=True)
 class FoldKnn:
-    """The neighbors that one fold's network names.
+    """Nearest neighbors by one fold's network.
 
     Args:
         folder: Holds the index.
-        keys: Image rows of the index, shape (m,).
-        neighbors: By name of the rows: the image rows asked about, and their neighbors among the keys.
-        predictions: By name of the rows: the scores that come of it.
+        keys: Image rows in the index, shape (m,).
+        neighbors: By part (`oof`, `test`, `validation`): query rows, and their neighbors among the keys.
+        predictions: By part: the scores.
     """
 
     folder: Path
@@ -76,21 +76,20 @@ def find_neighbors(
     dataset: ImageDataset,
     context: TrainingContext,
 ) -> FoldKnn | None:
-    """The nearest training specimens of every row that a fold's network is asked about.
+    """Find the nearest training images of every row that a fold's network predicts.
 
-    What duplicates a row out of fold is not its neighbor: its label would tell what nobody could know of a new one.
+    Out-of-fold rows never get their own duplicates as neighbors: those labels would not be known of a new image.
 
     Args:
-        overall: The fold's network.
-        predictions: What it says itself, by name of the rows, one entry a pooling.
+        overall: Network of the fold.
+        predictions: Its own predictions by part, one entry per pooling.
         dataset: Pixels and labels.
-        context: What networks are made from.
 
     Returns:
-        None in a forecast where the store does not hold them.
+        None in a dry run if the cache lacks them.
 
     Raises:
-        HolotypeError: The fold that is scored is among the specimens.
+        HolotypeError: The scored fold is among the indexed images.
     """
     job, spec, images = overall.job, overall.job.model.neighbors, context.images
     if spec is None:
@@ -155,14 +154,12 @@ def _load_or_search(
 def knn_scores(
     neighbors: Neighbors, collection: IndexedImages, kind: Kind, spec: NeighborsSpec, network_logits: AnyScores | None
 ) -> AnyScores:
-    """What the labels of the nearest specimens say.
+    """Vote of the nearest neighbors, as logits.
 
     Args:
         neighbors: Neighbors of n images among the collection.
         collection: From `load_index`.
-        kind: One label a sample, or many.
-        spec: The recipe's section.
-        network_logits: What the network itself says, shape (n, classes), of which similar specimens take over.
+        network_logits: Logits of the network, shape (n, classes), overridden where neighbors are similar enough.
 
     Returns:
         Logits, shape (n, classes).
@@ -187,14 +184,13 @@ def knn_scores(
 def knn_model(
     name: str, folds: Sequence[FoldKnn], prediction_folds: Sequence[FoldKnn], images: ImageTable, classes: Any
 ) -> ModelPredictions:
-    """The second model that a model's neighbors are.
+    """Collect neighbors' votes of all folds as a second model, `NAME.neighbors`.
 
     Args:
-        name: Of the model itself.
-        folds: One entry a used fold.
-        prediction_folds: Those that answer for the rows to predict.
-        images: The table.
-        classes: The classes it answers for; none where it answers for all.
+        name: Name of the model itself.
+        folds: One entry per trained fold.
+        prediction_folds: Entries that predict test and validation rows.
+        classes: Class numbers of the model; None means all.
     """
     tables = [_nearest_table(*fold.neighbors["oof"], fold.keys, images) for fold in folds]
     for part in ("test", "validation"):

@@ -1,4 +1,4 @@
-"""The stored images of a model, and what a backbone sees in them before anything is trained."""
+"""Cached pixels of a model, and embeddings of its pretrained backbone."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from holotype.cache import Stages, UnknownUntilRunError
+from holotype.cache import UnknownUntilRunError
 from holotype.core.errors import DataError
-from holotype.core.runtime import Runtime
 from holotype.data import CacheFormat, PixelCache, build_pixel_cache, input_size, open_pixel_cache, plan_pixel_cache
 from holotype.loading import ImageDataset, compute_row_normalization, make_dataset
 from holotype.pipeline.cache_keys import embed_key, pixel_cache_key, statistics_key
+from holotype.pipeline.models.training_context import TrainingContext
 from holotype.recipe.sections import ModelSpec
-from holotype.types import Floats, ImageStatistics, ImageTable, Integers, LabelMatrix
+from holotype.types import Floats, ImageStatistics, Integers, LabelMatrix
 
 __all__ = [
     "cache_format",
@@ -28,22 +28,16 @@ __all__ = [
 
 
 def resolve_model(model: ModelSpec, statistics: ImageStatistics) -> ModelSpec:
-    """A model whose input size is a number.
-
-    Args:
-        model: The recipe's section.
-        statistics: Sizes of all images.
-    """
+    """Resolve the input size of a model to a number of pixels."""
     size = input_size(statistics, model.input.size)
     return model.model_copy(update={"input": model.input.model_copy(update={"size": size})})
 
 
 def cache_format(model: ModelSpec, statistics: ImageStatistics) -> CacheFormat:
-    """The form in which a model asks for the images to be stored.
+    """Pixel cache format that a model needs.
 
     Args:
-        model: The recipe's section, its size resolved.
-        statistics: Sizes, channels and depths of the images.
+        model: Its input size resolved.
     """
     tile = model.input.tile
     plan = plan_pixel_cache(statistics, model.stored_size, model.input.resize, tile.size if tile else None)
@@ -52,24 +46,18 @@ def cache_format(model: ModelSpec, statistics: ImageStatistics) -> CacheFormat:
     return replace(plan, fill=statistics.normalization.mean) if fills_with_mean else plan
 
 
-def cached_pixels(
-    model: ModelSpec, images: ImageTable, statistics: ImageStatistics, stages: Stages, machine: tuple[Runtime, str]
-) -> PixelCache:
-    """The stored images, in the form that a model asks for.
+def cached_pixels(model: ModelSpec, context: TrainingContext) -> PixelCache:
+    """Cached pixels in the format that a model needs; built if they are missing.
 
     Args:
-        model: The recipe's section, its size resolved.
-        images: The table.
-        statistics: Of every image.
-        stages: Takes from the store what is there.
-        machine: The runtime, and how pixels are kept: `auto` in the store, `none` in memory.
+        model: Its input size resolved.
     """
-    runtime, mode = machine
+    images, statistics, stages, runtime = context.images, context.data.statistics, context.stages, context.runtime
     plan = cache_format(model, statistics)
     empty = PixelCache(np.empty((0, *plan.shape[1:]), plan.depth), plan.resize_mode)
     digests = statistics.frame["digest"].to_list()
-    with _remove_statistics_on_change(images, stages):
-        if mode == "none":
+    with _remove_statistics_on_change(context):
+        if context.cache == "none":
             pixels = (
                 empty.pixels if stages.is_dry_run else build_pixel_cache(images, plan, None, runtime, digests=digests)
             )
@@ -83,70 +71,53 @@ def cached_pixels(
 
 
 @contextmanager
-def _remove_statistics_on_change(images: ImageTable, stages: Stages) -> Iterator[None]:
-    """Forget the statistics of images that are not what was measured, so that the next run measures them again."""
+def _remove_statistics_on_change(context: TrainingContext) -> Iterator[None]:
+    """Remove statistics from the cache if the images have changed since, so that the next run measures them again."""
     try:
         yield
     except DataError:
-        stages.store.remove_key(statistics_key(images))
+        context.stages.store.remove_key(statistics_key(context.images))
         raise
 
 
-def reopen_cached_pixels(
-    model: ModelSpec, images: ImageTable, statistics: ImageStatistics, stages: Stages, machine: tuple[Runtime, str]
-) -> PixelCache:
-    """The stored images once more, without another line in the log where a stage of the run has made them.
+def reopen_cached_pixels(model: ModelSpec, context: TrainingContext) -> PixelCache:
+    """Reopen cached pixels without another line in the log, if a step of the run has built them.
 
     Args:
-        model: The recipe's section, its size resolved.
-        images: The table.
-        statistics: Of every image.
-        stages: Knows the store.
-        machine: As in `cached_pixels`.
+        model: Its input size resolved.
     """
+    statistics, store = context.data.statistics, context.stages.store
     key = pixel_cache_key(cache_format(model, statistics), model.stored_size, statistics)
-    if machine[1] != "none" and stages.store.contains(key):
-        return open_pixel_cache(stages.store.path(key))
-    return cached_pixels(model, images, statistics, stages, machine)
+    if context.cache != "none" and store.contains(key):
+        return open_pixel_cache(store.path(key))
+    return cached_pixels(model, context)
 
 
-def embed_with_model(
-    model: ModelSpec,
-    images: ImageTable,
-    statistics: ImageStatistics,
-    rows: Integers,
-    stages: Stages,
-    machine: tuple[Runtime, str],
-) -> Floats:
-    """What the backbone that a model starts from sees in the images, before anything is trained.
+def embed_with_model(model: ModelSpec, rows: Integers, context: TrainingContext) -> Floats:
+    """Embed images with the pretrained backbone of a model, before any training.
 
     Args:
-        model: The recipe's section, its size resolved.
-        images: The table.
-        statistics: Of every image.
-        rows: The image rows that can be read.
-        stages: Takes from the store what is there.
-        machine: As in `cached_pixels`.
+        model: Its input size resolved.
+        rows: Readable image rows.
 
     Returns:
         Shape (image rows, width); NaN in other rows.
 
     Raises:
-        UnknownUntilRunError: In a forecast, where the store does not hold them.
+        UnknownUntilRunError: In a dry run, if the cache lacks them.
     """
-    runtime = machine[0]
+    images, statistics, runtime = context.images, context.data.statistics, context.runtime
     key = embed_key(model, rows, statistics, runtime, compute_row_normalization(model, images, statistics))
 
     def write(folder: object) -> None:
         from holotype.prediction import embed_images
         from holotype.training import launch_fabric
 
-        pixel_cache = cached_pixels(model, images, statistics, stages, machine)
-        dataset = unlabeled_dataset(model, pixel_cache, images, statistics)
+        dataset = unlabeled_dataset(model, cached_pixels(model, context), context)
         embeddings = embed_images(model, dataset, rows, runtime, launch_fabric(runtime).device)
         np.save(f"{folder}/embeddings.npy", embeddings, allow_pickle=False)
 
-    cache_folder = stages.cached_folder(key, write)
+    cache_folder = context.stages.cached_folder(key, write)
     if not cache_folder.is_dir():
         raise UnknownUntilRunError(key.stage)
     embeddings = np.load(cache_folder / "embeddings.npy", allow_pickle=False)
@@ -155,17 +126,12 @@ def embed_with_model(
     return table
 
 
-def unlabeled_dataset(
-    model: ModelSpec, pixel_cache: PixelCache, images: ImageTable, statistics: ImageStatistics
-) -> ImageDataset:
-    """Images of which no label is known.
+def unlabeled_dataset(model: ModelSpec, pixel_cache: PixelCache, context: TrainingContext) -> ImageDataset:
+    """Dataset of images without labels.
 
     Args:
-        model: The recipe's section, its size resolved.
-        pixel_cache: The stored images.
-        images: The table.
-        statistics: Of every image.
+        model: Its input size resolved.
     """
-    return make_dataset(
-        model, pixel_cache, images, statistics, statistics.normalization, LabelMatrix.empty(len(images), 2)
-    )
+    images, statistics = context.images, context.data.statistics
+    truth = LabelMatrix.empty(len(images), 2)
+    return make_dataset(model, pixel_cache, images, statistics, statistics.normalization, truth)

@@ -1,4 +1,4 @@
-"""One network: trained, and asked about rows, each from the store where it is there."""
+"""Networks of a fold: training and prediction, both cached."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ __all__ = ["TrainedNetwork", "predict_rows", "train_network"]
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A trained network.
+    """Trained network.
 
     Args:
-        job: Model, fold, rows.
-        key: What it was made from.
-        network: Its checkpoint's folder.
+        key: Its cache key.
+        network: Its checkpoint folder.
     """
 
     job: FitJob
@@ -36,13 +35,7 @@ class TrainedNetwork:
 
 
 def train_network(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> TrainedNetwork:
-    """Train a network, or take it from the store.
-
-    Args:
-        job: Model, fold, rows.
-        dataset: Pixels and labels.
-        context: What networks are made from.
-    """
+    """Train a network, or take it from the cache."""
     stages, runtime = context.stages, context.runtime
     key = fit_key(job, context.data.statistics, dataset, runtime)
     workspace = stages.store.workspace(key)
@@ -63,17 +56,15 @@ def predict_rows(
     context: TrainingContext,
     purpose: str = "predict",
 ) -> dict[str, list[Predictions]]:
-    """What a network says of some rows.
+    """Predict some rows with a trained network.
 
     Args:
-        trained: The network.
-        parts: Image rows by name.
+        parts: Image rows by name of the part.
         dataset: Their pixels.
-        context: What networks are made from.
-        purpose: The first word of the stage's name.
+        purpose: First word of the step's name.
 
     Returns:
-        By name one entry a pooling, the first view alone last; nothing in a forecast, where the store does not hold it.
+        By part, one entry per pooling and the first view alone last; empty in a dry run if the cache lacks them.
     """
     names = [name for name, rows in parts.items() if len(rows)] or list(parts)[:1]
     by_name = {name: _predict_part(trained, name, parts[name], dataset, context, purpose) for name in names}

@@ -1,4 +1,4 @@
-"""What a model says: of the folds it never saw, of the rows to predict, and by which networks."""
+"""Out-of-fold, validation and test predictions of one model, and the checkpoints that made them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,19 @@ NEAREST_SCHEMA: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class ModelPredictions:
-    """What one model's networks say.
+    """Predictions of one model.
 
     Args:
-        name: The model.
-        oof: One entry a used fold and pooling: the fold's rows by the network that never saw them.
-        test: One entry a used fold and pooling: all test rows.
-        networks: The checkpoints' folders, in the order of the used folds; then that of all rows, if there is one.
-        validation: One entry a used fold and pooling: the rows of a validation set of its own, where there is one.
-        pools: The poolings of its views that the recipe looks at.
-        specialists: The checkpoints' folders of the domains' own networks, in any order; their cards say which.
-        with_specialists: The same predictions with those of the domains' own networks in place of the overall one's.
-        classes: Numbers of the classes that it answers for, in its own order; none where it answers for all.
-        indexes: Of neighbors: the folders of the specimens that were looked among, in the order of the networks.
-        nearest: Of neighbors: `id`, the ids of the nearest specimens, and how similar they are.
+        oof: One `Predictions` per trained fold and pooling, for the fold's held-out rows.
+        test: One per trained fold and pooling, for all test rows.
+        networks: Checkpoint folders in fold order; then the one trained on all rows, if any.
+        validation: One per trained fold and pooling, for the external validation set.
+        pools: Pooling rules of the views.
+        specialists: Checkpoint folders of the specialists, in any order; their cards name the domain.
+        with_specialists: The same predictions, with those of specialists in their domains.
+        classes: Class numbers of the model, in its own order; None means all.
+        indexes: kNN only: index folders in the order of the networks.
+        nearest: kNN only: `id`, ids of the nearest training images, and their similarity.
     """
 
     name: str
@@ -54,7 +53,7 @@ class ModelPredictions:
     nearest: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=NEAREST_SCHEMA))
 
     def folders(self) -> dict[str, Path]:
-        """The checkpoints, or the indexes of neighbors, by the places they have in the model's folder of a run."""
+        """Checkpoint or index folders, by their path in the model's folder of a run."""
         by_name: dict[str, Path] = {}
         for network in [*self.networks, *self.specialists]:
             card = json.loads((network / "card.json").read_text(encoding="utf-8"))
@@ -72,11 +71,11 @@ class ModelPredictions:
 def replace_by_domain(
     overall: Sequence[Predictions], specialists: Sequence[Sequence[Predictions]]
 ) -> list[Predictions]:
-    """Predictions of an overall network, with those of the domains' own networks where there are such.
+    """Replace predictions by those of specialists, in the domains that have one.
 
     Args:
-        overall: One entry a pooling.
-        specialists: For each domain one entry a pooling, of some of the same rows.
+        overall: One entry per pooling.
+        specialists: For each domain one entry per pooling, for some of the same rows.
     """
     merged = []
     for number, prediction in enumerate(overall):

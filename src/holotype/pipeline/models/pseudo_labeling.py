@@ -1,4 +1,4 @@
-"""A network trained by rounds: each one's sure answers join the training of the next, within one fold."""
+"""Pseudo-labeling: confident predictions of a fold's network join the training of its next round."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ __all__ = ["train_with_pseudo_labels"]
 def train_with_pseudo_labels(
     job: FitJob, dataset: ImageDataset, context: TrainingContext
 ) -> tuple[TrainedNetwork, ImageDataset] | None:
-    """The last network of a fold, and the labels it was trained with.
+    """Train a fold's network in rounds of pseudo-labeling.
 
     Args:
-        job: Of the first round.
+        job: Job of the first round.
         dataset: Pixels and labels.
-        context: What networks are made from.
 
     Returns:
-        None in a forecast where a round before the last is missing.
+        The last network and the dataset it was trained with; None in a dry run if an earlier round is missing.
     """
     trained, spec = train_network(job, dataset, context), job.model.pseudo_labels
     for _ in range(spec.rounds if spec is not None else 0):

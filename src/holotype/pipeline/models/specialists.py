@@ -1,4 +1,4 @@
-"""Domains with networks of their own, each fine-tuned from the overall one of the same fold."""
+"""Specialists: networks of one domain, fine-tuned from the overall network of the same fold."""
 
 from __future__ import annotations
 
@@ -17,13 +17,7 @@ __all__ = ["domains_with_specialists", "train_specialists"]
 
 
 def domains_with_specialists(images: ImageTable, folds: Folds, min_samples: int) -> tuple[list[str], list[str]]:
-    """The domains that have enough labelled samples outside of every used fold, and those that have not.
-
-    Args:
-        images: The table.
-        folds: Which sample is in which fold.
-        min_samples: How many are enough.
-    """
+    """Domains with enough labeled samples outside of every trained fold, and the others."""
     labeled = np.setdiff1d(images.samples.of_role("train", "external"), folds.left_out)
     domain = images.samples.frame["domain"].gather(labeled).fill_null("").to_numpy()
     fold = folds.fold_of_sample[labeled]
@@ -39,17 +33,15 @@ def domains_with_specialists(images: ImageTable, folds: Folds, min_samples: int)
 def train_specialists(
     overall: TrainedNetwork, parts: Mapping[str, Integers], dataset: ImageDataset, context: TrainingContext
 ) -> list[tuple[TrainedNetwork, dict[str, list[Predictions]]]]:
-    """The domains' own networks of one fold, and what each says of its domain's rows.
+    """Train the specialists of a fold and predict with them.
 
     Args:
-        overall: The fold's overall network.
-        parts: Image rows by name, of any domain.
+        overall: Network of the fold.
+        parts: Image rows by name of the part.
         dataset: Pixels and labels.
-        context: What networks are made from.
 
     Returns:
-        One entry a domain that has rows to train on; predictions are missing in a forecast where the store does not
-        hold them.
+        One entry per domain that has training rows; predictions are empty in a dry run if the cache lacks them.
     """
     spec, images = overall.job.model.specialists, context.images
     if spec is None:

@@ -1,4 +1,4 @@
-"""Models × folds: trained and asked for predictions, each from the store where it is there."""
+"""Training and prediction of a model, fold by fold, both cached."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ RowPredictions = dict[str, list[Predictions]]
 
 @dataclass(frozen=True)
 class FoldModels:
-    """The networks of one fold, and what they say.
+    """Networks of one fold and their predictions.
 
     Args:
-        overall: Of all domains.
-        predictions: What it says, by name of the rows.
-        specialists: The domains' own networks, and what each says.
-        dataset: What the overall network was trained with.
-        knn: The nearest specimens, where the recipe asks for them.
+        overall: Network of all domains.
+        predictions: Its predictions by part (`oof`, `test`, `validation`).
+        specialists: Network and predictions of each domain.
+        dataset: Training data of the overall network.
+        knn: Nearest neighbors, if the recipe asks for them.
     """
 
     overall: TrainedNetwork
@@ -48,17 +48,16 @@ class FoldModels:
 
 
 def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelPredictions]:
-    """Train a model on every used fold and let each network predict its own fold and the test rows.
+    """Train a model on every fold and predict the held-out fold and the test rows.
 
     Args:
-        model: The recipe's section, its size resolved.
-        context: What networks are made from.
+        model: Its input size resolved.
 
     Returns:
-        The model, and the second one that its neighbors are; nothing in a forecast where a network is missing.
+        The model, and its neighbors as a second one; empty in a dry run if a network is missing.
 
     Raises:
-        RecipeError: It would be scored on what its first weights have seen, or its classes do not exist.
+        RecipeError: Its initial weights have seen the scored fold, or one of its classes does not exist.
     """
     data, normalization = context.data, context.data.statistics.normalization
     _require_same_folds(model.weights, data.images, data.folds)
@@ -156,11 +155,7 @@ def _collect_predictions(
 
 
 def model_classes(model: ModelSpec, images: ImageTable) -> Integers | None:
-    """Numbers of the classes that a model answers for; none where it answers for all.
-
-    Args:
-        model: The recipe's section.
-        images: The table.
+    """Class numbers that a model predicts; None means all.
 
     Raises:
         RecipeError: There is no such class.
@@ -174,12 +169,11 @@ def model_classes(model: ModelSpec, images: ImageTable) -> Integers | None:
 
 
 def model_labels(truth: LabelMatrix, classes: Integers | None, kind: Kind) -> LabelMatrix:
-    """Which of its own classes each image has; of one label a sample the last column is none of them.
+    """Labels restricted to a model's own classes; for multiclass data an extra last column means none of them.
 
     Args:
-        truth: Which classes each image has, shape (n, classes).
-        classes: Numbers of a model's classes; none where it answers for all.
-        kind: One label a sample, or many.
+        truth: Shape (n, classes).
+        classes: Class numbers of the model; None means all.
 
     Returns:
         Shape (n, own classes).
@@ -199,7 +193,7 @@ def model_labels(truth: LabelMatrix, classes: Integers | None, kind: Kind) -> La
 def _make_model_dataset(model: ModelSpec, classes: Integers | None, context: TrainingContext) -> ImageDataset:
     images, statistics = context.images, context.data.statistics
     truth = images.samples.label_matrix(images.sample_numbers)
-    pixel_cache = cached_pixels(model, images, statistics, context.stages, (context.runtime, context.cache))
+    pixel_cache = cached_pixels(model, context)
     return make_dataset(
         model, pixel_cache, images, statistics, statistics.normalization, model_labels(truth, classes, images.kind)
     )
@@ -242,11 +236,7 @@ def _require_same_folds(weights: str, images: ImageTable, folds: Folds) -> None:
 
 
 def histories(models: Sequence[ModelPredictions]) -> dict[str, Path]:
-    """The training histories by `model/fold<k>`.
-
-    Args:
-        models: From `train_and_predict`.
-    """
+    """Training histories by `model/fold<k>`."""
     paths: dict[str, Path] = {}
     for model in models:
         for network in [*model.networks, *model.specialists]:

@@ -1,4 +1,4 @@
-"""What every network of a run is made from, handed down as one; and the rows that networks are asked about."""
+"""Training context shared by all networks of a run, and the rows that they predict."""
 
 from __future__ import annotations
 
@@ -16,16 +16,11 @@ __all__ = ["TrainingContext", "test_rows", "validation_rows"]
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What every network of a run is made from.
+    """Training context shared by all networks of a run.
 
     Args:
-        data: Images, statistics, audit and folds.
-        seed: The recipe's seed.
-        stages: Takes from the store what is there.
-        runtime: Device, threads and progress.
-        cache: How pixels are kept: `auto` in the store, `none` in memory.
-        final_model: Whether the test rows are predicted by the `folds`, or by one more network trained on all rows
-            (`refit`).
+        cache: `auto` caches pixels on disk, `none` keeps them in memory.
+        final_model: `folds` predicts test rows by the mean of the folds, `refit` by a network trained on all rows.
     """
 
     data: PreparedData
@@ -37,28 +32,20 @@ class TrainingContext:
 
     @property
     def images(self) -> ImageTable:
-        """The table."""
+        """Image table."""
         return self.data.images
 
     def prediction_rows(self) -> dict[str, Integers]:
-        """The image rows that every network is asked about, by name, in this order."""
+        """Image rows that every network predicts, by part, in this order."""
         return {"test": test_rows(self.data), "validation": validation_rows(self.data)}
 
 
 def test_rows(data: PreparedData) -> Integers:
-    """The test images that can be read.
-
-    Args:
-        data: Images and folds.
-    """
+    """Readable test image rows."""
     return np.setdiff1d(data.images.rows_of_role("test"), data.folds.unreadable).astype(np.int64)
 
 
 def validation_rows(data: PreparedData) -> Integers:
-    """The images of a validation set of its own: external ones that no network is trained on.
-
-    Args:
-        data: Images and folds.
-    """
+    """Readable image rows of the external validation set, on which no network is trained."""
     rows = np.flatnonzero(np.isin(data.images.sample_numbers, data.folds.validation))
     return np.setdiff1d(rows, data.folds.unreadable).astype(np.int64)

@@ -1,4 +1,4 @@
-"""A finished run's networks as one graph that needs neither this library nor, as ONNX, torch."""
+"""Export of a finished run's networks as one graph that needs neither this library nor, as ONNX, torch."""
 
 from holotype.runs.export.example import write_example
 from holotype.runs.export.formats import FORMATS, load_session, require_extra, write_graph

@@ -1,4 +1,4 @@
-"""A graph held against the run that it was made from, on images of the run."""
+"""Export check: compare a graph with its run on images of the run."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ Session = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.
 
 @dataclass(frozen=True)
 class GraphModel:
-    """One model as a graph reads it.
+    """One model of a graph.
 
     Args:
-        name: The model's name.
-        section: The recipe's section, with the views and the pooling that the graph has.
-        routes: The domains for which its specialists answer.
-        checkpoints: The networks that the graph holds, one entry a fold.
+        section: Its `predict` section has the views and pooling of the graph.
+        routes: Domains that its specialists predict.
+        checkpoints: One per fold.
     """
 
     name: str
@@ -47,31 +46,24 @@ class GraphModel:
 
 
 def covers_whole_run(fitted_run: FittedRun, graph_models: Sequence[GraphModel]) -> bool:
-    """Whether the graph says what the run says, so that the run's calibration, decision and score are its own.
-
-    Args:
-        fitted_run: The run.
-        graph_models: The models that the graph holds.
-    """
+    """Tell if the graph is the whole run, so that the run's calibration, decision and score apply to it."""
     return len(graph_models) == len(fitted_run.ensemble.models) and not fitted_run.ensemble.stack
 
 
 def compare_with_run(
     fitted_run: FittedRun, graph_models: Sequence[GraphModel], session: Session, domain: str | None
 ) -> dict[str, Any]:
-    """What the graph says of images of the run, beside what the run says of them.
+    """Compare logits of the graph with those of the run on a few images.
 
     Args:
-        fitted_run: The run.
-        graph_models: The models that the graph holds.
-        session: The graph.
-        domain: The domain that it is for.
+        session: Runs the graph.
+        domain: Domain that the graph is for.
 
     Returns:
-        How many images were compared, the largest difference of a logit, and in words what that means.
+        Number of images, largest difference of a logit, and its meaning in words.
 
     Raises:
-        HolotypeError: They do not say the same.
+        HolotypeError: They differ too much.
     """
     fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=Progress(quiet=True)))
     images = sample_images(fitted_run, domain)
@@ -100,11 +92,10 @@ def compare_with_run(
 
 
 def sample_images(fitted_run: FittedRun, domain: str | None) -> ImageTable:
-    """A few images of the run, as ones that it has never seen, each a sample of its own.
+    """Sample a few images of the run as new ones.
 
     Args:
-        fitted_run: The run.
-        domain: What they are taken to be of.
+        domain: Domain that they are assigned to.
     """
     frame = fitted_run.folder.images()
     rows = np.unique(np.linspace(0, frame.height - 1, IMAGES_CHECKED).astype(int))

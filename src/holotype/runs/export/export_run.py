@@ -1,4 +1,4 @@
-"""A finished run as one graph in a file, checked against the run itself on images of the run."""
+"""Export of a finished run: one graph in a file, checked against the run."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ VIEWS = ("none", "flips", "d4")
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is to be exported.
+    """Export options.
 
     Args:
-        model: One model by itself; the whole ensemble where none is named.
+        model: Name of a single model; None exports the ensemble.
         form: `onnx` or `torch`.
-        views: In place of the recipe's: `none`, `flips` or `d4`.
-        domain: The domain whose specialists answer, and whose weights count.
+        views: Test-time augmentation instead of the recipe's: `none`, `flips` or `d4`.
+        domain: Domain whose specialists and weights are used.
     """
 
     model: str | None = None
@@ -50,12 +50,11 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written.
+    """Export result.
 
     Args:
-        folder: Where.
-        files: Their names.
-        card: What `card.json` holds.
+        files: Names of the written files.
+        card: Content of `card.json`.
     """
 
     folder: Path
@@ -64,16 +63,11 @@ class ExportResult:
 
 
 def export_run(fitted_run: FittedRun, folder: Path, options: ExportOptions) -> ExportResult:
-    """Write a run's networks as one graph, with a card and an example, and check it.
-
-    Args:
-        fitted_run: From `open_run`.
-        folder: Where to.
-        options: What is wanted.
+    """Export the networks of a run as one graph with a card and an example, and check it.
 
     Raises:
-        InputError: What is wanted cannot be said as a graph, or the libraries for it are not here.
-        HolotypeError: The graph does not say what the run says.
+        InputError: The run cannot be exported so, or a library is missing.
+        HolotypeError: The graph and the run differ too much.
     """
     require_extra(options.form)
     if options.views is not None and options.views not in VIEWS:

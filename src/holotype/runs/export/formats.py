@@ -1,4 +1,4 @@
-"""The formats: ONNX and torch.export, written, read back and asked."""
+"""Graph formats ONNX and torch.export: write and run."""
 
 from __future__ import annotations
 
@@ -29,13 +29,10 @@ Session = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.
 
 
 def require_extra(form: str) -> None:
-    """Refuse a format that is not known, or whose libraries are not here.
-
-    Args:
-        form: A name of `FORMATS`.
+    """Refuse an unknown format, and a format whose libraries are not installed.
 
     Raises:
-        InputError: With what to install.
+        InputError: With the command that installs them.
     """
     if form not in FORMATS:
         raise InputError("there is no such format", field="--format", value=form, allowed=FORMATS)
@@ -46,20 +43,20 @@ def require_extra(form: str) -> None:
 
 
 def write_graph(graph: nn.Module, shape: tuple[int, int, int], form: str, folder: Path, facts: dict[str, str]) -> Path:
-    """Write a graph.
+    """Write a graph to a file.
 
     Args:
-        graph: Pixels in, logits and probabilities out.
+        graph: Maps pixels to logits and probabilities.
         shape: Channels, height and width of an image.
         form: A name of `FORMATS`.
-        folder: An empty folder; very large weights get a file of their own beside the graph.
-        facts: What the file should say of itself.
+        folder: Empty; weights above the limit of protobuf get a file of their own beside the graph.
+        facts: Metadata to store in the file.
 
     Returns:
         The graph's file.
 
     Raises:
-        HolotypeError: A backbone does something that cannot be said in the format.
+        HolotypeError: The format does not support an operation of a backbone.
     """
     path = folder / FORMATS[form]
     example = torch.zeros(2, *shape)
@@ -94,11 +91,10 @@ def write_graph(graph: nn.Module, shape: tuple[int, int, int], form: str, folder
 
 
 def load_session(path: Path, threads: int) -> Session:
-    """A written graph, read back and ready to be asked.
+    """Load a written graph as a function.
 
     Args:
         path: From `write_graph`.
-        threads: Of computation.
     """
     if path.suffix != ".onnx":
         program = torch.export.load(path).module()

@@ -1,4 +1,4 @@
-"""The card beside a graph: all that must be known to use it, as JSON."""
+"""Model card: JSON beside a graph with all that is needed to use it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ RANGES = {"uint8": (0, 255), "uint16": (0, 65_535), "uint32": (0, 4_294_967_295)
 
 
 def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[str, Any]:
-    """What a graph takes and gives, and which libraries made it.
+    """Model card of a graph: inputs, outputs, versions of libraries.
 
     Args:
-        card: Of one of its networks.
-        depth: The type of the files' pixels, where it is known.
+        card: Card of one of its networks.
+        depth: NumPy dtype name of the files' pixels, if known.
         path: The graph's file.
     """
     section = card["model"]["input"]
@@ -70,15 +70,16 @@ def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[s
 
 
 def simple_rule(decision: Decision | None, kind: str) -> dict[str, Any]:
-    """The decision in the few forms that an example needs.
+    """Simple form of a decision, for the example.
 
     Args:
-        decision: The run's; none where it was fitted to other scores than the graph's.
+        decision: None if it was fitted to other scores than the graph's.
         kind: `multiclass` or `multilabel`.
 
     Returns:
-        `top` with `k` and `offsets` of the log-probabilities, or `above` with `rounds` of thresholds of which the
-        first that gives anything counts, `fallback` and `max_labels`.
+        `top` with `k` and `offsets` of the log-probabilities, or `above` with `rounds` of thresholds, of which the
+        first
+        that gives any label counts, `fallback` and `max_labels`.
     """
     if decision is None:
         return _top_rule(1) if kind == "multiclass" else _threshold_rule([0.5], "argmax", None)
@@ -92,10 +93,10 @@ def simple_rule(decision: Decision | None, kind: str) -> dict[str, Any]:
 
 
 def weight_provenance(checkpoints: Sequence[Checkpoint]) -> list[dict[str, Any]]:
-    """The weights of a model: digests, what they were trained from, and under which licence that came.
+    """Weight provenance of a model: digests, initial weights and their license.
 
     Args:
-        checkpoints: Of its folds.
+        checkpoints: One per fold.
     """
     return [
         {
@@ -112,12 +113,7 @@ def weight_provenance(checkpoints: Sequence[Checkpoint]) -> list[dict[str, Any]]
 
 
 def decision_facts(decision: Decision, calibration: Calibration) -> dict[str, Any]:
-    """The run's decision as `decision.json` has it, without the classes.
-
-    Args:
-        decision: As it was fitted.
-        calibration: As it was fitted.
-    """
+    """Fitted decision as in `decision.json`, without the classes."""
     return {name: value for name, value in decision_to_json(decision, calibration).items() if name != "classes"}
 
 

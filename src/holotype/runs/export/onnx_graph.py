@@ -1,4 +1,4 @@
-"""The graph: raw pixels in, logits and probabilities out, by the very parts that a run predicts with."""
+"""Export graph: raw pixels in, logits and probabilities out, made of the same parts that a run predicts with."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MIN_COMPLEMENT = 1e-6  # as calibration has it
 
 
 class ModelGraph(nn.Module):
-    """One model: views, networks of all folds, their pooling and their mean.
+    """Graph of one model: views, networks of all folds, pooling, mean.
 
     Args:
-        folds: The networks of each fold.
-        forms: How each fold's networks are fed.
-        views: The recipe's `predict` section, with one pooling.
-        card: Of one of the networks.
+        folds: Networks of each fold.
+        forms: Input format of each fold.
+        views: `predict` section with one pooling.
+        card: Card of one of the networks.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ModelGraph(nn.Module):
         """Logits of a batch.
 
         Args:
-            pixels: Shape (n, channels, height, width), float32, in the files' own units, at the stored size.
+            pixels: Shape (n, channels, height, width), float32, in the files' own units, at the cached size.
 
         Returns:
             Shape (n, classes).
@@ -91,7 +91,7 @@ class ModelGraph(nn.Module):
 
 
 class CalibratedGraph(nn.Module):
-    """A calibration as a formula, computed in double precision as the run does.
+    """Calibration as a formula, in double precision as in a run.
 
     Args:
         calibration: From `decision.json`.
@@ -139,13 +139,11 @@ class CalibratedGraph(nn.Module):
 
 
 class EnsembleGraph(nn.Module):
-    """Models together, calibrated.
+    """Ensemble graph: models, their mean or vote, calibration.
 
     Args:
-        models: One graph a model.
-        weights: One a model, summing to 1; none where they vote.
-        space: `logit` or `probability`: what is averaged.
-        calibrated: The calibration.
+        weights: One per model, summing to 1; None means vote.
+        space: Space of the mean, `logit` or `probability`.
     """
 
     def __init__(
@@ -160,7 +158,7 @@ class EnsembleGraph(nn.Module):
         """Logits and probabilities of a batch.
 
         Args:
-            pixels: Shape (n, channels, height, width), float32, in the files' own units, at the stored size.
+            pixels: Shape (n, channels, height, width), float32, in the files' own units, at the cached size.
 
         Returns:
             Shape (n, classes) each.
@@ -170,10 +168,10 @@ class EnsembleGraph(nn.Module):
         return logits, self._probabilities(logits)
 
     def combine(self, model_logits: Sequence[Tensor]) -> Tensor:
-        """The models' logits as one.
+        """Combine the models' logits.
 
         Args:
-            model_logits: One entry a model, shape (n, classes) each.
+            model_logits: One entry per model, shape (n, classes) each.
         """
         if self.weights is not None and self.space == "logit":
             return torch.stack(
@@ -199,11 +197,11 @@ class EnsembleGraph(nn.Module):
 
 
 def model_graph(checkpoints: Sequence[Checkpoint], views: PredictSpec) -> ModelGraph:
-    """The graph of one model.
+    """Graph of one model.
 
     Args:
-        checkpoints: One a fold.
-        views: The recipe's `predict` section, with one pooling.
+        checkpoints: One per fold.
+        views: `predict` section with one pooling.
     """
     folds = [
         [network.to(memory_format=torch.contiguous_format) for network in load_networks(checkpoint)]  # type: ignore[call-overload]
@@ -215,10 +213,10 @@ def model_graph(checkpoints: Sequence[Checkpoint], views: PredictSpec) -> ModelG
 
 
 def input_format(card: dict[str, Any]) -> ImageDataset:
-    """How a network is fed, without an image: the stored size, the scale, the channels, the tiles.
+    """Input format of a network without an image: cached size, scale, channels, tiles.
 
     Args:
-        card: The network's.
+        card: The network's card.
     """
     model = ModelSpec.model_validate(card["model"])
     blank = np.zeros((1, card["channels"], *card["canvas"]), np.uint8)

@@ -1,4 +1,4 @@
-"""What cannot be said as one graph, each with the way out."""
+"""Unsupported exports: models and ensembles that one graph cannot express."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ __all__ = ["require_exportable_ensemble", "require_exportable_model"]
 
 
 def require_exportable_model(section: ModelSpec, name: str, views: object, alone: bool, others: Sequence[str]) -> None:
-    """Refuse a model whose answers hang on more than the pixels of one image.
+    """Refuse a model that needs more than the pixels of one image.
 
     Args:
-        section: The recipe's section.
-        name: The model's name, its neighbours' where those are meant.
-        views: How often an image is read.
-        alone: Whether it is exported by itself.
-        others: The models that could be exported by themselves.
+        name: Name of the model, or of its neighbors.
+        views: Its `tta` setting.
+        alone: It is exported by itself.
+        others: Models that could be exported by themselves.
 
     Raises:
-        InputError: With what to export in its place.
+        InputError: With what to export instead.
     """
     rest = [other for other in others if other != name]
     remedy = f"export another model: --model {rest[0]}" if rest else "the run itself predicts: holotype predict"
@@ -54,16 +53,15 @@ def require_exportable_model(section: ModelSpec, name: str, views: object, alone
 def require_exportable_ensemble(
     ensemble: Ensemble, models: Mapping[str, ModelSpec], cards: Mapping[str, Mapping[str, Any]], domain: str | None
 ) -> None:
-    """Refuse an ensemble that is no mean or vote of networks that read one and the same input.
+    """Refuse an ensemble that is not a mean or vote of networks with the same input.
 
     Args:
-        ensemble: As it was fitted.
-        models: The sections of those that are networks.
-        cards: One of each model's networks.
-        domain: The domain that it is exported for.
+        models: Sections of the networks.
+        cards: Card of one network per model.
+        domain: Domain that it is exported for.
 
     Raises:
-        InputError: With what to export in its place.
+        InputError: With what to export instead.
     """
     alone = f"export the models by themselves: --model {join_names(models)}"
     if ensemble.stack:
