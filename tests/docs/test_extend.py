@@ -15,7 +15,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "extend.md"
 RECIPE = """
 name: cells
 data: {train: cells/train.csv, images: "cells/images/{id}_{channel}.png",
-       channels: [microtubules, nucleus, protein, reticulum], labels: {column: labels, kind: multilabel, separator: " "}}
+       channels: [microtubules, nucleus, protein, reticulum],
+       labels: {column: labels, kind: multilabel, separator: " "}}
 split: {folds: 2}
 models:
   - {name: narrow, backbone: resnet10_narrow, weights: none, input: {size: 32},
@@ -42,7 +43,7 @@ def test_the_blocks_of_the_page_run(tmp_path: Path) -> None:
     # One process, since the registries are global; the names that the script imports are those of the page.
     registrations = [blocks[heading] for heading in ("A loss", "A backbone", "An optimizer")]
     (tmp_path / "my_losses.py").write_text("\n".join(registrations), encoding="utf-8")
-    script = f'{blocks["Run with your extension"]}\n{blocks["A metric"]}\nprint(predictions.columns)\n'
+    script = f"{blocks['Run with your extension']}\n{blocks['A metric']}\nprint(predictions.columns)\n"
     (tmp_path / "train.py").write_text(script, encoding="utf-8")
     done = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
