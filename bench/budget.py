@@ -82,7 +82,7 @@ def record(budget: str, seed: int, found: tuple[float, float, float, str]) -> No
     """Keep a row in place of an earlier one of the same budget and seed."""
     known = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.is_file() else []
     seconds, own, score, plan = found
-    words = re.sub(r"^[^:]*: |, which is as long as it helps|\.$", "", plan)
+    words = re.sub(r"^[^:]*: |, more would not help|\.$", "", plan)
     row = {
         "budget": budget,
         "seed": seed,

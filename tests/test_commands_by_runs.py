@@ -76,7 +76,10 @@ REFUSED: dict[tuple[str, str], list[str]] = {
     **{("predict", kind): [*ELSEWHERE, "predict with a run whose models are all networks"] for kind in IMPORTED},
     **{("serve", kind): [*ELSEWHERE, "new images cannot be predicted"] for kind in IMPORTED},
     **{("export", kind): [*ELSEWHERE, "there is no network"] for kind in IMPORTED},
-    **{("tune", kind): ["models: a search is for one model that is trained"] for kind in (*IMPORTED, "two models")},
+    **{
+        ("tune", kind): ["models: a search tunes a single model, which must be trained"]
+        for kind in (*IMPORTED, "two models")
+    },
     ("export", "neighbours"): ["'main.neighbors' looks its answers up", "--model main"],
     ("export", "specialists"): ["--domain"],
 }  # what a command cannot do with a kind of run: words of the one sentence that says so

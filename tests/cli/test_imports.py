@@ -87,7 +87,7 @@ def test_a_command_that_trains_nothing_does_without_the_slow_libraries(runs, com
 def test_the_dry_run_of_a_finished_run_looks_at_all_its_steps(runs):
     output, _ = call("run recipe.yaml --dry-run --out run1", runs)
     steps = output.splitlines()
-    assert sum(step.endswith("would be taken from the store") for step in steps) == len(steps) > 8
+    assert sum(step.endswith("would be taken from the cache") for step in steps) == len(steps) > 8
     assert any(step.startswith("neighbors net 1") for step in steps)
 
 

@@ -276,7 +276,7 @@ def test_a_finished_run_is_reported_explained_and_asked(
     assert f"Submission: {finished / 'submission.csv'}" in told
     assert main(["run", str(finished / "recipe.yaml"), "--out", str(finished), "--dry-run"]) == 0
     steps = [line for line in capsys.readouterr().out.splitlines() if line.startswith("fit ")]
-    assert [line.endswith("would be taken from the store") for line in steps] == [True] * 3
+    assert [line.endswith("would be taken from the cache") for line in steps] == [True] * 3
     assert main(["predict", str(finished), str(screen / "test.csv")]) == 0
     shown = pl.read_csv(capsys.readouterr().out.encode())
     assert main(["predict", str(finished), str(screen / "test.csv"), "-o", str(tmp_path / "out" / "new.csv")]) == 0

@@ -66,7 +66,7 @@ def test_a_budget_is_planned_told_everywhere_and_read_again(
         assert (resumed / name).read_bytes() == (folder / name).read_bytes()
 
     lines = dict(line.split(": ", 1) for line in explain(folder))
-    assert set(lines.values()) == {"would be taken from the store"}
+    assert set(lines.values()) == {"would be taken from the cache"}
     assert {"plan", "fit main 0"} <= set(lines)
 
 
@@ -77,7 +77,7 @@ def test_why_names_the_plan_where_the_recipe_changes_under_it(
     folder = run(recipe, changes=SMALL, budget="5m").folder.root
     lines = dict(line.split(": ", 1) for line in explain(folder, ("models.0.head.dropout=0.5",)))
     assert lines["plan"].startswith("would run again; changed: ")
-    assert lines["fit main 0"] == "follows plan, whose result is not known yet"
+    assert lines["fit main 0"] == "depends on plan, which would run first"
 
 
 def test_a_review_that_takes_a_sample_away_is_planned_for_anew(
@@ -102,15 +102,15 @@ def test_a_real_probe_plans_a_run_that_ends(write_recipe: WriteRecipe, tmp_path:
 
 
 REFUSED = {
-    "no time": (["--budget", "5 minutes"], "--budget: a budget is a number with s, m or h"),
-    "too short": (["--budget", "1s"], "--budget: 1 s are too short: "),
+    "no time": (["--budget", "5 minutes"], "--budget: a budget is a number followed by s, m or h"),
+    "too short": (["--budget", "1s"], "--budget: 1 s is too short: "),
     "epochs beside a budget": (
         ["--budget", "5m", "--set", "models.0.phases=[{epochs: 3}]"],
-        "--budget: epochs and models are what a budget plans, and --set models.0.phases says them; leave --budget",
+        "holotype: --budget chooses epochs and models itself; it cannot be combined with --set models.0.phases",
     ),
     "two models": (
         ["--budget", "5m", "--set", "models.1={name: other}"],
-        "--budget: epochs and models are what a budget plans",
+        "holotype: --budget chooses epochs and models itself",
     ),
 }
 
@@ -131,4 +131,4 @@ def test_a_recipe_with_two_models_is_refused_by_its_place(
 ) -> None:
     recipe = write_recipe(tmp_path, models=[{"name": "one"}, {"name": "two"}])
     assert main(["run", str(recipe), "--budget", "5m"]) == 2
-    assert "models: a budget plans one model, and the recipe has 2; " in capsys.readouterr().err
+    assert "models: --budget plans a single model, and the recipe has 2; " in capsys.readouterr().err

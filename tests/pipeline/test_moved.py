@@ -19,7 +19,7 @@ from holotype.runs.review import decisions_path, load_review_data
 
 WriteRecipe = Callable[..., Path]
 StagesOf = Callable[[Path], dict[str, str]]
-TAKEN = "would be taken from the store"
+TAKEN = "would be taken from the cache"
 
 
 @pytest.fixture(scope="module")

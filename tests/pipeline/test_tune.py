@@ -111,10 +111,10 @@ def test_no_trial_begins_that_would_end_after_the_budget_but_one_there_is(
 
 
 REFUSED = {
-    "no trial": (["--trials", "0"], "--trials: a search needs a trial"),
-    "other rows": (["--rows", "test"], "--rows: there are no such rows; allowed: inner, scored-fold"),
-    "no time": (["--budget", "soon"], "--budget: a budget is a number with s, m or h"),
-    "two models": (["--set", "models.1={name: other}"], "models: a search is for one model that is trained"),
+    "no trial": (["--trials", "0"], "--trials: too few trials"),
+    "other rows": (["--rows", "test"], "--rows: unknown rows; allowed: inner, scored-fold"),
+    "no time": (["--budget", "soon"], "--budget: a budget is a number followed by s, m or h"),
+    "two models": (["--set", "models.1={name: other}"], "models: a search tunes a single model, which must be trained"),
 }
 
 
@@ -131,5 +131,5 @@ def test_a_recipe_of_somebody_else_is_not_replaced(write_recipe: WriteRecipe, tm
     recipe = write_recipe(tmp_path)
     (tmp_path / "recipe.tuned.yaml").write_text("name: mine\n")
     assert main(["tune", str(recipe)]) == 2
-    assert "exists already and is not of a search; move it away" in capsys.readouterr().err
+    assert "exists and was not written by `holotype tune`; move it or delete it" in capsys.readouterr().err
     assert (tmp_path / "recipe.tuned.yaml").read_text() == "name: mine\n"

@@ -14,7 +14,7 @@ from holotype.core.errors import InputError
 from holotype.planning.reruns import explain
 
 WriteRecipe = Callable[..., Path]
-TAKEN = "would be taken from the store"
+TAKEN = "would be taken from the cache"
 
 
 def told(run_folder: Path, *changes: str) -> dict[str, str]:
@@ -79,20 +79,20 @@ def test_a_touched_image_is_read_again_and_the_rest_cannot_be_foreseen(
     stages = told(folder)
     assert stages["images"] == TAKEN
     assert stages["statistics"] == "would run again; changed: image files"
-    assert stages["fit main 0"] == "follows statistics, whose result is not known yet"
+    assert stages["fit main 0"] == "depends on statistics, which would run first"
     shutil.rmtree(tmp_path / ".holotype" / "statistics")
     os.utime(tmp_path / "data" / "images" / "train-00003_nucleus.png")
     table = tmp_path / "data" / "train.csv"
     table.write_text(table.read_text().replace("HEK 293", "HeLa"))
     stages = told(folder)
     assert stages["images"] == "would run again; changed: table train.csv"
-    assert stages["statistics"] == "follows images, whose result is not known yet"
+    assert stages["statistics"] == "depends on images, which would run first"
 
 
 def test_an_artefact_that_is_gone_is_said_to_be(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     folder = run(write_recipe(tmp_path, split={"folds_to_train": [0]})).folder.root
     shutil.rmtree(tmp_path / ".holotype" / "predict")
-    assert told(folder)["predict main 0"] == "would run again; its artefact is gone from the store"
+    assert told(folder)["predict main 0"] == "would run again; its cached result is gone"
 
 
 def test_asking_makes_nothing(finished: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_recipe_that_was_deleted_is_replaced_by_the_runs_own(write_recipe: Wri
 def test_one_kind_of_stage_can_be_asked_for(finished: Path) -> None:
     assert [line.split(":")[0] for line in explain(finished, stage="fit main 1")] == ["fit main 1"]
     assert len(explain(finished, stage="predict")) == 6
-    with pytest.raises(InputError, match="there is no such stage; did you mean 'folds'"):
+    with pytest.raises(InputError, match="there is no such step; did you mean 'folds'"):
         explain(finished, stage="fold")
 
 

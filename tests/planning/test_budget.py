@@ -98,7 +98,7 @@ def test_rare_classes_are_drawn_more_often_unless_the_recipe_says_how() -> None:
 def test_the_nearest_specimens_vote_where_the_training_is_short(budget: str, votes: bool) -> None:
     plan, recipe = bought(budget)
     assert (recipe.models[0].neighbors is not None) == votes
-    assert any("5 nearest training specimens" in reason for reason in plan.reasons) == votes
+    assert any("5 nearest training images" in reason for reason in plan.reasons) == votes
     assert bought(budget, replace(NUCLEI, neighbors="none"))[1].models[0].neighbors is None
 
 
@@ -130,7 +130,7 @@ def test_the_probe_looks_at_the_ends_of_the_ladder() -> None:
 
 
 def test_a_budget_that_reading_alone_uses_up_is_refused_with_what_would_do() -> None:
-    with pytest.raises(InputError, match=r"--budget: 20 s are too short: .* give it \d+ s or more"):
+    with pytest.raises(InputError, match=r"--budget: 20 s is too short: .* allow \d+ s or more"):
         bought("20s")
 
 
@@ -170,7 +170,7 @@ def test_budgets_are_read_with_their_units(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "10", "ten minutes", "5d", "-3m", "0s", "1e3s", "9999h"])
 def test_what_is_no_time_is_refused_in_words(text: str) -> None:
-    with pytest.raises(InputError, match="--budget: a budget is a number with s, m or h"):
+    with pytest.raises(InputError, match="--budget: a budget is a number followed by s, m or h"):
         read_budget(text)
 
 

@@ -123,7 +123,7 @@ def test_the_recipe_found_says_why(tmp_path: Path) -> None:
     best = TrialRecord(4, {"dropout": 0.3, "sampler": "sqrt"}, "finished", 0.8123, 8)
     text = tuned_recipe_text(content, best, 9, space, {"dropout": 0.75, "sampler": 0.25}, ["mind the fold"])
     assert text.startswith("# Written by `holotype tune`: trial 4 of 9, macro F1 0.8123.\n# Warning: mind the fold\n")
-    assert "# dropout 0.3, from 0 to 0.5; it explains 75% of what the scores differ by" in text
-    assert "# sampler sqrt, among shuffle, sqrt, balanced; it explains 25%" in text
+    assert "# dropout 0.3, searched from 0 to 0.5; it explains 75% of the variation between scores" in text
+    assert "# sampler sqrt, chosen from shuffle, sqrt, balanced; it explains 25%" in text
     assert parse_recipe(content, tmp_path).data.train == "/data/train.csv"
     assert "train: /data/train.csv" in text

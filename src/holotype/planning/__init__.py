@@ -1,6 +1,6 @@
-"""Training plans for a time budget, and a forecast of what a change would make run again.
+"""Time-budget planning and dry-run forecasts.
 
-`plan_budget(size, speed, read_budget("10m"))`
+`plan_budget(size, speed, read_budget("10m"), ...)`
 """
 
 from holotype.planning.budget import BudgetPlan, format_duration, plan_budget, read_budget

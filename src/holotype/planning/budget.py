@@ -1,7 +1,4 @@
-"""What to train in a given time: a pure function of the data's facts, a short probe of the machine and the budget.
-
-`plan_budget(facts, probe, read_budget("10m"))`
-"""
+"""Training plan for a time budget: a pure function of the data set size, the measured speed and the budget."""
 
 from __future__ import annotations
 
@@ -18,21 +15,21 @@ from holotype.planning.costs import DatasetSize, MeasuredSpeed, TrainingPlan, se
 __all__ = ["BudgetPlan", "format_duration", "plan_budget", "read_budget"]
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-AIM = 0.95  # share of the budget that is planned; the rest is for a machine that grows slower
-LATE = 1.15  # what may be exceeded before a budget is refused as too short
-NEIGHBORS = 5  # nearest specimens, where a training is short
+AIM = 0.95  # planned share of the budget; the rest is a reserve for a machine that slows down
+LATE = 1.15  # tolerated overrun before a budget is refused as too short
+NEIGHBORS = 5  # nearest training images that vote after a short training
 MIN_BUDGET, MAX_BUDGET = 1.0, 30 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
 class BudgetPlan:
-    """What a budget buys.
+    """Budget plan: changes to the recipe, their reasons and the planned times.
 
     Args:
         budget: Seconds of the whole command.
-        changes: What the recipe is changed to, as `--set` takes it.
-        reasons: Why, in sentences.
-        seconds: Planned seconds by part: `spent`, `storing`, `preparing`, `training`, `predicting`, `judging`.
+        changes: Overrides of the recipe, in the syntax of `--set`.
+        reasons: Sentences that explain the plan.
+        seconds: Planned seconds by part: `spent`, `caching`, `preparing`, `training`, `predicting`, `scoring`.
     """
 
     budget: float
@@ -42,32 +39,25 @@ class BudgetPlan:
 
 
 def read_budget(text: str) -> float:
-    """Seconds of a budget.
-
-    Args:
-        text: As in `90s`, `10m`, `1.5h`.
+    """Parse a time budget such as `90s`, `10m` or `1.5h` into seconds.
 
     Raises:
-        InputError: It is no such time.
+        InputError: The text is not a time, or it is out of range.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", text)
     seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
     if not MIN_BUDGET <= seconds <= MAX_BUDGET:
         raise InputError(
-            "a budget is a number with s, m or h",
+            "a budget is a number followed by s, m or h",
             field="--budget",
             value=text,
-            remedy="write it as in 90s, 10m or 2h; at most 720h",
+            remedy="write for example 90s, 10m or 2h; at most 720h",
         )
     return seconds
 
 
 def format_duration(seconds: float) -> str:
-    """A time as people say it: `45 s`, `7 min`, `2.5 h`.
-
-    Args:
-        seconds: How long.
-    """
+    """Format seconds for people: `45 s`, `7 min`, `2.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.3g} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"
@@ -81,18 +71,16 @@ def plan_budget(
     model: Mapping[str, Any],
     phase: Mapping[str, Any],
 ) -> BudgetPlan:
-    """The highest rung of the ladder that fits, with as many epochs as there is time for.
+    """Choose the largest training plan that fits the budget, with as many epochs as there is time for.
 
     Args:
-        facts: Of the data.
-        speed: Of the machine.
         budget: Seconds of the whole command.
-        name: The model's name.
-        model: What the recipe says of the model, as plain values.
-        phase: What the recipe says of its training, as plain values.
+        name: Name of the model.
+        model: Settings of the model as written in the recipe.
+        phase: Settings of its training phase as written in the recipe.
 
     Raises:
-        InputError: Nothing fits.
+        InputError: No plan fits.
     """
     free = AIM * budget - speed.spent - speed.scoring
     candidates = list_candidates(facts)
@@ -105,39 +93,39 @@ def plan_budget(
         min_seconds = min(_total_seconds(candidate, candidate.min_epochs, facts, speed) for candidate in candidates)
         if min_seconds > LATE * AIM * budget:
             raise InputError(
-                f"{format_duration(budget)} are too short: reading, checking and scores alone take "
-                f"{format_duration(speed.spent + speed.scoring)}, and the least that can be learnt "
-                f"{format_duration(min_seconds)} in all",
+                f"{format_duration(budget)} is too short: reading, checking and scoring alone take "
+                f"{format_duration(speed.spent + speed.scoring)}, and the smallest plan takes "
+                f"{format_duration(min_seconds)} in total",
                 field="--budget",
-                remedy=f"give it {format_duration(min_seconds / AIM)} or more",
+                remedy=f"allow {format_duration(min_seconds / AIM)} or more",
             )
         cheapest = min(candidates, key=lambda candidate: _total_seconds(candidate, candidate.min_epochs, facts, speed))
         fitting = [(cheapest, cheapest.min_epochs)]
     candidate, epochs = fitting[-1]
     later = candidates[candidates.index(candidate) + 1 :]
     seconds = {"spent": speed.spent, **seconds_of_parts(candidate, facts, speed)}
-    seconds |= {"training": epochs * seconds_of_epoch(candidate, facts, speed), "judging": speed.scoring}
+    seconds |= {"training": epochs * seconds_of_epoch(candidate, facts, speed), "scoring": speed.scoring}
     reasons = [_describe_time(budget, seconds), _describe_plan(name, candidate, epochs, facts)]
     changes = _list_changes(candidate, epochs, facts, name, model, phase)
     if _plans_neighbors(candidate, epochs, facts):
         changes.append(f"models.0.neighbors={json.dumps({'k': NEIGHBORS})}")
         reasons.append(
-            f"The labels of the {NEIGHBORS} nearest training specimens vote as well, since after a short "
-            "training the features know more than the last layer says."
+            f"The labels of the {NEIGHBORS} nearest training images vote as well (neighbors), because after a short "
+            "training the features are better than the classifier."
         )
     if facts.sampler and imbalance_ratio(facts) >= HIGH_IMBALANCE:
         reasons.append(
-            f"Rare classes are drawn more often (sampler: sqrt), since the commonest has "
+            f"Rare classes are sampled more often (sampler: sqrt), because the most frequent class has "
             f"{imbalance_ratio(facts):.0f} times as many images as the rarest."
         )
     if later:
         more = _total_seconds(later[0], later[0].min_epochs, facts, speed) / AIM
-        reasons.append(f"Next would come {later[0].description}, for about {format_duration(more)}.")
+        reasons.append(f"The next larger plan is {later[0].description}; it needs about {format_duration(more)}.")
     return BudgetPlan(budget, tuple(changes), tuple(reasons), seconds)
 
 
 def _plans_neighbors(candidate: TrainingPlan, epochs: int, facts: DatasetSize) -> bool:
-    """Whether neighbors are planned: they gain where the network learns for less than is enough."""
+    """Whether neighbors are planned: they help if the network trains for fewer epochs than is sufficient."""
     return (
         facts.neighbors == "open"
         and candidate.neighbors
@@ -163,7 +151,7 @@ def _list_changes(
     model: Mapping[str, Any],
     phase: Mapping[str, Any],
 ) -> list[str]:
-    """What the recipe is changed to."""
+    """Overrides of the recipe."""
     trained = {key: value for key, value in phase.items() if key not in {"size", "freeze", "augmentation_draws"}}
     trained["epochs"] = epochs
     if candidate.draws is not None:
@@ -186,24 +174,23 @@ def _list_changes(
 
 
 def _describe_time(budget: float, seconds: Mapping[str, float]) -> str:
-    fixed_seconds = seconds["storing"] + seconds["preparing"]
+    fixed_seconds = seconds["caching"] + seconds["preparing"]
     reserve = budget - sum(seconds.values())
-    reserve_text = f"{format_duration(reserve)} are kept in reserve" if reserve > 0 else "nothing is kept in reserve"
+    reserve_text = f"{format_duration(reserve)} are held in reserve" if reserve > 0 else "there is no reserve"
     return (
-        f"Of {format_duration(budget)}, {format_duration(seconds['spent'])} were spent on reading and checking, "
-        f"{format_duration(seconds['training'] + fixed_seconds)} are for training, "
-        f"{format_duration(seconds['predicting'])} for predicting, "
-        f"{format_duration(seconds['judging'])} for scores and the report; {reserve_text}."
+        f"Of {format_duration(budget)}, {format_duration(seconds['spent'])} were spent on reading and checking; "
+        f"{format_duration(seconds['training'] + fixed_seconds)} are planned for training, "
+        f"{format_duration(seconds['predicting'])} for prediction and "
+        f"{format_duration(seconds['scoring'])} for scores and the report; {reserve_text}."
     )
 
 
 def _describe_plan(name: str, candidate: TrainingPlan, epochs: int, facts: DatasetSize) -> str:
     if candidate.draws is not None:
         return (
-            f"{name}: the budget is too small to train the whole network, so that the head alone learns, from features "
-            f"of a frozen backbone under {pluralize(candidate.draws, 'draw')} of the augmentation, reused over "
-            f"{epochs} "
-            f"epochs: {candidate.description}."
+            f"{name}: the budget is too small to train the whole network. Only the head is trained, on features of a "
+            f"frozen backbone under {pluralize(candidate.draws, 'draw')} of the augmentation, which are reused for "
+            f"{epochs} epochs: {candidate.description}."
         )
-    enough = ", which is as long as it helps" if epochs == candidate.max_epochs else ""
+    enough = ", more would not help" if epochs == candidate.max_epochs else ""
     return f"{name}: {candidate.description}, {epochs} epochs of {pluralize(facts.steps, 'step')}{enough}."

@@ -1,4 +1,4 @@
-"""A recipe fitted to a budget: data are looked at, the machine is probed, and a plan is kept that a resume reads."""
+"""Budget run: measure the machine on the data of a recipe, then plan the training for a time budget."""
 
 from __future__ import annotations
 
@@ -34,22 +34,21 @@ if TYPE_CHECKING:
 
 __all__ = ["PlannedRecipe", "plan_for_budget"]
 
-PROBE_SHARE = 0.02  # share of the budget that the steps of a probe may take at each size
-MAX_PROBE_SECONDS = 4.0  # seconds
-READ_IMAGES = 12  # images
-SCORING_SECONDS, SCORING_SECONDS_PER_ROW = 2.0, 5e-5  # seconds of scores and report, and more for each sample and class
+PROBE_SHARE = 0.02  # share of the budget for the speed measurement at each image size
+MAX_PROBE_SECONDS = 4.0
+READ_IMAGES = 12  # images read to measure the reading speed
+SCORING_SECONDS, SCORING_SECONDS_PER_ROW = 2.0, 5e-5  # scores and report: constant, and per sample and class
 MAX_SLOWDOWN = 8.0
 NOT_PLANNED = ("predictions", "specialists", "pseudo_labels")
 
 
 @dataclass(frozen=True)
 class PlannedRecipe:
-    """A recipe with a budget's plan in it.
+    """Planned recipe: a recipe with the overrides of its budget plan.
 
     Args:
-        recipe: As it will run.
-        plan: What the budget buys.
-        facts: What the report says of it, by name.
+        recipe: With the plan's overrides.
+        facts: Rows of the report's table on the plan, by name.
     """
 
     recipe: Recipe
@@ -60,19 +59,17 @@ class PlannedRecipe:
 def plan_for_budget(
     source: RecipeSource, changes: tuple[str, ...], budget: str, stages: Stages, runtime: Runtime, began: float
 ) -> PlannedRecipe:
-    """Plan models, folds, sizes, epochs and views for a time, or take the plan that an earlier call has made.
+    """Plan models, folds, image sizes, epochs and TTA views for a time budget; a cached plan is reused.
 
     Args:
-        source: The recipe's file, or its content.
-        changes: As in `--set`; the plan leaves them as they are.
-        budget: As in `10m`.
-        stages: Takes from the store what is there.
-        runtime: From `make_runtime`.
-        began: When the command began, by `time.perf_counter`.
+        source: The recipe file, or its content.
+        changes: Overrides in the syntax of `--set`; the plan leaves them unchanged.
+        budget: Time such as `10m`.
+        began: Start of the command, by `time.perf_counter`.
 
     Raises:
-        InputError: The budget is no time, is too short, or is for a recipe that cannot be planned.
-        UnknownUntilRunError: In a forecast, where there is no plan yet.
+        InputError: The budget is not a time or is too short, or the recipe cannot be planned.
+        UnknownUntilRunError: In a dry run without a cached plan.
     """
     from holotype.training import launch_fabric
 
@@ -83,7 +80,9 @@ def plan_for_budget(
     launch_fabric(runtime)
     ready = prepare(recipe, stages, runtime)
     key = _make_plan_key(recipe, seconds, changes, stages, runtime)
-    plan = stages.cached_value(BudgetPlan, key, lambda: _make_plan(recipe, changes, ready, runtime, (seconds, began)))
+    plan = stages.cached_value(
+        BudgetPlan, key, lambda: _make_plan(recipe, changes, ready, runtime, seconds=seconds, began=began)
+    )
     if not stages.is_dry_run:
         plan_facts = {"changes": plan.changes, "reasons": plan.reasons, "seconds": plan.seconds}
         stages.log.write("plan", budget=seconds, **plan_facts)
@@ -95,25 +94,24 @@ def plan_for_budget(
 
 
 def _require_plannable(recipe: Recipe, changes: Sequence[str]) -> None:
-    """Refuse what a plan would have to throw away."""
-    remedy = "leave --budget out, or leave it to the plan"
+    """Refuse settings that a plan would have to override."""
+    remedy = "remove it, or run without --budget"
     for change in changes:
         address = change.partition("=")[0].strip()
         if address in {"models", "models.0"} or address.startswith(("models.0.phases", "models.1")):
             raise InputError(
-                f"epochs and models are what a budget plans, and --set {address} says them",
-                field="--budget",
-                remedy=remedy,
+                f"--budget chooses epochs and models itself; it cannot be combined with --set {address}",
+                remedy="remove one of the two",
             )
     if len(recipe.models) > 1:
         raise RecipeError(
-            f"a budget plans one model, and the recipe has {len(recipe.models)}",
+            f"--budget plans a single model, and the recipe has {len(recipe.models)}",
             field="models",
-            remedy="keep the first; a second is added where there is time for it",
+            remedy="leave only the first; the plan adds a second one if there is time",
         )
     for name in NOT_PLANNED:
         if getattr(recipe.models[0], name) is not None:
-            raise RecipeError(f"a budget cannot plan for `{name}`", field=f"models.0.{name}", remedy=remedy)
+            raise RecipeError(f"--budget cannot plan `{name}`", field=f"models.0.{name}", remedy=remedy)
 
 
 def _make_plan_key(
@@ -129,21 +127,20 @@ def _make_plan_key(
         "given": sorted(change.partition("=")[0].strip() for change in changes),
         "machine": [runtime.device, runtime.precision, runtime.thread_count, runtime.batch],
     }
-    read = ("images", "statistics", "audit")  # not the review: what a review changed is told of one plan
-    return StageKey("plan", 4, section, {name: stages.digests[name] for name in read if name in stages.digests})
+    read = ("images", "statistics", "audit")  # not the review, so that runs before and after it share a plan
+    return StageKey("plan", 5, section, {name: stages.digests[name] for name in read if name in stages.digests})
 
 
 def _make_plan(
-    recipe: Recipe, changes: Sequence[str], ready: PreparedData, runtime: Runtime, timing: tuple[float, float]
+    recipe: Recipe, changes: Sequence[str], ready: PreparedData, runtime: Runtime, *, seconds: float, began: float
 ) -> BudgetPlan:
-    seconds, began = timing
     model = recipe.models[0]
-    runtime.progress.info(f"probe: how fast this machine learns, for a budget of {format_duration(seconds)}")
+    runtime.progress.info(f"probe: measuring the training speed, for a budget of {format_duration(seconds)}")
     facts = _measure_dataset(recipe, ready, runtime, {change.partition("=")[0].strip() for change in changes})
     speed, weights = _measure_speed(recipe, ready, runtime, facts, seconds)
     facts = replace(facts, pretrained=not weights.startswith("random"))
     waited = time.perf_counter() - began
-    slower = min(max(waited / time.process_time(), 1.0), MAX_SLOWDOWN)  # others are at work on this machine
+    slower = min(max(waited / time.process_time(), 1.0), MAX_SLOWDOWN)  # other processes use this machine too
     speed = replace(speed, spent=waited, scoring=slower * speed.scoring)
     return plan_budget(
         facts, speed, seconds, model.name, _written_settings(model), _written_settings(_full_phase(model))
@@ -181,7 +178,10 @@ def _measure_dataset(recipe: Recipe, ready: PreparedData, runtime: Runtime, set_
 
 
 def _plan_neighbors(recipe: Recipe, rows: int) -> Literal["open", "required", "none"]:
-    """Whether neighbors are asked for, or may be planned: not among too many, and where an ensemble weighs them."""
+    """Whether neighbors are requested by the recipe, may be planned, or neither.
+
+    They may be planned for data sets that are not too large, and if the ensemble weights them.
+    """
     model, ensemble = recipe.models[0], recipe.ensemble
     if model.neighbors is not None:
         return "required"
@@ -191,30 +191,29 @@ def _plan_neighbors(recipe: Recipe, rows: int) -> Literal["open", "required", "n
 
 
 def _full_phase(model: ModelSpec) -> PhaseSpec:
-    """The phase that trains the whole network; it stands for all of them."""
+    """The phase that trains the whole network; it stands for all phases."""
     unfrozen = [phase for phase in model.phases if phase.freeze is None]
     return unfrozen[-1] if unfrozen else model.phases[-1].model_copy(update={"freeze": None})
 
 
 def _written_settings(section: ModelSpec | PhaseSpec) -> dict[str, Any]:
-    """What the recipe says of a section, without defaults."""
+    """Settings of a section as written in the recipe, without defaults."""
     return section.model_dump(mode="json", exclude_unset=True, exclude={"phases"})
 
 
 def _measure_speed(
     recipe: Recipe, ready: PreparedData, runtime: Runtime, facts: DatasetSize, seconds: float
 ) -> tuple[MeasuredSpeed, str]:
-    """The pace of the model, and where its first weights come from."""
+    """Speed of the model, and a description of its initial weights."""
     model = recipe.models[0]
+    probe_seconds = min(PROBE_SHARE * seconds, MAX_PROBE_SECONDS)
     paces = {
-        size: _measure_throughput(
-            model, size, recipe.seed, ready, (runtime, min(PROBE_SHARE * seconds, MAX_PROBE_SECONDS))
-        )
+        size: _measure_throughput(model, size, recipe.seed, ready, runtime, probe_seconds)
         for size in probe_sizes(facts)
     }
     paced = [*paces.values()]
     scored = facts.rows * len(ready.images.classes)
-    judging = (SCORING_SECONDS + SCORING_SECONDS_PER_ROW * scored) * (1 if ready.images.kind == "multiclass" else 2)
+    scoring = (SCORING_SECONDS + SCORING_SECONDS_PER_ROW * scored) * (1 if ready.images.kind == "multiclass" else 2)
     measured = MeasuredSpeed(
         tuple(paces),
         tuple(pace.training for pace in paced),
@@ -222,18 +221,17 @@ def _measure_speed(
         reading=_measure_reading(ready),
         building=max(pace.building for pace in paced),
         saving=max(pace.saving for pace in paced),
-        scoring=judging,
+        scoring=scoring,
     )
     return measured, paced[0].weights_description
 
 
 def _measure_throughput(
-    model: ModelSpec, size: int, seed: int, ready: PreparedData, machine: tuple[Runtime, float]
+    model: ModelSpec, size: int, seed: int, ready: PreparedData, runtime: Runtime, seconds: float
 ) -> Throughput:
-    """The pace at one size, on images of the stored form that nobody had to read."""
+    """Throughput at one image size, on blank images in the cache format, so that none has to be read."""
     from holotype.training import measure_throughput
 
-    runtime, seconds = machine
     images, statistics = ready.images, ready.statistics
     phase = _full_phase(model).model_copy(
         update={"lr": 1e-3, "size": None, "augmentation_draws": None, "early_stopping": None}

@@ -1,4 +1,4 @@
-"""The ladder of configurations: what a little more time is best spent on, from the least to the most."""
+"""Candidate training plans, from the cheapest to the most expensive."""
 
 from __future__ import annotations
 
@@ -20,24 +20,21 @@ __all__ = [
 ]
 
 HIGH_IMBALANCE = 8.0
-"""From this ratio of the commonest class to the rarest on, rare ones are drawn more often."""
+"""Class imbalance from which rare classes are sampled more often."""
 MAX_NEIGHBOR_IMAGES = 100_000
-"""Among so many at most neighbors are looked for without being asked for."""
+"""Most training images for which a plan adds neighbors by itself."""
 MIN_SIZE, MAX_SIZE, STEP = 64, 160, 32
-ENLARGED = 1.5  # small images are learnt better from a larger input
+ENLARGED = 1.5  # small images train better when enlarged
 ENOUGH_STEPS, FEW_STEPS = 800, 100
 MIN_EPOCHS, MAX_EPOCHS = 6, 60
 FROZEN = (20, 60)
-SHARE = 0.3  # of the epochs that are enough: with fewer, a smaller input is better
+SHARE = 0.3  # of the sufficient epochs; with fewer, a smaller input is better
 
 
 def list_candidates(facts: DatasetSize) -> list[TrainingPlan]:
-    """Every configuration worth considering, each better and dearer than the one before.
+    """List every training plan worth considering, each better and slower than the one before.
 
-    A frozen backbone; one fold, small and short; larger inputs; two folds and so on to all; a second model.
-
-    Args:
-        facts: Of the data, and what the recipe fixes.
+    They are a frozen backbone; one fold, small and short; larger inputs; two folds up to all; a second model.
     """
     sizes, enough = _list_sizes(facts), sufficient_epochs(facts)
     few = max(2, min(-(-FEW_STEPS // facts.steps), enough))
@@ -48,7 +45,7 @@ def list_candidates(facts: DatasetSize) -> list[TrainingPlan]:
     on = "one fold" if count == 1 else pluralize(count, "fold")
     candidates, begins = [], 2
     if facts.pretrained and facts.reusable:
-        begins = few  # with less time a frozen backbone does better
+        begins = few  # with less time a frozen backbone scores better
         words = f"{on} at {sizes[0]} px with a frozen backbone"
         candidates.append(TrainingPlan(words, sizes[:1], first, count, facts.views or "none", *FROZEN, draws=1))
         candidates.append(TrainingPlan(words, sizes[:1], first, count, least_views, *FROZEN, draws=4))
@@ -74,32 +71,24 @@ def list_candidates(facts: DatasetSize) -> list[TrainingPlan]:
 
 
 def probe_sizes(facts: DatasetSize) -> tuple[int, ...]:
-    """The sides at which a probe is worth its time: the smallest of the ladder, and the largest.
-
-    Args:
-        facts: Of the data, and what the recipe fixes.
-    """
+    """Image sizes to measure the speed at: the smallest and the largest of the candidates."""
     sizes = _list_sizes(facts)
     return (sizes[0],) if len(sizes) == 1 else (sizes[0], sizes[-1])
 
 
 def imbalance_ratio(facts: DatasetSize) -> float:
-    """How many times as many images the commonest class has as the rarest.
-
-    Args:
-        facts: Of the data.
-    """
+    """Class imbalance: images of the most frequent class over images of the rarest."""
     return max(facts.counts) / min(facts.counts) if facts.counts else 1.0
 
 
 def _has_time_for_neighbors(candidate: TrainingPlan, enough: int, facts: DatasetSize) -> bool:
-    """Whether a rung has time for the nearest specimens: where they are asked for, or a network learns too little."""
+    """Whether a plan includes neighbors: if the recipe requests them, or if the training is short."""
     short = candidate.draws is not None or candidate.min_epochs < enough
     return facts.neighbors == "required" or (facts.neighbors == "open" and short)
 
 
 def _list_sizes(facts: DatasetSize) -> tuple[int, ...]:
-    """Sides of the input, from the smallest to the one that suits the images."""
+    """Input sizes in pixels, from the smallest to the one that suits the images."""
     if facts.size is not None:
         return (facts.size,)
     largest = int(ENLARGED * facts.longest) // STEP * STEP
@@ -107,10 +96,6 @@ def _list_sizes(facts: DatasetSize) -> tuple[int, ...]:
 
 
 def sufficient_epochs(facts: DatasetSize) -> int:
-    """Epochs after which more are of little use: by steps, since small sets want more of them.
-
-    Args:
-        facts: Of the data.
-    """
+    """Epochs after which more help little; fewer steps per epoch mean more epochs."""
     epochs = -(-ENOUGH_STEPS // facts.steps)
     return min(max(epochs, MIN_EPOCHS), MAX_EPOCHS) * (1 if facts.pretrained else 2)

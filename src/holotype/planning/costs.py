@@ -1,4 +1,4 @@
-"""What the steps of a run cost on this machine, in seconds, from the facts of the data and a short probe."""
+"""Cost model of a run: seconds of its steps, from the data set size and the measured speed."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ __all__ = [
 
 VIEWS = {"none": 1, "flips": 4, "d4": 8}
 Views = str | Mapping[str, int]
-"""Views as in the recipe: a name, or how many of which."""
-HEAD_STEP = 2e-3  # seconds of a step of the head alone, on features
-AUGMENTED_COST = 1.3  # an augmented image with its features, to a plainly seen one
-CACHED_COST = 1.5  # an image read and stored, to one that is read
+"""TTA views as in the recipe: a name, or the number of each kind."""
+HEAD_STEP = 2e-3  # seconds per training step of the head alone, on stored features
+AUGMENTED_COST = 1.3  # cost of the features of an augmented image, relative to a plain one
+CACHED_COST = 1.5  # cost of reading and caching an image, relative to reading
 
 
 @dataclass(frozen=True)
 class DatasetSize:
-    """What a plan depends on, of the data and of what the recipe says already.
+    """Data set size and the settings of the recipe that a plan depends on.
 
     Args:
-        rows: Images that are divided into folds.
-        joined: External images, which train in every fold.
+        rows: Training images, split into folds.
+        joined: External images, used for training in every fold.
         test: Images to predict.
-        folds: How many folds there are.
-        longest: The images' longest side in pixels; of images of different sizes, the median of the longest sides.
-        counts: Training images by class, of the classes that have any.
-        batch: Images a step.
-        pretrained: Whether there are weights to begin with.
-        reusable: Whether the features of a frozen backbone may be reused.
-        size: The input's side where it is given and stays as it is.
-        folds_to_train: The folds that are trained where they are given.
-        views: The views where they are given.
-        sampler: Whether the recipe leaves open how rows are drawn.
-        refit: Whether one more network is trained on all rows.
-        neighbors: Whether the labels of the nearest specimens vote: left `open` by the recipe, `required`, or `none`.
+        folds: Number of folds.
+        longest: Longest side of the images in pixels; the median if sizes differ.
+        counts: Training images per class, without empty classes.
+        batch: Images per step.
+        pretrained: Whether pretrained weights are available.
+        reusable: Whether features of a frozen backbone may be reused.
+        size: Input size, if the recipe fixes it.
+        folds_to_train: Folds to train, if the recipe fixes them.
+        views: TTA views, if the recipe fixes them.
+        sampler: Whether the plan may choose the sampler.
+        refit: Whether a final network is trained on all rows.
+        neighbors: `required` by the recipe, `open` for the plan to choose, or `none`.
     """
 
     rows: int
@@ -64,32 +64,32 @@ class DatasetSize:
 
     @property
     def validating(self) -> int:
-        """Images of one fold."""
+        """Images per fold."""
         return -(-self.rows // self.folds)
 
     @property
     def training(self) -> int:
-        """Images that train one network."""
+        """Training images per network."""
         return self.rows - self.validating + self.joined
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch."""
+        """Steps per epoch."""
         return max(self.training // self.batch, 1)
 
 
 @dataclass(frozen=True)
 class MeasuredSpeed:
-    """What a short probe measured.
+    """Measured speed of a machine on a data set.
 
     Args:
-        sizes: One or two sides of the input in pixels, growing.
-        training: Seconds of a training step an image, at each size.
-        inference: Seconds of a prediction an image and view, at each size.
+        sizes: One or two input sizes in pixels, ascending.
+        training: Seconds per image of a training step, at each size.
+        inference: Seconds per image and view of a prediction, at each size.
         reading: Seconds to read an image.
-        building: Seconds until a network is ready to train.
-        saving: Seconds to write down where a training stands.
-        scoring: Seconds of scores and report.
+        building: Seconds to build a network.
+        saving: Seconds to write a checkpoint.
+        scoring: Seconds for scores and report.
         spent: Seconds of the command before the plan.
     """
 
@@ -103,37 +103,29 @@ class MeasuredSpeed:
     spent: float = 0.0
 
     def training_seconds_at(self, size: int) -> float:
-        """Seconds of a training step an image.
-
-        Args:
-            size: Side of the input in pixels.
-        """
+        """Seconds per image of a training step at an input size in pixels."""
         return _interpolate_seconds(self.sizes, self.training, size)
 
     def inference_seconds_at(self, size: int) -> float:
-        """Seconds of a prediction an image and view.
-
-        Args:
-            size: Side of the input in pixels.
-        """
+        """Seconds per image and view of a prediction at an input size in pixels."""
         return _interpolate_seconds(self.sizes, self.inference, size)
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """One configuration of the ladder, its epochs still open.
+    """Training plan whose number of epochs is still open.
 
     Args:
-        description: What it is, for people.
-        sizes: The input's side of each model.
-        folds_to_train: The folds that are trained; none where all are.
-        folds: How many these are.
-        views: The views at prediction.
-        min_epochs: Fewest epochs with which it makes sense.
+        description: For people.
+        sizes: Input size of each model in pixels.
+        folds_to_train: Indices of the trained folds; None means all.
+        folds: Number of trained folds.
+        views: TTA views.
+        min_epochs: Fewest useful epochs.
         max_epochs: Epochs beyond which nothing is gained.
-        draws: Draws of the augmentation whose features the head alone learns from, the backbone being frozen; none
-            where the whole network learns.
-        neighbors: Whether there is time for the labels of the nearest specimens.
+        draws: Augmentation draws whose features the head is trained on, with a frozen backbone; None trains the whole
+            network.
+        neighbors: Whether there is time for nearest-neighbor votes.
     """
 
     description: str
@@ -148,24 +140,14 @@ class TrainingPlan:
 
 
 def count_views(views: Views) -> int:
-    """How often an image is seen at prediction.
-
-    Args:
-        views: As in the recipe.
-    """
+    """Number of TTA views of an image."""
     if isinstance(views, str):
         return VIEWS[views]
     return sum(count for name, count in views.items() if name != "image_size")
 
 
 def seconds_of_epoch(candidate: TrainingPlan, facts: DatasetSize, speed: MeasuredSpeed) -> float:
-    """What one more epoch of every network costs.
-
-    Args:
-        candidate: The configuration.
-        facts: Of the data.
-        speed: Of the machine.
-    """
+    """Seconds of one epoch of all networks of a plan."""
     networks = candidate.folds + facts.refit
     if candidate.draws is not None:
         return len(candidate.sizes) * networks * (facts.steps * HEAD_STEP + speed.saving)
@@ -179,37 +161,27 @@ def seconds_of_epoch(candidate: TrainingPlan, facts: DatasetSize, speed: Measure
 
 
 def seconds_of_parts(candidate: TrainingPlan, facts: DatasetSize, speed: MeasuredSpeed) -> dict[str, float]:
-    """What a configuration costs beside its epochs, by part.
-
-    Args:
-        candidate: The configuration.
-        facts: Of the data.
-        speed: Of the machine.
-
-    Returns:
-        `storing` the images, `preparing` networks and features, `predicting`.
-    """
+    """Seconds of a plan apart from its epochs: `caching` images, `preparing` networks and features, `predicting`."""
     everything = facts.rows + facts.joined + facts.test
     stored = {min(size, facts.longest) for size in candidate.sizes}
     networks = candidate.folds + facts.refit
-    preparing = networks * len(candidate.sizes) * 2 * (speed.building + speed.saving)  # they are read again to predict
+    preparing = networks * len(candidate.sizes) * 2 * (speed.building + speed.saving)  # loaded again for prediction
     if candidate.draws is not None:
         inference_count = candidate.draws * facts.training * AUGMENTED_COST + facts.validating
         preparing += networks * sum(inference_count * speed.inference_seconds_at(size) for size in candidate.sizes)
     predicted_count = (facts.validating + facts.test) * count_views(candidate.views)
-    predicted_count += (
-        facts.training + facts.validating + facts.test if candidate.neighbors else 0
-    )  # where each lies, by one view
+    # Neighbors need one embedding of every image.
+    predicted_count += facts.training + facts.validating + facts.test if candidate.neighbors else 0
     predicting = networks * sum(predicted_count * speed.inference_seconds_at(size) for size in candidate.sizes)
     return {
-        "storing": len(stored) * everything * speed.reading * CACHED_COST,
+        "caching": len(stored) * everything * speed.reading * CACHED_COST,
         "preparing": preparing,
         "predicting": predicting,
     }
 
 
 def _interpolate_seconds(sizes: tuple[int, ...], seconds: tuple[float, ...], size: int) -> float:
-    """Seconds at a size: a constant and a part that grows with the area; of one size in proportion to the area."""
+    """Seconds at an input size: a constant plus a part proportional to the area; with one size only the latter."""
     if len(sizes) == 1:
         return seconds[0] * (size / sizes[0]) ** 2
     slope = max(seconds[-1] - seconds[0], 0.0) / (sizes[-1] ** 2 - sizes[0] ** 2)

@@ -27,13 +27,13 @@ __all__ = ["StageForecast", "explain", "predict_reruns"]
 
 @dataclass(frozen=True)
 class StageForecast:
-    """What the next run would do with a stage.
+    """Step forecast: what the next run would do with one step.
 
     Args:
-        stage: Its name.
-        words: What would become of it, and why.
-        state: `kept` (it is in the store), `runs`, or `follows` a stage whose result is not known yet.
-        changed: The names of the inputs that changed.
+        stage: Name of the step.
+        words: Forecast and its reason, for people.
+        state: `kept` (taken from the cache), `runs`, or `follows` (depends on a step that would run).
+        changed: Names of the inputs that changed.
     """
 
     stage: str
@@ -43,12 +43,11 @@ class StageForecast:
 
 
 def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) -> list[str]:
-    """One line a stage: whether the next run would take it from the store, and if not, what changed.
+    """Describe in one line per step whether the next run would take it from the cache, and if not, what changed.
 
     Args:
-        run: The run's folder.
-        changes: As in `foresee`.
-        stage: As in `foresee`.
+        changes: As in `predict_reruns`.
+        stage: As in `predict_reruns`.
     """
     return [f"{forecast.stage}: {forecast.words}" for forecast in predict_reruns(run, changes, stage)]
 
@@ -61,17 +60,17 @@ def predict_reruns(
     recipe: Path | None = None,
     budget: str | None = None,
 ) -> list[StageForecast]:
-    """Dry run: whether the next run would take each step from the cache, and if not, which input changed.
+    """Dry run: forecast for each step whether it would be taken from the cache, and if not, which input changed.
 
     Args:
-        run: The run's folder; with `recipe` it need not exist yet.
-        changes: Changes as on the command line, tried without being made.
+        run: The run folder; with `recipe` it need not exist yet.
+        changes: Overrides to try, in the syntax of `--set`.
         stage: Only steps whose name begins with these words (`fit`, `predict main`).
-        recipe: The recipe's file; without it, the recipe, changes and budget of the last run in the folder.
-        budget: With `recipe`: the time budget of the run, as in `10m`.
+        recipe: The recipe file; by default the recipe, changes and budget of the last run in the folder.
+        budget: With `recipe`: time budget of the run, such as `10m`.
 
     Raises:
-        InputError: The folder is not a run's, or it has no such stage.
+        InputError: The folder is not a run folder, or it has no such step.
     """
     folder = RunFolder(run)
     log = RunLog(folder.root / "log.jsonl" if recipe is not None else folder.require("log.jsonl"))
@@ -97,15 +96,15 @@ def predict_reruns(
         unknown_stage = error.what
     stage_events = {line["stage"]: line for line in log.read("stage")}
     last = run_events[-1]["time"] if run_events else ""
-    from_store = "would be taken from the store"
+    from_store = "would be taken from the cache"
     forecasts = {key.stage: StageForecast(key.stage, from_store, "kept") for key in dry_run.present}
     forecasts |= {key.stage: _explain_stage(key, stage_events.get(key.stage)) for key in dry_run.missing}
     for name, line in stage_events.items() if unknown_stage in stage_events else ():
-        if name not in forecasts and line["time"] >= last:  # stages of older recipes do not count
-            forecasts[name] = StageForecast(name, f"follows {unknown_stage}, whose result is not known yet", "follows")
+        if name not in forecasts and line["time"] >= last:  # ignore steps of older recipes
+            forecasts[name] = StageForecast(name, f"depends on {unknown_stage}, which would run first", "follows")
     selected = [entry for name, entry in forecasts.items() if stage is None or f"{name} ".startswith(f"{stage} ")]
     if not selected:
-        raise InputError("there is no such stage", field="stage", value=stage, allowed=forecasts)
+        raise InputError("there is no such step", field="stage", value=stage, allowed=forecasts)
     return selected
 
 
@@ -125,7 +124,7 @@ def _last_run(
 def _explain_stage(key: StageKey, before: dict[str, Any] | None) -> StageForecast:
     if before is None:
         return StageForecast(key.stage, "would run; it has not run yet", "runs")
-    # the folds that lie in the folder make no stage run again by themselves: of unchanged data they come out the same
+    # earlier folds alone do not cause a rerun: unchanged data gives the same folds
     changed = tuple(name for name in changed_names(before["parts"], key.parts) if name != EARLIER_FOLDS)
-    reason = f"changed: {', '.join(changed)}" if changed else "its artefact is gone from the store"
+    reason = f"changed: {', '.join(changed)}" if changed else "its cached result is gone"
     return StageForecast(key.stage, f"would run again; {reason}", "runs", changed)

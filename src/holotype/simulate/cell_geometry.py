@@ -1,9 +1,9 @@
-"""Where everything in a simulated field of cells lies: outlines, nuclei, nucleoli, fibres.
+"""Cell geometry of a simulated field: outlines, nuclei, nucleoli and fibers.
 
-    grow_cells → Cells → grow_fibres, scatter → splat
+    grow_cells → Cells → grow_fibers, sample_points → render_points
 
-Positions are (y, x) in pixels. Lengths are in `unit`s, which are one pixel in a field of 64 pixels and grow with the
-square root of its side: a larger field shows larger cells, and more of them.
+Positions are (y, x) in pixels. Lengths are in units: one unit is one pixel in a field of 64 pixels and grows with the
+square root of the field's side, so a larger field shows larger cells, and more of them.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ Array = NDArray[np.float64]
 Random = np.random.Generator
 
 LOBES = np.arange(2, 7)
-STEP = 0.8  # pixels between the points of a fibre: less than a pixel, so that it shows no gaps
+STEP = 0.8  # pixels between the points of a fiber; less than one pixel leaves no gaps
 FAR_DISTANCE = 1e3
 
 
 @dataclass(frozen=True)
 class CellShape:
-    """What the cells of one line look like.
+    """Cell shape of one cell line.
 
     Args:
         radius: Mean radius of a cell, in units.
         stretch: Length over width of a cell.
-        ruggedness: Relative depth of the lobes of its outline.
-        nucleus: Radius of the nucleus as a share of the cell's.
+        ruggedness: Relative depth of the lobes of the outline.
+        nucleus: Radius of the nucleus as a share of the cell radius.
         nucleus_stretch: Length over width of the nucleus.
-        crowding: Distance of neighbours, in cell radii.
+        crowding: Distance between neighboring cells, in cell radii.
     """
 
     radius: float
@@ -64,21 +64,21 @@ SHAPES: dict[str, CellShape] = {
 
 @dataclass(frozen=True)
 class Cells:
-    """A field of cells; maps have shape (H, W).
+    """Cell field: maps have shape (H, W).
 
     Args:
-        unit: Pixels a unit.
-        body: How much a pixel belongs to a cell, 0 to 1.
-        nuclei: How much it belongs to a nucleus, 0 to 1.
-        owner: The number of the nearest cell.
-        depth: Units from the plasma membrane, positive inside.
-        height: Units from the nucleus, positive outside.
-        reach: The way from the nucleus (0) to the membrane (1) or beyond.
-        centers: Middles of the nuclei, shape (cells, 2).
+        unit: Pixels per unit.
+        body: Membership of each pixel in a cell, 0 to 1.
+        nuclei: Membership of each pixel in a nucleus, 0 to 1.
+        owner: Index of the nearest cell.
+        depth: Distance from the plasma membrane in units, positive inside.
+        height: Distance from the nucleus in units, positive outside.
+        reach: Relative distance from the nucleus (0) to the membrane (1).
+        centers: Centers of the nuclei, shape (cells, 2).
         axes: Half axes of the nuclei in pixels, shape (cells, 2).
         angles: Directions of the first axes in radians, shape (cells,).
-        centrosomes: Where the microtubules grow from, shape (cells, 2).
-        nucleoli: How much a pixel belongs to a nucleolus, 0 to 1.
+        centrosomes: Origins of the microtubules, shape (cells, 2).
+        nucleoli: Membership of each pixel in a nucleolus, 0 to 1.
     """
 
     unit: float
@@ -101,15 +101,9 @@ class Cells:
 
 
 def grow_cells(shape: CellShape, size: int, random: Random) -> Cells:
-    """Cells that fill a field without overlapping.
+    """Draw cells that fill a square field of `size` pixels without overlapping.
 
-    Args:
-        shape: What the cells look like.
-        size: Side of the field in pixels.
-        random: Where the randomness comes from.
-
-    Returns:
-        The field; at least one cell's middle lies well inside it.
+    At least one cell center lies well inside the field.
     """
     unit = float(np.sqrt(size / 64))
     middles = _draw_middles(shape.radius * unit * shape.crowding, size, random)
@@ -121,7 +115,7 @@ def grow_cells(shape: CellShape, size: int, random: Random) -> Cells:
     stretch = np.sqrt(shape.nucleus_stretch * random.uniform(0.9, 1.15, count))
     axes = (shape.nucleus * radii * random.uniform(0.9, 1.1, count))[:, None] * np.stack([stretch, 1 / stretch], 1)
     outline, rho, nu = (np.empty((count, size, size)) for _ in range(3))
-    for cell in range(count):  # one at a time, for the small arrays of one cell stay in the cache
+    for cell in range(count):  # one cell at a time: the arrays of a single cell fit into the CPU cache
         along, across = _rotated_coordinates(middles[cell], angles[cell], size)
         outline[cell] = _draw_outline(along, across, radii[cell], shape, random)
         rho[cell] = _length(along, across) / outline[cell]
@@ -156,17 +150,16 @@ def grow_cells(shape: CellShape, size: int, random: Random) -> Cells:
 
 
 def grow_fibers(starts: Array, angles: Array, steps: int, bend: float, random: Random) -> Array:
-    """Paths that wander: each has a curvature of its own and forgets its direction slowly.
+    """Draw fibers as random walks of slowly changing direction.
 
     Args:
-        starts: Shape (fibres, 2).
-        angles: First directions in radians, shape (fibres,).
-        steps: How many points a path has, `STEP` pixels apart.
-        bend: Curvature in radians a step.
-        random: Where the randomness comes from.
+        starts: Shape (fibers, 2).
+        angles: Initial directions in radians, shape (fibers,).
+        steps: Points per fiber, `STEP` pixels apart.
+        bend: Curvature in radians per step.
 
     Returns:
-        Points, shape (fibres, steps, 2).
+        Points, shape (fibers, steps, 2).
     """
     curvature, passing = (random.standard_normal((len(starts), count), np.float32) for count in (1, steps))
     headings = angles.astype(np.float32)[:, None] + np.cumsum(np.float32(bend) * (curvature + 3 * passing), axis=1)
@@ -175,12 +168,10 @@ def grow_fibers(starts: Array, angles: Array, steps: int, bend: float, random: R
 
 
 def sample_points(weights: Array, count: int, random: Random) -> Array:
-    """Random points where a map is high.
+    """Sample `count` random points with the density of a map.
 
     Args:
-        weights: Not negative, shape (H, W).
-        count: How many points.
-        random: Where the randomness comes from.
+        weights: Density, not negative, shape (H, W).
 
     Returns:
         Points, shape (count, 2).
@@ -193,15 +184,15 @@ def sample_points(weights: Array, count: int, random: Random) -> Array:
 
 
 def render_points(points: Array, weights: Array, size: int) -> Array:
-    """Light of points on pixels, each shared by the four around it.
+    """Render points as light; each point is shared by the four pixels around it.
 
     Args:
-        points: Shape (..., 2).
+        points: Shape (..., 2); points outside of the field are dropped.
         weights: Light of each point, shape (...).
-        size: Side of the field in pixels; what falls outside is lost.
+        size: Side of the field in pixels.
 
     Returns:
-        Shape (size, size).
+        Light, shape (size, size).
     """
     flat = points.reshape(-1, 2)
     light = np.broadcast_to(weights, points.shape[:-1]).reshape(-1)
@@ -216,12 +207,10 @@ def render_points(points: Array, weights: Array, size: int) -> Array:
 
 
 def smooth_noise(size: int, grain: float, random: Random) -> Array:
-    """A random field of mean 0 and deviation 1.
+    """Smooth random field of mean 0 and standard deviation 1, shape (size, size).
 
     Args:
-        size: Side in pixels.
-        grain: Size of its features in pixels.
-        random: Where the randomness comes from.
+        grain: Size of the features in pixels.
     """
     field = gaussian_filter(random.standard_normal((size, size), np.float32), grain, mode="wrap")
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-9))
@@ -232,7 +221,7 @@ def _soft_step(distance: Array, softness: float) -> Array:
 
 
 def _length(y: Array, x: Array) -> Array:
-    return np.sqrt(y * y + x * x)  # several times as fast as np.hypot, and nothing here overflows
+    return np.sqrt(y * y + x * x)  # several times faster than np.hypot; the values here cannot overflow
 
 
 def _rotated_coordinates(origin: Array, angle: float, size: int) -> tuple[Array, Array]:
@@ -242,7 +231,7 @@ def _rotated_coordinates(origin: Array, angle: float, size: int) -> tuple[Array,
 
 
 def _draw_middles(spacing: float, size: int, random: Random) -> Array:
-    """Middles of cells, one near the middle of the field, the others where there is room, also over its edges."""
+    """Centers of cells: one near the center of the field, the others where there is room, also beyond its edges."""
     points = [size / 2 + random.uniform(-0.16, 0.16, 2) * size]
     candidates = random.uniform(-0.1 * size, 1.1 * size, (int(60 * size / 64), 2))
     for candidate in candidates:
@@ -252,7 +241,7 @@ def _draw_middles(spacing: float, size: int, random: Random) -> Array:
 
 
 def _draw_outline(along: Array, across: Array, radius: float, shape: CellShape, random: Random) -> Array:
-    """Distance from the middle to the membrane in every pixel's direction, shape (H, W)."""
+    """Distance from the cell center to the membrane in the direction of every pixel, shape (H, W)."""
     stretch = np.sqrt(shape.stretch * random.uniform(0.85, 1.15))
     lobes = random.normal(0, shape.ruggedness, len(LOBES)) / LOBES**0.7
     lobes = lobes * np.exp(2j * np.pi * random.uniform(0, 1, len(LOBES)))
@@ -271,7 +260,7 @@ def _place_centrosomes(centers: Array, axes: Array, tilts: Array, unit: float, r
 
 
 def _distance_to_nucleoli(centers: Array, axes: Array, tilts: Array, size: int, random: Random) -> Array:
-    """Pixels from the border of the nearest nucleolus, negative inside it, shape (H, W)."""
+    """Distance in pixels from the border of the nearest nucleolus, negative inside it, shape (H, W)."""
     counts = random.integers(1, 5, len(centers))
     cell = np.repeat(np.arange(len(centers)), counts)
     share = 0.62 * np.sqrt(random.uniform(0, 1, len(cell)))

@@ -1,9 +1,9 @@
-"""A simulated screen of cells with the whole truth known: for tutorials, tests and a first run without data.
+"""Simulated cell screen with known ground truth, for tutorials, tests and a first run without data.
 
     plan_images (the tables) → draw_cell_field (the pixels) → files, tables last
 
-It has what real screens have and what scores suffer from: rare classes, mixed patterns, plates with batch effects of
-their own and test plates that training never saw, copies under a second name, wrong labels.
+It has the difficulties of real screens: rare classes, mixed patterns, plates with batch effects, test plates that are
+absent from training, copies under a second name, and wrong labels.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ STANDARD_PLAN = SimulationPlan()
 
 @dataclass(frozen=True)
 class Simulation:
-    """What was drawn, with the whole truth.
+    """Simulated data set with its ground truth.
 
     Args:
         folder: Holds `images/{id}_{channel}.png`, `train.csv`, `test.csv` and `truth.csv`.
-        classes: The patterns' names, commonest first.
-        truth: One row an image, as `plan_images` gives it.
+        classes: Names of the patterns, most frequent first.
+        truth: One row per image, as returned by `plan_images`.
     """
 
     folder: Path
@@ -54,15 +54,14 @@ class Simulation:
 
 
 def simulate_cells(folder: Path, plan: SimulationPlan = STANDARD_PLAN, seed: int = 1) -> Simulation:
-    """Draw a screen: four channels a field, one grey PNG a channel, and the tables.
+    """Draw a screen: four channels per field, one gray PNG per channel, and the tables.
 
-    `train.csv` has `id, labels, plate, well, cell_type`, `test.csv` the same without `labels`. The tables are taken
-    away first and come back last, so a folder with tables is complete.
+    `train.csv` has `id, labels, plate, well, cell_type`; `test.csv` has the same columns without `labels`. The tables
+    are deleted first and written last, so a folder that has its tables is complete.
 
     Args:
-        folder: Where to; files of the same names are overwritten.
-        plan: How large and how flawed.
-        seed: The same seed gives the same bytes, and more images leave the earlier ones as they were.
+        folder: Output folder; existing files of the same names are overwritten.
+        seed: The same seed gives the same bytes; a larger plan leaves earlier images unchanged.
     """
     truth = plan_images(plan, seed)
     images = folder / "images"

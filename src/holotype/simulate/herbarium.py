@@ -1,9 +1,9 @@
-"""Drawn herbarium sheets: leaves whose species lie in genera and whose genera lie in families.
+"""Simulated herbarium sheets: leaves of species within genera within families.
 
-    plan_leaves (which sheets) → draw_leaf (the pixels) → files and JSON of COCO's form, as in Herbarium 2020
+    plan_leaves (which sheets) → draw_leaf (the pixels) → images and COCO JSON, as in Herbarium 2020
 
-A family decides the venation and the leaf's breadth, a genus its lobes and where it is widest, a species its teeth, tip
-and colour; each leaf is a little its own.
+The family sets the venation and the breadth of the leaf; the genus its lobes and where it is widest; the species its
+teeth, tip and color. Single leaves vary a little around their species.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ PAPER = np.array([0.93, 0.91, 0.85])
 
 @dataclass(frozen=True)
 class LeafForm:
-    """What the leaves of a species look like.
+    """Leaf form of a species.
 
     Args:
         breadth: Width over length.
-        widest: Where along the blade it is widest, 0 at the stalk to 1 at the tip.
+        widest: Position of the greatest width, 0 at the stalk to 1 at the tip.
         lobes: Lobes along each side.
         lobe_depth: Depth of the lobes as a share of the width.
         teeth: Teeth along each side.
         tooth_depth: Depth of the teeth as a share of the width.
-        tip: How drawn out the tip is; 1 is round.
+        tip: Elongation of the tip; 1 is round.
         veins: Side veins on each half.
         color: Red, green and blue of the dried blade, 0 to 1.
     """
@@ -64,14 +64,13 @@ class LeafForm:
 
 @dataclass(frozen=True)
 class LeavesPlan:
-    """How many species there are and how many sheets of each.
+    """Herbarium plan: numbers of taxa and sheets.
 
     Args:
-        families: How many.
-        genera: Of each family.
-        species: Of each genus.
-        sheets: Labelled sheets of the commonest species; every species after it has fewer, the rarest a third.
-        test: Sheets to predict of each species.
+        genera: Genera per family.
+        species: Species per genus.
+        sheets: Labeled sheets of the most frequent species; the others have fewer, down to a third for the rarest.
+        test: Test sheets per species.
         size: Side of an image in pixels, 32 to 1024.
 
     Raises:
@@ -97,11 +96,10 @@ STANDARD_LEAVES = LeavesPlan()
 
 
 def species_leaf_form(seed: int, species: str) -> LeafForm:
-    """The form of a species.
+    """Leaf form of a species under a seed.
 
     Args:
-        seed: The simulation's seed.
-        species: Family, genus and species in numbers, as in `1.0.2`.
+        species: Indices of family, genus and species, as in `1.0.2`.
     """
     family, genus, _ = species.split(".")
     far = keyed_generator(seed, "family", family)
@@ -125,12 +123,7 @@ def species_leaf_form(seed: int, species: str) -> LeafForm:
 
 
 def draw_leaf(form: LeafForm, size: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """One sheet: a leaf on paper, turned a little and somewhere near the middle.
-
-    Args:
-        form: What the species looks like.
-        size: Side of the sheet in pixels.
-        random: Where the randomness comes from.
+    """Draw a sheet: one leaf on paper, slightly rotated and off-center.
 
     Returns:
         Red, green and blue, shape (3, size, size), 0 to 1.
@@ -162,15 +155,11 @@ def draw_leaf(form: LeafForm, size: int, random: np.random.Generator) -> NDArray
 
 
 def plan_leaves(plan: LeavesPlan, seed: int) -> pl.DataFrame:
-    """Which sheets there are, before anything is drawn.
-
-    Args:
-        plan: How many species and sheets.
-        seed: The simulation's seed.
+    """Plan the sheets of a herbarium before anything is drawn.
 
     Returns:
-        One row a sheet, labelled ones first: `id`, `role`, `file_name`, `category_id`, `species`, `genus`, `family`,
-        `form` (the species in numbers).
+        One row per sheet, labeled ones first: `id`, `role`, `file_name`, `category_id`, `species`, `genus`, `family`,
+        `form` (indices of the species, see `species_leaf_form`).
     """
     forms = [
         f"{family}.{genus}.{species}"
@@ -203,15 +192,12 @@ def plan_leaves(plan: LeavesPlan, seed: int) -> pl.DataFrame:
 
 
 def simulate_leaves(folder: Path, plan: LeavesPlan = STANDARD_LEAVES, seed: int = 1) -> pl.DataFrame:
-    """Draw the sheets: `train/metadata.json`, `test/metadata.json` (COCO's form), their images, and `truth.csv`.
+    """Draw the sheets: `train/metadata.json`, `test/metadata.json` (COCO format), their images, and `truth.csv`.
 
-    Args:
-        folder: Where to; files of the same names are overwritten.
-        plan: How many species and sheets.
-        seed: The same seed gives the same bytes.
+    Existing files of the same names are overwritten. The same seed gives the same bytes.
 
     Returns:
-        The truth, as `plan_leaves` gives it.
+        The ground truth, as returned by `plan_leaves`.
     """
     truth = plan_leaves(plan, seed)
     for row in truth.iter_rows(named=True):

@@ -1,9 +1,9 @@
-"""A drawn stand-in for the Human Protein Atlas images of 2018, with the whole truth known.
+"""Simulated stand-in for the Human Protein Atlas images of 2018, with known ground truth.
 
-    plan_atlas (the tables) → draw_cell_field (28 organelles) → develop (images from outside) → files, tables last
+    plan_hpa (the tables) → draw_cell_field (28 organelles) → other_lab_appearance (external images) → files
 
-Four stains, 28 classes of which the rarest are less than a tenth of the commonest, images from outside in other
-optics, and copies within and between the tables.
+It has four stains, 28 classes of which the rarest have less than a tenth of the images of the most frequent, external
+images with other optics, and copies within and between the tables.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from holotype.core.table_files import write_table
 from holotype.simulate.cell_geometry import SHAPES
 from holotype.simulate.microscopy import draw_cell_field, plate_optics
 from holotype.simulate.organelles import ORGANELLES
-from holotype.simulate.plan import balanced_draw, require_within
+from holotype.simulate.plan import balanced_draw, draw_labels, require_within
 
 __all__ = ["COLORS", "STANDARD_HPA", "HpaPlan", "other_lab_appearance", "plan_hpa", "simulate_hpa"]
 
 COLORS = ("red", "green", "blue", "yellow")
-"""Microtubules, protein, nucleus, reticulum."""
-FROM_STAINS = [0, 3, 1, 2]  # our order of the stains is microtubules, nucleus, reticulum, protein
-# Square roots of the original's counts over six: a few hundred images hold every class, and the tail stays a tail.
+"""Microtubules, protein, nucleus, endoplasmic reticulum."""
+FROM_STAINS = [0, 3, 1, 2]  # `draw_cell_field` gives microtubules, nucleus, reticulum, protein
+# Square roots of the original counts, divided by six: a few hundred images contain every class, with a long tail.
 LABEL_WEIGHTS = (19, 6, 10, 7, 7, 8, 5, 9, 1, 1, 1, 6, 4, 4, 5, 1, 4, 2, 5, 6, 2, 10, 5, 9, 3, 15, 3, 1)
-MORE_LABELS = (0.5, 0.4, 0.1)  # probabilities of one, two and three labels
+EXTRA_LABELS = (0.5, 0.4, 0.1)  # probabilities of one, two and three labels
 
 
 @dataclass(frozen=True)
 class HpaPlan:
-    """How large the stand-in is, and how many copies it holds.
+    """Data set plan: numbers of images and of copies.
 
     Args:
-        train: Labelled images.
-        external: Labelled images from outside, in other optics.
+        train: Labeled images.
+        external: Labeled external images, with other optics.
         test: Images to predict.
         size: Side of an image in pixels, 32 to 1024.
         train_train: Training images that copy another training image.
-        train_external: External images that are a training image developed otherwise.
-        external_test: External images that are a test image developed otherwise.
+        train_external: External images that show a training image with other optics.
+        external_test: External images that show a test image with other optics.
 
     Raises:
         DataError: A field is out of its range.
@@ -74,22 +74,19 @@ STANDARD_HPA = HpaPlan()
 
 
 def plan_hpa(plan: HpaPlan, seed: int) -> pl.DataFrame:
-    """Which images there are and what they show, before anything is drawn.
-
-    Args:
-        plan: How large, and how many copies.
-        seed: The simulation's seed.
+    """Plan the images and their labels before anything is drawn.
 
     Returns:
-        One row an image: `Id`, `role`, `Target` (numbers of the classes, parted by spaces), `cell_type`, `duplicate_of`
-        (the Id of another row, or null).
+        One row per image: `Id`, `role`, `Target` (class indices separated by spaces), `cell_type`, `duplicate_of` (the
+        Id of another row, or null).
     """
     rows: list[dict[str, Any]] = []
     for role, count in (("train", plan.train), ("test", plan.test), ("external", plan.external)):
         first = balanced_draw(seed, f"{role} labels", count, np.repeat(np.arange(len(LABEL_WEIGHTS)), LABEL_WEIGHTS))
         cell_type = balanced_draw(seed, f"{role} cell types", count, np.arange(len(SHAPES)))
         for index in range(count):
-            labels = _draw_labels(int(first[index]), keyed_generator(seed, "labels", role, index))
+            random = keyed_generator(seed, "labels", role, index)
+            labels = " ".join(map(str, draw_labels(int(first[index]), LABEL_WEIGHTS, EXTRA_LABELS, random)))
             row = {"Id": f"{role}-{index:05d}", "role": role, "Target": labels}
             rows.append(row | {"cell_type": list(SHAPES)[cell_type[index]], "duplicate_of": None})
     rows_by_role = {
@@ -108,11 +105,11 @@ def plan_hpa(plan: HpaPlan, seed: int) -> pl.DataFrame:
 
 
 def other_lab_appearance(field: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """What another laboratory makes of the same photograph: softer, steeper, of other brightness a channel.
+    """Change the appearance of an image to that of another laboratory: blur, contrast, gain and offset per channel.
 
     Args:
         field: Shape (channels, H, W), 0 to 1.
-        seed: The simulation's seed; one laboratory a seed.
+        seed: Each seed stands for one other laboratory.
 
     Returns:
         The same shape, 0 to 1.
@@ -125,17 +122,13 @@ def other_lab_appearance(field: NDArray[np.float32], seed: int) -> NDArray[np.fl
 
 
 def simulate_hpa(folder: Path, plan: HpaPlan = STANDARD_HPA, seed: int = 1) -> pl.DataFrame:
-    """Draw the stand-in: `images/{Id}_{colour}.png`, `train.csv`, `external.csv`, `test.csv` and `truth.csv`.
+    """Draw the stand-in: `images/{Id}_{color}.png`, `train.csv`, `external.csv`, `test.csv` and `truth.csv`.
 
-    The tables have the original's columns, `Id` and `Target`; they come last, so a folder with tables is complete.
-
-    Args:
-        folder: Where to; files of the same names are overwritten.
-        plan: How large, and how many copies.
-        seed: The same seed gives the same bytes.
+    The tables have the columns of the original, `Id` and `Target`. They are written last, so a folder that has its
+    tables is complete. Existing files are overwritten. The same seed gives the same bytes.
 
     Returns:
-        The truth, as `plan_atlas` gives it.
+        The ground truth, as returned by `plan_hpa`.
     """
     truth = plan_hpa(plan, seed)
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -152,17 +145,9 @@ def simulate_hpa(folder: Path, plan: HpaPlan = STANDARD_HPA, seed: int = 1) -> p
 
 
 def _draw_field(name: str, row: dict[str, Any], size: int, seed: int) -> NDArray[np.float32]:
-    """The photograph of one specimen; its name decides everything that is random in it."""
+    """Image of one specimen; its name keys all randomness."""
     random = keyed_generator(seed, "image", name)
     names = [list(ORGANELLES)[int(number)] for number in row["Target"].split()]
     amounts = dict(zip(names, random.uniform(0.5, 1.0, len(names)), strict=True))
     optics = plate_optics(seed, f"slide {random.integers(12)}")
     return draw_cell_field(amounts, row["cell_type"], size, optics, random, ORGANELLES)[FROM_STAINS]
-
-
-def _draw_labels(first: int, random: np.random.Generator) -> str:
-    others = np.array(LABEL_WEIGHTS, dtype=float)
-    others[first] = 0.0
-    more = int(random.choice(len(MORE_LABELS), p=MORE_LABELS))
-    extra_labels = random.choice(len(others), more, replace=False, p=others / others.sum())
-    return " ".join(map(str, sorted([first, *extra_labels.tolist()])))

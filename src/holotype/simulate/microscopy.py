@@ -1,4 +1,4 @@
-"""Light in a simulated field of cells: the landmarks, the patterns of a protein, and the microscope.
+"""Simulated fluorescence microscopy: landmark stains, protein patterns and microscope optics.
 
 The appearances follow the Human Protein Atlas: Thul et al. 2017, "A subcellular map of the human proteome", Science.
 """
@@ -40,23 +40,23 @@ __all__ = [
 Array = NDArray[np.float64]
 Random = np.random.Generator
 Drawing = Callable[[Cells, Array, Random], Array]
-"""A pattern of a protein: from the cells, their microtubules and a generator to light, shape (H, W)."""
+"""Drawing of a protein pattern: cells, their microtubules and a generator to light of shape (H, W)."""
 
 CHANNELS = ("microtubules", "nucleus", "reticulum", "protein")
-PHOTONS = np.array([150.0, 220.0, 130.0, 140.0])  # at full scale; the stains are not equally bright
+PHOTONS = np.array([150.0, 220.0, 130.0, 140.0])  # at full scale; stains differ in brightness
 READ_NOISE = 1.6  # photons
-MAX_EXPOSURE = 0.72  # of full scale, so that a bright plate seldom saturates
+MAX_EXPOSURE = 0.72  # of full scale, so that bright plates rarely saturate
 
 
 @dataclass(frozen=True)
 class Optics:
-    """What a plate and its microscope do to every image of theirs.
+    """Optics of a plate: the batch effect shared by its images.
 
     Args:
         gain: Brightness of each channel, around 1.
-        background: Light without cells as a share of full scale, one a channel.
-        blur: Deviation of the point spread function in pixels.
-        shading: Fall of the illumination across the field as (down, right), a share of it.
+        background: Light without cells for each channel, as a share of full scale.
+        blur: Standard deviation of the point spread function in pixels.
+        shading: Relative change of the illumination across the field, (down, right).
     """
 
     gain: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
@@ -66,12 +66,7 @@ class Optics:
 
 
 def plate_optics(seed: int, plate: str) -> Optics:
-    """The batch effect of a plate.
-
-    Args:
-        seed: The simulation's seed.
-        plate: The plate's name.
-    """
+    """Draw the batch effect of a plate, keyed by its name."""
     random = keyed_generator(seed, "plate", plate)
     gain = np.exp(random.normal(0, 0.22, len(CHANNELS)))
     background = random.uniform(0.01, 0.07, len(CHANNELS))
@@ -87,15 +82,13 @@ def draw_cell_field(
     random: Random,
     patterns: Mapping[str, Drawing] | None = None,
 ) -> NDArray[np.float32]:
-    """One field of cells as a fluorescence microscope sees it.
+    """Draw a field of cells as a fluorescence microscope records it.
 
     Args:
-        amounts: How much of the protein lies in each pattern; names of `patterns`, above zero.
+        amounts: Amount of protein in each pattern, above zero; keys are names of `patterns`.
         cell_type: One of `SHAPES`.
         size: Side of the field in pixels.
-        optics: The plate's batch effect.
-        random: Where the randomness comes from.
-        patterns: The drawings by name; `PATTERNS` where they are left out.
+        patterns: Drawings by name, by default `PATTERNS`.
 
     Returns:
         Shape (4, size, size) in the order of `CHANNELS`, 0 to 1.
@@ -104,11 +97,11 @@ def draw_cell_field(
         DataError: A pattern or a cell type has no drawing.
     """
     if cell_type not in SHAPES:
-        raise DataError(f"no shape for {cell_type!r}", field="cell_type", value=cell_type, allowed=SHAPES)
+        raise DataError(f"unknown cell type {cell_type!r}", field="cell_type", value=cell_type, allowed=SHAPES)
     drawings = PATTERNS if patterns is None else patterns
     for name in amounts:
         if name not in drawings:
-            raise DataError(f"no pattern is named {name!r}", field="amounts", value=name, allowed=drawings)
+            raise DataError(f"unknown pattern {name!r}", field="amounts", value=name, allowed=drawings)
     cells = grow_cells(SHAPES[cell_type], size, random)
     fibers = _draw_tubulin(cells, random)
     microtubules = fibers + 0.10 * cells.body
@@ -125,16 +118,14 @@ def draw_cell_field(
 def render_microscope_image(
     light: Array, unit: float, optics: Optics, random: Random, photons: Array = PHOTONS, level: float | None = None
 ) -> NDArray[np.float32]:
-    """Blur, haze from out of focus, uneven illumination, photons and the camera's noise.
+    """Apply blur, out-of-focus haze, uneven illumination, shot noise and read noise.
 
     Args:
         light: Shape (channels, H, W).
-        unit: Pixels a unit.
-        optics: The plate's batch effect, for as many channels.
-        random: Where the randomness comes from.
-        photons: How many there are at full scale, one number a channel.
-        level: Share of full scale that light of one reaches; set by each channel's own peak where it is left out, so
-            that differences of brightness between images tell nothing.
+        unit: Pixels per unit.
+        photons: Photons at full scale for each channel.
+        level: Share of full scale reached by light of 1. By default each channel is scaled by its own peak, so that
+            brightness differences between images carry no information.
 
     Returns:
         Shape (channels, H, W), 0 to 1.
@@ -155,18 +146,18 @@ def render_microscope_image(
 
 
 def equalized(pattern: Array, unit: float) -> Array:
-    """A pattern scaled so that equal amounts look equally strong, be they a haze or a few dots.
+    """Scale a pattern so that equal amounts look equally strong, for a haze as for a few dots.
 
     Args:
         pattern: Light, shape (H, W).
-        unit: Pixels a unit.
+        unit: Pixels per unit.
     """
     blurred = gaussian_filter(pattern, 0.6 * unit)
     return pattern / max(float(np.quantile(blurred, 0.99)), 1e-6)
 
 
 def _draw_tubulin(cells: Cells, random: Random) -> Array:
-    """Fibres from the centrosome outwards; over the nucleus there are few."""
+    """Fibers from the centrosome outwards, few of them over the nucleus."""
     count = int(95 * cells.unit)
     steps = int(36 * cells.unit / STEP)
     total = np.zeros_like(cells.body)
@@ -174,14 +165,14 @@ def _draw_tubulin(cells: Cells, random: Random) -> Array:
         starts = centrosome + random.normal(0, 1.0 * cells.unit, (count, 2))
         points = grow_fibers(starts, random.uniform(0, 2 * np.pi, count), steps, 0.034 / cells.unit, random)
         alive = np.cumprod(_is_inside(points, cells, number), axis=1)
-        fade = np.minimum(1.0, np.arange(1, steps + 1) / (5 * cells.unit))  # or the knot of starts would outshine all
+        fade = np.minimum(1.0, np.arange(1, steps + 1) / (5 * cells.unit))  # or the bundle of starts would be brightest
         total += render_points(points, alive * fade * random.uniform(0.5, 1.3, (count, 1)), cells.size)
     total *= 1 - 0.65 * cells.nuclei
     return total / max(float(np.quantile(total, 0.98)), 1e-6)
 
 
 def _is_inside(points: Array, cells: Cells, number: int) -> NDArray[np.bool_]:
-    """Whether points lie in a cell; what is outside the field counts as inside, for a fibre may come back."""
+    """Whether points lie in a cell; points outside of the field count as inside, because a fiber may come back."""
     pixels = np.clip(np.rint(points), 0, cells.size - 1).astype(np.int64)
     y, x = pixels[..., 0], pixels[..., 1]
     return np.asarray((cells.depth[y, x] > 0.4) & (cells.owner[y, x] == number))
@@ -195,12 +186,7 @@ def _draw_chromatin(cells: Cells, random: Random) -> Array:
 
 
 def draw_reticulum(cells: Cells, random: Random) -> Array:
-    """A mesh around the nucleus (the zero lines of a smooth field), dense near it and fading outwards.
-
-    Args:
-        cells: The field.
-        random: Where the randomness comes from.
-    """
+    """Draw the endoplasmic reticulum: a mesh around the nucleus (zero lines of a smooth field) that fades outwards."""
     mesh = np.exp(-((smooth_noise(cells.size, 1.3 * cells.unit, random) / 0.5) ** 2))
     sheet = np.exp(-cells.reach / 0.38)
     rim = np.exp(-((cells.height / 1.1) ** 2))
@@ -209,7 +195,7 @@ def draw_reticulum(cells: Cells, random: Random) -> Array:
 
 
 def _nucleoplasm(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The nucleus without its nucleoli, finely grained."""
+    """Nucleus without its nucleoli, finely grained."""
     texture = 1 + 0.16 * smooth_noise(cells.size, 0.8 * cells.unit, random)
     return np.asarray(cells.nuclei * texture * (1 - 0.85 * cells.nucleoli))
 
@@ -220,21 +206,21 @@ def _nucleoli(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _cytosol(cells: Cells, fibers: Array, random: Random) -> Array:
-    """All of the cell but the nucleus, brightest where the cell is thick."""
+    """The cell without its nucleus, brightest where the cell is thick."""
     thickness = np.sqrt(np.clip(1 - cells.reach**2, 0, 1)) * 0.75 + 0.25
     texture = 1 + 0.13 * smooth_noise(cells.size, 1.2 * cells.unit, random)
     return np.asarray(cells.body * (1 - 0.75 * cells.nuclei) * thickness * texture)
 
 
 def _plasma_membrane(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A thin uneven line around each cell and a trace of its upper and lower faces."""
+    """A thin uneven line around each cell, and a trace of its upper and lower surface."""
     line = np.exp(-(((cells.depth - 0.5) / 0.75) ** 2))
     ruffles = np.clip(1 + 0.45 * smooth_noise(cells.size, 2.5 * cells.unit, random), 0.15, None)
     return np.asarray(line * ruffles + 0.10 * cells.body)
 
 
 def _mitochondria(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Short winding threads, crowded around the nucleus and lying along the cell's radii."""
+    """Short winding threads, dense around the nucleus and directed along the radii of the cell."""
     density = cells.body * (1 - cells.nuclei) ** 4 * np.exp(-cells.reach / 0.45) * (cells.depth > 1.5)
     count, steps = int(0.05 * cells.body.sum() / cells.unit**2) + 8, int(7 * cells.unit / STEP)
     starts = sample_points(density, count, random)
@@ -248,12 +234,12 @@ def _mitochondria(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _microtubules(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The fibres of the landmark channel once more."""
+    """The same fibers as in the microtubule channel."""
     return fibers
 
 
 def _golgi(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A compact ribbon beside the nucleus, at the centrosome, in pieces."""
+    """A compact ribbon in pieces, next to the nucleus at the centrosome."""
     total = np.zeros_like(cells.body)
     for center, centrosome in zip(cells.centers, cells.centrosomes, strict=True):
         count, steps = int(random.integers(7, 13)), int(6 * cells.unit / STEP)

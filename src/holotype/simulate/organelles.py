@@ -1,4 +1,4 @@
-"""The 28 patterns of the Human Protein Atlas, each drawn in a simulated field of cells.
+"""Organelle patterns of the Human Protein Atlas: a drawing for each of the 28 classes.
 
 The names and their order are those of the "Human Protein Atlas Image Classification" of 2018 (Ouyang et al. 2019,
 "Analysis of the Human Protein Atlas image classification competition", Nature Methods).
@@ -24,7 +24,7 @@ def _cytoplasm(cells: Cells) -> Array:
 
 
 def _draw_dots(density: Array, each: float, width: float, cells: Cells, random: Random) -> Array:
-    """Round dots, so many a cell and of a deviation in units, where the density lets them be."""
+    """Round dots: `each` per cell, of a standard deviation in units, sampled from a density."""
     count = max(2, round(each * len(cells.centers)))
     return gaussian_filter(
         render_points(sample_points(density, count, random), random.gamma(4.0, 0.25, count), cells.size),
@@ -33,20 +33,20 @@ def _draw_dots(density: Array, each: float, width: float, cells: Cells, random: 
 
 
 def _draw_strokes(starts: Array, angles: Array, length: float, bend: float, cells: Cells, random: Random) -> Array:
-    """Fibres of one length in units, cut off at the membranes."""
+    """Fibers of equal length in units, cut off at the membranes."""
     points = grow_fibers(starts, angles, max(2, int(length * cells.unit / STEP)), bend / cells.unit, random)
     light = np.broadcast_to(random.uniform(0.6, 1.2, (len(starts), 1)), points.shape[:2])
     return np.asarray(render_points(points, light, cells.size) * cells.body)
 
 
 def _directions(starts: Array, cells: Cells) -> Array:
-    """The direction of the cell that each point lies in, in radians."""
+    """Direction of the cell that each point lies in, in radians."""
     pixels = np.clip(np.rint(starts), 0, cells.size - 1).astype(np.int64)
     return np.asarray(cells.angles[cells.owner[pixels[:, 0], pixels[:, 1]]])
 
 
 def _along_and_across(cells: Cells) -> tuple[Array, Array]:
-    """Coordinates of the pixels in the axes of their own nucleus, in units of its half axes."""
+    """Coordinates of each pixel along the axes of the nearest nucleus, in half axes."""
     y, x = np.mgrid[: cells.size, : cells.size]
     center, angle = cells.centers[cells.owner], cells.angles[cells.owner]
     y, x = y - center[..., 0], x - center[..., 1]
@@ -77,7 +77,7 @@ def _nuclear_bodies(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _endoplasmic_reticulum(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The mesh of the landmark channel, with gaps of its own."""
+    """The mesh of the reticulum channel, drawn anew."""
     return draw_reticulum(cells, random)
 
 
@@ -119,7 +119,7 @@ def _focal_adhesions(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _microtubule_ends(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The fibres' ends, far from the nucleus."""
+    """The ends of the fibers, far from the nucleus."""
     return _draw_dots(fibers * cells.body * (cells.reach > 0.7) + 1e-6 * cells.body, 25, 0.35, cells, random)
 
 
@@ -135,7 +135,7 @@ def _cytokinetic_bridge(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _mitotic_spindle(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A lens of fibres between two poles, in the place of the nucleus."""
+    """A lens of fibers between two poles, instead of the nucleus."""
     along, across = _along_and_across(cells)
     width = np.clip(0.75 * (1 - np.abs(along)), 0.05, None)
     stripes = 1 + 0.5 * np.cos(9 * across / width)
@@ -173,7 +173,7 @@ def _cell_junctions(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _aggresome(cells: Cells, fibers: Array, random: Random) -> Array:
-    """One large lump beside the nucleus."""
+    """One large lump next to the nucleus."""
     away = cells.centrosomes - cells.centers
     points = cells.centrosomes + 2.5 * cells.unit * away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     return (
@@ -187,7 +187,7 @@ def _cytoplasmic_bodies(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _rods_and_rings(cells: Cells, fibers: Array, random: Random) -> Array:
-    """One rod and one ring a cell."""
+    """One rod and one ring per cell."""
     starts = sample_points(_cytoplasm(cells), 2 * len(cells.centers), random)
     half = len(starts) // 2
     rods = _draw_strokes(starts[:half], random.uniform(0, np.pi, half), 6, 0.0, cells, random)
@@ -225,4 +225,4 @@ ORGANELLES: dict[str, Drawing] = {
     "Cytoplasmic bodies": _cytoplasmic_bodies,
     "Rods & rings": _rods_and_rings,
 }
-"""The drawings in the order of the classes, so that a class's number is its place."""
+"""Drawings in the order of the classes: the position is the class index."""

@@ -1,7 +1,8 @@
-"""The plan of a simulated screen: which images there are, what they show, and what is wrong with them."""
+"""Simulation plan: the images of a simulated screen, their labels and their flaws."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +14,14 @@ from holotype.core.errors import DataError
 from holotype.core.seeds import keyed_generator
 from holotype.simulate.cell_geometry import SHAPES
 
-__all__ = ["CLASSES", "SEPARATOR", "SimulationPlan", "balanced_draw", "plan_images", "require_within"]
+__all__ = ["CLASSES", "SEPARATOR", "SimulationPlan", "balanced_draw", "draw_labels", "plan_images", "require_within"]
 
 SEPARATOR = " "
 CLASS_COUNTS = {
     "nucleoplasm": 13, "cytosol": 11, "mitochondria": 8, "nucleoli": 5,
     "plasma-membrane": 5, "microtubules": 4, "golgi": 3, "vesicles": 1,
 }  # fmt: skip  # of 50 images; a long tail, as in the Human Protein Atlas
-LABELS_OF_AN_IMAGE = (0.62, 0.28, 0.10)  # probabilities of one, two and three
+EXTRA_LABELS = (0.62, 0.28, 0.10)  # probabilities of one, two and three labels
 WELLS = tuple(f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25))
 CLASSES = tuple(CLASS_COUNTS)
 MAX_IMAGES = 2**62
@@ -28,19 +29,19 @@ MAX_IMAGES = 2**62
 
 @dataclass(frozen=True)
 class SimulationPlan:
-    """How large the simulated screen is, and how flawed.
+    """Screen size and flaws of a simulation.
 
     Args:
-        train: Labelled images, at least 1.
+        train: Labeled images, at least 1.
         test: Images to predict.
         size: Side of an image in pixels, 32 to 1024.
-        depth: Bits a pixel, 8 or 16.
-        plates: How many plates there are, at least 2; a fifth of them holds the test images and nothing else.
-        cell_types: Which cell lines, names of `SHAPES`.
+        depth: Bits per pixel, 8 or 16.
+        plates: Number of plates, at least 2; a fifth of them holds only the test images.
+        cell_types: Cell lines, names of `SHAPES`.
         duplicates: Share of the training images that copy an earlier one, 0 to 0.5.
         test_duplicates: Share of the test images that copy a training image, 0 to 0.5.
         wrong_labels: Share of the training images with one label swapped for another, 0 to 0.5.
-        multilabel: One to three labels an image, or exactly one.
+        multilabel: One to three labels per image, or exactly one.
 
     Raises:
         DataError: A field is out of its range.
@@ -65,24 +66,20 @@ class SimulationPlan:
         for name in ("duplicates", "test_duplicates", "wrong_labels"):
             require_within(name, getattr(self, name), 0.0, 0.5)
         if self.depth not in (8, 16):
-            raise DataError("no such depth", field="depth", value=self.depth, allowed=(8, 16))
+            raise DataError("unsupported bit depth", field="depth", value=self.depth, allowed=(8, 16))
         if not self.cell_types:
             raise DataError("at least one cell type is needed", field="cell_types", allowed=SHAPES)
         for cell_type in self.cell_types:
             if cell_type not in SHAPES:
-                raise DataError(f"no shape for {cell_type!r}", field="cell_types", value=cell_type, allowed=SHAPES)
+                raise DataError(f"unknown cell type {cell_type!r}", field="cell_types", value=cell_type, allowed=SHAPES)
 
 
 def plan_images(plan: SimulationPlan, seed: int) -> pl.DataFrame:
-    """Which images there are and what they show, before anything is drawn.
-
-    Args:
-        plan: How large and how flawed.
-        seed: The simulation's seed.
+    """Plan the images and their labels before anything is drawn.
 
     Returns:
-        One row an image, training images first: `id`, `role`, `index` (within the role), `labels` (the truth),
-        `written` (what `train.csv` says, null for test images), `plate`, `well`, `cell_type`, `duplicate_of` (an id,
+        One row per image, training images first: `id`, `role`, `index` (within the role), `labels` (the truth),
+        `written` (labels in `train.csv`, null for test images), `plate`, `well`, `cell_type`, `duplicate_of` (an id,
         or null), `wrong_label`.
     """
     train_plates, test_plates = _split_plates(plan, seed)
@@ -101,7 +98,9 @@ def plan_images(plan: SimulationPlan, seed: int) -> pl.DataFrame:
         originals = [row for row in rows if row["duplicate_of"] is None]
         for index in range(count):
             random = keyed_generator(seed, "labels", role, index)
-            labels = _draw_labels(int(primary[index]), plan.multilabel, random)
+            labels = [int(primary[index])]
+            if plan.multilabel:
+                labels = draw_labels(labels[0], list(CLASS_COUNTS.values()), EXTRA_LABELS, random)
             plate = plates[plate_of[index]]
             wells = keyed_generator(seed, "wells", plate).permutation(len(WELLS))
             row = {
@@ -134,21 +133,27 @@ def _split_plates(plan: SimulationPlan, seed: int) -> tuple[list[str], list[str]
     return sorted(names[test_count:]), sorted(names[:test_count])
 
 
-def _draw_labels(primary: int, multilabel: bool, random: np.random.Generator) -> list[int]:
-    if not multilabel:
-        return [primary]
-    others = np.array(list(CLASS_COUNTS.values()), dtype=float)
+def draw_labels(
+    primary: int, weights: Sequence[float], extra_labels: Sequence[float], random: np.random.Generator
+) -> list[int]:
+    """Draw one to three labels without replacement, one of them given; sorted.
+
+    Args:
+        weights: Relative frequency of each class.
+        extra_labels: Probabilities of zero, one and two labels in addition to `primary`.
+    """
+    others = np.array(weights, dtype=float)
     others[primary] = 0.0
-    more = int(random.choice(len(LABELS_OF_AN_IMAGE), p=LABELS_OF_AN_IMAGE))
-    extra_labels = random.choice(len(others), more, replace=False, p=others / others.sum())
-    return sorted([primary, *extra_labels.tolist()])
+    extra_count = int(random.choice(len(extra_labels), p=extra_labels))
+    extra = random.choice(len(others), extra_count, replace=False, p=others / others.sum())
+    return sorted([primary, *extra.tolist()])
 
 
 def _copy_row(source: dict[str, Any], role: str) -> dict[str, Any]:
-    """What a copy has from its original.
+    """Fields that a copy shares with its original.
 
-    A training copy lies on the same plate, for copies between plates would tie all the plates into one group. A leak
-    into the test set cannot: the test plates are its own.
+    A training copy lies on the same plate, because copies between plates would join all plates into one group. A
+    leak into the test set cannot, because the test plates hold no training images.
     """
     same = ("labels", "cell_type", "plate", "well") if role == "train" else ("labels", "cell_type")
     return {name: source[name] for name in same} | {"duplicate_of": source["id"]}
@@ -165,20 +170,18 @@ def _join_labels(numbers: pl.Series) -> str:
 
 
 def balanced_draw(seed: int, purpose: str, count: int, deck: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Values from one shuffled deck after the other: shares are exact, and later images change nothing before them.
+    """Draw values from one shuffled deck after another: shares are exact, and a larger count keeps the earlier values.
 
     Args:
-        seed: The simulation's seed.
-        purpose: What the values are for.
-        count: How many are wanted.
-        deck: The values of one deck.
+        purpose: Key of the random generator.
+        deck: Values of one deck.
     """
     decks = [keyed_generator(seed, purpose, number).permutation(deck) for number in range(-(-count // len(deck)))]
     return np.concatenate([np.empty(0, np.int64), *decks])[:count]
 
 
 def _mark_one_in_every(seed: int, purpose: str, count: int, rate: float) -> NDArray[np.bool_]:
-    """One in each stretch of 1 / rate images, at a place drawn for the stretch."""
+    """Mark one image in each stretch of 1 / rate images, at a random position in the stretch."""
     marked = np.zeros(count, dtype=bool)
     for stretch in range(int(np.ceil(count * rate))):
         low, high = (int(min(end / rate, MAX_IMAGES)) for end in (stretch, stretch + 1))
@@ -189,16 +192,10 @@ def _mark_one_in_every(seed: int, purpose: str, count: int, rate: float) -> NDAr
 
 
 def require_within(name: str, value: float, low: float, high: float) -> None:
-    """Refuse a field of a plan that is out of its range.
-
-    Args:
-        name: The field's name.
-        value: Its value.
-        low: The least.
-        high: The most.
+    """Require a field of a plan to be within its range.
 
     Raises:
-        DataError: It is.
+        DataError: The value is out of range.
     """
     if not low <= value <= high:
-        raise DataError(f"{value} is not between {low} and {high}", field=name, remedy=f"write a {name} in this range")
+        raise DataError(f"{value} is out of range", field=name, allowed=(f"{low} to {high}",))

@@ -1,11 +1,11 @@
-"""A drawn stand-in for the RxRx1 screen, with the whole truth known.
+"""Simulated stand-in for the RxRx1 screen, with known ground truth.
 
     plan_perturbations (the tables) → draw_perturbed_field (the pixels) → files, tables last
 
-Each perturbation changes the cells' shape and the brightness of the six stains in the same way wherever it is given;
-cell lines, experiments and plates change them too. The layout is that of Taylor et al. 2019, "RxRx1: an image set for
-cellular morphological variation across many experimental batches": plates in experiments, an experiment has one cell
-line, a plate one of a few fixed sets of perturbations, each in one well, and a well is seen at two sites.
+Each perturbation changes the shape of the cells and the brightness of the six stains in the same way everywhere; cell
+lines, experiments and plates change them too. The layout follows Taylor et al. 2019, "RxRx1: an image set for cellular
+morphological variation across many experimental batches": an experiment has one cell line and several plates, a plate
+holds one of a few fixed sets of perturbations, one per well, and each well is imaged at two sites.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ CELL_LINES: dict[str, CellShape] = {
     "U2OS": CellShape(14.0, 1.30, 0.18, 0.38, 1.25, 1.60),
 }
 PHOTONS = np.array([220.0, 150.0, 150.0, 140.0, 140.0, 140.0])
-LEVEL = 0.42  # of full scale for an untouched stain, so that a doubled one still fits
+LEVEL = 0.42  # of full scale for an unchanged stain, so that twice as much does not saturate
 ROWS, COLUMNS = "BCDEFGHIJKLMNO", range(2, 24)
 NO_FIBERS = np.zeros((1, 1))  # none of the six stains is drawn from microtubules
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a perturbation does, as logarithms of factors.
+    """Perturbation effect, as logarithms of factors.
 
     Args:
-        shape: Of a cell's radius, stretch, ruggedness, nucleus, stretch of the nucleus and crowding.
-        stains: Of the brightness of the six stains.
+        shape: Factors of the cell's radius, stretch, ruggedness, nucleus, nucleus stretch and crowding.
+        stains: Factors of the brightness of the six stains.
     """
 
     shape: tuple[float, ...]
@@ -66,14 +66,14 @@ class Effect:
 
 @dataclass(frozen=True)
 class PerturbationPlan:
-    """How large the screen is.
+    """Screen size of a simulated perturbation screen.
 
     Args:
-        perturbations: How many there are, the classes.
-        plates: Plates of an experiment; each holds one set of the perturbations, a well each.
-        train_experiments: Labelled experiments of each cell line.
-        test_experiments: Experiments of each cell line to predict.
-        sites: Images of a well.
+        perturbations: Number of perturbations; these are the classes.
+        plates: Plates per experiment; each holds one set of the perturbations, one per well.
+        train_experiments: Labeled experiments per cell line.
+        test_experiments: Test experiments per cell line.
+        sites: Images per well.
         size: Side of an image in pixels, 32 to 1024.
 
     Raises:
@@ -100,13 +100,7 @@ STANDARD_PERTURBATIONS = PerturbationPlan()
 
 
 def perturbation_effect(seed: int, perturbation: int, cell_line: str) -> Effect:
-    """What a perturbation does to a cell line: the same everywhere, but for a sixth of its strength.
-
-    Args:
-        seed: The simulation's seed.
-        perturbation: Its number.
-        cell_line: One of `CELL_LINES`.
-    """
+    """Draw the effect of a perturbation on a cell line; a sixth of its strength depends on the cell line."""
     common = keyed_generator(seed, "effect", perturbation).normal(0, 1, 12)
     cell_line_change = keyed_generator(seed, "effect", perturbation, cell_line).normal(0, 1, 12)
     change = common + cell_line_change / 6
@@ -115,15 +109,11 @@ def perturbation_effect(seed: int, perturbation: int, cell_line: str) -> Effect:
 
 
 def plan_perturbations(plan: PerturbationPlan, seed: int) -> pl.DataFrame:
-    """Which images there are and what they show, before anything is drawn.
-
-    Args:
-        plan: How large the screen is.
-        seed: The simulation's seed.
+    """Plan the images of a screen before anything is drawn.
 
     Returns:
-        One row an image, training experiments first: `id`, `id_code` (the well), `role`, `experiment`, `plate` (its
-        number within the experiment), `batch` (the plate's own name), `well`, `site`, `cell_type`, `sirna`, `set`.
+        One row per image, training experiments first: `id`, `id_code` (the well), `role`, `experiment`, `plate` (its
+        number within the experiment), `batch` (the unique plate name), `well`, `site`, `cell_type`, `sirna`, `set`.
     """
     sets = np.arange(plan.perturbations) % plan.plates
     sets = keyed_generator(seed, "sets").permutation(sets)
@@ -151,14 +141,12 @@ def plan_perturbations(plan: PerturbationPlan, seed: int) -> pl.DataFrame:
 def draw_perturbed_field(
     effect: Effect, cell_line: str, size: int, optics: Optics, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """One site of a well as the microscope sees it.
+    """Draw one site of a well as the microscope records it.
 
     Args:
-        effect: What the perturbation does.
         cell_line: One of `CELL_LINES`.
         size: Side of the field in pixels.
-        optics: The plate's batch effect, for six channels.
-        random: Where the randomness comes from.
+        optics: Batch effect of the plate, for six channels.
 
     Returns:
         Shape (6, size, size) in the order of `STAINS`, 0 to 1.
@@ -185,16 +173,12 @@ def simulate_perturbations(
 ) -> pl.DataFrame:
     """Draw the screen: `images/{experiment}/Plate{plate}/{well}_s{site}_w{channel}.png` and the tables.
 
-    `train.csv` and `test.csv` have a row an image, `sets.csv` says which perturbations come together on a plate,
-    `truth.csv` says all; they come last, so a folder with tables is complete.
-
-    Args:
-        folder: Where to; files of the same names are overwritten.
-        plan: How large the screen is.
-        seed: The same seed gives the same bytes, and other experiments leave one as it is.
+    `train.csv` and `test.csv` have one row per image, `sets.csv` lists the perturbations that share a plate, and
+    `truth.csv` has everything. They are written last, so a folder that has its tables is complete. The same seed gives
+    the same bytes, and adding experiments leaves the others unchanged.
 
     Returns:
-        The truth, as `plan_perturbations` gives it.
+        The ground truth, as returned by `plan_perturbations`.
     """
     truth = plan_perturbations(plan, seed)
     for row in truth.iter_rows(named=True):
@@ -219,7 +203,7 @@ def simulate_perturbations(
 def _plan_plate(
     plate_values: dict[str, Any], perturbations: NDArray[np.int64], sites: int, seed: int
 ) -> list[dict[str, Any]]:
-    """The images of one plate: each perturbation in a well of its own, at a place drawn for the plate."""
+    """Images of one plate: each perturbation in its own well, at a random position."""
     every = [f"{row}{column:02d}" for row in ROWS for column in COLUMNS]
     wells = keyed_generator(seed, "wells", plate_values["batch"]).permutation(len(every))
     rows = []
@@ -238,7 +222,7 @@ def _plan_plate(
 
 
 def _plate_optics(seed: int, row: dict[str, Any]) -> Optics:
-    """An experiment's staining and the plate's own part in it."""
+    """Optics of a plate: staining of its experiment and variation of the plate."""
     staining = keyed_generator(seed, "experiment", row["experiment"]).normal(0, 0.2, len(STAINS))
     random = keyed_generator(seed, "plate", row["batch"])
     gain = np.exp(staining + random.normal(0, 0.06, len(STAINS)))

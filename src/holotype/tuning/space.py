@@ -1,4 +1,4 @@
-"""What a search may change in a recipe: one place, as data."""
+"""Search space of the hyperparameter search."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["SPACE", "Categorical", "Dimension", "NumericRange", "search_space", 
 
 @dataclass(frozen=True)
 class NumericRange:
-    """A number that is searched.
+    """Numeric search dimension.
 
     Args:
-        name: What people call it.
-        path: Where it stands in the recipe.
-        low: The smallest.
-        high: The largest.
-        log_scale: Whether half and double are the same step.
-        is_integer: Whether it is a count.
+        name: Display name.
+        path: Key of the recipe, as in `--set`.
+        low: Inclusive.
+        high: Inclusive.
+        log_scale: Whether to sample on a logarithmic scale.
+        is_integer: Whether values are rounded to integers.
     """
 
     name: str
@@ -32,17 +32,17 @@ class NumericRange:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The places in the recipe that it sets."""
+        """The recipe keys that it sets."""
         return (self.path,)
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """A choice that is searched; one of them may set several keys.
+    """Categorical search dimension; an option may set several recipe keys.
 
     Args:
-        name: What people call it.
-        options: By name what the recipe says: values by their paths.
+        name: Display name.
+        options: Option name to its settings, values by recipe key.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Categorical:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The places in the recipe that it sets."""
+        """The recipe keys that it sets."""
         return tuple(sorted({path for settings in self.options.values() for path in settings}))
 
 
@@ -89,19 +89,19 @@ SPACE: tuple[Dimension, ...] = (
         ("efficientnet_lite0", "resnet18", "mobilenetv3_large_100", "convnext_atto", "efficientnet_b0"),
     ),
 )
-"""Everything that is searched; backbones are those of them whose weights lie on the machine."""
+"""Every search dimension; a search uses those backbones whose weights are on this machine."""
 
 
 def search_space(
     epochs: tuple[int, int], size: int | None, backbones: Sequence[str], phase: int = 0
 ) -> tuple[Dimension, ...]:
-    """The space of one recipe.
+    """Restrict the search space to one recipe.
 
     Args:
-        epochs: The fewest and the most that a trial may take.
-        size: The input's side of every trial; searched where none is given.
-        backbones: Those that can be tried; with one alone nothing is searched.
-        phase: The phase that trains the whole network.
+        epochs: Fewest and most epochs of a trial.
+        size: Input size of every trial in pixels; None searches it.
+        backbones: Available backbones; a single one is not searched.
+        phase: Index of the phase that trains the whole network.
     """
     dimensions: list[Dimension] = []
     for dimension in SPACE:
@@ -122,11 +122,10 @@ def search_space(
 
 
 def to_overrides(space: Sequence[Dimension], drawn: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a recipe is changed to, as `--set` takes it.
+    """Convert drawn values to overrides in the syntax of `--set`.
 
     Args:
-        space: From `search_space`.
-        drawn: By dimension a number, or the name of an option.
+        drawn: Number or option name of each dimension.
     """
     changes = []
     for dimension in space:

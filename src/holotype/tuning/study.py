@@ -1,7 +1,7 @@
-"""Trials of a search, kept in a journal that an interrupted search goes on from; Optuna draws and prunes them.
+"""Optuna study: trials are kept in a journal, so that an interrupted search continues.
 
-Each trial is drawn by a sampler of its own, keyed by the trial's number, so that a search which was interrupted draws
-the same trials as one that was left alone.
+Each trial has its own sampler, seeded by the trial number, so that an interrupted search draws the same trials as an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = [
     "suggest",
 ]
 
-STARTUP_TRIALS = 6  # trials before the sampler has something to learn from
-UNPRUNED_TRIALS = 3  # trials before there is a median worth the name
+STARTUP_TRIALS = 6  # random trials before the sampler learns from them
+UNPRUNED_TRIALS = 3  # trials before the median is used for pruning
 NAME = "tune"
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial.
+    """Trial record of a study.
 
     Args:
-        number: From 0.
-        drawn: By dimension a number, or the name of an option.
+        number: Counted from 0.
+        drawn: Number or option name of each dimension.
         state: `finished`, `pruned`, `failed` or `unfinished`.
-        score: The last that is known, the larger the better; none where nothing is.
-        epochs: How many were trained.
-        rungs: Scores by the part of the training that was done.
+        score: The last known score, larger is better; None if there is none yet.
+        epochs: Epochs trained.
+        rungs: Intermediate scores by part of the training.
     """
 
     number: int
@@ -53,10 +53,7 @@ class TrialRecord:
 
 
 def open_study(journal: Path) -> Any:
-    """The trials so far, or none yet.
-
-    Args:
-        journal: A file of lines of JSON.
+    """Open the study of a journal file (JSON lines), or create it.
 
     Raises:
         InputError: Optuna is not installed.
@@ -66,7 +63,7 @@ def open_study(journal: Path) -> Any:
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
     except ImportError as error:
-        raise InputError("a search needs Optuna", remedy="pip install 'holotype[tune]'") from error
+        raise InputError("a search needs Optuna", remedy="install it with pip install 'holotype[tune]'") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     journal.parent.mkdir(parents=True, exist_ok=True)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS)
@@ -77,12 +74,7 @@ def open_study(journal: Path) -> Any:
 
 
 def begin_trial(study: Any, seed: int) -> Any:
-    """The trial that was interrupted, or a new one.
-
-    Args:
-        study: From `open_study`.
-        seed: The recipe's seed.
-    """
+    """Continue the interrupted trial, or begin a new one."""
     import optuna
 
     trials = study.get_trials(deepcopy=False)
@@ -96,12 +88,7 @@ def begin_trial(study: Any, seed: int) -> Any:
 
 
 def suggest(trial: Any, space: Sequence[Dimension]) -> dict[str, Any]:
-    """What a trial tries; of one that was interrupted what it has drawn before.
-
-    Args:
-        trial: From `begin_trial`.
-        space: From `search_space`.
-    """
+    """Suggest the values of a trial; an interrupted trial gets the same values again."""
     drawn: dict[str, Any] = {}
     for dimension in space:
         name = dimension.name
@@ -116,17 +103,10 @@ def suggest(trial: Any, space: Sequence[Dimension]) -> dict[str, Any]:
 
 
 def report_intermediate(study: Any, trial: Any, rung: int, score: float, epochs: int) -> bool:
-    """Note a score on the way.
-
-    Args:
-        study: From `open_study`.
-        trial: From `begin_trial`.
-        rung: Which part of the training is done.
-        score: The larger the better.
-        epochs: Epochs that are done.
+    """Report an intermediate score, larger is better, of part `rung` of the training.
 
     Returns:
-        Whether the trial is below the median of the others at the same part, and not worth more time.
+        Whether to prune the trial: it is below the median of the other trials at the same part.
     """
     if rung not in study.get_trials(deepcopy=False)[trial.number].intermediate_values:
         trial.report(score, rung)
@@ -135,14 +115,12 @@ def report_intermediate(study: Any, trial: Any, rung: int, score: float, epochs:
 
 
 def end_trial(study: Any, trial: Any, score: float | None, state: str, epochs: int | None = None) -> None:
-    """Close a trial.
+    """End a trial.
 
     Args:
-        study: From `open_study`.
-        trial: From `begin_trial`.
-        score: Of a finished one.
+        score: Score of a finished trial.
         state: `finished`, `pruned` or `failed`.
-        epochs: Epochs that were trained, where they are known.
+        epochs: Epochs trained, if known.
     """
     import optuna
 
@@ -154,11 +132,7 @@ def end_trial(study: Any, trial: Any, score: float | None, state: str, epochs: i
 
 
 def list_trials(study: Any) -> list[TrialRecord]:
-    """The trials in the order of their numbers.
-
-    Args:
-        study: From `open_study`.
-    """
+    """List the trials in the order of their numbers."""
     words = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "unfinished"}
     records = []
     for trial in study.get_trials(deepcopy=False):
@@ -172,14 +146,10 @@ def list_trials(study: Any) -> list[TrialRecord]:
 
 
 def importances(study: Any, seed: int) -> dict[str, float]:
-    """How much of the scores' variation each dimension explains (Hutter et al. 2014, functional ANOVA), largest first.
-
-    Args:
-        study: From `open_study`.
-        seed: The recipe's seed.
+    """Hyperparameter importance by functional ANOVA (Hutter et al. 2014), largest first.
 
     Returns:
-        Shares that sum to 1; nothing where too few trials were finished to say.
+        Shares of the score variance by dimension, which sum to 1; empty if there are too few finished trials.
     """
     import optuna
 

@@ -1,4 +1,4 @@
-"""A search for better settings: trials are ordinary runs of the store on one fold, given up where they lag."""
+"""Hyperparameter search: trials are cached trainings on one fold, pruned if they fall behind."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ from holotype.tuning.tuned_recipe import WRITTEN_BY, tuned_recipe_text
 
 __all__ = ["TuneOptions", "TuneResult", "run_trials"]
 
-RUNGS = 3  # parts of a training after each of which it may be given up
-MAX_EPOCHS = 24  # epochs, where nothing else is asked for
+RUNGS = 3  # parts of a training; after each but the last a trial may be pruned
+MAX_EPOCHS = 24  # default limit
 SCORED_ROWS = {
-    "inner": "scored on inner rows, a group-safe tenth of the training folds, so that the fold itself chose nothing",
-    "scored-fold": "selected on the scored fold: the score of the best is too high; run the recipe with another "
+    "inner": "scored on inner rows, a group-safe tenth of the training folds, so that nothing is selected on the fold",
+    "scored-fold": "selected on the scored fold, so the best score is too high; run the tuned recipe with other "
     "`split.folds_to_train`",
 }
 CHECKPOINT_RULES = {"inner": "{best: 1, rows: inner}", "scored-fold": "{last: 1}"}
@@ -55,15 +55,15 @@ CHECKPOINT_RULES = {"inner": "{best: 1, rows: inner}", "scored-fold": "{last: 1}
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What is asked of a search.
+    """Search options of `holotype tune`.
 
     Args:
-        trials: How many there should be, those of an earlier call included.
-        budget: The time after which no new one begins, as in `1h`.
-        size: The input's side of every trial; searched where none is given.
-        epochs: The most that a trial may take.
-        rows: The rows that judge: `inner` or `scored-fold`.
-        page: Where the page is written; `runs/NAME.tune` beside the recipe where none is given.
+        trials: Total number of trials, including those of earlier calls.
+        budget: Time such as `1h`; no trial begins that would probably end later.
+        size: Input size of every trial in pixels; None searches it.
+        epochs: Most epochs of a trial.
+        rows: Rows that the trials are scored on: `inner` or `scored-fold`.
+        page: Folder of the page, by default `runs/NAME.tune` next to the recipe.
     """
 
     trials: int = 20
@@ -76,9 +76,10 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class _TuneContext:
-    """What every trial is made from."""
+    """Inputs shared by all trials."""
 
-    source: tuple[Path, tuple[str, ...]]
+    path: Path
+    changes: tuple[str, ...]
     options: TuneOptions
     ready: PreparedData
     stages: Stages
@@ -89,14 +90,13 @@ class _TuneContext:
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What a search found.
+    """Search result of `holotype tune`.
 
     Args:
-        trials: All of them, the best first.
-        best: The best.
-        scored_rows: By which rows, in words.
-        page: Where the page is.
-        recipe: Where the recipe is.
+        trials: All trials, best first.
+        scored_rows: Description of the rows that the trials were scored on.
+        page: File of the page.
+        recipe: File of the tuned recipe.
     """
 
     trials: tuple[TrialRecord, ...]
@@ -107,7 +107,7 @@ class TuneResult:
 
     @property
     def lines(self) -> list[str]:
-        """The same in lines."""
+        """The result as lines of text."""
         return [
             *_format_table(self.trials),
             f"Best: trial {self.best.number}, macro F1 {self.best.score:.4f}, {self.scored_rows}.",
@@ -119,16 +119,16 @@ class TuneResult:
 def run_trials(
     path: Path, changes: tuple[str, ...], options: TuneOptions, progress: Progress | None = None
 ) -> TuneResult:
-    """Search, and write what was found: a table of the trials, a page, and a recipe beside the one that was given.
+    """Search for better settings; write a table of the trials, a page, and a tuned recipe next to the recipe.
 
     Args:
-        path: The recipe's file.
-        changes: As in `--set`.
-        options: What is asked for.
-        progress: Where each trial is told of when it has ended; standard error where none is given.
+        path: The recipe file.
+        changes: Overrides in the syntax of `--set`.
+        progress: Reports each finished trial; by default to standard error.
 
     Raises:
-        InputError: The recipe or the data is wrong, or there is nothing to search.
+        InputError: The recipe or the data is wrong, or an option is not allowed.
+        HolotypeError: No trial finished.
     """
     began, news = time.perf_counter(), progress or Progress()
     seconds = math.inf if options.budget is None else read_budget(options.budget)
@@ -149,7 +149,7 @@ def run_trials(
         (record for record in done if record.state == "finished"), key=lambda record: record.score or 0.0, default=None
     )
     if best is None:
-        raise HolotypeError("no trial was finished", remedy="run the same command again with more --trials or --budget")
+        raise HolotypeError("no trial finished", remedy="run the same command again with more --trials or --budget")
     shares = importances(context.study, recipe.seed)
     folder.write_text("trials.csv", _make_frame(done).write_csv())
     write_report(folder.path("tune.html"), _make_page(recipe.name, done, best.number, shares, context))
@@ -164,16 +164,18 @@ def _validate_search(recipe: Recipe, options: TuneOptions, tuned_path: Path) -> 
     model = recipe.models[0]
     if len(recipe.models) > 1 or model.predictions is not None:
         raise RecipeError(
-            "a search is for one model that is trained",
+            "a search tunes a single model, which must be trained",
             field="models",
-            remedy="keep the one whose settings are in doubt",
+            remedy="leave only the model to tune",
         )
     if options.trials < 1:
-        raise InputError("a search needs a trial", field="--trials", value=options.trials, allowed=("1 or more",))
+        raise InputError("too few trials", field="--trials", value=options.trials, allowed=("1 or more",))
     if options.rows not in SCORED_ROWS:
-        raise InputError("there are no such rows", field="--rows", value=options.rows, allowed=SCORED_ROWS)
+        raise InputError("unknown rows", field="--rows", value=options.rows, allowed=SCORED_ROWS)
     if tuned_path.exists() and not tuned_path.read_text(encoding="utf-8").startswith(f"# {WRITTEN_BY}"):
-        raise InputError(f"{str(tuned_path)!r} exists already and is not of a search", remedy="move it away")
+        raise InputError(
+            f"{str(tuned_path)!r} exists and was not written by `holotype tune`", remedy="move it or delete it"
+        )
 
 
 def _make_context(
@@ -193,12 +195,13 @@ def _make_context(
     section = recipe.model_dump(mode="json", exclude={"name", "submission", "run"})
     identity = [section, stages.digests, [repr(dimension) for dimension in space], options.size, options.rows]
     journal = runtime.store / "tune" / digest_value(identity) / "journal.jsonl"
-    source = (path, (*changes, *trial))
-    return _TuneContext(source, options, ready, stages, replace(runtime, progress=quiet), open_study(journal), space)
+    return _TuneContext(
+        path, (*changes, *trial), options, ready, stages, replace(runtime, progress=quiet), open_study(journal), space
+    )
 
 
 def _make_space(recipe: Recipe, options: TuneOptions) -> tuple[Dimension, ...]:
-    """The space, with the recipe's own backbone and those whose weights lie on this machine."""
+    """Search space with the recipe's backbone and all others whose weights are on this machine."""
     model = recipe.models[0]
     unfrozen = [number for number, phase in enumerate(model.phases) if phase.freeze is None]
     (backbones,) = [
@@ -213,12 +216,12 @@ def _make_space(recipe: Recipe, options: TuneOptions) -> tuple[Dimension, ...]:
 
 
 def _run_trial(context: _TuneContext, seed: int) -> TrialRecord:
-    """Draw a trial and train it part by part, to the end or until it lags."""
+    """Draw a trial and train it part by part, until it finishes or is pruned."""
     trial = begin_trial(context.study, seed)
     drawn = suggest(trial, context.space)
-    path, changes = context.source
     sized = () if context.options.size is None else (f"models.0.input.size={context.options.size}",)
-    recipe = load_recipe(path, (*changes, *sized, *to_overrides(context.space, drawn)))
+    changes = (*context.changes, *sized, *to_overrides(context.space, drawn))
+    recipe = load_recipe(context.path, changes)
     epochs = sum(phase.epochs for phase in recipe.models[0].phases)
     halts = sorted({-(-epochs * part // RUNGS) for part in range(1, RUNGS)} - {epochs})
     try:
@@ -239,7 +242,7 @@ def _run_trial(context: _TuneContext, seed: int) -> TrialRecord:
 
 
 def _read_history(recipe: Recipe, context: _TuneContext, halt: int | None) -> list[dict[str, Any]]:
-    """One entry an epoch, of a training up to an epoch or to its end."""
+    """Training history, one entry per epoch, of a training up to epoch `halt` or to its end."""
     try:
         scores = gather_models(recipe, context.ready, context.stages, replace(context.runtime, halt_after=halt))
     except TrainingPaused as halted:
@@ -248,10 +251,10 @@ def _read_history(recipe: Recipe, context: _TuneContext, halt: int | None) -> li
 
 
 def _best_score(history: Sequence[dict[str, Any]], scored_rows: str) -> float:
-    """The best epoch on inner rows, which is the one that is kept; on the fold the last."""
+    """Score of a history: the best epoch on inner rows (its checkpoint is used), or the last epoch on the fold."""
     rows, epochs = ("inner", history) if scored_rows == "inner" else ("validation", history[-1:])
     scores = [epoch[f"{rows}_score"] for epoch in epochs]
-    if None in scores:  # no class has a positive row: the metric is not defined, and the loss compares the trials
+    if None in scores:  # no class has a positive row, so the metric is undefined: compare losses instead
         scores = [-epoch[f"{rows}_loss"] for epoch in epochs]
     return max(map(float, scores))
 
@@ -261,7 +264,7 @@ def _list_ended(context: _TuneContext) -> list[TrialRecord]:
 
 
 def _has_time_for_trial(left: float, started: float, trial_count: int) -> bool:
-    """Whether another trial, as long as those of this call on average, ends within what is left of the budget."""
+    """Whether another trial of average length would end within the rest of the budget."""
     return left > (time.perf_counter() - started) / trial_count if trial_count else left > 0
 
 
@@ -293,10 +296,10 @@ def _format_table(trials: Sequence[TrialRecord]) -> Iterator[str]:
 
 
 def _describe_search(options: TuneOptions) -> list[str]:
-    """What a reader of the recipe must know of how it was found."""
+    """Remarks on the search for the reader of the tuned recipe."""
     words = [f"the trials were {SCORED_ROWS[options.rows]}"]
     if options.size is not None:
-        words.append(f"every trial saw images of {options.size} px; the size below is the recipe's own")
+        words.append(f"every trial used images of {options.size} px; the size below is the one of the recipe")
     return words
 
 

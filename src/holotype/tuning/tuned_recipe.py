@@ -1,4 +1,4 @@
-"""The recipe that a search has found, with what was found of each setting as comments."""
+"""Tuned recipe: the best settings of a search, with comments on each."""
 
 from __future__ import annotations
 
@@ -23,15 +23,13 @@ def tuned_recipe_text(
     shares: Mapping[str, float],
     words: Sequence[str],
 ) -> str:
-    """The YAML of the best trial's recipe.
+    """Format the recipe of the best trial as commented YAML.
 
     Args:
-        content: What the recipe says, the best settings in it.
-        best: The best trial.
-        trials: How many there were.
-        space: What was searched.
-        shares: How much of the scores' variation each dimension explains; empty where nobody can say.
-        words: What else a reader must know, in sentences.
+        content: The recipe with the best settings.
+        trials: Number of trials.
+        shares: Importance of each dimension; may be empty.
+        words: Further remarks for the reader, as sentences.
     """
     reasons = {}
     for dimension in space:
@@ -44,9 +42,9 @@ def tuned_recipe_text(
 def _describe_value(dimension: Dimension, value: Any, shares: Mapping[str, float]) -> str:
     if isinstance(dimension, NumericRange):
         text = f"{value:.3g}" if isinstance(value, float) else f"{value}"
-        among = f"from {dimension.low:g} to {dimension.high:g}"
+        among = f"searched from {dimension.low:g} to {dimension.high:g}"
     else:
-        text, among = str(value), f"among {', '.join(dimension.options)}"
+        text, among = str(value), f"chosen from {', '.join(dimension.options)}"
     share = shares.get(dimension.name)
-    weight = "" if share is None else f"; it explains {share:.0%} of what the scores differ by"
+    weight = "" if share is None else f"; it explains {share:.0%} of the variation between scores"
     return f"{dimension.name} {text}, {among}{weight}"
