@@ -24,7 +24,7 @@ def test_a_folder_with_the_name_of_a_role_beside_classes_is_a_class_and_a_questi
     assert [
         question for question in proposal.questions if f"Is the folder {name.lower()!r} (6 images) a class?" in question
     ]
-    assert "# To decide: Is the folder" in text
+    assert "# Question: Is the folder" in text
 
 
 def test_a_test_folder_with_the_same_folders_as_the_classes_is_predicted_and_asked_about(bench: Bench) -> None:
@@ -32,7 +32,7 @@ def test_a_test_folder_with_the_same_folders_as_the_classes_is_predicted_and_ask
     proposal, _, _ = bench.written()
     assert set(proposal.tables["train.csv"]["label"]) == {"control", "drug"}
     assert proposal.tables["test.csv"].height == 12
-    assert any("rows to predict" in question for question in proposal.questions)
+    assert any("the images to predict?" in question for question in proposal.questions)
 
 
 def test_a_folder_beside_one_of_training_classes_is_left_out_with_a_warning(bench: Bench) -> None:
@@ -72,7 +72,7 @@ def test_an_empty_folder_of_a_class_is_a_question_and_the_command_prints_it(benc
     (bench.folder / "data" / "c").mkdir()
     (bench.folder / "data" / "@eaDir").mkdir()
     answer = propose_recipe(bench.folder, bench.folder.parent / "r.yaml", False, Progress())
-    question = "The folder 'c' holds no image that is read"
+    question = "The folder 'c' contains no readable image"
     assert any(question in note for note in answer.data["notes"])
     assert not any("@eaDir" in note for note in answer.data["notes"])
     assert question in "".join(capsys.readouterr())

@@ -80,7 +80,7 @@ def test_several_categories_an_image_are_many_labels(tmp_path: Path) -> None:
 
 def test_two_that_could_be_learnt_from_are_asked_about_and_one_may_be_named(tmp_path: Path) -> None:
     first, second = (sheets(tmp_path, name, 8) for name in ("north", "south"))
-    with pytest.raises(DataError, match=r"2 files of annotations .* north/metadata\.json, south/metadata\.json"):
+    with pytest.raises(DataError, match=r"2 annotation files .* north/metadata\.json, south/metadata\.json"):
         inspect_folder(tmp_path)
     assert inspect_folder(second).train_path == second
     sheets(tmp_path, "train", 8)
@@ -113,5 +113,5 @@ def test_one_category_is_refused(tmp_path: Path) -> None:
     for note in content["annotations"]:
         note["category_id"] = 10
     place.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="every image is of the category 'oak'"):
+    with pytest.raises(DataError, match="every image has the category 'oak'"):
         propose(inspect_folder(tmp_path))

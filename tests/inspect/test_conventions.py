@@ -111,7 +111,7 @@ def test_a_workbook_is_the_table_and_its_sheet_is_named_and_asked_about(bench: B
     proposal, _, recipe = bench.written()
     assert proposal.content["data"]["train"] == f"{path.resolve()}#Scores"
     assert any(
-        "Is the sheet 'Scores' of labels.xlsx the table? Its other sheets are not used: 'Notes'" in question
+        "Is 'Scores' the right sheet of labels.xlsx? Its other sheets are not used: 'Notes'" in question
         for question in proposal.questions
     )
     assert len(read_images(load_recipe(recipe).data)) == 10

@@ -30,7 +30,7 @@ def test_a_column_that_does_not_overlap_is_a_group_and_what_nests_in_it_is_not()
     found = find_groups(TRAIN, TEST, set(), folds=5)
     assert found.columns == ("plate",)
     assert found.components == 8
-    assert any(note.startswith("plate_well: each of its values lies within one plate") for note in found.notes)
+    assert any(note.startswith("plate_well: each value belongs to one plate") for note in found.notes)
 
 
 def test_numbers_and_values_that_never_repeat_are_no_groups() -> None:
@@ -54,7 +54,7 @@ def test_wells_and_stations_count_where_no_plate_or_cruise_is_crossed_by_them() 
     wells = pl.DataFrame({"well": [f"A{r % 4:02}" for r in range(32)], "plate": [f"P{r // 4}" for r in range(32)]})
     found = find_groups(wells, None, set(), folds=4)
     assert found.columns == ("plate",)
-    assert any(note.startswith("well: with plate") for note in found.notes)
+    assert any(note.startswith("well: together with plate") for note in found.notes)
     stations = pl.DataFrame({"station": [str(r // 4) for r in range(32)], "plant": list("ab") * 16})
     assert find_groups(stations, None, set(), folds=5).columns == ("station",)
 

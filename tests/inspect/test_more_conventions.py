@@ -63,7 +63,7 @@ def test_each_folders_whole_name_is_one_class_in_the_recipe_and_in_the_run(
 
 def test_folders_called_after_dates_are_refused_as_folders(bench: Bench) -> None:
     bench.images(*(f"2024-01-0{day}/{day}_{n}.png" for day in (1, 2) for n in range(6)))
-    with pytest.raises(DataError, match=r"the folders' names are dates.*put the images into a folder for each class"):
+    with pytest.raises(DataError, match=r"the folder names are dates.*put the images into one folder per class"):
         bench.written()
 
 
@@ -98,13 +98,13 @@ def test_rows_without_a_label_go_into_a_table_of_their_own_and_the_recipe_is_rig
     bench.images(*(f"images/i{n}.png" for n in range(24)))
     proposal, text, path = bench.written()
     assert list(labels_by_file(path)) == [f"images/i{n}.png" for n in range(24) if n % 6]
-    unlabelled = pl.read_csv(path.parent / "cells.unlabelled.new.csv")
+    unlabelled = pl.read_csv(path.parent / "cells.unlabeled.new.csv")
     assert unlabelled["file"].to_list() == ["i0.png", "i6.png", "i12.png", "i18.png", "signed"]
     assert any(
-        "5 rows without a label are left out, and written to cells.unlabelled.new.csv" in warning
+        "5 rows without a label are left out, and written to cells.unlabeled.new.csv" in warning
         for warning in proposal.warnings
     )
-    assert "lack an image" not in text
+    assert "Image files are missing" not in text
 
 
 @pytest.mark.parametrize("word", ["", "NA"])
@@ -113,8 +113,8 @@ def test_rows_that_name_no_image_are_counted_and_left_out(bench: Bench, word: st
     bench.images(*(f"images/i{n}.png" for n in range(18)))
     proposal, _, path = bench.written()
     assert len(labels_by_file(path)) == 17
-    assert "1 row names no image and is left out." in proposal.warnings
-    assert not any("Several rows name one image" in question for question in proposal.questions)
+    assert "1 row without an image name is left out." in proposal.warnings
+    assert not any("Several rows name the same image" in question for question in proposal.questions)
 
 
 def test_groups_are_counted_as_the_run_reads_them(bench: Bench) -> None:
@@ -124,7 +124,7 @@ def test_groups_are_counted_as_the_run_reads_them(bench: Bench) -> None:
     bench.images(*(f"images/i{n}.png" for n in range(24)))
     proposal = bench.written()[0]
     assert proposal.content["split"] == {"folds": 4}
-    assert "(4 sets of rows)" in proposal.reasons["data.groups"]
+    assert "(4 independent sets of rows)" in proposal.reasons["data.groups"]
 
 
 def test_a_table_without_a_header_is_refused_before_its_first_row_is_lost(bench: Bench) -> None:
@@ -149,5 +149,8 @@ def test_an_empty_cell_of_a_channel_is_called_so(bench: Bench) -> None:
     bench.table("train.csv", "red,green,label", rows)
     bench.images(*(f"{channel}{n}.png" for n in range(18) for channel in ("red", "green")))
     proposal = bench.written()[0]
-    assert "1 rows lack an image file (an empty cell); a run will stop there." in proposal.warnings
+    assert (
+        "Image files are missing for 1 row (an empty cell), which stops a run: add them or remove the rows."
+        in proposal.warnings
+    )
     assert not any("is a folder" in question for question in proposal.questions)

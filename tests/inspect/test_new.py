@@ -75,7 +75,9 @@ def test_nothing_is_overwritten_unless_forced(bench: Bench) -> None:
     plates(bench)
     proposal, _, path = bench.written()
     path.write_text("mine")
-    with pytest.raises(InputError, match=r"recipe\.yaml' exists already; give another -o, or --force"):
+    with pytest.raises(
+        InputError, match=r"recipe\.yaml' exists already; choose another path with -o, or replace it with --force"
+    ):
         write_recipe(proposal, path)
     assert path.read_text() == "mine"
     write_recipe(proposal, path, force=True)
@@ -134,13 +136,13 @@ def test_channels_in_class_folders_are_found(bench: Bench) -> None:
 
 def test_folders_of_one_image_each_are_refused_in_words(bench: Bench) -> None:
     bench.images(*(f"specimen{n}/scan.png" for n in range(6)))
-    with pytest.raises(DataError, match="6 of 6 folders hold one image each, and a class needs several"):
+    with pytest.raises(DataError, match="6 of 6 folders hold a single image, but a class needs several"):
         inspect_folder(bench.folder)
 
 
 def test_folders_of_a_specimen_each_are_not_taken_for_classes(bench: Bench) -> None:
     bench.images(*(f"specimen{n}/{word}.png" for n in range(6) for word in ("dna", "actin")))
-    with pytest.raises(DataError, match="a specimen a folder"):
+    with pytest.raises(DataError, match="each folder seems to be a specimen"):
         inspect_folder(bench.folder)
 
 
@@ -150,7 +152,7 @@ def test_test_images_of_another_depth_are_asked_about(bench: Bench) -> None:
     bench.images(*(f"a{n}.tif" for n in range(10)), bits=16)
     bench.images("b1.tif", "b2.tif", bits=8)
     warnings = propose(inspect_folder(bench.folder)).warnings
-    assert any("The test images have 8 bits a channel and the training images 16" in warning for warning in warnings)
+    assert any("The test images have 8 bits per channel and the training images 16" in warning for warning in warnings)
 
 
 def test_images_with_other_channel_counts_are_warned_about(bench: Bench) -> None:
@@ -158,7 +160,10 @@ def test_images_with_other_channel_counts_are_warned_about(bench: Bench) -> None
     bench.images(*(f"a{n}.tif" for n in range(9)), bits=16)
     bench.images("a9.tif", bits=16, channels=3)
     warnings = propose(inspect_folder(bench.folder)).warnings
-    assert any("different numbers of channels: 1 (as a0.tif), 3 (as a9.tif)" in warning for warning in warnings)
+    assert any(
+        "different numbers of channels, which stops a run: 1 (as a0.tif), 3 (as a9.tif)" in warning
+        for warning in warnings
+    )
 
 
 def test_further_tables_are_noted_and_the_submission_takes_its_names(bench: Bench) -> None:
@@ -168,7 +173,7 @@ def test_further_tables_are_noted_and_the_submission_takes_its_names(bench: Benc
     bench.table("sample_submission.csv", "Id,Predicted", [f"t{n}_w1,A" for n in range(8)])
     proposal, text, path = bench.written()
     assert "# - taxonomy.csv: gives family of each label" in text
-    assert "# - extra.csv: 1 more labelled rows, not used" in text
+    assert "# - extra.csv: 1 more labeled row; add the table to `external:`" in text
     assert load_recipe(path).submission.model_dump()["id"] == "Id"
     assert proposal.content["submission"] == {"id": "Id", "column": "Predicted"}
 
@@ -258,7 +263,7 @@ def test_few_images_a_class_lower_the_folds_and_rare_classes_are_named(bench: Be
     bench.images(*(f"i{n}.png" for n in range(len(labels))))
     proposal = propose(inspect_folder(bench.folder))
     assert proposal.content["split"] == {"folds": 3}
-    assert any("lack the class: d (1)" in warning for warning in proposal.warnings)
+    assert any("fewer than 3 images: d (1)" in warning for warning in proposal.warnings)
 
 
 def test_names_that_yaml_could_misread_come_back_as_they_were(bench: Bench, tmp_path: Path) -> None:
@@ -311,7 +316,10 @@ def test_ids_in_both_tables_are_warned_about(bench: Bench) -> None:
     bench.table("train.csv", "id,label", [f"a{n},{'xy'[n % 2]}" for n in range(10)])
     bench.table("test.csv", "id", ["a1", "b1"])
     bench.images(*(f"a{n}.png" for n in range(10)), "b1.png")
-    assert "1 ids are in both tables (a1); a run will stop there." in propose(inspect_folder(bench.folder)).warnings
+    assert (
+        "The two tables share 1 id (a1), which stops a run: rename or remove them."
+        in propose(inspect_folder(bench.folder)).warnings
+    )
 
 
 @pytest.mark.parametrize(

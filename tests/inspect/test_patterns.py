@@ -128,7 +128,7 @@ def test_rows_of_one_image_become_one_where_the_column_names_images() -> None:
 
 def test_several_rows_an_image_are_refused_with_a_remedy_where_it_may_be_another_thing() -> None:
     train = pl.DataFrame({"dish": [name for name in IDS for _ in range(3)], "x": [str(n) for n in range(36)]})
-    with pytest.raises(DataError, match="several rows name one image"):
+    with pytest.raises(DataError, match="several rows name the same image"):
         match_rows_to_files(train, None, named("{id}.png", IDS))
 
 
@@ -142,7 +142,7 @@ def test_zeros_that_a_spreadsheet_took_away_are_put_back() -> None:
 
 
 def test_names_that_do_not_match_are_shown_side_by_side() -> None:
-    with pytest.raises(DataError, match=r"id: 7, 8 and the files are called a7\.png"):
+    with pytest.raises(DataError, match=r"id: 7, 8 and the files are named a7\.png"):
         match_rows_to_files(pl.DataFrame({"id": ["7", "8", "9"]}), None, ("a7.png", "a4.png", "a5.png"))
 
 

@@ -33,9 +33,9 @@ def folder_of(place: Path, labels: Sequence[str], test_depth: type | None = None
 
 
 BAD_LABELS = {
-    "amounts": ([f"{number / 7:.3f}" for number in range(30)], "an amount, it seems, and classes are needed"),
-    "few amounts": ([f"{number / 7:.3f}" for number in range(8)], "an amount, it seems, and classes are needed"),
-    "dates": (["2024-01-05", "2024-02-07"] * 4, "the labels are dates, and classes are needed"),
+    "amounts": ([f"{number / 7:.3f}" for number in range(30)], "which seem to be an amount, not classes"),
+    "few amounts": ([f"{number / 7:.3f}" for number in range(8)], "which seem to be an amount, not classes"),
+    "dates": (["2024-01-05", "2024-02-07"] * 4, "the labels are dates, not classes"),
     "free text": ([f"the cell number {number} looks odd" for number in range(9)], "the labels are free text"),
 }
 
@@ -58,15 +58,15 @@ def test_folders_of_one_image_each_are_one_sentence_and_status_2(tmp_path: Path,
         tifffile.imwrite(tmp_path / "cells" / f"specimen{number}" / "scan.tif", np.zeros((8, 8), np.uint16))
     assert main(["init", str(tmp_path / "cells"), "-o", str(tmp_path / "recipe.yaml")]) == 2
     (sentence,) = capsys.readouterr().err.splitlines()
-    assert "6 of 6 folders hold one image each, and a class needs several; " in sentence
+    assert "6 of 6 folders hold a single image, but a class needs several; " in sentence
 
 
 def test_test_images_of_another_depth_are_asked_about_and_the_recipe_says_so(tmp_path: Path, capsys: Captured) -> None:
     recipe = tmp_path / "recipe.yaml"
     assert main(["init", str(folder_of(tmp_path / "cells", ["a", "b"] * 5, np.uint8)), "-o", str(recipe)]) == 0
-    asked = "The test images have 8 bits a channel and the training images 16: were both saved the same way?"
+    asked = "The test images have 8 bits per channel and the training images 16: were both saved in the same way?"
     assert asked in capsys.readouterr().err
-    assert "# Warning: The test images have 8 bits a channel" in recipe.read_text()
+    assert "# Warning: The test images have 8 bits per channel" in recipe.read_text()
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there; set HOLOTYPE_DATA to the folder of the sets")

@@ -32,7 +32,7 @@ def test_planes_are_proposed_as_a_projection_and_asked_about(bench: Bench) -> No
     paths = drawn(bench, imagej=True, metadata={"axes": "ZYX"})
     proposal, _, path = bench.written()
     assert proposal.content["data"]["projection"] == "max"
-    assert any("planes or times of each file" in question for question in proposal.questions)
+    assert any("planes or time points of each file" in question for question in proposal.questions)
     images = read_images(load_recipe(path).data)
     first = next(number for number in range(len(images)) if images.files_of_row(number)[0].endswith("/i0.tif"))
     assert (read_row(images, first)[0] == tifffile.imread(paths[0]).max(axis=0)).all()
@@ -86,4 +86,4 @@ def test_folders_zarr_are_images(bench: Bench) -> None:
 def test_images_that_no_row_names_are_counted_by_ending(bench: Bench) -> None:
     bench.images(*(f"images/i{n}.png" for n in range(12)), "images/extra.bmp", "images/other.bmp", "images/last.jpg")
     bench.table("train.csv", "id,label", [f"i{n},{'ab'[n % 2]}" for n in range(12)])
-    assert "3 image files are named by no row (2 .bmp, 1 .jpg)" in bench.written()[0].notes
+    assert "3 image files belong to no row (2 .bmp, 1 .jpg)" in bench.written()[0].notes

@@ -91,13 +91,13 @@ def test_a_table_of_boxes_becomes_many_labels_and_a_question(bench: Bench) -> No
     recipe = load_recipe(path)
     assert recipe.data.labels.kind == "multilabel"
     assert read_images(recipe.data).frame["labels"].to_list()[:3] == [[1], [0, 1], [0, 1]]
-    assert any("does the whole image have them?" in question for question in proposal.questions)
+    assert any("apply to the whole image?" in question for question in proposal.questions)
 
 
 def test_a_table_that_names_no_image_is_told_where_there_are_no_folders_either(bench: Bench) -> None:
     bench.table("labels.csv", "id,label", [f"x{n},{'ab'[n % 2]}" for n in range(6)])
     bench.images(*(f"i{n}.png" for n in range(6)))
-    with pytest.raises(DataError, match=r"no folder a class: .*; labels\.csv: "):
+    with pytest.raises(DataError, match=r"no folder per class: .*; labels\.csv: "):
         inspect_folder(bench.folder)
 
 

@@ -1,4 +1,4 @@
-"""A column of files for each channel, as CellProfiler has them: `FileName_DNA`, `PathName_DNA`, `URL_DNA`."""
+"""Channel columns: one file column per channel, as in CellProfiler (`FileName_DNA`, `PathName_DNA`, `URL_DNA`)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NEARLY_ALL = 0.9
 
 @dataclass(frozen=True)
 class ChannelColumns:
-    """How columns of a table name the files of channels.
+    """File columns of the channels, with their patterns.
 
     Args:
-        patterns: Channel to pattern, relative to the data folder.
-        tables: The training table and the test table, with columns of files where paths had to be found.
-        added: Those columns.
-        question: What a person should confirm.
+        patterns: Channel to file pattern, relative to the data folder.
+        tables: Training and test table, with new file columns if paths had to be resolved.
+        added: Names of the new columns.
+        question: A question for the user.
     """
 
     patterns: dict[str, str]
@@ -43,15 +43,13 @@ class ChannelColumns:
 def find_channel_columns(
     train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]
 ) -> ChannelColumns | None:
-    """The columns that each name the files of one channel.
+    """Find the columns that each name the files of one channel.
 
     Args:
-        train: The training table.
-        test: The test table, or None.
-        files: The image files, relative to the data folder.
+        files: Image files, relative to the data folder.
 
     Returns:
-        None where fewer than two columns do.
+        None if fewer than two columns do.
     """
     index = FileIndex(files)
     columns = _columns_with_files(train, _find_file_columns(train, test), index)
@@ -81,7 +79,7 @@ def find_channel_columns(
 
     question = (
         f"Are the files of {join_names(columns.values(), 6)} the channels {join_names(patterns, 6)} of one image? If "
-        "they are images of their own, write a table with a row for each."
+        "they are separate images, write a table with one row per image."
     )
     tables = with_files(train), None if test is None else with_files(test)
     return ChannelColumns(patterns, tables, tuple(added), question)
@@ -103,7 +101,7 @@ def _find_file_columns(train: pl.DataFrame, test: pl.DataFrame | None) -> dict[s
 
 
 def _columns_with_files(train: pl.DataFrame, columns: dict[str, str], index: FileIndex) -> dict[str, str]:
-    """The columns whose files are here; of columns that name the same files, the first."""
+    """Columns whose files exist; of several columns that name the same files, the first."""
     selected: dict[str, str] = {}
     earlier_files: list[list[str | None]] = []
     for channel, column in columns.items():
@@ -127,7 +125,7 @@ def _holds_files(values: pl.Series) -> bool:
 
 
 def _differing_parts(names: Sequence[str]) -> list[str]:
-    """What names differ in, cut at separators: `file_dna`, `file_er` are dna, er."""
+    """Parts in which names differ, cut at separators: `file_dna`, `file_er` give dna, er."""
     if len(names) < 2:
         return list(names)
     words = [re.split(r"[\W_]+", name) for name in names]
@@ -139,7 +137,7 @@ def _differing_parts(names: Sequence[str]) -> list[str]:
 
 
 def _find_folder_column(train: pl.DataFrame, column: str) -> str | None:
-    """The column of the folders that goes with one of file names: `PathName_DNA` with `FileName_DNA`."""
+    """The folder column of a column of file names: `PathName_DNA` for `FileName_DNA`."""
     name = re.sub("FileName", "PathName", column, count=1, flags=re.IGNORECASE)
     return name if name != column and name in train.columns else None
 
@@ -156,9 +154,9 @@ def _list_paths(table: pl.DataFrame, column: str, folder: str | None) -> list[st
 def _infer_file_pattern(
     tables: Sequence[pl.DataFrame], column: str, folder: str | None, index: FileIndex
 ) -> str | None:
-    """A pattern that leads each row to its own file: the column alone, behind its folder, or behind a constant one.
+    """Pattern of the file of each row: the column alone, below its folder column, or below a constant folder.
 
-    None where no pattern does for every row, as where plates hold files of the same names.
+    None if no pattern fits every row, for example if plates hold files of the same names.
     """
     rows = []
     for table in tables:

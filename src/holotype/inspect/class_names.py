@@ -1,4 +1,4 @@
-"""Questions on class names: names of what is still to be sorted, and names that differ by case or blanks only."""
+"""Questions on class names: names such as "unsorted", and names that differ only in case or blanks."""
 
 from __future__ import annotations
 
@@ -16,44 +16,40 @@ NO_CLASS = re.compile(
     r"old|archive|cop(y|ies)( of .*)?|.* copy|duplicates?|images?|pictures?|photos?|masks?|thumb(nail)?s?|previews?|"
     r"overlays?|nan?|n/a|none|null"
 )
-"""What people call folders that hold no class, in small letters with single blanks."""
+"""Names of folders that hold no class, in lower case with single blanks."""
 
 
 def questions_on_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """What a person should confirm of the names of classes.
+    """List questions on class names that are similar or look like no class.
 
     Args:
-        counts: Class name, as it is written, to number of images.
+        counts: Number of images by class name as written.
     """
     questions = []
     for names in find_similar_class_names(counts):
         stripped = {name.strip() for name in names}
-        read_as = "one" if len(stripped) == 1 else f"{len(stripped)}"
+        read_as = "one class" if len(stripped) == 1 else f"{len(stripped)} classes"
         questions.append(
-            f"Are {_format_names(names, counts)} one class? The names differ by case, blanks, dashes or the "
-            f"way accents are stored, and are read as {read_as}: write one name."
+            f"Are {_format_names(names, counts)} one class? The names differ only in case, blanks, dashes or the "
+            f"encoding of accents, and are read as {read_as}. If they are the same class, use a single name."
         )
     odd = [name for name in counts if NO_CLASS.fullmatch(normalize_class_name(name))]
     if odd:
-        which = "Is {} a class? It is read as one" if len(odd) == 1 else "Are {} classes? They are read so"
+        which = "Is {} a class? It is read as one" if len(odd) == 1 else "Are {} classes? They are read as classes"
         questions.append(
-            f"{which.format(_format_names(odd, counts))}; if not, take those images out, or move them to the "
-            "rows to predict."
+            f"{which.format(_format_names(odd, counts))}. If not, remove those images, or move them to the images "
+            "to predict."
         )
     return tuple(questions)
 
 
 def questions_on_empty_folders(names: Sequence[str]) -> tuple[str, ...]:
-    """What a person should confirm of folders among the classes in which no image is read.
-
-    Args:
-        names: The folders' names.
-    """
+    """List questions on class folders without a readable image."""
     if not names:
         return ()
-    what = "The folder {} holds" if len(names) == 1 else "The folders {} hold"
+    subject, verb = ("folder", "contains") if len(names) == 1 else ("folders", "contain")
     return (
-        f"{what.format(join_names([repr(name) for name in names], 6))} no image that is read, and so is no class: are "
+        f"The {subject} {join_names(map(repr, names), 6)} {verb} no readable image and cannot be used as a class. Are "
         "images missing?",
     )
 

@@ -1,4 +1,4 @@
-"""A JSON of COCO's form in place of tables: which files are such, what they say, and which name is the label."""
+"""COCO JSON files as tables: the files with annotations, their rows, and the label column."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from holotype.recipe.sections import DataSpec, LabelSpec
 __all__ = ["COCO_COLUMNS", "CocoFiles", "find_coco", "labels_of_json", "ranks_of_json"]
 
 NAME, NUMBER, SEPARATOR = "label", "category_id", "|"
-"""The columns of the categories' names and numbers, and what parts several names of an image."""
+"""Columns of the category names and ids, and the separator between several names of an image."""
 COCO_COLUMNS = (NAME, NUMBER, *RANKS)
-"""The columns that tell of an image's category."""
+"""Columns that describe the category of an image."""
 
 
 @dataclass(frozen=True)
 class CocoFiles:
-    """What JSON files say of images.
+    """COCO JSON files of a data folder, as tables.
 
     Args:
-        train_path: The JSON with the annotations to learn from.
-        test_path: The JSON of the images to predict, or None.
-        train: A row an image: `id`, `file` (relative to the data folder), `label`, and what else is told.
-        test: Likewise, without labels.
-        remarks: Sentences for people.
+        train_path: JSON file with the training annotations.
+        test_path: JSON file of the test images, if any.
+        train: One row per image: `id`, `file` (relative to the data folder), `label`, and further fields.
+        test: The same without labels.
+        remarks: Sentences for the user.
     """
 
     train_path: Path
@@ -46,17 +46,17 @@ class CocoFiles:
 
 
 def find_coco(folder: Path, json_path: Path | None = None) -> CocoFiles | None:
-    """The JSON to learn from and the one to predict, in a folder or in the folders in it.
+    """Find the COCO JSON files for training and test in a folder or its subfolders.
 
     Args:
         folder: The data folder; file names become relative to it.
-        json_path: The JSON to learn from, if it is known.
+        json_path: The training file, if it is known.
 
     Returns:
-        None where no JSON has annotations, or what is given is no JSON of COCO's form.
+        None if no file has annotations, or `json_path` is not COCO JSON.
 
     Raises:
-        DataError: Several could be learnt from, or one is broken.
+        DataError: There are several candidates for the training file, or a file is invalid.
     """
     if json_path is not None and json_path.suffix.lower() != ".json":
         return None
@@ -71,16 +71,16 @@ def find_coco(folder: Path, json_path: Path | None = None) -> CocoFiles | None:
     if len(choice) > 1:
         names = join_names(_relative_name(path, folder) for path in choice)
         raise DataError(
-            f"{len(choice)} files of annotations could be learnt from: {names}",
+            f"{len(choice)} annotation files could be the training set: {names}",
             field=str(folder),
-            remedy=f"name one: holotype init {choice[0]}",
+            remedy=f"name one of them: holotype init {choice[0]}",
         )
     if not choice:
         return None
     tests = [path for path in parts if _is_called(path, folder, "test")]
     rest = [path for path in parts if path not in {*choice, *tests[:1]}]
     remarks = [
-        f"{_relative_name(path, folder)}: more annotated images, not used; `external: [...]` would train on them"
+        f"{_relative_name(path, folder)}: more annotated images; add the file to `external:` to train on them"
         for path in rest
         if "annotations" in parts[path]
     ]
@@ -90,14 +90,14 @@ def find_coco(folder: Path, json_path: Path | None = None) -> CocoFiles | None:
 
 
 def labels_of_json(train: pl.DataFrame, submissions: Mapping[str, pl.DataFrame]) -> LabelGuess:
-    """The categories' names, or their numbers where a sample submission wants those, and how many images have each.
+    """Choose the category names as labels, or the category ids if a sample submission uses them.
 
     Args:
-        train: From `find_annotated`.
-        submissions: Further tables by name; those called submission count.
+        train: From `find_coco`.
+        submissions: Further tables by name; only those named submission count.
 
     Raises:
-        DataError: All images are of one category.
+        DataError: All images have the same category.
     """
     submission_values = [
         set(table[table.columns[1]]) for name, table in submissions.items() if is_submission(name) and table.width == 2
@@ -112,18 +112,18 @@ def labels_of_json(train: pl.DataFrame, submissions: Mapping[str, pl.DataFrame])
     counts = count_classes(train[column].drop_nulls(), separator)
     if len(counts) < 2:
         raise DataError(
-            f"every image is of the category {next(iter(counts))!r}; at least two classes are needed", field="DATA"
+            f"every image has the category {next(iter(counts))!r}; at least two classes are needed", field="DATA"
         )
     kind = "multilabel" if several else "multiclass"
     return LabelGuess(column, kind, separator, counts, train[column].null_count())
 
 
 def ranks_of_json(train: pl.DataFrame, label: str) -> list[str]:
-    """The ranks that categories tell of, from near to far, as far as each lies within the next.
+    """List the taxonomic ranks of the categories, from near to far; empty if they do not nest.
 
     Args:
-        train: From `find_annotated`.
-        label: Its column of labels, one an image.
+        train: From `find_coco`.
+        label: Its label column.
     """
     rank_columns = [name for name in RANKS if name in train.columns and not train[name].null_count()]
     several = [name for name in rank_columns if 1 < train[name].n_unique() < train[label].n_unique()]
@@ -131,7 +131,7 @@ def ranks_of_json(train: pl.DataFrame, label: str) -> list[str]:
 
 
 def _list_parts(path: Path) -> set[str]:
-    """The lists of a JSON of COCO's form; none where it is something else."""
+    """Names of the lists in a COCO JSON file; empty for other files."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a person should hear about the data beyond the recipe's keys."""
+"""Warnings, questions and notes on the data, for the comments of a proposed recipe."""
 
 from __future__ import annotations
 
@@ -26,44 +26,42 @@ __all__ = [
 
 
 def warnings_on_rows(file_match: FileMatch, labels: LabelGuess, folds: int, unlabeled: str = "") -> tuple[str, ...]:
-    """Rows without files or labels, ids in both tables, and classes too rare for the folds.
+    """List warnings on rows without files or labels, ids in both tables, and classes too rare for the folds.
 
     Args:
-        file_match: The tables and the pattern.
-        labels: What the label column holds.
-        folds: How many folds are proposed.
-        unlabeled: The table into which rows without a label are written; empty where they stay.
+        folds: Number of proposed folds.
+        unlabeled: Name of the table for rows without a label; empty if they stay in the training table.
     """
     warnings = []
     if file_match.missing:
-        names = join_names(file_match.examples_missing, 3)
-        warnings.append(f"{file_match.missing:,} rows lack an image file ({names}); a run will stop there.")
+        rows, names = pluralize(file_match.missing, "row"), join_names(file_match.examples_missing, 3)
+        warnings.append(
+            f"Image files are missing for {rows} ({names}), which stops a run: add them or remove the rows."
+        )
     if file_match.test is not None:
         test_ids = set(file_match.test[file_match.id])
         both = [name for name in file_match.train[file_match.id] if name in test_ids]
         if both:
-            warnings.append(f"{len(both):,} ids are in both tables ({join_names(both, 3)}); a run will stop there.")
+            ids = f"{pluralize(len(both), 'id')} ({join_names(both, 3)})"
+            warnings.append(f"The two tables share {ids}, which stops a run: rename or remove them.")
     if file_match.nameless:
-        have = "row names" if file_match.nameless == 1 else "rows name"
-        warnings.append(
-            f"{file_match.nameless:,} {have} no image and {'is' if file_match.nameless == 1 else 'are'} left out."
-        )
+        is_or_are = "is" if file_match.nameless == 1 else "are"
+        warnings.append(f"{pluralize(file_match.nameless, 'row')} without an image name {is_or_are} left out.")
     if labels.unlabeled and labels.kind == "multiclass":
         rows = pluralize(labels.unlabeled, "row")
-        where = f"left out, and written to {unlabeled}" if unlabeled else "in the table, and a run stops there"
-        remedy = "or name that table in `test:` to predict them" if unlabeled else "or take them out"
-        warnings.append(
-            f"{rows} without a label {'is' if labels.unlabeled == 1 else 'are'} {where}: label them, {remedy}."
-        )
+        is_or_are, rows = "is" if labels.unlabeled == 1 else "are", pluralize(labels.unlabeled, "row")
+        where = f"left out, and written to {unlabeled}" if unlabeled else "in the table, which stops a run"
+        remedy = "or name that table in `test:` to predict them" if unlabeled else "or remove them"
+        warnings.append(f"{rows} without a label {is_or_are} {where}: label them, {remedy}.")
     rare = {name: count for name, count in labels.counts.items() if count < folds}
     if rare:
         names = join_names([f"{name} ({count})" for name, count in reversed(rare.items())], 6)
-        warnings.append(f"Too few images for {folds} folds, so some folds will lack the class: {names}.")
+        warnings.append(f"Some folds will lack these classes, which have fewer than {folds} images: {names}.")
     return tuple(warnings)
 
 
 def warnings_on_images(headers: pl.DataFrame) -> tuple[str, ...]:
-    """Depths that differ between training and test images, and channel counts that differ at all.
+    """List warnings on bit depths and channel counts that differ between images.
 
     Args:
         headers: Columns `role`, `channels`, `bits`, `file`.
@@ -73,49 +71,42 @@ def warnings_on_images(headers: pl.DataFrame) -> tuple[str, ...]:
     if depths["test"] and depths["test"] != depths["train"]:
         train, test = (" and ".join(map(str, depths[role])) for role in ("train", "test"))
         warnings.append(
-            f"The test images have {test} bits a channel and the training images {train}: were both saved the "
-            "same way? A model cannot be trusted on another depth."
+            f"The test images have {test} bits per channel and the training images {train}: were both saved in the "
+            "same way? A model is not reliable on images of another bit depth."
         )
     elif len(depths["train"]) > 1:
-        warnings.append(f"The images have different depths: {' and '.join(map(str, depths['train']))} bits a channel.")
+        depth_list = " and ".join(map(str, depths["train"]))
+        warnings.append(f"The images have different bit depths: {depth_list} bits per channel.")
     counts = headers.group_by("channels").agg(pl.len(), pl.col("file").first()).sort("len", descending=True)
     if counts.height > 1 and not are_photographs(headers):
         channel_counts = ", ".join(f"{row['channels']} (as {row['file']})" for row in counts.iter_rows(named=True))
-        warnings.append(f"The images have different numbers of channels: {channel_counts}; a run will stop there.")
+        warnings.append(f"The images have different numbers of channels, which stops a run: {channel_counts}.")
     return tuple(warnings)
 
 
 def questions_on_images(trial: TrialReading) -> tuple[str, ...]:
-    """What a person should confirm of how images were read.
-
-    Args:
-        trial: The trial reading.
-    """
+    """List questions on how the images were read."""
     questions = []
     if trial.unread:
         questions.append(
-            f"{trial.describe_unread()}. Mend or convert them: until then they are left out "
+            f"{trial.describe_unread()}. Repair or convert them; until then they are left out "
             "(`audit.on_unreadable: skip`)."
         )
     if trial.projection is not None:
         questions.append(
-            f"Is the {trial.projection} over the planes or times of each file meant ({trial.planes})? `mean`, "
-            "`sum`, `first` and `middle` are the others."
+            f"Is the {trial.projection} projection over the planes or time points of each file right "
+            f"({trial.planes})? The alternatives are `mean`, `sum`, `first` and `middle`."
         )
     if trial.pages > 1:
         questions.append(
-            f"Are the {trial.pages} pages of each TIFF channels of one image? They are read so; if they are "
-            "planes or times, write `projection: max` into `data:`."
+            f"Are the {trial.pages} pages of each TIFF channels of one image? They are read as channels; if they are "
+            "planes or time points, write `projection: max` in `data:`."
         )
     return tuple(questions)
 
 
 def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
-    """Whether what looks like channels could be several images of one sample: `s1_w1`, `s1_w2`, or bare numbers.
-
-    Args:
-        channels: The channels' names.
-    """
+    """Ask whether apparent channels are several images of a sample: `s1_w1`, `s1_w2`, or bare numbers."""
     parts = [re.split(r"[-_]", name) for name in channels]
     even = len({len(words) for words in parts}) == 1
     crossed = even and sum(len(set(words)) > 1 for words in zip(*parts, strict=True)) > 1
@@ -123,23 +114,17 @@ def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     return (
         f"Are {join_names(channels, 6)} channels of one image? If some are sites or replicates, write a table with "
-        "one row an image and name its owner in `sample:`.",
+        "one row per image, and name the column of the sample in `sample:`.",
     )
 
 
 def questions_on_rows(file_match: FileMatch, sample: str | None, groups: GroupGuess) -> tuple[str, ...]:
-    """What only a person knows of how rows, images and samples belong together.
-
-    Args:
-        file_match: The tables.
-        sample: The column that several images of one sample share, or None.
-        groups: The proposed groups.
-    """
+    """List questions on the relation between rows, images, samples and groups."""
     questions = []
     if file_match.joined is not None:
         questions.append(
-            f"Several rows name one image ({file_match.joined!r}), and their labels were joined: does the whole "
-            "image have them? If each row is of a part of it, cut the parts out first."
+            f"Several rows name the same image ({file_match.joined!r}), and their labels were joined: do all of them "
+            "apply to the whole image? If each row describes a part of it, crop the parts into separate images first."
         )
     if sample is not None:
         rows = (
@@ -148,48 +133,44 @@ def questions_on_rows(file_match: FileMatch, sample: str | None, groups: GroupGu
             else f"the images of one {sample!r} ({file_match.added})"
         )
         questions.append(
-            f"Are {rows} views of one sample? They are scored and predicted as one; if not, leave out `sample:`."
+            f"Are {rows} views of one sample? They are scored and predicted together; if not, remove `sample:`."
         )
     if not groups.columns:
         questions.append(
-            "Do several images come from one patient, slide or plate? No column was found that tells; if so, "
-            "add one and name it in `groups:`, or the score will flatter."
+            "Do several images come from one patient, slide or plate? No such column was found. If so, add one and "
+            "name it in `groups:`; otherwise the score will be too optimistic."
         )
     return tuple(questions)
 
 
 def notes_on_columns(file_match: FileMatch, used: set[str], groups: GroupGuess) -> tuple[str, ...]:
-    """The columns that the recipe does not use, and why.
+    """List the columns that the recipe does not use, with reasons.
 
     Args:
-        file_match: The tables.
         used: The columns that the recipe names.
-        groups: The proposed groups.
     """
-    explained = {"", *(note.partition(":")[0] for note in groups.notes)}  # a column without a name counts rows
+    explained = {"", *(note.partition(":")[0] for note in groups.notes)}  # a column without a name is a row index
     rest = [name for name in file_match.train.columns if name not in used | explained]
     dates = [name for name in rest if are_dates(file_match.train[name])]
     numbers = [name for name in rest if name not in dates and as_numbers(file_match.train[name]) is not None]
     domains = [name for name in rest if DOMAIN_NAME.search(name)]
     words = [name for name in rest if name not in {*dates, *numbers, *domains}]
     notes = list(groups.notes)
-    notes += [f"{join_names(numbers)}: numbers such as positions, which the images show themselves"] if numbers else []
+    notes += [f"{join_names(numbers)}: numbers, for example positions"] if numbers else []
     notes += [f"{join_names(dates)}: dates"] if dates else []
-    notes += [f"{name}: could be the `domain:` if all its values are in the training table" for name in domains]
-    notes += [f"{join_names(words)}: no part of a recipe"] if words else []
+    notes += [f"{name}: could be the `domain:` if the training table has all its values" for name in domains]
+    notes += [f"{join_names(words)}: not needed"] if words else []
     if file_match.unused:
         endings = join_names([f"{count:,} {ending}" for ending, count in file_match.unused_endings.items()], 6)
-        notes.append(f"{file_match.unused:,} image files are named by no row ({endings})")
+        notes.append(f"{file_match.unused:,} image files belong to no row ({endings})")
     return tuple(notes)
 
 
 def notes_on_tables(findings: FolderFindings, labels: LabelGuess, named: str | None = None) -> tuple[str, ...]:
-    """What the further tables look like.
+    """Describe the tables that the recipe does not use.
 
     Args:
-        findings: What was found.
-        labels: What the label column holds.
-        named: The path of the table that the recipe names, if it names one.
+        named: Path of a table that the recipe names.
     """
     notes = []
     for name, table in findings.others.items():
@@ -198,19 +179,13 @@ def notes_on_tables(findings: FolderFindings, labels: LabelGuess, named: str | N
         if is_submission(name) or str(findings.folder / name) == named:
             continue
         if {findings.file_match.id, labels.column} <= set(table.columns):
-            notes.append(
-                f"{name}: {table.height:,} more labelled rows, not used; `external: [...]` would train on them"
-            )
+            rows = pluralize(table.height, "more labeled row")
+            notes.append(f"{name}: {rows}; add the table to `external:` to train on them")
         elif classes and ranks:
-            note = f"{name}: gives {join_names(ranks, 4)} of each {labels.column}"
-            is_multiclass = labels.kind == "multiclass"
-            notes.append(
-                f"{note}; `labels.taxonomy:` could name it, to be scored by rank"
-                if is_multiclass
-                else f"{note}, not used"
-            )
+            remedy = "; name it in `labels.taxonomy:` for scores by rank" if labels.kind == "multiclass" else ""
+            notes.append(f"{name}: gives {join_names(ranks, 4)} of each {labels.column}{remedy}")
         elif classes:
-            notes.append(f"{name}: lists the classes; `classes:` could name it, to fix their order")
+            notes.append(f"{name}: lists the classes; name it in `classes:` to fix their order")
         else:
-            notes.append(f"{name}: {table.height:,} rows with {join_names(table.columns, 5)}, not used")
+            notes.append(f"{name}: {pluralize(table.height, 'row')} with {join_names(table.columns, 5)}")
     return tuple(notes)

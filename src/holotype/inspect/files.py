@@ -1,4 +1,4 @@
-"""Image files below a folder, and orders of names that make sense to people."""
+"""Image files below a folder, and natural sort orders."""
 
 from __future__ import annotations
 
@@ -18,21 +18,13 @@ COLOR_ORDER = ("red", "green", "blue", "yellow")
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """A sorting key under which `ch2` comes before `ch10`.
-
-    Args:
-        name: What is sorted.
-    """
+    """Natural sort key: `ch2` comes before `ch10`."""
     parts = re.split(r"(\d+)", name.lower())
     return [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts if part]
 
 
 def channel_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Channels in order: red, green, blue, yellow where those are the names, else alphabetical with numbers as numbers.
-
-    Args:
-        names: The channels' names.
-    """
+    """Sort channel names: red, green, blue, yellow if they are only these, else in natural order."""
     distinct = set(names)
     if {name.lower() for name in distinct} <= set(COLOR_ORDER):
         return tuple(sorted(distinct, key=lambda name: COLOR_ORDER.index(name.lower())))
@@ -40,11 +32,7 @@ def channel_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def group_by_name(files: Iterable[str]) -> dict[str, list[str]]:
-    """The paths of the files of each name.
-
-    Args:
-        files: Paths with forward slashes.
-    """
+    """Group paths (with forward slashes) by file name."""
     paths_of_name: dict[str, list[str]] = {}
     for path in files:
         paths_of_name.setdefault(path.rpartition("/")[2], []).append(path)
@@ -52,7 +40,7 @@ def group_by_name(files: Iterable[str]) -> dict[str, list[str]]:
 
 
 class FileIndex:
-    """The files of a folder, found by paths of other machines and other spellings.
+    """File index of a folder, which also finds paths from other machines and other spellings.
 
     Args:
         files: Paths relative to the data folder, with forward slashes.
@@ -68,13 +56,13 @@ class FileIndex:
             self._by_stem.setdefault(name.rpartition(".")[0], []).append(path)
 
     def find(self, written: str) -> str | None:
-        """The file that is meant by a path of another machine, in another case, or with accents stored otherwise.
+        """Find the file of a path from another machine, in another case, or with another encoding of accents.
 
         Args:
-            written: A path, an address, or a name with or without its ending.
+            written: A path, a URL, or a file name with or without its extension.
 
         Returns:
-            None where no file, or more than one, could be meant.
+            None if no file or several files match.
         """
         path = unquote(written).split("://")[-1] if "://" in written else written
         path = path.replace("\\", "/")
@@ -97,25 +85,18 @@ class FileIndex:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a name ends as a readable image's.
-
-    Args:
-        name: A file's name.
-    """
+    """Check whether a file name has the extension of a readable image."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def list_images(folder: Path) -> tuple[tuple[str, ...], ImageFiles]:
-    """Every image below a folder that a run reads, and what else lies there.
-
-    Args:
-        folder: Where to look.
+    """List all readable images below a folder, and the other files found there.
 
     Returns:
         Names relative to the folder, with forward slashes, in natural order.
 
     Raises:
-        DataError: There are none.
+        DataError: There are no images.
     """
     listed = list_image_files(folder)
     if not listed.files:

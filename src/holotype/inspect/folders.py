@@ -1,4 +1,4 @@
-"""A folder a class: the table that the folders spell out."""
+"""Class folders as a table: one folder per class."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ ROLES = {
     "test": ("test", "testing", "predict", "unlabelled", "unlabeled"),
 }
 UNLABELED = ("unlabelled", "unlabeled")
-"""Folders that hold rows to predict even beside classes."""
+"""Folders of test images, even next to class folders."""
 MAX_CHANNELS = 8
 BATCH = re.compile(
     rf"{GROUP_NAME.pattern}|^(19|20)\d\d|^(well|dish|station|cruise|haul|day|week|run|set)[-_ ]?\d", re.IGNORECASE
 )
 BEGINNING = re.compile(rf"(?i)^(({TIES})[-_ ]?[a-z]?\d+)")
 NEARLY_ALL = 0.95
-SAME_CLASSES = 0.5  # of the classes in two such folders
+SAME_CLASSES = 0.5  # share of the classes that two such folders have in common
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """What a folder a class says.
+    """Class folders as tables.
 
     Args:
-        train: Columns `id`, `label`, `file` (without the channel where `pattern` has one), `subfolder` where images lie
-            deeper than their class, and `patient`, `slide` or the like where the files' names begin with such numbers.
-        test: Columns `id`, `file`; None where there is no test folder.
-        pattern: `{file}`, or with a channel behind it.
-        channels: The channels' names; none where one file holds them all.
-        remarks: Sentences for people.
-        parents: Folders that hold the folders of the classes, relative to the data folder.
-        questions: What a person should confirm.
-        warnings: What is left out.
+        train: Columns `id`, `label`, `file` (without the channel if `pattern` has one); `subfolder` if images are in
+            subfolders of their class; `patient`, `slide` or similar if the file names begin with them.
+        test: Columns `id`, `file`; None without a test folder.
+        pattern: `{file}`, optionally followed by a channel.
+        channels: Channel names; empty if one file holds all channels.
+        remarks: Sentences for the user.
+        parents: Folders that contain the class folders, relative to the data folder.
+        questions: Questions for the user.
+        warnings: Sentences on what is left out.
     """
 
     train: pl.DataFrame
@@ -59,23 +59,23 @@ class ClassFolders:
 
 @dataclass(frozen=True)
 class _FolderRoles:
-    """What the folders below the wrapper are for."""
+    """Roles of the folders below the wrapper folders."""
 
-    of_folder: dict[str, str]  # `train`, `test` or `unused`, by name in small letters
-    deeper: bool = False  # whether the classes lie below folders called train or val
+    of_folder: dict[str, str]  # folder name in lower case to `train`, `test` or `unused`
+    deeper: bool = False  # whether the class folders are below folders named train or val
     questions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
-    """Tables from files that lie in a folder for each class, perhaps below `train/`, `val/` and `test/`.
+    """Build tables from class folders, which may be below `train/`, `val/` and `test/`.
 
     Args:
         files: Image files relative to the data folder.
-        where: The data folder's name, for messages.
+        where: Name of the data folder, for messages.
 
     Raises:
-        DataError: There is no folder a class, or each holds one image.
+        DataError: There are no class folders, or most hold a single image.
     """
     paths = [PurePosixPath(name) for name in files]
     wrapper = _find_wrapper(paths)
@@ -84,7 +84,11 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
     paths = [path for path in paths if roles[path] != "unused"]
     train = [path for path in paths if roles[path] == "train"]
     if not train:
-        raise DataError("there is no table, and the only images are in a folder of rows to predict", field=where)
+        raise DataError(
+            "there is no table, and all images are in a folder of images to predict",
+            field=where,
+            remedy="put the training images into one folder per class",
+        )
     depth = len(wrapper) + folder_roles.deeper
     batched = _batches_come_first(train, depth)
     depth += batched
@@ -100,15 +104,17 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
     if all(deeper) and 1 < len(set(deeper)) < len(deeper):
         frame = frame.with_columns(pl.Series("subfolder", deeper))
     frame = _add_prefix_column(frame)
-    remarks = [f"each class is the name of a folder below {'/'.join(wrapper) or 'the data folder'}"]
+    remarks = [f"the classes are the names of the folders below {'/'.join(wrapper) or 'the data folder'}"]
     if batched:
-        remarks.append("the folders above the classes are plates, years or the like, since each holds the same classes")
+        remarks.append(
+            "the folders above the classes are plates, years or similar, because each holds the same classes"
+        )
     if folder_roles.deeper and any(
         part in ROLES["train"][2:] for path in train for part in _leading_parts(path, len(wrapper))
     ):
-        remarks.append("the images of the validation folder join the training rows: folds are drawn from both")
+        remarks.append("the images of the validation folder join the training images: folds are drawn from both")
     if any(len(path.parts) > depth + 1 for path in test):
-        remarks.append("the folders in the test folder are not read as labels: test rows are predicted, not scored")
+        remarks.append("folders within the test folder are not read as labels: test images are predicted, not scored")
     return ClassFolders(
         frame.select("id", "label", pl.exclude("id", "label")),
         _make_rows(test, stem_of, ids) if test else None,
@@ -122,11 +128,11 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
 
 
 def repeats_folders(table: pl.DataFrame, rows: pl.DataFrame) -> bool:
-    """Whether a table says nothing beyond what the folders say: it was written from them, now or before images moved.
+    """Check whether a table only repeats the folders, because it was written from them, even if images moved since.
 
     Args:
-        table: Of text, as it lies beside the images.
-        rows: What the folders say, `train` or `test` of `ClassFolders`.
+        table: Table next to the images, as text.
+        rows: `train` or `test` of `ClassFolders`.
     """
     columns = [name for name in ("label", "file") if name in rows.columns]
     if table.columns[: len(columns) + 1] != ["id", *columns] or not set(table.columns) <= {*rows.columns, "subfolder"}:
@@ -139,7 +145,7 @@ def repeats_folders(table: pl.DataFrame, rows: pl.DataFrame) -> bool:
 
 
 def _add_prefix_column(frame: pl.DataFrame) -> pl.DataFrame:
-    """With a column of the patients, plates or the like with which nearly all file names begin, as `patient12_0034`."""
+    """Add a column of the patients, plates or similar that nearly all file names begin with, as in `patient12_0034`."""
     names = frame["file"].str.split("/").list.last()
     prefixes = names.str.extract_groups(BEGINNING.pattern).struct.rename_fields(["value", "what"]).struct.unnest()
     prefix_counts = prefixes["what"].str.to_lowercase().value_counts(sort=True).drop_nulls()
@@ -153,7 +159,7 @@ def _add_prefix_column(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _find_wrapper(paths: list[PurePosixPath]) -> tuple[str, ...]:
-    """Folders that hold everything, such as `images/`, which are no class."""
+    """Wrapper folders that contain everything, such as `images/`, and are no classes."""
     parts: tuple[str, ...] = ()
     while True:
         first_parts = {path.parts[len(parts)] if len(path.parts) > len(parts) + 1 else "" for path in paths}
@@ -168,10 +174,10 @@ def _leading_parts(path: PurePosixPath, depth: int) -> tuple[str, ...]:
 
 
 def _find_roles(paths: list[PurePosixPath], depth: int) -> _FolderRoles:
-    """What each folder is for: classes, folders of classes such as `train`, rows to predict.
+    """Find the role of each folder: a class, a folder of classes such as `train`, or images to predict.
 
-    A folder called `test` beside classes, without a folder `train`, is a class, unless it holds folders of the same
-    names; a person is asked.
+    A folder named `test` next to class folders, without a folder `train`, is a class, unless it contains folders of
+    the same names. The user is asked in both cases.
     """
     counts = Counter("".join(_leading_parts(path, depth)) for path in paths)
     below: dict[str, set[str]] = {name: set() for name in counts}
@@ -182,11 +188,11 @@ def _find_roles(paths: list[PurePosixPath], depth: int) -> _FolderRoles:
     classes = [name for name in counts if name and name not in {*training, *testing}]
     holding = [name for name in training if len(below[name]) > 1]
     of_folder = dict.fromkeys(testing, "test")
-    if holding and classes:  # `train` holds the classes, so what lies beside it is none
+    if holding and classes:  # `train` holds the classes, so folders next to it are none
         folder_counts = join_names([f"{name} ({counts[name]:,} images)" for name in classes], 4)
         warning = (
-            f"Folders beside {join_names(training)} are not used: {folder_counts}; move them below it if they "
-            f"are classes."
+            f"Folders next to {join_names(training)} are not used: {folder_counts}. If they are classes, move them "
+            "into it."
         )
         return _FolderRoles(of_folder | dict.fromkeys(classes, "unused"), True, (), (warning,))
     if not classes:
@@ -196,21 +202,20 @@ def _find_roles(paths: list[PurePosixPath], depth: int) -> _FolderRoles:
         same = len(below[name] & set(classes)) >= SAME_CLASSES * len(classes)
         if name in testing and (same or name in UNLABELED):
             questions.append(
-                f"Are the {counts[name]:,} images in {name!r} rows to predict? They are read so; if it is "
-                "a class, give the folder another name."
+                f"Are the {counts[name]:,} images in the folder {name!r} the images to predict? If the folder is a "
+                "class, rename it."
             )
         else:
             of_folder[name] = "train"
             questions.append(
-                f"Is the folder {name!r} ({counts[name]:,} images) a class? It lies beside "
-                f"{join_names(classes, 4)} and is read as one; if not, put the classes into a folder `train` "
-                "beside it."
+                f"Is the folder {name!r} ({counts[name]:,} images) a class? It is next to {join_names(classes, 4)} and "
+                "is read as a class; if it is none, move the classes into a folder `train` next to it."
             )
     return _FolderRoles(of_folder, False, tuple(questions))
 
 
 def _batches_come_first(paths: list[PurePosixPath], depth: int) -> bool:
-    """Whether the classes lie one folder deeper: in folders of years, plates or patients that hold the same ones."""
+    """Whether the classes are one level deeper: in folders of years, plates or patients that hold the same classes."""
     inner: dict[str, set[str]] = {}
     for path in paths:
         if len(path.parts) < depth + 3:
@@ -230,31 +235,31 @@ def _require_class_folders(train: list[PurePosixPath], depth: int, where: str) -
     folders = Counter(path.parts[depth] for path in train if len(path.parts) >= depth + 2)
     if loose or len(folders) < 2:
         raise DataError(
-            f"there is no table of labels and no folder a class: {len(train):,} images in {len(folders)} folders",
+            f"there is no table of labels and no folder per class: {len(train):,} images in {len(folders)} folders",
             field=where,
-            remedy="add `train.csv` with the columns id and label, or put each class into a folder of its own",
+            remedy="add `train.csv` with the columns id and label, or put each class into its own folder",
         )
     single_image_folders = sum(count == 1 for count in folders.values())
     if single_image_folders > len(folders) / 2:
         raise DataError(
-            f"{single_image_folders:,} of {len(folders):,} folders hold one image each, and a class needs several",
+            f"{single_image_folders:,} of {len(folders):,} folders hold a single image, but a class needs several",
             field=where,
-            remedy="if each folder is a specimen, add `train.csv` with the columns id (the folder) and label",
+            remedy="if each folder is a specimen, add `train.csv` with the columns id (name of the folder) and label",
         )
     names = {name: {path.name for path in train if path.parts[depth] == name} for name in list(folders)[:50]}
     same = all(files == names[next(iter(names))] for files in names.values())
     most = max(folders.values())
     if same and max(2, most) < len(folders) and most <= MAX_CHANNELS:
         raise DataError(
-            f"each of {len(folders):,} folders holds files of the same names "
-            f"({join_names(sorted(names[next(iter(names))]), 4)}): a specimen a folder, it seems, and a channel a file",
+            f"all {len(folders):,} folders hold files of the same names "
+            f"({join_names(sorted(names[next(iter(names))]), 4)}), so each folder seems to be a specimen",
             field=where,
-            remedy="add `train.csv` with the columns id (the folder) and label",
+            remedy="add `train.csv` with the columns id (name of the folder) and label",
         )
 
 
 def _find_channels(paths: list[PurePosixPath]) -> tuple[str, tuple[str, ...], dict[PurePosixPath, PurePosixPath]]:
-    """The last word of the names is the channel where every image comes with the same few words, none a mere number."""
+    """The last word of file names as channel, if every image has the same few words and none is a number."""
     split = {path: path.stem.rpartition("_") for path in paths}
     words = {last for _, _, last in split.values()}
     endings = {path.suffix for path in paths}
@@ -267,7 +272,7 @@ def _find_channels(paths: list[PurePosixPath]) -> tuple[str, tuple[str, ...], di
 
 
 def _make_ids(stems: list[PurePosixPath]) -> dict[PurePosixPath, str]:
-    """File names without their endings where those differ; paths otherwise."""
+    """File names without extensions as ids if they are unique, else paths."""
     short = {path: path.stem for path in stems}
     longer = {path: path.with_suffix("").as_posix() for path in stems}
     for ids in (short, longer):

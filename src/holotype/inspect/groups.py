@@ -1,12 +1,14 @@
-"""Which columns tie rows together, and which name a domain."""
+"""Group and domain columns of a table."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
+from holotype.core.independence import components, group_numbers
 from holotype.data.missing import without_missing
 from holotype.inspect.tables import as_numbers
 
@@ -24,18 +26,17 @@ DOMAIN_NAME = re.compile(
 )
 SAMPLE_NAME = re.compile(r"(^|_)(id|code|sample|object|cell|well)(_|$)", re.IGNORECASE)
 MAX_DOMAINS = 12
-SHARED, MAX_SHARED = 1.5, 40  # images of a sample
+SHARED, MAX_SHARED = 1.5, 40  # fewest and most images per sample
 
 
 @dataclass(frozen=True)
 class GroupGuess:
-    """Columns that should never cross a fold.
+    """Proposed group columns, whose values never cross a fold.
 
     Args:
-        columns: The columns.
         reason: Why, in a sentence.
-        components: How many sets of rows they leave that can be told apart.
-        notes: What was seen of other columns, in sentences.
+        components: Number of independent sets of rows.
+        notes: Sentences on other columns.
     """
 
     columns: tuple[str, ...]
@@ -45,13 +46,10 @@ class GroupGuess:
 
 
 def find_groups(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str], folds: int) -> GroupGuess:
-    """Propose groups: columns whose values do not overlap between train and test, else columns with a telling name.
+    """Propose group columns: those without common values in train and test, else those with a typical name.
 
     Args:
-        train: The training table.
-        test: The test table, or None.
-        taken: Columns that are something else (id, files, labels).
-        folds: How many folds the rows should be divided into.
+        taken: Columns with another role (id, files, labels).
     """
     free = [name for name in train.columns if name not in taken and (test is None or name in test.columns)]
     train, test = _normalize_groups(train, free), None if test is None else _normalize_groups(test, free)
@@ -59,11 +57,11 @@ def find_groups(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str],
     notes = []
     if test is None:
         candidates = [name for pattern in (GROUP_NAME, FINER_NAME) for name in ties if pattern.search(name)]
-        reason = "named like what ties images together; there is no test table to tell for sure"
+        reason = "the name suggests that images with the same value are related; there is no test table to confirm it"
     else:
         shared = {name: len(set(train[name].drop_nulls()) & set(test[name].drop_nulls())) for name in ties}
         candidates = [name for name in ties if not shared[name] and test[name].null_count() < test.height]
-        reason = "no value is in both tables: the test images come from others, and so must those that are scored"
+        reason = "the training and test tables share no value, so folds must not share any either"
         notes = [
             f"{name}: {shared[name]} of its {ties[name]} values are also in the test table, so it is not a group"
             for name in ties
@@ -71,29 +69,26 @@ def find_groups(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str],
         ]
     usable = candidates if test is not None else [name for name in candidates if ties[name] >= folds] or candidates
     coarse, nested = _find_coarsest(train, usable)
-    notes += [f"{name}: each of its values lies within one {outer}, the coarser" for name, outer in nested.items()]
+    notes += [f"{name}: each value belongs to one {outer}, which is used instead" for name, outer in nested.items()]
     notes += [
         f"{name}: only {ties[name]} values, too few for {folds} folds" for name in candidates if name not in usable
     ]
     while len(coarse) > 1 and count_components(train, coarse) < folds:
-        notes.append(f"{coarse[-1]}: with {coarse[0]} it would tie the rows into too few sets; should it be the group?")
+        notes.append(
+            f"{coarse[-1]}: together with {coarse[0]} it would leave too few independent sets of rows; should it "
+            "be the group instead?"
+        )
         coarse = coarse[:-1]
     return GroupGuess(tuple(coarse), reason, count_components(train, coarse), tuple(notes))
 
 
 def _normalize_groups(table: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """The columns as a run reads groups: 1 and 1.0 are one, and words for missing values are none."""
+    """Normalize group values as a run does: 1 and 1.0 are equal, and words for missing values become null."""
     return table.with_columns(without_missing(table[name])[0] for name in columns)
 
 
 def find_domain(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) -> str | None:
-    """A column named like a cell type or a microscope, with a few values that training rows all show.
-
-    Args:
-        train: The training table.
-        test: The test table, or None.
-        taken: Columns that are something else.
-    """
+    """Find a column named like a cell type or a microscope, with few values that all occur in training."""
     for name in train.columns:
         if name in taken or not DOMAIN_NAME.search(name) or train[name].null_count():
             continue
@@ -104,13 +99,11 @@ def find_domain(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str])
 
 
 def find_sample(train: pl.DataFrame, test: pl.DataFrame | None, identity: str, label: str) -> str | None:
-    """A column whose values begin the ids: `B05` of the images `B05_s1` and `B05_s2`, which so are of one sample.
+    """Find the sample column, whose values are prefixes of the ids: `B05` for the images `B05_s1` and `B05_s2`.
 
     Args:
-        train: The training table.
-        test: The test table, or None.
         identity: The id column.
-        label: The label column; all images of a sample have one label.
+        label: The label column; all images of a sample must share a label.
     """
     for name in train.columns:
         other = name in {identity, label} or GROUP_NAME.search(name) or not SAMPLE_NAME.search(name)
@@ -129,46 +122,22 @@ def find_sample(train: pl.DataFrame, test: pl.DataFrame | None, identity: str, l
 
 
 def nests_in(frame: pl.DataFrame, inner: str, outer: str) -> bool:
-    """Whether every value of one column goes with a single value of another.
-
-    Args:
-        frame: A table.
-        inner: The finer column.
-        outer: The coarser column.
-    """
+    """Check whether each value of `inner` occurs with a single value of `outer`."""
     return frame.select(inner, outer).n_unique() == frame[inner].n_unique()
 
 
 def count_components(frame: pl.DataFrame, columns: list[str]) -> int:
-    """How many sets of rows remain where rows that share a value of any column belong together.
+    """Count independent sets of rows: connected components of rows that share a value of any column.
 
-    Args:
-        frame: A table.
-        columns: The columns; empty cells tie nothing.
+    Null values connect nothing.
     """
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(node: tuple[str, str]) -> tuple[str, str]:
-        parent.setdefault(node, node)
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
     if not columns:
         return 0
-    untied = frame.filter(pl.all_horizontal(pl.col(columns).is_null())).height
-    for row in frame.select(columns).unique().iter_rows():
-        nodes = [(name, value) for name, value in zip(columns, row, strict=True) if value is not None]
-        for node in nodes[1:]:
-            parent[root(node)] = root(nodes[0])
-        for node in nodes[:1]:
-            root(node)
-    return untied + sum(parent[node] == node for node in parent)
+    return len(np.unique(components(np.arange(frame.height), [group_numbers(frame[name]) for name in columns])))
 
 
 def _is_group_column(train: pl.DataFrame, name: str) -> bool:
-    """Whether values repeat, and are names rather than positions (numbers count where the column's name says so)."""
+    """Whether values repeat and are names rather than positions (numbers count if the column is named like a group)."""
     values = train[name].drop_nulls()
     repeats = 2 <= values.n_unique() < len(values)
     padded = bool(values.str.contains(r"^0\d").any())
@@ -177,7 +146,7 @@ def _is_group_column(train: pl.DataFrame, name: str) -> bool:
 
 
 def _find_coarsest(train: pl.DataFrame, columns: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The columns that lie within no other; of two that say the same, the first."""
+    """Columns that are nested in no other; of two equivalent columns, the first."""
     nested: dict[str, str] = {}
     for name in columns:
         for outer in columns:

@@ -1,4 +1,4 @@
-"""Size, channels and depth of images from their headers, where their form has one."""
+"""Image headers: size, channels and bit depth without decoding the pixels, if the format allows it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,13 @@ HEADER_SCHEMA = {"file": pl.String, "height": pl.Int64, "width": pl.Int64, "chan
 DECODED = (".npy", ".npz", ".zarr", *MICROSCOPE_SUFFIXES)
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 4}
 PILLOW_CHANNELS = {"P": 3, "PA": 3, "LA": 1}
-"""Channels where the reader gives others than bands: palettes are colors, opaque grey is grey."""
-ORIENTATION = 274  # of EXIF
+"""Channels of modes for which the reader does not return the bands: palettes are colors, opaque gray is gray."""
+ORIENTATION = 274  # EXIF tag
 PILLOW_BITS = {"I;16": 16, "I;16B": 16, "I": 32, "F": 32}
 
 
 def spread_positions(count: int, max_count: int) -> list[int]:
-    """Positions spread evenly over a list.
-
-    Args:
-        count: The list's length.
-        max_count: How many are taken.
-    """
+    """Spread at most `max_count` indices evenly over a list of length `count`."""
     return (
         [int(position) for position in np.unique(np.linspace(0, count - 1, min(count, max_count)).round())]
         if count
@@ -43,34 +38,32 @@ def spread_positions(count: int, max_count: int) -> list[int]:
 
 
 def read_headers(folder: Path, files: list[str]) -> pl.DataFrame:
-    """Headers of some images; files that cannot be read are left out.
+    """Read the headers of images; unreadable files are left out.
 
     Args:
-        folder: What the names are relative to.
-        files: Names of image files.
+        files: Names relative to the folder.
 
     Returns:
-        Columns `file`, `height`, `width`, `channels`, `bits` (of one channel).
+        Columns `file`, `height`, `width`, `channels`, `bits` (per channel).
     """
     rows = []
     for name in files:
         try:
             rows.append((name, *read_header(folder / name)))
         except (OSError, ValueError, struct.error, IndexError, KeyError, DataError):
-            continue  # the audit names what cannot be read; a plan needs a sample only
+            continue  # the audit reports unreadable files; a proposal only needs a sample
     return pl.DataFrame(rows, schema=HEADER_SCHEMA, orient="row")
 
 
 def read_header(path: Path) -> tuple[int, int, int, int]:
-    """Height, width, channels and bits a channel of one image.
+    """Read height, width, channels and bits per channel of an image.
 
-    Args:
-        path: An image; of arrays and of microscopes' own forms the pixels are read. The content decides about its form.
+    Arrays and microscope formats are decoded. The content, not the extension, decides on the format.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no image of these kinds.
-        DataError: It is of a form that something which is not installed would read.
+        ValueError: The file is not a supported image.
+        DataError: A package that reads the format is not installed.
     """
     ending = path.suffix.lower()
     if ending in DECODED:
@@ -99,6 +92,6 @@ def _decode_header(path: Path) -> tuple[int, int, int, int]:
 
 
 def _read_png_header(head: bytes) -> tuple[int, int, int, int]:
-    """The first chunk of a PNG: Pillow opens 16-bit color as 8-bit, so it is read here."""
+    """Read the first chunk of a PNG, because Pillow opens 16-bit color as 8-bit."""
     width, height, bits, color = struct.unpack(">IIBB", head[16:26])
     return height, width, PNG_CHANNELS[color], max(8, bits)

@@ -1,4 +1,4 @@
-"""Look at a folder or a table: which tables, which images, and how the one names the other."""
+"""Inspection of a data folder or table: its tables, its images, and how rows are matched to files."""
 
 from __future__ import annotations
 
@@ -32,32 +32,31 @@ from holotype.inspect.trial import TrialReading, read_trial
 
 __all__ = ["FolderFindings", "inspect_folder"]
 
-MOSTLY = 0.5  # of the images that are tried
+MOSTLY = 0.5  # share of unreadable images from which a folder is refused
 EXPLAINED = (*TABLE_SUFFIXES, ".json", ".yaml", ".yml")
-"""Endings of files that are spoken of elsewhere: tables and recipes."""
+"""Extensions of files that other notes report: tables and recipes."""
 WRITTEN_FROM_FOLDERS = ("train.csv", "test.csv")
 LABEL_TABLES = ("labels", "metadata", "annotations", "data", "samples", "images")
 
 
 @dataclass(frozen=True)
 class FolderFindings:
-    """What lies in a folder.
+    """Folder findings: tables, images and their match.
 
     Args:
         folder: The data folder; image names are relative to it.
-        layout: `table`: a table names the images; `folders`: a folder a class; `json`: a JSON of COCO's form does.
-        train_path: The training table, or None where the folders are the table.
-        test_path: The table of the rows to predict, or None.
-        file_match: The tables, the id column and the pattern of the image files.
-        trial: What came of reading some images.
+        layout: `table` (a table names the images), `folders` (a folder per class) or `json` (a COCO JSON file).
+        train_path: The training table; None for class folders.
+        test_path: The table of the images to predict, if any.
+        trial: Result of reading some images.
         others: Further tables by name.
-        images: How many image files there are.
-        remarks: What else was noticed, in sentences.
-        role_column: The column by which one table was divided into both, or None.
-        warnings: Image files that cannot be used, in sentences.
-        questions: What a person should confirm of the folders.
-        unlabeled: The rows without a label, where they were taken out of the training table.
-        rewritten: Tables that were written from the folders before, and say nothing beyond them.
+        images: Number of image files.
+        remarks: Further observations, as sentences.
+        role_column: Column that splits one table into training and test rows, if any.
+        warnings: Sentences on image files that cannot be used.
+        questions: Questions for the user.
+        unlabeled: Rows without a label that were removed from the training table.
+        rewritten: Tables written from the folders earlier, without further information.
     """
 
     folder: Path
@@ -77,19 +76,19 @@ class FolderFindings:
 
     @property
     def headers(self) -> pl.DataFrame:
-        """Of images that were read: `file`, `height`, `width`, `channels`, `bits`, `role`."""
+        """Headers of the images that were read: `file`, `height`, `width`, `channels`, `bits`, `role`."""
         return self.trial.headers
 
 
 def inspect_folder(data: Path) -> FolderFindings:
-    """Look at a folder or a table without changing anything.
+    """Inspect a folder or a table without changing anything.
 
     Args:
-        data: A folder with `train.csv` or a JSON of COCO's form and images below it, or with a folder a class; or a
-            table or JSON beside its images.
+        data: A folder with `train.csv` or COCO JSON and images below it, a folder with a subfolder per class, or a
+            table or JSON file next to its images.
 
     Raises:
-        DataError: There is nothing to learn from, or the rows cannot be matched with the images.
+        DataError: There is no training data, or rows cannot be matched to images.
     """
     data = Path(data)
     if not Path(strip_sheet_name(data)[0]).exists():
@@ -101,7 +100,7 @@ def inspect_folder(data: Path) -> FolderFindings:
     sheets = [] if file_path is None else sheets_of(file_path)
     annotated = None if file_path is None else find_coco(folder, file_path)
     if file_path is not None and annotated is None:
-        read_table(sheets[0])  # what is no table is refused before the images are looked for
+        read_table(sheets[0])  # refuse a file that is not a table before listing the images
     files, listed = list_images(folder)
     rewritten = () if file_path is not None else _written_from_folders(tables, files, folder)
     tables = [path for path in tables if path not in rewritten]
@@ -128,7 +127,7 @@ def inspect_folder(data: Path) -> FolderFindings:
 
 
 def _written_from_folders(tables: list[Path], files: tuple[str, ...], folder: Path) -> tuple[Path, ...]:
-    """The tables `train.csv` and `test.csv` that an earlier look at the folders wrote; none where one says more."""
+    """`train.csv` and `test.csv` if they were written from the folders earlier and not changed since."""
     named = {path.name: path for path in tables if path.name in WRITTEN_FROM_FOLDERS}
     if "train.csv" not in named:
         return ()
@@ -169,19 +168,19 @@ def _inspect_table(folder: Path, train_path: Path, tables: list[Path], files: tu
 
 
 def _require_header(table: pl.DataFrame, path: Path, files: tuple[str, ...]) -> None:
-    """Refuse a table whose first row is of an image, which would be lost as the names of the columns."""
+    """Refuse a table without a header, whose first row would be lost."""
     index = FileIndex(files)
     first = next((name for name in table.columns if is_image_name(name) and index.find(name)), None)
     if first is not None:
         raise DataError(
-            f"the first row of {path.name} names the image {first!r}, and names of columns belong there",
+            f"the first row of {path.name} names the image {first!r} instead of the columns",
             field=str(path),
-            remedy="write a row such as `file,label` above it",
+            remedy="insert a row such as `file,label` above it",
         )
 
 
 def _questions_on_sheets(train: Path, test: Path | None, tables: list[Path]) -> tuple[str, ...]:
-    """Whether the right sheet of a workbook was taken, where there are others."""
+    """Ask whether the right sheet of a workbook was used, if there are others."""
     file, sheet = strip_sheet_name(train)
     others = [
         str(strip_sheet_name(path)[1])
@@ -191,7 +190,7 @@ def _questions_on_sheets(train: Path, test: Path | None, tables: list[Path]) -> 
     if sheet is None or not others:
         return ()
     return (
-        f"Is the sheet {sheet!r} of {Path(file).name} the table? Its other sheets are not used: "
+        f"Is {sheet!r} the right sheet of {Path(file).name}? Its other sheets are not used: "
         f"{join_names([repr(name) for name in others], 6)}.",
     )
 
@@ -243,7 +242,7 @@ def _inspect_class_folders(
 def _find_training_table(
     tables: list[Path], folder: Path, files: tuple[str, ...]
 ) -> tuple[Path | None, tuple[str, ...]]:
-    """The table called train; else the only one that names the images; None, and why, where none does."""
+    """The table named train, else the only table that matches the images; else None, with the reasons."""
     called = [path for path in tables if table_name(path) == "train"]
     called = called or [path for path in tables if table_name(path).startswith("train")]
     if len(called) == 1:
@@ -257,13 +256,13 @@ def _find_training_table(
             f"{len(file_match)} tables could hold the labels: "
             f"{join_names(path.relative_to(folder).as_posix() for path in file_match)}",
             field=str(folder),
-            remedy=f"name the one to learn from: holotype init {file_match[0]}",
+            remedy=f"name one of them: holotype init {file_match[0]}",
         )
     return (file_match[0] if file_match else None), tuple(f"{path.name}: {why}" for path, why in unfit.items())
 
 
 def _explain_mismatch(path: Path, files: tuple[str, ...]) -> str:
-    """Why a table does not name the images; empty where it does."""
+    """Reason why a table does not match the images; empty if it does."""
     try:
         match_rows_to_files(read_table(path), None, files)
     except DataError as error:
@@ -278,18 +277,18 @@ def _read_other_tables(paths: list[Path], folder: Path) -> tuple[dict[str, pl.Da
         try:
             tables[name] = read_table(path)
         except DataError as error:
-            remarks.append(f"{name} was left alone: {error.what}")
+            remarks.append(f"{name} was ignored: {error.what}")
     return tables, tuple(remarks)
 
 
 def _require_readable_images(folder: Path, file_match: FileMatch) -> TrialReading:
-    """A trial reading of images; refused where most of them cannot be read."""
+    """Read some images, and refuse the folder if most of them cannot be read."""
     trial = read_trial(folder, file_match)
     if trial.tried == 0:
         raise DataError(
-            f"no row of the table has all its image files; {file_match.missing:,} lack one",
+            f"no row of the table has all its image files; they are missing for {file_match.missing:,} rows",
             field=str(folder),
-            remedy=f"the first is {join_names(file_match.examples_missing, 1)}",
+            remedy=f"add the missing files, such as {join_names(file_match.examples_missing, 1)}",
         )
     if trial.unread and len(trial.unread) > MOSTLY * trial.tried:
         raise DataError(trial.describe_unread(), field=str(folder))

@@ -1,4 +1,4 @@
-"""Which column holds the labels, and whether a sample has one or many."""
+"""Label column of a table: finding it, single or multiple labels, separators and class counts."""
 
 from __future__ import annotations
 
@@ -62,25 +62,24 @@ PERSON = re.compile(
     r"height|smok(er|ing)|hospital|cent(er|re)|institution|country|region|localization|anatom_site\w*|magnification)$",
     re.IGNORECASE,
 )
-"""Columns that describe the person or the view, and are labels only where nothing else can be."""
+"""Columns that describe the person or the view; used as labels only if there are no others."""
 SEPARATORS = ("|", ";", ",", " ")
 FEW = 20
-"""Numbers of at most so many values are class names; of more, only if whole, repeated and without great gaps."""
+"""Up to this many distinct numbers are class names; more only if they are integers, repeated and without large gaps."""
 WORDS_OF_A_TEXT = 3
 
 
 @dataclass(frozen=True)
 class LabelGuess:
-    """What a label column holds.
+    """Label column with its kind and class counts.
 
     Args:
-        column: The column.
         kind: `multiclass` or `multilabel`.
-        separator: What stands between the labels of one sample (multilabel).
-        counts: Class to number of samples, commonest first.
+        separator: Separator between the labels of a sample (multilabel).
+        counts: Number of samples per class, most frequent first.
         unlabeled: Rows without a label.
-        questions: What a person should confirm.
-        flags: The columns of 0 and 1 that it was made of, where each told of one class.
+        questions: Questions for the user.
+        flags: The one-hot columns that the label column was joined from.
     """
 
     column: str
@@ -93,12 +92,10 @@ class LabelGuess:
 
 
 def choose_label_column(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) -> tuple[str, tuple[str, ...]]:
-    """The likeliest label column, and the others that could be meant.
+    """Choose the most likely label column, and list the other candidates.
 
     Args:
-        train: The training table.
-        test: The test table, or None.
-        taken: Columns that are something else.
+        taken: Columns with another role.
 
     Raises:
         DataError: No column is left.
@@ -109,9 +106,9 @@ def choose_label_column(train: pl.DataFrame, test: pl.DataFrame | None, taken: s
     candidates = [name for name in called if name in only_in_train] or called or only_in_train
     if not candidates:
         raise DataError(
-            "no column is left for the labels",
+            "no column could hold the labels",
             field="data.labels.column",
-            remedy=f"add one that the test table does not have; the training table holds {join_names(train.columns)}",
+            remedy=f"add a column `label` to the training table, whose columns are {join_names(train.columns)}",
         )
 
     def rank(name: str) -> tuple[bool, bool, int]:
@@ -123,27 +120,21 @@ def choose_label_column(train: pl.DataFrame, test: pl.DataFrame | None, taken: s
 
 
 def could_be_classes(train: pl.DataFrame, name: str) -> bool:
-    """Whether values repeat, and the name says nothing else.
-
-    Args:
-        train: The training table.
-        name: One of its columns.
-    """
+    """Check whether the values of a column repeat, and its name has no other meaning."""
     something_else = any(pattern.search(name) for pattern in (GROUP_NAME, DOMAIN_NAME, BOOKKEEPING, PERSON))
     repeat = 2 <= train[name].drop_nulls().n_unique() <= max(2, train.height / 2)
     return name.lower() in NAMES or (not something_else and repeat)
 
 
 def judge_labels(values: pl.Series, column: str, separator: str | None = None) -> LabelGuess:
-    """What the labels are; refuses what cannot be classes.
+    """Classify the labels as multiclass or multilabel, and refuse values that are not classes.
 
     Args:
         values: The labels as text.
-        column: The column's name.
-        separator: What stands between the labels of one sample, where that is known.
+        separator: Separator between the labels of a sample, if known.
 
     Raises:
-        DataError: They are amounts, dates or free text, or there is one label only.
+        DataError: The labels are amounts, dates or free text, or there is a single class.
     """
     text = values.fill_null("").str.strip_chars()
     non_empty = text.filter(text != "")
@@ -152,7 +143,7 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
         raise DataError("no row has a label", field=field)
     if are_dates(non_empty):
         raise DataError(
-            "the labels are dates, and classes are needed",
+            "the labels are dates, not classes",
             field=field,
             value=non_empty[0],
             remedy="name the column of the classes `label`",
@@ -167,8 +158,8 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
     if guessed in {" ", ","} and not all(name.isdigit() for name in counts):
         example = non_empty.filter(non_empty.str.contains(guessed, literal=True))[0]
         questions = (
-            f"Is {example!r} several labels ({join_names(map(repr, example.split(guessed)), 4)})? It is read so; "
-            "if it is one class, write `labels: {kind: multiclass}`.",
+            f"Is {example!r} several labels ({join_names(map(repr, example.split(guessed)), 4)})? If it is a single "
+            "class, write `labels: {kind: multiclass}`.",
         )
     numbers = as_numbers(non_empty)
     if separator is None and numbers is not None:
@@ -182,54 +173,48 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
 
 
 def judge_folder_names(values: pl.Series, column: str) -> LabelGuess:
-    """The classes of a folder a class: each folder's whole name is one, whatever words and signs it holds.
-
-    Args:
-        values: The folder of each image.
-        column: What the column is called.
+    """Count the classes of class folders; each folder name is one class, whatever it contains.
 
     Raises:
-        DataError: The folders are called after dates, or there is one only.
+        DataError: The folder names are dates, or there is a single folder.
     """
     if are_dates(values):
         raise DataError(
-            "the folders' names are dates, and classes are needed",
+            "the folder names are dates, not classes",
             value=values[0],
-            remedy="put the images into a folder for each class, or add a table of labels",
+            remedy="put the images into one folder per class, or add a table of labels",
         )
     counts = dict(values.value_counts().sort(["count", values.name], descending=[True, False]).iter_rows())
     if len(counts) < 2:
-        raise DataError(f"every image lies in the folder {next(iter(counts), '')!r}; at least two classes are needed")
+        raise DataError(f"all images are in the folder {next(iter(counts), '')!r}; at least two classes are needed")
     return LabelGuess(column, "multiclass", None, counts, 0)
 
 
 def _judge_lists(non_empty: pl.Series, column: str, unlabeled: int) -> LabelGuess:
-    """Labels that are lists, as pandas and JSON write them."""
+    """Labels that are lists, as written by pandas or JSON."""
     cells = [parse_label_list(cell) if re.match(LIST_PATTERN, cell) else [cell] for cell in non_empty]
     broken = [cell for cell, labels in zip(non_empty, cells, strict=True) if labels is None]
     if broken:
         raise DataError(
-            f"the label {broken[0]!r} begins like a list and is none",
+            f"the label {broken[0]!r} looks like a list but is not valid",
             field=f"column {column!r}",
-            remedy='write lists as ["a", "b"], or labels with a separator between',
+            remedy='write lists as ["a", "b"], or separate labels with a character such as |',
         )
     labels = pl.Series(column, [label for cell in cells for label in set(cell or [])], dtype=pl.String)
     counts = count_classes(labels, None)
     is_single_label = all(len(cell or []) == 1 for cell in cells)
     if len(counts) < (2 if is_single_label else 1):
         raise DataError("the lists of labels name fewer than two classes", field=f"column {column!r}")
-    question = (
-        f"The labels are lists such as {non_empty[0]}: are they "
-        f"{'one label' if is_single_label else 'several labels'} a sample?"
-    )
+    each = "one label" if is_single_label else "several labels"
+    question = f"The labels are lists such as {non_empty[0]}: does each sample have {each}?"
     return LabelGuess(column, "multiclass" if is_single_label else "multilabel", None, counts, unlabeled, (question,))
 
 
 def guess_separator(values: pl.Series) -> str | None:
-    """What stands between the labels of one sample, or None where each has one.
+    """Guess the separator between the labels of a sample; None if each sample has one label.
 
-    A separator parts labels where the parts recur: at least half of the parts of the values with several also stand
-    alone in some row, or (but for the blank, which stands in many a name) in at least two other combinations.
+    A separator is accepted if the parts recur: at least half of the parts of compound values also occur alone in some
+    row, or (except for the blank, which many names contain) in at least two other combinations.
 
     Args:
         values: Labels, none empty.
@@ -251,11 +236,10 @@ def guess_separator(values: pl.Series) -> str | None:
 
 
 def count_classes(values: pl.Series, separator: str | None) -> dict[str, int]:
-    """How many samples each class has, commonest first.
+    """Count the samples of each class, most frequent first.
 
     Args:
         values: Labels, none empty.
-        separator: What stands between them, or None.
     """
     parts = values if separator is None else values.str.split(separator).explode().str.strip_chars()
     counts = parts.filter(parts != "").value_counts().sort(["count", parts.name], descending=[True, False])
@@ -267,17 +251,17 @@ def _judge_numbers(numbers: pl.Series, field: str) -> tuple[str, ...]:
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
     all_integers = bool((numbers == numbers.round(0)).all())
     dense = distinct >= 0.5 * (high - low + 1)
-    measured = not all_integers and distinct > max(2, rows / 2)  # hardly any comes twice
+    measured = not all_integers and distinct > max(2, rows / 2)  # values rarely repeat
     if measured or (distinct > FEW and not (all_integers and dense and rows >= 2 * distinct)):
         raise DataError(
-            f"the labels are {distinct:,} different numbers from {low:g} to {high:g} in {rows:,} rows: an amount, it "
-            "seems, and classes are needed",
+            f"the labels are {distinct:,} different numbers from {low:g} to {high:g} in {rows:,} rows, which seem to "
+            "be an amount, not classes",
             field=field,
-            remedy="sort the numbers into a few named classes first, or name the column of the classes `label`",
+            remedy="group the numbers into a few named classes, or name the column of the classes `label`",
         )
     if all_integers and distinct <= FEW:
         return ()
-    return (f"The labels are {distinct} numbers: are they names of classes? An amount cannot be predicted here.",)
+    return (f"The labels are {distinct} numbers: are they names of classes? An amount cannot be predicted.",)
 
 
 def _require_class_words(values: pl.Series, field: str) -> None:

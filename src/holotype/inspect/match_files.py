@@ -1,4 +1,4 @@
-"""Which column is the id, which names the files, and by what pattern."""
+"""Matching of table rows to image files: the id column, the column with file names, and the file pattern."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ ID_NAME = re.compile(r"(^|[_ ])(id|uuid|image|filename|file|name)([_ ]|$)", re.I
 
 @dataclass(frozen=True)
 class FileMatch:
-    """How the rows of the tables name their image files.
+    """File match: how table rows name their image files.
 
     Args:
         id: The id column.
-        column: The column whose values stand in the file names; the id's where several make them up together.
-        pattern: As the recipe has it, relative to the data folder.
-        channels: The channels' names; none where one file holds them all.
-        train: The training table, with a column `file` or `folder` more where the pattern needs one.
+        column: The column whose values occur in the file names; the id if several columns form the names.
+        pattern: Pattern for the recipe, relative to the data folder.
+        channels: Channel names; empty if one file holds all channels.
+        train: The training table, with an added column if the pattern needs one.
         test: The test table likewise.
-        added: The name of that column, or of the one that tells the images of a sample apart.
-        sample: The column that several images of one sample share, where rows were made for each; or None.
-        joined: The column that names the images, where rows of one image were made one; or None.
-        missing: Rows without (all of) their files.
-        examples_missing: A few of the files they should have.
-        unused: Image files that no row names.
-        unused_endings: How many of them have each ending.
-        patterns: Channel to pattern where each channel has a column of its own; empty where one pattern names all.
-        questions: What a person should confirm.
-        added_files: Columns of files that were added for channels.
-        nameless: Rows that name no image, which were left out.
+        added: The added column, or the column that distinguishes the images of a sample.
+        sample: The sample column, if rows were expanded to one per image.
+        joined: The image column, if several rows of one image were merged.
+        missing: Number of rows without all of their files.
+        examples_missing: Some of the missing files.
+        unused: Number of image files that belong to no row.
+        unused_endings: The same by extension.
+        patterns: Pattern by channel, if each channel has its own; otherwise empty.
+        questions: Questions for the user.
+        added_files: Columns of file names that were added for the channels.
+        nameless: Number of rows without an image name, which were removed.
     """
 
     id: str
@@ -72,15 +72,14 @@ class FileMatch:
 
 
 def match_rows_to_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]) -> FileMatch:
-    """Find the id column and the pattern that leads from a row to its files.
+    """Match table rows to image files: find the id column and the file pattern.
 
     Args:
-        train: The training table, all text.
-        test: The test table, or None.
-        files: The image files, relative to the data folder.
+        train: The training table, all columns as text.
+        files: Image files, relative to the data folder.
 
     Raises:
-        DataError: No column is unique, none names the files, or several rows name one file.
+        DataError: No column is unique or names the files, or several rows name one file.
     """
     by_channel = find_channel_columns(train, test, files)
     if by_channel is not None:
@@ -107,7 +106,7 @@ def match_rows_to_files(train: pl.DataFrame, test: pl.DataFrame | None, files: t
 
 
 def _match_channel_columns(channel_columns: ChannelColumns) -> FileMatch:
-    """Files that have a column for each channel, and the id column: one that differs in every row, or a number."""
+    """File match of tables with a file column per channel; the id is a unique column or a number."""
     train, test = channel_columns.tables
     shared = [name for name in train.columns if test is None or name in test.columns]
     unique = [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
@@ -137,13 +136,12 @@ def _match_channel_columns(channel_columns: ChannelColumns) -> FileMatch:
 def _match_repaired_tables(
     train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str], files: tuple[str, ...]
 ) -> FileMatch:
-    """Where no column that differs in every row names the files: several columns, or a table that is mended first."""
+    """Match rows if no unique column names the files: by several columns, or after repairing the tables."""
     shared = [name for name in train.columns if test is None or name in test.columns]
     composed = infer_pattern(_join_roles(train, test, shared), files) if unique else None
     if composed is not None:
-        return _count_missing(
-            _match_multi_column(composed, (train, test), _choose_id_column(unique, unique[0]), files), files
-        )
+        id_name = _choose_id_column(unique, unique[0])
+        return _count_missing(_match_multi_column(composed, train, test, id_name, files), files)
     for id_name, added, new_train, new_test in repair_tables(train, test, unique, files):
         if _find_naming_column(_sample_rows(new_train, new_test, [added]), [added], files)[0] is not None:
             match = match_rows_to_files(new_train, new_test, files)
@@ -165,16 +163,16 @@ def _match_repaired_tables(
     if not has_repeated_images(train[column]):
         repeated_values = train[column].filter(train[column].is_duplicated()).unique(maintain_order=True).to_list()
         raise DataError(
-            f"several rows name one image ({join_names(repeated_values, 3)}), and a table has one row an image",
+            f"several rows name the same image ({join_names(repeated_values, 3)}), but a table has one row per image",
             field=column,
-            remedy="join the labels of an image with a separator such as '|', and keep one row of each",
+            remedy="join the labels of an image with a separator such as '|', and leave one row of each",
         )
     new_test = None if test is None else merge_rows(test, column)
     return replace(match_rows_to_files(merge_rows(train, column), new_test, files), joined=column, nameless=nameless)
 
 
 def _question_spelling(table: pl.DataFrame, written: str, file_column: str) -> tuple[str, ...]:
-    """Whether files are meant whose names differ from the table's in case or in how accents are stored."""
+    """Ask about files whose names differ from the table in case or in the encoding of accents."""
     pairs = [
         (str(name).replace("\\", "/").rpartition("/")[2], str(here).rpartition("/")[2])
         for name, here in zip(table[written], table[file_column], strict=True)
@@ -186,21 +184,20 @@ def _question_spelling(table: pl.DataFrame, written: str, file_column: str) -> t
 
 
 def _describe_spellings(changed: Sequence[tuple[str, str]]) -> str:
-    """A question on files that are spelled otherwise than in the table: pairs of how they are written and called."""
+    """Question on differently spelled files, from pairs of the name in the table and the file name."""
     written, called = changed[0]
     return (
-        f"Are the {pluralize(len(changed), 'file')} meant that differ from the table in case or in how accents are "
-        f"stored ({written} is {called})? They are taken for them."
+        f"Do {pluralize(len(changed), 'file')} belong to the table although names differ in case or in the encoding "
+        f"of accents ({written} is {called})? They are used."
     )
 
 
 def files_of_row(file_match: FileMatch, row: dict[str, str | None], role: str = "train") -> list[str]:
-    """The files one row names by the pattern, in the order of the channels.
+    """List the files of a row by the pattern, in channel order.
 
     Args:
-        file_match: The pattern.
-        row: Column to value.
-        role: `train` or `test`, which the pattern may name.
+        row: Value by column.
+        role: `train` or `test`, which the pattern may contain.
     """
     values = {"role": role} | {name: value for name, value in row.items() if name != "channel"}
     if file_match.patterns:
@@ -210,17 +207,16 @@ def files_of_row(file_match: FileMatch, row: dict[str, str | None], role: str = 
 
 
 def _join_roles(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:
-    """Both tables' rows, with their role where no column is called so."""
+    """Rows of both tables, with their role unless a column has this name."""
     roles = {role: table.select(columns) for role, table in (("train", train), ("test", test)) if table is not None}
     named = [pl.lit(role).alias("role") for role in roles] if "role" not in columns else [pl.col("role")] * len(roles)
     return pl.concat([table.with_columns(name) for table, name in zip(roles.values(), named, strict=True)])
 
 
 def _match_multi_column(
-    composed: MultiColumnPattern, tables: tuple[pl.DataFrame, pl.DataFrame | None], id_name: str, files: tuple[str, ...]
+    composed: MultiColumnPattern, train: pl.DataFrame, test: pl.DataFrame | None, id_name: str, files: tuple[str, ...]
 ) -> FileMatch:
-    """Names that several columns make up; where a row has several images, with a row for each that is there."""
-    train, test = tables
+    """File match of a multi-column pattern; rows with several images are expanded to one row per image."""
     file_match = FileMatch(id_name, id_name, composed.pattern, composed.channels, train, test)
     if not composed.sites:
         return file_match
@@ -234,9 +230,8 @@ def _match_multi_column(
         row_files = (files_of_row(file_match, row, role) for row in rows.iter_rows(named=True))
         there = [all(name in present for name in names) for names in row_files]
         existing = rows.filter(pl.Series(there))
-        return pl.concat(
-            [existing, rows.join(existing, on=id_name, how="anti")]
-        )  # a sample without any image is told of
+        # A sample without any image stays, so that it is reported as missing.
+        return pl.concat([existing, rows.join(existing, on=id_name, how="anti")])
 
     test_rows = None if test is None else expand_rows(test, "test")
     return replace(
@@ -262,7 +257,7 @@ def _sample_rows(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[s
 def _find_naming_column(
     examples: pl.DataFrame, columns: list[str], files: tuple[str, ...]
 ) -> tuple[str | None, dict[str, list[str]]]:
-    """The column that most rows find files by; little effort before more, names like `id` before others."""
+    """Column by which most rows find files; low effort and names such as `id` are tried first."""
     for effort in range(3):
         best: tuple[float, str | None, dict[str, list[str]]] = (0.0, None, {})
         for column in sorted(columns, key=lambda name: ID_NAME.search(name) is None):
@@ -282,21 +277,20 @@ def _no_match_error(examples: pl.DataFrame, files: tuple[str, ...]) -> DataError
         if name != HOLE
     )
     return DataError(
-        f"no column that differs in every row names the image files; the table holds "
-        f"{column_examples or 'nothing shared'}"
-        f" and the files are called {join_names(files[:3], 3)}",
+        f"no column with unique values matches the image files; the table has {column_examples or 'nothing shared'} "
+        f"and the files are named {join_names(files[:3], 3)}",
         remedy="add a column with the path of each file, relative to the data folder",
     )
 
 
 def _files_of_role(names: list[str], role: str) -> list[str]:
-    """Of `train/7.png` and `test/7.png` the one that belongs to the row's table."""
+    """Of `train/7.png` and `test/7.png`, the one that belongs to the table of the row."""
     other = "test" if role == "train" else "train"
     return [name for name in names if other not in name.lower().split("/")[:-1]] or names
 
 
 def _choose_id_column(unique: list[str], column: str) -> str:
-    """The column called id where there is one, else the one that names the files."""
+    """Column named id if there is one, else the column that names the files."""
     called = [name for name in unique if name.lower() in {"id", "image_id", "uuid"}]
     return called[0] if called and column not in called else column
 
@@ -307,7 +301,7 @@ def _add_pattern(
     hole = f"{{{file_match.column}}}"
     leader = Counter(row.template.text for row in rows).most_common(1)[0][0]
     if re.search(r"[{}]", leader.rpartition("/")[0].replace(HOLE, "").replace("{channel}", "")):
-        return _add_path_column(file_match, rows, files)  # braces of a folder would be a column's in a pattern
+        return _add_path_column(file_match, rows, files)  # braces in a folder name would be read as a column
     roles = examples[HOLE].to_list()
     for role in set(roles):
         texts = [row.template.text for row in rows if roles[row.row] == role]
@@ -327,7 +321,7 @@ def _add_pattern(
 
 
 def _add_path_column(file_match: FileMatch, rows: list[RowFiles], files: tuple[str, ...]) -> FileMatch:
-    """Where no column explains the folder or the ending, the tables get one that says it."""
+    """Add a path column to the tables if no column explains the folder or the extension."""
     ends = [end for end, _ in Counter(row.template.text.rpartition("/")[2] for row in rows).most_common()]
     if any(HOLE not in end for end in ends) or (len(ends) > 1 and file_match.channels):
         raise DataError(
@@ -358,7 +352,7 @@ def _add_path_column(file_match: FileMatch, rows: list[RowFiles], files: tuple[s
 
 
 def _count_missing(file_match: FileMatch, files: tuple[str, ...]) -> FileMatch:
-    """With the rows that lack files and the files that no row names; other spellings of names are matched first."""
+    """Count rows without files and files without rows; other spellings of names are matched first."""
     file_match = _match_spellings(file_match, files)
     present = set(files)
     named: set[str] = set()
@@ -387,7 +381,7 @@ def _iterate_rows(file_match: FileMatch) -> Iterator[tuple[str, dict[str, str | 
 
 
 def _match_spellings(file_match: FileMatch, files: tuple[str, ...]) -> FileMatch:
-    """Where files are called otherwise in case or in how accents are stored, the tables get columns of their names."""
+    """Add columns of file names if files differ from the table in case or in the encoding of accents."""
     present = set(files)
     by_normalized: dict[str, list[str]] = {}
     for path in files:

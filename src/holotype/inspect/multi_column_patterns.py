@@ -1,4 +1,4 @@
-"""File names that several columns make up together: `{experiment}/Plate{plate}/{well}_s{site}_w{channel}.png`."""
+"""Multi-column file patterns, such as `{experiment}/Plate{plate}/{well}_s{site}_w{channel}.png`."""
 
 from __future__ import annotations
 
@@ -17,25 +17,23 @@ from holotype.inspect.repair_tables import free_name
 __all__ = ["MultiColumnPattern", "format_pattern", "infer_pattern"]
 
 EXAMPLE_FILES, EXAMPLE_ROWS = 4000, 60
-MAX_SPAN = 4  # pieces of a name that one value may stretch over
+MAX_SPAN = 4  # pieces of a name that one value may span
 MAX_CHANNELS, MAX_SITES = 8, 16
-MIN_VALUES_SHARE, MIN_FOUND_SHARE = (
-    0.95,
-    0.9,
-)  # of the names that a column must know, and of the rows whose files must be there
+MIN_VALUES_SHARE = 0.95  # share of the names whose part must be a value of the column
+MIN_FOUND_SHARE = 0.9  # share of the rows whose files must exist
 MAX_TRIED = 500
 SEPARATORS = re.compile(r"([\W_]+)")
 
 
 @dataclass(frozen=True)
 class MultiColumnPattern:
-    """How several columns name files.
+    """Multi-column file pattern.
 
     Args:
-        pattern: With a column in each pair of braces.
-        channels: The channels' names; none where one file holds them all.
-        site: A name that is no column's but stands in the pattern, where a row has several images; or none.
-        sites: What it stands for.
+        pattern: With column names in braces.
+        channels: Channel names; empty if one file holds all channels.
+        site: A name in the pattern that is not a column, if a row has several images.
+        sites: The values of `site`.
     """
 
     pattern: str
@@ -46,7 +44,7 @@ class MultiColumnPattern:
 
 @dataclass(frozen=True)
 class _Span:
-    """Pieces of a name, from the first to the last, that hold a column's value behind a constant beginning."""
+    """Consecutive pieces of a name that hold a column's value after a constant prefix."""
 
     first: int
     last: int
@@ -55,23 +53,23 @@ class _Span:
 
 
 def infer_pattern(table: pl.DataFrame, files: tuple[str, ...]) -> MultiColumnPattern | None:
-    """A pattern of at least two columns that leads from most rows to files, each row to its own.
+    """Infer a pattern of at least two columns that leads from most rows to files, each row to its own.
 
-    Names are cut into pieces at what is neither letter nor digit. A column may stand where nearly all that stands there
-    are values of it; what differs and is no column's is the channel, and before that the site.
+    Names are split at characters that are neither letters nor digits. A column fits a position if nearly all pieces
+    there are values of the column. The varying pieces that no column explains are the channel and, before it, the site.
 
     Args:
-        table: Training and test rows; only columns that may name files.
-        files: The image files, relative to the data folder.
+        table: Training and test rows, with only the columns that may name files.
+        files: Image files, relative to the data folder.
 
     Returns:
-        None where no such pattern is found.
+        None if there is no such pattern.
     """
     table = table.select(name for name in table.columns if name != "channel" and not re.search(r"[{}]", name))
     site = free_name("site", table)
     names, links = _split_similar_names([files[number] for number in spread_positions(len(files), EXAMPLE_FILES)])
     if any(re.search(r"[{}]", link) for link in links):
-        return None  # braces are the pattern's own
+        return None  # braces in file names cannot be told from those of the pattern
     pieces = list(zip(*names, strict=True))
     differing = [number for number, values in enumerate(pieces) if len(set(values)) > 1]
     spans_of_column = _find_spans(table, names, links, set(differing))
@@ -87,7 +85,7 @@ def infer_pattern(table: pl.DataFrame, files: tuple[str, ...]) -> MultiColumnPat
 
 
 def _split_similar_names(files: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-    """The pieces of the names that are built as most are, and what stands between them."""
+    """Pieces of the names that have the most common structure, and the separators between them."""
     cut = [SEPARATORS.split(name) for name in files]
     shape = Counter(tuple(parts[1::2]) for parts in cut).most_common(1)[0][0]
     return [parts[::2] for parts in cut if tuple(parts[1::2]) == shape], list(shape)
@@ -98,7 +96,7 @@ def _join_parts(parts: Sequence[str], links: Sequence[str], first: int, last: in
 
 
 def _shared_letters(values: set[str]) -> str:
-    """The letters that all values begin with."""
+    """Letters that all values begin with."""
     pairs = zip(min(values), max(values), strict=False)
     return "".join(letter for letter, _ in takewhile(lambda pair: pair[0] == pair[1] and pair[0].isalpha(), pairs))
 
@@ -106,7 +104,7 @@ def _shared_letters(values: set[str]) -> str:
 def _find_spans(
     table: pl.DataFrame, names: list[list[str]], links: list[str], differing: set[int]
 ) -> dict[str, list[_Span]]:
-    """Where each column may stand, the columns with the most values first."""
+    """Possible spans of each column, columns with the most values first."""
     values_of_column = {name: set(table[name].drop_nulls()) for name in table.columns}
     spans_of_column: dict[str, list[_Span]] = {
         name: [] for name in sorted(values_of_column, key=lambda name: -len(values_of_column[name]))
@@ -130,7 +128,7 @@ def _find_spans(
 
 
 def _iterate_choices(spans_of_column: dict[str, list[_Span]]) -> Iterator[tuple[_Span, ...]]:
-    """Sets of places that do not overlap, those of more columns first as far as a depth-first search gives them so."""
+    """Sets of spans that do not overlap; depth first, so that sets of many columns come early."""
 
     def further(columns: list[str], taken: tuple[_Span, ...]) -> Iterator[tuple[_Span, ...]]:
         if not columns:
@@ -147,7 +145,7 @@ def _iterate_choices(spans_of_column: dict[str, list[_Span]]) -> Iterator[tuple[
 def _make_pattern(
     spans: tuple[_Span, ...], names: list[list[str]], links: list[str], differing: Sequence[int], site: str
 ) -> MultiColumnPattern | None:
-    """The pattern of some places; what is left over is the channel, and a crossed rest before it the site."""
+    """Pattern of a set of spans; the remaining pieces are the channel and, if they are crossed with it, the site."""
     covered = {number for span in spans for number in range(span.first, span.last + 1)}
     left = [number for number in differing if number not in covered]
     if left and (left[-1] - left[0] >= len(left) or any("/" in link for link in links[left[0] : left[-1]])):
@@ -182,17 +180,12 @@ def _format_parts(parts: list[str], links: list[str], ends: dict[int, tuple[int,
 
 
 def format_pattern(pattern: str, values: Mapping[str, str | None]) -> str:
-    """A pattern with values in place of its braces; what has none stays.
-
-    Args:
-        pattern: With names in braces.
-        values: Name to value.
-    """
+    """Replace the names in braces by their values; names without a value stay."""
     return re.sub(r"\{([^{}]+)\}", lambda hole: hole[0] if hole[1] not in values else values[hole[1]] or "", pattern)
 
 
 def _leads_to_files(candidate: MultiColumnPattern, rows: list[dict[str, str | None]], present: set[str]) -> bool:
-    """Whether nearly all rows have all their files, no two rows the same one."""
+    """Whether nearly all rows have all their files, and no file belongs to two rows."""
     used_files: set[str] = set()
     complete = 0
     for row in rows:

@@ -1,4 +1,4 @@
-"""One-hot labels: a column for each class, holding 1 and 0 (or -1, or blanks), made into one column of class names."""
+"""One-hot labels: a column per class with 1 and 0 (or -1, or blanks), joined into one label column."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ __all__ = ["find_one_hot_columns", "join_one_hot"]
 YES = ("1", "1.0", "true", "yes", "y", "x", "+", "positive", "present")
 NO = ("0", "0.0", "false", "no", "n", "negative", "absent")
 UNSURE = ("-1", "-1.0", "u", "uncertain")
-"""How CheXpert and its like write that a finding is uncertain."""
+"""Marks for an uncertain finding, as in CheXpert."""
 TIE = re.compile(rf"^({TIES}|acquisition|lesion)([-_ ]?(id|no|nr|number|name))?$", re.IGNORECASE)
 COLUMN = "labels"
 
 
 def find_one_hot_columns(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) -> tuple[str, ...]:
-    """The columns that each say of one class whether a sample has it; none where some column is likelier the label.
+    """Find the one-hot columns; none if another column is more likely the label.
 
     Args:
-        train: The training table.
-        test: The test table, or None.
-        taken: Columns that are something else.
+        taken: Columns with another role.
     """
     other = (TIE, DOMAIN_NAME, BOOKKEEPING, PERSON)
     free = [name for name in train.columns if name not in taken and (test is None or name not in test.columns)]
@@ -39,7 +37,7 @@ def find_one_hot_columns(train: pl.DataFrame, test: pl.DataFrame | None, taken: 
         if values_of_column[name]
         and values_of_column[name] <= {*YES, *NO, *UNSURE}
         and not values_of_column[name] >= {"x", "y"}
-    )  # which are names of classes
+    )  # x and y are more likely names of two classes
     likelier = (
         name for name in free if name not in flags and POSSIBLE_NAME.search(name) and could_be_classes(train, name)
     )
@@ -48,24 +46,23 @@ def find_one_hot_columns(train: pl.DataFrame, test: pl.DataFrame | None, taken: 
 
 
 def join_one_hot(train: pl.DataFrame, flags: Sequence[str]) -> tuple[pl.DataFrame, LabelGuess]:
-    """The table with one column of labels in place of the flags, and what that column holds.
+    """Join one-hot columns into one label column.
 
     Args:
-        train: The training table.
-        flags: From `find_flags`, at least two.
+        flags: From `find_one_hot_columns`, at least two.
 
     Returns:
-        Many labels a sample, unless every row has exactly one.
+        The table without the one-hot columns, and its labels: multilabel unless every row has exactly one.
 
     Raises:
-        DataError: No separator is left that no class has in its name, or no row has a class.
+        DataError: All separators occur in class names, or no row has a class.
     """
     free = [separator for separator in SEPARATORS if not any(separator in name for name in flags)]
     if not free:
         raise DataError(
-            f"{len(flags)} columns hold 0 and 1 ({join_names(flags, 4)}), and their names hold every separator",
+            f"{len(flags)} columns hold 0 and 1 ({join_names(flags, 4)}), and their names contain all separators",
             field="data.labels.column",
-            remedy=f"take one of {join_names([repr(item) for item in SEPARATORS])} out of them",
+            remedy=f"remove one of {join_names([repr(item) for item in SEPARATORS])} from the names",
         )
     has = train.select(_normalize_values(train[name]).is_in(YES).alias(name) for name in flags)
     count = has.sum_horizontal()
@@ -84,14 +81,14 @@ def join_one_hot(train: pl.DataFrame, flags: Sequence[str]) -> tuple[pl.DataFram
     questions += _questions_on_other_values(train, flags)
     never = [name for name in flags if name not in counts]
     if never:
-        questions.append(f"No row has a 1 in {join_names(never, 6)}: these are no classes here. Are rows missing?")
+        questions.append(f"No row has a 1 in {join_names(never, 6)}, so these are no classes. Are rows missing?")
     kind, separator = ("multiclass", None) if is_single_label else ("multilabel", free[0])
     guess = LabelGuess(COLUMN, kind, separator, counts, 0, tuple(questions), tuple(flags))
     return pl.concat([train.drop(flags), labels], how="horizontal"), guess
 
 
 def _questions_on_other_values(train: pl.DataFrame, flags: Sequence[str]) -> list[str]:
-    """Whether -1 and blank cells mean that a sample does not have the class, as they are read."""
+    """Ask whether -1 and blank cells mean that a sample does not have the class."""
     words = {name: _normalize_values(train[name]) for name in flags}
     unsure = {name: int(column.is_in(UNSURE).sum()) for name, column in words.items()}
     blank = {name: int((column == "").sum()) for name, column in words.items()}
@@ -99,16 +96,15 @@ def _questions_on_other_values(train: pl.DataFrame, flags: Sequence[str]) -> lis
     if any(unsure.values()):
         where = join_names([f"{name} ({count:,})" for name, count in unsure.items() if count], 6)
         questions.append(
-            f"Does -1 mean that a finding is uncertain ({where})? It is read as 0, not as a label; write "
-            "1 where it should be one."
+            f"Does -1 mean that a finding is uncertain ({where})? It is read as 0; write 1 where the label applies."
         )
     if any(blank.values()):
         cells = sum(blank.values())
         empty = int(pl.DataFrame(words).select(pl.all_horizontal(pl.all() == "").sum()).item())
         rows = f", {empty:,} rows are blank in all of them" if empty else ""
         questions.append(
-            f"Do blank cells mean 0 ({cells:,} in these columns{rows})? They are read so; if they are not "
-            "known, take those rows out."
+            f"Do blank cells mean 0 ({cells:,} in these columns{rows})? They are read as 0; if they are unknown, "
+            "remove those rows."
         )
     return questions
 

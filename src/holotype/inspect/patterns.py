@@ -1,4 +1,4 @@
-"""How the values of a column name image files: from examples to a pattern such as `images/{id}_{channel}.tif`."""
+"""File patterns of a single column: from examples to a pattern such as `images/{id}_{channel}.tif`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 HOLE = "\0"
-"""Stands for the row's own value inside a template."""
+"""Placeholder of the row's value in a template."""
 NOT_PICTURES = re.compile(
     r"(?<![a-z])(mask|segmentation|thumb|thumbnail|annotation|outline|overlay)s?(?![a-z])", re.IGNORECASE
 )
@@ -32,11 +32,11 @@ SUFFIXES_BY_PREFERENCE = (".tif", ".tiff", ".png", ".bmp", ".webp", ".jpg", ".jp
 
 @dataclass(frozen=True)
 class Template:
-    """The name of a row's files with a hole where the row's value stands, and its channels.
+    """Template of a row's file names.
 
     Args:
-        text: The name, `HOLE` for the value and `{channel}` for the channel.
-        channels: The channels' names in order; none where one file holds all.
+        text: File name with `HOLE` for the value and `{channel}` for the channel.
+        channels: Channel names in order; empty if one file holds all channels.
     """
 
     text: str
@@ -45,11 +45,10 @@ class Template:
 
 @dataclass(frozen=True)
 class RowFiles:
-    """One row that has files.
+    """Row with a template of its files.
 
     Args:
-        row: The row's number in the joined table of examples.
-        template: How its files are named.
+        row: Row index in the joined table of examples.
     """
 
     row: int
@@ -57,12 +56,12 @@ class RowFiles:
 
 
 def spans_of_path(path: str, effort: int) -> Iterator[tuple[int, int]]:
-    """Stretches of a path that could be a row's value, longest first within each kind.
+    """Iterate over the spans of a path that could be a row's value, longest first within each kind.
 
     Args:
         path: With forward slashes.
-        effort: 0: whole names, and what stands before or after a separator; 1: folders, and what stands between two
-            separators; 2: what stands before or after a change between letters and digits.
+        effort: 0: whole names, and the parts before or after a separator; 1: folders, and the parts between two
+            separators; 2: the parts before or after a change between letters and digits.
     """
     name = path.rfind("/") + 1
     dot = path.rfind(".")
@@ -91,11 +90,9 @@ def spans_of_path(path: str, effort: int) -> Iterator[tuple[int, int]]:
 
 
 def match_values(files: tuple[str, ...], values: set[str], effort: int) -> dict[str, list[str]]:
-    """The names of the files of each value, with a hole where the value stands.
+    """Match column values to files: file names of each value, with a hole in place of the value.
 
     Args:
-        files: Names of image files.
-        values: A column's values.
         effort: As in `spans_of_path`.
     """
     matches: dict[str, list[str]] = {}
@@ -109,15 +106,15 @@ def match_values(files: tuple[str, ...], values: set[str], effort: int) -> dict[
 
 
 def templates_of_row(names: list[str]) -> Template | None:
-    """What one row's files have in common: a name with a hole, and a channel where there are several files.
+    """Template of one row's files: a name with a hole, and a channel if there are several files.
 
-    Masks, thumbnails and second copies in another format are left out.
+    Masks, thumbnails and second copies in another format are ignored.
 
     Args:
-        names: The row's file names with a hole each.
+        names: File names of the row, each with a hole.
 
     Returns:
-        None where the files differ in more than one place.
+        None if the files differ in more than one place.
     """
     names = _prefer_one_suffix(_select_pictures(names))
     if len(names) == 1:
@@ -126,7 +123,7 @@ def templates_of_row(names: list[str]) -> Template | None:
     tail = _shared_prefix([name[len(head) :][::-1] for name in names])[::-1]
     channels = [name[len(head) : len(name) - len(tail)] for name in names]
     if "" in channels or (not tail and all("." in channel for channel in channels)):
-        bare = min(names, key=lambda name: (len(name), name))  # `7.png` beside `7_copy.png`
+        bare = min(names, key=lambda name: (len(name), name))  # `7.png` next to `7_copy.png`
         return Template(bare, ()) if all(len(name) > len(bare) for name in names if name != bare) else None
     if any(HOLE in channel or "/" in channel for channel in channels) or len(set(channels)) < len(channels):
         return None
@@ -134,11 +131,7 @@ def templates_of_row(names: list[str]) -> Template | None:
 
 
 def common_shape(rows: list[RowFiles]) -> list[RowFiles]:
-    """The rows that have the number and the names of channels most rows have.
-
-    Args:
-        rows: Rows with files.
-    """
+    """Select the rows with the most common channel names."""
     if not rows:
         return []
     channels = Counter(row.template.channels for row in rows).most_common(1)[0][0]
@@ -146,15 +139,15 @@ def common_shape(rows: list[RowFiles]) -> list[RowFiles]:
 
 
 def column_in_segment(segments: list[str], table: pl.DataFrame, rows: list[int]) -> str | None:
-    """One part of the rows' paths as text with a column in braces: `Plate1`, `Plate2` as `Plate{plate}`.
+    """Explain a path segment by a column: `Plate1`, `Plate2` become `Plate{plate}`.
 
     Args:
-        segments: The part between two slashes, one a row.
+        segments: One path segment per row.
         table: The examples.
-        rows: The row of each segment.
+        rows: Row index of each segment.
 
     Returns:
-        The text itself where it is the same for all rows; None where no column explains it.
+        The segment itself if it is the same in all rows; None if no column explains it.
     """
     if len(set(segments)) == 1:
         return segments[0]
@@ -186,7 +179,7 @@ def _prefer_one_suffix(names: list[str]) -> list[str]:
 
 
 def _shared_prefix(names: list[str]) -> str:
-    """What names begin with, cut back to a separator, so that `brightfield` and `darkfield` keep their `field`."""
+    """Common prefix, cut back to a separator, so that `brightfield` and `darkfield` are not cut within a word."""
     first, last = min(names), max(names)
     shared = next((index for index, letter in enumerate(first) if letter != last[index : index + 1]), len(first))
     return re.sub(r"[^\W_]+$", "", first[:shared])

@@ -1,4 +1,4 @@
-"""From what was found to a recipe, with a reason for everything that was guessed."""
+"""Proposal of a recipe for an inspected folder, with a reason for every guess."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ HOLE = r"\{([^{}]+)\}"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A recipe that nobody has confirmed yet.
+    """Proposed recipe, not yet confirmed by the user.
 
     Args:
-        content: What the YAML holds; paths to existing files are absolute, tables to be written are plain names.
-        reasons: Path of a key (`data.groups`) to why it says what it says.
-        questions: What a person should decide or confirm, in sentences.
-        warnings: What will hurt or stop a run, in sentences.
-        tables: Tables to be written beside the recipe, by file name.
-        notes: What was seen and is not used, in sentences.
+        content: The recipe; paths of existing files are absolute, tables to be written are plain names.
+        reasons: Reason by key path (`data.groups`).
+        questions: Questions for the user.
+        warnings: Problems that will stop a run or harm its score, as sentences.
+        tables: Tables to be written next to the recipe, by file name.
+        notes: Observations that are not used, as sentences.
     """
 
     content: dict[str, Any]
@@ -58,10 +58,7 @@ class Proposal:
 
 
 def propose(findings: FolderFindings) -> Proposal:
-    """Write down the best recipe that the findings allow.
-
-    Args:
-        findings: From `look`.
+    """Propose the best recipe that the findings allow.
 
     Raises:
         DataError: The labels are amounts, dates or free text, or there is no label column.
@@ -75,9 +72,8 @@ def propose(findings: FolderFindings) -> Proposal:
     findings = _separate_unlabeled(findings, labels)
     file_match, column = findings.file_match, labels.column
     folds = _choose_fold_count(labels)
-    compared = (
-        None if findings.layout == "folders" else file_match.test
-    )  # test folders say nothing of plates or patients
+    # Test folders do not show plates or patients, so groups cannot be compared with them.
+    compared = None if findings.layout == "folders" else file_match.test
     sample = file_match.sample or find_sample(file_match.train, file_match.test, file_match.id, column)
     paths |= {sample} if sample else set()
     groups = find_groups(file_match.train, compared, paths | {column}, folds)
@@ -93,10 +89,10 @@ def propose(findings: FolderFindings) -> Proposal:
     content: dict[str, Any] = {"name": _make_run_name(findings.folder), "data": data}
     if findings.trial.unread:
         content["audit"] = {"on_unreadable": "skip"}
-        reasons["audit.on_unreadable"] = "leaves out the images that cannot be read; `stop` refuses them"
+        reasons["audit.on_unreadable"] = "skip leaves out the images that cannot be read; stop would refuse to run"
     if folds != FOLDS:
         content["split"] = {"folds": folds}
-        reasons["split.folds"] = "as many as the groups or the rarer classes can fill; the default is 5"
+        reasons["split.folds"] = "limited by the number of groups or of images in the rarer classes; the default is 5"
     model, why = propose_model(findings, labels, folds)
     content["models"] = [model]
     reasons |= {f"models.0.{address}": reason for address, reason in why.items()}
@@ -125,11 +121,11 @@ def propose(findings: FolderFindings) -> Proposal:
 
 
 def _choose_labels(findings: FolderFindings, taken: set[str]) -> tuple[FolderFindings, LabelGuess, tuple[str, ...]]:
-    """The findings with one column of labels, what that holds, and which other columns it could be."""
+    """Findings with one label column, its labels, and other columns that could be meant."""
     file_match = findings.file_match
     if findings.layout == "json":
         return findings, labels_of_json(file_match.train, findings.others), ()
-    test = None if findings.role_column else file_match.test  # the other part of one table has labels, too
+    test = None if findings.role_column else file_match.test  # both parts of one table have labels
     flags = find_one_hot_columns(file_match.train, test, taken)
     if flags:
         train, labels = join_one_hot(file_match.train, flags)
@@ -142,7 +138,7 @@ def _choose_labels(findings: FolderFindings, taken: set[str]) -> tuple[FolderFin
 
 
 def _separate_unlabeled(findings: FolderFindings, labels: LabelGuess) -> FolderFindings:
-    """The findings with rows that have no label in a table of their own, since a run stops at them."""
+    """Move rows without a label to a table of their own, because a run refuses them."""
     file_match, column = findings.file_match, labels.column
     if not labels.unlabeled or labels.kind != "multiclass" or findings.layout != "table":
         return findings
@@ -161,16 +157,16 @@ def _separate_unlabeled(findings: FolderFindings, labels: LabelGuess) -> FolderF
 
 
 def _question_label(findings: FolderFindings, column: str, others: tuple[str, ...]) -> tuple[str, ...]:
-    """Whether the right column was taken for the label, where its name does not say so or others could be meant."""
+    """Ask whether the label column is right, if its name is not typical or there are other candidates."""
     if others:
-        return (f"Is {column!r} the label? {join_names(others, 4)} could be as well.",)
+        return (f"Is {column!r} the label? It could also be {join_names(others, 4)}.",)
     if findings.layout != "table" or column not in findings.file_match.train.columns or POSSIBLE_NAME.search(column):
         return ()
-    return (f"Is {column!r} the label? No column is called label, class or the like.",)
+    return (f"Is {column!r} the label? No column is named label, class or similar.",)
 
 
 def _count_written_names(values: pl.Series, labels: LabelGuess) -> dict[str, int]:
-    """How many samples have each class, by the class's name as it is written."""
+    """Samples per class, by class name as written."""
     if labels.kind == "multilabel":
         return labels.counts
     labeled_values = values.filter(values.fill_null("").str.strip_chars() != "")
@@ -178,16 +174,16 @@ def _count_written_names(values: pl.Series, labels: LabelGuess) -> dict[str, int
 
 
 def _layout_columns(findings: FolderFindings) -> set[str]:
-    """Columns that the folder layout made for itself."""
+    """Columns created from the folder layout."""
     return {"subfolder"} if findings.layout == "folders" else set()
 
 
 def _choose_fold_count(labels: LabelGuess) -> int:
-    """Five, or as many as half of the classes have samples for."""
+    """Five folds, or fewer if half of the classes have fewer samples."""
     counts = sorted(labels.counts.values())
     return max(2, min(FOLDS, counts[len(counts) // 2]))
 
 
 def _make_run_name(folder: Path) -> str:
-    """The folder's name as far as a run may bear it."""
+    """Folder name, reduced to characters that a run name may have."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-_.") or "run"

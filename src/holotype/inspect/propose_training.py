@@ -1,4 +1,4 @@
-"""What a proposed recipe says of its model: size, epochs, how rows are drawn, neighbours; each with its reason."""
+"""Proposal of the model: input size, epochs, sampler and neighbors, each with its reason."""
 
 from __future__ import annotations
 
@@ -27,18 +27,12 @@ __all__ = ["propose_model", "propose_size"]
 
 MIN_SIZE, LARGE = 64, 224
 FEW = 50
-"""Below this many images in the class in the middle, the nearest specimens know much that a network has not learnt."""
-MAX_EPOCHS = 24  # of a set that is so small that more of them learn it by heart
+"""With a median class size below this, nearest neighbors add to what a network learns."""
+MAX_EPOCHS = 24  # more would overfit small data sets
 
 
 def propose_model(findings: FolderFindings, labels: LabelGuess, folds: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """The model's section, and by address why it says what it says.
-
-    Args:
-        findings: From `look`.
-        labels: What the label column holds.
-        folds: How many folds are proposed.
-    """
+    """Propose the model section, and the reason of each key."""
     size, why = propose_size(findings.headers)
     model: dict[str, Any] = {"input": {"size": size}}
     reasons = {"input.size": why}
@@ -55,28 +49,28 @@ def propose_model(findings: FolderFindings, labels: LabelGuess, folds: int) -> t
     epochs = min(sufficient_epochs(facts), MAX_EPOCHS)
     if epochs != PhaseSpec().epochs:
         model["phases"] = [{"epochs": epochs}]
-        reasons["phases"] = f"{epochs * facts.steps:,} steps of {facts.batch} images a network"
+        reasons["phases"] = f"{epochs * facts.steps:,} training steps of {facts.batch} images per network"
     if imbalance_ratio(facts) >= HIGH_IMBALANCE:
         model["sampler"] = "sqrt"
         reasons["sampler"] = (
-            f"rare classes are drawn more often: the commonest has {imbalance_ratio(facts):.0f} times as "
-            "many images as the rarest"
+            f"rare classes are sampled more often, because the most frequent class has {imbalance_ratio(facts):.0f} "
+            "times as many images as the rarest"
         )
     middle = median(labels.counts.values())
     if middle < FEW and facts.rows <= MAX_NEIGHBOR_IMAGES:
         model["neighbors"] = {"k": 5}
         reasons["neighbors"] = (
-            f"half of the classes have {middle:.0f} images or fewer: the labels of the five "
-            "nearest training specimens vote as well, weighed out of fold"
+            f"half of the classes have {middle:.0f} images or fewer, so the labels of the five nearest training images "
+            "vote as well; their weight is fitted out-of-fold"
         )
     return model, reasons
 
 
 def propose_size(headers: pl.DataFrame) -> tuple[int, str]:
-    """The side of the network's input in pixels, and why: the images' longest side, within bounds; small ones enlarged.
+    """Propose the input size in pixels, with its reason: the bounded longest side; small images are enlarged.
 
     Args:
-        headers: Columns `height` and `width`; where sizes differ, the median of the longer sides counts.
+        headers: Columns `height` and `width`; if sizes differ, the median of the longest sides is used.
     """
     sides = headers.select(pl.max_horizontal("height", "width")).to_series()
     longest, smallest, largest = (round(float(side)) for side in np.quantile(sides.to_numpy(), (0.5, 0.0, 1.0)))
@@ -84,13 +78,13 @@ def propose_size(headers: pl.DataFrame) -> tuple[int, str]:
     enlarged = min(int(ENLARGED * longest) // STEP * STEP, MAX_SIZE)
     size = max(rounded, enlarged)
     size_range = f"{longest} px" if smallest == largest else f"{smallest} to {largest} px, mostly about {longest}"
-    why = f"the images' longest side is {size_range}"
+    why = f"the longest side of the images is {size_range}"
     if enlarged > rounded:
-        why += "; small images are learnt better when they are enlarged"
+        why += "; small images train better when enlarged"
     elif longest < MIN_SIZE:
-        why += f"; below {MIN_SIZE} networks see little"
+        why += f"; networks see little below {MIN_SIZE} px"
     elif longest > LARGE:
-        why += f", and {LARGE} is enough to begin with: more shows more and is slower, twice the side four times"
+        why += f"; {LARGE} px is a good start: twice the size shows more detail but is four times slower"
     elif longest < size:
         why += f", rounded up to a multiple of {STEP}"
     return size, why

@@ -1,4 +1,4 @@
-"""Changes to a table before its rows name images: lost zeros, paths of elsewhere, several rows an image, two in one."""
+"""Repair of tables whose rows do not match files: lost zeros, foreign paths, several rows per image, mixed roles."""
 
 from __future__ import annotations
 
@@ -16,20 +16,15 @@ from holotype.inspect.tables import as_numbers
 __all__ = ["SEPARATOR", "free_name", "has_repeated_images", "merge_rows", "repair_tables", "split_by_role"]
 
 SEPARATOR = "|"
-"""Stands between the values that rows of one image differ in."""
-WIDTHS = 3  # of numbers in file names, the commonest first
+"""Separator of the values in which the rows of one image differ."""
+WIDTHS = 3  # most common widths of numbers in file names that are tried
 SPLITS = re.compile(r"^(split|set|subset|partition|usage|data_?set)$", re.IGNORECASE)
 TRAINING, TESTING = ("train", "training", "val", "valid", "validation", "dev"), ("test", "testing", "holdout")
 NAMED = re.compile(r"(^|[_ ])(image|file|filename|file_name|image_id|img|path)([_ ]|$)", re.IGNORECASE)
 
 
 def free_name(name_base: str, *tables: pl.DataFrame | None) -> str:
-    """A name that no column has yet.
-
-    Args:
-        name_base: What it should be called.
-        *tables: Whose columns count.
-    """
+    """Find a column name that no table has, by appending underscores."""
     taken = {name for table in tables if table is not None for name in table.columns}
     while name_base in taken:
         name_base += "_"
@@ -39,19 +34,17 @@ def free_name(name_base: str, *tables: pl.DataFrame | None) -> str:
 def repair_tables(
     train: pl.DataFrame, test: pl.DataFrame | None, columns: Sequence[str], files: tuple[str, ...]
 ) -> Iterator[tuple[str, str, pl.DataFrame, pl.DataFrame | None]]:
-    """The tables with one of their columns once more, as the files here may be called after it.
+    """Iterate over repairs of the tables: a column is added with the values of another one, changed to match the files.
 
-    Paths as they are here (`/elsewhere/scans/a/1.png` is `a/1.png`, `IMG_1.JPG` is `img_1.jpg`); then whole numbers,
-    padded with zeros as numbers in the file names are.
+    First paths as they are here (`/elsewhere/scans/a/1.png` is `a/1.png`, `IMG_1.JPG` is `img_1.jpg`), then whole
+    numbers padded with zeros like the numbers in file names.
 
     Args:
-        train: The training table.
-        test: The test table, or None.
-        columns: Those that may name files.
+        columns: Columns that may name files.
         files: Image files.
 
     Yields:
-        The column's name, that of the new one, and both tables with it.
+        Name of the column, name of the added column, and both tables.
     """
     tables = [table for table in (train, test) if table is not None]
     for changes in (_resolve_local_paths, _pad_numbers):
@@ -65,7 +58,7 @@ def repair_tables(
 
 
 def _resolve_local_paths(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[tuple[str, list[pl.Series]]]:
-    """A column of paths in both tables as they are here, and what it should be called."""
+    """Name and values of a path column that is resolved to the files here."""
     index = FileIndex(files)
 
     def here(value: str | None) -> str | None:
@@ -75,7 +68,7 @@ def _resolve_local_paths(columns: list[pl.Series], files: tuple[str, ...]) -> It
 
 
 def _pad_numbers(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[tuple[str, list[pl.Series]]]:
-    """A column of whole numbers in both tables as wide as those in file names, and what it should be called."""
+    """Names and values of a number column that is padded to the widths in file names."""
     if not all(bool(column.str.contains(r"^\d+$").all()) for column in columns):
         return
     lengths = Counter(len(run) for name in files for run in re.findall(r"\d+", name.rpartition("/")[2]))
@@ -85,13 +78,10 @@ def _pad_numbers(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[t
 
 
 def split_by_role(table: pl.DataFrame) -> tuple[str, pl.DataFrame, pl.DataFrame] | None:
-    """The training rows and the rows to predict of one table that holds both and says so in a column.
-
-    Args:
-        table: All text.
+    """Split a table that has training and test rows by its role column.
 
     Returns:
-        The column's name, and both parts without it; None where there is no such column.
+        Name of the column, and both parts without it; None if there is no such column.
     """
     for name in table.columns:
         values = table[name].fill_null("").str.strip_chars().str.to_lowercase()
@@ -108,22 +98,14 @@ def split_by_role(table: pl.DataFrame) -> tuple[str, pl.DataFrame, pl.DataFrame]
 
 
 def has_repeated_images(values: pl.Series) -> bool:
-    """Whether a column names images, so that its rows of one value are about one image.
-
-    Args:
-        values: A column that names files and has values more than once.
-    """
+    """Check whether a column names images, so that its rows of equal value describe one image."""
     return bool(NAMED.search(values.name)) or all(is_image_name(value) for value in values.drop_nulls().unique())
 
 
 def merge_rows(table: pl.DataFrame, column: str) -> pl.DataFrame:
-    """One row a value of a column; what its rows differ in is joined, each value once.
+    """Merge rows of equal value in a column; other values in which they differ are joined, each once.
 
-    Numbers in which rows of one image differ are places in it, unless they are called a label; they are left out.
-
-    Args:
-        table: All text.
-        column: What rows of one image share.
+    Numbers in which the rows differ are positions in the image and are dropped, unless the column is a label.
     """
     rest = [name for name in table.columns if name != column and not _is_position_column(table, name, column)]
     each = pl.col(rest).drop_nulls().unique().sort().str.join(SEPARATOR).replace("", None)

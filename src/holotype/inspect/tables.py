@@ -1,4 +1,4 @@
-"""Tables as a person keeps them: read as text, told apart by name, their columns by what they hold."""
+"""Tables of a data folder: read as text, recognized by name and content."""
 
 from __future__ import annotations
 
@@ -32,18 +32,15 @@ EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 OTHER_TABLE_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")
 SAVE_ANEW = "save it as .xlsx, or as CSV in UTF-8"
 WRITTEN_MARK = ".new"
-"""Ends the name of a table that was written from another one, before the file's ending."""
+"""Suffix of the names of tables that were written from another one, before the extension."""
 DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?$|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}$"
 
 
 def list_tables(folder: Path) -> list[Path]:
-    """The tables of a folder, but for those that were written from others; where it has none, of the folders in it.
-
-    Args:
-        folder: Where to look.
+    """List the tables of a folder, or of its subfolders if it has none, without those written by `holotype init`.
 
     Returns:
-        Files; of a workbook with several sheets, each sheet by its name, as in `labels.xlsx#Sheet2`.
+        Files; each sheet of a workbook with several sheets by its name, as in `labels.xlsx#Sheet2`.
     """
     for pattern in ("*", "*/*"):
         paths = [path for path in folder.glob(pattern) if path.suffix.lower() in TABLE_SUFFIXES and path.is_file()]
@@ -55,47 +52,30 @@ def list_tables(folder: Path) -> list[Path]:
 
 
 def unreadable_tables(folder: Path) -> list[Path]:
-    """The spreadsheets of a folder, or of the folders in it, in forms that are not read, such as `train.xls`.
-
-    Args:
-        folder: Where to look.
-    """
+    """List the spreadsheets in unsupported formats, such as `train.xls`, of a folder and its subfolders."""
     files = (path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)) if path.is_file())
     return [path for path in files if path.suffix.lower() in OTHER_TABLE_SUFFIXES and not path.name.startswith("~$")]
 
 
 def sheets_of(path: Path) -> list[Path]:
-    """The sheets of a workbook that have rows, as in `labels.xlsx#Sheet2`; any other table, or a single sheet, itself.
-
-    Args:
-        path: A table.
-    """
+    """List the sheets of a workbook that have rows, as in `labels.xlsx#Sheet2`; other tables are themselves."""
     if path.suffix.lower() not in EXCEL_SUFFIXES:
         return [path]
     try:
         names = list_sheets(path, "DATA")
     except DataError:
-        return [path]  # which is refused where it is read
+        return [path]  # reading it later raises the error
     return [path] if len(names) < 2 else [path.with_name(f"{path.name}#{name}") for name in names]
 
 
 def table_name(path: Path) -> str:
-    """What a table is called, in small letters: a sheet by its own name, a file without its ending.
-
-    Args:
-        path: A table, perhaps a sheet of a workbook.
-    """
+    """Name of a table in lower case: the sheet, or the file without its extension."""
     file, sheet = strip_sheet_name(path)
     return (sheet or Path(file).stem).lower()
 
 
 def sibling_test_table(train: Path, tables: list[Path]) -> Path | None:
-    """The table of the rows to predict that goes with a training table: `train_a.csv` and `test_a.csv`.
-
-    Args:
-        train: The training table.
-        tables: The tables to choose from.
-    """
+    """Find the test table that belongs to a training table: `test_a.csv` for `train_a.csv`."""
     train_name = table_name(train)
     test_names = [train_name.replace("train", "test"), "test"] if "train" in train_name else ["test"]
     for name in test_names:
@@ -106,30 +86,24 @@ def sibling_test_table(train: Path, tables: list[Path]) -> Path | None:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """A table with every column as text, so that `00250` stays what it is; cells without a value are null.
-
-    Args:
-        path: CSV, TSV, Parquet or Excel.
+    """Read a table with every column as text, so that `00250` is preserved; cells without a value are null.
 
     Raises:
-        DataError: The file is no such table, or holds no rows.
+        DataError: The file is not a supported table, or has no rows.
     """
     return read_with_notes(path)[0]
 
 
 def read_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """A table as `read_table` gives it, and what is to be said of how it was read.
-
-    Args:
-        path: CSV, TSV, Parquet or Excel.
+    """Read a table like `read_table`, with notes on how it was read.
 
     Raises:
-        DataError: The file is no such table, or holds no rows.
+        DataError: The file is not a supported table, or has no rows.
     """
     ending = Path(strip_sheet_name(path)[0]).suffix.lower()
     if ending not in TABLE_SUFFIXES:
         raise DataError(
-            f"{path.name!r} is not a table that can be read",
+            f"{path.name!r} is not a supported table",
             field=str(path),
             allowed=TABLE_SUFFIXES,
             remedy=SAVE_ANEW if ending in OTHER_TABLE_SUFFIXES else "name a table or a folder",
@@ -140,40 +114,23 @@ def read_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
 
 
 def is_submission(name: str) -> bool:
-    """Whether a table is a sample of what is to be handed in.
-
-    Args:
-        name: The file's name.
-    """
+    """Check whether a table is a sample submission."""
     return "submission" in name.lower()
 
 
 def as_numbers(values: pl.Series) -> pl.Series | None:
-    """The values as numbers, without nulls; None where some are no numbers.
-
-    Args:
-        values: Text.
-    """
+    """Convert text to numbers without nulls; None if some values are not numbers."""
     present = values.drop_nulls()
     numbers = present.str.strip_chars().cast(pl.Float64, strict=False)
     return None if numbers.null_count() or not len(present) else numbers
 
 
 def are_dates(values: pl.Series) -> bool:
-    """Whether every value is written as a date, year first or last.
-
-    Args:
-        values: Text.
-    """
+    """Check whether every value is a date, year first or last."""
     present = values.drop_nulls()
     return bool(len(present)) and bool(present.str.contains(DATE).all())
 
 
 def is_unique(frame: pl.DataFrame, column: str) -> bool:
-    """Whether every row has a value of its own in a column.
-
-    Args:
-        frame: A table.
-        column: One of its columns.
-    """
+    """Check whether a column has a distinct value in every row."""
     return frame[column].null_count() == 0 and frame[column].n_unique() == frame.height

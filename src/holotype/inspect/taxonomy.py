@@ -1,4 +1,4 @@
-"""Which of the further tables gives the ranks above the classes: genus and family of each species."""
+"""Taxonomy tables: the ranks above the classes, such as genus and family of each species."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ CLASS_COLUMN_NAMES = {"class", "name", "label"}
 
 
 def find_taxonomy(tables: Mapping[str, pl.DataFrame], classes: set[str]) -> tuple[str, tuple[str, ...]] | None:
-    """The first table with a row a class whose other columns are ranks from near to far, each within the next.
+    """Find the first table with one row per class whose other columns are nested ranks, from near to far.
 
     Args:
         tables: Further tables by name.
-        classes: The class names.
 
     Returns:
-        The table's name and its ranks; none where no table tells of every class, or its columns do not nest.
+        Name of the table and its ranks; None if no table describes every class with nested columns.
     """
     for name, table in tables.items():
         column = next(

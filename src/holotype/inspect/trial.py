@@ -1,4 +1,4 @@
-"""A trial reading of images before a recipe is written: which cannot be read, why, and what would help."""
+"""Trial reading of images before a recipe is proposed: unreadable images, their errors and possible remedies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from holotype.inspect.match_files import FileMatch, files_of_row
 __all__ = ["TrialReading", "are_photographs", "read_trial"]
 
 ROWS = (1000, 300, 100, 30, 10, 3)
-"""How many rows of a table are read as a trial, the first whose files are small enough together."""
+"""Candidate numbers of rows to read; the first is used whose files are small enough in total."""
 BYTES = 200_000_000
 HEADERS = {"train": 140, "test": 60}
 MOSTLY = 0.5
@@ -28,16 +28,16 @@ COLORS = ("red", "green", "blue")
 
 @dataclass(frozen=True)
 class TrialReading:
-    """What came of reading some images.
+    """Trial reading of some images.
 
     Args:
-        headers: Of images that can be read: `file`, `height`, `width`, `channels`, `bits`, `role`.
-        tried: How many images were read or refused.
-        is_complete: Whether those are all images.
-        unread: The first file of each image that cannot be read, and why not.
-        projection: How planes or times must become one, or None.
-        planes: What the reader says of an image with planes or times.
-        pages: How many unnamed pages each TIFF holds, which are read as channels; 1 where that is not so.
+        headers: Headers of the readable images: `file`, `height`, `width`, `channels`, `bits`, `role`.
+        tried: Number of images that were tried.
+        is_complete: Whether these are all images.
+        unread: Error message by first file of each unreadable image.
+        projection: Projection of planes or time points that makes images readable, if needed.
+        planes: Message of the reader on an image with planes or time points.
+        pages: Number of unnamed pages of each TIFF, which are read as channels; otherwise 1.
     """
 
     headers: pl.DataFrame
@@ -49,19 +49,14 @@ class TrialReading:
     pages: int = 1
 
     def describe_unread(self) -> str:
-        """How many images cannot be read, with the reason of the first, as the beginning of a sentence."""
+        """Beginning of a sentence: number of unreadable images, with the error of the first."""
         first, reason = next(iter(self.unread.items()))
-        of = "" if self.is_complete else " that were tried"
+        of = "" if self.is_complete else " tried"
         return f"{len(self.unread):,} of {pluralize(self.tried, 'image')}{of} cannot be read ({first}: {reason})"
 
 
 def read_trial(folder: Path, file_match: FileMatch) -> TrialReading:
-    """Read images spread over the tables, all of them where they are few or small.
-
-    Args:
-        folder: The data folder.
-        file_match: The tables and the pattern.
-    """
+    """Read images spread over the tables, or all of them if they are few or small."""
     images: list[tuple[str, list[str]]] = []
     others: list[tuple[str, str]] = []
     rows = 0
@@ -102,7 +97,7 @@ def read_trial(folder: Path, file_match: FileMatch) -> TrialReading:
 
 
 def are_photographs(headers: pl.DataFrame) -> bool:
-    """Whether images of 8 bits are in grey here and in colour there, or have a fourth channel now and then.
+    """Check whether 8-bit images mix gray and color, or some have a fourth channel.
 
     Args:
         headers: Columns `channels` and `bits`.
@@ -112,7 +107,7 @@ def are_photographs(headers: pl.DataFrame) -> bool:
 
 
 def _select_rows(folder: Path, file_match: FileMatch, table: pl.DataFrame, role: str) -> list[tuple[str, list[str]]]:
-    """The files of rows to be read; what is not there is spoken of elsewhere."""
+    """Files of the rows to be read, without rows that lack files."""
     for count in ROWS:
         rows = table[spread_positions(table.height, count)].iter_rows(named=True)
         files = [(role, files_of_row(file_match, row, role)) for row in rows]
@@ -129,7 +124,7 @@ def _select_rows(folder: Path, file_match: FileMatch, table: pl.DataFrame, role:
 def _read_images(
     folder: Path, channels: Sequence[str], images: Sequence[tuple[str, list[str]]], projection: str | None
 ) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Headers of the images that can be read, and why the others cannot."""
+    """Headers of the readable images, and the errors of the others."""
     rows, unread = [], {}
     for role, files in images:
         try:
@@ -146,7 +141,7 @@ def _read_images(
 
 
 def _count_pages(folder: Path, files: Sequence[str]) -> int:
-    """How many pages a TIFF holds that neither OME nor ImageJ name."""
+    """Number of pages of a TIFF that neither OME nor ImageJ metadata describe."""
     first = next((name for name in files if name.lower().endswith((".tif", ".tiff"))), None)
     if first is None:
         return 1

@@ -1,4 +1,4 @@
-"""The recipe as YAML, with the reasons as comments."""
+"""Proposed recipe as YAML, with the reasons as comments."""
 
 from __future__ import annotations
 
@@ -19,68 +19,67 @@ from holotype.inspect.propose import Proposal
 __all__ = ["commented_text", "recipe_text", "write_recipe"]
 
 WIDTH = 110
-ORIGIN = "Written by `holotype init`; every line is a guess to be checked, the reason stands above it."
+ORIGIN = "Written by `holotype init`. Every setting is a guess, with its reason above it: please check them."
 
 
 def write_recipe(proposal: Proposal, path: Path, force: bool = False) -> str:
-    """Write the recipe, and the tables that go with it, beside each other.
+    """Write a proposed recipe and its tables into one folder.
 
     Args:
-        proposal: From `propose`.
-        path: The recipe's file.
-        force: Replace what is there.
+        force: Replace existing files.
 
     Returns:
-        The recipe's text.
+        The text of the recipe.
 
     Raises:
-        InputError: A file is there already, or cannot be written.
+        InputError: A file exists already, or cannot be written.
     """
     path = Path(path)
     targets = [path, *(path.parent / name for name in proposal.tables)]
     there = [target for target in targets if target.exists()]
     if there and not force:
-        raise InputError(f"{str(there[0])!r} exists already", remedy="give another -o, or --force to replace it")
+        raise InputError(
+            f"{str(there[0])!r} exists already", remedy="choose another path with -o, or replace it with --force"
+        )
     text = recipe_text(proposal, path.resolve().parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for name, table in proposal.tables.items():
             _write_atomically(path.parent / name, table.write_csv())
-        _write_atomically(path, text)  # last, so that a recipe never names a table that is not there
+        _write_atomically(path, text)  # last, so that a recipe never names a missing table
     except OSError as error:
-        raise InputError(f"{str(path)!r} cannot be written: {error.strerror}", remedy="give another -o") from error
+        raise InputError(
+            f"{str(path)!r} cannot be written: {error.strerror}", remedy="choose another path with -o"
+        ) from error
     return text
 
 
 def recipe_text(proposal: Proposal, folder: Path) -> str:
-    """The YAML of a proposal.
+    """Format a proposal as YAML.
 
     Args:
-        proposal: From `propose`.
-        folder: The recipe's folder, which paths are made relative to.
+        folder: Folder of the recipe; paths become relative to it.
     """
     return commented_text(_with_relative_paths(proposal.content, folder.resolve()), proposal, ORIGIN)
 
 
 def commented_text(content: dict[str, Any], proposal: Proposal, origin: str) -> str:
-    """A recipe as YAML, with what is to be said of it.
+    """Format a recipe as YAML with comments.
 
     Args:
-        content: What it holds.
-        proposal: Reasons, questions, warnings and notes.
-        origin: The first line: where it came from.
+        origin: The first comment.
     """
     lines = _wrap_comment(origin, "")
-    for title, sentences in (("To decide", proposal.questions), ("Warning", proposal.warnings)):
+    for title, sentences in (("Question", proposal.questions), ("Warning", proposal.warnings)):
         for sentence in sentences:
             lines += _wrap_comment(f"{title}: {sentence}", "")
     lines += _format_section(content, "", proposal.reasons, "")
-    lines += ["", "# Seen, and not used:"] if proposal.notes else []
+    lines += ["", "# Found, but not used:"] if proposal.notes else []
     for note in proposal.notes:
         lines += _wrap_comment(f"- {note}", "")
     text = "\n".join(lines) + "\n"
     if _parse(text) != content:
-        raise HolotypeError("the recipe cannot be written as YAML", remedy="report the names of the columns and files")
+        raise HolotypeError("the recipe cannot be written as YAML", remedy="report a bug with the names of the columns")
     return text
 
 
@@ -103,7 +102,7 @@ def _format_section(content: dict[str, Any], address: str, reasons: dict[str, st
 
 
 def _format_entry(entry: dict[str, Any], address: str, reasons: dict[str, str], indent: str) -> list[str]:
-    """An entry of a list, each of its keys below what is said of it; first of all what is said of no single key."""
+    """Format a list entry with comments above its keys; comments on no single key come first."""
     below = f"{address}."
     comments: dict[str, list[str]] = {name: [] for name in ["", *entry]}
     for reason_address, reason in reasons.items():
@@ -134,7 +133,7 @@ def _format_flow(value: Any) -> str:
 
 
 def _is_plain_scalar(text: str) -> bool:
-    """Whether a text needs no quotes in YAML, older readers' `yes` and `no` included."""
+    """Whether a text needs no quotes in YAML, including the `yes` and `no` of older parsers."""
     if not re.fullmatch(r"[A-Za-z_./][\w./-]*", text) or text.lower() in {"yes", "no", "on", "off", "y", "n"}:
         return False
     try:
@@ -144,7 +143,7 @@ def _is_plain_scalar(text: str) -> bool:
 
 
 def _wrap_comment(sentence: str, indent: str) -> list[str]:
-    text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", sentence)  # a column's name may hold a line's end
+    text = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", sentence)  # column names may contain line breaks
     return textwrap.wrap(
         text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#   ", break_on_hyphens=False
     )
