@@ -1,4 +1,4 @@
-"""The audit: data that can be trusted before anything is trained."""
+"""Data audit: image and label checks, duplicates, and label errors."""
 
 from holotype.audit.audit import audit_images, audit_labels
 from holotype.audit.duplicates import Duplicates, duplicate_actions, duplicate_conflicts, find_duplicates

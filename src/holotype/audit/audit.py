@@ -1,4 +1,4 @@
-"""The audit: what is wrong with the images and labels, and what is done about it."""
+"""The audit step: image and label problems, duplicates, and the action taken on each."""
 
 from __future__ import annotations
 
@@ -38,15 +38,12 @@ def audit_images(
     """Check the images and find duplicates over train, external and test.
 
     Args:
-        images: The table.
-        statistics: What one pass over the pixels found, row by row.
-        spec: The recipe's `audit` section.
-        duplicates: What is the same as what, where that is known; searched for otherwise.
-        dropped: Numbers of the image rows that a person took out of training and scoring.
+        duplicates: Known duplicates; they are searched for if None.
+        dropped: Image rows that a reviewer took out of training and scoring.
 
     Returns:
-        Clusters of duplicates with what was done about them, conflicting labels, and warnings. Empty images are in
-        no cluster: they are alike because nothing is on them.
+        Clusters of duplicates with the action on each, conflicting labels, and warnings. Constant images are in no
+        cluster, because they are alike only for want of content.
 
     Raises:
         DataError: Images cannot be read, or have different numbers of channels.
@@ -93,11 +90,10 @@ def audit_images(
 
 
 def audit_labels(images: ImageTable, dropped: Integers | None = None) -> AuditReport:
-    """What can be said of rows without images.
+    """Check the labels of a table without images.
 
     Args:
-        images: The table.
-        dropped: Numbers of the rows that a person took out of training and scoring.
+        dropped: Rows that a reviewer took out of training and scoring.
     """
     links = label_cooccurrence(images.samples)
     dropped_rows = np.setdiff1d(np.empty(0, np.int64) if dropped is None else dropped, images.rows_of_role("test"))
@@ -125,7 +121,7 @@ def _find_duplicates(
 
 
 def _without_shared_groups(images: ImageTable, action: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Of the images that would validate, those of a group that trains are dropped instead: it would flatter them."""
+    """Drop validation images whose group also trains: they would raise the validation score."""
     shared = np.zeros(len(images), bool)
     trains = pl.Series((images.frame["role"] != "test").to_numpy() & ~np.isin(action, ["dropped", "validated"]))
     for name in images.group_names:

@@ -1,4 +1,4 @@
-"""Clusters whose models are all alike: chains of links are cut where they are weakest."""
+"""Duplicate clusters of limited diameter: chains of links are cut where they are weakest."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def clusters_within_diameter(
     max_distance: int,
     contents: NDArray[np.uint64] | None = None,
 ) -> Integers:
-    """Connected components, but for links that would put two images into one cluster whose hashes are far apart.
+    """Cluster linked images so that no two hashes of a cluster are further apart than `max_distance`.
 
-    Links are taken in the order of similarity, and one is passed over where the cluster it makes would hold two images
-    whose hashes differ in more than `max_distance` bits in every orientation and window (complete linkage on what
-    single linkage has found), so that a chain of small changes cannot merge what does not look alike.
+    Links are taken from the most to the least similar. A link is skipped if it would put two images into one cluster
+    whose hashes differ in more than `max_distance` bits in every orientation and window (complete linkage within the
+    components of single linkage). A chain of small changes therefore cannot merge images that look different.
 
     Args:
-        count: How many images.
-        tails: One image of each link, shape (links,).
-        heads: The other.
-        similarity: Of each link.
+        count: Number of images.
+        tails: First image of each link, shape (links,).
+        heads: Second image of each link, shape (links,).
+        similarity: Similarity of each link, shape (links,).
         variants: Hashes of each image in all windows and orientations, shape (images, windows, 8).
-        max_distance: The largest distance within a cluster, in bits; exact copies are at 0.
-        contents: Hashes of the content of each image; two images are as far apart as in the nearer of the two.
+        max_distance: Largest distance within a cluster, in bits.
+        contents: Hashes of each image's content; the smaller of the two distances counts.
 
     Returns:
-        The cluster of each image, shape (images,), any numbers.
+        Cluster label of each image, shape (images,); labels have gaps.
     """
     component = connected(count, tails, heads)
     cluster = component.copy()
@@ -62,7 +62,7 @@ def clusters_within_diameter(
 def _max_distance_between(
     variants: NDArray[np.uint64], contents: NDArray[np.uint64] | None, these: list[int], those: list[int]
 ) -> int:
-    """The largest distance between two images of two clusters, each in its nearest reading."""
+    """Largest distance between images of two clusters, over the best orientation and window of each pair."""
     distance = _distances(variants, these, those)
     return int((distance if contents is None else np.minimum(distance, _distances(contents, these, those))).max())
 

@@ -1,4 +1,4 @@
-"""What was found of duplicates, in sentences."""
+"""Warnings about duplicates."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ MAX_LISTED = 5
 
 
 def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.str_]) -> list[str]:
-    """One sentence for each pair of roles that duplicates join, and for what was done about it.
+    """Describe the duplicates between each pair of roles, and the action taken on them.
 
     Args:
-        images: The table.
-        same: What was found to be the same.
-        action: What was done about each image, shape (rows,), from `duplicate_actions`.
+        action: Action on each image, shape (rows,), from `duplicate_actions`.
     """
     ids, cluster, roles = images.frame["id"], same.cluster, images.frame["role"].to_numpy().astype(np.str_)
     near = same.pairs.filter(pl.col("kind") == "near")
@@ -60,7 +58,7 @@ def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.
 
 
 def _describe_copies(mask: NDArray[np.bool_], is_near: NDArray[np.bool_], role: str) -> str:
-    """Whether they have the very pixels or only show the same."""
+    """Number of images, and whether they have equal pixels or only look the same."""
     near, is_single = int((mask & is_near).sum()), mask.sum() == 1
     verb = ("has" if is_single else "have") if not near else ("shows" if is_single else "show")
     what = "the pixels" if not near else "the same picture" if near == mask.sum() else "the pixels or the picture"
@@ -68,7 +66,7 @@ def _describe_copies(mask: NDArray[np.bool_], is_near: NDArray[np.bool_], role: 
 
 
 def _in_cluster_with(cluster: Integers, mask: NDArray[np.bool_], min_count: int = 1) -> NDArray[np.bool_]:
-    """Which images lie in a cluster with at least so many chosen ones."""
+    """Mask of the images whose cluster has at least `min_count` images of `mask`."""
     numbers, counts = np.unique(cluster[mask & (cluster >= 0)], return_counts=True)
     return np.isin(cluster, numbers[counts >= min_count])
 

@@ -1,4 +1,4 @@
-"""Images that are the same, and what is done about them."""
+"""Duplicate images: exact copies and near duplicates, and the action on each."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ MAX_DIAMETER = 3  # times the bits of a link: how far apart two images of one cl
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What was found to be the same.
+    """Clusters of duplicate images and the pairs that link them.
 
     Args:
-        cluster: The cluster of each image, shape (n,), numbered from 0 by first appearance; -1 for an image of its own.
-        pairs: The pairs that made the clusters, with the columns of `holotype.types.LINKS`.
+        cluster: Cluster of each image, shape (n,), numbered from 0 by first appearance; -1 for an image without
+            duplicates.
+        pairs: Linked pairs, with the columns of `holotype.types.DUPLICATE_PAIRS`.
     """
 
     cluster: Integers
@@ -42,14 +43,14 @@ def find_duplicates(
     bits: int | None = None,
     read: Callable[[int], NDArray[Any]] | None = None,
 ) -> Duplicates:
-    """Clusters of images with equal pixels, and of those that show the same in other pixels.
+    """Cluster images with equal pixels, and images that look the same.
 
     Args:
-        digests: Digest of the pixels of each image, shape (n,); an empty one is like no other.
-        fingerprints: From `holotype.data.thumbnails`, one an image, None for one that cannot be read; without them
-            only equal pixels count.
-        bits: By which the hashes of near duplicates may differ, from 0 to 16; without it only equal pixels count.
-        read: Gives the pixels (channels, height, width) of an image by its number, to confirm near duplicates on.
+        digests: Digest of each image's pixels, shape (n,); an empty digest matches nothing.
+        fingerprints: From `holotype.data.thumbnails`, None for an unreadable image; without them only equal pixels
+            count.
+        bits: Largest Hamming distance between near duplicates, 0 to 16; None to compare equal pixels only.
+        read: Return the pixels (channels, height, width) of an image row, to verify near duplicates.
     """
     digests = np.asarray(digests, dtype=np.str_)
     _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
@@ -66,7 +67,7 @@ def find_duplicates(
         tails, heads = np.concatenate([tails, near.rows]), np.concatenate([heads, near.others])
         distance, similarity = np.concatenate([distance, near.bits]), np.concatenate([similarity, near.similarity])
         cluster = connected(len(digests), np.concatenate([originals, groups[0]]), np.concatenate([copies, groups[1]]))
-    number = _renumber_clusters(cluster)
+    number = renumber_clusters(cluster)
     kinds = np.where(np.arange(len(tails)) < exact, "exact", "near")
     links = pl.DataFrame(
         [number[tails], np.minimum(tails, heads), np.maximum(tails, heads), kinds, distance, similarity],
@@ -79,7 +80,7 @@ def find_duplicates(
 def _find_near(
     alone: Integers, fingerprints: Sequence[bytes | None], bits: int, read: Callable[[int], NDArray[Any]] | None
 ) -> tuple[NearDuplicatePairs, tuple[Integers, Integers]]:
-    """Confirmed pairs among images of different pixels, and ties between the models of their clusters."""
+    """Verified pairs of near duplicates, and the links within their clusters."""
     packed = [fingerprints[int(row)] for row in alone]
     if not packed:
         return NearDuplicatePairs(alone, alone, alone, alone, alone.astype(np.float32)), (alone, alone)
@@ -107,9 +108,9 @@ def _find_near(
 def _whole_and_content(
     packed: Sequence[bytes | None], unpacked: Fingerprints, bits: int, read: Callable[[int], NDArray[Any]]
 ) -> tuple[NearDuplicatePairs, NDArray[np.uint8]]:
-    """Pairs alike as whole images or in their small content, and squares of small content, else of the whole image.
+    """Pairs alike as whole images or in their small content; and thumbnails of the content, else of the whole image.
 
-    Small objects on an empty ground all have one hash as whole images.
+    Small objects on an empty background all share one hash as whole images.
     """
     pairs, squares = find_near_duplicates(unpacked, bits, read), unpacked.pixels
     small = np.array(
@@ -132,8 +133,12 @@ def _whole_and_content(
     return best_reading(joined), squares
 
 
-def _renumber_clusters(cluster: Integers) -> Integers:
-    """Clusters of at least two, numbered by first appearance; -1 for the rest."""
+def renumber_clusters(cluster: Integers) -> Integers:
+    """Number clusters of at least two images from 0 by first appearance; all others become -1.
+
+    Args:
+        cluster: Cluster of each image, shape (n,), with gaps; a negative one is no cluster.
+    """
     _, first, inverse, counts = np.unique(cluster, return_index=True, return_inverse=True, return_counts=True)
     number = np.full(len(counts), -1, np.int64)
     several = np.flatnonzero(counts > 1)
@@ -143,16 +148,16 @@ def _renumber_clusters(cluster: Integers) -> Integers:
 
 
 def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], rules: DuplicatesSpec) -> NDArray[np.str_]:
-    """What is done about each duplicate.
+    """Choose the action on each duplicate.
 
     Args:
-        clusters: The cluster of each image, shape (n,); -1 for none.
+        clusters: Cluster of each image, shape (n,); -1 for none.
         roles: `train`, `external` or `test` for each image, shape (n,).
         rules: The recipe's `audit.duplicates` section.
 
     Returns:
-        One word an image, shape (n,): `grouped` (shares a fold with the others that are grouped), `dropped` (never
-        trains), `validated` (never trains and is scored apart), `kept` (nothing is done), `reported` (a test image), or
+        One word an image, shape (n,): `grouped` (shares a fold with the other grouped images), `dropped` (never
+        trains), `validated` (never trains and is scored separately), `kept` (no action), `reported` (a test image), or
         an empty string outside clusters.
     """
     actions = np.full(len(clusters), "", dtype="<U9")
@@ -190,11 +195,10 @@ def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], rules: Duplic
 
 
 def duplicate_conflicts(images: ImageTable, clusters: Integers) -> pl.DataFrame:
-    """The clusters whose labelled images carry different labels.
+    """Clusters whose labelled images carry different labels.
 
     Args:
-        images: The table.
-        clusters: The cluster of each image, shape (n,); -1 for none.
+        clusters: Cluster of each image, shape (n,); -1 for none.
 
     Returns:
         `cluster`, `ids` and `labels` (class names joined by commas, one text an id).
@@ -211,6 +215,6 @@ def duplicate_conflicts(images: ImageTable, clusters: Integers) -> pl.DataFrame:
 
 
 def _count_in_clusters(clusters: Integers, mask: NDArray[np.bool_]) -> Integers:
-    """How many chosen images each image's cluster has; 0 outside clusters."""
+    """Number of `mask` images in each image's cluster; 0 outside clusters."""
     counts = np.bincount(clusters[mask], minlength=int(clusters.max(initial=-1)) + 2)  # the last, -1, stays 0
     return counts[clusters]

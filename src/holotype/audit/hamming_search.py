@@ -1,4 +1,4 @@
-"""Pairs of hashes that differ in few bits, found among millions without comparing all with all."""
+"""Hamming search: pairs of 64-bit hashes that differ in few bits, without comparing all pairs."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ MAX_BALLS = 200
 
 @dataclass(frozen=True)
 class _Table:
-    """Values by their chunks: `order[start[k] : start[k + 1]]` are those whose chunk is k."""
+    """Hash values by chunk: `order[start[k] : start[k + 1]]` are the values whose chunk equals k."""
 
     order: tuple[Integers, ...]
     start: tuple[Integers, ...]
 
 
 def nearby_hashes(queries: Hashes, base: Hashes, bits: int) -> Iterator[tuple[Integers, Integers, NDArray[np.uint8]]]:
-    """All pairs of a query and a base value that differ in at most so many bits, in blocks.
+    """Pairs of a query and a base hash within a Hamming distance, in blocks.
 
-    Of four chunks of 16 bits, one differs in at most a quarter of the bits: each table of chunks is asked for the
-    chunk itself and all that near it (multi-index hashing, Norouzi, Punjani & Fleet 2012, "Fast search in Hamming
-    space with multi-index hashing", CVPR). A pair may come more than once, from several chunks.
+    Multi-index hashing (Norouzi, Punjani & Fleet 2012, "Fast search in Hamming space with multi-index hashing", CVPR):
+    of four chunks of 16 bits, at least one differs in at most a quarter of the bits, so each chunk table is searched
+    for the chunk and its close neighbors. A pair may be returned more than once.
 
     Args:
         queries: Shape (n,).
         base: Shape (m,).
-        bits: From 0 to 16.
+        bits: Largest distance, 0 to 16.
 
     Yields:
-        Query numbers, base numbers and distances, of one length.
+        Query rows, base rows and distances, of equal length.
     """
     table = _build_table(base)
     for chunk in range(CHUNKS):
@@ -59,17 +59,17 @@ def nearby_hashes(queries: Hashes, base: Hashes, bits: int) -> Iterator[tuple[In
 
 
 def cluster_hashes(hashes: Hashes, bits: int) -> Integers:
-    """Clusters of hashes connected by links of at most so many bits.
+    """Single-linkage clusters of hashes within a Hamming distance.
 
-    Equal values are one; and where very many values share a chunk (dark fields), all within `bits` of their centre are
-    linked to the centre first, so that a crowd costs no more than its size.
+    Where very many values share a chunk (dark fields), all within `bits` of a center are linked to it first, so that
+    cost grows linearly with their number.
 
     Args:
         hashes: Shape (n,).
-        bits: From 0 to 16.
+        bits: Largest distance of a link, 0 to 16.
 
     Returns:
-        The cluster of each hash, shape (n,), numbered from 0.
+        Cluster of each hash, shape (n,), numbered from 0.
     """
     values, inverse = np.unique(hashes, return_inverse=True)
     tails, heads = hamming_edges(values, bits)
@@ -77,15 +77,14 @@ def cluster_hashes(hashes: Hashes, bits: int) -> Integers:
 
 
 def hamming_edges(values: Hashes, bits: int) -> tuple[Integers, Integers]:
-    """Links that connect all distinct values which differ in at most so many bits.
+    """Links that connect all distinct hashes within a Hamming distance.
 
     Args:
-        values: Shape (n,), each once.
-        bits: From 0 to 16.
+        values: Distinct hashes, shape (n,).
+        bits: Largest distance, 0 to 16.
 
     Returns:
-        Two arrays of numbers. Every link is between values at most `bits` apart, and every two such values are linked
-        or joined by the centre of a crowd.
+        Both ends of each link. Any two values within `bits` are linked directly or through the center of a crowd.
     """
     tails, heads = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     alone = np.ones(len(values), bool)
@@ -107,19 +106,19 @@ def hamming_edges(values: Hashes, bits: int) -> tuple[Integers, Integers]:
 
 
 def connected(count: int, tails: Integers, heads: Integers) -> Integers:
-    """The connected component of each of some nodes.
+    """Connected component of each node of an undirected graph.
 
     Args:
-        count: How many nodes.
-        tails: One end of each link.
-        heads: The other.
+        count: Number of nodes.
+        tails: First node of each edge.
+        heads: Second node of each edge.
     """
     graph = sp.coo_array((np.ones(len(tails), np.int8), (tails, heads)), shape=(count, count))
     return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
 
 
 def _iterate_pairs(values: Hashes, bits: int) -> Iterator[tuple[Integers, Integers]]:
-    """Pairs of distinct values at most so many bits apart; every pair of chunks is looked at from one side only."""
+    """Pairs of distinct values within `bits`; each pair of chunks is searched from one side only."""
     table = _build_table(values)
     numbers = np.arange(len(values))
     for chunk in range(CHUNKS):
@@ -136,7 +135,7 @@ def _iterate_pairs(values: Hashes, bits: int) -> Iterator[tuple[Integers, Intege
 
 
 def _iterate_crowds(values: Hashes, bits: int) -> Iterator[tuple[int, Integers]]:
-    """Centres of crowds, each with all values within `bits` of it; a value may belong to several."""
+    """Centers of crowded chunks, each with all values within `bits` of it; a value may belong to several."""
     taken = np.zeros(len(values), bool)
     for chunk in range(CHUNKS):
         for _ in range(MAX_BALLS):
@@ -154,7 +153,7 @@ def _iterate_crowds(values: Hashes, bits: int) -> Iterator[tuple[int, Integers]]
 
 
 def _link_crowds(values: Hashes, crowd: Integers, bits: int, tails: list[Integers], heads: list[Integers]) -> None:
-    """Link values of different crowds, one pair for each two crowds being enough."""
+    """Link values of different crowds; one link for each two components is enough."""
     component = connected(len(values), np.concatenate(tails), np.concatenate(heads))
     names = np.unique(component[crowd])
     for number, name in enumerate(names):
@@ -194,7 +193,7 @@ def _extract_chunk(values: Hashes, chunk: int) -> Integers:
 
 @cache
 def _list_masks(flips: int) -> tuple[int, ...]:
-    """All 16-bit numbers with at most so many ones, fewest first; every search needs them many times."""
+    """All 16-bit numbers with at most `flips` ones, fewest first; cached because every search needs them many times."""
     every = np.arange(1 << CHUNK_BITS)
     ones = np.bitwise_count(every)
     order = np.argsort(ones, kind="stable")
@@ -202,7 +201,7 @@ def _list_masks(flips: int) -> tuple[int, ...]:
 
 
 def _iterate_blocks(begin: Integers, count: Integers) -> Iterator[tuple[Integers, Integers]]:
-    """The rows and places of stretches laid end to end, a limited number of places at a time."""
+    """Rows and table positions of consecutive ranges, at most `BATCH_SIZE` positions at a time."""
     ends = np.cumsum(count)
     total, done = int(ends[-1]) if len(ends) else 0, 0
     low = 0

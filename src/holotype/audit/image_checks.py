@@ -1,4 +1,4 @@
-"""What is wrong with single images: unreadable, of another kind, empty, saturated."""
+"""Image checks: unreadable, constant and saturated images, and unusual depths, channels and values."""
 
 from __future__ import annotations
 
@@ -28,14 +28,10 @@ WHITE = 0.9  # of the same, from which on the typical image has a white backgrou
 
 
 def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
-    """Stop where an image cannot be read.
-
-    Args:
-        images: The table.
-        statistics: What the pass over the pixels found.
+    """Raise if an image cannot be read.
 
     Raises:
-        DataError: Some images cannot be read; the first few are named with the reason of each.
+        DataError: Some images cannot be read; the first few are named with their reasons.
     """
     reasons = statistics.frame["error"]
     rows = np.flatnonzero(reasons.is_not_null().to_numpy())
@@ -51,14 +47,10 @@ def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
 
 
 def require_same_channels(images: ImageTable, statistics: ImageStatistics) -> None:
-    """Stop where images have different numbers of channels, or others than the recipe names.
-
-    Args:
-        images: The table.
-        statistics: What the pass over the pixels found.
+    """Raise if images differ in their number of channels, or from the channels that the recipe names.
 
     Raises:
-        DataError: The numbers differ; the commonest is named, and the images that differ from it.
+        DataError: The numbers differ; the most common one is named, and the images that differ from it.
     """
     channels = statistics.frame["channels"]
     if channels.len() == 0:
@@ -89,12 +81,7 @@ def require_same_channels(images: ImageTable, statistics: ImageStatistics) -> No
 
 
 def other_depths(images: ImageTable, statistics: ImageStatistics) -> dict[int, str]:
-    """Rows to predict whose depth no labelled image has, each with the reason: their values mean something else.
-
-    Args:
-        images: The table.
-        statistics: What the pass over the pixels found.
-    """
+    """Test rows whose pixel type no labelled image has, each with the reason: their values mean something else."""
     test = images.frame["role"] == "test"
     training_depths = set(statistics.frame["depth"].filter(~test).drop_nulls())
     depths = statistics.frame["depth"].to_list()
@@ -106,11 +93,7 @@ def other_depths(images: ImageTable, statistics: ImageStatistics) -> dict[int, s
 
 
 def require_same_depth(images: ImageTable, statistics: ImageStatistics) -> None:
-    """Stop where rows to predict have another depth than all labelled images.
-
-    Args:
-        images: The table.
-        statistics: What the pass over the pixels found.
+    """Raise if test rows have a pixel type that no labelled image has.
 
     Raises:
         DataError: There are such rows; the first few are named.
@@ -126,27 +109,15 @@ def require_same_depth(images: ImageTable, statistics: ImageStatistics) -> None:
 
 
 def constant_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
-    """Which images have one value in each channel: empty fields, blank scans.
-
-    Args:
-        statistics: What the pass over the pixels found.
-
-    Returns:
-        Shape (images,).
-    """
+    """Mask of images with a single value in each channel (empty fields, blank scans), shape (images,)."""
     return (statistics.frame["deviation"].list.max() == 0).fill_null(False).to_numpy()
 
 
 def saturated_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
-    """Which images have a channel that is nearly everywhere at the largest value of its depth, unlike the others.
+    """Mask of images with a saturated channel, unlike the rest of the set, shape (images,).
 
-    Where three quarters of the typical image are bright, that is the look of the set: a white background.
-
-    Args:
-        statistics: What the pass over the pixels found.
-
-    Returns:
-        Shape (images,).
+    A channel counts if its mean is near the largest value of its type. Where the typical image is that bright in three
+    quarters of its pixels, a white background is normal for the set and does not count.
     """
     depths, frame = statistics.frame["depth"], statistics.frame
     tops = {name: float(np.iinfo(name).max) for name in depths.drop_nulls().unique() if np.dtype(name).kind in "iu"}
@@ -162,13 +133,10 @@ def saturated_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
 
 
 def extreme_images(statistics: ImageStatistics) -> dict[int, str]:
-    """Images with values far beyond those of the other images, or single pixels far beyond the rest of the image.
-
-    Args:
-        statistics: What the pass over the pixels found.
+    """Describe images with values far beyond the other images', or single pixels far beyond the rest of the image.
 
     Returns:
-        By row, what was found, in words.
+        A description by image row.
     """
     frame = statistics.frame
     if "lowest" not in frame.columns:
@@ -199,13 +167,10 @@ def extreme_images(statistics: ImageStatistics) -> dict[int, str]:
 
 
 def images_with_gaps(statistics: ImageStatistics) -> dict[int, str]:
-    """Images with pixels that hold no data: NaN, infinity, fill values, borders of one far value.
-
-    Args:
-        statistics: What the pass over the pixels found.
+    """Describe images with no-data pixels: NaN, infinity, fill values, borders of one far value.
 
     Returns:
-        By row, how many they are, in words.
+        The share of such pixels, as text, by image row.
     """
     if "missing" not in statistics.frame.columns:
         return {}
@@ -218,12 +183,7 @@ def _value_range(frame: pl.DataFrame, low: str, high: str) -> tuple[float, float
 
 
 def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]:
-    """What is odd about the pixels, in sentences.
-
-    Args:
-        images: The table.
-        statistics: What the pass over the pixels found.
-    """
+    """Warnings about depths, constant and saturated images, extreme values and missing channels."""
     ids = images.frame["id"]
     warnings = []
     depths = statistics.frame["depth"].drop_nulls().value_counts().sort("count", "depth", descending=[True, False])

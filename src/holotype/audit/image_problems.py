@@ -1,4 +1,4 @@
-"""Faults of single images, one row each, with what is done about them."""
+"""Problems of single images, one row each, with the action on them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,7 @@ MAX_LISTED = 5
 
 
 def unreadable_rows(images: ImageTable, statistics: ImageStatistics) -> dict[int, str]:
-    """The rows that cannot be used, each with the reason: unreadable, of other channels, to predict at another depth.
-
-    Args:
-        images: The table.
-        statistics: What the pass over the pixels found.
+    """Image rows that cannot be used, each with the reason: unreadable, wrong channels, or a test row of another depth.
 
     Raises:
         DataError: No training image is left.
@@ -58,16 +54,13 @@ def unreadable_rows(images: ImageTable, statistics: ImageStatistics) -> dict[int
 def image_problems(
     images: ImageTable, statistics: ImageStatistics, skipped: dict[int, str], spec: AuditSpec
 ) -> pl.DataFrame:
-    """All faults of single images.
+    """Table of all problems of single images.
 
     Args:
-        images: The table.
-        statistics: What the pass over the pixels found.
-        skipped: The rows that nobody reads, with the reason of each.
-        spec: The recipe's `audit` section.
+        skipped: Rows that are not used, each with the reason, from `unreadable_rows`.
 
     Returns:
-        The columns of `holotype.types.PROBLEMS`, sorted by row.
+        The columns of `holotype.types.IMAGE_PROBLEMS`, sorted by row.
     """
     frame = statistics.frame
     usable = np.ones(len(images), bool)
@@ -105,11 +98,10 @@ def _problem_kind(error: str | None, reason: str, depth: str | None) -> str:
 
 
 def skip_warnings(images: ImageTable, skipped: dict[int, str]) -> list[str]:
-    """What was skipped, in a sentence a role.
+    """Warnings about skipped images, one for each role.
 
     Args:
-        images: The table.
-        skipped: The rows that nobody reads, with the reason of each.
+        skipped: Rows that are not used, each with the reason.
     """
     warnings = []
     roles = images.frame["role"]
@@ -124,7 +116,7 @@ def skip_warnings(images: ImageTable, skipped: dict[int, str]) -> list[str]:
 
 
 def _find_outliers(values: pl.Series, usable: NDArray[np.bool_], noun: str) -> list[tuple[int, str]]:
-    """The rows that differ where nearly all agree."""
+    """Rows that differ where at least `COMMON_SHARE` of the images agree."""
     usable_values = values.filter(pl.Series(usable))
     if usable_values.len() == 0:
         return []

@@ -1,7 +1,7 @@
-"""Input checks: whether an image has the depth, the channels and the intensities of the training images.
+"""Input checks: compare an image's depth, channels and intensities with the training images.
 
-`run`, `predict`, `serve`, the Python API and the example beside an exported graph all make these checks; the example
-holds the source of the functions, so that it says the same in the same words.
+`run`, `predict`, `serve`, the Python API and the example beside an exported graph make these checks. The example
+holds the source of the functions, so that its messages are the same.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ MEAN_AND_STD = ("mean", "deviation")
 
 
 def describe_training(frame: pl.DataFrame) -> dict[str, Any]:
-    """What the training images are like, as plain values for JSON.
+    """Summary of the training images as plain values for JSON.
 
     Args:
-        frame: Rows of `ImageStatistics.frame`; unreadable ones are passed over.
+        frame: Rows of `ImageStatistics.frame`; unreadable ones are ignored.
 
     Returns:
-        `images` (their number), `depths`, `channels` (the numbers of channels), `sides` (least and largest longer side
-        in pixels), `missing` (largest share of pixels without data), and `ranges`: the usual least and largest `mean`,
-        `deviation` and pixel (`value`) of each channel. Nothing of what is not known.
+        `images` (their number), `depths`, `channels` (numbers of channels), `sides` (smallest and largest longer side
+        in pixels), `missing` (largest share of no-data pixels), and `ranges`: the usual minimum and maximum of `mean`,
+        `deviation` and pixel (`value`) of each channel. Unknown facts are left out.
     """
     readable = frame.filter(pl.col("error").is_null() & pl.col("channels").is_not_null()) if frame.width else frame
     facts: dict[str, Any] = {"images": readable.height, "depths": [], "channels": [], "ranges": {}}
@@ -59,12 +59,12 @@ def describe_training(frame: pl.DataFrame) -> dict[str, Any]:
 
 
 def form_mismatch(training: Mapping[str, Any], depth: str, channels: int) -> str | None:
-    """Why an image cannot be predicted at all: it has other channels, or its values are of another depth.
+    """Reason why an image cannot be predicted: its channels or its pixel type differ from training. None if it can.
 
     Args:
         training: From `describe_training`.
-        depth: NumPy's name of the type of its pixels.
-        channels: How many channels it has.
+        depth: NumPy name of the pixel type.
+        channels: Number of channels.
     """
     usual = training["channels"]
     if usual and channels not in usual:
@@ -81,21 +81,21 @@ def form_mismatch(training: Mapping[str, Any], depth: str, channels: int) -> str
 def input_warnings(
     training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]
 ) -> list[tuple[str, str | None, float | None, float | None, float | None, str]]:
-    """In which respects an image is unlike the training images.
+    """List the respects in which an image is unlike the training images.
 
-    A mean counts where it lies outside of the training images' by more than half of their range (more where they are
-    fewer than fifty), a deviation above by more than their range, and below where it is smaller than their least by
-    more than that is than their largest; a pixel by more than twice of their range, a size where it is more than
+    A mean counts if it lies outside the training range by more than half of that range (more for fewer than fifty
+    training images); a deviation if it is above by more than the range, or below the minimum by a larger ratio than the
+    minimum is below the maximum; a pixel value if it is outside by more than twice the range; a size if it is more than
     doubled or halved.
 
     Args:
         training: From `describe_training`.
-        facts: What was measured of the image: `mean`, `deviation`, `min`, `max`, `lowest`, `highest` and `missing`,
-            one a channel each, `height` and `width`. Nothing is said of what is not known.
-        channels: The channels' names; none where they have none.
+        facts: `mean`, `deviation`, `min`, `max`, `lowest`, `highest` and `missing` of the image, one a channel each,
+            `height` and `width`. Facts that are left out are not checked.
+        channels: Channel names; empty if they have none.
 
     Returns:
-        What, the channel, the value, the usual least and largest, and all of it as a sentence.
+        Kind, channel, value, usual minimum and maximum, and the warning.
     """
     warnings = [*mean_std_warnings(training, facts, channels), *value_warnings(training, facts, channels)]
     missing = max(facts.get("missing") or [0])
@@ -112,27 +112,17 @@ def input_warnings(
 
 
 def channel_subject(number: int, count: int, channels: Sequence[str]) -> tuple[str | None, str]:
-    """The name of a channel, and the subject of a sentence about it.
-
-    Args:
-        number: The channel's number, from 0.
-        count: How many channels there are.
-        channels: The channels' names; none where they have none.
-
-    Returns:
-        No name and `it` where the only channel has no name.
-    """
+    """Name of a channel, and the subject of a sentence about it (None and `it` for a single channel without a name)."""
     name = channels[number] if channels else str(number + 1) if count > 1 else None
     return name, "it" if name is None else f"channel {name}"
 
 
 def mean_std_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
-    """Channels whose mean or deviation is unlike the training images'.
+    """Warnings about channels whose mean or standard deviation is unlike the training images'.
 
     Args:
         training: From `describe_training`.
         facts: As in `input_warnings`.
-        channels: The channels' names; none where they have none.
     """
     warnings = []
     words = {"mean": ("darker", "brighter", "mean"), "deviation": ("of less contrast", "of more contrast", "deviation")}
@@ -155,12 +145,11 @@ def mean_std_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], cha
 
 
 def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
-    """Channels with values far beyond those of the training images, or of the image's own other pixels.
+    """Warnings about values far beyond those of the training images, or of the image's other pixels.
 
     Args:
         training: From `describe_training`.
         facts: As in `input_warnings`.
-        channels: The channels' names; none where they have none.
     """
     warnings = []
     limits = training["ranges"].get("value") if facts.get("max") is not None else None

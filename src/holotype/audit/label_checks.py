@@ -1,4 +1,4 @@
-"""What is odd about the labels: classes too rare, classes that a group gives away."""
+"""Label checks: classes with a single sample, and classes confounded with a group."""
 
 from __future__ import annotations
 
@@ -13,27 +13,20 @@ MAX_LISTED = 3
 
 
 def rare_classes(counts: Integers, min_samples: int) -> Integers:
-    """The classes that have rows, but fewer than are needed.
+    """Classes with at least one row but fewer than `min_samples`, ascending.
 
     Args:
         counts: Rows of each class, shape (classes,).
-        min_samples: How many are needed, for instance one for each fold.
-
-    Returns:
-        Class numbers, ascending.
     """
     return np.flatnonzero((counts > 0) & (counts < min_samples)).astype(np.int64)
 
 
 def confounded_classes(classes: Integers, groups: Integers) -> Integers:
-    """The classes that are seen in one group only, though there are several groups and several rows.
+    """Classes with several rows that all lie in one group, although there are several groups, ascending.
 
     Args:
-        classes: The class of each labelled row, shape (n,); a row of many labels stands once for each.
-        groups: The group of each of them, shape (n,); -1 where it is unknown.
-
-    Returns:
-        Class numbers, ascending.
+        classes: Class of each labelled row, shape (n,); a multilabel row appears once for each of its classes.
+        groups: Group of each of them, shape (n,); -1 if unknown.
     """
     has_group = groups >= 0
     if len(np.unique(groups[has_group])) < 2:
@@ -45,11 +38,7 @@ def confounded_classes(classes: Integers, groups: Integers) -> Integers:
 
 
 def label_warnings(images: ImageTable) -> list[str]:
-    """What is odd about the labels, in sentences.
-
-    Args:
-        images: The table.
-    """
+    """Warnings about classes with a single sample and classes confounded with a group."""
     samples = images.samples
     labeled = samples.of_role("train", "external")
     lists = samples.frame["labels"].gather(labeled)

@@ -1,4 +1,4 @@
-"""Class links: which labels come together, and how surely one brings the other."""
+"""Label co-occurrence: which classes appear together, and how often."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ MIN_SHARE, MIN_SAMPLES, MAX_LISTED = 0.9, 20, 3
 def label_cooccurrence(labels: Labels) -> pl.DataFrame:
     """Conditional co-occurrence of the classes over the labelled samples.
 
-    Args:
-        labels: The samples of the run.
-
     Returns:
-        One row an ordered pair of classes that stand together at least once, with the columns of
-        `holotype.types.LABEL_COOCCURRENCE`, the largest share first; none where every sample has one label.
+        One row for each ordered pair of classes that share a sample, with the columns of
+        `holotype.types.LABEL_COOCCURRENCE`, largest share first; empty for multiclass labels.
     """
     if labels.kind == "multiclass":
         return pl.DataFrame(schema=LABEL_COOCCURRENCE)
@@ -38,7 +35,7 @@ def label_cooccurrence(labels: Labels) -> pl.DataFrame:
 
 
 def cooccurrence_warnings(cooccurrence: pl.DataFrame) -> list[str]:
-    """Classes that hardly stand without another one, in sentences: a model may learn the one and say the other.
+    """Warnings about classes that rarely appear without another one: a model may learn one and predict the other.
 
     Args:
         cooccurrence: From `label_cooccurrence`.

@@ -1,4 +1,4 @@
-"""Labels that are likely wrong, judged by scores of networks that never saw them."""
+"""Label errors: labels that are likely wrong, found with out-of-fold scores (confident learning)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,12 @@ SCHEMA: dict[str, Any] = {
 
 
 def empty_label_errors() -> pl.DataFrame:
-    """The table where nothing was scored."""
+    """Label error table without rows, for runs without scores."""
     return pl.DataFrame(schema=SCHEMA)
 
 
 def find_label_errors(oof: OofPredictions, labels: Labels) -> pl.DataFrame:
-    """The scored samples, those whose labels are likeliest wrong first.
-
-    Args:
-        oof: Out-of-fold scores.
-        labels: The samples of the run.
+    """Rank the scored samples by how likely their labels are wrong.
 
     Returns:
         `position` (in `oof`), `sample` (its id), `given_label` and `predicted_label` (each a list), `quality` (0 to 1,
@@ -62,20 +58,20 @@ def find_label_errors(oof: OofPredictions, labels: Labels) -> pl.DataFrame:
 def label_error_mask(
     probability: NDArray[np.float64], truth: NDArray[np.bool_], kind: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which samples are confidently of another class than they are said to be.
+    """Find likely label errors with the confident joint.
 
-    A sample is confidently of a class whose probability is at least the mean it has among the samples labelled so; if
-    it is confidently of others than its own it is suspect, and the likeliest of them is suggested (the confident joint
-    of Northcutt, Jiang & Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", JAIR; with many
-    labels each class is looked at by itself as present against absent, Thyagarajan et al. 2022).
+    Northcutt, Jiang & Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", JAIR; for multilabel
+    data each class is treated as present against absent (Thyagarajan et al. 2022). A sample is confidently of a class
+    whose probability is at least the mean over the samples labelled so. A sample that is confidently of other classes
+    than its own is suspect, and the likeliest of them is suggested.
 
     Args:
-        probability: Out of fold, shape (n, classes).
-        truth: The labels as given, shape (n, classes).
+        probability: Out-of-fold probabilities, shape (n, classes).
+        truth: Given labels, shape (n, classes).
         kind: `multiclass` or `multilabel`.
 
     Returns:
-        Which samples are suspect, shape (n,), and the labels that are suggested, shape (n, classes).
+        Mask of suspect samples, shape (n,), and suggested labels, shape (n, classes).
     """
     rows = np.maximum(truth.sum(axis=0), 1)
     present = np.where(truth.any(axis=0), (probability * truth).sum(axis=0) / rows, np.inf)
@@ -94,15 +90,12 @@ def label_error_mask(
 
 
 def label_quality(probability: NDArray[np.float64], truth: NDArray[np.bool_], kind: str) -> NDArray[np.float64]:
-    """How likely the given labels are by the scores: the self-confidence of the least likely one.
+    """Label quality score: self-confidence of the least likely given label, 0 to 1, shape (n,).
 
     Args:
         probability: Shape (n, classes).
-        truth: The labels as given, shape (n, classes).
-        kind: `multiclass` or `multilabel`; with many labels absent classes count too.
-
-    Returns:
-        Shape (n,), 0 to 1.
+        truth: Given labels, shape (n, classes).
+        kind: `multiclass` or `multilabel`; for multilabel data absent classes count too.
     """
     label_probability = (
         np.where(truth, probability, 1 - probability) if kind == "multilabel" else np.where(truth, probability, 1)

@@ -1,4 +1,4 @@
-"""Near duplicates: pairs whose hashes are close in any orientation or crop, confirmed on their pixels."""
+"""Near duplicates: pairs whose hashes are close in any orientation or crop, verified on their pixels."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class NearDuplicatePairs:
-    """Pairs of images and how they were read.
+    """Candidate or verified pairs of images, and the transformation that matches them.
 
     Args:
-        rows: One image of each pair, shape (n,), read through a window and an orientation.
-        others: The other, shape (n,).
-        bits: By which the hashes differ, shape (n,).
-        readings: Window times 8 plus orientation, shape (n,).
-        similarity: Of the pixels, shape (n,), at most 1.
+        rows: First image of each pair, shape (n,), transformed by a window and an orientation.
+        others: Second image, shape (n,), untransformed.
+        bits: Hamming distance between the hashes, shape (n,).
+        readings: Window index times 8 plus orientation, shape (n,).
+        similarity: Share of the pixels' variance explained, shape (n,), at most 1.
     """
 
     rows: Integers
@@ -52,39 +52,27 @@ class NearDuplicatePairs:
         return len(self.rows)
 
     def select(self, rows: Any) -> NearDuplicatePairs:
-        """Some of the pairs.
-
-        Args:
-            rows: Numbers or a mask.
-        """
+        """Select pairs by index or mask."""
         return NearDuplicatePairs(*(array[rows] for array in vars(self).values()))
 
 
 def informative_images(fingerprints: Fingerprints) -> NDArray[np.bool_]:
-    """Which images have a channel with anything but noise on it; the others are like each other for want of content.
-
-    Args:
-        fingerprints: Of n images.
-
-    Returns:
-        Shape (n,).
-    """
+    """Mask of images with structure in at least one channel, shape (n,); images of noise all resemble each other."""
     return np.asarray(channels_with_structure(fingerprints).any(axis=1))
 
 
 def find_near_duplicates(
     fingerprints: Fingerprints, bits: int, read: Callable[[int], NDArray[Any]] | None = None, *, content: bool = False
 ) -> NearDuplicatePairs:
-    """Pairs of images that show the same, though re-encoded, resized, brightened, turned, mirrored or a little cropped.
+    """Find pairs of images that look the same although re-encoded, resized, brightened, turned, mirrored or cropped.
 
     Args:
-        fingerprints: Of n images.
-        bits: By which hashes may differ, from 0 to 16.
-        read: Gives the pixels of an image by its number; without it fingerprints alone confirm.
-        content: Whether the fingerprints are those of small content, which alone is compared.
+        bits: Largest Hamming distance between hashes, 0 to 16.
+        read: Return the pixels of an image row; without it the pairs are verified on fingerprints alone.
+        content: Whether the fingerprints show small content, which alone is then compared.
 
     Returns:
-        The confirmed pairs, the most similar reading of each.
+        Verified pairs, each with its most similar transformation.
     """
     usable = np.flatnonzero(informative_images(fingerprints))
     usable_fingerprints = Fingerprints(
@@ -115,15 +103,15 @@ def find_near_duplicates(
 
 
 def candidate_pairs(hashes: Hashes, variants: Hashes, bits: int) -> NearDuplicatePairs:
-    """Pairs whose hashes are close in some reading; images of one hash are paired with the first of them.
+    """Pairs whose hashes are close in some transformation; images of equal hash are paired with the first of them.
 
     Args:
-        hashes: Of the images as they stand, shape (n,).
-        variants: In all windows and orientations, shape (n, windows, 8).
-        bits: By which hashes may differ.
+        hashes: Hashes of the untransformed images, shape (n,).
+        variants: Hashes in all windows and orientations, shape (n, windows, 8).
+        bits: Largest Hamming distance.
 
     Returns:
-        Up to four readings of each pair, the closest hashes first; their similarity is not known yet.
+        Up to four transformations of each pair, closest hashes first; similarity is not measured yet.
     """
     _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     same_hash = np.flatnonzero(first[inverse] != np.arange(len(hashes)))
@@ -156,7 +144,7 @@ def candidate_pairs(hashes: Hashes, variants: Hashes, bits: int) -> NearDuplicat
 
 
 def _closest_partners(rows: Integers, distance: NDArray[np.uint8]) -> Integers:
-    """The nearest few partners of each image."""
+    """Positions of the nearest `MAX_PARTNERS` partners of each image."""
     if not len(rows):
         return rows
     order = np.lexsort((distance, rows))
@@ -165,10 +153,10 @@ def _closest_partners(rows: Integers, distance: NDArray[np.uint8]) -> Integers:
 
 
 def best_reading(pairs: NearDuplicatePairs) -> NearDuplicatePairs:
-    """The most similar reading of each pair.
+    """Most similar transformation of each pair.
 
     Args:
-        pairs: Each perhaps several times, in either order.
+        pairs: Pairs, possibly repeated, in either order.
     """
     low, high = np.minimum(pairs.rows, pairs.others), np.maximum(pairs.rows, pairs.others)
     order = np.lexsort((pairs.readings, -pairs.similarity, high, low))

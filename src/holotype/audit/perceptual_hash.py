@@ -1,4 +1,4 @@
-"""Perceptual hashes: 64 signs of the lowest frequencies, of an image as it stands, turned, mirrored and cropped."""
+"""Perceptual hashes: signs of the 64 lowest DCT frequencies, also of the turned, mirrored and cropped image."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ Hashes = NDArray[np.uint64]
 
 
 def perceptual_hashes(fingerprints: Fingerprints, variants: bool = False) -> Hashes:
-    """Hashes of 64 bits; images that look alike differ in a few of them.
+    """Compute 64-bit perceptual hashes; images that look alike differ in a few bits.
 
-    All channels, each brought to mean 0 and deviation 1, are averaged; the hash holds the signs of the 64 lowest
-    frequencies of its cosine transform beside the constant one (after Zauner 2010, "Implementation and benchmarking
-    of perceptual image hash functions", who compares with the median; signs turn and mirror with the image).
+    The channels are standardized and averaged; the hash holds the signs of the 64 lowest frequencies of the cosine
+    transform without the constant one (after Zauner 2010, "Implementation and benchmarking of perceptual image hash
+    functions", who compares with the median; signs turn and mirror with the image).
 
     Args:
-        fingerprints: Of n images.
-        variants: Also those of the image in all 8 orientations and all windows of `WINDOWS`.
+        variants: Also hash all 8 orientations and all windows of `WINDOWS`.
 
     Returns:
-        Shape (n,), or (n, windows, 8) with variants, in which [:, 0, 0] is the image as it stands.
+        Shape (n,), or (n, windows, 8) with variants, where [:, 0, 0] is the untransformed image.
     """
     gray = zscore(fingerprints.pixels).mean(axis=1)
     if not variants:
@@ -46,7 +45,7 @@ def perceptual_hashes(fingerprints: Fingerprints, variants: bool = False) -> Has
 
 
 def zscore(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Every square brought to mean 0 and deviation 1; one without structure becomes 0.
+    """Standardize each square to mean 0 and standard deviation 1; a constant square becomes 0.
 
     Args:
         pixels: Shape (..., side, side).
@@ -58,11 +57,11 @@ def zscore(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def flip_transpose(squares: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """Squares mirrored and transposed.
+    """Mirror and transpose squares.
 
     Args:
         squares: Shape (..., side, side).
-        orientation: From 0 to 7: 1 mirrors left and right, 2 mirrors up and down, 4 exchanges rows and columns last.
+        orientation: 0 to 7: 1 mirrors left and right, 2 mirrors up and down, 4 transposes last.
     """
     if orientation & 1:
         squares = squares[..., ::-1]
@@ -72,11 +71,11 @@ def flip_transpose(squares: NDArray[np.float32], orientation: int) -> NDArray[np
 
 
 def crop_and_resize(squares: NDArray[np.float32], window: int) -> NDArray[np.float32]:
-    """A window of each square, enlarged to the whole.
+    """Crop a window of each square and enlarge it to the full side.
 
     Args:
         squares: Shape (..., side, side).
-        window: Number in `WINDOWS`.
+        window: Index into `WINDOWS`.
     """
     if window == 0:
         return squares
@@ -86,7 +85,7 @@ def crop_and_resize(squares: NDArray[np.float32], window: int) -> NDArray[np.flo
 
 @cache
 def _interpolation_matrix(stretch: tuple[float, float], side: int) -> NDArray[np.float32]:
-    """A matrix that reads `side` points of a stretch of a line, interpolating between pixels."""
+    """Matrix that linearly interpolates `side` points of a part of a line."""
     low, high = stretch
     position = np.clip((low + (np.arange(side) + 0.5) / side * (high - low)) * side - 0.5, 0, side - 1)
     left = np.minimum(position.astype(int), side - 2)
@@ -98,7 +97,7 @@ def _interpolation_matrix(stretch: tuple[float, float], side: int) -> NDArray[np
 
 @cache
 def _lowest_frequencies(side: int = 11) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The 64 lowest frequencies beside the constant one, the same when rows and columns are exchanged."""
+    """The 64 lowest frequencies without the constant one, symmetric in rows and columns."""
     rows, columns = np.divmod(np.arange(side * side), side)
     order = np.lexsort((np.minimum(rows, columns), np.maximum(rows, columns), rows + columns))[1:65]
     return rows[order], columns[order]
@@ -111,7 +110,7 @@ def _low_frequencies(gray: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _flip_frequencies(low: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """What the frequencies become when the image is mirrored: every odd one changes its sign."""
+    """Frequencies of the mirrored image: every odd one changes its sign."""
     odd = np.where(np.arange(low.shape[-1]) % 2, -1, 1).astype(np.float32)
     if orientation & 1:
         low = low * odd

@@ -1,4 +1,4 @@
-"""Clusters of duplicates taken apart, where a person says that some of their images are not the same."""
+"""Split duplicate clusters where a reviewer decided that some images are not duplicates."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ __all__ = ["duplicates_of", "split_clusters"]
 
 
 def duplicates_of(report: AuditReport, images: int) -> Duplicates:
-    """What an audit found to be the same.
+    """Duplicates of an audit report.
 
     Args:
-        report: From `audit_images`.
-        images: How many image rows there are.
+        images: Number of image rows.
     """
     cluster = np.full(images, -1, np.int64)
     cluster[report.clusters["row"].to_numpy()] = report.clusters["cluster"].to_numpy()
@@ -27,14 +26,13 @@ def duplicates_of(report: AuditReport, images: int) -> Duplicates:
 
 
 def split_clusters(same: Duplicates, parts: Sequence[Integers]) -> tuple[Duplicates, list[bool]]:
-    """Let images leave their clusters; those that leave together and are linked to each other stay together.
+    """Remove images from their clusters; removed images that are linked to each other stay clustered.
 
     Args:
-        same: What is the same as what.
-        parts: Each the numbers of images of one cluster that are not the same as the rest of it.
+        parts: Image rows of one cluster each that are not duplicates of the rest of it.
 
     Returns:
-        What is left, and which parts left; one whose pixels equal those of the rest does not.
+        The remaining duplicates, and whether each part was removed; a part with the same pixels as the rest is not.
     """
     cluster, links = same.cluster.copy(), same.pairs
     left = []

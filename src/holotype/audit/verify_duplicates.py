@@ -1,4 +1,4 @@
-"""Whether two images are the same specimen: their pixels laid over each other, after a small shift is made good."""
+"""Verify near duplicates: register two images by a small shift and zoom, and compare their fine detail."""
 
 from __future__ import annotations
 
@@ -55,29 +55,25 @@ BATCH_SIZE = 2_000
 
 @dataclass(frozen=True)
 class _DetailFit:
-    """How well fine detail is explained: all of it, the worst tenth by energy, and the share of blocks it covers."""
+    """Share of the fine detail explained: overall, in the worst tenth by energy, and the share of blocks it covers."""
 
     share: float
     worst: float
     coverage: float
 
     def is_same(self, cut: float) -> bool:
-        """Whether that is enough for the same specimen.
-
-        Args:
-            cut: One of those in `SAME_BLOCKS`.
-        """
+        """Whether the fit is good enough for the same specimen; `cut` is a key of `SAME_BLOCKS`."""
         return self.share >= cut and self.worst >= SAME_BLOCKS[cut]
 
 
 def block_r2(these: NDArray[np.float32], those: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of each square another one explains when brightness, contrast and a small shift or zoom may differ.
+    """Share of each square's variance explained by another square, allowing for brightness, contrast, shift and zoom.
 
-    A fit that needs a shift of more than a pixel or a twentieth, or turns dark into bright, explains nothing.
+    A fit that needs a shift of more than a pixel or a twentieth, or that inverts contrast, explains nothing.
 
     Args:
-        these: Shape (n, side, side), each of mean 0 and deviation 1.
-        those: Likewise.
+        these: Standardized squares, shape (n, side, side).
+        those: Standardized squares, shape (n, side, side).
 
     Returns:
         Shape (n,), at most 1.
@@ -90,7 +86,7 @@ def block_r2(these: NDArray[np.float32], those: NDArray[np.float32]) -> NDArray[
 def _fit_shift(
     these: NDArray[np.float32], those: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The share explained, and the moves, shape (n, 4): down, across, and each at the edge of a zoom, in pixels."""
+    """Share explained, and moves, shape (n, 4): down, across, and each at the edge of a zoom, in pixels."""
     target, rest, weights = _regression(these, those)
     gain, variance = weights[:, 0], (target**2).mean(axis=1)
     possible = (gain > MIN_GAIN) & (variance > 0)
@@ -102,10 +98,10 @@ def _fit_shift(
 def _regression(
     these: NDArray[np.float32], those: NDArray[np.float32], focus: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Least squares of each square by the other one and its slopes; target and residual of (n, pixels), and weights.
+    """Least-squares fit of each square by another one and its gradients.
 
-    The slopes stand for the moves to first order (Lucas & Kanade 1981, "An iterative image registration technique",
-    IJCAI), the Laplacian for another focus or resampling.
+    The gradients model shifts to first order (Lucas & Kanade 1981, "An iterative image registration technique", IJCAI);
+    the Laplacian models another focus or resampling. Returns target and residual, shape (n, pixels), and weights.
     """
     count, side, _ = those.shape
     down, across = np.gradient(those, axis=(1, 2))
@@ -127,7 +123,7 @@ def _regression(
 
 
 def _fit_detail(fixed: NDArray[np.float32], moved: NDArray[np.float32]) -> _DetailFit:
-    """The fit of what is finer than a few pixels, the mean over the channels."""
+    """Fit of the detail finer than a few pixels, averaged over the channels."""
     target, rest, weights = _regression(_high_pass(fixed), _high_pass(moved), focus=True)
     energy, unexplained = _block_sums(target, LARGE_BLOCK), _block_sums(rest, LARGE_BLOCK)
     total = np.maximum(energy.sum(axis=1), 1e-9)
@@ -154,17 +150,16 @@ def _block_sums(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 def confirm_on_fingerprints(
     fingerprints: Fingerprints, rows: Integers, others: Integers, window: Integers, orientation: Integers
 ) -> NDArray[np.float32]:
-    """How alike pairs of images are, seen as small squares.
+    """Similarity of pairs of images on their thumbnails.
 
     Args:
-        fingerprints: Of all images.
-        rows: One image of each pair, shape (n,), read through its window and orientation.
-        others: The other, shape (n,), read as it stands.
-        window: Number in `WINDOWS` for each pair.
-        orientation: From 0 to 7 for each pair.
+        rows: First image of each pair, shape (n,), transformed by its window and orientation.
+        others: Second image, shape (n,), untransformed.
+        window: Index into `WINDOWS` for each pair.
+        orientation: 0 to 7 for each pair.
 
     Returns:
-        The mean over the channels with structure of `explained`, shape (n,); 0 where no channel has any.
+        Mean of `block_r2` over the channels with structure, shape (n,); 0 if no channel has any.
     """
     similarity, structured = np.zeros(len(rows), np.float32), channels_with_structure(fingerprints)
     for part in _group_pairs(window, orientation):
@@ -177,27 +172,21 @@ def confirm_on_fingerprints(
 
 
 def channels_with_structure(fingerprints: Fingerprints) -> NDArray[np.bool_]:
-    """Which channels show more than noise: contrast, or likeness of points near each other.
+    """Mask of channels with more than noise: enough contrast, or correlated neighboring pixels, shape (n, channels).
 
-    Contrast is a share of the depth's range. A camera of 12 bits in files of 16 uses a sixteenth of it.
-
-    Args:
-        fingerprints: Of n images.
-
-    Returns:
-        Shape (n, channels).
+    Contrast is a share of the pixel type's range; a 12-bit camera in 16-bit files uses a sixteenth of it.
     """
     return np.asarray((fingerprints.contrast >= MIN_CONTRAST) | _is_correlated(zscore(fingerprints.pixels)))
 
 
 def _has_structure(pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Likewise of one image's channels."""
+    """Mask of one image's channels with structure, as in `channels_with_structure`."""
     squares = _zscore(np.stack([_resize_square(plane, SQUARE) for plane in pixels]))
     return np.asarray((_channel_contrast(pixels) >= MIN_CONTRAST) | _is_correlated(squares))
 
 
 def _is_correlated(squares: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether points two apart, down and across, are alike in squares of mean 0 and deviation 1."""
+    """Whether pixels two apart, down and across, are correlated in standardized squares."""
     down = (squares[..., 2:, :] * squares[..., :-2, :]).mean(axis=(-2, -1))
     across = (squares[..., 2:] * squares[..., :-2]).mean(axis=(-2, -1))
     return np.asarray(np.minimum(down, across) >= LEAST_CORRELATION)
@@ -206,19 +195,19 @@ def _is_correlated(squares: NDArray[np.float32]) -> NDArray[np.bool_]:
 def confirm_on_pixels(
     read: Callable[[int], NDArray[Any]], row: int, other: int, window: int, orientation: int, *, zoom: bool = True
 ) -> float:
-    """How alike two images are at 64 pixels a side, or as many as the smaller one has.
+    """Similarity of two images at 64 pixels a side, or at the size of the smaller one.
 
     Args:
-        read: Gives the pixels (channels, height, width) of an image row.
-        row: Read through the window and orientation, and then moved and zoomed a little.
-        other: Read as it stands.
-        window: Number in `WINDOWS`.
-        orientation: From 0 to 7.
-        zoom: Whether their scales may differ a little; where not, they are small content and more is asked.
+        read: Return the pixels (channels, height, width) of an image row.
+        row: Transformed by the window and orientation, then shifted and zoomed slightly.
+        other: Untransformed.
+        window: Index into `WINDOWS`.
+        orientation: 0 to 7.
+        zoom: Whether the scales may differ slightly; False for small content, which has to match better.
 
     Returns:
-        The mean over the channels with structure of what the one explains of the other's fine detail; 0 where that is
-        too little for the same specimen, of all or in the worst places.
+        Mean over the channels with structure of the share of fine detail explained; 0 if it is too small for the same
+        specimen, overall or in the worst regions.
     """
     those, these = read(row), read(other)
     structured = _has_structure(those) & _has_structure(these)
@@ -257,16 +246,16 @@ def confirm_on_pixels(
 
 
 def confirm_on_content(read: Callable[[int], NDArray[Any]], row: int, other: int, orientation: int) -> float:
-    """How alike the small contents of two images are, at one scale: that of the pixels, or of the whole images.
+    """Similarity of two images' small content at equal scale, in pixels or relative to the image.
 
     Args:
-        read: Gives the pixels (channels, height, width) of an image row.
-        row: Read in the orientation.
-        other: Read as it stands.
-        orientation: From 0 to 7.
+        read: Return the pixels (channels, height, width) of an image row.
+        row: Transformed by the orientation.
+        other: Untransformed.
+        orientation: 0 to 7.
 
     Returns:
-        The larger of the two; 0 where neither is enough.
+        The larger of the two similarities; 0 if neither is enough.
     """
     those, these = read(row), read(other)
     first, second = content_square(those), content_square(these)
@@ -283,13 +272,10 @@ def confirm_on_content(read: Callable[[int], NDArray[Any]], row: int, other: int
 
 
 def content_box(squares: NDArray[np.float32]) -> tuple[slice, slice]:
-    """The part of some squares that holds what differs from the background.
+    """Bounding square of the pixels that differ from the background, with a margin of a twelfth of the side.
 
     Args:
         squares: Channels of one image, shape (channels, side, side).
-
-    Returns:
-        Rows and columns of a square, with a margin of a twelfth of the side.
     """
     side = squares.shape[-1]
     away = np.abs(squares - np.median(squares, axis=(1, 2), keepdims=True))
@@ -303,7 +289,7 @@ def content_box(squares: NDArray[np.float32]) -> tuple[slice, slice]:
 def _fit_content(
     fixed: NDArray[np.float32], moving: NDArray[np.float32], moves: NDArray[np.float32], box: tuple[slice, ...]
 ) -> _DetailFit:
-    """The fit of the content's fine detail where it fills the square, after one more small shift."""
+    """Fit of the content's fine detail at a scale where it fills the square, after one more small shift."""
     side = fixed.shape[-1]
     target = moved = _zscore(fixed[box])
     for turn in range(2 * ITERATIONS):
@@ -315,7 +301,7 @@ def _fit_content(
 
 
 def _shift_squares(squares: NDArray[np.float32], moves: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Squares read at moved places; moves as in `_fitted`."""
+    """Resample squares at shifted positions; moves as in `_fit_shift`."""
     from scipy.ndimage import map_coordinates
 
     side = squares.shape[-1]
@@ -327,7 +313,7 @@ def _shift_squares(squares: NDArray[np.float32], moves: NDArray[np.float32]) -> 
 
 
 def _high_pass(squares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What is finer than a few pixels: round cells and smooth leaves are all alike but for that."""
+    """Standardized detail finer than a few pixels: coarse shapes such as round cells are alike without it."""
     from scipy.ndimage import gaussian_filter
 
     return _zscore(squares - gaussian_filter(squares, (0, DETAIL_SIGMA, DETAIL_SIGMA)))
@@ -353,7 +339,7 @@ def _average_channels(these: Any, those: Any, structured: NDArray[np.bool_]) -> 
 
 
 def _group_pairs(window: Integers, orientation: Integers) -> list[Integers]:
-    """The pairs by window and orientation."""
+    """Positions of the pairs, grouped by window and orientation."""
     form = window * 8 + orientation
     order = np.argsort(form, kind="stable")
     cuts = np.flatnonzero(np.diff(form[order])) + 1

@@ -1,4 +1,4 @@
-"""Tables, layouts, images, their statistics and the pixel cache."""
+"""Tables, labels, images, image statistics and the pixel cache."""
 
 from holotype.data.image_statistics import (
     channel_statistics,

@@ -1,4 +1,4 @@
-"""Images in arrays: NumPy files of one image or of all, and what microscopes write."""
+"""NumPy arrays and vendor microscopy formats."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ INSTALL_BIO_EXTRA = 'pip install "holotype[bio]"'
 
 
 def read_array(address: Address, options: ReadOptions) -> NDArray[Any]:
-    """One image of a NumPy file: the whole file, or the row that follows `#`.
+    """Read one image of a NumPy file: the whole file, or the row after `#`.
 
     Args:
-        address: As in `images.npy#12` or `a.npy`; the only array of an `.npz`.
-        options: The limits.
+        address: Such as `images.npy#12` or `a.npy`; an `.npz` must hold a single array.
 
     Returns:
         Shape (channels, height, width).
 
     Raises:
-        DataError: There is no such row, the axes cannot be told apart, or it is too large.
+        DataError: There is no such row, the axes are ambiguous, or it is too large.
         FileNotFoundError: There is no such file.
     """
     file, row = strip_row_index(address)
@@ -53,17 +52,14 @@ def read_array(address: Address, options: ReadOptions) -> NDArray[Any]:
 
 
 def plan_array(shape: tuple[int, ...], dtype: np.dtype[Any], name: str, options: ReadOptions) -> bool:
-    """Whether the channels of an array without names for its axes come last, worked out before it is read.
+    """Check the header of an array without axis names; True if its channels come last.
 
     Args:
-        shape: (height, width), (channels, height, width) or (height, width, channels): the axis of the channels is the
-            short one.
-        dtype: Its type.
-        name: The file, for messages.
-        options: The limits.
+        shape: (height, width), (channels, height, width) or (height, width, channels); the channel axis is the short
+            one.
 
     Raises:
-        DataError: The axes cannot be told apart, it holds no numbers, or it is too large.
+        DataError: The axes are ambiguous, it holds no numbers, or it is too large.
     """
     if dtype.kind not in NUMERIC_KINDS:
         raise DataError(f"{name} holds {dtype} values", remedy="save it with 8 or 16 bits, or as 32-bit float")
@@ -83,10 +79,7 @@ def plan_array(shape: tuple[int, ...], dtype: np.dtype[Any], name: str, options:
 
 
 def count_rows(file: Address) -> int:
-    """How many images an array of images holds.
-
-    Args:
-        file: A NumPy file.
+    """Number of images in an array of images.
 
     Raises:
         DataError: It cannot be read.
@@ -103,11 +96,10 @@ def count_rows(file: Address) -> int:
 
 
 def read_bioformats(file: Address, options: ReadOptions) -> NDArray[Any]:
-    """An image in a microscope's own format, read by bioio.
+    """Read an image in a vendor's microscopy format with bioio.
 
     Args:
-        file: Ends in one of `VENDOR`.
-        options: Limits, channels and projection.
+        file: Ends in one of `MICROSCOPE_SUFFIXES`.
 
     Returns:
         Shape (channels, height, width).
@@ -162,7 +154,7 @@ def _only_entry(archive: zipfile.ZipFile, file: Address) -> str:
 
 
 def _open_array(file: Address, dtype: np.dtype[Any], rows: bool) -> NDArray[Any]:
-    """The array of a file; a local `.npy` stays on the disk, and what is read of it is what is asked for."""
+    """Array of a file; a local `.npy` is memory-mapped, so that only the requested row is read."""
     with open_file(file) as stream:
         if _is_zip(stream):
             version = _file_version(stream) if rows and not is_remote(file) else None

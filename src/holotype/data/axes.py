@@ -1,4 +1,4 @@
-"""Named axes of an image, and the projection of its planes or times to one."""
+"""Named image axes, and the projection of z-planes or time points."""
 
 from __future__ import annotations
 
@@ -33,13 +33,11 @@ NO_PROJECTION = "write data.projection: max (or mean, sum, first, middle), or sa
 
 @dataclass(frozen=True)
 class AxisOrder:
-    """Which axes of an array are what.
+    """Positions of the axes of an array.
 
     Args:
-        planes: The axis that is projected to one, or None.
-        channels: The axis of the channels, or None where there is one.
-        height: The axis of the rows.
-        width: The axis of the columns.
+        planes: The axis that is projected, or None.
+        channels: The channel axis, or None for a single channel.
     """
 
     planes: int | None
@@ -49,17 +47,15 @@ class AxisOrder:
 
 
 def plan_axes(axes: str, shape: Sequence[int], name: str, dtype: Any, options: ReadOptions) -> AxisOrder:
-    """What the axes of an image mean, worked out from their names before it is decoded.
+    """Assign the axes of an image by their names, before it is decoded.
 
     Args:
-        axes: A letter an axis, as tifffile and OME have them: `TCZYX`, `YXS`.
-        shape: A length an axis.
-        name: The file, for messages.
-        dtype: Of one value.
-        options: The limits, the channels' names, the projection.
+        axes: One letter an axis, as in tifffile and OME: `TCZYX`, `YXS`.
+        shape: Length of each axis.
+        dtype: Type of one value.
 
     Raises:
-        DataError: It is too large, an axis has no place in an image, or planes or times are not to be projected.
+        DataError: It is too large, an axis is not supported, or planes or times have no projection.
     """
     sides = tuple(int(side) for side in shape)
     sizes = dict(zip(axes, sides, strict=True))
@@ -88,7 +84,7 @@ def plan_axes(axes: str, shape: Sequence[int], name: str, dtype: Any, options: R
 
 
 def _find_plane_axis(name: str, sizes: dict[str, int], longer: list[str], options: ReadOptions) -> str | None:
-    """The axis of planes or times; pages without a name are planes where a projection is asked for."""
+    """The axis of planes or times; unnamed pages are planes if a projection is set."""
     plane_axes = [axis for axis in longer if axis in PLANES]
     if len(plane_axes) > 1:
         raise DataError(
@@ -105,13 +101,7 @@ def _find_plane_axis(name: str, sizes: dict[str, int], longer: list[str], option
 
 
 def arrange(pixels: NDArray[Any], order: AxisOrder, projection: str | None) -> NDArray[Any]:
-    """An array as (channels, height, width), its planes projected.
-
-    Args:
-        pixels: The array that the order was worked out for.
-        order: From `plan_axes`.
-        projection: How planes become one.
-    """
+    """Arrange an array as (channels, height, width) and project its planes."""
     present_axes = [axis for axis in (order.planes, order.channels, order.height, order.width) if axis is not None]
     rest = [axis for axis in range(pixels.ndim) if axis not in present_axes]  # all of length one
     pixels = pixels.transpose(*rest, *present_axes).reshape([pixels.shape[axis] for axis in present_axes])
@@ -121,13 +111,10 @@ def arrange(pixels: NDArray[Any], order: AxisOrder, projection: str | None) -> N
 
 
 def arrange_named(pixels: NDArray[Any], axes: str, name: str, options: ReadOptions) -> NDArray[Any]:
-    """An array whose axes have names, as (channels, height, width).
+    """Arrange an array with named axes as (channels, height, width).
 
     Args:
-        pixels: Any shape that has the axes Y and X.
-        axes: A letter an axis.
-        name: The file, for messages.
-        options: The limits, the channels' names, the projection.
+        axes: One letter an axis, Y and X among them.
 
     Raises:
         DataError: As `plan_axes`.
@@ -140,8 +127,8 @@ def project(pixels: NDArray[Any], projection: str | None) -> NDArray[Any]:
 
     Args:
         pixels: Shape (planes, ...).
-        projection: `max`, `first` and `middle` (of an even number, the later of the two) keep the depth; `mean` and
-            `sum` give float32, since neither fits the depth.
+        projection: `max`, `first` and `middle` (of an even number, the later of the two) keep the pixel type; `mean`
+            and `sum` give float32.
 
     Returns:
         The shape without its first axis.

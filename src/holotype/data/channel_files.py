@@ -1,4 +1,4 @@
-"""File names of channels: which files are of one image, and which channel each holds."""
+"""Channel files: match file names to images and channels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["ChannelFileMatcher", "group_by_channel", "make_channel_matcher"]
 
 
 class ChannelFileMatcher:
-    """How the files of one image are told apart, and which belong together: by the ends of the channels' patterns.
+    """Match files to images and channels by the ends of the channels' patterns.
 
     Args:
-        patterns: Channel to pattern, in the order of the channels; `{channel}` in one is the channel's name.
+        patterns: Pattern of each channel, in channel order; `{channel}` stands for the channel's name.
 
     Raises:
-        InputError: Two channels' patterns fit the same names, so that names do not tell the channels apart.
+        InputError: The patterns of two channels match the same names.
     """
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
@@ -50,14 +50,7 @@ class ChannelFileMatcher:
         )  # `x_b.png` is `{id}_b.png` before `{id}.png`
 
     def match(self, file: PurePath) -> tuple[str, str] | None:
-        """The image that a file belongs to, with the folder it lies in, and its channel.
-
-        Args:
-            file: It is not opened.
-
-        Returns:
-            None where it is not named as a pattern says.
-        """
+        """Image (with its folder) and channel of a file, from its name alone; None if no pattern matches."""
         for expression, depth, channel in self._forms:
             match = expression.fullmatch("/".join(file.parts[-depth:]))
             if match is not None:
@@ -66,15 +59,14 @@ class ChannelFileMatcher:
 
 
 def make_channel_matcher(data: DataSpec, training_files: pl.Series | None = None) -> ChannelFileMatcher | None:
-    """How the files of new images are named where each channel has a file of its own; None where one file holds all.
+    """Matcher for the channel files of new images; None if one file holds all channels.
 
     Args:
-        data: The recipe's `data` section.
-        training_files: The lists of files of the run's own images, from which names are learnt where each channel's
-            file is a column of the table.
+        training_files: File lists of the run's images; patterns are inferred from them if each channel's file is a
+            column of the table.
 
     Raises:
-        InputError: Names do not tell the channels apart.
+        InputError: Names do not distinguish the channels.
     """
     patterns = channel_patterns(data)
     if patterns[0][0] is None:
@@ -90,11 +82,11 @@ def make_channel_matcher(data: DataSpec, training_files: pl.Series | None = None
 
 
 def _infer_patterns(files: pl.Series, channels: tuple[str, ...]) -> dict[str, str] | None:
-    """Patterns from examples: what the files of a channel have beside the part that all files of an image share.
+    """Infer patterns from examples: the part of each channel's file names after what all files of an image share.
 
     Args:
         files: Lists of one file a channel.
-        channels: Their names.
+        channels: Channel names, in the same order.
     """
     ends: set[tuple[str, ...]] = set()
     for row in files:
@@ -113,7 +105,7 @@ def _infer_patterns(files: pl.Series, channels: tuple[str, ...]) -> dict[str, st
 
 
 def _fill_channel(pattern: str, channel: str) -> str:
-    """A pattern with the channel's name in its place, and all other braces alike."""
+    """A pattern with the channel's name filled in, and all other braces alike."""
     pieces = [
         text + ("" if name is None else channel if name == "channel" else "\0")
         for text, name in pattern_fields(pattern)
@@ -122,7 +114,7 @@ def _fill_channel(pattern: str, channel: str) -> str:
 
 
 def _first_differing_part(paths: Sequence[Sequence[str]]) -> int | None:
-    """The first part at which paths differ, all from one another by that part or a later one; None where two do not."""
+    """Index of the first path part that differs; None if two paths are equal."""
     if len({tuple(path) for path in paths}) < len(paths):
         return None
     shortest = min(len(path) for path in paths)
@@ -130,7 +122,7 @@ def _first_differing_part(paths: Sequence[Sequence[str]]) -> int | None:
 
 
 def _compile_pattern(pattern: str, channel: str) -> re.Pattern[str]:
-    """The names that a pattern fits, a group for each of its columns."""
+    """Regular expression of a pattern, with a group for each of its columns."""
     pieces = [
         re.escape(text) + ("" if name is None else re.escape(channel) if name == "channel" else "([^/]+)")
         for text, name in pattern_fields(pattern)
@@ -139,14 +131,10 @@ def _compile_pattern(pattern: str, channel: str) -> re.Pattern[str]:
 
 
 def group_by_channel(files: Sequence[Path], names: ChannelFileMatcher) -> tuple[dict[str, list[Path]], list[Path]]:
-    """The files of each image in the order of the channels, and the files that are not named as the pattern says.
-
-    Args:
-        files: The files of all images.
-        names: From `channel_names`.
+    """Group files by image, in channel order; also returns the files that match no pattern.
 
     Raises:
-        InputError: No file is named so, or an image lacks a channel.
+        InputError: No file matches, or an image lacks a channel.
     """
     files_by_image: dict[str, dict[str, Path]] = {}
     unnamed = []

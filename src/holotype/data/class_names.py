@@ -1,4 +1,4 @@
-"""Class names that look like a slip: names that differ by case or blanks only, and names of what has no label yet."""
+"""Class name checks: near-identical names, and names of unlabelled data."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ UNLABELED = re.compile(
 
 
 def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, ...]:
-    """Classes whose names look like a slip, with how many rows each has, in sentences.
+    """Warnings about near-identical class names and classes that look unlabelled, with their row counts.
 
     Args:
-        images: The table.
-        named: Whether the recipe names the classes, and so means what it says.
+        named: Whether the recipe lists the classes, which makes unusual names intentional.
     """
     numbers = images.frame["labels"].explode().drop_nulls()
     counts = dict(numbers.value_counts().iter_rows()) if numbers.len() else {}
@@ -53,11 +52,7 @@ def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, .
 
 
 def find_similar_class_names(names: Iterable[str]) -> list[list[str]]:
-    """Names that differ by a slip of the hand only, two or more together.
-
-    Args:
-        names: Of classes.
-    """
+    """Groups of names that differ only by case, blanks, dashes or Unicode form."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[normalize_class_name(name).replace(" ", "")].append(name)
@@ -65,9 +60,5 @@ def find_similar_class_names(names: Iterable[str]) -> list[list[str]]:
 
 
 def normalize_class_name(name: str) -> str:
-    """A name without what a slip of the hand changes: case, blanks, dashes, and how letters with accents are stored.
-
-    Args:
-        name: Of a class.
-    """
+    """Normalize case, blanks, dashes and Unicode form."""
     return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()

@@ -1,4 +1,4 @@
-"""JSON of the form that COCO made common: images, annotations, categories with their taxonomy (Herbarium 2020)."""
+"""COCO JSON: images, annotations, and categories with their taxonomy (Herbarium 2020)."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ RANKS = ("genus", "family", "order", "class", "phylum", "kingdom", "supercategor
 
 
 def coco_table(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.DataFrame:
-    """One row an image, what is known of its annotation, its category and its region beside it.
+    """Read a COCO JSON as a table of one row an image, with its annotation, category and region.
 
     Args:
-        spec: The recipe's `data` section: what the columns of ids and labels are called, and the kind of labels.
-        address: The JSON.
-        field: The recipe's key that names it, for messages.
+        spec: The recipe's `data` section: names of the id and label columns, and the kind of labels.
+        field: Recipe key for messages.
         labeled: Whether every image needs an annotation.
 
     Returns:
-        The id, `file` (the whole path), the label (the category's name; several are joined by the separator), what else
-        an image has (`width`, `license`), and of a single annotation `category_id`, the category's ranks, `region`.
+        The id, `file` (full path), the label (category name; several are joined by the separator), other image fields
+        (`width`, `license`), and of a single annotation `category_id`, the category's ranks, `region`.
 
     Raises:
-        DataError: It is broken, or an annotation names an image or a category that is not there.
+        DataError: It is malformed, or an annotation refers to a missing image or category.
     """
     content = _read_json(address, field)
     images = _to_frame(content, "images", ("id", "file_name"), address, field)
@@ -89,12 +88,7 @@ def coco_table(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.Da
 
 
 def coco_taxonomy(content: dict[str, Any], address: str, field: str) -> pl.DataFrame:
-    """The categories: `id`, `name`, and the ranks that they have.
-
-    Args:
-        content: The whole JSON.
-        address: Where it lies, for messages.
-        field: The recipe's key that names it, for messages.
+    """Categories of a COCO JSON: `id`, `name`, and their ranks.
 
     Raises:
         DataError: Two categories share an id or a name.
@@ -112,7 +106,7 @@ def coco_taxonomy(content: dict[str, Any], address: str, field: str) -> pl.DataF
 
 
 def _merge_annotations(spec: DataSpec, notes: pl.DataFrame, address: str, field: str) -> pl.DataFrame:
-    """Several annotations of an image become one: their labels are joined, the rest is the first's."""
+    """Merge several annotations of an image: labels are joined, other fields are those of the first."""
     label, separator = spec.labels.column, spec.labels.separator
     several = notes.filter(pl.col("image_id").is_duplicated())
     if spec.labels.kind == "multilabel":
@@ -151,7 +145,7 @@ def _read_json(address: str, field: str) -> dict[str, Any]:
 
 
 def _to_frame(content: dict[str, Any], part: str, needed: tuple[str, ...], address: str, field: str) -> pl.DataFrame:
-    """A list of flat objects as columns of text; what is nested (boxes, polygons) is left out."""
+    """A list of flat objects as text columns; nested fields (boxes, polygons) are left out."""
     rows = content.get(part)
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{address!r} has no rows in `{part}`", field=field)

@@ -1,6 +1,6 @@
-"""Sizes that compressed images declare in their first bytes: JPEG, JPEG 2000, JPEG XL, JPEG XR, PNG and WebP.
+"""Image sizes declared in compressed headers: JPEG, JPEG 2000, JPEG XL, JPEG XR, PNG and WebP.
 
-What a decoder allocates follows from these numbers alone, so they are read before it is called.
+A decoder allocates memory from these numbers, so they are checked before it is called.
 """
 
 from __future__ import annotations
@@ -40,14 +40,12 @@ RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7
 
 
 class DeclaredSize(NamedTuple):
-    """What a header says of an image.
+    """Size declared in an image header.
 
     Args:
-        height: Rows.
-        width: Columns.
-        components: Channels, 0 where the header does not say.
-        bits: Of one value, 0 where the header does not say.
-        tiles: Parts that are compressed by themselves.
+        components: Number of channels, 0 if unknown.
+        bits: Bits of one value, 0 if unknown.
+        tiles: Number of separately compressed tiles.
     """
 
     height: int
@@ -58,14 +56,11 @@ class DeclaredSize(NamedTuple):
 
 
 def declared_size(kind: str, head: bytes) -> DeclaredSize | None:
-    """The size of a compressed image.
+    """Parse the size of a compressed image; None if the bytes do not tell.
 
     Args:
         kind: `jpeg`, `jp2`, `jxl`, `jxr`, `png` or `webp`.
-        head: Its first bytes, a few thousand; of a JPEG with a large profile more.
-
-    Returns:
-        None where the bytes do not tell.
+        head: The first few thousand bytes; more for a JPEG with a large profile.
     """
     readers = {
         "jpeg": _parse_jpeg,
@@ -132,7 +127,7 @@ def _parse_webp(head: bytes) -> DeclaredSize | None:
 
 
 def _parse_jpegxr(head: bytes) -> DeclaredSize | None:
-    """The directory of a JPEG XR, which is shaped as a TIFF's."""
+    """Size in the directory of a JPEG XR, which is laid out like a TIFF's."""
     (offset,) = struct.unpack_from("<I", head, 4)
     (count,) = struct.unpack_from("<H", head, offset)
     sides = {}
@@ -145,7 +140,7 @@ def _parse_jpegxr(head: bytes) -> DeclaredSize | None:
 
 
 def _parse_jpegxl(head: bytes) -> DeclaredSize | None:
-    """The size header of the codestream, by itself or in the first `jxlc` or `jxlp` box."""
+    """Size header of the codestream, which is bare or in the first `jxlc` or `jxlp` box."""
     if head[:2] != b"\xff\x0a":
         offset = head.find(b"jxlc")
         if offset < 0:
@@ -171,7 +166,7 @@ def _read_side(bits: _BitReader, small: int) -> int:
 
 
 class _BitReader:
-    """Bits of a codestream, the lowest of each byte first."""
+    """Bit reader, lowest bit of each byte first."""
 
     def __init__(self, content: bytes) -> None:
         self.remaining = int.from_bytes(content, "little")

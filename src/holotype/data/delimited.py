@@ -1,4 +1,4 @@
-"""Delimited text (CSV, TSV): bytes as spreadsheets and statistics programs write them in, columns of text out."""
+"""Delimited text (CSV, TSV) in the encodings and dialects of spreadsheets and statistics programs."""
 
 from __future__ import annotations
 
@@ -33,23 +33,22 @@ OTHER_FORMATS = {
 
 
 def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Parse delimited text; every column is text, an empty cell is null, and blanks around a cell do not count.
+    """Parse delimited text; every column is text, cells are stripped, and an empty cell is null.
 
-    The separator is what the first line names (`sep=;`), else which of comma, semicolon, tab and bar parts the first
-    lines evenly. Text is UTF-8 or UTF-16, else Windows-1252 where only single letters have accents; lines
-    end in any way.
+    The separator is the one in a first line `sep=;`, else the one of comma, semicolon, tab and bar that splits the
+    first lines evenly. Encodings are UTF-8, UTF-16, or Windows-1252 if only single letters have accents; any line
+    ending.
 
     Args:
-        content: The bytes of the file.
-        name: What the file is called, for messages.
-        field: The recipe's key that names it, for messages.
-        tabs: Whether a header with a tab is separated by tabs, whatever else it holds.
+        name: File name for messages.
+        field: Recipe key for messages.
+        tabs: Whether a header with a tab is always separated by tabs.
 
     Returns:
-        The table without its empty rows, and notes on what was guessed or passed over.
+        The table without empty rows, and notes on what was guessed or skipped.
 
     Raises:
-        DataError: It is no delimited text, is empty, its quotes do not close, or a row has more cells than the header.
+        DataError: It is not delimited text, is empty, has an unclosed quote, or a row has more cells than the header.
     """
     text, notes = _decode(content, name, field)
     if "\n" not in text:
@@ -83,17 +82,17 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
 
 
 def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, list[str]]:
-    """Columns of text under the names of a header: blanks stripped, empty cells null, empty rows left out.
+    """Name and clean text columns: strip blanks, make empty cells null, drop empty rows.
 
-    A column without a name and content is left out, the others without a name are called by their number. Of columns of
-    one name and one content the first stays; where they differ, each is called by its number too.
+    An empty column without a name is dropped; other unnamed columns are named by their number. Of equal columns with
+    one name the first stays; columns with one name and different content are numbered.
 
     Args:
-        frame: A column of text a name, in their order.
-        header: The names, perhaps empty or doubled.
+        frame: Text columns, in the order of `header`.
+        header: Column names, possibly empty or repeated.
 
     Returns:
-        The table, and notes on what was passed over.
+        The table, and notes on what was skipped.
     """
     frame = frame.select(pl.all().str.strip_chars().replace("", None))
     frame.columns = [str(number) for number in range(frame.width)]
@@ -126,7 +125,7 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
 
 
 def _decode(content: bytes, name: str, field: str) -> tuple[str, list[str]]:
-    """The text, and a note where its encoding was guessed."""
+    """Decoded text, and a note if the encoding was guessed."""
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
@@ -148,7 +147,7 @@ def _decode(content: bytes, name: str, field: str) -> tuple[str, list[str]]:
 
 
 def _detect_utf16(content: bytes) -> str | None:
-    """The encoding of text of two bytes a character, known by its mark or by every other byte being zero."""
+    """UTF-16 encoding, detected by its byte order mark or by every other byte being zero; None otherwise."""
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return "utf-16"
     start = np.frombuffer(content[: len(content[:2000]) // 2 * 2], np.uint8).reshape(-1, 2)
@@ -159,7 +158,7 @@ def _detect_utf16(content: bytes) -> str | None:
 
 
 def _decode_windows_1252(content: bytes, name: str, field: str, error: UnicodeDecodeError) -> tuple[str, list[str]]:
-    """Windows-1252, of which Latin-1 is a part: only where letters with accents stand alone among others."""
+    """Decode Windows-1252 (a superset of Latin-1), only if accented letters stand alone between others."""
     line = content[: error.start].count(b"\n") + 1
     high = np.frombuffer(content, np.uint8) >= 0x80
     in_runs = (high[1:] & high[:-1]).sum() / max(int(high.sum()), 1)
@@ -182,10 +181,10 @@ def _decode_windows_1252(content: bytes, name: str, field: str, error: UnicodeDe
 
 
 def _skip_titles(text: str) -> tuple[str, int, list[str]]:
-    """The text from its header on, how many lines stood before it, and notes on them.
+    """Text from its header on, the number of lines before it, and notes on them.
 
     A title or comment is a line of one cell above a header of several, if it begins with `#`, if a blank line follows,
-    or if the header has three cells or more; a first cell that is empty belongs to a header.
+    or if the header has three cells or more; an empty first cell belongs to a header.
     """
     rest, lines = text, 0
     notes: list[str] = []
@@ -216,7 +215,7 @@ def _skip_titles(text: str) -> tuple[str, int, list[str]]:
 
 
 def _detect_separator(text: str, tabs: bool) -> str:
-    """The first candidate of which every early line has as many; else the comma, else what the header has most of."""
+    """First candidate with equal counts in all early lines; else the comma, else the most frequent in the header."""
     early = text[:PEEK_BYTES].rpartition("\n")[0] if len(text) > PEEK_BYTES else text
     lines = [QUOTED.sub("", line) for line in (early or text).splitlines()[:20] if line.strip()]
     header = lines[0]
@@ -229,7 +228,7 @@ def _detect_separator(text: str, tabs: bool) -> str:
 
 
 def _parse_cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl.DataFrame, list[str]]:
-    """The header, the rows below it, and notes on what was mended."""
+    """Header, rows below it, and notes on what was repaired."""
     first, _, body = text.partition("\n")
     if body.strip() and _is_regular(text, separator):
         header = [cell.strip() for cell in next(csv.reader([first.rstrip("\r")], delimiter=separator))]
@@ -270,7 +269,7 @@ def _parse_cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl
 
 
 def _parse_quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[list[str]], list[int]]:
-    """The rows of text with quotes, blank ones left out, and the line in which each begins."""
+    """Rows of quoted text without blank ones, and the line in which each begins."""
     csv.field_size_limit(MAX_CELL_LENGTH)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     rows, begins, line = [], [], 0
@@ -286,10 +285,10 @@ def _parse_quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[li
 
 
 def _is_regular(text: str, separator: str) -> bool:
-    """Whether Polars reads the text as Python's reader does, and faster.
+    """Whether Polars parses the text as Python's reader does (and faster).
 
-    No line is blank or ends within a cell, every line has as many cells as the first, and quotes stand around whole
-    cells or are doubled within such.
+    No line is blank or ends within a cell, every line has as many cells as the first, and quotes enclose whole cells or
+    are doubled within such.
     """
     if not separator.isascii() or separator in '" \r\n' or text.count("\r") != text.count("\r\n"):
         return False
@@ -305,12 +304,11 @@ def _is_regular(text: str, separator: str) -> bool:
 
 
 def _encloses_cells(content: NDArray[np.uint8], quotes: NDArray[np.intp], separator: str) -> bool:
-    """Whether quotes open at the beginnings of cells and close at their ends, but for those that are doubled.
+    """Whether quotes open at the beginning of cells and close at their end, except doubled ones.
 
     Args:
-        content: The bytes of the text; the last one ends a line.
-        quotes: Where its quotes stand.
-        separator: What stands between cells.
+        content: Bytes of the text; the last one ends a line.
+        quotes: Positions of its quotes.
     """
     if len(quotes) % 2:
         return False
@@ -322,7 +320,7 @@ def _encloses_cells(content: NDArray[np.uint8], quotes: NDArray[np.intp], separa
 
 
 def _count_trailing_empty(row: list[str]) -> int:
-    """How many cells at the end of a row are empty."""
+    """Number of empty cells at the end of a row."""
     filled = [number for number, cell in enumerate(row) if cell.strip()]
     return len(row) - (filled[-1] + 1 if filled else 0)
 

@@ -1,4 +1,4 @@
-"""Excel workbooks (.xlsx): one sheet in, columns of text out, as a person reads its cells."""
+"""Excel workbooks (.xlsx): one sheet as text columns, with cells as displayed."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def read_sheet(
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Read one sheet of a workbook.
 
-    The first row with content is the header. Numbers keep the zeros that their format shows (`000`), dates are written
-    as 2024-05-31, merged cells all have the content that the first of them shows, and formulas their stored result.
+    The first row with content is the header. Numbers keep the zeros of their format (`000`), dates are written as
+    2024-05-31, merged cells all get the content of the first, and formulas their stored result.
 
     Args:
-        source: The path of the workbook, or its bytes.
-        sheet: The sheet's name; it may be left out where one sheet alone has rows.
-        name: What the file is called, for messages.
-        field: The recipe's key that names it, for messages.
+        source: Path or bytes of the workbook.
+        sheet: Sheet name; optional if only one sheet has rows.
+        name: File name for messages.
+        field: Recipe key for messages.
 
     Returns:
-        The table without its empty rows, and notes on what was passed over.
+        The table without empty rows, and notes on what was skipped.
 
     Raises:
-        DataError: It is no workbook, several sheets have rows and none is named, or a formula has no stored result.
+        DataError: It is not a workbook, several sheets have rows and none is named, or a formula has no stored result.
     """
     book = _open_workbook(source, name, field)
     sheets = {each.title: each for each in book.worksheets}
@@ -75,11 +75,11 @@ def read_sheet(
 
 
 def _find_header(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
-    """The row of the header, and notes on titles above it: one content above three columns, or with a blank row below.
+    """Header row, and notes on titles above it: a single cell above three columns, or above a blank row.
 
     Args:
         rows: All rows of the sheet, as text.
-        first: The first row with content.
+        first: First row with content.
     """
     header, notes, passed = first, [], []
     for _ in range(MAX_TITLE_ROWS):
@@ -98,16 +98,14 @@ def _find_header(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
 
 
 def _require_one_header_row(rows: list[list[str]], first: int, name: str, field: str) -> None:
-    """Refuse a header of two rows: names of groups, merged or with blanks beside them, above names of columns.
+    """Raise for a header of two rows: group names, merged or followed by blanks, above column names.
 
-    The second row is one of names where its cells differ from each other, none stands once more below in its
-    column, and at least one holds no digit while all cells below it do.
+    The second row holds names if its cells are all different, none of them appears again below in its column, and at
+    least one has no digit while all cells below it have.
 
     Args:
-        rows: All rows of the sheet, as text, merged cells all with the content of the first.
-        first: The row of the header.
-        name: What the file is called, for messages.
-        field: The recipe's key that names it, for messages.
+        rows: All rows of the sheet, as text, merged cells filled.
+        first: The header row.
 
     Raises:
         DataError: There are two.
@@ -137,14 +135,10 @@ def _require_one_header_row(rows: list[list[str]], first: int, name: str, field:
 
 
 def list_sheets(path: Path, field: str) -> list[str]:
-    """The names of a workbook's sheets that have a header and rows, in order.
-
-    Args:
-        path: The workbook.
-        field: The recipe's key that names it, for messages.
+    """Names of the sheets that have a header and rows, in order.
 
     Raises:
-        DataError: It is no workbook.
+        DataError: It is not a workbook.
     """
     return [sheet.title for sheet in _open_workbook(path, path.name, field).worksheets if _count_filled_rows(sheet) > 1]
 
@@ -164,7 +158,7 @@ def _open_workbook(source: Path | io.BytesIO, name: str, field: str, data_only: 
 
 
 def _count_filled_rows(sheet: Any) -> int:
-    """How many rows of a sheet have content, counted up to two."""
+    """Number of rows with content, counted up to two."""
     filled = 0
     for row in sheet.iter_rows(values_only=True):
         filled += any(value is not None and str(value).strip() for value in row)
@@ -174,7 +168,7 @@ def _count_filled_rows(sheet: Any) -> int:
 
 
 def _read_rows(sheet: Any) -> list[list[Any]]:
-    """The sheet's values; merged cells all have that of the first."""
+    """Values of a sheet; merged cells all get the value of the first."""
     rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     for area in sheet.merged_cells.ranges:
         value = rows[area.min_row - 1][area.min_col - 1]
@@ -185,7 +179,7 @@ def _read_rows(sheet: Any) -> list[list[Any]]:
 
 
 def _with_formats(sheet: Any, rows: list[list[Any]]) -> list[list[tuple[Any, str]]]:
-    """Each value with the format of its cell."""
+    """Each value with the number format of its cell."""
     return [
         [(value, cell.number_format if isinstance(value, int) else "") for value, cell in zip(row, cells, strict=True)]
         for row, cells in zip(rows, sheet.iter_rows(), strict=True)
@@ -193,7 +187,7 @@ def _with_formats(sheet: Any, rows: list[list[Any]]) -> list[list[tuple[Any, str
 
 
 def _require_results(source: Path | io.BytesIO, title: str, rows: list[list[Any]], name: str, field: str) -> None:
-    """Refuse formulas that no program has worked out: their cells would be empty."""
+    """Raise for formulas without a stored result: their cells would be empty."""
     formulas = _open_workbook(source, name, field, data_only=False)[title]
     for row, cells in zip(rows, formulas.iter_rows(), strict=True):
         for value, cell in zip(row, cells, strict=True):
@@ -206,7 +200,7 @@ def _require_results(source: Path | io.BytesIO, title: str, rows: list[list[Any]
 
 
 def _format_cell(value: Any, form: str) -> str:
-    """A cell's content as a person reads it."""
+    """Content of a cell as displayed."""
     if value is None:
         return ""
     if isinstance(value, bool):

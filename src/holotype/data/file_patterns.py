@@ -1,4 +1,4 @@
-"""Layouts: how a row of the table names its image files."""
+"""File patterns: map a row of the table to its image files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ABSOLUTE_PATTERN = r"^(/|\\\\|[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]+://)"
 
 
 def pattern_fields(pattern: str, field: str = "data.images") -> list[tuple[str, str | None]]:
-    """A pattern as pieces of text, each followed by the name in braces behind it.
+    """Split a pattern into pieces of text, each followed by the name in braces after it.
 
     Args:
-        pattern: As in `images/{id}_{channel}.png`.
-        field: The recipe's key, for messages.
+        pattern: Such as `images/{id}_{channel}.png`.
+        field: Recipe key for messages.
 
     Raises:
-        DataError: A brace is left open, or holds more than a name.
+        DataError: A brace is unbalanced, or holds more than a name.
     """
     try:
         pieces = list(Formatter().parse(pattern))
@@ -43,11 +43,7 @@ def pattern_fields(pattern: str, field: str = "data.images") -> list[tuple[str, 
 
 
 def channel_patterns(spec: DataSpec) -> list[tuple[str | None, str]]:
-    """The patterns of an image's files: one with no channel, or one for each channel, in the order of the channels.
-
-    Args:
-        spec: The recipe's `data` section.
-    """
+    """File patterns of an image: one without a channel, or one for each channel, in channel order."""
     images = spec.images or f"{{{FILE}}}"
     if isinstance(images, dict):
         return [(channel, images[channel]) for channel in spec.channels or images]
@@ -57,19 +53,18 @@ def channel_patterns(spec: DataSpec) -> list[tuple[str | None, str]]:
 
 
 def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> pl.Series:
-    """The files of each row's image: one, or one a channel in the order of the channels.
+    """List the files of each row's image: one, or one for each channel in channel order.
 
     Args:
         spec: The recipe's `data` section, its paths absolute.
-        table: The rows.
-        source: The recipe's key that names the table, for messages.
+        source: Recipe key of the table, for messages.
         role: `train`, `external` or `test`, which the pattern may name.
 
     Returns:
-        Lists of paths, one list a row; empty ones where there is no pattern.
+        Lists of paths, one list a row; empty ones if there is no pattern.
 
     Raises:
-        DataError: A pattern names a column that is not there, or nothing that tells rows apart.
+        DataError: A pattern names a missing column, or the same file for all rows.
     """
     if not spec.images and FILE not in table.columns:
         return pl.Series("files", [[] for _ in range(table.height)], dtype=pl.List(pl.String))
@@ -88,7 +83,7 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> 
 
 
 def _format_files(pattern: str, channel: str | None, table: pl.DataFrame, source: str, field: str) -> pl.Series:
-    """One file a row."""
+    """File of each row."""
     fields = pattern_fields(pattern, field)
     names = {name for _, name in fields if name}
     if (
@@ -114,7 +109,7 @@ def _format_files(pattern: str, channel: str | None, table: pl.DataFrame, source
 
 
 def _require_distinct_files(images: dict[str, str], columns: list[pl.Series], channels: list[str]) -> None:
-    """Refuse two channels of a mapping that name the same file in some row."""
+    """Raise if two channels of a mapping name the same file in some row."""
     for number, (channel, column) in enumerate(zip(channels, columns, strict=True)):
         for other, earlier in zip(channels[:number], columns[:number], strict=True):
             same = column.filter(column == earlier)
@@ -127,7 +122,7 @@ def _require_distinct_files(images: dict[str, str], columns: list[pl.Series], ch
 
 
 def _list_array_entries(fields: list[tuple[str, str | None]], table: pl.DataFrame, channel: str | None) -> pl.Series:
-    """Entries of one array that holds all images of a table, in the order of its rows."""
+    """Entries of one array that holds all images of a table, in row order."""
     file = table.select(_path_expression(fields, channel).alias("file")).to_series()[0]
     count = count_rows(file)
     if count != table.height:
@@ -140,10 +135,10 @@ def _list_array_entries(fields: list[tuple[str, str | None]], table: pl.DataFram
 
 
 def _require_inside_folder(fields: list[tuple[str, str | None]], table: pl.DataFrame, source: str, field: str) -> None:
-    """Refuse values that would lead out of the folder that the pattern names: `..`, or a path from the root.
+    """Raise for values that lead outside the pattern's folder: `..`, or an absolute path.
 
-    A path from the root, or an address, in the first column behind a folder's name stands by itself, as when paths are
-    joined, where the column holds a whole name: what follows it is nothing or a slash.
+    An absolute path or an address is allowed in the first column after a folder's name, as when paths are joined, if
+    the column holds a whole name: nothing or a slash follows it.
     """
     before = ""
     for text, name in fields:
@@ -165,13 +160,13 @@ def _require_inside_folder(fields: list[tuple[str, str | None]], table: pl.DataF
 
 
 def _may_be_absolute(fields: list[tuple[str, str | None]]) -> bool:
-    """Whether the first column of a pattern may hold a path from the root."""
+    """Whether the first column of a pattern may hold an absolute path."""
     folder, rest = fields[0][0], fields[1][0] if len(fields) > 1 else ""
     return (not folder or folder.endswith("/")) and (len(fields) == 1 or rest.startswith("/"))
 
 
 def _path_expression(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
-    """The file of each row; a first column that holds a path from the root stands without what is before it."""
+    """File of each row; an absolute path in the first column replaces what stands before it."""
     parts: list[pl.Expr] = []
     for text, name in fields:
         parts.append(pl.lit(text))

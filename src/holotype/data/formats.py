@@ -1,4 +1,4 @@
-"""The format of a file by its first bytes, whatever its name ends in."""
+"""File format detection by the first bytes, independent of the file's suffix."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ OTHER_FORMATS = {
 
 
 def file_format(head: bytes) -> str:
-    """The format of a file.
+    """Detect the format of a file.
 
     Args:
         head: Its first `HEAD` bytes.
 
     Returns:
-        A key of `PILLOW_FORMATS` or of what `what_it_is` describes; `tiff`, `npy`, `zip`, `jxl`, `jxr`; or `unknown`.
+        A key of `PILLOW_FORMATS` or of what `describe_format` knows; `tiff`, `npy`, `zip`, `jxl`, `jxr`; or `unknown`.
     """
     for magic, name in MAGIC:
         if head.startswith(magic):
@@ -114,11 +114,7 @@ def file_format(head: bytes) -> str:
 
 
 def describe_format(name: str) -> str:
-    """A format that is not read as an image, in words; empty where nothing is known of it.
-
-    Args:
-        name: From `file_format`.
-    """
+    """Describe a format that is not read as an image; empty if unknown."""
     return OTHER_FORMATS.get(name, "")
 
 

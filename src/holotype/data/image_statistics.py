@@ -1,4 +1,4 @@
-"""One pass over the pixels: sizes, depths, moments and digests of every image; the one place for each statistic."""
+"""Image statistics: sizes, pixel types, moments and digests of every image, in one pass over the pixels."""
 
 from __future__ import annotations
 
@@ -60,21 +60,20 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 def channel_statistics(pixels: NDArray[Any]) -> dict[str, list[float]]:
-    """Statistics of each channel and of each two, in the image's own units, over the pixels that are data.
+    """Statistics of each channel and each pair of channels, in the image's own units, over valid pixels.
 
-    Isolated values (see `holotype.data.validity`) count as the median of their neighbors. Beside the image this takes
-    one channel again and about 100 MB.
+    Isolated values (see `holotype.data.validity`) count as the median of their neighbors. Memory use is one extra
+    channel and about 100 MB.
 
     Args:
         pixels: Shape (channels, height, width).
 
     Returns:
-        One number a channel each: `mean`, `deviation`, `min`, `max` (extremes), `nonzero` (share of pixels),
-        `nonzero_mean` (mean of those), `saturated_share` (share of pixels at the largest value of the depth; of the
-        image, for floats), `lowest`, `highest` (extremes of the finite values as they stand), `missing` (share without
-        data). Five
-        a channel: `percentiles` (1, 25, 50, 75, 99). One for each two channels i < j, of 32 channels at most:
-        `correlation` (0 where a channel is constant) and `masked_mean` (mean of j where i is above its own mean).
+        One number a channel each: `mean`, `deviation`, `min`, `max`, `nonzero` (share of pixels), `nonzero_mean` (mean
+        of those), `saturated_share` (share of pixels at the largest value of the type; of the image, for floats),
+        `lowest`, `highest` (raw extremes of the finite values), `missing` (share without data). Five a channel:
+        `percentiles` (1, 25, 50, 75, 99). One for each pair of channels i < j, for up to 32 channels: `correlation` (0
+        if a channel is constant) and `masked_mean` (mean of j where i is above its mean).
     """
     missing = missing_pixels(pixels)
     flat = pixels.reshape(len(pixels), -1)
@@ -115,7 +114,7 @@ def channel_statistics(pixels: NDArray[Any]) -> dict[str, list[float]]:
 
 
 def _plane_statistics(plane: NDArray[Any], absent: NDArray[np.bool_] | None) -> dict[str, Any]:
-    """Extremes and percentiles of one channel: the nearest pixel values, with nothing between two pixels made up."""
+    """Extremes and percentiles of one channel; percentiles are pixel values (nearest rank), not interpolated."""
     valid = plane if absent is None else plane[~absent]
     finite = plane if absent is None else plane[np.isfinite(plane)]
     extremes = {
@@ -130,14 +129,14 @@ def _plane_statistics(plane: NDArray[Any], absent: NDArray[np.bool_] | None) -> 
 
 
 def _at_ranks(values: NDArray[Any], ranks: NDArray[np.int_]) -> NDArray[Any]:
-    """The values at some places of the sorted ones; few different values are counted, which is sooner done."""
+    """Values at some ranks; 8-bit values are counted, which is faster."""
     if values.dtype == np.uint8:
         return np.searchsorted(np.cumsum(np.bincount(values, minlength=256)), ranks, side="right")
     return np.partition(values, ranks)[ranks]  # type: ignore[no-any-return]
 
 
 class _Sums:
-    """Sums over the pixels of an image in blocks: `add_counts` of all blocks first, then `add_deviations` of all."""
+    """Sums over blocks of pixels: first `add_counts` for all blocks, then `add_deviations` for all."""
 
     def __init__(self, channels: int) -> None:
         self.valid, self.total, self.nonzero, self.top, self.squares = (np.zeros(channels) for _ in range(5))
@@ -146,7 +145,7 @@ class _Sums:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Of each channel."""
+        """Mean of each channel."""
         return np.asarray(self.total / np.maximum(self.valid, 1))
 
     def add_counts(self, values: NDArray[np.float64], valid: NDArray[np.bool_] | None, top: float) -> None:
@@ -177,7 +176,7 @@ class _Sums:
 def _iterate_blocks(
     flat: NDArray[Any], absent: NDArray[np.bool_] | None
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_] | None]]:
-    """Some pixels of all channels at a time, in double precision, and which of them are data."""
+    """Blocks of pixels of all channels as float64, with the mask of valid pixels."""
     width = max(1, BLOCK // len(flat))
     for start in range(0, flat.shape[1], width):
         values = flat[:, start : start + width].astype(np.float64)
@@ -188,13 +187,13 @@ def _iterate_blocks(
 
 
 def image_features(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.float32]]:
-    """The statistics as a table of numbers, for whatever learns from them.
+    """Image statistics as a feature matrix.
 
     Args:
-        frame: Rows of `ImageStatistics.frame`, all of one number of channels but the unreadable ones.
+        frame: Rows of `ImageStatistics.frame`; readable ones share one number of channels.
 
     Returns:
-        The columns' names, and values of shape (n, columns); NaN where an image cannot be read.
+        Column names, and values of shape (n, columns); NaN for unreadable images.
     """
     names, columns = ["height", "width"], [frame["height"].to_numpy(), frame["width"].to_numpy()]
     usual = frame["channels"].drop_nulls().mode(maintain_order=True)
@@ -212,23 +211,14 @@ def image_features(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.float32]]
 
 
 def empty_statistics(images: ImageTable) -> ImageStatistics:
-    """What is known of rows without images: nothing.
-
-    Args:
-        images: The table.
-    """
+    """Image statistics for a table without images: all null."""
     frame = pl.DataFrame(schema=_SCHEMA).insert_column(0, images.frame["id"].clear())
     frame = pl.concat([images.frame.select("id"), frame], how="diagonal")
     return ImageStatistics(frame, Normalization((0.0,), (1.0,)))
 
 
 def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
-    """Decode every image once and note what it is; what cannot be read is noted too, with the reason.
-
-    Args:
-        images: The table.
-        runtime: For threads and progress.
-    """
+    """Decode every image once and measure it; unreadable images are recorded with the reason."""
     facts: list[dict[str, Any]] = []
     with (
         runtime.progress.task("Reading images", len(images)) as task,
@@ -242,10 +232,9 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
 
 
 def gather_statistics(images: ImageTable, facts: list[dict[str, Any]]) -> ImageStatistics:
-    """What was found in every image, as one table.
+    """Collect the measurements of all images in one table.
 
     Args:
-        images: The table.
         facts: One entry an image, from `measure_image`.
     """
     frame = pl.DataFrame(facts, schema=_SCHEMA).insert_column(0, images.frame["id"])
@@ -268,7 +257,7 @@ def _measure_row(images: ImageTable, row: int) -> dict[str, Any]:
 
 
 def measure_image(pixels: NDArray[Any]) -> dict[str, Any]:
-    """What is noted of one image, but for what tells it from others.
+    """Measure one image: size, pixel type and channel statistics, without digest and fingerprint.
 
     Args:
         pixels: Shape (channels, height, width), from `read_image`.

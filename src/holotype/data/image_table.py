@@ -1,4 +1,4 @@
-"""Tables of rows, labels and roles: from `DataSpec` to `ImageTable`."""
+"""Image table: rows, labels and roles, read as the recipe's `data` section says."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["class_frequencies", "read_images", "table_warnings"]
 
 
 def read_images(spec: DataSpec) -> ImageTable:
-    """One row an image, of all roles: the training table, the external ones, the test table.
+    """Read the training, external and test tables into one image table.
 
     Args:
         spec: The recipe's `data` section, its paths absolute.
 
     Raises:
-        DataError: A column is missing, an id stands twice, a label is unknown, a table is empty, or images of
-            one sample have different labels.
+        DataError: A column is missing, an id is repeated, a label is unknown, a table is empty, or images of one sample
+            have different labels.
     """
     inputs = [("data.train", "train", spec.train)]
     inputs += [(f"data.external.{number}", "external", path) for number, path in enumerate(spec.external)]
@@ -59,11 +59,7 @@ def read_images(spec: DataSpec) -> ImageTable:
 
 
 def table_warnings(images: ImageTable) -> tuple[str, ...]:
-    """What is odd about a table without being wrong, in sentences.
-
-    Args:
-        images: The table.
-    """
+    """Warnings about a valid table: notes from reading it, constant ranks, classes without rows."""
     warnings = list(images.notes)
     used_classes = set(images.frame["labels"].explode().drop_nulls().unique().to_list())
     unseen = [name for number, name in enumerate(images.classes) if number not in used_classes]
@@ -78,12 +74,11 @@ def table_warnings(images: ImageTable) -> tuple[str, ...]:
 
 
 def class_frequencies(spec: DataSpec, path: str, classes: tuple[str, ...]) -> list[float]:
-    """How often each class comes in a table of labels, a row.
+    """Class frequencies (mean count a row) in a table of labels.
 
     Args:
-        spec: The recipe's `data` section.
-        path: A table with its label column.
-        classes: The class names in order.
+        path: A table with the label column.
+        classes: Class names in order.
 
     Raises:
         DataError: It cannot be read, or names other classes.
@@ -100,7 +95,7 @@ def class_frequencies(spec: DataSpec, path: str, classes: tuple[str, ...]) -> li
 def _make_ids_unique(
     spec: DataSpec, tables: list[tuple[str, str, pl.DataFrame]], paths: list[str]
 ) -> list[tuple[str, str, pl.DataFrame]]:
-    """Ids of folders that another table has already take the folder's name before them."""
+    """Prefix the ids of a folder with the folder's name if another table already has them."""
     used_ids: set[str] = set()
     unique_tables = []
     for (field, role, table), path in zip(tables, paths, strict=True):
@@ -128,7 +123,7 @@ def _label_column(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series
 
 
 def _missing_group_warnings(spec: DataSpec, tables: list[tuple[str, str, pl.DataFrame]]) -> tuple[str, ...]:
-    """Labelled tables that do not have a column of groups: their rows are tied to none."""
+    """Warnings about external tables without a group column: their rows are tied to no group."""
     return tuple(
         f"{field} has no column {name!r}: its rows are tied to no group of that kind."
         for field, role, table in tables
@@ -165,7 +160,7 @@ def _make_rows(
 
 
 def _read_optional_column(table: pl.DataFrame, column: str | None, field: str, role: str, source: str) -> pl.Series:
-    """A column that the training table must have and the others may lack."""
+    """A column that the training table must have and other tables may lack."""
     if column is None or (role != "train" and column not in table.columns):
         return pl.Series([None] * table.height, dtype=pl.String)
     return _require_column(table, column, field, source)

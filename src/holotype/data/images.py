@@ -1,4 +1,4 @@
-"""The one image reader: files in, an array (C, H, W) at the files' own depth out."""
+"""Image reader: files to an array (channels, height, width) at their own depth."""
 
 from __future__ import annotations
 
@@ -59,29 +59,29 @@ def read_image(
     channels: Sequence[str] | None = None,
     projection: str | None = None,
 ) -> NDArray[Any]:
-    """Read one image from one file, or from one file a channel.
+    """Read one image from one file, or from one file for each channel.
 
-    What a file says of its pixels is honored: orientation (EXIF, TIFF), white at zero, palettes, the axes of ImageJ
-    and OME. The content decides about the format, whatever the name ends in. Nothing is opened but these files, and
-    only regular files and `.zarr` folders are. Sizes are checked before anything is decoded: an image takes at most
-    400 MB decoded (4 bytes a pixel where `max_pixels` is smaller), and reading it at most four times that.
+    Orientation (EXIF, TIFF), white-is-zero, palettes, and the axes of ImageJ and OME are respected. The format is
+    detected from the content, not from the suffix. Only the given files are opened, and only regular files and `.zarr`
+    folders. Sizes are checked before decoding: an image takes at most 400 MB decoded (4 bytes a pixel if `max_pixels`
+    is smaller), and reading it at most four times that.
 
-    Where one file holds channels that are called red, green and blue, grey becomes three equal channels, and a fourth
-    channel that is opaque everywhere is left out: photographs come so mixed.
+    If one file holds channels named red, green and blue, a gray image becomes three equal channels, and a fourth
+    channel that is opaque everywhere is dropped.
 
-    Nothing is kept between calls but the last `.npz` that was read by rows, and arguments and result can be pickled,
-    so that it may run in a process of its own with limits on time and memory.
+    Nothing is kept between calls except the last `.npz` read by rows, and arguments and result can be pickled, so it
+    may run in a separate process with limits on time and memory.
 
     Args:
         files: One file with all channels, or one single-channel file for each, in order; paths, or addresses for
             fsspec; an entry of an array of images is written `images.npy#12`.
-        max_pixels: Height x width of a file beyond which it is refused before it is decoded.
-        channels: What they are called, if they are.
-        projection: How the planes (Z) or times (T) of a file become one: `max`, `mean`, `sum`, `first` or `middle`;
-            without it a file of several is refused.
+        max_pixels: Height x width beyond which a file is refused before it is decoded.
+        channels: Channel names, if any.
+        projection: Projection of planes (Z) or times (T): `max`, `mean`, `sum`, `first` or `middle`; without it a file
+            with several is refused.
 
     Returns:
-        Shape (channels, height, width), uint8, uint16 or float32; NaN and infinity stand for pixels without data.
+        Shape (channels, height, width), uint8, uint16 or float32; NaN and infinity are pixels without data.
 
     Raises:
         DataError: A file is missing or broken, or the channels differ in size or depth.
@@ -110,14 +110,7 @@ def read_image(
 
 
 def read_row(images: ImageTable, row: int) -> NDArray[Any]:
-    """Read one image of a table, its channels called and its planes projected as the table says.
-
-    Args:
-        images: The table.
-        row: The image's row.
-
-    Returns:
-        As `read_image`.
+    """Read one image of a table, with its channel names and projection.
 
     Raises:
         DataError: As `read_image`.

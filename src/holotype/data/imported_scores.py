@@ -1,4 +1,4 @@
-"""Scores that were made elsewhere: NPY, NPZ, CSV or Parquet in, logits in the order of our samples out."""
+"""Imported scores: NPY, NPZ, CSV or Parquet files as logits in the order of our classes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SUM_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class ImportedScores:
-    """A file of scores.
+    """Scores read from a file.
 
     Args:
         logits: Shape (rows, classes), float32, in the order of our classes.
-        ids: One a row; none where the rows are known by their order alone.
-        folds: The fold of each row, where the file says.
-        remarks: What is odd, in sentences.
+        ids: Id of each row; None if rows are known by their order alone.
+        folds: Fold of each row, if the file has them.
+        remarks: Warnings.
     """
 
     logits: AnyScores
@@ -44,16 +44,15 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
     """Read a file of scores.
 
     Args:
-        path: `.npy`: one array (rows, classes); `.npz`: arrays `scores` and, if they are known, `ids`, `classes` and
-            `folds`; `.csv` or `.parquet`: `id`, perhaps `fold`, and one column a class by name, or a list `scores`.
-            Above 2,000 classes Parquet alone, with `top`, `logit` and `rest`, as a run writes it.
+        path: `.npy`: one array (rows, classes); `.npz`: arrays `scores` and optionally `ids`, `classes` and `folds`;
+            `.csv` or `.parquet`: `id`, optionally `fold`, and one column a class by name, or a list `scores`. Above
+            2,000 classes only Parquet with `top_classes`, `top_logits` and `rest_logsumexp`, as a run writes it.
         form: `logit` or `probability`.
-        classes: Ours, in order; columns are matched by name, arrays without names by place.
-        kind: `multiclass` or `multilabel`.
-        field: Where the recipe names the file.
+        classes: Our classes in order; columns are matched by name, arrays without names by position.
+        field: Recipe key of the file.
 
     Raises:
-        DataError: It cannot be read, has other classes, or a value that is no number or no probability.
+        DataError: It cannot be read, has other classes, or a value that is not a number or not a probability.
     """
     file = Path(path)
     if not file.is_file():
@@ -94,7 +93,7 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
 
 
 def _read_top_k(path: Path, classes: int, field: str) -> ImportedScores:
-    """Scores of very many classes, in the form in which a run writes them."""
+    """Top-k scores of more than 2,000 classes, in the format of a run."""
     required = {"id", "top_classes", "top_logits", "rest_logsumexp"}
     remedy = (
         "give Parquet with `id`, `top_classes` (numbers, likeliest first), `top_logits` and `rest_logsumexp`, "
@@ -186,7 +185,7 @@ def _read_array(path: Path, classes: tuple[str, ...], field: str) -> tuple[NDArr
 
 
 def _to_text(array: NDArray[Any]) -> tuple[str, ...]:
-    """The entries of an array as text: bytes as UTF-8, whole numbers without a point."""
+    """Entries of an array as text: bytes as UTF-8, whole numbers without a decimal point."""
     if array.ndim != 1:
         raise ValueError(f"names have the shape {array.shape}, not one dimension")
     entries = array.tolist()
@@ -231,7 +230,7 @@ def _read_table(path: str, classes: tuple[str, ...], field: str) -> tuple[NDArra
 
 
 def _match_classes(named: list[str], classes: tuple[str, ...], path: str, field: str) -> list[int]:
-    """The place of each of our classes among theirs."""
+    """Position of each of our classes in the file."""
     absent = [name for name in classes if name not in named]
     unknown = [name for name in named if name not in classes]
     if absent or unknown or len(set(named)) < len(named):

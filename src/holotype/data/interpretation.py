@@ -1,4 +1,4 @@
-"""What stored values mean: orientation, white at zero, and the depth in which they are kept."""
+"""Pixel interpretation: orientation, white-is-zero, and the pixel type that is kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def orient(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
     Args:
         pixels: Shape (..., height, width).
-        orientation: The tag 274 of EXIF and TIFF, 1 to 8; anything else counts as 1, which is upright.
+        orientation: Tag 274 of EXIF and TIFF, 1 to 8; any other value counts as 1, upright.
     """
     transpose, rows, columns = FLIPS.get(orientation, (False, False, False))
     if transpose:
@@ -39,15 +39,14 @@ def orient(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def invert_white(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Values that count from white (TIFF's photometric interpretation 0), counted from black.
+    """Invert white-is-zero values (TIFF photometric interpretation 0).
 
     Args:
-        pixels: As stored.
-        bits: Of one value: 12 bits in a uint16 are inverted within 12 bits.
+        bits: Bits of one value: 12 bits in a uint16 are inverted within 12 bits.
 
     Returns:
-        The same type. Whole numbers are mirrored in their range; floats become 1 - x, since white is 1 there (as
-        libvips and ImageMagick have it).
+        The same type. Integers are mirrored in their range; floats become 1 - x, because white is 1 there (as in
+        libvips and ImageMagick).
     """
     if pixels.dtype == np.bool_:
         return ~pixels
@@ -60,30 +59,26 @@ def invert_white(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
 
 
 def drop_opaque(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Leave out a last channel of opacity that says nothing, because every pixel is opaque.
+    """Drop a last alpha channel if every pixel is opaque.
 
     Args:
-        pixels: Shape (channels, height, width), whole numbers.
+        pixels: Shape (channels, height, width), integers.
     """
     return pixels[:-1] if (pixels[-1] == np.iinfo(pixels.dtype).max).all() else pixels
 
 
 def keep_depth(pixels: NDArray[Any], name: str) -> NDArray[Any]:
-    """Values as uint8, uint16 or float32, whichever holds them all.
+    """Convert pixels to uint8, uint16 or float32, whichever holds all values.
 
-    The type follows from the stored type alone, never from the values, so that all images of a set get the same:
-    8 and 16 bits stay, one bit becomes 0 and 255, and signed, 32-bit and 64-bit whole numbers and floats become
-    float32. NaN and infinity stay: they stand for pixels without data.
-
-    Args:
-        pixels: Any numbers.
-        name: The file, for messages.
+    The type follows from the stored type alone, never from the values, so that all images of a set get the same one: 8
+    and 16 bits stay, one bit becomes 0 and 255, and signed, 32-bit and 64-bit integers and floats become float32. NaN
+    and infinity stay: they are pixels without data.
 
     Returns:
         The same shape, contiguous, in native byte order.
 
     Raises:
-        DataError: Whole numbers are too large for float32, or no value is finite.
+        DataError: Integers are too large for float32, or no value is finite.
     """
     kind, size = pixels.dtype.kind, pixels.dtype.itemsize
     if pixels.size == 0:

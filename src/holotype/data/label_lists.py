@@ -1,4 +1,4 @@
-"""Lists of labels in one cell, as pandas, NumPy and JSON write them: `['a', 'b']`, `["a", "b"]`, `['a' 'b']`, `[]`."""
+"""Label lists in one cell, as pandas, NumPy and JSON write them: `['a', 'b']`, `["a", "b"]`, `['a' 'b']`, `[]`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 
 def parse_label_list(text: str) -> list[str] | None:
-    """The labels of a list in a cell; none if it is no list of plain values.
-
-    Args:
-        text: As in `['nucleus', 'cytosol']`.
-    """
+    """Parse a list of labels in a cell, such as `['nucleus', 'cytosol']`; None if it is not a list of plain values."""
     inner = re.sub(r"^(frozen)?set\((.*)\)$", r"\2", text.strip(), flags=re.DOTALL).strip()
     if not inner:
         return []
@@ -36,7 +32,7 @@ def parse_label_list(text: str) -> list[str] | None:
 
 
 def _parse_python_list(inner: str) -> list[Any] | None:
-    """Quoted words with commas or, as NumPy prints them, blanks between; or bare ones."""
+    """Quoted words with commas or (as NumPy prints them) blanks between; or unquoted ones."""
     rest = QUOTED.sub(" ", inner)
     if rest == inner:
         words = inner.split(",") if "," in inner else inner.split()

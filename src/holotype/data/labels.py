@@ -1,4 +1,4 @@
-"""Labels: from a column of text to class numbers."""
+"""Labels: text columns to class numbers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ NO_WORDS: Mapping[str, int] = {}
 
 
 def listed_names(spec: LabelSpec) -> tuple[str, ...]:
-    """The classes that the recipe names; none where it leaves them to the labels.
-
-    Args:
-        spec: The recipe's `labels` section.
+    """Class names that the recipe lists; empty if it takes them from the labels.
 
     Raises:
         DataError: Their table cannot be read.
@@ -32,14 +29,13 @@ def listed_names(spec: LabelSpec) -> tuple[str, ...]:
 
 
 def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
-    """The classes in order: as the recipe says, or what the labels hold, numbers by value and words by alphabet.
+    """Class names in order: as in the recipe, or from the labels, numbers by value and words alphabetically.
 
     Args:
-        spec: The recipe's `labels` section.
-        column: The labels of every labelled row, as text.
+        column: Labels of all labelled rows, as text.
 
     Raises:
-        DataError: There are fewer than two classes (one, for many labels a sample), or a name stands twice.
+        DataError: There are fewer than two classes (one for multilabel data), or a name is repeated.
     """
     if spec.classes is None:
         values = _split_labels(spec, column, ()).explode().drop_nulls().unique().to_list()
@@ -63,20 +59,19 @@ def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
 def label_numbers(
     spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: tuple[str, ...], words: Mapping[str, int] = NO_WORDS
 ) -> pl.Series:
-    """The class numbers of each row, as a list.
+    """Class numbers of each row.
 
     Args:
-        spec: The recipe's `labels` section.
-        column: The labels as text, one a row.
-        ids: The rows' ids, for messages.
-        classes: The class names in order.
-        words: How many missing labels are written as each word, for messages.
+        column: Labels as text, one a row.
+        ids: Row ids, for messages.
+        classes: Class names in order.
+        words: Number of missing labels by the word they are written as, for messages.
 
     Returns:
-        Lists of class numbers, ascending and each once; empty where a row of many-label data has none.
+        Lists of class numbers, ascending and unique; empty for a multilabel row without labels.
 
     Raises:
-        DataError: A row has no label, or one that the classes do not know.
+        DataError: A row has no label, or one that is not a class.
     """
     tokens = _split_labels(spec, column, classes)
     if spec.kind == "multiclass":
@@ -115,13 +110,13 @@ def label_numbers(
 
 
 def _truth_value_spellings(classes: tuple[str, ...]) -> dict[str, int]:
-    """Truth values are one class in each program's spelling: true, True and TRUE."""
+    """Class numbers of truth values in each program's spelling: true, True and TRUE."""
     numbers = {name.lower(): number for number, name in enumerate(classes) if name.lower() in {"true", "false"}}
     return {spelling: number for name, number in numbers.items() for spelling in (name, name.title(), name.upper())}
 
 
 def _split_labels(spec: LabelSpec, column: pl.Series, named: Collection[str]) -> pl.Series:
-    """The labels of each row, as a list of text; words for missing values are labels where classes are so called."""
+    """Labels of each row, as lists of text; words for missing values are labels if a class has that name."""
     text = column.str.strip_chars()
     if spec.kind == "multiclass":
         tokens = pl.select(pl.concat_list(text.replace("", None))).to_series().list.drop_nulls()
@@ -146,7 +141,7 @@ def _split_labels(spec: LabelSpec, column: pl.Series, named: Collection[str]) ->
 
 
 def _read_class_names(path: str) -> list[str]:
-    """The names in a table: its column `name`, `class` or `label`, else the first; a `.txt` has no header."""
+    """Class names in a table: its column `name`, `class` or `label`, else the first; a `.txt` has no header."""
     field, file = "data.labels.classes", Path(path)
     if file.suffix.lower() == ".txt" and file.is_file():
         try:

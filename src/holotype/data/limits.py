@@ -1,4 +1,4 @@
-"""Size limits of one image, asked of its header before anything is decoded."""
+"""Size limits of one image, checked against its header before decoding."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ MAX_SEGMENTS = 200_000  # strips or tiles of one TIFF, chunks of one Zarr
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How one file is read, and how large it may be.
+    """Options and size limits for reading one file.
 
     Args:
-        max_pixels: Height x width beyond which it is refused.
-        max_bytes: Decoded size, over all channels and planes, beyond which it is refused.
-        channels: The channels' names, where the recipe gives them.
-        projection: How planes or times become one: `max`, `mean`, `sum`, `first`, `middle`, or None to refuse them.
-        rgb: Whether the file holds channels that are called red, green and blue.
+        max_pixels: Largest height x width.
+        max_bytes: Largest decoded size over all channels and planes.
+        channels: Channel names, if the recipe gives them.
+        projection: Projection of planes or times: `max`, `mean`, `sum`, `first`, `middle`, or None to refuse them.
+        rgb: Whether the channels are named red, green and blue.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -51,32 +51,24 @@ class ReadOptions:
     rgb: bool = False
 
     def for_single_channel(self) -> ReadOptions:
-        """The options of a file that holds one channel of several."""
+        """Options for a file that holds one channel of several."""
         return replace(self, channels=self.channels[:1], rgb=False)
 
 
 def read_options(max_pixels: int, channels: Sequence[str] | None, projection: str | None) -> ReadOptions:
-    """The options of a file that holds the whole image.
-
-    Args:
-        max_pixels: Height x width beyond which it is refused.
-        channels: The channels' names, if they have any.
-        projection: As in `ReadOptions`.
-    """
+    """Make the options for a file that holds the whole image."""
     names = tuple(channels or ())
     rgb = tuple(name.lower() for name in names) == ("red", "green", "blue")
     return ReadOptions(max_pixels, min(MAX_BYTES, BYTES_PER_PIXEL * max_pixels), names, projection, rgb)
 
 
 def require_size(name: str, sides: tuple[int, int], others: int, dtype: Any, options: ReadOptions) -> None:
-    """Refuse an image that is too large to be decoded.
+    """Raise if an image is too large to be decoded.
 
     Args:
-        name: The file, for messages.
         sides: Height and width.
         others: Channels x planes x times.
-        dtype: Of one value.
-        options: The limits.
+        dtype: Type of one value.
 
     Raises:
         DataError: It has no pixels, too many, or too many bytes.
@@ -100,12 +92,7 @@ def require_size(name: str, sides: tuple[int, int], others: int, dtype: Any, opt
 
 
 def require_channel_count(name: str, count: int, options: ReadOptions) -> None:
-    """Refuse an image of more channels than any microscope has, unless the recipe names as many.
-
-    Args:
-        name: The file, for messages.
-        count: How many it holds.
-        options: Hold the names.
+    """Raise if an image has more than 32 channels, unless the recipe names as many.
 
     Raises:
         DataError: There are too many.

@@ -1,6 +1,6 @@
-"""Image files below a folder: which files a run reads, and which it leaves out and why.
+"""List the image files below a folder: those that are read, and those that are skipped, with the reason.
 
-`init`, a folder per class, and `predict` on a folder all list their files here.
+`init`, a folder for each class, and `predict` on a folder use this list.
 """
 
 from __future__ import annotations
@@ -119,14 +119,14 @@ MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files of a folder, and what else lies in it.
+    """Image files of a folder, and the other files in it.
 
     Args:
-        files: The images in order; a folder such as `a.zarr` is one.
-        unread: By ending, images of a format that is not read, relative to the folder.
-        others: By ending, how many files are no images.
-        leftovers: By name of the system's folder or file, how many files were left by systems.
-        unnamed: Files whose names are not UTF-8, readable.
+        files: Images in order; a folder such as `a.zarr` is one.
+        unread: By suffix, images of a format that is not read, relative to the folder.
+        others: By suffix, number of files that are not images.
+        leftovers: By name of the system's folder or file, number of files left by systems.
+        unnamed: Files whose names are not UTF-8, escaped.
     """
 
     files: tuple[Path, ...]
@@ -136,10 +136,10 @@ class ImageFiles:
     unnamed: tuple[str, ...] = ()
 
     def notes(self, other_files: bool = True) -> tuple[str, ...]:
-        """What is not used, counted by ending, in sentences.
+        """Describe the files that are not used, counted by suffix.
 
         Args:
-            other_files: Name files that are no images, too.
+            other_files: Whether to mention files that are not images.
         """
         notes = []
         for ending, names in sorted(self.unread.items()):
@@ -162,10 +162,10 @@ class ImageFiles:
         return tuple(notes)
 
     def folders_without_images(self, folder: Path) -> tuple[str, ...]:
-        """The folders directly below one in which no image is read, hidden and system's ones left out.
+        """Folders directly below `folder` in which no image is read, without hidden and system folders.
 
         Args:
-            folder: The one that was listed, or one below it.
+            folder: The listed folder, or one below it.
         """
         with_images = {path.relative_to(folder).parts[0] for path in self.files if path.is_relative_to(folder)}
         below = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
@@ -177,14 +177,10 @@ class ImageFiles:
 
 
 def list_image_files(folder: Path) -> ImageFiles:
-    """Every image below a folder that this installation reads; links are followed, hidden files are not used.
-
-    Args:
-        folder: Where to look.
+    """List every readable image below a folder; links are followed, hidden files are skipped.
 
     Returns:
-        Paths that begin with the folder's. A folder that several links lead to is looked at once, so that a link to a
-        folder above has an end.
+        Paths that begin with the folder's. A folder reached by several links is listed once, so link cycles end.
     """
     files: list[Path] = []
     unread: dict[str, list[str]] = defaultdict(list)
@@ -211,14 +207,14 @@ def list_image_files(folder: Path) -> ImageFiles:
 
 @lru_cache(1)
 def readable_suffixes() -> tuple[str, ...]:
-    """The endings of `ENDINGS` that this installation can read: some formats need an extra."""
+    """Suffixes of `IMAGE_SUFFIXES` that this installation can read: some formats need an extra."""
     absent = set() if find_spec("bioio") else set(MICROSCOPE_SUFFIXES)
     absent |= set() if find_spec("zarr") else {".zarr"}
     return tuple(ending for ending in IMAGE_SUFFIXES if ending not in absent)
 
 
 def _iterate_files(folder: Path, visited: set[str], leftover: str = "") -> Iterator[tuple[Path, str]]:
-    """Files below a folder, each with the name of the system that left it or nothing."""
+    """Files below a folder, each with the name of the system that left it, or an empty string."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:

@@ -1,4 +1,4 @@
-"""Missing values: the words by which programs and people write an empty cell, and one spelling for whole numbers."""
+"""Missing values: words that mean an empty cell, and one spelling for whole numbers."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ INTEGER_PATTERN = r"^([+-]?[0-9]+)\.0+$"
 
 
 def without_missing(column: pl.Series, names: Collection[str] = ()) -> tuple[pl.Series, dict[str, int]]:
-    """A column of text with missing values as null, and whole numbers without a point: `1.0` is `1`.
+    """Replace missing-value words by null, and write whole numbers without a decimal point (`1.0` is `1`).
 
     Args:
         column: Text.
-        names: Words that are values, whatever they look like.
+        names: Words that are values although they look missing.
 
     Returns:
-        The column, and how many cells hold each word for a missing value.
+        The column, and the number of cells with each missing-value word.
     """
     text = column.str.strip_chars()
     exempt = list(names)
@@ -74,23 +74,23 @@ def without_missing(column: pl.Series, names: Collection[str] = ()) -> tuple[pl.
 
 
 def describe_missing_words(words: Mapping[str, int]) -> str:
-    """Which words stood in empty cells, in parentheses; an empty string where there were none.
+    """List the missing-value words in parentheses; an empty string if there are none.
 
     Args:
-        words: How many cells hold each.
+        words: Number of cells with each word.
     """
     parts = [f"{count:,} as {word!r}" for word, count in words.items()]
     return f" (written {join_names(parts, 5)})" if parts else ""
 
 
 def missing_note(column: pl.Series, words: Mapping[str, int], source: str, effect: str) -> str:
-    """What is to be said of a column with missing values; an empty string where it has none.
+    """Describe the missing values of a column; an empty string if it has none.
 
     Args:
-        column: As `without_missing` gives it.
-        words: How many cells hold each word for a missing value.
-        source: The recipe's key that names the table.
-        effect: What becomes of such rows.
+        column: From `without_missing`.
+        words: Number of cells with each missing-value word.
+        source: Recipe key of the table.
+        effect: Consequence for such rows.
     """
     missing = column.null_count()
     if not missing:

@@ -1,4 +1,4 @@
-"""Whose mean and deviation scale the pixels: the whole set's, an image's own, or those of its plate."""
+"""Normalization: mean and standard deviation over the whole set, one image, or one plate."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ RANGE_MARGIN = 2  # ranges of the training images that a pixel may lie outside o
 
 
 def dataset_normalization(frame: pl.DataFrame) -> Normalization:
-    """Mean and standard deviation of each channel over all pixels of all images, and the values taken as they are.
+    """Mean and standard deviation of each channel over all pixels of all images, and the value limits.
 
-    Images whose range lies far beyond the others' are left out; the audit names them. Deeper pixels than 8 bits are
-    later limited to the range of the other images with twice its length on either side.
+    Images whose range lies far beyond the others' are left out; the audit names them. Pixels of more than 8 bits are
+    later clipped to the range of the other images, extended by twice its length on either side.
 
     Args:
-        frame: Rows of `ImageStatistics.frame`; unreadable ones are passed over.
+        frame: Rows of `ImageStatistics.frame`; unreadable ones are ignored.
     """
     readable = frame.filter(pl.col("error").is_null())
     if readable.height == 0 or readable["channels"].n_unique() > 1:
@@ -39,14 +39,13 @@ def dataset_normalization(frame: pl.DataFrame) -> Normalization:
 
 
 def extreme_rows(frame: pl.DataFrame) -> NDArray[np.bool_]:
-    """Which images have values far beyond those of the others, as when a detector failed or the unit is another.
+    """Mask of images with values far beyond the others' (a failed detector, another unit), shape (rows,).
+
+    Images are compared with those of the same depth.
 
     Args:
-        frame: Rows of `ImageStatistics.frame`; unreadable ones, and those of an uncommon number of channels, are not
-            looked at.
-
-    Returns:
-        Shape (rows,); images of one depth are held against each other.
+        frame: Rows of `ImageStatistics.frame`; unreadable ones, and those with an uncommon number of channels, are
+            ignored.
     """
     far = np.zeros(frame.height, bool)
     common = frame["channels"].drop_nulls().mode(maintain_order=True)
@@ -66,12 +65,12 @@ def row_normalization(frame: pl.DataFrame, groups: pl.Series | None = None) -> t
     """Mean and standard deviation of each channel, one row an image.
 
     Args:
-        frame: Rows of `ImageStatistics.frame`, of one number of channels.
-        groups: What ties images together (their plate); each gets the moments of all that share its value, of any role.
-            Without it, where it is null, and where its range lies far beyond the others', an image has its own.
+        frame: Rows of `ImageStatistics.frame`, with one number of channels.
+        groups: Plate of each image; all images of a plate, of any role, share their moments. An image has its own if
+            there are no groups, if its value is null, or if its range lies far beyond the others'.
 
     Returns:
-        Means and deviations, each of shape (rows, channels); 0 and 1 where an image cannot be read.
+        Means and standard deviations, each of shape (rows, channels); 0 and 1 for unreadable images.
     """
     is_readable = frame["error"].is_null().to_numpy()
     readable = frame.filter(pl.Series(is_readable))
@@ -93,7 +92,7 @@ def row_normalization(frame: pl.DataFrame, groups: pl.Series | None = None) -> t
 def _pool_mean_and_std(
     readable: pl.DataFrame, codes: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Moments over all pixels of the images of each code, shape (codes, channels).
+    """Pooled moments over all pixels of the images of each code, shape (codes, channels).
 
     The total variance is the mean of the images' variances plus the variance of their means, weighted by pixels.
     """

@@ -1,7 +1,7 @@
-"""OME-XML of a TIFF: which of its own pages are which channel, plane and time.
+"""OME-XML of a TIFF: map the file's pages to channels, planes and times.
 
-The XML may speak of other files (one a position, one a channel). None of them is ever opened: an image file decides
-nothing about which other files are read, and what a table does not name is not part of its images.
+The XML may refer to other files (one for each position or channel). They are never opened: an image file does not
+decide which other files are read, and files that the table does not name are no part of its images.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ NUMBER = re.compile(r"\d{1,18}")
 
 @dataclass(frozen=True)
 class OmePlanes:
-    """The planes of one image that lie in this very file.
+    """Planes of one image that lie in this file.
 
     Args:
         pages: Page numbers, ordered by time, then plane, then channel.
-        shape: Times, planes and channels; their product is the number of pages.
+        shape: Number of times, planes and channels; their product is the number of pages.
+        channels_elsewhere: Number of further channels of the image that the XML places in other files.
     """
 
     pages: tuple[int, ...]
@@ -35,7 +36,7 @@ class OmePlanes:
 
 @dataclass
 class _Image:
-    """What the XML says of one image."""
+    """Planes of one image in the XML, as (time, plane, channel): page of each local one, all declared ones."""
 
     local_planes: dict[tuple[int, int, int], int]
     declared: set[tuple[int, int, int]]
@@ -45,20 +46,19 @@ class _Image:
 def planes_of_pages(
     xml: str, pages: Sequence[TiffPage], file: str, base_name: str, *, is_imagej: bool = False
 ) -> OmePlanes | None:
-    """The planes of a file whose every page must be one of them.
+    """Planes of a file in which every page must belong to the image.
 
     Args:
-        xml: The text of the first page, which may be anything.
-        pages: The pages, thumbnails included.
-        file: Its name, for messages.
-        base_name: Its name without folders, by which the XML may call it.
-        is_imagej: Whether ImageJ describes the pages as well.
+        xml: Description of the first page, which need not be XML.
+        pages: All pages, thumbnails included.
+        base_name: File name without folders, by which the XML may refer to it.
+        is_imagej: Whether ImageJ metadata describe the pages as well.
 
     Returns:
-        None where the text is no OME-XML, or says nothing of pixels.
+        None if the text is not OME-XML, or does not describe pixels.
 
     Raises:
-        DataError: As `own_planes`; or pages are left over.
+        DataError: As `planes_in_file`; or pages are left over.
     """
     if not xml.rstrip("\0 \r\n\t").endswith("OME>") or "<" not in xml[:10]:
         return None
@@ -80,16 +80,15 @@ def planes_of_pages(
 
 
 def planes_in_file(xml: str, pages: int, file: str, base_name: str) -> OmePlanes | None:
-    """The planes of a file that its OME-XML describes.
+    """Planes of a file that its OME-XML describes.
 
     Args:
-        xml: The text of the first page.
-        pages: How many pages the file has, thumbnails included.
-        file: Its name, for messages.
-        base_name: Its name without folders, by which the XML may call it.
+        xml: Description of the first page.
+        pages: Number of pages, thumbnails included.
+        base_name: File name without folders, by which the XML may refer to it.
 
     Returns:
-        None where the XML says nothing of pixels, because another file does (`BinaryOnly`).
+        None if the XML does not describe pixels because another file does (`BinaryOnly`).
 
     Raises:
         DataError: The XML is broken, describes several images of this file, or planes that are not there.
@@ -162,7 +161,7 @@ def _parse_image(pixels: ElementTree.Element, uuid: str | None, base_name: str, 
 
 
 def _ravel_plane(first: dict[str, int], sizes: dict[str, int], order: str) -> int:
-    """The number of a plane in the order in which they are stored."""
+    """Position of a plane in storage order."""
     position, step = 0, 1
     for axis in order[2:]:
         position += first[axis] * step
@@ -171,7 +170,7 @@ def _ravel_plane(first: dict[str, int], sizes: dict[str, int], order: str) -> in
 
 
 def _unravel_plane(position: int, sizes: dict[str, int], order: str) -> tuple[int, int, int] | None:
-    """Time, plane and channel of a number of `_position`; None beyond the last."""
+    """Time, plane and channel of a position in storage order; None beyond the last."""
     indices = {}
     for axis in order[2:]:
         position, indices[axis] = divmod(position, sizes[axis])
@@ -179,7 +178,7 @@ def _unravel_plane(position: int, sizes: dict[str, int], order: str) -> tuple[in
 
 
 def _is_in_file(block: ElementTree.Element, uuid: str | None, base_name: str) -> bool:
-    """Whether planes lie in this file: nothing says otherwise, or its UUID or name does."""
+    """Whether planes lie in this file: no other file is named, or the UUID or file name matches."""
     named = _find_children([block], "UUID")
     if not named:
         return True
@@ -188,7 +187,7 @@ def _is_in_file(block: ElementTree.Element, uuid: str | None, base_name: str) ->
 
 
 def _require_full_grid(image: _Image, file: str) -> OmePlanes:
-    """The file's planes as a full grid of times, planes and channels."""
+    """Planes of the file as a full grid of times, planes and channels."""
     axes = [sorted({plane[axis] for plane in image.local_planes}) for axis in range(3)]
     order = [(time, depth, channel) for time in axes[0] for depth in axes[1] for channel in axes[2]]
     missing = [plane for plane in order if plane not in image.local_planes]
@@ -202,7 +201,7 @@ def _require_full_grid(image: _Image, file: str) -> OmePlanes:
 
 
 def _require_single_page(images: list[_Image], pages: int, file: str) -> OmePlanes:
-    """A file whose XML calls it by an old name: clear only where there is one page."""
+    """Planes of a renamed file, which its XML calls by an old name: unambiguous only for a single page."""
     if pages == 1:
         return OmePlanes((0,), (1, 1, 1))
     names = "its OME-XML describes other files and not this one"

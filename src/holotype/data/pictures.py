@@ -1,4 +1,4 @@
-"""Photographs and other flat pictures: what Pillow and imagecodecs decode."""
+"""Photographs and other flat images, decoded by Pillow and imagecodecs."""
 
 from __future__ import annotations
 
@@ -43,22 +43,19 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # what
 
 
 def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:
-    """A picture, upright, at its own depth.
+    """Read a picture, upright, at its own depth.
 
-    The orientation of EXIF is undone. Palettes become red, green and blue, gray with an opacity that is full
-    everywhere becomes gray. Of the several pictures of an MPO the first is read; an animation is a series of times.
+    EXIF orientation is applied. Palettes become red, green and blue; an alpha channel of a gray image is dropped if it
+    is opaque everywhere. Of an MPO the first picture is read; an animation is a series of times.
 
     Args:
-        stream: The file.
-        kind: Its format, from `file_format`.
-        file: Its name, for messages.
-        options: Limits, channels and projection.
+        kind: Format, from `file_format`.
 
     Returns:
         Shape (channels, height, width).
 
     Raises:
-        DataError: It is too large, an animation without a projection, or of a color mode that has no one meaning.
+        DataError: It is too large, an animation without a projection, or of an ambiguous color mode.
     """
     head = stream.read(HEAD)
     stream.seek(0)
@@ -92,7 +89,7 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
 
 
 def _needs_codec(kind: str, head: bytes) -> bool:
-    """Whether Pillow would reduce the depth, or not know the channels."""
+    """Whether Pillow would reduce the depth, or misread the channels."""
     if kind == "avif":
         offset = head.find(b"av1C")
         return offset >= 0 and bool(head[offset + 6] & 0x40)  # more than 8 bits
@@ -103,7 +100,7 @@ def _needs_codec(kind: str, head: bytes) -> bool:
 
 
 def _decode(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOptions) -> NDArray[Any]:
-    """What imagecodecs decodes, its size read from the header first."""
+    """Decode with imagecodecs, after checking the size in the header."""
     size = declared_size(kind, head) if kind != "avif" else None
     if size is None and kind != "avif":
         raise DataError(
@@ -130,7 +127,7 @@ def _decode(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOp
 
 
 def _read_png_orientation(content: bytes, file: str) -> int:
-    """The orientation of a PNG whose chunks are whole; of a damaged one libpng would warn and go on."""
+    """Orientation of a PNG with intact chunks; libpng would only warn of a damaged one."""
     offset, exif = 8, Image.Exif()
     while offset + 12 <= len(content):
         end = offset + 8 + int.from_bytes(content[offset : offset + 4], "big")
@@ -169,13 +166,13 @@ def _to_array(picture: Image.Image, kind: str, file: str, options: ReadOptions) 
 
 
 def _expand_palette(picture: Image.Image) -> NDArray[np.uint8]:
-    """A palette spelled out: three channels, and a fourth where a pixel is not opaque."""
+    """Expand a palette to three channels, and a fourth if a pixel is not opaque."""
     pixels = np.asarray(picture.convert("RGBA"))
     return pixels[..., :3] if (pixels[..., 3] == 255).all() else pixels
 
 
 def _read_animation(picture: Any, file: str, options: ReadOptions) -> NDArray[Any]:
-    """The frames of an animation as times."""
+    """Frames of an animation as times."""
     if options.projection is None:
         raise DataError(f"{file} is an animation of several frames", remedy=NO_PROJECTION)
     frames: list[NDArray[np.uint8]] = []
@@ -188,7 +185,7 @@ def _read_animation(picture: Any, file: str, options: ReadOptions) -> NDArray[An
 
 
 def _read_orientation(picture: Image.Image) -> int:
-    """The orientation of EXIF or XMP, 1 where there is none or it is broken."""
+    """Orientation from EXIF or XMP, 1 if missing or broken."""
     try:
         orientation = picture.getexif().get(ORIENTATION, 1)
     except Exception:  # noqa: BLE001  (broken EXIF raises anything; viewers show such a picture as it is stored)
@@ -207,7 +204,7 @@ def _register_heic(file: str) -> None:
 
 
 def _read_portable(stream: BinaryIO, file: str, options: ReadOptions) -> NDArray[Any] | None:
-    """A PGM or PPM of more than 8 bits, of which Pillow keeps 8 in color; None for one of 8 bits."""
+    """A PGM or PPM of more than 8 bits, which Pillow reduces to 8 in color; None for one of 8 bits."""
     numbers: list[int] = []
     kind = stream.read(2)
     while len(numbers) < 3:
@@ -233,7 +230,7 @@ def _read_portable(stream: BinaryIO, file: str, options: ReadOptions) -> NDArray
 
 
 def _read_word(stream: BinaryIO) -> bytes:
-    """The next word of a header, comments passed over."""
+    """Next word of a header, without comments."""
     word = b""
     while len(word) < 32:
         letter = stream.read(1)

@@ -1,4 +1,4 @@
-"""Pixel cache: every image decoded once, kept at its own depth in the size it is used, and read by row."""
+"""Pixel cache: every image decoded once, stored at its own depth and input size, and read by row."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ PROGRESS_FILE = "progress.json"
 
 @dataclass(frozen=True)
 class CacheFormat:
-    """The form in which images are stored.
+    """Storage format of the pixel cache.
 
     Args:
         shape: (rows, channels, height, width).
-        depth: NumPy's name of the pixels' type.
-        resize_mode: Whether the network sees the stored picture with its aspect ratio kept, or stretched to a square.
-        skipped: Rows that cannot be read.
-        scale: How much of its size an image keeps at most, where the aspect ratio is kept.
-        fill: What pixels without data become, one value a channel; the mean of the image's own data without it.
+        depth: NumPy name of the pixel type.
+        resize_mode: `fit` keeps the aspect ratio, `stretch` does not.
+        skipped: Unreadable rows.
+        scale: Largest scale of an image, if the aspect ratio is kept.
+        fill: Value of no-data pixels, one a channel; the mean of the image's own data without it.
     """
 
     shape: tuple[int, int, int, int]
@@ -64,40 +64,39 @@ class CacheFormat:
 
     @property
     def bytes(self) -> int:
-        """Size on disk."""
+        """Size on disk in bytes."""
         return int(np.prod(self.shape)) * np.dtype(self.depth).itemsize
 
 
 @dataclass(frozen=True)
 class PixelCache:
-    """Stored images.
+    """Cached images.
 
     Args:
         pixels: Shape (rows, channels, height, width); a read-only memory map, or an array in memory.
-        resize_mode: As in `PackPlan`.
+        resize_mode: As in `CacheFormat`.
     """
 
     pixels: NDArray[Any]
     resize_mode: ResizeMode
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the file anew; what is in memory is copied."""
+        """Pickle a memory map as its path, and other pixels by value."""
         if isinstance(self.pixels, np.memmap) and self.pixels.filename is not None:
             return open_pixel_cache, (Path(self.pixels.filename).parent,)
         return type(self), (self.pixels, self.resize_mode)
 
 
 def plan_pixel_cache(statistics: ImageStatistics, size: int, resize: str, tile: int | None = None) -> CacheFormat:
-    """Decide how images are stored: never enlarged, no larger than the network's input, aspect ratios kept by `fit`.
+    """Choose the storage format: never enlarged, no larger than the network's input, aspect ratios kept by `fit`.
 
     Args:
-        statistics: Sizes and depths of all images.
         size: Side of the network's square input in pixels.
-        resize: `auto`, `none`, `fit` or `stretch`, as in the recipe.
+        resize: `auto`, `none`, `fit` or `stretch`.
         tile: Side of the tiles that an image is cut into, in its own pixels; `size` is then a tile's.
 
     Raises:
-        DataError: `none` was asked for and an image has another size.
+        DataError: `resize` is `none` and an image has another size.
     """
     channels = statistics.frame["channels"].drop_nulls().mode(maintain_order=True)[0]
     readable = (statistics.frame["channels"] == channels).fill_null(False)
@@ -132,23 +131,20 @@ def build_pixel_cache(
     *,
     digests: Sequence[str | None] | None = None,
 ) -> NDArray[Any]:
-    """Decode and store every image, or go on where an interrupted call stopped.
+    """Decode and store every image, or resume where an interrupted call stopped.
 
     Args:
-        images: The table.
-        plan: The form to store them in.
-        folder: Where to write `pixels.npy` and `cache.json`; without it they stay in memory.
-        runtime: For threads and progress.
-        workspace: Where the unfinished file is kept from one call to the next, on the disk of `folder`; without it an
-            interrupted call leaves nothing behind.
-        digests: Of the pixels as they were measured, one an image; they are not compared where none are given.
+        folder: Folder for `pixels.npy` and `cache.json`; None to keep the pixels in memory.
+        workspace: Folder for the unfinished file between calls, on the disk of `folder`; without it an interrupted call
+            leaves nothing behind.
+        digests: Digest of each image as measured, to detect changed files; None to skip the check.
 
     Returns:
-        Shape as planned; rows that are skipped hold zeros.
+        Shape as planned; skipped rows hold zeros.
 
     Raises:
-        StoreError: The disk has no room for it.
-        DataError: An image is not what was measured.
+        StoreError: The disk is too full.
+        DataError: An image changed after it was measured.
     """
     working_folder = workspace or folder
     if working_folder is None:
@@ -194,14 +190,13 @@ def build_pixel_cache(
 
 
 def to_cache_format(pixels: NDArray[Any], plan: CacheFormat) -> NDArray[Any]:
-    """One image in the form in which the pixel cache stores it.
+    """Convert one image to the storage format.
 
     Args:
         pixels: Shape (channels, height, width), from `read_image`.
-        plan: The form.
 
     Returns:
-        Shape (channels, height, width) as planned, of the planned depth.
+        Shape (channels, height, width) and pixel type as planned.
     """
     image, room = usable_pixels(pixels, plan.fill).astype(plan.depth, copy=False), plan.shape[2:]
     return resize_image(image, *room) if plan.resize_mode == "stretch" else letterbox(image, *room, plan.scale)
@@ -219,21 +214,16 @@ def _announce_build(plan: CacheFormat, folder: Path, done: int, runtime: Runtime
 
 
 def open_pixel_cache(folder: Path) -> PixelCache:
-    """A pixel cache that was written before.
-
-    Args:
-        folder: Holds `pixels.npy` and `cache.json`.
-    """
+    """Open a pixel cache in a folder with `pixels.npy` and `cache.json`."""
     facts = json.loads((folder / "cache.json").read_text())
     return PixelCache(np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False), facts["resize_mode"])
 
 
 def input_size(statistics: ImageStatistics, size: int | str) -> int:
-    """The side of a network's input.
+    """Side of a network's input in pixels.
 
     Args:
-        statistics: Sizes of all images.
-        size: As the recipe says; `auto` is the images' longest side, between 64 and 224, in steps of 32.
+        size: As in the recipe; `auto` is the images' longest side, between 64 and 224, in steps of 32.
     """
     if isinstance(size, int):
         return size
@@ -242,7 +232,7 @@ def input_size(statistics: ImageStatistics, size: int | str) -> int:
 
 
 def _open_storage(plan: CacheFormat, folder: Path) -> tuple[NDArray[Any], list[int]]:
-    """A file of the planned size, and the checksums of the blocks that an interrupted call has written undamaged."""
+    """Open a file of the planned size, with the checksums of the intact blocks that an interrupted call wrote."""
     pixels_path, progress = folder / "pixels.npy", folder / PROGRESS_FILE
     if pixels_path.is_file() and progress.is_file():
         try:
@@ -268,7 +258,7 @@ def _open_storage(plan: CacheFormat, folder: Path) -> tuple[NDArray[Any], list[i
 
 
 def _verify_blocks(pixels: NDArray[Any], sums: Sequence[int], skipped: frozenset[int]) -> list[int]:
-    """The checksums of the first blocks that hold what was written."""
+    """Checksums of the leading blocks that are intact."""
     for number, expected in enumerate(sums):
         rows = range(number * BLOCK, min((number + 1) * BLOCK, len(pixels)))
         checks = np.array([0 if row in skipped else _checksum(pixels[row]) for row in rows], np.uint32)
@@ -278,12 +268,12 @@ def _verify_blocks(pixels: NDArray[Any], sums: Sequence[int], skipped: frozenset
 
 
 def _checksum(image: NDArray[Any]) -> int:
-    """Of an image's bytes: enough to notice damage, and cheaper than a digest."""
+    """Checksum of an image's bytes, cheaper than a digest."""
     return zlib.crc32(np.ascontiguousarray(image).reshape(-1).view(np.uint8).data)
 
 
 def _save_progress(pixels: NDArray[Any], folder: Path, sums: Sequence[int]) -> None:
-    """Write down how far the pixel cache is, once that is on the disk."""
+    """Record the progress of the pixel cache after its pixels are on the disk."""
     if isinstance(pixels, np.memmap):
         pixels.flush()
     temporary = folder / f".{PROGRESS_FILE}"

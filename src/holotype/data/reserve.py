@@ -1,4 +1,4 @@
-"""Disk space that is taken before it is written: a memory map of a file with holes dies when the disk is full."""
+"""Disk space reservation: writing to a memory map of a sparse file crashes when the disk is full."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ CHUNK = 2**22
 
 
 def reserve_space(path: Path) -> None:
-    """Give every byte of a file its place on the disk; what the file holds stays.
+    """Allocate every byte of a file on the disk; its content stays.
 
-    POSIX has a call for that, which macOS, Windows and some network disks do not have: there the bytes are written.
+    `posix_fallocate` does so; where it is missing (macOS, Windows, some network disks) the bytes are written.
 
     Args:
-        path: A file of its final size, perhaps with holes.
+        path: A file of its final size, possibly sparse.
 
     Raises:
         OSError: The disk is full.

@@ -1,4 +1,4 @@
-"""Sizes: images made smaller at full depth, and set into a canvas."""
+"""Image resizing at full depth, and letterboxing."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ __all__ = ["letterbox", "resize_image", "round_size", "unpadded_region"]
 
 
 def letterbox(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> NDArray[Any]:
-    """An image brought into a canvas with its aspect ratio kept, never enlarged, its edges drawn out.
+    """Fit an image into a canvas with its aspect ratio kept, never enlarged, with replicated edges.
 
     Args:
         image: Shape (channels, H, W).
-        height: Of the canvas in pixels.
-        width: Of the canvas in pixels.
-        scale: How much of its size is kept at most; smaller where the canvas is too small for that.
+        height: Canvas height in pixels.
+        width: Canvas width in pixels.
+        scale: Largest scale; smaller if the canvas requires it.
 
     Returns:
-        Shape (channels, height, width), of the same type.
+        Shape (channels, height, width), same type.
     """
     smaller = resize_image(image, *_letterbox_size((height, width), image.shape[1:], scale))
     return _pad_centered(smaller, height, width)
 
 
 def unpadded_region(canvas: tuple[int, ...], image: tuple[int, ...], scale: float = 1.0) -> tuple[slice, slice]:
-    """The part of a canvas that shows the image itself, and not its edges drawn out.
+    """Region of a letterboxed canvas that shows the image, without its padding.
 
     Args:
         canvas: (height, width) in pixels.
-        image: (height, width) of the image before `fitted`.
-        scale: As in `fitted`.
+        image: (height, width) of the image before `letterbox`.
+        scale: As in `letterbox`.
     """
     sides = _letterbox_size(canvas, image, scale)
     down, across = ((room - side) // 2 for room, side in zip(canvas, sides, strict=True))
@@ -41,7 +41,7 @@ def unpadded_region(canvas: tuple[int, ...], image: tuple[int, ...], scale: floa
 
 
 def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Resize every channel at full depth, averaging over what becomes one pixel.
+    """Resize every channel at full depth, averaging when downscaling.
 
     Args:
         image: Shape (channels, H, W).
@@ -49,7 +49,7 @@ def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
         width: New width in pixels.
 
     Returns:
-        Shape (channels, height, width), of the same type.
+        Shape (channels, height, width), same type.
     """
     if image.shape[1:] == (height, width):
         return image
@@ -64,11 +64,7 @@ def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
 
 
 def round_size(side: Any) -> int:
-    """The largest of some lengths as a whole number of pixels, at least one.
-
-    Args:
-        side: A number or an array of numbers.
-    """
+    """Round the largest of some lengths to whole pixels, at least one."""
     return max(1, int(np.max(np.rint(side))))
 
 
@@ -78,7 +74,7 @@ def _letterbox_size(canvas: tuple[int, ...], image: tuple[int, ...], scale: floa
 
 
 def _pad_centered(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """The image in the middle of a larger canvas, its edges drawn out."""
+    """Center the image in a larger canvas and replicate its edges."""
     rows, columns = height - image.shape[1], width - image.shape[2]
     if rows == columns == 0:
         return image

@@ -1,4 +1,4 @@
-"""What a table may be: CSV or Parquet, a folder for each class, or a JSON of the form that COCO made common."""
+"""Table sources: a table file, a folder for each class, or a COCO JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["Source", "folder_table", "folder_warnings", "read_noted_source", "re
 
 @dataclass(frozen=True)
 class Source:
-    """The rows of one role.
+    """Rows of one role.
 
     Args:
-        frame: Every column as text; missing labels, groups, domains, samples and ranks are null.
-        notes: What was guessed or passed over, and how many rows lack what, in sentences.
-        label_words: How many missing labels are written as each word.
+        frame: All columns as text; missing labels, groups, domains, samples and ranks are null.
+        notes: What was guessed or skipped, and how many rows lack a value.
+        label_words: Number of missing labels by the word they are written as.
     """
 
     frame: pl.DataFrame
@@ -36,12 +36,11 @@ class Source:
 
 
 def read_source(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.DataFrame:
-    """The rows of one role, every column as text.
+    """Read the rows of one role, every column as text.
 
     Args:
-        spec: The recipe's `data` section.
         address: A table, a folder or a JSON.
-        field: The recipe's key that names it, for messages.
+        field: Recipe key for messages.
         labeled: Whether its rows have labels; a folder to predict has no classes.
 
     Raises:
@@ -51,13 +50,10 @@ def read_source(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.D
 
 
 def read_noted_source(spec: DataSpec, address: str, field: str, labeled: bool) -> Source:
-    """The rows of one role as `read_source` gives them, with what is to be said of them.
+    """Read the rows of one role as `read_source` does, with notes.
 
     Args:
-        spec: As there; `labels.classes` names the words that are classes although they look like a missing value.
-        address: As there.
-        field: As there.
-        labeled: As there.
+        spec: The recipe's `data` section; `labels.classes` lists words that are classes although they look missing.
 
     Raises:
         DataError: It is missing, broken or empty.
@@ -70,13 +66,11 @@ def read_noted_source(spec: DataSpec, address: str, field: str, labeled: bool) -
 
 
 def tidy_columns(spec: DataSpec, table: NotedTable, field: str, labels: bool) -> Source:
-    """Missing values as null, and one spelling for a whole number, in every column that the recipe gives a meaning.
+    """Make missing values null and whole numbers uniform in every column that the recipe uses.
 
     Args:
-        spec: The recipe's `data` section.
-        table: As it was read.
-        field: The recipe's key that names the table, for messages.
-        labels: Whether the labels too; the names of folders and categories are what they are.
+        field: Recipe key of the table, for messages.
+        labels: Whether to include the label column; names of folders and categories stay as they are.
     """
     frame, notes = table.frame, list(table.notes)
     label_words: Mapping[str, int] = {}
@@ -99,20 +93,20 @@ def tidy_columns(spec: DataSpec, table: NotedTable, field: str, labels: bool) ->
 
 
 def folder_table(spec: DataSpec, folder: Path, field: str, labeled: bool) -> pl.DataFrame:
-    """One row an image below a folder; what starts with a point and what is no image is passed over.
+    """List the images below a folder as a table; hidden files and other files are skipped.
 
     Args:
-        spec: The recipe's `data` section: what the columns of ids and labels are called.
-        folder: Holds a folder for each class, or images to predict.
-        field: The recipe's key that names it, for messages.
+        spec: The recipe's `data` section: names of the id and label columns.
+        folder: A folder for each class, or images to predict.
+        field: Recipe key for messages.
         labeled: Whether the first level of folders are the classes.
 
     Returns:
-        The id (the path below the folder without its ending, with it where two differ in nothing else), the label,
-        `subfolder` (what lies between class and image; null without), and `file` (the whole path).
+        The id (path below the folder without suffix, or with it where two would be equal), the label, `subfolder` (path
+        between class and image, or null), and `file` (full path).
 
     Raises:
-        DataError: There are no images, or some lie beside the folders of the classes.
+        DataError: There are no images, or some lie outside the class folders.
     """
     listed = list_image_files(folder)
     files = listed.files
@@ -143,7 +137,7 @@ def folder_table(spec: DataSpec, folder: Path, field: str, labeled: bool) -> pl.
 
 
 def folder_warnings(spec: DataSpec) -> tuple[str, ...]:
-    """What a folder per class, or of images to predict, holds that is not used, in sentences.
+    """Warnings about unused files in folders of images, and about class folders without images.
 
     Args:
         spec: The recipe's `data` section, its paths absolute.

@@ -1,4 +1,4 @@
-"""Tables: CSV, TSV, Parquet or an Excel sheet in, columns of text out."""
+"""Table files: CSV, TSV, Parquet or an Excel sheet as text columns."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ UNREAD_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")
 
 @dataclass(frozen=True)
 class NotedTable:
-    """A table, and what is to be said of how it was read.
+    """Table with notes on how it was read.
 
     Args:
-        frame: Its columns as text.
-        notes: What was guessed or passed over, in sentences.
+        frame: All columns as text.
+        notes: What was guessed or skipped.
     """
 
     frame: pl.DataFrame
@@ -35,13 +35,13 @@ class NotedTable:
 
 
 def read_table(path: Path | str, field: str = "data.train", lists: bool = False) -> pl.DataFrame:
-    """A table with every column as text, so that `00365` stays `00365`.
+    """Read a table with every column as text, so that `00365` stays `00365`.
 
     Args:
-        path: The file, or an address that fsspec opens: `.parquet` and `.pq` are Parquet, `.xlsx` is Excel (a sheet is
-            named as in `labels.xlsx#Sheet2`), all else is delimited text.
-        field: The recipe's key that names the file, for messages.
-        lists: Leave columns of lists as they are, where a Parquet file has them; they become JSON otherwise.
+        path: The file, or an address that fsspec opens: `.parquet` and `.pq` are Parquet, `.xlsx` is Excel (with a
+            sheet as in `labels.xlsx#Sheet2`), any other suffix is delimited text.
+        field: Recipe key for messages.
+        lists: Keep list columns of a Parquet file, which otherwise become JSON.
 
     Raises:
         DataError: The file is missing, broken or empty.
@@ -50,12 +50,7 @@ def read_table(path: Path | str, field: str = "data.train", lists: bool = False)
 
 
 def read_noted_table(path: Path | str, field: str = "data.train", lists: bool = False) -> NotedTable:
-    """A table as `read_table` gives it, with notes on what was guessed or passed over.
-
-    Args:
-        path: As there.
-        field: As there.
-        lists: As there.
+    """Read a table as `read_table` does, with notes on what was guessed or skipped.
 
     Raises:
         DataError: The file is missing, broken or empty.
@@ -93,7 +88,7 @@ def read_noted_table(path: Path | str, field: str = "data.train", lists: bool = 
 
 
 def _to_text(table: pl.DataFrame, lists: bool) -> pl.DataFrame:
-    """Columns as text: numbers that are whole without a point, lists as JSON, NaN as nothing."""
+    """Columns as text: whole numbers without a decimal point, lists as JSON, NaN as null."""
     columns = []
     for column in table.iter_columns():
         if column.dtype.is_float():

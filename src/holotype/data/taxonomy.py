@@ -1,4 +1,4 @@
-"""The taxonomy: which genus and family each class belongs to, from a table or from columns beside the labels."""
+"""Class taxonomy: genus and family of each class, from a table or from columns beside the labels."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ FIELD = "data.labels.taxonomy"
 
 
 def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labeled: pl.DataFrame) -> pl.DataFrame | None:
-    """The ranks of every class.
+    """Ranks of every class.
 
     Args:
         spec: The recipe's `labels` section; `taxonomy` is a table (its first column, or `class` or `name`, holds the
-            classes, the others the ranks from near to far) or the names of columns of the labelled tables.
-        classes: The class names in order.
-        labeled: The labelled rows, their label's column among others.
+            classes, the others the ranks from near to far) or names of columns of the labelled tables.
+        classes: Class names in order.
+        labeled: Labelled rows with all columns.
 
     Returns:
-        One row a class in their order: `class`, and a column a rank; none where there is no taxonomy.
+        One row a class in their order: `class`, and a column for each rank; None without a taxonomy.
 
     Raises:
-        DataError: A class is missing or stands twice, or ranks are not nested (a genus of two families).
+        DataError: A class is missing or repeated, or ranks are not nested (a genus of two families).
     """
     if spec.taxonomy is None:
         return None

@@ -1,4 +1,4 @@
-"""Fingerprints: each channel of an image as a small square, by which images that look alike are found."""
+"""Image fingerprints: small thumbnails of each channel, to find images that look alike."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ CHANNEL = np.dtype([("contrast", "<f4"), ("pixels", "u1", (FINGERPRINT_SIDE, FIN
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Some fingerprints side by side.
+    """Unpacked fingerprints of several images.
 
     Args:
-        pixels: Shape (n, channels, 32, 32), uint8; every channel stretched over the whole range by itself.
-        contrast: Shape (n, channels): the standard deviation of the channel's square over the largest value of its
-            depth; 0 for a channel without structure.
+        pixels: Shape (n, channels, 32, 32), uint8; every channel is stretched over the whole range.
+        contrast: Standard deviation of each thumbnail over the largest value of its type, shape (n, channels); 0 for a
+            channel without structure.
         aspect: Height over width, shape (n,).
     """
 
@@ -51,13 +51,13 @@ class Fingerprints:
 
 
 def fingerprint(pixels: NDArray[Any]) -> bytes:
-    """An image as a few small squares, averaged over areas and stretched over the range of a byte.
+    """Pack the thumbnails of an image, averaged over areas and stretched over the range of a byte.
 
     Args:
-        pixels: Shape (channels, height, width), of any depth.
+        pixels: Shape (channels, height, width), of any type.
 
     Returns:
-        A header of 7 bytes, then 1,028 bytes a channel; as many again of the content where that is small.
+        A header of 7 bytes, then 1,028 bytes a channel; as many again for the content if it is small.
     """
     channels, height, width = pixels.shape
     top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else float(np.abs(pixels).max() or 1.0)
@@ -70,14 +70,14 @@ def fingerprint(pixels: NDArray[Any]) -> bytes:
 
 
 def content_square(pixels: NDArray[Any]) -> tuple[int, int, int] | None:
-    """The part of an image that differs from the background, with a margin of an eighth, as a square.
+    """Bounding square of the part of an image that differs from the background, with a margin of an eighth.
 
     Args:
         pixels: Shape (channels, height, width).
 
     Returns:
-        Row and column of its middle in half pixels, and its side; None where it fills the image, or is too small to
-        have a shape.
+        Row and column of its center in half pixels, and its side; None if it fills the image, or is too small to have a
+        shape.
     """
     room = min(pixels.shape[1:])
     step = max(1, -(-room // LOOK_SIDE))
@@ -96,15 +96,15 @@ def content_square(pixels: NDArray[Any]) -> tuple[int, int, int] | None:
 
 
 def crop_around(pixels: NDArray[Any], square: tuple[int, int, int], side: int) -> NDArray[Any]:
-    """A square of an image about the middle of its content, shifted where it would leave the image.
+    """Crop a square around the center of the content, shifted to stay inside the image.
 
     Args:
         pixels: Shape (channels, height, width).
         square: From `content_square`.
-        side: Of the square in pixels.
+        side: Side of the crop in pixels.
 
     Returns:
-        Shape (channels, side, side), less where the image is smaller.
+        Shape (channels, side, side), smaller if the image is smaller.
     """
     top, left = (
         int(np.clip((middle - side) // 2, 0, max(length - side, 0)))
@@ -114,12 +114,12 @@ def crop_around(pixels: NDArray[Any], square: tuple[int, int, int], side: int) -
 
 
 def has_content(packed: bytes) -> bool:
-    """Whether a fingerprint has squares of small content too."""
+    """Test if a fingerprint has thumbnails of small content."""
     return len(packed) > HEADER.itemsize + int(np.frombuffer(packed, HEADER, 1)["channels"][0]) * CHANNEL.itemsize
 
 
 def _squares(pixels: NDArray[Any], top: float) -> NDArray[np.void]:
-    """Each channel averaged and stretched; contrast is a share of the largest value `top`."""
+    """Averaged and stretched channels; contrast is relative to the largest value `top`."""
     small = np.stack([_average_cells(plane) for plane in pixels])
     low, high = small.min(axis=(1, 2), keepdims=True), small.max(axis=(1, 2), keepdims=True)
     spread = np.where(high > low, high - low, 1)
@@ -130,11 +130,11 @@ def _squares(pixels: NDArray[Any], top: float) -> NDArray[np.void]:
 
 
 def unpack_fingerprints(packed: Sequence[bytes], content: bool = False) -> Fingerprints:
-    """Fingerprints of images with one number of channels.
+    """Unpack fingerprints of images with one number of channels.
 
     Args:
         packed: From `fingerprint`, at least one.
-        content: Those of the content instead of the whole images; all must have one.
+        content: Unpack the thumbnails of the content instead of the whole images; all must have them.
 
     Raises:
         ValueError: They have different numbers of channels, are of another version, or one has no small content.
@@ -158,7 +158,7 @@ def unpack_fingerprints(packed: Sequence[bytes], content: bool = False) -> Finge
 
 
 def _average_cells(plane: NDArray[Any]) -> NDArray[np.float32]:
-    """The mean of each cell of a grid laid over a channel; small images are enlarged."""
+    """Area average of a channel on a grid; small images are enlarged."""
     picture = Image.fromarray(plane if plane.dtype == np.uint8 else plane.astype(np.float32))
     if plane.dtype == np.uint8 and min(plane.shape) >= 4 * FINGERPRINT_SIDE:
         picture = picture.reduce(min(plane.shape) // (2 * FINGERPRINT_SIDE))  # bytes are cheap to halve

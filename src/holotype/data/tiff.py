@@ -1,4 +1,4 @@
-"""TIFF in all the ways in which microscopes and programs write channels: pages, planes, ImageJ and OME axes."""
+"""TIFF reader: pages, planes, ImageJ and OME axes."""
 
 from __future__ import annotations
 
@@ -63,23 +63,20 @@ DAMAGED = "it may have been cut off or never finished; copy or write it anew"
 
 
 def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> NDArray[Any]:
-    """The image of a TIFF. Pages that have no name for what they are count as channels.
+    """Read the image of a TIFF. Pages of unknown meaning count as channels.
 
-    Nothing but the stream is read: OME-XML and Micro-Manager's notes name the planes of this file, and never open
-    another. White at zero is inverted, palettes become colors, and the orientation of tag 274 is undone.
+    Only the stream is read: OME-XML and Micro-Manager metadata describe the pages of this file, and never open another
+    one. White-is-zero is inverted, palettes become colors, and the orientation of tag 274 is applied.
 
     Args:
-        stream: The file.
-        file: Its name, for messages.
-        base_name: Its name without folders.
-        options: Limits, channels and projection.
+        base_name: File name without folders.
 
     Returns:
         Shape (channels, height, width), at the stored depth.
 
     Raises:
-        DataError: There is no image, or several; planes or times without a projection; a color mode that has no one
-            meaning; pixels that are missing.
+        DataError: There is no image, or several; planes or times without a projection; an ambiguous color mode; missing
+            pixels.
     """
     with _open_tiff(stream, file, base_name, options) as (stored, order):
         return _arrange_pages(stored.decode(file), stored, order, options)
@@ -89,10 +86,7 @@ def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
     """Channels, height, width and stored type of the image of a TIFF, from its directories alone.
 
     Args:
-        stream: The file.
-        file: Its name, for messages.
-        base_name: Its name without folders.
-        options: Limits, channels and projection.
+        base_name: File name without folders.
 
     Raises:
         DataError: As `read_tiff`, as far as the directories tell.
@@ -106,13 +100,10 @@ def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
 
 
 def unnamed_page_count(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> int:
-    """How many pages a TIFF holds that nothing says the meaning of, 1 where they are named.
+    """Number of pages of unknown meaning in a TIFF, 1 if pages are named.
 
     Args:
-        stream: The file.
-        file: Its name, for messages.
-        base_name: Its name without folders.
-        options: The limits.
+        base_name: File name without folders.
 
     Raises:
         DataError: As `read_tiff`, as far as the directories tell.
@@ -124,13 +115,14 @@ def unnamed_page_count(stream: BinaryIO, file: str, base_name: str, options: Rea
 
 @dataclass(frozen=True)
 class _TiffImage:
-    """The image of an open TIFF, checked and not yet decoded.
+    """Image of an open TIFF, checked and not yet decoded.
 
     Args:
-        parts: What is decoded at once and stacked: pages or series of tifffile, all of one shape and depth.
-        outer_axes: A letter an axis along which the parts lie.
-        outer_shape: A length an axis.
-        page: The first page's directory.
+        parts: What is decoded separately and stacked: pages or series of tifffile, all of one shape and depth.
+        outer_axes: One letter for each axis along which the parts are stacked.
+        outer_shape: Length of each of these axes.
+        page: Directory of the first page.
+        channels_elsewhere: As in `OmePlanes`.
     """
 
     parts: Sequence[Any]
@@ -145,16 +137,16 @@ class _TiffImage:
 
     @property
     def axes(self) -> str:
-        """A letter an axis."""
+        """One letter an axis."""
         return self.outer_axes + str(self.parts[0].axes)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """A length an axis."""
+        """Length of each axis."""
         return (*self.outer_shape, *self.parts[0].shape)
 
     def decode(self, file: str) -> NDArray[Any]:
-        """The pixels as stored."""
+        """Pixels as stored."""
         first = self.parts[0]
         if len(self.parts) > 1:  # each into its place of one array, which takes half the memory
             pixels = np.empty((len(self.parts), *first.shape), first.dtype)
@@ -170,12 +162,12 @@ class _TiffImage:
 
     @property
     def is_gray_with_opacity(self) -> bool:
-        """Whether a second value of each pixel is its opacity, as tag 338 says."""
+        """Whether the second value of each pixel is alpha, according to tag 338."""
         gray = int(self.keyframe.photometric) in {WHITE_AT_ZERO, BLACK_AT_ZERO}
         return gray and tuple(map(int, self.keyframe.extrasamples)) in {(1,), (2,)}
 
     def rgb_axes_and_shape(self) -> tuple[str, tuple[int, ...]]:
-        """Axes and shape once a palette is spelled out."""
+        """Axes and shape after a palette is expanded."""
         if int(self.keyframe.photometric) == PALETTE and "S" not in self.axes:
             return self.axes + "S", (*self.shape, 3)
         return self.axes, self.shape
@@ -199,7 +191,7 @@ def _open_tiff(
 def _planned(
     stored: _TiffImage, pages: Sequence[TiffPage], file: str, options: ReadOptions
 ) -> tuple[_TiffImage, AxisOrder]:
-    """An image with what its axes mean, if its pages have one meaning."""
+    """Image and axis order, if all pages have one meaning."""
     _require_same_color_mode(file, pages, stored.keyframe)
     axes, shape = stored.rgb_axes_and_shape()
     return stored, plan_axes(axes, shape, file, stored.keyframe.dtype, options)
@@ -208,7 +200,7 @@ def _planned(
 def _read_ome(
     tiff: tifffile.TiffFile, pages: list[TiffPage], file: str, base_name: str
 ) -> tuple[_TiffImage, list[TiffPage]] | None:
-    """The image as its OME-XML arranges the pages, and these pages; None where there is none that speaks of pixels."""
+    """Image as its OME-XML arranges the pages, and these pages; None without OME-XML that describes pixels."""
     xml = getattr(tiff.pages.first, "description", "") or ""
     planes = planes_of_pages(xml, pages, file, base_name, is_imagej=tiff.is_imagej)
     if planes is None:
@@ -221,7 +213,7 @@ def _read_ome(
 
 
 def _read_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> tuple[_TiffImage, list[TiffPage]]:
-    """The image as tifffile arranges the pages: ImageJ, LSM and others with names for axes, else as they come."""
+    """Image as tifffile arranges the pages: ImageJ, LSM and others with named axes, else in file order."""
     _require_axes_in_file(tiff, pages, file)
     every = [series for series in tiff.series if not series.keyframe.is_reduced]  # thumbnails are passed over
     if not every:
@@ -248,7 +240,7 @@ def _arrange_pages(pixels: NDArray[Any], stored: _TiffImage, order: AxisOrder, o
 
 
 def _require_axes_in_file(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> None:
-    """Refuse pages of Micro-Manager whose meaning stands in another file only."""
+    """Raise for Micro-Manager pages that only another file describes."""
     several = sum(not page.is_reduced for page in pages) > 1
     if several and not tiff.is_imagej and 51123 in tiff.pages.first.tags:
         raise DataError(
@@ -258,7 +250,7 @@ def _require_axes_in_file(tiff: tifffile.TiffFile, pages: list[TiffPage], file: 
 
 
 def _require_same_color_mode(file: str, pages: Sequence[TiffPage], keyframe: Any) -> None:
-    """Refuse color modes that are not understood, and pages that differ in how they are meant."""
+    """Raise for unsupported color modes, and for pages of different interpretation."""
     first, *others = pages
     differ = any(page.photometric != first.photometric or page.bits != first.bits for page in others)
     turned = any((page.orientation or first.orientation or 1) != (first.orientation or 1) for page in others)
@@ -280,7 +272,7 @@ def _is_rgb_when_decoded(keyframe: Any) -> bool:
 
 
 def _to_rgb(pixels: NDArray[Any], axes: str, keyframe: Any) -> NDArray[Any]:
-    """Palettes spelled out as a last axis of three colors, and YCbCr as RGB."""
+    """Palettes expanded to a last axis of three colors, and YCbCr as RGB."""
     mode = int(keyframe.photometric)
     if mode == PALETTE:
         table = np.asarray(keyframe.colormap)  # shape (3, entries), 16 bits
@@ -296,7 +288,7 @@ def _to_rgb(pixels: NDArray[Any], axes: str, keyframe: Any) -> NDArray[Any]:
 
 
 class _WarningCollector(logging.Filter):
-    """Takes what tifffile would log while this thread reads: it says so where it fills in or drops pixels."""
+    """Collect what tifffile would log while this thread reads: it logs where it fills in or drops pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -316,7 +308,7 @@ logging.getLogger("tifffile").addFilter(WARNING_COLLECTOR)
 
 @contextmanager
 def _raise_on_warning(file: str) -> Iterator[None]:
-    """Turn tifffile's warnings into one refusal."""
+    """Turn tifffile's warnings into one error."""
     messages: list[logging.LogRecord] = []
     WARNING_COLLECTOR.thread.messages = messages
     try:
@@ -329,7 +321,7 @@ def _raise_on_warning(file: str) -> Iterator[None]:
 
 
 def _serious_message(record: logging.LogRecord) -> str:
-    """What a warning of tifffile says; empty where it is of a tag that no pixel hangs on."""
+    """Message of a tifffile warning; empty if it concerns a tag that does not affect pixels."""
     text = record.getMessage().splitlines()[0]
     tag = TAG.search(text)
     if record.levelno < logging.WARNING or (tag is not None and int(tag[1]) not in TAGS_OF_PIXELS):

@@ -1,7 +1,7 @@
 """Image file directories (IFD) of a TIFF, read and checked before anything is decoded.
 
-Each directory says how large its page is and where its strips or tiles lie. A few bytes can promise thousands of
-millions of tiles, pages without end, or pixels that are not in the file; all of that is refused here.
+Each directory holds the size of its page and the positions of its strips or tiles. A few bytes can declare billions of
+tiles, endless pages, or pixels beyond the end of the file; all of that is refused here.
 """
 
 from __future__ import annotations
@@ -75,15 +75,14 @@ Tags = dict[int, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class UncompressedPixels:
-    """Where all pixels of a page lie: uncompressed, in one stretch, without any tag that could change their meaning.
+    """Location of a page's pixels: uncompressed, contiguous, without any tag that could change their meaning.
 
     Args:
-        offset: Of the first byte.
-        length: In bytes.
-        dtype: Of one value, in the file's byte order.
+        offset: Position of the first byte.
+        length: Number of bytes.
+        dtype: Type of one value, in the file's byte order.
         samples: Values of a pixel, 1 or 3.
-        texts: Number of bytes and offset of the description (tag 270) and the program's name (305), as far as
-            there are any.
+        texts: Number of bytes and offset of the description (tag 270) and the software (305), if present.
     """
 
     offset: int
@@ -98,13 +97,11 @@ class TiffPage:
     """One page as its directory describes it.
 
     Args:
-        height: Rows.
-        width: Columns.
-        bits: Of one value.
-        photometric: Tag 262: 0 is white at zero, 1 black at zero, 2 RGB, 3 a palette; -1 where it is missing.
-        orientation: Tag 274, 1 to 8; 0 where it is missing.
-        is_reduced: A thumbnail or a level of a pyramid.
-        uncompressed: Where its pixels lie; None where it takes a decoder to read them.
+        bits: Bits of one value.
+        photometric: Tag 262: 0 is white-is-zero, 1 black-is-zero, 2 RGB, 3 a palette; -1 if missing.
+        orientation: Tag 274, 1 to 8; 0 if missing.
+        is_reduced: Whether it is a thumbnail or a level of a pyramid.
+        uncompressed: Location of its pixels; None if they need a decoder.
     """
 
     height: int
@@ -145,12 +142,12 @@ class _Layout:
 
 @dataclass
 class _Directory:
-    """The tags of a directory that matter here, and where the next directory lies.
+    """Relevant tags of a directory, and the offset of the next one.
 
     Args:
-        tags: The whole numbers of each.
+        tags: Integers of each tag.
         texts: Number of bytes and offset of each text.
-        is_usual: Whether each tag is one of `OF_UNCOMPRESSED`, stands there once and holds what it should.
+        is_usual: Whether each tag is in `OF_UNCOMPRESSED`, appears once and is valid.
         following: Offset of the next directory, 0 after the last.
     """
 
@@ -161,12 +158,10 @@ class _Directory:
 
 
 def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPage]:
-    """Read the chain of directories, and refuse what cannot be decoded whole within the limits.
+    """Read the chain of directories, and refuse what cannot be decoded completely within the limits.
 
     Args:
-        stream: The file; it is left at its beginning.
-        name: The file, for messages.
-        options: The limits.
+        stream: The file; its position is reset to the beginning.
 
     Raises:
         DataError: There are no pages, too many of them or of their segments; the chain is a loop; pixels are missing.
@@ -234,7 +229,7 @@ def _directory(stream: BinaryIO, layout: _Layout, offset: int, name: str) -> _Di
 def _add_tag(
     stream: BinaryIO, layout: _Layout, directory: _Directory, entry: tuple[int, int, int, bytes], name: str
 ) -> None:
-    """Take what one entry of a directory says; the first of several of one kind counts."""
+    """Add one entry to a directory; the first of several with one tag counts."""
     code, kind, count, inside = entry
     tags = directory.tags
     if code not in OF_UNCOMPRESSED or code in tags or code in directory.texts:
@@ -256,7 +251,7 @@ def _add_tag(
 def _read_values(
     stream: BinaryIO, layout: _Layout, entry: tuple[int, int, int, bytes], name: str
 ) -> tuple[int, ...] | None:
-    """A tag's whole numbers: of the segments all, of any other the first few."""
+    """Integers of a tag: all of the segment tags, the first few of any other."""
     code, kind, count, inside = entry
     if count > MAX_SEGMENTS and code in SEGMENT_TAGS:
         raise DataError(
@@ -301,7 +296,7 @@ def _read_page(
 
 
 def _uncompressed(layout: _Layout, directory: _Directory) -> UncompressedPixels | None:
-    """Where the pixels of a page lie, if nothing has to be done to them, and nothing in its directory is unusual."""
+    """Location of a page's pixels, if they need no decoding and nothing in the directory is unusual."""
     tags = directory.tags
     if not directory.is_usual or any(len(tags[code]) != 1 for code in SINGLE if code in tags):
         return None
@@ -325,7 +320,7 @@ def _uncompressed(layout: _Layout, directory: _Directory) -> UncompressedPixels 
 def _check_segments(
     stream: BinaryIO, layout: _Layout, tags: Tags, kind: tuple[int, int, str], name: str, options: ReadOptions
 ) -> int:
-    """Check that all strips or tiles of a page are there, and say how many there are."""
+    """Number of strips or tiles of a page, after checking that all are in the file."""
     offsets, sizes = tags[kind[0]], tags.get(kind[1])
     height, width, samples = _first_value(tags, HEIGHT, 0), _first_value(tags, WIDTH, 0), _first_value(tags, SAMPLES, 1)
     rows, columns, layers = min(max(1, _first_value(tags, ROWS_PER_STRIP, height)), height), width, 1
@@ -363,7 +358,7 @@ def _check_segments(
 def _require_declared_sizes(
     stream: BinaryIO, kind: str, segments: list[tuple[int, int]], sides: tuple[int, int], name: str
 ) -> None:
-    """Refuse a strip or tile whose own header promises more pixels than the page has room for."""
+    """Raise for a strip or tile whose own header declares more pixels than the page has."""
     for offset, length in segments:
         stream.seek(int(offset))
         declared = declared_size(kind, stream.read(min(int(length), HEAD)))

@@ -1,7 +1,7 @@
-"""Uncompressed TIFF: pixels that lie in the file as they are, read without another decoder.
+"""Uncompressed TIFF: contiguous pixels, read without another decoder.
 
-Most files of cameras and microscopes are of this kind. Their directories have been read and checked by then, so that
-nothing is parsed twice. Whatever is unusual about a file, a tag, a description or an arrangement, is left to tifffile.
+Most camera and microscope files are of this kind. Their directories have been read and checked already, so nothing is
+parsed twice. Files with unusual tags, descriptions or layouts are left to tifffile.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class UncompressedImage:
     """All pages of an uncompressed TIFF, with the attributes of tifffile's pages and series that are used.
 
     Args:
-        stream: The file.
-        offset: Of the first byte of the first page; the others follow it.
-        stored: The type of one value, in the file's byte order.
-        count: How many pages there are.
-        page_shape: The shape of one.
-        axes: A letter an axis, as tifffile has them.
-        shape: A length an axis.
-        photometric: Tag 262: 0 is white at zero, 1 black at zero, 2 RGB.
-        order: Which page is which plane, where they are not to be read as they lie there.
+        offset: Position of the first byte of the first page; the others follow it.
+        stored: Type of one value, in the file's byte order.
+        count: Number of pages.
+        page_shape: Shape of one page.
+        axes: One letter an axis, as in tifffile.
+        shape: Length of each axis.
+        photometric: Tag 262: 0 is white-is-zero, 1 black-is-zero, 2 RGB.
+        order: Page of each plane, if they are not in file order.
+        channels_elsewhere: As in `OmePlanes`.
     """
 
     stream: BinaryIO
@@ -57,22 +57,22 @@ class UncompressedImage:
 
     @property
     def keyframe(self) -> UncompressedImage:
-        """What all pages have in common."""
+        """The image itself, which stands for the common properties of its pages."""
         return self
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one value, in the machine's byte order."""
+        """Type of one value, in native byte order."""
         return np.dtype(self.stored).newbyteorder("=")
 
     def asarray(self, maxworkers: int = 1) -> NDArray[Any]:
-        """The pixels.
+        """Read the pixels.
 
         Args:
-            maxworkers: Not used; tifffile's pages have it.
+            maxworkers: Ignored; for compatibility with tifffile.
 
         Raises:
-            EOFError: The file ends before they do.
+            EOFError: The file ends before the pixels do.
         """
         pixels = np.empty((self.count, *self.page_shape), self.stored)
         self.stream.seek(self.offset)
@@ -86,16 +86,10 @@ class UncompressedImage:
 def uncompressed_image(
     stream: BinaryIO, pages: Sequence[TiffPage], file: str, base_name: str
 ) -> UncompressedImage | None:
-    """The image of a TIFF whose pages are alike, follow one another uncompressed, and are described in a known way.
+    """Image of a TIFF whose pages are alike, contiguous and uncompressed, with a known description; None otherwise.
 
     Args:
-        stream: The file.
-        pages: Its directories.
-        file: Its name, for messages.
-        base_name: Its name without folders.
-
-    Returns:
-        None for any other file.
+        base_name: File name without folders.
 
     Raises:
         DataError: Its OME-XML is broken, or does not fit the pages.
@@ -129,7 +123,7 @@ def uncompressed_image(
 
 
 def _contiguous(pages: Sequence[TiffPage]) -> UncompressedPixels | None:
-    """The pixels of the first page, if those of all others are alike and follow it."""
+    """Location of the first page's pixels, if all other pages are alike and follow it."""
     first = pages[0].uncompressed
     if first is None:
         return None
@@ -144,7 +138,7 @@ def _contiguous(pages: Sequence[TiffPage]) -> UncompressedPixels | None:
 
 
 def _text(stream: BinaryIO, texts: dict[int, tuple[int, int]], code: int) -> str | None:
-    """A text of the first page, empty where there is none; None where it is very long, cut off or not in UTF-8."""
+    """A text of the first page, empty if there is none; None if it is very long, cut off or not UTF-8."""
     if code not in texts:
         return ""
     count, offset = texts[code]
@@ -160,7 +154,7 @@ def _text(stream: BinaryIO, texts: dict[int, tuple[int, int]], code: int) -> str
 
 
 def _outer_axes(description: str, count: int, shape: tuple[int, ...]) -> dict[str, int] | None:
-    """Names and lengths of the axes along which pages lie; None for descriptions that are not understood here."""
+    """Names and lengths of the axes along which pages are stacked; None for unknown descriptions."""
     if not description:
         return {"I": count} if count > 1 else {}
     if description.startswith("ImageJ="):
@@ -170,7 +164,7 @@ def _outer_axes(description: str, count: int, shape: tuple[int, ...]) -> dict[st
 
 
 def _imagej_axes(description: str, count: int) -> dict[str, int] | None:
-    """As `_outer_axes`, of ImageJ: times, planes and channels in this order, where these are all pages of the file."""
+    """Axes of ImageJ: times, planes and channels in this order, if these are all pages of the file; None otherwise."""
     written = {key: value.strip() for key, value in map(re.Match.groups, IMAGEJ.finditer(description))}
     if not all(value.isdecimal() and int(value) > 0 for value in written.values()):
         return None  # the order of the axes, for one

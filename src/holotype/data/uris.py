@@ -1,4 +1,4 @@
-"""Addresses of files: paths of this machine, or anything that fsspec opens (`s3://`, `https://`, `zip://`)."""
+"""File addresses: local paths, or anything that fsspec opens (`s3://`, `https://`, `zip://`)."""
 
 from __future__ import annotations
 
@@ -42,48 +42,28 @@ ROW_INDEX = re.compile(r"(?P<file>.*\.(npy|npz))#(?P<row>[0-9]+)", re.IGNORECASE
 
 
 def is_remote(address: Address) -> bool:
-    """Whether a file is opened by fsspec.
-
-    Args:
-        address: A path or an address.
-    """
+    """Test if an address needs fsspec."""
     return isinstance(address, str) and "://" in address
 
 
 def strip_row_index(address: Address) -> tuple[Address, int | None]:
-    """The file of an entry such as `images.npy#12`, and its row where it has one.
-
-    Args:
-        address: A path or an address.
-    """
+    """Split an entry such as `images.npy#12` into its file and its row, None if it has no row."""
     match = ROW_INDEX.fullmatch(str(address))
     return (address, None) if match is None else (match["file"], int(match["row"]))
 
 
 def basename(address: Address) -> str:
-    """The last part of an address.
-
-    Args:
-        address: A path or an address.
-    """
+    """Last part of an address."""
     return str(address).rstrip("/").rsplit("/", 1)[-1]
 
 
 def normalize_name(text: str) -> str:
-    """A name without what systems change in it: upper case, and how letters with accents are stored (NFC).
-
-    Args:
-        text: A name or path.
-    """
+    """Normalize a name's case and Unicode form (NFC), which systems may change."""
     return unicodedata.normalize("NFC", text).casefold()
 
 
 def missing_file_message(address: Address) -> str:
-    """That a file does not exist, with the path on disk that differs in case, accents or slashes only, if one does.
-
-    Args:
-        address: A path or an address.
-    """
+    """Message for a missing file, with an existing path that differs only in case, accents or slashes."""
     message = f"{address} does not exist"
     if is_remote(address):
         return message
@@ -107,7 +87,7 @@ def missing_file_message(address: Address) -> str:
 
 @lru_cache(maxsize=16)
 def _names_by_normalized(folder: Path, changed: int) -> dict[str, list[str]]:
-    """The names in a folder by what is left of them in `plain_name`, listed once while the folder does not change."""
+    """Names in a folder by `normalize_name`, cached while the folder does not change."""
     names: dict[str, list[str]] = {}
     for path in folder.iterdir():
         names.setdefault(normalize_name(path.name), []).append(path.name)
@@ -115,25 +95,21 @@ def _names_by_normalized(folder: Path, changed: int) -> dict[str, list[str]]:
 
 
 def suffix(address: Address) -> str:
-    """The ending of a file's name in small letters, with its point; empty where it has none.
-
-    Args:
-        address: A path or an address, perhaps with a row.
-    """
+    """Suffix of a file's name in lower case, with its point; empty if it has none. A row index is ignored."""
     stem, point, last = basename(strip_row_index(address)[0]).rpartition(".")
     return f".{last.lower()}" if stem and point and last else ""
 
 
 def require_regular(address: Address, mode: int | None = None) -> None:
-    """Refuse what is no regular file before it is opened: a pipe would never answer, a device never end.
+    """Raise for anything but a regular file before it is opened: reading a pipe or a device may never end.
 
     Args:
-        address: A local path, for messages; it is looked up where no mode is given.
-        mode: `st_mode` of a file that is open already.
+        address: A local path; its mode is looked up if none is given.
+        mode: `st_mode` of a file that is already open.
 
     Raises:
-        FileNotFoundError: It is not there.
-        DataError: It is a folder, a pipe, a socket or a device, or may not be looked at.
+        FileNotFoundError: It does not exist.
+        DataError: It is a folder, a pipe, a socket or a device, or is not accessible.
     """
     if mode is None:
         try:
@@ -148,11 +124,7 @@ def require_regular(address: Address, mode: int | None = None) -> None:
 
 
 def strip_file_scheme(address: Address) -> Address:
-    """A local path that was written as `file:///...`, as a path; any other address as it is.
-
-    Args:
-        address: A path or an address.
-    """
+    """Convert `file:///...` to a local path; other addresses stay as they are."""
     local = LOCAL_URI.fullmatch(address) if isinstance(address, str) and "://" in address else None
     return address if local is None else unquote(local["path"])
 
@@ -160,18 +132,15 @@ def strip_file_scheme(address: Address) -> Address:
 def open_file(address: Address) -> BinaryIO:
     """Open a regular file or a remote one for reading.
 
-    The kind of file is looked at before it is opened and again once it is open, and opening never waits, so that
-    nothing that takes a file's place in between can hold up the program.
-
-    Args:
-        address: A path or an address.
+    The kind of file is checked before and after opening, and opening never blocks, so that a file swapped in between
+    cannot stall the program.
 
     Returns:
-        A binary stream that can seek; what is remote has been read into memory.
+        A seekable binary stream; a remote file has been read into memory.
 
     Raises:
-        FileNotFoundError: It is not there.
-        DataError: It is no regular file, or what it would take to open it is not there.
+        FileNotFoundError: It does not exist.
+        DataError: It is not a regular file, or a package to open it is missing.
     """
     local = strip_file_scheme(address)
     if is_remote(local):
@@ -194,14 +163,11 @@ def open_file(address: Address) -> BinaryIO:
 
 
 def open_uri(address: Address) -> Path | io.BytesIO:
-    """A local file as its path, another one as its bytes.
-
-    Args:
-        address: A path or an address.
+    """Path of a local file, or content of a remote one.
 
     Raises:
-        FileNotFoundError: It is not there.
-        DataError: It is a pipe or a device, or what it would take to open it is not there.
+        FileNotFoundError: It does not exist.
+        DataError: It is a pipe or a device, or a package to open it is missing.
     """
     if is_remote(address):
         return _read_remote(str(address))

@@ -13,15 +13,15 @@ __all__ = ["fill_missing", "isolated_limits", "limit_isolated", "missing_pixels"
 def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     """No-data mask: NaN and infinity, fill values such as -9999 and 3.4e38, and borders of one far value.
 
-    A fill value counts where it is the least or the largest value of a channel and lies further from the others than
-    they reach; a value of its own along a whole edge, where it lies ten times as far. Zero, and anything of 8 bits, is
-    always data: masked backgrounds are zero, and white ones 255.
+    A fill value counts if it is the smallest or largest value of a channel and its distance to the other values exceeds
+    their range; a value along a whole edge, if the distance exceeds ten times their range. Zero, and any 8-bit value,
+    is always data: masked backgrounds are zero, and white ones 255.
 
     Args:
         pixels: Shape (channels, height, width).
 
     Returns:
-        The same shape; None where all pixels are data.
+        Mask of the same shape; None if all pixels are data.
     """
     if pixels.dtype.kind != "f" and not (pixels.dtype == np.uint16 and (pixels == 65535).any()):
         return None
@@ -52,17 +52,14 @@ def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
 
 
 def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
-    """The range of the values that hang together; what lies beyond are single values, such as hot pixels.
+    """Value range without isolated values, such as hot pixels.
 
-    Of the largest and the least thousandth (at least four values), those lie beyond that are more than ten times
-    further out than all others reach. Pixels of 8 bits, fewer than 64 values, and signal on a background of one value
-    have none.
+    Among the largest and smallest thousandth (at least four values), those are isolated that are more than ten times
+    further out than all others reach. 8-bit pixels, fewer than 64 values, and signal on a constant background have
+    none.
 
     Args:
         values: Shape (n,), finite, at least one.
-
-    Returns:
-        The least and the largest value that hang together with the others.
     """
     count = max(4, values.size // 1000)
     minimum, maximum = float(values.min()), float(values.max())
@@ -84,14 +81,14 @@ def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def limit_isolated(pixels: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> NDArray[Any]:
-    """Isolated values replaced by their neighbors, as `replace_isolated` does in each channel.
+    """Replace isolated values by their neighbors, as `replace_isolated` does in each channel.
 
     Args:
         pixels: Shape (channels, height, width).
         missing: From `missing_pixels`.
 
     Returns:
-        The same array where there are none.
+        The same array if there are none.
     """
     if pixels.dtype == np.uint8:
         return pixels
@@ -109,15 +106,15 @@ def limit_isolated(pixels: NDArray[Any], missing: NDArray[np.bool_] | None = Non
 
 
 def replace_isolated(plane: NDArray[Any], absent: NDArray[np.bool_], low: float, high: float) -> NDArray[Any]:
-    """Median of the neighbors in place of hot pixels: values beyond the limits whose eight neighbors are within.
+    """Replace hot pixels by the median of their neighbors: values beyond the limits whose eight neighbors are within.
 
-    Where neighbors are beyond the limits too, as in a small bright object, a value becomes the nearest limit.
+    If neighbors are beyond the limits too, as in a small bright object, a value is clipped instead.
 
     Args:
         plane: Shape (height, width).
-        absent: Pixels without data, of the same shape; they stay and are nobody's neighbors.
+        absent: Mask of no-data pixels, which stay and are not used as neighbors.
         low: From `isolated_limits`.
-        high: Likewise.
+        high: From `isolated_limits`.
     """
     far = ((plane < low) | (plane > high)) & ~absent
     limited = np.where(far, np.clip(plane, low, high), plane).astype(plane.dtype)
@@ -136,15 +133,15 @@ def replace_isolated(plane: NDArray[Any], absent: NDArray[np.bool_], low: float,
 
 
 def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: Any = None) -> NDArray[Any]:
-    """No-data pixels set to one value a channel.
+    """Set no-data pixels to one value a channel.
 
     Args:
         pixels: Shape (channels, height, width).
         missing: From `missing_pixels`.
-        fill: One value a channel; the mean of the channel's data where none is given.
+        fill: One value a channel; the mean of the channel's data if None.
 
     Returns:
-        The same array where nothing is missing.
+        The same array if nothing is missing.
     """
     if missing is None:
         return pixels
@@ -158,14 +155,14 @@ def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: 
 
 
 def usable_pixels(pixels: NDArray[Any], fill: Any = None) -> NDArray[Any]:
-    """An image as statistics and networks take it: isolated values replaced, no-data pixels filled.
+    """Prepare an image for statistics and networks: replace isolated values, fill no-data pixels.
 
     Args:
         pixels: Shape (channels, height, width), from `read_image`.
         fill: As in `fill_missing`.
 
     Returns:
-        The same array where nothing is odd about it.
+        The same array if there is nothing to change.
     """
     missing = missing_pixels(pixels)
     return fill_missing(limit_isolated(pixels, missing), missing, fill)

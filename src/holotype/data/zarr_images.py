@@ -1,4 +1,4 @@
-"""OME-Zarr images (Moore et al. 2021) and plain Zarr arrays, of whichever format the installed zarr reads."""
+"""OME-Zarr images (Moore et al. 2021) and plain Zarr arrays, in the formats of the installed zarr."""
 
 from __future__ import annotations
 
@@ -48,28 +48,24 @@ CODECS = {
 
 
 def is_zarr(address: Address) -> bool:
-    """Whether a local folder holds a Zarr, whatever it is called.
-
-    Args:
-        address: A path or an address.
-    """
+    """Test if a local folder holds a Zarr, whatever its name."""
     if is_remote(address) or not Path(address).is_dir():
         return False
     return any((Path(address) / mark).is_file() for mark in ZARR_FILES)
 
 
 def read_zarr(folder: Address, options: ReadOptions) -> NDArray[Any]:
-    """The full resolution of an OME-Zarr image, or a plain array.
+    """Read the full resolution of an OME-Zarr image, or a plain array.
 
     Args:
         folder: A local folder, or an address that ends in `.zarr`.
-        options: Limits, channels and projection.
 
     Returns:
         Shape (channels, height, width).
 
     Raises:
-        DataError: Zarr is not installed, it holds no one image, is too large, or needs a codec that could run code.
+        DataError: Zarr is not installed, it does not hold a single image, is too large, or needs a codec that could run
+            code.
         FileNotFoundError: There is no such folder.
     """
     name = str(folder)
@@ -105,12 +101,12 @@ def read_zarr(folder: Address, options: ReadOptions) -> NDArray[Any]:
 
 
 def _open_local_store(zarr: Any, folder: Path) -> Any:
-    """A store of this very folder: zarr would take a name with `::` for a chain of addresses."""
+    """Store of this folder: zarr would parse a name with `::` as a chain of addresses."""
     return zarr.DirectoryStore(str(folder)) if hasattr(zarr, "DirectoryStore") else folder
 
 
 def _require_folder(folder: Address) -> None:
-    """Refuse what is no folder, and a folder that holds anything but files and folders."""
+    """Raise unless it is a folder that holds only regular files and folders."""
     if not Path(folder).exists():
         raise FileNotFoundError(str(folder))
     if not Path(folder).is_dir():
@@ -128,7 +124,7 @@ def _require_folder(folder: Address) -> None:
 
 
 def _require_safe_array(array: Any, name: str) -> None:
-    """Refuse types and codecs that could run code, and chunks that are too many or too large."""
+    """Raise for types and codecs that could run code, and for too many or too large chunks."""
     dtype = np.dtype(array.dtype)
     if dtype.kind not in NUMERIC_KINDS:
         raise DataError(f"{name} holds {dtype} values", remedy="save it with 8 or 16 bits, or as 32-bit float")
@@ -149,7 +145,7 @@ def _require_safe_array(array: Any, name: str) -> None:
 
 
 def _codec_names(array: Any) -> set[str]:
-    """The names of an array's filters and compressors, of format 2 or 3."""
+    """Names of an array's filters and compressors, of format 2 or 3."""
     names: set[str] = set()
     metadata = getattr(array, "metadata", None)
     codecs = list(getattr(metadata, "codecs", None) or [])

@@ -1,4 +1,4 @@
-"""The split: folds that keep together what belongs together, stratified by labels and domains."""
+"""Cross-validation folds that keep groups together, stratified by labels and domains."""
 
 from holotype.split.adversarial import TestLikeness, adversarial_auc, describe_test_likeness, discriminate
 from holotype.split.components import prove_disjoint

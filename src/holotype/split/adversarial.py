@@ -1,4 +1,4 @@
-"""Train against test: which training samples could be test samples, and a holdout that resembles the test set."""
+"""Adversarial validation: classifiers that tell training samples from test samples."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ ALIKE_AUC = 0.55  # area under the curve below which train and test cannot be to
 
 @dataclass(frozen=True)
 class TestLikeness:
-    """How alike training and test samples are.
+    """Result of adversarial validation.
 
     Args:
-        probability: Of being a test sample, by models that never saw the sample or its unit, shape (n,).
-        auc: Area under the curve of that probability; 0.5 where train and test are alike.
-        train_test_features: The columns that tell them apart, with the columns of `holotype.types.SEPARATING`.
+        probability: Out-of-fold probability of being a test sample, shape (n,).
+        auc: ROC AUC of that probability; 0.5 if train and test are alike.
+        train_test_features: The features that separate them, with the columns of
+            `holotype.types.TRAIN_TEST_FEATURES`.
     """
 
     probability: NDArray[np.float64]
@@ -38,14 +39,13 @@ class TestLikeness:
 def discriminate(
     features: Floats, is_test: NDArray[np.bool_], units: Integers, seed: int, names: Sequence[str] | None = None
 ) -> TestLikeness:
-    """Learn to tell training samples from test samples, every sample judged by a model that never saw its unit.
+    """Train a cross-fitted classifier of training against test samples (LightGBM).
 
     Args:
-        features: Shape (n, columns); NaN where a value is not known.
-        is_test: Which samples are test samples, shape (n,).
-        units: What stays together in the cross-fitting, shape (n,).
-        seed: The recipe's seed.
-        names: Of the columns.
+        features: Shape (n, columns); NaN for unknown values.
+        is_test: Shape (n,).
+        units: Group of each sample in the cross-fitting, shape (n,).
+        names: Column names.
     """
     import lightgbm  # slow, as scikit-learn is, and needed for `like_test` only
     from sklearn.metrics import roc_auc_score
@@ -78,13 +78,12 @@ def discriminate(
 
 
 def adversarial_auc(features: Floats, is_test: NDArray[np.bool_], units: Integers, seed: int) -> float:
-    """How well another family of models (extremely randomised trees) tells the samples apart, cross-fitted.
+    """Cross-fitted ROC AUC of a second classifier of training against test samples (extremely randomized trees).
 
     Args:
         features: Shape (n, columns).
         is_test: Shape (n,).
-        units: What stays together in the cross-fitting, shape (n,).
-        seed: The recipe's seed.
+        units: Group of each sample in the cross-fitting, shape (n,).
     """
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import roc_auc_score
@@ -102,11 +101,11 @@ def adversarial_auc(features: Floats, is_test: NDArray[np.bool_], units: Integer
 
 
 def describe_test_likeness(result: TestLikeness, holdout_auc: float | None = None) -> tuple[str, ...]:
-    """What was found, in sentences.
+    """Summary of adversarial validation as text.
 
     Args:
         result: Of all training samples.
-        holdout_auc: Area under the curve of the holdout against the test samples, where there is one.
+        holdout_auc: ROC AUC of the chosen holdout against the test samples, if there is one.
     """
     if result.auc < ALIKE_AUC:
         return (f"Training and test samples look alike (AUC {result.auc:.2f}); any holdout resembles the test set.",)
@@ -116,7 +115,7 @@ def describe_test_likeness(result: TestLikeness, holdout_auc: float | None = Non
 
 
 def _reduce_columns(features: Floats, names: Sequence[str] | None, seed: int) -> tuple[NDArray[np.float64], list[str]]:
-    """Wide tables (embeddings) by their principal components; narrow ones as they are."""
+    """Replace wide embeddings by their principal components; narrow tables stay as they are."""
     from sklearn.decomposition import PCA
 
     labels = list(names) if names is not None else [f"column {number}" for number in range(features.shape[1])]

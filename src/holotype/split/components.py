@@ -1,4 +1,4 @@
-"""The proof that no group crosses a fold."""
+"""Check that no independent group crosses a fold."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["crossing_components", "prove_disjoint"]
 
 
 def crossing_components(folds: Integers, components: Integers) -> Integers:
-    """The components that have samples of two folds.
+    """Components with samples in more than one fold.
 
     Args:
-        folds: The fold of each sample, shape (n,).
-        components: The component of each of them, shape (n,).
+        folds: Fold of each sample, shape (n,).
+        components: Component of each sample, shape (n,).
     """
     order = np.lexsort((folds, components))
     same = components[order][1:] == components[order][:-1]
@@ -23,14 +23,14 @@ def crossing_components(folds: Integers, components: Integers) -> Integers:
 
 
 def prove_disjoint(folds: Integers, components: Integers) -> None:
-    """Prove that no component crosses a fold.
+    """Check that no component crosses a fold.
 
     Args:
-        folds: The fold of each sample that trains or is scored, shape (n,); -1 trains in every fold.
-        components: The component of each of them, shape (n,).
+        folds: Fold of each sample that trains or is scored, shape (n,); -1 trains in every fold.
+        components: Component of each sample, shape (n,).
 
     Raises:
-        HolotypeError: A component has samples of two folds.
+        HolotypeError: A component has samples in two folds.
     """
     crossing = crossing_components(folds, components)
     if len(crossing):

@@ -1,4 +1,4 @@
-"""Folds of an image table: groups and duplicates together, classes and domains in proportion."""
+"""Folds of an image table: grouped by groups and duplicates, stratified by class and domain."""
 
 from __future__ import annotations
 
@@ -36,27 +36,19 @@ def make_folds(
     *,
     before: Mapping[str, int] | None = None,
 ) -> Folds:
-    """Divide the training samples into folds, and tell external samples which fold's model they must not train.
+    """Divide the training samples into folds, and assign external samples to the fold whose model they must not train.
 
-    An external sample that shares a group or a duplicate with training samples takes their fold; one without a tie
-    has -1 and trains every model. Samples whose images the audit left out have no fold at all; an external sample is
-    left out as soon as one of its images is.
+    An external sample that shares a group or a duplicate with training samples gets their fold; one without such a tie
+    gets -1 and trains every model. Samples whose images the audit left out get no fold; an external sample is left out
+    if any of its images is.
 
     Args:
-        images: The table.
-        report: What the audit found; clusters that it says are grouped stay together.
-        spec: The recipe's `split` section.
-        seed: The recipe's seed.
-        features: Names, and values of shape (image rows, columns), by which test rows are told from training rows
-            (`split.like_test`); from `holotype.data.image_features`, say.
-        before: The folds before something changed, by the samples' names: groups stay there as long as the folds are
-            nearly as even as fresh ones.
-
-    Returns:
-        The folds, proved disjoint.
+        features: Column names, and values of shape (image rows, columns), for `split.like_test`; for example from
+            `holotype.data.image_features`.
+        before: Earlier folds by sample name; samples stay in them as long as the folds are nearly as even as new ones.
 
     Raises:
-        DataError: The training samples form fewer independent parts than there are folds.
+        DataError: The training samples form fewer independent groups than there are folds.
     """
     samples = images.samples
     validation = _validation_samples(images, report)
@@ -108,11 +100,7 @@ def make_folds(
 
 
 def empty_folds(images: ImageTable) -> Folds:
-    """Folds before any are drawn: every sample has none.
-
-    Args:
-        images: The table.
-    """
+    """Folds of a table before any are drawn: no sample has one."""
     no_samples = np.empty(0, np.int64)
     fold_of_sample = np.full(len(images.samples), -1, np.int64)
     alone = np.arange(len(images.samples))
@@ -130,13 +118,13 @@ def _used_folds(spec: SplitSpec, count: int) -> tuple[int, ...]:
 
 
 def _number_by_first_appearance(units: Integers) -> Integers:
-    """Every unit as a fold of its own, numbered in the order of the samples."""
+    """One fold for each group, numbered in the order of the samples."""
     _, first, inverse = np.unique(units, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)
 
 
 def _validation_samples(images: ImageTable, report: AuditReport) -> Integers:
-    """The external samples of which every image that can be read duplicates a test image."""
+    """External samples whose readable images all duplicate a test image."""
     count = len(images.samples)
     readable = np.setdiff1d(np.arange(len(images)), report.unreadable)
     rows = np.bincount(images.sample_numbers[readable], minlength=count)
@@ -145,7 +133,7 @@ def _validation_samples(images: ImageTable, report: AuditReport) -> Integers:
 
 
 def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
-    """The samples without an image that may train, and the external ones of which any image may not."""
+    """Samples without an image that may train, and external samples with any image that may not."""
     count = len(images.samples)
     rows = np.bincount(images.sample_numbers, minlength=count)
     gone = np.bincount(images.sample_numbers[report.left_out], minlength=count)
@@ -156,16 +144,13 @@ def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
 
 
 def split_groups(images: ImageTable, report: AuditReport, spec: SplitSpec, parts: Integers) -> Integers:
-    """What the split keeps together: the independent groups that `split.keep_together` and the audit's actions ask for.
+    """Groups that the split keeps together, from `split.keep_together` and the audit's actions.
 
     Args:
-        images: The table.
-        report: Knows the clusters of duplicates, and what is done about each.
-        spec: The recipe's `split` section.
-        parts: The part of each sample, shape (samples,), as in `independent_groups`.
+        parts: Part of each sample, shape (samples,), as in `independent_groups`.
 
     Returns:
-        A number a sample, shape (samples,).
+        Group of each sample, shape (samples,).
     """
     clusters = _clusters_to_keep_together(report, parts[images.sample_numbers] < 0)
     clusters = clusters if "duplicates" in spec.keep_together else clusters.clear()
@@ -174,7 +159,7 @@ def split_groups(images: ImageTable, report: AuditReport, spec: SplitSpec, parts
 
 
 def _clusters_to_keep_together(report: AuditReport, silent: NDArray[np.bool_]) -> pl.DataFrame:
-    """Grouped images with their cluster; and dropped ones and their twins, where other images keep the sample in."""
+    """Clusters of grouped images; and of dropped images whose sample keeps other images."""
     rows = report.clusters["row"].to_numpy()
     half_dropped = (report.clusters["action"] == "dropped") & pl.Series(~silent[rows], dtype=pl.Boolean)
     still_there = report.clusters["cluster"].filter(half_dropped).unique()
@@ -252,7 +237,7 @@ def _rule_warnings(images: ImageTable, report: AuditReport, spec: SplitSpec) -> 
 
 
 def _fold_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, spec: SplitSpec) -> list[str]:
-    """What is odd about the folds; with a group a fold it is the groups' own doing, and only their number counts."""
+    """Warnings about the folds; with leave-group-out the groups decide, and only their number is reported."""
     count = int(fold.max()) + 1
     if spec.folds != "leave-group-out":
         return [*_class_warnings(names, labels, units, fold, count), *_size_warnings(units, fold, count)]
@@ -264,7 +249,7 @@ def _fold_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: I
 
 
 def _class_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int) -> list[str]:
-    """Which classes miss which folds, and why."""
+    """Warnings about classes that are missing from a fold, with the reason."""
     rows = np.asarray(labels.sum(axis=0)).ravel()
     counts = np.stack([np.asarray(labels[fold == number].sum(axis=0)).ravel() for number in range(folds)])
     missing_classes = np.flatnonzero((rows > 0) & (counts == 0).any(axis=0))

@@ -1,4 +1,4 @@
-"""A holdout that resembles the test set: as a whole, not only in its likeliest samples."""
+"""Holdout selection by distribution matching: a holdout that resembles the test set as a whole."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ CLASS_WEIGHT = 0.3
 def matching_features(
     features: Floats, test_probability: NDArray[np.float64], is_test: NDArray[np.bool_], seed: int
 ) -> Floats:
-    """What must have the same mean in the holdout as in the test set: waves in the ranks of the columns, and bins.
+    """Features whose mean the holdout must share with the test set: random Fourier features of the ranks, and bins.
 
-    The distance between two means of such waves is a maximum mean discrepancy (Rahimi & Recht 2007, "Random features
-    for large-scale kernel machines"; Gretton et al. 2012, "A kernel two-sample test").
+    The distance between two means of random Fourier features is a maximum mean discrepancy (Rahimi & Recht 2007,
+    "Random features for large-scale kernel machines"; Gretton et al. 2012, "A kernel two-sample test").
 
     Args:
-        features: Shape (n, columns); NaN where a value is not known.
+        features: Shape (n, columns); NaN for unknown values.
         test_probability: Out-of-fold probability of being a test sample, shape (n,).
         is_test: Shape (n,).
-        seed: The recipe's seed.
 
     Returns:
-        Shape (n, waves and bins), each part of about the same weight.
+        Shape (n, random features and bins), each part of about equal weight.
     """
     from scipy.stats import rankdata  # slow, and needed for `like_test` only
 
@@ -57,21 +56,21 @@ def matching_features(
 def choose_like_test(
     matching: Floats, target: Floats, labels: Any, units: Integers, rows: int, seed: int
 ) -> NDArray[np.bool_]:
-    """Choose about so many training samples whose mean features are those of the test set, class shares kept.
+    """Choose training samples whose mean features match the test set, with class shares kept.
 
-    Units are taken one by one, each the one that brings the holdout nearest to the target (kernel herding, Chen,
-    Welling & Smola 2010), and then exchanged as long as that helps.
+    Units are added greedily, each time the one that brings the holdout nearest to the target (kernel herding, Chen,
+    Welling & Smola 2010), and then swapped as long as that helps.
 
     Args:
-        matching: Of the training samples, shape (n, features), from `matching_features`.
-        target: Mean of the test samples' features, shape (features,).
-        labels: Which classes the training samples have, shape (n, classes), an array or sparse.
-        units: What stays whole, shape (n,).
-        rows: Samples of the holdout.
-        seed: The recipe's seed; orders units that are equally good.
+        matching: Features of the training samples, shape (n, features), from `matching_features`.
+        target: Mean features of the test samples, shape (features,).
+        labels: Classes of the training samples, shape (n, classes), an array or sparse.
+        units: Group of each sample, shape (n,); groups are not divided.
+        rows: Number of holdout samples, approximately.
+        seed: Orders units that are equally good.
 
     Returns:
-        Which samples are chosen, shape (n,); every class of at least two units has one on both sides.
+        Mask of the holdout samples, shape (n,); every class of at least two units is on both sides.
     """
     _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
     assignment = sp.csr_array((np.ones(len(unit)), (unit, np.arange(len(unit)))), shape=(len(sizes), len(unit)))
@@ -87,7 +86,7 @@ def choose_like_test(
 
 
 def _select_greedily(sums: Floats, sizes: Integers, rows: int) -> NDArray[np.bool_]:
-    """Units taken greedily until there are so many samples."""
+    """Mask of the units taken greedily until there are `rows` samples."""
     is_holdout = np.zeros(len(sums), bool)
     state, row_count = np.zeros(sums.shape[1], np.float32), 0
     square = (sums**2).sum(axis=1)
@@ -106,7 +105,7 @@ def _select_greedily(sums: Floats, sizes: Integers, rows: int) -> NDArray[np.boo
 
 
 def _swap_units(sums: Floats, sizes: Integers, is_holdout: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Exchanges of one unit for another of its size, while the distance to the target falls."""
+    """Swap units of equal size while the distance to the target falls."""
     is_holdout = is_holdout.copy()
     state = sums[is_holdout].sum(axis=0)
     square = (sums**2).sum(axis=1)
@@ -125,7 +124,7 @@ def _swap_units(sums: Floats, sizes: Integers, is_holdout: NDArray[np.bool_]) ->
 
 
 def _cover_every_class(is_holdout: NDArray[np.bool_], classes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The rarest classes first: one unit to the side that has none, where there are two."""
+    """Move one unit of each class that is on one side only to the other side, rarest classes first."""
     is_holdout = is_holdout.copy()
     for number in np.argsort(classes.sum(axis=0)):
         units = np.flatnonzero(classes[:, number])

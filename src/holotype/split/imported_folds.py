@@ -1,4 +1,4 @@
-"""Folds that were drawn elsewhere, with the scores that were made on them."""
+"""Imported folds: folds drawn elsewhere, named by imported scores."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ __all__ = ["use_imported_folds"]
 def use_imported_folds(
     images: ImageTable, folds: Folds, scored: Integers, names: NDArray[np.str_], spec: SplitSpec
 ) -> Folds:
-    """The folds that scores name, instead of ours, if no group and no duplicates cross them.
+    """Use the folds that imported scores name, unless a group or a cluster of duplicates crosses them.
 
-    Scores are out of fold only by the folds of the networks that made them; whatever is chosen on them should be
-    fitted without the same folds.
+    Imported scores are out-of-fold only for the folds of the networks that made them, so everything fitted on them has
+    to use the same folds.
 
     Args:
-        images: The table.
-        folds: Ours, which know what is tied to what.
-        scored: The samples that take part, shape (n,).
-        names: The fold of each, as the scores name it, shape (n,).
-        spec: The recipe's `split` section; its `use` chooses among the named folds, in the order of their names.
+        folds: Our folds, with the components of the samples.
+        scored: Samples that take part, shape (n,).
+        names: Imported fold name of each of them, shape (n,).
+        spec: The recipe's `split` section; `folds_to_train` selects imported folds in the order of their names.
 
     Returns:
-        Theirs, numbered in the order of their names; ours with a warning where something crosses theirs.
+        The imported folds, numbered in the order of their names; ours with a warning if a component crosses theirs.
     """
     fold_names, fold = np.unique(names, return_inverse=True)
     fold = fold.astype(np.int64)

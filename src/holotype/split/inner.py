@@ -1,4 +1,4 @@
-"""Inner rows: the part of the training folds that everything which selects inside a model looks at."""
+"""Inner validation rows: the part of the training folds used for model selection, such as early stopping."""
 
 from __future__ import annotations
 
@@ -17,22 +17,18 @@ INNER_SHARE = 10  # one in so many samples
 
 
 def inner_samples(images: ImageTable, folds: Folds, fold: int | None, seed: int) -> Integers:
-    """A tenth of the training folds' samples, safe by group and duplicate, with the classes in proportion.
+    """Draw a tenth of the training folds' samples, grouped and stratified.
 
-    What belongs together stays together: whoever trains must leave out every sample of these samples' components
-    (`folds.component`), the external ones too.
+    Training must leave out every sample of these samples' components (`folds.component`), external ones included.
 
     Args:
-        images: The table.
-        folds: Which sample is in which fold, and what belongs together.
-        fold: The fold left out; none where all samples train.
-        seed: The recipe's seed.
+        fold: The held-out fold; None if all samples train.
 
     Returns:
-        Numbers of samples of the role `train`.
+        Sample numbers of the role `train`.
 
     Raises:
-        DataError: The training folds hold fewer than two independent parts.
+        DataError: The training folds hold fewer than two independent groups.
     """
     candidates = np.setdiff1d(images.samples.of_role("train"), folds.left_out)
     if fold is not None:

@@ -1,4 +1,4 @@
-"""Exchange units between folds as long as that evens them out."""
+"""Local search: swap units between folds to even them out."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ BATCH_UNITS = 1000  # whose products with each other are kept, since small probl
 
 @dataclass(frozen=True)
 class Balance:
-    """What is to be evened out: the weighted squared distance of the folds' sums from their mean.
+    """Balance of folds: weighted squared distance of the folds' sums from their mean.
 
     Args:
-        units: What each unit brings, CSR of shape (units, columns).
-        weights: What a squared deviation costs, shape (columns,).
-        folds: How many folds.
+        units: Features of each unit, CSR of shape (units, columns).
+        weights: Cost of a squared deviation, shape (columns,).
+        folds: Number of folds.
     """
 
     units: Any
@@ -36,16 +36,12 @@ class Balance:
     folds: int
 
     def subset(self, rows: Integers) -> Balance:
-        """The same for some of the units.
-
-        Args:
-            rows: Unit numbers.
-        """
+        """Balance of some of the units."""
         return Balance(self.units[rows], self.weights, self.folds)
 
     @cached_property
     def weighted(self) -> Any:
-        """The units with every column times its weight, CSR of shape (units, columns)."""
+        """Units with each column times its weight, CSR of shape (units, columns)."""
         return self.units.multiply(self.weights).tocsr()
 
     @cached_property
@@ -53,53 +49,47 @@ class Balance:
         return np.asarray((self.weighted @ self.units.T).toarray())
 
     def alignment(self, rows: Integers, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How far each of some units leans the way two folds differ, shape (n,).
+        """Alignment of units with the difference between two folds, shape (n,).
 
         Args:
             rows: Unit numbers, shape (n,).
-            difference: What one fold holds more than the other, shape (columns,).
+            difference: Sums of one fold minus those of the other, shape (columns,).
         """
         if self.units.shape[0] <= BATCH_UNITS:
             return np.asarray(self.weighted @ difference)[rows]
         return np.asarray(self.weighted[rows] @ difference)
 
     def gram_matrix(self, rows: Integers) -> NDArray[np.float64]:
-        """The weighted product of each of some units with each other, shape (n, n).
-
-        Args:
-            rows: Unit numbers, shape (n,).
-        """
+        """Weighted Gram matrix of some units, shape (n, n)."""
         if self.units.shape[0] <= BATCH_UNITS:
             return self._full_gram_matrix[np.ix_(rows, rows)]
         return np.asarray((self.weighted[rows] @ self.units[rows].T).toarray())
 
     def sums(self, fold: Integers) -> NDArray[np.float64]:
-        """What each fold holds, shape (folds, columns).
+        """Feature sums of each fold, shape (folds, columns).
 
         Args:
-            fold: The fold of each unit, shape (units,).
+            fold: Fold of each unit, shape (units,).
         """
         return np.stack([self.units[fold == number].sum(axis=0) for number in range(self.folds)])
 
     def cost(self, sums: NDArray[np.float64]) -> float:
-        """How uneven the folds are.
+        """Weighted squared deviation of the folds' sums from their mean.
 
         Args:
-            sums: What each fold holds, shape (folds, columns).
+            sums: Shape (folds, columns).
         """
         return float(((sums - sums.mean(axis=0)) ** 2 @ self.weights).sum())
 
 
 def improve_balance(balance: Balance, fold: Integers, generator: np.random.Generator) -> Integers:
-    """Move and swap units between pairs of folds until nothing is gained, or the effort is spent.
+    """Move and swap units between pairs of folds until nothing is gained or the effort is spent.
 
     Args:
-        balance: The units and what counts.
-        fold: The fold of each unit, shape (units,).
-        generator: For the order of the pairs and the candidates.
+        fold: Fold of each unit, shape (units,).
 
     Returns:
-        The folds, no less even than before, shape (units,).
+        Folds at least as even, shape (units,).
     """
     fold = fold.copy()
     pairs = np.array(list(combinations(range(balance.folds), 2)))
@@ -125,14 +115,13 @@ def improve_balance(balance: Balance, fold: Integers, generator: np.random.Gener
 
 
 def best_exchange(balance: Balance, fold: Integers) -> Integers | None:
-    """The one move or swap of units between the two folds that differ most, and else any two, that evens out most.
+    """Make the best single move or swap between the two folds that differ most, or else between any two.
 
     Args:
-        balance: The units and what counts.
-        fold: The fold of each unit, shape (units,).
+        fold: Fold of each unit, shape (units,).
 
     Returns:
-        The folds after it, shape (units,); none where nothing is gained.
+        The changed folds, shape (units,); None if nothing is gained.
     """
     sums = balance.sums(fold)
     pairs = list(combinations(range(balance.folds), 2))
@@ -161,9 +150,9 @@ def _swap_units(
     difference: NDArray[np.float64],
     max_swaps: int = EXCHANGES,
 ) -> NDArray[np.bool_]:
-    """The best swap again and again; the last candidate is nothing at all, so that a swap with it is a move.
+    """Make the best swap repeatedly; the last candidate is empty, so that a swap with it is a move.
 
-    With x what the first fold gains and the second loses, the cost changes by 2 x·w·(first - second) + 2 x·w·x.
+    With x the sum gained by the first fold, the cost changes by 2 x·w·(first - second) + 2 x·w·x.
     """
     gram = np.zeros((len(rows) + 1, len(rows) + 1))
     gram[:-1, :-1] = balance.gram_matrix(rows)

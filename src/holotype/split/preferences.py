@@ -1,8 +1,8 @@
-"""Preferences of independent groups for folds, by keys of their samples: a changed sample leaves the others in place.
+"""Fold preferences of independent groups, by keys of their samples: a changed sample leaves the others in place.
 
-A fold that a group prefers is a hash of the group's key and the seed (rendezvous hashing, Thaler & Ravishankar 1998);
-groups that look the same are dealt out by deferred acceptance (Gale & Shapley 1962), so that every fold gets its number
-of them and one group more or less moves few others.
+The preferred fold is a hash of the group's key and the seed (rendezvous hashing, Thaler & Ravishankar 1998). Groups
+with equal features are assigned by deferred acceptance (Gale & Shapley 1962), so that every fold gets its number of
+them and one group more or less moves few others.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Preferences:
-    """What each unit prefers, by its key and the seed alone.
+    """Fold preferences of each unit, from its key and the seed alone.
 
     Args:
-        folds: Small for a fold that a unit prefers, shape (units, folds).
-        priority: Small for a unit that comes first where many prefer one fold, shape (units,).
-        jitter: From 0 to 1, shape (units,).
+        folds: Rank of each fold, smaller is preferred, shape (units, folds).
+        priority: Order among units that prefer one fold, smaller comes first, shape (units,).
+        jitter: Uniform random numbers from 0 to 1, shape (units,).
     """
 
     folds: Doubles
@@ -37,35 +37,30 @@ class Preferences:
     jitter: Doubles
 
     def select(self, rows: Integers) -> Preferences:
-        """Those of some units.
-
-        Args:
-            rows: Unit numbers.
-        """
+        """Preferences of some units."""
         return Preferences(self.folds[rows], self.priority[rows], self.jitter[rows])
 
 
 def sample_keys(ids: Sequence[str]) -> Integers:
-    """Keys of samples: a hash of their names, which stays whatever else is in the table.
+    """Sample keys: hashes of the sample names, independent of the rest of the table.
 
     Args:
-        ids: The names, shape (n,).
+        ids: Sample names, shape (n,).
 
     Returns:
-        Shape (n,), from 0.
+        Non-negative integers, shape (n,).
     """
     digests = b"".join(hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in ids)
     return np.frombuffer(digests, dtype=">u8").astype(np.uint64).view(np.int64) & np.int64(2**63 - 1)
 
 
 def draw_preferences(keys: Integers, units: Integers, folds: int, seed: int) -> Preferences:
-    """The preferences of units, whose key is the least of their samples' keys.
+    """Draw the preferences of units; a unit's key is the smallest of its samples' keys.
 
     Args:
-        keys: One a sample, shape (n,).
-        units: The unit of each sample, shape (n,), from 0 without gaps.
-        folds: How many folds.
-        seed: The recipe's seed.
+        keys: Key of each sample, shape (n,).
+        units: Unit of each sample, shape (n,), from 0 without gaps.
+        folds: Number of folds.
     """
     lowest = np.full(int(units.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(lowest, units, keys)
@@ -74,15 +69,14 @@ def draw_preferences(keys: Integers, units: Integers, folds: int, seed: int) -> 
 
 
 def deal_by_preference(pattern: Integers, rounds: Integers, preferences: Preferences) -> Integers:
-    """Give every fold its number of the units of each pattern; -1 for those that are left over.
+    """Assign units with equal features evenly to the folds by deferred acceptance.
 
     Args:
-        pattern: What each unit looks like, shape (units,), from 0.
-        rounds: How many units of its pattern every fold gets, by pattern.
-        preferences: Of the units.
+        pattern: Features of each unit as a number from 0, shape (units,).
+        rounds: Number of units of each pattern that every fold gets.
 
     Returns:
-        The fold of each unit, shape (units,).
+        Fold of each unit, shape (units,); -1 for units that are left over.
     """
     folds = preferences.folds.shape[1]
     order = np.argsort(preferences.folds, axis=1, kind="stable")

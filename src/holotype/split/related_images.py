@@ -1,4 +1,4 @@
-"""Images of the same independent group, whatever their role, and images that are one picture."""
+"""Related images: images of the same independent group, and samples that share an image."""
 
 from __future__ import annotations
 
@@ -12,28 +12,15 @@ __all__ = ["duplicate_components", "related_images"]
 
 
 def related_images(images: ImageTable, report: AuditReport, rows: Integers) -> NDArray[np.bool_]:
-    """The images that lie in the independent group of any of some images, images of all roles counted.
+    """Mask of the images in the same independent groups as some images, over all roles, shape (image rows,).
 
     Args:
-        images: The table.
-        report: Knows the clusters of duplicates.
-        rows: Image rows, shape (n,).
-
-    Returns:
-        Shape (image rows,); the images themselves are among them.
+        rows: Image rows, shape (n,); they are in the mask too.
     """
     groups = independent_groups(images, report.clusters)[images.sample_numbers]
     return np.isin(groups, groups[rows])
 
 
 def duplicate_components(images: ImageTable, report: AuditReport) -> Integers:
-    """Which samples are one picture under several names, whatever was done about it.
-
-    Args:
-        images: The table.
-        report: Knows the clusters.
-
-    Returns:
-        A number a sample, shape (samples,).
-    """
+    """Components of samples that are connected by duplicates, whatever the action on them, shape (samples,)."""
     return independent_groups(images, report.clusters, columns=())

@@ -1,4 +1,4 @@
-"""Folds that have every class in the proportion of the whole, from units that cannot be divided."""
+"""Grouped stratified folds: every class in proportion, from units that cannot be divided."""
 
 from __future__ import annotations
 
@@ -31,14 +31,11 @@ MAX_UNEVENNESS = 1.5  # times as uneven as fresh folds is what folds that are ke
 
 
 def label_matrix(lists: pl.Series, classes: int) -> Any:
-    """Lists of class numbers as a sparse matrix.
+    """Sparse indicator matrix of class lists, shape (samples, classes), bool.
 
     Args:
-        lists: One list a sample; null where labels are unknown.
-        classes: How many classes there are.
-
-    Returns:
-        Shape (samples, classes), bool.
+        lists: Class numbers of each sample; null if unknown.
+        classes: Number of classes.
     """
     lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
     flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy().astype(np.int64) if lengths.sum() else lengths[:0]
@@ -54,25 +51,22 @@ def stratified_folds(
     *,
     before: Integers | None = None,
 ) -> Integers:
-    """Divide samples into folds that keep components whole and classes in proportion.
+    """Divide samples into folds that keep components together and classes in proportion.
 
     Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011, "On the stratification of multi-label data", ECML
-    PKDD) over components instead of samples, with the hardest first: large components and rare classes. Components
-    that look the same are dealt out in full rounds before, by preference, and an exchange of components evens out the
-    rest. Samples of one label that stand alone are thus dealt out class by class, and a sample more or less moves few.
+    PKDD) over components instead of samples, hardest first: large components and rare classes. Components with equal
+    features are first dealt out evenly by preference, and a local search evens out the rest.
 
     Args:
-        labels: What is to be kept in proportion, shape (n, K): classes, and domains or anything else beside them.
-        components: The component of each sample, shape (n,); any numbers.
-        folds: How many folds.
-        seed: The recipe's seed.
-        keys: Of the samples, shape (n,), from `sample_keys`: where a component would rather be; by the order of the
-            components where none are given.
-        before: The fold that each sample had before something changed, shape (n,); -1 where it had none. Components
-            stay there as long as the folds are nearly as even as fresh ones.
+        labels: Indicator matrix of what is kept in proportion, shape (n, K): classes, and for example domains.
+        components: Component of each sample, shape (n,); any numbers.
+        folds: Number of folds.
+        keys: Sample keys, shape (n,), from `sample_keys`, which set the preferred fold; component order without them.
+        before: Earlier fold of each sample, shape (n,); -1 for none. Components stay as long as the folds are nearly as
+            even as new ones.
 
     Returns:
-        The fold of each sample, shape (n,), from 0 to folds - 1.
+        Fold of each sample, shape (n,).
 
     Raises:
         HolotypeError: There are fewer components than folds, or the shapes do not agree.
@@ -99,7 +93,7 @@ def stratified_folds(
 
 
 def _majority_fold(before: Integers, units: Integers, folds: int) -> Integers:
-    """The fold in which most samples of each unit were; -1 where none was in any."""
+    """Earlier fold of most samples of each unit; -1 if none had one."""
     counts = np.zeros((int(units.max()) + 1, folds), np.int64)
     is_assigned = (before >= 0) & (before < folds)
     np.add.at(counts, (units[is_assigned], before[is_assigned]), 1)
@@ -107,7 +101,7 @@ def _majority_fold(before: Integers, units: Integers, folds: int) -> Integers:
 
 
 def _repair_previous_folds(balance: Balance, fresh: Integers, before: Integers) -> Integers:
-    """The folds of before, repaired by single exchanges until they are nearly as even as fresh ones."""
+    """Earlier folds, repaired by single exchanges until they are nearly as even as new ones."""
     fold = np.where(before >= 0, before, fresh)
     enough = MAX_UNEVENNESS * balance.cost(balance.sums(fresh)) + _smallest_step(balance)
     misses = (balance.sums(fresh) == 0).sum()
@@ -120,7 +114,7 @@ def _repair_previous_folds(balance: Balance, fresh: Integers, before: Integers) 
 
 
 def _smallest_step(balance: Balance) -> float:
-    """What a typical unit costs that lies in another fold: folds that differ by so little are as good."""
+    """Cost of moving a typical unit to another fold; smaller differences between folds do not matter."""
     return 2 * float(np.median(np.asarray(balance.units.multiply(balance.weighted).sum(axis=1))))
 
 
@@ -130,12 +124,12 @@ def _is_too_uneven(balance: Balance, fold: Integers, enough: float, misses: int)
 
 
 def share_deviation(labels: NDArray[np.bool_], fold: Integers, folds: int) -> float:
-    """The mean over folds and classes of the distance between a fold's share of a class's rows and 1 / folds.
+    """Mean deviation of a fold's share of a class's rows from 1 / folds, over folds and classes.
 
     Args:
         labels: Shape (n, K); classes without a row do not count.
-        fold: The fold of each sample, shape (n,).
-        folds: How many folds.
+        fold: Fold of each sample, shape (n,).
+        folds: Number of folds.
     """
     counts = np.stack([labels[fold == number].sum(axis=0) for number in range(folds)])
     present = counts.sum(axis=0) > 0
@@ -143,7 +137,7 @@ def share_deviation(labels: NDArray[np.bool_], fold: Integers, folds: int) -> fl
 
 
 def _unit_features(matrix: Any, unit_of_sample: Integers, sizes: Integers) -> Any:
-    """What each unit brings: its samples, its labels, and (where units have several samples) which classes at all."""
+    """Features of each unit: samples, labels, and (if units have several samples) which classes are present."""
     count = len(sizes)
     assignment = sp.csr_array(
         (np.ones(len(unit_of_sample), np.int64), (unit_of_sample, np.arange(len(unit_of_sample)))),
@@ -157,7 +151,7 @@ def _unit_features(matrix: Any, unit_of_sample: Integers, sizes: Integers) -> An
 
 
 def _weights(units: Any, classes: int, folds: int) -> NDArray[np.float64]:
-    """What a squared deviation of one row costs in each column: more in rare classes.
+    """Cost of a squared deviation in each column, higher for rare classes.
 
     Fold sizes weigh as much as all classes together, and are even to the row where single samples allow it.
     """
@@ -170,9 +164,9 @@ def _weights(units: Any, classes: int, folds: int) -> NDArray[np.float64]:
 
 
 def _deal_out(units: Any, liked: Preferences) -> Integers:
-    """Give every fold the same number of units that look the same; -1 for those that are left over.
+    """Give every fold the same number of units with equal features; -1 for those left over.
 
-    Beside larger units some stay undealt in every column, enough to fill the other folds up to the largest one.
+    If some units are larger, enough small units stay undealt in every column to fill the other folds up to the largest.
     """
     folds = liked.folds.shape[1]
     columns = keyed_generator(0, "split", "signatures").integers(1, 2**62, units.shape[1], dtype=np.int64)
@@ -189,9 +183,9 @@ def _deal_out(units: Any, liked: Preferences) -> Integers:
 def _best_of_several_starts(
     balance: Balance, dealt: NDArray[np.float64], liked: Preferences, generator: np.random.Generator
 ) -> Integers:
-    """Place and improve from several orders, where that is cheap; fewest missing classes first, then evenness.
+    """Assign and improve from several orders if that is cheap; fewest missing classes first, then evenness.
 
-    Samples that stand alone are placed once, by preference: they even out anyway, and stay where they are.
+    Samples without a group are assigned once, by preference: they even out anyway, and stay where they are.
     """
     alone = balance.units[:, [0]].max() <= 1
     starts = 1 if alone else int(np.clip(MAX_ASSIGNED_UNITS // balance.units.shape[0], 1, MAX_STARTS))
@@ -212,7 +206,7 @@ def _best_of_several_starts(
 def _assign_units(
     balance: Balance, dealt: NDArray[np.float64], liked: NDArray[np.float64], jitter: NDArray[np.float64], nearly: float
 ) -> Integers:
-    """The hardest unit first, each into the fold it likes best of those that lack nearly most of what it brings."""
+    """Assign units, hardest first, each to the preferred fold among those that lack nearly most of its features."""
     units, weights = balance.units, balance.weights
     target = (units.sum(axis=0) + dealt.sum(axis=0)) / balance.folds
     missing = target[:, None] - dealt.T

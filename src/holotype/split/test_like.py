@@ -1,4 +1,4 @@
-"""A fold that is the holdout most like the test set, the other folds drawn from what is left."""
+"""Test-like folds: the first fold is a holdout that resembles the test set."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class TestLikeFolds:
     """Folds of which the first resembles the test set.
 
     Args:
-        fold: Of each scored sample, shape (n,).
-        train_test_similarity: One row a scored sample, with the columns of `holotype.types.LIKENESS`.
-        train_test_features: What tells train from test, with the columns of `holotype.types.SEPARATING`.
-        warnings: Sentences for people.
+        fold: Fold of each scored sample, shape (n,).
+        train_test_similarity: One row a scored sample, with the columns of `holotype.types.TRAIN_TEST_SIMILARITY`.
+        train_test_features: The features that separate train from test, with the columns of
+            `holotype.types.TRAIN_TEST_FEATURES`.
     """
 
     fold: Integers
@@ -53,16 +53,13 @@ def test_like_folds(
     """Choose the holdout, and divide the other samples as usual.
 
     Args:
-        images: The table.
-        features: Names, and values of shape (image rows, columns); a sample has the mean of its images.
-        scored: The training samples, shape (n,).
-        units: What stays whole, shape (n,).
-        columns: What is kept in proportion, shape (n, columns), sparse.
-        spec: The recipe's `split` section.
-        seed: The recipe's seed.
+        features: Column names, and values of shape (image rows, columns); a sample has the mean of its images.
+        scored: Training samples, shape (n,).
+        units: Group of each of them, shape (n,).
+        columns: Indicator matrix of what is kept in proportion, shape (n, columns), sparse.
 
     Raises:
-        DataError: There are no test rows to resemble, or no features to see it by.
+        DataError: There are no test rows, no features, or no fold to choose.
     """
     test = images.samples.of_role("test")
     if spec.folds == "leave-group-out" or not len(test) or features is None:
@@ -106,14 +103,14 @@ def test_like_folds(
 def _most_separating_columns(
     values: Floats, names: Sequence[str], train_test_features: pl.DataFrame, max_columns: int = 24
 ) -> Floats:
-    """The columns that separate most; the likeness itself stands for the others."""
+    """Columns that separate train from test most."""
     index_of_name = {name: number for number, name in enumerate(names)}
     columns = [index_of_name[name] for name in train_test_features["feature"].to_list() if name in index_of_name]
     return values[:, columns[:max_columns]]
 
 
 def _average_by_sample(values: Floats, images: ImageTable) -> Floats:
-    """The mean over a sample's images that could be read."""
+    """Mean over a sample's readable images."""
     count, numbers = len(images.samples), images.sample_numbers
     if count == len(images):
         return values[images.samples.first_rows]
