@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import tifffile
 
+from holotype.audit import audit_images
 from holotype.core.errors import DataError
-from holotype.data import read_image
+from holotype.core.runtime import Runtime
+from holotype.data import measure_images, read_image
+from holotype.recipe.sections import AuditSpec
+from holotype.types import AuditReport, ImageTable
 
 PLANES = np.random.default_rng(5).integers(0, 256, (32, 12, 14)).astype(np.uint8)
 SPACE = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
@@ -189,3 +194,52 @@ def test_samples_of_a_page_are_the_channels_of_rgb(tmp_path):
         tiff.write(PLANES[:3], subifds=1, photometric="minisblack", metadata={"axes": "CYX"})
         tiff.write(PLANES[:3, ::2, ::2], subfiletype=1, photometric="minisblack")
     np.testing.assert_array_equal(read_image([pyramid]), PLANES[:3])
+
+
+def channel_pairs(folder: Path, count: int) -> list[list[str]]:
+    """Two files an image, one a channel, whose XML lists both."""
+    pairs = []
+    for number in range(count):
+        names = [f"{number}_{channel}.ome.tif" for channel in range(2)]
+        blocks = [block(name, channel, f'FirstC="{channel}"') for channel, name in enumerate(names)]
+        planes = [PLANES[2 * number + channel][None] for channel in range(2)]
+        files = [
+            written(folder / name, plane, image(*blocks, channels=2), number=channel)
+            for channel, (name, plane) in enumerate(zip(names, planes, strict=True))
+        ]
+        pairs.append([str(file) for file in files])
+    return pairs
+
+
+def audited(files: Sequence[Sequence[str]]) -> AuditReport:
+    ids = [f"i{number}" for number in range(len(files))]
+    columns = {"id": ids, "sample": ids, "role": "train", "files": files, "labels": [[n % 2] for n in range(len(ids))]}
+    frame = pl.DataFrame(columns).with_columns(domain=pl.lit(None, dtype=pl.String))
+    images = ImageTable(frame, ("a", "b"), "multiclass", None)
+    return audit_images(images, measure_images(images, Runtime()), AuditSpec(near_duplicate_bits=None))
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_channel_in_a_file_that_the_table_does_not_name_is_reported_once(tmp_path, renamed):
+    files = [pair[:1] for pair in channel_pairs(tmp_path, 6)]
+    if renamed:
+        written_xml = [Path(file).read_bytes().replace(b"urn:uuid", b"urn:uuie", 1) for (file,) in files]
+        files = [[str(tmp_path / f"new{number}.tif")] for number in range(len(files))]
+        for (file,), content in zip(files, written_xml, strict=True):
+            Path(file).write_bytes(content)
+    report = audited(files)
+    assert report.image_problems["problem"].to_list() == ["channels"] * 6
+    assert set(report.image_problems["action"]) == {"reported"}
+    (warning,) = report.warnings
+    assert warning.startswith("6 images have channels in other files")
+    assert "'i0' (its OME-XML describes 1 more channel" in warning
+
+
+def test_channels_in_files_that_the_table_names_are_not_reported(tmp_path):
+    report = audited(channel_pairs(tmp_path, 6))
+    assert report.warnings == ()
+    assert not report.image_problems.height
+
+
+def test_other_positions_in_other_files_are_not_reported(tmp_path):
+    assert audited([[str(file)] for file in positions(tmp_path, 4, 2)]).warnings == ()

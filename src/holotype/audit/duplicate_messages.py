@@ -7,12 +7,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holotype.audit.duplicates import Duplicates
-from holotype.core.errors import join_names
+from holotype.audit.image_checks import list_examples
 from holotype.types import ImageTable, Integers
 
 __all__ = ["duplicate_warnings"]
-
-MAX_LISTED = 5
 
 
 def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.str_]) -> list[str]:
@@ -44,7 +42,7 @@ def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.
         actions = ", ".join(f"{count:,} {done[word]}" for word, count in words if count)
         if actions:
             warnings.append(
-                f"{_describe_copies(mask, is_near, role)} of {like}: {actions} ({_list_examples(ids, mask)})."
+                f"{_describe_copies(mask, is_near, role)} of {like}: {actions} ({list_examples(ids, mask)})."
             )
     flattered = test & with_train
     if flattered.any():
@@ -52,7 +50,7 @@ def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.
             f"{_describe_copies(flattered, is_near, 'test')} of a training image: the networks learnt them, and a "
             f"score of "
             f"the test rows would flatter; the out-of-fold score does not count them "
-            f"({_list_examples(ids, flattered)})."
+            f"({list_examples(ids, flattered)})."
         )
     return warnings
 
@@ -69,7 +67,3 @@ def _in_cluster_with(cluster: Integers, mask: NDArray[np.bool_], min_count: int 
     """Mask of the images whose cluster has at least `min_count` images of `mask`."""
     numbers, counts = np.unique(cluster[mask & (cluster >= 0)], return_counts=True)
     return np.isin(cluster, numbers[counts >= min_count])
-
-
-def _list_examples(ids: pl.Series, mask: NDArray[np.bool_]) -> str:
-    return join_names(ids.filter(pl.Series(mask)).to_list(), MAX_LISTED)

@@ -18,7 +18,7 @@ from holotype.data import Fingerprints, has_content, unpack_fingerprints
 from holotype.recipe.sections import DuplicatesSpec
 from holotype.types import DUPLICATE_PAIRS, ImageTable, Integers
 
-__all__ = ["Duplicates", "duplicate_actions", "duplicate_conflicts", "find_duplicates"]
+__all__ = ["Duplicates", "duplicate_actions", "duplicate_conflicts", "find_duplicates", "renumber_clusters"]
 
 MAX_DIAMETER = 3  # times the bits of a link: how far apart two images of one cluster may be
 
@@ -139,11 +139,10 @@ def renumber_clusters(cluster: Integers) -> Integers:
     Args:
         cluster: Cluster of each image, shape (n,), with gaps; a negative one is no cluster.
     """
-    _, first, inverse, counts = np.unique(cluster, return_index=True, return_inverse=True, return_counts=True)
-    number = np.full(len(counts), -1, np.int64)
-    several = np.flatnonzero(counts > 1)
-    by_first = several[np.argsort(first[several])]
-    number[by_first] = np.arange(len(by_first))
+    labels, first, inverse, counts = np.unique(cluster, return_index=True, return_inverse=True, return_counts=True)
+    several = np.flatnonzero((counts > 1) & (labels >= 0))
+    number = np.full(len(labels), -1, np.int64)
+    number[several[np.argsort(first[several])]] = np.arange(len(several))
     return number[inverse]
 
 

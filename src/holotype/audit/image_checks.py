@@ -13,7 +13,9 @@ from holotype.types import ImageStatistics, ImageTable
 __all__ = [
     "constant_images",
     "extreme_images",
+    "images_with_channels_elsewhere",
     "images_with_gaps",
+    "list_examples",
     "other_depths",
     "pixel_warnings",
     "require_readable",
@@ -178,6 +180,18 @@ def images_with_gaps(statistics: ImageStatistics) -> dict[int, str]:
     return {row: f"{share:.2%} of its pixels hold no data" for row, share in enumerate(shares) if share}
 
 
+def images_with_channels_elsewhere(statistics: ImageStatistics) -> dict[int, str]:
+    """Describe images whose OME-XML names further channels in files that the table does not name.
+
+    Returns:
+        The number of these channels, as text, by image row.
+    """
+    if "channels_elsewhere" not in statistics.frame.columns:
+        return {}
+    counts = enumerate(statistics.frame["channels_elsewhere"])
+    return {row: f"its OME-XML describes {pluralize(count, 'more channel')}" for row, count in counts if count}
+
+
 def _value_range(frame: pl.DataFrame, low: str, high: str) -> tuple[float, float]:
     return float(frame[low].list.min().min()), float(frame[high].list.max().max())  # type: ignore[arg-type]
 
@@ -198,17 +212,21 @@ def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]
         warnings.append(
             f"{pluralize(int(constant.sum()), 'image')} {_is_or_are(constant)} empty, every pixel of a channel being "
             f"equal: "
-            f"{_list_examples(ids, constant)}; empty images are not taken for duplicates of each other."
+            f"{list_examples(ids, constant)}; empty images are not taken for duplicates of each other."
         )
     saturated = saturated_images(statistics) & ~constant
     if saturated.any():
         warnings.append(
             f"{pluralize(int(saturated.sum()), 'image')} {_is_or_are(saturated)} saturated: "
-            f"{_list_examples(ids, saturated)}."
+            f"{list_examples(ids, saturated)}."
         )
     for odd, what in (
         (extreme_images(statistics), "values far beyond all others, which do not scale the pixels"),
         (images_with_gaps(statistics), "pixels without data, which count in no statistic and are filled with the mean"),
+        (
+            images_with_channels_elsewhere(statistics),
+            "channels in other files, which are read only if data.images names a file for each channel",
+        ),
     ):
         if odd:
             details = join_names([f"{ids[row]!r} ({why})" for row, why in odd.items()], MAX_LISTED)
@@ -220,5 +238,6 @@ def _is_or_are(mask: NDArray[np.bool_]) -> str:
     return "is" if mask.sum() == 1 else "are"
 
 
-def _list_examples(ids: pl.Series, mask: NDArray[np.bool_]) -> str:
+def list_examples(ids: pl.Series, mask: NDArray[np.bool_]) -> str:
+    """List the first ids of a mask as text."""
     return join_names(ids.filter(pl.Series(mask)).to_list(), MAX_LISTED)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from holotype.audit.image_checks import (
     constant_images,
     extreme_images,
+    images_with_channels_elsewhere,
     images_with_gaps,
     other_depths,
     saturated_images,
@@ -78,7 +79,11 @@ def image_problems(
         (int(row), "saturated", "a channel is nearly everywhere at its largest value", "reported")
         for row in np.flatnonzero(saturated)
     ]
-    for name, odd in (("range", extreme_images(statistics)), ("no data", images_with_gaps(statistics))):
+    for name, odd in (
+        ("range", extreme_images(statistics)),
+        ("no data", images_with_gaps(statistics)),
+        ("channels", images_with_channels_elsewhere(statistics)),
+    ):
         problems += [(row, name, why, "reported") for row, why in odd.items() if usable[row]]
     sizes = frame.select(pl.format("{}x{}", "width", "height")).to_series()
     problems += [(row, "size", message, "reported") for row, message in _find_outliers(sizes, usable, "pixels")]

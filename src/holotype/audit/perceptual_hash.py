@@ -44,7 +44,7 @@ def perceptual_hashes(fingerprints: Fingerprints, variants: bool = False) -> Has
     return hashes
 
 
-def zscore(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def zscore(pixels: NDArray[np.uint8 | np.float32]) -> NDArray[np.float32]:
     """Standardize each square to mean 0 and standard deviation 1; a constant square becomes 0.
 
     Args:

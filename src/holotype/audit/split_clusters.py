@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from holotype.audit.duplicates import Duplicates
+from holotype.audit.duplicates import Duplicates, renumber_clusters
 from holotype.audit.hamming_search import connected
 from holotype.types import AuditReport, Integers
 
@@ -47,19 +47,8 @@ def split_clusters(same: Duplicates, parts: Sequence[Integers]) -> tuple[Duplica
         cluster[part] = cluster.max() + 1 + connected(len(part), *ends)
     if not any(left):
         return same, left
-    number = _renumber_clusters(cluster)
+    number = renumber_clusters(cluster)
     tails, heads = (number[links[name].to_numpy()] for name in ("row", "other"))
     is_inside = pl.Series((tails == heads) & (tails >= 0), dtype=pl.Boolean)
     placed = links.with_columns(pl.Series("cluster", tails, dtype=pl.Int64))
     return Duplicates(number, placed.filter(is_inside).sort("cluster", "row", "other")), left
-
-
-def _renumber_clusters(cluster: Integers) -> Integers:
-    """Clusters of at least two by first appearance, as an audit numbers them; -1 for the rest."""
-    unique_clusters, first, inverse, counts = np.unique(
-        cluster, return_index=True, return_inverse=True, return_counts=True
-    )
-    several = np.flatnonzero((counts > 1) & (unique_clusters >= 0))
-    number = np.full(len(unique_clusters), -1, np.int64)
-    number[several[np.argsort(first[several])]] = np.arange(len(several))
-    return number[inverse]

@@ -181,7 +181,7 @@ def channels_with_structure(fingerprints: Fingerprints) -> NDArray[np.bool_]:
 
 def _has_structure(pixels: NDArray[Any]) -> NDArray[np.bool_]:
     """Mask of one image's channels with structure, as in `channels_with_structure`."""
-    squares = _zscore(np.stack([_resize_square(plane, SQUARE) for plane in pixels]))
+    squares = zscore(np.stack([_resize_square(plane, SQUARE) for plane in pixels]))
     return np.asarray((_channel_contrast(pixels) >= MIN_CONTRAST) | _is_correlated(squares))
 
 
@@ -216,11 +216,11 @@ def confirm_on_pixels(
     finest = min(*these.shape[1:], *those.shape[1:])
     moves, share = np.zeros(4, np.float32), np.zeros(1, np.float32)
     for side in (min(side, finest) for side in SIDES):
-        fixed = _zscore(np.stack([_resize_square(plane, side) for plane in these[structured]]))
+        fixed = zscore(np.stack([_resize_square(plane, side) for plane in these[structured]]))
         moving = np.stack([_resize_square(plane, side) for plane in those[structured]])
         moving = flip_transpose(crop_and_resize(moving, window), orientation)
         for _ in range(ITERATIONS):
-            share, step = _fit_shift(fixed, _zscore(_shift_squares(moving, moves * side)))
+            share, step = _fit_shift(fixed, zscore(_shift_squares(moving, moves * side)))
             step = step.mean(axis=0) if zoom else step.mean(axis=0) * [1, 1, 0, 0]
             moves = moves + np.clip(step, -MAX_SHIFT, MAX_SHIFT).astype(np.float32) / side
     if share.mean() < MIN_COARSE_R2 or np.abs(moves).max() > MAX_CROP:
@@ -291,9 +291,9 @@ def _fit_content(
 ) -> _DetailFit:
     """Fit of the content's fine detail at a scale where it fills the square, after one more small shift."""
     side = fixed.shape[-1]
-    target = moved = _zscore(fixed[box])
+    target = moved = zscore(fixed[box])
     for turn in range(2 * ITERATIONS):
-        moved = _zscore(_shift_squares(moving, moves * side)[box])
+        moved = zscore(_shift_squares(moving, moves * side)[box])
         if turn < 2 * ITERATIONS - 1:
             shift = np.clip(_fit_shift(target, moved)[1].mean(axis=0), -MAX_SHIFT, MAX_SHIFT)
             moves = moves + np.r_[shift[:2], 0, 0].astype(np.float32) / side
@@ -316,7 +316,7 @@ def _high_pass(squares: NDArray[np.float32]) -> NDArray[np.float32]:
     """Standardized detail finer than a few pixels: coarse shapes such as round cells are alike without it."""
     from scipy.ndimage import gaussian_filter
 
-    return _zscore(squares - gaussian_filter(squares, (0, DETAIL_SIGMA, DETAIL_SIGMA)))
+    return zscore(squares - gaussian_filter(squares, (0, DETAIL_SIGMA, DETAIL_SIGMA)))
 
 
 def _channel_contrast(picture: NDArray[Any]) -> NDArray[np.float64]:
@@ -349,9 +349,3 @@ def _group_pairs(window: Integers, orientation: Integers) -> list[Integers]:
 def _resize_square(plane: NDArray[Any], side: int) -> NDArray[np.float32]:
     picture = Image.fromarray(plane.astype(np.float32))
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR), np.float32)
-
-
-def _zscore(squares: NDArray[np.float32]) -> NDArray[np.float32]:
-    centered = squares - squares.mean(axis=(-2, -1), keepdims=True)
-    deviation = centered.std(axis=(-2, -1), keepdims=True)
-    return centered / np.where(deviation > 0, deviation, 1)

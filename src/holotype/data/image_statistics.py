@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from holotype.core.digest import digest_array
 from holotype.core.errors import DataError
 from holotype.core.runtime import Runtime
-from holotype.data.images import read_row
+from holotype.data.images import read_row_and_count_channels
 from holotype.data.normalization import dataset_normalization
 from holotype.data.thumbnails import fingerprint
 from holotype.data.validity import isolated_limits, limit_isolated, missing_pixels, usable_pixels
@@ -55,6 +55,7 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "digest": pl.String,
     "fingerprint": pl.Binary,
     **{name: pl.List(pl.Float64) for name in (*LISTS, *VALIDITY)},
+    "channels_elsewhere": pl.Int64,  # named by OME-XML, in files that the table does not name
     "error": pl.String,
 }
 
@@ -244,9 +245,9 @@ def gather_statistics(images: ImageTable, facts: list[dict[str, Any]]) -> ImageS
 
 def _measure_row(images: ImageTable, row: int) -> dict[str, Any]:
     try:
-        pixels = read_row(images, row)
-        facts = measure_image(pixels)
-        return {**facts, "digest": digest_array(pixels), "fingerprint": fingerprint(usable_pixels(pixels))}
+        pixels, elsewhere = read_row_and_count_channels(images, row)
+        digests = {"digest": digest_array(pixels), "fingerprint": fingerprint(usable_pixels(pixels))}
+        return {**measure_image(pixels), **digests, "channels_elsewhere": elsewhere}
     except DataError as error:
         return {"error": str(error).rstrip(".")}
     except Exception as error:  # noqa: BLE001  (one image must not cost what is known of all others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from holotype.data.uris import Address, basename, missing_file_message, open_fil
 from holotype.data.zarr_images import is_zarr, read_zarr
 from holotype.types import ImageTable
 
-__all__ = ["IMAGE_SUFFIXES", "read_image", "read_row"]
+__all__ = ["IMAGE_SUFFIXES", "read_image", "read_row", "read_row_and_count_channels"]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk", ".qptiff")
 PHOTO_SUFFIXES = (
@@ -86,7 +87,10 @@ def read_image(
     Raises:
         DataError: A file is missing or broken, or the channels differ in size or depth.
     """
-    options = read_options(max_pixels, channels, projection)
+    return _read_files(files, read_options(max_pixels, channels, projection))
+
+
+def _read_files(files: Sequence[Address], options: ReadOptions) -> NDArray[Any]:
     if len(files) == 1:
         pixels = _read_file(files[0], options)
         return _drop_opaque_alpha(pixels, files[0]) if options.rgb else pixels
@@ -116,6 +120,18 @@ def read_row(images: ImageTable, row: int) -> NDArray[Any]:
         DataError: As `read_image`.
     """
     return read_image(images.files_of_row(row), channels=images.channels, projection=images.projection)
+
+
+def read_row_and_count_channels(images: ImageTable, row: int) -> tuple[NDArray[Any], int]:
+    """Read one image of a table, and count its channels in files that the table does not name (OME-TIFF).
+
+    Raises:
+        DataError: As `read_image`.
+    """
+    files, elsewhere = images.files_of_row(row), [0]
+    options = read_options(MAX_PIXELS, images.channels, images.projection)
+    pixels = _read_files(files, replace(options, on_channels_elsewhere=elsewhere.append))
+    return pixels, max(max(elsewhere) - (len(files) - 1), 0)
 
 
 def _drop_opaque_alpha(pixels: NDArray[Any], file: Address) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +42,7 @@ class ReadOptions:
         channels: Channel names, if the recipe gives them.
         projection: Projection of planes or times: `max`, `mean`, `sum`, `first`, `middle`, or None to refuse them.
         rgb: Whether the channels are named red, green and blue.
+        on_channels_elsewhere: Called with the number of channels that a file's OME-XML places in other files.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -49,6 +50,7 @@ class ReadOptions:
     channels: tuple[str, ...] = ()
     projection: str | None = None
     rgb: bool = False
+    on_channels_elsewhere: Callable[[int], None] | None = None
 
     def for_single_channel(self) -> ReadOptions:
         """Options for a file that holds one channel of several."""

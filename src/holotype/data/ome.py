@@ -32,15 +32,18 @@ class OmePlanes:
 
     pages: tuple[int, ...]
     shape: tuple[int, int, int]
+    channels_elsewhere: int = 0
 
 
 @dataclass
 class _Image:
-    """Planes of one image in the XML, as (time, plane, channel): page of each local one, all declared ones."""
+    """Planes of one image in the XML, as (time, plane, channel): page of each local one, and those of other files."""
 
     local_planes: dict[tuple[int, int, int], int]
-    declared: set[tuple[int, int, int]]
     elsewhere: set[tuple[int, int, int]]
+
+    def count_channels_elsewhere(self) -> int:
+        return len({plane[2] for plane in self.elsewhere} - {plane[2] for plane in self.local_planes})
 
 
 def planes_of_pages(
@@ -128,7 +131,7 @@ def _parse_image(pixels: ElementTree.Element, uuid: str | None, base_name: str, 
     sizes = {axis: max(1, _parse_number(pixels, f"Size{axis}", 1)) for axis in "TZC"}
     sizes["C"] = max(1, sizes["C"] // samples)
     total = sizes["T"] * sizes["Z"] * sizes["C"]
-    image = _Image({}, set(), set())
+    image = _Image({}, set())
     blocks = _find_children([pixels], "TiffData")
     for block in blocks:
         first = {axis: _parse_number(block, f"First{axis}", 0) for axis in "TZC"}
@@ -141,7 +144,6 @@ def _parse_image(pixels: ElementTree.Element, uuid: str | None, base_name: str, 
             plane = _unravel_plane(position + number, sizes, order)
             if plane is None:
                 break
-            image.declared.add(plane)
             if not is_local:
                 image.elsewhere.add(plane)
             elif start + number >= pages:
@@ -197,13 +199,15 @@ def _require_full_grid(image: _Image, file: str) -> OmePlanes:
             "may lie in files beside it, which are not opened",
             remedy=ELSEWHERE,
         )
-    return OmePlanes(tuple(image.local_planes[plane] for plane in order), (len(axes[0]), len(axes[1]), len(axes[2])))
+    shape = (len(axes[0]), len(axes[1]), len(axes[2]))
+    return OmePlanes(tuple(image.local_planes[plane] for plane in order), shape, image.count_channels_elsewhere())
 
 
 def _require_single_page(images: list[_Image], pages: int, file: str) -> OmePlanes:
     """Planes of a renamed file, which its XML calls by an old name: unambiguous only for a single page."""
     if pages == 1:
-        return OmePlanes((0,), (1, 1, 1))
+        # The page is one of these channels, of an image that is not known.
+        return OmePlanes((0,), (1, 1, 1), max(min(image.count_channels_elsewhere() for image in images) - 1, 0))
     names = "its OME-XML describes other files and not this one"
     raise DataError(
         f"{file} has {pages:,} pages, and {names}",

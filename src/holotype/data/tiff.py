@@ -79,6 +79,8 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
             pixels.
     """
     with _open_tiff(stream, file, base_name, options) as (stored, order):
+        if options.on_channels_elsewhere is not None:
+            options.on_channels_elsewhere(stored.channels_elsewhere)
         return _arrange_pages(stored.decode(file), stored, order, options)
 
 
@@ -129,6 +131,7 @@ class _TiffImage:
     outer_axes: str
     outer_shape: tuple[int, ...]
     page: TiffPage
+    channels_elsewhere: int = 0
 
     @property
     def keyframe(self) -> Any:
@@ -180,7 +183,9 @@ def _open_tiff(
     pages = scan_pages(stream, file, options)
     uncompressed = uncompressed_image(stream, pages, file, base_name)
     if uncompressed is not None:
-        yield _planned(_TiffImage([uncompressed], "", (), pages[0]), pages, file, options)
+        yield _planned(
+            _TiffImage([uncompressed], "", (), pages[0], uncompressed.channels_elsewhere), pages, file, options
+        )
         return
     closed: dict[str, Any] = {name: False for name in OTHER_FILES if hasattr(tifffile.TiffFile, name)}
     stream.seek(0)
@@ -209,7 +214,7 @@ def _read_ome(
     if len({(page.shape, page.dtype, page.axes) for page in tiff_pages}) > 1:
         raise DataError(f"{file} has planes of different sizes or depths", remedy="save one image a file")
     described = [pages[number] for number in planes.pages]
-    return _TiffImage(tiff_pages, "TZC", planes.shape, described[0]), described
+    return _TiffImage(tiff_pages, "TZC", planes.shape, described[0], planes.channels_elsewhere), described
 
 
 def _read_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> tuple[_TiffImage, list[TiffPage]]:

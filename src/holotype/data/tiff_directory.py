@@ -221,23 +221,32 @@ def _directory(stream: BinaryIO, layout: _Layout, offset: int, name: str) -> _Di
     if len(content) < size + layout.offset.size:
         raise _truncated_error(name)
     directory = _Directory({}, {}, not layout.big, int(layout.offset.unpack_from(content, size)[0]))
-    for entry in layout.entries.iter_unpack(content[:size]):
-        _add_tag(stream, layout, directory, entry, name)
+    for code, kind, count, inside in layout.entries.iter_unpack(content[:size]):
+        _add_tag(stream, layout, directory, name, code=code, kind=kind, count=count, inside=inside)
     return directory
 
 
 def _add_tag(
-    stream: BinaryIO, layout: _Layout, directory: _Directory, entry: tuple[int, int, int, bytes], name: str
+    stream: BinaryIO,
+    layout: _Layout,
+    directory: _Directory,
+    name: str,
+    *,
+    code: int,
+    kind: int,
+    count: int,
+    inside: bytes,
 ) -> None:
     """Add one entry to a directory; the first of several with one tag counts."""
-    code, kind, count, inside = entry
     tags = directory.tags
     if code not in OF_UNCOMPRESSED or code in tags or code in directory.texts:
         directory.is_usual = False
     if code in {LSM, NDPI}:
         tags[code] = (1,)
     elif code in READ_TAGS and code not in tags:
-        values = _read_values(stream, layout, entry, name) if kind in INTEGER_TYPES else None
+        values = None
+        if kind in INTEGER_TYPES:
+            values = _read_values(stream, layout, name, code=code, kind=kind, count=count, inside=inside)
         if values is not None:
             tags[code] = values
         if values is None or kind not in USUAL:
@@ -249,10 +258,9 @@ def _add_tag(
 
 
 def _read_values(
-    stream: BinaryIO, layout: _Layout, entry: tuple[int, int, int, bytes], name: str
+    stream: BinaryIO, layout: _Layout, name: str, *, code: int, kind: int, count: int, inside: bytes
 ) -> tuple[int, ...] | None:
     """Integers of a tag: all of the segment tags, the first few of any other."""
-    code, kind, count, inside = entry
     if count > MAX_SEGMENTS and code in SEGMENT_TAGS:
         raise DataError(
             f"{name} is stored in {count:,} strips or tiles, more than {MAX_SEGMENTS:,}",
@@ -285,9 +293,10 @@ def _read_page(
         return TiffPage(height, width, bits, photometric, orientation, reduced), 0
     samples = _first_value(tags, SAMPLES, 1)
     require_size(name, (height, width), samples * _first_value(tags, DEPTH, 1), _dtype_of_bits(bits), options)
-    for offsets, sizes, what in SEGMENTS:
+    for offsets, sizes, noun in SEGMENTS:
         if offsets in tags:
-            count = _check_segments(stream, layout, tags, (offsets, sizes, what), name, options)
+            present, lengths = tags[offsets], tags.get(sizes)
+            count = _check_segments(stream, layout, tags, name, options, offsets=present, sizes=lengths, noun=noun)
             uncompressed = _uncompressed(layout, directory)
             return TiffPage(height, width, bits, photometric, orientation, reduced, uncompressed), count
     if OLD_JPEG not in tags:
@@ -318,13 +327,20 @@ def _uncompressed(layout: _Layout, directory: _Directory) -> UncompressedPixels 
 
 
 def _check_segments(
-    stream: BinaryIO, layout: _Layout, tags: Tags, kind: tuple[int, int, str], name: str, options: ReadOptions
+    stream: BinaryIO,
+    layout: _Layout,
+    tags: Tags,
+    name: str,
+    options: ReadOptions,
+    *,
+    offsets: tuple[int, ...],
+    sizes: tuple[int, ...] | None,
+    noun: str,
 ) -> int:
     """Number of strips or tiles of a page, after checking that all are in the file."""
-    offsets, sizes = tags[kind[0]], tags.get(kind[1])
     height, width, samples = _first_value(tags, HEIGHT, 0), _first_value(tags, WIDTH, 0), _first_value(tags, SAMPLES, 1)
     rows, columns, layers = min(max(1, _first_value(tags, ROWS_PER_STRIP, height)), height), width, 1
-    if kind[2] == "tiles":
+    if noun == "tiles":
         rows, columns = max(1, _first_value(tags, TILE_HEIGHT, 0)), max(1, _first_value(tags, TILE_WIDTH, 0))
         layers = -(-_first_value(tags, DEPTH, 1) // max(1, _first_value(tags, TILE_DEPTH, 1)))
         require_size(
@@ -333,21 +349,19 @@ def _check_segments(
     planes = samples if _first_value(tags, PLANAR, 1) == 2 else 1
     needed = -(-height // rows) * -(-width // columns) * layers * planes
     compression = _first_value(tags, COMPRESSION, 1)
-    if len(offsets) < needed and not (len(offsets) == 1 and compression == 1 and kind[2] == "strips"):
-        raise DataError(
-            f"{name} is sparse: {len(offsets):,} of its {needed:,} {kind[2]} are in the file", remedy=CUT_OFF
-        )
+    if len(offsets) < needed and not (len(offsets) == 1 and compression == 1 and noun == "strips"):
+        raise DataError(f"{name} is sparse: {len(offsets):,} of its {needed:,} {noun} are in the file", remedy=CUT_OFF)
     present = offsets[:needed]
     lengths: Sequence[int] = (1,) * len(present) if sizes is None else sizes[: len(present)]
     if len(lengths) < len(present) or min(present) <= 0 or min(lengths) <= 0:
         missing = sum(offset <= 0 or length <= 0 for offset, length in zip_longest(present, lengths, fillvalue=0))
         raise DataError(
-            f"{name} is sparse: {pluralize(missing, kind[2].removesuffix('s'))} of {len(present):,} without pixels",
+            f"{name} is sparse: {pluralize(missing, noun.removesuffix('s'))} of {len(present):,} without pixels",
             remedy=CUT_OFF,
         )
     wrapped = LSM in tags or NDPI in tags  # large ones of these write offsets modulo 2**32
     if not wrapped and max(map(add, present, lengths)) > layout.length:
-        raise DataError(f"{name} is cut off: {kind[2]} of it lie beyond the end of the file", remedy=CUT_OFF)
+        raise DataError(f"{name} is cut off: {noun} of it lie beyond the end of the file", remedy=CUT_OFF)
     if compression in CODESTREAMS and not wrapped:
         _require_declared_sizes(
             stream, CODESTREAMS[compression], list(zip(present, lengths, strict=True)), (rows, columns), name

@@ -51,6 +51,7 @@ class UncompressedImage:
     shape: tuple[int, ...]
     photometric: int
     order: tuple[int, ...] | None = None
+    channels_elsewhere: int = 0
     compression: ClassVar[int] = 1
     extrasamples: ClassVar[tuple[int, ...]] = ()
     tags: ClassVar[tuple[int, ...]] = ()
@@ -119,6 +120,7 @@ def uncompressed_image(
         (*outer.values(), *page_shape),
         pages[0].photometric,
         None if planes is None else planes.pages,
+        0 if planes is None else planes.channels_elsewhere,
     )
 
 

@@ -84,7 +84,7 @@ def statistics_key(images: ImageTable) -> StageKey:
     }
     return StageKey(
         "statistics",
-        8,
+        9,
         options,
         {
             "ids and roles": digest_value(rows.to_dict(as_series=False)),
@@ -101,7 +101,7 @@ def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
         digests: Digests of the earlier steps.
     """
     inputs = {name: digests[name] for name in ("images", "statistics")}
-    return StageKey("audit", 7, spec.model_dump(mode="json"), inputs)
+    return StageKey("audit", 8, spec.model_dump(mode="json"), inputs)
 
 
 def folds_key(
