@@ -30,7 +30,7 @@ def marks(drawing: str, kind: str) -> list[ElementTree.Element]:
     [
         charts.interval_strip(0.5, 0.4, 0.6, UNIT, (0.3, 0.7), NASTY),
         charts.interval_strip(None, None, None, UNIT),
-        charts.waterfall_strip(0.4, (0.5, None, None), UNIT, NASTY, True),
+        charts.waterfall_strip(0.4, 0.5, UNIT, NASTY, sure=True),
         charts.dot_strip(0.5, 0.3, UNIT, 0.6, NASTY),
         charts.dot_strip(None, 0.0, UNIT),
         charts.bar_strip(3, 9, 4, NASTY),
@@ -58,11 +58,11 @@ def test_an_interval_lies_where_its_numbers_say():
 
 
 def test_a_waterfall_step_spans_from_before_to_after_in_the_colour_of_its_sign():
-    loss = marks(charts.waterfall_strip(0.8, (0.6, None, None), UNIT, "a", True), "loss")[0]
+    loss = marks(charts.waterfall_strip(0.8, 0.6, UNIT, "a", sure=True), "loss")[0]
     assert (loss.get("x"), loss.get("width")) == ("60.00%", "20.00%")
-    assert marks(charts.waterfall_strip(0.6, (0.8, None, None), UNIT, "a", True), "gain")
-    assert marks(charts.waterfall_strip(0.6, (0.8, None, None), UNIT, "a", False), "chance")
-    assert not marks(charts.waterfall_strip(None, (0.8, None, None), UNIT, "a", False), "chance")
+    assert marks(charts.waterfall_strip(0.6, 0.8, UNIT, "a", sure=True), "gain")
+    assert marks(charts.waterfall_strip(0.6, 0.8, UNIT, "a", sure=False), "chance")
+    assert not marks(charts.waterfall_strip(None, 0.8, UNIT, "a", sure=False), "chance")
 
 
 def test_ranked_dots_rise_from_left_to_right():

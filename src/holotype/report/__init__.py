@@ -1,6 +1,6 @@
-"""The report: what a run found, or its audit alone, or runs side by side, on one page that opens offline.
+"""HTML reports of runs, audits, comparisons and tuning: one file each, readable offline.
 
-ReportContents → write_report → report.html
+`ReportData` (or `DatasetData`, `CompareData`, `TrialsData`) → `write_report` → `report.html`.
 """
 
 from holotype.report.class_graph import ClassGraphData

@@ -1,7 +1,7 @@
-"""Numbers → SVG that grows with its column.
+"""Charts as SVG that scales with its column.
 
-Positions along a strip are percentages of its width, so that one drawing serves a wide screen, a phone and paper, and
-its lettering keeps its size. Colours are classes of the style sheet, so that light and dark are one drawing as well.
+Positions are percentages of the width, so that one drawing fits a wide screen, a phone and paper while text keeps its
+size. Colors are classes of the style sheet, so that light and dark mode share one drawing.
 """
 
 from __future__ import annotations
@@ -37,15 +37,11 @@ def interval_strip(
     fresh: tuple[float, float] | None = None,
     name: str = "",
 ) -> str:
-    """A score as a dot on its interval, and where a fresh test set should fall as a thin line around both.
+    """Score as a dot on its 95 % confidence interval (bar) and prediction interval (thin line).
 
     Args:
-        value: The score.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        scale: The axis.
-        fresh: Lower and upper end for a fresh test set.
-        name: What the score is of, for the words on hover.
+        fresh: Lower and upper end of the prediction interval, the score of a new test set.
+        name: Name of the score in the tooltip.
     """
     marks = _grid_lines(scale)
     words = f"{name} {format_score(value)}".strip()
@@ -61,44 +57,46 @@ def interval_strip(
 
 
 def waterfall_strip(
-    before: float | None, value: tuple[float, float | None, float | None], scale: Scale, name: str, sure: bool
+    before: float | None,
+    value: float,
+    scale: Scale,
+    name: str,
+    *,
+    sure: bool,
+    low: float | None = None,
+    high: float | None = None,
 ) -> str:
-    """One step of a waterfall: a bar from the score before to the score after.
+    """One step of a waterfall chart: a bar from the score before to the score after.
 
     Args:
-        before: The score that it is compared with; None for another beginning.
-        value: The score after it, and both ends of its 95 % interval.
-        scale: The axis.
-        name: The step's name, for the words on hover.
-        sure: Whether the interval of the difference leaves zero out; what could be chance is grey.
+        before: Score that the step is compared with; None if it is compared with nothing.
+        low: Lower end of the 95 % interval of the score.
+        high: Upper end of the 95 % interval of the score.
+        sure: The interval of the difference excludes zero; otherwise the bar is gray.
     """
     marks = _grid_lines(scale)
-    after, low, high = value
-    words = f"{name} {format_score(after)}".strip()
+    words = f"{name} {format_score(value)}".strip()
     if low is not None and high is not None:
         words += f"\n95 % interval: {format_score(low)} to {format_score(high)}"
         marks += [_interval_bar(low, high, scale, "fresh", 2)]
     if before is not None:
-        words += f"\n{format_difference(after - before)} from {format_score(before)}" + (
+        words += f"\n{format_difference(value - before)} from {format_score(before)}" + (
             "" if sure else ", not significant"
         )
-        kind = "chance" if not sure else "gain" if after >= before else "loss"
-        marks += [_interval_bar(before, after, scale, kind, 12)]
+        kind = "chance" if not sure else "gain" if value >= before else "loss"
+        marks += [_interval_bar(before, value, scale, kind, 12)]
         across = scale.percent(before)
         marks += [element("line", x1=across, x2=across, y1=-6, y2=HEIGHT - 4, class_="from")]
-    marks += [element("circle", cx=scale.percent(after), cy=MIDDLE, r=4.5, class_="dot")]
+    marks += [element("circle", cx=scale.percent(value), cy=MIDDLE, r=4.5, class_="dot")]
     return _render_strip(marks, words)
 
 
 def difference_strip(value: float, ends: tuple[float, float], scale: Scale, better: bool, name: str) -> str:
-    """A change as a dot on its interval, with a line at no change; grey where the interval holds zero.
+    """Paired difference as a dot on its interval, with a line at zero; gray if the interval contains zero.
 
     Args:
-        value: The change.
-        ends: Of its 95 % interval.
-        scale: The axis.
-        better: Whether the change is for the better.
-        name: What changed, for the words on hover.
+        ends: Lower and upper end of the 95 % interval.
+        better: The change is an improvement.
     """
     low, high = ends
     kind = "chance" if low <= 0 <= high else "better" if better else "worse"
@@ -114,14 +112,11 @@ def difference_strip(value: float, ends: tuple[float, float], scale: Scale, bett
 
 
 def dot_strip(value: float | None, weight: float, scale: Scale, reference: float | None = None, name: str = "") -> str:
-    """A score as a dot whose area shows how much it rests on.
+    """Score as a dot whose area shows the number of samples.
 
     Args:
-        value: The score.
-        weight: From 0 to 1: the dot's area.
-        scale: The axis.
-        reference: A score to compare with, as a line.
-        name: What the score is of, for the words on hover.
+        weight: Area of the dot, 0 to 1.
+        reference: Score to compare with, drawn as a line.
     """
     marks = _grid_lines(scale)
     if reference is not None:
@@ -144,13 +139,11 @@ def dot_strip(value: float | None, weight: float, scale: Scale, reference: float
 
 
 def bar_strip(value: float, largest: float, marker: float | None = None, name: str = "") -> str:
-    """A number as a bar from zero, and a second one as a mark across it.
+    """Horizontal bar from zero, with an optional mark.
 
     Args:
-        value: The bar's length.
-        largest: The length of a full bar.
-        marker: Where the mark stands.
-        name: The words on hover.
+        largest: Value of a full bar.
+        marker: Value at which the mark stands.
     """
     scale = Scale(0.0, max(largest, 1e-9), ())
     marks = [element("rect", x=0, y=5, width="100%", height=12, rx=2, class_="trough")]
@@ -163,11 +156,7 @@ def bar_strip(value: float, largest: float, marker: float | None = None, name: s
 
 
 def axis_strip(scale: Scale) -> str:
-    """The numbers of a scale, to stand above or below the strips that share it.
-
-    Args:
-        scale: The scale.
-    """
+    """Axis labels shared by the strips above it."""
     marks = [
         element("text", tick_label(tick), x=scale.percent(tick), y=12, text_anchor="middle", class_="tick")
         for tick in scale.ticks
@@ -183,15 +172,15 @@ def ranked_dots(
     label: str,
     axis: str = "score",
 ) -> str:
-    """Many scores from the lowest to the highest, a dot each; its area shows how much it rests on.
+    """Dot plot of many scores, sorted from the lowest to the highest.
 
     Args:
-        values: The scores, shape (n,).
-        weights: From 0 to 1, shape (n,).
-        names: The words on hover, shape (n,).
-        reference: A score to compare with, as a line.
-        label: What the chart shows, for those who hear it.
-        axis: What lies upwards.
+        values: Scores, shape (n,).
+        weights: Areas of the dots, 0 to 1, shape (n,).
+        names: Tooltips, shape (n,).
+        reference: Score to compare with, drawn as a line.
+        label: Accessible name of the chart.
+        axis: Name of the vertical axis.
     """
     scale = nice_scale([*values, reference], count=4)
     marks = _value_axis(scale, axis)
@@ -216,13 +205,13 @@ def ranked_dots(
 
 
 def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ranked: bool = True) -> str:
-    """Many counts, a column each.
+    """Column chart of many counts.
 
     Args:
-        values: The counts, shape (n,).
-        names: The words on hover, shape (n,).
-        label: What the chart shows, for those who hear it.
-        ranked: From the largest to the smallest; else in their own order, as a histogram.
+        values: Counts, shape (n,).
+        names: Tooltips, shape (n,).
+        label: Accessible name of the chart.
+        ranked: Sort from the largest to the smallest; otherwise keep the order, as in a histogram.
     """
     scale = nice_scale([0.0, *values], count=4)
     marks = _value_axis(scale, "samples")

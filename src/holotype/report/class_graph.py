@@ -1,4 +1,4 @@
-"""Links between classes → the same links as a map, as a circle and as a matrix."""
+"""Graph of related classes as a map, a circle and a matrix."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ LETTER_WIDTH, MAX_NAME_LENGTH = 6.3, 20
 
 
 class ClassPairProtocol(Protocol):
-    """Two classes and what lies between them, from `holotype.evaluation`."""
+    """Two classes and the strength of their relation, from `holotype.evaluation`."""
 
     @property
     def first(self) -> int:
-        """Number of one class."""
+        """Class index of one class."""
 
     @property
     def second(self) -> int:
-        """Number of the other."""
+        """Class index of the other."""
 
     @property
     def strength(self) -> float:
-        """From 0 to 1."""
+        """Relative strength, 0 to 1."""
 
     @property
     def forward(self) -> int:
-        """Samples of the first that were taken for the second, or that have both."""
+        """Samples of the first class predicted as the second, or that have both labels."""
 
     @property
     def backward(self) -> int:
-        """Samples of the second that were taken for the first, or that have both."""
+        """Samples of the second class predicted as the first, or that have both labels."""
 
     @property
     def expected(self) -> float | None:
-        """How many would have both by chance; none for a confusion."""
+        """Expected number of samples with both labels by chance; None for a confusion."""
 
 
 @dataclass(frozen=True)
 class ClassGraphData:
-    """Which classes have to do with each other.
+    """Pairs of related classes.
 
     Args:
         supports: Samples of each class, shape (classes,).
-        confused: Those that are taken for each other, the strongest first.
-        cooccurring: Labels that come together beyond chance, the strongest first.
+        confused: Confused classes, the strongest first.
+        cooccurring: Labels that occur together more often than by chance, the strongest first.
     """
 
     supports: NDArray[np.int64]
@@ -67,12 +67,7 @@ class ClassGraphData:
 
 
 def class_graph(links: ClassGraphData | None, classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One entry a kind of link that there is, with its three drawings.
-
-    Args:
-        links: What there is to draw.
-        classes: The class names in order.
-    """
+    """One entry per kind of relation, each with three drawings."""
     if links is None:
         return []
     kinds = (("confused", links.confused, "miss"), ("cooccurring", links.cooccurring, "both"))
@@ -104,8 +99,8 @@ def _render_kind(
     inside = np.column_stack([MARGIN + points[:, 0] * (WIDTH - 2 * MARGIN), 36 + points[:, 1] * (HEIGHT - 72)])
     return {
         "kind": kind,
-        "map": Markup(_render_map(inside, sizes, names, about, (lines, style, label))),
-        "circle": Markup(_render_circle(order, sizes, names, about, (lines, style, label))),
+        "map": Markup(_render_map(inside, sizes, names, about, lines=lines, style=style, label=label)),
+        "circle": Markup(_render_circle(order, sizes, names, about, lines=lines, style=style, label=label)),
         "matrix": Markup(_render_matrix(class_pairs, [nodes[number] for number in order], supports, classes)),
         "nodes": len(nodes),
         "left_out": len({end for pair in class_pairs for end in (pair.first, pair.second)}) - len(nodes),
@@ -114,7 +109,7 @@ def _render_kind(
 
 
 def _select_strongest(class_pairs: Sequence[ClassPairProtocol]) -> tuple[list[ClassPairProtocol], list[int]]:
-    """The strongest links among at most so many classes, and those classes in the order of their numbers."""
+    """Strongest pairs with at most `MAX_NODES` classes, and the sorted class indices."""
     nodes: set[int] = set()
     selected: list[ClassPairProtocol] = []
     for pair in class_pairs:
@@ -141,9 +136,15 @@ def _describe_pair(pair: ClassPairProtocol, supports: NDArray[np.int64], classes
 
 
 def _render_map(
-    points: NDArray[np.float64], sizes: list[float], names: list[str], about: list[str], drawn: tuple[Any, str, str]
+    points: NDArray[np.float64],
+    sizes: list[float],
+    names: list[str],
+    about: list[str],
+    *,
+    lines: Any,
+    style: str,
+    label: str,
 ) -> str:
-    lines, style, label = drawn
     marks = [_render_link(points[a], points[b], strength, tooltip, lines, style) for (a, b, strength), tooltip in lines]
     boxes = LabelBoxes(WIDTH, HEIGHT)
     for point, size in zip(points, sizes, strict=True):
@@ -163,9 +164,8 @@ def _render_map(
 
 
 def _render_circle(
-    order: list[int], sizes: list[float], names: list[str], about: list[str], drawn: tuple[Any, str, str]
+    order: list[int], sizes: list[float], names: list[str], about: list[str], *, lines: Any, style: str, label: str
 ) -> str:
-    lines, style, label = drawn
     middle = CIRCLE_SIZE / 2
     angle = {node: 2 * np.pi * rank / len(order) for rank, node in enumerate(order)}
     ends = {node: middle + RADIUS * np.array([np.cos(turn), np.sin(turn)]) for node, turn in angle.items()}

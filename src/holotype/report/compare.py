@@ -1,4 +1,4 @@
-"""Runs side by side → what the page of a comparison shows."""
+"""Comparison page: paired differences of runs."""
 
 from __future__ import annotations
 
@@ -22,17 +22,13 @@ MAX_CLASSES, MAX_CHANGED_CLASSES = 2_000, 400
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run.
+    """One run of a comparison.
 
     Args:
-        letter: By which the page calls it.
-        name: The recipe's name.
-        folder: Its folder.
-        kind: One label a sample, or many.
-        classes: How many there are.
-        metrics: As in `scores.json`; empty where no score.
-        seconds: Of all stages, each when it was last made.
-        megabytes: The largest memory of a stage; none where nobody knows.
+        letter: Name on the page: A, B, ...
+        metrics: Section `metrics` of `scores.json`; empty if nothing was scored.
+        seconds: Time of all steps, each when it was last computed.
+        megabytes: Largest peak memory of a step; None if unknown.
     """
 
     letter: str
@@ -47,13 +43,12 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Difference:
-    """What a metric changed, on the same samples.
+    """Paired difference of a metric on the shared samples.
 
     Args:
-        name: The metric.
-        value: The run's less the first's.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
+        value: Score of the run minus the score of the first run.
+        low: Lower end of the 95 % interval.
+        high: Upper end of the 95 % interval.
     """
 
     name: str
@@ -63,20 +58,16 @@ class Difference:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """True if the 95 % interval excludes zero."""
         return self.low > 0 or self.high < 0
 
     @property
     def better(self) -> bool:
-        """Whether the change is for the better."""
+        """True if the change is an improvement."""
         return (self.value < 0) if self.name in LOWER_IS_BETTER else (self.value > 0)
 
     def sentence(self, samples: int) -> str:
-        """The change in words.
-
-        Args:
-            samples: On how many samples.
-        """
+        """Difference as a clause."""
         between = (
             f"{format_difference(self.value)} {metric_title(self.name)} ({format_difference(self.low)} to "
             f"{format_difference(self.high)})"
@@ -91,17 +82,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class PairedRuns:
-    """A run against the first.
+    """Differences of a run from the first run.
 
     Args:
-        letter: Of the run.
-        samples: How many samples both were scored on.
-        classes: How many classes they share.
-        metrics: What changed; empty where nothing can be compared.
-        table: One entry a shared class: `name`, `support`, `before`, `after`, `value`, `low`, `high`.
-        notes: What is and what is not comparable, clauses without a full stop.
-        groups: How many independent groups the samples form.
-        unit: What was drawn: `groups` or `samples`.
+        samples: Number of shared samples.
+        classes: Number of shared classes.
+        metrics: Differences; empty if nothing can be compared.
+        table: One entry per shared class: `name`, `support`, `before`, `after`, `value`, `low`, `high`.
+        notes: Limits of the comparison, clauses without a full stop.
+        groups: Number of independent groups of the shared samples.
+        unit: Resampled unit: `groups` or `samples`.
     """
 
     letter: str
@@ -116,13 +106,13 @@ class PairedRuns:
 
 @dataclass(frozen=True)
 class CompareData:
-    """Everything the page of a comparison shows.
+    """Data of a comparison page.
 
     Args:
-        metric: What the first run's choices maximised.
-        runs: The first is what the others are compared with.
-        pairs: One entry a run but the first.
-        settings: The recipe's keys that differ, each with its value in every run.
+        metric: Metric that the first run maximized.
+        runs: Runs; the others are compared with the first.
+        pairs: One entry per run except the first.
+        settings: Recipe keys that differ, each with its value in every run.
     """
 
     metric: str
@@ -132,11 +122,7 @@ class CompareData:
 
 
 def compare_page(contents: CompareData) -> dict[str, Any]:
-    """What the template of the page is filled with.
-
-    Args:
-        contents: The runs and their differences.
-    """
+    """Template values of the comparison page."""
     title = metric_title(contents.metric)
     headlines = [run.metrics.get(contents.metric) for run in contents.runs]
     scale = nice_scale([headline[key] for headline in headlines if headline for key in ("value", "low", "high")])
@@ -250,6 +236,6 @@ def _is_sure(row: dict[str, Any]) -> bool:
 
 
 def _symmetric_scale(values: list[float]) -> Scale:
-    """A scale with zero in its middle."""
+    """Scale with zero in its middle."""
     furthest = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 0.01
     return nice_scale([-furthest, furthest], count=4)

@@ -1,4 +1,4 @@
-"""Counts by (truth, decided) → a heat map: rows are true classes, columns decided ones."""
+"""Confusion matrix as an SVG heat map: rows are true classes, columns predicted ones."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ SLOPE = 0.77  # sine of the angle of the column names
 
 
 def row_normalize(counts: NDArray[np.int64], supports: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """Each row as shares of its class's samples; a class without samples is a row of zeros.
+    """Confusion matrix with rows as shares of the class; a class without samples is a row of zeros.
 
     Args:
         counts: Shape (classes, classes).
-        supports: Samples of each class, shape (classes,); the rows' sums where they are left out, which is right for
-            one label a sample.
+        supports: Samples of each class, shape (classes,); default: the row sums (one label per sample).
 
     Returns:
-        From 0 to 1, shape (classes, classes).
+        Shares from 0 to 1, shape (classes, classes).
     """
     totals = counts.sum(axis=1) if supports is None else np.maximum(supports, counts.max(axis=1, initial=0))
     return counts / np.maximum(totals, 1)[:, None]
@@ -40,13 +39,12 @@ def row_normalize(counts: NDArray[np.int64], supports: NDArray[np.int64] | None 
 def confusion_matrix_svg(
     counts: NDArray[np.int64], shares: NDArray[np.float64], names: Sequence[str], errors: bool
 ) -> str:
-    """A square of cells, the darker the larger the share; names beside it up to 40 classes.
+    """Confusion matrix as SVG; names are written for up to 40 classes.
 
     Args:
-        counts: Samples by (truth, decided), shape (classes, classes).
-        shares: Each row's shares from 0 to 1, shape (classes, classes).
-        names: The class names, shape (classes,).
-        errors: Whether what lies off the diagonal is wrong (one label a sample), and is coloured so.
+        counts: Samples by (true, predicted) class, shape (classes, classes).
+        shares: Row-normalized counts, shape (classes, classes).
+        errors: Color the cells off the diagonal as errors (one label per sample).
     """
     size = len(names)
     cell = next((pixels for up_to, pixels in CELLS if size <= up_to), max(3.0, 640 / max(size, 1)))
@@ -111,7 +109,7 @@ def _merge_cells(
     geometry: tuple[float, float, float],
     errors: bool,
 ) -> list[str]:
-    """The small cells as one path a level and kind: a dozen bytes a cell instead of two hundred."""
+    """Small cells merged into one path per level and kind: a dozen bytes per cell instead of two hundred."""
     cell, left, top = geometry
     paths: dict[tuple[str, int], list[str]] = {}
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
@@ -129,7 +127,7 @@ def _cell_kind(row: int, column: int, errors: bool) -> str:
 
 
 def _opacity(share: float) -> float:
-    """Opacity of a share: the square root, so that an error of one in a hundred is still seen."""
+    """Opacity of a share: its square root, so that an error of 1 % is visible."""
     return min(1.0, 0.06 + 0.94 * max(share, 0.0) ** 0.5)
 
 

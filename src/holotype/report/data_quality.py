@@ -1,4 +1,4 @@
-"""What was found in the data → rows and drawings: odd images, labels that come together, training against test."""
+"""Data quality: image problems, label co-occurrence, adversarial validation, duplicates."""
 
 from __future__ import annotations
 
@@ -30,11 +30,7 @@ ROLE_LABELS = {
 
 
 def image_problems(contents: DatasetData) -> dict[str, Any]:
-    """The images with something odd about them, what nobody can read first.
-
-    Args:
-        contents: What the audit found.
-    """
+    """Table of images with problems, unreadable images first."""
     problems = contents.audit.image_problems
     kinds = problems["problem"].value_counts(sort=True).rows() if problems.height else []
     first = problems.sort(pl.col("problem") != "unreadable", maintain_order=True).head(MAX_PROBLEMS)
@@ -42,11 +38,7 @@ def image_problems(contents: DatasetData) -> dict[str, Any]:
 
 
 def label_cooccurrence(contents: DatasetData) -> dict[str, Any]:
-    """Which labels come together: a matrix of the most linked ones, and the strongest links by themselves.
-
-    Args:
-        contents: What the audit found; one label a sample has no links.
-    """
+    """Matrix of the labels with the strongest co-occurrence, and the strongest pairs."""
     frame = contents.audit.label_cooccurrence
     if frame.height == 0:
         return {"matrix": "", "strongest": [], "left_out": 0, "shown": 0}
@@ -75,11 +67,7 @@ def label_cooccurrence(contents: DatasetData) -> dict[str, Any]:
 
 
 def train_test_likeness(contents: DatasetData) -> dict[str, Any] | None:
-    """How training differs from test, where folds were drawn by likeness.
-
-    Args:
-        contents: Knows the folds.
-    """
+    """Adversarial validation: histogram of test probabilities and the most different features."""
     frame, separating = contents.folds.train_test_similarity, contents.folds.train_test_features
     if frame.height == 0:
         return None
@@ -116,11 +104,7 @@ def train_test_likeness(contents: DatasetData) -> dict[str, Any] | None:
 
 
 def duplicate_kinds(contents: DatasetData) -> list[dict[str, Any]]:
-    """Sets of duplicates by the roles they lie across, and what was done about each kind.
-
-    Args:
-        contents: What the audit found.
-    """
+    """Duplicate clusters counted by the roles of their images, with the actions taken."""
     clusters = contents.audit.clusters
     clusters_by_roles: dict[frozenset[str], list[pl.DataFrame]] = {}
     for _, frame in clusters.group_by(["cluster"], maintain_order=True) if clusters.height else ():

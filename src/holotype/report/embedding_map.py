@@ -1,4 +1,4 @@
-"""The map of embeddings: dots in the colours of classes, and one sheet of small pictures."""
+"""Embedding map: dots in the colors of classes, and one sprite sheet of thumbnails."""
 
 from __future__ import annotations
 
@@ -30,12 +30,7 @@ QUALITY = 82
 
 
 def embedding_map_svg(contents: EmbeddingMapData | None, channels: Sequence[str] | None) -> dict[str, Any] | None:
-    """The drawing, its legend and its sheet of pictures.
-
-    Args:
-        contents: What is known of the samples; None where there is no map.
-        channels: The channels' names.
-    """
+    """Drawing of the embedding map, its legend and its sprite sheet; None without a map."""
     if contents is None or not len(contents.ids):
         return None
     counts = Counter(name for labels in contents.labels for name in labels)
@@ -72,13 +67,13 @@ def embedding_map_svg(contents: EmbeddingMapData | None, channels: Sequence[str]
 
 
 def _color_number(labels: Sequence[str], colored_classes: Sequence[str], counts: Counter[str]) -> int | None:
-    """Of several labels the rarest that has a colour, since common ones say least."""
+    """Color of a sample: of several labels the rarest with a color, because common labels say least."""
     candidates = [name for name in labels if name in colored_classes]
     return colored_classes.index(min(candidates, key=lambda name: counts[name])) if candidates else None
 
 
 def _view_box(positions: NDArray[np.float32]) -> str:
-    """The part of the square that holds the dots, not much flatter than a photograph."""
+    """Part of the square that contains the dots, with a bounded aspect ratio."""
     ends = [
         MARGIN + (1 - float(value)) / 2 * (SIDE - 2 * MARGIN)
         for value in (positions[:, 1].max(), positions[:, 1].min())
@@ -110,14 +105,14 @@ def _quote_attribute(text: str, keep: str = "") -> str:
 
 
 def _edge_color(picture: Image.Image) -> tuple[int, ...]:
-    """The median color of a picture's edges, in which an oblong one stands."""
+    """Median color of the borders of a picture, used to pad it."""
     pixels = np.asarray(picture)
     edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return tuple(int(value) for value in np.median(edges, axis=0))
 
 
 def _sprite_sheet(pixels: NDArray[Any], channels: Sequence[str] | None) -> tuple[str, int]:
-    """All small pictures in one, row by row, as large as a number of bytes allows; and how many stand in a row."""
+    """Sprite sheet of all thumbnails within a byte budget, and its number of columns."""
     columns = ceil(sqrt(len(pixels)))
     thumbnails = [Image.fromarray(composite(image, channels)).convert("RGB") for image in pixels]
     text = ""

@@ -1,4 +1,4 @@
-"""What a report shows as pictures beside its galleries: plain values, handed over by whoever ran the run."""
+"""Picture data of a report: heat maps, example images, filters and the embedding map."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Where a network finds what speaks for one class.
+    """Grad-CAM map of one class.
 
     Args:
-        name: The class.
-        role: What the class is to the sample: `decided`, `true`, or both.
+        role: Relation of the class to the sample: `decided`, `true`, or both.
         map: Shape (height, width) of the image, 0 to 1.
     """
 
@@ -37,15 +36,14 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class ExplainedSample:
-    """A sample with its heat maps.
+    """Sample with Grad-CAM maps.
 
     Args:
-        id: The sample's id.
-        wrong: Whether its decision is wrong.
-        pixels: Shape (channels, height, width), in the file's own units.
-        heats: One entry a class.
-        network: Which one looked, in words.
-        map_size: How many places down and across its last map has.
+        wrong: The prediction is wrong.
+        pixels: Shape (channels, height, width), in the units of the file.
+        heats: One entry per class.
+        network: Network that was explained, in words.
+        map_size: Rows and columns of the feature map before it is enlarged.
     """
 
     id: str
@@ -58,12 +56,10 @@ class ExplainedSample:
 
 @dataclass(frozen=True)
 class ExampleImage:
-    """A sample to look at: what a class looks like, or what its channels hold.
+    """Labeled example image.
 
     Args:
-        id: The sample's id.
-        labels: Its labels.
-        pixels: Shape (channels, height, width), in the file's own units.
+        pixels: Shape (channels, height, width), in the units of the file.
     """
 
     id: str
@@ -73,13 +69,13 @@ class ExampleImage:
 
 @dataclass(frozen=True)
 class FirstLayer:
-    """The kernels by which a network's first layer looks at the channels.
+    """Convolution kernels of the first layer of a network.
 
     Args:
-        network: Which one, in words.
-        channels: The channels' names, in the network's order.
+        network: Name of the network, in words.
+        channels: Channel names in the order of the network.
         kernels: Shape (kernels, channels, height, width).
-        start: The same before training, where it began from weights that were trained before.
+        start: Pretrained kernels, if training started from them.
     """
 
     network: str
@@ -90,16 +86,12 @@ class FirstLayer:
 
 @dataclass(frozen=True)
 class Uncertain:
-    """A sample whose decision hangs on little.
+    """Sample whose prediction is close to another one.
 
     Args:
-        id: The sample's id.
-        fold: The fold it belongs to.
-        truth: Its labels.
-        decided: What the run decided.
-        options: Of one label a sample the two likeliest classes, of many the class nearest to its threshold, each with
-            its probability and its threshold, if it has one.
-        pixels: Shape (channels, height, width), in the file's own units.
+        options: Class name, probability and threshold (if any). Multiclass: the two most probable classes; multilabel:
+            the class closest to its threshold.
+        pixels: Shape (channels, height, width), in the units of the file.
     """
 
     id: str
@@ -112,13 +104,11 @@ class Uncertain:
 
 @dataclass(frozen=True)
 class NearestImage:
-    """One of the labelled specimens that lie nearest to a mistake.
+    """Labeled image similar to a mistake.
 
     Args:
-        id: The image's id.
-        labels: Its labels.
-        similarity: Cosine of the embeddings, at most 1.
-        pixels: Shape (channels, height, width), in the file's own units.
+        similarity: Cosine similarity of the embeddings, at most 1.
+        pixels: Shape (channels, height, width), in the units of the file.
     """
 
     id: str
@@ -129,19 +119,17 @@ class NearestImage:
 
 @dataclass(frozen=True)
 class EmbeddingMapData:
-    """Samples as one network sees them, on a plane.
+    """Embeddings of samples projected onto a plane.
 
     Args:
-        network: Which one, in words.
-        method: How embeddings were brought onto the plane, in words.
-        left_out: Samples that were not drawn.
+        network: Network that made the embeddings, in words.
+        method: Projection method, in words.
+        left_out: Number of samples that are not drawn.
         positions: Shape (n, 2), from -1 to 1.
-        ids: Of the samples.
-        labels: Of each; what was decided of the samples to predict.
-        decided: Of each.
-        test: Whether each is one to predict, shape (n,).
-        wrong: Whether each decision is wrong, shape (n,).
-        pixels: Of each a small picture, shape (n, channels, height, width).
+        labels: True labels; predicted labels for samples to predict.
+        test: Mask of the samples to predict, shape (n,).
+        wrong: Mask of wrong predictions, shape (n,).
+        pixels: Thumbnails, shape (n, channels, height, width).
     """
 
     network: str
@@ -158,17 +146,16 @@ class EmbeddingMapData:
 
 @dataclass(frozen=True)
 class PictureData:
-    """Everything that a report shows as pictures beside its galleries.
+    """Pictures of a report other than mistakes and class examples.
 
     Args:
-        explained: Samples with heat maps, mistakes first.
-        unexplained: Why there are none, in a sentence.
-        views: Samples channel by channel.
-        filters: Of the first model's first network.
-        uncertain: The least certain first.
-        nearest_images: By the id of a mistake, the nearest first.
-        nearest_source: Where those were looked for, in words.
-        map: The map of embeddings.
+        explained: Samples with Grad-CAM maps, mistakes first.
+        unexplained: Reason why there are none, as a sentence.
+        views: Samples shown channel by channel.
+        filters: First layer of the first model's first network.
+        uncertain: Least certain samples first.
+        nearest_images: Similar labeled images by the id of a mistake, the most similar first.
+        nearest_source: Set of images that was searched, in words.
     """
 
     explained: tuple[ExplainedSample, ...] = ()

@@ -1,4 +1,4 @@
-"""Folds and duplicates → rows of the page's tables: what the samples are and how they were kept apart."""
+"""Tables of folds and duplicates."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ MAX_IDS = 12
 
 
 def fold_rows(contents: DatasetData) -> list[dict[str, Any]]:
-    """One row a fold: its sizes by role and the class whose share differs most from the whole.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """One row per fold: sizes by role, and the class whose share deviates most."""
     folds = contents.folds
     inside = folds.frame.filter(pl.col("fold").is_not_null())
     largest = max((inside.filter(pl.col("fold") == fold).height for fold in range(folds.count)), default=1)
@@ -44,11 +40,7 @@ def fold_rows(contents: DatasetData) -> list[dict[str, Any]]:
 
 
 def duplicates(contents: DatasetData) -> dict[str, Any]:
-    """The duplicates and the contradicting labels, a row a cluster; the first 60 of each.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """Duplicate clusters and contradicting labels, the first 60 of each."""
     clusters, conflicts = contents.audit.clusters, contents.audit.conflicts
     rows: list[dict[str, Any]] = []
     for (_,), frame in clusters.group_by(["cluster"], maintain_order=True) if clusters.height else ():

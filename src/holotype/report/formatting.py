@@ -1,4 +1,4 @@
-"""Numbers and names as people read them."""
+"""Numbers and names as text for people."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ METRICS = {
 
 
 def escape_control(text: str, keep: str = "") -> str:
-    """A text in which control, direction and zero-width characters are written out.
+    """Text with control, direction and zero-width characters written out.
 
     Args:
-        text: Any string, also one that cannot be encoded.
-        keep: Characters that stay as they are.
+        text: Any string, including one that cannot be encoded.
+        keep: Characters that are kept.
     """
     return CONTROL_CHARACTERS.sub(
         lambda match: match[0] if match[0] in keep else SIGNS.get(match[0], f"‹U+{ord(match[0]):04X}›"), text
@@ -62,40 +62,23 @@ def escape_control(text: str, keep: str = "") -> str:
 
 
 def truncate(text: str, at_most: int) -> str:
-    """A text that fits, its end replaced by an ellipsis where it does not.
-
-    Args:
-        text: The text.
-        at_most: How many characters may be left.
-    """
+    """Text of limited length; an ellipsis replaces the end."""
     text = escape_control(text)
     return text if len(text) <= at_most else text[: max(at_most - 1, 1)].rstrip() + "…"
 
 
 def format_score(value: float | None) -> str:
-    """A score with three decimals; a dash where there is none.
-
-    Args:
-        value: The score.
-    """
+    """Score with three decimals; a dash for None or NaN."""
     return DASH if value is None or not math.isfinite(value) else f"{value:.3f}".replace("-", "−")
 
 
 def format_difference(value: float | None) -> str:
-    """A difference with its sign; a dash where there is none.
-
-    Args:
-        value: The difference.
-    """
+    """Signed difference with three decimals; a dash for None or NaN."""
     return DASH if value is None or not math.isfinite(value) else f"{value:+.3f}".replace("-", "−")
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage that never rounds to certainty.
-
-    Args:
-        share: From 0 to 1.
-    """
+    """Share (0 to 1) as a percentage that never rounds to 0 % or 100 %."""
     if share is None or not math.isfinite(share):
         return DASH
     if 0.995 <= share < 1:
@@ -106,27 +89,15 @@ def percent(share: float | None) -> str:
 
 
 def metric_title(metric: str) -> str:
-    """A metric's name as people write it.
-
-    Args:
-        metric: Its name in a recipe.
-    """
+    """Display name of a metric."""
     return METRICS[metric][0] if metric in METRICS else metric.replace("_", " ")
 
 
 def metric_meaning(metric: str) -> str:
-    """What a metric says, in words; empty for one that is not known.
-
-    Args:
-        metric: Its name in a recipe.
-    """
+    """Explanation of a metric; empty for an unknown one."""
     return METRICS[metric][1] if metric in METRICS else ""
 
 
 def finite(values: Iterable[float | None]) -> list[float]:
-    """The values that are numbers.
-
-    Args:
-        values: Numbers, not-a-numbers and missing ones.
-    """
+    """Finite values; None and NaN are dropped."""
     return [float(value) for value in values if value is not None and math.isfinite(value)]

@@ -1,4 +1,4 @@
-"""Where things stand on a drawing: points so that what is linked lies close, names so that none covers another."""
+"""Graph layout and label placement."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ LINE = 13.0
 
 
 def force_layout(count: int, pairs: Sequence[tuple[int, int, float]]) -> Points:
-    """Points whose distances follow the strength of their links (Kamada & Kawai 1989), from a circle onwards.
+    """Force-directed layout (Kamada & Kawai 1989) that starts from a circle.
 
     Args:
-        count: How many points.
-        pairs: Two points and the strength of their link, larger is closer.
+        pairs: Two nodes and the strength of their edge; a stronger edge is shorter.
 
     Returns:
-        From 0 to 1, shape (count, 2); the same for the same input.
+        Positions from 0 to 1, shape (count, 2); deterministic.
     """
     import networkx  # drawings only, and slow to load
 
@@ -46,22 +45,16 @@ def force_layout(count: int, pairs: Sequence[tuple[int, int, float]]) -> Points:
 
 
 def circular_order(points: Points) -> list[int]:
-    """The order of points around their middle, so that neighbours on a map are neighbours on a circle.
-
-    Args:
-        points: Shape (count, 2).
-    """
+    """Nodes sorted by angle around their center, so that neighbors on the map are neighbors on a circle."""
     from_middle = points - points.mean(axis=0)
     return [int(number) for number in np.argsort(np.arctan2(from_middle[:, 1], from_middle[:, 0]), kind="stable")]
 
 
 @dataclass
 class LabelBoxes:
-    """What is taken of a drawing.
+    """Occupied boxes of a drawing, used to place labels without overlap.
 
     Args:
-        width: Of the drawing.
-        height: Of the drawing.
         taken: Left, top, right and bottom of each box.
     """
 
@@ -70,30 +63,20 @@ class LabelBoxes:
     taken: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def reserve(self, left: float, top: float, right: float, bottom: float) -> None:
-        """Take a box.
-
-        Args:
-            left: Its left.
-            top: Its top.
-            right: Its right.
-            bottom: Its bottom.
-        """
+        """Mark a box as occupied."""
         self.taken.append((left, top, right, bottom))
 
     def find_label_position(
         self, x: float, y: float, radius: float, length: float, leftwards: bool = False
     ) -> tuple[float, float, str] | None:
-        """A free place for a word beside a point, which it then takes: right of it, left, below or above.
+        """Reserve a free position for a label beside a point: right, left, below or above.
 
         Args:
-            x: Of the point.
-            y: Of the point.
-            radius: Of the point.
-            length: Of the word.
-            leftwards: Left is tried before right.
+            length: Width of the label.
+            leftwards: Try left before right.
 
         Returns:
-            Where the word stands, and its anchor; none where every place is taken.
+            Position and text anchor; None if every position is occupied.
         """
         gap = radius + 4
         right, left_hand = (x + gap, y + 4, "start"), (x - gap, y + 4, "end")

@@ -1,4 +1,4 @@
-"""Learning rates → drawings: the rate of every step that trained, and what a rate finder measured."""
+"""Learning-rate charts: the rate of every step, and learning-rate finder curves."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Line = tuple[str, list[tuple[float, float]], str]
 
 
 def rate_chart(folds: Mapping[str, pl.DataFrame], label: str) -> str:
-    """The learning rate over all epochs, step by step where the history holds the steps.
+    """Learning rate over all epochs, step by step if the history has the steps.
 
     Args:
-        folds: A history each: `lr`, and perhaps `rates`, the rates of some steps of each epoch, spread evenly.
-        label: What the chart shows, for those who hear it.
+        folds: One history per fold: `lr`, and optionally `rates`, evenly spaced rates within each epoch.
+        label: Accessible name of the chart.
 
     Returns:
-        SVG, or nothing where no rate is known.
+        SVG; empty if no rate is known.
     """
     lines: list[Line] = []
     for number, (fold, history) in enumerate(folds.items()):
@@ -41,15 +41,14 @@ def rate_chart(folds: Mapping[str, pl.DataFrame], label: str) -> str:
         return ""
     longest = max(history.height for history in folds.values())
     across = Scale(0.0, float(longest), _integer_ticks(longest))
-    return _render_lines(lines, (across, "epoch"), (_height_scale(lines), "rate"), label)
+    return _render_lines(lines, across, _height_scale(lines), label, wide_name="epoch", high_name="rate")
 
 
 def finder_charts(finders: Mapping[str, pl.DataFrame], model: str) -> list[dict[str, Any]]:
-    """One chart a phase that looked for its rate: the loss over the rates that were tried, and the one chosen.
+    """Learning-rate finder curves, one chart per phase.
 
     Args:
-        finders: By `model/fold0/phase`: `rate`, `loss`, `smoothed`, `chosen`.
-        model: Whose charts to draw.
+        finders: By `model/fold0/phase`: `rate`, `loss`, `smoothed`, `suggestion`.
     """
     phases: dict[str, dict[str, pl.DataFrame]] = {}
     for address, curve in finders.items():
@@ -72,12 +71,20 @@ def _finder_chart(phase: str, folds: dict[str, pl.DataFrame], model: str) -> dic
     across = Scale(float(low), float(max(high, low + 1)), tuple(float(power) for power in range(low, high + 1)))
     label = f"Rate finder of {model}, phase {phase}"
     rates = ", ".join(f"{10**power:.2g}" for power, _, _ in selected_rates)
-    svg = _render_lines(lines, (across, "rate"), (_height_scale(lines, sunk=True), "loss"), label, selected_rates)
+    svg = _render_lines(
+        lines,
+        across,
+        _height_scale(lines, sunk=True),
+        label,
+        wide_name="rate",
+        high_name="loss",
+        selected_rates=selected_rates,
+    )
     return {"label": f"Rate finder, phase {int(phase) + 1}", "svg": Markup(svg), "rates": rates, "folds": list(folds)}
 
 
 def _height_scale(lines: Sequence[Line], sunk: bool = False) -> Scale:
-    """Of the heights; of a finder's curve up to a little above where it began, since it ends in divergence."""
+    """Vertical scale; a finder curve is cut a little above its start, because it ends in divergence."""
     heights = [y for _, points, _ in lines for _, y in points]
     if sunk and heights:
         begin = max(points[0][1] for _, points, _ in lines if points)
@@ -88,12 +95,14 @@ def _height_scale(lines: Sequence[Line], sunk: bool = False) -> Scale:
 
 def _render_lines(
     lines: Sequence[Line],
-    across: tuple[Scale, str],
-    upwards: tuple[Scale, str],
+    wide: Scale,
+    high: Scale,
     label: str,
+    *,
+    wide_name: str,
+    high_name: str,
     selected_rates: Sequence[tuple[float, str, str]] = (),
 ) -> str:
-    (wide, wide_name), (high, high_name) = across, upwards
     marks = []
     for tick in high.ticks:
         down = _y_position(tick, high)

@@ -1,4 +1,4 @@
-"""Heat laid over a picture, and signed weights as colours."""
+"""Heat-map overlays, and signed weights as colors."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ NEGATIVE, NEUTRAL, POSITIVE = np.array([(0.0, 0.35, 0.71), (0.96, 0.96, 0.95), (
 
 
 def overlay_heatmap(pixels: NDArray[Any], heat: NDArray[Any], channels: Sequence[str] | None) -> NDArray[np.uint8]:
-    """A picture in grey under a map that hides nothing where it is cold.
+    """Heat map over a grayscale picture; transparent where the heat is zero.
 
     Args:
         pixels: Shape (channels, height, width), any depth.
         heat: Shape (height, width), 0 to 1.
-        channels: The channels' names.
 
     Returns:
         Shape (height, width, 3).
@@ -54,14 +53,14 @@ def overlay_heatmap(pixels: NDArray[Any], heat: NDArray[Any], channels: Sequence
 
 
 def signed_colors(values: NDArray[Any], limit: float) -> NDArray[np.uint8]:
-    """Numbers below zero in blue, above it in orange, nothing nearly white.
+    """Signed values as colors: negative blue, positive orange, zero nearly white.
 
     Args:
         values: Any shape.
-        limit: What gets the full colour.
+        limit: Absolute value with full color.
 
     Returns:
-        The same shape and three colours more.
+        Same shape plus a last axis of three color channels.
     """
     share = np.clip(values / (limit if limit > 0 else 1.0), -1, 1)[..., None]
     full = np.where(share < 0, NEGATIVE, POSITIVE)

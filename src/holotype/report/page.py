@@ -1,4 +1,4 @@
-"""The page: one HTML file that opens anywhere and asks nobody for anything."""
+"""Rendering of report pages: one HTML file without external resources."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ MAX_CONFUSIONS = 14
 
 
 def write_report(path: Path, contents: DatasetData | TrialsData | CompareData) -> None:
-    """Write the report of a run, of an audit alone, of a search or of a comparison, whole or not at all.
+    """Write a report page atomically.
 
     Args:
-        path: The file, usually `report.html` in a run's folder.
-        contents: What the report is made of.
+        path: Usually `report.html` in the run folder.
 
     Raises:
         StoreError: The file cannot be written.
@@ -69,29 +68,17 @@ def _page(contents: DatasetData | TrialsData | CompareData) -> str:
 
 
 def render_trials(contents: TrialsData) -> str:
-    """The page of a search as one HTML document.
-
-    Args:
-        contents: What the search came to.
-    """
+    """Tuning page as one HTML document."""
     return _render("trials.html.j2", trials_page(contents))
 
 
 def render_report(contents: ReportData) -> str:
-    """The report of a run as one HTML document.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """Run report as one HTML document."""
     return _render("report.html.j2", _report_values(contents))
 
 
 def render_audit(contents: DatasetData) -> str:
-    """The report of an audit as one HTML document.
-
-    Args:
-        contents: What the audit found.
-    """
+    """Audit page as one HTML document."""
     samples = contents.folds.frame["sample"].n_unique()
     about = f"{contents.folds.frame.height:,} images of {samples:,} samples, {len(contents.classes):,} classes, "
     about += f"{contents.folds.count} folds."
@@ -100,7 +87,7 @@ def render_audit(contents: DatasetData) -> str:
 
 @cache
 def _environment() -> Environment:
-    """The templates and their filters; templates are compiled once a process."""
+    """Jinja environment with the filters of the templates, compiled once per process."""
     folder = files("holotype.report")
     environment = Environment(
         autoescape=True,
@@ -133,7 +120,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
 
 
 def _few_groups_warnings(contents: DatasetData) -> list[str]:
-    """The first warning of the page, where the score rests on one or two independent groups."""
+    """Warning if the score rests on one or two independent groups."""
     if not isinstance(contents, ReportData) or not contents.scorecard.metrics:
         return []
     metric = next(iter(contents.scorecard.metrics.values()))
@@ -229,7 +216,7 @@ def _picture_values(contents: ReportData) -> dict[str, Any]:
 
 
 def _finalize(value: Any) -> Any:
-    """What the template prints: finished drawings as they are, names with their unseen characters written out."""
+    """Escape control characters of strings; Markup (finished drawings) passes unchanged."""
     return formatting.escape_control(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -1,4 +1,4 @@
-"""Pictures beside the galleries → what their part of the page needs."""
+"""Template values of the picture sections: heat maps, channels, filters, similar images, embedding map."""
 
 from __future__ import annotations
 
@@ -34,11 +34,7 @@ EVEN, STAYED = 1.25, 0.03  # times an even share; of all weights
 
 
 def pictured(contents: ReportData) -> dict[str, Any]:
-    """Heat maps, channels, filters, the least certain, what lies nearest to mistakes, and the map of embeddings.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """Template values of all picture sections."""
     pictures, channels = contents.pictures or PictureData(), contents.channels
     uncertain = draw_pictures([item.pixels for item in pictures.uncertain], channels, UNCERTAIN_BYTES)
     views, drawn = _channel_values(pictures.views, channels), embedding_map_svg(pictures.map, channels)
@@ -56,7 +52,7 @@ def pictured(contents: ReportData) -> dict[str, Any]:
 
 
 def _explained_values(samples: Sequence[ExplainedSample], channels: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Each sample's picture, then one for each of its maps."""
+    """Picture and heat maps of each explained sample."""
     rasters: list[NDArray[np.uint8]] = []
     for sample in samples:
         rasters.append(composite(subsample(sample.pixels), channels))
@@ -73,7 +69,7 @@ def _explained_values(samples: Sequence[ExplainedSample], channels: Sequence[str
 
 
 def _channel_values(views: Sequence[ExampleImage], channels: Sequence[str] | None) -> dict[str, Any] | None:
-    """Each sample as a composite and channel by channel, with the intensities that its colours span."""
+    """Composite and single channels of each sample, with their intensity ranges."""
     if not views or channels is None:
         return None
     colors = channel_colors(len(channels), channels)
@@ -103,14 +99,14 @@ def _number_kind(depth: np.dtype[Any]) -> str:
 
 
 def _intensity_text(plane: NDArray[Any]) -> str:
-    """From what is drawn as black to what is drawn in the full colour."""
+    """Intensities drawn as black and as full color."""
     ends = intensity_range(np.nan_to_num(plane.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0))
     is_integer = plane.dtype.kind in "ui"
     return " to ".join((f"{end:,.0f}" if is_integer else f"{end:.3g}").replace("-", "−") for end in ends)
 
 
 def _filter_values(layer: FirstLayer) -> dict[str, Any]:
-    """A row of kernels a channel, the largest first, and each channel's share of the squared weights."""
+    """One row of kernels per channel, the strongest kernels first, with its share of the squared weights."""
     kernels = np.nan_to_num(layer.kernels)
     strength = (kernels.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
     strongest = np.argsort(-strength, kind="stable")[:MAX_KERNELS]
@@ -145,13 +141,13 @@ def _filter_values(layer: FirstLayer) -> dict[str, Any]:
 
 
 def _shares(kernels: NDArray[np.float32]) -> list[float]:
-    """Each channel's share of the squared weights."""
+    """Share of each channel in the squared weights."""
     weight = (np.nan_to_num(kernels).astype(np.float64) ** 2).sum(axis=(0, 2, 3))
     return [float(value) for value in weight / max(float(weight.sum()), 1e-30)]
 
 
 def _kernel_strip(kernels: NDArray[np.float32], limit: float) -> NDArray[np.uint8]:
-    """Kernels side by side with a line of nothing between them, shape (height, n * (width + 1) - 1, 4)."""
+    """Kernels side by side with transparent gaps, shape (height, n * (width + 1) - 1, 4)."""
     count, height, width = kernels.shape
     strip = np.zeros((height, count, width + 1, 4), np.uint8)
     strip[:, :, :width, :3] = signed_colors(kernels, limit).transpose(1, 0, 2, 3)
@@ -160,7 +156,7 @@ def _kernel_strip(kernels: NDArray[np.float32], limit: float) -> NDArray[np.uint
 
 
 def _fit_strips(strips: Sequence[NDArray[np.uint8]]) -> list[Picture]:
-    """Strips of kernels pixel for pixel; the page makes them larger."""
+    """Kernel strips at their own resolution; the page enlarges them."""
     return fit_pictures(strips, FILTER_BYTES, max((strip.shape[1] for strip in strips), default=1))
 
 

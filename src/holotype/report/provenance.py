@@ -1,4 +1,4 @@
-"""What was run: which stages, how long and how large, from what, and how to do it again."""
+"""Run provenance: commands, steps with time and memory, digests of the inputs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Provenance", "StageFacts", "duration", "provenance"]
 
 @dataclass(frozen=True)
 class StageFacts:
-    """One stage of a run.
+    """One step of a run.
 
     Args:
-        name: As in `fit main 0`.
+        name: For example `fit main 0`.
         state: `made`, `resumed` or `reused`.
-        seconds: What it took when it was made; 0 where it was taken from the store and nobody knows.
-        megabytes: The largest resident memory of the process meanwhile; none where nobody knows.
+        seconds: Time when it was computed; 0 if it came from the cache and the time is unknown.
+        megabytes: Peak resident memory of the process meanwhile; None if unknown.
     """
 
     name: str
@@ -31,12 +31,12 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a run came about.
+    """Origin of a run.
 
     Args:
-        commands: What to type to do it again, by what each is for.
-        stages: In the order in which they ended.
-        digests: Of the recipe and of what was read, by name.
+        commands: Command lines that repeat the run, by purpose.
+        stages: Steps in the order in which they ended.
+        digests: Digests of the recipe and the inputs, by name.
     """
 
     commands: dict[str, str]
@@ -45,11 +45,7 @@ class Provenance:
 
 
 def provenance(contents: Provenance | None) -> dict[str, Any] | None:
-    """Rows of the table of stages, with bars, and what stands around it.
-
-    Args:
-        contents: How the run came about.
-    """
+    """Table of the steps with bars, and the other provenance values."""
     if contents is None:
         return None
     longest = max((stage.seconds for stage in contents.stages), default=0.0)
@@ -80,11 +76,7 @@ def provenance(contents: Provenance | None) -> dict[str, Any] | None:
 
 
 def duration(seconds: float) -> str:
-    """A time as people read it.
-
-    Args:
-        seconds: How long.
-    """
+    """Duration as text, for example `4 min 10 s`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""How far the scores can be believed, and where they come from: reliability, models, what a stack looks at."""
+"""Calibration plot and ensemble table."""
 
 from __future__ import annotations
 
@@ -22,11 +22,7 @@ MAX_COLUMNS = 12
 
 
 def reliability(contents: ReportData) -> dict[str, Any] | None:
-    """How sure the scores were against how often they were right.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """Reliability diagram: predicted probability against the share of right predictions."""
     table = contents.reliability
     if table is None or not np.nansum(table[:, 2]):
         return None
@@ -77,11 +73,7 @@ def _reliability_plot(bins: NDArray[np.float64]) -> str:
 
 
 def ensemble_table(contents: ReportData) -> dict[str, Any] | None:
-    """How much each model counts, how alike models are, and what a stack looks at.
-
-    Args:
-        contents: What the report is made of; nothing to show of one model without a stack.
-    """
+    """Ensemble weights, similarity of the models, and feature importance of a stack."""
     ensemble = contents.ensemble
     if ensemble is None or (len(ensemble.weights) < 2 and not ensemble.importance):
         return None

@@ -1,4 +1,4 @@
-"""Pixels of any depth and any number of channels → small PNG pictures inside the page."""
+"""Images of any depth and channel count as small PNG pictures in the page."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ GRAY: Color = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that can stand in a page.
+    """Picture embedded in a page.
 
     Args:
-        source: A `data:` address that holds the PNG.
+        source: `data:` URI with a PNG.
         width: In pixels of the PNG.
         height: In pixels of the PNG.
     """
@@ -69,17 +69,16 @@ class Picture:
 
     @property
     def pixelated(self) -> bool:
-        """Whether it is so small that its pixels should stay visible."""
+        """True if the picture is so small that its pixels should stay visible."""
         return min(self.width, self.height) < PIXELATED_BELOW
 
 
 def channel_colors(channels: int, names: Sequence[str] | None) -> tuple[Color, ...]:
-    """The colour that each channel adds to a composite.
+    """Color of each channel in a composite.
 
     Args:
-        channels: How many channels there are.
-        names: Their names, where there are any: a colour's name gets that colour, a nuclear stain blue, transmitted
-            light grey, any other the next colour that is free.
+        names: Channel names. A color name gets that color, a nuclear stain blue, transmitted light gray, any other the
+            next free color.
 
     Returns:
         Red, green and blue from 0 to 1 for each channel.
@@ -99,13 +98,12 @@ def channel_colors(channels: int, names: Sequence[str] | None) -> tuple[Color, .
 
 
 def composite(pixels: NDArray[Any], channels: Sequence[str] | None = None) -> NDArray[np.uint8]:
-    """All channels as one picture, each stretched from its 1st to its 99.8th percentile.
+    """RGB composite of all channels, each stretched from its 1st to its 99.8th percentile.
 
-    Three channels without names are a photograph: they are stretched together, so that its hues stay.
+    Three channels without names are a photograph; they are stretched together to keep the hues.
 
     Args:
         pixels: Shape (channels, height, width) or (height, width), any depth.
-        channels: The channels' names.
 
     Returns:
         Shape (height, width) for one channel, else (height, width, 3).
@@ -129,23 +127,22 @@ def composite(pixels: NDArray[Any], channels: Sequence[str] | None = None) -> ND
 
 
 def draw_pictures(images: Sequence[NDArray[Any]], channels: Sequence[str] | None, budget: int) -> list[Picture]:
-    """Pictures of some images, as large as a number of bytes allows.
+    """Composites of images, as large as a byte budget allows.
 
     Args:
         images: Arrays of shape (channels, height, width).
-        channels: The channels' names.
-        budget: Bytes for all of them in the page; only the smallest size, 48 pixels, may go beyond it.
+        budget: Bytes for all pictures in the page; only the smallest size, 48 pixels, may exceed it.
     """
     return fit_pictures([composite(subsample(image), channels) for image in images], budget)
 
 
 def fit_pictures(rasters: Sequence[NDArray[np.uint8]], budget: int, largest: int = SIDES[0]) -> list[Picture]:
-    """Finished rasters, as large as a number of bytes allows.
+    """Rasters as pictures, as large as a byte budget allows.
 
     Args:
         rasters: Arrays of shape (height, width), (height, width, 3) or (height, width, 4).
-        budget: Bytes for all of them in the page; only the smallest size, 48 pixels, may go beyond it.
-        largest: Their longer side in pixels where the budget allows it.
+        budget: Bytes for all pictures in the page; only the smallest size, 48 pixels, may exceed it.
+        largest: Longer side in pixels if the budget allows it.
     """
     composites = [Image.fromarray(raster) for raster in rasters]
     a_few = composites[:: max(len(composites) // 8, 1)]
@@ -167,11 +164,7 @@ def fit_pictures(rasters: Sequence[NDArray[np.uint8]], budget: int, largest: int
 
 
 def intensity_range(plane: NDArray[Any]) -> tuple[float, float]:
-    """The intensities that are drawn as nothing and as the full colour, in the file's own units.
-
-    Args:
-        plane: Shape (height, width).
-    """
+    """Intensities drawn as black and as full color, in the units of the file."""
     low, high = np.percentile(plane, [LOW_PERCENTILE, HIGH_PERCENTILE])
     if high <= low:  # nearly everything is one value: show what is not
         low, high = plane.min(), plane.max()
@@ -179,11 +172,10 @@ def intensity_range(plane: NDArray[Any]) -> tuple[float, float]:
 
 
 def tint(plane: NDArray[Any], color: Color) -> NDArray[np.uint8]:
-    """One channel in its colour, as bright as the screen allows.
+    """Single channel in its color.
 
     Args:
         plane: Shape (height, width), any depth.
-        color: From `channel_colors`.
 
     Returns:
         Shape (height, width, 3).
@@ -194,11 +186,7 @@ def tint(plane: NDArray[Any], color: Color) -> NDArray[np.uint8]:
 
 
 def subsample(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Very large images by every n-th pixel: nobody sees the difference in a picture of 256, and memory does.
-
-    Args:
-        pixels: Shape (..., height, width).
-    """
+    """Every n-th pixel of a very large image: saves memory and is not visible at 256 pixels."""
     step = max(1, min(np.shape(pixels)[-2:], default=1) // (4 * SIDES[0]))
     return np.asarray(pixels)[..., ::step, ::step]
 

@@ -1,4 +1,4 @@
-"""What a report is made of: plain values, handed over by whoever ran the run."""
+"""Report data: plain values from a finished run."""
 
 from __future__ import annotations
 
@@ -20,16 +20,13 @@ __all__ = ["DatasetData", "EnsembleData", "LabelError", "Mistake", "Pair", "Repo
 
 @dataclass(frozen=True)
 class Mistake:
-    """A sample whose decided labels are not its own.
+    """Sample with a wrong prediction.
 
     Args:
-        id: The sample's id.
-        fold: The fold it belongs to; the models that scored it never saw it.
-        truth: Its labels.
-        decided: What the run decided.
-        confidence: Probability of the likeliest label that was wrongly given, 0 to 1; where none was, how sure the run
-            is that the sample lacks the label it has.
-        pixels: Shape (channels, height, width), in the file's own units.
+        fold: Fold of the sample; the models that predicted it were not trained on this fold.
+        confidence: Probability of the most probable wrongly predicted label, 0 to 1; if labels were only missed, the
+            probability that the missed label is absent.
+        pixels: Shape (channels, height, width), in the units of the file.
     """
 
     id: str
@@ -41,22 +38,21 @@ class Mistake:
 
     @property
     def only_misses(self) -> bool:
-        """Whether every decided label is right, and others are missing."""
+        """True if all predicted labels are right and others are missing."""
         return set(self.decided) < set(self.truth)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images that were found to be the same specimen.
+    """Two duplicate images.
 
     Args:
-        ids: Of the two images.
         roles: `train`, `external` or `test` for each.
-        labels: The labels of each; empty where they are unknown.
+        labels: Labels of each; empty if unknown.
         kind: `exact` or `near`.
-        similarity: Of the pixels, at most 1.
-        action: What was done, in a word or two: `grouped`, `dropped`, `reported`.
-        pixels: Two arrays of shape (channels, height, width), in the files' own units.
+        similarity: Pixel correlation, at most 1.
+        action: Action taken: `grouped`, `dropped`, `reported`.
+        pixels: Two arrays of shape (channels, height, width), in the units of the files.
     """
 
     ids: tuple[str, str]
@@ -70,14 +66,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class LabelError:
-    """A sample whose given labels are likely wrong, judged by networks that never saw it.
+    """Sample whose label in the table is probably wrong, judged by networks that were not trained on it.
 
     Args:
-        id: The sample's id.
-        labels: The labels in the table.
-        suggested: What the networks would say.
-        quality: Probability from 0 to 1 that the given labels are right; the smallest are shown first.
-        pixels: Shape (channels, height, width), in the file's own units.
+        suggested: Labels that the networks predict.
+        quality: Probability from 0 to 1 that the labels in the table are right; the smallest are shown first.
+        pixels: Shape (channels, height, width), in the units of the file.
     """
 
     id: str
@@ -89,14 +83,13 @@ class LabelError:
 
 @dataclass(frozen=True)
 class EnsembleData:
-    """How models become one.
+    """Ensemble weights and model similarity.
 
     Args:
-        kind: Of the ensemble.
-        weights: By model, summing to 1; of a stack those of the mean that it corrects.
-        parts: Weights by domain, each by model, where domains have their own.
-        importance: What a stack looks at: the share of each column, the largest first.
-        pairs: One entry a pair of models: `first`, `second`, `disagreement`, `correlation`, `loss_first`,
+        weights: Weight of each model, summing to 1; for a stack, the weights of the mean that it corrects.
+        parts: Weights by domain, each by model, if domains have their own.
+        importance: Feature importance of a stack, the largest first.
+        pairs: One entry per pair of models: `first`, `second`, `disagreement`, `correlation`, `loss_first`,
             `loss_second`, `loss_mean`.
     """
 
@@ -109,15 +102,15 @@ class EnsembleData:
 
 @dataclass(frozen=True)
 class ReviewEffectData:
-    """What a review of the labels changed.
+    """Effect of a label review.
 
     Args:
-        counts: In words, how many samples have other labels, and so on.
-        before: This run's score by the labels before the review: value, lower and upper end; none where no scored
+        counts: Clauses such as how many samples got other labels.
+        before: Score of this run against the labels before the review: value, lower and upper end; None if no scored
             label changed.
-        runs: Two runs by the reviewed labels: `samples`, `groups`, `earlier`, `now`, `difference` (`value`, `low`,
-            `high`) and `how`; none where there is no run to compare with.
-        reason: Why there is none.
+        runs: Comparison with the reviewed run: `samples`, `groups`, `earlier`, `now`, `difference` (`value`, `low`,
+            `high`) and `method`; None without such a run.
+        reason: Reason why there is no comparison.
     """
 
     counts: tuple[str, ...]
@@ -128,18 +121,12 @@ class ReviewEffectData:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetData:
-    """What is known of the data before anything is trained: all that the audit's own page shows.
+    """Dataset, audit and folds: the data of an audit page.
 
     Args:
-        name: The run's name.
-        classes: The class names in order.
-        audit: What the audit found.
-        folds: Which fold each sample belongs to.
-        warnings: Sentences for people.
-        channels: The channels' names, where there are any.
-        fold_counts: Samples by (fold, class), shape (folds, classes), where it is known.
+        fold_counts: Samples by (fold, class), shape (folds, classes), if known.
         pairs: Duplicates to show, the worst leaks first.
-        statistics: `ImageStatistics.frame` with the column `role` beside it, or None.
+        statistics: `ImageStatistics.frame` with the column `role`, or None.
     """
 
     name: str
@@ -155,31 +142,24 @@ class DatasetData:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportData(DatasetData):
-    """Everything the report of a run shows, beside what is known of its data.
+    """Data of a run report.
 
     Args:
-        metric: The name of the metric that every choice maximised.
-        kind: One label a sample, or many.
-        scorecard: The scores. An entry of its `classes` may hold `low` and `high` (or `f1_low` and `f1_high`), the
-            95 % interval of the F1, and `threshold`.
-        counts: Samples by (truth, decided), shape (classes, classes), in the order of `classes`. With many labels a
-            sample, a sample counts in every cell of its true and its decided classes.
-        histories: One frame a trained network by `model/fold0`: `epoch`, `phase`, `lr`, perhaps `rates` (of steps of
-            the epoch, spread evenly), `train_loss`, `validation_loss`, `validation_score`, `images_per_second`,
-            `seconds`; one row an epoch.
-        mistakes: The worst first.
-        samples: Specimens, in the order they are shown.
-        recipe: The resolved recipe as YAML.
-        facts: Versions, device, seconds by stage, and so on.
-        label_errors: Likely wrong labels, the surest first.
-        reliability: Mean probability, share that is true, and number of scores, shape (parts, 3).
-        ensemble: How models become one.
-        pictures: What networks look at, and samples to look at.
-        review: What a review of the labels changed.
-        curves: What each class's scores come to at every threshold.
-        links: Which classes are confused, and which come together.
-        provenance: How the run came about.
-        finders: What rate finders measured, by `model/fold0/phase`: `rate`, `loss`, `smoothed`, `chosen`.
+        metric: Metric that every choice maximized.
+        scorecard: Scores. An entry of `classes` may have `low` and `high` (or `f1_low` and `f1_high`), the 95 %
+            interval of the F1, and `threshold`.
+        counts: Samples by (true, predicted) class, shape (classes, classes). Multilabel: a sample counts in every cell
+            of its true and its predicted classes.
+        histories: Training history by `model/fold0`, one row per epoch: `epoch`, `phase`, `lr`, optionally `rates`
+            (of evenly spaced steps of the epoch), `train_loss`, `validation_loss`, `validation_score`,
+            `images_per_second`, `seconds`.
+        mistakes: Worst mistakes first.
+        samples: Example images in display order.
+        recipe: Resolved recipe as YAML.
+        facts: Versions, device, time and so on.
+        label_errors: Probable label errors, the surest first.
+        reliability: Mean probability, share of right predictions, and count per bin, shape (bins, 3).
+        finders: Learning-rate finder curves by `model/fold0/phase`: `rate`, `loss`, `smoothed`, `suggestion`.
     """
 
     metric: str

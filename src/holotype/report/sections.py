@@ -1,4 +1,4 @@
-"""Contents → what each section of the page needs: rows of plain values and finished drawings."""
+"""Template values of the report sections: rows of plain values and finished drawings."""
 
 from __future__ import annotations
 
@@ -40,11 +40,7 @@ MAX_PER_END = 200
 
 
 def summary(contents: ReportData) -> dict[str, Any]:
-    """The honest score in numbers, words and a drawing, with the other metrics below it.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """Headline score with its intervals, and the other metrics."""
     metrics = contents.scorecard.metrics
     ends = [
         end
@@ -89,11 +85,7 @@ def summary(contents: ReportData) -> dict[str, Any]:
 
 
 def subset_rows(contents: ReportData) -> list[dict[str, Any]]:
-    """The score of other samples than all: without duplicates, and of external samples that resemble the test's.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """Scores of subsets: without duplicates, and of external samples that resemble the test set."""
     rows = []
     for name, metrics in contents.scorecard.subsets.items():
         metric = metrics.get(contents.metric)
@@ -106,11 +98,7 @@ def subset_rows(contents: ReportData) -> list[dict[str, Any]]:
 
 
 def step_effects(contents: ReportData) -> dict[str, Any]:
-    """What each step bought, as rows of a waterfall: a bar leads from the step that it is compared with.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """Step effects as rows of a waterfall chart; a bar starts at the step it is compared with."""
     steps = contents.scorecard.steps
     scale = nice_scale([step.get(key) for step in steps for key in ("value", "low", "high")])
     rows: list[dict[str, Any]] = []
@@ -119,7 +107,9 @@ def step_effects(contents: ReportData) -> dict[str, Any]:
         value, change = float(step["value"]), step.get("difference")
         before = None if change is None else values.get(str(step.get("against")), value - change["value"])
         sure = change is not None and (change["low"] > 0 or change["high"] < 0)
-        strip = waterfall_strip(before, (value, step.get("low"), step.get("high")), scale, str(step["step"]), sure)
+        strip = waterfall_strip(
+            before, value, scale, str(step["step"]), sure=sure, low=step.get("low"), high=step.get("high")
+        )
         rows += [
             {
                 "name": str(step["step"]),
@@ -138,12 +128,9 @@ def step_effects(contents: ReportData) -> dict[str, Any]:
 
 
 def class_rows(contents: ReportData) -> list[dict[str, Any]]:
-    """One row a class, in the order of the classes, each with the number of the specimen that shows it.
+    """One row per class in class order, with the index of its example image.
 
-    Of very many classes the weakest and the commonest alone.
-
-    Args:
-        contents: What the report is made of.
+    With very many classes, only the weakest and the most frequent.
     """
     specimens: dict[str, int] = {}
     for index in sorted(range(len(contents.samples)), key=lambda index: len(contents.samples[index].labels)):
@@ -169,7 +156,7 @@ def class_rows(contents: ReportData) -> list[dict[str, Any]]:
 
 
 def _select_classes(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
-    """The classes of the table with their numbers: all, or as many as a page can show."""
+    """Classes of the table with their indices: all, or as many as a page can show."""
     every = list(enumerate(entries))
     if len(every) <= MAX_CLASSES:
         return every
@@ -180,11 +167,7 @@ def _select_classes(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, 
 
 
 def distribution(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """How many samples each class has, and how often it was decided: rows of bars, or columns where there are many.
-
-    Args:
-        rows: What `class_rows` gives.
-    """
+    """Class sizes and prediction counts: bars, or one column chart for many classes."""
     ordered = sorted(rows, key=lambda row: -row["support"])
     largest = max([1, *(max(row["support"], row["predicted"] or 0) for row in rows)])
     words = [f"{row['name']}\n{row['support']:,} samples" + _decided_text(row) for row in ordered]
@@ -203,11 +186,7 @@ def distribution(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def score_by(contents: ReportData) -> list[dict[str, Any]]:
-    """Scores by domain and by each group column: rows of dots, or one ranked plot where there are many.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """Scores by domain and by each group column: dots, or one ranked plot for many groups."""
     card = contents.scorecard
     headline = card.metrics.get(contents.metric)
     reference = headline.value if headline is not None else None
@@ -255,11 +234,7 @@ def _score_group(
 
 
 def confusion_rows(confusions: list[Confusion]) -> list[dict[str, Any]]:
-    """The most frequent confusions with a bar each.
-
-    Args:
-        confusions: The largest first.
-    """
+    """Most frequent confusions with a bar each."""
     return [
         {
             "truth": confusion.truth,
@@ -273,15 +248,7 @@ def confusion_rows(confusions: list[Confusion]) -> list[dict[str, Any]]:
 
 
 def supports_of(classes: tuple[str, ...], supports: dict[str, int]) -> NDArray[np.int64]:
-    """Samples of each class in the order of the classes; zero for one that was not scored.
-
-    Args:
-        classes: The class names.
-        supports: Samples by class name.
-
-    Returns:
-        Shape (classes,).
-    """
+    """Samples per class in class order; zero for a class that was not scored, shape (classes,)."""
     return np.asarray([supports.get(name, 0) for name in classes], dtype=np.int64)
 
 

@@ -1,4 +1,4 @@
-"""What the numbers say in sentences: where the run is wrong, how far it varies, what deserves a look."""
+"""Summary sentences: weakest classes, variation between groups, and next steps."""
 
 from __future__ import annotations
 
@@ -19,12 +19,7 @@ MAX_ENTRIES = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """Some sentences under one question.
-
-    Args:
-        question: What they answer.
-        answers: The sentences.
-    """
+    """Sentences under one heading."""
 
     question: str
     answers: tuple[str, ...]
@@ -47,13 +42,10 @@ class NextStep:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Samples of one class that were decided to be of another.
+    """Samples of one class that were predicted as another.
 
     Args:
-        truth: Their class.
-        decided: What was decided.
-        count: How many there are.
-        share: Of all samples of their class, from 0 to 1.
+        share: Share of the samples of the true class, 0 to 1.
     """
 
     truth: str
@@ -65,13 +57,11 @@ class Confusion:
 def frequent_confusions(
     counts: NDArray[np.int64], shares: NDArray[np.float64], names: tuple[str, ...], at_most: int
 ) -> list[Confusion]:
-    """The cells off the diagonal with the largest counts, the largest first.
+    """Off-diagonal cells with the largest counts, the largest first.
 
     Args:
-        counts: Samples by (truth, decided), shape (classes, classes).
-        shares: Each row's shares, shape (classes, classes).
-        names: The class names.
-        at_most: How many to return.
+        counts: Samples by (true, predicted) class, shape (classes, classes).
+        shares: Row-normalized counts, shape (classes, classes).
     """
     wrong = np.where(np.eye(len(names), dtype=bool), 0, counts)
     order = np.argsort(-wrong, axis=None, kind="stable")[:at_most]
@@ -84,12 +74,7 @@ def frequent_confusions(
 
 
 def summarize(contents: ReportData, confusions: list[Confusion]) -> list[Finding]:
-    """The findings of a run; a question without an answer is left out.
-
-    Args:
-        contents: What the report is made of.
-        confusions: The most frequent ones.
-    """
+    """Findings of a run; headings without sentences are left out."""
     findings = [
         Finding("Weakest classes", _describe_weak_classes(contents) + _describe_confusions(confusions)),
         Finding("Variation between groups", _describe_variation(contents)),

@@ -1,4 +1,4 @@
-"""The two things every chart needs: an element that is escaped, and a scale with round ticks."""
+"""SVG elements with escaping, and axis scales with round ticks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ __all__ = ["Scale", "element", "nice_scale", "text_element", "tick_label", "titl
 
 
 def element(tag: str, *children: str, **attributes: object) -> str:
-    """One SVG element as text.
+    """SVG element as text.
 
     Args:
-        tag: The element's name.
-        *children: What stands in it, already written as XML.
-        **attributes: Its attributes; `class_` is `class`, other underscores are hyphens, None is left out.
+        *children: Content, already XML.
+        **attributes: `class_` becomes `class`, other underscores become hyphens, None is left out.
     """
     written = "".join(
         f' {_attribute_name(key)}="{_attribute_value(value)}"' for key, value in attributes.items() if value is not None
@@ -28,32 +27,22 @@ def element(tag: str, *children: str, **attributes: object) -> str:
 
 
 def text_element(text: str, **attributes: object) -> str:
-    """Words on a drawing, whatever they are.
-
-    Args:
-        text: Any string.
-        **attributes: As in `element`.
-    """
+    """SVG text element with escaped content."""
     return element("text", escape(escape_control(text)), **attributes)
 
 
 def title(text: str) -> str:
-    """The words that appear when a pointer rests on a mark.
-
-    Args:
-        text: Any string.
-    """
+    """Tooltip of a mark (SVG title)."""
     return f"<title>{escape(escape_control(text, keep=chr(10)))}</title>"
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A stretch of numbers and where they lie on an axis.
+    """Linear axis scale.
 
     Args:
-        low: The number at the beginning.
-        high: The number at the end, above `low`.
-        ticks: Round numbers in between.
+        low: Value at the start.
+        high: Value at the end, above `low`.
     """
 
     low: float
@@ -61,28 +50,20 @@ class Scale:
     ticks: tuple[float, ...]
 
     def share(self, value: float) -> float:
-        """How far along the axis a number lies, from 0 to 1; what is outside lies at the end.
-
-        Args:
-            value: The number.
-        """
+        """Position along the axis, 0 to 1, clipped to the axis."""
         return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def percent(self, value: float) -> str:
-        """How far along the axis a number lies, as SVG writes it.
-
-        Args:
-            value: The number.
-        """
+        """Position along the axis as an SVG percentage."""
         return f"{100 * self.share(value):.2f}%"
 
 
 def nice_scale(values: Iterable[float | None], count: int = 5) -> Scale:
-    """The smallest scale with round ends that holds some numbers.
+    """Smallest scale with round ends that contains the values.
 
     Args:
-        values: Numbers; missing ones are passed over, and without any the scale is 0 to 1.
-        count: About how many steps there should be.
+        values: None and NaN are ignored; without any number the scale is 0 to 1.
+        count: Approximate number of steps.
     """
     numbers = finite(values) or [0.0, 1.0]
     low, high = min(numbers), max(numbers)
@@ -96,11 +77,7 @@ def nice_scale(values: Iterable[float | None], count: int = 5) -> Scale:
 
 
 def tick_label(value: float) -> str:
-    """A tick in as few characters as it needs.
-
-    Args:
-        value: The tick.
-    """
+    """Tick value in as few characters as possible."""
     if value == 0:
         return "0"
     if abs(value) >= 10_000:

@@ -1,4 +1,4 @@
-"""Scores by rank: how often species, genus and family are right, of all samples and of the surest."""
+"""Scores by taxonomic rank, and accuracy against coverage."""
 
 from __future__ import annotations
 
@@ -20,11 +20,7 @@ STYLES = 7
 
 
 def by_rank(contents: ReportData) -> dict[str, Any] | None:
-    """A row a rank with its interval, and the curves of accuracy against the share that is answered.
-
-    Args:
-        contents: What the report is made of; nothing to show without a taxonomy.
-    """
+    """One row per rank with its interval, and the accuracy-coverage curves; None without a taxonomy."""
     levels, backs = contents.scorecard.ranks, contents.scorecard.back_off
     if not levels:
         return None
@@ -67,7 +63,7 @@ def _format_share(value: float | None) -> str:
 
 
 def _render_plot(levels: list[dict[str, Any]], backs: list[dict[str, Any]]) -> str:
-    """A line a rank over the share of samples, the surest first, and a ring for each rank that is backed off to."""
+    """Accuracy-coverage curve of each rank, and a ring for each back-off rank."""
     rings = [entry for entry in backs if entry["share"] and entry["accuracy"] is not None]
     values = [point["accuracy"] for entry in levels for point in entry["curve"]]
     target = [entry["target"] for entry in rings[:1]]

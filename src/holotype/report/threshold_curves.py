@@ -1,4 +1,4 @@
-"""What a class's scores come to at every threshold → data of the charts that a press on a class opens."""
+"""Precision-recall and threshold curves of each class, as JSON for the charts of the class table."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SCALE = 1000  # shares are written as whole thousandths: half the bytes of decim
 
 @dataclass(frozen=True)
 class ClassCurve:
-    """One class.
+    """Precision and recall of one class at every threshold.
 
     Args:
         threshold: Log-odds, ascending, shape (m,).
         precision: From 0 to 1, shape (m,).
         recall: From 0 to 1, shape (m,).
-        average_precision: Of the whole curve; not a number for a class without a sample.
-        positives: Samples that have the class by their score, shape (bins,).
-        others: Samples that do not, shape (bins,).
-        decision_threshold: Probability from which on the run gives the class, where it has a threshold.
+        average_precision: Area under the curve; NaN for a class without samples.
+        positives: Histogram of the scores of samples with the class, shape (bins,).
+        others: Histogram of the scores of samples without it, shape (bins,).
+        decision_threshold: Probability threshold of the run, if there is one.
     """
 
     threshold: NDArray[np.float64]
@@ -43,11 +43,11 @@ class ClassCurve:
 
 @dataclass(frozen=True)
 class ClassCurves:
-    """All classes.
+    """Curves of all classes.
 
     Args:
-        of_class: In the order of the classes.
-        edges: Of the bins of scores, log-odds, shape (bins + 1,).
+        of_class: In class order.
+        edges: Bin edges of the histograms, log-odds, shape (bins + 1,).
     """
 
     of_class: tuple[ClassCurve, ...]
@@ -55,12 +55,11 @@ class ClassCurves:
 
 
 def curve_data(curves: ClassCurves | None, entries: list[dict[str, Any]], class_numbers: list[int]) -> Markup | None:
-    """The charts' data as JSON that may stand in a page.
+    """JSON of the charts, safe to embed in the page.
 
     Args:
-        curves: Of all classes.
-        entries: The scorecard's classes, in the same order: `name`, `precision`, `recall`.
-        class_numbers: Numbers of the classes that the page's table shows.
+        entries: Classes of the scorecard in the same order: `name`, `precision`, `recall`.
+        class_numbers: Class indices in the table of the page.
     """
     if curves is None or len(curves.of_class) != len(entries):
         return None
@@ -88,11 +87,7 @@ def _curve_entry(curve: ClassCurve, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def embedded_json(content: Any) -> Markup:
-    """JSON in which no character can end or open an element of the page around it.
-
-    Args:
-        content: What JSON can hold; names may hold anything.
-    """
+    """JSON without characters that could end or open an element of the page."""
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 

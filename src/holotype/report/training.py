@@ -1,4 +1,4 @@
-"""Training histories → what the page's section on training needs."""
+"""Training curves of the report."""
 
 from __future__ import annotations
 
@@ -19,11 +19,7 @@ __all__ = ["training"]
 
 
 def training(contents: ReportData) -> list[dict[str, Any]]:
-    """One entry a model: its folds' scores and rates together, and each fold's losses by themselves.
-
-    Args:
-        contents: What the report is made of.
-    """
+    """One entry per model: scores and learning rates of its folds together, and losses of each fold."""
     models: dict[str, dict[str, pl.DataFrame]] = {}
     for address, history in contents.histories.items():
         model, _, fold = address.rpartition("/")

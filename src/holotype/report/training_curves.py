@@ -1,4 +1,4 @@
-"""Training histories → small line charts."""
+"""Line charts of training histories."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ LEFT, RIGHT, TOP, BOTTOM = 40, 10, 22, 38
 
 @dataclass(frozen=True)
 class Series:
-    """One line.
+    """One line of a chart.
 
     Args:
-        name: Its name, shown on hover.
-        values: One number an epoch; None where there is none.
-        style: Its class in the style sheet (`line-0` to `line-6`, `train`, `validation`).
+        values: One number per epoch; None for a gap.
+        style: Class in the style sheet (`line-0` to `line-6`, `train`, `validation`).
     """
 
     name: str
@@ -34,14 +33,13 @@ class Series:
 def line_chart(
     lines: Sequence[Series], label: str, starts: Sequence[int] = (), within: Scale | None = None, upwards: str = "loss"
 ) -> str:
-    """Lines over epochs.
+    """Line chart over epochs.
 
     Args:
-        lines: What to draw; gaps stay gaps.
-        label: What the chart shows, for those who hear it.
-        starts: Epochs, counted from 0, at which a phase begins; drawn as lines.
-        within: The vertical scale, where several charts share one.
-        upwards: What the vertical axis is of.
+        label: Accessible name of the chart.
+        starts: Epochs, from 0, at which a phase starts; drawn as dotted lines.
+        within: Shared vertical scale.
+        upwards: Name of the vertical axis.
     """
     epochs = max((len(line.values) for line in lines), default=0)
     scale = within or nice_scale([value for line in lines for value in line.values], count=4)
@@ -55,24 +53,13 @@ def line_chart(
 
 
 def series_of(history: pl.DataFrame, column: str, name: str, style: str) -> Series:
-    """One column of a history as a line; a column that is missing or empty is a line without points.
-
-    Args:
-        history: One row an epoch.
-        column: The column.
-        name: The line's name.
-        style: The line's class in the style sheet.
-    """
+    """Column of a history as a line; empty if the column is missing."""
     values = history[column].cast(pl.Float64, strict=False).to_list() if column in history.columns else []
     return Series(name, tuple(value if finite([value]) else None for value in values), style)
 
 
 def phase_starts(history: pl.DataFrame) -> tuple[int, ...]:
-    """The rows at which a new phase begins, but for the first.
-
-    Args:
-        history: One row an epoch.
-    """
+    """Rows at which a new phase starts, except the first."""
     phases = history["phase"].to_list() if "phase" in history.columns else []
     return tuple(row for row in range(1, len(phases)) if phases[row] != phases[row - 1])
 

@@ -1,4 +1,4 @@
-"""The trials of a search: over time, side by side, and what made the difference."""
+"""Tuning page: trials over time, parallel coordinates, importance of the settings."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from holotype.report.svg import Scale, element, nice_scale, text_element, tick_l
 __all__ = ["Trial", "TrialsData", "format_setting", "parallel_trials", "trials_over_time", "trials_page"]
 
 BOX, LEFT, RIGHT = 640, 44, 12
+Axis = tuple[float, float, bool] | Sequence[str]
+"""Ends of a numeric range and whether it is on a log scale, or the options of a categorical setting."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a search.
+    """One tuning trial.
 
     Args:
         number: From 0.
         state: `finished`, `pruned` or `failed`.
-        score: The last that is known; none where nothing is.
-        epochs: How many were trained.
-        drawn: Its settings by name, numbers or words.
+        score: Last known score; None if there is none.
+        epochs: Number of epochs trained.
+        drawn: Sampled settings by name.
     """
 
     number: int
@@ -39,16 +41,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialsData:
-    """Everything the page of a search shows.
+    """Data of a tuning page.
 
     Args:
-        name: The recipe's name.
-        metric: What was searched for, in words.
-        words: What a reader of the scores must know.
+        metric: Display name of the metric.
+        words: Rows that the scores are of, as a clause.
         trials: In the order of their numbers.
-        best: The number of the best.
-        axes: What was searched: by name the ends of a range and whether it goes by factors, or the options in order.
-        importance: Share of the scores' variation that each explains, the largest first; empty where nobody can say.
+        best: Number of the best trial.
+        axes: Search space: by name the ends of a range and whether it is on a log scale, or the options in order.
+        importance: Share of the score variance explained by each setting, the largest first; empty if unknown.
     """
 
     name: str
@@ -56,16 +57,12 @@ class TrialsData:
     words: str
     trials: Sequence[Trial]
     best: int
-    axes: Mapping[str, tuple[float, float, bool] | Sequence[str]]
+    axes: Mapping[str, Axis]
     importance: Mapping[str, float] = field(default_factory=dict)
 
 
 def trials_page(contents: TrialsData) -> dict[str, Any]:
-    """What the template of the page is filled with.
-
-    Args:
-        contents: What the search came to.
-    """
+    """Template values of the tuning page."""
     scored = [trial for trial in contents.trials if trial.score is not None]
     largest = max(contents.importance.values(), default=1.0)
     bars = [
@@ -87,11 +84,7 @@ def trials_page(contents: TrialsData) -> dict[str, Any]:
 
 
 def trials_over_time(trials: Sequence[Trial]) -> str:
-    """A dot a trial, and a line along the best finished one so far.
-
-    Args:
-        trials: In the order of their numbers.
-    """
+    """Scores of the trials in order, with a line along the best finished one so far."""
     scale = nice_scale([trial.score for trial in trials], count=4)
     marks, path, best = _grid_lines(scale), "", None
     words = "trials in order"
@@ -112,15 +105,12 @@ def trials_over_time(trials: Sequence[Trial]) -> str:
     return _render_plot([line, *marks], "scores of the trials in order")
 
 
-def parallel_trials(
-    trials: Sequence[Trial], axes: Mapping[str, tuple[float, float, bool] | Sequence[str]], best: int
-) -> str:
-    """A line a trial through one axis a setting, and the score at the end.
+def parallel_trials(trials: Sequence[Trial], axes: Mapping[str, Axis], best: int) -> str:
+    """Parallel coordinates: one line per trial, one axis per setting, the score at the end.
 
     Args:
-        trials: Those with a score.
-        axes: As in `TrialsData`.
-        best: The number of the best, drawn in front.
+        trials: Trials with a score.
+        best: Number of the best trial, drawn in front.
     """
     scale = nice_scale([trial.score for trial in trials], count=4)
     count = len(axes) + 1
@@ -144,16 +134,12 @@ def parallel_trials(
 
 
 def format_setting(value: Any) -> str:
-    """A setting in few characters.
-
-    Args:
-        value: A number or a word.
-    """
+    """Setting in few characters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _axis_share(axis: tuple[float, float, bool] | Sequence[str], value: Any) -> float:
-    """How far up an axis a setting lies."""
+def _axis_share(axis: Axis, value: Any) -> float:
+    """Position of a setting along its axis, 0 to 1."""
     if not isinstance(value, int | float) or isinstance(axis[0], str):
         options = [str(option) for option in axis]
         return (options.index(str(value)) + 0.5) / len(options)

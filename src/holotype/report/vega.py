@@ -1,4 +1,4 @@
-"""Vega, Vega-Lite and Vega-Embed as one script, from the wheel that ships them; nothing is fetched."""
+"""Vega, Vega-Lite and Vega-Embed as one script, from the vl-convert wheel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["vega_script"]
 
 @cache
 def vega_script() -> str:
-    """The script; it is bundled once a machine and version, which takes some seconds, and kept in the user's cache."""
+    """Script bundle; built once per machine and version (some seconds), cached in the user's cache folder."""
     try:
         cached = _cache_folder() / f"vega-{version('vl-convert-python')}.js"
     except RuntimeError:  # a container or a batch job without a home has no cache
