@@ -154,7 +154,7 @@ def test_with_one_group_in_one_fold_the_words_say_that_samples_had_to_do(make):
     metric = nested.scorecard.metrics["accuracy"]
     assert (metric.low, metric.high, metric.groups) == (0, 1, 1)
     assert (
-        "by folds of samples inside fold 2, the one that is used, since all are of one independent group"
+        "by folds of samples inside fold 2, the only trained one, since all belong to one independent group"
         in metric.method
     )
 
@@ -220,7 +220,7 @@ def test_classes_without_a_positive_row_are_named(run):
     oof = run.oof()
     wide = replace(oof, logits=np.pad(oof.logits, ((0, 0), (0, 1)), constant_values=-20))
     nested = score_nested([wide], images.samples, run.folds, [Mean(), Plain()], "macro_f1", 1)
-    assert "having no positive row: ring" in nested.scorecard.metrics["macro_f1"].method
+    assert "for lack of a positive sample: ring" in nested.scorecard.metrics["macro_f1"].method
     assert "ring" not in nested.scorecard.metrics["accuracy"].method
     assert nested.scorecard.classes[3]["f1"] is None
 
@@ -232,7 +232,7 @@ def test_models_of_other_samples_or_folds_are_refused(run):
     for models in ([oof, short], [oof, moved], [moved], []):
         with pytest.raises(HolotypeError):
             score_nested(models, labels, run.folds, [Mean(), Plain()], "macro_f1", 1)
-    with pytest.raises(HolotypeError, match="at least one choice"):
+    with pytest.raises(HolotypeError, match="at least one step"):
         score_nested([oof], labels, run.folds, [], "macro_f1", 1)
 
 
@@ -244,7 +244,7 @@ def test_a_choice_that_gives_another_shape_is_named(run):
         def fit(self, evidence, truth):
             return lambda scores: scores.logits[:, :2] > 0
 
-    with pytest.raises(HolotypeError, match="narrow gave an array of shape"):
+    with pytest.raises(HolotypeError, match="narrow returned an array of shape"):
         score_nested([run.oof()], run.images.samples, run.folds, [Mean(), Narrow()], "macro_f1", 1)
 
 
@@ -253,5 +253,5 @@ def test_samples_without_known_labels_are_refused_by_name(run):
         labels=pl.when(pl.col("sample") == "well3").then(None).otherwise(pl.col("labels"))
     )
     labels = replace(run.images, frame=frame).samples
-    with pytest.raises(DataError, match="no known labels: well3"):
+    with pytest.raises(DataError, match="have no labels: well3"):
         score_nested([run.oof()], labels, run.folds, [Mean(), Plain()], "macro_f1", 1)

@@ -45,7 +45,7 @@ def test_the_order_of_predictions_and_rows_changes_nothing(run):
 
 def test_a_network_that_may_have_seen_the_rows_is_refused_by_their_ids(run):
     parts = run.predictions()
-    with pytest.raises(HolotypeError, match=r"does not belong to their fold.*image0"):
+    with pytest.raises(HolotypeError, match=r"a network of another fold.*image0"):
         gather_oof(swapped(parts, 0, fold=1), run.folds, run.images)
 
 
@@ -68,7 +68,7 @@ def test_rows_that_are_not_training_rows_are_refused(run, role):
     parts, row = run.predictions(), run.images.rows_of_role(role)[:1]
     fold = int(run.folds.fold_of_sample[run.images.sample_numbers[row[0]]])
     extra = replace(parts[0], fold=fold, rows=row, logits=run.logits[row])
-    with pytest.raises(HolotypeError, match=f"no training rows of a used fold.*image{row[0]}"):
+    with pytest.raises(HolotypeError, match=f"no training rows of a trained fold.*image{row[0]}"):
         gather_oof([*parts, extra], run.folds, run.images)
 
 
@@ -84,7 +84,7 @@ def test_samples_that_were_left_out_are_neither_needed_nor_welcome(run):
 
 def test_a_fold_that_is_not_used_is_refused(make):
     run, other = make(used=(0,)), make(used=(1,))
-    with pytest.raises(HolotypeError, match="of a used fold"):
+    with pytest.raises(HolotypeError, match="of a trained fold"):
         gather_oof([*run.predictions(), *other.predictions()], run.folds, run.images)
 
 

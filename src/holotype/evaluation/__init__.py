@@ -1,4 +1,4 @@
-"""From predictions to scores that can be believed: gathering out of fold, refitting every choice, the ledger."""
+"""Evaluation: out-of-fold scores, cross-fitted postprocessing, nested scores and step effects."""
 
 from holotype.evaluation.class_pairs import ClassPair, confused_pairs, cooccurring_pairs
 from holotype.evaluation.cross_fitting import (

@@ -1,4 +1,4 @@
-"""Which classes have to do with each other: those that are taken for one another, and those that come together."""
+"""Class pairs: classes that are confused with each other, and labels that co-occur."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from holotype.types import AnyLabels, Integers, LabelMatrix
 __all__ = ["ClassPair", "confused_pairs", "cooccurring_pairs"]
 
 MIN_CONFUSED, MIN_COOCCURRING = 2, 3
-SMOOTHING_SAMPLES = 5  # samples added to a class, so that one of two wrong is not the strongest link of all
+SMOOTHING_SAMPLES = 5  # added to a class, so that one wrong sample of two is not the strongest pair
 DEVIATIONS = 2.0
 
 
 @dataclass(frozen=True)
 class ClassPair:
-    """Two classes and what lies between them.
+    """Pair of related classes.
 
     Args:
         first: Number of one class.
         second: Number of the other, larger than `first`.
         strength: From 0 to 1.
-        forward: Samples of the first that were taken for the second; of labels that come together, those with both.
-        backward: Samples of the second that were taken for the first; of labels that come together, those with both.
-        expected: How many samples would have both by chance; none for a confusion.
+        forward: Samples of the first that were taken for the second; for co-occurrence, samples with both.
+        backward: Samples of the second that were taken for the first; for co-occurrence, samples with both.
+        expected: Samples expected to have both by chance; None for a confusion.
     """
 
     first: int
@@ -39,16 +39,15 @@ class ClassPair:
 
 
 def confused_pairs(counts: Integers, supports: Integers, max_pairs: int = 400) -> list[ClassPair]:
-    """Pairs of classes that are taken for each other, the strongest first; single samples are passed over.
+    """Find pairs of classes that are confused, the strongest first; a single sample does not count.
 
     Args:
-        counts: Samples by (truth, decided), shape (classes, classes), or (0, 0) where nobody counted.
+        counts: Confusion matrix (truth, decided), shape (classes, classes), or (0, 0) if there is none.
         supports: Samples of each class, shape (classes,).
-        max_pairs: How many pairs to return.
 
     Returns:
-        The strength of a pair is the larger of the two shares, of either class's samples, that went to the other;
-        each class counts as five samples larger than it is.
+        Pairs whose strength is the larger of the two shares of samples that were taken for the other class, with five
+        samples added to each class as smoothing.
     """
     if not counts.size:
         return []
@@ -56,21 +55,18 @@ def confused_pairs(counts: Integers, supports: Integers, max_pairs: int = 400) -
     first, second = np.nonzero(np.triu(counts + counts.T, 1) >= MIN_CONFUSED)
     strength = np.maximum(shares[first, second], shares[second, first])
     return [
-        ClassPair(int(a), int(b), float(s), int(counts[a, b]), int(counts[b, a]))
-        for a, b, s in _strongest(first, second, strength, max_pairs)
+        ClassPair(int(a), int(b), float(strength[i]), int(counts[a, b]), int(counts[b, a]))
+        for i in _strongest(first, second, strength, max_pairs)
+        for a, b in [(first[i], second[i])]
     ]
 
 
 def cooccurring_pairs(truth: AnyLabels, max_pairs: int = 400) -> list[ClassPair]:
-    """Pairs of labels that come together more often than chance would have it, the strongest first.
-
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        max_pairs: How many pairs to return.
+    """Find pairs of labels that co-occur more often than expected by chance, the strongest first.
 
     Returns:
-        The strength of a pair is the correlation of its two labels (phi). A pair counts where three samples have both,
-        and two standard deviations more than labels that know nothing of each other would share.
+        Pairs that at least three samples have, and two standard deviations more samples than under independence; their
+        strength is the correlation of the labels (phi).
     """
     labels = LabelMatrix.from_dense(truth)
     samples = max(len(labels), 1)
@@ -84,17 +80,13 @@ def cooccurring_pairs(truth: AnyLabels, max_pairs: int = 400) -> list[ClassPair]
     first, second, both, expected = first[significant], second[significant], both[significant], expected[significant]
     spread = np.sqrt(share[first] * (1 - share[first]) * share[second] * (1 - share[second]))
     phi = (both - expected) / samples / np.maximum(spread, 1e-12)
-    pair_counts = {
-        (int(a), int(b)): (int(n), float(e)) for a, b, n, e in zip(first, second, both, expected, strict=True)
-    }
     return [
-        ClassPair(int(a), int(b), min(float(s), 1.0), pair_counts[int(a), int(b)][0], *pair_counts[int(a), int(b)])
-        for a, b, s in _strongest(first, second, phi, max_pairs)
+        ClassPair(
+            int(first[i]), int(second[i]), min(float(phi[i]), 1.0), int(both[i]), int(both[i]), float(expected[i])
+        )
+        for i in _strongest(first, second, phi, max_pairs)
     ]
 
 
-def _strongest(
-    first: Integers, second: Integers, strength: NDArray[np.float64], max_pairs: int
-) -> list[tuple[int, int, float]]:
-    order = np.lexsort((second, first, -strength))[:max_pairs]
-    return list(zip(first[order], second[order], strength[order], strict=True))
+def _strongest(first: Integers, second: Integers, strength: NDArray[np.float64], max_pairs: int) -> Integers:
+    return np.lexsort((second, first, -strength))[:max_pairs]

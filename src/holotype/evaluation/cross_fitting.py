@@ -1,4 +1,4 @@
-"""Choices that are made on out-of-fold scores, and their application to samples they were not made on."""
+"""Cross-fitting of postprocessing: fit on out-of-fold scores, apply to samples that were not used for fitting."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ __all__ = [
     "cross_fitting_folds",
     "fit_chain",
     "grouped_folds",
+    "learns",
 ]
 
 INNER_FOLDS = 5
@@ -44,14 +45,14 @@ FittedStep = Callable[[Any], Any]
 
 @runtime_checkable
 class BackOffStep(Protocol):
-    """A fitted calibration that may answer with a higher rank of the taxonomy where the class is uncertain."""
+    """Fitted calibration that may answer with a higher taxonomic rank if the class is uncertain."""
 
     @property
     def calibration(self) -> Calibration:
-        """Its parameters, with the target of the back-off."""
+        """Parameters, with the target of the back-off."""
 
     def answers(self, logits: AnyScores) -> tuple[Integers, Integers] | None:
-        """Rank and taxon of each answer, shape (n,) each; None where nothing backs off.
+        """Return rank and taxon of each answer, shape (n,) each, or None without back-off.
 
         Args:
             logits: After calibration, shape (n, classes).
@@ -59,44 +60,43 @@ class BackOffStep(Protocol):
 
 
 class PostprocessingStep(Protocol):
-    """One choice of the chain from models' scores to labels: pooling, weights, calibration, thresholds.
+    """Step of the chain from models' scores to labels: pooling, weights, calibration or thresholds.
 
-    The first choice takes a list, one entry a model; each later one takes what the one before it made. All but the
-    last give logits (n, classes), the last gives decisions (n, classes). A choice that learns nothing from the
-    scores (a plain mean, a fixed threshold) says so by an attribute `learns = False`, and is not refitted.
+    The first step takes a list with one entry per model, each later step the result of the step before. All but the
+    last return logits, the last returns decisions, shape (n, classes). A step that fits nothing on the scores (an equal
+    mean, a fixed threshold) has an attribute `learns = False` and is not refitted.
     """
 
     @property
     def name(self) -> str:
-        """What it is called in the score's words."""
+        """Name in the method text of the score."""
 
     def fit(self, evidence: Any, truth: AnyLabels, /) -> FittedStep:
-        """Learn from out-of-fold scores.
+        """Fit the step on out-of-fold scores.
 
         Args:
-            evidence: A list of `OofPredictions` (the first choice) or one.
-            truth: Which classes each of the samples has, shape (n, classes).
+            evidence: A list of `OofPredictions` (first step) or one.
 
         Returns:
-            A function of a list of `Scores`, or of one, that gives logits or decisions.
+            A function of a list of `Scores`, or of one, that returns logits or decisions.
         """
 
 
 @dataclass(frozen=True)
 class FittedChain:
-    """Fitted choices in order.
+    """Fitted postprocessing steps, in order.
 
     Args:
-        steps: What each choice's `fit` returned.
+        steps: Results of each step's `fit`.
     """
 
     steps: tuple[FittedStep, ...]
 
     def apply(self, models: Sequence[Scores]) -> list[Any]:
-        """What each choice makes of some samples, in order; the last is the decision, where the chain ends in one.
+        """Return the result of every step for some samples; the last one is the decision if the chain ends in one.
 
         Args:
-            models: Scores of the same samples, one entry a model.
+            models: Scores of the same samples, one entry per model.
         """
         results: list[Any] = []
         evidence: Any = list(models)
@@ -107,7 +107,12 @@ class FittedChain:
 
 
 CrossFittedChains = list[tuple[NDArray[np.bool_], FittedChain]]
-"""Chains, each with the samples that it was fitted without, and that it may thus be scored on."""
+"""Chains, each with the mask of the samples that it was fitted without and may be scored on."""
+
+
+def learns(choice: PostprocessingStep) -> bool:
+    """Check that a step fits something on the scores; it does unless it says otherwise."""
+    return bool(getattr(choice, "learns", True))
 
 
 def fit_chain(
@@ -118,18 +123,16 @@ def fit_chain(
     units: Integers,
     seed: int,
 ) -> FittedChain:
-    """Fit every choice; a later one learns from scores that the one before made of samples it was not fitted on.
+    """Fit every step on the out-of-fold results of the step before.
 
-    A fitted choice that knows such scores itself (a stack, from its inner folds) has them as `oof_logits`; any other is
-    fitted once more for each fold, without it.
+    If a fitted step has out-of-fold results itself (a stack, from its inner folds), they are its `oof_logits`;
+    otherwise it is fitted once more per fold, without that fold.
 
     Args:
-        choices: In order.
-        models: Out-of-fold scores of the same samples, one entry a model.
-        truth: Which classes each sample has, shape (n, classes).
-        folds: The fold of each sample, shape (n,).
-        units: What is independent, shape (n,); it makes folds where `folds` are of one fold only.
-        seed: The recipe's seed.
+        choices: Steps in order.
+        models: Out-of-fold scores of the same samples, one entry per model.
+        folds: Fold of each sample, shape (n,).
+        units: Independent group of each sample, shape (n,); makes the folds if `folds` has only one.
     """
     steps: list[FittedStep] = []
     evidence: Any = list(models)
@@ -139,7 +142,7 @@ def fit_chain(
         later = choices[depth + 1 :]
         if not later:
             break
-        if not _learns(choice) or not any(_learns(other) for other in later):
+        if not learns(choice) or not any(learns(other) for other in later):
             logits = step(evidence)
         else:
             oof_logits: AnyScores | None = getattr(step, "oof_logits", None)
@@ -151,19 +154,19 @@ def fit_chain(
 
 
 def _cross_fit_step(choice: PostprocessingStep, evidence: Any, truth: AnyLabels, folds: Integers) -> Any:
-    """What a choice makes of its own evidence, fitted without the fold it is applied to."""
+    """Results of a step for its own evidence, fitted without the fold it is applied to."""
     parts = []
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold
         training, held_out = (_select_samples(evidence, mask) for mask in (outside, inside))
         parts.append(choice.fit(training, take_rows(truth, outside))(held_out))
     if not parts:
-        raise HolotypeError("there are no scores to cross")
+        raise HolotypeError("there are no scores to cross-fit")
     return _restore_order(parts, folds)
 
 
 def _restore_order(parts: Sequence[Any], folds: Integers) -> Any:
-    """What was made fold by fold, in the order of the samples."""
+    """Results that were computed fold by fold, in the order of the samples."""
     return take_rows(concatenate(parts), np.argsort(np.argsort(folds, kind="stable")))
 
 
@@ -181,21 +184,16 @@ def cross_fit_predict(
     units: Integers,
     seed: int,
 ) -> list[Any]:
-    """What each choice makes of every sample when it is fitted without the sample's fold.
+    """Return the result of each step for every sample, fitted without the sample's fold.
 
     Args:
-        choices: In order.
-        models: Out-of-fold scores of the same samples, one entry a model.
-        truth: Which classes each sample has, shape (n, classes).
-        folds: The fold of each sample, shape (n,).
-        units: What is independent, shape (n,); it makes folds where `folds` are of one fold only.
-        seed: The recipe's seed.
+        choices: As in `fit_chain`, like the other arguments.
 
     Returns:
-        One array a choice, each of shape (n, classes).
+        One array per step, of shape (n, classes) each.
 
     Raises:
-        HolotypeError: A choice gave an array of another shape.
+        HolotypeError: A step returned an array of another shape.
     """
     return apply_cross_fitted(cross_fit(choices, models, truth, folds, units, seed), choices, models, truth.shape)
 
@@ -208,17 +206,12 @@ def cross_fit(
     units: Integers,
     seed: int,
 ) -> CrossFittedChains:
-    """The whole chain fitted once for each fold, without it; once for all where it learns nothing.
+    """Fit the whole chain once per fold, without that fold; a single time if no step learns.
 
     Args:
-        choices: In order.
-        models: Out-of-fold scores of the same samples, one entry a model.
-        truth: Which classes each sample has, shape (n, classes).
-        folds: The fold of each sample, shape (n,).
-        units: What is independent, shape (n,); it makes folds where `folds` are of one fold only.
-        seed: The recipe's seed.
+        choices: As in `fit_chain`, like the other arguments.
     """
-    if not any(_learns(choice) for choice in choices):
+    if not any(learns(choice) for choice in choices):
         return [(np.ones(len(truth), bool), fit_chain(choices, models, truth, folds, units, seed))]
     fold_ids = cross_fitting_folds(folds, units, seed)
     chains = []
@@ -237,61 +230,58 @@ def apply_cross_fitted(
     models: Sequence[OofPredictions],
     shape: tuple[int, ...],
 ) -> list[Any]:
-    """What each choice makes of every sample by the chain that was fitted without it.
+    """Return the result of each step for every sample, by the chain that was fitted without it.
 
     Args:
         chains: From `cross_fit`.
-        choices: In order.
-        models: Out-of-fold scores of the same samples, one entry a model.
         shape: Samples and classes.
 
     Returns:
-        One array a choice, each of that shape.
+        One array per step, of that shape.
 
     Raises:
-        HolotypeError: A choice gave an array of another shape.
+        HolotypeError: A step returned an array of another shape.
     """
     results: list[list[Any]] = [[] for _ in choices]
     for inside, chain in chains:
         parts = chain.apply([_select_rows(model, inside) for model in models])
         for choice, collected, part in zip(choices, results, parts, strict=True):
             if part.shape != (int(inside.sum()), shape[1]):
-                raise HolotypeError(f"{choice.name} gave an array of shape {part.shape} for {inside.sum()} samples")
+                raise HolotypeError(f"{choice.name} returned an array of shape {part.shape} for {inside.sum()} samples")
             collected.append(part)
     rows = np.concatenate([np.flatnonzero(inside) for inside, _ in chains])
     return [take_rows(concatenate(parts), np.argsort(rows, kind="stable")) for parts in results]
 
 
 def cross_fitting_folds(folds: Integers, units: Integers, seed: int) -> Integers:
-    """The folds themselves where there are two or more, else grouped folds inside the one.
+    """Return the folds if there are at least two, else grouped folds inside the one.
 
     Args:
-        folds: The fold of each sample, shape (n,).
-        units: What is independent, shape (n,).
-        seed: The recipe's seed.
+        folds: Fold of each sample, shape (n,).
+        units: Independent group of each sample, shape (n,).
 
     Raises:
-        HolotypeError: There is one sample only.
+        HolotypeError: There is only one sample.
     """
     if len(np.unique(folds)) > 1:
         return folds
     if len(np.unique(units)) < 2:
-        units = np.arange(len(units))  # one group alone: samples have to do, and the score says so
+        units = np.arange(len(units))  # with one group, samples are split instead, and the score says so
     if len(units) < 2:
-        raise HolotypeError("one sample alone cannot both fit a choice and score it", remedy="label more samples")
+        raise HolotypeError("a single sample cannot both fit a step and score it", remedy="label more samples")
     return grouped_folds(units, INNER_FOLDS, seed)
 
 
 def grouped_folds(units: Integers, count: int, seed: int) -> Integers:
-    """Folds that keep units whole and are of like size: the largest first, each to the smallest fold.
+    """Assign groups to folds of similar size: the largest group first, each to the smallest fold.
 
     Args:
-        units: The unit of each sample, shape (n,).
-        count: How many folds; fewer where there are fewer units.
-        seed: Decides the order of units of one size.
+        units: Group of each sample, shape (n,).
+        count: Number of folds; fewer if there are fewer groups.
+        seed: Decides the order of groups of equal size.
 
     Returns:
-        The fold of each sample, shape (n,).
+        Fold of each sample, shape (n,).
     """
     _, inverse, sizes = np.unique(units, return_inverse=True, return_counts=True)
     shuffled = keyed_generator(seed, "score", "grouped folds").permutation(len(sizes))
@@ -302,10 +292,6 @@ def grouped_folds(units: Integers, count: int, seed: int) -> Integers:
         fold_of_unit[unit] = fold
         filled[fold] += sizes[unit]
     return fold_of_unit[inverse]
-
-
-def _learns(choice: PostprocessingStep) -> bool:
-    return bool(getattr(choice, "learns", True))
 
 
 def _select_rows(evidence: OofPredictions, mask: NDArray[np.bool_]) -> OofPredictions:

@@ -1,4 +1,4 @@
-"""The score of a whole chain of choices, each refitted without the fold it is scored on."""
+"""Nested score: the whole postprocessing chain is refitted without the fold it is scored on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from holotype.evaluation.cross_fitting import (
     PostprocessingStep,
     apply_cross_fitted,
     cross_fit,
+    learns,
 )
 from holotype.evaluation.metrics import (
     MAX_MAP_CELLS,
@@ -50,15 +51,15 @@ AVERAGED_OVER_CLASSES = {"macro_f1", "balanced_accuracy", "map"}
 
 @dataclass(frozen=True)
 class NestedScore:
-    """A scorecard with what was scored.
+    """Nested score with the scored samples.
 
     Args:
-        scorecard: The scores; its ledger is empty until `step_effects` fills it.
+        scorecard: Its `steps` are empty until `step_effects` fills them.
         samples: Sample numbers, shape (n,), ascending.
-        truth: Which classes each sample has, shape (n, classes).
-        decided: What the chain gave each sample, fitted without the sample's fold, shape (n, classes).
-        logits: The scores that were decided on, made the same way, shape (n, classes).
-        steps: What each choice but the last made of the samples, in order, shape (n, classes) each.
+        truth: Shape (n, classes).
+        decided: Labels by the chain that was fitted without the sample's fold, shape (n, classes).
+        logits: Scores before the decision, by the same chain, shape (n, classes).
+        steps: Results of each step but the last, shape (n, classes) each.
     """
 
     scorecard: Scorecard
@@ -80,26 +81,23 @@ def score_nested(
 ) -> NestedScore:
     """Score the chain from models' scores to labels.
 
-    Every choice is fitted on the out-of-fold scores of the other folds and applied to the fold that is scored; a
-    choice that follows another learns from scores the other made in the same way. With one used fold the choices are
+    Every step is fitted on the out-of-fold scores of the other folds and applied to the scored fold; a step that
+    follows another is fitted on results that were obtained in the same way. With one trained fold, the steps are
     cross-fitted by grouped folds inside it.
 
     Args:
-        oof_models: One entry a model, all of the same samples.
-        labels: The samples of the run.
-        folds: The folds.
-        choices: At least one; the first takes the models, the last decides.
-        metric: The recipe's metric; it stands first in the scorecard.
-        seed: The recipe's seed.
-        next_rows: Rows of the submission; as many as were scored where there is none.
+        oof_models: One entry per model, all of the same samples.
+        choices: At least one step; the first takes the models, the last decides.
+        metric: Comes first in the scorecard.
+        next_rows: Rows of the submission, for the prediction interval; by default the number of scored samples.
 
     Raises:
-        HolotypeError: Models differ in their samples or folds, or there is no choice.
-        DataError: No sample has a label to score.
+        HolotypeError: Models differ in their samples or folds, or there is no step.
+        DataError: No sample has a label.
     """
     first = _require_same_samples(oof_models, folds)
     if not choices:
-        raise HolotypeError("a score needs at least one choice, the decision")
+        raise HolotypeError("a score needs at least one step, the decision")
     truth = _require_labels(labels, first.samples)
     groups = folds.groups_of(first.samples)
     chains = cross_fit(choices, oof_models, truth, first.folds, groups, seed)
@@ -128,7 +126,7 @@ def score_nested(
 def _score_back_off(
     chains: CrossFittedChains, scored: ScoredSamples, labels: Labels, resamples: GroupResamples, seed: int
 ) -> list[dict[str, Any]]:
-    """How often answers are right, each at the thresholds that were fitted without its fold."""
+    """Accuracy of the answers, each at thresholds that were fitted without its fold."""
     rank, taxon = (np.full(len(scored.truth), -1, np.int64) for _ in range(2))
     target = None
     for inside, chain in chains:
@@ -144,14 +142,13 @@ def _score_back_off(
 
 
 def metric_names(metric: str, kind: Kind, cells: int, classes: int = 0) -> list[str]:
-    """The metrics of a scorecard in order: the recipe's own first.
+    """List the metrics of a scorecard, the recipe's own first.
 
     Args:
-        metric: The recipe's metric.
-        kind: One label a sample, or many.
-        cells: Samples times classes; where they are very many, average precision is left out unless it was asked for.
-        classes: How many there are; above ten, the five likeliest of one label a sample are worth a score, and above
-            2,000 average precision is left out, since it ranks all samples within every class.
+        cells: Samples times classes; if it is very large, average precision is left out unless it is the recipe's
+            metric.
+        classes: Above ten, multiclass gets top-5 accuracy; above 2,000, average precision is left out, since it ranks
+            all samples within every class.
     """
     names = [metric, "macro_f1", "micro_f1", "accuracy"]
     names += ["balanced_accuracy"] if kind == "multiclass" else []
@@ -162,16 +159,20 @@ def metric_names(metric: str, kind: Kind, cells: int, classes: int = 0) -> list[
 
 def _require_same_samples(models: Sequence[OofPredictions], folds: Folds) -> OofPredictions:
     if not models or not len(models[0].samples):
-        raise HolotypeError("there are no out-of-fold scores to judge", remedy="train at least one fold of one model")
+        raise HolotypeError(
+            "there are no out-of-fold scores to evaluate", remedy="train at least one fold of one model"
+        )
     first = models[0]
     for number, model in enumerate(models):
         same = np.array_equal(model.samples, first.samples) and model.logits.shape == first.logits.shape
         if not same or not np.array_equal(model.folds, first.folds):
-            raise HolotypeError(f"model {number} has other samples, classes or folds than model 0; gather each whole")
+            raise HolotypeError(
+                f"model {number} has other samples, classes or folds than model 0; gather both on the same folds"
+            )
     mismatched = np.flatnonzero(folds.fold_of_sample[first.samples] != first.folds)
     if len(mismatched):
         raise HolotypeError(
-            f"{len(mismatched):,} samples carry another fold than the folds say; the first is number "
+            f"{len(mismatched):,} samples have another fold than in `folds`; the first is number "
             f"{first.samples[mismatched[0]]}",
             remedy="gather the predictions again",
         )
@@ -182,7 +183,7 @@ def _require_labels(labels: Labels, samples: Integers) -> AnyLabels:
     unknown = samples[labels.frame["labels"].gather(samples).is_null().to_numpy()]
     if len(unknown):
         names = join_names(labels.frame["sample"].gather(unknown), 5)
-        raise DataError(f"{len(unknown):,} samples to be scored have no known labels: {names}", field="data.train")
+        raise DataError(f"{len(unknown):,} samples to be scored have no labels: {names}", field="data.train")
     truth = labels.truth(samples)
     if not truth.any():
         raise DataError("none of the samples to be scored has a label", field="data.train")
@@ -190,8 +191,8 @@ def _require_labels(labels: Labels, samples: Integers) -> AnyLabels:
 
 
 def _describe_refitting(choices: Sequence[PostprocessingStep], folds: Integers, groups: Integers) -> str:
-    learned = [choice.name for choice in choices if getattr(choice, "learns", True)]
-    fixed = [choice.name for choice in choices if not getattr(choice, "learns", True)]
+    learned = [choice.name for choice in choices if learns(choice)]
+    fixed = [choice.name for choice in choices if not learns(choice)]
     used = np.unique(folds)
     parts = []
     verb = "was" if len(learned) == 1 and " and " not in learned[0] else "were"
@@ -199,8 +200,8 @@ def _describe_refitting(choices: Sequence[PostprocessingStep], folds: Integers, 
         parts.append(f"{' and '.join(learned)} {verb} refitted without the fold that is scored ({len(used)} folds)")
     elif learned:
         grouping = "groups" if 1 < len(np.unique(groups)) < len(groups) else "samples"
-        inner = f"by folds of {grouping} inside fold {used[0]}, the one that is used"
-        inner += ", since all are of one independent group" if len(np.unique(groups)) < 2 else ""
+        inner = f"by folds of {grouping} inside fold {used[0]}, the only trained one"
+        inner += ", since all belong to one independent group" if len(np.unique(groups)) < 2 else ""
         parts.append(f"{' and '.join(learned)} {verb} cross-fitted {inner}")
     if fixed:
         parts.append(f"{' and '.join(fixed)} learned nothing from the scores")
@@ -209,10 +210,9 @@ def _describe_refitting(choices: Sequence[PostprocessingStep], folds: Integers, 
 
 
 def add_caveats(nested: NestedScore, caveats: Sequence[str]) -> NestedScore:
-    """Scores whose words also say what a reader must know to believe them.
+    """Prepend caveats to the method text of every metric.
 
     Args:
-        nested: From `score_nested`.
         caveats: Clauses without a full stop.
     """
     metrics = {
@@ -225,5 +225,5 @@ def add_caveats(nested: NestedScore, caveats: Sequence[str]) -> NestedScore:
 def _add_method(name: str, metric: Metric, method: str, left_out: tuple[str, ...]) -> Metric:
     parts: list[Any] = [method, metric.method]
     if left_out and name in AVERAGED_OVER_CLASSES:
-        parts.append(f"left out of the mean, having no positive row: {join_names(left_out, MAX_NAMED)}")
+        parts.append(f"left out of the mean for lack of a positive sample: {join_names(left_out, MAX_NAMED)}")
     return replace(metric, method="; ".join(parts))

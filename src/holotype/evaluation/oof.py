@@ -1,4 +1,7 @@
-"""From what networks say of images to scores of samples, with the proof that no network scored what it saw."""
+"""Gathering of predictions: from image scores of networks to out-of-fold and test scores of samples.
+
+Every network must have scored exactly the rows it was not trained on.
+"""
 
 from __future__ import annotations
 
@@ -26,34 +29,32 @@ from holotype.types import (
 __all__ = ["POOLS", "gather_oof", "gather_test", "pool_images"]
 
 MAX_LISTED = 5
-EPSILON = 1e-300  # keeps the log-odds of certainty finite
+EPSILON = 1e-300  # keeps log-odds finite
 
 
 def gather_oof(
     predictions: list[Predictions], folds: Folds, images: ImageTable, pool: str = "mean-logit"
 ) -> OofPredictions:
-    """The out-of-fold scores of one model's training samples.
+    """Gather the out-of-fold scores of one model's training samples.
 
     Args:
-        predictions: Of one model, for the images of each used fold by the network that never saw that fold.
-        folds: The folds.
-        images: The table that rows are counted in.
-        pool: How the images of a sample become one score: a name of `POOLS`.
+        predictions: Of one model: the images of each trained fold, by the network that was not trained on it.
+        pool: Rule for several images per sample, from `POOLS`.
 
     Raises:
-        HolotypeError: A row was scored by a network of another fold, twice or not at all, is no training row, or has
-            a score that is not a number.
-        RecipeError: There is no such pooling.
+        HolotypeError: A row was scored by the network of another fold, twice or not at all, is no training row, or has
+            a score that is not finite.
+        RecipeError: Unknown pooling rule.
     """
     rows, logits, fold = _concatenate(predictions, images)
     fold_of_row = folds.fold_of_sample[images.sample_numbers]
     wrong_fold = rows[fold_of_row[rows] != fold]
-    _require_none(
-        wrong_fold, images, "were scored by a network that does not belong to their fold, and may have seen them"
-    )
+    _require_none(wrong_fold, images, "were scored by a network of another fold, which may have been trained on them")
     expected = _scored_rows(folds, images)
     _require_none(
-        np.setdiff1d(rows, expected), images, "are no training rows of a used fold and have no place out of fold"
+        np.setdiff1d(rows, expected),
+        images,
+        "are no training rows of a trained fold, so they have no out-of-fold score",
     )
     _require_none(_repeated_rows(rows), images, "have more than one out-of-fold score")
     _require_none(np.setdiff1d(expected, rows), images, "have no out-of-fold score")
@@ -64,20 +65,19 @@ def gather_oof(
 def gather_test(
     predictions: list[Predictions], images: ImageTable, expected: Integers, pool: str = "mean-logit"
 ) -> TestPredictions:
-    """The scores of samples that no network was trained on: pooled network by network, then the mean of the logits.
+    """Gather the scores of samples outside training: pool images per network, then average logits over networks.
 
     Args:
-        predictions: Of one model, for every expected image by the network of every fold.
-        images: The table that rows are counted in.
-        expected: The image rows that every network must have scored: the test rows, or those of a validation set.
-        pool: How the images of a sample become one score: a name of `POOLS`.
+        predictions: Of one model: every expected image by the network of every fold.
+        expected: Image rows that every network must have scored: the test rows, or those of a validation set.
+        pool: Rule for several images per sample, from `POOLS`.
 
     Raises:
-        HolotypeError: A network left out a row, scored one twice, scored another row, or said what is no number.
-        RecipeError: There is no such pooling.
+        HolotypeError: A network left out a row, scored a row twice or another row, or a score is not finite.
+        RecipeError: Unknown pooling rule.
     """
     rows, logits, fold = _concatenate(predictions, images)
-    _require_none(np.setdiff1d(rows, expected), images, "were scored and are not among the rows to predict")
+    _require_none(np.setdiff1d(rows, expected), images, "were scored but are not among the rows to predict")
     parts: list[AnyScores] = []
     samples = np.empty(0, np.int64)
     for number in np.unique(fold):
@@ -87,27 +87,25 @@ def gather_test(
         samples, pooled = pool_images(images.sample_numbers[fold_rows], logits[fold == number], images.kind, pool)
         parts.append(pooled)
     if not parts:
-        raise HolotypeError("no network scored the rows to predict", remedy="run the prediction of at least one fold")
+        raise HolotypeError("no network scored the rows to predict", remedy="predict with at least one fold")
     return TestPredictions(samples, _average_networks(parts))
 
 
 def pool_images(owners: Integers, logits: AnyScores, kind: Kind, pool: str) -> tuple[Integers, AnyScores]:
-    """One score a sample from the scores of its images.
+    """Pool the scores of images to one score per sample.
 
     Args:
-        owners: The sample of each image, shape (n,).
-        logits: Shape (n, classes).
-        kind: One label a sample, or many.
-        pool: a name of `POOLS`.
+        owners: Sample of each image, shape (n,).
+        pool: From `POOLS`.
 
     Returns:
         Sample numbers, ascending, shape (m,), and their logits, shape (m, classes).
 
     Raises:
-        RecipeError: There is no such pooling.
+        RecipeError: Unknown pooling rule.
     """
     if pool not in POOLS:
-        raise RecipeError(f"no pooling is named {pool!r}", field="predict.pooling", value=pool, allowed=POOLS)
+        raise RecipeError(f"unknown pooling rule {pool!r}", field="predict.pooling", value=pool, allowed=POOLS)
     samples, inverse, images = np.unique(owners, return_inverse=True, return_counts=True)
     samples = samples.astype(np.int64)
     if not len(samples) or images.max() == 1:
@@ -121,7 +119,7 @@ def pool_images(owners: Integers, logits: AnyScores, kind: Kind, pool: str) -> t
 
 
 def _average_networks(parts: list[AnyScores]) -> AnyScores:
-    """The mean of what several networks say of the same samples."""
+    """Mean of the scores of several networks for the same samples."""
     stacked = concatenate(parts)
     if isinstance(stacked, TopKScores):
         rows, count = len(parts[0]), len(parts)
@@ -141,11 +139,10 @@ def _mean_logit(logits: NDArray[np.float64], starts: Integers, images: Integers,
 def _mean_probability(
     logits: NDArray[np.float64], starts: Integers, images: Integers, kind: Kind
 ) -> NDArray[np.float64]:
-    """The logit of the mean probability, in logarithms throughout, so that sure scores stay finite."""
+    """Logit of the mean probability, computed in logarithms so that confident scores stay finite."""
 
     def log_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        stretches = np.split(values, starts[1:])
-        return np.stack([logsumexp(stretch, axis=0) for stretch in stretches]) - np.log(images)[:, None]
+        return np.stack([logsumexp(part, axis=0) for part in np.split(values, starts[1:])]) - np.log(images)[:, None]
 
     if kind == "multiclass":
         return log_mean(log_softmax(logits, axis=1))
@@ -153,13 +150,13 @@ def _mean_probability(
 
 
 def _max(logits: NDArray[np.float64], starts: Integers, images: Integers, kind: Kind) -> NDArray[np.float64]:
-    # the arguments of a softmax are known up to a constant an image, so they are made comparable first
+    # logits of a softmax are defined up to a constant per image
     comparable = log_softmax(logits, axis=1) if kind == "multiclass" else logits
     return np.asarray(np.maximum.reduceat(comparable, starts))
 
 
 def _geometric_mean(logits: NDArray[np.float64], starts: Integers, images: Integers, kind: Kind) -> NDArray[np.float64]:
-    """The logit of the geometric mean of the probabilities."""
+    """Logit of the geometric mean of the probabilities."""
     if kind == "multiclass":
         return _mean_logit(np.asarray(log_softmax(logits, axis=1)), starts, images, kind)
     mean = np.minimum(_mean_logit(np.asarray(log_expit(logits)), starts, images, kind), -EPSILON)
@@ -172,7 +169,7 @@ POOLS: dict[str, Callable[[NDArray[np.float64], Integers, Integers, Kind], NDArr
     "max": _max,
     "geometric": _geometric_mean,
 }
-"""How the images of a sample become one score."""
+"""Rules that pool the images of a sample to one score."""
 
 
 def _concatenate(predictions: Sequence[Predictions], images: ImageTable) -> tuple[Integers, AnyScores, Integers]:
@@ -181,7 +178,9 @@ def _concatenate(predictions: Sequence[Predictions], images: ImageTable) -> tupl
         raise HolotypeError("there are no predictions to gather", remedy="train and predict at least one fold")
     models = sorted({part.model for part in predictions})
     if len(models) > 1:
-        raise HolotypeError(f"the predictions are of several models: {join_names(models)}", remedy="gather each alone")
+        raise HolotypeError(
+            f"the predictions are of several models: {join_names(models)}", remedy="gather each separately"
+        )
     for part in predictions:
         if part.logits.shape != (len(part.rows), len(images.classes)):
             raise HolotypeError(
@@ -200,7 +199,7 @@ def _concatenate(predictions: Sequence[Predictions], images: ImageTable) -> tupl
 
 
 def _scored_rows(folds: Folds, images: ImageTable) -> Integers:
-    """The image rows that must be scored out of fold: training samples of the used folds that were not left out."""
+    """Image rows that must have out-of-fold scores: training samples of the trained folds, without excluded ones."""
     training = np.isin(np.arange(len(images.samples)), images.samples.of_role("train"))
     training &= np.isin(folds.fold_of_sample, folds.used)
     training[folds.left_out] = False

@@ -1,4 +1,4 @@
-"""What each step of the pipeline bought, paired on the same samples and the same draws."""
+"""Step effects: the gain of each pipeline step, paired on the same samples and bootstrap draws."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from holotype.types import AnyLabels, AnyScores, Integers, Kind
 __all__ = ["Against", "Step", "step_effects"]
 
 Against = Literal["before", "best", "nothing"]
-"""What a step is compared with: the step before, the best of all before, or nothing, being another beginning."""
+"""Reference of a step: the step before, the best of all before, or none (a new start)."""
 
 Step = tuple[str, AnyLabels, AnyScores]
-"""A step's name, its decisions and its logits, both of shape (n, classes)."""
+"""Name, decisions and logits of a step; the arrays have shape (n, classes)."""
 
 
 def step_effects(
@@ -27,20 +27,16 @@ def step_effects(
     seed: int,
     against: Sequence[Against] = (),
 ) -> list[dict[str, Any]]:
-    """What each step came to, and what it changed of the step that it is compared with.
+    """Score each step and its difference from a reference step.
 
     Args:
-        steps: In the order they are taken, all of the same samples.
-        truth: Which classes each sample has, shape (n, classes).
-        kind: One label a sample, or many.
-        groups: The independent group of each sample, shape (n,).
-        metric: The recipe's metric.
-        seed: The recipe's seed.
-        against: What each step is compared with; the step before where nothing is said.
+        steps: In order, all of the same samples.
+        groups: Independent group of each sample, shape (n,).
+        against: Reference of each step; the step before by default.
 
     Returns:
-        One entry a step: `step`, `value`, `low`, `high`, `against` (the name of the step it is compared with) and the
-        `difference` to it; both None for a step that is another beginning.
+        One entry per step: `step`, `value`, `low`, `high`, `against` (name of the reference step) and `difference`; the
+            last two are None without a reference.
 
     Raises:
         HolotypeError: A step has decisions or logits of another shape.
@@ -51,17 +47,17 @@ def step_effects(
     for number, (name, decided, logits) in enumerate(steps):
         if decided.shape != truth.shape or logits.shape != truth.shape:
             raise HolotypeError(
-                f"step {name!r}: decisions {decided.shape} and logits {logits.shape} are not {truth.shape}"
+                f"step {name!r}: decisions {decided.shape} and logits {logits.shape} must have shape {truth.shape}"
             )
         scored = ScoredSamples(truth, decided, logits, kind)
         score = bootstrap_interval(metric, scored, resamples)
         entry = {"step": name, "value": score.value, "low": score.low, "high": score.high}
         reference = _reference_index(against[number] if number < len(against) else "before", effects)
-        reference_name = None if reference is None else effects[reference]["step"]
-        difference = (
-            None if reference is None else paired_difference(metric, scored_steps[reference], scored, resamples)
-        )
-        effects.append(entry | {"against": reference_name, "difference": difference})
+        comparison: dict[str, Any] = {"against": None, "difference": None}
+        if reference is not None:
+            difference = paired_difference(metric, scored_steps[reference], scored, resamples)
+            comparison = {"against": effects[reference]["step"], "difference": difference}
+        effects.append(entry | comparison)
         scored_steps.append(scored)
     return effects
 

@@ -1,4 +1,4 @@
-"""Scores of other samples than all that were scored: without duplicates, and of a validation set of its own."""
+"""Scores of subsets: without duplicates, or of a separate validation set."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ __all__ = ["score_excluding", "score_subset"]
 
 
 def score_subset(scored: ScoredSamples, groups: Integers, metric: str, seed: int) -> dict[str, Metric]:
-    """The metrics of some samples by themselves.
+    """Score some samples by themselves; empty if none has a label.
 
     Args:
-        scored: What is known and was decided of the samples, shape (n, classes) each.
-        groups: The independent group of each, shape (n,).
-        metric: The recipe's metric; it stands first.
-        seed: The recipe's seed.
-
-    Returns:
-        Metrics by name; empty where none of the samples has a label.
+        groups: Independent group of each sample, shape (n,).
+        metric: Comes first.
     """
     if not scored.truth.any():
         return {}
@@ -35,17 +30,16 @@ def score_subset(scored: ScoredSamples, groups: Integers, metric: str, seed: int
 def score_excluding(
     excluded: NDArray[np.bool_], scored: ScoredSamples, groups: Integers, metric: str, seed: int
 ) -> dict[str, Metric]:
-    """The metrics of the scored samples without some of them, every decision as it was.
+    """Score the samples without some of them, with unchanged decisions.
 
     Args:
-        excluded: Which of the samples do not count, shape (n,).
-        scored: Of all scored samples, shape (n, classes) each.
-        groups: The independent group of each, shape (n,).
-        metric: The recipe's metric; it stands first.
-        seed: The recipe's seed.
+        excluded: Mask of the samples to leave out, shape (n,).
+        scored: All scored samples.
+        groups: Independent group of each sample, shape (n,).
+        metric: Comes first.
 
     Returns:
-        Metrics by name; empty where no sample is left out, or none is left.
+        Metrics by name; empty if no sample is excluded, or all are.
     """
     remaining = ~excluded
     if remaining.all() or not remaining.any():

@@ -1,10 +1,10 @@
-"""Scores by class, by group and by domain, the table of confusions, and `scores.json`."""
+"""Score tables by class, group and domain, the confusion matrix, and `scores.json`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -21,21 +21,16 @@ from holotype.evaluation.metrics import (
 )
 from holotype.types import AnyLabels, Integers, Kind, LabelMatrix, Labels, Scorecard
 
-__all__ = ["class_table", "confusion_counts", "domain_table", "group_table", "scorecard_to_json"]
+__all__ = ["class_table", "confusion_counts", "domain_table", "group_table", "scorecard_to_json", "to_json_value"]
 
 MAX_VALUES = 200
 MAX_CONFUSION_CLASSES = 2_000
 
 
 def class_table(scored: ScoredSamples, classes: Sequence[str], resamples: GroupResamples) -> list[dict[str, Any]]:
-    """One entry a class: `name`, `support`, `predicted`, `precision`, `recall`, `f1`, `low`, `high` (of the F1).
+    """Build the table of classes: `name`, `support`, `predicted`, `precision`, `recall`, `f1`, and `low`, `high` of F1.
 
-    What is not defined is None: F1 and recall of a class without a positive sample, precision of one never given.
-
-    Args:
-        scored: The samples.
-        classes: The class names in order.
-        resamples: Draws of their groups.
+    Undefined values are None: F1 and recall without a positive sample, precision without a prediction.
     """
     precision, recall = precision_recall_per_class(scored.truth, scored.decided)
     low, high = class_intervals(scored, resamples)
@@ -50,36 +45,32 @@ def class_table(scored: ScoredSamples, classes: Sequence[str], resamples: GroupR
         "high": high,
     }
     rows = zip(*columns.values(), strict=True)
-    return [{name: _to_json(value) for name, value in zip(columns, row, strict=True)} for row in rows]
+    return [{name: to_json_value(value) for name, value in zip(columns, row, strict=True)} for row in rows]
 
 
 def group_table(scored: ScoredSamples, labels: Labels, samples: Integers, metric: str) -> list[dict[str, Any]]:
-    """One entry a value of each group column: `column`, `group`, `samples`, `value`, `accuracy`.
+    """Build the table of group values: `column`, `group`, `samples`, `value`, `accuracy`.
 
     Columns of more than 200 values are left out.
 
     Args:
-        scored: The samples.
-        labels: The samples of the run.
-        samples: The numbers of the judged ones, shape (n,).
-        metric: What `value` is.
+        samples: Numbers of the scored samples, shape (n,).
+        metric: Of `value`.
     """
-    columns = [name for name in labels.frame.columns if name.startswith("group.")]
-    table = []
-    for column in columns:
-        for value, scores in _score_by_value(scored, labels.frame[column].gather(samples), metric):
-            table.append({"column": column.removeprefix("group."), "group": value, **scores})
-    return table
+    return [
+        {"column": column.removeprefix("group."), "group": value, **scores}
+        for column in labels.frame.columns
+        if column.startswith("group.")
+        for value, scores in _score_by_value(scored, labels.frame[column].gather(samples), metric)
+    ]
 
 
 def domain_table(scored: ScoredSamples, labels: Labels, samples: Integers, metric: str) -> list[dict[str, Any]]:
-    """One entry a domain: `domain`, `samples`, `value`, `accuracy`.
+    """Build the table of domains: `domain`, `samples`, `value`, `accuracy`.
 
     Args:
-        scored: The samples.
-        labels: The samples of the run.
-        samples: The numbers of the judged ones, shape (n,).
-        metric: What `value` is.
+        samples: Numbers of the scored samples, shape (n,).
+        metric: Of `value`.
     """
     if "domain" not in labels.frame.columns:
         return []
@@ -88,17 +79,10 @@ def domain_table(scored: ScoredSamples, labels: Labels, samples: Integers, metri
 
 
 def confusion_counts(truth: AnyLabels, decided: AnyLabels, kind: Kind) -> Integers:
-    """How often one class was taken for another.
+    """Compute the confusion matrix, shape (classes, classes); above 2,000 classes its shape is (0, 0).
 
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        kind: One label a sample, or many.
-
-    Returns:
-        Shape (classes, classes). The diagonal holds what was right. For one label a sample, entry (i, j) counts the
-        samples of class i that were given j; for many, the samples that have i and missed it while they were wrongly
-        given j. Above 2,000 classes, where it would be a wall, shape (0, 0).
+    The diagonal counts correct labels. Multiclass: entry (i, j) counts samples of class i that were decided as j.
+    Multilabel: samples that have i and miss it while they were wrongly given j.
     """
     if truth.shape[1] > MAX_CONFUSION_CLASSES or isinstance(truth, LabelMatrix) or isinstance(decided, LabelMatrix):
         return np.zeros((0, 0), np.int64)
@@ -110,12 +94,8 @@ def confusion_counts(truth: AnyLabels, decided: AnyLabels, kind: Kind) -> Intege
 
 
 def scorecard_to_json(scorecard: Scorecard) -> dict[str, Any]:
-    """What `scores.json` holds: plain numbers and None, never NaN.
-
-    Args:
-        scorecard: The scores.
-    """
-    content: dict[str, Any] = _to_json(asdict(scorecard))
+    """Convert a scorecard to the content of `scores.json`; NaN becomes None."""
+    content: dict[str, Any] = to_json_value(scorecard)
     return content
 
 
@@ -127,13 +107,11 @@ def _score_by_value(scored: ScoredSamples, values: pl.Series, metric: str) -> li
     for name in names:
         rows = np.flatnonzero((values == name).fill_null(False).to_numpy())
         part = scored.rows(rows)
-        arguments = (part.truth, part.decided, part.logits, part.kind)
-        scores = {
-            "samples": len(rows),
-            "value": METRICS[metric](*arguments),
-            "accuracy": METRICS["accuracy"](*arguments),
-        }
-        table.append((str(name), {key: _to_json(value) for key, value in scores.items()}))
+        value, accuracy = (
+            to_json_value(METRICS[each](part.truth, part.decided, part.logits, part.kind))
+            for each in (metric, "accuracy")
+        )
+        table.append((str(name), {"samples": len(rows), "value": value, "accuracy": accuracy}))
     return table
 
 
@@ -142,11 +120,14 @@ def _cooccurrence_counts(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> I
     return counts
 
 
-def _to_json(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
+    """Convert dataclasses, tuples and numpy scalars to JSON values; NaN and infinity become None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     if isinstance(value, dict):
-        return {str(key): _to_json(entry) for key, entry in value.items()}
+        return {str(key): to_json_value(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_to_json(entry) for entry in value]
+        return [to_json_value(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""Scores by rank: of the decided classes, and of the answers that back off to a rank that is sure enough."""
+"""Scores by taxonomic rank: of decided classes, and of answers with back-off."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ EPSILON = 1e-30
 
 
 def rank_table(scored: ScoredSamples, ranks: Ranks, resamples: GroupResamples) -> list[dict[str, Any]]:
-    """One entry a rank, the classes' own first, as `Scorecard.ranks` describes them.
+    """Build the table of ranks, the classes first, as in `Scorecard.ranks`.
 
     Args:
-        scored: The samples, of one label each.
-        ranks: Above the classes; without any there is no table.
-        resamples: Draws of their groups.
+        scored: Multiclass samples.
+        ranks: Without any, the table is empty.
     """
     if not ranks.names:
         return []
@@ -61,7 +60,7 @@ def rank_table(scored: ScoredSamples, ranks: Ranks, resamples: GroupResamples) -
 
 
 def _score_at_rank(scored: ScoredSamples, parents: Integers | None) -> tuple[ScoredSamples, Doubles]:
-    """The samples at one rank, and how sure it is of what was decided there."""
+    """Samples at one rank, and the probability of the decided taxon."""
     if isinstance(scored.logits, TopKScores):
         return _topk_at_rank(scored, scored.logits, parents)
     truth, decided = scored.truth, scored.decided
@@ -78,7 +77,7 @@ def _score_at_rank(scored: ScoredSamples, parents: Integers | None) -> tuple[Sco
 
 
 def _topk_at_rank(scored: ScoredSamples, scores: TopKScores, parents: Integers | None) -> tuple[ScoredSamples, Doubles]:
-    """The same of very many classes: a taxon is as likely as those of its classes that were kept."""
+    """The same for top-k scores: the probability of a taxon is that of its classes in the top k."""
     truth, decided = LabelMatrix.from_dense(scored.truth), LabelMatrix.from_dense(scored.decided)
     taxon_of_class = np.arange(scores.classes) if parents is None else parents
     taxon = taxon_of_class[scores.top_classes]
@@ -99,15 +98,12 @@ def back_off_table(
     resamples: GroupResamples,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """One entry a rank at which samples are answered, as `Scorecard.back_off` describes them.
+    """Build the table of answered ranks, as in `Scorecard.back_off`.
 
     Args:
-        answers: The rank and the taxon of each sample, -1 where there is none, shape (n,) each.
-        target: The share of answers that should be right.
-        labels: Which classes each sample has, shape (n, classes).
-        ranks: Above the classes.
-        resamples: Draws of the samples' groups.
-        seed: The recipe's seed.
+        answers: Rank and taxon of each sample, -1 for no answer, shape (n,) each.
+        target: Share of answers that should be right.
+        labels: Shape (n, classes).
     """
     rank, taxon = answers
     truth = LabelMatrix.from_dense(labels)[:]
@@ -135,7 +131,7 @@ def back_off_table(
 
 
 def _accuracy_coverage_curve(confidence: Doubles, scored: ScoredSamples) -> list[dict[str, float]]:
-    """Accuracy of the surest samples, at about fifty shares of them, by the probability of what was decided."""
+    """Accuracy of the most confident samples at about fifty coverages."""
     truth, decided = LabelMatrix.from_dense(scored.truth), LabelMatrix.from_dense(scored.decided)
     wrong = np.unique(np.setxor1d(truth.flat_indices, decided.flat_indices) // truth.classes)
     steps = accuracy_by_coverage(confidence, ~np.isin(np.arange(len(truth)), wrong))
@@ -146,7 +142,7 @@ def _accuracy_coverage_curve(confidence: Doubles, scored: ScoredSamples) -> list
 
 
 def _accuracy_interval(right: NDArray[np.bool_], groups: Integers, seed: int) -> tuple[float | None, float | None]:
-    """Of the share that is right among some samples, their groups drawn anew."""
+    """Bootstrap interval of the accuracy of some samples."""
     if not len(right):
         return None, None
     all_true = np.ones((len(right), 1), bool)

@@ -1,4 +1,4 @@
-"""The tables that leave a run: the submission, and the predictions for a spreadsheet."""
+"""Output tables of a run: the submission, the predictions for a spreadsheet, and the scores as Parquet."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ TOP_CLASSES = 3
 
 
 def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
-    """The samples to predict, in the order in which they are handed in.
+    """Order the test samples for the submission.
 
     Args:
-        labels: The samples of the run.
-        order: `test`, or a sample submission, whose ids and order are kept.
-        id_column: Name of its id column.
+        order: `test`, or the path of a sample submission, whose order is used.
+        id_column: Its id column.
 
     Raises:
-        DataError: The sample submission and the test table do not have the same ids.
+        DataError: The ids of the sample submission differ from those of the test table.
     """
     samples = labels.of_role("test")
     if order == "test":
@@ -62,15 +61,12 @@ def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
 def submission_table(
     labels: Labels, samples: Integers, names: list[list[str]], id_column: str, label_column: str, separator: str
 ) -> pl.DataFrame:
-    """One row a test sample, in the order of the test table.
+    """Build the submission: one row per test sample.
 
     Args:
-        labels: The samples of the run.
-        samples: Numbers of the test samples, shape (n,).
-        names: The decided labels of each.
-        id_column: Name of the id column.
-        label_column: Name of the label column.
-        separator: What stands between labels.
+        samples: Sample numbers in the order of the submission, shape (n,).
+        names: Decided labels of each sample.
+        separator: Between the labels of a sample.
     """
     ids = labels.frame["sample"].gather(samples)
     return pl.DataFrame({id_column: ids, label_column: [separator.join(row) for row in names]})
@@ -83,17 +79,14 @@ def prediction_table(
     classes: tuple[str, ...],
     separator: str,
 ) -> pl.DataFrame:
-    """Labels and the likeliest classes, for a spreadsheet.
+    """Build the predictions for a spreadsheet.
 
     Args:
-        ids: One a sample.
-        names: The decided labels of each.
-        probability: Shape (n, classes); or scores of which only the likeliest are known.
-        classes: The class names in order.
-        separator: What stands between labels.
+        names: Decided labels of each sample.
+        separator: Between the labels of a sample.
 
     Returns:
-        `id`, `labels`, then `class_1`, `probability_1` and so on for the three likeliest.
+        `id`, `labels`, then `class_1`, `probability_1` and so on for the three most likely classes.
     """
     columns: dict[str, pl.Series | list[str]] = {
         "id": ids.alias("id"),
@@ -112,14 +105,11 @@ def prediction_table(
 
 
 def score_columns(logits: AnyScores) -> list[pl.Series]:
-    """Scores as columns of a table.
-
-    Args:
-        logits: Shape (n, classes).
+    """Convert scores to table columns.
 
     Returns:
-        `scores`, a list of float32 in the order of the classes; of very many classes `top_classes`, the
-        numbers of the likeliest, `top_logits`, their scores, and `rest_logsumexp`, the log-sum of the others.
+        `scores`, a list of float32 in the order of the classes; for top-k scores `top_classes` (class numbers),
+        `top_logits` and `rest_logsumexp`.
     """
     if not isinstance(logits, TopKScores):
         scores = pl.Series("scores", logits.astype(np.float32), dtype=pl.Array(pl.Float32, logits.shape[1]))
@@ -131,13 +121,10 @@ def score_columns(logits: AnyScores) -> list[pl.Series]:
 
 
 def write_scores(path: Path, ids: pl.Series, logits: AnyScores, decided: AnyLabels | None = None) -> None:
-    """Logits as Parquet: `id`, the columns of `score_columns`, and what was decided, where that is known.
+    """Write logits as Parquet: `id`, the columns of `score_columns`, and the decisions if given.
 
     Args:
-        path: The file.
-        ids: One a sample.
-        logits: Shape (n, classes).
-        decided: Which classes each was given, shape (n, classes); a column `decided`, lists of class numbers.
+        decided: Adds a column `decided`, lists of class numbers.
     """
     columns = [ids.alias("id"), *score_columns(logits)]
     if decided is not None:
@@ -146,11 +133,10 @@ def write_scores(path: Path, ids: pl.Series, logits: AnyScores, decided: AnyLabe
 
 
 def read_scores(path: Path, classes: int) -> tuple[pl.Series, AnyScores]:
-    """The ids and logits of a file that `write_scores` wrote.
+    """Read ids and logits of a file written by `write_scores`.
 
     Args:
-        path: The file.
-        classes: How many there are.
+        classes: Number of classes.
     """
     table = read_parquet(path)
     if "scores" in table.columns:

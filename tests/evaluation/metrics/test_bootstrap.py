@@ -127,8 +127,8 @@ def test_draws_that_cannot_hold_every_class_are_said():
     assert draws.missing_class == 200
     answers = ScoredSamples(truth, truth, truth.astype(np.float32), "multiclass")
     metrics = bootstrap_intervals(["macro_f1", "accuracy"], answers, draws)
-    assert "lost a class" in metrics["macro_f1"].method
-    assert "lost a class" not in metrics["accuracy"].method
+    assert "lacked a class" in metrics["macro_f1"].method
+    assert "lacked a class" not in metrics["accuracy"].method
 
 
 def test_the_same_seed_draws_the_same_groups_and_another_does_not(judged):
@@ -226,5 +226,5 @@ def test_a_class_that_is_right_once_is_not_certain():
 
 def test_an_unknown_metric_is_refused(judged):
     answers, groups = judged
-    with pytest.raises(RecipeError, match="metric: no metric is named 'acuracy'; did you mean 'accuracy'"):
+    with pytest.raises(RecipeError, match="metric: unknown metric 'acuracy'; did you mean 'accuracy'"):
         bootstrap_interval("acuracy", answers, resample_groups(answers.truth, groups, 1, n_resamples=10))

@@ -147,5 +147,5 @@ def test_an_unknown_metric_is_refused_with_a_suggestion():
 
 
 def test_arrays_of_different_shapes_are_refused():
-    with pytest.raises(DataError, match="of one shape"):
+    with pytest.raises(DataError, match="of the same shape"):
         f1_per_class(np.ones((3, 2), bool), np.ones((2, 2), bool))

@@ -1,4 +1,7 @@
-"""Scores of decisions, and how far each can be trusted: `METRICS` on arrays, bootstraps over groups."""
+"""Metrics on arrays (`METRICS`), and their bootstrap intervals over independent groups.
+
+In all functions `truth`, `decided` and `logits` have shape (n, classes), one row per sample.
+"""
 
 from holotype.evaluation.metrics.bootstrap import (
     MAX_MAP_CELLS,

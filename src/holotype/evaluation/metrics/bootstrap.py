@@ -1,25 +1,24 @@
-"""How far a score can be trusted: intervals by redrawing groups, for a value, for a fresh test set, for a difference.
+"""Bootstrap intervals over groups: for a value, for a new test set, and for a paired difference.
 
-The interval of a value is a Wilson interval (Wilson 1927, JASA 22) whose center is the value less the bias that the
-bootstrap sees and whose width is the bootstrap's standard deviation: unlike percentiles it holds near 0 and 1, and for
-few groups it uses Student's t (Hesterberg 2015, The American Statistician 69). A class with few samples, all right or
-all wrong, has no spread in any bootstrap; the variance of its Jeffreys posterior is added. Few groups may agree by
-chance: their variance is at least the binomial one of as many samples. One group alone says nothing of the spread
-between groups, so that its interval is everything that is possible.
+The interval of a value is a Wilson interval (Wilson 1927, JASA 22), centered at the value minus the bootstrap bias,
+with the bootstrap's standard deviation: unlike percentiles it holds near 0 and 1, and for few groups it uses Student's
+t (Hesterberg 2015, The American Statistician 69). A class with few samples, all right or all wrong, does not vary in
+any bootstrap; the variance of its Jeffreys posterior is added. Few groups may agree by chance: their variance is at
+least the binomial one of as many samples. A single group says nothing about the spread between groups, so its interval
+covers all possible values.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit  # the normal's and Student's t, without the slow import of scipy.stats
+from scipy.special import ndtr, stdtrit  # normal and Student's t, without the slow import of scipy.stats
 
 from holotype.core.errors import DataError, RecipeError
-from holotype.evaluation.metrics.counts import CLASS_SCORES, COUNT_METRICS, Counts, count_groups, f1_of_classes
+from holotype.evaluation.metrics.counts import CLASS_SCORES, COUNT_METRICS, Counts, count_groups, f1_of_classes, nanmean
 from holotype.evaluation.metrics.resamples import GroupResamples, resample_groups
 from holotype.evaluation.metrics.sample_metrics import SAMPLE_METRICS
 from holotype.evaluation.metrics.scored import ScoredSamples
@@ -44,14 +43,14 @@ MAP_RESAMPLES = (50, 200)
 MAP_WORK = 400_000_000
 SAMPLE_METRIC_WORK = 40_000_000
 MAX_MAP_CELLS = 20_000_000
-"""Samples times classes above which redrawing the average precision takes minutes."""
+"""Samples times classes above which resampling the average precision takes minutes."""
 
 Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _ResampledCounts:
-    """Counts of all samples, and metrics of draws of the same size and of draws of a fresh set's size."""
+    """Counts of all samples, and metrics of resamples of the same size and of the test set's size."""
 
     observed: Counts
     same_size: dict[str, Doubles]
@@ -60,7 +59,7 @@ class _ResampledCounts:
 
 @dataclass(frozen=True)
 class _Spread:
-    """A metric's value, its values over the draws, and what small classes add to variance and center."""
+    """Metric value, its values over the resamples, and the corrections of variance and center for rare classes."""
 
     value: float
     same_size: Doubles
@@ -70,29 +69,25 @@ class _Spread:
 
 
 def bootstrap_interval(name: str, scored: ScoredSamples, resamples: GroupResamples) -> Metric:
-    """One metric with its intervals.
+    """Compute one metric with its intervals.
 
     Args:
-        name: A name of `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
-        scored: The samples.
-        resamples: Draws of their groups, from `resample_groups`.
+        name: From `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
 
     Raises:
-        RecipeError: There is no such metric.
+        RecipeError: Unknown metric.
     """
     return bootstrap_intervals([name], scored, resamples)[name]
 
 
 def bootstrap_intervals(names: Sequence[str], scored: ScoredSamples, resamples: GroupResamples) -> dict[str, Metric]:
-    """Several metrics with their intervals, from the same draws.
+    """Compute several metrics with their intervals, on the same resamples.
 
     Args:
-        names: Names of `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
-        scored: The samples.
-        resamples: Draws of their groups, from `resample_groups`.
+        names: From `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
 
     Raises:
-        RecipeError: There is no such metric.
+        RecipeError: Unknown metric.
     """
     resampled = _resample_counts(names, scored, resamples)
     return {
@@ -104,23 +99,22 @@ def bootstrap_intervals(names: Sequence[str], scored: ScoredSamples, resamples: 
 def paired_difference(
     name: str, before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples
 ) -> dict[str, float]:
-    """What a step changed: both sides scored on the same samples and the same draws.
+    """Compute the paired difference of a metric on the same samples and resamples.
 
     Args:
-        name: A name of `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
-        before: The samples as they were decided before the step.
-        after: The same samples as they were decided after it.
-        resamples: Draws of their groups.
+        name: From `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
+        before: Samples as decided before the step.
+        after: The same samples as decided after it.
 
     Returns:
-        `value` (after less before), `low` and `high` of 95 %; with one group, or no draw that can be scored, everything
-        that is possible: -1 to 1, or infinite for a metric without a bound.
+        `value` (after minus before), `low` and `high` of 95 %; with one group, or no valid resample, -1 to 1, or
+        infinite for an unbounded metric.
 
     Raises:
-        DataError: The two sides are not the same samples.
+        DataError: The two sides are of different samples.
     """
     if not same_labels(before.truth, after.truth):
-        raise DataError("a paired difference needs the same samples with the same labels on both sides")
+        raise DataError("a paired difference needs the same samples and labels on both sides")
     first, second = (
         _measure_spread(name, side, resamples, _resample_counts([name], side, resamples)) for side in (before, after)
     )
@@ -135,14 +129,10 @@ def paired_difference(
 
 
 def class_intervals(scored: ScoredSamples, resamples: GroupResamples) -> tuple[Doubles, Doubles]:
-    """95 % intervals of each class's F1, from draws that hold the class.
-
-    Args:
-        scored: The samples.
-        resamples: Draws of their groups.
+    """Compute 95 % intervals of each class's F1 from resamples that contain the class.
 
     Returns:
-        Lower and upper ends, each of shape (classes,); NaN for a class without a positive sample.
+        Lower and upper ends, shape (classes,) each; NaN for a class without a positive sample.
     """
     table = count_groups(scored.truth, scored.decided, None, scored.kind, resamples.groups)
     observed = table.resample()
@@ -165,7 +155,7 @@ def class_intervals(scored: ScoredSamples, resamples: GroupResamples) -> tuple[D
 
 
 def _resample_counts(names: Sequence[str], scored: ScoredSamples, resamples: GroupResamples) -> _ResampledCounts:
-    """Counts, and what they say of each draw; the counts of few draws are held at once."""
+    """Counts, and metrics of every resample, computed in chunks."""
     table = count_groups(scored.truth, scored.decided, scored.logits, scored.kind, resamples.groups)
     sides: list[dict[str, Doubles]] = []
     for weights in (resamples.same_size, resamples.test_size):
@@ -186,7 +176,7 @@ def _measure_spread(
         return _sample_metric_spread(name, scored, resamples)
     if name not in COUNT_METRICS:
         allowed = sorted({*COUNT_METRICS, *METRICS, *SAMPLE_METRICS})
-        raise RecipeError(f"no metric is named {name!r}", field="metric", value=name, allowed=allowed)
+        raise RecipeError(f"unknown metric {name!r}", field="metric", value=name, allowed=allowed)
     score = COUNT_METRICS[name]
     variance, shift = 0.0, 0.0
     if name in CLASS_SCORES:
@@ -197,7 +187,7 @@ def _measure_spread(
 
 
 def _map_spread(scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
-    """Average precision is no function of counts: rows are redrawn, and fewer times."""
+    """Average precision is no function of counts, so rows are resampled, fewer times."""
     truth, logits = LabelMatrix.from_dense(scored.truth)[:], to_dense(scored.logits, "average precision")
     scores = average_precision_per_class(truth, logits, scored.kind)
     min_resamples, max_resamples = MAP_RESAMPLES
@@ -205,9 +195,9 @@ def _map_spread(scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
     sides = []
     for weights in (resamples.same_size[:count], resamples.test_size[:count]):
         resampled = average_precision_per_class(truth, logits, scored.kind, weights[:, resamples.groups])
-        sides.append(_nanmean(resampled, axis=1))
+        sides.append(nanmean(resampled, axis=1))
     variance, shift = _rare_class_terms(scores, truth.sum(axis=0))
-    return _Spread(float(_nanmean(scores, axis=0)), sides[0], sides[1], variance, shift)
+    return _Spread(float(nanmean(scores, axis=0)), sides[0], sides[1], variance, shift)
 
 
 def _sample_metric_spread(name: str, scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
@@ -223,7 +213,7 @@ def _sample_metric_spread(name: str, scored: ScoredSamples, resamples: GroupResa
 
 
 def _rare_class_terms(scores: Doubles, support: NDArray[np.number]) -> tuple[float, float]:
-    """Variance and shift of a mean over classes when each class gets the Jeffreys prior's one sample more."""
+    """Variance and shift of a class average if each class gets one more sample from the Jeffreys prior."""
     present = support > 0
     if not present.any():
         return 0.0, 0.0
@@ -244,12 +234,15 @@ def _make_metric(name: str, spread: _Spread, scored: ScoredSamples, resamples: G
 
 
 def _value_interval(spread: _Spread, group_counts: tuple[int, int], samples: int) -> tuple[float, float]:
-    """The interval of a score between 0 and 1, of so many groups, and groups and samples that bear on the score."""
+    """Interval of a score between 0 and 1; `group_counts` are all groups, and those that bear on the score."""
     (groups, bearing), value, resampled = group_counts, spread.value, spread.same_size[np.isfinite(spread.same_size)]
     if groups < 2 or not len(resampled) or not np.isfinite(value):
         return 0.0, 1.0
     variance = _variance(resampled, groups)
-    if variance < 1e-18 and value in {0.0, 1.0}:  # nothing varies: what would still be seen once in forty times
+    if variance < 1e-18 and value in {
+        0.0,
+        1.0,
+    }:  # no variation: the rate that would give this result with probability 2.5 %
         edge = TAIL ** (1 / bearing)
         return (edge, 1.0) if value else (0.0, 1 - edge)
     if bearing < FEW_GROUPS:
@@ -276,7 +269,7 @@ def _unbounded_interval(spread: _Spread, groups: int) -> tuple[float, float]:
 def _prediction_interval(
     spread: _Spread, resamples: GroupResamples, inner: tuple[float, float], top: float
 ) -> dict[str, float]:
-    """The value plus the quantiles of (fresh - same), further out for few groups; never narrower than `inner`."""
+    """The value plus quantiles of (test - same), wider for few groups; never narrower than `inner`."""
     low, high = inner
     steps = spread.test_size - spread.same_size
     steps = steps[np.isfinite(steps)]
@@ -288,31 +281,23 @@ def _prediction_interval(
 
 
 def _variance(resampled: Doubles, groups: int) -> float:
-    return (
-        float(resampled.var()) * groups / (groups - 1)
-    )  # a bootstrap sees the spread of the sample, not the population's
+    return float(resampled.var()) * groups / (groups - 1)  # a bootstrap has the sample's variance, not the population's
 
 
 def _quantile(groups: int) -> float:
     return float(stdtrit(groups - 1, 1 - TAIL))
 
 
-def _nanmean(values: Doubles, axis: int) -> Doubles:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no class at all: NaN
-        return np.asarray(np.nanmean(values, axis=axis))
-
-
 def _describe_method(count: int, resamples: GroupResamples, is_class_average: bool) -> str:
     if resamples.count < 2:
         return (
-            "all scored samples are of one independent group, so that nothing is known of the spread between groups: "
-            "the interval holds everything that is possible"
+            "all scored samples belong to one independent group, so the spread between groups is unknown: "
+            "the interval covers all possible values"
         )
     parts = [f"95 % intervals from {count:,} draws of {resamples.count:,} {resamples.unit}"]
     if resamples.count < FEW_GROUPS:
         parts.append(f"with only {resamples.count} {resamples.unit} the intervals are approximate")
     if is_class_average and resamples.missing_class:
         incomplete = f"{resamples.missing_class:,} of {len(resamples.same_size):,} draws"
-        parts.append(f"{incomplete} lost a class every time they were drawn, and average over the others")
+        parts.append(f"{incomplete} lacked a class even after redrawing, and average over the others")
     return "; ".join(parts)

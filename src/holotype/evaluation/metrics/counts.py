@@ -1,4 +1,4 @@
-"""Sufficient statistics: what F1, accuracy and log loss need to know of some samples, summed by group.
+"""Sufficient statistics of F1, accuracy and log loss, summed by group.
 
 A bootstrap over groups is then one product of a (draws, groups) matrix with these sums.
 """
@@ -6,7 +6,7 @@ A bootstrap over groups is then one product of a (draws, groups) matrix with the
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,17 +26,18 @@ __all__ = [
     "balanced_accuracy_of_classes",
     "count_groups",
     "f1_of_classes",
+    "nanmean",
     "sample_losses",
 ]
 
 RESAMPLES_PER_CHUNK = 250
-MAX_SUMS_PER_CHUNK = 8_000_000  # numbers of some draws that are held at once: 64 MB
+MAX_SUMS_PER_CHUNK = 8_000_000  # 64 MB
 Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Sums over the samples of each draw; one draw is one row of everything here.
+    """Sums over the samples of each resample ("draw"), one per row.
 
     Args:
         true_positive: Shape (draws, classes).
@@ -45,7 +46,6 @@ class Counts:
         exact: Samples whose labels are all right, shape (draws,).
         loss: Summed negative log-likelihood, shape (draws,).
         samples: Shape (draws,).
-        kind: One label a sample, or many.
     """
 
     true_positive: Doubles
@@ -58,7 +58,7 @@ class Counts:
 
     @property
     def support(self) -> Doubles:
-        """Samples that have each class, shape (draws, classes)."""
+        """Samples of each class, shape (draws, classes)."""
         return self.true_positive + self.false_negative
 
     @property
@@ -69,13 +69,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class GroupCounts:
-    """The sums of every group.
+    """Sums of every group.
 
     Args:
         table: Sparse, shape (groups, 3 * classes + 3): true positives, false positives and false negatives by class,
             then exact samples, loss and samples.
-        classes: How many classes there are.
-        kind: One label a sample, or many.
     """
 
     table: sparse.csr_array
@@ -83,10 +81,10 @@ class GroupCounts:
     kind: Kind
 
     def resample(self, weights: NDArray[np.integer] | None = None) -> Counts:
-        """The sums over draws of groups.
+        """Sum over resampled groups.
 
         Args:
-            weights: How often each draw holds each group, shape (draws, groups); without it, every group once.
+            weights: Count of each group in each draw, shape (draws, groups); every group once by default.
         """
         if weights is None:
             weights = np.ones((1, self.table.shape[0]), np.int32)
@@ -95,10 +93,10 @@ class GroupCounts:
         return Counts(positive, wrong, missed, rest[:, 0], rest[:, 1], rest[:, 2], self.kind)
 
     def resample_in_chunks(self, weights: NDArray[np.integer]) -> Iterator[Counts]:
-        """The sums over draws of groups, those of few draws at once.
+        """Sum over resampled groups, a chunk of draws at a time.
 
         Args:
-            weights: How often each draw holds each group, shape (draws, groups).
+            weights: Count of each group in each draw, shape (draws, groups).
         """
         step = max(1, min(RESAMPLES_PER_CHUNK, MAX_SUMS_PER_CHUNK // self.table.shape[1]))
         for start in range(0, len(weights), step):
@@ -108,23 +106,20 @@ class GroupCounts:
 def count_groups(
     truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None, kind: Kind, groups: Integers
 ) -> GroupCounts:
-    """Sum what metrics need over the samples of each group.
+    """Sum the statistics over the samples of each group.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Shape (n, classes), or None where no log loss is wanted.
-        kind: One label a sample, or many.
-        groups: The group of each sample, shape (n,), from 0 without gaps.
+        logits: Shape (n, classes), or None without log loss.
+        groups: Group of each sample, shape (n,), from 0 without gaps.
 
     Raises:
-        DataError: The shapes do not agree, or there are no samples.
+        DataError: The shapes do not match, or there are no samples.
     """
     shapes = {array.shape for array in (truth, decided, logits) if array is not None}
     if len(shapes) != 1 or len(groups) != len(truth) or len(truth.shape) != 2 or not truth.size:
         raise DataError(
-            f"truth {truth.shape}, decisions {decided.shape}, logits {None if logits is None else logits.shape} and "
-            f"groups {groups.shape} must be of one shape (samples, classes), with at least one of each"
+            f"truth {truth.shape}, decisions {decided.shape}, logits {None if logits is None else logits.shape} must "
+            f"be of the same shape (samples, classes), not empty, and groups {groups.shape} of shape (samples,)"
         )
     samples, classes = truth.shape
     true, predicted = LabelMatrix.from_dense(truth).flat_indices, LabelMatrix.from_dense(decided).flat_indices
@@ -145,15 +140,7 @@ def count_groups(
 
 
 def sample_losses(truth: AnyLabels, logits: AnyScores, kind: Kind) -> Doubles:
-    """The negative log-likelihood of each sample's labels; in the multilabel case the mean over the classes.
-
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        logits: Shape (n, classes).
-        kind: One label a sample, or many.
-
-    Returns:
-        Natural logarithms, shape (n,).
+    """Negative log-likelihood of each sample (natural logarithm), shape (n,); for multilabel the mean over classes.
 
     Raises:
         DataError: A multiclass sample does not have exactly one label.
@@ -175,26 +162,12 @@ def sample_losses(truth: AnyLabels, logits: AnyScores, kind: Kind) -> Doubles:
 
 
 def f1_of_classes(counts: Counts) -> Doubles:
-    """F1 of each class; NaN for a class without a positive sample.
-
-    Args:
-        counts: Sums of some draws.
-
-    Returns:
-        Shape (draws, classes).
-    """
+    """Compute F1 of each class, shape (draws, classes); NaN without a positive sample."""
     return _divide_or_nan(2 * counts.true_positive, counts.support + counts.predicted, counts.support > 0)
 
 
 def balanced_accuracy_of_classes(counts: Counts) -> Doubles:
-    """Recall of each class (multiclass), or the mean of its recall and specificity; NaN without a positive sample.
-
-    Args:
-        counts: Sums of some draws.
-
-    Returns:
-        Shape (draws, classes).
-    """
+    """Compute recall (multiclass), or (recall + specificity) / 2, of each class; NaN without a positive sample."""
     present = counts.support > 0
     recall = _divide_or_nan(counts.true_positive, counts.support, present)
     if counts.kind == "multiclass":
@@ -205,10 +178,10 @@ def balanced_accuracy_of_classes(counts: Counts) -> Doubles:
 
 
 COUNT_METRICS = Registry("metric of counts")
-"""Functions of `Counts` with a value a draw, shape (draws,)."""
+"""Functions of `Counts` that return one value per draw, shape (draws,)."""
 
 CLASS_SCORES = {"macro_f1": f1_of_classes, "balanced_accuracy": balanced_accuracy_of_classes}
-"""The scores of classes whose mean is a metric."""
+"""Class scores whose mean is a metric."""
 
 
 @COUNT_METRICS.register
@@ -218,7 +191,7 @@ def macro_f1(counts: Counts) -> Doubles:
     Args:
         counts: Sums of some draws.
     """
-    return _mean_over_classes(f1_of_classes(counts))
+    return nanmean(f1_of_classes(counts), axis=1)
 
 
 @COUNT_METRICS.register
@@ -249,7 +222,7 @@ def balanced_accuracy(counts: Counts) -> Doubles:
     Args:
         counts: Sums of some draws.
     """
-    return _mean_over_classes(balanced_accuracy_of_classes(counts))
+    return nanmean(balanced_accuracy_of_classes(counts), axis=1)
 
 
 @COUNT_METRICS.register
@@ -262,10 +235,11 @@ def log_loss(counts: Counts) -> Doubles:
     return counts.loss / counts.samples
 
 
-def _mean_over_classes(scores: Doubles) -> Doubles:
+def nanmean(values: Doubles | Sequence[Doubles], axis: int) -> Doubles:
+    """Average without NaN; NaN, without a warning, if there is nothing else."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a draw may hold no class at all: NaN
-        return np.asarray(np.nanmean(scores, axis=1))
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmean(values, axis=axis))
 
 
 def _divide_or_nan(part: Doubles, denominator: Doubles, defined: NDArray[np.bool_]) -> Doubles:

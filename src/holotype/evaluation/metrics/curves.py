@@ -1,4 +1,4 @@
-"""What a class's scores come to at every threshold, in so few points that a page can hold them."""
+"""Precision-recall curves and score histograms of one class, thinned for display."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Booleans = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """Precision and recall of one class at thresholds from the lowest to the highest.
+    """Precision and recall of one class by ascending threshold.
 
     Args:
-        threshold: Ascending, shape (m,); a sample is given the class whose score is at least this.
+        threshold: Ascending, shape (m,); a sample gets the class if its score is at least this.
         precision: From 0 to 1, shape (m,).
-        recall: From 1 down to at least one positive's share, or 0, shape (m,).
-        average_precision: Area under the steps of precision over recall, of all points and not of those that are left.
+        recall: Descending from 1, shape (m,).
+        average_precision: Of all points, before thinning.
     """
 
     threshold: Doubles
@@ -31,18 +31,18 @@ class ThresholdCurve:
 
 
 def threshold_curve(positive: Booleans, score: Doubles, max_points: int = 200) -> ThresholdCurve:
-    """Precision and recall at every distinct score, thinned where there are more than a page needs.
+    """Compute precision and recall at every distinct score, thinned to `max_points`.
 
-    Points are left out evenly along the length of the curve in precision, recall and rank of the threshold together,
-    so that no point that is left out lies further from its neighbors than that length over `at_most - 1`.
+    Points are dropped evenly along the length of the curve in precision, recall and threshold rank, so that no dropped
+    point is further from its neighbors than that length over `max_points - 1`.
 
     Args:
-        positive: Which samples have the class, shape (n,).
-        score: Their scores, larger is surer, shape (n,).
-        max_points: How many points may be left, at least 2.
+        positive: Mask of the samples that have the class, shape (n,).
+        score: Shape (n,).
+        max_points: At least 2.
 
     Returns:
-        Without points where no sample has the class; its average precision is then not a number.
+        A curve without points and with NaN as average precision if there are no positive samples.
     """
     positive_count = int(positive.sum())
     if not positive_count:
@@ -50,7 +50,7 @@ def threshold_curve(positive: Booleans, score: Doubles, max_points: int = 200) -
         return ThresholdCurve(empty, empty, empty, float("nan"))
     order = np.argsort(-score, kind="stable")
     ranked = score[order]
-    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # the last place that has the same score
+    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # last index of the same score
     hits = np.cumsum(positive[order])[ends]
     precision, recall = hits / (ends + 1), hits / positive_count
     area = float(np.sum(np.diff(recall, prepend=0.0) * precision))
@@ -59,15 +59,15 @@ def threshold_curve(positive: Booleans, score: Doubles, max_points: int = 200) -
 
 
 def score_histogram(positive: Booleans, score: Doubles, edges: Doubles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many positives and how many others have a score in each bin; what lies outside counts in the end bins.
+    """Count positive and negative samples by score bin; scores outside the edges fall into the end bins.
 
     Args:
-        positive: Which samples have the class, shape (n,).
-        score: Their scores, shape (n,).
+        positive: Mask of the samples that have the class, shape (n,).
+        score: Shape (n,).
         edges: Ascending, shape (bins + 1,).
 
     Returns:
-        Two arrays of shape (bins,).
+        Counts of positives and of negatives, shape (bins,) each.
     """
     bins = len(edges) - 1
     bin_index = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
@@ -75,7 +75,7 @@ def score_histogram(positive: Booleans, score: Doubles, edges: Doubles) -> tuple
 
 
 def _evenly_spaced(points: Doubles, max_points: int) -> NDArray[np.int64]:
-    """Places along a line through points, shape (n, coordinates), the first and the last among them."""
+    """Indices of evenly spaced points along a line, shape (n, coordinates), with both ends."""
     if len(points) <= max_points:
         return np.arange(len(points))
     length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(points, axis=0)).sum(axis=1))])

@@ -1,4 +1,4 @@
-"""What changed from one set of decisions to another, class by class, on the same samples and the same draws."""
+"""Paired differences of F1 by class, on the same samples and resamples."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ Doubles = NDArray[np.float64]
 def class_differences(
     before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """The change of each class's F1, and its 95 % interval from draws that hold the class.
+    """Compute the change of each class's F1 with its 95 % interval.
 
     Args:
-        before: The samples as they were decided on one side.
-        after: The same samples as they were decided on the other.
-        resamples: Draws of their groups.
+        before: Samples as decided on one side.
+        after: The same samples as decided on the other.
 
     Returns:
-        Change (after less before), lower and upper end, each of shape (classes,); NaN for a class without a positive
-        sample, and ends that are NaN where its positives lie in fewer than three groups.
+        Change (after minus before), lower and upper end, shape (classes,) each; NaN for a class without a positive
+        sample, and NaN ends if its positives are in fewer than three groups.
 
     Raises:
-        DataError: The two sides are not the same samples.
+        DataError: The two sides are of different samples.
     """
     if not same_labels(before.truth, after.truth):
-        raise DataError("a paired difference needs the same samples with the same labels on both sides")
+        raise DataError("a paired difference needs the same samples and labels on both sides")
     values, resampled = [], []
     for side in (before, after):
         table = count_groups(side.truth, side.decided, None, side.kind, resamples.groups)

@@ -1,4 +1,4 @@
-"""Draws of groups with replacement: what a bootstrap counts over."""
+"""Bootstrap resamples of independent groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from holotype.types import AnyLabels, Integers, LabelMatrix
 __all__ = ["GroupResamples", "resample_groups"]
 
 ATTEMPTS = 10
-MAX_RARE_GROUPS = 25  # a class in more groups than this is lost by one draw in exp(25)
+MAX_RARE_GROUPS = 25  # a class in more groups than this is missing from one draw in exp(25)
 MAX_CELLS = 25_000_000
 MIN_RESAMPLES = 200
 
@@ -24,15 +24,15 @@ Weights = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class GroupResamples:
-    """Two independent sets of draws from the same groups.
+    """Bootstrap resamples of the same groups in two sizes.
 
     Args:
-        groups: The group of each sample, shape (n,), from 0 without gaps.
-        same_size: How often each draw holds each group, shape (draws, groups); each is as large as what was scored.
-        test_size: The same for draws of the size of a fresh test set.
-        rows: Samples of the fresh test set.
-        missing_class: Draws of `same_size` that still lack a class that was scored, after being drawn again.
-        unit: What was drawn: `groups`, or `samples` where each is a group of its own.
+        groups: Group of each sample, shape (n,), from 0 without gaps.
+        same_size: Count of each group in each draw of the scored set's size, shape (draws, groups).
+        test_size: The same for independent draws of the test set's size.
+        rows: Samples of the test set.
+        missing_class: Draws of `same_size` that still lack a scored class after redrawing.
+        unit: `groups`, or `samples` if each sample is its own group.
     """
 
     groups: Integers
@@ -44,28 +44,26 @@ class GroupResamples:
 
     @property
     def count(self) -> int:
-        """How many groups there are."""
+        """Number of groups."""
         return self.same_size.shape[1]
 
 
 def resample_groups(
     truth: AnyLabels, groups: Integers | None, seed: int, rows: int | None = None, n_resamples: int = 2000
 ) -> GroupResamples:
-    """Draw groups with replacement; a draw that loses a class is drawn again, a few times.
+    """Draw groups with replacement; a draw that lacks a class is redrawn up to ten times.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        groups: The group of each sample, shape (n,), any integers; None where samples are independent.
-        seed: The recipe's seed.
-        rows: Samples of the fresh test set; as many as were scored where it is None.
-        n_resamples: How many; fewer, but not under 200, where groups or classes are very many.
+        groups: Group of each sample, shape (n,), any integers; None if samples are independent.
+        rows: Samples of the test set; by default the number of scored samples.
+        n_resamples: Reduced, to no less than 200, for very many groups or classes.
 
     Raises:
         DataError: There are no samples.
     """
     samples, classes = truth.shape
     if not samples:
-        raise DataError("there are no samples to draw from")
+        raise DataError("there are no samples to resample")
     codes = np.arange(samples) if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64)
     count = int(codes.max()) + 1
     unit = "samples" if count == samples else "groups"
@@ -78,7 +76,7 @@ def resample_groups(
 
 
 def _rare_classes(truth: AnyLabels, codes: Integers, count: int) -> sparse.csr_array:
-    """Which groups hold each class that a draw may lose, shape (rare classes, groups)."""
+    """Groups of each class that a draw may lack, shape (rare classes, groups)."""
     labels = LabelMatrix.from_dense(truth)
     pairs = np.unique(codes[labels.row_indices] * labels.classes + labels.numbers)
     group, number = pairs // labels.classes, pairs % labels.classes
@@ -105,7 +103,7 @@ def _resample_with_all_classes(
 
 
 def _draw_weights(generator: np.random.Generator, count: int, size: int, n_resamples: int) -> Weights:
-    if size > 10 * count:  # cheaper than so many single picks, and the same distribution
+    if size > 10 * count:  # faster, and the same distribution
         return generator.multinomial(size, np.full(count, 1 / count), size=n_resamples).astype(np.int32)
     picks = (np.bincount(generator.integers(count, size=size), minlength=count) for _ in range(n_resamples))
     return np.stack([pick.astype(np.int32) for pick in picks])

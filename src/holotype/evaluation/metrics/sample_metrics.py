@@ -1,4 +1,4 @@
-"""Metrics that are no function of counts by class: drawn sample by sample."""
+"""Metrics that are no function of class counts, resampled by sample."""
 
 from __future__ import annotations
 
@@ -19,16 +19,14 @@ TOP = 5
 
 
 def calibration_table(truth: AnyLabels, logits: AnyScores, kind: Kind, bins: int = BINS) -> NDArray[np.float64]:
-    """What a reliability plot shows: how sure the scores were, and how often they were right.
+    """Compute a reliability diagram: mean probability, accuracy and number of scores per bin.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        logits: Shape (n, classes).
-        kind: One label a sample (the likeliest class of each is looked at), or many (every score).
-        bins: Parts of equal width.
+        kind: `multiclass` uses the top class of each sample, `multilabel` every score.
+        bins: Number of bins of equal width.
 
     Returns:
-        Mean probability, share that is true, and number, shape (bins, 3); NaN in a part without a score.
+        Mean probability, share that is true, and number, shape (bins, 3); NaN in an empty bin.
     """
     confidence, right, _ = _confidence_and_correctness(truth, logits, kind)
     bin_index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -40,37 +38,26 @@ def calibration_table(truth: AnyLabels, logits: AnyScores, kind: Kind, bins: int
 
 
 def calibration_error(truth: AnyLabels, logits: AnyScores, kind: Kind, weights: Doubles | None = None) -> Doubles:
-    """Expected calibration error (Naeini, Cooper & Hauskrecht 2015): |sure - right| over 15 parts, weighted by number.
+    """Expected calibration error (Naeini, Cooper & Hauskrecht 2015) over 15 bins, shape (draws,); 0 is best.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        logits: Shape (n, classes).
-        kind: One label a sample (the likeliest class of each is looked at), or many (every score).
-        weights: How often each sample counts, shape (draws, n); once where none are given.
-
-    Returns:
-        Shape (draws,); 0 is best.
+        kind: `multiclass` uses the top class of each sample, `multilabel` every score.
+        weights: Count of each sample in each draw, shape (draws, n); a single draw of all by default.
     """
     confidence, right, owner = _confidence_and_correctness(truth, logits, kind)
     bin_index = np.minimum((confidence * BINS).astype(int), BINS - 1)
     drawn = np.ones((1, len(truth))) if weights is None else np.asarray(weights, np.float64)
-    table = np.zeros((len(truth), BINS))  # what each sample adds to each part
+    table = np.zeros((len(truth), BINS))  # contribution of each sample to each bin
     np.add.at(table, (owner, bin_index), confidence - right)
     each = len(confidence) / max(len(truth), 1)
     return np.asarray(np.abs(drawn @ table).sum(axis=1) / np.maximum(drawn.sum(axis=1) * each, 1e-12))
 
 
 def top_5_accuracy(truth: AnyLabels, logits: AnyScores, kind: Kind, weights: Doubles | None = None) -> Doubles:
-    """Share of the samples that have a class among their five likeliest.
+    """Share of samples that have a class among their top five, shape (draws,).
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        logits: Shape (n, classes).
-        kind: Not looked at.
-        weights: How often each sample counts, shape (draws, n); once where none are given.
-
-    Returns:
-        Shape (draws,).
+        weights: Count of each sample in each draw, shape (draws, n); a single draw of all by default.
     """
     if isinstance(logits, TopKScores):
         top_classes = logits.top_classes[:, :TOP].astype(np.int64)
@@ -85,13 +72,13 @@ SAMPLE_METRICS: dict[str, Callable[[AnyLabels, AnyScores, Kind, Doubles | None],
     "top_5_accuracy": top_5_accuracy,
     "calibration_error": calibration_error,
 }
-"""Functions `(truth, logits, kind, weights) -> values of the draws`."""
+"""Functions `(truth, logits, kind, weights)` that return one value per draw."""
 
 
 def _confidence_and_correctness(
     truth: AnyLabels, logits: AnyScores, kind: Kind
 ) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
-    """How sure each judged score is, whether it was right, and the sample that it is of."""
+    """Confidence of each score, its correctness, and its sample."""
     rows = np.arange(len(truth))
     if isinstance(logits, TopKScores):
         confidence = np.exp(logits.top_logits[:, 0] - logits.total)
@@ -101,15 +88,12 @@ def _confidence_and_correctness(
         owner = np.repeat(rows, truth.shape[1])
         return np.asarray(expit(doubles).ravel()), LabelMatrix.from_dense(truth)[:].ravel().astype(np.float64), owner
     probability, top_class = softmax(doubles, axis=1), doubles.argmax(axis=1)
-    return (
-        np.asarray(probability[rows, top_class]),
-        _has_classes(truth, top_class[:, None])[:, 0].astype(np.float64),
-        rows,
-    )
+    right = _has_classes(truth, top_class[:, None])[:, 0].astype(np.float64)
+    return np.asarray(probability[rows, top_class]), right, rows
 
 
 def _has_classes(truth: AnyLabels, numbers: NDArray[np.integer]) -> Booleans:
-    """Whether each row has some classes, shape (n, k) as their numbers."""
+    """Mask of the classes that each row has, shape (n, k), given their numbers."""
     if not isinstance(truth, LabelMatrix):
         return np.take_along_axis(truth, numbers.astype(np.int64), axis=1)
     return np.isin(np.arange(len(truth))[:, None] * truth.classes + numbers, truth.flat_indices)

@@ -1,4 +1,4 @@
-"""Samples with what is true of them and what was decided: what every metric looks at."""
+"""Samples with their labels, decisions and scores."""
 
 from __future__ import annotations
 
@@ -12,14 +12,7 @@ __all__ = ["ScoredSamples"]
 
 @dataclass(frozen=True)
 class ScoredSamples:
-    """Samples with what is true of them and what was decided.
-
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Shape (n, classes).
-        kind: One label a sample, or many.
-    """
+    """Samples with their labels, decisions and scores, shape (n, classes) each."""
 
     truth: AnyLabels
     decided: AnyLabels
@@ -27,10 +20,6 @@ class ScoredSamples:
     kind: Kind
 
     def rows(self, index: Any) -> ScoredSamples:
-        """Some of the samples.
-
-        Args:
-            index: Numbers of rows, or a mask.
-        """
+        """Select samples by indices or a mask."""
         truth, decided = take_rows(self.truth, index), take_rows(self.decided, index)
         return ScoredSamples(truth, decided, take_rows(self.logits, index), self.kind)

@@ -1,4 +1,4 @@
-"""Metrics on arrays. Scores are better when higher, but for the log loss."""
+"""Metrics on arrays. Higher is better, except for the log loss."""
 
 from __future__ import annotations
 
@@ -38,39 +38,39 @@ Booleans = NDArray[np.bool_]
 
 @METRICS.register
 def macro_f1(truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass") -> float:
-    """Mean F1 over the classes with a positive sample; NaN where no class has one.
+    """Macro F1: mean F1 over the classes with a positive sample; NaN if there is none.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Not looked at.
-        kind: Not looked at.
+        truth: Labels, shape (n, classes).
+        decided: Decisions, shape (n, classes).
+        logits: Ignored.
+        kind: Ignored.
     """
     return float(COUNT_METRICS["macro_f1"](_count_all(truth, decided, kind))[0])
 
 
 @METRICS.register
 def micro_f1(truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass") -> float:
-    """F1 of all classes' decisions taken together.
+    """Micro F1: F1 of all label decisions pooled over classes.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Not looked at.
-        kind: Not looked at.
+        truth: Labels, shape (n, classes).
+        decided: Decisions, shape (n, classes).
+        logits: Ignored.
+        kind: Ignored.
     """
     return float(COUNT_METRICS["micro_f1"](_count_all(truth, decided, kind))[0])
 
 
 @METRICS.register
 def accuracy(truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass") -> float:
-    """Share of the samples whose labels are all right (for many labels: the exact match).
+    """Accuracy: share of samples whose labels are all right (for multilabel, the exact match ratio).
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Not looked at.
-        kind: Not looked at.
+        truth: Labels, shape (n, classes).
+        decided: Decisions, shape (n, classes).
+        logits: Ignored.
+        kind: Ignored.
     """
     return float(COUNT_METRICS["accuracy"](_count_all(truth, decided, kind))[0])
 
@@ -79,13 +79,13 @@ def accuracy(truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = No
 def balanced_accuracy(
     truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass"
 ) -> float:
-    """Mean over the classes with a positive sample of recall, or, for many labels, of (recall + specificity) / 2.
+    """Balanced accuracy: mean recall or, for multilabel, mean (recall + specificity) / 2, of classes with positives.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Not looked at.
-        kind: One label a sample, or many.
+        truth: Labels, shape (n, classes).
+        decided: Decisions, shape (n, classes).
+        logits: Ignored.
+        kind: `multiclass` or `multilabel`.
     """
     return float(COUNT_METRICS["balanced_accuracy"](_count_all(truth, decided, kind))[0])
 
@@ -94,13 +94,13 @@ def balanced_accuracy(
 def mean_average_precision(
     truth: Booleans, decided: Booleans | None, logits: Floats, kind: Kind = "multiclass"
 ) -> float:
-    """Mean average precision: over the classes with a positive sample, each ranking all samples.
+    """Mean average precision over the classes with a positive sample, each ranking all samples.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Not looked at.
+        truth: Labels, shape (n, classes).
+        decided: Ignored.
         logits: Shape (n, classes).
-        kind: One label a sample (ranked by softmax), or many (ranked by logit).
+        kind: `multiclass` (ranked by log-softmax) or `multilabel` (ranked by logit).
     """
     present = truth.any(axis=0)
     if not present.any():
@@ -111,13 +111,10 @@ def mean_average_precision(
 def average_precision_per_class(
     truth: Booleans, logits: Floats, kind: Kind, weights: NDArray[np.integer] | None = None
 ) -> NDArray[np.float64]:
-    """Area under the steps of precision over recall, class by class; samples of one score count as one step.
+    """Average precision of each class: area under the precision-recall steps; equal scores are one step.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        logits: Shape (n, classes).
-        kind: One label a sample (ranked by softmax), or many (ranked by logit).
-        weights: How often each sample counts, shape (n,), or (draws, n) for many draws at once.
+        weights: Count of each sample, shape (n,), or (draws, n) for many draws at once.
 
     Returns:
         Shape (classes,), or (draws, classes); NaN for a class without a positive sample.
@@ -128,7 +125,7 @@ def average_precision_per_class(
     for number in np.flatnonzero(truth.any(axis=0)):
         order = np.argsort(-scores[:, number], kind="stable")
         ranked = scores[order, number]
-        steps = np.searchsorted(-ranked, -ranked, side="right") - 1  # the last place that has the same score
+        steps = np.searchsorted(-ranked, -ranked, side="right") - 1  # last index of the same score
         positive_index = np.flatnonzero(truth[order, number])
         weight = drawn[:, order]
         above = np.cumsum(weight, axis=1)[:, steps[positive_index]]
@@ -142,56 +139,24 @@ def average_precision_per_class(
 
 
 def ranking_scores(logits: Floats, kind: Kind) -> NDArray[np.float64]:
-    """What ranks samples within a class: log-softmax for one label a sample, the logit itself for many.
-
-    Args:
-        logits: Shape (n, classes).
-        kind: One label a sample, or many.
-
-    Returns:
-        Shape (n, classes).
-    """
+    """Scores that rank samples within a class, in double precision: log-softmax (multiclass) or logit (multilabel)."""
     scores = logits.astype(np.float64)
     return np.asarray(log_softmax(scores, axis=1)) if kind == "multiclass" else scores
 
 
 def probabilities(logits: Floats, kind: Kind) -> NDArray[np.float64]:
-    """What scores say as probabilities.
-
-    Args:
-        logits: Shape (n, classes).
-        kind: `multiclass`: softmax, rows sum to 1; `multilabel`: sigmoid, every class by itself.
-
-    Returns:
-        Shape (n, classes), in 0 to 1.
-    """
+    """Convert logits to probabilities in double precision: softmax for multiclass, sigmoid for multilabel."""
     doubles = np.asarray(logits, dtype=np.float64)
     return np.asarray(softmax(doubles, axis=1) if kind == "multiclass" else expit(doubles))
 
 
 def f1_per_class(truth: AnyLabels, decided: AnyLabels) -> NDArray[np.float64]:
-    """F1 of each class; NaN for a class without a positive sample.
-
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-
-    Returns:
-        Shape (classes,).
-    """
+    """Compute F1 of each class, shape (classes,); NaN without a positive sample."""
     return f1_of_classes(_count_all(truth, decided, "multilabel"))[0]
 
 
 def precision_recall_per_class(truth: AnyLabels, decided: AnyLabels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision and recall of each class; NaN where nothing was given the class, or nothing has it.
-
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-
-    Returns:
-        Precision and recall, each of shape (classes,).
-    """
+    """Compute precision and recall of each class, shape (classes,) each; NaN if undefined."""
     counts = _count_all(truth, decided, "multilabel")
     with np.errstate(invalid="ignore"):
         precision, recall = counts.true_positive / counts.predicted, counts.true_positive / counts.support
@@ -199,40 +164,30 @@ def precision_recall_per_class(truth: AnyLabels, decided: AnyLabels) -> tuple[ND
 
 
 def classes_without_positives(truth: AnyLabels, classes: Sequence[str]) -> tuple[str, ...]:
-    """The names of the classes that a macro average leaves out.
-
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        classes: The class names in order.
-    """
+    """Return the names of the classes that a macro average leaves out."""
     return tuple(classes[int(number)] for number in np.flatnonzero(LabelMatrix.from_dense(truth).counts() == 0))
 
 
 def top_k_accuracy(truth: Booleans, logits: Floats, k: int = 5) -> float:
-    """Share of the samples that have a class among their k likeliest.
+    """Share of samples that have a class among their top k.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        logits: Shape (n, classes).
-        k: From 1 up to the number of classes.
+        k: From 1 to the number of classes.
 
     Raises:
-        DataError: There are not so many classes.
+        DataError: k is out of range.
     """
     if not 1 <= k <= truth.shape[1]:
-        raise DataError(f"k = {k} is not between 1 and the number of classes, {truth.shape[1]}", field="k")
+        raise DataError(f"k must be between 1 and the number of classes ({truth.shape[1]}), got {k}", field="k")
     top_classes = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     return float(np.take_along_axis(truth, top_classes, axis=1).any(axis=1).mean())
 
 
 def log_loss(truth: AnyLabels, decided: AnyLabels | None, logits: AnyScores, kind: Kind = "multiclass") -> float:
-    """Mean negative log-likelihood of the labels; for many labels the mean over samples and classes. Lower is better.
+    """Mean negative log-likelihood of the labels; for multilabel the mean over samples and classes. Lower is better.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Not looked at.
-        logits: Shape (n, classes).
-        kind: One label a sample, or many.
+        decided: Ignored; there because metrics share a signature.
 
     Raises:
         DataError: A multiclass sample does not have exactly one label.

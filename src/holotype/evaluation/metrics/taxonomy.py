@@ -1,4 +1,4 @@
-"""Scores by rank: what is right of genus and family, and how much of a taxon's ancestry is right."""
+"""Taxonomic metrics: labels and scores by rank, hierarchical F1, accuracy by coverage."""
 
 from __future__ import annotations
 
@@ -18,14 +18,10 @@ Numbers = NDArray[np.integer]
 
 
 def rank_labels(truth: AnyLabels, parents: Numbers) -> AnyLabels:
-    """Which taxa each sample has: those above its classes. It serves decisions as well as labels.
+    """Map class labels (or decisions) to the taxa of a rank, shape (n, taxa).
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        parents: The number of each class's taxon, shape (classes,).
-
-    Returns:
-        Shape (n, taxa).
+        parents: Taxon of each class, shape (classes,).
     """
     labels, taxa = LabelMatrix.from_dense(truth), int(parents.max()) + 1
     taxon_labels = LabelMatrix.from_pairs(
@@ -35,32 +31,28 @@ def rank_labels(truth: AnyLabels, parents: Numbers) -> AnyLabels:
 
 
 def rank_scores(probability: Doubles, parents: Numbers) -> Doubles:
-    """The probability of each taxon: the sum of its classes'.
+    """Sum class probabilities to the taxa of a rank, shape (n, taxa).
 
     Args:
-        probability: Shape (n, classes).
-        parents: The number of each class's taxon, shape (classes,).
-
-    Returns:
-        Shape (n, taxa).
+        parents: Taxon of each class, shape (classes,).
     """
     entries = (np.ones(len(parents)), (parents, np.arange(len(parents))))
     return np.ascontiguousarray((sparse.csr_array(entries) @ probability.T).T)
 
 
 def hierarchical_scores(truth: Sequence[AnyLabels], predicted: Sequence[AnyLabels]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the sets of all ancestors, summed over samples.
+    """Hierarchical precision, recall and F1: those of the sets of all ancestors, summed over samples.
 
     Kiritchenko et al. 2006, "Learning and evaluation in the presence of class hierarchies", section 4: a set holds the
     class and every taxon above it, but not the root. An answer at the genus gives fewer ancestors, of which more are
     right.
 
     Args:
-        truth: Which classes, and which taxa of each rank, every sample has, shape (n, taxa) each.
-        predicted: Which ones it was given, of the same shapes.
+        truth: Labels of the classes and of each rank, shape (n, taxa) each.
+        predicted: Decisions, same shapes.
 
     Returns:
-        Precision (NaN where nothing was given), recall (NaN where nothing is true), F1 (NaN where neither is).
+        Precision (NaN if nothing was predicted), recall (NaN if nothing is true), F1 (NaN if neither).
     """
     sides = [[LabelMatrix.from_dense(labels) for labels in side] for side in (truth, predicted)]
     right = sum(
@@ -73,27 +65,25 @@ def hierarchical_scores(truth: Sequence[AnyLabels], predicted: Sequence[AnyLabel
 
 
 def hierarchical_f1(truth: Booleans, decided: Booleans, parents: Sequence[Numbers]) -> float:
-    """F1 of the sets of all ancestors of decided classes.
+    """Hierarchical F1 of decided classes, see `hierarchical_scores`.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        parents: Of each rank, the number of each class's taxon, shape (classes,) each.
+        parents: For each rank, the taxon of each class, shape (classes,) each.
     """
     sides = ([side, *(rank_labels(side, rank) for rank in parents)] for side in (truth, decided))
     return hierarchical_scores(*sides)[2]
 
 
 def accuracy_by_coverage(confidence: Doubles, right: Booleans) -> Doubles:
-    """How often the surest samples are right, for every share of them (El-Yaniv & Wiener 2010, selective prediction).
+    """Accuracy of the most confident samples by coverage (El-Yaniv & Wiener 2010, selective prediction).
 
     Args:
         confidence: Of each sample's answer, shape (n,).
-        right: Whether it is right, shape (n,).
+        right: Mask of correct answers, shape (n,).
 
     Returns:
-        One row for each number of samples at which the sureness falls, the fewest first: coverage, accuracy of the
-        samples so far, sureness of the last. Samples that are equally sure are answered together. Shape (steps, 3).
+        Rows of coverage, accuracy so far and lowest confidence, one per distinct confidence, in descending order; shape
+        (steps, 3).
     """
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]

@@ -1,4 +1,4 @@
-"""Decisions: from scores to labels."""
+"""Calibration and decision rules: from scores to labels."""
 
 from holotype.postprocessing.decision.back_off import answer_columns, back_off_answers, fit_back_off, top_taxa
 from holotype.postprocessing.decision.calibration import (

@@ -1,4 +1,5 @@
-"""Backing off: the species where it is sure enough, else the genus, else the family, else no answer."""
+"""Taxonomic back-off: answer with the species if it is certain enough, else the genus, else the family, else nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +18,12 @@ NEVER = np.inf
 
 
 def top_taxa(probability: Doubles, ranks: Ranks) -> tuple[Integers, Doubles]:
-    """The likeliest class, and the likeliest taxon of each rank by the sum of its classes.
+    """Find the most likely class, and the most likely taxon of each rank by the sum of its classes.
 
-    The likeliest genus need not hold the likeliest species: three of its species may be likely together.
-
-    Args:
-        probability: Of the classes, shape (n, classes).
-        ranks: Above them.
+    The most likely genus need not contain the most likely species: three other species may add up to more.
 
     Returns:
-        Numbers of taxa and their probabilities, shape (n, 1 + ranks) each, the classes first.
+        Taxon numbers and their probabilities, shape (n, 1 + ranks) each, the classes first.
     """
     sides = [probability, *(rank_scores(probability, np.asarray(row)) for row in ranks.parents)]
     taxa = np.stack([side.argmax(axis=1) for side in sides], axis=1)
@@ -35,22 +32,19 @@ def top_taxa(probability: Doubles, ranks: Ranks) -> tuple[Integers, Doubles]:
 
 
 def fit_back_off(probability: Doubles, truth: Booleans, target: float, ranks: Ranks) -> BackOff:
-    """The lowest thresholds at which enough answers are right, from the classes to the farthest rank.
+    """Fit the lowest thresholds at which the target share of answers is right, rank by rank from the classes upwards.
 
-    Each rank's threshold is the lowest at which, of all answers given at that rank or nearer, a wrong one more would
-    still leave the target: (wrong + 1) / (answers + 1) <= 1 - target. That is the correction of conformal risk control
-    (Angelopoulos et al. 2024), but no proof: the share of wrong answers does not fall steadily with the threshold, and
-    the lowest one that fits is looked for. On fresh samples it is right about as often as was asked where hundreds
-    were answered. Where a handful were, it mostly answers nothing, and less is right of what it does answer. The plain
-    quantile falls short wherever samples are few, and a bound of 90 % confidence leaves small sets without any answer
-    (bench/back_off.py). What a run's thresholds are worth is what its score says, where each is fitted without the
-    fold it answers.
+    The threshold of a rank is the lowest at which, among all answers at that rank or below, one more wrong answer would
+    still meet the target: (wrong + 1) / (answers + 1) <= 1 - target. This is the correction of conformal risk control
+    (Angelopoulos et al. 2024), but without its guarantee: the error rate is not monotone in the threshold, and the
+    lowest passing threshold is searched. With hundreds of answers the target is about met on new samples; with a
+    handful, most samples get no answer and fewer answers are right. The plain quantile misses the target on small sets,
+    and a bound of 90 % confidence leaves them without any answer (bench/back_off.py). The nested score fits the
+    thresholds without the scored fold, so it says how well they work.
 
     Args:
         probability: Out of fold, shape (n, classes).
-        truth: Which classes each sample has, shape (n, classes).
-        target: The share of answers that should be right.
-        ranks: Above the classes.
+        target: Share of answers that should be right.
     """
     taxa, confidence = top_taxa(probability, ranks)
     rank_truth = [truth, *(rank_labels(truth, np.asarray(row)) for row in ranks.parents)]
@@ -67,14 +61,10 @@ def fit_back_off(probability: Doubles, truth: Booleans, target: float, ranks: Ra
 
 
 def back_off_answers(back_off: BackOff, probability: Doubles) -> tuple[Integers, Integers]:
-    """The rank at which each sample is answered, and the answer.
-
-    Args:
-        back_off: From `fit_back_off`.
-        probability: Of the classes, shape (n, classes).
+    """Answer each sample at the lowest rank whose threshold is reached.
 
     Returns:
-        Ranks, 0 for the classes and -1 where there is no answer, and numbers of taxa, -1 there too; shape (n,) each.
+        Ranks (0 for the classes, -1 for no answer) and taxon numbers (-1 for no answer), shape (n,) each.
     """
     taxa, confidence = top_taxa(probability, back_off.ranks)
     enough = confidence >= np.asarray(back_off.thresholds)
@@ -83,12 +73,7 @@ def back_off_answers(back_off: BackOff, probability: Doubles) -> tuple[Integers,
 
 
 def answer_columns(back_off: BackOff, probability: Doubles, classes: tuple[str, ...]) -> list[pl.Series]:
-    """Columns for a spreadsheet: `answer`, the name of a class or a taxon, and `rank`, what it is; both may be empty.
-
-    Args:
-        back_off: From `fit_back_off`.
-        probability: Of the classes, shape (n, classes).
-        classes: The class names in order.
+    """Build the columns `answer` (name of a class or taxon) and `rank` for a spreadsheet; null if there is no answer.
     """
     names, taxa = (CLASS_RANK, *back_off.ranks.names), (classes, *back_off.ranks.taxa)
     pairs = list(zip(*back_off_answers(back_off, probability), strict=True))
@@ -98,12 +83,12 @@ def answer_columns(back_off: BackOff, probability: Doubles, classes: tuple[str, 
 
 
 def meets_target(answers: Integers, wrong: Integers, max_error_rate: float) -> Booleans:
-    """Whether a wrong answer more would still leave so many right.
+    """Check that one more wrong answer would still keep the error rate.
 
     Args:
-        answers: How many there are, any shape.
-        wrong: How many of them are wrong, the same shape.
-        max_error_rate: The share that may be wrong.
+        answers: Number of answers, any shape.
+        wrong: How many of them are wrong, same shape.
+        max_error_rate: From 0 to 1.
     """
     return np.asarray(
         wrong + 1 <= max_error_rate * (answers + 1) + 1e-9
@@ -111,7 +96,7 @@ def meets_target(answers: Integers, wrong: Integers, max_error_rate: float) -> B
 
 
 def _lowest_threshold(confidence: Doubles, wrong: Booleans, before: tuple[int, int], target: float) -> float:
-    """The lowest threshold that keeps the target, given the answers and mistakes of nearer ranks."""
+    """The lowest threshold that meets the target, given (answers, mistakes) at lower ranks."""
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
     ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True)) if len(falling) else np.empty(0, np.int64)

@@ -1,4 +1,4 @@
-"""Scores that can be taken at their word, label sets that hold the truth as often as they say, and abstaining."""
+"""Probability calibration, conformal prediction sets and abstention."""
 
 from __future__ import annotations
 
@@ -46,14 +46,11 @@ PRIOR_STRENGTH = 1.0
 def fit_calibration(
     logits: AnyScores, truth: AnyLabels, kind: Kind, spec: CalibrationSpec, ranks: Ranks = NO_RANKS
 ) -> Calibration:
-    """Learn what to do with scores.
+    """Fit calibration, prediction sets, abstention and back-off on out-of-fold scores.
 
     Args:
         logits: Out of fold, shape (n, classes).
-        truth: Which classes each sample has, shape (n, classes).
-        kind: `multiclass` or `multilabel`.
-        spec: The recipe's section.
-        ranks: Above the classes, to back off to.
+        ranks: Taxonomic ranks for the back-off.
     """
     calibration = Calibration()
     if spec.method == "temperature":
@@ -84,16 +81,7 @@ def fit_calibration(
 
 
 def calibrate(calibration: Calibration, logits: AnyScores, kind: Kind) -> AnyScores:
-    """Scores as the calibration would have them.
-
-    Args:
-        calibration: From `fit_calibration`.
-        logits: Shape (n, classes).
-        kind: `multiclass` or `multilabel`.
-
-    Returns:
-        Logits, shape (n, classes).
-    """
+    """Apply a calibration to logits."""
     if calibration.method is None:
         return logits
     if calibration.method == "temperature":
@@ -112,11 +100,11 @@ def calibrate(calibration: Calibration, logits: AnyScores, kind: Kind) -> AnySco
 
 
 def prediction_sets(calibration: Calibration, probability: Doubles) -> Booleans:
-    """The labels that cannot be ruled out (Sadinle, Lei & Wasserman 2019): at least the likeliest.
+    """Conformal prediction sets (Sadinle, Lei & Wasserman 2019): all labels that cannot be ruled out, at least the top
+    one.
 
     Args:
         calibration: With `set_threshold`.
-        probability: Shape (n, classes).
     """
     included = 1 - probability <= (1.0 if calibration.set_threshold is None else calibration.set_threshold)
     included[np.arange(len(included)), probability.argmax(axis=1)] = True
@@ -124,14 +112,7 @@ def prediction_sets(calibration: Calibration, probability: Doubles) -> Booleans:
 
 
 def confidence_margin(probability: Doubles, kind: Kind) -> Doubles:
-    """How sure a prediction is: the lead of the likeliest class, or the distance from one half of the closest call.
-
-    Args:
-        probability: Shape (n, classes).
-        kind: `multiclass` or `multilabel`.
-
-    Returns:
-        Shape (n,).
+    """Confidence margin: top-1 minus top-2 probability, or for multilabel the smallest distance from 0.5; shape (n,).
     """
     if kind == "multilabel":
         return np.asarray(np.abs(probability - 0.5).min(axis=1))
@@ -143,13 +124,11 @@ def confidence_margin(probability: Doubles, kind: Kind) -> Doubles:
 
 @dataclass(frozen=True)
 class CalibrationStep:
-    """The calibration as a choice that `score_nested` can refit.
+    """Calibration as a postprocessing step that `score_nested` can refit.
 
     Args:
-        spec: The recipe's section.
-        kind: `multiclass` or `multilabel`.
-        name: What it is called in the score's words.
-        ranks: Above the classes, to back off to.
+        name: As in the method text of the score.
+        ranks: Taxonomic ranks for the back-off.
     """
 
     spec: CalibrationSpec
@@ -159,41 +138,27 @@ class CalibrationStep:
 
     @property
     def learns(self) -> bool:
-        """Whether what was learnt changes scores, or answers that are scored."""
+        """Check that the calibration changes scores or scored answers."""
         return self.spec.method is not None or self.spec.back_off is not None
 
     def fit(self, evidence: OofPredictions, truth: AnyLabels, /) -> FittedCalibration:
-        """Fit the calibration and return its application.
-
-        Args:
-            evidence: Out-of-fold scores.
-            truth: Which classes each sample has.
-        """
+        """Fit the calibration on out-of-fold scores and return its application."""
         return FittedCalibration(fit_calibration(evidence.logits, truth, self.kind, self.spec, self.ranks), self.kind)
 
 
 @dataclass(frozen=True)
 class FittedCalibration:
-    """A calibration that can be applied.
-
-    Args:
-        calibration: From `fit_calibration`.
-        kind: `multiclass` or `multilabel`.
-    """
+    """Fitted calibration, a function of scores."""
 
     calibration: Calibration
     kind: Kind
 
     def __call__(self, scores: OofPredictions | TestPredictions) -> AnyScores:
-        """Logits of some samples.
-
-        Args:
-            scores: Before calibration.
-        """
+        """Calibrated logits."""
         return calibrate(self.calibration, scores.logits, self.kind)
 
     def answers(self, logits: AnyScores) -> tuple[Integers, Integers] | None:
-        """The rank and the taxon that some samples are answered with; none where nothing backs off.
+        """Return rank and taxon of each answer, shape (n,) each, or None without back-off.
 
         Args:
             logits: After calibration, shape (n, classes).
@@ -205,7 +170,7 @@ class FittedCalibration:
 
 
 def _fit_temperature(logits: AnyScores, truth: AnyLabels, kind: Kind) -> float:
-    """The one factor that makes the log loss smallest (Guo et al. 2017), as 1 / T."""
+    """Temperature scaling (Guo et al. 2017): the factor 1 / T of smallest log loss."""
     from scipy.optimize import minimize_scalar
 
     def loss(exponent: float) -> float:
@@ -219,7 +184,7 @@ def _scale_logits(logits: AnyScores, factor: float) -> AnyScores:
 
 
 def _fit_beta(odds: Doubles, truth: Booleans) -> tuple[float, float, float]:
-    """Beta calibration (Kull, Silva Filho & Flach 2017), drawn towards leaving scores as they are."""
+    """Beta calibration (Kull, Silva Filho & Flach 2017), regularized towards the identity."""
     from scipy.optimize import minimize
 
     if min(truth.sum(), (~truth).sum()) < MIN_POSITIVES:
@@ -240,7 +205,7 @@ def _fit_beta(odds: Doubles, truth: Booleans) -> tuple[float, float, float]:
 
 
 def _fit_isotonic(odds: Doubles, truth: Booleans) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """A rising staircase (Zadrozny & Elkan 2002) in log-odds; its ends are kept from nought and one by one sample."""
+    """Isotonic calibration (Zadrozny & Elkan 2002) in log-odds; one pseudo-sample keeps the ends away from 0 and 1."""
     from sklearn.isotonic import IsotonicRegression
 
     if min(truth.sum(), (~truth).sum()) < MIN_POSITIVES:
@@ -253,7 +218,7 @@ def _fit_isotonic(odds: Doubles, truth: Booleans) -> tuple[tuple[float, ...], tu
 
 
 def _conformal_quantile(probability: Doubles, truth: Booleans, share: float) -> float:
-    """The conformal quantile of how unlikely the least likely true label is (Vovk et al. 2005)."""
+    """Conformal quantile (Vovk et al. 2005) of 1 - probability of the least likely true label."""
     has_label = truth.any(axis=1)
     worst = np.where(truth, 1 - probability, -np.inf).max(axis=1)[has_label]
     if not len(worst):

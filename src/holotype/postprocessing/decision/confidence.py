@@ -1,4 +1,4 @@
-"""How sure scores are of what was decided: the samples that are wrong surely, and those that show a class best."""
+"""Prediction confidence: confident errors, class exemplars and decision margins."""
 
 from __future__ import annotations
 
@@ -16,19 +16,13 @@ EPSILON = 1e-9
 
 
 def confident_errors(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, kind: Kind) -> NDArray[np.float64]:
-    """Confidence of wrong decisions: the probability of the likeliest label that a sample was given wrongly.
+    """Confidence of wrong decisions: the largest probability of a label that was wrongly assigned.
 
-    Where a sample of many labels was given nothing wrong but lacks a label, it is how sure the scores are that it lacks
-    the label: one less its probability.
-
-    Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Shape (n, classes).
-        kind: `multiclass` or `multilabel`.
+    If a multilabel sample has no wrongly assigned label but misses one, its confidence is 1 minus the probability of
+    the missed label.
 
     Returns:
-        Probabilities, shape (n,); -1 where nothing is wrong.
+        Probabilities, shape (n,); -1 if nothing is wrong.
     """
     true_labels, predicted_labels = LabelMatrix.from_dense(truth), LabelMatrix.from_dense(decided)
     probability = logits if isinstance(logits, TopKScores) else probabilities(logits, kind)
@@ -45,16 +39,13 @@ def confident_errors(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, ki
 
 
 def class_exemplars(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, max_classes: int) -> list[int]:
-    """One sample a class: the one of the highest score, of those that are decided rightly where there are any.
+    """Pick one sample per class: the highest score, correctly decided samples first.
 
     Args:
-        truth: Which classes each sample has, shape (n, classes).
-        decided: Which classes each sample was given, shape (n, classes).
-        logits: Shape (n, classes).
-        max_classes: Classes that are looked at, the first ones; of very many the commonest.
+        max_classes: Only the first so many classes; for top-k scores the most frequent ones.
 
     Returns:
-        Rows, each once, in the order of the classes.
+        Rows without repetition, in the order of the classes.
     """
     true_labels, predicted_labels = LabelMatrix.from_dense(truth), LabelMatrix.from_dense(decided)
     wrong = np.unique(np.setxor1d(true_labels.flat_indices, predicted_labels.flat_indices) // true_labels.classes)
@@ -77,17 +68,15 @@ def class_exemplars(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, max
 def decision_margin(
     logits: AnyScores, kind: Kind, thresholds: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """How little each sample's decision hangs on.
+    """Decision margin: distance of the score from the nearest threshold, or top-1 minus top-2 probability.
 
     Args:
-        logits: Shape (n, classes).
-        kind: `multiclass`: the margin between the two likeliest classes; `multilabel`: the class that lies nearest to
-            its threshold, by log-odds.
-        thresholds: One probability a class, for many labels a sample.
+        kind: `multiclass`: difference of the two top probabilities; `multilabel`: distance of the closest class from
+            its threshold, in log-odds.
+        thresholds: One probability per class, for multilabel.
 
     Returns:
-        The margin, shape (n,), small where a decision is least certain; the two classes, or the one, shape (n, 2 or 1);
-        and their probabilities, in the same shape.
+        Margins, shape (n,); the two classes (or the one), shape (n, 2 or 1); and their probabilities, same shape.
     """
     if isinstance(logits, TopKScores):
         classes = logits.top_classes[:, :2].astype(np.int64)

@@ -1,4 +1,4 @@
-"""The recipe's decision: fitted on out-of-fold scores, applied to any."""
+"""Decision step: the recipe's rule, fitted on out-of-fold scores and applied to any scores."""
 
 from __future__ import annotations
 
@@ -58,21 +58,19 @@ MIN_SAMPLES_FOR_PRIOR = 100  # below so many samples a class cannot come as ofte
 
 @dataclass(frozen=True)
 class DecisionContext:
-    """What decisions know beside the scores.
+    """Inputs of a decision besides the scores.
 
     Args:
-        classes: The class names in the order of the scores.
-        kind: `multiclass` or `multilabel`.
-        metric: What fitted thresholds make largest.
-        seed: The recipe's seed.
-        units: What is independent of what, by sample number.
-        plate: The plate of each sample by sample number, for `assign`; -1 where it is unknown.
-        class_priors: How often each class comes, a sample, for `prior`; that of the evidence where none are given.
-        class_sets: Numbers of classes that come together, for `assign`.
-        set_group: What takes each set once by sample number, for `assign`: the experiment of its plate, say; -1 where
-            it is unknown, and none where every plate chooses by itself.
-        unscored: Labels of each class, and the number, of the training samples that are never scored, for `prior`:
-            their networks have seen them, and how often classes come is known of them as of the others.
+        classes: Class names in the order of the scores.
+        metric: Maximized by fitted thresholds.
+        units: Independent group by sample number.
+        plate: Plate by sample number, for `assign`; -1 if unknown.
+        class_priors: Frequency of each class, for `prior`; by default that of the evidence.
+        class_sets: Class numbers that occur together, for `assign`.
+        set_group: Group by sample number in which every set occurs once, for `assign` (such as the experiment of a
+            plate); -1 if unknown, None if every plate chooses independently.
+        unscored: Label counts by class, and the number, of training samples that are never scored; `prior` includes
+            them in the class frequencies.
     """
 
     classes: tuple[str, ...]
@@ -90,16 +88,14 @@ class DecisionContext:
 def fit_decision(
     oof: OofPredictions | None, truth: AnyLabels | None, spec: DecisionSpec | None, context: DecisionContext
 ) -> Decision:
-    """The decision of a recipe; only `per-class` and `prior` learn from the scores.
+    """Fit the decision of a recipe; only `per-class` and `prior` use the scores.
 
     Args:
-        oof: Out-of-fold scores; none where there are none, which `per-class` cannot do without.
-        truth: Which classes each of them has, shape (n, classes).
-        spec: The recipe's section; without one that of `default_decision`, or thresholds of one half without scores.
-        context: Classes and what else is known.
+        oof: Out-of-fold scores; required by `per-class`.
+        spec: By default that of `default_decision`, or thresholds of 0.5 for multilabel without scores.
 
     Raises:
-        RecipeError: Thresholds for other classes, or outside 0 to 1; nothing to fit thresholds to.
+        RecipeError: Thresholds of unknown classes or outside 0 to 1, or no scores to fit thresholds on.
     """
     if spec is None:
         spec = default_decision(context.kind) if oof is not None or context.kind == "multiclass" else ThresholdSpec()
@@ -125,11 +121,7 @@ def fit_decision(
 
 
 def default_decision(kind: Kind) -> DecisionSpec:
-    """What decides where a recipe says nothing: `argmax` for one label a sample, thresholds by class for many.
-
-    Args:
-        kind: `multiclass` or `multilabel`.
-    """
+    """Default decision rule: `argmax` for multiclass, `per-class` thresholds for multilabel."""
     return ArgmaxSpec() if kind == "multiclass" else PerClassSpec(kind="per-class")
 
 
@@ -176,11 +168,10 @@ def _fit_prior(
 
 
 def refit_prior(decision: Decision, logits: AnyScores) -> Decision:
-    """A `prior` with the thresholds (or, for one label a sample, the offsets) that give these scores its shares.
+    """Refit a `prior` decision to the scores that are decided, so that they get its class frequencies.
 
     Args:
-        decision: From `fit_decision`.
-        logits: Of the samples that are decided, shape (n, classes).
+        logits: Of the samples to decide, shape (n, classes).
     """
     if decision.rule != "prior" or (len(logits) < MIN_SAMPLES_FOR_PRIOR and decision.thresholds):
         return decision
@@ -193,14 +184,13 @@ def refit_prior(decision: Decision, logits: AnyScores) -> Decision:
 
 
 def thresholds_by_class(setting: float | list[float] | dict[str, float], classes: tuple[str, ...]) -> tuple[float, ...]:
-    """One threshold a class.
+    """Expand a threshold setting to one threshold per class.
 
     Args:
-        setting: One for all, one a class in order, or some by name; the others get 0.5.
-        classes: The class names in order.
+        setting: One value for all, a list in class order, or a mapping by class name (others get 0.5).
 
     Raises:
-        RecipeError: Thresholds for other classes, or outside 0 to 1.
+        RecipeError: Thresholds of unknown classes, or outside 0 to 1.
     """
     field_name = "decision.thresholds"
     if isinstance(setting, list) and len(setting) != len(classes):
@@ -228,16 +218,11 @@ def thresholds_by_class(setting: float | list[float] | dict[str, float], classes
 def decide(
     decision: Decision, logits: AnyScores, plate: Integers | None = None, set_group: Integers | None = None
 ) -> AnyLabels:
-    """Labels from scores.
+    """Apply a decision rule to logits.
 
     Args:
-        decision: From `fit_decision`.
-        logits: Shape (n, classes), in the order of the decision's classes.
-        plate: The plate of each sample, shape (n,), which `assign` looks at; -1 where it is unknown.
-        set_group: The experiment of each sample, shape (n,), whose plates take different sets; -1 where it is unknown.
-
-    Returns:
-        Shape (n, classes).
+        plate: Plate of each sample, shape (n,), for `assign`; -1 if unknown.
+        set_group: Experiment of each sample, shape (n,), whose plates get different sets; -1 if unknown.
     """
     rule, thresholds = decision.rule, np.asarray(decision.thresholds)
     if rule == "top":
@@ -260,17 +245,12 @@ def decide(
 
 
 def label_names(decided: AnyLabels, classes: tuple[str, ...]) -> list[list[str]]:
-    """The names of the decided classes of each sample, in the order of the classes.
-
-    Args:
-        decided: Shape (n, classes).
-        classes: The class names in order.
-    """
+    """Return the names of the decided classes of each sample, in class order."""
     return [[classes[number] for number in row] for row in LabelMatrix.from_dense(decided).lists()]
 
 
 def _class_priors(truth: AnyLabels, unscored: tuple[Integers, int] | None) -> tuple[float, ...]:
-    """How often each class comes among the evidence and the training samples that are never scored."""
+    """Class frequencies in the evidence and the training samples that are never scored."""
     counts, samples = LabelMatrix.from_dense(truth).counts(), len(truth)
     if unscored is not None:
         counts, samples = counts + unscored[0], samples + unscored[1]
@@ -279,12 +259,10 @@ def _class_priors(truth: AnyLabels, unscored: tuple[Integers, int] | None) -> tu
 
 @dataclass(frozen=True)
 class DecisionStep:
-    """The decision as a choice that `score_nested` can refit.
+    """Decision as a postprocessing step that `score_nested` can refit.
 
     Args:
-        spec: The recipe's section.
-        context: Classes and what else is known.
-        name: What it is called in the score's words.
+        name: As in the method text of the score.
     """
 
     spec: DecisionSpec | None
@@ -293,37 +271,23 @@ class DecisionStep:
 
     @property
     def learns(self) -> bool:
-        """Whether the rule hangs on the scores or their labels."""
+        """Check that the rule depends on the scores or their labels."""
         return isinstance(self.spec or default_decision(self.context.kind), PerClassSpec | PriorSpec)
 
     def fit(self, evidence: OofPredictions | None, truth: AnyLabels | None, /) -> FittedDecision:
-        """Fit the decision and return its application.
-
-        Args:
-            evidence: Out-of-fold scores.
-            truth: Which classes each sample has.
-        """
+        """Fit the decision on out-of-fold scores and return its application."""
         return FittedDecision(fit_decision(evidence, truth, self.spec, self.context), self.context)
 
 
 @dataclass(frozen=True)
 class FittedDecision:
-    """A decision that can be applied; a `prior` meets the scores that it decides.
-
-    Args:
-        decision: From `fit_decision`.
-        context: Knows the plates of the samples.
-    """
+    """Fitted decision, a function of scores; `prior` is refitted to the scores that it decides."""
 
     decision: Decision
     context: DecisionContext
 
     def __call__(self, scores: OofPredictions | TestPredictions) -> AnyLabels:
-        """Labels of some samples.
-
-        Args:
-            scores: Logits, and the samples' numbers.
-        """
+        """Labels of some samples."""
         columns = (self.context.plate, self.context.set_group)
         groups = [None if column is None else column[scores.samples] for column in columns]
         return decide(refit_prior(self.decision, scores.logits), scores.logits, *groups)

@@ -1,4 +1,4 @@
-"""A decision as `decision.json` holds it, and what it adds to a spreadsheet."""
+"""Serialization of decisions: `decision.json`, and the columns they add to `predictions.csv`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ JSON_NAMES = {"rule": "kind", "kind": "labels"}
 
 
 def decision_to_json(decision: Decision, calibration: Calibration | None = None) -> dict[str, Any]:
-    """A decision as `decision.json` holds it: only what the rule uses.
+    """Convert a decision to the content of `decision.json`: only the fields that its rule uses.
 
     Args:
-        decision: From `fit_decision`.
-        calibration: What is done with the scores before.
+        calibration: Applied before the decision.
     """
     content: dict[str, Any] = {}
     for field in fields(decision):
@@ -39,11 +38,7 @@ def decision_to_json(decision: Decision, calibration: Calibration | None = None)
 
 
 def decision_from_json(content: dict[str, Any]) -> Decision:
-    """The decision of a finished run.
-
-    Args:
-        content: Of `decision.json`.
-    """
+    """Read a decision from the content of `decision.json`."""
     named = {
         field.name: content[JSON_NAMES.get(field.name, field.name)]
         for field in fields(Decision)
@@ -57,11 +52,7 @@ def decision_from_json(content: dict[str, Any]) -> Decision:
 
 
 def calibration_from_json(content: dict[str, Any]) -> Calibration:
-    """The calibration of a finished run.
-
-    Args:
-        content: Of `decision.json`.
-    """
+    """Read a calibration from the content of `decision.json`."""
     stored = content.get("calibration", {})
     converted: dict[str, Any] = {name: _to_tuples(stored[name]) for name in ("parameters", "knots") if name in stored}
     if "back_off" in stored:
@@ -72,17 +63,10 @@ def calibration_from_json(content: dict[str, Any]) -> Calibration:
 def prediction_flag_columns(
     calibration: Calibration, probability: NDArray[np.float64], classes: tuple[str, ...], kind: Kind, separator: str
 ) -> list[pl.Series]:
-    """Columns for `predictions.csv`: what cannot be ruled out, whether a person should look, what is sure enough.
+    """Build the columns `set`, `abstain`, `answer` and `rank` of `predictions.csv`, as far as the calibration has them.
 
     Args:
-        calibration: Knows how large a set is, who is unsure and what is enough; without that there are no columns.
-        probability: Shape (n, classes).
-        classes: The class names in order.
-        kind: `multiclass` or `multilabel`.
-        separator: What stands between labels.
-
-    Returns:
-        `set`, `abstain`, and `answer` with its `rank`, each where the calibration knows it.
+        separator: Between the labels of a set.
     """
     columns = []
     if calibration.set_threshold is not None:

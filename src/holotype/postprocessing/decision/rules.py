@@ -1,4 +1,4 @@
-"""Rules from scores to labels, on arrays."""
+"""Decision rules on arrays: argmax, thresholds, cascade, top-k, class priors and assignment."""
 
 from __future__ import annotations
 
@@ -28,14 +28,7 @@ EPSILON = 1e-12
 
 
 def argmax_labels(logits: AnyScores) -> AnyLabels:
-    """The one class with the highest score; the first of equals.
-
-    Args:
-        logits: Shape (n, classes).
-
-    Returns:
-        Shape (n, classes), one True a row.
-    """
+    """Choose the class of the highest score; the first of equals."""
     if isinstance(logits, TopKScores):
         return top_classes(logits, 1)
     decided = np.zeros(logits.shape, dtype=bool)
@@ -44,15 +37,12 @@ def argmax_labels(logits: AnyScores) -> AnyLabels:
 
 
 def above_thresholds(logits: Floats, thresholds: NDArray[np.float64], fallback: str) -> NDArray[np.bool_]:
-    """Every class whose probability lies strictly above its threshold.
+    """Choose every class whose probability is strictly above its threshold.
 
     Args:
-        logits: Shape (n, classes), log-odds.
-        thresholds: Shape (classes,), probabilities.
-        fallback: `argmax` gives the likeliest class to a sample that has none, `none` leaves it without.
-
-    Returns:
-        Shape (n, classes).
+        logits: Log-odds.
+        thresholds: Probabilities, shape (classes,).
+        fallback: For samples without a label: `argmax` gives the top class, `none` leaves them empty.
     """
     decided = probabilities(logits, "multilabel") > thresholds
     if fallback == "argmax":
@@ -62,12 +52,7 @@ def above_thresholds(logits: Floats, thresholds: NDArray[np.float64], fallback: 
 
 
 def default_labels(logits: AnyScores, kind: Kind) -> AnyLabels:
-    """The decision where nothing was fitted: the likeliest class, or all above one half and at least one.
-
-    Args:
-        logits: Shape (n, classes).
-        kind: `multiclass` or `multilabel`.
-    """
+    """Apply the default rule: argmax, or for multilabel all classes above 0.5 and at least one."""
     half = np.full(logits.shape[1], 0.5)
     return (
         argmax_labels(logits)
@@ -77,15 +62,12 @@ def default_labels(logits: AnyScores, kind: Kind) -> AnyLabels:
 
 
 def cascade_thresholds(logits: Floats, thresholds: Sequence[float], fallback: str) -> NDArray[np.bool_]:
-    """Falling thresholds: only samples without a label meet the next one.
+    """Apply descending thresholds: only samples without a label are compared with the next one.
 
     Args:
-        logits: Shape (n, classes), log-odds.
-        thresholds: Probabilities, falling.
-        fallback: `argmax` gives the likeliest class to a sample that has none, `none` leaves it without.
-
-    Returns:
-        Shape (n, classes).
+        logits: Log-odds.
+        thresholds: Probabilities, descending.
+        fallback: As in `above_thresholds`, after the last threshold.
     """
     decided = np.zeros(logits.shape, dtype=bool)
     for number, threshold in enumerate(thresholds):
@@ -96,15 +78,7 @@ def cascade_thresholds(logits: Floats, thresholds: Sequence[float], fallback: st
 
 
 def top_classes(logits: AnyScores, k: int) -> AnyLabels:
-    """The k likeliest classes, the first of equals.
-
-    Args:
-        logits: Shape (n, classes).
-        k: How many; all where there are fewer.
-
-    Returns:
-        Shape (n, classes).
-    """
+    """Choose the k most likely classes; the first of equals."""
     if isinstance(logits, TopKScores):
         top = logits.top_classes[:, :k].astype(np.int64)
         return LabelMatrix.from_pairs(np.repeat(np.arange(len(top)), top.shape[1]), top.ravel(), logits.shape)
@@ -115,13 +89,7 @@ def top_classes(logits: AnyScores, k: int) -> AnyLabels:
 
 
 def limit_labels(decided: NDArray[np.bool_], logits: Floats, max_labels: int | None) -> NDArray[np.bool_]:
-    """The same labels, of each sample the likeliest few.
-
-    Args:
-        decided: Shape (n, classes).
-        logits: Shape (n, classes).
-        max_labels: How many stay; all where none is given.
-    """
+    """Keep at most `max_labels` labels per sample, the most likely ones."""
     if max_labels is None:
         return decided
     falling = np.where(decided, logits, -np.inf).astype(np.float32)
@@ -129,11 +97,11 @@ def limit_labels(decided: NDArray[np.bool_], logits: Floats, max_labels: int | N
 
 
 def prior_thresholds(probability: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Thresholds that give every class as often as its share says, as nearly as ties allow.
+    """Fit thresholds that assign each class with a given frequency, as nearly as ties allow.
 
     Args:
-        probability: Of the samples that are decided, shape (n, classes).
-        shares: Labels of each class a sample, shape (classes,).
+        probability: Of the samples to decide, shape (n, classes).
+        shares: Labels of each class per sample, shape (classes,).
 
     Returns:
         Shape (classes,).
@@ -146,16 +114,15 @@ def prior_thresholds(probability: NDArray[np.float64], shares: NDArray[np.float6
 
 
 def prior_offsets(logits: Floats, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What is added to the log-probabilities so that mean probabilities equal the shares, one label a sample.
+    """Fit offsets to the log-probabilities so that the mean probabilities equal given class frequencies.
 
-    Saerens, Latinne & Decaestecker 2002, turned round: the shares are known and the offsets are sought.
+    Saerens, Latinne & Decaestecker 2002, inverted: the frequencies are known and the offsets are fitted.
 
     Args:
-        logits: Shape (n, classes), arguments of a softmax.
-        shares: Of each class, summing to 1, shape (classes,).
+        shares: Class frequencies, summing to 1, shape (classes,).
 
     Returns:
-        Shape (classes,); minus infinity for a class whose share is nought.
+        Shape (classes,); -inf for a class of frequency 0.
     """
     log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
     target = np.log(np.maximum(shares, EPSILON))
@@ -172,22 +139,20 @@ def prior_offsets(logits: Floats, shares: NDArray[np.float64]) -> NDArray[np.flo
 def assign_per_group(
     logits: Floats, groups: Integers, class_sets: Sequence[Integers] | None = None, set_groups: Integers | None = None
 ) -> NDArray[np.bool_]:
-    """One class a sample, each class at most once a place: the assignment of the largest summed log-probability.
+    """Assign classes within groups so that each class occurs once: the assignment of largest summed log-probability.
 
-    Where a place has more samples than classes, each class may come once more for every such round. The structure is
-    that of RxRx1, where a plate holds each perturbation once and one of four sets of them, and the four plates of an
-    experiment hold different sets.
+    If a group has more samples than classes, each class may occur once more per round. The structure is that of RxRx1:
+    a plate holds each perturbation of one of four sets once, and the four plates of an experiment hold different sets.
 
     Args:
-        logits: Shape (n, classes), arguments of a softmax.
-        groups: The place of each sample, shape (n,); a negative one holds nothing together.
-        class_sets: Classes that come together; each place gets the one that suits it best.
-        set_groups: What takes each set once, shape (n,): the places inside get different sets, those of the largest
-            sum over all of them; a set comes once more for every round of places beyond the sets. A negative one holds
-            nothing together, and without it every place chooses by itself.
+        groups: Group (plate) of each sample, shape (n,); negative for none.
+        class_sets: Alternative sets of classes; each group gets the one that fits best.
+        set_groups: Group of each sample, shape (n,), whose plates get different sets, chosen by the largest total; a
+            set repeats if there are more plates than sets. Negative for none; without it every plate chooses
+            independently.
 
     Returns:
-        Shape (n, classes), one True a row.
+        Shape (n, classes), one True per row.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -210,7 +175,7 @@ def assign_per_group(
 
 
 def _groups_with_different_sets(rows: Sequence[Integers], set_groups: Integers | None) -> list[list[int]]:
-    """The numbers of the places that take different sets; a place by itself where nothing holds it together."""
+    """Indices of the groups that must get different sets; a group without a set group stands alone."""
     if set_groups is None:
         return [[number] for number in range(len(rows))]
     by_set_group: dict[int, list[int]] = {}
@@ -221,7 +186,7 @@ def _groups_with_different_sets(rows: Sequence[Integers], set_groups: Integers |
 
 
 def _assign_once(log_p: NDArray[np.float64], rows: Integers, classes: Integers) -> tuple[float, Integers]:
-    """The best class of each row, each class once a round, and the summed log-probability."""
+    """The assigned class of each row, each class once per round, and the summed log-probability."""
     from scipy.optimize import linear_sum_assignment
 
     offered = np.tile(classes, -(-len(rows) // len(classes)))

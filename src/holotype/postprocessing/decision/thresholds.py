@@ -1,7 +1,8 @@
-"""The best thresholds of every class, exactly: all cuts of the sorted scores at once, no grid.
+"""Exact F1-optimal thresholds: every cut of the sorted scores is evaluated, no grid.
 
-A threshold that makes F1 largest lies between two neighboring scores (Lipton, Elkan & Narayanaswamy 2014, "Optimal
-thresholding of classifiers to maximize F1 measure"); with scores sorted, F1 at every cut is two cumulative sums.
+A threshold that maximizes F1 lies between two adjacent scores (Lipton, Elkan & Narayanaswamy 2014, "Optimal
+thresholding of classifiers to maximize F1 measure"); with sorted scores, F1 at every cut follows from two cumulative
+sums.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ THRESHOLD_GRID = np.linspace(0.005, 0.995, 199)
 
 @dataclass(frozen=True)
 class SortedScores:
-    """Scores of every class from the highest to the lowest; a class is a row.
+    """Scores sorted in descending order, one class per row.
 
     Args:
-        order: Sample positions, shape (classes, n).
-        scores: Shape (classes, n), falling.
-        truth: Which of them have the class, shape (classes, n).
-        last: Whether a score is the last of equal ones, so that a cut may follow it, shape (classes, n).
+        order: Sample indices, shape (classes, n).
+        scores: Descending, shape (classes, n).
+        truth: Labels in the same order, shape (classes, n).
+        last: Mask of the last of equal scores, after which a cut is possible, shape (classes, n).
     """
 
     order: Integers
@@ -41,11 +42,10 @@ class SortedScores:
 
 
 def sort_scores(scores: Doubles, truth: NDArray[np.bool_]) -> SortedScores:
-    """Sort once what many fits will look at.
+    """Sort scores once for many fits.
 
     Args:
-        scores: Any monotone measure of belief, shape (n, classes).
-        truth: Which classes each sample has, shape (n, classes).
+        scores: Any monotone confidence, shape (n, classes).
     """
     by_class = np.ascontiguousarray(scores.T, dtype=np.float64)
     order = np.argsort(-by_class, axis=1)
@@ -59,16 +59,16 @@ def sort_scores(scores: Doubles, truth: NDArray[np.bool_]) -> SortedScores:
 def fit_thresholds(
     ranked: SortedScores, sample_mask: NDArray[np.bool_] | None = None, metric: str = "macro_f1"
 ) -> tuple[Doubles, Doubles]:
-    """The threshold of each class that makes F1 largest among every possible cut.
+    """Fit the F1-optimal threshold of each class over all possible cuts.
 
     Args:
         ranked: From `sort_scores`.
-        sample_mask: The samples to look at, shape (n,); all where none are given.
-        metric: `macro_f1`: every class by itself; `micro_f1`: all classes together (Dinkelbach 1967).
+        sample_mask: Samples to use, shape (n,); all by default.
+        metric: `macro_f1`: each class separately; `micro_f1`: all classes jointly (Dinkelbach 1967).
 
     Returns:
-        Thresholds, to be exceeded strictly, NaN for a class without a positive sample; and the F1 of each class there.
-        Both of shape (classes,).
+        Thresholds, to be exceeded strictly (NaN for a class without a positive sample), and the F1 of each class; shape
+        (classes,) each.
     """
     if sample_mask is None:
         hits, predicted = np.cumsum(ranked.truth, axis=1), np.arange(1.0, ranked.order.shape[1] + 1)[None]
@@ -92,7 +92,7 @@ def fit_thresholds(
 
 
 def _micro_gains(hits: Doubles, predicted: Doubles, positives: Doubles, last: NDArray[np.bool_]) -> Doubles:
-    """What each cut adds to twice the hits less the share of all that is given, at the share that is the best F1."""
+    """Dinkelbach's objective of each cut, 2 * hits - F1 * predicted, at the largest F1."""
     share, gains = 0.0, hits
     for _ in range(MICRO_ROUNDS):
         gains = np.where(last, 2 * hits - share * predicted, -np.inf)
@@ -110,7 +110,7 @@ def _micro_gains(hits: Doubles, predicted: Doubles, positives: Doubles, last: ND
 
 
 def _midpoint_threshold(scores: Doubles, cut: int) -> float:
-    """Half way between the last score that is let in and the first that is not."""
+    """Midpoint between the last included and the first excluded score."""
     if cut + 1 == len(scores):
         return float(np.nextafter(scores[cut], -np.inf))
     middle = (scores[cut] + scores[cut + 1]) / 2
@@ -118,11 +118,9 @@ def _midpoint_threshold(scores: Doubles, cut: int) -> float:
 
 
 def global_threshold(probability: Doubles, truth: NDArray[np.bool_], metric: str = "macro_f1") -> float:
-    """The one threshold for all classes that makes the metric largest, to half a percent.
+    """Fit one threshold for all classes on a grid with steps of 0.005.
 
     Args:
-        probability: Shape (n, classes).
-        truth: Which classes each sample has, shape (n, classes).
         metric: `macro_f1` or `micro_f1`.
     """
     classes = truth.shape[1]
@@ -154,21 +152,20 @@ def average_thresholds(
     shrink: float = 5.0,
     metric: str = "macro_f1",
 ) -> Doubles:
-    """One threshold a class: the mean over repeated folds, drawn towards the common one where positives are few.
+    """Fit one threshold per class as the mean over repeated folds, shrunk to the global one if positives are few.
 
-    A single best cut jumps about with a handful of samples; a mean over many parts of them does not.
+    With few samples a single best cut is unstable; the mean over many subsets is not.
 
     Args:
-        probability: Out-of-fold, shape (n, classes).
-        truth: Which classes each sample has, shape (n, classes).
-        units: What is independent, shape (n,); never parted.
-        folds: How many, and how often they are drawn.
+        probability: Out of fold, shape (n, classes).
+        units: Independent group of each sample, shape (n,); never split.
+        folds: Number of folds, and of repeats.
         seed: Decides the folds.
-        shrink: The number of positive samples at which the class's own threshold counts half.
+        shrink: Number of positive samples at which the class's own threshold has weight 1/2.
         metric: `macro_f1` or `micro_f1`.
 
     Returns:
-        Shape (classes,), probabilities; the common one for a class without a positive sample.
+        Probabilities, shape (classes,); the global threshold for a class without a positive sample.
     """
     count, repeats = folds
     ranked = sort_scores(probability, truth)

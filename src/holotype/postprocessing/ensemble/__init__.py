@@ -1,4 +1,4 @@
-"""Ensembles: from several models' scores to one."""
+"""Ensembles: combine the scores of several models."""
 
 from holotype.postprocessing.ensemble.class_subsets import fill_missing_classes
 from holotype.postprocessing.ensemble.diversity import diversity_table

@@ -1,4 +1,4 @@
-"""Models that answer for some of the classes: for the others they say what the other models say."""
+"""Class-subset models: the classes that a model does not predict are filled in from the other models."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ def fill_missing_classes(
     classes: int,
     kind: Kind,
 ) -> Floats:
-    """Scores for all classes from those of a model that knows some of them.
+    """Fill in the classes that a model does not predict.
 
-    Of many labels a class that it does not know has the mean of the other models' log-odds. Of one label it also says
-    how likely none of its classes is, and that share is divided among them as the other models would.
+    Multilabel: they get the mean log-odds of the other models. Multiclass: the probability of `none of these` is
+    divided among them as the other models do.
 
     Args:
-        model_logits: Its logits, shape (n, own classes), or (n, own classes + 1) with `none of these` last.
+        model_logits: Shape (n, its classes), or (n, its classes + 1) with `none of these` last.
         model_classes: Numbers of its classes.
-        others: The other models' logits, and the numbers of their classes; none where they know all.
-        classes: How many classes there are.
-        kind: `multiclass` or `multilabel`.
+        others: Logits of the other models, and the numbers of their classes (None for all).
+        classes: Number of classes.
 
     Returns:
-        Logits, shape (n, classes); 0, or an even share, for a class that nobody knows.
+        Logits, shape (n, classes); 0, or an equal share, for a class that no model predicts.
     """
     missing = np.setdiff1d(np.arange(classes), model_classes)
     other_scores = [_expand_to_all_classes(logits, numbers, classes, kind) for logits, numbers in others]
@@ -54,7 +53,7 @@ def fill_missing_classes(
 
 
 def _expand_to_all_classes(logits: Floats, model_classes: Integers | None, classes: int, kind: Kind) -> Doubles:
-    """What a model knows of every class; not a number where it knows nothing."""
+    """Scores of a model for all classes; NaN for those it does not predict."""
     doubles = np.asarray(logits, np.float64)
     doubles = log_softmax(doubles, axis=1) if kind == "multiclass" else doubles
     if model_classes is None:

@@ -1,4 +1,4 @@
-"""How different models are, and what each adds."""
+"""Ensemble diversity: pairwise disagreement, correlation and gain of the models."""
 
 from __future__ import annotations
 
@@ -20,19 +20,17 @@ __all__ = ["diversity_table"]
 def diversity_table(
     models: Sequence[AnyScores], names: Sequence[str], truth: AnyLabels, kind: Kind
 ) -> list[dict[str, Any]]:
-    """One entry a pair: how often they disagree, how their scores go together, and what the second adds to the first.
+    """Compare every pair of models.
 
     Args:
-        models: Out-of-fold logits, one array a model, shape (n, classes) each.
+        models: Out-of-fold logits, one array per model, shape (n, classes) each.
         names: Of the models.
-        truth: Which classes each sample has, shape (n, classes).
-        kind: `multiclass` or `multilabel`.
 
     Returns:
-        `first`, `second`; `disagreement`: the share of samples (one label) or labels (many) that are decided
-        otherwise; `correlation` of the logits, the mean over classes (above 2,000 classes of the log-probabilities of
-        what is true); `loss_first`, `loss_second`, `loss_mean`: log
-        loss of each and of the mean of the two.
+        One entry per pair: `first`, `second`; `disagreement`: share of samples (multiclass) or labels (multilabel)
+            decided differently; `correlation` of the logits, averaged over classes (for top-k scores, of the
+            log-probability of the true class); `loss_first`, `loss_second`, `loss_mean`: log loss of each and of their
+            mean.
     """
     comparable = [_comparable_scores(scores, truth, kind) for scores in models]
     decided = [
@@ -62,7 +60,7 @@ def diversity_table(
 
 
 def _comparable_scores(model: AnyScores, truth: AnyLabels, kind: Kind) -> Floats:
-    """What is compared, shape (n, classes), or (n, 1) of the true classes alone."""
+    """Scores to compare, shape (n, classes), or (n, 1) of the true class for top-k scores."""
     if isinstance(model, TopKScores):
         return model.log_probability(LabelMatrix.from_dense(truth).numbers)[:, None].astype(np.float32)
     return np.asarray(log_softmax(model, axis=1) if kind == "multiclass" else model)

@@ -1,4 +1,4 @@
-"""An ensemble as `ensemble.json` holds it."""
+"""Serialization of ensembles: `ensemble.json`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ __all__ = ["ensemble_from_json", "ensemble_to_json"]
 
 
 def ensemble_to_json(ensemble: Ensemble) -> dict[str, Any]:
-    """What is needed to apply it again: weights, ranks, the models of a stack.
-
-    Args:
-        ensemble: From `fit_ensemble`.
-    """
+    """Convert an ensemble to the content of `ensemble.json`: weights, rank quantiles, models of a stack."""
     content: dict[str, Any] = {
         "kind": ensemble.kind,
         "space": ensemble.space,
@@ -39,11 +35,7 @@ def ensemble_to_json(ensemble: Ensemble) -> dict[str, Any]:
 
 
 def ensemble_from_json(content: dict[str, Any]) -> Ensemble:
-    """The ensemble of a finished run.
-
-    Args:
-        content: Of `ensemble.json`.
-    """
+    """Read an ensemble from the content of `ensemble.json`."""
     return Ensemble(
         content["kind"],
         content["space"],

@@ -1,4 +1,4 @@
-"""The recipe's ensemble: fitted on out-of-fold scores, applied to any."""
+"""Ensemble step: the recipe's ensemble, fitted on out-of-fold scores and applied to any scores."""
 
 from __future__ import annotations
 
@@ -42,13 +42,11 @@ EPSILON = 1e-7
 
 @dataclass(frozen=True)
 class FittedEnsemble:
-    """An ensemble that can be applied, with what it says of its own evidence without having seen it.
+    """Fitted ensemble, a function of the models' scores.
 
     Args:
-        ensemble: From `fit_ensemble`.
-        kind: `multiclass` or `multilabel`.
-        sample_features: What is known of the samples beside their scores.
-        oof_logits: Logits of the evidence, each by models that left it out; none where nothing was crossed.
+        sample_features: Features and domains of the samples, for stacks and weights by domain.
+        oof_logits: Ensemble logits of the evidence by stack models that left it out; None for other kinds.
     """
 
     ensemble: Ensemble
@@ -57,7 +55,7 @@ class FittedEnsemble:
     oof_logits: Floats | None = None
 
     def __call__(self, models: Sequence[Scores]) -> AnyScores:
-        """The models' scores as one.
+        """Combine the models' scores.
 
         Args:
             models: Scores of the same samples, in the ensemble's order.
@@ -67,17 +65,14 @@ class FittedEnsemble:
 
 @dataclass(frozen=True)
 class EnsembleStep:
-    """The ensemble as a choice that `score_nested` can refit.
+    """Ensemble as a postprocessing step that `score_nested` can refit.
 
     Args:
-        spec: The recipe's section.
-        names: The models' names.
-        kind: `multiclass` or `multilabel`.
-        metric: What greedy selection makes largest.
-        sample_features: What is known of the samples; a stack and ensembles by domain look at it.
-        seed: The recipe's seed.
-        threads: How many classes of a stack are fitted at once.
-        cache_dir: A folder where a stack keeps its finished classes.
+        names: Of the models.
+        metric: Maximized by greedy selection.
+        sample_features: Features and domains of the samples, for stacks and weights by domain.
+        threads: Classes of a stack that are fitted in parallel.
+        cache_dir: Folder that keeps the fitted classes of a stack for the next run.
     """
 
     spec: EnsembleSpec
@@ -91,7 +86,7 @@ class EnsembleStep:
 
     @property
     def name(self) -> str:
-        """What it is called in the score's words."""
+        """Name in the method text of the score."""
         return {
             "mean": "the mean over models",
             "weighted": "the weighting of the models",
@@ -102,31 +97,24 @@ class EnsembleStep:
 
     @property
     def learns(self) -> bool:
-        """Whether it hangs on the labels of the scores; a mean of ranks hangs on the scores alone."""
+        """Check that the ensemble depends on labels; a mean of ranks depends on the scores only."""
         if isinstance(self.spec, StackSpec):
             return True
         return len(self.names) > 1 and isinstance(self.spec, WeightedSpec | GreedySpec)
 
     def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> Callable[[Sequence[Scores]], AnyScores]:
-        """Fit the ensemble and return its application.
-
-        Args:
-            evidence: Out-of-fold scores, one entry a model.
-            truth: Which classes each sample has.
-        """
+        """Fit the ensemble on out-of-fold scores, one entry per model, and return its application."""
         return fit_ensemble(evidence, truth, self)
 
 
 def fit_ensemble(models: Sequence[OofPredictions], truth: AnyLabels, step: EnsembleStep) -> FittedEnsemble:
-    """The ensemble of some models.
+    """Fit an ensemble of models.
 
     Args:
-        models: Out-of-fold scores of the same samples, one entry a model.
-        truth: Which classes each sample has, shape (n, classes).
-        step: The recipe's section and what else is known.
+        models: Out-of-fold scores of the same samples, one entry per model.
 
     Raises:
-        HolotypeError: Models have scored other samples than each other.
+        HolotypeError: The models were scored on different samples.
     """
     spec, names, kind = step.spec, step.names, step.kind
     for name, model in zip(names, models, strict=True):
@@ -165,16 +153,11 @@ def fit_ensemble(models: Sequence[OofPredictions], truth: AnyLabels, step: Ensem
 def apply_ensemble(
     ensemble: Ensemble, models: Sequence[Scores], kind: Kind, sample_features: SampleFeatures | None = None
 ) -> AnyScores:
-    """The models' scores as one.
+    """Combine the models' scores to logits, shape (n, classes).
 
     Args:
-        ensemble: From `fit_ensemble`.
         models: Scores of the same samples, in the ensemble's order.
-        kind: `multiclass` or `multilabel`.
-        sample_features: What is known of the samples beside their scores.
-
-    Returns:
-        Logits, shape (n, classes).
+        sample_features: Features and domains of the samples.
     """
     topk_scores = [model.logits for model in models if isinstance(model.logits, TopKScores)]
     if topk_scores:
@@ -232,11 +215,13 @@ def _rows_of_large_domains(samples: Integers, step: EnsembleStep) -> dict[str, I
 
 
 def rows_by_domain(samples: Integers, sample_features: SampleFeatures | None) -> dict[str, Integers]:
-    """The places of the samples of each domain.
+    """Group the samples by domain; empty if there are no domains.
 
     Args:
         samples: Sample numbers, shape (n,).
-        sample_features: Know the domains; without them there are none.
+
+    Returns:
+        Indices into `samples` by domain name.
     """
     if sample_features is None or not any(sample_features.domains):
         return {}
@@ -287,20 +272,17 @@ def _log_odds(logits: Floats, kind: Kind) -> Floats:
 
 
 def _odds_to_logits(odds: Floats, kind: Kind) -> Floats:
-    """Log-odds of single classes as logits: for one label a sample their probabilities are scaled to sum to 1."""
+    """Log-odds of single classes as logits; for multiclass their probabilities are normalized by the softmax."""
     if kind == "multilabel":
         return odds.astype(np.float32)
     return np.asarray(np.log(np.clip(expit(np.asarray(odds, np.float64)), EPSILON, 1)), np.float32)
 
 
 def unfitted_ensemble(step: EnsembleStep) -> FittedEnsemble:
-    """An ensemble that has nothing to learn from.
-
-    Args:
-        step: The recipe's section.
+    """Build an ensemble that needs no fitting.
 
     Raises:
-        RecipeError: It is of a kind that learns from out-of-fold scores.
+        RecipeError: The ensemble is of a kind that is fitted on out-of-fold scores.
     """
     spec = step.spec
     in_ranks = isinstance(spec, MeanSpec) and spec.space == "rank"

@@ -1,4 +1,4 @@
-"""Means of models' scores: of logits, of probabilities, of ranks; and votes."""
+"""Averaging of model scores: logits, probabilities, ranks or votes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,13 @@ QUANTILE_STEPS = 201
 
 
 def mean_scores(models: Sequence[Floats], weights: Sequence[float], space: str, kind: Kind) -> Floats:
-    """The weighted mean of several arrays of logits.
+    """Average logits with weights.
 
     Args:
-        models: One array a model, shape (n, classes) each.
-        weights: One a model, summing to 1.
-        space: `logit` averages as they are; `probability` averages what they say and turns it back.
+        models: One array per model, shape (n, classes) each.
+        weights: One per model, summing to 1.
+        space: `logit` averages logits; `probability` averages probabilities and converts back.
         kind: `multiclass` (softmax) or `multilabel` (sigmoid).
-
-    Returns:
-        Logits, shape (n, classes).
     """
     if len(models) == 1:
         return models[0]
@@ -42,11 +39,10 @@ def mean_scores(models: Sequence[Floats], weights: Sequence[float], space: str, 
 
 
 def rank_quantiles(models: Sequence[Floats], kind: Kind) -> NDArray[np.float64]:
-    """What ranks are read from: quantiles of each model's scores a class, and last of their mean.
+    """Compute the quantiles of each model's scores by class, and of their mean, for `mean_ranks`.
 
     Args:
-        models: Out-of-fold logits, one array a model, shape (n, classes) each.
-        kind: `multiclass` or `multilabel`.
+        models: Out-of-fold logits, one array per model, shape (n, classes) each.
 
     Returns:
         Shape (models + 1, steps, classes).
@@ -58,17 +54,13 @@ def rank_quantiles(models: Sequence[Floats], kind: Kind) -> NDArray[np.float64]:
 
 
 def mean_ranks(models: Sequence[Floats], quantiles: NDArray[np.float64], kind: Kind) -> Floats:
-    """The mean rank of each score among the out-of-fold scores, turned back into a logit of their mean.
+    """Average the ranks of scores among the out-of-fold scores, and convert back to logits.
 
-    A model whose scores are too bold or too shy counts no more for it.
+    Over- or underconfident models get no larger or smaller weight.
 
     Args:
-        models: Logits, one array a model, shape (n, classes) each.
+        models: Logits, one array per model, shape (n, classes) each.
         quantiles: From `rank_quantiles`.
-        kind: `multiclass` or `multilabel`.
-
-    Returns:
-        Shape (n, classes).
     """
     steps = np.linspace(0, 1, quantiles.shape[1])
     comparable = [_comparable_scores(scores, kind) for scores in models]
@@ -82,14 +74,14 @@ def mean_ranks(models: Sequence[Floats], quantiles: NDArray[np.float64], kind: K
 
 
 def votes(models: Sequence[Floats], kind: Kind) -> Floats:
-    """How many models give a class, as a logit; their mean probability decides between equals.
+    """Majority vote as a logit; ties are decided by the mean probability.
 
     Args:
-        models: Logits, one array a model, shape (n, classes) each.
-        kind: `multiclass`: a model gives its likeliest class; `multilabel`: all above one half.
+        models: Logits, one array per model, shape (n, classes) each.
+        kind: `multiclass`: a model votes for its top class; `multilabel`: for all classes above 0.5.
 
     Returns:
-        Shape (n, classes); above nought where more than half of the models give the class.
+        Shape (n, classes); for multilabel, above 0 if more than half of the models vote for the class.
     """
     probabilities = [expit(scores) if kind == "multilabel" else softmax(scores, axis=1) for scores in models]
     voted = [

@@ -1,4 +1,4 @@
-"""How each model is read: which pooling of its views, and for which domains its specialists; chosen out of fold."""
+"""Model variants: the pooling of views and the domains of specialists of each model, selected out of fold."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Evidence = TypeVar("Evidence", OofPredictions, TestPredictions)
 
 @dataclass(frozen=True)
 class ModelVariant:
-    """How one model is read.
+    """Selected variant of a model.
 
     Args:
-        index: Of the chosen scores among all.
-        pool: The pooling's name.
-        specialists: Place of the scores in which the domains' own networks have answered; none where there are none.
-        domains: The domains for which those are taken.
+        index: Index of its scores among all.
+        pool: Pooling rule.
+        specialists: Index of the scores that include the specialists; None if there are none.
+        domains: Domains for which the specialists are used.
     """
 
     index: int
@@ -45,12 +45,12 @@ class ModelVariant:
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """An ensemble whose models come in several poolings each, and some with specialists.
+    """Ensemble whose models come with several pooling rules, and some with specialists.
 
     Args:
-        ensemble_step: The ensemble of one reading a model.
-        pools: The poolings of each model, in the order of the scores; one where nothing is to be chosen.
-        has_specialists: Whether the scores of a model come twice, the second time with those of its specialists.
+        ensemble_step: Ensemble of the selected scores.
+        pools: Pooling rules of each model, in the order of the scores.
+        has_specialists: Per model: its scores are followed by those that include its specialists.
     """
 
     ensemble_step: EnsembleStep
@@ -59,22 +59,21 @@ class ModelSelection:
 
     @property
     def name(self) -> str:
-        """What it is called in the score's words."""
+        """Name in the method text of the score."""
         words = ["the pooling of views"] if any(len(pools) > 1 for pools in self.pools) else []
         words += ["the domains that specialists answer for"] if any(self.has_specialists) else []
         return f"{' and '.join(words)} with {self.ensemble_step.name}" if words else self.ensemble_step.name
 
     @property
     def learns(self) -> bool:
-        """Whether it hangs on the labels of the scores."""
+        """Check that the selection depends on labels."""
         return any(len(pools) > 1 for pools in self.pools) or any(self.has_specialists) or self.ensemble_step.learns
 
     def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> FittedModelSelection:
-        """Choose how each model is read, and fit the ensemble of what is read.
+        """Select the variant of each model by log loss, and fit the ensemble on the selected scores.
 
         Args:
-            evidence: Out-of-fold scores, model by model one entry a pooling, then those with its specialists.
-            truth: Which classes each sample has.
+            evidence: Out-of-fold scores: per model one entry per pooling rule, then those with its specialists.
         """
         variants, start = [], 0
         for pools, has_specialists in zip(self.pools, self.has_specialists or (False,) * len(self.pools), strict=True):
@@ -98,7 +97,7 @@ class ModelSelection:
         return FittedModelSelection(fit_ensemble(selected, truth, self.ensemble_step), tuple(variants), sample_features)
 
     def _improved_domains(self, pair: tuple[OofPredictions, OofPredictions], truth: AnyLabels) -> tuple[str, ...]:
-        """The domains whose own networks have the smaller out-of-fold log loss."""
+        """Domains whose specialists have a smaller out-of-fold log loss."""
         overall, special = pair
         improved = []
         for name, rows in rows_by_domain(overall.samples, self.ensemble_step.sample_features).items():
@@ -112,12 +111,11 @@ class ModelSelection:
 
 @dataclass(frozen=True)
 class FittedModelSelection:
-    """An ensemble of chosen readings that can be applied.
+    """Fitted ensemble of selected model variants.
 
     Args:
-        fitted_ensemble: The ensemble of them.
-        variants: One a model.
-        sample_features: Know the domains of the samples.
+        variants: One per model.
+        sample_features: With the domains of the samples.
     """
 
     fitted_ensemble: FittedEnsemble
@@ -126,29 +124,29 @@ class FittedModelSelection:
 
     @property
     def ensemble(self) -> Ensemble:
-        """The ensemble with how its models are read."""
+        """Ensemble including the selected variants."""
         pools = tuple(variant.pool for variant in self.variants)
         routes = tuple(variant.domains for variant in self.variants)
         return replace(self.fitted_ensemble.ensemble, pools=pools, specialist_domains=routes if any(routes) else ())
 
     @property
     def oof_logits(self) -> AnyScores | None:
-        """Logits of the evidence by models that left it out, where the ensemble knows them."""
+        """Ensemble logits of the evidence by stack models that left it out, or None."""
         return self.fitted_ensemble.oof_logits
 
     def select(self, models: Sequence[Any]) -> list[Any]:
-        """One entry a model.
+        """Select one entry per model.
 
         Args:
-            models: As they were fitted: one entry a model and pooling, and those with specialists.
+            models: As they were fitted: one entry per model and pooling rule, and those with specialists.
         """
         return [select_model_scores(models, variant, self.sample_features) for variant in self.variants]
 
     def __call__(self, models: Sequence[Scores]) -> AnyScores:
-        """The models' scores as one.
+        """Combine the models' scores.
 
         Args:
-            models: As in `read`.
+            models: As in `select`.
         """
         return self.fitted_ensemble(self.select(models))
 
@@ -156,12 +154,11 @@ class FittedModelSelection:
 def select_model_scores(
     models: Sequence[Evidence], variant: ModelVariant, sample_features: SampleFeatures | None
 ) -> Evidence:
-    """The scores of one model, its specialists' where they answer.
+    """Select the scores of one model, those of its specialists in their domains.
 
     Args:
-        models: The scores of all, in all their poolings.
-        variant: How it is read.
-        sample_features: Know the domains of the samples.
+        models: All scores, in all poolings.
+        sample_features: With the domains of the samples.
     """
     overall = models[variant.index]
     if variant.specialists is None or not variant.domains:

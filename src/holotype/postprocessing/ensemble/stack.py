@@ -1,8 +1,8 @@
-"""A stack: models that correct the mean of the models, class by class, fitted inside the out-of-fold scores.
+"""Stacking: models that correct the mean of the models, class by class (Wolpert 1992, "Stacked generalization").
 
-Every class has inner × repeats models; each learns from all inner folds but one. How many trees it has is found on a
-group-safe fifth of the samples that it learns from, never on the fold that it is asked about. What the models that left
-a sample out say of it is the evidence for later choices (Wolpert 1992, "Stacked generalization").
+Every class has inner × repeats models, each fitted on all inner folds but one. The number of trees is found by early
+stopping on a fifth of its groups, never on the fold that is left out. The predictions for the left-out fold are the
+evidence for later steps.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ Model = dict[str, Any]
 
 @dataclass(frozen=True)
 class StackTable:
-    """What a stack looks at.
+    """Input table of a stack.
 
     Args:
-        model_scores: Each model's log-odds of the class in question, shape (models, n, classes).
+        model_scores: Log-odds of each model, shape (models, n, classes).
         mean: Log-odds that the stack starts from, shape (n, classes).
-        shared: Columns that all classes look at, shape (n, features); NaN where unknown.
-        names: Of the columns, the models' first.
+        shared: Columns shared by all classes, shape (n, features); NaN if unknown.
+        names: Column names, the models first.
     """
 
     model_scores: Floats
@@ -71,19 +71,11 @@ class StackTable:
     names: tuple[str, ...]
 
     def columns(self, number: int) -> NDArray[np.float32]:
-        """The table of one class.
-
-        Args:
-            number: The class.
-        """
+        """Build the feature matrix of one class."""
         return np.column_stack([self.model_scores[:, :, number].T, self.shared]).astype(np.float32)
 
     def rows(self, index: NDArray[Any]) -> StackTable:
-        """Some of the samples.
-
-        Args:
-            index: Positions or a mask, shape (n,).
-        """
+        """Select samples by indices or a mask."""
         return StackTable(self.model_scores[:, index], self.mean[index], self.shared[index], self.names)
 
 
@@ -94,14 +86,14 @@ def stack_table(
     names: Sequence[str],
     classes: int,
 ) -> StackTable:
-    """The columns of a stack: models' scores, the mean's scores of all classes where they are few, what is beside.
+    """Build the input table of a stack: model scores, the mean of all classes (up to 64), and further features.
 
     Args:
-        model_scores: Log-odds, one array a model, shape (n, classes) each.
+        model_scores: Log-odds, one array per model, shape (n, classes) each.
         mean: Log-odds of the mean, shape (n, classes).
-        extra: Further columns, shape (n, features), and their names.
-        names: The models' names.
-        classes: How many classes there are.
+        names: Of the models.
+        features: Further columns, shape (n, features).
+        feature_names: Of the further columns.
     """
     others = mean if classes <= 64 else mean[:, :0]
     shared = np.column_stack([others, extra[0]]).astype(np.float32)
@@ -119,19 +111,16 @@ def fit_stack(
     threads: int = 1,
     cache_dir: Path | None = None,
 ) -> tuple[tuple[tuple[Model, ...], ...], Floats]:
-    """Fit every class.
+    """Fit the stack of every class.
 
     Args:
-        table: From `stack_table`, of out-of-fold scores.
-        truth: Which classes each sample has, shape (n, classes).
-        units: What is independent, shape (n,); never parted.
-        spec: The recipe's section.
-        seed: The recipe's seed.
-        threads: How many classes are fitted at once.
-        cache_dir: A folder where finished classes are kept and found again.
+        table: From `stack_table`, on out-of-fold scores.
+        units: Independent group of each sample, shape (n,); never split.
+        threads: Classes fitted in parallel.
+        cache_dir: Folder that keeps fitted classes for the next run.
 
     Returns:
-        The models of each class, and log-odds of every sample by the models that left it out, shape (n, classes).
+        The models of each class, and the log-odds of every sample by the models that left it out, shape (n, classes).
     """
     folds = [_inner_folds(units, spec.inner, seed, repeat) for repeat in range(spec.repeats)]
 
@@ -156,14 +145,11 @@ def fit_stack(
 
 
 def apply_stack(stack: Sequence[Sequence[Model]], table: StackTable) -> Floats:
-    """Log-odds of new samples: the mean over a class's models.
+    """Predict log-odds of new samples, shape (n, classes): the mean over the models of each class.
 
     Args:
         stack: From `fit_stack`.
         table: From `stack_table`.
-
-    Returns:
-        Shape (n, classes).
     """
     log_odds = table.mean.astype(np.float32).copy()
     for number, models in enumerate(stack):
@@ -175,11 +161,14 @@ def apply_stack(stack: Sequence[Sequence[Model]], table: StackTable) -> Floats:
 
 
 def stack_importance(stack: Sequence[Sequence[Model]], names: Sequence[str]) -> dict[str, float]:
-    """What the models look at: the share of all gain (trees) or of all absolute weights (linear) a column has.
+    """Feature importance of a stack: share of the total gain (trees) or absolute weight (linear).
 
     Args:
         stack: From `fit_stack`.
-        names: Of the columns.
+        names: Column names.
+
+    Returns:
+        Share by name, the largest first.
     """
     import lightgbm
 
@@ -238,7 +227,7 @@ def _fit_class(
 
 
 def _fit_trees(dataset: lightgbm.Dataset, outside: Integers, stopping_mask: NDArray[np.bool_], seed: int) -> Model:
-    """Trees of the rows outside the fold, as many as the part of them that stops the boosting asks for."""
+    """Boosted trees fitted on the rows outside the fold, with early stopping on `stopping_mask`."""
     import lightgbm
 
     settings, rounds = LIGHTGBM_OPTIONS | {"seed": seed}, DEFAULT_ROUNDS
@@ -253,7 +242,7 @@ def _fit_trees(dataset: lightgbm.Dataset, outside: Integers, stopping_mask: NDAr
 
 
 def _early_stopping_mask(units: Integers, truth: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
-    """The rows that tell when to stop, whole units of them; none where they or the others would lack a class."""
+    """Rows for early stopping, in whole groups; empty if they or the rest would lack a class."""
     _, unit = np.unique(units, return_inverse=True)
     order = keyed_generator(seed, "stack", "stopping").permutation(unit.max() + 1)
     stops = (order % STOPPING_DIVISOR == 0)[unit]
@@ -262,7 +251,7 @@ def _early_stopping_mask(units: Integers, truth: NDArray[np.bool_], seed: int) -
 
 
 def _fit_logistic(columns: NDArray[np.float32], truth: NDArray[np.bool_]) -> Model:
-    """A logistic regression on standardized columns; unknown values count as the mean."""
+    """Logistic regression on standardized columns; unknown values are replaced by the mean."""
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
@@ -295,7 +284,7 @@ def _inner_folds(units: Integers, count: int, seed: int, repeat: int) -> Integer
 
 
 def _load_or_compute(cache_dir: Path | None, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What was made before under this key, or made now and kept."""
+    """The cached result for this key, or a new one that is then cached."""
     if cache_dir is None:
         return make()
     path = cache_dir / f"{key[:32]}.json"

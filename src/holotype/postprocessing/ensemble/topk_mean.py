@@ -1,4 +1,4 @@
-"""Models' scores of very many classes, of which only the likeliest are known, as one."""
+"""Ensembles of top-k scores, for very many classes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,14 @@ CANDIDATES_PER_MODEL = 50  # of each model, for weights: what lies below moves n
 
 
 def mean_of_top_k(models: Sequence[TopKScores], weights: Sequence[float], space: str) -> TopKScores:
-    """The weighted mean of several models' log-probabilities or probabilities.
+    """Average the log-probabilities or probabilities of several models.
 
-    A class that is not among a model's likeliest has there what its others have on average.
+    A class that is not among a model's top k gets the average of that model's remaining classes.
 
     Args:
         models: Of the same samples, shape (n, classes) each.
-        weights: One a model, summing to 1.
+        weights: One per model, summing to 1.
         space: `logit` or `probability`.
-
-    Returns:
-        Shape (n, classes).
     """
     if len(models) == 1:
         return models[0]
@@ -38,16 +35,15 @@ def mean_of_top_k(models: Sequence[TopKScores], weights: Sequence[float], space:
 def fit_top_k_weights(
     models: Sequence[TopKScores], truth: AnyLabels, space: str, shrink_to_equal: float
 ) -> tuple[float, ...]:
-    """Weights on the simplex that make the log loss smallest.
+    """Fit weights on the simplex by log loss.
 
     Args:
         models: Out of fold, of the same samples, shape (n, classes) each.
-        truth: Which class each sample has, shape (n, classes).
         space: `logit` or `probability`: what is averaged.
         shrink_to_equal: As in `fit_weights`.
 
     Returns:
-        One a model, at least 0, summing to 1.
+        One per model, at least 0, summing to 1.
     """
     numbers, scores = union_of_top_k([_truncate(model, CANDIDATES_PER_MODEL) for model in models])
     is_true_class = numbers == LabelMatrix.from_dense(truth).numbers[:, None]
@@ -58,14 +54,14 @@ def fit_top_k_weights(
 
 
 def union_of_top_k(models: Sequence[TopKScores]) -> tuple[Integers, list[NDArray[np.float32]]]:
-    """All classes that are among the likeliest of any model, and what every model says of them.
+    """Collect the classes in the top k of any model, with every model's log-probability of them.
 
     Args:
         models: Of the same samples, shape (n, classes) each.
 
     Returns:
-        Class numbers of each sample, -1 where it has fewer than another, shape (n, m); and of each model
-        log-probabilities, the last those of all other classes together, shape (n, m + 1).
+        Class numbers, padded with -1, shape (n, m); and per model the log-probabilities, the last column those of all
+        other classes together, shape (n, m + 1).
     """
     all_classes = np.sort(np.hstack([model.top_classes for model in models]).astype(np.int64), axis=1)
     repeated = np.zeros(all_classes.shape, bool)
@@ -76,7 +72,7 @@ def union_of_top_k(models: Sequence[TopKScores]) -> tuple[Integers, list[NDArray
 
 
 def _log_probabilities_of(model: TopKScores, numbers: Integers, others: Integers) -> NDArray[np.float32]:
-    """Log-probabilities of some classes a row and of all others together; next to nothing in an empty place."""
+    """Log-probabilities of some classes per row and of all others together; -1e4 for padding."""
     rows = np.arange(len(model))[:, None] * model.classes
     order = np.argsort(model.top_classes, axis=1)
     codes = (rows + np.take_along_axis(model.top_classes, order, axis=1)).ravel()
@@ -92,7 +88,7 @@ def _log_probabilities_of(model: TopKScores, numbers: Integers, others: Integers
 
 
 def _truncate(model: TopKScores, k: int) -> TopKScores:
-    """The same scores with fewer classes known."""
+    """The same scores with a smaller k."""
     if k >= model.top_classes.shape[1]:
         return model
     dropped = np.logaddexp.reduce(model.top_logits[:, k:].astype(np.float64), axis=1)

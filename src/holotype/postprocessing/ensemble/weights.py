@@ -1,4 +1,4 @@
-"""Weights of models, learnt from out-of-fold scores: on the simplex, or one model after another."""
+"""Ensemble weights fitted on out-of-fold scores: on the simplex, or by greedy selection."""
 
 from __future__ import annotations
 
@@ -18,30 +18,22 @@ EPSILON = 1e-7
 
 
 def mean_log_loss(logits: AnyScores, truth: AnyLabels, kind: Kind) -> float:
-    """Negative log-likelihood a sample (softmax) or a label (sigmoid).
-
-    Args:
-        logits: Shape (n, classes).
-        truth: Which classes each sample has, shape (n, classes).
-        kind: `multiclass` or `multilabel`.
-    """
+    """Compute the log loss, the mean over samples (softmax) or labels (sigmoid)."""
     return log_loss(truth, None, logits, kind)
 
 
 def fit_weights(
     models: Sequence[Floats], truth: Booleans, space: str, kind: Kind, shrink_to_equal: float
 ) -> tuple[float, ...]:
-    """Weights on the simplex that make the log loss smallest; a convex problem in either space.
+    """Fit weights on the simplex by log loss; convex for logits and for probabilities.
 
     Args:
-        models: Out-of-fold logits, one array a model, shape (n, classes) each.
-        truth: Which classes each sample has, shape (n, classes).
+        models: Out-of-fold logits, one array per model, shape (n, classes) each.
         space: `logit` or `probability`: what is averaged.
-        kind: `multiclass` or `multilabel`.
-        shrink_to_equal: Times the squared distance from equal weights, added to the loss.
+        shrink_to_equal: L2 penalty on the distance from equal weights.
 
     Returns:
-        One a model, at least 0, summing to 1.
+        One per model, at least 0, summing to 1.
     """
     from scipy.optimize import minimize
 
@@ -79,7 +71,7 @@ def fit_weights(
 def _loss_and_gradient(
     mean: NDArray[np.float64], truth: Booleans, space: str, kind: Kind
 ) -> tuple[float, NDArray[np.float64]]:
-    """The log loss of a mean of scores and its derivative by that mean."""
+    """Log loss of a mean of scores, and its gradient with respect to the mean."""
     if space == "logit":
         scale = len(truth) if kind == "multiclass" else truth.size
         probabilities = softmax(mean, axis=1) if kind == "multiclass" else expit(mean)
@@ -94,15 +86,15 @@ def _loss_and_gradient(
 def greedy_weights(
     models: Sequence[Floats], score: Callable[[NDArray[np.float64]], float], rounds: int
 ) -> tuple[float, ...]:
-    """Selection with replacement (Caruana et al. 2004, "Ensemble selection from libraries of models").
+    """Greedy ensemble selection with replacement (Caruana et al. 2004, "Ensemble selection from libraries of models").
 
     Args:
-        models: What is averaged, one array a model, shape (n, classes) each.
-        score: Of a mean, the larger the better.
-        rounds: How many are added at most.
+        models: What is averaged, one array per model, shape (n, classes) each.
+        score: Of a mean; higher is better.
+        rounds: Largest number of additions.
 
     Returns:
-        One a model: how often each was taken up to the best number of rounds, summing to 1.
+        One per model, summing to 1: how often it was added up to the best round.
     """
     counts = np.zeros(len(models))
     summed = np.zeros(models[0].shape)
