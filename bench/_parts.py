@@ -49,24 +49,24 @@ CROPS = {"augment": {"crop": {"image_size": 96}}, "predict": {"tta": {"crops": 4
 
 PARTS: dict[str, Part] = {
     # The decision and the ensemble: the networks are shared.
-    "thresholds of each class's own": Part({"recipe": {"decision": {"kind": "per-class"}}}, sets=MANY_LABELS),
+    "one threshold per class": Part({"recipe": {"decision": {"kind": "per-class"}}}, sets=MANY_LABELS),
     "cascade": Part({"recipe": {"decision": CASCADE}}, sets=MANY_LABELS),
-    "per-class instead of the cascade": Part(
+    "one threshold per class instead of the cascade": Part(
         {"recipe": {"decision": {"kind": "per-class"}}},
         {"recipe": {"decision": CASCADE}},
         MANY_LABELS,
         {"community-b1b2": "per-class"},
     ),
-    "as often as in training": Part(
+    "class frequencies as in training": Part(
         {"recipe": {"decision": {"kind": "prior"}}}, sets=MANY_LABELS, marks={"bestfitting": "prior"}
     ),
-    "per-class instead of prior": Part(
+    "one threshold per class instead of class frequencies": Part(
         {"recipe": {"decision": {"kind": "per-class"}}},
         {"recipe": {"decision": {"kind": "prior"}}},
         MANY_LABELS,
         {"pudae": "per-class"},
     ),
-    "a second model, weighted": Part(TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, sets=SCORED),
+    "a second model with a fitted weight": Part(TWO | {"recipe": {"ensemble": {"kind": "weighted"}}}, sets=SCORED),
     "mean instead of weighted": Part(
         {"recipe": {"ensemble": {"kind": "mean"}}},
         TWO | {"recipe": {"ensemble": {"kind": "weighted"}}},
@@ -98,17 +98,19 @@ PARTS: dict[str, Part] = {
         {"cellular-silver": "assign"},
     ),
     # How an image is read at prediction: the networks are shared.
-    "no views": Part({"predict": {"tta": "none"}}, {"predict": {"tta": "d4"}}, SCORED, {"pudae": "views"}),
-    "eight drawn views instead of d4": Part(
+    "no test-time augmentation": Part(
+        {"predict": {"tta": "none"}}, {"predict": {"tta": "d4"}}, SCORED, {"pudae": "views"}
+    ),
+    "eight random views instead of d4": Part(
         {"predict": {"tta": {"train_augmentation": 8}}}, {"predict": {"tta": "d4"}}, SCORED
     ),
-    "the mean of the crops instead of the largest": Part(
+    "crops pooled by mean instead of maximum": Part(
         {"predict": {"pooling": "mean-logit"}},
         CROPS | {"predict": CROPS["predict"] | {"pooling": "max"}},
         ("atlas", "bccd"),
         {"bestfitting": "pool"},
     ),
-    "the whole image in eight views instead of crops": Part(
+    "eight views of the whole image instead of crops": Part(
         {"predict": {"tta": "d4", "pooling": "max"}},
         CROPS | {"predict": CROPS["predict"] | {"pooling": "max"}},
         ("atlas", "bccd"),
@@ -116,17 +118,17 @@ PARTS: dict[str, Part] = {
     ),
     # What joins a network, and what is learnt of others.
     "neighbors": Part({"neighbors": {"k": 5}}, sets=SCORED),
-    "neighbours that vote instead of taking over": Part(
+    "neighbors that vote instead of override": Part(
         {"neighbors": {"k": 5}}, {"neighbors": {"k": 1, "override_similarity": 0.9}}, SCORED, {"bestfitting": "votes"}
     ),
-    "no retrieval": Part(
-        {"neighbors": None}, {"neighbors": {"k": 1, "override_similarity": 0.9}}, SCORED, {"bestfitting": "neighbours"}
+    "no neighbors": Part(
+        {"neighbors": None}, {"neighbors": {"k": 1, "override_similarity": 0.9}}, SCORED, {"bestfitting": "neighbors"}
     ),
     "no specialists": Part(
         {"specialists": None},
         {"specialists": {"phases": [{"epochs": 4, "lr": 5.0e-4}], "min_samples": 40}},
         ("screen", "drawn"),
-        {"cellular-silver": "specialise"},
+        {"cellular-silver": "specialists"},
     ),
     "no pseudo-labels": Part(
         {"pseudo_labels": None},
@@ -135,12 +137,12 @@ PARTS: dict[str, Part] = {
         {"cellular-silver": "pseudo"},
     ),
     # Losses and heads.
-    "focal": Part({"loss": FOCAL}, sets=SCORED),
-    "focal alone instead of focal and Lovász": Part(
+    "focal loss": Part({"loss": FOCAL}, sets=SCORED),
+    "focal loss without Lovász loss": Part(
         {"loss": FOCAL}, {"loss": FOCAL | {"lovasz": 1.0}}, MANY_LABELS, {"bestfitting": "lovasz"}
     ),
-    "focal and LSEP": Part({"loss": FOCAL | {"lsep": 1.0}}, sets=MANY_LABELS),
-    "a hidden layer on concatenated pools": Part(
+    "focal loss with LSEP loss": Part({"loss": FOCAL | {"lsep": 1.0}}, sets=MANY_LABELS),
+    "hidden layer on concatenated pooling": Part(
         {"head": {"pool": "concat", "batch_norm": True, "hidden": 128, "dropout": 0.5}}, sets=REAL
     ),
     "no margin": Part(
@@ -149,22 +151,22 @@ PARTS: dict[str, Part] = {
         ("screen", "leaf", "jurkat"),
         {"cellular-silver": "arcface"},
     ),
-    "arcface for all species": Part(
+    "ArcFace for all species": Part(
         ANGLES | {"loss": {"arcface": {"warmup_epochs": 2}}},
         sets=("sheets", "leaf"),
         marks={"herbarium-focal": "arcface"},
     ),
-    "ranks as sums instead of heads": Part(
+    "marginal taxonomy instead of separate heads": Part(
         {"head": {"taxonomy": {"kind": "marginal", "weights": RANKS}}},
         {"head": {"taxonomy": {"kind": "separate", "weights": RANKS}}},
         ("sheets", "leaf"),
         {"herbarium-focal": "sums"},
     ),
-    "species alone": Part(
+    "no taxonomy in training": Part(
         {"head": {"taxonomy": None}},
         {"head": {"taxonomy": {"kind": "separate", "weights": RANKS}}},
         ("sheets", "leaf"),
-        {"herbarium-focal": "levels"},
+        {"herbarium-focal": "taxonomy"},
     ),
     "no class weights": Part(
         {"phase": {"class_weights": None}},
@@ -173,30 +175,32 @@ PARTS: dict[str, Part] = {
         {"herbarium-focal": "weights"},
     ),
     # How a network is trained.
-    "rare classes drawn more often": Part(
+    "rare classes sampled more often": Part(
         {"sampler": "sqrt"}, {"sampler": "shuffle"}, ("sheets", "leaf", "bccd", "atlas"), {"herbarium-focal": "sampler"}
     ),
-    "restarts instead of one cycle": Part(CYCLES, sets=REAL, marks={"community-b1b2": "cosine-restarts"}),
-    "snapshots": Part({"checkpoints": {"cycles": 3}}, CYCLES, REAL, {"one-more-layer-of-stacking": "snapshots"}),
-    "weights of the last three averaged, not their predictions": Part(
+    "warm restarts instead of one cycle": Part(CYCLES, sets=REAL, marks={"community-b1b2": "cosine-restarts"}),
+    "snapshot ensemble": Part(
+        {"checkpoints": {"cycles": 3}}, CYCLES, REAL, {"one-more-layer-of-stacking": "snapshots"}
+    ),
+    "averaged weights instead of averaged predictions": Part(
         {"checkpoints": {"last": 3, "average": "weights"}},
         {"checkpoints": {"last": 3, "average": "predictions"}},
         REAL,
-        {"pudae": "merge", "community-b1b2": "merge"},
+        {"pudae": "average", "community-b1b2": "average"},
     ),
     "mixup": Part({"augment": {"mix": "mixup"}}, sets=(*REAL, "atlas"), marks={"one-more-layer-of-stacking": "mixup"}),
     "sample pairing": Part(
         {"augment": {"mix": "sample-pairing"}}, sets=(*REAL, "atlas"), marks={"one-more-layer-of-stacking": "pairing"}
     ),
-    "the green channel alone changed": Part(
+    "augmentation of the green channel only": Part(
         {"augment": {"channels": ["green"]}}, sets=("atlas",), marks={"one-more-layer-of-stacking": "green"}
     ),
-    "smaller rates further from the head": Part({"phase": {"layer_decay": 0.7}}, sets=REAL),
+    "layer-wise learning rate decay": Part({"phase": {"layer_decay": 0.7}}, sets=REAL),
     "twice the size": Part(
         {"input": {"size": 128}}, sets=("atlas", "mitocheck"), marks={"one-more-layer-of-stacking": "1024"}
     ),
     "half the size": Part({"input": {"size": 32}}, sets=("atlas", "mitocheck"), marks={"pudae": "512"}),
-    "scaled by plate": Part(
+    "normalization per plate": Part(
         {"input": {"normalize": "plate"}}, sets=("screen", "mitocheck", "drawn"), marks={"cellular-silver": "plate"}
     ),
     "one class against the rest": Part(
@@ -205,20 +209,20 @@ PARTS: dict[str, Part] = {
         marks={"one-more-layer-of-stacking": "one-against-rest"},
     ),
     # What the score is measured on.
-    "a holdout like the test rows": Part(
+    "a holdout that resembles the test rows": Part(
         {"recipe": {"split": LIKE_TEST}},
         {"recipe": {"split": {"folds": 5, "folds_to_train": [0]}}},
         ("dated",),
         judged="distance",
     ),
-    "all folds instead of a holdout like the test rows": Part(
+    "all folds instead of a holdout that resembles the test rows": Part(
         {"recipe": {"split": {"folds": 5, "folds_to_train": "all"}}},
         {"recipe": {"split": LIKE_TEST}},
         ("dated",),
         {"one-more-layer-of-stacking": "folds"},
         "distance",
     ),
-    "a holdout by a discriminator": Part(
+    "a holdout by an adversarial model": Part(
         {"recipe": {"split": LIKE_TEST | {"adversarial_model": "m"}}},
         {"recipe": {"split": LIKE_TEST}},
         ("dated",),

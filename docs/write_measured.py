@@ -1,8 +1,8 @@
-"""Fills pages with what was measured, and draws it; run by `make docs`.
+"""Write measurements into pages and draw them; run by `make docs`.
 
-Of `python bench/parts.py --record`: in a system's page a switch's cell gets what the switch changes on each set, and
-the last section a picture and a table of all that was tried of the system's parts. What was not measured says so. Of
-`python bench/budget.py --record`: the picture and the table of docs/plan.md.
+From `python bench/parts.py --record` (docs/systems/measured.json): on the page of a system, the cell of each switch
+gets the change of the score on each data set, and the last section gets a figure and a table of all experiments with
+the system's parts. From `python bench/budget.py --record` (docs/budgets.json): the figure and the table of docs/plan.md.
 """
 
 from __future__ import annotations
@@ -22,83 +22,87 @@ from _parts import PARTS  # noqa: E402  (bench/ is no package)
 from _sets import SCORED  # noqa: E402
 
 MARK = re.compile(r"<!-- measured: ([a-z0-9-]+) -->[^|\n]*")
-HOW = (
-    "The change in the nested score when the part is put into the same short recipe, mean of {seeds} seeds with its "
-    "95 % interval; bold where the interval leaves out zero. The networks are small and trained for minutes, so that "
-    "this says where to look, not what a full training gains. From `python bench/parts.py --system {name}`."
+CAPTION = (
+    "Change of the nested score if one part of a short recipe is changed: mean of {seeds} seeds with its 95 % "
+    "interval, bold if the interval does not contain zero. The networks are small and trained for minutes: the table shows where "
+    "to look, not what full training gains (`python bench/parts.py --system {name}`)."
 )
-
-DISTANCE = (
-    " Of a distance from the truth less is better: how far the score is from that on test samples whose truth is known."
+DISTANCE_CAPTION = (
+    " Rows with a *distance* compare the score with the one on test samples whose truth is known: less is better."
 )
-SAID = {
-    "one-more-layer-of-stacking: drop": "nothing of the score; the scores of these rows, told apart, are gone",
-    "herbarium-focal: back-off": "leaf, target 0.9: 0.21 answered at species, 0.52 down to genus, 0.90 of these right",
+OTHER_RESULTS = {
+    "one-more-layer-of-stacking: drop": "no effect on the score; the separate scores of these rows are lost",
+    "herbarium-focal: back-off": "leaf, target 0.9: 0.21 answered with a species, 0.52 with species or genus, 0.90 of "
+    "all answers correct",
 }
-"""What no change of a score says; figures as in docs/LOG.md."""
+"""Results that are not changes of a score; figures as in docs/LOG.md."""
 
 
 def signed(value: float) -> str:
-    """A change with its sign as it is set in print."""
+    """Format a change with its sign and a typographic minus."""
     return f"{value:+.3f}".replace("-", "−")
 
 
-def change(one: dict[str, Any], interval: bool = False) -> str:
-    """A change in a cell, bold where it is beyond chance."""
-    said = signed(one["change"])
-    said = f"**{said}**" if one["low"] > 0 or one["high"] < 0 else said
-    return f"{said} ({signed(one['low'])} to {signed(one['high'])})" if interval else said
+def change(row: dict[str, Any], interval: bool = False) -> str:
+    """Format a change, bold if its interval does not contain zero."""
+    text = signed(row["change"])
+    text = f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
+    return f"{text} ({signed(row['low'])} to {signed(row['high'])})" if interval else text
 
 
-def filled(text: str, name: str, measured: list[dict[str, Any]]) -> str:
-    """A page with its measured places filled."""
-    by_mark = {said.marks[name]: part for part, said in PARTS.items() if name in said.marks}
-    own = [one for one in measured if one["part"] in by_mark.values()]
+def fill_page(text: str, system: str, measured: list[dict[str, Any]]) -> str:
+    """Fill the marked cells and the last section of a system's page."""
+    part_of_mark = {part.marks[system]: name for name, part in PARTS.items() if system in part.marks}
+    rows = [row for row in measured if row["part"] in part_of_mark.values()]
 
-    def cell(found: re.Match[str]) -> str:
-        rows = [one for one in own if one["part"] == by_mark.get(found[1])]
-        words = ", ".join(f"{one['set']} {change(one)}" for one in rows) or SAID.get(
-            f"{name}: {found[1]}", "not measured"
-        )
-        words += " (distance from the truth)" if rows and "distance" in rows[0]["metric"] else ""
-        return f"<!-- measured: {found[1]} --> {words} "
+    def cell(match: re.Match[str]) -> str:
+        changes = [row for row in rows if row["part"] == part_of_mark.get(match[1])]
+        text = ", ".join(f"{row['set']} {change(row)}" for row in changes)
+        text = text or OTHER_RESULTS.get(f"{system}: {match[1]}", "not measured")
+        text += " (distance from the truth)" if changes and "distance" in changes[0]["metric"] else ""
+        return f"<!-- measured: {match[1]} --> {text} "
 
     table = ["Not measured yet."]
-    if own:
-        seeds = min(len(one["by_seed"]) for one in own)
+    if rows:
+        seeds = min(len(row["by_seed"]) for row in rows)
+        has_distance = any("distance" in row["metric"] for row in rows)
         table = [
-            HOW.format(seeds=seeds, name=name) + (DISTANCE if any("distance" in one["metric"] for one in own) else ""),
+            CAPTION.format(seeds=seeds, name=system) + (DISTANCE_CAPTION if has_distance else ""),
             "",
-            f"![What the parts of {name} change on each set](../images/parts-{name}.svg)",
+            f"![Change of the score with each part of {system}, by data set](../images/parts-{system}.svg)",
             "",
-            "| part | set | without | change |",
+            "| part | data set | score without | change |",
             "| --- | --- | --- | --- |",
         ]
         table += [
-            f"| {one['part']} | {one['set']} | {one['metric'].replace('_', ' ')} {one['without']:.3f} "
-            f"| {change(one, interval=True)} |"
-            for one in own
+            f"| {row['part']} | {row['set']} | {metric_name(row['metric'])} {row['without']:.3f} "
+            f"| {change(row, interval=True)} |"
+            for row in rows
         ]
-    body = "\n".join(table)
-    return between(MARK.sub(cell, text), "ablation", body)
+    return replace_between(MARK.sub(cell, text), "ablation", "\n".join(table))
 
 
-def between(text: str, place: str, body: str) -> str:
-    """A page with other lines between the two marks of a place."""
-    marks = re.compile(rf"(<!-- {place}: begin -->\n).*(<!-- {place}: end -->)", re.DOTALL)
-    return marks.sub(lambda found: f"{found[1]}{body}\n{found[2]}", text)
+def metric_name(metric: str) -> str:
+    """Spell a metric as in the pages: `macro_f1` is `macro F1`."""
+    return metric.replace("macro_f1", "macro F1").replace("_", " ")
 
 
-def of_scores(name: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The changes of a score that a system's switches make."""
-    parts = {part for part, said in PARTS.items() if name in said.marks and said.judged == "score"}
-    return [one for one in measured if one["part"] in parts]
+def replace_between(text: str, name: str, body: str) -> str:
+    """Replace the lines between the `begin` and the `end` mark of a name."""
+    marks = re.compile(rf"(<!-- {name}: begin -->\n).*(<!-- {name}: end -->)", re.DOTALL)
+    return marks.sub(lambda match: f"{match[1]}{body}\n{match[2]}", text)
 
 
-def matrix(measured: list[dict[str, Any]]) -> str:
-    """A row a part, a column a set: the changes of the score."""
-    changes = {(one["part"], one["set"]): change(one) for one in measured}
-    parts = [name for name, said in PARTS.items() if said.judged == "score"]
+def score_changes(system: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Select the rows of a system's parts that change a score."""
+    parts = {name for name, part in PARTS.items() if system in part.marks and part.judged == "score"}
+    return [row for row in measured if row["part"] in parts]
+
+
+def parts_table(measured: list[dict[str, Any]]) -> str:
+    """Table of score changes with one row per part and one column per data set."""
+    changes = {(row["part"], row["set"]): change(row) for row in measured}
+    parts = [name for name, part in PARTS.items() if part.judged == "score"]
     sets = [name for name in SCORED if any((part, name) in changes for part in parts)]
     lines = [f"| part | {' | '.join(sets)} |", "| --- |" + " --- |" * len(sets)]
     for part in parts:
@@ -109,28 +113,29 @@ def matrix(measured: list[dict[str, Any]]) -> str:
 
 
 def budget_table(rows: list[dict[str, Any]]) -> str:
-    """A row a budget: seconds, plan and scores, means where there are several seeds."""
-    lines = ["| budget | taken | plan | its own macro F1 | macro F1 on plates put aside |", "| --- " * 5 + "|"]
-    for name in dict.fromkeys(one["budget"] for one in rows):
-        own = [one for one in rows if one["budget"] == name]
-        taken = sorted({round(one["seconds"]) for one in own})
-        spent = f"{taken[0]} s" if len(taken) == 1 else f"{taken[0]} to {taken[-1]} s"
-        scores = " | ".join(f"{mean(one[kind] for one in own):.3f}" for kind in ("own", "score"))
-        lines.append(f"| {name} | {spent} | {own[0]['plan']} | {scores} |")
+    """Table of budgets: seconds, plan and scores; means if a budget has several seeds."""
+    lines = ["| budget | time taken | plan | out-of-fold macro F1 | macro F1 on held-out plates |", "| --- " * 5 + "|"]
+    for budget in dict.fromkeys(row["budget"] for row in rows):
+        repeats = [row for row in rows if row["budget"] == budget]
+        seconds = sorted({round(row["seconds"]) for row in repeats})
+        taken = f"{seconds[0]} s" if len(seconds) == 1 else f"{seconds[0]} to {seconds[-1]} s"
+        scores = " | ".join(f"{mean(row[kind] for row in repeats):.3f}" for kind in ("own", "score"))
+        lines.append(f"| {budget} | {taken} | {repeats[0]['plan']} | {scores} |")
     return "\n".join(["![The score rises with the budget](images/budgets.svg)", "", *lines])
 
 
 if __name__ == "__main__":
     measured, budgets = (
-        json.loads((DOCS / place).read_text(encoding="utf-8")) for place in ("systems/measured.json", "budgets.json")
+        json.loads((DOCS / file).read_text(encoding="utf-8")) for file in ("systems/measured.json", "budgets.json")
     )
     for page in sorted((DOCS / "systems").glob("*.md")):
         if page.stem != "README":
-            page.write_text(filled(page.read_text(encoding="utf-8"), page.stem, measured), encoding="utf-8")
-            if drawn := of_scores(page.stem, measured):
-                (DOCS / "images" / f"parts-{page.stem}.svg").write_text(draw_parts(drawn), encoding="utf-8")
-    index = DOCS / "systems" / "README.md"
-    index.write_text(between(index.read_text(encoding="utf-8"), "parts", matrix(measured)), encoding="utf-8")
+            page.write_text(fill_page(page.read_text(encoding="utf-8"), page.stem, measured), encoding="utf-8")
+            if rows := score_changes(page.stem, measured):
+                (DOCS / "images" / f"parts-{page.stem}.svg").write_text(draw_parts(rows), encoding="utf-8")
+    for page, name, body in (
+        (DOCS / "systems" / "README.md", "parts", parts_table(measured)),
+        (DOCS / "plan.md", "budgets", budget_table(budgets)),
+    ):
+        page.write_text(replace_between(page.read_text(encoding="utf-8"), name, body), encoding="utf-8")
     (DOCS / "images" / "budgets.svg").write_text(draw_budgets(budgets), encoding="utf-8")
-    plan = DOCS / "plan.md"
-    plan.write_text(between(plan.read_text(encoding="utf-8"), "budgets", budget_table(budgets)), encoding="utf-8")

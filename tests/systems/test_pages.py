@@ -100,19 +100,19 @@ def test_a_page_says_what_was_measured(name: str, writer: ModuleType) -> None:
     """Where this fails, `make docs` was not run after `bench/parts.py --record`."""
     measured = json.loads((PAGES / "measured.json").read_text(encoding="utf-8"))
     text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
-    assert writer.filled(text, name, measured) == text
-    if drawn := writer.of_scores(name, measured):
+    assert writer.fill_page(text, name, measured) == text
+    if drawn := writer.score_changes(name, measured):
         assert (CHECKOUT / f"docs/images/parts-{name}.svg").read_text(encoding="utf-8") == writer.draw_parts(drawn)
 
 
 def test_the_index_and_the_page_of_plans_say_what_was_measured(writer: ModuleType) -> None:
     measured = json.loads((PAGES / "measured.json").read_text(encoding="utf-8"))
     budgets = json.loads((CHECKOUT / "docs/budgets.json").read_text(encoding="utf-8"))
-    assert writer.matrix(measured) in (PAGES / "README.md").read_text(encoding="utf-8")
+    assert writer.parts_table(measured) in (PAGES / "README.md").read_text(encoding="utf-8")
     assert writer.budget_table(budgets) in (CHECKOUT / "docs/plan.md").read_text(encoding="utf-8")
     assert (CHECKOUT / "docs/images/budgets.svg").read_text(encoding="utf-8") == writer.draw_budgets(budgets)
 
 
 def test_every_part_that_is_measured_for_a_system_is_a_switch_of_its_page(name: str, writer: ModuleType) -> None:
-    marks = {said.marks[name] for said in writer.PARTS.values() if name in said.marks}
+    marks = {part.marks[name] for part in writer.PARTS.values() if name in part.marks}
     assert marks <= set(re.findall(r"<!-- measured: ([a-z0-9-]+) -->", sections(name)["Switches"]))
