@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import tifffile
 from PIL import Image
 
 import holotype.runs.export.formats
@@ -35,6 +36,7 @@ from holotype.types import Decision, Ensemble, keep_top_k
 
 WriteRecipe = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
+TAKES = "give a .npy array (channels, height, width) of the training images' depth, uint8"
 ALONE = """
 import sys
 class Nothing:
@@ -317,6 +319,63 @@ def functions_of_the_example(**names: Any) -> dict[str, Any]:
     held: dict[str, Any] = {"np": np, **names}
     exec(compile(tree, "example.py", "exec"), held)
     return held
+
+
+def test_the_example_reads_image_files_as_the_run_does(tmp_path: Path) -> None:
+    load = functions_of_the_example(Path=Path)["loaded"]
+    random = np.random.default_rng(0)
+    color, gray = random.integers(0, 255, (3, 20, 24), np.uint8), random.integers(0, 60_000, (20, 24), np.uint16)
+    Image.fromarray(color.transpose(1, 2, 0)).save(tmp_path / "color.png")
+    Image.fromarray(color.transpose(1, 2, 0)).save(tmp_path / "color.jpg")
+    turned = Image.Exif()
+    turned[274] = 6
+    Image.fromarray(color[0]).save(tmp_path / "turned.png", exif=turned)
+    Image.fromarray(gray).save(tmp_path / "gray.PNG")
+    tifffile.imwrite(tmp_path / "gray.tif", gray)
+    tifffile.imwrite(tmp_path / "planes.tif", color, metadata={"axes": "CYX"}, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "color.tiff", color.transpose(1, 2, 0), photometric="rgb")
+    np.save(tmp_path / "gray.npy", gray)
+    np.save(tmp_path / "planes.npy", color)
+    for path in sorted(tmp_path.iterdir()):
+        image, truth = load(path), read_image([path])
+        assert image.dtype == truth.dtype, path
+        assert np.array_equal(image, truth), path
+
+
+def test_the_example_says_in_one_sentence_what_it_takes(exported: ExportResult, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    gray = random.integers(0, 255, (20, 24), np.uint8)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    Image.fromarray(gray).convert("P").save(tmp_path / "palette.png")
+    tifffile.imwrite(tmp_path / "inverted.tif", gray, photometric="miniswhite")
+    tifffile.imwrite(tmp_path / "turned.tif", gray, extratags=[(274, "H", 1, 6, True)])
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack([gray] * 4), metadata={"axes": "ZYX"}, photometric="minisblack")
+    np.save(tmp_path / "text.npy", np.array(["a", "b"]))
+    np.save(tmp_path / "line.npy", gray.ravel())
+    for name in ("broken.npy", "broken.png", "broken.tif"):
+        (tmp_path / name).write_bytes(b"no image")
+    files = [*sorted(map(str, tmp_path.iterdir())), str(tmp_path / "absent.npy")]
+    command = [sys.executable, str(exported.folder / "example.py"), *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == files
+    for file, line in zip(files, lines, strict=True):
+        one_channel = "it has 1 channel, and the training images have 4"
+        assert line == f"{file}: {one_channel}" if file.endswith("gray.png") else line.endswith(f"; {TAKES}"), line
+
+
+def test_the_example_without_pillow_and_tifffile_takes_arrays(exported: ExportResult, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((20, 24), np.uint8)).save(tmp_path / "gray.png")
+    tifffile.imwrite(tmp_path / "gray.tif", np.zeros((20, 24), np.uint8))
+    files = [str(tmp_path / "gray.png"), str(tmp_path / "gray.tif")]
+    command = [sys.executable, "-c", ALONE, str(exported.folder / "example.py"), *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"{file}: Pillow and tifffile read image files, and {name} is missing; {TAKES}"
+        for file, name in zip(files, ("PIL", "tifffile"), strict=True)
+    ]
 
 
 @pytest.mark.parametrize("decision", RULES.values(), ids=RULES)

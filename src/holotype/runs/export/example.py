@@ -22,7 +22,10 @@ LOADING = {
     ),
 }
 TEXT = '''\
-"""Labels of images, with @library@ and numpy alone: python example.py IMAGE.npy ... (channels, height, width)."""
+"""Predict labels of images with @library@ and numpy alone: python example.py IMAGE.npy ...
+
+An array has the shape (channels, height, width); Pillow and tifffile, if installed, read image files too.
+"""
 from __future__ import annotations
 import json, sys
 from pathlib import Path
@@ -32,6 +35,33 @@ HERE = Path(__file__).parent
 CARD = json.loads((HERE / "card.json").read_text(encoding="utf-8"))
 FORM, RULE, TRAINING, MODEL = CARD["input"], CARD["rule"], CARD["training"], @model@
 _, CHANNELS, HEIGHT, WIDTH = FORM["shape"]
+ENCODED = "its stored values are not simply those of its channels"
+
+def loaded(path):  # shape (channels, height, width); image files only if their values can be taken as they are
+    suffix = Path(path).suffix.lower()
+    if suffix == ".npy":
+        image = np.load(path, allow_pickle=False)
+        image = image[None] if image.ndim == 2 else image
+    elif suffix in {".tif", ".tiff"}:
+        import tifffile
+        with tifffile.TiffFile(path) as file:
+            page, axes, image = file.pages.first, file.series[0].axes, file.asarray()
+            if len(file.series) > 1 or page.photometric not in {1, 2} or page.tags.valueof(274, 1) != 1:
+                raise ValueError(ENCODED)
+        if axes not in {"YX", "CYX", "SYX", "YXS"}:
+            raise ValueError(f"its axes are {axes}")
+        image = image[None] if axes == "YX" else np.moveaxis(image, -1, 0) if axes == "YXS" else image
+    else:
+        from PIL import Image, ImageOps
+        with Image.open(path) as picture:
+            stored = [part for tile in picture.tile for part in np.ravel(tile[3])]
+            if picture.mode not in {"L", "RGB", "I;16"} or (picture.mode == "RGB" and "RGB;16B" in stored):
+                raise ValueError(ENCODED)
+            image = np.asarray(ImageOps.exif_transpose(picture))
+        image = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    if image.ndim != 3 or not image.size or image.dtype.kind not in "uif":
+        raise ValueError(f"it holds {image.dtype} of shape {image.shape}")
+    return image
 
 def shares(old, new):  # what each old pixel gives to each new one: a triangle as wide as what becomes one pixel
     near = np.abs(np.arange(old) + 0.5 - ((np.arange(new) + 0.5) * old / new)[:, None]) / max(old / new, 1)
@@ -72,11 +102,17 @@ def measured(image, missing):
     return facts
 
 # the checks of the run
+TAKES = "; give a .npy array (channels, height, width) of the training images' depth"
+TAKES += ", " + " or ".join(TRAINING["depths"]) if TRAINING["depths"] else ""
 failed = False
 for path in sys.argv[1:]:
-    image = np.load(path, allow_pickle=False)
-    image = image if image.ndim == 3 else image[None]
-    refusal = form_mismatch(TRAINING, image.dtype.name, len(image))
+    try:
+        image = loaded(path)
+        refusal = form_mismatch(TRAINING, image.dtype.name, len(image))
+    except ImportError as error:
+        refusal = f"Pillow and tifffile read image files, and {error.name or error} is missing" + TAKES
+    except Exception as error:
+        refusal = (str(error).splitlines() or ["it cannot be read"])[0].rstrip(".") + TAKES
     if refusal:
         failed = True
         print(f"{path}: {refusal}", file=sys.stderr)
