@@ -1,4 +1,4 @@
-"""The store: artefacts by content, written whole, explained by `why`."""
+"""Cache of step results, addressed by the digest of their inputs."""
 
 from holotype.cache.codec import read_value, write_value
 from holotype.cache.files import translated_disk_errors

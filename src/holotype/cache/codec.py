@@ -1,4 +1,4 @@
-"""Frozen dataclasses as folders: frames in Parquet, arrays in NPY, the rest in JSON; nothing that runs when read."""
+"""Serialization of dataclasses as folders: Parquet, NPY and JSON; reading runs no code."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ VALUE_FILE = "value.json"
 
 
 def write_value(value: Any, folder: Path) -> None:
-    """Write a dataclass into a folder.
+    """Write a dataclass into an existing folder.
 
     Args:
-        value: Its fields hold frames, arrays, other dataclasses, or what JSON can hold.
-        folder: An existing folder.
+        value: Its fields hold data frames, arrays, dataclasses or JSON values.
     """
     json_fields: dict[str, Any] = {}
     for field in fields(value):
@@ -44,9 +43,7 @@ def read_value(kind: type[Value], folder: Path, parts: dict[str, type[Any]] | No
     """Read a dataclass that `write_value` wrote.
 
     Args:
-        kind: The dataclass.
-        folder: Where it lies.
-        parts: The dataclasses of fields that hold one.
+        parts: Types of the fields that hold dataclasses.
     """
     content: dict[str, Any] = {
         name: _to_tuple(entry) for name, entry in json.loads((folder / VALUE_FILE).read_text(encoding="utf-8")).items()

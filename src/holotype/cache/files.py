@@ -1,4 +1,4 @@
-"""Files of artefacts: their digests, their way to the disk, and what a disk says when it refuses."""
+"""Files of cached results: digests, flushing to the disk, and errors of the disk."""
 
 from __future__ import annotations
 
@@ -28,32 +28,26 @@ OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def file_digests(folder: Path, without: str) -> dict[str, str]:
-    """The digest of every file below a folder, by its path within the folder.
+    """Digest of every file below a folder, by relative path.
 
     Args:
-        folder: The folder.
-        without: A file name that does not count.
+        without: File name to leave out.
     """
     return {path.relative_to(folder).as_posix(): digest_file(path) for path in _list_files(folder, without)}
 
 
 def file_versions(folder: Path, without: str) -> dict[str, tuple[int, ...]]:
-    """Size, inode and times of every file below a folder, by its path: whoever writes to one changes its change time.
+    """Size, inode and times of every file below a folder, by relative path; any write changes them.
 
     Args:
-        folder: The folder.
-        without: A file name that does not count.
+        without: File name to leave out.
     """
     facts = {path.relative_to(folder).as_posix(): path.stat() for path in _list_files(folder, without)}
     return {name: (stats.st_size, stats.st_ino, stats.st_mtime_ns, stats.st_ctime_ns) for name, stats in facts.items()}
 
 
 def flush_folder(folder: Path) -> None:
-    """Bring every file below a folder, and the names of the files, to the disk.
-
-    Args:
-        folder: The folder.
-    """
+    """Flush every file below a folder, and their names, to the disk."""
     for path in [*folder.rglob("*"), folder]:
         if path.is_dir():
             flush_names(path)
@@ -63,11 +57,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def flush_names(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system knows how.
-
-    Args:
-        folder: The folder.
-    """
+    """Flush the names in a folder to the disk, where the system can."""
     with suppress(OSError):  # Windows opens no folders, and some network disks do not flush them
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -77,13 +67,9 @@ def flush_names(folder: Path) -> None:
 
 
 def disk_error(error: BaseException) -> OSError | None:
-    """The error of the operating system behind an exception; libraries written in Rust tell its number in words.
+    """Error of the operating system behind an exception; None if there is none.
 
-    Args:
-        error: What was raised.
-
-    Returns:
-        None where the exception has nothing to do with files.
+    Libraries written in Rust put its number into their message.
     """
     if isinstance(error, OSError):
         return error
@@ -93,10 +79,10 @@ def disk_error(error: BaseException) -> OSError | None:
 
 @contextmanager
 def translated_disk_errors(refusal: Callable[[OSError], HolotypeError]) -> Iterator[None]:
-    """Translate the errors of a disk into one sentence; every other error passes as it is.
+    """Translate disk errors into a `HolotypeError`; other errors pass unchanged.
 
     Args:
-        refusal: The error to raise in place of the operating system's.
+        refusal: Makes the error to raise.
 
     Raises:
         HolotypeError: The disk refuses.
@@ -113,11 +99,7 @@ def translated_disk_errors(refusal: Callable[[OSError], HolotypeError]) -> Itera
 
 
 def suggest_remedy(error: OSError) -> str:
-    """What a person can do about an error of the operating system.
-
-    Args:
-        error: From `disk_error`.
-    """
+    """Suggest what to do about an error of the operating system."""
     again = "then run the same command again"
     if error.errno in FORBIDDEN:
         return f"allow this user to write there, or set HOLOTYPE_STORE to a folder that may be written, {again}"

@@ -1,4 +1,4 @@
-"""What a store holds, whether it is whole, and what of it can go."""
+"""Inspection and pruning of the cache."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class StoredArtifact:
-    """An artefact of a store.
+    """Result in the cache.
 
     Args:
-        folder: Where it lies.
-        stage: The stage that made it first.
-        bytes: Its size.
+        stage: Step that made it first.
         idle_days: Days since it was last used.
     """
 
@@ -36,11 +34,7 @@ class StoredArtifact:
 
 
 def list_stored_artifacts(store: Store) -> list[StoredArtifact]:
-    """The artefacts of a store, the largest first.
-
-    Args:
-        store: The store.
-    """
+    """List cached results, the largest first."""
     now = time.time()
     artifacts = []
     for folder in store.list_artifacts():
@@ -51,11 +45,7 @@ def list_stored_artifacts(store: Store) -> list[StoredArtifact]:
 
 
 def size_of(folder: Path) -> int:
-    """The bytes of every file below a folder.
-
-    Args:
-        folder: The folder; 0 where it is not there.
-    """
+    """Bytes of all files below a folder; 0 if it does not exist."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(OSError):
@@ -64,26 +54,21 @@ def size_of(folder: Path) -> int:
 
 
 def find_damaged(store: Store) -> list[tuple[Path, str]]:
-    """The artefacts whose files are not what was stored, with what is wrong; every file of the store is read.
-
-    Args:
-        store: The store.
-    """
+    """Find results whose files are not what was stored, with the damage; reads every file."""
     damages = [(folder, store.describe_damage(folder, reread=True)) for folder in store.list_artifacts()]
     return [(folder, fault) for folder, fault in damages if fault]
 
 
 def prune(store: Store, days: float | None = None) -> int:
-    """Remove what no run needs: damaged artefacts, what killed runs left, and what was not used for some days.
+    """Remove damaged results, leftovers of killed runs and, with `days`, what was not used for so long.
 
-    Unfinished trainings that killed runs could go on with count as unused from the time they were last written.
+    Unfinished trainings, which a killed run could resume, count as unused since their last write.
 
     Args:
-        store: The store.
-        days: Artefacts and unfinished work that were not used for so long go; all of them stay where none are given.
+        days: None keeps unused results and unfinished trainings.
 
     Returns:
-        How many bytes there are fewer.
+        The number of bytes freed.
     """
     before = size_of(store.root)
     store.sweep()

@@ -1,4 +1,4 @@
-"""Stages of one run: taken from the store where they are there, made where they are not, and logged either way."""
+"""Cached steps of a run: read from the cache or executed, and logged."""
 
 from __future__ import annotations
 
@@ -24,25 +24,20 @@ Value = TypeVar("Value")
 
 
 class UnknownUntilRunError(HolotypeError):
-    """What comes next depends on what a stage that would run again would make."""
+    """Dry run that cannot continue, because the next steps depend on the result of one that would run."""
 
 
 @dataclass(frozen=True)
 class RunLog:
-    """`log.jsonl`: one line an event, written before the next one begins.
-
-    Args:
-        path: The file.
-    """
+    """Append-only log of a run, `log.jsonl`, with one JSON object per line."""
 
     path: Path
 
     def write(self, event: str, **facts: Any) -> None:
-        """Append one line.
+        """Append an event.
 
         Args:
-            event: What happened.
-            **facts: What JSON can hold.
+            **facts: JSON values.
         """
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
         text = json.dumps(line, ensure_ascii=False, default=str)
@@ -50,11 +45,7 @@ class RunLog:
             stream.write(f"\n{text}".encode() if stream.tell() else text.encode())
 
     def read(self, event: str) -> list[dict[str, Any]]:
-        """The lines of one kind, oldest first; a line that a kill tore is passed over.
-
-        Args:
-            event: What happened.
-        """
+        """Read the events of one kind, oldest first; incomplete lines are skipped."""
         lines: list[dict[str, Any]] = []
         for text in self.path.read_bytes().split(b"\n") if self.path.is_file() else ():
             try:
@@ -68,17 +59,14 @@ class RunLog:
 
 @dataclass
 class Stages:
-    """The stages of one run.
+    """Cached steps of one run.
 
     Args:
-        store: Where artefacts lie.
-        log: The run's log.
-        progress: Where news goes.
-        seconds: How long each stage took, by name; 0 where it was taken from the store.
-        digests: The digest of each value's content, by the stage's name.
-        facts: What the report should say beside, by name.
-        states: `made`, `resumed` or `reused`, by the stage's name.
-        costs: What the making of each took, whoever made it: `seconds` and `peak_mb`, where that is known.
+        seconds: Duration by step; 0 if its result was read from the cache.
+        digests: Digest of the content of each step's value.
+        facts: Additional facts for the report, by name.
+        states: `made`, `resumed` or `reused`, by step.
+        costs: `seconds` and `peak_mb` of the execution of each step, in this run or an earlier one, if known.
     """
 
     store: Store
@@ -92,11 +80,10 @@ class Stages:
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def cached_folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
-        """The folder of a stage.
+        """Return the folder of a step's result.
 
         Args:
-            key: What it is made from.
-            write: Writes its files into a folder, if it must be made.
+            write: Executes the step: writes its files into a folder.
         """
         started = time.perf_counter()
         if self._is_stored(key):
@@ -125,7 +112,7 @@ class Stages:
         return stage_folder
 
     def _is_stored(self, key: StageKey) -> bool:
-        """Whether a stage is in the store; a damaged artefact is named and counts as not there."""
+        """Return True if a step's result is cached; a damaged one is reported and counts as missing."""
         stage_folder = self.store.path(key)
         if not (stage_folder / FACTS).is_file():
             return False
@@ -144,20 +131,19 @@ class Stages:
     def cached_value(
         self, kind: type[Value], key: StageKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
     ) -> Value:
-        """The value of a stage; the digest of its content is kept in `digests`.
+        """Return the value of a step, and put the digest of its content into `digests`.
 
         Args:
-            kind: Its type, a dataclass.
-            key: What it is made from.
-            make: Computes it, if it must be made.
-            parts: The dataclasses of fields that hold one.
+            kind: Dataclass of the value.
+            make: Executes the step.
+            parts: Types of the fields that hold dataclasses.
         """
         stage_folder = self.cached_folder(key, lambda folder: write_value(make(), folder))
         self.digests[key.stage] = self.store.content_digest(key)
         return read_value(kind, stage_folder, parts)
 
     def _record(self, key: StageKey, state: str, cost: dict[str, float]) -> None:
-        """Write down how a stage came about, and what its making took, by this run or by the one that made it."""
+        """Record how a step's result was obtained, and the cost of its execution in this run or an earlier one."""
         self.costs[key.stage], self.states[key.stage] = cost, state
         self.seconds[key.stage] = 0.0 if state == "reused" else cost["seconds"]
         seconds = self.seconds[key.stage]
@@ -171,11 +157,11 @@ class Stages:
 
 @dataclass
 class DryRun(Stages):
-    """Makes nothing: notes which stages would run, and what each is made from.
+    """Dry run: notes which steps would run, without running them.
 
     Args:
-        missing: The keys of stages that would run, in order.
-        present: The keys of stages that would not.
+        missing: Keys of the steps that would run, in order.
+        present: Keys of the steps that are cached.
     """
 
     is_dry_run = True
@@ -183,28 +169,17 @@ class DryRun(Stages):
     present: list[StageKey] = field(default_factory=list)
 
     def cached_folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
-        """Note whether a stage would run.
-
-        Args:
-            key: What it is made from.
-            write: Not called.
-        """
+        """Note whether a step would run."""
         (self.present if self.store.contains(key, read=False) else self.missing).append(key)
         return self.store.path(key)
 
     def cached_value(
         self, kind: type[Value], key: StageKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
     ) -> Value:
-        """The value of a stage that would not run.
-
-        Args:
-            kind: Its type, a dataclass.
-            key: What it is made from.
-            make: Not called.
-            parts: The dataclasses of fields that hold one.
+        """Return the value of a cached step.
 
         Raises:
-            UnknownUntilRunError: The stage would run, and nothing behind it can be foreseen.
+            UnknownUntilRunError: The step would run, and the next ones depend on its value.
         """
         if not self.store.contains(key):  # its files are read anyway
             self.missing.append(key)

@@ -1,7 +1,7 @@
-"""The store: what stages made, under the digest of what they were made from; complete, or not there at all.
+"""Cache folder: results of steps under the digest of their inputs, complete or absent.
 
-Every artefact knows the digests of its files. They are compared when a process first uses it, and a damaged one counts
-as not there. While an artefact is made, its lock is held, so that of two runs one makes it and the other waits.
+Every result has the digests of its files. They are checked when a process first uses it; a damaged result counts as
+missing. A lock is held while a result is made, so that of two runs one makes it and the other waits.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _verified: dict[Path, dict[str, tuple[int, ...]]] = {}  # what this process has 
 
 @dataclass(frozen=True)
 class StageKey:
-    """What an artefact is made from.
+    """Key of a step's result: everything that can change it.
 
     Args:
-        stage: The stage's name, unique within a run (`fit main 0`).
-        version: Raised when the stage's code begins to compute something else.
-        section: The stage's own part of the recipe, as plain values.
+        stage: Name of the step, unique within a run (`fit main 0`).
+        version: Increased when the step's code computes something else.
+        section: The step's settings, as plain values.
         inputs: Digests by name.
     """
 
@@ -55,17 +55,17 @@ class StageKey:
 
     @property
     def family(self) -> str:
-        """The kind of stage: the first word of its name."""
+        """Kind of step: the first word of its name."""
         return self.stage.partition(" ")[0]
 
     @property
     def digest(self) -> str:
-        """The artefact's address: two stages of one kind that are made from the same share it."""
+        """Address of the result; steps of one kind with equal inputs share it."""
         return digest_value([self.family, self.version, self.section, self.inputs])
 
     @property
     def parts(self) -> dict[str, str]:
-        """Everything that counts, by name, for telling what changed."""
+        """Digests of everything that counts, by name, to find out what changed."""
         section = self.section if isinstance(self.section, dict) else {"section": self.section}
         section_digests = {f"recipe: {name}": digest_value(value) for name, value in section.items()}
         return {**section_digests, **self.inputs, "version of the stage": str(self.version)}
@@ -73,39 +73,29 @@ class StageKey:
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of artefacts.
-
-    Args:
-        root: Its place.
-    """
+    """Cache folder."""
 
     root: Path
 
     def path(self, key: StageKey) -> Path:
-        """Where an artefact lies, or would.
-
-        Args:
-            key: What it is made from.
-        """
+        """Folder of a result, which may not exist yet."""
         return self.root / key.family / key.digest
 
     def contains(self, key: StageKey, read: bool = True) -> bool:
-        """Whether an artefact is there, complete and undamaged.
+        """Return True if a result is there, complete and undamaged.
 
         Args:
-            key: What it is made from.
-            read: Whether its files are read and compared with their digests, once a process; else their sizes are.
+            read: Compare the files with their digests, once per process; otherwise only their sizes.
         """
         folder = self.path(key)
         return (folder / FACTS).is_file() and not self.describe_damage(folder, read)
 
     def describe_damage(self, folder: Path, read: bool = True, reread: bool = False) -> str:
-        """What is wrong with an artefact that is there, in words; empty where nothing is.
+        """Damage of a result that is there; empty if it is intact.
 
         Args:
-            folder: Its folder.
             read: As in `contains`.
-            reread: Whether they are read even where this process has read them.
+            reread: Read the files even if this process has read them.
         """
         try:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
@@ -124,50 +114,30 @@ class Store:
         return f"{join_names(sorted(wrong), 3)} is not what was stored" if wrong else ""
 
     def list_artifacts(self) -> list[Path]:
-        """The folders of all artefacts, complete or not, by kind and name."""
+        """Folders of all results, complete or not, by kind and digest."""
         reserved = {"locks", "temporary", "unfinished"}
         return sorted(path.parent for path in self.root.glob(f"*/*/{FACTS}") if path.parts[-3] not in reserved)
 
     def workspace(self, key: StageKey) -> Path:
-        """A folder for the unfinished work of a stage, which outlives a killed run.
-
-        Args:
-            key: What is being made.
-        """
+        """Folder for the unfinished work of a step, which outlives a killed run."""
         return self.root / "unfinished" / key.family / key.digest
 
     def remove_key(self, key: StageKey) -> None:
-        """Remove an artefact that turned out to be wrong; nothing happens where there is none.
-
-        Args:
-            key: What it is made from.
-        """
+        """Remove the result of a key, if there is one."""
         self.remove(self.path(key))
 
     def remove(self, folder: Path) -> None:
-        """Remove an artefact; a run that has its files open keeps them until it closes them.
-
-        Args:
-            folder: Its folder.
-        """
+        """Remove a result; a run that has its files open keeps them until it closes them."""
         (folder / FACTS).unlink(missing_ok=True)  # from now on it is not there
         shutil.rmtree(folder, ignore_errors=True)
 
     def content_digest(self, key: StageKey) -> str:
-        """The digest of an artefact's content: stages that read it need not run again where it came out the same.
-
-        Args:
-            key: What it is made from.
-        """
+        """Digest of a result's content; steps that read it need not run again if it is unchanged."""
         facts = json.loads((self.path(key) / FACTS).read_text(encoding="utf-8"))
         return digest_value({name: digest for name, (_, digest) in facts["files"].items()})
 
     def measured_cost(self, key: StageKey) -> dict[str, float]:
-        """What the making of an artefact took, where that was written down: `seconds` and `peak_mb`.
-
-        Args:
-            key: What it is made from.
-        """
+        """Cost of the execution, as far as known: `seconds` and `peak_mb`."""
         try:
             facts = json.loads((self.path(key) / FACTS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -181,13 +151,12 @@ class Store:
         cost: Callable[[], dict[str, float]] = dict,
         waits: Callable[[], object] = lambda: None,
     ) -> Path:
-        """Make an artefact in a temporary folder and rename it when it is complete and on the disk.
+        """Make a result in a temporary folder, and rename that when it is complete and on the disk.
 
         Args:
-            key: What it is made from.
-            write: Writes its files into a folder; not called where another run makes the artefact meanwhile.
-            cost: Says when they are written what that took.
-            waits: Called where another run is making the artefact, before this one waits for it.
+            write: Writes the files into a folder; not called if another run makes the result meanwhile.
+            cost: Called when the files are written, for `measured_cost`.
+            waits: Called before waiting for another run that is making the result.
 
         Raises:
             StoreError: The disk refuses.
@@ -198,12 +167,7 @@ class Store:
             return self.path(key)
 
     def repeat(self, key: StageKey, other: StageKey) -> None:
-        """Keep an artefact under a second key too: a stage whose result is known before it is asked for.
-
-        Args:
-            key: What it was made from.
-            other: What would make the very same.
-        """
+        """Copy a result to a second key: that of a step whose result is known in advance."""
         if not self.contains(other, read=False):
             source = self.path(key)
             ignored = shutil.ignore_patterns(FACTS)
@@ -238,7 +202,7 @@ class Store:
 
     @contextmanager
     def _locked(self, key: StageKey, waits: Callable[[], object]) -> Iterator[None]:
-        """Hold the lock of an artefact: its temporary folder and its workspace belong to one process at a time."""
+        """Hold the lock of a result: its temporary folder and workspace belong to one process at a time."""
         lock = self.lock(_lock_name(key))
         try:
             lock.acquire(blocking=False)
@@ -251,10 +215,10 @@ class Store:
             lock.release()
 
     def lock(self, name: str) -> FileLock:
-        """The lock of an artefact; who holds it may change the artefact and its unfinished work.
+        """Lock of a result and its unfinished work.
 
         Args:
-            name: Kind and digest, as in `fit-0123456789abcdef`.
+            name: Kind and digest, `fit-0123456789abcdef`.
         """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
@@ -270,15 +234,12 @@ class Store:
         return StoreError(f"{self.root} cannot be written: {reason}", remedy=suggest_remedy(error))
 
     def sweep(self, except_name: str = "") -> int:
-        """Remove what killed processes left half made, of any machine that shares the store.
+        """Remove what killed processes left half made, on any machine that shares the cache, and count it.
 
-        It may be as large as a pack. What a live process makes has its lock held; other names are somebody else's.
+        Live processes hold locks; folders with other names are somebody else's.
 
         Args:
-            except_name: A name that stays.
-
-        Returns:
-            How many folders were removed.
+            except_name: Name to keep.
         """
         removed = 0
         for path in (self.root / "temporary").glob("*"):
@@ -301,7 +262,7 @@ def _lock_name(key: StageKey) -> str:
 
 
 def _digest_or_empty(path: Path) -> str:
-    """The digest of a file; of one that cannot be read no digest is."""
+    """Digest of a file; empty if it cannot be read."""
     try:
         return digest_file(path)
     except OSError:

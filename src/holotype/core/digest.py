@@ -1,4 +1,4 @@
-"""Content addresses: what a thing is, as a short string of hexadecimal digits."""
+"""Content digests: short hexadecimal addresses of values, arrays, files and tables."""
 
 from __future__ import annotations
 
@@ -30,30 +30,18 @@ VERSIONS = {"size", "mtime", "etag", "last_modified", "lastmodified", "created",
 
 
 def digest_value(value: Any) -> str:
-    """The digest of a plain value: numbers, strings, lists and mappings.
-
-    Args:
-        value: Anything that JSON can hold; keys are sorted, so their order does not count.
-    """
+    """Digest of a plain value: numbers, strings, lists and mappings; the order of keys does not count."""
     return _hex_digest(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode())
 
 
 def digest_array(array: NDArray[Any]) -> str:
-    """The digest of an array's type, shape and bytes.
-
-    Args:
-        array: Any NumPy array.
-    """
+    """Digest of an array's type, shape and bytes."""
     header = f"{array.dtype.str}{array.shape}".encode()
     return _hex_digest(header, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b"")
 
 
 def digest_file(path: Path) -> str:
-    """The digest of a file's bytes.
-
-    Args:
-        path: The file.
-    """
+    """Digest of a file's bytes."""
     state = hashlib.blake2b(digest_size=DIGITS // 2)
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
@@ -62,11 +50,10 @@ def digest_file(path: Path) -> str:
 
 
 def digest_folder(folder: Path, without: Iterable[str] = ()) -> str:
-    """The digest of every file below a folder, names and bytes.
+    """Digest of the names and bytes of all files below a folder.
 
     Args:
-        folder: The folder.
-        without: File names that do not count.
+        without: File names to leave out.
     """
     left_out = set(without)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in left_out)
@@ -74,10 +61,10 @@ def digest_folder(folder: Path, without: Iterable[str] = ()) -> str:
 
 
 def digest_table_source(address: str) -> str:
-    """The digest of what a table is read from: a file's bytes, the names below a folder, the version of what lies afar.
+    """Digest of a table's source: a file's bytes, the names below a folder, or the version of a remote file.
 
     Args:
-        address: A path, or an address that fsspec opens.
+        address: A path, or a URI that fsspec opens.
     """
     if "://" in address:
         return digest_value(_file_version(address))
@@ -88,15 +75,14 @@ def digest_table_source(address: str) -> str:
 
 
 def digest_file_stats(addresses: Iterable[str]) -> str:
-    """The digest of files' names, sizes, inodes and times of change: cheap enough for a million images.
+    """Digest of files' names, sizes, inodes and times of change; cheap enough for a million images.
 
-    Names count within the folder that all files share, so that a folder that was moved is known again. A file that was
-    replaced with its size and time kept (`cp -p`, `rsync -a`) has another inode or another time at which the inode
-    changed, which no program can set. Of a folder (`.zarr`) and of the folders beside a file that hold its parts
-    (`scan.vsi` with `_scan_`) every file counts.
+    Names are relative to the folder that all files share, so that a moved folder keeps its digest. A file that is
+    replaced with its size and time kept (`cp -p`, `rsync -a`) still has another inode or inode change time. Of a folder
+    (`.zarr`), and of the folders beside a file that hold its parts (`scan.vsi` with `_scan_`), every file counts.
 
     Args:
-        addresses: Paths or addresses; one that does not exist counts as such, and `images.npy#12` is its file.
+        addresses: Paths or URIs; missing files count as such, and `images.npy#12` stands for its file.
     """
     state = hashlib.blake2b(digest_size=DIGITS // 2)
     every = list(addresses)
@@ -113,7 +99,7 @@ def digest_file_stats(addresses: Iterable[str]) -> str:
 
 
 def _shared_folder_length(paths: list[str]) -> int:
-    """How many characters of some paths name the folder that they share."""
+    """Number of leading characters that name the folder which all paths share."""
     if not paths:
         return 0
     first, last = min(paths), max(paths)
@@ -122,7 +108,7 @@ def _shared_folder_length(paths: list[str]) -> int:
 
 
 def _file_version(address: str) -> str:
-    """Size, inode and times of a file and of its parts; of what lies afar, whatever its protocol tells of it."""
+    """Size, inode and times of a file and of its parts; of a remote file, the version facts of its protocol."""
     try:
         if "://" in address:
             import fsspec  # slow, and needed for addresses only
@@ -160,7 +146,7 @@ def _format_stats(stats: os.stat_result) -> str:
 
 
 def _list_part_folders(file: Path) -> list[Path]:
-    """The folders beside a microscope's file that hold the rest of it: `_scan_` of `scan.vsi`, `scan.oif.files`."""
+    """Folders beside a microscope's file that hold the rest of it: `_scan_` of `scan.vsi`, `scan.oif.files`."""
     names = (f"_{file.stem}_", f"{file.name}.files", f"{file.stem}.files")
     return [file.with_name(name) for name in names if file.with_name(name).is_dir()]
 
@@ -177,10 +163,5 @@ def _hex_digest(*parts: bytes | memoryview) -> str:
 
 
 def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The names whose digests differ between two sets of inputs.
-
-    Args:
-        before: Name to digest, as it was.
-        now: Name to digest, as it is.
-    """
+    """Names whose digests differ between two mappings from name to digest."""
     return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

@@ -1,15 +1,15 @@
-"""The errors a person can meet.
+"""Exceptions with messages for people.
 
     HolotypeError                 exit status 1: the work failed
     ├── TrainingError             a loss that is not finite, a fold that cannot be trained
-    ├── StoreError                an artefact that cannot be written or read back
-    └── InputError                exit status 2: what was handed in is wrong
+    ├── StoreError                a cached result or a table that cannot be written or read back
+    └── InputError                exit status 2: the input is wrong
         ├── RecipeError           the recipe
-        │   └── UnsupportedError  a key of the contract whose machinery is still to come
+        │   └── UnsupportedError  a key of the recipe that this version does not implement
         └── DataError             the table, the images, the labels
 
-Every message is one sentence that names the field, the value, what is allowed and the way out; the same facts
-stay on the exception for programs.
+Every message is one sentence that names the field, the value, what is allowed and what to do. The same facts are
+attributes of the exception.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ MAX_LENGTHS = {
 
 
 class HolotypeError(Exception):
-    """An error with a sentence for people and the same facts for programs.
+    """Base class of errors, with a sentence for people and the same facts for programs.
 
     Args:
-        what: What is wrong, as a sentence without a full stop.
-        field: Where it is wrong, as a path into the recipe or the table (``models.0.backbone``).
+        what: The fault, as a sentence without a full stop.
+        field: Its path in the recipe or table (``models.0.backbone``).
         value: The value that was found there.
-        allowed: The values that would be legal; the nearest one is suggested.
+        allowed: Legal values; the one nearest to `value` is suggested.
         remedy: What to do, as a sentence without a full stop.
     """
 
@@ -80,60 +80,50 @@ class HolotypeError(Exception):
 
 
 class TrainingError(HolotypeError):
-    """Training cannot go on."""
+    """Training that cannot continue."""
 
 
 class StoreError(HolotypeError):
-    """An artefact of the store cannot be written or read."""
+    """Cached result or table that cannot be written or read."""
 
 
 class InputError(HolotypeError):
-    """What was handed in is wrong; nothing was trained."""
+    """Wrong input; nothing was trained."""
 
     exit_status = 2
 
 
 class RecipeError(InputError):
-    """The recipe is wrong."""
+    """Wrong recipe."""
 
 
 class UnsupportedError(RecipeError):
-    """The recipe asks for a part of the contract that this version does not have."""
+    """Recipe key that this version does not implement."""
 
 
 class DataError(InputError):
-    """The table, the images or the labels are wrong."""
+    """Wrong table, images or labels."""
 
 
 def did_you_mean(value: str, choices: Iterable[str]) -> str:
-    """The nearest of some choices as a question, or an empty string where none is near.
-
-    Args:
-        value: What was written.
-        choices: What could have been meant.
-    """
+    """Suggest the nearest of some choices as a question; empty if none is near."""
     by_lower_case = {choice.lower(): choice for choice in choices}
     near = get_close_matches(truncate(value).lower(), by_lower_case, n=1, cutoff=0.6)
     return f"did you mean {by_lower_case[near[0]]!r}?" if near else ""
 
 
 def pluralize(count: int, noun: str) -> str:
-    """A number with its noun: `1 row`, `2 rows`, `3 classes`.
+    """Number with its noun: `1 row`, `2 rows`, `3 classes`.
 
     Args:
-        count: How many.
-        noun: The word for one.
+        noun: In the singular.
     """
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{ending}"
 
 
 def byte_size(count: int) -> str:
-    """A size in the unit that suits it: `512 bytes`, `3.4 kB`, `12 MB`, `1.5 GB`.
-
-    Args:
-        count: Of bytes.
-    """
+    """Number of bytes in a suitable unit: `512 bytes`, `3.4 kB`, `12 MB`, `1.5 GB`."""
     if count < 1000:
         return pluralize(count, "byte")
     unit, power = next(pair for pair in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)) if count >= 10 ** pair[1])
@@ -142,12 +132,7 @@ def byte_size(count: int) -> str:
 
 
 def join_names(values: Iterable[object], max_names: int = MAX_LISTED) -> str:
-    """Values as a readable list that stays short.
-
-    Args:
-        values: What to list.
-        max_names: How many are written out before "and n more".
-    """
+    """Values as a comma-separated list, shortened after `max_names` with "and n more"."""
     values = list(values)
     # A few values may be longer each, so that one path is rarely cut.
     room = max(MAX_LENGTHS["value"], MAX_LENGTHS["remedy"] // max(len(values), 1))
@@ -157,11 +142,10 @@ def join_names(values: Iterable[object], max_names: int = MAX_LISTED) -> str:
 
 
 def truncate(value: object, max_length: int = MAX_LENGTHS["value"]) -> str:
-    """A value as text that stays short: its beginning and its end, and how much was left out between them.
+    """Text of a value, shortened in the middle; the number of characters left out stands there.
 
     Args:
-        value: Anything; a whole number of very many digits is told by their number.
-        max_length: Characters that may stand unchanged.
+        max_length: Number of characters up to which the text stays as it is.
     """
     try:
         text = str(value)
@@ -182,15 +166,11 @@ NEVER = "it holds Python objects, which are never loaded"
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says of an error, as one clause that stays short.
-
-    Args:
-        error: An exception; its type where it says nothing.
-    """
+    """First line of a library's error message, shortened; the exception's type if it has no message."""
     lines = (line.strip() for line in _strip_advice(truncate(str(error), 2000)).splitlines())
     return truncate(next(filter(None, lines), type(error).__name__).rstrip(". "), 300)
 
 
 def _strip_advice(text: str) -> str:
-    """A message in which no library advises to switch pickles on."""
+    """Remove the advice to switch pickles on from a library's message."""
     return ADVICE.sub(lambda advice: f"{' ' if advice[0][:1] == ' ' else ''}{NEVER}", text)

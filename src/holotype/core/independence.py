@@ -1,7 +1,7 @@
 """Independent groups: the connected components of samples under group columns and duplicates.
 
-Folds, bootstraps, cross-fitting, subset scores and comparisons all count these groups. They are a fact about the data:
-`split.keep_together` may let a group cross the folds, and the group is resampled as one all the same.
+Folds, bootstraps, cross-fitting, subset scores and comparisons all resample these groups. They are a property of the
+data: `split.keep_together` may let a group cross the folds, and bootstraps still resample it as one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from holotype.types import ImageTable, Integers
 __all__ = ["UNKNOWN_GROUP", "components", "few_groups_warning", "group_numbers", "independent_groups"]
 
 UNKNOWN_GROUP = -1
-"""The part of samples that tie nothing, and the number of a row that a column does not tie."""
+"""Group number of a row whose group is unknown, and the part of samples that are groups of their own."""
 
 
 def independent_groups(
@@ -26,18 +26,17 @@ def independent_groups(
 ) -> Integers:
     """Independent groups of samples: connected components under group columns and clusters of duplicates.
 
-    Two samples of one plate are in one group, two copies of a picture are, and whoever shares a plate with one of the
-    copies. An unknown group ties nothing.
+    Samples are connected by a shared plate, by being duplicates, or through other samples. An unknown group connects
+    nothing.
 
     Args:
-        images: The table.
-        clusters: Clusters of duplicates: columns `cluster` and `row` (of an image), as in `AuditReport.clusters`.
-        columns: Names of the group columns that count; all of them where none are given.
-        parts: The part of each sample, shape (samples,): samples of two parts never tie each other, and those of
-            `NOTHING` are groups of their own. One part holds all samples where none is given.
+        clusters: Clusters of duplicates: columns `cluster` and `row` (image row), as in `AuditReport.clusters`.
+        columns: Names of the group columns that count; all of them by default.
+        parts: Part of each sample, shape (samples,). Samples of different parts are never connected, and samples of the
+            part `UNKNOWN_GROUP` are groups of their own. All samples are in one part by default.
 
     Returns:
-        The group of each sample, shape (samples,), numbered from 0.
+        Group of each sample, shape (samples,), numbered from 0.
     """
     cluster = np.full(len(images), UNKNOWN_GROUP, np.int64)
     cluster[clusters["row"].to_numpy()] = clusters["cluster"].to_numpy()
@@ -51,12 +50,7 @@ def independent_groups(
 
 
 def few_groups_warning(samples: int, groups: int) -> str | None:
-    """The warning that a score of one or two independent groups needs; none for more.
-
-    Args:
-        samples: How many samples were scored.
-        groups: How many independent groups they form.
-    """
+    """Warning for a score of one or two independent groups; none for more."""
     if groups > 2:
         return None
     scored = f"The {samples:,} scored samples are" if samples > 1 else "The one scored sample is"
@@ -72,23 +66,19 @@ def few_groups_warning(samples: int, groups: int) -> str | None:
 
 
 def group_numbers(column: pl.Series) -> Integers:
-    """The values of a group column as numbers from 0; `NOTHING` where one is unknown.
-
-    Args:
-        column: One value a row.
-    """
+    """Group column as numbers from 0; unknown values are `UNKNOWN_GROUP`."""
     return column.rank("dense").cast(pl.Int64).fill_null(0).to_numpy().astype(np.int64) - 1
 
 
 def components(samples: Integers, ties: Sequence[Integers]) -> Integers:
-    """Connected components of samples, where rows of equal number in any of the ties are connected.
+    """Connected components of samples; rows with equal numbers in any of the ties are connected.
 
     Args:
-        samples: The sample of each row, shape (rows,), numbered from 0.
-        ties: For each way of belonging together the number of each row, shape (rows,); a negative one ties nothing.
+        samples: Sample of each row, shape (rows,), numbered from 0.
+        ties: Arrays of group numbers, each of shape (rows,); negative numbers connect nothing.
 
     Returns:
-        The component of each sample, shape (samples,), numbered from 0.
+        Component of each sample, shape (samples,), numbered from 0.
     """
     count = int(samples.max()) + 1 if len(samples) else 0
     tails, heads, nodes = [], [], count

@@ -1,4 +1,4 @@
-"""Packages whose names are imported when they are first used, so that a light command does not pay for PyTorch."""
+"""Lazy imports of package attributes (PEP 562), so that light commands do not import PyTorch."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["lazy_exports"]
 
 
 def lazy_exports(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package (PEP 562) that imports a module when one of its names is first asked for.
+    """Make the `__getattr__` of a package (PEP 562), which imports a module when one of its names is first used.
 
     Type checkers and import-linter read the same imports under `TYPE_CHECKING`.
 
     Args:
-        package: Its `__name__`.
-        modules: The public names of each module of the package.
+        package: The package's `__name__`.
+        modules: Public names by module of the package.
     """
     module_of = {name: module for module, names in modules.items() for name in names}
 
     class LazyPackage(ModuleType):
-        """Keeps a public name from being replaced by the module of the same name when Python has imported that."""
+        """Keep a public name when Python imports the module of the same name."""
 
         def __setattr__(self, name: str, value: object) -> None:
             if name not in module_of or not isinstance(value, ModuleType):

@@ -1,4 +1,4 @@
-"""News of long work: a bar with an ETA on a terminal, plain lines elsewhere."""
+"""Progress of long work: a bar with an ETA on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def is_interactive(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that shows bars and boxes, and nobody asked for plain lines.
+    """Return True if a stream is a terminal that can show progress bars.
 
-    Args:
-        stream: Standard output or standard error; NO_COLOR (no-color.org) and TERM=dumb ask for plain lines.
+    NO_COLOR (no-color.org) and TERM=dumb turn them off.
     """
     has_no_color = os.environ.get("NO_COLOR") or os.environ.get("TERM") in {"dumb", "unknown"}
     encoding = (getattr(stream, "encoding", None) or "utf-8").lower()
@@ -26,12 +25,10 @@ def is_interactive(stream: TextIO) -> bool:
 
 
 class Task:
-    """One stretch of work of a known length.
+    """Task with a known number of units.
 
     Args:
-        label: What is being done.
-        total: How many units there are.
-        unit: What is counted ("images").
+        unit: Noun in the plural ("images").
     """
 
     def __init__(self, label: str, total: int, unit: str) -> None:
@@ -41,33 +38,32 @@ class Task:
         self.started = time.perf_counter()
 
     def advance(self, units: int = 1, note: str = "") -> None:
-        """Count work as done.
+        """Count finished units.
 
         Args:
-            units: How many units were done since the last call.
-            note: A short fact to show beside the count, such as the loss.
+            note: Text shown beside the count, such as the loss.
         """
         self.done += units
         self.note = note or self.note
 
     @property
     def rate(self) -> float:
-        """Units a second so far."""
+        """Units per second so far."""
         return self.done / max(time.perf_counter() - self.started, 1e-9)
 
     @property
     def remaining(self) -> float:
-        """Seconds to go at the rate so far."""
+        """Estimated seconds to go."""
         return (self.total - self.done) / self.rate if self.done else float("inf")
 
 
 class Progress:
-    """Shows tasks and sentences on a stream; quiet ones show nothing.
+    """Progress bars and messages on a stream.
 
     Args:
-        stream: Where to write; standard error where none is given.
-        quiet: Show nothing at all.
-        listener: Hears every sentence, shown or not.
+        stream: Standard error by default.
+        quiet: Show nothing.
+        listener: Called with every message, shown or not.
     """
 
     def __init__(
@@ -78,23 +74,15 @@ class Progress:
         self.listener = listener
 
     def __reduce__(self) -> tuple[type[Progress], tuple[None, bool]]:
-        """In another process it writes to that process's own standard error, and nobody listens."""
+        """In another process, write to that process's standard error, without a listener."""
         return Progress, (None, self.quiet)
 
     def with_listener(self, listener: Callable[[str], None]) -> Progress:
-        """The same progress with a listener, such as a run's log.
-
-        Args:
-            listener: Hears every sentence.
-        """
+        """Copy with a listener, such as a run's log."""
         return Progress(self.stream, self.quiet, listener)
 
     def info(self, sentence: str) -> None:
-        """Write one line.
-
-        Args:
-            sentence: What to say.
-        """
+        """Write a message."""
         if self.listener is not None:
             self.listener(sentence)
         self._show(sentence)
@@ -105,12 +93,10 @@ class Progress:
 
     @contextmanager
     def task(self, label: str, total: int, unit: str = "images") -> Iterator[Task]:
-        """Show one stretch of work from its beginning to its end.
+        """Show a task from beginning to end.
 
         Args:
-            label: What is being done.
-            total: How many units there are.
-            unit: What is counted.
+            unit: Noun in the plural.
         """
         if self.quiet:
             yield Task(label, total, unit)
@@ -122,7 +108,7 @@ class Progress:
 
 
 class _LinesTask(Task):
-    """A task that writes a line every few seconds and one when it is done."""
+    """Task that writes a line every few seconds and when it is done."""
 
     def __init__(self, label: str, total: int, unit: str, progress: Progress) -> None:
         super().__init__(label, total, unit)

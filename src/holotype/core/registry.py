@@ -1,4 +1,4 @@
-"""A registry is a decorator and a dict: the function's name is the public name, with `-` as good as `_`."""
+"""Function registries: a decorator that adds a function to a mapping under its name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Registry(Mapping[str, Callable[..., Any]]):
-    """Named functions of one kind.
+    """Mapping from public names to functions; `-` and `_` are the same in a name.
 
     Args:
-        kind: What the functions are ("loss", "schedule"), for messages.
+        kind: Noun for messages ("loss", "schedule").
     """
 
     def __init__(self, kind: str) -> None:
@@ -31,11 +31,14 @@ class Registry(Mapping[str, Callable[..., Any]]):
     def register(self, *, name: str) -> Callable[[Function], Function]: ...
 
     def register(self, function: Any = None, *, name: str | None = None) -> Any:
-        """Add a function under its own name or another; a second one of that name is a mistake of ours.
+        """Register a function under its own name or another.
 
         Args:
-            function: What to register; none where the decorator is called with a name.
-            name: The public name, where the function's own would shadow a builtin.
+            function: None if the decorator is called with a name.
+            name: Public name, where the function's own would shadow a builtin.
+
+        Raises:
+            ValueError: The name is taken.
         """
         if function is None:
             return partial(self.register, name=name)

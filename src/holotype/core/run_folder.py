@@ -1,4 +1,4 @@
-"""A run's folder: the contract of every tool that reads it."""
+"""Run folders: the files of a finished run, and how they are replaced at once."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from holotype.core.table_files import read_parquet
 __all__ = ["DIGESTS", "RERUN_REMEDY", "UNFINISHED", "RunFolder"]
 
 UNFINISHED = "unfinished"
-"""The file that lies in a run's folder while its files are being replaced."""
+"""Marker file that exists while the files of a run folder are being replaced."""
 DIGESTS = "digests.json"
-"""Sizes and digests of the files that commands read; what was changed afterwards is refused."""
+"""Sizes and digests of the files that commands read; files changed afterwards are refused."""
 RERUN_REMEDY = "run the recipe again into this folder, which writes it anew"
 NEW_FOLDER, OLD_FOLDER = ".new", ".old"
 RUN_FILES = (
@@ -53,22 +53,15 @@ FICLONE = 0x40049409  # Linux: let a file share the blocks of another
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of a run's folder.
-
-    Args:
-        root: The folder.
-    """
+    """Folder of a run."""
 
     root: Path
 
     def path(self, name: str) -> Path:
-        """The path of a file of the contract, its folder made.
-
-        Args:
-            name: As in `models/main/oof.parquet`.
+        """Path of a file in the folder; its parent folder is created.
 
         Raises:
-            InputError: The folder cannot be made.
+            InputError: The folder cannot be created.
         """
         path = self.root / name
         try:
@@ -79,13 +72,10 @@ class RunFolder:
         return path
 
     def require(self, name: str) -> Path:
-        """The path of a file that must be there.
-
-        Args:
-            name: As in `recipe.yaml`.
+        """Path of a file that must exist and be intact.
 
         Raises:
-            InputError: The folder is not a run's, or the run did not get that far.
+            InputError: The folder is not a finished run's, or the file was changed.
         """
         if self.is_unfinished:
             what = f"the run in {str(self.root)!r} is unfinished: it ended while it wrote this folder"
@@ -99,23 +89,16 @@ class RunFolder:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether a run ended while it replaced the files of this folder."""
+        """True if a run ended while it replaced the files of this folder."""
         return (self.root / UNFINISHED).exists()
 
     def newest(self, name: str) -> Path | None:
-        """The newest version of a file, also where a run ended while it replaced the files; none where there is none.
-
-        Args:
-            name: As in `folds.parquet`.
-        """
+        """Newest version of a file, even if a run ended while it replaced the files; None if there is none."""
         folders = (self.root / NEW_FOLDER, self.root, self.root / OLD_FOLDER) if self.is_unfinished else (self.root,)
         return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """The content of a JSON file of the contract.
-
-        Args:
-            name: As in `scores.json`.
+        """Read a JSON object.
 
         Raises:
             InputError: The folder is not a run's, or the file is damaged.
@@ -130,16 +113,16 @@ class RunFolder:
         return content
 
     def require_intact(self, name: str = "", weights: bool = True) -> None:
-        """Refuse files that are not what the run wrote; each is read once a process, and again when it has changed.
+        """Refuse files that differ from what the run wrote. A process reads each file once, and again if it changed.
 
-        Runs of older versions have no digests, and nothing of them is refused here.
+        Runs of older versions have no digests and are not checked.
 
         Args:
-            name: A file or a folder of the contract; every file where none is given.
-            weights: Whether networks' weights are read, which are large.
+            name: A file or folder; all files by default.
+            weights: Also check the weights of networks, which are large.
 
         Raises:
-            InputError: A file is missing, or is damaged or was changed.
+            InputError: A file is missing, damaged or changed.
         """
         below = f"{name}/" if name else ""
         for file, (size, digest) in self._digests().items():
@@ -161,7 +144,7 @@ class RunFolder:
             raise InputError(f"{str(path)!r} is damaged: {type(error).__name__}", remedy=RERUN_REMEDY) from error
 
     def write_digests(self) -> None:
-        """Write down the digest of every file that a command may read, so that damage is noticed."""
+        """Write the digests of the files that commands read."""
         files = sorted(path for path in self.root.rglob("*") if path.is_file() and path != self.root / DIGESTS)
         files_by_name = {path.relative_to(self.root).as_posix(): path for path in files}
         hashed_files = {name: path for name, path in files_by_name.items() if path.suffix not in EDITABLE_SUFFIXES}
@@ -170,7 +153,7 @@ class RunFolder:
         )
 
     def recorded(self) -> dict[str, Any]:
-        """What the last run of this folder was called with: recipe, changes, store and budget, as far as known."""
+        """Settings of the last run in this folder, from its log: recipe, changes, cache and budget."""
         log = self.root / "log.jsonl"
         for text in reversed(log.read_bytes().split(b"\n") if log.is_file() else []):
             try:
@@ -182,32 +165,24 @@ class RunFolder:
         return {}
 
     def store(self) -> Path | None:
-        """The store of the run's stages; none where nothing names one, or it is gone."""
+        """Cache of the run; None if it is unknown or gone."""
         named = self.recorded().get("store")
         folder = self.located(str(named)) if named else None
         return folder if folder is not None and folder.is_dir() else None
 
     def located(self, path: str) -> Path:
-        """A path as a run's files have it, relative to the run's folder.
-
-        Args:
-            path: Relative or absolute.
-        """
+        """Absolute path of a path that a run's files name relative to the folder."""
         return Path(os.path.normpath(self.root.resolve() / path))
 
     def relative(self, path: Path | str) -> str:
-        """A path as a run's files have it, so that a folder can be moved together with its data.
-
-        Args:
-            path: Absolute.
-        """
+        """Path relative to the folder, so that the folder can be moved together with its data."""
         try:
             return Path(os.path.relpath(path, self.root.resolve())).as_posix()
         except ValueError:  # another drive of Windows
             return str(path)
 
     def images(self) -> pl.DataFrame:
-        """The table of images, its files located.
+        """Table of images, with absolute file paths.
 
         Raises:
             InputError: The folder is not a run's.
@@ -216,19 +191,11 @@ class RunFolder:
         return _map_files(frame, lambda file: file if "://" in file else str(self.located(file)))
 
     def portable(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """A table of images whose files are named relative to the run's folder.
-
-        Args:
-            frame: The table.
-        """
+        """Table of images, with file paths relative to the folder."""
         return _map_files(frame, lambda file: file if "://" in file else self.relative(file))
 
     def checkpoints(self, model: str) -> list[Path]:
-        """The folders of the networks that predict: the one that was trained on all rows, or those of the folds.
-
-        Args:
-            model: The model's name.
-        """
+        """Folders of the networks that predict: the refit one, or those of the folds."""
         refit = self.require(f"models/{model}") / "refit"
         if refit.is_dir():
             return [refit]
@@ -236,19 +203,15 @@ class RunFolder:
         return sorted(folders, key=lambda folder: int(folder.name.removeprefix("fold")))
 
     def specialists(self, model: str) -> list[Path]:
-        """The folders of the networks that were fine-tuned for single domains; their cards say which.
-
-        Args:
-            model: The model's name.
-        """
+        """Folders of the networks that were fine-tuned for single domains."""
         return sorted((self.require(f"models/{model}") / "specialists").glob("*"))
 
     @contextmanager
     def replaced(self) -> Iterator[RunFolder]:
-        """A folder for every file of a run, which take the places of an earlier run's when all of them are written.
+        """Write the files of a run into a new folder, and swap them in when all are written.
 
-        A process that is killed leaves the earlier run as it was, or all of the new one. In the moment between the two,
-        which takes no longer than some renaming, the file `unfinished` says that the folder is neither.
+        A killed process leaves either the earlier run or the complete new one. While the files are swapped, which takes
+        a few renames, the file `unfinished` marks the folder.
         """
         for leftover in (NEW_FOLDER, OLD_FOLDER):
             shutil.rmtree(self.root / leftover, ignore_errors=True)
@@ -263,10 +226,10 @@ class RunFolder:
 
     @contextmanager
     def amended(self) -> Iterator[RunFolder]:
-        """A folder for some files of a run, which are moved to the others when all of them are written.
+        """Write some files of a run into a new folder, and move them in when all are written.
 
         Raises:
-            InputError: A finished run is there, and its own files of these names are others.
+            InputError: The folder holds a finished run with other files of these names.
         """
         shutil.rmtree(self.root / NEW_FOLDER, ignore_errors=True)
         new = RunFolder(self.root / NEW_FOLDER)
@@ -302,35 +265,25 @@ class RunFolder:
         marker.unlink()
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a file, whole or not at all.
-
-        Args:
-            name: As in `scores.json`.
-            text: Its content.
-        """
+        """Write a text file atomically."""
         path = self.path(name)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write JSON, whole or not at all.
-
-        Args:
-            name: As in `decision.json`.
-            content: What JSON can hold.
-        """
+        """Write a JSON file atomically."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def copy_artifact(self, name: str, source: Path) -> None:
-        """Copy an artefact's files into the folder.
+        """Copy a cached result into the folder.
 
-        They are no links to the store's files: whoever edits a file of the run in place would change the store's, and
-        every later run with it. Where the disk shares blocks between copies, a copy takes no room.
+        Files are copied, not linked: editing a linked file would change the cache and every later run. Where the disk
+        shares blocks between copies, a copy takes no space.
 
         Args:
-            name: The folder or file they get.
-            source: An artefact's folder or file.
+            name: Target file or folder.
+            source: A folder or file of the cache.
         """
         files = [source] if source.is_file() else [path for path in source.iterdir() if path.name != "stage.json"]
         for file in files:
@@ -342,7 +295,7 @@ class RunFolder:
 
 
 def _describe_damage(path: Path, size: int, digest: str) -> str:
-    """What is wrong with a file of a run, in words; empty where nothing is."""
+    """Damage of a file of a run; empty if it is intact."""
     try:
         facts = path.stat()
         version = (facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns)
@@ -359,7 +312,7 @@ def _describe_damage(path: Path, size: int, digest: str) -> str:
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    """A file's content in a file of its own, sharing blocks on disks that can (Btrfs, XFS)."""
+    """Copy a file, sharing blocks on disks that can (Btrfs, XFS)."""
     if sys.platform == "linux":
         import fcntl  # not on Windows
 
@@ -373,7 +326,7 @@ def _copy_file(source: Path, target: Path) -> None:
 
 
 def _sync_to_disk(folder: Path, inner: bool = True) -> None:
-    """Bring a folder's names, and the files below it, to the disk."""
+    """Flush a folder's names, and the files below it, to the disk."""
     for path in folder.rglob("*") if inner else ():
         if path.is_file():
             with path.open("r+b") as stream:

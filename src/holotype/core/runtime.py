@@ -1,4 +1,4 @@
-"""What a run runs on: handed down, so that nothing is global and no function takes ten arguments."""
+"""Runtime of a run: device, precision, threads, cache and progress in one value."""
 
 from __future__ import annotations
 
@@ -26,26 +26,25 @@ __all__ = [
 Precision = Literal["auto", "32", "bf16", "16"]
 
 DEFAULT_POLICY = {"GOMP_SPINCOUNT": "20000"}
-"""Threads of OpenMP that wait for one another look so many times and then sleep: long enough for a network's layers."""
+"""OpenMP threads that wait spin this often before they sleep: long enough for the layers of a network."""
 SERVING_POLICY = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
-"""Some microseconds: threads that decode images want the cores in between."""
+"""Spin for a few microseconds only: threads that decode images use the cores in between."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Device, precision, threads, store and progress of one run.
+    """Device, precision, threads, cache and progress of a run.
 
     Args:
-        device: `auto`, `cpu`, `cuda`, `mps`, or one device as in `cuda:1`.
+        device: `auto`, `cpu`, `cuda`, `mps`, or one device such as `cuda:1`.
         precision: `auto` is 32 bit on a CPU and mixed precision on a GPU.
-        threads: Threads of computation; 0 stands for as many as `usable_cores` says.
-        workers: Threads that prepare batches ahead of the model; 0 prepares them in line.
-        batch: Images a step, over all processes.
+        threads: Compute threads; 0 stands for `usable_cores()`.
+        workers: Threads that prepare batches ahead of the network; 0 prepares them in line.
+        batch: Images per step, over all processes.
         processes: Processes that train one network together.
-        save_seconds: Of training that a kill may cost at most.
-        halt_after: Epochs after which an unfinished training stops and keeps its state; none goes on to the end.
-        store: Folder of the artefacts that runs share.
-        progress: Where news of the work goes.
+        save_seconds: Seconds of training that a kill may lose at most.
+        halt_after: Epochs after which an unfinished training stops and keeps its state; None trains to the end.
+        store: Folder of the cache.
     """
 
     device: str = "auto"
@@ -61,18 +60,18 @@ class Runtime:
 
     @property
     def thread_count(self) -> int:
-        """Threads of computation, with 0 resolved to the cores this process may use."""
+        """Number of compute threads, with 0 resolved."""
         return self.threads or usable_cores()
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """How many threads of computation this process should have, where nobody names a number.
+    """Number of compute threads for this process.
 
-    OMP_NUM_THREADS names one; else it is the cores that the process may run on, or as many as a container's CPU quota
-    is worth. Only Linux tells both; elsewhere it is the machine's cores.
+    OMP_NUM_THREADS if it is set; else the cores that the process may run on, limited by a container's CPU quota. Both
+    are known on Linux only; elsewhere it is the machine's cores.
 
     Args:
-        root: Where the files of the system are.
+        root: Root of the system's files.
     """
     named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list names one for each level
     if named.isdecimal() and int(named) > 0:
@@ -84,7 +83,7 @@ def usable_cores(root: Path = Path("/")) -> int:
 
 
 def _read_cpu_quota(root: Path) -> float | None:
-    """The CPU time a second that the control groups of this process may use; none where they do not limit it."""
+    """CPU seconds per second that the control groups of this process may use; None without a limit."""
     try:
         groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -105,7 +104,7 @@ def _read_cpu_quota(root: Path) -> float | None:
 
 
 def _list_parent_folders(mounted: Path, group: str) -> list[Path]:
-    """A control group's folder and those above it; a container sees its own as the topmost."""
+    """Folders of a control group and of its parents; a container sees its own as the topmost."""
     parts = [part for part in group.split("/") if part not in {"", ".", ".."}]
     return [mounted.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
 
@@ -127,15 +126,15 @@ def _read_cgroup1_quota(folder: Path) -> float | None:
 
 
 def use_reproducible_kernels() -> None:
-    """Let cuBLAS compute the same in every run; it has to be said before the first product of matrices on a GPU."""
+    """Make cuBLAS deterministic; must be called before the first matrix product on a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def do_without_temporary_folder() -> None:
-    """Let PyTorch be imported where no folder for temporary files can be written, or the user has no name.
+    """Let PyTorch be imported without a writable temporary folder or a user name.
 
-    It asks for both when it names the folder of what it compiles. Holotype compiles nothing, so that any folder that is
-    there will do. Containers and batch systems have such users and disks.
+    PyTorch asks for both to name the folder of what it compiles. Holotype compiles nothing, so any existing folder will
+    do. Containers and batch systems have such users and disks.
     """
     try:
         tempfile.gettempdir()
@@ -145,11 +144,7 @@ def do_without_temporary_folder() -> None:
 
 
 def version_of(package: str) -> str | None:
-    """The version of a package; none where it is not installed as one.
-
-    Args:
-        package: Its name.
-    """
+    """Version of an installed package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -157,14 +152,14 @@ def version_of(package: str) -> str | None:
 
 
 def set_thread_wait_policy(serving: bool = False) -> None:
-    """Let waiting threads of computation sleep instead of spinning: others want the cores as well.
+    """Make waiting OpenMP threads sleep instead of spin, so that others can use the cores.
 
-    By default they spin for milliseconds. Where other threads or programs are at work, one of a team is nearly always
-    late, and the rest spend several times the cores on waiting for it that they spend on computing. It has to be said
-    before any library of OpenMP is loaded; whatever the environment says already holds.
+    By default they spin for milliseconds. Where other threads or programs run, one of a team is nearly always late, and
+    the others spend several times the cores on waiting that they spend on computing. Must be called before any OpenMP
+    library is loaded; variables that are already set stay.
 
     Args:
-        serving: Whether images are decoded beside the computing all the time.
+        serving: Images are decoded in parallel all the time.
     """
     use_reproducible_kernels()
     current = {name: os.environ[name] for name in SERVING_POLICY if name in os.environ}

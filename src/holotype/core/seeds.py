@@ -1,7 +1,7 @@
-"""Randomness is keyed, never consumed.
+"""Keyed random numbers: each depends on its purpose only.
 
-A random number here is a function of what it is for: (seed, model, phase, fold, epoch, row) for augmentation,
-a purpose for the rest. So the order of rows, the number of workers and what ran before change nothing that is drawn.
+The key is (seed, model, phase, fold, epoch, row) for augmentation, and a purpose otherwise. So neither the order of
+rows, nor the number of workers, nor earlier work changes a random number.
 """
 
 from __future__ import annotations
@@ -18,36 +18,29 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for one purpose.
+    """63-bit seed for one purpose.
 
     Args:
-        seed: The recipe's seed.
-        *purpose: What the seed is for, from the general to the particular.
+        *purpose: From the general to the particular.
     """
     text = json.dumps([seed, *purpose]).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
 def keyed_generator(seed: int, *purpose: str | int) -> np.random.Generator:
-    """A NumPy generator for one purpose.
-
-    Args:
-        seed: The recipe's seed.
-        *purpose: What the numbers are for.
-    """
+    """NumPy generator for one purpose."""
     return np.random.Generator(np.random.Philox(derive_seed(seed, *purpose)))
 
 
 def keyed_uniforms(key: int, rows: NDArray[np.int64], draws: int) -> NDArray[np.float64]:
-    """Uniform numbers that depend on the key and the row alone, never on the batch a row came in.
+    """Uniform random numbers that depend on the key and the row only, never on the batch of a row.
 
-    Counter-based generation with the SplitMix64 finaliser (Steele, Lea & Flood 2014, "Fast splittable pseudorandom
+    Counter-based generation with the SplitMix64 finalizer (Steele, Lea & Flood 2014, "Fast splittable pseudorandom
     number generators", OOPSLA).
 
     Args:
         key: A seed from `derive_seed`.
         rows: Row numbers, shape (n,).
-        draws: How many numbers each row gets.
 
     Returns:
         Numbers in [0, 1), shape (n, draws).

@@ -1,7 +1,7 @@
-"""Table files: the one place where Parquet, CSV, TSV and Excel files are read and written by path.
+"""Table files: the only module that reads and writes Parquet, CSV, TSV and Excel files by path.
 
-A path is the name of one file and never a pattern, whatever brackets or stars it holds. A file is written beside its
-place, synchronized with the disk and renamed, so that it is there whole or not at all.
+A path is the name of one file, never a pattern, whatever brackets or stars it holds. A file is written under a
+temporary name, flushed to the disk and renamed, so that it is complete or absent.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ OS_ERROR = re.compile(r"os error (\d+)")
 
 
 def read_parquet(source: Path | str | bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read one Parquet file.
+    """Read a Parquet file.
 
     Args:
-        source: The path of a file, or its bytes.
-        columns: Names of the columns to read; all of them where they are left out.
+        source: Path of the file, or its bytes.
+        columns: Columns to read; all of them by default.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -58,10 +58,7 @@ def read_parquet(source: Path | str | bytes, columns: Sequence[str] | None = Non
 
 
 def parquet_columns(source: Path | str | bytes) -> list[str]:
-    """The names of a Parquet file's columns.
-
-    Args:
-        source: The path of a file, or its bytes.
+    """Read the column names of a Parquet file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -74,13 +71,12 @@ def read_csv(source: Path | str | bytes, separator: str = ",", header: bool = Tr
     """Read a well-formed CSV file in UTF-8, every column as text.
 
     Args:
-        source: The path of a file, or its bytes.
-        separator: What stands between cells.
-        header: Whether the first line names the columns; they are `column_1` and so on where it does not.
+        source: Path of the file, or its bytes.
+        header: The first line names the columns; without it they are `column_1` and so on.
 
     Raises:
         FileNotFoundError: There is no such file.
-        StoreError: It is no such file.
+        StoreError: It is not such a file.
     """
     return _parse(
         source, lambda stream: pl.read_csv(stream, separator=separator, has_header=header, infer_schema=False)
@@ -88,11 +84,7 @@ def read_csv(source: Path | str | bytes, separator: str = ",", header: bool = Tr
 
 
 def write_parquet(frame: pl.DataFrame, path: Path | str) -> None:
-    """Write a Parquet file, whole or not at all.
-
-    Args:
-        frame: What to write.
-        path: The file.
+    """Write a Parquet file atomically.
 
     Raises:
         OSError: The disk refuses.
@@ -102,33 +94,32 @@ def write_parquet(frame: pl.DataFrame, path: Path | str) -> None:
 
 
 def write_table(frame: pl.DataFrame, path: Path | str, *, byte_order_mark: bool = False) -> None:
-    """Write a table in the form that the ending of its file names, whole or not at all.
+    """Write a table atomically, in the format of its file name.
 
     Args:
-        frame: What to write.
-        path: The file: `.csv`, `.tsv`, `.parquet`, `.pq` or `.xlsx`.
+        path: `.csv`, `.tsv`, `.parquet`, `.pq` or `.xlsx`.
         byte_order_mark: Begin text with the mark by which Excel knows UTF-8.
 
     Raises:
-        InputError: The ending is another one, or the table is too long for Excel.
+        InputError: The suffix is another one, or the table is too long for Excel.
         OSError: The disk refuses.
     """
     write_table_parts([frame], path, byte_order_mark=byte_order_mark)
 
 
 def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_order_mark: bool = False) -> int:
-    """Write a table that comes part by part and never stands in memory, whole or not at all.
+    """Write a table that comes in parts atomically, without holding it in memory.
 
     Args:
-        parts: Tables of the same columns.
-        path: The file: `.csv`, `.tsv`, `.parquet`, `.pq` or `.xlsx`.
-        byte_order_mark: Begin text with the mark by which Excel knows UTF-8.
+        parts: Tables with the same columns.
+        path: As in `write_table`.
+        byte_order_mark: As in `write_table`.
 
     Returns:
-        How many rows it has.
+        The number of rows.
 
     Raises:
-        InputError: The ending is another one, or the table is too long for Excel.
+        InputError: The suffix is another one, or the table is too long for Excel.
         OSError: The disk refuses.
     """
     ending = require_table_suffix(path)
@@ -150,14 +141,10 @@ def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_o
 
 
 def require_table_suffix(path: Path | str, field: str = "") -> str:
-    """The ending of a table's file, in small letters.
-
-    Args:
-        path: The file to be written.
-        field: What names it, for messages.
+    """Suffix of a table's file, in lower case.
 
     Raises:
-        InputError: No table is written under this ending.
+        InputError: No table is written with this suffix.
     """
     ending = Path(path).suffix.lower()
     if ending not in WRITTEN_SUFFIXES:
@@ -166,21 +153,14 @@ def require_table_suffix(path: Path | str, field: str = "") -> str:
 
 
 def strip_sheet_name(path: Path | str) -> tuple[Path | str, str | None]:
-    """The file of an entry such as `labels.xlsx#Sheet2`, and its sheet where it names one.
-
-    Args:
-        path: A path or an address.
-    """
+    """Split `labels.xlsx#Sheet2` into file and sheet; the sheet is None if none is named."""
     named = SHEET.fullmatch(str(path))
     return (path, None) if named is None else (type(path)(named["file"]), named["sheet"])
 
 
 @contextmanager
 def atomic_file(path: Path | str) -> Iterator[IO[bytes]]:
-    """A file open for writing that takes its name when it is complete and on the disk.
-
-    Args:
-        path: Its place; what stands there stays until then.
+    """Open a file for writing that gets its name when it is complete and on the disk.
 
     Raises:
         OSError: The disk refuses.
@@ -199,7 +179,7 @@ def atomic_file(path: Path | str) -> Iterator[IO[bytes]]:
 
 
 def _parse(source: Path | str | bytes, parse: Callable[[Any], Any]) -> Any:
-    """What Polars makes of an open file; its errors, and its panics on damaged files, as one sentence."""
+    """Parse an open file with Polars; its errors, and its panics on damaged files, become one sentence."""
     try:
         if isinstance(source, bytes):
             return parse(source)
@@ -216,7 +196,7 @@ def _parse(source: Path | str | bytes, parse: Callable[[Any], Any]) -> Any:
 
 @contextmanager
 def _translate_disk_errors(path: Path | str) -> Iterator[None]:
-    """Polars tells of a full disk by an error of its own, or one without a number; it becomes the system's."""
+    """Translate Polars' errors of a full disk, which may lack a number, into the system's."""
     try:
         yield
     except (pl.exceptions.ComputeError, OSError) as error:
@@ -228,14 +208,14 @@ def _translate_disk_errors(path: Path | str) -> Iterator[None]:
 
 
 def _to_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists as JSON, which a line of text can hold."""
+    """Replace lists by JSON text."""
     nested = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List | pl.Array)]
     texts = [pl.format("[{}]", pl.col(name).cast(pl.List(pl.String)).list.join(", ")).alias(name) for name in nested]
     return frame.with_columns(texts)
 
 
 def _write_parquet_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path: Path) -> int:
-    """A part a file, then all of them as one, which Polars does without holding them."""
+    """Write each part to a file, then concatenate the files without holding them in memory."""
     remaining = iter(parts)
     first, second = next(remaining, pl.DataFrame()), next(remaining, None)
     if second is None:

@@ -1,4 +1,4 @@
-"""YAML as plain values: whatever is wrong with a text is one sentence with its line, and no text explodes."""
+"""YAML text to plain values; errors name the line, and size and depth are limited."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ MAX_DIGITS = 18  # of a whole number: none in a recipe has more, and seeds of 64
 
 
 def load_yaml(text: str, name: str) -> Any:
-    """Plain values from a text in YAML.
+    """Parse YAML text into plain values.
 
     Args:
-        text: The YAML.
-        name: What the text is, for messages.
+        name: Subject of error messages.
 
     Raises:
-        RecipeError: It is not YAML, or holds what no recipe does.
+        RecipeError: The text is not YAML, or is larger or deeper than a recipe can be.
     """
     if len(text) > MAX_CHARACTERS:
         raise RecipeError(f"{name} has {len(text):,} characters, and may have {MAX_CHARACTERS:,}")
@@ -56,7 +55,7 @@ def load_yaml(text: str, name: str) -> Any:
 
 
 class _UnreadableError(Exception):
-    """A value that is YAML and still cannot be read."""
+    """Valid YAML that cannot be read."""
 
     def __init__(self, what: str, mark: Any) -> None:
         super().__init__(what)
@@ -64,7 +63,7 @@ class _UnreadableError(Exception):
 
 
 class _Constructor(SafeConstructor):  # type: ignore[misc]
-    """Makes values of nodes after it has counted what they would become; whatever it refuses has its line."""
+    """Constructor that limits the number of values first; what it refuses has a line."""
 
     def get_single_data(self) -> Any:
         node = self.composer.get_single_node()
@@ -74,7 +73,7 @@ class _Constructor(SafeConstructor):  # type: ignore[misc]
         return self.construct_document(node)
 
     def construct_yaml_int(self, node: Any) -> Any:
-        """Whole numbers; `007` is a name and keeps its zeros, where a number is due it is read as one."""
+        """Read integers; `007` is a name and keeps its zeros, and becomes a number where one is due."""
         return node.value if LEADING_ZEROS.fullmatch(node.value) else super().construct_yaml_int(node)
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:
@@ -96,7 +95,7 @@ _Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yam
 
 
 def _require_bounded_values(root: Node) -> None:
-    """Refuse what would become very many values, which a few aliases of aliases do, or is nested very deeply."""
+    """Refuse deep nesting, and aliases of aliases that expand to very many values."""
     sizes: dict[int, int] = {}
     stack: list[tuple[Node, bool]] = [(root, False)]
     path: set[int] = set()
@@ -122,7 +121,7 @@ def _require_bounded_values(root: Node) -> None:
 
 
 def _find_too_deep(text: str) -> Any:
-    """Where a text is nested too deeply, found token by token; none where the tokens are wrong as well."""
+    """Position where a text is nested too deeply, found token by token; None if the tokens are wrong as well."""
     depth = 0
     try:
         for token in YAML(typ="safe", pure=True).scan(text):

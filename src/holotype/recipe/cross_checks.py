@@ -1,4 +1,4 @@
-"""Rules that bind sections to each other: what a section says must fit what another does."""
+"""Consistency checks across the sections of a recipe."""
 
 from __future__ import annotations
 
@@ -26,15 +26,7 @@ def validate_sections(
     calibration: CalibrationSpec | None,
     decision: DecisionSpec | None,
 ) -> None:
-    """Refuse sections that do not fit each other.
-
-    Args:
-        data: The recipe's section.
-        models: The recipe's sections.
-        split: The recipe's section.
-        ensemble: The recipe's section, if there is one.
-        calibration: The recipe's section, if there is one.
-        decision: The recipe's section, if there is one.
+    """Check that the sections of a recipe fit each other.
 
     Raises:
         ValueError: Two do not; the message begins with the place.
@@ -112,12 +104,7 @@ def _validate_taxonomy(model: ModelSpec, data: DataSpec, address: str) -> None:
 
 
 def normalize_class_rank(model: ModelSpec, column: str) -> ModelSpec:
-    """A model that calls the classes' own rank `class`, whatever the labels' column is called.
-
-    Args:
-        model: The recipe's section.
-        column: The labels' column.
-    """
+    """Rename the classes' own rank to `class`, if the model calls it by the labels' column."""
     levels = model.head.taxonomy
     if levels is None or column not in levels.weights:
         return model

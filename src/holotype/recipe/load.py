@@ -1,4 +1,4 @@
-"""A recipe: the sections together, read from YAML, changed by `--set`, refused with a path and a remedy."""
+"""Recipes: read from YAML, changed by overrides, validated with messages that name the key."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Recipe(Section):
 
     @property
     def names_images_relatively(self) -> bool:
-        """Whether the image files are named from the recipe's folder, and not absolutely or by addresses."""
+        """True if image files are named relative to the recipe's folder, not absolutely or by URIs."""
         patterns = self.data.images
         named = list(patterns.values()) if isinstance(patterns, dict) else [patterns or self.data.train]
         return all(name in self._relative for name in named)
@@ -119,7 +119,7 @@ def load_recipe(recipe: RecipeSource, changes: Sequence[str] | Mapping[str, Any]
 
 
 def recipe_folder(recipe: RecipeSource) -> Path:
-    """The folder that the relative paths of a recipe start at: the file's, or for a mapping the working directory."""
+    """Folder that the relative paths of a recipe start at: the file's, or for a mapping the working directory."""
     return Path.cwd() if isinstance(recipe, Mapping) else Path(recipe).resolve().parent
 
 
@@ -133,13 +133,13 @@ def list_changes(changes: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
-    """Read a recipe's content as plain values: with changes, without defaults.
+    """Read a recipe as plain values: with changes, without defaults.
 
     Args:
         changes: `KEY=VALUE`, as on the command line.
 
     Raises:
-        RecipeError: The file is missing or is not YAML, or a change has no place in it.
+        RecipeError: The file is missing or not YAML, or a change does not fit it.
     """
     if isinstance(recipe, Mapping):
         return _apply_overrides(dict(recipe), changes)
@@ -164,14 +164,13 @@ def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
 
 
 def parse_recipe(content: Any, folder: Path) -> Recipe:
-    """A recipe from plain values.
+    """Validate plain values as a recipe.
 
     Args:
-        content: What the YAML holds.
-        folder: What relative paths are relative to.
+        folder: Start of relative paths.
 
     Raises:
-        RecipeError: Something in it is not allowed.
+        RecipeError: A key or value is not allowed.
     """
     if not isinstance(content, dict):
         raise RecipeError("a recipe is a mapping of sections; the shortest is `data: {train: train.csv, ...}`")
@@ -200,11 +199,10 @@ def _resolve_paths(recipe: Recipe, paths: Paths) -> Recipe:
 
 
 def dump_recipe(recipe: Recipe, folder: Path | None = None) -> str:
-    """The resolved recipe as YAML, every default written out.
+    """Write a resolved recipe as YAML, with every default.
 
     Args:
-        recipe: The recipe.
-        folder: Where the YAML will lie; what the recipe named by relative paths is named from there.
+        folder: Folder of the YAML; paths that were relative become relative to it.
     """
     if folder is not None:
         recipe = _resolve_paths(recipe, RelativePaths(folder, recipe._relative))
@@ -217,7 +215,7 @@ def dump_recipe(recipe: Recipe, folder: Path | None = None) -> str:
 
 
 def json_schema() -> str:
-    """The JSON schema of a recipe, for editors."""
+    """JSON schema of a recipe, for editors."""
     return json.dumps(Recipe.model_json_schema(), indent=2)
 
 
@@ -260,7 +258,7 @@ def _set_value(content: Any, keys: list[str], value: Any, address: str) -> None:
 
 
 def _to_recipe_error(error: ValidationError, content: Any) -> RecipeError:
-    """The first complaint of pydantic in our words; the number of other places follows."""
+    """Translate the first error of pydantic, followed by the number of others."""
     complaints: dict[tuple[str, ...], list[str]] = {}
     for complaint in error.errors(include_url=False):
         keys = _written_keys(complaint, content)
@@ -293,7 +291,7 @@ def _describe_complaint(complaint: ErrorDetails) -> str:
 
 
 def _written_keys(complaint: ErrorDetails, content: Any) -> list[str]:
-    """The keys of a place that somebody wrote, or should have; pydantic adds the types of unions to them."""
+    """Keys of an error as they are written in the recipe; pydantic adds the types of unions to them."""
     keys: list[str] = []
     for depth, part in enumerate(complaint["loc"]):
         absent = complaint["type"] == "missing" and depth == len(complaint["loc"]) - 1

@@ -1,4 +1,4 @@
-"""Keys and values of older recipes: they are refused with the name that they have now."""
+"""Old keys and values of recipes, which are refused with their present names."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ OLD_KEYS: dict[str, dict[str, str]] = {
         "most": "max_labels",
     },
 }
-"""The present path of a section (numbers of a list left out), and its old keys with their present names."""
+"""By present path of a section, without list indices: old keys and their present names."""
 
 OLD_VALUES: dict[str, dict[str, str]] = {
     "models.augment.mix": {"pairing": "sample-pairing"},
@@ -71,18 +71,18 @@ OLD_VALUES: dict[str, dict[str, str]] = {
     "models.head.taxonomy.kind": {"sums": "marginal", "heads": "separate"},
     "models.checkpoints.rows": {"fold": "scored-fold"},
 }
-"""The present path of a key, and its old values with their present names."""
+"""By present path of a key: old values and their present names."""
 
 
 def require_current_names(content: Any, prefix: str = "") -> None:
-    """Refuse keys and values that have another name now.
+    """Refuse old keys and values.
 
     Args:
-        content: A recipe as plain values; a key of digits is a number of a list, as in `--set`.
-        prefix: What the field of the error begins with.
+        content: A recipe as plain values; a key of digits is a list index, as in `--set`.
+        prefix: Prefix of the error's field.
 
     Raises:
-        RecipeError: There is one; the message names its present name, and those of the others.
+        RecipeError: There is an old name; the message gives the present names of all.
     """
     old_names = list(_list_old_names(content, "", ""))
     if not old_names:
@@ -95,12 +95,11 @@ def require_current_names(content: Any, prefix: str = "") -> None:
 
 
 def _list_old_names(content: Any, path: str, written: str) -> Iterator[tuple[str, str, str]]:
-    """Where each old name is written, the name, and the present one.
+    """List old names: where each is written, the old name and the present one.
 
     Args:
-        content: A section, a list or a value.
-        path: Its present path without numbers, which the tables know.
-        written: Its path as it is written.
+        path: Present path without list indices.
+        written: Path as written.
     """
     if isinstance(content, list):
         content = {str(number): entry for number, entry in enumerate(content)}

@@ -1,4 +1,4 @@
-"""Paths in a recipe are relative to its folder; here they become absolute, and relative to another folder again."""
+"""Paths in recipes: made absolute, and made relative to another folder."""
 
 from __future__ import annotations
 
@@ -21,30 +21,22 @@ __all__ = [
 
 
 class Paths(Protocol):
-    """A change of every path in a recipe."""
+    """Mapping of the paths in a recipe."""
 
     def path(self, text: str) -> str:
-        """A path, changed.
-
-        Args:
-            text: As it stands in a section.
-        """
+        """Map a path."""
         ...
 
     def pattern(self, text: str) -> str:
-        """A pattern of paths, changed; doubled braces in it name no columns.
-
-        Args:
-            text: As it stands in a section.
-        """
+        """Map a pattern of paths; doubled braces in it name no columns."""
         ...
 
 
 class AbsolutePaths:
-    """Paths of a recipe, made absolute; addresses stay.
+    """Paths of a recipe, made absolute; URIs stay unchanged.
 
     Args:
-        folder: Of the recipe, without links in it.
+        folder: The recipe's folder, without links in it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,19 +45,11 @@ class AbsolutePaths:
         """What was made of the paths that were relative."""
 
     def path(self, text: str) -> str:
-        """A path from the recipe's folder.
-
-        Args:
-            text: As the recipe has it.
-        """
+        """Map a path."""
         return self._resolve(text, self.folder)
 
     def pattern(self, text: str) -> str:
-        """A pattern from the recipe's folder, whose own braces name no columns.
-
-        Args:
-            text: As the recipe has it.
-        """
+        """Map a pattern, and double the braces of the folder's name."""
         return self._resolve(text, Path(str(self.folder).replace("{", "{{").replace("}", "}}")))
 
     def _resolve(self, text: str, folder: Path) -> str:
@@ -80,30 +64,21 @@ class AbsolutePaths:
 
 
 class RelativePaths:
-    """Absolute paths, made relative to another folder where the recipe had them relative.
+    """Absolute paths, made relative to another folder if they were relative in the recipe.
 
     Args:
-        folder: The other folder.
-        relative: Of `AbsolutePaths`.
+        relative: From `AbsolutePaths`.
     """
 
     def __init__(self, folder: Path, relative: Iterable[str]) -> None:
         self.folder, self.relative = folder.resolve(), frozenset(relative)
 
     def path(self, text: str) -> str:
-        """A path from the other folder.
-
-        Args:
-            text: From `AbsolutePaths`.
-        """
+        """Map a path."""
         return self._relativize(text, str(self.folder))
 
     def pattern(self, text: str) -> str:
-        """A pattern from the other folder.
-
-        Args:
-            text: From `AbsolutePaths`.
-        """
+        """Map a pattern."""
         return self._relativize(text, str(self.folder).replace("{", "{{").replace("}", "}}"))
 
     def _relativize(self, text: str, folder: str) -> str:
@@ -114,12 +89,7 @@ class RelativePaths:
 
 
 def resolve_data_paths(data: DataSpec, paths: Paths) -> DataSpec:
-    """The section with changed paths.
-
-    Args:
-        data: The recipe's section.
-        paths: Changes them.
-    """
+    """Map the paths of `data`."""
     resolve_path, resolve_pattern = paths.path, paths.pattern
     images = data.images
     classes, taxonomy = data.labels.classes, data.labels.taxonomy
@@ -145,12 +115,7 @@ def resolve_data_paths(data: DataSpec, paths: Paths) -> DataSpec:
 
 
 def resolve_model_paths(model: ModelSpec, paths: Paths) -> ModelSpec:
-    """The section with changed paths to weights and scores.
-
-    Args:
-        model: The recipe's section.
-        paths: Changes them.
-    """
+    """Map the paths to weights and predictions of a model."""
     weights, scores = model.weights, model.predictions
     if weights.startswith("run:"):
         run, mark, model_name = weights.removeprefix("run:").partition("#")
@@ -166,22 +131,12 @@ def resolve_model_paths(model: ModelSpec, paths: Paths) -> ModelSpec:
 
 
 def resolve_submission_paths(section: SubmissionSpec, paths: Paths) -> SubmissionSpec:
-    """The section with a changed path to the sample submission, if it names one.
-
-    Args:
-        section: The recipe's section.
-        paths: Changes them.
-    """
+    """Map the path of a sample submission, if `order` is one."""
     return section if section.order == "test" else section.model_copy(update={"order": paths.path(section.order)})
 
 
 def resolve_decision_paths(section: DecisionSpec | None, paths: Paths) -> DecisionSpec | None:
-    """The section with changed paths to the tables that it names.
-
-    Args:
-        section: The recipe's section.
-        paths: Changes them.
-    """
+    """Map the paths of the tables of `decision`."""
     if isinstance(section, PriorSpec) and section.class_frequencies_from is not None:
         return section.model_copy(update={"class_frequencies_from": paths.path(section.class_frequencies_from)})
     if isinstance(section, AssignSpec) and section.class_sets is not None:

@@ -1,4 +1,4 @@
-"""The reference of the recipe, written from the models themselves: every key, its type, its default, its meaning."""
+"""Reference page of the recipe, generated from its sections: every key with type, default and meaning."""
 
 from __future__ import annotations
 
@@ -28,27 +28,22 @@ BOUNDS = {
 
 
 def recipe_reference(recipe: type[BaseModel]) -> str:
-    """The reference as a Markdown page: one heading a section, one line a key.
-
-    Args:
-        recipe: The model of the whole recipe, or of any section.
-    """
+    """Reference of a recipe or section as a Markdown page: one heading per section, one row per key."""
     return "\n".join([HEAD, *_format_section(recipe, "", documented={})])
 
 
 def type_in_words(annotation: Any, *marks: Any) -> str:
-    """What may be written for a key, in words.
+    """Allowed values of a key, in words.
 
     Args:
-        annotation: The key's type.
-        *marks: Its bounds and patterns, as pydantic keeps them.
+        *marks: Limits and patterns, as pydantic keeps them.
     """
     choices = _merge_kinds(_list_choices(annotation, marks))
     return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
 def _list_choices(annotation: Any, marks: tuple[Any, ...]) -> list[str]:
-    """Each thing that may be written, a union unfolded."""
+    """Allowed values, with unions unfolded."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         part_marks = [mark for item in parts[1:] for mark in (item.metadata if isinstance(item, FieldInfo) else [item])]
@@ -63,7 +58,7 @@ def _list_choices(annotation: Any, marks: tuple[Any, ...]) -> list[str]:
 
 
 def _merge_kinds(choices: list[str]) -> list[str]:
-    """Sections that differ by what they are told by are one choice: "section of kind `mean`/`vote`"."""
+    """Merge sections that differ by their discriminator: "section of kind `mean`/`vote`"."""
     kinds: dict[str, list[str]] = {}
     for choice in choices:
         start, middle, kind = choice.partition(" of kind ") if " of kind " in choice else choice.partition(" of name ")
@@ -87,7 +82,7 @@ def _describe_type(annotation: Any) -> str:
 
 
 def _format_section(model: type[BaseModel], path: str, *, documented: dict[type[BaseModel], str]) -> list[str]:
-    """Heading, docstring and table of one section, then the sections inside it; what was told already is named."""
+    """Format a section and those inside it; sections that were documented before are only named."""
     lines = [f"## `{path}`\n"] if path else []
     if model in documented:
         return [*lines, f"{_collapse_whitespace(model.__doc__ or '')} The keys are those of `{documented[model]}`.", ""]
@@ -123,31 +118,31 @@ def _describe_sections(annotation: Any) -> str:
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:
-    """The sections that an annotation speaks of, in order."""
+    """Sections in an annotation, in order."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections_in(part)]
 
 
 def _list_kinds(section: type[BaseModel]) -> list[str]:
-    """The kinds a section stands for where it is one of several; a key that happens to be called `kind` has choices."""
+    """Kinds of a section that is one of several; empty if its key `kind` is an ordinary one."""
     field = section.model_fields.get(_discriminator_key(section))
     lone = field is not None and (field.is_required() or len(get_args(field.annotation)) == 1)
     return [f"`{kind}`" for kind in get_args(field.annotation)] if field is not None and lone else []
 
 
 def _discriminator_key(section: type[BaseModel]) -> str:
-    """The key that tells which of several sections it is."""
+    """Key that distinguishes sections of a union."""
     return "kind" if "kind" in section.model_fields else "name"
 
 
 def _takes_bounds(part: Any, parts: tuple[Any, ...]) -> bool:
-    """Whether the bounds of a whole union speak of this part: of its numbers, or else of its text."""
+    """True if limits of a union apply to this part: to its numbers, or else to its text."""
     return part in (int, float) or (part is str and int not in parts and float not in parts)
 
 
 def _describe_bounds(marks: tuple[Any, ...]) -> str:
-    """Limits in words; marks are of annotated_types or pydantic's own, which may hold several."""
+    """Limits in words; marks are of annotated_types or pydantic, which may hold several."""
     limits = [
         wording.format(f"{limit:,g}" if isinstance(limit, int | float) else limit)
         for mark in marks
@@ -166,7 +161,7 @@ def _pluralize(words: str) -> str:
 
 
 def _format_default(value: Any) -> str:
-    """A value as YAML writes it; a section that is all defaults as such."""
+    """Default as YAML, or "its defaults" for a section."""
     if isinstance(value, BaseModel):
         key = _discriminator_key(type(value))
         return f"`{{{key}: {getattr(value, key)}}}`" if _list_kinds(type(value)) else "its defaults"

@@ -1,10 +1,10 @@
-"""The nouns of the pipeline: what one stage hands to the next.
+"""Data types that the steps of the pipeline pass on.
 
     ImageTable → ImageStatistics → AuditReport → Folds → Checkpoint → Predictions
                → OofPredictions / TestPredictions → Ensemble → Decision → Scorecard
 
-All are frozen. Rows are counted in the order of the `ImageTable`, samples in the order of first appearance.
-Scores are logits: log-odds a class (multilabel) or the arguments of a softmax (multiclass).
+All are frozen. Rows are in the order of the `ImageTable`, samples in the order of first appearance. Scores are logits:
+log-odds per class (multilabel) or the arguments of a softmax (multiclass).
 """
 
 from holotype.types.evidence import (

@@ -1,4 +1,4 @@
-"""What models say, and what is made of it. Different evidence has a different type."""
+"""Types of predictions, of what is fitted to them, and of scores. Evidence of different kinds has different types."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network on disk: weights in safetensors beside a card that tells how to use them.
+    """Trained network on disk.
 
     Args:
         folder: Holds `weights.safetensors`, `card.json` and `history.parquet`.
@@ -44,20 +44,19 @@ class Checkpoint:
 
     @property
     def fold(self) -> int:
-        """The fold this network never saw."""
+        """Fold that the network was not trained on."""
         return int(self.card["fold"])
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one network says of some images, its views already pooled.
+    """Scores of some images by one network, pooled over test-time augmentation views.
 
     Args:
-        model: The model's name.
-        fold: The fold the network never saw.
+        fold: Fold that the network was not trained on.
         rows: Image rows, shape (n,).
         logits: Shape (n, classes); `TopKScores` above 2,000 classes.
-        pool: How its views were pooled; `first-view` is the first view alone.
+        pool: Pooling of the views; `first-view` is the first view alone.
     """
 
     model: str
@@ -69,14 +68,14 @@ class Predictions:
 
 @dataclass(frozen=True)
 class OofPredictions:
-    """Scores of samples by models that never saw their fold: the only evidence that may choose anything.
+    """Out-of-fold scores: of samples by models not trained on their fold. Only these may choose or fit anything.
 
-    Made by `holotype.evaluation.gather_oof`, which proves it.
+    Made by `holotype.evaluation.gather_oof`, which checks this.
 
     Args:
         samples: Sample numbers, shape (n,), ascending.
         logits: Shape (n, classes); `TopKScores` above 2,000 classes.
-        folds: The fold of each sample, shape (n,).
+        folds: Fold of each sample, shape (n,).
     """
 
     samples: Integers
@@ -91,7 +90,7 @@ class OofPredictions:
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """Scores of the samples to predict, each the mean over the fold models.
+    """Scores of the samples to predict: the mean over the fold models.
 
     Args:
         samples: Sample numbers, shape (n,), ascending.
@@ -109,21 +108,21 @@ class TestPredictions:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """How models' scores become one.
+    """Fitted ensemble of models.
 
     Args:
-        kind: The kind of the recipe's section.
-        space: What is averaged.
-        models: The models' names in order.
-        weights: One a model, summing to 1; of a stack those of the mean that it starts from.
-        weights_by_domain: Weights by domain, where domains have their own.
+        kind: Kind of the recipe's section.
+        space: Scale on which scores are averaged.
+        models: Names in order.
+        weights: One per model, summing to 1; for a stack, those of the mean that it starts from.
+        weights_by_domain: Weights of the domains that have their own.
         rank_quantiles: For ranks: quantiles of each model's scores and of their mean, shape (models + 1, steps,
             classes).
-        stack: What corrects the mean: one entry a class, each a list of fitted models; empty where nothing does.
-        domains: The domains that a stack knows.
-        pools: The pooling of views and images that each model is read with.
-        columns: What a stack looks at; `mean of class 3` is the models' mean of that class.
-        specialist_domains: The domains for which each model's specialists answer; empty where there are none.
+        stack: Correction of the mean: for each class a list of fitted models; empty without a stack.
+        domains: Domains that a stack was fitted on.
+        pools: Pooling of views and images of each model.
+        columns: Features of a stack; `mean of class 3` is the models' mean of that class.
+        specialist_domains: For each model, the domains that its specialists predict.
     """
 
     kind: str
@@ -141,13 +140,12 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class BackOff:
-    """When an answer is given at which rank.
+    """Hierarchical selective classification: thresholds for an answer at each rank.
 
     Args:
-        target: The share of answers that should be right.
-        thresholds: Probability from which on an answer is given: of the classes, then of each rank from near to far;
-            infinite where no probability is enough.
-        ranks: The ranks.
+        target: Share of answers that should be correct.
+        thresholds: Probability required for an answer: of the classes, then of each rank from near to far; infinite if
+            no probability is enough.
     """
 
     target: float
@@ -157,17 +155,16 @@ class BackOff:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What makes probabilities of scores that can be taken at their word.
+    """Fitted probability calibration, prediction sets and abstention.
 
     Args:
-        method: `temperature`, `beta` or `isotonic`; none where scores stay as they are.
-        parameters: One row a class or one for all: `temperature` (1, 1), the factor on the logits; `beta` (classes, 3):
-            the factors of ln p and of -ln(1 - p), and the constant; `isotonic` (classes, steps): the steps of the
-            probabilities at the places of `knots`.
-        knots: Where a staircase's probabilities are known, shape (classes, steps).
-        set_threshold: For label sets: how unlikely a label may be, as one less its probability.
-        abstain_threshold: For abstaining: sureness below which a sample is looked at by a person.
-        back_off: When an answer is given at which rank.
+        method: `temperature`, `beta` or `isotonic`; None leaves scores as they are.
+        parameters: One row per class, or one for all: `temperature` (1, 1), the factor on the logits; `beta` (classes,
+            3): the factors of ln p and of -ln(1 - p), and the constant; `isotonic` (classes, steps): the calibrated
+            probabilities at `knots`.
+        knots: Probabilities at which an isotonic function is given, shape (classes, steps).
+        set_threshold: Of prediction sets: largest value of 1 - probability for a label to be in the set.
+        abstain_threshold: Confidence below which a sample is marked for a person to check.
     """
 
     method: str | None = None
@@ -180,13 +177,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class SampleFeatures:
-    """What is known of samples beside their scores, by sample number.
+    """Features of samples other than their scores, by sample number.
 
     Args:
-        names: Of the features.
-        features: Image statistics, the mean over a sample's images, shape (samples, features); NaN where unknown.
-        domains: One a sample; none where it is unknown.
-        groups: What is independent of what: samples of one number are tied, shape (samples,).
+        features: Image statistics, the mean over a sample's images, shape (samples, features); NaN if unknown.
+        domains: Domain of each sample; None if unknown.
+        groups: Group id of each sample, shape (samples,); samples with the same id are not independent.
     """
 
     names: tuple[str, ...]
@@ -197,21 +193,20 @@ class SampleFeatures:
 
 @dataclass(frozen=True)
 class Decision:
-    """The rule that turns scores into labels.
+    """Decision rule that turns scores into labels.
 
     Args:
-        rule: The kind of the recipe's section.
-        classes: The class names, in the order of the scores.
-        kind: One label a sample, or many.
-        thresholds: One probability a class; for a `prior` of one label a sample, what is added to its logarithm.
-        fallback: What a sample gets that has no class above its threshold.
-        max_labels: The most labels of a sample.
-        levels: The falling thresholds of a cascade.
-        k: How many labels `top` gives.
-        class_priors: How often a `prior` gives each class, a sample.
-        unique_class_per: The column within whose values `assign` gives each class once.
-        class_sets: Numbers of classes that come together in `assign`.
-        unique_set_per: The column within whose values `assign` gives each set once.
+        rule: Kind of the recipe's section.
+        classes: Names in the order of the scores.
+        thresholds: Probability per class; for a `prior` of multiclass labels, an offset to its logarithm.
+        fallback: Label of a sample with no class above its threshold.
+        max_labels: Largest number of labels per sample.
+        levels: Falling thresholds of a cascade.
+        k: Number of labels of `top`.
+        class_priors: Frequency per sample with which a `prior` predicts each class.
+        unique_class_per: Group column within whose values `assign` predicts each class at most once.
+        class_sets: Numbers of classes that `assign` predicts together.
+        unique_set_per: Group column within whose values `assign` uses each set at most once.
     """
 
     rule: str
@@ -230,16 +225,14 @@ class Decision:
 
 @dataclass(frozen=True)
 class Metric:
-    """One score with what it can be trusted for.
+    """Metric with its uncertainty.
 
     Args:
-        value: The score.
-        low: Lower end of the 95 % interval of what the value estimates.
+        low: Lower end of the 95 % confidence interval.
         high: Upper end.
-        prediction_interval: `low`, `high` and `rows`: where the score of a fresh test set should fall.
-        samples: How many samples were scored.
-        groups: How many independent groups they form.
-        method: In words, what was refitted and what was not.
+        prediction_interval: `low`, `high` and `rows`: expected range of the score on a new test set.
+        groups: Number of independent groups.
+        method: What was refitted for the score, and what was not, in words.
     """
 
     value: float
@@ -253,23 +246,23 @@ class Metric:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The scores of a run, as `scores.json` holds them.
+    """Scores of a run, as in `scores.json`.
 
     Args:
-        metrics: Metrics by name; the recipe's own stands first.
-        steps: What each step bought: `step`, `value`, `low`, `high`, and the `difference` to the step that `against`
-            names: the one before, or for models together the best single one; none for each model by itself.
-        classes: One entry a class: `name`, `support`, `precision`, `recall`, `f1`, `predicted`, and so on.
+        metrics: Metrics by name, the recipe's own first.
+        steps: Effect of each postprocessing step: `step`, `value`, `low`, `high`, and the `difference` to the step
+            named by `against`: the one before, or for the ensemble the best single model; none for single models.
+        classes: One entry per class: `name`, `support`, `precision`, `recall`, `f1`, `predicted`, and more.
         groups: Scores by group: `column`, `group`, `samples`, `value`.
         domains: Scores by domain: `domain`, `samples`, `value`.
-        subsets: Metrics of other samples than all scored ones, by name: `without duplicates` (scored samples in no
-            cluster), `external like test` (external samples that duplicate a test sample).
-        ranks: One entry a rank, the classes' own first: `rank`, `classes`, `accuracy`, `low`, `high` (of the
-            accuracy), `macro_f1`, `hierarchical_f1` (of this rank and the farther ones), and `curve`, from the surest
-            samples to all: `coverage`, `accuracy`, `confidence`. Empty without a taxonomy.
-        back_off: One entry a rank at which answers are given: `rank`, `threshold` (of the finished run; none where no
-            probability is enough), `share` (of the samples answered at it), `right` (of those), `coverage` (answered
-            at it or nearer), `accuracy` (of those), `low`, `high` (of that). Empty where nothing backs off.
+        subsets: Metrics of other samples by name: `without duplicates` (scored samples in no cluster), `external like
+            test` (external samples that duplicate a test sample).
+        ranks: One entry per rank, the classes' own first: `rank`, `classes`, `accuracy`, `low`, `high` (of the
+            accuracy), `macro_f1`, `hierarchical_f1` (of this rank and the farther ones), and `curve`, from the most
+            confident samples to all: `coverage`, `accuracy`, `confidence`. Empty without a taxonomy.
+        back_off: One entry per rank at which answers are given: `rank`, `threshold` (of the finished run; None if no
+            probability is enough), `share` (of the samples answered at it), `right` (of those), `coverage` (answered at
+            it or nearer), `accuracy` (of those), `low`, `high` (of that). Empty without `back_off`.
     """
 
     metrics: dict[str, Metric]
@@ -290,15 +283,13 @@ def _require_same_length(**arrays: Any) -> None:
 
 @dataclass(frozen=True)
 class OodReason:
-    """One respect in which an image is unlike those that the run was trained on.
+    """One respect in which an image is out of distribution.
 
     Args:
         what: `score`, `mean`, `deviation`, `range`, `missing` or `size`.
-        channel: The channel's name or number; none where it is about the whole image.
-        value: What was found.
-        low: The least that is usual.
-        high: The most that is usual.
-        message: The same as a sentence.
+        channel: Name or number; None for the whole image.
+        low: Lower end of the usual range.
+        high: Upper end of the usual range.
     """
 
     what: str

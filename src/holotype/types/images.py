@@ -1,4 +1,4 @@
-"""What is known of the images: the table, the statistics, the audit and the folds."""
+"""Types of images and samples: table, labels, statistics, audit and folds."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ Kind = Literal["multiclass", "multilabel"]
 
 @dataclass(frozen=True)
 class ImageTable:
-    """One row an image.
+    """Table of images.
 
     Args:
-        frame: Columns `id`, `sample`, `role` (train, external or test), `files` (list of paths), `labels` (list of
-            class numbers, null where unknown), `domain` (null without one), and `group.<name>` for every group column.
-        classes: The class names in order.
-        kind: One label a sample, or many.
-        channels: The channels' names, where the recipe gives them.
-        taxonomy: Where there is one, a row a class in their order: `class`, and a column a rank.
-        projection: How planes or times of a file become one (`data.projection`); None refuses files of several.
-        notes: What was guessed or passed over when the tables were read, in sentences.
+        frame: One row per image: `id`, `sample`, `role` (train, external or test), `files` (list of paths), `labels`
+            (list of class numbers, null if unknown), `domain` (null without one), and `group.<name>` for every group
+            column.
+        classes: Names in order.
+        channels: Names, if the recipe gives them.
+        taxonomy: One row per class, in order: `class`, and a column per rank; None without a taxonomy.
+        projection: Projection of planes or times to one image (`data.projection`); None refuses files of several.
+        notes: Guesses and omissions in reading the tables, in sentences.
     """
 
     frame: pl.DataFrame
@@ -66,22 +66,22 @@ class ImageTable:
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """The group columns' names."""
+        """Names of the group columns."""
         return tuple(name.removeprefix("group.") for name in self.frame.columns if name.startswith("group."))
 
     @cached_property
     def sample_numbers(self) -> Integers:
-        """The number of each row's sample, shape (rows,); samples are numbered by first appearance."""
+        """Sample number of each row, shape (rows,); samples are numbered by first appearance."""
         return self._sample_codes[0]
 
     @cached_property
     def ranks(self) -> Ranks:
-        """The ranks of the taxonomy; none where there is none."""
+        """Ranks of the taxonomy."""
         return taxonomy_ranks(self.taxonomy)
 
     @cached_property
     def samples(self) -> Labels:
-        """The samples with what is known of them, one row a sample."""
+        """Table of samples."""
         _, first = self._sample_codes
         frame = self.frame[first]
         return Labels(frame.drop("files"), first, self.classes, self.kind, self.ranks)
@@ -96,37 +96,26 @@ class ImageTable:
         return rank[inverse].astype(np.int64), first[order].astype(np.int64)
 
     def rows_of_role(self, *roles: str) -> Integers:
-        """The rows that have one of some roles.
-
-        Args:
-            *roles: `train`, `external` or `test`.
-        """
+        """Numbers of the rows with some roles: `train`, `external` or `test`."""
         return np.flatnonzero(self.frame["role"].is_in(list(roles)).to_numpy()).astype(np.int64)
 
     @property
     def has_files(self) -> bool:
-        """Whether there are images at all, and not only rows."""
+        """True if there are image files, and not only rows."""
         return bool(self.frame["files"].list.len().max())
 
     def files_of_row(self, row: int) -> list[str]:
-        """The files of one image, in the order of the channels: paths or addresses.
-
-        Args:
-            row: The row.
-        """
+        """Paths or URIs of one image, in the order of the channels."""
         return list(self.frame["files"][int(row)])
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The samples: id, role, labels, groups and domain; one row a sample.
+    """Table of samples: id, role, labels, groups and domain.
 
     Args:
-        frame: The columns of the image table without `files`.
-        first_rows: The image row each sample appears in first, shape (samples,).
-        classes: The class names in order.
-        kind: One label a sample, or many.
-        ranks: Above the classes, where there is a taxonomy.
+        frame: One row per sample, with the columns of the image table except `files`.
+        first_rows: First image row of each sample, shape (samples,).
     """
 
     frame: pl.DataFrame
@@ -139,32 +128,22 @@ class Labels:
         return self.frame.height
 
     def of_role(self, *roles: str) -> Integers:
-        """The numbers of the samples that have one of some roles.
-
-        Args:
-            *roles: `train`, `external` or `test`.
-        """
+        """Numbers of the samples with some roles: `train`, `external` or `test`."""
         return np.flatnonzero(self.frame["role"].is_in(list(roles)).to_numpy()).astype(np.int64)
 
     def matrix(self, samples: Integers) -> NDArray[np.bool_]:
-        """Which classes some samples have.
+        """Dense label matrix of some samples, shape (n, classes); a row of False for unknown labels.
 
         Args:
             samples: Sample numbers, shape (n,).
-
-        Returns:
-            Shape (n, classes); a row of False where the labels are unknown.
         """
         return self.label_matrix(samples)[:]
 
     def label_matrix(self, samples: Integers) -> LabelMatrix:
-        """Which classes some samples have, without a column for every class.
+        """Sparse label matrix of some samples, shape (n, classes); an empty row for unknown labels.
 
         Args:
             samples: Sample numbers, shape (n,).
-
-        Returns:
-            Shape (n, classes); a row without a class where the labels are unknown.
         """
         lists = self.frame["labels"].gather(samples)
         lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
@@ -173,26 +152,22 @@ class Labels:
         return LabelMatrix.from_pairs(rows, flat.astype(np.int64), (len(samples), len(self.classes)))
 
     def truth(self, samples: Integers) -> AnyLabels:
-        """Which classes some samples have, in the form in which their scores are kept.
+        """Labels of some samples, shape (n, classes): dense, or a `LabelMatrix` above 2,000 classes.
 
         Args:
             samples: Sample numbers, shape (n,).
-
-        Returns:
-            Shape (n, classes); a `LabelMatrix` above 2,000 classes.
         """
         return self.label_matrix(samples) if len(self.classes) > MANY_CLASSES else self.matrix(samples)
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """Mean and standard deviation of each channel over the labelled images, in the files' own units.
+    """Mean and standard deviation of each channel over the labeled images, in the files' units.
 
     Args:
-        mean: One a channel.
-        deviation: One a channel, above zero.
-        low: The least value a channel that is taken as it is; none where every value is.
-        high: The largest.
+        deviation: Standard deviation per channel, above zero.
+        low: Lower limit that a channel is clipped to; None without clipping.
+        high: Upper limit.
     """
 
     mean: tuple[float, ...]
@@ -201,28 +176,24 @@ class Normalization:
     high: tuple[float, ...] | None = None
 
     def as_facts(self) -> dict[str, tuple[float, ...]]:
-        """As a network's card has it."""
+        """Mapping for a network's card."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Sequence[float]]) -> Normalization:
-        """As a network's card gave it.
-
-        Args:
-            facts: From `as_facts`.
-        """
+        """Read the mapping of a network's card."""
         return cls(**{name: tuple(facts[name]) for name in ("mean", "deviation", "low", "high") if name in facts})
 
 
 @dataclass(frozen=True)
 class ImageStatistics:
-    """What one pass over the pixels found.
+    """Statistics of one pass over the pixels.
 
     Args:
-        frame: One row an image: `id`, `height`, `width`, `channels`, `depth` (the pixels' type), `digest` (of the
-            pixels), `fingerprint` (bytes by which images that look alike are found), `error` (null, or why the image
-            cannot be read), and what `holotype.data.channel_statistics` says of its channels and of them together.
-        normalization: Over the labelled images that could be read.
+        frame: One row per image: `id`, `height`, `width`, `channels`, `depth` (pixel type), `digest` (of the pixels),
+            `fingerprint` (thumbnail for the search of similar images), `error` (null, or why the image cannot be read),
+            and the columns of `holotype.data.channel_statistics`.
+        normalization: Over the labeled images that could be read.
     """
 
     frame: pl.DataFrame
@@ -254,22 +225,22 @@ TRAIN_TEST_FEATURES = {"feature": pl.String, "importance": pl.Float64, "auc": pl
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What the audit found.
+    """Findings of the audit.
 
     Args:
-        clusters: One row a duplicate image: `cluster`, `row`, `id`, `role`, `action` (what was done about it).
-        conflicts: One row a cluster whose samples have different labels: `cluster`, `ids`, `labels`.
+        clusters: One row per duplicate image: `cluster`, `row`, `id`, `role`, `action` (what was done about it).
+        conflicts: One row per cluster whose samples have different labels: `cluster`, `ids`, `labels`.
         left_out: Numbers of the image rows that never train.
-        warnings: Sentences for people.
-        duplicate_pairs: One row a confirmed pair of duplicates: `cluster`, `row`, `other` (image rows, row < other),
-            `kind` (`exact` or `near`), `bits` (by which the hashes differ) and `similarity` (of the pixels, at most 1).
-        image_problems: One row a fault of an image: `row`, `id`, `role`, `problem` (unreadable, empty, saturated,
+        duplicate_pairs: One row per confirmed pair of duplicates: `cluster`, `row`, `other` (image rows, row < other),
+            `kind` (`exact` or `near`), `bits` (Hamming distance of the hashes) and `similarity` (of the pixels, at most
+            1).
+        image_problems: One row per problem of an image: `row`, `id`, `role`, `problem` (unreadable, empty, saturated,
             range, no data, size, depth or channels), `detail` (in words), `action` (`skipped` or `reported`).
-        label_cooccurrence: One row an ordered pair of classes that stand together: `class`, `other`, `samples` (that
-            have the class), `together` (that have both), `share` (together / samples) and `lift` (share over the
-            other's own).
-        unreadable: Numbers of the image rows that nobody reads, of any role; empty unless they are skipped.
-        validation: Numbers of the external image rows that duplicate a test row and are a validation set of their own.
+        label_cooccurrence: One row per ordered pair of classes that occur together: `class`, `other`, `samples` (with
+            the class), `samples_with_both`, `share` (samples_with_both / samples) and `lift` (share over the other's
+            frequency).
+        unreadable: Image rows of any role that are not read; empty unless they are skipped.
+        validation: External image rows that duplicate a test row and form a separate validation set.
     """
 
     clusters: pl.DataFrame
@@ -285,25 +256,25 @@ class AuditReport:
 
 @dataclass(frozen=True)
 class Folds:
-    """Which fold each sample belongs to.
+    """Assignment of samples to folds.
 
     Args:
-        frame: `id`, `sample`, `fold` (null for test rows), `role`; one row an image.
-        fold_of_sample: Shape (samples,); -1 for test samples. External samples have a fold too: it is the one whose
-            model they do not train, so that their duplicates and groups never cross.
-        count: How many folds there are.
-        used: The folds that are trained and scored.
+        frame: One row per image: `id`, `sample`, `fold` (null for test rows), `role`.
+        fold_of_sample: Shape (samples,); -1 for test samples. An external sample's fold is the one whose model it does
+            not train, so that its duplicates and groups never cross.
+        count: Number of folds.
+        used: Folds that are trained and scored.
         left_out: Samples that never train, shape (n,).
-        warnings: Sentences for people.
-        validation: External samples that duplicate test samples: they never train, every network predicts them, and
-            they are scored apart; a part of `left_out`.
-        unreadable: Image rows that nobody can read, of any role: never trained on, never predicted.
-        train_test_similarity: Where folds were drawn by likeness to the test rows, one row a training sample: `sample`,
-            `train_test_similarity` (out-of-fold probability of being a test row), `chosen`.
-        train_test_features: What tells training rows from test rows, likeliest first: `feature`, `importance`, `auc`.
-        component: What the split keeps together (`split.keep_together`), shape (samples,): no component crosses a fold.
-        independent_groups: The independent group of each sample, shape (samples,): its component under group columns
-            and duplicates, whatever the split keeps together. Bootstraps and cross-fitting count these.
+        validation: External samples that duplicate test samples, a part of `left_out`: every network predicts them, and
+            they are scored separately.
+        unreadable: Image rows that cannot be read: neither trained on nor predicted.
+        train_test_similarity: For a test-like holdout, one row per training sample: `sample`, `test_probability`
+            (out-of-fold probability of being a test row), `in_holdout`.
+        train_test_features: Features that distinguish training from test images, strongest first: `feature`,
+            `importance`, `auc`.
+        component: Component that the split keeps together (`split.keep_together`), shape (samples,).
+        independent_groups: Independent group of each sample, shape (samples,): its component under group columns and
+            duplicates, whatever the split keeps together. Bootstraps and cross-fitting resample these.
     """
 
     frame: pl.DataFrame
@@ -320,10 +291,7 @@ class Folds:
     independent_groups: Integers = field(default_factory=lambda: np.empty(0, np.int64))
 
     def groups_of(self, samples: Integers) -> Integers:
-        """The independent groups of some samples, shape (n,).
-
-        Args:
-            samples: Sample numbers, shape (n,).
+        """Independent groups of some samples, shape (n,).
 
         Raises:
             HolotypeError: The folds were made without independent groups.

@@ -1,4 +1,4 @@
-"""Which classes rows have, without a column for every class that they do not have."""
+"""Sparse label matrices."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class LabelMatrix:
-    """A matrix of True and False by row and class, of which only the places of True are held.
+    """Sparse boolean matrix of rows and classes, in compressed sparse row form.
 
     Args:
-        starts: Where the classes of each row begin in `numbers`, shape (rows + 1,).
-        numbers: The classes of the first row, of the second and so on, ascending within a row, each once.
-        classes: How many classes there are.
+        starts: Start of each row in `numbers`, shape (rows + 1,).
+        numbers: Class numbers, row by row, ascending within a row, each once.
+        classes: Number of classes.
     """
 
     starts: Integers
@@ -31,11 +31,7 @@ class LabelMatrix:
 
     @classmethod
     def from_dense(cls, labels: NDArray[np.bool_] | LabelMatrix) -> LabelMatrix:
-        """A matrix as one of these; one that is one already stays as it is.
-
-        Args:
-            labels: Shape (rows, classes).
-        """
+        """Convert a dense matrix, shape (rows, classes); a sparse one is returned as it is."""
         if isinstance(labels, LabelMatrix):
             return labels
         rows, numbers = np.nonzero(labels)
@@ -43,11 +39,11 @@ class LabelMatrix:
 
     @classmethod
     def from_pairs(cls, rows: Integers, numbers: Integers, shape: tuple[int, int]) -> LabelMatrix:
-        """A matrix from its places of True.
+        """Make a matrix from the rows and classes of its True entries.
 
         Args:
-            rows: The row of each place, shape (k,), in any order.
-            numbers: The class of each place, shape (k,).
+            rows: Row of each entry, shape (k,), in any order.
+            numbers: Class of each entry, shape (k,).
             shape: Rows and classes.
         """
         flat = np.unique(np.asarray(rows, np.int64) * shape[1] + np.asarray(numbers, np.int64))
@@ -56,12 +52,7 @@ class LabelMatrix:
 
     @classmethod
     def empty(cls, rows: int, classes: int) -> LabelMatrix:
-        """A matrix without a True.
-
-        Args:
-            rows: How many rows.
-            classes: How many classes.
-        """
+        """Make a matrix without True entries."""
         return cls(np.zeros(rows + 1, np.int64), np.empty(0, np.int64), classes)
 
     def __len__(self) -> int:
@@ -85,24 +76,24 @@ class LabelMatrix:
 
     @property
     def label_counts(self) -> Integers:
-        """How many classes each row has, shape (rows,)."""
+        """Number of classes of each row, shape (rows,)."""
         return np.diff(self.starts)
 
     @property
     def row_indices(self) -> Integers:
-        """The row of each entry of `numbers`."""
+        """Row of each entry of `numbers`."""
         return np.repeat(np.arange(len(self)), self.label_counts)
 
     @property
     def flat_indices(self) -> Integers:
-        """Every place of True as one number, row * classes + class, ascending."""
+        """Flat index of each True entry, row * classes + class, ascending."""
         return self.row_indices * self.classes + self.numbers
 
     def rows(self, rows: Any) -> LabelMatrix:
-        """Some rows as a matrix of this kind; indexing gives the same as an array of True and False.
+        """Sparse matrix of some rows; indexing gives a dense one.
 
         Args:
-            rows: Numbers of rows, a mask or a slice.
+            rows: Row numbers, a mask or a slice.
         """
         row_numbers = np.arange(len(self))[rows]
         lengths = self.label_counts[row_numbers]
@@ -113,51 +104,44 @@ class LabelMatrix:
         )
 
     def with_rows(self, rows: Integers, labels: NDArray[np.bool_] | LabelMatrix) -> LabelMatrix:
-        """The matrix with other labels in some rows.
+        """Replace the labels of some rows.
 
         Args:
-            rows: Numbers of rows, each once, shape (n,).
-            labels: Their labels, shape (n, classes).
+            rows: Row numbers, each once, shape (n,).
+            labels: New labels, shape (n, classes).
         """
         new, is_unchanged = LabelMatrix.from_dense(labels), ~np.isin(self.row_indices, rows)
         owners = np.concatenate([self.row_indices[is_unchanged], np.asarray(rows)[new.row_indices]])
         return LabelMatrix.from_pairs(owners, np.concatenate([self.numbers[is_unchanged], new.numbers]), self.shape)
 
     def counts(self) -> Integers:
-        """How many rows have each class, shape (classes,)."""
+        """Number of rows of each class, shape (classes,)."""
         return np.bincount(self.numbers, minlength=self.classes).astype(np.int64)
 
     def rarest_class_count(self, counts: Integers, otherwise: int) -> Integers:
-        """The smallest count among the classes of each row.
+        """Smallest count among the classes of each row, shape (rows,).
 
         Args:
-            counts: Of each class, shape (classes,).
-            otherwise: For a row without a class.
-
-        Returns:
-            Shape (rows,).
+            counts: Count of each class, shape (classes,).
+            otherwise: Value for rows without a class.
         """
         lowest = np.full(len(self), otherwise, np.int64)
         np.minimum.at(lowest, self.row_indices, counts[self.numbers])
         return lowest
 
     def lists(self) -> list[list[int]]:
-        """The classes of each row, ascending."""
+        """Classes of each row, ascending."""
         return [part.tolist() for part in np.split(self.numbers, self.starts[1:-1])] if len(self) else []
 
     def any(self) -> bool:
-        """Whether any row has a class."""
+        """Return True if any row has a class."""
         return bool(len(self.numbers))
 
     def equals(self, other: LabelMatrix) -> bool:
-        """Whether two matrices are the same.
-
-        Args:
-            other: Of any shape.
-        """
+        """Compare two matrices, which may differ in shape."""
         parts = ((self.starts, other.starts), (self.numbers, other.numbers))
         return self.shape == other.shape and all(np.array_equal(left, right) for left, right in parts)
 
     def digest(self) -> str:
-        """The digest of shape and content."""
+        """Digest of shape and content."""
         return digest_value([*self.shape, digest_array(self.starts), digest_array(self.numbers)])

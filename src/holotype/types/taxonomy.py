@@ -1,4 +1,4 @@
-"""The ranks above the classes, as whole numbers: whose species is whose genus."""
+"""Taxonomic ranks above the classes, as arrays of parents."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import polars as pl
 __all__ = ["CLASS_RANK", "NO_RANKS", "RankHeads", "Ranks", "taxonomy_ranks"]
 
 CLASS_RANK = "class"
-"""What the classes' own rank is called beside the others."""
+"""Name of the classes' own rank."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The ranks above the classes, from near to far.
+    """Ranks above the classes, from near to far.
 
     Args:
-        names: One a rank: `genus`, `family`.
-        taxa: The names of each rank's taxa, in the order in which classes name them first.
-        parents: One row a rank: the number of each class's taxon, shape (ranks, classes).
-        constant: Ranks that are left out, since all classes have the same taxon there.
+        names: Rank names, such as `genus` and `family`.
+        taxa: Taxon names of each rank, in the order of the classes.
+        parents: Taxon number of each class at each rank, shape (ranks, classes).
+        constant: Names of ranks that are left out because all classes have the same taxon.
     """
 
     names: tuple[str, ...] = ()
@@ -34,13 +34,13 @@ NO_RANKS = Ranks()
 
 @dataclass(frozen=True)
 class RankHeads:
-    """The ranks that a network learns beside its classes.
+    """Ranks that a network learns in addition to its classes.
 
     Args:
-        names: One a rank, from near to far; those that weigh nothing are left out.
-        parents: One row a rank: the number of each class's taxon, shape (ranks, classes).
-        weights: What each rank's loss counts.
-        class_weight: What the classes' own loss counts.
+        names: Rank names, from near to far, without those of zero weight.
+        parents: Taxon number of each class at each rank, shape (ranks, classes).
+        weights: Loss weight of each rank.
+        class_weight: Loss weight of the classes.
     """
 
     names: tuple[str, ...]
@@ -50,15 +50,15 @@ class RankHeads:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many taxa each rank has."""
+        """Number of taxa of each rank."""
         return tuple(max(row) + 1 for row in self.parents)
 
 
 def taxonomy_ranks(taxonomy: pl.DataFrame | None) -> Ranks:
-    """The ranks of a taxonomy that tell classes apart.
+    """Ranks of a taxonomy that distinguish classes.
 
     Args:
-        taxonomy: A row a class in their order: `class`, and a column a rank; or none, which has no ranks.
+        taxonomy: One row per class, in order: `class`, and a column per rank; None has no ranks.
     """
     if taxonomy is None:
         return NO_RANKS

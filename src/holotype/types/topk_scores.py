@@ -1,4 +1,4 @@
-"""Scores of very many classes: of each row the likeliest ones, and the sum of all others."""
+"""Sparse scores of very many classes: the top k of each row, and the sum of the others."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 MANY_CLASSES = 2_000
-"""Classes above which scores are kept as `TopKScores`, and labels as a `LabelMatrix`."""
+"""Number of classes above which scores are kept as `TopKScores`, and labels as a `LabelMatrix`."""
 TOP_K = 100
-"""Classes of a row that are kept."""
+"""Number of classes kept per row."""
 BATCH_CODES = 2_000_000
 MIN_PROBABILITY = 1e-300
 
@@ -43,13 +43,12 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class TopKScores:
-    """Arguments of a softmax over very many classes.
+    """Sparse arguments of a softmax over very many classes.
 
     Args:
-        classes: How many classes there are.
-        top_classes: The likeliest classes of each row, likeliest first, int32, shape (n, k).
+        top_classes: Most likely classes of each row, in descending order, int32, shape (n, k).
         top_logits: Their scores, float32, shape (n, k).
-        rest_logsumexp: The logarithm of the sum of the others' exponentials, float32, shape (n,).
+        rest_logsumexp: Logarithm of the sum of the other classes' exponentials, float32, shape (n,).
     """
 
     classes: int
@@ -65,47 +64,40 @@ class TopKScores:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and classes, as if all were there."""
+        """Rows and classes, as of a dense array."""
         return len(self), self.classes
 
     @property
     def total(self) -> Doubles:
-        """The logarithm of the softmax's denominator, shape (n,)."""
+        """Logarithm of the softmax's denominator, shape (n,)."""
         return np.asarray(np.logaddexp(logsumexp(self.top_logits.astype(np.float64), axis=1), self.rest_logsumexp))
 
     @property
     def floor(self) -> Doubles:
-        """The score of a class that is not among the likeliest, all of them taken as alike, shape (n,)."""
+        """Score of a class that is not among the top k, if all of those are equal, shape (n,)."""
         others = self.classes - self.top_classes.shape[1]
         return np.asarray(self.rest_logsumexp.astype(np.float64) - np.log(others)) if others else np.zeros(len(self))
 
     @property
     def finite(self) -> NDArray[np.bool_]:
-        """Whether all scores of a row are numbers, shape (n,)."""
+        """Mask of the rows whose scores are all finite, shape (n,)."""
         is_finite_rest = (
             np.isfinite(self.rest_logsumexp) if self.classes > self.top_classes.shape[1] else np.ones(len(self), bool)
         )
         return np.asarray(np.isfinite(self.top_logits).all(axis=1) & is_finite_rest)
 
     def log_probability(self, numbers: Integers) -> Doubles:
-        """The log-probability of one class a row.
+        """Log-probability of one class per row, shape (n,).
 
         Args:
-            numbers: Classes, shape (n,).
-
-        Returns:
-            Shape (n,).
+            numbers: Class numbers, shape (n,).
         """
         is_class = self.top_classes == np.asarray(numbers)[:, None]
         logits = np.where(is_class, self.top_logits, 0).sum(axis=1, dtype=np.float64)
         return np.where(is_class.any(axis=1), logits, self.floor) - self.total
 
     def scaled(self, factor: float) -> TopKScores:
-        """All scores times a factor above zero; the sum of the others as if they were alike.
-
-        Args:
-            factor: The inverse of a temperature.
-        """
+        """Multiply all scores by a positive factor; classes outside of the top k count as equal."""
         others = self.classes - self.top_classes.shape[1]
         rest = self.floor * factor + np.log(others) if others else self.rest_logsumexp
         return TopKScores(
@@ -114,21 +106,17 @@ class TopKScores:
 
 
 AnyScores = NDArray[np.float32] | TopKScores
-"""Scores of few classes, shape (n, classes), or of very many."""
+"""Scores, shape (n, classes): dense, or sparse for very many classes."""
 AnyLabels = NDArray[np.bool_] | LabelMatrix
-"""Labels of few classes, shape (n, classes), or of very many."""
+"""Labels, shape (n, classes): dense, or sparse for very many classes."""
 Rows = TypeVar("Rows")
 
 
 def keep_top_k(logits: NDArray[np.floating], k: int = TOP_K) -> TopKScores:
-    """The likeliest classes of each row, and the sum of the others.
+    """Keep the k most likely classes of each row, and the sum of the others.
 
     Args:
         logits: Arguments of a softmax, shape (n, classes).
-        k: How many classes are kept.
-
-    Returns:
-        With `k` classes a row, or all where there are fewer.
     """
     count, classes = logits.shape
     k = min(k, classes)
@@ -153,17 +141,16 @@ def keep_top_k(logits: NDArray[np.floating], k: int = TOP_K) -> TopKScores:
 def average_rows(
     scores: TopKScores, owners: Integers, count: int, weights: Doubles, rule: str = "mean-logit"
 ) -> TopKScores:
-    """Rows that speak of the same become one; a class missing in a row has its `floor` there.
+    """Average the rows of each owner; a class missing in a row has its `floor` there.
 
     Args:
-        scores: Shape (n, classes).
-        owners: What each row speaks of, shape (n,), from 0 to count - 1, each at least once.
-        count: How many rows come out.
-        weights: Of each row, shape (n,), summing to 1 for every owner.
+        owners: Owner of each row, shape (n,), from 0 to count - 1, each at least once.
+        count: Number of owners.
+        weights: Weight of each row, shape (n,), summing to 1 for every owner.
         rule: `mean-logit` or `geometric` (of log-probabilities), `mean-probability`, or `max` (of log-probabilities).
 
     Returns:
-        Log-probabilities up to a constant a row, shape (count, classes).
+        Log-probabilities up to a constant per row, shape (count, classes).
     """
     order = np.argsort(owners, kind="stable")
     begins = np.searchsorted(owners[order], np.arange(count + 1))
@@ -209,14 +196,13 @@ def _average_batch(scores: TopKScores, owners: Integers, count: int, weights: Do
 
 
 def to_dense(scores: AnyScores, what: str) -> NDArray[np.float32]:
-    """Scores of all classes, for what cannot do with less.
+    """Require dense scores.
 
     Args:
-        scores: Shape (n, classes).
-        what: What looks at them, for the message.
+        what: Subject of the message.
 
     Raises:
-        HolotypeError: Only the likeliest classes are known.
+        HolotypeError: Only the top k classes are known.
     """
     if isinstance(scores, TopKScores):
         raise HolotypeError(
@@ -226,12 +212,11 @@ def to_dense(scores: AnyScores, what: str) -> NDArray[np.float32]:
 
 
 def replace_rows(scores: AnyScores, rows: NDArray[Any], others: AnyScores) -> AnyScores:
-    """Scores with those of some rows replaced.
+    """Replace the scores of some rows.
 
     Args:
-        scores: Shape (n, classes).
-        rows: Numbers of rows, shape (m,).
-        others: Shape (m, classes), of the same kind.
+        rows: Row numbers, shape (m,).
+        others: New scores of the same kind, shape (m, classes).
     """
     if isinstance(scores, TopKScores):
         replacement = to_top_k(others, scores.top_classes.shape[1])
@@ -244,52 +229,33 @@ def replace_rows(scores: AnyScores, rows: NDArray[Any], others: AnyScores) -> An
 
 
 def to_top_k(scores: AnyScores, k: int) -> TopKScores:
-    """Scores of which the likeliest classes are kept.
-
-    Args:
-        scores: Shape (n, classes).
-        k: How many are kept where all are known.
-    """
+    """Convert scores to `TopKScores`; those that are stay as they are."""
     return scores if isinstance(scores, TopKScores) else keep_top_k(scores, k)
 
 
 def as_scores(scores: Any) -> AnyScores:
-    """Scores in the type in which they are kept.
-
-    Args:
-        scores: `TopKScores`, or numbers of shape (n, classes).
-    """
+    """Convert scores to float32, or keep `TopKScores`."""
     return scores if isinstance(scores, TopKScores) else np.asarray(scores, np.float32)
 
 
 def same_labels(left: AnyLabels, right: AnyLabels) -> bool:
-    """Whether two matrices of labels are the same.
-
-    Args:
-        left: Shape (n, classes).
-        right: In the same form.
-    """
+    """Compare two label matrices, dense or sparse."""
     if isinstance(left, LabelMatrix) or isinstance(right, LabelMatrix):
         return LabelMatrix.from_dense(left).equals(LabelMatrix.from_dense(right))
     return bool(np.array_equal(left, right))
 
 
 def take_rows(values: Rows, rows: Any) -> Rows:
-    """Some rows of scores or labels in the form that they have.
+    """Take rows of an array, a `TopKScores` or a `LabelMatrix`, without changing the type.
 
     Args:
-        values: An array, a `TopKScores` or a `LabelMatrix`.
-        rows: Numbers of rows, a mask or a slice.
+        rows: Row numbers, a mask or a slice.
     """
     return values.rows(rows) if isinstance(values, LabelMatrix) else values[rows]  # type: ignore[index,no-any-return,return-value]
 
 
 def concatenate(parts: Sequence[Rows]) -> Rows:
-    """Scores or labels one below the other.
-
-    Args:
-        parts: At least one, all of one form and of the same classes.
-    """
+    """Concatenate scores or labels of one type along the rows."""
     first: Any = parts[0]
     rest: Any = parts
     if isinstance(first, TopKScores):

@@ -1,4 +1,4 @@
-"""The sections of a recipe, one file a section. Only the pipeline sees a recipe as a whole."""
+"""Sections of a recipe, one module each. Only the pipeline reads a recipe as a whole."""
 
 from holotype.recipe.sections.audit import AuditSpec, DuplicatesSpec
 from holotype.recipe.sections.augment import AugmentSpec, MixSpec

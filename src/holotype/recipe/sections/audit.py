@@ -1,4 +1,4 @@
-"""`audit:` what is looked for in the images, and what is done about it."""
+"""`audit:` section: checks of the images before training."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ __all__ = ["AuditSpec", "DuplicatesSpec"]
 
 
 class DuplicatesSpec(Section):
-    """What is done about duplicates, by the roles of the images they join."""
+    """Handling of duplicate images, by the roles of the two images."""
 
     within_train: Literal["group", "drop", "keep"] = "group"
-    """`group`: duplicates share a fold; `drop`: the first one stays; `keep`: nothing but a line in the report."""
+    """`group`: duplicates share a fold; `drop`: only the first one trains; `keep`: report only."""
     train_external: Literal["group", "drop", "keep"] = "group"
     """`group`: an external duplicate never trains the model that is scored on its twin; `drop`: it never trains."""
     external_test: Literal["drop", "keep", "validate"] = "drop"
-    """`drop`: external rows that duplicate a test row never train; `validate`: neither, but they are scored apart."""
+    """`drop`: external rows that duplicate a test row never train; `validate`: they do not train either, and are scored
+    separately as a validation set."""
 
 
 class AuditSpec(Section):
-    """What the images are checked for before anything is trained."""
+    """Checks of the images before training."""
 
     near_duplicate_bits: Annotated[int, Field(ge=0, le=16)] | None = 6
-    """Bits by which the perceptual hashes of near duplicates may differ; null counts equal pixels only."""
+    """Largest Hamming distance between the perceptual hashes of near duplicates, in bits; null finds equal pixels
+    only."""
     on_unreadable: Literal["stop", "skip"] = "stop"
-    """`stop`: name the images that cannot be read; `skip`: list them and go on without them."""
+    """`stop`: end with the list of unreadable images; `skip`: list them and continue without them."""
     duplicates: DuplicatesSpec = DuplicatesSpec()

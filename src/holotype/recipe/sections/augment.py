@@ -1,4 +1,4 @@
-"""`augment:` of a model: random changes of the training images."""
+"""`augment:` section of a model: random changes of the training images."""
 
 from __future__ import annotations
 
@@ -14,51 +14,56 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class MixSpec(Section):
-    """Training images made of two."""
+    """Mixing of two training images: mixup, CutMix or sample pairing."""
 
     kind: Literal["mixup", "cutmix", "sample-pairing"]
     """`mixup`: a weighted sum of images and labels; `cutmix`: a rectangle of another image, labels by area;
-    `sample-pairing`: the mean of two images with the first one's labels."""
+    `sample-pairing`: the mean of two images with the labels of the first."""
     alpha: float = Field(default=0.4, gt=0.0, le=10.0)
-    """Both parameters of the Beta distribution of the weight; small ones leave most images nearly alone."""
+    """Both parameters of the Beta distribution of the weight; small values leave most images nearly unmixed."""
     probability: Share = 1.0
     """Share of the images that are mixed."""
 
 
 class AugmentSpec(Section):
-    """Random changes of the training images; drawn by row, so that a resumed run draws the same."""
+    """Random augmentation of the training images.
+
+    It depends on seed, row and epoch only, so that a resumed run repeats it.
+    """
 
     flip: bool | Literal["horizontal", "vertical"] = True
-    """Mirror half of the images along both axes, or along one."""
+    """Flip half of the images along both axes, or along one."""
     rotate: float = Field(default=180.0, ge=0.0, le=180.0)
-    """Largest angle in degrees, to either side."""
+    """Largest rotation in degrees, in both directions."""
     scale: tuple[float, float] = (0.8, 1.25)
-    """Smallest and largest magnification, drawn evenly in its logarithm."""
+    """Smallest and largest magnification, drawn log-uniformly."""
     shear: float = Field(default=0.0, ge=0.0, le=60.0)
-    """Largest shear in degrees, to either side."""
+    """Largest shear in degrees, in both directions."""
     elastic: float = Field(default=0.0, ge=0.0, le=0.5)
-    """Largest shift of a smooth elastic warp, as a share of the side."""
+    """Elastic deformation: largest displacement of a smooth field, as a share of the side."""
     crop: Literal["none", "random"] | dict[Literal["image_size"], Annotated[int, Field(ge=16, le=16_384)]] = "none"
-    """Which window of a larger image is taken: all of it; a random one of four fifths of the side; or one of the
-    input's size out of images fitted to so many pixels (`{image_size: 768}`). Prediction sees the whole image."""
+    """Crop of a larger image: `none` takes all of it; `random`, a random window of four fifths of the side;
+    `{image_size: 768}`, a random window of the input's size from images fitted to so many pixels. Prediction uses the
+    whole image."""
     brightness: float = Field(default=0.2, ge=0.0)
     """Largest shift of each channel, in standard deviations of the data set."""
     contrast: float = Field(default=0.2, ge=0.0, lt=1.0)
-    """Largest relative change of each channel's spread about the image's own mean."""
+    """Largest relative change of each channel's spread about the image's mean."""
     channels: ChannelNames | None = None
-    """Some of `data.channels`, whose brightness and contrast alone are changed; all of them where none are named."""
+    """Channels of `data.channels` whose brightness and contrast change; all of them by default."""
     gamma: float = Field(default=0.0, ge=0.0, le=2.0)
-    """Largest logarithm of an exponent between each channel's darkest and brightest pixel."""
+    """Gamma correction: largest logarithm of the exponent, applied between each channel's darkest and brightest
+    pixel."""
     saturation: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Largest relative change of saturation; for images of three channels, red, green and blue."""
+    """Largest relative change of saturation, for RGB images."""
     noise: float = Field(default=0.0, ge=0.0)
     """Largest standard deviation of Gaussian noise, in standard deviations of the data set."""
     blur: float = Field(default=0.0, ge=0.0, le=16.0)
     """Largest standard deviation of a Gaussian blur, in pixels of the input."""
     random_erasing: Share = 0.0
-    """Share of the images of which a rectangle is taken away."""
+    """Share of the images with an erased rectangle."""
     mix: MixSpec | None = None
-    """Mixup, cutmix or sample pairing, by name or with options."""
+    """Mixup, CutMix or sample pairing, by name or with options."""
 
     @field_validator("scale")
     @classmethod

@@ -1,4 +1,4 @@
-"""What every section of a recipe shares: it is frozen, and knows all its keys."""
+"""Base class of recipe sections: frozen, with unknown keys refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ChannelNames", "Name", "Section"]
 
 
 def _to_name(value: Any) -> Any:
-    """Numbers, truth values and dates are good names, although YAML gives them a type of their own."""
+    """Convert numbers, booleans and dates, to which YAML gives types of their own, to names."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -26,7 +26,7 @@ def _to_name(value: Any) -> Any:
 
 
 Name = Annotated[str, BeforeValidator(_to_name), WithJsonSchema({"type": ["string", "number", "boolean"]})]
-"""The name of a class, a channel or a column, which may look like a number: `0` is the name "0"."""
+"""Name of a class, a channel or a column, which may look like a number: `0` is the name "0"."""
 
 
 def _require_distinct(channels: list[str]) -> list[str]:
@@ -36,11 +36,11 @@ def _require_distinct(channels: list[str]) -> list[str]:
 
 
 ChannelNames = Annotated[list[Name], AfterValidator(_require_distinct)]
-"""Channels by name, at least one, each once."""
+"""Channel names, at least one, each once."""
 
 
 class Section(BaseModel):
-    """One section of the recipe."""
+    """Base class of the sections of a recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 

@@ -1,4 +1,4 @@
-"""`checkpoints:` of a model: which of the checkpoints of a training become the model."""
+"""`checkpoints:` section of a model: selection of the checkpoints that predict."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ Count = Annotated[int, Field(ge=1, le=100)]
 
 
 class CheckpointsSpec(Section):
-    """Which of the checkpoints become the model: exactly one of `last`, `best` and `cycles`."""
+    """Selection of checkpoints: the last n, the best n, or the ends of the last n cycles; exactly one of the three."""
 
     last: Count | None = None
-    """The last so many epochs; 1 where nothing else is written."""
+    """Number of last epochs; 1 by default."""
     best: Count | None = None
-    """The best so many epochs by `metric`."""
+    """Number of best epochs by `metric`."""
     cycles: Count | None = None
-    """The ends of the last so many cycles of the schedule (Huang et al. 2017, "Snapshot ensembles")."""
+    """Number of last cycles of the schedule whose ends are used (Huang et al. 2017, "Snapshot ensembles")."""
     average: Literal["predictions", "weights", "greedy"] = "predictions"
-    """Several are averaged as predictions, or as weights; `greedy` takes a checkpoint into the average of weights only
-    where that gains on the rows that choose (Wortsman et al. 2022, "Model soups")."""
+    """Average of several checkpoints: of their predictions, or of their weights; `greedy` adds a checkpoint to the
+    average of weights only if that improves the score on `rows` (Wortsman et al. 2022, "Model soups")."""
     metric: Literal["metric", "loss"] = "metric"
-    """What `best` and `greedy` go by: macro F1, or the loss."""
+    """Criterion of `best` and `greedy`: macro F1, or the loss."""
     rows: Literal["inner", "scored-fold"] = "inner"
-    """The rows that choose: a tenth of the training folds, or the fold that is scored, which every score then says."""
+    """Rows used for the selection: `inner`, a tenth of the training folds; or `scored-fold`, which biases the score and
+    is stated with it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -46,10 +47,10 @@ class CheckpointsSpec(Section):
 
     @property
     def selects(self) -> bool:
-        """Whether anything is chosen by how well it does."""
+        """True if checkpoints are selected by their score."""
         return self.best is not None or (self.average == "greedy" and self.count > 1)
 
     @property
     def count(self) -> int:
-        """How many checkpoints are kept at most."""
+        """Largest number of checkpoints kept."""
         return self.last or self.best or self.cycles or 1

@@ -1,4 +1,4 @@
-"""`data:` the tables, the images and the labels."""
+"""`data:` section: tables, images and labels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["DataSpec", "LabelSpec"]
 
 
 class LabelSpec(Section):
-    """Which column holds the labels, and how."""
+    """Labels: their column, kind and classes."""
 
     column: Name = "label"
-    """The column of the labels."""
+    """Column of the labels."""
     kind: Literal["multiclass", "multilabel"] = "multiclass"
-    """One label a sample, or any number of them."""
+    """`multiclass`: one label per sample; `multilabel`: any number of labels."""
     separator: str = " "
-    """What stands between the labels of one sample (multilabel)."""
+    """Separator between the labels of one sample (multilabel)."""
     classes: list[Name] | str | None = None
-    """The classes in order: a list, a table with one name a row, or left out for what the labels hold. Numbers are good
-    names. A word for a missing value (`NA`, `none`, `-`, `?`) is a class only where it is named here."""
+    """Classes in order: a list, or a table with one name per row; by default, the classes of the labels. Names may be
+    numbers. A word for a missing value (`NA`, `none`, `-`, `?`) is a class only if it is listed here."""
     taxonomy: str | list[Name] | None = None
-    """A table with a row a class: a column of the class's name, then its ranks from near to far (genus, family); or the
-    names of such columns beside the labels."""
+    """Taxonomy: a table with one row per class, with a column of class names, then the ranks from near to far (genus,
+    family); or the names of such columns in the training table."""
 
     @model_validator(mode="after")
     def _validate_taxonomy(self) -> LabelSpec:
@@ -45,46 +45,46 @@ class LabelSpec(Section):
 
 
 class DataSpec(Section):
-    """The tables and how their rows name image files. Paths are relative to the recipe."""
+    """Tables, and the pattern by which their rows name image files. Paths are relative to the recipe."""
 
     train: str
-    """CSV, TSV, Parquet or Excel (`labels.xlsx`, or `labels.xlsx#Sheet2` where several sheets have rows), one row an
-    image, with labels; or a folder that holds one for each class; or a JSON of
-    COCO's form (`images`, `annotations`, `categories`). Folders and JSON name their image files themselves."""
+    """Labeled training data: a table with one row per image, as CSV, TSV, Parquet or Excel (`labels.xlsx`, or
+    `labels.xlsx#Sheet2` if several sheets have rows); a folder with one subfolder per class; or a COCO JSON (`images`,
+    `annotations`, `categories`). Folders and JSON name their image files themselves."""
     external: list[str] = []
-    """More labelled tables, folders or JSON; their rows train and are never scored."""
+    """More labeled tables, folders or JSON files; their rows train and are never scored."""
     test: str | None = None
-    """The table of the rows to predict; without it a run ends in scores."""
+    """Table of the rows to predict; without it, a run ends with scores."""
     id: Name = "id"
-    """The image's id column."""
+    """Column of image ids."""
     sample: Name | None = None
-    """The column naming the sample, where several images share one."""
+    """Column of sample names, if several images belong to one sample."""
     images: str | dict[Name, str] | None = None
-    """Pattern of the image files: `{column}` and `{channel}`; without `{channel}` one file holds all channels. Or a
-    mapping from channel to pattern, where each channel has a column of its own:
-    `{dna: "{FileName_DNA}", er: "{FileName_ER}"}`. A value that is a path from the root or an address stands by itself.
-    Addresses (`s3://`, `https://`) are opened by fsspec. A pattern such as `images_{role}.npy`, which names no column,
-    is one array of all rows of a table in their order."""
+    """Pattern of the image files with `{column}` and `{channel}`; without `{channel}`, one file holds all channels. Or
+    a mapping from channel to pattern, if each channel has its own column: `{dna: "{FileName_DNA}", er:
+    "{FileName_ER}"}`. Absolute paths and URIs in a column are used as they are. URIs (`s3://`, `https://`) are opened
+    by fsspec. A pattern such as `images_{role}.npy`, which names no column, is one array with the images of all rows in
+    order."""
     channels: ChannelNames | None = None
-    """The channels' names in order; left out where one file holds them all and names do not matter. Of one file called
-    `[red, green, blue]`, grey becomes three equal channels, and palettes and opaque fourth channels become colors."""
+    """Channel names in order; not needed if one file holds all channels. If one file holds `[red, green, blue]`,
+    grayscale images become three equal channels, and palettes and opaque fourth channels become colors."""
     projection: Literal["max", "mean", "sum", "first", "middle"] | None = None
-    """How a stack of planes (Z), a series of times (T) or an animation becomes one image: the largest value, the mean,
-    the sum, the first or the middle plane; left out, files of several planes are refused. `mean` and `sum` give 32-bit
-    floats. With a projection, pages of a TIFF that nothing names count as planes (unless `channels` names as many)."""
+    """Projection of several planes (Z), time points (T) or animation frames to one image: maximum, mean, sum, first or
+    middle plane; without it, files with several planes are refused. `mean` and `sum` give 32-bit floats. With a
+    projection, unnamed pages of a TIFF count as planes (unless `channels` names as many)."""
     labels: LabelSpec = LabelSpec()
     groups: list[Name] = []
-    """Columns that tie samples together (plate, patient, slide); a group never crosses a fold."""
+    """Columns of dependent samples (plate, patient, slide); a group never crosses a fold."""
     domain: Name | None = None
-    """A column whose values may get models of their own (cell type, microscope)."""
+    """Column whose values may get their own models (cell type, microscope)."""
     cache: Literal["auto", "none"] = "auto"
-    """Keep decoded images in a memory-mapped file of the store (`auto`) or in memory (`none`)."""
+    """Decoded images are kept in a memory-mapped file of the cache (`auto`) or in memory (`none`)."""
     review: str | None = None
-    """Decisions made in `holotype review`: labels that are put right, samples that leave, duplicates that are none."""
+    """Decisions file of `holotype review`: corrected labels, removed samples, pairs that are no duplicates."""
 
     @model_validator(mode="after")
     def _fill_channels(self) -> DataSpec:
-        """Channels of a mapping in `images`: those of the mapping, in its order unless `channels` gives another."""
+        """Take the channels of a mapping in `images`, in its order unless `channels` gives another."""
         if not isinstance(self.images, dict):
             return self
         if not self.images or not all(self.images.values()):

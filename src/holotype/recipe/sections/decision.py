@@ -1,4 +1,4 @@
-"""`decision:` from scores to labels."""
+"""`decision:` section: from scores to labels."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ArgmaxSpec(Section):
-    """The likeliest class, exactly one a sample."""
+    """Argmax: the most likely class of each sample."""
 
     kind: Literal["argmax"] = "argmax"
 
 
 class ThresholdSpec(Section):
-    """Every class whose probability lies strictly above its threshold."""
+    """Fixed thresholds: every class whose probability is strictly above its threshold."""
 
     kind: Literal["threshold"] = "threshold"
     thresholds: float | list[float] | dict[Name, float] = 0.5
-    """One for all classes, one a class in the order of the classes, or some by name (0.5 for the others)."""
+    """One threshold for all classes, one per class in their order, or some by class name (0.5 for the others)."""
     fallback: Literal["argmax", "none"] = "argmax"
-    """What a sample gets that has no class above its threshold."""
+    """Label of a sample with no class above its threshold."""
     max_labels: int | None = Field(default=None, ge=1)
-    """The most labels a sample may have; the likeliest stay."""
+    """Largest number of labels per sample; the most likely ones stay."""
 
 
 class CascadeSpec(Section):
-    """One threshold for all; samples without a label meet the next, lower one."""
+    """Cascade of thresholds: samples without a label are compared with the next, lower one."""
 
     kind: Literal["cascade"]
     levels: list[Share] = Field(default=[0.5, 0.46, 0.445], min_length=1)
     """Falling thresholds."""
     fallback: Literal["argmax", "none"] = "argmax"
-    """What a sample gets that has no class above the last level."""
+    """Label of a sample with no class above the last threshold."""
     max_labels: int | None = Field(default=None, ge=1)
-    """The most labels a sample may have; the likeliest stay."""
+    """Largest number of labels per sample; the most likely ones stay."""
 
     @model_validator(mode="after")
     def _validate_levels(self) -> CascadeSpec:
@@ -59,52 +59,53 @@ class CascadeSpec(Section):
 
 
 class PerClassSpec(Section):
-    """A threshold a class that makes the metric largest out of fold, averaged over repeated folds."""
+    """Threshold per class that maximizes the metric on out-of-fold scores, averaged over repeated folds."""
 
     kind: Literal["per-class"]
     folds: int = Field(default=5, ge=2)
-    """Grouped folds inside the out-of-fold scores."""
+    """Number of grouped folds within the out-of-fold scores."""
     repeats: int = Field(default=20, ge=1)
-    """How often those folds are drawn."""
+    """Number of times that the folds are drawn."""
     shrink: float = Field(default=5.0, ge=0)
-    """A class with this many positive samples gets a threshold half way between its own and the common one."""
+    """Shrinkage to the global threshold: a class with this many positive samples gets the mean of its own and the
+    global one."""
     fallback: Literal["argmax", "none"] = "argmax"
-    """What a sample gets that has no class above its threshold."""
+    """Label of a sample with no class above its threshold."""
     max_labels: int | None = Field(default=None, ge=1)
-    """The most labels a sample may have; the likeliest stay."""
+    """Largest number of labels per sample; the most likely ones stay."""
 
 
 class PriorSpec(Section):
-    """Every class is given as often as the training labels, or a table of labels, say."""
+    """Prior matching: every class is predicted as often as it occurs among the training labels, or in a table."""
 
     kind: Literal["prior"]
     class_frequencies_from: str | None = None
-    """A table whose label column tells how often; the training labels where it is left out."""
+    """Table whose label column has the frequencies; the training labels by default."""
     fallback: Literal["argmax", "none"] = "argmax"
-    """What a sample gets that has no class above its threshold."""
+    """Label of a sample with no class above its threshold."""
     max_labels: int | None = Field(default=None, ge=1)
-    """The most labels a sample may have; the likeliest stay."""
+    """Largest number of labels per sample; the most likely ones stay."""
 
 
 class TopSpec(Section):
-    """The k likeliest classes."""
+    """Top k: the k most likely classes of each sample."""
 
     kind: Literal["top"]
     k: int = Field(ge=1)
-    """How many labels a sample gets."""
+    """Number of labels per sample."""
 
 
 class AssignSpec(Section):
-    """Within a plate each class is given at most once: the assignment with the largest sum of log-probabilities."""
+    """Linear assignment: each class at most once per plate, with the largest sum of log-probabilities."""
 
     kind: Literal["assign"]
     unique_class_per: str
-    """The group column within whose values each class is given once."""
+    """Group column within whose values each class is predicted at most once."""
     class_sets: str | None = None
-    """A table `name,set` of classes that come together: each plate takes the one set that suits it best."""
+    """Table `name,set` of classes that occur together: each plate gets the set that fits best."""
     unique_set_per: str | None = None
-    """The group column within whose values each set is taken once, as the plates of one experiment hold different sets;
-    without it every plate chooses its set by itself."""
+    """Group column within whose values each set is used at most once, if the plates of one experiment hold different
+    sets; without it, every plate gets its set independently."""
 
     @model_validator(mode="after")
     def _validate_class_sets(self) -> AssignSpec:

@@ -1,4 +1,4 @@
-"""`ensemble:` and `calibration:` from models' scores to one."""
+"""`ensemble:` and `calibration:` sections: combination of models, and calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -24,55 +24,55 @@ Method = Literal["temperature", "isotonic", "beta"]
 
 
 class MeanSpec(Section):
-    """The plain mean of the models' scores."""
+    """Mean of the models' scores."""
 
     kind: Literal["mean"] = "mean"
     space: Space = "logit"
-    """What is averaged; ranks are those among the out-of-fold scores of the model and class."""
+    """Scale of the mean; ranks are those among the out-of-fold scores of the model and class."""
 
 
 class WeightedSpec(Section):
-    """A weighted mean; the weights make the out-of-fold log loss smallest."""
+    """Weighted mean of the models' scores; the weights minimize the out-of-fold log loss."""
 
     kind: Literal["weighted"]
     space: Literal["logit", "probability"] = "logit"
-    """What is averaged."""
+    """Scale of the mean."""
     shrink_to_equal: float = Field(default=0.01, ge=0)
-    """How strongly the weights are drawn towards equal ones."""
+    """L2 penalty on the distance from equal weights."""
     by: Literal["domain"] | None = None
-    """`domain`: each value of `data.domain` with 50 samples or more gets weights of its own."""
+    """`domain`: each value of `data.domain` with 50 samples or more gets its own weights."""
 
 
 class GreedySpec(Section):
-    """Models added one by one, again and again, whichever makes the metric largest (Caruana et al. 2004)."""
+    """Greedy ensemble selection, with repetition, to maximize the metric (Caruana et al. 2004)."""
 
     kind: Literal["greedy"]
     space: Literal["logit", "probability"] = "logit"
-    """What is averaged."""
+    """Scale of the mean."""
     rounds: int = Field(default=20, ge=1, le=1000)
-    """How many are added; the best number of them counts."""
+    """Number of models added; the best prefix is used."""
     by: Literal["domain"] | None = None
-    """`domain`: each value of `data.domain` with 50 samples or more gets a selection of its own."""
+    """`domain`: each value of `data.domain` with 50 samples or more gets its own selection."""
 
 
 class VoteSpec(Section):
-    """How many models give a class; their mean probability decides between equals."""
+    """Majority vote: the number of models that predict a class; ties are broken by their mean probability."""
 
     kind: Literal["vote"]
 
 
 class StackSpec(Section):
-    """A model a class on the models' scores, what is known of the image, and the domain."""
+    """Stacking: one model per class on the models' scores, image statistics and the domain."""
 
     kind: Literal["stack"]
     model: Literal["lightgbm", "linear"] = "lightgbm"
-    """Boosted trees, or a logistic regression as the plain alternative."""
+    """Gradient boosted trees, or logistic regression."""
     inner: int = Field(default=3, ge=2)
-    """Grouped folds inside the outer ones; a fifth of what a model learns from tells when to stop the boosting."""
+    """Number of grouped folds within the outer ones; a fifth of the training samples stops the boosting early."""
     repeats: int = Field(default=2, ge=1)
-    """How often those folds are drawn."""
+    """Number of times that the folds are drawn."""
     features: list[Literal["scores", "image-statistics"]] = Field(default=["scores", "image-statistics"], min_length=1)
-    """What it looks at beside the domain."""
+    """Features in addition to the domain."""
 
     @model_validator(mode="after")
     def _validate_features(self) -> StackSpec:
@@ -82,17 +82,19 @@ class StackSpec(Section):
 
 
 class CalibrationSpec(Section):
-    """How scores become probabilities that can be taken at their word."""
+    """Probability calibration, conformal prediction sets and abstention."""
 
     method: Method | None = None
-    """`temperature`: one factor; `beta`: three numbers a class; `isotonic`: a staircase a class."""
+    """`temperature`: one factor for all logits; `beta`: three parameters per class; `isotonic`: a step function per
+    class."""
     prediction_sets: float | None = Field(default=None, gt=0, lt=1)
-    """Label sets that hold the truth in this share of samples (conformal)."""
+    """Conformal prediction sets that contain the true label in this share of samples."""
     abstain: float | None = Field(default=None, gt=0, lt=1)
-    """The share of samples, the least sure ones, that are marked to be looked at by a person."""
+    """Share of samples, those of least confidence, that are marked for a person to check."""
     back_off: float | None = Field(default=None, gt=0, lt=1)
-    """The share of answers that should be right: a sample is answered at the nearest rank that is sure enough (species,
-    else genus, else family), or not at all; for one label a sample, with or without a taxonomy."""
+    """Hierarchical selective classification: share of answers that should be correct. A sample is answered at the
+    nearest rank with enough confidence (species, else genus, else family), or not at all; for multiclass labels, with
+    or without a taxonomy."""
 
 
 def _expand_method(value: Any) -> Any:

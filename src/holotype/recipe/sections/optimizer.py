@@ -1,4 +1,4 @@
-"""`optimizer:` of a phase."""
+"""`optimizer:` section of a phase."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["OptimizerSpec"]
 
 
 class OptimizerSpec(Section):
-    """The optimizer; options that it does not have are refused when it is built."""
+    """Optimizer of a phase. Options that it does not have are refused."""
 
     name: str = "adamw"
     """`adamw`, `adam`, `sgd`, or the name of any optimizer of `torch.optim`."""
     weight_decay: float = Field(default=0.01, ge=0.0)
-    """Decay of the weights of two or more dimensions; biases and normalization are never decayed."""
+    """Weight decay of parameters with two or more dimensions; biases and normalization layers have none."""
     amsgrad: bool = False
-    """Keep the largest second moment (Adam, AdamW)."""
+    """AMSGrad variant (Adam, AdamW)."""
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
     """Momentum, or Adam's first beta."""
     nesterov: bool = True
-    """Nesterov's momentum (SGD)."""
+    """Nesterov momentum (SGD)."""
     options: dict[str, Any] = {}
-    """More arguments of a `torch.optim` optimizer."""
+    """Additional arguments of a `torch.optim` optimizer."""
     carry_state: bool = False
-    """Carry the momentum over from the phase before."""
+    """Keep the optimizer's momentum from the previous phase."""

@@ -1,4 +1,4 @@
-"""`phases:` of a model: stretches of training, each with its own optimizer, schedule, loss and size."""
+"""`phases:` section of a model: training phases, each with its own optimizer, schedule, loss and size."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ __all__ = ["PhaseSpec"]
 
 
 class PhaseSpec(Section):
-    """One stretch of training."""
+    """Training phase."""
 
     epochs: int = Field(default=12, ge=1, le=10_000)
-    """Passes over the training rows."""
+    """Number of epochs."""
     freeze: Literal["backbone"] | Annotated[list[str], Field(min_length=1)] | None = None
-    """`backbone` trains the head alone; else beginnings or patterns of parameter names. Batch statistics of frozen
-    parts stay put as well."""
+    """Frozen parameters: `backbone` trains the head alone; or a list of prefixes or patterns of parameter names. Batch
+    statistics of frozen layers do not change either."""
     lr: (
         Annotated[float, Field(gt=0)]
         | Literal["find"]
         | Annotated[dict[Annotated[int, Field(ge=0)], Annotated[float, Field(gt=0)]], Field(min_length=1)]
     ) = 3.0e-3
-    """The largest learning rate; the default suits small convolutional networks, transformers want a tenth of it.
-    `find` looks for it; `{0: 3.0e-4, 25: 1.5e-4}` sets it from an epoch on."""
+    """Largest learning rate; the default fits small convolutional networks, transformers need a tenth of it. `find`
+    runs a learning rate finder; `{0: 3.0e-4, 25: 1.5e-4}` sets the rate by epoch."""
     optimizer: OptimizerSpec = OptimizerSpec()
     schedule: ScheduleSpec = OneCycleSpec()
-    """The rate over the phase's steps: `one-cycle`, `cosine`, `constant`, `linear`, or with options of their own
-    `cosine-restarts`, `step` and `plateau`."""
+    """Learning rate schedule: `one-cycle`, `cosine`, `constant`, `linear`, or with options `cosine-restarts`, `step`
+    and `plateau`."""
     warmup_epochs: float = Field(default=0.0, ge=0.0)
-    """Epochs, or a fraction of one, over which the rate rises from nothing before the schedule begins."""
+    """Epochs, possibly a fraction, over which the rate rises from zero before the schedule begins."""
     size: Annotated[int, Field(ge=16, le=4096)] | None = None
-    """Side of the input in this phase; the model's own where it is left out."""
+    """Input side in this phase; the model's by default."""
     rows: Literal["all", "train", "external"] = "all"
-    """Which of the training rows take part, by their role."""
+    """Role of the training rows to use."""
     augmentation_draws: int | None = Field(default=None, ge=1, le=1000)
-    """So many draws of the augmentation for each image, used in turn by the epochs, instead of new ones in each. With a
-    frozen backbone its features are then computed once and every epoch reuses them."""
+    """Number of fixed augmentations of each image, used in turn by the epochs; by default every epoch has new ones.
+    With a frozen backbone, its features are then computed once and reused."""
     on_nonfinite: Literal["halve", "stop", "skip"] = "halve"
-    """What becomes of a loss that is no number: go back to the epoch's beginning with half the rate; stop and name the
-    images; or leave out the step and count it."""
+    """What to do if the loss is NaN or infinite: restart the epoch with half the learning rate; stop and name the
+    images; or skip the step and count it."""
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    """Factor on the rate for each layer further from the head."""
+    """Layer-wise learning rate decay: factor per layer of distance from the head."""
     loss: str | dict[str, Annotated[float, Field(gt=0)] | dict[str, Any]] | None = None
-    """A loss, or weights of several, or options of each (`{focal: {weight: 0.5, gamma: 2}}`); cross-entropy for one
-    label a sample and `bce` for many where it is left out."""
+    """Loss, or weights of several, or options of each (`{focal: {weight: 0.5, gamma: 2}}`); by default cross-entropy
+    for multiclass labels and `bce` for multilabel."""
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of the target that is spread over all classes."""
     class_weights: Literal["inverse", "sqrt", "effective"] | None = None
-    """Weigh classes by the inverse of their frequency, by its square root, or by the inverse of the effective number of
-    samples, with mean 1 over the rows; where labels are many it is the weight of a class's positive part."""
+    """Class weights: the inverse of the frequency, of its square root, or of the effective number of samples, with mean
+    1 over the rows; for multilabel data, the weight of the positive term."""
     logit_adjustment: float = Field(default=0.0, ge=0.0, le=2.0)
-    """Strength of logit adjustment: 1 trains for the balanced error (Menon et al. 2021)."""
+    """Strength of logit adjustment; 1 minimizes the balanced error (Menon et al. 2021)."""
     accumulate: int = Field(default=1, ge=1)
-    """Batches whose gradients are added up before a step."""
+    """Gradient accumulation: number of batches per step."""
     clip: Annotated[float, Field(gt=0)] | None = 5.0
-    """Largest norm of the gradient."""
+    """Gradient clipping: largest norm."""
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     """Decay of an exponential moving average of the weights."""
     early_stopping: EarlyStoppingSpec | None = None
-    """Stop after this many epochs without a gain."""
+    """Early stopping: a section, or its `patience` in epochs."""
 
     @field_validator("optimizer", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""`models.predictions:` scores that were made elsewhere."""
+"""`models.predictions:` section: scores from another program."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["PredictionsSpec"]
 
 
 class PredictionsSpec(Section):
-    """Scores that were made elsewhere, instead of a network: NPY, NPZ, CSV or Parquet."""
+    """Scores from another program instead of a network: NPY, NPZ, CSV or Parquet."""
 
     oof: str | None = None
-    """Scores of the training samples by models that never saw them; a column or array of folds says which."""
+    """Out-of-fold scores of the training samples; a column or array names the fold of each."""
     test: str | None = None
     """Scores of the samples to predict."""
     kind: Literal["logit", "probability"] = "probability"
-    """What the numbers are."""
+    """Scale of the scores."""
     rows: Literal["order", "id"] = "order"
-    """The rows stand in the order of our table, or carry its ids."""
+    """`order`: rows are in the order of the recipe's table; `id`: they have its ids."""
 
     @model_validator(mode="after")
     def _require_file(self) -> PredictionsSpec:

@@ -1,4 +1,4 @@
-"""`report:` what the report shows beside the scores."""
+"""`report:` section: optional parts of the report."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["ReportSpec"]
 
 
 class ReportSpec(Section):
-    """Pictures of the report. They are made from the networks as they are: a change trains nothing again."""
+    """Pictures of the report. Changing them trains nothing again."""
 
     attributions: int = Field(default=0, ge=0, le=36)
-    """How many of the worst mistakes, and of the specimens, get heat maps (Grad-CAM) of where their network finds what
-    speaks for the decided and for the true class."""
+    """Number of the worst mistakes, and of class examples, with Grad-CAM heat maps for the predicted and the true
+    class."""
     channels: Annotated[int, Field(ge=0)] | list[str] = 6
-    """Samples that are shown channel by channel where the channels have names: how many, one for each of the commonest
-    classes, or the ids of some."""
+    """Samples shown channel by channel if the channels have names: their number, one for each of the most frequent
+    classes; or a list of ids."""
     map: int = Field(default=1000, ge=0, le=2000)
-    """Samples on the map of embeddings, as the first model's network of one fold sees them, which was not trained on
-    any; 0 leaves it out."""
+    """Samples on the map of embeddings, by the first model's network of one fold, which was not trained on them; 0
+    omits the map."""

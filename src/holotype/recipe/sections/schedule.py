@@ -1,4 +1,4 @@
-"""`schedule:` and `early_stopping:` of a phase: how its rate moves, and when it ends early."""
+"""`schedule:` and `early_stopping:` sections of a phase."""
 
 from __future__ import annotations
 
@@ -24,61 +24,61 @@ __all__ = [
 
 
 class ConstantSpec(Section):
-    """The same rate throughout."""
+    """Constant learning rate."""
 
     name: Literal["constant"] = "constant"
 
 
 class CosineSpec(Section):
-    """From the largest rate to zero along half a cosine."""
+    """Cosine annealing from the largest rate to zero."""
 
     name: Literal["cosine"] = "cosine"
 
 
 class LinearSpec(Section):
-    """From the largest rate to zero along a line."""
+    """Linear decay from the largest rate to zero."""
 
     name: Literal["linear"] = "linear"
 
 
 class OneCycleSpec(Section):
-    """Up to the largest rate, then down to nearly nothing, the momentum the other way round."""
+    """One-cycle policy: up to the largest rate, then down to nearly zero, with inverse momentum."""
 
     name: Literal["one-cycle"] = "one-cycle"
 
 
 class CosineRestartsSpec(Section):
-    """Half cosines one after another, each from the largest rate (SGDR)."""
+    """Cosine annealing with warm restarts (SGDR)."""
 
     name: Literal["cosine-restarts"] = "cosine-restarts"
     cycles: int = Field(default=3, ge=1, le=1000)
-    """How many half cosines fill the phase."""
+    """Number of cycles in the phase."""
     factor: int = Field(default=1, ge=1, le=10)
-    """Each is this many times as long as the one before."""
+    """Length of each cycle over that of the previous one."""
 
 
 class StepSpec(Section):
-    """Cut by a factor every few epochs."""
+    """Step decay: cut the rate every few epochs."""
 
     name: Literal["step"] = "step"
     every: int = Field(default=5, ge=1)
     """Epochs between cuts."""
     factor: float = Field(default=0.5, gt=0.0, lt=1.0)
-    """What each cut multiplies the rate by."""
+    """Factor on the rate at each cut."""
 
 
 class PlateauSpec(Section):
-    """Cut by a factor when the score stands still."""
+    """Reduce on plateau: cut the rate when the score stops improving."""
 
     name: Literal["plateau"] = "plateau"
     patience: int = Field(default=2, ge=1)
-    """Epochs without a gain before a cut."""
+    """Epochs without improvement before a cut."""
     factor: float = Field(default=0.5, gt=0.0, lt=1.0)
-    """What each cut multiplies the rate by."""
+    """Factor on the rate at each cut."""
     rewind: bool = True
-    """Go back to the best weights at each cut."""
+    """Return to the best weights at each cut."""
     rewinds: int = Field(default=3, ge=0)
-    """Cuts before the phase stops."""
+    """Number of cuts before the phase stops."""
     minimum: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Smallest share of the largest rate; a cut that would go below it stops the phase."""
 
@@ -91,24 +91,21 @@ NAMES = ("constant", "cosine", "cosine-restarts", "linear", "one-cycle", "platea
 
 
 class EarlyStoppingSpec(Section):
-    """When a phase ends early."""
+    """Early stopping of a phase."""
 
     patience: int = Field(ge=1)
-    """Epochs without a gain."""
+    """Epochs without improvement before the phase stops."""
     metric: Literal["metric", "loss"] = "metric"
-    """What has to gain."""
+    """Criterion: the recipe's metric, or the loss."""
     min_delta: float = Field(default=0.0, ge=0.0)
-    """What counts as a gain: more than this."""
+    """Smallest change that counts as an improvement; it must be exceeded."""
 
 
 def named_schedule(value: Any) -> Any:
-    """A schedule's section from what the recipe says: a plain name is a section with that name.
+    """Expand the name of a schedule into a section, spelled with `-`.
 
     Args:
         value: A name, or a mapping with `name`.
-
-    Returns:
-        The mapping, its name spelt with `-`.
 
     Raises:
         ValueError: There is no schedule of that name.

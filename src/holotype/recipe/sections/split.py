@@ -1,4 +1,4 @@
-"""`split:` how the samples are divided into folds."""
+"""`split:` section: division of the samples into folds."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ __all__ = ["SplitSpec"]
 
 
 class SplitSpec(Section):
-    """Folds that keep groups and duplicates together and classes in proportion."""
+    """Stratified folds that keep groups and duplicates together."""
 
     folds: Annotated[int, Field(ge=2)] | Literal["leave-group-out"] = 5
-    """How many folds the labelled samples are divided into; `leave-group-out` makes every group a fold of its own."""
+    """Number of folds of the labeled samples; `leave-group-out` makes every group a fold."""
     keep_together: list[Literal["groups", "duplicates"]] = ["groups", "duplicates"]
-    """What never crosses a fold. Intervals resample groups and duplicates together whatever stands here."""
+    """Links that never cross a fold. Intervals always resample groups and duplicates together, whatever is written
+    here."""
     stratify: list[Literal["labels", "domain"]] = ["labels", "domain"]
-    """What every fold has in the proportion of the whole."""
+    """Properties that are balanced between folds."""
     like_test: bool | Annotated[int, Field(ge=1)] = False
-    """Make fold 0 a holdout of the training samples that resemble the test rows most: as large as the other folds, or
-    of so many samples. Write `folds_to_train: [0]` to be scored on it alone."""
+    """Make fold 0 a holdout of the training samples that are most similar to the test rows, as large as the other folds
+    or of so many samples. Write `folds_to_train: [0]` to score on it alone."""
     adversarial_model: str | None = None
-    """A model whose configuration is first trained to tell training rows from test rows, in folds of its own; what it
-    says of rows it never saw helps to find those that resemble the test rows."""
+    """Adversarial validation: a model whose configuration is first trained, in separate folds, to distinguish training
+    from test rows; its out-of-fold predictions help to select the rows most similar to the test rows."""
     folds_to_train: Literal["all"] | list[Annotated[int, Field(ge=0)]] = "all"
-    """The folds that are trained and scored; `[0]` is the one-holdout way."""
+    """Folds that are trained and scored; `[0]` trains and scores a single holdout fold."""
 
     @model_validator(mode="after")
     def _validate_adversarial_model(self) -> SplitSpec:
@@ -49,9 +50,9 @@ class SplitSpec(Section):
         return self
 
     def folds_used(self, count: int) -> tuple[int, ...]:
-        """The folds that are trained and scored, in order.
+        """Folds that are trained and scored, in order.
 
         Args:
-            count: How many folds there are.
+            count: Number of folds.
         """
         return tuple(range(count)) if self.folds_to_train == "all" else tuple(sorted(self.folds_to_train))

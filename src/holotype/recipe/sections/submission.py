@@ -1,4 +1,4 @@
-"""`submission:` the form of the submission."""
+"""`submission:` section: format of the submission file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ __all__ = ["SubmissionSpec"]
 
 
 class SubmissionSpec(Section):
-    """Names and order of the submission's two columns."""
+    """Columns and order of the submission file."""
 
     id: str | None = None
-    """Name of the id column; the test table's own where it is left out."""
+    """Name of the id column; the test table's by default."""
     column: str | None = None
-    """Name of the label column; the training table's own where it is left out."""
+    """Name of the label column; the training table's by default."""
     separator: str = Field(default=" ", min_length=1)
-    """What stands between the labels of one sample."""
+    """Separator between the labels of one sample."""
     order: str = "test"
-    """`test`: the rows come in the order of the test table; or the path of a sample submission, whose ids and order are
-    kept."""
+    """`test`: rows in the order of the test table; or the path of a sample submission, whose ids and order are kept."""

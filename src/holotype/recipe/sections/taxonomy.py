@@ -1,4 +1,4 @@
-"""`head.taxonomy:` what a network learns of the ranks above its classes."""
+"""`head.taxonomy:` section: training on the ranks above the classes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["TaxonomySpec", "TaxonomySpecOrNone"]
 
 
 class TaxonomySpec(Section):
-    """What is learnt of the ranks of `data.labels.taxonomy`; every prediction is one distribution over the classes."""
+    """Training on the ranks of `data.labels.taxonomy`. Predictions remain one distribution over the classes."""
 
     kind: Literal["marginal", "separate"] = "marginal"
-    """`marginal`: a rank's probabilities are sums of its classes'; `separate`: each rank has logits of its own, and a
-    class's log-probability gets those of the taxa above it, times the rank's weight."""
+    """`marginal`: a rank's probabilities are sums over its classes; `separate`: each rank has its own logits, and a
+    class's log-probability adds those of its taxa, times the rank's weight."""
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(min_length=1)
-    """What each rank's loss counts: `{genus: 0.3, family: 0.1}`. A rank left out counts nothing; `class`, or the name
-    of the labels' column, are the classes, and count 1 unless they are named."""
+    """Loss weight of each rank: `{genus: 0.3, family: 0.1}`; 0 for ranks that are not named. `class`, or the name of
+    the labels' column, stands for the classes, with weight 1 by default."""
 
     @model_validator(mode="after")
     def _validate_class_weight(self) -> TaxonomySpec:
@@ -29,7 +29,7 @@ class TaxonomySpec(Section):
 
 
 def _expand_weights(value: Any) -> Any:
-    """The short form, a mapping of weights."""
+    """Expand the short form, a mapping of weights."""
     return {"weights": value} if isinstance(value, dict) and not {"kind", "weights"} & set(value) else value
 
 
