@@ -42,7 +42,7 @@ class AbsolutePaths:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.relative: set[str] = set()
-        """What was made of the paths that were relative."""
+        """Absolute forms of the paths that were relative."""
 
     def path(self, text: str) -> str:
         """Map a path."""
