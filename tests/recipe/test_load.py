@@ -261,7 +261,7 @@ def test_the_schema_for_editors_knows_every_section_and_key():
     schema = json.loads(json_schema())
     assert schema["required"] == ["data"]
     assert set(schema["properties"]) == set(Recipe.model_fields)
-    assert schema["$defs"]["PhaseSpec"]["properties"]["clip"]["description"] == "Largest norm of the gradient."
+    assert schema["$defs"]["PhaseSpec"]["properties"]["clip"]["description"] == "Gradient clipping: largest norm."
     assert schema["additionalProperties"] is False
 
 

@@ -25,7 +25,7 @@ class InputSpec(Section):
     """Size, channels and normalization of the network's input."""
 
     size: Literal["auto"] | Annotated[int, Field(ge=16, le=4096)] = "auto"
-    """Side of the square input in pixels; `auto` is the images' longest side, limited to 64 to 224."""
+    """Side of the square input in pixels; `auto` is the images' longest side, clipped to the range 64 to 224."""
     resize: Literal["auto", "none", "fit", "stretch"] = "auto"
     """`fit` keeps the aspect ratio and extends the edges; `stretch` does not keep it; `none` requires images of this
     size; `auto` fits images that are not square. Images are never enlarged before the single interpolation of the
