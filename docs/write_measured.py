@@ -2,7 +2,8 @@
 
 From `python bench/parts.py --record` (docs/systems/measured.json): on the page of a system, the cell of each switch
 gets the change of the score on each data set, and the last section gets a figure and a table of all experiments with
-the system's parts. From `python bench/budget.py --record` (docs/budgets.json): the figure and the table of docs/plan.md.
+the system's parts. From `python bench/budget.py --record` (docs/budgets.json): the figure and the table of
+docs/plan.md.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from _sets import SCORED  # noqa: E402
 MARK = re.compile(r"<!-- measured: ([a-z0-9-]+) -->[^|\n]*")
 CAPTION = (
     "Change of the nested score if one part of a short recipe is changed: mean of {seeds} seeds with its 95 % "
-    "interval, bold if the interval does not contain zero. The networks are small and trained for minutes: the table shows where "
-    "to look, not what full training gains (`python bench/parts.py --system {name}`)."
+    "interval, bold if the interval does not contain zero. The networks are small and trained for minutes: the table "
+    "shows where to look, not what full training gains (`python bench/parts.py --system {name}`)."
 )
 DISTANCE_CAPTION = (
     " Rows with a *distance* compare the score with the one on test samples whose truth is known: less is better."
