@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_said(reviewed: dict[str, Any]) -> None:
 def test_why_names_the_review_and_nothing_before_it(reviewed: dict[str, Any]) -> None:
     told = dict(line.split(": ", 1) for line in reviewed["told"])
     assert told["folds"] == "would run again; changed: review"
-    assert all("taken from the store" in told[stage] for stage in ("images", "statistics", "audit"))
+    assert all("taken from the cache" in told[stage] for stage in ("images", "statistics", "audit"))
 
 
 def test_the_change_in_score_is_reported(reviewed: dict[str, Any]) -> None:
@@ -117,6 +117,6 @@ def test_a_note_or_a_kept_label_trains_nothing_again(reviewed: dict[str, Any]) -
     before = place.read_text(encoding="utf-8")
     place.write_text(before + row_text(ReviewRow("sample", reviewed["samples"][6], "keep")), encoding="utf-8")
     try:
-        assert all("taken from the store" in line for line in explain(reviewed["run"]))
+        assert all("taken from the cache" in line for line in explain(reviewed["run"]))
     finally:
         place.write_text(before, encoding="utf-8")

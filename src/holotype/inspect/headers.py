@@ -30,11 +30,8 @@ PILLOW_BITS = {"I;16": 16, "I;16B": 16, "I": 32, "F": 32}
 
 def spread_positions(count: int, max_count: int) -> list[int]:
     """Spread at most `max_count` indices evenly over a list of length `count`."""
-    return (
-        [int(position) for position in np.unique(np.linspace(0, count - 1, min(count, max_count)).round())]
-        if count
-        else []
-    )
+    indices: list[int] = np.unique(np.linspace(0, count - 1, min(count, max_count)).round()).astype(int).tolist()
+    return indices
 
 
 def read_headers(folder: Path, files: list[str]) -> pl.DataFrame:

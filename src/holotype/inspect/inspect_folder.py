@@ -149,22 +149,10 @@ def _inspect_table(folder: Path, train_path: Path, tables: list[Path], files: tu
     if test is None and (both := split_by_role(train)) is not None:
         column, train, test = both
     file_match = match_rows_to_files(train, test, files)
-    others, remarks = _read_other_tables([path for path in tables if path not in {train_path, test_path}], folder)
-    trial = _require_readable_images(folder, file_match)
-    return FolderFindings(
-        folder,
-        "table",
-        train_path,
-        test_path,
-        file_match,
-        trial,
-        others,
-        len(files),
-        remarks,
-        column,
-        warnings=notes,
-        questions=_questions_on_sheets(train_path, test_path, tables),
-    )
+    questions = _questions_on_sheets(train_path, test_path, tables)
+    tables = [path for path in tables if path not in {train_path, test_path}]
+    findings = _make_findings(folder, "table", tables, files, file_match, train_path, test_path)
+    return replace(findings, role_column=column, warnings=notes, questions=questions)
 
 
 def _require_header(table: pl.DataFrame, path: Path, files: tuple[str, ...]) -> None:
@@ -197,12 +185,8 @@ def _questions_on_sheets(train: Path, test: Path | None, tables: list[Path]) -> 
 
 def _inspect_json(folder: Path, tables: list[Path], files: tuple[str, ...], coco: CocoFiles) -> FolderFindings:
     file_match = FileMatch("id", "file", "{file}", (), coco.train, coco.test)
-    others, remarks = _read_other_tables(tables, folder)
-    trial = _require_readable_images(folder, file_match)
-    remarks = (*coco.remarks, *remarks)
-    return FolderFindings(
-        folder, "json", coco.train_path, coco.test_path, file_match, trial, others, len(files), remarks
-    )
+    findings = _make_findings(folder, "json", tables, files, file_match, coco.train_path, coco.test_path)
+    return replace(findings, remarks=(*coco.remarks, *findings.remarks))
 
 
 def _inspect_class_folders(
@@ -221,22 +205,11 @@ def _inspect_class_folders(
     file_match = FileMatch(
         "id", "file", class_folders.pattern, class_folders.channels, class_folders.train, class_folders.test
     )
-    others, remarks = _read_other_tables(tables, folder)
-    trial = _require_readable_images(folder, file_match)
+    findings = _make_findings(folder, "folders", tables, files, file_match)
     empty = [name for parent in class_folders.parents for name in listed.folders_without_images(folder / parent)]
-    return FolderFindings(
-        folder,
-        "folders",
-        None,
-        None,
-        file_match,
-        trial,
-        others,
-        len(files),
-        (*class_folders.remarks, *remarks),
-        warnings=class_folders.warnings,
-        questions=(*class_folders.questions, *questions_on_empty_folders(empty)),
-    )
+    questions = (*class_folders.questions, *questions_on_empty_folders(empty))
+    remarks = (*class_folders.remarks, *findings.remarks)
+    return replace(findings, remarks=remarks, warnings=class_folders.warnings, questions=questions)
 
 
 def _find_training_table(
@@ -270,19 +243,22 @@ def _explain_mismatch(path: Path, files: tuple[str, ...]) -> str:
     return ""
 
 
-def _read_other_tables(paths: list[Path], folder: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
-    tables, remarks = {}, []
-    for path in paths:
+def _make_findings(
+    folder: Path,
+    layout: Literal["table", "folders", "json"],
+    other_tables: list[Path],
+    files: tuple[str, ...],
+    file_match: FileMatch,
+    *paths: Path | None,
+) -> FolderFindings:
+    """Read the other tables and some images; refuse the folder if most images cannot be read."""
+    others, remarks = {}, []
+    for path in other_tables:
         name = path.relative_to(folder).as_posix()
         try:
-            tables[name] = read_table(path)
+            others[name] = read_table(path)
         except DataError as error:
             remarks.append(f"{name} was ignored: {error.what}")
-    return tables, tuple(remarks)
-
-
-def _require_readable_images(folder: Path, file_match: FileMatch) -> TrialReading:
-    """Read some images, and refuse the folder if most of them cannot be read."""
     trial = read_trial(folder, file_match)
     if trial.tried == 0:
         raise DataError(
@@ -292,4 +268,5 @@ def _require_readable_images(folder: Path, file_match: FileMatch) -> TrialReadin
         )
     if trial.unread and len(trial.unread) > MOSTLY * trial.tried:
         raise DataError(trial.describe_unread(), field=str(folder))
-    return trial
+    train_path, test_path = paths or (None, None)
+    return FolderFindings(folder, layout, train_path, test_path, file_match, trial, others, len(files), tuple(remarks))

@@ -29,25 +29,9 @@ __all__ = [
 ]
 
 NAMES = (
-    "label",
-    "labels",
-    "class",
-    "classes",
-    "target",
-    "targets",
-    "category",
-    "species",
-    "phenotype",
-    "diagnosis",
-    "dx",
-    "disease",
-    "class_name",
-    "label_name",
-    "taxon",
-    "scientific_name",
-    "variety",
-    "cultivar",
-)
+    "label", "labels", "class", "classes", "target", "targets", "category", "species", "phenotype", "diagnosis", "dx",
+    "disease", "class_name", "label_name", "taxon", "scientific_name", "variety", "cultivar",
+)  # fmt: skip
 POSSIBLE_NAME = re.compile(
     r"label|class|target|categor|species|phenotype|diagnos|type|genotype|stage|phase|state", re.IGNORECASE
 )

@@ -84,8 +84,7 @@ def match_rows_to_files(train: pl.DataFrame, test: pl.DataFrame | None, files: t
     by_channel = find_channel_columns(train, test, files)
     if by_channel is not None:
         return _count_missing(_match_channel_columns(by_channel), files)
-    shared = [name for name in train.columns if test is None or name in test.columns]
-    unique = [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
+    shared, unique = _shared_columns(train, test)
     examples = _sample_rows(train, test, shared)
     column, names = _find_naming_column(examples, unique, files)
     if column is None:
@@ -105,18 +104,24 @@ def match_rows_to_files(train: pl.DataFrame, test: pl.DataFrame | None, files: t
     return _count_missing(_add_pattern(file_match, rows, examples, files), files)
 
 
+def _shared_columns(train: pl.DataFrame, test: pl.DataFrame | None) -> tuple[list[str], list[str]]:
+    """Columns that both tables have, and those of them with distinct values."""
+    shared = [name for name in train.columns if test is None or name in test.columns]
+    return shared, [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
+
+
 def _match_channel_columns(channel_columns: ChannelColumns) -> FileMatch:
     """File match of tables with a file column per channel; the id is a unique column or a number."""
     train, test = channel_columns.tables
-    shared = [name for name in train.columns if test is None or name in test.columns]
-    unique = [name for name in shared if is_unique(train, name) and (test is None or is_unique(test, name))]
-    unique = sorted(unique, key=lambda name: (ID_NAME.search(name) is None, name in channel_columns.added))
+    unique = sorted(
+        _shared_columns(train, test)[1], key=lambda name: (ID_NAME.search(name) is None, name in channel_columns.added)
+    )
     added = None
     if not unique:
         added = free_name("id", train, test)
-        train = train.with_columns((pl.lit("train") + pl.int_range(pl.len()).cast(pl.String)).alias(added))
-        if test is not None:
-            test = test.with_columns((pl.lit("test") + pl.int_range(pl.len()).cast(pl.String)).alias(added))
+        numbers = pl.int_range(pl.len()).cast(pl.String)
+        train = train.with_columns(("train" + numbers).alias(added))
+        test = None if test is None else test.with_columns(("test" + numbers).alias(added))
         unique = [added]
     id_name, (first, *_) = unique[0], channel_columns.patterns.values()
     return FileMatch(
@@ -152,14 +157,11 @@ def _match_repaired_tables(
     column, _ = _find_naming_column(examples, repeated, files)
     if column is None:
         raise _no_match_error(examples, files)
-    named_tables = [None if table is None else table.drop_nulls(column) for table in (train, test)]
-    nameless = sum(table[column].null_count() for table in (train, test) if table is not None)
-    if (
-        nameless
-        and named_tables[0] is not None
-        and all(table is None or is_unique(table, column) for table in named_tables)
-    ):
-        return replace(match_rows_to_files(named_tables[0], named_tables[1], files), nameless=nameless)
+    named_train, named_test = train.drop_nulls(column), None if test is None else test.drop_nulls(column)
+    nameless = train.height - named_train.height
+    nameless += 0 if test is None or named_test is None else test.height - named_test.height
+    if nameless and column in _shared_columns(named_train, named_test)[1]:
+        return replace(match_rows_to_files(named_train, named_test, files), nameless=nameless)
     if not has_repeated_images(train[column]):
         repeated_values = train[column].filter(train[column].is_duplicated()).unique(maintain_order=True).to_list()
         raise DataError(
@@ -246,12 +248,11 @@ def _match_multi_column(
 
 
 def _sample_rows(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:
-    parts = [("train", train)] + ([("test", test)] if test is not None else [])
-    frames = [
+    return pl.concat(
         table.select(columns)[spread_positions(table.height, EXAMPLES[role])].with_columns(pl.lit(role).alias(HOLE))
-        for role, table in parts
-    ]
-    return pl.concat(frames)
+        for role, table in (("train", train), ("test", test))
+        if table is not None
+    )
 
 
 def _find_naming_column(

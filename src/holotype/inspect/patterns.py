@@ -116,7 +116,7 @@ def templates_of_row(names: list[str]) -> Template | None:
     Returns:
         None if the files differ in more than one place.
     """
-    names = _prefer_one_suffix(_select_pictures(names))
+    names = _prefer_one_suffix([name for name in names if not NOT_PICTURES.search(name)] or names)
     if len(names) == 1:
         return Template(names[0], ())
     head = _shared_prefix(names)
@@ -161,11 +161,6 @@ def column_in_segment(segments: list[str], table: pl.DataFrame, rows: list[int])
         if all(values[row] is not None and segment == f"{before}{values[row]}{after}" for segment, row in pairs):
             return f"{before}{{{column}}}{after}"
     return None
-
-
-def _select_pictures(names: list[str]) -> list[str]:
-    selected = [name for name in names if not NOT_PICTURES.search(name)]
-    return selected or names
 
 
 def _prefer_one_suffix(names: list[str]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -68,10 +67,12 @@ def propose(findings: FolderFindings) -> Proposal:
     named_by_files = {file_match.id, *of_channels, *re.findall(HOLE, file_match.pattern)}
     paths = {file_match.id, file_match.column, file_match.added or file_match.id, *of_channels}
     paths |= set(COCO_COLUMNS) if findings.layout == "json" else set()
-    findings, labels, others = _choose_labels(findings, paths | _layout_columns(findings))
+    subfolder = {"subfolder"} if findings.layout == "folders" else set()  # a group, but never the label
+    findings, labels, others = _choose_labels(findings, paths | subfolder)
     findings = _separate_unlabeled(findings, labels)
     file_match, column = findings.file_match, labels.column
-    folds = _choose_fold_count(labels)
+    counts = sorted(labels.counts.values())
+    folds = max(2, min(FOLDS, counts[len(counts) // 2]))  # at most the median class size
     # Test folders do not show plates or patients, so groups cannot be compared with them.
     compared = None if findings.layout == "folders" else file_match.test
     sample = file_match.sample or find_sample(file_match.train, file_match.test, file_match.id, column)
@@ -86,7 +87,8 @@ def propose(findings: FolderFindings) -> Proposal:
     data, reasons, tables = data_section(findings, labels)
     add_sample(data, reasons, file_match, sample)
     add_groups(data, reasons, groups, domain)
-    content: dict[str, Any] = {"name": _make_run_name(findings.folder), "data": data}
+    run_name = re.sub(r"[^A-Za-z0-9_.-]+", "-", findings.folder.name).strip("-_.") or "run"
+    content: dict[str, Any] = {"name": run_name, "data": data}
     if findings.trial.unread:
         content["audit"] = {"on_unreadable": "skip"}
         reasons["audit.on_unreadable"] = "skip leaves out the images that cannot be read; stop would refuse to run"
@@ -171,19 +173,3 @@ def _count_written_names(values: pl.Series, labels: LabelGuess) -> dict[str, int
         return labels.counts
     labeled_values = values.filter(values.fill_null("").str.strip_chars() != "")
     return dict(labeled_values.value_counts(sort=True).iter_rows())
-
-
-def _layout_columns(findings: FolderFindings) -> set[str]:
-    """Columns created from the folder layout."""
-    return {"subfolder"} if findings.layout == "folders" else set()
-
-
-def _choose_fold_count(labels: LabelGuess) -> int:
-    """Five folds, or fewer if half of the classes have fewer samples."""
-    counts = sorted(labels.counts.values())
-    return max(2, min(FOLDS, counts[len(counts) // 2]))
-
-
-def _make_run_name(folder: Path) -> str:
-    """Folder name, reduced to characters that a run name may have."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-_.") or "run"

@@ -54,7 +54,7 @@ def data_section(
     if findings.layout == "json":
         reasons["data.train"] = "the entries of this file name the images"
     else:
-        folder = _escape_braces(findings.folder)
+        folder = findings.folder.as_posix().replace("{", "{{").replace("}", "}}")
         data["images"] = f"{folder}/{file_match.pattern}"
         if file_match.patterns:
             data["images"] = {channel: f"{folder}/{pattern}" for channel, pattern in file_match.patterns.items()}
@@ -189,7 +189,3 @@ def _find_ranks(findings: FolderFindings, labels: LabelGuess) -> tuple[str | lis
 
 def _describe_ranks(source: str, ranks: Sequence[str]) -> str:
     return f"; {source} {join_names(ranks)} of each class, so there are scores by rank"
-
-
-def _escape_braces(folder: Path) -> str:
-    return folder.as_posix().replace("{", "{{").replace("}", "}}")

@@ -76,23 +76,22 @@ def read_trial(folder: Path, file_match: FileMatch) -> TrialReading:
             for number, row_files in enumerate(names)
             if not selected_files & set(row_files)
         ]
-    first_reading = _read_images(folder, file_match.channels, images, None)
-    reading, projection = first_reading, None
-    planes = next((reason for reason in first_reading[1].values() if "data.projection" in reason), "")
-    if planes and len(first_reading[1]) >= MOSTLY * len(images):
-        reading = _read_images(folder, file_match.channels, images, "max")
-        projection = "max" if len(reading[1]) < len(first_reading[1]) else None
-    headers, unread = reading if projection else first_reading
-    if projection is None and len(file_match.channels) < 2:
+    headers, unread = _read_images(folder, file_match.channels, images, None)
+    projection = None
+    planes = next((reason for reason in unread.values() if "data.projection" in reason), "")
+    if planes and len(unread) >= MOSTLY * len(images):
+        projected = _read_images(folder, file_match.channels, images, "max")
+        if len(projected[1]) < len(unread):
+            projection, (headers, unread) = "max", projected
+    one_file = projection is None and len(file_match.channels) < 2
+    if one_file:
         for role in dict.fromkeys(role for role, _ in others):
             names_of_role = [name for other, name in others if other == role]
             more = read_headers(folder, names_of_role).with_columns(pl.lit(role).alias("role"))
             headers = pl.concat([headers, more])
     if not file_match.channels and are_photographs(headers):
         unread = _read_images(folder, COLORS, images, projection)[1]
-    pages = (
-        _count_pages(folder, headers["file"].to_list()) if projection is None and len(file_match.channels) < 2 else 1
-    )
+    pages = _count_pages(folder, headers["file"].to_list()) if one_file else 1
     return TrialReading(headers, len(images), len(images) >= rows, unread, projection, planes, pages)
 
 

@@ -173,11 +173,11 @@ def _measure_dataset(recipe: Recipe, ready: PreparedData, runtime: Runtime, set_
         views=cast(Views, model.predict.tta) if fixed_views else None,
         sampler="sampler" not in model.model_fields_set,
         refit=recipe.final_model == "refit",
-        neighbors=_plan_neighbors(recipe, rows["train"] + rows["external"]),
+        neighbors=_neighbor_policy(recipe, rows["train"] + rows["external"]),
     )
 
 
-def _plan_neighbors(recipe: Recipe, rows: int) -> Literal["open", "required", "none"]:
+def _neighbor_policy(recipe: Recipe, rows: int) -> Literal["open", "required", "none"]:
     """Whether neighbors are requested by the recipe, may be planned, or neither.
 
     They may be planned for data sets that are not too large, and if the ensemble weights them.

@@ -133,20 +133,8 @@ def grow_cells(shape: CellShape, size: int, random: Random) -> Cells:
     nuclei = _soft_step(-height, 0.5) * body
     nucleoli = _soft_step(-_distance_to_nucleoli(centers, axes, tilts, size, random) / unit, 0.35) * nuclei
     reach = np.clip(height, 0, None) / np.maximum(np.clip(height, 0, None) + np.clip(depth, 0, None), 1e-6)
-    return Cells(
-        unit,
-        body,
-        nuclei,
-        owner,
-        depth,
-        height,
-        reach,
-        centers,
-        axes,
-        tilts,
-        _place_centrosomes(centers, axes, tilts, unit, random),
-        nucleoli,
-    )
+    centrosomes = _place_centrosomes(centers, axes, tilts, unit, random)
+    return Cells(unit, body, nuclei, owner, depth, height, reach, centers, axes, tilts, centrosomes, nucleoli)
 
 
 def grow_fibers(starts: Array, angles: Array, steps: int, bend: float, random: Random) -> Array:

@@ -11,11 +11,9 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from PIL import Image
 
 from holotype.core.seeds import keyed_generator
@@ -78,7 +76,8 @@ def simulate_cells(folder: Path, plan: SimulationPlan = STANDARD_PLAN, seed: int
         names = row["labels"].split(SEPARATOR)
         amounts = dict(zip(names, random.uniform(0.45, 1.0, len(names)), strict=True))
         field = draw_cell_field(amounts, row["cell_type"], plan.size, optics[row["plate"]], random)
-        for channel, pixels in zip(CHANNELS, _to_depth(field, plan.depth), strict=True):
+        stored = np.rint(field * (2**plan.depth - 1)).astype(np.uint8 if plan.depth == 8 else np.uint16)
+        for channel, pixels in zip(CHANNELS, stored, strict=True):
             Image.fromarray(pixels).save(images / f"{row['id']}_{channel}.png", compress_level=1)
     truth = truth.drop("index")
     columns = ["id", "plate", "well", "cell_type"]
@@ -87,8 +86,3 @@ def simulate_cells(folder: Path, plan: SimulationPlan = STANDARD_PLAN, seed: int
     train = truth.filter(pl.col("role") == "train").select("id", pl.col("written").alias("labels"), *columns[1:])
     write_table(train, folder / "train.csv")
     return Simulation(folder, CLASSES, truth)
-
-
-def _to_depth(field: NDArray[np.float32], depth: int) -> NDArray[Any]:
-    full_scale = 2**depth - 1
-    return np.asarray(np.rint(field * full_scale), dtype=np.uint8 if depth == 8 else np.uint16)

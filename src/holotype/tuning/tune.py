@@ -157,7 +157,8 @@ def run_trials(
     tuned_path.write_text(
         tuned_recipe_text(content, best, len(done), context.space, shares, _describe_search(options)), encoding="utf-8"
     )
-    return TuneResult(_rank_trials(done), best, SCORED_ROWS[options.rows], folder.root / "tune.html", tuned_path)
+    ranked = sorted(done, key=lambda record: (record.state != "finished", -(record.score or 0.0), record.number))
+    return TuneResult(tuple(ranked), best, SCORED_ROWS[options.rows], folder.root / "tune.html", tuned_path)
 
 
 def _validate_search(recipe: Recipe, options: TuneOptions, tuned_path: Path) -> None:
@@ -270,22 +271,16 @@ def _has_time_for_trial(left: float, started: float, trial_count: int) -> bool:
 
 def _describe_trial(record: TrialRecord) -> str:
     score = "no score" if record.score is None else f"{record.score:.4f}"
-    drawn = ", ".join(f"{name} {_format_value(value)}" for name, value in record.drawn.items())
+    drawn = ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in record.drawn.items()
+    )
     return f"trial {record.number}: {record.state} after {pluralize(record.epochs, 'epoch')}, {score}; {drawn}"
-
-
-def _format_value(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _make_frame(trials: Sequence[TrialRecord]) -> pl.DataFrame:
     facts = ("number", "state", "score", "epochs")
     rows = [{name: getattr(record, name) for name in facts} | record.drawn for record in trials]
     return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def _rank_trials(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    return tuple(sorted(trials, key=lambda record: (record.state != "finished", -(record.score or 0.0), record.number)))
 
 
 def _format_table(trials: Sequence[TrialRecord]) -> Iterator[str]:
