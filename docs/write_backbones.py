@@ -1,15 +1,27 @@
-"""Write the list of timm's networks that recipes are checked by without importing timm.
+"""Write the list of timm's networks, by which recipes are checked without importing timm.
 
-python docs/write_backbones.py
+One line per group, names separated by blanks; `name=` stands for a hub repository `timm/name`.
+
+    python docs/write_backbones.py
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 from holotype.networks.backbones import LIST_FILE, list_of_timm
 
 if __name__ == "__main__":
-    LIST_FILE.write_text(json.dumps(asdict(list_of_timm()), indent=0) + "\n", encoding="utf-8")
+    backbones = list_of_timm()
+    hub_files = [
+        f"{name}=" if file == f"timm/{name}" else f"{name}={file}" for name, file in backbones.hub_files.items()
+    ]
+    groups = {
+        "names": backbones.names,
+        "deprecated": backbones.deprecated,
+        "pretrained": backbones.pretrained,
+        "hub_files": hub_files,
+    }
+    content = {"version": backbones.version} | {name: " ".join(entries) for name, entries in groups.items()}
+    LIST_FILE.write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
     print(f"{LIST_FILE} written")

@@ -65,9 +65,9 @@ def test_a_vision_transformer_of_one_size_reads_others_and_says_so_in_its_option
 @pytest.mark.parametrize(
     ("backbone", "size", "message"),
     [
-        ("vit_tiny_patch16_224", 100, r"at 100 px: .*divisible by patch size \(16\); write its own size, 224"),
-        ("levit_128s", 64, r"at 64 px: .*; write its own size, 224"),
-        ("crossvit_9_240", 240, r"at 240 px: Only token or avg pooling is supported; take another backbone"),
+        ("vit_tiny_patch16_224", 100, r"at 100 px: .*divisible by patch size \(16\); write its native size, 224"),
+        ("levit_128s", 64, r"at 64 px: .*; write its native size, 224"),
+        ("crossvit_9_240", 240, r"at 240 px: Only token or avg pooling is supported; choose another backbone"),
     ],
 )
 def test_a_backbone_that_cannot_read_the_images_is_refused_before_it_trains(backbone, size, message):
@@ -161,7 +161,7 @@ def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path):
 
 
 def test_imagenet_weights_come_from_the_cache_and_never_from_the_network(tmp_path):
-    with pytest.raises(RecipeError, match="timm's weights of 'test_resnet' are not in the cache of this machine; load"):
+    with pytest.raises(RecipeError, match="timm's weights of 'test_resnet' are not in the cache of this machine; download"):
         find_weights("test_resnet", "imagenet")
     repository = tmp_path / "hub" / "models--timm--test_resnet.r160_in1k"
     for folder in ("snapshots/abc", "refs"):

@@ -1,4 +1,4 @@
-"""Networks: stems, heads, weights and checkpoints around timm's backbones."""
+"""Neural networks: timm backbones, stems, heads, weights and checkpoints."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Activations by name, and a backbone's own replaced throughout."""
+"""Activation functions by name, and replacement of those inside a backbone."""
 
 from __future__ import annotations
 
@@ -35,14 +35,13 @@ GATE_NAMES = {"gate", "sigmoid", "attn_gate"}
 
 
 def make_activation(name: str, inplace: bool = True) -> nn.Module:
-    """An activation.
+    """Make an activation module by its name in `ACTIVATIONS`.
 
     Args:
-        name: As in `ACTIVATIONS`.
-        inplace: Overwrite the input, where the activation can; it saves memory in training.
+        inplace: Overwrite the input where the activation can, which saves memory in training.
 
     Raises:
-        RecipeError: There is no such activation.
+        RecipeError: No activation has this name.
     """
     key = name.lower().replace("-", "_")
     if key not in ACTIVATIONS:
@@ -52,17 +51,13 @@ def make_activation(name: str, inplace: bool = True) -> nn.Module:
 
 
 def replace_activations(backbone: nn.Module, name: str) -> int:
-    """Put one activation in the place of a backbone's own; gates (squeeze-and-excitation's sigmoids) stay.
-
-    Args:
-        backbone: Changed in place.
-        name: As in `ACTIVATIONS`.
+    """Replace the activations of a backbone in place, except gates (the sigmoids of squeeze-and-excitation).
 
     Returns:
-        How many were replaced.
+        The number of replaced modules.
 
     Raises:
-        RecipeError: There is no such activation, or the backbone has none that is a module of its own.
+        RecipeError: No activation has this name, or the backbone has no activation modules.
     """
     replaced = 0
     for module in list(backbone.modules()):
@@ -72,8 +67,8 @@ def replace_activations(backbone: nn.Module, name: str) -> int:
                 replaced += 1
     if replaced == 0:
         raise RecipeError(
-            f"{type(backbone).__name__} has no activation that could be replaced by {name!r}",
+            f"{type(backbone).__name__} has no activation module that can be replaced by {name!r}",
             field="models.activation",
-            remedy="leave `activation` out, or take another backbone",
+            remedy="leave `activation` out, or choose another backbone",
         )
     return replaced

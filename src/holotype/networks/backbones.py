@@ -1,7 +1,7 @@
-"""Backbones by name: which networks timm has, and where their weights lie, without importing timm.
+"""Backbone names and the locations of their pretrained weights, without importing timm.
 
-`backbones.json` holds both for one version of timm (`python docs/write_backbones.py` writes it). Any other version, and
-a process that has timm loaded (a plugin may have registered networks), ask timm itself.
+`backbones.json` lists them for one version of timm (`python docs/write_backbones.py` writes it). For any other version,
+and in a process that has loaded timm (a plugin may have registered networks), timm itself is asked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from holotype.core.errors import RecipeError, join_names
 from holotype.core.runtime import version_of
@@ -29,11 +28,11 @@ class BackboneList:
     """The networks of one version of timm.
 
     Args:
-        version: timm's version.
-        names: Of the architectures, those that timm lists.
-        deprecated: Earlier names, which still build a network.
+        names: Architectures, as timm lists them.
+        deprecated: Old names that still build a network.
         pretrained: Names with the tag of their weights.
-        hub_files: The hub's repository of the weights of a name, with a file where it is not the usual one.
+        hub_files: Name to `owner/repository` of its weights on the hub, followed by `/file` where the file has an
+            unusual name.
     """
 
     version: str
@@ -44,14 +43,14 @@ class BackboneList:
 
 
 def check_backbone(name: str, field: str = "models.backbone") -> None:
-    """Refuse a backbone that timm does not know.
+    """Refuse a backbone that timm does not have.
 
     Args:
-        name: The network's name, with or without the tag of its weights.
-        field: Where it stands in the recipe.
+        name: With or without the tag of its weights.
+        field: Where the name stands in the recipe.
 
     Raises:
-        RecipeError: It is not there; the nearest name is suggested.
+        RecipeError: Unknown name; the message suggests the nearest ones.
     """
     backbones = _backbones()
     architecture, _, tag = name.partition(".")
@@ -65,10 +64,10 @@ def check_backbone(name: str, field: str = "models.backbone") -> None:
 
 
 def hub_file(name: str) -> tuple[str, str] | None:
-    """The hub's repository and file of timm's weights of a network; none where timm has none there.
+    """Find the hub repository and file of a network's weights; None where the hub has none.
 
     Args:
-        name: The network's name, with or without the tag of its weights.
+        name: With or without the tag of its weights.
     """
     entry = _backbones().hub_files.get(name)
     if entry is None:
@@ -78,7 +77,7 @@ def hub_file(name: str) -> tuple[str, str] | None:
 
 
 def list_of_timm() -> BackboneList:
-    """The networks of the timm that is installed, by its own word; slow, as it loads timm."""
+    """List the networks of the installed timm; slow, because it imports timm."""
     import timm
     from timm.models import _registry
 
@@ -99,21 +98,18 @@ def _backbones() -> BackboneList:
 
 @cache
 def _stored_list() -> BackboneList:
-    content: dict[str, Any] = json.loads(LIST_FILE.read_text(encoding="utf-8"))
-    return BackboneList(
-        content["version"],
-        tuple(content["names"]),
-        tuple(content["deprecated"]),
-        tuple(content["pretrained"]),
-        content["hub_files"],
-    )
+    content: dict[str, str] = json.loads(LIST_FILE.read_text(encoding="utf-8"))
+    names, deprecated, pretrained = (tuple(content[key].split()) for key in ("names", "deprecated", "pretrained"))
+    pairs = (entry.partition("=") for entry in content["hub_files"].split())
+    hub_files = {name: file or f"timm/{name}" for name, _, file in pairs}
+    return BackboneList(content["version"], names, deprecated, pretrained, hub_files)
 
 
 _timm_lists: dict[int, BackboneList] = {}
 
 
 def _list_of_loaded_timm() -> BackboneList:
-    """What timm says, asked again when networks were registered since."""
+    """The list of the loaded timm, made again after networks were registered."""
     from timm.models import _registry
 
     count = len(_registry._model_entrypoints)

@@ -1,4 +1,4 @@
-"""A network from a model's section: a timm backbone, its stem adapted, its weights found, our head on top."""
+"""Build a network from a model's recipe section: timm backbone, adapted stem, pretrained weights and head."""
 
 from __future__ import annotations
 
@@ -23,12 +23,7 @@ __all__ = ["Network", "build_architecture", "build_network"]
 
 
 class Network(nn.Module):
-    """A backbone and a head.
-
-    Args:
-        backbone: Ends in an unpooled feature map.
-        head: Turns it into logits.
-    """
+    """Image classifier: a timm backbone that ends in a feature map, and a head."""
 
     def __init__(self, backbone: nn.Module, head: Head) -> None:
         super().__init__()
@@ -36,35 +31,26 @@ class Network(nn.Module):
         self.width = _feature_width(backbone)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits of a batch.
+        """Compute the logits of a batch, shape (n, classes).
 
         Args:
             pixels: Shape (n, channels, size, size), normalized.
-
-        Returns:
-            Shape (n, classes).
         """
         return self.head(self.features(pixels))
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The backbone's features, pooled.
+        """Compute the pooled features of a batch, shape (n, pooled width).
 
         Args:
             pixels: Shape (n, channels, size, size), normalized.
-
-        Returns:
-            Shape (n, pooled width).
         """
         return self.head.pool(self.features(pixels))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """The backbone's last feature map.
+        """Compute the last feature map of the backbone, shape (n, width, H, W).
 
         Args:
             pixels: Shape (n, channels, size, size), normalized.
-
-        Returns:
-            Shape (n, width, H, W).
         """
         return as_feature_map(self.backbone(pixels), self.width)
 
@@ -77,21 +63,17 @@ def build_network(
     fold: int | None = None,
     rank_heads: RankHeads | None = None,
 ) -> tuple[Network, PretrainedWeights]:
-    """A network ready to train.
+    """Build a network that is ready to train.
 
     Args:
-        model: The recipe's section.
-        classes: How many logits it ends in.
-        channels: How many channels the images have.
-        seed: For what is initialised at random.
-        fold: Which network of another run's model it starts from, where the weights are such.
-        rank_heads: The ranks above the classes that it learns, where it learns any.
+        fold: If `weights` names another run's model, the fold whose network is loaded.
+        rank_heads: Taxonomic ranks that the network learns in addition to the classes.
 
     Returns:
-        The network, and the weights it started from.
+        The network and the weights it starts from.
 
     Raises:
-        RecipeError: There is no such backbone, its weights are not here, or it cannot read the images.
+        RecipeError: There is no such backbone, its weights are not on this machine, or it cannot read the images.
     """
     check_backbone(model.backbone)
     sizes = sorted({size for phase in model.phases if isinstance(size := phase.size or model.input.size, int)})
@@ -116,16 +98,12 @@ def build_architecture(
     activation: str | None = None,
     rank_heads: RankHeads | None = None,
 ) -> Network:
-    """A network with random weights, for weights to be loaded into.
+    """Build a network with random weights, to load weights into.
 
     Args:
-        backbone: timm's name.
-        classes: How many logits it ends in.
-        channels: How many channels the images have.
-        head: The recipe's section.
-        options: What the weights ask of the architecture.
-        activation: Replaces the backbone's own, where it is given.
-        rank_heads: The ranks above the classes that it learns, where it learns any.
+        options: Keyword arguments of `timm.create_model` that the weights need.
+        activation: Replaces the activations of the backbone.
+        rank_heads: Taxonomic ranks that the network learns in addition to the classes.
     """
     body = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, global_pool="", **options)
     if activation is not None:
@@ -134,15 +112,15 @@ def build_architecture(
 
 
 def _feature_width(backbone: nn.Module) -> int:
-    """Channels of the feature map; some networks widen it behind what timm calls their features."""
+    """Number of channels of the feature map; some networks widen it after timm's `num_features`."""
     return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
 
 
-@cache  # every fold of a model asks the same
+@cache  # the same for every fold of a model
 def _find_backbone_options(backbone: str, channels: int, sizes: tuple[int, ...]) -> dict[str, Any]:
-    """What a backbone must be asked for to read images of some sizes; tried on the meta device, which computes nothing.
+    """Find the timm options with which a backbone reads all sizes, by a trial on the meta device.
 
-    Vision transformers that were made for one size read others where their positions are interpolated.
+    Vision transformers of a fixed size read other sizes if their position embeddings are interpolated.
     """
     reasons = []
     for options in ({}, {"dynamic_img_size": True}):
@@ -152,7 +130,7 @@ def _find_backbone_options(backbone: str, channels: int, sizes: tuple[int, ...])
                 for size in sizes:
                     network(torch.zeros(1, channels, size, size))
             return options
-        except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # whatever timm has to say
+        except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # timm raises any of these
             reasons.append((str(error) or type(error).__name__).splitlines()[0].rstrip("."))
     reason = next(reason for reason in reversed(reasons) if "dynamic_img_size" not in reason)
     config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
@@ -160,14 +138,14 @@ def _find_backbone_options(backbone: str, channels: int, sizes: tuple[int, ...])
     raise RecipeError(
         f"the backbone {backbone!r} cannot read {channels} channels at {join_names(sizes)} px: {reason}",
         field="models.input.size",
-        remedy=f"write its own size, {native_size}"
+        remedy=f"write its native size, {native_size}"
         if native_size and native_size not in sizes
-        else "take another backbone",
+        else "choose another backbone",
     )
 
 
 def _load_backbone(backbone: nn.Module, pretrained: PretrainedWeights, channels: int) -> None:
-    """Load by name, stem adapted; weights of another classifier are left, anything else that is missing is refused."""
+    """Load weights by name and adapt the stem; classifier weights are ignored, missing tensors are an error."""
     state = dict(pretrained.state or {})
     stem = dict(backbone.pretrained_cfg).get("first_conv")  # type: ignore[arg-type]
     for name in [stem] if isinstance(stem, str) else list(stem or ()):

@@ -1,4 +1,4 @@
-"""Cards of networks: what a `card.json` may say, since it may have come with a run from anybody."""
+"""Checkpoint cards (`card.json`), validated strictly because a run may come from someone else."""
 
 from __future__ import annotations
 
@@ -17,32 +17,26 @@ __all__ = ["CARD", "REMEDY", "backbone_options", "checkpoint_card", "read_card"]
 
 CARD = "card.json"
 REMEDY = "copy the run again, or run its recipe again"
-BACKBONE_NAME = re.compile(
-    r"[A-Za-z0-9_]+(\.[A-Za-z0-9_.]+)?"
-)  # of a network of timm, with or without the tag of its weights
+BACKBONE_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_.]+)?")  # timm's name, with or without the tag of its weights
 MAX_BYTES = 64 << 20  # a card of 100,000 classes and three ranks has 5 MB
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """A card as plain values.
-
-    Args:
-        path: The JSON file.
+    """Read a card as plain values.
 
     Raises:
-        StoreError: It is missing, is too long, or is no JSON mapping.
+        StoreError: The file is missing, too large, or not a JSON object.
     """
-    remedy = REMEDY
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise StoreError(f"{path} has more than {MAX_BYTES >> 20} MiB, so that it is no card", remedy=remedy)
+            raise StoreError(f"{path} is larger than {MAX_BYTES >> 20} MiB, too large for a card", remedy=REMEDY)
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror or error}", remedy=remedy) from error
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}", remedy=REMEDY) from error
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path} is not JSON: {first_line(error)}", remedy=remedy) from error
+        raise StoreError(f"{path} is not JSON: {first_line(error)}", remedy=REMEDY) from error
     if not isinstance(content, dict):
-        raise StoreError(f"{path} is no card: it holds no mapping", remedy=remedy)
+        raise StoreError(f"{path} is not a card: it is not a JSON object", remedy=REMEDY)
     return content
 
 
@@ -62,7 +56,7 @@ PixelCount = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class _Card(BaseModel):
-    """What a card must say for its network to be built; the rest of it is for people."""
+    """Schema of the fields that are needed to build a network; the others are for people."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -87,13 +81,10 @@ class _Card(BaseModel):
 
 
 def checkpoint_card(path: Path) -> dict[str, Any]:
-    """The card of a network as plain values, looked through before anything is built by it.
-
-    Args:
-        path: The JSON file.
+    """Read and validate the card of a network, before anything is built from it.
 
     Raises:
-        StoreError: It is missing or torn, lacks what a network needs, or asks for what no run writes.
+        StoreError: The card is missing or damaged, lacks a field, or has a value that Holotype never writes.
     """
     card = read_card(path)
     try:
@@ -105,26 +96,25 @@ def checkpoint_card(path: Path) -> dict[str, Any]:
         message = f"{path} cannot be used: {location + ': ' if location else ''}{truncate(first['msg'], 300)}"
         raise StoreError(message, remedy=REMEDY) from None
     backbone_options(card, path)
-    if not BACKBONE_NAME.fullmatch(
-        model.backbone
-    ):  # neither `hf-hub:` nor a folder: nothing is fetched, and no file opened
-        raise StoreError(f"{path} names the backbone {truncate(model.backbone)!r}, which timm has not", remedy=REMEDY)
+    if not BACKBONE_NAME.fullmatch(model.backbone):  # `hf-hub:` would download, `local-dir:` would open other files
+        raise StoreError(
+            f"{path} names the backbone {truncate(model.backbone)!r}, which timm does not have", remedy=REMEDY
+        )
     return card
 
 
 def backbone_options(card: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """What a card asks of timm's network: a choice from a short list, and never a file or an address.
+    """Read the timm options of a card: allow-listed options only, never a file or an address.
 
     Args:
-        card: From `read_card`.
-        path: Of the card, for messages.
+        path: The card's file, for messages.
 
     Raises:
-        StoreError: It asks for anything else.
+        StoreError: The card has another option, or a value that is not allowed.
     """
     options = card.get("backbone_options", {})
     if not isinstance(options, dict):
-        raise StoreError(f"{path}: `backbone_options` should be a mapping, and is {truncate(options)}")
+        raise StoreError(f"{path}: `backbone_options` must be a mapping, and is {truncate(options)}")
     for name, value in options.items():
         if name not in ALLOWED_OPTIONS:
             raise StoreError(
@@ -132,7 +122,7 @@ def backbone_options(card: Mapping[str, Any], path: Path) -> dict[str, Any]:
                 field="backbone_options",
                 value=name,
                 allowed=ALLOWED_OPTIONS,
-                remedy="take the key out of the card if you trust the weights",
+                remedy="delete the key from the card if you trust the weights",
             )
         if not ALLOWED_OPTIONS[name](value):
             raise StoreError(f"{path}: {name} cannot be {truncate(value)}", field=f"backbone_options.{name}")

