@@ -135,7 +135,7 @@ def test_any_number_of_channels_passes_and_saturation_is_for_three(channels):
         24,
     )
     validate_augment(spec, channels)
-    with pytest.raises(RecipeError, match=f"sees {channels} channels"):
+    with pytest.raises(RecipeError, match=f"reads {channels} channels"):
         validate_augment(AugmentSpec(saturation=0.2), channels)
 
 

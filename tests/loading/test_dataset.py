@@ -46,7 +46,7 @@ def test_green_alone_is_changed_wherever_the_network_sees_it(seen: list[str] | N
 
 
 def test_a_channel_without_a_name_cannot_be_told_from_the_others() -> None:
-    with pytest.raises(DataError, match="some channels are asked for and none are named"):
+    with pytest.raises(DataError, match="the recipe selects channels by name, and the images have no channel names"):
         specimens_of({"augment": {"channels": ["green"]}}, None)
 
 

@@ -171,8 +171,8 @@ def test_focal_is_under_a_softmax_where_a_sample_has_one_label():
         ({"lsep": 1.0}, "multiclass", False, 0.0, "'lsep' is for multilabel labels; allowed|allowed: "),
         ({"lovaz": 1.0}, "multilabel", False, 0.0, "did you mean 'lovasz'"),
         ({"focal": {"gama": 2}}, "multilabel", False, 0.0, "no option 'gama'.*did you mean 'gamma'"),
-        ({"lovasz": 1.0}, "multilabel", True, 0.0, "knows no class weights"),
-        ({"soft_f1": 1.0}, "multilabel", False, 0.1, "knows no label smoothing"),
+        ({"lovasz": 1.0}, "multilabel", True, 0.0, "does not support class weights"),
+        ({"soft_f1": 1.0}, "multilabel", False, 0.1, "does not support label smoothing"),
     ],
 )
 def test_a_loss_is_refused_for_what_it_is_not(parts, kind, weights, smoothing, message):

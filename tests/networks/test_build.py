@@ -161,7 +161,9 @@ def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path):
 
 
 def test_imagenet_weights_come_from_the_cache_and_never_from_the_network(tmp_path):
-    with pytest.raises(RecipeError, match="timm's weights of 'test_resnet' are not in the cache of this machine; download"):
+    with pytest.raises(
+        RecipeError, match="timm's weights of 'test_resnet' are not in the cache of this machine; download"
+    ):
         find_weights("test_resnet", "imagenet")
     repository = tmp_path / "hub" / "models--timm--test_resnet.r160_in1k"
     for folder in ("snapshots/abc", "refs"):

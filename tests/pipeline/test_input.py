@@ -92,7 +92,7 @@ def test_the_network_has_a_stem_of_the_channels_it_sees(write_recipe: WriteRecip
 def test_new_images_without_a_table_have_no_plate(write_recipe: WriteRecipe, screen: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, models=[model(normalize="plate")], split={"folds": 3, "folds_to_train": [0]})
     opened = holotype.run(recipe)
-    with pytest.raises(DataError, match="there is no column of plates"):
+    with pytest.raises(DataError, match="normalization by plate needs a column of plates"):
         opened.predict(screen / "images")
 
 

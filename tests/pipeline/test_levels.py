@@ -168,7 +168,7 @@ def levels_of(content: dict[str, Any], folder: Path) -> None:
             "models.0.head.taxonomy.weights: the taxonomy has no rank 'genuss'; did you mean 'genus'",
         ),
         ({"genus": -0.3}, {}, "models.0.head.taxonomy.genus: -0.3 should be greater than or equal to 0"),
-        ({"genus": 0.0}, {}, "no rank above the classes weighs anything"),
+        ({"genus": 0.0}, {}, "no rank above the classes has a weight"),
         ({"genus": 0.3, "class": 0}, {}, "the classes would not be learnt"),
         ({"genus": 0.3, "species": 0}, {}, "the classes would not be learnt"),
         ({"genus": 0.3, "species": 1, "class": 1}, {}, "'species' and 'class' are the same"),

@@ -216,6 +216,6 @@ def test_a_margin_without_angles_is_refused_with_the_way_out(
     write_recipe: WriteRecipe, one_label: dict[str, Any], tmp_path: Path
 ) -> None:
     model = ONE_EPOCH | {"phases": [{"epochs": 1, "loss": "arcface"}]}
-    with pytest.raises(RecipeError, match="needs a head that measures angles") as caught:
+    with pytest.raises(RecipeError, match="needs a cosine head") as caught:
         run(write_recipe(tmp_path, data=one_label, models=[model]))
     assert caught.value.field == "models.0.phases.0"

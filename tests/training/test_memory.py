@@ -152,7 +152,7 @@ def test_memory_that_is_short_outside_a_step_ends_in_a_sentence(
         raise MemoryError
 
     monkeypatch.setattr("holotype.training.fit.build_network", exhausted)
-    with pytest.raises(TrainingError, match=r"main, fold 2: memory is short \(MemoryError\); write a smaller"):
+    with pytest.raises(TrainingError, match=r"main, fold 2: out of memory \(MemoryError\); write a smaller"):
         fitted(plan_job({"epochs": 1}), specimens, tmp_path, runtime)
 
 

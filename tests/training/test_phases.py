@@ -114,7 +114,7 @@ def test_a_schedule_of_another_name_is_refused_when_the_recipe_is_read() -> None
 
 def test_a_loss_with_a_margin_needs_a_head_that_measures_angles_and_takes_its_scale() -> None:
     section = PhaseSpec.model_validate({"loss": {"cross_entropy": 0.8, "arcface": 0.2}})
-    with pytest.raises(RecipeError, match="needs a head that measures angles"):
+    with pytest.raises(RecipeError, match="needs a cosine head"):
         check_phase(section, "multiclass", HeadSpec())
     angles = HeadSpec(margin=MarginSpec(scale=8.0))
     check_phase(section, "multiclass", angles)

@@ -204,7 +204,7 @@ def test_a_name_that_fits_nothing_and_all_of_it_are_refused() -> None:
     names = ["backbone.stem.weight", "backbone.blocks.0.weight", "head.weight"]
     with pytest.raises(RecipeError, match=r"did you mean .backbone.blocks."):
         frozen_parameters(names, ["backbone.block"])
-    with pytest.raises(RecipeError, match="everything is frozen"):
+    with pytest.raises(RecipeError, match="all parameters are frozen"):
         frozen_parameters(names, ["*"])
 
 
@@ -225,7 +225,7 @@ def test_an_optimiser_of_torch_is_found_by_its_name(name: str) -> None:
     ("spec", "message"),
     [
         ({"name": "rmsprop", "options": {"alfa": 0.9}}, "RMSprop has no option 'alfa'.*did you mean 'alpha'"),
-        ({"name": "adamw", "options": {"eps": 1e-3}}, "as keys of their own"),
+        ({"name": "adamw", "options": {"eps": 1e-3}}, "as keys of `optimizer`"),
         ({"name": "lbfgs"}, "needs a closure"),
         ({"name": "rmsprp"}, "did you mean 'rmsprop'"),
     ],

@@ -37,7 +37,7 @@ def test_rows_that_the_network_is_sure_of_join_with_their_labels() -> None:
 
 @pytest.mark.parametrize("other", [{"fold": 1}, {"model": "other"}, {"fold": -2}])
 def test_labels_of_another_folds_network_are_refused(other: dict) -> None:
-    with pytest.raises(HolotypeError, match="has seen what this one would be scored on"):
+    with pytest.raises(HolotypeError, match="was trained on rows that this one is scored on"):
         join_pseudo_labels(JOB, said([5], [0.99], **other), OWNERS, "multiclass", FREE)
 
 
@@ -50,7 +50,7 @@ def test_labelled_rows_do_not_join(row: int) -> None:
 def test_rows_tied_to_the_scored_fold_are_refused_however_sure() -> None:
     tied = FREE.copy()
     tied[6] = True
-    with pytest.raises(HolotypeError, match=r"tied to the fold that is scored.*6"):
+    with pytest.raises(HolotypeError, match=r"tied to the scored fold.*6"):
         join_pseudo_labels(JOB, said([5, 6], [0.99, 0.5]), OWNERS, "multiclass", tied)
 
 

@@ -41,7 +41,7 @@ def test_ranks_that_weigh_nothing_are_left_out() -> None:
         ({"famliy": 0.2}, "did you mean 'family'"),
         ({"genus": 0.2, "order": 1.0}, "no rank 'order'; allowed: class, genus, family"),
         ({"phylum": 0.2}, "every class has the same phylum"),
-        ({"class": 1.0}, "no rank above the classes weighs anything"),
+        ({"class": 1.0}, "no rank above the classes has a weight"),
     ],
 )
 def test_ranks_that_cannot_be_learnt_are_refused(weights: dict[str, float], message: str) -> None:

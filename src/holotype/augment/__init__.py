@@ -1,4 +1,4 @@
-"""Augmentation and views: pure functions on batches, with their random numbers handed in."""
+"""Data augmentation and test-time views: pure functions of a batch and its random numbers."""
 
 from typing import TYPE_CHECKING
 

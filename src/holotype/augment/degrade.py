@@ -1,4 +1,4 @@
-"""What optics and detectors do to an image: exponents, saturation, blur, noise, and parts that are missing."""
+"""Optical and detector degradations: gamma, saturation, blur, noise and random erasing."""
 
 from __future__ import annotations
 
@@ -22,26 +22,20 @@ __all__ = [
     "random_erase",
 ]
 
-DEGRADATION_DRAWS = 9  # exponent, saturation, blur, the noise's strength, and five for the erasing
+DEGRADATION_DRAWS = 9  # gamma, saturation, blur, noise, and five for random erasing
 GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601
-ERASED_AREAS, ERASED_ASPECTS = (
-    (0.02, 0.33),
-    (0.3, 3.3),
-)  # Zhong et al. 2020, "Random erasing data augmentation", section 4.2
+# Zhong et al. 2020, "Random erasing data augmentation", section 4.2
+ERASED_AREAS, ERASED_ASPECTS = (0.02, 0.33), (0.3, 3.3)
 EPSILON = 1e-6
 
 
 def apply_degradations(pixels: Tensor, draws: Tensor, spec: AugmentSpec, keys: NDArray[np.uint64]) -> Tensor:
-    """Exponent, saturation, blur, noise and erasing, in the order of light: specimen, optics, detector.
+    """Apply the degradations of a recipe in the order of the light path: specimen, optics, detector.
 
     Args:
         pixels: Shape (n, channels, H, W), normalized.
         draws: Uniform numbers in [0, 1), shape (n, 9).
-        spec: The ranges.
-        keys: One a row, for the noise, shape (n,).
-
-    Returns:
-        The same shape.
+        keys: Seed of each row's noise, shape (n,).
     """
     signed = (draws * 2 - 1).to(pixels.device)
     draws = draws.to(pixels.device)
@@ -57,11 +51,11 @@ def apply_degradations(pixels: Tensor, draws: Tensor, spec: AugmentSpec, keys: N
 
 
 def adjust_gamma(pixels: Tensor, exponents: Tensor) -> Tensor:
-    """Raise each channel to a power between its own darkest and brightest pixel, which stay.
+    """Raise each channel to a power, relative to its own minimum and maximum, which stay fixed.
 
     Args:
         pixels: Shape (n, channels, H, W).
-        exponents: Above zero, shape (n,).
+        exponents: Positive, shape (n,).
     """
     low, high = pixels.amin(dim=(2, 3), keepdim=True), pixels.amax(dim=(2, 3), keepdim=True)
     span = (high - low).clamp_min(EPSILON)
@@ -69,23 +63,23 @@ def adjust_gamma(pixels: Tensor, exponents: Tensor) -> Tensor:
 
 
 def adjust_saturation(pixels: Tensor, factors: Tensor) -> Tensor:
-    """Move colors away from their grey, or towards it.
+    """Scale the difference of colors from gray.
 
     Args:
         pixels: Red, green and blue, shape (n, 3, H, W).
-        factors: 0 is grey, 1 leaves the colors, shape (n,).
+        factors: 0 gives gray, 1 changes nothing, shape (n,).
     """
     gray = (pixels * pixels.new_tensor(GRAY_WEIGHTS)[:, None, None]).sum(dim=1, keepdim=True)
     return gray + (pixels - gray) * factors[:, None, None, None]
 
 
 def blur(pixels: Tensor, deviations: Tensor, largest: float) -> Tensor:
-    """Convolve each image with a Gaussian of its own; the edges are mirrored.
+    """Gaussian blur with one standard deviation per image; edges are mirrored.
 
     Args:
         pixels: Shape (n, channels, H, W).
         deviations: In pixels, shape (n,).
-        largest: The largest that may be drawn, which decides how far the kernel reaches.
+        largest: Upper bound of the deviations, which sets the size of the kernel.
     """
     count, channels, height, width = pixels.shape
     reach = min(math.ceil(3 * largest), height - 1, width - 1)
@@ -100,7 +94,7 @@ def blur(pixels: Tensor, deviations: Tensor, largest: float) -> Tensor:
 
 
 def add_noise(pixels: Tensor, deviations: Tensor, keys: NDArray[np.uint64]) -> Tensor:
-    """Add Gaussian noise that depends on a row's key alone.
+    """Add Gaussian noise that depends only on the key of a row.
 
     Args:
         pixels: Shape (n, channels, H, W).
@@ -114,12 +108,12 @@ def add_noise(pixels: Tensor, deviations: Tensor, keys: NDArray[np.uint64]) -> T
 
 
 def random_erase(pixels: Tensor, draws: Tensor, probability: float) -> Tensor:
-    """Set a rectangle of some images to the data set's mean (Zhong et al. 2020).
+    """Random erasing: set a rectangle of some images to the mean of the data set (Zhong et al. 2020).
 
     Args:
         pixels: Shape (n, channels, H, W), normalized.
-        draws: Uniform numbers in [0, 1), shape (n, 5): whether, area, aspect, and where.
-        probability: Of the images that lose a rectangle.
+        draws: Uniform numbers in [0, 1), shape (n, 5): selection, area, aspect ratio, position (2).
+        probability: Of an image to lose a rectangle.
     """
     height, width = pixels.shape[2:]
     area = ERASED_AREAS[0] + draws[:, 1] * (ERASED_AREAS[1] - ERASED_AREAS[0])

@@ -1,4 +1,4 @@
-"""Elastic warps: a few random shifts, drawn out smoothly over the image and added to the one sampling grid."""
+"""Elastic deformation: random shifts of a coarse grid, interpolated smoothly and added to the sampling grid."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ ELASTIC_DRAWS = 2 * KNOTS * KNOTS
 
 
 def elastic_displacement(draws: Tensor, strength: float, size: int) -> Tensor:
-    """A smooth displacement of every pixel (Simard, Steinkraus & Platt 2003, with knots in the place of a blur).
+    """Smooth random displacement field (Simard, Steinkraus & Platt 2003, with grid knots in place of a blur).
 
     Args:
-        draws: Uniform numbers in [0, 1), shape (n, 32): a shift of x and of y for each of 4 x 4 knots.
+        draws: Uniform numbers in [0, 1), shape (n, 32): x and y shift of each of 4 x 4 knots.
         strength: Largest shift of a knot as a share of the side.
         size: Side of the output in pixels.
 

@@ -1,6 +1,6 @@
-"""Geometry is composed: flip, rotation, scale and shear are one affine matrix an image and one interpolation a batch.
+"""Affine augmentation: flip, rotation, scale and shear in one matrix per image and one interpolation per batch.
 
-A matrix maps where an output pixel is to where the input is read, in units in which the output square spans [-1, 1].
+A matrix maps output positions to input positions, in units in which the output square spans [-1, 1].
 """
 
 from __future__ import annotations
@@ -19,23 +19,15 @@ GEOMETRY_DRAWS = 5
 
 
 def identity_matrices(count: int) -> Tensor:
-    """Matrices that change nothing.
-
-    Args:
-        count: How many.
-
-    Returns:
-        Shape (count, 2, 3).
-    """
+    """Make identity matrices, shape (count, 2, 3)."""
     return torch.eye(2, 3).repeat(count, 1, 1)
 
 
 def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
-    """Random matrices: mirrored, then sheared, scaled and turned about the center.
+    """Draw random affine matrices: flip, then shear, scale and rotation about the center.
 
     Args:
-        draws: Uniform numbers in [0, 1), shape (n, 5): angle, scale, shear, and the two mirrorings.
-        spec: The ranges.
+        draws: Uniform numbers in [0, 1), shape (n, 5): angle, scale, shear, horizontal and vertical flip.
 
     Returns:
         Shape (n, 2, 3).
@@ -43,7 +35,7 @@ def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
     signed = draws[:, :3] * 2 - 1
     angle = signed[:, 0] * math.radians(spec.rotate)
     low, high = (math.log(bound) for bound in spec.scale)
-    zoom = torch.exp(-(low + draws[:, 1] * (high - low)))  # an object twice as large is read in steps half as long
+    zoom = torch.exp(-(low + draws[:, 1] * (high - low)))  # twice the size is half the step on the input
     slope = torch.tan(signed[:, 2] * math.radians(spec.shear))
     across = _mirror_signs(draws[:, 3], spec.flip in (True, "horizontal"))
     down = _mirror_signs(draws[:, 4], spec.flip in (True, "vertical"))
@@ -57,14 +49,14 @@ def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
 def warp(
     pixels: Tensor, matrices: Tensor, size: int, resize_mode: str = "fit", displacement: Tensor | None = None
 ) -> Tensor:
-    """Read a batch through its matrices with one bilinear interpolation; what lies outside is mirrored.
+    """Resample a batch through affine matrices with one bilinear interpolation; the outside is mirrored.
 
     Args:
         pixels: Shape (n, channels, H, W), float32; any number of channels.
         matrices: Shape (n, 2, 3) or (1, 2, 3).
         size: Side of the output square in pixels.
-        resize_mode: `fit` puts the longer side into the square and keeps the aspect ratio; `stretch` fills the square.
-        displacement: Added to where an output pixel is before the matrix, shape (n, size, size, 2).
+        resize_mode: `fit` keeps the aspect ratio (the longer side fills the square); `stretch` does not.
+        displacement: Added to the output positions before the matrix, shape (n, size, size, 2).
 
     Returns:
         Shape (n, channels, size, size), on the device of `pixels`.

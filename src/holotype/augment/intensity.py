@@ -1,4 +1,4 @@
-"""Intensities: scaled by the data set's moments, then brightness and contrast a channel, in one multiply-add."""
+"""Intensity transforms: normalization, and brightness and contrast per channel."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ __all__ = ["intensity_draws", "jitter", "normalize"]
 
 
 def intensity_draws(channels: int) -> int:
-    """How many uniform numbers an image needs.
-
-    Args:
-        channels: How many channels it has.
-    """
+    """Number of uniform random numbers that `jitter` needs per image."""
     return 2 * channels
 
 
@@ -28,17 +24,14 @@ def normalize(
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
 ) -> Tensor:
-    """Scale each channel to mean 0 and deviation 1; the one place where depth becomes float.
+    """Scale each channel to mean 0 and deviation 1, as float32; all pixel depths are converted here.
 
     Args:
-        pixels: Shape (n, channels, H, W), in the files' units.
-        mean: One a channel, or shape (n, channels).
-        deviation: One a channel, or shape (n, channels), above zero.
-        low: The least value a channel that is taken as it is; those below become it.
-        high: The largest.
-
-    Returns:
-        The same shape, float32.
+        pixels: Shape (n, channels, H, W), in the units of the files.
+        mean: One per channel, or shape (n, channels).
+        deviation: Like `mean`, positive.
+        low: Lower clipping limit per channel, in the units of the files.
+        high: Upper clipping limit per channel.
     """
     shape = (-1, pixels.shape[1], 1, 1)
     scale = 1.0 / torch.as_tensor(deviation, dtype=torch.float32, device=pixels.device).reshape(shape)
@@ -53,16 +46,12 @@ def normalize(
 
 
 def jitter(pixels: Tensor, draws: Tensor, spec: AugmentSpec, jitter_channels: Sequence[int] | None = None) -> Tensor:
-    """Stretch each channel about its own mean and shift it, every channel by itself.
+    """Jitter brightness and contrast of each channel independently.
 
     Args:
         pixels: Shape (n, channels, H, W), normalized.
-        draws: Uniform numbers in [0, 1), shape (n, 2 * channels): contrast, then brightness, a channel.
-        spec: The ranges.
-        jitter_channels: Numbers of the channels that are changed; all of them where none are given.
-
-    Returns:
-        The same shape.
+        draws: Uniform numbers in [0, 1), shape (n, 2 * channels): contrast of all channels, then brightness.
+        jitter_channels: Indices of the channels to change; None changes all.
     """
     if spec.brightness == 0 and spec.contrast == 0:
         return pixels

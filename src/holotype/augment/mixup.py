@@ -1,4 +1,4 @@
-"""Training images made of two: mixup, cutmix, sample pairing."""
+"""Mixing of training images: mixup, CutMix, sample pairing."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from holotype.recipe.sections import MixSpec
 
 __all__ = ["MIX_DRAWS", "mix_batches", "mixing_partners"]
 
-MIX_DRAWS = 5  # whether, the weight, where (two), and which partner
+MIX_DRAWS = 5  # selection, weight, position (2), partner
 
 
 def mix_batches(
     pixels: Tensor, partners: Tensor, targets: Tensor, partner_targets: Tensor, draws: Tensor, spec: MixSpec
 ) -> tuple[Tensor, Tensor]:
-    """Mix each image with a partner that was drawn and augmented by itself.
+    """Mix each image with a partner that was drawn and augmented independently.
 
-    Mixup (Zhang et al. 2018), cutmix (Yun et al. 2019, its labels by the area that is really covered), and sample
-    pairing (Inoue 2018). Many labels a sample are mixed as one label is.
+    Mixup (Zhang et al. 2018), CutMix (Yun et al. 2019, labels weighted by the area that is covered after clipping), and
+    sample pairing (Inoue 2018, labels unchanged). Multilabel targets are mixed in the same way.
 
     Args:
         pixels: Shape (n, channels, H, W).
         partners: The same shape.
         targets: Shape (n, classes).
         partner_targets: The same shape.
-        draws: Uniform numbers in [0, 1), shape (n, at least 4): whether, the weight, and where.
-        spec: The recipe's section.
+        draws: Uniform numbers in [0, 1), shape (n, at least 4): selection, weight, position (2).
 
     Returns:
         Pixels and targets of the same shapes.
@@ -54,7 +53,7 @@ def _interpolate(targets: Tensor, others: Tensor, weight: Tensor) -> Tensor:
 
 
 def _rectangles(areas: Tensor, centers: Tensor, height: int, width: int) -> Tensor:
-    """Rectangles of the images' aspect with some areas and centers, cut off at the edges, shape (n, height, width)."""
+    """Masks of rectangles with the image's aspect ratio, clipped at the edges, shape (n, height, width)."""
     side = areas.clamp_min(0.0).sqrt().to(centers) / 2
     rows = (torch.arange(height, device=centers.device) + 0.5) / height
     columns = (torch.arange(width, device=centers.device) + 0.5) / width
@@ -64,10 +63,9 @@ def _rectangles(areas: Tensor, centers: Tensor, height: int, width: int) -> Tens
 
 
 def mixing_partners(draws: Tensor, count: int) -> NDArray[np.int64]:
-    """Which of some rows is each image's partner.
+    """Choose the index of each image's partner among `count` rows.
 
     Args:
         draws: Uniform numbers in [0, 1), shape (n,).
-        count: How many rows there are.
     """
     return (draws.double() * count).long().clamp_max(count - 1).numpy()

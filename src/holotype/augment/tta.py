@@ -1,4 +1,4 @@
-"""Views: the fixed readings of an image at prediction."""
+"""Views of test-time augmentation (TTA)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,10 @@ VIEWS = {"none": _FLIPS[:1], "flips": _FLIPS, "d4": _FLIPS + _TRANSPOSED}
 
 
 def tta_matrices(views: str) -> Tensor:
-    """One matrix a view.
-
-    Args:
-        views: `none`, `flips` or `d4`.
-
-    Returns:
-        Shape (views, 2, 3), the plain view first.
+    """Get the affine matrix of each view, shape (views, 2, 3), the identity first.
 
     Raises:
-        RecipeError: There are no such views.
+        RecipeError: No view set has this name.
     """
     if views not in VIEWS:
         raise RecipeError(f"there are no views {views!r}", field="models.predict.tta", value=views, allowed=VIEWS)

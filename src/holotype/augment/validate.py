@@ -1,4 +1,4 @@
-"""Checks of an augmentation against the images."""
+"""Validation of augmentations against the image channels."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ __all__ = ["validate_augment"]
 
 
 def validate_augment(spec: AugmentSpec, channels: int) -> None:
-    """Refuse what does not go with the images.
+    """Refuse augmentations that do not fit the image channels.
 
     Args:
-        spec: The recipe's section.
-        channels: Channels that the network sees.
+        channels: Number of channels that the network reads.
 
     Raises:
-        RecipeError: Saturation is asked for where there are not three channels.
+        RecipeError: Saturation needs three channels.
     """
     if spec.saturation and channels != 3:
         raise RecipeError(
-            f"saturation is for red, green and blue, and the network sees {channels} channels",
+            f"saturation needs red, green and blue channels, and the network reads {channels} channels",
             field="models.augment.saturation",
             value=spec.saturation,
-            remedy="write 0; brightness and contrast change each channel by itself",
+            remedy="write 0; brightness and contrast work on any channels",
         )

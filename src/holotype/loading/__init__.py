@@ -1,4 +1,4 @@
-"""Feeding: the order of rows, and batches made from stored pixels."""
+"""Data loading: order of rows, and batches from cached pixels."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Image dataset: stored pixels, how a model looks at them, and their labels."""
+"""Image dataset: cached pixels, their normalization and tiling for one model, and labels."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["ImageDataset", "Tiles", "compute_row_normalization", "make_dataset"]
 
 @dataclass(frozen=True)
 class Tiles:
-    """How images are cut into tiles.
+    """Tiling of images.
 
     Args:
-        size: Side of a tile in stored pixels.
-        sampling: Whether a training tile lies anywhere or in a cell of the grid.
+        size: Side of a tile in cached pixels.
+        sampling: Position of a training tile: anywhere, or in a cell of the grid.
     """
 
     size: int
@@ -35,19 +35,18 @@ class Tiles:
 
 @dataclass(frozen=True)
 class ImageDataset:
-    """What a network is fed with.
+    """Dataset of a network: cached images, labels and per-model preprocessing.
 
     Args:
-        pixel_cache: The stored images, one an image row.
-        normalization: Mean and deviation a channel, over the whole set.
-        truth: Which classes each image row has, shape (rows, classes); none where that is unknown. An array of True
-            and False becomes a `LabelMatrix`.
-        input_channels: Numbers of the channels that the network sees, in its order; all of them where none are given.
-        row_normalization: Means and deviations a channel of each image row, which scale it instead of the set's.
-        tiles: How images are cut up, where they are.
-        crop_share: Side of the window that training sees over the longest side of the stored images.
-        jitter_channels: Numbers of the channels, as the network sees them, whose brightness and contrast training
-            changes; all of them where none are given.
+        pixel_cache: One entry per image row.
+        normalization: Mean and deviation per channel of the data set.
+        truth: Shape (rows, classes); rows without labels are empty. A boolean array becomes a `LabelMatrix`.
+        input_channels: Channel indices in the order of the network; None for all.
+        row_normalization: Means and deviations, shape (rows, channels) each, which replace those of the data set.
+        tiles: None for whole images.
+        crop_share: Side of a random training crop over the longest side of the cached images.
+        jitter_channels: Indices, in the network's order, of the channels that intensity augmentation changes; None for
+            all.
     """
 
     pixel_cache: PixelCache
@@ -64,16 +63,16 @@ class ImageDataset:
 
     @property
     def channels(self) -> int:
-        """Channels that the network sees."""
+        """Number of channels that the network reads."""
         return len(self.input_channels) if self.input_channels is not None else int(self.pixel_cache.pixels.shape[1])
 
     @property
     def window_share(self) -> float:
-        """Side of what is read at once over the longest side of the stored images."""
+        """Side of a tile, or of the image without tiles, over the longest side of the cached images."""
         return 1.0 if self.tiles is None else self.tiles.size / max(self.pixel_cache.pixels.shape[2:])
 
     def grid(self) -> Tensor:
-        """Centers of all tiles of an image, or its middle where it is not cut, shape (windows, 2)."""
+        """Centers of all tiles of an image, or its middle without tiles, shape (tiles, 2)."""
         from holotype.augment import tile_centers
 
         height, width = self.pixel_cache.pixels.shape[2:]
@@ -88,37 +87,28 @@ def make_dataset(
     normalization: Normalization,
     truth: AnyLabels,
 ) -> ImageDataset:
-    """Stored images as one model looks at them.
+    """Make the image dataset of one model.
 
     Args:
-        model: The recipe's section, its size resolved.
-        pixel_cache: The stored images.
-        images: The table.
-        statistics: Of every image.
+        model: With its size resolved.
         normalization: Of the training set.
-        truth: Which classes each image row has, shape (rows, classes).
+        truth: Labels of the image rows, shape (rows, classes).
 
     Raises:
-        DataError: A channel is not there, or images are to be scaled by plate and their plates are not known.
-        RecipeError: The augmentation does not go with the channels.
+        DataError: A channel does not exist, or normalization by plate has no plate column.
+        RecipeError: The augmentation does not fit the channels.
     """
     section, tile = model.input, model.input.tile
     tiles = None if tile is None else Tiles(min(tile.size, model.largest_size), tile.sampling)
-    row_normalization = compute_row_normalization(model, images, statistics)
-    crop_share = model.augment.crop_share(int(section.size))
+    scaling = compute_row_normalization(model, images, statistics)
     input_channels = _channel_indices(section.channels, images.channels, "models.input.channels")
     jitter_channels = _channel_indices(
         model.augment.channels, section.channels or images.channels, "models.augment.channels"
     )
+    crop_share = model.augment.crop_share(int(section.size))
+    truth = LabelMatrix.from_dense(truth)
     dataset = ImageDataset(
-        pixel_cache,
-        normalization,
-        LabelMatrix.from_dense(truth),
-        input_channels,
-        row_normalization,
-        tiles,
-        crop_share,
-        jitter_channels,
+        pixel_cache, normalization, truth, input_channels, scaling, tiles, crop_share, jitter_channels
     )
     validate_augment(model.augment, dataset.channels)
     return dataset
@@ -127,18 +117,10 @@ def make_dataset(
 def compute_row_normalization(
     model: ModelSpec, images: ImageTable, statistics: ImageStatistics
 ) -> tuple[Floats, Floats] | None:
-    """Means and deviations a channel of each image row, shape (rows, channels), where they scale it.
-
-    Args:
-        model: The recipe's section.
-        images: The table.
-        statistics: Of every image.
-
-    Returns:
-        None where the whole set's scale all of them.
+    """Compute means and deviations per image or plate, shape (rows, channels); None to use those of the data set.
 
     Raises:
-        DataError: Images are to be scaled by plate, and their plates are not known.
+        DataError: Normalization by plate has no plate column.
     """
     if model.input.normalize == "dataset":
         return None
@@ -146,14 +128,14 @@ def compute_row_normalization(
 
 
 def _channel_indices(selected: Sequence[str] | None, names: Sequence[str] | None, field: str) -> tuple[int, ...] | None:
-    """Places of some channels among all that are named."""
+    """Indices of the selected channels among all names."""
     if selected is None:
         return None
     if names is None:
         raise DataError(
-            "some channels are asked for and none are named",
+            "the recipe selects channels by name, and the images have no channel names",
             field="data.channels",
-            remedy="list the names of all channels there, in the order of the files",
+            remedy="list the names of all channels, in the order of the files",
         )
     for name in selected:
         if name not in names:
@@ -164,9 +146,9 @@ def _channel_indices(selected: Sequence[str] | None, names: Sequence[str] | None
 def _plates(images: ImageTable) -> pl.Series:
     if not images.group_names:
         raise DataError(
-            "images are to be scaled by plate, and there is no column of plates",
+            "normalization by plate needs a column of plates, and the table has none",
             field="models.input.normalize",
             value="plate",
-            remedy="name the column of the plates first in `data.groups`; new images need it in their table",
+            remedy="name the plate column first in `data.groups`; new images need it in their table too",
         )
     return images.frame[f"group.{images.group_names[0]}"]

@@ -1,4 +1,4 @@
-"""From stored pixels to batches on the device: read, normalized, warped once, jittered."""
+"""Batches on the device from cached pixels: read, normalize, warp once, jitter."""
 
 from __future__ import annotations
 
@@ -41,15 +41,13 @@ Result = TypeVar("Result")
 
 
 def read_batch(dataset: ImageDataset, rows: Integers, device: torch.device) -> Tensor:
-    """Stored pixels on the device; they travel at their own depth, and are made float32 and normalized there, once.
+    """Read and normalize cached pixels on the device; they are transferred at their own bit depth.
 
     Args:
-        dataset: Where they are stored, and how to scale them.
         rows: Shape (n,).
-        device: Where they go.
 
     Returns:
-        Shape (n, channels, H, W), float32, normalized.
+        Shape (n, channels, H, W), float32.
     """
     channel_index = slice(None) if dataset.input_channels is None else np.array(dataset.input_channels)
     stored = dataset.pixel_cache.pixels[rows][:, channel_index]
@@ -69,12 +67,7 @@ def read_batch(dataset: ImageDataset, rows: Integers, device: torch.device) -> T
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Values on a device; through pinned memory to a GPU, so that the copy runs while the GPU computes.
-
-    Args:
-        values: In main memory.
-        device: Where they go.
-    """
+    """Copy a tensor to a device; through pinned memory to a GPU, so that the copy overlaps with computation."""
     if device.type == "cuda":
         return values.pin_memory().to(device, non_blocking=True)
     return values.to(device)
@@ -89,64 +82,49 @@ def training_batch(
     device: torch.device,
     partners: Integers | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One augmented batch. What is drawn depends on the key and each row, not on the batch.
+    """Make one augmented training batch; random numbers depend on the key and each row, not on the batch.
 
     Args:
-        dataset: Where the images are stored.
-        rows: Shape (n,), or (n, 2) with how often the epoch has had each before, since each time is drawn anew.
+        rows: Shape (n,), or (n, 2) with the number of earlier occurrences in the epoch, since each is augmented anew.
         key: From (seed, model, phase, fold, epoch).
         size: Side of the square in pixels.
-        spec: The ranges of the augmentation.
-        device: Where the batch is made.
-        partners: The rows among which mixing finds its second images; those of the batch where none are given.
+        partners: Rows from which mixing draws the second images; None for those of the batch.
 
     Returns:
         Pixels (n, channels, size, size), channels last in memory; targets (n, classes).
     """
     rows, repeats = (rows, np.zeros_like(rows)) if rows.ndim == 1 else (rows[:, 0], rows[:, 1])
     sample_keys = rows + (repeats << REPEAT_BITS)
-    pixels = _read_augmented(dataset, rows, sample_keys, key, size, spec, device)
+    pixels = read_batch(dataset, rows, device)
+    pixels = augmented_batch(dataset, pixels, sample_keys, key, size=size, spec=spec)
     targets = to_device(torch.from_numpy(dataset.truth[rows]), device).float()
     if spec.mix is not None:
         candidates = rows if partners is None else partners
         draws = torch.from_numpy(keyed_uniforms(derive_seed(key, "mix"), sample_keys, MIX_DRAWS)).float()
         partner_rows = candidates[mixing_partners(draws[:, 4], len(candidates))]
-        second = _read_augmented(dataset, partner_rows, sample_keys, derive_seed(key, "partner"), size, spec, device)
+        second = read_batch(dataset, partner_rows, device)
+        second = augmented_batch(dataset, second, sample_keys, derive_seed(key, "partner"), size=size, spec=spec)
         partner_targets = to_device(torch.from_numpy(dataset.truth[partner_rows]), device).float()
         pixels, targets = mix_batches(pixels, second, targets, partner_targets, draws, spec.mix)
     return pixels.contiguous(memory_format=torch.channels_last), targets
 
 
-def _read_augmented(
-    dataset: ImageDataset,
-    rows: Integers,
-    sample_keys: Integers,
-    key: int,
-    size: int,
-    spec: AugmentSpec,
-    device: torch.device,
-) -> Tensor:
-    return augmented_batch(dataset, read_batch(dataset, rows, device), sample_keys, key, (size, spec))
-
-
 def augmented_batch(
-    dataset: ImageDataset, pixels: Tensor, sample_keys: Integers, key: int, form: tuple[int, AugmentSpec]
+    dataset: ImageDataset, pixels: Tensor, sample_keys: Integers, key: int, *, size: int, spec: AugmentSpec
 ) -> Tensor:
-    """Images warped once and disturbed by what is drawn for each.
+    """Augment a batch: one warp, then intensity jitter and degradations.
 
     Args:
-        dataset: How they are cut and their aspect ratio is kept.
         pixels: Shape (n, channels, H, W), from `read_batch`.
-        sample_keys: What the draws are keyed by, shape (n,).
+        sample_keys: Key of each row's random numbers, shape (n,).
         key: From (seed, model, phase, fold, epoch), or of a view.
-        form: Side of the square in pixels, and the ranges of the augmentation.
+        size: Side of the square in pixels.
 
     Returns:
         Shape (n, channels, size, size), channels last in memory.
     """
-    size, spec = form
-    channels = dataset.channels
-    draws = torch.from_numpy(keyed_uniforms(key, sample_keys, GEOMETRY_DRAWS + intensity_draws(channels))).float()
+    draw_count = GEOMETRY_DRAWS + intensity_draws(dataset.channels)
+    draws = torch.from_numpy(keyed_uniforms(key, sample_keys, draw_count)).float()
     matrices = affine_matrices(draws[:, :GEOMETRY_DRAWS], spec)
     if dataset.tiles is not None:
         matrices = crop_matrices(matrices, _tile_centers(dataset, sample_keys, key), dataset.window_share)
@@ -170,7 +148,7 @@ def augmented_batch(
 
 
 def _tile_centers(dataset: ImageDataset, rows: Integers, key: int) -> Tensor:
-    """Where the tile of each row lies in this epoch, shape (n, 2)."""
+    """Centers of the training tiles of this epoch, shape (n, 2)."""
     draws = torch.from_numpy(keyed_uniforms(derive_seed(key, "tile"), rows, 2)).float()
     if dataset.tiles is not None and dataset.tiles.sampling == "grid":
         grid = dataset.grid()
@@ -180,10 +158,9 @@ def _tile_centers(dataset: ImageDataset, rows: Integers, key: int) -> Tensor:
 
 
 def view_batch(dataset: ImageDataset, pixels: Tensor, matrices: Tensor, size: int) -> Tensor:
-    """A batch as one view sees it.
+    """Warp a batch for one view of test-time augmentation.
 
     Args:
-        dataset: How their aspect ratio is kept.
         pixels: Shape (n, channels, H, W), from `read_batch`.
         matrices: Shape (n, 2, 3) or (1, 2, 3).
         size: Side of the square in pixels.
@@ -196,12 +173,10 @@ def view_batch(dataset: ImageDataset, pixels: Tensor, matrices: Tensor, size: in
 
 
 def prefetch(make: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Make things in order, some of them ahead of their use on threads of their own.
+    """Compute results in order, some of them ahead of use on background threads.
 
     Args:
-        make: What makes one.
-        items: What they are made of.
-        workers: Threads; 0 makes each when it is asked for.
+        workers: Number of threads; 0 computes each result on demand.
     """
     if workers == 0:
         yield from map(make, items)

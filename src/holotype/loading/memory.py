@@ -1,4 +1,4 @@
-"""Out-of-memory errors: the exceptions by which PyTorch, NumPy, oneDNN and CUDA say that memory is short."""
+"""Out-of-memory errors of PyTorch, NumPy, oneDNN and CUDA: detection, and retries with smaller batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["batches_within_memory", "describe_out_of_memory", "is_out_of_memory"
 MESSAGES = (
     "can't allocate memory",  # PyTorch's allocator on Linux and macOS
     "not enough memory",  # the same on Windows
-    "out of memory",  # CUDA and MPS where they raise no class of their own
+    "out of memory",  # CUDA and MPS, as a plain RuntimeError
     "std::bad_alloc",
     "cannot allocate memory",  # ENOMEM
     "could not create a primitive",  # oneDNN, whose buffers do not fit
@@ -27,11 +27,7 @@ Result = TypeVar("Result")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory is short, on a CPU or a GPU.
-
-    Args:
-        error: From a computation.
-    """
+    """Detect an out-of-memory error of a CPU or a GPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     message = str(error).lower()
@@ -39,16 +35,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def describe_out_of_memory(error: BaseException) -> str:
-    """What an out-of-memory error says, in one line.
-
-    Args:
-        error: For which `is_out_of_memory` holds.
-    """
+    """Describe an out-of-memory error in one line."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def release_memory() -> None:
-    """Give memory that PyTorch keeps for later back to the GPU, after an error has freed what it held."""
+    """Return cached memory of PyTorch to the GPU, after an error."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -56,15 +48,15 @@ def release_memory() -> None:
 def batches_within_memory(
     rows: Integers, size: int, compute: Callable[[Iterator[Integers]], Iterator[Result]]
 ) -> Iterator[Result]:
-    """What is computed of batches of rows, with batches of half the size wherever memory is short.
+    """Compute results batch by batch, and halve the batch size whenever memory is short.
 
     Args:
         rows: Shape (n,).
-        size: Rows a batch, as long as they fit.
-        compute: Yields one result a batch, in order.
+        size: Largest number of rows per batch.
+        compute: Yields one result per batch, in order.
 
     Raises:
-        HolotypeError: Not even one row fits.
+        HolotypeError: Not even one row fits in memory.
     """
     done = 0
     while done < len(rows):
@@ -83,7 +75,7 @@ def batches_within_memory(
             if size == 1:
                 raise HolotypeError(
                     f"one image does not fit in memory ({shortage})",
-                    remedy="close other programs, or write a smaller `input.size`; what is trained is kept, and the "
-                    "same command goes on from there",
+                    remedy="close other programs, or write a smaller `input.size`; finished work is kept, and the "
+                    "same command continues from there",
                 )
             size = max(1, min(size, len(parts[0])) // 2)

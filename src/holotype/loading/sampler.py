@@ -1,4 +1,4 @@
-"""Which training rows an epoch sees and in which order, drawn anew each epoch from a key."""
+"""Epoch sampling: the rows of an epoch and their order, drawn anew from a key."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ SamplingRule = str | Mapping[Any, int]
 
 
 def add_pseudo_labeled(rows: Integers, pseudo_rows: Integers, target_count: int, share: float, key: int) -> Integers:
-    """Labelled rows with some of those that join them; an epoch is as long however many have joined.
+    """Add pseudo-labeled rows to the labeled ones; the length of an epoch does not depend on `share`.
 
     Args:
-        rows: Labelled image rows, shape (n,).
-        pseudo_rows: Image rows that may join, shape (m,).
-        target_count: How many of them an epoch has in the end.
-        share: How far they have joined, in [0, 1]; labelled rows come a second time in place of the missing ones.
-        key: From `holotype.core.seeds.derive_seed`.
+        rows: Labeled image rows, shape (n,).
+        pseudo_rows: Candidate image rows, shape (m,).
+        target_count: Pseudo-labeled rows per epoch after the ramp.
+        share: Position on the ramp, in [0, 1]; labeled rows are repeated in place of the missing ones.
 
     Returns:
-        Shape (n + most,).
+        Shape (n + target_count,).
     """
     if not target_count:
         return rows
@@ -40,32 +39,25 @@ def add_pseudo_labeled(rows: Integers, pseudo_rows: Integers, target_count: int,
 
 
 def shuffle(rows: Integers, key: int) -> Integers:
-    """The rows in a random order.
-
-    Args:
-        rows: Image rows, shape (n,).
-        key: From `holotype.core.seeds.derive_seed`; the same key gives the same order.
-    """
+    """Shuffle image rows by a key."""
     repeat_index = _with_repeat_index(rows)[:, 1]
     return rows[np.argsort(keyed_uniforms(key, rows + (repeat_index << REPEAT_BITS), 1)[:, 0], kind="stable")]
 
 
 def sample_epoch(rows: Integers, truth: AnyLabels, rule: SamplingRule, key: int) -> Integers:
-    """The rows of an epoch in a random order, some left out and some more than once.
+    """Sample the rows of an epoch in random order, by the frequency of their rarest class.
 
-    A row is wanted as its rarest class is: `balanced` wants each class equally often (weights 1 / count), `sqrt` lies
-    half way (Mahajan et al. 2018, "Exploring the limits of weakly supervised pretraining", section 2.2); an epoch is as
-    long as without. Rows are drawn by systematic resampling, so that each comes as often as it is wanted, rounded up or
-    down. `{cap: n}` takes at most n rows of a class and nothing twice.
+    `balanced` weights rows by 1 / count, `sqrt` by its square root (Mahajan et al. 2018, "Exploring the limits of
+    weakly supervised pretraining", section 2.2), with the length of an epoch unchanged. Systematic resampling draws
+    each row as often as its weight says, rounded up or down. `{cap: n}` takes at most n rows of a class, none twice.
 
     Args:
         rows: Image rows, shape (n,).
-        truth: Which classes each of them has, shape (n, classes).
+        truth: Their labels, shape (n, classes).
         rule: `shuffle`, `balanced`, `sqrt` or `{cap: n}`.
-        key: From `holotype.core.seeds.derive_seed`.
 
     Returns:
-        Shape (m, 2): the row, and how often the epoch has had it before.
+        Shape (m, 2): the row, and its number of earlier occurrences in the epoch.
     """
     if rule == "shuffle":
         return _with_repeat_index(shuffle(rows, key))
@@ -75,7 +67,7 @@ def sample_epoch(rows: Integers, truth: AnyLabels, rule: SamplingRule, key: int)
     if not isinstance(rule, str):
         return _with_repeat_index(rows[_cap_per_class(labels, counts, rule["cap"])])
     power = {"balanced": 1.0, "sqrt": 0.5}[rule]
-    rarest = labels.rarest_class_count(counts, len(rows) + 1)  # a row without a class counts as a common one
+    rarest = labels.rarest_class_count(counts, len(rows) + 1)  # a row without a class is treated as common
     weights = (1.0 / rarest) ** power
     steps = np.cumsum(weights) / weights.sum() * len(rows)
     offset = keyed_uniforms(key, np.array([-1]), 1)[0, 0]
@@ -84,7 +76,7 @@ def sample_epoch(rows: Integers, truth: AnyLabels, rule: SamplingRule, key: int)
 
 
 def _repeat_in_random_order(rows: Integers, repeats: Integers, key: int) -> Integers:
-    """Rows as often as is said, in a random order."""
+    """Repeat rows and shuffle them."""
     repeated = np.repeat(rows, repeats)
     occurrence = np.arange(len(repeated)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     sort_keys = keyed_uniforms(key, repeated, int(repeats.max(initial=0)) + 1)
@@ -92,7 +84,7 @@ def _repeat_in_random_order(rows: Integers, repeats: Integers, key: int) -> Inte
 
 
 def _with_repeat_index(rows: Integers) -> Integers:
-    """Each row beside how often it came before, shape (m, 2)."""
+    """Pair each row with its number of earlier occurrences, shape (m, 2)."""
     order = np.argsort(rows, kind="stable")
     ordered = rows[order]
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(rows) else np.empty(0, np.int64)
@@ -103,7 +95,7 @@ def _with_repeat_index(rows: Integers) -> Integers:
 
 
 def _cap_per_class(labels: LabelMatrix, counts: Integers, cap: int) -> NDArray[np.bool_]:
-    """Which rows stay: the first of each class, rarest class first, until it has its number."""
+    """Mask of the first `cap` rows of each class, rarest class first."""
     selected: NDArray[np.bool_] = labels.label_counts == 0
     by_class = labels.row_indices[np.argsort(labels.numbers, kind="stable")]
     ends = np.cumsum(counts)
@@ -115,13 +107,12 @@ def _cap_per_class(labels: LabelMatrix, counts: Integers, cap: int) -> NDArray[n
 
 
 def batches(rows: Integers, size: int, drop_last: bool) -> Iterator[Integers]:
-    """Rows in batches.
+    """Split rows into batches.
 
     Args:
         rows: Shape (n,) or (n, 2).
-        size: Rows a batch.
-        drop_last: Leave out a last batch that is not full (unless it is the only one), since batch statistics of one or
-            two images are worse than none; another epoch draws another order.
+        drop_last: Drop an incomplete last batch unless it is the only one: batch norm statistics of one or two images
+            are poor, and the next epoch has another order.
     """
     end = len(rows) - len(rows) % size if drop_last and len(rows) >= size else len(rows)
     for start in range(0, end, size):

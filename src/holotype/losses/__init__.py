@@ -1,4 +1,4 @@
-"""Losses: pure functions on logits and targets, composed by weight."""
+"""Loss functions of logits and targets, combined by weight."""
 
 from holotype.losses.compose import class_weights, compose_loss, prior_logits
 from holotype.losses.margin import MARGINS, arcface, cosface

@@ -1,4 +1,4 @@
-"""A phase's loss: weights of named losses, with class weights and logit adjustment from the training labels."""
+"""Composite loss of a training phase: weighted losses with class weights and logit adjustment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["class_weights", "compose_loss", "prior_logits"]
 
-EFFECTIVE_NUMBER_BETA = 0.999  # beta of the effective number: a thousand samples of a class show all there is of it
+EFFECTIVE_NUMBER_BETA = 0.999  # beta: about a thousand samples of a class carry all of its information
 Loss = Callable[..., "Tensor"]
 
 
@@ -28,21 +28,21 @@ def compose_loss(
     adjustment: Tensor | None = None,
     kind: str = "multilabel",
 ) -> Loss:
-    """One function of logits, targets and the epochs of the phase that are done, from weighted parts.
+    """Combine weighted losses into one function `loss(logits, targets, epochs, columns, offset)`.
 
-    It may be told that its columns are some of the classes only (`columns`, their numbers), and what to add to each of
-    their logits (`offset`).
+    `epochs` is the number of epochs done in the phase (margins warm up by it). With sampled classes, `columns` gives
+    the indices of the classes that the logits have, and `offset` is added to their logits.
 
     Args:
-        parts: Names of losses, each with its weight, or with `weight` and its options.
+        parts: Loss name to its weight, or to a mapping of `weight` and the loss's options.
         weights: Class weights, shape (classes,).
-        smoothing: Label smoothing.
+        smoothing: Label smoothing, in [0, 1).
         adjustment: Added to the logits in training only, shape (classes,): the scaled log-prior of Menon et al. 2021,
             "Long-tail learning via logit adjustment", equation 10.
-        kind: `multiclass` or `multilabel`; some names mean another function for one label.
+        kind: `multiclass` or `multilabel`; `focal` is another function for each.
 
     Raises:
-        RecipeError: There is no loss of a name.
+        RecipeError: No loss has one of the names.
     """
     import torch
 
@@ -72,7 +72,7 @@ def compose_loss(
 
 
 def _with_margin_warmup(function: Callable[..., Tensor], options: Mapping[str, Any], epochs: float) -> dict[str, Any]:
-    """Options with the margin as it has grown so far, where it has a warm-up."""
+    """Scale the margin of a loss by its warm-up, if it has one."""
     loss_options = {name: value for name, value in options.items() if name != WARM_UP}
     if not options.get(WARM_UP):
         return loss_options
@@ -81,7 +81,7 @@ def _with_margin_warmup(function: Callable[..., Tensor], options: Mapping[str, A
 
 
 def _select_classes(values: Tensor | None, logits: Tensor, columns: Tensor | None) -> Tensor | None:
-    """What belongs to the classes that the logits are of."""
+    """Values of the classes that the logits have."""
     selected = None if values is None else values.to(logits)
     return selected if selected is None or columns is None else selected[columns]
 
@@ -94,17 +94,17 @@ def _split_weight_and_options(entry: float | Mapping[str, Any]) -> tuple[float, 
 
 
 def class_weights(truth: AnyLabels, rule: str | None, kind: str) -> Tensor | None:
-    """Weights that lift rare classes.
+    """Class weights that raise rare classes.
 
     Args:
-        truth: Which classes the training rows have, shape (n, classes).
-        rule: `inverse` of the frequency, its square root `sqrt`, the inverse of the `effective` number of samples (Cui
-            et al. 2019, CVPR, equation 2), or none.
+        truth: Labels of the training rows, shape (n, classes).
+        rule: `inverse` frequency, its square root `sqrt`, or the inverse `effective` number of samples (Cui et al.
+            2019, CVPR, equation 2).
         kind: `multiclass`: weights of rows, with mean 1 over the rows; `multilabel`: weights of the positive part,
             negatives over positives.
 
     Returns:
-        Shape (classes,), or none.
+        Shape (classes,); None without a rule.
     """
     import torch
 
@@ -123,11 +123,10 @@ def class_weights(truth: AnyLabels, rule: str | None, kind: str) -> Tensor | Non
 
 
 def prior_logits(truth: AnyLabels, kind: str) -> Tensor:
-    """What somebody would say of a sample without looking: log-probabilities, or log-odds where labels are many.
+    """Logits of the class priors: log-probabilities for one label per sample, log-odds for several.
 
     Args:
-        truth: Which classes the training rows have, shape (n, classes).
-        kind: `multiclass` or `multilabel`.
+        truth: Labels of the training rows, shape (n, classes).
 
     Returns:
         Shape (classes,); one pseudo-count keeps absent classes finite.

@@ -1,7 +1,7 @@
-"""Losses that ask for a margin between classes, on the logits of a head that measures angles (`head.margin`).
+"""Margin losses for a cosine classifier (`head.margin`).
 
-Such a head says `scale * cos(angle to the class's center)`, so that a margin needs nothing but its logits: alone, mixed
-with cross-entropy, or in a later phase of a network that was trained without one.
+The logits are `scale * cos(angle to the class's center)`, so a margin loss needs no access to the head. It can be mixed
+with cross-entropy, or used in a later phase of a network trained without a margin.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["MARGINS", "arcface", "cosface"]
 
 MARGINS = frozenset({"arcface", "cosface"})
-MAX_COSINE = 1 - 1e-6  # the angle's slope is infinite at 1
+MAX_COSINE = 1 - 1e-6  # the slope of acos is infinite at 1
 
 
 @register("multiclass")
@@ -30,21 +30,21 @@ def arcface(
     margin: float = 0.5,
     scale: float = 30.0,
 ) -> Tensor:
-    """Cross-entropy after the angle to the own class's center was made larger (Deng et al. 2019, ArcFace, equation 3).
+    """ArcFace: cross-entropy with an additive angular margin (Deng et al. 2019, equation 3).
 
-    Where the larger angle would pass half a turn, `margin * sin(margin)` is taken from the cosine instead, so that the
-    loss keeps falling.
+    Where the enlarged angle would exceed pi, `margin * sin(margin)` is subtracted from the cosine instead, so that the
+    loss stays monotonic.
 
     Args:
         logits: Shape (n, classes), `scale` times cosines.
-        targets: Shape (n, classes); each row sums to 1. Of a mixture each class has its share of the margin.
+        targets: Shape (n, classes); each row sums to 1. In a mixture each class has its share of the margin.
         class_weights: Shape (classes,), the weight of each class's rows.
-        smoothing: Share of each target that is spread evenly over all classes; it moves no margin.
+        smoothing: Share of each target that is spread evenly over all classes; it does not change margins.
         margin: In radians.
-        scale: The head's.
+        scale: The scale of the head.
 
     Returns:
-        The mean over rows, a scalar; zero where there are no rows.
+        The mean over rows, a scalar; zero without rows.
     """
     cosine = (logits / scale).clamp(-MAX_COSINE, MAX_COSINE)
     angle, margins = cosine.acos(), margin * targets
@@ -62,17 +62,17 @@ def cosface(
     margin: float = 0.35,
     scale: float = 30.0,
 ) -> Tensor:
-    """Cross-entropy after the own class's cosine was made smaller (Wang et al. 2018, CosFace, equation 4).
+    """CosFace: cross-entropy with an additive cosine margin (Wang et al. 2018, equation 4).
 
     Args:
         logits: Shape (n, classes), `scale` times cosines.
-        targets: Shape (n, classes); each row sums to 1. Of a mixture each class has its share of the margin.
+        targets: Shape (n, classes); each row sums to 1. In a mixture each class has its share of the margin.
         class_weights: Shape (classes,), the weight of each class's rows.
-        smoothing: Share of each target that is spread evenly over all classes; it moves no margin.
-        margin: Of the cosine.
-        scale: The head's.
+        smoothing: Share of each target that is spread evenly over all classes; it does not change margins.
+        margin: Subtracted from the cosine of the true class.
+        scale: The scale of the head.
 
     Returns:
-        The mean over rows, a scalar; zero where there are no rows.
+        The mean over rows, a scalar; zero without rows.
     """
     return cross_entropy(logits - scale * margin * targets, targets, class_weights, smoothing)

@@ -1,4 +1,4 @@
-"""Losses for any number of labels a sample, each class by itself."""
+"""Multilabel losses: any number of labels per sample, each class on its own."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ EPSILON = 1e-8
 
 @register("multiclass", "multilabel")
 def bce(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """Binary cross-entropy, every class by itself.
+    """Binary cross-entropy of each class.
 
     Args:
         logits: Shape (n, classes).
         targets: Shape (n, classes), 0 to 1.
-        class_weights: Shape (classes,), the weight of each class's positive part (the `pos_weight` of PyTorch).
+        class_weights: Shape (classes,), the weight of each class's positive part (`pos_weight` of PyTorch).
         smoothing: Share of each target that is moved to 1/2.
 
     Returns:
-        The mean over rows and classes, a scalar; zero where there are no rows.
+        The mean over rows and classes, a scalar; zero without rows.
     """
     from torch.nn import functional
 
@@ -46,18 +46,18 @@ def focal(
     gamma: float = 2.0,
     alpha: float | Sequence[float] | None = None,
 ) -> Tensor:
-    """Binary cross-entropy that fades where it is right (Lin et al. 2017, "Focal loss", equations 4 and 5).
+    """Focal loss: binary cross-entropy that down-weights well-classified labels (Lin et al. 2017, equations 4 and 5).
 
     Args:
         logits: Shape (n, classes).
-        targets: Shape (n, classes), 0 to 1; between, the two parts are mixed.
+        targets: Shape (n, classes), 0 to 1; soft targets mix the positive and the negative part.
         class_weights: Shape (classes,), the weight of each class's positive part.
         smoothing: Share of each target that is moved to 1/2.
-        gamma: How fast it fades; 0 is binary cross-entropy.
-        alpha: Weight of the positive part, and 1 - alpha of the negative one; one for all classes or one a class.
+        gamma: Strength of the down-weighting; 0 is binary cross-entropy.
+        alpha: Weight of the positive part, 1 - alpha of the negative one; one for all classes or one per class.
 
     Returns:
-        The mean over rows and classes, a scalar; zero where there are no rows.
+        The mean over rows and classes, a scalar; zero without rows.
     """
     from torch.nn import functional
 
@@ -84,19 +84,19 @@ def asymmetric(
     gamma_negative: float = 4.0,
     margin: float = 0.05,
 ) -> Tensor:
-    """Focal loss that fades faster on negatives, and drops easy ones (Ridnik et al. 2021, ICCV, equation 7).
+    """Asymmetric loss: stronger focusing on negatives, and none for easy ones (Ridnik et al. 2021, ICCV, equation 7).
 
     Args:
         logits: Shape (n, classes).
-        targets: Shape (n, classes), 0 to 1; between, the two parts are mixed.
+        targets: Shape (n, classes), 0 to 1; soft targets mix the positive and the negative part.
         class_weights: Shape (classes,), the weight of each class's positive part.
         smoothing: Share of each target that is moved to 1/2.
-        gamma_positive: How fast the positive part fades.
-        gamma_negative: How fast the negative part fades.
+        gamma_positive: Focusing exponent of the positive part.
+        gamma_negative: Focusing exponent of the negative part.
         margin: Probability below which a negative costs nothing.
 
     Returns:
-        The mean over rows and classes (the paper sums), a scalar; zero where there are no rows.
+        The mean over rows and classes (the paper sums), a scalar; zero without rows.
     """
     from torch.nn import functional
 
@@ -115,7 +115,7 @@ def asymmetric(
 
 @register("multilabel", smooths=False)
 def soft_f1(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """One minus the macro F1 of probabilities over the batch, positives and negatives alike.
+    """Soft F1 loss: one minus the macro F1 of probabilities over the batch, for positives and negatives alike.
 
     The "double soft F1" of Maiza 2019; the surrogate goes back to Pastor-Pellicer et al. 2013, "F-measure as the error
     function to train neural networks".
@@ -124,10 +124,10 @@ def soft_f1(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None
         logits: Shape (n, classes).
         targets: Shape (n, classes), 0 to 1.
         class_weights: Shape (classes,), the weight of each class in the mean.
-        smoothing: Has no meaning here.
+        smoothing: Ignored.
 
     Returns:
-        The mean over classes, a scalar; zero where there are no rows.
+        The mean over classes, a scalar; zero without rows.
     """
     if logits.numel() == 0:
         return logits.sum()
@@ -143,7 +143,7 @@ def soft_f1(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None
 
 @register("multilabel")
 def soft_margin(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """Multi-label soft margin: binary cross-entropy whose class weights count for both parts, as in PyTorch.
+    """Multi-label soft margin loss of PyTorch: binary cross-entropy whose class weights apply to both parts.
 
     Args:
         logits: Shape (n, classes).
@@ -152,7 +152,7 @@ def soft_margin(logits: Tensor, targets: Tensor, class_weights: Tensor | None = 
         smoothing: Share of each target that is moved to 1/2.
 
     Returns:
-        The mean over rows and classes, a scalar; zero where there are no rows.
+        The mean over rows and classes, a scalar; zero without rows.
     """
     from torch.nn import functional
 

@@ -1,4 +1,4 @@
-"""Losses on the order of a sample's classes: what it has should stand above what it has not."""
+"""Ranking losses: a sample's classes should score above all others."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["lovasz", "lsep"]
 
 @register("multilabel", weights=False, smooths=False)
 def lsep(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """Log-sum-exp of every pair in the wrong order (Li, Song & Luo 2017, CVPR, equation 4).
+    """Log-sum-exp pairwise ranking loss over wrongly ordered pairs (Li, Song & Luo 2017, CVPR, equation 4).
 
     Args:
         logits: Shape (n, classes).
-        targets: Shape (n, classes); from one half on a class counts as there.
-        class_weights: Has no meaning here.
-        smoothing: Has no meaning here.
+        targets: Shape (n, classes); present from 0.5 on.
+        class_weights: Ignored.
+        smoothing: Ignored.
 
     Returns:
-        The mean over rows, a scalar; rows that have all classes or none cost nothing.
+        The mean over rows, a scalar; rows with all classes or none cost nothing.
     """
     import torch
     from torch.nn import functional
@@ -40,19 +40,18 @@ def lsep(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, s
 
 @register("multilabel", weights=False, smooths=False)
 def lovasz(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """Lovász hinge of the Jaccard index between the classes a sample has and those it is given.
+    """Lovász hinge of the Jaccard index between the true and the predicted classes of a sample.
 
-    Berman, Rannen Triki & Blaschko 2018, "The Lovász-softmax loss", CVPR, section 2, with a sample's classes in the
-    place of an image's pixels.
+    Berman, Rannen Triki & Blaschko 2018, "The Lovász-softmax loss", CVPR, section 2, with classes in place of pixels.
 
     Args:
         logits: Shape (n, classes).
-        targets: Shape (n, classes); from one half on a class counts as there.
-        class_weights: Has no meaning here.
-        smoothing: Has no meaning here.
+        targets: Shape (n, classes); present from 0.5 on.
+        class_weights: Ignored.
+        smoothing: Ignored.
 
     Returns:
-        The mean over rows, a scalar; zero where there are no rows.
+        The mean over rows, a scalar; zero without rows.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The losses by name, what they are for, and what they share."""
+"""Registry of losses: names, supported labels and shared options."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = ["LOSSES", "WARM_UP", "LossInfo", "Parts", "check_loss", "get_loss", "
 
 LOSSES = Registry("loss")
 MULTICLASS_VARIANTS = {"focal": "softmax_focal"}
-"""Losses that are another function where a sample has one label."""
+"""Losses with another function for one label per sample."""
 COMMON_ARGUMENTS = ("logits", "targets", "class_weights", "smoothing")
 WARM_UP = "warmup_epochs"
-"""An option of every loss with a `margin`: the epochs over which it grows from nothing."""
+"""Option of every loss with a `margin`: epochs over which the margin grows from zero."""
 Parts = Mapping[str, float | Mapping[str, Any]]
-"""Names of losses, each with its weight, or with `weight` and its own options."""
+"""Loss name to its weight, or to a mapping of `weight` and the loss's options."""
 
 
 def register(
     *kinds: str, weights: bool = True, smooths: bool = True
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """A decorator that adds a loss under its own name.
+    """Register a loss under the name of its function (decorator).
 
     Args:
-        *kinds: `multiclass`, `multilabel`: what it is for.
-        weights: Whether class weights have a meaning for it.
-        smooths: Whether label smoothing has a meaning for it.
+        *kinds: Supported labels: `multiclass`, `multilabel`.
+        weights: Whether it supports class weights.
+        smooths: Whether it supports label smoothing.
     """
 
     def add(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -45,13 +45,13 @@ def register(
 
 @dataclass(frozen=True)
 class LossInfo:
-    """What a loss is for.
+    """Capabilities of a loss.
 
     Args:
-        kinds: `multiclass`, `multilabel`: the labels it is for.
-        weights: Whether class weights have a meaning for it.
-        smooths: Whether label smoothing has a meaning for it.
-        common: Which of the arguments that losses share it takes beside logits and targets.
+        kinds: Supported labels: `multiclass`, `multilabel`.
+        weights: Whether it supports class weights.
+        smooths: Whether it supports label smoothing.
+        common: The shared arguments that its function takes: `class_weights`, `smoothing`.
     """
 
     kinds: tuple[str, ...]
@@ -61,11 +61,7 @@ class LossInfo:
 
 
 def loss_info(function: Callable[..., Tensor]) -> LossInfo:
-    """What a loss is for: as it was registered; of a plain function, what its parameters say.
-
-    Args:
-        function: A loss, registered by `register` or by `LOSSES.register`.
-    """
+    """Read the capabilities of a loss: from `register`, or from the parameters of a plain function."""
     parameters = inspect.signature(function).parameters
     common = tuple(name for name in COMMON_ARGUMENTS[2:] if name in parameters)
     return LossInfo(
@@ -77,73 +73,57 @@ def loss_info(function: Callable[..., Tensor]) -> LossInfo:
 
 
 def get_loss(name: str, kind: str) -> Callable[..., Tensor]:
-    """The function of a loss.
+    """Get the function of a loss by its name in the recipe.
 
     Args:
-        name: As in the recipe.
         kind: `multiclass` or `multilabel`.
 
     Raises:
-        RecipeError: There is no such loss.
+        RecipeError: No loss has this name.
     """
     return LOSSES[MULTICLASS_VARIANTS.get(name, name) if kind == "multiclass" else name]
 
 
 def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None:
-    """Refuse a loss that does not exist, is for other labels, or is asked for what it does not have.
+    """Refuse an unknown loss, one for other labels, or an option that it does not have.
 
     Args:
-        parts: Names of losses, each with its weight or its options.
+        parts: Loss name to its weight, or to a mapping of `weight` and the loss's options.
         kind: `multiclass` or `multilabel`.
-        weights: Whether class weights are asked for.
-        smoothing: The label smoothing.
+        weights: Whether class weights are requested.
+        smoothing: Label smoothing; 0 is none.
 
     Raises:
-        RecipeError: As said.
+        RecipeError: In each of these cases.
     """
     for name, entry in parts.items():
         function = get_loss(name, kind)
         facts = loss_info(function)
         if kind not in facts.kinds:
             fitting = sorted(other for other in LOSSES if kind in loss_info(get_loss(other, kind)).kinds)
-            raise RecipeError(
-                f"the loss {name!r} is for {' and '.join(facts.kinds)} labels",
-                field="loss",
-                value=name,
-                allowed=fitting,
-            )
+            message = f"the loss {name!r} is for {' and '.join(facts.kinds)} labels"
+            raise RecipeError(message, field="loss", value=name, allowed=fitting)
         options = [option for option in inspect.signature(function).parameters if option not in COMMON_ARGUMENTS]
         options += [WARM_UP] if "margin" in options else []
-        unknown = (
-            [option for option in entry if option not in {"weight", *options}] if isinstance(entry, Mapping) else []
-        )
+        allowed = ["weight", *options]
+        unknown = [option for option in entry if option not in allowed] if isinstance(entry, Mapping) else []
         if unknown:
-            raise RecipeError(
-                f"the loss {name!r} has no option {unknown[0]!r}",
-                field="loss",
-                value=unknown[0],
-                allowed=["weight", *options],
-            )
+            message = f"the loss {name!r} has no option {unknown[0]!r}"
+            raise RecipeError(message, field="loss", value=unknown[0], allowed=allowed)
         if weights and not facts.weights:
             raise RecipeError(
-                f"the loss {name!r} knows no class weights",
+                f"the loss {name!r} does not support class weights",
                 field="class_weights",
-                remedy="leave them out, or take another loss",
+                remedy="leave them out, or choose another loss",
             )
         if smoothing and not facts.smooths:
             raise RecipeError(
-                f"the loss {name!r} knows no label smoothing",
+                f"the loss {name!r} does not support label smoothing",
                 field="label_smoothing",
-                remedy="leave it out, or take another loss",
+                remedy="leave it out, or choose another loss",
             )
 
 
 def smooth_labels(targets: Tensor, share: float, target: float) -> Tensor:
-    """Targets of which a share is moved towards ignorance.
-
-    Args:
-        targets: Any shape.
-        share: 0 leaves them as they are.
-        target: What ignorance would say of a class.
-    """
+    """Label smoothing: move a share of each target to `target`, which is an uninformative value."""
     return targets if share == 0 else targets * (1 - share) + share * target

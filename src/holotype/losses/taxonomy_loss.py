@@ -1,4 +1,4 @@
-"""Losses on the ranks of a taxonomy: what a network says of species, summed up to genera, or said of genera beside."""
+"""Taxonomy loss: losses on the ranks above the classes, by marginal probabilities or by separate logits."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ Loss = Callable[..., "Tensor"]
 
 @dataclass(frozen=True)
 class RankLoss:
-    """How one rank is learnt.
+    """Loss of one taxonomic rank.
 
     Args:
-        parents: The number of each class's taxon, shape (classes,), int64.
-        count: How many taxa there are.
-        weight: What the loss counts.
-        loss: A function of the taxa's logits and targets, shape (n, count) each, that is a mean over rows.
-        adjustment: Added to the logits that a network gives the rank itself, shape (count,), where there is one.
+        parents: Taxon index of each class, shape (classes,), int64.
+        count: Number of taxa.
+        loss: A function of the taxa's logits and targets, shape (n, count) each; a mean over rows.
+        adjustment: Logit adjustment of separate rank logits, shape (count,).
     """
 
     parents: Tensor
@@ -35,17 +34,15 @@ class RankLoss:
 
 
 def rank_log_probabilities(logits: Tensor, parents: Tensor, count: int) -> Tensor:
-    """The log-probability of each taxon: the logsumexp of its classes' log-probabilities.
-
-    The largest is taken out of each taxon by itself, so that one of no likelihood is still exact.
+    """Log-probability of each taxon: the logsumexp of its classes' log-probabilities.
 
     Args:
-        logits: Of the classes, shape (n, classes).
-        parents: The number of each class's taxon, shape (classes,), int64.
-        count: How many taxa there are; each has a class.
+        logits: Class logits, shape (n, classes).
+        parents: Taxon index of each class, shape (classes,), int64.
+        count: Number of taxa; each has at least one class.
 
     Returns:
-        Shape (n, count); the exponents of a row sum to 1.
+        Shape (n, count); the exponentials of a row sum to 1.
     """
     import torch
 
@@ -58,34 +55,28 @@ def rank_log_probabilities(logits: Tensor, parents: Tensor, count: int) -> Tenso
 
 
 def rank_targets(targets: Tensor, parents: Tensor, count: int) -> Tensor:
-    """The share of each taxon in the targets: the sum of its classes'.
+    """Targets of a rank: the sum of the targets of each taxon's classes, shape (n, count).
 
     Args:
-        targets: Shape (n, classes); soft ones too.
-        parents: The number of each class's taxon, shape (classes,), int64.
-        count: How many taxa there are.
-
-    Returns:
-        Shape (n, count).
+        targets: Shape (n, classes), soft or hard.
+        parents: Taxon index of each class, shape (classes,), int64.
+        count: Number of taxa.
     """
     return targets.new_zeros(len(targets), count).index_add(1, parents, targets)
 
 
 def taxonomy_loss(class_loss: Loss, weight: float, ranks: Sequence[RankLoss], adjustment: Tensor | None = None) -> Loss:
-    """The weighted sum of a loss on the classes and one on each rank.
+    """Combine a loss on the classes with one on each rank into a function `loss(logits, targets, epochs)`.
+
+    Logits have one column per class. If more columns follow, one per taxon in the order of `ranks`, they are the
+    separate logits of the ranks; otherwise ranks are marginals of the classes (also where a phase freezes the head,
+    which then gives one distribution over the classes).
 
     Args:
-        class_loss: A function of the classes' logits, targets and, as `epochs`, how far the phase is.
-        weight: What it counts.
-        ranks: From the near to the far.
-        adjustment: What `class_loss` adds to the classes' logits, shape (classes,), where it adds anything: sums of
-            classes are learnt under the same prior as the classes.
-
-    Returns:
-        A function of logits, targets (n, classes) and the epochs of the phase that are done. Logits have a column a
-        class; more columns, one a taxon of the
-        ranks in their order, are what a network says of the ranks itself. Without them ranks are sums of classes, as
-        they are for a head that a phase freezes, which gives its one distribution over the classes.
+        class_loss: A function of the class logits, targets and `epochs`.
+        weight: Weight of `class_loss`.
+        ranks: From the lowest to the highest.
+        adjustment: Logit adjustment that `class_loss` applies, shape (classes,); marginals use the same.
     """
     import torch
 
@@ -100,14 +91,11 @@ def taxonomy_loss(class_loss: Loss, weight: float, ranks: Sequence[RankLoss], ad
             if rank_logits is None:
                 taxon_logits = rank_log_probabilities(adjusted, parents, rank.count)
             else:
-                taxon_logits = (
-                    rank_logits[index]
-                    if rank.adjustment is None
-                    else rank_logits[index] + rank.adjustment.to(class_logits)
-                )
-            total = total + rank.weight * rank.loss(
-                taxon_logits, rank_targets(targets.to(class_logits), parents, rank.count)
-            )
+                taxon_logits = rank_logits[index]
+                if rank.adjustment is not None:
+                    taxon_logits = taxon_logits + rank.adjustment.to(class_logits)
+            taxon_targets = rank_targets(targets.to(class_logits), parents, rank.count)
+            total = total + rank.weight * rank.loss(taxon_logits, taxon_targets)
         return total
 
     return loss

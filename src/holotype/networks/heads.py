@@ -169,9 +169,7 @@ class Head(nn.Module):
         device = features.device.type
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
             with torch.autocast(device, enabled=False):
-                class_logits = self.last(
-                    features.float()
-                )  # bfloat16 gives different images equal scores
+                class_logits = self.last(features.float())  # bfloat16 gives different images equal scores
         else:
             class_logits = self.last(features)
         return class_logits if self.ranks is None else self.ranks(class_logits, features)

@@ -83,7 +83,8 @@ def _augmented_view(dataset: ImageDataset, number: int, options: InferenceOption
 
 
 def _augment_pixels(dataset: ImageDataset, key: int, options: InferenceOptions, pixels: Tensor) -> Tensor:
-    return augmented_batch(dataset, pixels, np.zeros(len(pixels), np.int64), key, (options.size, options.augment))
+    sample_keys = np.zeros(len(pixels), np.int64)
+    return augmented_batch(dataset, pixels, sample_keys, key, size=options.size, spec=options.augment)
 
 
 def _tile_view_matrices(dataset: ImageDataset, views: str) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Training: one step, schedules, optimizers, phases, and the loop over them."""
+"""Training of networks: jobs, phases, schedules, optimizers and the training loop."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Keeping: the checkpoints of a training that may become the model, and what becomes of them at the end."""
+"""Checkpoint selection: the candidates kept during training, and the weights that become the model."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ def save_candidate(
     metrics: dict[str, Any],
     rewinds: bool,
 ) -> None:
-    """Write the weights after an epoch where they may be wanted, and forget those that no longer are.
+    """Write the weights after an epoch if the recipe's rule may select them, and drop superseded candidates.
 
     Args:
-        workspace: The job's own folder.
-        progress: Where the training stands; its candidates are changed, the files are dropped with the next state.
-        spec: The recipe's section.
-        state: The weights that were examined; none where another process writes them.
-        metrics: `score` and `loss` on the rows that choose (none where nothing chooses), and whether a `cycle` ends.
-        rewinds: Whether the best weights of the phase may be gone back to.
+        workspace: Folder of the job.
+        progress: Its candidates are updated; their files are deleted with the next saved state.
+        state: The evaluated weights; None if another process writes them.
+        metrics: `score` and `loss` on the selection rows (None without such rows), and `cycle`: whether a cycle ends.
+        rewinds: Whether the phase may return to its best weights.
     """
     candidate = {"epoch": progress.done, "phase": progress.phase, **metrics}
     retained = _retained_candidates(spec, [*progress.candidates, candidate], progress.phase if rewinds else None)
@@ -46,12 +45,7 @@ def save_candidate(
 
 
 def best_candidate(workspace: Path, progress: TrainingProgress) -> StateDict | None:
-    """The best weights of the present phase.
-
-    Args:
-        workspace: The job's own folder.
-        progress: Knows the candidates.
-    """
+    """Load the best weights of the current phase; None if it has no candidate."""
     of_phase = [candidate for candidate in progress.candidates if candidate["phase"] == progress.phase]
     if not of_phase:
         return None
@@ -65,14 +59,11 @@ def select_weights(
     last: StateDict,
     score: Callable[[StateDict], float],
 ) -> tuple[list[StateDict], list[int]]:
-    """The weights that become the model.
+    """Select or average the weights that become the model.
 
     Args:
-        workspace: The job's own folder.
-        progress: Knows the candidates.
-        spec: The recipe's section.
-        last: The weights at the end.
-        score: Of weights on the rows that choose, larger is better; for greedy soups.
+        last: The weights after the last epoch.
+        score: Score of weights on the selection rows, larger is better; for greedy soups.
 
     Returns:
         One state, or several whose predictions are averaged; and the epochs they come from.
@@ -100,7 +91,7 @@ def _retained_candidates(
 
 
 def _select_by_rule(spec: CheckpointsSpec, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The candidates that the recipe's rule takes, in the order of their epochs."""
+    """Candidates that the recipe's rule selects, in the order of their epochs."""
     if spec.best is not None:
         selected = _rank_candidates(candidates, spec.metric)[: spec.best]
     elif spec.cycles is not None:
@@ -111,7 +102,7 @@ def _select_by_rule(spec: CheckpointsSpec, candidates: list[dict[str, Any]]) -> 
 
 
 def _rank_candidates(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """The best first; of equals the earlier; those whose metric is not defined last, by their loss."""
+    """Rank candidates best first: ties by epoch, undefined metrics last (ranked by loss)."""
 
     def sort_key(candidate: dict[str, Any]) -> tuple[bool, float, int]:
         undefined = metric != "loss" and math.isnan(candidate["score"])

@@ -1,4 +1,4 @@
-"""Lightning Fabric for a runtime: device, precision, threads."""
+"""Lightning Fabric for a runtime: device, precision, threads, memory."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ from holotype.prediction import resolve_precision
 
 __all__ = ["find_device", "launch_fabric", "prepare_process"]
 
-# glibc's numbers for what `mallopt` sets: the last argument of each is the value
-MALLOPT_OPTIONS = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))  # no maps of its own, no trimming, room ahead of the top
+# (option, value) of glibc's mallopt: M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+MALLOPT_OPTIONS = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))
 
 
 def launch_fabric(runtime: Runtime) -> Fabric:
-    """A Fabric on one device, or on one for each process; determinism is asked for wherever PyTorch has it.
-
-    Args:
-        runtime: Device, precision and threads.
+    """Make a Fabric with the device, precision and processes of a runtime, with deterministic kernels.
 
     Raises:
         RecipeError: The device is not on this machine.
@@ -42,7 +39,7 @@ def launch_fabric(runtime: Runtime) -> Fabric:
         )
     _require_devices(kind, number, runtime)
     if runtime.processes > 1:
-        strategy = DDPStrategy(start_method="spawn", broadcast_buffers=False)  # the training step averages them
+        strategy = DDPStrategy(start_method="spawn", broadcast_buffers=False)  # the training step averages buffers
         plugins: list[Any] = [_precision_plugin(runtime, kind)]
         return Fabric(accelerator=kind, devices=runtime.processes, strategy=strategy, plugins=plugins)
     devices = [int(number)] if number else 1
@@ -50,7 +47,7 @@ def launch_fabric(runtime: Runtime) -> Fabric:
 
 
 def _require_devices(kind: str, number: str, runtime: Runtime) -> None:
-    """Refuse a device whose number this machine does not have, or more processes than it has devices."""
+    """Refuse a device number that this machine does not have, or more processes than devices."""
     count = torch.cuda.device_count() if kind == "cuda" else 1
     present = [f"{kind}:{index}" for index in range(count)] if kind == "cuda" else [kind]
     if number and (not number.isdecimal() or int(number) >= count):
@@ -62,7 +59,7 @@ def _require_devices(kind: str, number: str, runtime: Runtime) -> None:
         )
     if kind != "cpu" and runtime.processes > count:
         raise RecipeError(
-            f"{runtime.processes} processes each need a device, and there are {count} here",
+            f"{runtime.processes} processes need a device each, and this machine has {count}",
             field="run.processes",
             value=runtime.processes,
             remedy=f"write {count} or fewer",
@@ -70,7 +67,7 @@ def _require_devices(kind: str, number: str, runtime: Runtime) -> None:
 
 
 def _precision_plugin(runtime: Runtime, device_type: str) -> Precision:
-    """What Fabric computes in; given by name, it would replace float16 on a CPU by bfloat16."""
+    """Precision plugin of Fabric; by name, Fabric would replace float16 on a CPU by bfloat16."""
     precision = resolve_precision(runtime.precision, device_type)
     if precision == "32":
         return Precision()
@@ -78,10 +75,7 @@ def _precision_plugin(runtime: Runtime, device_type: str) -> Precision:
 
 
 def find_device(runtime: Runtime) -> torch.device:
-    """Where a runtime computes, for those who only predict: Fabric takes its time, and the answer stays the same.
-
-    Args:
-        runtime: Device and threads.
+    """Resolve the device of a runtime for prediction; cached, because Fabric is slow.
 
     Raises:
         RecipeError: The device is not on this machine.
@@ -97,20 +91,16 @@ def _resolve_device(name: str) -> torch.device:
 
 
 def prepare_process(runtime: Runtime) -> None:
-    """Threads, determinism and memory of this process.
-
-    Args:
-        runtime: For the threads.
-    """
+    """Set threads, determinism and memory allocation of this process."""
     use_reproducible_kernels()
     torch.set_num_threads(max(runtime.thread_count // runtime.processes, 1))
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # dear, and we read none
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and never read
     _keep_freed_memory()
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep what a step frees: the next wants the same again, and fresh pages cost a seventh of the time."""
+    """Let glibc keep freed memory: the next step needs the same, and fresh pages take a seventh of the time."""
     try:
         library = ctypes.CDLL("libc.so.6")
         for option, value in MALLOPT_OPTIONS:

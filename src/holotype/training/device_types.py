@@ -1,4 +1,4 @@
-"""The kind of device that a run computes on, told without PyTorch where this machine can have no GPU."""
+"""Device type of a run, without importing PyTorch on machines that cannot have a GPU."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ __all__ = ["device_type", "may_have_gpu"]
 
 
 def device_type(runtime: Runtime) -> str:
-    """The type of a runtime's device, as in `torch.device.type`.
-
-    Args:
-        runtime: Its device.
+    """Resolve the type of a runtime's device, as in `torch.device.type`.
 
     Raises:
         RecipeError: The device is not on this machine.
@@ -30,9 +27,9 @@ def device_type(runtime: Runtime) -> str:
 
 @cache
 def may_have_gpu() -> bool:
-    """Look for the drivers of a GPU; without one PyTorch finds no GPU either.
+    """Look for GPU drivers that PyTorch can use: NVIDIA's library or AMD's device file.
 
-    On Linux these are NVIDIA's library and AMD's device file; on other systems the answer is always yes.
+    Only Linux is examined; elsewhere the answer is always yes.
     """
     if sys.platform != "linux" or Path("/dev/kfd").exists():
         return True

@@ -1,4 +1,4 @@
-"""One epoch: rows into steps, steps into batches that fit in memory, and a loss that is no number found out."""
+"""One training epoch: rows, steps, batches that fit in memory, and detection of divergence."""
 
 from __future__ import annotations
 
@@ -47,22 +47,21 @@ __all__ = [
 ]
 
 MEMORY_REMEDY = (
-    "write a smaller `input.size` or backbone, or free memory; what is trained so far is kept, and the same command "
-    "goes on from there"
+    "write a smaller `input.size` or backbone, or free memory; finished work is kept, and the same command continues "
+    "from there"
 )
-MAX_RATES = 24  # of an epoch, for its curve
-LOSS_CHECK_INTERVAL = 50  # steps after which the loss is looked at; each look waits for the device
+MAX_RATES = 24  # per epoch, for the learning-rate curve
+LOSS_CHECK_INTERVAL = 50  # steps between checks of the loss, each of which waits for the device
 Batch = tuple[Tensor, Tensor]
 Piece = NDArray[np.int64]
 Result = TypeVar("Result")
 
 
 class DivergedError(HolotypeError):
-    """The loss is no longer a number.
+    """Divergence: the loss or the logits are NaN or infinite.
 
     Args:
-        what: The message.
-        rows: The image rows of the first such step.
+        rows: Image rows of the first such step.
     """
 
     def __init__(self, what: str, rows: Integers) -> None:
@@ -71,17 +70,13 @@ class DivergedError(HolotypeError):
 
 
 def train_epoch(training: TrainingState, phase_state: PhaseState) -> float:
-    """Train one pass over the rows, or the rest of one; where the training stands is kept by the course.
-
-    Args:
-        training: The network.
-        phase_state: The phase.
+    """Train one epoch, or the rest of an interrupted one; `training.progress` counts its steps.
 
     Returns:
-        The mean loss of the pass; the steps that were left out do not count.
+        The mean loss of the epoch without skipped steps.
 
     Raises:
-        DivergedError: The loss is no longer a number.
+        DivergedError: The loss is NaN or infinite.
     """
     progress, steps = training.progress, epoch_steps(training, phase_state)
     if progress.step == 0:
@@ -99,19 +94,17 @@ def train_epoch(training: TrainingState, phase_state: PhaseState) -> float:
 def run_within_memory(
     training: TrainingState, phase_state: PhaseState, step: Sequence[Piece], work: Callable[[], Result]
 ) -> Result | None:
-    """Do some steps; where memory is short, batches are cut in parts of half the size, and their gradients added up.
+    """Run steps, and on an out-of-memory error double the number of accumulated parts per batch.
 
     Args:
-        training: The network; its course knows into how many parts a batch is cut.
-        phase_state: The phase.
-        step: The batches of the step that comes next.
-        work: Takes steps, with batches cut as the course says.
+        step: Batches of the next step.
+        work: Runs steps, with batches cut into `training.progress.parts`.
 
     Returns:
-        What the work gives, or nothing where memory was short and it has to be done again.
+        The result of `work`, or None if it must be called again.
 
     Raises:
-        TrainingError: One image is more than memory holds, or batch normalization has one image alone.
+        TrainingError: One image does not fit in memory, or batch norm got a batch of one image.
     """
     job, progress = training.job, training.progress
     largest = max(len(batch) for batch in step)
@@ -120,17 +113,16 @@ def run_within_memory(
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
-        raise TrainingError(
-            f"{job.label}: batch normalization cannot learn from one image a batch",
-            remedy="write a larger `run.batch`, and `accumulate: 1`"
-            if progress.parts == 1
-            else "memory is short: write a smaller `input.size` or backbone",
-        ) from error
+        remedy = "write a larger `run.batch`, and `accumulate: 1`"
+        if progress.parts > 1:
+            remedy = "memory allows no larger batch: write a smaller `input.size` or backbone"
+        message = f"{job.label}: batch norm needs more than one image per batch"
+        raise TrainingError(message, remedy=remedy) from error
     except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
             raise
         shortage = describe_out_of_memory(error)
-    phase_state.optimizer.zero_grad(set_to_none=True)  # after the handler, which holds on to what the step had made
+    phase_state.optimizer.zero_grad(set_to_none=True)  # outside of the handler, whose exception keeps tensors alive
     release_memory()
     if progress.parts >= largest:
         raise TrainingError(
@@ -139,20 +131,16 @@ def run_within_memory(
     progress.parts *= 2
     training.runtime.progress.info(
         f"{job.label}: a batch of {-(-largest * 2 // progress.parts):,} images does not fit in memory; "
-        f"half of it is taken at once, and gradients are added up over {progress.parts} parts"
+        f"gradients are accumulated over {progress.parts} parts"
     )
     return None
 
 
 def epoch_steps(training: TrainingState, phase_state: PhaseState) -> list[list[Piece]]:
-    """The batches of each step of the present epoch.
-
-    Args:
-        training: The network.
-        phase_state: The phase.
+    """Batches of each step of the current epoch.
 
     Returns:
-        For each step its batches: rows, and how often the epoch has had each before, shape (n, 2).
+        Per step, its batches: row and number of earlier occurrences in the epoch, shape (n, 2).
     """
     job, batch = training.job, training.runtime.batch
     epoch = training.progress.epoch
@@ -168,13 +156,9 @@ def epoch_steps(training: TrainingState, phase_state: PhaseState) -> list[list[P
 
 
 def epoch_rates(training: TrainingState, phase_state: PhaseState) -> list[float]:
-    """The learning rates of the epoch that was just trained, at steps spread evenly from its first to its last.
+    """Learning rates of the completed epoch at evenly spaced steps.
 
-    They follow from the phase and not from what was seen, so that a resumed training writes the same.
-
-    Args:
-        training: Its course stands at the end of the epoch.
-        phase_state: The phase.
+    They are computed from the schedule, not recorded, so that a resumed training reports the same.
     """
     progress, largest = training.progress, float(phase_state.optimizer.param_groups[0]["largest_rate"])
     step_indices = np.unique(np.linspace(0, progress.step - 1, MAX_RATES).round().astype(int))
@@ -186,12 +170,7 @@ def epoch_rates(training: TrainingState, phase_state: PhaseState) -> list[float]
 
 
 def batch_maker(training: TrainingState, phase_state: PhaseState) -> Callable[[Piece], Batch]:
-    """What makes a batch of the present epoch.
-
-    Args:
-        training: The network, and where the images lie.
-        phase_state: The phase; its augmentation may have a fixed number of draws.
-    """
+    """Make the function that turns rows into a batch of the current epoch."""
     job, dataset, device = training.job, training.dataset, training.fabric.device
     epoch, draws = training.progress.epoch, phase_state.phase.augmentation_draws
     draw = epoch % draws if draws is not None else epoch
@@ -209,12 +188,7 @@ def batch_maker(training: TrainingState, phase_state: PhaseState) -> Callable[[P
 
 
 def keep_state(training: TrainingState, phase_state: PhaseState | None) -> None:
-    """Write where the training stands; one process of several does.
-
-    Args:
-        training: The network.
-        phase_state: The phase, whose optimizer is written too.
-    """
+    """Save the training state to disk, from the main process."""
     training.saved_at = time.monotonic()
     if training.fabric.is_global_zero:
         _write_state(training, phase_state)
@@ -262,7 +236,7 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
 
 
 def _should_save(training: TrainingState) -> bool:
-    """Whether the state should be written: all processes write it together."""
+    """Decide together, over all processes, whether the state is due to be saved."""
     return any_process(training.fabric, time.monotonic() - training.saved_at > training.runtime.save_seconds)
 
 
@@ -275,21 +249,19 @@ def _update_loss_sum(training: TrainingState, skips: bool, loss: Tensor, rows: i
 
 
 def _require_finite(recent: Sequence[Tensor], steps: Sequence[list[Piece]], skips: bool) -> None:
-    """Refuse losses that are no number, and name the images of the first."""
+    """Refuse losses that are NaN or infinite, and report the images of the first."""
     nonfinite = torch.isfinite(torch.stack(list(recent))).logical_not().nonzero().flatten().tolist()
     if nonfinite and not skips:
         rows = np.concatenate(steps[nonfinite[0]])[:, 0]
-        raise DivergedError("the loss is no longer a number", rows)
+        raise DivergedError("the loss is NaN or infinite", rows)
 
 
 def cut_batches(step: Sequence[Piece], parts: int, rank: int = 0, processes: int = 1) -> list[Piece]:
-    """The batches of a step as one process takes them: its own rows, in so many parts.
+    """Cut the batches of a step into parts, restricted to the rows of one process.
 
     Args:
-        step: Its batches.
-        parts: Into how many parts each is cut.
-        rank: Of the process.
-        processes: How many there are.
+        parts: Number of parts per batch.
+        rank: Index of the process.
     """
     local_batches = [batch[rank::processes] for batch in step]
     return [piece for batch in local_batches for piece in np.array_split(batch, min(parts, len(batch))) if len(piece)]
@@ -301,6 +273,6 @@ def _derive_key(training: TrainingState, phase_state: PhaseState, *purpose: str 
 
 
 def _pseudo_label_share(job: FitJob, phase_state: PhaseState, epoch: int) -> float:
-    """How far the rows that join have joined; they do so in the first phase."""
+    """Position on the ramp of pseudo-labels, in [0, 1]; the ramp is in the first phase."""
     ramp = job.model.pseudo_labels.ramp_epochs if job.model.pseudo_labels is not None else 0
     return 1.0 if phase_state.number > 0 or not ramp else min(1.0, (epoch + 1) / ramp)

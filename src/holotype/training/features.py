@@ -1,4 +1,4 @@
-"""Features of a frozen backbone: computed once, reused by every later epoch, so that minutes become seconds."""
+"""Cached features of a frozen backbone: computed once and reused in every later epoch."""
 
 from __future__ import annotations
 
@@ -18,25 +18,14 @@ BATCH = 128
 
 
 class HeadOnly(nn.Module):
-    """The part of a network behind its pooled features.
-
-    Args:
-        network: With `head`.
-    """
+    """Head of a network as a module of its own, on pooled features."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.head = network.head
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits of pooled features.
-
-        Args:
-            features: Shape (n, width).
-
-        Returns:
-            Shape (n, classes).
-        """
+        """Compute logits (n, classes) from pooled features (n, width)."""
         return self.head.classify(features)  # type: ignore[union-attr,operator]
 
 
@@ -45,11 +34,10 @@ class Features:
     """Pooled features of a frozen backbone.
 
     Args:
-        augmented: Of the training rows under each draw of the augmentation, shape (draws, n, width).
-        unaugmented: Of other rows, plainly seen, shape (m, width).
-        position: Where a row stands in `augmented` (training rows) or `unaugmented` (others), shape (image rows,); -1
-            elsewhere.
-        device: Where a batch goes.
+        augmented: Training rows under each draw of the augmentation, shape (draws, n, width).
+        unaugmented: Other rows without augmentation, shape (m, width).
+        position: Index of each image row in `augmented` (training rows) or `unaugmented` (others), -1 elsewhere.
+        device: Device of the batches.
     """
 
     augmented: Floats
@@ -58,20 +46,20 @@ class Features:
     device: torch.device
 
     def batch(self, rows: Integers, draw: int) -> Tensor:
-        """Features of some training rows.
+        """Get the features of training rows on the device.
 
         Args:
             rows: Image rows, shape (k,).
-            draw: Which draw of the augmentation.
+            draw: Index of the augmentation draw, modulo the number of draws.
         """
         return torch.from_numpy(self.augmented[draw % len(self.augmented), self.position[rows]]).to(self.device)
 
     def logits(self, network: nn.Module, rows: Integers) -> AnyScores:
-        """What the head says of rows that are plainly seen.
+        """Compute the logits of rows without augmentation.
 
         Args:
             network: In evaluation mode.
-            rows: Image rows that do not train, shape (k,).
+            rows: Image rows that are not training rows, shape (k,).
         """
 
         def head_logits(part: Integers) -> AnyScores:
@@ -80,42 +68,43 @@ class Features:
             return keep_top_k(logits) if logits.shape[1] > MANY_CLASSES else logits
 
         with torch.inference_mode():
-            is_small = len(rows) <= BATCH or len(network.head.last.weight) <= MANY_CLASSES  # type: ignore[union-attr,arg-type]
-            return (
-                head_logits(rows)
-                if is_small
-                else concatenate([head_logits(part) for part in batches(rows, BATCH, drop_last=False)])
-            )
+            if len(rows) <= BATCH or len(network.head.last.weight) <= MANY_CLASSES:  # type: ignore[union-attr,arg-type]
+                return head_logits(rows)
+            return concatenate([head_logits(part) for part in batches(rows, BATCH, drop_last=False)])
 
 
 def compute_features(
     pooled: Callable[[Tensor], Tensor],
     batch_functions: Sequence[Callable[[Integers], Tensor]],
-    rows: tuple[Integers, Integers, int],
     unaugmented: Floats,
     device: torch.device,
     advance: Callable[[int], None],
+    *,
+    training_rows: Integers,
+    others: Integers,
+    row_count: int,
 ) -> Features:
-    """Run a frozen backbone over every draw of the training rows.
+    """Compute the features of a frozen backbone under every draw of the augmentation.
 
     Args:
         pooled: The backbone with its pooling, in evaluation mode.
-        batch_functions: For each draw, what makes a batch of pixels of training rows.
-        rows: The training rows, the others, and how many image rows there are.
-        unaugmented: Features of the others, shape (m, width).
-        device: Where the head's batches go.
-        advance: Told how many images were seen.
+        batch_functions: Per draw, a function from rows to a batch of pixels.
+        unaugmented: Features of `others`, shape (m, width).
+        device: Device of the head's batches.
+        advance: Called with the number of images done.
+        training_rows: Shape (n,).
+        others: Image rows without augmentation, shape (m,).
+        row_count: Number of all image rows.
     """
-    training, others, count = rows
 
     def pool_draw(make: Callable[[Integers], Tensor]) -> Floats:
         features = []
-        for part in batches(training, BATCH, drop_last=False):
+        for part in batches(training_rows, BATCH, drop_last=False):
             features.append(pooled(make(part)).float().cpu().numpy())
             advance(len(part))
         return np.concatenate(features)
 
-    position = np.full(count, -1, np.int64)
-    position[training], position[others] = np.arange(len(training)), np.arange(len(others))
+    position = np.full(row_count, -1, np.int64)
+    position[training_rows], position[others] = np.arange(len(training_rows)), np.arange(len(others))
     with torch.inference_mode():
         return Features(np.stack([pool_draw(make) for make in batch_functions]), unaugmented, position, device)

@@ -1,4 +1,4 @@
-"""Training of one model on one fold: phases of epochs, validated by the one inference loop, resumed where it was."""
+"""Training of one model on one fold: phases and epochs, validation, checkpoints, and resuming."""
 
 from __future__ import annotations
 
@@ -40,25 +40,19 @@ from holotype.types import Checkpoint
 
 __all__ = ["fit_model"]
 
-MAX_HALVINGS = 5  # a rate that still diverges at a 32nd is not the matter
+MAX_HALVINGS = 5  # if 1/32 of the rate still diverges, the rate is not the cause
 
 
 def fit_model(job: FitJob, dataset: ImageDataset, folder: Path, workspace: Path, runtime: Runtime) -> Checkpoint:
-    """Train one network, or go on training it.
+    """Train one network, or resume its training.
 
     Args:
-        job: Model, fold and rows.
-        dataset: Pixels and labels.
-        folder: Where the finished checkpoint is written.
-        workspace: Where the state of unfinished training is kept, from one call to the next.
-        runtime: Device, threads, batch and progress.
-
-    Returns:
-        The checkpoint in `folder`.
+        folder: Receives the finished checkpoint.
+        workspace: Holds the state of unfinished training between calls.
 
     Raises:
-        TrainingError: There are no rows to train on, the loss is no longer a number, or memory is short.
-        TrainingPaused: The runtime wants it to stop before its end.
+        TrainingError: There are no training rows, the loss diverged, or memory is short.
+        TrainingPaused: The runtime stops the training before its end.
     """
     if any(job.epoch_length(number) == 0 for number in range(len(job.model.phases))):
         raise TrainingError(f"{job.label}: no rows are left to train on; use fewer folds or coarser groups")
@@ -73,20 +67,20 @@ def fit_model(job: FitJob, dataset: ImageDataset, folder: Path, workspace: Path,
         if not is_out_of_memory(error):
             raise
         raise TrainingError(
-            f"{job.label}: memory is short ({describe_out_of_memory(error)})", remedy=MEMORY_REMEDY
+            f"{job.label}: out of memory ({describe_out_of_memory(error)})", remedy=MEMORY_REMEDY
         ) from error
     return open_checkpoint(folder)
 
 
 class _ProcessWorker:
-    """What one of several processes does; an object, since Lightning takes the arguments of functions apart."""
+    """Work of one of several processes; an object, because Lightning unpacks the arguments of functions."""
 
     def __init__(self, job: FitJob, dataset: ImageDataset, folder: Path, workspace: Path, runtime: Runtime) -> None:
         self.arguments = (job, dataset, folder, workspace)
         self.runtime = runtime
 
     def __call__(self, fabric: Fabric) -> dict[str, Any] | None:
-        """Train; what all processes refuse together comes back as facts, since an exception would come as text."""
+        """Train, and return errors common to all processes as data, because exceptions would come back as text."""
         prepare_process(self.runtime)
         is_main = fabric.is_global_zero
         local_runtime = self.runtime if is_main else replace(self.runtime, progress=Progress(quiet=True))
@@ -101,7 +95,7 @@ class _ProcessWorker:
 
 @contextmanager
 def _release_master_port() -> Iterator[None]:
-    """Lightning keeps the port of one launch for the next; by then it may be another program's."""
+    """Forget the port of a launch: Lightning would reuse it when another program may have it."""
     port = os.environ.get("MASTER_PORT")
     try:
         yield
@@ -123,7 +117,7 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
     if job.init_checkpoint is not None:
         network.load_state_dict(load_network(open_checkpoint(job.init_checkpoint)).state_dict())
         pretrained = replace(pretrained, description="of the overall model")
-    elif isinstance(network.head.last, torch.nn.Linear):  # angles cannot begin with how often a class comes
+    elif isinstance(network.head.last, torch.nn.Linear):  # a cosine head has no bias for the class priors
         with torch.no_grad():
             network.head.last.bias.copy_(prior_logits(dataset.truth.rows(job.train_rows), job.kind))
     network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
@@ -131,12 +125,11 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
     sampled_class_count = classes_per_step(job.model.head, len(job.classes), fabric.world_size)
     if sampled_class_count is not None:
         runtime.progress.info(
-            f"{job.label}: a step looks at {sampled_class_count:,} of {len(job.classes):,} classes, or those of its "
-            f"batch"
+            f"{job.label}: each step samples {sampled_class_count:,} of {len(job.classes):,} classes (all of its batch)"
         )
     workspace.mkdir(parents=True, exist_ok=True)
     state = newest_state(workspace)
-    fabric.barrier()  # before anybody writes, all have looked
+    fabric.barrier()  # all processes have read the state before one writes
     progress = TrainingProgress() if state is None else state[1]
     if state is not None and progress.position > (0, 0, 0):
         epochs = sum(phase.epochs for phase in job.model.phases)
@@ -154,9 +147,8 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
 
 
 def _run_phase(training: TrainingState) -> None:
-    """Train the phase at which the course stands, to its end."""
-    number = training.progress.phase
-    phase_state = start_phase(training, number)
+    """Train the current phase to its end."""
+    phase_state = start_phase(training, training.progress.phase)
     restore_phase(training, phase_state)
     while not _is_over(training, phase_state):
         stop_training_if_requested(training)
@@ -164,8 +156,8 @@ def _run_phase(training: TrainingState) -> None:
         started, before = time.perf_counter(), training.progress.images
         try:
             loss = train_epoch(training, phase_state)
-            seconds, images = time.perf_counter() - started, training.progress.images - before
-            _record_epoch(training, phase_state, loss, (seconds, images))
+            seconds = time.perf_counter() - started
+            _record_epoch(training, phase_state, loss, seconds, training.progress.images - before)
         except DivergedError as error:
             _restore_with_half_rate(training, phase_state, error)
             continue
@@ -181,8 +173,8 @@ def _is_over(training: TrainingState, phase_state: PhaseState) -> bool:
     return progress.epoch >= phase_state.phase.epochs or progress.stop.stopped or progress.plateau.stopped
 
 
-def _record_epoch(training: TrainingState, phase_state: PhaseState, loss: float, timing: tuple[float, int]) -> None:
-    """Examine the network, write down what was seen, and do what the phase makes of it."""
+def _record_epoch(training: TrainingState, phase_state: PhaseState, loss: float, seconds: float, images: int) -> None:
+    """Evaluate the network, record the epoch, and act on the verdict of the plateau."""
     job, progress, phase = training.job, training.progress, phase_state.phase
     with _averaged_weights(training, phase_state):
         no_metrics: dict[str, Any] = {"loss": None, "score": None}
@@ -192,29 +184,23 @@ def _record_epoch(training: TrainingState, phase_state: PhaseState, loss: float,
         inner_metrics = evaluate(training, phase_state, job.inner_rows) if len(job.inner_rows) else None
         if inner_metrics is not None and np.isnan(inner_metrics["score"]) and progress.done == 0:
             training.runtime.progress.info(
-                f"{job.label}: no class has a positive among the {len(job.inner_rows):,} rows that choose, and the "
-                "metric is not defined there; the loss chooses in its place"
+                f"{job.label}: no class has a positive among the {len(job.inner_rows):,} selection rows, so the "
+                "metric is undefined there; the loss is used instead"
             )
         losses = [loss, validation_metrics["loss"], (inner_metrics or no_metrics)["loss"]]
         if not np.isfinite([value for value in losses if value is not None]).all():
             last = np.concatenate(epoch_steps(training, phase_state)[-1])[:, 0]
-            raise DivergedError("the network's scores are no longer numbers", last)
+            raise DivergedError("the network's scores are NaN or infinite", last)
         record = {
             "phase": phase_state.number,
             "epoch": progress.done + 1,
             "lr": phase_state.optimizer.param_groups[0]["lr"],
-        }
-        record |= {
             "train_loss": loss,
             "validation_loss": validation_metrics["loss"],
             "validation_score": _nan_to_none(validation_metrics["score"]),
         }
-        record |= (
-            {"inner_loss": inner_metrics["loss"], "inner_score": _nan_to_none(inner_metrics["score"])}
-            if inner_metrics
-            else {}
-        )
-        seconds, images = timing
+        if inner_metrics:
+            record |= {"inner_loss": inner_metrics["loss"], "inner_score": _nan_to_none(inner_metrics["score"])}
         record |= {
             "rates": epoch_rates(training, phase_state),
             "skipped": progress.skipped,
@@ -222,9 +208,9 @@ def _record_epoch(training: TrainingState, phase_state: PhaseState, loss: float,
             "seconds": seconds,
         }
         progress.history.append(record)
-        verdict = (
-            progress.update_plateau(phase, inner_metrics["score"], inner_metrics["loss"]) if inner_metrics else "keep"
-        )
+        verdict = "keep"
+        if inner_metrics:
+            verdict = progress.update_plateau(phase, inner_metrics["score"], inner_metrics["loss"])
         progress.next_epoch()
         rewinds = phase.schedule.name == "plateau" and phase.schedule.rewind
         if job.model.checkpoints.last != 1 or rewinds:
@@ -234,7 +220,9 @@ def _record_epoch(training: TrainingState, phase_state: PhaseState, loss: float,
             save_candidate(training.workspace, progress, job.model.checkpoints, state, candidate_info, rewinds)
     if verdict == "rewind" and rewinds:
         best = best_candidate(training.workspace, progress)
-        training.runtime.progress.info(f"{job.label}: epoch {progress.done}: no gain; back to the best weights")
+        training.runtime.progress.info(
+            f"{job.label}: epoch {progress.done}: no improvement; the best weights are restored"
+        )
         if best is not None:
             training.network.load_state_dict(best)
             phase_state.optimizer.state.clear()
@@ -243,7 +231,7 @@ def _record_epoch(training: TrainingState, phase_state: PhaseState, loss: float,
 
 
 def _nan_to_none(score: float | None) -> float | None:
-    """A metric that is not defined, since no class has a positive row, is missing and not NaN in the history."""
+    """Undefined metrics (no class has a positive row) are missing in the history, not NaN."""
     return None if score is None or np.isnan(score) else score
 
 
@@ -256,7 +244,7 @@ def _ends_a_cycle(training: TrainingState, phase_state: PhaseState) -> bool:
 
 @contextmanager
 def _averaged_weights(training: TrainingState, phase_state: PhaseState) -> Iterator[None]:
-    """The network has the averaged weights for a while, where there is an average."""
+    """Give the network the averaged weights for a while, if there is an average."""
     network, average = training.network, phase_state.average
     if average is None:
         yield
@@ -270,31 +258,32 @@ def _averaged_weights(training: TrainingState, phase_state: PhaseState) -> Itera
 
 
 def _restore_with_half_rate(training: TrainingState, phase_state: PhaseState, error: DivergedError) -> None:
-    """Return to the newest state on the disk with half the rate, or stop where that is wanted or has not helped."""
+    """Return to the newest saved state with half the learning rate, or stop if that is not wanted or has not helped."""
     job, phase, halvings = training.job, phase_state.phase, training.progress.halvings
     location = f"epoch {training.progress.epoch + 1} of phases.{phase_state.number}"
     if phase.on_nonfinite != "halve" or halvings >= MAX_HALVINGS:
         remedy = f"lower `lr` (it is {phase.lr})" + (" or set `clip`" if phase.clip is None else "")
         raise TrainingError(
-            f"{job.label}: {error.what} in {location}; the images of the step: {join_names(error.rows.tolist(), 8)} "
-            f"(rows of "
-            "images.parquet)",
+            f"{job.label}: {error.what} in {location}; images of the step: {join_names(error.rows.tolist(), 8)} "
+            "(rows of images.parquet)",
             remedy=remedy,
         )
     state = newest_state(training.workspace)
     if state is None:
-        raise TrainingError(f"{job.label}: {error.what} in {location}, and the state before it is gone; run it again")
+        raise TrainingError(
+            f"{job.label}: {error.what} in {location}, and the state saved before is missing; run it again"
+        )
     training.network.load_state_dict(strip_prefix(state[0], "network."))
     rates, parts = training.progress.rates, training.progress.parts
     training.progress = replace(state[1], halvings=halvings + 1, rates=rates, parts=parts)
     restore_phase(training, phase_state)
     training.runtime.progress.info(
-        f"{job.label}: {error.what} in {location}; it goes on from before with half the rate"
+        f"{job.label}: {error.what} in {location}; training continues from the last saved state with half the rate"
     )
 
 
 def _save_finished(training: TrainingState, folder: Path, metadata: dict[str, Any]) -> None:
-    """Write what is kept of the training, and what it was like."""
+    """Write the selected weights, the card, the history and the curves of the rate finder."""
     job, progress = training.job, training.progress
     network = training.network
     last = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Pausing a training: it stops on purpose before its end, with its state kept, so that a search may go on with it."""
+"""Paused training: stop on purpose before the end with the state saved, so that a search may resume it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ __all__ = ["TrainingPaused", "stop_training_if_requested"]
 
 
 class TrainingPaused(HolotypeError):  # noqa: N818  (a pause is not an error)
-    """A training has reached the epoch at which it was to stop; the same call without a stop goes on from there.
+    """A pause of training at the requested epoch; the same call without a limit resumes it.
 
     Args:
-        what: The message.
-        history: One entry an epoch so far.
+        history: One entry per epoch so far.
     """
 
     def __init__(self, what: str, history: list[dict[str, Any]]) -> None:
@@ -24,13 +23,10 @@ class TrainingPaused(HolotypeError):  # noqa: N818  (a pause is not an error)
 
 
 def stop_training_if_requested(training: TrainingState) -> None:
-    """Stop where the runtime says so; the state of the last epoch lies on the disk already.
-
-    Args:
-        training: The network, between two epochs.
+    """Stop if the epoch limit of the runtime is reached; the state of the last epoch is on disk already.
 
     Raises:
-        TrainingPaused: So many epochs are done.
+        TrainingPaused: The limit is reached.
     """
     last, done = training.runtime.halt_after, training.progress.done
     if last is not None and done >= last:

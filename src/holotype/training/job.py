@@ -1,4 +1,4 @@
-"""One network to train: which rows, which fold, which model."""
+"""Training job: the model, fold and rows of one network."""
 
 from __future__ import annotations
 
@@ -21,35 +21,31 @@ from holotype.types import Folds, ImageTable, Integers, Kind, Normalization, Ran
 
 __all__ = ["ALL_ROWS", "OTHER_CLASSES", "FitJob", "plan_fit", "refit_model", "specialist_job"]
 
-ALL_ROWS = -2  # -1 is the fold of external samples without a tie
-OTHER_CLASSES = "none of these"  # what a network of some classes calls all others, where a sample has one label
+ALL_ROWS = -2  # -1 is the fold of external samples that are tied to no fold
+OTHER_CLASSES = "none of these"  # class of all samples outside a model's subset of classes, with one label per sample
 
 RECORDED_PACKAGES = ("torch", "timm", "numpy", "lightning-fabric", "safetensors")
 
 
 @dataclass(frozen=True)
 class FitJob:
-    """Everything that decides a network, but for the pixels and the machine.
+    """Everything that determines a network, except pixels and machine.
 
     Args:
-        model: The recipe's section, its size resolved.
-        fold: The fold that the network never sees; `ALL_ROWS` where it sees every one.
-        seed: The recipe's seed.
-        train_rows: Image rows that train, shape (n,).
+        model: With its size resolved.
+        fold: The fold left out; `ALL_ROWS` for none.
+        train_rows: Image rows, shape (n,).
         validation_rows: Image rows of the fold, shape (m,).
-        classes: The class names in order.
-        kind: `multiclass` or `multilabel`.
-        channels: The channels' names, where the recipe gives them.
-        normalization: Mean and deviation a channel.
-        inner_rows: Image rows that whatever selects looks at, shape (k,); empty where nothing selects.
-        external: Which of the training rows are external, shape (n,); none of them where it is empty.
-        pixels_digest: The digest of the training rows' pixels, for the card.
-        pseudo_rows: Image rows that join with labels an earlier network of the same fold was sure of, shape (p,).
-        pseudo_round: How many such networks came before this one.
-        domain: The domain that a specialist is of; none of the overall network.
-        init_checkpoint: The checkpoint that a specialist starts from.
-        init_digest: What that checkpoint was made from.
-        rank_heads: The ranks above the classes that it learns, where it learns any.
+        classes: Class names in the order of the logits.
+        inner_rows: Image rows for selection (checkpoints, early stopping), shape (k,); empty if nothing is selected.
+        external: Mask of the training rows that are external, shape (n,); empty for none.
+        pixels_digest: Digest of the training rows' pixels, for the card.
+        pseudo_rows: Image rows with pseudo-labels from an earlier network of the same fold, shape (p,).
+        pseudo_round: Number of such earlier networks.
+        domain: Domain of a specialist; None for the overall network.
+        init_checkpoint: Checkpoint from which a specialist starts.
+        init_digest: Digest of that checkpoint's inputs.
+        rank_heads: Taxonomic ranks that the network learns in addition to the classes.
     """
 
     model: ModelSpec
@@ -73,44 +69,32 @@ class FitJob:
 
     @property
     def label(self) -> str:
-        """The job in words, for progress and messages."""
+        """Job name for progress and messages."""
         words = [self.model.name, "all rows" if self.fold == ALL_ROWS else f"fold {self.fold}"]
         words += [f"round {self.pseudo_round}"] if self.pseudo_round else []
         return ", ".join([*words, self.domain] if self.domain is not None else words)
 
     @property
     def seed_name(self) -> str:
-        """What its randomness is keyed by beside seed, phase and fold: rounds of a model draw the same."""
+        """Name in the keys of random numbers; the same for all rounds of pseudo-labeling."""
         return self.model.name if self.domain is None else f"{self.model.name}/{self.domain}"
 
     def phase_rows(self, phase: int) -> Integers:
-        """The image rows that may train in one phase: the labelled ones, then those that join, shape (n,).
-
-        Args:
-            phase: Its number.
-        """
+        """Get the training rows of a phase: labeled rows, then pseudo-labeled ones, shape (n,)."""
         return np.concatenate([self.labeled_rows(phase), self.pseudo_rows])
 
     def epoch_length(self, phase: int) -> int:
-        """How many rows an epoch of a phase draws from.
-
-        Args:
-            phase: Its number.
-        """
+        """Count the rows from which an epoch of a phase draws."""
         return len(self.labeled_rows(phase)) + self.pseudo_rows_per_epoch
 
     @property
     def pseudo_rows_per_epoch(self) -> int:
-        """How many rows join an epoch when all have joined that should."""
+        """Number of pseudo-labeled rows per epoch after the ramp."""
         spec = self.model.pseudo_labels
         return 0 if spec is None else round(spec.weight * len(self.pseudo_rows))
 
     def labeled_rows(self, phase: int) -> Integers:
-        """The image rows with labels of their own that train in one phase, shape (n,).
-
-        Args:
-            phase: Its number.
-        """
+        """Get the training rows of a phase that have labels of their own, shape (n,)."""
         row_selection = self.model.phases[phase].rows
         if row_selection == "all" or not len(self.external):
             return self.train_rows
@@ -118,21 +102,19 @@ class FitJob:
 
     @property
     def size(self) -> int:
-        """Side of the input that the finished network reads."""
+        """Input size of the finished network, in pixels."""
         return self.model.phase_size(len(self.model.phases) - 1)
 
     def card(self, pixel_cache: PixelCache) -> dict[str, Any]:
-        """What a checkpoint of this job says of itself.
+        """Describe a checkpoint of this job for `card.json`.
 
         Args:
-            pixel_cache: The images it is trained on; new ones are brought into the same form.
+            pixel_cache: The training images; new images are brought into the same form.
         """
         _, channels, height, width = pixel_cache.pixels.shape
         address, separator, network = self.model.weights.partition("#")
         kind = "run:" if address.startswith("run:") else ""
-        weights = (
-            f"{kind}{Path(address).name}{separator}{network}"  # a card is handed on: it names no folder of this machine
-        )
+        weights = f"{kind}{Path(address).name}{separator}{network}"  # cards are shared: no folder of this machine
         return {
             "model": self.model.model_dump(mode="json") | {"weights": weights},
             "fold": self.fold,
@@ -162,15 +144,11 @@ class FitJob:
 def plan_fit(
     images: ImageTable, folds: Folds, fold: int, model: ModelSpec, seed: int, normalization: Normalization
 ) -> FitJob:
-    """The job of one model on one fold.
+    """Plan the job of one model on one fold: its training, validation and selection rows.
 
     Args:
-        images: The table.
-        folds: Which sample is in which fold.
         fold: The fold to leave out.
-        model: The recipe's section, its size resolved.
-        seed: The recipe's seed.
-        normalization: Mean and deviation a channel.
+        model: With its size resolved.
     """
     rows, roles = images.sample_numbers, images.frame["role"].to_numpy()
     usable = ~np.isin(rows, folds.left_out)
@@ -200,14 +178,16 @@ def _model_class_names(model: ModelSpec, images: ImageTable) -> tuple[str, ...]:
     return (*model.classes, OTHER_CLASSES) if images.kind == "multiclass" else tuple(model.classes)
 
 
-def specialist_job(job: FitJob, domain: str, in_domain: NDArray[np.bool_], init_checkpoint: tuple[Path, str]) -> FitJob:
-    """The job of a domain's own network.
+def specialist_job(
+    job: FitJob, domain: str, in_domain: NDArray[np.bool_], *, init_checkpoint: Path, init_digest: str
+) -> FitJob:
+    """Make the job of a specialist for one domain.
 
     Args:
         job: Of the overall network.
-        domain: The domain's name.
-        in_domain: Which image rows are of it, shape (image rows,).
-        init_checkpoint: The overall network's checkpoint, and the digest of what it was made from.
+        in_domain: Mask of the domain's image rows, shape (image rows,).
+        init_checkpoint: Checkpoint of the overall network.
+        init_digest: Digest of that checkpoint's inputs.
     """
     phases = job.model.specialists.phases if job.model.specialists else job.model.phases
     model = job.model.model_copy(update={"phases": phases})
@@ -217,28 +197,21 @@ def specialist_job(job: FitJob, domain: str, in_domain: NDArray[np.bool_], init_
     }
     external = job.external[in_domain[job.train_rows]] if len(job.external) else job.external
     if not len(row_fields["inner_rows"]):
-        row_fields["inner_rows"] = job.inner_rows  # none of the domain are among them, and something has to choose
-    specialist = replace(
-        job,
-        model=model,
-        domain=domain,
-        external=external,
-        init_checkpoint=init_checkpoint[0],
-        init_digest=init_checkpoint[1],
-    )
-    return replace(specialist, **row_fields)
+        row_fields["inner_rows"] = job.inner_rows  # none is of the domain, and selection needs rows
+    specialist = replace(job, model=model, domain=domain, external=external, **row_fields)
+    return replace(specialist, init_checkpoint=init_checkpoint, init_digest=init_digest)
 
 
 def refit_model(model: ModelSpec, histories: Sequence[pl.DataFrame]) -> ModelSpec:
-    """A model that trains as long as its folds did, with nothing left to choose.
+    """Make the model of a refit on all rows, with the epochs of its folds and nothing to select.
 
     Args:
-        model: The recipe's section, its size resolved.
-        histories: Of the folds' networks: `phase`, one row an epoch.
+        model: With its size resolved.
+        histories: Of the folds' networks: `phase`, one row per epoch.
 
     Returns:
-        Each phase with the median of its epochs over the folds, without early ends and rewinds; the last checkpoint
-        is kept where the best ones were.
+        Each phase has the median number of epochs over the folds, without early stopping and rewinds; the last
+        checkpoint replaces the best ones.
     """
     phases = []
     for number, phase in enumerate(model.phases):

@@ -1,4 +1,4 @@
-"""The learning-rate finder: a short sweep of growing rates, and the rate its curve recommends."""
+"""Learning-rate finder: a short sweep of growing rates, and the rate suggested by its curve."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ MIN_STEPS = 5
 
 @dataclass(frozen=True)
 class RateCurve:
-    """A sweep and its choice.
+    """Result of a learning-rate sweep.
 
     Args:
-        rates: The rates tried, growing.
-        losses: The loss at each.
-        smoothed: Their debiased running mean.
-        suggestion: The recommended rate.
-        description: The choice as a sentence.
+        rates: Ascending.
+        smoothed: Debiased running mean of `losses`.
+        suggestion: The suggested rate.
+        description: The suggestion in words.
     """
 
     rates: tuple[float, ...]
@@ -35,17 +34,15 @@ class RateCurve:
 
 
 def find_rate(step: Callable[[float], float], low: float = 1e-6, high: float = 1.0, steps: int = 100) -> RateCurve:
-    """Sweep the rate exponentially until the loss diverges, and choose one (Smith 2017, "Cyclical learning rates").
+    """Suggest a learning rate by an exponential sweep (Smith 2017, "Cyclical learning rates").
 
-    Three rules are asked: fastai's valley, the steepest descent of the smoothed loss, and a tenth of the rate at its
-    minimum. The first and the last err on the side of caution for schedules that rise and fall, the second on the
-    side of boldness; the choice lies half way between the extremes, on a scale of factors.
+    Three rules are combined: fastai's valley, the steepest descent of the smoothed loss, and a tenth of the rate at its
+    minimum. The first and last are too cautious for schedules that rise and fall, the second too bold; the suggestion
+    is the geometric mean of the extremes.
 
     Args:
-        step: Trains one step at a rate and returns its loss; whoever calls restores the weights afterwards.
-        low: The first rate.
-        high: The last rate.
-        steps: How many rates, at least 5.
+        step: Trains one step at a rate and returns its loss; the caller restores the weights afterwards.
+        steps: At least 5; fewer if the loss diverges.
 
     Raises:
         ValueError: Not 0 < low < high, or too few steps.
@@ -72,27 +69,25 @@ def find_rate(step: Callable[[float], float], low: float = 1e-6, high: float = 1
             break
     if len(rates) < MIN_STEPS:
         raise TrainingError(
-            f"the rate finder saw {ending} after {len(rates)} steps", field="lr", remedy="write a number for `lr`"
+            f"the learning-rate finder met {ending} after {len(rates)} steps",
+            field="lr",
+            remedy="write a number for `lr`",
         )
     lowest = min(range(len(rates)), key=smoothed.__getitem__)
     choices = (rates[valley(smoothed)], rates[_steepest_descent(smoothed[: lowest + 1])], rates[lowest] / 10)
     suggestion = math.sqrt(min(choices) * max(choices))
     description = (
-        f"rate {suggestion:.2g}: half way between the extremes of three, the valley {choices[0]:.2g}, the steepest "
-        f"descent "
-        f"{choices[1]:.2g} and a tenth of the minimum {choices[2]:.2g}; {len(rates)} steps to {ending}"
+        f"learning rate {suggestion:.2g}: geometric mean of the extremes of the valley {choices[0]:.2g}, the steepest "
+        f"descent {choices[1]:.2g} and a tenth of the minimum {choices[2]:.2g}; {len(rates)} steps to {ending}"
     )
     return RateCurve(tuple(rates), tuple(losses), tuple(smoothed), suggestion, description)
 
 
 def valley(losses: Sequence[float]) -> int:
-    """The place in the middle of the longest descent of a curve: fastai's default rule.
+    """Valley rule of fastai: index half way along the longest decreasing subsequence.
 
     Args:
-        losses: Smoothed, at rates that grow.
-
-    Returns:
-        The index half way along the longest decreasing subsequence.
+        losses: Smoothed, at ascending rates.
     """
     lengths = [1] * len(losses)
     for later in range(1, len(losses)):
@@ -100,7 +95,7 @@ def valley(losses: Sequence[float]) -> int:
             if losses[later] < losses[earlier]:
                 lengths[later] = max(lengths[later], lengths[earlier] + 1)
     end = max(range(len(losses)), key=lengths.__getitem__)
-    third = (lengths[end]) / 3
+    third = lengths[end] / 3
     return max(end - lengths[end], 0) + int(third) + int(third / 2)
 
 

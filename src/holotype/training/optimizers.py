@@ -1,4 +1,4 @@
-"""Optimizers, and what of a network they move."""
+"""Optimizers and their parameter groups."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 OPTIMIZERS = Registry("optimizer")
-ADAM_SECOND_BETA = 0.99  # a short memory of squares suits runs of a few hundred steps
+ADAM_SECOND_BETA = 0.99  # below the usual 0.999, for runs of a few hundred steps
 UNSUPPORTED = {"lbfgs", "sparseadam"}  # a closure, and sparse gradients
 Groups = list[dict[str, object]]
 
@@ -46,7 +46,7 @@ def adamw(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
 
 @OPTIMIZERS.register
 def adam(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
-    """Adam with the decay in the gradient (Kingma & Ba 2015).
+    """Adam with weight decay in the gradient (Kingma & Ba 2015).
 
     Args:
         groups: From `parameter_groups`.
@@ -74,16 +74,16 @@ def sgd(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
 
 
 def make_optimizer(network: nn.Module, rate: float, spec: OptimizerSpec, layer_decay: float | None = None) -> Optimizer:
-    """The optimizer of a phase, over what is not frozen.
+    """Make the optimizer of a phase over the trainable parameters.
 
     Args:
-        network: Frozen parts have `requires_grad` off.
+        network: Frozen parameters have `requires_grad` off.
         rate: The largest learning rate.
-        spec: The recipe's section; a name that is not ours is looked for in `torch.optim`.
-        layer_decay: Factor on the rate for each layer further from the head.
+        spec: A name that is not in `OPTIMIZERS` is looked up in `torch.optim`.
+        layer_decay: Factor on the rate per layer of distance from the head.
 
     Raises:
-        RecipeError: There is no optimizer of that name, or it does not have an option.
+        RecipeError: No optimizer has this name, or it does not have an option.
     """
     groups = parameter_groups(network, spec.weight_decay, layer_decay)
     shares = [float(group.pop("share")) for group in groups]  # type: ignore[arg-type]
@@ -94,18 +94,15 @@ def make_optimizer(network: nn.Module, rate: float, spec: OptimizerSpec, layer_d
 
 
 def optimizer_factory(spec: OptimizerSpec) -> Callable[[Groups, float], Optimizer]:
-    """What builds the optimizer of a section.
-
-    Args:
-        spec: The recipe's section.
+    """Find the function that makes an optimizer from parameter groups and a rate.
 
     Raises:
-        RecipeError: There is no optimizer of that name, or it does not have an option.
+        RecipeError: No optimizer has this name, or it does not have an option.
     """
     if spec.name in OPTIMIZERS:
         if spec.options:
             raise RecipeError(
-                f"{spec.name!r} has its options as keys of their own, and no `options`",
+                f"{spec.name!r} takes its options as keys of `optimizer`, not under `options`",
                 field="optimizer.options",
                 allowed=[*OptimizerSpec.model_fields],
             )
@@ -116,21 +113,14 @@ def optimizer_factory(spec: OptimizerSpec) -> Callable[[Groups, float], Optimize
     kind = torch_optimizers.get(spec.name.lower().replace("-", "").replace("_", ""))
     if kind is None:
         reason = "; it needs a closure or sparse gradients" if spec.name.lower() in UNSUPPORTED else ""
-        raise RecipeError(
-            f"no optimizer is named {spec.name!r}{reason}",
-            value=spec.name,
-            allowed=sorted({*OPTIMIZERS, *torch_optimizers}),
-        )
+        allowed = sorted({*OPTIMIZERS, *torch_optimizers})
+        raise RecipeError(f"no optimizer is named {spec.name!r}{reason}", value=spec.name, allowed=allowed)
     parameters = list(inspect.signature(kind).parameters)
     allowed = [name for name in parameters if name not in {"params", "lr", "weight_decay"}]
     unknown = [name for name in spec.options if name not in allowed]
     if unknown:
-        raise RecipeError(
-            f"{kind.__name__} has no option {unknown[0]!r}",
-            field="optimizer.options",
-            value=unknown[0],
-            allowed=allowed,
-        )
+        message = f"{kind.__name__} has no option {unknown[0]!r}"
+        raise RecipeError(message, field="optimizer.options", value=unknown[0], allowed=allowed)
     options = dict(spec.options)
     if "momentum" in parameters:
         options.setdefault("momentum", spec.momentum)
@@ -147,15 +137,15 @@ def _is_usable(name: str, kind: object) -> bool:
 
 
 def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float | None = None) -> Groups:
-    """Weights that decay, and biases and normalization that do not; by layer where rates differ by layer.
+    """Group trainable parameters by weight decay (none for biases and normalization) and by layer.
 
     Args:
-        network: The network; with `backbone` where rates differ by layer.
+        network: Has `backbone` if `layer_decay` is given.
         weight_decay: For tensors of two or more dimensions.
-        layer_decay: Factor on the rate for each layer further from the head (Clark et al. 2020, "ELECTRA").
+        layer_decay: Factor on the rate per layer of distance from the head (Clark et al. 2020, "ELECTRA").
 
     Returns:
-        Groups with `params`, `weight_decay` and `share`, the part of the largest rate that they get.
+        Groups with `params`, `weight_decay` and `share`, their part of the largest rate.
     """
     depths = {} if layer_decay is None else _layer_depths(network)
     by_depth: dict[tuple[int, bool], list[nn.Parameter]] = {}
@@ -173,7 +163,7 @@ def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float
 
 
 def _layer_depths(network: nn.Module) -> dict[str, int]:
-    """How many layers each parameter of the backbone is away from the head, by timm's own division into layers."""
+    """Distance of each backbone parameter from the head, in timm's layers."""
     from timm.models import group_parameters
 
     backbone: Any = network.backbone
@@ -183,18 +173,18 @@ def _layer_depths(network: nn.Module) -> dict[str, int]:
 
 
 def carry_momentum(old: Optimizer, new: Optimizer) -> int:
-    """Hand on the momentum of one optimizer to the next, where they share parameters.
+    """Copy momentum from one optimizer to the next, for shared parameters.
 
-    Between optimizers of one kind every slot is handed on. Adam's first moment is a mean of gradients, SGD's buffer a
-    sum of them with weights that shrink by the momentum m; one becomes the other by the factor 1 / (1 - m). Adam's
-    second moment has no counterpart: it begins anew, corrected for its bias, and so does the first then.
+    Between optimizers of one kind the whole state is copied. Adam's first moment is a mean of gradients, SGD's buffer a
+    sum with weights that shrink by the momentum m, so they convert by the factor 1 / (1 - m). Adam's second moment has
+    no counterpart and is initialized from the first, with the bias correction of one step.
 
     Args:
-        old: Of the phase before.
+        old: Of the previous phase.
         new: Of this phase, without state.
 
     Returns:
-        How many parameters' momenta were handed on.
+        The number of parameters whose momentum was copied.
     """
     import torch
     from torch.optim import SGD
@@ -211,13 +201,13 @@ def carry_momentum(old: Optimizer, new: Optimizer) -> int:
             new.state[parameter].update(new_state)
             carried += bool(new_state)
         if carried and isinstance(new, SGD) and _momentum(group):
-            for parameter in group["params"]:  # torch wants a buffer for each or for none; zero is how one begins
+            for parameter in group["params"]:  # torch needs buffers for all parameters or none
                 new.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
     return carried
 
 
 def _convert_state(state: Mapping[str, Any], momentum: float, new: Optimizer) -> dict[str, Any]:
-    """The slots of another kind of optimizer, as far as they have a counterpart."""
+    """Convert the state of one parameter to another kind of optimizer, as far as possible."""
     import torch
     from torch.optim import SGD, Adam, AdamW
 
@@ -237,11 +227,10 @@ def _momentum(group: Mapping[str, Any]) -> float:
 
 
 def set_lr_and_momentum(groups: Iterable[dict[str, Any]], value: ScheduleValue) -> None:
-    """Tell an optimizer the rate and momentum of a step; a recipe's momentum of 0 stays 0.
+    """Set the learning rate and momentum of a step; a momentum of 0 in the recipe stays 0.
 
     Args:
-        groups: Its `param_groups`, each with its `largest_rate`.
-        value: From a schedule.
+        groups: `param_groups` of an optimizer, each with `largest_rate`.
     """
     for group in groups:
         group["lr"] = group["largest_rate"] * value.rate

@@ -1,7 +1,8 @@
-"""Opening a phase: its optimizer, its loss, its rate, the features it reuses; and putting a state back into it."""
+"""Phase setup: optimizer, loss, learning rate and cached features; and restoring a saved state."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -29,16 +30,11 @@ from holotype.types import Integers, to_dense
 __all__ = ["restore_phase", "start_phase"]
 
 FINDER_STEPS = 100
-MAX_BYTES = 8e9  # beyond this features would crowd out the images
+MAX_BYTES = 8e9  # larger features would leave too little memory for the images
 
 
 def start_phase(training: TrainingState, number: int) -> PhaseState:
-    """A phase ready to train, before any state is put back.
-
-    Args:
-        training: The network.
-        number: Of the phase.
-    """
+    """Set up a phase for training, before any saved state is restored."""
     job, fabric = training.job, training.fabric
     phase = job.model.phases[number]
     rows = job.phase_rows(number)
@@ -58,15 +54,14 @@ def start_phase(training: TrainingState, number: int) -> PhaseState:
 
 
 def restore_phase(training: TrainingState, phase_state: PhaseState) -> None:
-    """Put the newest state on the disk into a phase: optimizer, average and what the present epoch has summed up.
+    """Restore the newest saved state of a phase: optimizer, moving average and sums of the current epoch.
 
     Args:
-        training: The network, its own weights put back already.
-        phase_state: The phase at which the course stands.
+        training: With the network's weights restored already.
     """
     state = newest_state(training.workspace)
     if state is None:
-        raise HolotypeError(f"the state of {training.job.label} is gone from {training.workspace}")
+        raise HolotypeError(f"{training.job.label}: the saved state is missing from {training.workspace}; run it again")
     tensors, progress = state
     at_start = progress.epoch == 0 and progress.step == 0
     phase_state.optimizer.state.clear()
@@ -77,7 +72,9 @@ def restore_phase(training: TrainingState, phase_state: PhaseState) -> None:
         load_optimizer(tensors, previous_optimizer)
         freeze(training.network, phase_state.phase)
         carried = carry_momentum(previous_optimizer, _base_optimizer(phase_state.optimizer))
-        training.runtime.progress.info(f"{training.job.label}: the momentum of {carried} tensors is carried over")
+        training.runtime.progress.info(
+            f"{training.job.label}: the momentum of {carried} tensors is kept from the previous phase"
+        )
     if phase_state.average is not None:
         average = strip_prefix(tensors, "average.")
         phase_state.average.load(average if average and not at_start else training.network.state_dict())
@@ -88,7 +85,7 @@ def restore_phase(training: TrainingState, phase_state: PhaseState) -> None:
 
 
 def _base_optimizer(optimizer: Optimizer) -> Optimizer:
-    """The optimizer inside Fabric's."""
+    """The optimizer inside Fabric's wrapper."""
     return getattr(optimizer, "optimizer", optimizer)
 
 
@@ -97,7 +94,7 @@ def _largest_rate(rate: float | str | dict[int, float]) -> float:
 
 
 def _find_phase_rate(training: TrainingState, phase_state: PhaseState, shares: list[float]) -> float:
-    """The rate that a sweep recommends; what it decided is a part of the course, which a resumed run reads."""
+    """Run the rate finder, or read its result in a resumed training."""
     progress, key = training.progress, str(phase_state.number)
     path = training.workspace / f"finder-{phase_state.number}.parquet"
     if path.is_file():
@@ -105,16 +102,15 @@ def _find_phase_rate(training: TrainingState, phase_state: PhaseState, shares: l
         return progress.rates[key]
     original_state = {name: tensor.clone() for name, tensor in training.network.state_dict().items()}
     steps = epoch_steps(training, phase_state)
-    make, count = batch_maker(training, phase_state), [0]
+    make, numbers = batch_maker(training, phase_state), itertools.count()
 
     def step(rate: float) -> float:
         for group, share in zip(phase_state.optimizer.param_groups, shares, strict=True):
             group["lr"] = rate * share
-        number = count[0]
-        count[0] += 1
+        number = next(numbers)
         job, batches = training.job, steps[number % len(steps)]
         noise = derive_seed(job.seed, job.seed_name, phase_state.number, job.fold, number, "find")
-        rows = sum(len(batch) for batch in batches) * training.fabric.world_size  # all processes see the same
+        rows = sum(len(batch) for batch in batches) * training.fabric.world_size  # every process takes all rows
         options = StepOptions(noise, phase_state.phase.clip, rows)
 
         def work() -> float:
@@ -138,17 +134,14 @@ def _find_phase_rate(training: TrainingState, phase_state: PhaseState, shares: l
 
 
 def _backbone_features(training: TrainingState, number: int) -> Features | None:
-    """The features of a frozen backbone, where the phase sees the same pictures again and again."""
+    """Features of a frozen backbone, if the phase repeats a fixed number of augmentation draws."""
     job, dataset, device, network = training.job, training.dataset, training.fabric.device, training.network
     phase, rows, size = job.model.phases[number], job.phase_rows(number), job.model.phase_size(number)
     pool = network.head.pool  # type: ignore[union-attr]
     pool_learns = isinstance(pool, nn.Module) and any(True for _ in pool.parameters())
-    if (
-        phase.freeze != "backbone"
-        or phase.augmentation_draws is None
-        or pool_learns
-        or job.model.augment.mix is not None
-    ):
+    if phase.freeze != "backbone" or phase.augmentation_draws is None:
+        return None
+    if pool_learns or job.model.augment.mix is not None:
         return None
     if phase.augmentation_draws * len(rows) * network.head.width * 4 > MAX_BYTES:  # type: ignore[union-attr,operator]
         return None
@@ -170,7 +163,13 @@ def _backbone_features(training: TrainingState, number: int) -> Features | None:
             pooled, dataset, others, InferenceOptions(job.size, "multilabel", IDENTITY_VIEW), device, task
         )
         unaugmented = to_dense(scores, "a frozen backbone's features")
-        counts = (rows, others, len(dataset.truth))
         return compute_features(
-            pooled, [batch_function(key) for key in keys], counts, unaugmented, device, task.advance
+            pooled,
+            [batch_function(key) for key in keys],
+            unaugmented,
+            device,
+            task.advance,
+            training_rows=rows,
+            others=others,
+            row_count=len(dataset.truth),
         )

@@ -1,4 +1,4 @@
-"""What a phase asks for, resolved against the data: loss, optimizer, steps, what is frozen."""
+"""Phase settings resolved against the data: loss, optimizer, schedule and frozen parameters."""
 
 from __future__ import annotations
 
@@ -24,44 +24,42 @@ DEFAULT_LOSS = {"multiclass": "cross_entropy", "multilabel": "bce"}
 
 
 def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
-    """Refuse names that nothing is registered under, before anything is trained.
+    """Refuse unknown optimizers, losses and options before anything is trained.
 
     Args:
-        phase: The recipe's section.
         kind: `multiclass` or `multilabel`.
-        head: The model's; some losses need one that measures angles.
+        head: Margin losses need a cosine head.
 
     Raises:
-        RecipeError: An optimizer or a loss does not exist, does not have an option, or is for other labels.
+        RecipeError: An optimizer or loss does not exist, lacks an option, or does not support the labels or the head.
     """
     optimizer_factory(phase.optimizer)
     parts = _loss_parts(phase, kind, head)
     check_loss(parts, kind, phase.class_weights is not None, phase.label_smoothing)
-    angular = sorted(MARGINS.intersection(parts))
-    if angular and head.margin is None:
+    margin_losses = sorted(MARGINS.intersection(parts))
+    if margin_losses and head.margin is None:
         raise RecipeError(
-            f"the loss {angular[0]!r} needs a head that measures angles",
+            f"the loss {margin_losses[0]!r} needs a cosine head",
             field="loss",
-            value=angular[0],
+            value=margin_losses[0],
             remedy="write `head: {margin: {}}`",
         )
     if head.margin is not None and kind == "multilabel":
         raise RecipeError(
-            "a head that measures angles is for one label a sample", field="head.margin", remedy="leave it out"
+            "a cosine head supports one label per sample only", field="head.margin", remedy="leave it out"
         )
 
 
 def phase_loss(
     phase: PhaseSpec, truth: AnyLabels, kind: str, head: HeadSpec, rank_heads: RankHeads | None = None
 ) -> Callable[..., Tensor]:
-    """The loss of a phase: a function of logits, targets and, as `epochs`, how far the phase is.
+    """Make the loss of a phase: `loss(logits, targets, epochs)`, with the number of epochs done in the phase.
 
     Args:
-        phase: The recipe's section.
-        truth: Which classes the training rows have, shape (n, classes).
+        truth: Labels of the training rows, shape (n, classes).
         kind: `multiclass` or `multilabel`.
-        head: The model's, whose scale the losses with a margin need.
-        rank_heads: The ranks above the classes that are learnt beside them, where any are.
+        head: Its scale is an option of margin losses.
+        rank_heads: Taxonomic ranks that the network learns in addition to the classes.
     """
     adjustment = phase.logit_adjustment * prior_logits(truth, kind) if phase.logit_adjustment else None
     weights = class_weights(truth, phase.class_weights, kind)
@@ -71,11 +69,9 @@ def phase_loss(
 
 
 def phase_optimizer(phase: PhaseSpec, network: nn.Module, rate: float) -> Optimizer:
-    """The optimizer of a phase over what the phase does not freeze.
+    """Make the optimizer of a phase, after freezing parameters as the phase says.
 
     Args:
-        phase: The recipe's section.
-        network: With `backbone` and `head`; frozen as the phase says, as a side effect.
         rate: The largest learning rate.
     """
     freeze(network, phase)
@@ -83,12 +79,10 @@ def phase_optimizer(phase: PhaseSpec, network: nn.Module, rate: float) -> Optimi
 
 
 def phase_schedule_value(phase: PhaseSpec, step: int, steps_per_epoch: int) -> ScheduleValue:
-    """Rate and momentum of a step of a phase: its schedule, its rates by epoch, its warm-up.
+    """Learning rate and momentum of a step: schedule, rates by epoch, and warm-up.
 
     Args:
-        phase: The recipe's section.
         step: From 0.
-        steps_per_epoch: Steps of one pass.
     """
     warmup_steps = phase.warmup_epochs * steps_per_epoch
     steps = phase.epochs * steps_per_epoch
@@ -98,14 +92,10 @@ def phase_schedule_value(phase: PhaseSpec, step: int, steps_per_epoch: int) -> S
 
 
 def freeze(network: nn.Module, phase: PhaseSpec) -> None:
-    """Freeze and thaw as a phase says, and put the parts in training or evaluation mode.
-
-    Args:
-        network: With `backbone` and `head`.
-        phase: The recipe's section.
+    """Freeze and unfreeze parameters as a phase says, and set training or evaluation mode.
 
     Raises:
-        RecipeError: A name or pattern fits no parameter.
+        RecipeError: A name or pattern matches no parameter.
     """
     frozen = frozen_parameters([name for name, _ in network.named_parameters()], phase.freeze)
     network.train()
@@ -114,20 +104,20 @@ def freeze(network: nn.Module, phase: PhaseSpec) -> None:
     for module in network.modules():
         parameters = list(module.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):
-            module.eval()  # batch statistics of frozen parts stay put
+            module.eval()  # batch norm statistics of frozen parts stay fixed
     if phase.freeze == "backbone":
         network.backbone.eval()  # type: ignore[union-attr]
 
 
 def frozen_parameters(names: Sequence[str], freeze: str | Sequence[str] | None) -> set[str]:
-    """The parameters that a phase freezes.
+    """Select the parameters that a phase freezes.
 
     Args:
         names: Of all parameters.
-        freeze: `backbone`; or beginnings (`backbone.blocks.0`) and patterns (`*.bias`); or none.
+        freeze: `backbone`; or prefixes (`backbone.blocks.0`) and patterns (`*.bias`); or None.
 
     Raises:
-        RecipeError: A name or pattern fits no parameter.
+        RecipeError: A name or pattern matches no parameter, or all parameters are frozen.
     """
     frozen: set[str] = set()
     for pattern in [freeze] if isinstance(freeze, str) else freeze or []:
@@ -136,11 +126,11 @@ def frozen_parameters(names: Sequence[str], freeze: str | Sequence[str] | None) 
             prefixes = {name.rsplit(".", depth)[0] for name in names for depth in range(1, name.count(".") + 1)}
             hint = did_you_mean(pattern, sorted(prefixes)) or f"the first are {join_names(sorted(prefixes), 8)}"
             raise RecipeError(
-                f"no parameter begins with {pattern!r} or fits it", field="freeze", value=pattern, remedy=hint
+                f"no parameter name starts with {pattern!r} or matches it", field="freeze", value=pattern, remedy=hint
             )
         frozen |= fitting
     if len(frozen) == len(names):
-        raise RecipeError("everything is frozen, and nothing would be trained", field="freeze", value=freeze)
+        raise RecipeError("all parameters are frozen, so nothing would be trained", field="freeze", value=freeze)
     return frozen
 
 

@@ -1,4 +1,4 @@
-"""When a score stands still: rewinds, cuts of the rate and early stops, as pure state machines."""
+"""Plateau detection: rewinds, learning-rate cuts and early stopping, as pure state machines."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Verdict = Literal["keep", "improved", "rewind", "stop"]
 
 @dataclass(frozen=True)
 class Plateau:
-    """What is remembered between epochs; every field can be written as JSON.
+    """State of a plateau detector, writable as JSON.
 
     Args:
-        best: The best score so far, none before the first.
-        since: Epochs since the best, or since the last cut.
-        cuts: How often the rate was cut.
+        best: Best score so far; None before the first.
+        since: Epochs since the best score or the last cut.
+        cuts: Number of cuts of the learning rate.
         stopped: Whether the phase is over.
     """
 
@@ -31,16 +31,14 @@ class Plateau:
 
 
 def advance(plateau: Plateau, spec: PlateauSpec, score: float) -> tuple[Plateau, Verdict]:
-    """The state after one more epoch, and what to do.
+    """Advance the plateau state by one epoch.
 
     Args:
-        plateau: The state before.
-        spec: The recipe's section.
-        score: Of the epoch, larger is better (the negative of a loss); what is not finite is no gain.
+        score: Larger is better (the negative of a loss); a score that is not finite is no improvement.
 
     Returns:
-        The state and the verdict. `rewind` means: multiply the rate by the factor, as `plateau_rate` does from the
-        state, and where `spec.rewind` is on load the best weights.
+        The state and the verdict. After `rewind` the learning rate is that of `plateau_rate`, and if `spec.rewind` is
+        set the best weights are restored.
     """
     after = _count_epoch(plateau, score, 0.0)
     if after.stopped or after.since == 0:
@@ -53,12 +51,10 @@ def advance(plateau: Plateau, spec: PlateauSpec, score: float) -> tuple[Plateau,
 
 
 def advance_early_stopping(plateau: Plateau, spec: EarlyStoppingSpec, score: float) -> tuple[Plateau, Verdict]:
-    """The state of an early stop after one more epoch.
+    """Advance the early-stopping state by one epoch.
 
     Args:
-        plateau: The state before.
-        spec: The recipe's section.
-        score: What `spec.on` names, larger is better (the negative of a loss).
+        score: The value of `spec.metric`, larger is better (the negative of a loss).
 
     Returns:
         The state, and `improved`, `keep` or `stop`.
@@ -70,11 +66,10 @@ def advance_early_stopping(plateau: Plateau, spec: EarlyStoppingSpec, score: flo
 
 
 def selection_score(score: float, loss: float, metric: str) -> float:
-    """The value by which epochs, checkpoints and soups are compared, larger is better.
+    """Score by which epochs, checkpoints and soups are compared, larger is better.
 
     Args:
-        score: The metric; NaN where it is not defined because no class has a positive among the rows that choose. The
-            loss chooses then, since it is defined whatever the labels are.
+        score: The metric on the selection rows; if NaN (no class has a positive row), the loss is used.
         loss: On the same rows.
         metric: `metric` or `loss`.
     """
@@ -82,12 +77,7 @@ def selection_score(score: float, loss: float, metric: str) -> float:
 
 
 def plateau_rate(plateau: Plateau, spec: PlateauSpec) -> float:
-    """The rate as a share of the largest.
-
-    Args:
-        plateau: The state.
-        spec: The recipe's section.
-    """
+    """Learning rate as a share of the largest."""
     return float(spec.factor**plateau.cuts)
 
 

@@ -1,4 +1,4 @@
-"""Distributed training: what several processes that train one network must agree on, and the averages they take."""
+"""Distributed training: decisions that all processes share, and averages over processes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ from torch import Tensor, nn
 
 __all__ = ["any_process", "average_over_processes"]
 
-BUCKET = 2**23  # values that are exchanged at once
+BUCKET = 2**23  # values per exchange
 
 
 def any_process(fabric: Fabric, flag: bool) -> bool:
-    """Whether a flag is up on any process, so that all of them take the same branch; a GPU is not waited for.
-
-    Args:
-        fabric: Knows the processes.
-        flag: Of this process.
-    """
+    """Agree on a flag over all processes: true if it is true on any; does not wait for the GPU."""
     if fabric.world_size == 1:
         return flag
     raised = torch.tensor(float(flag))
@@ -31,15 +26,14 @@ def any_process(fabric: Fabric, flag: bool) -> bool:
 
 
 def average_over_processes(fabric: Fabric, network: nn.Module, summed: Tensor) -> None:
-    """Average gradients, losses, and the running statistics of batch normalization, over all processes.
+    """Average gradients, losses and batch norm statistics over all processes, in place.
 
-    Every process then takes the same step, and has the same network, moving average and checkpoint after it. A process
-    without rows in this step has no gradient, which counts as zero.
+    Every process then takes the same step and has the same network, moving average and checkpoint. A process without
+    rows in this step has no gradient, which counts as zero.
 
     Args:
-        fabric: Knows the processes.
-        network: After the backward pass; its tensors are changed.
-        summed: The sum of the losses of this process, a scalar; it is changed too.
+        network: After the backward pass.
+        summed: Sum of this process's losses, a scalar.
     """
     tensors = [summed]
     tensors += [buffer for buffer in network.buffers() if buffer.is_floating_point()]
@@ -55,7 +49,7 @@ def average_over_processes(fabric: Fabric, network: nn.Module, summed: Tensor) -
 
 
 def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
-    """Tensors of one type, so many at a time that they are exchanged together."""
+    """Tensors of one type in groups that are exchanged together."""
     bucket: list[Tensor] = []
     for tensor in tensors:
         size = sum(other.numel() for other in bucket)
@@ -69,5 +63,5 @@ def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
 
 @lru_cache(maxsize=1)
 def _host_group() -> Any:
-    """Processes that exchange numbers in main memory."""
+    """Process group that exchanges values in main memory."""
     return dist.group.WORLD if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")

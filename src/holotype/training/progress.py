@@ -1,4 +1,4 @@
-"""Where a training stands: everything beside the tensors that a killed one needs to go on as if nothing had been."""
+"""Training progress needed to resume, except tensors: epoch, step, plateau state and checkpoint candidates."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ __all__ = ["TrainingProgress"]
 
 @dataclass
 class TrainingProgress:
-    """The place in the recipe, and what was decided on the way; all of it can be written as JSON.
+    """Position in the recipe and decisions so far, writable as JSON.
 
     Args:
-        phase: The phase that is being trained.
-        epoch: Epochs of it that are done.
-        step: Steps of the next epoch that are done.
-        images: Images of the next epoch that were seen.
-        skipped: Steps of the next epoch that were left out, their loss being no number.
-        history: One entry an epoch.
-        rates: The rate found for a phase that looks for one, by its number as text.
-        halvings: How often the phase's rate was halved because it diverged.
-        parts: Into how many pieces a batch is cut because it does not fit in memory.
-        plateau: Of the phase.
-        stop: Of the phase's early stop.
+        phase: Index of the current phase.
+        epoch: Completed epochs of the phase.
+        step: Completed steps of the next epoch.
+        images: Images of the next epoch so far.
+        skipped: Skipped steps of the next epoch, because of a loss that is NaN or infinite.
+        history: One entry per epoch.
+        rates: Rate found for each phase with `lr: find`, by the phase's index as text.
+        halvings: Number of halved rates in the phase, because of divergence.
+        parts: Number of parts per batch, because of short memory.
+        stop: State of early stopping.
         candidates: Checkpoints on disk that may become the model: `epoch`, `score`, `loss`, `cycle`.
     """
 
@@ -45,48 +44,38 @@ class TrainingProgress:
 
     @property
     def done(self) -> int:
-        """Epochs over all phases."""
+        """Completed epochs of all phases."""
         return len(self.history)
 
     @property
     def position(self) -> tuple[int, int, int]:
-        """Phases, epochs and steps that are done: which of two states is the newer."""
+        """Phases, epochs and steps done, by which states are ordered."""
         return self.phase, self.done, self.step
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold of it."""
+        """Convert to plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingProgress:
-        """A course that was written.
-
-        Args:
-            values: From `values`.
-        """
+        """Restore from the values of `to_dict`."""
         states = {name: Plateau(**values[name]) for name in ("plateau", "stop")}
         return cls(**{**values, **states})
 
     def rate_factor(self, phase: PhaseSpec) -> float:
-        """What the phase's largest rate is multiplied by.
-
-        Args:
-            phase: The recipe's section.
-        """
+        """Factor on the phase's largest learning rate, from plateau cuts and halvings."""
         cut = plateau_rate(self.plateau, phase.schedule) if phase.schedule.name == "plateau" else 1.0
         return cut * 0.5**self.halvings
 
     def update_plateau(self, phase: PhaseSpec, score: float, loss: float) -> Verdict:
-        """Take an epoch into account.
+        """Update plateau and early stopping with one epoch.
 
         Args:
-            phase: The recipe's section.
-            score: The metric on the rows that choose, larger is better; NaN where it is not defined, and the loss
-                decides.
+            score: The metric on the selection rows, larger is better; if NaN, the loss is used.
             loss: On the same rows.
 
         Returns:
-            `keep`, `improved`, `rewind`, or `stop` where the phase is over.
+            `keep`, `improved`, `rewind`, or `stop` if the phase is over.
         """
         verdict: Verdict = "keep"
         if phase.schedule.name == "plateau":
@@ -99,10 +88,10 @@ class TrainingProgress:
         return verdict
 
     def next_epoch(self) -> None:
-        """The epoch is done."""
+        """Begin the next epoch."""
         self.epoch, self.step, self.images, self.skipped = self.epoch + 1, 0, 0, 0
 
     def next_phase(self) -> None:
-        """The phase is done."""
+        """Begin the next phase."""
         self.phase, self.epoch, self.step, self.images, self.skipped = self.phase + 1, 0, 0, 0, 0
         self.halvings, self.plateau, self.stop = 0, Plateau(), Plateau()

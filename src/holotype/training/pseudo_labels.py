@@ -1,4 +1,4 @@
-"""Pseudo-labels: rows that join training with the labels an earlier network of the same fold is sure of.
+"""Pseudo-labeling: rows with confident labels from an earlier network of the same fold join the training.
 
 Lee 2013, "Pseudo-label: the simple and efficient semi-supervised learning method for deep neural networks".
 """
@@ -31,17 +31,17 @@ __all__ = ["confident_labels", "join_pseudo_labels"]
 def confident_labels(
     logits: AnyScores, owners: Integers, kind: Kind, confidence: float
 ) -> tuple[NDArray[np.bool_], AnyLabels]:
-    """The labels that a network is sure of; the images of a sample have one label together.
+    """Select confident labels; the images of a sample share one label, from their mean logits.
 
     Args:
         logits: Shape (n, classes).
-        owners: The sample of each image, shape (n,).
-        kind: `multiclass`: the likeliest class must be so likely; `multilabel`: every class so surely present or
-            absent, and one of them present.
-        confidence: A probability above one half.
+        owners: Sample of each image, shape (n,).
+        kind: `multiclass`: the likeliest class reaches the confidence; `multilabel`: every class is confidently present
+            or absent, and at least one is present.
+        confidence: A probability above 0.5.
 
     Returns:
-        Which images have sure labels, shape (n,); the labels, shape (n, classes).
+        Mask of the images with confident labels, shape (n,); the labels, shape (n, classes).
     """
     _, sample_index = np.unique(owners, return_inverse=True)
     if isinstance(logits, TopKScores):
@@ -65,39 +65,37 @@ def confident_labels(
 def join_pseudo_labels(
     job: FitJob, predictions: Predictions, owners: Integers, kind: Kind, tied: NDArray[np.bool_]
 ) -> tuple[FitJob, AnyLabels]:
-    """The job of the next round: the rows that an earlier network of the same fold is sure of join it.
+    """Make the job of the next round of pseudo-labeling.
 
     Args:
-        job: Of the round before.
-        predictions: What that round's network says of rows without a label.
-        owners: The sample of each image row of the table.
-        kind: One label a sample, or many.
-        tied: Which image rows of the table are tied to the fold's own (`holotype.split.tied_images`); none of them
-            may join.
+        job: Of the previous round.
+        predictions: By that round's network, of rows without a label.
+        owners: Sample of each image row of the table.
+        tied: Mask of the image rows that share a sample, group or duplicate with the fold
+            (`holotype.split.tied_images`); they may not join.
 
     Returns:
         The job, and the labels of its `pseudo_rows`, shape (p, classes).
 
     Raises:
-        HolotypeError: The network is of another fold, which has seen this job's; or a row is tied to the fold.
+        HolotypeError: The network is of another fold or model, or a row is tied to the fold or labeled already.
     """
     spec = job.model.pseudo_labels
     if spec is None:
-        raise HolotypeError(f"{job.label}: the recipe asks for no pseudo-labels")
+        raise HolotypeError(f"{job.label}: the recipe has no `pseudo_labels`")
     if predictions.fold != job.fold or predictions.model != job.model.name:
         raise HolotypeError(
-            f"{job.label}: the network of {predictions.model}, fold {predictions.fold}, has seen what this one would "
-            f"be scored on, "
-            "and may not label rows for it",
-            remedy="take those of its own fold",
+            f"{job.label}: the network of {predictions.model}, fold {predictions.fold}, was trained on rows that this "
+            "one is scored on, and may not label rows for it",
+            remedy="use predictions of the same model and fold",
         )
     training_rows = np.union1d(job.train_rows, job.validation_rows)
     wrong = predictions.rows[tied[predictions.rows] | np.isin(predictions.rows, training_rows)]
     if len(wrong):
         raise HolotypeError(
-            f"{job.label}: {len(wrong):,} rows with pseudo-labels are tied to the fold that is scored, or labelled "
-            f"already: {join_names(wrong.tolist(), 5)}",
-            remedy="leave out what shares a sample, a group or a duplicate with the fold",
+            f"{job.label}: {len(wrong):,} rows with pseudo-labels are tied to the scored fold, or labeled already: "
+            f"{join_names(wrong.tolist(), 5)}",
+            remedy="leave out rows that share a sample, a group or a duplicate with the fold",
         )
     is_confident, labels = confident_labels(predictions.logits, owners[predictions.rows], kind, spec.confidence)
     rows = predictions.rows[is_confident].astype(np.int64)

@@ -1,10 +1,9 @@
-"""Steps that look at some of very many classes: those of the batch, and others that are drawn anew every step.
+"""Sampled softmax (Partial FC): training steps over some of very many classes.
 
 An et al. 2022, "Killing two birds with one stone: efficient and robust training of face recognition CNNs by Partial
-FC", CVPR. For the length of a step the last layer has the rows of these classes alone, and so has what the optimizer
-keeps of them: a step costs what its classes cost, whatever the optimizer, and between two steps the layer is whole. The
-drawn classes stand for all that were not: what is added to their logits makes the sum of a softmax right on average
-(Jean et al. 2015, "On using very large target vocabulary for neural machine translation", section 3).
+FC", CVPR. For one step the last layer, and the optimizer's state of it, are restricted to the classes of the batch and
+others drawn anew. An offset on the logits of the drawn classes makes the sum of the softmax right on average (Jean et
+al. 2015, "On using very large target vocabulary for neural machine translation", section 3).
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ SAMPLE_DIVISOR = 10  # a tenth, as in the paper
 
 @dataclass(frozen=True)
 class SampledClasses:
-    """The classes of a step.
+    """Classes of one training step.
 
     Args:
         indices: Ascending, shape (m,).
-        offset: What is added to the logit of each, shape (m,): nothing for a class of the batch, and the logarithm of
-            how many classes a drawn one stands for.
+        offset: Added to the logits, shape (m,): 0 for a class of the batch; for a drawn class the logarithm of the
+            number of classes that it represents.
     """
 
     indices: Tensor
@@ -48,28 +47,24 @@ class SampledClasses:
 
 
 def classes_per_step(head: HeadSpec, classes: int, processes: int = 1) -> int | None:
-    """How many classes a step looks at.
+    """Number of classes per training step; None for all.
 
     Args:
-        head: The recipe's section.
-        classes: How many there are.
-        processes: How many processes train one network; with several, or with ranks, a step looks at all classes.
-
-    Returns:
-        None where it looks at all of them.
+        classes: Number of all classes.
+        processes: With several processes, or with taxonomic ranks, all classes are used.
     """
     default = max(MIN_CLASSES, classes // SAMPLE_DIVISOR) if classes > MANY_CLASSES else classes
     requested = default if head.classes_per_step is None else head.classes_per_step
-    uses_all = processes > 1 or head.taxonomy is not None  # ranks are sums over every class
+    uses_all = processes > 1 or head.taxonomy is not None  # ranks are marginals over every class
     return None if uses_all or requested >= classes else requested
 
 
 def sample_classes(targets: Sequence[Tensor], class_count: int, key: int) -> SampledClasses:
-    """The classes of a step: all that its targets hold, and others until there are enough.
+    """Sample the classes of a step: those of its targets, and random others up to a number.
 
     Args:
-        targets: Of its batches, shape (n, classes) each.
-        class_count: How many classes; more where the batches hold more.
+        targets: Shape (n, classes) for each batch.
+        class_count: Number of classes; exceeded if the batches have more.
         key: From (seed, model, phase, fold, step).
     """
     device = targets[0].device
@@ -85,16 +80,15 @@ def sample_classes(targets: Sequence[Tensor], class_count: int, key: int) -> Sam
 
 @contextmanager
 def restricted_to_classes(last: nn.Module, optimizer: Optimizer, indices: Tensor, classes: int) -> Iterator[None]:
-    """For a while a layer has the rows of some classes alone, and so has the optimizer's state of its parameters.
+    """Restrict a layer and its optimizer state to some classes, within a `with` block.
 
-    A parameter or a state belongs to the classes by its rows where it has as many rows as there are classes, or a
-    multiple of that (several centers a class). A state that is born meanwhile is zero for the other classes.
+    A tensor belongs to the classes by its rows if their number is the number of classes or a multiple (several centers
+    per class). State created meanwhile is zero for the other classes.
 
     Args:
         last: The last layer; every parameter has rows by class.
-        optimizer: Its state is exchanged, whatever it is called.
         indices: The classes, shape (m,).
-        classes: How many there are.
+        classes: Number of all classes.
     """
     originals = [
         (parameter, parameter.data, _rows_of_classes(indices, len(parameter) // classes))
@@ -129,15 +123,12 @@ def take_step(
     key: int,
     epochs: float = math.inf,
 ) -> Tensor:
-    """One step of training, over all classes or over some.
+    """Take one training step, over all classes or a sample of them.
 
     Args:
-        training: The network, and how many classes there are.
-        phase_state: The phase, with its optimizer and loss.
         micro_batches: Batches of (pixels, targets).
-        options: Of the step.
-        key: For the classes that are drawn.
-        epochs: Of the phase that are done, over which margins grow.
+        key: For the sampled classes.
+        epochs: Epochs done in the phase, by which margins warm up.
 
     Returns:
         As `train_step`.
@@ -157,7 +148,7 @@ def take_step(
 
 
 def _rows_of_classes(indices: Tensor, each: int) -> Tensor:
-    """The rows of some classes, of which each has so many."""
+    """Rows of some classes that have `each` rows."""
     return (indices[:, None] * each + torch.arange(each, device=indices.device)).flatten()
 
 

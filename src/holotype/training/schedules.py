@@ -1,4 +1,4 @@
-"""Schedules: the learning rate, and where it moves the momentum, as pure functions of the step."""
+"""Learning-rate schedules, with momentum where it varies, as pure functions of the step."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ CYCLED_MOMENTUM = (0.95, 0.85)
 
 @dataclass(frozen=True)
 class ScheduleValue:
-    """What the optimizer is told at one step.
+    """Learning rate and momentum of one step.
 
     Args:
-        rate: The learning rate as a share of the largest.
-        momentum: Momentum or Adam's first beta, or none to leave it as it is.
+        rate: As a share of the largest.
+        momentum: Momentum or Adam's first beta; None leaves it unchanged.
     """
 
     rate: float
@@ -41,16 +41,15 @@ class ScheduleValue:
 
 
 def schedule(spec: ScheduleSpec | str, step: int, steps: int, steps_per_epoch: int = 1) -> ScheduleValue:
-    """The moment of a step under a schedule.
+    """Evaluate a schedule at a step.
 
     Args:
         spec: The recipe's section, or the name of a schedule with its defaults.
         step: From 0 to steps - 1.
-        steps: How many steps the phase has.
-        steps_per_epoch: How many of them are an epoch.
+        steps: Number of steps of the phase.
 
     Raises:
-        RecipeError: There is no schedule of that name.
+        RecipeError: No schedule has this name.
     """
     if not isinstance(spec, str):
         return SCHEDULES[spec.name](spec, step, steps, steps_per_epoch)  # type: ignore[no-any-return]
@@ -60,22 +59,21 @@ def schedule(spec: ScheduleSpec | str, step: int, steps: int, steps_per_epoch: i
 
 
 def with_warmup(value: ScheduleValue, step: int, warmup_steps: float) -> ScheduleValue:
-    """A moment while the rate still rises from nothing (Goyal et al. 2017, section 2.2, "gradual warmup").
+    """Apply a linear warm-up from zero (Goyal et al. 2017, section 2.2, "gradual warmup").
 
     Args:
-        value: Of the schedule.
         step: From 0.
-        warmup_steps: Over how many steps it rises.
+        warmup_steps: Length of the warm-up.
     """
     share = min((step + 1) / warmup_steps, 1.0) if warmup_steps > 0 else 1.0
     return ScheduleValue(value.rate * share, value.momentum)
 
 
 def lr_at_epoch(rates: dict[int, float], epoch: int) -> float:
-    """The rate of an epoch where rates are written by epoch, as a share of the largest.
+    """Learning rate of an epoch from rates by epoch, as a share of the largest.
 
     Args:
-        rates: From which epoch on which rate holds; 0 is among them.
+        rates: Starting epoch to rate; has the key 0.
         epoch: From 0.
     """
     return rates[max(begin for begin in rates if begin <= epoch)] / max(rates.values())
@@ -83,78 +81,78 @@ def lr_at_epoch(rates: dict[int, float], epoch: int) -> float:
 
 @SCHEDULES.register
 def constant(spec: ConstantSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """The same rate throughout.
+    """Constant learning rate.
 
     Args:
         spec: The recipe's section.
         step: From 0.
-        steps: How many there are.
-        steps_per_epoch: How many of them are an epoch.
+        steps: Number of steps of the phase.
+        steps_per_epoch: Number of steps of an epoch.
     """
     return ScheduleValue(1.0)
 
 
 @SCHEDULES.register
 def plateau(spec: PlateauSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """The same rate until the score stands still; the cuts are made between epochs.
+    """Constant learning rate that is cut between epochs when the score stops improving.
 
     Args:
         spec: The recipe's section.
         step: From 0.
-        steps: How many there are.
-        steps_per_epoch: How many of them are an epoch.
+        steps: Number of steps of the phase.
+        steps_per_epoch: Number of steps of an epoch.
     """
     return ScheduleValue(1.0)
 
 
 @SCHEDULES.register
 def linear(spec: LinearSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """From the largest rate to zero along a line.
+    """Linear decay from the largest rate to zero.
 
     Args:
         spec: The recipe's section.
         step: From 0.
-        steps: How many there are.
-        steps_per_epoch: How many of them are an epoch.
+        steps: Number of steps of the phase.
+        steps_per_epoch: Number of steps of an epoch.
     """
     return ScheduleValue(1.0 - step / max(steps, 1))
 
 
 @SCHEDULES.register
 def step(spec: StepSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """Cut by a factor every few epochs.
+    """Step decay: cut by a factor every few epochs.
 
     Args:
         spec: The recipe's section.
         step: From 0.
-        steps: How many there are.
-        steps_per_epoch: How many of them are an epoch.
+        steps: Number of steps of the phase.
+        steps_per_epoch: Number of steps of an epoch.
     """
     return ScheduleValue(spec.factor ** (step // steps_per_epoch // spec.every))
 
 
 @SCHEDULES.register
 def cosine(spec: CosineSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """From the largest rate to zero along half a cosine (Loshchilov & Hutter 2017, "SGDR", equation 5, one cycle).
+    """Cosine decay from the largest rate to zero (Loshchilov & Hutter 2017, "SGDR", equation 5, one cycle).
 
     Args:
         spec: The recipe's section.
         step: From 0.
-        steps: How many there are.
-        steps_per_epoch: How many of them are an epoch.
+        steps: Number of steps of the phase.
+        steps_per_epoch: Number of steps of an epoch.
     """
     return ScheduleValue(0.5 * (1 + math.cos(math.pi * step / max(steps, 1))))
 
 
 @SCHEDULES.register
 def cosine_restarts(spec: CosineRestartsSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """Half cosines one after another, each from the largest rate (Loshchilov & Hutter 2017, "SGDR", section 3).
+    """Cosine decay with warm restarts (Loshchilov & Hutter 2017, "SGDR", section 3).
 
     Args:
         spec: The recipe's section.
         step: From 0.
-        steps: How many there are.
-        steps_per_epoch: How many of them are an epoch; cycles end with one.
+        steps: Number of steps of the phase.
+        steps_per_epoch: Number of steps of an epoch; cycles end with one.
     """
     ends = [end * steps_per_epoch for end in cycle_ends(spec, max(round(steps / steps_per_epoch), 1))]
     begin = 0
@@ -166,14 +164,10 @@ def cosine_restarts(spec: CosineRestartsSpec, step: int, steps: int, steps_per_e
 
 
 def cycle_ends(spec: CosineRestartsSpec, epochs: int) -> list[int]:
-    """After which epochs a cycle ends.
+    """Epochs at which the cycles of cosine restarts end, ascending; cycles shorter than an epoch are joined.
 
     Args:
-        spec: The recipe's section.
-        epochs: Of the phase.
-
-    Returns:
-        Ascending, the last one `epochs`; cycles shorter than an epoch are joined.
+        epochs: Number of epochs of the phase.
     """
     lengths = [spec.factor**cycle for cycle in range(spec.cycles)]
     ends = [round(epochs * sum(lengths[: cycle + 1]) / sum(lengths)) for cycle in range(spec.cycles)]
@@ -182,15 +176,15 @@ def cycle_ends(spec: CosineRestartsSpec, epochs: int) -> list[int]:
 
 @SCHEDULES.register
 def one_cycle(spec: OneCycleSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """Up from a 25th over a quarter of the steps, then down to nearly nothing, momentum the other way round.
+    """One-cycle policy: rate up from a 25th over a quarter of the steps, then down to nearly zero; momentum inversely.
 
     Smith & Topin 2018, "Super-convergence", in the form of fastai and PyTorch with cosine pieces.
 
     Args:
         spec: The recipe's section.
         step: From 0.
-        steps: How many there are.
-        steps_per_epoch: How many of them are an epoch.
+        steps: Number of steps of the phase.
+        steps_per_epoch: Number of steps of an epoch.
     """
     peak = max(WARMUP_SHARE * steps - 1, 1e-9)
     high, low = CYCLED_MOMENTUM

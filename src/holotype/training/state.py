@@ -1,4 +1,4 @@
-"""The state of an unfinished training, written by epoch and by minutes, so that a killed run goes on where it was."""
+"""Saved training state, written after each epoch and every few minutes, from which a killed run resumes."""
 
 from __future__ import annotations
 
@@ -31,34 +31,24 @@ DIGEST = "digest"
 
 
 def candidate_path(workspace: Path, epoch: int) -> Path:
-    """The file of the weights after an epoch.
+    """Path of the weights saved after an epoch.
 
     Args:
-        workspace: The job's own folder.
-        epoch: Counted from the beginning of the training.
+        epoch: Counted over all phases.
     """
     return workspace / f"candidate-{epoch:05d}.safetensors"
 
 
 def save_checked(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors and facts with their digest.
-
-    Args:
-        path: The safetensors file.
-        tensors: By name.
-        metadata: What JSON can hold.
-    """
+    """Write tensors and JSON metadata with their digest."""
     save_tensors(path, tensors, {**metadata, DIGEST: _digest(tensors, metadata)})
 
 
 def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_checked` wrote.
-
-    Args:
-        path: The safetensors file.
+    """Read a file of `save_checked` and verify its digest.
 
     Raises:
-        StoreError: The file is torn, or is not what was written.
+        StoreError: The file is damaged.
     """
     tensors, metadata = load_tensors(path)
     if metadata.pop(DIGEST, None) != _digest(tensors, metadata):
@@ -72,7 +62,7 @@ def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
 
 
 def _bytes(tensor: Tensor) -> Any:
-    """A tensor's bytes as an array: NumPy has no bfloat16."""
+    """Bytes of a tensor as an array; NumPy has no bfloat16."""
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
@@ -83,14 +73,11 @@ def save_state(
     optimizer: Optimizer | None,
     extra_tensors: dict[str, Tensor],
 ) -> None:
-    """Write the state and drop all but the newest two, and the candidates that neither of them knows.
+    """Write the training state, and delete all states but the newest two with the candidates that only they need.
 
     Args:
-        workspace: The job's own folder.
-        progress: Where the training stands.
-        network: The network.
-        optimizer: Its optimizer; none between the last phase and the end.
-        extra_tensors: Other tensors by name.
+        optimizer: None between the last phase and the end.
+        extra_tensors: Saved beside those of the network and the optimizer.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()} | extra_tensors
     for number, slots in (optimizer.state_dict()["state"] if optimizer is not None else {}).items():
@@ -101,18 +88,15 @@ def save_state(
     save_checked(workspace / name, tensors, progress.to_dict())
     states = _states(workspace)
     for old in states[:-STATES_TO_KEEP]:
-        old.unlink(missing_ok=True)  # another run of the same recipe may have been faster
+        old.unlink(missing_ok=True)  # a concurrent run of the same recipe may have deleted it
     _drop_candidates(workspace, states[-STATES_TO_KEEP:])
 
 
 def newest_state(workspace: Path) -> tuple[dict[str, Tensor], TrainingProgress] | None:
-    """The newest state that is undamaged, and whose candidates are; others are passed over.
-
-    Args:
-        workspace: The job's own folder.
+    """Load the newest state that is undamaged and whose candidates are; damaged ones are deleted.
 
     Returns:
-        Tensors and the course, or none where training has not begun.
+        Tensors and progress; None if training has not begun.
     """
     for path in reversed(_states(workspace)):
         try:
@@ -127,21 +111,15 @@ def newest_state(workspace: Path) -> tuple[dict[str, Tensor], TrainingProgress] 
 
 
 def strip_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin in one way, without that beginning.
-
-    Args:
-        tensors: From `newest_state`.
-        prefix: As in `network.`.
-    """
+    """Select the tensors whose names start with a prefix, and remove it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def load_optimizer(tensors: dict[str, Tensor], optimizer: Optimizer) -> None:
-    """Put an optimizer's state back.
+    """Restore the state of an optimizer over the same parameters.
 
     Args:
         tensors: From `newest_state`.
-        optimizer: Over the same parameters.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
@@ -152,7 +130,7 @@ def load_optimizer(tensors: dict[str, Tensor], optimizer: Optimizer) -> None:
 
 
 def _match_memory_format(value: Tensor, parameter: Tensor) -> Tensor:
-    """Moments must lie in memory as their parameter does, channels last, or the arithmetic takes another order."""
+    """Give a state tensor the memory format of its parameter (channels last), which sets the order of arithmetic."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape and value.ndim else value
 
 
@@ -161,7 +139,7 @@ def _states(workspace: Path) -> list[Path]:
 
 
 def _drop_candidates(workspace: Path, states: list[Path]) -> None:
-    """Delete what no state knows: one that is resumed from may need what a newer one has given up."""
+    """Delete candidates that no kept state needs; an older state may need what a newer one has dropped."""
     needed: set[int] = set()
     for path in states:
         try:

@@ -1,4 +1,4 @@
-"""The one training step: every phase, precision and number of processes comes through here."""
+"""Training step: forward, backward, clipping and optimizer, for every phase, precision and number of processes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["StepOptions", "gradient_scaler", "train_step"]
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How a step is done.
+    """Options of a training step.
 
     Args:
-        noise_seed: For what the network draws (dropout); keyed by step, so that a resumed run draws the same.
-        clip: Largest norm of the gradient, or none.
-        rows: Rows of the step over all processes; those of `parts` where none are given.
-        skip_nonfinite: Leave the weights alone where the loss or the gradient is no number.
+        noise_seed: Seed of the network's random numbers (dropout); keyed by step, so that a resumed run draws the same.
+        clip: Largest norm of the gradient.
+        rows: Number of rows of the step over all processes; None for those of `micro_batches`.
+        skip_nonfinite: Leave the weights unchanged if the loss or the gradient is NaN or infinite.
     """
 
     noise_seed: int
@@ -41,19 +41,17 @@ def train_step(
     micro_batches: Sequence[tuple[Tensor, Tensor]],
     options: StepOptions,
 ) -> Tensor:
-    """One step of the optimizer over one or more batches whose gradients are added up.
+    """Take one optimizer step over one or more batches with accumulated gradients.
 
     Args:
-        fabric: Knows device, precision and processes.
         network: As `fabric.setup` gave it.
         optimizer: As `fabric.setup` gave it.
-        loss: A function of logits and targets that is a mean over rows.
-        micro_batches: Batches of (pixels, targets); the step is over all of them, and those of the other processes.
-        options: Clipping and what the network draws.
+        loss: A function of logits and targets; a mean over rows.
+        micro_batches: Batches of (pixels, targets) of this process.
 
     Returns:
-        The mean loss over all rows of the step, of every process, a scalar without gradient; not a number where that
-        is.
+        The mean loss over all rows of the step on all processes, a scalar without gradient; NaN if the step was
+        skipped.
 
     Raises:
         RuntimeError: Memory is short on this process, or on another (`torch.OutOfMemoryError`).
@@ -61,17 +59,17 @@ def train_step(
     torch.manual_seed(options.noise_seed)
     before = [buffer.clone() for buffer in network.buffers()] if options.skip_nonfinite else []
     rows = sum(len(targets) for _, targets in micro_batches) if options.rows is None else options.rows
-    total = rows / fabric.world_size  # processes' gradients and losses are averaged
+    total = rows / fabric.world_size  # gradients and losses are averaged over processes
     summed = _accumulate_gradients(fabric, network, loss, micro_batches, total)
     base_optimizer, scaler = getattr(optimizer, "optimizer", optimizer), gradient_scaler(fabric)
     if scaler is not None:
-        scaler.unscale_(base_optimizer)  # torch's fused optimizers know gradients that are unscaled already
+        scaler.unscale_(base_optimizer)  # fused optimizers accept gradients that are unscaled already
         _init_momentum(base_optimizer)
     if options.clip is not None:
         _clip_gradients(network, options.clip)
     if options.skip_nonfinite and any_process(fabric, _is_nonfinite(network, summed, scaler)):
         for buffer, saved in zip(network.buffers(), before, strict=True):
-            buffer.copy_(saved)  # batch statistics have seen what the loss has
+            buffer.copy_(saved)  # batch norm statistics have the same values in them as the loss
         summed = summed * torch.nan
         if scaler is not None:
             scaler.update()
@@ -82,11 +80,7 @@ def train_step(
 
 
 def gradient_scaler(fabric: Fabric) -> torch.amp.GradScaler | None:
-    """The scaler that keeps float16 gradients from vanishing; none at other precisions.
-
-    Args:
-        fabric: Knows the precision.
-    """
+    """Gradient scaler of float16 training; None at other precisions."""
     return getattr(fabric.strategy.precision, "scaler", None)
 
 
@@ -97,10 +91,10 @@ def _accumulate_gradients(
     micro_batches: Sequence[tuple[Tensor, Tensor]],
     total: float,
 ) -> Tensor:
-    """The gradient of all parts and the sum of their losses, averaged over the processes.
+    """Accumulate gradients and losses of all batches, averaged over the processes.
 
-    A process that runs out of memory must not leave the others waiting for its gradient. So nothing is exchanged
-    before every process is through, and where one has failed, all raise.
+    A process that runs out of memory must not leave the others waiting for its gradient. So nothing is exchanged before
+    every process is done, and if one has failed, all raise.
     """
     shortage = None
     summed = torch.zeros((), device=fabric.device)
@@ -122,7 +116,7 @@ def _accumulate_gradients(
 
 
 def _init_momentum(optimizer: Optimizer) -> None:
-    """Begin SGD's momentum with zeros: torch leaves it undefined where the scaler skips the first step."""
+    """Initialize SGD's momentum with zeros; torch leaves it undefined if the scaler skips the first step."""
     for group in optimizer.param_groups if isinstance(optimizer, SGD) else ():
         for parameter in group["params"] if group["momentum"] else ():
             if parameter.grad is not None and optimizer.state[parameter].get("momentum_buffer") is None:
@@ -130,16 +124,16 @@ def _init_momentum(optimizer: Optimizer) -> None:
 
 
 def _clip_gradients(network: nn.Module, max_norm: float) -> None:
-    """Shrink the gradient to a norm at most; on a CPU, where looking at it costs nothing, only where it is larger."""
+    """Clip the norm of the gradient; on a CPU, where reading the norm is free, only if it is too large."""
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     if norm.device.type != "cpu":
         torch.nn.utils.clip_grads_with_norm_(network.parameters(), max_norm, norm)
-    elif not norm <= max_norm:  # a norm that is no number spoils the gradient, which the loss then tells
+    elif not norm <= max_norm:  # a NaN norm makes the weights NaN, which the next loss shows
         torch._foreach_mul_(gradients, max_norm / (norm + 1e-6))
 
 
 def _is_nonfinite(network: nn.Module, summed: Tensor, scaler: torch.amp.GradScaler | None) -> bool:
-    """Whether the loss or the gradient is no number; a gradient that the scaler has made too large is not lost."""
+    """Detect a loss or gradient that is NaN or infinite; with a scaler, overflowed gradients are left to it."""
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     return not all(bool(torch.isfinite(tensor).all()) for tensor in (summed, *(gradients if scaler is None else ())))

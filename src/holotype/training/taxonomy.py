@@ -1,4 +1,4 @@
-"""The ranks of a model, and how its loss learns them."""
+"""Taxonomic ranks of a model, and their loss."""
 
 from __future__ import annotations
 
@@ -22,24 +22,20 @@ FOCAL_LOSSES = ("focal", "softmax_focal")
 
 
 def model_taxonomy(spec: TaxonomySpec | None, ranks: Ranks) -> RankHeads | None:
-    """The ranks that a model learns.
-
-    Args:
-        spec: The recipe's `head.taxonomy` section.
-        ranks: Of the taxonomy.
+    """Select the taxonomic ranks that a model learns; None without a section.
 
     Returns:
-        Those that weigh something, from near to far; none where the section is none.
+        The ranks with a positive weight, from the lowest to the highest.
 
     Raises:
-        RecipeError: There is no such rank, or none weighs anything.
+        RecipeError: A rank does not exist or is the same for every class, or no rank has a weight.
     """
     if spec is None:
         return None
     for name in spec.weights:
         if name in ranks.constant:
             raise RecipeError(
-                f"every class has the same {name}, so that there is nothing to learn",
+                f"every class has the same {name}, so there is nothing to learn",
                 field="head.taxonomy.weights",
                 value=name,
                 remedy="leave it out",
@@ -58,9 +54,9 @@ def model_taxonomy(spec: TaxonomySpec | None, ranks: Ranks) -> RankHeads | None:
     ]
     if not weighted:
         raise RecipeError(
-            "no rank above the classes weighs anything",
+            "no rank above the classes has a weight",
             field="head.taxonomy.weights",
-            remedy=f"weigh some of {', '.join(ranks.names)}, or write taxonomy: null",
+            remedy=f"give a weight to one of {', '.join(ranks.names)}, or write `taxonomy: null`",
         )
     names, parents, weights = zip(*weighted, strict=True)
     return RankHeads(names, parents, weights, spec.weights.get(CLASS_RANK, 1.0))
@@ -69,23 +65,21 @@ def model_taxonomy(spec: TaxonomySpec | None, ranks: Ranks) -> RankHeads | None:
 def loss_with_ranks(
     class_loss: Callable[..., Tensor], phase: PhaseSpec, parts: Parts, truth: AnyLabels, rank_heads: RankHeads
 ) -> Callable[..., Tensor]:
-    """The loss of a phase on the classes and on every rank.
+    """Combine the loss of a phase on the classes with one on every rank.
 
-    Ranks are learnt by cross-entropy, or by the focal loss where the classes are; with class weights, label smoothing
-    and logit adjustment of their own taxa.
+    Ranks use cross-entropy, or the focal loss if the classes do, with class weights, label smoothing and logit
+    adjustment computed from their own taxa.
 
     Args:
-        class_loss: The phase's loss on the classes.
-        phase: The recipe's section.
-        parts: The names of that loss's parts, with their weights and options.
-        truth: Which classes the training rows have, shape (n, classes).
-        rank_heads: The ranks.
+        class_loss: The loss of the phase on the classes.
+        parts: Names of that loss's parts, with their weights and options.
+        truth: Labels of the training rows, shape (n, classes).
     """
     import torch
 
     focal: Any = next((parts[name] for name in FOCAL_LOSSES if name in parts), None)
     options = focal if isinstance(focal, dict) else {}
-    # One factor a class has no meaning for the taxa above.
+    # A list has one factor per class, which does not apply to taxa.
     shared = {name: value for name, value in options.items() if name != "weight" and not isinstance(value, list)}
     rank_parts: Parts = {"cross_entropy": 1.0} if focal is None else {"focal": shared}
     ranks = []

@@ -1,4 +1,4 @@
-"""How fast a model learns and predicts on this machine, measured through the very loops that a run goes through."""
+"""Throughput of a model on this machine, measured with the loops of a real run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from holotype.training.training_state import IDENTITY_VIEW, TrainingState
 
 __all__ = ["Throughput", "measure_throughput"]
 
-WARMUP_STEPS = 2  # steps in which memory is fetched and kernels are chosen
+WARMUP_STEPS = 2  # steps that allocate memory and choose kernels
 MAX_STEPS = 40
 INFERENCE_IMAGES = 64
 
@@ -35,11 +35,11 @@ class Throughput:
     """Seconds of the parts of a training.
 
     Args:
-        training: Of a training step, an image.
-        inference: Of a prediction, an image and view.
-        building: Until a network is ready to train.
-        saving: To write down where a training stands.
-        weights_description: Where the network's first weights come from.
+        training: Per image of a training step.
+        inference: Per image and view.
+        building: To build a network.
+        saving: To save the training state.
+        weights_description: Source of the initial weights.
     """
 
     training: float
@@ -52,14 +52,13 @@ class Throughput:
 def measure_throughput(
     job: FitJob, dataset: ImageDataset, workspace: Path, runtime: Runtime, seconds: float
 ) -> Throughput:
-    """Train a few steps and predict a few images; nothing is kept.
+    """Measure throughput with a few training steps and predictions; nothing is kept.
 
     Args:
-        job: Model, fold and rows; its first phase is measured.
-        dataset: Labels, and pixels of the true form; what they show makes no difference.
+        job: Its first phase is measured.
+        dataset: With pixels of the true shape; their values do not matter.
         workspace: An empty folder.
-        runtime: Device, threads and batch.
-        seconds: About how long the steps may take.
+        seconds: Approximate duration of the training steps.
     """
     runtime = replace(runtime, progress=Progress(quiet=True), processes=1)
     fabric = launch_fabric(runtime)
@@ -74,7 +73,7 @@ def measure_throughput(
     task = Task("probe", len(rows), "images")
     training = TrainingState(short_job, dataset, fabric, network, workspace, runtime, task, TrainingProgress(), zero)
     phase_state = start_phase(training, 0)
-    phase_state.rates = [0.0] * len(phase_state.rates)  # the pace is the same, and nothing can diverge
+    phase_state.rates = [0.0] * len(phase_state.rates)  # as fast as training, and cannot diverge
     freeze(network, phase_state.phase)
 
     def epoch(steps: int) -> float:
@@ -86,17 +85,15 @@ def measure_throughput(
 
     seconds_per_image = epoch(WARMUP_STEPS)
     steps = int(seconds / max(seconds_per_image * runtime.batch, 1e-6))
-    if steps > 0:  # else the first ones took longer than all may, and tell enough
+    if steps > 0:  # else the warm-up alone took the time, and is the measure
         seconds_per_image = epoch(min(steps, MAX_STEPS))
     saving = _measure_seconds(lambda: keep_state(training, phase_state))
     network.eval()
     options = InferenceOptions(job.size, job.kind, IDENTITY_VIEW)
     inference_rows = np.resize(rows, INFERENCE_IMAGES).astype(np.int64)
     infer_logits(network, dataset, inference_rows[: INFERENCE_IMAGES // 8], options, fabric.device)
-    inference = (
-        _measure_seconds(lambda: infer_logits(network, dataset, inference_rows, options, fabric.device))
-        / INFERENCE_IMAGES
-    )
+    inference = _measure_seconds(lambda: infer_logits(network, dataset, inference_rows, options, fabric.device))
+    inference /= INFERENCE_IMAGES
     return Throughput(seconds_per_image, inference, building, saving, pretrained.description)
 
 

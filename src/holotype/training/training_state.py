@@ -1,4 +1,4 @@
-"""What moves while a network is trained, and what is seen of it."""
+"""Training state: the moving parts of a training, and evaluation of the current network."""
 
 from __future__ import annotations
 
@@ -34,19 +34,14 @@ IDENTITY_VIEW = PredictSpec(tta="none")
 
 @dataclass
 class TrainingState:
-    """A network on its way.
+    """State of one training.
 
     Args:
-        job: Model, fold and rows.
-        dataset: Pixels and labels.
-        fabric: Device, precision and processes.
-        network: With `backbone` and `head`, on the device.
-        workspace: Where the state is kept.
-        runtime: Threads, batch and progress.
-        task: Counts images.
-        progress: Where the training stands.
-        loss_sum: Of the present epoch, times its images.
-        saved_at: When the state was last written, by the monotonic clock.
+        network: Has `backbone` and `head`, on the device.
+        workspace: Folder of the saved state.
+        task: Progress in images.
+        loss_sum: Sum over the images of the current epoch.
+        saved_at: Time of the last saved state, by the monotonic clock.
     """
 
     job: FitJob
@@ -63,17 +58,16 @@ class TrainingState:
 
 @dataclass
 class PhaseState:
-    """A phase while it is trained.
+    """State of the current phase.
 
     Args:
-        number: Of the phase.
-        phase: The recipe's section.
-        trainable: What is trained, as `fabric.setup` gave it: the network, or its head on features.
+        number: Index of the phase.
+        trainable: The network, or its head on cached features, as `fabric.setup` gave it.
         optimizer: As `fabric.setup` gave it.
-        rates: The largest rate of each group of the optimizer.
-        loss: A function of logits, targets and the epochs of the phase that are done.
-        average: Of the weights, where there is one.
-        features: Of a frozen backbone, where they are reused.
+        rates: Largest rate of each parameter group.
+        loss: `loss(logits, targets, epochs)`.
+        average: Moving average of the weights.
+        features: Cached features of a frozen backbone.
     """
 
     number: int
@@ -87,15 +81,13 @@ class PhaseState:
 
 
 def evaluate(training: TrainingState, phase_state: PhaseState | None, rows: Integers) -> dict[str, float]:
-    """Loss and score of some rows under the network as it stands, plainly seen.
+    """Evaluate the current network on some rows, without augmentation.
 
     Args:
-        training: The network, and where the images lie.
-        phase_state: Knows the features of a frozen backbone; without it the images are looked at anew.
-        rows: Image rows.
+        phase_state: Has the cached features of a frozen backbone; None computes them from the images.
 
     Returns:
-        `loss` (log loss; NaN where a logit is no number) and `score` (macro F1; NaN where no class has a positive row).
+        `loss` (log loss; NaN if a logit is not finite) and `score` (macro F1; NaN if no class has a positive row).
     """
     job, network = training.job, training.network
     network.eval()
@@ -110,11 +102,11 @@ def evaluate(training: TrainingState, phase_state: PhaseState | None, rows: Inte
         "loss": float(log_loss(truth, decided, logits, job.kind)) if np.isfinite(values).all() else math.nan,
         "score": float(macro_f1(truth, decided, logits, job.kind)),
     }
-    return dict(training.fabric.broadcast(metrics))  # all processes decide by the same numbers
+    return dict(training.fabric.broadcast(metrics))  # all processes decide by the same values
 
 
 def _infer_distributed(training: TrainingState, rows: Integers) -> AnyScores:
-    """Scores of some rows, each by one of the processes, and every row once."""
+    """Scores of some rows, distributed over the processes."""
     fabric, job = training.fabric, training.job
     is_single = fabric.world_size == 1 or len(job.classes) > MANY_CLASSES
     indices = np.arange(len(rows))[slice(None) if is_single else slice(fabric.global_rank, None, fabric.world_size)]

@@ -1,4 +1,4 @@
-"""Averages of weights: along the training, and of several trained networks."""
+"""Weight averaging: exponential moving average during training, and soups of several checkpoints."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ StateDict = dict[str, Tensor]
 
 
 class MovingAverage:
-    """An exponential moving average of a network's state (Polyak & Juditsky 1992), its decay warmed up.
+    """Exponential moving average of a network's state (Polyak & Juditsky 1992), with warm-up of the decay.
+
+    `torch.optim.swa_utils.AveragedModel` has no such warm-up, copies instead of averaging at its first step, and
+    averages integer buffers.
 
     Args:
-        network: Its present state is where the average starts.
+        network: Its current state is the initial average.
         decay: In [0, 1).
     """
 
@@ -26,11 +29,10 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move towards the network by 1 - min(decay, (1 + step) / (10 + step)); whole numbers are copied.
+        """Move towards the network by 1 - min(decay, (1 + step) / (10 + step)); integer buffers are copied.
 
         Args:
-            network: After the optimizer's step.
-            step: Steps done before this one, from 0.
+            step: Completed steps before this one, from 0.
         """
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         for name, tensor in network.state_dict().items():
@@ -40,17 +42,14 @@ class MovingAverage:
                 self._average[name].copy_(tensor)
 
     def tensors(self) -> StateDict:
-        """The averaged state by name: the tensors themselves, for `load_state_dict` and for checkpoints."""
+        """Get the averaged state by name, without copying."""
         return dict(self._average)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take up an average that was written.
-
-        Args:
-            tensors: From `tensors`.
+        """Restore an average from the tensors of `tensors`.
 
         Raises:
-            ValueError: The names are not those of the network.
+            ValueError: The names differ from those of the network.
         """
         if tensors.keys() != self._average.keys():
             raise ValueError("the average is of another network: its tensors have other names")
@@ -59,13 +58,10 @@ class MovingAverage:
 
 
 def average_weights(states: Sequence[Mapping[str, Tensor]]) -> StateDict:
-    """The uniform soup (Wortsman et al. 2022); whole-number buffers are the last state's.
-
-    Args:
-        states: At least one, with the same names and shapes.
+    """Average weights uniformly (uniform soup, Wortsman et al. 2022); integer buffers are those of the last state.
 
     Raises:
-        ValueError: There is none, or their names differ.
+        ValueError: There is no state, or their names differ.
     """
     if not states or any(state.keys() != states[0].keys() for state in states):
         raise ValueError("needs at least one state, and the same names in each")
@@ -82,17 +78,16 @@ def average_weights(states: Sequence[Mapping[str, Tensor]]) -> StateDict:
 def greedy_soup(
     states: Sequence[Mapping[str, Tensor]], score: Callable[[StateDict], float]
 ) -> tuple[StateDict, tuple[int, ...]]:
-    """The greedy soup: from the best state on, each one joins that does not lower the score (Wortsman et al. 2022).
+    """Greedy soup: from the best state on, add each state that does not lower the score (Wortsman et al. 2022).
 
     Args:
-        states: At least one.
-        score: Of a state on held-out rows, larger is better.
+        score: Score of a state on held-out rows, larger is better.
 
     Returns:
-        The soup, and the places of its parts in the order they joined.
+        The soup, and the indices of its parts in the order they joined.
 
     Raises:
-        ValueError: There is none, or their names differ.
+        ValueError: There is no state, or their names differ.
     """
     single_scores = [score(dict(state)) for state in states]
     order = sorted(range(len(states)), key=lambda index: (-single_scores[index], index))

@@ -49,7 +49,9 @@ def train_specialists(
     specialists = []
     for domain in domains_with_specialists(images, context.data.folds, spec.min_samples)[0]:
         in_domain = (images.frame["domain"].cast(pl.String) == domain).fill_null(False).to_numpy()
-        job = specialist_job(overall.job, domain, in_domain, (overall.network, overall.key.digest))
+        job = specialist_job(
+            overall.job, domain, in_domain, init_checkpoint=overall.network, init_digest=overall.key.digest
+        )
         if not len(job.train_rows):  # a domain of one group, and that group is among those that choose
             if not context.stages.is_dry_run:
                 context.runtime.progress.info(
