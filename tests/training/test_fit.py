@@ -244,7 +244,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_place(
     plan_job: PlanJob, specimens: ImageDataset, runtime: Runtime, tmp_path: Path, phase: dict[str, Any], where: str
 ) -> None:
     wild = {"optimizer": {"name": "sgd"}, "lr": 1e25, "clip": None, "schedule": "constant", "on_nonfinite": "stop"}
-    with pytest.raises(TrainingError, match=rf"main, fold 2: {where}; the images of the step: \d+") as caught:
+    with pytest.raises(TrainingError, match=rf"main, fold 2: {where}; images of the step: \d+") as caught:
         fitted(plan_job(HEAD_FIRST, wild | phase), specimens, tmp_path, runtime)
     assert "1e+25" in str(caught.value)
     assert not (tmp_path / "made" / "weights.safetensors").exists()

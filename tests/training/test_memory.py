@@ -137,7 +137,7 @@ def test_one_image_that_does_not_fit_ends_in_a_sentence_and_the_work_before_it_i
             fitted(job, specimens, tmp_path / "kept", runtime)
     assert "9000000000 bytes" in str(word.value)
     assert "input.size" in str(word.value)
-    assert "the same command goes on" in str(word.value)
+    assert "the same command continues" in str(word.value)
     assert "\n" not in str(word.value)
     heard: list[str] = []
     speaking = replace(runtime, progress=runtime.progress.with_listener(heard.append))

@@ -118,7 +118,7 @@ def test_a_loss_with_a_margin_needs_a_head_that_measures_angles_and_takes_its_sc
         check_phase(section, "multiclass", HeadSpec())
     angles = HeadSpec(margin=MarginSpec(scale=8.0))
     check_phase(section, "multiclass", angles)
-    with pytest.raises(RecipeError, match="for one label a sample"):
+    with pytest.raises(RecipeError, match="supports one label per sample only"):
         check_phase(PhaseSpec(), "multilabel", angles)
     torch.manual_seed(0)
     logits, targets = 8 * (2 * torch.rand(6, 3) - 1), torch.from_numpy(ONE_LABEL).float()

@@ -88,7 +88,7 @@ def test_a_plateau_rewinds_to_the_best_weights_cuts_the_rate_and_stops(
     story = pl.read_parquet(made / "history.parquet")
     assert story["inner_score"].to_list() == [0.2, 0.5, 0.4, 0.3, 0.1]
     assert story["lr"].to_list() == pytest.approx([3e-3, 3e-3, 3e-3, 3e-4, 3e-5])
-    assert sum("back to the best weights" in sentence for sentence in heard) == 2
+    assert sum("the best weights are restored" in sentence for sentence in heard) == 2
 
 
 def test_what_a_rewind_goes_back_to_is_the_best_epoch(
@@ -381,7 +381,7 @@ def test_rows_without_a_positive_do_not_stop_a_healthy_training_and_the_loss_cho
     assert story["inner_score"].is_null().all()
     assert np.isfinite(story["validation_loss"].to_numpy()).all()
     assert not any("half the rate" in sentence for sentence in heard)
-    assert sum("the loss chooses in its place" in sentence for sentence in heard) == 1
+    assert sum("the loss is used instead" in sentence for sentence in heard) == 1
     losses = story["inner_loss"].to_list()
     if choice.get("checkpoints") == {"best": 2}:
         assert card(made)["epochs"] == sorted(1 + np.argsort(losses, kind="stable")[:2])

@@ -43,7 +43,7 @@ def test_labels_of_another_folds_network_are_refused(other: dict) -> None:
 
 @pytest.mark.parametrize("row", [0, 3])
 def test_labelled_rows_do_not_join(row: int) -> None:
-    with pytest.raises(HolotypeError, match="labelled already"):
+    with pytest.raises(HolotypeError, match="labeled already"):
         join_pseudo_labels(JOB, said([5, row], [0.99, 0.99]), OWNERS, "multiclass", FREE)
 
 
