@@ -140,7 +140,7 @@ BAD_INPUT: dict[str, tuple[Change, list[str]]] = {
             data=recipe["data"] | {"labels": {"kind": "multilabel"}},
             decision={"kind": "threshold", "thresholds": {"A": 0.2}},
         ),
-        ["decision.thresholds.A: there is no such class; did you mean 'a'?"],
+        ["decision.thresholds.A: unknown class; did you mean 'a'?"],
     ),
     "a run's folder that is a file": (
         lambda folder, recipe: (folder / "runs").touch(),

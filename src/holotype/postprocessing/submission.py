@@ -33,19 +33,17 @@ def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
         return samples
     table = read_table(order, "submission.order")
     if id_column not in table.columns:
-        raise DataError(f"there is no column {id_column!r} in {order!r}", field="submission.id", allowed=table.columns)
+        raise DataError(f"{order!r} has no column {id_column!r}", field="submission.id", allowed=table.columns)
     ordered_ids = table[id_column].cast(pl.String).to_list()
     number = dict(zip(labels.frame["sample"].gather(samples).cast(pl.String), samples.tolist(), strict=True))
     id_set = set(ordered_ids)
-    unknown, missing = (
-        [name for name in ordered_ids if name not in number],
-        [name for name in number if name not in id_set],
-    )
+    unknown = [name for name in ordered_ids if name not in number]
+    missing = [name for name in number if name not in id_set]
     repeated = table[id_column].filter(table[id_column].is_duplicated()).unique(maintain_order=True).cast(pl.String)
     for wrong_ids, words in (
         (unknown, "of the sample submission {} not in the test table"),
         (missing, "of the test table {} not in the sample submission"),
-        (repeated.to_list(), "of the sample submission {} there more than once"),
+        (repeated.to_list(), "of the sample submission {} repeated"),
     ):
         if wrong_ids:
             problem = words.format("is" if len(wrong_ids) == 1 else "are")
@@ -53,7 +51,7 @@ def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
                 f"{pluralize(len(wrong_ids), 'id')} {problem}: {join_names(wrong_ids, 5)}",
                 field="submission.order",
                 value=order,
-                remedy="give the two the same ids, or write `order: test`",
+                remedy="use the same ids in both, or set `order: test`",
             )
     return np.array([number[name] for name in ordered_ids], np.int64)
 

@@ -42,14 +42,16 @@ def test_thresholds_are_one_for_all_one_a_class_or_some_by_name(given: object, e
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([0.1, 0.2], "decision.thresholds: there are 2 thresholds and 3 classes; write one a class, or name them."),
+        (
+            [0.1, 0.2],
+            "decision.thresholds: there are 2 thresholds but 3 classes; give one per class, or a mapping by class name.",
+        ),
         (
             {"golgy": 0.1},
-            "decision.thresholds.golgy: there is no such class; did you mean 'golgi'?; allowed: nucleus, golgi, "
-            "cytosol.",
+            "decision.thresholds.golgy: unknown class; did you mean 'golgi'?; allowed: nucleus, golgi, cytosol.",
         ),
-        ([1.2, -0.5, 1.2], "decision.thresholds: thresholds are probabilities from 0 to 1, got 1.2, -0.5."),
-        (7.0, "decision.thresholds: thresholds are probabilities from 0 to 1, got 7.0."),
+        ([1.2, -0.5, 1.2], "decision.thresholds: thresholds must be from 0 to 1, got 1.2, -0.5."),
+        (7.0, "decision.thresholds: thresholds must be from 0 to 1, got 7.0."),
     ],
     ids=["too few", "unknown class", "two outside", "one for all outside"],
 )

@@ -163,7 +163,7 @@ def test_a_stack_is_the_same_whoever_runs_it_and_finds_its_finished_classes_agai
 def test_labels_of_the_fold_that_is_asked_about_change_nothing_of_what_its_model_says() -> None:
     """The number of trees, too, is found without them."""
     models, truth, facts = world("multilabel", rows=400)
-    table = stack_table(models, models[0], (facts.features, facts.names), ("a", "b", "noise"), CLASSES)
+    table = stack_table(models, models[0], ("a", "b", "noise"), features=facts.features, feature_names=facts.names)
     spec = StackSpec(kind="stack", inner=3, repeats=1)
     _, crossed = fit_stack(table, truth, facts.groups, spec)
     units_of_first = keyed_generator(1, "stack", 0).permutation(100) % 3 == 0

@@ -81,7 +81,7 @@ def test_the_ensemble_names_its_models_and_weighs_them_alike() -> None:
 
 def test_models_that_scored_other_samples_are_refused_by_name() -> None:
     models = [oof(MODELS[0]), oof(MODELS[1], np.arange(1, 7))]
-    with pytest.raises(HolotypeError, match="model 'b' has scored other samples than 'a'"):
+    with pytest.raises(HolotypeError, match="models 'b' and 'a' were scored on different samples"):
         fit_ensemble(models, np.zeros((6, 4), bool), EnsembleStep(MeanSpec(), ("a", "b"), "multilabel"))
 
 

@@ -1,5 +1,4 @@
-"""Taxonomic back-off: answer with the species if it is certain enough, else the genus, else the family, else nothing.
-"""
+"""Taxonomic back-off: answer with the species if it is certain enough, else the genus, the family, or nothing."""
 
 from __future__ import annotations
 
@@ -73,8 +72,7 @@ def back_off_answers(back_off: BackOff, probability: Doubles) -> tuple[Integers,
 
 
 def answer_columns(back_off: BackOff, probability: Doubles, classes: tuple[str, ...]) -> list[pl.Series]:
-    """Build the columns `answer` (name of a class or taxon) and `rank` for a spreadsheet; null if there is no answer.
-    """
+    """Build the columns `answer` (name of a class or taxon) and `rank` for a spreadsheet; null without an answer."""
     names, taxa = (CLASS_RANK, *back_off.ranks.names), (classes, *back_off.ranks.taxa)
     pairs = list(zip(*back_off_answers(back_off, probability), strict=True))
     answers = [None if rank < 0 else taxa[rank][taxon] for rank, taxon in pairs]
@@ -90,9 +88,7 @@ def meets_target(answers: Integers, wrong: Integers, max_error_rate: float) -> B
         wrong: How many of them are wrong, same shape.
         max_error_rate: From 0 to 1.
     """
-    return np.asarray(
-        wrong + 1 <= max_error_rate * (answers + 1) + 1e-9
-    )  # 0.05 of 20 should not be below 1 by rounding
+    return np.asarray(wrong + 1 <= max_error_rate * (answers + 1) + 1e-9)  # 0.05 of 20 is 1 despite rounding
 
 
 def _lowest_threshold(confidence: Doubles, wrong: Booleans, before: tuple[int, int], target: float) -> float:

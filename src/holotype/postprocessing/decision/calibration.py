@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ __all__ = [
 Doubles = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 EPSILON = 1e-6
-MIN_POSITIVES = 10  # a class with fewer keeps its scores: a curve through a few points says nothing
+MIN_POSITIVES = 10  # a class with fewer is not calibrated
 PRIOR_STRENGTH = 1.0
 
 
@@ -56,8 +56,8 @@ def fit_calibration(
     if spec.method == "temperature":
         calibration = Calibration("temperature", ((_fit_temperature(logits, truth, kind),),))
     if spec.method == "temperature" and spec.prediction_sets is None and spec.abstain is None and spec.back_off is None:
-        return calibration  # the one calibration that can do without the scores of all classes
-    logits, truth = to_dense(logits, "a calibration but for `temperature`"), LabelMatrix.from_dense(truth)[:]
+        return calibration  # works on top-k scores too
+    logits, truth = to_dense(logits, "a calibration other than `temperature`"), LabelMatrix.from_dense(truth)[:]
     if spec.method == "beta":
         odds = _log_odds(logits, kind)
         calibration = Calibration("beta", tuple(_fit_beta(odds[:, k], truth[:, k]) for k in range(truth.shape[1])))
@@ -67,17 +67,15 @@ def fit_calibration(
         calibration = Calibration(
             "isotonic", tuple(values for _, values in stairs), tuple(knots for knots, _ in stairs)
         )
-    probability = probabilities(to_dense(calibrate(calibration, logits, kind), "a label set"), kind)
-    set_threshold = (
-        None if spec.prediction_sets is None else _conformal_quantile(probability, truth, spec.prediction_sets)
-    )
-    abstain_threshold = (
-        None if spec.abstain is None else float(np.quantile(confidence_margin(probability, kind), spec.abstain))
-    )
-    back_off = None if spec.back_off is None else fit_back_off(probability, truth, spec.back_off, ranks)
-    return Calibration(
-        calibration.method, calibration.parameters, calibration.knots, set_threshold, abstain_threshold, back_off
-    )
+    probability = probabilities(to_dense(calibrate(calibration, logits, kind), "a prediction set"), kind)
+    if spec.prediction_sets is not None:
+        calibration = replace(calibration, set_threshold=_conformal_quantile(probability, truth, spec.prediction_sets))
+    if spec.abstain is not None:
+        abstain_threshold = float(np.quantile(confidence_margin(probability, kind), spec.abstain))
+        calibration = replace(calibration, abstain_threshold=abstain_threshold)
+    if spec.back_off is not None:
+        calibration = replace(calibration, back_off=fit_back_off(probability, truth, spec.back_off, ranks))
+    return calibration
 
 
 def calibrate(calibration: Calibration, logits: AnyScores, kind: Kind) -> AnyScores:
@@ -96,12 +94,11 @@ def calibrate(calibration: Calibration, logits: AnyScores, kind: Kind) -> AnySco
             calibrated[:, number] = np.interp(odds[:, number], calibration.knots[number], parameters)
     if kind == "multilabel":
         return calibrated.astype(np.float32)
-    return np.asarray(log_expit(calibrated), np.float32)  # a softmax scales them to sum to 1
+    return np.asarray(log_expit(calibrated), np.float32)  # a softmax normalizes them
 
 
 def prediction_sets(calibration: Calibration, probability: Doubles) -> Booleans:
-    """Conformal prediction sets (Sadinle, Lei & Wasserman 2019): all labels that cannot be ruled out, at least the top
-    one.
+    """Conformal prediction sets (Sadinle, Lei & Wasserman 2019): labels that cannot be ruled out, at least the top one.
 
     Args:
         calibration: With `set_threshold`.
@@ -112,8 +109,7 @@ def prediction_sets(calibration: Calibration, probability: Doubles) -> Booleans:
 
 
 def confidence_margin(probability: Doubles, kind: Kind) -> Doubles:
-    """Confidence margin: top-1 minus top-2 probability, or for multilabel the smallest distance from 0.5; shape (n,).
-    """
+    """Confidence margin, shape (n,): top-1 minus top-2 probability, or the smallest distance from 0.5 (multilabel)."""
     if kind == "multilabel":
         return np.asarray(np.abs(probability - 0.5).min(axis=1))
     if probability.shape[1] < 2:
@@ -138,7 +134,7 @@ class CalibrationStep:
 
     @property
     def learns(self) -> bool:
-        """Check that the calibration changes scores or scored answers."""
+        """True if the calibration changes scores or scored answers."""
         return self.spec.method is not None or self.spec.back_off is not None
 
     def fit(self, evidence: OofPredictions, truth: AnyLabels, /) -> FittedCalibration:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,7 +53,7 @@ __all__ = [
     "thresholds_by_class",
 ]
 
-MIN_SAMPLES_FOR_PRIOR = 100  # below so many samples a class cannot come as often as its share says
+MIN_SAMPLES_FOR_PRIOR = 100  # with fewer samples, class frequencies are too coarse
 
 
 @dataclass(frozen=True)
@@ -134,34 +134,30 @@ def _fit_thresholds_per_class(
 ) -> Decision:
     if oof is None or truth is None:
         raise RecipeError(
-            "thresholds by class are fitted to out-of-fold scores; there are none",
+            "thresholds by class are fitted to out-of-fold scores, but there are none",
             field="decision.kind",
             value=spec.kind,
             remedy="give `predictions.oof`, or write {kind: threshold}",
         )
     units = np.arange(len(oof.samples)) if context.units is None else context.units[oof.samples]
     metric = "micro_f1" if context.metric == "micro_f1" else "macro_f1"
-    probability, labels = (
-        probabilities(to_dense(oof.logits, "a threshold"), "multilabel"),
-        LabelMatrix.from_dense(truth)[:],
-    )
-    thresholds = average_thresholds(
-        probability, labels, units, (spec.folds, spec.repeats), context.seed, spec.shrink, metric
-    )
+    probability = probabilities(to_dense(oof.logits, "a threshold"), "multilabel")
+    labels, folds = LabelMatrix.from_dense(truth)[:], (spec.folds, spec.repeats)
+    thresholds = average_thresholds(probability, labels, units, folds, context.seed, spec.shrink, metric)
     return replace(decision, thresholds=tuple(thresholds.tolist()))
 
 
 def _fit_prior(
     oof: OofPredictions | None, truth: AnyLabels | None, context: DecisionContext, base: Decision
 ) -> Decision:
-    class_priors = (
-        context.class_priors
-        if truth is None or context.class_priors is not None
-        else _class_priors(truth, context.unscored)
-    )
+    class_priors = context.class_priors
+    if class_priors is None and truth is not None:
+        counts, samples = context.unscored or (0, 0)
+        counts = LabelMatrix.from_dense(truth).counts() + counts
+        class_priors = tuple((counts / max(len(truth) + samples, 1)).tolist())
     if class_priors is None:
         raise RecipeError(
-            "how often each class comes is not known", field="decision.class_frequencies_from", remedy="name a table"
+            "the class frequencies are unknown", field="decision.class_frequencies_from", remedy="name a table"
         )
     decision = replace(base, class_priors=class_priors)
     return decision if oof is None else refit_prior(decision, oof.logits)
@@ -175,12 +171,11 @@ def refit_prior(decision: Decision, logits: AnyScores) -> Decision:
     """
     if decision.rule != "prior" or (len(logits) < MIN_SAMPLES_FOR_PRIOR and decision.thresholds):
         return decision
-    class_priors, logits = np.asarray(decision.class_priors), to_dense(logits, "a decision by shares")
+    class_priors, logits = np.asarray(decision.class_priors), to_dense(logits, "a decision by class frequencies")
     if decision.kind == "multiclass":
         return replace(decision, thresholds=tuple(prior_offsets(logits, class_priors).tolist()))
-    return replace(
-        decision, thresholds=tuple(prior_thresholds(probabilities(logits, "multilabel"), class_priors).tolist())
-    )
+    thresholds = prior_thresholds(probabilities(logits, "multilabel"), class_priors)
+    return replace(decision, thresholds=tuple(thresholds.tolist()))
 
 
 def thresholds_by_class(setting: float | list[float] | dict[str, float], classes: tuple[str, ...]) -> tuple[float, ...]:
@@ -195,22 +190,20 @@ def thresholds_by_class(setting: float | list[float] | dict[str, float], classes
     field_name = "decision.thresholds"
     if isinstance(setting, list) and len(setting) != len(classes):
         raise RecipeError(
-            f"there are {len(setting)} thresholds and {len(classes)} classes",
+            f"there are {len(setting)} thresholds but {len(classes)} classes",
             field=field_name,
-            remedy="write one a class, or name them",
+            remedy="give one per class, or a mapping by class name",
         )
     if isinstance(setting, dict):
         unknown = [name for name in setting if name not in classes]
         if unknown:
-            raise RecipeError(
-                "there is no such class", field=f"{field_name}.{unknown[0]}", value=unknown[0], allowed=classes
-            )
+            raise RecipeError("unknown class", field=f"{field_name}.{unknown[0]}", value=unknown[0], allowed=classes)
         setting = [setting.get(name, 0.5) for name in classes]
     thresholds = tuple(setting) if isinstance(setting, list) else (setting,) * len(classes)
     outside = [value for value in thresholds if not 0 <= value <= 1]
     if outside:
         raise RecipeError(
-            f"thresholds are probabilities from 0 to 1, got {join_names(dict.fromkeys(outside), 5)}", field=field_name
+            f"thresholds must be from 0 to 1, got {join_names(dict.fromkeys(outside), 5)}", field=field_name
         )
     return thresholds
 
@@ -231,10 +224,8 @@ def decide(
         return argmax_labels(logits)
     logits = to_dense(logits, f"the decision {rule!r}")
     if rule == "assign":
-        plate_or_none = np.full(len(logits), -1) if plate is None else plate
-        return assign_per_group(
-            logits, plate_or_none, [np.asarray(class_set) for class_set in decision.class_sets] or None, set_group
-        )
+        groups = np.full(len(logits), -1) if plate is None else plate
+        return assign_per_group(logits, groups, list(map(np.asarray, decision.class_sets)) or None, set_group)
     if rule == "prior" and decision.kind == "multiclass":
         return argmax_labels(np.asarray(np.log(probabilities(logits, "multiclass") + 1e-300) + thresholds, np.float64))
     if rule == "cascade":
@@ -249,14 +240,6 @@ def label_names(decided: AnyLabels, classes: tuple[str, ...]) -> list[list[str]]
     return [[classes[number] for number in row] for row in LabelMatrix.from_dense(decided).lists()]
 
 
-def _class_priors(truth: AnyLabels, unscored: tuple[Integers, int] | None) -> tuple[float, ...]:
-    """Class frequencies in the evidence and the training samples that are never scored."""
-    counts, samples = LabelMatrix.from_dense(truth).counts(), len(truth)
-    if unscored is not None:
-        counts, samples = counts + unscored[0], samples + unscored[1]
-    return tuple((counts / max(samples, 1)).tolist())
-
-
 @dataclass(frozen=True)
 class DecisionStep:
     """Decision as a postprocessing step that `score_nested` can refit.
@@ -267,11 +250,11 @@ class DecisionStep:
 
     spec: DecisionSpec | None
     context: DecisionContext
-    name: str = field(default="the decision")
+    name: str = "the decision"
 
     @property
     def learns(self) -> bool:
-        """Check that the rule depends on the scores or their labels."""
+        """True if the rule depends on the scores or their labels."""
         return isinstance(self.spec or default_decision(self.context.kind), PerClassSpec | PriorSpec)
 
     def fit(self, evidence: OofPredictions | None, truth: AnyLabels | None, /) -> FittedDecision:

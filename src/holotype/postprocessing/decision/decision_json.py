@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.evaluation.tables import to_json_value
 from holotype.postprocessing.decision.back_off import answer_columns
 from holotype.postprocessing.decision.calibration import confidence_margin, prediction_sets
 from holotype.postprocessing.decision.decision import label_names
@@ -30,10 +31,12 @@ def decision_to_json(decision: Decision, calibration: Calibration | None = None)
         value = getattr(decision, field.name)
         if value in ((), None) or (field.name == "fallback" and decision.rule in {"argmax", "top", "assign"}):
             continue
-        content[JSON_NAMES.get(field.name, field.name)] = _to_json(value)
+        content[JSON_NAMES.get(field.name, field.name)] = to_json_value(value)
     if calibration is not None and calibration != Calibration():
         values = {field.name: getattr(calibration, field.name) for field in fields(calibration)}
-        content["calibration"] = {name: _to_json(value) for name, value in values.items() if value not in ((), None)}
+        content["calibration"] = {
+            name: to_json_value(value) for name, value in values.items() if value not in ((), None)
+        }
     return content
 
 
@@ -90,13 +93,3 @@ def _back_off_from_json(content: dict[str, Any]) -> BackOff:
 
 def _to_tuples(rows: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(row) for row in rows)
-
-
-def _to_json(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: _to_json(entry) for name, entry in asdict(value).items()}
-    if isinstance(value, dict):
-        return {name: _to_json(entry) for name, entry in value.items()}
-    if isinstance(value, tuple):
-        return [_to_json(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

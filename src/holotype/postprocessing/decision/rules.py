@@ -53,12 +53,9 @@ def above_thresholds(logits: Floats, thresholds: NDArray[np.float64], fallback: 
 
 def default_labels(logits: AnyScores, kind: Kind) -> AnyLabels:
     """Apply the default rule: argmax, or for multilabel all classes above 0.5 and at least one."""
-    half = np.full(logits.shape[1], 0.5)
-    return (
-        argmax_labels(logits)
-        if kind == "multiclass"
-        else above_thresholds(to_dense(logits, "a threshold"), half, "argmax")
-    )
+    if kind == "multiclass":
+        return argmax_labels(logits)
+    return above_thresholds(to_dense(logits, "a threshold"), np.full(logits.shape[1], 0.5), "argmax")
 
 
 def cascade_thresholds(logits: Floats, thresholds: Sequence[float], fallback: str) -> NDArray[np.bool_]:

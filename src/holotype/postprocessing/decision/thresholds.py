@@ -85,7 +85,7 @@ def fit_thresholds(
     rows = np.arange(len(cut))
     thresholds = np.array([_midpoint_threshold(ranked.scores[row], cut[row]) for row in rows])
     empty = positives[:, 0] == 0
-    predicts_none = gains[rows, cut] < 0  # to give the class to nobody is better
+    predicts_none = gains[rows, cut] < 0  # no cut has a positive gain
     thresholds = np.where(predicts_none, ranked.scores[:, 0], thresholds)
     best = np.where(empty | predicts_none, 0.0, f1[rows, cut])
     return np.where(empty, np.nan, thresholds), best
@@ -99,9 +99,8 @@ def _micro_gains(hits: Doubles, predicted: Doubles, positives: Doubles, last: ND
         cut = gains.argmax(axis=1)[:, None]
         has_gain = np.take_along_axis(gains, cut, axis=1) > 0
         hit_count = np.where(has_gain, np.take_along_axis(hits, cut, axis=1), 0).sum()
-        predicted_count = np.where(
-            has_gain, np.take_along_axis(np.broadcast_to(predicted, hits.shape), cut, axis=1), 0
-        ).sum()
+        predicted_at_cut = np.take_along_axis(np.broadcast_to(predicted, hits.shape), cut, axis=1)
+        predicted_count = np.where(has_gain, predicted_at_cut, 0).sum()
         f1 = 2 * hit_count / max(predicted_count + positives.sum(), EPSILON)
         if f1 <= share:
             break
@@ -136,9 +135,8 @@ def global_threshold(probability: Doubles, truth: NDArray[np.bool_], metric: str
         has_positives = positives > 0
         if not has_positives.any():
             return 0.5
-        score = (
-            2 * hits[has_positives] / np.maximum(predicted[has_positives] + positives[has_positives, None], EPSILON)
-        ).mean(axis=0)
+        denominator = np.maximum(predicted[has_positives] + positives[has_positives, None], EPSILON)
+        score = (2 * hits[has_positives] / denominator).mean(axis=0)
     best = np.flatnonzero(score >= score.max() - EPSILON)
     return float(THRESHOLD_GRID[best].mean())
 

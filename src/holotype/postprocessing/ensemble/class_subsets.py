@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
+from holotype.evaluation.metrics.counts import nanmean
 from holotype.types import Floats, Integers, Kind
 
 __all__ = ["fill_missing_classes"]
@@ -39,7 +39,7 @@ def fill_missing_classes(
     """
     missing = np.setdiff1d(np.arange(classes), model_classes)
     other_scores = [_expand_to_all_classes(logits, numbers, classes, kind) for logits, numbers in others]
-    base = np.full((len(model_logits), classes), np.nan) if not other_scores else _nanmean(other_scores)
+    base = np.full((len(model_logits), classes), np.nan) if not other_scores else nanmean(other_scores, axis=0)
     base = np.where(np.isnan(base), 0.0, base)
     completed = np.empty((len(model_logits), classes))
     if kind == "multilabel":
@@ -61,9 +61,3 @@ def _expand_to_all_classes(logits: Floats, model_classes: Integers | None, class
     expanded = np.full((len(doubles), classes), np.nan)
     expanded[:, model_classes] = doubles[:, : len(model_classes)]
     return expanded
-
-
-def _nanmean(arrays: Sequence[Doubles]) -> Doubles:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of a class that nobody knows
-        return np.asarray(np.nanmean(arrays, axis=0))

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from holotype.postprocessing.ensemble.mean import mean_scores
@@ -33,14 +34,7 @@ def diversity_table(
             mean.
     """
     comparable = [_comparable_scores(scores, truth, kind) for scores in models]
-    decided = [
-        scores.top_classes[:, 0]
-        if isinstance(scores, TopKScores)
-        else values.argmax(axis=1)
-        if kind == "multiclass"
-        else values > 0
-        for scores, values in zip(models, comparable, strict=True)
-    ]
+    decided = [_decisions(scores, kind) for scores in models]
     losses = [mean_log_loss(scores, truth, kind) for scores in models]
     table = []
     for first, second in combinations(range(len(models)), 2):
@@ -64,6 +58,12 @@ def _comparable_scores(model: AnyScores, truth: AnyLabels, kind: Kind) -> Floats
     if isinstance(model, TopKScores):
         return model.log_probability(LabelMatrix.from_dense(truth).numbers)[:, None].astype(np.float32)
     return np.asarray(log_softmax(model, axis=1) if kind == "multiclass" else model)
+
+
+def _decisions(model: AnyScores, kind: Kind) -> NDArray[Any]:
+    if isinstance(model, TopKScores):
+        return model.top_classes[:, 0]
+    return np.asarray(model.argmax(axis=1) if kind == "multiclass" else model > 0)
 
 
 def _mean_of_pair(first: AnyScores, second: AnyScores, kind: Kind) -> AnyScores:

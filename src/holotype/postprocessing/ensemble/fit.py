@@ -97,7 +97,7 @@ class EnsembleStep:
 
     @property
     def learns(self) -> bool:
-        """Check that the ensemble depends on labels; a mean of ranks depends on the scores only."""
+        """True if the ensemble depends on labels; a mean of ranks depends on the scores only."""
         if isinstance(self.spec, StackSpec):
             return True
         return len(self.names) > 1 and isinstance(self.spec, WeightedSpec | GreedySpec)
@@ -116,38 +116,36 @@ def fit_ensemble(models: Sequence[OofPredictions], truth: AnyLabels, step: Ensem
     Raises:
         HolotypeError: The models were scored on different samples.
     """
-    spec, names, kind = step.spec, step.names, step.kind
+    spec, names, kind, samples = step.spec, step.names, step.kind, models[0].samples
     for name, model in zip(names, models, strict=True):
-        if not np.array_equal(model.samples, models[0].samples):
+        if not np.array_equal(model.samples, samples):
             raise HolotypeError(
-                f"model {name!r} has scored other samples than {names[0]!r}; run both on the same folds"
+                f"models {name!r} and {names[0]!r} were scored on different samples; run both on the same folds"
             )
-    samples = models[0].samples
-    equal_weights = tuple(1.0 / len(names) for _ in names)
+    space = "probability" if isinstance(spec, VoteSpec) else "logit" if isinstance(spec, StackSpec) else spec.space
+    ensemble = Ensemble(spec.kind, space, names, (1.0 / len(names),) * len(names))
     topk_scores = [model.logits for model in models if isinstance(model.logits, TopKScores)]
-    if topk_scores and isinstance(spec, MeanSpec | WeightedSpec) and spec.space != "rank":
-        model_weights = equal_weights
+    if topk_scores and isinstance(spec, MeanSpec | WeightedSpec) and space != "rank":
         if isinstance(spec, WeightedSpec) and len(names) > 1:
-            model_weights = fit_top_k_weights(topk_scores, truth, spec.space, spec.shrink_to_equal)
-        return FittedEnsemble(Ensemble(spec.kind, spec.space, names, model_weights), kind, step.sample_features)
+            weights = fit_top_k_weights(topk_scores, truth, space, spec.shrink_to_equal)
+            ensemble = replace(ensemble, weights=weights)
+        return FittedEnsemble(ensemble, kind, step.sample_features)
     scores = [to_dense(model.logits, f"the ensemble {spec.kind!r}") for model in models]
     truth = LabelMatrix.from_dense(truth)[:]
-    if isinstance(spec, MeanSpec):
-        quantiles = rank_quantiles(scores, kind) if spec.space == "rank" and len(names) > 1 else None
-        return FittedEnsemble(
-            Ensemble(spec.kind, spec.space, names, equal_weights, rank_quantiles=quantiles), kind, step.sample_features
-        )
-    if isinstance(spec, VoteSpec):
-        return FittedEnsemble(Ensemble(spec.kind, "probability", names, equal_weights), kind, step.sample_features)
     if isinstance(spec, StackSpec):
-        return _fit_stacked(scores, samples, truth, step, Ensemble("stack", "logit", names, equal_weights))
-    weights = _fit_weights(scores, truth, step)
-    weights_by_domain = {}
-    for name, rows in _rows_of_large_domains(samples, step).items():
-        weights_by_domain[name] = _fit_weights([model_scores[rows] for model_scores in scores], truth[rows], step)
-    return FittedEnsemble(
-        Ensemble(spec.kind, spec.space, names, weights, weights_by_domain), kind, step.sample_features
-    )
+        return _fit_stacked(scores, samples, truth, step, spec, start=ensemble)
+    if isinstance(spec, MeanSpec) and space == "rank" and len(names) > 1:
+        ensemble = replace(ensemble, rank_quantiles=rank_quantiles(scores, kind))
+    if isinstance(spec, WeightedSpec | GreedySpec):
+        domains = rows_by_domain(samples, step.sample_features) if spec.by else {}
+        weights_by_domain = {
+            name: _fit_weights([model_scores[rows] for model_scores in scores], truth[rows], step, spec)
+            for name, rows in domains.items()
+            if len(rows) >= MIN_DOMAIN_SAMPLES
+        }
+        weights = _fit_weights(scores, truth, step, spec)
+        ensemble = replace(ensemble, weights=weights, weights_by_domain=weights_by_domain)
+    return FittedEnsemble(ensemble, kind, step.sample_features)
 
 
 def apply_ensemble(
@@ -181,12 +179,12 @@ def apply_ensemble(
     return logits
 
 
-def _fit_weights(scores: Sequence[Floats], truth: Booleans, step: EnsembleStep) -> tuple[float, ...]:
-    spec, kind = step.spec, step.kind
+def _fit_weights(
+    scores: Sequence[Floats], truth: Booleans, step: EnsembleStep, spec: WeightedSpec | GreedySpec
+) -> tuple[float, ...]:
+    kind = step.kind
     if isinstance(spec, WeightedSpec):
         return fit_weights(scores, truth, spec.space, kind, spec.shrink_to_equal)
-    if not isinstance(spec, GreedySpec):
-        raise HolotypeError(f"an ensemble of kind {spec.kind!r} has no weights")
     in_logits = spec.space == "logit"
     averaged = (
         scores
@@ -200,18 +198,10 @@ def _fit_weights(scores: Sequence[Floats], truth: Booleans, step: EnsembleStep) 
             logits = logit(np.clip(mean, EPSILON, 1 - EPSILON))
         decided = logits > 0 if kind == "multilabel" else logits == logits.max(axis=1, keepdims=True)
         value = METRICS[step.metric](truth, decided, logits.astype(np.float32), kind)
-        value = 0.0 if np.isnan(value) else value  # no class has a sample here: the log loss decides alone
+        value = 0.0 if np.isnan(value) else value  # without positives, only the log loss decides
         return float(value) - 1e-6 * mean_log_loss(logits.astype(np.float32), truth, kind)
 
     return greedy_weights([np.asarray(model_scores, np.float64) for model_scores in averaged], score, spec.rounds)
-
-
-def _rows_of_large_domains(samples: Integers, step: EnsembleStep) -> dict[str, Integers]:
-    spec = step.spec
-    if not isinstance(spec, WeightedSpec | GreedySpec) or spec.by is None:
-        return {}
-    all_domains = rows_by_domain(samples, step.sample_features)
-    return {name: rows for name, rows in all_domains.items() if len(rows) >= MIN_DOMAIN_SAMPLES}
 
 
 def rows_by_domain(samples: Integers, sample_features: SampleFeatures | None) -> dict[str, Integers]:
@@ -230,11 +220,14 @@ def rows_by_domain(samples: Integers, sample_features: SampleFeatures | None) ->
 
 
 def _fit_stacked(
-    scores: Sequence[Floats], samples: Integers, truth: Booleans, step: EnsembleStep, start: Ensemble
+    scores: Sequence[Floats],
+    samples: Integers,
+    truth: Booleans,
+    step: EnsembleStep,
+    spec: StackSpec,
+    *,
+    start: Ensemble,
 ) -> FittedEnsemble:
-    spec = step.spec
-    if not isinstance(spec, StackSpec):
-        raise HolotypeError("only a stack can be stacked")
     sample_features = step.sample_features
     if sample_features is not None and "image-statistics" not in spec.features:
         sample_features = replace(sample_features, names=(), features=sample_features.features[:, :0])
@@ -254,13 +247,17 @@ def _make_stack_table(
 ) -> StackTable:
     model_log_odds = [_log_odds(model_scores, kind) for model_scores in scores]
     mean = _log_odds(mean_scores(scores, ensemble.weights, ensemble.space, kind), kind)
-    extra: tuple[Floats, list[str]] = (np.empty((len(samples), 0), np.float32), [])
-    if sample_features is not None:
-        sample_domains = np.array([sample_features.domains[number] or "" for number in samples])
-        flags = [(sample_domains == name).astype(np.float32) for name in ensemble.domains]
-        columns = [sample_features.features[samples], *flags]
-        extra = np.column_stack(columns), [*sample_features.names, *(f"domain {name}" for name in ensemble.domains)]
-    return stack_table(model_log_odds, mean, extra, ensemble.models, mean.shape[1])
+    if sample_features is None:
+        return stack_table(model_log_odds, mean, ensemble.models)
+    sample_domains = np.array([sample_features.domains[number] or "" for number in samples])
+    flags = [(sample_domains == name).astype(np.float32) for name in ensemble.domains]
+    return stack_table(
+        model_log_odds,
+        mean,
+        ensemble.models,
+        features=np.column_stack([sample_features.features[samples], *flags]),
+        feature_names=[*sample_features.names, *(f"domain {name}" for name in ensemble.domains)],
+    )
 
 
 def _log_odds(logits: Floats, kind: Kind) -> Floats:
@@ -288,11 +285,11 @@ def unfitted_ensemble(step: EnsembleStep) -> FittedEnsemble:
     in_ranks = isinstance(spec, MeanSpec) and spec.space == "rank"
     if (len(step.names) > 1 and (in_ranks or not isinstance(spec, MeanSpec | VoteSpec))) or isinstance(spec, StackSpec):
         raise RecipeError(
-            f"an ensemble of kind {spec.kind!r} learns from out-of-fold scores, and there are none",
+            f"an ensemble of kind {spec.kind!r} learns from out-of-fold scores, but there are none",
             field="ensemble.kind",
             value=spec.kind,
             remedy="give `predictions.oof`, or write {kind: mean}",
         )
     space = spec.space if isinstance(spec, MeanSpec) and not in_ranks else "probability"
-    equal_weights = tuple(1.0 / len(step.names) for _ in step.names)
-    return FittedEnsemble(Ensemble(spec.kind, space, step.names, equal_weights), step.kind, step.sample_features)
+    ensemble = Ensemble(spec.kind, space, step.names, (1.0 / len(step.names),) * len(step.names))
+    return FittedEnsemble(ensemble, step.kind, step.sample_features)

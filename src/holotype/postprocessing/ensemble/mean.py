@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, logit, softmax
 
+from holotype.evaluation.metrics import ranking_scores
 from holotype.types import Floats, Kind
 
 __all__ = ["mean_ranks", "mean_scores", "rank_quantiles", "votes"]
@@ -27,15 +29,9 @@ def mean_scores(models: Sequence[Floats], weights: Sequence[float], space: str, 
     """
     if len(models) == 1:
         return models[0]
-    if space == "logit":
-        return np.asarray(
-            sum(weight * scores for weight, scores in zip(weights, models, strict=True)), dtype=np.float32
-        )
-    probabilities = [expit(scores) if kind == "multilabel" else softmax(scores, axis=1) for scores in models]
-    mean = np.clip(
-        sum(weight * scores for weight, scores in zip(weights, probabilities, strict=True)), EPSILON, 1 - EPSILON
-    )
-    return np.asarray(logit(mean) if kind == "multilabel" else np.log(mean), dtype=np.float32)
+    averaged = models if space == "logit" else _probabilities(models, kind)
+    mean = sum(weight * scores for weight, scores in zip(weights, averaged, strict=True))
+    return np.asarray(mean, np.float32) if space == "logit" else _mean_to_logits(np.asarray(mean), kind)
 
 
 def rank_quantiles(models: Sequence[Floats], kind: Kind) -> NDArray[np.float64]:
@@ -47,7 +43,7 @@ def rank_quantiles(models: Sequence[Floats], kind: Kind) -> NDArray[np.float64]:
     Returns:
         Shape (models + 1, steps, classes).
     """
-    comparable = [_comparable_scores(scores, kind) for scores in models]
+    comparable = [ranking_scores(scores, kind) for scores in models]
     mean = np.mean(comparable, axis=0)
     steps = np.linspace(0, 1, QUANTILE_STEPS)
     return np.stack([np.quantile(scores, steps, axis=0) for scores in [*comparable, mean]])
@@ -63,7 +59,7 @@ def mean_ranks(models: Sequence[Floats], quantiles: NDArray[np.float64], kind: K
         quantiles: From `rank_quantiles`.
     """
     steps = np.linspace(0, 1, quantiles.shape[1])
-    comparable = [_comparable_scores(scores, kind) for scores in models]
+    comparable = [ranking_scores(scores, kind) for scores in models]
     logits = np.empty(comparable[0].shape, np.float32)
     for number in range(comparable[0].shape[1]):
         ranks = [
@@ -83,17 +79,20 @@ def votes(models: Sequence[Floats], kind: Kind) -> Floats:
     Returns:
         Shape (n, classes); for multilabel, above 0 if more than half of the models vote for the class.
     """
-    probabilities = [expit(scores) if kind == "multilabel" else softmax(scores, axis=1) for scores in models]
+    probabilities = _probabilities(models, kind)
     voted = [
         scores > 0.5 if kind == "multilabel" else scores == scores.max(axis=1, keepdims=True)
         for scores in probabilities
     ]
     share, mean = np.mean(voted, axis=0), np.mean(probabilities, axis=0)
-    blended = (len(models) * share + mean) / (len(models) + 1)
-    blended = np.clip(blended, EPSILON, 1 - EPSILON)
-    return np.asarray(logit(blended) if kind == "multilabel" else np.log(blended), dtype=np.float32)
+    return _mean_to_logits((len(models) * share + mean) / (len(models) + 1), kind)
 
 
-def _comparable_scores(logits: Floats, kind: Kind) -> NDArray[np.float64]:
-    doubles = np.asarray(logits, np.float64)
-    return np.asarray(log_softmax(doubles, axis=1) if kind == "multiclass" else doubles)
+def _probabilities(models: Sequence[Floats], kind: Kind) -> list[Floats]:
+    """In the precision of the logits."""
+    return [expit(scores) if kind == "multilabel" else softmax(scores, axis=1) for scores in models]
+
+
+def _mean_to_logits(mean: NDArray[Any], kind: Kind) -> Floats:
+    clipped = np.clip(mean, EPSILON, 1 - EPSILON)
+    return np.asarray(logit(clipped) if kind == "multilabel" else np.log(clipped), dtype=np.float32)

@@ -66,7 +66,7 @@ class ModelSelection:
 
     @property
     def learns(self) -> bool:
-        """Check that the selection depends on labels."""
+        """True if the selection depends on labels."""
         return any(len(pools) > 1 for pools in self.pools) or any(self.has_specialists) or self.ensemble_step.learns
 
     def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> FittedModelSelection:
@@ -78,27 +78,23 @@ class ModelSelection:
         variants, start = [], 0
         for pools, has_specialists in zip(self.pools, self.has_specialists or (False,) * len(self.pools), strict=True):
             parts = evidence[start : start + len(pools)]
-            losses = (
-                [mean_log_loss(part.logits, truth, self.ensemble_step.kind) for part in parts]
-                if len(pools) > 1
-                else [0.0]
-            )
-            best = int(np.argmin(losses))
+            best = 0
+            if len(pools) > 1:
+                losses = [mean_log_loss(part.logits, truth, self.ensemble_step.kind) for part in parts]
+                best = int(np.argmin(losses))
             variant = ModelVariant(start + best, pools[best])
             if has_specialists:
-                pair = parts[best], evidence[start + len(pools) + best]
-                variant = replace(
-                    variant, specialists=start + len(pools) + best, domains=self._improved_domains(pair, truth)
-                )
+                special = start + len(pools) + best
+                domains = self._improved_domains(parts[best], evidence[special], truth)
+                variant = replace(variant, specialists=special, domains=domains)
             variants.append(variant)
             start += len(pools) * (2 if has_specialists else 1)
         sample_features = self.ensemble_step.sample_features
         selected = [select_model_scores(evidence, variant, sample_features) for variant in variants]
         return FittedModelSelection(fit_ensemble(selected, truth, self.ensemble_step), tuple(variants), sample_features)
 
-    def _improved_domains(self, pair: tuple[OofPredictions, OofPredictions], truth: AnyLabels) -> tuple[str, ...]:
+    def _improved_domains(self, overall: OofPredictions, special: OofPredictions, truth: AnyLabels) -> tuple[str, ...]:
         """Domains whose specialists have a smaller out-of-fold log loss."""
-        overall, special = pair
         improved = []
         for name, rows in rows_by_domain(overall.samples, self.ensemble_step.sample_features).items():
             labels = take_rows(truth, rows)

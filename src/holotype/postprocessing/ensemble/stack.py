@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["StackTable", "apply_stack", "fit_stack", "stack_importance", "stack_table"]
 
+MAX_SHARED_CLASSES = 64
 MAX_ROUNDS = 300
 PATIENCE = 20
-STOPPING_DIVISOR = 5  # one in so many units of what a model learns from tells how many trees it needs
+STOPPING_DIVISOR = 5  # one in five groups is for early stopping
 CACHE_VERSION = 2
-DEFAULT_ROUNDS = 40  # where that cannot be told
-MIN_POSITIVES = 5  # below, the mean of the models stays as it is
+DEFAULT_ROUNDS = 40  # without early stopping
+MIN_POSITIVES = 5  # with fewer, a class keeps the mean of the models
 LIGHTGBM_OPTIONS: dict[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.08,
@@ -82,9 +83,10 @@ class StackTable:
 def stack_table(
     model_scores: Sequence[Floats],
     mean: Floats,
-    extra: tuple[Floats, Sequence[str]],
     names: Sequence[str],
-    classes: int,
+    *,
+    features: Floats | None = None,
+    feature_names: Sequence[str] = (),
 ) -> StackTable:
     """Build the input table of a stack: model scores, the mean of all classes (up to 64), and further features.
 
@@ -95,9 +97,9 @@ def stack_table(
         features: Further columns, shape (n, features).
         feature_names: Of the further columns.
     """
-    others = mean if classes <= 64 else mean[:, :0]
-    shared = np.column_stack([others, extra[0]]).astype(np.float32)
-    columns = [*names, *(f"mean of class {number}" for number in range(others.shape[1])), *extra[1]]
+    others = mean if mean.shape[1] <= MAX_SHARED_CLASSES else mean[:, :0]
+    shared = np.column_stack([others, mean[:, :0] if features is None else features]).astype(np.float32)
+    columns = [*names, *(f"mean of class {number}" for number in range(others.shape[1])), *feature_names]
     return StackTable(np.stack(model_scores).astype(np.float32), mean.astype(np.float32), shared, tuple(columns))
 
 
@@ -132,11 +134,8 @@ def fit_stack(
             return {"models": models, "oof_log_odds": oof_log_odds.tolist()}
 
         parts = [digest_array(part) for part in (columns, start, labels, np.stack(folds), np.asarray(units))]
-        cached = _load_or_compute(
-            cache_dir,
-            digest_value([CACHE_VERSION, parts, spec.model, seed + number, LIGHTGBM_OPTIONS, STOPPING_DIVISOR]),
-            make,
-        )
+        key = digest_value([CACHE_VERSION, parts, spec.model, seed + number, LIGHTGBM_OPTIONS, STOPPING_DIVISOR])
+        cached = _load_or_compute(cache_dir, key, make)
         return tuple(cached["models"]), np.asarray(cached["oof_log_odds"], np.float32)
 
     with ThreadPoolExecutor(max(threads, 1)) as pool:
@@ -195,19 +194,16 @@ def _fit_class(
     *,
     units: Integers,
 ) -> tuple[list[Model], Doubles]:
-    import lightgbm  # slow, and needed for stacks only
+    import lightgbm  # slow to import
 
     oof_sum, counts = np.zeros(len(truth)), np.zeros(len(truth))
     models: list[Model] = []
     if truth.sum() < MIN_POSITIVES or truth.all():
         return [], start.astype(np.float64)
-    dataset = (
-        lightgbm.Dataset(
-            columns, truth.astype(np.float32), init_score=start, params=LIGHTGBM_OPTIONS, free_raw_data=False
-        )
-        if kind == "lightgbm"
-        else None
-    )
+    dataset = None
+    if kind == "lightgbm":
+        options: dict[str, Any] = {"init_score": start, "params": LIGHTGBM_OPTIONS, "free_raw_data": False}
+        dataset = lightgbm.Dataset(columns, truth.astype(np.float32), **options)
     for repeat, fold in enumerate(folds):
         for number in np.unique(fold):
             inside, outside = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
@@ -215,9 +211,8 @@ def _fit_class(
                 continue
             if dataset is not None:
                 model_seed = seed + 1000 * repeat + int(number)
-                model = _fit_trees(
-                    dataset, outside, _early_stopping_mask(units[outside], truth[outside], model_seed), model_seed
-                )
+                stopping_mask = _early_stopping_mask(units[outside], truth[outside], model_seed)
+                model = _fit_trees(dataset, outside, stopping_mask, model_seed)
             else:
                 model = _fit_logistic(columns[outside], truth[outside])
             models.append(model)
@@ -255,7 +250,7 @@ def _fit_logistic(columns: NDArray[np.float32], truth: NDArray[np.bool_]) -> Mod
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a column without a known value has no mean
+        warnings.simplefilter("ignore")  # a column without values
         mean, std = np.nanmean(columns, axis=0), np.nanstd(columns, axis=0)
     mean, std = np.nan_to_num(mean), np.where(np.nan_to_num(std) > 1e-9, std, 1.0)
     scaled = np.nan_to_num((columns - mean) / std)
@@ -278,7 +273,7 @@ def _predict_log_odds(model: Model, columns: NDArray[np.float32], start: Floats)
 
 def _inner_folds(units: Integers, count: int, seed: int, repeat: int) -> Integers:
     _, unit = np.unique(units, return_inverse=True)
-    unit = unit if unit.max() else np.arange(len(unit))  # of one group alone, samples have to do
+    unit = unit if unit.max() else np.arange(len(unit))  # with one group, samples are split instead
     order = keyed_generator(seed, "stack", repeat).permutation(unit.max() + 1)
     return np.asarray((order % count)[unit], np.int64)
 

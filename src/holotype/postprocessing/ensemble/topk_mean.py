@@ -12,7 +12,7 @@ from holotype.types import AnyLabels, Integers, LabelMatrix, TopKScores, average
 
 __all__ = ["fit_top_k_weights", "mean_of_top_k", "union_of_top_k"]
 
-CANDIDATES_PER_MODEL = 50  # of each model, for weights: what lies below moves no loss
+CANDIDATES_PER_MODEL = 50  # for fitting weights; lower classes do not change the loss
 
 
 def mean_of_top_k(models: Sequence[TopKScores], weights: Sequence[float], space: str) -> TopKScores:
@@ -47,9 +47,8 @@ def fit_top_k_weights(
     """
     numbers, scores = union_of_top_k([_truncate(model, CANDIDATES_PER_MODEL) for model in models])
     is_true_class = numbers == LabelMatrix.from_dense(truth).numbers[:, None]
-    labels = np.hstack(
-        [is_true_class, ~is_true_class.any(axis=1, keepdims=True)]
-    )  # a class beyond the candidates is one of the others
+    is_other_class = ~is_true_class.any(axis=1, keepdims=True)
+    labels = np.hstack([is_true_class, is_other_class])
     return fit_weights(scores, labels, space, "multiclass", shrink_to_equal)
 
 

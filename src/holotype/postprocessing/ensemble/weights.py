@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
-from holotype.evaluation.metrics import log_loss
+from holotype.evaluation.metrics import log_loss, probabilities
 from holotype.types import AnyLabels, AnyScores, Floats, Kind
 
 __all__ = ["fit_weights", "greedy_weights", "mean_log_loss"]
@@ -40,13 +39,9 @@ def fit_weights(
     count = len(models)
     if count == 1:
         return (1.0,)
-    doubles = [np.asarray(scores, np.float64) for scores in models]
-    averaged = (
-        [expit(scores) if kind == "multilabel" else softmax(scores, axis=1) for scores in doubles]
-        if space != "logit"
-        else doubles
+    stacked = np.stack(
+        [np.asarray(scores, np.float64) if space == "logit" else probabilities(scores, kind) for scores in models]
     )
-    stacked = np.stack(averaged)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         mean = np.tensordot(weights, stacked, axes=1)
@@ -74,8 +69,7 @@ def _loss_and_gradient(
     """Log loss of a mean of scores, and its gradient with respect to the mean."""
     if space == "logit":
         scale = len(truth) if kind == "multiclass" else truth.size
-        probabilities = softmax(mean, axis=1) if kind == "multiclass" else expit(mean)
-        return mean_log_loss(mean.astype(np.float64), truth, kind), (probabilities - truth) / scale  # type: ignore[arg-type]
+        return log_loss(truth, None, mean, kind), (probabilities(mean, kind) - truth) / scale  # type: ignore[arg-type]
     mean = np.clip(mean, EPSILON, 1 - EPSILON)
     if kind == "multiclass":
         return float(-np.log(mean[truth]).mean()), np.where(truth, -1 / mean, 0) / len(truth)
