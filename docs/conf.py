@@ -1,7 +1,7 @@
-"""The site: `make site` builds docs/_build/html offline, warnings are errors.
+"""Sphinx configuration: `make site` builds docs/_build/html offline, with warnings as errors.
 
-The pages are plain Markdown that a forge shows as well: none of them holds a directive of the site's generator. Their
-order stands here and is written into them when the site is built; what is made for the site alone lies in docs/made/.
+The pages are plain Markdown without Sphinx directives, so that code hosting sites render them as well. Their order is
+defined here and added when the site is built. Pages that only the site has are written to docs/made/.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ html_show_sourcelink = False
 html_show_search_summary = False  # a page opened from a folder may not fetch others
 html_show_sphinx = False
 
-# What a person came for, in the order of a first visit. A page that is not named here joins the guides.
+# Pages by purpose, in the order of a first visit. A page that is not listed is added to "Do".
 ORDER = {
     "Learn": ["tutorial"],
-    "Do": ["domains/README", "plan", "review", "serve", "export", "terminal"],
-    "Look up": ["recipe", "commands", "terminal", "run-folder", "python"],
+    "Do": ["domains/README", "plan", "review", "serve", "export"],
+    "Look up": ["recipe", "commands", "terminal", "images", "run-folder", "python"],
     "Understand": [
         "honest-scores",
         "how-it-works",
@@ -80,7 +80,7 @@ INSIDE = {
 
 
 def make_pages(app: Any) -> None:
-    """Write what the site has and a forge does not need: a page a package, two files from the top of the checkout."""
+    """Write the pages that only the site has: one per package, the changelog and the page on contributing."""
     made = HERE / "made"
     made.mkdir(exist_ok=True)
     for name in ("CHANGELOG", "CONTRIBUTING"):
@@ -95,13 +95,13 @@ def make_pages(app: Any) -> None:
 
 
 def _write(place: Path, text: str) -> None:
-    """A page that has not changed is not touched, so that the site is built again only where something did."""
+    """Write a page if it changed, so that Sphinx rebuilds changed pages only."""
     if not place.is_file() or place.read_text(encoding="utf-8") != text:
         place.write_text(text, encoding="utf-8")
 
 
 def add_tables_of_contents(app: Any, name: str, source: list[str]) -> None:
-    """Write the order of the pages into the index, and that of a folder into its own page."""
+    """Add tables of contents to the index and to the pages of folders."""
     if name == "index":
         named = {page for pages in ORDER.values() for page in pages}
         found = {path.stem for path in HERE.glob("*.md")} - {"index"}
@@ -113,23 +113,23 @@ def add_tables_of_contents(app: Any, name: str, source: list[str]) -> None:
 
 
 def point_inside(app: Any, name: str, source: list[str]) -> None:
-    """Links to files at the top of the checkout lead to their pages."""
+    """Redirect links to files of the repository root to their pages on the site."""
     for file in ("CHANGELOG", "CONTRIBUTING"):
         source[0] = source[0].replace(f"](../{file}.md", f"](/made/{file.lower()}.md")
 
 
 def keep_bars(app: Any, kind: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
-    """`|` is a letter in our docstrings and a substitution in Sphinx's."""
+    """Escape `|`, which marks substitutions in reStructuredText."""
     lines[:] = [line.replace("|", "\\|") for line in lines]
 
 
 def shorten(app: Any, kind: str, name: str, found: Any, options: Any, signature: str, returns: str) -> Any:
-    """Arrays by the name that the code has for them."""
+    """Shorten array types in signatures."""
     return tuple(ARRAY.sub(r"NDArray[\1]", text) if text else text for text in (signature, returns))
 
 
 def mend_for_readers(app: Any, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
-    """Captions of the navigation get the level that a heading needs; what scrolls can be reached by keys."""
+    """Improve accessibility: heading levels of navigation captions, keyboard focus for areas that scroll."""
     if "furo_navigation_tree" in context:
         tree_of_pages = context["furo_navigation_tree"]
         context["furo_navigation_tree"] = tree_of_pages.replace('role="heading"', 'role="heading" aria-level="2"')

@@ -1,12 +1,12 @@
-"""Draws the pictures of the pages into docs/images: `make pictures`.
+"""Draw the figures of the pages into docs/images: `make pictures`.
 
-    cells.png                  the eight drawn patterns, in false colours
-    schedules.svg, folds.svg   from the schedules, and from the folds of the tutorial's screen
-    pipeline.svg, architecture.svg    the steps, and the packages as layers
-    hero.png, report.png, serve.png    what came out of the tutorial's run, photographed in Chromium where there is one
+    cells.png                  the eight simulated patterns, in false colors
+    schedules.svg, folds.svg   learning-rate schedules, and the folds of the tutorial's run
+    pipeline.svg, architecture.svg    the steps of the pipeline, and the packages as layers
+    hero.png, report.png, serve.png    screenshots of the tutorial's run, if Chromium is installed
 
-The tutorial's run is made anew in a temporary folder (some minutes) unless `--run FOLDER` names the folder in which the
-tutorial was followed.
+The tutorial is run in a temporary folder (some minutes) unless `--run FOLDER` names a folder in which it was run
+before.
 """
 
 from __future__ import annotations
@@ -36,23 +36,15 @@ IMAGES = HERE / "images"
 
 
 def draw_tutorial(folder: Path) -> Path:
-    """The run of the tutorial, as its page tells.
-
-    Args:
-        folder: Where to work.
-    """
+    """Run the tutorial and return the run folder."""
     simulate_cells(folder / "cells", SimulationPlan(train=480, test=120))
     write_recipe(propose(inspect_folder(folder / "cells")), folder / "recipe.yaml", force=True)
     quick = ("split.folds=3", "models.0.phases.0.epochs=12", "models.0.input.size=64")
     return holotype.run(folder / "recipe.yaml", changes=quick).folder.root
 
 
-def draw_patterns(place: Path) -> None:
-    """All patterns beside each other, with their names.
-
-    Args:
-        place: A PNG file.
-    """
+def draw_patterns(path: Path) -> None:
+    """Draw one cell image per pattern, with the name of the pattern, into a PNG file."""
     side, gap, foot = 208, 12, 30
     sheet = Image.new("RGB", (4 * side + 5 * gap, 2 * (side + foot) + 2 * gap), PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=16)
@@ -60,11 +52,11 @@ def draw_patterns(place: Path) -> None:
         left, top = gap + number % 4 * (side + gap), gap + number // 4 * (side + foot)
         sheet.paste(pattern_picture(name, side), (left, top))
         pen.text((left + 2, top + side + 5), name, fill=INK, font=font)
-    save_small(sheet, place)
+    save_small(sheet, path)
 
 
 def draw_schedules() -> str:
-    """The rate of every schedule over a phase of twelve epochs."""
+    """Learning rate of each schedule over a phase of twelve epochs."""
     steps, each = 240, 20
     shown: dict[str, Any] = {
         "one-cycle": "one-cycle",
@@ -88,14 +80,14 @@ def draw_schedules() -> str:
             f'<polyline points="{points}" fill="none" stroke="{BLUE}" stroke-width="2.5" stroke-linejoin="round"/>',
             words(left + width, top + height + 18, "12 epochs", fill=SOFT, text_anchor="end", font_size=11),
         ]
-    return svg(846, 374, "The rate over a phase, as a share of the largest", parts)
+    return svg(846, 374, "Learning rate over a phase, as a share of its maximum", parts)
 
 
 def draw_folds(run: Path) -> str:
-    """Which plate lies in which fold, from a run's own tables.
+    """Diagram of plates and folds.
 
     Args:
-        run: The tutorial's run.
+        run: Run folder with `folds.parquet` and `images.parquet`.
     """
     table = pl.read_parquet(run / "folds.parquet").join(
         pl.read_parquet(run / "images.parquet").select("id", plate="group.plate"), on="id"
@@ -110,26 +102,24 @@ def draw_folds(run: Path) -> str:
         for row in range(count):
             new, scored = role == "test", fold == row
             fill = ORANGE if scored else "#d8d4ca" if new else "#b9d7ea"
-            said = f"{size}" if scored else ""
+            count_text = f"{size}" if scored else ""
             y = top + row * 44
             parts.append(f'<rect x="{x + 3}" y="{y}" width="{cell - 6}" height="34" rx="4" fill="{fill}"/>')
-            parts.append(words(x + cell / 2, y + 22, said, text_anchor="middle", fill="#ffffff", font_weight=600))
+            parts.append(words(x + cell / 2, y + 22, count_text, text_anchor="middle", fill="#ffffff", font_weight=600))
     parts += [words(22, top + row * 44 + 22, f"fold {row}", fill=SOFT) for row in range(count)]
     parts.append(words(22, top - 14, "plate", fill=SOFT))
     foot = top + count * 44 + 22
     key = (
-        ("#b9d7ea", "trains"),
-        (ORANGE, "is scored, by networks that never saw it"),
-        ("#d8d4ca", "to predict: other plates"),
+        ("#b9d7ea", "trained on"),
+        (ORANGE, "scored, by networks trained on the others"),
+        ("#d8d4ca", "test plates, to predict"),
     )
     at = left + 3
-    for colour, said in key:
-        parts.append(f'<rect x="{at}" y="{foot - 11}" width="14" height="14" rx="3" fill="{colour}"/>')
-        parts.append(words(at + 22, foot + 1, said, fill=SOFT))
-        at += 60 + int(7 * len(said))
-    return svg(
-        left + len(plates) * cell + 20, foot + 24, "Every plate lies in one fold, the test plates in none", parts
-    )
+    for color, label in key:
+        parts.append(f'<rect x="{at}" y="{foot - 11}" width="14" height="14" rx="3" fill="{color}"/>')
+        parts.append(words(at + 22, foot + 1, label, fill=SOFT))
+        at += 60 + int(7 * len(label))
+    return svg(left + len(plates) * cell + 20, foot + 24, "Each plate is in one fold, test plates are in none", parts)
 
 
 STEPS = (
@@ -205,12 +195,12 @@ def draw_architecture() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="where the tutorial was followed: cells/ and runs/cells/ lie in it")
-    given = parser.parse_args()
+    parser.add_argument("--run", type=Path, help="a folder in which the tutorial was run, with cells/ and runs/cells/")
+    options = parser.parse_args()
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as held:
-        folder = given.run or Path(held)
-        run = folder / "runs" / "cells" if given.run else draw_tutorial(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.run or Path(temporary)
+        run = folder / "runs" / "cells" if options.run else draw_tutorial(folder)
         draw_patterns(IMAGES / "cells.png")
         drawings = {
             "schedules": draw_schedules(),
@@ -221,13 +211,13 @@ def main() -> None:
         for name, text in drawings.items():
             (IMAGES / f"{name}.svg").write_text(text, encoding="utf-8")
         if chromium() is None:
-            print("there is no Chromium: hero.png, report.png and serve.png stay as they are")
+            print("Chromium is not installed: hero.png, report.png and serve.png are not redrawn")
         else:
             draw_hero(folder / "cells", run, IMAGES / "hero.png")
             photograph((run / "report.html").resolve().as_uri(), IMAGES / "report.png", 1120, 900, 1.5)
             photograph_served(folder / "cells", run, IMAGES / "serve.png")
-    for place in sorted(IMAGES.iterdir()):
-        print(f"{place.stat().st_size:>8,}  docs/images/{place.name}")
+    for path in sorted(IMAGES.iterdir()):
+        print(f"{path.stat().st_size:>8,}  docs/images/{path.name}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pages as Chromium shows them, and the first picture of all, which is a page too."""
+"""Screenshots of pages in Chromium, and the overview figure of the README, which is drawn from a page as well."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ HERE = Path(__file__).parent
 
 
 def pattern_picture(name: str, side: int = 208) -> Image.Image:
-    """Cells of one pattern, sharp, in false colours.
+    """Draw simulated cells of one pattern in false colors.
 
     Args:
         name: One of `CLASSES`.
-        side: Of the picture, in pixels.
+        side: Width and height in pixels.
     """
     random = keyed_generator(3, "picture", name)
     field = draw_cell_field({name: 1.0}, "U-2 OS", side, plate_optics(4, "P02"), random)
@@ -59,55 +59,50 @@ RECIPE = (
 
 
 def embedded(picture: Image.Image) -> str:
-    """A picture as an address that holds it.
+    """Encode a picture as a `data:` address."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def score_submission(folder: Path, run: Path) -> tuple[float, list[dict[str, Any]]]:
+    """Score a submission on the true labels, and pick one test image per true first label with its predicted labels.
 
     Args:
-        picture: Any.
-    """
-    held = io.BytesIO()
-    picture.save(held, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
-
-
-def answers_of(folder: Path, run: Path) -> tuple[float, list[dict[str, Any]]]:
-    """The score of a submission on the truth, and some test images with what was said of them, one of each first label.
-
-    Args:
-        folder: Of the images.
-        run: The run.
+        folder: Simulated images and `truth.csv`.
+        run: Run folder.
     """
     truth = pl.read_csv(folder / "truth.csv")
-    said = pl.read_csv(run / "submission.csv").join(truth, on="id", suffix="_true", maintain_order="left")
+    table = pl.read_csv(run / "submission.csv").join(truth, on="id", suffix="_true", maintain_order="left")
     classes = pl.read_csv(run / "classes.csv")["name"].to_list()
     tables = [
-        np.array([[name in (row or "").split() for name in classes] for row in said[column]])
+        np.array([[name in (row or "").split() for name in classes] for row in table[column]])
         for column in ("labels_true", "labels")
     ]
     chosen: dict[str, dict[str, Any]] = {}
-    for name, right, given in said.select("id", "labels_true", "labels").iter_rows():
-        was, is_said = right.split(), (given or "").split()
-        if was[0] in chosen:
+    for name, true, predicted in table.select("id", "labels_true", "labels").iter_rows():
+        true_labels, labels = true.split(), (predicted or "").split()
+        if true_labels[0] in chosen:
             continue
         planes = [np.asarray(Image.open(folder / "images" / f"{name}_{channel}.png")) for channel in CHANNELS]
         picture = Image.fromarray(composite(np.stack(planes), CHANNELS)).resize((280, 280), Image.Resampling.BICUBIC)
-        labels = [("right" if one in was else "wrong", one) for one in is_said]
-        labels += [("missed", one) for one in was if one not in is_said]
-        chosen[was[0]] = {"picture": embedded(picture), "labels": labels}
+        marked = [("right" if label in true_labels else "wrong", label) for label in labels]
+        marked += [("missed", label) for label in true_labels if label not in labels]
+        chosen[true_labels[0]] = {"picture": embedded(picture), "labels": marked}
     return macro_f1(*tables), [chosen[name] for name in CLASSES if name in chosen]
 
 
 def photograph(
-    address: str, place: Path, width: int, height: int | None, scale: float, files: Sequence[Path] = ()
+    address: str, path: Path, width: int, height: int | None, scale: float, files: Sequence[Path] = ()
 ) -> None:
-    """A page as Chromium shows it.
+    """Take a screenshot of a page in Chromium.
 
     Args:
-        address: Of the page.
-        place: A PNG file.
-        width: Of the window.
-        height: Of the window; none for the whole page.
-        scale: Pixels a pixel.
-        files: What is handed to its first field for files before.
+        path: A PNG file.
+        width: Width of the window.
+        height: Height of the window; the full page if none.
+        scale: Device pixels per CSS pixel.
+        files: Files that are put into the first file field of the page before.
     """
     from playwright.sync_api import sync_playwright
 
@@ -124,24 +119,24 @@ def photograph(
             page.wait_for_load_state("networkidle")
         shot = page.screenshot(full_page=height is None)
         browser.close()
-    save_small(Image.open(io.BytesIO(shot)), place)
+    save_small(Image.open(io.BytesIO(shot)), path)
 
 
 def chromium() -> str | None:
-    """Where the browser is, or none."""
+    """Path of the browser, or none."""
     return shutil.which(os.environ.get("HOLOTYPE_CHROMIUM", "chromium"))
 
 
-def draw_hero(folder: Path, run: Path, place: Path) -> None:
-    """From images by a recipe to a score and labels, in one picture.
+def draw_hero(folder: Path, run: Path, path: Path) -> None:
+    """Draw the overview: images, recipe, score and predicted labels.
 
     Args:
-        folder: Of the images.
-        run: The run.
-        place: A PNG file.
+        folder: Simulated images and `truth.csv`.
+        run: Run folder.
+        path: A PNG file.
     """
     metric = json.loads((run / "scores.json").read_text(encoding="utf-8"))["metrics"]["macro_f1"]
-    reached, answers = answers_of(folder, run)
+    reached, answers = score_submission(folder, run)
     template = Environment(autoescape=True).from_string((HERE / "hero.html.j2").read_text(encoding="utf-8"))
     page = template.render(
         paper=PAPER,
@@ -158,27 +153,27 @@ def draw_hero(folder: Path, run: Path, place: Path) -> None:
         metric=metric,
         reached=reached,
         answers=answers,
-        missed=any(kind == "missed" for one in answers for kind, _ in one["labels"]),
+        missed=any(kind == "missed" for answer in answers for kind, _ in answer["labels"]),
     )
-    with tempfile.TemporaryDirectory() as held:
-        (Path(held) / "hero.html").write_text(page, encoding="utf-8")
-        photograph(f"file://{held}/hero.html", place, 1280, None, 1.5)
+    with tempfile.TemporaryDirectory() as temporary:
+        (Path(temporary) / "hero.html").write_text(page, encoding="utf-8")
+        photograph(f"file://{temporary}/hero.html", path, 1280, None, 1.5)
 
 
-def photograph_served(folder: Path, run: Path, place: Path) -> None:
-    """The page of a served run with an image dropped on it.
+def photograph_served(folder: Path, run: Path, path: Path) -> None:
+    """Take a screenshot of the page of a served run with one image on it.
 
     Args:
-        folder: Of the images.
-        run: The run.
-        place: A PNG file.
+        folder: Simulated images.
+        run: Run folder.
+        path: A PNG file.
     """
     files = [folder / "images" / f"test-00000_{channel}.png" for channel in CHANNELS]
     command = [sys.executable, "-m", "holotype.cli.main", "serve", str(run), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as served:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:
-            said = iter(served.stdout or ())
-            address = next(found[0] for line in said if (found := re.search(r"http://127\.0\.0\.1:\d+/", line)))
-            photograph(address, place, 960, None, 1.25, files)
+            lines = iter(server.stdout or ())
+            address = next(match[0] for line in lines if (match := re.search(r"http://127\.0\.0\.1:\d+/", line)))
+            photograph(address, path, 960, None, 1.25, files)
         finally:
-            served.terminate()
+            server.terminate()

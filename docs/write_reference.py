@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code: recipe.md, commands.md and python.md: `make docs`."""
+"""Generate recipe.md, commands.md and python.md from the code: `make docs`."""
 
 from __future__ import annotations
 
@@ -22,52 +22,53 @@ VALUES = {Path: "path", int: "number", float: "number", str: "text"}  # what is 
 
 COMMANDS = """# The command line
 
-Made from the program by `make docs`; a test holds it to it. `holotype COMMAND --help` says the same on a terminal.
+This page is generated from the program by `make docs`. `holotype COMMAND --help` prints the same text.
 
-Long work shows a progress bar on a terminal and plain lines elsewhere. What a command answers goes to standard output,
-what it says meanwhile to standard error. Exit status: 0 done, 1 the work failed, 2 the recipe or the data is wrong
-(one sentence, no traceback; `--debug` shows it).
+Results go to standard output; progress, notes and errors go to standard error
+([terminal, pipes and JSON](terminal.md)). The exit status is 0 if the command succeeded, 1 if the work failed, and 2
+if the input (recipe, data or options) is wrong. Errors are one sentence; `--debug` prints the traceback.
 
-`--set KEY=VALUE` changes one key of the recipe for one call and may be given more than once. The key is the path of the
-[recipe](recipe.md), a list's entry by its number: `--set models.0.phases.0.epochs=20`,
+`--set KEY=VALUE` changes one key of the [recipe](recipe.md) for one call, and can be repeated. A key is a path with
+dots; entries of a list are addressed by number, from 0: `--set models.0.phases.0.epochs=20`,
 `--set split.folds_to_train=[0]`.
 """
 
 COMPLETION = {
-    "install": "Completion of commands, recipes, runs and keys for the current shell.",
-    "show": "The same, to copy it.",
+    "install": "Install completion of commands, recipes, runs and keys for the current shell.",
+    "show": "Print the completion script.",
 }
 PYTHON = """# In Python
 
-Made from the code by `make docs`; the site has a page for each package, with every function's arguments.
+This page is generated from the code by `make docs`. It lists every public name with the first sentence of its
+documentation; the site (`make site`) has a page per package with all arguments.
 
 ```python
 import holotype
 
-cells = holotype.run("recipe.yaml")  # or holotype.open_run("runs/cells")
-table = cells.predict("new_images/")  # a polars frame: id, labels, probabilities
+run = holotype.run("recipe.yaml")  # or holotype.open_run("runs/cells")
+table = run.predict("new_images/")  # a polars frame: id, labels, probabilities
 ```
 
-Every stage is a function of its own, on arrays and tables, without a recipe:
+The functions behind each step also work on arrays and tables, without a recipe:
 
 ```python
 import numpy as np
 from holotype.evaluation.metrics import macro_f1
 
 truth = np.array([[1, 0], [1, 1], [0, 1]], dtype=bool)
-said = np.array([[1, 0], [0, 1], [0, 1]], dtype=bool)
-round(macro_f1(truth, said), 3)
+predicted = np.array([[1, 0], [0, 1], [0, 1]], dtype=bool)
+round(macro_f1(truth, predicted), 3)
 ```
 
-A package is imported when it is first used: `import holotype` costs nothing. What is not listed here is not public.
+Packages are imported when they are first used, so `import holotype` is fast. Names that are not listed are not public.
 """
 
 
 def command_reference(program: Any) -> str:
-    """The commands as a Markdown page, one heading a command.
+    """Markdown page of the commands, with one heading per command.
 
     Args:
-        program: The typer application.
+        program: The Typer application.
     """
     group = typer.main.get_command(program)
     functions = {command.name or command.callback.__name__: command.callback for command in program.registered_commands}
@@ -77,7 +78,7 @@ def command_reference(program: Any) -> str:
         f"| [`{name}`](#holotype-{name}) | {one_line(command.help)} |" for name, command in group.commands.items()
     ]
     general = get_type_hints(program.registered_callback.callback)
-    options = [one for one in group.params if one.name in general]
+    options = [option for option in group.params if option.name in general]
     lines += [
         "",
         "## Options of every command",
@@ -87,36 +88,36 @@ def command_reference(program: Any) -> str:
         "| | |",
         "| --- | --- |",
     ]
-    lines += [f"| {_spelled(one, general[one.name])} | {one_line(one.help)} |" for one in options]
-    lines += [f"| `--{name}-completion` | {said} |" for name, said in COMPLETION.items()]
+    lines += [f"| {_spelling(option, general[option.name])} | {one_line(option.help)} |" for option in options]
+    lines += [f"| `--{name}-completion` | {meaning} |" for name, meaning in COMPLETION.items()]
     lines.append("")
     for name, command in group.commands.items():
-        lines += _one_command(name, command, get_type_hints(functions[name]))
+        lines += _command_section(name, command, get_type_hints(functions[name]))
     return "\n".join(lines)
 
 
-def _one_command(name: str, command: Any, types: dict[str, Any]) -> list[str]:
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option" and one.name != "help"]
-    usage = " ".join(["holotype", name, *map(_bare, arguments), *(["[OPTIONS]"] if options else [])])
-    rows = [(f"`{_bare(one)}`", one.help, one) for one in arguments]
-    rows += [(_spelled(one, types[one.name]), one.help, one) for one in options]
+def _command_section(name: str, command: Any, types: dict[str, Any]) -> list[str]:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [option for option in command.params if option.param_type_name == "option" and option.name != "help"]
+    usage = " ".join(["holotype", name, *map(_argument_name, arguments), *(["[OPTIONS]"] if options else [])])
+    rows = [(f"`{_argument_name(argument)}`", argument) for argument in arguments]
+    rows += [(_spelling(option, types[option.name]), option) for option in options]
     lines = [f"## `holotype {name}`", "", one_line(command.help), "", "```text", usage, "```", ""]
     if rows:
         lines += ["| | | default |", "| --- | --- | --- |"]
-        lines += [f"| {first} | {one_line(said)} | {_default(one)} |" for first, said, one in rows]
+        lines += [f"| {name} | {one_line(parameter.help)} | {_default(parameter)} |" for name, parameter in rows]
         lines.append("")
     return lines
 
 
-def _bare(argument: Any) -> str:
-    """An argument's name as usage shows it: optional in brackets, several with dots."""
+def _argument_name(argument: Any) -> str:
+    """Name of an argument in a usage line: optional ones in brackets, repeatable ones with dots."""
     name = (argument.metavar or argument.name.upper()).strip("[]{}.")
     name = f"{name}..." if argument.nargs == -1 else name
     return name if argument.required else f"[{name}]"
 
 
-def _spelled(option: Any, annotation: Any) -> str:
+def _spelling(option: Any, annotation: Any) -> str:
     spellings = ", ".join(f"`{spelling}`" for spelling in (*option.opts, *option.secondary_opts))
     if option.is_flag:
         return spellings
@@ -133,30 +134,30 @@ def _default(parameter: Any) -> str:
 
 
 def python_reference() -> str:
-    """The public names of every package that `holotype` names, one line each, as a Markdown page."""
+    """Markdown page of the public names of every package, one line each."""
     lines = [PYTHON, "## `holotype`", "", "| name | |", "| --- | --- |"]
     lines += [_name_row(holotype, name) for name in holotype.__all__]
     lines.append("")
-    for room in documented_packages():
-        module = import_module(f"holotype.{room}")
-        said = one_line((module.__doc__ or "").partition("\n\n")[0]).replace(" | ", " or ")
-        lines += [f"## `holotype.{room}`", "", said, "", "| name | |", "| --- | --- |"]
+    for package in documented_packages():
+        module = import_module(f"holotype.{package}")
+        summary = one_line((module.__doc__ or "").partition("\n\n")[0]).replace(" | ", " or ")
+        lines += [f"## `holotype.{package}`", "", summary, "", "| name | |", "| --- | --- |"]
         lines += [_name_row(module, name) for name in module.__all__]
         lines.append("")
     return "\n".join(lines)
 
 
 def documented_packages() -> list[str]:
-    """The packages with public names: those that `holotype` offers, and the packages inside them."""
+    """Packages with public names: those that `holotype` exposes, and nested ones."""
     nested = ("evaluation.metrics", "postprocessing.decision", "postprocessing.ensemble", "runs.export")
     return sorted([*(name for name in holotype._SUBPACKAGES if name not in WITHOUT_NAMES), *nested])
 
 
 def _name_row(module: Any, name: str) -> str:
-    found = getattr(module, name)
-    documented = inspect.isfunction(found) or inspect.isclass(found)
-    said = one_line((inspect.getdoc(found) or "").partition("\n\n")[0]) if documented else _constant(found)
-    return f"| `{name}` | {said.replace('|', chr(92) + '|')} |"
+    member = getattr(module, name)
+    documented = inspect.isfunction(member) or inspect.isclass(member)
+    text = one_line((inspect.getdoc(member) or "").partition("\n\n")[0]) if documented else _constant(member)
+    return f"| `{name}` | {text.replace('|', chr(92) + '|')} |"
 
 
 def _constant(value: Any) -> str:
@@ -167,16 +168,12 @@ def _constant(value: Any) -> str:
 
 
 def one_line(text: str | None) -> str:
-    """Text without its line breaks.
-
-    Args:
-        text: A docstring or a help text, or none.
-    """
+    """Join the lines of a text."""
     return " ".join((text or "").split())
 
 
 def pages() -> dict[Path, str]:
-    """Every page that is made from the code, by its place."""
+    """Texts of the generated pages, by path."""
     return {
         HERE / "recipe.md": recipe_reference(Recipe),
         HERE / "commands.md": command_reference(app),
@@ -185,6 +182,6 @@ def pages() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for place, text in pages().items():
-        place.write_text(text, encoding="utf-8")
-        print(f"wrote docs/{place.name}")
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote docs/{path.name}")
