@@ -79,18 +79,18 @@ def test_unreadable_images_stop_with_the_reason_of_each_and_the_count_of_all():
     assert "'i5'" in text
     assert "'i6'" not in text
     assert "and 2 more" in text
-    assert "take their rows out of the table" in text
+    assert "remove their rows from the table" in text
 
 
 def test_different_channel_counts_are_refused_with_the_commonest():
     with pytest.raises(
-        DataError, match=r"4 images of 1 channel stand beside 2 of another number: 'i1' \(3\), 'i4' \(4\)"
+        DataError, match=r"4 images of 1 channel, but 2 of another number: 'i1' \(3\), 'i4' \(4\)"
     ):
         audit_images(table(6), statistics(6, channels={1: 3, 4: 4}), AuditSpec())
 
 
 def test_channels_that_the_recipe_names_must_be_those_of_the_images():
-    with pytest.raises(DataError, match=r"data.channels: 2 channels are named \(red, green\) and the images have 1"):
+    with pytest.raises(DataError, match=r"data.channels: 2 channels are named \(red, green\), but the images have 1"):
         audit_images(table(3, channels=("red", "green")), statistics(3), AuditSpec())
 
 
@@ -140,11 +140,11 @@ def test_duplicates_over_all_roles_are_clustered_and_acted_upon():
     assert report.left_out.tolist() == [4]
     assert report.conflicts.height == 0
     assert report.warnings == (
-        "2 training images have the pixels of another one: 2 grouped into one fold (i0, i1).",
-        "1 external image has the pixels of a training image: 1 grouped into one fold (i2).",
-        "1 external image has the pixels of a test image: 1 dropped from training (i4).",
-        "1 test image has the pixels of a training image: the networks learnt them, and a score of the test rows would "
-        "flatter; the out-of-fold score does not count them (i8).",
+        "2 training images have the same pixels as another one: 2 grouped into one fold (i0, i1).",
+        "1 external image has the same pixels as a training image: 1 grouped into one fold (i2).",
+        "1 external image has the same pixels as a test image: 1 dropped from training (i4).",
+        "1 test image has the same pixels as a training image: a score on the test rows would be too high because of "
+        "them; the out-of-fold score does not count them (i8).",
     )
 
 

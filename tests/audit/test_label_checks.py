@@ -42,7 +42,7 @@ def test_unknown_groups_say_nothing():
 def test_a_confounded_class_is_told_in_words():
     warnings = label_warnings(table([[0], [0], [1], [1], [0, 1]], ["p1", "p2", "p2", "p2", "p2"]))
     assert warnings == [
-        "Class 'b' is seen in one plate only (p2, 3 samples); what a model learns of it may be the plate."
+        "Class 'b' appears in one plate only (p2, 3 samples); a model may learn the plate instead."
     ]
 
 
@@ -50,12 +50,12 @@ def test_many_confounded_classes_end_in_one_sentence():
     labels = [[number // 2] for number in range(12)]
     warnings = label_warnings(table(labels, [f"p{number // 2}" for number in range(12)]))
     assert len(warnings) == 4
-    assert warnings[-1] == "3 more classes are seen in one plate only: d, e, f."
+    assert warnings[-1] == "3 more classes appear in one plate only: d, e, f."
 
 
 def test_a_class_of_one_sample_is_named_and_images_of_a_sample_count_once():
     warnings = label_warnings(table([[0], [0], [1], [1]], [None] * 4, samples=["s", "s", "t", "u"]))
-    assert warnings == ["One class has a single sample, which is either learnt or scored: a."]
+    assert warnings == ["One class has a single sample, which can be trained on or scored, not both: a."]
 
 
 def test_without_labels_there_is_nothing_to_say():

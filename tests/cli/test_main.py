@@ -104,7 +104,7 @@ BAD_INPUT: dict[str, tuple[Change, list[str]]] = {
     "unknown column in the pattern": (setting("data.images", "images/{Id}.png"), ["data.images", "'Id'", "mean 'id'?"]),
     "missing images": (without_three_images, ["3 of 12 images cannot be read", "i02.png does not exist", "'i05'"]),
     "unreadable image": (in_file("images/i03.png", b"no\nimage"), ["1 of 12 images", "i03.png is not an image"]),
-    "another number of channels": (one_rgb, ["11 images of 1 channel stand beside 1 of another number: 'i03' (3)"]),
+    "another number of channels": (one_rgb, ["11 images of 1 channel, but 1 of another number: 'i03' (3)"]),
     "unknown label": (
         setting("data.labels.classes", ["a", "B"]),
         ["data.labels.classes: 6 labels", "'b'", "'i01'", "did you mean 'B'?"],
@@ -155,7 +155,7 @@ def test_bad_input_is_one_sentence_before_any_training(
 ) -> None:
     assert run_with(toy, change) == 2
     told = capsys.readouterr()
-    said = [line for line in told.err.splitlines() if not line.startswith(("Reading images: ", "Packing images "))]
+    said = [line for line in told.err.splitlines() if not line.startswith(("Reading images: ", "Caching images "))]
     assert len(said) == 1
     (sentence,) = said
     assert sentence.startswith("holotype: ")
@@ -251,7 +251,7 @@ def test_an_audit_writes_its_tables_and_a_page(toy: tuple[Path, dict[str, Any]],
     folder = toy[0]
     (folder / "images" / "i05.png").write_bytes((folder / "images" / "i00.png").read_bytes())
     assert run_with(toy, None, "audit", "--out", str(folder / "looked")) == 0
-    assert "2 training images have the pixels of another one" in capsys.readouterr().out
+    assert "2 training images have the same pixels as another one" in capsys.readouterr().out
     written = {path.name for path in (folder / "looked" / "audit").iterdir()}
     tables = ("statistics", "clusters", "duplicate_pairs", "conflicts", "image_problems", "label_cooccurrence")
     assert written == {f"{name}.parquet" for name in tables} | {"warnings.json", "report.html"}

@@ -54,8 +54,8 @@ def loop(path: Path) -> None:
 BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "truncated JPEG": ("a.jpg", lambda path: path.write_bytes(encoded("JPEG")[:600]), "cannot be decoded"),
     "truncated PNG": ("a.png", lambda path: path.write_bytes(encoded("PNG")[:900]), "cannot be decoded"),
-    "zero bytes": ("a.png", lambda path: path.write_bytes(b""), "not an image of a known form"),
-    "text named .tif": ("a.tif", lambda path: path.write_text("not a picture"), "not an image of a known form"),
+    "zero bytes": ("a.png", lambda path: path.write_bytes(b""), "not an image of a known format"),
+    "text named .tif": ("a.tif", lambda path: path.write_text("not a picture"), "not an image of a known format"),
     "bomb": ("a.png", lambda path: path.write_bytes(bomb()), "more than 200,000,000"),
     "CMYK": ("a.jpg", lambda path: path.write_bytes(encoded("JPEG", "CMYK")), "color mode CMYK.*color profile"),
     "no data": ("a.tif", without_data, "no finite value.*replace NaN"),

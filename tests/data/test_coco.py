@@ -35,7 +35,7 @@ def test_categories_are_classes_whatever_they_are_called(tmp_path: Path) -> None
 def test_half_a_character_is_named(tmp_path: Path, part: str, key: str) -> None:
     content = copy.deepcopy(CONTENT)
     content[part][1][key] = "b\ud800"
-    with pytest.raises(DataError, match=rf"'b\\ud800' in '{key}' of `{part}` holds half of a character"):
+    with pytest.raises(DataError, match=rf"'b\\ud800' in '{key}' of `{part}` holds an incomplete character"):
         images(tmp_path, json.dumps(content))
 
 

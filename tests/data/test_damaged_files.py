@@ -243,7 +243,7 @@ PROMISES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "an offset of 0": ("a.tif", lambda: sparse(273), "is sparse: 1 strip of 2 without pixels"),
     "a length of 0": ("a.tif", lambda: sparse(279), "is sparse: 1 strip of 2 without pixels"),
     "pixels beyond the end": ("a.tif", beyond_the_end, "is cut off: strips of it lie beyond the end of the file"),
-    "pages in a circle": ("a.tif", circle, "its pages follow one another in a circle"),
+    "pages in a circle": ("a.tif", circle, "its pages form a loop"),
     "20,000 pages": ("a.tif", many_pages, "holds more than 4,096 pages"),
     "1,000 channels": ("a.tif", lambda: many_pages(1000), "holds 1,000 channels, more than 32; name them in data.chan"),
     "a tile that grows": ("a.tif", jpeg_that_grows, "says that it has 65500x65500|65500 x 65500"),

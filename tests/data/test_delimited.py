@@ -65,7 +65,7 @@ def test_text_of_an_alphabet_that_cannot_be_told_is_refused_with_its_line(encodi
 def test_rows_of_commas_and_columns_without_a_name_are_left_out() -> None:
     table, notes = parse_delimited(b"id,label,,\na,x,,\n,,,\nb,y,,\n,,,\n", "t.csv", "data.train")
     assert table.to_dict(as_series=False) == {"id": ["a", "b"], "label": ["x", "y"]}
-    assert notes == ("t.csv: 2 rows without any content passed over.",)
+    assert notes == ("t.csv: 2 rows without content skipped.",)
 
 
 def test_a_column_without_a_name_but_with_content_stays() -> None:
@@ -77,7 +77,7 @@ def test_a_column_without_a_name_but_with_content_stays() -> None:
 def test_a_doubled_column_is_read_once_where_its_content_is_the_same() -> None:
     table, notes = parse_delimited(b"id,label,label\na,x,x\nb,y,y\n", "t.csv", "data.train")
     assert table.columns == ["id", "label"]
-    assert "the column 'label' stands 2 times with the same content" in notes[0]
+    assert "the column 'label' appears 2 times with the same content" in notes[0]
 
 
 def test_doubled_columns_of_different_content_are_told_apart() -> None:
@@ -97,7 +97,7 @@ REFUSED = {
     "a long row after a sep line": (b"sep=,\nid,label\na,x\nb,y,z\n", "line 4 has 3 cells and the header 2"),
     "a quoted line end before": (b'id,label\n"a\nb",x\nb,y,z\n', "line 4 has 3 cells"),
     "names of rows as R leaves them": (b"id,label\n1,a,x\n2,b,y\n", "row.names = FALSE"),
-    "an open quote": (b'id,label\na,x\nb,"y\nc,z\n', "row that begins in line 3 a quote opens and none closes it"),
+    "an open quote": (b'id,label\na,x\nb,"y\nc,z\n', "row that begins in line 3 a quote is not closed"),
     "text after a quote": (b'id,label\na,"x" y\n', "line 2 text follows a closing quote"),
     "a zero byte": (b"id,label\na,x\nb,\0\n", "line 3 holds a zero byte"),
     "an old workbook": (b"\xd0\xcf\x11\xe0" + bytes(60), r"an old Excel file \(.xls\); save it as .xlsx"),
@@ -198,7 +198,7 @@ def test_titles_and_comments_above_the_header_are_passed_over_and_named(above: s
     body = "file,label,plate\na.png,x,P1\nb.png,y,P2\n"
     frame, notes = parse_delimited((above + body).replace(",", mark).encode(), "t.csv", "data.train")
     assert frame.to_dict(as_series=False) == {"file": ["a.png", "b.png"], "label": ["x", "y"], "plate": ["P1", "P2"]}
-    assert sum("stands above the header" in note for note in notes) == lines
+    assert sum("is above the header" in note for note in notes) == lines
 
 
 @pytest.mark.parametrize(
@@ -218,5 +218,5 @@ def test_what_looks_like_a_title_and_is_a_header_stays_the_header(text: str, hea
 
 
 def test_cells_that_are_parted_by_blanks_are_called_so() -> None:
-    with pytest.raises(DataError, match=r"are parted by blanks; .*row\.names = FALSE"):
+    with pytest.raises(DataError, match=r"are separated by blanks; .*row\.names = FALSE"):
         parse_delimited(b'"file" "label"\n"1" "a.png" "x"\n"2" "b.png" "y"\n', "t.csv", "data.train")

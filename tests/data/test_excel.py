@@ -70,7 +70,7 @@ def test_empty_rows_and_columns_are_left_out_and_counted(tmp_path: Path) -> None
     path = workbook(tmp_path / "labels.xlsx", Data=[[], ["id", None, "label"], ["a", None, "x"], [], ["b", None, "y"]])
     noted = read_noted_table(path)
     assert noted.frame.to_dict(as_series=False) == {"id": ["a", "b"], "label": ["x", "y"]}
-    assert noted.notes == ("labels.xlsx: 1 row without any content passed over.",)
+    assert noted.notes == ("labels.xlsx: 1 row without content skipped.",)
 
 
 def test_merged_cells_all_have_what_the_first_shows(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_titles_above_the_header_are_passed_over_and_named(tmp_path: Path, above
         "label": ["x", "y"],
         "plate": ["1", "2"],
     }
-    assert "row 1 ('Plate 7') is passed over, since it stands above the header" in table.notes[0]
+    assert "row 1 ('Plate 7') is skipped because it is above the header" in table.notes[0]
 
 
 def test_a_header_with_one_name_above_files_stays_the_header(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_noted_and_passed_over(tmp_path):
     whole = dataset_normalization(measure_images(images, RUNTIME).frame[1:])
     (tmp_path / "0.tif").write_text("not an image")
     statistics = measure_images(images, RUNTIME)
-    reason = "is not an image of a known form: it is a text; save it as PNG or TIFF"
+    reason = "is not an image of a known format: it is a text; save it as PNG or TIFF"
     assert statistics.frame["error"].to_list() == [f"{tmp_path}/0.tif {reason}", *[None] * 3]
     assert statistics.frame["mean"].null_count() == statistics.frame["height"].null_count() == 1
     assert statistics.normalization == whole

@@ -180,7 +180,7 @@ def test_rows_without_a_label_are_named(read):
 def test_a_class_that_no_row_has_is_a_warning_and_no_error(read):
     images = read("id,label\n1,b\n2,a\n", labels={"classes": ["a", "c", "b"]})
     assert images.frame["labels"].to_list() == [[2], [0]]
-    assert table_warnings(images) == ("No row has the class c; nothing can be learnt or scored there.",)
+    assert table_warnings(images) == ("No row has the class c; nothing can be trained or scored there.",)
     assert table_warnings(read("id,label\n1,b\n2,a\n")) == ()
 
 
@@ -232,7 +232,7 @@ def test_classes_come_from_a_table_or_a_list(read, tmp_path, name, text):
     ("name", "content", "message"),
     [
         ("classes.csv", b"", "is empty"),
-        ("classes.csv", b"name\na\na\nb\n", "classes stand twice: a;"),
+        ("classes.csv", b"name\na\na\nb\n", "classes are repeated: a;"),
         ("classes.csv", b"name\na\n", "1 class in 'label' and at least 2 are needed: a"),
         ("classes.csv", b"a,b\n1,2,3\n", "cannot be read"),
         ("classes.txt", "é".encode("latin-1"), "is not UTF-8 text"),
@@ -275,9 +275,9 @@ def test_doubled_braces_are_braces(read):
         ("i/{id}_{chanel}.png", r"names 'chanel', .*did you mean 'channel'\?"),
         ("i/{id.png", "is broken: "),
         ("i/{id}}.png", "is broken: "),
-        ("i/{}.png", "may hold names of columns in braces and nothing else"),
-        ("i/{id!r}.png", "may hold names of columns in braces and nothing else"),
-        ("i/{id:>3}.png", "may hold names of columns in braces and nothing else"),
+        ("i/{}.png", "may contain only column names in braces"),
+        ("i/{id!r}.png", "may contain only column names in braces"),
+        ("i/{id:>3}.png", "may contain only column names in braces"),
         ("i/all.png", "names one file for all rows"),
         ("i/{id}_{channel}.png", r"no channels are named; list them"),
     ],

@@ -136,7 +136,7 @@ def test_files_of_single_channels_are_stacked_in_their_order(tmp_path):
     [
         (GREY[:-1], r"differ in size or depth: 0\.png 9x8 uint8, 1\.png 9x7 uint8"),
         (GREY.astype(np.uint16), r"differ in size or depth: 0\.png 9x8 uint8, 1\.png 9x8 uint16"),
-        (np.stack([GREY] * 3, axis=-1), r"1\.png holds 3 channels where one file a channel was announced; save it"),
+        (np.stack([GREY] * 3, axis=-1), r"1\.png holds 3 channels, but data.images names a file for each channel; save it"),
     ],
 )
 def test_channels_that_do_not_fit_each_other_are_refused(tmp_path, second, message):
@@ -178,17 +178,17 @@ REFUSALS = {
     "cmyk.tif": r"has the color mode CMYK \(SEPARATED\); convert it to RGB with its color profile",
     "animated.gif": r"is an animation of several frames; write data.projection: max \(or mean",
     "animated.png": r"is an animation of several frames; write data.projection: max \(or mean",
-    "text.tif": "is not an image of a known form",
-    "text.png": "is not an image of a known form",
-    "empty.tif": "is not an image of a known form",
-    "empty.png": "is not an image of a known form",
+    "text.tif": "is not an image of a known format",
+    "text.png": "is not an image of a known format",
+    "empty.tif": "is not an image of a known format",
+    "empty.png": "is not an image of a known format",
     "nan.tif": "holds no finite value; replace NaN and infinity",
     "huge.tif": "holds no finite value; replace NaN and infinity",
     "wide.tif": "holds whole numbers from 70,000,000 to 70,000,000, which a 32-bit float would round; divide them",
     "stacks.tif": r"has the axes .* of shape \(2, 3, 6, 7\); save it as \(channels, height, width\)",
     "sizes.tif": "holds 2 pictures of shapes 8 x 9, 7 x 9; save one picture a file",
     "cut.png": "cannot be decoded",
-    "cut.tif": "holds no whole picture: a page lies beyond the end of the file; it may have been cut off",
+    "cut.tif": "is incomplete: a page lies beyond the end of the file; it may have been cut off",
     "missing.tif": "does not exist",
     "missing.png": "does not exist",
 }

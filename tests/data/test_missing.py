@@ -88,7 +88,7 @@ def test_samples_domains_and_ranks_are_missing_alike(tmp_path: Path) -> None:
     assert images.frame["sample"].to_list() == ["W1", "b", "W1", "d"]
     assert images.frame["domain"].to_list() == ["HeLa", None, "HeLa", None]
     assert "2 rows of data.train have no 'well' (written 2 as 'NA'): each is a sample of its own." in images.notes
-    assert "2 rows of data.train have no 'cell' (written 1 as '?', 1 as 'None'): they are of no domain." in [
+    assert "2 rows of data.train have no 'cell' (written 1 as '?', 1 as 'None'): they have no domain." in [
         note.replace("1 as 'None', 1 as '?'", "1 as '?', 1 as 'None'") for note in images.notes
     ]
     path.write_text("id,label,genus\na,x,G\nb,y,NA\n")
@@ -137,7 +137,7 @@ def test_an_external_table_without_the_column_of_groups_is_named(tmp_path: Path)
     (tmp_path / "train.csv").write_text("id,label,plate\na,x,1\nb,y,2\n")
     (tmp_path / "more.csv").write_text("id,label\nc,x\n")
     images = images_of(tmp_path / "train.csv", external=[str(tmp_path / "more.csv")], groups=["plate"])
-    assert images.notes == ("data.external.0 has no column 'plate': its rows are tied to no group of that kind.",)
+    assert images.notes == ("data.external.0 has no column 'plate': its rows belong to no group of that kind.",)
 
 
 LISTS = {
@@ -202,7 +202,7 @@ def test_a_class_that_looks_like_a_list_is_one_where_the_classes_name_it(tmp_pat
 
 def test_a_broken_list_is_named(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("id,label\na,\"['x', 'y\"\nb,['x]\n")
-    with pytest.raises(DataError, match=r"begins like a list and is none"):
+    with pytest.raises(DataError, match=r"looks like a list but is not one"):
         images_of(tmp_path / "train.csv", labels={"kind": "multilabel", "separator": ";"})
 
 
@@ -213,7 +213,7 @@ def table_of(names: list[str]) -> ImageTable:
 
 def test_names_that_differ_by_case_blanks_or_form_are_told() -> None:
     (warning,) = class_name_warnings(table_of(["Basophil", "basophil", "T cell", "T  cell", "Tcell", "monocyte"]))[:1]
-    assert "'Basophil' (1 row), 'basophil' (1 row) differ by case" in warning
+    assert "'Basophil' (1 row), 'basophil' (1 row) differ only by case" in warning
     warnings = class_name_warnings(table_of(["T cell", "T-Cell", "caf\u00e9", "cafe\u0301", "x"]))
     assert len(warnings) == 2
     assert class_name_warnings(table_of(["1", "10", "x", "y1"])) == ()
@@ -236,7 +236,7 @@ def test_names_that_differ_by_case_blanks_or_form_are_told() -> None:
 )
 def test_a_folder_of_what_nobody_has_labelled_is_named(name: str) -> None:
     (warning,) = class_name_warnings(table_of(["diatom", name]))
-    assert f"{name!r} (1 row) may hold what nobody has labelled" in warning
+    assert f"{name!r} (1 row) may hold unlabelled images" in warning
     assert class_name_warnings(table_of(["diatom", name]), named=True) == ()
 
 

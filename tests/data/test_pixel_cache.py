@@ -106,7 +106,7 @@ def test_stretch_fills_the_plane_and_does_not_keep_the_aspect_ratio(tmp_path):
 
 
 def test_none_refuses_images_of_another_size_by_name():
-    with pytest.raises(DataError, match=r"resize is 'none', the input size is 64, and 'i1' has 32x64 pixels; write"):
+    with pytest.raises(DataError, match=r"resize is 'none', the input size is 64, and 'i1' has 32x64 pixels; set"):
         plan_pixel_cache(statistics_of([(64, 64), (64, 32)]), 64, "none")
 
 

@@ -208,7 +208,7 @@ def test_folds_that_tear_plates_apart_are_not_taken_over(write: Callable[..., Pa
     folder = run(write(named(place, [str(number % 4) for number in range(ROWS)]))).folder.root
     assert "were made on other folds than the run's" in scores(folder)["metrics"]["macro_f1"]["method"]
     words = json.loads((folder / "audit" / "warnings.json").read_text())
-    assert any("the folds that the scores name are not used" in word for word in words)
+    assert any("the folds in the imported scores are not used" in word for word in words)
 
 
 def spoiled(place: Path, what: str) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def spoiled(place: Path, what: str) -> dict[str, Any]:
         ("missing", r"predictions\.oof: 3 training samples have no score: s397, s398, s399"),
         ("twice", r"predictions\.oof: 2 ids stand more than once: s000, s001"),
         ("strange class", r"has no column for golgi; one column a class"),
-        ("logits", r"are no probabilities: -3.*to .*; write `kind: logit`"),
+        ("logits", r"are not probabilities: -3.*to .*; write `kind: logit`"),
         ("strangers", r"none of the ids is one of the train table: x0, x1"),
         ("rows", r"399 rows of scores for 400 rows of the train table; write `rows: id`"),
         ("no file", r"the file '.*nowhere\.npy' does not exist"),

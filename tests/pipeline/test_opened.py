@@ -181,7 +181,7 @@ def test_what_an_image_is_given_hangs_on_no_other_image_and_no_other_size(
         logits = opened.logits(opened.read_images(tmp_path / "images" / f"{name}.png"))
         assert np.abs(logits[0] - np.array(known[name])).max() < 1e-5
     Image.new("RGB", (32, 32)).save(tmp_path / "colours.png")
-    with pytest.raises(DataError, match="colours: it has 3 channels, and the training images have 1"):
+    with pytest.raises(DataError, match="colours: it has 3 channels, but the training images have 1"):
         opened.predict(tmp_path / "colours.png")
 
 
@@ -210,7 +210,7 @@ def test_a_broken_image_is_named(finished: Path, screen: Path, new_ids: list[str
 
 def test_files_of_other_names_and_missing_files_are_refused(finished: Path, screen: Path, tmp_path: Path) -> None:
     shutil.copy(next((screen / "images").iterdir()), tmp_path / "strange.png")
-    with pytest.raises(InputError, match=r"no file is named as in '\{id\}_\{channel\}.png'; the first is 'strange"):
+    with pytest.raises(InputError, match=r"no file matches '\{id\}_\{channel\}.png'; the first is 'strange"):
         holotype.open_run(finished).predict(tmp_path)
     with pytest.raises(InputError, match=r"1 of 1 images do not exist: .*gone.png"):
         holotype.open_run(finished).predict([tmp_path / "gone.png"])

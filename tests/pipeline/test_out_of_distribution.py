@@ -118,9 +118,9 @@ def test_the_least_sure_of_a_few_images_are_no_limit_for_others():
 def test_another_depth_and_other_channels_are_no_warnings_but_refusals():
     assert USUAL.mismatch("uint8", 2) is None
     assert USUAL.mismatch("uint16", 2) == (
-        "its pixels are uint16, and those of the training images uint8, so that its values mean something else"
+        "its pixels are uint16, but those of the training images are uint8, so its values mean something else"
     )
-    assert USUAL.mismatch("uint8", 1) == "it has 1 channel, and the training images have 2"
+    assert USUAL.mismatch("uint8", 1) == "it has 1 channel, but the training images have 2"
 
 
 def test_a_run_without_statistics_knows_nothing_and_says_nothing(tmp_path):

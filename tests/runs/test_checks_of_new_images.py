@@ -78,9 +78,9 @@ def test_images_of_another_depth_or_other_channels_are_refused_by_name(run_of_12
         "rgb.tif": np.stack([picture(20)] * 3, axis=-1),
     }
     words = {
-        "eight.png": "its pixels are uint8, and those of the training images uint16",
-        "float.tif": "its pixels are float32, and those of the training images uint16",
-        "rgb.tif": "it has 3 channels, and the training images have 1",
+        "eight.png": "its pixels are uint8, but those of the training images are uint16",
+        "float.tif": "its pixels are float32, but those of the training images are uint16",
+        "rgb.tif": "it has 3 channels, but the training images have 1",
     }
     for name, pixels in strange.items():
         path = save(tmp_path / name, pixels)

@@ -123,7 +123,7 @@ def refused(answer, status, field):
 def test_what_is_no_image_is_refused_by_the_name_it_came_with(ask, stand, png):
     with ask(stand) as client:
         error = refused(client.post("/predict", files={"images": ("cell.png", b"no image")}), 422, "cell.png")
-        assert "cell.png is not an image of a known form" in error["what"]
+        assert "cell.png is not an image of a known format" in error["what"]
         assert "upload-" not in json.dumps(error)
         assert "/tmp" not in json.dumps(error)
         refused(client.post("/predict", files={"images": ("cut.png", png(shape=(64, 64))[:-30])}), 422, "cut.png")

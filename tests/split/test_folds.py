@@ -110,7 +110,7 @@ def test_test_samples_join_nothing():
 
 def test_only_grouped_duplicates_are_tied():
     images = table([[0], [0]])
-    with pytest.raises(DataError, match="1 independent part"):
+    with pytest.raises(DataError, match="1 independent group"):
         make_folds(images, report([(0, 0, "grouped"), (0, 1, "grouped")]), SplitSpec(folds=2), 1)
     assert set(make_folds(images, report([(0, 0, "kept"), (0, 1, "kept")]), SplitSpec(folds=2), 1).fold_of_sample) == {
         0,
@@ -182,7 +182,7 @@ def test_all_null_groups_tie_nothing():
 def test_one_group_for_all_is_refused_with_the_way_out():
     images = table([[0]] * 6, plate=["p"] * 6)
     with pytest.raises(
-        DataError, match=r"split.folds: groups and duplicates tie the 6 .* 1 independent part.*data.groups"
+        DataError, match=r"split.folds: groups and duplicates leave 1 independent group of the 6 .*data.groups"
     ):
         make_folds(images, report(), SplitSpec(folds=2), 1)
 

@@ -69,5 +69,5 @@ def test_seeds_and_folds_draw_anew_and_the_same_draw_again():
 def test_one_part_cannot_be_divided():
     images = table([0, 1] * 6, [0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     folds = make_folds(images, NOTHING, SplitSpec(folds=2), 1)
-    with pytest.raises(DataError, match="into 1 part"):
+    with pytest.raises(DataError, match="leave 1 independent group"):
         inner_samples(images, folds, int(folds.fold_of_sample[0]), 1)

@@ -29,7 +29,7 @@ def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.
         "grouped": "grouped into one fold",
         "dropped": "dropped from training",
         "kept": "kept as they are",
-        "validated": "made a validation set of their own",
+        "validated": "used as a separate validation set",
     }
     cases = [
         (repeated, "training", "another one"),
@@ -42,14 +42,13 @@ def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.
         actions = ", ".join(f"{count:,} {done[word]}" for word, count in words if count)
         if actions:
             warnings.append(
-                f"{_describe_copies(mask, is_near, role)} of {like}: {actions} ({list_examples(ids, mask)})."
+                f"{_describe_copies(mask, is_near, role)} as {like}: {actions} ({list_examples(ids, mask)})."
             )
     flattered = test & with_train
     if flattered.any():
         warnings.append(
-            f"{_describe_copies(flattered, is_near, 'test')} of a training image: the networks learnt them, and a "
-            f"score of "
-            f"the test rows would flatter; the out-of-fold score does not count them "
+            f"{_describe_copies(flattered, is_near, 'test')} as a training image: a score on the test rows "
+            f"would be too high because of them; the out-of-fold score does not count them "
             f"({list_examples(ids, flattered)})."
         )
     return warnings
@@ -59,8 +58,8 @@ def _describe_copies(mask: NDArray[np.bool_], is_near: NDArray[np.bool_], role: 
     """Number of images, and whether they have equal pixels or only look the same."""
     near, is_single = int((mask & is_near).sum()), mask.sum() == 1
     verb = ("has" if is_single else "have") if not near else ("shows" if is_single else "show")
-    what = "the pixels" if not near else "the same picture" if near == mask.sum() else "the pixels or the picture"
-    return f"{mask.sum():,} {role} {'image' if is_single else 'images'} {verb} {what}"
+    what = "pixels" if not near else "picture" if near == mask.sum() else "pixels or picture"
+    return f"{mask.sum():,} {role} {'image' if is_single else 'images'} {verb} the same {what}"
 
 
 def _in_cluster_with(cluster: Integers, mask: NDArray[np.bool_], min_count: int = 1) -> NDArray[np.bool_]:

@@ -44,7 +44,7 @@ def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
     raise DataError(
         f"{len(rows):,} of {len(images):,} images cannot be read: {', '.join(examples)}{rest}",
         field="data.images",
-        remedy="mend the files, or take their rows out of the table",
+        remedy="repair the files, or remove their rows from the table",
     )
 
 
@@ -63,20 +63,20 @@ def require_same_channels(images: ImageTable, statistics: ImageStatistics) -> No
     if differ.len():
         odd = [f"{name!r} ({count})" for name, count in zip(differ, channels.filter(channels != common), strict=True)]
         raise DataError(
-            f"{pluralize(len(images) - differ.len(), 'image')} of {pluralize(common, 'channel')} stand beside "
-            f"{differ.len():,} of another number: {join_names(odd, MAX_LISTED)}",
+            f"{pluralize(len(images) - differ.len(), 'image')} of {pluralize(common, 'channel')}, but {differ.len():,} "
+            f"of another number: {join_names(odd, MAX_LISTED)}",
             field="data.images",
-            remedy="convert them, or take their rows out of the table"
+            remedy="convert them, or remove their rows from the table"
             + (
-                "; of photographs in grey and in colour write data.channels: [red, green, blue]"
+                "; for photographs in gray and color, set data.channels: [red, green, blue]"
                 if images.channels is None and set(channels.unique()) <= {1, 3, 4}
                 else ""
             ),
         )
     if images.channels is not None and len(images.channels) != common:
         raise DataError(
-            f"{pluralize(len(images.channels), 'channel')} are named ({join_names(images.channels)}) "
-            f"and the images have {common}",
+            f"{pluralize(len(images.channels), 'channel')} are named ({join_names(images.channels)}), "
+            f"but the images have {common}",
             field="data.channels",
             remedy="name each channel once, in the order of the files",
         )
@@ -88,7 +88,7 @@ def other_depths(images: ImageTable, statistics: ImageStatistics) -> dict[int, s
     training_depths = set(statistics.frame["depth"].filter(~test).drop_nulls())
     depths = statistics.frame["depth"].to_list()
     return {
-        row: f"its pixels are {depths[row]}, and those of the training images {join_names(sorted(training_depths))}"
+        row: f"its pixels are {depths[row]}, but those of the training images are {join_names(sorted(training_depths))}"
         for row in np.flatnonzero(test.to_numpy()).tolist()
         if training_depths and depths[row] is not None and depths[row] not in training_depths
     }
@@ -104,9 +104,9 @@ def require_same_depth(images: ImageTable, statistics: ImageStatistics) -> None:
     if odd:
         examples = join_names([f"{images.frame['id'][row]!r} ({why})" for row, why in odd.items()], MAX_LISTED)
         raise DataError(
-            f"{pluralize(len(odd), 'image')} to predict cannot be: {examples}",
+            f"{pluralize(len(odd), 'image')} cannot be predicted: {examples}",
             field="data.test",
-            remedy="save them as the training images are, or write audit.on_unreadable: skip",
+            remedy="save them like the training images, or set audit.on_unreadable: skip",
         )
 
 
@@ -203,16 +203,12 @@ def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]
     depths = statistics.frame["depth"].drop_nulls().value_counts().sort("count", "depth", descending=[True, False])
     if depths.height > 1:
         depth_counts = [f"{name} ({pluralize(count, 'image')})" for name, count in depths.iter_rows()]
-        warnings.append(
-            f"Images of different depth stand side by side: {join_names(depth_counts)}; one scale will not fit them "
-            f"all."
-        )
+        warnings.append(f"The images have different depths: {join_names(depth_counts)}; no scale fits all of them.")
     constant = constant_images(statistics)
     if constant.any():
         warnings.append(
-            f"{pluralize(int(constant.sum()), 'image')} {_is_or_are(constant)} empty, every pixel of a channel being "
-            f"equal: "
-            f"{list_examples(ids, constant)}; empty images are not taken for duplicates of each other."
+            f"{pluralize(int(constant.sum()), 'image')} {_is_or_are(constant)} empty (all pixels of a "
+            f"channel are equal): {list_examples(ids, constant)}; they do not count as duplicates of each other."
         )
     saturated = saturated_images(statistics) & ~constant
     if saturated.any():
@@ -221,8 +217,11 @@ def pixel_warnings(images: ImageTable, statistics: ImageStatistics) -> list[str]
             f"{list_examples(ids, saturated)}."
         )
     for odd, what in (
-        (extreme_images(statistics), "values far beyond all others, which do not scale the pixels"),
-        (images_with_gaps(statistics), "pixels without data, which count in no statistic and are filled with the mean"),
+        (extreme_images(statistics), "values far beyond all others, which are ignored when pixels are scaled"),
+        (
+            images_with_gaps(statistics),
+            "pixels without data, which are left out of all statistics and filled with the mean",
+        ),
         (
             images_with_channels_elsewhere(statistics),
             "channels in other files, which are read only if data.images names a file for each channel",

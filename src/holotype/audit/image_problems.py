@@ -47,7 +47,7 @@ def unreadable_rows(images: ImageTable, statistics: ImageStatistics) -> dict[int
         raise DataError(
             f"none of the {len(train):,} training images can be used; the first: {reasons[int(train[0])]}",
             field="data.images",
-            remedy="look at the pattern in `data.images` and at the files",
+            remedy="check the pattern in data.images and the files",
         )
     return reasons
 
@@ -73,10 +73,10 @@ def image_problems(
         (row, _problem_kind(frame["error"][row], why, depths.get(row)), why, "skipped") for row, why in skipped.items()
     ]
     problems += [
-        (int(row), "empty", "every pixel of a channel is equal", "reported") for row in np.flatnonzero(constant)
+        (int(row), "empty", "all pixels of a channel are equal", "reported") for row in np.flatnonzero(constant)
     ]
     problems += [
-        (int(row), "saturated", "a channel is nearly everywhere at its largest value", "reported")
+        (int(row), "saturated", "nearly all pixels of a channel have the largest value", "reported")
         for row in np.flatnonzero(saturated)
     ]
     for name, odd in (
@@ -115,7 +115,7 @@ def skip_warnings(images: ImageTable, skipped: dict[int, str]) -> list[str]:
         if rows:
             examples = join_names([f"{images.frame['id'][row]!r} ({skipped[row]})" for row in rows], MAX_LISTED)
             word = "training" if role == "train" else role
-            then = "they get no prediction" if role == "test" else "they train nothing"
+            then = "without a prediction" if role == "test" else "not used for training"
             warnings.append(f"{pluralize(len(rows), f'{word} image')} skipped, {then}: {examples}.")
     return warnings
 

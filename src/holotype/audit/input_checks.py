@@ -69,11 +69,11 @@ def form_mismatch(training: Mapping[str, Any], depth: str, channels: int) -> str
     usual = training["channels"]
     if usual and channels not in usual:
         noun = "channel" if channels == 1 else "channels"
-        return f"it has {channels} {noun}, and the training images have {usual[0]}"
+        return f"it has {channels} {noun}, but the training images have {usual[0]}"
     if training["depths"] and depth not in training["depths"]:
         usual = " or ".join(training["depths"])
         return (
-            f"its pixels are {depth}, and those of the training images {usual}, so that its values mean something else"
+            f"its pixels are {depth}, but those of the training images are {usual}, so its values mean something else"
         )
     return None
 

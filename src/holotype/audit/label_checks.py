@@ -51,7 +51,7 @@ def label_warnings(images: ImageTable) -> list[str]:
     single = [images.classes[number] for number in rare_classes(np.bincount(classes), 2)]
     if single:
         who = "One class has" if len(single) == 1 else f"{len(single):,} classes have"
-        warnings.append(f"{who} a single sample, which is either learnt or scored: {join_names(single)}.")
+        warnings.append(f"{who} a single sample, which can be trained on or scored, not both: {join_names(single)}.")
     for name in images.group_names:
         values = samples.frame[f"group.{name}"]
         groups = (values.rank("dense").cast(int).fill_null(0).to_numpy() - 1).astype(np.int64)
@@ -60,10 +60,10 @@ def label_warnings(images: ImageTable) -> list[str]:
             of_class = owners[classes == number]
             value = values.gather(of_class).drop_nulls()[0]
             warnings.append(
-                f"Class {images.classes[number]!r} is seen in one {name} only ({value}, {len(of_class):,} samples); "
-                f"what a model learns of it may be the {name}."
+                f"Class {images.classes[number]!r} appears in one {name} only ({value}, {len(of_class):,} samples); "
+                f"a model may learn the {name} instead."
             )
         others = [images.classes[number] for number in confounded[MAX_LISTED:]]
         if others:
-            warnings.append(f"{len(others):,} more classes are seen in one {name} only: {join_names(others)}.")
+            warnings.append(f"{len(others):,} more classes appear in one {name} only: {join_names(others)}.")
     return warnings

@@ -43,7 +43,6 @@ def cooccurrence_warnings(cooccurrence: pl.DataFrame) -> list[str]:
     bound = cooccurrence.filter((pl.col("share") >= MIN_SHARE) & (pl.col("samples") >= MIN_SAMPLES)).head(MAX_LISTED)
     return [
         f"Of {row['samples']:,} samples with {row['class']!r}, {row['samples_with_both']:,} also have "
-        f"{row['other']!r}; "
-        "what is learnt of the one is learnt of the other."
+        f"{row['other']!r}; a model may not learn to tell the two apart."
         for row in bound.iter_rows(named=True)
     ]

@@ -69,7 +69,7 @@ def plan_array(shape: tuple[int, ...], dtype: np.dtype[Any], name: str, options:
     max_channels = max(MAX_CHANNELS, len(options.channels))
     if len(shape) == 3 and (min(first, last) > max_channels or first == last):
         raise DataError(
-            f"{name} has the shape {shape}, in which the channels cannot be told from the sides",
+            f"{name} has the shape {shape}, whose channel axis is ambiguous",
             remedy="save an image as (channels, height, width)",
         )
     channels_last = len(shape) == 3 and last < first
@@ -89,9 +89,9 @@ def count_rows(file: Address) -> int:
     except FileNotFoundError:
         raise DataError(missing_file_message(file), field="data.images") from None
     except (ValueError, OSError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file} is no array of images: {error}", field="data.images") from error
+        raise DataError(f"{file} is not an array of images: {error}", field="data.images") from error
     if not shape:
-        raise DataError(f"{file} is no array of images: it holds one number", field="data.images")
+        raise DataError(f"{file} is not an array of images: it holds one number", field="data.images")
     return shape[0]
 
 
@@ -111,7 +111,7 @@ def read_bioformats(file: Address, options: ReadOptions) -> NDArray[Any]:
         from bioio import BioImage
     except ImportError as error:
         raise DataError(
-            f"{file} is in a microscope's own format, which needs the extra `bio`",
+            f"{file} is in a vendor's microscopy format, which needs the extra `bio`",
             remedy=f"{INSTALL_BIO_EXTRA}, and bioio's reader of this format",
         ) from error
     image = BioImage(str(file))

@@ -34,9 +34,8 @@ class ChannelFileMatcher:
         first = _first_differing_part([Path(text).parts for text in spelled])
         if first is None:
             raise InputError(
-                f"the files of the channels {join_names(self.channels)} are named by columns of a table, and names "
-                f"alone "
-                "do not tell them apart",
+                f"the files of the channels {join_names(self.channels)} are named by columns of a table; names "
+                "alone do not tell them apart",
                 field="images",
                 remedy="give a table with those columns",
             )
@@ -145,7 +144,7 @@ def group_by_channel(files: Sequence[Path], names: ChannelFileMatcher) -> tuple[
         else:
             files_by_image.setdefault(match[0], {})[match[1]] = file
     if not files_by_image:
-        raise InputError(f"no file is named as in {names.pattern!r}; the first is {files[0].name!r}")
+        raise InputError(f"no file matches {names.pattern!r}; the first is {files[0].name!r}")
     for name, by_channel in files_by_image.items():
         missing = [channel for channel in names.channels if channel not in by_channel]
         if missing:

@@ -34,9 +34,8 @@ def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, .
         name: f"{name!r} ({pluralize(counts.get(number, 0), 'row')})" for number, name in enumerate(images.classes)
     }
     warnings = [
-        f"The classes {join_names(descriptions[name] for name in names)} differ by case, blanks, dashes or the way "
-        f"accents are "
-        "stored, and by nothing else; if they are one class, write its name in one way."
+        f"The classes {join_names(descriptions[name] for name in names)} differ only by case, blanks, dashes or the "
+        "encoding of accents; if they are one class, use one spelling."
         for names in find_similar_class_names(images.classes)
     ]
     unsorted = [
@@ -45,7 +44,7 @@ def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, .
     if unsorted and not named:
         what = "The class" if len(unsorted) == 1 else "The classes"
         warnings.append(
-            f"{what} {join_names(descriptions[name] for name in unsorted)} may hold what nobody has labelled, and "
+            f"{what} {join_names(descriptions[name] for name in unsorted)} may hold unlabelled images but "
             "is trained and scored like any other; move its images to `test` if so."
         )
     return tuple(warnings)

@@ -60,7 +60,7 @@ def coco_table(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.Da
         missing_ids = notes[column].filter(~notes[column].is_in(existing_ids.to_list()))
         if missing_ids.len():
             raise DataError(
-                f"{address!r}: annotations of an {what} that is not there: {join_names(missing_ids.to_list(), 5)}",
+                f"{address!r}: annotations refer to a missing {what}: {join_names(missing_ids.to_list(), 5)}",
                 field=field,
             )
     if "regions" in content:
@@ -139,7 +139,9 @@ def _read_json(address: str, field: str) -> dict[str, Any]:
         raise DataError(f"{address!r} is not JSON: {error}", field=field) from error
     if not isinstance(content, dict) or "images" not in content:
         raise DataError(
-            f"{address!r} has no list `images`", field=field, remedy="give COCO's form: images, annotations, categories"
+            f"{address!r} has no list `images`",
+            field=field,
+            remedy="use the COCO format: images, annotations, categories",
         )
     return content
 
@@ -159,8 +161,8 @@ def _to_frame(content: dict[str, Any], part: str, needed: tuple[str, ...], addre
         half = next((text for text in (name, *filter(None, values)) if SURROGATE.search(text)), None)
         if half is not None:
             raise DataError(
-                f"{address!r}: {half!r} in {name!r} of `{part}` holds half of a character",
+                f"{address!r}: {half!r} in {name!r} of `{part}` holds an incomplete character (a lone surrogate)",
                 field=field,
-                remedy="write the name once more, in UTF-8",
+                remedy="write the name again in UTF-8",
             )
     return pl.DataFrame(texts, schema=dict.fromkeys(flat, pl.String))

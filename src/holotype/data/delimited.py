@@ -72,9 +72,9 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
         first = text.partition("\n")[0].strip()
         if " " in first and not any(mark in first for mark in SEPARATORS):
             raise DataError(
-                f"the cells of the table {name!r} are parted by blanks",
+                f"the cells of the table {name!r} are separated by blanks",
                 field=field,
-                remedy="part them by commas (in R: write.csv(x, row.names = FALSE))",
+                remedy="separate them by commas (in R: write.csv(x, row.names = FALSE))",
             ) from None
         raise DataError(f"the table {name!r} cannot be read: {error}", field=field) from None
     frame, more = text_columns(frame, header)
@@ -98,7 +98,7 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
     frame.columns = [str(number) for number in range(frame.width)]
     full = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     empty = frame.height - full.height
-    notes = [f"{pluralize(empty, 'row')} without any content passed over"] if empty else []
+    notes = [f"{pluralize(empty, 'row')} without content skipped"] if empty else []
     columns: dict[str, pl.Series] = {}
     names = [name.strip() for name in header]
     for number, (name, column) in enumerate(zip(names, full.iter_columns(), strict=True)):
@@ -108,7 +108,7 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
         if same and name and all(column.equals(twin) for twin in same):
             if name not in columns:
                 notes.append(
-                    f"the column {name!r} stands {len(same) + 1} times with the same content, and is read once"
+                    f"the column {name!r} appears {len(same) + 1} times with the same content and is read once"
                 )
                 columns[name] = column
         elif same and (name or "" in columns):
@@ -118,8 +118,8 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
     differing = [name for name in dict.fromkeys(names) if name and name not in columns]
     if differing:
         notes.append(
-            f"several columns of different content are called {join_names(map(repr, differing), 5)}; they are "
-            "told apart by their numbers"
+            f"several columns with different content are named {join_names(map(repr, differing), 5)}; their "
+            "numbers are added to the names"
         )
     return pl.DataFrame(columns) if columns else pl.DataFrame(), notes
 
@@ -170,7 +170,7 @@ def _decode_windows_1252(content: bytes, name: str, field: str, error: UnicodeDe
         raise DataError(
             f"the table {name!r} is not UTF-8: line {line:,} holds the byte {content[error.start]:#x}",
             field=field,
-            remedy="save it once more as CSV in UTF-8",
+            remedy="save it again as CSV in UTF-8",
         )
     first = re.search(r"\w*[^\x00-\x7f]\w*", text)
     word = repr(first[0]) if first else "a letter"
@@ -208,7 +208,7 @@ def _skip_titles(text: str) -> tuple[str, int, list[str]]:
             cells > 1 and (blank > 0 or (alone and cells > 2))
         ):
             return rest, lines, notes
-        notes.append(f"line {lines + 1:,} ({bare[:60]!r}) is passed over, since it stands above the header")
+        notes.append(f"line {lines + 1:,} ({bare[:60]!r}) is skipped because it is above the header")
         rest, lines = below, lines + 1
         while blank:
             rest, lines, blank = rest.partition("\n")[2], lines + 1, blank - 1
@@ -328,5 +328,5 @@ def _count_trailing_empty(row: list[str]) -> int:
 def _describe_csv_error(error: csv.Error) -> str:
     reason = str(error)
     if "unexpected end" in reason:
-        return "a quote opens and none closes it"
+        return "a quote is not closed"
     return "text follows a closing quote" if "expected after" in reason else reason

@@ -90,7 +90,7 @@ def _find_header(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
         filled = sum(map(bool, rows[following]))
         if not (merged or following > first + 1 or filled > 2) or any(map(FILE_NAME.search, rows[following])):
             break
-        passed.append(f"row {first + 1:,} ({rows[first][0][:60]!r}) is passed over, since it stands above the header")
+        passed.append(f"row {first + 1:,} ({rows[first][0][:60]!r}) is skipped because it is above the header")
         first = following
         if filled > 1:
             header, notes = first, list(passed)
@@ -153,7 +153,7 @@ def _open_workbook(source: Path | io.BytesIO, name: str, field: str, data_only: 
         raise DataError(
             f"the workbook {name!r} cannot be read: {reason}",
             field=field,
-            remedy="open it in Excel and save it once more as .xlsx, or as CSV",
+            remedy="open it in Excel and save it again as .xlsx, or as CSV",
         ) from error
 
 

@@ -35,7 +35,7 @@ def pattern_fields(pattern: str, field: str = "data.images") -> list[tuple[str, 
     for _, name, form, conversion in pieces:
         if name == "" or form or conversion:
             raise DataError(
-                f"the pattern {pattern!r} may hold names of columns in braces and nothing else there",
+                f"the pattern {pattern!r} may contain only column names in braces",
                 field=field,
                 remedy="write `images/{id}_{channel}.png`",
             )
@@ -97,7 +97,7 @@ def _format_files(pattern: str, channel: str | None, table: pl.DataFrame, source
         what = f"the pattern {pattern!r} names {unknown[0]!r}, which is no column of {source}"
         raise DataError(what, field=field, value=unknown[0], allowed=dict.fromkeys([*table.columns, "channel"]))
     if "channel" in names and channel is None and "channel" not in table.columns:
-        what = "the pattern has {channel} and no channels are named"
+        what = "the pattern has {channel}, but no channels are named"
         raise DataError(what, field="data.channels", remedy="list them, as in [red, green, blue]")
     if not names - {"channel", "role"}:
         raise DataError(

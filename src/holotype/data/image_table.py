@@ -64,12 +64,12 @@ def table_warnings(images: ImageTable) -> tuple[str, ...]:
     used_classes = set(images.frame["labels"].explode().drop_nulls().unique().to_list())
     unseen = [name for number, name in enumerate(images.classes) if number not in used_classes]
     warnings += [
-        f"The {name} is the same for all classes, and is left out of scores and answers by rank."
+        f"The {name} is the same for all classes and is left out of scores and predictions by rank."
         for name in images.ranks.constant
     ]
     if unseen:
         which = "the class" if len(unseen) == 1 else "any of the classes"
-        warnings += [f"No row has {which} {join_names(unseen)}; nothing can be learnt or scored there."]
+        warnings += [f"No row has {which} {join_names(unseen)}; nothing can be trained or scored there."]
     return tuple(warnings)
 
 
@@ -125,7 +125,7 @@ def _label_column(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series
 def _missing_group_warnings(spec: DataSpec, tables: list[tuple[str, str, pl.DataFrame]]) -> tuple[str, ...]:
     """Warnings about external tables without a group column: their rows are tied to no group."""
     return tuple(
-        f"{field} has no column {name!r}: its rows are tied to no group of that kind."
+        f"{field} has no column {name!r}: its rows belong to no group of that kind."
         for field, role, table in tables
         for name in spec.groups
         if role == "external" and name not in table.columns

@@ -99,8 +99,8 @@ def _read_files(files: Sequence[Address], options: ReadOptions) -> NDArray[Any]:
         plane = _read_file(file, options.for_single_channel())
         if len(plane) != 1:
             raise DataError(
-                f"{file} holds {len(plane)} channels where one file a channel was announced",
-                remedy="save it in grey, or leave {channel} out of `data.images`",
+                f"{file} holds {len(plane)} channels, but data.images names a file for each channel",
+                remedy="save it in gray, or leave {channel} out of `data.images`",
             )
         planes.append(plane[0])
     shapes = {(plane.shape, plane.dtype.name) for plane in planes}
@@ -192,9 +192,9 @@ def _decode(file: Address, options: ReadOptions) -> NDArray[Any]:
 
 def _unknown_format_error(file: Address, kind: str, head: bytes) -> DataError:
     if not head:
-        return DataError(f"{file} is not an image of a known form: it is empty", remedy="copy it anew")
+        return DataError(f"{file} is not an image of a known format: it is empty", remedy="copy it anew")
     what = describe_format(kind)
     if kind == "dicom":
         return DataError(f"{file} is a DICOM file, which is not read", remedy="convert it to TIFF, one plane a file")
     reason = f": it is {what}" if what else ""
-    return DataError(f"{file} is not an image of a known form{reason}", remedy="save it as PNG or TIFF")
+    return DataError(f"{file} is not an image of a known format{reason}", remedy="save it as PNG or TIFF")

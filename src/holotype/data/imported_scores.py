@@ -69,7 +69,7 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
         raise DataError(
             f"the scores in {path!r} are {shape} and there are {len(classes)} classes",
             field=field,
-            remedy="one row a sample and one column a class",
+            remedy="give one row per sample and one column per class",
         )
     wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(wrong):
@@ -83,7 +83,7 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
     low, high = float(values.min(initial=0)), float(values.max(initial=1))
     if low < 0 or high > 1:
         raise DataError(
-            f"the scores in {path!r} are no probabilities: {low:.3g} to {high:.3g}",
+            f"the scores in {path!r} are not probabilities: {low:.3g} to {high:.3g}",
             field=field,
             remedy="write `kind: logit`",
         )
@@ -122,7 +122,7 @@ def _read_top_k(path: Path, classes: int, field: str) -> ImportedScores:
         holes = sum(table[name].explode().null_count() for name in forms)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{str(path)!r} is of another form: {reason}", field=field, remedy=remedy) from error
+        raise DataError(f"{str(path)!r} has other column types: {reason}", field=field, remedy=remedy) from error
     if holes or not table.height:
         raise DataError(f"{str(path)!r} has no rows, or empty cells", field=field, remedy=remedy)
     widths = table["top_classes"].list.len().append(table["top_logits"].list.len()).unique().to_list()
@@ -133,7 +133,7 @@ def _read_top_k(path: Path, classes: int, field: str) -> ImportedScores:
     scores = TopKScores(classes, top, logit, table["rest_logsumexp"].to_numpy().astype(np.float32))
     ordered = np.sort(top, axis=1)
     if top.min() < 0 or top.max() >= classes or (ordered[:, 1:] == ordered[:, :-1]).any():
-        raise DataError(f"`top_classes` in {str(path)!r} names a class twice, or one that there is not", field=field)
+        raise DataError(f"`top_classes` in {str(path)!r} names a class twice, or one that does not exist", field=field)
     if not scores.finite.all():
         raise DataError(f"{str(path)!r} holds a score that is not a number", field=field)
     folds = tuple(table["fold"].cast(pl.String).to_list()) if "fold" in table.columns else None
@@ -207,7 +207,7 @@ def _read_table(path: str, classes: tuple[str, ...], field: str) -> tuple[NDArra
     if "scores" in table.columns and "scores" not in classes:
         if not isinstance(table["scores"].dtype, pl.List | pl.Array):
             raise DataError(
-                f"the column `scores` in {path!r} holds no lists",
+                f"the column `scores` in {path!r} does not hold lists",
                 field=field,
                 remedy="one column a class, named as in classes.csv",
             )
@@ -237,7 +237,7 @@ def _match_classes(named: list[str], classes: tuple[str, ...], path: str, field:
         what = (
             f"has no column for {join_names(absent, 5)}"
             if absent
-            else f"has columns of no class: {join_names(unknown, 5)}"
+            else f"has columns that are not classes: {join_names(unknown, 5)}"
         )
         raise DataError(f"{path!r} {what}", field=field, remedy="one column a class, named as in classes.csv")
     return [named.index(name) for name in classes]

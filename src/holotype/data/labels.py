@@ -52,7 +52,7 @@ def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
         )
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if repeated:
-        raise DataError(f"classes stand twice: {join_names(repeated)}; name each once", field="data.labels.classes")
+        raise DataError(f"classes are repeated: {join_names(repeated)}; name each once", field="data.labels.classes")
     return tuple(names)
 
 
@@ -104,7 +104,7 @@ def label_numbers(
             f"{pluralize(unknown.len(), 'label')} that `classes` does not have: {examples} "
             f"(first at {rows[0]!r}){'; ' + hint if hint else ''}",
             field="data.labels.classes",
-            remedy="add them to `classes`, or mend the table",
+            remedy="add them to `classes`, or correct the table",
         )
     return tokens.list.eval(pl.element().replace_strict(order, return_dtype=pl.Int64).unique().sort()).fill_null([])
 
@@ -132,7 +132,7 @@ def _split_labels(spec: LabelSpec, column: pl.Series, named: Collection[str]) ->
     broken = [cell for cell, labels in parsed.items() if labels is None]
     if broken:
         raise DataError(
-            f"the label {broken[0]!r} begins like a list and is none",
+            f"the label {broken[0]!r} looks like a list but is not one",
             field="data.labels.column",
             remedy='write lists as ["a", "b"], or labels with a separator between',
         )

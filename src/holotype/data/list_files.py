@@ -150,7 +150,7 @@ class ImageFiles:
         if self.unnamed:
             count = "1 file has a name" if len(self.unnamed) == 1 else f"{len(self.unnamed):,} files have names"
             notes.append(
-                f"{count} that is not UTF-8 and cannot stand in a table, and is not used "
+                f"{count} that is not UTF-8, cannot be listed in a table, and is not used "
                 f"({join_names(self.unnamed, 3)}): rename it, for example with convmv."
             )
         if self.leftovers:

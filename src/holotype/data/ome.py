@@ -211,7 +211,7 @@ def _require_single_page(images: list[_Image], pages: int, file: str) -> OmePlan
     names = "its OME-XML describes other files and not this one"
     raise DataError(
         f"{file} has {pages:,} pages, and {names}",
-        remedy=f"give it back the name that it was saved under, or {ELSEWHERE}",
+        remedy=f"restore the file name under which it was saved, or {ELSEWHERE}",
     )
 
 

@@ -108,7 +108,7 @@ def plan_pixel_cache(statistics: ImageStatistics, size: int, resize: str, tile: 
             f"resize is 'none', the input size is {size}, and {frame['id'][row]!r} has "
             f"{widths[row]}x{heights[row]} pixels",
             field="models.input.resize",
-            remedy="write the images' own size as `size`, or `fit` or `stretch` as `resize`",
+            remedy="set `size` to the images' size, or `resize` to fit or stretch",
         )
     depth = str(np.result_type(*(np.dtype(name) for name in frame["depth"].unique().to_list())))
     if resize == "stretch":
@@ -168,7 +168,7 @@ def build_pixel_cache(
             pixels[row], checks[row] = stored, _checksum(stored)
 
     with (
-        runtime.progress.task("Packing images", len(images) - done) as task,
+        runtime.progress.task("Caching images", len(images) - done) as task,
         ThreadPoolExecutor(runtime.thread_count) as threads,
     ):
         for start in range(done, len(images), CHUNK):
@@ -245,7 +245,7 @@ def _open_storage(plan: CacheFormat, folder: Path) -> tuple[NDArray[Any], list[i
     free = shutil.disk_usage(folder).free
     too_small = StoreError(
         f"the pixel cache needs {byte_size(plan.bytes)} and {folder} has {byte_size(free)} free",
-        remedy="free some room, set HOLOTYPE_STORE to a larger disk, or write a smaller `input.size`",
+        remedy="free disk space, set HOLOTYPE_STORE to a larger disk, or set a smaller `input.size`",
     )
     if free < plan.bytes * FREE_SPACE_FACTOR:
         raise too_small

@@ -75,7 +75,7 @@ def tidy_columns(spec: DataSpec, table: NotedTable, field: str, labels: bool) ->
     frame, notes = table.frame, list(table.notes)
     label_words: Mapping[str, int] = {}
     effects = dict.fromkeys(spec.groups, "each is a group of its own")
-    effects |= {spec.domain: "they are of no domain"} if spec.domain else {}
+    effects |= {spec.domain: "they have no domain"} if spec.domain else {}
     effects |= {spec.sample: "each is a sample of its own"} if spec.sample else {}
     effects |= dict.fromkeys(spec.labels.taxonomy, "") if isinstance(spec.labels.taxonomy, list) else {}
     for name, effect in effects.items():
@@ -118,7 +118,7 @@ def folder_table(spec: DataSpec, folder: Path, field: str, labeled: bool) -> pl.
     stray_files = [str(file) for file, names in zip(files, parts, strict=True) if len(names) == 1]
     if labeled and stray_files:
         raise DataError(
-            f"{stray_files[0]!r} lies in no folder of a class",
+            f"{stray_files[0]!r} is in no class folder",
             field=field,
             remedy="put each image into the folder of its class, or name a table of labels",
         )

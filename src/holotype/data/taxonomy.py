@@ -66,12 +66,13 @@ def _validate_taxonomy(table: pl.DataFrame, classes: tuple[str, ...], ranks: lis
     repeated = table.filter(pl.col("class").is_duplicated())["class"].unique(maintain_order=True).to_list()
     if repeated:
         raise DataError(
-            f"{pluralize(len(repeated), 'class')} with more than one place: {join_names(repeated, 5)}", field=FIELD
+            f"{pluralize(len(repeated), 'class')} with more than one set of ranks: {join_names(repeated, 5)}",
+            field=FIELD,
         )
     missing = [name for name in classes if name not in set(table["class"])]
     if missing:
         raise DataError(
-            f"{pluralize(len(missing), 'class')} without a place: {join_names(missing, 5)}",
+            f"{pluralize(len(missing), 'class')} without ranks: {join_names(missing, 5)}",
             field=FIELD,
             remedy="give every class a row",
         )
@@ -86,6 +87,6 @@ def _validate_taxonomy(table: pl.DataFrame, classes: tuple[str, ...], ranks: lis
                 f"{near} {conflicting[near][0]!r} lies in several of {far}: "
                 f"{join_names(conflicting[far][0].to_list(), 5)}",
                 field=FIELD,
-                remedy="order the columns from the near rank to the far, and mend the row",
+                remedy="order the columns from the near rank to the far, and correct the row",
             )
     return pl.DataFrame({"class": list(classes)}).join(table, on="class", how="left", maintain_order="left")

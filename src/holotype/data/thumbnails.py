@@ -144,7 +144,7 @@ def unpack_fingerprints(packed: Sequence[bytes], content: bool = False) -> Finge
         raise ValueError("fingerprints of another version; measure the images again")
     numbers = set(heads["channels"].tolist())
     if len(numbers) != 1:
-        raise ValueError(f"fingerprints of {len(numbers)} numbers of channels cannot stand side by side")
+        raise ValueError(f"fingerprints of {len(numbers)} numbers of channels cannot be unpacked together")
     channels = numbers.pop()
     record = np.dtype([("head", HEADER), ("parts", CHANNEL, (channels,))])
     begin = record.itemsize if content else HEADER.itemsize

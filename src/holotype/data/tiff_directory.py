@@ -172,7 +172,7 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
     segments = 0
     while offset:
         if offset in offsets:
-            raise DataError(f"{name} is damaged: its pages follow one another in a circle", remedy=CUT_OFF)
+            raise DataError(f"{name} is damaged: its pages form a loop", remedy=CUT_OFF)
         offsets.add(offset)
         if len(offsets) > MAX_PAGES:
             raise DataError(f"{name} holds more than {MAX_PAGES:,} pages", remedy="save one image a file")
@@ -193,7 +193,7 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
 
 
 def _truncated_error(name: str) -> DataError:
-    return DataError(f"{name} holds no whole picture: a page lies beyond the end of the file", remedy=CUT_OFF)
+    return DataError(f"{name} is incomplete: a page lies beyond the end of the file", remedy=CUT_OFF)
 
 
 def _read_header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
@@ -273,7 +273,7 @@ def _read_values(
         stream.seek(min(int(layout.offset.unpack(inside)[0]), layout.length))
         inside = stream.read(size * read_count)
         if len(inside) < size * read_count:
-            raise DataError(f"{name} holds no whole picture: a list of its pages ends early", remedy=CUT_OFF)
+            raise DataError(f"{name} is incomplete: a list of its pages ends early", remedy=CUT_OFF)
     return struct.unpack_from(f"{layout.order}{read_count}{INTEGER_TYPES[kind]}", inside)
 
 
@@ -300,7 +300,7 @@ def _read_page(
             uncompressed = _uncompressed(layout, directory)
             return TiffPage(height, width, bits, photometric, orientation, reduced, uncompressed), count
     if OLD_JPEG not in tags:
-        raise DataError(f"{name} holds no whole picture: a page has no pixels", remedy=CUT_OFF)
+        raise DataError(f"{name} is incomplete: a page has no pixels", remedy=CUT_OFF)
     return TiffPage(height, width, bits, photometric, orientation, reduced), 1
 
 

@@ -82,7 +82,7 @@ def missing_file_message(address: Address) -> str:
         path = folder.joinpath(matches[0], *rest[1:])
     if path == Path(address):
         return message
-    return f"{message}; {str(path)!r} does, whose name differs in case, in slashes or in how accents are stored"
+    return f"{message}; {str(path)!r} does; it differs in case, slashes or the encoding of accents"
 
 
 @lru_cache(maxsize=16)

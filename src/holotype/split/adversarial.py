@@ -110,8 +110,8 @@ def describe_test_likeness(result: TestLikeness, holdout_auc: float | None = Non
     if result.auc < ALIKE_AUC:
         return (f"Training and test samples look alike (AUC {result.auc:.2f}); any holdout resembles the test set.",)
     features = ", ".join(result.train_test_features["feature"].head(3).to_list())
-    after = "" if holdout_auc is None else f"; against the holdout that was chosen, {holdout_auc:.2f}"
-    return (f"Training and test samples can be told apart (AUC {result.auc:.2f}{after}), most of all by {features}.",)
+    after = "" if holdout_auc is None else f"; {holdout_auc:.2f} against the chosen holdout"
+    return (f"Training and test samples can be told apart (AUC {result.auc:.2f}{after}), mainly by {features}.",)
 
 
 def _reduce_columns(features: Floats, names: Sequence[str] | None, seed: int) -> tuple[NDArray[np.float64], list[str]]:

@@ -186,11 +186,9 @@ def _require_enough_groups(units: Integers, count: int, spec: SplitSpec) -> None
     if group_count == count:
         remedy = f"lower split.folds to {group_count}" if group_count > 1 else "label more samples"
         raise DataError(f"{count} training samples cannot fill {spec.folds} folds", field="split.folds", remedy=remedy)
-    tied = "groups and duplicates tie"
     way_out = f"lower split.folds to {group_count}, or " if group_count > 1 else ""
     raise DataError(
-        f"{tied} the {count:,} training samples into {group_count} independent "
-        f"{'part' if group_count == 1 else 'parts'}, "
+        f"groups and duplicates leave {pluralize(group_count, 'independent group')} of the {count:,} training samples, "
         f"too few for {spec.folds} folds",
         field="split.folds",
         remedy=f"{way_out}name fewer columns in data.groups",
@@ -222,16 +220,15 @@ def _rule_warnings(images: ImageTable, report: AuditReport, spec: SplitSpec) -> 
     warnings = []
     if "groups" not in spec.keep_together and images.group_names:
         warnings.append(
-            f"Groups ({join_names(images.group_names)}) may cross folds, since split.keep_together leaves them out; "
-            f"intervals "
-            "still resample them whole."
+            f"Groups ({join_names(images.group_names)}) may cross folds because split.keep_together leaves them "
+            "out; confidence intervals still resample whole groups."
         )
     clusters = _clustered_images(report)["cluster"].n_unique()
     if "duplicates" not in spec.keep_together and clusters:
         what = "cluster" if clusters == 1 else "clusters"
         warnings.append(
-            f"{clusters:,} {what} of duplicates may cross folds, since split.keep_together leaves them out; intervals "
-            "still resample them whole."
+            f"{clusters:,} {what} of duplicates may cross folds because split.keep_together leaves them out; "
+            "confidence intervals still resample whole groups."
         )
     return warnings
 

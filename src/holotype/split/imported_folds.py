@@ -37,9 +37,11 @@ def use_imported_folds(
     crossing_count = len(crossing_components(fold, folds.component[scored]))
     if len(fold_names) < 2 or crossing_count:
         why = (
-            f"{crossing_count:,} groups or sets of duplicates cross them" if crossing_count else "they are all one fold"
+            f"{crossing_count:,} groups or clusters of duplicates cross them"
+            if crossing_count
+            else "they are all one fold"
         )
-        return replace(folds, warnings=(*folds.warnings, f"the folds that the scores name are not used: {why}"))
+        return replace(folds, warnings=(*folds.warnings, f"the folds in the imported scores are not used: {why}"))
     fold_of_sample = np.full(len(folds.fold_of_sample), -1, np.int64)
     fold_of_sample[scored] = fold
     imported_fold = pl.Series("given", fold_of_sample[images.sample_numbers])

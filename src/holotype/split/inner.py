@@ -37,8 +37,8 @@ def inner_samples(images: ImageTable, folds: Folds, fold: int | None, seed: int)
     parts = min(INNER_SHARE, len(np.unique(units)))
     if parts < 2:
         raise DataError(
-            f"groups and duplicates tie the {pluralize(len(candidates), 'training sample')} into {parts} part, and to "
-            "select a checkpoint two are needed",
+            f"groups and duplicates leave {pluralize(parts, 'independent group')} of "
+            f"{pluralize(len(candidates), 'training sample')}, but selecting a checkpoint needs two",
             field="models.checkpoints",
             remedy="keep the last checkpoint, or name fewer columns in data.groups",
         )

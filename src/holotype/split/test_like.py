@@ -64,9 +64,9 @@ def test_like_folds(
     test = images.samples.of_role("test")
     if spec.folds == "leave-group-out" or not len(test) or features is None:
         what = (
-            "a group a fold leaves no fold to choose" if spec.folds == "leave-group-out" else "there are no test rows"
+            "leave-group-out leaves no fold to choose" if spec.folds == "leave-group-out" else "there are no test rows"
         )
-        raise DataError(f"like_test: {what}", field="split.like_test", remedy="leave the key out")
+        raise DataError(f"like_test: {what}", field="split.like_test", remedy="remove the key")
     names, values = features[0], _average_by_sample(features[1], images)
     both = np.concatenate([scored, test])
     is_test = np.arange(len(both)) >= len(scored)
