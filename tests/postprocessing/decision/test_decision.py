@@ -44,7 +44,7 @@ def test_thresholds_are_one_for_all_one_a_class_or_some_by_name(given: object, e
     [
         (
             [0.1, 0.2],
-            "decision.thresholds: there are 2 thresholds but 3 classes; give one per class, or a mapping by class name.",
+            "decision.thresholds: there are 2 thresholds but 3 classes; give one per class, or a mapping by name.",
         ),
         (
             {"golgy": 0.1},

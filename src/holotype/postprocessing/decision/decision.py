@@ -192,7 +192,7 @@ def thresholds_by_class(setting: float | list[float] | dict[str, float], classes
         raise RecipeError(
             f"there are {len(setting)} thresholds but {len(classes)} classes",
             field=field_name,
-            remedy="give one per class, or a mapping by class name",
+            remedy="give one per class, or a mapping by name",
         )
     if isinstance(setting, dict):
         unknown = [name for name in setting if name not in classes]
