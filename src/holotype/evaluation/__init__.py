@@ -1,4 +1,8 @@
-"""Evaluation: out-of-fold scores, cross-fitted postprocessing, nested scores and step effects."""
+"""Evaluation: out-of-fold scores, cross-fitted postprocessing, nested scores and step effects.
+
+Conventions: `truth`, `decided` and `logits` have shape (n, classes), one row per sample; `models` holds one entry per
+model, all of the same samples; `folds`, `groups` and `units` (independent groups) have shape (n,).
+"""
 
 from holotype.evaluation.class_pairs import ClassPair, confused_pairs, cooccurring_pairs
 from holotype.evaluation.cross_fitting import (

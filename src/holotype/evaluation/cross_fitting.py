@@ -93,11 +93,7 @@ class FittedChain:
     steps: tuple[FittedStep, ...]
 
     def apply(self, models: Sequence[Scores]) -> list[Any]:
-        """Return the result of every step for some samples; the last one is the decision if the chain ends in one.
-
-        Args:
-            models: Scores of the same samples, one entry per model.
-        """
+        """Return the result of every step for some samples; the last one is the decision if the chain ends in one."""
         results: list[Any] = []
         evidence: Any = list(models)
         for step in self.steps:
@@ -129,9 +125,6 @@ def fit_chain(
     otherwise it is fitted once more per fold, without that fold.
 
     Args:
-        choices: Steps in order.
-        models: Out-of-fold scores of the same samples, one entry per model.
-        folds: Fold of each sample, shape (n,).
         units: Independent group of each sample, shape (n,); makes the folds if `folds` has only one.
     """
     steps: list[FittedStep] = []
@@ -232,10 +225,6 @@ def apply_cross_fitted(
 ) -> list[Any]:
     """Return the result of each step for every sample, by the chain that was fitted without it.
 
-    Args:
-        chains: From `cross_fit`.
-        shape: Samples and classes.
-
     Returns:
         One array per step, of that shape.
 
@@ -255,10 +244,6 @@ def apply_cross_fitted(
 
 def cross_fitting_folds(folds: Integers, units: Integers, seed: int) -> Integers:
     """Return the folds if there are at least two, else grouped folds inside the one.
-
-    Args:
-        folds: Fold of each sample, shape (n,).
-        units: Independent group of each sample, shape (n,).
 
     Raises:
         HolotypeError: There is only one sample.

@@ -31,7 +31,6 @@ def step_effects(
 
     Args:
         steps: In order, all of the same samples.
-        groups: Independent group of each sample, shape (n,).
         against: Reference of each step; the step before by default.
 
     Returns:

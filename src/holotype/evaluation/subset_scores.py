@@ -16,7 +16,6 @@ def score_subset(scored: ScoredSamples, groups: Integers, metric: str, seed: int
     """Score some samples by themselves; empty if none has a label.
 
     Args:
-        groups: Independent group of each sample, shape (n,).
         metric: Comes first.
     """
     if not scored.truth.any():
@@ -34,8 +33,6 @@ def score_excluding(
 
     Args:
         excluded: Mask of the samples to leave out, shape (n,).
-        scored: All scored samples.
-        groups: Independent group of each sample, shape (n,).
         metric: Comes first.
 
     Returns:

@@ -52,10 +52,6 @@ def group_table(scored: ScoredSamples, labels: Labels, samples: Integers, metric
     """Build the table of group values: `column`, `group`, `samples`, `value`, `accuracy`.
 
     Columns of more than 200 values are left out.
-
-    Args:
-        samples: Numbers of the scored samples, shape (n,).
-        metric: Of `value`.
     """
     return [
         {"column": column.removeprefix("group."), "group": value, **scores}
@@ -66,12 +62,7 @@ def group_table(scored: ScoredSamples, labels: Labels, samples: Integers, metric
 
 
 def domain_table(scored: ScoredSamples, labels: Labels, samples: Integers, metric: str) -> list[dict[str, Any]]:
-    """Build the table of domains: `domain`, `samples`, `value`, `accuracy`.
-
-    Args:
-        samples: Numbers of the scored samples, shape (n,).
-        metric: Of `value`.
-    """
+    """Build the table of domains: `domain`, `samples`, `value`, `accuracy`."""
     if "domain" not in labels.frame.columns:
         return []
     parts = _score_by_value(scored, labels.frame["domain"].gather(samples), metric)

@@ -103,7 +103,6 @@ def back_off_table(
     Args:
         answers: Rank and taxon of each sample, -1 for no answer, shape (n,) each.
         target: Share of answers that should be right.
-        labels: Shape (n, classes).
     """
     rank, taxon = answers
     truth = LabelMatrix.from_dense(labels)[:]

@@ -1,4 +1,7 @@
-"""Nearest-neighbor retrieval: the most similar training images, and predictions from their labels."""
+"""Nearest-neighbor retrieval: the most similar training images, and predictions from their labels.
+
+Conventions: embeddings have shape (rows, width); `queries` are compared with the `keys` of an index.
+"""
 
 from typing import TYPE_CHECKING
 

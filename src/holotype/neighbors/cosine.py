@@ -91,7 +91,6 @@ def normalize_rows(vectors: Floats, first: int = 0, name: str = "keys") -> NDArr
     """Scale each row to length 1, in double precision; rows of zeros stay zero.
 
     Args:
-        vectors: Shape (n, width).
         first: Number of the first row, for the error message.
         name: Field name for the error message.
 
@@ -114,8 +113,6 @@ def cosine_of_pairs(queries: Floats, keys: Floats, query: Integers, key: Integer
     """Cosine similarity of some pairs, rounded to 24 binary places; 0 if either vector is zero.
 
     Args:
-        queries: Shape (n, width).
-        keys: Shape (m, width).
         query: Query row of each pair, shape (pairs,).
         key: Key row of each pair, shape (pairs,).
     """
@@ -144,7 +141,6 @@ def most_similar(query: Integers, rows: Integers, similarity: Floats, shape: tup
     Args:
         query: Query of each pair, shape (pairs,).
         rows: Key of each pair, shape (pairs,); no pair occurs twice.
-        similarity: Shape (pairs,).
         shape: Number of queries, and k.
     """
     order = np.lexsort((rows, -similarity, query))

@@ -33,9 +33,6 @@ BLOCK = 2**14
 class ExactIndex:
     """Exact index: every query is compared with every key.
 
-    Args:
-        keys: Embeddings, shape (m, width).
-
     Raises:
         DataError: There are no keys.
     """
@@ -48,10 +45,6 @@ class ExactIndex:
 
     def search(self, queries: Floats, k: int, forbidden: Forbidden | None = None) -> Neighbors:
         """Find the k most similar keys, as `nearest` does.
-
-        Args:
-            queries: Embeddings, shape (n, width).
-            forbidden: As in `nearest`.
 
         Raises:
             DataError: Widths differ, or an embedding is not finite.
@@ -66,7 +59,6 @@ class FaissIndex:
     The similarities it returns are exact, but neighbors in cells that were not searched are missed.
 
     Args:
-        keys: Embeddings, shape (m, width).
         cells: By default four times the square root of the number of keys.
         visited: Cells searched per query; by default 2 % of them, at least 16.
 
@@ -96,10 +88,6 @@ class FaissIndex:
 
     def search(self, queries: Floats, k: int, forbidden: Forbidden | None = None) -> Neighbors:
         """Find the k most similar keys in the cells that are searched.
-
-        Args:
-            queries: Embeddings, shape (n, width).
-            forbidden: As in `nearest`.
 
         Returns:
             As from `nearest`; entries are also empty if the cells hold too few allowed keys.
@@ -143,7 +131,6 @@ def make_index(keys: Floats, kind: str = "auto") -> ExactIndex | FaissIndex:
     """Build an index of embeddings.
 
     Args:
-        keys: Embeddings, shape (m, width).
         kind: `exact`, `faiss` (needs the extra `retrieval`), or `auto`: exact up to 300,000 keys or if faiss is not
             installed. The index's own `kind` says which it is.
 

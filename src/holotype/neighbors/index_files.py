@@ -45,7 +45,6 @@ def save_index(
         folder: Created if missing.
         embeddings: Finite, shape (images, width); stored as float32.
         images: One row per embedding, with `row`, `id`, `labels` and any other columns.
-        metadata: JSON values.
 
     Raises:
         DataError: The number of rows differs from the number of embeddings, or an embedding is not finite.

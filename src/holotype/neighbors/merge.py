@@ -47,9 +47,8 @@ def merge_neighbors(neighbor_lists: Sequence[Neighbors], keys: Sequence[Integers
         total[pair_rows] += similarity[start:stop]
         models[pair_rows] += 1
         lowest = neighbors.similarity[pairs[:, 0], -1]
-        unlisted = np.isin(pairs[:, 1], index_keys) & np.isfinite(
-            lowest
-        )  # a list that is not full holds every allowed key
+        # A list that is not full holds every allowed key, so nothing is missing from it.
+        unlisted = np.isin(pairs[:, 1], index_keys) & np.isfinite(lowest)
         unlisted[pair_rows] = False
         total[unlisted] += lowest[unlisted]
         models[unlisted] += 1

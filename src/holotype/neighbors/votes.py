@@ -36,7 +36,6 @@ def neighbor_logits(
     certain. A sample without neighbors gets the prior.
 
     Args:
-        neighbors: Of n samples.
         truth: Labels of the keys: a mask of shape (keys, classes), or class numbers of shape (keys,).
         prior: Frequency of each class among the keys, shape (classes,).
         temperature: Difference of similarity by which a weight falls to 1/e; above 0.
@@ -116,8 +115,6 @@ def override_scores(
     training images (Ouyang et al. 2019, "Analysis of the Human Protein Atlas Image Classification competition").
 
     Args:
-        network_logits: Shape (n, classes).
-        retrieved_logits: Shape (n, classes).
         similarity: To the nearest neighbor, shape (n,), or to all neighbors, the nearest first, shape (n, k).
         threshold: Smallest similarity at which the neighbors' scores are used.
 

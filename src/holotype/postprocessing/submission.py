@@ -64,7 +64,6 @@ def submission_table(
     Args:
         samples: Sample numbers in the order of the submission, shape (n,).
         names: Decided labels of each sample.
-        separator: Between the labels of a sample.
     """
     ids = labels.frame["sample"].gather(samples)
     return pl.DataFrame({id_column: ids, label_column: [separator.join(row) for row in names]})
@@ -81,7 +80,6 @@ def prediction_table(
 
     Args:
         names: Decided labels of each sample.
-        separator: Between the labels of a sample.
 
     Returns:
         `id`, `labels`, then `class_1`, `probability_1` and so on for the three most likely classes.
@@ -131,11 +129,7 @@ def write_scores(path: Path, ids: pl.Series, logits: AnyScores, decided: AnyLabe
 
 
 def read_scores(path: Path, classes: int) -> tuple[pl.Series, AnyScores]:
-    """Read ids and logits of a file written by `write_scores`.
-
-    Args:
-        classes: Number of classes.
-    """
+    """Read ids and logits of a file written by `write_scores`."""
     table = read_parquet(path)
     if "scores" in table.columns:
         return table["id"], table["scores"].list.to_array(classes).to_numpy().astype(np.float32)

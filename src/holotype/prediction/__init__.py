@@ -1,4 +1,7 @@
-"""Prediction: one inference loop, the pooling of views, embeddings and heat maps."""
+"""Prediction: one inference loop, pooling of test-time augmentation, embeddings and heat maps.
+
+Conventions: `rows` are image rows of the dataset, shape (n,); networks are in evaluation mode and on the device.
+"""
 
 from typing import TYPE_CHECKING
 

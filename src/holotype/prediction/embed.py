@@ -24,7 +24,6 @@ def embed_images(
 
     Args:
         model: Its input size must be resolved.
-        rows: Image rows, shape (n,).
     """
     network, _ = build_network(model, 2, dataset.channels, 0)
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -49,7 +48,6 @@ def embed_with_network(
 
     Args:
         checkpoint: If it holds several networks, the first is used.
-        rows: Image rows, shape (n,).
     """
     network = load_network(checkpoint).to(device)
 

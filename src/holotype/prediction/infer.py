@@ -46,11 +46,6 @@ def infer_logits(
 ) -> AnyScores:
     """Predict images with one network and one pooling rule.
 
-    Args:
-        network: In evaluation mode, on the device.
-        rows: Image rows, shape (n,).
-        task: Advanced by the number of images done.
-
     Returns:
         Logits, shape (n, classes); for a softmax over more than 2,000 classes only the top ones.
     """
@@ -66,11 +61,6 @@ def infer_pools(
     task: Task | None = None,
 ) -> dict[str, AnyScores]:
     """Predict images with one network under every pooling rule of the options.
-
-    Args:
-        network: In evaluation mode, on the device.
-        rows: Image rows, shape (n,).
-        task: Advanced by the number of images done.
 
     Returns:
         Logits by rule, shape (n, classes) each, and those of the first view alone as `first-view`.
@@ -118,7 +108,6 @@ def infer(
     """Predict images with one checkpoint; one entry per pooling rule, with the first view alone as the last entry.
 
     Args:
-        rows: Image rows, shape (n,).
         views: The recipe's `predict` section.
     """
     card = checkpoint.card

@@ -40,9 +40,6 @@ def in_precision(
 
     Outputs that overflow float16 are computed again in single precision.
 
-    Args:
-        network: In evaluation mode, on the device.
-
     Returns:
         A function from pixels to float32 scores.
     """

@@ -14,12 +14,7 @@ TOPK_PARTS = ("top_classes", "top_logits", "rest_logsumexp")
 
 
 def save_scores(folder: Path, name: str, scores: AnyScores) -> None:
-    """Write scores as NPY: one file, or three if only the top classes are kept.
-
-    Args:
-        folder: Must exist.
-        name: File name without its suffix.
-    """
+    """Write scores as NPY: one file, or three if only the top classes are kept."""
     if not isinstance(scores, TopKScores):
         np.save(folder / f"{name}.npy", scores, allow_pickle=False)
         return
@@ -28,12 +23,7 @@ def save_scores(folder: Path, name: str, scores: AnyScores) -> None:
 
 
 def load_scores(folder: Path, name: str, classes: int) -> AnyScores:
-    """Read what `save_scores` wrote.
-
-    Args:
-        name: File name without its suffix.
-        classes: Number of classes.
-    """
+    """Read what `save_scores` wrote."""
     path = folder / f"{name}.npy"
     if path.is_file():
         return np.asarray(np.load(path, allow_pickle=False))

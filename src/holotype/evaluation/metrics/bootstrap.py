@@ -19,7 +19,7 @@ from scipy.special import ndtr, stdtrit  # normal and Student's t, without the s
 
 from holotype.core.errors import DataError, RecipeError
 from holotype.evaluation.metrics.counts import CLASS_SCORES, COUNT_METRICS, Counts, count_groups, f1_of_classes, nanmean
-from holotype.evaluation.metrics.resamples import GroupResamples, resample_groups
+from holotype.evaluation.metrics.resamples import GroupResamples, class_groups, resample_groups
 from holotype.evaluation.metrics.sample_metrics import SAMPLE_METRICS
 from holotype.evaluation.metrics.scored import ScoredSamples
 from holotype.evaluation.metrics.scores import METRICS, average_precision_per_class
@@ -71,9 +71,6 @@ class _Spread:
 def bootstrap_interval(name: str, scored: ScoredSamples, resamples: GroupResamples) -> Metric:
     """Compute one metric with its intervals.
 
-    Args:
-        name: From `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
-
     Raises:
         RecipeError: Unknown metric.
     """
@@ -82,9 +79,6 @@ def bootstrap_interval(name: str, scored: ScoredSamples, resamples: GroupResampl
 
 def bootstrap_intervals(names: Sequence[str], scored: ScoredSamples, resamples: GroupResamples) -> dict[str, Metric]:
     """Compute several metrics with their intervals, on the same resamples.
-
-    Args:
-        names: From `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
 
     Raises:
         RecipeError: Unknown metric.
@@ -102,7 +96,6 @@ def paired_difference(
     """Compute the paired difference of a metric on the same samples and resamples.
 
     Args:
-        name: From `METRICS` or `SAMPLE_METRICS`, or `log_loss`.
         before: Samples as decided before the step.
         after: The same samples as decided after it.
 
@@ -135,22 +128,16 @@ def class_intervals(scored: ScoredSamples, resamples: GroupResamples) -> tuple[D
         Lower and upper ends, shape (classes,) each; NaN for a class without a positive sample.
     """
     table = count_groups(scored.truth, scored.decided, None, scored.kind, resamples.groups)
-    observed = table.resample()
-    values, resampled = (
-        f1_of_classes(observed)[0],
-        np.concatenate([f1_of_classes(part) for part in table.resample_in_chunks(resamples.same_size)]),
-    )
-    labels = LabelMatrix.from_dense(scored.truth)
-    classes = labels.classes
-    pairs = np.unique(resamples.groups[labels.row_indices] * classes + labels.numbers)
-    groups = np.bincount(pairs % classes, minlength=classes)
+    observed, resampled = table.resample(), table.resample_f1(resamples.same_size)
+    values, support = f1_of_classes(observed)[0], observed.support[0]
+    classes = len(support)
+    groups = np.bincount(class_groups(scored.truth, resamples.groups)[0], minlength=classes)
     low, high = np.full(classes, np.nan), np.full(classes, np.nan)
-    for number in np.flatnonzero(observed.support[0] > 0):
-        column = slice(number, number + 1)
-        variance, shift = _rare_class_terms(values[column], observed.support[0, column])
+    for number in np.flatnonzero(support > 0):
+        variance, shift = _rare_class_terms(values[[number]], support[[number]])
         spread = _Spread(float(values[number]), resampled[:, number], resampled[:, number], variance, shift)
         group_counts = resamples.count, int(groups[number])
-        low[number], high[number] = _value_interval(spread, group_counts, int(observed.support[0, number]))
+        low[number], high[number] = _value_interval(spread, group_counts, int(support[number]))
     return low, high
 
 
@@ -239,11 +226,8 @@ def _value_interval(spread: _Spread, group_counts: tuple[int, int], samples: int
     if groups < 2 or not len(resampled) or not np.isfinite(value):
         return 0.0, 1.0
     variance = _variance(resampled, groups)
-    if variance < 1e-18 and value in {
-        0.0,
-        1.0,
-    }:  # no variation: the rate that would give this result with probability 2.5 %
-        edge = TAIL ** (1 / bearing)
+    if variance < 1e-18 and value in {0.0, 1.0}:
+        edge = TAIL ** (1 / bearing)  # the rate that gives this result with probability 2.5 %
         return (edge, 1.0) if value else (0.0, 1 - edge)
     if bearing < FEW_GROUPS:
         variance = max(variance, value * (1 - value) / samples)

@@ -102,6 +102,10 @@ class GroupCounts:
         for start in range(0, len(weights), step):
             yield self.resample(weights[start : start + step])
 
+    def resample_f1(self, weights: NDArray[np.integer]) -> Doubles:
+        """Compute F1 of each class over resampled groups, shape (draws, classes)."""
+        return np.concatenate([f1_of_classes(part) for part in self.resample_in_chunks(weights)])
+
 
 def count_groups(
     truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None, kind: Kind, groups: Integers

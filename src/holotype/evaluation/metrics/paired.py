@@ -10,9 +10,9 @@ from scipy.special import stdtrit  # Student's t, without the slow import of sci
 
 from holotype.core.errors import DataError
 from holotype.evaluation.metrics.counts import count_groups, f1_of_classes
-from holotype.evaluation.metrics.resamples import GroupResamples
+from holotype.evaluation.metrics.resamples import GroupResamples, class_groups
 from holotype.evaluation.metrics.scored import ScoredSamples
-from holotype.types import LabelMatrix, same_labels
+from holotype.types import same_labels
 
 __all__ = ["class_differences"]
 
@@ -43,13 +43,9 @@ def class_differences(
     for side in (before, after):
         table = count_groups(side.truth, side.decided, None, side.kind, resamples.groups)
         values.append(f1_of_classes(table.resample())[0])
-        resampled.append(
-            np.concatenate([f1_of_classes(part) for part in table.resample_in_chunks(resamples.same_size)])
-        )
+        resampled.append(table.resample_f1(resamples.same_size))
     change, steps = values[1] - values[0], resampled[1] - resampled[0]
-    labels = LabelMatrix.from_dense(before.truth)
-    pairs = np.unique(resamples.groups[labels.row_indices] * labels.classes + labels.numbers)
-    groups = np.bincount(pairs % labels.classes, minlength=labels.classes)
+    groups = np.bincount(class_groups(before.truth, resamples.groups)[0], minlength=len(change))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a class without a positive sample: NaN
         center = 2 * change - np.nanmean(steps, axis=0)

@@ -12,7 +12,7 @@ from holotype.core.errors import DataError
 from holotype.core.seeds import keyed_generator
 from holotype.types import AnyLabels, Integers, LabelMatrix
 
-__all__ = ["GroupResamples", "resample_groups"]
+__all__ = ["GroupResamples", "class_groups", "resample_groups"]
 
 ATTEMPTS = 10
 MAX_RARE_GROUPS = 25  # a class in more groups than this is missing from one draw in exp(25)
@@ -75,14 +75,19 @@ def resample_groups(
     return GroupResamples(codes, same_size, test_size, rows, missing_class, unit)
 
 
+def class_groups(truth: AnyLabels, groups: Integers) -> tuple[Integers, Integers]:
+    """List the distinct pairs of class and group, as two arrays."""
+    labels = LabelMatrix.from_dense(truth)
+    pairs = np.unique(groups[labels.row_indices] * labels.classes + labels.numbers)
+    return pairs % labels.classes, pairs // labels.classes
+
+
 def _rare_classes(truth: AnyLabels, codes: Integers, count: int) -> sparse.csr_array:
     """Groups of each class that a draw may lack, shape (rare classes, groups)."""
-    labels = LabelMatrix.from_dense(truth)
-    pairs = np.unique(codes[labels.row_indices] * labels.classes + labels.numbers)
-    group, number = pairs // labels.classes, pairs % labels.classes
-    groups_of_class = np.bincount(number, minlength=labels.classes)
+    number, group = class_groups(truth, codes)
+    groups_of_class = np.bincount(number, minlength=truth.shape[1])
     rare = np.flatnonzero((groups_of_class > 0) & (groups_of_class <= MAX_RARE_GROUPS))
-    rare_index = np.full(labels.classes, -1)
+    rare_index = np.full(truth.shape[1], -1)
     rare_index[rare] = np.arange(len(rare))
     is_rare = rare_index[number] >= 0
     entries = (np.ones(int(is_rare.sum()), np.int32), (rare_index[number[is_rare]], group[is_rare]))

@@ -42,7 +42,6 @@ def fit_back_off(probability: Doubles, truth: Booleans, target: float, ranks: Ra
     thresholds without the scored fold, so it says how well they work.
 
     Args:
-        probability: Out of fold, shape (n, classes).
         target: Share of answers that should be right.
     """
     taxa, confidence = top_taxa(probability, ranks)

@@ -46,12 +46,7 @@ PRIOR_STRENGTH = 1.0
 def fit_calibration(
     logits: AnyScores, truth: AnyLabels, kind: Kind, spec: CalibrationSpec, ranks: Ranks = NO_RANKS
 ) -> Calibration:
-    """Fit calibration, prediction sets, abstention and back-off on out-of-fold scores.
-
-    Args:
-        logits: Out of fold, shape (n, classes).
-        ranks: Taxonomic ranks for the back-off.
-    """
+    """Fit calibration, prediction sets, abstention and back-off on out-of-fold scores."""
     calibration = Calibration()
     if spec.method == "temperature":
         calibration = Calibration("temperature", ((_fit_temperature(logits, truth, kind),),))
@@ -120,12 +115,7 @@ def confidence_margin(probability: Doubles, kind: Kind) -> Doubles:
 
 @dataclass(frozen=True)
 class CalibrationStep:
-    """Calibration as a postprocessing step that `score_nested` can refit.
-
-    Args:
-        name: As in the method text of the score.
-        ranks: Taxonomic ranks for the back-off.
-    """
+    """Calibration as a postprocessing step that `score_nested` can refit."""
 
     spec: CalibrationSpec
     kind: Kind

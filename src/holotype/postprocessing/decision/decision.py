@@ -164,11 +164,7 @@ def _fit_prior(
 
 
 def refit_prior(decision: Decision, logits: AnyScores) -> Decision:
-    """Refit a `prior` decision to the scores that are decided, so that they get its class frequencies.
-
-    Args:
-        logits: Of the samples to decide, shape (n, classes).
-    """
+    """Refit a `prior` decision to the scores that are decided, so that they get its class frequencies."""
     if decision.rule != "prior" or (len(logits) < MIN_SAMPLES_FOR_PRIOR and decision.thresholds):
         return decision
     class_priors, logits = np.asarray(decision.class_priors), to_dense(logits, "a decision by class frequencies")
@@ -242,11 +238,7 @@ def label_names(decided: AnyLabels, classes: tuple[str, ...]) -> list[list[str]]
 
 @dataclass(frozen=True)
 class DecisionStep:
-    """Decision as a postprocessing step that `score_nested` can refit.
-
-    Args:
-        name: As in the method text of the score.
-    """
+    """Decision as a postprocessing step that `score_nested` can refit."""
 
     spec: DecisionSpec | None
     context: DecisionContext

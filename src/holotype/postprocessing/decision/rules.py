@@ -40,7 +40,6 @@ def above_thresholds(logits: Floats, thresholds: NDArray[np.float64], fallback: 
     """Choose every class whose probability is strictly above its threshold.
 
     Args:
-        logits: Log-odds.
         thresholds: Probabilities, shape (classes,).
         fallback: For samples without a label: `argmax` gives the top class, `none` leaves them empty.
     """
@@ -62,9 +61,7 @@ def cascade_thresholds(logits: Floats, thresholds: Sequence[float], fallback: st
     """Apply descending thresholds: only samples without a label are compared with the next one.
 
     Args:
-        logits: Log-odds.
         thresholds: Probabilities, descending.
-        fallback: As in `above_thresholds`, after the last threshold.
     """
     decided = np.zeros(logits.shape, dtype=bool)
     for number, threshold in enumerate(thresholds):
@@ -97,7 +94,6 @@ def prior_thresholds(probability: NDArray[np.float64], shares: NDArray[np.float6
     """Fit thresholds that assign each class with a given frequency, as nearly as ties allow.
 
     Args:
-        probability: Of the samples to decide, shape (n, classes).
         shares: Labels of each class per sample, shape (classes,).
 
     Returns:

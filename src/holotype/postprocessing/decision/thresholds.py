@@ -62,7 +62,6 @@ def fit_thresholds(
     """Fit the F1-optimal threshold of each class over all possible cuts.
 
     Args:
-        ranked: From `sort_scores`.
         sample_mask: Samples to use, shape (n,); all by default.
         metric: `macro_f1`: each class separately; `micro_f1`: all classes jointly (Dinkelbach 1967).
 
@@ -117,11 +116,7 @@ def _midpoint_threshold(scores: Doubles, cut: int) -> float:
 
 
 def global_threshold(probability: Doubles, truth: NDArray[np.bool_], metric: str = "macro_f1") -> float:
-    """Fit one threshold for all classes on a grid with steps of 0.005.
-
-    Args:
-        metric: `macro_f1` or `micro_f1`.
-    """
+    """Fit one threshold for all classes on a grid with steps of 0.005."""
     classes = truth.shape[1]
     hits, predicted = np.zeros((classes, len(THRESHOLD_GRID))), np.zeros((classes, len(THRESHOLD_GRID)))
     for number in range(classes):
@@ -155,12 +150,10 @@ def average_thresholds(
     With few samples a single best cut is unstable; the mean over many subsets is not.
 
     Args:
-        probability: Out of fold, shape (n, classes).
         units: Independent group of each sample, shape (n,); never split.
         folds: Number of folds, and of repeats.
         seed: Decides the folds.
         shrink: Number of positive samples at which the class's own threshold has weight 1/2.
-        metric: `macro_f1` or `micro_f1`.
 
     Returns:
         Probabilities, shape (classes,); the global threshold for a class without a positive sample.

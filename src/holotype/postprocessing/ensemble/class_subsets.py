@@ -32,7 +32,6 @@ def fill_missing_classes(
         model_logits: Shape (n, its classes), or (n, its classes + 1) with `none of these` last.
         model_classes: Numbers of its classes.
         others: Logits of the other models, and the numbers of their classes (None for all).
-        classes: Number of classes.
 
     Returns:
         Logits, shape (n, classes); 0, or an equal share, for a class that no model predicts.

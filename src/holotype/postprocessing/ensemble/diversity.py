@@ -23,10 +23,6 @@ def diversity_table(
 ) -> list[dict[str, Any]]:
     """Compare every pair of models.
 
-    Args:
-        models: Out-of-fold logits, one array per model, shape (n, classes) each.
-        names: Of the models.
-
     Returns:
         One entry per pair: `first`, `second`; `disagreement`: share of samples (multiclass) or labels (multilabel)
             decided differently; `correlation` of the logits, averaged over classes (for top-k scores, of the

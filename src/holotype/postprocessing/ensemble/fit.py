@@ -55,11 +55,7 @@ class FittedEnsemble:
     oof_logits: Floats | None = None
 
     def __call__(self, models: Sequence[Scores]) -> AnyScores:
-        """Combine the models' scores.
-
-        Args:
-            models: Scores of the same samples, in the ensemble's order.
-        """
+        """Combine the models' scores."""
         return apply_ensemble(self.ensemble, models, self.kind, self.sample_features)
 
 
@@ -68,7 +64,6 @@ class EnsembleStep:
     """Ensemble as a postprocessing step that `score_nested` can refit.
 
     Args:
-        names: Of the models.
         metric: Maximized by greedy selection.
         sample_features: Features and domains of the samples, for stacks and weights by domain.
         threads: Classes of a stack that are fitted in parallel.
@@ -110,9 +105,6 @@ class EnsembleStep:
 def fit_ensemble(models: Sequence[OofPredictions], truth: AnyLabels, step: EnsembleStep) -> FittedEnsemble:
     """Fit an ensemble of models.
 
-    Args:
-        models: Out-of-fold scores of the same samples, one entry per model.
-
     Raises:
         HolotypeError: The models were scored on different samples.
     """
@@ -151,12 +143,7 @@ def fit_ensemble(models: Sequence[OofPredictions], truth: AnyLabels, step: Ensem
 def apply_ensemble(
     ensemble: Ensemble, models: Sequence[Scores], kind: Kind, sample_features: SampleFeatures | None = None
 ) -> AnyScores:
-    """Combine the models' scores to logits, shape (n, classes).
-
-    Args:
-        models: Scores of the same samples, in the ensemble's order.
-        sample_features: Features and domains of the samples.
-    """
+    """Combine the models' scores to logits, shape (n, classes)."""
     topk_scores = [model.logits for model in models if isinstance(model.logits, TopKScores)]
     if topk_scores:
         return mean_of_top_k(topk_scores, ensemble.weights, ensemble.space)
@@ -206,9 +193,6 @@ def _fit_weights(
 
 def rows_by_domain(samples: Integers, sample_features: SampleFeatures | None) -> dict[str, Integers]:
     """Group the samples by domain; empty if there are no domains.
-
-    Args:
-        samples: Sample numbers, shape (n,).
 
     Returns:
         Indices into `samples` by domain name.

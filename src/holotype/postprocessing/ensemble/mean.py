@@ -22,8 +22,6 @@ def mean_scores(models: Sequence[Floats], weights: Sequence[float], space: str, 
     """Average logits with weights.
 
     Args:
-        models: One array per model, shape (n, classes) each.
-        weights: One per model, summing to 1.
         space: `logit` averages logits; `probability` averages probabilities and converts back.
         kind: `multiclass` (softmax) or `multilabel` (sigmoid).
     """
@@ -36,9 +34,6 @@ def mean_scores(models: Sequence[Floats], weights: Sequence[float], space: str, 
 
 def rank_quantiles(models: Sequence[Floats], kind: Kind) -> NDArray[np.float64]:
     """Compute the quantiles of each model's scores by class, and of their mean, for `mean_ranks`.
-
-    Args:
-        models: Out-of-fold logits, one array per model, shape (n, classes) each.
 
     Returns:
         Shape (models + 1, steps, classes).
@@ -53,10 +48,6 @@ def mean_ranks(models: Sequence[Floats], quantiles: NDArray[np.float64], kind: K
     """Average the ranks of scores among the out-of-fold scores, and convert back to logits.
 
     Over- or underconfident models get no larger or smaller weight.
-
-    Args:
-        models: Logits, one array per model, shape (n, classes) each.
-        quantiles: From `rank_quantiles`.
     """
     steps = np.linspace(0, 1, quantiles.shape[1])
     comparable = [ranking_scores(scores, kind) for scores in models]
@@ -73,7 +64,6 @@ def votes(models: Sequence[Floats], kind: Kind) -> Floats:
     """Majority vote as a logit; ties are decided by the mean probability.
 
     Args:
-        models: Logits, one array per model, shape (n, classes) each.
         kind: `multiclass`: a model votes for its top class; `multilabel`: for all classes above 0.5.
 
     Returns:

@@ -111,7 +111,6 @@ class FittedModelSelection:
 
     Args:
         variants: One per model.
-        sample_features: With the domains of the samples.
     """
 
     fitted_ensemble: FittedEnsemble
@@ -139,23 +138,14 @@ class FittedModelSelection:
         return [select_model_scores(models, variant, self.sample_features) for variant in self.variants]
 
     def __call__(self, models: Sequence[Scores]) -> AnyScores:
-        """Combine the models' scores.
-
-        Args:
-            models: As in `select`.
-        """
+        """Combine the models' scores."""
         return self.fitted_ensemble(self.select(models))
 
 
 def select_model_scores(
     models: Sequence[Evidence], variant: ModelVariant, sample_features: SampleFeatures | None
 ) -> Evidence:
-    """Select the scores of one model, those of its specialists in their domains.
-
-    Args:
-        models: All scores, in all poolings.
-        sample_features: With the domains of the samples.
-    """
+    """Select the scores of one model, those of its specialists in their domains."""
     overall = models[variant.index]
     if variant.specialists is None or not variant.domains:
         return overall

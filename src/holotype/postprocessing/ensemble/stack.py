@@ -93,7 +93,6 @@ def stack_table(
     Args:
         model_scores: Log-odds, one array per model, shape (n, classes) each.
         mean: Log-odds of the mean, shape (n, classes).
-        names: Of the models.
         features: Further columns, shape (n, features).
         feature_names: Of the further columns.
     """
@@ -144,12 +143,7 @@ def fit_stack(
 
 
 def apply_stack(stack: Sequence[Sequence[Model]], table: StackTable) -> Floats:
-    """Predict log-odds of new samples, shape (n, classes): the mean over the models of each class.
-
-    Args:
-        stack: From `fit_stack`.
-        table: From `stack_table`.
-    """
+    """Predict log-odds of new samples, shape (n, classes): the mean over the models of each class."""
     log_odds = table.mean.astype(np.float32).copy()
     for number, models in enumerate(stack):
         if models:
@@ -161,10 +155,6 @@ def apply_stack(stack: Sequence[Sequence[Model]], table: StackTable) -> Floats:
 
 def stack_importance(stack: Sequence[Sequence[Model]], names: Sequence[str]) -> dict[str, float]:
     """Feature importance of a stack: share of the total gain (trees) or absolute weight (linear).
-
-    Args:
-        stack: From `fit_stack`.
-        names: Column names.
 
     Returns:
         Share by name, the largest first.

@@ -19,11 +19,6 @@ def mean_of_top_k(models: Sequence[TopKScores], weights: Sequence[float], space:
     """Average the log-probabilities or probabilities of several models.
 
     A class that is not among a model's top k gets the average of that model's remaining classes.
-
-    Args:
-        models: Of the same samples, shape (n, classes) each.
-        weights: One per model, summing to 1.
-        space: `logit` or `probability`.
     """
     if len(models) == 1:
         return models[0]
@@ -37,11 +32,6 @@ def fit_top_k_weights(
 ) -> tuple[float, ...]:
     """Fit weights on the simplex by log loss.
 
-    Args:
-        models: Out of fold, of the same samples, shape (n, classes) each.
-        space: `logit` or `probability`: what is averaged.
-        shrink_to_equal: As in `fit_weights`.
-
     Returns:
         One per model, at least 0, summing to 1.
     """
@@ -54,9 +44,6 @@ def fit_top_k_weights(
 
 def union_of_top_k(models: Sequence[TopKScores]) -> tuple[Integers, list[NDArray[np.float32]]]:
     """Collect the classes in the top k of any model, with every model's log-probability of them.
-
-    Args:
-        models: Of the same samples, shape (n, classes) each.
 
     Returns:
         Class numbers, padded with -1, shape (n, m); and per model the log-probabilities, the last column those of all

@@ -27,8 +27,6 @@ def fit_weights(
     """Fit weights on the simplex by log loss; convex for logits and for probabilities.
 
     Args:
-        models: Out-of-fold logits, one array per model, shape (n, classes) each.
-        space: `logit` or `probability`: what is averaged.
         shrink_to_equal: L2 penalty on the distance from equal weights.
 
     Returns:
