@@ -136,7 +136,7 @@ def test_files_of_single_channels_are_stacked_in_their_order(tmp_path):
     [
         (GREY[:-1], r"differ in size or depth: 0\.png 9x8 uint8, 1\.png 9x7 uint8"),
         (GREY.astype(np.uint16), r"differ in size or depth: 0\.png 9x8 uint8, 1\.png 9x8 uint16"),
-        (np.stack([GREY] * 3, axis=-1), r"1\.png holds 3 channels, but data.images names a file for each channel; save it"),
+        (np.stack([GREY] * 3, axis=-1), r"1\.png holds 3 channels, but .* names a file for each channel; save it"),
     ],
 )
 def test_channels_that_do_not_fit_each_other_are_refused(tmp_path, second, message):
@@ -253,8 +253,7 @@ def test_other_names_leave_channels_as_they_are(tmp_path: Path) -> None:
 
 def test_no_other_module_decodes_an_image() -> None:
     allowed = {
-        # The second reads headers alone; the last is the program that is written beside an exported graph.
-        r"Image\.open\(": {"data/pictures.py", "inspect/headers.py", "runs/export/example.py"},
+        r"Image\.open\(": {"data/pictures.py", "inspect/headers.py"},  # the second reads headers alone
         r"^\s*(import|from) tifffile": {"data/tiff.py"},
         r"^\s*(import|from) imagecodecs": {"data/pictures.py"},
         r"^\s*(import|from) (zarr|bioio|pillow_heif)\b": {
@@ -264,7 +263,8 @@ def test_no_other_module_decodes_an_image() -> None:
         },
     }
     source = Path(holotype.data.__file__).parents[1]
-    for path in source.rglob("*.py"):
+    # The program beside an exported graph runs without this library.
+    for path in set(source.rglob("*.py")) - {source / "runs/export/example.py"}:
         for pattern, modules in allowed.items():
             if re.search(pattern, path.read_text("utf-8"), re.MULTILINE):
                 assert path.relative_to(source).as_posix() in modules, pattern
