@@ -83,9 +83,7 @@ def test_unreadable_images_stop_with_the_reason_of_each_and_the_count_of_all():
 
 
 def test_different_channel_counts_are_refused_with_the_commonest():
-    with pytest.raises(
-        DataError, match=r"4 images of 1 channel, but 2 of another number: 'i1' \(3\), 'i4' \(4\)"
-    ):
+    with pytest.raises(DataError, match=r"4 images of 1 channel, but 2 of another number: 'i1' \(3\), 'i4' \(4\)"):
         audit_images(table(6), statistics(6, channels={1: 3, 4: 4}), AuditSpec())
 
 

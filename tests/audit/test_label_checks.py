@@ -41,9 +41,7 @@ def test_unknown_groups_say_nothing():
 
 def test_a_confounded_class_is_told_in_words():
     warnings = label_warnings(table([[0], [0], [1], [1], [0, 1]], ["p1", "p2", "p2", "p2", "p2"]))
-    assert warnings == [
-        "Class 'b' appears in one plate only (p2, 3 samples); a model may learn the plate instead."
-    ]
+    assert warnings == ["Class 'b' appears in one plate only (p2, 3 samples); a model may learn the plate instead."]
 
 
 def test_many_confounded_classes_end_in_one_sentence():
