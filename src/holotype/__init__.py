@@ -40,7 +40,7 @@ _PUBLIC_NAMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC_NAMES or name in _SUBPACKAGES:
-        import_module("holotype.core.runtime").do_without_temporary_folder()  # before any of them loads PyTorch
+        import_module("holotype.core.runtime").do_without_temporary_folder()  # before PyTorch is loaded
     if name in _PUBLIC_NAMES:
         return getattr(import_module(_PUBLIC_NAMES[name]), name)
     if name in _SUBPACKAGES:

@@ -132,7 +132,7 @@ def test_a_damage_that_keeps_size_and_time_is_seen_by_the_process_that_had_read_
     path.write_text("1 2 4")
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert store.contains(KEY, read=False)
-    assert store.describe_damage(store.path(KEY)) == "weights is not what was stored"
+    assert store.describe_damage(store.path(KEY)) == "weights was changed after it was stored"
 
 
 def test_the_workspace_survives_a_failure_and_is_gone_after_success(store: Store) -> None:
@@ -157,7 +157,7 @@ def test_a_full_disk_is_one_sentence_with_a_way_out(store: Store) -> None:
     with pytest.raises(StoreError) as caught:
         store.create(KEY, fill)
     sentence = str(caught.value)
-    assert sentence.startswith(f"{store.root} cannot be written: No space left on device; free some room")
+    assert sentence.startswith(f"{store.root} cannot be written: No space left on device; free some disk space")
     assert "HOLOTYPE_STORE" in sentence
     assert sentence.count("\n") == 0
     assert files_of(store) == set()
@@ -168,9 +168,9 @@ def test_a_full_disk_is_one_sentence_with_a_way_out(store: Store) -> None:
     [
         (OSError(errno.EACCES, os.strerror(errno.EACCES)), "Permission denied", "allow this user to write there"),
         (OSError(errno.EROFS, os.strerror(errno.EROFS)), "Read-only file system", "allow this user to write there"),
-        (OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output error", "mend that"),
-        (OSError("2 requested and 1 written"), "2 requested and 1 written", "free some room"),
-        (RuntimeError("cannot write: No space left on device (os error 28)"), "No space left", "free some room"),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output error", "fix that"),
+        (OSError("2 requested and 1 written"), "2 requested and 1 written", "free some disk space"),
+        (RuntimeError("cannot write: No space left on device (os error 28)"), "No space left", "free some disk space"),
     ],
     ids=["no permission", "read-only", "a broken disk", "numpy", "a library in Rust"],
 )
@@ -185,7 +185,7 @@ def test_what_the_disk_refuses_is_told_with_its_own_reason(
 
 
 def test_a_file_elsewhere_that_cannot_be_read_is_not_said_to_be_the_stores(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"fit main 0 cannot be made: .*lost.png: No such file"):
+    with pytest.raises(StoreError, match=r"fit main 0 failed: .*lost.png: No such file"):
         store.create(KEY, lambda folder: (tmp_path / "lost.png").read_bytes())
 
 
@@ -256,8 +256,8 @@ def test_the_order_of_keys_and_the_name_within_a_family_do_not_count(store: Stor
 
 
 def test_the_parts_of_a_key_name_what_counts() -> None:
-    assert set(KEY.parts) == {"recipe: epochs", "recipe: lr", "pixels", "labels", "version of the stage"}
-    assert StageKey("statistics", 3).parts["version of the stage"] == "3"
+    assert set(KEY.parts) == {"recipe: epochs", "recipe: lr", "pixels", "labels", "version of the step"}
+    assert StageKey("statistics", 3).parts["version of the step"] == "3"
 
 
 def test_the_digest_of_the_content_hangs_on_the_content_alone(store: Store) -> None:

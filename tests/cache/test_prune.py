@@ -39,7 +39,7 @@ def test_every_file_is_read_to_find_the_damaged_ones(store: Store) -> None:
     assert find_damaged(store) == []
     path = store.path(KEYS[1]) / "weights"
     path.write_bytes(b"y" * path.stat().st_size)
-    assert find_damaged(store) == [(path.parent, "weights is not what was stored")]
+    assert find_damaged(store) == [(path.parent, "weights was changed after it was stored")]
 
 
 def test_pruning_removes_what_is_damaged_left_behind_or_long_unused(store: Store) -> None:

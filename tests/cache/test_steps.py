@@ -83,7 +83,7 @@ def test_a_stage_with_unfinished_work_is_resumed_and_says_so(stages: Stages, sai
 def test_a_stage_that_is_taken_from_the_store_says_so(stages: Stages, said: StringIO) -> None:
     for _ in range(2):
         stages.cached_folder(KEY, lambda folder: (folder / "x").touch())
-    assert said.getvalue() == "statistics: taken from the store\n"
+    assert said.getvalue() == "statistics: read from the cache\n"
 
 
 def test_a_stage_that_fails_is_begun_and_not_logged_as_done(stages: Stages) -> None:
@@ -147,7 +147,7 @@ def test_a_damaged_artefact_is_named_and_made_again(stages: Stages, said: String
     again = stages.cached_value(Measured, KEY, lambda: VALUE)
     assert np.array_equal(again.numbers, VALUE.numbers)
     assert states(stages) == ["made", "made"]
-    assert f"statistics: what the store holds is damaged, and is made again: {path.parent}: numbers.npy" in (
+    assert f"statistics: the cached result is damaged and will be computed again: {path.parent}: numbers.npy" in (
         said.getvalue()
     )
 

@@ -144,7 +144,7 @@ BAD_INPUT: dict[str, tuple[Change, list[str]]] = {
     ),
     "a run's folder that is a file": (
         lambda folder, recipe: (folder / "runs").touch(),
-        ["runs/toy' cannot be made", "--out"],
+        ["runs/toy' cannot be created", "--out"],
     ),
 }
 

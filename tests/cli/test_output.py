@@ -123,7 +123,7 @@ def test_a_terminal_that_asks_for_plain_lines_gets_those_of_a_pipe(
     for name, value in plain.items():
         monkeypatch.setenv(name, value)
     status, shown = shown_on_a_terminal(monkeypatch, "report", "no/run", columns=40)
-    sentence = "holotype: 'no/run' is not a finished run: it has no scores.json; give the folder of a run, "
+    sentence = "holotype: 'no/run' is not a finished run: it has no scores.json; give the folder of a run "
     assert status == 2
     assert shown == f"{sentence}and run its recipe to the end first.\r\n"
 

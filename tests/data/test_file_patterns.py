@@ -207,7 +207,7 @@ def test_a_species_of_two_genera_is_refused_wherever_it_stands(tmp_path):
 
 
 def test_a_taxonomy_is_of_one_label_a_sample():
-    with pytest.raises(ValidationError, match="ranks are for one label a sample"):
+    with pytest.raises(ValidationError, match="taxonomy: requires multiclass labels"):
         LabelSpec(kind="multilabel", taxonomy=["genus"])
 
 

@@ -263,5 +263,5 @@ def test_numbers_are_good_names_of_classes(given: list[object], names: list[str]
 
 
 def test_an_empty_entry_is_no_name() -> None:
-    with pytest.raises(ValueError, match="an empty entry is no name"):
+    with pytest.raises(ValueError, match="an empty entry is not a name"):
         LabelSpec.model_validate({"classes": ["a", None]})

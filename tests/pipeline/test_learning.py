@@ -261,11 +261,11 @@ def test_another_number_of_neighbours_trains_nothing_again(
 @pytest.mark.parametrize(
     ("section", "data", "message"),
     [
-        ({"specialists": {}}, {"domain": None}, "models.0.specialists: needs the column of the domains"),
+        ({"specialists": {}}, {"domain": None}, "models.0.specialists: requires data.domain"),
         (
             {"pseudo_labels": {}},
             {"test": None},
-            "models.0.pseudo_labels.roles: 'test' needs rows that data does not name",
+            "models.0.pseudo_labels.roles: 'test' requires rows that `data` does not have",
         ),
         ({"pseudo_labels": {"roles": "external"}}, {}, "models.0.pseudo_labels.roles: 'external' needs rows"),
         ({"pseudo_labels": {"confidence": 0.4}}, {}, "models.0.pseudo_labels.confidence"),
@@ -306,7 +306,7 @@ def test_a_model_tells_test_rows_apart_before_the_folds_are_drawn(
 
 def test_a_discriminator_without_a_use_is_refused(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     for split, message in (
-        ({"adversarial_model": "main"}, "is for `like_test`"),
+        ({"adversarial_model": "main"}, "requires `like_test`"),
         ({"adversarial_model": "other", "like_test": True}, "'other' should be one of the models"),
     ):
         with pytest.raises(RecipeError) as caught:

@@ -169,15 +169,15 @@ def levels_of(content: dict[str, Any], folder: Path) -> None:
         ),
         ({"genus": -0.3}, {}, "models.0.head.taxonomy.genus: -0.3 should be greater than or equal to 0"),
         ({"genus": 0.0}, {}, "no rank above the classes has a weight"),
-        ({"genus": 0.3, "class": 0}, {}, "the classes would not be learnt"),
-        ({"genus": 0.3, "species": 0}, {}, "the classes would not be learnt"),
+        ({"genus": 0.3, "class": 0}, {}, "the classes would not be learned"),
+        ({"genus": 0.3, "species": 0}, {}, "the classes would not be learned"),
         ({"genus": 0.3, "species": 1, "class": 1}, {}, "'species' and 'class' are the same"),
         ({"kind": "marginal"}, {}, "weights"),
         ({"kind": "separate", "weights": {}}, {}, "weights"),
         ({"kind": "trees", "weights": {"genus": 1}}, {}, "'marginal' or 'separate'"),
         ({"genus": 0.3}, {"taxonomy": None}, "name a table of the classes' ranks in data.labels.taxonomy"),
-        ({"genus": 0.3}, {"kind": "multilabel", "taxonomy": None}, "ranks are learnt of one label a sample"),
-        (None, {"kind": "multilabel"}, "ranks are for one label a sample"),
+        ({"genus": 0.3}, {"kind": "multilabel", "taxonomy": None}, "head.taxonomy: requires multiclass labels"),
+        (None, {"kind": "multilabel"}, "taxonomy: requires multiclass labels"),
     ],
 )
 def test_levels_that_have_no_meaning_are_refused_before_training(
@@ -190,7 +190,7 @@ def test_levels_that_have_no_meaning_are_refused_before_training(
 
 def test_many_labels_do_not_back_off(content: WriteTaxa, tmp_path: Path) -> None:
     labels = {"kind": "multilabel", "taxonomy": None}
-    with pytest.raises(RecipeError, match=r"calibration.back_off: it answers samples of one label"):
+    with pytest.raises(RecipeError, match=r"calibration.back_off: requires multiclass labels"):
         parse_recipe(content(None, labels, calibration={"back_off": 0.9}), tmp_path)
 
 

@@ -209,7 +209,7 @@ def test_a_run_that_ends_between_old_and_new_says_that_it_is_unfinished(
         write_new(folder)
     monkeypatch.undo()
     for name in ("recipe.yaml", "log.jsonl", "scores.json"):
-        with pytest.raises(InputError, match="is unfinished: it ended while it wrote this folder; run its recipe"):
+        with pytest.raises(InputError, match="is unfinished: it stopped while writing this folder; run its recipe"):
             folder.require(name)
     with folder.replaced() as new:
         new.write_text("recipe.yaml", "newer")

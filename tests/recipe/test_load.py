@@ -126,7 +126,7 @@ def test_classes_are_text_and_a_number_is_a_good_name(load):
             "decision: {kind: threshold, thresholds: [a, 1]}",
             r"decision\.thresholds\.0: 'a' should be a valid number\.$",
         ),
-        (SHORTEST, "models: [{}, {}]", r"models: two are named 'main'; give each a name of its own"),
+        (SHORTEST, "models: [{}, {}]", r"models: two are named 'main'; names must be unique"),
     ],
 )
 def test_kinds_that_do_not_fit_are_refused_where_they_stand(load, text, more, message):
@@ -182,11 +182,11 @@ def test_changes_are_made_in_turn_and_the_next_place_of_a_list_is_a_new_entry(lo
     ("change", "message"),
     [
         ("nonsense", "--set 'nonsense' has no value; write --set models"),
-        ("models.2.name=b", r"--set models\.2\.name: no such entry of the list; allowed: 0, 1"),
-        ("models.x.name=b", r"--set models\.x\.name: no such entry of the list"),
-        ("models.².name=b", "no such entry of the list"),
-        ("models.-1.name=b", "no such entry of the list"),
-        ("data.train.x=b", r"--set data\.train\.x: data\.train is one value and has no keys"),
+        ("models.2.name=b", r"--set models\.2\.name: there is no such list entry; allowed: 0, 1"),
+        ("models.x.name=b", r"--set models\.x\.name: there is no such list entry"),
+        ("models.².name=b", "there is no such list entry"),
+        ("models.-1.name=b", "there is no such list entry"),
+        ("data.train.x=b", r"--set data\.train\.x: data\.train is a single value without keys"),
         ("seed=", "seed: None should be a valid integer"),
         ("seed=a: b: c", "--set seed is not YAML at line 1, column 5: "),
         ("sed=4", "recipe: unknown key 'sed'; did you mean 'seed'"),

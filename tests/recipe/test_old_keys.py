@@ -121,7 +121,7 @@ def test_an_old_key_is_refused_with_its_present_name(section: str) -> None:
         content: Any = {old: None}
         for key in reversed(section.split(".") if section else []):
             content = {key: [content] if key in {"models", "phases"} else content}
-        with pytest.raises(RecipeError, match=f"`{old}` is called `{new}` now") as caught:
+        with pytest.raises(RecipeError, match=f"`{old}` was renamed to `{new}`") as caught:
             parse_recipe({"data": DATA} | content, Path())
         address = section.replace("models", "models.0").replace("phases", "phases.0")
         assert caught.value.field == f"{address}.{old}".lstrip(".")
@@ -134,23 +134,23 @@ def test_an_old_value_is_refused_with_its_present_name(path: str) -> None:
         for key in reversed(path.split(".")):
             content = [{key: content}] if key == "models" else {key: content}
         (models,) = content
-        with pytest.raises(RecipeError, match=f"`{old}` is called `{new}` now"):
+        with pytest.raises(RecipeError, match=f"`{old}` was renamed to `{new}`"):
             parse_recipe({"data": DATA} | models, Path())
 
 
 def test_an_old_key_in_a_change_is_refused_with_its_present_name(tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "recipe.yaml").write_text("data: {train: train.csv}")
     for change, message in (
-        ("members.0.keep.best=3", "--set members: `members` is called `models` now; the same of members.0.keep"),
-        ("models.2.keep.on=fold", "--set models.2.keep: `keep` is called `checkpoints` now"),
-        ("models.0.checkpoints.rows=fold", "--set models.0.checkpoints.rows: `fold` is called `scored-fold` now"),
-        ("decision={kind: top, k: 1, most: 2}", "--set decision.most: `most` is called `max_labels` now"),
+        ("members.0.keep.best=3", "--set members: `members` was renamed to `models`; rename also members.0.keep"),
+        ("models.2.keep.on=fold", "--set models.2.keep: `keep` was renamed to `checkpoints`"),
+        ("models.0.checkpoints.rows=fold", "--set models.0.checkpoints.rows: `fold` was renamed to `scored-fold`"),
+        ("decision={kind: top, k: 1, most: 2}", "--set decision.most: `most` was renamed to `max_labels`"),
     ):
         with pytest.raises(RecipeError) as caught:
             load_recipe(tmp_path / "recipe.yaml", (change,))
         assert str(caught.value).startswith(message)
     assert main(["check", str(tmp_path / "recipe.yaml"), "--recipe-only", "--set", "members.0.backbone=resnet18"]) == 2
-    assert "`members` is called `models` now" in " ".join(capsys.readouterr().err.split())
+    assert "`members` was renamed to `models`" in " ".join(capsys.readouterr().err.split())
 
 
 def test_all_old_keys_of_a_recipe_are_named_at_once() -> None:
@@ -158,5 +158,5 @@ def test_all_old_keys_of_a_recipe_are_named_at_once() -> None:
     with pytest.raises(RecipeError) as caught:
         parse_recipe(old, Path())
     assert caught.value.field == "members"
-    for name in ("members.0.keep ('keep' is 'checkpoints')", "members.0.keep.by ('by' is 'metric')", "submit ("):
+    for name in ("members.0.keep ('keep' to 'checkpoints')", "members.0.keep.by ('by' to 'metric')", "submit ("):
         assert name in str(caught.value)

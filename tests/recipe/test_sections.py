@@ -96,7 +96,7 @@ def test_an_unknown_key_of_any_section_is_refused_with_its_place_and_the_nearest
         (("data", "channels"), ["a", "a"], "channels must be a list of at least one name, each once"),
         (("data", "channels"), [], "channels must be a list of at least one name, each once"),
         (("data", "groups"), ["a", "a"], "groups must name each column once"),
-        (("data", "labels", "separator"), "", "an empty separator cannot part labels"),
+        (("data", "labels", "separator"), "", "an empty separator is not allowed"),
         (("data", "labels", "kind"), "multilable", "'multilable' should be 'multiclass' or 'multilabel'"),
         (("run", "threads"), 0, "0 should be 'auto' or greater than or equal to 1"),
         (("run", "batch"), "big", "'big' should be 'auto' or a valid integer"),

@@ -6,21 +6,13 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from holotype.core.digest import digest_file
 from holotype.core.errors import HolotypeError
 
-__all__ = [
-    "disk_error",
-    "file_digests",
-    "file_versions",
-    "flush_folder",
-    "flush_names",
-    "suggest_remedy",
-    "translated_disk_errors",
-]
+__all__ = ["disk_error", "file_digests", "file_versions", "suggest_remedy", "translated_disk_errors"]
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -44,26 +36,6 @@ def file_versions(folder: Path, without: str) -> dict[str, tuple[int, ...]]:
     """
     facts = {path.relative_to(folder).as_posix(): path.stat() for path in _list_files(folder, without)}
     return {name: (stats.st_size, stats.st_ino, stats.st_mtime_ns, stats.st_ctime_ns) for name, stats in facts.items()}
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush every file below a folder, and their names, to the disk."""
-    for path in [*folder.rglob("*"), folder]:
-        if path.is_dir():
-            flush_names(path)
-        else:
-            with path.open("r+b") as stream:
-                os.fsync(stream.fileno())
-
-
-def flush_names(folder: Path) -> None:
-    """Flush the names in a folder to the disk, where the system can."""
-    with suppress(OSError):  # Windows opens no folders, and some network disks do not flush them
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def disk_error(error: BaseException) -> OSError | None:
@@ -102,10 +74,10 @@ def suggest_remedy(error: OSError) -> str:
     """Suggest what to do about an error of the operating system."""
     again = "then run the same command again"
     if error.errno in FORBIDDEN:
-        return f"allow this user to write there, or set HOLOTYPE_STORE to a folder that may be written, {again}"
-    if error.errno in DISK_FULL or error.errno is None:  # NumPy tells of a short write without a number
-        return f"free some room or set HOLOTYPE_STORE to another disk, {again}"
-    return f"mend that or set HOLOTYPE_STORE to another disk, {again}"
+        return f"allow this user to write there, or set HOLOTYPE_STORE to a writable folder, {again}"
+    if error.errno in DISK_FULL or error.errno is None:  # NumPy reports a short write without a number
+        return f"free some disk space or set HOLOTYPE_STORE to another disk, {again}"
+    return f"fix that or set HOLOTYPE_STORE to another disk, {again}"
 
 
 def _list_files(folder: Path, without: str) -> list[Path]:

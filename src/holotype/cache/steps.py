@@ -102,7 +102,7 @@ class Stages:
             write(folder)
 
         def wait() -> None:
-            self.progress.info(f"{key.stage}: another run is making it; waiting for that")
+            self.progress.info(f"{key.stage}: waiting for another run that is computing it")
 
         stage_folder = self.store.create(key, write_once, cost, wait)
         if called:
@@ -119,13 +119,13 @@ class Stages:
         damage = self.store.describe_damage(stage_folder)
         if damage:
             sentence = (
-                f"note: {key.stage}: what the store holds is damaged, and is made again: {stage_folder}: {damage}"
+                f"note: {key.stage}: the cached result is damaged and will be computed again: {stage_folder}: {damage}"
             )
             self.log.write("damaged", stage=key.stage, fault=damage)
             self.progress.info(sentence)
             return False
-        with suppress(OSError):  # somebody else's store, or a read-only one
-            os.utime(stage_folder / FACTS)  # when it was last used, for `holotype cache prune`
+        with suppress(OSError):  # a cache that is read-only or belongs to another user
+            os.utime(stage_folder / FACTS)  # time of the last use, for `holotype cache prune`
         return True
 
     def cached_value(
@@ -150,9 +150,7 @@ class Stages:
         took = {"took": cost} if state == "reused" else {name: cost[name] for name in cost if name != "seconds"}
         self.log.write("stage", stage=key.stage, state=state, seconds=seconds, **took, key=key.digest, parts=key.parts)
         if state != "made":
-            self.progress.info(
-                f"{key.stage}: {'taken from the store' if state == 'reused' else 'resumed and finished'}"
-            )
+            self.progress.info(f"{key.stage}: {'read from the cache' if state == 'reused' else 'resumed and finished'}")
 
 
 @dataclass
@@ -181,7 +179,7 @@ class DryRun(Stages):
         Raises:
             UnknownUntilRunError: The step would run, and the next ones depend on its value.
         """
-        if not self.store.contains(key):  # its files are read anyway
+        if not self.store.contains(key):  # compares the digests too: the files are read anyway
             self.missing.append(key)
             raise UnknownUntilRunError(key.stage)
         self.present.append(key)

@@ -18,15 +18,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from holotype.cache.files import (
-    file_digests,
-    file_versions,
-    flush_folder,
-    flush_names,
-    suggest_remedy,
-    translated_disk_errors,
-)
+from holotype.cache.files import file_digests, file_versions, suggest_remedy, translated_disk_errors
 from holotype.core.digest import digest_file, digest_value
+from holotype.core.disk import flush_folder, flush_names
 from holotype.core.errors import StoreError, join_names
 
 __all__ = ["FACTS", "StageKey", "Store"]
@@ -34,7 +28,7 @@ __all__ = ["FACTS", "StageKey", "Store"]
 FACTS = "stage.json"
 TEMPORARY = re.compile(r"[A-Za-z_]+-[0-9a-f]{16}")
 
-_verified: dict[Path, dict[str, tuple[int, ...]]] = {}  # what this process has read and found undamaged
+_verified: dict[Path, dict[str, tuple[int, ...]]] = {}  # versions that this process has read and found undamaged
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ class StageKey:
         """Digests of everything that counts, by name, to find out what changed."""
         section = self.section if isinstance(self.section, dict) else {"section": self.section}
         section_digests = {f"recipe: {name}": digest_value(value) for name, value in section.items()}
-        return {**section_digests, **self.inputs, "version of the stage": str(self.version)}
+        return {**section_digests, **self.inputs, "version of the step": str(self.version)}
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ class Store:
             wrong = [name for name in recorded if _digest_or_empty(folder / name) != recorded[name][1]]
             if not wrong:
                 _verified[folder] = versions
-        return f"{join_names(sorted(wrong), 3)} is not what was stored" if wrong else ""
+        return f"{join_names(sorted(wrong), 3)} was changed after it was stored" if wrong else ""
 
     def list_artifacts(self) -> list[Path]:
         """Folders of all results, complete or not, by kind and digest."""
@@ -128,7 +122,7 @@ class Store:
 
     def remove(self, folder: Path) -> None:
         """Remove a result; a run that has its files open keeps them until it closes them."""
-        (folder / FACTS).unlink(missing_ok=True)  # from now on it is not there
+        (folder / FACTS).unlink(missing_ok=True)  # without it, the result counts as missing
         shutil.rmtree(folder, ignore_errors=True)
 
     def content_digest(self, key: StageKey) -> str:
@@ -190,7 +184,7 @@ class Store:
             (temporary / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
             flush_folder(temporary)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            if folder.exists():  # damaged or torn: renamed first, so that no run sees half of it
+            if folder.exists():  # damaged or incomplete: renamed first, so that no run sees half of it
                 folder.rename(self.root / "temporary" / f"{_lock_name(key)}.damaged")
             temporary.rename(folder)
             flush_names(folder.parent)
@@ -229,7 +223,7 @@ class Store:
         where = Path(os.fsdecode(error.filename)) if error.filename else self.root
         if where.is_absolute() and not where.is_relative_to(self.root.absolute()):
             return StoreError(
-                f"{key.stage} cannot be made: {where}: {reason}", remedy="mend that, then run the same command again"
+                f"{key.stage} failed: {where}: {reason}", remedy="fix that, then run the same command again"
             )
         return StoreError(f"{self.root} cannot be written: {reason}", remedy=suggest_remedy(error))
 

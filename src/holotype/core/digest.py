@@ -24,7 +24,6 @@ __all__ = [
 ]
 
 DIGITS = 16
-CHUNK = 1 << 20
 MULTI_FILE_SUFFIXES = {".vsi", ".oif"}
 VERSIONS = {"size", "mtime", "etag", "last_modified", "lastmodified", "created", "generation", "md5hash"}
 
@@ -42,11 +41,8 @@ def digest_array(array: NDArray[Any]) -> str:
 
 def digest_file(path: Path) -> str:
     """Digest of a file's bytes."""
-    state = hashlib.blake2b(digest_size=DIGITS // 2)
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            state.update(chunk)
-    return state.hexdigest()
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=DIGITS // 2)).hexdigest()
 
 
 def digest_folder(folder: Path, without: Iterable[str] = ()) -> str:
@@ -92,7 +88,7 @@ def digest_file_stats(addresses: Iterable[str]) -> str:
         file, hash_sign, row = address.rpartition("#")
         stored = file if hash_sign and row.isdigit() and file.lower().endswith((".npy", ".npz")) else address
         if stored not in versions:
-            versions = {stored: _file_version(stored)}  # the rows of an array follow one another
+            versions = {stored: _file_version(stored)}  # rows of one array are adjacent, so the last version suffices
         name = address if "://" in address else address[shared:]
         state.update(f"{name}\0{versions[stored]}\n".encode(errors="surrogateescape"))
     return state.hexdigest()
@@ -111,12 +107,12 @@ def _file_version(address: str) -> str:
     """Size, inode and times of a file and of its parts; of a remote file, the version facts of its protocol."""
     try:
         if "://" in address:
-            import fsspec  # slow, and needed for addresses only
+            import fsspec  # slow, and only needed for URIs
 
             system, path = fsspec.core.url_to_fs(address)
             facts = system.info(path)
             version_facts = {name: str(facts[name]) for name in sorted(facts) if name.lower() in VERSIONS}
-            if facts.get("type") == "directory":  # a `.zarr` afar: its files tell of themselves
+            if facts.get("type") == "directory":  # a remote `.zarr`: the versions of its files
                 inner = system.find(path, detail=True)
                 version_facts |= {
                     name: str([facts.get(fact) for fact in sorted(VERSIONS)]) for name, facts in sorted(inner.items())
@@ -124,20 +120,15 @@ def _file_version(address: str) -> str:
             return json.dumps(version_facts)
         path = Path(address)
         stats = path.stat()
-        folders = (
-            [path]
-            if S_ISDIR(stats.st_mode)
-            else _list_part_folders(path)
-            if path.suffix.lower() in MULTI_FILE_SUFFIXES
-            else []
-        )
+        is_folder = S_ISDIR(stats.st_mode)
+        folders = [path] if is_folder else _list_part_folders(path)
         parts = [
             f"{part.relative_to(folder)} {_format_stats(part.stat())}"
             for folder in folders
-            for part in _list_files(folder)
+            for part in sorted(part for part in folder.rglob("*") if part.is_file())
         ]
-        return "\0".join(parts if S_ISDIR(stats.st_mode) else [_format_stats(stats), *parts])
-    except Exception as error:  # noqa: BLE001  (every protocol has errors of its own, and the reader tells them)
+        return "\0".join(parts if is_folder else [_format_stats(stats), *parts])
+    except Exception as error:  # noqa: BLE001  (every protocol has its own errors; reading the file reports them)
         return "missing" if isinstance(error, OSError) else type(error).__name__
 
 
@@ -147,12 +138,10 @@ def _format_stats(stats: os.stat_result) -> str:
 
 def _list_part_folders(file: Path) -> list[Path]:
     """Folders beside a microscope's file that hold the rest of it: `_scan_` of `scan.vsi`, `scan.oif.files`."""
+    if file.suffix.lower() not in MULTI_FILE_SUFFIXES:
+        return []
     names = (f"_{file.stem}_", f"{file.name}.files", f"{file.stem}.files")
     return [file.with_name(name) for name in names if file.with_name(name).is_dir()]
-
-
-def _list_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _hex_digest(*parts: bytes | memoryview) -> str:

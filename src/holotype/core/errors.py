@@ -35,13 +35,8 @@ __all__ = [
 ]
 
 MAX_LISTED = 12
-MAX_LENGTHS = {
-    "what": 1300,
-    "field": 200,
-    "remedy": 600,
-    "choice": 100,
-    "value": 160,
-}  # characters of a message's parts
+# Largest number of characters of each part of a message.
+MAX_LENGTHS = {"what": 1300, "field": 200, "remedy": 600, "choice": 100, "value": 160}
 
 
 class HolotypeError(Exception):
@@ -61,10 +56,8 @@ class HolotypeError(Exception):
         self, what: str, *, field: str = "", value: object = None, allowed: Iterable[object] = (), remedy: str = ""
     ) -> None:
         self.value = value
-        self.what, self.field = (
-            _strip_advice(truncate(what, MAX_LENGTHS["what"])),
-            truncate(field, MAX_LENGTHS["field"]),
-        )
+        self.what = _strip_advice(truncate(what, MAX_LENGTHS["what"]))
+        self.field = truncate(field, MAX_LENGTHS["field"])
         self.remedy = truncate(remedy, MAX_LENGTHS["remedy"])
         self.allowed = tuple(truncate(choice, MAX_LENGTHS["choice"]) for choice in allowed)
         super().__init__(self._sentence())
@@ -134,7 +127,7 @@ def byte_size(count: int) -> str:
 def join_names(values: Iterable[object], max_names: int = MAX_LISTED) -> str:
     """Values as a comma-separated list, shortened after `max_names` with "and n more"."""
     values = list(values)
-    # A few values may be longer each, so that one path is rarely cut.
+    # The fewer values, the longer each may be: a single path is rarely shortened.
     room = max(MAX_LENGTHS["value"], MAX_LENGTHS["remedy"] // max(len(values), 1))
     words = [truncate(value, room) for value in values[:max_names]]
     rest = len(values) - max_names
@@ -149,7 +142,7 @@ def truncate(value: object, max_length: int = MAX_LENGTHS["value"]) -> str:
     """
     try:
         text = str(value)
-    except ValueError:  # Python writes no number of more than 4,300 digits
+    except ValueError:  # Python does not format integers of more than 4,300 digits
         return "a number of more than 4,300 digits"
     if len(text) <= max_length:
         return text
@@ -160,7 +153,7 @@ def truncate(value: object, max_length: int = MAX_LENGTHS["value"]) -> str:
     )
 
 
-# What libraries advise and Holotype never does: to load what may run code.
+# Advice of libraries that Holotype never follows: loading files that may run code.
 ADVICE = re.compile(r"[^:;]*\b(?:allow_pickle|weights_only|object_codec)\b.*", re.DOTALL)
 NEVER = "it holds Python objects, which are never loaded"
 

@@ -53,15 +53,15 @@ def few_groups_warning(samples: int, groups: int) -> str | None:
     """Warning for a score of one or two independent groups; none for more."""
     if groups > 2:
         return None
-    scored = f"The {samples:,} scored samples are" if samples > 1 else "The one scored sample is"
+    scored = f"The {samples:,} scored samples are" if samples > 1 else "The only scored sample is"
     if groups == 2:
         return (
-            f"{scored} of two independent groups only: the interval rests on one difference between two groups, and "
-            "how scores vary from group to group is hardly known. Score on more groups before you believe it."
+            f"{scored} of two independent groups only: the interval rests on a single difference between groups, so "
+            "the variation between groups is hardly known. Score on more groups before you rely on it."
         )
     return (
-        f"{scored} of one independent group: nothing is known of how scores vary from group to group, and the interval "
-        "holds everything that is possible. Score on more groups before you believe it."
+        f"{scored} of one independent group: the variation between groups is unknown, and the interval covers all "
+        "possible scores. Score on more groups before you rely on it."
     )
 
 

@@ -130,7 +130,7 @@ class _LinesTask(Task):
 
 @contextmanager
 def _open_bar(label: str, total: int, unit: str, stream: TextIO) -> Iterator[Task]:
-    from rich.console import Console  # a slow import that `--help` must not pay for
+    from rich.console import Console  # slow, and `--help` does not need it
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from holotype.core.digest import digest_file
+from holotype.core.disk import flush_folder, flush_names
 from holotype.core.errors import InputError
 from holotype.core.table_files import read_parquet
 
@@ -24,7 +25,7 @@ UNFINISHED = "unfinished"
 """Marker file that exists while the files of a run folder are being replaced."""
 DIGESTS = "digests.json"
 """Sizes and digests of the files that commands read; files changed afterwards are refused."""
-RERUN_REMEDY = "run the recipe again into this folder, which writes it anew"
+RERUN_REMEDY = "run the recipe again into this folder to write it anew"
 NEW_FOLDER, OLD_FOLDER = ".new", ".old"
 RUN_FILES = (
     "recipe.yaml",
@@ -44,11 +45,11 @@ RUN_FILES = (
     DIGESTS,
 )
 FILES_OF_OTHER_COMMANDS = ("audit/report.html",)
-EDITABLE_SUFFIXES = (".csv", ".html", ".yaml")  # endings of files that a person may edit; most are not read back
+EDITABLE_SUFFIXES = (".csv", ".html", ".yaml")  # files that a person may edit, which have no digests
 
-_verified_versions: dict[Path, tuple[int, ...]] = {}  # what this process has read and found unchanged
+_verified_versions: dict[Path, tuple[int, ...]] = {}  # versions that this process has read and found unchanged
 
-FICLONE = 0x40049409  # Linux: let a file share the blocks of another
+FICLONE = 0x40049409  # Linux: share the blocks of another file
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class RunFolder:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            what = f"the run's folder {str(self.root)!r} cannot be made: {error.strerror}"
-            raise InputError(what, remedy="give another one with --out") from error
+            what = f"the run's folder {str(self.root)!r} cannot be created: {error.strerror}"
+            raise InputError(what, remedy="give another folder with --out") from error
         return path
 
     def require(self, name: str) -> Path:
@@ -78,12 +79,12 @@ class RunFolder:
             InputError: The folder is not a finished run's, or the file was changed.
         """
         if self.is_unfinished:
-            what = f"the run in {str(self.root)!r} is unfinished: it ended while it wrote this folder"
-            raise InputError(what, remedy="run its recipe into this folder again; nothing is trained a second time")
+            what = f"the run in {str(self.root)!r} is unfinished: it stopped while writing this folder"
+            raise InputError(what, remedy="run its recipe into this folder again; nothing is trained twice")
         path = self.root / name
         if not path.exists():
             what = f"{str(self.root)!r} is not a finished run: it has no {name}"
-            raise InputError(what, remedy="give the folder of a run, and run its recipe to the end first")
+            raise InputError(what, remedy="give the folder of a run that ran to the end")
         self.require_intact(name)
         return path
 
@@ -109,7 +110,7 @@ class RunFolder:
         except (OSError, RecursionError, ValueError) as error:
             raise InputError(f"{str(path)!r} is damaged: {type(error).__name__}", remedy=RERUN_REMEDY) from error
         if not isinstance(content, dict):
-            raise InputError(f"{str(path)!r} is damaged: it holds no object", remedy=RERUN_REMEDY)
+            raise InputError(f"{str(path)!r} is damaged: it is not a JSON object", remedy=RERUN_REMEDY)
         return content
 
     def require_intact(self, name: str = "", weights: bool = True) -> None:
@@ -131,7 +132,7 @@ class RunFolder:
             path = self.root / file
             fault = _describe_damage(path, size, digest)
             if fault:
-                raise InputError(f"{str(path)!r} {fault}: it is not what the run wrote", remedy=RERUN_REMEDY)
+                raise InputError(f"{str(path)!r} {fault} after the run", remedy=RERUN_REMEDY)
 
     def _digests(self) -> dict[str, tuple[int, str]]:
         path = self.root / DIGESTS
@@ -158,7 +159,7 @@ class RunFolder:
         for text in reversed(log.read_bytes().split(b"\n") if log.is_file() else []):
             try:
                 line = json.loads(text)
-            except ValueError:  # torn by a kill
+            except ValueError:  # incomplete line of a killed process
                 continue
             if isinstance(line, dict) and line.get("event") == "run":
                 return line
@@ -178,7 +179,7 @@ class RunFolder:
         """Path relative to the folder, so that the folder can be moved together with its data."""
         try:
             return Path(os.path.relpath(path, self.root.resolve())).as_posix()
-        except ValueError:  # another drive of Windows
+        except ValueError:  # on another drive (Windows)
             return str(path)
 
     def images(self) -> pl.DataFrame:
@@ -239,8 +240,8 @@ class RunFolder:
             digests = self._digests()
             files = {path.relative_to(new.root).as_posix(): path for path in new.root.rglob("*") if path.is_file()}
             if any(name in digests and digests[name][1] != digest_file(path) for name, path in files.items()):
-                what = f"{str(self.root)!r} holds a finished run that was made from other data"
-                raise InputError(what, field="--out", remedy="give another folder, or run the recipe anew")
+                what = f"{str(self.root)!r} holds a finished run on other data"
+                raise InputError(what, field="--out", remedy="give another folder, or run the recipe again")
             for name, path in files.items():
                 path.replace(self.path(name))
         finally:
@@ -251,17 +252,17 @@ class RunFolder:
             if (self.root / name).is_file() and not (new.root / name).exists():
                 shutil.copy2(self.root / name, new.path(name))
         new.write_digests()
-        _sync_to_disk(new.root)
+        flush_folder(new.root)
         (self.root / OLD_FOLDER).mkdir()
         marker = self.root / UNFINISHED
-        marker.write_text("A run ended while it wrote this folder: run its recipe again.\n", encoding="utf-8")
-        _sync_to_disk(self.root, inner=False)
+        marker.write_text("A run stopped while writing this folder: run its recipe again.\n", encoding="utf-8")
+        flush_names(self.root)
         for name in RUN_FILES:
             if (self.root / name).exists():
                 (self.root / name).rename(self.root / OLD_FOLDER / name)
             if (new.root / name).exists():
                 (new.root / name).rename(self.root / name)
-        _sync_to_disk(self.root, inner=False)
+        flush_names(self.root)
         marker.unlink()
 
     def write_text(self, name: str, text: str) -> None:
@@ -302,7 +303,7 @@ def _describe_damage(path: Path, size: int, digest: str) -> str:
         if _verified_versions.get(path) == (*version, int(digest, 16)):
             return ""
         if facts.st_size != size or digest_file(path) != digest:
-            return "is damaged or was changed"
+            return "is damaged or was modified"
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
@@ -321,22 +322,8 @@ def _copy_file(source: Path, target: Path) -> None:
                 fcntl.ioctl(copy.fileno(), FICLONE, source_stream.fileno())
                 return
         except OSError:
-            pass  # another disk, or one that cannot
+            pass  # different disks, or no support
     shutil.copyfile(source, target)
-
-
-def _sync_to_disk(folder: Path, inner: bool = True) -> None:
-    """Flush a folder's names, and the files below it, to the disk."""
-    for path in folder.rglob("*") if inner else ():
-        if path.is_file():
-            with path.open("r+b") as stream:
-                os.fsync(stream.fileno())
-    with suppress(OSError):  # Windows opens no folders
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def _map_files(frame: pl.DataFrame, change: Callable[[str], str]) -> pl.DataFrame:

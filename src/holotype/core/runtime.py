@@ -73,10 +73,10 @@ def usable_cores(root: Path = Path("/")) -> int:
     Args:
         root: Root of the system's files.
     """
-    named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list names one for each level
+    named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list has one entry per nesting level
     if named.isdecimal() and int(named) > 0:
         return int(named)
-    affinity = getattr(os, "sched_getaffinity", None)  # neither on macOS nor on Windows
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     quota = _read_cpu_quota(root)
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))

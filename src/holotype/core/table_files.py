@@ -122,11 +122,11 @@ def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_o
         InputError: The suffix is another one, or the table is too long for Excel.
         OSError: The disk refuses.
     """
-    ending = require_table_suffix(path)
+    suffix = require_table_suffix(path)
     with atomic_file(path) as stream:
-        if ending in PARQUET_SUFFIXES:
+        if suffix in PARQUET_SUFFIXES:
             return _write_parquet_parts(parts, stream, Path(path))
-        if ending == ".xlsx":
+        if suffix == ".xlsx":
             return _write_excel_parts(parts, stream, Path(path))
         if byte_order_mark:
             stream.write(BYTE_ORDER_MARK)
@@ -134,7 +134,7 @@ def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_o
         for number, part in enumerate(parts):
             with _translate_disk_errors(path):
                 _to_text(part).write_csv(
-                    stream, include_header=number == 0, separator="\t" if ending == ".tsv" else ","
+                    stream, include_header=number == 0, separator="\t" if suffix == ".tsv" else ","
                 )
             rows += part.height
         return rows
@@ -146,10 +146,10 @@ def require_table_suffix(path: Path | str, field: str = "") -> str:
     Raises:
         InputError: No table is written with this suffix.
     """
-    ending = Path(path).suffix.lower()
-    if ending not in WRITTEN_SUFFIXES:
-        raise InputError(f"the ending of {str(path)!r} names no kind of table", field=field, allowed=WRITTEN_SUFFIXES)
-    return ending
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITTEN_SUFFIXES:
+        raise InputError(f"{str(path)!r} has no suffix of a table", field=field, allowed=WRITTEN_SUFFIXES)
+    return suffix
 
 
 def strip_sheet_name(path: Path | str) -> tuple[Path | str, str | None]:
@@ -185,12 +185,12 @@ def _parse(source: Path | str | bytes, parse: Callable[[Any], Any]) -> Any:
             return parse(source)
         with Path(source).open("rb") as stream:
             return parse(stream)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # the second is no Exception
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # the second is not an Exception
         reason = str(error) or type(error).__name__
     name = "the table" if isinstance(source, bytes) else f"the table {str(source)!r}"
     raise StoreError(
         f"{name} cannot be read: {reason.splitlines()[0]}",
-        remedy="it is damaged, or of another form than its name says",
+        remedy="it is damaged, or its format is not that of its name",
     )
 
 
@@ -235,7 +235,7 @@ def _write_parquet_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path:
 
 
 def _write_excel_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path: Path) -> int:
-    from openpyxl import Workbook  # slow, and needed for this ending only
+    from openpyxl import Workbook  # slow, and only needed for Excel
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
@@ -243,14 +243,14 @@ def _write_excel_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path: P
         if not isinstance(value, str):
             return value
         text_cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", value))
-        text_cell.data_type = "s"  # a name that begins with an equals sign is no formula
+        text_cell.data_type = "s"  # text: a name that begins with an equals sign is not a formula
         return text_cell
 
-    frames = list(parts)  # no more of them than a sheet holds, and an error in their making leaves no half sheet
+    frames = list(parts)  # a sheet holds few rows, and an error in a later part leaves no half sheet
     rows = sum(frame.height for frame in frames)
     if rows > EXCEL_ROWS:
         raise InputError(
-            f"an Excel sheet holds {EXCEL_ROWS:,} rows and {str(path)!r} would have {rows:,}",
+            f"an Excel sheet holds at most {EXCEL_ROWS:,} rows, and {str(path)!r} would have {rows:,}",
             remedy="write .csv or .parquet",
         )
     book = Workbook(write_only=True)

@@ -15,11 +15,11 @@ from holotype.core.errors import RecipeError, first_line, truncate
 
 __all__ = ["load_yaml"]
 
-MAX_CHARACTERS = 20_000_000  # a recipe that lists the ids of a large set has a few million
+MAX_CHARACTERS = 20_000_000  # a recipe that lists the classes of a large data set has a few million
 MAX_DEPTH = 50
 MAX_VALUES = 2_000_000
 LEADING_ZEROS = re.compile("0[0-9]+")
-MAX_DIGITS = 18  # of a whole number: none in a recipe has more, and seeds of 64 bits are written so by nobody
+MAX_DIGITS = 18  # of an integer; no value of a recipe needs more
 
 
 def load_yaml(text: str, name: str) -> Any:
@@ -32,12 +32,12 @@ def load_yaml(text: str, name: str) -> Any:
         RecipeError: The text is not YAML, or is larger or deeper than a recipe can be.
     """
     if len(text) > MAX_CHARACTERS:
-        raise RecipeError(f"{name} has {len(text):,} characters, and may have {MAX_CHARACTERS:,}")
+        raise RecipeError(f"{name} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are allowed")
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML lets a later anchor of a name take its place
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows a later anchor of the same name
             return yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -47,7 +47,9 @@ def load_yaml(text: str, name: str) -> Any:
         raise RecipeError(f"{name} cannot be read{_describe_position(error.mark)}: {error}") from error
     except RecursionError as error:
         where = _describe_position(_find_too_deep(text))
-        raise RecipeError(f"{name} is nested more than {MAX_DEPTH} deep{where}", remedy="write it flatter") from error
+        raise RecipeError(
+            f"{name} is nested more than {MAX_DEPTH} levels deep{where}", remedy="use fewer levels"
+        ) from error
     except (YAMLError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         position = getattr(error, "position", None)
         line = "" if position is None else f" at line {text.count(chr(10), 0, position) + 1}"
@@ -80,14 +82,9 @@ class _Constructor(SafeConstructor):  # type: ignore[misc]
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-            written = (
-                node.value
-                if isinstance(node, ScalarNode)
-                else "a mapping"
-                if isinstance(node, MappingNode)
-                else "a list"
-            )
-            what = f"{truncate(written)!r} is no {_describe_tag(node.tag)}: {first_line(error)}"
+            kinds = {MappingNode: "a mapping", SequenceNode: "a list"}
+            written = node.value if isinstance(node, ScalarNode) else kinds[type(node)]
+            what = f"{truncate(written)!r} is not a valid {_describe_tag(node.tag)}: {first_line(error)}"
             raise _UnreadableError(what, node.start_mark) from error
 
 
@@ -106,15 +103,15 @@ def _require_bounded_values(root: Node) -> None:
             path.discard(key)
             sizes[key] = 1 + sum(sizes[id(part)] for part in parts)
             if sizes[key] > MAX_VALUES:
-                raise _UnreadableError(f"it stands for more than {MAX_VALUES:,} values", node.start_mark)
+                raise _UnreadableError(f"it expands to more than {MAX_VALUES:,} values", node.start_mark)
             continue
         if key in path:
-            raise _UnreadableError("an alias stands within what it is an alias of", node.start_mark)
+            raise _UnreadableError("an alias is inside the value that it refers to", node.start_mark)
         if key in sizes:
             continue
         path.add(key)
         if len(path) > MAX_DEPTH:
-            raise _UnreadableError(f"it is nested more than {MAX_DEPTH} deep", node.start_mark)
+            raise _UnreadableError(f"it is nested more than {MAX_DEPTH} levels deep", node.start_mark)
         _check_scalar(node)
         stack.append((node, True))
         stack.extend((part, False) for part in parts)
@@ -145,13 +142,15 @@ def _check_scalar(node: Node) -> None:
     if isinstance(node, MappingNode):
         for key, _ in node.value:
             if not isinstance(key, ScalarNode):
-                raise _UnreadableError("a key should be one word, and is a list or a mapping", key.start_mark)
+                raise _UnreadableError("a key must be a single value, not a list or a mapping", key.start_mark)
     if isinstance(node, ScalarNode) and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in node.value):
-        raise _UnreadableError(f"{truncate(ascii(node.value))} holds what is no character of a text", node.start_mark)
+        raise _UnreadableError(
+            f"{truncate(ascii(node.value))} contains a character that is not allowed in text", node.start_mark
+        )
     if isinstance(node, ScalarNode) and str(node.tag).endswith(":int"):
         digits = sum(letter.isalnum() for letter in node.value)
         if digits > MAX_DIGITS + 2:
-            what = f"{truncate(node.value)!r} has {digits:,} digits, and a whole number may have {MAX_DIGITS}"
+            what = f"{truncate(node.value)!r} has {digits:,} digits; a whole number may have at most {MAX_DIGITS}"
             raise _UnreadableError(what, node.start_mark)
 
 

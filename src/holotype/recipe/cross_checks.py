@@ -36,24 +36,26 @@ def validate_sections(
         _validate_learning(model, data, f"models.{number}")
         _validate_taxonomy(model, data, f"models.{number}.head.taxonomy")
     if calibration is not None and calibration.back_off is not None and data.labels.kind == "multilabel":
-        raise ValueError("calibration.back_off: it answers samples of one label; data.labels.kind is 'multilabel'")
+        raise ValueError("calibration.back_off: requires multiclass labels; data.labels.kind is 'multilabel'")
     if decision is not None:
         _validate_decision(decision, data)
     adversarial_model = split.adversarial_model
     if adversarial_model is not None and adversarial_model not in [
         spec.name for spec in models if spec.predictions is None
     ]:
-        raise ValueError(f"split.adversarial_model: {adversarial_model!r} should be one of the models that are trained")
+        raise ValueError(
+            f"split.adversarial_model: {adversarial_model!r} should be the name of a model that is trained"
+        )
     if isinstance(ensemble, WeightedSpec | GreedySpec) and ensemble.by and data.domain is None:
-        raise ValueError("ensemble.by: 'domain' needs the column of the domains in data.domain")
+        raise ValueError("ensemble.by: 'domain' requires data.domain")
 
 
 def _validate_decision(section: DecisionSpec, data: DataSpec) -> None:
     allowed = FOR_ONE_LABEL if data.labels.kind == "multiclass" else FOR_MANY_LABELS
     if section.kind not in allowed:
-        gives = "one label" if section.kind in FOR_ONE_LABEL else "any number of labels"
+        gives = "one label per sample" if section.kind in FOR_ONE_LABEL else "any number of labels per sample"
         raise ValueError(
-            f"decision: {section.kind!r} gives {gives} a sample, but data.labels.kind is {data.labels.kind!r}; "
+            f"decision: {section.kind!r} gives {gives}, but data.labels.kind is {data.labels.kind!r}; "
             f"allowed: {join_names(allowed)}"
         )
     if section.kind == "assign" and section.unique_class_per not in data.groups:
@@ -73,19 +75,19 @@ def _validate_channels(model: ModelSpec, data: DataSpec, address: str) -> None:
             allowed = join_names(available) if available else "none; list them in data.channels"
             raise ValueError(f"{address}.{section}.channels: there is no channel {unknown[0]!r}; allowed: {allowed}")
     if model.input.normalize == "plate" and not data.groups:
-        raise ValueError(f"{address}.input.normalize: 'plate' needs the column of the plates, first in data.groups")
+        raise ValueError(f"{address}.input.normalize: 'plate' requires data.groups, whose first column is the plate")
 
 
 def _validate_learning(model: ModelSpec, data: DataSpec, address: str) -> None:
     if model.specialists is not None and data.domain is None:
-        raise ValueError(f"{address}.specialists: needs the column of the domains in data.domain")
+        raise ValueError(f"{address}.specialists: requires data.domain")
     if model.pseudo_labels is None:
         return
     has = {"test": data.test is not None, "external": bool(data.external)}
     has["both"] = has["test"] and has["external"]
     if not has[model.pseudo_labels.roles]:
         raise ValueError(
-            f"{address}.pseudo_labels.roles: {model.pseudo_labels.roles!r} needs rows that data does not name"
+            f"{address}.pseudo_labels.roles: {model.pseudo_labels.roles!r} requires rows that `data` does not have"
         )
 
 
@@ -94,13 +96,13 @@ def _validate_taxonomy(model: ModelSpec, data: DataSpec, address: str) -> None:
     if levels is None:
         return
     if data.labels.kind == "multilabel":
-        raise ValueError(f"{address}: ranks are learnt of one label a sample; data.labels.kind is 'multilabel'")
+        raise ValueError(f"{address}: requires multiclass labels; data.labels.kind is 'multilabel'")
     if data.labels.taxonomy is None:
-        raise ValueError(f"{address}: there are no ranks; name a table of the classes' ranks in data.labels.taxonomy")
+        raise ValueError(f"{address}: requires data.labels.taxonomy, the ranks of the classes")
     if column != CLASS_RANK and {column, CLASS_RANK} <= set(levels.weights):
-        raise ValueError(f"{address}.weights: {column!r} and {CLASS_RANK!r} are the same; write one of them")
+        raise ValueError(f"{address}.weights: {column!r} and {CLASS_RANK!r} are the same rank; write one of them")
     if levels.weights.get(column) == 0:
-        raise ValueError(f"{address}.weights: {column!r} should be above 0, or the classes would not be learnt")
+        raise ValueError(f"{address}.weights: {column!r} should be above 0, or the classes would not be learned")
 
 
 def normalize_class_rank(model: ModelSpec, column: str) -> ModelSpec:

@@ -60,27 +60,27 @@ RecipeSource = Path | str | Mapping[str, Any]
 
 
 class Recipe(Section):
-    """Everything a run does, in one file. The shortest useful recipe is `data` alone."""
+    """Configuration of a run in one file. The shortest useful recipe is `data` alone."""
 
     name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    """The run's name; its folder is `runs/<name>` beside the recipe."""
+    """Name of the run; its folder is `runs/<name>` beside the recipe."""
     seed: int = Field(default=1, ge=0)
-    """The one seed that everything random is derived from."""
+    """Seed of all random numbers."""
     metric: Literal["macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "map"] = "macro_f1"
-    """What every choice maximizes."""
+    """Metric that every selection maximizes."""
     run: RunSpec = RunSpec()
     data: DataSpec
     audit: AuditSpec = AuditSpec()
     split: SplitSpec = SplitSpec()
     models: list[ModelSpec] = Field(default=[ModelSpec()], min_length=1)
     ensemble: EnsembleSpec | None = None
-    """`weighted` where there are out-of-fold scores to learn from, else `mean`, where it is left out."""
+    """By default `weighted` if there are out-of-fold scores to fit it to, else `mean`."""
     calibration: CalibrationSpecOrNone = None
-    """How scores become probabilities to be taken at their word: `temperature`, `isotonic`, `beta`, or a section."""
+    """Calibration: a section, or its method, `temperature`, `isotonic` or `beta`."""
     decision: DecisionSpec | None = None
-    """`argmax` for one label a sample and `per-class` for many, where it is left out."""
+    """By default `argmax` for multiclass and `per-class` for multilabel data."""
     final_model: Literal["folds", "refit"] = "folds"
-    """What predicts the test rows: the folds' models, or one more that is trained on all rows as long as they were."""
+    """Models that predict the test rows: those of the folds, or one more that is trained on all rows for as long."""
     submission: SubmissionSpec = SubmissionSpec()
     report: ReportSpec = ReportSpec()
 
@@ -98,7 +98,7 @@ class Recipe(Section):
         names = [name for model in self.models for name in model.names]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"models: two are named {twice[0]!r}; give each a name of its own")
+            raise ValueError(f"models: two are named {twice[0]!r}; names must be unique")
         validate_sections(self.data, self.models, self.split, self.ensemble, self.calibration, self.decision)
         return self
 
@@ -153,7 +153,7 @@ def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise RecipeError(f"cannot read the recipe {truncate(path)!r}: {error.strerror}") from error
-    except ValueError as error:  # a path with a NUL
+    except ValueError as error:  # not UTF-8, or a path with a NUL
         if isinstance(error, UnicodeDecodeError):
             what = f"byte {error.start:,} is {error.object[error.start]:#04x}"
             raise RecipeError(
@@ -221,7 +221,7 @@ def json_schema() -> str:
 
 def _apply_overrides(content: Any, changes: Sequence[str]) -> Any:
     if not isinstance(content, dict):
-        return content  # which is refused, and in better words
+        return content  # `parse_recipe` refuses it
     content = copy.deepcopy(content)
     for change in changes:
         address, equals, text = change.partition("=")
@@ -240,14 +240,14 @@ def _set_value(content: Any, keys: list[str], value: Any, address: str) -> None:
         if isinstance(node, list):
             if not key.isdecimal() or int(key) > len(node):
                 allowed = range(len(node) + 1)
-                raise RecipeError("no such entry of the list", field=f"--set {address}", value=key, allowed=allowed)
+                raise RecipeError("there is no such list entry", field=f"--set {address}", value=key, allowed=allowed)
             index: Any = int(key)
             if index == len(node):
                 node.append({})
         elif isinstance(node, dict):
             index = key
         else:
-            raise RecipeError(f"{'.'.join(keys[:depth])} is one value and has no keys", field=f"--set {address}")
+            raise RecipeError(f"{'.'.join(keys[:depth])} is a single value without keys", field=f"--set {address}")
         if last:
             node[index] = value
         else:

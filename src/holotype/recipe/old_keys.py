@@ -88,9 +88,9 @@ def require_current_names(content: Any, prefix: str = "") -> None:
     if not old_names:
         return
     address, old, new = old_names[0]
-    others = join_names(f"{address} ({old!r} is {new!r})" for address, old, new in old_names[1:])
+    others = join_names(f"{address} ({old!r} to {new!r})" for address, old, new in old_names[1:])
     raise RecipeError(
-        f"`{old}` is called `{new}` now", field=f"{prefix}{address}", remedy=f"the same of {others}" if others else ""
+        f"`{old}` was renamed to `{new}`", field=f"{prefix}{address}", remedy=f"rename also {others}" if others else ""
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
 
 from holotype.recipe.sections import AssignSpec, DataSpec, DecisionSpec, ModelSpec, PriorSpec, SubmissionSpec
 
@@ -20,19 +20,29 @@ __all__ = [
 ]
 
 
-class Paths(Protocol):
-    """Mapping of the paths in a recipe."""
+class Paths(ABC):
+    """Mapping of the paths in a recipe.
+
+    Args:
+        folder: The folder that they are mapped from or to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def path(self, text: str) -> str:
         """Map a path."""
-        ...
+        return self._map(text, self.folder)
 
     def pattern(self, text: str) -> str:
-        """Map a pattern of paths; doubled braces in it name no columns."""
-        ...
+        """Map a pattern of paths; braces of the folder's name are doubled, so that they name no columns."""
+        return self._map(text, Path(str(self.folder).replace("{", "{{").replace("}", "}}")))
+
+    @abstractmethod
+    def _map(self, text: str, folder: Path) -> str: ...
 
 
-class AbsolutePaths:
+class AbsolutePaths(Paths):
     """Paths of a recipe, made absolute; URIs stay unchanged.
 
     Args:
@@ -40,30 +50,22 @@ class AbsolutePaths:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.relative: set[str] = set()
         """Absolute forms of the paths that were relative."""
 
-    def path(self, text: str) -> str:
-        """Map a path."""
-        return self._resolve(text, self.folder)
-
-    def pattern(self, text: str) -> str:
-        """Map a pattern, and double the braces of the folder's name."""
-        return self._resolve(text, Path(str(self.folder).replace("{", "{{").replace("}", "}}")))
-
-    def _resolve(self, text: str, folder: Path) -> str:
+    def _map(self, text: str, folder: Path) -> str:
         if "://" in text or Path(text).is_absolute():
             return text
         rest = Path(text)
-        while rest.parts[:1] == ("..",):  # the folder has no links, so that this is what the system would do
+        while rest.parts[:1] == ("..",):  # exact, as the folder has no links
             folder, rest = folder.parent, Path(*rest.parts[1:])
         absolute = str(folder / rest)
         self.relative.add(absolute)
         return absolute
 
 
-class RelativePaths:
+class RelativePaths(Paths):
     """Absolute paths, made relative to another folder if they were relative in the recipe.
 
     Args:
@@ -71,20 +73,13 @@ class RelativePaths:
     """
 
     def __init__(self, folder: Path, relative: Iterable[str]) -> None:
-        self.folder, self.relative = folder.resolve(), frozenset(relative)
+        super().__init__(folder.resolve())
+        self.relative = frozenset(relative)
 
-    def path(self, text: str) -> str:
-        """Map a path."""
-        return self._relativize(text, str(self.folder))
-
-    def pattern(self, text: str) -> str:
-        """Map a pattern."""
-        return self._relativize(text, str(self.folder).replace("{", "{{").replace("}", "}}"))
-
-    def _relativize(self, text: str, folder: str) -> str:
+    def _map(self, text: str, folder: Path) -> str:
         try:
             return Path(os.path.relpath(text, folder)).as_posix() if text in self.relative else text
-        except ValueError:  # another drive of Windows
+        except ValueError:  # on another drive (Windows)
             return text
 
 

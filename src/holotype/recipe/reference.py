@@ -12,8 +12,8 @@ __all__ = ["recipe_reference", "type_in_words"]
 
 HEAD = """# The recipe, key by key
 
-Generated from the models by `make docs`; a test holds it to them. Every section may be left out but those that have a
-required key, every key has the default given here, and an unknown key is refused.
+Generated from the code by `make docs`. Sections without a required key may be left out. A key that is left out has the
+default given here. Unknown keys are refused.
 """
 TYPE_NAMES = {int: "whole number", float: "number", str: "text", NoneType: "`null`", Any: "anything"}
 BOUNDS = {

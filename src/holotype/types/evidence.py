@@ -100,7 +100,7 @@ class TestPredictions:
     samples: Integers
     logits: AnyScores
 
-    __test__ = False  # the name is not a test's
+    __test__ = False  # not a test class of pytest
 
     def __post_init__(self) -> None:
         _require_same_length(samples=self.samples, logits=self.logits)

@@ -21,7 +21,7 @@ def _to_name(value: Any) -> Any:
     if isinstance(value, int | float | date):
         return str(value)
     if value is None:
-        raise ValueError("an empty entry is no name; put the word `null` into quotes if it is one")
+        raise ValueError("an empty entry is not a name; put the word `null` into quotes if it is one")
     return value
 
 

@@ -42,7 +42,7 @@ class CheckpointsSpec(Section):
     def _validate_one_rule(self) -> CheckpointsSpec:
         rules = [name for name in ("last", "best", "cycles") if getattr(self, name) is not None]
         if len(rules) != 1:
-            raise ValueError(f"{' and '.join(rules)} stand side by side; write one of last, best and cycles")
+            raise ValueError(f"{' and '.join(rules)} exclude each other; write one of last, best and cycles")
         return self
 
     @property

@@ -31,16 +31,14 @@ class LabelSpec(Section):
     @model_validator(mode="after")
     def _validate_taxonomy(self) -> LabelSpec:
         if self.taxonomy is not None and self.kind == "multilabel":
-            raise ValueError("taxonomy: ranks are for one label a sample; leave it out, or write kind: multiclass")
+            raise ValueError("taxonomy: requires multiclass labels; leave it out, or write kind: multiclass")
         return self
 
     @field_validator("separator")
     @classmethod
     def _validate_separator(cls, separator: str) -> str:
         if not separator:
-            raise ValueError(
-                "an empty separator cannot part labels; write the character between them, as in ' ' or '|'"
-            )
+            raise ValueError("an empty separator is not allowed; write the character between labels, as in ' ' or '|'")
         return separator
 
 

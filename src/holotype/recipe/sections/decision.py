@@ -54,7 +54,7 @@ class CascadeSpec(Section):
     @model_validator(mode="after")
     def _validate_levels(self) -> CascadeSpec:
         if any(later >= earlier for earlier, later in zip(self.levels, self.levels[1:], strict=False)):
-            raise ValueError(f"levels: {self.levels} should fall from one to the next")
+            raise ValueError(f"levels: {self.levels} should decrease from one to the next")
         return self
 
 
@@ -110,7 +110,7 @@ class AssignSpec(Section):
     @model_validator(mode="after")
     def _validate_class_sets(self) -> AssignSpec:
         if self.unique_set_per is not None and self.class_sets is None:
-            raise ValueError(f"unique_set_per: {self.unique_set_per!r} is for `class_sets`; name a table of them too")
+            raise ValueError(f"unique_set_per: {self.unique_set_per!r} requires `class_sets`, a table of them")
         return self
 
 

@@ -77,7 +77,7 @@ class StackSpec(Section):
     @model_validator(mode="after")
     def _validate_features(self) -> StackSpec:
         if "scores" not in self.features:
-            raise ValueError("features: a stack without `scores` would not look at the models; add it")
+            raise ValueError("features: a stack requires `scores`; add it")
         return self
 
 

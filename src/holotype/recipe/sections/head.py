@@ -48,7 +48,5 @@ class HeadSpec(Section):
     @model_validator(mode="after")
     def _validate_taxonomy(self) -> HeadSpec:
         if self.taxonomy is not None and self.classes_per_step is not None:
-            raise ValueError(
-                "taxonomy: the ranks are learnt from all classes; leave `classes_per_step` out, or `taxonomy`"
-            )
+            raise ValueError("taxonomy: cannot be combined with `classes_per_step`; leave one of them out")
         return self

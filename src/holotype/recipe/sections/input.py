@@ -46,5 +46,5 @@ class InputSpec(Section):
     @model_validator(mode="after")
     def _validate_tiles(self) -> InputSpec:
         if self.tile is not None and self.resize in {"stretch", "none"}:
-            raise ValueError(f"resize: {self.resize!r} does not go with tiles; write 'auto'")
+            raise ValueError(f"resize: {self.resize!r} cannot be combined with tiles; write 'auto'")
         return self

@@ -129,9 +129,11 @@ class ModelSpec(Section):
     @model_validator(mode="after")
     def _validate_tiles(self) -> ModelSpec:
         if self.input.tile is not None and self.augment.crop != "none":
-            raise ValueError("augment.crop: tiles are windows already; write crop: none, or leave input.tile out")
+            raise ValueError(
+                "augment.crop: cannot be combined with input.tile; write crop: none, or leave input.tile out"
+            )
         if self.input.tile is not None and self.predict.crops_from is not None:
-            raise ValueError("predict.tta: tiles are windows already; write tta: none, flips or d4")
+            raise ValueError("predict.tta: crops cannot be combined with input.tile; write tta: none, flips or d4")
         source = self.predict.crops_from
         if source is not None and isinstance(self.input.size, int) and source < self.largest_size:
             raise ValueError(f"predict.tta: windows of {self.largest_size} px do not fit into {source} px")
@@ -140,9 +142,7 @@ class ModelSpec(Section):
     @model_validator(mode="after")
     def _validate_taxonomy(self) -> ModelSpec:
         if self.classes != "all" and self.head.taxonomy is not None:
-            raise ValueError(
-                "head.taxonomy: ranks are learnt of all classes; write classes: all, or leave taxonomy out"
-            )
+            raise ValueError("head.taxonomy: requires all classes; write classes: all, or leave taxonomy out")
         return self
 
     @field_validator("classes")

@@ -84,14 +84,14 @@ class PhaseSpec(Section):
     def _validate_schedule(self) -> PhaseSpec:
         if isinstance(self.lr, dict):
             if 0 not in self.lr:
-                raise ValueError("lr: rates by epoch must say the rate of epoch 0")
+                raise ValueError("lr: rates by epoch must include epoch 0")
             if self.schedule.name != "constant":
                 raise ValueError(
-                    f"lr: rates by epoch want `schedule: constant` (it is {self.schedule.name!r}); or write one number"
+                    f"lr: rates by epoch require `schedule: constant` (it is {self.schedule.name}); or write a number"
                 )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
-                f"warmup_epochs: {self.warmup_epochs:g} epochs of warm-up leave nothing of {self.epochs} epochs"
+                f"warmup_epochs: {self.warmup_epochs:g} should be less than the {self.epochs} epochs of the phase"
             )
         return self
 

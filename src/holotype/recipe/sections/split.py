@@ -34,7 +34,7 @@ class SplitSpec(Section):
     def _validate_adversarial_model(self) -> SplitSpec:
         if self.adversarial_model is not None and not self.like_test:
             raise ValueError(
-                f"adversarial_model: {self.adversarial_model!r} is for `like_test`; write `like_test: true` too"
+                f"adversarial_model: {self.adversarial_model!r} requires `like_test`; write `like_test: true` too"
             )
         return self
 

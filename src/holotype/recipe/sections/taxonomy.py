@@ -24,7 +24,7 @@ class TaxonomySpec(Section):
     @model_validator(mode="after")
     def _validate_class_weight(self) -> TaxonomySpec:
         if self.weights.get("class") == 0:
-            raise ValueError("weights: `class` should be above 0, or the classes would not be learnt")
+            raise ValueError("weights: `class` should be above 0, or the classes would not be learned")
         return self
 
 
