@@ -14,15 +14,12 @@ __all__ = ["crop_matrices", "random_crop_centers", "tile_centers"]
 
 
 def crop_matrices(matrices: Tensor, centers: Tensor, share: float) -> Tensor:
-    """Restrict affine matrices to a window of the image.
+    """Restrict affine matrices to a window of the image, shape (n, 2, 3).
 
     Args:
         matrices: Shape (n, 2, 3) or (1, 2, 3).
         centers: (x, y) of the windows, shape (n, 2) or (1, 2).
         share: Side of the window over the longest side of the image.
-
-    Returns:
-        Shape (n, 2, 3).
     """
     scaled = matrices * share
     shift = torch.cat([torch.zeros(len(centers), 2, 2), centers[:, :, None]], dim=2)

@@ -63,9 +63,5 @@ def _rectangles(areas: Tensor, centers: Tensor, height: int, width: int) -> Tens
 
 
 def mixing_partners(draws: Tensor, count: int) -> NDArray[np.int64]:
-    """Choose the index of each image's partner among `count` rows.
-
-    Args:
-        draws: Uniform numbers in [0, 1), shape (n,).
-    """
+    """Choose the index of each image's partner among `count` rows, by uniform numbers in [0, 1), shape (n,)."""
     return (draws.double() * count).long().clamp_max(count - 1).numpy()

@@ -9,10 +9,7 @@ __all__ = ["validate_augment"]
 
 
 def validate_augment(spec: AugmentSpec, channels: int) -> None:
-    """Refuse augmentations that do not fit the image channels.
-
-    Args:
-        channels: Number of channels that the network reads.
+    """Refuse augmentations that do not fit the channels that the network reads.
 
     Raises:
         RecipeError: Saturation needs three channels.

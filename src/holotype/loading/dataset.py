@@ -128,7 +128,6 @@ def compute_row_normalization(
 
 
 def _channel_indices(selected: Sequence[str] | None, names: Sequence[str] | None, field: str) -> tuple[int, ...] | None:
-    """Indices of the selected channels among all names."""
     if selected is None:
         return None
     if names is None:

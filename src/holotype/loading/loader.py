@@ -41,14 +41,7 @@ Result = TypeVar("Result")
 
 
 def read_batch(dataset: ImageDataset, rows: Integers, device: torch.device) -> Tensor:
-    """Read and normalize cached pixels on the device; they are transferred at their own bit depth.
-
-    Args:
-        rows: Shape (n,).
-
-    Returns:
-        Shape (n, channels, H, W), float32.
-    """
+    """Transfer cached pixels at their own bit depth and normalize them, shape (n, channels, H, W), float32."""
     channel_index = slice(None) if dataset.input_channels is None else np.array(dataset.input_channels)
     stored = dataset.pixel_cache.pixels[rows][:, channel_index]
     scale = dataset.normalization
@@ -158,26 +151,19 @@ def _tile_centers(dataset: ImageDataset, rows: Integers, key: int) -> Tensor:
 
 
 def view_batch(dataset: ImageDataset, pixels: Tensor, matrices: Tensor, size: int) -> Tensor:
-    """Warp a batch for one view of test-time augmentation.
+    """Warp a batch for one view of test-time augmentation, shape (n, channels, size, size), channels last in memory.
 
     Args:
         pixels: Shape (n, channels, H, W), from `read_batch`.
         matrices: Shape (n, 2, 3) or (1, 2, 3).
         size: Side of the square in pixels.
-
-    Returns:
-        Shape (n, channels, size, size), channels last in memory.
     """
     warped = warp(pixels, matrices, size, dataset.pixel_cache.resize_mode)
     return warped.contiguous(memory_format=torch.channels_last)
 
 
 def prefetch(make: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Compute results in order, some of them ahead of use on background threads.
-
-    Args:
-        workers: Number of threads; 0 computes each result on demand.
-    """
+    """Compute results in order, some ahead of use on background threads; with 0 workers on demand."""
     if workers == 0:
         yield from map(make, items)
         return

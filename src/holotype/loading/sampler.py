@@ -76,7 +76,6 @@ def sample_epoch(rows: Integers, truth: AnyLabels, rule: SamplingRule, key: int)
 
 
 def _repeat_in_random_order(rows: Integers, repeats: Integers, key: int) -> Integers:
-    """Repeat rows and shuffle them."""
     repeated = np.repeat(rows, repeats)
     occurrence = np.arange(len(repeated)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     sort_keys = keyed_uniforms(key, repeated, int(repeats.max(initial=0)) + 1)

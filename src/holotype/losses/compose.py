@@ -123,13 +123,9 @@ def class_weights(truth: AnyLabels, rule: str | None, kind: str) -> Tensor | Non
 
 
 def prior_logits(truth: AnyLabels, kind: str) -> Tensor:
-    """Logits of the class priors: log-probabilities for one label per sample, log-odds for several.
+    """Logits of the class priors, shape (classes,): log-probabilities for one label per sample, log-odds for several.
 
-    Args:
-        truth: Labels of the training rows, shape (n, classes).
-
-    Returns:
-        Shape (classes,); one pseudo-count keeps absent classes finite.
+    One pseudo-count keeps absent classes finite.
     """
     import torch
 

@@ -73,10 +73,7 @@ def loss_info(function: Callable[..., Tensor]) -> LossInfo:
 
 
 def get_loss(name: str, kind: str) -> Callable[..., Tensor]:
-    """Get the function of a loss by its name in the recipe.
-
-    Args:
-        kind: `multiclass` or `multilabel`.
+    """Get the function of a loss by its name in the recipe; `focal` is another function for each kind of labels.
 
     Raises:
         RecipeError: No loss has this name.

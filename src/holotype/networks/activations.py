@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
 
 from timm.layers import activations as timm_activations
 from torch import nn
@@ -24,7 +24,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
     "tanh": nn.Tanh,
 }
-INPLACE_ACTIVATIONS = {"relu", "relu6", "leaky_relu", "elu", "selu", "silu", "mish", "hardswish"}
 TIMM_ACTIVATIONS = tuple(
     getattr(timm_activations, name)
     for name in ("Swish", "Mish", "HardSwish", "HardMish", "PReLU", "GELU", "GELUTanh", "QuickGELU", "Tanh")
@@ -35,19 +34,16 @@ GATE_NAMES = {"gate", "sigmoid", "attn_gate"}
 
 
 def make_activation(name: str, inplace: bool = True) -> nn.Module:
-    """Make an activation module by its name in `ACTIVATIONS`.
-
-    Args:
-        inplace: Overwrite the input where the activation can, which saves memory in training.
+    """Make an activation module; `inplace` overwrites the input where the activation can, which saves memory.
 
     Raises:
-        RecipeError: No activation has this name.
+        RecipeError: `ACTIVATIONS` has no such name.
     """
     key = name.lower().replace("-", "_")
     if key not in ACTIVATIONS:
         raise RecipeError(f"no activation is named {name!r}", field="activation", value=name, allowed=ACTIVATIONS)
-    options: dict[str, Any] = {"inplace": inplace} if key in INPLACE_ACTIVATIONS else {}
-    return ACTIVATIONS[key](**options)
+    activation = ACTIVATIONS[key]
+    return activation(inplace=inplace) if "inplace" in inspect.signature(activation).parameters else activation()
 
 
 def replace_activations(backbone: nn.Module, name: str) -> int:

@@ -64,11 +64,7 @@ def check_backbone(name: str, field: str = "models.backbone") -> None:
 
 
 def hub_file(name: str) -> tuple[str, str] | None:
-    """Find the hub repository and file of a network's weights; None where the hub has none.
-
-    Args:
-        name: With or without the tag of its weights.
-    """
+    """Find the hub repository and file of the weights of a (tagged) name; None where the hub has none."""
     entry = _backbones().hub_files.get(name)
     if entry is None:
         return None

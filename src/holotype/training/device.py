@@ -38,12 +38,11 @@ def launch_fabric(runtime: Runtime) -> Fabric:
             f"there is no device {runtime.device!r} here", field="run.device", value=kind, allowed=present
         )
     _require_devices(kind, number, runtime)
-    if runtime.processes > 1:
-        strategy = DDPStrategy(start_method="spawn", broadcast_buffers=False)  # the training step averages buffers
-        plugins: list[Any] = [_precision_plugin(runtime, kind)]
-        return Fabric(accelerator=kind, devices=runtime.processes, strategy=strategy, plugins=plugins)
-    devices = [int(number)] if number else 1
-    return Fabric(accelerator=kind, devices=devices, plugins=[_precision_plugin(runtime, kind)])
+    options: dict[str, Any] = {"devices": [int(number)] if number else 1}
+    if runtime.processes > 1:  # the training step averages buffers
+        strategy = DDPStrategy(start_method="spawn", broadcast_buffers=False)
+        options = {"devices": runtime.processes, "strategy": strategy}
+    return Fabric(accelerator=kind, plugins=[_precision_plugin(runtime, kind)], **options)
 
 
 def _require_devices(kind: str, number: str, runtime: Runtime) -> None:

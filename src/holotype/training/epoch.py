@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from holotype.core.errors import HolotypeError, TrainingError
-from holotype.core.seeds import derive_seed
 from holotype.loading import (
     add_pseudo_labeled,
     batches,
@@ -58,11 +57,7 @@ Result = TypeVar("Result")
 
 
 class DivergedError(HolotypeError):
-    """Divergence: the loss or the logits are NaN or infinite.
-
-    Args:
-        rows: Image rows of the first such step.
-    """
+    """Divergence: the loss or the logits are NaN or infinite at image `rows`."""
 
     def __init__(self, what: str, rows: Integers) -> None:
         super().__init__(what)
@@ -144,7 +139,7 @@ def epoch_steps(training: TrainingState, phase_state: PhaseState) -> list[list[P
     """
     job, batch = training.job, training.runtime.batch
     epoch = training.progress.epoch
-    key = _derive_key(training, phase_state, epoch, "order")
+    key = training.job.derive_key(phase_state.number, epoch, "order")
     share = _pseudo_label_share(job, phase_state, epoch)
     rows = add_pseudo_labeled(
         job.labeled_rows(phase_state.number), job.pseudo_rows, job.pseudo_rows_per_epoch, share, key
@@ -181,7 +176,7 @@ def batch_maker(training: TrainingState, phase_state: PhaseState) -> Callable[[P
             features.batch(piece[:, 0], draw),
             to_device(torch.from_numpy(truth[piece[:, 0]]), device).float(),
         )
-    key = _derive_key(training, phase_state, draw, "augmentation")
+    key = training.job.derive_key(phase_state.number, draw, "augmentation")
     size = job.model.phase_size(phase_state.number)
     rows = job.phase_rows(phase_state.number)
     return lambda piece: training_batch(dataset, piece, key, size, job.model.augment, device, rows)
@@ -216,10 +211,10 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
         global_step = progress.epoch * len(steps) + step
         set_lr_and_momentum(phase_state.optimizer.param_groups, phase_schedule_value(phase, global_step, len(steps)))
         rows = sum(len(batch) for batch in steps[step])
-        noise = _derive_key(training, phase_state, global_step, "noise", fabric.global_rank)
+        noise = training.job.derive_key(phase_state.number, global_step, "noise", fabric.global_rank)
         options = StepOptions(noise, phase.clip, rows, phase.on_nonfinite == "skip")
         micro_batches = [next(prepared) for _ in pieces[step - first]]
-        key = _derive_key(training, phase_state, global_step, "classes")
+        key = training.job.derive_key(phase_state.number, global_step, "classes")
         loss = take_step(training, phase_state, micro_batches, options, key, global_step / len(steps))
         if phase_state.average is not None:
             phase_state.average.update(training.network, global_step)
@@ -227,17 +222,13 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
         _update_loss_sum(training, phase.on_nonfinite == "skip", loss, rows)
         progress.step = step + 1
         training.task.advance(rows, f"epoch {progress.epoch + 1}/{phase.epochs}")
-        should_save = _should_save(training)
+        is_due = time.monotonic() - training.saved_at > training.runtime.save_seconds
+        should_save = any_process(fabric, is_due)  # all processes save together
         if progress.step == len(steps) or len(recent) == LOSS_CHECK_INTERVAL or should_save:
             _require_finite(recent, steps[progress.step - len(recent) : progress.step], phase.on_nonfinite == "skip")
             recent = []
         if should_save and progress.step < len(steps):
             keep_state(training, phase_state)
-
-
-def _should_save(training: TrainingState) -> bool:
-    """Decide together, over all processes, whether the state is due to be saved."""
-    return any_process(training.fabric, time.monotonic() - training.saved_at > training.runtime.save_seconds)
 
 
 def _update_loss_sum(training: TrainingState, skips: bool, loss: Tensor, rows: int) -> None:
@@ -265,11 +256,6 @@ def cut_batches(step: Sequence[Piece], parts: int, rank: int = 0, processes: int
     """
     local_batches = [batch[rank::processes] for batch in step]
     return [piece for batch in local_batches for piece in np.array_split(batch, min(parts, len(batch))) if len(piece)]
-
-
-def _derive_key(training: TrainingState, phase_state: PhaseState, *purpose: str | int) -> int:
-    job = training.job
-    return derive_seed(job.seed, job.seed_name, phase_state.number, job.fold, *purpose)
 
 
 def _pseudo_label_share(job: FitJob, phase_state: PhaseState, epoch: int) -> float:

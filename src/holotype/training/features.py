@@ -46,21 +46,11 @@ class Features:
     device: torch.device
 
     def batch(self, rows: Integers, draw: int) -> Tensor:
-        """Get the features of training rows on the device.
-
-        Args:
-            rows: Image rows, shape (k,).
-            draw: Index of the augmentation draw, modulo the number of draws.
-        """
+        """Get the features of training rows under one draw of the augmentation (modulo the draws), on the device."""
         return torch.from_numpy(self.augmented[draw % len(self.augmented), self.position[rows]]).to(self.device)
 
     def logits(self, network: nn.Module, rows: Integers) -> AnyScores:
-        """Compute the logits of rows without augmentation.
-
-        Args:
-            network: In evaluation mode.
-            rows: Image rows that are not training rows, shape (k,).
-        """
+        """Compute the logits of rows outside training, without augmentation; the network is in evaluation mode."""
 
         def head_logits(part: Integers) -> AnyScores:
             features = torch.from_numpy(self.unaugmented[self.position[part]]).to(self.device)

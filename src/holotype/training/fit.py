@@ -147,7 +147,6 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
 
 
 def _run_phase(training: TrainingState) -> None:
-    """Train the current phase to its end."""
     phase_state = start_phase(training, training.progress.phase)
     restore_phase(training, phase_state)
     while not _is_over(training, phase_state):

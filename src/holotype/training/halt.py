@@ -11,11 +11,7 @@ __all__ = ["TrainingPaused", "stop_training_if_requested"]
 
 
 class TrainingPaused(HolotypeError):  # noqa: N818  (a pause is not an error)
-    """A pause of training at the requested epoch; the same call without a limit resumes it.
-
-    Args:
-        history: One entry per epoch so far.
-    """
+    """A pause of training at the requested epoch; the same call without a limit resumes it."""
 
     def __init__(self, what: str, history: list[dict[str, Any]]) -> None:
         super().__init__(what)

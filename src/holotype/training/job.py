@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from holotype.core.seeds import derive_seed
 from holotype.data import PixelCache
 from holotype.recipe.sections import CheckpointsSpec, ModelSpec
 from holotype.recipe.sections.schedule import ConstantSpec
@@ -79,6 +80,10 @@ class FitJob:
         """Name in the keys of random numbers; the same for all rounds of pseudo-labeling."""
         return self.model.name if self.domain is None else f"{self.model.name}/{self.domain}"
 
+    def derive_key(self, phase: int, *purpose: str | int) -> int:
+        """Derive a key of random numbers for one purpose in a phase."""
+        return derive_seed(self.seed, self.seed_name, phase, self.fold, *purpose)
+
     def phase_rows(self, phase: int) -> Integers:
         """Get the training rows of a phase: labeled rows, then pseudo-labeled ones, shape (n,)."""
         return np.concatenate([self.labeled_rows(phase), self.pseudo_rows])
@@ -106,11 +111,7 @@ class FitJob:
         return self.model.phase_size(len(self.model.phases) - 1)
 
     def card(self, pixel_cache: PixelCache) -> dict[str, Any]:
-        """Describe a checkpoint of this job for `card.json`.
-
-        Args:
-            pixel_cache: The training images; new images are brought into the same form.
-        """
+        """Describe a checkpoint of this job, trained on the images of `pixel_cache`, for `card.json`."""
         _, channels, height, width = pixel_cache.pixels.shape
         address, separator, network = self.model.weights.partition("#")
         kind = "run:" if address.startswith("run:") else ""
@@ -164,8 +165,8 @@ def plan_fit(
         inner_ids = inner_samples(images, folds, fold, seed)
         inner = np.isin(rows, inner_ids) & usable
         trains &= ~np.isin(folds.component[rows], folds.component[inner_ids])
-    parts = (np.flatnonzero(part).astype(np.int64) for part in (trains, validates, inner))
-    train_rows, validation_rows, inner_rows = parts
+    masks = (trains, validates, inner)
+    train_rows, validation_rows, inner_rows = (np.flatnonzero(mask).astype(np.int64) for mask in masks)
     facts = (_model_class_names(model, images), images.kind, images.channels, normalization)
     external = roles[train_rows] == "external"
     rank_heads = model_taxonomy(model.head.taxonomy, images.ranks)

@@ -84,11 +84,7 @@ def find_rate(step: Callable[[float], float], low: float = 1e-6, high: float = 1
 
 
 def valley(losses: Sequence[float]) -> int:
-    """Valley rule of fastai: index half way along the longest decreasing subsequence.
-
-    Args:
-        losses: Smoothed, at ascending rates.
-    """
+    """Valley rule of fastai: index half way along the longest decreasing subsequence of smoothed losses."""
     lengths = [1] * len(losses)
     for later in range(1, len(losses)):
         for earlier in range(later):

@@ -207,7 +207,6 @@ def carry_momentum(old: Optimizer, new: Optimizer) -> int:
 
 
 def _convert_state(state: Mapping[str, Any], momentum: float, new: Optimizer) -> dict[str, Any]:
-    """Convert the state of one parameter to another kind of optimizer, as far as possible."""
     import torch
     from torch.optim import SGD, Adam, AdamW
 
@@ -227,11 +226,7 @@ def _momentum(group: Mapping[str, Any]) -> float:
 
 
 def set_lr_and_momentum(groups: Iterable[dict[str, Any]], value: ScheduleValue) -> None:
-    """Set the learning rate and momentum of a step; a momentum of 0 in the recipe stays 0.
-
-    Args:
-        groups: `param_groups` of an optimizer, each with `largest_rate`.
-    """
+    """Set the learning rate and momentum of a step; a momentum of 0 in the recipe stays 0."""
     for group in groups:
         group["lr"] = group["largest_rate"] * value.rate
         if value.momentum is None:

@@ -46,7 +46,10 @@ def start_phase(training: TrainingState, number: int) -> PhaseState:
     wrapped_network, wrapped_optimizer = fabric.setup(trainable, optimizer)
     phase_state = PhaseState(number, phase, wrapped_network, wrapped_optimizer, [], loss, None, features)
     shares = [float(group["largest_rate"]) for group in optimizer.param_groups]
-    rate = _find_phase_rate(training, phase_state, shares) if phase.lr == "find" else _largest_rate(phase.lr)
+    if phase.lr == "find":
+        rate = _find_phase_rate(training, phase_state, shares)
+    else:
+        rate = max(phase.lr.values()) if isinstance(phase.lr, dict) else float(phase.lr)
     phase_state.rates = [rate * share for share in shares]
     if phase.ema is not None:
         phase_state.average = MovingAverage(training.network, phase.ema)
@@ -54,10 +57,8 @@ def start_phase(training: TrainingState, number: int) -> PhaseState:
 
 
 def restore_phase(training: TrainingState, phase_state: PhaseState) -> None:
-    """Restore the newest saved state of a phase: optimizer, moving average and sums of the current epoch.
-
-    Args:
-        training: With the network's weights restored already.
+    """Restore optimizer, moving average and epoch sums of a phase from the newest state; the network is restored
+    before.
     """
     state = newest_state(training.workspace)
     if state is None:
@@ -85,12 +86,7 @@ def restore_phase(training: TrainingState, phase_state: PhaseState) -> None:
 
 
 def _base_optimizer(optimizer: Optimizer) -> Optimizer:
-    """The optimizer inside Fabric's wrapper."""
     return getattr(optimizer, "optimizer", optimizer)
-
-
-def _largest_rate(rate: float | str | dict[int, float]) -> float:
-    return max(rate.values()) if isinstance(rate, dict) else float(rate)
 
 
 def _find_phase_rate(training: TrainingState, phase_state: PhaseState, shares: list[float]) -> float:
@@ -109,7 +105,7 @@ def _find_phase_rate(training: TrainingState, phase_state: PhaseState, shares: l
             group["lr"] = rate * share
         number = next(numbers)
         job, batches = training.job, steps[number % len(steps)]
-        noise = derive_seed(job.seed, job.seed_name, phase_state.number, job.fold, number, "find")
+        noise = job.derive_key(phase_state.number, number, "find")
         rows = sum(len(batch) for batch in batches) * training.fabric.world_size  # every process takes all rows
         options = StepOptions(noise, phase_state.phase.clip, rows)
 
@@ -145,10 +141,7 @@ def _backbone_features(training: TrainingState, number: int) -> Features | None:
         return None
     if phase.augmentation_draws * len(rows) * network.head.width * 4 > MAX_BYTES:  # type: ignore[union-attr,operator]
         return None
-    keys = [
-        derive_seed(job.seed, job.seed_name, number, job.fold, draw, "augmentation")
-        for draw in range(phase.augmentation_draws)
-    ]
+    keys = [job.derive_key(number, draw, "augmentation") for draw in range(phase.augmentation_draws)]
 
     def batch_function(key: int) -> Callable[[Integers], Tensor]:
         return lambda part: training_batch(dataset, part, key, size, job.model.augment, device)[0]

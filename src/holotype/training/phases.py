@@ -69,21 +69,13 @@ def phase_loss(
 
 
 def phase_optimizer(phase: PhaseSpec, network: nn.Module, rate: float) -> Optimizer:
-    """Make the optimizer of a phase, after freezing parameters as the phase says.
-
-    Args:
-        rate: The largest learning rate.
-    """
+    """Make the optimizer of a phase with its largest rate, after freezing parameters as the phase says."""
     freeze(network, phase)
     return make_optimizer(network, rate, phase.optimizer, phase.layer_decay)
 
 
 def phase_schedule_value(phase: PhaseSpec, step: int, steps_per_epoch: int) -> ScheduleValue:
-    """Learning rate and momentum of a step: schedule, rates by epoch, and warm-up.
-
-    Args:
-        step: From 0.
-    """
+    """Learning rate and momentum of a step (from 0): schedule, rates by epoch, and warm-up."""
     warmup_steps = phase.warmup_epochs * steps_per_epoch
     steps = phase.epochs * steps_per_epoch
     if isinstance(phase.lr, dict):

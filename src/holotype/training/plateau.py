@@ -31,10 +31,7 @@ class Plateau:
 
 
 def advance(plateau: Plateau, spec: PlateauSpec, score: float) -> tuple[Plateau, Verdict]:
-    """Advance the plateau state by one epoch.
-
-    Args:
-        score: Larger is better (the negative of a loss); a score that is not finite is no improvement.
+    """Advance the plateau state by one epoch; a larger score is better, one that is not finite is no improvement.
 
     Returns:
         The state and the verdict. After `rewind` the learning rate is that of `plateau_rate`, and if `spec.rewind` is
@@ -51,14 +48,7 @@ def advance(plateau: Plateau, spec: PlateauSpec, score: float) -> tuple[Plateau,
 
 
 def advance_early_stopping(plateau: Plateau, spec: EarlyStoppingSpec, score: float) -> tuple[Plateau, Verdict]:
-    """Advance the early-stopping state by one epoch.
-
-    Args:
-        score: The value of `spec.metric`, larger is better (the negative of a loss).
-
-    Returns:
-        The state, and `improved`, `keep` or `stop`.
-    """
+    """Advance the early-stopping state by one epoch, to `improved`, `keep` or `stop`; a larger score is better."""
     after = _count_epoch(plateau, score, spec.min_delta)
     if after.stopped or after.since >= spec.patience:
         return replace(after, stopped=True), "stop"

@@ -148,7 +148,6 @@ def take_step(
 
 
 def _rows_of_classes(indices: Tensor, each: int) -> Tensor:
-    """Rows of some classes that have `each` rows."""
     return (indices[:, None] * each + torch.arange(each, device=indices.device)).flatten()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import get_type_hints
 
 from holotype.core.registry import Registry
 from holotype.recipe.sections.schedule import (
@@ -51,31 +51,19 @@ def schedule(spec: ScheduleSpec | str, step: int, steps: int, steps_per_epoch: i
     Raises:
         RecipeError: No schedule has this name.
     """
-    if not isinstance(spec, str):
-        return SCHEDULES[spec.name](spec, step, steps, steps_per_epoch)  # type: ignore[no-any-return]
-    function = SCHEDULES[spec]
-    section = SCHEDULE_SECTIONS[spec.replace("-", "_")]()
+    function = SCHEDULES[spec if isinstance(spec, str) else spec.name]
+    section = get_type_hints(function)["spec"]() if isinstance(spec, str) else spec
     return function(section, step, steps, steps_per_epoch)  # type: ignore[no-any-return]
 
 
 def with_warmup(value: ScheduleValue, step: int, warmup_steps: float) -> ScheduleValue:
-    """Apply a linear warm-up from zero (Goyal et al. 2017, section 2.2, "gradual warmup").
-
-    Args:
-        step: From 0.
-        warmup_steps: Length of the warm-up.
-    """
+    """Apply a linear warm-up from zero (Goyal et al. 2017, section 2.2, "gradual warmup") to a step, counted from 0."""
     share = min((step + 1) / warmup_steps, 1.0) if warmup_steps > 0 else 1.0
     return ScheduleValue(value.rate * share, value.momentum)
 
 
 def lr_at_epoch(rates: dict[int, float], epoch: int) -> float:
-    """Learning rate of an epoch from rates by epoch, as a share of the largest.
-
-    Args:
-        rates: Starting epoch to rate; has the key 0.
-        epoch: From 0.
-    """
+    """Learning rate of an epoch (from 0) as a share of the largest; `rates` maps starting epochs to rates."""
     return rates[max(begin for begin in rates if begin <= epoch)] / max(rates.values())
 
 
@@ -164,11 +152,7 @@ def cosine_restarts(spec: CosineRestartsSpec, step: int, steps: int, steps_per_e
 
 
 def cycle_ends(spec: CosineRestartsSpec, epochs: int) -> list[int]:
-    """Epochs at which the cycles of cosine restarts end, ascending; cycles shorter than an epoch are joined.
-
-    Args:
-        epochs: Number of epochs of the phase.
-    """
+    """Epochs at which the cycles of cosine restarts end, ascending; cycles shorter than an epoch are joined."""
     lengths = [spec.factor**cycle for cycle in range(spec.cycles)]
     ends = [round(epochs * sum(lengths[: cycle + 1]) / sum(lengths)) for cycle in range(spec.cycles)]
     return sorted({end for end in ends if end > 0})
@@ -193,17 +177,6 @@ def one_cycle(spec: OneCycleSpec, step: int, steps: int, steps_per_epoch: int) -
         return ScheduleValue(_cosine(1 / START_DIVISOR, 1.0, progress), _cosine(high, low, progress))
     progress = (step - peak) / max(steps - 1 - peak, 1e-9)
     return ScheduleValue(_cosine(1.0, 1 / (START_DIVISOR * END_DIVISOR), progress), _cosine(low, high, progress))
-
-
-SCHEDULE_SECTIONS: dict[str, Any] = {
-    "constant": ConstantSpec,
-    "cosine": CosineSpec,
-    "cosine_restarts": CosineRestartsSpec,
-    "linear": LinearSpec,
-    "one_cycle": OneCycleSpec,
-    "plateau": PlateauSpec,
-    "step": StepSpec,
-}
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

@@ -31,11 +31,7 @@ DIGEST = "digest"
 
 
 def candidate_path(workspace: Path, epoch: int) -> Path:
-    """Path of the weights saved after an epoch.
-
-    Args:
-        epoch: Counted over all phases.
-    """
+    """Path of the weights saved after an epoch, counted over all phases."""
     return workspace / f"candidate-{epoch:05d}.safetensors"
 
 
@@ -93,11 +89,7 @@ def save_state(
 
 
 def newest_state(workspace: Path) -> tuple[dict[str, Tensor], TrainingProgress] | None:
-    """Load the newest state that is undamaged and whose candidates are; damaged ones are deleted.
-
-    Returns:
-        Tensors and progress; None if training has not begun.
-    """
+    """Load tensors and progress of the newest undamaged state and delete damaged ones; None without any."""
     for path in reversed(_states(workspace)):
         try:
             tensors, metadata = load_checked(path)
@@ -116,11 +108,7 @@ def strip_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def load_optimizer(tensors: dict[str, Tensor], optimizer: Optimizer) -> None:
-    """Restore the state of an optimizer over the same parameters.
-
-    Args:
-        tensors: From `newest_state`.
-    """
+    """Restore the state of an optimizer over the same parameters, from the tensors of `newest_state`."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for key, value in strip_prefix(tensors, "optimizer.").items():

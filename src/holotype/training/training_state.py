@@ -81,10 +81,7 @@ class PhaseState:
 
 
 def evaluate(training: TrainingState, phase_state: PhaseState | None, rows: Integers) -> dict[str, float]:
-    """Evaluate the current network on some rows, without augmentation.
-
-    Args:
-        phase_state: Has the cached features of a frozen backbone; None computes them from the images.
+    """Evaluate the current network on some rows without augmentation, from cached features if the phase has them.
 
     Returns:
         `loss` (log loss; NaN if a logit is not finite) and `score` (macro F1; NaN if no class has a positive row).

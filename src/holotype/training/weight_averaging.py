@@ -29,11 +29,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move towards the network by 1 - min(decay, (1 + step) / (10 + step)); integer buffers are copied.
-
-        Args:
-            step: Completed steps before this one, from 0.
-        """
+        """Move by 1 - min(decay, (1 + step) / (10 + step)) at a step, counted from 0; integer buffers are copied."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point():
@@ -78,10 +74,7 @@ def average_weights(states: Sequence[Mapping[str, Tensor]]) -> StateDict:
 def greedy_soup(
     states: Sequence[Mapping[str, Tensor]], score: Callable[[StateDict], float]
 ) -> tuple[StateDict, tuple[int, ...]]:
-    """Greedy soup: from the best state on, add each state that does not lower the score (Wortsman et al. 2022).
-
-    Args:
-        score: Score of a state on held-out rows, larger is better.
+    """Greedy soup (Wortsman et al. 2022): from the best state on, add each state that does not lower the score.
 
     Returns:
         The soup, and the indices of its parts in the order they joined.
