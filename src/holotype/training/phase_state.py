@@ -57,9 +57,7 @@ def start_phase(training: TrainingState, number: int) -> PhaseState:
 
 
 def restore_phase(training: TrainingState, phase_state: PhaseState) -> None:
-    """Restore optimizer, moving average and epoch sums of a phase from the newest state; the network is restored
-    before.
-    """
+    """Restore the newest saved optimizer, moving average and epoch sums; the network's weights are restored before."""
     state = newest_state(training.workspace)
     if state is None:
         raise HolotypeError(f"{training.job.label}: the saved state is missing from {training.workspace}; run it again")
