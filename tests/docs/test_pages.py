@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
+
+from holotype.recipe.load import load_recipe
 
 CHECKOUT = Path(__file__).parents[2]
 DOCS = CHECKOUT / "docs"
@@ -56,6 +59,12 @@ def test_every_picture_is_shown_and_all_of_them_are_small() -> None:
     shown = "".join(map(text_of, PAGES))
     assert [picture.name for picture in pictures if f"images/{picture.name}" not in shown] == []
     assert sum(picture.stat().st_size for picture in pictures) < MOST_BYTES_OF_PICTURES
+
+
+def test_the_recipe_of_the_readme_is_valid() -> None:
+    recipe = re.search(r"^```yaml\n(.*?)^```$", text_of("README.md"), re.MULTILINE | re.DOTALL)
+    assert recipe is not None
+    load_recipe(YAML(typ="safe", pure=True).load(recipe[1]))
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
