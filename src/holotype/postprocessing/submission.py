@@ -33,7 +33,7 @@ def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
         return samples
     table = read_table(order, "submission.order")
     if id_column not in table.columns:
-        raise DataError(f"{order!r} has no column {id_column!r}", field="submission.id", allowed=table.columns)
+        raise DataError(f"there is no column {id_column!r} in {order!r}", field="submission.id", allowed=table.columns)
     ordered_ids = table[id_column].cast(pl.String).to_list()
     number = dict(zip(labels.frame["sample"].gather(samples).cast(pl.String), samples.tolist(), strict=True))
     id_set = set(ordered_ids)
