@@ -1,4 +1,4 @@
-"""What a store holds, whether it is whole, and what of it can go."""
+"""Inspection and pruning of the cache."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_a_terminal_that_asks_for_plain_lines_gets_those_of_a_pipe(
     status, shown = shown_on_a_terminal(monkeypatch, "report", "no/run", columns=40)
     sentence = "holotype: 'no/run' is not a finished run: it has no scores.json; give the folder of a run "
     assert status == 2
-    assert shown == f"{sentence}and run its recipe to the end first.\r\n"
+    assert shown == f"{sentence}that ran to the end.\r\n"
 
 
 def test_an_error_on_a_terminal_stands_in_a_box_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

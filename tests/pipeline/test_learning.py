@@ -307,7 +307,7 @@ def test_a_model_tells_test_rows_apart_before_the_folds_are_drawn(
 def test_a_discriminator_without_a_use_is_refused(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     for split, message in (
         ({"adversarial_model": "main"}, "requires `like_test`"),
-        ({"adversarial_model": "other", "like_test": True}, "'other' should be one of the models"),
+        ({"adversarial_model": "other", "like_test": True}, "'other' should be the name of a model"),
     ):
         with pytest.raises(RecipeError) as caught:
             load_recipe(write_recipe(tmp_path, split=split))

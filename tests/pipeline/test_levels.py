@@ -175,7 +175,7 @@ def levels_of(content: dict[str, Any], folder: Path) -> None:
         ({"kind": "marginal"}, {}, "weights"),
         ({"kind": "separate", "weights": {}}, {}, "weights"),
         ({"kind": "trees", "weights": {"genus": 1}}, {}, "'marginal' or 'separate'"),
-        ({"genus": 0.3}, {"taxonomy": None}, "name a table of the classes' ranks in data.labels.taxonomy"),
+        ({"genus": 0.3}, {"taxonomy": None}, "requires data.labels.taxonomy"),
         ({"genus": 0.3}, {"kind": "multilabel", "taxonomy": None}, "head.taxonomy: requires multiclass labels"),
         (None, {"kind": "multilabel"}, "taxonomy: requires multiclass labels"),
     ],

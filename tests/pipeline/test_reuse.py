@@ -1,4 +1,4 @@
-"""What a second run takes from the store, and what a change makes anew."""
+"""Steps that a second run reads from the cache, and steps that a change runs again."""
 
 from __future__ import annotations
 

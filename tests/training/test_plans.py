@@ -83,8 +83,8 @@ def test_no_schedule_leaves_its_bounds(name: str, epochs: int, per_epoch: int) -
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"lr": {1: 0.1}, "schedule": "constant"}, "must say the rate of epoch 0"),
-        ({"lr": {0: 0.1}}, "want `schedule: constant`"),
+        ({"lr": {1: 0.1}, "schedule": "constant"}, "must include epoch 0"),
+        ({"lr": {0: 0.1}}, "require `schedule: constant`"),
         ({"epochs": 2, "warmup_epochs": 2}, "should be less than the 2 epochs"),
         ({"schedule": {"name": "step", "evry": 2}}, "did you mean 'every'"),
     ],
