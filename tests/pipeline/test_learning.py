@@ -267,7 +267,7 @@ def test_another_number_of_neighbours_trains_nothing_again(
             {"test": None},
             "models.0.pseudo_labels.roles: 'test' requires rows that `data` does not have",
         ),
-        ({"pseudo_labels": {"roles": "external"}}, {}, "models.0.pseudo_labels.roles: 'external' needs rows"),
+        ({"pseudo_labels": {"roles": "external"}}, {}, "models.0.pseudo_labels.roles: 'external' requires rows"),
         ({"pseudo_labels": {"confidence": 0.4}}, {}, "models.0.pseudo_labels.confidence"),
         ({"classes": ["golgi", "golgi"]}, {}, "models.0.classes: classes must name each class once"),
         ({"specialists": {"by": "plate"}}, {}, "models.0.specialists.by"),
