@@ -11,19 +11,19 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_
 .PHONY: help demo test test-lowest lowest test-slow chromium test-browser test-browser-again check bench systems docs site pictures clean
 
 help:
-	@echo "make demo        train on drawn cells, end in a submission, scores and a report (no network)"
+	@echo "make demo        train on simulated cells, write scores, a submission and a report (no network)"
 	@echo "make test        the tests"
-	@echo "make test-lowest  the tests on the lowest versions that pyproject.toml allows, in an environment of their own"
-	@echo "make lowest      resolve these versions again, after a bound was changed"
+	@echo "make test-lowest  the tests with the lowest dependency versions, in a separate environment"
+	@echo "make lowest      resolve these versions again, after a bound changed"
 	@echo "make test-slow   the tests that train for minutes or read real data"
-	@echo "make test-browser  the pages in a real browser (Debian: installs chromium)"
-	@echo "make check       style, types, layers"
-	@echo "make bench       every measurement that the README quotes"
-	@echo "make systems     the six systems of docs/systems/ on drawn stand-ins: nested scores and times"
-	@echo "make docs        rewrite the pages that are generated from the code"
-	@echo "make site        the pages of docs/ as a site: docs/_build/html/index.html"
-	@echo "make pictures    draw the pictures of the pages again"
-	@echo "make clean       remove .venv and the caches (runs stay)"
+	@echo "make test-browser  the tests of the pages in a browser (Debian: installs chromium)"
+	@echo "make check       style, types and import contracts"
+	@echo "make bench       the benchmarks that the README quotes"
+	@echo "make systems     the six systems of docs/systems/ on simulated data: nested scores and times"
+	@echo "make docs        generate pages from the code and from measurements"
+	@echo "make site        build the site: docs/_build/html/index.html"
+	@echo "make pictures    draw the figures of the pages"
+	@echo "make clean       remove .venv and caches, but no runs"
 
 # Rebuilt when the dependencies change.
 .venv/.installed: pyproject.toml constraints.txt
