@@ -66,12 +66,11 @@ def ours(
 ) -> np.ndarray:
     """Labels of every sample by a stack and thresholds that were fitted without its outer fold."""
     names = tuple(f"m{number}" for number in range(MODELS))
-    stack = EnsembleStep(
-        StackSpec(kind="stack", repeats=repeats), names, "multilabel", "macro_f1", facts, (1, threads, None)
-    )
+    spec = StackSpec(kind="stack", repeats=repeats)
+    stack = EnsembleStep(spec, names, "multilabel", "macro_f1", facts, seed=1, threads=threads)
     classes = tuple(str(number) for number in range(truth.shape[1]))
     decision = DecisionStep(PerClassSpec(kind="per-class", fallback="none"), DecisionContext(classes, "multilabel"))
-    return cross_fit_predict([stack, decision], models, truth, models[0].folds, facts.units, 1)[-1]
+    return cross_fit_predict([stack, decision], models, truth, models[0].folds, facts.groups, 1)[-1]
 
 
 def theirs(
