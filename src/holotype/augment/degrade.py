@@ -82,15 +82,15 @@ def blur(pixels: Tensor, deviations: Tensor, largest: float) -> Tensor:
         largest: Upper bound of the deviations, which sets the size of the kernel.
     """
     count, channels, height, width = pixels.shape
-    reach = min(math.ceil(3 * largest), height - 1, width - 1)
-    if reach < 1:
+    radius = min(math.ceil(3 * largest), height - 1, width - 1)
+    if radius < 1:
         return pixels
-    offsets = torch.arange(-reach, reach + 1, device=pixels.device)
+    offsets = torch.arange(-radius, radius + 1, device=pixels.device)
     kernel = torch.exp(-0.5 * (offsets / deviations.clamp_min(EPSILON)[:, None]) ** 2)
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
-    flat = functional.pad(pixels, [reach] * 4, mode="reflect").reshape(1, count * channels, height + 2 * reach, -1)
-    across = functional.conv2d(flat, kernel[:, None, None, :], groups=count * channels)
-    return functional.conv2d(across, kernel[:, None, :, None], groups=count * channels).reshape(pixels.shape)
+    flat = functional.pad(pixels, [radius] * 4, mode="reflect").reshape(1, count * channels, height + 2 * radius, -1)
+    horizontal = functional.conv2d(flat, kernel[:, None, None, :], groups=count * channels)
+    return functional.conv2d(horizontal, kernel[:, None, :, None], groups=count * channels).reshape(pixels.shape)
 
 
 def add_noise(pixels: Tensor, deviations: Tensor, keys: NDArray[np.uint64]) -> Tensor:

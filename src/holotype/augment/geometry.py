@@ -33,14 +33,14 @@ def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
     angle = signed[:, 0] * math.radians(spec.rotate)
     low, high = (math.log(bound) for bound in spec.scale)
     zoom = torch.exp(-(low + draws[:, 1] * (high - low)))  # twice the size is half the step on the input
-    slope = torch.tan(signed[:, 2] * math.radians(spec.shear))
-    across = _mirror_signs(draws[:, 3], spec.flip in (True, "horizontal"))
-    down = _mirror_signs(draws[:, 4], spec.flip in (True, "vertical"))
+    shear = torch.tan(signed[:, 2] * math.radians(spec.shear))
+    flip_x = _mirror_signs(draws[:, 3], spec.flip in (True, "horizontal"))
+    flip_y = _mirror_signs(draws[:, 4], spec.flip in (True, "vertical"))
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    first = torch.stack([cosine, slope * cosine - sine, torch.zeros_like(angle)], dim=1)
-    second = torch.stack([sine, slope * sine + cosine, torch.zeros_like(angle)], dim=1)
-    flips = torch.stack([across, down, torch.ones_like(across)], dim=1)
-    return torch.stack([first, second], dim=1) * flips[:, None, :]
+    first_row = torch.stack([cosine, shear * cosine - sine, torch.zeros_like(angle)], dim=1)
+    second_row = torch.stack([sine, shear * sine + cosine, torch.zeros_like(angle)], dim=1)
+    flips = torch.stack([flip_x, flip_y, torch.ones_like(flip_x)], dim=1)
+    return torch.stack([first_row, second_row], dim=1) * flips[:, None, :]
 
 
 def warp(

@@ -131,11 +131,9 @@ def _channel_indices(selected: Sequence[str] | None, names: Sequence[str] | None
     if selected is None:
         return None
     if names is None:
-        raise DataError(
-            "the recipe selects channels by name, and the images have no channel names",
-            field="data.channels",
-            remedy="list the names of all channels, in the order of the files",
-        )
+        message = "the recipe selects channels by name, and the images have no channel names"
+        remedy = "list the names of all channels, in the order of the files"
+        raise DataError(message, field="data.channels", remedy=remedy)
     for name in selected:
         if name not in names:
             raise DataError(f"there is no channel {name!r}", field=field, value=name, allowed=names)

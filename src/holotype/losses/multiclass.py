@@ -59,8 +59,8 @@ def softmax_focal(
     """
     row_weights = targets.new_ones(len(targets)) if class_weights is None else targets @ class_weights
     log_probs = logits.log_softmax(dim=1)
-    fading = (1 - log_probs.exp()).clamp_min(EPSILON) ** gamma
-    cost = smooth_labels(targets, smoothing, 1.0 / targets.shape[1]) * fading * log_probs
+    focal_weight = (1 - log_probs.exp()).clamp_min(EPSILON) ** gamma
+    cost = smooth_labels(targets, smoothing, 1.0 / targets.shape[1]) * focal_weight * log_probs
     if alpha is not None:
         cost = cost * logits.new_tensor(alpha)
     return -(cost.sum(dim=1) * row_weights).sum() / row_weights.sum().clamp_min(EPSILON)

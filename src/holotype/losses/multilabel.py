@@ -64,8 +64,9 @@ def focal(
     if logits.numel() == 0:
         return logits.sum()
     targets = smooth_labels(targets, smoothing, 0.5)
-    miss, chance = functional.softplus(-logits), functional.softplus(logits)  # -log p and -log (1 - p)
-    positive, negative = targets * (-gamma * chance).exp() * miss, (1 - targets) * (-gamma * miss).exp() * chance
+    positive_cost, negative_cost = functional.softplus(-logits), functional.softplus(logits)  # -log p and -log (1 - p)
+    positive = targets * (-gamma * negative_cost).exp() * positive_cost
+    negative = (1 - targets) * (-gamma * positive_cost).exp() * negative_cost
     if class_weights is not None:
         positive = positive * class_weights
     if alpha is not None:
@@ -103,11 +104,11 @@ def asymmetric(
     if logits.numel() == 0:
         return logits.sum()
     targets = smooth_labels(targets, smoothing, 0.5)
-    miss, chance = functional.softplus(-logits), functional.softplus(logits)
+    positive_cost, negative_cost = functional.softplus(-logits), functional.softplus(logits)
     shifted = (logits.sigmoid() - margin).clamp_min(0.0)
-    lost = -(1 - shifted).clamp_min(EPSILON).log() if margin > 0 else chance
-    positive = targets * (-gamma_positive * chance).exp() * miss
-    negative = (1 - targets) * shifted**gamma_negative * lost
+    shifted_cost = -(1 - shifted).clamp_min(EPSILON).log() if margin > 0 else negative_cost
+    positive = targets * (-gamma_positive * negative_cost).exp() * positive_cost
+    negative = (1 - targets) * shifted**gamma_negative * shifted_cost
     if class_weights is not None:
         positive = positive * class_weights
     return (positive + negative).mean()
@@ -131,13 +132,13 @@ def soft_f1(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None
     """
     if logits.numel() == 0:
         return logits.sum()
-    chances = logits.sigmoid()
-    both = (chances * targets).sum(dim=0)
-    neither = ((1 - chances) * (1 - targets)).sum(dim=0)
-    mismatched = (chances * (1 - targets) + (1 - chances) * targets).sum(dim=0)
-    of_positives = 2 * both / (2 * both + mismatched + EPSILON)
-    of_negatives = 2 * neither / (2 * neither + mismatched + EPSILON)
-    cost = 1 - (of_positives + of_negatives) / 2
+    probability = logits.sigmoid()
+    true_positives = (probability * targets).sum(dim=0)
+    true_negatives = ((1 - probability) * (1 - targets)).sum(dim=0)
+    errors = (probability * (1 - targets) + (1 - probability) * targets).sum(dim=0)
+    positive_f1 = 2 * true_positives / (2 * true_positives + errors + EPSILON)
+    negative_f1 = 2 * true_negatives / (2 * true_negatives + errors + EPSILON)
+    cost = 1 - (positive_f1 + negative_f1) / 2
     return cost.mean() if class_weights is None else (cost * class_weights).sum() / class_weights.sum()
 
 

@@ -95,11 +95,11 @@ def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None
     """
     for name, entry in parts.items():
         function = get_loss(name, kind)
-        facts = loss_info(function)
-        if kind not in facts.kinds:
-            fitting = sorted(other for other in LOSSES if kind in loss_info(get_loss(other, kind)).kinds)
-            message = f"the loss {name!r} is for {' and '.join(facts.kinds)} labels"
-            raise RecipeError(message, field="loss", value=name, allowed=fitting)
+        info = loss_info(function)
+        if kind not in info.kinds:
+            supported = sorted(other for other in LOSSES if kind in loss_info(get_loss(other, kind)).kinds)
+            message = f"the loss {name!r} is for {' and '.join(info.kinds)} labels"
+            raise RecipeError(message, field="loss", value=name, allowed=supported)
         options = [option for option in inspect.signature(function).parameters if option not in COMMON_ARGUMENTS]
         options += [WARM_UP] if "margin" in options else []
         allowed = ["weight", *options]
@@ -107,18 +107,12 @@ def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None
         if unknown:
             message = f"the loss {name!r} has no option {unknown[0]!r}"
             raise RecipeError(message, field="loss", value=unknown[0], allowed=allowed)
-        if weights and not facts.weights:
-            raise RecipeError(
-                f"the loss {name!r} does not support class weights",
-                field="class_weights",
-                remedy="leave them out, or choose another loss",
-            )
-        if smoothing and not facts.smooths:
-            raise RecipeError(
-                f"the loss {name!r} does not support label smoothing",
-                field="label_smoothing",
-                remedy="leave it out, or choose another loss",
-            )
+        if weights and not info.weights:
+            message = f"the loss {name!r} does not support class weights"
+            raise RecipeError(message, field="class_weights", remedy="leave them out, or choose another loss")
+        if smoothing and not info.smooths:
+            message = f"the loss {name!r} does not support label smoothing"
+            raise RecipeError(message, field="label_smoothing", remedy="leave it out, or choose another loss")
 
 
 def smooth_labels(targets: Tensor, share: float, target: float) -> Tensor:

@@ -62,9 +62,7 @@ def replace_activations(backbone: nn.Module, name: str) -> int:
                 setattr(module, child_name, make_activation(name, getattr(child, "inplace", False)))
                 replaced += 1
     if replaced == 0:
-        raise RecipeError(
-            f"{type(backbone).__name__} has no activation module that can be replaced by {name!r}",
-            field="models.activation",
-            remedy="leave `activation` out, or choose another backbone",
-        )
+        message = f"{type(backbone).__name__} has no activation module that can be replaced by {name!r}"
+        remedy = "leave `activation` out, or choose another backbone"
+        raise RecipeError(message, field="models.activation", remedy=remedy)
     return replaced

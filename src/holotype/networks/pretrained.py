@@ -194,11 +194,8 @@ def weights_file(weights: str, fold: int | None = None) -> Path:
         folder = next(iter(sorted((models / name).glob("fold*"))), folder)
     if not (folder / "weights.safetensors").is_file():
         available = sorted(path.parent.relative_to(models).as_posix() for path in models.glob("*/fold*/card.json"))
-        raise RecipeError(
-            f"the run {run!r} has no network {folder.relative_to(models).as_posix()!r}",
-            field="models.weights",
-            allowed=available,
-        )
+        message = f"the run {run!r} has no network {folder.relative_to(models).as_posix()!r}"
+        raise RecipeError(message, field="models.weights", allowed=available)
     return folder / "weights.safetensors"
 
 

@@ -34,9 +34,8 @@ def launch_fabric(runtime: Runtime) -> Fabric:
     available_kinds = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available_kinds.get(kind, False):
         present = ["auto", *(name for name, available in available_kinds.items() if available)]
-        raise RecipeError(
-            f"there is no device {runtime.device!r} here", field="run.device", value=kind, allowed=present
-        )
+        message = f"there is no device {runtime.device!r} here"
+        raise RecipeError(message, field="run.device", value=kind, allowed=present)
     _require_devices(kind, number, runtime)
     options: dict[str, Any] = {"devices": [int(number)] if number else 1}
     if runtime.processes > 1:  # the training step averages buffers
@@ -48,21 +47,13 @@ def launch_fabric(runtime: Runtime) -> Fabric:
 def _require_devices(kind: str, number: str, runtime: Runtime) -> None:
     """Refuse a device number that this machine does not have, or more processes than devices."""
     count = torch.cuda.device_count() if kind == "cuda" else 1
-    present = [f"{kind}:{index}" for index in range(count)] if kind == "cuda" else [kind]
     if number and (not number.isdecimal() or int(number) >= count):
-        raise RecipeError(
-            f"there is no device {runtime.device!r} here",
-            field="run.device",
-            value=runtime.device,
-            allowed=["auto", kind, *present],
-        )
+        present = [f"{kind}:{index}" for index in range(count)] if kind == "cuda" else [kind]
+        message, allowed = f"there is no device {runtime.device!r} here", ["auto", kind, *present]
+        raise RecipeError(message, field="run.device", value=runtime.device, allowed=allowed)
     if kind != "cpu" and runtime.processes > count:
-        raise RecipeError(
-            f"{runtime.processes} processes need a device each, and this machine has {count}",
-            field="run.processes",
-            value=runtime.processes,
-            remedy=f"write {count} or fewer",
-        )
+        message = f"{runtime.processes} processes need a device each, and this machine has {count}"
+        raise RecipeError(message, field="run.processes", value=runtime.processes, remedy=f"write {count} or fewer")
 
 
 def _precision_plugin(runtime: Runtime, device_type: str) -> Precision:

@@ -38,16 +38,11 @@ def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
     check_loss(parts, kind, phase.class_weights is not None, phase.label_smoothing)
     margin_losses = sorted(MARGINS.intersection(parts))
     if margin_losses and head.margin is None:
-        raise RecipeError(
-            f"the loss {margin_losses[0]!r} needs a cosine head",
-            field="loss",
-            value=margin_losses[0],
-            remedy="write `head: {margin: {}}`",
-        )
+        message = f"the loss {margin_losses[0]!r} needs a cosine head"
+        raise RecipeError(message, field="loss", value=margin_losses[0], remedy="write `head: {margin: {}}`")
     if head.margin is not None and kind == "multilabel":
-        raise RecipeError(
-            "a cosine head supports one label per sample only", field="head.margin", remedy="leave it out"
-        )
+        message = "a cosine head supports one label per sample only"
+        raise RecipeError(message, field="head.margin", remedy="leave it out")
 
 
 def phase_loss(
@@ -113,14 +108,14 @@ def frozen_parameters(names: Sequence[str], freeze: str | Sequence[str] | None) 
     """
     frozen: set[str] = set()
     for pattern in [freeze] if isinstance(freeze, str) else freeze or []:
-        fitting = {name for name in names if name.startswith(f"{pattern}.") or fnmatch(name, pattern)}
-        if not fitting:
+        matching = {name for name in names if name.startswith(f"{pattern}.") or fnmatch(name, pattern)}
+        if not matching:
             prefixes = {name.rsplit(".", depth)[0] for name in names for depth in range(1, name.count(".") + 1)}
             hint = did_you_mean(pattern, sorted(prefixes)) or f"the first are {join_names(sorted(prefixes), 8)}"
             raise RecipeError(
                 f"no parameter name starts with {pattern!r} or matches it", field="freeze", value=pattern, remedy=hint
             )
-        frozen |= fitting
+        frozen |= matching
     if len(frozen) == len(names):
         raise RecipeError("all parameters are frozen, so nothing would be trained", field="freeze", value=freeze)
     return frozen

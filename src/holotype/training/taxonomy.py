@@ -32,32 +32,21 @@ def model_taxonomy(spec: TaxonomySpec | None, ranks: Ranks) -> RankHeads | None:
     """
     if spec is None:
         return None
+    field, allowed = "head.taxonomy.weights", [CLASS_RANK, *ranks.names]
     for name in spec.weights:
         if name in ranks.constant:
-            raise RecipeError(
-                f"every class has the same {name}, so there is nothing to learn",
-                field="head.taxonomy.weights",
-                value=name,
-                remedy="leave it out",
-            )
-        if name not in {CLASS_RANK, *ranks.names}:
-            raise RecipeError(
-                f"the taxonomy has no rank {name!r}",
-                field="head.taxonomy.weights",
-                value=name,
-                allowed=[CLASS_RANK, *ranks.names],
-            )
+            message = f"every class has the same {name}, so there is nothing to learn"
+            raise RecipeError(message, field=field, value=name, remedy="leave it out")
+        if name not in allowed:
+            raise RecipeError(f"the taxonomy has no rank {name!r}", field=field, value=name, allowed=allowed)
     weighted = [
         (name, row, spec.weights[name])
         for name, row in zip(ranks.names, ranks.parents, strict=True)
         if spec.weights.get(name)
     ]
     if not weighted:
-        raise RecipeError(
-            "no rank above the classes has a weight",
-            field="head.taxonomy.weights",
-            remedy=f"give a weight to one of {', '.join(ranks.names)}, or write `taxonomy: null`",
-        )
+        remedy = f"give a weight to one of {', '.join(ranks.names)}, or write `taxonomy: null`"
+        raise RecipeError("no rank above the classes has a weight", field=field, remedy=remedy)
     names, parents, weights = zip(*weighted, strict=True)
     return RankHeads(names, parents, weights, spec.weights.get(CLASS_RANK, 1.0))
 
