@@ -22,9 +22,7 @@ class ClassPair:
     """Pair of related classes.
 
     Args:
-        first: Number of one class.
         second: Number of the other, larger than `first`.
-        strength: From 0 to 1.
         forward: Samples of the first that were taken for the second; for co-occurrence, samples with both.
         backward: Samples of the second that were taken for the first; for co-occurrence, samples with both.
         expected: Samples expected to have both by chance; None for a confusion.

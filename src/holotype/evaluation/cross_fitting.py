@@ -84,11 +84,7 @@ class PostprocessingStep(Protocol):
 
 @dataclass(frozen=True)
 class FittedChain:
-    """Fitted postprocessing steps, in order.
-
-    Args:
-        steps: Results of each step's `fit`.
-    """
+    """Fitted postprocessing steps, in order."""
 
     steps: tuple[FittedStep, ...]
 
@@ -177,13 +173,7 @@ def cross_fit_predict(
     units: Integers,
     seed: int,
 ) -> list[Any]:
-    """Return the result of each step for every sample, fitted without the sample's fold.
-
-    Args:
-        choices: As in `fit_chain`, like the other arguments.
-
-    Returns:
-        One array per step, of shape (n, classes) each.
+    """Return the result of each step for every sample, fitted without the sample's fold; arguments as in `fit_chain`.
 
     Raises:
         HolotypeError: A step returned an array of another shape.
@@ -199,11 +189,7 @@ def cross_fit(
     units: Integers,
     seed: int,
 ) -> CrossFittedChains:
-    """Fit the whole chain once per fold, without that fold; a single time if no step learns.
-
-    Args:
-        choices: As in `fit_chain`, like the other arguments.
-    """
+    """Fit the whole chain once per fold, without that fold; once in all if no step learns. See `fit_chain`."""
     if not any(learns(choice) for choice in choices):
         return [(np.ones(len(truth), bool), fit_chain(choices, models, truth, folds, units, seed))]
     fold_ids = cross_fitting_folds(folds, units, seed)
@@ -224,9 +210,6 @@ def apply_cross_fitted(
     shape: tuple[int, ...],
 ) -> list[Any]:
     """Return the result of each step for every sample, by the chain that was fitted without it.
-
-    Returns:
-        One array per step, of that shape.
 
     Raises:
         HolotypeError: A step returned an array of another shape.
@@ -258,16 +241,7 @@ def cross_fitting_folds(folds: Integers, units: Integers, seed: int) -> Integers
 
 
 def grouped_folds(units: Integers, count: int, seed: int) -> Integers:
-    """Assign groups to folds of similar size: the largest group first, each to the smallest fold.
-
-    Args:
-        units: Group of each sample, shape (n,).
-        count: Number of folds; fewer if there are fewer groups.
-        seed: Decides the order of groups of equal size.
-
-    Returns:
-        Fold of each sample, shape (n,).
-    """
+    """Assign groups to at most `count` folds of similar size: the largest group first, each to the smallest fold."""
     _, inverse, sizes = np.unique(units, return_inverse=True, return_counts=True)
     shuffled = keyed_generator(seed, "score", "grouped folds").permutation(len(sizes))
     filled = np.zeros(min(count, len(sizes)), np.int64)

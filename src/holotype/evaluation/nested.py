@@ -55,7 +55,6 @@ class NestedScore:
 
     Args:
         scorecard: Its `steps` are empty until `step_effects` fills them.
-        samples: Sample numbers, shape (n,), ascending.
         decided: Labels by the chain that was fitted without the sample's fold, shape (n, classes).
         logits: Scores before the decision, by the same chain, shape (n, classes).
         steps: Results of each step but the last, shape (n, classes) each.
@@ -86,7 +85,6 @@ def score_nested(
 
     Args:
         choices: At least one step; the first takes the models, the last decides.
-        metric: Comes first in the scorecard.
         next_rows: Rows of the submission, for the prediction interval; by default the number of scored samples.
 
     Raises:

@@ -70,7 +70,6 @@ def gather_test(
     Args:
         predictions: Of one model: every expected image by the network of every fold.
         expected: Image rows that every network must have scored: the test rows, or those of a validation set.
-        pool: Rule for several images per sample, from `POOLS`.
 
     Raises:
         HolotypeError: A network left out a row, scored a row twice or another row, or a score is not finite.
@@ -96,7 +95,6 @@ def pool_images(owners: Integers, logits: AnyScores, kind: Kind, pool: str) -> t
 
     Args:
         owners: Sample of each image, shape (n,).
-        pool: From `POOLS`.
 
     Returns:
         Sample numbers, ascending, shape (m,), and their logits, shape (m, classes).

@@ -27,11 +27,7 @@ def step_effects(
     seed: int,
     against: Sequence[Against] = (),
 ) -> list[dict[str, Any]]:
-    """Score each step and its difference from a reference step.
-
-    Args:
-        steps: In order, all of the same samples.
-        against: Reference of each step; the step before by default.
+    """Score each step and its difference from a reference step, by default the step before.
 
     Returns:
         One entry per step: `step`, `value`, `low`, `high`, `against` (name of the reference step) and `difference`; the

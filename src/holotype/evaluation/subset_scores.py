@@ -13,11 +13,7 @@ __all__ = ["score_excluding", "score_subset"]
 
 
 def score_subset(scored: ScoredSamples, groups: Integers, metric: str, seed: int) -> dict[str, Metric]:
-    """Score some samples by themselves; empty if none has a label.
-
-    Args:
-        metric: Comes first.
-    """
+    """Score some samples by themselves; empty if none has a label."""
     if not scored.truth.any():
         return {}
     resamples = resample_groups(scored.truth, groups, seed)
@@ -33,7 +29,6 @@ def score_excluding(
 
     Args:
         excluded: Mask of the samples to leave out, shape (n,).
-        metric: Comes first.
 
     Returns:
         Metrics by name; empty if no sample is excluded, or all are.

@@ -33,7 +33,6 @@ def rank_table(scored: ScoredSamples, ranks: Ranks, resamples: GroupResamples) -
     """Build the table of ranks, the classes first, as in `Scorecard.ranks`.
 
     Args:
-        scored: Multiclass samples.
         ranks: Without any, the table is empty.
     """
     if not ranks.names:
@@ -102,7 +101,6 @@ def back_off_table(
 
     Args:
         answers: Rank and taxon of each sample, -1 for no answer, shape (n,) each.
-        target: Share of answers that should be right.
     """
     rank, taxon = answers
     truth = LabelMatrix.from_dense(labels)[:]

@@ -90,10 +90,6 @@ def check_search(queries: Floats, keys: Floats, k: int, forbidden: Forbidden | N
 def normalize_rows(vectors: Floats, first: int = 0, name: str = "keys") -> NDArray[np.float64]:
     """Scale each row to length 1, in double precision; rows of zeros stay zero.
 
-    Args:
-        first: Number of the first row, for the error message.
-        name: Field name for the error message.
-
     Raises:
         DataError: A row is not finite.
     """

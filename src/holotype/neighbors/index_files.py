@@ -28,7 +28,6 @@ class IndexedImages:
     Args:
         embeddings: Shape (images, width).
         images: One row per embedding, with `row`, `id`, `labels` and any other columns.
-        metadata: JSON values: the temperature, the prior, the kind of index.
     """
 
     embeddings: Floats
@@ -42,9 +41,7 @@ def save_index(
     """Write embeddings and the table of their rows; an interrupted write is detected by `load_index`.
 
     Args:
-        folder: Created if missing.
         embeddings: Finite, shape (images, width); stored as float32.
-        images: One row per embedding, with `row`, `id`, `labels` and any other columns.
 
     Raises:
         DataError: The number of rows differs from the number of embeddings, or an embedding is not finite.

@@ -23,7 +23,6 @@ def require_no_scored_fold(
         samples: Sample of each key, shape (keys,).
         fold_of_sample: Fold of each sample, shape (samples,); below 0 if it is in none.
         fold: Below 0 for a model of all training samples.
-        names: Sample names for the message; numbers by default.
 
     Raises:
         HolotypeError: A key belongs to the scored fold.

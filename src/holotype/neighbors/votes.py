@@ -39,7 +39,6 @@ def neighbor_logits(
         truth: Labels of the keys: a mask of shape (keys, classes), or class numbers of shape (keys,).
         prior: Frequency of each class among the keys, shape (classes,).
         temperature: Difference of similarity by which a weight falls to 1/e; above 0.
-        prior_count: Above 0.
 
     Returns:
         Log-probabilities (multiclass) or log-odds (multilabel), finite, shape (n, classes).
@@ -76,10 +75,7 @@ def fit_temperature(
     It needs no other data than the index: search for the keys themselves, with their own group forbidden.
 
     Args:
-        neighbors: Of some keys among the others.
-        truth: Of all keys, as in `neighbor_logits`.
         key_rows: Rows of these keys, shape (n,).
-        prior: Frequency of each class among the keys, shape (classes,).
         temperatures: Candidates; of equally good ones the first is taken.
 
     Raises:

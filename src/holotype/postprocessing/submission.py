@@ -23,7 +23,6 @@ def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
 
     Args:
         order: `test`, or the path of a sample submission, whose order is used.
-        id_column: Its id column.
 
     Raises:
         DataError: The ids of the sample submission differ from those of the test table.
@@ -63,7 +62,6 @@ def submission_table(
 
     Args:
         samples: Sample numbers in the order of the submission, shape (n,).
-        names: Decided labels of each sample.
     """
     ids = labels.frame["sample"].gather(samples)
     return pl.DataFrame({id_column: ids, label_column: [separator.join(row) for row in names]})
@@ -77,9 +75,6 @@ def prediction_table(
     separator: str,
 ) -> pl.DataFrame:
     """Build the predictions for a spreadsheet.
-
-    Args:
-        names: Decided labels of each sample.
 
     Returns:
         `id`, `labels`, then `class_1`, `probability_1` and so on for the three most likely classes.

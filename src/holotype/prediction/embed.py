@@ -20,11 +20,7 @@ __all__ = ["embed_images", "embed_with_network"]
 def embed_images(
     model: ModelSpec, dataset: ImageDataset, rows: Integers, runtime: Runtime, device: torch.device
 ) -> Floats:
-    """Embed images with the backbone that a model starts from: pooled features, shape (n, width).
-
-    Args:
-        model: Its input size must be resolved.
-    """
+    """Embed images with the backbone that a model starts from: pooled features, shape (n, width)."""
     network, _ = build_network(model, 2, dataset.channels, 0)
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 

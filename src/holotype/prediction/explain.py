@@ -100,9 +100,6 @@ def heat_over_image(heat: NDArray[Any], height: int, width: int, model: ModelSpe
 
     Args:
         heat: Shape (H, W) of the cached images, from `grad_cam`.
-        height: Of the original image, in pixels.
-        width: Of the original image, in pixels.
-        model: From the network's card.
 
     Returns:
         Shape (height, width), 0 to 1.

@@ -105,11 +105,7 @@ def infer(
     runtime: Runtime,
     device: torch.device,
 ) -> list[Predictions]:
-    """Predict images with one checkpoint; one entry per pooling rule, with the first view alone as the last entry.
-
-    Args:
-        views: The recipe's `predict` section.
-    """
+    """Predict images with one checkpoint; one entry per pooling rule, with the first view alone as the last entry."""
     card = checkpoint.card
     networks = load_networks(checkpoint)
     options = InferenceOptions(card["size"], card["kind"], views, AugmentSpec.model_validate(card["model"]["augment"]))

@@ -22,7 +22,6 @@ def resolve_precision(precision: Precision, device_type: str) -> Literal["32", "
     Args:
         precision: `auto` is mixed precision on a GPU: bfloat16 if the hardware has it, float16 if it only emulates it
             (T4, V100).
-        device_type: As in `torch.device.type`.
     """
     if precision != "auto":
         return precision

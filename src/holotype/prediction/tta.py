@@ -27,7 +27,6 @@ class InferenceOptions:
 
     Args:
         size: Side of the square input, in pixels.
-        augment: The training augmentation, for views drawn from it.
     """
 
     size: int

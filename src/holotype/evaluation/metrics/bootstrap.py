@@ -93,15 +93,11 @@ def bootstrap_intervals(names: Sequence[str], scored: ScoredSamples, resamples: 
 def paired_difference(
     name: str, before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples
 ) -> dict[str, float]:
-    """Compute the paired difference of a metric on the same samples and resamples.
-
-    Args:
-        before: Samples as decided before the step.
-        after: The same samples as decided after it.
+    """Compute the difference of a metric, after minus before, on the same samples and resamples.
 
     Returns:
-        `value` (after minus before), `low` and `high` of 95 %; with one group, or no valid resample, -1 to 1, or
-        infinite for an unbounded metric.
+        `value`, `low` and `high` of 95 %; with one group, or no valid resample, -1 to 1, or infinite for an unbounded
+        metric.
 
     Raises:
         DataError: The two sides are of different samples.

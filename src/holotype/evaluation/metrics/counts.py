@@ -37,15 +37,11 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Counts:
-    """Sums over the samples of each resample ("draw"), one per row.
+    """Sums over the samples of each resample ("draw"), by class: shape (draws, classes), or (draws,).
 
     Args:
-        true_positive: Shape (draws, classes).
-        false_positive: Shape (draws, classes).
-        false_negative: Shape (draws, classes).
-        exact: Samples whose labels are all right, shape (draws,).
-        loss: Summed negative log-likelihood, shape (draws,).
-        samples: Shape (draws,).
+        exact: Samples whose labels are all right.
+        loss: Summed negative log-likelihood.
     """
 
     true_positive: Doubles
@@ -93,11 +89,7 @@ class GroupCounts:
         return Counts(positive, wrong, missed, rest[:, 0], rest[:, 1], rest[:, 2], self.kind)
 
     def resample_in_chunks(self, weights: NDArray[np.integer]) -> Iterator[Counts]:
-        """Sum over resampled groups, a chunk of draws at a time.
-
-        Args:
-            weights: Count of each group in each draw, shape (draws, groups).
-        """
+        """Sum over resampled groups, a chunk of draws at a time."""
         step = max(1, min(RESAMPLES_PER_CHUNK, MAX_SUMS_PER_CHUNK // self.table.shape[1]))
         for start in range(0, len(weights), step):
             yield self.resample(weights[start : start + step])

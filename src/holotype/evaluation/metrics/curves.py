@@ -31,18 +31,11 @@ class ThresholdCurve:
 
 
 def threshold_curve(positive: Booleans, score: Doubles, max_points: int = 200) -> ThresholdCurve:
-    """Compute precision and recall at every distinct score, thinned to `max_points`.
+    """Compute precision and recall at every distinct score of one class, thinned to `max_points` (at least 2).
 
     Points are dropped evenly along the length of the curve in precision, recall and threshold rank, so that no dropped
-    point is further from its neighbors than that length over `max_points - 1`.
-
-    Args:
-        positive: Mask of the samples that have the class, shape (n,).
-        score: Shape (n,).
-        max_points: At least 2.
-
-    Returns:
-        A curve without points and with NaN as average precision if there are no positive samples.
+    point is further from its neighbors than that length over `max_points - 1`. Without a positive sample there are no
+    points.
     """
     positive_count = int(positive.sum())
     if not positive_count:
@@ -59,16 +52,7 @@ def threshold_curve(positive: Booleans, score: Doubles, max_points: int = 200) -
 
 
 def score_histogram(positive: Booleans, score: Doubles, edges: Doubles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count positive and negative samples by score bin; scores outside the edges fall into the end bins.
-
-    Args:
-        positive: Mask of the samples that have the class, shape (n,).
-        score: Shape (n,).
-        edges: Ascending, shape (bins + 1,).
-
-    Returns:
-        Counts of positives and of negatives, shape (bins,) each.
-    """
+    """Count positive and negative samples by score bin; scores outside the ascending edges fall into the end bins."""
     bins = len(edges) - 1
     bin_index = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
     return np.bincount(bin_index[positive], minlength=bins), np.bincount(bin_index[~positive], minlength=bins)

@@ -24,15 +24,11 @@ Doubles = NDArray[np.float64]
 def class_differences(
     before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Compute the change of each class's F1 with its 95 % interval.
-
-    Args:
-        before: Samples as decided on one side.
-        after: The same samples as decided on the other.
+    """Compute the change of each class's F1, after minus before, with its 95 % interval.
 
     Returns:
-        Change (after minus before), lower and upper end, shape (classes,) each; NaN for a class without a positive
-        sample, and NaN ends if its positives are in fewer than three groups.
+        Change, lower and upper end, shape (classes,) each; NaN for a class without a positive sample, and NaN ends if
+        its positives are in fewer than three groups.
 
     Raises:
         DataError: The two sides are of different samples.

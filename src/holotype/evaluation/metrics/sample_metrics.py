@@ -23,7 +23,6 @@ def calibration_table(truth: AnyLabels, logits: AnyScores, kind: Kind, bins: int
 
     Args:
         kind: `multiclass` uses the top class of each sample, `multilabel` every score.
-        bins: Number of bins of equal width.
 
     Returns:
         Mean probability, share that is true, and number, shape (bins, 3); NaN in an empty bin.

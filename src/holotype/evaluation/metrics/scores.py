@@ -186,9 +186,6 @@ def top_k_accuracy(truth: Booleans, logits: Floats, k: int = 5) -> float:
 def log_loss(truth: AnyLabels, decided: AnyLabels | None, logits: AnyScores, kind: Kind = "multiclass") -> float:
     """Mean negative log-likelihood of the labels; for multilabel the mean over samples and classes. Lower is better.
 
-    Args:
-        decided: Ignored; there because metrics share a signature.
-
     Raises:
         DataError: A multiclass sample does not have exactly one label.
     """

@@ -49,7 +49,6 @@ def hierarchical_scores(truth: Sequence[AnyLabels], predicted: Sequence[AnyLabel
 
     Args:
         truth: Labels of the classes and of each rank, shape (n, taxa) each.
-        predicted: Decisions, same shapes.
 
     Returns:
         Precision (NaN if nothing was predicted), recall (NaN if nothing is true), F1 (NaN if neither).
@@ -76,10 +75,6 @@ def hierarchical_f1(truth: Booleans, decided: Booleans, parents: Sequence[Number
 
 def accuracy_by_coverage(confidence: Doubles, right: Booleans) -> Doubles:
     """Accuracy of the most confident samples by coverage (El-Yaniv & Wiener 2010, selective prediction).
-
-    Args:
-        confidence: Of each sample's answer, shape (n,).
-        right: Mask of correct answers, shape (n,).
 
     Returns:
         Rows of coverage, accuracy so far and lowest confidence, one per distinct confidence, in descending order; shape

@@ -80,13 +80,7 @@ def answer_columns(back_off: BackOff, probability: Doubles, classes: tuple[str, 
 
 
 def meets_target(answers: Integers, wrong: Integers, max_error_rate: float) -> Booleans:
-    """Check that one more wrong answer would still keep the error rate.
-
-    Args:
-        answers: Number of answers, any shape.
-        wrong: How many of them are wrong, same shape.
-        max_error_rate: From 0 to 1.
-    """
+    """Check that one more wrong answer would still keep the error rate."""
     return np.asarray(wrong + 1 <= max_error_rate * (answers + 1) + 1e-9)  # 0.05 of 20 is 1 despite rounding
 
 

@@ -93,11 +93,7 @@ def calibrate(calibration: Calibration, logits: AnyScores, kind: Kind) -> AnySco
 
 
 def prediction_sets(calibration: Calibration, probability: Doubles) -> Booleans:
-    """Conformal prediction sets (Sadinle, Lei & Wasserman 2019): labels that cannot be ruled out, at least the top one.
-
-    Args:
-        calibration: With `set_threshold`.
-    """
+    """Conformal prediction sets (Sadinle, Lei & Wasserman 2019): all labels not ruled out, at least the top one."""
     included = 1 - probability <= (1.0 if calibration.set_threshold is None else calibration.set_threshold)
     included[np.arange(len(included)), probability.argmax(axis=1)] = True
     return np.asarray(included)

@@ -61,8 +61,6 @@ class DecisionContext:
     """Inputs of a decision besides the scores.
 
     Args:
-        classes: Class names in the order of the scores.
-        metric: Maximized by fitted thresholds.
         units: Independent group by sample number.
         plate: Plate by sample number, for `assign`; -1 if unknown.
         class_priors: Frequency of each class, for `prior`; by default that of the evidence.

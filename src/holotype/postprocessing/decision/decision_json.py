@@ -21,11 +21,7 @@ JSON_NAMES = {"rule": "kind", "kind": "labels"}
 
 
 def decision_to_json(decision: Decision, calibration: Calibration | None = None) -> dict[str, Any]:
-    """Convert a decision to the content of `decision.json`: only the fields that its rule uses.
-
-    Args:
-        calibration: Applied before the decision.
-    """
+    """Convert a decision to the content of `decision.json`: only the fields that its rule uses."""
     content: dict[str, Any] = {}
     for field in fields(decision):
         value = getattr(decision, field.name)

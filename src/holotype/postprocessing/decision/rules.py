@@ -95,9 +95,6 @@ def prior_thresholds(probability: NDArray[np.float64], shares: NDArray[np.float6
 
     Args:
         shares: Labels of each class per sample, shape (classes,).
-
-    Returns:
-        Shape (classes,).
     """
     falling = -np.sort(-probability, axis=0)
     count = np.clip(np.rint(shares * len(probability)).astype(int), 0, len(probability))
@@ -143,9 +140,6 @@ def assign_per_group(
         set_groups: Group of each sample, shape (n,), whose plates get different sets, chosen by the largest total; a
             set repeats if there are more plates than sets. Negative for none; without it every plate chooses
             independently.
-
-    Returns:
-        Shape (n, classes), one True per row.
     """
     from scipy.optimize import linear_sum_assignment
 

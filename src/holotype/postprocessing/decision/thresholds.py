@@ -152,7 +152,6 @@ def average_thresholds(
     Args:
         units: Independent group of each sample, shape (n,); never split.
         folds: Number of folds, and of repeats.
-        seed: Decides the folds.
         shrink: Number of positive samples at which the class's own threshold has weight 1/2.
 
     Returns:

@@ -45,7 +45,6 @@ class FittedEnsemble:
     """Fitted ensemble, a function of the models' scores.
 
     Args:
-        sample_features: Features and domains of the samples, for stacks and weights by domain.
         oof_logits: Ensemble logits of the evidence by stack models that left it out; None for other kinds.
     """
 
@@ -64,7 +63,6 @@ class EnsembleStep:
     """Ensemble as a postprocessing step that `score_nested` can refit.
 
     Args:
-        metric: Maximized by greedy selection.
         sample_features: Features and domains of the samples, for stacks and weights by domain.
         threads: Classes of a stack that are fitted in parallel.
         cache_dir: Folder that keeps the fitted classes of a stack for the next run.

@@ -32,7 +32,6 @@ class ModelVariant:
 
     Args:
         index: Index of its scores among all.
-        pool: Pooling rule.
         specialists: Index of the scores that include the specialists; None if there are none.
         domains: Domains for which the specialists are used.
     """
@@ -48,7 +47,6 @@ class ModelSelection:
     """Ensemble whose models come with several pooling rules, and some with specialists.
 
     Args:
-        ensemble_step: Ensemble of the selected scores.
         pools: Pooling rules of each model, in the order of the scores.
         has_specialists: Per model: its scores are followed by those that include its specialists.
     """
@@ -107,11 +105,7 @@ class ModelSelection:
 
 @dataclass(frozen=True)
 class FittedModelSelection:
-    """Fitted ensemble of selected model variants.
-
-    Args:
-        variants: One per model.
-    """
+    """Fitted ensemble of selected model variants."""
 
     fitted_ensemble: FittedEnsemble
     variants: tuple[ModelVariant, ...]

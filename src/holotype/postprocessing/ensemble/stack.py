@@ -94,7 +94,6 @@ def stack_table(
         model_scores: Log-odds, one array per model, shape (n, classes) each.
         mean: Log-odds of the mean, shape (n, classes).
         features: Further columns, shape (n, features).
-        feature_names: Of the further columns.
     """
     others = mean if mean.shape[1] <= MAX_SHARED_CLASSES else mean[:, :0]
     shared = np.column_stack([others, mean[:, :0] if features is None else features]).astype(np.float32)
@@ -115,10 +114,7 @@ def fit_stack(
     """Fit the stack of every class.
 
     Args:
-        table: From `stack_table`, on out-of-fold scores.
         units: Independent group of each sample, shape (n,); never split.
-        threads: Classes fitted in parallel.
-        cache_dir: Folder that keeps fitted classes for the next run.
 
     Returns:
         The models of each class, and the log-odds of every sample by the models that left it out, shape (n, classes).

@@ -30,11 +30,7 @@ def mean_of_top_k(models: Sequence[TopKScores], weights: Sequence[float], space:
 def fit_top_k_weights(
     models: Sequence[TopKScores], truth: AnyLabels, space: str, shrink_to_equal: float
 ) -> tuple[float, ...]:
-    """Fit weights on the simplex by log loss.
-
-    Returns:
-        One per model, at least 0, summing to 1.
-    """
+    """Fit weights on the simplex by log loss."""
     numbers, scores = union_of_top_k([_truncate(model, CANDIDATES_PER_MODEL) for model in models])
     is_true_class = numbers == LabelMatrix.from_dense(truth).numbers[:, None]
     is_other_class = ~is_true_class.any(axis=1, keepdims=True)

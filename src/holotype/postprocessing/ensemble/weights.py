@@ -27,10 +27,9 @@ def fit_weights(
     """Fit weights on the simplex by log loss; convex for logits and for probabilities.
 
     Args:
+        models: Out-of-fold logits.
+        space: What is averaged, `logit` or `probability`.
         shrink_to_equal: L2 penalty on the distance from equal weights.
-
-    Returns:
-        One per model, at least 0, summing to 1.
     """
     from scipy.optimize import minimize
 
@@ -83,7 +82,6 @@ def greedy_weights(
     Args:
         models: What is averaged, one array per model, shape (n, classes) each.
         score: Of a mean; higher is better.
-        rounds: Largest number of additions.
 
     Returns:
         One per model, summing to 1: how often it was added up to the best round.
