@@ -37,15 +37,8 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"v/1\x01", "exr"),
 )
 BRANDS = {
-    b"avif": "avif",
-    b"avis": "avif",
-    b"heic": "heic",
-    b"heix": "heic",
-    b"hevc": "heic",
-    b"heim": "heic",
-    b"heis": "heic",
-    b"mif1": "heic",
-    b"msf1": "heic",
+    **dict.fromkeys((b"avif", b"avis"), "avif"),
+    **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "heic"),
     b"crx ": "raw",
 }
 HTML = re.compile(rb"\s*(<!--.*?-->\s*)?<(!doctype html|html|head|body)[\s>]", re.IGNORECASE | re.DOTALL)

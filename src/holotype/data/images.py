@@ -24,32 +24,10 @@ __all__ = ["IMAGE_SUFFIXES", "read_image", "read_row", "read_row_and_count_chann
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk", ".qptiff")
 PHOTO_SUFFIXES = (
-    ".png",
-    ".apng",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".mpo",
-    ".bmp",
-    ".dib",
-    ".gif",
-    ".webp",
-    ".avif",
-    ".jp2",
-    ".j2k",
-    ".j2c",
-    ".jpc",
-    ".jpx",
-    ".jxl",
-    ".jxr",
-    ".wdp",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".pnm",
+    ".png .apng .jpg .jpeg .jpe .jfif .mpo .bmp .dib .gif .webp .avif .jp2 .j2k .j2c .jpc .jpx .jxl .jxr .wdp "
+    ".ppm .pgm .pbm .pnm"
 )
-IMAGE_SUFFIXES = (*PHOTO_SUFFIXES, *TIFF_SUFFIXES, ".npy", ".zarr", *MICROSCOPE_SUFFIXES)
+IMAGE_SUFFIXES = (*PHOTO_SUFFIXES.split(), *TIFF_SUFFIXES, ".npy", ".zarr", *MICROSCOPE_SUFFIXES)
 """File endings of images that are read. The content decides how; the ending only whether a file is an image at all."""
 OPAQUE_CHANNELS = 4
 

@@ -19,99 +19,28 @@ from holotype.data.images import IMAGE_SUFFIXES
 
 __all__ = ["ImageFiles", "list_image_files", "readable_suffixes"]
 
-LEFTOVER_FOLDERS = frozenset(
-    (
-        "__macosx",
-        "__pycache__",
-        "@eadir",
-        "@recycle",
-        "@recently-snapshot",
-        "#recycle",
-        "#snapshot",
-        "$recycle.bin",
-        "system volume information",
-        "lost+found",
-        ".thumbnails",
-        ".ipynb_checkpoints",
-        ".appledouble",
-        ".trash",
-    )
+LEFTOVER_NAMES = (
+    "__macosx __pycache__ @eadir @recycle @recently-snapshot #recycle #snapshot $recycle.bin lost+found "
+    ".thumbnails .ipynb_checkpoints .appledouble .trash"
 )
+LEFTOVER_FOLDERS = frozenset([*LEFTOVER_NAMES.split(), "system volume information"])
 """Folders that systems and network drives leave beside a person's files, in small letters."""
 LEFTOVER_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 IMAGE_FOLDER_SUFFIXES = (".zarr",)
 """Folders that are one image each."""
 UNREADABLE_SUFFIXES = {
     "convert them to PNG or TIFF, for example with ImageMagick": (
-        ".heic",
-        ".heif",
-        ".avif",
-        ".avifs",
-        ".jxl",
-        ".jxr",
-        ".wdp",
-        ".psd",
-        ".xcf",
-        ".svg",
-        ".eps",
-        ".pdf",
-        ".exr",
-        ".fits",
-        ".fit",
-        ".jpf",
-        ".tga",
-        ".pcx",
-        ".icns",
-        ".ico",
+        ".heic .heif .avif .avifs .jxl .jxr .wdp .psd .xcf .svg .eps .pdf .exr .fits .fit .jpf .tga .pcx .icns .ico"
     ),
-    "develop them to 16-bit TIFF, for example with darktable or dcraw": (
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".arw",
-        ".dng",
-        ".orf",
-        ".raf",
-        ".rw2",
-    ),
-    "export them as 16-bit TIFF or PNG, which keep the stored values": (
-        ".dcm",
-        ".dicom",
-        ".ima",
-        ".nii",
-        ".nrrd",
-        ".mha",
-        ".mhd",
-        ".mrc",
-    ),
-    "cut the slides into images first, for example with QuPath": (
-        ".svs",
-        ".ndpi",
-        ".mrxs",
-        ".scn",
-        ".vms",
-        ".vmu",
-        ".bif",
-        ".qptiff",
-    ),
+    "develop them to 16-bit TIFF, for example with darktable or dcraw": ".cr2 .cr3 .nef .arw .dng .orf .raf .rw2",
+    "export them as 16-bit TIFF or PNG, which keep the stored values": ".dcm .dicom .ima .nii .nrrd .mha .mhd .mrc",
+    "cut the slides into images first, for example with QuPath": ".svs .ndpi .mrxs .scn .vms .vmu .bif .qptiff",
     "export them as TIFF, for example with Fiji": (
-        *MICROSCOPE_SUFFIXES,
-        ".oir",
-        ".zvi",
-        ".stk",
-        ".nd",
-        ".ims",
-        ".flex",
-        ".c01",
-        ".h5",
-        ".hdf5",
-        ".n5",
-        ".mat",
-        ".ics",
-        ".ids",
+        f"{' '.join(MICROSCOPE_SUFFIXES)} .oir .zvi .stk .nd .ims .flex .c01 .h5 .hdf5 .n5 .mat .ics .ids"
     ),
-    "write one frame of each as PNG or TIFF": (".avi", ".mp4", ".mov", ".mkv", ".mpg", ".mpeg"),
+    "write one frame of each as PNG or TIFF": ".avi .mp4 .mov .mkv .mpg .mpeg",
 }
+REMEDIES = {suffix: remedy for remedy, suffixes in UNREADABLE_SUFFIXES.items() for suffix in suffixes.split()}
 """What to do with images that are not read, by their ending."""
 MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"BM", b"\0\0\0\x0cjP  ")
 """First bytes of images, by which files without an ending are known."""
@@ -188,7 +117,7 @@ def list_image_files(folder: Path) -> ImageFiles:
     leftovers: Counter[str] = Counter()
     unnamed: list[str] = []
     readable = readable_suffixes()
-    image_suffixes = {*IMAGE_SUFFIXES, *(ending for endings in UNREADABLE_SUFFIXES.values() for ending in endings)}
+    image_suffixes = {*IMAGE_SUFFIXES, *REMEDIES}
     for path, leftover in _iterate_files(folder, {os.path.realpath(folder)}):
         ending = path.suffix.lower()
         if leftover:
@@ -263,9 +192,6 @@ def _has_image_magic(path: Path) -> bool:
 
 
 def _suggest_remedy(ending: str) -> str:
-    extra = ending in (*MICROSCOPE_SUFFIXES, ".zarr") and ending in IMAGE_SUFFIXES
-    if extra:
+    if ending in (*MICROSCOPE_SUFFIXES, ".zarr"):
         return 'pip install "holotype[bio]"'
-    return next(
-        (remedy for remedy, endings in UNREADABLE_SUFFIXES.items() if ending in endings), "save them as PNG or TIFF"
-    )
+    return REMEDIES.get(ending, "save them as PNG or TIFF")

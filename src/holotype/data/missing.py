@@ -10,44 +10,11 @@ from holotype.core.errors import join_names, pluralize
 
 __all__ = ["MISSING_WORDS", "describe_missing_words", "missing_note", "without_missing"]
 
-MISSING_WORDS = frozenset(
-    (
-        "",
-        "NA",
-        "na",
-        "N/A",
-        "n/a",
-        "N.A.",
-        "n.a.",
-        "#N/A",
-        "#NA",
-        "<NA>",
-        "NaN",
-        "nan",
-        "NAN",
-        "-nan",
-        "NaT",
-        "NULL",
-        "Null",
-        "null",
-        "None",
-        "none",
-        "NONE",
-        "nil",
-        "-",
-        "--",
-        "---",
-        "–",
-        "—",
-        "?",
-        "#NULL!",
-        "#VALUE!",
-        "#REF!",
-        "#DIV/0!",
-        "#NAME?",
-        "#NUM!",
-    )
+WORDS = (
+    "NA na N/A n/a N.A. n.a. #N/A #NA <NA> NaN nan NAN -nan NaT NULL Null null None none NONE nil "
+    "- -- --- – — ? #NULL! #VALUE! #REF! #DIV/0! #NAME? #NUM!"
 )
+MISSING_WORDS = frozenset(["", *WORDS.split()])
 """What R, NumPy, pandas, databases, Excel and people write into a cell that has no value."""
 INTEGER_PATTERN = r"^([+-]?[0-9]+)\.0+$"
 

@@ -32,33 +32,8 @@ OTHER_FILES = ("is_ome", "is_mmstack", "is_ndtiff")  # readers of tifffile that 
 NODATA = 42113
 SIDEWAYS = {5, 6, 7, 8}
 TAG = re.compile(r"TiffTag (\d+)")
-TAGS_OF_PIXELS = {
-    254,
-    255,
-    *range(256, 260),
-    262,
-    266,
-    270,
-    273,
-    274,
-    277,
-    278,
-    279,
-    284,
-    317,
-    320,
-    322,
-    323,
-    324,
-    325,
-    330,
-    338,
-    339,
-    347,
-    530,
-    32997,
-    32998,
-}
+TAGS_OF_PIXELS = {*range(254, 260), 262, 266, 270, 273, 274, *range(277, 280), 284, 317, 320, *range(322, 326)}
+TAGS_OF_PIXELS |= {330, 338, 339, 347, 530, 32997, 32998}
 DAMAGED = "it may have been cut off or never finished; copy or write it anew"
 
 

@@ -49,26 +49,7 @@ OF_UNCOMPRESSED = {*SINGLE, BITS, FORMAT, 273, 279, *TEXTS, 282, 283, 296, 306}
 DTYPES = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (3, 32): "f4"}  # by tags 339 and 258
 HEAD = 2_048
 MAX_TAGS = 4_096
-READ_TAGS = {
-    WIDTH,
-    HEIGHT,
-    BITS,
-    COMPRESSION,
-    PHOTOMETRIC,
-    ORIENTATION,
-    SAMPLES,
-    ROWS_PER_STRIP,
-    PLANAR,
-    TILE_WIDTH,
-    TILE_HEIGHT,
-    SUBFILE,
-    OLD_SUBFILE,
-    DEPTH,
-    TILE_DEPTH,
-    OLD_JPEG,
-    FORMAT,
-    *SEGMENT_TAGS,
-}
+READ_TAGS = {*SINGLE, BITS, TILE_WIDTH, TILE_HEIGHT, OLD_SUBFILE, DEPTH, TILE_DEPTH, OLD_JPEG, FORMAT, *SEGMENT_TAGS}
 CUT_OFF = "it may have been cut off or never finished; copy or write it anew"
 Tags = dict[int, tuple[int, ...]]
 

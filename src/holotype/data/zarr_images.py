@@ -18,32 +18,11 @@ from holotype.data.uris import Address, is_remote, require_regular
 __all__ = ["is_zarr", "read_zarr"]
 
 ZARR_FILES = (".zattrs", ".zgroup", ".zarray", "zarr.json")
-CODECS = {
-    "adler32",
-    "astype",
-    "bitround",
-    "blosc",
-    "bytes",
-    "bz2",
-    "crc32",
-    "crc32c",
-    "delta",
-    "endian",
-    "fixedscaleoffset",
-    "fletcher32",
-    "gzip",
-    "lz4",
-    "lzma",
-    "packbits",
-    "pcodec",
-    "quantize",
-    "sharding_indexed",
-    "shuffle",
-    "transpose",
-    "zfpy",
-    "zlib",
-    "zstd",
-}
+CODEC_NAMES = (
+    "adler32 astype bitround blosc bytes bz2 crc32 crc32c delta endian fixedscaleoffset fletcher32 gzip lz4 lzma "
+    "packbits pcodec quantize sharding_indexed shuffle transpose zfpy zlib zstd"
+)
+CODECS = set(CODEC_NAMES.split())
 """Codecs that only compute. Numcodecs also has one that unpickles, and so runs what a chunk tells it to."""
 
 

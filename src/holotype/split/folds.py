@@ -167,10 +167,6 @@ def _clusters_to_keep_together(report: AuditReport, silent: NDArray[np.bool_]) -
     return report.clusters.filter(tied)
 
 
-def _clustered_images(report: AuditReport) -> pl.DataFrame:
-    return report.clusters.filter(pl.col("action") == "grouped")
-
-
 def _require_enough_groups(units: Integers, count: int, spec: SplitSpec) -> None:
     group_count = int(units.max()) + 1 if len(units) else 0
     if spec.folds == "leave-group-out":
@@ -223,7 +219,7 @@ def _rule_warnings(images: ImageTable, report: AuditReport, spec: SplitSpec) -> 
             f"Groups ({join_names(images.group_names)}) may cross folds because split.keep_together leaves them "
             "out; confidence intervals still resample whole groups."
         )
-    clusters = _clustered_images(report)["cluster"].n_unique()
+    clusters = report.clusters.filter(pl.col("action") == "grouped")["cluster"].n_unique()
     if "duplicates" not in spec.keep_together and clusters:
         what = "cluster" if clusters == 1 else "clusters"
         warnings.append(
