@@ -46,7 +46,7 @@ def clusters_within_diameter(
     cluster_rows: dict[int, list[int]] = {}
     for name in np.unique(component[tails[order]]) if len(order) else ():
         for row in np.flatnonzero(component == name):
-            cluster[row] = count + row  # until links bring it together again
+            cluster[row] = count + row  # start from single images, which links merge
             cluster_rows[count + int(row)] = [int(row)]
     for link in order:
         first, second = int(cluster[tails[link]]), int(cluster[heads[link]])

@@ -55,7 +55,6 @@ def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.
 
 
 def _describe_copies(mask: NDArray[np.bool_], is_near: NDArray[np.bool_], role: str) -> str:
-    """Number of images, and whether they have equal pixels or only look the same."""
     near, is_single = int((mask & is_near).sum()), mask.sum() == 1
     verb = ("has" if is_single else "have") if not near else ("shows" if is_single else "show")
     what = "pixels" if not near else "picture" if near == mask.sum() else "pixels or picture"

@@ -20,7 +20,7 @@ from holotype.types import DUPLICATE_PAIRS, ImageTable, Integers
 
 __all__ = ["Duplicates", "duplicate_actions", "duplicate_conflicts", "find_duplicates", "renumber_clusters"]
 
-MAX_DIAMETER = 3  # times the bits of a link: how far apart two images of one cluster may be
+MAX_DIAMETER = 3  # largest distance within a cluster, in multiples of a link's bits
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,6 @@ def find_duplicates(
 def _find_near(
     alone: Integers, fingerprints: Sequence[bytes | None], bits: int, read: Callable[[int], NDArray[Any]] | None
 ) -> tuple[NearDuplicatePairs, tuple[Integers, Integers]]:
-    """Verified pairs of near duplicates, and the links within their clusters."""
     packed = [fingerprints[int(row)] for row in alone]
     if not packed:
         return NearDuplicatePairs(alone, alone, alone, alone, alone.astype(np.float32)), (alone, alone)
@@ -170,7 +169,7 @@ def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], rules: Duplic
         dropped |= external & has_test
     elif rules.external_test == "validate":
         validated = external & has_test & (train_count == 0)
-        dropped |= external & has_test & (train_count > 0)  # a twin that trains would flatter them
+        dropped |= external & has_test & (train_count > 0)  # a training duplicate would raise their score
     if rules.train_external == "drop":
         dropped |= external & (train_count > 0)
     if rules.within_train == "drop":
@@ -214,6 +213,5 @@ def duplicate_conflicts(images: ImageTable, clusters: Integers) -> pl.DataFrame:
 
 
 def _count_in_clusters(clusters: Integers, mask: NDArray[np.bool_]) -> Integers:
-    """Number of `mask` images in each image's cluster; 0 outside clusters."""
     counts = np.bincount(clusters[mask], minlength=int(clusters.max(initial=-1)) + 2)  # the last, -1, stays 0
     return counts[clusters]

@@ -17,7 +17,7 @@ __all__ = ["cluster_hashes", "connected", "hamming_edges", "nearby_hashes"]
 
 Hashes = NDArray[np.uint64]
 CHUNKS, CHUNK_BITS = 4, 16
-CROWDED_CHUNK = 4_000  # values of one chunk, above which a ball is taken out of the crowd first
+CROWDED_CHUNK = 4_000  # values in one chunk beyond which crowds are linked through a center
 BATCH_SIZE = 8_000_000  # candidates compared in one block
 MAX_BALLS = 200
 
@@ -118,7 +118,6 @@ def connected(count: int, tails: Integers, heads: Integers) -> Integers:
 
 
 def _iterate_pairs(values: Hashes, bits: int) -> Iterator[tuple[Integers, Integers]]:
-    """Pairs of distinct values within `bits`; each pair of chunks is searched from one side only."""
     table = _build_table(values)
     numbers = np.arange(len(values))
     for chunk in range(CHUNKS):
@@ -147,7 +146,7 @@ def _iterate_crowds(values: Hashes, bits: int) -> Iterator[tuple[int, Integers]]
             center = int(crowd[np.argmin(np.bitwise_count(values[crowd] ^ _majority_bits(values[crowd])))])
             crowd_rows = free[np.bitwise_count(values[free] ^ values[center]) <= bits]
             if len(crowd_rows) < CROWDED_CHUNK // 4:
-                break  # a crowd without a centre: its chunk is common, its values are not alike
+                break  # no center: the chunk is common but its values are not alike
             taken[crowd_rows] = True
             yield center, crowd_rows
 

@@ -25,8 +25,8 @@ __all__ = [
 ]
 
 MAX_LISTED = 5
-SATURATED = 0.98  # mean of a channel over the largest value of its depth
-WHITE = 0.9  # of the same, from which on the typical image has a white background
+SATURATED = 0.98  # mean of a channel over the largest value of its type
+WHITE = 0.9  # same ratio from which the typical image has a white background
 
 
 def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:

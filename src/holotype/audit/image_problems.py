@@ -20,7 +20,7 @@ from holotype.types import IMAGE_PROBLEMS, ImageStatistics, ImageTable
 
 __all__ = ["image_problems", "skip_warnings", "unreadable_rows"]
 
-COMMON_SHARE = 0.95  # share of the images that must agree before the others are odd
+COMMON_SHARE = 0.95  # share of images that must agree before the others are reported
 MAX_LISTED = 5
 
 

@@ -21,7 +21,7 @@ __all__ = [
     "value_warnings",
 ]
 
-OUTSIDE = 0.001  # of the training images lie below what is usual, and as many above
+OUTSIDE = 0.001  # share of training images below the usual range, and above it
 MEAN_AND_STD = ("mean", "deviation")
 
 
@@ -130,7 +130,7 @@ def mean_std_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], cha
         limits = training["ranges"].get(name)
         if limits is None or facts.get(name) is None:
             continue
-        few = max(1.0, float(np.log(50) / np.log(max(2, training["images"]))))  # the range of few images is short
+        few = max(1.0, float(np.log(50) / np.log(max(2, training["images"]))))  # few images underestimate the range
         for number, (low, high) in enumerate(zip(*limits, strict=True)):
             value, room = float(facts[name][number]), few * (high - low) * (0.5 if name == "mean" else 1)
             least = low * (low / high) ** few if name == "deviation" and low > 0 else low - room

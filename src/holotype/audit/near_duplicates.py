@@ -24,8 +24,8 @@ from holotype.types import Integers
 
 __all__ = ["NearDuplicatePairs", "best_reading", "candidate_pairs", "find_near_duplicates", "informative_images"]
 
-TRIED_PER_IMAGE = 4  # readings of one pair that are laid over each other
-MAX_PARTNERS = 40  # of one image in one reading, so that images which all look alike stay a line and not a square
+TRIED_PER_IMAGE = 4  # transformations of one pair that are verified
+MAX_PARTNERS = 40  # of one image in one transformation, so that cost stays linear if all images look alike
 
 Hashes = NDArray[np.uint64]
 
@@ -144,7 +144,6 @@ def candidate_pairs(hashes: Hashes, variants: Hashes, bits: int) -> NearDuplicat
 
 
 def _closest_partners(rows: Integers, distance: NDArray[np.uint8]) -> Integers:
-    """Positions of the nearest `MAX_PARTNERS` partners of each image."""
     if not len(rows):
         return rows
     order = np.lexsort((distance, rows))

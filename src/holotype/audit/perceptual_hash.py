@@ -15,7 +15,7 @@ ORIENTATIONS = 8
 MAX_CROP = 0.05
 STRETCHES = ((0.0, 1 - MAX_CROP), (MAX_CROP / 2, 1 - MAX_CROP / 2), (MAX_CROP, 1.0))
 WINDOWS = (((0.0, 1.0), (0.0, 1.0)), *((rows, columns) for rows in STRETCHES for columns in STRETCHES))
-"""The whole image, then the nine ways to cut off a twentieth of its height and width: (rows, columns) of each."""
+"""Crops as (rows, columns): the full image, then the nine ways to cut off a twentieth of its height and width."""
 
 Hashes = NDArray[np.uint64]
 
@@ -85,7 +85,6 @@ def crop_and_resize(squares: NDArray[np.float32], window: int) -> NDArray[np.flo
 
 @cache
 def _interpolation_matrix(stretch: tuple[float, float], side: int) -> NDArray[np.float32]:
-    """Matrix that linearly interpolates `side` points of a part of a line."""
     low, high = stretch
     position = np.clip((low + (np.arange(side) + 0.5) / side * (high - low)) * side - 0.5, 0, side - 1)
     left = np.minimum(position.astype(int), side - 2)

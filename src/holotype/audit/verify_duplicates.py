@@ -27,29 +27,27 @@ __all__ = [
 ]
 
 MIN_R2 = 0.87
-"""Share of the fine detail of a picture that the other picture must explain, read as it stands."""
-SAME_TURNED = (
-    0.92  # read turned, mirrored or cropped: eighty readings are tried, so the best is alike by chance more often
-)
-SAME_DENSE = 0.75  # read as it stands where detail covers the picture, as in smears: chance does not repeat it
-SAME_CONTENT = 0.96  # of small content alone, whose surroundings say nothing: outlines of small objects repeat
-SAME_BLOCKS = {MIN_R2: 0.8, SAME_TURNED: 0.85, SAME_DENSE: 0.5, SAME_CONTENT: 0.93}  # of the worst tenth of the detail
-DENSE = 0.4  # share of the picture that its fine detail covers
-MIN_THUMBNAIL_R2 = 0.95  # of the whole, fine or coarse; fingerprints are too coarse for more
+"""Share of an image's fine detail that the other one must explain, untransformed."""
+SAME_TURNED = 0.92  # turned, mirrored or cropped: the best of eighty transformations is more often alike by chance
+SAME_DENSE = 0.75  # untransformed, with detail everywhere, as in smears: unlikely by chance
+SAME_CONTENT = 0.96  # small content alone: outlines of small objects are often similar
+SAME_BLOCKS = {MIN_R2: 0.8, SAME_TURNED: 0.85, SAME_DENSE: 0.5, SAME_CONTENT: 0.93}  # worst tenth of the detail
+DENSE = 0.4  # share of the image covered by fine detail
+MIN_THUMBNAIL_R2 = 0.95  # of all detail; thumbnails are too coarse for fine detail
 MIN_COARSE_R2 = 0.9
-MIN_R2_WITHOUT_PIXELS = 0.98  # where fingerprints are all there is
-MIN_CONTRAST = 0.004  # of the depth's range: below it there is nothing but noise to compare
-LEAST_CORRELATION = 0.25  # of points of the square two apart: camera noise has none, however faint the picture is
-SQUARE = 32  # side at which that is measured
-MAX_SHIFT = 1.0  # pixels of the square
+MIN_R2_WITHOUT_PIXELS = 0.98  # verified on thumbnails alone
+MIN_CONTRAST = 0.004  # of the type's range: lower contrast is noise
+LEAST_CORRELATION = 0.25  # of pixels two apart: camera noise has none, however faint the image is
+SQUARE = 32  # side at which the correlation is measured
+MAX_SHIFT = 1.0  # pixels
 MIN_GAIN = 0.1
-SIDES = (32, 64)  # coarse first, so that a shift is found; then fine
-SPARSE_EXTENT = 0.7  # extent of what is seen over the side, below which it is looked at more closely
+SIDES = (32, 64)  # coarse first to find the shift, then fine
+SPARSE_EXTENT = 0.7  # content extent over the side below which a closer crop is compared
 CONTENT_SHARE = 0.25  # of the largest distance from the background
-ITERATIONS = 3  # of the fit on each side
-DETAIL_SIGMA = 2.0  # deviation in pixels of the blur that is taken away
-BLOCK = 4  # side in pixels, about the reach of that blur
-LARGE_BLOCK = 7  # where noise counts for less: the worst tenth is measured on such
+ITERATIONS = 3  # of the fit at each size
+DETAIL_SIGMA = 2.0  # standard deviation in pixels of the blur that is subtracted
+BLOCK = 4  # side in pixels, about the reach of the blur
+LARGE_BLOCK = 7  # less affected by noise, for the worst tenth
 BATCH_SIZE = 2_000
 
 
@@ -123,7 +121,6 @@ def _regression(
 
 
 def _fit_detail(fixed: NDArray[np.float32], moved: NDArray[np.float32]) -> _DetailFit:
-    """Fit of the detail finer than a few pixels, averaged over the channels."""
     target, rest, weights = _regression(_high_pass(fixed), _high_pass(moved), focus=True)
     energy, unexplained = _block_sums(target, LARGE_BLOCK), _block_sums(rest, LARGE_BLOCK)
     total = np.maximum(energy.sum(axis=1), 1e-9)
@@ -180,7 +177,6 @@ def channels_with_structure(fingerprints: Fingerprints) -> NDArray[np.bool_]:
 
 
 def _has_structure(pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Mask of one image's channels with structure, as in `channels_with_structure`."""
     squares = zscore(np.stack([_resize_square(plane, SQUARE) for plane in pixels]))
     return np.asarray((_channel_contrast(pixels) >= MIN_CONTRAST) | _is_correlated(squares))
 
@@ -301,7 +297,6 @@ def _fit_content(
 
 
 def _shift_squares(squares: NDArray[np.float32], moves: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Resample squares at shifted positions; moves as in `_fit_shift`."""
     from scipy.ndimage import map_coordinates
 
     side = squares.shape[-1]
@@ -339,7 +334,6 @@ def _average_channels(these: Any, those: Any, structured: NDArray[np.bool_]) -> 
 
 
 def _group_pairs(window: Integers, orientation: Integers) -> list[Integers]:
-    """Positions of the pairs, grouped by window and orientation."""
     form = window * 8 + orientation
     order = np.argsort(form, kind="stable")
     cuts = np.flatnonzero(np.diff(form[order])) + 1

@@ -22,7 +22,7 @@ __all__ = ["MICROSCOPE_SUFFIXES", "NUMPY_SUFFIXES", "count_rows", "plan_array", 
 NUMPY_SUFFIXES = (".npy", ".npz")
 MICROSCOPE_SUFFIXES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".vsi", ".dv")
 NUMERIC_KINDS = "biuf"
-MAX_UNPACKED_BYTES = 2_000_000_000  # bytes of a compressed array of all images, which has to be unpacked whole
+MAX_UNPACKED_BYTES = 2_000_000_000  # largest unpacked size of a compressed array
 INSTALL_BIO_EXTRA = 'pip install "holotype[bio]"'
 
 
@@ -173,7 +173,7 @@ def _file_version(stream: BinaryIO) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-@lru_cache(maxsize=2)  # every row of a compressed file would unpack all of them
+@lru_cache(maxsize=2)  # otherwise reading any row would unpack the whole file
 def _unpack_cached(file: str, version: tuple[int, ...]) -> NDArray[Any]:
     with open_file(Path(file)) as stream:
         return _unpack(stream, file)

@@ -17,7 +17,7 @@ __all__ = ["NO_PROJECTION", "PROJECTIONS", "UNNAMED", "AxisOrder", "arrange", "a
 
 PROJECTIONS = ("max", "mean", "sum", "first", "middle")
 PLANES = {"Z": "planes", "T": "times"}
-CHANNELS = "CSEQI"  # channel, sample, wavelength, and pages that nobody has named
+CHANNELS = "CSEQI"  # channel, sample, wavelength, and unnamed pages
 UNNAMED = "QI"
 OTHER_AXES = {
     "A": "angles",

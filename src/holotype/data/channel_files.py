@@ -46,7 +46,7 @@ class ChannelFileMatcher:
         ]
         self._forms = sorted(
             forms, key=lambda form: -len(form[0].pattern)
-        )  # `x_b.png` is `{id}_b.png` before `{id}.png`
+        )  # longest first: `x_b.png` matches `{id}_b.png` before `{id}.png`
 
     def match(self, file: PurePath) -> tuple[str, str] | None:
         """Image (with its folder) and channel of a file, from its name alone; None if no pattern matches."""
@@ -121,7 +121,6 @@ def _first_differing_part(paths: Sequence[Sequence[str]]) -> int | None:
 
 
 def _compile_pattern(pattern: str, channel: str) -> re.Pattern[str]:
-    """Regular expression of a pattern, with a group for each of its columns."""
     pieces = [
         re.escape(text) + ("" if name is None else re.escape(channel) if name == "channel" else "([^/]+)")
         for text, name in pattern_fields(pattern)

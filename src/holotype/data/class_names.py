@@ -19,7 +19,7 @@ UNLABELED = re.compile(
     r"(not|un) ?(yet )?(sorted|labell?ed|sure|known|assigned)|no label|inbox|sort( me)?|te?mp|"
     r"(new|untitled) folder( ?\(?\d+\)?)?"
 )
-"""What people call a folder of images that are still to be sorted, in small letters with single blanks."""
+"""Names of unsorted images, in lower case with single blanks."""
 
 
 def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, ...]:

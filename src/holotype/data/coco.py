@@ -17,7 +17,7 @@ __all__ = ["RANKS", "coco_table", "coco_taxonomy"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 RANKS = ("genus", "family", "order", "class", "phylum", "kingdom", "supercategory")
-"""What a category may say of its place, from the near to the far."""
+"""Taxonomic ranks of a category, from near to far."""
 
 
 def coco_table(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.DataFrame:
@@ -70,7 +70,7 @@ def coco_table(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.Da
         notes = (
             notes.join(regions, on="region_id", how="left", maintain_order="left") if "region_id" in notes else notes
         )
-    # Submissions that want the categories' ids have them for labels.
+    # Category ids are the labels if the submission needs ids.
     renamed = {} if spec.labels.column == "category_id" else {"name": spec.labels.column}
     named = categories.rename({"id": "category_id", **renamed})
     notes = notes.join(named, on="category_id", how="left", maintain_order="left").unique(

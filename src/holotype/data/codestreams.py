@@ -106,7 +106,6 @@ def _parse_webp(head: bytes) -> DeclaredSize | None:
 
 
 def _parse_jpegxr(head: bytes) -> DeclaredSize | None:
-    """Size in the directory of a JPEG XR, which is laid out like a TIFF's."""
     (offset,) = struct.unpack_from("<I", head, 4)
     (count,) = struct.unpack_from("<H", head, offset)
     sides = {}
@@ -114,7 +113,7 @@ def _parse_jpegxr(head: bytes) -> DeclaredSize | None:
         tag, kind, _, value = struct.unpack_from("<HHII", head, offset + 2 + 12 * number)
         sides[tag] = value & 0xFFFF if kind == 3 else value
         if tag not in JPEGXR_TAGS or (tag == ORIENTATION_TAG and value):
-            return None  # the decoder would say so on the terminal, and would not turn the image
+            return None  # the decoder would print a warning, and ignore the orientation
     return DeclaredSize(sides[0xBC81], sides[0xBC80]) if {0xBC80, 0xBC81} <= set(sides) else None
 
 
@@ -145,8 +144,6 @@ def _read_side(bits: _BitReader, small: int) -> int:
 
 
 class _BitReader:
-    """Bit reader, lowest bit of each byte first."""
-
     def __init__(self, content: bytes) -> None:
         self.remaining = int.from_bytes(content, "little")
 

@@ -125,7 +125,6 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
 
 
 def _decode(content: bytes, name: str, field: str) -> tuple[str, list[str]]:
-    """Decoded text, and a note if the encoding was guessed."""
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
@@ -215,7 +214,6 @@ def _skip_titles(text: str) -> tuple[str, int, list[str]]:
 
 
 def _detect_separator(text: str, tabs: bool) -> str:
-    """First candidate with equal counts in all early lines; else the comma, else the most frequent in the header."""
     early = text[:PEEK_BYTES].rpartition("\n")[0] if len(text) > PEEK_BYTES else text
     lines = [QUOTED.sub("", line) for line in (early or text).splitlines()[:20] if line.strip()]
     header = lines[0]
@@ -314,13 +312,12 @@ def _encloses_cells(content: NDArray[np.uint8], quotes: NDArray[np.intp], separa
         return False
     around = np.zeros(256, bool)
     around[list(f'{separator}"\n'.encode())] = True
-    before = around[content[quotes[::2] - 1]]  # before the first byte stands the last one, which ends a line
+    before = around[content[quotes[::2] - 1]]  # index -1 is the last byte, a line end
     around[ord("\r")] = True
     return bool(before.all() and around[content[quotes[1::2] + 1]].all())
 
 
 def _count_trailing_empty(row: list[str]) -> int:
-    """Number of empty cells at the end of a row."""
     filled = [number for number, cell in enumerate(row) if cell.strip()]
     return len(row) - (filled[-1] + 1 if filled else 0)
 

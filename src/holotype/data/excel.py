@@ -17,7 +17,7 @@ __all__ = ["list_sheets", "read_sheet"]
 
 ZEROS = re.compile(r"0{2,}")
 FILE_NAME = re.compile(r"\.[A-Za-z]\w{1,4}$")
-"""Ends a cell that names a file, and so stands in no header."""
+"""End of a file name, which is never a column name."""
 DIGIT = re.compile(r"\d")
 MAX_TITLE_ROWS = 20
 
@@ -75,12 +75,7 @@ def read_sheet(
 
 
 def _find_header(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
-    """Header row, and notes on titles above it: a single cell above three columns, or above a blank row.
-
-    Args:
-        rows: All rows of the sheet, as text.
-        first: First row with content.
-    """
+    """Header row, and notes on titles above it: a single cell above three columns, or above a blank row."""
     header, notes, passed = first, [], []
     for _ in range(MAX_TITLE_ROWS):
         following = next((number for number in range(first + 1, len(rows)) if any(rows[number])), None)
@@ -102,13 +97,6 @@ def _require_one_header_row(rows: list[list[str]], first: int, name: str, field:
 
     The second row holds names if its cells are all different, none of them appears again below in its column, and at
     least one has no digit while all cells below it have.
-
-    Args:
-        rows: All rows of the sheet, as text, merged cells filled.
-        first: The header row.
-
-    Raises:
-        DataError: There are two.
     """
     filled = [row for row in rows[first:] if any(row)]
     if len(filled) < 3:
@@ -144,11 +132,11 @@ def list_sheets(path: Path, field: str) -> list[str]:
 
 
 def _open_workbook(source: Path | io.BytesIO, name: str, field: str, data_only: bool = True) -> Any:
-    from openpyxl import load_workbook  # slow, and needed for this form only
+    from openpyxl import load_workbook  # slow import, needed for Excel only
 
     try:
         return load_workbook(source, data_only=data_only)
-    except Exception as error:  # a damaged part raises whatever its reader meets
+    except Exception as error:  # damaged workbooks raise many kinds of errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"the workbook {name!r} cannot be read: {reason}",
@@ -168,7 +156,6 @@ def _count_filled_rows(sheet: Any) -> int:
 
 
 def _read_rows(sheet: Any) -> list[list[Any]]:
-    """Values of a sheet; merged cells all get the value of the first."""
     rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     for area in sheet.merged_cells.ranges:
         value = rows[area.min_row - 1][area.min_col - 1]
@@ -179,7 +166,6 @@ def _read_rows(sheet: Any) -> list[list[Any]]:
 
 
 def _with_formats(sheet: Any, rows: list[list[Any]]) -> list[list[tuple[Any, str]]]:
-    """Each value with the number format of its cell."""
     return [
         [(value, cell.number_format if isinstance(value, int) else "") for value, cell in zip(row, cells, strict=True)]
         for row, cells in zip(rows, sheet.iter_rows(), strict=True)
@@ -200,7 +186,6 @@ def _require_results(source: Path | io.BytesIO, title: str, rows: list[list[Any]
 
 
 def _format_cell(value: Any, form: str) -> str:
-    """Content of a cell as displayed."""
     if value is None:
         return ""
     if isinstance(value, bool):

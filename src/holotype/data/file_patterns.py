@@ -13,9 +13,9 @@ from holotype.recipe.sections import DataSpec
 __all__ = ["FILE", "channel_patterns", "image_files", "pattern_fields"]
 
 FILE = "file"
-"""The column of whole paths that folders and JSON bring with them."""
+"""Column of full paths in tables made from folders and JSON."""
 ABSOLUTE_PATTERN = r"^(/|\\\\|[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]+://)"
-"""Begins a path from the root, of any system, or an address."""
+"""Beginning of an absolute path of any system, or of an address."""
 
 
 def pattern_fields(pattern: str, field: str = "data.images") -> list[tuple[str, str | None]]:
@@ -73,7 +73,7 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> 
     columns: list[pl.Series] = []
     for channel, pattern in channel_patterns(spec):
         field = f"data.images.{channel}" if isinstance(spec.images, dict) else "data.images"
-        if spec.images:  # paths that folders and JSON bring with them are as they are
+        if spec.images:  # paths from folders and JSON need no check
             _require_inside_folder(pattern_fields(pattern, field), table, source, field)
         files = _format_files(pattern, channel, table, source, field)
         columns.append(files.alias(str(len(columns))))
@@ -83,7 +83,6 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> 
 
 
 def _format_files(pattern: str, channel: str | None, table: pl.DataFrame, source: str, field: str) -> pl.Series:
-    """File of each row."""
     fields = pattern_fields(pattern, field)
     names = {name for _, name in fields if name}
     if (
@@ -109,7 +108,6 @@ def _format_files(pattern: str, channel: str | None, table: pl.DataFrame, source
 
 
 def _require_distinct_files(images: dict[str, str], columns: list[pl.Series], channels: list[str]) -> None:
-    """Raise if two channels of a mapping name the same file in some row."""
     for number, (channel, column) in enumerate(zip(channels, columns, strict=True)):
         for other, earlier in zip(channels[:number], columns[:number], strict=True):
             same = column.filter(column == earlier)
@@ -122,7 +120,6 @@ def _require_distinct_files(images: dict[str, str], columns: list[pl.Series], ch
 
 
 def _list_array_entries(fields: list[tuple[str, str | None]], table: pl.DataFrame, channel: str | None) -> pl.Series:
-    """Entries of one array that holds all images of a table, in row order."""
     file = table.select(_path_expression(fields, channel).alias("file")).to_series()[0]
     count = count_rows(file)
     if count != table.height:
@@ -160,7 +157,6 @@ def _require_inside_folder(fields: list[tuple[str, str | None]], table: pl.DataF
 
 
 def _may_be_absolute(fields: list[tuple[str, str | None]]) -> bool:
-    """Whether the first column of a pattern may hold an absolute path."""
     folder, rest = fields[0][0], fields[1][0] if len(fields) > 1 else ""
     return (not folder or folder.endswith("/")) and (len(fields) == 1 or rest.startswith("/"))
 

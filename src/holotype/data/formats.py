@@ -6,7 +6,7 @@ import re
 
 __all__ = ["HEAD", "PILLOW_FORMATS", "describe_format", "file_format"]
 
-HEAD = 4_096  # bytes that tell a format
+HEAD = 4_096  # bytes needed to detect a format
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
@@ -54,7 +54,7 @@ PILLOW_FORMATS = {
     "avif": "AVIF",
     "heic": "HEIF",
 }
-"""What Pillow is allowed to try. Its other formats stay closed: EPS, for one, would start Ghostscript."""
+"""Formats that Pillow may open. Others are blocked: EPS, for example, would start Ghostscript."""
 OTHER_FORMATS = {
     "html": "an HTML page",
     "xml": "an XML or SVG text",

@@ -40,11 +40,11 @@ LISTS = (
     "correlation",
     "masked_mean",
 )
-VALIDITY = ("lowest", "highest", "missing")  # by which odd pixels are named; nothing learns from them
+VALIDITY = ("lowest", "highest", "missing")  # reported in warnings, never used as features
 PERCENTILES = (1, 25, 50, 75, 99)
-PAIRED_CHANNELS = 32  # above it statistics of two channels would outgrow the image
-BLOCK = 1 << 21  # values of an image in double precision at a time
-CHUNK = 256  # rows decoded ahead: enough to keep the threads busy, little enough to stay small
+PAIRED_CHANNELS = 32  # beyond it pairwise statistics would be larger than the image
+BLOCK = 1 << 21  # values converted to float64 at a time
+CHUNK = 256  # rows decoded ahead: enough to keep the threads busy without using much memory
 
 
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -86,7 +86,7 @@ def channel_statistics(pixels: NDArray[Any]) -> dict[str, list[float]]:
     pairs = np.triu_indices(len(flat) if len(flat) <= PAIRED_CHANNELS else 0, 1)
     flat = limit_isolated(pixels, missing).reshape(flat.shape)
     parts = _iterate_blocks(flat, absent)
-    first = next(parts) if flat.size <= BLOCK else None  # small images are made double once
+    first = next(parts) if flat.size <= BLOCK else None  # convert small images only once
     for values, valid in (first,) if first else parts:
         sums.add_counts(values, valid, top)
     for values, valid in (first,) if first else _iterate_blocks(flat, absent):
@@ -146,18 +146,15 @@ class _Sums:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Mean of each channel."""
         return np.asarray(self.total / np.maximum(self.valid, 1))
 
     def add_counts(self, values: NDArray[np.float64], valid: NDArray[np.bool_] | None, top: float) -> None:
-        """Add a block to the sums and counts of pixels."""
         self.valid += values.shape[1] if valid is None else valid.sum(axis=1)
         self.total += values.sum(axis=1) if valid is None else (values * valid).sum(axis=1)
         for sums, mask in ((self.nonzero, values != 0), (self.top, values == top)):
             sums += np.count_nonzero(mask if valid is None else mask & valid, axis=1)
 
     def add_deviations(self, values: NDArray[np.float64], valid: NDArray[np.bool_] | None, paired: bool) -> None:
-        """Add a block to the sums about the mean."""
         mean = self.mean[:, None]
         centered = values - mean
         if valid is not None:
@@ -171,13 +168,12 @@ class _Sums:
         bright = (centered > 0).astype(np.float64)
         counts = bright.sum(axis=1)[:, None] if valid is None else bright @ valid.T.astype(np.float64)
         self.bright_pixels += counts
-        self.bright += bright @ centered.T + counts * self.mean  # the mean of what is above it, about the mean
+        self.bright += bright @ centered.T + counts * self.mean  # add the mean back, as `centered` is about the mean
 
 
 def _iterate_blocks(
     flat: NDArray[Any], absent: NDArray[np.bool_] | None
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_] | None]]:
-    """Blocks of pixels of all channels as float64, with the mask of valid pixels."""
     width = max(1, BLOCK // len(flat))
     for start in range(0, flat.shape[1], width):
         values = flat[:, start : start + width].astype(np.float64)
@@ -250,7 +246,7 @@ def _measure_row(images: ImageTable, row: int) -> dict[str, Any]:
         return {**measure_image(pixels), **digests, "channels_elsewhere": elsewhere}
     except DataError as error:
         return {"error": str(error).rstrip(".")}
-    except Exception as error:  # noqa: BLE001  (one image must not cost what is known of all others)
+    except Exception as error:  # noqa: BLE001  (one image must not stop the measurement of all others)
         reason = (
             "the memory is too small for it" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"
         )

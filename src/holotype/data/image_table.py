@@ -95,7 +95,6 @@ def class_frequencies(spec: DataSpec, path: str, classes: tuple[str, ...]) -> li
 def _make_ids_unique(
     spec: DataSpec, tables: list[tuple[str, str, pl.DataFrame]], paths: list[str]
 ) -> list[tuple[str, str, pl.DataFrame]]:
-    """Prefix the ids of a folder with the folder's name if another table already has them."""
     used_ids: set[str] = set()
     unique_tables = []
     for (field, role, table), path in zip(tables, paths, strict=True):
@@ -123,7 +122,6 @@ def _label_column(spec: DataSpec, table: pl.DataFrame, source: str) -> pl.Series
 
 
 def _missing_group_warnings(spec: DataSpec, tables: list[tuple[str, str, pl.DataFrame]]) -> tuple[str, ...]:
-    """Warnings about external tables without a group column: their rows are tied to no group."""
     return tuple(
         f"{field} has no column {name!r}: its rows belong to no group of that kind."
         for field, role, table in tables

@@ -28,7 +28,7 @@ PHOTO_SUFFIXES = (
     ".ppm .pgm .pbm .pnm"
 )
 IMAGE_SUFFIXES = (*PHOTO_SUFFIXES.split(), *TIFF_SUFFIXES, ".npy", ".zarr", *MICROSCOPE_SUFFIXES)
-"""File endings of images that are read. The content decides how; the ending only whether a file is an image at all."""
+"""File suffixes of readable images. The content determines the format, the suffix only whether a file is an image."""
 OPAQUE_CHANNELS = 4
 
 
@@ -134,7 +134,7 @@ def _read_file(file: Address, options: ReadOptions) -> NDArray[Any]:
         raise
     except MemoryError as error:
         raise DataError(f"{file} does not fit in memory", remedy="save a part of it, or a smaller copy") from error
-    except Exception as error:  # decoders raise whatever they like on broken files
+    except Exception as error:  # decoders raise many kinds of errors on broken files
         reason = str(error).splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise DataError(
             f"{file} cannot be decoded: {reason}", remedy="it may have been cut off or damaged; copy or save it anew"

@@ -93,7 +93,6 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
 
 
 def _read_top_k(path: Path, classes: int, field: str) -> ImportedScores:
-    """Top-k scores of more than 2,000 classes, in the format of a run."""
     required = {"id", "top_classes", "top_logits", "rest_logsumexp"}
     remedy = (
         "give Parquet with `id`, `top_classes` (numbers, likeliest first), `top_logits` and `rest_logsumexp`, "
@@ -160,7 +159,7 @@ def _read_array(path: Path, classes: tuple[str, ...], field: str) -> tuple[NDArr
         parts = {"scores": stored} if isinstance(stored, np.ndarray) else {name: stored[name] for name in stored.files}
         values = None if "scores" not in parts else np.asarray(parts["scores"], np.float64)
         texts = {name: _to_text(parts[name]) for name in ("ids", "folds", "classes") if name in parts}
-    except Exception as error:  # a damaged file raises whatever NumPy, zipfile and zlib meet in it
+    except Exception as error:  # NumPy, zipfile and zlib raise many kinds of errors on damaged files
         first = next(iter(str(error).splitlines()), type(error).__name__)
         reason = "it holds Python objects, which are never loaded" if "pickle" in first else first
         raise DataError(
@@ -171,7 +170,7 @@ def _read_array(path: Path, classes: tuple[str, ...], field: str) -> tuple[NDArr
     if values is None:
         raise DataError(f"{str(path)!r} holds no array `scores`", field=field, allowed=parts)
     if values.ndim != 2:
-        return values, None, None  # refused with its shape
+        return values, None, None  # the caller raises an error with the shape
     for name, size in (("ids", len(values)), ("folds", len(values)), ("classes", values.shape[1])):
         if name in texts and len(texts[name]) != size:
             raise DataError(
@@ -192,7 +191,7 @@ def _to_text(array: NDArray[Any]) -> tuple[str, ...]:
     texts = [entry.decode() if isinstance(entry, bytes) else str(entry) for entry in entries]
     if array.dtype.kind == "f":
         texts = [str(int(entry)) if float(entry).is_integer() else str(entry) for entry in entries]
-    "".join(texts).encode()  # half a character is no text, and Polars would not hold it
+    "".join(texts).encode()  # raises for lone surrogates, which Polars cannot store
     return tuple(texts)
 
 
@@ -230,7 +229,6 @@ def _read_table(path: str, classes: tuple[str, ...], field: str) -> tuple[NDArra
 
 
 def _match_classes(named: list[str], classes: tuple[str, ...], path: str, field: str) -> list[int]:
-    """Position of each of our classes in the file."""
     absent = [name for name in classes if name not in named]
     unknown = [name for name in named if name not in classes]
     if absent or unknown or len(set(named)) < len(named):

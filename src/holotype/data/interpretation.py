@@ -11,7 +11,7 @@ from holotype.core.errors import DataError
 
 __all__ = ["drop_opaque", "invert_white", "keep_depth", "orient"]
 
-EXACT = 1 << 24  # float32 holds every whole number up to here
+EXACT = 1 << 24  # float32 represents all integers up to here
 FLIPS: dict[int, tuple[bool, bool, bool]] = {  # transpose first, then flip rows, then flip columns
     2: (False, False, True),
     3: (False, True, True),
@@ -97,8 +97,8 @@ def keep_depth(pixels: NDArray[Any], name: str) -> NDArray[Any]:
         return np.ascontiguousarray(pixels, dtype=np.float32)
     if kind != "f":
         raise DataError(f"{name} holds {pixels.dtype} values", remedy="save it with 8 or 16 bits, or as 32-bit float")
-    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes infinite
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become infinite
         single = np.ascontiguousarray(pixels, dtype=np.float32)
-    if not np.isfinite(single).any():  # some are pixels without data, which statistics and networks pass over
+    if not np.isfinite(single).any():  # a few non-finite values are no-data pixels
         raise DataError(f"{name} holds no finite value", remedy="replace NaN and infinity")
     return single

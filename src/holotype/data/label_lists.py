@@ -12,7 +12,7 @@ from holotype.data.missing import MISSING_WORDS
 __all__ = ["LIST_PATTERN", "parse_label_list"]
 
 LIST_PATTERN = r"(?s)^(\[.*\]|\(\)|\(\s*['\"].*\)|\{\}|\{\s*['\"].*\}|(frozen)?set\(.*\))$"
-"""A cell that holds a list, a tuple or a set, as a program writes it."""
+"""Cell with a list, a tuple or a set, as a program writes it."""
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 

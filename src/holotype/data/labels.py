@@ -110,7 +110,6 @@ def label_numbers(
 
 
 def _truth_value_spellings(classes: tuple[str, ...]) -> dict[str, int]:
-    """Class numbers of truth values in each program's spelling: true, True and TRUE."""
     numbers = {name.lower(): number for number, name in enumerate(classes) if name.lower() in {"true", "false"}}
     return {spelling: number for name, number in numbers.items() for spelling in (name, name.title(), name.upper())}
 

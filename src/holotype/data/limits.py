@@ -25,8 +25,8 @@ __all__ = [
 
 MAX_PIXELS = 200_000_000  # height x width; an image beyond this is a mistake or an attack
 MAX_BYTES = 400_000_000  # of all channels and planes, decoded; reading takes at most four times as much
-BYTES_PER_PIXEL = 4  # of a smaller limit of pixels: color with opacity in 8 bits, or one channel of 32
-MAX_CHANNELS = 32  # an axis that is longer is a side of the image, unless the recipe names so many
+BYTES_PER_PIXEL = 4  # for a smaller pixel limit: RGBA of 8 bits, or one channel of 32
+MAX_CHANNELS = 32  # a longer axis is height or width, unless the recipe names as many channels
 MAX_PAGES = 4_096  # of one TIFF
 MAX_FRAMES = 1_024  # of one animation
 MAX_SEGMENTS = 200_000  # strips or tiles of one TIFF, chunks of one Zarr

@@ -24,10 +24,10 @@ LEFTOVER_NAMES = (
     ".thumbnails .ipynb_checkpoints .appledouble .trash"
 )
 LEFTOVER_FOLDERS = frozenset([*LEFTOVER_NAMES.split(), "system volume information"])
-"""Folders that systems and network drives leave beside a person's files, in small letters."""
+"""Folders created by operating systems and network drives, in lower case."""
 LEFTOVER_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 IMAGE_FOLDER_SUFFIXES = (".zarr",)
-"""Folders that are one image each."""
+"""Suffixes of folders that are one image."""
 UNREADABLE_SUFFIXES = {
     "convert them to PNG or TIFF, for example with ImageMagick": (
         ".heic .heif .avif .avifs .jxl .jxr .wdp .psd .xcf .svg .eps .pdf .exr .fits .fit .jpf .tga .pcx .icns .ico"
@@ -41,9 +41,9 @@ UNREADABLE_SUFFIXES = {
     "write one frame of each as PNG or TIFF": ".avi .mp4 .mov .mkv .mpg .mpeg",
 }
 REMEDIES = {suffix: remedy for remedy, suffixes in UNREADABLE_SUFFIXES.items() for suffix in suffixes.split()}
-"""What to do with images that are not read, by their ending."""
+"""Remedies for images that are not read, with their suffixes."""
 MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"BM", b"\0\0\0\x0cjP  ")
-"""First bytes of images, by which files without an ending are known."""
+"""First bytes of images, to recognize files without a suffix."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _iterate_files(folder: Path, visited: set[str], leftover: str = "") -> Itera
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        return  # a folder that may not be opened
+        return  # no permission to open the folder
     for entry in entries:
         path, name = Path(entry.path), entry.name.lower()
         if not entry.is_dir():

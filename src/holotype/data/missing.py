@@ -15,7 +15,7 @@ WORDS = (
     "- -- --- – — ? #NULL! #VALUE! #REF! #DIV/0! #NAME? #NUM!"
 )
 MISSING_WORDS = frozenset(["", *WORDS.split()])
-"""What R, NumPy, pandas, databases, Excel and people write into a cell that has no value."""
+"""Missing values as R, NumPy, pandas, databases, Excel and people write them."""
 INTEGER_PATTERN = r"^([+-]?[0-9]+)\.0+$"
 
 

@@ -11,8 +11,8 @@ from holotype.types import Floats, Normalization
 __all__ = ["dataset_normalization", "extreme_rows", "row_normalization"]
 
 OUTLIER_RULES = ((0.1, 20), (0.5, 100))
-"""Beyond which quantile of the images' extremes an image is far out, by how many times the range up to there."""
-RANGE_MARGIN = 2  # ranges of the training images that a pixel may lie outside of theirs
+"""(quantile, factor): an image is extreme if it exceeds a quantile of the extremes by a multiple of their range."""
+RANGE_MARGIN = 2  # pixels are clipped this many ranges outside the training images' range
 
 
 def dataset_normalization(frame: pl.DataFrame) -> Normalization:
@@ -26,7 +26,7 @@ def dataset_normalization(frame: pl.DataFrame) -> Normalization:
     """
     readable = frame.filter(pl.col("error").is_null())
     if readable.height == 0 or readable["channels"].n_unique() > 1:
-        return Normalization((0.0,), (1.0,))  # the audit refuses such a set, and in better words
+        return Normalization((0.0,), (1.0,))  # the audit raises a better error for such a set
     ordinary = readable.filter(pl.Series(~extreme_rows(readable)))
     center, spread = _pool_mean_and_std(ordinary, np.zeros(ordinary.height, np.int64))
     mean_and_std = tuple(center[0].tolist()), tuple(spread[0].tolist())

@@ -163,7 +163,6 @@ def _parse_image(pixels: ElementTree.Element, uuid: str | None, base_name: str, 
 
 
 def _ravel_plane(first: dict[str, int], sizes: dict[str, int], order: str) -> int:
-    """Position of a plane in storage order."""
     position, step = 0, 1
     for axis in order[2:]:
         position += first[axis] * step
@@ -189,7 +188,6 @@ def _is_in_file(block: ElementTree.Element, uuid: str | None, base_name: str) ->
 
 
 def _require_full_grid(image: _Image, file: str) -> OmePlanes:
-    """Planes of the file as a full grid of times, planes and channels."""
     axes = [sorted({plane[axis] for plane in image.local_planes}) for axis in range(3)]
     order = [(time, depth, channel) for time in axes[0] for depth in axes[1] for channel in axes[2]]
     missing = [plane for plane in order if plane not in image.local_planes]
@@ -206,7 +204,7 @@ def _require_full_grid(image: _Image, file: str) -> OmePlanes:
 def _require_single_page(images: list[_Image], pages: int, file: str) -> OmePlanes:
     """Planes of a renamed file, which its XML calls by an old name: unambiguous only for a single page."""
     if pages == 1:
-        # The page is one of these channels, of an image that is not known.
+        # The page is one channel of an unknown image.
         return OmePlanes((0,), (1, 1, 1), max(min(image.count_channels_elsewhere() for image in images) - 1, 0))
     names = "its OME-XML describes other files and not this one"
     raise DataError(

@@ -38,8 +38,8 @@ CODECS: dict[str, Callable[[bytes], NDArray[Any]]] = {
     "avif": imagecodecs.avif_decode,
 }
 FORMAT_NAMES = {"jp2": "JPEG 2000", "jxl": "JPEG XL", "jxr": "JPEG XR", "png": "PNG", "avif": "AVIF"}
-Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and an error rather than a warning
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # what matters of it is refused here
+Image.MAX_IMAGE_PIXELS = None  # our own limit raises an error instead of a warning
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # relevant problems raise errors here
 
 
 def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:
@@ -79,7 +79,7 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
             file, (picture.height, picture.width), len(picture.getbands()), DTYPES.get(picture.mode, "u1"), options
         )
         if with_codec:
-            orientation = 1 if kind == "png" else _read_orientation(picture)  # Pillow would decode a PNG to find it
+            orientation = 1 if kind == "png" else _read_orientation(picture)  # Pillow would decode a PNG to read it
             stream.seek(0)
             return orient(_decode(stream, kind, head, file, options), orientation)
         if picture.format != "MPO" and getattr(picture, "is_animated", False):
@@ -100,7 +100,6 @@ def _needs_codec(kind: str, head: bytes) -> bool:
 
 
 def _decode(stream: BinaryIO, kind: str, head: bytes, file: str, options: ReadOptions) -> NDArray[Any]:
-    """Decode with imagecodecs, after checking the size in the header."""
     size = declared_size(kind, head) if kind != "avif" else None
     if size is None and kind != "avif":
         raise DataError(
@@ -141,7 +140,7 @@ def _read_png_orientation(content: bytes, file: str) -> int:
 
 def _load_exif(content: bytes) -> Image.Exif:
     exif = Image.Exif()
-    with contextlib.suppress(Exception):  # broken EXIF raises anything; viewers show such a picture as it is stored
+    with contextlib.suppress(Exception):  # broken EXIF raises many kinds of errors; viewers ignore it
         exif.load(content)
     return exif
 
@@ -149,8 +148,8 @@ def _load_exif(content: bytes) -> Image.Exif:
 def _to_array(picture: Image.Image, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:
     mode = picture.mode
     if mode == "1":
-        return np.asarray(picture.convert("L"))[None]  # one bit is black and white
-    if mode in PALETTES or kind == "gif":  # every GIF has a palette, and Pillow hides those of gray
+        return np.asarray(picture.convert("L"))[None]  # one bit becomes 0 and 255
+    if mode in PALETTES or kind == "gif":  # every GIF has a palette, but Pillow hides gray ones
         return _channels_first(_expand_palette(picture))
     if mode in GRAY_WITH_OPACITY:
         return drop_opaque(_channels_first(np.asarray(picture.convert("LA"))))
@@ -161,18 +160,16 @@ def _to_array(picture: Image.Image, kind: str, file: str, options: ReadOptions) 
         raise DataError(f"{file} has the color mode {mode}", remedy=remedy)
     pixels = np.asarray(picture)
     if mode == "I" and kind == "png":
-        pixels = pixels.astype(np.uint16)  # how older Pillow opens 16 bits
+        pixels = pixels.astype(np.uint16)  # older Pillow opens 16-bit PNG as 32-bit
     return _channels_first(pixels)
 
 
 def _expand_palette(picture: Image.Image) -> NDArray[np.uint8]:
-    """Expand a palette to three channels, and a fourth if a pixel is not opaque."""
     pixels = np.asarray(picture.convert("RGBA"))
     return pixels[..., :3] if (pixels[..., 3] == 255).all() else pixels
 
 
 def _read_animation(picture: Any, file: str, options: ReadOptions) -> NDArray[Any]:
-    """Frames of an animation as times."""
     if options.projection is None:
         raise DataError(f"{file} is an animation of several frames", remedy=NO_PROJECTION)
     frames: list[NDArray[np.uint8]] = []
@@ -188,7 +185,7 @@ def _read_orientation(picture: Image.Image) -> int:
     """Orientation from EXIF or XMP, 1 if missing or broken."""
     try:
         orientation = picture.getexif().get(ORIENTATION, 1)
-    except Exception:  # noqa: BLE001  (broken EXIF raises anything; viewers show such a picture as it is stored)
+    except Exception:  # noqa: BLE001  (broken EXIF raises many kinds of errors; viewers ignore it)
         return 1
     return orientation if isinstance(orientation, int) else 1
 
@@ -230,7 +227,6 @@ def _read_portable(stream: BinaryIO, file: str, options: ReadOptions) -> NDArray
 
 
 def _read_word(stream: BinaryIO) -> bytes:
-    """Next word of a header, without comments."""
     word = b""
     while len(word) < 32:
         letter = stream.read(1)

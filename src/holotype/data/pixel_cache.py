@@ -35,10 +35,10 @@ __all__ = [
 ]
 
 ResizeMode = Literal["fit", "stretch"]
-FREE_SPACE_FACTOR = 1.05  # room that must be left on the disk beside the pixel cache
+FREE_SPACE_FACTOR = 1.05  # required free space relative to the pixel cache
 CHUNK = 256
-BLOCK = 8 * CHUNK  # images after which it is written down how far the pixel cache is
-PROGRESS_MIN_BYTES = 100_000_000  # bytes
+BLOCK = 8 * CHUNK  # images between two records of progress
+PROGRESS_MIN_BYTES = 100_000_000  # smaller caches are not announced
 PROGRESS_FILE = "progress.json"
 
 
@@ -238,7 +238,7 @@ def _open_storage(plan: CacheFormat, folder: Path) -> tuple[NDArray[Any], list[i
         try:
             pixels = np.load(pixels_path, mmap_mode="r+", allow_pickle=False)
             sums = [int(checksum) for checksum in json.loads(progress.read_text())["checksums"]]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # torn: it is made from the beginning
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # damaged by the interruption: start again
             pixels, sums = np.empty(0), []
         if pixels.shape == plan.shape and pixels.dtype == np.dtype(plan.depth):
             return pixels, _verify_blocks(pixels, sums, plan.skipped)
@@ -258,7 +258,6 @@ def _open_storage(plan: CacheFormat, folder: Path) -> tuple[NDArray[Any], list[i
 
 
 def _verify_blocks(pixels: NDArray[Any], sums: Sequence[int], skipped: frozenset[int]) -> list[int]:
-    """Checksums of the leading blocks that are intact."""
     for number, expected in enumerate(sums):
         rows = range(number * BLOCK, min((number + 1) * BLOCK, len(pixels)))
         checks = np.array([0 if row in skipped else _checksum(pixels[row]) for row in rows], np.uint32)
@@ -268,12 +267,10 @@ def _verify_blocks(pixels: NDArray[Any], sums: Sequence[int], skipped: frozenset
 
 
 def _checksum(image: NDArray[Any]) -> int:
-    """Checksum of an image's bytes, cheaper than a digest."""
     return zlib.crc32(np.ascontiguousarray(image).reshape(-1).view(np.uint8).data)
 
 
 def _save_progress(pixels: NDArray[Any], folder: Path, sums: Sequence[int]) -> None:
-    """Record the progress of the pixel cache after its pixels are on the disk."""
     if isinstance(pixels, np.memmap):
         pixels.flush()
     temporary = folder / f".{PROGRESS_FILE}"

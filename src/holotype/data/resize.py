@@ -74,7 +74,6 @@ def _letterbox_size(canvas: tuple[int, ...], image: tuple[int, ...], scale: floa
 
 
 def _pad_centered(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Center the image in a larger canvas and replicate its edges."""
     rows, columns = height - image.shape[1], width - image.shape[2]
     if rows == columns == 0:
         return image

@@ -23,10 +23,10 @@ __all__ = [
 FINGERPRINT_SIDE = 32
 VERSION = 2
 MAX_VALUE = 1e30
-SMALL_CONTENT = 0.6  # of the shorter side: below it the content gets squares of its own
-LEAST_CONTENT = 16  # pixels a side with the margin: smaller ones have no shape to compare
+SMALL_CONTENT = 0.6  # of the shorter side: smaller content gets thumbnails of its own
+LEAST_CONTENT = 16  # pixels a side with the margin: smaller content has no shape to compare
 CONTENT = 0.25  # of the largest distance from the background
-LOOK_SIDE = 160  # larger images are averaged down to about this before their content is looked for
+LOOK_SIDE = 160  # larger images are downscaled to about this side to find their content
 HEADER = np.dtype([("version", "u1"), ("channels", "u2"), ("aspect", "<f4")])
 CHANNEL = np.dtype([("contrast", "<f4"), ("pixels", "u1", (FINGERPRINT_SIDE, FINGERPRINT_SIDE))])
 
@@ -158,10 +158,9 @@ def unpack_fingerprints(packed: Sequence[bytes], content: bool = False) -> Finge
 
 
 def _average_cells(plane: NDArray[Any]) -> NDArray[np.float32]:
-    """Area average of a channel on a grid; small images are enlarged."""
     picture = Image.fromarray(plane if plane.dtype == np.uint8 else plane.astype(np.float32))
     if plane.dtype == np.uint8 and min(plane.shape) >= 4 * FINGERPRINT_SIDE:
-        picture = picture.reduce(min(plane.shape) // (2 * FINGERPRINT_SIDE))  # bytes are cheap to halve
+        picture = picture.reduce(min(plane.shape) // (2 * FINGERPRINT_SIDE))  # reducing bytes is fast
     if picture.mode != "F":
         picture = Image.fromarray(np.asarray(picture, np.float32))
     side = (FINGERPRINT_SIDE, FINGERPRINT_SIDE)

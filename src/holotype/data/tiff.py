@@ -28,7 +28,7 @@ __all__ = ["read_tiff", "tiff_size", "unnamed_page_count"]
 WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 UNDERSTOOD = {WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR}
 DECODED_AS_RGB = {6, 7, 34892, 33003, 33005, 34712, 50001, 34927, 50002, 52546}  # compressions that turn YCbCr to RGB
-OTHER_FILES = ("is_ome", "is_mmstack", "is_ndtiff")  # readers of tifffile that open files beside the one they got
+OTHER_FILES = ("is_ome", "is_mmstack", "is_ndtiff")  # tifffile readers that open other files
 NODATA = 42113
 SIDEWAYS = {5, 6, 7, 8}
 TAG = re.compile(r"TiffTag (\d+)")
@@ -110,23 +110,19 @@ class _TiffImage:
 
     @property
     def keyframe(self) -> Any:
-        """The first page of tifffile."""
         return self.parts[0].keyframe
 
     @property
     def axes(self) -> str:
-        """One letter an axis."""
         return self.outer_axes + str(self.parts[0].axes)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Length of each axis."""
         return (*self.outer_shape, *self.parts[0].shape)
 
     def decode(self, file: str) -> NDArray[Any]:
-        """Pixels as stored."""
         first = self.parts[0]
-        if len(self.parts) > 1:  # each into its place of one array, which takes half the memory
+        if len(self.parts) > 1:  # decoding into one array takes half the memory
             pixels = np.empty((len(self.parts), *first.shape), first.dtype)
             for part, plane in zip(self.parts, pixels, strict=True):
                 part.asarray(maxworkers=1, out=plane)
@@ -145,7 +141,6 @@ class _TiffImage:
         return gray and tuple(map(int, self.keyframe.extrasamples)) in {(1,), (2,)}
 
     def rgb_axes_and_shape(self) -> tuple[str, tuple[int, ...]]:
-        """Axes and shape after a palette is expanded."""
         if int(self.keyframe.photometric) == PALETTE and "S" not in self.axes:
             return self.axes + "S", (*self.shape, 3)
         return self.axes, self.shape
@@ -171,7 +166,6 @@ def _open_tiff(
 def _planned(
     stored: _TiffImage, pages: Sequence[TiffPage], file: str, options: ReadOptions
 ) -> tuple[_TiffImage, AxisOrder]:
-    """Image and axis order, if all pages have one meaning."""
     _require_same_color_mode(file, pages, stored.keyframe)
     axes, shape = stored.rgb_axes_and_shape()
     return stored, plan_axes(axes, shape, file, stored.keyframe.dtype, options)
@@ -195,7 +189,7 @@ def _read_ome(
 def _read_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> tuple[_TiffImage, list[TiffPage]]:
     """Image as tifffile arranges the pages: ImageJ, LSM and others with named axes, else in file order."""
     _require_axes_in_file(tiff, pages, file)
-    every = [series for series in tiff.series if not series.keyframe.is_reduced]  # thumbnails are passed over
+    every = [series for series in tiff.series if not series.keyframe.is_reduced]  # skip thumbnails
     if not every:
         raise DataError(f"{file} holds no picture", remedy=DAMAGED)
     several = len(every) > 1
@@ -207,7 +201,6 @@ def _read_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> t
 
 
 def _arrange_pages(pixels: NDArray[Any], stored: _TiffImage, order: AxisOrder, options: ReadOptions) -> NDArray[Any]:
-    """Decoded pages as (channels, height, width): in color, black at zero, no data as NaN, upright."""
     pixels = _to_rgb(pixels, stored.axes, stored.keyframe)
     if stored.page.photometric == WHITE_AT_ZERO:
         pixels = invert_white(pixels, stored.page.bits)
@@ -220,7 +213,6 @@ def _arrange_pages(pixels: NDArray[Any], stored: _TiffImage, order: AxisOrder, o
 
 
 def _require_axes_in_file(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> None:
-    """Raise for Micro-Manager pages that only another file describes."""
     several = sum(not page.is_reduced for page in pages) > 1
     if several and not tiff.is_imagej and 51123 in tiff.pages.first.tags:
         raise DataError(
@@ -234,7 +226,7 @@ def _require_same_color_mode(file: str, pages: Sequence[TiffPage], keyframe: Any
     first, *others = pages
     differ = any(page.photometric != first.photometric or page.bits != first.bits for page in others)
     turned = any((page.orientation or first.orientation or 1) != (first.orientation or 1) for page in others)
-    if differ or turned:  # a page that says nothing of its orientation has that of the first
+    if differ or turned:  # a page without an orientation has that of the first
         raise DataError(
             f"{file} has pages of different photometric interpretations, orientations or depths",
             remedy="save one picture a file",
@@ -252,11 +244,10 @@ def _is_rgb_when_decoded(keyframe: Any) -> bool:
 
 
 def _to_rgb(pixels: NDArray[Any], axes: str, keyframe: Any) -> NDArray[Any]:
-    """Palettes expanded to a last axis of three colors, and YCbCr as RGB."""
     mode = int(keyframe.photometric)
     if mode == PALETTE:
         table = np.asarray(keyframe.colormap)  # shape (3, entries), 16 bits
-        if (table >> 8).any():  # old writers left the upper byte empty
+        if (table >> 8).any():  # old writers use the lower byte only
             table = table >> 8
         return np.moveaxis(table.astype(np.uint8)[:, pixels], 0, -1)
     if mode == YCBCR and not _is_rgb_when_decoded(keyframe):

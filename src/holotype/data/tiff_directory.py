@@ -20,7 +20,7 @@ from holotype.data.limits import MAX_PAGES, MAX_SEGMENTS, ReadOptions, require_s
 __all__ = ["DESCRIPTION", "SOFTWARE", "TiffPage", "UncompressedPixels", "scan_pages"]
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-USUAL = {3, 4}  # whole numbers of 16 and 32 bits
+USUAL = {3, 4}  # 16-bit and 32-bit integers
 INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION = 256, 257, 258, 259, 262, 274
 SAMPLES, ROWS_PER_STRIP, PLANAR, TILE_WIDTH, TILE_HEIGHT, SUBFILE, OLD_SUBFILE = 277, 278, 284, 322, 323, 254, 255
@@ -45,7 +45,7 @@ ASCII, DESCRIPTION, SOFTWARE = 2, 270, 305
 TEXTS = {DESCRIPTION, SOFTWARE}
 SINGLE = (WIDTH, HEIGHT, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, ROWS_PER_STRIP, PLANAR, SUBFILE)
 OF_UNCOMPRESSED = {*SINGLE, BITS, FORMAT, 273, 279, *TEXTS, 282, 283, 296, 306}
-"""All that an uncompressed page may say to be read without another decoder; the last four are resolution and date."""
+"""Tags allowed in a page that is read without another decoder; the last four are resolution and date."""
 DTYPES = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (3, 32): "f4"}  # by tags 339 and 258
 HEAD = 2_048
 MAX_TAGS = 4_096
@@ -102,8 +102,6 @@ OFFSETS = {(order, big): struct.Struct(order + ("Q" if big else "I")) for order,
 
 @dataclass(frozen=True)
 class _Layout:
-    """Byte order and sizes of a classic TIFF or a BigTIFF."""
-
     order: str
     big: bool
     length: int
@@ -189,7 +187,6 @@ def _read_header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
 
 
 def _directory(stream: BinaryIO, layout: _Layout, offset: int, name: str) -> _Directory:
-    """Read the directory at an offset."""
     stream.seek(min(offset, layout.length))
     start = stream.read(layout.count.size)
     if len(start) < layout.count.size:
@@ -261,7 +258,6 @@ def _read_values(
 def _read_page(
     stream: BinaryIO, layout: _Layout, directory: _Directory, name: str, options: ReadOptions
 ) -> tuple[TiffPage, int]:
-    """A page, and the number of its strips or tiles."""
     tags = directory.tags
     height, width = _first_value(tags, HEIGHT, 0), _first_value(tags, WIDTH, 0)
     reduced = bool(_first_value(tags, SUBFILE, 0) & 1) or _first_value(tags, OLD_SUBFILE, 1) == 2
@@ -340,7 +336,7 @@ def _check_segments(
             f"{name} is sparse: {pluralize(missing, noun.removesuffix('s'))} of {len(present):,} without pixels",
             remedy=CUT_OFF,
         )
-    wrapped = LSM in tags or NDPI in tags  # large ones of these write offsets modulo 2**32
+    wrapped = LSM in tags or NDPI in tags  # large files of these formats store offsets modulo 2**32
     if not wrapped and max(map(add, present, lengths)) > layout.length:
         raise DataError(f"{name} is cut off: {noun} of it lie beyond the end of the file", remedy=CUT_OFF)
     if compression in CODESTREAMS and not wrapped:

@@ -22,7 +22,7 @@ __all__ = ["UncompressedImage", "uncompressed_image"]
 
 MOST_TEXT = 1 << 20
 LEAST_OFFSET = 8  # the length of a TIFF's header
-PROGRAMS = ("tifffile", "ImageMagick", "OME Bio-Formats")  # which say nothing of pixels by their name, as others do
+PROGRAMS = ("tifffile", "ImageMagick", "OME Bio-Formats")  # whose name does not change the meaning of pixels
 IMAGEJ = re.compile(r"^\s*(images|frames|slices|channels|order)\s*=(.*)$", re.MULTILINE)
 
 
@@ -169,7 +169,7 @@ def _imagej_axes(description: str, count: int) -> dict[str, int] | None:
     """Axes of ImageJ: times, planes and channels in this order, if these are all pages of the file; None otherwise."""
     written = {key: value.strip() for key, value in map(re.Match.groups, IMAGEJ.finditer(description))}
     if not all(value.isdecimal() and int(value) > 0 for value in written.values()):
-        return None  # the order of the axes, for one
+        return None  # for example another order of the axes
     axes = {axis: int(written.get(key, 1)) for axis, key in (("T", "frames"), ("Z", "slices"), ("C", "channels"))}
     if prod(axes.values()) != count or int(written.get("images", count)) != count:
         return None

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 Address = Path | str
-MAX_REMOTE_BYTES = 4 << 30  # bytes of a remote file, which is read whole
+MAX_REMOTE_BYTES = 4 << 30  # remote files are read completely
 FILE_KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe (FIFO)",
@@ -178,9 +178,9 @@ def open_uri(address: Address) -> Path | io.BytesIO:
 
 
 def _read_remote(address: str) -> io.BytesIO:
-    import fsspec  # slow, and needed for addresses only
+    import fsspec  # slow import, needed for remote files only
 
-    for part in address.split("::"):  # in a chain such as zip://a.png::/data/images.zip the last may be local
+    for part in address.split("::"):  # the last part of a chain such as zip://a.png::/data/images.zip may be local
         local = strip_file_scheme(part)
         if not is_remote(local) and Path(local).exists():
             require_regular(local)
@@ -191,7 +191,7 @@ def _read_remote(address: str) -> io.BytesIO:
         raise
     except ImportError as error:
         raise DataError(f"{address} cannot be opened: {error}", remedy="install what it names") from error
-    except Exception as error:  # every protocol has errors of its own
+    except Exception as error:  # every protocol has its own errors
         raise DataError(f"{address} cannot be opened: {_describe_error(error)}") from error
     if len(content) > MAX_REMOTE_BYTES:
         raise DataError(

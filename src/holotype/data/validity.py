@@ -65,7 +65,7 @@ def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
     minimum, maximum = float(values.min()), float(values.max())
     if values.dtype == np.uint8 or values.size < 64:
         return minimum, maximum
-    sample = np.sort(values[:: max(1, values.size // 4096)])  # most images have nothing that far out
+    sample = np.sort(values[:: max(1, values.size // 4096)])  # fast check: most images have no isolated values
     inner = sample[[len(sample) // 50, -1 - len(sample) // 50]].astype(np.float64)
     if values.size >= 256 and maximum - minimum <= 10 * (inner[1] - inner[0]):
         return minimum, maximum
@@ -73,7 +73,7 @@ def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
     below = np.sort(parted[: count + 1]).astype(np.float64)
     above = np.sort(parted[-count - 1 :]).astype(np.float64)
     limits = []
-    for tail, other_end in ((-below[::-1], -above[0]), (above, below[-1])):  # outwards, from the tail's inner end
+    for tail, other_end in ((-below[::-1], -above[0]), (above, below[-1])):  # from the inner end of each tail outwards
         reach = tail[:-1] - other_end
         far = np.flatnonzero((np.diff(tail) > 10 * reach) & (reach[0] > 0))
         limits.append(float(tail[far[0]] if len(far) else tail[-1]))
@@ -126,7 +126,7 @@ def replace_isolated(plane: NDArray[Any], absent: NDArray[np.bool_], low: float,
     usable = inside & ~far[down, across] & ~absent[down, across]
     alone = usable.any(axis=1) & ~(inside & far[down, across]).any(axis=1)
     neighbors = np.sort(np.where(usable, limited[down, across].astype(np.float64), np.inf), axis=1)
-    middle = np.maximum(usable.sum(axis=1) - 1, 0) // 2  # the lower median is a pixel's value, of whatever type
+    middle = np.maximum(usable.sum(axis=1) - 1, 0) // 2  # the lower median is always a pixel value
     medians = neighbors[np.arange(len(rows)), middle]
     limited[rows[alone], columns[alone]] = medians[alone]
     return limited

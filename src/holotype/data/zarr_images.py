@@ -23,7 +23,7 @@ CODEC_NAMES = (
     "packbits pcodec quantize sharding_indexed shuffle transpose zfpy zlib zstd"
 )
 CODECS = set(CODEC_NAMES.split())
-"""Codecs that only compute. Numcodecs also has one that unpickles, and so runs what a chunk tells it to."""
+"""Safe codecs. Numcodecs also has one that unpickles, which can run code in a chunk."""
 
 
 def is_zarr(address: Address) -> bool:
@@ -124,7 +124,6 @@ def _require_safe_array(array: Any, name: str) -> None:
 
 
 def _codec_names(array: Any) -> set[str]:
-    """Names of an array's filters and compressors, of format 2 or 3."""
     names: set[str] = set()
     metadata = getattr(array, "metadata", None)
     codecs = list(getattr(metadata, "codecs", None) or [])
@@ -136,7 +135,7 @@ def _codec_names(array: Any) -> set[str]:
             str(entry.get("name", "")).removeprefix("numcodecs.") for entry in inner if isinstance(entry, dict)
         )
     if not codecs:
-        holder = metadata if hasattr(metadata, "compressor") else array  # format 2, as zarr 3 and zarr 2 show it
+        holder = metadata if hasattr(metadata, "compressor") else array  # format 2, opened by zarr 3 or zarr 2
         parts = [*(getattr(holder, "filters", None) or []), getattr(holder, "compressor", None)]
         names.update(str(part.codec_id) for part in parts if part is not None)
     return {name for name in names if name}

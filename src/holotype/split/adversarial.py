@@ -16,8 +16,8 @@ from holotype.types import TRAIN_TEST_FEATURES, Floats, Integers
 __all__ = ["TestLikeness", "adversarial_auc", "describe_test_likeness", "discriminate"]
 
 FOLDS = 5
-MAX_COLUMNS = 64  # columns; beyond as many again, principal components stand for the rest
-ALIKE_AUC = 0.55  # area under the curve below which train and test cannot be told apart
+MAX_COLUMNS = 64  # wider embeddings are replaced by as many principal components
+ALIKE_AUC = 0.55  # ROC AUC below which train and test count as alike
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def discriminate(
         units: Group of each sample in the cross-fitting, shape (n,).
         names: Column names.
     """
-    import lightgbm  # slow, as scikit-learn is, and needed for `like_test` only
+    import lightgbm  # slow import (as scikit-learn), needed for `like_test` only
     from sklearn.metrics import roc_auc_score
 
     table, labels = _reduce_columns(features, names, seed)

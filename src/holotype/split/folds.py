@@ -23,8 +23,8 @@ __all__ = ["empty_folds", "make_folds", "split_groups"]
 
 MAX_LISTED = 6
 MANY_NETWORKS = 20
-TRAINS, VALIDATES = 0, 1  # parts of the samples that never tie each other
-UNEVEN = 1.5  # largest fold over smallest that is worth a word
+TRAINS, VALIDATES = 0, 1  # samples of different parts are never tied
+UNEVEN = 1.5  # largest over smallest fold that is reported
 
 
 def make_folds(
@@ -118,7 +118,6 @@ def _used_folds(spec: SplitSpec, count: int) -> tuple[int, ...]:
 
 
 def _number_by_first_appearance(units: Integers) -> Integers:
-    """One fold for each group, numbered in the order of the samples."""
     _, first, inverse = np.unique(units, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)
 
@@ -137,7 +136,9 @@ def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
     count = len(images.samples)
     rows = np.bincount(images.sample_numbers, minlength=count)
     gone = np.bincount(images.sample_numbers[report.left_out], minlength=count)
-    left_out_rows = np.setdiff1d(report.left_out, report.unreadable)  # an unreadable image alone takes no sample away
+    left_out_rows = np.setdiff1d(
+        report.left_out, report.unreadable
+    )  # an unreadable image alone does not remove its sample
     taken = np.bincount(images.sample_numbers[left_out_rows], minlength=count) > 0
     external = np.isin(np.arange(count), images.samples.of_role("external"))
     return np.flatnonzero((gone == rows) | (external & taken)).astype(np.int64)
@@ -242,7 +243,6 @@ def _fold_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: I
 
 
 def _class_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int) -> list[str]:
-    """Warnings about classes that are missing from a fold, with the reason."""
     rows = np.asarray(labels.sum(axis=0)).ravel()
     counts = np.stack([np.asarray(labels[fold == number].sum(axis=0)).ravel() for number in range(folds)])
     missing_classes = np.flatnonzero((rows > 0) & (counts == 0).any(axis=0))

@@ -13,10 +13,10 @@ from holotype.types import Floats, Integers
 
 __all__ = ["choose_like_test", "matching_features"]
 
-WAVES = 384  # random features of the kernel
+WAVES = 384  # random Fourier features
 BANDWIDTHS = (0.25, 0.5, 1.0)
-BINS = 20  # of the likeness
-STEPS = 2_500  # in which units are added, however many there are
+BINS = 20  # of the test probability
+STEPS = 2_500  # number of greedy steps, independent of the number of units
 SWAPS = 4_000
 CLASS_WEIGHT = 0.3
 
@@ -37,7 +37,7 @@ def matching_features(
     Returns:
         Shape (n, random features and bins), each part of about equal weight.
     """
-    from scipy.stats import rankdata  # slow, and needed for `like_test` only
+    from scipy.stats import rankdata  # slow import, needed for `like_test` only
 
     generator = keyed_generator(seed, "split", "like test")
     filled = np.where(np.isnan(features), np.nanmedian(features, axis=0), features)
@@ -86,7 +86,6 @@ def choose_like_test(
 
 
 def _select_greedily(sums: Floats, sizes: Integers, rows: int) -> NDArray[np.bool_]:
-    """Mask of the units taken greedily until there are `rows` samples."""
     is_holdout = np.zeros(len(sums), bool)
     state, row_count = np.zeros(sums.shape[1], np.float32), 0
     square = (sums**2).sum(axis=1)

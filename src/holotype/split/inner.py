@@ -13,7 +13,7 @@ from holotype.types import Folds, ImageTable, Integers
 
 __all__ = ["INNER_SHARE", "inner_samples"]
 
-INNER_SHARE = 10  # one in so many samples
+INNER_SHARE = 10  # one in this many samples
 
 
 def inner_samples(images: ImageTable, folds: Folds, fold: int | None, seed: int) -> Integers:

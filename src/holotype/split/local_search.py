@@ -15,10 +15,10 @@ from holotype.types import Integers
 __all__ = ["Balance", "best_exchange", "improve_balance"]
 
 SWEEPS = 12  # over pairs of folds
-PAIRS = 60  # of folds looked at in a sweep
-CANDIDATES = 200  # units of a fold that are looked at in one exchange
+PAIRS = 60  # of folds in a sweep
+CANDIDATES = 200  # units of a fold considered in one exchange
 EXCHANGES = 60  # between two folds in one sweep
-BATCH_UNITS = 1000  # whose products with each other are kept, since small problems are improved many times
+BATCH_UNITS = 1000  # up to which the Gram matrix is cached, because small problems are improved many times
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import ndtri  # the normal's quantiles, without the slow import of scipy.stats
+from scipy.special import ndtri  # normal quantiles, without the slow import of scipy.stats
 
 from holotype.core.errors import HolotypeError
 from holotype.core.seeds import keyed_generator
@@ -18,16 +18,16 @@ from holotype.types import Integers
 
 __all__ = ["label_matrix", "share_deviation", "stratified_folds"]
 
-POWER = 1.5  # of a class's target in the cost of a row: 1 evens out counts, 2 evens out shares however few the rows
-PRESENCE = 1.0  # cost of a class whose units miss a fold, where each fold could have one
-MAX_ASSIGNED_UNITS = 6_000  # over all starts, so that effort does not grow with the data
+POWER = 1.5  # exponent of a class's target in its cost: 1 evens out counts, 2 evens out shares
+PRESENCE = 1.0  # cost of a class that misses a fold although it has enough units
+MAX_ASSIGNED_UNITS = 6_000  # over all starts, to bound the effort
 MAX_STARTS = 32
-PATIENCE = 10  # starts without a gain
-JITTER = 0.3  # spread of the order in which units are placed, so that seeds give different folds
+PATIENCE = 10  # starts without an improvement
+JITTER = 0.3  # random spread of the assignment order, so that seeds give different folds
 NEARLY = (
-    0.3  # units (1 where none has two samples) by which a preferred fold may lack less than the one that lacks most
+    0.3  # in units (1 if none has two samples): how much less a preferred fold may lack than the one that lacks most
 )
-MAX_UNEVENNESS = 1.5  # times as uneven as fresh folds is what folds that are kept may be
+MAX_UNEVENNESS = 1.5  # largest cost of kept folds relative to new ones
 
 
 def label_matrix(lists: pl.Series, classes: int) -> Any:
@@ -171,7 +171,7 @@ def _deal_out(units: Any, liked: Preferences) -> Integers:
     folds = liked.folds.shape[1]
     columns = keyed_generator(0, "split", "signatures").integers(1, 2**62, units.shape[1], dtype=np.int64)
     with np.errstate(over="ignore"):
-        signature = units @ columns  # equal rows have equal sums; that others do is next to impossible
+        signature = units @ columns  # a hash: equal rows have equal sums
     _, first, pattern, alike = np.unique(signature, return_index=True, return_inverse=True, return_counts=True)
     largest = units.max(axis=0).toarray().ravel()
     reserve = np.minimum(folds * (largest - 1) / np.maximum(units.sum(axis=0), 1), 1.0)

@@ -19,7 +19,7 @@ from holotype.types import TRAIN_TEST_SIMILARITY, Floats, ImageTable, Integers
 
 __all__ = ["Features", "TestLikeFolds", "test_like_folds"]
 
-MAX_JUDGED = 20_000  # samples that the last look at the holdout is taken on
+MAX_JUDGED = 20_000  # samples for the final check of the holdout
 
 Features = tuple[Sequence[str], Floats]
 
@@ -103,14 +103,12 @@ def test_like_folds(
 def _most_separating_columns(
     values: Floats, names: Sequence[str], train_test_features: pl.DataFrame, max_columns: int = 24
 ) -> Floats:
-    """Columns that separate train from test most."""
     index_of_name = {name: number for number, name in enumerate(names)}
     columns = [index_of_name[name] for name in train_test_features["feature"].to_list() if name in index_of_name]
     return values[:, columns[:max_columns]]
 
 
 def _average_by_sample(values: Floats, images: ImageTable) -> Floats:
-    """Mean over a sample's readable images."""
     count, numbers = len(images.samples), images.sample_numbers
     if count == len(images):
         return values[images.samples.first_rows]
