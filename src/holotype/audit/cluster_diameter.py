@@ -27,7 +27,6 @@ def clusters_within_diameter(
     components of single linkage). A chain of small changes therefore cannot merge images that look different.
 
     Args:
-        count: Number of images.
         tails: First image of each link, shape (links,).
         heads: Second image of each link, shape (links,).
         similarity: Similarity of each link, shape (links,).

@@ -151,7 +151,6 @@ def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], rules: Duplic
     Args:
         clusters: Cluster of each image, shape (n,); -1 for none.
         roles: `train`, `external` or `test` for each image, shape (n,).
-        rules: The recipe's `audit.duplicates` section.
 
     Returns:
         One word an image, shape (n,): `grouped` (shares a fold with the other grouped images), `dropped` (never

@@ -106,13 +106,7 @@ def hamming_edges(values: Hashes, bits: int) -> tuple[Integers, Integers]:
 
 
 def connected(count: int, tails: Integers, heads: Integers) -> Integers:
-    """Connected component of each node of an undirected graph.
-
-    Args:
-        count: Number of nodes.
-        tails: First node of each edge.
-        heads: Second node of each edge.
-    """
+    """Connected component of each node of an undirected graph."""
     graph = sp.coo_array((np.ones(len(tails), np.int8), (tails, heads)), shape=(count, count))
     return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
 

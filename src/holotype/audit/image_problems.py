@@ -103,11 +103,7 @@ def _problem_kind(error: str | None, reason: str, depth: str | None) -> str:
 
 
 def skip_warnings(images: ImageTable, skipped: dict[int, str]) -> list[str]:
-    """Warnings about skipped images, one for each role.
-
-    Args:
-        skipped: Rows that are not used, each with the reason.
-    """
+    """Warnings about skipped images, one for each role."""
     warnings = []
     roles = images.frame["role"]
     for role in ("train", "external", "test"):

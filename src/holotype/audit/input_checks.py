@@ -59,13 +59,7 @@ def describe_training(frame: pl.DataFrame) -> dict[str, Any]:
 
 
 def form_mismatch(training: Mapping[str, Any], depth: str, channels: int) -> str | None:
-    """Reason why an image cannot be predicted: its channels or its pixel type differ from training. None if it can.
-
-    Args:
-        training: From `describe_training`.
-        depth: NumPy name of the pixel type.
-        channels: Number of channels.
-    """
+    """Reason why an image cannot be predicted: its channels or its pixel type differ from training. None if it can."""
     usual = training["channels"]
     if usual and channels not in usual:
         noun = "channel" if channels == 1 else "channels"
@@ -89,7 +83,6 @@ def input_warnings(
     doubled or halved.
 
     Args:
-        training: From `describe_training`.
         facts: `mean`, `deviation`, `min`, `max`, `lowest`, `highest` and `missing` of the image, one a channel each,
             `height` and `width`. Facts that are left out are not checked.
         channels: Channel names; empty if they have none.
@@ -118,12 +111,7 @@ def channel_subject(number: int, count: int, channels: Sequence[str]) -> tuple[s
 
 
 def mean_std_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
-    """Warnings about channels whose mean or standard deviation is unlike the training images'.
-
-    Args:
-        training: From `describe_training`.
-        facts: As in `input_warnings`.
-    """
+    """Warnings about channels whose mean or standard deviation is unlike the training images'."""
     warnings = []
     words = {"mean": ("darker", "brighter", "mean"), "deviation": ("of less contrast", "of more contrast", "deviation")}
     for name, (less, more, noun) in words.items():
@@ -145,12 +133,7 @@ def mean_std_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], cha
 
 
 def value_warnings(training: Mapping[str, Any], facts: Mapping[str, Any], channels: Sequence[str]) -> list[Any]:
-    """Warnings about values far beyond those of the training images, or of the image's other pixels.
-
-    Args:
-        training: From `describe_training`.
-        facts: As in `input_warnings`.
-    """
+    """Warnings about values far beyond those of the training images, or of the image's other pixels."""
     warnings = []
     limits = training["ranges"].get("value") if facts.get("max") is not None else None
     ranges = list(zip(*limits, strict=True)) if limits else []

@@ -35,11 +35,7 @@ def label_cooccurrence(labels: Labels) -> pl.DataFrame:
 
 
 def cooccurrence_warnings(cooccurrence: pl.DataFrame) -> list[str]:
-    """Warnings about classes that rarely appear without another one: a model may learn one and predict the other.
-
-    Args:
-        cooccurrence: From `label_cooccurrence`.
-    """
+    """Warnings about classes that rarely appear without another one: a model may learn one and predict the other."""
     bound = cooccurrence.filter((pl.col("share") >= MIN_SHARE) & (pl.col("samples") >= MIN_SAMPLES)).head(MAX_LISTED)
     return [
         f"Of {row['samples']:,} samples with {row['class']!r}, {row['samples_with_both']:,} also have "

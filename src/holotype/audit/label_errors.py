@@ -68,7 +68,6 @@ def label_error_mask(
     Args:
         probability: Out-of-fold probabilities, shape (n, classes).
         truth: Given labels, shape (n, classes).
-        kind: `multiclass` or `multilabel`.
 
     Returns:
         Mask of suspect samples, shape (n,), and suggested labels, shape (n, classes).

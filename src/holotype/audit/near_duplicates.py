@@ -108,7 +108,6 @@ def candidate_pairs(hashes: Hashes, variants: Hashes, bits: int) -> NearDuplicat
     Args:
         hashes: Hashes of the untransformed images, shape (n,).
         variants: Hashes in all windows and orientations, shape (n, windows, 8).
-        bits: Largest Hamming distance.
 
     Returns:
         Up to four transformations of each pair, closest hashes first; similarity is not measured yet.

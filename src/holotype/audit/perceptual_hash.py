@@ -75,7 +75,6 @@ def crop_and_resize(squares: NDArray[np.float32], window: int) -> NDArray[np.flo
 
     Args:
         squares: Shape (..., side, side).
-        window: Index into `WINDOWS`.
     """
     if window == 0:
         return squares

@@ -15,11 +15,7 @@ __all__ = ["duplicates_of", "split_clusters"]
 
 
 def duplicates_of(report: AuditReport, images: int) -> Duplicates:
-    """Duplicates of an audit report.
-
-    Args:
-        images: Number of image rows.
-    """
+    """Duplicates of an audit report."""
     cluster = np.full(images, -1, np.int64)
     cluster[report.clusters["row"].to_numpy()] = report.clusters["cluster"].to_numpy()
     return Duplicates(cluster, report.duplicate_pairs)

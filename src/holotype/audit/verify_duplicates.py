@@ -196,9 +196,6 @@ def confirm_on_pixels(
     Args:
         read: Return the pixels (channels, height, width) of an image row.
         row: Transformed by the window and orientation, then shifted and zoomed slightly.
-        other: Untransformed.
-        window: Index into `WINDOWS`.
-        orientation: 0 to 7.
         zoom: Whether the scales may differ slightly; False for small content, which has to match better.
 
     Returns:
@@ -246,9 +243,6 @@ def confirm_on_content(read: Callable[[int], NDArray[Any]], row: int, other: int
 
     Args:
         read: Return the pixels (channels, height, width) of an image row.
-        row: Transformed by the orientation.
-        other: Untransformed.
-        orientation: 0 to 7.
 
     Returns:
         The larger of the two similarities; 0 if neither is enough.

@@ -98,9 +98,6 @@ def count_rows(file: Address) -> int:
 def read_bioformats(file: Address, options: ReadOptions) -> NDArray[Any]:
     """Read an image in a vendor's microscopy format with bioio.
 
-    Args:
-        file: Ends in one of `MICROSCOPE_SUFFIXES`.
-
     Returns:
         Shape (channels, height, width).
 

@@ -51,8 +51,6 @@ def plan_axes(axes: str, shape: Sequence[int], name: str, dtype: Any, options: R
 
     Args:
         axes: One letter an axis, as in tifffile and OME: `TCZYX`, `YXS`.
-        shape: Length of each axis.
-        dtype: Type of one value.
 
     Raises:
         DataError: It is too large, an axis is not supported, or planes or times have no projection.

@@ -81,12 +81,7 @@ def make_channel_matcher(data: DataSpec, training_files: pl.Series | None = None
 
 
 def _infer_patterns(files: pl.Series, channels: tuple[str, ...]) -> dict[str, str] | None:
-    """Infer patterns from examples: the part of each channel's file names after what all files of an image share.
-
-    Args:
-        files: Lists of one file a channel.
-        channels: Channel names, in the same order.
-    """
+    """Infer patterns from examples: the part of each channel's file names after what all files of an image share."""
     ends: set[tuple[str, ...]] = set()
     for row in files:
         names = [Path(file).name for file in row]

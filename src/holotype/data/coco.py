@@ -25,8 +25,6 @@ def coco_table(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.Da
 
     Args:
         spec: The recipe's `data` section: names of the id and label columns, and the kind of labels.
-        field: Recipe key for messages.
-        labeled: Whether every image needs an annotation.
 
     Returns:
         The id, `file` (full path), the label (category name; several are joined by the separator), other image fields

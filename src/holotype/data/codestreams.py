@@ -24,7 +24,6 @@ class DeclaredSize(NamedTuple):
     Args:
         components: Number of channels, 0 if unknown.
         bits: Bits of one value, 0 if unknown.
-        tiles: Number of separately compressed tiles.
     """
 
     height: int

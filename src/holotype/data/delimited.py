@@ -40,8 +40,6 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
     ending.
 
     Args:
-        name: File name for messages.
-        field: Recipe key for messages.
         tabs: Whether a header with a tab is always separated by tabs.
 
     Returns:
@@ -86,10 +84,6 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
 
     An empty column without a name is dropped; other unnamed columns are named by their number. Of equal columns with
     one name the first stays; columns with one name and different content are numbered.
-
-    Args:
-        frame: Text columns, in the order of `header`.
-        header: Column names, possibly empty or repeated.
 
     Returns:
         The table, and notes on what was skipped.
@@ -302,12 +296,7 @@ def _is_regular(text: str, separator: str) -> bool:
 
 
 def _encloses_cells(content: NDArray[np.uint8], quotes: NDArray[np.intp], separator: str) -> bool:
-    """Whether quotes open at the beginning of cells and close at their end, except doubled ones.
-
-    Args:
-        content: Bytes of the text; the last one ends a line.
-        quotes: Positions of its quotes.
-    """
+    """Whether quotes open at the beginning of cells and close at their end, except doubled ones."""
     if len(quotes) % 2:
         return False
     around = np.zeros(256, bool)

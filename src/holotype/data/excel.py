@@ -31,10 +31,7 @@ def read_sheet(
     2024-05-31, merged cells all get the content of the first, and formulas their stored result.
 
     Args:
-        source: Path or bytes of the workbook.
         sheet: Sheet name; optional if only one sheet has rows.
-        name: File name for messages.
-        field: Recipe key for messages.
 
     Returns:
         The table without empty rows, and notes on what was skipped.

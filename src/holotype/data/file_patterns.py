@@ -23,7 +23,6 @@ def pattern_fields(pattern: str, field: str = "data.images") -> list[tuple[str, 
 
     Args:
         pattern: Such as `images/{id}_{channel}.png`.
-        field: Recipe key for messages.
 
     Raises:
         DataError: A brace is unbalanced, or holds more than a name.
@@ -56,8 +55,6 @@ def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> 
     """List the files of each row's image: one, or one for each channel in channel order.
 
     Args:
-        spec: The recipe's `data` section, its paths absolute.
-        source: Recipe key of the table, for messages.
         role: `train`, `external` or `test`, which the pattern may name.
 
     Returns:

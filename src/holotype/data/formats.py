@@ -77,9 +77,6 @@ OTHER_FORMATS = {
 def file_format(head: bytes) -> str:
     """Detect the format of a file.
 
-    Args:
-        head: Its first `HEAD` bytes.
-
     Returns:
         A key of `PILLOW_FORMATS` or of what `describe_format` knows; `tiff`, `npy`, `zip`, `jxl`, `jxr`; or `unknown`.
     """

@@ -229,11 +229,7 @@ def measure_images(images: ImageTable, runtime: Runtime) -> ImageStatistics:
 
 
 def gather_statistics(images: ImageTable, facts: list[dict[str, Any]]) -> ImageStatistics:
-    """Collect the measurements of all images in one table.
-
-    Args:
-        facts: One entry an image, from `measure_image`.
-    """
+    """Collect the measurements of all images in one table."""
     frame = pl.DataFrame(facts, schema=_SCHEMA).insert_column(0, images.frame["id"])
     labeled = images.frame["role"] != "test"
     return ImageStatistics(frame, dataset_normalization(frame.filter(labeled)))

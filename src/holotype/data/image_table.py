@@ -24,9 +24,6 @@ __all__ = ["class_frequencies", "read_images", "table_warnings"]
 def read_images(spec: DataSpec) -> ImageTable:
     """Read the training, external and test tables into one image table.
 
-    Args:
-        spec: The recipe's `data` section, its paths absolute.
-
     Raises:
         DataError: A column is missing, an id is repeated, a label is unknown, a table is empty, or images of one sample
             have different labels.
@@ -75,10 +72,6 @@ def table_warnings(images: ImageTable) -> tuple[str, ...]:
 
 def class_frequencies(spec: DataSpec, path: str, classes: tuple[str, ...]) -> list[float]:
     """Class frequencies (mean count a row) in a table of labels.
-
-    Args:
-        path: A table with the label column.
-        classes: Class names in order.
 
     Raises:
         DataError: It cannot be read, or names other classes.

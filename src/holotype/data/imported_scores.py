@@ -31,7 +31,6 @@ class ImportedScores:
         logits: Shape (rows, classes), float32, in the order of our classes.
         ids: Id of each row; None if rows are known by their order alone.
         folds: Fold of each row, if the file has them.
-        remarks: Warnings.
     """
 
     logits: AnyScores
@@ -47,9 +46,7 @@ def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, fiel
         path: `.npy`: one array (rows, classes); `.npz`: arrays `scores` and optionally `ids`, `classes` and `folds`;
             `.csv` or `.parquet`: `id`, optionally `fold`, and one column a class by name, or a list `scores`. Above
             2,000 classes only Parquet with `top_classes`, `top_logits` and `rest_logsumexp`, as a run writes it.
-        form: `logit` or `probability`.
         classes: Our classes in order; columns are matched by name, arrays without names by position.
-        field: Recipe key of the file.
 
     Raises:
         DataError: It cannot be read, has other classes, or a value that is not a number or not a probability.

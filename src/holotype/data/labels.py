@@ -31,9 +31,6 @@ def listed_names(spec: LabelSpec) -> tuple[str, ...]:
 def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
     """Class names in order: as in the recipe, or from the labels, numbers by value and words alphabetically.
 
-    Args:
-        column: Labels of all labelled rows, as text.
-
     Raises:
         DataError: There are fewer than two classes (one for multilabel data), or a name is repeated.
     """
@@ -62,9 +59,6 @@ def label_numbers(
     """Class numbers of each row.
 
     Args:
-        column: Labels as text, one a row.
-        ids: Row ids, for messages.
-        classes: Class names in order.
         words: Number of missing labels by the word they are written as, for messages.
 
     Returns:

@@ -39,7 +39,6 @@ class ReadOptions:
     Args:
         max_pixels: Largest height x width.
         max_bytes: Largest decoded size over all channels and planes.
-        channels: Channel names, if the recipe gives them.
         projection: Projection of planes or times: `max`, `mean`, `sum`, `first`, `middle`, or None to refuse them.
         rgb: Whether the channels are named red, green and blue.
         on_channels_elsewhere: Called with the number of channels that a file's OME-XML places in other files.
@@ -68,9 +67,7 @@ def require_size(name: str, sides: tuple[int, int], others: int, dtype: Any, opt
     """Raise if an image is too large to be decoded.
 
     Args:
-        sides: Height and width.
         others: Channels x planes x times.
-        dtype: Type of one value.
 
     Raises:
         DataError: It has no pixels, too many, or too many bytes.

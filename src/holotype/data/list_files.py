@@ -65,11 +65,7 @@ class ImageFiles:
     unnamed: tuple[str, ...] = ()
 
     def notes(self, other_files: bool = True) -> tuple[str, ...]:
-        """Describe the files that are not used, counted by suffix.
-
-        Args:
-            other_files: Whether to mention files that are not images.
-        """
+        """Describe the files that are not used, counted by suffix."""
         notes = []
         for ending, names in sorted(self.unread.items()):
             files = "file is" if len(names) == 1 else "files are"
@@ -91,11 +87,7 @@ class ImageFiles:
         return tuple(notes)
 
     def folders_without_images(self, folder: Path) -> tuple[str, ...]:
-        """Folders directly below `folder` in which no image is read, without hidden and system folders.
-
-        Args:
-            folder: The listed folder, or one below it.
-        """
+        """Folders directly below `folder` in which no image is read, without hidden and system folders."""
         with_images = {path.relative_to(folder).parts[0] for path in self.files if path.is_relative_to(folder)}
         below = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
         return tuple(

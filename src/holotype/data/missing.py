@@ -23,7 +23,6 @@ def without_missing(column: pl.Series, names: Collection[str] = ()) -> tuple[pl.
     """Replace missing-value words by null, and write whole numbers without a decimal point (`1.0` is `1`).
 
     Args:
-        column: Text.
         names: Words that are values although they look missing.
 
     Returns:
@@ -41,24 +40,13 @@ def without_missing(column: pl.Series, names: Collection[str] = ()) -> tuple[pl.
 
 
 def describe_missing_words(words: Mapping[str, int]) -> str:
-    """List the missing-value words in parentheses; an empty string if there are none.
-
-    Args:
-        words: Number of cells with each word.
-    """
+    """List the missing-value words in parentheses; an empty string if there are none."""
     parts = [f"{count:,} as {word!r}" for word, count in words.items()]
     return f" (written {join_names(parts, 5)})" if parts else ""
 
 
 def missing_note(column: pl.Series, words: Mapping[str, int], source: str, effect: str) -> str:
-    """Describe the missing values of a column; an empty string if it has none.
-
-    Args:
-        column: From `without_missing`.
-        words: Number of cells with each missing-value word.
-        source: Recipe key of the table.
-        effect: Consequence for such rows.
-    """
+    """Describe the missing values of a column; an empty string if it has none."""
     missing = column.null_count()
     if not missing:
         return ""

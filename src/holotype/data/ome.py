@@ -55,7 +55,6 @@ def planes_of_pages(
         xml: Description of the first page, which need not be XML.
         pages: All pages, thumbnails included.
         base_name: File name without folders, by which the XML may refer to it.
-        is_imagej: Whether ImageJ metadata describe the pages as well.
 
     Returns:
         None if the text is not OME-XML, or does not describe pixels.
@@ -86,7 +85,6 @@ def planes_in_file(xml: str, pages: int, file: str, base_name: str) -> OmePlanes
     """Planes of a file that its OME-XML describes.
 
     Args:
-        xml: Description of the first page.
         pages: Number of pages, thumbnails included.
         base_name: File name without folders, by which the XML may refer to it.
 

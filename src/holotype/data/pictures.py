@@ -48,9 +48,6 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
     EXIF orientation is applied. Palettes become red, green and blue; an alpha channel of a gray image is dropped if it
     is opaque everywhere. Of an MPO the first picture is read; an animation is a series of times.
 
-    Args:
-        kind: Format, from `file_format`.
-
     Returns:
         Shape (channels, height, width).
 

@@ -48,9 +48,7 @@ class CacheFormat:
 
     Args:
         shape: (rows, channels, height, width).
-        depth: NumPy name of the pixel type.
         resize_mode: `fit` keeps the aspect ratio, `stretch` does not.
-        skipped: Unreadable rows.
         scale: Largest scale of an image, if the aspect ratio is kept.
         fill: Value of no-data pixels, one a channel; the mean of the image's own data without it.
     """

@@ -17,9 +17,6 @@ def reserve_space(path: Path) -> None:
 
     `posix_fallocate` does so; where it is missing (macOS, Windows, some network disks) the bytes are written.
 
-    Args:
-        path: A file of its final size, possibly sparse.
-
     Raises:
         OSError: The disk is full.
     """

@@ -16,8 +16,6 @@ def letterbox(image: NDArray[Any], height: int, width: int, scale: float = 1.0) 
 
     Args:
         image: Shape (channels, H, W).
-        height: Canvas height in pixels.
-        width: Canvas width in pixels.
         scale: Largest scale; smaller if the canvas requires it.
 
     Returns:
@@ -33,7 +31,6 @@ def unpadded_region(canvas: tuple[int, ...], image: tuple[int, ...], scale: floa
     Args:
         canvas: (height, width) in pixels.
         image: (height, width) of the image before `letterbox`.
-        scale: As in `letterbox`.
     """
     sides = _letterbox_size(canvas, image, scale)
     down, across = ((room - side) // 2 for room, side in zip(canvas, sides, strict=True))
@@ -45,8 +42,6 @@ def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
 
     Args:
         image: Shape (channels, H, W).
-        height: New height in pixels.
-        width: New width in pixels.
 
     Returns:
         Shape (channels, height, width), same type.

@@ -39,8 +39,6 @@ def read_source(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.D
     """Read the rows of one role, every column as text.
 
     Args:
-        address: A table, a folder or a JSON.
-        field: Recipe key for messages.
         labeled: Whether its rows have labels; a folder to predict has no classes.
 
     Raises:
@@ -69,7 +67,6 @@ def tidy_columns(spec: DataSpec, table: NotedTable, field: str, labels: bool) ->
     """Make missing values null and whole numbers uniform in every column that the recipe uses.
 
     Args:
-        field: Recipe key of the table, for messages.
         labels: Whether to include the label column; names of folders and categories stay as they are.
     """
     frame, notes = table.frame, list(table.notes)
@@ -96,9 +93,7 @@ def folder_table(spec: DataSpec, folder: Path, field: str, labeled: bool) -> pl.
     """List the images below a folder as a table; hidden files and other files are skipped.
 
     Args:
-        spec: The recipe's `data` section: names of the id and label columns.
         folder: A folder for each class, or images to predict.
-        field: Recipe key for messages.
         labeled: Whether the first level of folders are the classes.
 
     Returns:
@@ -137,11 +132,7 @@ def folder_table(spec: DataSpec, folder: Path, field: str, labeled: bool) -> pl.
 
 
 def folder_warnings(spec: DataSpec) -> tuple[str, ...]:
-    """Warnings about unused files in folders of images, and about class folders without images.
-
-    Args:
-        spec: The recipe's `data` section, its paths absolute.
-    """
+    """Warnings about unused files in folders of images, and about class folders without images."""
     sources = [(spec.train, True), *((path, True) for path in spec.external), (spec.test, False)]
     folders = [(Path(path), labeled) for path, labeled in sources if path and not is_remote(path)]
     notes: list[str] = []

@@ -23,12 +23,7 @@ UNREAD_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")
 
 @dataclass(frozen=True)
 class NotedTable:
-    """Table with notes on how it was read.
-
-    Args:
-        frame: All columns as text.
-        notes: What was guessed or skipped.
-    """
+    """Table with notes on how it was read."""
 
     frame: pl.DataFrame
     notes: tuple[str, ...] = ()
@@ -40,7 +35,6 @@ def read_table(path: Path | str, field: str = "data.train", lists: bool = False)
     Args:
         path: The file, or an address that fsspec opens: `.parquet` and `.pq` are Parquet, `.xlsx` is Excel (with a
             sheet as in `labels.xlsx#Sheet2`), any other suffix is delimited text.
-        field: Recipe key for messages.
         lists: Keep list columns of a Parquet file, which otherwise become JSON.
 
     Raises:

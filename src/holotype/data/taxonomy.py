@@ -22,8 +22,6 @@ def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labeled: pl.DataFr
     Args:
         spec: The recipe's `labels` section; `taxonomy` is a table (its first column, or `class` or `name`, holds the
             classes, the others the ranks from near to far) or names of columns of the labelled tables.
-        classes: Class names in order.
-        labeled: Labelled rows with all columns.
 
     Returns:
         One row a class in their order: `class`, and a column for each rank; None without a taxonomy.

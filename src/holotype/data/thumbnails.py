@@ -100,8 +100,6 @@ def crop_around(pixels: NDArray[Any], square: tuple[int, int, int], side: int) -
 
     Args:
         pixels: Shape (channels, height, width).
-        square: From `content_square`.
-        side: Side of the crop in pixels.
 
     Returns:
         Shape (channels, side, side), smaller if the image is smaller.

@@ -43,9 +43,6 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
     Only the stream is read: OME-XML and Micro-Manager metadata describe the pages of this file, and never open another
     one. White-is-zero is inverted, palettes become colors, and the orientation of tag 274 is applied.
 
-    Args:
-        base_name: File name without folders.
-
     Returns:
         Shape (channels, height, width), at the stored depth.
 
@@ -62,9 +59,6 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
 def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> tuple[int, int, int, np.dtype[Any]]:
     """Channels, height, width and stored type of the image of a TIFF, from its directories alone.
 
-    Args:
-        base_name: File name without folders.
-
     Raises:
         DataError: As `read_tiff`, as far as the directories tell.
     """
@@ -78,9 +72,6 @@ def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
 
 def unnamed_page_count(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> int:
     """Number of pages of unknown meaning in a TIFF, 1 if pages are named.
-
-    Args:
-        base_name: File name without folders.
 
     Raises:
         DataError: As `read_tiff`, as far as the directories tell.
@@ -98,7 +89,6 @@ class _TiffImage:
         parts: What is decoded separately and stacked: pages or series of tifffile, all of one shape and depth.
         outer_axes: One letter for each axis along which the parts are stacked.
         outer_shape: Length of each of these axes.
-        page: Directory of the first page.
         channels_elsewhere: As in `OmePlanes`.
     """
 

@@ -59,8 +59,6 @@ class UncompressedPixels:
     """Location of a page's pixels: uncompressed, contiguous, without any tag that could change their meaning.
 
     Args:
-        offset: Position of the first byte.
-        length: Number of bytes.
         dtype: Type of one value, in the file's byte order.
         samples: Values of a pixel, 1 or 3.
         texts: Number of bytes and offset of the description (tag 270) and the software (305), if present.
@@ -81,7 +79,6 @@ class TiffPage:
         bits: Bits of one value.
         photometric: Tag 262: 0 is white-is-zero, 1 black-is-zero, 2 RGB, 3 a palette; -1 if missing.
         orientation: Tag 274, 1 to 8; 0 if missing.
-        is_reduced: Whether it is a thumbnail or a level of a pyramid.
         uncompressed: Location of its pixels; None if they need a decoder.
     """
 
@@ -124,7 +121,6 @@ class _Directory:
     """Relevant tags of a directory, and the offset of the next one.
 
     Args:
-        tags: Integers of each tag.
         texts: Number of bytes and offset of each text.
         is_usual: Whether each tag is in `OF_UNCOMPRESSED`, appears once and is valid.
         following: Offset of the next directory, 0 after the last.

@@ -33,10 +33,7 @@ class UncompressedImage:
     Args:
         offset: Position of the first byte of the first page; the others follow it.
         stored: Type of one value, in the file's byte order.
-        count: Number of pages.
-        page_shape: Shape of one page.
         axes: One letter an axis, as in tifffile.
-        shape: Length of each axis.
         photometric: Tag 262: 0 is white-is-zero, 1 black-is-zero, 2 RGB.
         order: Page of each plane, if they are not in file order.
         channels_elsewhere: As in `OmePlanes`.
@@ -69,9 +66,6 @@ class UncompressedImage:
     def asarray(self, maxworkers: int = 1) -> NDArray[Any]:
         """Read the pixels.
 
-        Args:
-            maxworkers: Ignored; for compatibility with tifffile.
-
         Raises:
             EOFError: The file ends before the pixels do.
         """
@@ -88,9 +82,6 @@ def uncompressed_image(
     stream: BinaryIO, pages: Sequence[TiffPage], file: str, base_name: str
 ) -> UncompressedImage | None:
     """Image of a TIFF whose pages are alike, contiguous and uncompressed, with a known description; None otherwise.
-
-    Args:
-        base_name: File name without folders.
 
     Raises:
         DataError: Its OME-XML is broken, or does not fit the pages.

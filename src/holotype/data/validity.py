@@ -85,7 +85,6 @@ def limit_isolated(pixels: NDArray[Any], missing: NDArray[np.bool_] | None = Non
 
     Args:
         pixels: Shape (channels, height, width).
-        missing: From `missing_pixels`.
 
     Returns:
         The same array if there are none.
@@ -113,8 +112,6 @@ def replace_isolated(plane: NDArray[Any], absent: NDArray[np.bool_], low: float,
     Args:
         plane: Shape (height, width).
         absent: Mask of no-data pixels, which stay and are not used as neighbors.
-        low: From `isolated_limits`.
-        high: From `isolated_limits`.
     """
     far = ((plane < low) | (plane > high)) & ~absent
     limited = np.where(far, np.clip(plane, low, high), plane).astype(plane.dtype)
@@ -137,7 +134,6 @@ def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: 
 
     Args:
         pixels: Shape (channels, height, width).
-        missing: From `missing_pixels`.
         fill: One value a channel; the mean of the channel's data if None.
 
     Returns:
@@ -159,7 +155,6 @@ def usable_pixels(pixels: NDArray[Any], fill: Any = None) -> NDArray[Any]:
 
     Args:
         pixels: Shape (channels, height, width), from `read_image`.
-        fill: As in `fill_missing`.
 
     Returns:
         The same array if there is nothing to change.

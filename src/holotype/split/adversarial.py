@@ -45,7 +45,6 @@ def discriminate(
         features: Shape (n, columns); NaN for unknown values.
         is_test: Shape (n,).
         units: Group of each sample in the cross-fitting, shape (n,).
-        names: Column names.
     """
     import lightgbm  # slow import (as scikit-learn), needed for `like_test` only
     from sklearn.metrics import roc_auc_score
@@ -104,7 +103,6 @@ def describe_test_likeness(result: TestLikeness, holdout_auc: float | None = Non
     """Summary of adversarial validation as text.
 
     Args:
-        result: Of all training samples.
         holdout_auc: ROC AUC of the chosen holdout against the test samples, if there is one.
     """
     if result.auc < ALIKE_AUC:

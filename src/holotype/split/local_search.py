@@ -28,7 +28,6 @@ class Balance:
     Args:
         units: Features of each unit, CSR of shape (units, columns).
         weights: Cost of a squared deviation, shape (columns,).
-        folds: Number of folds.
     """
 
     units: Any

@@ -60,7 +60,6 @@ def draw_preferences(keys: Integers, units: Integers, folds: int, seed: int) -> 
     Args:
         keys: Key of each sample, shape (n,).
         units: Unit of each sample, shape (n,), from 0 without gaps.
-        folds: Number of folds.
     """
     lowest = np.full(int(units.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(lowest, units, keys)

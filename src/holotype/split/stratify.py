@@ -35,7 +35,6 @@ def label_matrix(lists: pl.Series, classes: int) -> Any:
 
     Args:
         lists: Class numbers of each sample; null if unknown.
-        classes: Number of classes.
     """
     lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
     flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy().astype(np.int64) if lengths.sum() else lengths[:0]
@@ -60,7 +59,6 @@ def stratified_folds(
     Args:
         labels: Indicator matrix of what is kept in proportion, shape (n, K): classes, and for example domains.
         components: Component of each sample, shape (n,); any numbers.
-        folds: Number of folds.
         keys: Sample keys, shape (n,), from `sample_keys`, which set the preferred fold; component order without them.
         before: Earlier fold of each sample, shape (n,); -1 for none. Components stay as long as the folds are nearly as
             even as new ones.
@@ -129,7 +127,6 @@ def share_deviation(labels: NDArray[np.bool_], fold: Integers, folds: int) -> fl
     Args:
         labels: Shape (n, K); classes without a row do not count.
         fold: Fold of each sample, shape (n,).
-        folds: Number of folds.
     """
     counts = np.stack([labels[fold == number].sum(axis=0) for number in range(folds)])
     present = counts.sum(axis=0) > 0
