@@ -80,7 +80,7 @@ REFUSED: dict[tuple[str, str], list[str]] = {
         ("tune", kind): ["models: a search tunes a single model, which must be trained"]
         for kind in (*IMPORTED, "two models")
     },
-    ("export", "neighbours"): ["'main.neighbors' looks its answers up", "--model main"],
+    ("export", "neighbours"): ["'main.neighbors' needs an index", "--model main"],
     ("export", "specialists"): ["--domain"],
 }  # what a command cannot do with a kind of run: words of the one sentence that says so
 

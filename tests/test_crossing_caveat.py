@@ -24,5 +24,5 @@ def test_what_may_cross_folds_is_a_caveat(tmp_path: Path, by: list[str], groups:
     data = {"train": "t.csv", "id": "id", "labels": {"column": "label"}, "groups": groups}
     model = {"name": "m", "backbone": "test_resnet", "weights": "none"}
     words = score_caveats(parse_recipe({"data": data, "split": {"keep_together": by}, "models": [model]}, tmp_path))
-    start = f"{crossing} may cross folds (`split.keep_together`), so that networks may have trained on relatives"
+    start = f"{crossing} may cross folds (`split.keep_together`): networks may have been trained on samples"
     assert [one.startswith(start) for one in words] == ([True] if crossing else [])

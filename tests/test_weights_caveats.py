@@ -25,7 +25,7 @@ def _nothing_is_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_random_weights_that_nobody_asked_for_are_a_caveat(tmp_path):
-    words = "m begins with random weights, since this machine has no pretrained ones of test_resnet"
+    words = "m starts from random weights: no pretrained weights of test_resnet are installed"
     assert score_caveats(recipe(tmp_path)) == [words]
     assert score_caveats(recipe(tmp_path, weights="none")) == []
     assert score_caveats(recipe(tmp_path, backbone="efficientnet_lite0")) == []

@@ -107,10 +107,10 @@ def test_only_shared_samples_are_compared_and_the_others_are_counted(given: Call
     every, some = given("every"), given("some", ids=range(40, 200))
     (pair,) = compare_runs([every, some]).pairs
     assert pair.samples == 120
-    assert "120 samples are shared and compared; 40 scored by A alone and 40 by B alone are not" in pair.notes
+    assert "120 samples are shared and compared; 40 scored only by A and 40 only by B are not" in pair.notes
     (none,) = compare_runs([every, given("strange", ids=range(500, 600))]).pairs
     assert (none.metrics, none.samples) == ((), 0)
-    assert none.notes == ("no sample of B has the name of one of A's: only scores of their own stand side by side",)
+    assert none.notes == ("B and A share no samples: their scores are only shown side by side",)
 
 
 def test_other_classes_leave_out_what_looks_at_all_probabilities(given: Callable[..., Path]) -> None:
@@ -129,10 +129,12 @@ def test_other_classes_leave_out_what_looks_at_all_probabilities(given: Callable
 def test_other_labels_and_other_kinds_are_said(given: Callable[..., Path]) -> None:
     plain = given("labels")
     (pair,) = compare_runs([plain, given("moved", shift=1)]).pairs
-    assert any("shared samples have other labels in B; both are judged by those of A" in note for note in pair.notes)
+    assert any(
+        "shared samples have other labels in B; both are scored by the labels of A" in note for note in pair.notes
+    )
     (pair,) = compare_runs([plain, given("many", kind="multilabel")]).pairs
     assert pair.metrics == ()
-    assert "their scores do not mean the same" in pair.notes[0]
+    assert "their scores cannot be compared" in pair.notes[0]
 
 
 def test_a_run_without_its_own_decisions_is_decided_by_its_rule_and_that_is_said(
@@ -142,7 +144,7 @@ def test_a_run_without_its_own_decisions_is_decided_by_its_rule_and_that_is_said
     pl.read_parquet(finished / "oof.parquet").drop("decided").write_parquet(tmp_path / "old" / "oof.parquet")
     (pair,) = compare_runs([finished, tmp_path / "old"]).pairs
     assert pair.metrics[0].value == 0  # a threshold of one half learnt nothing
-    assert any("B does not hold what was decided out of fold" in note for note in pair.notes)
+    assert any("B has no out-of-fold labels" in note for note in pair.notes)
 
 
 def test_a_run_that_scored_nothing_stands_beside_the_others(
@@ -154,7 +156,7 @@ def test_a_run_that_scored_nothing_stands_beside_the_others(
     (tmp_path / "bare" / "scores.json").write_text(json.dumps({"metrics": {}}))
     lines = list(write_comparison([plain, tmp_path / "bare"], tmp_path / "compare.html"))
     assert lines[1].startswith("B  nothing was scored")
-    assert "there is nothing to compare" in (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "one of the two runs has no scores" in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
 def test_the_page_is_text_whatever_classes_are_called(given: Callable[..., Path], tmp_path: Path) -> None:

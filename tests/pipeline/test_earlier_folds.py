@@ -104,7 +104,7 @@ def test_folds_that_were_changed_by_hand_are_drawn_anew_and_named(edited, tmp_pa
     progress = Progress(quiet=True).with_listener(notes.append)
     assert read_earlier_folds(RunFolder(tmp_path / "run"), load_recipe(recipe), progress) is None
     assert len(notes) == 1
-    assert "the folds are drawn anew" in notes[0]
+    assert "new folds are drawn" in notes[0]
 
 
 @pytest.mark.parametrize("moved", [{}, {"folds.parquet": ".new"}, {"folds.parquet": ".old"}])

@@ -49,7 +49,7 @@ def test_one_network_of_all_rows_predicts_the_test_rows_and_new_images(
     logits = opened.logits(table)
     ids = table.samples.frame["id"].to_list()
     assert np.abs(logits - np.array([known[name] for name in ids])).max() < 1e-5
-    assert "trained on all rows, which were not scored themselves" in how_of(folder)
+    assert "trained on all rows, which were not scored" in how_of(folder)
     folds = run(write_recipe(tmp_path, models=[model(phases=[early])], name="folds")).folder.root
     assert (folds / "oof.parquet").read_bytes() == (folder / "oof.parquet").read_bytes()
     assert (folds / "test.parquet").read_bytes() != (folder / "test.parquet").read_bytes()
@@ -59,7 +59,7 @@ def test_a_checkpoint_chosen_by_the_scored_fold_is_said_with_every_score(
     write_recipe: WriteRecipe, tmp_path: Path
 ) -> None:
     folder = run(write_recipe(tmp_path, models=[model(checkpoints={"best": 1, "rows": "scored-fold"})])).folder.root
-    assert how_of(folder).startswith("selected on the scored fold (main), so that the value is too high; ")
+    assert how_of(folder).startswith("selected on the scored fold (main): the value is too high; ")
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_scores_alone_are_ensembled_decided_scored_and_submitted_without_an_imag
     assert steps == ["m0", "m1", "weighted of 2", "calibration: beta", "decision: per-class"]
     how = told["metrics"]["macro_f1"]["method"]
     assert "the weighting of the models and the calibration and the decision were refitted" in how
-    assert "the scores of m0 are out of fold as declared: they do not name their folds" in how
+    assert "the scores of m0 are declared as out of fold, but they do not name their folds" in how
     assert pl.read_csv(folder / "submission.csv").height == TESTS
     assert (folder / "report.html").stat().st_size > 10_000
     assert (folder / "models" / "diversity.csv").is_file()
@@ -118,7 +118,7 @@ def test_the_run_says_how_the_priors_labels_differ_from_the_plain_rules(write: C
     folder = run(write(decision={"kind": "prior", "fallback": "none"})).folder.root
     said = [line for line in (folder / "log.jsonl").read_text().splitlines() if "decision prior: " in line]
     assert len(said) == 1
-    assert f"of {TESTS} samples to predict get other labels than by thresholds of one half" in said[0]
+    assert f"of {TESTS} test samples get other labels than with thresholds of 0.5" in said[0]
 
 
 def test_a_sample_submission_gives_the_order_and_has_the_same_ids(write: Callable[..., Path], place: Path) -> None:
@@ -179,7 +179,7 @@ def test_folds_that_are_named_and_are_ours_need_no_caveat(write: Callable[..., P
         np.savez(place / f"named{model}.npz", scores=held, ids=np.array(ids), folds=own)
     models = [{"name": f"m{k}", "predictions": {"oof": f"named{k}.npz", "test": f"test{k}.npy"}} for k in range(2)]
     how = scores(run(write(models, name="named")).folder.root)["metrics"]["macro_f1"]["method"]
-    assert "as declared" not in how
+    assert "declared as" not in how
 
 
 def named(place: Path, fold: list[str]) -> list[dict[str, Any]]:
@@ -200,7 +200,7 @@ def test_folds_that_all_scores_name_are_the_runs_own_where_no_plate_crosses_them
     assert found["fold"].to_list() == [["a1", "a2", "b"].index(name) for name in theirs]
     assert pl.read_parquet(folder / "folds.parquet").filter(pl.col("role") == "test")["fold"].null_count() == TESTS
     how = scores(folder)["metrics"]["macro_f1"]["method"]
-    assert "as declared" not in how
+    assert "declared as" not in how
     assert "(3 folds)" in how
 
 
@@ -244,7 +244,7 @@ def spoiled(place: Path, what: str) -> dict[str, Any]:
     [
         ("nan", r"predictions\.oof: 1 row of .* hold a score that is not a number: s005"),
         ("missing", r"predictions\.oof: 3 training samples have no score: s397, s398, s399"),
-        ("twice", r"predictions\.oof: 2 ids stand more than once: s000, s001"),
+        ("twice", r"predictions\.oof: 2 ids occur more than once: s000, s001"),
         ("strange class", r"has no column for golgi; one column a class"),
         ("logits", r"are not probabilities: -3.*to .*; write `kind: logit`"),
         ("strangers", r"none of the ids is one of the train table: x0, x1"),
@@ -284,5 +284,5 @@ def test_scores_made_elsewhere_cannot_predict_new_images(write: Callable[..., Pa
 
 
 def test_networks_need_images(write: Callable[..., Path]) -> None:
-    with pytest.raises(InputError, match=r"data\.images: there is no pattern of the image files"):
+    with pytest.raises(InputError, match=r"data\.images: the recipe has no pattern for image files"):
         run(write([{"name": "net"}]))

@@ -40,8 +40,8 @@ def test_a_report_that_fails_costs_no_training_and_is_made_later(
         assert (opened.folder.root / name).read_bytes() == (finished / name).read_bytes()
     assert (tmp_path / "run" / "report.html").is_file() is written
     told = [line["text"] for line in RunLog(tmp_path / "run" / "log.jsonl").read("message")]
-    (sentence,) = [one for one in told if "could not be made" in one]
-    assert sentence.startswith(f"note: {what} could not be made: Could not determine home directory; everything else")
+    (sentence,) = [one for one in told if " failed: " in one]
+    assert sentence.startswith(f"note: {what} failed: Could not determine home directory; the rest")
     assert f"holotype run {recipe}" in sentence or "holotype run" in sentence
     if not written:
         run(recipe, tmp_path / "run")
@@ -59,7 +59,7 @@ def test_a_full_disk_under_the_runs_folder_is_one_sentence_and_leaves_the_earlie
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("holotype.pipeline.write_run.write_predictions", fail)
-    with pytest.raises(StoreError, match=r"the run's folder .* cannot be written: No space left on device; mend that"):
+    with pytest.raises(StoreError, match=r"the run's folder .* cannot be written: No space left on device; fix that"):
         run(recipe, tmp_path / "run", ("name=other",))
     assert (tmp_path / "run" / "recipe.yaml").read_bytes() == before
     assert open_run(tmp_path / "run").recipe.name == "cells"

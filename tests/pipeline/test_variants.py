@@ -191,7 +191,7 @@ def test_a_model_may_begin_where_another_runs_model_ended(
             for place in (finished, folder)
         )
         assert all(torch.equal(value, after[name]) for name, value in before.items() if name.startswith("backbone"))
-    with pytest.raises(RecipeError, match=r"samples lie in another fold than .*#model/fold0"):
+    with pytest.raises(RecipeError, match=r"samples are in another fold than .*#model/fold0"):
         run(write_recipe(tmp_path / "other", models=[start], seed=5))
     with pytest.raises(RecipeError, match=r"has no network 'mian/fold0'.*main/fold0"):
         run(write_recipe(tmp_path / "wrong", models=[{**start, "weights": f"run:{finished}#mian/fold0"}]))

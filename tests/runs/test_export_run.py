@@ -191,9 +191,9 @@ def test_a_model_by_itself_is_decided_plainly(deep: FittedRun, tmp_path: Path) -
 @pytest.mark.slow
 def test_weights_of_a_domain_are_those_of_its_own_graph(deep: FittedRun, tmp_path: Path) -> None:
     by_place = replace(deep, ensemble=replace(deep.ensemble, weights_by_domain={"p": (0.9, 0.1), "q": (0.1, 0.9)}))
-    with pytest.raises(InputError, match="--domain: the models' weights hang on the domain; allowed: p, q"):
+    with pytest.raises(InputError, match="--domain: the models' weights depend on the domain; allowed: p, q"):
         export_run(by_place, tmp_path / "no", ExportOptions())
-    with pytest.raises(InputError, match="--domain: there is nothing of its own for this domain"):
+    with pytest.raises(InputError, match="--domain: this domain has no weights or specialists of its own"):
         export_run(by_place, tmp_path / "no", ExportOptions(domain="r"))
     made = export_run(by_place, tmp_path / "p", ExportOptions(domain="p"))
     assert made.card["check"]["largest_difference"] <= 1e-4
@@ -217,7 +217,7 @@ def test_specialists_answer_in_the_graph_of_their_domain(finished: Path, tmp_pat
     save_tensors(special / "weights.safetensors", turned, {})
     opened = open_run(root)
     opened = replace(opened, ensemble=replace(opened.ensemble, specialist_domains=(("U2OS",),)))
-    with pytest.raises(InputError, match="networks of their own answer for 'main'; allowed: U2OS"):
+    with pytest.raises(InputError, match="'main' has specialists in some domains; allowed: U2OS"):
         export_run(opened, tmp_path / "no", ExportOptions())
     made = export_run(opened, tmp_path / "special", ExportOptions(domain="U2OS"))
     assert made.card["check"]["largest_difference"] <= 1e-4
@@ -241,7 +241,7 @@ def test_without_the_runs_images_nothing_is_checked_and_it_is_said(
     gone = replace(gone, frame=gone.frame.with_columns(files=pl.Series([["no.png"]] * len(gone))))
     monkeypatch.setattr("holotype.runs.export.export_check.sample_images", lambda opened, domain: gone)
     held = compare_with_run(opened, [], lambda pixels: (pixels, pixels), None)
-    assert held == {"images": 0, "largest_difference": None, "words": "not checked: the run's images are not here"}
+    assert held == {"images": 0, "largest_difference": None, "words": "not checked: the images of the run are missing"}
 
 
 def test_where_the_run_keeps_the_likeliest_their_log_probabilities_are_compared() -> None:
@@ -259,7 +259,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "scaled by image": (
         {"input": {"normalize": "image"}},
         "a",
-        "input.normalize: 'a' scales pixels by the mean of eac",
+        "input.normalize: 'a' normalizes pixels by the mean of e",
     ),
     "drawn views": ({"predict": {"tta": {"train_augmentation": 4}}}, "a", "predict.tta.*add --views none, flips or d4"),
 }
@@ -296,7 +296,7 @@ def test_on_the_command_line(finished: Path, tmp_path: Path, capsys: Captured, m
     assert main(["export", str(finished), "--model", "mian"]) == 2
     assert "--model: there is no such model; did you mean 'main'?" in capsys.readouterr().err
     assert main(["export", str(finished), "--views", "flip"]) == 2
-    assert "--views: there are no such views; did you mean 'flips'?" in capsys.readouterr().err
+    assert "--views: unknown views; did you mean 'flips'?" in capsys.readouterr().err
     monkeypatch.setattr(holotype.runs.export.formats.importlib.util, "find_spec", lambda name: None)
     assert main(["export", str(finished)]) == 2
     assert capsys.readouterr().err.endswith("are not installed; pip install 'holotype[export]'.\n")

@@ -45,9 +45,9 @@ def apply_review_decisions(
     path = Path(data.review)
     if not path.is_file():
         raise DataError(
-            f"there are no decisions {data.review!r}",
+            f"the file of decisions {data.review!r} does not exist",
             field="data.review",
-            remedy="make some with `holotype review RUN`, or leave the key out",
+            remedy="make it with `holotype review RUN`, or remove the key",
         )
     read = read_rows(path)
     reviewed = apply_review(replay(read.rows), images, audit, data.labels.separator)

@@ -1,7 +1,9 @@
 """Cache keys of the steps: their own recipe section and the digests of their inputs.
 
 No training key holds TTA, ensemble or decision settings, so a change of these never trains a network again. Names are
-resolved: weights count by the bytes of their file, `precision: auto` by what it means on this device.
+resolved: weights count by the bytes of their file, `precision: auto` by what it means on this device. In all keys,
+`statistics` hold the digest of every image's pixels, `rows` are image rows, and `row_normalization` is that of
+`ImageDataset`.
 
 Library versions count where they can change a result. Decoders count in full, because any release may change a pixel,
 and measuring again trains nothing if the pixels are the same. PyTorch and timm count by major and minor number, because
@@ -53,7 +55,7 @@ RowNormalization = tuple[Floats, Floats] | None
 EARLIER_FOLDS = "folds of the run in this folder"
 DECODERS = ("pillow", "tifffile", "imagecodecs", "zarr", "bioio")
 NON_PIXEL_FIELDS = {"frame", "classes", "kind", "taxonomy"}
-"""Fields of an image table that say nothing about pixels; of its frame the columns that do are named."""
+"""Fields of an image table that do not affect pixels."""
 
 
 def images_key(spec: DataSpec) -> StageKey:
@@ -68,7 +70,7 @@ def images_key(spec: DataSpec) -> StageKey:
     inputs: dict[str, str] = {}
     for path in filter(None, tables):
         name = f"table {Path(path).name}"
-        while name in inputs:  # of another folder
+        while name in inputs:  # same file name in another folder
             name += "'"
         inputs[name] = digest_table_source(str(strip_sheet_name(path)[0]))
     without_review = spec.model_copy(update={"review": None})  # decisions come after the audit
@@ -128,12 +130,7 @@ def folds_key(
 
 
 def pixel_cache_key(plan: CacheFormat, size: int, statistics: ImageStatistics) -> StageKey:
-    """Pixel cache key.
-
-    Args:
-        size: Input size of the model, in pixels.
-        statistics: Holds the digest of every image's pixels.
-    """
+    """Pixel cache key."""
     form = asdict(plan) | {"skipped": sorted(plan.skipped)}
     inputs = {
         "pixels": _pixels_digest(statistics, np.arange(statistics.frame.height)),
@@ -146,7 +143,6 @@ def fit_key(job: FitJob, statistics: ImageStatistics, dataset: ImageDataset, run
     """Training key of one network.
 
     Args:
-        statistics: Holds the digest of every image's pixels.
         dataset: Labels, and the format of the cached pixels.
         runtime: Batch and precision count; threads do not.
     """
@@ -201,14 +197,7 @@ def embed_key(
     runtime: Runtime,
     row_normalization: RowNormalization = None,
 ) -> StageKey:
-    """Embeddings key of a frozen pretrained backbone.
-
-    Args:
-        model: Its input size resolved.
-        rows: Image rows.
-        statistics: Holds the digest of every image's pixels.
-        row_normalization: From `ImageDataset`.
-    """
+    """Embeddings key of a frozen pretrained backbone."""
     model_section = model.model_dump(mode="json", include={"backbone", "activation", "input", "head"})
     section = model_section | {"stored size": model.stored_size, "precision": computed_precision(runtime)}
     inputs = {
@@ -235,11 +224,8 @@ def predict_key(
 
     Args:
         fit: Key of the network.
-        statistics: Holds the digest of every image's pixels.
-        rows: Image rows.
         purpose: First word of the step's name.
         part: Last word of the step's name.
-        row_normalization: From `ImageDataset`.
     """
     inputs = {
         "network": fit.digest,
@@ -271,8 +257,6 @@ def index_key(
     Args:
         fit: Key of the network.
         duplicate_group: Duplicate group of each training row, shape (n,).
-        statistics: Holds the digest of every image's pixels.
-        row_normalization: From `ImageDataset`.
     """
     inputs = {
         "network": fit.digest,
@@ -297,11 +281,8 @@ def neighbors_key(
 
     Args:
         index: Key of the index.
-        statistics: Holds the digest of every image's pixels.
-        rows: Image rows.
         duplicate_group: Duplicate group of each row, shape (n,); empty if duplicates may be neighbors.
         part: Last word of the step's name.
-        row_normalization: From `ImageDataset`.
     """
     inputs = {
         "index": index.digest,
@@ -325,10 +306,7 @@ def explanation_key(
     Args:
         stage: Name of the step.
         network: The network's folder in the cache, which is named after its key.
-        statistics: Holds the digest of every image's pixels.
-        rows: Image rows.
         section: Settings, as plain values.
-        row_normalization: From `ImageDataset`.
     """
     inputs = {
         "network": network.name,
@@ -351,19 +329,19 @@ def _neighbor_options(job: FitJob) -> dict[str, object] | None:
 
 
 def _job_name(job: FitJob) -> str:
-    """Model and fold, then round and domain where there are such."""
+    """Model and fold, then pseudo-labeling round and domain, if any."""
     words = [job.model.name, str(job.fold), f"round {job.pseudo_round}" if job.pseudo_round else "", job.domain or ""]
     return " ".join(word for word in words if word)
 
 
 def _versions(*packages: str, numbers: int = 2) -> str:
-    """The versions of some packages, as far as they count; packages that are not installed decide nothing."""
+    """Digest of package versions; packages that are not installed do not count."""
     versions = {name: version_of(name) for name in packages}
     return digest_value({name: ".".join(full.split(".")[:numbers]) for name, full in versions.items() if full})
 
 
 def _input_digest(statistics: ImageStatistics, rows: Integers, row_normalization: RowNormalization) -> str:
-    """The digest of what networks see of some rows: their pixels, and what scales them instead of the whole set."""
+    """Digest of network inputs: the pixels of some rows and their own normalization."""
     pixels = _pixels_digest(statistics, rows)
     return (
         pixels

@@ -14,30 +14,30 @@ def score_caveats(recipe: Recipe) -> list[str]:
         model.name for model in recipe.models if model.selects and model.checkpoints.rows == "scored-fold"
     ]
     caveats = (
-        [f"selected on the scored fold ({', '.join(selected_on_scored_fold)}), so that the value is too high"]
+        [f"selected on the scored fold ({', '.join(selected_on_scored_fold)}): the value is too high"]
         if selected_on_scored_fold
         else []
     )
     for model in recipe.models:
         reason = pretraining_leak_reason(model.weights) if model.predictions is None else None
-        caveats += [f"{model.name}: {reason}, so that the value may be too high"] if reason else []
+        caveats += [f"{model.name}: {reason}; the value may be too high"] if reason else []
     caveats += random_weight_warnings(recipe)
     kinds = [name for name, exist in (("groups", recipe.data.groups), ("duplicates", True)) if exist]
     crossing = [name for name in kinds if name not in recipe.split.keep_together]
     if crossing:
         caveats.append(
-            f"{' and '.join(crossing)} may cross folds (`split.keep_together`), so that networks may have trained on "
-            "relatives of what they are scored on"
+            f"{' and '.join(crossing)} may cross folds (`split.keep_together`): networks may have been trained on "
+            "samples related to those they are scored on"
         )
     if recipe.final_model == "refit":
-        caveats.append("the test rows are predicted by networks trained on all rows, which were not scored themselves")
+        caveats.append("test rows are predicted by networks trained on all rows, which were not scored")
     return caveats
 
 
 def random_weight_warnings(recipe: Recipe) -> list[str]:
     """Warnings of networks that start from random weights although the recipe says `auto`."""
     return [
-        f"{model.name} begins with random weights, since this machine has no pretrained ones of {model.backbone}"
+        f"{model.name} starts from random weights: no pretrained weights of {model.backbone} are installed"
         for model in recipe.models
         if model.predictions is None
         and model.weights == "auto"

@@ -52,9 +52,7 @@ def read_earlier_folds(
         return dict(frame.select(pl.col("sample").cast(pl.String), pl.col("fold").cast(pl.Int64)).iter_rows())
     except (InputError, pl.exceptions.PolarsError) as error:
         reason = error.what if isinstance(error, InputError) else str(error)
-        progress.info(
-            f"note: the folds are drawn anew, since those of the run that lies there cannot be used: {reason}"
-        )
+        progress.info(f"note: new folds are drawn, because those of the run in this folder cannot be used: {reason}")
         return None
 
 
@@ -83,5 +81,5 @@ def describe_kept_folds(images: ImageTable, folds: Folds, before: Mapping[str, i
     new = f"; {len(after) - len(shared):,} are new" if len(after) > len(shared) else ""
     return (
         f"folds: {unchanged_count:,} of {len(shared):,} samples keep their fold of the run in this folder{new} "
-        "(another folder or another seed draws all anew)"
+        "(use another folder or seed to draw new folds)"
     )

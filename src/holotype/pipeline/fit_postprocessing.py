@@ -14,6 +14,7 @@ from holotype.core.runtime import Runtime
 from holotype.data import class_frequencies, image_features, read_table
 from holotype.evaluation import FittedChain, NestedScore, PostprocessingStep, fit_chain
 from holotype.pipeline.model_scores import AllModelScores
+from holotype.pipeline.prepared import PreparedData
 from holotype.postprocessing.decision import CalibrationStep, DecisionContext, DecisionStep, refit_prior
 from holotype.postprocessing.ensemble import (
     EnsembleStep,
@@ -107,24 +108,18 @@ class FittedPostprocessing:
 
 
 def make_postprocessing(
-    recipe: Recipe,
-    images: ImageTable,
-    statistics: ImageStatistics,
-    folds: Folds,
-    runtime: Runtime,
-    model_scores: AllModelScores,
+    recipe: Recipe, prepared: PreparedData, runtime: Runtime, model_scores: AllModelScores
 ) -> Postprocessing:
     """Make the postprocessing steps of a recipe.
 
     Args:
-        statistics: Image statistics, as features of a stack.
-        folds: Knows which samples are independent.
         runtime: Threads, and where a stack caches its finished classes.
 
     Raises:
         InputError: A table that a section names does not fit.
     """
-    features = sample_features(images, statistics, folds.independent_groups)
+    images, folds = prepared.images, prepared.folds
+    features = sample_features(images, prepared.statistics, folds.independent_groups)
     names = tuple(model.name for model in model_scores.models)
     default_spec = WeightedSpec(kind="weighted") if model_scores.oof and len(names) > 1 else MeanSpec()
     ensemble = EnsembleStep(
@@ -215,30 +210,30 @@ def sample_features(
 
 
 def _steps_without_oof(postprocessing: Postprocessing, images: ImageTable) -> tuple:  # type: ignore[type-arg]
-    """The choices where no sample was scored out of fold: only those that learn nothing."""
+    """Fitted steps without out-of-fold scores: only steps that need no fitting."""
     truth = images.samples.label_matrix(images.samples.of_role("train"))
     context = postprocessing.decision.context
     if context.class_priors is None:
         context = replace(context, class_priors=tuple((truth.counts() / max(len(truth), 1)).tolist()))
     if postprocessing.calibration is not None:
         raise RecipeError(
-            "a calibration is fitted to out-of-fold scores, and there are none",
+            "a calibration needs out-of-fold scores, and there are none",
             field="calibration",
             remedy="give `predictions.oof`, or write null",
         )
     decision = replace(postprocessing.decision, context=context).fit(None, None)
     if postprocessing.ensemble.learns:
         raise RecipeError(
-            "the pooling of views is chosen by out-of-fold scores, and there are none",
+            "a choice of pooling needs out-of-fold scores, and there are none",
             field="models.predict.pooling",
-            remedy="name one",
+            remedy="name one pooling rule",
         )
     variants = tuple(ModelVariant(index, pools[0]) for index, pools in enumerate(postprocessing.ensemble.pools))
     return FittedModelSelection(unfitted_ensemble(postprocessing.ensemble.ensemble_step), variants), decision
 
 
 def _count_unscored_labels(images: ImageTable, folds: Folds) -> tuple[Integers, int]:
-    """How often each class comes among the training samples of folds that are not used, and how many have labels."""
+    """Label counts of training samples in folds that are not trained, and the number of these samples."""
     training = np.setdiff1d(images.samples.of_role("train"), folds.left_out)
     labeled = images.samples.frame["labels"].gather(training).is_not_null().to_numpy()
     rest = training[labeled & ~np.isin(folds.fold_of_sample[training], folds.used)]
@@ -251,7 +246,7 @@ def _group_codes(images: ImageTable, name: str, key: str) -> Integers:
     if column not in frame.columns:
         group_names = [name.removeprefix("group.") for name in frame.columns if name.startswith("group.")]
         raise RecipeError(
-            "it is no group column",
+            "there is no such group column",
             field=f"decision.{key}",
             value=name,
             allowed=group_names,
@@ -285,9 +280,7 @@ def _read_class_sets(images: ImageTable, spec: AssignSpec) -> tuple[tuple[int, .
     absent = sorted(set(images.classes) - set(table["name"]))
     if unknown or absent:
         what = (
-            f"names {join_names(unknown, 5)}, which are no classes"
-            if unknown
-            else f"does not name {join_names(absent, 5)}"
+            f"names unknown classes {join_names(unknown, 5)}" if unknown else f"does not name {join_names(absent, 5)}"
         )
         raise DataError(f"the table {spec.class_sets!r} {what}", field="decision.class_sets")
     by_set = table.group_by("set", maintain_order=True).agg(pl.col("name"))

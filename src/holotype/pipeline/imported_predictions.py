@@ -84,7 +84,7 @@ def named_folds(models: Sequence[ModelSpec], images: ImageTable, scored: Integer
 def _align_rows(
     imported: ImportedScores, images: ImageTable, role: str, spec: PredictionsSpec, field: str
 ) -> tuple[Integers, AnyScores, NDArray[np.str_] | None]:
-    """Sample numbers, ascending, their logits, and the folds that the file names."""
+    """Sample numbers (ascending), logits, and the folds that the file names."""
     rows, samples = images.rows_of_role(role), images.samples.of_role(role)
     if spec.rows == "id":
         owners = _match_samples_by_id(imported, images, rows, samples, role, field)
@@ -119,7 +119,7 @@ def _match_samples_by_id(
         {name for name, count in zip(*np.unique(imported.ids, return_counts=True), strict=True) if count > 1}
     )
     if twice:
-        raise DataError(f"{pluralize(len(twice), 'id')} stand more than once: {join_names(twice, 5)}", field=field)
+        raise DataError(f"{pluralize(len(twice), 'id')} occur more than once: {join_names(twice, 5)}", field=field)
     number = dict(
         zip(images.samples.frame["sample"].gather(samples).cast(str).to_list(), samples.tolist(), strict=True)
     )

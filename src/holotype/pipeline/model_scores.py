@@ -101,16 +101,16 @@ def gather_models(recipe: Recipe, prepared: PreparedData, stages: Stages, runtim
 
 
 def _score_model(model: ModelPredictions, prepared: PreparedData, has_views: bool) -> ModelScores:
-    """A trained model's predictions as scores of samples."""
+    """Aggregate a model's predictions by sample."""
     images, folds = prepared.images, prepared.folds
     if model.classes is not None and model.oof:
-        images = replace(images, classes=tuple(map(str, range(model.oof[0].logits.shape[1]))))  # its own
+        images = replace(images, classes=tuple(map(str, range(model.oof[0].logits.shape[1]))))  # any names
     parts = [model] if model.with_specialists is None else [model, model.with_specialists]
 
     def gather_each(name: str, gather: Callable[[list[Predictions], str], Evidence]) -> list[Evidence]:
         entries = [entry for part in parts for entry in getattr(part, name)]
         if not any(len(entry.rows) for entry in entries):
-            return []  # there are no such rows
+            return []  # no test or validation rows
         pool_entries = [(getattr(part, name), pool) for part in parts for pool in model.pools]
         return [
             gather([entry for entry in part_entries if entry.pool == pool], pool) for part_entries, pool in pool_entries
@@ -126,7 +126,7 @@ def _score_model(model: ModelPredictions, prepared: PreparedData, has_views: boo
 
 
 def _complete_models(model_scores: Sequence[ModelScores], images: ImageTable) -> list[ModelScores]:
-    """Models of some classes say of the others what the other models do."""
+    """Fill in the missing classes of models that predict some of them, from the other models."""
     completed = []
     for scores in model_scores:
         served = scores.model.classes
@@ -153,7 +153,7 @@ def _complete_scores(
 
 
 def _merge_models(model_scores: Sequence[ModelScores]) -> AllModelScores:
-    """Scores of all models in one list each; none where a model has none."""
+    """Concatenate the scores of all models; empty if a model has none."""
     readings = [
         len(scores.model.pools) * (1 if scores.model.with_specialists is None else 2) for scores in model_scores
     ]
@@ -188,8 +188,8 @@ def _import_predictions(
         fold_numbers = folds.fold_of_sample[imported.samples].astype(np.int64)
         scores.oof.append(OofPredictions(imported.samples, imported.logits, fold_numbers))
         if imported.folds is None or not _is_same_partition(imported.folds, fold_numbers):
-            which = "do not name their folds" if imported.folds is None else "were made on other folds than the run's"
-            scores = replace(scores, caveats=(f"the scores of {name} are out of fold as declared: they {which}",))
+            which = "do not name their folds" if imported.folds is None else "have other folds than the run"
+            scores = replace(scores, caveats=(f"the scores of {name} are declared as out of fold, but they {which}",))
         remarks += imported.remarks
     if spec.test is not None:
         imported = read_aligned_scores(
@@ -203,6 +203,6 @@ def _import_predictions(
 
 
 def _is_same_partition(theirs: Sequence[str] | NDArray[np.str_], ours: Integers) -> bool:
-    """Whether two divisions into folds are the same but for the folds' names."""
+    """Tell if two splits are the same except for the names of folds."""
     pairs = {(str(their_fold), int(our_fold)) for their_fold, our_fold in zip(theirs, ours, strict=True)}
     return len(pairs) == len({their_fold for their_fold, _ in pairs}) == len({our_fold for _, our_fold in pairs})

@@ -27,7 +27,7 @@ __all__ = [
     "warning_texts",
 ]
 
-LOW_SCORE_QUANTILE = 0.01  # of the run's own images, when they were held out, are as unsure
+LOW_SCORE_QUANTILE = 0.01  # share of held-out images with a lower top score
 
 Doubles = NDArray[np.float64]
 

@@ -47,7 +47,7 @@ def optional_work(what: str, stages: Stages) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:  # noqa: BLE001  (no trained network is lost to a picture, a disk or a sentence)
+    except Exception as error:  # noqa: BLE001  (a failed report must not lose trained networks)
         _report_failure(what, error, stages)
 
 
@@ -62,8 +62,8 @@ def _report_failure(what: str, error: Exception, stages: Stages) -> None:
     trace = "".join(traceback.format_exception(error))
     stages.log.write("failed", what=what, error=type(error).__name__, traceback=trace)
     stages.progress.info(
-        f"note: {what} could not be made: {reason}; everything else of the run is written; to make it later, run "
-        f"{again}, which trains nothing again"
+        f"note: {what} failed: {reason}; the rest of the run is complete; to repeat only this, run {again}, which "
+        "trains nothing again"
     )
 
 

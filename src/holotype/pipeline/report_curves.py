@@ -76,7 +76,7 @@ def finder_curves(models: Sequence[ModelPredictions]) -> dict[str, pl.DataFrame]
 
 
 def _iter_log_odds(logits: NDArray[np.float32], kind: Kind) -> Iterator[NDArray[np.float64]]:
-    """Log-odds of each class by itself, class after class, so that a wide table is never doubled."""
+    """One-vs-rest log-odds of each class, one at a time to save memory."""
     total = logsumexp(logits.astype(np.float32), axis=1).astype(np.float64) if kind == "multiclass" else None
     for column in logits.T:
         score = column.astype(np.float64)

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 MAX_NEIGHBORS, TEST_SHARE = 3, 3
-Thumbnails = dict[int, tuple[NDArray[Any], tuple[int, int]]]  # small pixels, and the shape of the image itself
+Thumbnails = dict[int, tuple[NDArray[Any], tuple[int, int]]]  # downscaled pixels, and the image's own height and width
 
 
 def explained_model(
@@ -73,7 +73,7 @@ def embed_first_fold(
     fold, pseudo = explained.first_fold, explained.model.pseudo_labels
     fold_samples = nested.samples[prepared.folds.fold_of_sample[nested.samples] == fold]
     test = np.unique(prepared.images.sample_numbers[explained.context.prediction_rows()["test"]])
-    test = test if pseudo is None or pseudo.roles == "external" else test[:0]  # some of them joined its training
+    test = test if pseudo is None or pseudo.roles == "external" else test[:0]  # or they are training rows
     first = mistaken[np.isin(mistaken, fold_samples)][:points]
     draw = keyed_generator(explained.context.seed, "map", fold)
     few = draw.permutation(test)[: max(points // TEST_SHARE, points - len(fold_samples))]
@@ -153,11 +153,11 @@ def neighbors_of_mistakes(
             for sample, row in rows.items()
             if row in near
         }
-        where = "among what the networks were trained on"
+        where = "among the training images of the networks"
     else:
         neighbors, where = (
             _find_nearest_on_map(rows, fold_map, result),
-            "among the samples of the map, which train no network",
+            "among the samples of the map, on which no network was trained",
         )
     nearest_images = {
         names[sample]: tuple(_nearest_image(result, *neighbor) for neighbor in sample_neighbors)
@@ -220,13 +220,13 @@ def first_layer(explained: ExplainedModel) -> FirstLayer | None:
 
 
 def _initial_kernels(explained: ExplainedModel, checkpoint: Checkpoint) -> NDArray[np.float32] | None:
-    """The kernels that a network began from, where they had been trained before and are still to be had."""
+    """First-layer kernels before training; None if the weights were random or are gone."""
     from holotype.networks import build_network, first_kernels
 
     try:
         network, weights = build_network(explained.model, 2, checkpoint.card["input_channels"], 0, checkpoint.fold)
     except HolotypeError:
-        return None  # the weights were moved since
+        return None  # the weights are gone
     kernels = None if weights.state is None else first_kernels(network.backbone)
     return None if kernels is None or weights.description != checkpoint.card.get("weights") else kernels.float().numpy()
 
@@ -311,14 +311,14 @@ def _heatmaps_of_fold(
 def _resize_heatmap(
     heat: NDArray[Any], pixels: NDArray[Any], shape: tuple[int, int], explained: ExplainedModel
 ) -> NDArray[np.float32]:
-    """A map over an image of some shape, as small as its picture."""
+    """Resize a heat map to the size of its picture."""
     from holotype.prediction import heat_over_image
 
     return resize_image(heat_over_image(heat, *shape, explained.model)[None], *pixels.shape[1:])[0]
 
 
 def _classes_to_explain(truth: Sequence[int], decided: Sequence[int], classes: Sequence[str]) -> list[tuple[str, str]]:
-    """The classes whose maps tell most of a sample: one that was wrongly given and one that was missed."""
+    """Classes whose heat maps explain a sample best: a wrongly decided one and a missed one."""
     added = [candidate for candidate in decided if candidate not in truth] or list(decided)
     missed = [candidate for candidate in truth if candidate not in decided] or list(truth)
     if added and missed and added[0] == missed[0]:

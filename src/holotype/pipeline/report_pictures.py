@@ -62,7 +62,7 @@ def pictures_of(
 
 
 def _channel_examples(result: RunResult, nested: NestedScore, spec: ReportSpec) -> tuple[ExampleImage, ...]:
-    """Samples to be shown channel by channel: those asked for, or one of each of the commonest classes."""
+    """Samples to show channel by channel: those of the recipe, or one of each of the most frequent classes."""
     images = result.prepared.images
     if images.channels is None or len(images.channels) < 2:
         return ()
@@ -94,7 +94,7 @@ def _samples_of_common_classes(nested: NestedScore, count: int) -> Integers:
 
 
 def _uncertain_samples(result: RunResult, nested: NestedScore) -> tuple[Uncertain, ...]:
-    """The samples whose decision hangs on least."""
+    """Samples with the smallest decision margin."""
     images, decision = result.prepared.images, result.postprocessing.decision
     thresholds = decision_thresholds(decision) or (0.5,) * len(images.classes)
     margin, classes, sure = decision_margin(nested.logits, images.kind, thresholds)

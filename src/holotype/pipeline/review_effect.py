@@ -24,10 +24,10 @@ from holotype.types import AnyScores, Integers, Metric, OofPredictions, take_row
 __all__ = ["ReviewEffect", "RunDifference", "describe_review_effect", "measure_review_effect", "review_effect_data"]
 
 METHOD = (
-    "both runs' out-of-fold scores of the same samples, judged by the reviewed labels and decided alike: what a "
-    "decision learns, it learned on these labels without the fold that is judged; dropped samples are in neither; the "
-    "networks were trained anew, so that the difference also holds the chance of training and whatever else the two "
-    "recipes differ in; the reviewer saw what the earlier run says, so that the reviewed labels lean towards it"
+    "out-of-fold scores of both runs for the same samples, scored by the reviewed labels; the decision is fitted to "
+    "these labels without the fold it is scored on; dropped samples are in neither; the networks were trained anew, so "
+    "the difference includes the randomness of training and other changes of the recipe; the reviewer saw the "
+    "predictions of the earlier run, so the reviewed labels may favor it"
 )
 
 
@@ -79,11 +79,11 @@ class ReviewEffect:
 def review_effect_data(result: ReviewEffect, metric: str) -> ReviewEffectData:
     """Review effect as the report takes it."""
     counts = [
-        f"{pluralize(result.relabeled, 'sample')} with other labels" if result.relabeled else "",
+        f"{pluralize(result.relabeled, 'sample')} with changed labels" if result.relabeled else "",
         f"{result.scored:,} of them scored" if result.relabeled else "",
-        f"{pluralize(result.dropped, 'sample')} left out" if result.dropped else "",
-        f"{pluralize(result.split, 'set')} of duplicates taken apart" if result.split else "",
-        f"{pluralize(result.confirmed, 'sample')} with settled labels" if result.confirmed else "",
+        f"{pluralize(result.dropped, 'sample')} dropped" if result.dropped else "",
+        f"{pluralize(result.split, 'duplicate cluster')} split" if result.split else "",
+        f"{pluralize(result.confirmed, 'sample')} with confirmed labels" if result.confirmed else "",
     ]
     headline = result.before.get(metric)
     before = None if headline is None else (headline.value, headline.low, headline.high)
@@ -93,13 +93,13 @@ def review_effect_data(result: ReviewEffect, metric: str) -> ReviewEffectData:
 
 def describe_review_effect(result: ReviewEffect, metric: str) -> str:
     """Describe a review effect in one sentence."""
-    counts = ", ".join(review_effect_data(result, metric).counts) or "nothing was to be changed"
+    counts = ", ".join(review_effect_data(result, metric).counts) or "no changes"
     runs = result.runs
     if runs is None:
-        return f"review: {counts}; not compared with the run that was reviewed: {result.reason}"
+        return f"review: {counts}; not compared with the reviewed run: {result.reason}"
     change = runs.difference
     return (
-        f"review: {counts}; on the {runs.samples:,} samples that both runs scored, judged by the reviewed labels, "
+        f"review: {counts}; on the {runs.samples:,} samples that both runs scored, by the reviewed labels, "
         f"{metric} goes from {runs.earlier:.3f} to {runs.now:.3f} ({change['value']:+.3f}; 95 % interval "
         f"{change['low']:+.3f} to {change['high']:+.3f})"
     )
@@ -107,7 +107,7 @@ def describe_review_effect(result: ReviewEffect, metric: str) -> str:
 
 @dataclass(frozen=True)
 class _FirstModelScores:
-    """The first choice of a chain, where there is nothing to choose: one model, as it is."""
+    """First step of a chain with one model: its logits as they are."""
 
     name: str = "the scores as they are"
     learns: bool = False
@@ -140,7 +140,7 @@ def measure_review_effect(
         )
         before = score_subset(scored_before, prepared.folds.groups_of(nested.samples), metric, seed)
         before = {
-            name: replace(score, method=f"judged by the labels before the review; {score.method}")
+            name: replace(score, method=f"by the labels before the review; {score.method}")
             for name, score in before.items()
         }
     gone = len(np.unique(prepared.images.sample_numbers[review.dropped]))
@@ -153,14 +153,14 @@ def measure_review_effect(
 
 def _reason_not_compared(review: Reviewed) -> str:
     if any(row.run for row in review.active.decisions):
-        return "the run that was reviewed is not there any more"
-    return "the decisions do not say which run they are about"
+        return "the reviewed run no longer exists"
+    return "the decisions do not name a run"
 
 
 def _compare_runs(
     prepared: PreparedData, nested: NestedScore, decision: DecisionStep, earlier: Path, metric: str
 ) -> RunDifference | str:
-    """Two runs on the samples that both scored, or why they cannot be compared."""
+    """Compare two runs on the samples that both scored, or explain why they cannot be compared."""
     images, seed = prepared.images, decision.context.seed
     if tuple(read_csv(earlier / "classes.csv")["name"]) != images.classes:
         return "the run that was reviewed knew other classes"
@@ -169,7 +169,7 @@ def _compare_runs(
     names = images.samples.frame["sample"].gather(nested.samples).cast(pl.String).to_list()
     both = np.array([number for number, name in enumerate(names) if name in row_of_id], np.int64)
     if not len(both):
-        return "the run that was reviewed scored none of these samples"
+        return "the reviewed run scored none of these samples"
     samples = nested.samples[both]
     groups, truth = prepared.folds.groups_of(samples), images.samples.truth(samples)
     if not truth.any():

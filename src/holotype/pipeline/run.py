@@ -91,9 +91,7 @@ def run_stages(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping
     for warning in prepared.warnings:
         runtime.progress.info(f"note: {warning}")
     model_scores = gather_models(recipe, prepared, stages, runtime)
-    postprocessing = make_postprocessing(
-        recipe, prepared.images, prepared.statistics, prepared.folds, runtime, model_scores
-    )
+    postprocessing = make_postprocessing(recipe, prepared, runtime, model_scores)
     nested = _evaluate(recipe, prepared, model_scores, postprocessing)
     fitted = fit_postprocessing(postprocessing, model_scores.oof, model_scores.test, nested, prepared.images)
     label_errors = _find_label_errors(prepared, fitted)
@@ -182,7 +180,7 @@ def _split(
 def _evaluate(
     recipe: Recipe, prepared: PreparedData, model_scores: AllModelScores, postprocessing: Postprocessing
 ) -> NestedScore | None:
-    """The nested score: each fold by postprocessing fitted on the others; None without out-of-fold scores."""
+    """Nested score: each fold by postprocessing fitted on the others; None without out-of-fold scores."""
     if not model_scores.oof:
         return None
     samples = prepared.images.samples

@@ -34,8 +34,7 @@ __all__ = [
 
 ENSEMBLES, DECISIONS, CALIBRATIONS = ("mean", "weighted"), ("argmax", "top"), ("temperature",)
 TOP_K_REASON = (
-    f"above {MANY_CLASSES:,} classes the scores of a sample's {TOP_K} likeliest classes are kept, and the "
-    f"sum of the others"
+    f"with more than {MANY_CLASSES:,} classes only the {TOP_K} top scores of a sample are kept, and the sum of the rest"
 )
 
 
@@ -79,7 +78,9 @@ def validate_with_data(recipe: Recipe, images: ImageTable) -> None:
     )
     require_existing_samples(recipe.report, images)
     if not images.has_files and any(model.predictions is None for model in recipe.models):
-        raise DataError("there is no pattern of the image files", field="data.images", remedy="write `images/{id}.png`")
+        raise DataError(
+            "the recipe has no pattern for image files", field="data.images", remedy="write `images/{id}.png`"
+        )
     if isinstance(recipe.decision, ThresholdSpec):
         thresholds_by_class(recipe.decision.thresholds, images.classes)
     submission_order(
@@ -115,7 +116,7 @@ def require_supported_class_count(
         return
     if kind == "multilabel":
         raise DataError(
-            f"there are {classes:,} classes, and {TOP_K_REASON}, which many labels a sample cannot do with",
+            f"there are {classes:,} classes; {TOP_K_REASON}, which is not enough for multilabel data",
             field="data.labels.kind",
             value=kind,
             remedy=f"list at most {MANY_CLASSES:,} classes, or write `multiclass`",
@@ -125,25 +126,25 @@ def require_supported_class_count(
             "metric", metric, "average precision ranks all samples within every class", ("accuracy", "macro_f1")
         )
     if ensemble is not None and ensemble.kind not in ENSEMBLES:
-        _raise_unsupported("ensemble.kind", ensemble.kind, "it looks at every class by itself", ENSEMBLES)
+        _raise_unsupported("ensemble.kind", ensemble.kind, "it needs the scores of every class", ENSEMBLES)
     if getattr(ensemble, "space", None) == "rank":
         _raise_unsupported(
-            "ensemble.space", "rank", "ranks are those of every class by itself", ("logit", "probability")
+            "ensemble.space", "rank", "it ranks all samples within every class", ("logit", "probability")
         )
     if getattr(ensemble, "by", None) is not None:
-        _raise_unsupported("ensemble.by", "domain", "weights are fitted for all samples together", ("null",))
+        _raise_unsupported("ensemble.by", "domain", "weights are fitted on all samples at once", ("null",))
     if calibrate is not None and calibrate.method not in {None, *CALIBRATIONS}:
         _raise_unsupported(
-            "calibration.method", calibrate.method or "", "it looks at every class by itself", CALIBRATIONS
+            "calibration.method", calibrate.method or "", "it needs the scores of every class", CALIBRATIONS
         )
     for name in ("prediction_sets", "abstain", "back_off"):
         if getattr(calibrate, name, None) is not None:
             option = getattr(calibrate, name)
             _raise_unsupported(
-                f"calibration.{name}", str(option), "it looks at the probabilities of all classes", ("null",)
+                f"calibration.{name}", str(option), "it needs the probabilities of all classes", ("null",)
             )
     if decide is not None and decide.kind not in DECISIONS:
-        _raise_unsupported("decision.kind", decide.kind, "it looks at every class by itself", DECISIONS)
+        _raise_unsupported("decision.kind", decide.kind, "it needs the scores of every class", DECISIONS)
 
 
 def require_valid_class_sampling(models: Sequence[ModelSpec], classes: int, kind: Kind) -> None:
@@ -157,13 +158,13 @@ def require_valid_class_sampling(models: Sequence[ModelSpec], classes: int, kind
     for number, model in enumerate(models):
         if model.classes != "all" and classes > MANY_CLASSES:
             raise RecipeError(
-                f"{TOP_K_REASON}, and a model of some classes needs what the others say of all",
+                f"{TOP_K_REASON}; a model of some classes needs the scores of all others",
                 field=f"models.{number}.classes",
                 remedy="write `all`",
             )
         if model.head.classes_per_step is not None and kind == "multilabel":
             raise RecipeError(
-                "steps over some of the classes are for one label a sample",
+                "class sampling is for multiclass data only",
                 field=f"models.{number}.head.classes_per_step",
                 value=model.head.classes_per_step,
                 remedy="leave it out",
@@ -174,7 +175,7 @@ def require_valid_class_sampling(models: Sequence[ModelSpec], classes: int, kind
             for name, options in phase.loss.items() if isinstance(phase.loss, Mapping) else ():
                 if isinstance(options, Mapping) and isinstance(options.get("alpha"), Sequence):
                     raise RecipeError(
-                        f"a step looks at some of {classes:,} classes, {name!r} has a number for each",
+                        f"a training step samples some of {classes:,} classes, but {name!r} has one number per class",
                         field=f"models.{number}.phases.{phase_index}.loss.{name}.alpha",
                         remedy="write one number, or `class_weights`",
                     )
@@ -185,16 +186,13 @@ def class_count_notes(classes: int) -> tuple[str, ...]:
     if classes <= MANY_CLASSES:
         return ()
     return (
-        f"There are {classes:,} classes: {TOP_K_REASON}; labels that are likely wrong are not looked for, and the "
-        f"report has no "
-        "matrix of confusions.",
+        f"There are {classes:,} classes: {TOP_K_REASON}; label errors are not searched, and the report has no "
+        "confusion matrix.",
     )
 
 
 def _raise_unsupported(field: str, value: str, why: str, allowed: tuple[str, ...]) -> None:
-    raise RecipeError(
-        f"{TOP_K_REASON}; {value!r} does not go with that, since {why}", field=field, value=value, allowed=allowed
-    )
+    raise RecipeError(f"{TOP_K_REASON}; {value!r} is not possible: {why}", field=field, value=value, allowed=allowed)
 
 
 def require_existing_samples(spec: ReportSpec, images: ImageTable) -> None:
@@ -209,5 +207,5 @@ def require_existing_samples(spec: ReportSpec, images: ImageTable) -> None:
             raise RecipeError(
                 f"there is no sample {name!r}",
                 field="report.channels",
-                remedy="write ids of samples as the tables have them, or how many to show",
+                remedy="write sample ids as in the tables, or the number of samples to show",
             )

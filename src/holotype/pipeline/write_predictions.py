@@ -60,14 +60,14 @@ def write_predictions(result: RunResult, folder: RunFolder, data: DataSpec, subm
         ordered_samples = submission_order(images.samples, submit.order, id_column)
         labels_by_sample = dict(
             zip(samples.tolist(), names, strict=True)
-        )  # a row whose images cannot be read has no labels
+        )  # samples with unreadable images have no labels
         filled = [labels_by_sample.get(int(sample), []) for sample in ordered_samples]
         submission = submission_table(images.samples, ordered_samples, filled, id_column, column, submit.separator)
         write_table(submission, folder.path("submission.csv"))
 
 
 def _group_and_truth_columns(result: RunResult, samples: Integers, taken: set[str], separator: str) -> list[pl.Series]:
-    """The groups of some samples; the fold and the true labels too, where those are known."""
+    """Group columns; without a test table also fold and true labels."""
     images = result.prepared.images
     frame = images.samples.frame[samples]
     columns = [
@@ -82,7 +82,7 @@ def _group_and_truth_columns(result: RunResult, samples: Integers, taken: set[st
 
 
 def _warning_column(result: RunResult, samples: Integers, logits: AnyScores) -> pl.Series:
-    """In which respects the images of some samples are unlike the training images, as `predict` says it."""
+    """Column `warning`, the same as of `predict`."""
     images, frame = result.prepared.images, result.prepared.statistics.frame
     held_out = result.postprocessing.oof
     score = None if held_out is None else low_score_threshold(held_out.logits, images.kind)
@@ -101,7 +101,7 @@ def _warning_column(result: RunResult, samples: Integers, logits: AnyScores) -> 
 
 
 def _nearest_training_images(result: RunResult, samples: Integers) -> pl.Series | None:
-    """The nearest specimens of each sample's first image, where a model knows them."""
+    """Column `nearest` of each sample's first image, if a model has neighbors."""
     images = result.prepared.images
     tables = [model.nearest for model in result.models if model.nearest.height]
     if not tables:
@@ -162,11 +162,9 @@ def describe_decision_effect(result: RunResult) -> str | None:
     changed = len(np.unique(np.setxor1d(before.flat_indices, after.flat_indices) // before.classes))
     if not changed and fitted.decision.rule in {"argmax", "threshold"}:
         return None
-    rule = "thresholds of one half" if kind == "multilabel" else "the likeliest class"
-    words = (
-        f"decision {fitted.decision.rule}: {changed:,} of {len(baseline):,} samples to predict get other labels than"
-    )
-    return f"{words} by {rule}{_describe_largest_changes(before.counts(), after.counts(), fitted.decision.classes)}"
+    rule = "thresholds of 0.5" if kind == "multilabel" else "argmax"
+    words = f"decision {fitted.decision.rule}: {changed:,} of {len(baseline):,} test samples get other labels than"
+    return f"{words} with {rule}{_describe_largest_changes(before.counts(), after.counts(), fitted.decision.classes)}"
 
 
 def _describe_largest_changes(before: Integers, after: Integers, classes: tuple[str, ...]) -> str:

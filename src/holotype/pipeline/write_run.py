@@ -73,14 +73,14 @@ def write_run(result: RunResult, folder: RunFolder, recipe: Recipe) -> None:
         new.write_json("ensemble.json", ensemble_to_json(fitted.ensemble))
         nested = result.nested
         scorecard = Scorecard({}, [], [], [], []) if nested is None else _scorecard(result, nested, recipe)
-        method = {"method": "no sample has an out-of-fold score; nothing was scored"} if nested is None else {}
+        method = {"method": "no sample has an out-of-fold score"} if nested is None else {}
         new.write_json("scores.json", scorecard_to_json(scorecard) | method)
 
 
 def _write_error(folder: RunFolder, error: OSError) -> StoreError:
     return StoreError(
         f"the run's folder {str(folder.root)!r} cannot be written: {error.strerror or error}",
-        remedy="mend that and run the same command again; nothing is trained a second time",
+        remedy="fix that and run the same command again; trained networks are reused",
     )
 
 
@@ -142,7 +142,7 @@ def _data_fields(prepared: PreparedData) -> dict[str, Any]:
 
 
 def _with_step_effects(result: RunResult, nested: NestedScore, recipe: Recipe) -> Scorecard:
-    """The scorecard with what each step bought: every model by itself, their ensemble, calibration, decision."""
+    """Add the effect of each step to the scorecard: models, ensemble, calibration, decision."""
     fitted = result.postprocessing
     kind = fitted.decision.kind
     steps: list[Step] = []
@@ -171,7 +171,7 @@ def _with_step_effects(result: RunResult, nested: NestedScore, recipe: Recipe) -
 
 
 def _subset_scores(result: RunResult, nested: NestedScore, recipe: Recipe) -> dict[str, dict[str, Metric]]:
-    """Scores of the samples that are no duplicate of any other, of the validation set of its own, and by old labels."""
+    """Scores of samples without duplicates, of the external validation set, and by the labels before a review."""
     prepared = result.prepared
     samples, kind = prepared.images.samples, prepared.images.kind
     scored = ScoredSamples(nested.truth, nested.decided, nested.logits, kind)
@@ -253,7 +253,7 @@ def _report_data(
 def _picture_data(
     result: RunResult, nested: NestedScore, recipe: Recipe, context: TrainingContext
 ) -> PictureData | None:
-    """The report's map, heat maps and views; a report without them is better than none."""
+    """Report pictures; None if they fail."""
     with optional_work("the pictures of the report", context.stages):
         return pictures_of(result, nested, recipe.report, recipe.models, context)
     return None

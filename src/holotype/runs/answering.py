@@ -91,14 +91,14 @@ def predict_parts(
         reasons = unusable_images(table, statistics, fitted_run.training_ranges)
         refused |= {len(refused) + index: reason for index, reason in enumerate(reasons.values())}
         if refused and not skip_unreadable:
-            continue  # the others are read all the same, so that every such image is named
+            continue  # keep measuring, so that the error names every unusable image
         rows = np.setdiff1d(np.arange(len(table)), list(reasons))
         predicted += len(rows)
         predictions, logits = _predict_part(fitted_run, usable_images(table, statistics, rows, runtime), separator)
         flagged += predictions.filter(pl.col("warning").is_not_null()).select("id", "warning").rows()
         yield _with_errors(table, predictions, logits, reasons) if skip_unreadable else (predictions, logits)
     if refused and not skip_unreadable:
-        for reason in refused.values() if len(refused) > 1 else ():  # one line each: the error shortens long texts
+        for reason in refused.values() if len(refused) > 1 else ():  # the error message shortens long lists
             runtime.progress.info(reason)
         require_usable(refused, len(images))
     if not predicted:
@@ -107,7 +107,7 @@ def predict_parts(
 
 
 def _predict_part(fitted_run: FittedRunProtocol, new: NewImages, separator: str) -> tuple[pl.DataFrame, AnyScores]:
-    """The table of one part, and the scores behind it."""
+    """Table of one chunk, and its scores."""
     images, classes = new.images, fitted_run.decision.classes
     empty = np.zeros((0, len(classes)), np.float32)
     logits: AnyScores = keep_top_k(empty) if len(classes) > MANY_CLASSES else empty
@@ -139,7 +139,7 @@ def _predict_part(fitted_run: FittedRunProtocol, new: NewImages, separator: str)
 def _with_errors(
     table: ImageTable, predictions: pl.DataFrame, logits: AnyScores, reasons: dict[int, str]
 ) -> tuple[pl.DataFrame, AnyScores]:
-    """A row for every sample, and why its images, or some of them, were passed over."""
+    """One row for every sample, with the reasons why some images were skipped."""
     samples = table.samples.frame["sample"]
     texts: list[str | None] = [None] * len(samples)
     for row, reason in reasons.items():
@@ -153,7 +153,7 @@ def _with_errors(
 
 
 def _with_gaps(logits: AnyScores, positions: np.ndarray) -> AnyScores:  # type: ignore[type-arg]
-    """Scores in another order, NaN where there are none."""
+    """Reorder scores; NaN where there are none."""
     if (positions >= 0).all():
         return logits[positions]
     if isinstance(logits, TopKScores):

@@ -75,8 +75,8 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Iterator[str]:
     """
     if (output.resolve().parent / "scores.json").is_file():
         raise InputError(
-            f"{str(output)!r} lies in the folder of a run, which holds only what the run wrote",
-            remedy="name another place with --output",
+            f"{str(output)!r} is in a run folder, which is only for files of that run",
+            remedy="name another file with --output",
         )
     contents = compare_runs(folders)
     write_report(output, contents)
@@ -97,7 +97,7 @@ def compare_runs(folders: Sequence[Path]) -> CompareData:
         InputError: A folder is not a finished run, or there are fewer than two.
     """
     if not 2 <= len(folders) <= len(LETTERS):
-        raise InputError(f"{len(folders)} runs cannot be compared", remedy="give two, or a few more")
+        raise InputError(f"{len(folders)} runs cannot be compared", remedy=f"give 2 to {len(LETTERS)} runs")
     runs = [_read_run(folder, letter) for folder, letter in zip(folders, LETTERS, strict=False)]
     first = runs[0]
     pairs = tuple(_compare_pair(first, other) for other in runs[1:])
@@ -145,7 +145,7 @@ def _read_run(folder: Path, letter: str) -> _ScoredRun:
 
 
 def _independent_groups(run: RunFolder, images: ImageTable) -> Integers:
-    """Those of the run itself, from its tables."""
+    """Independent groups, from the run's own tables."""
     clusters = read_parquet(run.require("audit/clusters.parquet"))
     fold = read_parquet(run.require("folds.parquet"))["fold"]
     parts = np.full(len(images.samples), UNKNOWN_GROUP, np.int64)
@@ -163,17 +163,17 @@ def _read_decided(scored: Path, classes: int) -> AnyLabels | None:
 
 
 def _compare_pair(first: _ScoredRun, other: _ScoredRun) -> PairedRuns:
-    """The differences of a run to the first, on what they share."""
+    """Paired differences of a run and the first one."""
     letter = other.summary.letter
     notes: list[str] = []
     if not len(first.scored) or not len(other.scored):
-        return PairedRuns(letter, 0, 0, (), (), ("one of the two has no scores: there is nothing to compare",))
+        return PairedRuns(letter, 0, 0, (), (), ("one of the two runs has no scores",))
     if first.images.kind != other.images.kind:
-        words = "one gives each sample one label and the other many: their scores do not mean the same"
+        words = "one is multiclass and the other multilabel: their scores cannot be compared"
         return PairedRuns(letter, 0, 0, (), (), (words,))
     here, there = _shared_samples(first, other)
     if not len(here):
-        words = f"no sample of {letter} has the name of one of A's: only scores of their own stand side by side"
+        words = f"{letter} and A share no samples: their scores are only shown side by side"
         return PairedRuns(letter, 0, 0, (), (), (words,))
     classes = [name for name in first.images.classes if name in set(other.images.classes)]
     if not classes:
@@ -194,7 +194,7 @@ def _compare_pair(first: _ScoredRun, other: _ScoredRun) -> PairedRuns:
 
 
 def _shared_samples(first: _ScoredRun, other: _ScoredRun) -> tuple[Integers, Integers]:
-    """Places among the scored samples of each, in the order of the first."""
+    """Indices of shared samples in the scored samples of each run, in the order of the first."""
     names = [run.images.samples.frame["sample"].gather(run.scored).cast(pl.String) for run in (first, other)]
     frames = [
         pl.DataFrame({"sample": sample_names, f"row{side}": np.arange(len(sample_names))})
@@ -207,7 +207,7 @@ def _shared_samples(first: _ScoredRun, other: _ScoredRun) -> tuple[Integers, Int
 def _score_both_runs(
     first: _ScoredRun, other: _ScoredRun, positions: tuple[Integers, Integers], classes: list[str]
 ) -> tuple[ScoredSamples, ScoredSamples, NDArray[np.bool_]]:
-    """What each decided of the shared samples and classes, by the first's labels; which samples count."""
+    """Decisions of both runs for the shared samples and classes, by the labels of the first run; and which samples count."""
     kind = first.images.kind
     truth = first.images.samples.label_matrix(first.scored[positions[0]])
     sides = []
@@ -246,14 +246,14 @@ def _comparison_notes(
     alone = [len(run.scored) - len(here) for run in (first, other)]
     if any(alone):
         yield (
-            f"{len(here):,} samples are shared and compared; {alone[0]:,} scored by A alone and {alone[1]:,} by "
-            f"{letter} alone are not"
+            f"{len(here):,} samples are shared and compared; {alone[0]:,} scored only by A and {alone[1]:,} only by "
+            f"{letter} are not"
         )
     lacking = [len(run.images.classes) - len(classes) for run in (first, other)]
     if any(lacking):
         yield (
             f"{len(classes):,} classes are shared and compared; {lacking[0]:,} of A's and {lacking[1]:,} of "
-            f"{letter}'s are not, and scores that look at all probabilities are left out"
+            f"{letter}'s are not, and metrics that need all probabilities are left out"
         )
     truths = []
     for run, rows in ((first, here), (other, there)):
@@ -262,14 +262,14 @@ def _comparison_notes(
         truths.append([frozenset(names[numbers]) for numbers in lists])
     changed = sum(first_labels != other_labels for first_labels, other_labels in zip(*truths, strict=True))
     if changed:
-        yield f"{changed:,} shared samples have other labels in {letter}; both are judged by those of A"
+        yield f"{changed:,} shared samples have other labels in {letter}; both are scored by the labels of A"
     if first.metric != other.metric:
-        yield f"A maximised {first.metric} and {letter} {other.metric}; both are judged by {first.metric} first"
+        yield f"A maximized {first.metric} and {letter} {other.metric}; {first.metric} is shown first"
     for run in (first, other):
         if not run.refitted:
             yield (
-                f"{run.summary.letter} does not hold what was decided out of fold; the rule of the finished run is "
-                "used, which has seen these samples and flatters it; run it again to mend that"
+                f"{run.summary.letter} has no out-of-fold labels; its final decision rule is used, which was fitted to "
+                "these samples, so its score is too high; run it again to fix that"
             )
 
 

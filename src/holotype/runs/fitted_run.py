@@ -27,7 +27,7 @@ from holotype.types import AnyLabels, AnyScores, Calibration, Decision, Ensemble
 
 __all__ = ["CHUNK_SIZE", "FittedRun", "open_run"]
 
-CHUNK_SIZE = 4096  # images that are held at once, where nothing ties more of them together
+CHUNK_SIZE = 4096  # images in memory at once
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class FittedRun:
         Returns:
             Tables as from `predict`, and their scores of shape (rows, classes).
         """
-        self._require_networks()  # better now than after the images are read
+        self._require_networks()  # before images are read
         table, separator = self.read_images(images), self.recipe.submission.separator
         yield from predict_parts(self, table, max_images, self._plate_column, separator, skip_unreadable)
 
@@ -125,7 +125,7 @@ class FittedRun:
 
     @property
     def _plate_column(self) -> str | None:
-        """The column of the plates, where a decision or a normalisation looks at them as a whole."""
+        """Column of the plates, if a decision or a normalization needs them as units."""
         if self.decision.unique_class_per is not None:
             return f"group.{self.decision.unique_set_per or self.decision.unique_class_per}"
         by_plate = any(model.input.normalize == "plate" for model in self.recipe.models)
@@ -172,13 +172,13 @@ class FittedRun:
         return decide(self.decision, logits, *(self._plate_codes(images, name) for name in columns))
 
     def _plate_codes(self, images: ImageTable, name: str | None) -> Integers | None:
-        """The plate or experiment of each sample, where the decision looks at it."""
+        """Plate code of each sample, if the decision needs it."""
         if name is None:
             return None
         column, frame = f"group.{name}", images.samples.frame
         if column not in frame.columns:
             raise DataError(
-                f"the decision gives each class or set once a {name}, and the images do not say theirs",
+                f"the decision assigns each class or set once per {name}, which the images do not have",
                 field="images",
                 remedy="give a table with that column",
             )
@@ -197,7 +197,7 @@ def open_run(folder: Path | str, runtime: Runtime | None = None, keep_in_memory:
     """
     run = RunFolder(Path(folder))
     source = run.require("recipe.yaml")
-    run.require_intact(weights=False)  # those are read when networks are opened
+    run.require_intact(weights=False)  # weights are checked when networks are opened
     recipe = load_recipe(source)
     decision, calibration = read_decision(run)
     ensemble = read_ensemble(run, recipe.models)

@@ -18,7 +18,7 @@ from holotype.serve import RunInfo
 __all__ = ["find_store", "require_single_image_support", "run_metadata"]
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".lsm", ".npy")
-"""What one file can hold and a header tells the size of; archives and folders are not taken from strangers."""
+"""Formats of one file with the size in its header; uploads of archives and folders are not accepted."""
 PER_CLASS_THRESHOLD_RULES = {"threshold", "per-class", "prior"}
 
 
@@ -43,19 +43,19 @@ def require_single_image_support(fitted_run: FittedRun) -> None:
         )
     if fitted_run.decision.unique_class_per is not None:
         raise InputError(
-            f"the run decides over all images of a {fitted_run.decision.unique_class_per} together, and a server "
-            "answers for images by themselves",
+            f"the run decides over all images of a {fitted_run.decision.unique_class_per} at once, and a server "
+            "predicts single images",
             field="decision.kind",
             value="assign",
-            remedy="use `holotype predict` with a table that names it",
+            remedy="use `holotype predict` with a table that has this column",
         )
     plates = [model.name for model in fitted_run.recipe.models if model.input.normalize == "plate"]
     if plates:
         raise InputError(
-            f"{', '.join(plates)}: images are scaled by their plate, and a server answers for images by themselves",
+            f"{', '.join(plates)}: images are normalized by plate, and a server predicts single images",
             field="models.input.normalize",
             value="plate",
-            remedy="use `holotype predict` with a table that names it",
+            remedy="use `holotype predict` with a table that has this column",
         )
 
 

@@ -32,7 +32,7 @@ __all__ = ["ModelPredictor", "Nearest", "load_models", "predict_model", "predict
 
 PARTIAL_DESCRIPTION = "a model of some of the classes"
 Nearest = list[list[tuple[str, float]]]
-"""For each sample the ids of its nearest training specimens and their similarity, the nearest first."""
+"""Ids and similarities of each sample's nearest training images, nearest first."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:
     domain = new.images.frame["domain"].fill_null("").to_numpy()
     for special in predictor.specialists:
         domain_rows = np.flatnonzero(domain == special.card["domain"])
-        fold_index = folds.get(special.fold)  # none where one network of all rows answers in place of the folds'
+        fold_index = folds.get(special.fold)  # None with a refitted network
         if fold_index is not None and special.card["domain"] in predictor.routes and len(domain_rows):
             logits = _predict_rows(special, predictor.section, domain_rows, predictor.pool, new).logits
             fold_predictions[fold_index] = replace(
@@ -166,7 +166,7 @@ def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:
 
 
 def _predict_neighbors(predictor: ModelPredictor, new: NewImages) -> tuple[TestPredictions, Nearest]:
-    """What the specimens say that lie nearest by each fold's network, and which they are."""
+    """Predict with the nearest neighbors by each fold's network, and name them."""
     from holotype.prediction import embed_with_network
     from holotype.training import find_device
 
@@ -196,7 +196,7 @@ def _predict_neighbors(predictor: ModelPredictor, new: NewImages) -> tuple[TestP
 
 
 def _with_own_classes(images: ImageTable, predictions: Predictions) -> ImageTable:
-    """The table with a model's own classes, which may be some of them."""
+    """Image table with a model's own classes."""
     return replace(images, classes=tuple(map(str, range(predictions.logits.shape[1]))))
 
 

@@ -92,7 +92,7 @@ def require_usable(reasons: Mapping[int, str], count: int) -> None:
         raise DataError(
             f"{what}: {join_names(reasons.values())}",
             field="images",
-            remedy="mend or remove them, or pass over them with --skip-unreadable",
+            remedy="fix or remove them, or skip them with --skip-unreadable",
         )
 
 
@@ -108,7 +108,7 @@ def usable_images(images: ImageTable, statistics: ImageStatistics, rows: Integer
 
 
 class _LastPixelCache:
-    """Packs images in memory and keeps the last pack: the networks of a model want the same one after another."""
+    """Pixel cache in memory that keeps the last format, because the networks of a model need the same one."""
 
     def __init__(self, images: ImageTable, runtime: Runtime) -> None:
         self.images, self.runtime = images, runtime
@@ -117,7 +117,7 @@ class _LastPixelCache:
 
     def __call__(self, plan: CacheFormat) -> NDArray[Any]:
         if plan != self.plan:
-            self.plan, self.pixels = None, np.empty(0)  # two packs are never held at once
+            self.plan, self.pixels = None, np.empty(0)  # never two in memory
             self.pixels, self.plan = build_pixel_cache(self.images, plan, None, self.runtime), plan
         return self.pixels
 
@@ -140,7 +140,7 @@ def cache_format_for(card: dict[str, Any], statistics: ImageStatistics) -> Cache
     model = ModelSpec.model_validate(card["model"])
     plan = cache_format(model, statistics)
     fill = tuple(card["normalization"]["mean"]) if model.input.normalize == "dataset" else None
-    return replace(plan, shape=(*plan.shape[:2], *card["canvas"]), fill=fill)  # an image hangs on no other image
+    return replace(plan, shape=(*plan.shape[:2], *card["canvas"]), fill=fill)
 
 
 def dataset_for(card: dict[str, Any], new: NewImages) -> ImageDataset:

@@ -54,7 +54,7 @@ def read_new_images(
     frames = [_frame_of_table(path, data, progress) for path in tables]
     files, unread = _list_files([path for path in paths if path not in tables], progress)
     if unread and make_channel_matcher(data, trained) is not None:
-        unread = {}  # such files stand for channels; those that are not named as the pattern says are not used
+        unread = {}  # one file per channel: names that do not match are not used
     every = list(dict.fromkeys([*files, *unread]))
     if every:
         frame = _frame_of_files(every, data, trained, progress)
@@ -67,7 +67,7 @@ def read_new_images(
     )
     twice = frame["id"].filter(frame["id"].is_duplicated()).unique(maintain_order=True).to_list()
     if twice:
-        raise DataError(f"ids stand more than once in what was given: {join_names(twice, 5)}", field="images")
+        raise DataError(f"ids occur more than once in the given images: {join_names(twice, 5)}", field="images")
     channels = tuple(data.channels) if data.channels else None
     return ImageTable(frame, classes, kind, channels, projection=data.projection)
 
@@ -96,7 +96,7 @@ def in_chunks(images: ImageTable, max_images: int, group_column: str | None = No
 
 
 def _list_files(paths: list[Path], progress: Progress | None) -> tuple[list[Path], dict[Path, str]]:
-    """Files and the images of folders; and why the format of some is not read."""
+    """Files, including those of folders; and the reason for files whose format is not read."""
     files: list[Path] = []
     unread: dict[Path, str] = {}
     for path in paths:
@@ -120,7 +120,7 @@ def _list_files(paths: list[Path], progress: Progress | None) -> tuple[list[Path
 def _frame_of_files(
     files: list[Path], data: DataSpec, trained: pl.Series | None, progress: Progress | None
 ) -> pl.DataFrame:
-    """One row an image; the files of an image are brought together by the end of the recipe's pattern."""
+    """One row per image; files of channels are matched by the end of the recipe's pattern."""
     names = make_channel_matcher(data, trained)
     if names is None:
         stems = Counter(file.stem for file in files)
@@ -137,7 +137,7 @@ def _frame_of_files(
 
 
 def _frame_of_table(path: Path, data: DataSpec, progress: Progress | None) -> pl.DataFrame:
-    """One row an image, its files named by the recipe's pattern; the run's own tables are not looked at."""
+    """One row per image, with files named by the recipe's pattern."""
     source = tidy_columns(data, read_noted_table(path, "images"), str(path), labels=False)
     table = source.frame
     if progress is not None:
@@ -150,7 +150,7 @@ def _frame_of_table(path: Path, data: DataSpec, progress: Progress | None) -> pl
     ids = table[data.id]
     unfit = ids.filter(ids.is_null() | ids.is_duplicated()).unique(maintain_order=True).to_list()
     if unfit:
-        raise DataError(f"ids are missing or stand more than once: {join_names(unfit, 5)}", field="images")
+        raise DataError(f"ids are missing or occur more than once: {join_names(unfit, 5)}", field="images")
     frame = _make_frame(ids, table[data.sample or data.id].fill_null(ids), image_files(data, table, str(path), "test"))
     extra_columns = [table[name].alias(f"group.{name}") for name in data.groups if name in table.columns]
     if data.domain in table.columns:

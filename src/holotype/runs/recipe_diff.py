@@ -32,7 +32,7 @@ def setting_differences(settings: Sequence[Any], key_path: str = "") -> Iterator
 
 
 def _as_mapping(value: Any) -> dict[str, Any] | None:
-    """A value whose parts are compared by themselves: a mapping, or a list of mappings."""
+    """Mapping of a value that is compared by parts: a mapping or a list of mappings."""
     if isinstance(value, dict) and value:
         return value
     if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):

@@ -23,7 +23,7 @@ def render_image(pixels: NDArray[Any], channels: Sequence[str] | None, side: int
         pixels: Shape (channels, height, width).
         side: Maximum side of the picture, in pixels.
     """
-    step = max(1, min(pixels.shape[1:]) // (4 * side))  # nobody sees the difference, and memory does
+    step = max(1, min(pixels.shape[1:]) // (4 * side))  # saves memory without a visible difference
     picture = Image.fromarray(composite(usable_pixels(pixels)[:, ::step, ::step], channels))
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     return encode_png(picture)

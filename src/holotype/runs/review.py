@@ -132,7 +132,7 @@ def open_review(folder: Path, port: int, decisions: Path | None = None) -> Revie
         try:
             server.run(sockets=[listening])
         except KeyboardInterrupt:
-            return  # it is how a review ends
+            return  # Ctrl-C ends a review
         finally:
             record.close()
             listening.close()
@@ -144,17 +144,17 @@ def open_review(folder: Path, port: int, decisions: Path | None = None) -> Revie
 
 
 def _run_reference(folder: Path, decisions: Path) -> str:
-    """What rows say of the run: its folder as seen from the file's, and the digest of its scores."""
+    """Reference to the run for rows of decisions: its relative folder and the digest of its scores."""
     try:
         run_path = Path(os.path.relpath(folder.resolve(), decisions.parent)).as_posix()
-    except ValueError:  # another drive of Windows
+    except ValueError:  # another drive on Windows
         run_path = folder.resolve().as_posix()
     scored = folder / "oof.parquet"
     return f"{run_path} {digest_file(scored) if scored.is_file() else 'unscored'}"
 
 
 def _read_nearest(folder: Path, recipe: Recipe) -> dict[str, list[tuple[str, float]]]:
-    """The nearest specimens of each image, by the first model that knows them."""
+    """Nearest training images of each image, by the first model with neighbors."""
     for model in recipe.models:
         for name in model.names:
             path = folder / "models" / name / "nearest.parquet"
@@ -165,7 +165,7 @@ def _read_nearest(folder: Path, recipe: Recipe) -> dict[str, list[tuple[str, flo
 
 
 def _channel_display(count: int, channels: Sequence[str] | None) -> tuple[list[str], list[list[float]], bool]:
-    """Names and colours of an image's channels, and whether they are stretched together, as those of a photograph."""
+    """Names and colors of the channels, and a flag for a photograph, whose channels are stretched together."""
     named = channels is not None and len(channels) == count
     photograph = count == 3 and not named
     names = list(channels) if named and channels else ["red", "green", "blue"] if photograph else []
@@ -175,13 +175,13 @@ def _channel_display(count: int, channels: Sequence[str] | None) -> tuple[list[s
 
 def _open_socket(port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name == "posix":  # elsewhere it would let two servers listen at once
+    if os.name == "posix":  # on Windows it would let two servers share the port
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((LOCALHOST, port))
     except (OSError, OverflowError) as error:
         listening.close()
-        what = f"the port {port} of this machine cannot be had"
-        raise InputError(what, field="--port", remedy="give another one, or 0 for any that is free") from error
+        what = f"port {port} of this machine is not available"
+        raise InputError(what, field="--port", remedy="give another one, or 0 for a free one") from error
     listening.listen(128)
     return listening

@@ -39,7 +39,7 @@ StorageFormat = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class _DecodedContent:
-    """What is kept of an image that waits: measurements, and the pixels as networks want them."""
+    """Decoded image that waits for prediction: measurements, and pixels in each cache format."""
 
     facts: dict[str, Any]
     stored: dict[StorageFormat, NDArray[Any]]
@@ -77,7 +77,7 @@ class RunReader:
             raise DataError(
                 f"the image cannot be predicted: {mismatch}",
                 value=pixels.dtype.name,
-                remedy="send it as the run's images are",
+                remedy="send images of the depth of the run's images",
             )
         facts = measure_image(pixels)
         plans = self._plans(pixels.shape, facts["depth"])
@@ -86,16 +86,12 @@ class RunReader:
         return DecodedImage(facts["depth"], pixels.shape, facts["depth"], _DecodedContent(facts, stored), png)
 
     def _plans_for(self, shape: tuple[int, int, int], depth: str) -> dict[StorageFormat, CacheFormat]:
-        """The forms in which the networks want an image; most want the same."""
+        """Cache formats of the networks for an image; most need the same."""
         facts = {"channels": shape[0], "height": shape[1], "width": shape[2], "depth": depth}
         facts |= {"mean": [0.0] * shape[0], "deviation": [1.0] * shape[0], "error": None}
-        statistics = gather_statistics(self._table(1), [facts])
+        statistics = gather_statistics(_blank_images(self.fitted_run, 1), [facts])
         plans = (cache_format_for(card, statistics) for card in self._cards)
         return {_storage_format(plan): plan for plan in plans}
-
-    def _table(self, rows: int) -> ImageTable:
-        decision = self.fitted_run.decision
-        return _blank_table(rows, decision.classes, decision.kind, self._channels or None)
 
 
 class RunPredictor:
@@ -229,7 +225,7 @@ class RunPredictor:
             shrunk = min(1.0, PICTURE_SIDE / max(height, width))
             side = max(1, round(height * shrunk)), max(1, round(width * shrunk))
             return render_heatmap(heat_over_image(np.mean(maps, axis=0), height, width, model.section), side)
-        raise DataError("no network of the run knows the class", field="class", value=name)
+        raise DataError("no network of the run has this class", field="class", value=name)
 
     def specimen(self, name: str) -> bytes | None:
         """Picture of a training image, as PNG; None if it is not available.
@@ -245,7 +241,7 @@ class RunPredictor:
 
     def _to_new_images(self, questions: Sequence[DecodedImage]) -> NewImages:
         contents = [question.content for question in questions]
-        images = self._table(len(contents))
+        images = _blank_images(self.fitted_run, len(contents))
         statistics = gather_statistics(images, [content.facts for content in contents])
         return NewImages(
             images,
@@ -253,10 +249,6 @@ class RunPredictor:
             self.fitted_run.runtime,
             lambda plan: np.stack([content.stored[_storage_format(plan)] for content in contents]),
         )
-
-    def _table(self, rows: int) -> ImageTable:
-        decision = self.fitted_run.decision
-        return _blank_table(rows, decision.classes, decision.kind, self._channels or None)
 
     def _rank_classes(self, logits: AnyScores) -> list[dict[str, float]]:
         classes = self.fitted_run.decision.classes
@@ -295,7 +287,7 @@ def make_reader(folder: Path) -> RunReader:
     Raises:
         InputError: The folder is not a finished run.
     """
-    Image.init()  # Pillow's decoders, else loaded within the time of the first image
+    Image.init()  # load Pillow's decoders before the first request
     fitted_run = open_run(folder)
     return RunReader(fitted_run, [checkpoint.card for checkpoint in _open_checkpoints(fitted_run)])
 
@@ -324,9 +316,14 @@ def _open_checkpoints(fitted_run: FittedRun) -> list[Checkpoint]:
     return [open_network(path, fitted_run.decision.classes) for path in paths]
 
 
+def _blank_images(fitted_run: FittedRun, rows: int) -> ImageTable:
+    decision = fitted_run.decision
+    return _blank_table(rows, decision.classes, decision.kind, tuple(fitted_run.recipe.data.channels or ()) or None)
+
+
 @lru_cache(256)
 def _blank_table(rows: int, classes: tuple[str, ...], kind: Any, channels: tuple[str, ...] | None) -> ImageTable:
-    """So many images, each a sample of its own, of which nothing is known."""
+    """Image table of some images without any information."""
     names = [str(row) for row in range(rows)]
     frame = pl.DataFrame(
         {"id": names, "sample": names, "role": ["test"] * rows, "files": [[]] * rows},

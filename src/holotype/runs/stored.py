@@ -70,7 +70,7 @@ def read_decision(folder: RunFolder) -> tuple[Decision, Calibration]:
         TypeAdapter(Decision).validate_python(vars(decision))
         TypeAdapter(Calibration).validate_python(vars(calibration))
         count = len(decision.classes)
-        _require(count > 0 and len(set(decision.classes)) == count, "its classes are not names of their own")
+        _require(count > 0 and len(set(decision.classes)) == count, "its class names are not unique")
         _require(decision.rule in RULES, f"there is no rule {decision.rule!r}")
         of_classes = ["per-class", "threshold"] if decision.kind == "multilabel" else []
         _require(
@@ -79,15 +79,15 @@ def read_decision(folder: RunFolder) -> tuple[Decision, Calibration]:
         )
         _require(
             len(decision.class_priors) in {0, count},
-            f"it has {len(decision.class_priors):,} shares for {count:,} classes",
+            f"it has {len(decision.class_priors):,} priors for {count:,} classes",
         )
         _require(
-            not np.isnan([*decision.thresholds, *decision.levels, *decision.class_priors]).any(), "it holds no number"
+            not np.isnan([*decision.thresholds, *decision.levels, *decision.class_priors]).any(), "it contains NaN"
         )
         _require(decision.k is None or decision.k >= 1, f"k is {decision.k}")
         _require(decision.rule != "cascade" or len(decision.levels) > 0, "its cascade has no levels")
         numbers = [number for class_set in decision.class_sets for number in class_set]
-        _require(all(0 <= number < count for number in numbers), "its sets name classes that are not there")
+        _require(all(0 <= number < count for number in numbers), "its sets contain unknown classes")
         _require(len(calibration.parameters) in {0, 1, count}, "its calibration is of other classes")
     return decision, calibration
 
@@ -130,17 +130,17 @@ def open_network(folder: Path, classes: Sequence[str], in_memory: bool = False) 
     with intact(path):
         checkpoint = open_checkpoint(folder)
         card: Any = checkpoint.card
-        _require(isinstance(card, dict), "it holds no object")
+        _require(isinstance(card, dict), "it is not a JSON object")
         for name in CARD_KEYS:
             _require(name in card, f"it has no {name!r}")
         ModelSpec.model_validate(card["model"])
         scale = Normalization.from_facts(card["normalization"])
         channels, canvas = card["channels"], card["canvas"]
         _require(isinstance(channels, int) and channels > 0, f"channels is {channels!r}")
-        _require(len(scale.mean) == len(scale.deviation) == channels, "its normalisation is of other channels")
+        _require(len(scale.mean) == len(scale.deviation) == channels, "its normalization is of other channels")
         _require(
             bool(np.isfinite([*scale.mean, *scale.deviation]).all()) and min(scale.deviation) > 0,
-            "its normalisation is no number above zero",
+            "its normalization is not a number above zero",
         )
         sides = [*canvas, card["size"]]
         _require(
@@ -162,7 +162,7 @@ def open_network(folder: Path, classes: Sequence[str], in_memory: bool = False) 
 
 def _read_object(path: Path) -> dict[str, Any]:
     content = json.loads(path.read_text(encoding="utf-8"))
-    _require(isinstance(content, dict), "it holds no object")
+    _require(isinstance(content, dict), "it is not a JSON object")
     return content  # type: ignore[no-any-return]
 
 

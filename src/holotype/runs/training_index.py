@@ -25,10 +25,10 @@ from holotype.types import Floats, ImageTable
 __all__ = ["TrainingIndex"]
 
 VERSION = 2
-BATCH_SIZE = 16  # images that are embedded while nobody asks
-MAX_IMAGES = 50_000  # specimens of an index that is made here
+BATCH_SIZE = 16  # images embedded per idle step
+MAX_IMAGES = 50_000  # training images of an index built here
 THUMBNAIL_SIDE = 192
-CACHED_THUMBNAILS = 512  # thumbnails
+CACHED_THUMBNAILS = 512
 VIEWS = {"none": 1, "flips": 4, "d4": 8}
 
 
@@ -89,7 +89,7 @@ class TrainingIndex:
             self._parts.append(self._embed(self._measure_rows(batch)))
             self._names += self.frame["id"].gather(batch).to_list()
         except DataError:
-            for row in batch if len(batch) > 1 else ():  # one of them cannot be read: the others can
+            for row in batch if len(batch) > 1 else ():  # one of the batch cannot be read
                 self._embed_alone(row)
         if self._rows:
             return True
@@ -196,7 +196,7 @@ class TrainingIndex:
 
 
 class _FeatureHook:
-    """Hears what a network's neck makes of the first view of each batch, so that no image is looked at twice."""
+    """Hook on a network's neck that keeps the features of each batch's first view, so that images are embedded only once."""
 
     def __init__(self, network: Any, views: int) -> None:
         self.views, self.features = views, []  # type: tuple[int, list[Any]]

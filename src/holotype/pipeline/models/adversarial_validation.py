@@ -21,7 +21,7 @@ from holotype.types import Floats, ImageTable, to_dense
 
 __all__ = ["role_labels", "test_likeness_by_network", "train_test_features"]
 
-FOLDS = 3  # each network sees two thirds of the rows, and a third is enough to be judged by
+FOLDS = 3  # each network trains on two thirds of the rows
 ROLES = ("train", "test")
 
 
@@ -76,9 +76,9 @@ def test_likeness_by_network(model: ModelSpec, context: TrainingContext) -> Floa
     data = context.data
     if not len(data.images.rows_of_role("test")):
         raise DataError(
-            "there are no test rows to tell from training rows",
+            "an adversarial model needs test rows, and there are none",
             field="split.adversarial_model",
-            remedy="leave the key out",
+            remedy="remove the key",
         )
     images = role_labels(data.images)
     folds = make_folds(images, data.audit, SplitSpec(folds=FOLDS, stratify=["labels"]), context.seed)

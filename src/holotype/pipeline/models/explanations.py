@@ -24,7 +24,7 @@ from holotype.types import Floats, Integers
 
 __all__ = ["EmbeddingMap", "ExplainedModel", "embedding_map", "heat_maps"]
 
-THUMBNAIL_SIZES, MAX_THUMBNAIL_BYTES = (96, 64, 48), 40_000_000  # pixels of the longer side, the first that fits
+THUMBNAIL_SIZES, MAX_THUMBNAIL_BYTES = (96, 64, 48), 40_000_000  # pixels of the longer side; the first that fits
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class ExplainedModel:
     """Explained model: the one whose networks explain samples.
 
     Args:
-        model: Its input size resolved.
         networks: Checkpoint folders in the cache, by fold.
         context: The context they were trained in.
     """

@@ -49,8 +49,8 @@ from holotype.types import (
 __all__ = ["FoldKnn", "find_neighbors", "knn_model", "knn_scores"]
 
 TieGroups = tuple[Integers, Integers] | None
-TEMPERATURE_SCORES = 20_000_000  # rows times classes that choose how far a neighbor's voice carries
-ROWS_PER_VOTE = 1024  # rows whose scores of all classes are held
+TEMPERATURE_SCORES = 20_000_000  # rows times classes used to fit the temperature
+ROWS_PER_VOTE = 1024  # rows whose dense scores are in memory
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def find_neighbors(
 def _load_or_search(
     key: StageKey, search: Callable[[], Neighbors], rows: int, k: int, context: TrainingContext
 ) -> Neighbors | None:
-    """Neighbors from the store, found if they are not there; rows that do not exist have none and are no stage."""
+    """Neighbors from the cache, or searched; empty parts are no step."""
     if not rows:
         return Neighbors(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
 
@@ -251,12 +251,12 @@ def _labels(collection: IndexedImages, classes: int) -> LabelMatrix:
 
 
 def _vote_labels(truth: LabelMatrix, kind: Kind) -> NDArray[np.bool_] | Integers:
-    """Labels as votes are counted: class numbers where each specimen has one."""
+    """Labels for voting: class numbers if every image has one label."""
     return truth.numbers if kind == "multiclass" and (truth.label_counts == 1).all() else truth[:]
 
 
 def _nearest_table(rows: Integers, neighbors: Neighbors, keys: Integers, images: ImageTable) -> pl.DataFrame:
-    """The ids of images and of their nearest specimens."""
+    """Ids of images and of their nearest training images."""
     ids = images.frame["id"].cast(pl.String).to_list()
     valid = neighbors.valid
     names = [[ids[keys[key]] for key in values[mask]] for values, mask in zip(neighbors.rows, valid, strict=True)]
@@ -270,7 +270,6 @@ def _warn_if_few(neighbors: Neighbors, spec: NeighborsSpec, label: str, name: st
     count = int((neighbors.valid.sum(axis=1) < spec.k).sum())
     if count:
         context.runtime.progress.info(
-            f"note: {label}: neighbors.k is {spec.k}, and {pluralize(count, 'image')} ({name}) have fewer specimens "
-            f"to be "
-            "compared with"
+            f"note: {label}: neighbors.k is {spec.k}, and {pluralize(count, 'image')} ({name}) have fewer training "
+            "images to compare with"
         )

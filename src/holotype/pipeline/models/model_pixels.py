@@ -1,4 +1,4 @@
-"""Cached pixels of a model, and embeddings of its pretrained backbone."""
+"""Cached pixels of a model, and embeddings of its pretrained backbone. Models come from `resolve_model`."""
 
 from __future__ import annotations
 
@@ -34,11 +34,7 @@ def resolve_model(model: ModelSpec, statistics: ImageStatistics) -> ModelSpec:
 
 
 def cache_format(model: ModelSpec, statistics: ImageStatistics) -> CacheFormat:
-    """Pixel cache format that a model needs.
-
-    Args:
-        model: Its input size resolved.
-    """
+    """Pixel cache format that a model needs."""
     tile = model.input.tile
     plan = plan_pixel_cache(statistics, model.stored_size, model.input.resize, tile.size if tile else None)
     has_missing = "missing" in statistics.frame.columns and (statistics.frame["missing"].list.max() > 0).any()
@@ -47,11 +43,7 @@ def cache_format(model: ModelSpec, statistics: ImageStatistics) -> CacheFormat:
 
 
 def cached_pixels(model: ModelSpec, context: TrainingContext) -> PixelCache:
-    """Cached pixels in the format that a model needs; built if they are missing.
-
-    Args:
-        model: Its input size resolved.
-    """
+    """Cached pixels in the format that a model needs; built if they are missing."""
     images, statistics, stages, runtime = context.images, context.data.statistics, context.stages, context.runtime
     plan = cache_format(model, statistics)
     empty = PixelCache(np.empty((0, *plan.shape[1:]), plan.depth), plan.resize_mode)
@@ -72,7 +64,7 @@ def cached_pixels(model: ModelSpec, context: TrainingContext) -> PixelCache:
 
 @contextmanager
 def _remove_statistics_on_change(context: TrainingContext) -> Iterator[None]:
-    """Remove statistics from the cache if the images have changed since, so that the next run measures them again."""
+    """Remove the statistics of changed images from the cache, so that the next run measures them again."""
     try:
         yield
     except DataError:
@@ -81,11 +73,7 @@ def _remove_statistics_on_change(context: TrainingContext) -> Iterator[None]:
 
 
 def reopen_cached_pixels(model: ModelSpec, context: TrainingContext) -> PixelCache:
-    """Reopen cached pixels without another line in the log, if a step of the run has built them.
-
-    Args:
-        model: Its input size resolved.
-    """
+    """Reopen cached pixels without another line in the log, if a step of the run has built them."""
     statistics, store = context.data.statistics, context.stages.store
     key = pixel_cache_key(cache_format(model, statistics), model.stored_size, statistics)
     if context.cache != "none" and store.contains(key):
@@ -97,7 +85,6 @@ def embed_with_model(model: ModelSpec, rows: Integers, context: TrainingContext)
     """Embed images with the pretrained backbone of a model, before any training.
 
     Args:
-        model: Its input size resolved.
         rows: Readable image rows.
 
     Returns:
@@ -127,11 +114,7 @@ def embed_with_model(model: ModelSpec, rows: Integers, context: TrainingContext)
 
 
 def unlabeled_dataset(model: ModelSpec, pixel_cache: PixelCache, context: TrainingContext) -> ImageDataset:
-    """Dataset of images without labels.
-
-    Args:
-        model: Its input size resolved.
-    """
+    """Dataset of images without labels."""
     images, statistics = context.images, context.data.statistics
     truth = LabelMatrix.empty(len(images), 2)
     return make_dataset(model, pixel_cache, images, statistics, statistics.normalization, truth)

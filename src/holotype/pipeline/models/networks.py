@@ -80,7 +80,7 @@ def predict_rows(
 def _predict_part(
     trained: TrainedNetwork, name: str, rows: Integers, dataset: ImageDataset, context: TrainingContext, purpose: str
 ) -> list[Predictions] | None:
-    """What a network says of the rows of one name, which are a stage of their own: others do not make it anew."""
+    """Predict one part as a step of its own, so that a change of other parts does not repeat it."""
     job, runtime = trained.job, context.runtime
     key = predict_key(
         job,

@@ -40,19 +40,18 @@ def train_with_pseudo_labels(
         owners, kind = images.sample_numbers, images.kind
         next_job, labels = join_pseudo_labels(trained.job, predictions["candidates"][0], owners, kind, tied)
         context.runtime.progress.info(
-            f"{next_job.label}: {pluralize(len(next_job.pseudo_rows), 'image')} of {len(rows):,} join with labels "
-            f"that the "
-            "network before is sure of"
+            f"{next_job.label}: {len(next_job.pseudo_rows):,} of {pluralize(len(rows), 'image')} join with confident "
+            "labels of the previous round"
         )
         if not len(next_job.pseudo_rows):
-            break  # it would be the same network again
+            break  # the next network would be the same
         dataset = replace(dataset, truth=dataset.truth.with_rows(next_job.pseudo_rows, labels))
         trained = train_network(next_job, dataset, context)
     return trained, dataset
 
 
 def _candidate_rows(job: FitJob, context: TrainingContext) -> tuple[Integers, NDArray[np.bool_]]:
-    """The rows that may join a fold's training, and which rows of the table are tied to the fold."""
+    """Candidate rows for pseudo-labels, and a mask of all rows related to the fold."""
     data, spec = context.data, job.model.pseudo_labels
     tied = related_images(data.images, data.audit, job.validation_rows)
     tied |= related_images(data.images, data.audit, job.inner_rows)

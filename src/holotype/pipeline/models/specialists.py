@@ -52,17 +52,17 @@ def train_specialists(
         job = specialist_job(
             overall.job, domain, in_domain, init_checkpoint=overall.network, init_digest=overall.key.digest
         )
-        if not len(job.train_rows):  # a domain of one group, and that group is among those that choose
+        if not len(job.train_rows):  # the only group of the domain is an inner one
             if not context.stages.is_dry_run:
                 context.runtime.progress.info(
-                    f"note: {job.label}: no specialist, for all of its training rows are among those that choose a "
-                    "checkpoint; the overall model answers for it in this fold"
+                    f"note: {job.label}: no specialist in this fold, because all of its training rows select "
+                    "checkpoints; the overall network predicts the domain"
                 )
             continue
         if len(job.inner_rows) and not in_domain[job.inner_rows].any() and not context.stages.is_dry_run:
             context.runtime.progress.info(
-                f"note: {job.label}: no sample of this domain is among those that choose a checkpoint, so that "
-                "samples of other domains choose it"
+                f"note: {job.label}: no sample of this domain is among those that select checkpoints; samples of "
+                "other domains do"
             )
         network = train_network(job, dataset, context)
         domain_rows = {name: rows[in_domain[rows]] for name, rows in parts.items()}

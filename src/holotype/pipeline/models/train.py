@@ -51,7 +51,7 @@ def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelP
     """Train a model on every fold and predict the held-out fold and the test rows.
 
     Args:
-        model: Its input size resolved.
+        model: From `resolve_model`.
 
     Returns:
         The model, and its neighbors as a second one; empty in a dry run if a network is missing.
@@ -115,7 +115,7 @@ def _collect_predictions(
     trained_folds: Sequence[FoldModels],
     prediction_folds: Sequence[FoldModels],
 ) -> ModelPredictions:
-    """What the networks of all folds say together; `prediction_folds` answer for the rows to predict."""
+    """Collect the predictions of all folds; `prediction_folds` predict test and validation rows."""
     networks = list(trained_folds) if prediction_folds is trained_folds else [*trained_folds, *prediction_folds]
     overall = {"oof": trained_folds, "test": prediction_folds, "validation": prediction_folds}
     overall_predictions = {
@@ -207,14 +207,14 @@ def _warn_missing_specialists(model: ModelSpec, context: TrainingContext) -> Non
         subject = f"{join_names(too_small)} have" if len(too_small) > 1 else f"{too_small[0]} has"
         context.runtime.progress.info(
             f"note: {model.name}: {subject} fewer than {model.specialists.min_samples} training samples in a fold; the "
-            f"overall model answers for {'them' if len(too_small) > 1 else 'it'}"
+            f"overall network predicts {'them' if len(too_small) > 1 else 'it'}"
         )
     if not enough:
-        context.runtime.progress.info(f"note: {model.name}: no domain is large enough for a specialist")
+        context.runtime.progress.info(f"note: {model.name}: no domain has enough samples for a specialist")
 
 
 def _require_same_folds(weights: str, images: ImageTable, folds: Folds) -> None:
-    """Refuse another run's networks where their folds are not ours, since they have seen what we would score."""
+    """Refuse initial weights of another run with other folds, because they have seen samples that would be scored."""
     if not weights.startswith("run:") or "/fold" in weights.rpartition("#")[2]:
         return
     run = Path(weights.removeprefix("run:").partition("#")[0])
@@ -228,8 +228,8 @@ def _require_same_folds(weights: str, images: ImageTable, folds: Folds) -> None:
     ]
     if moved:
         raise RecipeError(
-            f"{len(moved):,} samples lie in another fold than in {str(run)!r}, whose networks have thus seen what they "
-            f"would be scored on: {join_names(moved, 5)}",
+            f"{len(moved):,} samples are in another fold than in {str(run)!r}, so its networks have seen samples "
+            f"that they would be scored on: {join_names(moved, 5)}",
             field="models.weights",
             remedy="give both runs the same data, groups, `split` and `seed`, or name one network: #model/fold0",
         )

@@ -1,6 +1,6 @@
-"""A standard example that is written beside a graph: from a file to labels without this library.
+"""Example script beside an exported graph: from a file to labels without this library.
 
-It makes the checks of a run by the source of the very functions that a run makes them with.
+It contains the source of the functions with which a run checks its images.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FORM, RULE, TRAINING, MODEL = CARD["input"], CARD["rule"], CARD["training"], @mo
 _, CHANNELS, HEIGHT, WIDTH = FORM["shape"]
 ENCODED = "its stored values are not simply those of its channels"
 
-def loaded(path):  # shape (channels, height, width); image files only if their values can be taken as they are
+def loaded(path):  # shape (channels, height, width); encoded image files are refused
     suffix = Path(path).suffix.lower()
     if suffix == ".npy":
         image = np.load(path, allow_pickle=False)
@@ -63,11 +63,11 @@ def loaded(path):  # shape (channels, height, width); image files only if their 
         raise ValueError(f"it holds {image.dtype} of shape {image.shape}")
     return image
 
-def shares(old, new):  # what each old pixel gives to each new one: a triangle as wide as what becomes one pixel
+def shares(old, new):  # weight of each old pixel in each new one (triangle filter)
     near = np.abs(np.arange(old) + 0.5 - ((np.arange(new) + 0.5) * old / new)[:, None]) / max(old / new, 1)
     return np.maximum(1 - near, 0) / np.maximum(1 - near, 0).sum(axis=1, keepdims=True)
 
-def stored(image):  # as the run stored the images that the networks were trained on
+def stored(image):  # the cache format of the training images
     high, wide = image.shape[1:]
     scale = min(FORM["scale"], HEIGHT / high, WIDTH / wide)
     new = [max(1, round(side * scale)) for side in (high, wide)] if FORM["fitting"] == "fit" else [HEIGHT, WIDTH]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from holotype.core.errors import HolotypeError, InputError
 from holotype.core.progress import Progress
 from holotype.recipe.sections import ModelSpec
+from holotype.runs.export.formats import Session
 from holotype.runs.fitted_run import FittedRun
 from holotype.runs.model_predictors import predict_model
 from holotype.runs.new_dataset import NewImages, dataset_for, measure_new_images
@@ -21,12 +21,10 @@ from holotype.types import AnyScores, Checkpoint, Floats, ImageTable, TopKScores
 
 __all__ = ["TOLERANCE", "GraphModel", "compare_with_run", "covers_whole_run", "sample_images"]
 
-IMAGES_CHECKED = 8  # images
-TOLERANCE = 1e-4  # of a logit
-ERROR_LIMIT = 1e-2  # beyond the rounding of any network: the graph computes something else
-TOP_CLASSES = 5  # classes that are compared where the run keeps the likeliest alone
-
-Session = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+IMAGES_CHECKED = 8
+TOLERANCE = 1e-4  # difference of a logit
+ERROR_LIMIT = 1e-2  # larger differences are not rounding errors
+TOP_CLASSES = 5  # classes to compare if the run keeps top scores only
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def compare_with_run(
         new = measure_new_images(images, fitted_run.runtime, fitted_run.training_ranges)
         pixels = dataset_for(graph_models[0].checkpoints[0].card, new).pixel_cache.pixels.astype(np.float32)
     except (InputError, OSError):
-        return {"images": 0, "largest_difference": None, "words": "not checked: the run's images are not here"}
+        return {"images": 0, "largest_difference": None, "words": "not checked: the images of the run are missing"}
     truth = _run_logits(fitted_run, graph_models, new)
     logits, _ = session(pixels)
     single, _ = session(pixels[:1])
@@ -80,7 +78,7 @@ def compare_with_run(
     if not difference <= ERROR_LIMIT * size:
         raise HolotypeError(
             f"the graph differs from the run by {difference:.2g} of a logit",
-            remedy="try the other --format, and tell us which backbone it was",
+            remedy="try the other --format, and report the backbone as a bug",
         )
     words = (
         f"the same as the run, within {TOLERANCE:g}"
@@ -111,7 +109,7 @@ def sample_images(fitted_run: FittedRun, domain: str | None) -> ImageTable:
 
 
 def _run_logits(fitted_run: FittedRun, graph_models: Sequence[GraphModel], new: NewImages) -> AnyScores:
-    """What the run says, its views those of the graph."""
+    """Logits of the run, with the views of the graph."""
     if covers_whole_run(fitted_run, graph_models):
         models = fitted_run.recipe.model_copy(update={"models": [graph_model.section for graph_model in graph_models]})
         return replace(fitted_run, recipe=models).logits(new.images)

@@ -71,7 +71,7 @@ def export_run(fitted_run: FittedRun, folder: Path, options: ExportOptions) -> E
     """
     require_extra(options.form)
     if options.views is not None and options.views not in VIEWS:
-        raise InputError("there are no such views", field="--views", value=options.views, allowed=VIEWS)
+        raise InputError("unknown views", field="--views", value=options.views, allowed=VIEWS)
     launch_fabric(fitted_run.runtime)
     graph_models = _select_graph_models(fitted_run, options)
     graph = _build_graph(fitted_run, graph_models, options.domain)
@@ -95,7 +95,7 @@ def export_run(fitted_run: FittedRun, folder: Path, options: ExportOptions) -> E
         (temporary / "card.json").write_text(text, encoding="utf-8")
         write_example(temporary, options.form)
         folder.mkdir(parents=True, exist_ok=True)
-        files = sorted(temporary.iterdir(), key=lambda file: file.name == "card.json")  # the card is last
+        files = sorted(temporary.iterdir(), key=lambda file: file.name == "card.json")  # a card means a complete export
         for file in files:
             file.replace(folder / file.name)
     except OSError as error:
@@ -106,14 +106,14 @@ def export_run(fitted_run: FittedRun, folder: Path, options: ExportOptions) -> E
 
 
 def _select_graph_models(fitted_run: FittedRun, options: ExportOptions) -> list[GraphModel]:
-    """The models that are exported, each refused where it cannot be."""
+    """Models to export, each checked."""
     ensemble, sections = (
         fitted_run.ensemble,
         {name: entry for entry in fitted_run.recipe.models for name in entry.names},
     )
     networks = [name for name, entry in sections.items() if name == entry.name and entry.predictions is None]
     if options.model is not None and options.model not in sections:
-        raise InputError("there is no such model", field="--model", value=options.model, allowed=networks)
+        raise InputError("unknown model", field="--model", value=options.model, allowed=networks)
     selected = list(sections) if options.model is None else [options.model]
     alone = len(selected) == 1
     for name in selected:
@@ -127,7 +127,7 @@ def _select_graph_models(fitted_run: FittedRun, options: ExportOptions) -> list[
     domains = sorted({domain for entry in graph_models for domain in entry.routes} | set(ensemble.weights_by_domain))
     if options.domain is not None and options.domain not in domains:
         raise InputError(
-            "there is nothing of its own for this domain",
+            "this domain has no weights or specialists of its own",
             field="--domain",
             value=options.domain,
             allowed=domains,
@@ -141,10 +141,10 @@ def _make_graph_model(fitted_run: FittedRun, section: ModelSpec, options: Export
     routes = fitted_run.ensemble.specialist_domains[index] if fitted_run.ensemble.specialist_domains else ()
     if routes and options.domain is None:
         raise InputError(
-            f"in some domains networks of their own answer for {section.name!r}",
+            f"{section.name!r} has specialists in some domains",
             field="--domain",
             allowed=routes,
-            remedy="export a graph for each: --domain NAME",
+            remedy="export one graph per domain: --domain NAME",
         )
     update: dict[str, Any] = {"pooling": fitted_run.ensemble.pools[index]}
     views = section.predict.model_copy(update=update | ({"tta": options.views} if options.views else {}))
@@ -154,7 +154,7 @@ def _make_graph_model(fitted_run: FittedRun, section: ModelSpec, options: Export
         if special.card["domain"] == options.domain and options.domain in routes:
             checkpoints = [special if checkpoint.fold == special.fold else checkpoint for checkpoint in checkpoints]
     if any(checkpoint.card["canvas"] != checkpoints[0].card["canvas"] for checkpoint in checkpoints):
-        raise InputError(f"the networks of {section.name!r} read images of different stored sizes")
+        raise InputError(f"the networks of {section.name!r} read images of different cached sizes")
     return GraphModel(section.name, section.model_copy(update={"predict": views}), routes, tuple(checkpoints))
 
 
@@ -167,14 +167,14 @@ def _build_graph(fitted_run: FittedRun, graph_models: list[GraphModel], domain: 
 
 
 def _pixel_type(fitted_run: FittedRun) -> str | None:
-    """The type of the files' pixels, as the run's audit found it."""
+    """Dtype of the files' pixels, as measured by the run."""
     path = fitted_run.folder.root / "audit" / "statistics.parquet"
     depths = read_parquet(path)["depth"].drop_nulls().unique().to_list() if path.is_file() else []
     return str(np.result_type(*map(np.dtype, depths))) if depths else None
 
 
 def _model_weights(fitted_run: FittedRun, graph_models: list[GraphModel], domain: str | None) -> tuple[float, ...]:
-    """What each model counts, in its domain where that has weights of its own."""
+    """Weight of each model, in its domain if that has its own."""
     return (
         (1.0,)
         if len(graph_models) == 1
@@ -188,12 +188,14 @@ def _describe_contents(graph_models: list[GraphModel]) -> str:
 
 
 def _card_fields(fitted_run: FittedRun, graph_models: list[GraphModel], options: ExportOptions) -> dict[str, Any]:
-    """What the card says of the run."""
+    """Fields of the card that describe the run."""
     covers_run = covers_whole_run(fitted_run, graph_models)
     name, metric = next(iter(fitted_run.folder.read_json("scores.json")["metrics"].items()))
     first = graph_models[0].checkpoints[0].card
     plate = fitted_run.decision.unique_class_per
-    plate_note = "" if plate is None else f"; the run also gives each class once a {plate}, which one image cannot show"
+    plate_note = (
+        "" if plate is None else f"; the run also assigns each class once per {plate}, which needs more than one image"
+    )
     return {
         "name": fitted_run.recipe.name,
         "what": _describe_contents(graph_models),
@@ -218,7 +220,7 @@ def _card_fields(fitted_run: FittedRun, graph_models: list[GraphModel], options:
         "rule": simple_rule(fitted_run.decision if covers_run else None, first["kind"]),
         "rule_note": f"as the run decides{plate_note}"
         if covers_run
-        else "plainly: the run's decision was fitted to the scores of all models",
+        else "default rule: the run's decision was fitted to the scores of all models",
         "decision": decision_facts(fitted_run.decision, fitted_run.calibration) if covers_run else None,
         "weights": [entry for item in graph_models for entry in weight_provenance(item.checkpoints)],
     }

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from holotype.core.errors import HolotypeError, InputError, join_names
 
-__all__ = ["FORMATS", "load_session", "require_extra", "write_graph"]
+__all__ = ["FORMATS", "Session", "load_session", "require_extra", "write_graph"]
 
 FORMATS = {"onnx": "model.onnx", "torch": "model.pt2"}
 EXTRA = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 20
-MAX_INLINE_BYTES = 1_900_000_000  # bytes of weights; a protobuf of two gigabytes cannot be read
+MAX_INLINE_BYTES = 1_900_000_000  # protobuf cannot hold 2 GB
 NAMES = ("logits", "probabilities")
 
 Session = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -115,7 +115,7 @@ def load_session(path: Path, threads: int) -> Session:
 
 @contextmanager
 def _silence_exporter() -> Iterator[None]:
-    """What the exporters of torch have to say is not for whoever exports."""
+    """Silence the log and warnings of torch's exporters."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

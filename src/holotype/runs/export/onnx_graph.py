@@ -20,8 +20,8 @@ from holotype.types import Calibration, Checkpoint, ImageStatistics, ImageTable,
 
 __all__ = ["CalibratedGraph", "EnsembleGraph", "ModelGraph", "input_format", "model_graph"]
 
-MIN_PROBABILITY = 1e-7  # as the ensemble's means of probabilities have it
-MIN_COMPLEMENT = 1e-6  # as calibration has it
+MIN_PROBABILITY = 1e-7  # same as in the ensemble
+MIN_COMPLEMENT = 1e-6  # same as in calibration
 
 
 class ModelGraph(nn.Module):
@@ -47,7 +47,7 @@ class ModelGraph(nn.Module):
         reading = InferenceOptions(card["size"], card["kind"], views, AugmentSpec())
         self.tta_views = [
             tta_transforms(form, reading) for form in forms
-        ]  # made here, as what they decide is no part of a graph
+        ]  # made here: their Python code cannot be exported
         self.scales = [(form.normalization.mean, form.normalization.deviation) for form in forms]
         self.limits = [(form.normalization.low, form.normalization.high) for form in forms]
         self.input_channels = [
@@ -63,7 +63,7 @@ class ModelGraph(nn.Module):
         Returns:
             Shape (n, classes).
         """
-        views: dict[Any, Tensor] = {}  # folds whose scale is the same look at the same views
+        views: dict[Any, Tensor] = {}  # folds with the same normalization share views
         fold_logits = []
         for number, networks in enumerate(cast("list[nn.ModuleList]", list(self.folds))):
             scale = (self.scales[number], self.limits[number])
@@ -132,7 +132,7 @@ class CalibratedGraph(nn.Module):
         if self.method == "beta":
             rise, fall, constant = self.numbers.unbind(dim=1)
             calibrated = rise * nn.functional.logsigmoid(odds) - fall * nn.functional.logsigmoid(-odds) + constant
-        else:  # a line in pieces is the sum of what is climbed on each of them
+        else:  # piecewise linear: sum over the segments
             climbed = odds.unsqueeze(2).maximum(self.knots[:, :-1]).minimum(self.knots[:, 1:])
             calibrated = self.start + ((climbed - self.knots[:, :-1]) * self.slopes).sum(dim=2)
         return (calibrated if self.kind == "multilabel" else nn.functional.logsigmoid(calibrated)).float()
@@ -229,6 +229,6 @@ def input_format(card: dict[str, Any]) -> ImageDataset:
 
 
 def _pad_rows(rows: Sequence[Sequence[float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Rows of several lengths as one array, their last number repeated."""
+    """Stack rows of different lengths, repeating the last number."""
     longest = max(map(len, rows))
     return np.array([[*row, *[row[-1]] * (longest - len(row))] for row in rows], np.float64)

@@ -28,25 +28,23 @@ def require_exportable_model(section: ModelSpec, name: str, views: object, alone
     remedy = f"export another model: --model {rest[0]}" if rest else "the run itself predicts: holotype predict"
     remedy = f"export the models that are networks: --model {join_names(rest)}" if rest and not alone else remedy
     if section.predictions is not None:
-        raise InputError(f"the scores of {name!r} were made elsewhere, so that there is no network", remedy=remedy)
+        raise InputError(f"the scores of {name!r} were made elsewhere, so there is no network", remedy=remedy)
     if name != section.name:
-        raise InputError(
-            f"{name!r} looks its answers up in a collection of specimens, which a graph does not hold", remedy=remedy
-        )
+        raise InputError(f"{name!r} needs an index of training images, which a graph does not contain", remedy=remedy)
     if section.input.normalize != "dataset":
         whose = {"image": "of each file", "plate": "of each plate"}[section.input.normalize]
         raise InputError(
-            f"{name!r} scales pixels by the mean {whose}, which its input no longer shows",
+            f"{name!r} normalizes pixels by the mean {whose}, which a graph does not know",
             field="input.normalize",
             value=section.input.normalize,
             allowed=("dataset",),
-            remedy=f"train with it, or {remedy}",
+            remedy=f"train with `dataset`, or {remedy}",
         )
     if isinstance(views, Mapping) and "train_augmentation" in views:
         raise InputError(
-            f"{name!r} reads views that are drawn as in training",
+            f"{name!r} uses random training augmentation as views",
             field="predict.tta",
-            remedy="add --views none, flips or d4; the card says whose they are",
+            remedy="add --views none, flips or d4",
         )
 
 
@@ -63,24 +61,24 @@ def require_exportable_ensemble(
     Raises:
         InputError: With what to export instead.
     """
-    alone = f"export the models by themselves: --model {join_names(models)}"
+    alone = f"export single models: --model {join_names(models)}"
     if ensemble.stack:
         raise InputError(
-            "a stack of gradient-boosted trees is no part of a graph",
+            "a stack of gradient-boosted trees cannot be part of a graph",
             field="ensemble.kind",
             value=ensemble.kind,
             remedy=alone,
         )
     if ensemble.rank_quantiles is not None:
         raise InputError(
-            "a mean of ranks is read from tables that are no part of a graph", field="ensemble.space", remedy=alone
+            "a mean of ranks needs tables that cannot be part of a graph", field="ensemble.space", remedy=alone
         )
     if len(models) == 1:
         return
     partial = [name for name, section in models.items() if section.classes != "all"]
     if partial:
         raise InputError(
-            f"{join_names(partial)} answers for some of the classes, and is completed by the others",
+            f"{join_names(partial)} predicts some of the classes; the other models fill in the rest",
             field="models.classes",
             remedy=alone,
         )
@@ -88,15 +86,15 @@ def require_exportable_ensemble(
     if len(set(forms.values())) > 1:
         sides = ", ".join(f"{name} {form[2]}x{form[1]}" for name, form in forms.items())
         raise InputError(
-            f"the models read images stored in different forms ({sides} pixels)", field="models.input", remedy=alone
+            f"the models read images of different cache formats ({sides} pixels)", field="models.input", remedy=alone
         )
     domains = sorted(ensemble.weights_by_domain)
     if domains and domain is None:
         raise InputError(
-            "the models' weights hang on the domain",
+            "the models' weights depend on the domain",
             field="--domain",
             allowed=domains,
-            remedy="export a graph for each: --domain NAME",
+            remedy="export one graph per domain: --domain NAME",
         )
 
 
