@@ -33,8 +33,8 @@ def test_random_weights_that_nobody_asked_for_are_a_caveat(tmp_path):
 
 def test_weights_that_may_have_seen_the_scored_rows_are_a_caveat(tmp_path):
     assert score_caveats(recipe(tmp_path, weights="w.safetensors")) == [
-        "m: the first weights are of the file w.safetensors, which may have seen the scored rows, so that the value "
-        "may be too high"
+        "m: the first weights are of the file w.safetensors, which may have seen the scored rows; the value may "
+        "be too high"
     ]
 
 

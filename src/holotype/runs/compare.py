@@ -207,7 +207,7 @@ def _shared_samples(first: _ScoredRun, other: _ScoredRun) -> tuple[Integers, Int
 def _score_both_runs(
     first: _ScoredRun, other: _ScoredRun, positions: tuple[Integers, Integers], classes: list[str]
 ) -> tuple[ScoredSamples, ScoredSamples, NDArray[np.bool_]]:
-    """Decisions of both runs for the shared samples and classes, by the labels of the first run; and which samples count."""
+    """Decisions of both runs for the shared samples and classes; and which samples count, by the first run."""
     kind = first.images.kind
     truth = first.images.samples.label_matrix(first.scored[positions[0]])
     sides = []

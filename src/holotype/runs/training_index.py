@@ -196,7 +196,7 @@ class TrainingIndex:
 
 
 class _FeatureHook:
-    """Hook on a network's neck that keeps the features of each batch's first view, so that images are embedded only once."""
+    """Hook on a network's neck that keeps the features of each batch's first view."""
 
     def __init__(self, network: Any, views: int) -> None:
         self.views, self.features = views, []  # type: tuple[int, list[Any]]
