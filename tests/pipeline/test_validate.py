@@ -20,7 +20,7 @@ def test_means_weights_temperature_and_the_likeliest_go_with_very_many_classes()
 
 
 def test_many_labels_a_sample_do_not_go_with_very_many_classes() -> None:
-    with pytest.raises(DataError, match=r"data\.labels\.kind: there are 32,093 classes; .* not enough for multilabel data"):
+    with pytest.raises(DataError, match=r"data\.labels\.kind: there are 32,093 classes; .* not enough"):
         require_supported_class_count(32_093, "multilabel", "macro_f1", None, None, None)
 
 
