@@ -210,7 +210,7 @@ def test_health_says_why_it_is_not_ready(ask, stand, png):
     with ask(stand) as client:
         answer = client.get("/health")
         assert answer.status_code == 503
-        assert answer.json() == {"ready": False, "why": "the networks are being read", "nearest": "off"}
+        assert answer.json() == {"ready": False, "why": "the models are loading", "nearest": "off"}
         refused(client.post("/predict", files={"images": ("a.png", png())}), 503, "server")
         stand.opens.set()
         until(lambda: client.get("/health").status_code == 200)

@@ -26,9 +26,9 @@ def workers(client):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (HANGS, "decoding it took longer than 1 seconds"),
-        (CRASHES, "decoding it ended the process that did so (signal 11)"),
-        (SWALLOWS, "decoding it needs more than 1,000 MB of memory"),
+        (HANGS, "decoding the image took longer than 1 seconds"),
+        (CRASHES, "decoding the image crashed the decoding process (signal 11)"),
+        (SWALLOWS, "decoding the image needs more than 1,000 MB of memory"),
         (RAISES, "the image cannot be read: KeyError: 'no such thing'"),
     ],
 )
@@ -104,7 +104,7 @@ def test_health_says_why_no_process_can_be_started(ask, stand, png, monkeypatch)
         assert health.status_code == 503
         assert health.json() == {
             "ready": False,
-            "why": "no process can be started that decodes: nothing reads here",
+            "why": "no decoding process can be started: nothing reads here",
             "nearest": "off",
         }
         assert sent(client, png, 51).status_code == 503

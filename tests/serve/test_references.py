@@ -54,6 +54,6 @@ def test_a_file_that_an_upload_names_is_never_opened(ask, stand, png, tmp_path, 
         else:
             assert answer.status_code == 422
             assert answer.json()["error"]["field"] == "cell.tif"
-            assert "decoding it took" not in answer.json()["error"]["what"]
+            assert "decoding the image took" not in answer.json()["error"]["what"]
             assert "secret.tif" not in answer.json()["error"]["what"] or "names" in answer.json()["error"]["what"]
         assert client.post("/predict", files=[("images", ("a.png", png()))]).status_code == 200

@@ -158,7 +158,7 @@ def test_decoders_that_hang_are_replaced_and_the_server_still_ends_by_sigterm(st
         os.kill(number, signal.SIGSTOP)
     with pytest.raises(urllib.error.HTTPError, match="422") as refused:
         urllib.request.urlopen(asked)
-    assert "decoding it took longer than" in json.load(refused.value)["error"]["what"]
+    assert "decoding the image took longer than" in json.load(refused.value)["error"]["what"]
     with urllib.request.urlopen(asked) as answer:
         assert json.load(answer)["predictions"][0]["labels"] is not None
     for number in decoders(process):

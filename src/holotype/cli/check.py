@@ -1,4 +1,4 @@
-"""What the commands that look at data before any training do: what there is, and what is wrong with it."""
+"""Commands `init`, `check` and `audit`, which only look at data."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ __all__ = ["audit_data", "check_data", "propose_recipe"]
 
 
 def propose_recipe(data: Path, output: Path, force: bool, progress: Progress) -> CommandResult:
-    """Look at images and their table, and write a recipe for them.
+    """Inspect a folder or table and write a recipe for it.
 
     Args:
-        data: A folder of images, or a table.
-        output: The recipe to write.
-        force: Replace what is there.
-        progress: Where news of the work goes.
+        data: Folder of images, or a table.
+        force: Replace an existing file.
     """
     proposed = init(data, output, force)
     for sentence in proposed.notes:
@@ -37,25 +35,17 @@ def propose_recipe(data: Path, output: Path, force: bool, progress: Progress) ->
 
 
 def check_data(recipe: Recipe, path: Path, progress: Progress) -> CommandResult:
-    """Read, measure, audit and divide, and say what there is.
-
-    Args:
-        recipe: From `load_recipe`.
-        path: Its file.
-        progress: Where news of the work goes.
-    """
+    """Read and audit the data of a recipe, make its folds, and summarize them."""
     prepared = prepare_data(recipe, path.resolve().parent, progress)
     return _summarize_data(prepared, f"{path} and its data are valid.", {"recipe": path})
 
 
 def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress: Progress) -> CommandResult:
-    """Audit the data of a recipe and write tables and a page of what was found.
+    """Audit the data of a recipe; write tables and a page.
 
     Args:
-        path: The recipe's file.
-        changes: As in `--set`.
-        out: The run's folder.
-        progress: Where news of the work goes.
+        changes: Changes as in `--set`.
+        out: Run folder.
     """
     recipe = load_recipe(path, changes)
     folder = RunFolder(out or default_run_folder(recipe, path))
@@ -85,10 +75,10 @@ def _summarize_data(prepared: PreparedData, last: str, extra: Mapping[str, Any])
 
 
 def _describe_shapes(shapes: Sequence[tuple[int, int, int, str, int]]) -> str:
-    """The most frequent form of the images, and how many others there are.
+    """Most frequent image shape, and the number of other shapes.
 
     Args:
-        shapes: Channels, height, width, depth and count of each form, the most frequent first.
+        shapes: Channels, height, width, depth and count, the most frequent first.
     """
     if not shapes:
         return "no image files"

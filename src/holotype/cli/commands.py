@@ -1,4 +1,4 @@
-"""What the commands that make a run or ask one do, as functions that give an `Answer`."""
+"""Commands that make or use a run, as functions that return a `CommandResult`."""
 
 from __future__ import annotations
 
@@ -44,15 +44,13 @@ SERVER_PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "starlett
 def run_recipe(
     path: Path, changes: tuple[str, ...], out: Path | None, budget: str | None, began: float | None, progress: Progress
 ) -> CommandResult:
-    """Run a recipe and say what came out.
+    """Run a recipe and show its score.
 
     Args:
-        path: The recipe's file.
-        changes: As in `--set`.
-        out: The run's folder.
-        budget: The time that everything may take, as in `10m`.
-        began: When that time began, by `time.perf_counter`.
-        progress: Where news of the work goes.
+        changes: Changes as in `--set`.
+        out: Run folder.
+        budget: Time limit, for example `10m`.
+        began: Start of the budget, by `time.perf_counter`.
     """
     from holotype.api import run
 
@@ -60,13 +58,11 @@ def run_recipe(
 
 
 def tune_recipe(path: Path, changes: tuple[str, ...], search: TuneOptions, progress: Progress) -> CommandResult:
-    """Search for better settings and say what was found.
+    """Tune the hyperparameters of a recipe and show the best trial.
 
     Args:
-        path: The recipe's file.
-        changes: As in `--set`.
-        search: What is asked for.
-        progress: Hears of each trial when it has ended.
+        changes: Changes as in `--set`.
+        progress: Receives each finished trial.
     """
     from holotype.tuning.tune import run_trials
 
@@ -86,14 +82,12 @@ def tune_recipe(path: Path, changes: tuple[str, ...], search: TuneOptions, progr
 def predict_images(
     run_folder: Path, images: Sequence[Path], output: Path | None, progress: Progress, skip_unreadable: bool = False
 ) -> CommandResult:
-    """Label new images: a table as CSV, or where it was written.
+    """Predict new images: print a table as CSV, or write it to a file.
 
     Args:
-        run_folder: A finished run.
         images: Folders, tables and files.
-        output: A file that ends in .csv, .tsv, .xlsx, or in .parquet, which holds the scores too.
-        progress: Where news of the work goes.
-        skip_unreadable: Give images that cannot be predicted a row with the reason instead of stopping.
+        output: File that ends in .csv, .tsv, .xlsx, or in .parquet, which also has the scores.
+        skip_unreadable: Write a row with the reason for an image that cannot be predicted, instead of stopping.
     """
     from holotype.postprocessing.submission import score_columns
     from holotype.runs.fitted_run import open_run
@@ -130,7 +124,7 @@ def predict_images(
 
 
 def _prediction_records(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """Predictions for programs: the nearest specimens as a list, which a table holds as text."""
+    """Predictions as records for JSON, with the nearest images as lists."""
     rows = table.to_dicts()
     for row in rows:
         if row.get("nearest"):
@@ -139,7 +133,7 @@ def _prediction_records(table: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _count_flagged_rows(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
-    """How many samples are unlike the training images, and how many were passed over."""
+    """Numbers of samples with warnings and with errors."""
     counts = {"warnings": "warning", "errors": "error"}
     return {
         key: sum(int(table[name].is_not_null().sum()) for table in tables if name in table.columns)
@@ -148,13 +142,10 @@ def _count_flagged_rows(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
 
 
 def export_run(run_folder: Path, output: Path | None, options: ExportOptions, progress: Progress) -> CommandResult:
-    """Write a run as one graph, with its card and an example.
+    """Export a run as one graph, with a model card and an example.
 
     Args:
-        run_folder: A finished run.
-        output: Where to; `NAME.export` beside the run where no folder is given, with the model's and domain's names.
-        options: What is wanted.
-        progress: Where news of the work goes.
+        output: Default: `NAME.export` beside the run, with the names of model and domain.
     """
     from holotype.runs.export.export_run import export_run as export
     from holotype.runs.fitted_run import open_run
@@ -188,10 +179,9 @@ def explain_reruns(path: Path, changes: tuple[str, ...], out: Path | None, budge
     """Dry run: the steps that would run, and which input of each changed.
 
     Args:
-        path: The recipe's file.
-        changes: As in `--set`.
-        out: The run's folder.
-        budget: The time that everything may take, as in `10m`.
+        changes: Changes as in `--set`.
+        out: Run folder.
+        budget: Time limit, for example `10m`.
     """
     from holotype.api import default_run_folder
     from holotype.planning.reruns import predict_reruns
@@ -205,16 +195,16 @@ def explain_reruns(path: Path, changes: tuple[str, ...], out: Path | None, budge
 
 
 def manage_cache(action: str, folder: Path, days: float | None = None) -> CommandResult:
-    """List, measure, verify or prune the store of artefacts.
+    """List, measure, verify or prune the cache.
 
     Args:
         action: `list`, `size`, `verify` or `prune`.
-        folder: A store, a recipe beside which it lies, or a run that used it.
-        days: Of `prune`: what was not used for so many days goes too.
+        folder: The cache, a recipe beside it, or a run that used it.
+        days: For `prune`: also remove entries unused for this many days.
 
     Raises:
-        InputError: There is no store.
-        StoreError: Of `verify`: artefacts are damaged.
+        InputError: There is no cache.
+        StoreError: For `verify`: entries are damaged.
     """
     from holotype.cache import Store, find_damaged, list_stored_artifacts, prune, size_of
 
@@ -248,7 +238,7 @@ def manage_cache(action: str, folder: Path, days: float | None = None) -> Comman
 
 
 def _find_store(folder: Path) -> Path:
-    """The store that a path means: itself, a run's, or the one beside a recipe."""
+    """Cache that a path refers to: itself, a run's, or the one beside a recipe."""
     base, environment_store = folder if folder.is_dir() else folder.resolve().parent, os.environ.get("HOLOTYPE_STORE")
     base_store, named = (
         base if (base / "locks").is_dir() else None,
@@ -272,18 +262,19 @@ def serve_run(
     callers: tuple[bool, Sequence[str]],
     options: OutputOptions,
 ) -> None:
-    """Serve a finished run until a signal says to end.
+    """Serve a finished run until a signal.
 
     Args:
-        run_folder: A finished run.
-        address: Where to listen: host and port.
-        limits: As in `--limit`.
-        nearest: Whether training specimens are named.
-        callers: Whether other machines may ask without a token, and more names of this server.
-        options: How its address is told: in a sentence on standard error, or alone on standard output.
+        limits: Limits as in `--limit`.
+        nearest: Return similar training images.
+        options: Output options for the address.
+        host: Address to listen on.
+        port: 0 takes a free one.
+        anonymous: Allow other machines without a token.
+        hosts: Additional host names of the server.
 
     Raises:
-        InputError: What a server needs is not installed, or it must not listen there.
+        InputError: The extra `serve` is not installed, or the server may not listen there.
     """
     try:
         from holotype.runs.serve import load_predictor
@@ -308,14 +299,11 @@ def serve_run(
 
 
 def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, options: OutputOptions) -> None:
-    """Serve the page on which a person reviews a finished run, until it is stopped.
+    """Serve the review page of a finished run until it is stopped.
 
     Args:
-        run_folder: The run's folder.
-        port: Of the page.
-        decisions: The file that decisions are written to.
+        decisions: Decisions file.
         show: Open the page in a browser.
-        options: How the page's address is told.
     """
     from holotype.runs.review import open_review
 
@@ -335,10 +323,9 @@ def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, 
 
 
 def report_run(run_folder: Path, show: bool) -> CommandResult:
-    """The score of a finished run, and where its files are.
+    """Show the score of a finished run and the paths of its files.
 
     Args:
-        run_folder: The run's folder.
         show: Open the report in a browser.
     """
     folder = RunFolder(run_folder)
@@ -358,12 +345,11 @@ def report_run(run_folder: Path, show: bool) -> CommandResult:
 
 
 def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> CommandResult:
-    """What differs between finished runs, and where the page is that shows it.
+    """Compare finished runs and write the comparison page.
 
     Args:
         run_folders: The others are compared with the first.
-        output: The page.
-        show: Open it in a browser.
+        show: Open the page in a browser.
     """
     from holotype.runs.compare import write_comparison
 

@@ -1,4 +1,4 @@
-"""What the shell offers behind a Tab: recipes, the folders of runs, the keys of a recipe and their values."""
+"""Shell completion of recipes, run folders, recipe keys and values."""
 
 from __future__ import annotations
 
@@ -13,30 +13,22 @@ MAX_ENTRIES = 4_000  # entries, so that a Tab in a folder of a million images an
 
 
 def complete_recipe(incomplete: str) -> list[str]:
-    """YAML files whose path begins as was typed.
-
-    Args:
-        incomplete: What was typed.
-    """
+    """Complete the path of a YAML file."""
     return _complete_paths(incomplete, lambda path: path.suffix in {".yaml", ".yml"} and path.is_file())
 
 
 def complete_run(incomplete: str) -> list[str]:
-    """Folders of finished runs.
-
-    Args:
-        incomplete: What was typed.
-    """
+    """Complete the folder of a finished run."""
     return _complete_paths(
         incomplete, lambda path: (path / "scores.json").is_file() and (path / "recipe.yaml").is_file()
     )
 
 
 def complete_setting(incomplete: str) -> list[str]:
-    """Keys of a recipe, and the values of those that have a few.
+    """Complete a recipe key, or its value if there are few.
 
     Args:
-        incomplete: What was typed, as in `models.0.b` or `metric=acc`.
+        incomplete: Typed text, for example `models.0.b` or `metric=acc`.
     """
     from holotype.recipe.load import Recipe  # slow, and needed by this one completion only
 
@@ -61,13 +53,13 @@ def complete_setting(incomplete: str) -> list[str]:
 
 
 def _key_suffixes(annotation: Any) -> list[str]:
-    """What follows a key: the way into its section, its values, and the sign behind which any other is written."""
+    """Suffixes of a key: the way into its section, its values, or `=`."""
     ways = [".0." if _is_list(annotation) else "."] if _inner_sections(annotation) else []
     return ways + [f"={value}" for value in _allowed_values(annotation)] + (["="] if _is_open(annotation) else [])
 
 
 def _allowed_values(annotation: Any) -> list[str]:
-    """The values that a key can have, where they are few and known."""
+    """Allowed values of a key, if there are few."""
     if get_origin(annotation) is Literal:
         return [str(value) for value in get_args(annotation)]
     if annotation is bool:
@@ -82,7 +74,7 @@ def _inner_sections(annotation: Any) -> list[Any]:
 
 
 def _is_open(annotation: Any) -> bool:
-    """Whether a key takes more than can be listed: a number, a name, a path."""
+    """True if a key takes more values than can be listed: a number, a name, a path."""
     if annotation in {str, int, float, Path}:
         return True
     if get_origin(annotation) in {Literal, list, dict, tuple}:
@@ -95,7 +87,7 @@ def _is_list(annotation: Any) -> bool:
 
 
 def _complete_paths(incomplete: str, fits: Callable[[Path], bool]) -> list[str]:
-    """Paths that begin as was typed and fit, however deep they lie within reason."""
+    """Matching paths that start with the typed text, up to a maximum depth."""
     typed = Path(incomplete)
     folder = typed if not incomplete or incomplete.endswith("/") else typed.parent
     begins = "" if folder == typed else typed.name

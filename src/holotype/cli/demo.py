@@ -1,4 +1,4 @@
-"""The demonstration: cells are drawn with known truth, a recipe is written and run, and what it found is compared."""
+"""Demonstration on simulated cells with known truth."""
 
 from __future__ import annotations
 
@@ -44,11 +44,10 @@ EPOCHS = 10
 
 
 def run_demo(folder: Path, progress: Progress) -> CommandResult:
-    """Draw, run, compare with the truth, and say where to look.
+    """Simulate cells, run a recipe, and compare its score with the truth.
 
     Args:
-        folder: Where everything is written; what is there is used again.
-        progress: Where news of the work goes.
+        folder: Output folder; existing results are reused.
     """
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +74,7 @@ def run_demo(folder: Path, progress: Progress) -> CommandResult:
 
 
 def _summarize_run(root: Path, truth: pl.DataFrame) -> tuple[float, list[str]]:
-    """The true score, and what the run said of itself beside what is known to be true."""
+    """True score, and lines that compare the estimate with it."""
     scores = json.loads((root / "scores.json").read_text(encoding="utf-8"))
     name, metric = next(iter(scores["metrics"].items()))
     prediction_interval = metric["prediction_interval"]

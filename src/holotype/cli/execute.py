@@ -1,4 +1,4 @@
-"""One call of the command line: its manner, its answer, its errors and its exit status."""
+"""Execution of one command: output options, result, errors and exit status."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ INTERRUPTED_MESSAGE = "stopped; run the same command again to go on."
 
 
 def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
-    """Run a command and deliver what it returns; whatever goes wrong is one sentence and an exit status.
+    """Run a command and print its result; any error becomes one sentence and an exit status.
 
     Args:
-        app: Its commands return their work, an `Answer`, or nothing where they have written themselves.
         arguments: As in `sys.argv[1:]`.
 
     Returns:
-        0 done, 1 the work failed, 2 what was handed in is wrong.
+        0 success, 1 failure, 2 invalid input.
     """
     words, options = parse_output_options(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is no text in this terminal's encoding stops no answer
@@ -66,7 +65,7 @@ def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def _format_error(error: Exception) -> str:
-    """An error in one line; what the disk refuses beyond the store has no words of ours."""
+    """Error in one line."""
     if isinstance(error, OSError):
         file_name = f"{truncate(error.filename, 400)}: " if error.filename else ""
         return f"{file_name}{error.strerror or first_line(error)}; `--debug` shows where."
@@ -74,7 +73,7 @@ def _format_error(error: Exception) -> str:
 
 
 def _handle_other_error(error: BaseException, options: OutputOptions) -> int:
-    """What is no error of ours: a wrong use of the command line, an end that was asked for, or a mistake of ours."""
+    """Handle exceptions other than `HolotypeError`: wrong usage, exit, interruption, internal errors."""
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, SystemExit):
@@ -100,6 +99,6 @@ def _format_internal_error(error: BaseException) -> str:
 
 
 def _discard_stdout() -> None:
-    """Let Python write what is left for whoever read our output, and has gone, into nothing."""
+    """Redirect remaining output to nowhere after the reader has closed the pipe."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

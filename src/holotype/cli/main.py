@@ -1,7 +1,6 @@
-"""The command line. Heavy libraries are imported inside the commands, so that `--help` answers at once.
+"""Command line. Heavy libraries are imported inside the commands, so that `--help` is fast.
 
-A command returns its work, or at once an `Answer`; `holotype.cli.execute` delivers that in the manner that was asked
-for.
+A command returns its work or a `CommandResult`; `holotype.cli.execute` prints it in the requested format.
 """
 
 from __future__ import annotations
@@ -319,10 +318,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: As in `sys.argv[1:]`, which they are by default.
+        arguments: Default: `sys.argv[1:]`.
 
     Returns:
-        0 done, 1 the work failed, 2 what was handed in is wrong.
+        0 success, 1 failure, 2 invalid input.
     """
     set_thread_wait_policy()  # before any command loads torch
     do_without_temporary_folder()

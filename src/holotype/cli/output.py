@@ -1,4 +1,4 @@
-"""How answers look: tables and bars on a terminal, plain lines through a pipe, one JSON document for programs."""
+"""Output formats: tables and bars on a terminal, plain lines in a pipe, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ BAR_WIDTHS = {110: 32, 90: 24, 0: 12}  # cells from nought to one, by the column
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """How a person or a program wants to be answered.
+    """Output options of the command line.
 
     Args:
-        quiet: Neither progress nor notes, only the answer.
-        json: The answer as one JSON document, an error as another.
-        debug: Show where an error came from.
+        quiet: Neither progress nor notes, only the result.
+        json: Result or error as one JSON document.
+        debug: Show the traceback of an error.
     """
 
     quiet: bool = False
@@ -48,18 +48,18 @@ class OutputOptions:
 
     @property
     def progress(self) -> Progress:
-        """Where news of the work goes."""
+        """Progress reporter for these options."""
         return Progress(quiet=self.quiet or self.json)
 
 
 @dataclass(frozen=True)
 class IntervalCell:
-    """A number with its interval, drawn on a scale from 0 to 1.
+    """Number with its interval, drawn on a scale from 0 to 1.
 
     Args:
-        value: In the middle; none where it is not defined.
-        low: Lower end; the value where there is no interval.
-        high: Upper end.
+        value: None if it is not defined.
+        low: Lower end; default: the value.
+        high: Upper end; default: the value.
     """
 
     value: float | None
@@ -69,13 +69,12 @@ class IntervalCell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """Table for a terminal.
 
     Args:
-        columns: Their headings; one that ends in `>` is set to the right.
-        rows: Cells: text, numbers, or a `Span`, which becomes a bar.
-        title: Above it.
-        below: A remark below it.
+        columns: Headings; one that ends in `>` is right-aligned.
+        rows: Cells: text, numbers, or an `IntervalCell`, which becomes a bar.
+        below: Caption.
     """
 
     columns: tuple[str, ...]
@@ -86,10 +85,9 @@ class Table:
 
 @dataclass(frozen=True)
 class TextLine:
-    """A sentence, drawn in by a mark.
+    """Sentence with a mark.
 
     Args:
-        text: The sentence.
         kind: `note`, `done` or `plain`.
     """
 
@@ -99,11 +97,10 @@ class TextLine:
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A text in a language that is coloured.
+    """Text with syntax highlighting.
 
     Args:
-        text: The text.
-        language: As pygments names it.
+        language: Pygments name.
     """
 
     text: str
@@ -112,12 +109,12 @@ class CodeBlock:
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What a command answers, in the three forms in which it is read.
+    """Result of a command in its three formats.
 
     Args:
         lines: For a pipe: plain and never wrapped.
-        data: For a program: what `--json` prints.
-        blocks: For a terminal; the lines where there are none.
+        data: For `--json`.
+        blocks: For a terminal; default: the lines.
     """
 
     lines: Sequence[str]
@@ -130,10 +127,10 @@ Work = Callable[[Progress], CommandResult]
 
 
 def parse_output_options(words: Sequence[str]) -> tuple[list[str], OutputOptions]:
-    """The manner that is asked for anywhere on a command line, and the other words.
+    """Split output options, which may stand anywhere, from the other arguments.
 
     Args:
-        words: As in `sys.argv[1:]`; what follows `--` is left alone.
+        words: As in `sys.argv[1:]`; everything after `--` is kept.
     """
     end = words.index("--") if "--" in words else len(words)
     flags = {FLAGS[word]: True for word in words[:end] if word in FLAGS}
@@ -141,12 +138,10 @@ def parse_output_options(words: Sequence[str]) -> tuple[list[str], OutputOptions
 
 
 def print_result(result: CommandResult, options: OutputOptions, stream: TextIO | None = None) -> None:
-    """Write an answer.
+    """Print a result.
 
     Args:
-        result: From a command.
-        options: How it is wanted.
-        stream: Where to; standard output where none is given.
+        stream: Default: standard output.
     """
     stream = stream or sys.stdout
     if options.json:
@@ -165,14 +160,12 @@ def print_result(result: CommandResult, options: OutputOptions, stream: TextIO |
 def print_error(
     error: BaseException, sentence: str, status: int, options: OutputOptions, stream: TextIO | None = None
 ) -> None:
-    """Write an error: a box on a terminal, one line through a pipe, or one JSON document.
+    """Print an error: a box on a terminal, one line in a pipe, or one JSON document.
 
     Args:
-        error: What was raised.
-        sentence: The whole error as one sentence.
-        status: The exit status.
-        options: How it is wanted.
-        stream: Where to; standard error where none is given.
+        sentence: The error as one sentence.
+        status: Exit status.
+        stream: Default: standard error.
     """
     stream = stream or sys.stderr
     if options.json:
@@ -186,7 +179,7 @@ def print_error(
 
 
 def _error_fields(error: BaseException, sentence: str) -> dict[str, Any]:
-    """An error for programs: the same keys whatever it is of."""
+    """Error as JSON fields; the keys are the same for every error."""
     facts: dict[str, Any] = {"message": sentence, "what": sentence, "field": "", "value": None}
     facts |= {"allowed": [], "remedy": ""}
     if not isinstance(error, HolotypeError):
@@ -196,7 +189,7 @@ def _error_fields(error: BaseException, sentence: str) -> dict[str, Any]:
 
 
 def _to_json_value(value: object) -> object:
-    """A value as JSON can hold it, and no longer than a sentence."""
+    """Value as JSON, no longer than a sentence."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value if abs(value) < 1 << 63 else truncate(value)
     return value if value is None or isinstance(value, bool | float) else truncate(value, 400)
@@ -273,7 +266,7 @@ def _render_cell(value: str | float | IntervalCell | None, cells: int) -> Text:
 
 
 def _render_bar(span: IntervalCell, cells: int) -> Text:
-    """A scale from 0 to 1 with the interval and the value on it, and the value in figures."""
+    """Scale from 0 to 1 with interval and value, and the value as a number."""
     from rich.text import Text
 
     if span.value is None:

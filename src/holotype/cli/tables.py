@@ -1,4 +1,4 @@
-"""A run's scores, its data and its answers as tables for a terminal, and its score in a line."""
+"""Scores, predictions, steps and trials as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LOWER_IS_BETTER = {"log_loss", "calibration_error"}  # the smaller the better, s
 
 
 def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
-    """The score with its interval, what each step bought, and the classes.
+    """Score with its intervals, step effects, and classes.
 
     Args:
-        scores: Of `scores.json`.
+        scores: Content of `scores.json`.
     """
     if not scores["metrics"]:
         return [TextLine(f"{scores.get('method', 'nothing was scored')}.", "note")]
@@ -68,10 +68,10 @@ def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
 
 
 def score_lines(scores: Mapping[str, Any]) -> list[str]:
-    """The score in a line, after a warning where it rests on one or two independent groups.
+    """Score as one line, after a warning if it rests on one or two independent groups.
 
     Args:
-        scores: Of `scores.json`.
+        scores: Content of `scores.json`.
     """
     if not scores["metrics"]:
         return [f"{scores.get('method', 'nothing was scored')}"]
@@ -87,10 +87,10 @@ def score_lines(scores: Mapping[str, Any]) -> list[str]:
 
 
 def prediction_table(table: pl.DataFrame) -> list[Table | TextLine]:
-    """The first answers, each with how likely it is.
+    """First predictions with their probabilities.
 
     Args:
-        table: From `OpenedRun.predict`.
+        table: From `FittedRun.predict`.
     """
     lesser = {name for name in table.columns if name.startswith("class_")} - {"class_1"}
     columns = [name for name in table.columns if table[name].dtype in (pl.String, pl.Boolean) and name not in lesser]
@@ -105,7 +105,7 @@ def prediction_table(table: pl.DataFrame) -> list[Table | TextLine]:
 
 
 def stage_table(stages: Sequence[tuple[str, str, str]]) -> list[Table | TextLine]:
-    """What would become of each stage.
+    """Forecast of each step in a dry run.
 
     Args:
         stages: Name, state (`kept`, `runs`, `follows`) and words.
@@ -120,11 +120,7 @@ def stage_table(stages: Sequence[tuple[str, str, str]]) -> list[Table | TextLine
 
 
 def trial_table(trials: Sequence[TrialRecord]) -> list[Table | TextLine]:
-    """The trials of a search, the best first.
-
-    Args:
-        trials: In that order.
-    """
+    """Trials of a tuning run, the best first."""
     rows = [
         (
             trial.number,
@@ -139,7 +135,7 @@ def trial_table(trials: Sequence[TrialRecord]) -> list[Table | TextLine]:
 
 
 def _class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
-    """The classes in their order, or of very many the worst."""
+    """Classes in their order, or the worst of very many."""
     rows_of_classes, below = list(classes), ""
     if len(classes) > MAX_CLASSES:
         scored = [entry for entry in classes if entry["f1"] is not None]

@@ -70,9 +70,9 @@ def waterfall_strip(
 
     Args:
         before: Score that the step is compared with; None if it is compared with nothing.
+        sure: The interval of the difference excludes zero; otherwise the bar is gray.
         low: Lower end of the 95 % interval of the score.
         high: Upper end of the 95 % interval of the score.
-        sure: The interval of the difference excludes zero; otherwise the bar is gray.
     """
     marks = _grid_lines(scale)
     words = f"{name} {format_score(value)}".strip()

@@ -1,4 +1,4 @@
-"""Decisions of a person about labels and duplicates: their file, what stands of it, and what it does to the tables."""
+"""Label review: the decisions file, the decisions in force, and their effect on the tables."""
 
 from holotype.review.apply import Reviewed, apply_review, without_confirmed
 from holotype.review.decisions import COLUMNS, ReadRows, ReviewRow, parse_rows, read_rows, row_text

@@ -1,4 +1,4 @@
-"""The pages of a review on this machine alone: thin routes over a `ReviewSession`, and what keeps other pages out."""
+"""Review web application for the local machine: thin routes over a `ReviewSession`, with access checks."""
 
 from __future__ import annotations
 
@@ -60,12 +60,11 @@ class _StepRequest(BaseModel):
 
 
 def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastAPI:
-    """The application.
+    """FastAPI application of a review session.
 
     Args:
-        session: The run under review.
-        token: What a page of ours knows and no other page can; asked for wherever something is written.
-        hosts: What a browser may call this server, with its port: names that others made point here are refused.
+        token: Secret of the page; required for every request that writes.
+        hosts: Allowed `Host` headers with port; protects against DNS rebinding.
     """
     app = FastAPI(title="Holotype review", docs_url=None, redoc_url=None, openapi_url=None)
     page = _render_page(token)
@@ -131,7 +130,7 @@ def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastA
 
 
 def _rejection(request: Request, token: str, hosts: frozenset[str]) -> JSONResponse | None:
-    """Why a request is not answered; none where it is."""
+    """Reason why a request is refused; None if it is allowed."""
     if request.headers.get("host", "").lower() not in hosts:
         return JSONResponse({"error": "this server answers to its own address only"}, 421)
     origin = request.headers.get("origin")
@@ -145,7 +144,7 @@ def _rejection(request: Request, token: str, hosts: frozenset[str]) -> JSONRespo
 
 
 def _ascii_response(content: dict[str, Any]) -> JSONResponse:
-    """JSON that may hold any text, half characters too, which bytes of UTF-8 could not."""
+    """JSON in ASCII, which can hold any text, including lone surrogates."""
     return _AsciiResponse(content)
 
 

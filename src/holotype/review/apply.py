@@ -1,4 +1,4 @@
-"""Decisions applied to the tables of a run: labels, samples that leave, clusters that are taken apart."""
+"""Review decisions applied to the tables of a run: labels, dropped samples, split clusters."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A table of images after a review.
+    """Image table after a review.
 
     Args:
-        original: The table as the data say it.
-        images: The same with the reviewed labels.
-        duplicates: What is the same as what, after the review.
-        dropped: Numbers of the image rows that neither train nor are scored.
-        relabeled: Numbers of the samples that have other labels than before, ascending.
-        confirmed: Ids of the samples whose labels a person has settled.
-        split: How many clusters were taken apart.
-        active: The decisions.
-        warnings: What could not be done, and what is odd, in sentences.
+        original: Image table before the review.
+        images: Image table with the reviewed labels.
+        duplicates: Duplicate clusters after the review.
+        dropped: Image rows that are neither trained on nor scored.
+        relabeled: Sample indices with changed labels, ascending.
+        confirmed: Ids of samples whose labels a person has checked.
+        split: Number of clusters that were split.
+        active: Decisions in force.
+        warnings: Sentences about decisions that could not be applied.
     """
 
     original: ImageTable
@@ -48,16 +48,12 @@ class Reviewed:
     warnings: tuple[str, ...]
 
     def with_warnings(self, warnings: tuple[str, ...]) -> Reviewed:
-        """The same with more to say, before what there is.
-
-        Args:
-            warnings: Sentences.
-        """
+        """Copy with warnings prepended."""
         return replace(self, warnings=warnings + self.warnings)
 
     @property
     def digest(self) -> str | None:
-        """What changes the folds and all that follows; none where nothing does, so that kept labels retrain nothing."""
+        """Digest of the changes that affect folds and training; None without changes, so that confirmed labels retrain nothing."""
         if not (len(self.relabeled) or len(self.dropped) or self.split):
             return None
         frame = self.images.samples.frame
@@ -69,7 +65,7 @@ class Reviewed:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What a reader of the scores must know, as clauses."""
+        """Caveats for a reader of the scores, as clauses."""
         if not (len(self.relabeled) or len(self.dropped)):
             return ()
         return (
@@ -79,7 +75,7 @@ class Reviewed:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What was done, in sentences."""
+        """Sentences that describe the changes."""
         gone = len(np.unique(self.original.sample_numbers[self.dropped]))
         names = join_names(
             self.original.samples.frame["sample"].gather(np.unique(self.original.sample_numbers[self.dropped])),
@@ -97,13 +93,10 @@ class Reviewed:
 
 
 def apply_review(active: ActiveDecisions, images: ImageTable, audit: AuditReport, separator: str = " ") -> Reviewed:
-    """Apply what stands to the tables; what no longer fits is said and left out.
+    """Apply the decisions in force; decisions that no longer fit become warnings.
 
     Args:
-        active: From `replay`.
-        images: The table as the data say it.
-        audit: What was found in it.
-        separator: What may stand between the labels of a row that a person wrote.
+        separator: Separator between labels in a hand-written row.
     """
     warnings = list(active.warnings) + _repeated_decisions(active.decisions)
     samples = images.samples.frame
@@ -145,7 +138,7 @@ def apply_review(active: ActiveDecisions, images: ImageTable, audit: AuditReport
 
 
 def without_confirmed(label_errors: pl.DataFrame, confirmed: frozenset[str]) -> pl.DataFrame:
-    """The table of suspects in which labels that a person has settled are none.
+    """Table of label errors without samples that a person has confirmed.
 
     Args:
         label_errors: From `holotype.audit.find_label_errors`.
@@ -162,7 +155,7 @@ def without_confirmed(label_errors: pl.DataFrame, confirmed: frozenset[str]) -> 
 def _new_labels(
     rows: Sequence[ReviewRow], images: ImageTable, separator: str
 ) -> tuple[dict[str, list[int]], list[str]]:
-    """The new labels by sample, as ascending class numbers, and what is wrong with others."""
+    """New labels by sample as ascending class indices, and messages about invalid ones."""
     index_of_class = {name: number for number, name in enumerate(images.classes)}
     new, warnings = {}, []
     for row in rows:
@@ -187,7 +180,7 @@ def _new_labels(
 def _changed_since_review(
     every: Sequence[ReviewRow], matched: Sequence[ReviewRow], images: ImageTable, number: dict[str, int]
 ) -> list[str]:
-    """Samples whose labels in the tables are none that a reviewer saw or wrote: the tables were changed since."""
+    """Samples whose labels in the tables have changed since the review."""
     reviewer_labels: dict[str, set[tuple[str, ...]]] = {}
     for row in every:
         if row.kind == "sample":
@@ -220,7 +213,7 @@ def _with_new_labels(images: ImageTable, changed: dict[int, list[int]]) -> Image
 def _split_reviewed_clusters(
     active: ActiveDecisions, images: ImageTable, audit: AuditReport
 ) -> tuple[Duplicates, int, list[str]]:
-    """Clusters without those images that a person says are not the same as the others."""
+    """Duplicate clusters without the images that a person declared different."""
     same = duplicates_of(audit, len(images))
     row_of = dict(zip(images.frame["id"].cast(pl.String), range(len(images)), strict=True))
     parts: list[Integers] = []
@@ -253,7 +246,7 @@ def _split_reviewed_clusters(
 
 
 def _repeated_decisions(decisions: Sequence[ReviewRow]) -> list[str]:
-    """Samples about which different things stand: the last counts."""
+    """Samples with contradicting decisions; the last one counts."""
     decisions_of_sample: dict[str, set[Any]] = {}
     for row in decisions:
         if row.kind == "sample":

@@ -1,4 +1,4 @@
-"""Decisions as rows of a CSV file that people and spreadsheets may open, change and save."""
+"""Review decisions as rows of a CSV file that can be edited in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 
 @dataclass(frozen=True)
 class ReviewRow:
-    """One decision, or the undoing of one.
+    """One decision, or its undo.
 
     Args:
-        kind: What it is about: `sample` or `cluster`.
-        id: Of the sample; of a cluster's first image.
+        kind: `sample` or `cluster`.
+        id: Sample id, or id of the first image of a cluster.
         action: `keep`, `relabel` or `drop` a sample; `keep` or `split` a cluster; `undo`.
-        before: The labels before; of a cluster the ids of all its images.
-        after: The labels after; of a split cluster the ids of the images that are not the same as the others.
-        note: What the reviewer wrote.
-        time: When, in UTC.
-        run: The run that was looked at: its folder, seen from the file's, and the digest of its scores.
+        before: Labels before; for a cluster, the ids of all its images.
+        after: Labels after; for a split cluster, the ids of the images that differ from the others.
+        note: Note of the reviewer.
+        time: UTC time.
+        run: Reviewed run: its folder relative to the file, and the digest of its scores.
     """
 
     kind: Literal["sample", "cluster"]
@@ -48,30 +48,26 @@ class ReviewRow:
 
     @property
     def target(self) -> tuple[str, str]:
-        """What it is about: kind and id."""
+        """Target of the decision: kind and id."""
         return self.kind, self.id
 
     def decides_same(self, other: ReviewRow) -> bool:
-        """Whether another row decides the same of the same.
-
-        Args:
-            other: The other row.
-        """
+        """Compare target, action and labels with another row."""
         return self.target == other.target and (self.action, self.after) == (other.action, other.after)
 
 
 @dataclass(frozen=True)
 class ReadRows:
-    """A file of decisions as it was read.
+    """Parsed decisions file.
 
     Args:
-        rows: In the file's order.
-        warnings: What was passed over, in sentences.
-        columns: The header as it stands there; the house's own where there is none.
-        delimiter: What parts the cells.
-        torn: What must be added before a row may follow: nothing, an end of line, or the marks of a torn row.
-        begun: Whether there is a header.
-        size: How many bytes are whole characters; what follows is the half of one that a crash tore.
+        rows: In file order.
+        warnings: Sentences about skipped rows.
+        columns: Header of the file; the default columns without one.
+        delimiter: Delimiter of the file.
+        torn: Text needed before the next row: nothing, an end of line, or the marks of an incomplete row.
+        begun: True if there is a header.
+        size: Bytes of complete characters; an incomplete character at the end follows after a crash.
     """
 
     rows: tuple[ReviewRow, ...] = ()
@@ -84,13 +80,10 @@ class ReadRows:
 
 
 def read_rows(path: Path) -> ReadRows:
-    """The rows of a file; none where there is no file.
-
-    Args:
-        path: The file.
+    """Read a decisions file; a missing file has no rows.
 
     Raises:
-        DataError: It is no UTF-8 text, has other columns, or a quote in it is never closed.
+        DataError: The file is not UTF-8, lacks columns, or has an unclosed quote.
     """
     try:
         content = path.read_bytes()
@@ -108,14 +101,13 @@ def read_rows(path: Path) -> ReadRows:
 
 
 def parse_rows(text: str, name: str = "review.csv") -> ReadRows:
-    """The rows of a text.
+    """Parse the text of a decisions file.
 
     Args:
-        text: What the file holds.
-        name: Of the file, for messages.
+        name: File name for messages.
 
     Raises:
-        DataError: There are other columns, or a quote is never closed.
+        DataError: Columns are missing, or a quote is not closed.
     """
     if not text.strip():
         return ReadRows(torn="" if not text or text.endswith("\n") else "\n")
@@ -159,12 +151,10 @@ def parse_rows(text: str, name: str = "review.csv") -> ReadRows:
 
 
 def row_text(row: ReviewRow, columns: Sequence[str] = COLUMNS, delimiter: str = ",") -> str:
-    """A row as one line of text, whatever the names hold.
+    """Decision as one line of CSV, safe for any name.
 
     Args:
-        row: The decision.
-        columns: In the order of the file; those that we do not know stay empty.
-        delimiter: What parts the cells.
+        columns: Columns in file order; unknown ones stay empty.
     """
     cells = {
         "time": _format_cell((row.time,) if row.time else ()),
@@ -180,7 +170,7 @@ def row_text(row: ReviewRow, columns: Sequence[str] = COLUMNS, delimiter: str = 
 
 
 def _parse_row(cells: dict[str, str]) -> ReviewRow | str:
-    """A row, or what is wrong with it."""
+    """Parsed row, or a message about its error."""
     kind, action = (cells.get(name, "").strip().lower() for name in ("kind", "action"))
     kind = kind or "sample"
     if kind not in ACTIONS:
@@ -203,7 +193,7 @@ def _parse_row(cells: dict[str, str]) -> ReviewRow | str:
 
 
 def _format_cell(names: Sequence[str]) -> str:
-    """Names as one cell: one plain name as it is, anything else as a JSON list; never a formula."""
+    """Names as one cell: a simple name as it is, anything else as a JSON list; never a formula."""
     if not names:
         return ""
     name = names[0]
@@ -236,7 +226,7 @@ def _quote(cell: str, delimiter: str) -> str:
 
 
 def _split_records(text: str, delimiter: str) -> tuple[list[tuple[int, list[str]]], int]:
-    """Records with the line that each begins on, and the line of a quote that is never closed; 0 where all are."""
+    """Records with their first line number, and the line of an unclosed quote; 0 if there is none."""
     piece = re.compile(rf'"((?:[^"]|"")*)("?)([^{delimiter}\r\n]*)|([^{delimiter}\r\n]*)')
     records: list[tuple[int, list[str]]] = []
     line, at, begun, cells, unclosed = 1, 0, 1, [], 0

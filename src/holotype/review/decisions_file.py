@@ -1,4 +1,4 @@
-"""The file that decisions are written to: one writer, every row on the disk before it is confirmed, nothing removed."""
+"""Append-only decisions file with one writer; every row is synced to disk before it is confirmed."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["DecisionsFile"]
 
 
 class DecisionsFile:
-    """Decisions that are appended to and never rewritten; closed at the end, and by the system if we are killed.
+    """Append-only file of review decisions; closed at the end, or by the system if the process is killed.
 
     Args:
-        path: The file; it need not be there.
-        run: What new rows say of the run that is looked at.
+        path: The file; it may be missing.
+        run: Value of the `run` column of new rows.
 
     Raises:
-        InputError: Another program of ours writes to it, or it cannot be written.
-        DataError: What is there cannot be read.
+        InputError: Another process writes to the file, or it is not writable.
+        DataError: The file cannot be parsed.
     """
 
     def __init__(self, path: Path, run: str = "") -> None:
@@ -44,16 +44,16 @@ class DecisionsFile:
 
     @property
     def active(self) -> ActiveDecisions:
-        """What stands now."""
+        """Decisions in force."""
         return self._active
 
     @property
     def count(self) -> int:
-        """How many rows there are, undone ones and undoing ones among them."""
+        """Number of rows, undone decisions and undo rows included."""
         return len(self._read.rows)
 
     def refresh(self) -> None:
-        """Read the file again, if somebody saved it meanwhile."""
+        """Read the file again if another program has saved it."""
         with self._threads:
             if self._version != _file_version(self.path):
                 row_count = len(self._read.rows)
@@ -66,16 +66,16 @@ class DecisionsFile:
                     )
 
     def decide(self, rows: Sequence[ReviewRow]) -> tuple[ReviewRow, ...]:
-        """Append decisions; when this returns they are on the disk.
+        """Append decisions; on return they are on the disk.
 
         Args:
-            rows: Without time and run.
+            rows: Decisions without time and run.
 
         Returns:
-            The rows as they were written.
+            The rows as written.
 
         Raises:
-            StoreError: They could not be written; the file is as it was.
+            StoreError: The rows could not be written; the file is unchanged.
         """
         with self._threads:
             self.refresh()
@@ -85,7 +85,7 @@ class DecisionsFile:
             return written
 
     def undo(self) -> ReviewRow | None:
-        """Take back the last decision that stands; none where none does."""
+        """Undo the last decision in force; None if there is none."""
         with self._threads:
             self.refresh()
             if not self._active.decisions:
@@ -95,13 +95,13 @@ class DecisionsFile:
             return last
 
     def redo(self) -> ReviewRow | None:
-        """Make the decision again that was undone last; none where there is none."""
+        """Repeat the decision that was undone last; None if there is none."""
         with self._threads:
             self.refresh()
             return self.decide([self._active.undone[-1]])[0] if self._active.undone else None
 
     def close(self) -> None:
-        """Let others write."""
+        """Release the lock."""
         self._lock.close()
 
     def _load(self) -> None:
@@ -126,7 +126,7 @@ class DecisionsFile:
 
 
 def _append_and_sync(path: Path, content: bytes, before: int, *, new: bool) -> None:
-    """Append and wait for the disk; whatever fails, the file ends as it was."""
+    """Append and sync; on an error the file is restored."""
     with path.open("ab", buffering=0) as stream:
         try:
             stream.truncate(before)
@@ -155,7 +155,7 @@ def _file_version(path: Path) -> tuple[int, int, int] | None:
 
 
 def _lock_file(lock: Path, path: Path) -> IO[bytes]:
-    """A lock that the system lets go of when its holder dies, however that happens."""
+    """File lock that the system releases when the process ends in any way."""
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         stream = lock.open("ab")

@@ -1,4 +1,4 @@
-"""What a person is asked to look at, in the order of how much it is worth: plain values out of a run's tables."""
+"""Review queue: samples and clusters in the order of their value for a reviewer."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ MIN_PROBABILITY = 1e-6
 
 @dataclass(frozen=True)
 class SampleItem:
-    """A sample to look at.
+    """Sample to review.
 
     Args:
-        id: The sample's id.
-        suggested: What the networks would say, where the labels are likely wrong; none elsewhere.
-        doubt: Why it is here: the probability of the labels it has, or the distance to the decision.
+        suggested: Predicted labels, for a probable label error; None otherwise.
+        doubt: Probability of the labels in the table, or distance to the decision threshold.
     """
 
     id: str
@@ -46,13 +45,13 @@ class SampleItem:
 
 @dataclass(frozen=True)
 class ClusterItem:
-    """A set of duplicates to look at.
+    """Duplicate cluster to review.
 
     Args:
-        id: Of its first image.
-        rows: Its image rows.
-        conflict: Whether its labels contradict each other.
-        links: The pairs that were found: two rows, `exact` or `near`, and their similarity.
+        id: Id of its first image.
+        rows: Image rows.
+        conflict: The labels contradict each other.
+        links: Duplicate pairs: two rows, `exact` or `near`, and their similarity.
     """
 
     id: str
@@ -64,21 +63,18 @@ class ClusterItem:
 
 @dataclass(frozen=True)
 class ReviewData:
-    """A finished run as the review sees it: tables and plain values.
+    """Tables of a finished run for a review.
 
     Args:
-        name: The run's name.
-        images: The table as the run used it.
         label_errors: `audit/label_errors.parquet`.
         clusters: `audit/clusters.parquet`.
         duplicate_pairs: `audit/duplicate_pairs.parquet`.
         conflicts: `audit/conflicts.parquet`.
-        ids: Of the scored samples; empty where nothing was scored.
-        scores: Their logits, shape (n, classes); none where nothing was scored.
-        decision: How scores become labels.
-        nearest: Of each image id, the ids of the nearest specimens with their similarity.
-        colors: Red, green and blue of each channel, by how many channels an image has and their names.
-        fold_of: The fold of each sample id.
+        ids: Ids of the scored samples; empty without scores.
+        scores: Out-of-fold logits, shape (n, classes); None without scores.
+        nearest: Most similar labeled images of each image id, with their similarity.
+        colors: Function of channel count that gives names, colors, and whether the image is a photograph.
+        fold_of: Fold of each sample id.
     """
 
     name: str
@@ -97,12 +93,12 @@ class ReviewData:
 
 @dataclass(frozen=True)
 class ReviewQueue:
-    """The three lists.
+    """Lists of items to review.
 
     Args:
-        label_errors: Likely wrong labels, the likeliest first.
-        clusters: Duplicates: contradictions first, then the largest doubt.
-        uncertain: Samples near the decision, the nearest first.
+        label_errors: Probable label errors, the most probable first.
+        clusters: Duplicates: contradicting labels first, then the least similar.
+        uncertain: Samples close to the decision threshold, the closest first.
     """
 
     label_errors: tuple[SampleItem, ...]
@@ -111,11 +107,7 @@ class ReviewQueue:
 
 
 def make_queue(data: ReviewData) -> ReviewQueue:
-    """What there is to look at.
-
-    Args:
-        data: The run.
-    """
+    """Build the review queue of a run."""
     doubtful = data.label_errors.filter("suspect")
     label_errors = [
         SampleItem(str(row["sample"]), tuple(row["predicted_label"]), float(row["quality"]))
@@ -125,14 +117,13 @@ def make_queue(data: ReviewData) -> ReviewQueue:
 
 
 def decision_margins(scores: AnyScores, decision: Decision) -> NDArray[np.float64]:
-    """How far each sample is from being decided otherwise; small where little is needed.
+    """Decision margin: distance of each sample from another decision.
 
-    With one label a sample it is the difference of the two largest log-probabilities, with many the smallest distance
-    of a logit from its class's threshold.
+    Multiclass: difference of the two largest log-probabilities. Multilabel: smallest distance of a logit from its
+    threshold.
 
     Args:
         scores: Shape (n, classes).
-        decision: How scores become labels.
 
     Returns:
         Shape (n,).
@@ -155,13 +146,11 @@ def decision_margins(scores: AnyScores, decision: Decision) -> NDArray[np.float6
 
 
 def likeliest_classes(scores: AnyScores, row: int, kind: Kind, also: Sequence[int] = ()) -> list[tuple[int, float]]:
-    """The likeliest classes of a sample with their probabilities, the likeliest first.
+    """Most probable classes of a sample with their probabilities.
 
     Args:
         scores: Shape (n, classes).
-        row: The sample's row.
-        kind: One label a sample, or many.
-        also: Numbers of classes that are named in any case.
+        also: Class indices to include in any case.
     """
     if isinstance(scores, TopKScores):
         row_scores = scores[row : row + 1]
@@ -185,7 +174,7 @@ def _uncertain_items(data: ReviewData) -> tuple[SampleItem, ...]:
 
 
 def _cluster_items(data: ReviewData) -> tuple[ClusterItem, ...]:
-    """Contradicting labels first; then sets whose weakest link is weakest, since those may be no duplicates."""
+    """Clusters with contradicting labels first, then by their weakest pair, because those may be no duplicates."""
     ids = data.images.frame["id"].cast(pl.String)
     rows: dict[int, list[int]] = {}
     for cluster, row in data.clusters.select("cluster", "row").sort("cluster", "row").iter_rows():

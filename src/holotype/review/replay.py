@@ -1,4 +1,4 @@
-"""What stands of all that was decided: an undo takes a decision back, and a later decision counts."""
+"""Decisions in force: an undo cancels a decision, and a later decision replaces an earlier one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["ActiveDecisions", "replay", "undo_row"]
 
 @dataclass(frozen=True)
 class ActiveDecisions:
-    """Decisions after all undoing.
+    """Decisions in force after all undo rows.
 
     Args:
-        decisions: Those that stand, in the order in which they were made.
-        undone: Those that may be made again, the next one last; a new decision empties it.
-        warnings: Undone things that were never decided, in sentences.
+        decisions: In the order in which they were made.
+        undone: Decisions that can be redone, the next one last; a new decision clears it.
+        warnings: Sentences about undo rows without a decision.
     """
 
     decisions: tuple[ReviewRow, ...] = ()
@@ -26,16 +26,12 @@ class ActiveDecisions:
 
     @property
     def latest(self) -> dict[tuple[str, str], ReviewRow]:
-        """The decision that counts for each kind and id, the last one that was made."""
+        """Last decision of each kind and id."""
         return {row.target: row for row in self.decisions}
 
 
 def replay(rows: Iterable[ReviewRow]) -> ActiveDecisions:
-    """What stands after all rows.
-
-    Args:
-        rows: Of the file, in its order. An undo takes back the last standing decision about the same.
-    """
+    """Apply all rows in file order; an undo cancels the last decision in force about the same target."""
     decisions: list[ReviewRow] = []
     undone: list[ReviewRow] = []
     warnings = []
@@ -56,9 +52,5 @@ def replay(rows: Iterable[ReviewRow]) -> ActiveDecisions:
 
 
 def undo_row(row: ReviewRow) -> ReviewRow:
-    """The row that takes a decision back.
-
-    Args:
-        row: The decision.
-    """
+    """Row that undoes a decision."""
     return ReviewRow(row.kind, row.id, "undo", row.after, row.before)

@@ -1,4 +1,4 @@
-"""Where decisions are made: what there is to look at, what is known of each, and what may be decided about it."""
+"""Review session: the queue, details of each item, and validated decisions."""
 
 from __future__ import annotations
 
@@ -26,12 +26,7 @@ MAX_CACHE_BYTES = 300_000_000  # bytes
 
 
 class ReviewSession:
-    """A run under review, and the file that decisions go to.
-
-    Args:
-        data: The run.
-        record: Where decisions are written.
-    """
+    """Review of one run, and the file of its decisions."""
 
     def __init__(self, data: ReviewData, record: DecisionsFile) -> None:
         self.data, self.record = data, record
@@ -55,7 +50,7 @@ class ReviewSession:
         self._reading = threading.Lock()
 
     def state(self) -> dict[str, Any]:
-        """Everything but the items themselves: the tabs, what of them is done, and where to go on."""
+        """State of the page: tabs, finished items and the next item."""
         self.record.refresh()
         standing = self.record.active
         latest = standing.latest
@@ -78,14 +73,14 @@ class ReviewSession:
         }
 
     def item(self, tab: str, number: int) -> dict[str, Any]:
-        """What is known of one thing in the queue.
+        """Details of one item of the queue.
 
         Args:
             tab: `label_errors`, `clusters` or `uncertain`.
-            number: Its place in the list.
+            number: Index in the list.
 
         Raises:
-            InputError: There is none.
+            InputError: There is no such item.
         """
         items = self.tabs.get(tab, ())
         if not 0 <= number < len(items):
@@ -97,12 +92,11 @@ class ReviewSession:
         return about | {"kind": entry.kind, "id": entry.id, "decision": None if decided is None else asdict(decided)}
 
     def tile(self, row: int, region: Region, side: int = MAX_SIDE) -> Tile:
-        """Pixels of an image of the run's own table.
+        """Pixels of an image of the run.
 
         Args:
-            row: Its number.
-            region: The part that is asked for.
-            side: The most rows or columns that may be sent.
+            row: Row of the image table.
+            side: Maximum number of rows or columns.
 
         Raises:
             InputError: There is no such row.
@@ -116,17 +110,17 @@ class ReviewSession:
         return Tile(tile.planes, tile.facts | {"names": names, "colors": colors, "joint_contrast": is_photograph})
 
     def decide(self, requests: Sequence[ReviewRow]) -> dict[str, Any]:
-        """Write decisions; when this returns they are on the disk.
+        """Validate and write decisions; on return they are on the disk.
 
         Args:
-            requests: Without the labels before, which are known here.
+            requests: Decisions; the labels before are filled in here.
 
         Returns:
-            What was written, and what is done now.
+            Written decisions and changed items.
 
         Raises:
-            InputError: One of them cannot be decided; none was written.
-            StoreError: They could not be written.
+            InputError: A decision is invalid; none was written.
+            StoreError: The decisions could not be written.
         """
         rows = [self._validated(request) for request in requests]
         self.record.decide(rows)
@@ -134,10 +128,7 @@ class ReviewSession:
         return self._describe_changes({row.target for row in rows}, f"Saved: {words}")
 
     def step(self, direction: Literal["undo", "redo"]) -> dict[str, Any]:
-        """Take the last decision back, or make it again.
-
-        Args:
-            direction: Which of the two.
+        """Undo or redo the last decision.
 
         Raises:
             StoreError: It could not be written.
@@ -149,11 +140,7 @@ class ReviewSession:
         return self._describe_changes({row.target}, f"{words}: {row.action} {row.id}") | {"about": list(row.target)}
 
     def labels(self, sample: str) -> tuple[str, ...]:
-        """The labels of a sample as they stand after all decisions.
-
-        Args:
-            sample: Its id.
-        """
+        """Current labels of a sample after all decisions."""
         decided = self.record.active.latest.get(("sample", sample))
         if decided is not None and decided.action == "relabel":
             return decided.after
@@ -196,7 +183,7 @@ class ReviewSession:
             raise InputError("the pixels of an image that was chosen equal those of one that was not")
 
     def _decided_action(self, item: SampleItem | ClusterItem, latest: dict[tuple[str, str], ReviewRow]) -> str | None:
-        """What was decided about it; of duplicates only if it was about these very images."""
+        """Action decided about an item; for a cluster only if it was about the same images."""
         decided = latest.get((item.kind, item.id))
         if decided is None or isinstance(item, SampleItem):
             return None if decided is None else decided.action
@@ -205,7 +192,7 @@ class ReviewSession:
         return decided.action if settled else None
 
     def _next_index(self, items: Sequence[SampleItem | ClusterItem], done: Sequence[str | None]) -> int:
-        """The first that is not done behind the one that was decided last, else the first that is not done."""
+        """First open item after the last decided one, else the first open item."""
         open_items = [number for number, action in enumerate(done) if action is None]
         index_of_item = {(item.kind, item.id): number for number, item in enumerate(items)}
         last = next(
@@ -219,7 +206,7 @@ class ReviewSession:
         return next((number for number in open_items if number > last), open_items[0] if open_items else 0)
 
     def _last_tab(self) -> str:
-        """Where the last decision was made; at the beginning the first tab that is not empty."""
+        """Tab of the last decision; at first the first tab that is not empty."""
         for row in reversed(self.record.active.decisions):
             for name, items in self.tabs.items():
                 if any((item.kind, item.id) == row.target for item in items):

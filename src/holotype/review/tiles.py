@@ -1,4 +1,4 @@
-"""Pixels of a picture as a browser draws them: each channel by itself, at its own depth, never more than a bound."""
+"""Image tiles for the browser: each channel at its own depth, of bounded size."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ UINT16_MAX = 65_535
 
 @dataclass(frozen=True)
 class Region:
-    """A part of a picture in its own pixels.
+    """Rectangle in image pixels.
 
     Args:
-        left: The first column.
-        top: The first row.
+        left: First column.
+        top: First row.
         width: Columns; 0 for all that follow.
         height: Rows; 0 for all that follow.
     """
@@ -36,13 +36,12 @@ class Region:
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a picture as it is sent: numbers of one or two bytes, channel by channel, row by row.
+    """Part of an image as it is sent: integers of one or two bytes, channel by channel, row by row.
 
     Args:
         planes: Shape (channels, rows, columns), uint8 or uint16.
-        facts: What a browser must know: `channels`, `rows`, `columns`, `bytes` (of a number), `width` and `height` of
-            the whole picture, `region` (in its pixels), `depth` (in words), and `low` and `high`, what 0 and the
-            largest number stand for.
+        facts: `channels`, `rows`, `columns`, `bytes` (per number), `width` and `height` of the full image, `region` (in
+            its pixels), `depth` (in words), and `low` and `high`, the values of 0 and of the largest number.
     """
 
     planes: NDArray[Any]
@@ -50,20 +49,20 @@ class Tile:
 
     @property
     def content(self) -> bytes:
-        """The numbers, the less significant byte first."""
+        """Little-endian bytes of the planes."""
         return self.planes.astype(self.planes.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def cut_tile(pixels: NDArray[Any], region: Region, side: int = MAX_SIDE) -> Tile:
-    """A part of a picture, made smaller by whole steps until it fits; every pixel of it counts in a mean.
+    """Cut a tile, downsampled by an integer factor (block mean) until it fits.
 
     Args:
         pixels: Shape (channels, height, width): uint8, uint16 or float32.
-        region: What is asked for; beyond the picture's edge there is nothing.
-        side: The most rows or columns that may be sent.
+        region: Clipped to the image.
+        side: Maximum number of rows or columns.
 
     Raises:
-        DataError: The region lies outside.
+        DataError: The region lies outside of the image.
     """
     channels, height, width = pixels.shape
     left, top = max(region.left, 0), max(region.top, 0)
@@ -93,7 +92,7 @@ def cut_tile(pixels: NDArray[Any], region: Region, side: int = MAX_SIDE) -> Tile
 
 
 def _block_mean(part: NDArray[Any], step: int) -> NDArray[Any]:
-    """Means of squares of pixels; those at the far edges may be cut off."""
+    """Mean of square blocks; blocks at the right and bottom edges may be smaller."""
     if step == 1:
         return part
     channels, height, width = part.shape
@@ -112,7 +111,7 @@ def _block_mean(part: NDArray[Any], step: int) -> NDArray[Any]:
 
 
 def _value_range(pixels: NDArray[Any]) -> tuple[float, float]:
-    """What the smallest and the largest number stand for: of whole numbers themselves, of others all that there is."""
+    """Values of 0 and of the largest number: the type's range for integers, the data range for floats."""
     if pixels.dtype.kind != "f":
         return 0.0, float(np.iinfo(pixels.dtype).max)
     low, high = float(pixels.min()), float(pixels.max())

@@ -1,4 +1,4 @@
-"""Serving: a REST API and a page around whatever answers for images; needs the extra `serve`."""
+"""Prediction server: a REST API and a web page around a `Predictor`; needs the extra `serve`."""
 
 from holotype.serve.access import AccessPolicy
 from holotype.serve.app import make_app

@@ -1,4 +1,4 @@
-"""Who may ask, from where, and how much: looked at before a request's body is read."""
+"""Access control: host, origin, token and size checks before a request body is read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from holotype.serve.metrics import ServerMetrics
 __all__ = ["PUBLIC_PATHS", "AccessMiddleware", "AccessPolicy"]
 
 PUBLIC_PATHS = frozenset({"/", "/health", "/page.css", "/page.js"})
-"""What anybody may see: whether the server is well, and a page that knows nothing."""
+"""Paths that need no token: readiness, and a page without data of the run."""
 ENDPOINTS = PUBLIC_PATHS | {
     "/predict",
     "/predict/stream",
@@ -42,12 +42,12 @@ HEADERS = (
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """Who may ask.
+    """Rules for callers of the server.
 
     Args:
-        token: That callers must show; none where anybody may ask.
-        hosts: Names by which this server is called; none where any will do.
-        proxies: Names that a proxy uses, whose pages may ask although it calls the server by another name.
+        token: Required bearer token; None allows anyone.
+        hosts: Allowed host names; None allows any.
+        proxies: Host names of proxies whose pages may call the server.
     """
 
     token: str | None = None
@@ -56,26 +56,13 @@ class AccessPolicy:
 
 
 class AccessMiddleware:
-    """Stands before the application.
-
-    Args:
-        app: The application.
-        rules: Who may ask.
-        limits: How much.
-        measures: Counts requests.
-    """
+    """ASGI middleware that enforces an `AccessPolicy` and counts requests."""
 
     def __init__(self, app: ASGIApp, rules: AccessPolicy, limits: Limits, measures: ServerMetrics) -> None:
         self.app, self.rules, self.limits, self.measures = app, rules, limits, measures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it.
-
-        Args:
-            scope: Of ASGI.
-            receive: Of ASGI.
-            send: Of ASGI.
-        """
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -95,26 +82,27 @@ class AccessMiddleware:
             self.measures.seconds.labels(path).observe(time.perf_counter() - began)
 
     def _is_same_origin(self, origin: str, host: str) -> bool:
-        """Whether a page comes from this server itself: the same name and the same port, or a proxy before it."""
+        """True if a page comes from this server (same name and port) or from a known proxy."""
         return bool(origin) and (origin == host or _host_name(origin) in self.rules.proxies)
 
     def _reject(self, scope: Scope, max_bytes: int) -> ApiError | None:
         headers = Headers(scope=scope)
+        # Starlette's TrustedHostMiddleware would answer 400 as plain text, and splits IPv6 hosts at their first colon.
         hosts, host = self.rules.hosts, headers.get("host", "")
         if hosts is not None and _host_name(host) not in hosts:
             return api_error(
                 421,
-                f"this server is not called {truncate(_host_name(host))!r}",
+                f"unknown host name {truncate(_host_name(host))!r}",
                 "Host",
-                "ask for it by its own name, or start it with --allow-host",
+                "use a name of this server, or start it with --allow-host NAME",
             )
         origin = headers.get("origin")
         if origin is not None and not self._is_same_origin(origin.partition("://")[2].lower(), host.lower()):
             return api_error(
                 403,
-                "pages of other sites may not ask this server",
+                "requests from pages of other sites are not allowed",
                 "Origin",
-                "behind a proxy, start it with --allow-host and the proxy's name",
+                "behind a proxy, start the server with --allow-host and the name of the proxy",
             )
         if self.rules.token is not None and scope["path"] not in PUBLIC_PATHS:
             kind, _, token = headers.get("authorization", "").partition(" ")
@@ -129,14 +117,14 @@ class AccessMiddleware:
                 )
         length = headers.get("content-length", "0")
         if not length.isdigit():
-            return api_error(400, "Content-Length is no number", "Content-Length")
+            return api_error(400, "Content-Length is not a number", "Content-Length")
         return _size_error(max_bytes) if int(length) > max_bytes else None
 
 
 class _CountedRequest:
-    """One request on its way through, its bytes counted.
+    """Request whose bytes are counted.
 
-    What is refused is read to its end first, so that a caller who is still sending gets to see the answer.
+    A refused request is read to its end first, so that a caller who is still sending receives the answer.
     """
 
     def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
@@ -179,10 +167,10 @@ class _CountedRequest:
 
 def _size_error(max_bytes: int) -> ApiError:
     what = f"the request is larger than {max_bytes / 1e6:,.10g} MB"
-    return api_error(413, what, "request", "send fewer files at a time, or start the server with a larger --limit")
+    return api_error(413, what, "request", "send fewer files per request, or start the server with a larger --limit")
 
 
 def _host_name(host: str) -> str:
-    """A host without its port."""
+    """Host without its port."""
     host = host.lower()
     return host[1 : host.index("]")] if host.startswith("[") and "]" in host else host.partition(":")[0]

@@ -1,4 +1,4 @@
-"""The application: endpoints, their documents, and errors that are answers."""
+"""FastAPI application: endpoints, OpenAPI document and error handlers."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ from holotype.serve.streaming import NdjsonResponse, answer_stream
 __all__ = ["make_app"]
 
 MAX_NEAREST = 20
-Nearest = Annotated[int, Query(ge=0, le=MAX_NEAREST, description="How many training specimens are named.")]
-Picture = Annotated[bool, Query(description="Send each image back as a PNG in a `data:` address.")]
+Nearest = Annotated[int, Query(ge=0, le=MAX_NEAREST, description="Number of similar training images to return.")]
+Picture = Annotated[bool, Query(description="Return each image as a PNG in a `data:` URI.")]
 
 
 class _PngResponse(Response):
-    """A picture."""
+    """PNG image."""
 
     media_type = "image/png"
 
 
 def make_app(service: Service, rules: AccessPolicy) -> FastAPI:
-    """The application of one run.
+    """FastAPI application of one run.
 
     Args:
-        service: Reads and answers; it is started and ended with the application.
-        rules: Who may ask.
+        service: Started and closed with the application.
     """
 
     @asynccontextmanager
@@ -53,7 +52,7 @@ def make_app(service: Service, rules: AccessPolicy) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        description="Labels images by a finished run. Errors are JSON and name what is wrong and the way out.",
+        description="Predicts labels of images with a finished run. Errors are JSON with what is wrong and what to do.",
     )
     app.state.service = service
     _handle_errors(app)
@@ -74,7 +73,7 @@ def _add_prediction_routes(app: FastAPI, service: Service, rules: AccessPolicy) 
 
     @app.post("/predict", response_model=Predictions, openapi_extra=batch_form, responses=error_responses(*always, 504))
     async def predict(request: Request, nearest: Nearest = 3, picture: Picture = False) -> Any:
-        """Labels and probabilities of one or many images, in the order in which they were sent."""
+        """Predict labels and probabilities of one or more images, in the order in which they were sent."""
         result = await service.predict(request, RequestOptions(nearest, picture))
         return Response(result.model_dump_json(), media_type="application/json")
 
@@ -85,59 +84,59 @@ def _add_prediction_routes(app: FastAPI, service: Service, rules: AccessPolicy) 
         responses={**error_responses(*always), **_text_response("application/x-ndjson", LINES)},
     )
     async def predict_stream(request: Request, nearest: Nearest = 0, picture: Picture = False) -> Any:
-        """Any number of images: a line of JSON each, as soon as it is ready; an image that is refused stops nothing."""
+        """Predict any number of images: one line of JSON per image as soon as it is ready; errors stop nothing."""
         return await answer_stream(service, request, RequestOptions(nearest, picture))
 
     heat = error_responses(*always, 504) | _png_response()
 
     @app.post("/explain", response_class=_PngResponse, openapi_extra=single_form, responses=heat)
     async def explain(
-        request: Request, name: Annotated[str, Query(alias="class", description="The class that is looked for.")]
+        request: Request, name: Annotated[str, Query(alias="class", description="The class to explain.")]
     ) -> Any:
-        """Where in one image a class was found (Grad-CAM): a PNG with transparency that lies over the picture."""
+        """Grad-CAM heat map of a class in one image: a transparent PNG of the size of the picture."""
         return _PngResponse(await service.explain(request, name))
 
 
-LINES = "One JSON object a line, each a `StreamLine`: a prediction, or what was wrong with one image."
+LINES = "One JSON object per line, each a `StreamLine`: a prediction, or the error of one image."
 
 
 def _add_info_routes(app: FastAPI, service: Service, rules: AccessPolicy) -> None:
     always = (400, 403, 413, 421, *((401,) if rules.token else ()))
 
-    unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not ready, and why not."}}
+    unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not ready, with the reason."}}
 
     @app.get("/health", responses={**error_responses(400, 403, 413, 421), **unready})
     async def health() -> Health:
-        """Whether images can be sent, and why not."""
+        """Readiness of the server, with the reason if it is not ready."""
         why = service.why
         state = Health(ready=not why, why=why or "ready", nearest=service.predictor.nearest)
         return state if not why else JSONResponse(state.model_dump(), 503, {"Retry-After": "1"})  # type: ignore[return-value]
 
     @app.get("/version", responses=error_responses(*always))
     async def version() -> Version:
-        """Which program and which run answer."""
+        """Versions of the program and the run."""
         about = service.predictor.about
         return Version(holotype=about.holotype, run=about.run, digests=about.digests)
 
     @app.get("/classes", responses=error_responses(*always))
     async def classes() -> Classes:
-        """What is answered, what an image must be, and what a request may cost."""
+        """Classes of the run, requirements for images, and request limits."""
         return classes_of(service.predictor.about, service.limits)
 
-    measures = _text_response("text/plain", "As Prometheus reads it.")
+    measures = _text_response("text/plain", "Prometheus text format.")
 
     @app.get("/metrics", response_class=Response, responses=error_responses(*always) | measures)
     async def metrics() -> Response:
-        """Requests, times, batches, queue and images, for Prometheus."""
+        """Prometheus metrics: requests, times, batches, queue and images."""
         return Response(service.measures.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/specimen", response_class=_PngResponse, responses=error_responses(*always, 404, 422) | _png_response())
-    async def specimen(id: Annotated[str, Query(description="As `nearest` names it.")]) -> Any:  # noqa: A002
-        """The picture of a training specimen."""
+    async def specimen(id: Annotated[str, Query(description="Id in `nearest`.")]) -> Any:  # noqa: A002
+        """Picture of a training image."""
         loop = asyncio.get_running_loop()
         picture = await loop.run_in_executor(service.drawing, service.predictor.specimen, id)
         if picture is None:
-            raise api_error(404, f"there is no picture of a specimen {id!r}", "id")
+            raise api_error(404, f"there is no picture of the training image {id!r}", "id")
         return _PngResponse(picture, headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -158,7 +157,7 @@ def _add_page_routes(app: FastAPI, service: Service, rules: AccessPolicy) -> Non
 
 
 def _text_response(kind: str, words: str, form: str | None = None) -> dict[int | str, dict[str, Any]]:
-    """An answer that is no JSON, as the document lists it."""
+    """OpenAPI entry of a response that is not JSON."""
     schema = {"type": "string"} | ({} if form is None else {"format": form})
     return {200: {"content": {kind: {"schema": schema}}, "description": words}}
 
@@ -171,13 +170,13 @@ def _upload_form(max_files: int | None) -> dict[str, Any]:
     files: dict[str, Any] = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
     if max_files is not None:
         files["maxItems"] = max_files
-    files["description"] = "Image files; where a run wants a file a channel, all of them, told apart by their names."
+    files["description"] = "Image files; if a run needs one file per channel, all of them, matched by their names."
     schema = {"type": "object", "required": ["images"], "properties": {"images": files}, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 def _extend_openapi(app: FastAPI, rules: AccessPolicy) -> None:
-    """Lines and errors are documented though no endpoint declares them; the token is, where there is one."""
+    """Add stream lines, errors and the token to the OpenAPI document."""
     base_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -228,5 +227,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def mistake(_: Request, error: Exception) -> Response:
-        problem = ErrorResponse(error=ErrorDetail(what="a mistake of ours", field="server", value=type(error).__name__))
+        problem = ErrorResponse(
+            error=ErrorDetail(what="internal server error", field="server", value=type(error).__name__)
+        )
         return JSONResponse(problem.model_dump(), 500)

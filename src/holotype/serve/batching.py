@@ -1,4 +1,4 @@
-"""Questions in flight are brought together: one thread answers for all that wait, and nobody waits for a full batch."""
+"""Dynamic batching: one thread predicts all waiting images together, without waiting for a full batch."""
 
 from __future__ import annotations
 
@@ -37,17 +37,15 @@ class _Job:
 
 
 class Batcher:
-    """One thread that opens an answerer and asks it, batch after batch.
+    """Prediction thread with a queue.
 
     Args:
-        predictor: Is opened and asked on that thread alone.
-        limits: How long the queue, how large a batch.
-        measures: Counts what is done.
+        predictor: Opened and called on this thread only.
     """
 
     def __init__(self, predictor: Predictor, limits: Limits, measures: ServerMetrics) -> None:
         self.predictor, self.limits, self.measures = predictor, limits, measures
-        self.why = "the networks are being read"
+        self.why = "the models are loading"
         self._waiting: deque[_PendingImage | _Job] = deque()
         self._changed = Condition()
         self._reserved, self._coming, self._ending = 0, 0, False
@@ -56,75 +54,71 @@ class Batcher:
 
     @property
     def ready(self) -> bool:
-        """Whether questions are answered."""
+        """True if images can be predicted."""
         return not self.why
 
     @property
     def stuck(self) -> str:
-        """Why the answers do not come though they should, or nothing where they do."""
+        """Reason why predictions do not arrive; empty if they do."""
         began = self._began
         if not self.why and self._thread.ident is not None and not self._thread.is_alive():
-            return "what answers has ended; start the server again"
+            return "the prediction thread has ended; restart the server"
         seconds = 0.0 if began is None else time.monotonic() - began
-        return f"a batch has been computed for {seconds:,.0f} seconds" if seconds > 2 * self.limits.seconds else ""
+        return f"one batch has taken {seconds:,.0f} seconds so far" if seconds > 2 * self.limits.seconds else ""
 
     def start(self) -> None:
-        """Begin to open the answerer."""
+        """Start the thread and open the predictor."""
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what waits, then end."""
+        """Finish the queue, then end."""
         with self._changed:
             self._ending = True
-            self.why = "the server is going down"
+            self.why = "the server is shutting down"
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(self.limits.seconds)
 
     def reserve(self, images: int) -> None:
-        """Take places in the queue.
+        """Reserve slots in the queue.
 
         Args:
-            images: How many; more than the whole queue are let in where nobody else is there.
+            images: Number of slots; a request larger than the queue is accepted if the queue is empty.
 
         Raises:
-            ApiError: The queue has no room for them, or the answerer is not ready.
+            ApiError: The queue is full, or the predictor is not ready.
         """
         if self.why:
-            raise api_error(503, self.why, "server", "ask /health when it is ready", Retry_After=RETRY_AFTER_SECONDS)
+            raise api_error(503, self.why, "server", "poll /health until it is ready", Retry_After=RETRY_AFTER_SECONDS)
         with self._changed:
             if self._reserved and self._reserved + images > self.limits.queue:
-                what = f"{self._reserved:,} images wait already, and {self.limits.queue:,} may"
-                raise api_error(429, what, "queue", "come back in a moment", Retry_After=RETRY_AFTER_SECONDS)
+                what = f"the queue is full: {self._reserved:,} images are waiting, the limit is {self.limits.queue:,}"
+                raise api_error(429, what, "queue", "retry in a moment", Retry_After=RETRY_AFTER_SECONDS)
             self._reserved += images
             self.measures.queue.set(self._reserved)
 
     def release(self, images: int) -> None:
-        """Give places back.
-
-        Args:
-            images: As many as were taken.
-        """
+        """Release slots of the queue."""
         with self._changed:
             self._reserved -= images
             self.measures.queue.set(self._reserved)
 
     def announce(self, images: int) -> None:
-        """Say that questions are on their way, so that a batch may wait a moment for them.
+        """Announce images that will be submitted, so that a batch may wait for them.
 
         Args:
-            images: How many; below zero where they do not come after all.
+            images: Number of images; negative if they do not come after all.
         """
         with self._changed:
             self._coming += images
             self._changed.notify_all()
 
     def submit(self, question: DecodedImage, nearest: int) -> Future[ImagePrediction]:
-        """Put a question that was expected into the queue.
+        """Queue an announced image.
 
         Args:
-            question: From the answerer's `read`.
-            nearest: How many training specimens are to be named.
+            question: Decoded by the predictor's reader.
+            nearest: Number of similar training images to return.
         """
         pending = _PendingImage(question, nearest)
         with self._changed:
@@ -134,11 +128,7 @@ class Batcher:
         return pending.future
 
     def run_job(self, work: Callable[[], Any]) -> Future[Any]:
-        """Have something else done on the thread of the answers.
-
-        Args:
-            work: What to do.
-        """
+        """Run a function on the prediction thread."""
         job = _Job(work)
         with self._changed:
             self._waiting.append(job)
@@ -148,14 +138,14 @@ class Batcher:
     def _run(self) -> None:
         try:
             self.predictor.open()
-        except BaseException as error:  # noqa: BLE001  (whatever it is, /health says it)
+        except BaseException as error:  # noqa: BLE001  (/health reports it)
             if not isinstance(error, HolotypeError):
                 traceback.print_exc()
             self.why = f"the run cannot be opened: {first_line(error)}"
             return
         with self._changed:
             self.why = self.why if self._ending else ""
-        busy = True  # with what can wait
+        busy = True  # background work is left
         while True:
             with self._changed:
                 while not (self._waiting or self._ending or busy):
@@ -173,7 +163,7 @@ class Batcher:
             self._began = None
 
     def _next_batch(self) -> list[_PendingImage | _Job]:
-        """The next batch: all that wait and are of one form; others are waited for while they are on their way."""
+        """Next batch: waiting images of one form; announced ones are awaited for a short time."""
         if not self._waiting or isinstance(self._waiting[0], _Job):
             return [self._waiting.popleft()] if self._waiting else []
         until = time.monotonic() + self.limits.wait / 1e3
@@ -183,7 +173,7 @@ class Batcher:
                 break
         form = self._waiting[0].question.form  # type: ignore[union-attr]
         same_form = [item for item in self._waiting if isinstance(item, _PendingImage) and item.question.form == form]
-        # Sizes of batches are powers of two: a convolution of a size not seen before is planned anew, which is dear.
+        # Batch sizes are powers of two: a convolution of a new size is planned again, which is slow.
         size = 1 << (min(len(same_form), self.limits.batch).bit_length() - 1)
         for item in same_form[:size]:
             self._waiting.remove(item)
@@ -200,11 +190,11 @@ class Batcher:
         most = max(item.nearest for item in batch)
         try:
             answers = self.predictor.predict([item.question for item in batch], most)
-        except BaseException as error:  # noqa: BLE001  (it belongs to whoever asked)
+        except BaseException as error:  # noqa: BLE001  (passed to the caller)
             if len(batch) == 1:
                 batch[0].future.set_exception(error)
                 return
-            for item in batch:  # whoever is to blame, the others get their answers
+            for item in batch:  # one bad image must not fail the others
                 alone = partial(self._predict_alone, item)
                 _complete_future(item.future, alone, begun=True)
             return
@@ -220,7 +210,7 @@ class Batcher:
             return self.predictor.work()
         except InputError:
             return False
-        except BaseException:  # noqa: BLE001  (answers do not hang on it)
+        except BaseException:  # noqa: BLE001  (predictions do not depend on it)
             traceback.print_exc()
             return False
 
@@ -230,5 +220,5 @@ def _complete_future(future: Future[Any], work: Callable[[], Any], begun: bool =
         return
     try:
         future.set_result(work())
-    except BaseException as error:  # noqa: BLE001  (it belongs to whoever asked)
+    except BaseException as error:  # noqa: BLE001  (passed to the caller)
         future.set_exception(error)

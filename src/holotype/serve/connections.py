@@ -1,4 +1,4 @@
-"""Connections with bounds: a time limit for a request's headers, and how many may be open, in all and by address."""
+"""Connection limits: a time limit for request headers, and limits in total and per address."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ ACCEPTED_AT_ONCE = 8  # before they are counted, or else a crowd takes all descr
 
 
 def max_connections(limits: Limits) -> int:
-    """How many connections may be open, so that descriptors are left for the requests themselves.
-
-    Args:
-        limits: The server's.
-    """
+    """Maximum number of open connections that leaves file descriptors for the requests themselves."""
     try:
         import resource
 
@@ -34,14 +30,11 @@ def max_connections(limits: Limits) -> int:
 
 
 def bounded_protocol(limits: Limits) -> type[H11Protocol]:
-    """What uvicorn speaks HTTP with.
+    """HTTP protocol class for uvicorn with connection limits.
 
-    A connection on which no request is under way is idle: it may have sent nothing, half of its headers, or be kept
-    alive after an answer. Idle ones are closed after `limits.headers` seconds. Where there are too many connections,
-    those that have been idle longest make room, and where none is idle the new one is refused.
-
-    Args:
-        limits: The server's.
+    A connection without a request in progress is idle: it has sent nothing, half of its headers, or is kept alive after
+    an answer. Idle connections are closed after `limits.headers` seconds. If there are too many connections, those idle
+    for longest are closed, and if none is idle the new one is refused.
     """
     table = _ConnectionTable(max_connections(limits), limits.address)
 
@@ -54,7 +47,7 @@ def bounded_protocol(limits: Limits) -> type[H11Protocol]:
 
 
 class _ConnectionTable:
-    """The connections that are open, in the order in which they became idle or busy."""
+    """Open connections in the order in which they became idle or busy."""
 
     def __init__(self, max_total: int, max_per_address: int) -> None:
         self.max_total, self.max_per_address = max_total, max_per_address
@@ -62,7 +55,7 @@ class _ConnectionTable:
         self.by_address: dict[str, dict[_BoundedProtocol, None]] = {}
 
     def add(self, connection: _BoundedProtocol) -> bool:
-        """Take a connection in; false where there is no room for it."""
+        """Add a connection; False if there is no room for it."""
         connections = self.by_address.setdefault(connection.address, {})
         room = len(connections) < self.max_per_address or self._close_idle(connections)
         room = room and (len(self.open) < self.max_total or self._close_idle(self.open))
@@ -80,7 +73,7 @@ class _ConnectionTable:
             self.by_address.pop(connection.address, None)
 
     def is_last(self, connection: _BoundedProtocol) -> None:
-        """Put a connection that has just become idle behind those that have been idle longer."""
+        """Move a connection that has just become idle to the end."""
         for connections in (self.open, self.by_address.get(connection.address, {})):
             if connection in connections:
                 del connections[connection]
@@ -104,7 +97,7 @@ class _BoundedProtocol(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is under way: none has come, or the last was answered."""
+        """True if no request is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -117,7 +110,7 @@ class _BoundedProtocol(H11Protocol):
 
     @property
     def is_awaited(self) -> bool:
-        """Whether an upload has yet to come, and the server, which is going down, would take it."""
+        """True if an upload is expected while the server shuts down."""
         return self._ends and not self.is_idle and self.cycle.more_body and not self.flow.read_paused
 
     def data_received(self, data: bytes) -> None:
@@ -127,7 +120,7 @@ class _BoundedProtocol(H11Protocol):
         self._restart_idle_timer()
 
     def shutdown(self) -> None:
-        """Finish what is under way; an upload that does not go on is not waited for."""
+        """Finish requests in progress; a stalled upload is not waited for."""
         super().shutdown()
         self._ends = True
         self._restart_idle_timer()
@@ -143,7 +136,7 @@ class _BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _restart_idle_timer(self) -> None:
-        """Begin to count while nothing is under way; bytes that complete no headers do not begin anew."""
+        """Start the timer of an idle connection; bytes that complete no headers do not restart it."""
         if self.transport.is_closing() or not (self.is_idle or self._ends):
             self._cancel_timer()
         elif self._late is None:

@@ -1,4 +1,4 @@
-"""Decoding in processes that can be stopped: a pool with limits on time and memory, so that no upload wedges it."""
+"""Pool of decoding processes with limits on time and memory."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from holotype.serve.process import STARTING_SECONDS, Worker, WorkerDiedError, me
 __all__ = ["DecodingPool"]
 
 MAX_PROCESSES = 16
-FORGIVEN = 2  # processes that were killed from outside while they decoded one image, which is then decoded anew
-GRACE_SECONDS = 10.0  # beyond its limit, after which a decoding that has not been stopped is called stuck
+FORGIVEN = 2  # times that an image is decoded again after its process was killed from outside
+GRACE_SECONDS = 10.0  # beyond the limit, after which a decoding that has not been stopped is reported as stuck
 
 
 class DecodingPool:
-    """Processes that decode images, each replaced when it is stopped.
+    """Pool of processes that decode images; a stopped process is replaced.
 
     Args:
-        make_reader: Makes what decodes, in each process; it can be pickled.
-        processes: How many.
-        limits: What decoding one image may cost.
+        make_reader: Picklable factory of the decoder, called in each process.
+        processes: Number of processes.
     """
 
     def __init__(self, make_reader: MakeReader, processes: int, limits: Limits) -> None:
@@ -45,39 +44,41 @@ class DecodingPool:
 
     @property
     def seconds(self) -> float:
-        """That decoding one image may take."""
+        """Maximum time to decode one image."""
         return min(self.limits.decoding, self.limits.seconds)
 
     @property
     def why(self) -> str:
-        """Why no image is decoded, or nothing where images are."""
+        """Reason why no image can be decoded; empty if images can."""
         now = time.monotonic()
         with self._lock:
             longest = max((now - began for began in self._busy.values()), default=0.0)
             working = any(worker.is_ready and worker.is_alive for worker in self._workers)
             failure, starting, has_begun = self._failure, self._starting, self._has_begun
         if longest > self.seconds + STARTING_SECONDS + GRACE_SECONDS:
-            return f"an image has been decoded for {longest:,.0f} seconds and cannot be stopped"
+            return f"decoding of an image has taken {longest:,.0f} seconds and cannot be stopped"
         if working:
             return ""
         if not starting:
-            self._start_worker()  # those that were stopped from outside are replaced before anybody asks for an image
-        return failure or ("" if has_begun else "the processes that decode are being started")
+            self._start_worker()  # replace processes killed from outside before the next request
+        return failure or ("" if has_begun else "the decoding processes are starting")
 
     def start(self) -> None:
-        """Begin the processes."""
-        atexit.register(self.close)  # before multiprocessing's own, which waits for processes that end by no SIGTERM
+        """Start the processes."""
+        atexit.register(
+            self.close
+        )  # before multiprocessing's own handler, which waits for processes that ignore SIGTERM
         for _ in range(self.count):
             self._start_worker()
 
     def close(self) -> None:
-        """Stop the processes, whatever they do."""
+        """Kill the processes."""
         atexit.unregister(self.close)
         with self._lock:
             self._closed = True
             workers = list(self._workers)
         for worker in workers:
-            worker.process.kill()  # whoever waits for it hears of that
+            worker.process.kill()  # a waiting caller gets WorkerDiedError
         self.threads.shutdown(wait=True, cancel_futures=True)
         for worker in workers:
             worker.stop()
@@ -86,12 +87,12 @@ class DecodingPool:
         """Decode one image.
 
         Args:
-            files: Its files in the order of the channels.
-            picture: Draw it, too.
+            files: Files of the image in channel order.
+            picture: Also draw it as PNG.
 
         Raises:
-            InputError: It cannot be read, or is not such as the run was trained on.
-            LimitError: It takes more time or memory than one may.
+            InputError: The image cannot be read, or differs in form from the training images.
+            LimitError: Decoding exceeds the time or memory limit.
             ApiError: No process can be started.
         """
         loop = asyncio.get_running_loop()
@@ -116,7 +117,7 @@ class DecodingPool:
         return reply
 
     def _decode(self, worker: Worker, request: Any, forgiven: bool) -> DecodedImage | InputError | None:
-        """What a process makes of an image; none where it had ended before, or was killed from outside and may be."""
+        """Decoded image or its error; None if the process had ended before, or was killed from outside."""
         try:
             if not worker.accepts(request):
                 self._drop(worker)
@@ -130,7 +131,7 @@ class DecodingPool:
             if worker.was_killed and forgiven:
                 return None
             what = (
-                f"ended the process that did so ({error}): the file is damaged, or needs "
+                f"crashed the decoding process ({error}): the file is damaged, or needs "
                 f"{memory_limit_text(self.limits)}"
             )
             return over_limit(what, "memory")
@@ -141,7 +142,7 @@ class DecodingPool:
         return reply.content
 
     def _return_worker(self, worker: Worker) -> None:
-        """Let a process wait for the next image, or end it where others do."""
+        """Return a process to the pool, or end it if the pool is full."""
         with self._lock:
             if len(self._idle) < self.count and not self._closed:
                 self._idle.append(worker)
@@ -153,12 +154,14 @@ class DecodingPool:
         self._start_worker()
 
     def _take_worker(self) -> Worker:
-        """A process that decodes; one is started where none is left."""
+        """Idle process; a new one if there is none."""
         with self._lock:
             worker = self._idle.pop() if self._idle else None
         worker = worker or self._start_process()
         if worker is None:
-            raise api_error(503, self._failure or "the server is going down", "server", "ask /health", Retry_After="5")
+            raise api_error(
+                503, self._failure or "the server is shutting down", "server", "poll /health", Retry_After="5"
+            )
         return worker
 
     def _start_worker(self) -> None:
@@ -173,7 +176,7 @@ class DecodingPool:
             self._starting += 1
         try:
             begun = self.threads.submit(begin)
-        except RuntimeError:  # the server is going down
+        except RuntimeError:  # the server is shutting down
             return
 
         def over(_: Any) -> None:
@@ -183,18 +186,18 @@ class DecodingPool:
         begun.add_done_callback(over)
 
     def _start_process(self) -> Worker | None:
-        """Start a process; where that fails, the reason is kept for /health."""
+        """Start a process; the reason of a failure is kept for /health."""
         worker = None
         try:
             worker = Worker(self.make_reader, self.limits)
             with self._lock:
                 self._workers.add(worker)
             worker.wait_until_ready()
-        except Exception as error:  # noqa: BLE001  (whatever keeps a process from starting)
+        except Exception as error:  # noqa: BLE001  (any reason is reported)
             if worker is not None:
                 self._drop(worker)
             with self._lock:
-                self._failure = f"no process can be started that decodes: {first_line(error)}"
+                self._failure = f"no decoding process can be started: {first_line(error)}"
             return None
         with self._lock:
             self._failure, self._has_begun = "", True

@@ -1,4 +1,4 @@
-"""Errors as answers: JSON with what is wrong, where, what is allowed and the way out; never a 5xx for bad input."""
+"""API errors as JSON: what is wrong, where, what is allowed, what to do; never a 5xx status for bad input."""
 
 from __future__ import annotations
 
@@ -16,50 +16,48 @@ __all__ = ["ApiError", "ErrorDetail", "ErrorResponse", "api_error", "error_respo
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
 
 STATUS_DESCRIPTIONS = {
-    400: "The request is no multipart form, or was cut off.",
+    400: "The request is not a complete multipart form.",
     401: "The token is missing or wrong.",
     403: "The request comes from a page of another site.",
-    404: "There is no such thing.",
-    408: "The upload did not go on in time.",
+    404: "Not found.",
+    408: "The upload stalled.",
     413: "The request is larger than this server allows.",
-    415: "The request is no multipart form.",
-    421: "The request was meant for another host.",
-    422: "Something that was handed in is wrong; the words name it.",
-    429: "Too many images wait already; come back after the seconds that `Retry-After` names.",
-    500: "A mistake of ours.",
-    503: "Not ready yet, short of disk or memory, or going down.",
-    504: "The answer was not ready in time.",
+    415: "The request is not a multipart form.",
+    421: "The host name is not one of this server.",
+    422: "Invalid input; the error names it.",
+    429: "The queue is full; retry after `Retry-After` seconds.",
+    500: "Internal server error.",
+    503: "Not ready yet, out of disk space or memory, or shutting down.",
+    504: "The prediction was not ready in time.",
 }
 
 
 class ErrorDetail(BaseModel):
-    """What is wrong, and the way out."""
+    """Description of an error."""
 
     what: str
-    """In words."""
+    """Description of the error."""
     field: str
-    """Which part of the request: a file's name, a parameter, or the request itself."""
+    """Part of the request: a file name, a parameter, or the request itself."""
     value: str | None = None
-    """What was found there."""
+    """Invalid value."""
     allowed: list[str] = []
-    """What would be right."""
+    """Allowed values."""
     remedy: str = ""
-    """What to do."""
+    """Advice for the caller."""
 
 
 class ErrorResponse(BaseModel):
-    """An error."""
+    """Error response."""
 
     error: ErrorDetail
 
 
 class ApiError(Exception):
-    """A request that is not answered as it wished.
+    """Request error with an HTTP status.
 
     Args:
-        status: Of HTTP.
-        detail: What is wrong.
-        headers: Beside the usual ones.
+        headers: Additional response headers.
     """
 
     def __init__(self, status: int, detail: ErrorDetail, headers: Mapping[str, str] | None = None) -> None:
@@ -68,11 +66,10 @@ class ApiError(Exception):
 
     @classmethod
     def from_input_error(cls, error: InputError, names: Mapping[str, str] | None = None) -> ApiError:
-        """What was handed in is wrong.
+        """Convert an input error to status 422.
 
         Args:
-            error: Says what.
-            names: What stands in its words, and what the caller knows it by.
+            names: Internal names in the message, and the names that the caller knows.
         """
 
         def with_caller_names(text: str) -> str:
@@ -91,45 +88,31 @@ class ApiError(Exception):
         return cls(422, detail)
 
     def response(self) -> Response:
-        """As it is sent."""
+        """JSON response of the error."""
         content = ErrorResponse(error=self.detail).model_dump_json()
         return Response(content, self.status, headers=self.headers, media_type="application/json")
 
 
 def api_error(status: int, what: str, field: str = "request", remedy: str = "", **headers: str) -> ApiError:
-    """A refusal in a few words.
+    """Build an `ApiError`.
 
     Args:
-        status: Of HTTP.
-        what: What is wrong.
-        field: Where.
-        remedy: What to do.
-        **headers: Beside the usual ones, with `_` for `-`.
+        remedy: What the caller can do.
+        **headers: Additional response headers, with `_` for `-`.
     """
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return ApiError(status, ErrorDetail(what=what, field=field, remedy=remedy), named)
 
 
 def shortage(error: OSError) -> ApiError | None:
-    """The refusal of a request for which the server lacks room on its disk, memory or descriptors.
-
-    Args:
-        error: Of the system.
-
-    Returns:
-        None where the error is another.
-    """
+    """Error 503 if the server lacks disk space, memory or file descriptors; None for other errors."""
     if error.errno not in SHORTAGES:
         return None
     what = f"the server cannot store the request: {error.strerror}"
-    return api_error(503, what, "server", "come back in a moment, or send fewer files at a time", Retry_After="5")
+    return api_error(503, what, "server", "retry in a moment, or send fewer files per request", Retry_After="5")
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Errors as the OpenAPI document lists them.
-
-    Args:
-        *statuses: Of HTTP.
-    """
+    """OpenAPI entries of the errors."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
     return {status: {"content": content, "description": STATUS_DESCRIPTIONS[status]} for status in statuses}

@@ -1,4 +1,4 @@
-"""How much one caller may ask for."""
+"""Request limits of the server."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ __all__ = ["Limits", "limits_from"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may cost.
+    """Request limits.
 
     Args:
-        megabytes: Of a request, but for `/predict/stream`.
-        stream: Megabytes of a request of many images.
-        megapixels: Of an image file: width times height, of a TIFF or an array all its values.
-        files: In a request, but for `/predict/stream`.
-        seconds: That a request may take; of many images, that may pass without any progress.
-        queue: Images that may wait, over all requests.
-        batch: Images that are answered for at once.
-        wait: Milliseconds that a batch waits for images which are on their way.
-        decoding: Seconds that decoding one image may take.
-        memory: Megabytes that decoding one image may take.
-        uploads: Megabytes of all uploads that wait on the disk.
-        headers: Seconds in which a request's headers must be complete.
-        connections: That may be open at once.
-        address: Connections of one address.
+        megabytes: Size of a request, except `/predict/stream`.
+        stream: Size of a request to `/predict/stream`, in megabytes.
+        megapixels: Size of an image file: width times height; all values for a TIFF or an array.
+        files: Files per request, except `/predict/stream`.
+        seconds: Time of a request; for a stream, time without progress.
+        queue: Waiting images, over all requests.
+        batch: Images predicted together.
+        wait: Milliseconds that a batch waits for announced images.
+        decoding: Seconds to decode one image.
+        memory: Megabytes of memory to decode one image.
+        uploads: Megabytes of all uploads waiting on the disk.
+        headers: Seconds until the headers of a request must be complete.
+        connections: Open connections.
+        address: Open connections per address.
     """
 
     megabytes: float = 64.0
@@ -48,28 +48,28 @@ class Limits:
 
     @property
     def bytes(self) -> int:
-        """Of a request, but for many images."""
+        """Size of a request in bytes, except `/predict/stream`."""
         return round(self.megabytes * 1e6)
 
     @property
     def stream_bytes(self) -> int:
-        """Of a request of many images."""
+        """Size of a request to `/predict/stream` in bytes."""
         return round(self.stream * 1e6)
 
     @property
     def pixels(self) -> int:
-        """Of an image file."""
+        """Pixels per image file."""
         return round(self.megapixels * 1e6)
 
 
 def limits_from(settings: Sequence[str]) -> Limits:
-    """Limits as they are written on the command line.
+    """Parse limits of the command line.
 
     Args:
-        settings: Each as in `megabytes=200`.
+        settings: For example `megabytes=200`.
 
     Raises:
-        InputError: There is no such limit, or it is no number above zero.
+        InputError: A limit is unknown or not a positive number.
     """
     is_integer = {field.name: isinstance(field.default, int) for field in fields(Limits)}
     parsed: dict[str, float] = {}
@@ -83,6 +83,6 @@ def limits_from(settings: Sequence[str]) -> Limits:
             number = 0
         if not 0 < number < float("inf"):
             kind = "a whole number" if is_integer[name] else "a number"
-            raise InputError(f"{setting!r} should be {kind} above zero", field="--limit", remedy=f"write {name}=10")
+            raise InputError(f"{setting!r} must be {kind} above zero", field="--limit", remedy=f"write {name}=10")
         parsed[name] = number
     return replace(Limits(), **parsed)  # type: ignore[arg-type]

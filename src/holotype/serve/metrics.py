@@ -1,4 +1,4 @@
-"""What a server counts, for Prometheus."""
+"""Prometheus metrics of the server."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class ServerMetrics:
-    """Counters of one server, in a registry of their own."""
+    """Counters and histograms of one server, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter("holotype_requests", "Requests", ["method", "path", "status"], registry=registry)
         self.seconds = Histogram(
-            "holotype_request_seconds", "Time of one", ["path"], buckets=SECONDS, registry=registry
+            "holotype_request_seconds", "Time of a request", ["path"], buckets=SECONDS, registry=registry
         )
-        self.batches = Histogram("holotype_batch_images", "Images of a batch", buckets=IMAGES, registry=registry)
+        self.batches = Histogram("holotype_batch_images", "Images per batch", buckets=IMAGES, registry=registry)
         self.batch_seconds = Histogram("holotype_batch_seconds", "Time of a batch", buckets=SECONDS, registry=registry)
-        self.queue = Gauge("holotype_queue_images", "Images that wait or are being answered for", registry=registry)
-        self.images = Counter("holotype_images", "Images that were answered for", registry=registry)
-        self.unusual = Counter("holotype_images_unusual", "Images unlike those of the training", registry=registry)
+        self.queue = Gauge("holotype_queue_images", "Images waiting or being predicted", registry=registry)
+        self.images = Counter("holotype_images", "Predicted images", registry=registry)
+        self.unusual = Counter("holotype_images_unusual", "Images out of distribution", registry=registry)
 
     def text(self) -> bytes:
-        """All of them, as Prometheus reads it."""
+        """Metrics in the Prometheus text format."""
         return generate_latest(self.registry)

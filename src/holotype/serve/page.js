@@ -36,7 +36,7 @@ async function wordsOf(response) {
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
 const percent = (value) => (value > 0 && value < 0.001 ? "< 0.1 %" : `${(100 * value).toFixed(1)} %`);
 
-// What the server knows
+// Server information
 
 async function begin() {
   if ($("unlock") && !state.token) {
@@ -47,7 +47,7 @@ async function begin() {
   const response = await ask("classes");
   if (response.status === 401) {
     $("about").textContent = "";
-    if (state.token) $("refused").textContent = "That is not the token.";
+    if (state.token) $("refused").textContent = "This token is wrong.";
     state.token = null;
     $("unlock").hidden = false;
     $("token").focus();
@@ -59,14 +59,14 @@ async function begin() {
   state.names = facts.pattern ? facts.pattern.split(" | ").map((text) => pattern(text, facts.channels)) : [];
   if ($("unlock")) $("unlock").hidden = true;
   document.title = $("run").textContent = facts.run;
-  const labels = facts.kind === "multilabel" ? "any number of labels an image" : "one label an image";
+  const labels = facts.kind === "multilabel" ? "any number of labels per image" : "one label per image";
   const classes = `${facts.classes.length.toLocaleString("en")} ${facts.classes.length === 1 ? "class" : "classes"}`;
-  $("about").textContent = `A finished run that knows ${classes}, ${labels}. What you drop here stays between this browser and the server.`;
+  $("about").textContent = `Predicts ${classes}, ${labels}. Images are sent to this server only.`;
   $("form").textContent = facts.pattern ? sentence(facts.files) : `${sentence(facts.files)} ${facts.endings.join(" ")}`;
   $("files").accept = facts.endings.join(",");
   $("ask").hidden = false;
   const version = await (await ask("version")).json();
-  $("version").textContent = `Holotype ${version.holotype} · networks ${version.digests.networks}`;
+  $("version").textContent = `Holotype ${version.holotype} · models ${version.digests.networks}`;
 }
 
 function pattern(text, channels) {
@@ -164,8 +164,8 @@ function tell() {
   const odd = state.entries.filter((entry) => entry.result?.out_of_distribution.unusual).length;
   const all = state.entries.length;
   const parts = [done < all ? `${done} of ${all} images done` : `${all} ${all === 1 ? "image" : "images"} done`];
-  if (odd) parts.push(`${odd} unlike the training images`);
-  if (failed) parts.push(`${failed} refused`);
+  if (odd) parts.push(`${odd} out of distribution (unlike the training images)`);
+  if (failed) parts.push(`${failed} with errors`);
   $("status").textContent = all ? parts.join(", ") : "";
   $("save").hidden = done === failed;
   $("clear").hidden = !all;
@@ -216,7 +216,7 @@ function look(entry) {
     }
     if (choice.value !== name || button.getAttribute("aria-pressed") !== "true") return;
     frame.querySelector(".heat")?.remove();
-    const heat = picture(cache.get(name), `Where ${name} was found`, 1000);
+    const heat = picture(cache.get(name), `Heat map of ${name}`, 1000);
     heat.classList.add("heat");
     frame.append(heat);
   };
@@ -231,17 +231,17 @@ function look(entry) {
 function labelList(result) {
   const labels = result.labels.length
     ? make("ul", { class: "labels" }, ...result.labels.map((name) => make("li", {}, name)))
-    : make("p", { class: "note" }, "No class lies above its threshold.");
-  const sure = result.answer ? make("p", { class: "note" }, `Sure enough: ${result.rank} ${result.answer}`) : null;
+    : make("p", { class: "note" }, "No class is above its threshold.");
+  const sure = result.answer ? make("p", { class: "note" }, `Certain at the rank ${result.rank}: ${result.answer}`) : null;
   const parts = [make("h3", {}, result.labels.length === 1 ? "Label" : "Labels"), labels];
   return make("div", {}, ...parts, sure);
 }
 
 function warning(result) {
   const reasons = result.out_of_distribution.reasons.map((reason) => make("li", {}, sentence(reason.message)));
-  if (result.abstain) reasons.push(make("li", {}, "The scores are so close that a person should look."));
+  if (result.abstain) reasons.push(make("li", {}, "The probabilities are too close to decide; a person should check the image."));
   if (!reasons.length) return null;
-  const words = result.out_of_distribution.unusual ? "Unlike the training images: do not take these labels at their word." : "Not sure.";
+  const words = result.out_of_distribution.unusual ? "Out of distribution: the image is unlike the training images, so the prediction is not reliable." : "Uncertain.";
   return make("div", { class: "warning" }, make("b", {}, words), make("ul", {}, ...reasons));
 }
 
@@ -252,7 +252,7 @@ function bars(result) {
     const bar = make("span", { class: "bar", "aria-hidden": "true" }, line);
     const threshold = result.thresholds?.[name] ?? null;
     const selected = result.labels.includes(name);
-    let words = `${name}: ${percent(value)}${selected ? ", given" : ""}`;
+    let words = `${name}: ${percent(value)}${selected ? ", predicted" : ""}`;
     if (threshold !== null) {
       const mark = make("u");
       mark.style.left = `${100 * threshold}%`;
@@ -264,7 +264,7 @@ function bars(result) {
   });
   const visible = Math.max(BARS, result.labels.length);
   const list = (some) => make("ul", { class: "bars" }, ...some);
-  const title = result.thresholds ? "Probabilities, with the threshold of each class" : "Probabilities";
+  const title = result.thresholds ? "Probabilities (the mark is the threshold of the class)" : "Probabilities";
   const rest = rows.slice(visible);
   const more = rest.length ? make("details", {}, make("summary", {}, `${rest.length} more`), list(rest)) : null;
   return make("div", {}, make("h3", {}, title), list(rows.slice(0, visible)), more);
@@ -273,7 +273,7 @@ function bars(result) {
 function labelSet(result) {
   if (!result.label_set) return null;
   const names = result.label_set.map((name) => make("li", {}, name));
-  return make("div", {}, make("h3", {}, "Cannot be ruled out"), make("ul", { class: "labels soft" }, ...names));
+  return make("div", {}, make("h3", {}, "Prediction set"), make("p", { class: "note" }, "Labels that cannot be ruled out at the calibrated confidence."), make("ul", { class: "labels soft" }, ...names));
 }
 
 function nearest(result) {
@@ -282,13 +282,13 @@ function nearest(result) {
     const frame = make("div", { class: "picture" });
     if (near.picture) {
       ask(near.picture).then(async (response) => {
-        if (response.ok) frame.append(picture(URL.createObjectURL(await response.blob()), `The specimen ${near.id}`, result.image.width));
+        if (response.ok) frame.append(picture(URL.createObjectURL(await response.blob()), `Training image ${near.id}`, result.image.width));
       });
     }
     return make("figure", {}, frame, make("figcaption", {}, make("b", {}, near.labels.join(", ") || "no label"),
       `${near.id} · similarity ${near.similarity.toFixed(2)}`));
   });
-  return make("div", {}, make("h3", {}, "Nearest training specimens"), make("div", { class: "nearest" }, ...figures));
+  return make("div", {}, make("h3", {}, "Most similar training images"), make("div", { class: "nearest" }, ...figures));
 }
 
 // Results out

@@ -1,4 +1,4 @@
-"""The page: drop images, see what the run says of them. It asks nobody but this server."""
+"""Web page of the server: drop images, see their predictions. It contacts only this server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ STYLE, SCRIPT = (TEMPLATE_FOLDER.joinpath(name).read_text("utf-8") for name in (
 
 
 def page(name: str, locked: bool) -> str:
-    """The page as HTML.
+    """HTML of the page.
 
     Args:
-        name: The run's.
-        locked: Whether a token is asked for; the page then says nothing of the run before it has one.
+        locked: A token is required; the page then shows nothing of the run before it has the token.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE_FOLDER.joinpath("page.html.j2").read_text("utf-8"))
@@ -25,6 +24,6 @@ def page(name: str, locked: bool) -> str:
 
 
 def page_policy() -> str:
-    """What a browser may do for the page: its own files, and pictures that it was sent."""
+    """Content security policy of the page: its own files, and images sent by the server."""
     policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; "
     return policy + "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"

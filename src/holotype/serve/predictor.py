@@ -1,4 +1,4 @@
-"""What a server asks of whatever answers: a small protocol, so that it knows neither recipe nor network."""
+"""Predictor protocol: the server's view of a run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,17 @@ __all__ = ["DecodedImage", "ImagePrediction", "MakeReader", "Neighbor", "Predict
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What does not change while a server runs.
+    """Constant properties of a run.
 
     Args:
-        run: The run's name.
-        holotype: The version of this program.
-        digests: Of the files that answers hang on, by name.
+        holotype: Version of this program.
+        digests: Digests of the files that affect predictions, by name.
         kind: `multiclass` or `multilabel`.
-        classes: The class names in order.
-        thresholds: One probability a class; none where the decision has none, null where a class has none.
-        decision: The rule's name.
-        channels: The channels' names; empty where the recipe does not name them.
-        channel_count: How many channels an image has.
-        pattern: How the files of one image are named; none where one file holds all channels.
-        endings: Of the files that can be read.
+        thresholds: Probability threshold of each class (None for a class without one); None without thresholds.
+        decision: Name of the decision rule.
+        channels: Channel names; empty if the recipe has none.
+        pattern: Pattern of file names; None if one file has all channels.
+        endings: Endings of readable files.
     """
 
     run: str
@@ -45,14 +42,14 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An image that was read and waits to be answered for.
+    """Decoded image that waits for its prediction.
 
     Args:
-        form: What images of one batch must have in common.
-        shape: (channels, height, width) of the image as it came.
-        depth: The pixels' type.
-        content: Whatever the answerer keeps of it.
-        picture: The picture as PNG, where it was asked for.
+        form: Key that all images of a batch share.
+        shape: (channels, height, width) of the uploaded image.
+        depth: Data type of the pixels.
+        content: Private data of the predictor.
+        picture: PNG, if requested.
     """
 
     form: str
@@ -64,13 +61,11 @@ class DecodedImage:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A training specimen that is like an image.
+    """Training image similar to an uploaded image.
 
     Args:
-        id: The specimen's.
-        similarity: Cosine, from -1 to 1.
-        labels: What it is.
-        has_image: Whether its image can be shown.
+        similarity: Cosine similarity of the embeddings, from -1 to 1.
+        has_image: The image can be shown.
     """
 
     id: str
@@ -81,17 +76,17 @@ class Neighbor:
 
 @dataclass(frozen=True)
 class ImagePrediction:
-    """What a run says of one image.
+    """Prediction of one image.
 
     Args:
-        labels: As decided.
-        probabilities: By class, the likeliest first; of very many classes the likeliest only.
-        label_set: Labels that cannot be ruled out, where the run was calibrated for that.
-        abstain: Whether a person should look, where the run was calibrated for that.
-        answer: What is sure enough, where the run backs off to ranks.
-        rank: Which rank that is.
-        nearest: Training specimens, the most similar first; none where they are not known.
-        ood_reasons: In which respects the image is unusual.
+        labels: Predicted labels.
+        probabilities: By class, the most probable first; only the top classes of very many.
+        label_set: Conformal prediction set, if the run is calibrated for it.
+        abstain: A person should check the image, if the run is calibrated for it.
+        answer: Taxon that is certain enough, if the run backs off to ranks.
+        rank: Rank of that taxon.
+        nearest: Similar training images, the most similar first; None if unknown.
+        ood_reasons: Signs that the image is out of distribution.
     """
 
     labels: tuple[str, ...]
@@ -113,68 +108,63 @@ MakeReader = Callable[[], Reader]
 
 
 class Predictor(Protocol):
-    """Says how images are read, answers for them, and says where it looked.
+    """Prediction, explanation and image reading of a run.
 
-    `open` and `predict`, `explain` and `work` are called on one thread, the others on any.
+    `open`, `predict`, `explain` and `work` are called on one thread, the others on any.
     """
 
     @property
     def about(self) -> RunInfo:
-        """What does not change."""
+        """Constant properties of the run."""
 
     @property
     def files_per_image(self) -> int:
-        """How many files make one image."""
+        """Number of files per image."""
 
     def open(self) -> None:
-        """Read what answers need; called once, before anything is asked."""
+        """Load the models; called once, before any prediction."""
 
     def match_file(self, name: str) -> tuple[str, int]:
-        """Which image a file belongs to, and the number of its channel.
+        """Image id and channel index of a file.
 
         Args:
-            name: As it was handed in, its folders parted by `/`; it is never opened.
+            name: Uploaded name with `/` between folders; it is never opened.
 
         Raises:
-            InputError: It is not named as the run's files are.
+            InputError: The name does not match the pattern of the run.
         """
 
     @property
     def make_reader(self) -> MakeReader:
-        """What makes, in a process of its own, the function that decodes images; it can be pickled."""
+        """Picklable factory of the image decoder, called in another process."""
 
     def predict(self, questions: Sequence[DecodedImage], nearest: int) -> list[ImagePrediction]:
-        """Answer for a batch.
+        """Predict a batch.
 
         Args:
-            questions: All of one form.
-            nearest: How many training specimens are named for each.
+            questions: Images with the same form.
+            nearest: Number of similar training images to return for each.
 
         Raises:
-            InputError: One of them cannot be answered for.
+            InputError: One of them cannot be predicted.
         """
 
     def explain(self, question: DecodedImage, name: str) -> bytes:
-        """Where in an image a class was found, as a PNG that lies over its picture.
+        """Grad-CAM heat map of a class as a transparent PNG.
 
         Args:
-            question: The image.
-            name: The class.
+            name: Class name.
 
         Raises:
-            InputError: There is no such class, or the network has no places to point at.
+            InputError: The class is unknown, or the network has no feature map.
         """
 
     def specimen(self, name: str) -> bytes | None:
-        """The picture of a training specimen as PNG; none where there is none.
-
-        Args:
-            name: Its id.
-        """
+        """PNG of a training image; None if there is none."""
 
     def work(self) -> bool:
-        """Do a little of what can wait, such as an index of specimens; false where nothing is left to be done."""
+        """Do a small piece of background work, such as indexing; False if nothing is left."""
 
     @property
     def nearest(self) -> str:
-        """Whether training specimens can be named: `known`, `being made`, `off`, or why not."""
+        """State of the training index: `known`, `being made`, `off`, or the reason why there is none."""

@@ -1,4 +1,4 @@
-"""One process that decodes images: how it is started, asked and stopped, and what it does."""
+"""Decoding process: start, use and stop."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from holotype.serve.predictor import DecodedImage, MakeReader, Reader
 
 __all__ = ["STARTING_SECONDS", "LimitError", "Reply", "Worker", "WorkerDiedError", "memory_limit_text", "over_limit"]
 
-STARTING_SECONDS = 120.0  # that a process may take until it can decode: it may have to load torch
-RETIRED_BYTES = 500_000_000  # of memory that a process has not given back, beyond which another takes its place
+STARTING_SECONDS = 120.0  # until a process must be ready; it may have to load torch
+RETIRED_BYTES = 500_000_000  # of memory not returned after an image, above which the process is replaced
 
 
 class LimitError(DataError):
-    """An image that takes more time or memory than decoding may."""
+    """Image that exceeds the time or memory limit of decoding."""
 
 
 class WorkerDiedError(Exception):
-    """A process that ended."""
+    """Decoding process that has ended."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a process says of an image.
+    """Reply of a decoding process.
 
     Args:
-        content: The image, or what is wrong with it.
-        retires: Whether the process should be replaced.
+        content: The image, or its error.
+        retires: The process should be replaced.
     """
 
     content: DecodedImage | InputError
@@ -43,11 +43,10 @@ class Reply:
 
 
 class Worker:
-    """One process that decodes, as the server sees it.
+    """Decoding process as the server sees it.
 
     Args:
-        make_reader: Makes what decodes, in the process; it can be pickled.
-        limits: What decoding one image may cost.
+        make_reader: Picklable factory of the decoder, called in the process.
     """
 
     def __init__(self, make_reader: MakeReader, limits: Limits) -> None:
@@ -62,12 +61,12 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process can be asked."""
+        """True if the process runs."""
         return self.process.is_alive()
 
     @property
     def was_killed(self) -> bool:
-        """Whether another process ended it for good: that need not be the fault of the image in it."""
+        """True if the process was killed from outside, which need not be the fault of its image."""
         return self.process.exitcode == -getattr(signal, "SIGKILL", 9)
 
     def wait_until_ready(self) -> None:
@@ -79,21 +78,17 @@ class Worker:
         try:
             failure = self.answer(STARTING_SECONDS)
         except TimeoutError:
-            failure = f"it did not begin in {STARTING_SECONDS:g} seconds"
+            failure = f"it was not ready after {STARTING_SECONDS:g} seconds"
         except WorkerDiedError as error:
-            failure = f"it ended by {error}"
+            failure = f"it ended with {error}"
         if failure:
             raise RuntimeError(failure)
         self.is_ready = True
 
     def accepts(self, request: Any) -> bool:
-        """Hand an image over; false where the process had ended before.
-
-        Args:
-            request: What the reader takes.
-        """
+        """Send an image; False if the process had ended before."""
         try:
-            if self.connection.poll():  # it owes no answer, so that this is its end
+            if self.connection.poll():  # no answer is due, so this is the end of the process
                 return False
             self.connection.send(request)
         except OSError:
@@ -101,13 +96,11 @@ class Worker:
         return True
 
     def answer(self, seconds: float) -> Any:
-        """What the process sends next.
-
-        Args:
-            seconds: That it may take.
+        """Next message of the process.
 
         Raises:
-            TimeoutError: It takes longer.
+            TimeoutError: The process takes longer.
+            WorkerDiedError: The process has ended.
         """
         try:
             came = self.connection.poll(seconds)
@@ -124,16 +117,16 @@ class Worker:
         return f"signal {-code}" if code is not None and code < 0 else f"status {code}"
 
     def stop(self) -> None:
-        """End the process; it holds nothing that would have to be put in order."""
+        """Kill the process; it has no state to save."""
         self.process.kill()
         self.process.join(5)
         self.connection.close()
 
 
 def _make_context(make_reader: MakeReader) -> Any:
-    """How processes are started: never by forking this one, whose threads may hold locks of torch or of a decoder.
+    """Start method of the processes: never fork, because threads may hold locks of torch or of a decoder.
 
-    A fork server, where there is one, loads what decoding needs once, so that a stopped process is soon replaced.
+    A fork server preloads the decoder, so that a stopped process is quickly replaced.
     """
     kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(kind)
@@ -144,12 +137,12 @@ def _make_context(make_reader: MakeReader) -> Any:
 
 
 def _decode(connection: Connection, make_reader: MakeReader, limits: Limits) -> None:
-    """What a process does: decode one image after another until nobody asks any more."""
+    """Main loop of a process: decode images until the connection closes."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the server ends its processes when it has finished
+        signal.signal(number, signal.SIG_IGN)  # the server ends its processes itself
     try:
         read = make_reader()
-    except BaseException as error:  # noqa: BLE001  (whatever it is, the server says it)
+    except BaseException as error:  # noqa: BLE001  (the server reports it)
         connection.send(first_line(error))
         return
     before = _resident_bytes()
@@ -161,7 +154,7 @@ def _decode(connection: Connection, make_reader: MakeReader, limits: Limits) -> 
             request = connection.recv()
         except (EOFError, OSError):
             return
-        _end_after(min(limits.decoding, limits.seconds) + 1)  # even where the server is no more
+        _end_after(min(limits.decoding, limits.seconds) + 1)  # even if the server has died
         content = _read(read, request, limits)
         _end_after(0)
         grew = _most_resident() - most_before > RETIRED_BYTES and _resident_bytes() - before > RETIRED_BYTES
@@ -169,7 +162,7 @@ def _decode(connection: Connection, make_reader: MakeReader, limits: Limits) -> 
         del content, request
 
 
-def _read(read: Reader, request: tuple[list[Path], int, bool], limits: Limits) -> DecodedImage | InputError:
+def _read(read: Reader, request: Any, limits: Limits) -> DecodedImage | InputError:
     try:
         return read(*request)
     except InputError as error:
@@ -178,38 +171,34 @@ def _read(read: Reader, request: tuple[list[Path], int, bool], limits: Limits) -
         return over_limit(f"needs {memory_limit_text(limits)}", "memory")
     except HolotypeError as error:
         return DataError(error.what, field=error.field or "images", remedy=error.remedy)
-    except BaseException as error:  # noqa: BLE001  (a decoder's own error, Rust's panic among them, is the file's fault)
+    except BaseException as error:  # noqa: BLE001  (any error of a decoder, even a Rust panic, is due to the file)
         return DataError(f"the image cannot be read: {type(error).__name__}: {first_line(error)}", field="images")
 
 
 def memory_limit_text(limits: Limits) -> str:
-    """The memory that decoding may not take, in words.
-
-    Args:
-        limits: What decoding one image may cost.
-    """
+    """Memory limit as text."""
     return f"more than {limits.memory:,.10g} MB of memory"
 
 
 def over_limit(what: str, limit: str) -> LimitError:
-    """The refusal of an image that goes beyond a limit.
+    """Build the error of an image that exceeds a limit.
 
     Args:
-        what: What decoding it does.
-        limit: The name of the limit.
+        what: Verb phrase about the decoding.
+        limit: Name of the limit.
     """
     remedy = f"send a smaller image, or start the server with a larger --limit {limit}="
-    return LimitError(f"decoding it {what}", field="images", remedy=remedy)
+    return LimitError(f"decoding the image {what}", field="images", remedy=remedy)
 
 
 def _end_after(seconds: float) -> None:
-    """Let the system end this process after some time, or never, where it can."""
+    """Ask the system to end this process after some seconds (0: never), where supported."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _limit_memory(extra_bytes: int) -> None:
-    """Let no more memory be taken from now on, where the system can hold a process to that."""
+    """Limit the additional memory of this process, where supported."""
     try:
         import resource
 
@@ -222,7 +211,7 @@ def _limit_memory(extra_bytes: int) -> None:
 
 
 def _most_resident() -> int:
-    """Bytes of memory that this process has held at most: asked before `_resident`, which opens a file."""
+    """Peak resident memory in bytes; read before `_resident_bytes`, which opens a file."""
     if sys.platform != "linux":
         return 0
     import resource
@@ -231,7 +220,7 @@ def _most_resident() -> int:
 
 
 def _resident_bytes() -> int:
-    """Bytes of memory that this process holds."""
+    """Resident memory in bytes."""
     if sys.platform != "linux":
         return 0
     import resource

@@ -1,4 +1,4 @@
-"""What the endpoints answer, as OpenAPI tells it."""
+"""Response schemas of the endpoints."""
 
 from __future__ import annotations
 
@@ -29,56 +29,56 @@ __all__ = [
 
 
 class Health(BaseModel):
-    """Whether questions are answered."""
+    """Readiness of the server."""
 
     ready: bool
     """Whether images can be sent."""
     why: str
-    """Why not, or `ready`."""
+    """`ready`, or the reason why not."""
     nearest: str
-    """What is known of training specimens: `known`, `being made`, `off`, or why not."""
+    """Index of training images: `known`, `being made`, `off`, or the reason why there is none."""
 
 
 class Version(BaseModel):
-    """What answers."""
+    """Versions of the program and the run."""
 
     holotype: str
     """The version of the program."""
     run: str
     """The run's name."""
     digests: dict[str, str]
-    """Of the files that answers hang on."""
+    """Digests of the files that affect predictions."""
 
 
 class Classes(BaseModel):
-    """What is answered, and what an image must be."""
+    """Classes of the run, and requirements for images."""
 
     run: str
     """The run's name."""
     kind: Literal["multiclass", "multilabel"]
-    """One label an image, or any number of them."""
+    """One label per image, or any number of labels."""
     classes: list[str]
     """In the order of the run."""
     thresholds: dict[str, float | None] | None
-    """The probability above which a class is given; null where the decision has no such thing."""
+    """Probability threshold of each class; null without thresholds."""
     decision: str
     """The rule that turns probabilities into labels."""
     channels: list[str]
-    """Their names in order; empty where the recipe names none."""
+    """Channel names in order; empty if the recipe has none."""
     channel_count: int
-    """How many channels an image has."""
+    """Number of channels of an image."""
     files: str
-    """What an image must be made of, in words."""
+    """Files and channels of an image, in words."""
     pattern: str | None
-    """How the files of one image are named; null where one file holds all channels."""
+    """Pattern of file names; null if one file has all channels."""
     endings: list[str]
-    """Of the files that can be read."""
+    """Endings of readable files."""
     limits: dict[str, float]
-    """What a request may cost."""
+    """Request limits."""
 
 
 class Shape(BaseModel):
-    """The image as it was handed in."""
+    """Form of the uploaded image."""
 
     channels: int
     height: int
@@ -88,95 +88,90 @@ class Shape(BaseModel):
 
 
 class NeighborInfo(BaseModel):
-    """A training specimen that is like the image."""
+    """Training image similar to the uploaded image."""
 
     id: str
     labels: list[str]
     similarity: float
-    """Cosine of what the network sees in both, from -1 to 1."""
+    """Cosine similarity of the embeddings, from -1 to 1."""
     picture: str | None
-    """Where its picture is; null where the file is gone."""
+    """Path of its picture; null if the file is missing."""
 
 
 class OodReason(BaseModel):
-    """One respect in which an image is unusual."""
+    """Sign that an image is out of distribution."""
 
     what: Literal["score", "mean", "deviation", "range", "missing", "size"]
     channel: str | None
     value: float | None
     low: float | None
-    """The least that is usual."""
+    """Lower end of the range of the training images."""
     high: float | None
-    """The most that is usual."""
+    """Upper end of the range of the training images."""
     message: str
-    """The same as a sentence."""
+    """Explanation as a sentence."""
 
 
 class OutOfDistribution(BaseModel):
-    """Whether an image is unlike those that the run was trained on."""
+    """Difference of an image from the training images."""
 
     unusual: bool
     reasons: list[OodReason]
 
 
 class Prediction(BaseModel):
-    """What the run says of one image."""
+    """Prediction of one image."""
 
     id: str
-    """The file's name without its ending, or what the files of its channels have in common."""
+    """File name without ending, or the common part of the names of its channel files."""
     files: list[str]
-    """The names that were handed in."""
+    """Uploaded file names."""
     labels: list[str]
-    """As the run decides."""
+    """Predicted labels."""
     probabilities: dict[str, float]
-    """By class, the likeliest first; above 2,000 classes the likeliest 100."""
+    """By class, the most probable first; with more than 2,000 classes the top 100."""
     thresholds: dict[str, float | None] | None
-    """The probability above which a class is given; null where the decision has no such thing."""
+    """Probability threshold of each class; null without thresholds."""
     label_set: list[str] | None
-    """Labels that cannot be ruled out; null where the run was not calibrated for that."""
+    """Conformal prediction set: contains the true label with the calibrated probability; null without calibration."""
     abstain: bool | None
-    """Whether a person should look; null where the run was not calibrated for that."""
+    """True if a person should check the image; null without calibration."""
     answer: str | None
-    """What is sure enough, where the run backs off to ranks."""
+    """Taxon that is certain enough, if the run backs off to ranks."""
     rank: str | None
-    """The rank of that answer."""
+    """Rank of that taxon."""
     nearest: list[NeighborInfo] | None
-    """Training specimens, the most similar first; null where they are not known."""
+    """Similar training images, the most similar first; null if unknown."""
     out_of_distribution: OutOfDistribution
     image: Shape
     picture: str | None = None
-    """The image as a PNG in a `data:` address, where `picture=true` was asked for."""
+    """PNG of the image as a `data:` URI, if `picture=true`."""
 
 
 class Predictions(BaseModel):
-    """What the run says of all images, in the order of their first files."""
+    """Predictions of all images, in the order of their first files."""
 
     run: str
     predictions: list[Prediction]
 
 
 class StreamLine(BaseModel):
-    """One line of a stream: a prediction, or what was wrong with one image."""
+    """One line of a stream: a prediction, or the error of one image."""
 
     number: int = Field(ge=0)
-    """The image's place in the upload, from 0."""
+    """Index of the image in the upload, from 0."""
     id: str
     prediction: Prediction | None = None
     error: ErrorDetail | None = None
 
 
 def classes_of(about: RunInfo, limits: Limits) -> Classes:
-    """What is answered, and what an image must be.
-
-    Args:
-        about: The answerer's.
-        limits: The server's.
-    """
+    """Response of `/classes`."""
     count = f"{about.channel_count} channel{'' if about.channel_count == 1 else 's'}"
-    files = f"one file an image, with {count}"
+    files = f"one file per image, with {count}"
     if about.pattern is not None:
         files = (
-            f"{about.channel_count} files an image, named as in {about.pattern}; channels: {', '.join(about.channels)}"
+            f"{about.channel_count} files per image, named as in {about.pattern}; channels: {', '.join(about.channels)}"
         )
     return Classes(
         run=about.run,
@@ -202,15 +197,7 @@ def _thresholds(about: RunInfo) -> dict[str, float | None] | None:
 def prediction_of(
     about: RunInfo, name: str, files: list[str], image: DecodedImage, answer: ImagePrediction
 ) -> Prediction:
-    """An answer as it is sent.
-
-    Args:
-        about: The answerer's.
-        name: The image's.
-        files: The names that were handed in.
-        image: The image.
-        answer: What is said of it.
-    """
+    """Response of one image."""
     near = None
     if answer.nearest is not None:
         near = [

@@ -1,4 +1,4 @@
-"""A server from its beginning to its end: where it listens, who may ask, how it goes down."""
+"""Server process: bind address, access policy, graceful shutdown."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ QUEUED_CONNECTIONS = 512  # by the system, until they are accepted
 
 @dataclass(frozen=True)
 class BindAddress:
-    """Where a server listens.
+    """Bind address of the server.
 
     Args:
-        host: A name or an address.
-        port: 0 takes any that is free.
-        anonymous: Whether anybody who reaches another address than this machine's own may ask.
-        hosts: More names by which it is called.
+        host: Name or address.
+        port: 0 takes a free one.
+        anonymous: Allow other machines without a token.
+        hosts: Additional host names of the server.
     """
 
     host: str = "127.0.0.1"
@@ -44,7 +44,7 @@ class BindAddress:
 
     @property
     def is_private(self) -> bool:
-        """Whether only this machine reaches it."""
+        """True if only this machine can connect."""
         try:
             return self.host in LOOPBACK or ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -52,21 +52,20 @@ class BindAddress:
 
 
 def access_policy(bind_address: BindAddress, token: str | None) -> AccessPolicy:
-    """Who may ask a server.
+    """Access policy of a server.
 
     Args:
-        bind_address: Where it listens.
-        token: What callers must show.
+        token: Required bearer token.
 
     Raises:
-        InputError: It would answer anybody on the network, and nobody said that it may.
+        InputError: Anyone on the network could call the server, and this was not allowed explicitly.
     """
     if not bind_address.is_private and not token and not bind_address.anonymous:
         raise InputError(
-            f"anybody who reaches {bind_address.host} could ask this server",
+            f"anyone who can reach {bind_address.host} could use this server",
             field="--host",
             value=bind_address.host,
-            remedy=f"set {TOKEN} to a secret that callers must show, or say --allow-anonymous",
+            remedy=f"set {TOKEN} to require a bearer token, or pass --allow-anonymous",
         )
     named = [name.lower() for name in bind_address.hosts]
     hosts = sorted({*LOOPBACK, bind_address.host.lower(), *named}) if bind_address.is_private or named else None
@@ -80,17 +79,14 @@ def serve(
     processes: int,
     announce: Callable[[str, str], None],
 ) -> None:
-    """Serve until a signal says to end; what is under way is finished first.
+    """Serve until a signal; requests in progress are finished first.
 
     Args:
-        predictor: Answers.
-        bind_address: Where to listen.
-        limits: What a request may cost.
-        processes: That decode images.
-        announce: Receives its address and who may ask, as soon as it listens.
+        processes: Number of decoding processes.
+        announce: Receives the address and the access rule once the server listens.
 
     Raises:
-        InputError: It must not listen there, or cannot.
+        InputError: The server may not or cannot listen there.
     """
     rules = access_policy(bind_address, os.environ.get(TOKEN))
     listening = _listen(bind_address)
@@ -111,16 +107,16 @@ def serve(
     )
     port = listening.getsockname()[1]
     host_text = f"[{bind_address.host}]" if ":" in bind_address.host else bind_address.host
-    who = "callers show a token" if rules.token else "anybody who reaches it may ask"
+    who = "bearer token required" if rules.token else "no token required"
     announce(f"http://{host_text}:{port}/", who)
-    # uvicorn finishes what is under way and then raises the signal again, which would end us with its status.
+    # uvicorn finishes requests in progress and raises the signal again, which would set the exit status.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     _Server(config).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """A server that accepts few connections at once, and lets the system queue more than that."""
+    """Server that accepts few connections at once and lets the system queue more."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -129,7 +125,7 @@ class _Server(uvicorn.Server):
 
 
 def _set_send_timeout(listening: socket.socket, seconds: float) -> None:
-    """Let the system end connections whose other end takes nothing; those that are accepted inherit it."""
+    """Let the system close connections whose other end reads nothing; accepted sockets inherit it."""
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1e3))
 
@@ -145,10 +141,10 @@ def _listen(bind_address: BindAddress) -> socket.socket:
         listening.listen(QUEUED_CONNECTIONS)
     except (OSError, OverflowError) as error:
         what = (
-            f"{bind_address.host}:{bind_address.port} cannot be listened on: "
+            f"{bind_address.host}:{bind_address.port} cannot be used to listen: "
             f"{getattr(error, 'strerror', None) or error}"
         )
         raise InputError(
-            what, field="--port", value=bind_address.port, remedy="give another --port or --host"
+            what, field="--port", value=bind_address.port, remedy="choose another --port or --host"
         ) from error
     return listening

@@ -1,4 +1,4 @@
-"""From uploads to predictions: decoding off the event loop, answers by the batch."""
+"""Prediction service: decoding off the event loop, prediction in batches."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = ["RequestOptions", "Service"]
 
 @dataclass(frozen=True)
 class RequestOptions:
-    """What a caller wants beside the labels.
+    """Options of a prediction request.
 
     Args:
-        nearest: How many training specimens.
-        picture: Whether the picture, too.
+        nearest: Number of similar training images to return.
+        picture: Return the image as PNG.
     """
 
     nearest: int = 0
@@ -38,12 +38,10 @@ class RequestOptions:
 
 
 class Service:
-    """Answers requests by an answerer.
+    """Requests answered with a predictor.
 
     Args:
-        predictor: Says how images are read, and answers for them.
-        limits: What a request may cost.
-        processes: That decode images.
+        processes: Number of decoding processes.
     """
 
     def __init__(self, predictor: Predictor, limits: Limits, processes: int) -> None:
@@ -54,13 +52,13 @@ class Service:
         self.drawing = ThreadPoolExecutor(2, thread_name_prefix="holotype-draws")
 
     def start(self) -> None:
-        """Begin to open the answerer."""
+        """Start decoding and open the predictor."""
         self.upload_folder.open()
         self.decoding.start()
         self.batcher.start()
 
     def close(self) -> None:
-        """Finish what is under way, then end."""
+        """Finish requests in progress, then end."""
         self.decoding.close()
         self.batcher.close()
         self.drawing.shutdown(wait=False, cancel_futures=True)
@@ -68,18 +66,14 @@ class Service:
 
     @property
     def why(self) -> str:
-        """Why images are not answered for, or nothing where they are."""
+        """Reason why images cannot be predicted; empty if they can."""
         return self.batcher.why or self.batcher.stuck or self.decoding.why
 
     async def predict(self, request: Request, options: RequestOptions) -> Predictions:
-        """Answer for all images of a request.
-
-        Args:
-            request: A multipart form.
-            options: What is wanted.
+        """Predict all images of a multipart request.
 
         Raises:
-            ApiError: Something is wrong with it, or there is no room or time for it.
+            ApiError: The request is invalid, or there is no room or time for it.
         """
         with self.upload_folder.folder() as folder:
             groups = await self._receive(request, folder)
@@ -92,14 +86,14 @@ class Service:
         return Predictions(run=self.predictor.about.run, predictions=answers)
 
     async def explain(self, request: Request, name: str) -> bytes:
-        """The heat map of one image.
+        """Grad-CAM heat map of one image.
 
         Args:
-            request: A multipart form of one image.
-            name: The class.
+            request: Multipart form with one image.
+            name: Class name.
 
         Raises:
-            ApiError: As above.
+            ApiError: The request is invalid, or there is no room or time for it.
         """
         if name not in self.predictor.about.classes:
             error = InputError(
@@ -109,7 +103,7 @@ class Service:
         with self.upload_folder.folder() as folder:
             groups = await self._receive(request, folder)
             if len(groups) > 1:
-                what = f"{len(groups):,} images were sent, and one is explained at a time"
+                what = f"{len(groups):,} images were sent, but only one can be explained per request"
                 raise api_error(422, what, "images", "send the files of one image")
             self.batcher.reserve(1)
             try:
@@ -122,14 +116,10 @@ class Service:
                 self.batcher.release(1)
 
     async def predict_one(self, group: Group, options: RequestOptions) -> Prediction:
-        """Answer for one image that has its place in the queue.
-
-        Args:
-            group: Its files.
-            options: What is wanted.
+        """Predict one image that has a slot in the queue.
 
         Raises:
-            ApiError: It cannot be read.
+            ApiError: The image cannot be read.
         """
         self.batcher.announce(1)
         try:
@@ -153,7 +143,7 @@ class Service:
             raise refusal from error
 
     async def _receive(self, request: Request, folder: RequestFolder) -> list[Group]:
-        """All images of a request."""
+        """Receive all images of a request."""
         self.batcher.reserve(0)
         groups, complete = Groups(self.predictor), []
         endings, max_files, seconds = self.predictor.about.endings, self.limits.files, self.limits.seconds
@@ -173,17 +163,17 @@ class Service:
         try:
             return await asyncio.wait_for(work, self.limits.seconds)
         except TimeoutError:
-            what = f"the answer was not ready after {self.limits.seconds:g} seconds"
-            raise api_error(504, what, "request", "send fewer images at a time") from None
+            what = f"the prediction was not ready after {self.limits.seconds:g} seconds"
+            raise api_error(504, what, "request", "send fewer images per request") from None
 
 
 async def _gather_or_cancel(tasks: Sequence[asyncio.Future[Prediction]]) -> list[Prediction]:
-    """What all tasks give; the first that fails ends those that are still under way."""
+    """Results of all tasks; the first failure cancels the others."""
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         over = [task for task in tasks if task.done()]
         for task in over:
-            task.result()  # raises, and of several the first in order
+            task.result()  # raises the first error in order
         return [task.result() for task in over]
     finally:
         for task in tasks:
@@ -199,6 +189,6 @@ def _add_upload(groups: Groups, upload: Upload) -> Group | None:
 
 
 def _names_of_paths(group: Group) -> dict[str, str]:
-    """Our paths and what their files were called."""
+    """Internal paths and the names of the uploaded files."""
     paths = {str(file.path): file.name for file in group.files}
     return paths | {file.path.name: file.name for file in group.files}

@@ -1,4 +1,4 @@
-"""Very many images in one request: answers leave as they are ready, and nothing piles up in memory."""
+"""Streaming predictions: results are sent as they are ready, with bounded memory."""
 
 from __future__ import annotations
 
@@ -29,12 +29,10 @@ POLL_SECONDS = 0.02  # seconds between two looks for a place in the queue
 
 
 class NdjsonResponse(Response):
-    """Lines that leave while the request still comes in.
+    """NDJSON response that is sent while the request is still received.
 
     Args:
-        lines: As they come.
-        status_code: Of HTTP.
-        seconds: That a caller may take none of them before it is taken to be gone.
+        seconds: Time without progress after which the caller is considered gone.
     """
 
     media_type = "application/x-ndjson"
@@ -47,13 +45,7 @@ class NdjsonResponse(Response):
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the lines; the request's body is left to whoever makes them.
-
-        Args:
-            scope: Of ASGI.
-            receive: Of ASGI.
-            send: Of ASGI.
-        """
+        """Send the lines; their generator reads the request body."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if self.lines is not None:
             async with aclosing(self.lines) as lines:
@@ -63,26 +55,21 @@ class NdjsonResponse(Response):
                         async with asyncio.timeout(self.seconds):
                             await send(body)
                     except TimeoutError:
-                        return  # an answer without an end: what is held for this caller is let go
+                        return  # the response stays incomplete; resources of this caller are released
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def answer_stream(service: Service, request: Request, options: RequestOptions) -> NdjsonResponse:
-    """Begin to answer for the images of a request as they come in.
-
-    Args:
-        service: Reads and answers.
-        request: A multipart form.
-        options: What is wanted.
+    """Start to predict the images of a multipart request as they are received.
 
     Raises:
-        ApiError: There is no room for it, or it is no form with a file.
+        ApiError: There is no room for the request, or it has no file.
     """
     service.batcher.reserve(0)
     folder = service.upload_folder.folder()
     files = uploads(request, folder, service.predictor.about.endings, None, service.limits.seconds)
     try:
-        first = await anext(files, None)  # what is no form at all is refused before anything is answered
+        first = await anext(files, None)  # refuse an invalid form before the response starts
         if first is None:
             raise api_error(422, "there is no file in the request", FIELD, NO_FORM)
     except BaseException:
@@ -94,7 +81,7 @@ async def answer_stream(service: Service, request: Request, options: RequestOpti
 
 @dataclass(frozen=True)
 class _StreamedUpload:
-    """An upload under way: what came first, what follows, and where it lies."""
+    """Upload in progress: first file, following files, and folder."""
 
     first: Upload | ApiError
     rest: AsyncIterator[Upload | ApiError]
@@ -109,32 +96,32 @@ class _StreamedUpload:
 async def _stream_lines(
     service: Service, upload: _StreamedUpload, options: RequestOptions
 ) -> AsyncGenerator[bytes, None]:
-    """Answers by way of a file, so that a caller who sends everything before reading anything is served as well."""
+    """Lines by way of a file, so that a caller who sends everything before reading is served too."""
     with upload.folder, tempfile.TemporaryFile(prefix="holotype-serve-") as spool:
         spooled = _Spool(spool)
         work = asyncio.create_task(_predict_uploads(service, upload, options, spooled))
         try:
             async for lines in spooled.lines():
                 yield lines
-            await work  # an answer that lacks lines is cut off, not ended
+            await work  # an incomplete response is cut off, not ended
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
 
 class _TooManyOverLimitError(Exception):
-    """An upload of which several images went beyond the limits on decoding."""
+    """Several images of one upload exceed the limits of decoding."""
 
 
 @dataclass
 class _StreamState:
-    """What the images of one upload share.
+    """State shared by the images of one upload.
 
     Args:
-        slots: How many are under way at once.
-        spool: Where their lines go.
-        folder: Where their files lie.
-        over_limit_count: How many went beyond the limits on decoding.
+        slots: Limit of images in progress.
+        spool: Receives the lines.
+        folder: Folder of the files.
+        over_limit_count: Number of images that exceeded the limits of decoding.
     """
 
     slots: asyncio.Semaphore
@@ -165,17 +152,15 @@ async def _predict_uploads(service: Service, upload: _StreamedUpload, options: R
                 spool.add(StreamLine(number=number, id=name, error=ApiError.from_input_error(error).detail))
                 number += 1
     except* _TooManyOverLimitError:
-        what = "three images of this request took more time or memory than decoding may, and the rest is not looked at"
-        fault = ErrorDetail(
-            what=what, field="request", remedy="send it without them, one image at a time to learn which"
-        )
+        what = "three images of this request exceeded the limits of decoding; the rest was not read"
+        fault = ErrorDetail(what=what, field="request", remedy="send the images one by one to find out which")
         spool.add(StreamLine(number=number, id="", error=fault))
     finally:
         spool.end()
 
 
 def _add_to_group(groups: Groups, item: Upload | ApiError, number: int, spool: _Spool) -> tuple[Group | None, bool]:
-    """The image that a file completes, and whether it is an image more, answered for or refused."""
+    """Image that a file completes, and whether it counts as an image (predicted or refused)."""
     try:
         if isinstance(item, ApiError):
             raise item
@@ -207,10 +192,12 @@ async def _predict_one(
         if state.over_limit_count >= MAX_OVER_LIMIT:
             raise _TooManyOverLimitError from refusal
     except TimeoutError:
-        fault = ErrorDetail(what=f"not ready after {service.limits.seconds:g} seconds", field=group.files[0].name)
+        fault = ErrorDetail(
+            what=f"the prediction was not ready after {service.limits.seconds:g} seconds", field=group.files[0].name
+        )
         spool.add(StreamLine(number=number, id=group.id, error=fault))
-    except Exception as error:  # noqa: BLE001  (the other images of the stream are not to blame)
-        fault = ErrorDetail(what=f"a mistake of ours: {type(error).__name__}", field=group.files[0].name)
+    except Exception as error:  # noqa: BLE001  (the other images of the stream go on)
+        fault = ErrorDetail(what=f"internal server error: {type(error).__name__}", field=group.files[0].name)
         spool.add(StreamLine(number=number, id=group.id, error=fault))
     finally:
         for file in group.files:
@@ -219,7 +206,7 @@ async def _predict_one(
 
 
 async def _reserve_slot(service: Service) -> None:
-    """A place in the queue, as soon as there is one: a stream holds none for images that have not come yet."""
+    """Reserve a slot of the queue as soon as one is free: a stream holds none for images not received yet."""
     while True:
         try:
             return service.batcher.reserve(1)
@@ -230,7 +217,7 @@ async def _reserve_slot(service: Service) -> None:
 
 
 class _Spool:
-    """Lines on their way out, on the disk while nobody takes them."""
+    """Outgoing lines, kept on the disk until the caller reads them."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file

@@ -1,4 +1,4 @@
-"""Where uploads lie until they are answered for: a folder a server, which the next clears if that was killed."""
+"""Temporary folder of uploads; the next server removes it if this one is killed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ LOCK = "in-use"
 
 
 class RequestFolder:
-    """Where the files of one request lie; a context that ends with the request.
-
-    Args:
-        upload_folder: The folder of all requests.
-    """
+    """Folder of the files of one request; removed when the context ends."""
 
     def __init__(self, upload_folder: UploadFolder) -> None:
         self.upload_folder, self._bytes = upload_folder, 0
@@ -36,31 +32,22 @@ class RequestFolder:
         self.cleanup()
 
     def take(self, size: int) -> None:
-        """Count bytes that are about to be written.
-
-        Args:
-            size: How many.
+        """Count bytes before they are written.
 
         Raises:
-            ApiError: There is no room for them, or the disk has none.
+            ApiError: The limit of waiting uploads is reached.
         """
         if self.upload_folder.bytes + size > self.upload_folder.max_bytes:
             what = (
-                f"uploads of {self.upload_folder.bytes / 1e6:,.0f} MB wait already, and "
-                f"{self.upload_folder.max_bytes / 1e6:,.0f} may"
+                f"{self.upload_folder.bytes / 1e6:,.0f} MB of uploads are waiting, the limit is "
+                f"{self.upload_folder.max_bytes / 1e6:,.0f} MB"
             )
-            raise api_error(
-                429, what, "request", "come back in a moment, or send fewer files at a time", Retry_After="5"
-            )
+            raise api_error(429, what, "request", "retry in a moment, or send fewer files per request", Retry_After="5")
         self.upload_folder.bytes += size
         self._bytes += size
 
     def remove(self, file: Path) -> None:
-        """Remove a file that was answered for.
-
-        Args:
-            file: Its path.
-        """
+        """Remove a file after its prediction."""
         try:
             size = file.stat().st_size
             file.unlink()
@@ -71,17 +58,17 @@ class RequestFolder:
         self._bytes -= size
 
     def cleanup(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and its content."""
         self._folder.cleanup()
         self.upload_folder.bytes -= self._bytes
         self._bytes = 0
 
 
 class UploadFolder:
-    """A temporary folder of this process; those of servers that are no more are removed when one is opened.
+    """Temporary folder of this process; folders of dead servers are removed when it is opened.
 
     Args:
-        max_bytes: Bytes that may lie in it, over all requests.
+        max_bytes: Maximum size of all files, over all requests.
     """
 
     def __init__(self, max_bytes: int = 4_000_000_000) -> None:
@@ -90,26 +77,26 @@ class UploadFolder:
         self._lock: BinaryIO | None = None
 
     def open(self) -> None:
-        """Make the folder, and remove what servers left that were killed."""
+        """Create the folder, and remove those of killed servers."""
         self._root = Path(tempfile.mkdtemp(prefix=NAME))
         unlocked = self._root / "new"
         self._lock = unlocked.open("wb")
         if _lock(self._lock):
-            unlocked.rename(self._root / LOCK)  # whoever sees it sees it locked
+            unlocked.rename(self._root / LOCK)  # other servers see it only when it is locked
         for other in self._root.parent.glob(f"{NAME}*"):
             _remove_if_left(other)
 
     def folder(self) -> RequestFolder:
-        """A folder for the files of one request."""
+        """New folder for the files of one request."""
         return RequestFolder(self)
 
     @property
     def root(self) -> Path | None:
-        """The folder of all requests."""
+        """Parent folder of all requests."""
         return self._root
 
     def close(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and its content."""
         if self._root is not None and self._lock is not None:
             self._lock.close()
             shutil.rmtree(self._root, ignore_errors=True)
@@ -117,11 +104,11 @@ class UploadFolder:
 
 
 def _lock(stream: BinaryIO) -> bool:
-    """Take a lock that ends with this process, however that ends; false where another process holds it."""
+    """Take a lock that ends with this process; False if another process holds it."""
     try:
         import fcntl
     except ImportError:
-        return False  # no locks on this system: then nothing is removed
+        return False  # without locks nothing is removed
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -138,4 +125,4 @@ def _remove_if_left(folder: Path) -> None:
             if _lock(stream):
                 shutil.rmtree(folder, ignore_errors=True)
     except (OSError, AttributeError):
-        return  # of another user, gone meanwhile, or no lock of ours in it
+        return  # another user's folder, already removed, or without a lock

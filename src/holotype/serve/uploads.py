@@ -1,4 +1,4 @@
-"""Uploads as they come in: each file goes to the disk under a name of ours, and none of theirs is ever opened."""
+"""Multipart uploads written to disk as they arrive, under generated names; uploaded names are never opened."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ __all__ = ["FIELD", "Group", "Groups", "Upload", "readable_name", "uploads"]
 
 FIELD = "images"
 MAX_NAME_LENGTH = 200
-MAX_HEADER_BYTES = 16_000  # bytes of one part's
-MIN_BYTES_PER_SECOND = 10_000  # bytes a second that must come in after the first `seconds`
+MAX_HEADER_BYTES = 16_000  # of one part
+MIN_BYTES_PER_SECOND = 10_000  # minimum rate after the first `seconds`
 NO_FORM = "send the files as multipart/form-data in the field `images`, as in curl -F images=@cell.png"
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that was handed in.
+    """Uploaded file.
 
     Args:
-        name: As it was called, made harmless.
-        path: Where it lies.
+        name: Sanitized name of the caller.
+        path: Path on this machine.
     """
 
     name: str
@@ -44,23 +44,14 @@ class Upload:
 
 @dataclass(frozen=True)
 class Group:
-    """The files of one image, in the order of the channels.
-
-    Args:
-        id: What the image is called.
-        files: One, or one a channel.
-    """
+    """Files of one image in channel order."""
 
     id: str
     files: tuple[Upload, ...]
 
 
 def readable_name(raw_name: str) -> str:
-    """A file's name without what could lead anywhere: no `..`, no root, no drive, no unseen characters.
-
-    Args:
-        raw_name: As the caller sent it.
-    """
+    """Sanitized file name: no `..`, root, drive or control characters."""
     printable = "".join(letter for letter in raw_name if unicodedata.category(letter)[0] != "C")
     parts = [part.strip() for part in printable.replace("\\", "/").split("/")]
     safe_parts = [part for part in parts if part not in {"", ".", ".."} and not part.endswith(":")]
@@ -68,11 +59,7 @@ def readable_name(raw_name: str) -> str:
 
 
 class Groups:
-    """Brings the files of an image together as they come.
-
-    Args:
-        predictor: Knows which image a file belongs to.
-    """
+    """Groups of files by image."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor, self.size = predictor, predictor.files_per_image
@@ -80,13 +67,10 @@ class Groups:
         self._ids: set[str] = set()
 
     def add(self, upload: Upload) -> Group | None:
-        """Take a file, and give the image that it completes.
-
-        Args:
-            upload: The file.
+        """Add a file; returns the image that it completes.
 
         Raises:
-            InputError: It is not named as the run's files are, or came before.
+            InputError: The name does not match the pattern of the run, or was sent before.
         """
         name, channel = self.predictor.match_file(upload.name)
         if self.size == 1:
@@ -94,9 +78,9 @@ class Groups:
         files_by_channel = self._open.setdefault(name, {})
         if channel in files_by_channel or name in self._ids:
             raise DataError(
-                f"there are two files of this channel of the image {name!r}",
+                f"the image {name!r} has two files of this channel",
                 field=upload.name,
-                remedy="send each once, or images of the same name in requests of their own",
+                remedy="send each file once, or images of the same name in separate requests",
             )
         files_by_channel[channel] = upload
         if len(files_by_channel) < self.size:
@@ -106,7 +90,7 @@ class Groups:
         return Group(name, tuple(files_by_channel[number] for number in range(self.size)))
 
     def unfinished(self) -> list[tuple[str, DataError]]:
-        """Images of which files are missing, and what to say of them."""
+        """Images with missing files, each with its error."""
         channels, faults = self.predictor.about.channels, []
         for name, files_by_channel in self._open.items():
             lacking = join_names(channels[number] for number in range(self.size) if number not in files_by_channel)
@@ -116,7 +100,7 @@ class Groups:
         return faults
 
     def _unique_id(self, stem: str, name: str) -> str:
-        """The file's name without its ending; with it, and then with a number, where that came before."""
+        """Unique image id: file name without ending, then with ending, then with a number."""
         number, unique = 1, stem
         while unique in self._ids:
             unique, number = (name if number == 1 else f"{name} ({number})"), number + 1
@@ -125,7 +109,7 @@ class Groups:
 
 
 class _FormParts:
-    """Callbacks of the parser: parts become files."""
+    """Parser callbacks that write the parts of a form to files."""
 
     def __init__(self, folder: RequestFolder, endings: tuple[str, ...], max_files: int | None) -> None:
         self.folder, self.endings, self.max_files = folder, endings, max_files
@@ -148,7 +132,7 @@ class _FormParts:
 
     def close(self) -> None:
         if self._file is not None:
-            with suppress(OSError):  # what was not written yet; the file is removed with its folder
+            with suppress(OSError):  # unwritten data does not matter; the file is removed with its folder
                 self._file.close()
 
     def _begin(self) -> None:
@@ -176,18 +160,18 @@ class _FormParts:
         field = options.get(b"name", b"").decode("utf-8", "replace")
         file_name = options.get(b"filename", b"").decode("utf-8", "replace")
         if field != FIELD:
-            raise api_error(422, f"there is no field {readable_name(field)!r}", "request", NO_FORM)
+            raise api_error(422, f"unknown form field {readable_name(field)!r}", "request", NO_FORM)
         if b"filename" not in options:
-            raise api_error(422, f"the field {FIELD!r} holds no file", FIELD, NO_FORM)
+            raise api_error(422, f"the form field {FIELD!r} has no file", FIELD, NO_FORM)
         self.count += 1
         if self.max_files is not None and self.count > self.max_files:
-            what = f"there are more than {self.max_files:,} files in one request"
-            raise api_error(422, what, FIELD, "send fewer at a time, or all of them to /predict/stream")
+            what = f"the request has more than {self.max_files:,} files"
+            raise api_error(422, what, FIELD, "send fewer per request, or all of them to /predict/stream")
         name = readable_name(file_name) or f"file {self.count}"
         ending = Path(name).suffix.lower()
         if ending not in self.endings:
-            details = {"field": name, "value": ending or "none", "remedy": "name the file by its kind"}
-            error = DataError("the file's ending is not that of an image", allowed=self.endings, **details)
+            details = {"field": name, "value": ending or "none", "remedy": "give the file the ending of its format"}
+            error = DataError("the file ending is not that of an image", allowed=self.endings, **details)
             self.done.append(ApiError.from_input_error(error))
             return
         self._upload = Upload(name, self.folder.path / f"upload-{self.count:07d}{ending}")
@@ -208,21 +192,20 @@ class _FormParts:
 async def uploads(
     request: Request, folder: RequestFolder, endings: tuple[str, ...], max_files: int | None, seconds: float
 ) -> AsyncIterator[Upload | ApiError]:
-    """The files of a multipart form, one after another, as soon as each is complete.
+    """Iterate over the files of a multipart form, each as soon as it is complete.
 
     Args:
-        request: Its body is read here.
-        folder: Where the files go.
-        endings: Those that are known; a file with another one is passed over with a refusal in its place.
-        max_files: How many files there may be.
-        seconds: That may pass without anything coming in; the whole may take that long, and then 10 kB a second.
+        folder: Folder for the files.
+        endings: Allowed file endings; a file with another one yields an error instead.
+        max_files: Maximum number of files.
+        seconds: Maximum time without data; the whole upload may take this long plus the time at 10 kB per second.
 
     Raises:
-        ApiError: The request is no form, was cut off, or came too slowly; or the server has no room for it.
+        ApiError: The request is no form, incomplete or too slow, or the server has no room for it.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise api_error(422, "the request is no multipart form", "request", NO_FORM)
+        raise api_error(422, "the request is not a multipart form", "request", NO_FORM)
     parts = _FormParts(folder, endings, max_files)
     try:
         parser = MultipartParser(options[b"boundary"], parts.callbacks())
@@ -240,11 +223,11 @@ async def uploads(
             parts.done.clear()
         parser.finalize()
         if parser.state != MultipartState.END:
-            raise api_error(400, "the form was cut off", "request", "send it again, whole")
+            raise api_error(400, "the form is incomplete", "request", "send it again")
     except (FormParserError, ValueError) as error:
         raise api_error(400, f"the form cannot be read: {error}", "request", NO_FORM) from error
     except ClientDisconnect as error:
-        raise api_error(400, "the caller went away", "request") from error
+        raise api_error(400, "the caller disconnected", "request") from error
     except OSError as error:
         refusal = shortage(error)
         if refusal is None:
@@ -261,5 +244,5 @@ async def _next_chunk(following: Callable[[], Any], left: float, seconds: float)
     except StopAsyncIteration:
         return None
     except TimeoutError:
-        what = f"nothing came in for {seconds:g} seconds, or less than {MIN_BYTES_PER_SECOND / 1e3:g} kB a second"
+        what = f"no data for {seconds:g} seconds, or less than {MIN_BYTES_PER_SECOND / 1e3:g} kB per second"
         raise api_error(408, what, "request", "send it again") from None
