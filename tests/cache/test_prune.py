@@ -66,18 +66,18 @@ def test_the_command_lists_verifies_and_prunes(
     monkeypatch.delenv("HOLOTYPE_STORE", raising=False)
     project = str(store.root.parent)
     assert main(["--json", "cache", "list", project]) == 0
-    assert len(json.loads(capsys.readouterr().out)["artefacts"]) == 3
+    assert len(json.loads(capsys.readouterr().out)["artifacts"]) == 3
     assert main(["cache", "verify", str(store.root)]) == 0
-    assert "3 artefacts" in capsys.readouterr().out
+    assert "3 artifacts" in capsys.readouterr().out
     path = store.path(KEYS[0]) / "weights"
     path.write_bytes(b"y" * path.stat().st_size)
     assert main(["cache", "verify", project]) == 1
     told = capsys.readouterr().err
     assert str(path.parent.name) in told.replace("\n", "")
-    assert "1 damaged artefact" in told
+    assert "1 damaged artifact" in told
     assert main(["cache", "prune", project]) == 0
     assert main(["cache", "verify", project]) == 0
     assert main(["cache", "size", project]) == 0
-    assert "2 artefacts" in capsys.readouterr().out
+    assert "2 artifacts" in capsys.readouterr().out
     assert main(["cache", "polish", project]) == 2
     assert main(["cache", "size", str(store.root.parent / "nowhere" / "recipe.yaml")]) == 2

@@ -287,20 +287,19 @@ def test_a_finished_run_is_reported_explained_and_asked(
     assert set(written.columns) - set(shown.columns) == {"plate"}
 
 
-OURS = "this is a mistake of Holotype's, not yours: report it with what `--debug` shows."
+OURS = "this is a bug in Holotype: please report it with the output of `--debug`."
 NO_MEMORY = (
-    "the memory of this machine is too short: smaller images, a smaller batch (`run.batch`) or fewer threads "
-    "need less; `--debug` shows where."
+    "out of memory: use smaller images, a smaller batch (`run.batch`) or fewer threads; `--debug` shows the traceback."
 )
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (KeyboardInterrupt(), "holotype: stopped; run the same command again to go on."),
+        (KeyboardInterrupt(), "holotype: interrupted; run the same command again to resume."),
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/toy/oof.parquet"),
-            "holotype: runs/toy/oof.parquet: No space left on device; `--debug` shows where.",
+            "holotype: runs/toy/oof.parquet: No space left on device; `--debug` shows the traceback.",
         ),
         (holotype.core.errors.TrainingError("two\nlines"), "holotype: two lines."),
         (ValueError("no\nsuch"), f"holotype: internal error: ValueError: no; {OURS}"),

@@ -108,7 +108,7 @@ def test_a_terminal_gets_bars_and_a_pipe_gets_lines(finished: Path, capsys: Capt
     assert status == 0
     assert "\x1b[" in shown
     assert "━" in shown
-    assert "What each step bought" in shown
+    assert "Step effects" in shown
     assert main(["report", str(finished)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("macro_f1 0.")

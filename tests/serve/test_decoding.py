@@ -97,7 +97,7 @@ def test_health_says_why_no_process_can_be_started(ask, stand, png, monkeypatch)
     with ask(stand) as client:
         stand.opens.set()
         until = time.monotonic() + 20
-        while "no process can be started" not in client.get("/health").json()["why"]:
+        while "no decoding process can be started" not in client.get("/health").json()["why"]:
             assert time.monotonic() < until
             time.sleep(0.02)
         health = client.get("/health")

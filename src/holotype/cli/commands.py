@@ -93,7 +93,7 @@ def predict_images(
     from holotype.runs.fitted_run import open_run
 
     if output is not None:
-        require_table_suffix(output, "--output")  # better refused now than after the work
+        require_table_suffix(output, "--output")  # fail before the work
     fitted_run = open_run(run_folder)
     fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=progress))
     if output is None:
@@ -218,14 +218,14 @@ def manage_cache(action: str, folder: Path, days: float | None = None) -> Comman
             Progress().info(f"damaged: {path}: {fault}")
         if faults:
             raise StoreError(
-                f"{pluralize(len(faults), 'damaged artefact')} in {store.root}",
-                remedy="`holotype cache prune` removes them; the next run makes them again",
+                f"{pluralize(len(faults), 'damaged artifact')} in {store.root}",
+                remedy="`holotype cache prune` removes them; the next run computes them again",
             )
         count = len(store.list_artifacts())
-        line = f"{pluralize(count, 'artefact')} of {store.root}: undamaged"
-        return CommandResult([line], {"store": store.root, "artefacts": count, "damaged": []})
+        line = f"{pluralize(count, 'artifact')} in {store.root} verified, none is damaged"
+        return CommandResult([line], {"store": store.root, "artifacts": count, "damaged": []})
     artifacts = list_stored_artifacts(store)
-    total = f"{pluralize(len(artifacts), 'artefact')}, {size_of(store.root) / 1e6:,.1f} MB in {store.root}"
+    total = f"{pluralize(len(artifacts), 'artifact')}, {size_of(store.root) / 1e6:,.1f} MB in {store.root}"
     rows = [asdict(artifact) for artifact in artifacts] if action == "list" else []
     lines = [
         f"{artifact.bytes / 1e6:>10,.1f} MB  {artifact.idle_days:>6.1f} days  {artifact.stage}"
@@ -233,7 +233,7 @@ def manage_cache(action: str, folder: Path, days: float | None = None) -> Comman
         if rows
     ]
     return CommandResult(
-        [*lines, total], {"store": store.root, "bytes": size_of(store.root), "artefacts": rows or len(artifacts)}
+        [*lines, total], {"store": store.root, "bytes": size_of(store.root), "artifacts": rows or len(artifacts)}
     )
 
 
@@ -248,19 +248,22 @@ def _find_store(folder: Path) -> Path:
     store = next((path for path in choices if path is not None and path.is_dir()), None)
     if store is None:
         raise InputError(
-            f"there is no store at {str(folder)!r}",
-            remedy="give a recipe that was run, a run's folder, or set HOLOTYPE_STORE",
+            f"there is no cache at {str(folder)!r}",
+            remedy="give a recipe that was run or a run folder, or set HOLOTYPE_STORE",
         )
     return store
 
 
 def serve_run(
     run_folder: Path,
-    address: tuple[str, int],
     limits: Sequence[str],
     nearest: bool,
-    callers: tuple[bool, Sequence[str]],
     options: OutputOptions,
+    *,
+    host: str,
+    port: int,
+    anonymous: bool = False,
+    hosts: Sequence[str] = (),
 ) -> None:
     """Serve a finished run until a signal.
 
@@ -283,17 +286,15 @@ def serve_run(
         if (error.name or "").partition(".")[0] not in SERVER_PACKAGES:
             raise
         raise InputError("serving needs the extra `serve`", remedy="pip install 'holotype[serve]'") from error
-    bind_address, request_limits = BindAddress(*address, *callers), limits_from(limits)
-    access_policy(
-        bind_address, os.environ.get("HOLOTYPE_TOKEN")
-    )  # better refused now than after the networks are found
+    bind_address, request_limits = BindAddress(host, port, anonymous, hosts), limits_from(limits)
+    access_policy(bind_address, os.environ.get("HOLOTYPE_TOKEN"))  # fail before the networks are loaded
     predictor, runtime = load_predictor(run_folder, nearest)
 
     def announce(address: str, who: str) -> None:
         if options.quiet or options.json:
             print_result(CommandResult([address], {"run": run_folder, "address": address, "callers": who}), options)
         else:
-            options.progress.info(f"Serving {predictor.about.run} on {address} ({who}); Ctrl-C ends it.")
+            options.progress.info(f"Serving {predictor.about.run} on {address} ({who}); press Ctrl-C to stop.")
 
     serve(predictor, bind_address, request_limits, runtime.thread_count, announce)
 
@@ -313,7 +314,7 @@ def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, 
         options.progress.info(f"note: {note}")
     lines = [
         f"Decisions:  {server.record.path} ({pluralize(count, 'decision')} so far)",
-        f"Review:     {server.address}  (Ctrl-C ends it; nothing that was saved is lost)",
+        f"Review:     {server.address}  (press Ctrl-C to stop; saved decisions are kept)",
     ]
     data = {"run": run_folder, "page": server.address, "decisions": server.record.path, "count": count, "notes": notes}
     print_result(CommandResult(lines, data), options)

@@ -52,20 +52,20 @@ def run_demo(folder: Path, progress: Progress) -> CommandResult:
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     progress.info(
-        f"Drawing {PLAN.train + PLAN.test} images of cells, {len(CHANNELS)} channels each, {len(CLASSES)} patterns ..."
+        f"Simulating {PLAN.train + PLAN.test} images with {len(CHANNELS)} channels and {len(CLASSES)} classes ..."
     )
     simulation = simulate_cells(folder / "data", PLAN)
     recipe = folder / "recipe.yaml"
     recipe.write_text(DEMO_RECIPE % {"channels": ", ".join(CHANNELS), "epochs": EPOCHS}, encoding="utf-8")
-    progress.info(f"Running {recipe} (read it: it is all that was said)")
+    progress.info(f"Running {recipe}")
     fitted_run = run(recipe, progress=progress)
     root = Path(os.path.relpath(fitted_run.folder.root))
     command = sys.argv[0] if Path(sys.argv[0]).name == "holotype" else "holotype"
     true_score, lines = _summarize_run(root, simulation.truth)
     lines += [
-        f"Look:  {root / 'report.html'}",
-        f"Try:   {command} predict {root} {folder / 'data' / 'images'}",
-        f"       {command} run {recipe} --dry-run --set models.0.predict.tta=none",
+        f"Report:   {root / 'report.html'}",
+        f"Predict:  {command} predict {root} {folder / 'data' / 'images'}",
+        f"Dry run:  {command} run {recipe} --dry-run --set models.0.predict.tta=none",
         f"Took {time.perf_counter() - started:.0f} s.",
     ]
     scores = json.loads((root / "scores.json").read_text(encoding="utf-8"))
@@ -83,11 +83,11 @@ def _summarize_run(root: Path, truth: pl.DataFrame) -> tuple[float, list[str]]:
     planted = truth.filter(pl.col("duplicate_of").is_not_null() & (pl.col("role") == "train"))
     detected = planted.filter(pl.col("id").is_in(clusters["id"].to_list())).height
     return true_score, [
-        f"What it says of itself:  {name} {metric['value']:.3f} out of fold (95 % interval {metric['low']:.3f} to "
-        f"{metric['high']:.3f}); new plates should score {prediction_interval['low']:.3f} to "
+        f"Estimated score:     {name} {metric['value']:.3f}, out-of-fold (95 % interval {metric['low']:.3f} to "
+        f"{metric['high']:.3f}); prediction interval for new plates {prediction_interval['low']:.3f} to "
         f"{prediction_interval['high']:.3f}",
-        f"What is true:            {true_score:.3f} on the {PLAN.test} test images, plates it has never seen",
-        f"Planted duplicates:      {detected} of {planted.height} found and kept in one fold",
+        f"True score:          {true_score:.3f} on the {PLAN.test} test images of new plates",
+        f"Planted duplicates:  {detected} of {planted.height} found and kept in one fold",
     ]
 
 

@@ -21,10 +21,9 @@ _OUT_OF_MEMORY_PATTERN = re.compile(
     r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE
 )  # of torch's errors
 OUT_OF_MEMORY_MESSAGE = (
-    "the memory of this machine is too short: smaller images, a smaller batch (`run.batch`) or fewer threads "
-    "need less; `--debug` shows where."
+    "out of memory: use smaller images, a smaller batch (`run.batch`) or fewer threads; `--debug` shows the traceback."
 )
-INTERRUPTED_MESSAGE = "stopped; run the same command again to go on."
+INTERRUPTED_MESSAGE = "interrupted; run the same command again to resume."
 
 
 def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
@@ -68,7 +67,7 @@ def _format_error(error: Exception) -> str:
     """Error in one line."""
     if isinstance(error, OSError):
         file_name = f"{truncate(error.filename, 400)}: " if error.filename else ""
-        return f"{file_name}{error.strerror or first_line(error)}; `--debug` shows where."
+        return f"{file_name}{error.strerror or first_line(error)}; `--debug` shows the traceback."
     return " ".join(str(error).splitlines())
 
 
@@ -95,7 +94,7 @@ def _format_internal_error(error: BaseException) -> str:
         return OUT_OF_MEMORY_MESSAGE
     named = [type(error).__name__, first_line(error)]
     words = named[0] if named[0] == named[1] else ": ".join(named)
-    return f"internal error: {words}; this is a mistake of Holotype's, not yours: report it with what `--debug` shows."
+    return f"internal error: {words}; this is a bug in Holotype: please report it with the output of `--debug`."
 
 
 def _discard_stdout() -> None:

@@ -24,8 +24,8 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="holotype",
-    help="From labelled scientific images to a classifier that can be trusted.",
-    epilog="--quiet, --json and --debug may stand anywhere on the line.",
+    help="Train image classifiers on labeled scientific images, with scores that can be trusted.",
+    epilog="--quiet, --json and --debug can be given anywhere on the command line.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
@@ -34,20 +34,20 @@ app = typer.Typer(
 
 ACTIONS = ("list", "size", "verify", "prune")
 
-RecipePath = Annotated[Path, typer.Argument(help="A recipe in YAML.", metavar="RECIPE", autocompletion=complete_recipe)]
-RunPath = Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN", autocompletion=complete_run)]
+RecipePath = Annotated[
+    Path, typer.Argument(help="Recipe (YAML file).", metavar="RECIPE", autocompletion=complete_recipe)
+]
+RunPath = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN", autocompletion=complete_run)]
 Changes = Annotated[
     list[str],
     typer.Option(
         "--set",
-        help="Change the recipe, as in models.0.backbone=resnet18.",
+        help="Change a recipe key, for example models.0.backbone=resnet18.",
         metavar="KEY=VALUE",
         autocompletion=complete_setting,
     ),
 ]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", help="The run's folder; runs/NAME beside the recipe by default.")
-]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Run folder; default: runs/NAME beside the recipe.")]
 
 
 def _print_version(context: typer.Context, requested: bool) -> None:
@@ -60,9 +60,11 @@ def _print_version(context: typer.Context, requested: bool) -> None:
 @app.callback()
 def _options(
     context: typer.Context,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Neither progress nor notes, only the answer.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The answer, or the error, as one JSON document.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result, no progress or notes.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result or the error as one JSON document.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     show_version: Annotated[
         bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version)
     ] = False,
@@ -71,8 +73,8 @@ def _options(
 
 
 @app.command("demo")
-def _demo(folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("demo")) -> Work:
-    """Draw cells with known truth, train on them, and show what was found."""
+def _demo(folder: Annotated[Path, typer.Option(help="Working folder.")] = Path("demo")) -> Work:
+    """Simulate cells with known truth, train on them, and compare the score with the truth."""
     from holotype.cli.demo import run_demo
 
     return partial(run_demo, folder)
@@ -80,13 +82,13 @@ def _demo(folder: Annotated[Path, typer.Option(help="Where to work.")] = Path("d
 
 @app.command("init")
 def _init(
-    data: Annotated[Path, typer.Argument(help="A folder of images, or a table.", metavar="DATA")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The recipe to write, in this folder.")] = Path(
+    data: Annotated[Path, typer.Argument(help="Folder of images, or a table.", metavar="DATA")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Recipe to write, relative to this folder.")] = Path(
         "recipe.yaml"
     ),
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> Work:
-    """Inspect a folder of images or a table, and write a recipe with the reasons for its settings."""
+    """Inspect a folder of images or a table, and write a recipe with reasons for its settings."""
     from holotype.cli.check import propose_recipe
 
     return partial(propose_recipe, data, output, force)
@@ -95,13 +97,13 @@ def _init(
 @app.command("check")
 def _check(
     recipe: Annotated[
-        Path | None, typer.Argument(help="A recipe in YAML.", metavar="[RECIPE]", autocompletion=complete_recipe)
+        Path | None, typer.Argument(help="Recipe (YAML file).", metavar="[RECIPE]", autocompletion=complete_recipe)
     ] = None,
     changes: Changes = [],  # noqa: B006  (typer reads the default)
-    recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Do not look at the data.")] = False,
+    recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Check the recipe without its data.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe.")] = False,
 ) -> CommandResult | Work:
-    """Say whether a recipe and its data are valid; nothing is trained."""
+    """Check a recipe and its data; nothing is trained."""
     from holotype.recipe.load import json_schema, load_recipe
 
     if schema:
@@ -121,7 +123,7 @@ def _check(
 
 @app.command("audit")
 def _audit(recipe: RecipePath, out: OutOption = None, changes: Changes = []) -> Work:  # noqa: B006
-    """Look for duplicates, leaks and bad images; make a page of what was found, in the folder `audit` of the run."""
+    """Audit the data for duplicates, leaks and bad images; writes a page to the folder `audit` of the run."""
     from holotype.cli.check import audit_data
 
     return partial(audit_data, recipe, tuple(changes), out)
@@ -132,17 +134,18 @@ def _run(
     recipe: RecipePath,
     out: OutOption = None,
     changes: Changes = [],  # noqa: B006
-    engine: Annotated[str, typer.Option(help="What trains the networks: local, this machine.")] = "local",
+    engine: Annotated[str, typer.Option(help="Where networks are trained: local (this machine).")] = "local",
     budget: Annotated[
-        str | None, typer.Option(help="Fit the whole command into this time: 90s, 10m, 2h.", metavar="TIME")
+        str | None, typer.Option(help="Time limit for the command: 90s, 10m, 2h.", metavar="TIME")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Train nothing: list the steps that would run, and which input changed.")
+        bool,
+        typer.Option("--dry-run", help="List the steps that would run and which input changed; nothing is trained."),
     ] = False,
 ) -> CommandResult | Work:
-    """Run a recipe: train, score, predict the test rows, write the report. A stopped run resumes where it stood."""
+    """Run a recipe: train, score, predict the test set, write the report. An interrupted run resumes."""
     if engine != "local":
-        raise UnsupportedError(f"the engine {engine!r} is not built yet", field="--engine", remedy="write `local`")
+        raise UnsupportedError(f"unknown engine {engine!r}", field="--engine", remedy="use `local`")
     if dry_run:
         from holotype.cli.commands import explain_reruns
 
@@ -157,18 +160,21 @@ def _run(
 def _tune(
     recipe: RecipePath,
     changes: Changes = [],  # noqa: B006
-    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls included.")] = 20,
-    budget: Annotated[str | None, typer.Option(help="Begin no trial that would end later: 1h.", metavar="TIME")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the input of every trial; searched without it.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a trial at most.")] = None,
+    trials: Annotated[int, typer.Option(help="Total number of trials, including those of earlier calls.")] = 20,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Time limit, for example 1h; no trial is started that cannot finish in time.", metavar="TIME"
+        ),
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Input size of every trial in pixels; tuned by default.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Maximum number of epochs of a trial.")] = None,
     rows: Annotated[
         str,
-        typer.Option(
-            help="Rows used for selection: inner (of the training folds) or scored-fold (less noisy, too high)."
-        ),
+        typer.Option(help="Rows used for selection: inner (part of the training folds) or scored-fold (optimistic)."),
     ] = "inner",
 ) -> Work:
-    """Try other settings in short trainings and write the best as a recipe; run it again to go on."""
+    """Tune hyperparameters in short trainings and write the best as a recipe; run it again to continue."""
     from holotype.cli.commands import tune_recipe
     from holotype.tuning.tune import TuneOptions
 
@@ -184,12 +190,13 @@ def _predict(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A .csv, .tsv, .xlsx or .parquet file; standard output without it."),
+        typer.Option("-o", "--output", help="A .csv, .tsv, .xlsx or .parquet file; default: standard output."),
     ] = None,
     skip_unreadable: Annotated[
         bool,
         typer.Option(
-            "--skip-unreadable", help="Give images that cannot be predicted a row with the reason, instead of stopping."
+            "--skip-unreadable",
+            help="Write a row with the reason for an image that cannot be predicted, instead of stopping.",
         ),
     ] = False,
 ) -> Work:
@@ -203,7 +210,7 @@ def _predict(
 def _report(
     run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False
 ) -> CommandResult:
-    """Show the scores of a run and where its report is."""
+    """Show the scores of a run and the path of its report."""
     from holotype.cli.commands import report_run
 
     return report_run(run, show)
@@ -214,12 +221,12 @@ def _compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of runs; the others are compared with the first.",
+            help="Run folders; the others are compared with the first.",
             metavar="RUN RUN...",
             autocompletion=complete_run,
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("compare.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Page to write.")] = Path("compare.html"),
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> CommandResult:
     """Compare finished runs on the same samples, and write a page with the paired differences."""
@@ -234,18 +241,18 @@ def _compare(
 def _export(
     run: RunPath,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A folder to write; NAME.export beside the run without it.")
+        Path | None, typer.Option("-o", "--output", help="Folder to write; default: NAME.export beside the run.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Export this model by itself.")] = None,
-    form: Annotated[
-        str, typer.Option("--format", help="onnx, or torch (a torch.export file for programs with torch).")
-    ] = "onnx",
-    views: Annotated[str | None, typer.Option(help="Views instead of the recipe's: none, flips or d4.")] = None,
+    model: Annotated[str | None, typer.Option(help="Export only this model.")] = None,
+    form: Annotated[str, typer.Option("--format", help="onnx, or torch (a torch.export file).")] = "onnx",
+    views: Annotated[
+        str | None, typer.Option(help="Test-time augmentation instead of the recipe's: none, flips or d4.")
+    ] = None,
     domain: Annotated[
-        str | None, typer.Option(help="The domain it is for, where domains have networks or weights of their own.")
+        str | None, typer.Option(help="Domain to export, if domains have their own networks or weights.")
     ] = None,
 ) -> Work:
-    """Write the networks of a run as one ONNX file that needs neither this program nor torch."""
+    """Export the networks of a run as one ONNX file that needs neither Holotype nor torch."""
     from holotype.cli.commands import export_run
     from holotype.runs.export.export_run import ExportOptions
 
@@ -256,13 +263,15 @@ def _export(
 def _review(
     context: typer.Context,
     run: RunPath,
-    port: Annotated[int, typer.Option(help="The page's port, on this machine alone; 0 takes a free one.")] = 8724,
+    port: Annotated[
+        int, typer.Option(help="Port of the page, which only this machine can open; 0 takes a free one.")
+    ] = 8724,
     decisions: Annotated[
-        Path | None, typer.Option(help="The file of decisions; review.csv beside the recipe by default.")
+        Path | None, typer.Option(help="Decisions file; default: review.csv beside the recipe.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Look at likely wrong labels, duplicates and uncertain samples, and decide; the next run follows the decisions."""
+    """Review probable label errors, duplicates and uncertain samples; the next run applies the decisions."""
     from holotype.cli.commands import review_run
 
     review_run(run, port, decisions, show, context.obj)
@@ -271,16 +280,16 @@ def _review(
 @app.command("cache")
 def _cache(
     action: Annotated[str, typer.Argument(help="list, size, verify or prune.", metavar="ACTION")],
-    folder: Annotated[Path, typer.Argument(help="A recipe, a run, or the store itself.", metavar="[PLACE]")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Recipe, run folder, or cache folder.", metavar="[FOLDER]")] = Path(),
     days: Annotated[
-        float | None, typer.Option(min=0, help="prune: what was not used for so many days goes too.")
+        float | None, typer.Option(min=0, help="For prune: also remove entries unused for this many days.")
     ] = None,
 ) -> CommandResult:
-    """List, measure, verify or prune what runs keep in the store."""
+    """List, measure, verify or prune the cache of runs."""
     from holotype.cli.commands import manage_cache
 
     if action not in ACTIONS:
-        raise InputError("there is no such action", field="cache", value=action, allowed=ACTIONS)
+        raise InputError("unknown action", field="cache", value=action, allowed=ACTIONS)
     return manage_cache(action, folder, days)
 
 
@@ -288,30 +297,33 @@ def _cache(
 def _serve(
     context: typer.Context,
     run: RunPath,
-    host: Annotated[str, typer.Option(help="Where to listen; other machines reach 0.0.0.0.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for access from other machines.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     limit: Annotated[
         list[str],
         typer.Option(
-            help="What a request may cost: megabytes, stream (megabytes of many images), megapixels, files, seconds, "
-            "queue, batch, wait (milliseconds), decoding (seconds an image), memory (megabytes an image), uploads "
-            "(megabytes of all), headers (seconds), connections, address (connections of one); as in queue=100.",
+            help="Request limit: megabytes, stream (megabytes of a stream), megapixels, files, seconds, queue, "
+            "batch, wait (milliseconds), decoding (seconds per image), memory (megabytes per image), "
+            "uploads (megabytes in total), headers (seconds), connections, address (connections per "
+            "address); for example queue=100.",
             metavar="NAME=VALUE",
         ),
     ] = [],  # noqa: B006
-    nearest: Annotated[bool, typer.Option(help="Name the nearest training specimens.")] = True,
+    nearest: Annotated[bool, typer.Option(help="Return the most similar training images.")] = True,
     allow_anonymous: Annotated[
-        bool, typer.Option("--allow-anonymous", help="Let other machines ask without a token.")
+        bool, typer.Option("--allow-anonymous", help="Allow other machines without a token.")
     ] = False,
     allow_host: Annotated[
-        list[str], typer.Option(help="Another name of this server, as behind a proxy.", metavar="NAME")
+        list[str], typer.Option(help="Additional host name of this server, for example behind a proxy.", metavar="NAME")
     ] = [],  # noqa: B006
 ) -> None:
-    """Label images over HTTP by a finished run, with a page; HOLOTYPE_TOKEN holds the token that callers show."""
+    """Serve predictions of a run over HTTP, with a web page. Set HOLOTYPE_TOKEN to require a bearer token."""
     set_thread_wait_policy(serving=True)  # before the imports below load torch
     from holotype.cli.commands import serve_run
 
-    serve_run(run, (host, port), limit, nearest, (allow_anonymous, allow_host), context.obj)
+    serve_run(run, limit, nearest, context.obj, host=host, port=port, anonymous=allow_anonymous, hosts=allow_host)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,7 @@ __all__ = ["prediction_table", "score_lines", "score_table", "stage_table", "tri
 
 MAX_CLASSES = 24
 MAX_ROWS = 40
-LOWER_IS_BETTER = {"log_loss", "calibration_error"}  # the smaller the better, so that a bar would mislead
+LOWER_IS_BETTER = {"log_loss", "calibration_error"}  # a bar would mislead, because smaller is better
 
 
 def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
@@ -28,7 +28,7 @@ def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
         scores: Content of `scores.json`.
     """
     if not scores["metrics"]:
-        return [TextLine(f"{scores.get('method', 'nothing was scored')}.", "note")]
+        return [TextLine(f"{scores.get('method', 'no score')}.", "note")]
     name, metric = next(iter(scores["metrics"].items()))
     prediction_interval = metric["prediction_interval"]
     warning = few_groups_warning(metric["samples"], metric["groups"])
@@ -41,7 +41,7 @@ def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
             _sample_counts(metric),
         ),
         (
-            "a fresh test set",
+            "a new test set",
             IntervalCell(metric["value"], prediction_interval["low"], prediction_interval["high"]),
             _format_interval(prediction_interval),
             f"{prediction_interval['rows']:,.0f} rows",
@@ -61,9 +61,7 @@ def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
         (step["step"], IntervalCell(step["value"], step["low"], step["high"]), _format_difference(step["difference"]))
         for step in scores["steps"]
     ]
-    step_tables = (
-        [Table(("step", "0 to 1", "gain, 95 %"), steps, title="What each step bought")] if len(steps) > 1 else []
-    )
+    step_tables = [Table(("step", "0 to 1", "difference, 95 %"), steps, title="Step effects")] if len(steps) > 1 else []
     return [*first, head, *step_tables, _class_table(scores["classes"])]
 
 
@@ -74,12 +72,12 @@ def score_lines(scores: Mapping[str, Any]) -> list[str]:
         scores: Content of `scores.json`.
     """
     if not scores["metrics"]:
-        return [f"{scores.get('method', 'nothing was scored')}"]
+        return [f"{scores.get('method', 'no score')}"]
     name, metric = next(iter(scores["metrics"].items()))
     warning = few_groups_warning(metric["samples"], metric["groups"])
     line = (
         f"{name} {metric['value']:.3f} on {_sample_counts(metric)}; "
-        f"95 % interval {_format_interval(metric)}; a fresh test set of {metric['prediction_interval']['rows']:,.0f} "
+        f"95 % interval {_format_interval(metric)}; a new test set of {metric['prediction_interval']['rows']:,.0f} "
         f"rows "
         f"should fall between {_format_interval(metric['prediction_interval']).replace(' to ', ' and ')}"
     )
@@ -114,8 +112,8 @@ def stage_table(stages: Sequence[tuple[str, str, str]]) -> list[Table | TextLine
     count = sum(state != "kept" for _, state, _ in stages)
     rows = [(marks[state], name, words) for name, state, words in stages]
     return [
-        Table(("", "stage", "what would become of it"), rows),
-        TextLine(f"{count:,} of {len(stages):,} stages would run.", "note" if count else "done"),
+        Table(("", "step", "forecast"), rows),
+        TextLine(f"{count:,} of {len(stages):,} steps would run.", "note" if count else "done"),
     ]
 
 

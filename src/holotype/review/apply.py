@@ -53,7 +53,7 @@ class Reviewed:
 
     @property
     def digest(self) -> str | None:
-        """Digest of the changes that affect folds and training; None without changes, so that confirmed labels retrain nothing."""
+        """Digest of changes to folds and labels; None without any, so that confirmed labels retrain nothing."""
         if not (len(self.relabeled) or len(self.dropped) or self.split):
             return None
         frame = self.images.samples.frame
