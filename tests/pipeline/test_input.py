@@ -101,7 +101,7 @@ def test_new_images_without_a_table_have_no_plate(write_recipe: WriteRecipe, scr
     [
         ({"channels": ["protien"]}, {}, "models.0.input.channels: there is no channel 'protien'"),
         ({"channels": ["protein", "protein"]}, {}, "each once"),
-        ({"normalize": "plate"}, {"groups": []}, "models.0.input.normalize: 'plate' needs"),
+        ({"normalize": "plate"}, {"groups": []}, "models.0.input.normalize: 'plate' requires"),
         ({"tile": 16, "resize": "stretch"}, {}, "cannot be combined with tiles"),
         ({"tile": "large"}, {}, "models.0.input.tile"),
         ({"tile": {"size": 64, "samplin": "grid"}}, {}, "did you mean 'sampling'"),
