@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ def _find_near(
         len(nodes), tails, heads, pairs.similarity, variants, MAX_DIAMETER * max(bits, 1), contents
     )
     _, first, inverse = np.unique(cluster, return_index=True, return_inverse=True)
-    placed = NearDuplicatePairs(alone[pairs.rows], alone[pairs.others], pairs.bits, pairs.readings, pairs.similarity)
+    placed = replace(pairs, rows=alone[pairs.rows], others=alone[pairs.others])
     return placed, (alone[nodes[first[inverse]]], alone[nodes])
 
 
@@ -121,15 +121,9 @@ def _whole_and_content(
     close = find_near_duplicates(contents, bits, lambda index: read(int(small[index])), content=True)
     squares = squares.copy()
     squares[small] = contents.pixels
-    rows, others = np.concatenate([pairs.rows, small[close.rows]]), np.concatenate([pairs.others, small[close.others]])
-    joined = NearDuplicatePairs(
-        rows,
-        others,
-        np.concatenate([pairs.bits, close.bits]),
-        np.concatenate([pairs.readings, close.readings]),
-        np.concatenate([pairs.similarity, close.similarity]),
-    )
-    return best_reading(joined), squares
+    close = replace(close, rows=small[close.rows], others=small[close.others])
+    both = zip(vars(pairs).values(), vars(close).values(), strict=True)
+    return best_reading(NearDuplicatePairs(*map(np.concatenate, both))), squares
 
 
 def renumber_clusters(cluster: Integers) -> Integers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from holotype.audit.verify_duplicates import (
 from holotype.data import Fingerprints
 from holotype.types import Integers
 
-__all__ = ["NearDuplicatePairs", "best_reading", "candidate_pairs", "find_near_duplicates", "informative_images"]
+__all__ = ["NearDuplicatePairs", "best_reading", "candidate_pairs", "find_near_duplicates"]
 
 TRIED_PER_IMAGE = 4  # transformations of one pair that are verified
 MAX_PARTNERS = 40  # of one image in one transformation, so that cost stays linear if all images look alike
@@ -56,11 +56,6 @@ class NearDuplicatePairs:
         return NearDuplicatePairs(*(array[rows] for array in vars(self).values()))
 
 
-def informative_images(fingerprints: Fingerprints) -> NDArray[np.bool_]:
-    """Mask of images with structure in at least one channel, shape (n,); images of noise all resemble each other."""
-    return np.asarray(channels_with_structure(fingerprints).any(axis=1))
-
-
 def find_near_duplicates(
     fingerprints: Fingerprints, bits: int, read: Callable[[int], NDArray[Any]] | None = None, *, content: bool = False
 ) -> NearDuplicatePairs:
@@ -74,7 +69,7 @@ def find_near_duplicates(
     Returns:
         Verified pairs, each with its most similar transformation.
     """
-    usable = np.flatnonzero(informative_images(fingerprints))
+    usable = np.flatnonzero(channels_with_structure(fingerprints).any(axis=1))  # images of noise are all alike
     usable_fingerprints = Fingerprints(
         fingerprints.pixels[usable], fingerprints.contrast[usable], fingerprints.aspect[usable]
     )
@@ -83,9 +78,9 @@ def find_near_duplicates(
     )
     window, orientation = np.divmod(pairs.readings, ORIENTATIONS)
     similarity = confirm_on_fingerprints(usable_fingerprints, pairs.rows, pairs.others, window, orientation)
-    pairs = best_reading(NearDuplicatePairs(pairs.rows, pairs.others, pairs.bits, pairs.readings, similarity))
+    pairs = best_reading(replace(pairs, similarity=similarity))
     pairs = pairs.select(pairs.similarity >= (MIN_R2_WITHOUT_PIXELS if read is None else MIN_THUMBNAIL_R2))
-    pairs = NearDuplicatePairs(usable[pairs.rows], usable[pairs.others], pairs.bits, pairs.readings, pairs.similarity)
+    pairs = replace(pairs, rows=usable[pairs.rows], others=usable[pairs.others])
     if read is None or not len(pairs):
         return pairs
     fine_similarity = np.array(
@@ -97,9 +92,7 @@ def find_near_duplicates(
         ],
         np.float32,
     )
-    return NearDuplicatePairs(pairs.rows, pairs.others, pairs.bits, pairs.readings, fine_similarity).select(
-        fine_similarity > 0
-    )
+    return replace(pairs, similarity=fine_similarity).select(fine_similarity > 0)
 
 
 def candidate_pairs(hashes: Hashes, variants: Hashes, bits: int) -> NearDuplicatePairs:

@@ -27,13 +27,10 @@ INSTALL_BIO_EXTRA = 'pip install "holotype[bio]"'
 
 
 def read_array(address: Address, options: ReadOptions) -> NDArray[Any]:
-    """Read one image of a NumPy file: the whole file, or the row after `#`.
+    """Read one image of a NumPy file: the whole file, or the row after `#`, shape (channels, height, width).
 
     Args:
         address: Such as `images.npy#12` or `a.npy`; an `.npz` must hold a single array.
-
-    Returns:
-        Shape (channels, height, width).
 
     Raises:
         DataError: There is no such row, the axes are ambiguous, or it is too large.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HEAD", "PILLOW_FORMATS", "describe_format", "file_format"]
+__all__ = ["HEAD", "OTHER_FORMATS", "PILLOW_FORMATS", "file_format"]
 
 HEAD = 4_096  # bytes needed to detect a format
 MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -78,7 +78,7 @@ def file_format(head: bytes) -> str:
     """Detect the format of a file.
 
     Returns:
-        A key of `PILLOW_FORMATS` or of what `describe_format` knows; `tiff`, `npy`, `zip`, `jxl`, `jxr`; or `unknown`.
+        A key of `PILLOW_FORMATS` or of `OTHER_FORMATS`; `tiff`, `npy`, `zip`, `jxl`, `jxr`; or `unknown`.
     """
     for magic, name in MAGIC:
         if head.startswith(magic):
@@ -101,11 +101,6 @@ def file_format(head: bytes) -> str:
     if head.startswith(b"version https://git-lfs"):
         return "pointer"
     return "text" if _is_text(head) else "unknown"
-
-
-def describe_format(name: str) -> str:
-    """Describe a format that is not read as an image; empty if unknown."""
-    return OTHER_FORMATS.get(name, "")
 
 
 def _is_text(head: bytes) -> bool:

@@ -13,7 +13,7 @@ from holotype.core.errors import DataError, join_names, pluralize
 from holotype.data.class_names import class_name_warnings
 from holotype.data.file_patterns import image_files
 from holotype.data.labels import class_names, label_numbers, listed_names
-from holotype.data.table_sources import read_noted_source, read_source
+from holotype.data.table_sources import read_noted_source
 from holotype.data.taxonomy import class_taxonomy
 from holotype.recipe.sections import DataSpec
 from holotype.types import ImageTable
@@ -77,8 +77,9 @@ def class_frequencies(spec: DataSpec, path: str, classes: tuple[str, ...]) -> li
         DataError: It cannot be read, or names other classes.
     """
     named = spec.labels.model_copy(update={"classes": list(classes)})
-    table = read_source(spec.model_copy(update={"labels": named}), path, "decision.class_frequencies_from", True)
-    labels = _label_column(spec, table, "decision.class_frequencies_from")
+    field = "decision.class_frequencies_from"
+    table = read_noted_source(spec.model_copy(update={"labels": named}), path, field, True).frame
+    labels = _label_column(spec, table, field)
     numbers = label_numbers(spec.labels, labels, table[spec.id], classes)
     counts = numbers.explode().drop_nulls().value_counts()
     count_of_class = dict(counts.iter_rows())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from holotype.core.errors import DataError
 from holotype.data.array_formats import MICROSCOPE_SUFFIXES, NUMPY_SUFFIXES, read_array, read_bioformats
-from holotype.data.formats import HEAD, PILLOW_FORMATS, describe_format, file_format
+from holotype.data.formats import HEAD, OTHER_FORMATS, PILLOW_FORMATS, file_format
 from holotype.data.interpretation import keep_depth
 from holotype.data.limits import MAX_PIXELS, ReadOptions, read_options
 from holotype.data.pictures import read_picture
@@ -171,7 +171,7 @@ def _decode(file: Address, options: ReadOptions) -> NDArray[Any]:
 def _unknown_format_error(file: Address, kind: str, head: bytes) -> DataError:
     if not head:
         return DataError(f"{file} is not an image of a known format: it is empty", remedy="copy it anew")
-    what = describe_format(kind)
+    what = OTHER_FORMATS.get(kind)
     if kind == "dicom":
         return DataError(f"{file} is a DICOM file, which is not read", remedy="convert it to TIFF, one plane a file")
     reason = f": it is {what}" if what else ""

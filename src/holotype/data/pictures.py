@@ -43,13 +43,10 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # rele
 
 
 def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -> NDArray[Any]:
-    """Read a picture, upright, at its own depth.
+    """Read a picture, upright, at its own depth, shape (channels, height, width).
 
     EXIF orientation is applied. Palettes become red, green and blue; an alpha channel of a gray image is dropped if it
     is opaque everywhere. Of an MPO the first picture is read; an animation is a series of times.
-
-    Returns:
-        Shape (channels, height, width).
 
     Raises:
         DataError: It is too large, an animation without a projection, or of an ambiguous color mode.

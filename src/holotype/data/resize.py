@@ -38,13 +38,10 @@ def unpadded_region(canvas: tuple[int, ...], image: tuple[int, ...], scale: floa
 
 
 def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Resize every channel at full depth, averaging when downscaling.
+    """Resize every channel at full depth, averaging when downscaling, shape (channels, height, width), same type.
 
     Args:
         image: Shape (channels, H, W).
-
-    Returns:
-        Shape (channels, height, width), same type.
     """
     if image.shape[1:] == (height, width):
         return image

@@ -17,7 +17,7 @@ from holotype.data.tables import NotedTable, read_noted_table
 from holotype.data.uris import is_remote
 from holotype.recipe.sections import DataSpec
 
-__all__ = ["Source", "folder_table", "folder_warnings", "read_noted_source", "read_source", "tidy_columns"]
+__all__ = ["Source", "folder_table", "folder_warnings", "read_noted_source", "tidy_columns"]
 
 
 @dataclass(frozen=True)
@@ -35,23 +35,14 @@ class Source:
     label_words: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_source(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.DataFrame:
+def read_noted_source(spec: DataSpec, address: str, field: str, labeled: bool) -> Source:
     """Read the rows of one role, every column as text.
 
     Args:
-        labeled: Whether its rows have labels; a folder to predict has no classes.
-
-    Raises:
-        DataError: It is missing, broken or empty.
-    """
-    return read_noted_source(spec, address, field, labeled).frame
-
-
-def read_noted_source(spec: DataSpec, address: str, field: str, labeled: bool) -> Source:
-    """Read the rows of one role as `read_source` does, with notes.
-
-    Args:
         spec: The recipe's `data` section; `labels.classes` lists words that are classes although they look missing.
+        address: A table, a folder or a COCO JSON.
+        field: Recipe key for messages.
+        labeled: Whether its rows have labels; a folder to predict has no classes.
 
     Raises:
         DataError: It is missing, broken or empty.

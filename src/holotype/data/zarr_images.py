@@ -34,13 +34,10 @@ def is_zarr(address: Address) -> bool:
 
 
 def read_zarr(folder: Address, options: ReadOptions) -> NDArray[Any]:
-    """Read the full resolution of an OME-Zarr image, or a plain array.
+    """Read the full resolution of an OME-Zarr image, or a plain array, shape (channels, height, width).
 
     Args:
         folder: A local folder, or an address that ends in `.zarr`.
-
-    Returns:
-        Shape (channels, height, width).
 
     Raises:
         DataError: Zarr is not installed, it does not hold a single image, is too large, or needs a codec that could run
