@@ -49,6 +49,10 @@ run = holotype.run("recipe.yaml")  # or holotype.open_run("runs/cells")
 table = run.predict("new_images/")  # a polars frame: id, labels, probabilities
 ```
 
+`holotype.init`, `holotype.check` and `holotype.compare` do what the commands of these names do. `run` and `check` also
+take a recipe as a mapping, and changes as a mapping from key to value:
+`holotype.run({"data": {"train": "train.csv"}}, changes={"models.0.backbone": "resnet18"})`.
+
 The functions behind each step also work on arrays and tables, without a recipe:
 
 ```python

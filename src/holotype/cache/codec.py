@@ -19,11 +19,7 @@ VALUE_FILE = "value.json"
 
 
 def write_value(value: Any, folder: Path) -> None:
-    """Write a dataclass into an existing folder.
-
-    Args:
-        value: Its fields hold data frames, arrays, dataclasses or JSON values.
-    """
+    """Write a dataclass of data frames, arrays, dataclasses and JSON values into an existing folder."""
     json_fields: dict[str, Any] = {}
     for field in fields(value):
         content = getattr(value, field.name)

@@ -20,20 +20,12 @@ OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def file_digests(folder: Path, without: str) -> dict[str, str]:
-    """Digest of every file below a folder, by relative path.
-
-    Args:
-        without: File name to leave out.
-    """
+    """Digest of every file below a folder, by relative path, except those of one name."""
     return {path.relative_to(folder).as_posix(): digest_file(path) for path in _list_files(folder, without)}
 
 
 def file_versions(folder: Path, without: str) -> dict[str, tuple[int, ...]]:
-    """Size, inode and times of every file below a folder, by relative path; any write changes them.
-
-    Args:
-        without: File name to leave out.
-    """
+    """Size, inode and times, one of which any write changes, of every file below a folder, by relative path."""
     facts = {path.relative_to(folder).as_posix(): path.stat() for path in _list_files(folder, without)}
     return {name: (stats.st_size, stats.st_ino, stats.st_mtime_ns, stats.st_ctime_ns) for name, stats in facts.items()}
 

@@ -209,11 +209,7 @@ class Store:
             lock.release()
 
     def lock(self, name: str) -> FileLock:
-        """Lock of a result and its unfinished work.
-
-        Args:
-            name: Kind and digest, `fit-0123456789abcdef`.
-        """
+        """Lock of a result and its unfinished work, by kind and digest: `fit-0123456789abcdef`."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{name}.lock")
@@ -231,9 +227,6 @@ class Store:
         """Remove what killed processes left half made, on any machine that shares the cache, and count it.
 
         Live processes hold locks; folders with other names are somebody else's.
-
-        Args:
-            except_name: Name to keep.
         """
         removed = 0
         for path in (self.root / "temporary").glob("*"):

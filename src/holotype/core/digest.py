@@ -46,22 +46,14 @@ def digest_file(path: Path) -> str:
 
 
 def digest_folder(folder: Path, without: Iterable[str] = ()) -> str:
-    """Digest of the names and bytes of all files below a folder.
-
-    Args:
-        without: File names to leave out.
-    """
+    """Digest of the names and bytes of all files below a folder, except those with some names."""
     left_out = set(without)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in left_out)
     return digest_value({path.relative_to(folder).as_posix(): digest_file(path) for path in files})
 
 
 def digest_table_source(address: str) -> str:
-    """Digest of a table's source: a file's bytes, the names below a folder, or the version of a remote file.
-
-    Args:
-        address: A path, or a URI that fsspec opens.
-    """
+    """Digest of a table's source: a file's bytes, the names below a folder, or the version of a URI's file."""
     if "://" in address:
         return digest_value(_file_version(address))
     path = Path(address)
@@ -81,10 +73,10 @@ def digest_file_stats(addresses: Iterable[str]) -> str:
         addresses: Paths or URIs; missing files count as such, and `images.npy#12` stands for its file.
     """
     state = hashlib.blake2b(digest_size=DIGITS // 2)
-    every = list(addresses)
-    shared = _shared_folder_length([address for address in every if "://" not in address])
+    all_addresses = list(addresses)
+    shared = _shared_folder_length([address for address in all_addresses if "://" not in address])
     versions: dict[str, str] = {}
-    for address in every:
+    for address in all_addresses:
         file, hash_sign, row = address.rpartition("#")
         stored = file if hash_sign and row.isdigit() and file.lower().endswith((".npy", ".npz")) else address
         if stored not in versions:
@@ -128,7 +120,7 @@ def _file_version(address: str) -> str:
             for part in sorted(part for part in folder.rglob("*") if part.is_file())
         ]
         return "\0".join(parts if is_folder else [_format_stats(stats), *parts])
-    except Exception as error:  # noqa: BLE001  (every protocol has its own errors; reading the file reports them)
+    except Exception as error:  # noqa: BLE001  (each protocol has its own errors, which reading the file reports)
         return "missing" if isinstance(error, OSError) else type(error).__name__
 
 

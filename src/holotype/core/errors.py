@@ -106,11 +106,7 @@ def did_you_mean(value: str, choices: Iterable[str]) -> str:
 
 
 def pluralize(count: int, noun: str) -> str:
-    """Number with its noun: `1 row`, `2 rows`, `3 classes`.
-
-    Args:
-        noun: In the singular.
-    """
+    """Number with its noun, which is given in the singular: `1 row`, `2 rows`, `3 classes`."""
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{ending}"
 
@@ -135,11 +131,7 @@ def join_names(values: Iterable[object], max_names: int = MAX_LISTED) -> str:
 
 
 def truncate(value: object, max_length: int = MAX_LENGTHS["value"]) -> str:
-    """Text of a value, shortened in the middle; the number of characters left out stands there.
-
-    Args:
-        max_length: Number of characters up to which the text stays as it is.
-    """
+    """Text of a value; beyond `max_length` characters, its middle is replaced by the number left out."""
     try:
         text = str(value)
     except ValueError:  # Python does not format integers of more than 4,300 digits

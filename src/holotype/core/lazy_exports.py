@@ -17,7 +17,6 @@ def lazy_exports(package: str, modules: Mapping[str, Sequence[str]]) -> Callable
     Type checkers and import-linter read the same imports under `TYPE_CHECKING`.
 
     Args:
-        package: The package's `__name__`.
         modules: Public names by module of the package.
     """
     module_of = {name: module for module, names in modules.items() for name in names}

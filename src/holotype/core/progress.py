@@ -25,11 +25,7 @@ def is_interactive(stream: TextIO) -> bool:
 
 
 class Task:
-    """Task with a known number of units.
-
-    Args:
-        unit: Noun in the plural ("images").
-    """
+    """Task with a known number of units."""
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
@@ -38,11 +34,7 @@ class Task:
         self.started = time.perf_counter()
 
     def advance(self, units: int = 1, note: str = "") -> None:
-        """Count finished units.
-
-        Args:
-            note: Text shown beside the count, such as the loss.
-        """
+        """Count finished units, and set the note beside the count, such as the loss."""
         self.done += units
         self.note = note or self.note
 
@@ -58,11 +50,9 @@ class Task:
 
 
 class Progress:
-    """Progress bars and messages on a stream.
+    """Progress bars and messages on a stream, standard error by default.
 
     Args:
-        stream: Standard error by default.
-        quiet: Show nothing.
         listener: Called with every message, shown or not.
     """
 
@@ -93,11 +83,7 @@ class Progress:
 
     @contextmanager
     def task(self, label: str, total: int, unit: str = "images") -> Iterator[Task]:
-        """Show a task from beginning to end.
-
-        Args:
-            unit: Noun in the plural.
-        """
+        """Show a task from beginning to end."""
         if self.quiet:
             yield Task(label, total, unit)
         elif is_interactive(self.stream):

@@ -31,11 +31,7 @@ class Registry(Mapping[str, Callable[..., Any]]):
     def register(self, *, name: str) -> Callable[[Function], Function]: ...
 
     def register(self, function: Any = None, *, name: str | None = None) -> Any:
-        """Register a function under its own name or another.
-
-        Args:
-            function: None if the decorator is called with a name.
-            name: Public name, where the function's own would shadow a builtin.
+        """Register a function under its own name, or under another if its own would shadow a builtin.
 
         Raises:
             ValueError: The name is taken.

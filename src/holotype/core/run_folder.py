@@ -277,14 +277,10 @@ class RunFolder:
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def copy_artifact(self, name: str, source: Path) -> None:
-        """Copy a cached result into the folder.
+        """Copy a cached result, a folder or a file, into the folder.
 
         Files are copied, not linked: editing a linked file would change the cache and every later run. Where the disk
         shares blocks between copies, a copy takes no space.
-
-        Args:
-            name: Target file or folder.
-            source: A folder or file of the cache.
         """
         files = [source] if source.is_file() else [path for path in source.iterdir() if path.name != "stage.json"]
         for file in files:

@@ -69,9 +69,6 @@ def usable_cores(root: Path = Path("/")) -> int:
 
     OMP_NUM_THREADS if it is set; else the cores that the process may run on, limited by a container's CPU quota. Both
     are known on Linux only; elsewhere it is the machine's cores.
-
-    Args:
-        root: Root of the system's files.
     """
     named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list has one entry per nesting level
     if named.isdecimal() and int(named) > 0:
@@ -154,12 +151,9 @@ def version_of(package: str) -> str | None:
 def set_thread_wait_policy(serving: bool = False) -> None:
     """Make waiting OpenMP threads sleep instead of spin, so that others can use the cores.
 
-    By default they spin for milliseconds. Where other threads or programs run, one of a team is nearly always late, and
-    the others spend several times the cores on waiting that they spend on computing. Must be called before any OpenMP
-    library is loaded; variables that are already set stay.
-
-    Args:
-        serving: Images are decoded in parallel all the time.
+    By default they spin for milliseconds. Where other threads or programs run (`serving`: those that decode images),
+    one of a team is nearly always late, and the others spend several times the cores on waiting that they spend on
+    computing. Must be called before any OpenMP library is loaded; variables that are already set stay.
     """
     use_reproducible_kernels()
     current = {name: os.environ[name] for name in SERVING_POLICY if name in os.environ}

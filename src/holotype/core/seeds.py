@@ -18,11 +18,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """63-bit seed for one purpose.
-
-    Args:
-        *purpose: From the general to the particular.
-    """
+    """63-bit seed for one purpose, given from the general to the particular."""
     text = json.dumps([seed, *purpose]).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 

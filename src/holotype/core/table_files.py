@@ -58,25 +58,16 @@ def read_parquet(source: Path | str | bytes, columns: Sequence[str] | None = Non
 
 
 def parquet_columns(source: Path | str | bytes) -> list[str]:
-    """Read the column names of a Parquet file.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        StoreError: It is no Parquet file, or is damaged.
-    """
+    """Read the column names of a Parquet file; raises as `read_parquet`."""
     return list(_parse(source, pl.read_parquet_schema))
 
 
 def read_csv(source: Path | str | bytes, separator: str = ",", header: bool = True) -> pl.DataFrame:
-    """Read a well-formed CSV file in UTF-8, every column as text.
+    """Read a well-formed CSV file in UTF-8, every column as text; raises as `read_parquet`.
 
     Args:
         source: Path of the file, or its bytes.
         header: The first line names the columns; without it they are `column_1` and so on.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        StoreError: It is not such a file.
     """
     return _parse(
         source, lambda stream: pl.read_csv(stream, separator=separator, has_header=header, infer_schema=False)
@@ -108,19 +99,9 @@ def write_table(frame: pl.DataFrame, path: Path | str, *, byte_order_mark: bool 
 
 
 def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_order_mark: bool = False) -> int:
-    """Write a table that comes in parts atomically, without holding it in memory.
+    """Write a table that comes in parts atomically, without holding it in memory, and return the number of rows.
 
-    Args:
-        parts: Tables with the same columns.
-        path: As in `write_table`.
-        byte_order_mark: As in `write_table`.
-
-    Returns:
-        The number of rows.
-
-    Raises:
-        InputError: The suffix is another one, or the table is too long for Excel.
-        OSError: The disk refuses.
+    Arguments and errors are those of `write_table`.
     """
     suffix = require_table_suffix(path)
     with atomic_file(path) as stream:

@@ -23,10 +23,7 @@ MAX_DIGITS = 18  # of an integer; no value of a recipe needs more
 
 
 def load_yaml(text: str, name: str) -> Any:
-    """Parse YAML text into plain values.
-
-    Args:
-        name: Subject of error messages.
+    """Parse YAML text into plain values; error messages begin with its name.
 
     Raises:
         RecipeError: The text is not YAML, or is larger or deeper than a recipe can be.

@@ -96,9 +96,9 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _sections_agree(self) -> Recipe:
         names = [name for model in self.models for name in model.names]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"models: two are named {twice[0]!r}; names must be unique")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise ValueError(f"models: two are named {duplicates[0]!r}; names must be unique")
         validate_sections(self.data, self.models, self.split, self.ensemble, self.calibration, self.decision)
         return self
 
@@ -164,10 +164,7 @@ def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
 
 
 def parse_recipe(content: Any, folder: Path) -> Recipe:
-    """Validate plain values as a recipe.
-
-    Args:
-        folder: Start of relative paths.
+    """Validate plain values as a recipe, whose relative paths start at a folder.
 
     Raises:
         RecipeError: A key or value is not allowed.

@@ -33,11 +33,7 @@ def recipe_reference(recipe: type[BaseModel]) -> str:
 
 
 def type_in_words(annotation: Any, *marks: Any) -> str:
-    """Allowed values of a key, in words.
-
-    Args:
-        *marks: Limits and patterns, as pydantic keeps them.
-    """
+    """Allowed values of a key in words, from its type and the limits that pydantic keeps."""
     choices = _merge_kinds(_list_choices(annotation, marks))
     return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
 
@@ -127,8 +123,8 @@ def _sections_in(annotation: Any) -> list[type[BaseModel]]:
 def _list_kinds(section: type[BaseModel]) -> list[str]:
     """Kinds of a section that is one of several; empty if its key `kind` is an ordinary one."""
     field = section.model_fields.get(_discriminator_key(section))
-    lone = field is not None and (field.is_required() or len(get_args(field.annotation)) == 1)
-    return [f"`{kind}`" for kind in get_args(field.annotation)] if field is not None and lone else []
+    is_discriminator = field is not None and (field.is_required() or len(get_args(field.annotation)) == 1)
+    return [f"`{kind}`" for kind in get_args(field.annotation)] if field is not None and is_discriminator else []
 
 
 def _discriminator_key(section: type[BaseModel]) -> str:

@@ -90,12 +90,7 @@ class OofPredictions:
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """Scores of the samples to predict: the mean over the fold models.
-
-    Args:
-        samples: Sample numbers, shape (n,), ascending.
-        logits: Shape (n, classes); `TopKScores` above 2,000 classes.
-    """
+    """Scores of the samples to predict: the mean over the fold models, in the form of `OofPredictions`."""
 
     samples: Integers
     logits: AnyScores

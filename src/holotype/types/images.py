@@ -132,19 +132,11 @@ class Labels:
         return np.flatnonzero(self.frame["role"].is_in(list(roles)).to_numpy()).astype(np.int64)
 
     def matrix(self, samples: Integers) -> NDArray[np.bool_]:
-        """Dense label matrix of some samples, shape (n, classes); a row of False for unknown labels.
-
-        Args:
-            samples: Sample numbers, shape (n,).
-        """
+        """Dense label matrix of some samples, shape (n, classes); a row of False for unknown labels."""
         return self.label_matrix(samples)[:]
 
     def label_matrix(self, samples: Integers) -> LabelMatrix:
-        """Sparse label matrix of some samples, shape (n, classes); an empty row for unknown labels.
-
-        Args:
-            samples: Sample numbers, shape (n,).
-        """
+        """Sparse label matrix of some samples, shape (n, classes); an empty row for unknown labels."""
         lists = self.frame["labels"].gather(samples)
         lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
         flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy() if lengths.sum() else np.empty(0, np.int64)
@@ -152,11 +144,7 @@ class Labels:
         return LabelMatrix.from_pairs(rows, flat.astype(np.int64), (len(samples), len(self.classes)))
 
     def truth(self, samples: Integers) -> AnyLabels:
-        """Labels of some samples, shape (n, classes): dense, or a `LabelMatrix` above 2,000 classes.
-
-        Args:
-            samples: Sample numbers, shape (n,).
-        """
+        """Labels of some samples, shape (n, classes): dense, or a `LabelMatrix` above 2,000 classes."""
         return self.label_matrix(samples) if len(self.classes) > MANY_CLASSES else self.matrix(samples)
 
 
@@ -291,11 +279,7 @@ class Folds:
     independent_groups: Integers = field(default_factory=lambda: np.empty(0, np.int64))
 
     def groups_of(self, samples: Integers) -> Integers:
-        """Independent groups of some samples, shape (n,).
-
-        Raises:
-            HolotypeError: The folds were made without independent groups.
-        """
+        """Independent groups of some samples, shape (n,)."""
         if not len(self.independent_groups):
             raise HolotypeError(
                 "these folds do not know the independent groups of their samples",

@@ -39,13 +39,7 @@ class LabelMatrix:
 
     @classmethod
     def from_pairs(cls, rows: Integers, numbers: Integers, shape: tuple[int, int]) -> LabelMatrix:
-        """Make a matrix from the rows and classes of its True entries.
-
-        Args:
-            rows: Row of each entry, shape (k,), in any order.
-            numbers: Class of each entry, shape (k,).
-            shape: Rows and classes.
-        """
+        """Make a matrix of a shape (rows, classes) from the row and the class of each True entry, in any order."""
         flat = np.unique(np.asarray(rows, np.int64) * shape[1] + np.asarray(numbers, np.int64))
         lengths = np.bincount(flat // max(shape[1], 1), minlength=shape[0])
         return cls(np.append(0, np.cumsum(lengths)), flat % max(shape[1], 1), shape[1])
@@ -90,11 +84,7 @@ class LabelMatrix:
         return self.row_indices * self.classes + self.numbers
 
     def rows(self, rows: Any) -> LabelMatrix:
-        """Sparse matrix of some rows; indexing gives a dense one.
-
-        Args:
-            rows: Row numbers, a mask or a slice.
-        """
+        """Sparse matrix of some rows (numbers, a mask or a slice); indexing gives a dense one."""
         row_numbers = np.arange(len(self))[rows]
         lengths = self.label_counts[row_numbers]
         ends = np.cumsum(lengths)
@@ -104,12 +94,7 @@ class LabelMatrix:
         )
 
     def with_rows(self, rows: Integers, labels: NDArray[np.bool_] | LabelMatrix) -> LabelMatrix:
-        """Replace the labels of some rows.
-
-        Args:
-            rows: Row numbers, each once, shape (n,).
-            labels: New labels, shape (n, classes).
-        """
+        """Replace the labels of some rows, each named once, by labels of shape (n, classes)."""
         new, is_unchanged = LabelMatrix.from_dense(labels), ~np.isin(self.row_indices, rows)
         owners = np.concatenate([self.row_indices[is_unchanged], np.asarray(rows)[new.row_indices]])
         return LabelMatrix.from_pairs(owners, np.concatenate([self.numbers[is_unchanged], new.numbers]), self.shape)

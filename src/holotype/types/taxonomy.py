@@ -62,12 +62,12 @@ def taxonomy_ranks(taxonomy: pl.DataFrame | None) -> Ranks:
     """
     if taxonomy is None:
         return NO_RANKS
-    every = tuple(name for name in taxonomy.columns if name != CLASS_RANK)
-    names = tuple(name for name in every if taxonomy[name].n_unique() > 1)
+    all_names = tuple(name for name in taxonomy.columns if name != CLASS_RANK)
+    names = tuple(name for name in all_names if taxonomy[name].n_unique() > 1)
     taxa = tuple(tuple(taxonomy[name].unique(maintain_order=True).to_list()) for name in names)
     numbers = [{taxon: number for number, taxon in enumerate(rank_taxa)} for rank_taxa in taxa]
     parents = (
         tuple(index_of_taxon[taxon] for taxon in taxonomy[name])
         for name, index_of_taxon in zip(names, numbers, strict=True)
     )
-    return Ranks(names, taxa, tuple(parents), tuple(name for name in every if name not in names))
+    return Ranks(names, taxa, tuple(parents), tuple(name for name in all_names if name not in names))

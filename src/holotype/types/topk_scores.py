@@ -87,11 +87,7 @@ class TopKScores:
         return np.asarray(np.isfinite(self.top_logits).all(axis=1) & is_finite_rest)
 
     def log_probability(self, numbers: Integers) -> Doubles:
-        """Log-probability of one class per row, shape (n,).
-
-        Args:
-            numbers: Class numbers, shape (n,).
-        """
+        """Log-probability of one class per row, shape (n,)."""
         is_class = self.top_classes == np.asarray(numbers)[:, None]
         logits = np.where(is_class, self.top_logits, 0).sum(axis=1, dtype=np.float64)
         return np.where(is_class.any(axis=1), logits, self.floor) - self.total
@@ -113,11 +109,7 @@ Rows = TypeVar("Rows")
 
 
 def keep_top_k(logits: NDArray[np.floating], k: int = TOP_K) -> TopKScores:
-    """Keep the k most likely classes of each row, and the sum of the others.
-
-    Args:
-        logits: Arguments of a softmax, shape (n, classes).
-    """
+    """Keep the k most likely classes of each row of logits, shape (n, classes), and the sum of the others."""
     count, classes = logits.shape
     k = min(k, classes)
     if k < classes:
@@ -198,11 +190,8 @@ def _average_batch(scores: TopKScores, owners: Integers, count: int, weights: Do
 def to_dense(scores: AnyScores, what: str) -> NDArray[np.float32]:
     """Require dense scores.
 
-    Args:
-        what: Subject of the message.
-
     Raises:
-        HolotypeError: Only the top k classes are known.
+        HolotypeError: Only the top k classes are known; `what` is the subject of the message.
     """
     if isinstance(scores, TopKScores):
         raise HolotypeError(
@@ -212,12 +201,7 @@ def to_dense(scores: AnyScores, what: str) -> NDArray[np.float32]:
 
 
 def replace_rows(scores: AnyScores, rows: NDArray[Any], others: AnyScores) -> AnyScores:
-    """Replace the scores of some rows.
-
-    Args:
-        rows: Row numbers, shape (m,).
-        others: New scores of the same kind, shape (m, classes).
-    """
+    """Replace the scores of some rows by scores of the same kind, shape (m, classes)."""
     if isinstance(scores, TopKScores):
         replacement = to_top_k(others, scores.top_classes.shape[1])
         top, logit, rest = scores.top_classes.copy(), scores.top_logits.copy(), scores.rest_logsumexp.copy()
@@ -246,11 +230,7 @@ def same_labels(left: AnyLabels, right: AnyLabels) -> bool:
 
 
 def take_rows(values: Rows, rows: Any) -> Rows:
-    """Take rows of an array, a `TopKScores` or a `LabelMatrix`, without changing the type.
-
-    Args:
-        rows: Row numbers, a mask or a slice.
-    """
+    """Take rows (numbers, a mask or a slice) of an array, a `TopKScores` or a `LabelMatrix`, keeping the type."""
     return values.rows(rows) if isinstance(values, LabelMatrix) else values[rows]  # type: ignore[index,no-any-return,return-value]
 
 

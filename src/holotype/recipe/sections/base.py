@@ -52,8 +52,7 @@ class Section(BaseModel):
         allowed_keys = list(cls.model_fields)
         for key in value:
             if key not in allowed_keys:
-                meant = did_you_mean(str(key), allowed_keys)
-                raise ValueError(
-                    f"unknown key {str(key)!r}; {meant + '; ' if meant else ''}allowed: {join_names(allowed_keys, 40)}"
-                )
+                parts = [f"unknown key {str(key)!r}", did_you_mean(str(key), allowed_keys)]
+                parts.append(f"allowed: {join_names(allowed_keys, 40)}")
+                raise ValueError("; ".join(filter(None, parts)))
         return value

@@ -115,6 +115,6 @@ def named_schedule(value: Any) -> Any:
         return section
     name = section["name"].replace("_", "-")
     if name not in NAMES:
-        meant = did_you_mean(name, NAMES)
-        raise ValueError(f"no schedule is named {name!r}; {meant + ' ' if meant else ''}allowed: {join_names(NAMES)}")
+        parts = [f"no schedule is named {name!r}", did_you_mean(name, NAMES), f"allowed: {join_names(NAMES)}"]
+        raise ValueError("; ".join(filter(None, parts)))
     return {**section, "name": name}
