@@ -227,7 +227,7 @@ def test_a_file_of_a_run_that_is_not_what_was_written_is_refused(tmp_path: Path)
     folder.require_intact()
     (tmp_path / "decision.json").write_text("NEW")  # of the same size
     for name in ("", "decision.json"):
-        with pytest.raises(InputError, match=r"decision\.json' is damaged or was changed: it is not"):
+        with pytest.raises(InputError, match=r"decision\.json' is damaged, or was modified after the run"):
             folder.require_intact(name)
     assert folder.require("models/main/fold0/card.json").is_file()
     (tmp_path / "models/main/fold0/card.json").unlink()
@@ -242,7 +242,7 @@ def test_an_audit_of_other_data_does_not_replace_the_tables_of_a_finished_run(tm
     with folder.replaced() as new:
         new.write_text("audit/warnings.json", "old")
     for text in ("old", "new"):
-        refused = pytest.raises(InputError, match="made from other data; give another")
+        refused = pytest.raises(InputError, match="finished run on other data; give another")
         with nullcontext() if text == "old" else refused, folder.amended() as new:
             new.write_text("audit/warnings.json", text)
             new.write_text("audit/more.json", text)

@@ -108,4 +108,4 @@ def test_a_changed_byte_that_leaves_a_file_readable_is_refused_too(
     (run / name).write_bytes(content)
     assert main(["predict", str(run), str(screen / "test.csv"), "--quiet"]) == 2
     error = capsys.readouterr().err
-    assert f"{Path(name).name}' is damaged or was modified after the run; run the recipe again" in error
+    assert f"{Path(name).name}' is damaged, or was modified after the run; run the recipe again" in error

@@ -132,7 +132,7 @@ class RunFolder:
             path = self.root / file
             fault = _describe_damage(path, size, digest)
             if fault:
-                raise InputError(f"{str(path)!r} {fault} after the run", remedy=RERUN_REMEDY)
+                raise InputError(f"{str(path)!r} {fault}", remedy=RERUN_REMEDY)
 
     def _digests(self) -> dict[str, tuple[int, str]]:
         path = self.root / DIGESTS
@@ -299,7 +299,7 @@ def _describe_damage(path: Path, size: int, digest: str) -> str:
         if _verified_versions.get(path) == (*version, int(digest, 16)):
             return ""
         if facts.st_size != size or digest_file(path) != digest:
-            return "is damaged or was modified"
+            return "is damaged, or was modified after the run"
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
