@@ -143,7 +143,7 @@ def test_the_scores_of_thousands_of_classes_have_the_same_metrics_and_intervals(
 
 def test_the_report_of_thousands_of_classes_stays_a_page(finished: Path) -> None:
     page = (finished / "report.html").read_text(encoding="utf-8")
-    assert "weakest and commonest are shown" in page
+    assert "weakest and most frequent classes are listed" in page
     assert "the report has no confusion matrix" in page
     assert len(page) < 6_000_000
 
