@@ -236,7 +236,7 @@ def test_names_that_differ_by_case_blanks_or_form_are_told() -> None:
 )
 def test_a_folder_of_what_nobody_has_labelled_is_named(name: str) -> None:
     (warning,) = class_name_warnings(table_of(["diatom", name]))
-    assert f"{name!r} (1 row) may hold unlabelled images" in warning
+    assert f"{name!r} (1 row) may hold unlabeled images" in warning
     assert class_name_warnings(table_of(["diatom", name]), named=True) == ()
 
 

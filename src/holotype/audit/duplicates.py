@@ -186,7 +186,7 @@ def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], rules: Duplic
 
 
 def duplicate_conflicts(images: ImageTable, clusters: Integers) -> pl.DataFrame:
-    """Clusters whose labelled images carry different labels.
+    """Clusters whose labeled images carry different labels.
 
     Args:
         clusters: Cluster of each image, shape (n,); -1 for none.

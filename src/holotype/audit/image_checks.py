@@ -83,7 +83,7 @@ def require_same_channels(images: ImageTable, statistics: ImageStatistics) -> No
 
 
 def other_depths(images: ImageTable, statistics: ImageStatistics) -> dict[int, str]:
-    """Test rows whose pixel type no labelled image has, each with the reason: their values mean something else."""
+    """Test rows whose pixel type no labeled image has, each with the reason: their values mean something else."""
     test = images.frame["role"] == "test"
     training_depths = set(statistics.frame["depth"].filter(~test).drop_nulls())
     depths = statistics.frame["depth"].to_list()
@@ -95,7 +95,7 @@ def other_depths(images: ImageTable, statistics: ImageStatistics) -> dict[int, s
 
 
 def require_same_depth(images: ImageTable, statistics: ImageStatistics) -> None:
-    """Raise if test rows have a pixel type that no labelled image has.
+    """Raise if test rows have a pixel type that no labeled image has.
 
     Raises:
         DataError: There are such rows; the first few are named.

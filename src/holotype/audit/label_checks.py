@@ -25,7 +25,7 @@ def confounded_classes(classes: Integers, groups: Integers) -> Integers:
     """Classes with several rows that all lie in one group, although there are several groups, ascending.
 
     Args:
-        classes: Class of each labelled row, shape (n,); a multilabel row appears once for each of its classes.
+        classes: Class of each labeled row, shape (n,); a multilabel row appears once for each of its classes.
         groups: Group of each of them, shape (n,); -1 if unknown.
     """
     has_group = groups >= 0

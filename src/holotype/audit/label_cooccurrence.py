@@ -13,7 +13,7 @@ MIN_SHARE, MIN_SAMPLES, MAX_LISTED = 0.9, 20, 3
 
 
 def label_cooccurrence(labels: Labels) -> pl.DataFrame:
-    """Conditional co-occurrence of the classes over the labelled samples.
+    """Conditional co-occurrence of the classes over the labeled samples.
 
     Returns:
         One row for each ordered pair of classes that share a sample, with the columns of

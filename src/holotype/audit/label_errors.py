@@ -62,7 +62,7 @@ def label_error_mask(
 
     Northcutt, Jiang & Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", JAIR; for multilabel
     data each class is treated as present against absent (Thyagarajan et al. 2022). A sample is confidently of a class
-    whose probability is at least the mean over the samples labelled so. A sample that is confidently of other classes
+    whose probability is at least the mean over the samples labeled so. A sample that is confidently of other classes
     than its own is suspect, and the likeliest of them is suggested.
 
     Args:

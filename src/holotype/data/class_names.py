@@ -1,4 +1,4 @@
-"""Class name checks: near-identical names, and names of unlabelled data."""
+"""Class name checks: near-identical names, and names of unlabeled data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNLABELED = re.compile(
 
 
 def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, ...]:
-    """Warnings about near-identical class names and classes that look unlabelled, with their row counts.
+    """Warnings about near-identical class names and classes that look unlabeled, with their row counts.
 
     Args:
         named: Whether the recipe lists the classes, which makes unusual names intentional.
@@ -44,7 +44,7 @@ def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, .
     if unsorted and not named:
         what = "The class" if len(unsorted) == 1 else "The classes"
         warnings.append(
-            f"{what} {join_names(descriptions[name] for name in unsorted)} may hold unlabelled images but "
+            f"{what} {join_names(descriptions[name] for name in unsorted)} may hold unlabeled images but "
             "is trained and scored like any other; move its images to `test` if so."
         )
     return tuple(warnings)

@@ -21,7 +21,7 @@ def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labeled: pl.DataFr
 
     Args:
         spec: The recipe's `labels` section; `taxonomy` is a table (its first column, or `class` or `name`, holds the
-            classes, the others the ranks from near to far) or names of columns of the labelled tables.
+            classes, the others the ranks from near to far) or names of columns of the labeled tables.
 
     Returns:
         One row a class in their order: `class`, and a column for each rank; None without a taxonomy.
@@ -41,7 +41,7 @@ def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labeled: pl.DataFr
         unknown = [name for name in ranks if name not in labeled.columns]
         if unknown:
             raise DataError(
-                f"there is no column {unknown[0]!r} in the labelled tables",
+                f"there is no column {unknown[0]!r} in the labeled tables",
                 field=FIELD,
                 value=unknown[0],
                 allowed=labeled.columns,
