@@ -97,11 +97,7 @@ def statistics_key(images: ImageTable) -> StageKey:
 
 
 def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
-    """Audit step key.
-
-    Args:
-        digests: Digests of the earlier steps.
-    """
+    """Audit step key."""
     inputs = {name: digests[name] for name in ("images", "statistics")}
     return StageKey("audit", 8, spec.model_dump(mode="json"), inputs)
 
@@ -223,7 +219,6 @@ def predict_key(
     """Prediction key of one network for some rows: its held-out fold, test rows or pseudo-label candidates.
 
     Args:
-        fit: Key of the network.
         purpose: First word of the step's name.
         part: Last word of the step's name.
     """
@@ -255,7 +250,6 @@ def index_key(
     """Index key: the training images of one network, embedded by it.
 
     Args:
-        fit: Key of the network.
         duplicate_group: Duplicate group of each training row, shape (n,).
     """
     inputs = {
@@ -280,7 +274,6 @@ def neighbors_key(
     """Nearest neighbors key of some rows.
 
     Args:
-        index: Key of the index.
         duplicate_group: Duplicate group of each row, shape (n,); empty if duplicates may be neighbors.
         part: Last word of the step's name.
     """
@@ -329,7 +322,6 @@ def _neighbor_options(job: FitJob) -> dict[str, object] | None:
 
 
 def _job_name(job: FitJob) -> str:
-    """Model and fold, then pseudo-labeling round and domain, if any."""
     words = [job.model.name, str(job.fold), f"round {job.pseudo_round}" if job.pseudo_round else "", job.domain or ""]
     return " ".join(word for word in words if word)
 

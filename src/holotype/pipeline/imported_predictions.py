@@ -25,7 +25,6 @@ class AlignedScores:
         samples: Sample numbers, shape (n,), ascending.
         logits: Shape (n, classes).
         folds: Fold name of each sample; None if the file names none.
-        remarks: Sentences on what is unusual in the file.
     """
 
     samples: Integers

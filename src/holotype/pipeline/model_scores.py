@@ -60,14 +60,10 @@ class AllModelScores:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """Scores of one model.
+    """Scores of one model; see `AllModelScores`.
 
     Args:
         oof: Out-of-fold scores, one entry per pooling, then the same with specialists.
-        test: Test scores in the same order.
-        validation: Scores of the external validation set in the same order.
-        first_view: Out-of-fold scores of the first view alone, if there are several views.
-        caveats: Sentences that belong beside the scores.
     """
 
     model: ModelPredictions
@@ -101,7 +97,6 @@ def gather_models(recipe: Recipe, prepared: PreparedData, stages: Stages, runtim
 
 
 def _score_model(model: ModelPredictions, prepared: PreparedData, has_views: bool) -> ModelScores:
-    """Aggregate a model's predictions by sample."""
     images, folds = prepared.images, prepared.folds
     if model.classes is not None and model.oof:
         images = replace(images, classes=tuple(map(str, range(model.oof[0].logits.shape[1]))))  # any names

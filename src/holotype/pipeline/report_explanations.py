@@ -88,11 +88,7 @@ def embed_first_fold(
 def embedding_map_data(
     fold_map: EmbeddingMap, explained: ExplainedModel, result: RunResult, nested: NestedScore
 ) -> EmbeddingMapData:
-    """Embedding map with labels and decisions of its samples.
-
-    Args:
-        fold_map: From `embed_first_fold`.
-    """
+    """Embedding map with labels and decisions of its samples."""
     images, fold_of = result.prepared.images, result.prepared.folds.fold_of_sample
     samples = images.sample_numbers[fold_map.rows]
     test = np.isin(samples, images.samples.of_role("test"))
@@ -138,7 +134,6 @@ def neighbors_of_mistakes(
     """Nearest labeled images of each mistake, by sample id, and in words where they were searched.
 
     Args:
-        mistaken: Sample numbers, worst first.
         fold_map: Searched if no model has a neighbor index.
     """
     prepared = result.prepared
@@ -311,7 +306,6 @@ def _heatmaps_of_fold(
 def _resize_heatmap(
     heat: NDArray[Any], pixels: NDArray[Any], shape: tuple[int, int], explained: ExplainedModel
 ) -> NDArray[np.float32]:
-    """Resize a heat map to the size of its picture."""
     from holotype.prediction import heat_over_image
 
     return resize_image(heat_over_image(heat, *shape, explained.model)[None], *pixels.shape[1:])[0]

@@ -94,7 +94,6 @@ def _samples_of_common_classes(nested: NestedScore, count: int) -> Integers:
 
 
 def _uncertain_samples(result: RunResult, nested: NestedScore) -> tuple[Uncertain, ...]:
-    """Samples with the smallest decision margin."""
     images, decision = result.prepared.images, result.postprocessing.decision
     thresholds = decision_thresholds(decision) or (0.5,) * len(images.classes)
     margin, classes, sure = decision_margin(nested.logits, images.kind, thresholds)

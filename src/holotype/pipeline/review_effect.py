@@ -36,10 +36,7 @@ class RunDifference:
     """Difference of two runs on the same samples, both scored by the reviewed labels.
 
     Args:
-        samples: Number of samples.
         groups: Number of independent groups.
-        earlier: Score of the reviewed run.
-        now: Score of this run.
         difference: `value` (now minus earlier), `low` and `high` of the 95 % interval, resampled by groups.
     """
 
@@ -53,14 +50,12 @@ class RunDifference:
 
 @dataclass(frozen=True)
 class ReviewEffect:
-    """Review effect, in numbers.
+    """Review effect: numbers of samples, duplicate clusters and scores.
 
     Args:
-        relabeled: Samples with changed labels.
         scored: Number of relabeled samples that are scored.
         dropped: Samples removed from training and scoring.
         split: Duplicate clusters that were split.
-        confirmed: Samples whose labels a person confirmed.
         before: This run's scores by the labels before the review; empty if no scored label changed.
         runs: Difference to the reviewed run; None if they cannot be compared.
         reason: Why they cannot be compared.

@@ -85,12 +85,7 @@ def _write_error(folder: RunFolder, error: OSError) -> StoreError:
 
 
 def write_page(result: RunResult, folder: RunFolder, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
-    """Write the report of a run; if that fails, the user gets a note and the run stays complete.
-
-    Args:
-        folder: Already written by `write_run`.
-        stages: Costs of the steps, and the command that repeats the report.
-    """
+    """Write the report of a run; if that fails, the user gets a note and the run stays complete."""
     with optional_work("the report", stages):
         contents: DatasetData | ReportData
         if result.nested is None:
@@ -117,11 +112,7 @@ def write_audit(prepared: PreparedData, folder: RunFolder) -> None:
 
 
 def write_audit_page(prepared: PreparedData, folder: RunFolder, name: str) -> None:
-    """Write the data report of a run in which nothing was trained.
-
-    Args:
-        name: The recipe's name.
-    """
+    """Write the data report of a run in which nothing was trained."""
     write_report(folder.path("audit/report.html"), DatasetData(name=name, **_data_fields(prepared)))
 
 

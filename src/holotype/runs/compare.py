@@ -145,7 +145,6 @@ def _read_run(folder: Path, letter: str) -> _ScoredRun:
 
 
 def _independent_groups(run: RunFolder, images: ImageTable) -> Integers:
-    """Independent groups, from the run's own tables."""
     clusters = read_parquet(run.require("audit/clusters.parquet"))
     fold = read_parquet(run.require("folds.parquet"))["fold"]
     parts = np.full(len(images.samples), UNKNOWN_GROUP, np.int64)
@@ -163,7 +162,6 @@ def _read_decided(scored: Path, classes: int) -> AnyLabels | None:
 
 
 def _compare_pair(first: _ScoredRun, other: _ScoredRun) -> PairedRuns:
-    """Paired differences of a run and the first one."""
     letter = other.summary.letter
     notes: list[str] = []
     if not len(first.scored) or not len(other.scored):

@@ -35,7 +35,6 @@ class FittedRun:
     """Fitted run that can predict.
 
     Args:
-        recipe: The recipe as it was run.
         keep_in_memory: Networks stay in memory between calls.
     """
 
@@ -97,9 +96,7 @@ class FittedRun:
         """Predict new images in chunks, so that any number of them fits into memory.
 
         Args:
-            images: As in `predict`.
             max_images: Images per chunk; a plate that a decision or a normalization needs as a unit is never split.
-            skip_unreadable: As in `predict`.
 
         Returns:
             Tables as from `predict`, and their scores of shape (rows, classes).
@@ -109,11 +106,7 @@ class FittedRun:
         yield from predict_parts(self, table, max_images, self._plate_column, separator, skip_unreadable)
 
     def read_images(self, images: Path | str | Sequence[Path | str]) -> ImageTable:
-        """Read new images as a table, with files named by the recipe's pattern.
-
-        Args:
-            images: As in `predict`.
-        """
+        """Read new images as a table, with files named by the recipe's pattern."""
         decision, progress = self.decision, self.runtime.progress
         return read_new_images(images, self.recipe.data, decision.classes, decision.kind, progress, self.trained_files)
 
@@ -145,9 +138,6 @@ class FittedRun:
     def predict_logits(self, new: NewImages) -> tuple[AnyScores, Nearest]:
         """Predict calibrated ensemble logits, and the nearest training images if a model has neighbors.
 
-        Args:
-            new: From `measure_new_images`.
-
         Returns:
             Logits of shape (samples, classes) in the order of the table; one list of neighbors per sample, or an empty
             list.
@@ -162,7 +152,6 @@ class FittedRun:
         """Decide the labels of samples.
 
         Args:
-            logits: From `predict_logits`.
             images: Their table, which knows their plates.
 
         Returns:
@@ -172,7 +161,6 @@ class FittedRun:
         return decide(self.decision, logits, *(self._plate_codes(images, name) for name in columns))
 
     def _plate_codes(self, images: ImageTable, name: str | None) -> Integers | None:
-        """Plate code of each sample, if the decision needs it."""
         if name is None:
             return None
         column, frame = f"group.{name}", images.samples.frame

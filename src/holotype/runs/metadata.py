@@ -60,12 +60,7 @@ def require_single_image_support(fitted_run: FittedRun) -> None:
 
 
 def run_metadata(fitted_run: FittedRun, channels: int, names: ChannelFileMatcher | None) -> RunInfo:
-    """Metadata of a served run, constant while it is served.
-
-    Args:
-        channels: Channels of an image.
-        names: Matches the files of an image; None if one file holds all channels.
-    """
+    """Metadata of a served run, constant while it is served."""
     decision, folder = fitted_run.decision, fitted_run.folder
     thresholds = None
     if decision.rule in PER_CLASS_THRESHOLD_RULES and decision.kind == "multilabel" and len(decision.thresholds) > 0:

@@ -40,12 +40,10 @@ class ModelPredictor:
     """Predictor of one model.
 
     Args:
-        pool: Pooling of the views.
         routes: Domains that its specialists predict.
         networks: One per fold, or the one trained on all rows.
         specialists: Networks of single domains; their cards name the domain.
         indexes: Folders of its neighbor indexes, one per network; empty without neighbors.
-        in_memory: Networks and indexes stay in memory.
     """
 
     section: ModelSpec
@@ -61,11 +59,7 @@ class ModelPredictor:
         return [self._load(folder) for folder in self.indexes]
 
     def search(self, number: int) -> tuple[IndexedImages, ExactIndex | FaissIndex]:
-        """Indexed images of one network, and the search over them.
-
-        Args:
-            number: Index of the network.
-        """
+        """Indexed images of one network, and the search over them."""
         return self._searches[number] if self.in_memory else self._load(self.indexes[number])
 
     def _load(self, folder: Path) -> tuple[IndexedImages, ExactIndex | FaissIndex]:
@@ -80,7 +74,6 @@ def load_models(
 
     Args:
         models: All of them networks.
-        ensemble: Knows the pooling and specialists of each model.
         in_memory: Read weights and indexes now and keep them, instead of at each use.
     """
     predictors = []
@@ -102,10 +95,6 @@ def load_models(
 
 def predict_models(predictors: Sequence[ModelPredictor], new: NewImages) -> tuple[list[TestPredictions], Nearest]:
     """Predict new images with each model of a run.
-
-    Args:
-        predictors: From `load_models`.
-        new: From `measure_new_images`.
 
     Returns:
         One entry per model, and the nearest training images by the first model with neighbors; empty if there is none.
@@ -139,10 +128,6 @@ def predict_models(predictors: Sequence[ModelPredictor], new: NewImages) -> tupl
 
 def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:
     """Predict new images with one model, and with its specialists in their domains.
-
-    Args:
-        predictor: From `load_models`.
-        new: From `measure_new_images`.
 
     Returns:
         Scores of its own classes, shape (samples, classes).
@@ -196,7 +181,6 @@ def _predict_neighbors(predictor: ModelPredictor, new: NewImages) -> tuple[TestP
 
 
 def _with_own_classes(images: ImageTable, predictions: Predictions) -> ImageTable:
-    """Image table with a model's own classes."""
     return replace(images, classes=tuple(map(str, range(predictions.logits.shape[1]))))
 
 

@@ -35,7 +35,6 @@ class NewImages:
     """New images with their measurements.
 
     Args:
-        images: Rows of the role `test`.
         pixels: Returns the pixels in a cache format.
         last: Dataset of the last network by specification; the next network mostly needs the same.
     """
@@ -49,9 +48,6 @@ class NewImages:
 
 def measure_new_images(images: ImageTable, runtime: Runtime, ranges: TrainingRanges) -> NewImages:
     """Measure new images, and refuse those that cannot be predicted.
-
-    Args:
-        images: Rows of the role `test`.
 
     Raises:
         DataError: An image cannot be read, or has other channels or another depth than the training images.
@@ -81,7 +77,6 @@ def require_usable(reasons: Mapping[int, str], count: int) -> None:
     """Refuse images that cannot be predicted.
 
     Args:
-        reasons: From `unusable_images`.
         count: Number of all images.
 
     Raises:
@@ -97,11 +92,7 @@ def require_usable(reasons: Mapping[int, str], count: int) -> None:
 
 
 def usable_images(images: ImageTable, statistics: ImageStatistics, rows: Integers, runtime: Runtime) -> NewImages:
-    """Select measured images for prediction.
-
-    Args:
-        rows: Rows to select.
-    """
+    """Select measured images for prediction."""
     usable = replace(images, frame=images.frame[rows]) if len(rows) < len(images) else images
     measured = replace(statistics, frame=statistics.frame[rows])
     return NewImages(usable, measured, runtime, _LastPixelCache(usable, runtime))
@@ -125,10 +116,6 @@ class _LastPixelCache:
 def cache_format_for(card: dict[str, Any], statistics: ImageStatistics) -> CacheFormat:
     """Cache format of a network's training images, for new images.
 
-    Args:
-        card: The network's card.
-        statistics: Statistics of the new images.
-
     Raises:
         DataError: They have other channels, or another size where the recipe requires one.
     """
@@ -145,10 +132,6 @@ def cache_format_for(card: dict[str, Any], statistics: ImageStatistics) -> Cache
 
 def dataset_for(card: dict[str, Any], new: NewImages) -> ImageDataset:
     """Dataset of new images in the cache format of a network's training images.
-
-    Args:
-        card: The network's card.
-        new: From `measure_new_images`.
 
     Raises:
         DataError: They have other channels.

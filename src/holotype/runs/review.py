@@ -30,14 +30,7 @@ LOCALHOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class ReviewServer:
-    """Review server, ready to be started.
-
-    Args:
-        address: URL of its page.
-        record: File of decisions.
-        serve: Blocks until it is stopped.
-        stop: Ends `serve`.
-    """
+    """Review server, ready to be started."""
 
     address: str
     record: DecisionsFile

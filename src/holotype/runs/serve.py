@@ -46,11 +46,7 @@ class _DecodedContent:
 
 
 class RunReader:
-    """Reader of a server: decodes images in a process without networks.
-
-    Args:
-        cards: Cards of the run's networks.
-    """
+    """Reader of a server: decodes images in a process without networks."""
 
     def __init__(self, fitted_run: FittedRun, cards: Sequence[dict[str, Any]]) -> None:
         self.fitted_run, self._cards = fitted_run, list(cards)
@@ -86,7 +82,6 @@ class RunReader:
         return DecodedImage(facts["depth"], pixels.shape, facts["depth"], _DecodedContent(facts, stored), png)
 
     def _plans_for(self, shape: tuple[int, int, int], depth: str) -> dict[StorageFormat, CacheFormat]:
-        """Cache formats of the networks for an image; most need the same."""
         facts = {"channels": shape[0], "height": shape[1], "width": shape[2], "depth": depth}
         facts |= {"mean": [0.0] * shape[0], "deviation": [1.0] * shape[0], "error": None}
         statistics = gather_statistics(_blank_images(self.fitted_run, 1), [facts])
@@ -99,7 +94,6 @@ class RunPredictor:
 
     Args:
         store: Cache folder for an index of training images.
-        nearest: Find nearest training images.
 
     Raises:
         InputError: The run cannot predict single images.
@@ -135,9 +129,6 @@ class RunPredictor:
 
     def match_file(self, name: str) -> tuple[str, int]:
         """Match a file name to its image and channel number.
-
-        Args:
-            name: Name of the uploaded file.
 
         Raises:
             InputError: It is not named as the run's files are.
@@ -198,13 +189,7 @@ class RunPredictor:
         return predictions
 
     def explain(self, question: DecodedImage, name: str) -> bytes:
-        """Heat map of a class in an image, the mean over the networks of the first model that has the class.
-
-        Args:
-            name: The class.
-
-        Returns:
-            A PNG.
+        """Heat map (PNG) of a class in an image, the mean over the networks of the first model that has the class.
 
         Raises:
             InputError: No network has the class, or the backbone has no feature map.
@@ -228,11 +213,7 @@ class RunPredictor:
         raise DataError("no network of the run has this class", field="class", value=name)
 
     def specimen(self, name: str) -> bytes | None:
-        """Picture of a training image, as PNG; None if it is not available.
-
-        Args:
-            name: Its id.
-        """
+        """Picture (PNG) of a training image; None if it is not available."""
         return self._training_index.picture(name)
 
     def work(self) -> bool:
@@ -295,9 +276,6 @@ def make_reader(folder: Path) -> RunReader:
 def load_predictor(folder: Path, nearest: bool = True) -> tuple[RunPredictor, Runtime]:
     """Load the predictor of a finished run, and its runtime.
 
-    Args:
-        nearest: Find nearest training images.
-
     Raises:
         InputError: The folder is not a finished run, or the run cannot predict single images.
     """
@@ -323,7 +301,6 @@ def _blank_images(fitted_run: FittedRun, rows: int) -> ImageTable:
 
 @lru_cache(256)
 def _blank_table(rows: int, classes: tuple[str, ...], kind: Any, channels: tuple[str, ...] | None) -> ImageTable:
-    """Image table of some images without any information."""
     names = [str(row) for row in range(rows)]
     frame = pl.DataFrame(
         {"id": names, "sample": names, "role": ["test"] * rows, "files": [[]] * rows},

@@ -37,7 +37,6 @@ class TrainingIndex:
 
     Args:
         store: Cache folder for an index that is built here.
-        is_enabled: Build and use the index.
     """
 
     def __init__(self, fitted_run: FittedRun, store: Path, is_enabled: bool) -> None:
@@ -108,7 +107,6 @@ class TrainingIndex:
         Args:
             new: Images that the run predicted last.
             model_nearest: Neighbors by a model, if it has any.
-            count: Number of neighbors per image.
         """
         hooked = None if self._hook is None else self._hook.take(len(new.images))
         if not self.is_enabled or not count:
@@ -125,21 +123,13 @@ class TrainingIndex:
         ]
 
     def labels(self, name: str) -> tuple[str, ...]:
-        """Labels of a training image.
-
-        Args:
-            name: Its id.
-        """
+        """Labels of a training image."""
         row = self._row.get(name)
         numbers = None if row is None else self.frame["labels"][row]
         return tuple(self.fitted_run.decision.classes[number] for number in numbers) if numbers is not None else ()
 
     def has_image(self, name: str) -> bool:
-        """Tell if the files of a training image still exist.
-
-        Args:
-            name: Its id.
-        """
+        """Tell if the files of a training image still exist."""
         row = self._row.get(name) if self.is_enabled else None
         files = [] if row is None else self.frame["files"][row]
         return bool(len(files)) and all(Path(file).is_file() for file in files)

@@ -256,7 +256,6 @@ def _vote_labels(truth: LabelMatrix, kind: Kind) -> NDArray[np.bool_] | Integers
 
 
 def _nearest_table(rows: Integers, neighbors: Neighbors, keys: Integers, images: ImageTable) -> pl.DataFrame:
-    """Ids of images and of their nearest training images."""
     ids = images.frame["id"].cast(pl.String).to_list()
     valid = neighbors.valid
     names = [[ids[keys[key]] for key in values[mask]] for values, mask in zip(neighbors.rows, valid, strict=True)]

@@ -22,12 +22,7 @@ __all__ = ["TrainedNetwork", "predict_rows", "train_network"]
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """Trained network.
-
-    Args:
-        key: Its cache key.
-        network: Its checkpoint folder.
-    """
+    """Trained network: its job, cache key and checkpoint folder."""
 
     job: FitJob
     key: StageKey
@@ -60,7 +55,6 @@ def predict_rows(
 
     Args:
         parts: Image rows by name of the part.
-        dataset: Their pixels.
         purpose: First word of the step's name.
 
     Returns:

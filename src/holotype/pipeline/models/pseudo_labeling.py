@@ -23,10 +23,6 @@ def train_with_pseudo_labels(
 ) -> tuple[TrainedNetwork, ImageDataset] | None:
     """Train a fold's network in rounds of pseudo-labeling.
 
-    Args:
-        job: Job of the first round.
-        dataset: Pixels and labels.
-
     Returns:
         The last network and the dataset it was trained with; None in a dry run if an earlier round is missing.
     """

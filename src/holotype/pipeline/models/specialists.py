@@ -35,11 +35,6 @@ def train_specialists(
 ) -> list[tuple[TrainedNetwork, dict[str, list[Predictions]]]]:
     """Train the specialists of a fold and predict with them.
 
-    Args:
-        overall: Network of the fold.
-        parts: Image rows by name of the part.
-        dataset: Pixels and labels.
-
     Returns:
         One entry per domain that has training rows; predictions are empty in a dry run if the cache lacks them.
     """

@@ -30,15 +30,7 @@ RowPredictions = dict[str, list[Predictions]]
 
 @dataclass(frozen=True)
 class FoldModels:
-    """Networks of one fold and their predictions.
-
-    Args:
-        overall: Network of all domains.
-        predictions: Its predictions by part (`oof`, `test`, `validation`).
-        specialists: Network and predictions of each domain.
-        dataset: Training data of the overall network.
-        knn: Nearest neighbors, if the recipe asks for them.
-    """
+    """Networks of one fold and their predictions by part (`oof`, `test`, `validation`)."""
 
     overall: TrainedNetwork
     predictions: RowPredictions

@@ -53,10 +53,6 @@ def compare_with_run(
 ) -> dict[str, Any]:
     """Compare logits of the graph with those of the run on a few images.
 
-    Args:
-        session: Runs the graph.
-        domain: Domain that the graph is for.
-
     Returns:
         Number of images, largest difference of a logit, and its meaning in words.
 
@@ -90,11 +86,7 @@ def compare_with_run(
 
 
 def sample_images(fitted_run: FittedRun, domain: str | None) -> ImageTable:
-    """Sample a few images of the run as new ones.
-
-    Args:
-        domain: Domain that they are assigned to.
-    """
+    """Sample a few images of the run as new ones of a domain."""
     frame = fitted_run.folder.images()
     rows = np.unique(np.linspace(0, frame.height - 1, IMAGES_CHECKED).astype(int))
     frame = frame[rows].with_columns(
@@ -109,7 +101,6 @@ def sample_images(fitted_run: FittedRun, domain: str | None) -> ImageTable:
 
 
 def _run_logits(fitted_run: FittedRun, graph_models: Sequence[GraphModel], new: NewImages) -> AnyScores:
-    """Logits of the run, with the views of the graph."""
     if covers_whole_run(fitted_run, graph_models):
         models = fitted_run.recipe.model_copy(update={"models": [graph_model.section for graph_model in graph_models]})
         return replace(fitted_run, recipe=models).logits(new.images)

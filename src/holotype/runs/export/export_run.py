@@ -50,12 +50,7 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """Export result.
-
-    Args:
-        files: Names of the written files.
-        card: Content of `card.json`.
-    """
+    """Export result."""
 
     folder: Path
     files: tuple[str, ...]
@@ -106,7 +101,6 @@ def export_run(fitted_run: FittedRun, folder: Path, options: ExportOptions) -> E
 
 
 def _select_graph_models(fitted_run: FittedRun, options: ExportOptions) -> list[GraphModel]:
-    """Models to export, each checked."""
     ensemble, sections = (
         fitted_run.ensemble,
         {name: entry for entry in fitted_run.recipe.models for name in entry.names},
@@ -167,7 +161,6 @@ def _build_graph(fitted_run: FittedRun, graph_models: list[GraphModel], domain: 
 
 
 def _pixel_type(fitted_run: FittedRun) -> str | None:
-    """Dtype of the files' pixels, as measured by the run."""
     path = fitted_run.folder.root / "audit" / "statistics.parquet"
     depths = read_parquet(path)["depth"].drop_nulls().unique().to_list() if path.is_file() else []
     return str(np.result_type(*map(np.dtype, depths))) if depths else None
@@ -188,7 +181,6 @@ def _describe_contents(graph_models: list[GraphModel]) -> str:
 
 
 def _card_fields(fitted_run: FittedRun, graph_models: list[GraphModel], options: ExportOptions) -> dict[str, Any]:
-    """Fields of the card that describe the run."""
     covers_run = covers_whole_run(fitted_run, graph_models)
     name, metric = next(iter(fitted_run.folder.read_json("scores.json")["metrics"].items()))
     first = graph_models[0].checkpoints[0].card

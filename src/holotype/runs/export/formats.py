@@ -43,17 +43,13 @@ def require_extra(form: str) -> None:
 
 
 def write_graph(graph: nn.Module, shape: tuple[int, int, int], form: str, folder: Path, facts: dict[str, str]) -> Path:
-    """Write a graph to a file.
+    """Write a graph that maps pixels to logits and probabilities.
 
     Args:
-        graph: Maps pixels to logits and probabilities.
         shape: Channels, height and width of an image.
         form: A name of `FORMATS`.
         folder: Empty; weights above the limit of protobuf get a file of their own beside the graph.
         facts: Metadata to store in the file.
-
-    Returns:
-        The graph's file.
 
     Raises:
         HolotypeError: The format does not support an operation of a backbone.
@@ -91,11 +87,7 @@ def write_graph(graph: nn.Module, shape: tuple[int, int, int], form: str, folder
 
 
 def load_session(path: Path, threads: int) -> Session:
-    """Load a written graph as a function.
-
-    Args:
-        path: From `write_graph`.
-    """
+    """Load a written graph as a function."""
     if path.suffix != ".onnx":
         program = torch.export.load(path).module()
 
@@ -115,7 +107,6 @@ def load_session(path: Path, threads: int) -> Session:
 
 @contextmanager
 def _silence_exporter() -> Iterator[None]:
-    """Silence the log and warnings of torch's exporters."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

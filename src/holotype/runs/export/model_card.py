@@ -35,7 +35,6 @@ def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[s
     Args:
         card: Card of one of its networks.
         depth: NumPy dtype name of the files' pixels, if known.
-        path: The graph's file.
     """
     section = card["model"]["input"]
     fitting = "stretch" if section["resize"] == "stretch" else "fit"
@@ -74,7 +73,6 @@ def simple_rule(decision: Decision | None, kind: str) -> dict[str, Any]:
 
     Args:
         decision: None if it was fitted to other scores than the graph's.
-        kind: `multiclass` or `multilabel`.
 
     Returns:
         `top` with `k` and `offsets` of the log-probabilities, or `above` with `rounds` of thresholds, of which the
@@ -93,11 +91,7 @@ def simple_rule(decision: Decision | None, kind: str) -> dict[str, Any]:
 
 
 def weight_provenance(checkpoints: Sequence[Checkpoint]) -> list[dict[str, Any]]:
-    """Weight provenance of a model: digests, initial weights and their license.
-
-    Args:
-        checkpoints: One per fold.
-    """
+    """Weight provenance of a model: digests, initial weights and their license."""
     return [
         {
             "model": checkpoint.card["model"]["name"],

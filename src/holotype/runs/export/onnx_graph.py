@@ -31,7 +31,6 @@ class ModelGraph(nn.Module):
         folds: Networks of each fold.
         forms: Input format of each fold.
         views: `predict` section with one pooling.
-        card: Card of one of the networks.
     """
 
     def __init__(
@@ -91,12 +90,7 @@ class ModelGraph(nn.Module):
 
 
 class CalibratedGraph(nn.Module):
-    """Calibration as a formula, in double precision as in a run.
-
-    Args:
-        calibration: From `decision.json`.
-        kind: `multiclass` or `multilabel`.
-    """
+    """Calibration as a formula, in double precision as in a run."""
 
     numbers: Tensor
     knots: Tensor
@@ -168,11 +162,7 @@ class EnsembleGraph(nn.Module):
         return logits, self._probabilities(logits)
 
     def combine(self, model_logits: Sequence[Tensor]) -> Tensor:
-        """Combine the models' logits.
-
-        Args:
-            model_logits: One entry per model, shape (n, classes) each.
-        """
+        """Combine the models' logits, shape (n, classes) each."""
         if self.weights is not None and self.space == "logit":
             return torch.stack(
                 [weight * logits for weight, logits in zip(self.weights, model_logits, strict=True)]
@@ -197,12 +187,7 @@ class EnsembleGraph(nn.Module):
 
 
 def model_graph(checkpoints: Sequence[Checkpoint], views: PredictSpec) -> ModelGraph:
-    """Graph of one model.
-
-    Args:
-        checkpoints: One per fold.
-        views: `predict` section with one pooling.
-    """
+    """Graph of one model, from one checkpoint per fold and a `predict` section with one pooling."""
     folds = [
         [network.to(memory_format=torch.contiguous_format) for network in load_networks(checkpoint)]  # type: ignore[call-overload]
         for checkpoint in checkpoints
@@ -213,11 +198,7 @@ def model_graph(checkpoints: Sequence[Checkpoint], views: PredictSpec) -> ModelG
 
 
 def input_format(card: dict[str, Any]) -> ImageDataset:
-    """Input format of a network without an image: cached size, scale, channels, tiles.
-
-    Args:
-        card: The network's card.
-    """
+    """Input format of a network without an image: cached size, scale, channels, tiles."""
     model = ModelSpec.model_validate(card["model"])
     blank = np.zeros((1, card["channels"], *card["canvas"]), np.uint8)
     names = tuple(card["channel_names"]) if card.get("channel_names") else None
@@ -229,6 +210,5 @@ def input_format(card: dict[str, Any]) -> ImageDataset:
 
 
 def _pad_rows(rows: Sequence[Sequence[float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Stack rows of different lengths, repeating the last number."""
     longest = max(map(len, rows))
     return np.array([[*row, *[row[-1]] * (longest - len(row))] for row in rows], np.float64)

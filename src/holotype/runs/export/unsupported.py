@@ -18,7 +18,6 @@ def require_exportable_model(section: ModelSpec, name: str, views: object, alone
     Args:
         name: Name of the model, or of its neighbors.
         views: Its `tta` setting.
-        alone: It is exported by itself.
         others: Models that could be exported by themselves.
 
     Raises:
@@ -54,9 +53,7 @@ def require_exportable_ensemble(
     """Refuse an ensemble that is not a mean or vote of networks with the same input.
 
     Args:
-        models: Sections of the networks.
         cards: Card of one network per model.
-        domain: Domain that it is exported for.
 
     Raises:
         InputError: With what to export instead.
