@@ -13,10 +13,30 @@ SOURCE = Path(__file__).parents[1] / "src" / "holotype"
 FILES = sorted(SOURCE.rglob("*.py"))
 TOP = {path.stem for path in SOURCE.glob("*.py")}
 BANNED = frozenset(
-    (
-        "said told heard asked seen held apart beside together place places one own known made found chosen given "
-        "wanted shown whole plain"
-    ).split()
+    [
+        "said",
+        "told",
+        "heard",
+        "asked",
+        "seen",
+        "held",
+        "apart",
+        "beside",
+        "together",
+        "place",
+        "places",
+        "one",
+        "own",
+        "known",
+        "made",
+        "found",
+        "chosen",
+        "given",
+        "wanted",
+        "shown",
+        "whole",
+        "plain",
+    ]
 )
 # Public names of earlier versions. None may come back with another meaning.
 FORMER = frozenset((Path(__file__).parent / "former_names.txt").read_text(encoding="utf-8").split())
