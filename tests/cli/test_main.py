@@ -342,3 +342,10 @@ def test_nothing_is_said_where_nobody_reads_on() -> None:
 def test_the_demonstrations_recipe_is_right(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(DEMO_RECIPE % {"channels": "red, green", "epochs": 1})
     validate_names(load_recipe(tmp_path / "recipe.yaml"))
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "holotype", "--version"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout.split()[:1]) == (0, ["holotype"]), done.stderr
