@@ -91,7 +91,7 @@ def test_a_domain_that_training_never_saw_is_answered_by_the_overall_network(
 def test_small_domains_have_no_specialist(write_recipe: WriteRecipe, tmp_path: Path, capsys: Any) -> None:
     model = QUICK | {"specialists": SPECIALISTS | {"min_samples": 1000}}
     opened = holotype.run(write_recipe(tmp_path, models=[model], split={"folds": 3, "folds_to_train": [0]}))
-    assert "no domain is large enough for a specialist" in capsys.readouterr().err
+    assert "no domain has enough samples for a specialist" in capsys.readouterr().err
     assert opened.folder.specialists("main") == []
 
 

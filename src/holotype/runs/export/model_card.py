@@ -20,11 +20,11 @@ __all__ = ["decision_facts", "model_card", "simple_rule", "weight_provenance"]
 EXCLUDED_OFFSET = -1e30  # instead of minus infinity, which JSON lacks
 LIBRARIES = ("holotype", "torch", "timm", "numpy", "onnx", "onnxruntime", "onnxscript")
 RESIZE_DESCRIPTIONS = {
-    "fit": "each channel by itself, in float32, with a triangle filter as wide as what becomes one pixel (Pillow's "
-    "BILINEAR), to no more than `scale` of its size and no more than the canvas, its aspect ratio kept and never "
-    "enlarged; whole numbers are rounded; then set into the middle of the canvas, its edges drawn out",
-    "stretch": "each channel by itself, in float32, with a triangle filter as wide as what becomes one pixel (Pillow's "
-    "BILINEAR), to the canvas, whatever its aspect ratio; whole numbers are rounded",
+    "fit": "each channel separately, in float32, with a triangle filter as wide as one output pixel (Pillow's "
+    "BILINEAR), to no more than `scale` of its size and no more than the canvas, keeping the aspect ratio, "
+    "never enlarged; integers are rounded; then centered on the canvas, padded by its edge pixels",
+    "stretch": "each channel separately, in float32, with a triangle filter as wide as one output pixel (Pillow's "
+    "BILINEAR), to the canvas, changing the aspect ratio; integers are rounded",
 }
 RANGES = {"uint8": (0, 255), "uint16": (0, 65_535), "uint32": (0, 4_294_967_295)}
 
@@ -61,7 +61,7 @@ def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[s
         "outputs": {
             "logits": ["batch", len(card["classes"])],
             "probabilities": ["batch", len(card["classes"])],
-            "of": "sigmoid, every class by itself" if card["kind"] == "multilabel" else "softmax, rows sum to 1",
+            "of": "sigmoid of every class" if card["kind"] == "multilabel" else "softmax, rows sum to 1",
         },
         "kind": card["kind"],
         "classes": list(card["classes"]),
