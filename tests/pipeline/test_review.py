@@ -102,7 +102,7 @@ def test_the_change_in_score_is_reported(reviewed: dict[str, Any]) -> None:
     assert "a person put labels right" in scores["metrics"]["macro_f1"]["method"]
     page = (reviewed["run"] / "report.html").read_text(encoding="utf-8")
     assert "Label review" in page
-    assert "Against the run that was reviewed" in page
+    assert "Compared with the reviewed run" in page
 
 
 def test_the_comparison_outlives_the_folder_of_the_reviewed_run(reviewed: dict[str, Any]) -> None:
