@@ -42,6 +42,10 @@ class Watched:
         assert self.complaints == []
         assert self.strangers == []
 
+    def unfold(self) -> None:
+        """Open everything that is folded."""
+        self.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+
     def faults(self) -> list[str]:
         """What axe-core finds serious or worse, one line a rule."""
         from axe_playwright_python.sync_playwright import Axe

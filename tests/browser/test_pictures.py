@@ -58,6 +58,7 @@ def test_every_picture_is_drawn_and_nobody_is_asked(
     report: str, watch: Callable[..., Any], width: int, dark: bool
 ) -> None:
     seen = watch(report, width=width, dark=dark)
+    seen.unfold()
     for name in SECTIONS:
         seen.page.locator(f"#{name}").scroll_into_view_if_needed()
         for picture in seen.page.locator(f"#{name} img").all():
@@ -71,6 +72,7 @@ def test_every_picture_is_drawn_and_nobody_is_asked(
 
 def test_hostile_names_are_words(report: str, watch: Callable[..., Any]) -> None:
     seen = watch(report)
+    seen.unfold()
     seen.page.on("dialog", lambda dialog: seen.complaints.append(dialog.message))
     words = seen.page.evaluate("document.body.innerText")
     assert HOSTILE in words
@@ -85,7 +87,9 @@ def test_hostile_names_are_words(report: str, watch: Callable[..., Any]) -> None
 
 
 def test_one_channel_is_shown_by_itself_and_all_again(report: str, watch: Callable[..., Any]) -> None:
-    page = watch(report).page
+    seen = watch(report)
+    seen.unfold()
+    page = seen.page
     row = page.locator(".view-row").first
 
     def visible() -> list[str]:
@@ -106,7 +110,9 @@ def test_one_channel_is_shown_by_itself_and_all_again(report: str, watch: Callab
 def test_the_map_shows_a_sample_where_it_is_pointed_at_and_keeps_what_is_pressed(
     report: str, watch: Callable[..., Any]
 ) -> None:
-    page = watch(report).page
+    seen = watch(report)
+    seen.unfold()
+    page = seen.page
     dots = page.locator("svg.map circle")
     last = dots.last
     last.scroll_into_view_if_needed()
@@ -122,7 +128,7 @@ def test_the_map_shows_a_sample_where_it_is_pointed_at_and_keeps_what_is_pressed
     cell = int(last.get_attribute("data-cell"))
     columns = int(page.locator(".map-pinned .map-picture").get_attribute("data-columns"))
     assert float(first.split("%")[0]) == pytest.approx(100 * (cell % columns) / (columns - 1), abs=0.01)
-    page.locator("#map h2").click()
+    page.locator("#map .lead").click()
     button = page.locator(".map-legend button").first
     button.click()
     lit = page.locator("svg.map circle.lit").count()

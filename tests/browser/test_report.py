@@ -67,7 +67,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def everything_is_drawn(seen: Any) -> None:
     """Every chart that can be seen has marks, those behind a switch too."""
     page = seen.page
-    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    seen.unfold()
     assert page.locator("svg").count() > 5
     assert page.evaluate(UNDRAWN) == []
     for label in page.locator(".switch > label").all():
@@ -94,7 +94,9 @@ def test_a_report_opens_alone_and_fits_its_window(
 def test_a_press_on_a_class_draws_its_curves_and_a_second_one_puts_them_away(
     finished: Path, watch: Callable[..., Any]
 ) -> None:
-    page = watch(f"file://{finished}/report.html").page
+    seen = watch(f"file://{finished}/report.html")
+    seen.unfold()
+    page = seen.page
     button = page.locator("#classes button.opens").first
     button.click()
     page.locator(".class-panel svg").nth(2).wait_for()
@@ -178,3 +180,11 @@ def test_the_pages_of_an_audit_a_comparison_and_a_search_fit_and_have_no_fault(
         assert seen.page.evaluate(UNDRAWN) == []
         assert seen.faults() == [], page.name
         seen.expect_peace()
+
+
+def test_a_link_to_a_folded_section_opens_it(finished: Path, watch: Callable[..., Any]) -> None:
+    page = watch(f"file://{finished}/report.html#folds").page
+    page.locator("#folds table").wait_for()
+    assert not page.locator("#steps .lead").is_visible()
+    page.evaluate("location.hash = 'steps'")
+    page.locator("#steps .lead").wait_for()

@@ -151,7 +151,7 @@ def test_duplicates_are_told_apart_by_keyboard(server: ReviewServer, watch: Call
     at(seen, "clusters/1")
     seen.page.keyboard.press("2")
     seen.page.keyboard.press("x")  # equal pixels
-    seen.page.locator("#trouble", has_text="equal").wait_for()
+    seen.page.locator("#trouble", has_text="same pixels").wait_for()
     pressed(seen, "k", "Saved: keep")
     rows = [(row.kind, row.id, row.action, row.before, row.after) for row in server.record.active.decisions]
     assert rows == [
@@ -215,7 +215,7 @@ def test_what_is_not_saved_is_said_and_nothing_moves(server: ReviewServer, watch
     at(seen, "label_errors/0")
     seen.page.route("**/api/decide", lambda route: route.abort())
     seen.page.keyboard.press("k")
-    seen.page.locator("#trouble", has_text="does not answer").wait_for()
+    seen.page.locator("#trouble", has_text="does not respond").wait_for()
     at(seen, "label_errors/0")
     assert server.record.count == 0
 
@@ -260,5 +260,5 @@ def test_everything_can_be_reached_with_the_tabulator_and_shows_where_one_is(
             break
         reached.append(found)
     words = " ".join(text for _, text, _ in reached)
-    assert all(name in words for name in ("Keep", "Relabel", "Drop", "Skip", "gamma", "Keys", "Likely wrong labels"))
+    assert all(name in words for name in ("Keep", "Relabel", "Drop", "Skip", "gamma", "Keys", "Label errors"))
     assert all(outline != "none" for *_, outline in reached)

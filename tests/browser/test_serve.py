@@ -156,7 +156,7 @@ def test_a_locked_page_says_nothing_before_the_token(seen_run: Path, watch: Call
         seen.expect_peace()
         seen.page.keyboard.type("wrong")
         seen.page.keyboard.press("Enter")
-        seen.page.locator("#refused", has_text="That is not the token.").wait_for()
+        seen.page.locator("#refused", has_text="This token is wrong.").wait_for()
         seen.page.fill("#token", "open sesame")
         seen.page.keyboard.press("Enter")
         seen.page.wait_for_selector("#ask:not([hidden])")

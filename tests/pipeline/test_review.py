@@ -78,7 +78,7 @@ def test_what_a_person_settled_is_no_suspect(reviewed: dict[str, Any]) -> None:
 def test_what_does_not_fit_is_said(reviewed: dict[str, Any]) -> None:
     warnings = json.loads((reviewed["run"] / "audit/warnings.json").read_text())
     said = " ".join(warnings)
-    assert "1 sample got other labels by review." in said
+    assert "1 sample relabeled by review." in said
     assert "1 sample left training and scoring by review" in said
     assert "nobody" in said
     assert "'nonsense' is no class" in said
@@ -99,7 +99,7 @@ def test_the_change_in_score_is_reported(reviewed: dict[str, Any]) -> None:
     assert np.isclose(runs["now"] - runs["earlier"], runs["difference"]["value"])
     scores = json.loads((reviewed["run"] / "scores.json").read_text())
     assert scores["subsets"]["labels before the review"]["macro_f1"]["samples"] == 59
-    assert "a person put labels right" in scores["metrics"]["macro_f1"]["method"]
+    assert "only labels that earlier models doubted were reviewed" in scores["metrics"]["macro_f1"]["method"]
     page = (reviewed["run"] / "report.html").read_text(encoding="utf-8")
     assert "Label review" in page
     assert "Compared with the reviewed run" in page

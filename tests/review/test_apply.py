@@ -75,27 +75,30 @@ def test_a_drop_takes_every_image_of_the_sample_and_nothing_is_said_of_it_twice(
     about = [("g", "drop"), ("a", "drop"), ("a", "undo")]
     made = reviewed(*(ReviewRow("sample", name, action) for name, action in about))
     assert made.dropped.tolist() == [6, 7]
-    assert made.words == ("1 sample left training and scoring by review: g.",)
+    assert made.words == ("1 sample dropped from training and scoring by review: g.",)
 
 
 def test_the_last_decision_counts_and_that_is_said() -> None:
     made = reviewed(ReviewRow("sample", "a", "drop"), ReviewRow("sample", "a", "relabel", ("cat",), ("dog",)))
     assert made.dropped.tolist() == []
     assert made.images.frame["labels"].to_list()[0] == [1]
-    assert "of which the last counts: a" in made.warnings[0]
+    assert "the last is used: a" in made.warnings[0]
 
 
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (ReviewRow("sample", "z", "drop"), "the tables do not have were left out: z"),
-        (ReviewRow("sample", "t", "relabel", (), ("cat",)), "to predict were left out"),
-        (ReviewRow("sample", "a", "relabel", (), ("dgo",)), "'dgo' is no class (did you mean 'dog'?)"),
-        (ReviewRow("sample", "a", "relabel", (), ("cat", "dog")), "needs one label and was given 2"),
-        (ReviewRow("sample", "a", "keep", ("dog",)), "other labels of 1 sample than the reviewer saw: a"),
+        (ReviewRow("sample", "z", "drop"), "missing from the tables were ignored: z"),
+        (ReviewRow("sample", "t", "relabel", (), ("cat",)), "1 test sample were ignored"),
+        (ReviewRow("sample", "a", "relabel", (), ("dgo",)), "'dgo' is not a class (did you mean 'dog'?)"),
+        (ReviewRow("sample", "a", "relabel", (), ("cat", "dog")), "needs one label, not 2"),
+        (
+            ReviewRow("sample", "a", "keep", ("dog",)),
+            "labels of 1 sample in the tables have changed since the review: a",
+        ),
         (ReviewRow("cluster", "z", "split", (), ("a",)), "there is no image z"),
-        (ReviewRow("cluster", "e", "split", ("e", "f"), ("f",)), "pixels that are equal were left together: e"),
-        (ReviewRow("sample", "a", "undo"), "nothing about the sample 'a' stands"),
+        (ReviewRow("cluster", "e", "split", ("e", "f"), ("f",)), "images with equal pixels were not split: e"),
+        (ReviewRow("sample", "a", "undo"), "no decision about the sample 'a' to undo"),
     ],
 )
 def test_what_no_longer_fits_is_said_and_changes_nothing(row: ReviewRow, words: str) -> None:

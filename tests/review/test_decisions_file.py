@@ -107,7 +107,7 @@ def test_rows_that_another_program_lost_are_missed(tmp_path: Path) -> None:
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:2]))
     record.refresh()
-    assert "2 rows less" in record.warnings[-1]
+    assert "2 rows fewer" in record.warnings[-1]
     record.close()
 
 

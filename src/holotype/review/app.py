@@ -82,7 +82,7 @@ def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastA
 
     @app.exception_handler(RequestValidationError)
     async def refuse(_request: Request, _error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"error": "this is no request that the page makes"}, 422)
+        return JSONResponse({"error": "invalid request"}, 422)
 
     @app.get("/")
     def show() -> HTMLResponse:
@@ -91,7 +91,7 @@ def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastA
     @app.get("/static/{name}")
     def static(name: str) -> Response:
         if name not in STATIC_FILES:
-            return JSONResponse({"error": "there is no such file"}, 404)
+            return JSONResponse({"error": "file not found"}, 404)
         return Response(files("holotype.review").joinpath("static", name).read_bytes(), media_type=STATIC_FILES[name])
 
     @app.get("/favicon.ico")
@@ -132,14 +132,14 @@ def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastA
 def _rejection(request: Request, token: str, hosts: frozenset[str]) -> JSONResponse | None:
     """Reason why a request is refused; None if it is allowed."""
     if request.headers.get("host", "").lower() not in hosts:
-        return JSONResponse({"error": "this server answers to its own address only"}, 421)
+        return JSONResponse({"error": "this server only answers at its own address"}, 421)
     origin = request.headers.get("origin")
     if origin is not None and origin.lower().removeprefix("http://") not in hosts:
-        return JSONResponse({"error": "another page asked"}, 403)
+        return JSONResponse({"error": "requests from other pages are not allowed"}, 403)
     if request.method not in {"GET", "HEAD"} and not hmac.compare_digest(
         request.headers.get(TOKEN, "").encode(), token.encode()
     ):
-        return JSONResponse({"error": "the page is of an earlier server; reload it"}, 403)
+        return JSONResponse({"error": "this page belongs to an earlier server; reload it"}, 403)
     return None
 
 

@@ -69,8 +69,8 @@ class Reviewed:
         if not (len(self.relabeled) or len(self.dropped)):
             return ()
         return (
-            "a person put labels right or dropped samples where earlier networks doubted them, and did not look at all "
-            "others, so that the value is kinder than by labels that were all looked at",
+            "only labels that earlier models doubted were reviewed and corrected or dropped, so the score is "
+            "optimistic compared with one on fully reviewed labels",
         )
 
     @property
@@ -81,14 +81,12 @@ class Reviewed:
             self.original.samples.frame["sample"].gather(np.unique(self.original.sample_numbers[self.dropped])),
             MAX_NAMED,
         )
-        sentences = (
-            [f"{pluralize(len(self.relabeled), 'sample')} got other labels by review"] if len(self.relabeled) else []
-        )
-        sentences += [f"{pluralize(gone, 'sample')} left training and scoring by review: {names}"] if gone else []
+        sentences = [f"{pluralize(len(self.relabeled), 'sample')} relabeled by review"] if len(self.relabeled) else []
         sentences += (
-            [f"{pluralize(self.split, 'set')} of duplicates was taken apart by review"] if self.split == 1 else []
+            [f"{pluralize(gone, 'sample')} dropped from training and scoring by review: {names}"] if gone else []
         )
-        sentences += [f"{self.split:,} sets of duplicates were taken apart by review"] if self.split > 1 else []
+        sentences += [f"{pluralize(self.split, 'set')} of duplicates was split by review"] if self.split == 1 else []
+        sentences += [f"{self.split:,} sets of duplicates were split by review"] if self.split > 1 else []
         return tuple(f"{sentence}." for sentence in sentences)
 
 
@@ -105,7 +103,7 @@ def apply_review(active: ActiveDecisions, images: ImageTable, audit: AuditReport
     gone = [row.id for row in latest if row.id not in number]
     if gone:
         warnings.append(
-            f"decisions about {pluralize(len(gone), 'sample')} that the tables do not have were left out: "
+            f"decisions about {pluralize(len(gone), 'sample')} missing from the tables were ignored: "
             f"{join_names(gone, MAX_NAMED)}{_suggest_name(gone[0], number)}"
         )
     matched = [row for row in latest if row.id in number]
@@ -113,7 +111,7 @@ def apply_review(active: ActiveDecisions, images: ImageTable, audit: AuditReport
     unlabeled = [row.id for row in matched if roles[number[row.id]] == "test"]
     if unlabeled:
         warnings.append(
-            f"decisions about {pluralize(len(unlabeled), 'sample')} to predict were left out, which have no "
+            f"decisions about {pluralize(len(unlabeled), 'test sample')} were ignored, because test samples have no "
             f"labels: {join_names(unlabeled, MAX_NAMED)}"
         )
     matched = [row for row in matched if roles[number[row.id]] != "test"]
@@ -167,11 +165,11 @@ def _new_labels(
         strange = [name for name in names if name not in index_of_class]
         if strange:
             warnings.append(
-                f"{row.id!r} was not relabelled, since {strange[0]!r} is no class"
+                f"{row.id!r} was not relabeled: {strange[0]!r} is not a class"
                 f"{_suggest_name(strange[0], index_of_class)}"
             )
         elif images.kind == "multiclass" and len(set(names)) != 1:
-            warnings.append(f"{row.id!r} was not relabelled, since it needs one label and was given {len(names)}")
+            warnings.append(f"{row.id!r} was not relabeled: it needs one label, not {len(names)}")
         else:
             new[row.id] = sorted({index_of_class[name] for name in names})
     return new, warnings
@@ -196,8 +194,8 @@ def _changed_since_review(
     if not odd:
         return []
     return [
-        f"the tables say other labels of {pluralize(len(odd), 'sample')} than the reviewer saw: "
-        f"{join_names(odd, MAX_NAMED)}; the review counts"
+        f"the labels of {pluralize(len(odd), 'sample')} in the tables have changed since the review: "
+        f"{join_names(odd, MAX_NAMED)}; the review is used"
     ]
 
 
@@ -224,8 +222,7 @@ def _split_reviewed_clusters(
         gone = [name for name in (decision.id, *decision.after) if name not in row_of]
         if gone:
             warnings.append(
-                f"the duplicates of {decision.id!r} were not taken apart, since there is no image "
-                f"{join_names(gone, MAX_NAMED)}"
+                f"the duplicates of {decision.id!r} were not split: there is no image {join_names(gone, MAX_NAMED)}"
             )
             continue
         reviewed_rows = {row_of[name] for name in decision.before if name in row_of}
@@ -236,12 +233,12 @@ def _split_reviewed_clusters(
             and separated
             and (reviewed_rows & cluster_rows or cluster_rows) - separated
         ):
-            parts.append(np.array(sorted(separated), np.int64))  # else they are no duplicates any more
+            parts.append(np.array(sorted(separated), np.int64))  # otherwise they are no longer duplicates
             owners.append(decision.id)
     same, left = split_clusters(same, parts)
     equal = [name for name, went in zip(owners, left, strict=True) if not went]
     if equal:
-        warnings.append(f"pixels that are equal were left together: {join_names(equal, MAX_NAMED)}")
+        warnings.append(f"images with equal pixels were not split: {join_names(equal, MAX_NAMED)}")
     return same, sum(left), warnings
 
 
@@ -254,10 +251,7 @@ def _repeated_decisions(decisions: Sequence[ReviewRow]) -> list[str]:
     torn = [name for name, different in decisions_of_sample.items() if len(different) > 1]
     if not torn:
         return []
-    return [
-        f"{pluralize(len(torn), 'sample')} with several decisions, of which the last counts: "
-        f"{join_names(torn, MAX_NAMED)}"
-    ]
+    return [f"{pluralize(len(torn), 'sample')} with several decisions; the last is used: {join_names(torn, MAX_NAMED)}"]
 
 
 def _suggest_name(name: str, names: dict[str, int]) -> str:

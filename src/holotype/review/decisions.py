@@ -16,7 +16,7 @@ __all__ = ["ACTIONS", "COLUMNS", "CUT_OFF", "ReadRows", "ReviewRow", "parse_rows
 COLUMNS = ("time", "kind", "id", "action", "before", "after", "note", "run")
 ACTIONS = {"sample": ("keep", "relabel", "drop", "undo"), "cluster": ("keep", "split", "undo")}
 CUT_OFF = "[cut off]"
-"""Ends a row that a crash tore; it was never confirmed, and is passed over."""
+"""End of a row that a crash left incomplete; it was never confirmed and is skipped."""
 DELIMITERS = ",;\t"  # what spreadsheets of different countries write
 # What a spreadsheet would take for a formula, with any number of the quotes that protect it.
 FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
@@ -128,23 +128,23 @@ def parse_rows(text: str, name: str = "review.csv") -> ReadRows:
     last = text.count("\n") + (not text.endswith("\n"))
     if open_quote and open_quote < last:
         raise DataError(
-            f"line {open_quote} of {name} opens a quote that is never closed",
+            f"line {open_quote} of {name} has an unclosed quote",
             field="data.review",
-            remedy="close it, or take the quote away",
+            remedy="close or remove the quote",
         )
     rows, warnings, torn = [], [], ""
     if not ended:
         short = len(records[-1][1]) < len(columns)
         torn = ('"' if open_quote else "") + (f" {CUT_OFF}\n" if short and len(records) > 1 else "\n")
         if short and len(records) > 1:
-            warnings.append(f"the last line of {name} breaks off and was passed over")
+            warnings.append(f"the last line of {name} is incomplete and was skipped")
             records.pop()
     for line, cells in records[1:]:
         if not any(cell.strip() for cell in cells) or cells[-1].rstrip().endswith(CUT_OFF):
             continue
         parsed = _parse_row(dict(zip(columns, cells, strict=False)))
         if isinstance(parsed, str):
-            warnings.append(f"line {line} of {name} was passed over: {parsed}")
+            warnings.append(f"line {line} of {name} was skipped: {parsed}")
         else:
             rows.append(parsed)
     return ReadRows(tuple(rows), tuple(warnings), columns, delimiter, torn, begun=True)
@@ -174,17 +174,17 @@ def _parse_row(cells: dict[str, str]) -> ReviewRow | str:
     kind, action = (cells.get(name, "").strip().lower() for name in ("kind", "action"))
     kind = kind or "sample"
     if kind not in ACTIONS:
-        return f"kind {kind!r} is none of {join_names(ACTIONS)}"
+        return f"kind {kind!r} is not one of {join_names(ACTIONS)}"
     if action not in ACTIONS[kind]:
-        return f"action {action!r} of a {kind} is none of {join_names(ACTIONS[kind])}"
+        return f"action {action!r} of a {kind} is not one of {join_names(ACTIONS[kind])}"
     try:
         names_by_column = {
             name: _parse_names(cells.get(name, "")) for name in ("id", "before", "after", "note", "time", "run")
         }
     except ValueError:
-        return 'several names are written as in ["one", "two"]'
+        return 'write several names as a JSON list, for example ["one", "two"]'
     if len(names_by_column["id"]) != 1:
-        return "it names no id" if not names_by_column["id"] else "it names more than one id"
+        return "the id is missing" if not names_by_column["id"] else "it has more than one id"
     if action in {"relabel", "split"} and not names_by_column["after"] and "after" not in cells:
         return f"{action} needs the column `after`"
     texts = {name: " ".join(names_by_column[name]) for name in ("note", "time", "run")}

@@ -61,7 +61,7 @@ class DecisionsFile:
                 lost = row_count - len(self._read.rows)
                 if lost > 0:
                     self.warnings.append(
-                        f"{self.path.name} was saved by another program and has {pluralize(lost, 'row')} less than "
+                        f"{self.path.name} was saved by another program and has {pluralize(lost, 'row')} fewer than "
                         f"before"
                     )
 
@@ -118,7 +118,7 @@ class DecisionsFile:
             _append_and_sync(self.path, (read.torn + header + text).encode(), read.size, new=self._version is None)
         except OSError as error:
             what = f"the decision could not be written to {str(self.path)!r}: {error.strerror}"
-            raise StoreError(what, remedy="make room, and decide again") from error
+            raise StoreError(what, remedy="free disk space, and decide again") from error
         self._read = replace(read, rows=(*read.rows, *rows), torn="", begun=True)
         self._active = replay(self._read.rows)
         self._version = _file_version(self.path)
@@ -161,7 +161,7 @@ def _lock_file(lock: Path, path: Path) -> IO[bytes]:
         stream = lock.open("ab")
     except OSError as error:
         what = f"decisions cannot be written to {str(path)!r}: {error.strerror}"
-        raise InputError(what, field="--decisions", remedy="give another file") from error
+        raise InputError(what, field="--decisions", remedy="choose another file") from error
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -174,5 +174,5 @@ def _lock_file(lock: Path, path: Path) -> IO[bytes]:
     except OSError as error:
         stream.close()
         what = f"another `holotype review` is writing to {str(path)!r}"
-        raise InputError(what, field="--decisions", remedy="close it, or give another file") from error
+        raise InputError(what, field="--decisions", remedy="stop it, or choose another file") from error
     return stream

@@ -45,7 +45,7 @@ def replay(rows: Iterable[ReviewRow]) -> ActiveDecisions:
             continue
         index = next((n for n in range(len(decisions) - 1, -1, -1) if decisions[n].target == row.target), None)
         if index is None:
-            warnings.append(f"nothing about the {row.kind} {row.id!r} stands that could be undone")
+            warnings.append(f"there is no decision about the {row.kind} {row.id!r} to undo")
         else:
             undone.append(decisions.pop(index))
     return ActiveDecisions(tuple(decisions), tuple(undone), tuple(warnings))

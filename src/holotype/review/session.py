@@ -20,9 +20,9 @@ from holotype.review.tiles import MAX_SIDE, Region, Tile, cut_tile
 
 __all__ = ["ReviewSession"]
 
-TITLES = {"label_errors": "Likely wrong labels", "clusters": "Duplicates", "uncertain": "Uncertain"}
+TITLES = {"label_errors": "Label errors", "clusters": "Duplicates", "uncertain": "Least certain"}
 MAX_NEIGHBORS = 6
-MAX_CACHE_BYTES = 300_000_000  # bytes
+MAX_CACHE_BYTES = 300_000_000
 
 
 class ReviewSession:
@@ -136,7 +136,7 @@ class ReviewSession:
         row = self.record.undo() if direction == "undo" else self.record.redo()
         if row is None:
             return self._describe_changes(set(), f"There is nothing to {direction}")
-        words = "Undone" if direction == "undo" else "Done again"
+        words = "Undone" if direction == "undo" else "Redone"
         return self._describe_changes({row.target}, f"{words}: {row.action} {row.id}") | {"about": list(row.target)}
 
     def labels(self, sample: str) -> tuple[str, ...]:
@@ -155,19 +155,19 @@ class ReviewSession:
         if request.kind == "cluster":
             item = self._clusters.get(request.id)
             if item is None or request.action not in {"keep", "split"}:
-                raise InputError(f"{request.action!r} cannot be decided about the duplicates of {request.id!r}")
+                raise InputError(f"the action {request.action!r} is not possible for the duplicates of {request.id!r}")
             before = tuple(self._ids[row] for row in item.rows)
             if request.action == "split":
                 self._require_valid_split(item, request.after, before)
             return ReviewRow("cluster", request.id, request.action, before, request.after, request.note)
         if request.id not in self._rows or request.action not in {"keep", "relabel", "drop"}:
-            raise InputError(f"{request.action!r} cannot be decided about {request.id!r}")
+            raise InputError(f"the action {request.action!r} is not possible for {request.id!r}")
         if images.frame["role"][self._rows[request.id][0]] == "test":
-            raise InputError(f"{request.id!r} is to be predicted and has no label that could be wrong")
+            raise InputError(f"{request.id!r} is a test sample and has no label")
         after = tuple(dict.fromkeys(request.after)) if request.action == "relabel" else ()
         strange = [name for name in after if name not in self._class_index]
         if strange:
-            raise InputError("there is no such class", field="after", value=strange[0], allowed=images.classes)
+            raise InputError("unknown class", field="after", value=strange[0], allowed=images.classes)
         if request.action == "relabel" and images.kind == "multiclass" and len(after) != 1:
             raise InputError(f"{request.id!r} needs one label, not {len(after)}")
         return ReviewRow("sample", request.id, request.action, self.labels(request.id), after, request.note)
@@ -175,12 +175,12 @@ class ReviewSession:
     def _require_valid_split(self, item: ClusterItem, separated: Sequence[str], every: Sequence[str]) -> None:
         separated_ids = set(separated)
         if not separated_ids or not separated_ids < set(every):
-            raise InputError("choose the images that are not the same as the others: one at least, and not all")
+            raise InputError("select the images that differ from the others: at least one, and not all")
         if any(
             kind == "exact" and (self._ids[row] in separated_ids) != (self._ids[other] in separated_ids)
             for row, other, kind, _ in item.links
         ):
-            raise InputError("the pixels of an image that was chosen equal those of one that was not")
+            raise InputError("a selected image has the same pixels as one that is not selected")
 
     def _decided_action(self, item: SampleItem | ClusterItem, latest: dict[tuple[str, str], ReviewRow]) -> str | None:
         """Action decided about an item; for a cluster only if it was about the same images."""
@@ -278,7 +278,7 @@ class ReviewSession:
                 }
             )
         near = [link for link in item.links if link[2] == "near"]
-        words = f"{pluralize(len(item.links) - len(near), 'pair')} with equal pixels, {len(near):,} alike"
+        words = f"{pluralize(len(item.links) - len(near), 'pair')} with equal pixels, {len(near):,} with similar pixels"
         return {"images": images, "conflict": item.conflict, "links": item.links, "words": words}
 
     def _read_pixels(self, row: int) -> NDArray[Any]:

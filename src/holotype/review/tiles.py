@@ -69,7 +69,7 @@ def cut_tile(pixels: NDArray[Any], region: Region, side: int = MAX_SIDE) -> Tile
     right = min(left + region.width, width) if region.width > 0 else width
     bottom = min(top + region.height, height) if region.height > 0 else height
     if left >= right or top >= bottom:
-        raise DataError(f"there is nothing at {left}, {top} of a picture of {width}x{height}")
+        raise DataError(f"the region at {left}, {top} lies outside of the image of {width}x{height} pixels")
     part = pixels[:, top:bottom, left:right]
     max_side = int(min(max(side, 1), MAX_SIDE, max(1, (MAX_BYTES / (2 * channels)) ** 0.5)))
     step = max(1, -(-max(part.shape[1:]) // max_side))

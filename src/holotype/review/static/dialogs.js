@@ -30,14 +30,14 @@ export function askForLabels(classes, many, before, about) {
     const all = [...starts, ...holds];
     matches = all.slice(0, SHOWN);
     at = 0;
-    $("relabel-more").textContent = all.length > SHOWN ? `and ${all.length - SHOWN} more: type to find them` : all.length ? "" : "There is no such class.";
+    $("relabel-more").textContent = all.length > SHOWN ? `and ${all.length - SHOWN} more: type to find them` : all.length ? "" : "No matching class.";
     draw();
   };
   const draw = () => {
     list.replaceChildren(...matches.map((number, index) => make("li", {
       role: "option", id: `option-${index}`, "aria-selected": many ? String(selected.has(classes[number])) : String(index === at),
       class: index === at ? "active" : "", onclick: () => { at = index; pick(); }, onmousedown: (event) => event.preventDefault(),
-    }, named(classes[number]), before.includes(classes[number]) ? make("small", {}, " label now") : null)));
+    }, named(classes[number]), before.includes(classes[number]) ? make("small", {}, " current label") : null)));
     if (matches.length) find.setAttribute("aria-activedescendant", `option-${at}`);
     else find.removeAttribute("aria-activedescendant");
     list.children[at]?.scrollIntoView({ block: "nearest" });

@@ -99,7 +99,7 @@ export function pictureControls(facts, viewer) {
     here.replaceChildren(...pictureControls(facts, viewer));
     here.querySelector(".again").focus();
     redraw();
-  }, class: "again" }, "As at first");
+  }, class: "again" }, "Reset");
   const zoom = viewer ? [
     make("button", { type: "button", "aria-label": "Zoom in", onclick: () => viewer.zoom(1.5) }, "+"),
     make("button", { type: "button", "aria-label": "Zoom out", onclick: () => viewer.zoom(1 / 1.5) }, "−"),
@@ -119,7 +119,7 @@ export function sampleFacts(item, container) {
       : make("div", {}, make("dt", {}, "Before"), make("dd", { class: "gone" }, chips(item.table_labels))),
     item.suggested ? make("div", {}, make("dt", {}, "Suggested"), make("dd", {}, chips(item.suggested, "suggested"))) : null));
   if (item.predictions.length) {
-    parts.push(make("h3", {}, "What the networks say ", make("small", {}, "those that never saw it")));
+    parts.push(make("h3", {}, "Predicted probabilities ", make("small", {}, "by models not trained on this sample")));
     parts.push(make("ol", { class: "predictions" }, item.predictions.map(({ name, probability }) => {
       const bar = make("i", { class: `bar ${item.labels.includes(name) ? "has-label" : ""}` });
       bar.style.width = `${100 * probability}%`;
@@ -128,7 +128,7 @@ export function sampleFacts(item, container) {
     })));
   }
   if (item.neighbors.length) {
-    parts.push(make("h3", {}, "Most similar ", make("small", {}, "among what the networks learnt from")));
+    parts.push(make("h3", {}, "Most similar ", make("small", {}, "labeled images")));
     parts.push(make("div", { class: "neighbors" }, item.neighbors.map((near) => {
       const canvas = make("canvas", { class: "thumb", role: "img", "aria-label": `Image ${visible(near.id)}` });
       new Thumbnail(canvas, near.row);
@@ -162,12 +162,12 @@ export function clusterPictures(item, selected, container, changed) {
       },
     }, canvas, make("span", { class: "caption" },
       make("span", { class: "top" }, number < 9 ? make("kbd", {}, String(number + 1)) : null, named(image.id), make("small", {}, ` ${image.role}`)),
-      make("span", { class: image.decided === "drop" ? "gone" : "" }, image.role === "test" ? make("small", {}, "to be predicted") : chips(image.labels)),
+      make("span", { class: image.decided === "drop" ? "gone" : "" }, image.role === "test" ? make("small", {}, "test sample") : chips(image.labels)),
       image.decided ? make("small", { class: "verdict" }, `decided: ${image.decided}`) : null,
-      make("small", { class: "not-same" }, "not the same")));
+      make("small", { class: "not-same" }, "not a duplicate")));
     return button;
   });
-  container.replaceChildren(make("div", { class: "cards", role: "group", "aria-label": "Images of this set; press those that are not the same" }, cards), folded(controls));
+  container.replaceChildren(make("div", { class: "cards", role: "group", "aria-label": "Images of this set; select those that are not duplicates" }, cards), folded(controls));
 }
 
 /** What was found between the images of a set. */
@@ -175,17 +175,17 @@ export function clusterFacts(item, container) {
   const names = new Map(item.images.map((image) => [image.row, image.id]));
   const links = [...item.links].sort((first, other) => first[3] - other[3]).slice(0, 12);
   container.replaceChildren(
-    make("h2", {}, `${item.images.length} images that are taken for one`),
+    make("h2", {}, `${item.images.length} images found to be duplicates`),
     item.decision ? decided(item.decision) : "",
     item.conflict ? make("p", { class: "conflict" }, "Their labels contradict each other.") : "",
-    make("p", { class: "soft" }, `${item.words}. Press the images that are not the same as the others, then X. Relabel and drop act on the pressed ones, or on the one with the focus.`),
-    make("h3", {}, "Pairs ", make("small", {}, "the least alike first")),
+    make("p", { class: "soft" }, `${item.words}. Select the images that are not duplicates of the others, then press X. Relabel and drop apply to the selected images, or to the focused one.`),
+    make("h3", {}, "Pairs ", make("small", {}, "least similar first")),
     make("ol", { class: "pairs" }, links.map(([row, other, kind, similarity]) =>
       make("li", {}, make("span", {}, named(names.get(row)), " and ", named(names.get(other))),
         make("span", { class: "number" }, kind === "exact" ? "equal" : similarity.toFixed(3))))));
 }
 
 function decided(row) {
-  const words = { keep: "kept", relabel: "relabelled", drop: "dropped", split: "taken apart" }[row.action] ?? row.action;
+  const words = { keep: "kept", relabel: "relabeled", drop: "dropped", split: "split" }[row.action] ?? row.action;
   return make("p", { class: "verdict" }, `Decided: ${words}`, row.note ? make("q", {}, visible(row.note)) : null);
 }

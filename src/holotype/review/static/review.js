@@ -1,4 +1,4 @@
-// The review: a queue with tabs, one thing at a time, every decision on the disk before the page says so.
+// Review page: a queue with tabs, one item at a time; a decision is confirmed when it is on the disk.
 
 import { askForLabels, askForNote, keysAreOn, prepareKeys, showKeys } from "./dialogs.js";
 import { clusterFacts, clusterPictures, make, named, sampleFacts, samplePictures, visible } from "./panels.js";
@@ -22,14 +22,14 @@ async function ask(address, content) {
   try {
     answer = await fetch(address, options);
   } catch {
-    throw new Error("The server does not answer. Nothing more is saved; start `holotype review` again, then reload this page.");
+    throw new Error("The server does not respond and nothing is saved. Start `holotype review` again, then reload this page.");
   }
   const result = await answer.json();
   if (!answer.ok) throw new Error(`Not saved: ${result.error}`.replace("Not saved: ", content === undefined ? "" : "Not saved: "));
   return result;
 }
 
-/** One thing at a time: what comes while something is being written is not taken for a decision about what follows. */
+/** Run one action at a time: keys pressed while a decision is saved must not decide the next item. */
 async function alone(work) {
   if (busy) return;
   busy = true;
@@ -41,7 +41,7 @@ async function alone(work) {
     $("trouble").hidden = false;
   } finally {
     busy = false;
-    if (tab) document.body.dataset.at = `${tab.name}/${tab.at}`; // from here on a key is a decision about this one
+    if (tab) document.body.dataset.at = `${tab.name}/${tab.at}`; // keys now apply to this item
   }
 }
 
@@ -52,7 +52,7 @@ async function start() {
   state = await ask("/api/state");
   document.title = `Review of ${visible(state.name)} · Holotype`;
   $("run-name").textContent = visible(state.name);
-  $("file").replaceChildren("Decisions are written to ", named(state.file));
+  $("file").replaceChildren("Decisions are saved to ", named(state.file));
   const [, name, number] = location.hash.match(/^#(\w+)\/(\d+)$/) ?? [];
   const requested = state.tabs.find((entry) => entry.name === name);
   tab = requested ?? state.tabs.find((entry) => entry.name === state.tab);
@@ -61,7 +61,7 @@ async function start() {
   await show();
 }
 
-/** The thing at the tab's place, or that there is none. */
+/** Show the current item of the tab, or that there is none. */
 async function show() {
   history.replaceState(null, "", `#${tab.name}/${tab.at}`);
   selected.clear();
@@ -70,7 +70,7 @@ async function show() {
   drawTabs();
   drawCount();
   if (!item) {
-    $("pictures").replaceChildren(make("p", { class: "empty" }, { label_errors: "No label is likely wrong.", clusters: "No duplicates were found.", uncertain: "Nothing was scored." }[tab.name]));
+    $("pictures").replaceChildren(make("p", { class: "empty" }, { label_errors: "No probable label errors.", clusters: "No duplicates.", uncertain: "No scored samples." }[tab.name]));
     $("facts").replaceChildren();
   } else if (item.kind === "sample") {
     viewer = samplePictures(item, $("pictures"));
@@ -91,7 +91,7 @@ function drawTabs() {
   $("tabs").replaceChildren(...state.tabs.map((tabEntry) => make("button", {
     type: "button", role: "tab", id: `tab-${tabEntry.name}`, "aria-selected": String(tabEntry === tab), "aria-controls": "panel",
     tabindex: tabEntry === tab ? "0" : "-1", onclick: () => alone(() => { tab = tabEntry; return show(); }),
-  }, tabEntry.title, " ", make("small", {}, `${tabEntry.items.filter((entry) => !entry.done).length} left`))));
+  }, tabEntry.title, " ", make("small", {}, `${tabEntry.items.filter((entry) => !entry.done).length} open`))));
   $("panel").setAttribute("aria-labelledby", `tab-${tab.name}`);
   if (focused) $(`tab-${tab.name}`).focus();
 }
@@ -100,7 +100,7 @@ function drawCount() {
   const done = tab.items.filter((entry) => entry.done).length;
   $("bar").max = Math.max(tab.items.length, 1);
   $("bar").value = done;
-  $("count").textContent = tab.items.length ? `${tab.at + 1} of ${tab.items.length}; ${done} decided` : "";
+  $("count").textContent = tab.items.length ? `${tab.at + 1} of ${tab.items.length}, ${done} decided` : "";
   for (const way of ["undo", "redo"]) {
     $(way).disabled = !state[way];
     $(way).title = state[way] ? visible(state[way]) : "";
@@ -112,7 +112,7 @@ function drawActions() {
   const about = selected.size ? ` (${selected.size})` : "";
   const parts = !item ? [] : item.kind === "sample"
     ? [button("Keep", "K", keep, { class: "strong" }), button("Relabel", "R", relabel), button("Drop", "D", drop)]
-    : [button("All the same", "K", keep, { class: "strong" }), button(`Not the same${about}`, "X", split, { disabled: !selected.size }),
+    : [button("Duplicates", "K", keep, { class: "strong" }), button(`Not duplicates${about}`, "X", split, { disabled: !selected.size }),
       button(`Relabel${about}`, "R", relabel), button(`Drop${about}`, "D", drop)];
   if (item) {
     parts.push(button("Back", "B", () => walk(-1), { disabled: tab.at === 0 }), button("Skip", "S", () => walk(1), { disabled: tab.at + 1 >= tab.items.length }));
@@ -125,15 +125,15 @@ function drawActions() {
 
 async function walk(step) {
   const to = tab.at + step;
-  if (to < 0 || to >= tab.items.length) { say(step > 0 ? "This is the last one." : "This is the first one."); return; }
+  if (to < 0 || to >= tab.items.length) { say(step > 0 ? "This is the last item." : "This is the first item."); return; }
   tab.at = to;
   await show();
 }
 
-/** The next that is not decided; behind the last the first again. */
+/** Go to the next open item, after the last to the first. */
 async function goOn() {
   const open = tab.items.map((entry, number) => [entry, number]).filter(([entry]) => !entry.done).map(([, number]) => number);
-  if (!open.length) { say(`${$("status").textContent} Everything in this list is decided.`.trim()); await show(); return; }
+  if (!open.length) { say(`${$("status").textContent} All items of this list are decided.`.trim()); await show(); return; }
   tab.at = open.find((number) => number > tab.at) ?? open[0];
   await show();
 }
@@ -153,13 +153,13 @@ async function decide(decisions, stay = false) {
 
 const keep = () => decide([{ kind: item.kind, id: item.id, action: "keep" }]);
 
-/** The samples that are meant: the one that is shown, or of a set those that are pressed, or the one with the focus. */
+/** Samples to act on: the shown one; for duplicates the selected ones or the focused one. */
 function meant() {
   if (item.kind === "sample") return [{ sample: item.id, labels: item.labels }];
   const focused = Number(document.activeElement?.closest("[data-row]")?.dataset.row ?? -1);
   const rows = selected.size ? selected : new Set([focused]);
   const images = item.images.filter((image) => rows.has(image.row));
-  if (!images.length) throw new Error("Press the images that you mean first.");
+  if (!images.length) throw new Error("Select images first.");
   return [...new Map(images.map((image) => [image.sample, image])).values()];
 }
 
