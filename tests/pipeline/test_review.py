@@ -79,9 +79,9 @@ def test_what_does_not_fit_is_said(reviewed: dict[str, Any]) -> None:
     warnings = json.loads((reviewed["run"] / "audit/warnings.json").read_text())
     said = " ".join(warnings)
     assert "1 sample relabeled by review." in said
-    assert "1 sample left training and scoring by review" in said
+    assert "1 sample dropped from training and scoring by review" in said
     assert "nobody" in said
-    assert "'nonsense' is no class" in said
+    assert "'nonsense' is not a class" in said
 
 
 def test_why_names_the_review_and_nothing_before_it(reviewed: dict[str, Any]) -> None:
