@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import holotype
+from holotype.cli.commands import report_run
 from holotype.cli.completion import complete_recipe, complete_run, complete_setting
 from holotype.cli.main import main
 from holotype.cli.output import (
@@ -331,6 +332,29 @@ def test_a_score_of_three_groups_has_no_such_warning() -> None:
     (line,) = score_lines(scores_of(3, 1.0))
     assert line.startswith("macro_f1 0.500 on 34 samples in 3 independent groups; 95 % interval 0.000 to 1.000;")
     assert isinstance(score_table(scores_of(3, 1.0))[0], Table)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"), [(34, "a new test set of the same size should"), (5, "set of 5 rows should")]
+)
+def test_a_test_set_has_the_size_of_the_test_table_or_the_same_size(rows: int, words: str) -> None:
+    scores = scores_of(3, 1.0)
+    scores["metrics"]["macro_f1"]["prediction_interval"]["rows"] = rows
+    assert words in score_lines(scores)[0]
+
+
+def test_without_a_test_table_the_table_is_named_as_out_of_fold_predictions(tmp_path: Path) -> None:
+    (tmp_path / "scores.json").write_text('{"metrics": {}, "steps": [], "classes": []}', encoding="utf-8")
+    for name in ("report.html", "predictions.csv"):
+        (tmp_path / name).touch()
+    table = tmp_path / "predictions.csv"
+    result = report_run(tmp_path, show=False)
+    assert result.lines[-2:] == [
+        f"Report:      {tmp_path / 'report.html'}",
+        f"Predictions: {table} (out-of-fold, of the training images)",
+    ]
+    (tmp_path / "submission.csv").touch()
+    assert report_run(tmp_path, show=False).lines[-1] == f"Table:      {table}"
 
 
 def test_a_run_without_a_score_says_so() -> None:

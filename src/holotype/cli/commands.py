@@ -334,7 +334,7 @@ def report_run(run_folder: Path, show: bool) -> CommandResult:
     files = {label: folder.root / file for label, file in FILES.items() if (folder.root / file).is_file()}
     if show:
         webbrowser.open(folder.require("report.html").resolve().as_uri())
-    where = [f"{label.capitalize() + ':':<11} {file}" for label, file in files.items()]
+    where = _file_lines(files)
     blocks = [*score_table(scores), *(TextLine(line) for line in where)]
     name = next(iter(scores["metrics"]), None)
     empty = dict.fromkeys(
@@ -343,6 +343,15 @@ def report_run(run_folder: Path, show: bool) -> CommandResult:
     headline = empty if name is None else scores["metrics"][name]
     data = {**scores, "run": folder.root, "metric": name, **headline, "files": files}
     return CommandResult([*score_lines(scores), *where], data, blocks)
+
+
+def _file_lines(files: dict[str, Path]) -> list[str]:
+    """One line per file of a run; without a test table, its predictions are those of the training images."""
+    lines = {f"{label.capitalize()}:": str(file) for label, file in files.items()}
+    if "submission" not in files and "Table:" in lines:
+        lines["Predictions:"] = f"{lines.pop('Table:')} (out-of-fold, of the training images)"
+    width = max(11, *map(len, lines)) if lines else 0
+    return [f"{label:<{width}} {file}" for label, file in lines.items()]
 
 
 def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> CommandResult:

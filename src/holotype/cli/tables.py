@@ -77,11 +77,16 @@ def score_lines(scores: Mapping[str, Any]) -> list[str]:
     warning = few_groups_warning(metric["samples"], metric["groups"])
     line = (
         f"{name} {metric['value']:.3f} on {_sample_counts(metric)}; "
-        f"95 % interval {_format_interval(metric)}; a new test set of {metric['prediction_interval']['rows']:,.0f} "
-        f"rows "
+        f"95 % interval {_format_interval(metric)}; a new test set of {_test_set_size(metric)} "
         f"should fall between {_format_interval(metric['prediction_interval']).replace(' to ', ' and ')}"
     )
     return [line] if warning is None else [f"warning: {warning}", line]
+
+
+def _test_set_size(metric: Mapping[str, Any]) -> str:
+    """Size of the test set of a prediction interval; without a test table, that of the scored samples."""
+    rows = metric["prediction_interval"]["rows"]
+    return "the same size" if rows == metric["samples"] else f"{rows:,.0f} rows"
 
 
 def prediction_table(table: pl.DataFrame) -> list[Table | TextLine]:

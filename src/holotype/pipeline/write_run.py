@@ -231,6 +231,7 @@ def _report_data(
         finders=finder_curves(result.models),
         provenance=describe_run(stages, recipe_text),
         label_errors=label_error_examples(result, nested) if has_images else (),
+        label_error_count=int(result.label_errors["suspect"].sum()) if has_images else None,
         reliability=calibration_table(nested.truth, nested.logits, prepared.images.kind),
         ensemble=ensemble_summary(result, nested),
         curves=class_curves(nested, result.postprocessing.decision),

@@ -157,7 +157,8 @@ class ReportData(DatasetData):
         samples: Example images in display order.
         recipe: Resolved recipe as YAML.
         facts: Versions, device, time and so on.
-        label_errors: Probable label errors, the surest first.
+        label_errors: Probable label errors to show, the surest first.
+        label_error_count: Number of all probable label errors; None if all are shown.
         reliability: Mean probability, share of right predictions, and count per bin, shape (bins, 3).
         finders: Learning-rate finder curves by `model/fold0/phase`: `rate`, `loss`, `smoothed`, `suggestion`.
     """
@@ -172,6 +173,7 @@ class ReportData(DatasetData):
     recipe: str
     facts: dict[str, str]
     label_errors: tuple[LabelError, ...] = ()
+    label_error_count: int | None = None
     reliability: NDArray[np.float64] | None = None
     ensemble: EnsembleData | None = None
     pictures: PictureData | None = None
