@@ -207,3 +207,14 @@ def test_only_what_differs_of_settings_is_named_and_a_part_that_one_lacks_is_one
         "data.groups": ('["plate"]', "[]"),
     }
     assert list(setting_differences([first, first, first])) == []
+
+
+def test_runs_of_one_name_are_headed_by_their_folders(given: Callable[..., Path], tmp_path: Path) -> None:
+    folders = [given("same"), given("same", shift=1)]
+    list(write_comparison(folders, tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert [f"{letter} <bdi>{folder}</bdi></th>" in page for letter, folder in zip("AB", folders, strict=True)] == [
+        True,
+        True,
+    ]
+    assert "<bdi>same</bdi>" not in page

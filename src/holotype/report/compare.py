@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +128,10 @@ def compare_page(contents: CompareData) -> dict[str, Any]:
     headlines = [run.metrics.get(contents.metric) for run in contents.runs]
     scale = nice_scale([headline[key] for headline in headlines if headline for key in ("value", "low", "high")])
     runs = [_run_row(run, headline, scale) for run, headline in zip(contents.runs, headlines, strict=True)]
+    counts = Counter(run.name for run in contents.runs)
+    for row in runs:
+        if counts[row["name"]] > 1:  # two runs of one recipe differ in their folders only
+            row |= {"name": row["folder"], "folder": ""}
     names = list(dict.fromkeys(name for run in contents.runs for name in run.metrics))
     return {
         "contents": contents,
