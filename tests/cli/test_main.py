@@ -260,6 +260,7 @@ def test_an_audit_writes_its_tables_and_a_page(toy: tuple[Path, dict[str, Any]],
 def test_a_new_recipe_is_written_and_is_right(toy: tuple[Path, dict[str, Any]], capsys: Captured) -> None:
     folder = toy[0]
     assert main(["init", str(folder), "-o", str(folder / "new.yaml")]) == 0
+    assert f"holotype run {folder / 'new.yaml'} --budget 30m" in capsys.readouterr().err
     assert main(["check", str(folder / "new.yaml")]) == 0
     assert "Classes: 2 (multiclass)" in capsys.readouterr().out
     assert main(["init", str(folder), "-o", str(folder / "new.yaml")]) == 2

@@ -330,3 +330,10 @@ def test_the_size_is_the_longest_side_within_bounds_and_half_as_much_more_where_
     height: int, width: int, size: int
 ) -> None:
     assert propose_size(pl.DataFrame({"height": [height] * 3, "width": [width] * 3}))[0] == size
+
+
+def test_folders_of_classes_are_not_reported_as_unused(bench: Bench) -> None:
+    for label in "ab":
+        bench.images(*(f"{label}/{n}.png" for n in range(6)))
+    proposal, text, _ = bench.written()
+    assert (proposal.notes, "not used" in text) == ((), False)

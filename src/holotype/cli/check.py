@@ -29,7 +29,10 @@ def propose_recipe(data: Path, output: Path, force: bool, progress: Progress) ->
     proposed = init(data, output, force)
     for sentence in proposed.notes:
         progress.info(f"note: {sentence}")
-    progress.info(f"Written to {output}. Read it, then: holotype run {output}")
+    command = f"holotype run {output}"
+    progress.info(
+        f"Written to {output}. Read it, then: {command} (or, to finish in half an hour: {command} --budget 30m)"
+    )
     data_out = {"recipe": output, "text": proposed.text, "notes": list(proposed.notes)}
     return CommandResult([proposed.text], data_out, [CodeBlock(proposed.text)])
 

@@ -104,7 +104,7 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
     if all(deeper) and 1 < len(set(deeper)) < len(deeper):
         frame = frame.with_columns(pl.Series("subfolder", deeper))
     frame = _add_prefix_column(frame)
-    remarks = [f"the classes are the names of the folders below {'/'.join(wrapper) or 'the data folder'}"]
+    remarks = []
     if batched:
         remarks.append(
             "the folders above the classes are plates, years or similar, because each holds the same classes"
