@@ -96,7 +96,7 @@ def test_images_are_dropped_and_understood(
     card = page.locator(".card", has_text="train-00003").first
     card.locator(".nearest img").first.wait_for()
     assert card.locator(".bars li").count() == 8
-    assert "Nearest training specimens" in card.text_content()
+    assert "Most similar training images" in card.text_content()
     assert "train-00003" in card.locator("figcaption").first.text_content()
     button = card.get_by_role("button", name="Heat map")
     button.focus()
@@ -122,7 +122,7 @@ def test_images_are_dropped_and_understood(
     assert all(0 <= float(rows[0][name]) <= 1 for name in rows[0] if name.startswith("p("))
     page.get_by_role("button", name="Clear").click()
     assert page.locator(".card").count() == 0
-    # a refused image is told of in its card, and by Chromium in its console
+    # an error of an image is shown in its card, and by Chromium in its console
     seen.complaints = [said for said in seen.complaints if "status of 422" not in said]
     seen.expect_peace()
 
