@@ -102,7 +102,10 @@ BAD_INPUT: dict[str, tuple[Change, list[str]]] = {
     "missing id column": (setting("data.id", "Id"), ["data.id: there is no column 'Id'", "did you mean 'id'?"]),
     "missing group": (setting("data.groups", ["plates"]), ["data.groups.0", "did you mean 'plate'?"]),
     "unknown column in the pattern": (setting("data.images", "images/{Id}.png"), ["data.images", "'Id'", "mean 'id'?"]),
-    "missing images": (without_three_images, ["3 of 12 images cannot be read", "i02.png does not exist", "'i05'"]),
+    "missing images": (
+        without_three_images,
+        ["3 of 12 image files do not exist: 'i02'", "i02.png does not exist", "run `holotype init` again"],
+    ),
     "unreadable image": (in_file("images/i03.png", b"no\nimage"), ["1 of 12 images", "i03.png is not an image"]),
     "another number of channels": (one_rgb, ["11 images of 1 channel, but 1 of another number: 'i03' (3)"]),
     "unknown label": (
@@ -249,9 +252,13 @@ def test_the_schema_is_json(capsys: Captured) -> None:
 
 def test_an_audit_writes_its_tables_and_a_page(toy: tuple[Path, dict[str, Any]], capsys: Captured) -> None:
     folder = toy[0]
+    assert run_with(toy, None, "audit", "--out", str(folder / "looked")) == 0
+    assert "Duplicates: none; unreadable images: 0\n" in capsys.readouterr().out
     (folder / "images" / "i05.png").write_bytes((folder / "images" / "i00.png").read_bytes())
     assert run_with(toy, None, "audit", "--out", str(folder / "looked")) == 0
-    assert "2 training images have the same pixels as another one" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Duplicates: 2 images in 1 cluster; unreadable images: 0\n" in out
+    assert "2 training images have the same pixels as another one" in out
     written = {path.name for path in (folder / "looked" / "audit").iterdir()}
     tables = ("statistics", "clusters", "duplicate_pairs", "conflicts", "image_problems", "label_cooccurrence")
     assert written == {f"{name}.parquet" for name in tables} | {"warnings.json", "report.html"}

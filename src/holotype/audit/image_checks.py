@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 MAX_LISTED = 5
+ABSENT = " does not exist"  # in the reason of an image whose file is not there
+MOVED = "if you moved them, run `holotype init` again or remove their rows from the table"
 SATURATED = 0.98  # mean of a channel over the largest value of its type
 WHITE = 0.9  # same ratio from which the typical image has a white background
 
@@ -39,12 +41,15 @@ def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
     rows = np.flatnonzero(reasons.is_not_null().to_numpy())
     if not len(rows):
         return
+    absent = [reasons[int(row)] for row in rows if ABSENT in reasons[int(row)]]
+    if len(absent) == len(rows):
+        what, remedy = "image files do not exist", MOVED
+    else:
+        what, remedy = "images cannot be read", "repair the files, or remove their rows from the table"
     examples = [f"{images.frame['id'][int(row)]!r} ({reasons[int(row)]})" for row in rows[:MAX_LISTED]]
     rest = f" and {len(rows) - MAX_LISTED:,} more" if len(rows) > MAX_LISTED else ""
     raise DataError(
-        f"{len(rows):,} of {len(images):,} images cannot be read: {', '.join(examples)}{rest}",
-        field="data.images",
-        remedy="repair the files, or remove their rows from the table",
+        f"{len(rows):,} of {len(images):,} {what}: {', '.join(examples)}{rest}", field="data.images", remedy=remedy
     )
 
 

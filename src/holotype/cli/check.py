@@ -58,10 +58,13 @@ def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress:
     write_audit_page(prepared, folder, recipe.name)
     written, page = folder.root / "audit", folder.root / "audit" / "report.html"
     last = f"Written to {written}; the page is {page}"
-    return _summarize_data(prepared, last, {"recipe": path, "written": written, "page": page})
+    files = {"recipe": path, "written": written, "page": page}
+    return _summarize_data(prepared, last, files, [_count_problems(prepared)])
 
 
-def _summarize_data(prepared: PreparedData, last: str, extra: Mapping[str, Any]) -> CommandResult:
+def _summarize_data(
+    prepared: PreparedData, last: str, extra: Mapping[str, Any], findings: Sequence[str] = ()
+) -> CommandResult:
     summary = summarize_data(prepared)
     shape = _describe_shapes([tuple(form.values()) for form in summary.forms])
     roles = ", ".join(f"{count:,} {role}" for role, count in summary.images.items())
@@ -69,12 +72,21 @@ def _summarize_data(prepared: PreparedData, last: str, extra: Mapping[str, Any])
     lines = [
         f"Images: {roles}; {shape}",
         f"Classes: {classes} ({kind}); folds: {summary.folds}",
+        *findings,
         *(f"note: {warning}" for warning in summary.notes),
         last,
     ]
     rows = [("images", roles), ("form", shape), ("classes", f"{classes:,} ({kind})"), ("folds", str(summary.folds))]
-    notes = [TextLine(warning, "note") for warning in summary.notes]
+    notes = [*map(TextLine, findings), *(TextLine(warning, "note") for warning in summary.notes)]
     return CommandResult(lines, {**extra, **asdict(summary)}, [Table(("", ""), rows), *notes, TextLine(last, "done")])
+
+
+def _count_problems(prepared: PreparedData) -> str:
+    """Numbers of duplicate and unreadable images, which are said even if there are none."""
+    clusters = prepared.audit.clusters
+    count = clusters["cluster"].n_unique()
+    duplicates = f"{pluralize(clusters.height, 'image')} in {pluralize(count, 'cluster')}" if count else "none"
+    return f"Duplicates: {duplicates}; unreadable images: {len(prepared.audit.unreadable):,}"
 
 
 def _describe_shapes(shapes: Sequence[tuple[int, int, int, str, int]]) -> str:
