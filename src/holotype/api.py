@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from holotype.core.errors import join_names
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
 from holotype.inspect import FolderFindings, inspect_folder, propose, write_recipe
+from holotype.pipeline.apply_review import unused_review_note
 from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.run import prepare
 from holotype.pipeline.run import run as run_pipeline
@@ -134,7 +135,9 @@ def prepare_data(
     runtime = make_runtime(recipe, folder, progress=progress or Progress())
     log = log or runtime.store / "check.jsonl"
     log.parent.mkdir(parents=True, exist_ok=True)
-    return prepare(recipe, Stages(Store(runtime.store), RunLog(log), runtime.progress), runtime)
+    prepared = prepare(recipe, Stages(Store(runtime.store), RunLog(log), runtime.progress), runtime)
+    note = unused_review_note(recipe.data, folder)
+    return prepared if note is None else replace(prepared, warnings=(note, *prepared.warnings))
 
 
 def summarize_data(prepared: PreparedData) -> DataSummary:
@@ -185,6 +188,9 @@ def run(
         event = {"recipe": folder.relative(source.resolve()), "changes": list(changes)}
         event |= {} if budget is None else {"budget": budget}
     log.write("run", store=folder.relative(runtime.store.resolve()), **event)
+    note = unused_review_note(loaded.data, recipe_folder(recipe))
+    if note is not None:
+        runtime.progress.info(f"note: {note}")
     budget_facts: dict[str, str] = {}
     if budget is not None:
         stages = Stages(Store(runtime.store), log, runtime.progress)

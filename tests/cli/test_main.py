@@ -245,6 +245,25 @@ def test_a_recipe_is_checked_with_its_data_and_without(toy: tuple[Path, dict[str
     assert capsys.readouterr().out.endswith("is valid (data not checked).\n")
 
 
+def test_decisions_beside_a_recipe_that_does_not_name_them_are_noted(
+    toy: tuple[Path, dict[str, Any]], capsys: Captured
+) -> None:
+    review = toy[0] / "review.csv"
+    review.write_text("kind,id,action\nsample,i01,drop\nsample,i02,keep\nsample,i02,undo\n", encoding="utf-8")
+    note = "review.csv with 1 decision is not used; add `review: review.csv` under `data:` of the recipe to apply it."
+    assert run_with(toy, None, "check") == 0
+    assert note in capsys.readouterr().out
+    assert run_with(toy, None, "run", "--dry-run") == 0
+    assert f"note: {note}" in capsys.readouterr().out
+    assert run_with(toy, setting("data.labels.column", "absent"), "run") == 2
+    assert f"note: {note}" in capsys.readouterr().err
+    assert run_with(toy, setting("data.labels", {}), "run", "--dry-run", "--set", "data.review=review.csv") == 0
+    assert "is not used" not in capsys.readouterr().out
+    review.write_text("id,label\ni01,a\n", encoding="utf-8")
+    assert run_with(toy, None, "check") == 0
+    assert "is not used" not in capsys.readouterr().out
+
+
 def test_the_schema_is_json(capsys: Captured) -> None:
     assert main(["check", "--schema"]) == 0
     assert "data" in json.loads(capsys.readouterr().out)["properties"]

@@ -24,7 +24,7 @@ from holotype.core.errors import InputError
 from holotype.review import DecisionsFile, read_rows
 from holotype.review.session import ReviewSession
 from holotype.review.tiles import Region
-from holotype.runs.review import decisions_path, load_review_data, open_review
+from holotype.runs.review import decisions_path, load_review_data, open_review, review_key_hint
 
 SOURCE = Path(holotype.__file__).parents[1]
 
@@ -53,6 +53,22 @@ def test_decisions_lie_beside_the_recipe_or_where_it_says(
         json.dumps({"event": "run", "recipe": str(tmp_path / "gone.yaml"), "time": "", "changes": []}) + "\n"
     )
     assert decisions_path(moved) == tmp_path / "elsewhere" / "review.csv"
+
+
+def test_a_review_says_which_key_applies_its_decisions(
+    finished: Path, tmp_path: Path, write_recipe: Callable[..., Path]
+) -> None:
+    hint = "To apply the decisions, add `review: {}` under `data:` of the recipe."
+    assert review_key_hint(finished, decisions_path(finished)) == hint.format("review.csv")
+    moved = tmp_path / "run"
+    shutil.copytree(finished, moved)
+    data = json.loads(write_recipe(tmp_path).read_text())["data"]
+    recipe = write_recipe(tmp_path, data={**data, "review": "review.csv"})
+    (moved / "log.jsonl").write_text(json.dumps({"event": "run", "recipe": str(recipe), "time": "", "changes": []}))
+    assert review_key_hint(moved, tmp_path / "review.csv") is None
+    assert review_key_hint(moved, tmp_path / "of" / "ann.csv") == hint.format("of/ann.csv")
+    recipe.unlink()
+    assert review_key_hint(moved, tmp_path / "x.csv") == hint.format((tmp_path / "x.csv").resolve())
 
 
 def test_without_the_libraries_of_a_server_one_sentence_says_what_to_install(
@@ -103,7 +119,9 @@ def test_a_killed_server_lost_nothing_that_it_confirmed(finished: Path, tmp_path
         bufsize=1,
     )
     assert process.stdout is not None
-    address = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+    lines = iter(process.stdout)
+    address = next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
+    assert "To apply the decisions, add `review: " in next(lines)
     page = urllib.request.urlopen(address).read().decode()
     token = re.search('name="holotype-token" content="([^"]+)"', page)[1]  # type: ignore[index]
     samples = pl.read_parquet(finished / "oof.parquet")["id"].to_list()

@@ -184,14 +184,20 @@ def explain_reruns(path: Path, changes: tuple[str, ...], out: Path | None, budge
         budget: Time limit, for example `10m`.
     """
     from holotype.api import default_run_folder
+    from holotype.pipeline.apply_review import unused_review_note
     from holotype.planning.reruns import predict_reruns
     from holotype.recipe.load import load_recipe
 
-    run_folder = out or default_run_folder(load_recipe(path, changes), path)
+    recipe = load_recipe(path, changes)
+    run_folder = out or default_run_folder(recipe, path)
     stages = predict_reruns(run_folder, changes, recipe=path, budget=budget)
-    lines = [f"{forecast.stage}: {forecast.words}" for forecast in stages]
-    blocks = stage_table([(forecast.stage, forecast.state, forecast.words) for forecast in stages])
-    return CommandResult(lines, {"run": run_folder, "stages": [asdict(forecast) for forecast in stages]}, blocks)
+    note = unused_review_note(recipe.data, path.resolve().parent)
+    notes = [] if note is None else [note]
+    lines = [*(f"note: {text}" for text in notes), *(f"{forecast.stage}: {forecast.words}" for forecast in stages)]
+    table = stage_table([(forecast.stage, forecast.state, forecast.words) for forecast in stages])
+    blocks = [*(TextLine(text, "note") for text in notes), *table]
+    data = {"run": run_folder, "stages": [asdict(forecast) for forecast in stages], "notes": notes}
+    return CommandResult(lines, data, blocks)
 
 
 def manage_cache(action: str, folder: Path, days: float | None = None) -> CommandResult:
@@ -306,7 +312,7 @@ def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, 
         decisions: Decisions file.
         show: Open the page in a browser.
     """
-    from holotype.runs.review import open_review
+    from holotype.runs.review import open_review, review_key_hint
 
     server = open_review(run_folder, port, decisions)
     notes, count = list(server.record.warnings), len(server.record.active.decisions)
@@ -316,6 +322,8 @@ def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, 
         f"Decisions:  {server.record.path} ({pluralize(count, 'decision')} so far)",
         f"Review:     {server.address}  (press Ctrl-C to stop; saved decisions are kept)",
     ]
+    hint = review_key_hint(run_folder, server.record.path)
+    lines += [] if hint is None else [hint]
     data = {"run": run_folder, "page": server.address, "decisions": server.record.path, "count": count, "notes": notes}
     print_result(CommandResult(lines, data), options)
     if show:

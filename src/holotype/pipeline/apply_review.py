@@ -12,15 +12,16 @@ import polars as pl
 from holotype.audit import audit_images, audit_labels
 from holotype.cache import Stages
 from holotype.core.digest import digest_file
-from holotype.core.errors import DataError
+from holotype.core.errors import DataError, pluralize
 from holotype.pipeline.cache_keys import reviewed_run_key
 from holotype.recipe.sections import AuditSpec, DataSpec, SplitSpec
 from holotype.review import Reviewed, apply_review, read_rows, replay
 from holotype.split import Features, make_folds
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable
 
-__all__ = ["apply_review_decisions", "find_reviewed_scores", "split_reviewed"]
+__all__ = ["apply_review_decisions", "find_reviewed_scores", "split_reviewed", "unused_review_note"]
 
+REVIEW_FILE = "review.csv"
 SCORE_FILES = ("oof.parquet", "classes.csv")
 
 
@@ -61,6 +62,30 @@ def apply_review_decisions(
     else:
         new_audit = audit_labels(reviewed.images, reviewed.dropped)
     return reviewed.images, new_audit, reviewed
+
+
+def unused_review_note(data: DataSpec, folder: Path) -> str | None:
+    """Note on decisions beside the recipe that the recipe does not use.
+
+    Args:
+        folder: The recipe's folder, where `holotype review` writes its decisions.
+
+    Returns:
+        None if the recipe names a decisions file, or there are no decisions.
+    """
+    path = folder / REVIEW_FILE
+    if data.review is not None or not path.is_file():
+        return None
+    try:
+        count = len(replay(read_rows(path).rows).decisions)
+    except (DataError, OSError):  # another table of that name
+        return None
+    if not count:
+        return None
+    return (
+        f"{REVIEW_FILE} with {pluralize(count, 'decision')} is not used; "
+        f"add `review: {REVIEW_FILE}` under `data:` of the recipe to apply {'it' if count == 1 else 'them'}."
+    )
 
 
 def split_reviewed(

@@ -23,7 +23,7 @@ from holotype.review import DecisionsFile
 from holotype.review.items import ReviewData
 from holotype.types import ImageTable
 
-__all__ = ["ReviewServer", "decisions_path", "load_review_data", "open_review"]
+__all__ = ["ReviewServer", "decisions_path", "load_review_data", "open_review", "review_key_hint"]
 
 LOCALHOST = "127.0.0.1"
 
@@ -52,6 +52,32 @@ def decisions_path(folder: Path) -> Path:
         return folder.resolve().parent / "review.csv"
     named = load_recipe(run.require("recipe.yaml")).data.review
     return Path(named) if named else source.parent / "review.csv"
+
+
+def review_key_hint(folder: Path, decisions: Path) -> str | None:
+    """Hint at the recipe key that makes the next run apply the decisions.
+
+    Args:
+        folder: The run folder.
+        decisions: The decisions file.
+
+    Returns:
+        None if the recipe names the file already.
+    """
+    run = RunFolder(folder)
+    begun = run.recorded()
+    source = run.located(begun["recipe"]) if begun else None
+    decisions, name = decisions.resolve(), None
+    if source is not None and source.is_file():
+        try:
+            named = load_recipe(source).data.review
+        except InputError:  # the recipe was edited since the run, and the next run names its fault
+            named = None
+        if named and Path(named).resolve() == decisions:
+            return None
+        base = source.resolve().parent
+        name = decisions.relative_to(base).as_posix() if decisions.is_relative_to(base) else None
+    return f"To apply the decisions, add `review: {name or decisions}` under `data:` of the recipe."
 
 
 def load_review_data(folder: Path) -> ReviewData:
