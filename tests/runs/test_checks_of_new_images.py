@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from PIL import Image
 import holotype
 from holotype.cli.main import main
 from holotype.core.errors import DataError, InputError
+from holotype.pipeline.write_predictions import describe_single_label, describe_uniform_predictions
 
 SIDE = 32
 
@@ -161,3 +163,40 @@ def test_pixels_without_data_and_hot_pixels_change_no_answer(run_of_12_bits: Pat
     table = opened.predict([save(tmp_path / "clean.tif", clean), save(tmp_path / "hot.tif", hot)])
     assert table["probability_1"][0] == pytest.approx(table["probability_1"][1], abs=0.02)
     assert "single pixels reach from" in table["warning"][1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "classes", "note"),
+    [
+        ({"a"}, 10, 2, "note: all 10 images were labeled a."),
+        ({""}, 1200, 2, "note: all 1,200 images were labeled with no class."),
+        ({"a"}, 9, 2, None),
+        ({"a"}, 10, 1, None),
+        ({"a", "b"}, 10, 2, None),
+    ],
+)
+def test_predictions_of_a_single_label_are_noted(labels: set[str], count: int, classes: int, note: str | None) -> None:
+    assert describe_single_label(labels, count, classes) == note
+
+
+def test_a_run_notes_that_all_test_images_or_else_all_out_of_fold_ones_were_labeled_alike() -> None:
+    alike = np.tile([[False, True]], (12, 1))
+    mixed = np.eye(2, dtype=bool)[[0, 1] * 6]
+    note = "note: all 12 images were labeled b."
+
+    def result(test: np.ndarray | None, scored: np.ndarray) -> SimpleNamespace:
+        fitted = SimpleNamespace(test=test, decided=test, decision=SimpleNamespace(classes=("a", "b")))
+        return SimpleNamespace(postprocessing=fitted, nested=SimpleNamespace(decided=scored))
+
+    assert describe_uniform_predictions(result(alike, mixed)) == note  # type: ignore[arg-type]
+    assert describe_uniform_predictions(result(mixed, alike)) is None  # type: ignore[arg-type]
+    assert describe_uniform_predictions(result(None, alike)) == note  # type: ignore[arg-type]
+
+
+def test_predict_notes_that_all_images_were_labeled_alike(
+    run_of_12_bits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(12):
+        save(tmp_path / f"n{seed}.tif", picture(1))  # the same image twelve times
+    assert main(["predict", str(run_of_12_bits), str(tmp_path)]) == 0
+    assert "note: all 12 images were labeled " in capsys.readouterr().err

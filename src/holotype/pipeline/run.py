@@ -41,7 +41,7 @@ from holotype.pipeline.provenance import optional_work
 from holotype.pipeline.review_effect import describe_review_effect, measure_review_effect
 from holotype.pipeline.run_result import RunResult
 from holotype.pipeline.validate import class_count_notes, validate_names, validate_with_data
-from holotype.pipeline.write_predictions import describe_decision_effect
+from holotype.pipeline.write_predictions import describe_decision_effect, describe_uniform_predictions
 from holotype.pipeline.write_run import write_page, write_run
 from holotype.recipe.load import Recipe
 from holotype.review import without_confirmed
@@ -203,8 +203,8 @@ def _find_label_errors(prepared: PreparedData, fitted: FittedPostprocessing) -> 
 def _report_effects(result: RunResult, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
     """Tell the user what the decision and the review changed."""
     with optional_work("a note on what the decision and the review changed", stages):
-        effect = describe_decision_effect(result)
-        if effect is not None:
-            runtime.progress.info(effect)
+        for effect in (describe_decision_effect(result), describe_uniform_predictions(result)):
+            if effect is not None:
+                runtime.progress.info(effect)
         if result.review is not None:
             runtime.progress.info(describe_review_effect(result.review, recipe.metric))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import polars as pl
@@ -19,10 +19,18 @@ from holotype.postprocessing.submission import prediction_table, submission_orde
 from holotype.recipe.sections import DataSpec, SubmissionSpec
 from holotype.types import AnyScores, Calibration, Decision, Integers, LabelMatrix, TopKScores
 
-__all__ = ["describe_decision_effect", "nearest_column", "predictions_csv_table", "write_predictions"]
+__all__ = [
+    "describe_decision_effect",
+    "describe_single_label",
+    "describe_uniform_predictions",
+    "nearest_column",
+    "predictions_csv_table",
+    "write_predictions",
+]
 
 MAX_CLASSES = 3
 MAX_NEAREST = 3
+MIN_IMAGES = 10  # fewer images may well be of the same class
 
 
 def write_predictions(result: RunResult, folder: RunFolder, data: DataSpec, submit: SubmissionSpec) -> None:
@@ -165,6 +173,40 @@ def describe_decision_effect(result: RunResult) -> str | None:
     rule = "thresholds of 0.5" if kind == "multilabel" else "argmax"
     words = f"decision {fitted.decision.rule}: {changed:,} of {len(baseline):,} test samples get other labels than"
     return f"{words} with {rule}{_describe_largest_changes(before.counts(), after.counts(), fitted.decision.classes)}"
+
+
+def describe_uniform_predictions(result: RunResult) -> str | None:
+    """Describe that all predictions of a run are the same: of the test table, else the out-of-fold ones.
+
+    Returns:
+        None if they differ, or there are none.
+    """
+    fitted = result.postprocessing
+    decided = fitted.decided
+    if fitted.test is None or decided is None:
+        if result.nested is None:
+            return None
+        decided = result.nested.decided
+    classes = fitted.decision.classes
+    names = label_names(decided, classes)
+    return describe_single_label({", ".join(labels) for labels in names}, len(names), len(classes))
+
+
+def describe_single_label(labels: Collection[str], count: int, class_count: int) -> str | None:
+    """Describe that all images were labeled alike.
+
+    Args:
+        labels: Distinct predicted labels.
+        count: Number of images.
+        class_count: Number of classes of the run.
+
+    Returns:
+        None if labels differ, or there are few images or one class.
+    """
+    if len(labels) != 1 or count < MIN_IMAGES or class_count < 2:
+        return None
+    (label,) = labels
+    return f"note: all {count:,} images were labeled {label or 'with no class'}."
 
 
 def _describe_largest_changes(before: Integers, after: Integers, classes: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ from holotype.core.errors import DataError, join_names, pluralize
 from holotype.core.runtime import Runtime
 from holotype.data import measure_images
 from holotype.pipeline.out_of_distribution import TrainingRanges, warning_texts
-from holotype.pipeline.write_predictions import nearest_column, predictions_csv_table
+from holotype.pipeline.write_predictions import describe_single_label, nearest_column, predictions_csv_table
 from holotype.postprocessing.decision import label_names
 from holotype.runs.model_predictors import ModelPredictor, Nearest
 from holotype.runs.new_dataset import NewImages, require_usable, unusable_images, usable_images
@@ -84,6 +84,8 @@ def predict_parts(
     runtime, predicted = fitted_run.runtime, 0
     refused: dict[int, str] = {}
     flagged: list[tuple[str, str]] = []
+    labels: set[str] = set()
+    samples = 0
     if not fitted_run.training_ranges.is_available:
         runtime.progress.info(UNCHECKED_NOTE)
     for table in in_chunks(images, max_images, group_column):
@@ -95,6 +97,7 @@ def predict_parts(
         rows = np.setdiff1d(np.arange(len(table)), list(reasons))
         predicted += len(rows)
         predictions, logits = _predict_part(fitted_run, usable_images(table, statistics, rows, runtime), separator)
+        labels, samples = labels | set(predictions["labels"].to_list()), samples + predictions.height
         flagged += predictions.filter(pl.col("warning").is_not_null()).select("id", "warning").rows()
         yield _with_errors(table, predictions, logits, reasons) if skip_unreadable else (predictions, logits)
     if refused and not skip_unreadable:
@@ -104,6 +107,9 @@ def predict_parts(
     if not predicted:
         raise DataError(f"none of {pluralize(len(images), 'image')} can be predicted: {join_names(refused.values())}")
     _report_flagged(fitted_run, flagged, refused, len(images))
+    note = describe_single_label(labels, samples, len(fitted_run.decision.classes))
+    if note is not None:
+        runtime.progress.info(note)
 
 
 def _predict_part(fitted_run: FittedRunProtocol, new: NewImages, separator: str) -> tuple[pl.DataFrame, AnyScores]:
