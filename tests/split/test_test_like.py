@@ -12,7 +12,7 @@ from holotype.split import adversarial_auc, choose_like_test, discriminate, make
 from holotype.types import AuditReport, ImageTable
 
 
-def shifted(seed: int = 0, train: int = 600, test: int = 320) -> tuple[np.ndarray, np.ndarray]:
+def shifted(seed: int = 0, train: int = 1500, test: int = 800) -> tuple[np.ndarray, np.ndarray]:
     """Training samples, of which a part follows the test samples' distribution."""
     generator = np.random.default_rng(seed)
     usual, other = generator.normal(0, 1, (train, 4)), generator.normal(0, 1, (test, 4))
@@ -52,16 +52,16 @@ def test_the_holdout_is_harder_to_tell_from_the_test_set_than_random_samples():
     found = discriminate(features, is_test, units, 1)
     assert found.train_test_features["feature"][0] == "column 0"
     matching = matching_features(features, found.probability, is_test, 1)
-    labels = np.random.default_rng(1).random((600, 5)) < 0.2
-    chosen = choose_like_test(matching[~is_test], matching[is_test].mean(axis=0), labels, units[~is_test], 120, 1)
-    assert chosen.sum() == pytest.approx(120, abs=5)
+    labels = np.random.default_rng(1).random((1500, 5)) < 0.2
+    chosen = choose_like_test(matching[~is_test], matching[is_test].mean(axis=0), labels, units[~is_test], 300, 1)
+    assert chosen.sum() == pytest.approx(300, abs=5)
     assert np.abs(labels[chosen].mean(axis=0) - labels.mean(axis=0)).max() < 0.02
 
     def judged(rows: np.ndarray) -> float:
         both = np.concatenate([rows, np.flatnonzero(is_test)])
         return adversarial_auc(features[both], is_test[both], units[both], 1)
 
-    random = judged(np.random.default_rng(2).choice(600, 120, replace=False))
+    random = judged(np.random.default_rng(2).choice(1500, 300, replace=False))
     assert abs(judged(np.flatnonzero(chosen)) - 0.5) < abs(random - 0.5) / 2
 
 
@@ -79,16 +79,16 @@ def test_units_stay_whole_and_every_class_is_on_both_sides():
 
 def test_fold_0_is_the_holdout_and_the_others_are_stratified():
     features, _ = shifted()
-    images = table(600, 320)
+    images = table(1500, 800)
     named = ([f"f{number}" for number in range(4)], features)
-    folds = make_folds(images, NOTHING, SplitSpec(folds=4, like_test=120, folds_to_train=[0]), 1, named)
-    sizes = np.bincount(folds.fold_of_sample[:600])
-    assert sizes[0] == pytest.approx(120, abs=5)
+    folds = make_folds(images, NOTHING, SplitSpec(folds=4, like_test=300, folds_to_train=[0]), 1, named)
+    sizes = np.bincount(folds.fold_of_sample[:1500])
+    assert sizes[0] == pytest.approx(300, abs=5)
     assert np.ptp(sizes[1:]) <= 3
     assert folds.used == (0,)
     assert folds.train_test_similarity["in_holdout"].sum() == sizes[0]
     assert "can be told apart" in folds.warnings[-1]
-    assert (folds.fold_of_sample[600:] == -1).all()
+    assert (folds.fold_of_sample[1500:] == -1).all()
 
 
 def test_like_test_needs_test_rows():

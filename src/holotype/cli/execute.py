@@ -79,6 +79,7 @@ def _handle_other_error(error: BaseException, options: OutputOptions) -> int:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if hasattr(error, "format_message"):  # typer ships its own click, so that its errors have no public class
         message = truncate(" ".join(error.format_message().split()), 1000)
+        message = re.sub(r"(Did you mean [^?]*\?)( \1)+", r"\1", message)  # some versions suggest it twice
         print_error(error, f"{message}{'' if message.endswith(('.', '?')) else '.'} See `holotype --help`.", 2, options)
         return 2
     if options.debug:

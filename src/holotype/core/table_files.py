@@ -114,9 +114,8 @@ def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_o
         rows = 0
         for number, part in enumerate(parts):
             with _translate_disk_errors(path):
-                _to_text(part).write_csv(
-                    stream, include_header=number == 0, separator="\t" if suffix == ".tsv" else ","
-                )
+                text = _to_text(part).write_csv(include_header=number == 0, separator="\t" if suffix == ".tsv" else ",")
+                stream.write(text.encode())  # by Python: older Polars drops what a full disk refuses without an error
             rows += part.height
         return rows
 
