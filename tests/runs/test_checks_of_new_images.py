@@ -200,3 +200,16 @@ def test_predict_notes_that_all_images_were_labeled_alike(
         save(tmp_path / f"n{seed}.tif", picture(1))  # the same image twelve times
     assert main(["predict", str(run_of_12_bits), str(tmp_path)]) == 0
     assert "note: all 12 images were labeled " in capsys.readouterr().err
+
+
+def test_predict_counts_the_images_that_trained_the_run(
+    run_of_12_bits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, seed in (("copy", 3), ("other", 4), ("test", 12), ("new", 40)):
+        save(tmp_path / f"{name}.tif", picture(seed))
+    assert main(["predict", str(run_of_12_bits), str(tmp_path)]) == 0
+    assert "note: 2 of 4 images are training images of this run." in capsys.readouterr().err
+    (tmp_path / "copy.tif").unlink()
+    (tmp_path / "other.tif").unlink()
+    assert main(["predict", str(run_of_12_bits), str(tmp_path)]) == 0
+    assert "training images of this run" not in capsys.readouterr().err

@@ -23,6 +23,7 @@ __all__ = [
     "best_scores",
     "low_score_threshold",
     "ood_reasons",
+    "read_training_digests",
     "read_training_ranges",
     "warning_texts",
 ]
@@ -157,6 +158,16 @@ def warning_texts(
         words += [reason.message for reason in ood_reasons(ranges, score, {}, channels)]
         texts.append("; ".join(words) or None)
     return pl.Series("warning", texts, dtype=pl.String)
+
+
+def read_training_digests(folder: RunFolder) -> frozenset[str]:
+    """Digests of the pixels of a run's training images; empty if the run has no statistics of them."""
+    images, statistics = folder.root / "images.parquet", folder.root / "audit" / "statistics.parquet"
+    if not (images.is_file() and statistics.is_file()) or "digest" not in parquet_columns(statistics):
+        return frozenset()
+    roles = read_parquet(images, columns=["role"])["role"]
+    digests = read_parquet(statistics, columns=["digest"])["digest"]
+    return frozenset(digests.filter(roles != "test").drop_nulls())
 
 
 def _read_training_summary(folder: RunFolder) -> dict[str, Any]:

@@ -48,6 +48,10 @@ class FittedRunProtocol(Protocol):
         """Training ranges that new images are checked against."""
 
     @property
+    def training_digests(self) -> frozenset[str]:
+        """Digests of the pixels of its training images."""
+
+    @property
     def models(self) -> Sequence[ModelPredictor]:
         """Predictors of its models."""
 
@@ -85,11 +89,12 @@ def predict_parts(
     refused: dict[int, str] = {}
     flagged: list[tuple[str, str]] = []
     labels: set[str] = set()
-    samples = 0
+    samples = trained = 0
     if not fitted_run.training_ranges.is_available:
         runtime.progress.info(UNCHECKED_NOTE)
     for table in in_chunks(images, max_images, group_column):
         statistics = measure_images(table, runtime)
+        trained += sum(digest in fitted_run.training_digests for digest in statistics.frame["digest"])
         reasons = unusable_images(table, statistics, fitted_run.training_ranges)
         refused |= {len(refused) + index: reason for index, reason in enumerate(reasons.values())}
         if refused and not skip_unreadable:
@@ -107,6 +112,9 @@ def predict_parts(
     if not predicted:
         raise DataError(f"none of {pluralize(len(images), 'image')} can be predicted: {join_names(refused.values())}")
     _report_flagged(fitted_run, flagged, refused, len(images))
+    if trained:
+        verb = "is a training image" if trained == 1 else "are training images"
+        runtime.progress.info(f"note: {trained:,} of {pluralize(len(images), 'image')} {verb} of this run.")
     note = describe_single_label(labels, samples, len(fitted_run.decision.classes))
     if note is not None:
         runtime.progress.info(note)

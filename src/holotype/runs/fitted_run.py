@@ -13,7 +13,7 @@ from holotype.core.errors import DataError, InputError, join_names
 from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
 from holotype.pipeline.fit_postprocessing import plate_codes, sample_features
-from holotype.pipeline.out_of_distribution import TrainingRanges, read_training_ranges
+from holotype.pipeline.out_of_distribution import TrainingRanges, read_training_digests, read_training_ranges
 from holotype.pipeline.runtime import make_runtime
 from holotype.postprocessing.decision import calibrate, decide
 from holotype.postprocessing.ensemble import apply_ensemble
@@ -69,6 +69,12 @@ class FittedRun:
         """Training ranges that new images are checked against."""
         with intact(self.folder.root / "audit" / "statistics.parquet"):
             return read_training_ranges(self.folder, self.decision.kind, len(self.decision.classes))
+
+    @cached_property
+    def training_digests(self) -> frozenset[str]:
+        """Digests of the pixels of its training images."""
+        with intact(self.folder.root / "audit" / "statistics.parquet"):
+            return read_training_digests(self.folder)
 
     def predict(self, images: Path | str | Sequence[Path | str], skip_unreadable: bool = False) -> pl.DataFrame:
         """Predict labels and probabilities of new images.
