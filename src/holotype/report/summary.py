@@ -93,12 +93,12 @@ def next_steps(contents: ReportData, confusions: list[Confusion]) -> list[NextSt
             NextStep("Read the warnings at the top of this page: they limit what the score means.", "", "score")
         )
     if contents.label_errors:
-        shown = len(contents.label_errors)
-        count = contents.label_error_count or shown
-        limit = f" (the first {shown:,} are shown)" if shown < count else ""
+        limit = len(contents.label_errors)
+        count = contents.label_error_count or limit
+        excerpt = f" (the first {limit:,} are shown)" if limit < count else ""
         steps.append(
             NextStep(
-                f"Check the {_pluralize(count, 'probable label error')}{limit} and correct wrong labels; "
+                f"Check the {_pluralize(count, 'probable label error')}{excerpt} and correct wrong labels; "
                 "the next run uses the corrections if its recipe names them (`review:` under `data:`).",
                 "holotype review RUN",
                 "label-errors",
