@@ -190,8 +190,8 @@ def test_what_is_odd_is_noted_and_the_run_goes_on(
 WRONG_USE = {
     "no such command": (["rum", "x"], "No such command 'rum'. Did you mean 'run'? See `holotype --help`."),
     "no such option": (["run", "x", "--sett", "a=b"], "No such option"),
-    "nothing to run": (["run"], "Missing argument 'RECIPE'. See `holotype --help`."),
-    "an option without a value": (["run", "x", "--set"], "Option '--set' requires an argument"),
+    "nothing to run": (["run"], "Missing argument 'RECIPE'. See `holotype run --help`."),
+    "an option without a value": (["run", "x", "--set"], "requires an argument. See `holotype run --help`."),
     "nothing to check": (["check"], "give a recipe, or --schema"),
     "no such recipe": (["run", "no/recipe.yaml"], "cannot read the recipe 'no/recipe.yaml': No such file or"),
     "no such run": (["report", "no/run"], "'no/run' is not a finished run: it has no scores.json"),
@@ -376,3 +376,19 @@ def test_the_package_runs_as_a_module() -> None:
         [sys.executable, "-m", "holotype", "--version"], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout.split()[:1]) == (0, ["holotype"]), done.stderr
+
+
+def test_swapped_arguments_and_misspelt_files_are_answered_with_the_right_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("images", ".hidden", "run1"):
+        Path(name).mkdir()
+    for name in ("run1/scores.json", "recipe.yaml", "photo.png", "train.csv"):
+        Path(name).touch()
+    assert main(["predict", "images", "run1"]) == 2
+    assert "'images' is not a finished run, but 'run1' is; the run comes first" in capsys.readouterr().err
+    assert main(["check", "recipe.yml"]) == 2
+    assert "did you mean 'recipe.yaml'? `holotype init` writes a new one." in capsys.readouterr().err
+    assert main(["init", "nothere"]) == 2
+    assert capsys.readouterr().err == "holotype: nothere: no such folder or table; allowed: images, run1, train.csv.\n"

@@ -212,7 +212,7 @@ def test_files_of_other_names_and_missing_files_are_refused(finished: Path, scre
     shutil.copy(next((screen / "images").iterdir()), tmp_path / "strange.png")
     with pytest.raises(InputError, match=r"no file matches '\{id\}_\{channel\}.png'; the first is 'strange"):
         holotype.open_run(finished).predict(tmp_path)
-    with pytest.raises(InputError, match=r"1 of 1 images do not exist: .*gone.png"):
+    with pytest.raises(InputError, match=r"there is no file or folder '.*gone.png'"):
         holotype.open_run(finished).predict([tmp_path / "gone.png"])
 
 

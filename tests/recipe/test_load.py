@@ -108,7 +108,7 @@ def test_classes_are_text_and_a_number_is_a_good_name(load):
     [
         (SHORTEST, "ensemble: {space: probability}", r"ensemble\.kind: Field required"),
         (SHORTEST, "ensemble: {kind: sack}", r"ensemble\.kind: 'sack' should be one of 'mean', .*'stack'"),
-        (SHORTEST, "ensemble: mean", "ensemble: 'mean' should be a valid dictionary"),
+        (SHORTEST, "ensemble: mean", "ensemble: 'mean' should be a mapping"),
         (SHORTEST, "ensemble: {kind: mean, inner: 3}", "ensemble: unknown key 'inner'; allowed: kind, space"),
         (SHORTEST, "decision: {kind: argmax, repeats: 3}", "decision: unknown key 'repeats'; allowed: kind"),
         (

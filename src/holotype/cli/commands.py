@@ -94,6 +94,7 @@ def predict_images(
 
     if output is not None:
         require_table_suffix(output, "--output")  # fail before the work
+    _require_run_first(run_folder, images)
     fitted_run = open_run(run_folder)
     fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=progress))
     if output is None:
@@ -121,6 +122,16 @@ def predict_images(
     line = f"{rows:,} predictions written to {output}"
     data = {"run": run_folder, "rows": rows, **_count_flagged_rows(flagged), "file": output}
     return CommandResult([line], data, [TextLine(line, "done")])
+
+
+def _require_run_first(run_folder: Path, images: Sequence[Path]) -> None:
+    """Raise if the run is given among the images."""
+    runs = [path for path in images if (path / "scores.json").is_file()]
+    if runs and not (run_folder / "scores.json").is_file():
+        raise InputError(
+            f"{str(run_folder)!r} is not a finished run, but {str(runs[0])!r} is",
+            remedy="the run comes first: holotype predict RUN IMAGES",
+        )
 
 
 def _prediction_records(table: pl.DataFrame) -> list[dict[str, Any]]:

@@ -57,7 +57,8 @@ def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED_STATUS
     except BaseException as error:  # noqa: BLE001  (a panic of Polars is no Exception, and nobody wants its traceback)
-        return _handle_other_error(error, options)
+        names = {command.name for command in app.registered_commands}
+        return _handle_other_error(error, options, next((word for word in words[:1] if word in names), ""))
     if status == INTERRUPTED_STATUS:
         print_error(KeyboardInterrupt(), INTERRUPTED_MESSAGE, 1, options)
     return 1 if status else 0
@@ -71,8 +72,12 @@ def _format_error(error: Exception) -> str:
     return " ".join(str(error).splitlines())
 
 
-def _handle_other_error(error: BaseException, options: OutputOptions) -> int:
-    """Handle exceptions other than `HolotypeError`: wrong usage, exit, interruption, internal errors."""
+def _handle_other_error(error: BaseException, options: OutputOptions, command: str) -> int:
+    """Handle exceptions other than `HolotypeError`: wrong usage, exit, interruption, internal errors.
+
+    Args:
+        command: Name of the command; empty if there is none of this name.
+    """
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, SystemExit):
@@ -80,12 +85,18 @@ def _handle_other_error(error: BaseException, options: OutputOptions) -> int:
     if hasattr(error, "format_message"):  # typer ships its own click, so that its errors have no public class
         message = truncate(" ".join(error.format_message().split()), 1000)
         message = re.sub(r"(Did you mean [^?]*\?)( \1)+", r"\1", message)  # some versions suggest it twice
-        print_error(error, f"{message}{'' if message.endswith(('.', '?')) else '.'} See `holotype --help`.", 2, options)
+        print_error(error, _end_with_help(message, command), 2, options)
         return 2
     if options.debug:
         raise error
     print_error(error, _format_internal_error(error), 1, options)
     return 1
+
+
+def _end_with_help(message: str, command: str) -> str:
+    """Message with the command that shows the help: of the command that was misused, or of the program."""
+    end = "" if message.endswith((".", "?")) else "."
+    return f"{message}{end} See `{' '.join(['holotype', *([command] if command else []), '--help'])}`."
 
 
 def _format_internal_error(error: BaseException) -> str:

@@ -92,8 +92,7 @@ def inspect_folder(data: Path) -> FolderFindings:
     """
     data = Path(data)
     if not Path(strip_sheet_name(data)[0]).exists():
-        near = [path.name for path in data.parent.glob("*")] if data.parent.is_dir() else []
-        raise DataError("no such folder or table", field=str(data), value=data.name, allowed=sorted(near))
+        raise DataError("no such folder or table", field=str(data), value=data.name, allowed=_choices(data.parent))
     folder = (data if data.is_dir() else data.parent).resolve()
     tables = list_tables(folder)
     file_path = None if data.is_dir() else data.resolve()
@@ -124,6 +123,15 @@ def inspect_folder(data: Path) -> FolderFindings:
     unused = replace(listed, unread={}, unnamed=(), others=others).notes()
     remarks = (*findings.remarks, *unused)
     return replace(findings, warnings=(*findings.warnings, *unusable), remarks=remarks, rewritten=rewritten)
+
+
+def _choices(folder: Path) -> list[str]:
+    """Names of the folders and tables that could have been meant, without hidden ones."""
+    try:
+        paths = [path for path in folder.iterdir() if not path.name.startswith((".", "~$"))]
+    except OSError:
+        return []
+    return sorted(path.name for path in paths if path.is_dir() or path.suffix.lower() in (*TABLE_SUFFIXES, ".json"))
 
 
 def _written_from_folders(tables: list[Path], files: tuple[str, ...], folder: Path) -> tuple[Path, ...]:

@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 
-from holotype.core.errors import RecipeError, UnsupportedError, truncate
+from holotype.core.errors import RecipeError, UnsupportedError, did_you_mean, truncate
 from holotype.core.yaml_text import load_yaml
 from holotype.recipe.cross_checks import normalize_class_rank, validate_sections
 from holotype.recipe.old_keys import require_current_names
@@ -152,7 +152,9 @@ def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
             )
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe {truncate(path)!r}: {error.strerror}") from error
+        near = did_you_mean(path.name, _recipe_names(path.parent)) if isinstance(error, FileNotFoundError) else ""
+        remedy = f"{near} `holotype init` writes a new one" if near else ""
+        raise RecipeError(f"cannot read the recipe {truncate(path)!r}: {error.strerror}", remedy=remedy) from error
     except ValueError as error:  # not UTF-8, or a path with a NUL
         if isinstance(error, UnicodeDecodeError):
             what = f"byte {error.start:,} is {error.object[error.start]:#04x}"
@@ -161,6 +163,14 @@ def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
             ) from error
         raise RecipeError(f"cannot read the recipe {truncate(path)!r}: {error}") from error
     return _apply_overrides(load_yaml(text, f"the recipe {truncate(path)!r}"), changes)
+
+
+def _recipe_names(folder: Path) -> list[str]:
+    """Names of the YAML files of a folder; none if it cannot be listed."""
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in {".yaml", ".yml"})
+    except OSError:
+        return []
 
 
 def parse_recipe(content: Any, folder: Path) -> Recipe:
@@ -280,6 +290,7 @@ def _describe_complaint(complaint: ErrorDetails) -> str:
         return f"{truncate(complaint['ctx']['tag'])!r} should be one of {complaint['ctx']['expected_tags']}"
     message = complaint["msg"].removeprefix("Value error, ").rstrip(".").partition(", unable")[0]
     message = re.sub("(valid dictionary) or (instance of|object to) .*", r"\1", message)
+    message = message.replace("a valid dictionary", "a mapping")
     value = complaint["input"]
     subject = (
         "" if isinstance(value, dict | list) else f"{truncate(str(value) if isinstance(value, date) else repr(value))} "

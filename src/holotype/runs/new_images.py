@@ -48,6 +48,8 @@ def read_new_images(
     if not paths:
         raise InputError("no images were given", remedy="name a folder, files, or a table")
     missing = [str(path) for path in paths if not Path(strip_sheet_name(path)[0]).exists()]
+    if len(paths) == 1 and missing:
+        raise InputError(f"there is no file or folder {missing[0]!r}", remedy="name a folder, files, or a table")
     if missing:
         raise InputError(f"{len(missing):,} of {len(paths):,} images do not exist: {join_names(missing, 5)}")
     tables = [path for path in paths if suffix(strip_sheet_name(path)[0]) in TABLE_SUFFIXES]
