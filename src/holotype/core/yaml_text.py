@@ -79,7 +79,7 @@ class _Constructor(SafeConstructor):  # type: ignore[misc]
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-            kinds = {MappingNode: "a mapping", SequenceNode: "a list"}
+            kinds: dict[type[Node], str] = {MappingNode: "a mapping", SequenceNode: "a list"}
             written = node.value if isinstance(node, ScalarNode) else kinds[type(node)]
             what = f"{truncate(written)!r} is not a valid {_describe_tag(node.tag)}: {first_line(error)}"
             raise _UnreadableError(what, node.start_mark) from error
