@@ -134,7 +134,7 @@ def test_a_sample_submission_gives_the_order_and_has_the_same_ids(write: Callabl
         (turned[1:], "1 id of the test table is not in the sample submission"),
         (turned.with_columns(pl.col("id").replace(ids[0], "strange")), "of the sample submission is not in the test"),
         (pl.concat([turned, turned[:2]]), "2 ids of the sample submission are repeated"),
-        (turned.rename({"id": "Id"}), "has no column 'id'"),
+        (turned.rename({"id": "Id"}), "there is no column 'id'"),
     ):
         table.write_csv(place / "sample.csv")
         with pytest.raises(InputError, match=words):

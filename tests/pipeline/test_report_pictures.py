@@ -125,7 +125,7 @@ def test_the_nearest_are_labelled_others_and_no_duplicates(seen: Seen) -> None:
     number = {str(name): place for place, name in enumerate(images.samples.frame["sample"].to_list())}
     sample = dict(images.frame.select(pl.col("id").cast(str), pl.col("sample").cast(str)).iter_rows())
     assert pictures.nearest_images
-    assert "train no network" in pictures.nearest_source
+    assert "on which no network was trained" in pictures.nearest_source
     for name, near in pictures.nearest_images.items():
         assert 0 < len(near) <= 3
         assert [one.similarity for one in near] == sorted((one.similarity for one in near), reverse=True)
@@ -140,7 +140,7 @@ def test_a_model_that_knows_neighbours_names_them(write_recipe: WriteRecipe, tmp
     pictures = shown(opened(path), map=0)
     table = {row["id"]: row for row in pl.read_parquet(folder / "models/main.neighbors/nearest.parquet").to_dicts()}
     assert pictures.map is None
-    assert "trained on" in pictures.nearest_source
+    assert "the training images of the networks" in pictures.nearest_source
     assert pictures.nearest_images
     for name, near in pictures.nearest_images.items():
         assert [one.id for one in near] == table[name]["nearest"][:3]  # one image a sample: its id is the sample's

@@ -148,7 +148,7 @@ def test_one_more_layer_stacks_networks_of_three_and_of_four_channels(quick: dic
     for model in ensemble["models"]:
         card = ran.card(f"{model}/fold0")
         assert card["input_channels"] == (3 if model.endswith("-rgb") else 4), model
-    assert "seresnext50, fold 0: rate " in ran.said()
+    assert "seresnext50, fold 0: learning rate " in ran.said()
     assert ran.json("decision.json")["kind"] == "per-class"
 
 
