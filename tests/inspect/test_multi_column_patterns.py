@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holotype.inspect.match_files import files_of_row, match_rows_to_files
+from holotype.inspect.file_match import files_of_row
+from holotype.inspect.match_files import match_rows_to_files
 from holotype.inspect.multi_column_patterns import format_pattern, infer_pattern
 
 WELLS = pl.DataFrame(

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holotype.core.errors import DataError
+from holotype.inspect.file_match import files_of_row
 from holotype.inspect.files import channel_order, natural_key
-from holotype.inspect.match_files import files_of_row, match_rows_to_files
+from holotype.inspect.match_files import match_rows_to_files
 from holotype.inspect.patterns import HOLE, Template, match_values, templates_of_row
 
 IDS = [f"{number:04x}_a{number}" for number in range(12)]

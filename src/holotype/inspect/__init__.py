@@ -5,10 +5,10 @@
 
 from holotype.inspect.class_names import questions_on_classes
 from holotype.inspect.coco import COCO_COLUMNS, labels_of_json, ranks_of_json
+from holotype.inspect.file_match import FileMatch, files_of_row
 from holotype.inspect.groups import DOMAIN_NAME, GroupGuess, find_domain, find_groups, find_sample
 from holotype.inspect.inspect_folder import FolderFindings, inspect_folder
 from holotype.inspect.labels import POSSIBLE_NAME, LabelGuess, choose_label_column, judge_folder_names, judge_labels
-from holotype.inspect.match_files import FileMatch, files_of_row
 from holotype.inspect.one_hot_labels import find_one_hot_columns, join_one_hot
 from holotype.inspect.propose import Proposal, propose
 from holotype.inspect.repair_tables import SEPARATOR

@@ -7,10 +7,10 @@ import re
 import polars as pl
 
 from holotype.core.errors import join_names, pluralize
+from holotype.inspect.file_match import FileMatch
 from holotype.inspect.groups import DOMAIN_NAME, GroupGuess
 from holotype.inspect.inspect_folder import FolderFindings
 from holotype.inspect.labels import LabelGuess
-from holotype.inspect.match_files import FileMatch
 from holotype.inspect.tables import are_dates, as_numbers, is_submission
 from holotype.inspect.trial import TrialReading, are_photographs
 

@@ -14,9 +14,10 @@ from holotype.data.list_files import ImageFiles
 from holotype.data.tables import TABLE_SUFFIXES, read_noted_table
 from holotype.inspect.class_names import questions_on_empty_folders
 from holotype.inspect.coco import CocoFiles, find_coco
+from holotype.inspect.file_match import FileMatch
 from holotype.inspect.files import FileIndex, is_image_name, list_images
 from holotype.inspect.folders import read_class_folders, repeats_folders
-from holotype.inspect.match_files import FileMatch, match_rows_to_files
+from holotype.inspect.match_files import match_rows_to_files
 from holotype.inspect.repair_tables import split_by_role
 from holotype.inspect.tables import (
     SAVE_ANEW,

@@ -20,10 +20,10 @@ from holotype.inspect.data_warnings import (
     warnings_on_images,
     warnings_on_rows,
 )
+from holotype.inspect.file_match import files_of_row
 from holotype.inspect.groups import GroupGuess, find_domain, find_groups, find_sample
 from holotype.inspect.inspect_folder import FolderFindings
 from holotype.inspect.labels import POSSIBLE_NAME, LabelGuess, choose_label_column, judge_folder_names, judge_labels
-from holotype.inspect.match_files import files_of_row
 from holotype.inspect.one_hot_labels import find_one_hot_columns, join_one_hot
 from holotype.inspect.propose_training import propose_model
 from holotype.inspect.repair_tables import SEPARATOR

@@ -11,10 +11,10 @@ import polars as pl
 from holotype.core.errors import join_names
 from holotype.data.missing import without_missing
 from holotype.inspect.coco import ranks_of_json
+from holotype.inspect.file_match import FileMatch
 from holotype.inspect.groups import GroupGuess
 from holotype.inspect.inspect_folder import FolderFindings
 from holotype.inspect.labels import LabelGuess
-from holotype.inspect.match_files import FileMatch
 from holotype.inspect.tables import WRITTEN_MARK, is_submission
 from holotype.inspect.taxonomy import find_taxonomy
 from holotype.inspect.trial import are_photographs

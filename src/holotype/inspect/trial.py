@@ -13,8 +13,8 @@ from holotype.data.images import read_image
 from holotype.data.limits import ReadOptions
 from holotype.data.tiff import unnamed_page_count
 from holotype.data.uris import open_file
+from holotype.inspect.file_match import FileMatch, files_of_row
 from holotype.inspect.headers import HEADER_SCHEMA, read_headers, spread_positions
-from holotype.inspect.match_files import FileMatch, files_of_row
 
 __all__ = ["TrialReading", "are_photographs", "read_trial"]
 
