@@ -43,12 +43,16 @@ class WeightsSource:
         description: The source in words, for logs and cards.
         path: None for random weights.
         options: Keyword arguments of `timm.create_model` that the weights need.
+        license: Identifier such as `apache-2.0`; None if unknown.
+        citation: Paper or page to cite, such as `arXiv:2304.07193`; None if unknown.
     """
 
     kind: str
     description: str
     path: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    license: str | None = None
+    citation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,15 @@ class PretrainedWeights:
         description: The source in words, for logs and cards.
         state: Tensors by timm's names; None for random weights.
         options: Keyword arguments of `timm.create_model` that the weights need.
+        license: As in `WeightsSource`.
+        citation: As in `WeightsSource`.
     """
 
     description: str
     state: dict[str, Tensor] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    license: str | None = None
+    citation: str | None = None
 
 
 def find_weights(backbone: str, weights: str, fold: int | None = None) -> PretrainedWeights:
@@ -78,7 +86,7 @@ def find_weights(backbone: str, weights: str, fold: int | None = None) -> Pretra
     """
     source = resolve_weights(backbone, weights, fold)
     state = None if source.path is None else _read_tensors(source.path, source.kind, backbone)
-    return PretrainedWeights(source.description, state, dict(source.options))
+    return PretrainedWeights(source.description, state, dict(source.options), source.license, source.citation)
 
 
 def check_weights(backbone: str, weights: str) -> None:

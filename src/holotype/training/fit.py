@@ -143,7 +143,9 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
             network.load_state_dict(strip_prefix(state[0], "network."))
         while training.progress.phase < len(job.model.phases):
             _run_phase(training)
-    _save_finished(training, folder, {"backbone_options": pretrained.options, "weights": pretrained.description})
+    facts = {"backbone_options": pretrained.options, "weights": pretrained.description}
+    facts |= {"weights_license": pretrained.license, "weights_citation": pretrained.citation}
+    _save_finished(training, folder, facts)
 
 
 def _run_phase(training: TrainingState) -> None:
