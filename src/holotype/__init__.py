@@ -1,7 +1,4 @@
-"""Holotype: train classifiers of labeled scientific images, with scores that hold up.
-
-Public names are imported when they are first used, so that `import holotype` costs nothing.
-"""
+"""Holotype: train classifiers of labeled scientific images, with scores that hold up."""
 
 from __future__ import annotations
 

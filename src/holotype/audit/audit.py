@@ -90,11 +90,7 @@ def audit_images(
 
 
 def audit_labels(images: ImageTable, dropped: Integers | None = None) -> AuditReport:
-    """Check the labels of a table without images.
-
-    Args:
-        dropped: Rows that a reviewer took out of training and scoring.
-    """
+    """Check the labels of a table without images. `dropped`: rows that a reviewer took out of training and scoring."""
     links = label_cooccurrence(images.samples)
     dropped_rows = np.setdiff1d(np.empty(0, np.int64) if dropped is None else dropped, images.rows_of_role("test"))
     nothing = np.full(len(images), -1, np.int64)

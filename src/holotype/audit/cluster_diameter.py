@@ -24,18 +24,11 @@ def clusters_within_diameter(
 
     Links are taken from the most to the least similar. A link is skipped if it would put two images into one cluster
     whose hashes differ in more than `max_distance` bits in every orientation and window (complete linkage within the
-    components of single linkage). A chain of small changes therefore cannot merge images that look different.
-
-    Args:
-        tails: First image of each link, shape (links,).
-        heads: Second image of each link, shape (links,).
-        similarity: Similarity of each link, shape (links,).
-        variants: Hashes of each image in all windows and orientations, shape (images, windows, 8).
-        max_distance: Largest distance within a cluster, in bits.
-        contents: Hashes of each image's content; the smaller of the two distances counts.
-
-    Returns:
-        Cluster label of each image, shape (images,); labels have gaps.
+    components of single linkage). A chain of small changes therefore cannot merge images that look different. `tails`:
+    first image of each link, shape (links,); `heads`: second image of each link, shape (links,); `similarity`:
+    similarity of each link, shape (links,); `variants`: hashes of each image in all windows and orientations, shape
+    (images, windows, 8); `contents`: hashes of each image's content; the smaller of the two distances counts. Returns
+    cluster label of each image, shape (images,); labels have gaps.
     """
     component = connected(count, tails, heads)
     cluster = component.copy()
@@ -61,7 +54,6 @@ def clusters_within_diameter(
 def _max_distance_between(
     variants: NDArray[np.uint64], contents: NDArray[np.uint64] | None, these: list[int], those: list[int]
 ) -> int:
-    """Largest distance between images of two clusters, over the best orientation and window of each pair."""
     distance = _distances(variants, these, those)
     return int((distance if contents is None else np.minimum(distance, _distances(contents, these, those))).max())
 

@@ -16,8 +16,7 @@ __all__ = ["duplicate_warnings"]
 def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.str_]) -> list[str]:
     """Describe the duplicates between each pair of roles, and the action taken on them.
 
-    Args:
-        action: Action on each image, shape (rows,), from `duplicate_actions`.
+    `action`: action on each image, shape (rows,), from `duplicate_actions`.
     """
     ids, cluster, roles = images.frame["id"], same.cluster, images.frame["role"].to_numpy().astype(np.str_)
     near = same.pairs.filter(pl.col("kind") == "near")

@@ -129,8 +129,7 @@ def _whole_and_content(
 def renumber_clusters(cluster: Integers) -> Integers:
     """Number clusters of at least two images from 0 by first appearance; all others become -1.
 
-    Args:
-        cluster: Cluster of each image, shape (n,), with gaps; a negative one is no cluster.
+    `cluster`: cluster of each image, shape (n,), with gaps; a negative one is no cluster.
     """
     labels, first, inverse, counts = np.unique(cluster, return_index=True, return_inverse=True, return_counts=True)
     several = np.flatnonzero((counts > 1) & (labels >= 0))
@@ -188,11 +187,8 @@ def duplicate_actions(clusters: Integers, roles: NDArray[np.str_], rules: Duplic
 def duplicate_conflicts(images: ImageTable, clusters: Integers) -> pl.DataFrame:
     """Clusters whose labeled images carry different labels.
 
-    Args:
-        clusters: Cluster of each image, shape (n,); -1 for none.
-
-    Returns:
-        `cluster`, `ids` and `labels` (class names joined by commas, one text an id).
+    `clusters`: cluster of each image, shape (n,); -1 for none. Returns `cluster`, `ids` and `labels` (class names
+    joined by commas, one text an id).
     """
     rows = images.frame.select("id", "role", "labels").with_columns(pl.Series("cluster", clusters))
     labeled = rows.filter((pl.col("cluster") >= 0) & (pl.col("role") != "test") & pl.col("labels").is_not_null())

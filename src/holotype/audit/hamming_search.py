@@ -40,7 +40,6 @@ def nearby_hashes(queries: Hashes, base: Hashes, bits: int) -> Iterator[tuple[In
     Args:
         queries: Shape (n,).
         base: Shape (m,).
-        bits: Largest distance, 0 to 16.
 
     Yields:
         Query rows, base rows and distances, of equal length.
@@ -79,12 +78,8 @@ def cluster_hashes(hashes: Hashes, bits: int) -> Integers:
 def hamming_edges(values: Hashes, bits: int) -> tuple[Integers, Integers]:
     """Links that connect all distinct hashes within a Hamming distance.
 
-    Args:
-        values: Distinct hashes, shape (n,).
-        bits: Largest distance, 0 to 16.
-
-    Returns:
-        Both ends of each link. Any two values within `bits` are linked directly or through the center of a crowd.
+    `values`: distinct hashes, shape (n,). Returns both ends of each link. Any two values within `bits` are linked
+    directly or through the center of a crowd.
     """
     tails, heads = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     alone = np.ones(len(values), bool)
@@ -146,7 +141,6 @@ def _iterate_crowds(values: Hashes, bits: int) -> Iterator[tuple[int, Integers]]
 
 
 def _link_crowds(values: Hashes, crowd: Integers, bits: int, tails: list[Integers], heads: list[Integers]) -> None:
-    """Link values of different crowds; one link for each two components is enough."""
     component = connected(len(values), np.concatenate(tails), np.concatenate(heads))
     names = np.unique(component[crowd])
     for number, name in enumerate(names):

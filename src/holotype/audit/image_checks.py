@@ -34,8 +34,7 @@ WHITE = 0.9  # same ratio from which the typical image has a white background
 def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
     """Raise if an image cannot be read.
 
-    Raises:
-        DataError: Some images cannot be read; the first few are named with their reasons.
+    Raises DataError if some images cannot be read; the first few are named with their reasons.
     """
     reasons = statistics.frame["error"]
     rows = np.flatnonzero(reasons.is_not_null().to_numpy())
@@ -56,8 +55,7 @@ def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
 def require_same_channels(images: ImageTable, statistics: ImageStatistics) -> None:
     """Raise if images differ in their number of channels, or from the channels that the recipe names.
 
-    Raises:
-        DataError: The numbers differ; the most common one is named, and the images that differ from it.
+    Raises DataError if the numbers differ; the most common one is named, and the images that differ from it.
     """
     channels = statistics.frame["channels"]
     if channels.len() == 0:
@@ -100,11 +98,7 @@ def other_depths(images: ImageTable, statistics: ImageStatistics) -> dict[int, s
 
 
 def require_same_depth(images: ImageTable, statistics: ImageStatistics) -> None:
-    """Raise if test rows have a pixel type that no labeled image has.
-
-    Raises:
-        DataError: There are such rows; the first few are named.
-    """
+    """Raise if test rows have a pixel type that no labeled image has."""
     odd = other_depths(images, statistics)
     if odd:
         examples = join_names([f"{images.frame['id'][row]!r} ({why})" for row, why in odd.items()], MAX_LISTED)
@@ -140,11 +134,7 @@ def saturated_images(statistics: ImageStatistics) -> NDArray[np.bool_]:
 
 
 def extreme_images(statistics: ImageStatistics) -> dict[int, str]:
-    """Describe images with values far beyond the other images', or single pixels far beyond the rest of the image.
-
-    Returns:
-        A description by image row.
-    """
+    """Describe images with values far beyond the other images', or single pixels far beyond the rest of the image."""
     frame = statistics.frame
     if "lowest" not in frame.columns:
         return {}
@@ -176,8 +166,7 @@ def extreme_images(statistics: ImageStatistics) -> dict[int, str]:
 def images_with_gaps(statistics: ImageStatistics) -> dict[int, str]:
     """Describe images with no-data pixels: NaN, infinity, fill values, borders of one far value.
 
-    Returns:
-        The share of such pixels, as text, by image row.
+    Returns the share of such pixels, as text, by image row.
     """
     if "missing" not in statistics.frame.columns:
         return {}
@@ -186,11 +175,7 @@ def images_with_gaps(statistics: ImageStatistics) -> dict[int, str]:
 
 
 def images_with_channels_elsewhere(statistics: ImageStatistics) -> dict[int, str]:
-    """Describe images whose OME-XML names further channels in files that the table does not name.
-
-    Returns:
-        The number of these channels, as text, by image row.
-    """
+    """Describe images whose OME-XML names further channels in files that the table does not name."""
     if "channels_elsewhere" not in statistics.frame.columns:
         return {}
     counts = enumerate(statistics.frame["channels_elsewhere"])

@@ -25,11 +25,7 @@ MAX_LISTED = 5
 
 
 def unreadable_rows(images: ImageTable, statistics: ImageStatistics) -> dict[int, str]:
-    """Image rows that cannot be used, each with the reason: unreadable, wrong channels, or a test row of another depth.
-
-    Raises:
-        DataError: No training image is left.
-    """
+    """Unusable image rows, each with the reason: unreadable, wrong channels, or a test row of another depth."""
     frame = statistics.frame
     reasons = {row: str(error) for row, error in enumerate(frame["error"]) if error is not None}
     channels = frame["channels"].drop_nulls()
@@ -57,11 +53,8 @@ def image_problems(
 ) -> pl.DataFrame:
     """Table of all problems of single images.
 
-    Args:
-        skipped: Rows that are not used, each with the reason, from `unreadable_rows`.
-
-    Returns:
-        The columns of `holotype.types.IMAGE_PROBLEMS`, sorted by row.
+    `skipped`: rows that are not used, each with the reason, from `unreadable_rows`. Returns the columns of
+    `holotype.types.IMAGE_PROBLEMS`, sorted by row.
     """
     frame = statistics.frame
     usable = np.ones(len(images), bool)
@@ -117,7 +110,6 @@ def skip_warnings(images: ImageTable, skipped: dict[int, str]) -> list[str]:
 
 
 def _find_outliers(values: pl.Series, usable: NDArray[np.bool_], noun: str) -> list[tuple[int, str]]:
-    """Rows that differ where at least `COMMON_SHARE` of the images agree."""
     usable_values = values.filter(pl.Series(usable))
     if usable_values.len() == 0:
         return []

@@ -28,13 +28,10 @@ MEAN_AND_STD = ("mean", "deviation")
 def describe_training(frame: pl.DataFrame) -> dict[str, Any]:
     """Summary of the training images as plain values for JSON.
 
-    Args:
-        frame: Rows of `ImageStatistics.frame`; unreadable ones are ignored.
-
-    Returns:
-        `images` (their number), `depths`, `channels` (numbers of channels), `sides` (smallest and largest longer side
-        in pixels), `missing` (largest share of no-data pixels), and `ranges`: the usual minimum and maximum of `mean`,
-        `deviation` and pixel (`value`) of each channel. Unknown facts are left out.
+    `frame`: rows of `ImageStatistics.frame`; unreadable ones are ignored. Returns `images` (their number), `depths`,
+    `channels` (numbers of channels), `sides` (smallest and largest longer side in pixels), `missing` (largest share of
+    no-data pixels), and `ranges`: the usual minimum and maximum of `mean`, `deviation` and pixel (`value`) of each
+    channel. Unknown facts are left out.
     """
     readable = frame.filter(pl.col("error").is_null() & pl.col("channels").is_not_null()) if frame.width else frame
     facts: dict[str, Any] = {"images": readable.height, "depths": [], "channels": [], "ranges": {}}
@@ -82,13 +79,9 @@ def input_warnings(
     minimum is below the maximum; a pixel value if it is outside by more than twice the range; a size if it is more than
     doubled or halved.
 
-    Args:
-        facts: `mean`, `deviation`, `min`, `max`, `lowest`, `highest` and `missing` of the image, one a channel each,
-            `height` and `width`. Facts that are left out are not checked.
-        channels: Channel names; empty if they have none.
-
-    Returns:
-        Kind, channel, value, usual minimum and maximum, and the warning.
+    `facts`: `mean`, `deviation`, `min`, `max`, `lowest`, `highest` and `missing` of the image, one a channel each,
+    `height` and `width`. Facts that are left out are not checked. Returns kind, channel, value, usual minimum and
+    maximum, and the warning.
     """
     warnings = [*mean_std_warnings(training, facts, channels), *value_warnings(training, facts, channels)]
     missing = max(facts.get("missing") or [0])

@@ -15,8 +15,7 @@ MAX_LISTED = 3
 def rare_classes(counts: Integers, min_samples: int) -> Integers:
     """Classes with at least one row but fewer than `min_samples`, ascending.
 
-    Args:
-        counts: Rows of each class, shape (classes,).
+    `counts`: rows of each class, shape (classes,).
     """
     return np.flatnonzero((counts > 0) & (counts < min_samples)).astype(np.int64)
 
@@ -24,9 +23,8 @@ def rare_classes(counts: Integers, min_samples: int) -> Integers:
 def confounded_classes(classes: Integers, groups: Integers) -> Integers:
     """Classes with several rows that all lie in one group, although there are several groups, ascending.
 
-    Args:
-        classes: Class of each labeled row, shape (n,); a multilabel row appears once for each of its classes.
-        groups: Group of each of them, shape (n,); -1 if unknown.
+    `classes`: class of each labeled row, shape (n,); a multilabel row appears once for each of its classes; `groups`:
+    group of each of them, shape (n,); -1 if unknown.
     """
     has_group = groups >= 0
     if len(np.unique(groups[has_group])) < 2:

@@ -15,9 +15,8 @@ MIN_SHARE, MIN_SAMPLES, MAX_LISTED = 0.9, 20, 3
 def label_cooccurrence(labels: Labels) -> pl.DataFrame:
     """Conditional co-occurrence of the classes over the labeled samples.
 
-    Returns:
-        One row for each ordered pair of classes that share a sample, with the columns of
-        `holotype.types.LABEL_COOCCURRENCE`, largest share first; empty for multiclass labels.
+    Returns one row for each ordered pair of classes that share a sample, with the columns of
+    `holotype.types.LABEL_COOCCURRENCE`, largest share first; empty for multiclass labels.
     """
     if labels.kind == "multiclass":
         return pl.DataFrame(schema=LABEL_COOCCURRENCE)

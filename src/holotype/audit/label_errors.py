@@ -31,9 +31,8 @@ def empty_label_errors() -> pl.DataFrame:
 def find_label_errors(oof: OofPredictions, labels: Labels) -> pl.DataFrame:
     """Rank the scored samples by how likely their labels are wrong.
 
-    Returns:
-        `position` (in `oof`), `sample` (its id), `given_label` and `predicted_label` (each a list), `quality` (0 to 1,
-        small where the given labels are doubtful) and `suspect`; empty above 2,000 classes.
+    Returns `position` (in `oof`), `sample` (its id), `given_label` and `predicted_label` (each a list), `quality` (0 to
+    1, small where the given labels are doubtful) and `suspect`; empty above 2,000 classes.
     """
     if len(labels.classes) > MANY_CLASSES:
         return pl.DataFrame(schema=SCHEMA)

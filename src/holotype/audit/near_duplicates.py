@@ -61,13 +61,9 @@ def find_near_duplicates(
 ) -> NearDuplicatePairs:
     """Find pairs of images that look the same although re-encoded, resized, brightened, turned, mirrored or cropped.
 
-    Args:
-        bits: Largest Hamming distance between hashes, 0 to 16.
-        read: Return the pixels of an image row; without it the pairs are verified on fingerprints alone.
-        content: Whether the fingerprints show small content, which alone is then compared.
-
-    Returns:
-        Verified pairs, each with its most similar transformation.
+    `bits`: largest Hamming distance between hashes, 0 to 16; `read`: return the pixels of an image row; without it the
+    pairs are verified on fingerprints alone; `content`: whether the fingerprints show small content, which alone is
+    then compared.
     """
     usable = np.flatnonzero(channels_with_structure(fingerprints).any(axis=1))  # images of noise are all alike
     usable_fingerprints = Fingerprints(
@@ -98,12 +94,8 @@ def find_near_duplicates(
 def candidate_pairs(hashes: Hashes, variants: Hashes, bits: int) -> NearDuplicatePairs:
     """Pairs whose hashes are close in some transformation; images of equal hash are paired with the first of them.
 
-    Args:
-        hashes: Hashes of the untransformed images, shape (n,).
-        variants: Hashes in all windows and orientations, shape (n, windows, 8).
-
-    Returns:
-        Up to four transformations of each pair, closest hashes first; similarity is not measured yet.
+    `hashes`: hashes of the untransformed images, shape (n,); `variants`: hashes in all windows and orientations, shape
+    (n, windows, 8).
     """
     _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     same_hash = np.flatnonzero(first[inverse] != np.arange(len(hashes)))
@@ -144,11 +136,7 @@ def _closest_partners(rows: Integers, distance: NDArray[np.uint8]) -> Integers:
 
 
 def best_reading(pairs: NearDuplicatePairs) -> NearDuplicatePairs:
-    """Most similar transformation of each pair.
-
-    Args:
-        pairs: Pairs, possibly repeated, in either order.
-    """
+    """Most similar transformation of each pair."""
     low, high = np.minimum(pairs.rows, pairs.others), np.maximum(pairs.rows, pairs.others)
     order = np.lexsort((pairs.readings, -pairs.similarity, high, low))
     first = np.ones(len(order), bool)

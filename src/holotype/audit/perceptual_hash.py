@@ -27,11 +27,8 @@ def perceptual_hashes(fingerprints: Fingerprints, variants: bool = False) -> Has
     transform without the constant one (after Zauner 2010, "Implementation and benchmarking of perceptual image hash
     functions", who compares with the median; signs turn and mirror with the image).
 
-    Args:
-        variants: Also hash all 8 orientations and all windows of `WINDOWS`.
-
-    Returns:
-        Shape (n,), or (n, windows, 8) with variants, where [:, 0, 0] is the untransformed image.
+    `variants`: also hash all 8 orientations and all windows of `WINDOWS`. Returns shape (n,), or (n, windows, 8) with
+    variants, where [:, 0, 0] is the untransformed image.
     """
     gray = zscore(fingerprints.pixels).mean(axis=1)
     if not variants:
@@ -45,11 +42,7 @@ def perceptual_hashes(fingerprints: Fingerprints, variants: bool = False) -> Has
 
 
 def zscore(pixels: NDArray[np.uint8 | np.float32]) -> NDArray[np.float32]:
-    """Standardize each square to mean 0 and standard deviation 1; a constant square becomes 0.
-
-    Args:
-        pixels: Shape (..., side, side).
-    """
+    """Standardize each square to mean 0 and standard deviation 1; a constant square becomes 0."""
     values = pixels.astype(np.float32)
     values -= values.mean(axis=(-2, -1), keepdims=True)
     deviation = values.std(axis=(-2, -1), keepdims=True)
@@ -59,9 +52,7 @@ def zscore(pixels: NDArray[np.uint8 | np.float32]) -> NDArray[np.float32]:
 def flip_transpose(squares: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
     """Mirror and transpose squares.
 
-    Args:
-        squares: Shape (..., side, side).
-        orientation: 0 to 7: 1 mirrors left and right, 2 mirrors up and down, 4 transposes last.
+    `orientation`: 0 to 7: 1 mirrors left and right, 2 mirrors up and down, 4 transposes last.
     """
     if orientation & 1:
         squares = squares[..., ::-1]
@@ -71,11 +62,7 @@ def flip_transpose(squares: NDArray[np.float32], orientation: int) -> NDArray[np
 
 
 def crop_and_resize(squares: NDArray[np.float32], window: int) -> NDArray[np.float32]:
-    """Crop a window of each square and enlarge it to the full side.
-
-    Args:
-        squares: Shape (..., side, side).
-    """
+    """Crop a window of each square and enlarge it to the full side."""
     if window == 0:
         return squares
     rows, columns = (_interpolation_matrix(stretch, squares.shape[-1]) for stretch in WINDOWS[window])
@@ -108,7 +95,6 @@ def _low_frequencies(gray: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _flip_frequencies(low: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """Frequencies of the mirrored image: every odd one changes its sign."""
     odd = np.where(np.arange(low.shape[-1]) % 2, -1, 1).astype(np.float32)
     if orientation & 1:
         low = low * odd

@@ -24,11 +24,7 @@ def duplicates_of(report: AuditReport, images: int) -> Duplicates:
 def split_clusters(same: Duplicates, parts: Sequence[Integers]) -> tuple[Duplicates, list[bool]]:
     """Remove images from their clusters; removed images that are linked to each other stay clustered.
 
-    Args:
-        parts: Image rows of one cluster each that are not duplicates of the rest of it.
-
-    Returns:
-        The remaining duplicates, and whether each part was removed; a part with the same pixels as the rest is not.
+    Returns the remaining duplicates, and whether each part was removed; a part with the same pixels as the rest is not.
     """
     cluster, links = same.cluster.copy(), same.pairs
     left = []

@@ -67,14 +67,9 @@ class _DetailFit:
 def block_r2(these: NDArray[np.float32], those: NDArray[np.float32]) -> NDArray[np.float32]:
     """Share of each square's variance explained by another square, allowing for brightness, contrast, shift and zoom.
 
-    A fit that needs a shift of more than a pixel or a twentieth, or that inverts contrast, explains nothing.
-
-    Args:
-        these: Standardized squares, shape (n, side, side).
-        those: Standardized squares, shape (n, side, side).
-
-    Returns:
-        Shape (n,), at most 1.
+    A fit that needs a shift of more than a pixel or a twentieth, or that inverts contrast, explains nothing. `these`:
+    standardized squares, shape (n, side, side); `those`: standardized squares, shape (n, side, side). Returns shape
+    (n,), at most 1.
     """
     share, moves = _fit_shift(these, those)
     limit = max(MAX_SHIFT, MAX_CROP * these.shape[-1])
@@ -149,14 +144,9 @@ def confirm_on_fingerprints(
 ) -> NDArray[np.float32]:
     """Similarity of pairs of images on their thumbnails.
 
-    Args:
-        rows: First image of each pair, shape (n,), transformed by its window and orientation.
-        others: Second image, shape (n,), untransformed.
-        window: Index into `WINDOWS` for each pair.
-        orientation: 0 to 7 for each pair.
-
-    Returns:
-        Mean of `block_r2` over the channels with structure, shape (n,); 0 if no channel has any.
+    `rows`: first image of each pair, shape (n,), transformed by its window and orientation; `others`: second image,
+    shape (n,), untransformed. Returns mean of `block_r2` over the channels with structure, shape (n,); 0 if no channel
+    has any.
     """
     similarity, structured = np.zeros(len(rows), np.float32), channels_with_structure(fingerprints)
     for part in _group_pairs(window, orientation):
@@ -182,7 +172,6 @@ def _has_structure(pixels: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _is_correlated(squares: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether pixels two apart, down and across, are correlated in standardized squares."""
     down = (squares[..., 2:, :] * squares[..., :-2, :]).mean(axis=(-2, -1))
     across = (squares[..., 2:] * squares[..., :-2]).mean(axis=(-2, -1))
     return np.asarray(np.minimum(down, across) >= LEAST_CORRELATION)
@@ -193,14 +182,10 @@ def confirm_on_pixels(
 ) -> float:
     """Similarity of two images at 64 pixels a side, or at the size of the smaller one.
 
-    Args:
-        read: Return the pixels (channels, height, width) of an image row.
-        row: Transformed by the window and orientation, then shifted and zoomed slightly.
-        zoom: Whether the scales may differ slightly; False for small content, which has to match better.
-
-    Returns:
-        Mean over the channels with structure of the share of fine detail explained; 0 if it is too small for the same
-        specimen, overall or in the worst regions.
+    `read`: return the pixels (channels, height, width) of an image row; `row`: transformed by the window and
+    orientation, then shifted and zoomed slightly; `zoom`: whether the scales may differ slightly; False for small
+    content, which has to match better. Returns mean over the channels with structure of the share of fine detail
+    explained; 0 if it is too small for the same specimen, overall or in the worst regions.
     """
     those, these = read(row), read(other)
     structured = _has_structure(those) & _has_structure(these)
@@ -241,11 +226,8 @@ def confirm_on_pixels(
 def confirm_on_content(read: Callable[[int], NDArray[Any]], row: int, other: int, orientation: int) -> float:
     """Similarity of two images' small content at equal scale, in pixels or relative to the image.
 
-    Args:
-        read: Return the pixels (channels, height, width) of an image row.
-
-    Returns:
-        The larger of the two similarities; 0 if neither is enough.
+    `read`: return the pixels (channels, height, width) of an image row. Returns the larger of the two similarities; 0
+    if neither is enough.
     """
     those, these = read(row), read(other)
     first, second = content_square(those), content_square(these)
@@ -264,8 +246,7 @@ def confirm_on_content(read: Callable[[int], NDArray[Any]], row: int, other: int
 def content_box(squares: NDArray[np.float32]) -> tuple[slice, slice]:
     """Bounding square of the pixels that differ from the background, with a margin of a twelfth of the side.
 
-    Args:
-        squares: Channels of one image, shape (channels, side, side).
+    `squares`: channels of one image, shape (channels, side, side).
     """
     side = squares.shape[-1]
     away = np.abs(squares - np.median(squares, axis=(1, 2), keepdims=True))
@@ -279,7 +260,6 @@ def content_box(squares: NDArray[np.float32]) -> tuple[slice, slice]:
 def _fit_content(
     fixed: NDArray[np.float32], moving: NDArray[np.float32], moves: NDArray[np.float32], box: tuple[slice, ...]
 ) -> _DetailFit:
-    """Fit of the content's fine detail at a scale where it fills the square, after one more small shift."""
     side = fixed.shape[-1]
     target = moved = zscore(fixed[box])
     for turn in range(2 * ITERATIONS):

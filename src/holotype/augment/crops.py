@@ -16,10 +16,7 @@ __all__ = ["crop_matrices", "random_crop_centers", "tile_centers"]
 def crop_matrices(matrices: Tensor, centers: Tensor, share: float) -> Tensor:
     """Restrict affine matrices to a window of the image, shape (n, 2, 3).
 
-    Args:
-        matrices: Shape (n, 2, 3) or (1, 2, 3).
-        centers: (x, y) of the windows, shape (n, 2) or (1, 2).
-        share: Side of the window over the longest side of the image.
+    `matrices`: shape (n, 2, 3) or (1, 2, 3); `centers`: (x, y) of the windows, shape (n, 2) or (1, 2).
     """
     scaled = matrices * share
     shift = torch.cat([torch.zeros(len(centers), 2, 2), centers[:, :, None]], dim=2)
@@ -32,7 +29,6 @@ def tile_centers(height: int, width: int, share: float) -> Tensor:
     Args:
         height: Of the image, in pixels.
         width: Of the image, in pixels.
-        share: Side of a tile over the longest side of the image.
 
     Returns:
         (x, y) row by row, shape (tiles, 2).
@@ -49,7 +45,6 @@ def random_crop_centers(draws: Tensor, height: int, width: int, share: float) ->
         draws: Uniform numbers in [0, 1), shape (n, 2).
         height: Of the image, in pixels.
         width: Of the image, in pixels.
-        share: Side of the crop over the longest side of the image.
     """
     longest = max(height, width)
     slack = torch.tensor([max(width / longest - share, 0.0), max(height / longest - share, 0.0)])
@@ -57,7 +52,6 @@ def random_crop_centers(draws: Tensor, height: int, width: int, share: float) ->
 
 
 def _axis_centers(extent: float, share: float) -> list[float]:
-    """Centers along one side of the image, which extends from -extent to extent."""
     count = max(math.ceil(extent / share - 1e-6), 1)
     slack = max(extent - share, 0.0)
     return [0.0] if count == 1 else [slack * (2 * number / (count - 1) - 1) for number in range(count)]

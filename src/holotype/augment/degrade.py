@@ -53,9 +53,7 @@ def apply_degradations(pixels: Tensor, draws: Tensor, spec: AugmentSpec, keys: N
 def adjust_gamma(pixels: Tensor, exponents: Tensor) -> Tensor:
     """Raise each channel to a power, relative to its own minimum and maximum, which stay fixed.
 
-    Args:
-        pixels: Shape (n, channels, H, W).
-        exponents: Positive, shape (n,).
+    `pixels`: shape (n, channels, H, W); `exponents`: positive, shape (n,).
     """
     low, high = pixels.amin(dim=(2, 3), keepdim=True), pixels.amax(dim=(2, 3), keepdim=True)
     span = (high - low).clamp_min(EPSILON)
@@ -65,9 +63,7 @@ def adjust_gamma(pixels: Tensor, exponents: Tensor) -> Tensor:
 def adjust_saturation(pixels: Tensor, factors: Tensor) -> Tensor:
     """Scale the difference of colors from gray.
 
-    Args:
-        pixels: Red, green and blue, shape (n, 3, H, W).
-        factors: 0 gives gray, 1 changes nothing, shape (n,).
+    `pixels`: red, green and blue, shape (n, 3, H, W); `factors`: 0 gives gray, 1 changes nothing, shape (n,).
     """
     gray = (pixels * pixels.new_tensor(GRAY_WEIGHTS)[:, None, None]).sum(dim=1, keepdim=True)
     return gray + (pixels - gray) * factors[:, None, None, None]
@@ -76,10 +72,8 @@ def adjust_saturation(pixels: Tensor, factors: Tensor) -> Tensor:
 def blur(pixels: Tensor, deviations: Tensor, largest: float) -> Tensor:
     """Gaussian blur with one standard deviation per image; edges are mirrored.
 
-    Args:
-        pixels: Shape (n, channels, H, W).
-        deviations: In pixels, shape (n,).
-        largest: Upper bound of the deviations, which sets the size of the kernel.
+    `pixels`: shape (n, channels, H, W); `deviations`: in pixels, shape (n,); `largest`: upper bound of the deviations,
+    which sets the size of the kernel.
     """
     count, channels, height, width = pixels.shape
     radius = min(math.ceil(3 * largest), height - 1, width - 1)
@@ -96,10 +90,7 @@ def blur(pixels: Tensor, deviations: Tensor, largest: float) -> Tensor:
 def add_noise(pixels: Tensor, deviations: Tensor, keys: NDArray[np.uint64]) -> Tensor:
     """Add Gaussian noise that depends only on the key of a row.
 
-    Args:
-        pixels: Shape (n, channels, H, W).
-        deviations: Shape (n,).
-        keys: Shape (n,).
+    `pixels`: shape (n, channels, H, W); `deviations`: shape (n,); `keys`: shape (n,).
     """
     noise = torch.empty(pixels.shape)
     for row, key in enumerate(keys):
@@ -110,10 +101,8 @@ def add_noise(pixels: Tensor, deviations: Tensor, keys: NDArray[np.uint64]) -> T
 def random_erase(pixels: Tensor, draws: Tensor, probability: float) -> Tensor:
     """Random erasing: set a rectangle of some images to the mean of the data set (Zhong et al. 2020).
 
-    Args:
-        pixels: Shape (n, channels, H, W), normalized.
-        draws: Uniform numbers in [0, 1), shape (n, 5): selection, area, aspect ratio, position (2).
-        probability: Of an image to lose a rectangle.
+    `pixels`: shape (n, channels, H, W), normalized; `draws`: uniform numbers in [0, 1), shape (n, 5): selection, area,
+    aspect ratio, position (2); `probability`: of an image to lose a rectangle.
     """
     height, width = pixels.shape[2:]
     area = ERASED_AREAS[0] + draws[:, 1] * (ERASED_AREAS[1] - ERASED_AREAS[0])

@@ -26,8 +26,7 @@ def identity_matrices(count: int) -> Tensor:
 def affine_matrices(draws: Tensor, spec: AugmentSpec) -> Tensor:
     """Draw random affine matrices: flip, then shear, scale and rotation about the center, shape (n, 2, 3).
 
-    Args:
-        draws: Uniform numbers in [0, 1), shape (n, 5): angle, scale, shear, horizontal and vertical flip.
+    `draws`: uniform numbers in [0, 1), shape (n, 5): angle, scale, shear, horizontal and vertical flip.
     """
     signed = draws[:, :3] * 2 - 1
     angle = signed[:, 0] * math.radians(spec.rotate)

@@ -31,7 +31,6 @@ def normalize(
         mean: One per channel, or shape (n, channels).
         deviation: Like `mean`, positive.
         low: Lower clipping limit per channel, in the units of the files.
-        high: Upper clipping limit per channel.
     """
     shape = (-1, pixels.shape[1], 1, 1)
     scale = 1.0 / torch.as_tensor(deviation, dtype=torch.float32, device=pixels.device).reshape(shape)

@@ -25,9 +25,7 @@ def mix_batches(
 
     Args:
         pixels: Shape (n, channels, H, W).
-        partners: The same shape.
         targets: Shape (n, classes).
-        partner_targets: The same shape.
         draws: Uniform numbers in [0, 1), shape (n, at least 4): selection, weight, position (2).
 
     Returns:

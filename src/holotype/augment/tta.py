@@ -19,8 +19,7 @@ VIEWS = {"none": _FLIPS[:1], "flips": _FLIPS, "d4": _FLIPS + _TRANSPOSED}
 def tta_matrices(views: str) -> Tensor:
     """Get the affine matrix of each view, shape (views, 2, 3), the identity first.
 
-    Raises:
-        RecipeError: No view set has this name.
+    Raises RecipeError if no view set has this name.
     """
     if views not in VIEWS:
         raise RecipeError(f"there are no views {views!r}", field="models.predict.tta", value=views, allowed=VIEWS)

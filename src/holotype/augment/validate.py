@@ -11,8 +11,7 @@ __all__ = ["validate_augment"]
 def validate_augment(spec: AugmentSpec, channels: int) -> None:
     """Refuse augmentations that do not fit the channels that the network reads.
 
-    Raises:
-        RecipeError: Saturation needs three channels.
+    Raises RecipeError if saturation needs three channels.
     """
     if spec.saturation and channels != 3:
         raise RecipeError(

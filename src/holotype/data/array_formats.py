@@ -29,12 +29,7 @@ INSTALL_BIO_EXTRA = 'pip install "holotype[bio]"'
 def read_array(address: Address, options: ReadOptions) -> NDArray[Any]:
     """Read one image of a NumPy file: the whole file, or the row after `#`, shape (channels, height, width).
 
-    Args:
-        address: Such as `images.npy#12` or `a.npy`; an `.npz` must hold a single array.
-
-    Raises:
-        DataError: There is no such row, the axes are ambiguous, or it is too large.
-        FileNotFoundError: There is no such file.
+    `address`: such as `images.npy#12` or `a.npy`; an `.npz` must hold a single array.
     """
     file, row = strip_row_index(address)
     shape, dtype = _read_shape_and_dtype(file)
@@ -51,12 +46,7 @@ def read_array(address: Address, options: ReadOptions) -> NDArray[Any]:
 def plan_array(shape: tuple[int, ...], dtype: np.dtype[Any], name: str, options: ReadOptions) -> bool:
     """Check the header of an array without axis names; True if its channels come last.
 
-    Args:
-        shape: (height, width), (channels, height, width) or (height, width, channels); the channel axis is the short
-            one.
-
-    Raises:
-        DataError: The axes are ambiguous, it holds no numbers, or it is too large.
+    `shape`: (height, width), (channels, height, width) or (height, width, channels); the channel axis is the short one.
     """
     if dtype.kind not in NUMERIC_KINDS:
         raise DataError(f"{name} holds {dtype} values", remedy="save it with 8 or 16 bits, or as 32-bit float")
@@ -76,11 +66,7 @@ def plan_array(shape: tuple[int, ...], dtype: np.dtype[Any], name: str, options:
 
 
 def count_rows(file: Address) -> int:
-    """Number of images in an array of images.
-
-    Raises:
-        DataError: It cannot be read.
-    """
+    """Number of images in an array of images. Raises DataError if it cannot be read."""
     try:
         shape, _ = _read_shape_and_dtype(file)
     except FileNotFoundError:
@@ -93,14 +79,7 @@ def count_rows(file: Address) -> int:
 
 
 def read_bioformats(file: Address, options: ReadOptions) -> NDArray[Any]:
-    """Read an image in a vendor's microscopy format with bioio.
-
-    Returns:
-        Shape (channels, height, width).
-
-    Raises:
-        DataError: Bioio is not installed, or there are planes or times without a projection.
-    """
+    """Read an image in a vendor's microscopy format with bioio. Returns shape (channels, height, width)."""
     try:
         from bioio import BioImage
     except ImportError as error:
@@ -117,7 +96,6 @@ def read_bioformats(file: Address, options: ReadOptions) -> NDArray[Any]:
 
 
 def _read_shape_and_dtype(file: Address) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of the only array of a file, from its header."""
     with open_file(file) as stream:
         if not _is_zip(stream):
             shape, _, dtype = _read_header(stream)

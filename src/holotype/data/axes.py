@@ -33,12 +33,7 @@ NO_PROJECTION = "write data.projection: max (or mean, sum, first, middle), or sa
 
 @dataclass(frozen=True)
 class AxisOrder:
-    """Positions of the axes of an array.
-
-    Args:
-        planes: The axis that is projected, or None.
-        channels: The channel axis, or None for a single channel.
-    """
+    """Positions of the axes of an array."""
 
     planes: int | None
     channels: int | None
@@ -49,11 +44,7 @@ class AxisOrder:
 def plan_axes(axes: str, shape: Sequence[int], name: str, dtype: Any, options: ReadOptions) -> AxisOrder:
     """Assign the axes of an image by their names, before it is decoded.
 
-    Args:
-        axes: One letter an axis, as in tifffile and OME: `TCZYX`, `YXS`.
-
-    Raises:
-        DataError: It is too large, an axis is not supported, or planes or times have no projection.
+    `axes`: one letter an axis, as in tifffile and OME: `TCZYX`, `YXS`.
     """
     sides = tuple(int(side) for side in shape)
     sizes = dict(zip(axes, sides, strict=True))
@@ -82,7 +73,6 @@ def plan_axes(axes: str, shape: Sequence[int], name: str, dtype: Any, options: R
 
 
 def _find_plane_axis(name: str, sizes: dict[str, int], longer: list[str], options: ReadOptions) -> str | None:
-    """The axis of planes or times; unnamed pages are planes if a projection is set."""
     plane_axes = [axis for axis in longer if axis in PLANES]
     if len(plane_axes) > 1:
         raise DataError(
@@ -109,27 +99,15 @@ def arrange(pixels: NDArray[Any], order: AxisOrder, projection: str | None) -> N
 
 
 def arrange_named(pixels: NDArray[Any], axes: str, name: str, options: ReadOptions) -> NDArray[Any]:
-    """Arrange an array with named axes as (channels, height, width).
-
-    Args:
-        axes: One letter an axis, Y and X among them.
-
-    Raises:
-        DataError: As `plan_axes`.
-    """
+    """Arrange an array with named axes as (channels, height, width). Raises DataError as `plan_axes`."""
     return arrange(pixels, plan_axes(axes, pixels.shape, name, pixels.dtype, options), options.projection)
 
 
 def project(pixels: NDArray[Any], projection: str | None) -> NDArray[Any]:
     """Project the first axis to one plane.
 
-    Args:
-        pixels: Shape (planes, ...).
-        projection: `max`, `first` and `middle` (of an even number, the later of the two) keep the pixel type; `mean`
-            and `sum` give float32.
-
-    Returns:
-        The shape without its first axis.
+    `projection`: `max`, `first` and `middle` (of an even number, the later of the two) keep the pixel type; `mean` and
+    `sum` give float32.
     """
     if projection == "max":
         return np.asarray(pixels.max(axis=0))

@@ -22,9 +22,6 @@ class ChannelFileMatcher:
 
     Args:
         patterns: Pattern of each channel, in channel order; `{channel}` stands for the channel's name.
-
-    Raises:
-        InputError: The patterns of two channels match the same names.
     """
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
@@ -60,12 +57,8 @@ class ChannelFileMatcher:
 def make_channel_matcher(data: DataSpec, training_files: pl.Series | None = None) -> ChannelFileMatcher | None:
     """Matcher for the channel files of new images; None if one file holds all channels.
 
-    Args:
-        training_files: File lists of the run's images; patterns are inferred from them if each channel's file is a
-            column of the table.
-
-    Raises:
-        InputError: Names do not distinguish the channels.
+    `training_files`: file lists of the run's images; patterns are inferred from them if each channel's file is a column
+    of the table. Raises InputError if names do not distinguish the channels.
     """
     patterns = channel_patterns(data)
     if patterns[0][0] is None:
@@ -81,7 +74,6 @@ def make_channel_matcher(data: DataSpec, training_files: pl.Series | None = None
 
 
 def _infer_patterns(files: pl.Series, channels: tuple[str, ...]) -> dict[str, str] | None:
-    """Infer patterns from examples: the part of each channel's file names after what all files of an image share."""
     ends: set[tuple[str, ...]] = set()
     for row in files:
         names = [Path(file).name for file in row]
@@ -99,7 +91,6 @@ def _infer_patterns(files: pl.Series, channels: tuple[str, ...]) -> dict[str, st
 
 
 def _fill_channel(pattern: str, channel: str) -> str:
-    """A pattern with the channel's name filled in, and all other braces alike."""
     pieces = [
         text + ("" if name is None else channel if name == "channel" else "\0")
         for text, name in pattern_fields(pattern)
@@ -124,11 +115,7 @@ def _compile_pattern(pattern: str, channel: str) -> re.Pattern[str]:
 
 
 def group_by_channel(files: Sequence[Path], names: ChannelFileMatcher) -> tuple[dict[str, list[Path]], list[Path]]:
-    """Group files by image, in channel order; also returns the files that match no pattern.
-
-    Raises:
-        InputError: No file matches, or an image lacks a channel.
-    """
+    """Group files by image, in channel order; also returns the files that match no pattern."""
     files_by_image: dict[str, dict[str, Path]] = {}
     unnamed = []
     for file in files:

@@ -23,11 +23,7 @@ UNLABELED = re.compile(
 
 
 def class_name_warnings(images: ImageTable, named: bool = False) -> tuple[str, ...]:
-    """Warnings about near-identical class names and classes that look unlabeled, with their row counts.
-
-    Args:
-        named: Whether the recipe lists the classes, which makes unusual names intentional.
-    """
+    """Warnings about near-identical class names and classes that look unlabeled, with their row counts."""
     numbers = images.frame["labels"].explode().drop_nulls()
     counts = dict(numbers.value_counts().iter_rows()) if numbers.len() else {}
     descriptions = {

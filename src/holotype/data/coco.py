@@ -23,15 +23,9 @@ RANKS = ("genus", "family", "order", "class", "phylum", "kingdom", "supercategor
 def coco_table(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.DataFrame:
     """Read a COCO JSON as a table of one row an image, with its annotation, category and region.
 
-    Args:
-        spec: The recipe's `data` section: names of the id and label columns, and the kind of labels.
-
-    Returns:
-        The id, `file` (full path), the label (category name; several are joined by the separator), other image fields
-        (`width`, `license`), and of a single annotation `category_id`, the category's ranks, `region`.
-
-    Raises:
-        DataError: It is malformed, or an annotation refers to a missing image or category.
+    `spec`: the recipe's `data` section: names of the id and label columns, and the kind of labels. Returns the id,
+    `file` (full path), the label (category name; several are joined by the separator), other image fields (`width`,
+    `license`), and of a single annotation `category_id`, the category's ranks, `region`.
     """
     content = _read_json(address, field)
     images = _to_frame(content, "images", ("id", "file_name"), address, field)
@@ -86,11 +80,7 @@ def coco_table(spec: DataSpec, address: str, field: str, labeled: bool) -> pl.Da
 
 
 def coco_taxonomy(content: dict[str, Any], address: str, field: str) -> pl.DataFrame:
-    """Categories of a COCO JSON: `id`, `name`, and their ranks.
-
-    Raises:
-        DataError: Two categories share an id or a name.
-    """
+    """Categories of a COCO JSON: `id`, `name`, and their ranks."""
     frame = _to_frame(content, "categories", ("id",), address, field)
     if "name" not in frame.columns:
         frame = frame.with_columns(pl.col("id").alias("name"))
@@ -104,7 +94,6 @@ def coco_taxonomy(content: dict[str, Any], address: str, field: str) -> pl.DataF
 
 
 def _merge_annotations(spec: DataSpec, notes: pl.DataFrame, address: str, field: str) -> pl.DataFrame:
-    """Merge several annotations of an image: labels are joined, other fields are those of the first."""
     label, separator = spec.labels.column, spec.labels.separator
     several = notes.filter(pl.col("image_id").is_duplicated())
     if spec.labels.kind == "multilabel":

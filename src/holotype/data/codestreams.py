@@ -36,9 +36,8 @@ class DeclaredSize(NamedTuple):
 def declared_size(kind: str, head: bytes) -> DeclaredSize | None:
     """Parse the size of a compressed image; None if the bytes do not tell.
 
-    Args:
-        kind: `jpeg`, `jp2`, `jxl`, `jxr`, `png` or `webp`.
-        head: The first few thousand bytes; more for a JPEG with a large profile.
+    `kind`: `jpeg`, `jp2`, `jxl`, `jxr`, `png` or `webp`; `head`: the first few thousand bytes; more for a JPEG with a
+    large profile.
     """
     readers = {
         "jpeg": _parse_jpeg,

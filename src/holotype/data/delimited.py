@@ -37,16 +37,7 @@ def parse_delimited(content: bytes, name: str, field: str, tabs: bool = False) -
 
     The separator is the one in a first line `sep=;`, else the one of comma, semicolon, tab and bar that splits the
     first lines evenly. Encodings are UTF-8, UTF-16, or Windows-1252 if only single letters have accents; any line
-    ending.
-
-    Args:
-        tabs: Whether a header with a tab is always separated by tabs.
-
-    Returns:
-        The table without empty rows, and notes on what was guessed or skipped.
-
-    Raises:
-        DataError: It is not delimited text, is empty, has an unclosed quote, or a row has more cells than the header.
+    ending. Returns the table without empty rows, and notes on what was guessed or skipped.
     """
     text, notes = _decode(content, name, field)
     if "\n" not in text:
@@ -83,10 +74,8 @@ def text_columns(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, 
     """Name and clean text columns: strip blanks, make empty cells null, drop empty rows.
 
     An empty column without a name is dropped; other unnamed columns are named by their number. Of equal columns with
-    one name the first stays; columns with one name and different content are numbered.
-
-    Returns:
-        The table, and notes on what was skipped.
+    one name the first stays; columns with one name and different content are numbered. Returns the table, and notes on
+    what was skipped.
     """
     frame = frame.select(pl.all().str.strip_chars().replace("", None))
     frame.columns = [str(number) for number in range(frame.width)]
@@ -220,7 +209,6 @@ def _detect_separator(text: str, tabs: bool) -> str:
 
 
 def _parse_cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl.DataFrame, list[str]]:
-    """Header, rows below it, and notes on what was repaired."""
     first, _, body = text.partition("\n")
     if body.strip() and _is_regular(text, separator):
         header = [cell.strip() for cell in next(csv.reader([first.rstrip("\r")], delimiter=separator))]
@@ -261,7 +249,6 @@ def _parse_cells(text: str, separator: str, skipped: int) -> tuple[list[str], pl
 
 
 def _parse_quoted_rows(text: str, separator: str, skipped: int) -> tuple[list[list[str]], list[int]]:
-    """Rows of quoted text without blank ones, and the line in which each begins."""
     csv.field_size_limit(MAX_CELL_LENGTH)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     rows, begins, line = [], [], 0
@@ -296,7 +283,6 @@ def _is_regular(text: str, separator: str) -> bool:
 
 
 def _encloses_cells(content: NDArray[np.uint8], quotes: NDArray[np.intp], separator: str) -> bool:
-    """Whether quotes open at the beginning of cells and close at their end, except doubled ones."""
     if len(quotes) % 2:
         return False
     around = np.zeros(256, bool)

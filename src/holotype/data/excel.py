@@ -28,16 +28,8 @@ def read_sheet(
     """Read one sheet of a workbook.
 
     The first row with content is the header. Numbers keep the zeros of their format (`000`), dates are written as
-    2024-05-31, merged cells all get the content of the first, and formulas their stored result.
-
-    Args:
-        sheet: Sheet name; optional if only one sheet has rows.
-
-    Returns:
-        The table without empty rows, and notes on what was skipped.
-
-    Raises:
-        DataError: It is not a workbook, several sheets have rows and none is named, or a formula has no stored result.
+    2024-05-31, merged cells all get the content of the first, and formulas their stored result. Returns the table
+    without empty rows, and notes on what was skipped.
     """
     book = _open_workbook(source, name, field)
     sheets = {each.title: each for each in book.worksheets}
@@ -72,7 +64,6 @@ def read_sheet(
 
 
 def _find_header(rows: list[list[str]], first: int) -> tuple[int, list[str]]:
-    """Header row, and notes on titles above it: a single cell above three columns, or above a blank row."""
     header, notes, passed = first, [], []
     for _ in range(MAX_TITLE_ROWS):
         following = next((number for number in range(first + 1, len(rows)) if any(rows[number])), None)
@@ -120,11 +111,7 @@ def _require_one_header_row(rows: list[list[str]], first: int, name: str, field:
 
 
 def list_sheets(path: Path, field: str) -> list[str]:
-    """Names of the sheets that have a header and rows, in order.
-
-    Raises:
-        DataError: It is not a workbook.
-    """
+    """Names of the sheets that have a header and rows, in order. Raises DataError if it is not a workbook."""
     return [sheet.title for sheet in _open_workbook(path, path.name, field).worksheets if _count_filled_rows(sheet) > 1]
 
 
@@ -143,7 +130,6 @@ def _open_workbook(source: Path | io.BytesIO, name: str, field: str, data_only: 
 
 
 def _count_filled_rows(sheet: Any) -> int:
-    """Number of rows with content, counted up to two."""
     filled = 0
     for row in sheet.iter_rows(values_only=True):
         filled += any(value is not None and str(value).strip() for value in row)

@@ -21,11 +21,7 @@ ABSOLUTE_PATTERN = r"^(/|\\\\|[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]+://)"
 def pattern_fields(pattern: str, field: str = "data.images") -> list[tuple[str, str | None]]:
     """Split a pattern into pieces of text, each followed by the name in braces after it.
 
-    Args:
-        pattern: Such as `images/{id}_{channel}.png`.
-
-    Raises:
-        DataError: A brace is unbalanced, or holds more than a name.
+    `pattern`: such as `images/{id}_{channel}.png`.
     """
     try:
         pieces = list(Formatter().parse(pattern))
@@ -54,14 +50,7 @@ def channel_patterns(spec: DataSpec) -> list[tuple[str | None, str]]:
 def image_files(spec: DataSpec, table: pl.DataFrame, source: str, role: str) -> pl.Series:
     """List the files of each row's image: one, or one for each channel in channel order.
 
-    Args:
-        role: `train`, `external` or `test`, which the pattern may name.
-
-    Returns:
-        Lists of paths, one list a row; empty ones if there is no pattern.
-
-    Raises:
-        DataError: A pattern names a missing column, or the same file for all rows.
+    `role`: `train`, `external` or `test`, which the pattern may name.
     """
     if not spec.images and FILE not in table.columns:
         return pl.Series("files", [[] for _ in range(table.height)], dtype=pl.List(pl.String))
@@ -159,7 +148,6 @@ def _may_be_absolute(fields: list[tuple[str, str | None]]) -> bool:
 
 
 def _path_expression(fields: list[tuple[str, str | None]], channel: str | None) -> pl.Expr:
-    """File of each row; an absolute path in the first column replaces what stands before it."""
     parts: list[pl.Expr] = []
     for text, name in fields:
         parts.append(pl.lit(text))

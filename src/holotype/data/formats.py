@@ -77,8 +77,7 @@ OTHER_FORMATS = {
 def file_format(head: bytes) -> str:
     """Detect the format of a file.
 
-    Returns:
-        A key of `PILLOW_FORMATS` or of `OTHER_FORMATS`; `tiff`, `npy`, `zip`, `jxl`, `jxr`; or `unknown`.
+    Returns a key of `PILLOW_FORMATS` or of `OTHER_FORMATS`; `tiff`, `npy`, `zip`, `jxl`, `jxr`; or `unknown`.
     """
     for magic, name in MAGIC:
         if head.startswith(magic):

@@ -66,15 +66,11 @@ def channel_statistics(pixels: NDArray[Any]) -> dict[str, list[float]]:
     Isolated values (see `holotype.data.validity`) count as the median of their neighbors. Memory use is one extra
     channel and about 100 MB.
 
-    Args:
-        pixels: Shape (channels, height, width).
-
-    Returns:
-        One number a channel each: `mean`, `deviation`, `min`, `max`, `nonzero` (share of pixels), `nonzero_mean` (mean
-        of those), `saturated_share` (share of pixels at the largest value of the type; of the image, for floats),
-        `lowest`, `highest` (raw extremes of the finite values), `missing` (share without data). Five a channel:
-        `percentiles` (1, 25, 50, 75, 99). One for each pair of channels i < j, for up to 32 channels: `correlation` (0
-        if a channel is constant) and `masked_mean` (mean of j where i is above its mean).
+    `pixels`: shape (channels, height, width). Returns one number a channel each: `mean`, `deviation`, `min`, `max`,
+    `nonzero` (share of pixels), `nonzero_mean` (mean of those), `saturated_share` (share of pixels at the largest value
+    of the type; of the image, for floats), `lowest`, `highest` (raw extremes of the finite values), `missing` (share
+    without data). Five a channel: `percentiles` (1, 25, 50, 75, 99). One for each pair of channels i < j, for up to 32
+    channels: `correlation` (0 if a channel is constant) and `masked_mean` (mean of j where i is above its mean).
     """
     missing = missing_pixels(pixels)
     flat = pixels.reshape(len(pixels), -1)
@@ -186,11 +182,8 @@ def _iterate_blocks(
 def image_features(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.float32]]:
     """Image statistics as a feature matrix.
 
-    Args:
-        frame: Rows of `ImageStatistics.frame`; readable ones share one number of channels.
-
-    Returns:
-        Column names, and values of shape (n, columns); NaN for unreadable images.
+    `frame`: rows of `ImageStatistics.frame`; readable ones share one number of channels. Returns column names, and
+    values of shape (n, columns); NaN for unreadable images.
     """
     names, columns = ["height", "width"], [frame["height"].to_numpy(), frame["width"].to_numpy()]
     usual = frame["channels"].drop_nulls().mode(maintain_order=True)
@@ -252,8 +245,7 @@ def _measure_row(images: ImageTable, row: int) -> dict[str, Any]:
 def measure_image(pixels: NDArray[Any]) -> dict[str, Any]:
     """Measure one image: size, pixel type and channel statistics, without digest and fingerprint.
 
-    Args:
-        pixels: Shape (channels, height, width), from `read_image`.
+    `pixels`: shape (channels, height, width), from `read_image`.
     """
     channels, height, width = pixels.shape
     facts = {"height": height, "width": width, "channels": channels, "depth": pixels.dtype.name}

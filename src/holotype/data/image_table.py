@@ -24,9 +24,8 @@ __all__ = ["class_frequencies", "read_images", "table_warnings"]
 def read_images(spec: DataSpec) -> ImageTable:
     """Read the training, external and test tables into one image table.
 
-    Raises:
-        DataError: A column is missing, an id is repeated, a label is unknown, a table is empty, or images of one sample
-            have different labels.
+    Raises DataError if a column is missing, an id is repeated, a label is unknown, a table is empty, or images of one
+    sample have different labels.
     """
     inputs = [("data.train", "train", spec.train)]
     inputs += [(f"data.external.{number}", "external", path) for number, path in enumerate(spec.external)]
@@ -73,8 +72,7 @@ def table_warnings(images: ImageTable) -> tuple[str, ...]:
 def class_frequencies(spec: DataSpec, path: str, classes: tuple[str, ...]) -> list[float]:
     """Class frequencies (mean count a row) in a table of labels.
 
-    Raises:
-        DataError: It cannot be read, or names other classes.
+    Raises DataError if it cannot be read, or names other classes.
     """
     named = spec.labels.model_copy(update={"classes": list(classes)})
     field = "decision.class_frequencies_from"
@@ -152,7 +150,6 @@ def _make_rows(
 
 
 def _read_optional_column(table: pl.DataFrame, column: str | None, field: str, role: str, source: str) -> pl.Series:
-    """A column that the training table must have and other tables may lack."""
     if column is None or (role != "train" and column not in table.columns):
         return pl.Series([None] * table.height, dtype=pl.String)
     return _require_column(table, column, field, source)

@@ -55,7 +55,6 @@ def read_image(
         files: One file with all channels, or one single-channel file for each, in order; paths, or addresses for
             fsspec; an entry of an array of images is written `images.npy#12`.
         max_pixels: Height x width beyond which a file is refused before it is decoded.
-        channels: Channel names, if any.
         projection: Projection of planes (Z) or times (T): `max`, `mean`, `sum`, `first` or `middle`; without it a file
             with several is refused.
 
@@ -92,20 +91,12 @@ def _read_files(files: Sequence[Address], options: ReadOptions) -> NDArray[Any]:
 
 
 def read_row(images: ImageTable, row: int) -> NDArray[Any]:
-    """Read one image of a table, with its channel names and projection.
-
-    Raises:
-        DataError: As `read_image`.
-    """
+    """Read one image of a table, with its channel names and projection. Raises DataError as `read_image`."""
     return read_image(images.files_of_row(row), channels=images.channels, projection=images.projection)
 
 
 def read_row_and_count_channels(images: ImageTable, row: int) -> tuple[NDArray[Any], int]:
-    """Read one image of a table, and count its channels in files that the table does not name (OME-TIFF).
-
-    Raises:
-        DataError: As `read_image`.
-    """
+    """Read one image of a table, and count its channels in files that the table does not name (OME-TIFF)."""
     files, elsewhere = images.files_of_row(row), [0]
     options = read_options(MAX_PIXELS, images.channels, images.projection)
     pixels = _read_files(files, replace(options, on_channels_elsewhere=elsewhere.append))

@@ -30,7 +30,6 @@ class ImportedScores:
     Args:
         logits: Shape (rows, classes), float32, in the order of our classes.
         ids: Id of each row; None if rows are known by their order alone.
-        folds: Fold of each row, if the file has them.
     """
 
     logits: AnyScores
@@ -42,14 +41,11 @@ class ImportedScores:
 def read_scores(path: str, form: str, classes: tuple[str, ...], kind: Kind, field: str) -> ImportedScores:
     """Read a file of scores.
 
-    Args:
-        path: `.npy`: one array (rows, classes); `.npz`: arrays `scores` and optionally `ids`, `classes` and `folds`;
-            `.csv` or `.parquet`: `id`, optionally `fold`, and one column a class by name, or a list `scores`. Above
-            2,000 classes only Parquet with `top_classes`, `top_logits` and `rest_logsumexp`, as a run writes it.
-        classes: Our classes in order; columns are matched by name, arrays without names by position.
-
-    Raises:
-        DataError: It cannot be read, has other classes, or a value that is not a number or not a probability.
+    `path`: `.npy`: one array (rows, classes); `.npz`: arrays `scores` and optionally `ids`, `classes` and `folds`;
+    `.csv` or `.parquet`: `id`, optionally `fold`, and one column a class by name, or a list `scores`. Above 2,000
+    classes only Parquet with `top_classes`, `top_logits` and `rest_logsumexp`, as a run writes it; `classes`: our
+    classes in order; columns are matched by name, arrays without names by position. Raises DataError if it cannot be
+    read, has other classes, or a value that is not a number or not a probability.
     """
     file = Path(path)
     if not file.is_file():

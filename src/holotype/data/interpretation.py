@@ -26,9 +26,7 @@ FLIPS: dict[int, tuple[bool, bool, bool]] = {  # transpose first, then flip rows
 def orient(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn an image upright, as `PIL.ImageOps.exif_transpose` does.
 
-    Args:
-        pixels: Shape (..., height, width).
-        orientation: Tag 274 of EXIF and TIFF, 1 to 8; any other value counts as 1, upright.
+    `orientation`: tag 274 of EXIF and TIFF, 1 to 8; any other value counts as 1, upright.
     """
     transpose, rows, columns = FLIPS.get(orientation, (False, False, False))
     if transpose:
@@ -41,12 +39,8 @@ def orient(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 def invert_white(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     """Invert white-is-zero values (TIFF photometric interpretation 0).
 
-    Args:
-        bits: Bits of one value: 12 bits in a uint16 are inverted within 12 bits.
-
-    Returns:
-        The same type. Integers are mirrored in their range; floats become 1 - x, because white is 1 there (as in
-        libvips and ImageMagick).
+    `bits`: bits of one value: 12 bits in a uint16 are inverted within 12 bits. Returns the same type. Integers are
+    mirrored in their range; floats become 1 - x, because white is 1 there (as in libvips and ImageMagick).
     """
     if pixels.dtype == np.bool_:
         return ~pixels
@@ -59,11 +53,7 @@ def invert_white(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
 
 
 def drop_opaque(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Drop a last alpha channel if every pixel is opaque.
-
-    Args:
-        pixels: Shape (channels, height, width), integers.
-    """
+    """Drop a last alpha channel if every pixel is opaque. `pixels`: shape (channels, height, width), integers."""
     return pixels[:-1] if (pixels[-1] == np.iinfo(pixels.dtype).max).all() else pixels
 
 
@@ -72,13 +62,7 @@ def keep_depth(pixels: NDArray[Any], name: str) -> NDArray[Any]:
 
     The type follows from the stored type alone, never from the values, so that all images of a set get the same one: 8
     and 16 bits stay, one bit becomes 0 and 255, and signed, 32-bit and 64-bit integers and floats become float32. NaN
-    and infinity stay: they are pixels without data.
-
-    Returns:
-        The same shape, contiguous, in native byte order.
-
-    Raises:
-        DataError: Integers are too large for float32, or no value is finite.
+    and infinity stay: they are pixels without data. Returns the same shape, contiguous, in native byte order.
     """
     kind, size = pixels.dtype.kind, pixels.dtype.itemsize
     if pixels.size == 0:

@@ -20,20 +20,12 @@ NO_WORDS: Mapping[str, int] = {}
 
 
 def listed_names(spec: LabelSpec) -> tuple[str, ...]:
-    """Class names that the recipe lists; empty if it takes them from the labels.
-
-    Raises:
-        DataError: Their table cannot be read.
-    """
+    """Class names that the recipe lists; empty if it takes them from the labels."""
     return tuple(_read_class_names(spec.classes) if isinstance(spec.classes, str) else spec.classes or ())
 
 
 def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
-    """Class names in order: as in the recipe, or from the labels, numbers by value and words alphabetically.
-
-    Raises:
-        DataError: There are fewer than two classes (one for multilabel data), or a name is repeated.
-    """
+    """Class names in order: as in the recipe, or from the labels, numbers by value and words alphabetically."""
     if spec.classes is None:
         values = _split_labels(spec, column, ()).explode().drop_nulls().unique().to_list()
         all_integers = all(re.fullmatch("-?[0-9]+", name) for name in values)
@@ -56,17 +48,7 @@ def class_names(spec: LabelSpec, column: pl.Series) -> tuple[str, ...]:
 def label_numbers(
     spec: LabelSpec, column: pl.Series, ids: pl.Series, classes: tuple[str, ...], words: Mapping[str, int] = NO_WORDS
 ) -> pl.Series:
-    """Class numbers of each row.
-
-    Args:
-        words: Number of missing labels by the word they are written as, for messages.
-
-    Returns:
-        Lists of class numbers, ascending and unique; empty for a multilabel row without labels.
-
-    Raises:
-        DataError: A row has no label, or one that is not a class.
-    """
+    """Class numbers of each row. Raises DataError if a row has no label, or one that is not a class."""
     tokens = _split_labels(spec, column, classes)
     if spec.kind == "multiclass":
         missing = ids.filter(tokens.list.len() == 0)
@@ -109,7 +91,6 @@ def _truth_value_spellings(classes: tuple[str, ...]) -> dict[str, int]:
 
 
 def _split_labels(spec: LabelSpec, column: pl.Series, named: Collection[str]) -> pl.Series:
-    """Labels of each row, as lists of text; words for missing values are labels if a class has that name."""
     text = column.str.strip_chars()
     if spec.kind == "multiclass":
         tokens = pl.select(pl.concat_list(text.replace("", None))).to_series().list.drop_nulls()

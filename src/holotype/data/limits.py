@@ -64,14 +64,7 @@ def read_options(max_pixels: int, channels: Sequence[str] | None, projection: st
 
 
 def require_size(name: str, sides: tuple[int, int], others: int, dtype: Any, options: ReadOptions) -> None:
-    """Raise if an image is too large to be decoded.
-
-    Args:
-        others: Channels x planes x times.
-
-    Raises:
-        DataError: It has no pixels, too many, or too many bytes.
-    """
+    """Raise if an image is too large to be decoded."""
     height, width = (int(side) for side in sides)
     values = height * width * int(others)
     if values <= 0:
@@ -91,11 +84,7 @@ def require_size(name: str, sides: tuple[int, int], others: int, dtype: Any, opt
 
 
 def require_channel_count(name: str, count: int, options: ReadOptions) -> None:
-    """Raise if an image has more than 32 channels, unless the recipe names as many.
-
-    Raises:
-        DataError: There are too many.
-    """
+    """Raise if an image has more than 32 channels, unless the recipe names as many."""
     max_channels = max(MAX_CHANNELS, len(options.channels))
     if count > max_channels:
         raise DataError(

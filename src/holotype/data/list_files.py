@@ -1,7 +1,4 @@
-"""List the image files below a folder: those that are read, and those that are skipped, with the reason.
-
-`init`, a folder for each class, and `predict` on a folder use this list.
-"""
+"""List the image files below a folder: those that are read, and those that are skipped, with the reason."""
 
 from __future__ import annotations
 
@@ -100,8 +97,7 @@ class ImageFiles:
 def list_image_files(folder: Path) -> ImageFiles:
     """List every readable image below a folder; links are followed, hidden files are skipped.
 
-    Returns:
-        Paths that begin with the folder's. A folder reached by several links is listed once, so link cycles end.
+    Returns paths that begin with the folder's. A folder reached by several links is listed once, so link cycles end.
     """
     files: list[Path] = []
     unread: dict[str, list[str]] = defaultdict(list)
@@ -135,7 +131,6 @@ def readable_suffixes() -> tuple[str, ...]:
 
 
 def _iterate_files(folder: Path, visited: set[str], leftover: str = "") -> Iterator[tuple[Path, str]]:
-    """Files below a folder, each with the name of the system that left it, or an empty string."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:

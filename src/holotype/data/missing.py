@@ -20,14 +20,7 @@ INTEGER_PATTERN = r"^([+-]?[0-9]+)\.0+$"
 
 
 def without_missing(column: pl.Series, names: Collection[str] = ()) -> tuple[pl.Series, dict[str, int]]:
-    """Replace missing-value words by null, and write whole numbers without a decimal point (`1.0` is `1`).
-
-    Args:
-        names: Words that are values although they look missing.
-
-    Returns:
-        The column, and the number of cells with each missing-value word.
-    """
+    """Replace missing-value words by null, and write whole numbers without a decimal point (`1.0` is `1`)."""
     text = column.str.strip_chars()
     exempt = list(names)
     missing = text.is_in(list(MISSING_WORDS)) & ~text.is_in(exempt)

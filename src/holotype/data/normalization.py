@@ -21,8 +21,7 @@ def dataset_normalization(frame: pl.DataFrame) -> Normalization:
     Images whose range lies far beyond the others' are left out; the audit names them. Pixels of more than 8 bits are
     later clipped to the range of the other images, extended by twice its length on either side.
 
-    Args:
-        frame: Rows of `ImageStatistics.frame`; unreadable ones are ignored.
+    `frame`: rows of `ImageStatistics.frame`; unreadable ones are ignored.
     """
     readable = frame.filter(pl.col("error").is_null())
     if readable.height == 0 or readable["channels"].n_unique() > 1:
@@ -43,9 +42,8 @@ def extreme_rows(frame: pl.DataFrame) -> NDArray[np.bool_]:
 
     Images are compared with those of the same depth.
 
-    Args:
-        frame: Rows of `ImageStatistics.frame`; unreadable ones, and those with an uncommon number of channels, are
-            ignored.
+    `frame`: rows of `ImageStatistics.frame`; unreadable ones, and those with an uncommon number of channels, are
+    ignored.
     """
     far = np.zeros(frame.height, bool)
     common = frame["channels"].drop_nulls().mode(maintain_order=True)

@@ -51,16 +51,7 @@ def planes_of_pages(
 ) -> OmePlanes | None:
     """Planes of a file in which every page must belong to the image.
 
-    Args:
-        xml: Description of the first page, which need not be XML.
-        pages: All pages, thumbnails included.
-        base_name: File name without folders, by which the XML may refer to it.
-
-    Returns:
-        None if the text is not OME-XML, or does not describe pixels.
-
-    Raises:
-        DataError: As `planes_in_file`; or pages are left over.
+    Returns None if the text is not OME-XML, or does not describe pixels.
     """
     if not xml.rstrip("\0 \r\n\t").endswith("OME>") or "<" not in xml[:10]:
         return None
@@ -84,15 +75,7 @@ def planes_of_pages(
 def planes_in_file(xml: str, pages: int, file: str, base_name: str) -> OmePlanes | None:
     """Planes of a file that its OME-XML describes.
 
-    Args:
-        pages: Number of pages, thumbnails included.
-        base_name: File name without folders, by which the XML may refer to it.
-
-    Returns:
-        None if the XML does not describe pixels because another file does (`BinaryOnly`).
-
-    Raises:
-        DataError: The XML is broken, describes several images of this file, or planes that are not there.
+    Returns None if the XML does not describe pixels because another file does (`BinaryOnly`).
     """
     root = _parse_xml(xml, file)
     uuid = root.attrib.get("UUID")
@@ -177,7 +160,6 @@ def _unravel_plane(position: int, sizes: dict[str, int], order: str) -> tuple[in
 
 
 def _is_in_file(block: ElementTree.Element, uuid: str | None, base_name: str) -> bool:
-    """Whether planes lie in this file: no other file is named, or the UUID or file name matches."""
     named = _find_children([block], "UUID")
     if not named:
         return True

@@ -46,10 +46,8 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
     """Read a picture, upright, at its own depth, shape (channels, height, width).
 
     EXIF orientation is applied. Palettes become red, green and blue; an alpha channel of a gray image is dropped if it
-    is opaque everywhere. Of an MPO the first picture is read; an animation is a series of times.
-
-    Raises:
-        DataError: It is too large, an animation without a projection, or of an ambiguous color mode.
+    is opaque everywhere. Of an MPO the first picture is read; an animation is a series of times. Raises DataError if it
+    is too large, an animation without a projection, or of an ambiguous color mode.
     """
     head = stream.read(HEAD)
     stream.seek(0)
@@ -83,7 +81,6 @@ def read_picture(stream: BinaryIO, kind: str, file: str, options: ReadOptions) -
 
 
 def _needs_codec(kind: str, head: bytes) -> bool:
-    """Whether Pillow would reduce the depth, or misread the channels."""
     if kind == "avif":
         offset = head.find(b"av1C")
         return offset >= 0 and bool(head[offset + 6] & 0x40)  # more than 8 bits
@@ -176,7 +173,6 @@ def _read_animation(picture: Any, file: str, options: ReadOptions) -> NDArray[An
 
 
 def _read_orientation(picture: Image.Image) -> int:
-    """Orientation from EXIF or XMP, 1 if missing or broken."""
     try:
         orientation = picture.getexif().get(ORIENTATION, 1)
     except Exception:  # noqa: BLE001  (broken EXIF raises many kinds of errors; viewers ignore it)

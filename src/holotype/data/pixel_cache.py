@@ -68,12 +68,7 @@ class CacheFormat:
 
 @dataclass(frozen=True)
 class PixelCache:
-    """Cached images.
-
-    Args:
-        pixels: Shape (rows, channels, height, width); a read-only memory map, or an array in memory.
-        resize_mode: As in `CacheFormat`.
-    """
+    """Cached images. `pixels`: shape (rows, channels, height, width); a read-only memory map, or an array in memory."""
 
     pixels: NDArray[Any]
     resize_mode: ResizeMode
@@ -190,11 +185,8 @@ def build_pixel_cache(
 def to_cache_format(pixels: NDArray[Any], plan: CacheFormat) -> NDArray[Any]:
     """Convert one image to the storage format.
 
-    Args:
-        pixels: Shape (channels, height, width), from `read_image`.
-
-    Returns:
-        Shape (channels, height, width) and pixel type as planned.
+    `pixels`: shape (channels, height, width), from `read_image`. Returns shape (channels, height, width) and pixel type
+    as planned.
     """
     image, room = usable_pixels(pixels, plan.fill).astype(plan.depth, copy=False), plan.shape[2:]
     return resize_image(image, *room) if plan.resize_mode == "stretch" else letterbox(image, *room, plan.scale)
@@ -220,8 +212,7 @@ def open_pixel_cache(folder: Path) -> PixelCache:
 def input_size(statistics: ImageStatistics, size: int | str) -> int:
     """Side of a network's input in pixels.
 
-    Args:
-        size: As in the recipe; `auto` is the images' longest side, between 64 and 224, in steps of 32.
+    `size`: as in the recipe; `auto` is the images' longest side, between 64 and 224, in steps of 32.
     """
     if isinstance(size, int):
         return size
@@ -230,7 +221,6 @@ def input_size(statistics: ImageStatistics, size: int | str) -> int:
 
 
 def _open_storage(plan: CacheFormat, folder: Path) -> tuple[NDArray[Any], list[int]]:
-    """Open a file of the planned size, with the checksums of the intact blocks that an interrupted call wrote."""
     pixels_path, progress = folder / "pixels.npy", folder / PROGRESS_FILE
     if pixels_path.is_file() and progress.is_file():
         try:

@@ -15,10 +15,8 @@ CHUNK = 2**22
 def reserve_space(path: Path) -> None:
     """Allocate every byte of a file on the disk; its content stays.
 
-    `posix_fallocate` does so; where it is missing (macOS, Windows, some network disks) the bytes are written.
-
-    Raises:
-        OSError: The disk is full.
+    `posix_fallocate` does so; where it is missing (macOS, Windows, some network disks) the bytes are written. Raises
+    OSError if the disk is full.
     """
     size = path.stat().st_size
     with path.open("r+b") as stream:

@@ -14,12 +14,7 @@ __all__ = ["letterbox", "resize_image", "round_size", "unpadded_region"]
 def letterbox(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> NDArray[Any]:
     """Fit an image into a canvas with its aspect ratio kept, never enlarged, with replicated edges.
 
-    Args:
-        image: Shape (channels, H, W).
-        scale: Largest scale; smaller if the canvas requires it.
-
-    Returns:
-        Shape (channels, height, width), same type.
+    `image`: shape (channels, H, W). Returns shape (channels, height, width), same type.
     """
     smaller = resize_image(image, *_letterbox_size((height, width), image.shape[1:], scale))
     return _pad_centered(smaller, height, width)
@@ -28,9 +23,7 @@ def letterbox(image: NDArray[Any], height: int, width: int, scale: float = 1.0) 
 def unpadded_region(canvas: tuple[int, ...], image: tuple[int, ...], scale: float = 1.0) -> tuple[slice, slice]:
     """Region of a letterboxed canvas that shows the image, without its padding.
 
-    Args:
-        canvas: (height, width) in pixels.
-        image: (height, width) of the image before `letterbox`.
+    `canvas`: (height, width) in pixels; `image`: (height, width) of the image before `letterbox`.
     """
     sides = _letterbox_size(canvas, image, scale)
     down, across = ((room - side) // 2 for room, side in zip(canvas, sides, strict=True))
@@ -40,8 +33,7 @@ def unpadded_region(canvas: tuple[int, ...], image: tuple[int, ...], scale: floa
 def resize_image(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     """Resize every channel at full depth, averaging when downscaling, shape (channels, height, width), same type.
 
-    Args:
-        image: Shape (channels, H, W).
+    `image`: shape (channels, H, W).
     """
     if image.shape[1:] == (height, width):
         return image

@@ -27,7 +27,6 @@ class Source:
     Args:
         frame: All columns as text; missing labels, groups, domains, samples and ranks are null.
         notes: What was guessed or skipped, and how many rows lack a value.
-        label_words: Number of missing labels by the word they are written as.
     """
 
     frame: pl.DataFrame
@@ -38,14 +37,8 @@ class Source:
 def read_noted_source(spec: DataSpec, address: str, field: str, labeled: bool) -> Source:
     """Read the rows of one role, every column as text.
 
-    Args:
-        spec: The recipe's `data` section; `labels.classes` lists words that are classes although they look missing.
-        address: A table, a folder or a COCO JSON.
-        field: Recipe key for messages.
-        labeled: Whether its rows have labels; a folder to predict has no classes.
-
-    Raises:
-        DataError: It is missing, broken or empty.
+    `spec`: the recipe's `data` section; `labels.classes` lists words that are classes although they look missing;
+    `labeled`: whether its rows have labels; a folder to predict has no classes.
     """
     if address.lower().endswith(".json"):
         return tidy_columns(spec, NotedTable(coco_table(spec, address, field, labeled)), field, labels=False)
@@ -55,11 +48,7 @@ def read_noted_source(spec: DataSpec, address: str, field: str, labeled: bool) -
 
 
 def tidy_columns(spec: DataSpec, table: NotedTable, field: str, labels: bool) -> Source:
-    """Make missing values null and whole numbers uniform in every column that the recipe uses.
-
-    Args:
-        labels: Whether to include the label column; names of folders and categories stay as they are.
-    """
+    """Make missing values null and whole numbers uniform in every column that the recipe uses."""
     frame, notes = table.frame, list(table.notes)
     label_words: Mapping[str, int] = {}
     effects = dict.fromkeys(spec.groups, "each is a group of its own")
@@ -83,16 +72,8 @@ def tidy_columns(spec: DataSpec, table: NotedTable, field: str, labels: bool) ->
 def folder_table(spec: DataSpec, folder: Path, field: str, labeled: bool) -> pl.DataFrame:
     """List the images below a folder as a table; hidden files and other files are skipped.
 
-    Args:
-        folder: A folder for each class, or images to predict.
-        labeled: Whether the first level of folders are the classes.
-
-    Returns:
-        The id (path below the folder without suffix, or with it where two would be equal), the label, `subfolder` (path
-        between class and image, or null), and `file` (full path).
-
-    Raises:
-        DataError: There are no images, or some lie outside the class folders.
+    Returns the id (path below the folder without suffix, or with it where two would be equal), the label, `subfolder`
+    (path between class and image, or null), and `file` (full path).
     """
     listed = list_image_files(folder)
     files = listed.files

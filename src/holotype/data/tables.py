@@ -32,23 +32,15 @@ class NotedTable:
 def read_table(path: Path | str, field: str = "data.train", lists: bool = False) -> pl.DataFrame:
     """Read a table with every column as text, so that `00365` stays `00365`.
 
-    Args:
-        path: The file, or an address that fsspec opens: `.parquet` and `.pq` are Parquet, `.xlsx` is Excel (with a
-            sheet as in `labels.xlsx#Sheet2`), any other suffix is delimited text.
-        lists: Keep list columns of a Parquet file, which otherwise become JSON.
-
-    Raises:
-        DataError: The file is missing, broken or empty.
+    `path`: the file, or an address that fsspec opens: `.parquet` and `.pq` are Parquet, `.xlsx` is Excel (with a sheet
+    as in `labels.xlsx#Sheet2`), any other suffix is delimited text; `lists`: keep list columns of a Parquet file, which
+    otherwise become JSON. Raises DataError if the file is missing, broken or empty.
     """
     return read_noted_table(path, field, lists).frame
 
 
 def read_noted_table(path: Path | str, field: str = "data.train", lists: bool = False) -> NotedTable:
-    """Read a table as `read_table` does, with notes on what was guessed or skipped.
-
-    Raises:
-        DataError: The file is missing, broken or empty.
-    """
+    """Read a table as `read_table` does, with notes on what was guessed or skipped."""
     address, sheet = strip_sheet_name(path)
     name = str(address)
     if not is_remote(address) and not Path(address).is_file():
@@ -82,7 +74,6 @@ def read_noted_table(path: Path | str, field: str = "data.train", lists: bool = 
 
 
 def _to_text(table: pl.DataFrame, lists: bool) -> pl.DataFrame:
-    """Columns as text: whole numbers without a decimal point, lists as JSON, NaN as null."""
     columns = []
     for column in table.iter_columns():
         if column.dtype.is_float():

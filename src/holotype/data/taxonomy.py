@@ -19,15 +19,9 @@ FIELD = "data.labels.taxonomy"
 def class_taxonomy(spec: LabelSpec, classes: tuple[str, ...], labeled: pl.DataFrame) -> pl.DataFrame | None:
     """Ranks of every class.
 
-    Args:
-        spec: The recipe's `labels` section; `taxonomy` is a table (its first column, or `class` or `name`, holds the
-            classes, the others the ranks from near to far) or names of columns of the labeled tables.
-
-    Returns:
-        One row a class in their order: `class`, and a column for each rank; None without a taxonomy.
-
-    Raises:
-        DataError: A class is missing or repeated, or ranks are not nested (a genus of two families).
+    `spec`: the recipe's `labels` section; `taxonomy` is a table (its first column, or `class` or `name`, holds the
+    classes, the others the ranks from near to far) or names of columns of the labeled tables. Returns one row a class
+    in their order: `class`, and a column for each rank; None without a taxonomy.
     """
     if spec.taxonomy is None:
         return None

@@ -53,11 +53,8 @@ class Fingerprints:
 def fingerprint(pixels: NDArray[Any]) -> bytes:
     """Pack the thumbnails of an image, averaged over areas and stretched over the range of a byte.
 
-    Args:
-        pixels: Shape (channels, height, width), of any type.
-
-    Returns:
-        A header of 7 bytes, then 1,028 bytes a channel; as many again for the content if it is small.
+    `pixels`: shape (channels, height, width), of any type. Returns a header of 7 bytes, then 1,028 bytes a channel; as
+    many again for the content if it is small.
     """
     channels, height, width = pixels.shape
     top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else float(np.abs(pixels).max() or 1.0)
@@ -72,12 +69,8 @@ def fingerprint(pixels: NDArray[Any]) -> bytes:
 def content_square(pixels: NDArray[Any]) -> tuple[int, int, int] | None:
     """Bounding square of the part of an image that differs from the background, with a margin of an eighth.
 
-    Args:
-        pixels: Shape (channels, height, width).
-
-    Returns:
-        Row and column of its center in half pixels, and its side; None if it fills the image, or is too small to have a
-        shape.
+    `pixels`: shape (channels, height, width). Returns row and column of its center in half pixels, and its side; None
+    if it fills the image, or is too small to have a shape.
     """
     room = min(pixels.shape[1:])
     step = max(1, -(-room // LOOK_SIDE))
@@ -98,11 +91,7 @@ def content_square(pixels: NDArray[Any]) -> tuple[int, int, int] | None:
 def crop_around(pixels: NDArray[Any], square: tuple[int, int, int], side: int) -> NDArray[Any]:
     """Crop a square around the center of the content, shifted to stay inside the image.
 
-    Args:
-        pixels: Shape (channels, height, width).
-
-    Returns:
-        Shape (channels, side, side), smaller if the image is smaller.
+    `pixels`: shape (channels, height, width). Returns shape (channels, side, side), smaller if the image is smaller.
     """
     top, left = (
         int(np.clip((middle - side) // 2, 0, max(length - side, 0)))
@@ -130,12 +119,9 @@ def _squares(pixels: NDArray[Any], top: float) -> NDArray[np.void]:
 def unpack_fingerprints(packed: Sequence[bytes], content: bool = False) -> Fingerprints:
     """Unpack fingerprints of images with one number of channels.
 
-    Args:
-        packed: From `fingerprint`, at least one.
-        content: Unpack the thumbnails of the content instead of the whole images; all must have them.
-
-    Raises:
-        ValueError: They have different numbers of channels, are of another version, or one has no small content.
+    `packed`: from `fingerprint`, at least one; `content`: unpack the thumbnails of the content instead of the whole
+    images; all must have them. Raises ValueError if they have different numbers of channels, are of another version, or
+    one has no small content.
     """
     heads = np.frombuffer(b"".join(entry[: HEADER.itemsize] for entry in packed), HEADER)
     if (heads["version"] != VERSION).any():

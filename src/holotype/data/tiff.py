@@ -41,14 +41,8 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
     """Read the image of a TIFF. Pages of unknown meaning count as channels.
 
     Only the stream is read: OME-XML and Micro-Manager metadata describe the pages of this file, and never open another
-    one. White-is-zero is inverted, palettes become colors, and the orientation of tag 274 is applied.
-
-    Returns:
-        Shape (channels, height, width), at the stored depth.
-
-    Raises:
-        DataError: There is no image, or several; planes or times without a projection; an ambiguous color mode; missing
-            pixels.
+    one. White-is-zero is inverted, palettes become colors, and the orientation of tag 274 is applied. Returns shape
+    (channels, height, width), at the stored depth.
     """
     with _open_tiff(stream, file, base_name, options) as (stored, order):
         if options.on_channels_elsewhere is not None:
@@ -57,11 +51,7 @@ def read_tiff(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
 
 
 def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> tuple[int, int, int, np.dtype[Any]]:
-    """Channels, height, width and stored type of the image of a TIFF, from its directories alone.
-
-    Raises:
-        DataError: As `read_tiff`, as far as the directories tell.
-    """
+    """Channels, height, width and stored type of the image of a TIFF, from its directories alone."""
     with _open_tiff(stream, file, base_name, options) as (stored, order):
         _, shape = stored.rgb_axes_and_shape()
         channels = 1 if order.channels is None else shape[order.channels]
@@ -71,11 +61,7 @@ def tiff_size(stream: BinaryIO, file: str, base_name: str, options: ReadOptions)
 
 
 def unnamed_page_count(stream: BinaryIO, file: str, base_name: str, options: ReadOptions) -> int:
-    """Number of pages of unknown meaning in a TIFF, 1 if pages are named.
-
-    Raises:
-        DataError: As `read_tiff`, as far as the directories tell.
-    """
+    """Number of pages of unknown meaning in a TIFF, 1 if pages are named."""
     with _open_tiff(stream, file, base_name, options) as (stored, _):
         sizes = dict(zip(stored.axes, stored.shape, strict=True))
         return max(int(sizes.get(axis, 1)) for axis in UNNAMED)
@@ -83,15 +69,6 @@ def unnamed_page_count(stream: BinaryIO, file: str, base_name: str, options: Rea
 
 @dataclass(frozen=True)
 class _TiffImage:
-    """Image of an open TIFF, checked and not yet decoded.
-
-    Args:
-        parts: What is decoded separately and stacked: pages or series of tifffile, all of one shape and depth.
-        outer_axes: One letter for each axis along which the parts are stacked.
-        outer_shape: Length of each of these axes.
-        channels_elsewhere: As in `OmePlanes`.
-    """
-
     parts: Sequence[Any]
     outer_axes: str
     outer_shape: tuple[int, ...]
@@ -177,7 +154,6 @@ def _read_ome(
 
 
 def _read_series(tiff: tifffile.TiffFile, pages: list[TiffPage], file: str) -> tuple[_TiffImage, list[TiffPage]]:
-    """Image as tifffile arranges the pages: ImageJ, LSM and others with named axes, else in file order."""
     _require_axes_in_file(tiff, pages, file)
     every = [series for series in tiff.series if not series.keyframe.is_reduced]  # skip thumbnails
     if not every:
@@ -212,7 +188,6 @@ def _require_axes_in_file(tiff: tifffile.TiffFile, pages: list[TiffPage], file: 
 
 
 def _require_same_color_mode(file: str, pages: Sequence[TiffPage], keyframe: Any) -> None:
-    """Raise for unsupported color modes, and for pages of different interpretation."""
     first, *others = pages
     differ = any(page.photometric != first.photometric or page.bits != first.bits for page in others)
     turned = any((page.orientation or first.orientation or 1) != (first.orientation or 1) for page in others)
@@ -269,7 +244,6 @@ logging.getLogger("tifffile").addFilter(WARNING_COLLECTOR)
 
 @contextmanager
 def _raise_on_warning(file: str) -> Iterator[None]:
-    """Turn tifffile's warnings into one error."""
     messages: list[logging.LogRecord] = []
     WARNING_COLLECTOR.thread.messages = messages
     try:
@@ -282,7 +256,6 @@ def _raise_on_warning(file: str) -> Iterator[None]:
 
 
 def _serious_message(record: logging.LogRecord) -> str:
-    """Message of a tifffile warning; empty if it concerns a tag that does not affect pixels."""
     text = record.getMessage().splitlines()[0]
     tag = TAG.search(text)
     if record.levelno < logging.WARNING or (tag is not None and int(tag[1]) not in TAGS_OF_PIXELS):

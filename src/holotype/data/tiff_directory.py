@@ -76,7 +76,6 @@ class TiffPage:
     """One page as its directory describes it.
 
     Args:
-        bits: Bits of one value.
         photometric: Tag 262: 0 is white-is-zero, 1 black-is-zero, 2 RGB, 3 a palette; -1 if missing.
         orientation: Tag 274, 1 to 8; 0 if missing.
         uncompressed: Location of its pixels; None if they need a decoder.
@@ -118,14 +117,6 @@ class _Layout:
 
 @dataclass
 class _Directory:
-    """Relevant tags of a directory, and the offset of the next one.
-
-    Args:
-        texts: Number of bytes and offset of each text.
-        is_usual: Whether each tag is in `OF_UNCOMPRESSED`, appears once and is valid.
-        following: Offset of the next directory, 0 after the last.
-    """
-
     tags: Tags
     texts: dict[int, tuple[int, int]]
     is_usual: bool
@@ -133,14 +124,7 @@ class _Directory:
 
 
 def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPage]:
-    """Read the chain of directories, and refuse what cannot be decoded completely within the limits.
-
-    Args:
-        stream: The file; its position is reset to the beginning.
-
-    Raises:
-        DataError: There are no pages, too many of them or of their segments; the chain is a loop; pixels are missing.
-    """
+    """Read the chain of directories, and refuse what cannot be decoded completely within the limits."""
     layout, offset = _read_header(stream, name)
     pages: list[TiffPage] = []
     offsets: set[int] = set()
@@ -211,7 +195,6 @@ def _add_tag(
     count: int,
     inside: bytes,
 ) -> None:
-    """Add one entry to a directory; the first of several with one tag counts."""
     tags = directory.tags
     if code not in OF_UNCOMPRESSED or code in tags or code in directory.texts:
         directory.is_usual = False
@@ -234,7 +217,6 @@ def _add_tag(
 def _read_values(
     stream: BinaryIO, layout: _Layout, name: str, *, code: int, kind: int, count: int, inside: bytes
 ) -> tuple[int, ...] | None:
-    """Integers of a tag: all of the segment tags, the first few of any other."""
     if count > MAX_SEGMENTS and code in SEGMENT_TAGS:
         raise DataError(
             f"{name} is stored in {count:,} strips or tiles, more than {MAX_SEGMENTS:,}",
@@ -278,7 +260,6 @@ def _read_page(
 
 
 def _uncompressed(layout: _Layout, directory: _Directory) -> UncompressedPixels | None:
-    """Location of a page's pixels, if they need no decoding and nothing in the directory is unusual."""
     tags = directory.tags
     if not directory.is_usual or any(len(tags[code]) != 1 for code in SINGLE if code in tags):
         return None
@@ -310,7 +291,6 @@ def _check_segments(
     sizes: tuple[int, ...] | None,
     noun: str,
 ) -> int:
-    """Number of strips or tiles of a page, after checking that all are in the file."""
     height, width, samples = _first_value(tags, HEIGHT, 0), _first_value(tags, WIDTH, 0), _first_value(tags, SAMPLES, 1)
     rows, columns, layers = min(max(1, _first_value(tags, ROWS_PER_STRIP, height)), height), width, 1
     if noun == "tiles":
@@ -345,7 +325,6 @@ def _check_segments(
 def _require_declared_sizes(
     stream: BinaryIO, kind: str, segments: list[tuple[int, int]], sides: tuple[int, int], name: str
 ) -> None:
-    """Raise for a strip or tile whose own header declares more pixels than the page has."""
     for offset, length in segments:
         stream.seek(int(offset))
         declared = declared_size(kind, stream.read(min(int(length), HEAD)))

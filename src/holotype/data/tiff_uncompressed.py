@@ -33,9 +33,7 @@ class UncompressedImage:
     Args:
         offset: Position of the first byte of the first page; the others follow it.
         stored: Type of one value, in the file's byte order.
-        axes: One letter an axis, as in tifffile.
         photometric: Tag 262: 0 is white-is-zero, 1 black-is-zero, 2 RGB.
-        order: Page of each plane, if they are not in file order.
         channels_elsewhere: As in `OmePlanes`.
     """
 
@@ -64,11 +62,7 @@ class UncompressedImage:
         return np.dtype(self.stored).newbyteorder("=")
 
     def asarray(self, maxworkers: int = 1) -> NDArray[Any]:
-        """Read the pixels.
-
-        Raises:
-            EOFError: The file ends before the pixels do.
-        """
+        """Read the pixels. Raises EOFError if the file ends before the pixels do."""
         pixels = np.empty((self.count, *self.page_shape), self.stored)
         self.stream.seek(self.offset)
         if self.stream.readinto(pixels.reshape(-1).view(np.uint8).data) < pixels.nbytes:  # type: ignore[attr-defined]
@@ -81,11 +75,7 @@ class UncompressedImage:
 def uncompressed_image(
     stream: BinaryIO, pages: Sequence[TiffPage], file: str, base_name: str
 ) -> UncompressedImage | None:
-    """Image of a TIFF whose pages are alike, contiguous and uncompressed, with a known description; None otherwise.
-
-    Raises:
-        DataError: Its OME-XML is broken, or does not fit the pages.
-    """
+    """Image of a TIFF whose pages are alike, contiguous and uncompressed, with a known description; None otherwise."""
     pixels = _contiguous(pages)
     if pixels is None:
         return None
@@ -116,7 +106,6 @@ def uncompressed_image(
 
 
 def _contiguous(pages: Sequence[TiffPage]) -> UncompressedPixels | None:
-    """Location of the first page's pixels, if all other pages are alike and follow it."""
     first = pages[0].uncompressed
     if first is None:
         return None

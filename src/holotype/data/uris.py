@@ -103,13 +103,7 @@ def suffix(address: Address) -> str:
 def require_regular(address: Address, mode: int | None = None) -> None:
     """Raise for anything but a regular file before it is opened: reading a pipe or a device may never end.
 
-    Args:
-        address: A local path; its mode is looked up if none is given.
-        mode: `st_mode` of a file that is already open.
-
-    Raises:
-        FileNotFoundError: It does not exist.
-        DataError: It is a folder, a pipe, a socket or a device, or is not accessible.
+    `address`: a local path; its mode is looked up if none is given; `mode`: `st_mode` of a file that is already open.
     """
     if mode is None:
         try:
@@ -133,14 +127,7 @@ def open_file(address: Address) -> BinaryIO:
     """Open a regular file or a remote one for reading.
 
     The kind of file is checked before and after opening, and opening never blocks, so that a file swapped in between
-    cannot stall the program.
-
-    Returns:
-        A seekable binary stream; a remote file has been read into memory.
-
-    Raises:
-        FileNotFoundError: It does not exist.
-        DataError: It is not a regular file, or a package to open it is missing.
+    cannot stall the program. Returns a seekable binary stream; a remote file has been read into memory.
     """
     local = strip_file_scheme(address)
     if is_remote(local):
@@ -163,12 +150,7 @@ def open_file(address: Address) -> BinaryIO:
 
 
 def open_uri(address: Address) -> Path | io.BytesIO:
-    """Path of a local file, or content of a remote one.
-
-    Raises:
-        FileNotFoundError: It does not exist.
-        DataError: It is a pipe or a device, or a package to open it is missing.
-    """
+    """Path of a local file, or content of a remote one."""
     if is_remote(address):
         return _read_remote(str(address))
     path = Path(address)

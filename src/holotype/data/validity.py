@@ -17,11 +17,7 @@ def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     their range; a value along a whole edge, if the distance exceeds ten times their range. Zero, and any 8-bit value,
     is always data: masked backgrounds are zero, and white ones 255.
 
-    Args:
-        pixels: Shape (channels, height, width).
-
-    Returns:
-        Mask of the same shape; None if all pixels are data.
+    `pixels`: shape (channels, height, width).
     """
     if pixels.dtype.kind != "f" and not (pixels.dtype == np.uint16 and (pixels == 65535).any()):
         return None
@@ -56,10 +52,7 @@ def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
 
     Among the largest and smallest thousandth (at least four values), those are isolated that are more than ten times
     further out than all others reach. 8-bit pixels, fewer than 64 values, and signal on a constant background have
-    none.
-
-    Args:
-        values: Shape (n,), finite, at least one.
+    none. `values`: shape (n,), finite, at least one.
     """
     count = max(4, values.size // 1000)
     minimum, maximum = float(values.min()), float(values.max())
@@ -83,11 +76,7 @@ def isolated_limits(values: NDArray[Any]) -> tuple[float, float]:
 def limit_isolated(pixels: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> NDArray[Any]:
     """Replace isolated values by their neighbors, as `replace_isolated` does in each channel.
 
-    Args:
-        pixels: Shape (channels, height, width).
-
-    Returns:
-        The same array if there are none.
+    `pixels`: shape (channels, height, width).
     """
     if pixels.dtype == np.uint8:
         return pixels
@@ -107,11 +96,8 @@ def limit_isolated(pixels: NDArray[Any], missing: NDArray[np.bool_] | None = Non
 def replace_isolated(plane: NDArray[Any], absent: NDArray[np.bool_], low: float, high: float) -> NDArray[Any]:
     """Replace hot pixels by the median of their neighbors: values beyond the limits whose eight neighbors are within.
 
-    If neighbors are beyond the limits too, as in a small bright object, a value is clipped instead.
-
-    Args:
-        plane: Shape (height, width).
-        absent: Mask of no-data pixels, which stay and are not used as neighbors.
+    If neighbors are beyond the limits too, as in a small bright object, a value is clipped instead. `plane`: shape
+    (height, width); `absent`: mask of no-data pixels, which stay and are not used as neighbors.
     """
     far = ((plane < low) | (plane > high)) & ~absent
     limited = np.where(far, np.clip(plane, low, high), plane).astype(plane.dtype)
@@ -132,12 +118,7 @@ def replace_isolated(plane: NDArray[Any], absent: NDArray[np.bool_], low: float,
 def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: Any = None) -> NDArray[Any]:
     """Set no-data pixels to one value a channel.
 
-    Args:
-        pixels: Shape (channels, height, width).
-        fill: One value a channel; the mean of the channel's data if None.
-
-    Returns:
-        The same array if nothing is missing.
+    `pixels`: shape (channels, height, width); `fill`: one value a channel; the mean of the channel's data if None.
     """
     if missing is None:
         return pixels
@@ -153,11 +134,7 @@ def fill_missing(pixels: NDArray[Any], missing: NDArray[np.bool_] | None, fill: 
 def usable_pixels(pixels: NDArray[Any], fill: Any = None) -> NDArray[Any]:
     """Prepare an image for statistics and networks: replace isolated values, fill no-data pixels.
 
-    Args:
-        pixels: Shape (channels, height, width), from `read_image`.
-
-    Returns:
-        The same array if there is nothing to change.
+    `pixels`: shape (channels, height, width), from `read_image`. Returns the same array if there is nothing to change.
     """
     missing = missing_pixels(pixels)
     return fill_missing(limit_isolated(pixels, missing), missing, fill)

@@ -36,13 +36,7 @@ def is_zarr(address: Address) -> bool:
 def read_zarr(folder: Address, options: ReadOptions) -> NDArray[Any]:
     """Read the full resolution of an OME-Zarr image, or a plain array, shape (channels, height, width).
 
-    Args:
-        folder: A local folder, or an address that ends in `.zarr`.
-
-    Raises:
-        DataError: Zarr is not installed, it does not hold a single image, is too large, or needs a codec that could run
-            code.
-        FileNotFoundError: There is no such folder.
+    `folder`: a local folder, or an address that ends in `.zarr`.
     """
     name = str(folder)
     if not is_remote(folder):
@@ -82,7 +76,6 @@ def _open_local_store(zarr: Any, folder: Path) -> Any:
 
 
 def _require_folder(folder: Address) -> None:
-    """Raise unless it is a folder that holds only regular files and folders."""
     if not Path(folder).exists():
         raise FileNotFoundError(str(folder))
     if not Path(folder).is_dir():
@@ -100,7 +93,6 @@ def _require_folder(folder: Address) -> None:
 
 
 def _require_safe_array(array: Any, name: str) -> None:
-    """Raise for types and codecs that could run code, and for too many or too large chunks."""
     dtype = np.dtype(array.dtype)
     if dtype.kind not in NUMERIC_KINDS:
         raise DataError(f"{name} holds {dtype} values", remedy="save it with 8 or 16 bits, or as 32-bit float")
