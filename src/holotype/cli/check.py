@@ -20,12 +20,7 @@ __all__ = ["audit_data", "check_data", "propose_recipe"]
 
 
 def propose_recipe(data: Path, output: Path, force: bool, progress: Progress) -> CommandResult:
-    """Inspect a folder or table and write a recipe for it.
-
-    Args:
-        data: Folder of images, or a table.
-        force: Replace an existing file.
-    """
+    """Inspect a folder or table and write a recipe for it."""
     proposed = init(data, output, force)
     for sentence in proposed.notes:
         progress.info(f"note: {sentence}")
@@ -44,12 +39,7 @@ def check_data(recipe: Recipe, path: Path, progress: Progress) -> CommandResult:
 
 
 def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress: Progress) -> CommandResult:
-    """Audit the data of a recipe; write tables and a page.
-
-    Args:
-        changes: Changes as in `--set`.
-        out: Run folder.
-    """
+    """Audit the data of a recipe; write tables and a page."""
     recipe = load_recipe(path, changes)
     folder = RunFolder(out or default_run_folder(recipe, path))
     prepared = prepare_data(recipe, path.resolve().parent, progress, folder.path("log.jsonl"))
@@ -90,11 +80,6 @@ def _count_problems(prepared: PreparedData) -> str:
 
 
 def _describe_shapes(shapes: Sequence[tuple[int, int, int, str, int]]) -> str:
-    """Most frequent image shape, and the number of other shapes.
-
-    Args:
-        shapes: Channels, height, width, depth and count, the most frequent first.
-    """
     if not shapes:
         return "no image files"
     channels, height, width, depth, _ = shapes[0]

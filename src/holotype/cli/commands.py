@@ -46,11 +46,7 @@ def run_recipe(
 ) -> CommandResult:
     """Run a recipe and show its score.
 
-    Args:
-        changes: Changes as in `--set`.
-        out: Run folder.
-        budget: Time limit, for example `10m`.
-        began: Start of the budget, by `time.perf_counter`.
+    `budget`: time limit, for example `10m`; `began`: start of the budget, by `time.perf_counter`.
     """
     from holotype.api import run
 
@@ -58,12 +54,7 @@ def run_recipe(
 
 
 def tune_recipe(path: Path, changes: tuple[str, ...], search: TuneOptions, progress: Progress) -> CommandResult:
-    """Tune the hyperparameters of a recipe and show the best trial.
-
-    Args:
-        changes: Changes as in `--set`.
-        progress: Receives each finished trial.
-    """
+    """Tune the hyperparameters of a recipe and show the best trial."""
     from holotype.tuning.tune import run_trials
 
     result = run_trials(path, changes, search, progress)
@@ -84,10 +75,8 @@ def predict_images(
 ) -> CommandResult:
     """Predict new images: print a table as CSV, or write it to a file.
 
-    Args:
-        images: Folders, tables and files.
-        output: File that ends in .csv, .tsv, .xlsx, or in .parquet, which also has the scores.
-        skip_unreadable: Write a row with the reason for an image that cannot be predicted, instead of stopping.
+    `output`: file that ends in .csv, .tsv, .xlsx, or in .parquet, which also has the scores; `skip_unreadable`: write a
+    row with the reason for an image that cannot be predicted, instead of stopping.
     """
     from holotype.postprocessing.submission import score_columns
     from holotype.runs.fitted_run import open_run
@@ -125,7 +114,6 @@ def predict_images(
 
 
 def _require_run_first(run_folder: Path, images: Sequence[Path]) -> None:
-    """Raise if the run is given among the images."""
     runs = [path for path in images if (path / "scores.json").is_file()]
     if runs and not (run_folder / "scores.json").is_file():
         raise InputError(
@@ -135,7 +123,6 @@ def _require_run_first(run_folder: Path, images: Sequence[Path]) -> None:
 
 
 def _prediction_records(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """Predictions as records for JSON, with the nearest images as lists."""
     rows = table.to_dicts()
     for row in rows:
         if row.get("nearest"):
@@ -144,7 +131,6 @@ def _prediction_records(table: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _count_flagged_rows(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
-    """Numbers of samples with warnings and with errors."""
     counts = {"warnings": "warning", "errors": "error"}
     return {
         key: sum(int(table[name].is_not_null().sum()) for table in tables if name in table.columns)
@@ -155,8 +141,7 @@ def _count_flagged_rows(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
 def export_run(run_folder: Path, output: Path | None, options: ExportOptions, progress: Progress) -> CommandResult:
     """Export a run as one graph, with a model card and an example.
 
-    Args:
-        output: Default: `NAME.export` beside the run, with the names of model and domain.
+    `output`: default: `NAME.export` beside the run, with the names of model and domain.
     """
     from holotype.runs.export.export_run import export_run as export
     from holotype.runs.fitted_run import open_run
@@ -187,13 +172,7 @@ def export_run(run_folder: Path, output: Path | None, options: ExportOptions, pr
 
 
 def explain_reruns(path: Path, changes: tuple[str, ...], out: Path | None, budget: str | None) -> CommandResult:
-    """Dry run: the steps that would run, and which input of each changed.
-
-    Args:
-        changes: Changes as in `--set`.
-        out: Run folder.
-        budget: Time limit, for example `10m`.
-    """
+    """Dry run: the steps that would run, and which input of each changed. `budget`: time limit, for example `10m`."""
     from holotype.api import default_run_folder
     from holotype.pipeline.apply_review import unused_review_note
     from holotype.planning.reruns import predict_reruns
@@ -212,17 +191,7 @@ def explain_reruns(path: Path, changes: tuple[str, ...], out: Path | None, budge
 
 
 def manage_cache(action: str, folder: Path, days: float | None = None) -> CommandResult:
-    """List, measure, verify or prune the cache.
-
-    Args:
-        action: `list`, `size`, `verify` or `prune`.
-        folder: The cache, a recipe beside it, or a run that used it.
-        days: For `prune`: also remove entries unused for this many days.
-
-    Raises:
-        InputError: There is no cache.
-        StoreError: For `verify`: entries are damaged.
-    """
+    """List, measure, verify or prune the cache. `days`: for `prune`: also remove entries unused for this many days."""
     from holotype.cache import Store, find_damaged, list_stored_artifacts, prune, size_of
 
     store = Store(_find_store(folder))
@@ -255,7 +224,6 @@ def manage_cache(action: str, folder: Path, days: float | None = None) -> Comman
 
 
 def _find_store(folder: Path) -> Path:
-    """Cache that a path refers to: itself, a run's, or the one beside a recipe."""
     base, environment_store = folder if folder.is_dir() else folder.resolve().parent, os.environ.get("HOLOTYPE_STORE")
     base_store, named = (
         base if (base / "locks").is_dir() else None,
@@ -282,20 +250,7 @@ def serve_run(
     anonymous: bool = False,
     hosts: Sequence[str] = (),
 ) -> None:
-    """Serve a finished run until a signal.
-
-    Args:
-        limits: Limits as in `--limit`.
-        nearest: Return similar training images.
-        options: Output options for the address.
-        host: Address to listen on.
-        port: 0 takes a free one.
-        anonymous: Allow other machines without a token.
-        hosts: Additional host names of the server.
-
-    Raises:
-        InputError: The extra `serve` is not installed, or the server may not listen there.
-    """
+    """Serve a finished run until a signal. `port`: 0 takes a free one."""
     try:
         from holotype.runs.serve import load_predictor
         from holotype.serve import BindAddress, access_policy, limits_from, serve
@@ -317,12 +272,7 @@ def serve_run(
 
 
 def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, options: OutputOptions) -> None:
-    """Serve the review page of a finished run until it is stopped.
-
-    Args:
-        decisions: Decisions file.
-        show: Open the page in a browser.
-    """
+    """Serve the review page of a finished run until it is stopped."""
     from holotype.runs.review import open_review, review_key_hint
 
     server = open_review(run_folder, port, decisions)
@@ -343,11 +293,7 @@ def review_run(run_folder: Path, port: int, decisions: Path | None, show: bool, 
 
 
 def report_run(run_folder: Path, show: bool) -> CommandResult:
-    """Show the score of a finished run and the paths of its files.
-
-    Args:
-        show: Open the report in a browser.
-    """
+    """Show the score of a finished run and the paths of its files."""
     folder = RunFolder(run_folder)
     scores = folder.read_json("scores.json")
     files = {label: folder.root / file for label, file in FILES.items() if (folder.root / file).is_file()}
@@ -365,7 +311,6 @@ def report_run(run_folder: Path, show: bool) -> CommandResult:
 
 
 def _file_lines(files: dict[str, Path]) -> list[str]:
-    """One line per file of a run; without a test table, its predictions are those of the training images."""
     lines = {f"{label.capitalize()}:": str(file) for label, file in files.items()}
     if "submission" not in files and "Table:" in lines:
         lines["Predictions:"] = f"{lines.pop('Table:')} (out-of-fold, of the training images)"
@@ -374,12 +319,7 @@ def _file_lines(files: dict[str, Path]) -> list[str]:
 
 
 def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> CommandResult:
-    """Compare finished runs and write the comparison page.
-
-    Args:
-        run_folders: The others are compared with the first.
-        show: Open the page in a browser.
-    """
+    """Compare finished runs and write the comparison page."""
     from holotype.runs.compare import write_comparison
 
     lines = list(write_comparison(run_folders, output))

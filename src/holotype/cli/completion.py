@@ -27,8 +27,7 @@ def complete_run(incomplete: str) -> list[str]:
 def complete_setting(incomplete: str) -> list[str]:
     """Complete a recipe key, or its value if there are few.
 
-    Args:
-        incomplete: Typed text, for example `models.0.b` or `metric=acc`.
+    `incomplete`: typed text, for example `models.0.b` or `metric=acc`.
     """
     from holotype.recipe.load import Recipe  # slow, and needed by this one completion only
 
@@ -53,13 +52,11 @@ def complete_setting(incomplete: str) -> list[str]:
 
 
 def _key_suffixes(annotation: Any) -> list[str]:
-    """Suffixes of a key: the way into its section, its values, or `=`."""
     ways = [".0." if _is_list(annotation) else "."] if _inner_sections(annotation) else []
     return ways + [f"={value}" for value in _allowed_values(annotation)] + (["="] if _is_open(annotation) else [])
 
 
 def _allowed_values(annotation: Any) -> list[str]:
-    """Allowed values of a key, if there are few."""
     if get_origin(annotation) is Literal:
         return [str(value) for value in get_args(annotation)]
     if annotation is bool:
@@ -74,7 +71,6 @@ def _inner_sections(annotation: Any) -> list[Any]:
 
 
 def _is_open(annotation: Any) -> bool:
-    """True if a key takes more values than can be listed: a number, a name, a path."""
     if annotation in {str, int, float, Path}:
         return True
     if get_origin(annotation) in {Literal, list, dict, tuple}:
@@ -87,7 +83,6 @@ def _is_list(annotation: Any) -> bool:
 
 
 def _complete_paths(incomplete: str, fits: Callable[[Path], bool]) -> list[str]:
-    """Matching paths that start with the typed text, up to a maximum depth."""
     typed = Path(incomplete)
     folder = typed if not incomplete or incomplete.endswith("/") else typed.parent
     begins = "" if folder == typed else typed.name

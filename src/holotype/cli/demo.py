@@ -44,11 +44,7 @@ EPOCHS = 10
 
 
 def run_demo(folder: Path, progress: Progress) -> CommandResult:
-    """Simulate cells, run a recipe, and compare its score with the truth.
-
-    Args:
-        folder: Output folder; existing results are reused.
-    """
+    """Simulate cells, run a recipe, and compare its score with the truth."""
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     progress.info(
@@ -74,7 +70,6 @@ def run_demo(folder: Path, progress: Progress) -> CommandResult:
 
 
 def _summarize_run(root: Path, truth: pl.DataFrame) -> tuple[float, list[str]]:
-    """True score, and lines that compare the estimate with it."""
     scores = json.loads((root / "scores.json").read_text(encoding="utf-8"))
     name, metric = next(iter(scores["metrics"].items()))
     prediction_interval = metric["prediction_interval"]

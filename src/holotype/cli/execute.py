@@ -29,11 +29,7 @@ INTERRUPTED_MESSAGE = "interrupted; run the same command again to resume."
 def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command and print its result; any error becomes one sentence and an exit status.
 
-    Args:
-        arguments: As in `sys.argv[1:]`.
-
-    Returns:
-        0 success, 1 failure, 2 invalid input.
+    `arguments`: as in `sys.argv[1:]`. Returns 0 success, 1 failure, 2 invalid input.
     """
     words, options = parse_output_options(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is no text in this terminal's encoding stops no answer
@@ -65,7 +61,6 @@ def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def _format_error(error: Exception) -> str:
-    """Error in one line."""
     if isinstance(error, OSError):
         file_name = f"{truncate(error.filename, 400)}: " if error.filename else ""
         return f"{file_name}{error.strerror or first_line(error)}; `--debug` shows the traceback."
@@ -73,11 +68,7 @@ def _format_error(error: Exception) -> str:
 
 
 def _handle_other_error(error: BaseException, options: OutputOptions, command: str) -> int:
-    """Handle exceptions other than `HolotypeError`: wrong usage, exit, interruption, internal errors.
-
-    Args:
-        command: Name of the command; empty if there is none of this name.
-    """
+    """Handle exceptions other than `HolotypeError`: wrong usage, exit, interruption, internal errors."""
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, SystemExit):
@@ -94,7 +85,6 @@ def _handle_other_error(error: BaseException, options: OutputOptions, command: s
 
 
 def _end_with_help(message: str, command: str) -> str:
-    """Message with the command that shows the help: of the command that was misused, or of the program."""
     end = "" if message.endswith((".", "?")) else "."
     return f"{message}{end} See `{' '.join(['holotype', *([command] if command else []), '--help'])}`."
 
@@ -110,6 +100,5 @@ def _format_internal_error(error: BaseException) -> str:
 
 
 def _discard_stdout() -> None:
-    """Redirect remaining output to nowhere after the reader has closed the pipe."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,4 @@
-"""Command line. Heavy libraries are imported inside the commands, so that `--help` is fast.
-
-A command returns its work or a `CommandResult`; `holotype.cli.execute` prints it in the requested format.
-"""
+"""Command line. Heavy libraries are imported inside the commands, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -327,14 +324,7 @@ def _serve(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        arguments: Default: `sys.argv[1:]`.
-
-    Returns:
-        0 success, 1 failure, 2 invalid input.
-    """
+    """Run the command line. `arguments`: default: `sys.argv[1:]`. Returns 0 success, 1 failure, 2 invalid input."""
     set_thread_wait_policy()  # before any command loads torch
     do_without_temporary_folder()
     return run_command(app, sys.argv[1:] if arguments is None else arguments)

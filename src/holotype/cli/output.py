@@ -34,13 +34,7 @@ BAR_WIDTHS = {110: 32, 90: 24, 0: 12}  # cells from nought to one, by the column
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Output options of the command line.
-
-    Args:
-        quiet: Neither progress nor notes, only the result.
-        json: Result or error as one JSON document.
-        debug: Show the traceback of an error.
-    """
+    """Output options of the command line. `quiet`: neither progress nor notes, only the result."""
 
     quiet: bool = False
     json: bool = False
@@ -54,13 +48,7 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class IntervalCell:
-    """Number with its interval, drawn on a scale from 0 to 1.
-
-    Args:
-        value: None if it is not defined.
-        low: Lower end; default: the value.
-        high: Upper end; default: the value.
-    """
+    """Number with its interval, drawn on a scale from 0 to 1."""
 
     value: float | None
     low: float | None = None
@@ -74,7 +62,6 @@ class Table:
     Args:
         columns: Headings; one that ends in `>` is right-aligned.
         rows: Cells: text, numbers, or an `IntervalCell`, which becomes a bar.
-        below: Caption.
     """
 
     columns: tuple[str, ...]
@@ -85,11 +72,7 @@ class Table:
 
 @dataclass(frozen=True)
 class TextLine:
-    """Sentence with a mark.
-
-    Args:
-        kind: `note`, `done` or `plain`.
-    """
+    """Sentence with a mark. `kind`: `note`, `done` or `plain`."""
 
     text: str
     kind: str = "plain"
@@ -97,11 +80,7 @@ class TextLine:
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """Text with syntax highlighting.
-
-    Args:
-        language: Pygments name.
-    """
+    """Text with syntax highlighting."""
 
     text: str
     language: str = "yaml"
@@ -109,13 +88,7 @@ class CodeBlock:
 
 @dataclass(frozen=True)
 class CommandResult:
-    """Result of a command in its three formats.
-
-    Args:
-        lines: For a pipe: plain and never wrapped.
-        data: For `--json`.
-        blocks: For a terminal; default: the lines.
-    """
+    """Result of a command in its three formats."""
 
     lines: Sequence[str]
     data: Mapping[str, Any]
@@ -129,8 +102,7 @@ Work = Callable[[Progress], CommandResult]
 def parse_output_options(words: Sequence[str]) -> tuple[list[str], OutputOptions]:
     """Split output options, which may stand anywhere, from the other arguments.
 
-    Args:
-        words: As in `sys.argv[1:]`; everything after `--` is kept.
+    `words`: as in `sys.argv[1:]`; everything after `--` is kept.
     """
     end = words.index("--") if "--" in words else len(words)
     flags = {FLAGS[word]: True for word in words[:end] if word in FLAGS}
@@ -138,11 +110,7 @@ def parse_output_options(words: Sequence[str]) -> tuple[list[str], OutputOptions
 
 
 def print_result(result: CommandResult, options: OutputOptions, stream: TextIO | None = None) -> None:
-    """Print a result.
-
-    Args:
-        stream: Default: standard output.
-    """
+    """Print a result."""
     stream = stream or sys.stdout
     if options.json:
         text = json.dumps(result.data, indent=2, ensure_ascii=False, allow_nan=False, default=str)
@@ -160,13 +128,7 @@ def print_result(result: CommandResult, options: OutputOptions, stream: TextIO |
 def print_error(
     error: BaseException, sentence: str, status: int, options: OutputOptions, stream: TextIO | None = None
 ) -> None:
-    """Print an error: a box on a terminal, one line in a pipe, or one JSON document.
-
-    Args:
-        sentence: The error as one sentence.
-        status: Exit status.
-        stream: Default: standard error.
-    """
+    """Print an error: a box on a terminal, one line in a pipe, or one JSON document."""
     stream = stream or sys.stderr
     if options.json:
         print(
@@ -179,7 +141,6 @@ def print_error(
 
 
 def _error_fields(error: BaseException, sentence: str) -> dict[str, Any]:
-    """Error as JSON fields; the keys are the same for every error."""
     facts: dict[str, Any] = {"message": sentence, "what": sentence, "field": "", "value": None}
     facts |= {"allowed": [], "remedy": ""}
     if not isinstance(error, HolotypeError):
@@ -189,7 +150,6 @@ def _error_fields(error: BaseException, sentence: str) -> dict[str, Any]:
 
 
 def _to_json_value(value: object) -> object:
-    """Value as JSON, no longer than a sentence."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value if abs(value) < 1 << 63 else truncate(value)
     return value if value is None or isinstance(value, bool | float) else truncate(value, 400)
@@ -266,7 +226,6 @@ def _render_cell(value: str | float | IntervalCell | None, cells: int) -> Text:
 
 
 def _render_bar(span: IntervalCell, cells: int) -> Text:
-    """Scale from 0 to 1 with interval and value, and the value as a number."""
     from rich.text import Text
 
     if span.value is None:

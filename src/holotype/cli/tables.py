@@ -22,11 +22,7 @@ LOWER_IS_BETTER = {"log_loss", "calibration_error"}  # a bar would mislead, beca
 
 
 def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
-    """Score with its intervals, step effects, and classes.
-
-    Args:
-        scores: Content of `scores.json`.
-    """
+    """Score with its intervals, step effects, and classes. `scores`: content of `scores.json`."""
     if not scores["metrics"]:
         return [TextLine(f"{scores.get('method', 'no score')}.", "note")]
     name, metric = next(iter(scores["metrics"].items()))
@@ -68,8 +64,7 @@ def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
 def score_lines(scores: Mapping[str, Any]) -> list[str]:
     """Score as one line, after a warning if it rests on one or two independent groups.
 
-    Args:
-        scores: Content of `scores.json`.
+    `scores`: content of `scores.json`.
     """
     if not scores["metrics"]:
         return [f"{scores.get('method', 'no score')}"]
@@ -84,17 +79,12 @@ def score_lines(scores: Mapping[str, Any]) -> list[str]:
 
 
 def _test_set_size(metric: Mapping[str, Any]) -> str:
-    """Size of the test set of a prediction interval; without a test table, that of the scored samples."""
     rows = metric["prediction_interval"]["rows"]
     return "the same size" if rows == metric["samples"] else f"{rows:,.0f} rows"
 
 
 def prediction_table(table: pl.DataFrame) -> list[Table | TextLine]:
-    """First predictions with their probabilities.
-
-    Args:
-        table: From `FittedRun.predict`.
-    """
+    """First predictions with their probabilities. `table`: from `FittedRun.predict`."""
     lesser = {name for name in table.columns if name.startswith("class_")} - {"class_1"}
     columns = [name for name in table.columns if table[name].dtype in (pl.String, pl.Boolean) and name not in lesser]
     score_columns = [name for name in table.columns if table[name].dtype.is_float()][:1]
@@ -108,11 +98,7 @@ def prediction_table(table: pl.DataFrame) -> list[Table | TextLine]:
 
 
 def stage_table(stages: Sequence[tuple[str, str, str]]) -> list[Table | TextLine]:
-    """Forecast of each step in a dry run.
-
-    Args:
-        stages: Name, state (`kept`, `runs`, `follows`) and words.
-    """
+    """Forecast of each step in a dry run. `stages`: name, state (`kept`, `runs`, `follows`) and words."""
     marks = {"kept": "✓", "runs": "▶", "follows": "…"}
     count = sum(state != "kept" for _, state, _ in stages)
     rows = [(marks[state], name, words) for name, state, words in stages]
@@ -138,7 +124,6 @@ def trial_table(trials: Sequence[TrialRecord]) -> list[Table | TextLine]:
 
 
 def _class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
-    """Classes in their order, or the worst of very many."""
     rows_of_classes, below = list(classes), ""
     if len(classes) > MAX_CLASSES:
         scored = [entry for entry in classes if entry["f1"] is not None]

@@ -28,10 +28,7 @@ class ChannelColumns:
     """File columns of the channels, with their patterns.
 
     Args:
-        patterns: Channel to file pattern, relative to the data folder.
         tables: Training and test table, with new file columns if paths had to be resolved.
-        added: Names of the new columns.
-        question: A question for the user.
     """
 
     patterns: dict[str, str]
@@ -43,14 +40,7 @@ class ChannelColumns:
 def find_channel_columns(
     train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]
 ) -> ChannelColumns | None:
-    """Find the columns that each name the files of one channel.
-
-    Args:
-        files: Image files, relative to the data folder.
-
-    Returns:
-        None if fewer than two columns do.
-    """
+    """Find the columns that each name the files of one channel. Returns None if fewer than two columns do."""
     index = FileIndex(files)
     columns = _columns_with_files(train, _find_file_columns(train, test), index)
     if len(columns) < 2:
@@ -86,7 +76,6 @@ def find_channel_columns(
 
 
 def _find_file_columns(train: pl.DataFrame, test: pl.DataFrame | None) -> dict[str, str]:
-    """Channel to column of files."""
     shared = [name for name in train.columns if test is None or name in test.columns]
     shared = [name for name in shared if not re.search(r"[{}]", name) and _holds_files(train[name])]
     named = {name: match for name in shared if (match := CELLPROFILER.match(name))}
@@ -101,7 +90,6 @@ def _find_file_columns(train: pl.DataFrame, test: pl.DataFrame | None) -> dict[s
 
 
 def _columns_with_files(train: pl.DataFrame, columns: dict[str, str], index: FileIndex) -> dict[str, str]:
-    """Columns whose files exist; of several columns that name the same files, the first."""
     selected: dict[str, str] = {}
     earlier_files: list[list[str | None]] = []
     for channel, column in columns.items():

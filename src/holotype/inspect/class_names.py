@@ -20,11 +20,7 @@ NO_CLASS = re.compile(
 
 
 def questions_on_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """List questions on class names that are similar or look like no class.
-
-    Args:
-        counts: Number of images by class name as written.
-    """
+    """List questions on class names that are similar or look like no class."""
     questions = []
     for names in find_similar_class_names(counts):
         stripped = {name.strip() for name in names}

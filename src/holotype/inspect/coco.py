@@ -31,11 +31,7 @@ class CocoFiles:
     """COCO JSON files of a data folder, as tables.
 
     Args:
-        train_path: JSON file with the training annotations.
-        test_path: JSON file of the test images, if any.
         train: One row per image: `id`, `file` (relative to the data folder), `label`, and further fields.
-        test: The same without labels.
-        remarks: Sentences for the user.
     """
 
     train_path: Path
@@ -48,15 +44,7 @@ class CocoFiles:
 def find_coco(folder: Path, json_path: Path | None = None) -> CocoFiles | None:
     """Find the COCO JSON files for training and test in a folder or its subfolders.
 
-    Args:
-        folder: The data folder; file names become relative to it.
-        json_path: The training file, if it is known.
-
-    Returns:
-        None if no file has annotations, or `json_path` is not COCO JSON.
-
-    Raises:
-        DataError: There are several candidates for the training file, or a file is invalid.
+    Returns None if no file has annotations, or `json_path` is not COCO JSON.
     """
     if json_path is not None and json_path.suffix.lower() != ".json":
         return None
@@ -92,12 +80,8 @@ def find_coco(folder: Path, json_path: Path | None = None) -> CocoFiles | None:
 def labels_of_json(train: pl.DataFrame, submissions: Mapping[str, pl.DataFrame]) -> LabelGuess:
     """Choose the category names as labels, or the category ids if a sample submission uses them.
 
-    Args:
-        train: From `find_coco`.
-        submissions: Further tables by name; only those named submission count.
-
-    Raises:
-        DataError: All images have the same category.
+    `train`: from `find_coco`; `submissions`: further tables by name; only those named submission count. Raises
+    DataError if all images have the same category.
     """
     submission_values = [
         set(table[table.columns[1]]) for name, table in submissions.items() if is_submission(name) and table.width == 2
@@ -121,9 +105,7 @@ def labels_of_json(train: pl.DataFrame, submissions: Mapping[str, pl.DataFrame])
 def ranks_of_json(train: pl.DataFrame, label: str) -> list[str]:
     """List the taxonomic ranks of the categories, from near to far; empty if they do not nest.
 
-    Args:
-        train: From `find_coco`.
-        label: Its label column.
+    `train`: from `find_coco`.
     """
     rank_columns = [name for name in RANKS if name in train.columns and not train[name].null_count()]
     several = [name for name in rank_columns if 1 < train[name].n_unique() < train[label].n_unique()]
@@ -131,7 +113,6 @@ def ranks_of_json(train: pl.DataFrame, label: str) -> list[str]:
 
 
 def _list_parts(path: Path) -> set[str]:
-    """Names of the lists in a COCO JSON file; empty for other files."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -26,12 +26,7 @@ __all__ = [
 
 
 def warnings_on_rows(file_match: FileMatch, labels: LabelGuess, folds: int, unlabeled: str = "") -> tuple[str, ...]:
-    """List warnings on rows without files or labels, ids in both tables, and classes too rare for the folds.
-
-    Args:
-        folds: Number of proposed folds.
-        unlabeled: Name of the table for rows without a label; empty if they stay in the training table.
-    """
+    """List warnings on rows without files or labels, ids in both tables, and classes too rare for the folds."""
     warnings = []
     if file_match.missing:
         rows, names = pluralize(file_match.missing, "row"), join_names(file_match.examples_missing, 3)
@@ -63,8 +58,7 @@ def warnings_on_rows(file_match: FileMatch, labels: LabelGuess, folds: int, unla
 def warnings_on_images(headers: pl.DataFrame) -> tuple[str, ...]:
     """List warnings on bit depths and channel counts that differ between images.
 
-    Args:
-        headers: Columns `role`, `channels`, `bits`, `file`.
+    `headers`: columns `role`, `channels`, `bits`, `file`.
     """
     warnings = []
     depths = {role: sorted(headers.filter(pl.col("role") == role)["bits"].unique()) for role in ("train", "test")}
@@ -144,11 +138,7 @@ def questions_on_rows(file_match: FileMatch, sample: str | None, groups: GroupGu
 
 
 def notes_on_columns(file_match: FileMatch, used: set[str], groups: GroupGuess) -> tuple[str, ...]:
-    """List the columns that the recipe does not use, with reasons.
-
-    Args:
-        used: The columns that the recipe names.
-    """
+    """List the columns that the recipe does not use, with reasons."""
     explained = {"", *(note.partition(":")[0] for note in groups.notes)}  # a column without a name is a row index
     rest = [name for name in file_match.train.columns if name not in used | explained]
     dates = [name for name in rest if are_dates(file_match.train[name])]
@@ -167,11 +157,7 @@ def notes_on_columns(file_match: FileMatch, used: set[str], groups: GroupGuess) 
 
 
 def notes_on_tables(findings: FolderFindings, labels: LabelGuess, named: str | None = None) -> tuple[str, ...]:
-    """Describe the tables that the recipe does not use.
-
-    Args:
-        named: Path of a table that the recipe names.
-    """
+    """Describe the tables that the recipe does not use."""
     notes = []
     for name, table in findings.others.items():
         classes = [column for column in table.columns if set(labels.counts) <= set(table[column])]

@@ -17,23 +17,9 @@ class FileMatch:
     """File match: how table rows name their image files.
 
     Args:
-        id: The id column.
         column: The column whose values occur in the file names; the id if several columns form the names.
-        pattern: Pattern for the recipe, relative to the data folder.
-        channels: Channel names; empty if one file holds all channels.
         train: The training table, with an added column if the pattern needs one.
-        test: The test table likewise.
-        added: The added column, or the column that distinguishes the images of a sample.
         sample: The sample column, if rows were expanded to one per image.
-        joined: The image column, if several rows of one image were merged.
-        missing: Number of rows without all of their files.
-        examples_missing: Some of the missing files.
-        unused: Number of image files that belong to no row.
-        unused_endings: The same by extension.
-        patterns: Pattern by channel, if each channel has its own; otherwise empty.
-        questions: Questions for the user.
-        added_files: Columns of file names that were added for the channels.
-        nameless: Number of rows without an image name, which were removed.
     """
 
     id: str
@@ -58,9 +44,7 @@ class FileMatch:
 def files_of_row(file_match: FileMatch, row: dict[str, str | None], role: str = "train") -> list[str]:
     """List the files of a row by the pattern, in channel order.
 
-    Args:
-        row: Value by column.
-        role: `train` or `test`, which the pattern may contain.
+    `role`: `train` or `test`, which the pattern may contain.
     """
     values = {"role": role} | {name: value for name, value in row.items() if name != "channel"}
     if file_match.patterns:

@@ -40,11 +40,7 @@ def group_by_name(files: Iterable[str]) -> dict[str, list[str]]:
 
 
 class FileIndex:
-    """File index of a folder, which also finds paths from other machines and other spellings.
-
-    Args:
-        files: Paths relative to the data folder, with forward slashes.
-    """
+    """File index of a folder, which also finds paths from other machines and other spellings."""
 
     def __init__(self, files: Iterable[str]) -> None:
         self._present = set(files)
@@ -58,11 +54,7 @@ class FileIndex:
     def find(self, written: str) -> str | None:
         """Find the file of a path from another machine, in another case, or with another encoding of accents.
 
-        Args:
-            written: A path, a URL, or a file name with or without its extension.
-
-        Returns:
-            None if no file or several files match.
+        Returns None if no file or several files match.
         """
         path = unquote(written).split("://")[-1] if "://" in written else written
         path = path.replace("\\", "/")
@@ -92,11 +84,7 @@ def is_image_name(name: str) -> bool:
 def list_images(folder: Path) -> tuple[tuple[str, ...], ImageFiles]:
     """List all readable images below a folder, and the other files found there.
 
-    Returns:
-        Names relative to the folder, with forward slashes, in natural order.
-
-    Raises:
-        DataError: There are no images.
+    Returns names relative to the folder, with forward slashes, in natural order.
     """
     listed = list_image_files(folder)
     if not listed.files:

@@ -40,11 +40,6 @@ class ClassFolders:
             subfolders of their class; `patient`, `slide` or similar if the file names begin with them.
         test: Columns `id`, `file`; None without a test folder.
         pattern: `{file}`, optionally followed by a channel.
-        channels: Channel names; empty if one file holds all channels.
-        remarks: Sentences for the user.
-        parents: Folders that contain the class folders, relative to the data folder.
-        questions: Questions for the user.
-        warnings: Sentences on what is left out.
     """
 
     train: pl.DataFrame
@@ -59,8 +54,6 @@ class ClassFolders:
 
 @dataclass(frozen=True)
 class _FolderRoles:
-    """Roles of the folders below the wrapper folders."""
-
     of_folder: dict[str, str]  # folder name in lower case to `train`, `test` or `unused`
     deeper: bool = False  # whether the class folders are below folders named train or val
     questions: tuple[str, ...] = ()
@@ -68,15 +61,7 @@ class _FolderRoles:
 
 
 def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
-    """Build tables from class folders, which may be below `train/`, `val/` and `test/`.
-
-    Args:
-        files: Image files relative to the data folder.
-        where: Name of the data folder, for messages.
-
-    Raises:
-        DataError: There are no class folders, or most hold a single image.
-    """
+    """Build tables from class folders, which may be below `train/`, `val/` and `test/`."""
     paths = [PurePosixPath(name) for name in files]
     wrapper = _find_wrapper(paths)
     folder_roles = _find_roles(paths, len(wrapper))
@@ -130,9 +115,7 @@ def read_class_folders(files: tuple[str, ...], where: str) -> ClassFolders:
 def repeats_folders(table: pl.DataFrame, rows: pl.DataFrame) -> bool:
     """Check whether a table only repeats the folders, because it was written from them, even if images moved since.
 
-    Args:
-        table: Table next to the images, as text.
-        rows: `train` or `test` of `ClassFolders`.
+    `rows`: `train` or `test` of `ClassFolders`.
     """
     columns = [name for name in ("label", "file") if name in rows.columns]
     if table.columns[: len(columns) + 1] != ["id", *columns] or not set(table.columns) <= {*rows.columns, "subfolder"}:
@@ -215,7 +198,6 @@ def _find_roles(paths: list[PurePosixPath], depth: int) -> _FolderRoles:
 
 
 def _batches_come_first(paths: list[PurePosixPath], depth: int) -> bool:
-    """Whether the classes are one level deeper: in folders of years, plates or patients that hold the same classes."""
     inner: dict[str, set[str]] = {}
     for path in paths:
         if len(path.parts) < depth + 3:
@@ -259,7 +241,6 @@ def _require_class_folders(train: list[PurePosixPath], depth: int, where: str) -
 
 
 def _find_channels(paths: list[PurePosixPath]) -> tuple[str, tuple[str, ...], dict[PurePosixPath, PurePosixPath]]:
-    """The last word of file names as channel, if every image has the same few words and none is a number."""
     split = {path: path.stem.rpartition("_") for path in paths}
     words = {last for _, _, last in split.values()}
     endings = {path.suffix for path in paths}
@@ -272,7 +253,6 @@ def _find_channels(paths: list[PurePosixPath]) -> tuple[str, tuple[str, ...], di
 
 
 def _make_ids(stems: list[PurePosixPath]) -> dict[PurePosixPath, str]:
-    """File names without extensions as ids if they are unique, else paths."""
     short = {path: path.stem for path in stems}
     longer = {path: path.with_suffix("").as_posix() for path in stems}
     for ids in (short, longer):

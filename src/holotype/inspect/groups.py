@@ -31,13 +31,7 @@ SHARED, MAX_SHARED = 1.5, 40  # fewest and most images per sample
 
 @dataclass(frozen=True)
 class GroupGuess:
-    """Proposed group columns, whose values never cross a fold.
-
-    Args:
-        reason: Why, in a sentence.
-        components: Number of independent sets of rows.
-        notes: Sentences on other columns.
-    """
+    """Proposed group columns, whose values never cross a fold."""
 
     columns: tuple[str, ...]
     reason: str
@@ -48,8 +42,7 @@ class GroupGuess:
 def find_groups(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str], folds: int) -> GroupGuess:
     """Propose group columns: those without common values in train and test, else those with a typical name.
 
-    Args:
-        taken: Columns with another role (id, files, labels).
+    `taken`: columns with another role (id, files, labels).
     """
     free = [name for name in train.columns if name not in taken and (test is None or name in test.columns)]
     train, test = _normalize_groups(train, free), None if test is None else _normalize_groups(test, free)
@@ -99,12 +92,7 @@ def find_domain(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str])
 
 
 def find_sample(train: pl.DataFrame, test: pl.DataFrame | None, identity: str, label: str) -> str | None:
-    """Find the sample column, whose values are prefixes of the ids: `B05` for the images `B05_s1` and `B05_s2`.
-
-    Args:
-        identity: The id column.
-        label: The label column; all images of a sample must share a label.
-    """
+    """Find the sample column, whose values are prefixes of the ids: `B05` for the images `B05_s1` and `B05_s2`."""
     for name in train.columns:
         other = name in {identity, label} or GROUP_NAME.search(name) or not SAMPLE_NAME.search(name)
         if other or (test is not None and name not in test.columns):
@@ -146,7 +134,6 @@ def _is_group_column(train: pl.DataFrame, name: str) -> bool:
 
 
 def _find_coarsest(train: pl.DataFrame, columns: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Columns that are nested in no other; of two equivalent columns, the first."""
     nested: dict[str, str] = {}
     for name in columns:
         for outer in columns:

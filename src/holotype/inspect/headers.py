@@ -37,11 +37,7 @@ def spread_positions(count: int, max_count: int) -> list[int]:
 def read_headers(folder: Path, files: list[str]) -> pl.DataFrame:
     """Read the headers of images; unreadable files are left out.
 
-    Args:
-        files: Names relative to the folder.
-
-    Returns:
-        Columns `file`, `height`, `width`, `channels`, `bits` (per channel).
+    Returns columns `file`, `height`, `width`, `channels`, `bits` (per channel).
     """
     rows = []
     for name in files:
@@ -55,12 +51,9 @@ def read_headers(folder: Path, files: list[str]) -> pl.DataFrame:
 def read_header(path: Path) -> tuple[int, int, int, int]:
     """Read height, width, channels and bits per channel of an image.
 
-    Arrays and microscope formats are decoded. The content, not the extension, decides on the format.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: The file is not a supported image.
-        DataError: A package that reads the format is not installed.
+    Arrays and microscope formats are decoded. The content, not the extension, decides on the format. Raises OSError if
+    the file cannot be read. Raises ValueError if the file is not a supported image. Raises DataError if a package that
+    reads the format is not installed.
     """
     ending = path.suffix.lower()
     if ending in DECODED:

@@ -45,17 +45,9 @@ class FolderFindings:
     """Folder findings: tables, images and their match.
 
     Args:
-        folder: The data folder; image names are relative to it.
         layout: `table` (a table names the images), `folders` (a folder per class) or `json` (a COCO JSON file).
         train_path: The training table; None for class folders.
-        test_path: The table of the images to predict, if any.
-        trial: Result of reading some images.
-        others: Further tables by name.
-        images: Number of image files.
-        remarks: Further observations, as sentences.
         role_column: Column that splits one table into training and test rows, if any.
-        warnings: Sentences on image files that cannot be used.
-        questions: Questions for the user.
         unlabeled: Rows without a label that were removed from the training table.
         rewritten: Tables written from the folders earlier, without further information.
     """
@@ -84,12 +76,8 @@ class FolderFindings:
 def inspect_folder(data: Path) -> FolderFindings:
     """Inspect a folder or a table without changing anything.
 
-    Args:
-        data: A folder with `train.csv` or COCO JSON and images below it, a folder with a subfolder per class, or a
-            table or JSON file next to its images.
-
-    Raises:
-        DataError: There is no training data, or rows cannot be matched to images.
+    `data`: a folder with `train.csv` or COCO JSON and images below it, a folder with a subfolder per class, or a table
+    or JSON file next to its images. Raises DataError if there is no training data, or rows cannot be matched to images.
     """
     data = Path(data)
     if not Path(strip_sheet_name(data)[0]).exists():
@@ -127,7 +115,6 @@ def inspect_folder(data: Path) -> FolderFindings:
 
 
 def _choices(folder: Path) -> list[str]:
-    """Names of the folders and tables that could have been meant, without hidden ones."""
     try:
         paths = [path for path in folder.iterdir() if not path.name.startswith((".", "~$"))]
     except OSError:
@@ -165,7 +152,6 @@ def _inspect_table(folder: Path, train_path: Path, tables: list[Path], files: tu
 
 
 def _require_header(table: pl.DataFrame, path: Path, files: tuple[str, ...]) -> None:
-    """Refuse a table without a header, whose first row would be lost."""
     index = FileIndex(files)
     first = next((name for name in table.columns if is_image_name(name) and index.find(name)), None)
     if first is not None:
@@ -177,7 +163,6 @@ def _require_header(table: pl.DataFrame, path: Path, files: tuple[str, ...]) -> 
 
 
 def _questions_on_sheets(train: Path, test: Path | None, tables: list[Path]) -> tuple[str, ...]:
-    """Ask whether the right sheet of a workbook was used, if there are others."""
     file, sheet = strip_sheet_name(train)
     others = [
         str(strip_sheet_name(path)[1])
@@ -224,7 +209,6 @@ def _inspect_class_folders(
 def _find_training_table(
     tables: list[Path], folder: Path, files: tuple[str, ...]
 ) -> tuple[Path | None, tuple[str, ...]]:
-    """The table named train, else the only table that matches the images; else None, with the reasons."""
     called = [path for path in tables if table_name(path) == "train"]
     called = called or [path for path in tables if table_name(path).startswith("train")]
     if len(called) == 1:
@@ -244,7 +228,6 @@ def _find_training_table(
 
 
 def _explain_mismatch(path: Path, files: tuple[str, ...]) -> str:
-    """Reason why a table does not match the images; empty if it does."""
     try:
         match_rows_to_files(read_table(path), None, files)
     except DataError as error:
@@ -260,7 +243,6 @@ def _make_findings(
     file_match: FileMatch,
     *paths: Path | None,
 ) -> FolderFindings:
-    """Read the other tables and some images; refuse the folder if most images cannot be read."""
     others, remarks = {}, []
     for path in other_tables:
         name = path.relative_to(folder).as_posix()

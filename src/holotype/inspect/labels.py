@@ -59,11 +59,7 @@ class LabelGuess:
 
     Args:
         kind: `multiclass` or `multilabel`.
-        separator: Separator between the labels of a sample (multilabel).
         counts: Number of samples per class, most frequent first.
-        unlabeled: Rows without a label.
-        questions: Questions for the user.
-        flags: The one-hot columns that the label column was joined from.
     """
 
     column: str
@@ -76,14 +72,7 @@ class LabelGuess:
 
 
 def choose_label_column(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) -> tuple[str, tuple[str, ...]]:
-    """Choose the most likely label column, and list the other candidates.
-
-    Args:
-        taken: Columns with another role.
-
-    Raises:
-        DataError: No column is left.
-    """
+    """Choose the most likely label column, and list the other candidates. Raises DataError if no column is left."""
     free = [name for name in train.columns if name not in taken]
     only_in_train = [name for name in free if test is None or name not in test.columns]
     called = [name for name in free if name.lower() in NAMES]
@@ -113,12 +102,7 @@ def could_be_classes(train: pl.DataFrame, name: str) -> bool:
 def judge_labels(values: pl.Series, column: str, separator: str | None = None) -> LabelGuess:
     """Classify the labels as multiclass or multilabel, and refuse values that are not classes.
 
-    Args:
-        values: The labels as text.
-        separator: Separator between the labels of a sample, if known.
-
-    Raises:
-        DataError: The labels are amounts, dates or free text, or there is a single class.
+    Raises DataError if the labels are amounts, dates or free text, or there is a single class.
     """
     text = values.fill_null("").str.strip_chars()
     non_empty = text.filter(text != "")
@@ -159,8 +143,7 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
 def judge_folder_names(values: pl.Series, column: str) -> LabelGuess:
     """Count the classes of class folders; each folder name is one class, whatever it contains.
 
-    Raises:
-        DataError: The folder names are dates, or there is a single folder.
+    Raises DataError if the folder names are dates, or there is a single folder.
     """
     if are_dates(values):
         raise DataError(
@@ -175,7 +158,6 @@ def judge_folder_names(values: pl.Series, column: str) -> LabelGuess:
 
 
 def _judge_lists(non_empty: pl.Series, column: str, unlabeled: int) -> LabelGuess:
-    """Labels that are lists, as written by pandas or JSON."""
     cells = [parse_label_list(cell) if re.match(LIST_PATTERN, cell) else [cell] for cell in non_empty]
     broken = [cell for cell, labels in zip(non_empty, cells, strict=True) if labels is None]
     if broken:
@@ -199,9 +181,6 @@ def guess_separator(values: pl.Series) -> str | None:
 
     A separator is accepted if the parts recur: at least half of the parts of compound values also occur alone in some
     row, or (except for the blank, which many names contain) in at least two other combinations.
-
-    Args:
-        values: Labels, none empty.
     """
     distinct = values.unique()
     for separator in SEPARATORS:
@@ -220,11 +199,7 @@ def guess_separator(values: pl.Series) -> str | None:
 
 
 def count_classes(values: pl.Series, separator: str | None) -> dict[str, int]:
-    """Count the samples of each class, most frequent first.
-
-    Args:
-        values: Labels, none empty.
-    """
+    """Count the samples of each class, most frequent first."""
     parts = values if separator is None else values.str.split(separator).explode().str.strip_chars()
     counts = parts.filter(parts != "").value_counts().sort(["count", parts.name], descending=[True, False])
     return dict(counts.iter_rows())

@@ -29,15 +29,7 @@ ENOUGH = 0.5
 
 
 def match_rows_to_files(train: pl.DataFrame, test: pl.DataFrame | None, files: tuple[str, ...]) -> FileMatch:
-    """Match table rows to image files: find the id column and the file pattern.
-
-    Args:
-        train: The training table, all columns as text.
-        files: Image files, relative to the data folder.
-
-    Raises:
-        DataError: No column is unique or names the files, or several rows name one file.
-    """
+    """Match table rows to image files: find the id column and the file pattern."""
     by_channel = find_channel_columns(train, test, files)
     if by_channel is not None:
         return count_missing(_match_channel_columns(by_channel), files)
@@ -62,7 +54,6 @@ def match_rows_to_files(train: pl.DataFrame, test: pl.DataFrame | None, files: t
 
 
 def _match_channel_columns(channel_columns: ChannelColumns) -> FileMatch:
-    """File match of tables with a file column per channel; the id is a unique column or a number."""
     train, test = channel_columns.tables
     unique = sorted(
         shared_columns(train, test)[1], key=lambda name: (ID_NAME.search(name) is None, name in channel_columns.added)
@@ -92,7 +83,6 @@ def _match_channel_columns(channel_columns: ChannelColumns) -> FileMatch:
 def _match_repaired_tables(
     train: pl.DataFrame, test: pl.DataFrame | None, unique: list[str], files: tuple[str, ...]
 ) -> FileMatch:
-    """Match rows if no unique column names the files: by several columns, or after repairing the tables."""
     shared = [name for name in train.columns if test is None or name in test.columns]
     composed = infer_pattern(_join_roles(train, test, shared), files) if unique else None
     if composed is not None:
@@ -125,7 +115,6 @@ def _match_repaired_tables(
 
 
 def _join_roles(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[str]) -> pl.DataFrame:
-    """Rows of both tables, with their role unless a column has this name."""
     roles = {role: table.select(columns) for role, table in (("train", train), ("test", test)) if table is not None}
     named = [pl.lit(role).alias("role") for role in roles] if "role" not in columns else [pl.col("role")] * len(roles)
     return pl.concat([table.with_columns(name) for table, name in zip(roles.values(), named, strict=True)])
@@ -134,7 +123,6 @@ def _join_roles(train: pl.DataFrame, test: pl.DataFrame | None, columns: list[st
 def _match_multi_column(
     composed: MultiColumnPattern, train: pl.DataFrame, test: pl.DataFrame | None, id_name: str, files: tuple[str, ...]
 ) -> FileMatch:
-    """File match of a multi-column pattern; rows with several images are expanded to one row per image."""
     file_match = FileMatch(id_name, id_name, composed.pattern, composed.channels, train, test)
     if not composed.sites:
         return file_match

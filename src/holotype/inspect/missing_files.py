@@ -42,7 +42,6 @@ def count_missing(file_match: FileMatch, files: tuple[str, ...]) -> FileMatch:
 
 
 def _match_spellings(file_match: FileMatch, files: tuple[str, ...]) -> FileMatch:
-    """Add columns of file names if files differ from the table in case or in the encoding of accents."""
     present = set(files)
     by_normalized: dict[str, list[str]] = {}
     for path in files:
@@ -91,7 +90,6 @@ def question_spelling(table: pl.DataFrame, written: str, file_column: str) -> tu
 
 
 def _describe_spellings(changed: Sequence[tuple[str, str]]) -> str:
-    """Question on differently spelled files, from pairs of the name in the table and the file name."""
     written, called = changed[0]
     return (
         f"Do {pluralize(len(changed), 'file')} belong to the table although names differ in case or in the encoding "

@@ -27,14 +27,7 @@ SEPARATORS = re.compile(r"([\W_]+)")
 
 @dataclass(frozen=True)
 class MultiColumnPattern:
-    """Multi-column file pattern.
-
-    Args:
-        pattern: With column names in braces.
-        channels: Channel names; empty if one file holds all channels.
-        site: A name in the pattern that is not a column, if a row has several images.
-        sites: The values of `site`.
-    """
+    """Multi-column file pattern."""
 
     pattern: str
     channels: tuple[str, ...]
@@ -44,8 +37,6 @@ class MultiColumnPattern:
 
 @dataclass(frozen=True)
 class _Span:
-    """Consecutive pieces of a name that hold a column's value after a constant prefix."""
-
     first: int
     last: int
     beginning: str
@@ -57,13 +48,7 @@ def infer_pattern(table: pl.DataFrame, files: tuple[str, ...]) -> MultiColumnPat
 
     Names are split at characters that are neither letters nor digits. A column fits a position if nearly all pieces
     there are values of the column. The varying pieces that no column explains are the channel and, before it, the site.
-
-    Args:
-        table: Training and test rows, with only the columns that may name files.
-        files: Image files, relative to the data folder.
-
-    Returns:
-        None if there is no such pattern.
+    Returns None if there is no such pattern.
     """
     table = table.select(name for name in table.columns if name != "channel" and not re.search(r"[{}]", name))
     site = free_name("site", table)
@@ -85,7 +70,6 @@ def infer_pattern(table: pl.DataFrame, files: tuple[str, ...]) -> MultiColumnPat
 
 
 def _split_similar_names(files: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-    """Pieces of the names that have the most common structure, and the separators between them."""
     cut = [SEPARATORS.split(name) for name in files]
     shape = Counter(tuple(parts[1::2]) for parts in cut).most_common(1)[0][0]
     return [parts[::2] for parts in cut if tuple(parts[1::2]) == shape], list(shape)
@@ -96,7 +80,6 @@ def _join_parts(parts: Sequence[str], links: Sequence[str], first: int, last: in
 
 
 def _shared_letters(values: set[str]) -> str:
-    """Letters that all values begin with."""
     pairs = zip(min(values), max(values), strict=False)
     return "".join(letter for letter, _ in takewhile(lambda pair: pair[0] == pair[1] and pair[0].isalpha(), pairs))
 
@@ -104,7 +87,6 @@ def _shared_letters(values: set[str]) -> str:
 def _find_spans(
     table: pl.DataFrame, names: list[list[str]], links: list[str], differing: set[int]
 ) -> dict[str, list[_Span]]:
-    """Possible spans of each column, columns with the most values first."""
     values_of_column = {name: set(table[name].drop_nulls()) for name in table.columns}
     spans_of_column: dict[str, list[_Span]] = {
         name: [] for name in sorted(values_of_column, key=lambda name: -len(values_of_column[name]))
@@ -145,7 +127,6 @@ def _iterate_choices(spans_of_column: dict[str, list[_Span]]) -> Iterator[tuple[
 def _make_pattern(
     spans: tuple[_Span, ...], names: list[list[str]], links: list[str], differing: Sequence[int], site: str
 ) -> MultiColumnPattern | None:
-    """Pattern of a set of spans; the remaining pieces are the channel and, if they are crossed with it, the site."""
     covered = {number for span in spans for number in range(span.first, span.last + 1)}
     left = [number for number in differing if number not in covered]
     if left and (left[-1] - left[0] >= len(left) or any("/" in link for link in links[left[0] : left[-1]])):
@@ -185,7 +166,6 @@ def format_pattern(pattern: str, values: Mapping[str, str | None]) -> str:
 
 
 def _leads_to_files(candidate: MultiColumnPattern, rows: list[dict[str, str | None]], present: set[str]) -> bool:
-    """Whether nearly all rows have all their files, and no file belongs to two rows."""
     used_files: set[str] = set()
     complete = 0
     for row in rows:

@@ -24,10 +24,7 @@ def add_pattern(
 ) -> FileMatch:
     """Add the file pattern to a match, or a path column if no column explains the folders.
 
-    Args:
-        rows: The name template of each example row.
-        examples: Example rows of both tables; `HOLE` is their role.
-        files: Image files, relative to the data folder.
+    `examples`: example rows of both tables; `HOLE` is their role.
     """
     hole = f"{{{file_match.column}}}"
     leader = Counter(row.template.text for row in rows).most_common(1)[0][0]
@@ -52,7 +49,6 @@ def add_pattern(
 
 
 def _add_path_column(file_match: FileMatch, rows: list[RowFiles], files: tuple[str, ...]) -> FileMatch:
-    """Add a path column to the tables if no column explains the folder or the extension."""
     ends = [end for end, _ in Counter(row.template.text.rpartition("/")[2] for row in rows).most_common()]
     if any(HOLE not in end for end in ends) or (len(ends) > 1 and file_match.channels):
         raise DataError(

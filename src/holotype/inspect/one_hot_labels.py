@@ -22,11 +22,7 @@ COLUMN = "labels"
 
 
 def find_one_hot_columns(train: pl.DataFrame, test: pl.DataFrame | None, taken: set[str]) -> tuple[str, ...]:
-    """Find the one-hot columns; none if another column is more likely the label.
-
-    Args:
-        taken: Columns with another role.
-    """
+    """Find the one-hot columns; none if another column is more likely the label."""
     other = (TIE, DOMAIN_NAME, BOOKKEEPING, PERSON)
     free = [name for name in train.columns if name not in taken and (test is None or name not in test.columns)]
     free = [name for name in free if not any(pattern.search(name) for pattern in other)]
@@ -48,14 +44,9 @@ def find_one_hot_columns(train: pl.DataFrame, test: pl.DataFrame | None, taken: 
 def join_one_hot(train: pl.DataFrame, flags: Sequence[str]) -> tuple[pl.DataFrame, LabelGuess]:
     """Join one-hot columns into one label column.
 
-    Args:
-        flags: From `find_one_hot_columns`, at least two.
-
-    Returns:
-        The table without the one-hot columns, and its labels: multilabel unless every row has exactly one.
-
-    Raises:
-        DataError: All separators occur in class names, or no row has a class.
+    `flags`: from `find_one_hot_columns`, at least two. Returns the table without the one-hot columns, and its labels:
+    multilabel unless every row has exactly one. Raises DataError if all separators occur in class names, or no row has
+    a class.
     """
     free = [separator for separator in SEPARATORS if not any(separator in name for name in flags)]
     if not free:

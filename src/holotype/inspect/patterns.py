@@ -32,12 +32,7 @@ SUFFIXES_BY_PREFERENCE = (".tif", ".tiff", ".png", ".bmp", ".webp", ".jpg", ".jp
 
 @dataclass(frozen=True)
 class Template:
-    """Template of a row's file names.
-
-    Args:
-        text: File name with `HOLE` for the value and `{channel}` for the channel.
-        channels: Channel names in order; empty if one file holds all channels.
-    """
+    """Template of a row's file names. `text`: file name with `HOLE` for the value and `{channel}` for the channel."""
 
     text: str
     channels: tuple[str, ...]
@@ -45,11 +40,7 @@ class Template:
 
 @dataclass(frozen=True)
 class RowFiles:
-    """Row with a template of its files.
-
-    Args:
-        row: Row index in the joined table of examples.
-    """
+    """Row with a template of its files."""
 
     row: int
     template: Template
@@ -58,10 +49,8 @@ class RowFiles:
 def spans_of_path(path: str, effort: int) -> Iterator[tuple[int, int]]:
     """Iterate over the spans of a path that could be a row's value, longest first within each kind.
 
-    Args:
-        path: With forward slashes.
-        effort: 0: whole names, and the parts before or after a separator; 1: folders, and the parts between two
-            separators; 2: the parts before or after a change between letters and digits.
+    `effort`: 0: whole names, and the parts before or after a separator; 1: folders, and the parts between two
+    separators; 2: the parts before or after a change between letters and digits.
     """
     name = path.rfind("/") + 1
     dot = path.rfind(".")
@@ -92,8 +81,7 @@ def spans_of_path(path: str, effort: int) -> Iterator[tuple[int, int]]:
 def match_values(files: tuple[str, ...], values: set[str], effort: int) -> dict[str, list[str]]:
     """Match column values to files: file names of each value, with a hole in place of the value.
 
-    Args:
-        effort: As in `spans_of_path`.
+    `effort`: as in `spans_of_path`.
     """
     matches: dict[str, list[str]] = {}
     lengths = {len(value) for value in values}
@@ -108,13 +96,8 @@ def match_values(files: tuple[str, ...], values: set[str], effort: int) -> dict[
 def templates_of_row(names: list[str]) -> Template | None:
     """Template of one row's files: a name with a hole, and a channel if there are several files.
 
-    Masks, thumbnails and second copies in another format are ignored.
-
-    Args:
-        names: File names of the row, each with a hole.
-
-    Returns:
-        None if the files differ in more than one place.
+    Masks, thumbnails and second copies in another format are ignored. Returns None if the files differ in more than one
+    place.
     """
     names = _prefer_one_suffix([name for name in names if not NOT_PICTURES.search(name)] or names)
     if len(names) == 1:
@@ -141,13 +124,7 @@ def common_shape(rows: list[RowFiles]) -> list[RowFiles]:
 def column_in_segment(segments: list[str], table: pl.DataFrame, rows: list[int]) -> str | None:
     """Explain a path segment by a column: `Plate1`, `Plate2` become `Plate{plate}`.
 
-    Args:
-        segments: One path segment per row.
-        table: The examples.
-        rows: Row index of each segment.
-
-    Returns:
-        The segment itself if it is the same in all rows; None if no column explains it.
+    Returns the segment itself if it is the same in all rows; None if no column explains it.
     """
     if len(set(segments)) == 1:
         return segments[0]

@@ -42,10 +42,7 @@ class Proposal:
     Args:
         content: The recipe; paths of existing files are absolute, tables to be written are plain names.
         reasons: Reason by key path (`data.groups`).
-        questions: Questions for the user.
         warnings: Problems that will stop a run or harm its score, as sentences.
-        tables: Tables to be written next to the recipe, by file name.
-        notes: Observations that are not used, as sentences.
     """
 
     content: dict[str, Any]
@@ -59,8 +56,7 @@ class Proposal:
 def propose(findings: FolderFindings) -> Proposal:
     """Propose the best recipe that the findings allow.
 
-    Raises:
-        DataError: The labels are amounts, dates or free text, or there is no label column.
+    Raises DataError if the labels are amounts, dates or free text, or there is no label column.
     """
     file_match = findings.file_match
     of_channels = {*file_match.added_files, *re.findall(HOLE, " ".join(file_match.patterns.values()))}
@@ -123,7 +119,6 @@ def propose(findings: FolderFindings) -> Proposal:
 
 
 def _choose_labels(findings: FolderFindings, taken: set[str]) -> tuple[FolderFindings, LabelGuess, tuple[str, ...]]:
-    """Findings with one label column, its labels, and other columns that could be meant."""
     file_match = findings.file_match
     if findings.layout == "json":
         return findings, labels_of_json(file_match.train, findings.others), ()
@@ -159,7 +154,6 @@ def _separate_unlabeled(findings: FolderFindings, labels: LabelGuess) -> FolderF
 
 
 def _question_label(findings: FolderFindings, column: str, others: tuple[str, ...]) -> tuple[str, ...]:
-    """Ask whether the label column is right, if its name is not typical or there are other candidates."""
     if others:
         return (f"Is {column!r} the label? It could also be {join_names(others, 4)}.",)
     if findings.layout != "table" or column not in findings.file_match.train.columns or POSSIBLE_NAME.search(column):
@@ -168,7 +162,6 @@ def _question_label(findings: FolderFindings, column: str, others: tuple[str, ..
 
 
 def _count_written_names(values: pl.Series, labels: LabelGuess) -> dict[str, int]:
-    """Samples per class, by class name as written."""
     if labels.kind == "multilabel":
         return labels.counts
     labeled_values = values.filter(values.fill_null("").str.strip_chars() != "")

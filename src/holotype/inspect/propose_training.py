@@ -69,8 +69,7 @@ def propose_model(findings: FolderFindings, labels: LabelGuess, folds: int) -> t
 def propose_size(headers: pl.DataFrame) -> tuple[int, str]:
     """Propose the input size in pixels, with its reason: the bounded longest side; small images are enlarged.
 
-    Args:
-        headers: Columns `height` and `width`; if sizes differ, the median of the longest sides is used.
+    `headers`: columns `height` and `width`; if sizes differ, the median of the longest sides is used.
     """
     sides = headers.select(pl.max_horizontal("height", "width")).to_series()
     longest, smallest, largest = (round(float(side)) for side in np.quantile(sides.to_numpy(), (0.5, 0.0, 1.0)))

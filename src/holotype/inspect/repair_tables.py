@@ -38,13 +38,6 @@ def repair_tables(
 
     First paths as they are here (`/elsewhere/scans/a/1.png` is `a/1.png`, `IMG_1.JPG` is `img_1.jpg`), then whole
     numbers padded with zeros like the numbers in file names.
-
-    Args:
-        columns: Columns that may name files.
-        files: Image files.
-
-    Yields:
-        Name of the column, name of the added column, and both tables.
     """
     tables = [table for table in (train, test) if table is not None]
     for changes in (_resolve_local_paths, _pad_numbers):
@@ -58,7 +51,6 @@ def repair_tables(
 
 
 def _resolve_local_paths(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[tuple[str, list[pl.Series]]]:
-    """Name and values of a path column that is resolved to the files here."""
     index = FileIndex(files)
 
     def here(value: str | None) -> str | None:
@@ -68,7 +60,6 @@ def _resolve_local_paths(columns: list[pl.Series], files: tuple[str, ...]) -> It
 
 
 def _pad_numbers(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[tuple[str, list[pl.Series]]]:
-    """Names and values of a number column that is padded to the widths in file names."""
     if not all(bool(column.str.contains(r"^\d+$").all()) for column in columns):
         return
     lengths = Counter(len(run) for name in files for run in re.findall(r"\d+", name.rpartition("/")[2]))
@@ -80,8 +71,7 @@ def _pad_numbers(columns: list[pl.Series], files: tuple[str, ...]) -> Iterator[t
 def split_by_role(table: pl.DataFrame) -> tuple[str, pl.DataFrame, pl.DataFrame] | None:
     """Split a table that has training and test rows by its role column.
 
-    Returns:
-        Name of the column, and both parts without it; None if there is no such column.
+    Returns name of the column, and both parts without it; None if there is no such column.
     """
     for name in table.columns:
         values = table[name].fill_null("").str.strip_chars().str.to_lowercase()

@@ -27,8 +27,7 @@ def data_section(
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, pl.DataFrame]]:
     """Propose the data section: tables, images and labels.
 
-    Returns:
-        The section; reasons by key path; tables to be written, by file name.
+    Returns the section; reasons by key path; tables to be written, by file name.
     """
     file_match = findings.file_match
     changed = _describe_changes(findings, labels)
@@ -97,12 +96,7 @@ def add_groups(data: dict[str, Any], reasons: dict[str, str], groups: GroupGuess
 def add_submission(
     content: dict[str, Any], reasons: dict[str, str], findings: FolderFindings, label: str, sample: str | None
 ) -> None:
-    """Add the column names of a sample submission to the recipe, if they differ from the tables.
-
-    Args:
-        label: The label column.
-        sample: The sample column, or None if each image is a sample.
-    """
+    """Add the column names of a sample submission to the recipe, if they differ from the tables."""
     identity = sample or findings.file_match.id
     for name, table in findings.others.items():
         test = findings.file_match.test
@@ -118,7 +112,6 @@ def add_submission(
 
 
 def _describe_changes(findings: FolderFindings, labels: LabelGuess) -> str:
-    """Source of the tables to be written, and their changes; empty if the tables stay as they are."""
     if findings.layout == "folders":
         return "the folders"
     file_match = findings.file_match

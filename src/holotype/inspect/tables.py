@@ -39,8 +39,7 @@ DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?$|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}
 def list_tables(folder: Path) -> list[Path]:
     """List the tables of a folder, or of its subfolders if it has none, without those written by `holotype init`.
 
-    Returns:
-        Files; each sheet of a workbook with several sheets by its name, as in `labels.xlsx#Sheet2`.
+    Returns files; each sheet of a workbook with several sheets by its name, as in `labels.xlsx#Sheet2`.
     """
     for pattern in ("*", "*/*"):
         paths = [path for path in folder.glob(pattern) if path.suffix.lower() in TABLE_SUFFIXES and path.is_file()]
@@ -86,20 +85,12 @@ def sibling_test_table(train: Path, tables: list[Path]) -> Path | None:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read a table with every column as text, so that `00250` is preserved; cells without a value are null.
-
-    Raises:
-        DataError: The file is not a supported table, or has no rows.
-    """
+    """Read a table with every column as text, so that `00250` is preserved; cells without a value are null."""
     return read_with_notes(path)[0]
 
 
 def read_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Read a table like `read_table`, with notes on how it was read.
-
-    Raises:
-        DataError: The file is not a supported table, or has no rows.
-    """
+    """Read a table like `read_table`, with notes on how it was read."""
     ending = Path(strip_sheet_name(path)[0]).suffix.lower()
     if ending not in TABLE_SUFFIXES:
         raise DataError(

@@ -18,11 +18,7 @@ CLASS_COLUMN_NAMES = {"class", "name", "label"}
 def find_taxonomy(tables: Mapping[str, pl.DataFrame], classes: set[str]) -> tuple[str, tuple[str, ...]] | None:
     """Find the first table with one row per class whose other columns are nested ranks, from near to far.
 
-    Args:
-        tables: Further tables by name.
-
-    Returns:
-        Name of the table and its ranks; None if no table describes every class with nested columns.
+    Returns name of the table and its ranks; None if no table describes every class with nested columns.
     """
     for name, table in tables.items():
         column = next(

@@ -32,11 +32,8 @@ class TrialReading:
 
     Args:
         headers: Headers of the readable images: `file`, `height`, `width`, `channels`, `bits`, `role`.
-        tried: Number of images that were tried.
-        is_complete: Whether these are all images.
         unread: Error message by first file of each unreadable image.
         projection: Projection of planes or time points that makes images readable, if needed.
-        planes: Message of the reader on an image with planes or time points.
         pages: Number of unnamed pages of each TIFF, which are read as channels; otherwise 1.
     """
 
@@ -98,15 +95,13 @@ def read_trial(folder: Path, file_match: FileMatch) -> TrialReading:
 def are_photographs(headers: pl.DataFrame) -> bool:
     """Check whether 8-bit images mix gray and color, or some have a fourth channel.
 
-    Args:
-        headers: Columns `channels` and `bits`.
+    `headers`: columns `channels` and `bits`.
     """
     counts = set(headers["channels"].unique())
     return len(counts) > 1 and counts <= {1, 3, 4} and set(headers["bits"].unique()) == {8}
 
 
 def _select_rows(folder: Path, file_match: FileMatch, table: pl.DataFrame, role: str) -> list[tuple[str, list[str]]]:
-    """Files of the rows to be read, without rows that lack files."""
     for count in ROWS:
         rows = table[spread_positions(table.height, count)].iter_rows(named=True)
         files = [(role, files_of_row(file_match, row, role)) for row in rows]
@@ -123,7 +118,6 @@ def _select_rows(folder: Path, file_match: FileMatch, table: pl.DataFrame, role:
 def _read_images(
     folder: Path, channels: Sequence[str], images: Sequence[tuple[str, list[str]]], projection: str | None
 ) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Headers of the readable images, and the errors of the others."""
     rows, unread = [], {}
     for role, files in images:
         try:
@@ -140,7 +134,6 @@ def _read_images(
 
 
 def _count_pages(folder: Path, files: Sequence[str]) -> int:
-    """Number of pages of a TIFF that neither OME nor ImageJ metadata describe."""
     first = next((name for name in files if name.lower().endswith((".tif", ".tiff"))), None)
     if first is None:
         return 1

@@ -25,14 +25,7 @@ ORIGIN = "Written by `holotype init`. Every setting is a guess, with its reason 
 def write_recipe(proposal: Proposal, path: Path, force: bool = False) -> str:
     """Write a proposed recipe and its tables into one folder.
 
-    Args:
-        force: Replace existing files.
-
-    Returns:
-        The text of the recipe.
-
-    Raises:
-        InputError: A file exists already, or cannot be written.
+    Raises InputError if a file exists already, or cannot be written.
     """
     path = Path(path)
     targets = [path, *(path.parent / name for name in proposal.tables)]
@@ -55,20 +48,12 @@ def write_recipe(proposal: Proposal, path: Path, force: bool = False) -> str:
 
 
 def recipe_text(proposal: Proposal, folder: Path) -> str:
-    """Format a proposal as YAML.
-
-    Args:
-        folder: Folder of the recipe; paths become relative to it.
-    """
+    """Format a proposal as YAML."""
     return commented_text(_with_relative_paths(proposal.content, folder.resolve()), proposal, ORIGIN)
 
 
 def commented_text(content: dict[str, Any], proposal: Proposal, origin: str) -> str:
-    """Format a recipe as YAML with comments.
-
-    Args:
-        origin: The first comment.
-    """
+    """Format a recipe as YAML with comments."""
     lines = _wrap_comment(origin, "")
     for title, sentences in (("Question", proposal.questions), ("Warning", proposal.warnings)):
         for sentence in sentences:
@@ -102,7 +87,6 @@ def _format_section(content: dict[str, Any], address: str, reasons: dict[str, st
 
 
 def _format_entry(entry: dict[str, Any], address: str, reasons: dict[str, str], indent: str) -> list[str]:
-    """Format a list entry with comments above its keys; comments on no single key come first."""
     below = f"{address}."
     comments: dict[str, list[str]] = {name: [] for name in ["", *entry]}
     for reason_address, reason in reasons.items():

@@ -1,7 +1,4 @@
-"""HTML reports of runs, audits, comparisons and tuning: one file each, readable offline.
-
-`ReportData` (or `DatasetData`, `CompareData`, `TrialsData`) → `write_report` → `report.html`.
-"""
+"""HTML reports of runs, audits, comparisons and tuning: one file each, readable offline."""
 
 from holotype.report.class_graph import ClassGraphData
 from holotype.report.compare import CompareData, ComparedRun, Difference, PairedRuns

@@ -39,9 +39,7 @@ def interval_strip(
 ) -> str:
     """Score as a dot on its 95 % confidence interval (bar) and prediction interval (thin line).
 
-    Args:
-        fresh: Lower and upper end of the prediction interval, the score of a new test set.
-        name: Name of the score in the tooltip.
+    `fresh`: lower and upper end of the prediction interval, the score of a new test set.
     """
     marks = _grid_lines(scale)
     words = f"{name} {format_score(value)}".strip()
@@ -68,11 +66,9 @@ def waterfall_strip(
 ) -> str:
     """One step of a waterfall chart: a bar from the score before to the score after.
 
-    Args:
-        before: Score that the step is compared with; None if it is compared with nothing.
-        sure: The interval of the difference excludes zero; otherwise the bar is gray.
-        low: Lower end of the 95 % interval of the score.
-        high: Upper end of the 95 % interval of the score.
+    `before`: score that the step is compared with; None if it is compared with nothing; `sure`: the interval of the
+    difference excludes zero; otherwise the bar is gray; `low`: lower end of the 95 % interval of the score; `high`:
+    upper end of the 95 % interval of the score.
     """
     marks = _grid_lines(scale)
     words = f"{name} {format_score(value)}".strip()
@@ -94,9 +90,7 @@ def waterfall_strip(
 def difference_strip(value: float, ends: tuple[float, float], scale: Scale, better: bool, name: str) -> str:
     """Paired difference as a dot on its interval, with a line at zero; gray if the interval contains zero.
 
-    Args:
-        ends: Lower and upper end of the 95 % interval.
-        better: The change is an improvement.
+    `ends`: lower and upper end of the 95 % interval.
     """
     low, high = ends
     kind = "chance" if low <= 0 <= high else "better" if better else "worse"
@@ -112,12 +106,7 @@ def difference_strip(value: float, ends: tuple[float, float], scale: Scale, bett
 
 
 def dot_strip(value: float | None, weight: float, scale: Scale, reference: float | None = None, name: str = "") -> str:
-    """Score as a dot whose area shows the number of samples.
-
-    Args:
-        weight: Area of the dot, 0 to 1.
-        reference: Score to compare with, drawn as a line.
-    """
+    """Score as a dot whose area shows the number of samples."""
     marks = _grid_lines(scale)
     if reference is not None:
         marks += [
@@ -139,12 +128,7 @@ def dot_strip(value: float | None, weight: float, scale: Scale, reference: float
 
 
 def bar_strip(value: float, largest: float, marker: float | None = None, name: str = "") -> str:
-    """Horizontal bar from zero, with an optional mark.
-
-    Args:
-        largest: Value of a full bar.
-        marker: Value at which the mark stands.
-    """
+    """Horizontal bar from zero, with an optional mark."""
     scale = Scale(0.0, max(largest, 1e-9), ())
     marks = [element("rect", x=0, y=5, width="100%", height=12, rx=2, class_="trough")]
     if value > 0:
@@ -174,13 +158,7 @@ def ranked_dots(
 ) -> str:
     """Dot plot of many scores, sorted from the lowest to the highest.
 
-    Args:
-        values: Scores, shape (n,).
-        weights: Areas of the dots, 0 to 1, shape (n,).
-        names: Tooltips, shape (n,).
-        reference: Score to compare with, drawn as a line.
-        label: Accessible name of the chart.
-        axis: Name of the vertical axis.
+    `values`: scores, shape (n,); `weights`: areas of the dots, 0 to 1, shape (n,); `names`: tooltips, shape (n,).
     """
     scale = nice_scale([*values, reference], count=4)
     marks = _value_axis(scale, axis)
@@ -207,11 +185,8 @@ def ranked_dots(
 def ranked_columns(values: Sequence[float], names: Sequence[str], label: str, ranked: bool = True) -> str:
     """Column chart of many counts.
 
-    Args:
-        values: Counts, shape (n,).
-        names: Tooltips, shape (n,).
-        label: Accessible name of the chart.
-        ranked: Sort from the largest to the smallest; otherwise keep the order, as in a histogram.
+    `values`: counts, shape (n,); `names`: tooltips, shape (n,); `ranked`: sort from the largest to the smallest;
+    otherwise keep the order, as in a histogram.
     """
     scale = nice_scale([0.0, *values], count=4)
     marks = _value_axis(scale, "samples")

@@ -57,7 +57,6 @@ class ClassGraphData:
 
     Args:
         supports: Samples of each class, shape (classes,).
-        confused: Confused classes, the strongest first.
         cooccurring: Labels that occur together more often than by chance, the strongest first.
     """
 

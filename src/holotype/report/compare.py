@@ -26,7 +26,6 @@ class ComparedRun:
     """One run of a comparison.
 
     Args:
-        letter: Name on the page: A, B, ...
         metrics: Section `metrics` of `scores.json`; empty if nothing was scored.
         seconds: Time of all steps, each when it was last computed.
         megabytes: Largest peak memory of a step; None if unknown.
@@ -47,7 +46,6 @@ class Difference:
     """Paired difference of a metric on the shared samples.
 
     Args:
-        value: Score of the run minus the score of the first run.
         low: Lower end of the 95 % interval.
         high: Upper end of the 95 % interval.
     """
@@ -86,12 +84,8 @@ class PairedRuns:
     """Differences of a run from the first run.
 
     Args:
-        samples: Number of shared samples.
-        classes: Number of shared classes.
-        metrics: Differences; empty if nothing can be compared.
         table: One entry per shared class: `name`, `support`, `before`, `after`, `value`, `low`, `high`.
         notes: Limits of the comparison, clauses without a full stop.
-        groups: Number of independent groups of the shared samples.
         unit: Resampled unit: `groups` or `samples`.
     """
 
@@ -107,14 +101,7 @@ class PairedRuns:
 
 @dataclass(frozen=True)
 class CompareData:
-    """Data of a comparison page.
-
-    Args:
-        metric: Metric that the first run maximized.
-        runs: Runs; the others are compared with the first.
-        pairs: One entry per run except the first.
-        settings: Recipe keys that differ, each with its value in every run.
-    """
+    """Data of a comparison page. `settings`: recipe keys that differ, each with its value in every run."""
 
     metric: str
     runs: tuple[ComparedRun, ...]
@@ -241,6 +228,5 @@ def _is_sure(row: dict[str, Any]) -> bool:
 
 
 def _symmetric_scale(values: list[float]) -> Scale:
-    """Scale with zero in its middle."""
     furthest = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 0.01
     return nice_scale([-furthest, furthest], count=4)

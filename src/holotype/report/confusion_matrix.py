@@ -25,12 +25,8 @@ SLOPE = 0.77  # sine of the angle of the column names
 def row_normalize(counts: NDArray[np.int64], supports: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
     """Confusion matrix with rows as shares of the class; a class without samples is a row of zeros.
 
-    Args:
-        counts: Shape (classes, classes).
-        supports: Samples of each class, shape (classes,); default: the row sums (one label per sample).
-
-    Returns:
-        Shares from 0 to 1, shape (classes, classes).
+    `counts`: shape (classes, classes); `supports`: samples of each class, shape (classes,); default: the row sums (one
+    label per sample). Returns shares from 0 to 1, shape (classes, classes).
     """
     totals = counts.sum(axis=1) if supports is None else np.maximum(supports, counts.max(axis=1, initial=0))
     return counts / np.maximum(totals, 1)[:, None]
@@ -41,10 +37,8 @@ def confusion_matrix_svg(
 ) -> str:
     """Confusion matrix as SVG; names are written for up to 40 classes.
 
-    Args:
-        counts: Samples by (true, predicted) class, shape (classes, classes).
-        shares: Row-normalized counts, shape (classes, classes).
-        errors: Color the cells off the diagonal as errors (one label per sample).
+    `counts`: samples by (true, predicted) class, shape (classes, classes); `shares`: row-normalized counts, shape
+    (classes, classes); `errors`: color the cells off the diagonal as errors (one label per sample).
     """
     size = len(names)
     cell = next((pixels for up_to, pixels in CELLS if size <= up_to), max(3.0, 640 / max(size, 1)))

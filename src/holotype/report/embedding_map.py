@@ -73,7 +73,6 @@ def _color_number(labels: Sequence[str], colored_classes: Sequence[str], counts:
 
 
 def _view_box(positions: NDArray[np.float32]) -> str:
-    """Part of the square that contains the dots, with a bounded aspect ratio."""
     ends = [
         MARGIN + (1 - float(value)) / 2 * (SIDE - 2 * MARGIN)
         for value in (positions[:, 1].max(), positions[:, 1].min())
@@ -105,14 +104,12 @@ def _quote_attribute(text: str, keep: str = "") -> str:
 
 
 def _edge_color(picture: Image.Image) -> tuple[int, ...]:
-    """Median color of the borders of a picture, used to pad it."""
     pixels = np.asarray(picture)
     edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return tuple(int(value) for value in np.median(edges, axis=0))
 
 
 def _sprite_sheet(pixels: NDArray[Any], channels: Sequence[str] | None) -> tuple[str, int]:
-    """Sprite sheet of all thumbnails within a byte budget, and its number of columns."""
     columns = ceil(sqrt(len(pixels)))
     thumbnails = [Image.fromarray(composite(image, channels)).convert("RGB") for image in pixels]
     text = ""

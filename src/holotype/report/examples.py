@@ -39,10 +39,8 @@ class ExplainedSample:
     """Sample with Grad-CAM maps.
 
     Args:
-        wrong: The prediction is wrong.
         pixels: Shape (channels, height, width), in the units of the file.
         heats: One entry per class.
-        network: Network that was explained, in words.
         map_size: Rows and columns of the feature map before it is enlarged.
     """
 
@@ -56,11 +54,7 @@ class ExplainedSample:
 
 @dataclass(frozen=True)
 class ExampleImage:
-    """Labeled example image.
-
-    Args:
-        pixels: Shape (channels, height, width), in the units of the file.
-    """
+    """Labeled example image. `pixels`: shape (channels, height, width), in the units of the file."""
 
     id: str
     labels: tuple[str, ...]
@@ -69,14 +63,7 @@ class ExampleImage:
 
 @dataclass(frozen=True)
 class FirstLayer:
-    """Convolution kernels of the first layer of a network.
-
-    Args:
-        network: Name of the network, in words.
-        channels: Channel names in the order of the network.
-        kernels: Shape (kernels, channels, height, width).
-        start: Pretrained kernels, if training started from them.
-    """
+    """Convolution kernels of the first layer of a network. `kernels`: shape (kernels, channels, height, width)."""
 
     network: str
     channels: tuple[str, ...]
@@ -122,11 +109,7 @@ class EmbeddingMapData:
     """Embeddings of samples projected onto a plane.
 
     Args:
-        network: Network that made the embeddings, in words.
-        method: Projection method, in words.
-        left_out: Number of samples that are not drawn.
         positions: Shape (n, 2), from -1 to 1.
-        labels: True labels; predicted labels for samples to predict.
         test: Mask of the samples to predict, shape (n,).
         wrong: Mask of wrong predictions, shape (n,).
         pixels: Thumbnails, shape (n, channels, height, width).
@@ -149,11 +132,7 @@ class PictureData:
     """Pictures of a report other than mistakes and class examples.
 
     Args:
-        explained: Samples with Grad-CAM maps, mistakes first.
         unexplained: Reason why there are none, as a sentence.
-        views: Samples shown channel by channel.
-        filters: First layer of the first model's first network.
-        uncertain: Least certain samples first.
         nearest_images: Similar labeled images by the id of a mistake, the most similar first.
         nearest_source: Set of images that was searched, in words.
     """

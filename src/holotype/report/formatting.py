@@ -50,12 +50,7 @@ METRICS = {
 
 
 def escape_control(text: str, keep: str = "") -> str:
-    """Text with control, direction and zero-width characters written out.
-
-    Args:
-        text: Any string, including one that cannot be encoded.
-        keep: Characters that are kept.
-    """
+    """Text with control, direction and zero-width characters written out."""
     return CONTROL_CHARACTERS.sub(
         lambda match: match[0] if match[0] in keep else SIGNS.get(match[0], f"‹U+{ord(match[0]):04X}›"), text
     )

@@ -18,11 +18,8 @@ LINE = 13.0
 def force_layout(count: int, pairs: Sequence[tuple[int, int, float]]) -> Points:
     """Force-directed layout (Kamada & Kawai 1989) that starts from a circle.
 
-    Args:
-        pairs: Two nodes and the strength of their edge; a stronger edge is shorter.
-
-    Returns:
-        Positions from 0 to 1, shape (count, 2); deterministic.
+    `pairs`: two nodes and the strength of their edge; a stronger edge is shorter. Returns positions from 0 to 1, shape
+    (count, 2); deterministic.
     """
     import networkx  # drawings only, and slow to load
 
@@ -71,12 +68,7 @@ class LabelBoxes:
     ) -> tuple[float, float, str] | None:
         """Reserve a free position for a label beside a point: right, left, below or above.
 
-        Args:
-            length: Width of the label.
-            leftwards: Try left before right.
-
-        Returns:
-            Position and text anchor; None if every position is occupied.
+        Returns position and text anchor; None if every position is occupied.
         """
         gap = radius + 4
         right, left_hand = (x + gap, y + 4, "start"), (x - gap, y + 4, "end")

@@ -23,12 +23,7 @@ Line = tuple[str, list[tuple[float, float]], str]
 def rate_chart(folds: Mapping[str, pl.DataFrame], label: str) -> str:
     """Learning rate over all epochs, step by step if the history has the steps.
 
-    Args:
-        folds: One history per fold: `lr`, and optionally `rates`, evenly spaced rates within each epoch.
-        label: Accessible name of the chart.
-
-    Returns:
-        SVG; empty if no rate is known.
+    `folds`: one history per fold: `lr`, and optionally `rates`, evenly spaced rates within each epoch.
     """
     lines: list[Line] = []
     for number, (fold, history) in enumerate(folds.items()):
@@ -47,8 +42,7 @@ def rate_chart(folds: Mapping[str, pl.DataFrame], label: str) -> str:
 def finder_charts(finders: Mapping[str, pl.DataFrame], model: str) -> list[dict[str, Any]]:
     """Learning-rate finder curves, one chart per phase.
 
-    Args:
-        finders: By `model/fold0/phase`: `rate`, `loss`, `smoothed`, `suggestion`.
+    `finders`: by `model/fold0/phase`: `rate`, `loss`, `smoothed`, `suggestion`.
     """
     phases: dict[str, dict[str, pl.DataFrame]] = {}
     for address, curve in finders.items():

@@ -33,12 +33,8 @@ NEGATIVE, NEUTRAL, POSITIVE = np.array([(0.0, 0.35, 0.71), (0.96, 0.96, 0.95), (
 def overlay_heatmap(pixels: NDArray[Any], heat: NDArray[Any], channels: Sequence[str] | None) -> NDArray[np.uint8]:
     """Heat map over a grayscale picture; transparent where the heat is zero.
 
-    Args:
-        pixels: Shape (channels, height, width), any depth.
-        heat: Shape (height, width), 0 to 1.
-
-    Returns:
-        Shape (height, width, 3).
+    `pixels`: shape (channels, height, width), any depth; `heat`: shape (height, width), 0 to 1. Returns shape (height,
+    width, 3).
     """
     picture = composite(subsample(pixels), channels).astype(np.float64) / 255
     gray = DIMMED * (picture if picture.ndim == 2 else picture @ np.array(GRAY_WEIGHTS))[:, :, None]
@@ -53,15 +49,7 @@ def overlay_heatmap(pixels: NDArray[Any], heat: NDArray[Any], channels: Sequence
 
 
 def signed_colors(values: NDArray[Any], limit: float) -> NDArray[np.uint8]:
-    """Signed values as colors: negative blue, positive orange, zero nearly white.
-
-    Args:
-        values: Any shape.
-        limit: Absolute value with full color.
-
-    Returns:
-        Same shape plus a last axis of three color channels.
-    """
+    """Signed values as colors: negative blue, positive orange, zero nearly white."""
     share = np.clip(values / (limit if limit > 0 else 1.0), -1, 1)[..., None]
     full = np.where(share < 0, NEGATIVE, POSITIVE)
     return ((NEUTRAL + np.abs(share) * (full - NEUTRAL)) * 255 + 0.5).astype(np.uint8)

@@ -42,11 +42,7 @@ MAX_CONFUSIONS = 14
 def write_report(path: Path, contents: DatasetData | TrialsData | CompareData) -> None:
     """Write a report page atomically.
 
-    Args:
-        path: Usually `report.html` in the run folder.
-
-    Raises:
-        StoreError: The file cannot be written.
+    `path`: usually `report.html` in the run folder. Raises StoreError if the file cannot be written.
     """
     page = _page(contents)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -87,7 +83,6 @@ def render_audit(contents: DatasetData) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Jinja environment with the filters of the templates, compiled once per process."""
     folder = files("holotype.report")
     environment = Environment(
         autoescape=True,
@@ -120,7 +115,6 @@ def _render(template: str, values: dict[str, Any]) -> str:
 
 
 def _few_groups_warnings(contents: DatasetData) -> list[str]:
-    """Warning if the score rests on one or two independent groups."""
     if not isinstance(contents, ReportData) or not contents.scorecard.metrics:
         return []
     metric = next(iter(contents.scorecard.metrics.values()))

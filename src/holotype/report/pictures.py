@@ -52,7 +52,6 @@ def pictured(contents: ReportData) -> dict[str, Any]:
 
 
 def _explained_values(samples: Sequence[ExplainedSample], channels: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Picture and heat maps of each explained sample."""
     rasters: list[NDArray[np.uint8]] = []
     for sample in samples:
         rasters.append(composite(subsample(sample.pixels), channels))
@@ -69,7 +68,6 @@ def _explained_values(samples: Sequence[ExplainedSample], channels: Sequence[str
 
 
 def _channel_values(views: Sequence[ExampleImage], channels: Sequence[str] | None) -> dict[str, Any] | None:
-    """Composite and single channels of each sample, with their intensity ranges."""
     if not views or channels is None:
         return None
     colors = channel_colors(len(channels), channels)
@@ -99,14 +97,12 @@ def _number_kind(depth: np.dtype[Any]) -> str:
 
 
 def _intensity_text(plane: NDArray[Any]) -> str:
-    """Intensities drawn as black and as full color."""
     ends = intensity_range(np.nan_to_num(plane.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0))
     is_integer = plane.dtype.kind in "ui"
     return " to ".join((f"{end:,.0f}" if is_integer else f"{end:.3g}").replace("-", "−") for end in ends)
 
 
 def _filter_values(layer: FirstLayer) -> dict[str, Any]:
-    """One row of kernels per channel, the strongest kernels first, with its share of the squared weights."""
     kernels = np.nan_to_num(layer.kernels)
     strength = (kernels.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
     strongest = np.argsort(-strength, kind="stable")[:MAX_KERNELS]
@@ -141,7 +137,6 @@ def _filter_values(layer: FirstLayer) -> dict[str, Any]:
 
 
 def _shares(kernels: NDArray[np.float32]) -> list[float]:
-    """Share of each channel in the squared weights."""
     weight = (np.nan_to_num(kernels).astype(np.float64) ** 2).sum(axis=(0, 2, 3))
     return [float(value) for value in weight / max(float(weight.sum()), 1e-30)]
 
@@ -156,7 +151,6 @@ def _kernel_strip(kernels: NDArray[np.float32], limit: float) -> NDArray[np.uint
 
 
 def _fit_strips(strips: Sequence[NDArray[np.uint8]]) -> list[Picture]:
-    """Kernel strips at their own resolution; the page enlarges them."""
     return fit_pictures(strips, FILTER_BYTES, max((strip.shape[1] for strip in strips), default=1))
 
 

@@ -31,13 +31,7 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Origin of a run.
-
-    Args:
-        commands: Command lines that repeat the run, by purpose.
-        stages: Steps in the order in which they ended.
-        digests: Digests of the recipe and the inputs, by name.
-    """
+    """Origin of a run."""
 
     commands: dict[str, str]
     stages: tuple[StageFacts, ...] = ()

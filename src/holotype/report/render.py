@@ -76,12 +76,8 @@ class Picture:
 def channel_colors(channels: int, names: Sequence[str] | None) -> tuple[Color, ...]:
     """Color of each channel in a composite.
 
-    Args:
-        names: Channel names. A color name gets that color, a nuclear stain blue, transmitted light gray, any other the
-            next free color.
-
-    Returns:
-        Red, green and blue from 0 to 1 for each channel.
+    `names`: channel names. A color name gets that color, a nuclear stain blue, transmitted light gray, any other the
+    next free color. Returns red, green and blue from 0 to 1 for each channel.
     """
     words = [name.casefold() for name in names] if names is not None and len(names) == channels else [""] * channels
     if channels == 1:
@@ -100,16 +96,9 @@ def channel_colors(channels: int, names: Sequence[str] | None) -> tuple[Color, .
 def composite(pixels: NDArray[Any], channels: Sequence[str] | None = None) -> NDArray[np.uint8]:
     """RGB composite of all channels, each stretched from its 1st to its 99.8th percentile.
 
-    Three channels without names are a photograph; they are stretched together to keep the hues.
-
-    Args:
-        pixels: Shape (channels, height, width) or (height, width), any depth.
-
-    Returns:
-        Shape (height, width) for one channel, else (height, width, 3).
-
-    Raises:
-        DataError: The array is not an image.
+    Three channels without names are a photograph; they are stretched together to keep the hues. `pixels`: shape
+    (channels, height, width) or (height, width), any depth. Returns shape (height, width) for one channel, else
+    (height, width, 3). Raises DataError if the array is not an image.
     """
     image = np.asarray(pixels)
     image = image[None] if image.ndim == 2 else image
@@ -129,9 +118,8 @@ def composite(pixels: NDArray[Any], channels: Sequence[str] | None = None) -> ND
 def draw_pictures(images: Sequence[NDArray[Any]], channels: Sequence[str] | None, budget: int) -> list[Picture]:
     """Composites of images, as large as a byte budget allows.
 
-    Args:
-        images: Arrays of shape (channels, height, width).
-        budget: Bytes for all pictures in the page; only the smallest size, 48 pixels, may exceed it.
+    `images`: arrays of shape (channels, height, width); `budget`: bytes for all pictures in the page; only the smallest
+    size, 48 pixels, may exceed it.
     """
     return fit_pictures([composite(subsample(image), channels) for image in images], budget)
 
@@ -139,10 +127,9 @@ def draw_pictures(images: Sequence[NDArray[Any]], channels: Sequence[str] | None
 def fit_pictures(rasters: Sequence[NDArray[np.uint8]], budget: int, largest: int = SIDES[0]) -> list[Picture]:
     """Rasters as pictures, as large as a byte budget allows.
 
-    Args:
-        rasters: Arrays of shape (height, width), (height, width, 3) or (height, width, 4).
-        budget: Bytes for all pictures in the page; only the smallest size, 48 pixels, may exceed it.
-        largest: Longer side in pixels if the budget allows it.
+    `rasters`: arrays of shape (height, width), (height, width, 3) or (height, width, 4); `budget`: bytes for all
+    pictures in the page; only the smallest size, 48 pixels, may exceed it; `largest`: longer side in pixels if the
+    budget allows it.
     """
     composites = [Image.fromarray(raster) for raster in rasters]
     a_few = composites[:: max(len(composites) // 8, 1)]
@@ -172,14 +159,7 @@ def intensity_range(plane: NDArray[Any]) -> tuple[float, float]:
 
 
 def tint(plane: NDArray[Any], color: Color) -> NDArray[np.uint8]:
-    """Single channel in its color.
-
-    Args:
-        plane: Shape (height, width), any depth.
-
-    Returns:
-        Shape (height, width, 3).
-    """
+    """Single channel in its color. `plane`: shape (height, width), any depth. Returns shape (height, width, 3)."""
     stretched = _stretch(np.nan_to_num(plane.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0))
     full = np.asarray(color, np.float32) / max(color)
     return (stretched[:, :, None] * full * 255 + 0.5).astype(np.uint8)

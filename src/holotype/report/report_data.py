@@ -48,7 +48,6 @@ class Pair:
 
     Args:
         roles: `train`, `external` or `test` for each.
-        labels: Labels of each; empty if unknown.
         kind: `exact` or `near`.
         similarity: Pixel correlation, at most 1.
         action: Action taken: `grouped`, `dropped`, `reported`.
@@ -69,7 +68,6 @@ class LabelError:
     """Sample whose label in the table is probably wrong, judged by networks that were not trained on it.
 
     Args:
-        suggested: Labels that the networks predict.
         quality: Probability from 0 to 1 that the labels in the table are right; the smallest are shown first.
         pixels: Shape (channels, height, width), in the units of the file.
     """
@@ -87,8 +85,6 @@ class EnsembleData:
 
     Args:
         weights: Weight of each model, summing to 1; for a stack, the weights of the mean that it corrects.
-        parts: Weights by domain, each by model, if domains have their own.
-        importance: Feature importance of a stack, the largest first.
         pairs: One entry per pair of models: `first`, `second`, `disagreement`, `correlation`, `loss_first`,
             `loss_second`, `loss_mean`.
     """
@@ -110,7 +106,6 @@ class ReviewEffectData:
             label changed.
         runs: Comparison with the reviewed run: `samples`, `groups`, `earlier`, `now`, `difference` (`value`, `low`,
             `high`) and `method`; None without such a run.
-        reason: Reason why there is no comparison.
     """
 
     counts: tuple[str, ...]
@@ -145,19 +140,13 @@ class ReportData(DatasetData):
     """Data of a run report.
 
     Args:
-        metric: Metric that every choice maximized.
         scorecard: Scores. An entry of `classes` may have `low` and `high` (or `f1_low` and `f1_high`), the 95 %
             interval of the F1, and `threshold`.
         counts: Samples by (true, predicted) class, shape (classes, classes). Multilabel: a sample counts in every cell
             of its true and its predicted classes.
-        histories: Training history by `model/fold0`, one row per epoch: `epoch`, `phase`, `lr`, optionally `rates`
-            (of evenly spaced steps of the epoch), `train_loss`, `validation_loss`, `validation_score`,
-            `images_per_second`, `seconds`.
-        mistakes: Worst mistakes first.
-        samples: Example images in display order.
-        recipe: Resolved recipe as YAML.
-        facts: Versions, device, time and so on.
-        label_errors: Probable label errors to show, the surest first.
+        histories: Training history by `model/fold0`, one row per epoch: `epoch`, `phase`, `lr`, optionally `rates` (of
+            evenly spaced steps of the epoch), `train_loss`, `validation_loss`, `validation_score`, `images_per_second`,
+            `seconds`.
         label_error_count: Number of all probable label errors; None if all are shown.
         reliability: Mean probability, share of right predictions, and count per bin, shape (bins, 3).
         finders: Learning-rate finder curves by `model/fold0/phase`: `rate`, `loss`, `smoothed`, `suggestion`.

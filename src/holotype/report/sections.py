@@ -156,7 +156,6 @@ def class_rows(contents: ReportData) -> list[dict[str, Any]]:
 
 
 def _select_classes(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
-    """Classes of the table with their indices: all, or as many as a page can show."""
     every = list(enumerate(entries))
     if len(every) <= MAX_CLASSES:
         return every

@@ -27,13 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class NextStep:
-    """A recommendation.
-
-    Args:
-        text: One or two sentences.
-        command: A command line that does it.
-        anchor: Id of the section of the report that shows more.
-    """
+    """A recommendation. `anchor`: id of the section of the report that shows more."""
 
     text: str
     command: str = ""
@@ -42,11 +36,7 @@ class NextStep:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Samples of one class that were predicted as another.
-
-    Args:
-        share: Share of the samples of the true class, 0 to 1.
-    """
+    """Samples of one class that were predicted as another."""
 
     truth: str
     decided: str
@@ -59,9 +49,8 @@ def frequent_confusions(
 ) -> list[Confusion]:
     """Off-diagonal cells with the largest counts, the largest first.
 
-    Args:
-        counts: Samples by (true, predicted) class, shape (classes, classes).
-        shares: Row-normalized counts, shape (classes, classes).
+    `counts`: samples by (true, predicted) class, shape (classes, classes); `shares`: row-normalized counts, shape
+    (classes, classes).
     """
     wrong = np.where(np.eye(len(names), dtype=bool), 0, counts)
     order = np.argsort(-wrong, axis=None, kind="stable")[:at_most]

@@ -15,9 +15,7 @@ __all__ = ["Scale", "element", "nice_scale", "text_element", "tick_label", "titl
 def element(tag: str, *children: str, **attributes: object) -> str:
     """SVG element as text.
 
-    Args:
-        *children: Content, already XML.
-        **attributes: `class_` becomes `class`, other underscores become hyphens, None is left out.
+    `**attributes`: `class_` becomes `class`, other underscores become hyphens, None is left out.
     """
     written = "".join(
         f' {_attribute_name(key)}="{_attribute_value(value)}"' for key, value in attributes.items() if value is not None
@@ -38,12 +36,7 @@ def title(text: str) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """Linear axis scale.
-
-    Args:
-        low: Value at the start.
-        high: Value at the end, above `low`.
-    """
+    """Linear axis scale. `high`: value at the end, above `low`."""
 
     low: float
     high: float
@@ -61,9 +54,7 @@ class Scale:
 def nice_scale(values: Iterable[float | None], count: int = 5) -> Scale:
     """Smallest scale with round ends that contains the values.
 
-    Args:
-        values: None and NaN are ignored; without any number the scale is 0 to 1.
-        count: Approximate number of steps.
+    `values`: None and NaN are ignored; without any number the scale is 0 to 1.
     """
     numbers = finite(values) or [0.0, 1.0]
     low, high = min(numbers), max(numbers)

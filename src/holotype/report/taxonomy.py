@@ -63,7 +63,6 @@ def _format_share(value: float | None) -> str:
 
 
 def _render_plot(levels: list[dict[str, Any]], backs: list[dict[str, Any]]) -> str:
-    """Accuracy-coverage curve of each rank, and a ring for each back-off rank."""
     rings = [entry for entry in backs if entry["share"] and entry["accuracy"] is not None]
     values = [point["accuracy"] for entry in levels for point in entry["curve"]]
     target = [entry["target"] for entry in rings[:1]]

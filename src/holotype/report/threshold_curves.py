@@ -29,7 +29,6 @@ class ClassCurve:
         average_precision: Area under the curve; NaN for a class without samples.
         positives: Histogram of the scores of samples with the class, shape (bins,).
         others: Histogram of the scores of samples without it, shape (bins,).
-        decision_threshold: Probability threshold of the run, if there is one.
     """
 
     threshold: NDArray[np.float64]
@@ -43,12 +42,7 @@ class ClassCurve:
 
 @dataclass(frozen=True)
 class ClassCurves:
-    """Curves of all classes.
-
-    Args:
-        of_class: In class order.
-        edges: Bin edges of the histograms, log-odds, shape (bins + 1,).
-    """
+    """Curves of all classes. `edges`: bin edges of the histograms, log-odds, shape (bins + 1,)."""
 
     of_class: tuple[ClassCurve, ...]
     edges: NDArray[np.float64]
@@ -57,9 +51,7 @@ class ClassCurves:
 def curve_data(curves: ClassCurves | None, entries: list[dict[str, Any]], class_numbers: list[int]) -> Markup | None:
     """JSON of the charts, safe to embed in the page.
 
-    Args:
-        entries: Classes of the scorecard in the same order: `name`, `precision`, `recall`.
-        class_numbers: Class indices in the table of the page.
+    `entries`: classes of the scorecard in the same order: `name`, `precision`, `recall`.
     """
     if curves is None or len(curves.of_class) != len(entries):
         return None

@@ -33,14 +33,7 @@ class Series:
 def line_chart(
     lines: Sequence[Series], label: str, starts: Sequence[int] = (), within: Scale | None = None, upwards: str = "loss"
 ) -> str:
-    """Line chart over epochs.
-
-    Args:
-        label: Accessible name of the chart.
-        starts: Epochs, from 0, at which a phase starts; drawn as dotted lines.
-        within: Shared vertical scale.
-        upwards: Name of the vertical axis.
-    """
+    """Line chart over epochs. `starts`: epochs, from 0, at which a phase starts; drawn as dotted lines."""
     epochs = max((len(line.values) for line in lines), default=0)
     scale = within or nice_scale([value for line in lines for value in line.values], count=4)
     marks = _render_axes(scale, epochs, upwards)

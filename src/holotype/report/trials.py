@@ -25,11 +25,8 @@ class Trial:
     """One tuning trial.
 
     Args:
-        number: From 0.
         state: `finished`, `pruned` or `failed`.
         score: Last known score; None if there is none.
-        epochs: Number of epochs trained.
-        drawn: Sampled settings by name.
     """
 
     number: int
@@ -44,10 +41,6 @@ class TrialsData:
     """Data of a tuning page.
 
     Args:
-        metric: Display name of the metric.
-        words: Rows that the scores are of, as a clause.
-        trials: In the order of their numbers.
-        best: Number of the best trial.
         axes: Search space: by name the ends of a range and whether it is on a log scale, or the options in order.
         importance: Share of the score variance explained by each setting, the largest first; empty if unknown.
     """
@@ -106,12 +99,7 @@ def trials_over_time(trials: Sequence[Trial]) -> str:
 
 
 def parallel_trials(trials: Sequence[Trial], axes: Mapping[str, Axis], best: int) -> str:
-    """Parallel coordinates: one line per trial, one axis per setting, the score at the end.
-
-    Args:
-        trials: Trials with a score.
-        best: Number of the best trial, drawn in front.
-    """
+    """Parallel coordinates: one line per trial, one axis per setting, the score at the end."""
     scale = nice_scale([trial.score for trial in trials], count=4)
     count = len(axes) + 1
     marks = []
@@ -139,7 +127,6 @@ def format_setting(value: Any) -> str:
 
 
 def _axis_share(axis: Axis, value: Any) -> float:
-    """Position of a setting along its axis, 0 to 1."""
     if not isinstance(value, int | float) or isinstance(axis[0], str):
         options = [str(option) for option in axis]
         return (options.index(str(value)) + 0.5) / len(options)

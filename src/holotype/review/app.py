@@ -62,9 +62,7 @@ class _StepRequest(BaseModel):
 def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastAPI:
     """FastAPI application of a review session.
 
-    Args:
-        token: Secret of the page; required for every request that writes.
-        hosts: Allowed `Host` headers with port; protects against DNS rebinding.
+    `hosts`: allowed `Host` headers with port; protects against DNS rebinding.
     """
     app = FastAPI(title="Holotype review", docs_url=None, redoc_url=None, openapi_url=None)
     page = _render_page(token)
@@ -130,7 +128,6 @@ def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastA
 
 
 def _rejection(request: Request, token: str, hosts: frozenset[str]) -> JSONResponse | None:
-    """Reason why a request is refused; None if it is allowed."""
     if request.headers.get("host", "").lower() not in hosts:
         return JSONResponse({"error": "this server only answers at its own address"}, 421)
     origin = request.headers.get("origin")
@@ -144,7 +141,6 @@ def _rejection(request: Request, token: str, hosts: frozenset[str]) -> JSONRespo
 
 
 def _ascii_response(content: dict[str, Any]) -> JSONResponse:
-    """JSON in ASCII, which can hold any text, including lone surrogates."""
     return _AsciiResponse(content)
 
 

@@ -26,14 +26,9 @@ class Reviewed:
     """Image table after a review.
 
     Args:
-        original: Image table before the review.
-        images: Image table with the reviewed labels.
-        duplicates: Duplicate clusters after the review.
         dropped: Image rows that are neither trained on nor scored.
         relabeled: Sample indices with changed labels, ascending.
         confirmed: Ids of samples whose labels a person has checked.
-        split: Number of clusters that were split.
-        active: Decisions in force.
         warnings: Sentences about decisions that could not be applied.
     """
 
@@ -93,8 +88,7 @@ class Reviewed:
 def apply_review(active: ActiveDecisions, images: ImageTable, audit: AuditReport, separator: str = " ") -> Reviewed:
     """Apply the decisions in force; decisions that no longer fit become warnings.
 
-    Args:
-        separator: Separator between labels in a hand-written row.
+    `separator`: separator between labels in a hand-written row.
     """
     warnings = list(active.warnings) + _repeated_decisions(active.decisions)
     samples = images.samples.frame
@@ -138,9 +132,7 @@ def apply_review(active: ActiveDecisions, images: ImageTable, audit: AuditReport
 def without_confirmed(label_errors: pl.DataFrame, confirmed: frozenset[str]) -> pl.DataFrame:
     """Table of label errors without samples that a person has confirmed.
 
-    Args:
-        label_errors: From `holotype.audit.find_label_errors`.
-        confirmed: Ids of samples.
+    `label_errors`: from `holotype.audit.find_label_errors`.
     """
     if not confirmed:
         return label_errors
@@ -153,7 +145,6 @@ def without_confirmed(label_errors: pl.DataFrame, confirmed: frozenset[str]) -> 
 def _new_labels(
     rows: Sequence[ReviewRow], images: ImageTable, separator: str
 ) -> tuple[dict[str, list[int]], list[str]]:
-    """New labels by sample as ascending class indices, and messages about invalid ones."""
     index_of_class = {name: number for number, name in enumerate(images.classes)}
     new, warnings = {}, []
     for row in rows:
@@ -178,7 +169,6 @@ def _new_labels(
 def _changed_since_review(
     every: Sequence[ReviewRow], matched: Sequence[ReviewRow], images: ImageTable, number: dict[str, int]
 ) -> list[str]:
-    """Samples whose labels in the tables have changed since the review."""
     reviewer_labels: dict[str, set[tuple[str, ...]]] = {}
     for row in every:
         if row.kind == "sample":
@@ -211,7 +201,6 @@ def _with_new_labels(images: ImageTable, changed: dict[int, list[int]]) -> Image
 def _split_reviewed_clusters(
     active: ActiveDecisions, images: ImageTable, audit: AuditReport
 ) -> tuple[Duplicates, int, list[str]]:
-    """Duplicate clusters without the images that a person declared different."""
     same = duplicates_of(audit, len(images))
     row_of = dict(zip(images.frame["id"].cast(pl.String), range(len(images)), strict=True))
     parts: list[Integers] = []
@@ -243,7 +232,6 @@ def _split_reviewed_clusters(
 
 
 def _repeated_decisions(decisions: Sequence[ReviewRow]) -> list[str]:
-    """Samples with contradicting decisions; the last one counts."""
     decisions_of_sample: dict[str, set[Any]] = {}
     for row in decisions:
         if row.kind == "sample":

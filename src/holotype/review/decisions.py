@@ -27,13 +27,8 @@ class ReviewRow:
     """One decision, or its undo.
 
     Args:
-        kind: `sample` or `cluster`.
-        id: Sample id, or id of the first image of a cluster.
         action: `keep`, `relabel` or `drop` a sample; `keep` or `split` a cluster; `undo`.
-        before: Labels before; for a cluster, the ids of all its images.
         after: Labels after; for a split cluster, the ids of the images that differ from the others.
-        note: Note of the reviewer.
-        time: UTC time.
         run: Reviewed run: its folder relative to the file, and the digest of its scores.
     """
 
@@ -61,12 +56,7 @@ class ReadRows:
     """Parsed decisions file.
 
     Args:
-        rows: In file order.
-        warnings: Sentences about skipped rows.
-        columns: Header of the file; the default columns without one.
-        delimiter: Delimiter of the file.
         torn: Text needed before the next row: nothing, an end of line, or the marks of an incomplete row.
-        begun: True if there is a header.
         size: Bytes of complete characters; an incomplete character at the end follows after a crash.
     """
 
@@ -82,8 +72,7 @@ class ReadRows:
 def read_rows(path: Path) -> ReadRows:
     """Read a decisions file; a missing file has no rows.
 
-    Raises:
-        DataError: The file is not UTF-8, lacks columns, or has an unclosed quote.
+    Raises DataError if the file is not UTF-8, lacks columns, or has an unclosed quote.
     """
     try:
         content = path.read_bytes()
@@ -101,14 +90,7 @@ def read_rows(path: Path) -> ReadRows:
 
 
 def parse_rows(text: str, name: str = "review.csv") -> ReadRows:
-    """Parse the text of a decisions file.
-
-    Args:
-        name: File name for messages.
-
-    Raises:
-        DataError: Columns are missing, or a quote is not closed.
-    """
+    """Parse the text of a decisions file. Raises DataError if columns are missing, or a quote is not closed."""
     if not text.strip():
         return ReadRows(torn="" if not text or text.endswith("\n") else "\n")
     text = text.lstrip("\r\n")
@@ -151,11 +133,7 @@ def parse_rows(text: str, name: str = "review.csv") -> ReadRows:
 
 
 def row_text(row: ReviewRow, columns: Sequence[str] = COLUMNS, delimiter: str = ",") -> str:
-    """Decision as one line of CSV, safe for any name.
-
-    Args:
-        columns: Columns in file order; unknown ones stay empty.
-    """
+    """Decision as one line of CSV, safe for any name. `columns`: columns in file order; unknown ones stay empty."""
     cells = {
         "time": _format_cell((row.time,) if row.time else ()),
         "kind": row.kind,
@@ -170,7 +148,6 @@ def row_text(row: ReviewRow, columns: Sequence[str] = COLUMNS, delimiter: str = 
 
 
 def _parse_row(cells: dict[str, str]) -> ReviewRow | str:
-    """Parsed row, or a message about its error."""
     kind, action = (cells.get(name, "").strip().lower() for name in ("kind", "action"))
     kind = kind or "sample"
     if kind not in ACTIONS:
@@ -203,11 +180,6 @@ def _format_cell(names: Sequence[str]) -> str:
 
 
 def _parse_names(cell: str) -> tuple[str, ...]:
-    """The names of a cell.
-
-    Raises:
-        ValueError: It begins as a JSON list and is none.
-    """
     cell = cell.strip()
     if cell.startswith("["):
         names = json.loads(cell)

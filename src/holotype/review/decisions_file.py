@@ -23,7 +23,6 @@ class DecisionsFile:
     """Append-only file of review decisions; closed at the end, or by the system if the process is killed.
 
     Args:
-        path: The file; it may be missing.
         run: Value of the `run` column of new rows.
 
     Raises:
@@ -68,14 +67,7 @@ class DecisionsFile:
     def decide(self, rows: Sequence[ReviewRow]) -> tuple[ReviewRow, ...]:
         """Append decisions; on return they are on the disk.
 
-        Args:
-            rows: Decisions without time and run.
-
-        Returns:
-            The rows as written.
-
-        Raises:
-            StoreError: The rows could not be written; the file is unchanged.
+        Raises StoreError if the rows could not be written; the file is unchanged.
         """
         with self._threads:
             self.refresh()

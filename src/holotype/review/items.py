@@ -45,14 +45,7 @@ class SampleItem:
 
 @dataclass(frozen=True)
 class ClusterItem:
-    """Duplicate cluster to review.
-
-    Args:
-        id: Id of its first image.
-        rows: Image rows.
-        conflict: The labels contradict each other.
-        links: Duplicate pairs: two rows, `exact` or `near`, and their similarity.
-    """
+    """Duplicate cluster to review. `links`: duplicate pairs: two rows, `exact` or `near`, and their similarity."""
 
     id: str
     rows: tuple[int, ...]
@@ -74,7 +67,6 @@ class ReviewData:
         scores: Out-of-fold logits, shape (n, classes); None without scores.
         nearest: Most similar labeled images of each image id, with their similarity.
         colors: Function of channel count that gives names, colors, and whether the image is a photograph.
-        fold_of: Fold of each sample id.
     """
 
     name: str
@@ -96,7 +88,6 @@ class ReviewQueue:
     """Lists of items to review.
 
     Args:
-        label_errors: Probable label errors, the most probable first.
         clusters: Duplicates: contradicting labels first, then the least similar.
         uncertain: Samples close to the decision threshold, the closest first.
     """
@@ -120,13 +111,7 @@ def decision_margins(scores: AnyScores, decision: Decision) -> NDArray[np.float6
     """Decision margin: distance of each sample from another decision.
 
     Multiclass: difference of the two largest log-probabilities. Multilabel: smallest distance of a logit from its
-    threshold.
-
-    Args:
-        scores: Shape (n, classes).
-
-    Returns:
-        Shape (n,).
+    threshold. `scores`: shape (n, classes). Returns shape (n,).
     """
     if isinstance(scores, TopKScores):
         return np.asarray(scores.top_logits[:, 0] - scores.top_logits[:, 1], np.float64)
@@ -146,12 +131,7 @@ def decision_margins(scores: AnyScores, decision: Decision) -> NDArray[np.float6
 
 
 def likeliest_classes(scores: AnyScores, row: int, kind: Kind, also: Sequence[int] = ()) -> list[tuple[int, float]]:
-    """Most probable classes of a sample with their probabilities.
-
-    Args:
-        scores: Shape (n, classes).
-        also: Class indices to include in any case.
-    """
+    """Most probable classes of a sample with their probabilities. `scores`: shape (n, classes)."""
     if isinstance(scores, TopKScores):
         row_scores = scores[row : row + 1]
         numbers = list(dict.fromkeys([*row_scores.top_classes[0, :TOP_CLASSES].tolist(), *also]))

@@ -15,9 +15,7 @@ class ActiveDecisions:
     """Decisions in force after all undo rows.
 
     Args:
-        decisions: In the order in which they were made.
         undone: Decisions that can be redone, the next one last; a new decision clears it.
-        warnings: Sentences about undo rows without a decision.
     """
 
     decisions: tuple[ReviewRow, ...] = ()

@@ -73,15 +73,7 @@ class ReviewSession:
         }
 
     def item(self, tab: str, number: int) -> dict[str, Any]:
-        """Details of one item of the queue.
-
-        Args:
-            tab: `label_errors`, `clusters` or `uncertain`.
-            number: Index in the list.
-
-        Raises:
-            InputError: There is no such item.
-        """
+        """Details of one item of the queue. `tab`: `label_errors`, `clusters` or `uncertain`."""
         items = self.tabs.get(tab, ())
         if not 0 <= number < len(items):
             raise InputError(f"there is no item {number} in {tab!r}")
@@ -92,16 +84,7 @@ class ReviewSession:
         return about | {"kind": entry.kind, "id": entry.id, "decision": None if decided is None else asdict(decided)}
 
     def tile(self, row: int, region: Region, side: int = MAX_SIDE) -> Tile:
-        """Pixels of an image of the run.
-
-        Args:
-            row: Row of the image table.
-            side: Maximum number of rows or columns.
-
-        Raises:
-            InputError: There is no such row.
-            DataError: The image cannot be read.
-        """
+        """Pixels of an image of the run."""
         if not 0 <= row < len(self._ids):
             raise InputError(f"there is no image {row}")
         pixels = self._read_pixels(row)
@@ -110,29 +93,14 @@ class ReviewSession:
         return Tile(tile.planes, tile.facts | {"names": names, "colors": colors, "joint_contrast": is_photograph})
 
     def decide(self, requests: Sequence[ReviewRow]) -> dict[str, Any]:
-        """Validate and write decisions; on return they are on the disk.
-
-        Args:
-            requests: Decisions; the labels before are filled in here.
-
-        Returns:
-            Written decisions and changed items.
-
-        Raises:
-            InputError: A decision is invalid; none was written.
-            StoreError: The decisions could not be written.
-        """
+        """Validate and write decisions; on return they are on the disk."""
         rows = [self._validated(request) for request in requests]
         self.record.decide(rows)
         words = f"{rows[0].action} {rows[0].id}" if len(rows) == 1 else f"{len(rows)} decisions"
         return self._describe_changes({row.target for row in rows}, f"Saved: {words}")
 
     def step(self, direction: Literal["undo", "redo"]) -> dict[str, Any]:
-        """Undo or redo the last decision.
-
-        Raises:
-            StoreError: It could not be written.
-        """
+        """Undo or redo the last decision. Raises StoreError if it could not be written."""
         row = self.record.undo() if direction == "undo" else self.record.redo()
         if row is None:
             return self._describe_changes(set(), f"There is nothing to {direction}")
@@ -192,7 +160,6 @@ class ReviewSession:
         return decided.action if settled else None
 
     def _next_index(self, items: Sequence[SampleItem | ClusterItem], done: Sequence[str | None]) -> int:
-        """First open item after the last decided one, else the first open item."""
         open_items = [number for number, action in enumerate(done) if action is None]
         index_of_item = {(item.kind, item.id): number for number, item in enumerate(items)}
         last = next(
@@ -206,7 +173,6 @@ class ReviewSession:
         return next((number for number in open_items if number > last), open_items[0] if open_items else 0)
 
     def _last_tab(self) -> str:
-        """Tab of the last decision; at first the first tab that is not empty."""
         for row in reversed(self.record.active.decisions):
             for name, items in self.tabs.items():
                 if any((item.kind, item.id) == row.target for item in items):

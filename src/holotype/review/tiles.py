@@ -22,8 +22,6 @@ class Region:
     """Rectangle in image pixels.
 
     Args:
-        left: First column.
-        top: First row.
         width: Columns; 0 for all that follow.
         height: Rows; 0 for all that follow.
     """
@@ -56,13 +54,7 @@ class Tile:
 def cut_tile(pixels: NDArray[Any], region: Region, side: int = MAX_SIDE) -> Tile:
     """Cut a tile, downsampled by an integer factor (block mean) until it fits.
 
-    Args:
-        pixels: Shape (channels, height, width): uint8, uint16 or float32.
-        region: Clipped to the image.
-        side: Maximum number of rows or columns.
-
-    Raises:
-        DataError: The region lies outside of the image.
+    `pixels`: shape (channels, height, width): uint8, uint16 or float32.
     """
     channels, height, width = pixels.shape
     left, top = max(region.left, 0), max(region.top, 0)

@@ -72,18 +72,9 @@ def predict_parts(
 ) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
     """Predict labels and probabilities of new images in chunks, and warn of unusual ones.
 
-    Args:
-        images: Rows of the role `test`.
-        max_images: Images per chunk.
-        group_column: Column whose groups are never split over chunks.
-        separator: Between labels.
-        skip_unreadable: Give images that cannot be predicted a row without labels and a reason in the column `error`.
-
-    Returns:
-        Tables, and their scores of shape (rows, classes); NaN in rows without labels.
-
-    Raises:
-        DataError: Images cannot be predicted; all of them are named.
+    `images`: rows of the role `test`; `skip_unreadable`: give images that cannot be predicted a row without labels and
+    a reason in the column `error`. Returns tables, and their scores of shape (rows, classes); NaN in rows without
+    labels. Raises DataError if images cannot be predicted; all of them are named.
     """
     runtime, predicted = fitted_run.runtime, 0
     refused: dict[int, str] = {}
@@ -121,7 +112,6 @@ def predict_parts(
 
 
 def _predict_part(fitted_run: FittedRunProtocol, new: NewImages, separator: str) -> tuple[pl.DataFrame, AnyScores]:
-    """Table of one chunk, and its scores."""
     images, classes = new.images, fitted_run.decision.classes
     empty = np.zeros((0, len(classes)), np.float32)
     logits: AnyScores = keep_top_k(empty) if len(classes) > MANY_CLASSES else empty
@@ -153,7 +143,6 @@ def _predict_part(fitted_run: FittedRunProtocol, new: NewImages, separator: str)
 def _with_errors(
     table: ImageTable, predictions: pl.DataFrame, logits: AnyScores, reasons: dict[int, str]
 ) -> tuple[pl.DataFrame, AnyScores]:
-    """One row for every sample, with the reasons why some images were skipped."""
     samples = table.samples.frame["sample"]
     texts: list[str | None] = [None] * len(samples)
     for row, reason in reasons.items():
@@ -167,7 +156,6 @@ def _with_errors(
 
 
 def _with_gaps(logits: AnyScores, positions: np.ndarray) -> AnyScores:  # type: ignore[type-arg]
-    """Reorder scores; NaN where there are none."""
     if (positions >= 0).all():
         return logits[positions]
     if isinstance(logits, TopKScores):

@@ -40,17 +40,6 @@ LABEL_METRICS = ("macro_f1", "micro_f1", "accuracy", "balanced_accuracy")
 
 @dataclass(frozen=True)
 class _ScoredRun:
-    """Finished run with its out-of-fold scores.
-
-    Args:
-        groups: Independent group of each sample of the table, shape (samples,).
-        scored: Numbers of the scored samples, shape (n,), ascending.
-        logits: Shape (n, classes).
-        decided: Shape (n, classes).
-        settings: The recipe as nested dicts.
-        refitted: The labels were decided without the fold they are scored on.
-    """
-
     summary: ComparedRun
     images: ImageTable
     groups: Integers
@@ -64,15 +53,7 @@ class _ScoredRun:
 
 
 def write_comparison(folders: Sequence[Path], output: Path) -> Iterator[str]:
-    """Compare finished runs, write the page, and yield its main results as lines.
-
-    Args:
-        folders: Run folders; all are compared with the first.
-        output: The page.
-
-    Raises:
-        InputError: A folder is not a finished run, none was scored, or the page would lie in a run folder.
-    """
+    """Compare finished runs, write the page, and yield its main results as lines."""
     if (output.resolve().parent / "scores.json").is_file():
         raise InputError(
             f"{str(output)!r} is in a run folder, which is only for files of that run",
@@ -91,11 +72,7 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Iterator[str]:
 
 
 def compare_runs(folders: Sequence[Path]) -> CompareData:
-    """Compare finished runs with the first of them.
-
-    Raises:
-        InputError: A folder is not a finished run, or there are fewer than two.
-    """
+    """Compare finished runs with the first of them."""
     if not 2 <= len(folders) <= len(LETTERS):
         raise InputError(f"{len(folders)} runs cannot be compared", remedy=f"give 2 to {len(LETTERS)} runs")
     runs = [_read_run(folder, letter) for folder, letter in zip(folders, LETTERS, strict=False)]
@@ -192,7 +169,6 @@ def _compare_pair(first: _ScoredRun, other: _ScoredRun) -> PairedRuns:
 
 
 def _shared_samples(first: _ScoredRun, other: _ScoredRun) -> tuple[Integers, Integers]:
-    """Indices of shared samples in the scored samples of each run, in the order of the first."""
     names = [run.images.samples.frame["sample"].gather(run.scored).cast(pl.String) for run in (first, other)]
     frames = [
         pl.DataFrame({"sample": sample_names, f"row{side}": np.arange(len(sample_names))})
@@ -205,7 +181,6 @@ def _shared_samples(first: _ScoredRun, other: _ScoredRun) -> tuple[Integers, Int
 def _score_both_runs(
     first: _ScoredRun, other: _ScoredRun, positions: tuple[Integers, Integers], classes: list[str]
 ) -> tuple[ScoredSamples, ScoredSamples, NDArray[np.bool_]]:
-    """Decisions of both runs for the shared samples and classes; and which samples count, by the first run."""
     kind = first.images.kind
     truth = first.images.samples.label_matrix(first.scored[positions[0]])
     sides = []

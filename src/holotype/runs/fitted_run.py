@@ -32,11 +32,7 @@ CHUNK_SIZE = 4096  # images in memory at once
 
 @dataclass(frozen=True)
 class FittedRun:
-    """Fitted run that can predict.
-
-    Args:
-        keep_in_memory: Networks stay in memory between calls.
-    """
+    """Fitted run that can predict."""
 
     folder: RunFolder
     recipe: Recipe
@@ -48,11 +44,7 @@ class FittedRun:
 
     @cached_property
     def models(self) -> tuple[ModelPredictor, ...]:
-        """Predictors of its models, opened on first use.
-
-        Raises:
-            InputError: Scores of a model were imported.
-        """
+        """Predictors of its models, opened on first use. Raises InputError if scores of a model were imported."""
         self._require_networks()
         return load_models(self.recipe.models, self.folder, self.ensemble, self.decision.classes, self.keep_in_memory)
 
@@ -79,20 +71,9 @@ class FittedRun:
     def predict(self, images: Path | str | Sequence[Path | str], skip_unreadable: bool = False) -> pl.DataFrame:
         """Predict labels and probabilities of new images.
 
-        Args:
-            images: Folders, files, or tables with the columns of the recipe's pattern.
-            skip_unreadable: Give images that cannot be predicted a row without labels and a reason in the column
-                `error`, instead
-                of stopping.
-
-        Returns:
-            `id`, `labels`, the likeliest classes with their probabilities, and `warning`: reasons why an image is
-            unusual.
-
-        Raises:
-            InputError: There are no images, or some cannot be read or have other channels or another depth than the
-                training
-                images.
+        `images`: folders, files, or tables with the columns of the recipe's pattern; `skip_unreadable`: give images
+        that cannot be predicted a row without labels and a reason in the column `error`, instead of stopping. Returns
+        `id`, `labels`, the likeliest classes with their probabilities, and `warning`: reasons why an image is unusual.
         """
         return pl.concat([table for table, _ in self.predict_in_parts(images, skip_unreadable=skip_unreadable)])
 
@@ -101,11 +82,8 @@ class FittedRun:
     ) -> Iterator[tuple[pl.DataFrame, AnyScores]]:
         """Predict new images in chunks, so that any number of them fits into memory.
 
-        Args:
-            max_images: Images per chunk; a plate that a decision or a normalization needs as a unit is never split.
-
-        Returns:
-            Tables as from `predict`, and their scores of shape (rows, classes).
+        `max_images`: images per chunk; a plate that a decision or a normalization needs as a unit is never split.
+        Returns tables as from `predict`, and their scores of shape (rows, classes).
         """
         self._require_networks()  # before images are read
         table, separator = self.read_images(images), self.recipe.submission.separator
@@ -133,20 +111,15 @@ class FittedRun:
     def logits(self, images: ImageTable) -> AnyScores:
         """Calibrated ensemble logits.
 
-        Args:
-            images: Rows of the role `test`.
-
-        Returns:
-            Shape (samples, classes), in the order of the table.
+        `images`: rows of the role `test`. Returns shape (samples, classes), in the order of the table.
         """
         return self.predict_logits(measure_new_images(images, self.runtime, self.training_ranges))[0]
 
     def predict_logits(self, new: NewImages) -> tuple[AnyScores, Nearest]:
         """Predict calibrated ensemble logits, and the nearest training images if a model has neighbors.
 
-        Returns:
-            Logits of shape (samples, classes) in the order of the table; one list of neighbors per sample, or an empty
-            list.
+        Returns logits of shape (samples, classes) in the order of the table; one list of neighbors per sample, or an
+        empty list.
         """
         model_logits, nearest = predict_models(self.models, new)
         needs_features = self.ensemble.stack or self.ensemble.weights_by_domain
@@ -155,14 +128,7 @@ class FittedRun:
         return calibrate(self.calibration, ensemble_logits, self.decision.kind), nearest
 
     def decide(self, logits: AnyScores, images: ImageTable) -> AnyLabels:
-        """Decide the labels of samples.
-
-        Args:
-            images: Their table, which knows their plates.
-
-        Returns:
-            Shape (samples, classes).
-        """
+        """Decide the labels of samples. Returns shape (samples, classes)."""
         columns = (self.decision.unique_class_per, self.decision.unique_set_per)
         return decide(self.decision, logits, *(self._plate_codes(images, name) for name in columns))
 
@@ -180,15 +146,7 @@ class FittedRun:
 
 
 def open_run(folder: Path | str, runtime: Runtime | None = None, keep_in_memory: bool = False) -> FittedRun:
-    """Open a finished run.
-
-    Args:
-        runtime: Device and threads; None takes those of the recipe.
-        keep_in_memory: Networks stay in memory between calls.
-
-    Raises:
-        InputError: The folder is not a finished run, or a file of it is damaged.
-    """
+    """Open a finished run. `runtime`: device and threads; None takes those of the recipe."""
     run = RunFolder(Path(folder))
     source = run.require("recipe.yaml")
     run.require_intact(weights=False)  # weights are checked when networks are opened

@@ -30,11 +30,7 @@ def find_store(folder: RunFolder) -> Path:
 
 
 def require_single_image_support(fitted_run: FittedRun) -> None:
-    """Refuse a run that cannot predict single images.
-
-    Raises:
-        InputError: It decides or normalizes by plates, or has models without networks.
-    """
+    """Refuse a run that cannot predict single images."""
     imported = [model.name for model in fitted_run.recipe.models if model.predictions is not None]
     if imported:
         raise InputError(

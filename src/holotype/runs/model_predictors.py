@@ -37,14 +37,7 @@ Nearest = list[list[tuple[str, float]]]
 
 @dataclass(frozen=True)
 class ModelPredictor:
-    """Predictor of one model.
-
-    Args:
-        routes: Domains that its specialists predict.
-        networks: One per fold, or the one trained on all rows.
-        specialists: Networks of single domains; their cards name the domain.
-        indexes: Folders of its neighbor indexes, one per network; empty without neighbors.
-    """
+    """Predictor of one model. `indexes`: folders of its neighbor indexes, one per network; empty without neighbors."""
 
     section: ModelSpec
     pool: str
@@ -72,9 +65,7 @@ def load_models(
 ) -> tuple[ModelPredictor, ...]:
     """Load the models of a finished run and check their cards.
 
-    Args:
-        models: All of them networks.
-        in_memory: Read weights and indexes now and keep them, instead of at each use.
+    `in_memory`: read weights and indexes now and keep them, instead of at each use.
     """
     predictors = []
     for section in models:
@@ -129,8 +120,7 @@ def predict_models(predictors: Sequence[ModelPredictor], new: NewImages) -> tupl
 def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:
     """Predict new images with one model, and with its specialists in their domains.
 
-    Returns:
-        Scores of its own classes, shape (samples, classes).
+    Returns scores of its own classes, shape (samples, classes).
     """
     rows = np.arange(len(new.images))
     fold_predictions = [
@@ -151,7 +141,6 @@ def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:
 
 
 def _predict_neighbors(predictor: ModelPredictor, new: NewImages) -> tuple[TestPredictions, Nearest]:
-    """Predict with the nearest neighbors by each fold's network, and name them."""
     from holotype.prediction import embed_with_network
     from holotype.training import find_device
 

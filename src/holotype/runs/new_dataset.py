@@ -35,7 +35,6 @@ class NewImages:
     """New images with their measurements.
 
     Args:
-        pixels: Returns the pixels in a cache format.
         last: Dataset of the last network by specification; the next network mostly needs the same.
     """
 
@@ -47,11 +46,7 @@ class NewImages:
 
 
 def measure_new_images(images: ImageTable, runtime: Runtime, ranges: TrainingRanges) -> NewImages:
-    """Measure new images, and refuse those that cannot be predicted.
-
-    Raises:
-        DataError: An image cannot be read, or has other channels or another depth than the training images.
-    """
+    """Measure new images, and refuse those that cannot be predicted."""
     statistics = measure_images(images, runtime)
     require_usable(unusable_images(images, statistics, ranges), len(images))
     return usable_images(images, statistics, np.arange(len(images)), runtime)
@@ -60,8 +55,7 @@ def measure_new_images(images: ImageTable, runtime: Runtime, ranges: TrainingRan
 def unusable_images(images: ImageTable, statistics: ImageStatistics, ranges: TrainingRanges) -> dict[int, str]:
     """Unusable images with the reason: unreadable, wrong channels, wrong depth.
 
-    Args:
-        images: A column `unread` says why a file's format is not read.
+    `images`: a column `unread` says why a file's format is not read.
     """
     reasons: dict[int, str] = {}
     unread = images.frame["unread"] if "unread" in images.frame.columns else [None] * len(images)
@@ -74,14 +68,7 @@ def unusable_images(images: ImageTable, statistics: ImageStatistics, ranges: Tra
 
 
 def require_usable(reasons: Mapping[int, str], count: int) -> None:
-    """Refuse images that cannot be predicted.
-
-    Args:
-        count: Number of all images.
-
-    Raises:
-        DataError: There are such images.
-    """
+    """Refuse images that cannot be predicted. Raises DataError if there are such images."""
     if reasons:
         what = f"{len(reasons):,} of {count:,} images cannot be read or are unlike the training images"
         raise DataError(
@@ -114,11 +101,7 @@ class _LastPixelCache:
 
 
 def cache_format_for(card: dict[str, Any], statistics: ImageStatistics) -> CacheFormat:
-    """Cache format of a network's training images, for new images.
-
-    Raises:
-        DataError: They have other channels, or another size where the recipe requires one.
-    """
+    """Cache format of a network's training images, for new images."""
     channel_counts = statistics.frame["channels"].unique().to_list()
     if channel_counts != [card["channels"]]:
         raise DataError(
@@ -131,11 +114,7 @@ def cache_format_for(card: dict[str, Any], statistics: ImageStatistics) -> Cache
 
 
 def dataset_for(card: dict[str, Any], new: NewImages) -> ImageDataset:
-    """Dataset of new images in the cache format of a network's training images.
-
-    Raises:
-        DataError: They have other channels.
-    """
+    """Dataset of new images in the cache format of a network's training images."""
     specification = {name: card[name] for name in ("model", "channels", "canvas", "normalization", "classes")}
     key = digest_value(specification)
     if key in new.last:

@@ -35,14 +35,8 @@ def read_new_images(
 ) -> ImageTable:
     """Read new images as a table.
 
-    Args:
-        images: Folders, files, and tables with the columns of the recipe's pattern.
-        classes: Classes of the run, in order.
-        progress: Gets notes on files that are not used.
-        trained: File lists of the run's own images, which show how files of channels are named.
-
-    Raises:
-        InputError: There are no images, or they are not named as the recipe's are.
+    `images`: folders, files, and tables with the columns of the recipe's pattern; `trained`: file lists of the run's
+    own images, which show how files of channels are named.
     """
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     if not paths:
@@ -75,12 +69,7 @@ def read_new_images(
 
 
 def in_chunks(images: ImageTable, max_images: int, group_column: str | None = None) -> Iterator[ImageTable]:
-    """Split a table into chunks in its order, never splitting a sample.
-
-    Args:
-        max_images: Images per chunk; a larger sample or group makes a larger chunk.
-        group_column: Column whose groups are never split; chunks then follow the groups' first appearance.
-    """
+    """Split a table into chunks in its order, never splitting a sample."""
     frame = images.frame
     owner = frame["sample"].cast(pl.String)
     if group_column in frame.columns:
@@ -98,7 +87,6 @@ def in_chunks(images: ImageTable, max_images: int, group_column: str | None = No
 
 
 def _list_files(paths: list[Path], progress: Progress | None) -> tuple[list[Path], dict[Path, str]]:
-    """Files, including those of folders; and the reason for files whose format is not read."""
     files: list[Path] = []
     unread: dict[Path, str] = {}
     for path in paths:
@@ -122,7 +110,6 @@ def _list_files(paths: list[Path], progress: Progress | None) -> tuple[list[Path
 def _frame_of_files(
     files: list[Path], data: DataSpec, trained: pl.Series | None, progress: Progress | None
 ) -> pl.DataFrame:
-    """One row per image; files of channels are matched by the end of the recipe's pattern."""
     names = make_channel_matcher(data, trained)
     if names is None:
         stems = Counter(file.stem for file in files)
@@ -139,7 +126,6 @@ def _frame_of_files(
 
 
 def _frame_of_table(path: Path, data: DataSpec, progress: Progress | None) -> pl.DataFrame:
-    """One row per image, with files named by the recipe's pattern."""
     source = tidy_columns(data, read_noted_table(path, "images"), str(path), labels=False)
     table = source.frame
     if progress is not None:

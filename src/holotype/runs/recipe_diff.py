@@ -13,12 +13,7 @@ _MISSING = object()
 
 
 def setting_differences(settings: Sequence[Any], key_path: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Keys that differ, each with its value on every side; a section that one side lacks is one key.
-
-    Args:
-        settings: JSON values, one per side.
-        key_path: Path of the values, for nested calls.
-    """
+    """Keys that differ, each with its value on every side; a section that one side lacks is one key."""
     if all(value == settings[0] for value in settings):
         return
     tables = [_as_mapping(value) for value in settings]
@@ -32,7 +27,6 @@ def setting_differences(settings: Sequence[Any], key_path: str = "") -> Iterator
 
 
 def _as_mapping(value: Any) -> dict[str, Any] | None:
-    """Mapping of a value that is compared by parts: a mapping or a list of mappings."""
     if isinstance(value, dict) and value:
         return value
     if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):

@@ -19,9 +19,7 @@ __all__ = ["encode_png", "render_heatmap", "render_image"]
 def render_image(pixels: NDArray[Any], channels: Sequence[str] | None, side: int) -> bytes:
     """Render an image as PNG.
 
-    Args:
-        pixels: Shape (channels, height, width).
-        side: Maximum side of the picture, in pixels.
+    `pixels`: shape (channels, height, width); `side`: maximum side of the picture, in pixels.
     """
     step = max(1, min(pixels.shape[1:]) // (4 * side))  # saves memory without a visible difference
     picture = Image.fromarray(composite(usable_pixels(pixels)[:, ::step, ::step], channels))
@@ -39,9 +37,7 @@ def encode_png(picture: Image.Image) -> bytes:
 def render_heatmap(heat: NDArray[np.float32], side: tuple[int, int]) -> bytes:
     """Render a heat map as a PNG overlay: transparent, then magma's violet, red and yellow.
 
-    Args:
-        heat: Shape (height, width), 0 to 1.
-        side: Height and width of the picture, in pixels.
+    `heat`: shape (height, width), 0 to 1; `side`: height and width of the picture, in pixels.
     """
     stops = np.array([[0, 0, 0, 0], [81, 18, 124, 60], [183, 55, 121, 120], [252, 137, 97, 150], [252, 253, 191, 165]])
     positions = np.linspace(0, 1, len(stops))

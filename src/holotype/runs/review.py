@@ -41,8 +41,7 @@ class ReviewServer:
 def decisions_path(folder: Path) -> Path:
     """File of decisions about a run: the one that its recipe names, else `review.csv` beside the recipe.
 
-    Args:
-        folder: The run folder. If the recipe is gone, the file lies beside this folder.
+    `folder`: the run folder. If the recipe is gone, the file lies beside this folder.
     """
     run = RunFolder(folder)
     run.require("log.jsonl")
@@ -57,12 +56,7 @@ def decisions_path(folder: Path) -> Path:
 def review_key_hint(folder: Path, decisions: Path) -> str | None:
     """Hint at the recipe key that makes the next run apply the decisions.
 
-    Args:
-        folder: The run folder.
-        decisions: The decisions file.
-
-    Returns:
-        None if the recipe names the file already.
+    Returns None if the recipe names the file already.
     """
     run = RunFolder(folder)
     begun = run.recorded()
@@ -81,11 +75,7 @@ def review_key_hint(folder: Path, decisions: Path) -> str | None:
 
 
 def load_review_data(folder: Path) -> ReviewData:
-    """Load the data that a review shows.
-
-    Raises:
-        InputError: The folder is not a finished run.
-    """
+    """Load the data that a review shows. Raises InputError if the folder is not a finished run."""
     run = RunFolder(folder)
     source = run.require("recipe.yaml")
     run.require_intact(weights=False)
@@ -119,12 +109,7 @@ def load_review_data(folder: Path) -> ReviewData:
 def open_review(folder: Path, port: int, decisions: Path | None = None) -> ReviewServer:
     """Open a review of a finished run on a local port.
 
-    Args:
-        port: 0 takes a free one.
-        decisions: File of decisions; None takes `decisions_path`.
-
-    Raises:
-        InputError: The folder is not a finished run, the port is taken, or the libraries of a server are missing.
+    `port`: 0 takes a free one; `decisions`: file of decisions; None takes `decisions_path`.
     """
     try:
         import uvicorn
@@ -163,7 +148,6 @@ def open_review(folder: Path, port: int, decisions: Path | None = None) -> Revie
 
 
 def _run_reference(folder: Path, decisions: Path) -> str:
-    """Reference to the run for rows of decisions: its relative folder and the digest of its scores."""
     try:
         run_path = Path(os.path.relpath(folder.resolve(), decisions.parent)).as_posix()
     except ValueError:  # another drive on Windows
@@ -173,7 +157,6 @@ def _run_reference(folder: Path, decisions: Path) -> str:
 
 
 def _read_nearest(folder: Path, recipe: Recipe) -> dict[str, list[tuple[str, float]]]:
-    """Nearest training images of each image, by the first model with neighbors."""
     for model in recipe.models:
         for name in model.names:
             path = folder / "models" / name / "nearest.parquet"
@@ -184,7 +167,6 @@ def _read_nearest(folder: Path, recipe: Recipe) -> dict[str, list[tuple[str, flo
 
 
 def _channel_display(count: int, channels: Sequence[str] | None) -> tuple[list[str], list[list[float]], bool]:
-    """Names and colors of the channels, and a flag for a photograph, whose channels are stretched together."""
     named = channels is not None and len(channels) == count
     photograph = count == 3 and not named
     names = list(channels) if named and channels else ["red", "green", "blue"] if photograph else []

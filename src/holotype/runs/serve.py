@@ -39,8 +39,6 @@ StorageFormat = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class _DecodedContent:
-    """Decoded image that waits for prediction: measurements, and pixels in each cache format."""
-
     facts: dict[str, Any]
     stored: dict[StorageFormat, NDArray[Any]]
 
@@ -56,13 +54,7 @@ class RunReader:
     def __call__(self, files: Sequence[Path], max_pixels: int, picture: bool) -> DecodedImage:
         """Decode and measure one image, and convert it to the cache format of each network.
 
-        Args:
-            files: Its files in the order of the channels.
-            max_pixels: Larger files are refused before they are decoded.
-            picture: Render it, too.
-
-        Raises:
-            InputError: It cannot be read, or has other channels than the run's images.
+        `max_pixels`: larger files are refused before they are decoded.
         """
         pixels = read_image(files, max_pixels, self._channels, self.fitted_run.recipe.data.projection)
         if len(pixels) != self._cards[0]["channels"]:
@@ -90,14 +82,7 @@ class RunReader:
 
 
 class RunPredictor:
-    """Predictor of a finished run, as the server needs it.
-
-    Args:
-        store: Cache folder for an index of training images.
-
-    Raises:
-        InputError: The run cannot predict single images.
-    """
+    """Predictor of a finished run, as the server needs it. `store`: cache folder for an index of training images."""
 
     def __init__(self, fitted_run: FittedRun, store: Path, nearest: bool = True) -> None:
         require_single_image_support(fitted_run)
@@ -128,11 +113,7 @@ class RunPredictor:
         self._training_index.open()
 
     def match_file(self, name: str) -> tuple[str, int]:
-        """Match a file name to its image and channel number.
-
-        Raises:
-            InputError: It is not named as the run's files are.
-        """
+        """Match a file name to its image and channel number."""
         if self._names is None:
             return PurePath(name).stem, 0
         match = self._names.match(PurePath(name))
@@ -147,12 +128,7 @@ class RunPredictor:
         return partial(make_reader, self.fitted_run.folder.root.resolve())
 
     def predict(self, questions: Sequence[DecodedImage], nearest: int) -> list[ImagePrediction]:
-        """Predict some images.
-
-        Args:
-            questions: Images of the same depth.
-            nearest: Number of nearest training images for each.
-        """
+        """Predict some images."""
         new = self._to_new_images(questions)
         logits, model_nearest = self.fitted_run.predict_logits(new)
         decision, calibration = self.fitted_run.decision, self.fitted_run.calibration
@@ -189,11 +165,7 @@ class RunPredictor:
         return predictions
 
     def explain(self, question: DecodedImage, name: str) -> bytes:
-        """Heat map (PNG) of a class in an image, the mean over the networks of the first model that has the class.
-
-        Raises:
-            InputError: No network has the class, or the backbone has no feature map.
-        """
+        """Heat map (PNG) of a class in an image, the mean over the networks of the first model that has the class."""
         from holotype.prediction import grad_cam, heat_over_image
         from holotype.training import find_device
 
@@ -263,22 +235,14 @@ class RunPredictor:
 
 
 def make_reader(folder: Path) -> RunReader:
-    """Make the reader of a finished run, in a process of its own.
-
-    Raises:
-        InputError: The folder is not a finished run.
-    """
+    """Make the reader of a finished run, in a process of its own."""
     Image.init()  # load Pillow's decoders before the first request
     fitted_run = open_run(folder)
     return RunReader(fitted_run, [checkpoint.card for checkpoint in _open_checkpoints(fitted_run)])
 
 
 def load_predictor(folder: Path, nearest: bool = True) -> tuple[RunPredictor, Runtime]:
-    """Load the predictor of a finished run, and its runtime.
-
-    Raises:
-        InputError: The folder is not a finished run, or the run cannot predict single images.
-    """
+    """Load the predictor of a finished run, and its runtime."""
     fitted_run = open_run(folder, keep_in_memory=True)
     fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=Progress(quiet=True)))
     return RunPredictor(fitted_run, find_store(fitted_run.folder), nearest), fitted_run.runtime

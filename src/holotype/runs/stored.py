@@ -30,11 +30,7 @@ CARD_KEYS = ("model", "classes", "kind", "channels", "canvas", "normalization", 
 
 @contextmanager
 def intact(path: Path) -> Iterator[None]:
-    """Turn any error while a file of a run is read into the message that it is damaged.
-
-    Raises:
-        InputError: The file could not be read or understood.
-    """
+    """Turn any error while a file of a run is read into the message that it is damaged."""
     try:
         yield
     except InputError:
@@ -58,11 +54,7 @@ def intact(path: Path) -> Iterator[None]:
 
 
 def read_decision(folder: RunFolder) -> tuple[Decision, Calibration]:
-    """Read the decision and calibration of a run.
-
-    Raises:
-        InputError: `decision.json` is missing or damaged.
-    """
+    """Read the decision and calibration of a run. Raises InputError if `decision.json` is missing or damaged."""
     path = folder.require("decision.json")
     with intact(path):
         content = _read_object(path)
@@ -93,11 +85,7 @@ def read_decision(folder: RunFolder) -> tuple[Decision, Calibration]:
 
 
 def read_ensemble(folder: RunFolder, models: Sequence[ModelSpec]) -> Ensemble:
-    """Read the ensemble of a run.
-
-    Raises:
-        InputError: `ensemble.json` is missing, damaged, or of other models than the recipe.
-    """
+    """Read the ensemble of a run."""
     path = folder.require("ensemble.json")
     with intact(path):
         ensemble = ensemble_from_json(_read_object(path))
@@ -117,15 +105,7 @@ def read_ensemble(folder: RunFolder, models: Sequence[ModelSpec]) -> Ensemble:
 
 
 def open_network(folder: Path, classes: Sequence[str], in_memory: bool = False) -> Checkpoint:
-    """Open a network of a run and check its card.
-
-    Args:
-        folder: Its checkpoint folder.
-        in_memory: Read the weights now and keep them.
-
-    Raises:
-        InputError: Its card or its weights are damaged.
-    """
+    """Open a network of a run and check its card. Raises InputError if its card or its weights are damaged."""
     path = folder / "card.json"
     with intact(path):
         checkpoint = open_checkpoint(folder)

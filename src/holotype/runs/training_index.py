@@ -33,11 +33,7 @@ VIEWS = {"none": 1, "flips": 4, "d4": 8}
 
 
 class TrainingIndex:
-    """Training image index of a run.
-
-    Args:
-        store: Cache folder for an index that is built here.
-    """
+    """Training image index of a run."""
 
     def __init__(self, fitted_run: FittedRun, store: Path, is_enabled: bool) -> None:
         self.fitted_run, self.store = fitted_run, Store(store)
@@ -102,12 +98,7 @@ class TrainingIndex:
         return False
 
     def near(self, new: NewImages, model_nearest: Nearest, count: int) -> Nearest | None:
-        """Find the nearest training images of new images; None if there is no index yet.
-
-        Args:
-            new: Images that the run predicted last.
-            model_nearest: Neighbors by a model, if it has any.
-        """
+        """Find the nearest training images of new images; None if there is no index yet."""
         hooked = None if self._hook is None else self._hook.take(len(new.images))
         if not self.is_enabled or not count:
             return None
@@ -186,14 +177,11 @@ class TrainingIndex:
 
 
 class _FeatureHook:
-    """Hook on a network's neck that keeps the features of each batch's first view."""
-
     def __init__(self, network: Any, views: int) -> None:
         self.views, self.features = views, []  # type: tuple[int, list[Any]]
         network.head.neck.register_forward_hook(lambda _, __, output: self.features.append(output))
 
     def take(self, rows: int) -> Floats | None:
-        """The embeddings of the batches since the last call, where they are those of so many rows."""
         first_views, self.features = self.features[:: self.views], []
         if sum(map(len, first_views)) != rows or not rows:
             return None

@@ -47,7 +47,6 @@ class AccessPolicy:
     Args:
         token: Required bearer token; None allows anyone.
         hosts: Allowed host names; None allows any.
-        proxies: Host names of proxies whose pages may call the server.
     """
 
     token: str | None = None
@@ -171,6 +170,5 @@ def _size_error(max_bytes: int) -> ApiError:
 
 
 def _host_name(host: str) -> str:
-    """Host without its port."""
     host = host.lower()
     return host[1 : host.index("]")] if host.startswith("[") and "]" in host else host.partition(":")[0]

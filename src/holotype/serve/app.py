@@ -27,17 +27,11 @@ Picture = Annotated[bool, Query(description="Return each image as a PNG in a `da
 
 
 class _PngResponse(Response):
-    """PNG image."""
-
     media_type = "image/png"
 
 
 def make_app(service: Service, rules: AccessPolicy) -> FastAPI:
-    """FastAPI application of one run.
-
-    Args:
-        service: Started and closed with the application.
-    """
+    """FastAPI application of one run."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -157,7 +151,6 @@ def _add_page_routes(app: FastAPI, service: Service, rules: AccessPolicy) -> Non
 
 
 def _text_response(kind: str, words: str, form: str | None = None) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI entry of a response that is not JSON."""
     schema = {"type": "string"} | ({} if form is None else {"format": form})
     return {200: {"content": {kind: {"schema": schema}}, "description": words}}
 
@@ -176,7 +169,6 @@ def _upload_form(max_files: int | None) -> dict[str, Any]:
 
 
 def _extend_openapi(app: FastAPI, rules: AccessPolicy) -> None:
-    """Add stream lines, errors and the token to the OpenAPI document."""
     base_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:

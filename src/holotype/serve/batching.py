@@ -37,11 +37,7 @@ class _Job:
 
 
 class Batcher:
-    """Prediction thread with a queue.
-
-    Args:
-        predictor: Opened and called on this thread only.
-    """
+    """Prediction thread with a queue."""
 
     def __init__(self, predictor: Predictor, limits: Limits, measures: ServerMetrics) -> None:
         self.predictor, self.limits, self.measures = predictor, limits, measures
@@ -80,14 +76,7 @@ class Batcher:
             self._thread.join(self.limits.seconds)
 
     def reserve(self, images: int) -> None:
-        """Reserve slots in the queue.
-
-        Args:
-            images: Number of slots; a request larger than the queue is accepted if the queue is empty.
-
-        Raises:
-            ApiError: The queue is full, or the predictor is not ready.
-        """
+        """Reserve slots in the queue. Raises ApiError if the queue is full, or the predictor is not ready."""
         if self.why:
             raise api_error(503, self.why, "server", "poll /health until it is ready", Retry_After=RETRY_AFTER_SECONDS)
         with self._changed:
@@ -104,22 +93,13 @@ class Batcher:
             self.measures.queue.set(self._reserved)
 
     def announce(self, images: int) -> None:
-        """Announce images that will be submitted, so that a batch may wait for them.
-
-        Args:
-            images: Number of images; negative if they do not come after all.
-        """
+        """Announce images that will be submitted, so that a batch may wait for them."""
         with self._changed:
             self._coming += images
             self._changed.notify_all()
 
     def submit(self, question: DecodedImage, nearest: int) -> Future[ImagePrediction]:
-        """Queue an announced image.
-
-        Args:
-            question: Decoded by the predictor's reader.
-            nearest: Number of similar training images to return.
-        """
+        """Queue an announced image."""
         pending = _PendingImage(question, nearest)
         with self._changed:
             self._coming -= 1

@@ -47,15 +47,12 @@ def bounded_protocol(limits: Limits) -> type[H11Protocol]:
 
 
 class _ConnectionTable:
-    """Open connections in the order in which they became idle or busy."""
-
     def __init__(self, max_total: int, max_per_address: int) -> None:
         self.max_total, self.max_per_address = max_total, max_per_address
         self.open: dict[_BoundedProtocol, None] = {}
         self.by_address: dict[str, dict[_BoundedProtocol, None]] = {}
 
     def add(self, connection: _BoundedProtocol) -> bool:
-        """Add a connection; False if there is no room for it."""
         connections = self.by_address.setdefault(connection.address, {})
         room = len(connections) < self.max_per_address or self._close_idle(connections)
         room = room and (len(self.open) < self.max_total or self._close_idle(self.open))
@@ -73,7 +70,6 @@ class _ConnectionTable:
             self.by_address.pop(connection.address, None)
 
     def is_last(self, connection: _BoundedProtocol) -> None:
-        """Move a connection that has just become idle to the end."""
         for connections in (self.open, self.by_address.get(connection.address, {})):
             if connection in connections:
                 del connections[connection]
@@ -97,7 +93,6 @@ class _BoundedProtocol(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """True if no request is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -25,12 +25,7 @@ GRACE_SECONDS = 10.0  # beyond the limit, after which a decoding that has not be
 
 
 class DecodingPool:
-    """Pool of processes that decode images; a stopped process is replaced.
-
-    Args:
-        make_reader: Picklable factory of the decoder, called in each process.
-        processes: Number of processes.
-    """
+    """Pool of processes that decode images; a stopped process is replaced."""
 
     def __init__(self, make_reader: MakeReader, processes: int, limits: Limits) -> None:
         self.make_reader, self.limits = make_reader, limits
@@ -84,17 +79,7 @@ class DecodingPool:
             worker.stop()
 
     async def read(self, files: Sequence[Path], picture: bool) -> DecodedImage:
-        """Decode one image.
-
-        Args:
-            files: Files of the image in channel order.
-            picture: Also draw it as PNG.
-
-        Raises:
-            InputError: The image cannot be read, or differs in form from the training images.
-            LimitError: Decoding exceeds the time or memory limit.
-            ApiError: No process can be started.
-        """
+        """Decode one image."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self._read, list(files), picture)
 
@@ -142,7 +127,6 @@ class DecodingPool:
         return reply.content
 
     def _return_worker(self, worker: Worker) -> None:
-        """Return a process to the pool, or end it if the pool is full."""
         with self._lock:
             if len(self._idle) < self.count and not self._closed:
                 self._idle.append(worker)
@@ -154,7 +138,6 @@ class DecodingPool:
         self._start_worker()
 
     def _take_worker(self) -> Worker:
-        """Idle process; a new one if there is none."""
         with self._lock:
             worker = self._idle.pop() if self._idle else None
         worker = worker or self._start_process()
@@ -186,7 +169,6 @@ class DecodingPool:
         begun.add_done_callback(over)
 
     def _start_process(self) -> Worker | None:
-        """Start a process; the reason of a failure is kept for /health."""
         worker = None
         try:
             worker = Worker(self.make_reader, self.limits)

@@ -54,11 +54,7 @@ class ErrorResponse(BaseModel):
 
 
 class ApiError(Exception):
-    """Request error with an HTTP status.
-
-    Args:
-        headers: Additional response headers.
-    """
+    """Request error with an HTTP status."""
 
     def __init__(self, status: int, detail: ErrorDetail, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail.what)
@@ -66,11 +62,7 @@ class ApiError(Exception):
 
     @classmethod
     def from_input_error(cls, error: InputError, names: Mapping[str, str] | None = None) -> ApiError:
-        """Convert an input error to status 422.
-
-        Args:
-            names: Internal names in the message, and the names that the caller knows.
-        """
+        """Convert an input error to status 422."""
 
         def with_caller_names(text: str) -> str:
             for ours, theirs in (names or {}).items():
@@ -94,12 +86,7 @@ class ApiError(Exception):
 
 
 def api_error(status: int, what: str, field: str = "request", remedy: str = "", **headers: str) -> ApiError:
-    """Build an `ApiError`.
-
-    Args:
-        remedy: What the caller can do.
-        **headers: Additional response headers, with `_` for `-`.
-    """
+    """Build an `ApiError`. `**headers`: additional response headers, with `_` for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return ApiError(status, ErrorDetail(what=what, field=field, remedy=remedy), named)
 

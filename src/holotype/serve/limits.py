@@ -20,15 +20,12 @@ class Limits:
         megapixels: Size of an image file: width times height; all values for a TIFF or an array.
         files: Files per request, except `/predict/stream`.
         seconds: Time of a request; for a stream, time without progress.
-        queue: Waiting images, over all requests.
-        batch: Images predicted together.
         wait: Milliseconds that a batch waits for announced images.
         decoding: Seconds to decode one image.
         memory: Megabytes of memory to decode one image.
         uploads: Megabytes of all uploads waiting on the disk.
         headers: Seconds until the headers of a request must be complete.
         connections: Open connections.
-        address: Open connections per address.
     """
 
     megabytes: float = 64.0
@@ -65,11 +62,7 @@ class Limits:
 def limits_from(settings: Sequence[str]) -> Limits:
     """Parse limits of the command line.
 
-    Args:
-        settings: For example `megabytes=200`.
-
-    Raises:
-        InputError: A limit is unknown or not a positive number.
+    `settings`: for example `megabytes=200`. Raises InputError if a limit is unknown or not a positive number.
     """
     is_integer = {field.name: isinstance(field.default, int) for field in fields(Limits)}
     parsed: dict[str, float] = {}

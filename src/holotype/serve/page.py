@@ -15,8 +15,7 @@ STYLE, SCRIPT = (TEMPLATE_FOLDER.joinpath(name).read_text("utf-8") for name in (
 def page(name: str, locked: bool) -> str:
     """HTML of the page.
 
-    Args:
-        locked: A token is required; the page then shows nothing of the run before it has the token.
+    `locked`: a token is required; the page then shows nothing of the run before it has the token.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE_FOLDER.joinpath("page.html.j2").read_text("utf-8"))

@@ -17,14 +17,9 @@ class RunInfo:
     """Constant properties of a run.
 
     Args:
-        holotype: Version of this program.
-        digests: Digests of the files that affect predictions, by name.
         kind: `multiclass` or `multilabel`.
         thresholds: Probability threshold of each class (None for a class without one); None without thresholds.
-        decision: Name of the decision rule.
-        channels: Channel names; empty if the recipe has none.
         pattern: Pattern of file names; None if one file has all channels.
-        endings: Endings of readable files.
     """
 
     run: str
@@ -45,11 +40,8 @@ class DecodedImage:
     """Decoded image that waits for its prediction.
 
     Args:
-        form: Key that all images of a batch share.
         shape: (channels, height, width) of the uploaded image.
         depth: Data type of the pixels.
-        content: Private data of the predictor.
-        picture: PNG, if requested.
     """
 
     form: str
@@ -61,12 +53,7 @@ class DecodedImage:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """Training image similar to an uploaded image.
-
-    Args:
-        similarity: Cosine similarity of the embeddings, from -1 to 1.
-        has_image: The image can be shown.
-    """
+    """Training image similar to an uploaded image. `similarity`: cosine similarity of the embeddings, from -1 to 1."""
 
     id: str
     similarity: float
@@ -79,14 +66,10 @@ class ImagePrediction:
     """Prediction of one image.
 
     Args:
-        labels: Predicted labels.
         probabilities: By class, the most probable first; only the top classes of very many.
-        label_set: Conformal prediction set, if the run is calibrated for it.
         abstain: A person should check the image, if the run is calibrated for it.
         answer: Taxon that is certain enough, if the run backs off to ranks.
-        rank: Rank of that taxon.
         nearest: Similar training images, the most similar first; None if unknown.
-        ood_reasons: Signs that the image is out of distribution.
     """
 
     labels: tuple[str, ...]
@@ -127,11 +110,8 @@ class Predictor(Protocol):
     def match_file(self, name: str) -> tuple[str, int]:
         """Image id and channel index of a file.
 
-        Args:
-            name: Uploaded name with `/` between folders; it is never opened.
-
-        Raises:
-            InputError: The name does not match the pattern of the run.
+        `name`: uploaded name with `/` between folders; it is never opened. Raises InputError if the name does not match
+        the pattern of the run.
         """
 
     @property
@@ -141,22 +121,14 @@ class Predictor(Protocol):
     def predict(self, questions: Sequence[DecodedImage], nearest: int) -> list[ImagePrediction]:
         """Predict a batch.
 
-        Args:
-            questions: Images with the same form.
-            nearest: Number of similar training images to return for each.
-
-        Raises:
-            InputError: One of them cannot be predicted.
+        `nearest`: number of similar training images to return for each. Raises InputError if one of them cannot be
+        predicted.
         """
 
     def explain(self, question: DecodedImage, name: str) -> bytes:
         """Grad-CAM heat map of a class as a transparent PNG.
 
-        Args:
-            name: Class name.
-
-        Raises:
-            InputError: The class is unknown, or the network has no feature map.
+        Raises InputError if the class is unknown, or the network has no feature map.
         """
 
     def specimen(self, name: str) -> bytes | None:

@@ -31,23 +31,14 @@ class WorkerDiedError(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """Reply of a decoding process.
-
-    Args:
-        content: The image, or its error.
-        retires: The process should be replaced.
-    """
+    """Reply of a decoding process."""
 
     content: DecodedImage | InputError
     retires: bool = False
 
 
 class Worker:
-    """Decoding process as the server sees it.
-
-    Args:
-        make_reader: Picklable factory of the decoder, called in the process.
-    """
+    """Decoding process as the server sees it."""
 
     def __init__(self, make_reader: MakeReader, limits: Limits) -> None:
         context = _make_context(make_reader)
@@ -70,11 +61,7 @@ class Worker:
         return self.process.exitcode == -getattr(signal, "SIGKILL", 9)
 
     def wait_until_ready(self) -> None:
-        """Wait until the process can decode.
-
-        Raises:
-            RuntimeError: It cannot.
-        """
+        """Wait until the process can decode. Raises RuntimeError if it cannot."""
         try:
             failure = self.answer(STARTING_SECONDS)
         except TimeoutError:
@@ -96,12 +83,7 @@ class Worker:
         return True
 
     def answer(self, seconds: float) -> Any:
-        """Next message of the process.
-
-        Raises:
-            TimeoutError: The process takes longer.
-            WorkerDiedError: The process has ended.
-        """
+        """Next message of the process."""
         try:
             came = self.connection.poll(seconds)
             content = self.connection.recv() if came else None
@@ -137,7 +119,6 @@ def _make_context(make_reader: MakeReader) -> Any:
 
 
 def _decode(connection: Connection, make_reader: MakeReader, limits: Limits) -> None:
-    """Main loop of a process: decode images until the connection closes."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the server ends its processes itself
     try:
@@ -181,12 +162,7 @@ def memory_limit_text(limits: Limits) -> str:
 
 
 def over_limit(what: str, limit: str) -> LimitError:
-    """Build the error of an image that exceeds a limit.
-
-    Args:
-        what: Verb phrase about the decoding.
-        limit: Name of the limit.
-    """
+    """Build the error of an image that exceeds a limit."""
     remedy = f"send a smaller image, or start the server with a larger --limit {limit}="
     return LimitError(f"decoding the image {what}", field="images", remedy=remedy)
 
@@ -198,7 +174,6 @@ def _end_after(seconds: float) -> None:
 
 
 def _limit_memory(extra_bytes: int) -> None:
-    """Limit the additional memory of this process, where supported."""
     try:
         import resource
 
@@ -220,7 +195,6 @@ def _most_resident() -> int:
 
 
 def _resident_bytes() -> int:
-    """Resident memory in bytes."""
     if sys.platform != "linux":
         return 0
     import resource

@@ -31,10 +31,8 @@ class BindAddress:
     """Bind address of the server.
 
     Args:
-        host: Name or address.
         port: 0 takes a free one.
         anonymous: Allow other machines without a token.
-        hosts: Additional host names of the server.
     """
 
     host: str = "127.0.0.1"
@@ -54,11 +52,7 @@ class BindAddress:
 def access_policy(bind_address: BindAddress, token: str | None) -> AccessPolicy:
     """Access policy of a server.
 
-    Args:
-        token: Required bearer token.
-
-    Raises:
-        InputError: Anyone on the network could call the server, and this was not allowed explicitly.
+    Raises InputError if anyone on the network could call the server, and this was not allowed explicitly.
     """
     if not bind_address.is_private and not token and not bind_address.anonymous:
         raise InputError(
@@ -81,12 +75,8 @@ def serve(
 ) -> None:
     """Serve until a signal; requests in progress are finished first.
 
-    Args:
-        processes: Number of decoding processes.
-        announce: Receives the address and the access rule once the server listens.
-
-    Raises:
-        InputError: The server may not or cannot listen there.
+    `announce`: receives the address and the access rule once the server listens. Raises InputError if the server may
+    not or cannot listen there.
     """
     rules = access_policy(bind_address, os.environ.get(TOKEN))
     listening = _listen(bind_address)
@@ -116,8 +106,6 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Server that accepts few connections at once and lets the system queue more."""
-
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or ():

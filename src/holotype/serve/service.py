@@ -26,23 +26,14 @@ __all__ = ["RequestOptions", "Service"]
 
 @dataclass(frozen=True)
 class RequestOptions:
-    """Options of a prediction request.
-
-    Args:
-        nearest: Number of similar training images to return.
-        picture: Return the image as PNG.
-    """
+    """Options of a prediction request."""
 
     nearest: int = 0
     picture: bool = False
 
 
 class Service:
-    """Requests answered with a predictor.
-
-    Args:
-        processes: Number of decoding processes.
-    """
+    """Requests answered with a predictor."""
 
     def __init__(self, predictor: Predictor, limits: Limits, processes: int) -> None:
         self.predictor, self.limits, self.measures = predictor, limits, ServerMetrics()
@@ -72,8 +63,7 @@ class Service:
     async def predict(self, request: Request, options: RequestOptions) -> Predictions:
         """Predict all images of a multipart request.
 
-        Raises:
-            ApiError: The request is invalid, or there is no room or time for it.
+        Raises ApiError if the request is invalid, or there is no room or time for it.
         """
         with self.upload_folder.folder() as folder:
             groups = await self._receive(request, folder)
@@ -88,12 +78,7 @@ class Service:
     async def explain(self, request: Request, name: str) -> bytes:
         """Grad-CAM heat map of one image.
 
-        Args:
-            request: Multipart form with one image.
-            name: Class name.
-
-        Raises:
-            ApiError: The request is invalid, or there is no room or time for it.
+        Raises ApiError if the request is invalid, or there is no room or time for it.
         """
         if name not in self.predictor.about.classes:
             error = InputError(
@@ -116,11 +101,7 @@ class Service:
                 self.batcher.release(1)
 
     async def predict_one(self, group: Group, options: RequestOptions) -> Prediction:
-        """Predict one image that has a slot in the queue.
-
-        Raises:
-            ApiError: The image cannot be read.
-        """
+        """Predict one image that has a slot in the queue. Raises ApiError if the image cannot be read."""
         self.batcher.announce(1)
         try:
             question = await self._read(group, options)
@@ -143,7 +124,6 @@ class Service:
             raise refusal from error
 
     async def _receive(self, request: Request, folder: RequestFolder) -> list[Group]:
-        """Receive all images of a request."""
         self.batcher.reserve(0)
         groups, complete = Groups(self.predictor), []
         endings, max_files, seconds = self.predictor.about.endings, self.limits.files, self.limits.seconds
@@ -168,7 +148,6 @@ class Service:
 
 
 async def _gather_or_cancel(tasks: Sequence[asyncio.Future[Prediction]]) -> list[Prediction]:
-    """Results of all tasks; the first failure cancels the others."""
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         over = [task for task in tasks if task.done()]
@@ -189,6 +168,5 @@ def _add_upload(groups: Groups, upload: Upload) -> Group | None:
 
 
 def _names_of_paths(group: Group) -> dict[str, str]:
-    """Internal paths and the names of the uploaded files."""
     paths = {str(file.path): file.name for file in group.files}
     return paths | {file.path.name: file.name for file in group.files}

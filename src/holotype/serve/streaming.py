@@ -60,11 +60,7 @@ class NdjsonResponse(Response):
 
 
 async def answer_stream(service: Service, request: Request, options: RequestOptions) -> NdjsonResponse:
-    """Start to predict the images of a multipart request as they are received.
-
-    Raises:
-        ApiError: There is no room for the request, or it has no file.
-    """
+    """Start to predict the images of a multipart request as they are received."""
     service.batcher.reserve(0)
     folder = service.upload_folder.folder()
     files = uploads(request, folder, service.predictor.about.endings, None, service.limits.seconds)
@@ -81,8 +77,6 @@ async def answer_stream(service: Service, request: Request, options: RequestOpti
 
 @dataclass(frozen=True)
 class _StreamedUpload:
-    """Upload in progress: first file, following files, and folder."""
-
     first: Upload | ApiError
     rest: AsyncIterator[Upload | ApiError]
     folder: RequestFolder
@@ -115,15 +109,6 @@ class _TooManyOverLimitError(Exception):
 
 @dataclass
 class _StreamState:
-    """State shared by the images of one upload.
-
-    Args:
-        slots: Limit of images in progress.
-        spool: Receives the lines.
-        folder: Folder of the files.
-        over_limit_count: Number of images that exceeded the limits of decoding.
-    """
-
     slots: asyncio.Semaphore
     spool: _Spool
     folder: RequestFolder
@@ -217,8 +202,6 @@ async def _reserve_slot(service: Service) -> None:
 
 
 class _Spool:
-    """Outgoing lines, kept on the disk until the caller reads them."""
-
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.written = self.read = 0

@@ -32,11 +32,7 @@ class RequestFolder:
         self.cleanup()
 
     def take(self, size: int) -> None:
-        """Count bytes before they are written.
-
-        Raises:
-            ApiError: The limit of waiting uploads is reached.
-        """
+        """Count bytes before they are written. Raises ApiError if the limit of waiting uploads is reached."""
         if self.upload_folder.bytes + size > self.upload_folder.max_bytes:
             what = (
                 f"{self.upload_folder.bytes / 1e6:,.0f} MB of uploads are waiting, the limit is "
@@ -104,7 +100,6 @@ class UploadFolder:
 
 
 def _lock(stream: BinaryIO) -> bool:
-    """Take a lock that ends with this process; False if another process holds it."""
     try:
         import fcntl
     except ImportError:

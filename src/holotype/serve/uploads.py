@@ -31,12 +31,7 @@ NO_FORM = "send the files as multipart/form-data in the field `images`, as in cu
 
 @dataclass(frozen=True)
 class Upload:
-    """Uploaded file.
-
-    Args:
-        name: Sanitized name of the caller.
-        path: Path on this machine.
-    """
+    """Uploaded file."""
 
     name: str
     path: Path
@@ -67,11 +62,7 @@ class Groups:
         self._ids: set[str] = set()
 
     def add(self, upload: Upload) -> Group | None:
-        """Add a file; returns the image that it completes.
-
-        Raises:
-            InputError: The name does not match the pattern of the run, or was sent before.
-        """
+        """Add a file; returns the image that it completes."""
         name, channel = self.predictor.match_file(upload.name)
         if self.size == 1:
             return Group(self._unique_id(name, upload.name), (upload,))
@@ -100,7 +91,6 @@ class Groups:
         return faults
 
     def _unique_id(self, stem: str, name: str) -> str:
-        """Unique image id: file name without ending, then with ending, then with a number."""
         number, unique = 1, stem
         while unique in self._ids:
             unique, number = (name if number == 1 else f"{name} ({number})"), number + 1
@@ -109,8 +99,6 @@ class Groups:
 
 
 class _FormParts:
-    """Parser callbacks that write the parts of a form to files."""
-
     def __init__(self, folder: RequestFolder, endings: tuple[str, ...], max_files: int | None) -> None:
         self.folder, self.endings, self.max_files = folder, endings, max_files
         self.count, self._header_bytes = 0, 0
@@ -194,14 +182,7 @@ async def uploads(
 ) -> AsyncIterator[Upload | ApiError]:
     """Iterate over the files of a multipart form, each as soon as it is complete.
 
-    Args:
-        folder: Folder for the files.
-        endings: Allowed file endings; a file with another one yields an error instead.
-        max_files: Maximum number of files.
-        seconds: Maximum time without data; the whole upload may take this long plus the time at 10 kB per second.
-
-    Raises:
-        ApiError: The request is no form, incomplete or too slow, or the server has no room for it.
+    `seconds`: maximum time without data; the whole upload may take this long plus the time at 10 kB per second.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):

@@ -1,7 +1,4 @@
-"""Example script beside an exported graph: from a file to labels without this library.
-
-It contains the source of the functions with which a run checks its images.
-"""
+"""Example script beside an exported graph: from a file to labels without this library."""
 
 from __future__ import annotations
 
@@ -141,12 +138,7 @@ CHECKS = (
 
 
 def write_example(folder: Path, form: str) -> Path:
-    """Write `example.py`.
-
-    Args:
-        folder: Where the graph and its card lie.
-        form: A name of `FORMATS`.
-    """
+    """Write `example.py`."""
     path = folder / "example.py"
     text = TEXT
     for name, words in zip(("library", "model", "answer"), LOADING[form], strict=True):

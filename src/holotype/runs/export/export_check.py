@@ -29,13 +29,7 @@ TOP_CLASSES = 5  # classes to compare if the run keeps top scores only
 
 @dataclass(frozen=True)
 class GraphModel:
-    """One model of a graph.
-
-    Args:
-        section: Its `predict` section has the views and pooling of the graph.
-        routes: Domains that its specialists predict.
-        checkpoints: One per fold.
-    """
+    """One model of a graph. `section`: its `predict` section has the views and pooling of the graph."""
 
     name: str
     section: ModelSpec
@@ -53,11 +47,7 @@ def compare_with_run(
 ) -> dict[str, Any]:
     """Compare logits of the graph with those of the run on a few images.
 
-    Returns:
-        Number of images, largest difference of a logit, and its meaning in words.
-
-    Raises:
-        HolotypeError: They differ too much.
+    Returns number of images, largest difference of a logit, and its meaning in words.
     """
     fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=Progress(quiet=True)))
     images = sample_images(fitted_run, domain)

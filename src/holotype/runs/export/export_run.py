@@ -39,7 +39,6 @@ class ExportOptions:
         model: Name of a single model; None exports the ensemble.
         form: `onnx` or `torch`.
         views: Test-time augmentation instead of the recipe's: `none`, `flips` or `d4`.
-        domain: Domain whose specialists and weights are used.
     """
 
     model: str | None = None
@@ -58,12 +57,7 @@ class ExportResult:
 
 
 def export_run(fitted_run: FittedRun, folder: Path, options: ExportOptions) -> ExportResult:
-    """Export the networks of a run as one graph with a card and an example, and check it.
-
-    Raises:
-        InputError: The run cannot be exported so, or a library is missing.
-        HolotypeError: The graph and the run differ too much.
-    """
+    """Export the networks of a run as one graph with a card and an example, and check it."""
     require_extra(options.form)
     if options.views is not None and options.views not in VIEWS:
         raise InputError("unknown views", field="--views", value=options.views, allowed=VIEWS)
@@ -167,7 +161,6 @@ def _pixel_type(fitted_run: FittedRun) -> str | None:
 
 
 def _model_weights(fitted_run: FittedRun, graph_models: list[GraphModel], domain: str | None) -> tuple[float, ...]:
-    """Weight of each model, in its domain if that has its own."""
     return (
         (1.0,)
         if len(graph_models) == 1

@@ -29,11 +29,7 @@ Session = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.
 
 
 def require_extra(form: str) -> None:
-    """Refuse an unknown format, and a format whose libraries are not installed.
-
-    Raises:
-        InputError: With the command that installs them.
-    """
+    """Refuse an unknown format, and a format whose libraries are not installed."""
     if form not in FORMATS:
         raise InputError("there is no such format", field="--format", value=form, allowed=FORMATS)
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None] if form == "onnx" else []
@@ -45,14 +41,7 @@ def require_extra(form: str) -> None:
 def write_graph(graph: nn.Module, shape: tuple[int, int, int], form: str, folder: Path, facts: dict[str, str]) -> Path:
     """Write a graph that maps pixels to logits and probabilities.
 
-    Args:
-        shape: Channels, height and width of an image.
-        form: A name of `FORMATS`.
-        folder: Empty; weights above the limit of protobuf get a file of their own beside the graph.
-        facts: Metadata to store in the file.
-
-    Raises:
-        HolotypeError: The format does not support an operation of a backbone.
+    `folder`: empty; weights above the limit of protobuf get a file of their own beside the graph.
     """
     path = folder / FORMATS[form]
     example = torch.zeros(2, *shape)

@@ -32,9 +32,7 @@ RANGES = {"uint8": (0, 255), "uint16": (0, 65_535), "uint32": (0, 4_294_967_295)
 def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[str, Any]:
     """Model card of a graph: inputs, outputs, versions of libraries.
 
-    Args:
-        card: Card of one of its networks.
-        depth: NumPy dtype name of the files' pixels, if known.
+    `depth`: NumPy dtype name of the files' pixels, if known.
     """
     section = card["model"]["input"]
     fitting = "stretch" if section["resize"] == "stretch" else "fit"
@@ -71,13 +69,9 @@ def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[s
 def simple_rule(decision: Decision | None, kind: str) -> dict[str, Any]:
     """Simple form of a decision, for the example.
 
-    Args:
-        decision: None if it was fitted to other scores than the graph's.
-
-    Returns:
-        `top` with `k` and `offsets` of the log-probabilities, or `above` with `rounds` of thresholds, of which the
-        first
-        that gives any label counts, `fallback` and `max_labels`.
+    `decision`: None if it was fitted to other scores than the graph's. Returns `top` with `k` and `offsets` of the
+    log-probabilities, or `above` with `rounds` of thresholds, of which the first that gives any label counts,
+    `fallback` and `max_labels`.
     """
     if decision is None:
         return _top_rule(1) if kind == "multiclass" else _threshold_rule([0.5], "argmax", None)
@@ -120,7 +114,6 @@ def _threshold_rule(rounds: list[Any], fallback: str, max_labels: int | None) ->
 
 
 def _weight_license(card: Mapping[str, Any]) -> str:
-    """License of the initial weights, as far as known."""
     words, backbone = str(card.get("weights") or ""), card["model"]["backbone"]
     if words.startswith("random"):
         return "none: training started from random weights, so the weights belong to whoever trained them"

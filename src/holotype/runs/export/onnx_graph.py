@@ -25,13 +25,7 @@ MIN_COMPLEMENT = 1e-6  # same as in calibration
 
 
 class ModelGraph(nn.Module):
-    """Graph of one model: views, networks of all folds, pooling, mean.
-
-    Args:
-        folds: Networks of each fold.
-        forms: Input format of each fold.
-        views: `predict` section with one pooling.
-    """
+    """Graph of one model: views, networks of all folds, pooling, mean."""
 
     def __init__(
         self,
@@ -56,11 +50,8 @@ class ModelGraph(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits of a batch.
 
-        Args:
-            pixels: Shape (n, channels, height, width), float32, in the files' own units, at the cached size.
-
-        Returns:
-            Shape (n, classes).
+        `pixels`: shape (n, channels, height, width), float32, in the files' own units, at the cached size. Returns
+        shape (n, classes).
         """
         views: dict[Any, Tensor] = {}  # folds with the same normalization share views
         fold_logits = []
@@ -110,11 +101,7 @@ class CalibratedGraph(nn.Module):
                 self.register_buffer(name, torch.from_numpy(values))
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Calibrated logits.
-
-        Args:
-            logits: Shape (n, classes).
-        """
+        """Calibrated logits. `logits`: shape (n, classes)."""
         if self.method is None:
             return logits
         if self.method == "temperature":
@@ -151,11 +138,8 @@ class EnsembleGraph(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and probabilities of a batch.
 
-        Args:
-            pixels: Shape (n, channels, height, width), float32, in the files' own units, at the cached size.
-
-        Returns:
-            Shape (n, classes) each.
+        `pixels`: shape (n, channels, height, width), float32, in the files' own units, at the cached size. Returns
+        shape (n, classes) each.
         """
         model_logits = [model(pixels) for model in self.models]
         logits = self.calibrated(model_logits[0] if len(model_logits) == 1 else self.combine(model_logits))

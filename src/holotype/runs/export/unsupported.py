@@ -13,16 +13,7 @@ __all__ = ["require_exportable_ensemble", "require_exportable_model"]
 
 
 def require_exportable_model(section: ModelSpec, name: str, views: object, alone: bool, others: Sequence[str]) -> None:
-    """Refuse a model that needs more than the pixels of one image.
-
-    Args:
-        name: Name of the model, or of its neighbors.
-        views: Its `tta` setting.
-        others: Models that could be exported by themselves.
-
-    Raises:
-        InputError: With what to export instead.
-    """
+    """Refuse a model that needs more than the pixels of one image. `views`: its `tta` setting."""
     rest = [other for other in others if other != name]
     remedy = f"export another model: --model {rest[0]}" if rest else "the run itself predicts: holotype predict"
     remedy = f"export the models that are networks: --model {join_names(rest)}" if rest and not alone else remedy
@@ -50,14 +41,7 @@ def require_exportable_model(section: ModelSpec, name: str, views: object, alone
 def require_exportable_ensemble(
     ensemble: Ensemble, models: Mapping[str, ModelSpec], cards: Mapping[str, Mapping[str, Any]], domain: str | None
 ) -> None:
-    """Refuse an ensemble that is not a mean or vote of networks with the same input.
-
-    Args:
-        cards: Card of one network per model.
-
-    Raises:
-        InputError: With what to export instead.
-    """
+    """Refuse an ensemble that is not a mean or vote of networks with the same input."""
     alone = f"export single models: --model {join_names(models)}"
     if ensemble.stack:
         raise InputError(
