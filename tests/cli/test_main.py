@@ -173,7 +173,7 @@ def test_bad_input_is_one_sentence_before_any_training(
     ("change", "note"),
     [
         (setting("data.labels.classes", ["a", "b", "c"]), "note: No row has the class c;"),
-        (ONE_LABEL_RARE, "note: Class 'rare' has only 1 row, so that fold "),
+        (ONE_LABEL_RARE, "note: One class has a single sample, which can be trained on or scored, not both: rare."),
     ],
     ids=["a class without rows", "a class too rare for the folds"],
 )
@@ -182,7 +182,9 @@ def test_what_is_odd_is_noted_and_the_run_goes_on(
 ) -> None:
     assert run_with(toy, change) == 0
     told = capsys.readouterr()
-    assert [line for line in told.err.splitlines() if line.startswith(note)]
+    notes = [line for line in told.err.splitlines() if line.startswith("note: ")]
+    assert [line for line in notes if line.startswith(note)]
+    assert sum("rare" in line for line in notes) == note.count("rare")  # one note for one fact
     assert "macro_f1" in told.out
     assert (toy[0] / "runs" / "toy" / "scores.json").is_file()
 

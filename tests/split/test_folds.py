@@ -208,14 +208,22 @@ def test_a_class_that_misses_a_fold_is_named_with_the_reason():
     assert not any("'a'" in text for text in warnings)
 
 
+def test_a_class_of_one_sample_is_the_audits_matter_unless_external_rows_have_it_too():
+    labels = [[0]] * 6 + [[1]]
+    assert make_folds(table(labels), report(), SplitSpec(folds=2), 1).warnings == ()
+    images = table([*labels, [1]], roles=["train"] * 7 + ["external"])
+    (warning,) = make_folds(images, report(), SplitSpec(folds=2), 1).warnings
+    assert "Class 'b' has only 1 row, so that fold " in warning
+
+
 def test_a_class_without_a_row_is_the_tables_matter_and_not_named():
     assert make_folds(table([[0], [1]] * 5), report(), SplitSpec(), 1).warnings == ()
 
 
 def test_many_missing_classes_end_in_one_sentence():
-    frame = table([[number] for number in range(10)]).frame
+    frame = table([[number] for number in range(10)] * 2).frame
     images = ImageTable(frame, tuple("abcdefghij"), "multiclass")
-    warnings = make_folds(images, report(), SplitSpec(folds=2), 1).warnings
+    warnings = make_folds(images, report(), SplitSpec(folds=3), 1).warnings
     assert len(warnings) == 7
     assert warnings[-1] == "4 more classes are missing from a fold: g, h, i, j."
 

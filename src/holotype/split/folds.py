@@ -85,7 +85,7 @@ def make_folds(
 
     warnings = (
         *_rule_warnings(images, report, spec),
-        *_fold_warnings(images.classes, labels, unit_of_scored, fold, spec),
+        *_fold_warnings(images.classes, labels, unit_of_scored, fold, spec, _single_sample_classes(images)),
         *(test_like.warnings if test_like else ()),
     )
     groups = independent_groups(images, report.clusters, parts=parts)
@@ -230,11 +230,24 @@ def _rule_warnings(images: ImageTable, report: AuditReport, spec: SplitSpec) -> 
     return warnings
 
 
-def _fold_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, spec: SplitSpec) -> list[str]:
-    """Warnings about the folds; with leave-group-out the groups decide, and only their number is reported."""
+def _single_sample_classes(images: ImageTable) -> Integers:
+    """Classes with a single labeled sample, which the audit names, so that the folds need not."""
+    samples = images.samples
+    labels = label_matrix(samples.frame["labels"].gather(samples.of_role("train", "external")), len(images.classes))
+    return np.flatnonzero(np.asarray(labels.sum(axis=0)).ravel() == 1).astype(np.int64)
+
+
+def _fold_warnings(
+    names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, spec: SplitSpec, known: Integers
+) -> list[str]:
+    """Warnings about the folds; with leave-group-out the groups decide, and only their number is reported.
+
+    Args:
+        known: Classes that the audit warns about.
+    """
     count = int(fold.max()) + 1
     if spec.folds != "leave-group-out":
-        return [*_class_warnings(names, labels, units, fold, count), *_size_warnings(units, fold, count)]
+        return [*_class_warnings(names, labels, units, fold, count, known), *_size_warnings(units, fold, count)]
     if len(spec.folds_used(count)) <= MANY_NETWORKS:
         return []
     return [
@@ -242,10 +255,12 @@ def _fold_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: I
     ]
 
 
-def _class_warnings(names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int) -> list[str]:
+def _class_warnings(
+    names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int, known: Integers
+) -> list[str]:
     rows = np.asarray(labels.sum(axis=0)).ravel()
     counts = np.stack([np.asarray(labels[fold == number].sum(axis=0)).ravel() for number in range(folds)])
-    missing_classes = np.flatnonzero((rows > 0) & (counts == 0).any(axis=0))
+    missing_classes = np.setdiff1d(np.flatnonzero((rows > 0) & (counts == 0).any(axis=0)), known)
     of_pair = np.repeat(units, np.diff(labels.indptr))
     pairs = np.unique(np.stack([labels.indices, of_pair]), axis=1)
     parts = np.bincount(pairs[0], minlength=len(names))
