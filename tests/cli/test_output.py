@@ -330,7 +330,7 @@ def test_a_score_of_one_or_two_groups_begins_with_a_warning(groups: int, words: 
 
 def test_a_score_of_three_groups_has_no_such_warning() -> None:
     (line,) = score_lines(scores_of(3, 1.0))
-    assert line.startswith("macro_f1 0.500 on 34 samples in 3 independent groups; 95 % interval 0.000 to 1.000;")
+    assert line.startswith("macro_f1 0.500 on 34 samples in 3 independent groups; 95 % interval 0.000 to 1.000, ")
     assert isinstance(score_table(scores_of(3, 1.0))[0], Table)
 
 
@@ -339,8 +339,20 @@ def test_a_score_of_three_groups_has_no_such_warning() -> None:
 )
 def test_a_test_set_has_the_size_of_the_test_table_or_the_same_size(rows: int, words: str) -> None:
     scores = scores_of(3, 1.0)
-    scores["metrics"]["macro_f1"]["prediction_interval"]["rows"] = rows
+    scores["metrics"]["macro_f1"]["prediction_interval"] = {"low": 0.1, "high": 0.9, "rows": rows}
     assert words in score_lines(scores)[0]
+
+
+def test_an_interval_that_holds_for_a_new_test_set_too_is_shown_once() -> None:
+    scores = scores_of(3, 1.0)
+    assert score_lines(scores)[0].endswith("95 % interval 0.000 to 1.000, also for a new test set of 5 rows")
+    table = score_table(scores)[0]
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.rows] == ["macro_f1", "log_loss"]
+    assert table.below == "The same interval holds for a new test set of 5 rows."
+    scores["metrics"]["macro_f1"]["prediction_interval"]["high"] = 0.9
+    assert "should fall between 0.000 and 0.900" in score_lines(scores)[0]
+    assert score_table(scores)[0].rows[1][0] == "a new test set"
 
 
 def test_without_a_test_table_the_table_is_named_as_out_of_fold_predictions(tmp_path: Path) -> None:

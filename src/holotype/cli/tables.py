@@ -52,7 +52,10 @@ def score_table(scores: Mapping[str, Any]) -> list[Table | TextLine]:
         )
         for other, entry in list(scores["metrics"].items())[1:]
     ]
-    head = Table(("", "0 to 1", "95 %", "on"), [*rows, *others], title="Score")
+    below = ""
+    if _is_one_interval(metric):
+        rows, below = rows[:1], f"The same interval holds for a new test set of {_test_set_size(metric)}."
+    head = Table(("", "0 to 1", "95 %", "on"), [*rows, *others], title="Score", below=below)
     steps = [
         (step["step"], IntervalCell(step["value"], step["low"], step["high"]), _format_difference(step["difference"]))
         for step in scores["steps"]
@@ -70,12 +73,21 @@ def score_lines(scores: Mapping[str, Any]) -> list[str]:
         return [f"{scores.get('method', 'no score')}"]
     name, metric = next(iter(scores["metrics"].items()))
     warning = few_groups_warning(metric["samples"], metric["groups"])
-    line = (
-        f"{name} {metric['value']:.3f} on {_sample_counts(metric)}; "
-        f"95 % interval {_format_interval(metric)}; a new test set of {_test_set_size(metric)} "
-        f"should fall between {_format_interval(metric['prediction_interval']).replace(' to ', ' and ')}"
+    line = f"{name} {metric['value']:.3f} on {_sample_counts(metric)}; 95 % interval {_format_interval(metric)}"
+    line += (
+        f", also for a new test set of {_test_set_size(metric)}"
+        if _is_one_interval(metric)
+        else (
+            f"; a new test set of {_test_set_size(metric)} "
+            f"should fall between {_format_interval(metric['prediction_interval']).replace(' to ', ' and ')}"
+        )
     )
     return [line] if warning is None else [f"warning: {warning}", line]
+
+
+def _is_one_interval(metric: Mapping[str, Any]) -> bool:
+    """Whether the confidence and the prediction interval read the same."""
+    return metric["low"] is not None and _format_interval(metric) == _format_interval(metric["prediction_interval"])
 
 
 def _test_set_size(metric: Mapping[str, Any]) -> str:

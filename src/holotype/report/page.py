@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +17,7 @@ from markupsafe import Markup, escape
 from holotype.core.errors import StoreError
 from holotype.core.independence import few_groups_warning
 from holotype.report import data_quality, formatting, reliability, sections, taxonomy
+from holotype.report.chance import chance_warning, is_chance
 from holotype.report.class_graph import class_graph
 from holotype.report.compare import CompareData, compare_page
 from holotype.report.confusion_matrix import MAX_LABELED, confusion_matrix_svg, row_normalize
@@ -37,6 +39,7 @@ LABEL_ERROR_BYTES, PAIR_BYTES = 1_000_000, 1_000_000
 MISTAKE_BYTES = 3_000_000
 EXAMPLE_BYTES = 1_500_000
 MAX_CONFUSIONS = 14
+MAX_WEAK_LABEL_ERRORS = 6  # shown of a model that is not better than chance
 
 
 def write_report(path: Path, contents: DatasetData | TrialsData | CompareData) -> None:
@@ -114,17 +117,18 @@ def _render(template: str, values: dict[str, Any]) -> str:
     return _environment().get_template(template).render(**assets, **values)
 
 
-def _few_groups_warnings(contents: DatasetData) -> list[str]:
+def _score_warnings(contents: DatasetData) -> list[str]:
+    """Warnings if the score rests on one or two independent groups, or is not better than chance."""
     if not isinstance(contents, ReportData) or not contents.scorecard.metrics:
         return []
     metric = next(iter(contents.scorecard.metrics.values()))
-    warning = few_groups_warning(metric.samples, metric.groups)
-    return [] if warning is None else [warning]
+    warnings = (few_groups_warning(metric.samples, metric.groups), chance_warning(contents))
+    return [warning for warning in warnings if warning is not None]
 
 
 def _data_values(contents: DatasetData) -> dict[str, Any]:
     sides = draw_pictures([side for pair in contents.pairs for side in pair.pixels], contents.channels, PAIR_BYTES)
-    warnings = [*_few_groups_warnings(contents), *contents.warnings, *contents.audit.warnings, *contents.folds.warnings]
+    warnings = [*_score_warnings(contents), *contents.warnings, *contents.audit.warnings, *contents.folds.warnings]
     return {
         "contents": contents,
         "problems": data_quality.image_problems(contents),
@@ -141,6 +145,7 @@ def _data_values(contents: DatasetData) -> dict[str, Any]:
 
 
 def _report_values(contents: ReportData) -> dict[str, Any]:
+    contents = _without_weak_label_errors(contents)
     supports = {str(entry["name"]): int(entry.get("support") or 0) for entry in contents.scorecard.classes}
     has_multilabel_counts = contents.kind == "multilabel" and contents.counts.size
     totals = sections.supports_of(contents.classes, supports) if has_multilabel_counts else None
@@ -161,6 +166,7 @@ def _report_values(contents: ReportData) -> dict[str, Any]:
         "folded": True,
         "classes_first": bool(class_rows)
         and (not drawing or not is_single_label or len(contents.classes) > MAX_LABELED),
+        "is_chance": is_chance(contents),
         "findings": summarize(contents, confusions),
         "next_steps": next_steps(contents, confusions),
         "steps": sections.step_effects(contents),
@@ -184,6 +190,14 @@ def _report_values(contents: ReportData) -> dict[str, Any]:
         "pictured": pictured(contents),
         **_picture_values(contents),
     }
+
+
+def _without_weak_label_errors(contents: ReportData) -> ReportData:
+    """Report data with only a few label errors if the model that suspects them is not better than chance."""
+    if not is_chance(contents):
+        return contents
+    count = len(contents.label_errors) if contents.label_error_count is None else contents.label_error_count
+    return replace(contents, label_errors=contents.label_errors[:MAX_WEAK_LABEL_ERRORS], label_error_count=count)
 
 
 def _picture_values(contents: ReportData) -> dict[str, Any]:

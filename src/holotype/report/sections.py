@@ -21,6 +21,7 @@ from holotype.report.formatting import finite, format_difference, format_score, 
 from holotype.report.report_data import ReportData
 from holotype.report.summary import Confusion
 from holotype.report.svg import Scale, nice_scale
+from holotype.types import Metric
 
 __all__ = [
     "class_rows",
@@ -78,10 +79,17 @@ def summary(contents: ReportData) -> dict[str, Any]:
         "metric": metric,
         "title": metric_title(headline),
         "meaning": metric_meaning(headline),
+        "is_one_interval": _is_one_interval(metric),
         "fresh_rows": int(metric.prediction_interval.get("rows", 0)),
         "rows": rows,
         "axis": Markup(axis_strip(scale)),
     }
+
+
+def _is_one_interval(metric: Metric) -> bool:
+    """Whether the confidence and the prediction interval read the same."""
+    ends = [metric.prediction_interval.get("low"), metric.prediction_interval.get("high")]
+    return bool(finite(ends)) and [*map(format_score, ends)] == [format_score(metric.low), format_score(metric.high)]
 
 
 def subset_rows(contents: ReportData) -> list[dict[str, Any]]:

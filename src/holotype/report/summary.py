@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holotype.report.chance import is_chance
 from holotype.report.formatting import finite, format_score, percent, truncate
 from holotype.report.report_data import ReportData
 
@@ -81,7 +82,15 @@ def next_steps(contents: ReportData, confusions: list[Confusion]) -> list[NextSt
         steps.append(
             NextStep("Read the warnings at the top of this page: they limit what the score means.", "", "score")
         )
-    if contents.label_errors:
+    weak = is_chance(contents)
+    if weak:
+        steps.append(
+            NextStep(
+                "Improve the model before you trust its predictions, since it is not better than chance: more samples, "
+                "pretrained weights (`weights:`), longer training or larger images (`size:` under `input:`)."
+            )
+        )
+    if contents.label_errors and not weak:
         limit = len(contents.label_errors)
         count = contents.label_error_count or limit
         excerpt = f" (the first {limit:,} are shown)" if limit < count else ""

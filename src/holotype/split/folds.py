@@ -238,16 +238,16 @@ def _single_sample_classes(images: ImageTable) -> Integers:
 
 
 def _fold_warnings(
-    names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, spec: SplitSpec, known: Integers
+    names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, spec: SplitSpec, single_sample: Integers
 ) -> list[str]:
     """Warnings about the folds; with leave-group-out the groups decide, and only their number is reported.
 
     Args:
-        known: Classes that the audit warns about.
+        single_sample: Classes with a single labeled sample, which the audit warns about.
     """
     count = int(fold.max()) + 1
     if spec.folds != "leave-group-out":
-        return [*_class_warnings(names, labels, units, fold, count, known), *_size_warnings(units, fold, count)]
+        return [*_class_warnings(names, labels, units, fold, count, single_sample), *_size_warnings(units, fold, count)]
     if len(spec.folds_used(count)) <= MANY_NETWORKS:
         return []
     return [
@@ -256,11 +256,11 @@ def _fold_warnings(
 
 
 def _class_warnings(
-    names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int, known: Integers
+    names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, folds: int, single_sample: Integers
 ) -> list[str]:
     rows = np.asarray(labels.sum(axis=0)).ravel()
     counts = np.stack([np.asarray(labels[fold == number].sum(axis=0)).ravel() for number in range(folds)])
-    missing_classes = np.setdiff1d(np.flatnonzero((rows > 0) & (counts == 0).any(axis=0)), known)
+    missing_classes = np.setdiff1d(np.flatnonzero((rows > 0) & (counts == 0).any(axis=0)), single_sample)
     of_pair = np.repeat(units, np.diff(labels.indptr))
     pairs = np.unique(np.stack([labels.indices, of_pair]), axis=1)
     parts = np.bincount(pairs[0], minlength=len(names))
