@@ -88,7 +88,7 @@ def test_two_functions_of_one_name_are_a_mistake_of_ours():
     def bce() -> None: ...
 
     registry.register(bce)
-    with pytest.raises(ValueError, match="two losss are named 'bce'"):
+    with pytest.raises(ValueError, match="the loss 'bce' exists already"):
         registry.register(bce)
 
 
@@ -159,5 +159,5 @@ def test_a_function_is_registered_under_a_name_that_would_shadow_a_builtin() -> 
         return "found"
 
     assert (list(registry), registry["map"](), mean_average_precision()) == (["map"], "found", "found")
-    with pytest.raises(ValueError, match="two metrics are named 'map'"):
+    with pytest.raises(ValueError, match="the metric 'map' exists already"):
         registry.register(name="map")(mean_average_precision)

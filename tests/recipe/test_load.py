@@ -147,7 +147,7 @@ def test_a_decision_of_either_kind_is_taken_where_it_fits(load):
 
 def test_several_complaints_are_counted_and_the_first_is_told(load):
     with pytest.raises(RecipeError, match=r"^seed: 'x' should be a valid integer.* \(and 1 more\)\.$"):
-        load(SHORTEST, more="seed: x\nmetric: y\n")
+        load(SHORTEST, more="seed: x\nmetric: []\n")
 
 
 # ---- --set

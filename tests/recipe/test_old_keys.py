@@ -101,7 +101,7 @@ def renamed(path: str) -> str:
 
 
 def test_every_key_of_the_old_recipe_has_its_present_name() -> None:
-    assert {renamed(path) for path in old_paths()} == set(present_paths(Recipe))
+    assert {renamed(path) for path in old_paths()} <= set(present_paths(Recipe))  # keys are added
 
 
 def test_the_table_holds_keys_of_the_old_recipe_alone() -> None:

@@ -91,7 +91,7 @@ def test_an_unknown_key_of_any_section_is_refused_with_its_place_and_the_nearest
         (("seed",), "x", "'x' should be a valid integer"),
         (("name",), "a b", "'a b' should match pattern"),
         (("name",), None, "None should be a valid string"),
-        (("metric",), "f1", "'f1' should be 'macro_f1', "),
+        (("metric",), "f1", "no metric is named 'f1'; .*macro_f1"),
         (("data",), None, "None should be a mapping"),
         (("data", "channels"), ["a", "a"], "channels must be a list of at least one name, each once"),
         (("data", "channels"), [], "channels must be a list of at least one name, each once"),

@@ -13,6 +13,7 @@ import typer
 
 from holotype.cli.output import CommandResult, OutputOptions, parse_output_options, print_error, print_result
 from holotype.core.errors import HolotypeError, first_line, truncate
+from holotype.core.plugins import announced_plugins
 
 __all__ = ["run_command"]
 
@@ -35,8 +36,9 @@ def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is no text in this terminal's encoding stops no answer
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        result = app(words or ["--help"], prog_name="holotype", standalone_mode=False, obj=options)
-        result = result(options.progress) if callable(result) else result
+        with announced_plugins(lambda sentence: options.progress.info(f"note: {sentence}")):
+            result = app(words or ["--help"], prog_name="holotype", standalone_mode=False, obj=options)
+            result = result(options.progress) if callable(result) else result
         if isinstance(result, CommandResult):
             print_result(result, options)
             return 0

@@ -43,7 +43,7 @@ def read_earlier_folds(
     if recipe_file is None or folds_file is None:
         return None
     try:
-        earlier = load_recipe(recipe_file)
+        earlier = load_recipe(recipe_file, with_plugins=False)
         if (earlier.seed, earlier.split) != (recipe.seed, recipe.split) or not is_stratified(earlier):
             return None
         if not folder.is_unfinished:

@@ -10,7 +10,7 @@ from datetime import date
 from functools import reduce
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -27,8 +27,10 @@ from holotype.recipe.paths import (
     resolve_data_paths,
     resolve_decision_paths,
     resolve_model_paths,
+    resolve_run_paths,
     resolve_submission_paths,
 )
+from holotype.recipe.plugins import load_plugins, require_metric
 from holotype.recipe.sections import (
     AuditSpec,
     CalibrationSpecOrNone,
@@ -57,6 +59,7 @@ __all__ = [
 
 RecipeSource = Path | str | Mapping[str, Any]
 """A recipe's YAML file, or its content."""
+MetricName = Literal["macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "map"]
 
 
 class Recipe(Section):
@@ -66,8 +69,8 @@ class Recipe(Section):
     """Name of the run; its folder is `runs/<name>` beside the recipe."""
     seed: int = Field(default=1, ge=0)
     """Seed of all random numbers."""
-    metric: Literal["macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "map"] = "macro_f1"
-    """Metric that every selection maximizes."""
+    metric: MetricName | str = "macro_f1"
+    """Metric that every selection maximizes; or the name of one of a plugin."""
     run: RunSpec = RunSpec()
     data: DataSpec
     audit: AuditSpec = AuditSpec()
@@ -103,19 +106,22 @@ class Recipe(Section):
         return self
 
 
-def load_recipe(recipe: RecipeSource, changes: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
-    """Read a recipe and resolve its relative paths.
+def load_recipe(
+    recipe: RecipeSource, changes: Sequence[str] | Mapping[str, Any] = (), with_plugins: bool = True
+) -> Recipe:
+    """Read a recipe, resolve its relative paths and load its plugins.
 
     Args:
         recipe: A YAML file, or its content as a mapping. Relative paths start at the file's folder, or for a mapping at
             the working directory.
         changes: Changes as on the command line (`["models.0.backbone=resnet18"]`), or a mapping from key to value
             (`{"models.0.backbone": "resnet18"}`).
+        with_plugins: False runs no code of plugins, and accepts any name of a metric.
 
     Raises:
-        RecipeError: The file is missing or not YAML, or a key or value is not allowed.
+        RecipeError: The file is missing or not YAML, a key or value is not allowed, or a plugin cannot be loaded.
     """
-    return parse_recipe(read_recipe_dict(recipe, list_changes(changes)), recipe_folder(recipe))
+    return parse_recipe(read_recipe_dict(recipe, list_changes(changes)), recipe_folder(recipe), with_plugins)
 
 
 def recipe_folder(recipe: RecipeSource) -> Path:
@@ -173,11 +179,14 @@ def _recipe_names(folder: Path) -> list[str]:
         return []
 
 
-def parse_recipe(content: Any, folder: Path) -> Recipe:
+def parse_recipe(content: Any, folder: Path, with_plugins: bool = True) -> Recipe:
     """Validate plain values as a recipe, whose relative paths start at a folder.
 
+    Args:
+        with_plugins: Load the plugins, so that the names of their parts resolve.
+
     Raises:
-        RecipeError: A key or value is not allowed.
+        RecipeError: A key or value is not allowed, or a plugin cannot be loaded.
     """
     if not isinstance(content, dict):
         raise RecipeError("a recipe is a mapping of sections; the shortest is `data: {train: train.csv, ...}`")
@@ -190,6 +199,10 @@ def parse_recipe(content: Any, folder: Path) -> Recipe:
     models = [normalize_class_rank(model, column) for model in recipe.models]
     paths = AbsolutePaths(folder)
     resolved = _resolve_paths(recipe.model_copy(update={"models": models}), paths)
+    if with_plugins:
+        plugins = load_plugins(resolved.run.plugins, resolved.model_dump(mode="json"), paths)
+        resolved = resolved.model_copy(update={"run": resolved.run.model_copy(update={"plugins": plugins})})
+        require_metric(resolved.metric, get_args(MetricName))
     resolved._relative = frozenset(paths.relative)
     return resolved
 
@@ -197,6 +210,7 @@ def parse_recipe(content: Any, folder: Path) -> Recipe:
 def _resolve_paths(recipe: Recipe, paths: Paths) -> Recipe:
     return recipe.model_copy(
         update={
+            "run": resolve_run_paths(recipe.run, paths),
             "data": resolve_data_paths(recipe.data, paths),
             "models": [resolve_model_paths(model, paths) for model in recipe.models],
             "decision": resolve_decision_paths(recipe.decision, paths),

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 
-from holotype.recipe.sections import AssignSpec, DataSpec, DecisionSpec, ModelSpec, PriorSpec, SubmissionSpec
+from holotype.recipe.sections import AssignSpec, DataSpec, DecisionSpec, ModelSpec, PriorSpec, RunSpec, SubmissionSpec
 
 __all__ = [
     "AbsolutePaths",
@@ -16,6 +16,7 @@ __all__ = [
     "resolve_data_paths",
     "resolve_decision_paths",
     "resolve_model_paths",
+    "resolve_run_paths",
     "resolve_submission_paths",
 ]
 
@@ -123,6 +124,15 @@ def resolve_model_paths(model: ModelSpec, paths: Paths) -> ModelSpec:
             update={name: None if path is None else paths.path(path) for name, path in files.items()}
         )
     return model.model_copy(update={"weights": weights, "predictions": scores})
+
+
+def resolve_run_paths(section: RunSpec, paths: Paths) -> RunSpec:
+    """Map the folders of plugins."""
+    plugins = [
+        plugin if plugin.folder is None else plugin.model_copy(update={"folder": paths.path(plugin.folder)})
+        for plugin in section.plugins
+    ]
+    return section.model_copy(update={"plugins": plugins})
 
 
 def resolve_submission_paths(section: SubmissionSpec, paths: Paths) -> SubmissionSpec:

@@ -49,7 +49,7 @@ def decisions_path(folder: Path) -> Path:
     source = run.located(begun["recipe"]) if begun else None
     if source is None or not source.is_file():
         return folder.resolve().parent / "review.csv"
-    named = load_recipe(run.require("recipe.yaml")).data.review
+    named = load_recipe(run.require("recipe.yaml"), with_plugins=False).data.review
     return Path(named) if named else source.parent / "review.csv"
 
 
@@ -64,7 +64,7 @@ def review_key_hint(folder: Path, decisions: Path) -> str | None:
     decisions, name = decisions.resolve(), None
     if source is not None and source.is_file():
         try:
-            named = load_recipe(source).data.review
+            named = load_recipe(source, with_plugins=False).data.review
         except InputError:  # the recipe was edited since the run, and the next run names its fault
             named = None
         if named and Path(named).resolve() == decisions:
@@ -79,7 +79,7 @@ def load_review_data(folder: Path) -> ReviewData:
     run = RunFolder(folder)
     source = run.require("recipe.yaml")
     run.require_intact(weights=False)
-    recipe = load_recipe(source)
+    recipe = load_recipe(source, with_plugins=False)
     decision = decision_from_json(run.read_json("decision.json"))
     channels = tuple(recipe.data.channels) if recipe.data.channels else None
     frame = run.images()

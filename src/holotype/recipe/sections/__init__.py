@@ -33,7 +33,7 @@ from holotype.recipe.sections.optimizer import OptimizerSpec
 from holotype.recipe.sections.phase import PhaseSpec
 from holotype.recipe.sections.predictions import PredictionsSpec
 from holotype.recipe.sections.report import ReportSpec
-from holotype.recipe.sections.run import RunSpec
+from holotype.recipe.sections.run import PluginSpec, RunSpec
 from holotype.recipe.sections.split import SplitSpec
 from holotype.recipe.sections.submission import SubmissionSpec
 from holotype.recipe.sections.taxonomy import TaxonomySpec
@@ -63,6 +63,7 @@ __all__ = [
     "OptimizerSpec",
     "PerClassSpec",
     "PhaseSpec",
+    "PluginSpec",
     "PredictSpec",
     "PredictionsSpec",
     "PriorSpec",

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["RunSpec"]
+__all__ = ["PluginSpec", "RunSpec"]
 
 Auto = Literal["auto"]
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
+
+
+class PluginSpec(Section):
+    """Python module whose losses, metrics, augmentations and other parts a recipe names. Its code is run."""
+
+    module: ModuleName
+    """Name of the module, with dots: a file or package in `folder`, or of an installed package."""
+    folder: str | None = None
+    """Folder of the module; the recipe's by default."""
+    digest: str | None = None
+    """Digest of its source, as a run folder records it: other code is refused."""
 
 
 class RunSpec(Section):
@@ -30,3 +42,13 @@ class RunSpec(Section):
     """Processes that train one network together, each on its own device and part of every batch."""
     save_minutes: float = Field(default=5.0, ge=0.0)
     """Minutes of training that a kill may lose at most; it does not change what is learned."""
+    plugins: list[PluginSpec] = []
+    """Python modules with parts of your own, by name (`[my_module]`) or as sections. They are code, which every command
+    that reads the recipe runs."""
+
+    @field_validator("plugins", mode="before")
+    @classmethod
+    def _expand_plugins(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return [{"module": entry} if isinstance(entry, str) else entry for entry in value]

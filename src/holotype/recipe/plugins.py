@@ -1,0 +1,54 @@
+"""Plugins of a recipe: loaded, and recorded with their folder and the digest of their source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from holotype.core.errors import RecipeError
+from holotype.core.plugins import load_installed_plugins, load_plugin
+from holotype.core.registry import plugin_parts, plugins_named
+from holotype.recipe.paths import AbsolutePaths
+from holotype.recipe.sections import PluginSpec
+
+__all__ = ["load_plugins", "require_metric"]
+
+
+def load_plugins(plugins: Sequence[PluginSpec], settings: Mapping[str, Any], paths: AbsolutePaths) -> list[PluginSpec]:
+    """Load the plugins of a recipe, and the installed ones.
+
+    Args:
+        settings: The recipe as plain values; an installed plugin is recorded if it names one of its parts.
+        paths: Their folder is the recipe's, where modules are looked for first.
+
+    Returns:
+        The plugins, with folder and digest.
+
+    Raises:
+        RecipeError: A plugin is missing or not the recorded one, it fails, or it registers a name that exists.
+    """
+    loaded = []
+    for spec in plugins:
+        plugin = load_plugin(spec.module, Path(spec.folder) if spec.folder else paths.folder, spec.digest)
+        folder = None if plugin.folder is None else spec.folder or paths.path(".")
+        loaded.append(PluginSpec(module=spec.module, folder=folder, digest=plugin.digest))
+    installed = load_installed_plugins()
+    packages = plugins_named(settings) - {spec.module.partition(".")[0] for spec in plugins}
+    loaded += [
+        PluginSpec(module=plugin.module, digest=plugin.digest)
+        for plugin in installed
+        if plugin.module.partition(".")[0] in packages
+    ]
+    return loaded
+
+
+def require_metric(metric: str, built_in: Iterable[str]) -> None:
+    """Refuse a metric that is neither built in nor registered by a plugin.
+
+    Raises:
+        RecipeError: No metric has this name.
+    """
+    allowed = [*built_in, *plugin_parts("metric")]
+    if metric not in allowed:
+        raise RecipeError(f"no metric is named {metric!r}", field="metric", value=metric, allowed=allowed)
