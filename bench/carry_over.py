@@ -28,7 +28,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from holotype.cache import RunLog, Stages, Store
+from holotype.cache import RunLog, Steps, Store
 from holotype.evaluation.metrics import macro_f1
 from holotype.pipeline.models import embed_with_model, resolve_model
 from holotype.pipeline.run import prepare
@@ -45,12 +45,12 @@ def embedded(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     recipe = load_recipe(CHECKOUT / "recipes" / f"{name}.yaml")
     runtime = make_runtime(recipe, Path(os.environ["HOLOTYPE_STORE"]))
     runtime.store.mkdir(parents=True, exist_ok=True)
-    stages = Stages(Store(runtime.store), RunLog(runtime.store / "log.jsonl"), runtime.progress)
-    ready = prepare(recipe, stages, runtime)
+    steps = Steps(Store(runtime.store), RunLog(runtime.store / "log.jsonl"), runtime.progress)
+    ready = prepare(recipe, steps, runtime)
     rows = np.setdiff1d(ready.images.rows_of_role("train"), ready.audit.unreadable)
     model = resolve_model(recipe.models[0], ready.statistics)
     seen = embed_with_model(
-        model, ready.images, ready.statistics, rows, stages, (runtime, LocalEngine(), recipe.data.pack, "folds")
+        model, ready.images, ready.statistics, rows, steps, (runtime, LocalEngine(), recipe.data.pack, "folds")
     )
     samples = ready.images.sample_numbers[rows]
     return seen[rows], ready.images.samples.matrix(samples), ready.folds.groups_of(samples)

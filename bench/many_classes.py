@@ -59,7 +59,7 @@ def stepper(classes: int, steps: int, threads: int) -> Callable[[], None]:
     job = FitJob(model, 0, 1, np.arange(rows), np.arange(0), names, "multiclass", None, scale)
     moving, optimiser = fabric.setup(network, phase_optimizer(model.phases[0], network, 3e-3))
     loss = phase_loss(model.phases[0], truth, "multiclass", model.head)
-    stage = PhaseState(0, model.phases[0], moving, optimiser, [3e-3], loss)
+    phase = PhaseState(0, model.phases[0], moving, optimiser, [3e-3], loss)
     zero = torch.zeros(())
     training = TrainingState(job, fed, fabric, network, Path(), runtime, None, TrainingProgress(), zero)
 
@@ -67,7 +67,7 @@ def stepper(classes: int, steps: int, threads: int) -> Callable[[], None]:
         for step in range(steps):
             chosen = np.arange(step * BATCH, (step + 1) * BATCH)
             batch = training_batch(fed, chosen, 7, SIZE, model.augment, fabric.device)
-            take_step(training, stage, [batch], StepOptions(step, 5.0), step)
+            take_step(training, phase, [batch], StepOptions(step, 5.0), step)
 
     return work
 

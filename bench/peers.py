@@ -64,7 +64,7 @@ def run_ours(out: Path, size: int, epochs: int, seed: int) -> Ours:
 
 def is_fit(entry: dict[str, object]) -> bool:
     """Whether a line of the log is about a finished fit."""
-    return entry["event"] == "stage" and str(entry["stage"]).startswith("fit")
+    return entry["event"] == "step" and str(entry["step"]).startswith("fit")
 
 
 def peer_of(out: Path, images: Path, size: int, batch: int, folder: Path):  # type: ignore[no-untyped-def]

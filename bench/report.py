@@ -90,11 +90,11 @@ def draw_screen(folder: Path, rows: int, classes: int, kind: str) -> Path:
 
 def measure(folder: Path, rows: int, classes: int, kind: str) -> None:
     """Follow the road to its end, and print what the report alone took."""
-    from holotype.cache import RunLog, Stages, Store
+    from holotype.cache import RunLog, Steps, Store
     from holotype.core.progress import Progress
     from holotype.core.run_folder import RunFolder
     from holotype.pipeline import write_run as writing
-    from holotype.pipeline.run import run_stages
+    from holotype.pipeline.run import run_steps
     from holotype.pipeline.runtime import make_runtime
     from holotype.recipe.load import load_recipe
     from holotype.report import write_report
@@ -102,9 +102,9 @@ def measure(folder: Path, rows: int, classes: int, kind: str) -> None:
     recipe = load_recipe(draw_screen(folder, rows, classes, kind))
     runtime = make_runtime(recipe, folder, store=folder / "store", progress=Progress(quiet=True))
     run = RunFolder(folder / "run")
-    stages = Stages(Store(runtime.store), RunLog(run.path("log.jsonl")), runtime.progress)
+    steps = Steps(Store(runtime.store), RunLog(run.path("log.jsonl")), runtime.progress)
     started = perf_counter()
-    outcome = run_stages(recipe, stages, runtime)
+    outcome = run_steps(recipe, steps, runtime)
     nested = outcome.nested
     if nested is None:
         raise SystemExit("nothing was scored")
@@ -112,7 +112,7 @@ def measure(folder: Path, rows: int, classes: int, kind: str) -> None:
     before, held = perf_counter() - started, peak()
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     started = perf_counter()
-    contents = writing._report_data(outcome, nested, card, recipe, (stages, runtime))
+    contents = writing._report_data(outcome, nested, card, recipe, (steps, runtime))
     gathered = perf_counter() - started
     write_report(run.path("report.html"), contents)
     spent = perf_counter() - started

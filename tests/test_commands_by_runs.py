@@ -95,7 +95,7 @@ KEYS = {
     "predict": {"run", "rows", "warnings", "errors"},
     "export": {"folder", "files", "card"},
     "tune": {"trials", "best", "judged", "page", "recipe"},
-    "dry run": {"run", "stages"},
+    "dry run": {"run", "steps"},
     "cache list": {"store", "bytes", "artifacts"},
     "cache size": {"store", "bytes", "artifacts"},
     "cache verify": {"store", "artifacts", "damaged"},
@@ -384,7 +384,7 @@ def require_sense(command: str, kind: str, answer: dict[str, Any]) -> None:
     if command == "predict":
         assert len(answer["predictions"]) == answer["rows"] == TESTS
     if command == "dry run":
-        assert {stage["state"] for stage in answer["stages"]} == {"kept"}
+        assert {step["state"] for step in answer["steps"]} == {"kept"}
 
 
 class Pages:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from holotype.cache import RunLog, Stages, Store
+from holotype.cache import RunLog, Steps, Store
 from holotype.core.errors import join_names
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
@@ -135,7 +135,7 @@ def prepare_data(
     runtime = make_runtime(recipe, folder, progress=progress or Progress())
     log = log or runtime.store / "check.jsonl"
     log.parent.mkdir(parents=True, exist_ok=True)
-    prepared = prepare(recipe, Stages(Store(runtime.store), RunLog(log), runtime.progress), runtime)
+    prepared = prepare(recipe, Steps(Store(runtime.store), RunLog(log), runtime.progress), runtime)
     note = unused_review_note(recipe.data, folder)
     return prepared if note is None else replace(prepared, warnings=(note, *prepared.warnings))
 
@@ -193,8 +193,8 @@ def run(
         runtime.progress.info(f"note: {note}")
     budget_facts: dict[str, str] = {}
     if budget is not None:
-        stages = Stages(Store(runtime.store), log, runtime.progress)
-        planned = plan_for_budget(recipe, changes, budget, stages, runtime, began or time.perf_counter())
+        steps = Steps(Store(runtime.store), log, runtime.progress)
+        planned = plan_for_budget(recipe, changes, budget, steps, runtime, began or time.perf_counter())
         loaded, budget_facts = planned.recipe, planned.facts
     run_pipeline(loaded, folder.root, runtime, budget_facts, source)
     return open_run(folder.root, runtime)

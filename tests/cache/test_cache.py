@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from holotype.cache import StageKey, Store
+from holotype.cache import StepKey, Store
 from holotype.core.errors import DataError, StoreError
 
-KEY = StageKey("fit main 0", 1, {"epochs": 2, "lr": 0.1}, {"pixels": "aa", "labels": "bb"})
+KEY = StepKey("fit main 0", 1, {"epochs": 2, "lr": 0.1}, {"pixels": "aa", "labels": "bb"})
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def test_an_artefact_is_there_once_it_is_made(store: Store) -> None:
     assert store.contains(KEY)
     assert place == store.path(KEY)
     assert (place / "weights").read_text() == "1 2 3"
-    facts = json.loads((place / "stage.json").read_text())
-    assert (facts["stage"], facts["parts"]["pixels"]) == ("fit main 0", "aa")
-    assert files_of(store) == {f"fit/{KEY.digest}/weights", f"fit/{KEY.digest}/stage.json"}
+    facts = json.loads((place / "step.json").read_text())
+    assert (facts["step"], facts["parts"]["pixels"]) == ("fit main 0", "aa")
+    assert files_of(store) == {f"fit/{KEY.digest}/weights", f"fit/{KEY.digest}/step.json"}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("no"), DataError("no")], ids=repr)
@@ -61,7 +61,7 @@ def test_a_half_written_folder_at_its_place_does_not_count_and_is_replaced(store
     (store.path(KEY) / "torn").touch()
     assert not store.contains(KEY)
     place = store.create(KEY, write)
-    assert {path.name for path in place.iterdir()} == {"weights", "stage.json"}
+    assert {path.name for path in place.iterdir()} == {"weights", "step.json"}
 
 
 def test_while_it_is_made_it_is_not_there(store: Store) -> None:
@@ -78,9 +78,9 @@ def test_while_it_is_made_it_is_not_there(store: Store) -> None:
 MAKER = """
 import sys, time
 from pathlib import Path
-from holotype.cache import StageKey, Store
+from holotype.cache import StepKey, Store
 store, name = Store(Path(sys.argv[1])), sys.argv[2]
-key = StageKey("fit main 0", 1, {"epochs": 2, "lr": 0.1}, {"pixels": "aa", "labels": "bb"})
+key = StepKey("fit main 0", 1, {"epochs": 2, "lr": 0.1}, {"pixels": "aa", "labels": "bb"})
 def write(folder):
     (store.root / f"{name} writes").touch()
     time.sleep(0.5)
@@ -109,9 +109,9 @@ def test_of_two_runs_that_make_the_same_one_makes_it_and_the_other_waits(store: 
         lambda path: path.write_text("1 2 4"),
         lambda path: path.write_text("1 2"),
         lambda path: path.unlink(),
-        lambda path: path.with_name("stage.json").write_text("{"),
-        lambda path: path.with_name("stage.json").write_text("[]"),
-        lambda path: path.with_name("stage.json").write_text('{"stage": "fit main 0"}'),
+        lambda path: path.with_name("step.json").write_text("{"),
+        lambda path: path.with_name("step.json").write_text("[]"),
+        lambda path: path.with_name("step.json").write_text('{"step": "fit main 0"}'),
     ],
     ids=["another byte", "truncated", "lost", "torn facts", "other facts", "facts of an older version"],
 )
@@ -122,7 +122,7 @@ def test_a_damaged_artefact_counts_as_not_there_and_is_made_again(store: Store, 
     assert store.describe_damage(place)
     store.create(KEY, write)
     assert store.contains(KEY)
-    assert files_of(store) == {f"fit/{KEY.digest}/weights", f"fit/{KEY.digest}/stage.json"}
+    assert files_of(store) == {f"fit/{KEY.digest}/weights", f"fit/{KEY.digest}/step.json"}
 
 
 def test_a_damage_that_keeps_size_and_time_is_seen_by_the_process_that_had_read_the_file(store: Store) -> None:
@@ -205,11 +205,11 @@ def test_a_place_that_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None
 
 def test_what_a_killed_process_left_unfinished_is_swept_and_what_a_live_one_makes_stays(store: Store) -> None:
     code = (
-        "import os, sys, time; from pathlib import Path; from holotype.cache import StageKey, Store\n"
+        "import os, sys, time; from pathlib import Path; from holotype.cache import StepKey, Store\n"
         "def write(folder):\n"
         "    (folder / 'half').touch(); print('writes', flush=True)\n"
         "    os._exit(9) if sys.argv[2] == 'dies' else time.sleep(60)\n"
-        "Store(Path(sys.argv[1])).create(StageKey(f'pack {sys.argv[2]}', 1, sys.argv[2]), write)"
+        "Store(Path(sys.argv[1])).create(StepKey(f'pack {sys.argv[2]}', 1, sys.argv[2]), write)"
     )
     source = Path(sys.modules["holotype"].__file__ or "").parents[1]
     environment = os.environ | {"PYTHONPATH": str(source)}
@@ -221,7 +221,7 @@ def test_what_a_killed_process_left_unfinished_is_swept_and_what_a_live_one_make
         assert [one.stdout.readline() for one in (live, dead)] == [b"writes\n"] * 2  # type: ignore[union-attr]
         assert dead.wait() == 9
         store.create(KEY, write)
-        kept = StageKey("pack lives", 1, "lives")
+        kept = StepKey("pack lives", 1, "lives")
         assert [path.name for path in (store.root / "temporary").iterdir()] == [f"pack-{kept.digest}"]
     finally:
         live.kill()
@@ -238,31 +238,31 @@ def test_a_folder_of_somebody_elses_in_the_temporary_one_is_left_alone(store: St
 @pytest.mark.parametrize(
     "other",
     [
-        StageKey("fit main 0", 2, KEY.section, KEY.inputs),
-        StageKey("fit main 0", 1, {**KEY.section, "lr": 0.2}, KEY.inputs),
-        StageKey("fit main 0", 1, KEY.section, {**KEY.inputs, "labels": "cc"}),
-        StageKey("fit main 0", 1, KEY.section, {**KEY.inputs, "more": "cc"}),
-        StageKey("predict main 0", 1, KEY.section, KEY.inputs),
+        StepKey("fit main 0", 2, KEY.section, KEY.inputs),
+        StepKey("fit main 0", 1, {**KEY.section, "lr": 0.2}, KEY.inputs),
+        StepKey("fit main 0", 1, KEY.section, {**KEY.inputs, "labels": "cc"}),
+        StepKey("fit main 0", 1, KEY.section, {**KEY.inputs, "more": "cc"}),
+        StepKey("predict main 0", 1, KEY.section, KEY.inputs),
     ],
     ids=["version", "section", "an input", "one more input", "family"],
 )
-def test_whatever_counts_changes_the_address(store: Store, other: StageKey) -> None:
+def test_whatever_counts_changes_the_address(store: Store, other: StepKey) -> None:
     assert store.path(other) != store.path(KEY)
 
 
 def test_the_order_of_keys_and_the_name_within_a_family_do_not_count(store: Store) -> None:
-    turned = StageKey("fit renamed 3", 1, {"lr": 0.1, "epochs": 2}, {"labels": "bb", "pixels": "aa"})
+    turned = StepKey("fit renamed 3", 1, {"lr": 0.1, "epochs": 2}, {"labels": "bb", "pixels": "aa"})
     assert store.path(turned) == store.path(KEY)
 
 
 def test_the_parts_of_a_key_name_what_counts() -> None:
     assert set(KEY.parts) == {"recipe: epochs", "recipe: lr", "pixels", "labels", "version of the step"}
-    assert StageKey("statistics", 3).parts["version of the step"] == "3"
+    assert StepKey("statistics", 3).parts["version of the step"] == "3"
 
 
 def test_the_digest_of_the_content_hangs_on_the_content_alone(store: Store) -> None:
-    other = StageKey("fit main 0", 7)
-    third = StageKey("fit main 0", 8)
+    other = StepKey("fit main 0", 7)
+    third = StepKey("fit main 0", 8)
     store.create(KEY, write)
     store.create(other, write)
     store.create(third, lambda folder: (folder / "weights").write_text("1 2 4"))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from holotype.cache import StageKey, Store, find_damaged, list_stored_artifacts, prune, size_of
+from holotype.cache import StepKey, Store, find_damaged, list_stored_artifacts, prune, size_of
 from holotype.cli.main import main
 
-KEYS = [StageKey("fit main 0", 1, number) for number in range(3)]
+KEYS = [StepKey("fit main 0", 1, number) for number in range(3)]
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def use_last(store: Store, key: StageKey, days: float) -> None:
+def use_last(store: Store, key: StepKey, days: float) -> None:
     then = time.time() - days * 24 * 3600
-    os.utime(store.path(key) / "stage.json", (then, then))
+    os.utime(store.path(key) / "step.json", (then, then))
 
 
 def test_artefacts_are_listed_by_size(store: Store) -> None:

@@ -173,8 +173,8 @@ def test_every_answer_about_a_run_is_one_json_document(finished: Path, screen: P
     report = asked("report", str(finished))
     assert {"run", "metric", "value", "low", "high", "prediction_interval", "steps", "classes", "files"} <= set(report)
     assert report["value"] == report["metrics"][report["metric"]]["value"]  # type: ignore[index]
-    stages = asked("run", str(finished / "recipe.yaml"), "--out", str(finished), "--dry-run")["stages"]
-    assert {(one["state"], tuple(one["changed"])) for one in stages} == {("kept", ())}  # type: ignore[attr-defined]
+    steps = asked("run", str(finished / "recipe.yaml"), "--out", str(finished), "--dry-run")["steps"]
+    assert {(one["state"], tuple(one["changed"])) for one in steps} == {("kept", ())}  # type: ignore[attr-defined]
     predicted = asked("predict", str(finished), str(screen / "test.csv"))
     assert predicted["rows"] == len(predicted["predictions"]) == 20  # type: ignore[arg-type]
 

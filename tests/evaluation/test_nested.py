@@ -109,7 +109,7 @@ def test_no_choice_sees_a_plate_it_is_applied_to(make, used):
 
 
 def test_a_decision_learns_from_scores_of_models_that_were_chosen_without_the_row(run):
-    """Both stages memorise: in-sample evidence would make the decision trust the first one."""
+    """Both steps memorise: in-sample evidence would make the decision trust the first one."""
     seen_by_decision = {}
 
     @dataclass

@@ -57,9 +57,9 @@ def test_numbers_that_count_classes_pass_and_many_are_asked_about() -> None:
 
 
 def test_the_label_is_the_column_the_test_table_lacks() -> None:
-    train = pl.DataFrame({"id": list("abcd"), "plate": list("1122"), "stage": list("xyxy")})
+    train = pl.DataFrame({"id": list("abcd"), "plate": list("1122"), "step": list("xyxy")})
     test = pl.DataFrame({"id": list("ef"), "plate": list("34")})
-    assert choose_label_column(train, test, {"id"}) == ("stage", ())
+    assert choose_label_column(train, test, {"id"}) == ("step", ())
 
 
 def test_a_column_called_label_wins_even_where_the_test_table_has_it() -> None:

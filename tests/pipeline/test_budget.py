@@ -20,7 +20,7 @@ from holotype.recipe.load import load_recipe
 from holotype.review import COLUMNS, ReviewRow, row_text
 
 WriteRecipe = Callable[..., Path]
-StagesOf = Callable[[Path], dict[str, str]]
+StepsOf = Callable[[Path], dict[str, str]]
 SMALL = ("models.0.input.size=32", "models.0.predict.tta=none")
 SLOW = MeasuredSpeed(sizes=(32,), training=(1.0,), inference=(0.01,), building=0.1)  # an epoch of 40 images: 40 seconds
 Captured = pytest.CaptureFixture[str]
@@ -38,7 +38,7 @@ def events(folder: Path, name: str) -> list[dict[str, object]]:
 
 
 def test_a_budget_is_planned_told_everywhere_and_read_again(
-    write_recipe: WriteRecipe, tmp_path: Path, stages_of: StagesOf, slow_machine: None
+    write_recipe: WriteRecipe, tmp_path: Path, steps_of: StepsOf, slow_machine: None
 ) -> None:
     recipe = write_recipe(tmp_path, models=[{"backbone": "test_efficientnet", "weights": "none"}])
     folder = run(recipe, changes=SMALL, budget="12m").folder.root
@@ -49,18 +49,18 @@ def test_a_budget_is_planned_told_everywhere_and_read_again(
     assert told["budget"] == 720
     assert f'"epochs": {planned.models[0].phases[0].epochs}' in " ".join(map(str, told["changes"]))  # type: ignore[call-overload]
     assert "were spent on reading and checking" in (folder / "report.html").read_text(encoding="utf-8")
-    assert stages_of(folder)["plan"] == "made"
+    assert steps_of(folder)["plan"] == "made"
 
     first = (folder / "oof.parquet").read_bytes()
     time.sleep(0.1)  # a plan made anew would count other seconds
     again = run(recipe, tmp_path / "again", SMALL, budget="12m").folder.root
-    assert stages_of(again)["plan"] == "reused"
-    assert set(stages_of(again).values()) == {"reused"}
+    assert steps_of(again)["plan"] == "reused"
+    assert set(steps_of(again).values()) == {"reused"}
     assert (again / "oof.parquet").read_bytes() == first
     for lost in ("fit", "predict"):  # as if the first run had been killed after its plan
         shutil.rmtree(tmp_path / ".holotype" / lost)
     resumed = run(recipe, tmp_path / "resumed", SMALL, budget="12m").folder.root
-    made = {stage for stage, state in stages_of(resumed).items() if state != "reused"}
+    made = {step for step, state in steps_of(resumed).items() if state != "reused"}
     assert made == {"fit main 0", "predict main 0", "predict main 0 test"}
     for name in ("oof.parquet", "recipe.yaml", "submission.csv", "models/main/fold0/weights.safetensors"):
         assert (resumed / name).read_bytes() == (folder / name).read_bytes()
@@ -81,7 +81,7 @@ def test_why_names_the_plan_where_the_recipe_changes_under_it(
 
 
 def test_a_review_that_takes_a_sample_away_is_planned_for_anew(
-    write_recipe: WriteRecipe, tmp_path: Path, stages_of: StagesOf, slow_machine: None
+    write_recipe: WriteRecipe, tmp_path: Path, steps_of: StepsOf, slow_machine: None
 ) -> None:
     recipe = write_recipe(tmp_path)
     folder = run(recipe, changes=SMALL, budget="5m").folder.root
@@ -89,8 +89,8 @@ def test_a_review_that_takes_a_sample_away_is_planned_for_anew(
     decision = row_text(ReviewRow("sample", dropped, "drop"))
     (tmp_path / "review.csv").write_text(",".join(COLUMNS) + "\n" + decision, encoding="utf-8")
     reviewed = run(recipe, tmp_path / "reviewed", (*SMALL, "data.review=review.csv"), budget="5m").folder.root
-    assert stages_of(reviewed)["audit"] == "reused"
-    assert stages_of(reviewed)["plan"] == "made"
+    assert steps_of(reviewed)["audit"] == "reused"
+    assert steps_of(reviewed)["plan"] == "made"
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from holotype.cache import StageKey
+from holotype.cache import StepKey
 from holotype.core.progress import Progress
 from holotype.core.runtime import Runtime
 from holotype.data import CacheFormat, PixelCache
@@ -105,7 +105,7 @@ def changed_sections(section: Section, name: str = "") -> Iterator[tuple[str, Se
             yield path, section.model_copy(update={field: f"not {value}"})
 
 
-def same_keys(section: Section, key_of: Callable[[Any], StageKey]) -> set[str]:
+def same_keys(section: Section, key_of: Callable[[Any], StepKey]) -> set[str]:
     """The fields of a section that change nothing in a key."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydantic, of values that no recipe may hold
@@ -117,7 +117,7 @@ def under(paths: set[str], *beginnings: str) -> set[str]:
     return {path for path in paths if not any(f"{path}.".startswith(f"{beginning}.") for beginning in beginnings)}
 
 
-def fit_of(model: ModelSpec) -> StageKey:
+def fit_of(model: ModelSpec) -> StepKey:
     return keys.fit_key(replace(JOB, model=model), STATISTICS, SPECIMENS, RUNTIME)
 
 
@@ -139,7 +139,7 @@ def test_every_field_of_a_model_is_in_the_key_of_its_training() -> None:
 
 
 def test_every_field_of_the_predictions_section_is_in_the_key_of_the_predictions() -> None:
-    def key_of(views: Section) -> StageKey:
+    def key_of(views: Section) -> StepKey:
         model = MODEL.model_copy(update={"predict": views})
         return keys.predict_key(replace(JOB, model=model), FIT, STATISTICS, ROWS)
 
@@ -147,7 +147,7 @@ def test_every_field_of_the_predictions_section_is_in_the_key_of_the_predictions
 
 
 def test_every_field_of_neighbours_is_in_the_key_of_the_index() -> None:
-    def key_of(section: Section) -> StageKey:
+    def key_of(section: Section) -> StepKey:
         job = replace(JOB, model=MODEL.model_copy(update={"neighbors": section}))
         return keys.index_key(FIT, job, np.arange(5), STATISTICS)
 
@@ -158,7 +158,7 @@ def test_every_field_of_neighbours_is_in_the_key_of_the_index() -> None:
 def test_what_a_frozen_backbone_sees_hangs_on_how_it_looks() -> None:
     looks = MODEL.model_copy(update={"phases": []})
 
-    def key_of(model: ModelSpec) -> StageKey:
+    def key_of(model: ModelSpec) -> StepKey:
         sized = model if isinstance(model.input.size, int) else MODEL.model_copy(update={"name": "size"})
         return keys.embed_key(sized.model_copy(update={"phases": MODEL.phases}), ROWS, STATISTICS, RUNTIME)
 
@@ -435,8 +435,8 @@ def test_the_plan_of_a_budget_is_kept_across_a_review_and_hangs_on_the_weights_t
     recipe = Recipe.model_validate({"data": {"train": "t.csv", "images": "{id}.png"}})
 
     def key_of(**more: str) -> str:
-        stages = SimpleNamespace(digests={**DIGESTS, **more})
-        return budgeting._make_plan_key(recipe, 600.0, (), stages, RUNTIME).digest  # type: ignore[arg-type]
+        steps = SimpleNamespace(digests={**DIGESTS, **more})
+        return budgeting._make_plan_key(recipe, 600.0, (), steps, RUNTIME).digest  # type: ignore[arg-type]
 
     monkeypatch.setattr(budgeting, "weights_identity", lambda *_: "random")
     before = key_of()

@@ -17,7 +17,7 @@ from holotype.pipeline.earlier_folds import read_earlier_folds
 from holotype.planning.reruns import predict_reruns
 from holotype.recipe.load import load_recipe
 
-StagesOf = Callable[[Path], dict[str, str]]
+StepsOf = Callable[[Path], dict[str, str]]
 WriteRecipe = Callable[..., Path]
 
 
@@ -61,12 +61,12 @@ def test_an_edit_leaves_nearly_all_samples_in_their_folds_and_the_log_counts_the
     assert folds_of(fresh) != now  # what is drawn in a new folder does not hang on this one
 
 
-def test_the_next_run_keeps_every_fold_and_makes_nothing(edited, stages_of: StagesOf) -> None:
+def test_the_next_run_keeps_every_fold_and_makes_nothing(edited, steps_of: StepsOf) -> None:
     recipe, root, _ = edited
     before = folds_of(root)
     assert {one.state for one in predict_reruns(root)} == {"kept"}
     run(recipe)
-    assert set(stages_of(root).values()) == {"reused"}
+    assert set(steps_of(root).values()) == {"reused"}
     assert folds_of(root) == before
 
 
@@ -77,7 +77,7 @@ def test_an_edit_is_foreseen_without_naming_the_folds_of_the_folder(edited) -> N
     rows = text.splitlines()
     try:
         table.write_text("\n".join(rows[:-1]) + "\n")
-        changed = {one.stage: one.changed for one in predict_reruns(root)}
+        changed = {one.step: one.changed for one in predict_reruns(root)}
     finally:
         table.write_text(text)
     assert changed["images"] == ("table train.csv",)

@@ -87,7 +87,7 @@ def test_kill_9_and_the_same_command_end_in_the_bytes_of_a_run_left_alone(
     assert where.startswith("main, fold 0: resumes after epoch ")
     assert where.endswith(f" of {EPOCHS}")
     assert where in capfd.readouterr().err
-    states = {line["stage"]: line["state"] for line in events(folder, "stage")}
+    states = {line["step"]: line["state"] for line in events(folder, "step")}
     assert (states["statistics"], states["fit main 0"], states["fit main 2"]) == ("reused", "resumed", "made")
     assert not list(store.glob("unfinished/fit/*"))
 

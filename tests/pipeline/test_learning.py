@@ -248,12 +248,12 @@ def test_more_neighbours_than_there_are_specimens_is_said(
 
 
 def test_another_number_of_neighbours_trains_nothing_again(
-    write_recipe: WriteRecipe, tmp_path: Path, stages_of: Callable[[Path], dict[str, str]]
+    write_recipe: WriteRecipe, tmp_path: Path, steps_of: Callable[[Path], dict[str, str]]
 ) -> None:
     plain = holotype.run(write_recipe(tmp_path, models=[QUICK], split={"folds": 3, "folds_to_train": [0]}))
     model = QUICK | {"neighbors": {"k": 3}}
     holotype.run(write_recipe(tmp_path, models=[model], split={"folds": 3, "folds_to_train": [0]}))
-    told = stages_of(plain.folder.root)
+    told = steps_of(plain.folder.root)
     assert told["fit main 0"] == told["predict main 0"] == "reused"
     assert told["neighbors main 0"] == "made"
 
@@ -287,11 +287,11 @@ def test_a_class_that_does_not_exist_is_refused_before_training(write_recipe: Wr
 
 
 def test_a_model_tells_test_rows_apart_before_the_folds_are_drawn(
-    write_recipe: WriteRecipe, tmp_path: Path, stages_of: Callable[[Path], dict[str, str]]
+    write_recipe: WriteRecipe, tmp_path: Path, steps_of: Callable[[Path], dict[str, str]]
 ) -> None:
     split = {"folds": 3, "folds_to_train": [0], "like_test": True, "adversarial_model": "main"}
     folder = holotype.run(write_recipe(tmp_path, models=[QUICK], split=split)).folder.root
-    told = stages_of(folder)
+    told = steps_of(folder)
     assert [name for name in told if name.startswith("fit")] == [
         *(f"fit main.adversarial {fold}" for fold in range(3)),
         "fit main 0",

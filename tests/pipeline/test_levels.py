@@ -14,7 +14,7 @@ from PIL import Image
 
 import holotype
 from holotype.api import FittedRun
-from holotype.cache import RunLog, Stages, Store
+from holotype.cache import RunLog, Steps, Store
 from holotype.core.errors import RecipeError
 from holotype.networks import open_checkpoint
 from holotype.pipeline.run import prepare
@@ -155,8 +155,8 @@ def test_the_report_has_a_section_by_rank(opened: FittedRun) -> None:
 def levels_of(content: dict[str, Any], folder: Path) -> None:
     """Read and check a recipe as `holotype check` does, without training."""
     recipe = parse_recipe(content, folder)
-    stages = Stages(Store(folder / "store"), RunLog(folder / "log.jsonl"), make_runtime(recipe, folder).progress)
-    prepare(recipe, stages, make_runtime(recipe, folder))
+    steps = Steps(Store(folder / "store"), RunLog(folder / "log.jsonl"), make_runtime(recipe, folder).progress)
+    prepare(recipe, steps, make_runtime(recipe, folder))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_the_short_form_is_the_weights_of_marginal(content: WriteTaxa, tmp_path:
 
 
 def test_only_who_learns_ranks_is_trained_again_by_another_taxonomy(
-    content: WriteTaxa, leaves: Path, tmp_path: Path, stages_of: Callable[[Path], dict[str, str]]
+    content: WriteTaxa, leaves: Path, tmp_path: Path, steps_of: Callable[[Path], dict[str, str]]
 ) -> None:
     other = tmp_path / "other.csv"
     taxa = pl.read_csv(leaves / "taxonomy.csv")
@@ -213,5 +213,5 @@ def test_only_who_learns_ranks_is_trained_again_by_another_taxonomy(
             made = content(levels, labels, split={"folds": 3, "folds_to_train": [0]})
             (tmp_path / "recipe.yaml").write_text(json.dumps(made), encoding="utf-8")
             holotype.run(tmp_path / "recipe.yaml", tmp_path / name)
-            states[name] = stages_of(tmp_path / name)["fit main 0"]
+            states[name] = steps_of(tmp_path / name)["fit main 0"]
     assert states == {"plain": "reused", "learnt": "made"}

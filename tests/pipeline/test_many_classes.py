@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from holotype.cache import RunLog, Stages, Store
+from holotype.cache import RunLog, Steps, Store
 from holotype.core.errors import InputError
 from holotype.core.progress import Progress
 from holotype.data import read_table
@@ -178,7 +178,7 @@ def test_a_choice_that_needs_all_scores_is_refused_before_training(
 ) -> None:
     recipe = recipe_of(herbarium, **changes)
     runtime = replace(make_runtime(recipe, herbarium), progress=Progress(quiet=True))
-    stages = Stages(Store(runtime.store), RunLog(herbarium / "log.jsonl"), runtime.progress)
+    steps = Steps(Store(runtime.store), RunLog(herbarium / "log.jsonl"), runtime.progress)
     with pytest.raises(InputError, match=word) as caught:
-        prepare(recipe, stages, runtime)
+        prepare(recipe, steps, runtime)
     assert "allowed" in str(caught.value)

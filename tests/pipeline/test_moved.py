@@ -18,7 +18,7 @@ from holotype.runs.fitted_run import open_run
 from holotype.runs.review import decisions_path, load_review_data
 
 WriteRecipe = Callable[..., Path]
-StagesOf = Callable[[Path], dict[str, str]]
+StepsOf = Callable[[Path], dict[str, str]]
 TAKEN = "would be taken from the cache"
 
 
@@ -42,7 +42,7 @@ def test_no_file_of_a_run_holds_a_path_of_this_machine(project: Path) -> None:
 
 
 def test_a_moved_project_predicts_explains_and_runs_again_with_its_store(
-    project: Path, tmp_path: Path, stages_of: StagesOf
+    project: Path, tmp_path: Path, steps_of: StepsOf
 ) -> None:
     moved = tmp_path / "second"
     shutil.copytree(project, moved)
@@ -52,9 +52,9 @@ def test_a_moved_project_predicts_explains_and_runs_again_with_its_store(
         assert open_run(folder).predict(moved / "data" / "test.csv").height
         assert len(load_review_data(folder).images)
         assert decisions_path(folder) == moved / "work" / "review.csv"
-        assert explain(folder, stage="images") != []
+        assert explain(folder, step="images") != []
         run(moved / "work" / "recipe.yaml")
-        states = stages_of(folder)
+        states = steps_of(folder)
         assert (states["fit main 0"], states["pack 32"]) == ("reused", "reused")
         assert (moved / "work" / ".holotype").is_dir()
     finally:
@@ -62,7 +62,7 @@ def test_a_moved_project_predicts_explains_and_runs_again_with_its_store(
 
 
 def test_the_command_of_the_report_trains_nothing_and_makes_no_second_store(
-    project: Path, tmp_path: Path, stages_of: StagesOf, monkeypatch: pytest.MonkeyPatch
+    project: Path, tmp_path: Path, steps_of: StepsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = tmp_path / "third"
     shutil.copytree(project, moved)
@@ -73,7 +73,7 @@ def test_the_command_of_the_report_trains_nothing_and_makes_no_second_store(
     monkeypatch.chdir(folder)
     words = shlex.split("holotype run recipe.yaml --out ../cells-again")
     again = run(words[2], words[4]).folder.root
-    assert set(stages_of(again.resolve()).values()) == {"reused"}
+    assert set(steps_of(again.resolve()).values()) == {"reused"}
     assert not list(folder.rglob(".holotype"))
     assert (again / "oof.parquet").read_bytes() == (folder / "oof.parquet").read_bytes()
     assert default_run_folder(load_recipe("recipe.yaml"), Path("recipe.yaml")) == folder.with_name("cells-again")

@@ -1,4 +1,4 @@
-"""The small parts of the road: the run's folder, the keys of its stages, the engine, the runtime."""
+"""The small parts of the road: the run's folder, the keys of its steps, the engine, the runtime."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from holotype.cache import StageKey
+from holotype.cache import StepKey
 from holotype.core.errors import InputError
 from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
@@ -61,7 +61,7 @@ def other_pixels(row: int) -> ImageStatistics:
     return replace(STATISTICS, frame=pl.DataFrame({"digest": digests}))
 
 
-TRAINS_AGAIN: dict[str, StageKey] = {
+TRAINS_AGAIN: dict[str, StepKey] = {
     "seed": fit_key(replace(JOB, seed=2), STATISTICS, SPECIMENS, Runtime()),
     "fold": fit_key(replace(JOB, fold=1), STATISTICS, SPECIMENS, Runtime()),
     "rows": fit_key(replace(JOB, train_rows=np.arange(5)), STATISTICS, SPECIMENS, Runtime()),
@@ -82,7 +82,7 @@ TRAINS_AGAIN: dict[str, StageKey] = {
     "augmentation": fit_key(of_model(augment={"rotate": 0}), STATISTICS, SPECIMENS, Runtime()),
     "head": fit_key(of_model(head={"dropout": 0.3}), STATISTICS, SPECIMENS, Runtime()),
 }
-TRAINS_NOT: dict[str, StageKey] = {
+TRAINS_NOT: dict[str, StepKey] = {
     "views": fit_key(of_model(predict={"tta": "none"}), STATISTICS, SPECIMENS, Runtime()),
     "threads, workers and store": fit_key(JOB, STATISTICS, SPECIMENS, Runtime(threads=7, workers=3, store=Path("x"))),
     "an image that neither trains nor validates": fit_key(JOB, other_pixels(8), SPECIMENS, Runtime()),
@@ -90,12 +90,12 @@ TRAINS_NOT: dict[str, StageKey] = {
 
 
 @pytest.mark.parametrize("key", TRAINS_AGAIN.values(), ids=TRAINS_AGAIN)
-def test_what_counts_in_training_is_in_its_key(key: StageKey) -> None:
+def test_what_counts_in_training_is_in_its_key(key: StepKey) -> None:
     assert key.digest != KEY.digest
 
 
 @pytest.mark.parametrize("key", TRAINS_NOT.values(), ids=TRAINS_NOT)
-def test_what_does_not_count_in_training_is_not_in_its_key(key: StageKey) -> None:
+def test_what_does_not_count_in_training_is_not_in_its_key(key: StepKey) -> None:
     assert key.digest == KEY.digest
 
 
@@ -133,7 +133,7 @@ def test_files_of_a_run_are_replaced_whole(tmp_path: Path) -> None:
 
 def test_an_artefact_is_copied_into_the_run_without_its_label_and_shares_no_file_with_it(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
-    for name in ("weights", "stage.json"):
+    for name in ("weights", "step.json"):
         (tmp_path / "made" / name).write_text(name)
     folder = RunFolder(tmp_path / "run")
     for _ in range(2):

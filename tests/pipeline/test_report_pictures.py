@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 
 from holotype.api import run
-from holotype.cache import RunLog, Stages, Store
+from holotype.cache import RunLog, Steps, Store
 from holotype.core.errors import RecipeError
 from holotype.core.progress import Progress
 from holotype.pipeline.models import TrainingContext
 from holotype.pipeline.report_pictures import pictures_of
-from holotype.pipeline.run import run_stages
+from holotype.pipeline.run import run_steps
 from holotype.pipeline.run_result import RunResult
 from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import Recipe, load_recipe
@@ -33,21 +33,21 @@ MODEL: dict[str, Any] = {
     "input": {"size": 64},
     "phases": [{"epochs": 1, "lr": 0.002}],
 }
-Seen = tuple[RunResult, Stages, Recipe]
+Seen = tuple[RunResult, Steps, Recipe]
 
 
 def opened(path: Path) -> Seen:
     """What a recipe comes to; all of it from the store where it ran before."""
     recipe = load_recipe(path)
     runtime = make_runtime(recipe, path.parent, progress=Progress(quiet=True))
-    stages = Stages(Store(runtime.store), RunLog(path.parent / "test-log.jsonl"), runtime.progress)
-    return run_stages(recipe, stages, runtime), stages, recipe
+    steps = Steps(Store(runtime.store), RunLog(path.parent / "test-log.jsonl"), runtime.progress)
+    return run_steps(recipe, steps, runtime), steps, recipe
 
 
 def shown(seen: Seen, **wishes: Any) -> PictureData:
-    outcome, stages, recipe = seen
-    runtime = make_runtime(recipe, stages.store.root.parent, progress=Progress(quiet=True))
-    workshop = TrainingContext(outcome.prepared, recipe.seed, stages, runtime)
+    outcome, steps, recipe = seen
+    runtime = make_runtime(recipe, steps.store.root.parent, progress=Progress(quiet=True))
+    workshop = TrainingContext(outcome.prepared, recipe.seed, steps, runtime)
     assert outcome.nested is not None
     return pictures_of(outcome, outcome.nested, ReportSpec(**wishes), recipe.models, workshop)
 
@@ -76,10 +76,10 @@ def seen(ran: Path) -> Seen:
     ],
 )
 def test_a_change_of_the_report_trains_and_predicts_nothing(
-    ran: Path, tmp_path: Path, change: str, made: set[str], stages_of: Callable[[Path], dict[str, str]]
+    ran: Path, tmp_path: Path, change: str, made: set[str], steps_of: Callable[[Path], dict[str, str]]
 ) -> None:
     folder = run(ran, tmp_path, (change,)).folder.root
-    again = {stage for stage, state in stages_of(folder).items() if state != "reused"}
+    again = {step for step, state in steps_of(folder).items() if state != "reused"}
     assert again <= made
     assert made <= again | {"heat main 0", "heat main 1", "heat main 2"}
 

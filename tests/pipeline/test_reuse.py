@@ -16,19 +16,19 @@ from holotype.core.runtime import Runtime
 from holotype.data import measure_images
 from holotype.types import ImageStatistics, ImageTable
 
-StagesOf = Callable[[Path], dict[str, str]]
+StepsOf = Callable[[Path], dict[str, str]]
 WriteRecipe = Callable[..., Path]
 
 
 @pytest.fixture
-def again(finished: Path, tmp_path: Path, stages_of: StagesOf) -> Callable[..., tuple[Path, set[str]]]:
-    """Runs the finished recipe once more with changes; gives the folder and the stages that were not taken from the
+def again(finished: Path, tmp_path: Path, steps_of: StepsOf) -> Callable[..., tuple[Path, set[str]]]:
+    """Runs the finished recipe once more with changes; gives the folder and the steps that were not taken from the
     store.
     """
 
     def run_again(*changes: str, folder: str = "run") -> tuple[Path, set[str]]:
         root = run(finished.parents[1] / "recipe.yaml", tmp_path / folder, changes).folder.root
-        return root, {stage for stage, state in stages_of(root).items() if state != "reused"}
+        return root, {step for step, state in steps_of(root).items() if state != "reused"}
 
     return run_again
 
@@ -84,8 +84,8 @@ def test_a_second_model_trains_itself_alone(again: Again, finished: Path) -> Non
     folder, made = again(
         "models.1={name: second, backbone: test_resnet, weights: none, phases: [{epochs: 1}], input: {size: 32}}"
     )
-    stages = ("fit second {}", "predict second {}", "predict second {} test")
-    assert made == {stage.format(fold) for stage in stages for fold in range(3)}
+    steps = ("fit second {}", "predict second {}", "predict second {} test")
+    assert made == {step.format(fold) for step in steps for fold in range(3)}
     own = "models/main/test.parquet"
     assert (folder / own).read_bytes() == (finished / own).read_bytes()
 
@@ -107,7 +107,7 @@ def test_models_that_a_folder_no_longer_has_are_taken_away(again: Again, finishe
     assert {path.name for path in (folder / "models").iterdir()} == {"main"}
     assert not (folder / "submission.csv").exists()
     assert not (folder / "test.parquet").exists()
-    assert made == {stage for stage in made if not stage.startswith("fit")}  # the test table is in no key of training
+    assert made == {step for step in made if not step.startswith("fit")}  # the test table is in no key of training
 
 
 def test_threads_and_workers_are_in_no_key(again: Again) -> None:
@@ -115,19 +115,19 @@ def test_threads_and_workers_are_in_no_key(again: Again) -> None:
 
 
 def test_touched_images_are_read_again_and_nothing_else_is_made(
-    write_recipe: WriteRecipe, screen: Path, tmp_path: Path, stages_of: StagesOf
+    write_recipe: WriteRecipe, screen: Path, tmp_path: Path, steps_of: StepsOf
 ) -> None:
     shutil.copytree(screen, tmp_path / "data")
     data = {"train": "data/train.csv", "test": "data/test.csv", "images": "data/images/{id}_{channel}.png"}
     recipe = write_recipe(tmp_path, data=data, split={"folds_to_train": [0]})
     folder = run(recipe).folder.root
-    assert set(stages_of(folder).values()) == {"made"}
+    assert set(steps_of(folder).values()) == {"made"}
     os.utime(tmp_path / "data" / "images" / "train-00003_nucleus.png", ns=(1, 1))
     run(recipe)
-    assert {stage for stage, state in stages_of(folder).items() if state == "made"} == {"statistics"}
+    assert {step for step, state in steps_of(folder).items() if state == "made"} == {"statistics"}
     shutil.copy(tmp_path / "data/images/train-00004_nucleus.png", tmp_path / "data/images/train-00003_nucleus.png")
     run(recipe)
-    made = {stage for stage, state in stages_of(folder).items() if state == "made"}
+    made = {step for step, state in steps_of(folder).items() if state == "made"}
     assert {"statistics", "pack 32", "fit main 0", "predict main 0"} <= made
     assert "images" not in made
 
@@ -140,7 +140,7 @@ def copied(write_recipe: WriteRecipe, screen: Path, tmp_path: Path) -> Path:
     return write_recipe(tmp_path, data=data, split={"folds_to_train": [0]}, report={"map": 0})
 
 
-def test_one_corrected_label_decodes_no_image_and_packs_none(copied: Path, stages_of: StagesOf) -> None:
+def test_one_corrected_label_decodes_no_image_and_packs_none(copied: Path, steps_of: StepsOf) -> None:
     folder = run(copied).folder.root
     table = copied.parent / "data" / "train.csv"
     rows = table.read_text().splitlines()
@@ -150,12 +150,12 @@ def test_one_corrected_label_decodes_no_image_and_packs_none(copied: Path, stage
     cells[number] = next(row.split(",")[number] for row in rows[2:] if row.split(",")[number] != cells[number])
     table.write_text("\n".join([rows[0], ",".join(cells), *rows[2:]]) + "\n")
     run(copied)
-    states = stages_of(folder)
+    states = steps_of(folder)
     assert states["images"] == "made"
     assert (states["statistics"], states["pack 32"]) == ("reused", "reused")
 
 
-def test_one_new_test_image_is_predicted_alone_and_trains_nothing(copied: Path, stages_of: StagesOf) -> None:
+def test_one_new_test_image_is_predicted_alone_and_trains_nothing(copied: Path, steps_of: StepsOf) -> None:
     folder = run(copied).folder.root
     before = pl.read_parquet(folder / "oof.parquet")
     images, table = copied.parent / "data" / "images", copied.parent / "data" / "test.csv"
@@ -165,14 +165,14 @@ def test_one_new_test_image_is_predicted_alone_and_trains_nothing(copied: Path, 
     for path in images.glob(f"{known}_*.png"):
         shutil.copy(path, path.with_name(path.name.replace(known, "new-0001")))
     run(copied)
-    made = {stage for stage, state in stages_of(folder).items() if state == "made"}
+    made = {step for step, state in steps_of(folder).items() if state == "made"}
     assert {"statistics", "predict main 0 test"} <= made
     assert not {"fit main 0", "predict main 0"} & made
     assert pl.read_parquet(folder / "oof.parquet").equals(before)
     assert "new-0001" in pl.read_parquet(folder / "test.parquet")["id"].to_list()
 
 
-def test_images_that_are_replaced_with_size_and_time_kept_are_read_again(copied: Path, stages_of: StagesOf) -> None:
+def test_images_that_are_replaced_with_size_and_time_kept_are_read_again(copied: Path, steps_of: StepsOf) -> None:
     folder = run(copied).folder.root
     images = copied.parent / "data" / "images"
     one, other = images / "train-00003_nucleus.png", images / "train-00004_nucleus.png"
@@ -180,7 +180,7 @@ def test_images_that_are_replaced_with_size_and_time_kept_are_read_again(copied:
     shutil.copyfile(other, one)
     os.utime(one, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     run(copied)
-    made = {stage for stage, state in stages_of(folder).items() if state == "made"}
+    made = {step for step, state in steps_of(folder).items() if state == "made"}
     assert {"statistics", "pack 32"} <= made
 
 

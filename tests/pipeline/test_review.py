@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_said(reviewed: dict[str, Any]) -> None:
 def test_why_names_the_review_and_nothing_before_it(reviewed: dict[str, Any]) -> None:
     told = dict(line.split(": ", 1) for line in reviewed["told"])
     assert told["folds"] == "would run again; changed: review"
-    assert all("taken from the cache" in told[stage] for stage in ("images", "statistics", "audit"))
+    assert all("taken from the cache" in told[step] for step in ("images", "statistics", "audit"))
 
 
 def test_the_change_in_score_is_reported(reviewed: dict[str, Any]) -> None:

@@ -154,10 +154,10 @@ def test_two_models_are_averaged_and_the_ledger_says_what_it_bought(write_recipe
 
 
 def test_images_kept_in_memory_give_the_same_bytes(
-    write_recipe: WriteRecipe, finished: Path, tmp_path: Path, stages_of: Callable[[Path], dict[str, str]]
+    write_recipe: WriteRecipe, finished: Path, tmp_path: Path, steps_of: Callable[[Path], dict[str, str]]
 ) -> None:
     folder = run(write_recipe(tmp_path, data={"cache": "none"}, decision={"kind": "threshold"})).folder.root
-    assert not any(stage.startswith("pack") for stage in stages_of(folder))
+    assert not any(step.startswith("pack") for step in steps_of(folder))
     for name in ("oof.parquet", "submission.csv", "models/main/fold2/weights.safetensors"):
         assert (folder / name).read_bytes() == (finished / name).read_bytes()
 

@@ -20,7 +20,7 @@ from holotype.report import (
     Mistake,
     Provenance,
     ReportData,
-    StageFacts,
+    StepFacts,
 )
 from holotype.types import AuditReport, Folds, Metric, Scorecard
 
@@ -253,13 +253,13 @@ def make_charts(contents: ReportData, links: int = 30) -> ReportData:
     losses = 0.5 - 0.1 * np.exp(-((np.log10(rates) + 2) ** 2)) + 3 * np.maximum(np.log10(rates) + 1, 0)
     finder = pl.DataFrame({"rate": rates, "loss": losses, "smoothed": losses}).with_columns(suggestion=pl.lit(2e-3))
     name = next(iter(contents.histories))
-    stages = (StageFacts("images", "made", 2.0, 300.0), StageFacts("fit b0 0", "reused", 90.0, 900.5))
+    steps = (StepFacts("images", "made", 2.0, 300.0), StepFacts("fit b0 0", "reused", 90.0, 900.5))
     return dataclasses.replace(
         contents,
         curves=simulated_curves(contents.counts, draw),
         links=simulated_links(contents.counts, links, draw),
         finders={f"{name}/0": finder},
-        provenance=Provenance({"As it was called": "holotype run 'a b.yaml'"}, stages, {"images": "a1b2" * 16}),
+        provenance=Provenance({"As it was called": "holotype run 'a b.yaml'"}, steps, {"images": "a1b2" * 16}),
     )
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from holotype.report import Provenance, StageFacts, render_report
+from holotype.report import Provenance, StepFacts, render_report
 from holotype.report.learning_rate import finder_charts, rate_chart
 from holotype.report.provenance import duration, provenance
 
@@ -35,7 +35,7 @@ def test_a_rate_finder_shows_its_curve_and_what_it_chose(make_charted):
     assert ">epoch<" in text
 
 
-def test_what_was_run_names_the_command_and_each_stage_with_time_and_memory(make_charted):
+def test_what_was_run_names_the_command_and_each_step_with_time_and_memory(make_charted):
     text = render_report(make_charted(classes=3))
     for words in (
         "holotype run &#39;a b.yaml&#39;",
@@ -49,8 +49,8 @@ def test_what_was_run_names_the_command_and_each_stage_with_time_and_memory(make
         assert words in text
 
 
-def test_stages_that_nobody_measured_are_still_named():
-    shown = provenance(Provenance({}, (StageFacts("images", "reused", 0.0), StageFacts("fit", "resumed", 5.0))))
+def test_steps_that_nobody_measured_are_still_named():
+    shown = provenance(Provenance({}, (StepFacts("images", "reused", 0.0), StepFacts("fit", "resumed", 5.0))))
     assert [(row["state"], row["time"], row["memory"]) for row in shown["rows"]] == [
         ("from cache", "", ""),
         ("resumed", "5.0 s", ""),

@@ -173,7 +173,7 @@ def test_the_score_on_top_is_the_metric_that_was_maximised(make):
     assert f"{value} accuracy Accuracy is the share of samples" in Page(render_report(contents)).text
 
 
-def test_warnings_of_every_stage_are_shown_once(make):
+def test_warnings_of_every_step_are_shown_once(make):
     contents = make(classes=2)
     audit = dataclasses.replace(contents.audit, warnings=("the audit says so", "twice"))
     folds = dataclasses.replace(contents.folds, warnings=("twice",))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import holotype.training.epoch as epoch_module
-import holotype.training.phase_state as stage_module
+import holotype.training.phase_state as phase_module
 from holotype.core.errors import HolotypeError, TrainingError
 from holotype.core.runtime import Runtime
 from holotype.loading import ImageDataset, is_out_of_memory
@@ -63,14 +63,14 @@ def fitted(job: FitJob, specimens: ImageDataset, folder: Path, runtime: Runtime)
 def allow_images(monkeypatch: pytest.MonkeyPatch, most: int, error: Exception) -> list[int]:
     """Let no more than so many images fit into a step at once; returns how many were taken."""
     sizes: list[int] = []
-    for module in (epoch_module, stage_module):
+    for module in (epoch_module, phase_module):
         step = module.take_step
 
-        def crowded(training: Any, stage: Any, parts: Any, *others: Any, step: Any = step) -> Tensor:
+        def crowded(training: Any, phase: Any, parts: Any, *others: Any, step: Any = step) -> Tensor:
             if any(len(targets) > most for _, targets in parts):
                 raise error
             sizes.extend(len(targets) for _, targets in parts)
-            done: Tensor = step(training, stage, parts, *others)
+            done: Tensor = step(training, phase, parts, *others)
             return done
 
         monkeypatch.setattr(module, "take_step", crowded)
@@ -108,7 +108,7 @@ def test_parts_change_the_rounding_and_nothing_else(
 def test_the_sweep_of_rates_takes_batches_in_halves_too(
     plan_job: PlanJob, specimens: ImageDataset, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_module, "FINDER_STEPS", 8)
+    monkeypatch.setattr(phase_module, "FINDER_STEPS", 8)
     sizes = allow_images(monkeypatch, 3, torch.OutOfMemoryError("CUDA out of memory"))
     fitted(plan_job({"epochs": 1, "lr": "find"}), specimens, tmp_path, runtime)
     assert len(sizes) > 6

@@ -316,11 +316,11 @@ def test_a_batch_that_does_not_fit_is_taken_in_parts(
     step = epoch_module.take_step
     seen: list[list[int]] = []
 
-    def crowded(training: Any, stage: Any, parts: Any, *others: Any) -> torch.Tensor:
+    def crowded(training: Any, phase: Any, parts: Any, *others: Any) -> torch.Tensor:
         if any(len(targets) > 3 for _, targets in parts):
             raise torch.OutOfMemoryError("not enough memory")
         seen.append([len(targets) for _, targets in parts])
-        done: torch.Tensor = step(training, stage, parts, *others)
+        done: torch.Tensor = step(training, phase, parts, *others)
         return done
 
     monkeypatch.setattr(epoch_module, "take_step", crowded)

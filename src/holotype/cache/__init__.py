@@ -3,14 +3,14 @@
 from holotype.cache.codec import read_value, write_value
 from holotype.cache.files import translated_disk_errors
 from holotype.cache.prune import find_damaged, list_stored_artifacts, prune, size_of
-from holotype.cache.steps import DryRun, RunLog, Stages, UnknownUntilRunError
-from holotype.cache.store import StageKey, Store
+from holotype.cache.steps import DryRun, RunLog, Steps, UnknownUntilRunError
+from holotype.cache.store import StepKey, Store
 
 __all__ = [
     "DryRun",
     "RunLog",
-    "StageKey",
-    "Stages",
+    "StepKey",
+    "Steps",
     "Store",
     "UnknownUntilRunError",
     "find_damaged",

@@ -23,12 +23,12 @@ class StoredArtifact:
     """Result in the cache.
 
     Args:
-        stage: Step that made it first.
+        step: Step that made it first.
         idle_days: Days since it was last used.
     """
 
     folder: Path
-    stage: str
+    step: str
     bytes: int
     idle_days: float
 
@@ -40,7 +40,7 @@ def list_stored_artifacts(store: Store) -> list[StoredArtifact]:
     for folder in store.list_artifacts():
         with suppress(OSError):  # another process is removing it
             idle = (now - (folder / FACTS).stat().st_mtime) / DAY
-            artifacts.append(StoredArtifact(folder, _read_stage(folder), size_of(folder), max(idle, 0.0)))
+            artifacts.append(StoredArtifact(folder, _read_step(folder), size_of(folder), max(idle, 0.0)))
     return sorted(artifacts, key=lambda artifact: (-artifact.bytes, str(artifact.folder)))
 
 
@@ -91,8 +91,8 @@ def _remove_unfinished(store: Store, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_stage(folder: Path) -> str:
+def _read_step(folder: Path) -> str:
     try:
-        return str(json.loads((folder / FACTS).read_text(encoding="utf-8"))["stage"])
+        return str(json.loads((folder / FACTS).read_text(encoding="utf-8"))["step"])
     except (OSError, ValueError, KeyError, TypeError):
         return folder.parent.name

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from holotype.cache.codec import read_value, write_value
-from holotype.cache.store import FACTS, StageKey, Store
+from holotype.cache.store import FACTS, StepKey, Store
 from holotype.core.errors import HolotypeError
 from holotype.core.progress import Progress
 
-__all__ = ["DryRun", "RunLog", "Stages", "UnknownUntilRunError"]
+__all__ = ["DryRun", "RunLog", "Steps", "UnknownUntilRunError"]
 
 Value = TypeVar("Value")
 
@@ -58,7 +58,7 @@ class RunLog:
 
 
 @dataclass
-class Stages:
+class Steps:
     """Cached steps of one run.
 
     Args:
@@ -79,7 +79,7 @@ class Stages:
     states: dict[str, str] = field(default_factory=dict)
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def cached_folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
+    def cached_folder(self, key: StepKey, write: Callable[[Path], object]) -> Path:
         """Return the folder of a step's result.
 
         Args:
@@ -90,7 +90,7 @@ class Stages:
             self._record(key, "reused", self.store.measured_cost(key))
             return self.store.path(key)
         resumed = self.store.workspace(key).is_dir()
-        self.log.write("begin", stage=key.stage, resumed=resumed)
+        self.log.write("begin", step=key.step, resumed=resumed)
 
         def cost() -> dict[str, float]:
             return {"seconds": round(time.perf_counter() - started, 3)} | _peak_memory()
@@ -102,34 +102,34 @@ class Stages:
             write(folder)
 
         def wait() -> None:
-            self.progress.info(f"{key.stage}: waiting for another run that is computing it")
+            self.progress.info(f"{key.step}: waiting for another run that is computing it")
 
-        stage_folder = self.store.create(key, write_once, cost, wait)
+        step_folder = self.store.create(key, write_once, cost, wait)
         if called:
             self._record(key, "resumed" if resumed else "made", cost())
         else:
             self._record(key, "reused", self.store.measured_cost(key))
-        return stage_folder
+        return step_folder
 
-    def _is_stored(self, key: StageKey) -> bool:
+    def _is_stored(self, key: StepKey) -> bool:
         """Return True if a step's result is cached; a damaged one is reported and counts as missing."""
-        stage_folder = self.store.path(key)
-        if not (stage_folder / FACTS).is_file():
+        step_folder = self.store.path(key)
+        if not (step_folder / FACTS).is_file():
             return False
-        damage = self.store.describe_damage(stage_folder)
+        damage = self.store.describe_damage(step_folder)
         if damage:
             sentence = (
-                f"note: {key.stage}: the cached result is damaged and will be computed again: {stage_folder}: {damage}"
+                f"note: {key.step}: the cached result is damaged and will be computed again: {step_folder}: {damage}"
             )
-            self.log.write("damaged", stage=key.stage, fault=damage)
+            self.log.write("damaged", step=key.step, fault=damage)
             self.progress.info(sentence)
             return False
         with suppress(OSError):  # a cache that is read-only or belongs to another user
-            os.utime(stage_folder / FACTS)  # time of the last use, for `holotype cache prune`
+            os.utime(step_folder / FACTS)  # time of the last use, for `holotype cache prune`
         return True
 
     def cached_value(
-        self, kind: type[Value], key: StageKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
+        self, kind: type[Value], key: StepKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
     ) -> Value:
         """Return the value of a step, and put the digest of its content into `digests`.
 
@@ -138,23 +138,23 @@ class Stages:
             make: Executes the step.
             parts: Types of the fields that hold dataclasses.
         """
-        stage_folder = self.cached_folder(key, lambda folder: write_value(make(), folder))
-        self.digests[key.stage] = self.store.content_digest(key)
-        return read_value(kind, stage_folder, parts)
+        step_folder = self.cached_folder(key, lambda folder: write_value(make(), folder))
+        self.digests[key.step] = self.store.content_digest(key)
+        return read_value(kind, step_folder, parts)
 
-    def _record(self, key: StageKey, state: str, cost: dict[str, float]) -> None:
+    def _record(self, key: StepKey, state: str, cost: dict[str, float]) -> None:
         """Record how a step's result was obtained, and the cost of its execution in this run or an earlier one."""
-        self.costs[key.stage], self.states[key.stage] = cost, state
-        self.seconds[key.stage] = 0.0 if state == "reused" else cost["seconds"]
-        seconds = self.seconds[key.stage]
+        self.costs[key.step], self.states[key.step] = cost, state
+        self.seconds[key.step] = 0.0 if state == "reused" else cost["seconds"]
+        seconds = self.seconds[key.step]
         took = {"took": cost} if state == "reused" else {name: cost[name] for name in cost if name != "seconds"}
-        self.log.write("stage", stage=key.stage, state=state, seconds=seconds, **took, key=key.digest, parts=key.parts)
+        self.log.write("step", step=key.step, state=state, seconds=seconds, **took, key=key.digest, parts=key.parts)
         if state != "made":
-            self.progress.info(f"{key.stage}: {'read from the cache' if state == 'reused' else 'resumed and finished'}")
+            self.progress.info(f"{key.step}: {'read from the cache' if state == 'reused' else 'resumed and finished'}")
 
 
 @dataclass
-class DryRun(Stages):
+class DryRun(Steps):
     """Dry run: notes which steps would run, without running them.
 
     Args:
@@ -163,16 +163,16 @@ class DryRun(Stages):
     """
 
     is_dry_run = True
-    missing: list[StageKey] = field(default_factory=list)
-    present: list[StageKey] = field(default_factory=list)
+    missing: list[StepKey] = field(default_factory=list)
+    present: list[StepKey] = field(default_factory=list)
 
-    def cached_folder(self, key: StageKey, write: Callable[[Path], object]) -> Path:
+    def cached_folder(self, key: StepKey, write: Callable[[Path], object]) -> Path:
         """Note whether a step would run."""
         (self.present if self.store.contains(key, read=False) else self.missing).append(key)
         return self.store.path(key)
 
     def cached_value(
-        self, kind: type[Value], key: StageKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
+        self, kind: type[Value], key: StepKey, make: Callable[[], Value], parts: dict[str, type[Any]] | None = None
     ) -> Value:
         """Return the value of a cached step.
 
@@ -181,11 +181,11 @@ class DryRun(Stages):
         """
         if not self.store.contains(key):  # compares the digests too: the files are read anyway
             self.missing.append(key)
-            raise UnknownUntilRunError(key.stage)
+            raise UnknownUntilRunError(key.step)
         self.present.append(key)
-        stage_folder = self.store.path(key)
-        self.digests[key.stage] = self.store.content_digest(key)
-        return read_value(kind, stage_folder, parts)
+        step_folder = self.store.path(key)
+        self.digests[key.step] = self.store.content_digest(key)
+        return read_value(kind, step_folder, parts)
 
 
 def _peak_memory() -> dict[str, float]:

@@ -23,26 +23,26 @@ from holotype.core.digest import digest_file, digest_value
 from holotype.core.disk import flush_folder, flush_names
 from holotype.core.errors import StoreError, join_names
 
-__all__ = ["FACTS", "StageKey", "Store"]
+__all__ = ["FACTS", "StepKey", "Store"]
 
-FACTS = "stage.json"
+FACTS = "step.json"
 TEMPORARY = re.compile(r"[A-Za-z_]+-[0-9a-f]{16}")
 
 _verified: dict[Path, dict[str, tuple[int, ...]]] = {}  # versions that this process has read and found undamaged
 
 
 @dataclass(frozen=True)
-class StageKey:
+class StepKey:
     """Key of a step's result: everything that can change it.
 
     Args:
-        stage: Name of the step, unique within a run (`fit main 0`).
+        step: Name of the step, unique within a run (`fit main 0`).
         version: Increased when the step's code computes something else.
         section: The step's settings, as plain values.
         inputs: Digests by name.
     """
 
-    stage: str
+    step: str
     version: int
     section: Any = None
     inputs: dict[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class StageKey:
     @property
     def family(self) -> str:
         """Kind of step: the first word of its name."""
-        return self.stage.partition(" ")[0]
+        return self.step.partition(" ")[0]
 
     @property
     def digest(self) -> str:
@@ -71,11 +71,11 @@ class Store:
 
     root: Path
 
-    def path(self, key: StageKey) -> Path:
+    def path(self, key: StepKey) -> Path:
         """Folder of a result, which may not exist yet."""
         return self.root / key.family / key.digest
 
-    def contains(self, key: StageKey, read: bool = True) -> bool:
+    def contains(self, key: StepKey, read: bool = True) -> bool:
         """Return True if a result is there, complete and undamaged.
 
         Args:
@@ -112,11 +112,11 @@ class Store:
         reserved = {"locks", "temporary", "unfinished"}
         return sorted(path.parent for path in self.root.glob(f"*/*/{FACTS}") if path.parts[-3] not in reserved)
 
-    def workspace(self, key: StageKey) -> Path:
+    def workspace(self, key: StepKey) -> Path:
         """Folder for the unfinished work of a step, which outlives a killed run."""
         return self.root / "unfinished" / key.family / key.digest
 
-    def remove_key(self, key: StageKey) -> None:
+    def remove_key(self, key: StepKey) -> None:
         """Remove the result of a key, if there is one."""
         self.remove(self.path(key))
 
@@ -125,12 +125,12 @@ class Store:
         (folder / FACTS).unlink(missing_ok=True)  # without it, the result counts as missing
         shutil.rmtree(folder, ignore_errors=True)
 
-    def content_digest(self, key: StageKey) -> str:
+    def content_digest(self, key: StepKey) -> str:
         """Digest of a result's content; steps that read it need not run again if it is unchanged."""
         facts = json.loads((self.path(key) / FACTS).read_text(encoding="utf-8"))
         return digest_value({name: digest for name, (_, digest) in facts["files"].items()})
 
-    def measured_cost(self, key: StageKey) -> dict[str, float]:
+    def measured_cost(self, key: StepKey) -> dict[str, float]:
         """Cost of the execution, as far as known: `seconds` and `peak_mb`."""
         try:
             facts = json.loads((self.path(key) / FACTS).read_text(encoding="utf-8"))
@@ -140,7 +140,7 @@ class Store:
 
     def create(
         self,
-        key: StageKey,
+        key: StepKey,
         write: Callable[[Path], object],
         cost: Callable[[], dict[str, float]] = dict,
         waits: Callable[[], object] = lambda: None,
@@ -160,7 +160,7 @@ class Store:
                 self._create(key, write, cost)
             return self.path(key)
 
-    def repeat(self, key: StageKey, other: StageKey) -> None:
+    def repeat(self, key: StepKey, other: StepKey) -> None:
         """Copy a result to a second key: that of a step whose result is known in advance."""
         if not self.contains(other, read=False):
             source = self.path(key)
@@ -171,7 +171,7 @@ class Store:
                 lambda: self.measured_cost(key),
             )
 
-    def _create(self, key: StageKey, write: Callable[[Path], object], cost: Callable[[], dict[str, float]]) -> None:
+    def _create(self, key: StepKey, write: Callable[[Path], object], cost: Callable[[], dict[str, float]]) -> None:
         self.sweep(except_name=_lock_name(key))
         temporary, folder = self.root / "temporary" / _lock_name(key), self.path(key)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -180,7 +180,7 @@ class Store:
             write(temporary)
             digests = file_digests(temporary, FACTS)
             files = {name: ((temporary / name).stat().st_size, digest) for name, digest in digests.items()}
-            facts = {"stage": key.stage, "version": key.version, "parts": key.parts, "files": files, **cost()}
+            facts = {"step": key.step, "version": key.version, "parts": key.parts, "files": files, **cost()}
             (temporary / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
             flush_folder(temporary)
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ class Store:
         shutil.rmtree(self.workspace(key), ignore_errors=True)
 
     @contextmanager
-    def _locked(self, key: StageKey, waits: Callable[[], object]) -> Iterator[None]:
+    def _locked(self, key: StepKey, waits: Callable[[], object]) -> Iterator[None]:
         """Hold the lock of a result: its temporary folder and workspace belong to one process at a time."""
         lock = self.lock(_lock_name(key))
         try:
@@ -214,12 +214,12 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{name}.lock")
 
-    def _disk_refused_error(self, key: StageKey, error: OSError) -> StoreError:
+    def _disk_refused_error(self, key: StepKey, error: OSError) -> StoreError:
         reason = error.strerror or str(error)
         where = Path(os.fsdecode(error.filename)) if error.filename else self.root
         if where.is_absolute() and not where.is_relative_to(self.root.absolute()):
             return StoreError(
-                f"{key.stage} failed: {where}: {reason}", remedy="fix that, then run the same command again"
+                f"{key.step} failed: {where}: {reason}", remedy="fix that, then run the same command again"
             )
         return StoreError(f"{self.root} cannot be written: {reason}", remedy=suggest_remedy(error))
 
@@ -244,7 +244,7 @@ class Store:
         return removed
 
 
-def _lock_name(key: StageKey) -> str:
+def _lock_name(key: StepKey) -> str:
     return f"{key.family}-{key.digest}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holotype.cli.output import CommandResult, OutputOptions, TextLine, print_result
-from holotype.cli.tables import prediction_table, score_lines, score_table, stage_table, trial_table
+from holotype.cli.tables import prediction_table, score_lines, score_table, step_table, trial_table
 from holotype.core.errors import InputError, StoreError, pluralize
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
@@ -180,13 +180,13 @@ def explain_reruns(path: Path, changes: tuple[str, ...], out: Path | None, budge
 
     recipe = load_recipe(path, changes)
     run_folder = out or default_run_folder(recipe, path)
-    stages = predict_reruns(run_folder, changes, recipe=path, budget=budget)
+    steps = predict_reruns(run_folder, changes, recipe=path, budget=budget)
     note = unused_review_note(recipe.data, path.resolve().parent)
     notes = [] if note is None else [note]
-    lines = [*(f"note: {text}" for text in notes), *(f"{forecast.stage}: {forecast.words}" for forecast in stages)]
-    table = stage_table([(forecast.stage, forecast.state, forecast.words) for forecast in stages])
+    lines = [*(f"note: {text}" for text in notes), *(f"{forecast.step}: {forecast.words}" for forecast in steps)]
+    table = step_table([(forecast.step, forecast.state, forecast.words) for forecast in steps])
     blocks = [*(TextLine(text, "note") for text in notes), *table]
-    data = {"run": run_folder, "stages": [asdict(forecast) for forecast in stages], "notes": notes}
+    data = {"run": run_folder, "steps": [asdict(forecast) for forecast in steps], "notes": notes}
     return CommandResult(lines, data, blocks)
 
 
@@ -214,7 +214,7 @@ def manage_cache(action: str, folder: Path, days: float | None = None) -> Comman
     total = f"{pluralize(len(artifacts), 'artifact')}, {size_of(store.root) / 1e6:,.1f} MB in {store.root}"
     rows = [asdict(artifact) for artifact in artifacts] if action == "list" else []
     lines = [
-        f"{artifact.bytes / 1e6:>10,.1f} MB  {artifact.idle_days:>6.1f} days  {artifact.stage}"
+        f"{artifact.bytes / 1e6:>10,.1f} MB  {artifact.idle_days:>6.1f} days  {artifact.step}"
         for artifact in artifacts
         if rows
     ]

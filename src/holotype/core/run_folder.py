@@ -282,7 +282,7 @@ class RunFolder:
         Files are copied, not linked: editing a linked file would change the cache and every later run. Where the disk
         shares blocks between copies, a copy takes no space.
         """
-        files = [source] if source.is_file() else [path for path in source.iterdir() if path.name != "stage.json"]
+        files = [source] if source.is_file() else [path for path in source.iterdir() if path.name != "step.json"]
         for file in files:
             target = self.path(name if source.is_file() else f"{name}/{file.name}")
             temporary = target.with_name(f".{target.name}.{os.getpid()}")

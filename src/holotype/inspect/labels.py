@@ -33,7 +33,7 @@ NAMES = (
     "disease", "class_name", "label_name", "taxon", "scientific_name", "variety", "cultivar",
 )  # fmt: skip
 POSSIBLE_NAME = re.compile(
-    r"label|class|target|categor|species|phenotype|diagnos|type|genotype|stage|phase|state", re.IGNORECASE
+    r"label|class|target|categor|species|phenotype|diagnos|type|genotype|step|phase|state", re.IGNORECASE
 )
 BOOKKEEPING = re.compile(
     r"^((cv_?)?fold|split|set|subset|role|weight|is_train|index|width|height|path|x|y|z|frame|row|col|column|id|"

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from holotype.audit import audit_images, audit_labels
-from holotype.cache import Stages
+from holotype.cache import Steps
 from holotype.core.digest import digest_file
 from holotype.core.errors import DataError, pluralize
 from holotype.pipeline.cache_keys import reviewed_run_key
@@ -118,7 +118,7 @@ def split_reviewed(
     return make_folds(images, audit, spec, seed, features, before=before)
 
 
-def find_reviewed_scores(reviewed: Reviewed, decisions: str | None, stages: Stages) -> Path | None:
+def find_reviewed_scores(reviewed: Reviewed, decisions: str | None, steps: Steps) -> Path | None:
     """Find the scores of the run that was reviewed last, and copy them to the cache.
 
     The copy is needed because the next run may replace that run's folder.
@@ -135,8 +135,8 @@ def find_reviewed_scores(reviewed: Reviewed, decisions: str | None, stages: Stag
             continue
         folder, key = Path(decisions).parent / run_path, reviewed_run_key(digest)
         there = (folder / SCORE_FILES[0]).is_file() and digest_file(folder / SCORE_FILES[0]) == digest
-        if there or stages.store.contains(key):
-            scores_folder = stages.cached_folder(key, partial(_copy_scores, folder))
+        if there or steps.store.contains(key):
+            scores_folder = steps.cached_folder(key, partial(_copy_scores, folder))
             return scores_folder if scores_folder.is_dir() else None
     return None
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holotype.cache import StageKey
+from holotype.cache import StepKey
 from holotype.core.digest import digest_array, digest_file_stats, digest_table_source, digest_value
 from holotype.core.runtime import Runtime, version_of
 from holotype.core.table_files import strip_sheet_name
@@ -58,7 +58,7 @@ NON_PIXEL_FIELDS = {"frame", "classes", "kind", "taxonomy"}
 """Fields of an image table that do not affect pixels."""
 
 
-def images_key(spec: DataSpec) -> StageKey:
+def images_key(spec: DataSpec) -> StepKey:
     """Image table key."""
     classes, taxonomy = spec.labels.classes, spec.labels.taxonomy
     tables = [
@@ -74,17 +74,17 @@ def images_key(spec: DataSpec) -> StageKey:
             name += "'"
         inputs[name] = digest_table_source(str(strip_sheet_name(path)[0]))
     without_review = spec.model_copy(update={"review": None})  # decisions come after the audit
-    return StageKey("images", 7, without_review.model_dump(mode="json", exclude={"cache"}), inputs)
+    return StepKey("images", 7, without_review.model_dump(mode="json", exclude={"cache"}), inputs)
 
 
-def statistics_key(images: ImageTable) -> StageKey:
+def statistics_key(images: ImageTable) -> StepKey:
     """Image statistics key; labels and groups are no part of it."""
     frame = images.frame
     rows = frame.select("id", files=pl.col("files").list.len(), labelled=pl.col("role") != "test")
     options = {
         field.name: getattr(images, field.name) for field in fields(images) if field.name not in NON_PIXEL_FIELDS
     }
-    return StageKey(
+    return StepKey(
         "statistics",
         9,
         options,
@@ -96,10 +96,10 @@ def statistics_key(images: ImageTable) -> StageKey:
     )
 
 
-def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StageKey:
+def audit_key(spec: AuditSpec, digests: Mapping[str, str]) -> StepKey:
     """Audit step key."""
     inputs = {name: digests[name] for name in ("images", "statistics")}
-    return StageKey("audit", 8, spec.model_dump(mode="json"), inputs)
+    return StepKey("audit", 8, spec.model_dump(mode="json"), inputs)
 
 
 def folds_key(
@@ -108,7 +108,7 @@ def folds_key(
     digests: Mapping[str, str],
     train_test_features: Floats | None = None,
     earlier_folds: Mapping[str, int] | None = None,
-) -> StageKey:
+) -> StepKey:
     """Folds step key.
 
     Args:
@@ -122,20 +122,20 @@ def folds_key(
         inputs["what learns to tell them apart"] = _versions("lightgbm", "scikit-learn")
     if earlier_folds is not None:
         inputs[EARLIER_FOLDS] = digest_value(sorted(earlier_folds.items()))
-    return StageKey("folds", 8, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
+    return StepKey("folds", 8, {"split": spec.model_dump(mode="json"), "seed": seed}, inputs)
 
 
-def pixel_cache_key(plan: CacheFormat, size: int, statistics: ImageStatistics) -> StageKey:
+def pixel_cache_key(plan: CacheFormat, size: int, statistics: ImageStatistics) -> StepKey:
     """Pixel cache key."""
     form = asdict(plan) | {"skipped": sorted(plan.skipped)}
     inputs = {
         "pixels": _pixels_digest(statistics, np.arange(statistics.frame.height)),
         "resampling": _versions("pillow"),
     }
-    return StageKey(f"pack {size}", 8, form, inputs)
+    return StepKey(f"pack {size}", 8, form, inputs)
 
 
-def fit_key(job: FitJob, statistics: ImageStatistics, dataset: ImageDataset, runtime: Runtime) -> StageKey:
+def fit_key(job: FitJob, statistics: ImageStatistics, dataset: ImageDataset, runtime: Runtime) -> StepKey:
     """Training key of one network.
 
     Args:
@@ -183,7 +183,7 @@ def fit_key(job: FitJob, statistics: ImageStatistics, dataset: ImageDataset, run
         else {}
     )
     section |= {"domain": job.domain} if job.domain is not None else {}
-    return StageKey(f"fit {_job_name(job)}", 8, section, inputs)
+    return StepKey(f"fit {_job_name(job)}", 8, section, inputs)
 
 
 def embed_key(
@@ -192,7 +192,7 @@ def embed_key(
     statistics: ImageStatistics,
     runtime: Runtime,
     row_normalization: RowNormalization = None,
-) -> StageKey:
+) -> StepKey:
     """Embeddings key of a frozen pretrained backbone."""
     model_section = model.model_dump(mode="json", include={"backbone", "activation", "input", "head"})
     section = model_section | {"stored size": model.stored_size, "precision": computed_precision(runtime)}
@@ -203,19 +203,19 @@ def embed_key(
         "weights": weights_identity(model.backbone, model.weights),
         "libraries": _versions("torch", "timm"),
     }
-    return StageKey("embeddings", 3, section, inputs)
+    return StepKey("embeddings", 3, section, inputs)
 
 
 def predict_key(
     job: FitJob,
-    fit: StageKey,
+    fit: StepKey,
     statistics: ImageStatistics,
     rows: Integers,
     *,
     purpose: str = "predict",
     part: str = "",
     row_normalization: RowNormalization = None,
-) -> StageKey:
+) -> StepKey:
     """Prediction key of one network for some rows: its held-out fold, test rows or pseudo-label candidates.
 
     Args:
@@ -228,25 +228,25 @@ def predict_key(
         "rows": digest_array(rows),
     }
     name = f"{purpose} {_job_name(job)} {part}".rstrip()
-    return StageKey(name, 6, job.model.predict.model_dump(mode="json"), inputs)
+    return StepKey(name, 6, job.model.predict.model_dump(mode="json"), inputs)
 
 
-def reviewed_run_key(scores: str) -> StageKey:
+def reviewed_run_key(scores: str) -> StepKey:
     """Key of the scores kept from a reviewed run, whose folder the next run may replace.
 
     Args:
         scores: Digest of its out-of-fold scores.
     """
-    return StageKey("reviewed run", 1, None, {"scores": scores})
+    return StepKey("reviewed run", 1, None, {"scores": scores})
 
 
 def index_key(
-    fit: StageKey,
+    fit: StepKey,
     job: FitJob,
     duplicate_group: Integers,
     statistics: ImageStatistics,
     row_normalization: RowNormalization = None,
-) -> StageKey:
+) -> StepKey:
     """Index key: the training images of one network, embedded by it.
 
     Args:
@@ -258,11 +258,11 @@ def index_key(
         "duplicates": digest_array(duplicate_group),
         "search": _versions("faiss-cpu", "faiss-gpu"),
     }
-    return StageKey(f"index {_job_name(job)}", 3, _neighbor_options(job), inputs)
+    return StepKey(f"index {_job_name(job)}", 3, _neighbor_options(job), inputs)
 
 
 def neighbors_key(
-    index: StageKey,
+    index: StepKey,
     job: FitJob,
     statistics: ImageStatistics,
     rows: Integers,
@@ -270,7 +270,7 @@ def neighbors_key(
     duplicate_group: Integers,
     part: str = "",
     row_normalization: RowNormalization = None,
-) -> StageKey:
+) -> StepKey:
     """Nearest neighbors key of some rows.
 
     Args:
@@ -283,21 +283,21 @@ def neighbors_key(
         "rows": digest_array(rows),
         "duplicates": digest_array(duplicate_group),
     }
-    return StageKey(f"neighbors {_job_name(job)} {part}".rstrip(), 3, _neighbor_options(job), inputs)
+    return StepKey(f"neighbors {_job_name(job)} {part}".rstrip(), 3, _neighbor_options(job), inputs)
 
 
 def explanation_key(
-    stage: str,
+    step: str,
     network: Path,
     statistics: ImageStatistics,
     rows: Integers,
     section: dict[str, Any],
     row_normalization: RowNormalization = None,
-) -> StageKey:
+) -> StepKey:
     """Explanation key: an embedding map or heat maps by one network.
 
     Args:
-        stage: Name of the step.
+        step: Name of the step.
         network: The network's folder in the cache, which is named after its key.
         section: Settings, as plain values.
     """
@@ -307,7 +307,7 @@ def explanation_key(
         "rows": digest_array(rows),
         "projection": _versions("scikit-learn"),
     }
-    return StageKey(stage, 3, section, inputs)
+    return StepKey(step, 3, section, inputs)
 
 
 def computed_precision(runtime: Runtime) -> str:

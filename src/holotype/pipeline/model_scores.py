@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.cache import Stages, UnknownUntilRunError
+from holotype.cache import Steps, UnknownUntilRunError
 from holotype.core.runtime import Runtime
 from holotype.evaluation import gather_oof, gather_test
 from holotype.pipeline.imported_predictions import read_aligned_scores
@@ -74,14 +74,14 @@ class ModelScores:
     caveats: tuple[str, ...] = ()
 
 
-def gather_models(recipe: Recipe, prepared: PreparedData, stages: Stages, runtime: Runtime) -> AllModelScores:
+def gather_models(recipe: Recipe, prepared: PreparedData, steps: Steps, runtime: Runtime) -> AllModelScores:
     """Train every model and predict with it, or import its predictions.
 
     Raises:
         UnknownUntilRunError: In a dry run, if a network is missing.
         DataError: A file of scores does not fit the table.
     """
-    context = TrainingContext(prepared, recipe.seed, stages, runtime, recipe.data.cache, recipe.final_model)
+    context = TrainingContext(prepared, recipe.seed, steps, runtime, recipe.data.cache, recipe.final_model)
     model_scores: list[ModelScores] = []
     for number, section in enumerate(recipe.models):
         if section.predictions is not None:

@@ -10,73 +10,73 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holotype.cache import Stages
+from holotype.cache import Steps
 from holotype.core.digest import digest_value
-from holotype.report import Provenance, StageFacts
+from holotype.report import Provenance, StepFacts
 
-__all__ = ["describe_run", "optional_work", "stage_costs"]
+__all__ = ["describe_run", "optional_work", "step_costs"]
 
 
-def describe_run(stages: Stages, recipe: str) -> Provenance:
+def describe_run(steps: Steps, recipe: str) -> Provenance:
     """Describe how to repeat a run, what each step cost, and the digests of what was read.
 
     Args:
         recipe: Text of the resolved recipe, as in the run folder.
     """
-    folder = stages.log.path.parent
+    folder = steps.log.path.parent
     commands = {}
-    called = stages.log.read("run")
+    called = steps.log.read("run")
     if called:
         commands["As it was called, from the run's folder"] = _format_command(called[-1])
     again = shlex.join(["holotype", "run", "recipe.yaml", "--out", f"../{folder.resolve().name}-again"])
     commands["From the recipe in the run's folder, there"] = again
     rows = [
-        StageFacts(name, stages.states[name], cost.get("seconds", 0.0), cost.get("peak_mb"))
-        for name, cost in stages.costs.items()
+        StepFacts(name, steps.states[name], cost.get("seconds", 0.0), cost.get("peak_mb"))
+        for name, cost in steps.costs.items()
     ]
-    return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **stages.digests})
+    return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **steps.digests})
 
 
 @contextmanager
-def optional_work(what: str, stages: Stages) -> Iterator[None]:
+def optional_work(what: str, steps: Steps) -> Iterator[None]:
     """Do optional work after training: a failure becomes a note with the command that repeats it.
 
     Args:
         what: The work, in words.
-        stages: Its log keeps the traceback.
+        steps: Its log keeps the traceback.
     """
     try:
         yield
     except Exception as error:  # noqa: BLE001  (a failed report must not lose trained networks)
-        _report_failure(what, error, stages)
+        _report_failure(what, error, steps)
 
 
-def _report_failure(what: str, error: Exception, stages: Stages) -> None:
+def _report_failure(what: str, error: Exception, steps: Steps) -> None:
     reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
-    folder = stages.log.path.parent
-    called = stages.log.read("run")
+    folder = steps.log.path.parent
+    called = steps.log.read("run")
     again = "the same command"
     if called:
         recipe = os.path.normpath(folder.resolve() / str(called[-1].get("recipe")))
         again = _format_command({**called[-1], "recipe": recipe}, folder.resolve())
     trace = "".join(traceback.format_exception(error))
-    stages.log.write("failed", what=what, error=type(error).__name__, traceback=trace)
-    stages.progress.info(
+    steps.log.write("failed", what=what, error=type(error).__name__, traceback=trace)
+    steps.progress.info(
         f"note: {what} failed: {reason}; the rest of the run is complete; to repeat only this, run {again}, which "
         "trains nothing again"
     )
 
 
-def stage_costs(events: list[dict[str, Any]]) -> dict[str, tuple[float, float | None]]:
+def step_costs(events: list[dict[str, Any]]) -> dict[str, tuple[float, float | None]]:
     """Seconds and megabytes of each step of a finished run, including steps that an earlier run computed.
 
     Args:
-        events: `stage` lines of the log, oldest first; the last one of each step counts.
+        events: `step` lines of the log, oldest first; the last one of each step counts.
     """
     costs = {}
     for event in events:
         cost = event.get("took") or event
-        costs[event["stage"]] = (float(cost.get("seconds") or 0.0), cost.get("peak_mb"))
+        costs[event["step"]] = (float(cost.get("seconds") or 0.0), cost.get("peak_mb"))
     return costs
 
 

@@ -1,7 +1,7 @@
 """The pipeline: one recipe in, one run folder out. Read this page first.
 
 prepare     read the table → measure the images → audit → apply the review → split into folds
-run_stages  train and predict (models × folds) → make the postprocessing → evaluate it → fit it → find label errors
+run_steps  train and predict (models × folds) → make the postprocessing → evaluate it → fit it → find label errors
 run         write the run folder → write the report
 
 Every step takes its result from the cache if nothing it depends on has changed (`cache_keys`).
@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from holotype.audit import audit_images, audit_labels, empty_label_errors, find_label_errors
-from holotype.cache import RunLog, Stages, Store
+from holotype.cache import RunLog, Steps, Store
 from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
 from holotype.data import empty_statistics, folder_warnings, measure_images, read_images, table_warnings
@@ -48,7 +48,7 @@ from holotype.review import without_confirmed
 from holotype.split import empty_folds, use_imported_folds
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalization
 
-__all__ = ["prepare", "run", "run_stages"]
+__all__ = ["prepare", "run", "run_steps"]
 
 
 def run(
@@ -73,24 +73,24 @@ def run(
     folder = RunFolder(out)
     log = RunLog(folder.path("log.jsonl"))
     runtime = replace(runtime, progress=runtime.progress.with_listener(lambda text: log.write("message", text=text)))
-    stages = Stages(Store(runtime.store), log, runtime.progress, facts=dict(facts or {}))
-    result = run_stages(recipe, stages, runtime, read_earlier_folds(folder, recipe, runtime.progress, source))
+    steps = Steps(Store(runtime.store), log, runtime.progress, facts=dict(facts or {}))
+    result = run_steps(recipe, steps, runtime, read_earlier_folds(folder, recipe, runtime.progress, source))
     write_run(result, folder, recipe)
-    _report_effects(result, recipe, stages, runtime)
-    write_page(result, folder, recipe, stages, runtime)
+    _report_effects(result, recipe, steps, runtime)
+    write_page(result, folder, recipe, steps, runtime)
     return result
 
 
-def run_stages(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping[str, int] | None = None) -> RunResult:
+def run_steps(recipe: Recipe, steps: Steps, runtime: Runtime, before: Mapping[str, int] | None = None) -> RunResult:
     """Run every step in order, without writing into the run folder.
 
     Args:
         before: From `read_earlier_folds`.
     """
-    prepared = prepare(recipe, stages, runtime, before)
+    prepared = prepare(recipe, steps, runtime, before)
     for warning in prepared.warnings:
         runtime.progress.info(f"note: {warning}")
-    model_scores = gather_models(recipe, prepared, stages, runtime)
+    model_scores = gather_models(recipe, prepared, steps, runtime)
     postprocessing = make_postprocessing(recipe, prepared, runtime, model_scores)
     nested = _evaluate(recipe, prepared, model_scores, postprocessing)
     fitted = fit_postprocessing(postprocessing, model_scores.oof, model_scores.test, nested, prepared.images)
@@ -98,12 +98,12 @@ def run_stages(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping
     validation = fitted.scores_of(model_scores.validation) if model_scores.validation else None
     review = None
     if prepared.review is not None:
-        earlier = find_reviewed_scores(prepared.review, recipe.data.review, stages)
+        earlier = find_reviewed_scores(prepared.review, recipe.data.review, steps)
         review = measure_review_effect(prepared, nested, postprocessing.decision, earlier, recipe.metric)
     return RunResult(prepared, model_scores, fitted, nested, label_errors, validation, review)
 
 
-def prepare(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping[str, int] | None = None) -> PreparedData:
+def prepare(recipe: Recipe, steps: Steps, runtime: Runtime, before: Mapping[str, int] | None = None) -> PreparedData:
     """Read, measure, audit and split the data: every error in them is found here, before any training.
 
     Args:
@@ -112,14 +112,14 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping[st
     Raises:
         DataError: The tables, images or labels are wrong.
     """
-    images = stages.cached_value(ImageTable, keys.images_key(recipe.data), lambda: read_images(recipe.data))
+    images = steps.cached_value(ImageTable, keys.images_key(recipe.data), lambda: read_images(recipe.data))
     validate_with_data(recipe, images)
-    statistics = _measure(images, stages, runtime)
-    audit = _audit(recipe, images, statistics, stages)
+    statistics = _measure(images, steps, runtime)
+    audit = _audit(recipe, images, statistics, steps)
     original_images, original_audit = images, audit
-    images, audit, review = apply_review_decisions(recipe.data, recipe.audit, images, statistics, audit, stages.digests)
+    images, audit, review = apply_review_decisions(recipe.data, recipe.audit, images, statistics, audit, steps.digests)
     undivided = PreparedData(images, statistics, audit, empty_folds(images), (), review)
-    context = TrainingContext(undivided, recipe.seed, stages, runtime, recipe.data.cache)
+    context = TrainingContext(undivided, recipe.seed, steps, runtime, recipe.data.cache)
     folds = _split(recipe, context, original_images, original_audit, before)
     warnings = folder_warnings(recipe.data) + table_warnings(images) + class_count_notes(len(images.classes))
     warnings += () if review is None else review.words + review.warnings
@@ -127,8 +127,8 @@ def prepare(recipe: Recipe, stages: Stages, runtime: Runtime, before: Mapping[st
     return replace(undivided, folds=folds, warnings=warnings)
 
 
-def _measure(images: ImageTable, stages: Stages, runtime: Runtime) -> ImageStatistics:
-    return stages.cached_value(
+def _measure(images: ImageTable, steps: Steps, runtime: Runtime) -> ImageStatistics:
+    return steps.cached_value(
         ImageStatistics,
         keys.statistics_key(images),
         lambda: measure_images(images, runtime) if images.has_files else empty_statistics(images),
@@ -136,10 +136,10 @@ def _measure(images: ImageTable, stages: Stages, runtime: Runtime) -> ImageStati
     )
 
 
-def _audit(recipe: Recipe, images: ImageTable, statistics: ImageStatistics, stages: Stages) -> AuditReport:
-    return stages.cached_value(
+def _audit(recipe: Recipe, images: ImageTable, statistics: ImageStatistics, steps: Steps) -> AuditReport:
+    return steps.cached_value(
         AuditReport,
-        keys.audit_key(recipe.audit, stages.digests),
+        keys.audit_key(recipe.audit, steps.digests),
         lambda: audit_images(images, statistics, recipe.audit) if images.has_files else audit_labels(images),
     )
 
@@ -151,10 +151,10 @@ def _split(
     original_audit: AuditReport,
     before: Mapping[str, int] | None,
 ) -> Folds:
-    images, audit, stages = context.images, context.data.audit, context.stages
+    images, audit, steps = context.images, context.data.audit, context.steps
     features = train_test_features(recipe.models, recipe.split, context) if recipe.split.like_test else None
-    key = partial(keys.folds_key, recipe.split, recipe.seed, dict(stages.digests), features[1] if features else None)
-    folds = stages.cached_value(
+    key = partial(keys.folds_key, recipe.split, recipe.seed, dict(steps.digests), features[1] if features else None)
+    folds = steps.cached_value(
         Folds,
         key(before),
         lambda: split_reviewed(
@@ -168,8 +168,8 @@ def _split(
             original_audit=original_audit,
         ),
     )
-    if not stages.is_dry_run and is_stratified(recipe):
-        stages.store.repeat(key(before), key(scored_folds(images, folds)))  # the next run into this folder keeps them
+    if not steps.is_dry_run and is_stratified(recipe):
+        steps.store.repeat(key(before), key(scored_folds(images, folds)))  # the next run into this folder keeps them
         if before is not None:
             context.runtime.progress.info(describe_kept_folds(images, folds, before))
     scored = np.intersect1d(images.samples.of_role("train"), np.flatnonzero(folds.fold_of_sample >= 0))
@@ -200,9 +200,9 @@ def _find_label_errors(prepared: PreparedData, fitted: FittedPostprocessing) -> 
     return errors if prepared.review is None else without_confirmed(errors, prepared.review.confirmed)
 
 
-def _report_effects(result: RunResult, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
+def _report_effects(result: RunResult, recipe: Recipe, steps: Steps, runtime: Runtime) -> None:
     """Tell the user what the decision and the review changed."""
-    with optional_work("a note on what the decision and the review changed", stages):
+    with optional_work("a note on what the decision and the review changed", steps):
         for effect in (describe_decision_effect(result), describe_uniform_predictions(result)):
             if effect is not None:
                 runtime.progress.info(effect)

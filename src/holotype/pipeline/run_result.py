@@ -1,4 +1,4 @@
-"""Run result: everything that `run_stages` computes."""
+"""Run result: everything that `run_steps` computes."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holotype.cache import Stages, translated_disk_errors
+from holotype.cache import Steps, translated_disk_errors
 from holotype.core.errors import StoreError, pluralize
 from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime, version_of
@@ -84,15 +84,15 @@ def _write_error(folder: RunFolder, error: OSError) -> StoreError:
     )
 
 
-def write_page(result: RunResult, folder: RunFolder, recipe: Recipe, stages: Stages, runtime: Runtime) -> None:
+def write_page(result: RunResult, folder: RunFolder, recipe: Recipe, steps: Steps, runtime: Runtime) -> None:
     """Write the report of a run; if that fails, the user gets a note and the run stays complete."""
-    with optional_work("the report", stages):
+    with optional_work("the report", steps):
         contents: DatasetData | ReportData
         if result.nested is None:
             contents = DatasetData(name=recipe.name, **_data_fields(result.prepared))
         else:
             scorecard = _scorecard(result, result.nested, recipe)
-            contents = _report_data(result, result.nested, scorecard, recipe, stages=stages, runtime=runtime)
+            contents = _report_data(result, result.nested, scorecard, recipe, steps=steps, runtime=runtime)
         write_report(folder.path("report.html"), contents)
 
 
@@ -211,11 +211,11 @@ def _write_models(result: RunResult, folder: RunFolder) -> None:
 
 
 def _report_data(
-    result: RunResult, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, *, stages: Stages, runtime: Runtime
+    result: RunResult, nested: NestedScore, scorecard: Scorecard, recipe: Recipe, *, steps: Steps, runtime: Runtime
 ) -> ReportData:
-    prepared, recipe_text = result.prepared, dump_recipe(recipe, stages.log.path.parent)
+    prepared, recipe_text = result.prepared, dump_recipe(recipe, steps.log.path.parent)
     has_images = prepared.images.has_files
-    context = TrainingContext(prepared, recipe.seed, stages, runtime, recipe.data.cache)
+    context = TrainingContext(prepared, recipe.seed, steps, runtime, recipe.data.cache)
     counts = confusion_counts(nested.truth, nested.decided, prepared.images.kind)
     return ReportData(
         name=recipe.name,
@@ -227,9 +227,9 @@ def _report_data(
         mistakes=mistakes(result, nested) if has_images else [],
         samples=example_images(result, nested) if has_images else [],
         recipe=recipe_text,
-        facts=_environment_facts(stages, runtime),
+        facts=_environment_facts(steps, runtime),
         finders=finder_curves(result.models),
-        provenance=describe_run(stages, recipe_text),
+        provenance=describe_run(steps, recipe_text),
         label_errors=label_error_examples(result, nested) if has_images else (),
         label_error_count=int(result.label_errors["suspect"].sum()) if has_images else None,
         reliability=calibration_table(nested.truth, nested.logits, prepared.images.kind),
@@ -246,7 +246,7 @@ def _picture_data(
     result: RunResult, nested: NestedScore, recipe: Recipe, context: TrainingContext
 ) -> PictureData | None:
     """Report pictures; None if they fail."""
-    with optional_work("the pictures of the report", context.stages):
+    with optional_work("the pictures of the report", context.steps):
         return pictures_of(result, nested, recipe.report, recipe.models, context)
     return None
 
@@ -255,9 +255,9 @@ def _sample_ids(result: RunResult, samples: Integers) -> pl.Series:
     return result.prepared.images.samples.frame["sample"].gather(samples)
 
 
-def _environment_facts(stages: Stages, runtime: Runtime) -> dict[str, str]:
+def _environment_facts(steps: Steps, runtime: Runtime) -> dict[str, str]:
     facts = {name: version_of(name) or "not installed as a package" for name in REPORTED_PACKAGES}
     facts["Python"] = platform.python_version()
     threads = pluralize(runtime.thread_count, "thread")
     facts["machine"] = f"{platform.system()} {platform.machine()}, {threads}, device {runtime.device}"
-    return facts | stages.facts
+    return facts | steps.facts

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import polars as pl
 
-from holotype.cache import StageKey, Stages
+from holotype.cache import StepKey, Steps
 from holotype.core.errors import InputError, RecipeError
 from holotype.core.runtime import Runtime
 from holotype.data import PixelCache, read_row
@@ -57,7 +57,7 @@ class PlannedRecipe:
 
 
 def plan_for_budget(
-    source: RecipeSource, changes: tuple[str, ...], budget: str, stages: Stages, runtime: Runtime, began: float
+    source: RecipeSource, changes: tuple[str, ...], budget: str, steps: Steps, runtime: Runtime, began: float
 ) -> PlannedRecipe:
     """Plan models, folds, image sizes, epochs and TTA views for a time budget; a cached plan is reused.
 
@@ -78,14 +78,14 @@ def plan_for_budget(
     _require_plannable(recipe, changes)
     validate_names(recipe)
     launch_fabric(runtime)
-    ready = prepare(recipe, stages, runtime)
-    key = _make_plan_key(recipe, seconds, changes, stages, runtime)
-    plan = stages.cached_value(
+    ready = prepare(recipe, steps, runtime)
+    key = _make_plan_key(recipe, seconds, changes, steps, runtime)
+    plan = steps.cached_value(
         BudgetPlan, key, lambda: _make_plan(recipe, changes, ready, runtime, seconds=seconds, began=began)
     )
-    if not stages.is_dry_run:
+    if not steps.is_dry_run:
         plan_facts = {"changes": plan.changes, "reasons": plan.reasons, "seconds": plan.seconds}
-        stages.log.write("plan", budget=seconds, **plan_facts)
+        steps.log.write("plan", budget=seconds, **plan_facts)
         for sentence in plan.reasons:
             runtime.progress.info(f"plan: {sentence}")
     facts = {"budget": budget} | {f"plan {number}": reason for number, reason in enumerate(plan.reasons, start=1)}
@@ -114,9 +114,7 @@ def _require_plannable(recipe: Recipe, changes: Sequence[str]) -> None:
             raise RecipeError(f"--budget cannot plan `{name}`", field=f"models.0.{name}", remedy=remedy)
 
 
-def _make_plan_key(
-    recipe: Recipe, seconds: float, changes: Sequence[str], stages: Stages, runtime: Runtime
-) -> StageKey:
+def _make_plan_key(recipe: Recipe, seconds: float, changes: Sequence[str], steps: Steps, runtime: Runtime) -> StepKey:
     section = {
         "budget": seconds,
         "models": [model.model_dump(mode="json") for model in recipe.models],
@@ -128,7 +126,7 @@ def _make_plan_key(
         "machine": [runtime.device, runtime.precision, runtime.thread_count, runtime.batch],
     }
     read = ("images", "statistics", "audit")  # not the review, so that runs before and after it share a plan
-    return StageKey("plan", 5, section, {name: stages.digests[name] for name in read if name in stages.digests})
+    return StepKey("plan", 5, section, {name: steps.digests[name] for name in read if name in steps.digests})
 
 
 def _make_plan(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holotype.cache import DryRun, RunLog, StageKey, Store, UnknownUntilRunError
+from holotype.cache import DryRun, RunLog, StepKey, Store, UnknownUntilRunError
 from holotype.core.digest import changed_names
 from holotype.core.errors import InputError
 from holotype.core.progress import Progress
@@ -22,50 +22,50 @@ from holotype.pipeline.runtime import make_runtime
 from holotype.planning.budget_run import plan_for_budget
 from holotype.recipe.load import load_recipe
 
-__all__ = ["StageForecast", "explain", "predict_reruns"]
+__all__ = ["StepForecast", "explain", "predict_reruns"]
 
 
 @dataclass(frozen=True)
-class StageForecast:
+class StepForecast:
     """Step forecast: what the next run would do with one step.
 
     Args:
-        stage: Name of the step.
+        step: Name of the step.
         words: Forecast and its reason, for people.
         state: `kept` (taken from the cache), `runs`, or `follows` (depends on a step that would run).
         changed: Names of the inputs that changed.
     """
 
-    stage: str
+    step: str
     words: str
     state: str
     changed: tuple[str, ...] = ()
 
 
-def explain(run: Path, changes: tuple[str, ...] = (), stage: str | None = None) -> list[str]:
+def explain(run: Path, changes: tuple[str, ...] = (), step: str | None = None) -> list[str]:
     """Describe in one line per step whether the next run would take it from the cache, and if not, what changed.
 
     Args:
         changes: As in `predict_reruns`.
-        stage: As in `predict_reruns`.
+        step: As in `predict_reruns`.
     """
-    return [f"{forecast.stage}: {forecast.words}" for forecast in predict_reruns(run, changes, stage)]
+    return [f"{forecast.step}: {forecast.words}" for forecast in predict_reruns(run, changes, step)]
 
 
 def predict_reruns(
     run: Path,
     changes: tuple[str, ...] = (),
-    stage: str | None = None,
+    step: str | None = None,
     *,
     recipe: Path | None = None,
     budget: str | None = None,
-) -> list[StageForecast]:
+) -> list[StepForecast]:
     """Dry run: forecast for each step whether it would be taken from the cache, and if not, which input changed.
 
     Args:
         run: The run folder; with `recipe` it need not exist yet.
         changes: Overrides to try, in the syntax of `--set`.
-        stage: Only steps whose name begins with these words (`fit`, `predict main`).
+        step: Only steps whose name begins with these words (`fit`, `predict main`).
         recipe: The recipe file; by default the recipe, changes and budget of the last run in the folder.
         budget: With `recipe`: time budget of the run, such as `10m`.
 
@@ -84,7 +84,7 @@ def predict_reruns(
     loaded = load_recipe(source, changes)
     runtime = make_runtime(loaded, source.resolve().parent, progress=Progress(quiet=True), **store)
     dry_run = DryRun(Store(runtime.store), log, runtime.progress)
-    unknown_stage = ""
+    unknown_step = ""
     try:
         if budget:
             loaded = plan_for_budget(source, changes, budget, dry_run, runtime, time.perf_counter()).recipe
@@ -93,18 +93,18 @@ def predict_reruns(
         if prepared.review is not None:
             find_reviewed_scores(prepared.review, loaded.data.review, dry_run)
     except UnknownUntilRunError as error:
-        unknown_stage = error.what
-    stage_events = {line["stage"]: line for line in log.read("stage")}
+        unknown_step = error.what
+    step_events = {line["step"]: line for line in log.read("step")}
     last = run_events[-1]["time"] if run_events else ""
     from_store = "would be taken from the cache"
-    forecasts = {key.stage: StageForecast(key.stage, from_store, "kept") for key in dry_run.present}
-    forecasts |= {key.stage: _explain_stage(key, stage_events.get(key.stage)) for key in dry_run.missing}
-    for name, line in stage_events.items() if unknown_stage in stage_events else ():
+    forecasts = {key.step: StepForecast(key.step, from_store, "kept") for key in dry_run.present}
+    forecasts |= {key.step: _explain_step(key, step_events.get(key.step)) for key in dry_run.missing}
+    for name, line in step_events.items() if unknown_step in step_events else ():
         if name not in forecasts and line["time"] >= last:  # ignore steps of older recipes
-            forecasts[name] = StageForecast(name, f"depends on {unknown_stage}, which would run first", "follows")
-    selected = [entry for name, entry in forecasts.items() if stage is None or f"{name} ".startswith(f"{stage} ")]
+            forecasts[name] = StepForecast(name, f"depends on {unknown_step}, which would run first", "follows")
+    selected = [entry for name, entry in forecasts.items() if step is None or f"{name} ".startswith(f"{step} ")]
     if not selected:
-        raise InputError("there is no such step", field="stage", value=stage, allowed=forecasts)
+        raise InputError("there is no such step", field="step", value=step, allowed=forecasts)
     return selected
 
 
@@ -121,10 +121,10 @@ def _last_run(
     return source, changes, {"store": folder.located(last["store"])}
 
 
-def _explain_stage(key: StageKey, before: dict[str, Any] | None) -> StageForecast:
+def _explain_step(key: StepKey, before: dict[str, Any] | None) -> StepForecast:
     if before is None:
-        return StageForecast(key.stage, "would run; it has not run yet", "runs")
+        return StepForecast(key.step, "would run; it has not run yet", "runs")
     # earlier folds alone do not cause a rerun: unchanged data gives the same folds
     changed = tuple(name for name in changed_names(before["parts"], key.parts) if name != EARLIER_FOLDS)
     reason = f"changed: {', '.join(changed)}" if changed else "its cached result is gone"
-    return StageForecast(key.stage, f"would run again; {reason}", "runs", changed)
+    return StepForecast(key.step, f"would run again; {reason}", "runs", changed)

@@ -13,7 +13,7 @@ from holotype.report.examples import (
     Uncertain,
 )
 from holotype.report.page import render_audit, render_report, render_trials, write_report
-from holotype.report.provenance import Provenance, StageFacts
+from holotype.report.provenance import Provenance, StepFacts
 from holotype.report.render import channel_colors
 from holotype.report.report_data import (
     DatasetData,
@@ -50,7 +50,7 @@ __all__ = [
     "Provenance",
     "ReportData",
     "ReviewEffectData",
-    "StageFacts",
+    "StepFacts",
     "Trial",
     "TrialsData",
     "Uncertain",

@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from holotype.report.charts import bar_strip
 
-__all__ = ["Provenance", "StageFacts", "duration", "provenance"]
+__all__ = ["Provenance", "StepFacts", "duration", "provenance"]
 
 
 @dataclass(frozen=True)
-class StageFacts:
+class StepFacts:
     """One step of a run.
 
     Args:
@@ -34,7 +34,7 @@ class Provenance:
     """Origin of a run."""
 
     commands: dict[str, str]
-    stages: tuple[StageFacts, ...] = ()
+    steps: tuple[StepFacts, ...] = ()
     digests: dict[str, str] = field(default_factory=dict)
 
 
@@ -42,22 +42,22 @@ def provenance(contents: Provenance | None) -> dict[str, Any] | None:
     """Table of the steps with bars, and the other provenance values."""
     if contents is None:
         return None
-    longest = max((stage.seconds for stage in contents.stages), default=0.0)
-    largest = max((stage.megabytes or 0.0 for stage in contents.stages), default=0.0)
+    longest = max((step.seconds for step in contents.steps), default=0.0)
+    largest = max((step.megabytes or 0.0 for step in contents.steps), default=0.0)
     rows = [
         {
-            "name": stage.name,
-            "state": "from cache" if stage.state == "reused" else stage.state,
-            "time": duration(stage.seconds) if stage.seconds else "",
-            "seconds": stage.seconds,
-            "time_strip": Markup(bar_strip(stage.seconds, longest)) if stage.seconds else "",
-            "memory": "" if stage.megabytes is None else f"{stage.megabytes:,.0f} MB",
-            "memory_strip": Markup(bar_strip(stage.megabytes, largest)) if stage.megabytes else "",
+            "name": step.name,
+            "state": "from cache" if step.state == "reused" else step.state,
+            "time": duration(step.seconds) if step.seconds else "",
+            "seconds": step.seconds,
+            "time_strip": Markup(bar_strip(step.seconds, longest)) if step.seconds else "",
+            "memory": "" if step.megabytes is None else f"{step.megabytes:,.0f} MB",
+            "memory_strip": Markup(bar_strip(step.megabytes, largest)) if step.megabytes else "",
         }
-        for stage in contents.stages
+        for step in contents.steps
     ]
-    spent = sum(stage.seconds for stage in contents.stages)
-    computed = sum(stage.state != "reused" for stage in contents.stages)
+    spent = sum(step.seconds for step in contents.steps)
+    computed = sum(step.state != "reused" for step in contents.steps)
     return {
         "rows": rows,
         "commands": contents.commands,

@@ -24,7 +24,7 @@ from holotype.evaluation.metrics import (
     paired_difference,
     resample_groups,
 )
-from holotype.pipeline.provenance import stage_costs
+from holotype.pipeline.provenance import step_costs
 from holotype.postprocessing.decision import decide
 from holotype.postprocessing.submission import read_scores
 from holotype.report import CompareData, ComparedRun, Difference, PairedRuns, write_report
@@ -87,7 +87,7 @@ def _read_run(folder: Path, letter: str) -> _ScoredRun:
     run, recipe, decision = fitted_run.folder, fitted_run.recipe, fitted_run.decision
     scores = run.read_json("scores.json")
     images = ImageTable(read_parquet(run.require("images.parquet")), decision.classes, decision.kind)
-    costs = stage_costs(RunLog(run.root / "log.jsonl").read("stage"))
+    costs = step_costs(RunLog(run.root / "log.jsonl").read("step"))
     peak_memory = [megabytes for _, megabytes in costs.values() if megabytes is not None]
     summary = ComparedRun(
         letter,

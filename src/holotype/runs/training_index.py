@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holotype.cache import StageKey, Store
+from holotype.cache import StepKey, Store
 from holotype.core.digest import digest_file, digest_value
 from holotype.core.errors import DataError
 from holotype.core.table_files import read_parquet
@@ -136,11 +136,11 @@ class TrainingIndex:
             return None
         return render_image(pixels, channels, THUMBNAIL_SIDE)
 
-    def _key(self) -> StageKey:
+    def _key(self) -> StepKey:
         network = self.fitted_run.models[0].networks[0]
         rows = digest_value([self.frame["id"].to_list(), self._digests()])
         inputs = {"network": digest_file(network.folder / "weights.safetensors"), "training images": rows}
-        return StageKey("specimens", VERSION, {"views": "none"}, inputs)
+        return StepKey("specimens", VERSION, {"views": "none"}, inputs)
 
     def _digests(self) -> list[str | None]:
         frame = read_parquet(self.fitted_run.folder.require("audit/statistics.parquet"), columns=["id", "digest"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from holotype.cache import RunLog, Stages, Store
+from holotype.cache import RunLog, Steps, Store
 from holotype.core.digest import digest_value
 from holotype.core.errors import HolotypeError, InputError, RecipeError, TrainingError, pluralize
 from holotype.core.progress import Progress
@@ -82,7 +82,7 @@ class _TuneContext:
     changes: tuple[str, ...]
     options: TuneOptions
     ready: PreparedData
-    stages: Stages
+    steps: Steps
     runtime: Runtime
     study: Any
     space: tuple[Dimension, ...]
@@ -190,14 +190,14 @@ def _make_context(
         "models.0.predict={tta: none}",
         f"models.0.checkpoints={CHECKPOINT_RULES[options.rows]}",
     )
-    stages = Stages(Store(runtime.store), log, quiet)
-    ready = prepare(load_recipe(path, (*changes, *trial)), stages, runtime)
+    steps = Steps(Store(runtime.store), log, quiet)
+    ready = prepare(load_recipe(path, (*changes, *trial)), steps, runtime)
     space = _make_space(recipe, options)
     section = recipe.model_dump(mode="json", exclude={"name", "submission", "run"})
-    identity = [section, stages.digests, [repr(dimension) for dimension in space], options.size, options.rows]
+    identity = [section, steps.digests, [repr(dimension) for dimension in space], options.size, options.rows]
     journal = runtime.store / "tune" / digest_value(identity) / "journal.jsonl"
     return _TuneContext(
-        path, (*changes, *trial), options, ready, stages, replace(runtime, progress=quiet), open_study(journal), space
+        path, (*changes, *trial), options, ready, steps, replace(runtime, progress=quiet), open_study(journal), space
     )
 
 
@@ -235,17 +235,17 @@ def _run_trial(context: _TuneContext, seed: int) -> TrialRecord:
             history = _read_history(recipe, context, None)
             end_trial(context.study, trial, _best_score(history, context.options.rows), "finished", len(history))
     except TrainingError as error:
-        context.stages.log.write("failed", trial=trial.number, words=error.what)
+        context.steps.log.write("failed", trial=trial.number, words=error.what)
         end_trial(context.study, trial, None, "failed")
     record = list_trials(context.study)[trial.number]
-    context.stages.log.write("trial", number=record.number, state=record.state, score=record.score, drawn=drawn)
+    context.steps.log.write("trial", number=record.number, state=record.state, score=record.score, drawn=drawn)
     return record
 
 
 def _read_history(recipe: Recipe, context: _TuneContext, halt: int | None) -> list[dict[str, Any]]:
     """Training history, one entry per epoch, of a training up to epoch `halt` or to its end."""
     try:
-        scores = gather_models(recipe, context.ready, context.stages, replace(context.runtime, halt_after=halt))
+        scores = gather_models(recipe, context.ready, context.steps, replace(context.runtime, halt_after=halt))
     except TrainingPaused as halted:
         return halted.history
     return read_parquet(scores.models[0].networks[0] / "history.parquet").to_dicts()

@@ -105,7 +105,7 @@ def embedding_map(explained: ExplainedModel, fold: int, rows: Integers) -> Embed
         np.save(folder / "thumbs.npy", _make_thumbnails(dataset, rows), allow_pickle=False)
         (folder / "how.json").write_text(json.dumps(method), encoding="utf-8")
 
-    cache_folder = context.stages.cached_folder(key, write)
+    cache_folder = context.steps.cached_folder(key, write)
     embeddings, coordinates, thumbnails = (
         np.load(cache_folder / f"{part}.npy", allow_pickle=False) for part in ("embeddings", "places", "thumbs")
     )
@@ -141,7 +141,7 @@ def heat_maps(explained: ExplainedModel, fold: int, rows: Integers, classes: Int
         heat = grad_cam(open_checkpoint(network), explained.dataset, rows, classes, runtime, device)
         np.save(folder / "heat.npy", heat.astype(np.float16), allow_pickle=False)
 
-    cache_folder = context.stages.cached_folder(key, write)
+    cache_folder = context.steps.cached_folder(key, write)
     return np.load(cache_folder / "heat.npy", allow_pickle=False).astype(np.float32)
 
 

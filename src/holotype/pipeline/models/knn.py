@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.cache import StageKey
+from holotype.cache import StepKey
 from holotype.core.errors import pluralize
 from holotype.loading import ImageDataset
 from holotype.neighbors import (
@@ -96,10 +96,10 @@ def find_neighbors(
         return None
     require_no_scored_fold(images.sample_numbers[job.train_rows], context.data.folds.fold_of_sample, job.fold)
     duplicate_group = duplicate_components(images, context.data.audit)[images.sample_numbers]
-    statistics, stages = context.data.statistics, context.stages
+    statistics, steps = context.data.statistics, context.steps
     row_normalization = dataset.row_normalization
     key = index_key(overall.key, job, duplicate_group[job.train_rows], statistics, row_normalization)
-    index = stages.cached_folder(key, lambda folder: _write_index(folder, overall, duplicate_group, dataset, context))
+    index = steps.cached_folder(key, lambda folder: _write_index(folder, overall, duplicate_group, dataset, context))
     parts = {name: pooled_predictions[0].rows for name, pooled_predictions in predictions.items()}
     collection = load_index(index) if index.is_dir() else None
     neighbors: dict[str, tuple[Integers, Neighbors]] = {}
@@ -134,7 +134,7 @@ def find_neighbors(
 
 
 def _load_or_search(
-    key: StageKey, search: Callable[[], Neighbors], rows: int, k: int, context: TrainingContext
+    key: StepKey, search: Callable[[], Neighbors], rows: int, k: int, context: TrainingContext
 ) -> Neighbors | None:
     """Neighbors from the cache, or searched; empty parts are no step."""
     if not rows:
@@ -145,7 +145,7 @@ def _load_or_search(
         np.save(folder / "rows.npy", nearest.rows, allow_pickle=False)
         np.save(folder / "similarity.npy", nearest.similarity, allow_pickle=False)
 
-    cache_folder = context.stages.cached_folder(key, write)
+    cache_folder = context.steps.cached_folder(key, write)
     if not cache_folder.is_dir():
         return None
     return Neighbors(*(np.load(cache_folder / f"{part}.npy", allow_pickle=False) for part in ("rows", "similarity")))

@@ -44,22 +44,22 @@ def cache_format(model: ModelSpec, statistics: ImageStatistics) -> CacheFormat:
 
 def cached_pixels(model: ModelSpec, context: TrainingContext) -> PixelCache:
     """Cached pixels in the format that a model needs; built if they are missing."""
-    images, statistics, stages, runtime = context.images, context.data.statistics, context.stages, context.runtime
+    images, statistics, steps, runtime = context.images, context.data.statistics, context.steps, context.runtime
     plan = cache_format(model, statistics)
     empty = PixelCache(np.empty((0, *plan.shape[1:]), plan.depth), plan.resize_mode)
     digests = statistics.frame["digest"].to_list()
     with _remove_statistics_on_change(context):
         if context.cache == "none":
             pixels = (
-                empty.pixels if stages.is_dry_run else build_pixel_cache(images, plan, None, runtime, digests=digests)
+                empty.pixels if steps.is_dry_run else build_pixel_cache(images, plan, None, runtime, digests=digests)
             )
             return PixelCache(pixels, plan.resize_mode)
         key = pixel_cache_key(plan, model.stored_size, statistics)
-        workspace = stages.store.workspace(key)
-        folder = stages.cached_folder(
+        workspace = steps.store.workspace(key)
+        folder = steps.cached_folder(
             key, lambda into: build_pixel_cache(images, plan, into, runtime, workspace, digests=digests)
         )
-    return empty if stages.is_dry_run else open_pixel_cache(folder)
+    return empty if steps.is_dry_run else open_pixel_cache(folder)
 
 
 @contextmanager
@@ -68,13 +68,13 @@ def _remove_statistics_on_change(context: TrainingContext) -> Iterator[None]:
     try:
         yield
     except DataError:
-        context.stages.store.remove_key(statistics_key(context.images))
+        context.steps.store.remove_key(statistics_key(context.images))
         raise
 
 
 def reopen_cached_pixels(model: ModelSpec, context: TrainingContext) -> PixelCache:
     """Reopen cached pixels without another line in the log, if a step of the run has built them."""
-    statistics, store = context.data.statistics, context.stages.store
+    statistics, store = context.data.statistics, context.steps.store
     key = pixel_cache_key(cache_format(model, statistics), model.stored_size, statistics)
     if context.cache != "none" and store.contains(key):
         return open_pixel_cache(store.path(key))
@@ -104,9 +104,9 @@ def embed_with_model(model: ModelSpec, rows: Integers, context: TrainingContext)
         embeddings = embed_images(model, dataset, rows, runtime, launch_fabric(runtime).device)
         np.save(f"{folder}/embeddings.npy", embeddings, allow_pickle=False)
 
-    cache_folder = context.stages.cached_folder(key, write)
+    cache_folder = context.steps.cached_folder(key, write)
     if not cache_folder.is_dir():
-        raise UnknownUntilRunError(key.stage)
+        raise UnknownUntilRunError(key.step)
     embeddings = np.load(cache_folder / "embeddings.npy", allow_pickle=False)
     table = np.full((len(images), embeddings.shape[1]), np.nan, np.float32)
     table[rows] = embeddings

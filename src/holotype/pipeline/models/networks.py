@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from holotype.cache import StageKey
+from holotype.cache import StepKey
 from holotype.loading import ImageDataset
 from holotype.networks import open_checkpoint
 from holotype.pipeline.cache_keys import fit_key, predict_key
@@ -25,15 +25,15 @@ class TrainedNetwork:
     """Trained network: its job, cache key and checkpoint folder."""
 
     job: FitJob
-    key: StageKey
+    key: StepKey
     network: Path
 
 
 def train_network(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> TrainedNetwork:
     """Train a network, or take it from the cache."""
-    stages, runtime = context.stages, context.runtime
+    steps, runtime = context.steps, context.runtime
     key = fit_key(job, context.data.statistics, dataset, runtime)
-    workspace = stages.store.workspace(key)
+    workspace = steps.store.workspace(key)
     keyed_job = replace(job, pixels_digest=key.inputs["pixels of the training rows"])
 
     def write(folder: Path) -> None:
@@ -41,7 +41,7 @@ def train_network(job: FitJob, dataset: ImageDataset, context: TrainingContext) 
 
         fit_model(keyed_job, dataset, folder, workspace, runtime)
 
-    return TrainedNetwork(job, key, stages.cached_folder(key, write))
+    return TrainedNetwork(job, key, steps.cached_folder(key, write))
 
 
 def predict_rows(
@@ -96,7 +96,7 @@ def _predict_part(
         for prediction in predictions:
             save_scores(folder, prediction.pool, prediction.logits)
 
-    cache_folder = context.stages.cached_folder(key, write)
+    cache_folder = context.steps.cached_folder(key, write)
     return _read_predictions(cache_folder, job) if cache_folder.is_dir() else None
 
 

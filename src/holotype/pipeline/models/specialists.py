@@ -48,13 +48,13 @@ def train_specialists(
             overall.job, domain, in_domain, init_checkpoint=overall.network, init_digest=overall.key.digest
         )
         if not len(job.train_rows):  # the only group of the domain is an inner one
-            if not context.stages.is_dry_run:
+            if not context.steps.is_dry_run:
                 context.runtime.progress.info(
                     f"note: {job.label}: no specialist in this fold, because all of its training rows select "
                     "checkpoints; the overall network predicts the domain"
                 )
             continue
-        if len(job.inner_rows) and not in_domain[job.inner_rows].any() and not context.stages.is_dry_run:
+        if len(job.inner_rows) and not in_domain[job.inner_rows].any() and not context.steps.is_dry_run:
             context.runtime.progress.info(
                 f"note: {job.label}: no sample of this domain is among those that select checkpoints; samples of "
                 "other domains do"

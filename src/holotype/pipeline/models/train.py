@@ -192,7 +192,7 @@ def _make_model_dataset(model: ModelSpec, classes: Integers | None, context: Tra
 
 
 def _warn_missing_specialists(model: ModelSpec, context: TrainingContext) -> None:
-    if model.specialists is None or context.stages.is_dry_run:
+    if model.specialists is None or context.steps.is_dry_run:
         return
     enough, too_small = domains_with_specialists(context.images, context.data.folds, model.specialists.min_samples)
     if too_small:

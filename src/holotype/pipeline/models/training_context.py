@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holotype.cache import Stages
+from holotype.cache import Steps
 from holotype.core.runtime import Runtime
 from holotype.pipeline.prepared import PreparedData
 from holotype.types import ImageTable, Integers
@@ -25,7 +25,7 @@ class TrainingContext:
 
     data: PreparedData
     seed: int
-    stages: Stages
+    steps: Steps
     runtime: Runtime
     cache: str = "auto"
     final_model: str = "folds"
