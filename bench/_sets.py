@@ -134,3 +134,25 @@ def _drawn(place: Path) -> dict[str, TrialSet]:
         "screen": TrialSet(wells, 12, metric="accuracy", size=32, network=small, folds=2, truth=screen / "truth.csv"),
         "sheets": TrialSet(pressed, 8, metric="accuracy"),
     }
+
+
+FEW_GROUPS = {
+    "plates": SimulationPlan(train=380, test=200, plates=13, duplicates=0.0, multilabel=False),
+    "slides": SimulationPlan(train=200, test=120, plates=7, duplicates=0.0, multilabel=False),
+    "patients": SimulationPlan(train=700, test=200, plates=10, duplicates=0.0, multilabel=False),
+}
+"""Drawn sets of one label per image in 11, 6 and 8 plates."""
+
+
+def find_few_group_sets(folder: Path) -> dict[str, tuple[dict[str, Any], Path]]:
+    """Drawn sets with few independent groups: the recipe's data section, and the table of the truth."""
+    sets = {}
+    for name, plan in FEW_GROUPS.items():
+        root = folder / name
+        if not (root / "truth.csv").is_file():
+            simulate_cells(root, plan, seed=len(name))
+        data: dict[str, Any] = {role: str(root / file) for role, file in TABLES.items()}
+        data |= {"images": f"{root}/images/{{id}}_{{channel}}.png", "groups": ["plate"]}
+        data |= {"channels": ["microtubules", "nucleus", "reticulum", "protein"], "labels": {"column": "labels"}}
+        sets[name] = data, root / "truth.csv"
+    return sets

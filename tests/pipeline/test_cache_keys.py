@@ -262,6 +262,7 @@ RUNTIME_REASONS = {
     "halt_after": "a training that was halted is unfinished and never stored",
     "store": "where, not what",
     "progress": "news",
+    "pacer": "decides by the `budget_plan` of the phase, which counts",
 }
 
 

@@ -9,11 +9,12 @@ import tempfile
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from holotype.core.progress import Progress
 
 __all__ = [
+    "Pacer",
     "Precision",
     "Runtime",
     "do_without_temporary_folder",
@@ -31,6 +32,19 @@ SERVING_POLICY = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 """Spin for a few microseconds only: threads that decode images use the cores in between."""
 
 
+class Pacer(Protocol):
+    """Time keeper of a run with a budget: it decides, again and again, how many steps a network trains."""
+
+    def decide(self, network: str, taken: int, target: int) -> int:
+        """Decide the total training steps of a network; the same question has the same answer in a resumed run.
+
+        Args:
+            network: Label of the training job.
+            taken: Steps that it has taken.
+            target: Total that was decided or planned before.
+        """
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Device, precision, threads, cache and progress of a run.
@@ -45,6 +59,7 @@ class Runtime:
         save_seconds: Seconds of training that a kill may lose at most.
         halt_after: Epochs after which an unfinished training stops and keeps its state; None trains to the end.
         store: Folder of the cache.
+        pacer: Follows the time of a budget, in phases that have a `budget_plan`.
     """
 
     device: str = "auto"
@@ -57,6 +72,7 @@ class Runtime:
     halt_after: int | None = None
     store: Path = Path(".holotype")
     progress: Progress = field(default_factory=Progress)
+    pacer: Pacer | None = None
 
     @property
     def thread_count(self) -> int:

@@ -25,6 +25,7 @@ from holotype.loading import (
 )
 from holotype.training.job import FitJob
 from holotype.training.optimizers import set_lr_and_momentum
+from holotype.training.pace import Pace
 from holotype.training.phases import phase_schedule_value
 from holotype.training.processes import any_process
 from holotype.training.sampled_softmax import take_step
@@ -79,7 +80,10 @@ def train_epoch(training: TrainingState, phase_state: PhaseState) -> float:
     factor = progress.rate_factor(phase_state.phase)
     for group, rate in zip(phase_state.optimizer.param_groups, phase_state.rates, strict=True):
         group["largest_rate"] = rate * factor
-    while progress.step < len(steps):
+    if phase_state.phase.budget_plan is not None and training.runtime.pacer is not None and progress.pace is None:
+        planned_steps = phase_state.phase.epochs * len(steps)
+        progress.pace = Pace(planned_steps, planned_steps)
+    while progress.step < len(steps) and not progress.is_out_of_time:
         run_within_memory(
             training, phase_state, steps[progress.step], lambda: _take_steps(training, phase_state, steps)
         )
@@ -158,6 +162,10 @@ def epoch_rates(training: TrainingState, phase_state: PhaseState) -> list[float]
     progress, largest = training.progress, float(phase_state.optimizer.param_groups[0]["largest_rate"])
     step_indices = np.unique(np.linspace(0, progress.step - 1, MAX_RATES).round().astype(int))
     first = progress.epoch * progress.step
+    pace, phase = progress.pace, phase_state.phase
+    if pace is not None:
+        positions = [pace.schedule_step(float(step) / progress.step) for step in step_indices]
+        return [largest * phase_schedule_value(phase, step, pace.planned // phase.epochs).rate for step in positions]
     return [
         largest * phase_schedule_value(phase_state.phase, first + int(step), progress.step).rate
         for step in step_indices
@@ -209,7 +217,8 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
     recent: list[Tensor] = []
     for step in range(first, len(steps)):
         global_step = progress.epoch * len(steps) + step
-        set_lr_and_momentum(phase_state.optimizer.param_groups, phase_schedule_value(phase, global_step, len(steps)))
+        schedule_step = global_step if progress.pace is None else _follow_pace(training, progress.pace)
+        set_lr_and_momentum(phase_state.optimizer.param_groups, phase_schedule_value(phase, schedule_step, len(steps)))
         rows = sum(len(batch) for batch in steps[step])
         noise = training.job.derive_key(phase_state.number, global_step, "noise", fabric.global_rank)
         options = StepOptions(noise, phase.clip, rows, phase.on_nonfinite == "skip")
@@ -221,14 +230,28 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
         recent.append(loss)
         _update_loss_sum(training, phase.on_nonfinite == "skip", loss, rows)
         progress.step = step + 1
+        if progress.pace is not None:
+            progress.pace.advance()
+        is_last = progress.step == len(steps) or progress.is_out_of_time
         training.task.advance(rows, f"epoch {progress.epoch + 1}/{phase.epochs}")
         is_due = time.monotonic() - training.saved_at > training.runtime.save_seconds
         should_save = any_process(fabric, is_due)  # all processes save together
-        if progress.step == len(steps) or len(recent) == LOSS_CHECK_INTERVAL or should_save:
+        if is_last or len(recent) == LOSS_CHECK_INTERVAL or should_save:
             _require_finite(recent, steps[progress.step - len(recent) : progress.step], phase.on_nonfinite == "skip")
             recent = []
-        if should_save and progress.step < len(steps):
+        if should_save and not is_last:
             keep_state(training, phase_state)
+        if is_last:
+            break
+
+
+def _follow_pace(training: TrainingState, pace: Pace) -> int:
+    """Let the time keeper decide the length of the training, and return the step of the planned schedule."""
+    pacer, fabric = training.runtime.pacer, training.fabric
+    if pacer is not None and pace.is_decision_due:
+        target = pacer.decide(training.job.label, pace.taken, pace.target) if fabric.is_global_zero else 0
+        pace.target = int(fabric.broadcast(target))
+    return pace.schedule_step()
 
 
 def _update_loss_sum(training: TrainingState, skips: bool, loss: Tensor, rows: int) -> None:

@@ -171,7 +171,8 @@ def _run_phase(training: TrainingState) -> None:
 
 def _is_over(training: TrainingState, phase_state: PhaseState) -> bool:
     progress = training.progress
-    return progress.epoch >= phase_state.phase.epochs or progress.stop.stopped or progress.plateau.stopped
+    is_complete = progress.epoch >= phase_state.phase.epochs if progress.pace is None else progress.pace.is_finished
+    return is_complete or progress.stop.stopped or progress.plateau.stopped
 
 
 def _record_epoch(training: TrainingState, phase_state: PhaseState, loss: float, seconds: float, images: int) -> None:
@@ -208,6 +209,8 @@ def _record_epoch(training: TrainingState, phase_state: PhaseState, loss: float,
             "images_per_second": images / seconds,
             "seconds": seconds,
         }
+        if progress.pace is not None:
+            record |= {"steps": progress.step, "schedule_position": progress.pace.position}
         progress.history.append(record)
         verdict = "keep"
         if inner_metrics:
@@ -240,7 +243,7 @@ def _ends_a_cycle(training: TrainingState, phase_state: PhaseState) -> bool:
     schedule, done = phase_state.phase.schedule, training.progress.epoch
     if schedule.name == "cosine-restarts":
         return done in cycle_ends(schedule, phase_state.phase.epochs)
-    return done == phase_state.phase.epochs
+    return training.progress.is_out_of_time or done == phase_state.phase.epochs
 
 
 @contextmanager

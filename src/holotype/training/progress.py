@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from holotype.recipe.sections import PhaseSpec
+from holotype.training.pace import Pace
 from holotype.training.plateau import Plateau, Verdict, advance, advance_early_stopping, plateau_rate, selection_score
 
 __all__ = ["TrainingProgress"]
@@ -27,6 +28,7 @@ class TrainingProgress:
         parts: Number of parts per batch, because of short memory.
         stop: State of early stopping.
         candidates: Checkpoints on disk that may become the model: `epoch`, `score`, `loss`, `cycle`.
+        pace: Progress along a schedule that follows the time of a budget; None if the phase has its own epochs.
     """
 
     phase: int = 0
@@ -41,6 +43,7 @@ class TrainingProgress:
     plateau: Plateau = field(default_factory=Plateau)
     stop: Plateau = field(default_factory=Plateau)
     candidates: list[dict[str, Any]] = field(default_factory=list)
+    pace: Pace | None = None
 
     @property
     def done(self) -> int:
@@ -52,6 +55,11 @@ class TrainingProgress:
         """Phases, epochs and steps done, by which states are ordered."""
         return self.phase, self.done, self.step
 
+    @property
+    def is_out_of_time(self) -> bool:
+        """End of a phase that follows a time budget."""
+        return self.pace is not None and self.pace.is_finished
+
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON."""
         return asdict(self)
@@ -60,7 +68,8 @@ class TrainingProgress:
     def from_dict(cls, values: dict[str, Any]) -> TrainingProgress:
         """Restore from the values of `to_dict`."""
         states = {name: Plateau(**values[name]) for name in ("plateau", "stop")}
-        return cls(**{**values, **states})
+        pace = None if values["pace"] is None else Pace(**values["pace"])
+        return cls(**{**values, **states, "pace": pace})
 
     def rate_factor(self, phase: PhaseSpec) -> float:
         """Factor on the phase's largest learning rate, from plateau cuts and halvings."""
@@ -90,8 +99,10 @@ class TrainingProgress:
     def next_epoch(self) -> None:
         """Begin the next epoch."""
         self.epoch, self.step, self.images, self.skipped = self.epoch + 1, 0, 0, 0
+        if self.pace is not None:
+            self.pace.epoch_position = self.pace.position
 
     def next_phase(self) -> None:
         """Begin the next phase."""
         self.phase, self.epoch, self.step, self.images, self.skipped = self.phase + 1, 0, 0, 0, 0
-        self.halvings, self.plateau, self.stop = 0, Plateau(), Plateau()
+        self.halvings, self.plateau, self.stop, self.pace = 0, Plateau(), Plateau(), None

@@ -62,6 +62,9 @@ class PhaseSpec(Section):
     """Gradient clipping: largest norm."""
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     """Decay of an exponential moving average of the weights."""
+    budget_plan: str | None = None
+    """Time budget whose recorded decisions lengthen or shorten this phase; `run --budget` writes it. Without these
+    decisions the phase has its `epochs`."""
     early_stopping: EarlyStoppingSpec | None = None
     """Early stopping: a section, or its `patience` in epochs."""
 
