@@ -14,11 +14,11 @@ from holotype.core.errors import RecipeError
 from holotype.core.plugins import announced_plugins, load_installed_plugins, load_plugin
 from holotype.core.registry import (
     Registry,
-    digest_source,
     plugin_identities,
     plugin_identity,
     plugin_parts,
     plugins_named,
+    source_digest,
     unregister_plugin,
 )
 
@@ -63,7 +63,7 @@ def test_a_module_beside_the_recipe_registers_its_parts(tmp_path: Path) -> None:
     assert (plugin.source, plugin.folder) == (file, tmp_path)
     assert LOSSES["shifted-bce"].__module__ == "plugin_a"
     assert plugin_parts("loss") == ["shifted_bce"]
-    assert plugin_identity("shifted_bce") == plugin_identity("shifted-bce") == plugin.digest == digest_source(file)
+    assert plugin_identity("shifted_bce") == plugin_identity("shifted-bce") == plugin.digest == source_digest(file)
     assert plugin_identity("bce") == plugin_identity("no such part") == ""
 
 
@@ -94,7 +94,7 @@ def test_all_files_of_a_package_count_and_compiled_ones_do_not(tmp_path: Path) -
     assert load_plugin("plugin_b.losses", tmp_path).digest == first
     helper.write_text("SCALE = 2\n", encoding="utf-8")
     assert load_plugin("plugin_b.losses", tmp_path).digest != first
-    assert plugin_identity("shifted_bce") == digest_source(tmp_path / "plugin_b")
+    assert plugin_identity("shifted_bce") == source_digest(tmp_path / "plugin_b")
 
 
 def test_settings_name_the_plugins_whose_parts_they_use(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_settings_name_the_plugins_whose_parts_they_use(tmp_path: Path) -> None:
 
 
 def test_recorded_code_is_required_before_other_code_runs(tmp_path: Path) -> None:
-    digest = digest_source(write(tmp_path, "plugin_a.py", SHIFTED))
+    digest = source_digest(write(tmp_path, "plugin_a.py", SHIFTED))
     assert load_plugin("plugin_a", tmp_path, digest).digest == digest
     write(tmp_path, "plugin_a.py", "raise SystemExit('this code must not run')\n")
     with pytest.raises(RecipeError, match=r"^run.plugins: the plugin 'plugin_a' .* has other code than recorded"):
@@ -174,9 +174,9 @@ def test_parts_that_a_script_registers_have_the_identity_of_its_module(tmp_path:
     monkeypatch.syspath_prepend(tmp_path)
     import plugin_a  # type: ignore[import-not-found]  # noqa: F401
 
-    assert plugin_identity("shifted_bce") == digest_source(file)
+    assert plugin_identity("shifted_bce") == source_digest(file)
     load_plugin("plugin_a", tmp_path)
-    assert plugin_identity("shifted_bce") == digest_source(file)
+    assert plugin_identity("shifted_bce") == source_digest(file)
     unregister_plugin("plugin_a")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType
 
 from holotype.core.errors import RecipeError, first_line
-from holotype.core.registry import digest_source, registering_plugin, unregister_plugin
+from holotype.core.registry import registering_plugin, source_digest, unregister_plugin
 
 __all__ = [
     "ENTRY_POINTS",
@@ -79,7 +79,7 @@ def load_plugin(module: str, folder: Path | None = None, digest: str | None = No
     """
     package = module.partition(".")[0]
     source, parent = _find_source(module, package, folder)
-    current = digest_source(source)
+    current = source_digest(source)
     if digest is not None and digest != current:
         raise RecipeError(
             f"the plugin {module!r} ({source}) has other code than recorded: its digest is {current}, not {digest}",

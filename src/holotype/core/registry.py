@@ -14,12 +14,12 @@ from holotype.core.errors import RecipeError
 
 __all__ = [
     "Registry",
-    "digest_source",
     "plugin_identities",
     "plugin_identity",
     "plugin_parts",
     "plugins_named",
     "registering_plugin",
+    "source_digest",
     "unregister_plugin",
 ]
 
@@ -167,7 +167,7 @@ def unregister_plugin(module: str) -> None:
     _source_digests.pop(module, None)
 
 
-def digest_source(path: Path) -> str:
+def source_digest(path: Path) -> str:
     """Digest of a module's file, or of all files of its package except compiled ones."""
     from holotype.core.digest import digest_file, digest_value
 
@@ -198,7 +198,7 @@ def _module_digest(module: str) -> str:
         source = Path(file) if file else None
         if source is not None and source.name == "__init__.py":
             source = source.parent
-        _source_digests[module] = digest_source(source) if source is not None and source.exists() else module
+        _source_digests[module] = source_digest(source) if source is not None and source.exists() else module
     return _source_digests[module]
 
 
