@@ -68,9 +68,7 @@ def digest_file_stats(addresses: Iterable[str]) -> str:
     Names are relative to the folder that all files share, so that a moved folder keeps its digest. A file that is
     replaced with its size and time kept (`cp -p`, `rsync -a`) still has another inode or inode change time. Of a folder
     (`.zarr`), and of the folders beside a file that hold its parts (`scan.vsi` with `_scan_`), every file counts.
-
-    Args:
-        addresses: Paths or URIs; missing files count as such, and `images.npy#12` stands for its file.
+    `addresses`: paths or URIs; missing files count as such, and `images.npy#12` stands for its file.
     """
     state = hashlib.blake2b(digest_size=DIGITS // 2)
     all_addresses = list(addresses)
@@ -87,7 +85,6 @@ def digest_file_stats(addresses: Iterable[str]) -> str:
 
 
 def _shared_folder_length(paths: list[str]) -> int:
-    """Number of leading characters that name the folder which all paths share."""
     if not paths:
         return 0
     first, last = min(paths), max(paths)

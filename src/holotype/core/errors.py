@@ -43,11 +43,8 @@ class HolotypeError(Exception):
     """Base class of errors, with a sentence for people and the same facts for programs.
 
     Args:
-        what: The fault, as a sentence without a full stop.
         field: Its path in the recipe or table (``models.0.backbone``).
-        value: The value that was found there.
         allowed: Legal values; the one nearest to `value` is suggested.
-        remedy: What to do, as a sentence without a full stop.
     """
 
     exit_status = 1
@@ -157,5 +154,4 @@ def first_line(error: BaseException) -> str:
 
 
 def _strip_advice(text: str) -> str:
-    """Remove the advice to switch pickles on from a library's message."""
     return ADVICE.sub(lambda advice: f"{' ' if advice[0][:1] == ' ' else ''}{NEVER}", text)

@@ -27,16 +27,10 @@ def independent_groups(
     """Independent groups of samples: connected components under group columns and clusters of duplicates.
 
     Samples are connected by a shared plate, by being duplicates, or through other samples. An unknown group connects
-    nothing.
-
-    Args:
-        clusters: Clusters of duplicates: columns `cluster` and `row` (image row), as in `AuditReport.clusters`.
-        columns: Names of the group columns that count; all of them by default.
-        parts: Part of each sample, shape (samples,). Samples of different parts are never connected, and samples of the
-            part `UNKNOWN_GROUP` are groups of their own. All samples are in one part by default.
-
-    Returns:
-        Group of each sample, shape (samples,), numbered from 0.
+    nothing. `clusters`: clusters of duplicates: columns `cluster` and `row` (image row), as in `AuditReport.clusters`;
+    `parts`: part of each sample, shape (samples,). Samples of different parts are never connected, and samples of the
+    part `UNKNOWN_GROUP` are groups of their own. All samples are in one part by default. Returns group of each sample,
+    shape (samples,), numbered from 0.
     """
     cluster = np.full(len(images), UNKNOWN_GROUP, np.int64)
     cluster[clusters["row"].to_numpy()] = clusters["cluster"].to_numpy()
@@ -73,12 +67,8 @@ def group_numbers(column: pl.Series) -> Integers:
 def components(samples: Integers, ties: Sequence[Integers]) -> Integers:
     """Connected components of samples; rows with equal numbers in any of the ties are connected.
 
-    Args:
-        samples: Sample of each row, shape (rows,), numbered from 0.
-        ties: Arrays of group numbers, each of shape (rows,); negative numbers connect nothing.
-
-    Returns:
-        Component of each sample, shape (samples,), numbered from 0.
+    `samples`: sample of each row, shape (rows,), numbered from 0; `ties`: arrays of group numbers, each of shape
+    (rows,); negative numbers connect nothing. Returns component of each sample, shape (samples,), numbered from 0.
     """
     count = int(samples.max()) + 1 if len(samples) else 0
     tails, heads, nodes = [], [], count

@@ -15,15 +15,10 @@ def lazy_exports(package: str, modules: Mapping[str, Sequence[str]]) -> Callable
     """Make the `__getattr__` of a package (PEP 562), which imports a module when one of its names is first used.
 
     Type checkers and import-linter read the same imports under `TYPE_CHECKING`.
-
-    Args:
-        modules: Public names by module of the package.
     """
     module_of = {name: module for module, names in modules.items() for name in names}
 
     class LazyPackage(ModuleType):
-        """Keep a public name when Python imports the module of the same name."""
-
         def __setattr__(self, name: str, value: object) -> None:
             if name not in module_of or not isinstance(value, ModuleType):
                 super().__setattr__(name, value)

@@ -50,11 +50,7 @@ class Task:
 
 
 class Progress:
-    """Progress bars and messages on a stream, standard error by default.
-
-    Args:
-        listener: Called with every message, shown or not.
-    """
+    """Progress bars and messages on a stream, standard error by default."""
 
     def __init__(
         self, stream: TextIO | None = None, quiet: bool = False, listener: Callable[[str], None] | None = None
@@ -64,7 +60,6 @@ class Progress:
         self.listener = listener
 
     def __reduce__(self) -> tuple[type[Progress], tuple[None, bool]]:
-        """In another process, write to that process's standard error, without a listener."""
         return Progress, (None, self.quiet)
 
     def with_listener(self, listener: Callable[[str], None]) -> Progress:
@@ -94,8 +89,6 @@ class Progress:
 
 
 class _LinesTask(Task):
-    """Task that writes a line every few seconds and when it is done."""
-
     def __init__(self, label: str, total: int, unit: str, progress: Progress) -> None:
         super().__init__(label, total, unit)
         self.progress = progress

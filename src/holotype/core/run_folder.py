@@ -59,11 +59,7 @@ class RunFolder:
     root: Path
 
     def path(self, name: str) -> Path:
-        """Path of a file in the folder; its parent folder is created.
-
-        Raises:
-            InputError: The folder cannot be created.
-        """
+        """Path of a file in the folder; its parent folder is created."""
         path = self.root / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,11 +69,7 @@ class RunFolder:
         return path
 
     def require(self, name: str) -> Path:
-        """Path of a file that must exist and be intact.
-
-        Raises:
-            InputError: The folder is not a finished run's, or the file was changed.
-        """
+        """Path of a file that must exist and be intact."""
         if self.is_unfinished:
             what = f"the run in {str(self.root)!r} is unfinished: it stopped while writing this folder"
             raise InputError(what, remedy="run its recipe into this folder again; nothing is trained twice")
@@ -99,11 +91,7 @@ class RunFolder:
         return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON object.
-
-        Raises:
-            InputError: The folder is not a run's, or the file is damaged.
-        """
+        """Read a JSON object. Raises InputError if the folder is not a run's, or the file is damaged."""
         path = self.require(name)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -116,14 +104,8 @@ class RunFolder:
     def require_intact(self, name: str = "", weights: bool = True) -> None:
         """Refuse files that differ from what the run wrote. A process reads each file once, and again if it changed.
 
-        Runs of older versions have no digests and are not checked.
-
-        Args:
-            name: A file or folder; all files by default.
-            weights: Also check the weights of networks, which are large.
-
-        Raises:
-            InputError: A file is missing, damaged or changed.
+        Runs of older versions have no digests and are not checked. Raises InputError if a file is missing, damaged or
+        changed.
         """
         below = f"{name}/" if name else ""
         for file, (size, digest) in self._digests().items():
@@ -183,11 +165,7 @@ class RunFolder:
             return str(path)
 
     def images(self) -> pl.DataFrame:
-        """Table of images, with absolute file paths.
-
-        Raises:
-            InputError: The folder is not a run's.
-        """
+        """Table of images, with absolute file paths. Raises InputError if the folder is not a run's."""
         frame = read_parquet(self.require("images.parquet"))
         return _map_files(frame, lambda file: file if "://" in file else str(self.located(file)))
 
@@ -227,11 +205,7 @@ class RunFolder:
 
     @contextmanager
     def amended(self) -> Iterator[RunFolder]:
-        """Write some files of a run into a new folder, and move them in when all are written.
-
-        Raises:
-            InputError: The folder holds a finished run with other files of these names.
-        """
+        """Write some files of a run into a new folder, and move them in when all are written."""
         shutil.rmtree(self.root / NEW_FOLDER, ignore_errors=True)
         new = RunFolder(self.root / NEW_FOLDER)
         new.root.mkdir(parents=True)
@@ -292,7 +266,6 @@ class RunFolder:
 
 
 def _describe_damage(path: Path, size: int, digest: str) -> str:
-    """Damage of a file of a run; empty if it is intact."""
     try:
         facts = path.stat()
         version = (facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns)

@@ -36,13 +36,7 @@ class Pacer(Protocol):
     """Time keeper of a run with a budget: it decides, again and again, how many steps a network trains."""
 
     def decide(self, network: str, taken: int, target: int) -> int:
-        """Decide the total training steps of a network; the same question has the same answer in a resumed run.
-
-        Args:
-            network: Label of the training job.
-            taken: Steps that it has taken.
-            target: Total that was decided or planned before.
-        """
+        """Decide the total training steps of a network; the same question has the same answer in a resumed run."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +49,8 @@ class Runtime:
         threads: Compute threads; 0 stands for `usable_cores()`.
         workers: Threads that prepare batches ahead of the network; 0 prepares them in line.
         batch: Images per step, over all processes.
-        processes: Processes that train one network together.
         save_seconds: Seconds of training that a kill may lose at most.
         halt_after: Epochs after which an unfinished training stops and keeps its state; None trains to the end.
-        store: Folder of the cache.
         pacer: Follows the time of a budget, in phases that have a `budget_plan`.
     """
 
@@ -117,7 +109,6 @@ def _read_cpu_quota(root: Path) -> float | None:
 
 
 def _list_parent_folders(mounted: Path, group: str) -> list[Path]:
-    """Folders of a control group and of its parents; a container sees its own as the topmost."""
     parts = [part for part in group.split("/") if part not in {"", ".", ".."}]
     return [mounted.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
 

@@ -32,14 +32,8 @@ def keyed_uniforms(key: int, rows: NDArray[np.int64], draws: int) -> NDArray[np.
     """Uniform random numbers that depend on the key and the row only, never on the batch of a row.
 
     Counter-based generation with the SplitMix64 finalizer (Steele, Lea & Flood 2014, "Fast splittable pseudorandom
-    number generators", OOPSLA).
-
-    Args:
-        key: A seed from `derive_seed`.
-        rows: Row numbers, shape (n,).
-
-    Returns:
-        Numbers in [0, 1), shape (n, draws).
+    number generators", OOPSLA). `key`: a seed from `derive_seed`; `rows`: row numbers, shape (n,). Returns numbers in
+    [0, 1), shape (n, draws).
     """
     with np.errstate(over="ignore"):
         stream = _mix_bits(_mix_bits(np.asarray(rows, dtype=np.uint64) * GOLDEN + np.uint64(key)))

@@ -43,16 +43,7 @@ OS_ERROR = re.compile(r"os error (\d+)")
 
 
 def read_parquet(source: Path | str | bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read a Parquet file.
-
-    Args:
-        source: Path of the file, or its bytes.
-        columns: Columns to read; all of them by default.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        StoreError: It is no Parquet file, or is damaged, or lacks a column.
-    """
+    """Read a Parquet file."""
     names = None if columns is None else list(columns)
     return _parse(source, lambda stream: pl.read_parquet(stream, columns=names))
 
@@ -65,9 +56,7 @@ def parquet_columns(source: Path | str | bytes) -> list[str]:
 def read_csv(source: Path | str | bytes, separator: str = ",", header: bool = True) -> pl.DataFrame:
     """Read a well-formed CSV file in UTF-8, every column as text; raises as `read_parquet`.
 
-    Args:
-        source: Path of the file, or its bytes.
-        header: The first line names the columns; without it they are `column_1` and so on.
+    `header`: the first line names the columns; without it they are `column_1` and so on.
     """
     return _parse(
         source, lambda stream: pl.read_csv(stream, separator=separator, has_header=header, infer_schema=False)
@@ -75,11 +64,7 @@ def read_csv(source: Path | str | bytes, separator: str = ",", header: bool = Tr
 
 
 def write_parquet(frame: pl.DataFrame, path: Path | str) -> None:
-    """Write a Parquet file atomically.
-
-    Raises:
-        OSError: The disk refuses.
-    """
+    """Write a Parquet file atomically. Raises OSError if the disk refuses."""
     with atomic_file(path) as stream, _translate_disk_errors(path):
         frame.write_parquet(stream)
 
@@ -87,13 +72,8 @@ def write_parquet(frame: pl.DataFrame, path: Path | str) -> None:
 def write_table(frame: pl.DataFrame, path: Path | str, *, byte_order_mark: bool = False) -> None:
     """Write a table atomically, in the format of its file name.
 
-    Args:
-        path: `.csv`, `.tsv`, `.parquet`, `.pq` or `.xlsx`.
-        byte_order_mark: Begin text with the mark by which Excel knows UTF-8.
-
-    Raises:
-        InputError: The suffix is another one, or the table is too long for Excel.
-        OSError: The disk refuses.
+    `path`: `.csv`, `.tsv`, `.parquet`, `.pq` or `.xlsx`; `byte_order_mark`: begin text with the mark by which Excel
+    knows UTF-8.
     """
     write_table_parts([frame], path, byte_order_mark=byte_order_mark)
 
@@ -121,11 +101,7 @@ def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_o
 
 
 def require_table_suffix(path: Path | str, field: str = "") -> str:
-    """Suffix of a table's file, in lower case.
-
-    Raises:
-        InputError: No table is written with this suffix.
-    """
+    """Suffix of a table's file, in lower case. Raises InputError if no table is written with this suffix."""
     suffix = Path(path).suffix.lower()
     if suffix not in WRITTEN_SUFFIXES:
         raise InputError(f"{str(path)!r} has no suffix of a table", field=field, allowed=WRITTEN_SUFFIXES)
@@ -140,11 +116,7 @@ def strip_sheet_name(path: Path | str) -> tuple[Path | str, str | None]:
 
 @contextmanager
 def atomic_file(path: Path | str) -> Iterator[IO[bytes]]:
-    """Open a file for writing that gets its name when it is complete and on the disk.
-
-    Raises:
-        OSError: The disk refuses.
-    """
+    """Open a file for writing that gets its name when it is complete and on the disk."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -159,7 +131,6 @@ def atomic_file(path: Path | str) -> Iterator[IO[bytes]]:
 
 
 def _parse(source: Path | str | bytes, parse: Callable[[Any], Any]) -> Any:
-    """Parse an open file with Polars; its errors, and its panics on damaged files, become one sentence."""
     try:
         if isinstance(source, bytes):
             return parse(source)
@@ -176,7 +147,6 @@ def _parse(source: Path | str | bytes, parse: Callable[[Any], Any]) -> Any:
 
 @contextmanager
 def _translate_disk_errors(path: Path | str) -> Iterator[None]:
-    """Translate Polars' errors of a full disk, which may lack a number, into the system's."""
     try:
         yield
     except (pl.exceptions.ComputeError, OSError) as error:
@@ -188,14 +158,12 @@ def _translate_disk_errors(path: Path | str) -> Iterator[None]:
 
 
 def _to_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """Replace lists by JSON text."""
     nested = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List | pl.Array)]
     texts = [pl.format("[{}]", pl.col(name).cast(pl.List(pl.String)).list.join(", ")).alias(name) for name in nested]
     return frame.with_columns(texts)
 
 
 def _write_parquet_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path: Path) -> int:
-    """Write each part to a file, then concatenate the files without holding them in memory."""
     remaining = iter(parts)
     first, second = next(remaining, pl.DataFrame()), next(remaining, None)
     if second is None:

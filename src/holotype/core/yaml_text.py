@@ -23,11 +23,7 @@ MAX_DIGITS = 18  # of an integer; no value of a recipe needs more
 
 
 def load_yaml(text: str, name: str) -> Any:
-    """Parse YAML text into plain values; error messages begin with its name.
-
-    Raises:
-        RecipeError: The text is not YAML, or is larger or deeper than a recipe can be.
-    """
+    """Parse YAML text into plain values; error messages begin with its name."""
     if len(text) > MAX_CHARACTERS:
         raise RecipeError(f"{name} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are allowed")
     yaml = YAML(typ="safe", pure=True)
@@ -54,8 +50,6 @@ def load_yaml(text: str, name: str) -> Any:
 
 
 class _UnreadableError(Exception):
-    """Valid YAML that cannot be read."""
-
     def __init__(self, what: str, mark: Any) -> None:
         super().__init__(what)
         self.mark = mark
@@ -89,7 +83,6 @@ _Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yam
 
 
 def _require_bounded_values(root: Node) -> None:
-    """Refuse deep nesting, and aliases of aliases that expand to very many values."""
     sizes: dict[int, int] = {}
     stack: list[tuple[Node, bool]] = [(root, False)]
     path: set[int] = set()

@@ -62,9 +62,8 @@ def confused_pairs(counts: Integers, supports: Integers, max_pairs: int = 400) -
 def cooccurring_pairs(truth: AnyLabels, max_pairs: int = 400) -> list[ClassPair]:
     """Find pairs of labels that co-occur more often than expected by chance, the strongest first.
 
-    Returns:
-        Pairs that at least three samples have, and two standard deviations more samples than under independence; their
-        strength is the correlation of the labels (phi).
+    Returns pairs that at least three samples have, and two standard deviations more samples than under independence;
+    their strength is the correlation of the labels (phi).
     """
     labels = LabelMatrix.from_dense(truth)
     samples = max(len(labels), 1)

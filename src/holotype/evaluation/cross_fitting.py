@@ -54,8 +54,7 @@ class BackOffStep(Protocol):
     def answers(self, logits: AnyScores) -> tuple[Integers, Integers] | None:
         """Return rank and taxon of each answer, shape (n,) each, or None without back-off.
 
-        Args:
-            logits: After calibration, shape (n, classes).
+        `logits`: after calibration, shape (n, classes).
         """
 
 
@@ -74,11 +73,8 @@ class PostprocessingStep(Protocol):
     def fit(self, evidence: Any, truth: AnyLabels, /) -> FittedStep:
         """Fit the step on out-of-fold scores.
 
-        Args:
-            evidence: A list of `OofPredictions` (first step) or one.
-
-        Returns:
-            A function of a list of `Scores`, or of one, that returns logits or decisions.
+        `evidence`: a list of `OofPredictions` (first step) or one. Returns a function of a list of `Scores`, or of one,
+        that returns logits or decisions.
         """
 
 
@@ -120,8 +116,7 @@ def fit_chain(
     If a fitted step has out-of-fold results itself (a stack, from its inner folds), they are its `oof_logits`;
     otherwise it is fitted once more per fold, without that fold.
 
-    Args:
-        units: Independent group of each sample, shape (n,); makes the folds if `folds` has only one.
+    `units`: independent group of each sample, shape (n,); makes the folds if `folds` has only one.
     """
     steps: list[FittedStep] = []
     evidence: Any = list(models)
@@ -143,7 +138,6 @@ def fit_chain(
 
 
 def _cross_fit_step(choice: PostprocessingStep, evidence: Any, truth: AnyLabels, folds: Integers) -> Any:
-    """Results of a step for its own evidence, fitted without the fold it is applied to."""
     parts = []
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold
@@ -155,7 +149,6 @@ def _cross_fit_step(choice: PostprocessingStep, evidence: Any, truth: AnyLabels,
 
 
 def _restore_order(parts: Sequence[Any], folds: Integers) -> Any:
-    """Results that were computed fold by fold, in the order of the samples."""
     return take_rows(concatenate(parts), np.argsort(np.argsort(folds, kind="stable")))
 
 
@@ -175,8 +168,7 @@ def cross_fit_predict(
 ) -> list[Any]:
     """Return the result of each step for every sample, fitted without the sample's fold; arguments as in `fit_chain`.
 
-    Raises:
-        HolotypeError: A step returned an array of another shape.
+    Raises HolotypeError if a step returned an array of another shape.
     """
     return apply_cross_fitted(cross_fit(choices, models, truth, folds, units, seed), choices, models, truth.shape)
 
@@ -209,11 +201,7 @@ def apply_cross_fitted(
     models: Sequence[OofPredictions],
     shape: tuple[int, ...],
 ) -> list[Any]:
-    """Return the result of each step for every sample, by the chain that was fitted without it.
-
-    Raises:
-        HolotypeError: A step returned an array of another shape.
-    """
+    """Return the result of each step for every sample, by the chain that was fitted without it."""
     results: list[list[Any]] = [[] for _ in choices]
     for inside, chain in chains:
         parts = chain.apply([_select_rows(model, inside) for model in models])
@@ -226,11 +214,7 @@ def apply_cross_fitted(
 
 
 def cross_fitting_folds(folds: Integers, units: Integers, seed: int) -> Integers:
-    """Return the folds if there are at least two, else grouped folds inside the one.
-
-    Raises:
-        HolotypeError: There is only one sample.
-    """
+    """Return the folds if there are at least two, else grouped folds inside the one."""
     if len(np.unique(folds)) > 1:
         return folds
     if len(np.unique(units)) < 2:

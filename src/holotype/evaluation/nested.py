@@ -83,13 +83,9 @@ def score_nested(
     follows another is fitted on results that were obtained in the same way. With one trained fold, the steps are
     cross-fitted by grouped folds inside it.
 
-    Args:
-        choices: At least one step; the first takes the models, the last decides.
-        next_rows: Rows of the submission, for the prediction interval; by default the number of scored samples.
-
-    Raises:
-        HolotypeError: Models differ in their samples or folds, or there is no step.
-        DataError: No sample has a label.
+    `choices`: at least one step; the first takes the models, the last decides; `next_rows`: rows of the submission, for
+    the prediction interval; by default the number of scored samples. Raises HolotypeError if models differ in their
+    samples or folds, or there is no step. Raises DataError if no sample has a label.
     """
     first = _require_same_samples(oof_models, folds)
     if not choices:
@@ -140,11 +136,9 @@ def _score_back_off(
 def metric_names(metric: str, kind: Kind, cells: int, classes: int = 0) -> list[str]:
     """List the metrics of a scorecard, the recipe's own first.
 
-    Args:
-        cells: Samples times classes; if it is very large, average precision is left out unless it is the recipe's
-            metric.
-        classes: Above ten, multiclass gets top-5 accuracy; above 2,000, average precision is left out, since it ranks
-            all samples within every class.
+    `cells`: samples times classes; if it is very large, average precision is left out unless it is the recipe's metric;
+    `classes`: above ten, multiclass gets top-5 accuracy; above 2,000, average precision is left out, since it ranks all
+    samples within every class.
     """
     names = [metric, "macro_f1", "micro_f1", "accuracy"]
     names += ["balanced_accuracy"] if kind == "multiclass" else []
@@ -206,11 +200,7 @@ def _describe_refitting(choices: Sequence[PostprocessingStep], folds: Integers, 
 
 
 def add_caveats(nested: NestedScore, caveats: Sequence[str]) -> NestedScore:
-    """Prepend caveats to the method text of every metric.
-
-    Args:
-        caveats: Clauses without a full stop.
-    """
+    """Prepend caveats to the method text of every metric. `caveats`: clauses without a full stop."""
     metrics = {
         name: replace(metric, method="; ".join([*caveats, metric.method]))
         for name, metric in nested.scorecard.metrics.items()

@@ -1,7 +1,4 @@
-"""Gathering of predictions: from image scores of networks to out-of-fold and test scores of samples.
-
-Every network must have scored exactly the rows it was not trained on.
-"""
+"""Gathering of predictions: from image scores of networks to out-of-fold and test scores of samples."""
 
 from __future__ import annotations
 
@@ -37,14 +34,10 @@ def gather_oof(
 ) -> OofPredictions:
     """Gather the out-of-fold scores of one model's training samples.
 
-    Args:
-        predictions: Of one model: the images of each trained fold, by the network that was not trained on it.
-        pool: Rule for several images per sample, from `POOLS`.
-
-    Raises:
-        HolotypeError: A row was scored by the network of another fold, twice or not at all, is no training row, or has
-            a score that is not finite.
-        RecipeError: Unknown pooling rule.
+    `predictions`: of one model: the images of each trained fold, by the network that was not trained on it; `pool`:
+    rule for several images per sample, from `POOLS`. Raises HolotypeError if a row was scored by the network of another
+    fold, twice or not at all, is no training row, or has a score that is not finite. Raises RecipeError: unknown
+    pooling rule.
     """
     rows, logits, fold = _concatenate(predictions, images)
     fold_of_row = folds.fold_of_sample[images.sample_numbers]
@@ -67,13 +60,9 @@ def gather_test(
 ) -> TestPredictions:
     """Gather the scores of samples outside training: pool images per network, then average logits over networks.
 
-    Args:
-        predictions: Of one model: every expected image by the network of every fold.
-        expected: Image rows that every network must have scored: the test rows, or those of a validation set.
-
-    Raises:
-        HolotypeError: A network left out a row, scored a row twice or another row, or a score is not finite.
-        RecipeError: Unknown pooling rule.
+    `expected`: image rows that every network must have scored: the test rows, or those of a validation set. Raises
+    HolotypeError if a network left out a row, scored a row twice or another row, or a score is not finite. Raises
+    RecipeError: unknown pooling rule.
     """
     rows, logits, fold = _concatenate(predictions, images)
     _require_none(np.setdiff1d(rows, expected), images, "were scored but are not among the rows to predict")
@@ -93,14 +82,8 @@ def gather_test(
 def pool_images(owners: Integers, logits: AnyScores, kind: Kind, pool: str) -> tuple[Integers, AnyScores]:
     """Pool the scores of images to one score per sample.
 
-    Args:
-        owners: Sample of each image, shape (n,).
-
-    Returns:
-        Sample numbers, ascending, shape (m,), and their logits, shape (m, classes).
-
-    Raises:
-        RecipeError: Unknown pooling rule.
+    `owners`: sample of each image, shape (n,). Returns sample numbers, ascending, shape (m,), and their logits, shape
+    (m, classes). Raises RecipeError: unknown pooling rule.
     """
     if pool not in POOLS:
         raise RecipeError(f"unknown pooling rule {pool!r}", field="predict.pooling", value=pool, allowed=POOLS)
@@ -117,7 +100,6 @@ def pool_images(owners: Integers, logits: AnyScores, kind: Kind, pool: str) -> t
 
 
 def _average_networks(parts: list[AnyScores]) -> AnyScores:
-    """Mean of the scores of several networks for the same samples."""
     stacked = concatenate(parts)
     if isinstance(stacked, TopKScores):
         rows, count = len(parts[0]), len(parts)
@@ -171,7 +153,6 @@ POOLS: dict[str, Callable[[NDArray[np.float64], Integers, Integers, Kind], NDArr
 
 
 def _concatenate(predictions: Sequence[Predictions], images: ImageTable) -> tuple[Integers, AnyScores, Integers]:
-    """All rows, their logits and the fold of the network that scored each."""
     if not predictions:
         raise HolotypeError("there are no predictions to gather", remedy="train and predict at least one fold")
     models = sorted({part.model for part in predictions})

@@ -29,12 +29,8 @@ def step_effects(
 ) -> list[dict[str, Any]]:
     """Score each step and its difference from a reference step, by default the step before.
 
-    Returns:
-        One entry per step: `step`, `value`, `low`, `high`, `against` (name of the reference step) and `difference`; the
-            last two are None without a reference.
-
-    Raises:
-        HolotypeError: A step has decisions or logits of another shape.
+    Returns one entry per step: `step`, `value`, `low`, `high`, `against` (name of the reference step) and `difference`;
+    the last two are None without a reference. Raises HolotypeError if a step has decisions or logits of another shape.
     """
     resamples = resample_groups(truth, groups, seed)
     effects: list[dict[str, Any]] = []

@@ -27,11 +27,8 @@ def score_excluding(
 ) -> dict[str, Metric]:
     """Score the samples without some of them, with unchanged decisions.
 
-    Args:
-        excluded: Mask of the samples to leave out, shape (n,).
-
-    Returns:
-        Metrics by name; empty if no sample is excluded, or all are.
+    `excluded`: mask of the samples to leave out, shape (n,). Returns metrics by name; empty if no sample is excluded,
+    or all are.
     """
     remaining = ~excluded
     if remaining.all() or not remaining.any():

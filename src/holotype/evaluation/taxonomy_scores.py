@@ -30,11 +30,7 @@ EPSILON = 1e-30
 
 
 def rank_table(scored: ScoredSamples, ranks: Ranks, resamples: GroupResamples) -> list[dict[str, Any]]:
-    """Build the table of ranks, the classes first, as in `Scorecard.ranks`.
-
-    Args:
-        ranks: Without any, the table is empty.
-    """
+    """Build the table of ranks, the classes first, as in `Scorecard.ranks`."""
     if not ranks.names:
         return []
     parts = [_score_at_rank(scored, None), *(_score_at_rank(scored, np.asarray(row)) for row in ranks.parents)]
@@ -59,7 +55,6 @@ def rank_table(scored: ScoredSamples, ranks: Ranks, resamples: GroupResamples) -
 
 
 def _score_at_rank(scored: ScoredSamples, parents: Integers | None) -> tuple[ScoredSamples, Doubles]:
-    """Samples at one rank, and the probability of the decided taxon."""
     if isinstance(scored.logits, TopKScores):
         return _topk_at_rank(scored, scored.logits, parents)
     truth, decided = scored.truth, scored.decided
@@ -99,8 +94,7 @@ def back_off_table(
 ) -> list[dict[str, Any]]:
     """Build the table of answered ranks, as in `Scorecard.back_off`.
 
-    Args:
-        answers: Rank and taxon of each sample, -1 for no answer, shape (n,) each.
+    `answers`: rank and taxon of each sample, -1 for no answer, shape (n,) each.
     """
     rank, taxon = answers
     truth = LabelMatrix.from_dense(labels)[:]
@@ -128,7 +122,6 @@ def back_off_table(
 
 
 def _accuracy_coverage_curve(confidence: Doubles, scored: ScoredSamples) -> list[dict[str, float]]:
-    """Accuracy of the most confident samples at about fifty coverages."""
     truth, decided = LabelMatrix.from_dense(scored.truth), LabelMatrix.from_dense(scored.decided)
     wrong = np.unique(np.setxor1d(truth.flat_indices, decided.flat_indices) // truth.classes)
     steps = accuracy_by_coverage(confidence, ~np.isin(np.arange(len(truth)), wrong))
@@ -139,7 +132,6 @@ def _accuracy_coverage_curve(confidence: Doubles, scored: ScoredSamples) -> list
 
 
 def _accuracy_interval(right: NDArray[np.bool_], groups: Integers, seed: int) -> tuple[float | None, float | None]:
-    """Bootstrap interval of the accuracy of some samples."""
     if not len(right):
         return None, None
     all_true = np.ones((len(right), 1), bool)

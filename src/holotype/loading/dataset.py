@@ -22,12 +22,7 @@ __all__ = ["ImageDataset", "Tiles", "compute_row_normalization", "make_dataset"]
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiling of images.
-
-    Args:
-        size: Side of a tile in cached pixels.
-        sampling: Position of a training tile: anywhere, or in a cell of the grid.
-    """
+    """Tiling of images. `size`: side of a tile in cached pixels."""
 
     size: int
     sampling: Literal["random", "grid"]
@@ -43,7 +38,6 @@ class ImageDataset:
         truth: Shape (rows, classes); rows without labels are empty. A boolean array becomes a `LabelMatrix`.
         input_channels: Channel indices in the order of the network; None for all.
         row_normalization: Means and deviations, shape (rows, channels) each, which replace those of the data set.
-        tiles: None for whole images.
         crop_share: Side of a random training crop over the longest side of the cached images.
         jitter_channels: Indices, in the network's order, of the channels that intensity augmentation changes; None for
             all.
@@ -89,14 +83,8 @@ def make_dataset(
 ) -> ImageDataset:
     """Make the image dataset of one model.
 
-    Args:
-        model: With its size resolved.
-        normalization: Of the training set.
-        truth: Labels of the image rows, shape (rows, classes).
-
-    Raises:
-        DataError: A channel does not exist, or normalization by plate has no plate column.
-        RecipeError: The augmentation does not fit the channels.
+    `truth`: labels of the image rows, shape (rows, classes). Raises DataError if a channel does not exist, or
+    normalization by plate has no plate column. Raises RecipeError if the augmentation does not fit the channels.
     """
     section, tile = model.input, model.input.tile
     tiles = None if tile is None else Tiles(min(tile.size, model.largest_size), tile.sampling)
@@ -119,8 +107,7 @@ def compute_row_normalization(
 ) -> tuple[Floats, Floats] | None:
     """Compute means and deviations per image or plate, shape (rows, channels); None to use those of the data set.
 
-    Raises:
-        DataError: Normalization by plate has no plate column.
+    Raises DataError if normalization by plate has no plate column.
     """
     if model.input.normalize == "dataset":
         return None

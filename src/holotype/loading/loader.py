@@ -141,7 +141,6 @@ def augmented_batch(
 
 
 def _tile_centers(dataset: ImageDataset, rows: Integers, key: int) -> Tensor:
-    """Centers of the training tiles of this epoch, shape (n, 2)."""
     draws = torch.from_numpy(keyed_uniforms(derive_seed(key, "tile"), rows, 2)).float()
     if dataset.tiles is not None and dataset.tiles.sampling == "grid":
         grid = dataset.grid()
@@ -153,10 +152,7 @@ def _tile_centers(dataset: ImageDataset, rows: Integers, key: int) -> Tensor:
 def view_batch(dataset: ImageDataset, pixels: Tensor, matrices: Tensor, size: int) -> Tensor:
     """Warp a batch for one view of test-time augmentation, shape (n, channels, size, size), channels last in memory.
 
-    Args:
-        pixels: Shape (n, channels, H, W), from `read_batch`.
-        matrices: Shape (n, 2, 3) or (1, 2, 3).
-        size: Side of the square in pixels.
+    `pixels`: shape (n, channels, H, W), from `read_batch`; `size`: side of the square in pixels.
     """
     warped = warp(pixels, matrices, size, dataset.pixel_cache.resize_mode)
     return warped.contiguous(memory_format=torch.channels_last)

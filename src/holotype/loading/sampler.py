@@ -108,10 +108,8 @@ def _cap_per_class(labels: LabelMatrix, counts: Integers, cap: int) -> NDArray[n
 def batches(rows: Integers, size: int, drop_last: bool) -> Iterator[Integers]:
     """Split rows into batches.
 
-    Args:
-        rows: Shape (n,) or (n, 2).
-        drop_last: Drop an incomplete last batch unless it is the only one: batch norm statistics of one or two images
-            are poor, and the next epoch has another order.
+    `rows`: shape (n,) or (n, 2); `drop_last`: drop an incomplete last batch unless it is the only one: batch norm
+    statistics of one or two images are poor, and the next epoch has another order.
     """
     end = len(rows) - len(rows) % size if drop_last and len(rows) >= size else len(rows)
     for start in range(0, end, size):

@@ -72,7 +72,6 @@ def compose_loss(
 
 
 def _with_margin_warmup(function: Callable[..., Tensor], options: Mapping[str, Any], epochs: float) -> dict[str, Any]:
-    """Scale the margin of a loss by its warm-up, if it has one."""
     loss_options = {name: value for name, value in options.items() if name != WARM_UP}
     if not options.get(WARM_UP):
         return loss_options
@@ -81,7 +80,6 @@ def _with_margin_warmup(function: Callable[..., Tensor], options: Mapping[str, A
 
 
 def _select_classes(values: Tensor | None, logits: Tensor, columns: Tensor | None) -> Tensor | None:
-    """Values of the classes that the logits have."""
     selected = None if values is None else values.to(logits)
     return selected if selected is None or columns is None else selected[columns]
 

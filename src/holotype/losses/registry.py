@@ -30,10 +30,7 @@ def register(
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Register a loss under the name of its function (decorator).
 
-    Args:
-        *kinds: Supported labels: `multiclass`, `multilabel`.
-        weights: Whether it supports class weights.
-        smooths: Whether it supports label smoothing.
+    `*kinds`: supported labels: `multiclass`, `multilabel`.
     """
 
     def add(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -49,8 +46,6 @@ class LossInfo:
 
     Args:
         kinds: Supported labels: `multiclass`, `multilabel`.
-        weights: Whether it supports class weights.
-        smooths: Whether it supports label smoothing.
         common: The shared arguments that its function takes: `class_weights`, `smoothing`.
     """
 
@@ -73,11 +68,7 @@ def loss_info(function: Callable[..., Tensor]) -> LossInfo:
 
 
 def get_loss(name: str, kind: str) -> Callable[..., Tensor]:
-    """Get the function of a loss by its name in the recipe; `focal` is another function for each kind of labels.
-
-    Raises:
-        RecipeError: No loss has this name.
-    """
+    """Get the function of a loss by its name in the recipe; `focal` is another function for each kind of labels."""
     return LOSSES[MULTICLASS_VARIANTS.get(name, name) if kind == "multiclass" else name]
 
 
@@ -87,7 +78,6 @@ def check_loss(parts: Parts, kind: str, weights: bool, smoothing: float) -> None
     Args:
         parts: Loss name to its weight, or to a mapping of `weight` and the loss's options.
         kind: `multiclass` or `multilabel`.
-        weights: Whether class weights are requested.
         smoothing: Label smoothing; 0 is none.
 
     Raises:

@@ -21,7 +21,6 @@ class RankLoss:
 
     Args:
         parents: Taxon index of each class, shape (classes,), int64.
-        count: Number of taxa.
         loss: A function of the taxa's logits and targets, shape (n, count) each; a mean over rows.
         adjustment: Logit adjustment of separate rank logits, shape (count,).
     """
@@ -39,7 +38,6 @@ def rank_log_probabilities(logits: Tensor, parents: Tensor, count: int) -> Tenso
     Args:
         logits: Class logits, shape (n, classes).
         parents: Taxon index of each class, shape (classes,), int64.
-        count: Number of taxa; each has at least one class.
 
     Returns:
         Shape (n, count); the exponentials of a row sum to 1.
@@ -57,10 +55,7 @@ def rank_log_probabilities(logits: Tensor, parents: Tensor, count: int) -> Tenso
 def rank_targets(targets: Tensor, parents: Tensor, count: int) -> Tensor:
     """Targets of a rank: the sum of the targets of each taxon's classes, shape (n, count).
 
-    Args:
-        targets: Shape (n, classes), soft or hard.
-        parents: Taxon index of each class, shape (classes,), int64.
-        count: Number of taxa.
+    `targets`: shape (n, classes), soft or hard; `parents`: taxon index of each class, shape (classes,), int64.
     """
     return targets.new_zeros(len(targets), count).index_add(1, parents, targets)
 
@@ -72,11 +67,8 @@ def taxonomy_loss(class_loss: Loss, weight: float, ranks: Sequence[RankLoss], ad
     separate logits of the ranks; otherwise ranks are marginals of the classes (also where a phase freezes the head,
     which then gives one distribution over the classes).
 
-    Args:
-        class_loss: A function of the class logits, targets and `epochs`.
-        weight: Weight of `class_loss`.
-        ranks: From the lowest to the highest.
-        adjustment: Logit adjustment that `class_loss` applies, shape (classes,); marginals use the same.
+    `weight`: weight of `class_loss`; `adjustment`: logit adjustment that `class_loss` applies, shape (classes,);
+    marginals use the same.
     """
     import torch
 

@@ -57,11 +57,7 @@ class Neighbors:
 
 
 def check_search(queries: Floats, keys: Floats, k: int, forbidden: Forbidden | None) -> None:
-    """Refuse queries, keys, k or groups that cannot be searched.
-
-    Raises:
-        DataError: A shape is wrong, there are no keys, k is below 1, or the groups are not integers of at least -1.
-    """
+    """Refuse queries, keys, k or groups that cannot be searched."""
     if queries.ndim != 2 or keys.ndim != 2 or queries.shape[1] != keys.shape[1]:
         raise DataError(
             f"queries of shape {queries.shape} cannot be compared with keys of shape {keys.shape}",
@@ -88,11 +84,7 @@ def check_search(queries: Floats, keys: Floats, k: int, forbidden: Forbidden | N
 
 
 def normalize_rows(vectors: Floats, first: int = 0, name: str = "keys") -> NDArray[np.float64]:
-    """Scale each row to length 1, in double precision; rows of zeros stay zero.
-
-    Raises:
-        DataError: A row is not finite.
-    """
+    """Scale each row to length 1, in double precision; rows of zeros stay zero."""
     exact = np.asarray(vectors, np.float64)
     length = np.sqrt(np.einsum("ij,ij->i", exact, exact))
     nonfinite_rows = np.flatnonzero(~np.isfinite(length)) + first
@@ -108,9 +100,7 @@ def normalize_rows(vectors: Floats, first: int = 0, name: str = "keys") -> NDArr
 def cosine_of_pairs(queries: Floats, keys: Floats, query: Integers, key: Integers) -> Floats:
     """Cosine similarity of some pairs, rounded to 24 binary places; 0 if either vector is zero.
 
-    Args:
-        query: Query row of each pair, shape (pairs,).
-        key: Key row of each pair, shape (pairs,).
+    `query`: query row of each pair, shape (pairs,); `key`: key row of each pair, shape (pairs,).
     """
     similarity = np.empty(len(query), np.float32)
     step = max(1, MAX_PAIR_VALUES // queries.shape[1])
@@ -134,10 +124,7 @@ def is_forbidden(query_groups: Integers, key_groups: Integers) -> NDArray[np.boo
 def most_similar(query: Integers, rows: Integers, similarity: Floats, shape: tuple[int, int]) -> Neighbors:
     """Select the k best pairs of each query, ties by the smaller row.
 
-    Args:
-        query: Query of each pair, shape (pairs,).
-        rows: Key of each pair, shape (pairs,); no pair occurs twice.
-        shape: Number of queries, and k.
+    `rows`: key of each pair, shape (pairs,); no pair occurs twice.
     """
     order = np.lexsort((rows, -similarity, query))
     query, rows, similarity = query[order], rows[order], similarity[order]

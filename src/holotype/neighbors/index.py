@@ -31,11 +31,7 @@ BLOCK = 2**14
 
 
 class ExactIndex:
-    """Exact index: every query is compared with every key.
-
-    Raises:
-        DataError: There are no keys.
-    """
+    """Exact index: every query is compared with every key. Raises DataError if there are no keys."""
 
     kind = "exact"
 
@@ -46,8 +42,7 @@ class ExactIndex:
     def search(self, queries: Floats, k: int, forbidden: Forbidden | None = None) -> Neighbors:
         """Find the k most similar keys, as `nearest` does.
 
-        Raises:
-            DataError: Widths differ, or an embedding is not finite.
+        Raises DataError if widths differ, or an embedding is not finite.
         """
         return nearest(queries, self.keys, k, forbidden=forbidden)
 
@@ -89,11 +84,8 @@ class FaissIndex:
     def search(self, queries: Floats, k: int, forbidden: Forbidden | None = None) -> Neighbors:
         """Find the k most similar keys in the cells that are searched.
 
-        Returns:
-            As from `nearest`; entries are also empty if the cells hold too few allowed keys.
-
-        Raises:
-            DataError: Widths differ, or a query is not finite.
+        Returns as from `nearest`; entries are also empty if the cells hold too few allowed keys. Raises DataError if
+        widths differ, or a query is not finite.
         """
         check_search(queries, self.keys, k, forbidden)
         unit = normalize_rows(queries, name="queries").astype(np.float32)
@@ -130,13 +122,9 @@ class FaissIndex:
 def make_index(keys: Floats, kind: str = "auto") -> ExactIndex | FaissIndex:
     """Build an index of embeddings.
 
-    Args:
-        kind: `exact`, `faiss` (needs the extra `retrieval`), or `auto`: exact up to 300,000 keys or if faiss is not
-            installed. The index's own `kind` says which it is.
-
-    Raises:
-        DataError: There are no keys, or faiss is given one that is not finite.
-        RecipeError: Unknown kind, or faiss is requested and not installed.
+    `kind`: `exact`, `faiss` (needs the extra `retrieval`), or `auto`: exact up to 300,000 keys or if faiss is not
+    installed. The index's own `kind` says which it is. Raises DataError if there are no keys, or faiss is given one
+    that is not finite. Raises RecipeError: unknown kind, or faiss is requested and not installed.
     """
     if kind not in INDEX_KINDS:
         raise RecipeError(f"unknown kind of index {kind!r}", field="neighbors.index", value=kind, allowed=INDEX_KINDS)
@@ -146,7 +134,6 @@ def make_index(keys: Floats, kind: str = "auto") -> ExactIndex | FaissIndex:
 
 
 def _count_tied_keys(query_groups: Integers, key_groups: Integers) -> Integers:
-    """Number of keys in the group of each query."""
     numbers, counts = np.unique(key_groups, return_counts=True)
     index = np.minimum(np.searchsorted(numbers, query_groups), len(numbers) - 1)
     return np.asarray(np.where(is_forbidden(query_groups, numbers[index]), counts[index], 0), np.int64)

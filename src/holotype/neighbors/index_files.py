@@ -40,12 +40,8 @@ def save_index(
 ) -> None:
     """Write embeddings and the table of their rows; an interrupted write is detected by `load_index`.
 
-    Args:
-        embeddings: Finite, shape (images, width); stored as float32.
-
-    Raises:
-        DataError: The number of rows differs from the number of embeddings, or an embedding is not finite.
-        StoreError: The folder cannot be written.
+    `embeddings`: finite, shape (images, width); stored as float32. Raises DataError if the number of rows differs from
+    the number of embeddings, or an embedding is not finite. Raises StoreError if the folder cannot be written.
     """
     import torch
 
@@ -72,8 +68,7 @@ def save_index(
 def load_index(folder: Path) -> IndexedImages:
     """Read what `save_index` wrote.
 
-    Raises:
-        StoreError: A file is missing or damaged, or the two files were not written together.
+    Raises StoreError if a file is missing or damaged, or the two files were not written together.
     """
     arrays, metadata = load_arrays(folder / EMBEDDINGS)
     try:

@@ -22,8 +22,7 @@ def project(embeddings: Floats, seed: int) -> tuple[Floats, str]:
     More are reduced by PCA and laid out by t-SNE (van der Maaten & Hinton 2008), initialized from the components so
     that the clusters lie where those put them, on one thread.
 
-    Returns:
-        Shape (n, 2), each axis within -1 to 1, and the name of the method.
+    Returns shape (n, 2), each axis within -1 to 1, and the name of the method.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE

@@ -74,13 +74,9 @@ def fit_temperature(
 
     It needs no other data than the index: search for the keys themselves, with their own group forbidden.
 
-    Args:
-        key_rows: Rows of these keys, shape (n,).
-        temperatures: Candidates; of equally good ones the first is taken.
-
-    Raises:
-        HolotypeError: A key is its own neighbor, so its label would leak.
-        DataError: Labels, classes and neighbors do not match, or there are no rows.
+    `key_rows`: rows of these keys, shape (n,); `temperatures`: candidates; of equally good ones the first is taken.
+    Raises HolotypeError if a key is its own neighbor, so its label would leak. Raises DataError if labels, classes and
+    neighbors do not match, or there are no rows.
     """
     self_neighbors = key_rows[(neighbors.rows == key_rows[:, None]).any(axis=1)]
     if len(self_neighbors):
@@ -110,12 +106,8 @@ def override_scores(
     Bestfitting's first place in the Human Protein Atlas contest of 2018 did so with its metric learning's nearest
     training images (Ouyang et al. 2019, "Analysis of the Human Protein Atlas Image Classification competition").
 
-    Args:
-        similarity: To the nearest neighbor, shape (n,), or to all neighbors, the nearest first, shape (n, k).
-        threshold: Smallest similarity at which the neighbors' scores are used.
-
-    Raises:
-        DataError: The shapes do not match.
+    `similarity`: to the nearest neighbor, shape (n,), or to all neighbors, the nearest first, shape (n, k). Raises
+    DataError if the shapes do not match.
     """
     nearest = similarity[:, 0] if similarity.ndim == 2 else similarity
     if network_logits.shape != retrieved_logits.shape or nearest.shape != network_logits.shape[:1]:
@@ -132,7 +124,6 @@ def override_scores(
 def _probabilities(
     neighbors: Neighbors, truth: NDArray[np.bool_] | Integers, prior: Floats, temperature: float, prior_count: float
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Smoothed vote shares, a block of rows at a time."""
     expected = np.clip(np.asarray(prior, np.float64), MIN_PRIOR, 1 - MIN_PRIOR) * prior_count
     step = max(1, MAX_SCORES // len(prior))
     for start in range(0, len(neighbors), step):

@@ -21,11 +21,8 @@ TOP_CLASSES = 3
 def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
     """Order the test samples for the submission.
 
-    Args:
-        order: `test`, or the path of a sample submission, whose order is used.
-
-    Raises:
-        DataError: The ids of the sample submission differ from those of the test table.
+    `order`: `test`, or the path of a sample submission, whose order is used. Raises DataError if the ids of the sample
+    submission differ from those of the test table.
     """
     samples = labels.of_role("test")
     if order == "test":
@@ -60,8 +57,7 @@ def submission_table(
 ) -> pl.DataFrame:
     """Build the submission: one row per test sample.
 
-    Args:
-        samples: Sample numbers in the order of the submission, shape (n,).
+    `samples`: sample numbers in the order of the submission, shape (n,).
     """
     ids = labels.frame["sample"].gather(samples)
     return pl.DataFrame({id_column: ids, label_column: [separator.join(row) for row in names]})
@@ -76,8 +72,7 @@ def prediction_table(
 ) -> pl.DataFrame:
     """Build the predictions for a spreadsheet.
 
-    Returns:
-        `id`, `labels`, then `class_1`, `probability_1` and so on for the three most likely classes.
+    Returns `id`, `labels`, then `class_1`, `probability_1` and so on for the three most likely classes.
     """
     columns: dict[str, pl.Series | list[str]] = {
         "id": ids.alias("id"),
@@ -98,9 +93,8 @@ def prediction_table(
 def score_columns(logits: AnyScores) -> list[pl.Series]:
     """Convert scores to table columns.
 
-    Returns:
-        `scores`, a list of float32 in the order of the classes; for top-k scores `top_classes` (class numbers),
-        `top_logits` and `rest_logsumexp`.
+    Returns `scores`, a list of float32 in the order of the classes; for top-k scores `top_classes` (class numbers),
+    `top_logits` and `rest_logsumexp`.
     """
     if not isinstance(logits, TopKScores):
         scores = pl.Series("scores", logits.astype(np.float32), dtype=pl.Array(pl.Float32, logits.shape[1]))
@@ -114,8 +108,7 @@ def score_columns(logits: AnyScores) -> list[pl.Series]:
 def write_scores(path: Path, ids: pl.Series, logits: AnyScores, decided: AnyLabels | None = None) -> None:
     """Write logits as Parquet: `id`, the columns of `score_columns`, and the decisions if given.
 
-    Args:
-        decided: Adds a column `decided`, lists of class numbers.
+    `decided`: adds a column `decided`, lists of class numbers.
     """
     columns = [ids.alias("id"), *score_columns(logits)]
     if decided is not None:

@@ -40,11 +40,7 @@ def embed_images(
 def embed_with_network(
     checkpoint: Checkpoint, dataset: ImageDataset, rows: Integers, runtime: Runtime, device: torch.device
 ) -> Floats:
-    """Embed images with a trained network: the input of its last layer, shape (n, width), without augmentation.
-
-    Args:
-        checkpoint: If it holds several networks, the first is used.
-    """
+    """Embed images with a trained network: the input of its last layer, shape (n, width), without augmentation."""
     network = load_network(checkpoint).to(device)
 
     def embedding(batch: Tensor) -> Tensor:

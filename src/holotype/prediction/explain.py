@@ -71,8 +71,7 @@ def grad_cam(
 def feature_map_size(network: Checkpoint) -> tuple[int, int]:
     """Compute the height and width of the feature map that heat maps are made from.
 
-    Raises:
-        InputError: The backbone does not end in a spatial feature map.
+    Raises InputError if the backbone does not end in a spatial feature map.
     """
     card, first = network.card, load_network(network)
     with torch.no_grad():
@@ -84,12 +83,7 @@ def feature_map_size(network: Checkpoint) -> tuple[int, int]:
 def class_activation(features: Tensor, gradients: Tensor) -> Tensor:
     """Weight feature maps by their mean gradients, sum over channels and clip at zero.
 
-    Args:
-        features: Shape (n, width, H, W).
-        gradients: Of a score with respect to the features, same shape.
-
-    Returns:
-        Shape (n, H, W).
+    `features`: shape (n, width, H, W). Returns shape (n, H, W).
     """
     weights = gradients.mean(dim=(2, 3), keepdim=True)  # equation 1
     return (weights * features).sum(dim=1).relu()  # equation 2
@@ -98,11 +92,7 @@ def class_activation(features: Tensor, gradients: Tensor) -> Tensor:
 def heat_over_image(heat: NDArray[Any], height: int, width: int, model: ModelSpec) -> HeatMap:
     """Resize a heat map to the original image, cutting off the padding of the cached image.
 
-    Args:
-        heat: Shape (H, W) of the cached images, from `grad_cam`.
-
-    Returns:
-        Shape (height, width), 0 to 1.
+    `heat`: shape (H, W) of the cached images, from `grad_cam`. Returns shape (height, width), 0 to 1.
     """
     if model.input.resize != "stretch":
         tile = model.input.tile

@@ -46,8 +46,7 @@ def infer_logits(
 ) -> AnyScores:
     """Predict images with one network and one pooling rule.
 
-    Returns:
-        Logits, shape (n, classes); for a softmax over more than 2,000 classes only the top ones.
+    Returns logits, shape (n, classes); for a softmax over more than 2,000 classes only the top ones.
     """
     return infer_pools(network, dataset, rows, options, device, task)[options.views.pools[0]]
 
@@ -62,8 +61,7 @@ def infer_pools(
 ) -> dict[str, AnyScores]:
     """Predict images with one network under every pooling rule of the options.
 
-    Returns:
-        Logits by rule, shape (n, classes) each, and those of the first view alone as `first-view`.
+    Returns logits by rule, shape (n, classes) each, and those of the first view alone as `first-view`.
     """
     views = tta_transforms(dataset, options)
     rules = (*options.views.pools, "first-view")
@@ -125,7 +123,6 @@ def _to_device(network: Module, device: torch.device) -> Module:
 
 
 def _average_networks(network_scores: list[AnyScores]) -> AnyScores:
-    """Mean of the predictions of several networks for the same rows."""
     stacked = concatenate(network_scores)
     if not isinstance(stacked, TopKScores):
         return np.asarray(np.mean([np.asarray(scores) for scores in network_scores], axis=0), np.float32)

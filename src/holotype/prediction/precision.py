@@ -19,9 +19,8 @@ AUTOCAST_TYPES = {"bf16": "bfloat16", "16": "float16"}
 def resolve_precision(precision: Precision, device_type: str) -> Literal["32", "bf16", "16"]:
     """Resolve the precision that a device computes in.
 
-    Args:
-        precision: `auto` is mixed precision on a GPU: bfloat16 if the hardware has it, float16 if it only emulates it
-            (T4, V100).
+    `precision`: `auto` is mixed precision on a GPU: bfloat16 if the hardware has it, float16 if it only emulates it
+    (T4, V100).
     """
     if precision != "auto":
         return precision
@@ -39,8 +38,7 @@ def in_precision(
 
     Outputs that overflow float16 are computed again in single precision.
 
-    Returns:
-        A function from pixels to float32 scores.
+    Returns a function from pixels to float32 scores.
     """
     import torch
 

@@ -23,11 +23,7 @@ VIEW_SEED = 20_180_110  # fixed, so that views are the same in every run
 
 @dataclass(frozen=True)
 class InferenceOptions:
-    """Inference options: input size, views and pooling.
-
-    Args:
-        size: Side of the square input, in pixels.
-    """
+    """Inference options: input size, views and pooling. `size`: side of the square input, in pixels."""
 
     size: int
     kind: str
@@ -38,8 +34,7 @@ class InferenceOptions:
 def tta_transforms(dataset: ImageDataset, options: InferenceOptions) -> list[Callable[[Tensor], Tensor]]:
     """Build one transform per view, the identity first.
 
-    Returns:
-        Functions from pixels (n, channels, H, W) as read by `read_batch` to (n, channels, size, size).
+    Returns functions from pixels (n, channels, H, W) as read by `read_batch` to (n, channels, size, size).
     """
     views = options.views.tta
     if isinstance(views, dict) and "crops" in views:
@@ -75,7 +70,6 @@ def _flip_and_transpose(axes: list[int], transposed: bool, pixels: Tensor) -> Te
 
 
 def _augmented_view(dataset: ImageDataset, number: int, options: InferenceOptions) -> Callable[[Tensor], Tensor]:
-    """One draw of the training augmentation, the same for every image."""
     key = derive_seed(VIEW_SEED, "as trained", number)
     return partial(_augment_pixels, dataset, key, options)
 

@@ -26,11 +26,7 @@ def validate_sections(
     calibration: CalibrationSpec | None,
     decision: DecisionSpec | None,
 ) -> None:
-    """Check that the sections of a recipe fit each other.
-
-    Raises:
-        ValueError: Two do not; the message begins with the place.
-    """
+    """Check that the sections of a recipe fit each other."""
     for number, model in enumerate(models):
         _validate_channels(model, data, f"models.{number}")
         _validate_learning(model, data, f"models.{number}")

@@ -111,15 +111,10 @@ def load_recipe(
 ) -> Recipe:
     """Read a recipe, resolve its relative paths and load its plugins.
 
-    Args:
-        recipe: A YAML file, or its content as a mapping. Relative paths start at the file's folder, or for a mapping at
-            the working directory.
-        changes: Changes as on the command line (`["models.0.backbone=resnet18"]`), or a mapping from key to value
-            (`{"models.0.backbone": "resnet18"}`).
-        with_plugins: False runs no code of plugins, and accepts any name of a metric.
-
-    Raises:
-        RecipeError: The file is missing or not YAML, a key or value is not allowed, or a plugin cannot be loaded.
+    `recipe`: a YAML file, or its content as a mapping. Relative paths start at the file's folder, or for a mapping at
+    the working directory; `changes`: changes as on the command line (`["models.0.backbone=resnet18"]`), or a mapping
+    from key to value (`{"models.0.backbone": "resnet18"}`); `with_plugins`: False runs no code of plugins, and accepts
+    any name of a metric.
     """
     return parse_recipe(read_recipe_dict(recipe, list_changes(changes)), recipe_folder(recipe), with_plugins)
 
@@ -139,14 +134,7 @@ def list_changes(changes: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
-    """Read a recipe as plain values: with changes, without defaults.
-
-    Args:
-        changes: `KEY=VALUE`, as on the command line.
-
-    Raises:
-        RecipeError: The file is missing or not YAML, or a change does not fit it.
-    """
+    """Read a recipe as plain values: with changes, without defaults. `changes`: `KEY=VALUE`, as on the command line."""
     if isinstance(recipe, Mapping):
         return _apply_overrides(dict(recipe), changes)
     path = Path(recipe)
@@ -172,7 +160,6 @@ def read_recipe_dict(recipe: RecipeSource, changes: Sequence[str] = ()) -> Any:
 
 
 def _recipe_names(folder: Path) -> list[str]:
-    """Names of the YAML files of a folder; none if it cannot be listed."""
     try:
         return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in {".yaml", ".yml"})
     except OSError:
@@ -180,14 +167,7 @@ def _recipe_names(folder: Path) -> list[str]:
 
 
 def parse_recipe(content: Any, folder: Path, with_plugins: bool = True) -> Recipe:
-    """Validate plain values as a recipe, whose relative paths start at a folder.
-
-    Args:
-        with_plugins: Load the plugins, so that the names of their parts resolve.
-
-    Raises:
-        RecipeError: A key or value is not allowed, or a plugin cannot be loaded.
-    """
+    """Validate plain values as a recipe, whose relative paths start at a folder."""
     if not isinstance(content, dict):
         raise RecipeError("a recipe is a mapping of sections; the shortest is `data: {train: train.csv, ...}`")
     require_current_names(content)
@@ -220,11 +200,7 @@ def _resolve_paths(recipe: Recipe, paths: Paths) -> Recipe:
 
 
 def dump_recipe(recipe: Recipe, folder: Path | None = None) -> str:
-    """Write a resolved recipe as YAML, with every default.
-
-    Args:
-        folder: Folder of the YAML; paths that were relative become relative to it.
-    """
+    """Write a resolved recipe as YAML, with every default."""
     if folder is not None:
         recipe = _resolve_paths(recipe, RelativePaths(folder, recipe._relative))
     yaml = YAML(typ="safe", pure=True)
@@ -279,7 +255,6 @@ def _set_value(content: Any, keys: list[str], value: Any, address: str) -> None:
 
 
 def _to_recipe_error(error: ValidationError, content: Any) -> RecipeError:
-    """Translate the first error of pydantic, followed by the number of others."""
     complaints: dict[tuple[str, ...], list[str]] = {}
     for complaint in error.errors(include_url=False):
         keys = _written_keys(complaint, content)
@@ -313,7 +288,6 @@ def _describe_complaint(complaint: ErrorDetails) -> str:
 
 
 def _written_keys(complaint: ErrorDetails, content: Any) -> list[str]:
-    """Keys of an error as they are written in the recipe; pydantic adds the types of unions to them."""
     keys: list[str] = []
     for depth, part in enumerate(complaint["loc"]):
         absent = complaint["type"] == "missing" and depth == len(complaint["loc"]) - 1

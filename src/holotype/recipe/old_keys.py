@@ -77,12 +77,7 @@ OLD_VALUES: dict[str, dict[str, str]] = {
 def require_current_names(content: Any, prefix: str = "") -> None:
     """Refuse old keys and values.
 
-    Args:
-        content: A recipe as plain values; a key of digits is a list index, as in `--set`.
-        prefix: Prefix of the error's field.
-
-    Raises:
-        RecipeError: There is an old name; the message gives the present names of all.
+    `content`: a recipe as plain values; a key of digits is a list index, as in `--set`.
     """
     old_names = list(_list_old_names(content, "", ""))
     if not old_names:
@@ -95,12 +90,6 @@ def require_current_names(content: Any, prefix: str = "") -> None:
 
 
 def _list_old_names(content: Any, path: str, written: str) -> Iterator[tuple[str, str, str]]:
-    """List old names: where each is written, the old name and the present one.
-
-    Args:
-        path: Present path without list indices.
-        written: Path as written.
-    """
     if isinstance(content, list):
         content = {str(number): entry for number, entry in enumerate(content)}
     if not isinstance(content, dict):

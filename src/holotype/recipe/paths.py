@@ -22,11 +22,7 @@ __all__ = [
 
 
 class Paths(ABC):
-    """Mapping of the paths in a recipe.
-
-    Args:
-        folder: The folder that they are mapped from or to.
-    """
+    """Mapping of the paths in a recipe."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,11 +40,7 @@ class Paths(ABC):
 
 
 class AbsolutePaths(Paths):
-    """Paths of a recipe, made absolute; URIs stay unchanged.
-
-    Args:
-        folder: The recipe's folder, without links in it.
-    """
+    """Paths of a recipe, made absolute; URIs stay unchanged."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -67,11 +59,7 @@ class AbsolutePaths(Paths):
 
 
 class RelativePaths(Paths):
-    """Absolute paths, made relative to another folder if they were relative in the recipe.
-
-    Args:
-        relative: From `AbsolutePaths`.
-    """
+    """Absolute paths, made relative to another folder if they were relative in the recipe."""
 
     def __init__(self, folder: Path, relative: Iterable[str]) -> None:
         super().__init__(folder.resolve())

@@ -39,7 +39,6 @@ def type_in_words(annotation: Any, *marks: Any) -> str:
 
 
 def _list_choices(annotation: Any, marks: tuple[Any, ...]) -> list[str]:
-    """Allowed values, with unions unfolded."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         part_marks = [mark for item in parts[1:] for mark in (item.metadata if isinstance(item, FieldInfo) else [item])]
@@ -78,7 +77,6 @@ def _describe_type(annotation: Any) -> str:
 
 
 def _format_section(model: type[BaseModel], path: str, *, documented: dict[type[BaseModel], str]) -> list[str]:
-    """Format a section and those inside it; sections that were documented before are only named."""
     lines = [f"## `{path}`\n"] if path else []
     if model in documented:
         return [*lines, f"{_collapse_whitespace(model.__doc__ or '')} The keys are those of `{documented[model]}`.", ""]
@@ -114,7 +112,6 @@ def _describe_sections(annotation: Any) -> str:
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:
-    """Sections in an annotation, in order."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections_in(part)]
@@ -128,17 +125,14 @@ def _list_kinds(section: type[BaseModel]) -> list[str]:
 
 
 def _discriminator_key(section: type[BaseModel]) -> str:
-    """Key that distinguishes sections of a union."""
     return "kind" if "kind" in section.model_fields else "name"
 
 
 def _takes_bounds(part: Any, parts: tuple[Any, ...]) -> bool:
-    """True if limits of a union apply to this part: to its numbers, or else to its text."""
     return part in (int, float) or (part is str and int not in parts and float not in parts)
 
 
 def _describe_bounds(marks: tuple[Any, ...]) -> str:
-    """Limits in words; marks are of annotated_types or pydantic, which may hold several."""
     limits = [
         wording.format(f"{limit:,g}" if isinstance(limit, int | float) else limit)
         for mark in marks
@@ -157,7 +151,6 @@ def _pluralize(words: str) -> str:
 
 
 def _format_default(value: Any) -> str:
-    """Default as YAML, or "its defaults" for a section."""
     if isinstance(value, BaseModel):
         key = _discriminator_key(type(value))
         return f"`{{{key}: {getattr(value, key)}}}`" if _list_kinds(type(value)) else "its defaults"

@@ -1,7 +1,5 @@
 """Cell geometry of a simulated field: outlines, nuclei, nucleoli and fibers.
 
-    grow_cells → Cells → grow_fibers, sample_points → render_points
-
 Positions are (y, x) in pixels. Lengths are in units: one unit is one pixel in a field of 64 pixels and grows with the
 square root of the field's side, so a larger field shows larger cells, and more of them.
 """
@@ -39,11 +37,7 @@ class CellShape:
     """Cell shape of one cell line.
 
     Args:
-        radius: Mean radius of a cell, in units.
-        stretch: Length over width of a cell.
-        ruggedness: Relative depth of the lobes of the outline.
         nucleus: Radius of the nucleus as a share of the cell radius.
-        nucleus_stretch: Length over width of the nucleus.
         crowding: Distance between neighboring cells, in cell radii.
     """
 
@@ -70,7 +64,6 @@ class Cells:
         unit: Pixels per unit.
         body: Membership of each pixel in a cell, 0 to 1.
         nuclei: Membership of each pixel in a nucleus, 0 to 1.
-        owner: Index of the nearest cell.
         depth: Distance from the plasma membrane in units, positive inside.
         height: Distance from the nucleus in units, positive outside.
         reach: Relative distance from the nucleus (0) to the membrane (1).
@@ -156,14 +149,7 @@ def grow_fibers(starts: Array, angles: Array, steps: int, bend: float, random: R
 
 
 def sample_points(weights: Array, count: int, random: Random) -> Array:
-    """Sample `count` random points with the density of a map.
-
-    Args:
-        weights: Density, not negative, shape (H, W).
-
-    Returns:
-        Points, shape (count, 2).
-    """
+    """Sample `count` random points with the density of a map. `weights`: density, not negative, shape (H, W)."""
     cumulative = np.cumsum(weights)
     picked = np.searchsorted(cumulative, random.uniform(0, max(float(cumulative[-1]), 1e-12), count))
     picked = np.minimum(picked, weights.size - 1)
@@ -176,7 +162,6 @@ def render_points(points: Array, weights: Array, size: int) -> Array:
 
     Args:
         points: Shape (..., 2); points outside of the field are dropped.
-        weights: Light of each point, shape (...).
         size: Side of the field in pixels.
 
     Returns:
@@ -197,8 +182,7 @@ def render_points(points: Array, weights: Array, size: int) -> Array:
 def smooth_noise(size: int, grain: float, random: Random) -> Array:
     """Smooth random field of mean 0 and standard deviation 1, shape (size, size).
 
-    Args:
-        grain: Size of the features in pixels.
+    `grain`: size of the features in pixels.
     """
     field = gaussian_filter(random.standard_normal((size, size), np.float32), grain, mode="wrap")
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-9))
@@ -219,7 +203,6 @@ def _rotated_coordinates(origin: Array, angle: float, size: int) -> tuple[Array,
 
 
 def _draw_middles(spacing: float, size: int, random: Random) -> Array:
-    """Centers of cells: one near the center of the field, the others where there is room, also beyond its edges."""
     points = [size / 2 + random.uniform(-0.16, 0.16, 2) * size]
     candidates = random.uniform(-0.1 * size, 1.1 * size, (int(60 * size / 64), 2))
     for candidate in candidates:

@@ -1,7 +1,5 @@
 """Simulated cell screen with known ground truth, for tutorials, tests and a first run without data.
 
-    plan_images (the tables) → draw_cell_field (the pixels) → files, tables last
-
 It has the difficulties of real screens: rare classes, mixed patterns, plates with batch effects, test plates that are
 absent from training, copies under a second name, and wrong labels.
 """
@@ -42,7 +40,6 @@ class Simulation:
 
     Args:
         folder: Holds `images/{id}_{channel}.png`, `train.csv`, `test.csv` and `truth.csv`.
-        classes: Names of the patterns, most frequent first.
         truth: One row per image, as returned by `plan_images`.
     """
 
@@ -57,9 +54,8 @@ def simulate_cells(folder: Path, plan: SimulationPlan = STANDARD_PLAN, seed: int
     `train.csv` has `id, labels, plate, well, cell_type`; `test.csv` has the same columns without `labels`. The tables
     are deleted first and written last, so a folder that has its tables is complete.
 
-    Args:
-        folder: Output folder; existing files of the same names are overwritten.
-        seed: The same seed gives the same bytes; a larger plan leaves earlier images unchanged.
+    `folder`: output folder; existing files of the same names are overwritten; `seed`: the same seed gives the same
+    bytes; a larger plan leaves earlier images unchanged.
     """
     truth = plan_images(plan, seed)
     images = folder / "images"

@@ -1,7 +1,5 @@
 """Simulated herbarium sheets: leaves of species within genera within families.
 
-    plan_leaves (which sheets) → draw_leaf (the pixels) → images and COCO JSON, as in Herbarium 2020
-
 The family sets the venation and the breadth of the leaf; the genus its lobes and where it is widest; the species its
 teeth, tip and color. Single leaves vary a little around their species.
 """
@@ -40,14 +38,10 @@ class LeafForm:
     """Leaf form of a species.
 
     Args:
-        breadth: Width over length.
         widest: Position of the greatest width, 0 at the stalk to 1 at the tip.
-        lobes: Lobes along each side.
         lobe_depth: Depth of the lobes as a share of the width.
-        teeth: Teeth along each side.
         tooth_depth: Depth of the teeth as a share of the width.
         tip: Elongation of the tip; 1 is round.
-        veins: Side veins on each half.
         color: Red, green and blue of the dried blade, 0 to 1.
     """
 
@@ -96,11 +90,7 @@ STANDARD_LEAVES = LeavesPlan()
 
 
 def species_leaf_form(seed: int, species: str) -> LeafForm:
-    """Leaf form of a species under a seed.
-
-    Args:
-        species: Indices of family, genus and species, as in `1.0.2`.
-    """
+    """Leaf form of a species under a seed. `species`: indices of family, genus and species, as in `1.0.2`."""
     family, genus, _ = species.split(".")
     far = keyed_generator(seed, "family", family)
     middle = keyed_generator(seed, "genus", f"{family}.{genus}")
@@ -125,8 +115,7 @@ def species_leaf_form(seed: int, species: str) -> LeafForm:
 def draw_leaf(form: LeafForm, size: int, random: np.random.Generator) -> NDArray[np.float32]:
     """Draw a sheet: one leaf on paper, slightly rotated and off-center.
 
-    Returns:
-        Red, green and blue, shape (3, size, size), 0 to 1.
+    Returns red, green and blue, shape (3, size, size), 0 to 1.
     """
     length = 0.82 * random.uniform(0.85, 1.0)
     angle, lean = np.pi / 2 + random.normal(0, 0.25), random.normal(0, 0.06)
@@ -157,9 +146,8 @@ def draw_leaf(form: LeafForm, size: int, random: np.random.Generator) -> NDArray
 def plan_leaves(plan: LeavesPlan, seed: int) -> pl.DataFrame:
     """Plan the sheets of a herbarium before anything is drawn.
 
-    Returns:
-        One row per sheet, labeled ones first: `id`, `role`, `file_name`, `category_id`, `species`, `genus`, `family`,
-        `form` (indices of the species, see `species_leaf_form`).
+    Returns one row per sheet, labeled ones first: `id`, `role`, `file_name`, `category_id`, `species`, `genus`,
+    `family`, `form` (indices of the species, see `species_leaf_form`).
     """
     forms = [
         f"{family}.{genus}.{species}"
@@ -196,8 +184,7 @@ def simulate_leaves(folder: Path, plan: LeavesPlan = STANDARD_LEAVES, seed: int 
 
     Existing files of the same names are overwritten. The same seed gives the same bytes.
 
-    Returns:
-        The ground truth, as returned by `plan_leaves`.
+    Returns the ground truth, as returned by `plan_leaves`.
     """
     truth = plan_leaves(plan, seed)
     for row in truth.iter_rows(named=True):

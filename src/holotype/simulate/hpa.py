@@ -1,7 +1,5 @@
 """Simulated stand-in for the Human Protein Atlas images of 2018, with known ground truth.
 
-    plan_hpa (the tables) → draw_cell_field (28 organelles) → other_lab_appearance (external images) → files
-
 It has four stains, 28 classes of which the rarest have less than a tenth of the images of the most frequent, external
 images with other optics, and copies within and between the tables.
 """
@@ -76,9 +74,8 @@ STANDARD_HPA = HpaPlan()
 def plan_hpa(plan: HpaPlan, seed: int) -> pl.DataFrame:
     """Plan the images and their labels before anything is drawn.
 
-    Returns:
-        One row per image: `Id`, `role`, `Target` (class indices separated by spaces), `cell_type`, `duplicate_of` (the
-        Id of another row, or null).
+    Returns one row per image: `Id`, `role`, `Target` (class indices separated by spaces), `cell_type`, `duplicate_of`
+    (the Id of another row, or null).
     """
     rows: list[dict[str, Any]] = []
     for role, count in (("train", plan.train), ("test", plan.test), ("external", plan.external)):
@@ -107,12 +104,7 @@ def plan_hpa(plan: HpaPlan, seed: int) -> pl.DataFrame:
 def other_lab_appearance(field: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """Change the appearance of an image to that of another laboratory: blur, contrast, gain and offset per channel.
 
-    Args:
-        field: Shape (channels, H, W), 0 to 1.
-        seed: Each seed stands for one other laboratory.
-
-    Returns:
-        The same shape, 0 to 1.
+    `field`: shape (channels, H, W), 0 to 1.
     """
     random = keyed_generator(seed, "laboratory")
     gain = random.uniform(0.75, 1.2, (len(field), 1, 1))
@@ -127,8 +119,7 @@ def simulate_hpa(folder: Path, plan: HpaPlan = STANDARD_HPA, seed: int = 1) -> p
     The tables have the columns of the original, `Id` and `Target`. They are written last, so a folder that has its
     tables is complete. Existing files are overwritten. The same seed gives the same bytes.
 
-    Returns:
-        The ground truth, as returned by `plan_hpa`.
+    Returns the ground truth, as returned by `plan_hpa`.
     """
     truth = plan_hpa(plan, seed)
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -145,7 +136,6 @@ def simulate_hpa(folder: Path, plan: HpaPlan = STANDARD_HPA, seed: int = 1) -> p
 
 
 def _draw_field(name: str, row: dict[str, Any], size: int, seed: int) -> NDArray[np.float32]:
-    """Image of one specimen; its name keys all randomness."""
     random = keyed_generator(seed, "image", name)
     names = [list(ORGANELLES)[int(number)] for number in row["Target"].split()]
     amounts = dict(zip(names, random.uniform(0.5, 1.0, len(names)), strict=True))

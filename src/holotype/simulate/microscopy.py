@@ -123,7 +123,6 @@ def render_microscope_image(
     Args:
         light: Shape (channels, H, W).
         unit: Pixels per unit.
-        photons: Photons at full scale for each channel.
         level: Share of full scale reached by light of 1. By default each channel is scaled by its own peak, so that
             brightness differences between images carry no information.
 
@@ -148,16 +147,13 @@ def render_microscope_image(
 def equalized(pattern: Array, unit: float) -> Array:
     """Scale a pattern so that equal amounts look equally strong, for a haze as for a few dots.
 
-    Args:
-        pattern: Light, shape (H, W).
-        unit: Pixels per unit.
+    `pattern`: light, shape (H, W); `unit`: pixels per unit.
     """
     blurred = gaussian_filter(pattern, 0.6 * unit)
     return pattern / max(float(np.quantile(blurred, 0.99)), 1e-6)
 
 
 def _draw_tubulin(cells: Cells, random: Random) -> Array:
-    """Fibers from the centrosome outwards, few of them over the nucleus."""
     count = int(95 * cells.unit)
     steps = int(36 * cells.unit / STEP)
     total = np.zeros_like(cells.body)
@@ -195,32 +191,27 @@ def draw_reticulum(cells: Cells, random: Random) -> Array:
 
 
 def _nucleoplasm(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Nucleus without its nucleoli, finely grained."""
     texture = 1 + 0.16 * smooth_noise(cells.size, 0.8 * cells.unit, random)
     return np.asarray(cells.nuclei * texture * (1 - 0.85 * cells.nucleoli))
 
 
 def _nucleoli(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A few bright bodies in a faint nucleus."""
     return np.asarray(cells.nucleoli + 0.10 * cells.nuclei)
 
 
 def _cytosol(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The cell without its nucleus, brightest where the cell is thick."""
     thickness = np.sqrt(np.clip(1 - cells.reach**2, 0, 1)) * 0.75 + 0.25
     texture = 1 + 0.13 * smooth_noise(cells.size, 1.2 * cells.unit, random)
     return np.asarray(cells.body * (1 - 0.75 * cells.nuclei) * thickness * texture)
 
 
 def _plasma_membrane(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A thin uneven line around each cell, and a trace of its upper and lower surface."""
     line = np.exp(-(((cells.depth - 0.5) / 0.75) ** 2))
     ruffles = np.clip(1 + 0.45 * smooth_noise(cells.size, 2.5 * cells.unit, random), 0.15, None)
     return np.asarray(line * ruffles + 0.10 * cells.body)
 
 
 def _mitochondria(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Short winding threads, dense around the nucleus and directed along the radii of the cell."""
     density = cells.body * (1 - cells.nuclei) ** 4 * np.exp(-cells.reach / 0.45) * (cells.depth > 1.5)
     count, steps = int(0.05 * cells.body.sum() / cells.unit**2) + 8, int(7 * cells.unit / STEP)
     starts = sample_points(density, count, random)
@@ -234,12 +225,10 @@ def _mitochondria(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _microtubules(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The same fibers as in the microtubule channel."""
     return fibers
 
 
 def _golgi(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A compact ribbon in pieces, next to the nucleus at the centrosome."""
     total = np.zeros_like(cells.body)
     for center, centrosome in zip(cells.centers, cells.centrosomes, strict=True):
         count, steps = int(random.integers(7, 13)), int(6 * cells.unit / STEP)
@@ -254,7 +243,6 @@ def _golgi(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _vesicles(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Small round dots of many sizes, scattered through the cytoplasm."""
     density = cells.body * (1 - cells.nuclei) ** 4 * (cells.depth > 1.0) * np.exp(-cells.reach / 0.9)
     count = int(random.uniform(0.018, 0.04) * cells.body.sum() / cells.unit**2) + 6
     dots = render_points(sample_points(density, count, random), random.gamma(2.0, 0.5, count), cells.size)

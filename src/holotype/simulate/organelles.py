@@ -33,20 +33,17 @@ def _draw_dots(density: Array, each: float, width: float, cells: Cells, random: 
 
 
 def _draw_strokes(starts: Array, angles: Array, length: float, bend: float, cells: Cells, random: Random) -> Array:
-    """Fibers of equal length in units, cut off at the membranes."""
     points = grow_fibers(starts, angles, max(2, int(length * cells.unit / STEP)), bend / cells.unit, random)
     light = np.broadcast_to(random.uniform(0.6, 1.2, (len(starts), 1)), points.shape[:2])
     return np.asarray(render_points(points, light, cells.size) * cells.body)
 
 
 def _directions(starts: Array, cells: Cells) -> Array:
-    """Direction of the cell that each point lies in, in radians."""
     pixels = np.clip(np.rint(starts), 0, cells.size - 1).astype(np.int64)
     return np.asarray(cells.angles[cells.owner[pixels[:, 0], pixels[:, 1]]])
 
 
 def _along_and_across(cells: Cells) -> tuple[Array, Array]:
-    """Coordinates of each pixel along the axes of the nearest nucleus, in half axes."""
     y, x = np.mgrid[: cells.size, : cells.size]
     center, angle = cells.centers[cells.owner], cells.angles[cells.owner]
     y, x = y - center[..., 0], x - center[..., 1]
@@ -56,54 +53,44 @@ def _along_and_across(cells: Cells) -> tuple[Array, Array]:
 
 
 def _nuclear_membrane(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A thin ring around the nucleus."""
     return np.asarray(np.exp(-((cells.height / 0.6) ** 2)) * cells.body + 0.05 * cells.nuclei)
 
 
 def _fibrillar_centers(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Small dots inside the nucleoli."""
     return _draw_dots(cells.nucleoli**2 + 1e-6 * cells.nuclei, 6, 0.35, cells, random)
 
 
 def _speckles(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Irregular patches in the nucleus, none in its nucleoli."""
     patches = np.clip(smooth_noise(cells.size, 1.1 * cells.unit, random) - 0.5, 0, None)
     return np.asarray(patches * cells.nuclei * (1 - cells.nucleoli) + 0.02 * cells.nuclei)
 
 
 def _nuclear_bodies(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A few round dots in the nucleus."""
     return _draw_dots(cells.nuclei**4 * (1 - cells.nucleoli) ** 4, 3, 0.6, cells, random)
 
 
 def _endoplasmic_reticulum(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The mesh of the reticulum channel, drawn anew."""
     return draw_reticulum(cells, random)
 
 
 def _peroxisomes(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Many tiny dots all over the cytoplasm."""
     return _draw_dots(_cytoplasm(cells), 45, 0.35, cells, random)
 
 
 def _endosomes(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Dots half way to the membrane."""
     return _draw_dots(_cytoplasm(cells) * np.exp(-(((cells.reach - 0.6) / 0.15) ** 2)), 10, 0.7, cells, random)
 
 
 def _lysosomes(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Large dots close to the nucleus."""
     return _draw_dots(_cytoplasm(cells) * np.exp(-cells.reach / 0.2), 12, 0.95, cells, random)
 
 
 def _intermediate_filaments(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Curly threads that wind around the nucleus."""
     starts = sample_points(_cytoplasm(cells) * np.exp(-cells.reach / 0.4), 26 * len(cells.centers), random)
     return _draw_strokes(starts, random.uniform(0, 2 * np.pi, len(starts)), 16, 0.16, cells, random)
 
 
 def _actin_filaments(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Straight parallel fibres from end to end of the cell, over the nucleus too."""
     starts = sample_points(cells.body * (cells.depth > 0.5), 14 * len(cells.centers), random)
     angles = _directions(starts, cells) + random.normal(0, 0.06, len(starts))
     return _draw_strokes(starts, angles, 22, 0.002, cells, random) + _draw_strokes(
@@ -112,19 +99,16 @@ def _actin_filaments(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _focal_adhesions(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Short strokes at the edge of the cell."""
     edge = cells.body * np.exp(-(((cells.depth - 1.5) / 0.8) ** 2))
     starts = sample_points(edge, 12 * len(cells.centers), random)
     return gaussian_filter(_draw_strokes(starts, _directions(starts, cells), 3.5, 0.0, cells, random), 0.4 * cells.unit)
 
 
 def _microtubule_ends(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The ends of the fibers, far from the nucleus."""
     return _draw_dots(fibers * cells.body * (cells.reach > 0.7) + 1e-6 * cells.body, 25, 0.35, cells, random)
 
 
 def _cytokinetic_bridge(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A short bright rod at the membrane, where two cells have parted."""
     starts = sample_points(
         np.exp(-((cells.depth / 0.5) ** 2)) * (cells.reach < 2), max(1, len(cells.centers) // 2), random
     )
@@ -135,7 +119,6 @@ def _cytokinetic_bridge(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _mitotic_spindle(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A lens of fibers between two poles, instead of the nucleus."""
     along, across = _along_and_across(cells)
     width = np.clip(0.75 * (1 - np.abs(along)), 0.05, None)
     stripes = 1 + 0.5 * np.cos(9 * across / width)
@@ -143,7 +126,6 @@ def _mitotic_spindle(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _organizing_center(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A cloud around the centrosome, with the roots of the fibres."""
     cloud = gaussian_filter(
         render_points(cells.centrosomes, np.ones(len(cells.centrosomes)), cells.size), 1.8 * cells.unit
     )
@@ -151,7 +133,6 @@ def _organizing_center(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _centrosome(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Two points side by side at the nucleus."""
     pair = cells.centrosomes[:, None] + random.normal(0, 0.8 * cells.unit, (len(cells.centrosomes), 2, 2))
     return (
         gaussian_filter(render_points(pair, np.ones(pair.shape[:2]), cells.size), 0.4 * cells.unit) + 0.002 * cells.body
@@ -159,7 +140,6 @@ def _centrosome(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _lipid_droplets(cells: Cells, fibers: Array, random: Random) -> Array:
-    """Small rings in the cytoplasm."""
     count = 14 * len(cells.centers)
     points = render_points(sample_points(_cytoplasm(cells), count, random), np.ones(count), cells.size)
     outer, inner = (gaussian_filter(points, width * cells.unit) for width in (1.2, 0.7))
@@ -167,13 +147,11 @@ def _lipid_droplets(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _cell_junctions(cells: Cells, fibers: Array, random: Random) -> Array:
-    """The membrane in stretches, sharp and strong."""
     line = np.exp(-((cells.depth / 0.6) ** 2))
     return np.asarray(line * (smooth_noise(cells.size, 4 * cells.unit, random) > 0.2))
 
 
 def _aggresome(cells: Cells, fibers: Array, random: Random) -> Array:
-    """One large lump next to the nucleus."""
     away = cells.centrosomes - cells.centers
     points = cells.centrosomes + 2.5 * cells.unit * away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     return (
@@ -182,12 +160,10 @@ def _aggresome(cells: Cells, fibers: Array, random: Random) -> Array:
 
 
 def _cytoplasmic_bodies(cells: Cells, fibers: Array, random: Random) -> Array:
-    """A few dots far apart in the cytoplasm."""
     return _draw_dots(_cytoplasm(cells), 4, 0.75, cells, random) + 0.002 * cells.body
 
 
 def _rods_and_rings(cells: Cells, fibers: Array, random: Random) -> Array:
-    """One rod and one ring per cell."""
     starts = sample_points(_cytoplasm(cells), 2 * len(cells.centers), random)
     half = len(starts) // 2
     rods = _draw_strokes(starts[:half], random.uniform(0, np.pi, half), 6, 0.0, cells, random)

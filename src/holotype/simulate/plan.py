@@ -77,10 +77,9 @@ class SimulationPlan:
 def plan_images(plan: SimulationPlan, seed: int) -> pl.DataFrame:
     """Plan the images and their labels before anything is drawn.
 
-    Returns:
-        One row per image, training images first: `id`, `role`, `index` (within the role), `labels` (the truth),
-        `written` (labels in `train.csv`, null for test images), `plate`, `well`, `cell_type`, `duplicate_of` (an id,
-        or null), `wrong_label`.
+    Returns one row per image, training images first: `id`, `role`, `index` (within the role), `labels` (the truth),
+    `written` (labels in `train.csv`, null for test images), `plate`, `well`, `cell_type`, `duplicate_of` (an id, or
+    null), `wrong_label`.
     """
     train_plates, test_plates = _split_plates(plan, seed)
     rows: list[dict[str, Any]] = []
@@ -138,9 +137,7 @@ def draw_labels(
 ) -> list[int]:
     """Draw one to three labels without replacement, one of them given; sorted.
 
-    Args:
-        weights: Relative frequency of each class.
-        extra_labels: Probabilities of zero, one and two labels in addition to `primary`.
+    `extra_labels`: probabilities of zero, one and two labels in addition to `primary`.
     """
     others = np.array(weights, dtype=float)
     others[primary] = 0.0
@@ -170,12 +167,7 @@ def _join_labels(numbers: pl.Series) -> str:
 
 
 def balanced_draw(seed: int, purpose: str, count: int, deck: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Draw values from one shuffled deck after another: shares are exact, and a larger count keeps the earlier values.
-
-    Args:
-        purpose: Key of the random generator.
-        deck: Values of one deck.
-    """
+    """Draw values from one shuffled deck after another: shares are exact, and a larger count keeps the earlier ones."""
     decks = [keyed_generator(seed, purpose, number).permutation(deck) for number in range(-(-count // len(deck)))]
     return np.concatenate([np.empty(0, np.int64), *decks])[:count]
 
@@ -192,10 +184,6 @@ def _mark_one_in_every(seed: int, purpose: str, count: int, rate: float) -> NDAr
 
 
 def require_within(name: str, value: float, low: float, high: float) -> None:
-    """Require a field of a plan to be within its range.
-
-    Raises:
-        DataError: The value is out of range.
-    """
+    """Require a field of a plan to be within its range. Raises DataError if the value is out of range."""
     if not low <= value <= high:
         raise DataError(f"{value} is out of range", field=name, allowed=(f"{low} to {high}",))

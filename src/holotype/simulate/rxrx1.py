@@ -1,7 +1,5 @@
 """Simulated stand-in for the RxRx1 screen, with known ground truth.
 
-    plan_perturbations (the tables) → draw_perturbed_field (the pixels) → files, tables last
-
 Each perturbation changes the shape of the cells and the brightness of the six stains in the same way everywhere; cell
 lines, experiments and plates change them too. The layout follows Taylor et al. 2019, "RxRx1: an image set for cellular
 morphological variation across many experimental batches": an experiment has one cell line and several plates, a plate
@@ -57,7 +55,6 @@ class Effect:
 
     Args:
         shape: Factors of the cell's radius, stretch, ruggedness, nucleus, nucleus stretch and crowding.
-        stains: Factors of the brightness of the six stains.
     """
 
     shape: tuple[float, ...]
@@ -111,9 +108,8 @@ def perturbation_effect(seed: int, perturbation: int, cell_line: str) -> Effect:
 def plan_perturbations(plan: PerturbationPlan, seed: int) -> pl.DataFrame:
     """Plan the images of a screen before anything is drawn.
 
-    Returns:
-        One row per image, training experiments first: `id`, `id_code` (the well), `role`, `experiment`, `plate` (its
-        number within the experiment), `batch` (the unique plate name), `well`, `site`, `cell_type`, `sirna`, `set`.
+    Returns one row per image, training experiments first: `id`, `id_code` (the well), `role`, `experiment`, `plate`
+    (its number within the experiment), `batch` (the unique plate name), `well`, `site`, `cell_type`, `sirna`, `set`.
     """
     sets = np.arange(plan.perturbations) % plan.plates
     sets = keyed_generator(seed, "sets").permutation(sets)
@@ -144,7 +140,6 @@ def draw_perturbed_field(
     """Draw one site of a well as the microscope records it.
 
     Args:
-        cell_line: One of `CELL_LINES`.
         size: Side of the field in pixels.
         optics: Batch effect of the plate, for six channels.
 
@@ -177,8 +172,7 @@ def simulate_perturbations(
     `truth.csv` has everything. They are written last, so a folder that has its tables is complete. The same seed gives
     the same bytes, and adding experiments leaves the others unchanged.
 
-    Returns:
-        The ground truth, as returned by `plan_perturbations`.
+    Returns the ground truth, as returned by `plan_perturbations`.
     """
     truth = plan_perturbations(plan, seed)
     for row in truth.iter_rows(named=True):
@@ -203,7 +197,6 @@ def simulate_perturbations(
 def _plan_plate(
     plate_values: dict[str, Any], perturbations: NDArray[np.int64], sites: int, seed: int
 ) -> list[dict[str, Any]]:
-    """Images of one plate: each perturbation in its own well, at a random position."""
     every = [f"{row}{column:02d}" for row in ROWS for column in COLUMNS]
     wells = keyed_generator(seed, "wells", plate_values["batch"]).permutation(len(every))
     rows = []
@@ -222,7 +215,6 @@ def _plan_plate(
 
 
 def _plate_optics(seed: int, row: dict[str, Any]) -> Optics:
-    """Optics of a plate: staining of its experiment and variation of the plate."""
     staining = keyed_generator(seed, "experiment", row["experiment"]).normal(0, 0.2, len(STAINS))
     random = keyed_generator(seed, "plate", row["batch"])
     gain = np.exp(staining + random.normal(0, 0.06, len(STAINS)))

@@ -102,8 +102,7 @@ def adversarial_auc(features: Floats, is_test: NDArray[np.bool_], units: Integer
 def describe_test_likeness(result: TestLikeness, holdout_auc: float | None = None) -> tuple[str, ...]:
     """Summary of adversarial validation as text.
 
-    Args:
-        holdout_auc: ROC AUC of the chosen holdout against the test samples, if there is one.
+    `holdout_auc`: ROC AUC of the chosen holdout against the test samples, if there is one.
     """
     if result.auc < ALIKE_AUC:
         return (f"Training and test samples look alike (AUC {result.auc:.2f}); any holdout resembles the test set.",)
@@ -113,7 +112,6 @@ def describe_test_likeness(result: TestLikeness, holdout_auc: float | None = Non
 
 
 def _reduce_columns(features: Floats, names: Sequence[str] | None, seed: int) -> tuple[NDArray[np.float64], list[str]]:
-    """Replace wide embeddings by their principal components; narrow tables stay as they are."""
     from sklearn.decomposition import PCA
 
     labels = list(names) if names is not None else [f"column {number}" for number in range(features.shape[1])]

@@ -13,9 +13,7 @@ __all__ = ["crossing_components", "prove_disjoint"]
 def crossing_components(folds: Integers, components: Integers) -> Integers:
     """Components with samples in more than one fold.
 
-    Args:
-        folds: Fold of each sample, shape (n,).
-        components: Component of each sample, shape (n,).
+    `folds`: fold of each sample, shape (n,); `components`: component of each sample, shape (n,).
     """
     order = np.lexsort((folds, components))
     same = components[order][1:] == components[order][:-1]
@@ -25,12 +23,8 @@ def crossing_components(folds: Integers, components: Integers) -> Integers:
 def prove_disjoint(folds: Integers, components: Integers) -> None:
     """Check that no component crosses a fold.
 
-    Args:
-        folds: Fold of each sample that trains or is scored, shape (n,); -1 trains in every fold.
-        components: Component of each sample, shape (n,).
-
-    Raises:
-        HolotypeError: A component has samples in two folds.
+    `folds`: fold of each sample that trains or is scored, shape (n,); -1 trains in every fold; `components`: component
+    of each sample, shape (n,). Raises HolotypeError if a component has samples in two folds.
     """
     crossing = crossing_components(folds, components)
     if len(crossing):

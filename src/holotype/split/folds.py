@@ -42,13 +42,10 @@ def make_folds(
     gets -1 and trains every model. Samples whose images the audit left out get no fold; an external sample is left out
     if any of its images is.
 
-    Args:
-        features: Column names, and values of shape (image rows, columns), for `split.like_test`; for example from
-            `holotype.data.image_features`.
-        before: Earlier folds by sample name; samples stay in them as long as the folds are nearly as even as new ones.
-
-    Raises:
-        DataError: The training samples form fewer independent groups than there are folds.
+    `features`: column names, and values of shape (image rows, columns), for `split.like_test`; for example from
+    `holotype.data.image_features`; `before`: earlier folds by sample name; samples stay in them as long as the folds
+    are nearly as even as new ones. Raises DataError if the training samples form fewer independent groups than there
+    are folds.
     """
     samples = images.samples
     validation = _validation_samples(images, report)
@@ -123,7 +120,6 @@ def _number_by_first_appearance(units: Integers) -> Integers:
 
 
 def _validation_samples(images: ImageTable, report: AuditReport) -> Integers:
-    """External samples whose readable images all duplicate a test image."""
     count = len(images.samples)
     readable = np.setdiff1d(np.arange(len(images)), report.unreadable)
     rows = np.bincount(images.sample_numbers[readable], minlength=count)
@@ -147,11 +143,8 @@ def _samples_left_out(images: ImageTable, report: AuditReport) -> Integers:
 def split_groups(images: ImageTable, report: AuditReport, spec: SplitSpec, parts: Integers) -> Integers:
     """Groups that the split keeps together, from `split.keep_together` and the audit's actions.
 
-    Args:
-        parts: Part of each sample, shape (samples,), as in `independent_groups`.
-
-    Returns:
-        Group of each sample, shape (samples,).
+    `parts`: part of each sample, shape (samples,), as in `independent_groups`. Returns group of each sample, shape
+    (samples,).
     """
     clusters = _clusters_to_keep_together(report, parts[images.sample_numbers] < 0)
     clusters = clusters if "duplicates" in spec.keep_together else clusters.clear()
@@ -240,11 +233,6 @@ def _single_sample_classes(images: ImageTable) -> Integers:
 def _fold_warnings(
     names: tuple[str, ...], labels: Any, units: Integers, fold: Integers, spec: SplitSpec, single_sample: Integers
 ) -> list[str]:
-    """Warnings about the folds; with leave-group-out the groups decide, and only their number is reported.
-
-    Args:
-        single_sample: Classes with a single labeled sample, which the audit warns about.
-    """
     count = int(fold.max()) + 1
     if spec.folds != "leave-group-out":
         return [*_class_warnings(names, labels, units, fold, count, single_sample), *_size_warnings(units, fold, count)]

@@ -66,7 +66,6 @@ def choose_like_test(
         target: Mean features of the test samples, shape (features,).
         labels: Classes of the training samples, shape (n, classes), an array or sparse.
         units: Group of each sample, shape (n,); groups are not divided.
-        rows: Number of holdout samples, approximately.
         seed: Orders units that are equally good.
 
     Returns:
@@ -104,7 +103,6 @@ def _select_greedily(sums: Floats, sizes: Integers, rows: int) -> NDArray[np.boo
 
 
 def _swap_units(sums: Floats, sizes: Integers, is_holdout: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Swap units of equal size while the distance to the target falls."""
     is_holdout = is_holdout.copy()
     state = sums[is_holdout].sum(axis=0)
     square = (sums**2).sum(axis=1)

@@ -24,7 +24,6 @@ def use_imported_folds(
     to use the same folds.
 
     Args:
-        folds: Our folds, with the components of the samples.
         scored: Samples that take part, shape (n,).
         names: Imported fold name of each of them, shape (n,).
         spec: The recipe's `split` section; `folds_to_train` selects imported folds in the order of their names.

@@ -21,14 +21,8 @@ def inner_samples(images: ImageTable, folds: Folds, fold: int | None, seed: int)
 
     Training must leave out every sample of these samples' components (`folds.component`), external ones included.
 
-    Args:
-        fold: The held-out fold; None if all samples train.
-
-    Returns:
-        Sample numbers of the role `train`.
-
-    Raises:
-        DataError: The training folds hold fewer than two independent groups.
+    `fold`: the held-out fold; None if all samples train. Returns sample numbers of the role `train`. Raises DataError
+    if the training folds hold fewer than two independent groups.
     """
     candidates = np.setdiff1d(images.samples.of_role("train"), folds.left_out)
     if fold is not None:

@@ -50,9 +50,7 @@ class Balance:
     def alignment(self, rows: Integers, difference: NDArray[np.float64]) -> NDArray[np.float64]:
         """Alignment of units with the difference between two folds, shape (n,).
 
-        Args:
-            rows: Unit numbers, shape (n,).
-            difference: Sums of one fold minus those of the other, shape (columns,).
+        `difference`: sums of one fold minus those of the other, shape (columns,).
         """
         if self.units.shape[0] <= BATCH_UNITS:
             return np.asarray(self.weighted @ difference)[rows]
@@ -65,30 +63,18 @@ class Balance:
         return np.asarray((self.weighted[rows] @ self.units[rows].T).toarray())
 
     def sums(self, fold: Integers) -> NDArray[np.float64]:
-        """Feature sums of each fold, shape (folds, columns).
-
-        Args:
-            fold: Fold of each unit, shape (units,).
-        """
+        """Feature sums of each fold, shape (folds, columns)."""
         return np.stack([self.units[fold == number].sum(axis=0) for number in range(self.folds)])
 
     def cost(self, sums: NDArray[np.float64]) -> float:
-        """Weighted squared deviation of the folds' sums from their mean.
-
-        Args:
-            sums: Shape (folds, columns).
-        """
+        """Weighted squared deviation of the folds' sums from their mean. `sums`: shape (folds, columns)."""
         return float(((sums - sums.mean(axis=0)) ** 2 @ self.weights).sum())
 
 
 def improve_balance(balance: Balance, fold: Integers, generator: np.random.Generator) -> Integers:
     """Move and swap units between pairs of folds until nothing is gained or the effort is spent.
 
-    Args:
-        fold: Fold of each unit, shape (units,).
-
-    Returns:
-        Folds at least as even, shape (units,).
+    Returns folds at least as even, shape (units,).
     """
     fold = fold.copy()
     pairs = np.array(list(combinations(range(balance.folds), 2)))
@@ -116,11 +102,7 @@ def improve_balance(balance: Balance, fold: Integers, generator: np.random.Gener
 def best_exchange(balance: Balance, fold: Integers) -> Integers | None:
     """Make the best single move or swap between the two folds that differ most, or else between any two.
 
-    Args:
-        fold: Fold of each unit, shape (units,).
-
-    Returns:
-        The changed folds, shape (units,); None if nothing is gained.
+    `fold`: fold of each unit, shape (units,). Returns the changed folds, shape (units,); None if nothing is gained.
     """
     sums = balance.sums(fold)
     pairs = list(combinations(range(balance.folds), 2))

@@ -44,11 +44,7 @@ class Preferences:
 def sample_keys(ids: Sequence[str]) -> Integers:
     """Sample keys: hashes of the sample names, independent of the rest of the table.
 
-    Args:
-        ids: Sample names, shape (n,).
-
-    Returns:
-        Non-negative integers, shape (n,).
+    `ids`: sample names, shape (n,). Returns non-negative integers, shape (n,).
     """
     digests = b"".join(hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in ids)
     return np.frombuffer(digests, dtype=">u8").astype(np.uint64).view(np.int64) & np.int64(2**63 - 1)
@@ -57,9 +53,7 @@ def sample_keys(ids: Sequence[str]) -> Integers:
 def draw_preferences(keys: Integers, units: Integers, folds: int, seed: int) -> Preferences:
     """Draw the preferences of units; a unit's key is the smallest of its samples' keys.
 
-    Args:
-        keys: Key of each sample, shape (n,).
-        units: Unit of each sample, shape (n,), from 0 without gaps.
+    `keys`: key of each sample, shape (n,); `units`: unit of each sample, shape (n,), from 0 without gaps.
     """
     lowest = np.full(int(units.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(lowest, units, keys)
@@ -70,12 +64,7 @@ def draw_preferences(keys: Integers, units: Integers, folds: int, seed: int) -> 
 def deal_by_preference(pattern: Integers, rounds: Integers, preferences: Preferences) -> Integers:
     """Assign units with equal features evenly to the folds by deferred acceptance.
 
-    Args:
-        pattern: Features of each unit as a number from 0, shape (units,).
-        rounds: Number of units of each pattern that every fold gets.
-
-    Returns:
-        Fold of each unit, shape (units,); -1 for units that are left over.
+    Returns fold of each unit, shape (units,); -1 for units that are left over.
     """
     folds = preferences.folds.shape[1]
     order = np.argsort(preferences.folds, axis=1, kind="stable")

@@ -14,8 +14,7 @@ __all__ = ["duplicate_components", "related_images"]
 def related_images(images: ImageTable, report: AuditReport, rows: Integers) -> NDArray[np.bool_]:
     """Mask of the images in the same independent groups as some images, over all roles, shape (image rows,).
 
-    Args:
-        rows: Image rows, shape (n,); they are in the mask too.
+    `rows`: image rows, shape (n,); they are in the mask too.
     """
     groups = independent_groups(images, report.clusters)[images.sample_numbers]
     return np.isin(groups, groups[rows])

@@ -31,11 +31,7 @@ MAX_UNEVENNESS = 1.5  # largest cost of kept folds relative to new ones
 
 
 def label_matrix(lists: pl.Series, classes: int) -> Any:
-    """Sparse indicator matrix of class lists, shape (samples, classes), bool.
-
-    Args:
-        lists: Class numbers of each sample; null if unknown.
-    """
+    """Sparse indicator matrix of class lists, shape (samples, classes), bool."""
     lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
     flat = lists.drop_nulls().explode(empty_as_null=False).to_numpy().astype(np.int64) if lengths.sum() else lengths[:0]
     return sp.csr_array((np.ones(len(flat), bool), flat, np.append(0, np.cumsum(lengths))), shape=(len(lists), classes))
@@ -91,7 +87,6 @@ def stratified_folds(
 
 
 def _majority_fold(before: Integers, units: Integers, folds: int) -> Integers:
-    """Earlier fold of most samples of each unit; -1 if none had one."""
     counts = np.zeros((int(units.max()) + 1, folds), np.int64)
     is_assigned = (before >= 0) & (before < folds)
     np.add.at(counts, (units[is_assigned], before[is_assigned]), 1)
@@ -124,9 +119,7 @@ def _is_too_uneven(balance: Balance, fold: Integers, enough: float, misses: int)
 def share_deviation(labels: NDArray[np.bool_], fold: Integers, folds: int) -> float:
     """Mean deviation of a fold's share of a class's rows from 1 / folds, over folds and classes.
 
-    Args:
-        labels: Shape (n, K); classes without a row do not count.
-        fold: Fold of each sample, shape (n,).
+    `labels`: shape (n, K); classes without a row do not count; `fold`: fold of each sample, shape (n,).
     """
     counts = np.stack([labels[fold == number].sum(axis=0) for number in range(folds)])
     present = counts.sum(axis=0) > 0

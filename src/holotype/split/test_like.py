@@ -52,14 +52,9 @@ def test_like_folds(
 ) -> TestLikeFolds:
     """Choose the holdout, and divide the other samples as usual.
 
-    Args:
-        features: Column names, and values of shape (image rows, columns); a sample has the mean of its images.
-        scored: Training samples, shape (n,).
-        units: Group of each of them, shape (n,).
-        columns: Indicator matrix of what is kept in proportion, shape (n, columns), sparse.
-
-    Raises:
-        DataError: There are no test rows, no features, or no fold to choose.
+    `features`: column names, and values of shape (image rows, columns); a sample has the mean of its images; `scored`:
+    training samples, shape (n,); `units`: group of each of them, shape (n,); `columns`: indicator matrix of what is
+    kept in proportion, shape (n, columns), sparse.
     """
     test = images.samples.of_role("test")
     if spec.folds == "leave-group-out" or not len(test) or features is None:

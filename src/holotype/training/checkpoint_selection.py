@@ -30,12 +30,9 @@ def save_candidate(
 ) -> None:
     """Write the weights after an epoch if the recipe's rule may select them, and drop superseded candidates.
 
-    Args:
-        workspace: Folder of the job.
-        progress: Its candidates are updated; their files are deleted with the next saved state.
-        state: The evaluated weights; None if another process writes them.
-        metrics: `score` and `loss` on the selection rows (None without such rows), and `cycle`: whether a cycle ends.
-        rewinds: Whether the phase may return to its best weights.
+    `progress`: its candidates are updated; their files are deleted with the next saved state; `state`: the evaluated
+    weights; None if another process writes them; `metrics`: `score` and `loss` on the selection rows (None without such
+    rows), and `cycle`: whether a cycle ends.
     """
     candidate = {"epoch": progress.done, "phase": progress.phase, **metrics}
     retained = _retained_candidates(spec, [*progress.candidates, candidate], progress.phase if rewinds else None)
@@ -61,12 +58,8 @@ def select_weights(
 ) -> tuple[list[StateDict], list[int]]:
     """Select or average the weights that become the model.
 
-    Args:
-        last: The weights after the last epoch.
-        score: Score of weights on the selection rows, larger is better; for greedy soups.
-
-    Returns:
-        One state, or several whose predictions are averaged; and the epochs they come from.
+    `score`: score of weights on the selection rows, larger is better; for greedy soups. Returns one state, or several
+    whose predictions are averaged; and the epochs they come from.
     """
     selected = _select_by_rule(spec, progress.candidates)
     if spec.last == 1 or not selected:

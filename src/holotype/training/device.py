@@ -24,8 +24,7 @@ MALLOPT_OPTIONS = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))
 def launch_fabric(runtime: Runtime) -> Fabric:
     """Make a Fabric with the device, precision and processes of a runtime, with deterministic kernels.
 
-    Raises:
-        RecipeError: The device is not on this machine.
+    Raises RecipeError if the device is not on this machine.
     """
     prepare_process(runtime)
     kind, _, number = runtime.device.partition(":")
@@ -45,7 +44,6 @@ def launch_fabric(runtime: Runtime) -> Fabric:
 
 
 def _require_devices(kind: str, number: str, runtime: Runtime) -> None:
-    """Refuse a device number that this machine does not have, or more processes than devices."""
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if number and (not number.isdecimal() or int(number) >= count):
         present = [f"{kind}:{index}" for index in range(count)] if kind == "cuda" else [kind]
@@ -67,8 +65,7 @@ def _precision_plugin(runtime: Runtime, device_type: str) -> Precision:
 def find_device(runtime: Runtime) -> torch.device:
     """Resolve the device of a runtime for prediction; cached, because Fabric is slow.
 
-    Raises:
-        RecipeError: The device is not on this machine.
+    Raises RecipeError if the device is not on this machine.
     """
     device = _resolve_device(runtime.device)
     prepare_process(runtime)

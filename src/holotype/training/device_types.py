@@ -15,8 +15,7 @@ __all__ = ["device_type", "may_have_gpu"]
 def device_type(runtime: Runtime) -> str:
     """Resolve the type of a runtime's device, as in `torch.device.type`.
 
-    Raises:
-        RecipeError: The device is not on this machine.
+    Raises RecipeError if the device is not on this machine.
     """
     if runtime.device == "cpu" or (runtime.device == "auto" and not may_have_gpu()):
         return "cpu"

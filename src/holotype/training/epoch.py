@@ -66,14 +66,7 @@ class DivergedError(HolotypeError):
 
 
 def train_epoch(training: TrainingState, phase_state: PhaseState) -> float:
-    """Train one epoch, or the rest of an interrupted one; `training.progress` counts its steps.
-
-    Returns:
-        The mean loss of the epoch without skipped steps.
-
-    Raises:
-        DivergedError: The loss is NaN or infinite.
-    """
+    """Train one epoch, or the rest of an interrupted one; `training.progress` counts its steps."""
     progress, steps = training.progress, epoch_steps(training, phase_state)
     if progress.step == 0:
         training.loss_sum = torch.zeros((), device=training.fabric.device)
@@ -95,15 +88,8 @@ def run_within_memory(
 ) -> Result | None:
     """Run steps, and on an out-of-memory error double the number of accumulated parts per batch.
 
-    Args:
-        step: Batches of the next step.
-        work: Runs steps, with batches cut into `training.progress.parts`.
-
-    Returns:
-        The result of `work`, or None if it must be called again.
-
-    Raises:
-        TrainingError: One image does not fit in memory, or batch norm got a batch of one image.
+    `work`: runs steps, with batches cut into `training.progress.parts`. Returns the result of `work`, or None if it
+    must be called again.
     """
     job, progress = training.job, training.progress
     largest = max(len(batch) for batch in step)
@@ -138,8 +124,7 @@ def run_within_memory(
 def epoch_steps(training: TrainingState, phase_state: PhaseState) -> list[list[Piece]]:
     """Batches of each step of the current epoch.
 
-    Returns:
-        Per step, its batches: row and number of earlier occurrences in the epoch, shape (n, 2).
+    Returns per step, its batches: row and number of earlier occurrences in the epoch, shape (n, 2).
     """
     job, batch = training.job, training.runtime.batch
     epoch = training.progress.epoch
@@ -263,7 +248,6 @@ def _update_loss_sum(training: TrainingState, skips: bool, loss: Tensor, rows: i
 
 
 def _require_finite(recent: Sequence[Tensor], steps: Sequence[list[Piece]], skips: bool) -> None:
-    """Refuse losses that are NaN or infinite, and report the images of the first."""
     nonfinite = torch.isfinite(torch.stack(list(recent))).logical_not().nonzero().flatten().tolist()
     if nonfinite and not skips:
         rows = np.concatenate(steps[nonfinite[0]])[:, 0]
@@ -271,12 +255,7 @@ def _require_finite(recent: Sequence[Tensor], steps: Sequence[list[Piece]], skip
 
 
 def cut_batches(step: Sequence[Piece], parts: int, rank: int = 0, processes: int = 1) -> list[Piece]:
-    """Cut the batches of a step into parts, restricted to the rows of one process.
-
-    Args:
-        parts: Number of parts per batch.
-        rank: Index of the process.
-    """
+    """Cut the batches of a step into parts, restricted to the rows of one process."""
     local_batches = [batch[rank::processes] for batch in step]
     return [piece for batch in local_batches for piece in np.array_split(batch, min(parts, len(batch))) if len(piece)]
 

@@ -37,7 +37,6 @@ class Features:
         augmented: Training rows under each draw of the augmentation, shape (draws, n, width).
         unaugmented: Other rows without augmentation, shape (m, width).
         position: Index of each image row in `augmented` (training rows) or `unaugmented` (others), -1 elsewhere.
-        device: Device of the batches.
     """
 
     augmented: Floats
@@ -76,15 +75,8 @@ def compute_features(
 ) -> Features:
     """Compute the features of a frozen backbone under every draw of the augmentation.
 
-    Args:
-        pooled: The backbone with its pooling, in evaluation mode.
-        batch_functions: Per draw, a function from rows to a batch of pixels.
-        unaugmented: Features of `others`, shape (m, width).
-        device: Device of the head's batches.
-        advance: Called with the number of images done.
-        training_rows: Shape (n,).
-        others: Image rows without augmentation, shape (m,).
-        row_count: Number of all image rows.
+    `batch_functions`: per draw, a function from rows to a batch of pixels; `unaugmented`: features of `others`, shape
+    (m, width); `training_rows`: shape (n,); `others`: image rows without augmentation, shape (m,).
     """
 
     def pool_draw(make: Callable[[Integers], Tensor]) -> Floats:

@@ -19,11 +19,7 @@ class TrainingPaused(HolotypeError):  # noqa: N818  (a pause is not an error)
 
 
 def stop_training_if_requested(training: TrainingState) -> None:
-    """Stop if the epoch limit of the runtime is reached; the state of the last epoch is on disk already.
-
-    Raises:
-        TrainingPaused: The limit is reached.
-    """
+    """Stop if the epoch limit of the runtime is reached; the state of the last epoch is on disk already."""
     last, done = training.runtime.halt_after, training.progress.done
     if last is not None and done >= last:
         raise TrainingPaused(

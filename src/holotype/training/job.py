@@ -33,7 +33,6 @@ class FitJob:
     """Everything that determines a network, except pixels and machine.
 
     Args:
-        model: With its size resolved.
         fold: The fold left out; `ALL_ROWS` for none.
         train_rows: Image rows, shape (n,).
         validation_rows: Image rows of the fold, shape (m,).
@@ -42,11 +41,7 @@ class FitJob:
         external: Mask of the training rows that are external, shape (n,); empty for none.
         pixels_digest: Digest of the training rows' pixels, for the card.
         pseudo_rows: Image rows with pseudo-labels from an earlier network of the same fold, shape (p,).
-        pseudo_round: Number of such earlier networks.
         domain: Domain of a specialist; None for the overall network.
-        init_checkpoint: Checkpoint from which a specialist starts.
-        init_digest: Digest of that checkpoint's inputs.
-        rank_heads: Taxonomic ranks that the network learns in addition to the classes.
     """
 
     model: ModelSpec
@@ -145,12 +140,7 @@ class FitJob:
 def plan_fit(
     images: ImageTable, folds: Folds, fold: int, model: ModelSpec, seed: int, normalization: Normalization
 ) -> FitJob:
-    """Plan the job of one model on one fold: its training, validation and selection rows.
-
-    Args:
-        fold: The fold to leave out.
-        model: With its size resolved.
-    """
+    """Plan the job of one model on one fold: its training, validation and selection rows."""
     rows, roles = images.sample_numbers, images.frame["role"].to_numpy()
     usable = ~np.isin(rows, folds.left_out)
     usable[folds.unreadable] = False
@@ -184,11 +174,7 @@ def specialist_job(
 ) -> FitJob:
     """Make the job of a specialist for one domain.
 
-    Args:
-        job: Of the overall network.
-        in_domain: Mask of the domain's image rows, shape (image rows,).
-        init_checkpoint: Checkpoint of the overall network.
-        init_digest: Digest of that checkpoint's inputs.
+    `in_domain`: mask of the domain's image rows, shape (image rows,).
     """
     phases = job.model.specialists.phases if job.model.specialists else job.model.phases
     model = job.model.model_copy(update={"phases": phases})
@@ -206,13 +192,8 @@ def specialist_job(
 def refit_model(model: ModelSpec, histories: Sequence[pl.DataFrame]) -> ModelSpec:
     """Make the model of a refit on all rows, with the epochs of its folds and nothing to select.
 
-    Args:
-        model: With its size resolved.
-        histories: Of the folds' networks: `phase`, one row per epoch.
-
-    Returns:
-        Each phase has the median number of epochs over the folds, without early stopping and rewinds; the last
-        checkpoint replaces the best ones.
+    `histories`: of the folds' networks: `phase`, one row per epoch. Returns each phase has the median number of epochs
+    over the folds, without early stopping and rewinds; the last checkpoint replaces the best ones.
     """
     phases = []
     for number, phase in enumerate(model.phases):

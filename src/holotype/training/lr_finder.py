@@ -17,14 +17,7 @@ MIN_STEPS = 5
 
 @dataclass(frozen=True)
 class RateCurve:
-    """Result of a learning-rate sweep.
-
-    Args:
-        rates: Ascending.
-        smoothed: Debiased running mean of `losses`.
-        suggestion: The suggested rate.
-        description: The suggestion in words.
-    """
+    """Result of a learning-rate sweep. `smoothed`: debiased running mean of `losses`."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -38,15 +31,8 @@ def find_rate(step: Callable[[float], float], low: float = 1e-6, high: float = 1
 
     Three rules are combined: fastai's valley, the steepest descent of the smoothed loss, and a tenth of the rate at its
     minimum. The first and last are too cautious for schedules that rise and fall, the second too bold; the suggestion
-    is the geometric mean of the extremes.
-
-    Args:
-        step: Trains one step at a rate and returns its loss; the caller restores the weights afterwards.
-        steps: At least 5; fewer if the loss diverges.
-
-    Raises:
-        ValueError: Not 0 < low < high, or too few steps.
-        TrainingError: The loss diverged before there was a curve.
+    is the geometric mean of the extremes. `step`: trains one step at a rate and returns its loss; the caller restores
+    the weights afterwards; `steps`: at least 5; fewer if the loss diverges.
     """
     if not 0 < low < high or steps < MIN_STEPS:
         raise ValueError(f"needs 0 < low < high and at least {MIN_STEPS} steps; got {low}, {high} and {steps}")

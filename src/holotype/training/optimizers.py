@@ -76,14 +76,8 @@ def sgd(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
 def make_optimizer(network: nn.Module, rate: float, spec: OptimizerSpec, layer_decay: float | None = None) -> Optimizer:
     """Make the optimizer of a phase over the trainable parameters.
 
-    Args:
-        network: Frozen parameters have `requires_grad` off.
-        rate: The largest learning rate.
-        spec: A name that is not in `OPTIMIZERS` is looked up in `torch.optim`.
-        layer_decay: Factor on the rate per layer of distance from the head.
-
-    Raises:
-        RecipeError: No optimizer has this name, or it does not have an option.
+    `network`: frozen parameters have `requires_grad` off; `spec`: a name that is not in `OPTIMIZERS` is looked up in
+    `torch.optim`. Raises RecipeError if no optimizer has this name, or it does not have an option.
     """
     groups = parameter_groups(network, spec.weight_decay, layer_decay)
     shares = [float(group.pop("share")) for group in groups]  # type: ignore[arg-type]
@@ -94,11 +88,7 @@ def make_optimizer(network: nn.Module, rate: float, spec: OptimizerSpec, layer_d
 
 
 def optimizer_factory(spec: OptimizerSpec) -> Callable[[Groups, float], Optimizer]:
-    """Find the function that makes an optimizer from parameter groups and a rate.
-
-    Raises:
-        RecipeError: No optimizer has this name, or it does not have an option.
-    """
+    """Find the function that makes an optimizer from parameter groups and a rate."""
     if spec.name in OPTIMIZERS:
         if spec.options:
             raise RecipeError(
@@ -139,13 +129,8 @@ def _is_usable(name: str, kind: object) -> bool:
 def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float | None = None) -> Groups:
     """Group trainable parameters by weight decay (none for biases and normalization) and by layer.
 
-    Args:
-        network: Has `backbone` if `layer_decay` is given.
-        weight_decay: For tensors of two or more dimensions.
-        layer_decay: Factor on the rate per layer of distance from the head (Clark et al. 2020, "ELECTRA").
-
-    Returns:
-        Groups with `params`, `weight_decay` and `share`, their part of the largest rate.
+    `layer_decay`: factor on the rate per layer of distance from the head (Clark et al. 2020, "ELECTRA"). Returns groups
+    with `params`, `weight_decay` and `share`, their part of the largest rate.
     """
     depths = {} if layer_decay is None else _layer_depths(network)
     by_depth: dict[tuple[int, bool], list[nn.Parameter]] = {}
@@ -163,7 +148,6 @@ def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float
 
 
 def _layer_depths(network: nn.Module) -> dict[str, int]:
-    """Distance of each backbone parameter from the head, in timm's layers."""
     from timm.models import group_parameters
 
     backbone: Any = network.backbone
@@ -178,13 +162,6 @@ def carry_momentum(old: Optimizer, new: Optimizer) -> int:
     Between optimizers of one kind the whole state is copied. Adam's first moment is a mean of gradients, SGD's buffer a
     sum with weights that shrink by the momentum m, so they convert by the factor 1 / (1 - m). Adam's second moment has
     no counterpart and is initialized from the first, with the bias correction of one step.
-
-    Args:
-        old: Of the previous phase.
-        new: Of this phase, without state.
-
-    Returns:
-        The number of parameters whose momentum was copied.
     """
     import torch
     from torch.optim import SGD

@@ -88,7 +88,6 @@ def _base_optimizer(optimizer: Optimizer) -> Optimizer:
 
 
 def _find_phase_rate(training: TrainingState, phase_state: PhaseState, shares: list[float]) -> float:
-    """Run the rate finder, or read its result in a resumed training."""
     progress, key = training.progress, str(phase_state.number)
     path = training.workspace / f"finder-{phase_state.number}.parquet"
     if path.is_file():
@@ -128,7 +127,6 @@ def _find_phase_rate(training: TrainingState, phase_state: PhaseState, shares: l
 
 
 def _backbone_features(training: TrainingState, number: int) -> Features | None:
-    """Features of a frozen backbone, if the phase repeats a fixed number of augmentation draws."""
     job, dataset, device, network = training.job, training.dataset, training.fabric.device, training.network
     phase, rows, size = job.model.phases[number], job.phase_rows(number), job.model.phase_size(number)
     pool = network.head.pool  # type: ignore[union-attr]

@@ -26,12 +26,8 @@ DEFAULT_LOSS = {"multiclass": "cross_entropy", "multilabel": "bce"}
 def check_phase(phase: PhaseSpec, kind: str, head: HeadSpec) -> None:
     """Refuse unknown optimizers, losses and options before anything is trained.
 
-    Args:
-        kind: `multiclass` or `multilabel`.
-        head: Margin losses need a cosine head.
-
-    Raises:
-        RecipeError: An optimizer or loss does not exist, lacks an option, or does not support the labels or the head.
+    `kind`: `multiclass` or `multilabel`. Raises RecipeError if an optimizer or loss does not exist, lacks an option, or
+    does not support the labels or the head.
     """
     optimizer_factory(phase.optimizer)
     parts = _loss_parts(phase, kind, head)
@@ -50,11 +46,7 @@ def phase_loss(
 ) -> Callable[..., Tensor]:
     """Make the loss of a phase: `loss(logits, targets, epochs)`, with the number of epochs done in the phase.
 
-    Args:
-        truth: Labels of the training rows, shape (n, classes).
-        kind: `multiclass` or `multilabel`.
-        head: Its scale is an option of margin losses.
-        rank_heads: Taxonomic ranks that the network learns in addition to the classes.
+    `truth`: labels of the training rows, shape (n, classes); `kind`: `multiclass` or `multilabel`.
     """
     adjustment = phase.logit_adjustment * prior_logits(truth, kind) if phase.logit_adjustment else None
     weights = class_weights(truth, phase.class_weights, kind)
@@ -79,11 +71,7 @@ def phase_schedule_value(phase: PhaseSpec, step: int, steps_per_epoch: int) -> S
 
 
 def freeze(network: nn.Module, phase: PhaseSpec) -> None:
-    """Freeze and unfreeze parameters as a phase says, and set training or evaluation mode.
-
-    Raises:
-        RecipeError: A name or pattern matches no parameter.
-    """
+    """Freeze and unfreeze parameters as a phase says, and set training or evaluation mode."""
     frozen = frozen_parameters([name for name, _ in network.named_parameters()], phase.freeze)
     network.train()
     for name, parameter in network.named_parameters():
@@ -99,12 +87,7 @@ def freeze(network: nn.Module, phase: PhaseSpec) -> None:
 def frozen_parameters(names: Sequence[str], freeze: str | Sequence[str] | None) -> set[str]:
     """Select the parameters that a phase freezes.
 
-    Args:
-        names: Of all parameters.
-        freeze: `backbone`; or prefixes (`backbone.blocks.0`) and patterns (`*.bias`); or None.
-
-    Raises:
-        RecipeError: A name or pattern matches no parameter, or all parameters are frozen.
+    `freeze`: `backbone`; or prefixes (`backbone.blocks.0`) and patterns (`*.bias`); or None.
     """
     frozen: set[str] = set()
     for pattern in [freeze] if isinstance(freeze, str) else freeze or []:

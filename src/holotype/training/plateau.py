@@ -20,8 +20,6 @@ class Plateau:
     Args:
         best: Best score so far; None before the first.
         since: Epochs since the best score or the last cut.
-        cuts: Number of cuts of the learning rate.
-        stopped: Whether the phase is over.
     """
 
     best: float | None = None
@@ -33,9 +31,8 @@ class Plateau:
 def advance(plateau: Plateau, spec: PlateauSpec, score: float) -> tuple[Plateau, Verdict]:
     """Advance the plateau state by one epoch; a larger score is better, one that is not finite is no improvement.
 
-    Returns:
-        The state and the verdict. After `rewind` the learning rate is that of `plateau_rate`, and if `spec.rewind` is
-        set the best weights are restored.
+    Returns the state and the verdict. After `rewind` the learning rate is that of `plateau_rate`, and if `spec.rewind`
+    is set the best weights are restored.
     """
     after = _count_epoch(plateau, score, 0.0)
     if after.stopped or after.since == 0:
@@ -58,10 +55,7 @@ def advance_early_stopping(plateau: Plateau, spec: EarlyStoppingSpec, score: flo
 def selection_score(score: float, loss: float, metric: str) -> float:
     """Score by which epochs, checkpoints and soups are compared, larger is better.
 
-    Args:
-        score: The metric on the selection rows; if NaN (no class has a positive row), the loss is used.
-        loss: On the same rows.
-        metric: `metric` or `loss`.
+    `score`: the metric on the selection rows; if NaN (no class has a positive row), the loss is used.
     """
     return -loss if metric == "loss" or math.isnan(score) else score
 

@@ -30,10 +30,6 @@ def average_over_processes(fabric: Fabric, network: nn.Module, summed: Tensor) -
 
     Every process then takes the same step and has the same network, moving average and checkpoint. A process without
     rows in this step has no gradient, which counts as zero.
-
-    Args:
-        network: After the backward pass.
-        summed: Sum of this process's losses, a scalar.
     """
     tensors = [summed]
     tensors += [buffer for buffer in network.buffers() if buffer.is_floating_point()]
@@ -49,7 +45,6 @@ def average_over_processes(fabric: Fabric, network: nn.Module, summed: Tensor) -
 
 
 def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
-    """Tensors of one type in groups that are exchanged together."""
     bucket: list[Tensor] = []
     for tensor in tensors:
         size = sum(other.numel() for other in bucket)
@@ -63,5 +58,4 @@ def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
 
 @lru_cache(maxsize=1)
 def _host_group() -> Any:
-    """Process group that exchanges values in main memory."""
     return dist.group.WORLD if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")

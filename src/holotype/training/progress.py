@@ -17,16 +17,11 @@ class TrainingProgress:
     """Position in the recipe and decisions so far, writable as JSON.
 
     Args:
-        phase: Index of the current phase.
-        epoch: Completed epochs of the phase.
-        step: Completed steps of the next epoch.
-        images: Images of the next epoch so far.
         skipped: Skipped steps of the next epoch, because of a loss that is NaN or infinite.
         history: One entry per epoch.
         rates: Rate found for each phase with `lr: find`, by the phase's index as text.
         halvings: Number of halved rates in the phase, because of divergence.
         parts: Number of parts per batch, because of short memory.
-        stop: State of early stopping.
         candidates: Checkpoints on disk that may become the model: `epoch`, `score`, `loss`, `cycle`.
         pace: Progress along a schedule that follows the time of a budget; None if the phase has its own epochs.
     """
@@ -79,12 +74,8 @@ class TrainingProgress:
     def update_plateau(self, phase: PhaseSpec, score: float, loss: float) -> Verdict:
         """Update plateau and early stopping with one epoch.
 
-        Args:
-            score: The metric on the selection rows, larger is better; if NaN, the loss is used.
-            loss: On the same rows.
-
-        Returns:
-            `keep`, `improved`, `rewind`, or `stop` if the phase is over.
+        `score`: the metric on the selection rows, larger is better; if NaN, the loss is used. Returns `keep`,
+        `improved`, `rewind`, or `stop` if the phase is over.
         """
         verdict: Verdict = "keep"
         if phase.schedule.name == "plateau":

@@ -68,7 +68,6 @@ def join_pseudo_labels(
     """Make the job of the next round of pseudo-labeling.
 
     Args:
-        job: Of the previous round.
         predictions: By that round's network, of rows without a label.
         owners: Sample of each image row of the table.
         tied: Mask of the image rows that share a sample, group or duplicate with the fold

@@ -47,12 +47,7 @@ class SampledClasses:
 
 
 def classes_per_step(head: HeadSpec, classes: int, processes: int = 1) -> int | None:
-    """Number of classes per training step; None for all.
-
-    Args:
-        classes: Number of all classes.
-        processes: With several processes, or with taxonomic ranks, all classes are used.
-    """
+    """Number of classes per training step; None for all."""
     default = max(MIN_CLASSES, classes // SAMPLE_DIVISOR) if classes > MANY_CLASSES else classes
     requested = default if head.classes_per_step is None else head.classes_per_step
     uses_all = processes > 1 or head.taxonomy is not None  # ranks are marginals over every class
@@ -62,10 +57,7 @@ def classes_per_step(head: HeadSpec, classes: int, processes: int = 1) -> int | 
 def sample_classes(targets: Sequence[Tensor], class_count: int, key: int) -> SampledClasses:
     """Sample the classes of a step: those of its targets, and random others up to a number.
 
-    Args:
-        targets: Shape (n, classes) for each batch.
-        class_count: Number of classes; exceeded if the batches have more.
-        key: From (seed, model, phase, fold, step).
+    `targets`: shape (n, classes) for each batch; `key`: from (seed, model, phase, fold, step).
     """
     device = targets[0].device
     present = torch.stack([(part > 0).any(dim=0) for part in targets]).any(dim=0).cpu().numpy()
@@ -83,12 +75,7 @@ def restricted_to_classes(last: nn.Module, optimizer: Optimizer, indices: Tensor
     """Restrict a layer and its optimizer state to some classes, within a `with` block.
 
     A tensor belongs to the classes by its rows if their number is the number of classes or a multiple (several centers
-    per class). State created meanwhile is zero for the other classes.
-
-    Args:
-        last: The last layer; every parameter has rows by class.
-        indices: The classes, shape (m,).
-        classes: Number of all classes.
+    per class). State created meanwhile is zero for the other classes. `indices`: the classes, shape (m,).
     """
     originals = [
         (parameter, parameter.data, _rows_of_classes(indices, len(parameter) // classes))
@@ -125,13 +112,7 @@ def take_step(
 ) -> Tensor:
     """Take one training step, over all classes or a sample of them.
 
-    Args:
-        micro_batches: Batches of (pixels, targets).
-        key: For the sampled classes.
-        epochs: Epochs done in the phase, by which margins warm up.
-
-    Returns:
-        As `train_step`.
+    `micro_batches`: batches of (pixels, targets). Returns as `train_step`.
     """
     classes, fabric = len(training.job.classes), training.fabric
     class_count = classes_per_step(training.job.model.head, classes, fabric.world_size)

@@ -43,13 +43,8 @@ class ScheduleValue:
 def schedule(spec: ScheduleSpec | str, step: int, steps: int, steps_per_epoch: int = 1) -> ScheduleValue:
     """Evaluate a schedule at a step.
 
-    Args:
-        spec: The recipe's section, or the name of a schedule with its defaults.
-        step: From 0 to steps - 1.
-        steps: Number of steps of the phase.
-
-    Raises:
-        RecipeError: No schedule has this name.
+    `spec`: the recipe's section, or the name of a schedule with its defaults. Raises RecipeError if no schedule has
+    this name.
     """
     function = SCHEDULES[spec if isinstance(spec, str) else spec.name]
     section = get_type_hints(function)["spec"]() if isinstance(spec, str) else spec

@@ -41,11 +41,7 @@ def save_checked(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 
 def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a file of `save_checked` and verify its digest.
-
-    Raises:
-        StoreError: The file is damaged.
-    """
+    """Read a file of `save_checked` and verify its digest. Raises StoreError if the file is damaged."""
     tensors, metadata = load_tensors(path)
     if metadata.pop(DIGEST, None) != _digest(tensors, metadata):
         raise StoreError(f"{path} is damaged: it is not what was written", remedy="delete it and run again")
@@ -71,9 +67,7 @@ def save_state(
 ) -> None:
     """Write the training state, and delete all states but the newest two with the candidates that only they need.
 
-    Args:
-        optimizer: None between the last phase and the end.
-        extra_tensors: Saved beside those of the network and the optimizer.
+    `optimizer`: None between the last phase and the end.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()} | extra_tensors
     for number, slots in (optimizer.state_dict()["state"] if optimizer is not None else {}).items():

@@ -22,7 +22,6 @@ class StepOptions:
 
     Args:
         noise_seed: Seed of the network's random numbers (dropout); keyed by step, so that a resumed run draws the same.
-        clip: Largest norm of the gradient.
         rows: Number of rows of the step over all processes; None for those of `micro_batches`.
         skip_nonfinite: Leave the weights unchanged if the loss or the gradient is NaN or infinite.
     """

@@ -24,11 +24,8 @@ FOCAL_LOSSES = ("focal", "softmax_focal")
 def model_taxonomy(spec: TaxonomySpec | None, ranks: Ranks) -> RankHeads | None:
     """Select the taxonomic ranks that a model learns; None without a section.
 
-    Returns:
-        The ranks with a positive weight, from the lowest to the highest.
-
-    Raises:
-        RecipeError: A rank does not exist or is the same for every class, or no rank has a weight.
+    Returns the ranks with a positive weight, from the lowest to the highest. Raises RecipeError if a rank does not
+    exist or is the same for every class, or no rank has a weight.
     """
     if spec is None:
         return None
@@ -57,12 +54,7 @@ def loss_with_ranks(
     """Combine the loss of a phase on the classes with one on every rank.
 
     Ranks use cross-entropy, or the focal loss if the classes do, with class weights, label smoothing and logit
-    adjustment computed from their own taxa.
-
-    Args:
-        class_loss: The loss of the phase on the classes.
-        parts: Names of that loss's parts, with their weights and options.
-        truth: Labels of the training rows, shape (n, classes).
+    adjustment computed from their own taxa. `truth`: labels of the training rows, shape (n, classes).
     """
     import torch
 

@@ -39,7 +39,6 @@ class Throughput:
         inference: Per image and view.
         building: To build a network.
         saving: To save the training state.
-        weights_description: Source of the initial weights.
     """
 
     training: float
@@ -54,11 +53,8 @@ def measure_throughput(
 ) -> Throughput:
     """Measure throughput with a few training steps and predictions; nothing is kept.
 
-    Args:
-        job: Its first phase is measured.
-        dataset: With pixels of the true shape; their values do not matter.
-        workspace: An empty folder.
-        seconds: Approximate duration of the training steps.
+    `dataset`: with pixels of the true shape; their values do not matter; `seconds`: approximate duration of the
+    training steps.
     """
     runtime = replace(runtime, progress=Progress(quiet=True), processes=1)
     fabric = launch_fabric(runtime)

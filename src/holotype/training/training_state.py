@@ -34,15 +34,7 @@ IDENTITY_VIEW = PredictSpec(tta="none")
 
 @dataclass
 class TrainingState:
-    """State of one training.
-
-    Args:
-        network: Has `backbone` and `head`, on the device.
-        workspace: Folder of the saved state.
-        task: Progress in images.
-        loss_sum: Sum over the images of the current epoch.
-        saved_at: Time of the last saved state, by the monotonic clock.
-    """
+    """State of one training. `network`: has `backbone` and `head`, on the device."""
 
     job: FitJob
     dataset: ImageDataset
@@ -61,13 +53,9 @@ class PhaseState:
     """State of the current phase.
 
     Args:
-        number: Index of the phase.
         trainable: The network, or its head on cached features, as `fabric.setup` gave it.
         optimizer: As `fabric.setup` gave it.
-        rates: Largest rate of each parameter group.
         loss: `loss(logits, targets, epochs)`.
-        average: Moving average of the weights.
-        features: Cached features of a frozen backbone.
     """
 
     number: int
@@ -83,8 +71,7 @@ class PhaseState:
 def evaluate(training: TrainingState, phase_state: PhaseState | None, rows: Integers) -> dict[str, float]:
     """Evaluate the current network on some rows without augmentation, from cached features if the phase has them.
 
-    Returns:
-        `loss` (log loss; NaN if a logit is not finite) and `score` (macro F1; NaN if no class has a positive row).
+    Returns `loss` (log loss; NaN if a logit is not finite) and `score` (macro F1; NaN if no class has a positive row).
     """
     job, network = training.job, training.network
     network.eval()
@@ -103,7 +90,6 @@ def evaluate(training: TrainingState, phase_state: PhaseState | None, rows: Inte
 
 
 def _infer_distributed(training: TrainingState, rows: Integers) -> AnyScores:
-    """Scores of some rows, distributed over the processes."""
     fabric, job = training.fabric, training.job
     is_single = fabric.world_size == 1 or len(job.classes) > MANY_CLASSES
     indices = np.arange(len(rows))[slice(None) if is_single else slice(fabric.global_rank, None, fabric.world_size)]

@@ -19,7 +19,6 @@ class MovingAverage:
     averages integer buffers.
 
     Args:
-        network: Its current state is the initial average.
         decay: In [0, 1).
     """
 
@@ -42,11 +41,7 @@ class MovingAverage:
         return dict(self._average)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore an average from the tensors of `tensors`.
-
-        Raises:
-            ValueError: The names differ from those of the network.
-        """
+        """Restore an average from the tensors of `tensors`."""
         if tensors.keys() != self._average.keys():
             raise ValueError("the average is of another network: its tensors have other names")
         for name, tensor in tensors.items():
@@ -54,11 +49,7 @@ class MovingAverage:
 
 
 def average_weights(states: Sequence[Mapping[str, Tensor]]) -> StateDict:
-    """Average weights uniformly (uniform soup, Wortsman et al. 2022); integer buffers are those of the last state.
-
-    Raises:
-        ValueError: There is no state, or their names differ.
-    """
+    """Average weights uniformly (uniform soup, Wortsman et al. 2022); integer buffers are those of the last state."""
     if not states or any(state.keys() != states[0].keys() for state in states):
         raise ValueError("needs at least one state, and the same names in each")
     soup: StateDict = {}
@@ -76,11 +67,7 @@ def greedy_soup(
 ) -> tuple[StateDict, tuple[int, ...]]:
     """Greedy soup (Wortsman et al. 2022): from the best state on, add each state that does not lower the score.
 
-    Returns:
-        The soup, and the indices of its parts in the order they joined.
-
-    Raises:
-        ValueError: There is no state, or their names differ.
+    Returns the soup, and the indices of its parts in the order they joined.
     """
     single_scores = [score(dict(state)) for state in states]
     order = sorted(range(len(states)), key=lambda index: (-single_scores[index], index))

@@ -15,12 +15,9 @@ class NumericRange:
     """Numeric search dimension.
 
     Args:
-        name: Display name.
         path: Key of the recipe, as in `--set`.
         low: Inclusive.
         high: Inclusive.
-        log_scale: Whether to sample on a logarithmic scale.
-        is_integer: Whether values are rounded to integers.
     """
 
     name: str
@@ -38,12 +35,7 @@ class NumericRange:
 
 @dataclass(frozen=True)
 class Categorical:
-    """Categorical search dimension; an option may set several recipe keys.
-
-    Args:
-        name: Display name.
-        options: Option name to its settings, values by recipe key.
-    """
+    """Categorical search dimension; an option may set several recipe keys."""
 
     name: str
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -97,11 +89,8 @@ def search_space(
 ) -> tuple[Dimension, ...]:
     """Restrict the search space to one recipe.
 
-    Args:
-        epochs: Fewest and most epochs of a trial.
-        size: Input size of every trial in pixels; None searches it.
-        backbones: Available backbones; a single one is not searched.
-        phase: Index of the phase that trains the whole network.
+    `size`: input size of every trial in pixels; None searches it; `phase`: index of the phase that trains the whole
+    network.
     """
     dimensions: list[Dimension] = []
     for dimension in SPACE:
@@ -122,11 +111,7 @@ def search_space(
 
 
 def to_overrides(space: Sequence[Dimension], drawn: Mapping[str, Any]) -> tuple[str, ...]:
-    """Convert drawn values to overrides in the syntax of `--set`.
-
-    Args:
-        drawn: Number or option name of each dimension.
-    """
+    """Convert drawn values to overrides in the syntax of `--set`."""
     changes = []
     for dimension in space:
         value = drawn[dimension.name]

@@ -36,12 +36,8 @@ class TrialRecord:
     """Trial record of a study.
 
     Args:
-        number: Counted from 0.
-        drawn: Number or option name of each dimension.
         state: `finished`, `pruned`, `failed` or `unfinished`.
         score: The last known score, larger is better; None if there is none yet.
-        epochs: Epochs trained.
-        rungs: Intermediate scores by part of the training.
     """
 
     number: int
@@ -53,11 +49,7 @@ class TrialRecord:
 
 
 def open_study(journal: Path) -> Any:
-    """Open the study of a journal file (JSON lines), or create it.
-
-    Raises:
-        InputError: Optuna is not installed.
-    """
+    """Open the study of a journal file (JSON lines), or create it. Raises InputError if Optuna is not installed."""
     try:
         import optuna
         from optuna.storages import JournalStorage
@@ -105,8 +97,7 @@ def suggest(trial: Any, space: Sequence[Dimension]) -> dict[str, Any]:
 def report_intermediate(study: Any, trial: Any, rung: int, score: float, epochs: int) -> bool:
     """Report an intermediate score, larger is better, of part `rung` of the training.
 
-    Returns:
-        Whether to prune the trial: it is below the median of the other trials at the same part.
+    Returns whether to prune the trial: it is below the median of the other trials at the same part.
     """
     if rung not in study.get_trials(deepcopy=False)[trial.number].intermediate_values:
         trial.report(score, rung)
@@ -115,13 +106,7 @@ def report_intermediate(study: Any, trial: Any, rung: int, score: float, epochs:
 
 
 def end_trial(study: Any, trial: Any, score: float | None, state: str, epochs: int | None = None) -> None:
-    """End a trial.
-
-    Args:
-        score: Score of a finished trial.
-        state: `finished`, `pruned` or `failed`.
-        epochs: Epochs trained, if known.
-    """
+    """End a trial. `state`: `finished`, `pruned` or `failed`."""
     import optuna
 
     if epochs is not None:
@@ -148,8 +133,7 @@ def list_trials(study: Any) -> list[TrialRecord]:
 def importances(study: Any, seed: int) -> dict[str, float]:
     """Hyperparameter importance by functional ANOVA (Hutter et al. 2014), largest first.
 
-    Returns:
-        Shares of the score variance by dimension, which sum to 1; empty if there are too few finished trials.
+    Returns shares of the score variance by dimension, which sum to 1; empty if there are too few finished trials.
     """
     import optuna
 

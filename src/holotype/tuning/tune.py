@@ -58,10 +58,8 @@ class TuneOptions:
     """Search options of `holotype tune`.
 
     Args:
-        trials: Total number of trials, including those of earlier calls.
         budget: Time such as `1h`; no trial begins that would probably end later.
         size: Input size of every trial in pixels; None searches it.
-        epochs: Most epochs of a trial.
         rows: Rows that the trials are scored on: `inner` or `scored-fold`.
         page: Folder of the page, by default `runs/NAME.tune` next to the recipe.
     """
@@ -76,8 +74,6 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class _TuneContext:
-    """Inputs shared by all trials."""
-
     path: Path
     changes: tuple[str, ...]
     options: TuneOptions
@@ -90,14 +86,7 @@ class _TuneContext:
 
 @dataclass(frozen=True)
 class TuneResult:
-    """Search result of `holotype tune`.
-
-    Args:
-        trials: All trials, best first.
-        scored_rows: Description of the rows that the trials were scored on.
-        page: File of the page.
-        recipe: File of the tuned recipe.
-    """
+    """Search result of `holotype tune`."""
 
     trials: tuple[TrialRecord, ...]
     best: TrialRecord
@@ -121,14 +110,7 @@ def run_trials(
 ) -> TuneResult:
     """Search for better settings; write a table of the trials, a page, and a tuned recipe next to the recipe.
 
-    Args:
-        path: The recipe file.
-        changes: Overrides in the syntax of `--set`.
-        progress: Reports each finished trial; by default to standard error.
-
-    Raises:
-        InputError: The recipe or the data is wrong, or an option is not allowed.
-        HolotypeError: No trial finished.
+    `changes`: overrides in the syntax of `--set`.
     """
     began, news = time.perf_counter(), progress or Progress()
     seconds = math.inf if options.budget is None else read_budget(options.budget)
@@ -202,7 +184,6 @@ def _make_context(
 
 
 def _make_space(recipe: Recipe, options: TuneOptions) -> tuple[Dimension, ...]:
-    """Search space with the recipe's backbone and all others whose weights are on this machine."""
     model = recipe.models[0]
     unfrozen = [number for number, phase in enumerate(model.phases) if phase.freeze is None]
     (backbones,) = [
@@ -217,7 +198,6 @@ def _make_space(recipe: Recipe, options: TuneOptions) -> tuple[Dimension, ...]:
 
 
 def _run_trial(context: _TuneContext, seed: int) -> TrialRecord:
-    """Draw a trial and train it part by part, until it finishes or is pruned."""
     trial = begin_trial(context.study, seed)
     drawn = suggest(trial, context.space)
     sized = () if context.options.size is None else (f"models.0.input.size={context.options.size}",)
@@ -291,7 +271,6 @@ def _format_table(trials: Sequence[TrialRecord]) -> Iterator[str]:
 
 
 def _describe_search(options: TuneOptions) -> list[str]:
-    """Remarks on the search for the reader of the tuned recipe."""
     words = [f"the trials were {SCORED_ROWS[options.rows]}"]
     if options.size is not None:
         words.append(f"every trial used images of {options.size} px; the size below is the one of the recipe")

@@ -25,11 +25,7 @@ def tuned_recipe_text(
 ) -> str:
     """Format the recipe of the best trial as commented YAML.
 
-    Args:
-        content: The recipe with the best settings.
-        trials: Number of trials.
-        shares: Importance of each dimension; may be empty.
-        words: Further remarks for the reader, as sentences.
+    `shares`: importance of each dimension; may be empty; `words`: further remarks for the reader, as sentences.
     """
     reasons = {}
     for dimension in space:

@@ -53,7 +53,6 @@ class Predictions:
     """Scores of some images by one network, pooled over test-time augmentation views.
 
     Args:
-        fold: Fold that the network was not trained on.
         rows: Image rows, shape (n,).
         logits: Shape (n, classes); `TopKScores` above 2,000 classes.
         pool: Pooling of the views; `first-view` is the first view alone.
@@ -106,18 +105,11 @@ class Ensemble:
     """Fitted ensemble of models.
 
     Args:
-        kind: Kind of the recipe's section.
-        space: Scale on which scores are averaged.
-        models: Names in order.
         weights: One per model, summing to 1; for a stack, those of the mean that it starts from.
-        weights_by_domain: Weights of the domains that have their own.
         rank_quantiles: For ranks: quantiles of each model's scores and of their mean, shape (models + 1, steps,
             classes).
         stack: Correction of the mean: for each class a list of fitted models; empty without a stack.
-        domains: Domains that a stack was fitted on.
-        pools: Pooling of views and images of each model.
         columns: Features of a stack; `mean of class 3` is the models' mean of that class.
-        specialist_domains: For each model, the domains that its specialists predict.
     """
 
     kind: str
@@ -176,7 +168,6 @@ class SampleFeatures:
 
     Args:
         features: Image statistics, the mean over a sample's images, shape (samples, features); NaN if unknown.
-        domains: Domain of each sample; None if unknown.
         groups: Group id of each sample, shape (samples,); samples with the same id are not independent.
     """
 
@@ -191,13 +182,9 @@ class Decision:
     """Decision rule that turns scores into labels.
 
     Args:
-        rule: Kind of the recipe's section.
-        classes: Names in the order of the scores.
         thresholds: Probability per class; for a `prior` of multiclass labels, an offset to its logarithm.
         fallback: Label of a sample with no class above its threshold.
         max_labels: Largest number of labels per sample.
-        levels: Falling thresholds of a cascade.
-        k: Number of labels of `top`.
         class_priors: Frequency per sample with which a `prior` predicts each class.
         unique_class_per: Group column within whose values `assign` predicts each class at most once.
         class_sets: Numbers of classes that `assign` predicts together.
@@ -224,10 +211,7 @@ class Metric:
 
     Args:
         low: Lower end of the 95 % confidence interval.
-        high: Upper end.
         prediction_interval: `low`, `high` and `rows`: expected range of the score on a new test set.
-        groups: Number of independent groups.
-        method: What was refitted for the score, and what was not, in words.
     """
 
     value: float
@@ -244,7 +228,6 @@ class Scorecard:
     """Scores of a run, as in `scores.json`.
 
     Args:
-        metrics: Metrics by name, the recipe's own first.
         steps: Effect of each postprocessing step: `step`, `value`, `low`, `high`, and the `difference` to the step
             named by `against`: the one before, or for the ensemble the best single model; none for single models.
         classes: One entry per class: `name`, `support`, `precision`, `recall`, `f1`, `predicted`, and more.
@@ -282,9 +265,6 @@ class OodReason:
 
     Args:
         what: `score`, `mean`, `deviation`, `range`, `missing` or `size`.
-        channel: Name or number; None for the whole image.
-        low: Lower end of the usual range.
-        high: Upper end of the usual range.
     """
 
     what: str

@@ -46,11 +46,8 @@ class ImageTable:
         frame: One row per image: `id`, `sample`, `role` (train, external or test), `files` (list of paths), `labels`
             (list of class numbers, null if unknown), `domain` (null without one), and `group.<name>` for every group
             column.
-        classes: Names in order.
-        channels: Names, if the recipe gives them.
         taxonomy: One row per class, in order: `class`, and a column per rank; None without a taxonomy.
         projection: Projection of planes or times to one image (`data.projection`); None refuses files of several.
-        notes: Guesses and omissions in reading the tables, in sentences.
     """
 
     frame: pl.DataFrame
@@ -153,9 +150,7 @@ class Normalization:
     """Mean and standard deviation of each channel over the labeled images, in the files' units.
 
     Args:
-        deviation: Standard deviation per channel, above zero.
         low: Lower limit that a channel is clipped to; None without clipping.
-        high: Upper limit.
     """
 
     mean: tuple[float, ...]
@@ -181,7 +176,6 @@ class ImageStatistics:
         frame: One row per image: `id`, `height`, `width`, `channels`, `depth` (pixel type), `digest` (of the pixels),
             `fingerprint` (thumbnail for the search of similar images), `error` (null, or why the image cannot be read),
             and the columns of `holotype.data.channel_statistics`.
-        normalization: Over the labeled images that could be read.
     """
 
     frame: pl.DataFrame
@@ -218,7 +212,6 @@ class AuditReport:
     Args:
         clusters: One row per duplicate image: `cluster`, `row`, `id`, `role`, `action` (what was done about it).
         conflicts: One row per cluster whose samples have different labels: `cluster`, `ids`, `labels`.
-        left_out: Numbers of the image rows that never train.
         duplicate_pairs: One row per confirmed pair of duplicates: `cluster`, `row`, `other` (image rows, row < other),
             `kind` (`exact` or `near`), `bits` (Hamming distance of the hashes) and `similarity` (of the pixels, at most
             1).
@@ -250,8 +243,6 @@ class Folds:
         frame: One row per image: `id`, `sample`, `fold` (null for test rows), `role`.
         fold_of_sample: Shape (samples,); -1 for test samples. An external sample's fold is the one whose model it does
             not train, so that its duplicates and groups never cross.
-        count: Number of folds.
-        used: Folds that are trained and scored.
         left_out: Samples that never train, shape (n,).
         validation: External samples that duplicate test samples, a part of `left_out`: every network predicts them, and
             they are scored separately.

@@ -106,9 +106,7 @@ class LabelMatrix:
     def rarest_class_count(self, counts: Integers, otherwise: int) -> Integers:
         """Smallest count among the classes of each row, shape (rows,).
 
-        Args:
-            counts: Count of each class, shape (classes,).
-            otherwise: Value for rows without a class.
+        `counts`: count of each class, shape (classes,).
         """
         lowest = np.full(len(self), otherwise, np.int64)
         np.minimum.at(lowest, self.row_indices, counts[self.numbers])

@@ -18,9 +18,7 @@ class Ranks:
 
     Args:
         names: Rank names, such as `genus` and `family`.
-        taxa: Taxon names of each rank, in the order of the classes.
         parents: Taxon number of each class at each rank, shape (ranks, classes).
-        constant: Names of ranks that are left out because all classes have the same taxon.
     """
 
     names: tuple[str, ...] = ()
@@ -39,8 +37,6 @@ class RankHeads:
     Args:
         names: Rank names, from near to far, without those of zero weight.
         parents: Taxon number of each class at each rank, shape (ranks, classes).
-        weights: Loss weight of each rank.
-        class_weight: Loss weight of the classes.
     """
 
     names: tuple[str, ...]
@@ -57,8 +53,7 @@ class RankHeads:
 def taxonomy_ranks(taxonomy: pl.DataFrame | None) -> Ranks:
     """Ranks of a taxonomy that distinguish classes.
 
-    Args:
-        taxonomy: One row per class, in order: `class`, and a column per rank; None has no ranks.
+    `taxonomy`: one row per class, in order: `class`, and a column per rank; None has no ranks.
     """
     if taxonomy is None:
         return NO_RANKS

@@ -137,7 +137,6 @@ def average_rows(
 
     Args:
         owners: Owner of each row, shape (n,), from 0 to count - 1, each at least once.
-        count: Number of owners.
         weights: Weight of each row, shape (n,), summing to 1 for every owner.
         rule: `mean-logit` or `geometric` (of log-probabilities), `mean-probability`, or `max` (of log-probabilities).
 
@@ -190,8 +189,7 @@ def _average_batch(scores: TopKScores, owners: Integers, count: int, weights: Do
 def to_dense(scores: AnyScores, what: str) -> NDArray[np.float32]:
     """Require dense scores.
 
-    Raises:
-        HolotypeError: Only the top k classes are known; `what` is the subject of the message.
+    Raises HolotypeError if only the top k classes are known; `what` is the subject of the message.
     """
     if isinstance(scores, TopKScores):
         raise HolotypeError(

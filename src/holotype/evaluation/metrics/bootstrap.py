@@ -50,8 +50,6 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _ResampledCounts:
-    """Counts of all samples, and metrics of resamples of the same size and of the test set's size."""
-
     observed: Counts
     same_size: dict[str, Doubles]
     test_size: dict[str, Doubles]
@@ -59,8 +57,6 @@ class _ResampledCounts:
 
 @dataclass(frozen=True)
 class _Spread:
-    """Metric value, its values over the resamples, and the corrections of variance and center for rare classes."""
-
     value: float
     same_size: Doubles
     test_size: Doubles
@@ -69,20 +65,12 @@ class _Spread:
 
 
 def bootstrap_interval(name: str, scored: ScoredSamples, resamples: GroupResamples) -> Metric:
-    """Compute one metric with its intervals.
-
-    Raises:
-        RecipeError: Unknown metric.
-    """
+    """Compute one metric with its intervals. Raises RecipeError: unknown metric."""
     return bootstrap_intervals([name], scored, resamples)[name]
 
 
 def bootstrap_intervals(names: Sequence[str], scored: ScoredSamples, resamples: GroupResamples) -> dict[str, Metric]:
-    """Compute several metrics with their intervals, on the same resamples.
-
-    Raises:
-        RecipeError: Unknown metric.
-    """
+    """Compute several metrics with their intervals, on the same resamples. Raises RecipeError: unknown metric."""
     resampled = _resample_counts(names, scored, resamples)
     return {
         name: _make_metric(name, _measure_spread(name, scored, resamples, resampled), scored, resamples)
@@ -95,12 +83,8 @@ def paired_difference(
 ) -> dict[str, float]:
     """Compute the difference of a metric, after minus before, on the same samples and resamples.
 
-    Returns:
-        `value`, `low` and `high` of 95 %; with one group, or no valid resample, -1 to 1, or infinite for an unbounded
-        metric.
-
-    Raises:
-        DataError: The two sides are of different samples.
+    Returns `value`, `low` and `high` of 95 %; with one group, or no valid resample, -1 to 1, or infinite for an
+    unbounded metric. Raises DataError if the two sides are of different samples.
     """
     if not same_labels(before.truth, after.truth):
         raise DataError("a paired difference needs the same samples and labels on both sides")
@@ -120,8 +104,7 @@ def paired_difference(
 def class_intervals(scored: ScoredSamples, resamples: GroupResamples) -> tuple[Doubles, Doubles]:
     """Compute 95 % intervals of each class's F1 from resamples that contain the class.
 
-    Returns:
-        Lower and upper ends, shape (classes,) each; NaN for a class without a positive sample.
+    Returns lower and upper ends, shape (classes,) each; NaN for a class without a positive sample.
     """
     table = count_groups(scored.truth, scored.decided, None, scored.kind, resamples.groups)
     observed, resampled = table.resample(), table.resample_f1(resamples.same_size)
@@ -138,7 +121,6 @@ def class_intervals(scored: ScoredSamples, resamples: GroupResamples) -> tuple[D
 
 
 def _resample_counts(names: Sequence[str], scored: ScoredSamples, resamples: GroupResamples) -> _ResampledCounts:
-    """Counts, and metrics of every resample, computed in chunks."""
     table = count_groups(scored.truth, scored.decided, scored.logits, scored.kind, resamples.groups)
     sides: list[dict[str, Doubles]] = []
     for weights in (resamples.same_size, resamples.test_size):

@@ -21,7 +21,6 @@ class ThresholdCurve:
         threshold: Ascending, shape (m,); a sample gets the class if its score is at least this.
         precision: From 0 to 1, shape (m,).
         recall: Descending from 1, shape (m,).
-        average_precision: Of all points, before thinning.
     """
 
     threshold: Doubles

@@ -26,12 +26,8 @@ def class_differences(
 ) -> tuple[Doubles, Doubles, Doubles]:
     """Compute the change of each class's F1, after minus before, with its 95 % interval.
 
-    Returns:
-        Change, lower and upper end, shape (classes,) each; NaN for a class without a positive sample, and NaN ends if
-        its positives are in fewer than three groups.
-
-    Raises:
-        DataError: The two sides are of different samples.
+    Returns change, lower and upper end, shape (classes,) each; NaN for a class without a positive sample, and NaN ends
+    if its positives are in fewer than three groups. Raises DataError if the two sides are of different samples.
     """
     if not same_labels(before.truth, after.truth):
         raise DataError("a paired difference needs the same samples and labels on both sides")

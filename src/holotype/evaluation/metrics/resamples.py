@@ -29,7 +29,6 @@ class GroupResamples:
     Args:
         groups: Group of each sample, shape (n,), from 0 without gaps.
         same_size: Count of each group in each draw of the scored set's size, shape (draws, groups).
-        test_size: The same for independent draws of the test set's size.
         missing_class: Draws of `same_size` that still lack a scored class after redrawing.
         unit: `groups`, or `samples` if each sample is its own group.
     """

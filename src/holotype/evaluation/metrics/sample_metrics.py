@@ -21,11 +21,8 @@ TOP = 5
 def calibration_table(truth: AnyLabels, logits: AnyScores, kind: Kind, bins: int = BINS) -> NDArray[np.float64]:
     """Compute a reliability diagram: mean probability, accuracy and number of scores per bin.
 
-    Args:
-        kind: `multiclass` uses the top class of each sample, `multilabel` every score.
-
-    Returns:
-        Mean probability, share that is true, and number, shape (bins, 3); NaN in an empty bin.
+    `kind`: `multiclass` uses the top class of each sample, `multilabel` every score. Returns mean probability, share
+    that is true, and number, shape (bins, 3); NaN in an empty bin.
     """
     confidence, right, _ = _confidence_and_correctness(truth, logits, kind)
     bin_index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -39,9 +36,8 @@ def calibration_table(truth: AnyLabels, logits: AnyScores, kind: Kind, bins: int
 def calibration_error(truth: AnyLabels, logits: AnyScores, kind: Kind, weights: Doubles | None = None) -> Doubles:
     """Expected calibration error (Naeini, Cooper & Hauskrecht 2015) over 15 bins, shape (draws,); 0 is best.
 
-    Args:
-        kind: `multiclass` uses the top class of each sample, `multilabel` every score.
-        weights: Count of each sample in each draw, shape (draws, n); a single draw of all by default.
+    `kind`: `multiclass` uses the top class of each sample, `multilabel` every score; `weights`: count of each sample in
+    each draw, shape (draws, n); a single draw of all by default.
     """
     confidence, right, owner = _confidence_and_correctness(truth, logits, kind)
     bin_index = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -55,8 +51,7 @@ def calibration_error(truth: AnyLabels, logits: AnyScores, kind: Kind, weights: 
 def top_5_accuracy(truth: AnyLabels, logits: AnyScores, kind: Kind, weights: Doubles | None = None) -> Doubles:
     """Share of samples that have a class among their top five, shape (draws,).
 
-    Args:
-        weights: Count of each sample in each draw, shape (draws, n); a single draw of all by default.
+    `weights`: count of each sample in each draw, shape (draws, n); a single draw of all by default.
     """
     if isinstance(logits, TopKScores):
         top_classes = logits.top_classes[:, :TOP].astype(np.int64)
@@ -77,7 +72,6 @@ SAMPLE_METRICS: dict[str, Callable[[AnyLabels, AnyScores, Kind, Doubles | None],
 def _confidence_and_correctness(
     truth: AnyLabels, logits: AnyScores, kind: Kind
 ) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
-    """Confidence of each score, its correctness, and its sample."""
     rows = np.arange(len(truth))
     if isinstance(logits, TopKScores):
         confidence = np.exp(logits.top_logits[:, 0] - logits.total)

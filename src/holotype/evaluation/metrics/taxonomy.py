@@ -20,8 +20,7 @@ Numbers = NDArray[np.integer]
 def rank_labels(truth: AnyLabels, parents: Numbers) -> AnyLabels:
     """Map class labels (or decisions) to the taxa of a rank, shape (n, taxa).
 
-    Args:
-        parents: Taxon of each class, shape (classes,).
+    `parents`: taxon of each class, shape (classes,).
     """
     labels, taxa = LabelMatrix.from_dense(truth), int(parents.max()) + 1
     taxon_labels = LabelMatrix.from_pairs(
@@ -33,8 +32,7 @@ def rank_labels(truth: AnyLabels, parents: Numbers) -> AnyLabels:
 def rank_scores(probability: Doubles, parents: Numbers) -> Doubles:
     """Sum class probabilities to the taxa of a rank, shape (n, taxa).
 
-    Args:
-        parents: Taxon of each class, shape (classes,).
+    `parents`: taxon of each class, shape (classes,).
     """
     entries = (np.ones(len(parents)), (parents, np.arange(len(parents))))
     return np.ascontiguousarray((sparse.csr_array(entries) @ probability.T).T)
@@ -47,11 +45,8 @@ def hierarchical_scores(truth: Sequence[AnyLabels], predicted: Sequence[AnyLabel
     class and every taxon above it, but not the root. An answer at the genus gives fewer ancestors, of which more are
     right.
 
-    Args:
-        truth: Labels of the classes and of each rank, shape (n, taxa) each.
-
-    Returns:
-        Precision (NaN if nothing was predicted), recall (NaN if nothing is true), F1 (NaN if neither).
+    `truth`: labels of the classes and of each rank, shape (n, taxa) each. Returns precision (NaN if nothing was
+    predicted), recall (NaN if nothing is true), F1 (NaN if neither).
     """
     sides = [[LabelMatrix.from_dense(labels) for labels in side] for side in (truth, predicted)]
     right = sum(
@@ -66,8 +61,7 @@ def hierarchical_scores(truth: Sequence[AnyLabels], predicted: Sequence[AnyLabel
 def hierarchical_f1(truth: Booleans, decided: Booleans, parents: Sequence[Numbers]) -> float:
     """Hierarchical F1 of decided classes, see `hierarchical_scores`.
 
-    Args:
-        parents: For each rank, the taxon of each class, shape (classes,) each.
+    `parents`: for each rank, the taxon of each class, shape (classes,) each.
     """
     sides = ([side, *(rank_labels(side, rank) for rank in parents)] for side in (truth, decided))
     return hierarchical_scores(*sides)[2]
@@ -76,9 +70,8 @@ def hierarchical_f1(truth: Booleans, decided: Booleans, parents: Sequence[Number
 def accuracy_by_coverage(confidence: Doubles, right: Booleans) -> Doubles:
     """Accuracy of the most confident samples by coverage (El-Yaniv & Wiener 2010, selective prediction).
 
-    Returns:
-        Rows of coverage, accuracy so far and lowest confidence, one per distinct confidence, in descending order; shape
-        (steps, 3).
+    Returns rows of coverage, accuracy so far and lowest confidence, one per distinct confidence, in descending order;
+    shape (steps, 3).
     """
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]

@@ -21,8 +21,7 @@ def top_taxa(probability: Doubles, ranks: Ranks) -> tuple[Integers, Doubles]:
 
     The most likely genus need not contain the most likely species: three other species may add up to more.
 
-    Returns:
-        Taxon numbers and their probabilities, shape (n, 1 + ranks) each, the classes first.
+    Returns taxon numbers and their probabilities, shape (n, 1 + ranks) each, the classes first.
     """
     sides = [probability, *(rank_scores(probability, np.asarray(row)) for row in ranks.parents)]
     taxa = np.stack([side.argmax(axis=1) for side in sides], axis=1)
@@ -41,8 +40,7 @@ def fit_back_off(probability: Doubles, truth: Booleans, target: float, ranks: Ra
     and a bound of 90 % confidence leaves them without any answer (bench/back_off.py). The nested score fits the
     thresholds without the scored fold, so it says how well they work.
 
-    Args:
-        target: Share of answers that should be right.
+    `target`: share of answers that should be right.
     """
     taxa, confidence = top_taxa(probability, ranks)
     rank_truth = [truth, *(rank_labels(truth, np.asarray(row)) for row in ranks.parents)]
@@ -61,8 +59,7 @@ def fit_back_off(probability: Doubles, truth: Booleans, target: float, ranks: Ra
 def back_off_answers(back_off: BackOff, probability: Doubles) -> tuple[Integers, Integers]:
     """Answer each sample at the lowest rank whose threshold is reached.
 
-    Returns:
-        Ranks (0 for the classes, -1 for no answer) and taxon numbers (-1 for no answer), shape (n,) each.
+    Returns ranks (0 for the classes, -1 for no answer) and taxon numbers (-1 for no answer), shape (n,) each.
     """
     taxa, confidence = top_taxa(probability, back_off.ranks)
     enough = confidence >= np.asarray(back_off.thresholds)

@@ -142,8 +142,7 @@ class FittedCalibration:
     def answers(self, logits: AnyScores) -> tuple[Integers, Integers] | None:
         """Return rank and taxon of each answer, shape (n,) each, or None without back-off.
 
-        Args:
-            logits: After calibration, shape (n, classes).
+        `logits`: after calibration, shape (n, classes).
         """
         back_off = self.calibration.back_off
         if back_off is None:

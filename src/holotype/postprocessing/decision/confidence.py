@@ -21,8 +21,7 @@ def confident_errors(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, ki
     If a multilabel sample has no wrongly assigned label but misses one, its confidence is 1 minus the probability of
     the missed label.
 
-    Returns:
-        Probabilities, shape (n,); -1 if nothing is wrong.
+    Returns probabilities, shape (n,); -1 if nothing is wrong.
     """
     true_labels, predicted_labels = LabelMatrix.from_dense(truth), LabelMatrix.from_dense(decided)
     probability = logits if isinstance(logits, TopKScores) else probabilities(logits, kind)
@@ -41,11 +40,8 @@ def confident_errors(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, ki
 def class_exemplars(truth: AnyLabels, decided: AnyLabels, logits: AnyScores, max_classes: int) -> list[int]:
     """Pick one sample per class: the highest score, correctly decided samples first.
 
-    Args:
-        max_classes: Only the first so many classes; for top-k scores the most frequent ones.
-
-    Returns:
-        Rows without repetition, in the order of the classes.
+    `max_classes`: only the first so many classes; for top-k scores the most frequent ones. Returns rows without
+    repetition, in the order of the classes.
     """
     true_labels, predicted_labels = LabelMatrix.from_dense(truth), LabelMatrix.from_dense(decided)
     wrong = np.unique(np.setxor1d(true_labels.flat_indices, predicted_labels.flat_indices) // true_labels.classes)

@@ -61,7 +61,6 @@ class DecisionContext:
     """Inputs of a decision besides the scores.
 
     Args:
-        units: Independent group by sample number.
         plate: Plate by sample number, for `assign`; -1 if unknown.
         class_priors: Frequency of each class, for `prior`; by default that of the evidence.
         class_sets: Class numbers that occur together, for `assign`.
@@ -88,12 +87,9 @@ def fit_decision(
 ) -> Decision:
     """Fit the decision of a recipe; only `per-class` and `prior` use the scores.
 
-    Args:
-        oof: Out-of-fold scores; required by `per-class`.
-        spec: By default that of `default_decision`, or thresholds of 0.5 for multilabel without scores.
-
-    Raises:
-        RecipeError: Thresholds of unknown classes or outside 0 to 1, or no scores to fit thresholds on.
+    `oof`: out-of-fold scores; required by `per-class`; `spec`: by default that of `default_decision`, or thresholds of
+    0.5 for multilabel without scores. Raises RecipeError if thresholds of unknown classes or outside 0 to 1, or no
+    scores to fit thresholds on.
     """
     if spec is None:
         spec = default_decision(context.kind) if oof is not None or context.kind == "multiclass" else ThresholdSpec()
@@ -175,11 +171,8 @@ def refit_prior(decision: Decision, logits: AnyScores) -> Decision:
 def thresholds_by_class(setting: float | list[float] | dict[str, float], classes: tuple[str, ...]) -> tuple[float, ...]:
     """Expand a threshold setting to one threshold per class.
 
-    Args:
-        setting: One value for all, a list in class order, or a mapping by class name (others get 0.5).
-
-    Raises:
-        RecipeError: Thresholds of unknown classes, or outside 0 to 1.
+    `setting`: one value for all, a list in class order, or a mapping by class name (others get 0.5). Raises RecipeError
+    if thresholds of unknown classes, or outside 0 to 1.
     """
     field_name = "decision.thresholds"
     if isinstance(setting, list) and len(setting) != len(classes):
@@ -207,9 +200,8 @@ def decide(
 ) -> AnyLabels:
     """Apply a decision rule to logits.
 
-    Args:
-        plate: Plate of each sample, shape (n,), for `assign`; -1 if unknown.
-        set_group: Experiment of each sample, shape (n,), whose plates get different sets; -1 if unknown.
+    `plate`: plate of each sample, shape (n,), for `assign`; -1 if unknown; `set_group`: experiment of each sample,
+    shape (n,), whose plates get different sets; -1 if unknown.
     """
     rule, thresholds = decision.rule, np.asarray(decision.thresholds)
     if rule == "top":

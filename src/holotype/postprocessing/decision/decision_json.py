@@ -62,11 +62,7 @@ def calibration_from_json(content: dict[str, Any]) -> Calibration:
 def prediction_flag_columns(
     calibration: Calibration, probability: NDArray[np.float64], classes: tuple[str, ...], kind: Kind, separator: str
 ) -> list[pl.Series]:
-    """Build the columns `set`, `abstain`, `answer` and `rank` of `predictions.csv`, as far as the calibration has them.
-
-    Args:
-        separator: Between the labels of a set.
-    """
+    """Build the columns `set`, `abstain`, `answer` and `rank` of `predictions.csv` that the calibration has."""
     columns = []
     if calibration.set_threshold is not None:
         sets = prediction_sets(calibration, probability)

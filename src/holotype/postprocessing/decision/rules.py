@@ -39,9 +39,8 @@ def argmax_labels(logits: AnyScores) -> AnyLabels:
 def above_thresholds(logits: Floats, thresholds: NDArray[np.float64], fallback: str) -> NDArray[np.bool_]:
     """Choose every class whose probability is strictly above its threshold.
 
-    Args:
-        thresholds: Probabilities, shape (classes,).
-        fallback: For samples without a label: `argmax` gives the top class, `none` leaves them empty.
+    `thresholds`: probabilities, shape (classes,); `fallback`: for samples without a label: `argmax` gives the top
+    class, `none` leaves them empty.
     """
     decided = probabilities(logits, "multilabel") > thresholds
     if fallback == "argmax":
@@ -58,11 +57,7 @@ def default_labels(logits: AnyScores, kind: Kind) -> AnyLabels:
 
 
 def cascade_thresholds(logits: Floats, thresholds: Sequence[float], fallback: str) -> NDArray[np.bool_]:
-    """Apply descending thresholds: only samples without a label are compared with the next one.
-
-    Args:
-        thresholds: Probabilities, descending.
-    """
+    """Apply descending thresholds: only samples without a label are compared with the next one."""
     decided = np.zeros(logits.shape, dtype=bool)
     for number, threshold in enumerate(thresholds):
         empty = ~decided.any(axis=1)
@@ -93,8 +88,7 @@ def limit_labels(decided: NDArray[np.bool_], logits: Floats, max_labels: int | N
 def prior_thresholds(probability: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fit thresholds that assign each class with a given frequency, as nearly as ties allow.
 
-    Args:
-        shares: Labels of each class per sample, shape (classes,).
+    `shares`: labels of each class per sample, shape (classes,).
     """
     falling = -np.sort(-probability, axis=0)
     count = np.clip(np.rint(shares * len(probability)).astype(int), 0, len(probability))
@@ -108,11 +102,8 @@ def prior_offsets(logits: Floats, shares: NDArray[np.float64]) -> NDArray[np.flo
 
     Saerens, Latinne & Decaestecker 2002, inverted: the frequencies are known and the offsets are fitted.
 
-    Args:
-        shares: Class frequencies, summing to 1, shape (classes,).
-
-    Returns:
-        Shape (classes,); -inf for a class of frequency 0.
+    `shares`: class frequencies, summing to 1, shape (classes,). Returns shape (classes,); -inf for a class of frequency
+    0.
     """
     log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
     target = np.log(np.maximum(shares, EPSILON))
@@ -173,7 +164,6 @@ def _groups_with_different_sets(rows: Sequence[Integers], set_groups: Integers |
 
 
 def _assign_once(log_p: NDArray[np.float64], rows: Integers, classes: Integers) -> tuple[float, Integers]:
-    """The assigned class of each row, each class once per round, and the summed log-probability."""
     from scipy.optimize import linear_sum_assignment
 
     offered = np.tile(classes, -(-len(rows) // len(classes)))

@@ -42,11 +42,7 @@ class SortedScores:
 
 
 def sort_scores(scores: Doubles, truth: NDArray[np.bool_]) -> SortedScores:
-    """Sort scores once for many fits.
-
-    Args:
-        scores: Any monotone confidence, shape (n, classes).
-    """
+    """Sort scores once for many fits. `scores`: any monotone confidence, shape (n, classes)."""
     by_class = np.ascontiguousarray(scores.T, dtype=np.float64)
     order = np.argsort(-by_class, axis=1)
     falling = np.take_along_axis(by_class, order, axis=1)
@@ -108,7 +104,6 @@ def _micro_gains(hits: Doubles, predicted: Doubles, positives: Doubles, last: ND
 
 
 def _midpoint_threshold(scores: Doubles, cut: int) -> float:
-    """Midpoint between the last included and the first excluded score."""
     if cut + 1 == len(scores):
         return float(np.nextafter(scores[cut], -np.inf))
     middle = (scores[cut] + scores[cut + 1]) / 2
@@ -151,7 +146,6 @@ def average_thresholds(
 
     Args:
         units: Independent group of each sample, shape (n,); never split.
-        folds: Number of folds, and of repeats.
         shrink: Number of positive samples at which the class's own threshold has weight 1/2.
 
     Returns:

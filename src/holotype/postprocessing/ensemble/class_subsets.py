@@ -30,7 +30,6 @@ def fill_missing_classes(
 
     Args:
         model_logits: Shape (n, its classes), or (n, its classes + 1) with `none of these` last.
-        model_classes: Numbers of its classes.
         others: Logits of the other models, and the numbers of their classes (None for all).
 
     Returns:
@@ -52,7 +51,6 @@ def fill_missing_classes(
 
 
 def _expand_to_all_classes(logits: Floats, model_classes: Integers | None, classes: int, kind: Kind) -> Doubles:
-    """Scores of a model for all classes; NaN for those it does not predict."""
     doubles = np.asarray(logits, np.float64)
     doubles = log_softmax(doubles, axis=1) if kind == "multiclass" else doubles
     if model_classes is None:

@@ -23,11 +23,9 @@ def diversity_table(
 ) -> list[dict[str, Any]]:
     """Compare every pair of models.
 
-    Returns:
-        One entry per pair: `first`, `second`; `disagreement`: share of samples (multiclass) or labels (multilabel)
-            decided differently; `correlation` of the logits, averaged over classes (for top-k scores, of the
-            log-probability of the true class); `loss_first`, `loss_second`, `loss_mean`: log loss of each and of their
-            mean.
+    Returns one entry per pair: `first`, `second`; `disagreement`: share of samples (multiclass) or labels (multilabel)
+    decided differently; `correlation` of the logits, averaged over classes (for top-k scores, of the log-probability of
+    the true class); `loss_first`, `loss_second`, `loss_mean`: log loss of each and of their mean.
     """
     comparable = [_comparable_scores(scores, truth, kind) for scores in models]
     decided = [_decisions(scores, kind) for scores in models]

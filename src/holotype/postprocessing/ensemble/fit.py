@@ -63,8 +63,6 @@ class EnsembleStep:
     """Ensemble as a postprocessing step that `score_nested` can refit.
 
     Args:
-        sample_features: Features and domains of the samples, for stacks and weights by domain.
-        threads: Classes of a stack that are fitted in parallel.
         cache_dir: Folder that keeps the fitted classes of a stack for the next run.
     """
 
@@ -101,11 +99,7 @@ class EnsembleStep:
 
 
 def fit_ensemble(models: Sequence[OofPredictions], truth: AnyLabels, step: EnsembleStep) -> FittedEnsemble:
-    """Fit an ensemble of models.
-
-    Raises:
-        HolotypeError: The models were scored on different samples.
-    """
+    """Fit an ensemble of models. Raises HolotypeError if the models were scored on different samples."""
     spec, names, kind, samples = step.spec, step.names, step.kind, models[0].samples
     for name, model in zip(names, models, strict=True):
         if not np.array_equal(model.samples, samples):
@@ -190,11 +184,7 @@ def _fit_weights(
 
 
 def rows_by_domain(samples: Integers, sample_features: SampleFeatures | None) -> dict[str, Integers]:
-    """Group the samples by domain; empty if there are no domains.
-
-    Returns:
-        Indices into `samples` by domain name.
-    """
+    """Group the samples by domain; empty if there are no domains."""
     if sample_features is None or not any(sample_features.domains):
         return {}
     domains = np.array([sample_features.domains[number] or "" for number in samples])
@@ -243,7 +233,6 @@ def _make_stack_table(
 
 
 def _log_odds(logits: Floats, kind: Kind) -> Floats:
-    """Log-odds of each class against all others."""
     if kind == "multilabel":
         return logits
     log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
@@ -251,7 +240,6 @@ def _log_odds(logits: Floats, kind: Kind) -> Floats:
 
 
 def _odds_to_logits(odds: Floats, kind: Kind) -> Floats:
-    """Log-odds of single classes as logits; for multiclass their probabilities are normalized by the softmax."""
     if kind == "multilabel":
         return odds.astype(np.float32)
     return np.asarray(np.log(np.clip(expit(np.asarray(odds, np.float64)), EPSILON, 1)), np.float32)
@@ -260,8 +248,7 @@ def _odds_to_logits(odds: Floats, kind: Kind) -> Floats:
 def unfitted_ensemble(step: EnsembleStep) -> FittedEnsemble:
     """Build an ensemble that needs no fitting.
 
-    Raises:
-        RecipeError: The ensemble is of a kind that is fitted on out-of-fold scores.
+    Raises RecipeError if the ensemble is of a kind that is fitted on out-of-fold scores.
     """
     spec = step.spec
     in_ranks = isinstance(spec, MeanSpec) and spec.space == "rank"

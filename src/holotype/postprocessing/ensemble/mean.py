@@ -21,9 +21,8 @@ QUANTILE_STEPS = 201
 def mean_scores(models: Sequence[Floats], weights: Sequence[float], space: str, kind: Kind) -> Floats:
     """Average logits with weights.
 
-    Args:
-        space: `logit` averages logits; `probability` averages probabilities and converts back.
-        kind: `multiclass` (softmax) or `multilabel` (sigmoid).
+    `space`: `logit` averages logits; `probability` averages probabilities and converts back; `kind`: `multiclass`
+    (softmax) or `multilabel` (sigmoid).
     """
     if len(models) == 1:
         return models[0]
@@ -35,8 +34,7 @@ def mean_scores(models: Sequence[Floats], weights: Sequence[float], space: str, 
 def rank_quantiles(models: Sequence[Floats], kind: Kind) -> NDArray[np.float64]:
     """Compute the quantiles of each model's scores by class, and of their mean, for `mean_ranks`.
 
-    Returns:
-        Shape (models + 1, steps, classes).
+    Returns shape (models + 1, steps, classes).
     """
     comparable = [ranking_scores(scores, kind) for scores in models]
     mean = np.mean(comparable, axis=0)
@@ -63,11 +61,8 @@ def mean_ranks(models: Sequence[Floats], quantiles: NDArray[np.float64], kind: K
 def votes(models: Sequence[Floats], kind: Kind) -> Floats:
     """Majority vote as a logit; ties are decided by the mean probability.
 
-    Args:
-        kind: `multiclass`: a model votes for its top class; `multilabel`: for all classes above 0.5.
-
-    Returns:
-        Shape (n, classes); for multilabel, above 0 if more than half of the models vote for the class.
+    `kind`: `multiclass`: a model votes for its top class; `multilabel`: for all classes above 0.5. Returns shape (n,
+    classes); for multilabel, above 0 if more than half of the models vote for the class.
     """
     probabilities = _probabilities(models, kind)
     voted = [
@@ -79,7 +74,6 @@ def votes(models: Sequence[Floats], kind: Kind) -> Floats:
 
 
 def _probabilities(models: Sequence[Floats], kind: Kind) -> list[Floats]:
-    """In the precision of the logits."""
     return [expit(scores) if kind == "multilabel" else softmax(scores, axis=1) for scores in models]
 
 

@@ -31,9 +31,7 @@ class ModelVariant:
     """Selected variant of a model.
 
     Args:
-        index: Index of its scores among all.
         specialists: Index of the scores that include the specialists; None if there are none.
-        domains: Domains for which the specialists are used.
     """
 
     index: int
@@ -44,12 +42,7 @@ class ModelVariant:
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """Ensemble whose models come with several pooling rules, and some with specialists.
-
-    Args:
-        pools: Pooling rules of each model, in the order of the scores.
-        has_specialists: Per model: its scores are followed by those that include its specialists.
-    """
+    """Ensemble whose models come with several pooling rules, and some with specialists."""
 
     ensemble_step: EnsembleStep
     pools: tuple[tuple[str, ...], ...]
@@ -70,8 +63,7 @@ class ModelSelection:
     def fit(self, evidence: Sequence[OofPredictions], truth: AnyLabels, /) -> FittedModelSelection:
         """Select the variant of each model by log loss, and fit the ensemble on the selected scores.
 
-        Args:
-            evidence: Out-of-fold scores: per model one entry per pooling rule, then those with its specialists.
+        `evidence`: out-of-fold scores: per model one entry per pooling rule, then those with its specialists.
         """
         variants, start = [], 0
         for pools, has_specialists in zip(self.pools, self.has_specialists or (False,) * len(self.pools), strict=True):
@@ -92,7 +84,6 @@ class ModelSelection:
         return FittedModelSelection(fit_ensemble(selected, truth, self.ensemble_step), tuple(variants), sample_features)
 
     def _improved_domains(self, overall: OofPredictions, special: OofPredictions, truth: AnyLabels) -> tuple[str, ...]:
-        """Domains whose specialists have a smaller out-of-fold log loss."""
         improved = []
         for name, rows in rows_by_domain(overall.samples, self.ensemble_step.sample_features).items():
             labels = take_rows(truth, rows)
@@ -126,8 +117,7 @@ class FittedModelSelection:
     def select(self, models: Sequence[Any]) -> list[Any]:
         """Select one entry per model.
 
-        Args:
-            models: As they were fitted: one entry per model and pooling rule, and those with specialists.
+        `models`: as they were fitted: one entry per model and pooling rule, and those with specialists.
         """
         return [select_model_scores(models, variant, self.sample_features) for variant in self.variants]
 

@@ -63,7 +63,6 @@ class StackTable:
         model_scores: Log-odds of each model, shape (models, n, classes).
         mean: Log-odds that the stack starts from, shape (n, classes).
         shared: Columns shared by all classes, shape (n, features); NaN if unknown.
-        names: Column names, the models first.
     """
 
     model_scores: Floats
@@ -113,11 +112,8 @@ def fit_stack(
 ) -> tuple[tuple[tuple[Model, ...], ...], Floats]:
     """Fit the stack of every class.
 
-    Args:
-        units: Independent group of each sample, shape (n,); never split.
-
-    Returns:
-        The models of each class, and the log-odds of every sample by the models that left it out, shape (n, classes).
+    `units`: independent group of each sample, shape (n,); never split. Returns the models of each class, and the
+    log-odds of every sample by the models that left it out, shape (n, classes).
     """
     folds = [_inner_folds(units, spec.inner, seed, repeat) for repeat in range(spec.repeats)]
 
@@ -152,8 +148,7 @@ def apply_stack(stack: Sequence[Sequence[Model]], table: StackTable) -> Floats:
 def stack_importance(stack: Sequence[Sequence[Model]], names: Sequence[str]) -> dict[str, float]:
     """Feature importance of a stack: share of the total gain (trees) or absolute weight (linear).
 
-    Returns:
-        Share by name, the largest first.
+    Returns share by name, the largest first.
     """
     import lightgbm
 
@@ -232,7 +227,6 @@ def _early_stopping_mask(units: Integers, truth: NDArray[np.bool_], seed: int) -
 
 
 def _fit_logistic(columns: NDArray[np.float32], truth: NDArray[np.bool_]) -> Model:
-    """Logistic regression on standardized columns; unknown values are replaced by the mean."""
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
@@ -265,7 +259,6 @@ def _inner_folds(units: Integers, count: int, seed: int, repeat: int) -> Integer
 
 
 def _load_or_compute(cache_dir: Path | None, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The cached result for this key, or a new one that is then cached."""
     if cache_dir is None:
         return make()
     path = cache_dir / f"{key[:32]}.json"

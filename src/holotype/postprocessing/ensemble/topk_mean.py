@@ -41,9 +41,8 @@ def fit_top_k_weights(
 def union_of_top_k(models: Sequence[TopKScores]) -> tuple[Integers, list[NDArray[np.float32]]]:
     """Collect the classes in the top k of any model, with every model's log-probability of them.
 
-    Returns:
-        Class numbers, padded with -1, shape (n, m); and per model the log-probabilities, the last column those of all
-        other classes together, shape (n, m + 1).
+    Returns class numbers, padded with -1, shape (n, m); and per model the log-probabilities, the last column those of
+    all other classes together, shape (n, m + 1).
     """
     all_classes = np.sort(np.hstack([model.top_classes for model in models]).astype(np.int64), axis=1)
     repeated = np.zeros(all_classes.shape, bool)
@@ -70,7 +69,6 @@ def _log_probabilities_of(model: TopKScores, numbers: Integers, others: Integers
 
 
 def _truncate(model: TopKScores, k: int) -> TopKScores:
-    """The same scores with a smaller k."""
     if k >= model.top_classes.shape[1]:
         return model
     dropped = np.logaddexp.reduce(model.top_logits[:, k:].astype(np.float64), axis=1)

@@ -63,7 +63,6 @@ def fit_weights(
 def _loss_and_gradient(
     mean: NDArray[np.float64], truth: Booleans, space: str, kind: Kind
 ) -> tuple[float, NDArray[np.float64]]:
-    """Log loss of a mean of scores, and its gradient with respect to the mean."""
     if space == "logit":
         scale = len(truth) if kind == "multiclass" else truth.size
         return log_loss(truth, None, mean, kind), (probabilities(mean, kind) - truth) / scale  # type: ignore[arg-type]
@@ -79,12 +78,8 @@ def greedy_weights(
 ) -> tuple[float, ...]:
     """Greedy ensemble selection with replacement (Caruana et al. 2004, "Ensemble selection from libraries of models").
 
-    Args:
-        models: What is averaged, one array per model, shape (n, classes) each.
-        score: Of a mean; higher is better.
-
-    Returns:
-        One per model, summing to 1: how often it was added up to the best round.
+    `models`: what is averaged, one array per model, shape (n, classes) each. Returns one per model, summing to 1: how
+    often it was added up to the best round.
     """
     counts = np.zeros(len(models))
     summed = np.zeros(models[0].shape)

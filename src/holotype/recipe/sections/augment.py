@@ -80,8 +80,7 @@ class AugmentSpec(Section):
     def crop_share(self, size: int) -> float:
         """Side of the window over the image's longest side; 1 is the whole image.
 
-        Args:
-            size: The model's input size in pixels.
+        `size`: the model's input size in pixels.
         """
         if isinstance(self.crop, dict):
             return min(size / self.crop["image_size"], 1.0)

@@ -13,7 +13,6 @@ __all__ = ["ChannelNames", "Name", "Section"]
 
 
 def _to_name(value: Any) -> Any:
-    """Convert numbers, booleans and dates, to which YAML gives types of their own, to names."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():

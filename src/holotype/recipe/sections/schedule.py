@@ -102,14 +102,7 @@ class EarlyStoppingSpec(Section):
 
 
 def named_schedule(value: Any) -> Any:
-    """Expand the name of a schedule into a section, spelled with `-`.
-
-    Args:
-        value: A name, or a mapping with `name`.
-
-    Raises:
-        ValueError: There is no schedule of that name.
-    """
+    """Expand the name of a schedule into a section, spelled with `-`."""
     section = {"name": value} if isinstance(value, str) else value
     if not isinstance(section, dict) or not isinstance(section.get("name"), str):
         return section

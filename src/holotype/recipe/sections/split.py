@@ -50,9 +50,5 @@ class SplitSpec(Section):
         return self
 
     def folds_used(self, count: int) -> tuple[int, ...]:
-        """Folds that are trained and scored, in order.
-
-        Args:
-            count: Number of folds.
-        """
+        """Folds that are trained and scored, in order."""
         return tuple(range(count)) if self.folds_to_train == "all" else tuple(sorted(self.folds_to_train))

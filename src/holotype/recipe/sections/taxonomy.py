@@ -29,7 +29,6 @@ class TaxonomySpec(Section):
 
 
 def _expand_weights(value: Any) -> Any:
-    """Expand the short form, a mapping of weights."""
     return {"weights": value} if isinstance(value, dict) and not {"kind", "weights"} & set(value) else value
 
 
