@@ -68,7 +68,10 @@ def test_images_without_a_flaw_give_an_empty_report():
     assert (report.clusters.height, report.conflicts.height, len(report.left_out), report.warnings) == (0, 0, 0, ())
 
 
-def test_unreadable_images_stop_with_the_reason_of_each_and_the_count_of_all():
+def test_unreadable_images_stop_with_the_reason_of_each_and_the_count_of_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for row in range(1, 8):
+        (tmp_path / f"i{row}.png").touch()
     errors = {row: f"i{row}.png: truncated at byte {row}" for row in range(1, 8)}
     broken = dict.fromkeys(errors)
     found = statistics(9, error=errors, channels=broken, digest=broken, deviation=broken, mean=broken, depth=broken)
@@ -80,6 +83,22 @@ def test_unreadable_images_stop_with_the_reason_of_each_and_the_count_of_all():
     assert "'i6'" not in text
     assert "and 2 more" in text
     assert "remove their rows from the table" in text
+
+
+def test_missing_files_are_known_by_the_disk_and_not_by_words_of_a_reason(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = dict.fromkeys((1, 2))
+    found = statistics(
+        9, error=dict.fromkeys(rows, "a plane does not exist"), channels=rows, digest=rows, deviation=rows, mean=rows
+    )
+    with pytest.raises(DataError, match="2 of 9 image files do not exist: .* if you moved them"):
+        audit_images(table(9), found, AuditSpec())
+    (tmp_path / "i1.png").touch()
+    with pytest.raises(DataError, match="2 of 9 images cannot be read: .* repair the files"):
+        audit_images(table(9), found, AuditSpec())
+    (tmp_path / "i2.png").touch()
+    with pytest.raises(DataError, match="2 of 9 images cannot be read: "):
+        audit_images(table(9), found, AuditSpec())
 
 
 def test_different_channel_counts_are_refused_with_the_commonest():

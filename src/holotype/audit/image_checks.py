@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from holotype.core.errors import DataError, join_names, pluralize
 from holotype.data import extreme_rows
+from holotype.data.uris import is_remote, strip_file_scheme, strip_row_index
 from holotype.types import ImageStatistics, ImageTable
 
 __all__ = [
@@ -25,7 +28,6 @@ __all__ = [
 ]
 
 MAX_LISTED = 5
-ABSENT = " does not exist"  # in the reason of an image whose file is not there
 MOVED = "if you moved them, run `holotype init` again or remove their rows from the table"
 SATURATED = 0.98  # mean of a channel over the largest value of its type
 WHITE = 0.9  # same ratio from which the typical image has a white background
@@ -40,8 +42,7 @@ def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
     rows = np.flatnonzero(reasons.is_not_null().to_numpy())
     if not len(rows):
         return
-    absent = [reasons[int(row)] for row in rows if ABSENT in reasons[int(row)]]
-    if len(absent) == len(rows):
+    if all(any(map(_is_missing, images.files_of_row(int(row)))) for row in rows):
         what, remedy = "image files do not exist", MOVED
     else:
         what, remedy = "images cannot be read", "repair the files, or remove their rows from the table"
@@ -50,6 +51,11 @@ def require_readable(images: ImageTable, statistics: ImageStatistics) -> None:
     raise DataError(
         f"{len(rows):,} of {len(images):,} {what}: {', '.join(examples)}{rest}", field="data.images", remedy=remedy
     )
+
+
+def _is_missing(file: str) -> bool:
+    path = strip_file_scheme(strip_row_index(file)[0])
+    return not is_remote(path) and not Path(path).exists()
 
 
 def require_same_channels(images: ImageTable, statistics: ImageStatistics) -> None:
