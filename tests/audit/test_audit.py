@@ -91,13 +91,13 @@ def test_missing_files_are_known_by_the_disk_and_not_by_words_of_a_reason(tmp_pa
     found = statistics(
         9, error=dict.fromkeys(rows, "a plane does not exist"), channels=rows, digest=rows, deviation=rows, mean=rows
     )
-    with pytest.raises(DataError, match="2 of 9 image files do not exist: .* if you moved them"):
+    with pytest.raises(DataError, match=r"2 of 9 image files do not exist: .* if you moved them"):
         audit_images(table(9), found, AuditSpec())
     (tmp_path / "i1.png").touch()
-    with pytest.raises(DataError, match="2 of 9 images cannot be read: .* repair the files"):
+    with pytest.raises(DataError, match=r"2 of 9 images cannot be read: .* repair the files"):
         audit_images(table(9), found, AuditSpec())
     (tmp_path / "i2.png").touch()
-    with pytest.raises(DataError, match="2 of 9 images cannot be read: "):
+    with pytest.raises(DataError, match=r"2 of 9 images cannot be read: "):
         audit_images(table(9), found, AuditSpec())
 
 
