@@ -6,10 +6,12 @@ In all functions `truth`, `decided` and `logits` have shape (n, classes), one ro
 from holotype.evaluation.metrics.bootstrap import (
     MAX_MAP_CELLS,
     GroupResamples,
+    PairedDifference,
     ScoredSamples,
     bootstrap_interval,
     bootstrap_intervals,
     class_intervals,
+    compare_paired,
     paired_difference,
     resample_groups,
 )
@@ -61,6 +63,7 @@ __all__ = [
     "Counts",
     "GroupCounts",
     "GroupResamples",
+    "PairedDifference",
     "ScoredSamples",
     "ThresholdCurve",
     "accuracy",
@@ -74,6 +77,7 @@ __all__ = [
     "class_differences",
     "class_intervals",
     "classes_without_positives",
+    "compare_paired",
     "count_groups",
     "f1_per_class",
     "hierarchical_f1",

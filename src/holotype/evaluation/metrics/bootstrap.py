@@ -2,10 +2,15 @@
 
 The interval of a value is a Wilson interval (Wilson 1927, JASA 22), centered at the value minus the bootstrap bias,
 with the bootstrap's standard deviation: unlike percentiles it holds near 0 and 1, and for few groups it uses Student's
-t (Hesterberg 2015, The American Statistician 69). A class with few samples, all right or all wrong, does not vary in
-any bootstrap; the variance of its Jeffreys posterior is added. Few groups may agree by chance: their variance is at
-least the binomial one of as many samples. A single group says nothing about the spread between groups, so its interval
-covers all possible values.
+t (Hesterberg 2015, The American Statistician 69).
+
+A mean over classes is centered at its value and has the jackknife's variance. A resample lacks a third of the classes
+with one sample and repeats the samples of the others: its mean is too high and varies too little, so that with 1,000
+classes the interval would miss the average score of a test set in half of the cases (`bench/intervals.py`). A class
+with few samples, all right or all wrong, does not vary at all; the variance of its Jeffreys posterior is added.
+
+Few groups may agree by chance: their variance is at least the binomial one of as many samples. A single group says
+nothing about the spread between groups, so its interval covers all possible values.
 """
 
 from __future__ import annotations
@@ -15,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit  # normal and Student's t, without the slow import of scipy.stats
+from scipy.special import ndtr, stdtr, stdtrit  # normal and Student's t, without the slow import of scipy.stats
 
 from holotype.core.errors import DataError, RecipeError
 from holotype.evaluation.metrics.counts import CLASS_SCORES, COUNT_METRICS, Counts, count_groups, f1_of_classes, nanmean
+from holotype.evaluation.metrics.jackknife import jackknife_scores, jackknife_variance
 from holotype.evaluation.metrics.resamples import GroupResamples, class_groups, resample_groups
 from holotype.evaluation.metrics.sample_metrics import SAMPLE_METRICS
 from holotype.evaluation.metrics.scored import ScoredSamples
@@ -28,10 +34,12 @@ from holotype.types import LabelMatrix, Metric, same_labels, to_dense
 __all__ = [
     "MAX_MAP_CELLS",
     "GroupResamples",
+    "PairedDifference",
     "ScoredSamples",
     "bootstrap_interval",
     "bootstrap_intervals",
     "class_intervals",
+    "compare_paired",
     "paired_difference",
     "resample_groups",
 ]
@@ -53,15 +61,62 @@ class _ResampledCounts:
     observed: Counts
     same_size: dict[str, Doubles]
     test_size: dict[str, Doubles]
+    without_group: dict[str, Doubles]
 
 
 @dataclass(frozen=True)
 class _Spread:
+    """Metric value and its values over the resamples; `variance` and `shift` correct for rare classes.
+
+    Args:
+        is_centered: The bootstrap bias is not subtracted, because it is that of resampling and not of the metric.
+        without_group: Values without each group, for the jackknife; None for the bootstrap's variance.
+    """
+
     value: float
     same_size: Doubles
     test_size: Doubles
     variance: float = 0.0
     shift: float = 0.0
+    is_centered: bool = False
+    without_group: Doubles | None = None
+
+    def minus(self, other: _Spread) -> _Spread:
+        """Spread of a paired difference."""
+        jackknife = None
+        if self.without_group is not None and other.without_group is not None:
+            jackknife = self.without_group - other.without_group
+        return _Spread(
+            self.value - other.value,
+            self.same_size - other.same_size,
+            self.test_size - other.test_size,
+            is_centered=self.is_centered,
+            without_group=jackknife,
+        )
+
+    def center_and_variance(self, groups: int) -> tuple[float, float]:
+        """Center and variance of the interval; NaN with one group, or if no resample has a value."""
+        finite = self.same_size[np.isfinite(self.same_size)]
+        if groups < 2 or not len(finite):
+            return np.nan, np.nan
+        center = self.value if self.is_centered else 2 * self.value - float(finite.mean())
+        if self.without_group is not None:
+            return center, jackknife_variance(self.without_group)
+        return center, _variance(finite, groups)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Paired difference of a metric on the same samples, with its 95 % interval.
+
+    Args:
+        p_value: Two-sided, of no difference; at least that of a sign test if all groups differ equally.
+    """
+
+    value: float
+    low: float
+    high: float
+    p_value: float
 
 
 def bootstrap_interval(name: str, scored: ScoredSamples, resamples: GroupResamples) -> Metric:
@@ -81,24 +136,36 @@ def bootstrap_intervals(names: Sequence[str], scored: ScoredSamples, resamples: 
 def paired_difference(
     name: str, before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples
 ) -> dict[str, float]:
+    """Compute `value`, `low` and `high` of `compare_paired`."""
+    difference = compare_paired(name, before, after, resamples)
+    return {"value": difference.value, "low": difference.low, "high": difference.high}
+
+
+def compare_paired(
+    name: str, before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples
+) -> PairedDifference:
     """Compute the difference of a metric, after minus before, on the same samples and resamples.
 
-    Returns `value`, `low` and `high` of 95 %; with one group, or no valid resample, -1 to 1, or infinite for an
-    unbounded metric. Raises DataError if the two sides are of different samples.
+    With one group, or no valid resample, the interval is -1 to 1, or infinite for an unbounded metric. Raises
+    DataError if the two sides are of different samples.
     """
     if not same_labels(before.truth, after.truth):
         raise DataError("a paired difference needs the same samples and labels on both sides")
     first, second = (
         _measure_spread(name, side, resamples, _resample_counts([name], side, resamples)) for side in (before, after)
     )
-    change, steps = second.value - first.value, second.same_size - first.same_size
-    steps = steps[np.isfinite(steps)]
-    if resamples.count < 2 or not len(steps):
+    difference, groups = second.minus(first), resamples.count
+    change, (center, variance) = difference.value, difference.center_and_variance(groups)
+    if not np.isfinite(variance):
         bound = np.inf if name in UNBOUNDED else 1.0
-        return {"value": change, "low": -bound, "high": bound}
-    center = 2 * change - float(steps.mean())
-    half = _quantile(resamples.count) * float(np.sqrt(_variance(steps, resamples.count)))
-    return {"value": change, "low": min(change, center - half), "high": max(change, center + half)}
+        return PairedDifference(change, -bound, bound, 1.0)
+    deviation = float(np.sqrt(variance))
+    half = _quantile(groups) * deviation
+    if deviation < 1e-12:
+        p_value = 1.0 if abs(change) < 1e-12 else 2.0 ** (1 - groups)
+    else:
+        p_value = 2 * float(stdtr(groups - 1, -abs(center) / deviation))
+    return PairedDifference(change, min(change, center - half), max(change, center + half), p_value)
 
 
 def class_intervals(scored: ScoredSamples, resamples: GroupResamples) -> tuple[Doubles, Doubles]:
@@ -129,7 +196,8 @@ def _resample_counts(names: Sequence[str], scored: ScoredSamples, resamples: Gro
             for name, values in scores.items():
                 values.append(COUNT_METRICS[name](part))
         sides.append({name: np.concatenate(values) for name, values in scores.items()})
-    return _ResampledCounts(table.resample(), *sides)
+    without_group = {name: jackknife_scores(name, table) for name in names if name in CLASS_SCORES}
+    return _ResampledCounts(table.resample(), sides[0], sides[1], without_group)
 
 
 def _measure_spread(
@@ -147,7 +215,13 @@ def _measure_spread(
     if name in CLASS_SCORES:
         variance, shift = _rare_class_terms(CLASS_SCORES[name](resampled.observed)[0], resampled.observed.support[0])
     return _Spread(
-        float(score(resampled.observed)[0]), resampled.same_size[name], resampled.test_size[name], variance, shift
+        float(score(resampled.observed)[0]),
+        resampled.same_size[name],
+        resampled.test_size[name],
+        variance,
+        shift,
+        is_centered=name in CLASS_SCORES,
+        without_group=resampled.without_group.get(name),
     )
 
 
@@ -162,7 +236,7 @@ def _map_spread(scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
         resampled = average_precision_per_class(truth, logits, scored.kind, weights[:, resamples.groups])
         sides.append(nanmean(resampled, axis=1))
     variance, shift = _rare_class_terms(scores, truth.sum(axis=0))
-    return _Spread(float(nanmean(scores, axis=0)), sides[0], sides[1], variance, shift)
+    return _Spread(float(nanmean(scores, axis=0)), sides[0], sides[1], variance, shift, is_centered=True)
 
 
 def _sample_metric_spread(name: str, scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
@@ -200,10 +274,10 @@ def _make_metric(name: str, spread: _Spread, scored: ScoredSamples, resamples: G
 
 def _value_interval(spread: _Spread, group_counts: tuple[int, int], samples: int) -> tuple[float, float]:
     """Interval of a score between 0 and 1; `group_counts` are all groups, and those that bear on the score."""
-    (groups, bearing), value, resampled = group_counts, spread.value, spread.same_size[np.isfinite(spread.same_size)]
-    if groups < 2 or not len(resampled) or not np.isfinite(value):
+    (groups, bearing), value = group_counts, spread.value
+    middle, variance = spread.center_and_variance(groups)
+    if not np.isfinite(variance) or not np.isfinite(value):
         return 0.0, 1.0
-    variance = _variance(resampled, groups)
     if variance < 1e-18 and value in {0.0, 1.0}:
         edge = TAIL ** (1 / bearing)  # the rate that gives this result with probability 2.5 %
         return (edge, 1.0) if value else (0.0, 1 - edge)
@@ -212,7 +286,7 @@ def _value_interval(spread: _Spread, group_counts: tuple[int, int], samples: int
     variance += spread.variance
     if variance < 1e-18:
         return value, value
-    z, center = _quantile(groups), float(np.clip(2 * value - resampled.mean(), 0, 1))
+    z, center = _quantile(groups), float(np.clip(middle, 0, 1))
     share = float(np.clip(center + spread.shift, 0.5 / (groups + 1), 1 - 0.5 / (groups + 1)))
     size = share * (1 - share) / variance  # the number of independent samples that would vary as much
     middle = (center + z**2 / (2 * size)) / (1 + z**2 / size)
@@ -223,18 +297,25 @@ def _value_interval(spread: _Spread, group_counts: tuple[int, int], samples: int
 def _unbounded_interval(spread: _Spread, groups: int) -> tuple[float, float]:
     if groups < 2:
         return 0.0, np.inf
-    center = 2 * spread.value - float(spread.same_size.mean())
-    half = _quantile(groups) * float(np.sqrt(_variance(spread.same_size, groups)))
+    center, variance = spread.center_and_variance(groups)
+    half = _quantile(groups) * float(np.sqrt(variance))
     return max(0.0, min(spread.value, center - half)), max(spread.value, center + half)
 
 
 def _prediction_interval(
     spread: _Spread, resamples: GroupResamples, inner: tuple[float, float], top: float
 ) -> dict[str, float]:
-    """The value plus quantiles of (test - same), wider for few groups; never narrower than `inner`."""
+    """The value plus quantiles of (test - same), wider for few groups; never narrower than `inner`.
+
+    Class averages vary too little in a bootstrap, so that their steps are scaled to the jackknife's deviation.
+    """
     low, high = inner
     steps = spread.test_size - spread.same_size
     steps = steps[np.isfinite(steps)]
+    if spread.without_group is not None and resamples.count >= 2 and len(steps):
+        variance = _variance(spread.same_size[np.isfinite(spread.same_size)], resamples.count)
+        ratio = jackknife_variance(spread.without_group) / variance if variance > 0 else 1.0
+        steps = steps.mean() + (steps - steps.mean()) * np.sqrt(max(ratio, 1.0))
     if resamples.count >= 2 and len(steps):
         tail = float(ndtr(-_quantile(resamples.count) * np.sqrt(resamples.count / (resamples.count - 1))))
         below, above = np.quantile(steps, [tail, 1 - tail])
