@@ -78,11 +78,12 @@ def make_problem(classes: int, tie: str) -> Problem:
 def macro_f1(label: Integers, predicted: Integers, classes: int) -> float:
     """`sklearn.metrics.f1_score(label, predicted, average="macro")`; every class occurs."""
     hits = np.bincount(label[label == predicted], minlength=classes)
-    return float((2 * hits / (np.bincount(label, minlength=classes) + np.bincount(predicted, minlength=classes))).mean())
+    total = np.bincount(label, minlength=classes) + np.bincount(predicted, minlength=classes)
+    return float((2 * hits / total).mean())
 
 
 def resampled_f1(label: Integers, predicted: Integers, group: Integers, classes: int, seed: int) -> Doubles:
-    """`f1_score(average="macro")` of resampled groups: over the classes that a resample's labels or predictions have."""
+    """`f1_score(average="macro")` of resampled groups, over the classes of each resample's labels and predictions."""
     generator = np.random.default_rng(seed)
     count = int(group.max()) + 1
     hit = label == predicted
