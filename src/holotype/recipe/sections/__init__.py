@@ -4,6 +4,14 @@ from holotype.recipe.sections.audit import AuditSpec, DuplicatesSpec
 from holotype.recipe.sections.augment import AugmentSpec, MixSpec
 from holotype.recipe.sections.base import Section
 from holotype.recipe.sections.checkpoints import CheckpointsSpec
+from holotype.recipe.sections.classifier import (
+    ClassifierSpec,
+    KnnClassifierSpec,
+    LdaClassifierSpec,
+    LightgbmClassifierSpec,
+    LogisticClassifierSpec,
+    RidgeClassifierSpec,
+)
 from holotype.recipe.sections.data import DataSpec, LabelSpec
 from holotype.recipe.sections.decision import (
     ArgmaxSpec,
@@ -47,6 +55,7 @@ __all__ = [
     "CalibrationSpecOrNone",
     "CascadeSpec",
     "CheckpointsSpec",
+    "ClassifierSpec",
     "DataSpec",
     "DecisionSpec",
     "DuplicatesSpec",
@@ -54,7 +63,11 @@ __all__ = [
     "GreedySpec",
     "HeadSpec",
     "InputSpec",
+    "KnnClassifierSpec",
     "LabelSpec",
+    "LdaClassifierSpec",
+    "LightgbmClassifierSpec",
+    "LogisticClassifierSpec",
     "MarginSpec",
     "MeanSpec",
     "MixSpec",
@@ -69,6 +82,7 @@ __all__ = [
     "PriorSpec",
     "PseudoLabelsSpec",
     "ReportSpec",
+    "RidgeClassifierSpec",
     "RunSpec",
     "Section",
     "SpecialistsSpec",
