@@ -28,6 +28,7 @@ __all__ = [
     "read_csv",
     "read_parquet",
     "require_table_suffix",
+    "scan_parquet",
     "strip_sheet_name",
     "write_parquet",
     "write_table",
@@ -51,6 +52,12 @@ def read_parquet(source: Path | str | bytes, columns: Sequence[str] | None = Non
 def parquet_columns(source: Path | str | bytes) -> list[str]:
     """Read the column names of a Parquet file; raises as `read_parquet`."""
     return list(_parse(source, pl.read_parquet_schema))
+
+
+def scan_parquet(source: Path | str | bytes) -> pl.LazyFrame:
+    """Open a Parquet file as a lazy table, of which only the selected columns are read; raises as `read_parquet`."""
+    parquet_columns(source)
+    return pl.scan_parquet(source, glob=False)
 
 
 def read_csv(source: Path | str | bytes, separator: str = ",", header: bool = True) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from holotype.data.pixel_cache import (
 )
 from holotype.data.resize import resize_image, unpadded_region
 from holotype.data.table_sources import folder_warnings
-from holotype.data.tables import TABLE_SUFFIXES, read_table
+from holotype.data.tables import TABLE_SUFFIXES, NotedTable, read_noted_table, read_table, text_table
 from holotype.data.thumbnails import (
     Fingerprints,
     content_square,
@@ -39,6 +39,7 @@ __all__ = [
     "CacheFormat",
     "Fingerprints",
     "ImportedScores",
+    "NotedTable",
     "PixelCache",
     "build_pixel_cache",
     "channel_statistics",
@@ -61,12 +62,14 @@ __all__ = [
     "plan_pixel_cache",
     "read_image",
     "read_images",
+    "read_noted_table",
     "read_row",
     "read_scores",
     "read_table",
     "resize_image",
     "row_normalization",
     "table_warnings",
+    "text_table",
     "to_cache_format",
     "unpack_fingerprints",
     "unpadded_region",

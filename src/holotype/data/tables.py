@@ -14,7 +14,7 @@ from holotype.data.delimited import parse_delimited
 from holotype.data.excel import read_sheet
 from holotype.data.uris import is_remote, open_uri, suffix
 
-__all__ = ["TABLE_SUFFIXES", "NotedTable", "read_noted_table", "read_table"]
+__all__ = ["TABLE_SUFFIXES", "NotedTable", "read_noted_table", "read_table", "text_table"]
 
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 TABLE_SUFFIXES = (".csv", ".tsv", *PARQUET_SUFFIXES, *EXCEL_SUFFIXES)
@@ -59,7 +59,7 @@ def read_noted_table(path: Path | str, field: str = "data.train", lists: bool = 
         source = open_uri(address)
         content = source if isinstance(source, Path) else source.getvalue()
         if suffix(address) in PARQUET_SUFFIXES:
-            table = _to_text(read_parquet(content), lists)
+            table = text_table(read_parquet(content), lists)
         elif suffix(address) in EXCEL_SUFFIXES:
             table, notes = read_sheet(source, sheet, name, field)
         else:
@@ -73,7 +73,12 @@ def read_noted_table(path: Path | str, field: str = "data.train", lists: bool = 
     return NotedTable(table, notes)
 
 
-def _to_text(table: pl.DataFrame, lists: bool) -> pl.DataFrame:
+def text_table(table: pl.DataFrame, lists: bool = False) -> pl.DataFrame:
+    """Columns as text: whole numbers without a decimal point, lists as JSON, NaN as null.
+
+    Args:
+        lists: Keep list columns.
+    """
     columns = []
     for column in table.iter_columns():
         if column.dtype.is_float():

@@ -36,6 +36,7 @@ from holotype.recipe.sections.ensemble import (
 from holotype.recipe.sections.head import HeadSpec, MarginSpec
 from holotype.recipe.sections.input import InputSpec, TileSpec
 from holotype.recipe.sections.learning import NeighborsSpec, PseudoLabelsSpec, SpecialistsSpec
+from holotype.recipe.sections.measurements import MeasurementsSpec
 from holotype.recipe.sections.model import ModelSpec, PredictSpec
 from holotype.recipe.sections.optimizer import OptimizerSpec
 from holotype.recipe.sections.phase import PhaseSpec
@@ -70,6 +71,7 @@ __all__ = [
     "LogisticClassifierSpec",
     "MarginSpec",
     "MeanSpec",
+    "MeasurementsSpec",
     "MixSpec",
     "ModelSpec",
     "NeighborsSpec",

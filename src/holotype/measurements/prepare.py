@@ -1,0 +1,247 @@
+"""Features of a model from a table of measurements: read, selected, normalized, and filled where they are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from holotype.core.errors import DataError, join_names, pluralize
+from holotype.measurements.measurement_table import FIELD, MeasurementTable, read_measurements
+from holotype.measurements.normalize import center_and_scale, normalize_rows
+from holotype.measurements.select_columns import select_columns
+from holotype.recipe.sections import DataSpec, MeasurementsSpec
+from holotype.types import Floats, ImageTable, Integers
+
+__all__ = [
+    "FittedMeasurements",
+    "PreparedMeasurements",
+    "fit_measurements",
+    "measure_new_samples",
+    "prepare_measurements",
+    "transform_measurements",
+]
+
+FEW_ROWS = 5
+"""Number of rows below which the center and scale of a plate are hardly known."""
+
+
+@dataclass(frozen=True)
+class FittedMeasurements:
+    """Columns, normalization and filling of the measurements of a model, for its training rows and for new ones.
+
+    Args:
+        columns: Names of the measurements in order.
+        groups: Plates with a normalization; empty without one.
+        center: Shape (plates, columns).
+        scale: Shape (plates, columns); 0 for a column that is constant in the plate.
+        fill: Value of missing measurements after the normalization, shape (columns,); NaN to keep them.
+        method: `standardize` or `mad-robustize`, for the plates of new rows.
+        normalizes: Whether measurements are normalized.
+    """
+
+    columns: tuple[str, ...]
+    groups: tuple[str, ...]
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    fill: NDArray[np.float64]
+    method: str
+    normalizes: bool
+
+
+@dataclass(frozen=True)
+class PreparedMeasurements:
+    """Features of all samples, and how they were made.
+
+    Args:
+        features: Shape (samples, columns), float32.
+        fitted: For new samples.
+        left_out: Columns that are not used: `column`, `reason`, `detail`.
+        missing_samples: Numbers of the samples without measurements.
+        notes: How the table was read, and what was left out, in sentences.
+        warnings: Doubts about single columns or plates, in sentences.
+    """
+
+    features: Floats
+    fitted: FittedMeasurements
+    left_out: pl.DataFrame
+    missing_samples: Integers
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def prepare_measurements(
+    spec: MeasurementsSpec,
+    images: ImageTable,
+    data: DataSpec,
+    *,
+    independent_groups: Integers | None = None,
+    field: str = FIELD,
+) -> PreparedMeasurements:
+    """Read, select, normalize and fill the measurements of all samples of a recipe.
+
+    Args:
+        spec: With an absolute path.
+        independent_groups: Independent group of each sample, shape (samples,), for the check of single columns.
+        field: Recipe key of the section, for messages.
+
+    Raises:
+        DataError: As `read_measurements`; or no column is left, a sample has no plate, or a plate has no controls.
+    """
+    table = read_measurements(spec, images, data, field=field)
+    selection = select_columns(table, images, spec, independent_groups)
+    left_out = pl.concat([table.left_out, selection.left_out])
+    if not selection.columns:
+        raise DataError(
+            f"none of {pluralize(len(table.columns), 'measurement')} is left: "
+            f"{join_names(sorted(set(selection.left_out['reason'])))}",
+            field=f"{field}.columns",
+            remedy="name columns in `columns` by their full names to use them",
+        )
+    table = replace(table.select(selection.columns), left_out=left_out)
+    fitted, warnings = fit_measurements(table, spec, field=field)
+    features = transform_measurements(fitted, table, spec, field=field)
+    notes = (*table.notes, *_selection_notes(selection.left_out), *_missing_value_notes(table, spec))
+    return PreparedMeasurements(
+        features, fitted, left_out, table.missing_samples, notes, (*selection.warnings, *warnings)
+    )
+
+
+def measure_new_samples(
+    fitted: FittedMeasurements, spec: MeasurementsSpec, images: ImageTable, data: DataSpec, *, field: str = FIELD
+) -> tuple[Floats, tuple[str, ...]]:
+    """Features of new samples, shape (samples, columns), and notes; the columns are those of the training table.
+
+    A plate of the training table keeps its normalization. A new plate is normalized by its rows in the new table.
+
+    Args:
+        spec: With the path of the new table.
+        images: New samples.
+
+    Raises:
+        DataError: As `read_measurements`; or the table lacks a measurement of the training table.
+    """
+    table = read_measurements(spec, images, data, columns=fitted.columns, field=field)
+    return transform_measurements(fitted, table, spec, field=field), table.notes
+
+
+def fit_measurements(
+    table: MeasurementTable, spec: MeasurementsSpec, *, field: str = FIELD
+) -> tuple[FittedMeasurements, tuple[str, ...]]:
+    """Fit the normalization of each plate and the filling of missing values; no label is used.
+
+    Returns:
+        The fit, and warnings about plates of few rows and about replaced scales.
+
+    Raises:
+        DataError: A sample has no plate, or a plate has no controls.
+    """
+    width = len(table.columns)
+    empty = FittedMeasurements(
+        table.columns,
+        (),
+        np.zeros((0, width)),
+        np.ones((0, width)),
+        np.full(width, np.nan),
+        spec.method,
+        spec.normalizes,
+    )
+    fitted, warnings = _with_plates(empty, table, spec, field)
+    if spec.missing == "keep":
+        return fitted, warnings
+    fill = np.zeros(width)
+    if spec.missing == "median":
+        values = _normalized(fitted, table)
+        present = ~np.isnan(values).all(axis=0)
+        fill[present] = np.nanmedian(values[:, present], axis=0)
+    return replace(fitted, fill=fill), warnings
+
+
+def transform_measurements(
+    fitted: FittedMeasurements, table: MeasurementTable, spec: MeasurementsSpec, *, field: str = FIELD
+) -> Floats:
+    """Normalize, aggregate and fill the measurements of all samples, shape (samples, columns), float32.
+
+    Plates without a fitted normalization are normalized by their rows in `table`.
+
+    Raises:
+        DataError: A sample has no plate, or a new plate has no controls.
+    """
+    known_plates, _ = _with_plates(fitted, table, spec, field)
+    features = replace(table, values=_normalized(known_plates, table)).by_sample
+    return np.where(np.isnan(features), fitted.fill, features).astype(np.float32)
+
+
+def _with_plates(
+    fitted: FittedMeasurements, table: MeasurementTable, spec: MeasurementsSpec, field: str
+) -> tuple[FittedMeasurements, tuple[str, ...]]:
+    """Fit with the plates of a table that it lacks, and warnings about them."""
+    if not fitted.normalizes:
+        return fitted, ()
+    frame = table.frame
+    lost = frame.filter((pl.col("sample") >= 0) & pl.col("group").is_null())
+    if lost.height:
+        raise DataError(
+            f"{pluralize(lost.height, 'row')} of measurements without a value of {spec.normalize_by!r}: "
+            f"{join_names(lost['key'].to_list(), 5)}",
+            field=f"{field}.normalize_by",
+            remedy="fill the column in the table, or leave normalize_by out",
+        )
+    new = [name for name in frame["group"].drop_nulls().unique().sort() if name not in fitted.groups]
+    centers, scales, few, replaced = [fitted.center], [fitted.scale], [], 0
+    for name in new:
+        rows = (frame["group"] == name).fill_null(False).to_numpy()
+        controls = frame["control"].to_numpy()[rows] if spec.controls else None
+        if controls is not None and not controls.any():
+            wanted_rows = ", ".join(f"{column} = {value}" for column, value in (spec.controls or {}).items())
+            raise DataError(
+                f"no row{f' of {spec.normalize_by} {name!r}' if spec.normalize_by else ''} is a control "
+                f"({wanted_rows})",
+                field=f"{field}.controls",
+                remedy="correct the column or the value, or normalize to all rows (leave controls out)",
+            )
+        part = center_and_scale(table.values[rows], controls, fitted.method)
+        few += [name] if (rows.sum() if controls is None else controls.sum()) < FEW_ROWS else []
+        replaced = max(replaced, part.replaced)
+        centers.append(part.center[None])
+        scales.append(part.scale[None])
+    reference = "control rows" if spec.controls else "rows"
+    warnings = [
+        f"{pluralize(len(few), 'plate')} normalized by fewer than {FEW_ROWS} {reference}: {join_names(few, 5)}."
+        for _ in few[:1]
+    ]
+    if replaced:
+        warnings.append(
+            f"In some plates up to {pluralize(replaced, 'measurement')} do not vary in most of the {reference}; they "
+            "are divided by the standard deviation of all rows of the plate."
+        )
+    grown = replace(fitted, groups=(*fitted.groups, *new), center=np.concatenate(centers), scale=np.concatenate(scales))
+    return grown, tuple(warnings)
+
+
+def _normalized(fitted: FittedMeasurements, table: MeasurementTable) -> NDArray[np.float64]:
+    if not fitted.normalizes:
+        return table.values
+    numbers = {name: number for number, name in enumerate(fitted.groups)}
+    groups = np.array([numbers.get(name, -1) for name in table.frame["group"]], np.int64)
+    return normalize_rows(table.values, groups, fitted.center, fitted.scale)
+
+
+def _selection_notes(left_out: pl.DataFrame) -> list[str]:
+    return [f"Left out: {name} ({reason}): {detail}." for name, reason, detail in left_out.head(20).iter_rows()] + (
+        [f"{left_out.height - 20:,} more columns left out."] if left_out.height > 20 else []
+    )
+
+
+def _missing_value_notes(table: MeasurementTable, spec: MeasurementsSpec) -> list[str]:
+    rows = table.frame["sample"].to_numpy() >= 0
+    missing = np.isnan(table.values[rows])
+    if not missing.any():
+        return []
+    effect = {"median": "the median of the column", "zero": "zero", "keep": "kept as missing"}[spec.missing]
+    return [
+        f"{missing.sum():,} values of {pluralize(int(missing.any(axis=0).sum()), 'measurement')} are missing or "
+        f"infinite: {effect} is used."
+    ]

@@ -1,0 +1,235 @@
+"""Selection of measurements: constants, row counters, and codes of the label or of a group are left out.
+
+A table of measurements may hold the answer: a class number, a one-hot column, a compound number. Such a code takes few
+values and fits the label without an error, which a measurement does not. A measurement that separates the classes
+perfectly over a continuous range is used, with a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from holotype.core.errors import join_names, pluralize
+from holotype.core.independence import group_numbers
+from holotype.measurements.column_names import LEFT_OUT, left_out_table
+from holotype.measurements.measurement_table import MeasurementTable
+from holotype.recipe.sections import MeasurementsSpec
+from holotype.types import Floats, ImageTable, Integers
+
+__all__ = ["ColumnSelection", "select_columns"]
+
+CHANCE = 1e-3
+"""Expected number of columns, of all of a table, that fit a label by chance."""
+CODE_AGREEMENT = 0.98
+"""Balanced accuracy of a code of the label; below 1, because some labels are wrong."""
+PERFECT = 0.995
+"""Cross-validated balanced accuracy of a single measurement that is reported."""
+ROWS_PER_VALUE = 4
+"""Mean number of samples of each value of a code."""
+MAX_CLASSES = 2_000
+
+
+@dataclass(frozen=True)
+class ColumnSelection:
+    """Columns to use, and those left out.
+
+    Args:
+        left_out: `column`, `reason`, `detail`.
+        warnings: Columns that predict the label alone, in sentences.
+    """
+
+    columns: tuple[str, ...]
+    left_out: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LEFT_OUT))
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Labels or groups that a column may encode; codes count from 0."""
+
+    name: str
+    codes: Integers
+    is_label: bool
+
+    @property
+    def count(self) -> int:
+        return int(self.codes.max(initial=-1)) + 1
+
+
+def select_columns(
+    table: MeasurementTable, images: ImageTable, spec: MeasurementsSpec, independent_groups: Integers | None = None
+) -> ColumnSelection:
+    """Select the measurements of a table by their values in all rows, and by the labels of the labeled samples.
+
+    Left out are columns without values, constants, row counters (distinct consecutive integers), and codes: columns of
+    at most a quarter as many distinct values as samples, which correspond one-to-one to the classes (balanced accuracy
+    0.98), to one class against all others, or to the groups; or whose every value has one label, in no order; or which
+    are constant within each group. A code must be significant: for a random column of the same counts, the probability
+    is below 0.001 over all columns (Bonferroni). Columns that `spec.columns` lists by their full name are used, with a
+    warning.
+
+    Args:
+        independent_groups: Independent group of each sample, shape (samples,), for the cross-validation of single
+            measurements; by default each sample is its own.
+    """
+    labels = images.samples
+    labeled = labels.of_role("train", "external")
+    labeled = labeled[labels.label_matrix(labeled).label_counts > 0]
+    groups = np.arange(len(labels)) if independent_groups is None else independent_groups
+    listed = set() if spec.columns == "auto" else set(spec.columns)
+    left_out = [] if not table.columns else _unusable(table)
+    dropped = {name for name, _, _ in left_out}
+    features = table.features_for(labeled)
+    targets = _targets(images, labeled)
+    warnings, perfect = [], []
+    for number, name in enumerate(table.columns):
+        if name in dropped:
+            continue
+        reason, detail = _find_code(features[:, number], targets, len(table.columns))
+        if reason and name in listed:
+            warnings.append(f"The column {name!r} is used because the recipe lists it: {detail}.")
+        elif reason:
+            left_out.append((name, reason, detail))
+        elif _predicts_alone(features[:, number], targets, groups[labeled]):
+            perfect.append(name)
+    if perfect:
+        verb = "predicts" if len(perfect) == 1 else "each predict"
+        warnings.append(
+            f"{pluralize(len(perfect), 'measurement')} {verb} the label alone and without an error: "
+            f"{join_names(perfect, 5)}. Check that they were measured, and not derived from the label; otherwise "
+            "exclude them."
+        )
+    dropped = {name for name, _, _ in left_out}
+    columns = tuple(name for name in table.columns if name not in dropped)
+    return ColumnSelection(columns, left_out_table(left_out), tuple(warnings))
+
+
+def _unusable(table: MeasurementTable) -> list[tuple[str, str, str]]:
+    """Columns without values, constants and row counters, over all rows of the table."""
+    rows = []
+    for name, values in zip(table.columns, table.values.T, strict=True):
+        present = values[~np.isnan(values)]
+        if not len(present):
+            rows.append((name, "no values", "it has no finite number"))
+        elif present.min() == present.max():
+            rows.append((name, "constant", f"it is {present[0]:g} in all rows"))
+        elif _is_counter(present):
+            rows.append((name, "row counter", f"it counts from {present.min():.0f} to {present.max():.0f}"))
+    return rows
+
+
+def _is_counter(values: NDArray[np.float64]) -> bool:
+    span = values.max() - values.min() + 1
+    is_dense = len(values) > 2 and span == len(values) and bool((values == np.rint(values)).all())
+    return is_dense and len(np.unique(values)) == len(values)
+
+
+def _targets(images: ImageTable, labeled: Integers) -> list[_Target]:
+    """Sets of labels, single classes, groups and domains of the labeled samples."""
+    matrix = images.samples.label_matrix(labeled)
+    frame = images.samples.frame[labeled]
+    texts = frame["labels"].cast(pl.List(pl.String)).list.join(" ")
+    targets = [_Target("the label", _codes(texts), True)]
+    if targets[0].count > 2 or images.kind == "multilabel":
+        entry_rows = matrix.row_indices
+        for number, name in enumerate(images.classes[:MAX_CLASSES]):
+            has_class = np.zeros(len(labeled), np.int64)
+            has_class[entry_rows[matrix.numbers == number]] = 1
+            if 0 < has_class.sum() < len(labeled):
+                targets.append(_Target(f"the class {name!r}", has_class, True))
+    columns = {f"the group {name!r}": frame[f"group.{name}"] for name in images.group_names}
+    columns["the domain"] = frame["domain"]
+    for name, column in columns.items():
+        if not column.null_count() and column.n_unique() > 1:
+            targets.append(_Target(name, _codes(column), False))
+    return targets
+
+
+def _codes(column: pl.Series) -> Integers:
+    return group_numbers(column)
+
+
+def _find_code(values: Floats, targets: Iterable[_Target], tests: int) -> tuple[str, str]:
+    """Reason and detail if a column is a code of a target; empty strings otherwise."""
+    distinct, codes = np.unique(values, return_inverse=True)  # missing values are equal
+    count = len(distinct)
+    if not 2 <= count <= len(values) / ROWS_PER_VALUE:
+        return "", ""
+    limit = np.log(CHANCE / tests)
+    for target in targets:
+        if not (count in (target.count, target.count + 1) or target.is_label or count < target.count):
+            continue
+        table = np.zeros((count, target.count), np.int64)
+        np.add.at(table, (codes, target.codes), 1)
+        if _is_one_to_one(table, target.is_label) and _chance_of_bijection(table) < limit:
+            return f"code of {_kind(target)}", f"its {count} values correspond to {target.name}"
+        in_no_order = _runs(target.codes[np.lexsort((target.codes, codes))]) > 2 * target.count
+        if target.is_label and in_no_order and _is_pure(table) and _chance_of_purity(table) < limit:
+            return "code of the label", f"each of its {count} values occurs with one value of {target.name} only"
+        if not target.is_label and _is_pure(table.T) and _chance_of_purity(table.T) < limit:
+            return f"code of {_kind(target)}", f"it has one value in each value of {target.name}"
+    return "", ""
+
+
+def _kind(target: _Target) -> str:
+    return "the label" if target.is_label else "a group"
+
+
+def _is_one_to_one(table: Integers, tolerant: bool) -> bool:
+    """Test if each value has a target of its own; a code of wrong labels too, and one with missing values."""
+    rows, columns = table.shape
+    if rows not in {columns, columns + 1} or len(np.unique(table.argmax(axis=1))) < columns:
+        return False
+    right = np.zeros(columns)
+    np.add.at(right, table.argmax(axis=1), table.max(axis=1))
+    return float((right / table.sum(axis=0)).mean()) >= (CODE_AGREEMENT if tolerant else 1.0)
+
+
+def _is_pure(table: Integers) -> bool:
+    return bool(((table > 0).sum(axis=1) == 1).all())
+
+
+def _chance_of_bijection(table: Integers) -> float:
+    """Log probability that a random column with these counts corresponds one-to-one to the target."""
+    counts = table.sum(axis=0)
+    return float(gammaln(len(counts) + 1) + gammaln(counts + 1).sum() - gammaln(counts.sum() + 1))
+
+
+def _chance_of_purity(table: Integers) -> float:
+    """Log probability that all samples of each value of a random column have one target (with replacement)."""
+    shares = table.sum(axis=0) / table.sum()
+    counts = table.sum(axis=1)
+    return float(np.log((shares[None, :] ** counts[:, None]).sum(axis=1).clip(1e-300)).sum())
+
+
+def _runs(codes: Integers) -> int:
+    """Number of runs of equal values."""
+    return int((codes[1:] != codes[:-1]).sum()) + 1 if len(codes) else 0
+
+
+def _predicts_alone(values: Floats, targets: list[_Target], groups: Integers) -> bool:
+    """Test if a shallow tree on one measurement predicts the label without an error, cross-validated by group.
+
+    The tree has twice as many leaves as classes. A cheap bound comes first: so few leaves without an error need few
+    runs of equal labels in the order of the measurement.
+    """
+    target = targets[0]
+    if not 2 <= target.count <= len(values) / 10 or len(np.unique(groups)) < 3:
+        return False
+    order = np.lexsort((target.codes, values))
+    if _runs(target.codes[order]) > 2 * target.count + 0.01 * len(values):
+        return False
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.tree import DecisionTreeClassifier
+
+    tree = DecisionTreeClassifier(max_leaf_nodes=2 * target.count, random_state=0)
+    folds = GroupKFold(3)
+    predicted = cross_val_predict(tree, values[:, None], target.codes, groups=groups, cv=folds)
+    return float(balanced_accuracy_score(target.codes, predicted)) >= PERFECT
