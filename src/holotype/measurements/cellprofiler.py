@@ -104,8 +104,8 @@ def _join_objects(images: pl.LazyFrame, objects: ObjectTables, method: str) -> t
         counts = np.bincount(image_of_row[image_of_row >= 0], minlength=len(keys))
         unused = len(schema) - len(measured)
         notes.append(
-            f"{len(object_keys):,} objects of {name}: the {method} of each image is used, of {len(measured):,} columns; "
-            f"{unused:,} are identifiers, positions or text."
+            f"{len(object_keys):,} objects of {name}: the {method} of each image is used, of {len(measured):,} "
+            f"columns; {unused:,} are identifiers, positions or text."
         )
         empty = int((counts == 0).sum())
         notes += [f"{empty:,} images have no objects of {name}; those measurements are missing."] if empty else []

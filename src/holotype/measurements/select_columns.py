@@ -7,6 +7,7 @@ perfectly over a continuous range is used, with a warning.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from holotype.types import Floats, ImageTable, Integers
 
 __all__ = ["ColumnSelection", "select_columns"]
 
+LABEL_CODE, GROUP_CODE = "code of the label", "code of a group"
 CHANCE = 1e-3
 """Expected number of columns, of all of a table, that fit a label by chance."""
 CODE_AGREEMENT = 0.98
@@ -61,6 +63,10 @@ class _Target:
     def count(self) -> int:
         return int(self.codes.max(initial=-1)) + 1
 
+    def at(self, rows: NDArray[np.bool_]) -> _Target:
+        """Target of some samples."""
+        return _Target(self.name, np.unique(self.codes[rows], return_inverse=True)[1].astype(np.int64), self.is_label)
+
 
 def select_columns(
     table: MeasurementTable, images: ImageTable, spec: MeasurementsSpec, independent_groups: Integers | None = None
@@ -87,27 +93,34 @@ def select_columns(
     dropped = {name for name, _, _ in left_out}
     features = table.features_for(labeled)
     targets = _targets(images, labeled)
-    warnings, perfect = [], []
+    remarks, perfect, gaps = [], [], []
     for number, name in enumerate(table.columns):
         if name in dropped:
             continue
         reason, detail = _find_code(features[:, number], targets, len(table.columns))
         if reason and name in listed:
-            warnings.append(f"The column {name!r} is used because the recipe lists it: {detail}.")
+            remarks.append(f"The column {name!r} is used because the recipe lists it: {detail}.")
         elif reason:
             left_out.append((name, reason, detail))
-        elif _predicts_alone(features[:, number], targets, groups[labeled]):
-            perfect.append(name)
+        else:
+            perfect += [name] if _predicts_alone(features[:, number], targets, groups[labeled]) else []
+            missing = np.isnan(features[:, number]).astype(np.float32)
+            gaps += [name] if _find_code(missing, targets, len(table.columns))[0] == LABEL_CODE else []
     if perfect:
         verb = "predicts" if len(perfect) == 1 else "each predict"
-        warnings.append(
+        remarks.append(
             f"{pluralize(len(perfect), 'measurement')} {verb} the label alone and without an error: "
             f"{join_names(perfect, 5)}. Check that they were measured, and not derived from the label; otherwise "
             "exclude them."
         )
+    if gaps:
+        remarks.append(
+            f"{pluralize(len(gaps), 'measurement')} missing for some classes and for no other: {join_names(gaps, 5)}. "
+            "Check that nobody measured these classes differently; otherwise exclude them."
+        )
     dropped = {name for name, _, _ in left_out}
     columns = tuple(name for name in table.columns if name not in dropped)
-    return ColumnSelection(columns, left_out_table(left_out), tuple(warnings))
+    return ColumnSelection(columns, left_out_table(left_out), tuple(remarks))
 
 
 def _unusable(table: MeasurementTable) -> list[tuple[str, str, str]]:
@@ -156,29 +169,26 @@ def _codes(column: pl.Series) -> Integers:
 
 
 def _find_code(values: Floats, targets: Iterable[_Target], tests: int) -> tuple[str, str]:
-    """Reason and detail if a column is a code of a target; empty strings otherwise."""
-    distinct, codes = np.unique(values, return_inverse=True)  # missing values are equal
+    """Reason and detail if the values of a column are a code of a target; empty strings otherwise."""
+    present = ~np.isnan(values)
+    distinct, codes = np.unique(values[present], return_inverse=True)
     count = len(distinct)
-    if not 2 <= count <= len(values) / ROWS_PER_VALUE:
+    if not 2 <= count <= present.sum() / ROWS_PER_VALUE:
         return "", ""
     limit = np.log(CHANCE / tests)
-    for target in targets:
+    for target in targets if present.all() else [target.at(present) for target in targets]:
         if not (count in (target.count, target.count + 1) or target.is_label or count < target.count):
             continue
         table = np.zeros((count, target.count), np.int64)
         np.add.at(table, (codes, target.codes), 1)
         if _is_one_to_one(table, target.is_label) and _chance_of_bijection(table) < limit:
-            return f"code of {_kind(target)}", f"its {count} values correspond to {target.name}"
+            return LABEL_CODE if target.is_label else GROUP_CODE, f"its {count} values correspond to {target.name}"
         in_no_order = _runs(target.codes[np.lexsort((target.codes, codes))]) > 2 * target.count
         if target.is_label and in_no_order and _is_pure(table) and _chance_of_purity(table) < limit:
-            return "code of the label", f"each of its {count} values occurs with one value of {target.name} only"
+            return LABEL_CODE, f"each of its {count} values occurs with one value of {target.name} only"
         if not target.is_label and _is_pure(table.T) and _chance_of_purity(table.T) < limit:
-            return f"code of {_kind(target)}", f"it has one value in each value of {target.name}"
+            return GROUP_CODE, f"it has one value in each value of {target.name}"
     return "", ""
-
-
-def _kind(target: _Target) -> str:
-    return "the label" if target.is_label else "a group"
 
 
 def _is_one_to_one(table: Integers, tolerant: bool) -> bool:
@@ -226,10 +236,12 @@ def _predicts_alone(values: Floats, targets: list[_Target], groups: Integers) ->
     if _runs(target.codes[order]) > 2 * target.count + 0.01 * len(values):
         return False
     from sklearn.metrics import balanced_accuracy_score
-    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
     tree = DecisionTreeClassifier(max_leaf_nodes=2 * target.count, random_state=0)
-    folds = GroupKFold(3)
-    predicted = cross_val_predict(tree, values[:, None], target.codes, groups=groups, cv=folds)
+    folds = StratifiedGroupKFold(3, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # classes of fewer samples than folds
+        predicted = cross_val_predict(tree, values[:, None], target.codes, groups=groups, cv=folds)
     return float(balanced_accuracy_score(target.codes, predicted)) >= PERFECT
