@@ -87,8 +87,8 @@ def test_a_command_that_trains_nothing_does_without_the_slow_libraries(runs, com
 def test_the_dry_run_of_a_finished_run_looks_at_all_its_steps(runs):
     output, _ = call("run recipe.yaml --dry-run --out run1", runs)
     steps = output.splitlines()
-    assert sum(step.endswith("would be taken from the cache") for step in steps) == len(steps) > 8
-    assert any(step.startswith("neighbors net 1") for step in steps)
+    assert sum(step.startswith("from the cache: ") for step in steps) == len(steps) - 1 > 8
+    assert "from the cache: find nearest images with net, folds 0, 1" in steps
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_names_and_without_timm(runs):

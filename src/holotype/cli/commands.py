@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holotype.cli.output import CommandResult, OutputOptions, TextLine, print_result
-from holotype.cli.tables import prediction_table, score_lines, score_table, step_table, trial_table
+from holotype.cli.tables import prediction_table, score_lines, score_table, trial_table
 from holotype.core.errors import InputError, StoreError, pluralize
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "compare_runs",
-    "explain_reruns",
     "export_run",
     "manage_cache",
     "predict_images",
@@ -169,25 +168,6 @@ def export_run(run_folder: Path, output: Path | None, options: ExportOptions, pr
     ]
     data = {"folder": result.folder, "files": list(result.files), "card": card}
     return CommandResult(lines, data, [TextLine(lines[0], "done"), *map(TextLine, lines[1:])])
-
-
-def explain_reruns(path: Path, changes: tuple[str, ...], out: Path | None, budget: str | None) -> CommandResult:
-    """Dry run: the steps that would run, and which input of each changed. `budget`: time limit, for example `10m`."""
-    from holotype.api import default_run_folder
-    from holotype.pipeline.apply_review import unused_review_note
-    from holotype.planning.reruns import predict_reruns
-    from holotype.recipe.load import load_recipe
-
-    recipe = load_recipe(path, changes)
-    run_folder = out or default_run_folder(recipe, path)
-    steps = predict_reruns(run_folder, changes, recipe=path, budget=budget)
-    note = unused_review_note(recipe.data, path.resolve().parent)
-    notes = [] if note is None else [note]
-    lines = [*(f"note: {text}" for text in notes), *(f"{forecast.step}: {forecast.words}" for forecast in steps)]
-    table = step_table([(forecast.step, forecast.state, forecast.words) for forecast in steps])
-    blocks = [*(TextLine(text, "note") for text in notes), *table]
-    data = {"run": run_folder, "steps": [asdict(forecast) for forecast in steps], "notes": notes}
-    return CommandResult(lines, data, blocks)
 
 
 def manage_cache(action: str, folder: Path, days: float | None = None) -> CommandResult:

@@ -144,7 +144,7 @@ def _run(
     if engine != "local":
         raise UnsupportedError(f"unknown engine {engine!r}", field="--engine", remedy="use `local`")
     if dry_run:
-        from holotype.cli.commands import explain_reruns
+        from holotype.cli.dry_run import explain_reruns
 
         return explain_reruns(recipe, tuple(changes), out, budget)
     began = time.perf_counter()  # loading the libraries is part of what a budget pays for

@@ -14,7 +14,7 @@ from holotype.core.independence import few_groups_warning
 if TYPE_CHECKING:
     from holotype.tuning.study import TrialRecord
 
-__all__ = ["prediction_table", "score_lines", "score_table", "step_table", "trial_table"]
+__all__ = ["prediction_table", "score_lines", "score_table", "trial_table"]
 
 MAX_CLASSES = 24
 MAX_ROWS = 40
@@ -107,17 +107,6 @@ def prediction_table(table: pl.DataFrame) -> list[Table | TextLine]:
     more = table.height - len(rows)
     below = f"and {more:,} more; -o FILE.csv writes them all" if more else ""
     return [Table((*columns, *score_columns), rows, title=f"{table.height:,} predictions", below=below)]
-
-
-def step_table(steps: Sequence[tuple[str, str, str]]) -> list[Table | TextLine]:
-    """Forecast of each step in a dry run. `steps`: name, state (`kept`, `runs`, `follows`) and words."""
-    marks = {"kept": "✓", "runs": "▶", "follows": "…"}
-    count = sum(state != "kept" for _, state, _ in steps)
-    rows = [(marks[state], name, words) for name, state, words in steps]
-    return [
-        Table(("", "step", "forecast"), rows),
-        TextLine(f"{count:,} of {len(steps):,} steps would run.", "note" if count else "done"),
-    ]
 
 
 def trial_table(trials: Sequence[TrialRecord]) -> list[Table | TextLine]:

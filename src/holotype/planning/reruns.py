@@ -34,12 +34,14 @@ class StepForecast:
         words: Forecast and its reason, for people.
         state: `kept` (taken from the cache), `runs`, or `follows` (depends on a step that would run).
         changed: Names of the inputs that changed.
+        is_new: Whether no earlier run had this step.
     """
 
     step: str
     words: str
     state: str
     changed: tuple[str, ...] = ()
+    is_new: bool = False
 
 
 def explain(run: Path, changes: tuple[str, ...] = (), step: str | None = None) -> list[str]:
@@ -123,7 +125,7 @@ def _last_run(
 
 def _explain_step(key: StepKey, before: dict[str, Any] | None) -> StepForecast:
     if before is None:
-        return StepForecast(key.step, "would run; it has not run yet", "runs")
+        return StepForecast(key.step, "would run; it has not run yet", "runs", is_new=True)
     # earlier folds alone do not cause a rerun: unchanged data gives the same folds
     changed = tuple(name for name in changed_names(before["parts"], key.parts) if name != EARLIER_FOLDS)
     reason = f"changed: {', '.join(changed)}" if changed else "its cached result is gone"
