@@ -145,15 +145,13 @@ def test_weights_that_do_not_fit_are_refused_with_the_first_tensor(tmp_path):
 
 
 def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path):
-    for name in ("w.safetensors", "w.pt"):
+    for name in ("w.safetensors", "w.npz"):
         (tmp_path / name).write_bytes(b"\x80\x04 a pickle of long ago")
     with pytest.raises(RecipeError, match=r"^models\.weights: the weights .*w\.safetensors' cannot be read"):
         find_weights("test_resnet", str(tmp_path / "w.safetensors"))
-    with pytest.raises(
-        RecipeError, match=r"there is no safetensors file .*w\.pt'; allowed: auto, imagenet, lite, none"
-    ):
-        find_weights("test_resnet", str(tmp_path / "w.pt"))
-    with pytest.raises(RecipeError, match=r"there is no safetensors file 'imagenett'; did you mean 'imagenet'\?"):
+    with pytest.raises(RecipeError, match=r"there is no weights file .*w\.npz'; allowed: auto, imagenet, lite, none"):
+        find_weights("test_resnet", str(tmp_path / "w.npz"))
+    with pytest.raises(RecipeError, match=r"there is no weights file 'imagenett'; did you mean 'imagenet'\?"):
         find_weights("test_resnet", "imagenett")
 
 

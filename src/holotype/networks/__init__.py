@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from holotype.core.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from holotype.networks.backbones import check_backbone
+    from holotype.networks.backbones import architecture_of, check_backbone
     from holotype.networks.build import Network, build_network
     from holotype.networks.checkpoint import (
         cache_networks,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         find_weights,
         pretraining_leak_reason,
         resolve_weights,
+        shared_weights_name,
         weights_file,
         weights_identity,
     )
@@ -32,7 +33,7 @@ else:
     __getattr__ = lazy_exports(
         __name__,
         {
-            "backbones": ("check_backbone",),
+            "backbones": ("architecture_of", "check_backbone"),
             "build": ("Network", "build_network"),
             "checkpoint": (
                 "cache_networks",
@@ -51,6 +52,7 @@ else:
                 "find_weights",
                 "pretraining_leak_reason",
                 "resolve_weights",
+                "shared_weights_name",
                 "weights_file",
                 "weights_identity",
             ),
@@ -63,6 +65,7 @@ __all__ = [
     "Head",
     "Network",
     "adapt_stem",
+    "architecture_of",
     "build_network",
     "cache_networks",
     "check_backbone",
@@ -79,6 +82,7 @@ __all__ = [
     "resolve_weights",
     "save_network",
     "save_tensors",
+    "shared_weights_name",
     "weights_file",
     "weights_identity",
 ]

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from holotype.core.errors import RecipeError, join_names
 from holotype.core.runtime import version_of
+from holotype.networks.model_folders import is_model_folder, open_model_folder
 
-__all__ = ["LIST_FILE", "BackboneList", "check_backbone", "hub_file", "list_of_timm"]
+__all__ = ["LIST_FILE", "BackboneList", "architecture_of", "check_backbone", "hub_file", "list_of_timm"]
 
 LIST_FILE = Path(__file__).with_name("backbones.json")
 DEFAULT_WEIGHTS_FILE = "model.safetensors"
@@ -42,17 +43,26 @@ class BackboneList:
     hub_files: Mapping[str, str]
 
 
+def architecture_of(backbone: str, field: str = "models.backbone") -> str:
+    """Get timm's name of a backbone; for `local-dir:FOLDER` and `hf-hub:ID`, that of the folder's `config.json`.
+
+    Raises:
+        RecipeError: There is no such folder on this machine, or its configuration names no network.
+    """
+    return open_model_folder(backbone, field).require_architecture(field) if is_model_folder(backbone) else backbone
+
+
 def check_backbone(name: str, field: str = "models.backbone") -> None:
     """Refuse a backbone that timm does not have.
 
     Args:
-        name: With or without the tag of its weights.
+        name: With or without the tag of its weights; or `local-dir:FOLDER` or `hf-hub:ID`.
         field: Where the name stands in the recipe.
 
     Raises:
         RecipeError: Unknown name; the message suggests the nearest ones.
     """
-    backbones = _backbones()
+    backbones, name = _backbones(), architecture_of(name, field)
     architecture, _, tag = name.partition(".")
     if architecture not in backbones.names and architecture not in backbones.deprecated:
         suggestions = get_close_matches(architecture, backbones.names, n=5, cutoff=0.5)

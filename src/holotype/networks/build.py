@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -12,10 +13,10 @@ from torch import Tensor, nn
 
 from holotype.core.errors import RecipeError, join_names
 from holotype.networks.activations import replace_activations
-from holotype.networks.backbones import check_backbone
+from holotype.networks.backbones import architecture_of, check_backbone
 from holotype.networks.heads import Head, as_feature_map
 from holotype.networks.pretrained import PretrainedWeights, find_weights
-from holotype.networks.stems import adapt_stem
+from holotype.networks.stems import adapt_stem, stem_names
 from holotype.recipe.sections import HeadSpec, ModelSpec
 from holotype.types import RankHeads
 
@@ -67,16 +68,15 @@ def build_network(
         RecipeError: There is no such backbone, its weights are not on this machine, or it cannot read the images.
     """
     check_backbone(model.backbone)
+    backbone = architecture_of(model.backbone)
     sizes = sorted({size for phase in model.phases if isinstance(size := phase.size or model.input.size, int)})
-    options = _find_backbone_options(model.backbone, channels, tuple(sizes))
-    torch.manual_seed(seed)
     pretrained = find_weights(model.backbone, model.weights, fold)
-    pretrained = replace(pretrained, options=pretrained.options | options)
-    network = build_architecture(
-        model.backbone, classes, channels, model.head, pretrained.options, model.activation, rank_heads
-    )
+    options = _find_backbone_options(backbone, channels, tuple(sizes), tuple(pretrained.options.items()))
+    torch.manual_seed(seed)
+    pretrained = replace(pretrained, options=options)
+    network = build_architecture(backbone, classes, channels, model.head, options, model.activation, rank_heads)
     if pretrained.state is not None:
-        _load_backbone(network.backbone, pretrained, channels)
+        _load_backbone(network.backbone, pretrained.state, channels)
     return network, pretrained
 
 
@@ -108,13 +108,18 @@ def _feature_width(backbone: nn.Module) -> int:
 
 
 @cache  # the same for every fold of a model
-def _find_backbone_options(backbone: str, channels: int, sizes: tuple[int, ...]) -> dict[str, Any]:
+def _find_backbone_options(
+    backbone: str, channels: int, sizes: tuple[int, ...], needed: tuple[tuple[str, Any], ...] = ()
+) -> dict[str, Any]:
     """Find the timm options with which a backbone reads all sizes, by a trial on the meta device.
 
     Vision transformers of a fixed size read other sizes if their position embeddings are interpolated.
+
+    Args:
+        needed: Options that the weights need.
     """
     reasons = []
-    for options in ({}, {"dynamic_img_size": True}):
+    for options in (dict(needed), {**dict(needed), "dynamic_img_size": True}):
         try:
             with torch.device("meta"), torch.no_grad():
                 network = build_architecture(backbone, 2, channels, HeadSpec(), options).eval()
@@ -135,22 +140,8 @@ def _find_backbone_options(backbone: str, channels: int, sizes: tuple[int, ...])
     )
 
 
-def _load_backbone(backbone: nn.Module, pretrained: PretrainedWeights, channels: int) -> None:
-    """Load weights by name and adapt the stem; classifier weights are ignored, missing tensors are an error."""
-    state = dict(pretrained.state or {})
-    stem = dict(backbone.pretrained_cfg).get("first_conv")  # type: ignore[arg-type]
-    for name in [stem] if isinstance(stem, str) else list(stem or ()):
-        key = f"{name}.weight"
-        if key in state:
-            state[key] = adapt_stem(state[key], channels)
-    expected = backbone.state_dict()
-    missing = [key for key in expected if key not in state]
-    other_shape = [key for key in expected if key in state and state[key].shape != expected[key].shape]
-    if missing or other_shape:
-        raise RecipeError(
-            f"the weights do not fit the backbone: {len(missing)} of {len(expected)} tensors are missing and "
-            f"{len(other_shape)} have another shape, the first {(missing + other_shape)[0]!r}",
-            field="models.weights",
-            remedy="name the backbone they were trained with",
-        )
-    backbone.load_state_dict({key: state[key] for key in expected})
+def _load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], channels: int) -> None:
+    """Load weights by name and adapt the first layers; tensors that the weights lack stay as they were drawn."""
+    stems = {f"{name}.weight" for name in stem_names(backbone)}
+    adapted = {name: adapt_stem(value, channels) if name in stems else value for name, value in state.items()}
+    backbone.load_state_dict({**backbone.state_dict(), **adapted})

@@ -103,27 +103,31 @@ def checkpoint_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def backbone_options(card: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def backbone_options(card: Mapping[str, Any], path: Path, key: str = "backbone_options") -> dict[str, Any]:
     """Read the timm options of a card (`path`, for messages): allow-listed options only, never a file or an address.
+
+    Args:
+        card: Of a network, or the `config.json` of a model folder.
+        key: Of the options.
 
     Raises:
         StoreError: The card has another option, or a value that is not allowed.
     """
-    options = card.get("backbone_options", {})
+    options = card.get(key, {})
     if not isinstance(options, dict):
-        raise StoreError(f"{path}: `backbone_options` must be a mapping, and is {truncate(options)}")
+        raise StoreError(f"{path}: `{key}` must be a mapping, and is {truncate(options)}")
     for name, value in options.items():
         if name not in ALLOWED_OPTIONS:
             raise StoreError(
                 f"{path} asks timm for {truncate(name)}, which no run of Holotype does",
-                field="backbone_options",
+                field=key,
                 value=name,
                 allowed=ALLOWED_OPTIONS,
                 remedy="delete the key from the card if you trust the weights",
             )
         if not ALLOWED_OPTIONS[name](value):
-            raise StoreError(f"{path}: {name} cannot be {truncate(value)}", field=f"backbone_options.{name}")
-    return dict(options)
+            raise StoreError(f"{path}: {name} cannot be {truncate(value)}", field=f"{key}.{name}")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
 
 
 def _is_bool(value: Any) -> bool:
@@ -134,4 +138,31 @@ def _is_fraction(value: Any) -> bool:
     return isinstance(value, float) and 0 < value < 1
 
 
-ALLOWED_OPTIONS = {"bn_eps": _is_fraction, "dynamic_img_size": _is_bool}
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
+
+
+def _is_size(value: Any) -> bool:
+    pair = value if isinstance(value, list | tuple) else (value, value)
+    return len(pair) == 2 and all(_is_count(side) and side > 0 for side in pair)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
+
+
+def _is_layer_name(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,30}", value) is not None
+
+
+MAX_COUNT = 100_000
+ALLOWED_OPTIONS = {
+    "bn_eps": _is_fraction,
+    **dict.fromkeys(("img_size", "patch_size"), _is_size),
+    **dict.fromkeys(("embed_dim", "depth", "num_heads", "reg_tokens"), _is_count),
+    **dict.fromkeys(("mlp_ratio", "init_values"), _is_number),
+    **dict.fromkeys(("dynamic_img_size", "dynamic_img_pad", "qkv_bias", "class_token"), _is_bool),
+    **dict.fromkeys(("no_embed_class", "pre_norm", "qk_norm"), _is_bool),
+    **dict.fromkeys(("act_layer", "norm_layer"), _is_layer_name),
+}
+"""Keyword arguments of `timm.create_model` that a card or a `config.json` may set, with what each may be."""

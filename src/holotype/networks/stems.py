@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-__all__ = ["adapt_stem", "first_kernels"]
+__all__ = ["adapt_stem", "first_kernels", "stem_names"]
 
 
 def adapt_stem(weight: Tensor, channels: int) -> Tensor:
@@ -17,14 +17,19 @@ def adapt_stem(weight: Tensor, channels: int) -> Tensor:
     old = weight.shape[1]
     if old == channels:
         return weight
-    return weight.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1) * (old / channels)
+    return weight.float().mean(dim=1, keepdim=True).repeat(1, channels, 1, 1) * (old / channels)
+
+
+def stem_names(backbone: nn.Module) -> list[str]:
+    """Names of the layers of a timm backbone that read the image."""
+    names = getattr(backbone, "pretrained_cfg", {}).get("first_conv")
+    return [names] if isinstance(names, str) else list(names or ())
 
 
 def first_kernels(backbone: nn.Module) -> Tensor | None:
     """Get the kernels (kernels, channels, height, width) of a first layer that is a convolution, or None."""
-    layer_names = getattr(backbone, "pretrained_cfg", {}).get("first_conv")
     layers = dict(backbone.named_modules())
-    for name in [layer_names] if isinstance(layer_names, str) else list(layer_names or ()):
+    for name in stem_names(backbone):
         if isinstance(layers.get(name), nn.Conv2d):
             return layers[name].weight.detach()  # type: ignore[return-value]
     first = next((layer for layer in layers.values() if isinstance(layer, nn.Conv2d | nn.Linear)), None)

@@ -100,18 +100,26 @@ def resolve_data_paths(data: DataSpec, paths: Paths) -> DataSpec:
 
 def resolve_model_paths(model: ModelSpec, paths: Paths) -> ModelSpec:
     """Map the paths to weights and predictions of a model."""
-    weights, scores = model.weights, model.predictions
-    if weights.startswith("run:"):
-        run, mark, model_name = weights.removeprefix("run:").partition("#")
-        weights = f"run:{paths.path(run)}{mark}{model_name}"
-    elif weights not in {"auto", "imagenet", "lite", "none"}:
-        weights = paths.path(weights)
+    scores = model.predictions
+    addresses = {"backbone": _resolve_model_folder(model.backbone, paths)}
+    if model.weights.startswith("run:"):
+        run, mark, model_name = model.weights.removeprefix("run:").partition("#")
+        addresses["weights"] = f"run:{paths.path(run)}{mark}{model_name}"
+    elif model.weights.startswith(("local-dir:", "hf-hub:")):
+        addresses["weights"] = _resolve_model_folder(model.weights, paths)
+    elif model.weights not in {"auto", "imagenet", "lite", "none"}:
+        addresses["weights"] = paths.path(model.weights)
     if scores is not None:
         files = {name: getattr(scores, name) for name in ("oof", "test")}
         scores = scores.model_copy(
             update={name: None if path is None else paths.path(path) for name, path in files.items()}
         )
-    return model.model_copy(update={"weights": weights, "predictions": scores})
+    return model.model_copy(update=addresses | {"predictions": scores})
+
+
+def _resolve_model_folder(address: str, paths: Paths) -> str:
+    folder = address.removeprefix("local-dir:")
+    return address if folder == address else f"local-dir:{paths.path(folder)}"
 
 
 def resolve_run_paths(section: RunSpec, paths: Paths) -> RunSpec:

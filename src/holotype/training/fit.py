@@ -116,12 +116,15 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
     network, pretrained = build_network(job.model, len(job.classes), dataset.channels, seed, job.fold, job.rank_heads)
     if job.init_checkpoint is not None:
         network.load_state_dict(load_network(open_checkpoint(job.init_checkpoint)).state_dict())
-        pretrained = replace(pretrained, description="of the overall model")
+        pretrained = replace(pretrained, description="of the overall model", loading="")
     elif isinstance(network.head.last, torch.nn.Linear):  # a cosine head has no bias for the class priors
         with torch.no_grad():
             network.head.last.bias.copy_(prior_logits(dataset.truth.rows(job.train_rows), job.kind))
     network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
-    runtime.progress.info(f"{job.label}: {job.model.backbone} at {job.size} px, weights: {pretrained.description}")
+    loading = f" ({pretrained.loading})" if pretrained.loading else ""
+    runtime.progress.info(
+        f"{job.label}: {job.model.backbone} at {job.size} px, weights: {pretrained.description}{loading}"
+    )
     sampled_class_count = classes_per_step(job.model.head, len(job.classes), fabric.world_size)
     if sampled_class_count is not None:
         runtime.progress.info(
@@ -145,6 +148,7 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
             _run_phase(training)
     facts = {"backbone_options": pretrained.options, "weights": pretrained.description}
     facts |= {"weights_license": pretrained.license, "weights_citation": pretrained.citation}
+    facts |= {"weights_loading": pretrained.loading}
     _save_finished(training, folder, facts)
 
 

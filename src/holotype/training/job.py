@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from holotype.core.seeds import derive_seed
 from holotype.data import PixelCache
+from holotype.networks import architecture_of, shared_weights_name
 from holotype.recipe.sections import CheckpointsSpec, ModelSpec
 from holotype.recipe.sections.schedule import ConstantSpec
 from holotype.split import inner_samples
@@ -108,11 +109,9 @@ class FitJob:
     def card(self, pixel_cache: PixelCache) -> dict[str, Any]:
         """Describe a checkpoint of this job, trained on the images of `pixel_cache`, for `card.json`."""
         _, channels, height, width = pixel_cache.pixels.shape
-        address, separator, network = self.model.weights.partition("#")
-        kind = "run:" if address.startswith("run:") else ""
-        weights = f"{kind}{Path(address).name}{separator}{network}"  # cards are shared: no folder of this machine
+        initial = {"backbone": architecture_of(self.model.backbone), "weights": shared_weights_name(self.model.weights)}
         return {
-            "model": self.model.model_dump(mode="json") | {"weights": weights},
+            "model": self.model.model_dump(mode="json") | initial,
             "fold": self.fold,
             "seed": self.seed,
             "classes": list(self.classes),

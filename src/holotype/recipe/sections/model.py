@@ -65,11 +65,13 @@ class ModelSpec(Section):
     name: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Name of the model and of its folder."""
     backbone: str = "efficientnet_lite0"
-    """Name of a timm network."""
+    """Name of a timm network; or the network of a model folder as timm writes it (`config.json` and weights):
+    `local-dir:FOLDER`, or `hf-hub:OWNER/NAME` in this machine's Hugging Face cache."""
     weights: str = "auto"
-    """Pretrained weights. `auto`: ImageNet weights if they are cached, else the `lite` package if it fits, else none;
-    or `imagenet`, `lite`, `none`, the path of a safetensors file, or `run:PATH#model`: another run's model, for each
-    fold the network of the same fold (`run:PATH#model/fold0`: that network for all folds, whatever it was trained
+    """Pretrained weights. `auto`: those of a model folder that `backbone` names, else ImageNet weights if they are
+    cached, else the `lite` package if it fits, else none. Or `imagenet`, `lite`, `none`; the path of a .safetensors,
+    .pth, .pt or .bin file; `local-dir:FOLDER` or `hf-hub:OWNER/NAME`; or `run:PATH#model`: another run's model, for
+    each fold the network of the same fold (`run:PATH#model/fold0`: that network for all folds, whatever it was trained
     on)."""
     activation: str | None = None
     """Activation that replaces the backbone's: `mish`, `gelu`, `silu` and others."""
@@ -151,6 +153,25 @@ class ModelSpec(Section):
         if classes != "all" and len(set(classes)) != len(classes):
             raise ValueError("classes must name each class once")
         return classes
+
+    @field_validator("backbone", "weights")
+    @classmethod
+    def _validate_model_folder(cls, address: str) -> str:
+        kind, mark, rest = address.partition(":")
+        if mark and kind == "hf-hub" and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w.-]+)?", rest):
+            raise ValueError(f"{address!r} should be written hf-hub:OWNER/NAME, or hf-hub:OWNER/NAME@REVISION")
+        if mark and kind == "local-dir" and not rest:
+            raise ValueError(f"{address!r} should be written local-dir:FOLDER")
+        return address
+
+    @model_validator(mode="before")
+    @classmethod
+    def _use_weights_of_model_folder(cls, values: Any) -> Any:
+        """A backbone that is a model folder comes with its weights."""
+        backbone = values.get("backbone") if isinstance(values, dict) else None
+        if not isinstance(backbone, str) or not backbone.startswith(("local-dir:", "hf-hub:")):
+            return values
+        return values | {"weights": backbone} if values.get("weights", "auto") == "auto" else values
 
     @field_validator("weights")
     @classmethod
