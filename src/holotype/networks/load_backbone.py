@@ -81,14 +81,14 @@ def fit_weights_to_backbone(checkpoint: Any, backbone: str, options: Mapping[str
     return FittedWeights(loaded, dict(options), description)
 
 
-def stated_origin(backbone: str) -> dict[str, str | None]:
+def stated_origin(backbone: str) -> tuple[str | None, str | None]:
     """License and citation of timm's own weights of a backbone, as timm states them; None where it does not."""
     config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
     if config is None:
-        return {"license": None, "citation": None}
+        return None, None
     papers = config.paper_ids or config.origin_url
     citation = ", ".join(papers) if isinstance(papers, tuple | list) else papers
-    return {"license": None if config.license == "unknown" else config.license, "citation": citation or None}
+    return None if config.license == "unknown" else config.license, citation or None
 
 
 class _Target:
@@ -253,11 +253,10 @@ def _describe(candidate: StateDict, loaded: int, required: list[str], left_out: 
     """Numbers of tensors in words, with the first names of those that are left out or missing."""
     wrapped = [f"`{candidate.path}`"] if candidate.path else []
     wrapped += [f"names without `{candidate.prefix}`"] if candidate.prefix else []
-    outside = candidate.total - len(candidate.tensors)
     words = [f"{loaded:,} tensors loaded" + (f" from {', '.join(wrapped)}" if wrapped else "")]
-    if left_out or outside:
-        names = f" ({join_names(left_out, MAX_NAMES)})" if left_out else ""
-        words.append(f"{len(left_out) + outside:,} left out{names}")
+    left_out = [*left_out, *candidate.others]
+    if left_out:
+        words.append(f"{len(left_out):,} left out ({join_names(left_out, MAX_NAMES)})")
     if missing:
         words.append(
             f"{len(missing):,} of {len(required):,} missing, drawn at random ({join_names(missing, MAX_NAMES)})"

@@ -156,11 +156,11 @@ def _find_folder(address: str, field: str) -> Path:
     name, _, revision = address.removeprefix(HUB).partition("@")
     snapshot = hub_snapshot(name, revision or None)
     if snapshot is None:
-        wanted = f" --revision {revision}" if revision else ""
+        option = f" --revision {revision}" if revision else ""
         raise RecipeError(
             f"{address!r} is not in the Hugging Face cache of this machine, and Holotype downloads nothing",
             field=field,
-            remedy=f"run `hf download {name}{wanted}` once while online, or copy its folder here and write "
+            remedy=f"run `hf download {name}{option}` once while online, or copy its folder here and write "
             "local-dir:FOLDER",
         )
     return snapshot

@@ -95,18 +95,19 @@ def find_weights(backbone: str, weights: str, fold: int | None = None) -> Pretra
     """
     source = resolve_weights(backbone, weights, fold)
     backbone = architecture_of(backbone)
-    facts = {"license": source.license, "citation": source.citation}
+    pretrained = PretrainedWeights(source.description, None, dict(source.options), source.license, source.citation)
     if source.path is None:
-        return PretrainedWeights(source.description, None, dict(source.options), **facts)
+        return pretrained
     if source.kind == "lite":
-        return PretrainedWeights(source.description, _read_lite(source.path, backbone), dict(source.options), **facts)
+        return replace(pretrained, state=_read_lite(source.path, backbone))
     from holotype.networks.load_backbone import fit_weights_to_backbone, stated_origin
 
     fitted = fit_weights_to_backbone(read_checkpoint(source.path), backbone, source.options)
-    if source.kind == "imagenet":
-        origin = stated_origin(backbone)
-        facts = {name: value or origin[name] for name, value in facts.items()}
-    return PretrainedWeights(source.description, fitted.state, fitted.options, **facts, loading=fitted.description)
+    pretrained = replace(pretrained, state=fitted.state, options=fitted.options, loading=fitted.description)
+    if source.kind != "imagenet":
+        return pretrained
+    license_text, citation = stated_origin(backbone)
+    return replace(pretrained, license=source.license or license_text, citation=source.citation or citation)
 
 
 def check_weights(backbone: str, weights: str) -> None:
@@ -134,8 +135,8 @@ def resolve_weights(backbone: str, weights: str, fold: int | None = None) -> Wei
     if is_model_folder(backbone):
         folder = open_model_folder(backbone, "models.backbone")
         architecture = folder.require_architecture("models.backbone")
-        source = resolve_weights(architecture, backbone if weights == "auto" else weights, fold)
-        return replace(source, options={**_folder_options(folder), **source.options})
+        inner = resolve_weights(architecture, backbone if weights == "auto" else weights, fold)
+        return replace(inner, options={**_folder_options(folder), **inner.options})
     if is_model_folder(weights):
         return _folder_source(open_model_folder(weights, "models.weights"), backbone)
     if weights == "auto":

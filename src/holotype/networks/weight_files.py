@@ -38,13 +38,13 @@ class StateDict:
         tensors: By name, without the prefix.
         path: Keys of the mappings around it, such as `teacher`; empty at the top.
         prefix: Prefix that was removed from the names, such as `backbone.`.
-        total: Number of tensors of the mapping, with those whose names lack the prefix.
+        others: Names of the mapping's tensors that lack the prefix.
     """
 
     tensors: Mapping[str, Tensor]
     path: str
     prefix: str
-    total: int
+    others: tuple[str, ...]
 
     @property
     def is_averaged(self) -> bool:
@@ -110,10 +110,11 @@ def state_dicts(checkpoint: Any) -> Iterator[StateDict]:
     for path, tensors in _tensor_mappings(checkpoint):
         for prefix in _prefixes(tensors):
             stripped = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            yield StateDict(stripped, path, prefix, len(tensors))
+            others = tuple(name for name in tensors if not name.startswith(prefix))
+            yield StateDict(stripped, path, prefix, others)
             if "cls_token" in stripped and any(map(CHUNKED.match, stripped)):
                 unchunked = {CHUNKED.sub(r"blocks.\1.", name): value for name, value in stripped.items()}
-                yield StateDict(unchunked, path, prefix, len(tensors))
+                yield StateDict(unchunked, path, prefix, others)
 
 
 def unreadable_error(path: Path, error: Exception) -> RecipeError:
