@@ -5,15 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-LAZY = ["augment", "loading", "neighbors", "networks", "prediction", "training"]
+import holotype
+
+SOURCE = Path(holotype.__file__).parent
+STUBS = sorted(stub.parent.relative_to(SOURCE) for stub in SOURCE.rglob("*/__init__.pyi"))
+LAZY = [".".join(folder.parts) for folder in STUBS]
 
 
 @pytest.mark.parametrize("name", LAZY)
 def test_every_public_name_is_there(name):
     package = import_module(f"holotype.{name}")
+    assert package.__all__
     for public in package.__all__:
         assert getattr(package, public).__class__.__name__ != "module", public
     with pytest.raises(AttributeError, match=f"module 'holotype.{name}' has no attribute 'nonsense'"):

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 __all__ = ["lazy_exports"]
 
 
-def lazy_exports(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """Make the `__getattr__` of a package (PEP 562), which imports a module when one of its names is first used.
+def lazy_exports(package: str) -> tuple[Callable[[str], Any], list[str]]:
+    """Make the `__getattr__` and the `__all__` of a package whose names are imported when they are first used.
 
-    Type checkers and import-linter read the same imports under `TYPE_CHECKING`.
+    The names and their modules are those of the type stub beside `__init__.py`, which type checkers and editors read.
     """
-    module_of = {name: module for module, names in modules.items() for name in names}
+    stub = Path(str(sys.modules[package].__file__)).with_suffix(".pyi").read_text(encoding="utf-8")
+    module_of = {name: module for module, name in re.findall(r"^from (\S+) import (\w+) as \w+$", stub, re.MULTILINE)}
 
     class LazyPackage(ModuleType):
+        """Keep a public name when Python imports the module of the same name."""
+
         def __setattr__(self, name: str, value: object) -> None:
             if name not in module_of or not isinstance(value, ModuleType):
                 super().__setattr__(name, value)
@@ -28,8 +33,8 @@ def lazy_exports(package: str, modules: Mapping[str, Sequence[str]]) -> Callable
     def get_attribute(name: str) -> Any:
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{module_of[name]}"), name)
+        value = getattr(import_module(module_of[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
-    return get_attribute
+    return get_attribute, sorted(module_of, key=lambda name: (not name.isupper(), not name[0].isupper(), name))

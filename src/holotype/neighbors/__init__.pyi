@@ -1,0 +1,14 @@
+from holotype.neighbors.cosine import Neighbors as Neighbors
+from holotype.neighbors.index import ExactIndex as ExactIndex
+from holotype.neighbors.index import FaissIndex as FaissIndex
+from holotype.neighbors.index import make_index as make_index
+from holotype.neighbors.index_files import IndexedImages as IndexedImages
+from holotype.neighbors.index_files import load_index as load_index
+from holotype.neighbors.index_files import save_index as save_index
+from holotype.neighbors.leak_check import require_no_scored_fold as require_no_scored_fold
+from holotype.neighbors.merge import merge_neighbors as merge_neighbors
+from holotype.neighbors.nearest import nearest as nearest
+from holotype.neighbors.projection import project as project
+from holotype.neighbors.votes import fit_temperature as fit_temperature
+from holotype.neighbors.votes import neighbor_logits as neighbor_logits
+from holotype.neighbors.votes import override_scores as override_scores

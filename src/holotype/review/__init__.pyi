@@ -1,0 +1,13 @@
+from holotype.review.apply import Reviewed as Reviewed
+from holotype.review.apply import apply_review as apply_review
+from holotype.review.apply import without_confirmed as without_confirmed
+from holotype.review.decisions import COLUMNS as COLUMNS
+from holotype.review.decisions import ReadRows as ReadRows
+from holotype.review.decisions import ReviewRow as ReviewRow
+from holotype.review.decisions import parse_rows as parse_rows
+from holotype.review.decisions import read_rows as read_rows
+from holotype.review.decisions import row_text as row_text
+from holotype.review.decisions_file import DecisionsFile as DecisionsFile
+from holotype.review.replay import ActiveDecisions as ActiveDecisions
+from holotype.review.replay import replay as replay
+from holotype.review.replay import undo_row as undo_row

@@ -1,0 +1,15 @@
+from holotype.serve.access import AccessPolicy as AccessPolicy
+from holotype.serve.app import make_app as make_app
+from holotype.serve.limits import Limits as Limits
+from holotype.serve.limits import limits_from as limits_from
+from holotype.serve.predictor import DecodedImage as DecodedImage
+from holotype.serve.predictor import ImagePrediction as ImagePrediction
+from holotype.serve.predictor import MakeReader as MakeReader
+from holotype.serve.predictor import Neighbor as Neighbor
+from holotype.serve.predictor import Predictor as Predictor
+from holotype.serve.predictor import Reader as Reader
+from holotype.serve.predictor import RunInfo as RunInfo
+from holotype.serve.server import BindAddress as BindAddress
+from holotype.serve.server import access_policy as access_policy
+from holotype.serve.server import serve as serve
+from holotype.serve.service import Service as Service
