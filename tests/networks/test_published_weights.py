@@ -18,8 +18,8 @@ from holotype.networks import build_network
 from holotype.recipe.sections import ModelSpec
 
 CONTAINERS = ("safetensors", "pth", "pt", "bin", "local-dir", "hf-hub")
-DEPTH = 2
-LEFT_OUT = {name: 4 if name == "DINOv3-S" else published.left_out for name, published in MODELS.items()}
+DEPTH = 1
+LEFT_OUT = {name: 3 if name == "DINOv3-S" else published.left_out for name, published in MODELS.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +99,30 @@ def test_features_of_any_number_of_channels_are_those_of_the_mean_channel(
     tmp_path: Path, name: str, channels: int
 ) -> None:
     features_agree(tmp_path, MODELS[name], "pth", channels, (224, 112), DEPTH)
+
+
+@pytest.mark.parametrize("channels_as", ["separate", "separate-mean"])
+@pytest.mark.parametrize("name", ["DINOv2-S", "CHAMMI-75 ViT-S"])
+def test_separate_channels_give_the_features_of_each_as_a_gray_image(
+    tmp_path: Path, name: str, channels_as: str
+) -> None:
+    published = MODELS[name]
+    drawn = published.draw(depth=DEPTH)
+    source = stored(tmp_path, published, published.checkpoint(drawn.state_dict()), "pth", DEPTH)
+    spec = ModelSpec.model_validate({"input": {"size": 112, "channels_as": channels_as}, **source})
+    network, _ = build_network(spec, 2, 4, seed=1)
+    pixels = torch.randn((2, 4, 112, 112), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        gray = [pixels[:, number : number + 1].repeat(1, published.channels, 1, 1) for number in range(4)]
+        maps = [drawn(image).transpose(1, 2)[..., None] for image in gray]
+        expected = torch.cat(maps, dim=1) if channels_as == "separate" else sum(maps) / 4
+        for layout in (torch.contiguous_format, torch.channels_last):
+            features = network.eval().features(pixels.contiguous(memory_format=layout))
+            torch.testing.assert_close(features, expected, rtol=1e-5, atol=1e-5)
+        assert network(pixels).shape == (2, 2)
+    parameters = sum(part.numel() for part in network.backbone.parameters())
+    stacked, _ = build_network(ModelSpec.model_validate({"input": {"size": 112}, **source}), 2, 1, seed=1)
+    assert parameters == sum(part.numel() for part in stacked.backbone.parameters())
 
 
 @pytest.mark.slow

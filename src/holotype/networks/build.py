@@ -27,11 +27,15 @@ class Network(nn.Module):
     """Image classifier: a timm backbone that ends in a feature map, and a head.
 
     Its methods take pixels of shape (n, channels, size, size), normalized.
+
+    Args:
+        channels_as: `stacked`: the backbone reads all channels at once. `separate` and `separate-mean`: it reads each
+            as an image of one channel (a bag of channels), and their features are concatenated or averaged.
     """
 
-    def __init__(self, backbone: nn.Module, head: Head) -> None:
+    def __init__(self, backbone: nn.Module, head: Head, channels_as: str = "stacked") -> None:
         super().__init__()
-        self.backbone, self.head = backbone, head
+        self.backbone, self.head, self.channels_as = backbone, head, channels_as
         self.width = _feature_width(backbone)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -43,8 +47,12 @@ class Network(nn.Module):
         return self.head.pool(self.features(pixels))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Compute the last feature map of the backbone, shape (n, width, H, W)."""
-        return as_feature_map(self.backbone(pixels), self.width)
+        """Compute the last feature map, shape (n, width, H, W); `separate` channels have `width` features each."""
+        if self.channels_as == "stacked":
+            return as_feature_map(self.backbone(pixels), self.width)
+        single = pixels.reshape(-1, 1, *pixels.shape[2:])
+        by_channel = as_feature_map(self.backbone(single), self.width).unflatten(0, (-1, pixels.shape[1]))
+        return by_channel.flatten(1, 2) if self.channels_as == "separate" else by_channel.mean(dim=1)
 
 
 def build_network(
@@ -71,12 +79,16 @@ def build_network(
     backbone = architecture_of(model.backbone)
     sizes = sorted({size for phase in model.phases if isinstance(size := phase.size or model.input.size, int)})
     pretrained = find_weights(model.backbone, model.weights, fold)
-    options = _find_backbone_options(backbone, channels, tuple(sizes), tuple(pretrained.options.items()))
+    channels_as = model.input.channels_as
+    stem_channels = channels if channels_as == "stacked" else 1
+    options = _find_backbone_options(backbone, stem_channels, tuple(sizes), tuple(pretrained.options.items()))
     torch.manual_seed(seed)
     pretrained = replace(pretrained, options=options)
-    network = build_architecture(backbone, classes, channels, model.head, options, model.activation, rank_heads)
+    network = build_architecture(
+        backbone, classes, channels, model.head, options, model.activation, rank_heads, channels_as
+    )
     if pretrained.state is not None:
-        _load_backbone(network.backbone, pretrained.state, channels)
+        _load_backbone(network.backbone, pretrained.state, stem_channels)
     return network, pretrained
 
 
@@ -88,6 +100,7 @@ def build_architecture(
     options: dict[str, Any],
     activation: str | None = None,
     rank_heads: RankHeads | None = None,
+    channels_as: str = "stacked",
 ) -> Network:
     """Build a network with random weights, to load weights into.
 
@@ -95,11 +108,16 @@ def build_architecture(
         options: Keyword arguments of `timm.create_model` that the weights need.
         activation: Replaces the activations of the backbone.
         rank_heads: Taxonomic ranks that the network learns in addition to the classes.
+        channels_as: As in `Network`.
     """
-    body = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, global_pool="", **options)
+    stem_channels = channels if channels_as == "stacked" else 1
+    body = timm.create_model(
+        backbone, pretrained=False, in_chans=stem_channels, num_classes=0, global_pool="", **options
+    )
     if activation is not None:
         replace_activations(body, activation)
-    return Network(body, Head(_feature_width(body), classes, head, rank_heads))
+    width = _feature_width(body) * (channels if channels_as == "separate" else 1)
+    return Network(body, Head(width, classes, head, rank_heads), channels_as)
 
 
 def _feature_width(backbone: nn.Module) -> int:

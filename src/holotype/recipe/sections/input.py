@@ -34,6 +34,11 @@ class InputSpec(Section):
     """Tiles that an image is cut into, or their side; `size` is then the side of a tile in the network's input."""
     channels: ChannelNames | None = None
     """Channels of `data.channels` to use, in this order; all of them by default."""
+    channels_as: Literal["stacked", "separate", "separate-mean"] = "stacked"
+    """`stacked`: the backbone reads all channels at once, and its first layer is adapted to their number. `separate`:
+    it reads each channel by itself (a bag of channels), as a gray image, and the features of all channels are
+    concatenated; `separate-mean`: they are averaged. Separate channels take as many passes as there are channels, with
+    the same weights."""
     normalize: Literal["dataset", "image", "plate"] = "dataset"
     """Source of the mean and standard deviation that normalize each channel; a `plate` is a value of the first of
     `data.groups`."""
