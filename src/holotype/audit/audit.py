@@ -23,8 +23,6 @@ from holotype.data import read_row, usable_pixels
 from holotype.recipe.sections import AuditSpec
 from holotype.types import AuditReport, ImageStatistics, ImageTable, Integers
 
-__all__ = ["audit_images", "audit_labels"]
-
 MAX_LISTED = 5
 
 

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from holotype.audit.hamming_search import connected
 from holotype.types import Integers
 
-__all__ = ["clusters_within_diameter"]
-
 
 def clusters_within_diameter(
     count: int,

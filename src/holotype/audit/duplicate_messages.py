@@ -10,8 +10,6 @@ from holotype.audit.duplicates import Duplicates
 from holotype.audit.image_checks import list_examples
 from holotype.types import ImageTable, Integers
 
-__all__ = ["duplicate_warnings"]
-
 
 def duplicate_warnings(images: ImageTable, same: Duplicates, action: NDArray[np.str_]) -> list[str]:
     """Describe the duplicates between each pair of roles, and the action taken on them.

@@ -18,8 +18,6 @@ from holotype.data import Fingerprints, has_content, unpack_fingerprints
 from holotype.recipe.sections import DuplicatesSpec
 from holotype.types import DUPLICATE_PAIRS, ImageTable, Integers
 
-__all__ = ["Duplicates", "duplicate_actions", "duplicate_conflicts", "find_duplicates", "renumber_clusters"]
-
 MAX_DIAMETER = 3  # largest distance within a cluster, in multiples of a link's bits
 
 

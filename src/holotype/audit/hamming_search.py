@@ -13,8 +13,6 @@ from scipy.sparse.csgraph import connected_components
 
 from holotype.types import Integers
 
-__all__ = ["cluster_hashes", "connected", "hamming_edges", "nearby_hashes"]
-
 Hashes = NDArray[np.uint64]
 CHUNKS, CHUNK_BITS = 4, 16
 CROWDED_CHUNK = 4_000  # values in one chunk beyond which crowds are linked through a center

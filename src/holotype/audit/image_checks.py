@@ -13,20 +13,6 @@ from holotype.data import extreme_rows
 from holotype.data.uris import is_remote, strip_file_scheme, strip_row_index
 from holotype.types import ImageStatistics, ImageTable
 
-__all__ = [
-    "constant_images",
-    "extreme_images",
-    "images_with_channels_elsewhere",
-    "images_with_gaps",
-    "list_examples",
-    "other_depths",
-    "pixel_warnings",
-    "require_readable",
-    "require_same_channels",
-    "require_same_depth",
-    "saturated_images",
-]
-
 MAX_LISTED = 5
 MOVED = "if you moved them, run `holotype init` again or remove their rows from the table"
 SATURATED = 0.98  # mean of a channel over the largest value of its type

@@ -18,8 +18,6 @@ from holotype.core.errors import DataError, join_names, pluralize
 from holotype.recipe.sections import AuditSpec
 from holotype.types import IMAGE_PROBLEMS, ImageStatistics, ImageTable
 
-__all__ = ["image_problems", "skip_warnings", "unreadable_rows"]
-
 COMMON_SHARE = 0.95  # share of images that must agree before the others are reported
 MAX_LISTED = 5
 

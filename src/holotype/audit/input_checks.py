@@ -12,15 +12,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-__all__ = [
-    "channel_subject",
-    "describe_training",
-    "form_mismatch",
-    "input_warnings",
-    "mean_std_warnings",
-    "value_warnings",
-]
-
 OUTSIDE = 0.001  # share of training images below the usual range, and above it
 MEAN_AND_STD = ("mean", "deviation")
 

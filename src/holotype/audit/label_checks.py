@@ -7,8 +7,6 @@ import numpy as np
 from holotype.core.errors import join_names
 from holotype.types import ImageTable, Integers
 
-__all__ = ["confounded_classes", "label_warnings", "rare_classes"]
-
 MAX_LISTED = 3
 
 

@@ -7,8 +7,6 @@ import polars as pl
 
 from holotype.types import LABEL_COOCCURRENCE, Labels
 
-__all__ = ["cooccurrence_warnings", "label_cooccurrence"]
-
 MIN_SHARE, MIN_SAMPLES, MAX_LISTED = 0.9, 20, 3
 
 

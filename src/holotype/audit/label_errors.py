@@ -11,8 +11,6 @@ from scipy.special import expit, softmax
 
 from holotype.types import MANY_CLASSES, Floats, Labels, OofPredictions, to_dense
 
-__all__ = ["empty_label_errors", "find_label_errors", "label_error_mask", "label_quality"]
-
 SCHEMA: dict[str, Any] = {
     "position": pl.Int64,
     "sample": pl.String,

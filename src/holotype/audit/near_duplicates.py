@@ -22,8 +22,6 @@ from holotype.audit.verify_duplicates import (
 from holotype.data import Fingerprints
 from holotype.types import Integers
 
-__all__ = ["NearDuplicatePairs", "best_reading", "candidate_pairs", "find_near_duplicates"]
-
 TRIED_PER_IMAGE = 4  # transformations of one pair that are verified
 MAX_PARTNERS = 40  # of one image in one transformation, so that cost stays linear if all images look alike
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from holotype.data import Fingerprints
 
-__all__ = ["MAX_CROP", "ORIENTATIONS", "WINDOWS", "crop_and_resize", "flip_transpose", "perceptual_hashes", "zscore"]
-
 ORIENTATIONS = 8
 MAX_CROP = 0.05
 STRETCHES = ((0.0, 1 - MAX_CROP), (MAX_CROP / 2, 1 - MAX_CROP / 2), (MAX_CROP, 1.0))

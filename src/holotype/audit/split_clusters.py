@@ -11,8 +11,6 @@ from holotype.audit.duplicates import Duplicates, renumber_clusters
 from holotype.audit.hamming_search import connected
 from holotype.types import AuditReport, Integers
 
-__all__ = ["duplicates_of", "split_clusters"]
-
 
 def duplicates_of(report: AuditReport, images: int) -> Duplicates:
     """Duplicates of an audit report."""

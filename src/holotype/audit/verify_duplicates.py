@@ -14,18 +14,6 @@ from holotype.audit.perceptual_hash import MAX_CROP, crop_and_resize, flip_trans
 from holotype.data import Fingerprints, content_square, crop_around
 from holotype.types import Integers
 
-__all__ = [
-    "MIN_R2",
-    "MIN_R2_WITHOUT_PIXELS",
-    "MIN_THUMBNAIL_R2",
-    "block_r2",
-    "channels_with_structure",
-    "confirm_on_content",
-    "confirm_on_fingerprints",
-    "confirm_on_pixels",
-    "content_box",
-]
-
 MIN_R2 = 0.87
 """Share of an image's fine detail that the other one must explain, untransformed."""
 SAME_TURNED = 0.92  # turned, mirrored or cropped: the best of eighty transformations is more often alike by chance

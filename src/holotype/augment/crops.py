@@ -10,8 +10,6 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["crop_matrices", "random_crop_centers", "tile_centers"]
-
 
 def crop_matrices(matrices: Tensor, centers: Tensor, share: float) -> Tensor:
     """Restrict affine matrices to a window of the image, shape (n, 2, 3).

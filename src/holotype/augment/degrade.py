@@ -12,16 +12,6 @@ from torch.nn import functional
 
 from holotype.recipe.sections import AugmentSpec
 
-__all__ = [
-    "DEGRADATION_DRAWS",
-    "add_noise",
-    "adjust_gamma",
-    "adjust_saturation",
-    "apply_degradations",
-    "blur",
-    "random_erase",
-]
-
 DEGRADATION_DRAWS = 9  # gamma, saturation, blur, noise, and five for random erasing
 GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Zhong et al. 2020, "Random erasing data augmentation", section 4.2

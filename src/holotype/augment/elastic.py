@@ -5,8 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["ELASTIC_DRAWS", "elastic_displacement"]
-
 KNOTS = 4
 ELASTIC_DRAWS = 2 * KNOTS * KNOTS
 

@@ -13,8 +13,6 @@ from torch.nn import functional
 
 from holotype.recipe.sections import AugmentSpec
 
-__all__ = ["GEOMETRY_DRAWS", "affine_matrices", "identity_matrices", "warp"]
-
 GEOMETRY_DRAWS = 5
 
 

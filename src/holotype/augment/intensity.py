@@ -9,8 +9,6 @@ from torch import Tensor
 
 from holotype.recipe.sections import AugmentSpec
 
-__all__ = ["intensity_draws", "jitter", "normalize"]
-
 
 def intensity_draws(channels: int) -> int:
     """Number of uniform random numbers that `jitter` needs per image."""

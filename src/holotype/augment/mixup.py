@@ -10,8 +10,6 @@ from torch import Tensor
 
 from holotype.recipe.sections import MixSpec
 
-__all__ = ["MIX_DRAWS", "mix_batches", "mixing_partners"]
-
 MIX_DRAWS = 5  # selection, weight, position (2), partner
 
 

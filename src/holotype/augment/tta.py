@@ -7,8 +7,6 @@ from torch import Tensor
 
 from holotype.core.errors import RecipeError
 
-__all__ = ["VIEWS", "tta_matrices"]
-
 _FLIPS = [[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[1, 0], [0, -1]], [[-1, 0], [0, -1]]]
 _TRANSPOSED = [[[0, 1], [1, 0]], [[0, -1], [1, 0]], [[0, 1], [-1, 0]], [[0, -1], [-1, 0]]]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from holotype.core.errors import RecipeError
 from holotype.recipe.sections import AugmentSpec
 
-__all__ = ["validate_augment"]
-
 
 def validate_augment(spec: AugmentSpec, channels: int) -> None:
     """Refuse augmentations that do not fit the channels that the network reads.

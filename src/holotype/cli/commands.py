@@ -24,18 +24,6 @@ if TYPE_CHECKING:
     from holotype.tuning.tune import TuneOptions
     from holotype.types import AnyScores
 
-__all__ = [
-    "compare_runs",
-    "export_run",
-    "manage_cache",
-    "predict_images",
-    "report_run",
-    "review_run",
-    "run_recipe",
-    "serve_run",
-    "tune_recipe",
-]
-
 FILES = {"report": "report.html", "submission": "submission.csv", "table": "predictions.csv"}
 SERVER_PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn")
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["complete_recipe", "complete_run", "complete_setting"]
-
 MAX_DEPTH = 3  # folders below what was typed
 MAX_ENTRIES = 4_000  # entries, so that a Tab in a folder of a million images answers
 

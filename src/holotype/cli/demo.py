@@ -19,8 +19,6 @@ from holotype.core.table_files import read_csv, read_parquet
 from holotype.evaluation.metrics import macro_f1
 from holotype.simulate.cells import CHANNELS, CLASSES, SimulationPlan, simulate_cells
 
-__all__ = ["DEMO_RECIPE", "run_demo"]
-
 PLAN = SimulationPlan(train=540, test=120)
 DEMO_RECIPE = """\
 # Cells with known truth: four channels, one to three patterns each, plates with batch effects.

@@ -15,8 +15,6 @@ from holotype.recipe.load import Recipe, load_recipe
 if TYPE_CHECKING:
     from holotype.planning.reruns import StepForecast
 
-__all__ = ["explain_reruns", "group_steps", "list_causes"]
-
 TITLES = {
     "images": "read the tables",
     "statistics": "measure the images",

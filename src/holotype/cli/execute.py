@@ -15,8 +15,6 @@ from holotype.cli.output import CommandResult, OutputOptions, parse_output_optio
 from holotype.core.errors import HolotypeError, first_line, truncate
 from holotype.core.plugins import announced_plugins
 
-__all__ = ["run_command"]
-
 INTERRUPTED_STATUS = 130  # what typer makes of Ctrl-C, in some versions as an exception and in some as a status
 _OUT_OF_MEMORY_PATTERN = re.compile(
     r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE

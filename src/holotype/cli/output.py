@@ -15,19 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-__all__ = [
-    "CodeBlock",
-    "CommandResult",
-    "IntervalCell",
-    "OutputOptions",
-    "Table",
-    "TextLine",
-    "Work",
-    "parse_output_options",
-    "print_error",
-    "print_result",
-]
-
 FLAGS = {"--quiet": "quiet", "-q": "quiet", "--json": "json", "--debug": "debug"}
 BAR_WIDTHS = {110: 32, 90: 24, 0: 12}  # cells from nought to one, by the columns of the terminal
 

@@ -14,8 +14,6 @@ from holotype.core.independence import few_groups_warning
 if TYPE_CHECKING:
     from holotype.tuning.study import TrialRecord
 
-__all__ = ["prediction_table", "score_lines", "score_table", "trial_table"]
-
 MAX_CLASSES = 24
 MAX_ROWS = 40
 LOWER_IS_BETTER = {"log_loss", "calibration_error"}  # a bar would mislead, because smaller is better

@@ -13,16 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "changed_names",
-    "digest_array",
-    "digest_file",
-    "digest_file_stats",
-    "digest_folder",
-    "digest_table_source",
-    "digest_value",
-]
-
 DIGITS = 16
 MULTI_FILE_SUFFIXES = {".vsi", ".oif"}
 VERSIONS = {"size", "mtime", "etag", "last_modified", "lastmodified", "created", "generation", "md5hash"}

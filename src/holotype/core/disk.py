@@ -6,8 +6,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["flush_folder", "flush_names"]
-
 
 def flush_folder(folder: Path) -> None:
     """Flush every file below a folder, and their names, to the disk."""

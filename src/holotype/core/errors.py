@@ -18,22 +18,6 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = [
-    "DataError",
-    "HolotypeError",
-    "InputError",
-    "RecipeError",
-    "StoreError",
-    "TrainingError",
-    "UnsupportedError",
-    "byte_size",
-    "did_you_mean",
-    "first_line",
-    "join_names",
-    "pluralize",
-    "truncate",
-]
-
 MAX_LISTED = 12
 # Largest number of characters of each part of a message.
 MAX_LENGTHS = {"what": 1300, "field": 200, "remedy": 600, "choice": 100, "value": 160}

@@ -15,8 +15,6 @@ from scipy.sparse.csgraph import connected_components
 
 from holotype.types import ImageTable, Integers
 
-__all__ = ["UNKNOWN_GROUP", "components", "few_groups_warning", "group_numbers", "independent_groups"]
-
 UNKNOWN_GROUP = -1
 """Group number of a row whose group is unknown, and the part of samples that are groups of their own."""
 

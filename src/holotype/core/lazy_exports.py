@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["lazy_exports"]
-
 
 def lazy_exports(package: str) -> tuple[Callable[[str], Any], list[str]]:
     """Make the `__getattr__` and the `__all__` of a package whose names are imported when they are first used.

@@ -20,15 +20,6 @@ from types import CodeType
 from holotype.core.errors import RecipeError, first_line
 from holotype.core.registry import registering_plugin, source_digest, unregister_plugin
 
-__all__ = [
-    "ENTRY_POINTS",
-    "Plugin",
-    "announced_plugins",
-    "load_inherited_plugins",
-    "load_installed_plugins",
-    "load_plugin",
-]
-
 ENTRY_POINTS = "holotype.plugins"
 """Group of the entry points by which installed packages are plugins."""
 INHERITED = "HOLOTYPE_LOADED_PLUGINS"  # environment variable by which spawned processes load the same plugins

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["Progress", "Task", "is_interactive"]
-
 SECONDS_BETWEEN_LINES = 10.0
 
 

@@ -19,8 +19,6 @@ from holotype.core.disk import flush_folder, flush_names
 from holotype.core.errors import InputError
 from holotype.core.table_files import read_parquet
 
-__all__ = ["DIGESTS", "RERUN_REMEDY", "UNFINISHED", "RunFolder"]
-
 UNFINISHED = "unfinished"
 """Marker file that exists while the files of a run folder are being replaced."""
 DIGESTS = "digests.json"

@@ -13,17 +13,6 @@ from typing import Literal, Protocol
 
 from holotype.core.progress import Progress
 
-__all__ = [
-    "Pacer",
-    "Precision",
-    "Runtime",
-    "do_without_temporary_folder",
-    "set_thread_wait_policy",
-    "usable_cores",
-    "use_reproducible_kernels",
-    "version_of",
-]
-
 Precision = Literal["auto", "32", "bf16", "16"]
 
 DEFAULT_POLICY = {"GOMP_SPINCOUNT": "20000"}

@@ -12,8 +12,6 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["derive_seed", "keyed_generator", "keyed_uniforms"]
-
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 

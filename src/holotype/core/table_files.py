@@ -20,21 +20,6 @@ import polars as pl
 
 from holotype.core.errors import InputError, StoreError
 
-__all__ = [
-    "PARQUET_SUFFIXES",
-    "WRITTEN_SUFFIXES",
-    "atomic_file",
-    "parquet_columns",
-    "read_csv",
-    "read_parquet",
-    "require_table_suffix",
-    "scan_parquet",
-    "strip_sheet_name",
-    "write_parquet",
-    "write_table",
-    "write_table_parts",
-]
-
 PARQUET_SUFFIXES = (".parquet", ".pq")
 WRITTEN_SUFFIXES = (".csv", ".tsv", *PARQUET_SUFFIXES, ".xlsx")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

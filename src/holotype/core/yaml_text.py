@@ -13,8 +13,6 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from holotype.core.errors import RecipeError, first_line, truncate
 
-__all__ = ["load_yaml"]
-
 MAX_CHARACTERS = 20_000_000  # a recipe that lists the classes of a large data set has a few million
 MAX_DEPTH = 50
 MAX_VALUES = 2_000_000

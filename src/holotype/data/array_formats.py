@@ -17,8 +17,6 @@ from holotype.data.axes import arrange_named, plan_axes
 from holotype.data.limits import MAX_CHANNELS, ReadOptions, require_size
 from holotype.data.uris import Address, is_remote, missing_file_message, open_file, strip_row_index
 
-__all__ = ["MICROSCOPE_SUFFIXES", "NUMPY_SUFFIXES", "count_rows", "plan_array", "read_array", "read_bioformats"]
-
 NUMPY_SUFFIXES = (".npy", ".npz")
 MICROSCOPE_SUFFIXES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".vsi", ".dv")
 NUMERIC_KINDS = "biuf"

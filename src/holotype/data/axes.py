@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from holotype.core.errors import DataError
 from holotype.data.limits import ReadOptions, require_channel_count, require_size
 
-__all__ = ["NO_PROJECTION", "PROJECTIONS", "UNNAMED", "AxisOrder", "arrange", "arrange_named", "plan_axes", "project"]
-
 PROJECTIONS = ("max", "mean", "sum", "first", "middle")
 PLANES = {"Z": "planes", "T": "times"}
 CHANNELS = "CSEQI"  # channel, sample, wavelength, and unnamed pages

@@ -14,8 +14,6 @@ from holotype.core.errors import InputError, join_names
 from holotype.data.file_patterns import channel_patterns, pattern_fields
 from holotype.recipe.sections import DataSpec
 
-__all__ = ["ChannelFileMatcher", "group_by_channel", "make_channel_matcher"]
-
 
 class ChannelFileMatcher:
     """Match files to images and channels by the ends of the channels' patterns.

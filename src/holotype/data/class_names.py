@@ -11,8 +11,6 @@ from holotype.core.errors import join_names, pluralize
 from holotype.data.missing import MISSING_WORDS
 from holotype.types import ImageTable
 
-__all__ = ["UNLABELED", "class_name_warnings", "find_similar_class_names", "normalize_class_name"]
-
 UNLABELED = re.compile(
     r"\?+|(still |yet )?(to|2) ?be ?\w+|to ?do|to ?(sort|label|check|review)|tb[acd]|unknowns?|unsorted|unclear|unsure|"
     r"unlabell?ed|undefined|unclassified|uncategori[sz]ed|undetermined|unidentified|unassigned|unannotated|maybe|"

@@ -13,8 +13,6 @@ from holotype.core.errors import DataError, join_names
 from holotype.data.uris import is_remote, open_uri
 from holotype.recipe.sections import DataSpec
 
-__all__ = ["RANKS", "coco_table", "coco_taxonomy"]
-
 SURROGATE = re.compile("[\ud800-\udfff]")
 RANKS = ("genus", "family", "order", "class", "phylum", "kingdom", "supercategory")
 """Taxonomic ranks of a category, from near to far."""

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from holotype.core.errors import DataError, join_names, pluralize
 from holotype.core.table_files import read_csv
 
-__all__ = ["parse_delimited", "text_columns"]
-
 SEPARATORS = ",;\t|"
 PEEK_BYTES = 1 << 16
 MAX_CELL_LENGTH = 2**31 - 1

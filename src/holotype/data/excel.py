@@ -13,8 +13,6 @@ import polars as pl
 from holotype.core.errors import DataError, join_names
 from holotype.data.delimited import text_columns
 
-__all__ = ["list_sheets", "read_sheet"]
-
 ZEROS = re.compile(r"0{2,}")
 FILE_NAME = re.compile(r"\.[A-Za-z]\w{1,4}$")
 """End of a file name, which is never a column name."""

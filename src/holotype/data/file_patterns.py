@@ -10,8 +10,6 @@ from holotype.core.errors import DataError
 from holotype.data.array_formats import NUMPY_SUFFIXES, count_rows
 from holotype.recipe.sections import DataSpec
 
-__all__ = ["FILE", "channel_patterns", "image_files", "pattern_fields"]
-
 FILE = "file"
 """Column of full paths in tables made from folders and JSON."""
 ABSOLUTE_PATTERN = r"^(/|\\\\|[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]+://)"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HEAD", "OTHER_FORMATS", "PILLOW_FORMATS", "file_format"]
-
 HEAD = 4_096  # bytes needed to detect a format
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "tiff"),

@@ -19,15 +19,6 @@ from holotype.data.thumbnails import fingerprint
 from holotype.data.validity import isolated_limits, limit_isolated, missing_pixels, usable_pixels
 from holotype.types import ImageStatistics, ImageTable, Normalization
 
-__all__ = [
-    "channel_statistics",
-    "empty_statistics",
-    "gather_statistics",
-    "image_features",
-    "measure_image",
-    "measure_images",
-]
-
 LISTS = (
     "mean",
     "deviation",

@@ -18,8 +18,6 @@ from holotype.data.taxonomy import class_taxonomy
 from holotype.recipe.sections import DataSpec
 from holotype.types import ImageTable
 
-__all__ = ["class_frequencies", "read_images", "table_warnings"]
-
 
 def read_images(spec: DataSpec) -> ImageTable:
     """Read the training, external and test tables into one image table.

@@ -20,8 +20,6 @@ from holotype.data.uris import Address, basename, missing_file_message, open_fil
 from holotype.data.zarr_images import is_zarr, read_zarr
 from holotype.types import ImageTable
 
-__all__ = ["IMAGE_SUFFIXES", "read_image", "read_row", "read_row_and_count_channels"]
-
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk", ".qptiff")
 PHOTO_SUFFIXES = (
     ".png .apng .jpg .jpeg .jpe .jfif .mpo .bmp .dib .gif .webp .avif .jp2 .j2k .j2c .jpc .jpx .jxl .jxr .wdp "

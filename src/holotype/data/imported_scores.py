@@ -16,8 +16,6 @@ from holotype.core.table_files import read_parquet
 from holotype.data.tables import read_table
 from holotype.types import MANY_CLASSES, AnyScores, Kind, TopKScores
 
-__all__ = ["ImportedScores", "read_scores"]
-
 MIN_PROBABILITY, MAX_PROBABILITY = 1e-37, 1 - 1e-16
 RESERVED_COLUMNS = ("id", "fold", "scores")
 SUM_TOLERANCE = 0.05

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from holotype.core.errors import DataError
 
-__all__ = ["drop_opaque", "invert_white", "keep_depth", "orient"]
-
 EXACT = 1 << 24  # float32 represents all integers up to here
 FLIPS: dict[int, tuple[bool, bool, bool]] = {  # transpose first, then flip rows, then flip columns
     2: (False, False, True),

@@ -9,8 +9,6 @@ from typing import Any
 
 from holotype.data.missing import MISSING_WORDS
 
-__all__ = ["LIST_PATTERN", "parse_label_list"]
-
 LIST_PATTERN = r"(?s)^(\[.*\]|\(\)|\(\s*['\"].*\)|\{\}|\{\s*['\"].*\}|(frozen)?set\(.*\))$"
 """Cell with a list, a tuple or a set, as a program writes it."""
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)

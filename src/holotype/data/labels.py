@@ -14,8 +14,6 @@ from holotype.data.missing import MISSING_WORDS, describe_missing_words
 from holotype.data.tables import read_table
 from holotype.recipe.sections import LabelSpec
 
-__all__ = ["class_names", "label_numbers", "listed_names"]
-
 NO_WORDS: Mapping[str, int] = {}
 
 

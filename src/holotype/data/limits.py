@@ -10,19 +10,6 @@ import numpy as np
 
 from holotype.core.errors import DataError, pluralize
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_CHANNELS",
-    "MAX_FRAMES",
-    "MAX_PAGES",
-    "MAX_PIXELS",
-    "MAX_SEGMENTS",
-    "ReadOptions",
-    "read_options",
-    "require_channel_count",
-    "require_size",
-]
-
 MAX_PIXELS = 200_000_000  # height x width; an image beyond this is a mistake or an attack
 MAX_BYTES = 400_000_000  # of all channels and planes, decoded; reading takes at most four times as much
 BYTES_PER_PIXEL = 4  # for a smaller pixel limit: RGBA of 8 bits, or one channel of 32

@@ -14,8 +14,6 @@ from holotype.core.errors import join_names
 from holotype.data.array_formats import MICROSCOPE_SUFFIXES
 from holotype.data.images import IMAGE_SUFFIXES
 
-__all__ = ["ImageFiles", "list_image_files", "readable_suffixes"]
-
 LEFTOVER_NAMES = (
     "__macosx __pycache__ @eadir @recycle @recently-snapshot #recycle #snapshot $recycle.bin lost+found "
     ".thumbnails .ipynb_checkpoints .appledouble .trash"

@@ -8,8 +8,6 @@ import polars as pl
 
 from holotype.core.errors import join_names, pluralize
 
-__all__ = ["MISSING_WORDS", "describe_missing_words", "missing_note", "without_missing"]
-
 WORDS = (
     "NA na N/A n/a N.A. n.a. #N/A #NA <NA> NaN nan NAN -nan NaT NULL Null null None none NONE nil "
     "- -- --- – — ? #NULL! #VALUE! #REF! #DIV/0! #NAME? #NUM!"

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from holotype.types import Floats, Normalization
 
-__all__ = ["dataset_normalization", "extreme_rows", "row_normalization"]
-
 OUTLIER_RULES = ((0.1, 20), (0.5, 100))
 """(quantile, factor): an image is extreme if it exceeds a quantile of the extremes by a multiple of their range."""
 RANGE_MARGIN = 2  # pixels are clipped this many ranges outside the training images' range

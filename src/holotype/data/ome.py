@@ -14,8 +14,6 @@ from xml.etree import ElementTree
 from holotype.core.errors import DataError
 from holotype.data.tiff_directory import TiffPage
 
-__all__ = ["OmePlanes", "planes_in_file", "planes_of_pages"]
-
 ELSEWHERE = "save each image as one OME-TIFF with all of its planes"
 NUMBER = re.compile(r"\d{1,18}")
 

@@ -20,8 +20,6 @@ from holotype.data.formats import PILLOW_FORMATS
 from holotype.data.interpretation import drop_opaque, orient
 from holotype.data.limits import MAX_FRAMES, ReadOptions, require_channel_count, require_size
 
-__all__ = ["read_picture"]
-
 ORIENTATION = 274
 GRAY_WITH_OPACITY = {"LA", "La"}
 PALETTES = {"P", "PA"}

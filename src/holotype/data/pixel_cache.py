@@ -24,16 +24,6 @@ from holotype.data.resize import letterbox, resize_image, round_size
 from holotype.data.validity import usable_pixels
 from holotype.types import ImageStatistics, ImageTable
 
-__all__ = [
-    "CacheFormat",
-    "PixelCache",
-    "build_pixel_cache",
-    "input_size",
-    "open_pixel_cache",
-    "plan_pixel_cache",
-    "to_cache_format",
-]
-
 ResizeMode = Literal["fit", "stretch"]
 FREE_SPACE_FACTOR = 1.05  # required free space relative to the pixel cache
 CHUNK = 256

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["letterbox", "resize_image", "round_size", "unpadded_region"]
-
 
 def letterbox(image: NDArray[Any], height: int, width: int, scale: float = 1.0) -> NDArray[Any]:
     """Fit an image into a canvas with its aspect ratio kept, never enlarged, with replicated edges.

@@ -17,8 +17,6 @@ from holotype.data.tables import NotedTable, read_noted_table
 from holotype.data.uris import is_remote
 from holotype.recipe.sections import DataSpec
 
-__all__ = ["Source", "folder_table", "folder_warnings", "read_noted_source", "tidy_columns"]
-
 
 @dataclass(frozen=True)
 class Source:

@@ -11,8 +11,6 @@ from holotype.data.missing import without_missing
 from holotype.data.tables import read_table
 from holotype.recipe.sections import LabelSpec
 
-__all__ = ["class_taxonomy"]
-
 FIELD = "data.labels.taxonomy"
 
 

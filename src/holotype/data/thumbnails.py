@@ -10,16 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = [
-    "FINGERPRINT_SIDE",
-    "Fingerprints",
-    "content_square",
-    "crop_around",
-    "fingerprint",
-    "has_content",
-    "unpack_fingerprints",
-]
-
 FINGERPRINT_SIDE = 32
 VERSION = 2
 MAX_VALUE = 1e30

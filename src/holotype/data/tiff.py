@@ -23,8 +23,6 @@ from holotype.data.ome import planes_of_pages
 from holotype.data.tiff_directory import TiffPage, scan_pages
 from holotype.data.tiff_uncompressed import uncompressed_image
 
-__all__ = ["read_tiff", "tiff_size", "unnamed_page_count"]
-
 WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 UNDERSTOOD = {WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR}
 DECODED_AS_RGB = {6, 7, 34892, 33003, 33005, 34712, 50001, 34927, 50002, 52546}  # compressions that turn YCbCr to RGB

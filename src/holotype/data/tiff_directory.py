@@ -17,8 +17,6 @@ from holotype.core.errors import DataError, pluralize
 from holotype.data.codestreams import declared_size
 from holotype.data.limits import MAX_PAGES, MAX_SEGMENTS, ReadOptions, require_size
 
-__all__ = ["DESCRIPTION", "SOFTWARE", "TiffPage", "UncompressedPixels", "scan_pages"]
-
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 USUAL = {3, 4}  # 16-bit and 32-bit integers
 INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}

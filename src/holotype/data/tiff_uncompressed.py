@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from holotype.data.ome import planes_of_pages
 from holotype.data.tiff_directory import DESCRIPTION, SOFTWARE, TiffPage, UncompressedPixels
 
-__all__ = ["UncompressedImage", "uncompressed_image"]
-
 MOST_TEXT = 1 << 20
 LEAST_OFFSET = 8  # the length of a TIFF's header
 PROGRAMS = ("tifffile", "ImageMagick", "OME Bio-Formats")  # whose name does not change the meaning of pixels

@@ -14,20 +14,6 @@ from urllib.parse import unquote
 
 from holotype.core.errors import DataError
 
-__all__ = [
-    "Address",
-    "basename",
-    "is_remote",
-    "missing_file_message",
-    "normalize_name",
-    "open_file",
-    "open_uri",
-    "require_regular",
-    "strip_file_scheme",
-    "strip_row_index",
-    "suffix",
-]
-
 Address = Path | str
 MAX_REMOTE_BYTES = 4 << 30  # remote files are read completely
 FILE_KINDS = {

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fill_missing", "isolated_limits", "limit_isolated", "missing_pixels", "replace_isolated", "usable_pixels"]
-
 
 def missing_pixels(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     """No-data mask: NaN and infinity, fill values such as -9999 and 3.4e38, and borders of one far value.

@@ -15,8 +15,6 @@ from holotype.data.axes import arrange, plan_axes
 from holotype.data.limits import MAX_SEGMENTS, ReadOptions
 from holotype.data.uris import Address, is_remote, require_regular
 
-__all__ = ["is_zarr", "read_zarr"]
-
 ZARR_FILES = (".zattrs", ".zgroup", ".zarray", "zarr.json")
 CODEC_NAMES = (
     "adler32 astype bitround blosc bytes bz2 crc32 crc32c delta endian fixedscaleoffset fletcher32 gzip lz4 lzma "

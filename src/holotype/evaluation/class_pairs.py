@@ -10,8 +10,6 @@ from scipy import sparse
 
 from holotype.types import AnyLabels, Integers, LabelMatrix
 
-__all__ = ["ClassPair", "confused_pairs", "cooccurring_pairs"]
-
 MIN_CONFUSED, MIN_COOCCURRING = 2, 3
 SMOOTHING_SAMPLES = 5  # added to a class, so that one wrong sample of two is not the strongest pair
 DEVIATIONS = 2.0

@@ -22,21 +22,6 @@ from holotype.types import (
     take_rows,
 )
 
-__all__ = [
-    "BackOffStep",
-    "CrossFittedChains",
-    "FittedChain",
-    "PostprocessingStep",
-    "Scores",
-    "apply_cross_fitted",
-    "cross_fit",
-    "cross_fit_predict",
-    "cross_fitting_folds",
-    "fit_chain",
-    "grouped_folds",
-    "learns",
-]
-
 INNER_FOLDS = 5
 Scores = OofPredictions | TestPredictions
 StepResult = AnyLabels | AnyScores

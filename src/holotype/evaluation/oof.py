@@ -23,8 +23,6 @@ from holotype.types import (
     concatenate,
 )
 
-__all__ = ["POOLS", "gather_oof", "gather_test", "pool_images"]
-
 MAX_LISTED = 5
 EPSILON = 1e-300  # keeps log-odds finite
 

@@ -9,8 +9,6 @@ from holotype.core.errors import HolotypeError
 from holotype.evaluation.metrics import ScoredSamples, bootstrap_interval, paired_difference, resample_groups
 from holotype.types import AnyLabels, AnyScores, Integers, Kind
 
-__all__ = ["Against", "Step", "step_effects"]
-
 Against = Literal["before", "best", "nothing"]
 """Reference of a step: the step before, the best of all before, or none (a new start)."""
 

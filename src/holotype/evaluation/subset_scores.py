@@ -9,8 +9,6 @@ from holotype.evaluation.metrics import ScoredSamples, bootstrap_intervals, resa
 from holotype.evaluation.nested import metric_names
 from holotype.types import Integers, Metric
 
-__all__ = ["score_excluding", "score_subset"]
-
 
 def score_subset(scored: ScoredSamples, groups: Integers, metric: str, seed: int) -> dict[str, Metric]:
     """Score some samples by themselves; empty if none has a label."""

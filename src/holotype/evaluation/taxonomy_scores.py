@@ -22,8 +22,6 @@ from holotype.evaluation.metrics import (
 )
 from holotype.types import CLASS_RANK, AnyLabels, Integers, LabelMatrix, Ranks, TopKScores
 
-__all__ = ["back_off_table", "rank_table"]
-
 Doubles = NDArray[np.float64]
 CURVE_POINTS = 50
 EPSILON = 1e-30

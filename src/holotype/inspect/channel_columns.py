@@ -12,8 +12,6 @@ from holotype.core.errors import join_names
 from holotype.inspect.files import FileIndex, is_image_name
 from holotype.inspect.repair_tables import free_name
 
-__all__ = ["ChannelColumns", "find_channel_columns"]
-
 CELLPROFILER = re.compile(r"^(?P<table>Image_)?(?P<kind>FileName|URL)_(?P<channel>.+)$", re.IGNORECASE)
 NO_CHANNEL = re.compile(
     r"(?<![a-z])(mask|segmentation|thumb|thumbnail|annotation|outline|overlay|preview|label|object|prob)|illum|outlines?$",

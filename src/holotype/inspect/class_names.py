@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from holotype.core.errors import join_names
 from holotype.data.class_names import UNLABELED, find_similar_class_names, normalize_class_name
 
-__all__ = ["questions_on_classes", "questions_on_empty_folders"]
-
 NO_CLASS = re.compile(
     rf"{UNLABELED.pattern}|[\W_]*|to ?delete|ambiguous|(not|un) ?(yet )?used|misc(ellaneous)?|others?|rest|various|"
     r"trash|junk|garbage|rubbish|bad|discard(ed)?|reject(ed|s)?|deleted?|skip(ped)?|ignored?|exclude[ds]?|bak|backup|"

@@ -18,8 +18,6 @@ from holotype.inspect.labels import LabelGuess, count_classes
 from holotype.inspect.tables import is_submission
 from holotype.recipe.sections import DataSpec, LabelSpec
 
-__all__ = ["COCO_COLUMNS", "CocoFiles", "find_coco", "labels_of_json", "ranks_of_json"]
-
 NAME, NUMBER, SEPARATOR = "label", "category_id", "|"
 """Columns of the category names and ids, and the separator between several names of an image."""
 COCO_COLUMNS = (NAME, NUMBER, *RANKS)

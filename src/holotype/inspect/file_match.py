@@ -9,8 +9,6 @@ import polars as pl
 
 from holotype.inspect.multi_column_patterns import format_pattern
 
-__all__ = ["FileMatch", "files_of_row", "iterate_rows"]
-
 
 @dataclass(frozen=True)
 class FileMatch:

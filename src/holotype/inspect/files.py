@@ -12,8 +12,6 @@ from holotype.data.images import IMAGE_SUFFIXES
 from holotype.data.list_files import ImageFiles, list_image_files, readable_suffixes
 from holotype.data.uris import normalize_name
 
-__all__ = ["FileIndex", "channel_order", "group_by_name", "is_image_name", "list_images", "natural_key"]
-
 COLOR_ORDER = ("red", "green", "blue", "yellow")
 
 

@@ -14,8 +14,6 @@ from holotype.core.errors import DataError, join_names
 from holotype.inspect.files import channel_order
 from holotype.inspect.groups import GROUP_NAME, TIES
 
-__all__ = ["ClassFolders", "read_class_folders", "repeats_folders"]
-
 ROLES = {
     "train": ("train", "training", "val", "valid", "validation"),
     "test": ("test", "testing", "predict", "unlabelled", "unlabeled"),

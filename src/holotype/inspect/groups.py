@@ -12,8 +12,6 @@ from holotype.core.independence import components, group_numbers
 from holotype.data.missing import without_missing
 from holotype.inspect.tables import as_numbers
 
-__all__ = ["TIES", "GroupGuess", "count_components", "find_domain", "find_groups", "find_sample", "nests_in"]
-
 TIES = "patient|plate|slide|donor|subject|animal|mouse|specimen|individual|experiment|batch|biopsy"
 GROUP_NAME = re.compile(rf"{TIES}|subfolder|lesion|acquisition", re.IGNORECASE)
 FINER_NAME = re.compile(

@@ -17,8 +17,6 @@ from holotype.data.limits import ReadOptions
 from holotype.data.tiff import SIDEWAYS, tiff_size
 from holotype.data.uris import open_file
 
-__all__ = ["HEADER_SCHEMA", "read_header", "read_headers", "spread_positions"]
-
 HEADER_SCHEMA = {"file": pl.String, "height": pl.Int64, "width": pl.Int64, "channels": pl.Int64, "bits": pl.Int64}
 DECODED = (".npy", ".npz", ".zarr", *MICROSCOPE_SUFFIXES)
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 4}

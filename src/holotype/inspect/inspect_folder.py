@@ -31,8 +31,6 @@ from holotype.inspect.tables import (
 )
 from holotype.inspect.trial import TrialReading, read_trial
 
-__all__ = ["FolderFindings", "inspect_folder"]
-
 MOSTLY = 0.5  # share of unreadable images from which a folder is refused
 EXPLAINED = (*TABLE_SUFFIXES, ".json", ".yaml", ".yml")
 """Extensions of files that other notes report: tables and recipes."""

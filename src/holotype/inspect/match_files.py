@@ -23,8 +23,6 @@ from holotype.inspect.naming_column import (
 from holotype.inspect.patterns import HOLE, RowFiles, common_shape, templates_of_row
 from holotype.inspect.repair_tables import free_name, has_repeated_images, merge_rows, repair_tables
 
-__all__ = ["match_rows_to_files"]
-
 ENOUGH = 0.5
 
 

@@ -14,8 +14,6 @@ from holotype.data.uris import normalize_name
 from holotype.inspect.file_match import FileMatch, files_of_row, iterate_rows
 from holotype.inspect.repair_tables import free_name
 
-__all__ = ["count_missing", "question_spelling"]
-
 
 def count_missing(file_match: FileMatch, files: tuple[str, ...]) -> FileMatch:
     """Count rows without files and files without rows; other spellings of names are matched first."""

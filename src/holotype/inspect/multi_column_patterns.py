@@ -14,8 +14,6 @@ from holotype.inspect.files import channel_order, natural_key
 from holotype.inspect.headers import spread_positions
 from holotype.inspect.repair_tables import free_name
 
-__all__ = ["MultiColumnPattern", "format_pattern", "infer_pattern"]
-
 EXAMPLE_FILES, EXAMPLE_ROWS = 4000, 60
 MAX_SPAN = 4  # pieces of a name that one value may span
 MAX_CHANNELS, MAX_SITES = 8, 16

@@ -14,8 +14,6 @@ from holotype.inspect.files import group_by_name
 from holotype.inspect.patterns import HOLE, RowFiles, column_in_segment
 from holotype.inspect.repair_tables import free_name
 
-__all__ = ["add_pattern", "files_of_role"]
-
 NEARLY_ALL = 0.95
 
 

@@ -11,8 +11,6 @@ from holotype.inspect.headers import spread_positions
 from holotype.inspect.patterns import HOLE, match_values
 from holotype.inspect.tables import is_unique
 
-__all__ = ["ID_NAME", "choose_id_column", "find_naming_column", "no_match_error", "sample_rows", "shared_columns"]
-
 EXAMPLES = {"train": 300, "test": 150}
 ENOUGH = 0.5
 ID_NAME = re.compile(r"(^|[_ ])(id|uuid|image|filename|file|name)([_ ]|$)", re.IGNORECASE)

@@ -11,8 +11,6 @@ from holotype.core.errors import DataError, join_names, pluralize
 from holotype.inspect.groups import DOMAIN_NAME, TIES
 from holotype.inspect.labels import BOOKKEEPING, NAMES, PERSON, POSSIBLE_NAME, SEPARATORS, LabelGuess, could_be_classes
 
-__all__ = ["find_one_hot_columns", "join_one_hot"]
-
 YES = ("1", "1.0", "true", "yes", "y", "x", "+", "positive", "present")
 NO = ("0", "0.0", "false", "no", "n", "negative", "absent")
 UNSURE = ("-1", "-1.0", "u", "uncertain")

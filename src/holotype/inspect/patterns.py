@@ -11,17 +11,6 @@ import polars as pl
 
 from holotype.inspect.files import channel_order
 
-__all__ = [
-    "HOLE",
-    "RowFiles",
-    "Template",
-    "column_in_segment",
-    "common_shape",
-    "match_values",
-    "spans_of_path",
-    "templates_of_row",
-]
-
 HOLE = "\0"
 """Placeholder of the row's value in a template."""
 NOT_PICTURES = re.compile(

@@ -23,8 +23,6 @@ from holotype.planning.candidates import (
 from holotype.planning.costs import DatasetSize
 from holotype.recipe.sections import PhaseSpec
 
-__all__ = ["propose_model", "propose_size"]
-
 MIN_SIZE, LARGE = 64, 224
 FEW = 50
 """With a median class size below this, nearest neighbors add to what a network learns."""

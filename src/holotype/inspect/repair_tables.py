@@ -13,8 +13,6 @@ from holotype.inspect.groups import nests_in
 from holotype.inspect.labels import NAMES
 from holotype.inspect.tables import as_numbers
 
-__all__ = ["SEPARATOR", "free_name", "has_repeated_images", "merge_rows", "repair_tables", "split_by_role"]
-
 SEPARATOR = "|"
 """Separator of the values in which the rows of one image differ."""
 WIDTHS = 3  # most common widths of numbers in file names that are tried

@@ -12,22 +12,6 @@ from holotype.data.excel import list_sheets
 from holotype.data.missing import MISSING_WORDS
 from holotype.data.tables import TABLE_SUFFIXES, read_noted_table
 
-__all__ = [
-    "SAVE_ANEW",
-    "WRITTEN_MARK",
-    "are_dates",
-    "as_numbers",
-    "is_submission",
-    "is_unique",
-    "list_tables",
-    "read_table",
-    "read_with_notes",
-    "sheets_of",
-    "sibling_test_table",
-    "table_name",
-    "unreadable_tables",
-]
-
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 OTHER_TABLE_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")
 SAVE_ANEW = "save it as .xlsx, or as CSV in UTF-8"

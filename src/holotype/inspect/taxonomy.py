@@ -10,8 +10,6 @@ import polars as pl
 from holotype.inspect.groups import nests_in
 from holotype.inspect.tables import is_submission
 
-__all__ = ["find_taxonomy"]
-
 CLASS_COLUMN_NAMES = {"class", "name", "label"}
 
 

@@ -16,8 +16,6 @@ from holotype.data.uris import open_file
 from holotype.inspect.file_match import FileMatch, files_of_row
 from holotype.inspect.headers import HEADER_SCHEMA, read_headers, spread_positions
 
-__all__ = ["TrialReading", "are_photographs", "read_trial"]
-
 ROWS = (1000, 300, 100, 30, 10, 3)
 """Candidate numbers of rows to read; the first is used whose files are small enough in total."""
 BYTES = 200_000_000

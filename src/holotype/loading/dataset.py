@@ -17,8 +17,6 @@ from holotype.types import AnyLabels, Floats, ImageStatistics, ImageTable, Label
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ImageDataset", "Tiles", "compute_row_normalization", "make_dataset"]
-
 
 @dataclass(frozen=True)
 class Tiles:

@@ -11,8 +11,6 @@ from holotype.core.errors import HolotypeError
 from holotype.loading.sampler import batches
 from holotype.types import Integers
 
-__all__ = ["batches_within_memory", "describe_out_of_memory", "is_out_of_memory", "release_memory"]
-
 MESSAGES = (
     "can't allocate memory",  # PyTorch's allocator on Linux and macOS
     "not enough memory",  # the same on Windows

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from holotype.core.seeds import derive_seed, keyed_uniforms
 from holotype.types import AnyLabels, Integers, LabelMatrix
 
-__all__ = ["SamplingRule", "add_pseudo_labeled", "batches", "sample_epoch", "shuffle"]
-
 REPEAT_BITS = 40  # rows are fewer than 2 ** 40
 SamplingRule = str | Mapping[Any, int]
 """`shuffle`, `balanced`, `sqrt` or `{cap: n}`, as in the recipe."""

@@ -15,8 +15,6 @@ from holotype.types import AnyLabels, LabelMatrix
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["class_weights", "compose_loss", "prior_logits"]
-
 EFFECTIVE_NUMBER_BETA = 0.999  # beta: about a thousand samples of a class carry all of its information
 Loss = Callable[..., "Tensor"]
 

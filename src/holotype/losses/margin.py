@@ -15,8 +15,6 @@ from holotype.losses.registry import register
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MARGINS", "arcface", "cosface"]
-
 MARGINS = frozenset({"arcface", "cosface"})
 MAX_COSINE = 1 - 1e-6  # the slope of acos is infinite at 1
 

@@ -10,8 +10,6 @@ from holotype.losses.registry import register, smooth_labels
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["cross_entropy", "softmax_focal"]
-
 EPSILON = 1e-12
 
 

@@ -10,8 +10,6 @@ from holotype.losses.registry import register, smooth_labels
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["asymmetric", "bce", "focal", "soft_f1", "soft_margin"]
-
 EPSILON = 1e-8
 
 

@@ -9,8 +9,6 @@ from holotype.losses.registry import register
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["lovasz", "lsep"]
-
 
 @register("multilabel", weights=False, smooths=False)
 def lsep(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:

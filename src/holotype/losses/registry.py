@@ -13,8 +13,6 @@ from holotype.core.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LOSSES", "WARM_UP", "LossInfo", "Parts", "check_loss", "get_loss", "loss_info", "register", "smooth_labels"]
-
 LOSSES = Registry("loss")
 MULTICLASS_VARIANTS = {"focal": "softmax_focal"}
 """Losses with another function for one label per sample."""

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["RankLoss", "rank_log_probabilities", "rank_targets", "taxonomy_loss"]
-
 Loss = Callable[..., "Tensor"]
 
 

@@ -10,17 +10,6 @@ from numpy.typing import NDArray
 from holotype.core.errors import DataError, HolotypeError, join_names
 from holotype.types import Floats, Integers
 
-__all__ = [
-    "Forbidden",
-    "Neighbors",
-    "check_search",
-    "cosine_of_all",
-    "cosine_of_pairs",
-    "is_forbidden",
-    "most_similar",
-    "normalize_rows",
-]
-
 Forbidden = tuple[Integers, Integers]
 """Group number of each query and of each key; keys in the query's own group are excluded, -1 means no group."""
 

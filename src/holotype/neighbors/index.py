@@ -21,8 +21,6 @@ from holotype.neighbors.cosine import (
 from holotype.neighbors.nearest import nearest
 from holotype.types import Floats, Integers
 
-__all__ = ["INDEX_KINDS", "ExactIndex", "FaissIndex", "make_index"]
-
 INDEX_KINDS = ("auto", "exact", "faiss")
 MAX_EXACT_KEYS = 300_000  # above this, ten thousands of exact queries take longer than building the cells
 KEYS_PER_CELL, ITERATIONS = 32, 5  # of k-means: the centers need not converge

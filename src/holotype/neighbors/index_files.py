@@ -16,8 +16,6 @@ from holotype.core.table_files import read_parquet, write_parquet
 from holotype.networks import load_arrays, save_tensors
 from holotype.types import Floats
 
-__all__ = ["IndexedImages", "load_index", "save_index"]
-
 EMBEDDINGS, IMAGES = "embeddings.safetensors", "images.parquet"
 
 

@@ -9,8 +9,6 @@ import numpy as np
 from holotype.core.errors import HolotypeError, join_names, pluralize
 from holotype.types import Integers
 
-__all__ = ["require_no_scored_fold"]
-
 MAX_LISTED = 5
 
 

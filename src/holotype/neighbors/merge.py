@@ -10,8 +10,6 @@ from holotype.core.errors import DataError
 from holotype.neighbors.cosine import Neighbors, most_similar
 from holotype.types import Floats, Integers
 
-__all__ = ["merge_neighbors"]
-
 
 def merge_neighbors(neighbor_lists: Sequence[Neighbors], keys: Sequence[Integers]) -> Neighbors:
     """Merge the neighbors that several fold models found, by mean similarity over the models whose index holds them.

@@ -15,8 +15,6 @@ from holotype.neighbors.cosine import (
 )
 from holotype.types import Floats
 
-__all__ = ["nearest"]
-
 MAX_BYTES = 2**28
 MAX_BLOCK_KEYS = 2**14  # a larger block does not speed up the matrix product
 BYTES_PER_PAIR = 64  # product, its rounding, and the copies that sorting needs

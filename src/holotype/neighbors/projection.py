@@ -8,8 +8,6 @@ from threadpoolctl import threadpool_limits
 from holotype.neighbors.cosine import normalize_rows
 from holotype.types import Floats
 
-__all__ = ["project"]
-
 COMPONENTS, PERPLEXITY = 50, 30.0
 MIN_SPREAD = 1e-9
 MIN_TSNE_POINTS = 10  # below this, neighborhoods mean little

@@ -11,8 +11,6 @@ from holotype.core.errors import DataError, HolotypeError, join_names
 from holotype.neighbors.cosine import Neighbors
 from holotype.types import AnyScores, Floats, Integers, Kind, as_scores, replace_rows
 
-__all__ = ["TEMPERATURES", "fit_temperature", "neighbor_logits", "override_scores"]
-
 TEMPERATURES = tuple(float(value) for value in np.geomspace(0.003, 1.0, 26))
 PRIOR_COUNT = 1.0  # weight of the prior, in neighbors
 MIN_PRIOR = 1e-6  # a class without a training sample is unlikely, not impossible

@@ -13,8 +13,6 @@ from holotype.core.table_files import read_parquet, write_parquet
 from holotype.data import read_table
 from holotype.types import AnyLabels, AnyScores, Integers, LabelMatrix, Labels, TopKScores
 
-__all__ = ["prediction_table", "read_scores", "score_columns", "submission_order", "submission_table", "write_scores"]
-
 TOP_CLASSES = 3
 
 

@@ -14,8 +14,6 @@ from holotype.prediction.tta import InferenceOptions
 from holotype.recipe.sections import ModelSpec, PredictSpec
 from holotype.types import Checkpoint, Floats, Integers, to_dense
 
-__all__ = ["embed_images", "embed_with_network"]
-
 
 def embed_images(
     model: ModelSpec, dataset: ImageDataset, rows: Integers, runtime: Runtime, device: torch.device

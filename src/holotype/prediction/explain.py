@@ -21,8 +21,6 @@ from holotype.prediction.tta import InferenceOptions, tta_transforms
 from holotype.recipe.sections import ModelSpec, PredictSpec
 from holotype.types import Checkpoint, Integers
 
-__all__ = ["class_activation", "feature_map_size", "grad_cam", "heat_over_image"]
-
 HeatMap = NDArray[np.float32]
 ROUNDING, TINY = 1e-5, 1e-30
 

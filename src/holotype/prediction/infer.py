@@ -29,8 +29,6 @@ from holotype.types import (
     keep_top_k,
 )
 
-__all__ = ["PREDICTION_BATCH", "infer", "infer_logits", "infer_pools", "prediction_batch_size"]
-
 MAX_VALUES = 2**27  # of a batch: half a gigabyte of float32
 PREDICTION_BATCH = 128  # no gradients are kept, so more images fit than in training
 READ_AHEAD = 1  # threads that read the next batches while a GPU computes; a CPU has no idle cores for them

@@ -7,8 +7,6 @@ from torch import Tensor
 
 from holotype.core.errors import RecipeError
 
-__all__ = ["RunningPool"]
-
 RULES = ("mean-logit", "mean-probability", "max", "geometric", "first-view")
 TINY = 1e-37
 EPSILON = 1e-7  # keeps the log-odds of certainty finite

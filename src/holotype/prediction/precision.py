@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["in_precision", "resolve_precision"]
-
 AUTOCAST_TYPES = {"bf16": "bfloat16", "16": "float16"}
 
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from holotype.types import AnyScores, TopKScores
 
-__all__ = ["load_scores", "save_scores"]
-
 TOPK_PARTS = ("top_classes", "top_logits", "rest_logsumexp")
 
 

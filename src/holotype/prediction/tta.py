@@ -15,8 +15,6 @@ from holotype.core.seeds import derive_seed, keyed_uniforms
 from holotype.loading import ImageDataset, augmented_batch, view_batch
 from holotype.recipe.sections import AugmentSpec, PredictSpec
 
-__all__ = ["InferenceOptions", "tta_transforms"]
-
 NO_AUGMENTATION = AugmentSpec()
 VIEW_SEED = 20_180_110  # fixed, so that views are the same in every run
 

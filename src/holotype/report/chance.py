@@ -11,8 +11,6 @@ from holotype.report.formatting import format_score, metric_title
 from holotype.report.report_data import ReportData
 from holotype.types import Kind
 
-__all__ = ["chance_level", "chance_warning", "is_chance"]
-
 Shares = NDArray[np.float64]
 
 # Expected scores without looking at the images. One label: always the most frequent class, or a draw by class

@@ -11,17 +11,6 @@ from collections.abc import Sequence
 from holotype.report.formatting import escape_control, format_difference, format_score
 from holotype.report.svg import Scale, element, nice_scale, tick_label, title
 
-__all__ = [
-    "axis_strip",
-    "bar_strip",
-    "difference_strip",
-    "dot_strip",
-    "interval_strip",
-    "ranked_columns",
-    "ranked_dots",
-    "waterfall_strip",
-]
-
 HEIGHT = 22
 MIDDLE = HEIGHT / 2
 PLOT_HEIGHT = 210

@@ -15,8 +15,6 @@ from holotype.report.formatting import percent, truncate
 from holotype.report.layout import LabelBoxes, circular_order, force_layout
 from holotype.report.svg import element, text_element, title
 
-__all__ = ["ClassGraphData", "ClassPairProtocol", "class_graph"]
-
 MAX_NODES, LINKS_PER_NODE = 60, 2.5
 WIDTH, HEIGHT, MARGIN = 720, 500, 84
 CIRCLE_SIZE, RADIUS = 640, 205

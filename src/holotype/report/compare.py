@@ -15,8 +15,6 @@ from holotype.report.formatting import finite, format_difference, format_score, 
 from holotype.report.provenance import duration
 from holotype.report.svg import Scale, nice_scale
 
-__all__ = ["CompareData", "ComparedRun", "Difference", "PairedRuns", "compare_page"]
-
 LOWER_IS_BETTER = {"log_loss", "calibration_error"}
 MAX_CLASSES, MAX_CHANGED_CLASSES = 2_000, 400
 

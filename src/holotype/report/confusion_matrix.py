@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from holotype.report.formatting import escape_control, percent, truncate
 from holotype.report.svg import element
 
-__all__ = ["confusion_matrix_svg", "row_normalize"]
-
 MAX_LABELED = 40
 MAX_NUMBERED = 20
 MAX_TITLED_CELLS = 6_000  # the largest counts carry words for the pointer; a thousand classes would be a wall of them

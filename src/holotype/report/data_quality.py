@@ -13,8 +13,6 @@ from holotype.report.confusion_matrix import MAX_LABELED, confusion_matrix_svg
 from holotype.report.formatting import format_score
 from holotype.report.report_data import DatasetData
 
-__all__ = ["duplicate_kinds", "image_problems", "label_cooccurrence", "train_test_likeness"]
-
 MAX_PROBLEMS = 60
 MAX_PAIRS = 12
 MAX_FEATURES = 10

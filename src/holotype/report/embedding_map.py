@@ -20,8 +20,6 @@ from holotype.report.formatting import escape_control
 from holotype.report.render import composite
 from holotype.report.svg import element
 
-__all__ = ["embedding_map_svg"]
-
 MAX_COLORS = 10
 SIDE, MARGIN, FLATTEST = 640, 14, 0.45
 CELLS = (96, 80, 64, 56, 48, 40, 32, 24, 16)

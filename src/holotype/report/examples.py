@@ -8,17 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "EmbeddingMapData",
-    "ExampleImage",
-    "ExplainedSample",
-    "FirstLayer",
-    "Heatmap",
-    "NearestImage",
-    "PictureData",
-    "Uncertain",
-]
-
 
 @dataclass(frozen=True)
 class Heatmap:

@@ -11,8 +11,6 @@ from markupsafe import Markup
 from holotype.report.charts import bar_strip
 from holotype.report.report_data import DatasetData
 
-__all__ = ["duplicates", "fold_rows"]
-
 MAX_CLUSTERS = 60
 MAX_IDS = 12
 

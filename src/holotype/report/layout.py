@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LabelBoxes", "circular_order", "force_layout"]
-
 Points = NDArray[np.float64]
 NEAR, FAR = 1.0, 2.5
 LINE = 13.0

@@ -12,8 +12,6 @@ from markupsafe import Markup
 from holotype.report.formatting import finite
 from holotype.report.svg import Scale, element, nice_scale, tick_label, title
 
-__all__ = ["finder_charts", "rate_chart"]
-
 WIDTH, HEIGHT = 320, 200
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 22, 38
 STYLES = 7

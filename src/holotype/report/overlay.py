@@ -11,8 +11,6 @@ from PIL import Image
 
 from holotype.report.render import composite, subsample
 
-__all__ = ["overlay_heatmap", "signed_colors"]
-
 # From dark to light as it gets hotter, so that it reads without colours too (a few stops of Matplotlib's "inferno").
 STOPS = np.array(
     [

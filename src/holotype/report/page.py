@@ -32,8 +32,6 @@ from holotype.report.training import training
 from holotype.report.trials import TrialsData, format_setting, trials_page
 from holotype.report.vega import vega_script
 
-__all__ = ["render_audit", "render_report", "render_trials", "write_report"]
-
 STYLES = ("style.css", "pictures.css", "charts.css")
 LABEL_ERROR_BYTES, PAIR_BYTES = 1_000_000, 1_000_000
 MISTAKE_BYTES = 3_000_000

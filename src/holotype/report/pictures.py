@@ -26,8 +26,6 @@ from holotype.report.render import (
 )
 from holotype.report.report_data import ReportData
 
-__all__ = ["pictured"]
-
 EXPLAINED_BYTES, VIEW_BYTES, UNCERTAIN_BYTES, NEAREST_BYTES = 2_000_000, 1_300_000, 1_000_000, 700_000
 FILTER_BYTES, MAX_KERNELS = 200_000, 24
 EVEN, STAYED = 1.25, 0.03  # times an even share; of all weights

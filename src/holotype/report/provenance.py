@@ -9,8 +9,6 @@ from markupsafe import Markup
 
 from holotype.report.charts import bar_strip
 
-__all__ = ["Provenance", "StepFacts", "duration", "provenance"]
-
 
 @dataclass(frozen=True)
 class StepFacts:

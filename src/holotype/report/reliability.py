@@ -13,8 +13,6 @@ from holotype.report.formatting import format_score, percent
 from holotype.report.report_data import ReportData
 from holotype.report.svg import element, title
 
-__all__ = ["ensemble_table", "reliability"]
-
 SIDE, MARGIN, TOP = 264, 52, 10
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MAX_RADIUS, MIN_RADIUS = 8.0, 2.0

@@ -14,17 +14,6 @@ from PIL import Image
 
 from holotype.core.errors import DataError
 
-__all__ = [
-    "Picture",
-    "channel_colors",
-    "composite",
-    "draw_pictures",
-    "fit_pictures",
-    "intensity_range",
-    "subsample",
-    "tint",
-]
-
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
 SIDES = (256, 208, 168, 136, 112, 96, 72, 48)
 PIXELATED_BELOW = 128  # pixels on the shorter side; above it, smooth scaling looks better

@@ -15,8 +15,6 @@ from holotype.report.provenance import Provenance
 from holotype.report.threshold_curves import ClassCurves
 from holotype.types import AuditReport, Folds, Kind, Scorecard
 
-__all__ = ["DatasetData", "EnsembleData", "LabelError", "Mistake", "Pair", "ReportData", "ReviewEffectData"]
-
 
 @dataclass(frozen=True)
 class Mistake:

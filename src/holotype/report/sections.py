@@ -23,17 +23,6 @@ from holotype.report.summary import Confusion
 from holotype.report.svg import Scale, nice_scale
 from holotype.types import Metric
 
-__all__ = [
-    "class_rows",
-    "confusion_rows",
-    "distribution",
-    "score_by",
-    "step_effects",
-    "subset_rows",
-    "summary",
-    "supports_of",
-]
-
 UNIT = Scale(0.0, 1.0, (0.0, 0.5, 1.0))
 MAX_ROWS = 28
 MAX_CLASSES = 2_000

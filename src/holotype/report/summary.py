@@ -12,8 +12,6 @@ from holotype.report.chance import is_chance
 from holotype.report.formatting import finite, format_score, percent, truncate
 from holotype.report.report_data import ReportData
 
-__all__ = ["Confusion", "Finding", "NextStep", "frequent_confusions", "next_steps", "summarize"]
-
 MIN_SAMPLES = 10
 MAX_ENTRIES = 3
 

@@ -9,8 +9,6 @@ from html import escape
 
 from holotype.report.formatting import escape_control, finite
 
-__all__ = ["Scale", "element", "nice_scale", "text_element", "tick_label", "title"]
-
 
 def element(tag: str, *children: str, **attributes: object) -> str:
     """SVG element as text.

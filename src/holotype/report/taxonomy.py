@@ -11,8 +11,6 @@ from holotype.report.formatting import finite, format_score, percent
 from holotype.report.report_data import ReportData
 from holotype.report.svg import Scale, element, nice_scale, tick_label, title
 
-__all__ = ["by_rank"]
-
 WIDTH, HEIGHT = 440, 260
 LEFT, RIGHT, TOP, BOTTOM = 40, 16, 24, 40
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from holotype.report.formatting import escape_control, finite
 
-__all__ = ["ClassCurve", "ClassCurves", "curve_data", "embedded_json"]
-
 MAX_LOG_ODDS = 7.0  # log-odds beyond which scores are drawn at the edge: one in a thousand
 SCALE = 1000  # shares are written as whole thousandths: half the bytes of decimals
 

@@ -15,8 +15,6 @@ from holotype.report.report_data import ReportData
 from holotype.report.svg import nice_scale
 from holotype.report.training_curves import Series, line_chart, phase_starts, series_of
 
-__all__ = ["training"]
-
 
 def training(contents: ReportData) -> list[dict[str, Any]]:
     """One entry per model: scores and learning rates of its folds together, and losses of each fold."""

@@ -10,8 +10,6 @@ import polars as pl
 from holotype.report.formatting import finite
 from holotype.report.svg import Scale, element, nice_scale, tick_label, title
 
-__all__ = ["Series", "line_chart", "phase_starts", "series_of"]
-
 WIDTH, HEIGHT = 320, 200
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 22, 38
 

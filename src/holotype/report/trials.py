@@ -13,8 +13,6 @@ from holotype.report.charts import PLOT_BOTTOM, PLOT_HEIGHT, PLOT_TOP, bar_strip
 from holotype.report.formatting import truncate
 from holotype.report.svg import Scale, element, nice_scale, text_element, tick_label, title
 
-__all__ = ["Trial", "TrialsData", "format_setting", "parallel_trials", "trials_over_time", "trials_page"]
-
 BOX, LEFT, RIGHT = 640, 44, 12
 Axis = tuple[float, float, bool] | Sequence[str]
 """Ends of a numeric range and whether it is on a log scale, or the options of a categorical setting."""

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import vl_convert
 
-__all__ = ["vega_script"]
-
 
 @cache
 def vega_script() -> str:

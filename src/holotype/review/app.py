@@ -19,8 +19,6 @@ from holotype.review.decisions import ReviewRow
 from holotype.review.session import ReviewSession
 from holotype.review.tiles import MAX_SIDE, Region
 
-__all__ = ["make_app"]
-
 TOKEN = "x-holotype-token"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

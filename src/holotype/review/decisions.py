@@ -11,8 +11,6 @@ from typing import Literal
 
 from holotype.core.errors import DataError, join_names
 
-__all__ = ["ACTIONS", "COLUMNS", "CUT_OFF", "ReadRows", "ReviewRow", "parse_rows", "read_rows", "row_text"]
-
 COLUMNS = ("time", "kind", "id", "action", "before", "after", "note", "run")
 ACTIONS = {"sample": ("keep", "relabel", "drop", "undo"), "cluster": ("keep", "split", "undo")}
 CUT_OFF = "[cut off]"

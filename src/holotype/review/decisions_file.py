@@ -16,8 +16,6 @@ from holotype.core.errors import InputError, StoreError, pluralize
 from holotype.review.decisions import ReadRows, ReviewRow, read_rows, row_text
 from holotype.review.replay import ActiveDecisions, replay, undo_row
 
-__all__ = ["DecisionsFile"]
-
 
 class DecisionsFile:
     """Append-only file of review decisions; closed at the end, or by the system if the process is killed.

@@ -13,16 +13,6 @@ from scipy.special import expit, log_softmax, logit
 
 from holotype.types import AnyScores, Decision, ImageTable, Kind, TopKScores
 
-__all__ = [
-    "ClusterItem",
-    "ReviewData",
-    "ReviewQueue",
-    "SampleItem",
-    "decision_margins",
-    "likeliest_classes",
-    "make_queue",
-]
-
 MAX_UNCERTAIN = 500
 TOP_CLASSES = 6
 MIN_PROBABILITY = 1e-6

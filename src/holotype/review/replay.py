@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from holotype.review.decisions import ReviewRow
 
-__all__ = ["ActiveDecisions", "replay", "undo_row"]
-
 
 @dataclass(frozen=True)
 class ActiveDecisions:

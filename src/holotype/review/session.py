@@ -18,8 +18,6 @@ from holotype.review.decisions_file import DecisionsFile
 from holotype.review.items import ClusterItem, ReviewData, SampleItem, likeliest_classes, make_queue
 from holotype.review.tiles import MAX_SIDE, Region, Tile, cut_tile
 
-__all__ = ["ReviewSession"]
-
 TITLES = {"label_errors": "Label errors", "clusters": "Duplicates", "uncertain": "Least certain"}
 MAX_NEIGHBORS = 6
 MAX_CACHE_BYTES = 300_000_000

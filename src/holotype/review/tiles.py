@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from holotype.core.errors import DataError
 
-__all__ = ["MAX_BYTES", "MAX_SIDE", "Region", "Tile", "cut_tile"]
-
 MAX_SIDE = 1024
 MAX_BYTES = 24_000_000
 UINT16_MAX = 65_535

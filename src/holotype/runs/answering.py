@@ -19,8 +19,6 @@ from holotype.runs.new_dataset import NewImages, require_usable, unusable_images
 from holotype.runs.new_images import in_chunks
 from holotype.types import MANY_CLASSES, AnyLabels, AnyScores, Calibration, Decision, ImageTable, TopKScores, keep_top_k
 
-__all__ = ["FittedRunProtocol", "predict_parts"]
-
 MAX_NAMED = 5
 UNCHECKED_NOTE = (
     "note: this run keeps no statistics of its training images (audit/statistics.parquet): the depth and the "

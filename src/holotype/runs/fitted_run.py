@@ -25,8 +25,6 @@ from holotype.runs.new_images import read_new_images
 from holotype.runs.stored import intact, read_decision, read_ensemble
 from holotype.types import AnyLabels, AnyScores, Calibration, Decision, Ensemble, ImageTable, Integers
 
-__all__ = ["CHUNK_SIZE", "FittedRun", "open_run"]
-
 CHUNK_SIZE = 4096  # images in memory at once
 
 

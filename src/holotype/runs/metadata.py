@@ -15,8 +15,6 @@ from holotype.data.channel_files import ChannelFileMatcher
 from holotype.runs.fitted_run import FittedRun
 from holotype.serve import RunInfo
 
-__all__ = ["find_store", "require_single_image_support", "run_metadata"]
-
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".lsm", ".npy")
 """Formats of one file with the size in its header; uploads of archives and folders are not accepted."""
 PER_CLASS_THRESHOLD_RULES = {"threshold", "per-class", "prior"}

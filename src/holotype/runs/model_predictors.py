@@ -28,8 +28,6 @@ from holotype.types import (
     to_dense,
 )
 
-__all__ = ["ModelPredictor", "Nearest", "load_models", "predict_model", "predict_models"]
-
 PARTIAL_DESCRIPTION = "a model of some of the classes"
 Nearest = list[list[tuple[str, float]]]
 """Ids and similarities of each sample's nearest training images, nearest first."""

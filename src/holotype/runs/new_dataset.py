@@ -19,16 +19,6 @@ from holotype.pipeline.out_of_distribution import TrainingRanges
 from holotype.recipe.sections import ModelSpec
 from holotype.types import ImageStatistics, ImageTable, Integers, LabelMatrix, Normalization
 
-__all__ = [
-    "NewImages",
-    "cache_format_for",
-    "dataset_for",
-    "measure_new_images",
-    "require_usable",
-    "unusable_images",
-    "usable_images",
-]
-
 
 @dataclass(frozen=True)
 class NewImages:

@@ -22,8 +22,6 @@ from holotype.data.uris import suffix
 from holotype.recipe.sections import DataSpec
 from holotype.types import ImageTable, Kind
 
-__all__ = ["in_chunks", "read_new_images"]
-
 
 def read_new_images(
     images: Path | str | Sequence[Path | str],

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["setting_differences"]
-
 MAX_LENGTH = 160
 _MISSING = object()
 

@@ -13,8 +13,6 @@ from PIL import Image
 from holotype.data import usable_pixels
 from holotype.report.render import composite
 
-__all__ = ["encode_png", "render_heatmap", "render_image"]
-
 
 def render_image(pixels: NDArray[Any], channels: Sequence[str] | None, side: int) -> bytes:
     """Render an image as PNG.

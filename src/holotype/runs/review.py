@@ -23,8 +23,6 @@ from holotype.review import DecisionsFile
 from holotype.review.items import ReviewData
 from holotype.types import ImageTable
 
-__all__ = ["ReviewServer", "decisions_path", "load_review_data", "open_review", "review_key_hint"]
-
 LOCALHOST = "127.0.0.1"
 
 

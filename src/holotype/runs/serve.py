@@ -31,8 +31,6 @@ from holotype.runs.training_index import TrainingIndex
 from holotype.serve import DecodedImage, ImagePrediction, MakeReader, Neighbor
 from holotype.types import AnyScores, Checkpoint, ImageTable, OodReason, TopKScores
 
-__all__ = ["RunPredictor", "RunReader", "load_predictor", "make_reader"]
-
 PICTURE_SIDE = 640
 StorageFormat = tuple[Any, ...]
 

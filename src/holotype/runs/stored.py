@@ -20,8 +20,6 @@ from holotype.recipe.sections import ModelSpec
 from holotype.training.job import OTHER_CLASSES
 from holotype.types import Calibration, Checkpoint, Decision, Ensemble, Normalization
 
-__all__ = ["intact", "open_network", "read_decision", "read_ensemble"]
-
 RULES = ("argmax", "threshold", "cascade", "per-class", "prior", "top", "assign")
 KINDS = ("mean", "weighted", "greedy", "vote", "stack")
 MAX_SIDE = 65_536

@@ -22,8 +22,6 @@ from holotype.runs.new_dataset import NewImages, dataset_for, measure_new_images
 from holotype.runs.render import render_image
 from holotype.types import Floats, ImageTable
 
-__all__ = ["TrainingIndex"]
-
 VERSION = 2
 BATCH_SIZE = 16  # images embedded per idle step
 MAX_IMAGES = 50_000  # training images of an index built here

@@ -16,8 +16,6 @@ from holotype.serve.errors import ApiError, api_error
 from holotype.serve.limits import Limits
 from holotype.serve.metrics import ServerMetrics
 
-__all__ = ["PUBLIC_PATHS", "AccessMiddleware", "AccessPolicy"]
-
 PUBLIC_PATHS = frozenset({"/", "/health", "/page.css", "/page.js"})
 """Paths that need no token: readiness, and a page without data of the run."""
 ENDPOINTS = PUBLIC_PATHS | {

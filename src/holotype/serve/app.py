@@ -19,8 +19,6 @@ from holotype.serve.schemas import Classes, Health, Predictions, StreamLine, Ver
 from holotype.serve.service import RequestOptions, Service
 from holotype.serve.streaming import NdjsonResponse, answer_stream
 
-__all__ = ["make_app"]
-
 MAX_NEAREST = 20
 Nearest = Annotated[int, Query(ge=0, le=MAX_NEAREST, description="Number of similar training images to return.")]
 Picture = Annotated[bool, Query(description="Return each image as a PNG in a `data:` URI.")]

@@ -18,8 +18,6 @@ from holotype.serve.limits import Limits
 from holotype.serve.metrics import ServerMetrics
 from holotype.serve.predictor import DecodedImage, ImagePrediction, Predictor
 
-__all__ = ["Batcher"]
-
 RETRY_AFTER_SECONDS = "1"  # seconds after which a caller may come back
 
 

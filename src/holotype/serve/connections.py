@@ -9,8 +9,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from holotype.serve.limits import Limits
 
-__all__ = ["ACCEPTED_AT_ONCE", "bounded_protocol", "max_connections"]
-
 RESERVED_DESCRIPTORS = 100  # for the program's own files, pipes and sockets
 DESCRIPTORS_PER_CONNECTION = 3  # the connection, a file that is being received, and one that is being sent
 ACCEPTED_AT_ONCE = 8  # before they are counted, or else a crowd takes all descriptors in one turn of the loop

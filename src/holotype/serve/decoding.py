@@ -17,8 +17,6 @@ from holotype.serve.limits import Limits
 from holotype.serve.predictor import DecodedImage, MakeReader
 from holotype.serve.process import STARTING_SECONDS, Worker, WorkerDiedError, memory_limit_text, over_limit
 
-__all__ = ["DecodingPool"]
-
 MAX_PROCESSES = 16
 FORGIVEN = 2  # times that an image is decoded again after its process was killed from outside
 GRACE_SECONDS = 10.0  # beyond the limit, after which a decoding that has not been stopped is reported as stuck

@@ -11,8 +11,6 @@ from starlette.responses import Response
 
 from holotype.core.errors import InputError, truncate
 
-__all__ = ["ApiError", "ErrorDetail", "ErrorResponse", "api_error", "error_responses", "shortage"]
-
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
 
 STATUS_DESCRIPTIONS = {

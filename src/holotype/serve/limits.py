@@ -7,8 +7,6 @@ from dataclasses import dataclass, fields, replace
 
 from holotype.core.errors import InputError
 
-__all__ = ["Limits", "limits_from"]
-
 
 @dataclass(frozen=True)
 class Limits:

@@ -6,8 +6,6 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-__all__ = ["SCRIPT", "STYLE", "page", "page_policy"]
-
 TEMPLATE_FOLDER = files("holotype.serve")
 STYLE, SCRIPT = (TEMPLATE_FOLDER.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
 

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 
 from holotype.types import OodReason
 
-__all__ = ["DecodedImage", "ImagePrediction", "MakeReader", "Neighbor", "Predictor", "Reader", "RunInfo"]
-
 
 @dataclass(frozen=True)
 class RunInfo:

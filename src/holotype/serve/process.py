@@ -15,8 +15,6 @@ from holotype.core.errors import DataError, HolotypeError, InputError, first_lin
 from holotype.serve.limits import Limits
 from holotype.serve.predictor import DecodedImage, MakeReader, Reader
 
-__all__ = ["STARTING_SECONDS", "LimitError", "Reply", "Worker", "WorkerDiedError", "memory_limit_text", "over_limit"]
-
 STARTING_SECONDS = 120.0  # until a process must be ready; it may have to load torch
 RETIRED_BYTES = 500_000_000  # of memory not returned after an image, above which the process is replaced
 

@@ -12,21 +12,6 @@ from holotype.serve.errors import ErrorDetail
 from holotype.serve.limits import Limits
 from holotype.serve.predictor import DecodedImage, ImagePrediction, RunInfo
 
-__all__ = [
-    "Classes",
-    "Health",
-    "NeighborInfo",
-    "OodReason",
-    "OutOfDistribution",
-    "Prediction",
-    "Predictions",
-    "Shape",
-    "StreamLine",
-    "Version",
-    "classes_of",
-    "prediction_of",
-]
-
 
 class Health(BaseModel):
     """Readiness of the server."""

@@ -20,8 +20,6 @@ from holotype.serve.limits import Limits
 from holotype.serve.predictor import Predictor
 from holotype.serve.service import Service
 
-__all__ = ["TOKEN", "BindAddress", "access_policy", "serve"]
-
 TOKEN = "HOLOTYPE_TOKEN"
 QUEUED_CONNECTIONS = 512  # by the system, until they are accepted
 

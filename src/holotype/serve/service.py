@@ -21,8 +21,6 @@ from holotype.serve.schemas import Prediction, Predictions, prediction_of
 from holotype.serve.upload_folder import RequestFolder, UploadFolder
 from holotype.serve.uploads import NO_FORM, Group, Groups, Upload, uploads
 
-__all__ = ["RequestOptions", "Service"]
-
 
 @dataclass(frozen=True)
 class RequestOptions:

@@ -21,8 +21,6 @@ from holotype.serve.service import RequestOptions, Service
 from holotype.serve.upload_folder import RequestFolder
 from holotype.serve.uploads import FIELD, NO_FORM, Group, Groups, Upload, uploads
 
-__all__ = ["NdjsonResponse", "answer_stream"]
-
 CHUNK_KIB = 64  # lines' bytes in KiB that are handed on together
 MAX_OVER_LIMIT = 3  # images of one upload that may go beyond the limits on decoding
 POLL_SECONDS = 0.02  # seconds between two looks for a place in the queue

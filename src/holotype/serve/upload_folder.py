@@ -11,8 +11,6 @@ from typing import BinaryIO
 
 from holotype.serve.errors import api_error
 
-__all__ = ["RequestFolder", "UploadFolder"]
-
 NAME = "holotype-serve-"
 LOCK = "in-use"
 

@@ -20,8 +20,6 @@ from holotype.serve.errors import ApiError, api_error, shortage
 from holotype.serve.predictor import Predictor
 from holotype.serve.upload_folder import RequestFolder
 
-__all__ = ["FIELD", "Group", "Groups", "Upload", "readable_name", "uploads"]
-
 FIELD = "images"
 MAX_NAME_LENGTH = 200
 MAX_HEADER_BYTES = 16_000  # of one part

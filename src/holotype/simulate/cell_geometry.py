@@ -12,18 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-__all__ = [
-    "SHAPES",
-    "STEP",
-    "CellShape",
-    "Cells",
-    "grow_cells",
-    "grow_fibers",
-    "render_points",
-    "sample_points",
-    "smooth_noise",
-]
-
 Array = NDArray[np.float64]
 Random = np.random.Generator
 

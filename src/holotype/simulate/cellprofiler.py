@@ -22,8 +22,6 @@ from scipy import ndimage
 from holotype.core.table_files import write_table
 from holotype.simulate.microscopy import CHANNELS
 
-__all__ = ["COMPARTMENTS", "measure_drawn_images", "write_cellprofiler_export"]
-
 COMPARTMENTS = ("Cells", "Cytoplasm", "Nuclei")
 SMALLEST_NUCLEUS = 12
 """Pixels of the smallest nucleus."""

@@ -20,16 +20,6 @@ from holotype.core.seeds import keyed_generator
 from holotype.core.table_files import write_table
 from holotype.simulate.plan import require_within
 
-__all__ = [
-    "STANDARD_LEAVES",
-    "LeafForm",
-    "LeavesPlan",
-    "draw_leaf",
-    "plan_leaves",
-    "simulate_leaves",
-    "species_leaf_form",
-]
-
 PAPER = np.array([0.93, 0.91, 0.85])
 
 

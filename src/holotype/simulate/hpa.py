@@ -23,8 +23,6 @@ from holotype.simulate.microscopy import draw_cell_field, plate_optics
 from holotype.simulate.organelles import ORGANELLES
 from holotype.simulate.plan import balanced_draw, draw_labels, require_within
 
-__all__ = ["COLORS", "STANDARD_HPA", "HpaPlan", "other_lab_appearance", "plan_hpa", "simulate_hpa"]
-
 COLORS = ("red", "green", "blue", "yellow")
 """Microtubules, protein, nucleus, endoplasmic reticulum."""
 FROM_STAINS = [0, 3, 1, 2]  # `draw_cell_field` gives microtubules, nucleus, reticulum, protein

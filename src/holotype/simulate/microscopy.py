@@ -25,18 +25,6 @@ from holotype.simulate.cell_geometry import (
     smooth_noise,
 )
 
-__all__ = [
-    "CHANNELS",
-    "PATTERNS",
-    "Drawing",
-    "Optics",
-    "draw_cell_field",
-    "draw_reticulum",
-    "equalized",
-    "plate_optics",
-    "render_microscope_image",
-]
-
 Array = NDArray[np.float64]
 Random = np.random.Generator
 Drawing = Callable[[Cells, Array, Random], Array]

@@ -13,8 +13,6 @@ from scipy.ndimage import gaussian_filter
 from holotype.simulate.cell_geometry import STEP, Cells, grow_fibers, render_points, sample_points, smooth_noise
 from holotype.simulate.microscopy import PATTERNS, Drawing, draw_reticulum
 
-__all__ = ["ORGANELLES"]
-
 Array = NDArray[np.float64]
 Random = np.random.Generator
 

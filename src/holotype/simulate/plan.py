@@ -14,8 +14,6 @@ from holotype.core.errors import DataError
 from holotype.core.seeds import keyed_generator
 from holotype.simulate.cell_geometry import SHAPES
 
-__all__ = ["CLASSES", "SEPARATOR", "SimulationPlan", "balanced_draw", "draw_labels", "plan_images", "require_within"]
-
 SEPARATOR = " "
 CLASS_COUNTS = {
     "nucleoplasm": 13, "cytosol": 11, "mitochondria": 8, "nucleoli": 5,

@@ -23,18 +23,6 @@ from holotype.simulate.cell_geometry import CellShape, grow_cells
 from holotype.simulate.microscopy import PATTERNS, Optics, equalized, render_microscope_image
 from holotype.simulate.plan import require_within
 
-__all__ = [
-    "CELL_LINES",
-    "STAINS",
-    "STANDARD_PERTURBATIONS",
-    "Effect",
-    "PerturbationPlan",
-    "draw_perturbed_field",
-    "perturbation_effect",
-    "plan_perturbations",
-    "simulate_perturbations",
-]
-
 # In the order of the channels 1 to 6: nucleus, reticulum, actin, nucleoli, mitochondria, golgi.
 STAINS = ("nucleoplasm", "cytosol", "plasma-membrane", "nucleoli", "mitochondria", "golgi")
 CELL_LINES: dict[str, CellShape] = {

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from holotype.core.seeds import derive_seed
 from holotype.types import TRAIN_TEST_FEATURES, Floats, Integers
 
-__all__ = ["TestLikeness", "adversarial_auc", "describe_test_likeness", "discriminate"]
-
 FOLDS = 5
 MAX_COLUMNS = 64  # wider embeddings are replaced by as many principal components
 ALIKE_AUC = 0.55  # ROC AUC below which train and test count as alike

@@ -7,8 +7,6 @@ import numpy as np
 from holotype.core.errors import HolotypeError
 from holotype.types import Integers
 
-__all__ = ["crossing_components", "prove_disjoint"]
-
 
 def crossing_components(folds: Integers, components: Integers) -> Integers:
     """Components with samples in more than one fold.

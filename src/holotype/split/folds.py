@@ -19,8 +19,6 @@ from holotype.split.stratify import label_matrix, stratified_folds
 from holotype.split.test_like import Features, test_like_folds
 from holotype.types import AuditReport, Folds, ImageTable, Integers
 
-__all__ = ["empty_folds", "make_folds", "split_groups"]
-
 MAX_LISTED = 6
 MANY_NETWORKS = 20
 TRAINS, VALIDATES = 0, 1  # samples of different parts are never tied

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from holotype.core.seeds import keyed_generator
 from holotype.types import Floats, Integers
 
-__all__ = ["choose_like_test", "matching_features"]
-
 WAVES = 384  # random Fourier features
 BANDWIDTHS = (0.25, 0.5, 1.0)
 BINS = 20  # of the test probability

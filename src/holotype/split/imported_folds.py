@@ -12,8 +12,6 @@ from holotype.recipe.sections import SplitSpec
 from holotype.split.components import crossing_components
 from holotype.types import Folds, ImageTable, Integers
 
-__all__ = ["use_imported_folds"]
-
 
 def use_imported_folds(
     images: ImageTable, folds: Folds, scored: Integers, names: NDArray[np.str_], spec: SplitSpec

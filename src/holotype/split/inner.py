@@ -11,8 +11,6 @@ from holotype.split.preferences import sample_keys
 from holotype.split.stratify import label_matrix, stratified_folds
 from holotype.types import Folds, ImageTable, Integers
 
-__all__ = ["INNER_SHARE", "inner_samples"]
-
 INNER_SHARE = 10  # one in this many samples
 
 

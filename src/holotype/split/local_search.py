@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from holotype.types import Integers
 
-__all__ = ["Balance", "best_exchange", "improve_balance"]
-
 SWEEPS = 12  # over pairs of folds
 PAIRS = 60  # of folds in a sweep
 CANDIDATES = 200  # units of a fold considered in one exchange

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from holotype.core.seeds import derive_seed, keyed_uniforms
 from holotype.types import Integers
 
-__all__ = ["Preferences", "deal_by_preference", "draw_preferences", "sample_keys"]
-
 Doubles = NDArray[np.float64]
 
 

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from holotype.core.independence import independent_groups
 from holotype.types import AuditReport, ImageTable, Integers
 
-__all__ = ["duplicate_components", "related_images"]
-
 
 def related_images(images: ImageTable, report: AuditReport, rows: Integers) -> NDArray[np.bool_]:
     """Mask of the images in the same independent groups as some images, over all roles, shape (image rows,).

@@ -16,8 +16,6 @@ from holotype.split.local_search import Balance, best_exchange, improve_balance
 from holotype.split.preferences import Preferences, deal_by_preference, draw_preferences
 from holotype.types import Integers
 
-__all__ = ["label_matrix", "share_deviation", "stratified_folds"]
-
 POWER = 1.5  # exponent of a class's target in its cost: 1 evens out counts, 2 evens out shares
 PRESENCE = 1.0  # cost of a class that misses a fold although it has enough units
 MAX_ASSIGNED_UNITS = 6_000  # over all starts, to bound the effort

@@ -17,8 +17,6 @@ from holotype.split.holdout import choose_like_test, matching_features
 from holotype.split.stratify import stratified_folds
 from holotype.types import TRAIN_TEST_SIMILARITY, Floats, ImageTable, Integers
 
-__all__ = ["Features", "TestLikeFolds", "test_like_folds"]
-
 MAX_JUDGED = 20_000  # samples for the final check of the holdout
 
 Features = tuple[Sequence[str], Floats]

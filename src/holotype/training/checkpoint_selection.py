@@ -15,8 +15,6 @@ from holotype.training.progress import TrainingProgress
 from holotype.training.state import candidate_path, load_checked, save_checked
 from holotype.training.weight_averaging import average_weights, greedy_soup
 
-__all__ = ["best_candidate", "save_candidate", "select_weights"]
-
 StateDict = dict[str, Tensor]
 
 

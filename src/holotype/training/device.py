@@ -15,8 +15,6 @@ from holotype.core.errors import RecipeError
 from holotype.core.runtime import Runtime, use_reproducible_kernels
 from holotype.prediction import resolve_precision
 
-__all__ = ["find_device", "launch_fabric", "prepare_process"]
-
 # (option, value) of glibc's mallopt: M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
 MALLOPT_OPTIONS = ((-4, 0), (-1, 2**31 - 1), (-2, 2**28))
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from holotype.core.runtime import Runtime
 
-__all__ = ["device_type", "may_have_gpu"]
-
 
 def device_type(runtime: Runtime) -> str:
     """Resolve the type of a runtime's device, as in `torch.device.type`.

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from holotype.loading import batches
 from holotype.types import MANY_CLASSES, AnyScores, Floats, Integers, concatenate, keep_top_k
 
-__all__ = ["Features", "HeadOnly", "compute_features"]
-
 BATCH = 128
 
 

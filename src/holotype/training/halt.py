@@ -7,8 +7,6 @@ from typing import Any
 from holotype.core.errors import HolotypeError
 from holotype.training.training_state import TrainingState
 
-__all__ = ["TrainingPaused", "stop_training_if_requested"]
-
 
 class TrainingPaused(HolotypeError):  # noqa: N818  (a pause is not an error)
     """A pause of training at the requested epoch; the same call without a limit resumes it."""

@@ -21,8 +21,6 @@ from holotype.split import inner_samples
 from holotype.training.taxonomy import model_taxonomy
 from holotype.types import Folds, ImageTable, Integers, Kind, Normalization, RankHeads
 
-__all__ = ["ALL_ROWS", "OTHER_CLASSES", "FitJob", "plan_fit", "refit_model", "specialist_job"]
-
 ALL_ROWS = -2  # -1 is the fold of external samples that are tied to no fold
 OTHER_CLASSES = "none of these"  # class of all samples outside a model's subset of classes, with one label per sample
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from holotype.core.errors import TrainingError
 
-__all__ = ["RateCurve", "find_rate", "valley"]
-
 SMOOTHING = 0.9
 DIVERGENCE_FACTOR = 4.0
 MIN_STEPS = 5

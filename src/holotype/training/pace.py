@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DECISIONS", "Pace"]
-
 DECISIONS = 40  # per network, evenly spaced over the planned steps
 
 

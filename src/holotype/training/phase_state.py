@@ -27,8 +27,6 @@ from holotype.training.training_state import IDENTITY_VIEW, PhaseState, Training
 from holotype.training.weight_averaging import MovingAverage
 from holotype.types import Integers, to_dense
 
-__all__ = ["restore_phase", "start_phase"]
-
 FINDER_STEPS = 100
 MAX_BYTES = 8e9  # larger features would leave too little memory for the images
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-__all__ = ["check_phase", "freeze", "frozen_parameters", "phase_loss", "phase_optimizer", "phase_schedule_value"]
-
 DEFAULT_LOSS = {"multiclass": "cross_entropy", "multilabel": "bce"}
 
 

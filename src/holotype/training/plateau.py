@@ -8,8 +8,6 @@ from typing import Literal
 
 from holotype.recipe.sections.schedule import EarlyStoppingSpec, PlateauSpec
 
-__all__ = ["Plateau", "Verdict", "advance", "advance_early_stopping", "plateau_rate", "selection_score"]
-
 Verdict = Literal["keep", "improved", "rewind", "stop"]
 
 

@@ -11,8 +11,6 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-__all__ = ["any_process", "average_over_processes"]
-
 BUCKET = 2**23  # values per exchange
 
 

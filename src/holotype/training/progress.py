@@ -9,8 +9,6 @@ from holotype.recipe.sections import PhaseSpec
 from holotype.training.pace import Pace
 from holotype.training.plateau import Plateau, Verdict, advance, advance_early_stopping, plateau_rate, selection_score
 
-__all__ = ["TrainingProgress"]
-
 
 @dataclass
 class TrainingProgress:

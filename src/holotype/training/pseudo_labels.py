@@ -25,8 +25,6 @@ from holotype.types import (
     take_rows,
 )
 
-__all__ = ["confident_labels", "join_pseudo_labels"]
-
 
 def confident_labels(
     logits: AnyScores, owners: Integers, kind: Kind, confidence: float

@@ -26,8 +26,6 @@ from holotype.training.step import StepOptions, train_step
 from holotype.training.training_state import PhaseState, TrainingState
 from holotype.types import MANY_CLASSES
 
-__all__ = ["SampledClasses", "classes_per_step", "restricted_to_classes", "sample_classes", "take_step"]
-
 MIN_CLASSES = 1_000
 SAMPLE_DIVISOR = 10  # a tenth, as in the paper
 

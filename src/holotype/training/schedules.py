@@ -18,8 +18,6 @@ from holotype.recipe.sections.schedule import (
     StepSpec,
 )
 
-__all__ = ["SCHEDULES", "ScheduleValue", "cycle_ends", "lr_at_epoch", "schedule", "with_warmup"]
-
 SCHEDULES = Registry("schedule")
 WARMUP_SHARE = 0.25
 START_DIVISOR = 25.0

@@ -16,16 +16,6 @@ from holotype.core.errors import StoreError
 from holotype.networks import load_metadata, load_tensors, save_tensors
 from holotype.training.progress import TrainingProgress
 
-__all__ = [
-    "candidate_path",
-    "load_checked",
-    "load_optimizer",
-    "newest_state",
-    "save_checked",
-    "save_state",
-    "strip_prefix",
-]
-
 STATES_TO_KEEP = 2
 DIGEST = "digest"
 

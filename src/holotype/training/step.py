@@ -13,8 +13,6 @@ from torch.optim import SGD, Optimizer
 from holotype.loading import is_out_of_memory
 from holotype.training.processes import any_process, average_over_processes
 
-__all__ = ["StepOptions", "gradient_scaler", "train_step"]
-
 
 @dataclass(frozen=True)
 class StepOptions:

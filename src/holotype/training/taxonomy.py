@@ -16,8 +16,6 @@ from holotype.types import CLASS_RANK, AnyLabels, RankHeads, Ranks
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["loss_with_ranks", "model_taxonomy"]
-
 FOCAL_LOSSES = ("focal", "softmax_focal")
 
 

@@ -23,8 +23,6 @@ from holotype.training.phases import freeze
 from holotype.training.progress import TrainingProgress
 from holotype.training.training_state import IDENTITY_VIEW, TrainingState
 
-__all__ = ["Throughput", "measure_throughput"]
-
 WARMUP_STEPS = 2  # steps that allocate memory and choose kernels
 MAX_STEPS = 40
 INFERENCE_IMAGES = 64

@@ -27,8 +27,6 @@ from holotype.training.progress import TrainingProgress
 from holotype.training.weight_averaging import MovingAverage
 from holotype.types import MANY_CLASSES, AnyScores, Integers, TopKScores
 
-__all__ = ["IDENTITY_VIEW", "PhaseState", "TrainingState", "evaluate"]
-
 IDENTITY_VIEW = PredictSpec(tta="none")
 
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MovingAverage", "average_weights", "greedy_soup"]
-
 StateDict = dict[str, Tensor]
 
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["SPACE", "Categorical", "Dimension", "NumericRange", "search_space", "to_overrides"]
-
 
 @dataclass(frozen=True)
 class NumericRange:

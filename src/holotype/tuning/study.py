@@ -15,17 +15,6 @@ from holotype.core.errors import InputError
 from holotype.core.seeds import derive_seed
 from holotype.tuning.space import Dimension, NumericRange
 
-__all__ = [
-    "TrialRecord",
-    "begin_trial",
-    "end_trial",
-    "importances",
-    "list_trials",
-    "open_study",
-    "report_intermediate",
-    "suggest",
-]
-
 STARTUP_TRIALS = 6  # random trials before the sampler learns from them
 UNPRUNED_TRIALS = 3  # trials before the median is used for pruning
 NAME = "tune"

@@ -10,8 +10,6 @@ from holotype.inspect.write_recipe import commented_text
 from holotype.tuning.space import Dimension, NumericRange
 from holotype.tuning.study import TrialRecord
 
-__all__ = ["WRITTEN_BY", "tuned_recipe_text"]
-
 WRITTEN_BY = "Written by `holotype tune`"
 
 

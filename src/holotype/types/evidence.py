@@ -14,21 +14,6 @@ from holotype.types.images import Floats, Integers, Kind
 from holotype.types.taxonomy import NO_RANKS, Ranks
 from holotype.types.topk_scores import AnyScores
 
-__all__ = [
-    "BackOff",
-    "Calibration",
-    "Checkpoint",
-    "Decision",
-    "Ensemble",
-    "Metric",
-    "OodReason",
-    "OofPredictions",
-    "Predictions",
-    "SampleFeatures",
-    "Scorecard",
-    "TestPredictions",
-]
-
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -16,23 +16,6 @@ from holotype.types.labels import LabelMatrix
 from holotype.types.taxonomy import NO_RANKS, Ranks, taxonomy_ranks
 from holotype.types.topk_scores import MANY_CLASSES, AnyLabels
 
-__all__ = [
-    "DUPLICATE_PAIRS",
-    "IMAGE_PROBLEMS",
-    "LABEL_COOCCURRENCE",
-    "TRAIN_TEST_FEATURES",
-    "TRAIN_TEST_SIMILARITY",
-    "AuditReport",
-    "Floats",
-    "Folds",
-    "ImageStatistics",
-    "ImageTable",
-    "Integers",
-    "Kind",
-    "Labels",
-    "Normalization",
-]
-
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Kind = Literal["multiclass", "multilabel"]

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from holotype.core.digest import digest_array, digest_value
 
-__all__ = ["LabelMatrix"]
-
 Integers = NDArray[np.int64]
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["CLASS_RANK", "NO_RANKS", "RankHeads", "Ranks", "taxonomy_ranks"]
-
 CLASS_RANK = "class"
 """Name of the classes' own rank."""
 

@@ -13,23 +13,6 @@ from scipy.special import logsumexp
 from holotype.core.errors import HolotypeError
 from holotype.types.labels import LabelMatrix
 
-__all__ = [
-    "MANY_CLASSES",
-    "TOP_K",
-    "AnyLabels",
-    "AnyScores",
-    "TopKScores",
-    "as_scores",
-    "average_rows",
-    "concatenate",
-    "keep_top_k",
-    "replace_rows",
-    "same_labels",
-    "take_rows",
-    "to_dense",
-    "to_top_k",
-]
-
 MANY_CLASSES = 2_000
 """Number of classes above which scores are kept as `TopKScores`, and labels as a `LabelMatrix`."""
 TOP_K = 100

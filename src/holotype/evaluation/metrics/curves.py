@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ThresholdCurve", "score_histogram", "threshold_curve"]
-
 Doubles = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 

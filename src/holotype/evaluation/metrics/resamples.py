@@ -12,8 +12,6 @@ from holotype.core.errors import DataError
 from holotype.core.seeds import keyed_generator
 from holotype.types import AnyLabels, Integers, LabelMatrix
 
-__all__ = ["GroupResamples", "class_groups", "resample_groups"]
-
 ATTEMPTS = 10
 MAX_RARE_GROUPS = 25  # a class in more groups than this is missing from one draw in exp(25)
 MAX_CELLS = 25_000_000

@@ -10,8 +10,6 @@ from scipy.special import expit, softmax
 
 from holotype.types import AnyLabels, AnyScores, Kind, LabelMatrix, TopKScores
 
-__all__ = ["SAMPLE_METRICS", "calibration_error", "calibration_table", "top_5_accuracy"]
-
 Doubles = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 BINS = 15

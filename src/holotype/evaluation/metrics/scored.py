@@ -7,8 +7,6 @@ from typing import Any
 
 from holotype.types import AnyLabels, AnyScores, Kind, take_rows
 
-__all__ = ["ScoredSamples"]
-
 
 @dataclass(frozen=True)
 class ScoredSamples:

@@ -10,8 +10,6 @@ from scipy import sparse
 
 from holotype.types import AnyLabels, LabelMatrix
 
-__all__ = ["accuracy_by_coverage", "hierarchical_f1", "hierarchical_scores", "rank_labels", "rank_scores"]
-
 Booleans = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
 Numbers = NDArray[np.integer]

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from holotype.evaluation.metrics import rank_labels, rank_scores
 from holotype.types import CLASS_RANK, BackOff, Integers, Ranks
 
-__all__ = ["answer_columns", "back_off_answers", "fit_back_off", "meets_target", "top_taxa"]
-
 Doubles = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 NEVER = np.inf

@@ -27,15 +27,6 @@ from holotype.types import (
     to_dense,
 )
 
-__all__ = [
-    "CalibrationStep",
-    "FittedCalibration",
-    "calibrate",
-    "confidence_margin",
-    "fit_calibration",
-    "prediction_sets",
-]
-
 Doubles = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 EPSILON = 1e-6

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from holotype.evaluation.metrics import probabilities
 from holotype.types import AnyLabels, AnyScores, Kind, LabelMatrix, TopKScores
 
-__all__ = ["class_exemplars", "confident_errors", "decision_margin"]
-
 EPSILON = 1e-9
 
 

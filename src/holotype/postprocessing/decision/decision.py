@@ -41,18 +41,6 @@ from holotype.types import (
     to_dense,
 )
 
-__all__ = [
-    "DecisionContext",
-    "DecisionStep",
-    "FittedDecision",
-    "decide",
-    "default_decision",
-    "fit_decision",
-    "label_names",
-    "refit_prior",
-    "thresholds_by_class",
-]
-
 MIN_SAMPLES_FOR_PRIOR = 100  # with fewer samples, class frequencies are too coarse
 
 

@@ -15,8 +15,6 @@ from holotype.postprocessing.decision.calibration import confidence_margin, pred
 from holotype.postprocessing.decision.decision import label_names
 from holotype.types import BackOff, Calibration, Decision, Kind, Ranks
 
-__all__ = ["calibration_from_json", "decision_from_json", "decision_to_json", "prediction_flag_columns"]
-
 JSON_NAMES = {"rule": "kind", "kind": "labels"}
 
 

@@ -11,18 +11,6 @@ from scipy.special import log_softmax, softmax
 from holotype.evaluation.metrics import probabilities
 from holotype.types import AnyLabels, AnyScores, Floats, Integers, Kind, LabelMatrix, TopKScores, to_dense
 
-__all__ = [
-    "above_thresholds",
-    "argmax_labels",
-    "assign_per_group",
-    "cascade_thresholds",
-    "default_labels",
-    "limit_labels",
-    "prior_offsets",
-    "prior_thresholds",
-    "top_classes",
-]
-
 PRIOR_ROUNDS = 200
 EPSILON = 1e-12
 

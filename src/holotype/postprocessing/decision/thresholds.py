@@ -16,8 +16,6 @@ from scipy.special import expit, logit
 from holotype.core.seeds import keyed_generator
 from holotype.types import Integers
 
-__all__ = ["SortedScores", "average_thresholds", "fit_thresholds", "global_threshold", "sort_scores"]
-
 Doubles = NDArray[np.float64]
 MICRO_ROUNDS = 50
 EPSILON = 1e-12

@@ -11,8 +11,6 @@ from scipy.special import log_softmax, logsumexp
 from holotype.evaluation.metrics.counts import nanmean
 from holotype.types import Floats, Integers, Kind
 
-__all__ = ["fill_missing_classes"]
-
 Doubles = NDArray[np.float64]
 
 

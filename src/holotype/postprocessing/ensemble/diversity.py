@@ -15,8 +15,6 @@ from holotype.postprocessing.ensemble.topk_mean import mean_of_top_k
 from holotype.postprocessing.ensemble.weights import mean_log_loss
 from holotype.types import AnyLabels, AnyScores, Floats, Kind, LabelMatrix, TopKScores
 
-__all__ = ["diversity_table"]
-
 
 def diversity_table(
     models: Sequence[AnyScores], names: Sequence[str], truth: AnyLabels, kind: Kind

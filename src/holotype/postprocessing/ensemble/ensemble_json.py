@@ -8,8 +8,6 @@ import numpy as np
 
 from holotype.types import Ensemble
 
-__all__ = ["ensemble_from_json", "ensemble_to_json"]
-
 
 def ensemble_to_json(ensemble: Ensemble) -> dict[str, Any]:
     """Convert an ensemble to the content of `ensemble.json`: weights, rank quantiles, models of a stack."""

@@ -32,8 +32,6 @@ from holotype.types import (
     to_dense,
 )
 
-__all__ = ["EnsembleStep", "FittedEnsemble", "apply_ensemble", "fit_ensemble", "rows_by_domain", "unfitted_ensemble"]
-
 Scores = OofPredictions | TestPredictions
 Booleans = NDArray[np.bool_]
 MIN_DOMAIN_SAMPLES = 50

@@ -12,8 +12,6 @@ from scipy.special import expit, logit, softmax
 from holotype.evaluation.metrics import ranking_scores
 from holotype.types import Floats, Kind
 
-__all__ = ["mean_ranks", "mean_scores", "rank_quantiles", "votes"]
-
 EPSILON = 1e-7
 QUANTILE_STEPS = 201
 

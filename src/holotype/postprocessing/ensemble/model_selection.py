@@ -21,8 +21,6 @@ from holotype.types import (
     take_rows,
 )
 
-__all__ = ["FittedModelSelection", "ModelSelection", "ModelVariant", "select_model_scores"]
-
 Evidence = TypeVar("Evidence", OofPredictions, TestPredictions)
 
 

@@ -27,8 +27,6 @@ from holotype.types import Floats, Integers
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = ["StackTable", "apply_stack", "fit_stack", "stack_importance", "stack_table"]
-
 MAX_SHARED_CLASSES = 64
 MAX_ROUNDS = 300
 PATIENCE = 20

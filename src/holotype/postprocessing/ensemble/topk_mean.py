@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from holotype.postprocessing.ensemble.weights import fit_weights
 from holotype.types import AnyLabels, Integers, LabelMatrix, TopKScores, average_rows, concatenate
 
-__all__ = ["fit_top_k_weights", "mean_of_top_k", "union_of_top_k"]
-
 CANDIDATES_PER_MODEL = 50  # for fitting weights; lower classes do not change the loss
 
 

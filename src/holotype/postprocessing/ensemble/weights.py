@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from holotype.evaluation.metrics import log_loss, probabilities
 from holotype.types import AnyLabels, AnyScores, Floats, Kind
 
-__all__ = ["fit_weights", "greedy_weights", "mean_log_loss"]
-
 Booleans = NDArray[np.bool_]
 EPSILON = 1e-7
 

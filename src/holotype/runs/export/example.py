@@ -8,8 +8,6 @@ from pathlib import Path
 from holotype.audit import input_checks
 from holotype.data import validity
 
-__all__ = ["write_example"]
-
 LOADING = {
     "onnx": ("onnxruntime", 'onnxruntime.InferenceSession(HERE / CARD["file"])', 'MODEL.run(None, {"pixels": pixels})'),
     "torch": (

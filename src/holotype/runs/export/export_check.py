@@ -19,8 +19,6 @@ from holotype.runs.model_predictors import predict_model
 from holotype.runs.new_dataset import NewImages, dataset_for, measure_new_images
 from holotype.types import AnyScores, Checkpoint, Floats, ImageTable, TopKScores
 
-__all__ = ["TOLERANCE", "GraphModel", "compare_with_run", "covers_whole_run", "sample_images"]
-
 IMAGES_CHECKED = 8
 TOLERANCE = 1e-4  # difference of a logit
 ERROR_LIMIT = 1e-2  # larger differences are not rounding errors

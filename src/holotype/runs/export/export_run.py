@@ -26,8 +26,6 @@ from holotype.runs.stored import open_network
 from holotype.training import launch_fabric
 from holotype.types import Calibration
 
-__all__ = ["ExportOptions", "ExportResult", "export_run"]
-
 VIEWS = ("none", "flips", "d4")
 
 

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from holotype.core.errors import HolotypeError, InputError, join_names
 
-__all__ = ["FORMATS", "Session", "load_session", "require_extra", "write_graph"]
-
 FORMATS = {"onnx": "model.onnx", "torch": "model.pt2"}
 EXTRA = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 20

@@ -15,8 +15,6 @@ from holotype.core.runtime import version_of
 from holotype.postprocessing.decision import decision_to_json
 from holotype.types import Calibration, Checkpoint, Decision
 
-__all__ = ["decision_facts", "model_card", "simple_rule", "weight_provenance"]
-
 EXCLUDED_OFFSET = -1e30  # instead of minus infinity, which JSON lacks
 LIBRARIES = ("holotype", "torch", "timm", "numpy", "onnx", "onnxruntime", "onnxscript")
 RESIZE_DESCRIPTIONS = {

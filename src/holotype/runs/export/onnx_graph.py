@@ -18,8 +18,6 @@ from holotype.prediction import InferenceOptions, RunningPool, tta_transforms
 from holotype.recipe.sections import AugmentSpec, ModelSpec, PredictSpec
 from holotype.types import Calibration, Checkpoint, ImageStatistics, ImageTable, LabelMatrix, Normalization
 
-__all__ = ["CalibratedGraph", "EnsembleGraph", "ModelGraph", "input_format", "model_graph"]
-
 MIN_PROBABILITY = 1e-7  # same as in the ensemble
 MIN_COMPLEMENT = 1e-6  # same as in calibration
 

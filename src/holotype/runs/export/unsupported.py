@@ -9,8 +9,6 @@ from holotype.core.errors import InputError, join_names
 from holotype.recipe.sections import ModelSpec
 from holotype.types import Ensemble
 
-__all__ = ["require_exportable_ensemble", "require_exportable_model"]
-
 
 def require_exportable_model(section: ModelSpec, name: str, views: object, alone: bool, others: Sequence[str]) -> None:
     """Refuse a model that needs more than the pixels of one image. `views`: its `tta` setting."""
