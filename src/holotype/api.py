@@ -19,7 +19,7 @@ from holotype.pipeline.run import prepare
 from holotype.pipeline.run import run as run_pipeline
 from holotype.pipeline.runtime import make_runtime
 from holotype.pipeline.validate import validate_names
-from holotype.planning.budget_run import plan_for_budget
+from holotype.planning.budget_run import plan_for_budget, replay_decisions
 from holotype.recipe.load import Recipe, RecipeSource, list_changes, load_recipe, recipe_folder
 from holotype.report import CompareData
 from holotype.runs.compare import compare_runs
@@ -191,12 +191,14 @@ def run(
     note = unused_review_note(loaded.data, recipe_folder(recipe))
     if note is not None:
         runtime.progress.info(f"note: {note}")
-    budget_facts: dict[str, str] = {}
-    if budget is not None:
-        steps = Steps(Store(runtime.store), log, runtime.progress)
-        planned = plan_for_budget(recipe, changes, budget, steps, runtime, began or time.perf_counter())
-        loaded, budget_facts = planned.recipe, planned.facts
-    run_pipeline(loaded, folder.root, runtime, budget_facts, source)
+    if budget is None:
+        run_pipeline(loaded, folder.root, replay_decisions(loaded, runtime), {}, source)
+        return open_run(folder.root, runtime)
+    steps = Steps(Store(runtime.store), log, runtime.progress)
+    planned = plan_for_budget(recipe, changes, budget, steps, runtime, began or time.perf_counter())
+    for planned_recipe in planned.recipes:
+        run_pipeline(planned_recipe, folder.root, replace(runtime, pacer=planned.pacer), planned.facts, source)
+    planned.keep_decisions(steps)
     return open_run(folder.root, runtime)
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from holotype.planning.pacing import BudgetPacer, PacedWork, read_decisions
+from holotype.planning.pacing import BudgetPacer, PacedNetwork, read_decisions
 
-WORK = PacedWork(
-    networks=("main, fold 0", "main, fold 1", "main, fold 2"),
-    steps=80,
-    step_seconds=1.0,
-    network_seconds=10.0,
-    closing_seconds=15.0,
-    min_steps=8,
-    max_steps=200,
-)
+NETWORKS = tuple(PacedNetwork(f"main, fold {fold}", 80, 1.0, 10.0, 8, 200) for fold in range(3))
+CLOSING = 15.0
 BUDGET = 300.0
 
 
@@ -42,10 +35,10 @@ class KilledError(Exception):
 
 def run(folder: Path, machine: Machine, dies_at: tuple[str, int] | None = None) -> dict[str, int]:
     """Steps of each network of a run, or of a resumed one, whose networks start anew."""
-    pacer = BudgetPacer(WORK, BUDGET, machine.time, folder, machine.clock)
-    taken_steps = {}
-    for network in WORK.networks:
-        target, taken = WORK.steps, 0
+    pacer = BudgetPacer(NETWORKS, CLOSING, BUDGET, machine.time, folder, clock=machine.clock)
+    labels, taken_steps = [network.label for network in NETWORKS], {}
+    for network in labels:
+        target, taken = NETWORKS[0].steps, 0
         while taken < target:
             if taken % 2 == 0:
                 target = pacer.decide(network, taken, target)
@@ -53,9 +46,9 @@ def run(folder: Path, machine: Machine, dies_at: tuple[str, int] | None = None) 
                 raise KilledError
             machine.work(1)
             taken += 1
-        machine.work(WORK.network_seconds)
+        machine.work(NETWORKS[0].other_seconds)
         taken_steps[network] = taken
-    machine.work(WORK.closing_seconds)
+    machine.work(CLOSING)
     return taken_steps
 
 
@@ -73,7 +66,7 @@ def test_decisions_are_read_back_and_not_taken_again(tmp_path: Path) -> None:
     lines = (tmp_path / "decisions.jsonl").read_bytes()
     assert run(tmp_path, Machine(factor=7.0, slow_from=0.0)) == steps  # another machine, at another time
     assert (tmp_path / "decisions.jsonl").read_bytes() == lines
-    replay = BudgetPacer(None, 0.0, 0.0, tmp_path)
+    replay = BudgetPacer((), 0.0, 0.0, 0.0, tmp_path)
     first = read_decisions(tmp_path)[0]
     assert replay.decide(first["network"], first["taken"], 1) == first["target"]
     assert replay.decide("main, fold 0", 10_001, 12) == 12  # never asked before
@@ -88,19 +81,19 @@ def test_a_killed_run_keeps_its_decisions_and_its_time(tmp_path: Path) -> None:
         stream.write(b'\n{"network": "main, fo')
     before = read_decisions(tmp_path)
     resumed = Machine(time=5000.0)
-    pacer = BudgetPacer(WORK, BUDGET, 5000.0, tmp_path, resumed.clock)
+    pacer = BudgetPacer(NETWORKS, CLOSING, BUDGET, 5000.0, tmp_path, clock=resumed.clock)
     assert all(pacer.decide(record["network"], record["taken"], 0) == record["target"] for record in before)
     resumed.work(2)
     target = pacer.decide("main, fold 1", 42, 80)
     left = BUDGET - spent - 2 - 2 * 10 - 15
     assert target == pytest.approx((42 + left) / 2, abs=1)
     assert pacer.decide("main, fold 1", 42, 80) == target
-    assert BudgetPacer(WORK, BUDGET, 0.0, tmp_path).decide("main, fold 1", 42, 80) == target
+    assert BudgetPacer(NETWORKS, CLOSING, BUDGET, 0.0, tmp_path).decide("main, fold 1", 42, 80) == target
 
 
 def test_the_pace_is_measured_over_the_latest_time(tmp_path: Path) -> None:
     machine = Machine()
-    pacer = BudgetPacer(replace(WORK, networks=WORK.networks[:1]), BUDGET, machine.time, tmp_path, machine.clock)
+    pacer = BudgetPacer(NETWORKS[:1], CLOSING, BUDGET, machine.time, tmp_path, clock=machine.clock)
     assert pacer.decide("main, fold 0", 0, 80) == 200
     machine.work(20)
     pacer.decide("main, fold 0", 20, 80)

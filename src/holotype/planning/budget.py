@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from holotype.core.errors import InputError, pluralize
-from holotype.planning.candidates import HIGH_IMBALANCE, imbalance_ratio, list_candidates, sufficient_epochs
-from holotype.planning.costs import DatasetSize, MeasuredSpeed, TrainingPlan, seconds_of_epoch, seconds_of_parts
+from holotype.planning.candidates import HIGH_IMBALANCE, imbalance_ratio, list_candidates, list_sizes
+from holotype.planning.costs import (
+    DatasetSize,
+    MeasuredSpeed,
+    TrainingPlan,
+    seconds_of_epoch,
+    seconds_of_network_epoch,
+    seconds_of_parts,
+)
+from holotype.planning.expected import PlanValue, expected_value
+from holotype.planning.pacing import PacedNetwork
 
-__all__ = ["BudgetPlan", "format_duration", "plan_budget", "read_budget"]
+__all__ = ["AIM", "BudgetPlan", "format_duration", "plan_budget", "read_budget"]
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-AIM = 0.95  # planned share of the budget; the rest is a reserve for a machine that slows down
+EXTENDED = 3  # most planned lengths of a training, so that folds stay comparable
+AIM = 0.95  # share of the budget that a run aims at, at its beginning and all along
 LATE = 1.15  # tolerated overrun before a budget is refused as too short
+WORTH_TELLING = 0.01  # gain of value that makes a longer budget worth mentioning
 NEIGHBORS = 5  # nearest training images that vote after a short training
 MIN_BUDGET, MAX_BUDGET = 1.0, 30 * 24 * 3600.0
 
@@ -30,12 +41,21 @@ class BudgetPlan:
         changes: Overrides of the recipe, in the syntax of `--set`.
         reasons: Sentences that explain the plan.
         seconds: Planned seconds by part: `spent`, `caching`, `preparing`, `training`, `predicting`, `scoring`.
+        expected: Expected macro F1, and the ends of its 95 % interval.
+        networks: Fields of a `PacedNetwork` each, in the order of their training; empty if their length is fixed.
     """
 
     budget: float
     changes: tuple[str, ...]
     reasons: tuple[str, ...]
     seconds: dict[str, float]
+    expected: tuple[float, float, float]
+    networks: tuple[tuple[str, int, float, float, int, int], ...] = ()
+
+    @property
+    def paced_networks(self) -> tuple[PacedNetwork, ...]:
+        """Networks whose length follows the time."""
+        return tuple(PacedNetwork(*network) for network in self.networks)
 
 
 def read_budget(text: str) -> float:
@@ -71,7 +91,7 @@ def plan_budget(
     model: Mapping[str, Any],
     phase: Mapping[str, Any],
 ) -> BudgetPlan:
-    """Choose the largest training plan that fits the budget, with as many epochs as there is time for.
+    """Choose the training plan of the largest expected value that fits the budget, with all the epochs that fit.
 
     Args:
         budget: Seconds of the whole command.
@@ -82,15 +102,11 @@ def plan_budget(
     Raises:
         InputError: No plan fits.
     """
-    free = AIM * budget - speed.spent - speed.scoring
     candidates = list_candidates(facts)
-    fitting = [
-        (candidate, epochs)
-        for candidate in candidates
-        if (epochs := _affordable_epochs(candidate, facts, speed, free)) >= candidate.min_epochs
-    ]
-    if not fitting:
-        min_seconds = min(_total_seconds(candidate, candidate.min_epochs, facts, speed) for candidate in candidates)
+    choice = _choose(candidates, facts, speed, budget)
+    if choice is None:
+        cheapest = min(candidates, key=lambda candidate: _total_seconds(candidate, candidate.min_epochs, facts, speed))
+        min_seconds = _total_seconds(cheapest, cheapest.min_epochs, facts, speed)
         if min_seconds > LATE * AIM * budget:
             raise InputError(
                 f"{format_duration(budget)} is too short: reading, checking and scoring alone take "
@@ -99,13 +115,15 @@ def plan_budget(
                 field="--budget",
                 remedy=f"allow {format_duration(min_seconds / AIM)} or more",
             )
-        cheapest = min(candidates, key=lambda candidate: _total_seconds(candidate, candidate.min_epochs, facts, speed))
-        fitting = [(cheapest, cheapest.min_epochs)]
-    candidate, epochs = fitting[-1]
-    later = candidates[candidates.index(candidate) + 1 :]
+        choice = _value_choice(cheapest, cheapest.min_epochs, facts)
+    candidate, epochs, worth = choice.candidate, choice.epochs, choice.worth
     seconds = {"spent": speed.spent, **seconds_of_parts(candidate, facts, speed)}
     seconds |= {"training": epochs * seconds_of_epoch(candidate, facts, speed), "scoring": speed.scoring}
-    reasons = [_describe_time(budget, seconds), _describe_plan(name, candidate, epochs, facts)]
+    reasons = [
+        _describe_time(budget, seconds),
+        _describe_plan(name, candidate, epochs, facts),
+        _describe_expected(candidate, worth, facts),
+    ]
     changes = _list_changes(candidate, epochs, facts, name, model, phase)
     if _plans_neighbors(candidate, epochs, facts):
         changes.append(f"models.0.neighbors={json.dumps({'k': NEIGHBORS})}")
@@ -118,19 +136,73 @@ def plan_budget(
             f"Rare classes are sampled more often (sampler: sqrt), because the most frequent class has "
             f"{imbalance_ratio(facts):.0f} times as many images as the rarest."
         )
-    if later:
-        more = _total_seconds(later[0], later[0].min_epochs, facts, speed) / AIM
-        reasons.append(f"The next larger plan is {later[0].description}; it needs about {format_duration(more)}.")
-    return BudgetPlan(budget, tuple(changes), tuple(reasons), seconds)
+    longer = _choose(candidates, facts, speed, 2 * budget)
+    if longer is not None and longer.worth.value > worth.value + WORTH_TELLING:
+        reasons.append(
+            f"With {format_duration(2 * budget)}, the plan would be {longer.candidate.description}, "
+            f"{longer.epochs} epochs."
+        )
+    networks = _list_networks(name, candidate, epochs, facts, speed)
+    expected = (worth.score, worth.low, worth.high)
+    return BudgetPlan(budget, tuple(changes), tuple(reasons), seconds, expected, networks)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    candidate: TrainingPlan
+    epochs: int
+    worth: PlanValue
+
+
+def _choose(
+    candidates: Sequence[TrainingPlan], facts: DatasetSize, speed: MeasuredSpeed, budget: float
+) -> _Choice | None:
+    """The plan of the largest expected value among those that fit; of equal ones the cheapest."""
+    free = AIM * budget - speed.spent - speed.scoring
+    fitting = [
+        _value_choice(candidate, epochs, facts)
+        for candidate in candidates
+        if (epochs := _affordable_epochs(candidate, facts, speed, free)) >= candidate.min_epochs
+    ]
+    return max(fitting, key=lambda choice: choice.worth.value, default=None)
+
+
+def _value_choice(candidate: TrainingPlan, epochs: int, facts: DatasetSize) -> _Choice:
+    return _Choice(candidate, epochs, expected_value(candidate, epochs, facts, list_sizes(facts)[-1]))
+
+
+def _list_networks(
+    name: str, candidate: TrainingPlan, epochs: int, facts: DatasetSize, speed: MeasuredSpeed
+) -> tuple[tuple[str, int, float, float, int, int], ...]:
+    """Networks in the order of their training; none with a frozen backbone, whose training takes hardly any time."""
+    if candidate.draws is not None:
+        return ()
+    parts = seconds_of_parts(candidate, facts, speed)
+    other_seconds = (parts["preparing"] + parts["predicting"]) / (candidate.networks * len(candidate.sizes))
+    steps_per_epoch = facts.count_steps(candidate.of_folds)
+    numbers = candidate.folds_to_train or tuple(range(candidate.folds))
+    labels = [f"fold {number}" for number in numbers] + (["all rows"] if candidate.refit else [])
+    return tuple(
+        (
+            f"{_model_name(name, size, number)}, {label}",
+            epochs * steps_per_epoch,
+            seconds_of_network_epoch(candidate, size, facts, speed) / steps_per_epoch,
+            other_seconds,
+            max(min(candidate.min_epochs, epochs) * steps_per_epoch, 1),
+            min(candidate.max_epochs, EXTENDED * epochs) * steps_per_epoch,
+        )
+        for number, size in enumerate(candidate.sizes)
+        for label in labels
+    )
+
+
+def _model_name(name: str, size: int, number: int) -> str:
+    return name if number == 0 else f"{name}-{size}"
 
 
 def _plans_neighbors(candidate: TrainingPlan, epochs: int, facts: DatasetSize) -> bool:
-    """Whether neighbors are planned: they help if the network trains for fewer epochs than is sufficient."""
-    return (
-        facts.neighbors == "open"
-        and candidate.neighbors
-        and (candidate.draws is not None or epochs < sufficient_epochs(facts))
-    )
+    """Whether neighbors are planned: they help if the network trains for fewer epochs than it could use."""
+    return facts.neighbors == "open" and (candidate.draws is not None or epochs < candidate.max_epochs)
 
 
 def _affordable_epochs(candidate: TrainingPlan, facts: DatasetSize, speed: MeasuredSpeed, free: float) -> int:
@@ -165,11 +237,20 @@ def _list_changes(
         settings["sampler"] = "sqrt"
     changes = [f"models.0.{key}={json.dumps(value)}" for key, value in settings.items()]
     for number, size in enumerate(candidate.sizes[1:], start=1):
-        other = {**model, **settings, "name": f"{name}-{size}", "input": {**settings["input"], "size": size}}
+        other = {
+            **model,
+            **settings,
+            "name": _model_name(name, size, number),
+            "input": {**settings["input"], "size": size},
+        }
         changes.append(f"models.{number}={json.dumps(other)}")
     if facts.folds_to_train is None:
         folds = "all" if candidate.folds_to_train is None else list(candidate.folds_to_train)
         changes.append(f"split.folds_to_train={json.dumps(folds)}")
+    if candidate.of_folds != facts.folds:
+        changes.append('split.folds="leave-group-out"')
+    if facts.final_model is None and candidate.refit:
+        changes.append('final_model="refit"')
     return changes
 
 
@@ -193,4 +274,17 @@ def _describe_plan(name: str, candidate: TrainingPlan, epochs: int, facts: Datas
             f"{epochs} epochs: {candidate.description}."
         )
     enough = ", more would not help" if epochs == candidate.max_epochs else ""
-    return f"{name}: {candidate.description}, {epochs} epochs of {pluralize(facts.steps, 'step')}{enough}."
+    steps = facts.count_steps(candidate.of_folds)
+    return f"{name}: {candidate.description}, {epochs} epochs of {pluralize(steps, 'step')}{enough}."
+
+
+def _describe_expected(candidate: TrainingPlan, worth: PlanValue, facts: DatasetSize) -> str:
+    rows = round(facts.rows * candidate.folds / candidate.of_folds)
+    groups = facts.group_count * candidate.folds // candidate.of_folds
+    scored = f"{pluralize(rows, 'image')} in {pluralize(groups, 'independent group')}"
+    if groups < 2:
+        return f"The plan scores {scored}, so the interval of the score will cover all possible values."
+    return (
+        f"The plan scores {scored}: if macro F1 is {worth.score:.2f}, its 95 % interval will be about "
+        f"{worth.low:.2f} to {worth.high:.2f}."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import polars as pl
 
-from holotype.cache import StepKey, Steps
+from holotype.cache import StepKey, Steps, Store
 from holotype.core.errors import InputError, RecipeError
 from holotype.core.runtime import Runtime
 from holotype.data import PixelCache, read_row
@@ -22,9 +23,10 @@ from holotype.pipeline.models import cache_format, resolve_model
 from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.run import prepare
 from holotype.pipeline.validate import validate_names
-from holotype.planning.budget import BudgetPlan, format_duration, plan_budget, read_budget
+from holotype.planning.budget import AIM, BudgetPlan, format_duration, plan_budget, read_budget
 from holotype.planning.candidates import MAX_NEIGHBOR_IMAGES, probe_sizes
 from holotype.planning.costs import DatasetSize, MeasuredSpeed, Views
+from holotype.planning.pacing import DECISIONS_FILE, BudgetPacer, read_decisions
 from holotype.recipe.load import Recipe, RecipeSource, load_recipe
 from holotype.recipe.sections import ModelSpec, PhaseSpec
 from holotype.training import plan_fit
@@ -32,7 +34,7 @@ from holotype.training import plan_fit
 if TYPE_CHECKING:
     from holotype.training import Throughput
 
-__all__ = ["PlannedRecipe", "plan_for_budget"]
+__all__ = ["PlannedRun", "decisions_key", "plan_for_budget", "replay_decisions"]
 
 PROBE_SHARE = 0.02  # share of the budget for the speed measurement at each image size
 MAX_PROBE_SECONDS = 4.0
@@ -43,22 +45,34 @@ NOT_PLANNED = ("predictions", "specialists", "pseudo_labels")
 
 
 @dataclass(frozen=True)
-class PlannedRecipe:
-    """Planned recipe: a recipe with the overrides of its budget plan.
+class PlannedRun:
+    """Planned run: recipes in the order in which they are run, each for a better answer than the one before.
 
     Args:
-        recipe: With the plan's overrides.
+        recipes: With the plan's overrides; the last one is the plan itself.
         facts: Rows of the report's table on the plan, by name.
+        pacer: Time keeper of the last recipe; None if the plan has a fixed length.
+        decisions: Key of the decisions that the time keeper takes.
     """
 
-    recipe: Recipe
+    recipes: tuple[Recipe, ...]
     plan: BudgetPlan
     facts: dict[str, str]
+    pacer: BudgetPacer | None = None
+    decisions: StepKey | None = None
+
+    def keep_decisions(self, steps: Steps) -> None:
+        """Store the decisions of a finished run in the cache, for runs that train its networks again."""
+        if self.pacer is None or self.decisions is None:
+            return
+        lines = self.pacer.folder / DECISIONS_FILE
+        if lines.is_file():
+            steps.store.create(self.decisions, lambda folder: shutil.copyfile(lines, folder / DECISIONS_FILE))
 
 
 def plan_for_budget(
     source: RecipeSource, changes: tuple[str, ...], budget: str, steps: Steps, runtime: Runtime, began: float
-) -> PlannedRecipe:
+) -> PlannedRun:
     """Plan models, folds, image sizes, epochs and TTA views for a time budget; a cached plan is reused.
 
     Args:
@@ -85,12 +99,58 @@ def plan_for_budget(
     )
     if not steps.is_dry_run:
         plan_facts = {"changes": plan.changes, "reasons": plan.reasons, "seconds": plan.seconds}
-        steps.log.write("plan", budget=seconds, **plan_facts)
+        steps.log.write("plan", budget=seconds, expected=plan.expected, **plan_facts)
         for sentence in plan.reasons:
             runtime.progress.info(f"plan: {sentence}")
     facts = {"budget": budget} | {f"plan {number}": reason for number, reason in enumerate(plan.reasons, start=1)}
     facts |= {f"planned seconds: {name}": f"{spent:.0f}" for name, spent in plan.seconds.items()}
-    return PlannedRecipe(load_recipe(source, (*changes, *plan.changes)), plan, facts)
+    planned_changes = (*changes, *plan.changes)
+    full = load_recipe(source, planned_changes)
+    if not plan.networks or not all(_has_variable_length(model) for model in full.models):
+        return PlannedRun((full,), plan, facts)
+    followed = [f'models.{number}.phases.0.budget_plan="{key.digest}"' for number in range(len(full.models))]
+    decisions = decisions_key(key.digest)
+    pacer = BudgetPacer(
+        plan.paced_networks,
+        plan.seconds["scoring"],
+        AIM * seconds,
+        began,
+        steps.store.workspace(decisions),
+        earlier=(steps.store.path(decisions),),
+    )
+    return PlannedRun((load_recipe(source, (*planned_changes, *followed)),), plan, facts, pacer, decisions)
+
+
+def decisions_key(plan: str) -> StepKey:
+    """Key of the decisions on the length of trainings that a budget's time keeper took.
+
+    Args:
+        plan: Digest of the plan's key.
+    """
+    return StepKey("decisions", 1, None, {"plan": plan})
+
+
+def replay_decisions(recipe: Recipe, runtime: Runtime) -> Runtime:
+    """Make a runtime that repeats the decisions of an earlier run with a budget, if a recipe follows one."""
+    plans = {phase.budget_plan for model in recipe.models for phase in model.phases if phase.budget_plan is not None}
+    if not plans:
+        return runtime
+    store = Store(runtime.store)
+    folders = [
+        folder for plan in plans for folder in (store.path(decisions_key(plan)), store.workspace(decisions_key(plan)))
+    ]
+    if not read_decisions(*folders):
+        runtime.progress.info(
+            "note: the recipe follows the time budget of an earlier run (phases.budget_plan), whose decisions are not "
+            "in this cache; every phase is trained for its `epochs`"
+        )
+        return runtime
+    return replace(runtime, pacer=BudgetPacer((), 0.0, 0.0, 0.0, folders[-1], earlier=tuple(folders[:-1])))
+
+
+def _has_variable_length(model: ModelSpec) -> bool:
+    """Whether a model's only phase can be lengthened and shortened while it is trained."""
+    return len(model.phases) == 1 and model.phases[0].schedule.name != "cosine-restarts"
 
 
 def _require_plannable(recipe: Recipe, changes: Sequence[str]) -> None:
@@ -126,7 +186,7 @@ def _make_plan_key(recipe: Recipe, seconds: float, changes: Sequence[str], steps
         "machine": [runtime.device, runtime.precision, runtime.thread_count, runtime.batch],
     }
     read = ("images", "statistics", "audit")  # not the review, so that runs before and after it share a plan
-    return StepKey("plan", 5, section, {name: steps.digests[name] for name in read if name in steps.digests})
+    return StepKey("plan", 6, section, {name: steps.digests[name] for name in read if name in steps.digests})
 
 
 def _make_plan(
@@ -154,6 +214,7 @@ def _measure_dataset(recipe: Recipe, ready: PreparedData, runtime: Runtime, set_
     counts = images.samples.label_matrix(images.samples.of_role("train")).counts()
     model_addresses = {address for address in set_addresses if address.startswith("models.0.")}
     fixed_views = any(address.startswith("models.0.predict") for address in model_addresses)
+    scored = np.intersect1d(images.samples.of_role("train"), np.flatnonzero(folds.fold_of_sample >= 0))
     learns = model.head.pool in {"gem", "attention"} or model.augment.mix is not None
     return DatasetSize(
         rows=rows["train"],
@@ -170,9 +231,18 @@ def _measure_dataset(recipe: Recipe, ready: PreparedData, runtime: Runtime, set_
         folds_to_train=None if recipe.split.folds_to_train == "all" else tuple(recipe.split.folds_used(folds.count)),
         views=cast(Views, model.predict.tta) if fixed_views else None,
         sampler="sampler" not in model.model_fields_set,
-        refit=recipe.final_model == "refit",
+        final_model=recipe.final_model if "final_model" in recipe.model_fields_set else None,
+        groups=len(np.unique(folds.independent_groups[scored])),
+        open_folds=_may_choose_folds(recipe),
         neighbors=_neighbor_policy(recipe, rows["train"] + rows["external"]),
     )
+
+
+def _may_choose_folds(recipe: Recipe) -> bool:
+    """Whether the number of folds is the default, and each independent group could be a fold."""
+    split = recipe.split
+    is_default = not split.model_fields_set & {"folds", "like_test", "keep_together", "folds_to_train"}
+    return is_default and bool(recipe.data.groups)
 
 
 def _neighbor_policy(recipe: Recipe, rows: int) -> Literal["open", "required", "none"]:

@@ -1,11 +1,12 @@
-"""Candidate training plans, from the cheapest to the most expensive."""
+"""Candidate training plans: image sizes, folds, views and models, with the epochs still open."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from holotype.core.errors import pluralize
-from holotype.planning.costs import DatasetSize, TrainingPlan
+from holotype.planning.costs import DatasetSize, TrainingPlan, Views
+from holotype.planning.expected import steps_worth_taking
 
 __all__ = [
     "ENLARGED",
@@ -15,6 +16,8 @@ __all__ = [
     "STEP",
     "imbalance_ratio",
     "list_candidates",
+    "list_sizes",
+    "max_epochs",
     "probe_sizes",
     "sufficient_epochs",
 ]
@@ -23,56 +26,39 @@ HIGH_IMBALANCE = 8.0
 """Class imbalance from which rare classes are sampled more often."""
 MAX_NEIGHBOR_IMAGES = 100_000
 """Most training images for which a plan adds neighbors by itself."""
+FEW_GROUPS = 12
+"""Most independent groups of which each may become a fold."""
 MIN_SIZE, MAX_SIZE, STEP = 64, 160, 32
 ENLARGED = 1.5  # small images train better when enlarged
-ENOUGH_STEPS, FEW_STEPS = 800, 100
+ENOUGH_STEPS = 800
 MIN_EPOCHS, MAX_EPOCHS = 6, 60
+MIN_TRAINING_EPOCHS = 2
 FROZEN = (20, 60)
-SHARE = 0.3  # of the sufficient epochs; with fewer, a smaller input is better
 
 
 def list_candidates(facts: DatasetSize) -> list[TrainingPlan]:
-    """List every training plan worth considering, each better and slower than the one before.
+    """List every training plan worth considering, from the cheapest structure to the most expensive.
 
-    They are a frozen backbone; one fold, small and short; larger inputs; two folds up to all; a second model.
+    They are a frozen backbone; one fold, several, all; every independent group in turn, where groups are few; a second
+    model on all folds. A single fold is followed by a network on all rows, which predicts new images.
     """
-    sizes, enough = _list_sizes(facts), sufficient_epochs(facts)
-    few = max(2, min(-(-FEW_STEPS // facts.steps), enough))
-    min_epochs, max_epochs = max(few, round(SHARE * enough)), 2 * enough
-    least_views, most_views = facts.views or "flips", facts.views or "d4"
-    first = (0,) if facts.folds_to_train is None else facts.folds_to_train
-    count, working = len(first), sizes[-1]
-    on = "one fold" if count == 1 else pluralize(count, "fold")
-    candidates, begins = [], 2
+    sizes, choices = list_sizes(facts), _list_networks(facts)
+    candidates = []
     if facts.pretrained and facts.reusable:
-        begins = few  # with less time a frozen backbone scores better
-        words = f"{on} at {sizes[0]} px with a frozen backbone"
-        candidates.append(TrainingPlan(words, sizes[:1], first, count, facts.views or "none", *FROZEN, draws=1))
-        candidates.append(TrainingPlan(words, sizes[:1], first, count, least_views, *FROZEN, draws=4))
-    candidates.append(
-        TrainingPlan(f"{on} at {sizes[0]} px, few epochs", sizes[:1], first, count, least_views, begins, max_epochs)
-    )
-    candidates += [
-        TrainingPlan(f"{on} at {size} px", (size,), first, count, most_views, min_epochs, max_epochs) for size in sizes
-    ]
-    if facts.folds_to_train is None:
-        for fold_total in range(2, facts.folds):
-            words, fold_numbers = f"{fold_total} folds at {working} px", tuple(range(fold_total))
-            candidates.append(TrainingPlan(words, (working,), fold_numbers, fold_total, most_views, enough, max_epochs))
-    every, fold_count = (None, facts.folds) if facts.folds_to_train is None else (facts.folds_to_train, count)
-    if facts.folds_to_train is None:
-        words = f"all {facts.folds} folds at {working} px"
-        candidates.append(TrainingPlan(words, (working,), None, facts.folds, most_views, enough, max_epochs))
-    second = working if facts.size is not None else working + STEP
-    of_size = f"at {working} px" if second == working else f"at {working} and {second} px"
-    words = f"two models {of_size} on {pluralize(fold_count, 'fold')}"
-    candidates.append(TrainingPlan(words, (working, second), every, fold_count, most_views, enough, max_epochs))
-    return [replace(candidate, neighbors=_has_time_for_neighbors(candidate, enough, facts)) for candidate in candidates]
+        candidates = [_make_plan(facts, sizes[:1], networks, draws=draws) for networks in choices for draws in (1, 4)]
+    for size in sizes:
+        candidates += [
+            _make_plan(facts, (size,), networks, views)
+            for networks in choices
+            for views in (("flips", "d4") if facts.views is None else (facts.views,))
+        ]
+    second = sizes[-1] if facts.size is not None else sizes[-1] + STEP
+    return candidates + [_make_plan(facts, (sizes[-1], second), networks, "d4") for networks in choices[-2:]]
 
 
 def probe_sizes(facts: DatasetSize) -> tuple[int, ...]:
     """Image sizes to measure the speed at: the smallest and the largest of the candidates."""
-    sizes = _list_sizes(facts)
+    sizes = list_sizes(facts)
     return (sizes[0],) if len(sizes) == 1 else (sizes[0], sizes[-1])
 
 
@@ -81,13 +67,7 @@ def imbalance_ratio(facts: DatasetSize) -> float:
     return max(facts.counts) / min(facts.counts) if facts.counts else 1.0
 
 
-def _has_time_for_neighbors(candidate: TrainingPlan, enough: int, facts: DatasetSize) -> bool:
-    """Whether a plan includes neighbors: if the recipe requests them, or if the training is short."""
-    short = candidate.draws is not None or candidate.min_epochs < enough
-    return facts.neighbors == "required" or (facts.neighbors == "open" and short)
-
-
-def _list_sizes(facts: DatasetSize) -> tuple[int, ...]:
+def list_sizes(facts: DatasetSize) -> tuple[int, ...]:
     """Input sizes in pixels, from the smallest to the one that suits the images."""
     if facts.size is not None:
         return (facts.size,)
@@ -99,3 +79,74 @@ def sufficient_epochs(facts: DatasetSize) -> int:
     """Epochs after which more help little; fewer steps per epoch mean more epochs."""
     epochs = -(-ENOUGH_STEPS // facts.steps)
     return min(max(epochs, MIN_EPOCHS), MAX_EPOCHS) * (1 if facts.pretrained else 2)
+
+
+def max_epochs(candidate: TrainingPlan, facts: DatasetSize) -> int:
+    """Most epochs that the learning curve is worth."""
+    if candidate.draws is not None:
+        return FROZEN[1]
+    epochs = -(-steps_worth_taking(len(facts.counts), facts.pretrained) // facts.count_steps(candidate.of_folds))
+    return min(max(epochs, MIN_EPOCHS), MAX_EPOCHS * (1 if facts.pretrained else 2))
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """Networks of a model: trained folds (None means all), their number, the number of folds, and a refit."""
+
+    folds_to_train: tuple[int, ...] | None
+    folds: int
+    of_folds: int
+    refit: bool
+
+
+def _list_networks(facts: DatasetSize) -> list[_Networks]:
+    """Networks to choose from, in ascending number; a single fold may be followed by a refit on all rows."""
+    refit = facts.final_model == "refit"
+    if facts.folds_to_train is not None:
+        choices = [_Networks(facts.folds_to_train, len(facts.folds_to_train), facts.folds, refit)]
+    else:
+        choices = [_Networks(tuple(range(count)), count, facts.folds, refit) for count in range(1, facts.folds)]
+        choices.append(_Networks(None, facts.folds, facts.folds, refit))
+        if facts.open_folds and facts.folds < facts.group_count <= FEW_GROUPS:
+            choices.append(_Networks(None, facts.group_count, facts.group_count, refit))
+    if facts.final_model is None and choices[0].folds == 1:
+        choices.insert(1, replace(choices[0], refit=True))
+    return choices
+
+
+def _make_plan(
+    facts: DatasetSize, sizes: tuple[int, ...], networks: _Networks, views: Views = "none", draws: int | None = None
+) -> TrainingPlan:
+    plan = TrainingPlan(
+        description="",
+        sizes=sizes,
+        folds_to_train=networks.folds_to_train,
+        folds=networks.folds,
+        views=views if facts.views is None else facts.views,
+        min_epochs=FROZEN[0] if draws is not None else MIN_TRAINING_EPOCHS,
+        max_epochs=0,
+        of_folds=networks.of_folds,
+        refit=networks.refit,
+        draws=draws,
+    )
+    longest = max_epochs(plan, facts)
+    neighbors = facts.neighbors != "none"  # time for them, whether they are planned depends on the epochs
+    return replace(plan, max_epochs=longest, neighbors=neighbors, description=_describe(plan, facts))
+
+
+def _describe(plan: TrainingPlan, facts: DatasetSize) -> str:
+    """Structure of a plan in words."""
+    on = "one fold" if plan.folds == 1 else pluralize(plan.folds, "fold")
+    if plan.folds_to_train is None:
+        on = (
+            f"all {plan.folds} folds"
+            if plan.of_folds == facts.folds
+            else f"each of {plan.folds} groups left out in turn"
+        )
+    sizes = sorted(set(plan.sizes))
+    words = f"{on} at {' and '.join(map(str, sizes))} px"
+    if len(plan.sizes) > 1:
+        words = f"two models on {words}"
+    if plan.draws is not None:
+        words += " with a frozen backbone"
+    return words + (", then one network on all rows" if plan.refit else "")

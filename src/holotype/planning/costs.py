@@ -13,6 +13,7 @@ __all__ = [
     "Views",
     "count_views",
     "seconds_of_epoch",
+    "seconds_of_network_epoch",
     "seconds_of_parts",
 ]
 
@@ -42,7 +43,9 @@ class DatasetSize:
         folds_to_train: Folds to train, if the recipe fixes them.
         views: TTA views, if the recipe fixes them.
         sampler: Whether the plan may choose the sampler.
-        refit: Whether a final network is trained on all rows.
+        final_model: How new images are predicted, if the recipe fixes it: `folds` or `refit`.
+        groups: Independent groups of the training images; None if every image is one.
+        open_folds: Whether the plan may leave out one group at a time.
         neighbors: `required` by the recipe, `open` for the plan to choose, or `none`.
     """
 
@@ -59,23 +62,32 @@ class DatasetSize:
     folds_to_train: tuple[int, ...] | None = None
     views: Views | None = None
     sampler: bool = True
-    refit: bool = False
+    final_model: str | None = None
+    groups: int | None = None
+    open_folds: bool = False
     neighbors: Literal["open", "required", "none"] = "open"
 
     @property
-    def validating(self) -> int:
-        """Images per fold."""
-        return -(-self.rows // self.folds)
-
-    @property
-    def training(self) -> int:
-        """Training images per network."""
-        return self.rows - self.validating + self.joined
-
-    @property
     def steps(self) -> int:
-        """Steps per epoch."""
-        return max(self.training // self.batch, 1)
+        """Steps per epoch, with the recipe's number of folds."""
+        return self.count_steps(self.folds)
+
+    @property
+    def group_count(self) -> int:
+        """Number of independent groups."""
+        return self.rows if self.groups is None else self.groups
+
+    def count_validating(self, folds: int) -> int:
+        """Images per fold."""
+        return -(-self.rows // folds)
+
+    def count_training(self, folds: int) -> int:
+        """Training images of a network that leaves one of so many folds out."""
+        return self.rows - self.count_validating(folds) + self.joined
+
+    def count_steps(self, folds: int) -> int:
+        """Steps per epoch of such a network."""
+        return max(self.count_training(folds) // self.batch, 1)
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,8 @@ class TrainingPlan:
         views: TTA views.
         min_epochs: Fewest useful epochs.
         max_epochs: Epochs beyond which nothing is gained.
+        of_folds: Number of folds that the images are divided into; as many as groups to leave out one at a time.
+        refit: Whether a final network is trained on all rows.
         draws: Augmentation draws whose features the head is trained on, with a frozen backbone; None trains the whole
             network.
         neighbors: Whether there is time for nearest-neighbor votes.
@@ -135,8 +149,15 @@ class TrainingPlan:
     views: Views
     min_epochs: int
     max_epochs: int
+    of_folds: int
+    refit: bool = False
     draws: int | None = None
     neighbors: bool = False
+
+    @property
+    def networks(self) -> int:
+        """Networks per model."""
+        return self.folds + self.refit
 
 
 def count_views(views: Views) -> int:
@@ -148,30 +169,30 @@ def count_views(views: Views) -> int:
 
 def seconds_of_epoch(candidate: TrainingPlan, facts: DatasetSize, speed: MeasuredSpeed) -> float:
     """Seconds of one epoch of all networks of a plan."""
-    networks = candidate.folds + facts.refit
+    return sum(candidate.networks * seconds_of_network_epoch(candidate, size, facts, speed) for size in candidate.sizes)
+
+
+def seconds_of_network_epoch(candidate: TrainingPlan, size: int, facts: DatasetSize, speed: MeasuredSpeed) -> float:
+    """Seconds of one epoch of one network, with the evaluation of its fold."""
     if candidate.draws is not None:
-        return len(candidate.sizes) * networks * (facts.steps * HEAD_STEP + speed.saving)
-    each = (
-        facts.training * speed.training_seconds_at(size)
-        + facts.validating * speed.inference_seconds_at(size)
-        + speed.saving
-        for size in candidate.sizes
-    )
-    return networks * sum(each)
+        return facts.count_steps(candidate.of_folds) * HEAD_STEP + speed.saving
+    training = facts.count_training(candidate.of_folds) * speed.training_seconds_at(size)
+    return training + facts.count_validating(candidate.of_folds) * speed.inference_seconds_at(size) + speed.saving
 
 
 def seconds_of_parts(candidate: TrainingPlan, facts: DatasetSize, speed: MeasuredSpeed) -> dict[str, float]:
     """Seconds of a plan apart from its epochs: `caching` images, `preparing` networks and features, `predicting`."""
     everything = facts.rows + facts.joined + facts.test
+    training, validating = facts.count_training(candidate.of_folds), facts.count_validating(candidate.of_folds)
     stored = {min(size, facts.longest) for size in candidate.sizes}
-    networks = candidate.folds + facts.refit
+    networks = candidate.networks
     preparing = networks * len(candidate.sizes) * 2 * (speed.building + speed.saving)  # loaded again for prediction
     if candidate.draws is not None:
-        inference_count = candidate.draws * facts.training * AUGMENTED_COST + facts.validating
+        inference_count = candidate.draws * training * AUGMENTED_COST + validating
         preparing += networks * sum(inference_count * speed.inference_seconds_at(size) for size in candidate.sizes)
-    predicted_count = (facts.validating + facts.test) * count_views(candidate.views)
+    predicted_count = (validating + facts.test) * count_views(candidate.views)
     # Neighbors need one embedding of every image.
-    predicted_count += facts.training + facts.validating + facts.test if candidate.neighbors else 0
+    predicted_count += training + validating + facts.test if candidate.neighbors else 0
     predicting = networks * sum(predicted_count * speed.inference_seconds_at(size) for size in candidate.sizes)
     return {
         "caching": len(stored) * everything * speed.reading * CACHED_COST,

@@ -18,7 +18,7 @@ class RemainingWork:
         step_seconds: Current seconds per training step.
         taken: Steps that the current network has taken.
         target: Steps that were decided for it last.
-        later_networks: Networks after the current one.
+        later_networks: Networks after the current one, as multiples of its planned training time.
         fixed_seconds: Predictions of these networks, scores and report, at the current speed.
         min_steps: Fewest steps of a network.
         max_steps: Steps of a network beyond which nothing is gained.
@@ -28,7 +28,7 @@ class RemainingWork:
     step_seconds: float
     taken: int
     target: int
-    later_networks: int
+    later_networks: float
     fixed_seconds: float
     min_steps: int
     max_steps: int

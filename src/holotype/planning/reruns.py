@@ -89,7 +89,7 @@ def predict_reruns(
     unknown_step = ""
     try:
         if budget:
-            loaded = plan_for_budget(source, changes, budget, dry_run, runtime, time.perf_counter()).recipe
+            loaded = plan_for_budget(source, changes, budget, dry_run, runtime, time.perf_counter()).recipes[-1]
         prepared = prepare(loaded, dry_run, runtime, read_earlier_folds(folder, loaded, runtime.progress, source))
         gather_models(loaded, prepared, dry_run, runtime)
         if prepared.review is not None:

@@ -202,7 +202,9 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
     recent: list[Tensor] = []
     for step in range(first, len(steps)):
         global_step = progress.epoch * len(steps) + step
-        schedule_step = global_step if progress.pace is None else _follow_pace(training, progress.pace)
+        schedule_step = global_step
+        if progress.pace is not None:
+            schedule_step = _follow_pace(training, progress.pace, sum(map(len, steps[step])))
         set_lr_and_momentum(phase_state.optimizer.param_groups, phase_schedule_value(phase, schedule_step, len(steps)))
         rows = sum(len(batch) for batch in steps[step])
         noise = training.job.derive_key(phase_state.number, global_step, "noise", fabric.global_rank)
@@ -218,7 +220,8 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
         if progress.pace is not None:
             progress.pace.advance()
         is_last = progress.step == len(steps) or progress.is_out_of_time
-        training.task.advance(rows, f"epoch {progress.epoch + 1}/{phase.epochs}")
+        epochs = phase.epochs if progress.pace is None else -(-progress.pace.target // len(steps))
+        training.task.advance(rows, f"epoch {progress.epoch + 1}/{epochs}")
         is_due = time.monotonic() - training.saved_at > training.runtime.save_seconds
         should_save = any_process(fabric, is_due)  # all processes save together
         if is_last or len(recent) == LOSS_CHECK_INTERVAL or should_save:
@@ -230,12 +233,14 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
             break
 
 
-def _follow_pace(training: TrainingState, pace: Pace) -> int:
+def _follow_pace(training: TrainingState, pace: Pace, rows: int) -> int:
     """Let the time keeper decide the length of the training, and return the step of the planned schedule."""
     pacer, fabric = training.runtime.pacer, training.fabric
     if pacer is not None and pace.is_decision_due:
         target = pacer.decide(training.job.label, pace.taken, pace.target) if fabric.is_global_zero else 0
-        pace.target = int(fabric.broadcast(target))
+        target = int(fabric.broadcast(target))
+        training.task.total += rows * (target - pace.target)
+        pace.target = target
     return pace.schedule_step()
 
 

@@ -169,6 +169,12 @@ def _run_phase(training: TrainingState) -> None:
         keep_state(training, phase_state)
     if phase_state.average is not None:
         training.network.load_state_dict(phase_state.average.tensors())
+    pace = training.progress.pace
+    if pace is not None and pace.taken != pace.planned:
+        epochs = pace.taken * phase_state.phase.epochs / pace.planned
+        training.runtime.progress.info(
+            f"{training.job.label}: {epochs:.1f} epochs instead of {phase_state.phase.epochs}, to end in time"
+        )
     training.progress.next_phase()
     keep_state(training, phase_state)
 
