@@ -21,7 +21,6 @@ from holotype.data.interpretation import drop_opaque, invert_white, orient
 from holotype.data.limits import ReadOptions
 from holotype.data.ome import planes_of_pages
 from holotype.data.tiff_directory import TiffPage, scan_pages
-from holotype.data.tiff_uncompressed import uncompressed_image
 
 WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 UNDERSTOOD = {WHITE_AT_ZERO, BLACK_AT_ZERO, RGB, PALETTE, YCBCR}
@@ -116,12 +115,6 @@ def _open_tiff(
     stream: BinaryIO, file: str, base_name: str, options: ReadOptions
 ) -> Iterator[tuple[_TiffImage, AxisOrder]]:
     pages = scan_pages(stream, file, options)
-    uncompressed = uncompressed_image(stream, pages, file, base_name)
-    if uncompressed is not None:
-        yield _planned(
-            _TiffImage([uncompressed], "", (), pages[0], uncompressed.channels_elsewhere), pages, file, options
-        )
-        return
     closed: dict[str, Any] = {name: False for name in OTHER_FILES if hasattr(tifffile.TiffFile, name)}
     stream.seek(0)
     with _raise_on_warning(file), tifffile.TiffFile(stream, name=base_name, _multifile=False, **closed) as tiff:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from operator import add, eq
+from operator import add
 from typing import BinaryIO
 
 from holotype.core.errors import DataError, pluralize
@@ -18,11 +18,10 @@ from holotype.data.codestreams import declared_size
 from holotype.data.limits import MAX_PAGES, MAX_SEGMENTS, ReadOptions, require_size
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-USUAL = {3, 4}  # 16-bit and 32-bit integers
 INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION = 256, 257, 258, 259, 262, 274
 SAMPLES, ROWS_PER_STRIP, PLANAR, TILE_WIDTH, TILE_HEIGHT, SUBFILE, OLD_SUBFILE = 277, 278, 284, 322, 323, 254, 255
-DEPTH, TILE_DEPTH, OLD_JPEG, LSM, NDPI, FORMAT = 32997, 32998, 513, 34412, 65420, 339
+DEPTH, TILE_DEPTH, OLD_JPEG, LSM, NDPI = 32997, 32998, 513, 34412, 65420
 SEGMENTS = ((324, 325, "tiles"), (273, 279, "strips"))
 SEGMENT_TAGS = {324, 325, 273, 279}
 CODESTREAMS = {
@@ -39,34 +38,12 @@ CODESTREAMS = {
     34934: "jxr",
     22610: "jxr",
 }
-ASCII, DESCRIPTION, SOFTWARE = 2, 270, 305
-TEXTS = {DESCRIPTION, SOFTWARE}
-SINGLE = (WIDTH, HEIGHT, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, ROWS_PER_STRIP, PLANAR, SUBFILE)
-OF_UNCOMPRESSED = {*SINGLE, BITS, FORMAT, 273, 279, *TEXTS, 282, 283, 296, 306}
-"""Tags allowed in a page that is read without another decoder; the last four are resolution and date."""
-DTYPES = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (3, 32): "f4"}  # by tags 339 and 258
 HEAD = 2_048
 MAX_TAGS = 4_096
-READ_TAGS = {*SINGLE, BITS, TILE_WIDTH, TILE_HEIGHT, OLD_SUBFILE, DEPTH, TILE_DEPTH, OLD_JPEG, FORMAT, *SEGMENT_TAGS}
+READ_TAGS = {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, ROWS_PER_STRIP, PLANAR, SUBFILE}
+READ_TAGS |= {TILE_WIDTH, TILE_HEIGHT, OLD_SUBFILE, DEPTH, TILE_DEPTH, OLD_JPEG, *SEGMENT_TAGS}
 CUT_OFF = "it may have been cut off or never finished; copy or write it anew"
 Tags = dict[int, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class UncompressedPixels:
-    """Location of a page's pixels: uncompressed, contiguous, without any tag that could change their meaning.
-
-    Args:
-        dtype: Type of one value, in the file's byte order.
-        samples: Values of a pixel, 1 or 3.
-        texts: Number of bytes and offset of the description (tag 270) and the software (305), if present.
-    """
-
-    offset: int
-    length: int
-    dtype: str
-    samples: int
-    texts: dict[int, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +53,6 @@ class TiffPage:
     Args:
         photometric: Tag 262: 0 is white-is-zero, 1 black-is-zero, 2 RGB, 3 a palette; -1 if missing.
         orientation: Tag 274, 1 to 8; 0 if missing.
-        uncompressed: Location of its pixels; None if they need a decoder.
     """
 
     height: int
@@ -85,7 +61,6 @@ class TiffPage:
     photometric: int
     orientation: int
     is_reduced: bool
-    uncompressed: UncompressedPixels | None = None
 
 
 BOTH = [(order, big) for order in "<>" for big in (False, True)]
@@ -113,14 +88,6 @@ class _Layout:
         return OFFSETS[self.order, self.big]
 
 
-@dataclass
-class _Directory:
-    tags: Tags
-    texts: dict[int, tuple[int, int]]
-    is_usual: bool
-    following: int
-
-
 def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPage]:
     """Read the chain of directories, and refuse what cannot be decoded completely within the limits."""
     layout, offset = _read_header(stream, name)
@@ -133,8 +100,8 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
         offsets.add(offset)
         if len(offsets) > MAX_PAGES:
             raise DataError(f"{name} holds more than {MAX_PAGES:,} pages", remedy="save one image a file")
-        directory = _directory(stream, layout, offset, name)
-        page, count = _read_page(stream, layout, directory, name, options)
+        tags, offset = _read_directory(stream, layout, offset, name)
+        page, count = _read_page(stream, layout, tags, name, options)
         segments += count
         if segments > MAX_SEGMENTS:
             raise DataError(
@@ -142,7 +109,6 @@ def scan_pages(stream: BinaryIO, name: str, options: ReadOptions) -> list[TiffPa
                 remedy="save it in tiles of 256 x 256 pixels",
             )
         pages.append(page)
-        offset = directory.following
     stream.seek(0)
     if not pages:
         raise DataError(f"{name} holds no picture", remedy=CUT_OFF)
@@ -164,7 +130,7 @@ def _read_header(stream: BinaryIO, name: str) -> tuple[_Layout, int]:
     return layout, int(layout.offset.unpack_from(head, 8 if big else 4)[0])
 
 
-def _directory(stream: BinaryIO, layout: _Layout, offset: int, name: str) -> _Directory:
+def _read_directory(stream: BinaryIO, layout: _Layout, offset: int, name: str) -> tuple[Tags, int]:
     stream.seek(min(offset, layout.length))
     start = stream.read(layout.count.size)
     if len(start) < layout.count.size:
@@ -176,40 +142,15 @@ def _directory(stream: BinaryIO, layout: _Layout, offset: int, name: str) -> _Di
     content = stream.read(size + layout.offset.size)
     if len(content) < size + layout.offset.size:
         raise _truncated_error(name)
-    directory = _Directory({}, {}, not layout.big, int(layout.offset.unpack_from(content, size)[0]))
+    tags: Tags = {}
     for code, kind, count, inside in layout.entries.iter_unpack(content[:size]):
-        _add_tag(stream, layout, directory, name, code=code, kind=kind, count=count, inside=inside)
-    return directory
-
-
-def _add_tag(
-    stream: BinaryIO,
-    layout: _Layout,
-    directory: _Directory,
-    name: str,
-    *,
-    code: int,
-    kind: int,
-    count: int,
-    inside: bytes,
-) -> None:
-    tags = directory.tags
-    if code not in OF_UNCOMPRESSED or code in tags or code in directory.texts:
-        directory.is_usual = False
-    if code in {LSM, NDPI}:
-        tags[code] = (1,)
-    elif code in READ_TAGS and code not in tags:
-        values = None
-        if kind in INTEGER_TYPES:
+        if code in {LSM, NDPI}:
+            tags[code] = (1,)
+        elif code in READ_TAGS and code not in tags and kind in INTEGER_TYPES:
             values = _read_values(stream, layout, name, code=code, kind=kind, count=count, inside=inside)
-        if values is not None:
-            tags[code] = values
-        if values is None or kind not in USUAL:
-            directory.is_usual = False
-    elif code in TEXTS and kind == ASCII and count > len(inside):
-        directory.texts[code] = (count, int(layout.offset.unpack(inside)[0]))
-    elif code in TEXTS:
-        directory.is_usual = False
+            if values is not None:
+                tags[code] = values
+    return tags, int(layout.offset.unpack_from(content, size)[0])
 
 
 def _read_values(
@@ -231,51 +172,24 @@ def _read_values(
     return struct.unpack_from(f"{layout.order}{read_count}{INTEGER_TYPES[kind]}", inside)
 
 
-def _read_page(
-    stream: BinaryIO, layout: _Layout, directory: _Directory, name: str, options: ReadOptions
-) -> tuple[TiffPage, int]:
-    tags = directory.tags
+def _read_page(stream: BinaryIO, layout: _Layout, tags: Tags, name: str, options: ReadOptions) -> tuple[TiffPage, int]:
     height, width = _first_value(tags, HEIGHT, 0), _first_value(tags, WIDTH, 0)
     reduced = bool(_first_value(tags, SUBFILE, 0) & 1) or _first_value(tags, OLD_SUBFILE, 1) == 2
-    bits, photometric, orientation = (
-        _first_value(tags, BITS, 1),
-        _first_value(tags, PHOTOMETRIC, -1),
-        _first_value(tags, ORIENTATION, 0),
-    )
+    bits = _first_value(tags, BITS, 1)
+    photometric, orientation = _first_value(tags, PHOTOMETRIC, -1), _first_value(tags, ORIENTATION, 0)
+    page = TiffPage(height, width, bits, photometric, orientation, reduced)
     if reduced:
-        return TiffPage(height, width, bits, photometric, orientation, reduced), 0
+        return page, 0
     samples = _first_value(tags, SAMPLES, 1)
     require_size(name, (height, width), samples * _first_value(tags, DEPTH, 1), _dtype_of_bits(bits), options)
     for offsets, sizes, noun in SEGMENTS:
         if offsets in tags:
             present, lengths = tags[offsets], tags.get(sizes)
             count = _check_segments(stream, layout, tags, name, options, offsets=present, sizes=lengths, noun=noun)
-            uncompressed = _uncompressed(layout, directory)
-            return TiffPage(height, width, bits, photometric, orientation, reduced, uncompressed), count
+            return page, count
     if OLD_JPEG not in tags:
         raise DataError(f"{name} is incomplete: a page has no pixels", remedy=CUT_OFF)
-    return TiffPage(height, width, bits, photometric, orientation, reduced), 1
-
-
-def _uncompressed(layout: _Layout, directory: _Directory) -> UncompressedPixels | None:
-    tags = directory.tags
-    if not directory.is_usual or any(len(tags[code]) != 1 for code in SINGLE if code in tags):
-        return None
-    photometric, samples = _first_value(tags, PHOTOMETRIC, -1), _first_value(tags, SAMPLES, 1)
-    stored = (_first_value(tags, SUBFILE, 0), _first_value(tags, COMPRESSION, 1), _first_value(tags, PLANAR, 1))
-    if stored != (0, 1, 1) or (samples, photometric) not in {(1, 0), (1, 1), (3, 2)}:
-        return None
-    formats, depths = tags.get(FORMAT, (1,)), tags.get(BITS, (1,))
-    dtype = DTYPES.get((formats[0], depths[0])) if {*map(len, (formats, depths))} <= {1, samples} else None
-    height, rows = _first_value(tags, HEIGHT, 0), _first_value(tags, ROWS_PER_STRIP, _first_value(tags, HEIGHT, 0))
-    if dtype is None or len({*formats}) > 1 or len({*depths}) > 1 or rows < 1:
-        return None
-    offsets, lengths = tags[273], tags.get(279, ())
-    size = height * _first_value(tags, WIDTH, 0) * samples * depths[0] // 8
-    follow = all(map(eq, offsets[1:], map(add, offsets, lengths)))
-    if not follow or not len(offsets) == len(lengths) == -(-height // rows) or sum(lengths) != size:
-        return None
-    return UncompressedPixels(offsets[0], size, layout.order + dtype, samples, directory.texts)
+    return page, 1
 
 
 def _check_segments(
