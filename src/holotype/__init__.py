@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["check", "compare", "init", "load_recipe", "open_run", "run"]
+__all__ = ["check", "compare", "init", "load_recipe", "open_run", "run", "score"]
 
 _SUBPACKAGES = (
     "audit",
@@ -32,6 +32,7 @@ _PUBLIC_NAMES = {
     "load_recipe": "holotype.recipe.load",
     "open_run": "holotype.runs.fitted_run",
     "run": "holotype.api",
+    "score": "holotype.api",
 }
 
 

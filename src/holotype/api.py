@@ -12,6 +12,8 @@ from holotype.cache import RunLog, Steps, Store
 from holotype.core.errors import join_names
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
+from holotype.evaluation.prediction_tables import TableSource
+from holotype.evaluation.score_predictions import PredictionScores, score_tables
 from holotype.inspect import FolderFindings, inspect_folder, propose, write_recipe
 from holotype.pipeline.apply_review import unused_review_note
 from holotype.pipeline.prepared import PreparedData
@@ -35,6 +37,7 @@ __all__ = [
     "init",
     "prepare_data",
     "run",
+    "score",
     "summarize_data",
 ]
 
@@ -226,3 +229,44 @@ def compare(*runs: Path | str | FittedRun) -> CompareData:
         InputError: A folder is not a finished run, or there are too few.
     """
     return compare_runs([run.folder.root if isinstance(run, FittedRun) else Path(run) for run in runs])
+
+
+def score(
+    *tables: TableSource,
+    label: str | None = None,
+    predicted: str | None = None,
+    probabilities: str | Sequence[str] = (),
+    groups: str | Sequence[str] | None = None,
+    id_column: str | None = None,
+    by: str | None = None,
+    metric: str = "macro_f1",
+    separator: str | None = None,
+) -> PredictionScores:
+    """Score predictions of any tool, with the intervals of a run; several models are compared with the first.
+
+    Columns that are not named are found by their names, and the result notes them.
+
+    Args:
+        *tables: Files or polars data frames, one per model, with a row per sample.
+        label: Column of the true label.
+        predicted: Column of the predicted label; by default it follows from the probabilities.
+        probabilities: Columns of the classes, or a pattern such as `prob_*`.
+        groups: Columns that make samples dependent (plate, patient, cluster of copies); `none` for independent samples.
+        id_column: Column that identifies a sample.
+        by: Column with the name of the model, if a table has the predictions of several.
+        separator: Between several labels of a sample.
+
+    Raises:
+        InputError: A column is not clear, or a table does not fit.
+    """
+    return score_tables(
+        tables,
+        label=label,
+        predicted=predicted,
+        probabilities=[probabilities] if isinstance(probabilities, str) else probabilities,
+        groups=[groups] if isinstance(groups, str) else groups,
+        id_column=id_column,
+        by=by,
+        metric=metric,
+        separator=separator,
+    )

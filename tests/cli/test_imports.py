@@ -40,6 +40,7 @@ FORBIDDEN = {
     "check recipe.yaml": SLOW,
     "report run1": SLOW | DATA_TOOLS,
     "compare run1 run2": SLOW,
+    "score predictions.csv": SLOW | {"holotype.pipeline"},
     "run recipe.yaml --dry-run --out run1": SLOW,
     "init . --output proposed.yaml": SLOW,
     "audit recipe.yaml": SLOW,
@@ -68,6 +69,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels).save(folder / "images" / f"s{number}.png")
         lines.append(f"s{number},{'ab'[number % 2]},p{number % 6}")
     (folder / "train.csv").write_text("\n".join(lines))
+    (folder / "predictions.csv").write_text("label,predicted\n" + "a,a\nb,b\na,b\nb,b\n" * 5)
     (folder / "recipe.yaml").write_text(RECIPE)
     for command in (
         "run recipe.yaml --out run1",

@@ -234,6 +234,57 @@ def _compare(
     return compare_runs(runs, output, show)
 
 
+@app.command("score")
+def _score(
+    tables: Annotated[
+        list[Path],
+        typer.Argument(help="Tables of predictions (CSV, TSV, Parquet, Excel), one per model.", metavar="TABLE..."),
+    ],
+    *,
+    label: Annotated[str | None, typer.Option(help="Column of the true label.", metavar="COLUMN")] = None,
+    predicted: Annotated[
+        str | None, typer.Option(help="Column of the predicted label; default: the likeliest class.", metavar="COLUMN")
+    ] = None,
+    probabilities: Annotated[
+        list[str], typer.Option(help="Columns of the classes' probabilities, for example 'prob_*'.", metavar="COLUMNS")
+    ] = [],  # noqa: B006
+    group: Annotated[
+        list[str],
+        typer.Option(
+            help="Column that makes samples dependent (plate, patient, cluster of copies); none: independent samples.",
+            metavar="COLUMN",
+        ),
+    ] = [],  # noqa: B006
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column that identifies a sample.", metavar="COLUMN")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Column with the name of the model, if a table has several.", metavar="COLUMN")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="Metric to show first and to compare.")] = "macro_f1",
+    separator: Annotated[
+        str | None, typer.Option(help="Between several labels of a sample, for example '|'.", metavar="TEXT")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for scores.json, in the form of a run.")] = None,
+) -> Work:
+    """Score predictions of any tool with intervals; several models are compared with the first."""
+    from holotype.cli.score import score_predictions
+
+    return partial(
+        score_predictions,
+        tables,
+        out,
+        label=label,
+        predicted=predicted,
+        probabilities=probabilities,
+        groups=group or None,
+        id_column=id_column,
+        by=by,
+        metric=metric,
+        separator=separator,
+    )
+
+
 @app.command("export")
 def _export(
     run: RunPath,

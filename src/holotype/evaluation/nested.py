@@ -42,7 +42,7 @@ from holotype.types import (
     as_scores,
 )
 
-__all__ = ["NestedScore", "add_caveats", "metric_names", "score_nested"]
+__all__ = ["NestedScore", "add_caveats", "add_method", "metric_names", "score_nested"]
 
 MIN_CLASSES_FOR_TOP_5 = 10
 MAX_NAMED = 20
@@ -103,7 +103,7 @@ def score_nested(
     method = _describe_refitting(choices, first.folds, groups)
     left_out = classes_without_positives(truth, labels.classes)
     scorecard = Scorecard(
-        {name: _add_method(name, value, method, left_out) for name, value in metrics.items()},
+        {name: add_method(name, value, method, left_out) for name, value in metrics.items()},
         steps=[],
         classes=class_table(scored, labels.classes, resamples),
         groups=group_table(scored, labels, first.samples, metric),
@@ -208,7 +208,8 @@ def add_caveats(nested: NestedScore, caveats: Sequence[str]) -> NestedScore:
     return replace(nested, scorecard=replace(nested.scorecard, metrics=metrics)) if caveats else nested
 
 
-def _add_method(name: str, metric: Metric, method: str, left_out: tuple[str, ...]) -> Metric:
+def add_method(name: str, metric: Metric, method: str, left_out: tuple[str, ...]) -> Metric:
+    """Prepend a method to that of a metric, and name the classes that its mean leaves out."""
     parts: list[Any] = [method, metric.method]
     if left_out and name in AVERAGED_OVER_CLASSES:
         parts.append(f"left out of the mean for lack of a positive sample: {join_names(left_out, MAX_NAMED)}")

@@ -21,7 +21,15 @@ from holotype.evaluation.metrics import (
 )
 from holotype.types import AnyLabels, Integers, Kind, LabelMatrix, Labels, Scorecard
 
-__all__ = ["class_table", "confusion_counts", "domain_table", "group_table", "scorecard_to_json", "to_json_value"]
+__all__ = [
+    "class_table",
+    "confusion_counts",
+    "difference_table",
+    "domain_table",
+    "group_table",
+    "scorecard_to_json",
+    "to_json_value",
+]
 
 MAX_VALUES = 200
 MAX_CONFUSION_CLASSES = 2_000
@@ -58,6 +66,31 @@ def group_table(scored: ScoredSamples, labels: Labels, samples: Integers, metric
         for column in labels.frame.columns
         if column.startswith("group.")
         for value, scores in _score_by_value(scored, labels.frame[column].gather(samples), metric)
+    ]
+
+
+def difference_table(
+    before: ScoredSamples, after: ScoredSamples, columns: pl.DataFrame, metric: str
+) -> list[dict[str, Any]]:
+    """Build the table of differences by group value: `column`, `group`, `samples`, `before`, `after`, `value`.
+
+    `columns` are the group columns of the samples. Columns of more than 200 values are left out.
+    """
+    return [
+        {
+            "column": column,
+            "group": value,
+            "samples": first["samples"],
+            "before": first["value"],
+            "after": second["value"],
+            "value": _subtract(second["value"], first["value"]),
+        }
+        for column in columns.columns
+        for (value, first), (_, second) in zip(
+            _score_by_value(before, columns[column], metric),
+            _score_by_value(after, columns[column], metric),
+            strict=True,
+        )
     ]
 
 
@@ -104,6 +137,10 @@ def _score_by_value(scored: ScoredSamples, values: pl.Series, metric: str) -> li
         )
         table.append((str(name), {"samples": len(rows), "value": value, "accuracy": accuracy}))
     return table
+
+
+def _subtract(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
 
 
 def _cooccurrence_counts(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> Integers:

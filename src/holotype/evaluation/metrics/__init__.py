@@ -24,7 +24,7 @@ from holotype.evaluation.metrics.counts import (
     sample_losses,
 )
 from holotype.evaluation.metrics.curves import ThresholdCurve, score_histogram, threshold_curve
-from holotype.evaluation.metrics.paired import class_differences
+from holotype.evaluation.metrics.paired import adjust_p_values, class_differences
 from holotype.evaluation.metrics.sample_metrics import (
     SAMPLE_METRICS,
     calibration_error,
@@ -68,6 +68,7 @@ __all__ = [
     "ThresholdCurve",
     "accuracy",
     "accuracy_by_coverage",
+    "adjust_p_values",
     "average_precision_per_class",
     "balanced_accuracy",
     "bootstrap_interval",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,24 @@ from holotype.evaluation.metrics.resamples import GroupResamples, class_groups
 from holotype.evaluation.metrics.scored import ScoredSamples
 from holotype.types import same_labels
 
-__all__ = ["class_differences"]
+__all__ = ["adjust_p_values", "class_differences"]
 
 MIN_GROUPS = 3
 TAIL = 0.025
 Doubles = NDArray[np.float64]
+
+
+def adjust_p_values(p_values: Sequence[float]) -> Doubles:
+    """Holm's adjustment of p-values for several comparisons (Holm 1979, Scandinavian Journal of Statistics 6).
+
+    The probability of any wrong rejection at 0.05 is then at most 0.05, however the comparisons depend on each other.
+    """
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
 
 
 def class_differences(
