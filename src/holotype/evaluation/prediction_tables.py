@@ -16,7 +16,7 @@ from holotype.core.errors import DataError, InputError, join_names, pluralize
 from holotype.core.independence import components, group_numbers
 from holotype.data.label_lists import LIST_PATTERN, parse_label_list
 from holotype.data.missing import MISSING_WORDS, describe_missing_words, without_missing
-from holotype.data.tables import text_table, read_noted_table
+from holotype.data.tables import read_noted_table, text_table
 from holotype.evaluation.metrics import ScoredSamples
 from holotype.evaluation.prediction_columns import PredictionColumns
 from holotype.types import MANY_CLASSES, AnyLabels, AnyScores, Integers, Kind, LabelMatrix, TopKScores, keep_top_k
