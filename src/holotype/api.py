@@ -14,7 +14,7 @@ from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
 from holotype.evaluation.prediction_tables import TableSource
 from holotype.evaluation.score_predictions import PredictionScores, score_tables
-from holotype.inspect import FolderFindings, inspect_folder, propose, write_recipe
+from holotype.inspect import Answers, FolderFindings, inspect_folder, propose, write_recipe
 from holotype.pipeline.apply_review import unused_review_note
 from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.run import prepare
@@ -22,7 +22,15 @@ from holotype.pipeline.run import run as run_pipeline
 from holotype.pipeline.runtime import make_runtime
 from holotype.pipeline.validate import validate_names
 from holotype.planning.budget_run import plan_for_budget, replay_decisions
-from holotype.recipe.load import Recipe, RecipeSource, list_changes, load_recipe, recipe_folder
+from holotype.recipe.load import (
+    Recipe,
+    RecipeSource,
+    list_changes,
+    load_recipe,
+    parse_recipe,
+    read_recipe_dict,
+    recipe_folder,
+)
 from holotype.report import CompareData
 from holotype.runs.compare import compare_runs
 from holotype.runs.fitted_run import FittedRun, open_run
@@ -75,19 +83,31 @@ class DataSummary:
     notes: tuple[str, ...]
 
 
-def init(data: Path | str, output: Path | str = "recipe.yaml", force: bool = False) -> ProposedRecipe:
+def init(
+    data: Path | str,
+    output: Path | str = "recipe.yaml",
+    force: bool = False,
+    changes: Sequence[str] | Mapping[str, Any] = (),
+) -> ProposedRecipe:
     """Inspect images and their table, and write a recipe for them.
 
     Args:
         data: A folder of images, or a table.
         output: The recipe to write.
         force: Replace an existing file.
+        changes: Answers to its questions, as in `run`: `{"data.groups": ["patient"]}`.
 
     Raises:
-        InputError: There is nothing to learn from, or the file exists or cannot be written.
+        InputError: There is nothing to learn from, an answer is wrong, or the file exists or cannot be written.
     """
     findings = inspect_folder(Path(data))
-    proposal = propose(findings)
+    changes = list_changes(changes)
+    answers = Answers(read_recipe_dict({}, changes))
+    proposal = propose(findings, answers)
+    if changes:
+        content = read_recipe_dict(proposal.content, changes)
+        parse_recipe(content, Path(output).resolve().parent, with_plugins=False)
+        proposal = replace(proposal, content=content, reasons=answers.reasons(proposal.reasons))
     text = write_recipe(proposal, Path(output), force)
     return ProposedRecipe(Path(output), text, (*_notes_on_rewritten(findings), *proposal.warnings, *proposal.questions))
 

@@ -60,6 +60,7 @@ def test_a_json_for_each_role_is_read_with_its_ranks(tmp_path: Path) -> None:
         "test": "../herbarium/test/metadata.json",
         "id": "id",
         "labels": {"column": "label", "kind": "multiclass", "taxonomy": ["genus", "family"]},
+        "groups": [],
     }
 
 

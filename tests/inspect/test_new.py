@@ -312,6 +312,14 @@ def test_the_reason_of_a_size_names_the_bound_it_met() -> None:
         assert words in propose_size(pl.DataFrame({"height": [side], "width": [side]}))[1]
 
 
+def test_the_page_on_planning_explains_a_size_in_the_words_of_the_recipe() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "plan.md").read_text(encoding="utf-8").split()).lower()
+    why = propose_size(pl.DataFrame({"height": [64], "width": [64]}))[1]
+    assert why == "the longest side of the images is 64 px; small images train better when enlarged"
+    assert "the longest side of the images, rounded up" in page
+    assert "small images train better when enlarged" in page
+
+
 def test_ids_in_both_tables_are_warned_about(bench: Bench) -> None:
     bench.table("train.csv", "id,label", [f"a{n},{'xy'[n % 2]}" for n in range(10)])
     bench.table("test.csv", "id", ["a1", "b1"])

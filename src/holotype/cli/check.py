@@ -19,9 +19,11 @@ from holotype.recipe.load import Recipe, load_recipe
 __all__ = ["audit_data", "check_data", "propose_recipe"]
 
 
-def propose_recipe(data: Path, output: Path, force: bool, progress: Progress) -> CommandResult:
-    """Inspect a folder or table and write a recipe for it."""
-    proposed = init(data, output, force)
+def propose_recipe(
+    data: Path, output: Path, force: bool, progress: Progress, changes: tuple[str, ...] = ()
+) -> CommandResult:
+    """Inspect a folder or table and write a recipe for it, with the answers of `--set`."""
+    proposed = init(data, output, force, changes)
     for sentence in proposed.notes:
         progress.info(f"note: {sentence}")
     command = f"holotype run {output}"

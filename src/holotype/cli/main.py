@@ -84,11 +84,12 @@ def _init(
         "recipe.yaml"
     ),
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    changes: Changes = [],  # noqa: B006
 ) -> Work:
     """Inspect a folder of images or a table, and write a recipe with reasons for its settings."""
     from holotype.cli.check import propose_recipe
 
-    return partial(propose_recipe, data, output, force)
+    return partial(propose_recipe, data, output, force, changes=tuple(changes))
 
 
 @app.command("check")

@@ -1,3 +1,4 @@
+from holotype.inspect.answers import Answers as Answers
 from holotype.inspect.class_names import questions_on_classes as questions_on_classes
 from holotype.inspect.coco import COCO_COLUMNS as COCO_COLUMNS
 from holotype.inspect.coco import labels_of_json as labels_of_json

@@ -78,25 +78,29 @@ def warnings_on_images(headers: pl.DataFrame) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def questions_on_images(trial: TrialReading) -> tuple[str, ...]:
-    """List questions on how the images were read."""
-    questions = []
+def questions_on_images(trial: TrialReading) -> dict[str, str]:
+    """Questions on how the images were read, by the recipe key that answers them."""
+    questions = {}
     if trial.unread:
-        questions.append(
+        questions["audit.on_unreadable"] = (
             f"{trial.describe_unread()}. Repair or convert them; until then they are left out "
-            "(`audit.on_unreadable: skip`)."
+            f"(`audit.on_unreadable: skip`). {_answer_with('audit.on_unreadable=stop')} to refuse them."
         )
     if trial.projection is not None:
-        questions.append(
+        questions["data.projection"] = (
             f"Is the {trial.projection} projection over the planes or time points of each file right "
-            f"({trial.planes})? The alternatives are `mean`, `sum`, `first` and `middle`."
+            f"({trial.planes})? If not, {_answer_with('data.projection=mean', lower=True)} (or sum, first, middle)."
         )
     if trial.pages > 1:
-        questions.append(
+        questions["data.projection"] = (
             f"Are the {trial.pages} pages of each TIFF channels of one image? They are read as channels; if they are "
-            "planes or time points, write `projection: max` in `data:`."
+            f"planes or time points, {_answer_with('data.projection=max', lower=True)} (or mean, sum, first, middle)."
         )
-    return tuple(questions)
+    return questions
+
+
+def _answer_with(change: str, lower: bool = False) -> str:
+    return f"{'answer' if lower else 'Answer'} with `--set {change}`"
 
 
 def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,11 +116,11 @@ def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def questions_on_rows(file_match: FileMatch, sample: str | None, groups: GroupGuess) -> tuple[str, ...]:
-    """List questions on the relation between rows, images, samples and groups."""
-    questions = []
+def questions_on_rows(file_match: FileMatch, sample: str | None, groups: GroupGuess) -> dict[str, str]:
+    """Questions on the relation of rows, images, samples and groups, by the recipe key that answers them."""
+    questions = {}
     if file_match.joined is not None:
-        questions.append(
+        questions["data.train"] = (
             f"Several rows name the same image ({file_match.joined!r}), and their labels were joined: do all of them "
             "apply to the whole image? If each row describes a part of it, crop the parts into separate images first."
         )
@@ -126,15 +130,16 @@ def questions_on_rows(file_match: FileMatch, sample: str | None, groups: GroupGu
             if file_match.added is None
             else f"the images of one {sample!r} ({file_match.added})"
         )
-        questions.append(
-            f"Are {rows} views of one sample? They are scored and predicted together; if not, remove `sample:`."
+        questions["data.sample"] = (
+            f"Are {rows} views of one sample? They are scored and predicted together; if not, "
+            f"{_answer_with('data.sample=null', lower=True)}."
         )
     if not groups.columns:
-        questions.append(
+        questions["data.groups"] = (
             "Do several images come from one patient, slide or plate? No such column was found. If so, add one and "
-            "name it in `groups:`; otherwise the score will be too optimistic."
+            f"{_answer_with('data.groups=[COLUMN]', lower=True)}; otherwise the score will be too optimistic."
         )
-    return tuple(questions)
+    return questions
 
 
 def notes_on_columns(file_match: FileMatch, used: set[str], groups: GroupGuess) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ def judge_labels(values: pl.Series, column: str, separator: str | None = None) -
         example = non_empty.filter(non_empty.str.contains(guessed, literal=True))[0]
         questions = (
             f"Is {example!r} several labels ({join_names(map(repr, example.split(guessed)), 4)})? If it is a single "
-            "class, write `labels: {kind: multiclass}`.",
+            "class, answer with `--set data.labels.kind=multiclass`.",
         )
     numbers = as_numbers(non_empty)
     if separator is None and numbers is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
 from holotype.core.errors import join_names
+from holotype.inspect.answers import Answers
 from holotype.inspect.class_names import questions_on_classes
 from holotype.inspect.coco import COCO_COLUMNS, labels_of_json
 from holotype.inspect.data_warnings import (
@@ -53,18 +55,22 @@ class Proposal:
     notes: tuple[str, ...] = ()
 
 
-def propose(findings: FolderFindings) -> Proposal:
+def propose(findings: FolderFindings, answers: Answers | None = None) -> Proposal:
     """Propose the best recipe that the findings allow.
+
+    `answers`: recipe keys that the user sets; the label column and kind, the groups and the sample are taken from them,
+    and their questions are left out.
 
     Raises DataError if the labels are amounts, dates or free text, or there is no label column.
     """
+    answers = Answers({}) if answers is None else answers
     file_match = findings.file_match
     of_channels = {*file_match.added_files, *re.findall(HOLE, " ".join(file_match.patterns.values()))}
     named_by_files = {file_match.id, *of_channels, *re.findall(HOLE, file_match.pattern)}
     paths = {file_match.id, file_match.column, file_match.added or file_match.id, *of_channels}
     paths |= set(COCO_COLUMNS) if findings.layout == "json" else set()
     subfolder = {"subfolder"} if findings.layout == "folders" else set()  # a group, but never the label
-    findings, labels, others = _choose_labels(findings, paths | subfolder)
+    findings, labels, others = _choose_labels(findings, paths | subfolder, answers)
     findings = _separate_unlabeled(findings, labels)
     file_match, column = findings.file_match, labels.column
     counts = sorted(labels.counts.values())
@@ -72,8 +78,10 @@ def propose(findings: FolderFindings) -> Proposal:
     # Test folders do not show plates or patients, so groups cannot be compared with them.
     compared = None if findings.layout == "folders" else file_match.test
     sample = file_match.sample or find_sample(file_match.train, file_match.test, file_match.id, column)
+    sample = answers.column("data.sample", file_match.train) if "data.sample" in answers else sample
     paths |= {sample} if sample else set()
     groups = find_groups(file_match.train, compared, paths | {column}, folds)
+    groups = answers.groups(file_match.train, groups) if "data.groups" in answers else groups
     if 2 <= groups.components < folds:
         folds = groups.components
     if groups.components < 2:
@@ -98,14 +106,14 @@ def propose(findings: FolderFindings) -> Proposal:
 
     used = {*named_by_files, *paths, column, *groups.columns, *([domain] if domain else [])}
     questions = (
-        *_question_label(findings, column, others),
+        *answers.open_questions(_question_label(findings, column, others)),
         *labels.questions,
         *findings.questions,
-        *questions_on_images(findings.trial),
+        *answers.open_questions(questions_on_images(findings.trial)),
         *questions_on_classes(_count_written_names(file_match.train[column], labels)),
         *file_match.questions,
         *(question_on_channels(file_match.channels) if not file_match.patterns else ()),
-        *questions_on_rows(file_match, sample, groups),
+        *answers.open_questions(questions_on_rows(file_match, sample, groups)),
     )
     unlabeled = "" if findings.unlabeled is None else unlabeled_table_name(findings)
     warnings = (
@@ -118,8 +126,13 @@ def propose(findings: FolderFindings) -> Proposal:
     return Proposal(content, reasons, questions, warnings, tables, notes)
 
 
-def _choose_labels(findings: FolderFindings, taken: set[str]) -> tuple[FolderFindings, LabelGuess, tuple[str, ...]]:
+def _choose_labels(
+    findings: FolderFindings, taken: set[str], answers: Answers
+) -> tuple[FolderFindings, LabelGuess, tuple[str, ...]]:
     file_match = findings.file_match
+    if "data.labels.column" in answers:
+        column = answers.column("data.labels.column", file_match.train)
+        return findings, answers.labels(judge_labels(file_match.train[str(column)], str(column)), file_match.train), ()
     if findings.layout == "json":
         return findings, labels_of_json(file_match.train, findings.others), ()
     test = None if findings.role_column else file_match.test  # both parts of one table have labels
@@ -131,7 +144,8 @@ def _choose_labels(findings: FolderFindings, taken: set[str]) -> tuple[FolderFin
     if findings.layout == "folders":
         return findings, judge_folder_names(file_match.train[column], column), ()
     several = file_match.joined is not None and file_match.train[column].str.contains(SEPARATOR, literal=True).any()
-    return findings, judge_labels(file_match.train[column], column, SEPARATOR if several else None), others
+    labels = judge_labels(file_match.train[column], column, SEPARATOR if several else None)
+    return findings, answers.labels(labels, file_match.train), others
 
 
 def _separate_unlabeled(findings: FolderFindings, labels: LabelGuess) -> FolderFindings:
@@ -153,12 +167,14 @@ def _separate_unlabeled(findings: FolderFindings, labels: LabelGuess) -> FolderF
     return replace(findings, file_match=file_match, unlabeled=rows.drop(column))
 
 
-def _question_label(findings: FolderFindings, column: str, others: tuple[str, ...]) -> tuple[str, ...]:
+def _question_label(findings: FolderFindings, column: str, others: tuple[str, ...]) -> dict[str, str]:
     if others:
-        return (f"Is {column!r} the label? It could also be {join_names(others, 4)}.",)
+        answer = f"If so, answer with `--set {shlex.quote(f'data.labels.column={others[0]}')}`."
+        return {"data.labels.column": f"Is {column!r} the label? It could also be {join_names(others, 4)}. {answer}"}
     if findings.layout != "table" or column not in findings.file_match.train.columns or POSSIBLE_NAME.search(column):
-        return ()
-    return (f"Is {column!r} the label? No column is named label, class or similar.",)
+        return {}
+    answer = "If it is another one, answer with `--set data.labels.column=COLUMN`."
+    return {"data.labels.column": f"Is {column!r} the label? No column is named label, class or similar. {answer}"}
 
 
 def _count_written_names(values: pl.Series, labels: LabelGuess) -> dict[str, int]:

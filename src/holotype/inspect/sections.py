@@ -68,7 +68,9 @@ def data_section(
         reasons["data.channels"] = "some images are gray and some are in color, so all are read in color"
     if findings.trial.projection is not None:
         data["projection"] = findings.trial.projection
-        reasons["data.projection"] = "each file holds several planes or time points, and a network takes one"
+        reasons["data.projection"] = (
+            "each file holds several planes or time points, but a network takes one; or: mean, sum, first, middle"
+        )
     data["labels"], reasons["data.labels"] = _make_label_section(findings, labels)
     return data, reasons, tables
 
@@ -80,7 +82,7 @@ def add_sample(data: dict[str, Any], reasons: dict[str, str], file_match: FileMa
     data["sample"] = sample
     counted = f"{file_match.train.height:,} images of {file_match.train[sample].n_unique():,} samples"
     why = f"each row has several images ({file_match.added})" if file_match.sample else "the ids begin with it"
-    reasons["data.sample"] = f"{why}: {counted}; the images of a sample are scored together"
+    reasons["data.sample"] = f"{why}: {counted}; the images of a sample are scored together; or: null"
 
 
 def add_groups(data: dict[str, Any], reasons: dict[str, str], groups: GroupGuess, domain: str | None) -> None:
@@ -88,6 +90,9 @@ def add_groups(data: dict[str, Any], reasons: dict[str, str], groups: GroupGuess
     if groups.columns:
         data["groups"] = list(groups.columns)
         reasons["data.groups"] = f"{groups.reason} ({groups.components} independent sets of rows)"
+    else:
+        data["groups"] = []
+        reasons["data.groups"] = "no column of patients, slides or plates was found; if there is one, write [COLUMN]"
     if domain is not None:
         data["domain"] = domain
         reasons["data.domain"] = "recognized by its name and its few values; every fold gets its share of each value"

@@ -19,7 +19,10 @@ from holotype.inspect.propose import Proposal
 __all__ = ["commented_text", "recipe_text", "write_recipe"]
 
 WIDTH = 110
-ORIGIN = "Written by `holotype init`. Every setting is a guess, with its reason above it: please check them."
+ORIGIN = (
+    "Written by `holotype init`. Every setting is a guess, with its reason above it: please check them. Answer a "
+    "question by changing its key below, or let `holotype init --force --set KEY=VALUE` do it."
+)
 
 
 def write_recipe(proposal: Proposal, path: Path, force: bool = False) -> str:
@@ -142,7 +145,7 @@ def _with_relative_paths(content: dict[str, Any], folder: Path) -> dict[str, Any
     for key in ("train", "test", "images"):
         if isinstance(data.get(key), dict):
             data[key] = {name: _relative_path(path, folder) for name, path in data[key].items()}
-        elif key in data and Path(data[key]).is_absolute():
+        elif isinstance(data.get(key), str) and Path(data[key]).is_absolute():
             data[key] = _relative_path(data[key], folder)
     taxonomy = data.get("labels", {}).get("taxonomy")
     if isinstance(taxonomy, str) and Path(taxonomy).is_absolute():
