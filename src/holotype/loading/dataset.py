@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from holotype.augment import validate_augment
-from holotype.core.errors import DataError
+from holotype.core.errors import DataError, RecipeError, pluralize
 from holotype.data import PixelCache, row_normalization
 from holotype.recipe.sections import ModelSpec
 from holotype.types import AnyLabels, Floats, ImageStatistics, ImageTable, LabelMatrix, Normalization
@@ -93,6 +93,8 @@ def make_dataset(
     )
     crop_share = model.augment.crop_share(int(section.size))
     truth = LabelMatrix.from_dense(truth)
+    if section.normalize == "weights":
+        normalization = _pretraining_normalization(model, pixel_cache, statistics, normalization, input_channels)
     dataset = ImageDataset(
         pixel_cache, normalization, truth, input_channels, scaling, tiles, crop_share, jitter_channels
     )
@@ -103,13 +105,49 @@ def make_dataset(
 def compute_row_normalization(
     model: ModelSpec, images: ImageTable, statistics: ImageStatistics
 ) -> tuple[Floats, Floats] | None:
-    """Compute means and deviations per image or plate, shape (rows, channels); None to use those of the data set.
+    """Compute means and deviations per image or plate, shape (rows, channels); None for the same of all images.
 
     Raises DataError if normalization by plate has no plate column.
     """
-    if model.input.normalize == "dataset":
+    if model.input.normalize in {"dataset", "weights"}:
         return None
     return row_normalization(statistics.frame, _plates(images) if model.input.normalize == "plate" else None)
+
+
+def _pretraining_normalization(
+    model: ModelSpec,
+    pixel_cache: PixelCache,
+    statistics: ImageStatistics,
+    normalization: Normalization,
+    input_channels: tuple[int, ...] | None,
+) -> Normalization:
+    """Normalization of the pretraining, in units of the files.
+
+    A network that reads one channel at a time gets the mean over the channels of the pretraining.
+
+    Raises:
+        RecipeError: The images have more than 8 bits, another number of channels, or some without all channels.
+    """
+    from holotype.networks import pretraining_statistics
+
+    mean, deviation = pretraining_statistics(model.backbone, model.weights)
+    selected = range(len(normalization.mean)) if input_channels is None else input_channels
+    if len(mean) == 1 or len(selected) == 1 or model.input.channels_as != "stacked":
+        mean, deviation = ((sum(side) / len(side),) * len(selected) for side in (mean, deviation))
+    has_missing = "missing" in statistics.frame.columns and bool((statistics.frame["missing"].list.max() > 0).any())
+    if pixel_cache.pixels.dtype != "uint8" or len(mean) != len(selected) or has_missing:
+        state = "some without all of their channels" if has_missing else f"of type {pixel_cache.pixels.dtype}"
+        raise RecipeError(
+            f"the weights state the mean of {pluralize(len(mean), 'channel')} of type uint8, and the images have "
+            f"{pluralize(len(selected), 'channel')}, {state}",
+            field="models.input.normalize",
+            value="weights",
+            allowed=("dataset", "image", "plate"),
+        )
+    means, deviations = list(normalization.mean), list(normalization.deviation)
+    for channel, center, spread in zip(selected, mean, deviation, strict=True):
+        means[channel], deviations[channel] = center * 255.0, spread * 255.0
+    return Normalization(tuple(means), tuple(deviations))
 
 
 def _channel_indices(selected: Sequence[str] | None, names: Sequence[str] | None, field: str) -> tuple[int, ...] | None:

@@ -16,6 +16,7 @@ from holotype.networks.heads import Head as Head
 from holotype.networks.pretrained import check_weights as check_weights
 from holotype.networks.pretrained import find_weights as find_weights
 from holotype.networks.pretrained import pretraining_leak_reason as pretraining_leak_reason
+from holotype.networks.pretrained import pretraining_statistics as pretraining_statistics
 from holotype.networks.pretrained import resolve_weights as resolve_weights
 from holotype.networks.pretrained import shared_weights_name as shared_weights_name
 from holotype.networks.pretrained import weights_file as weights_file

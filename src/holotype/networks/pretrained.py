@@ -25,6 +25,7 @@ __all__ = [
     "check_weights",
     "find_weights",
     "pretraining_leak_reason",
+    "pretraining_statistics",
     "resolve_weights",
     "shared_weights_name",
     "weights_file",
@@ -162,6 +163,32 @@ def resolve_weights(backbone: str, weights: str, fold: int | None = None) -> Wei
             remedy="download them once while online (they stay in the Hugging Face cache), or write `lite` or `none`",
         )
     return source
+
+
+def pretraining_statistics(backbone: str, weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel in pretraining, for pixels from 0 to 1.
+
+    They are those that a model folder states, else those that timm states of the backbone.
+
+    Raises:
+        RecipeError: Nothing is known of the weights: they are random, of the `lite` package, or of another run.
+    """
+    source = resolve_weights(backbone, weights)
+    if source.mean:
+        return source.mean, source.deviation
+    config = None
+    if source.kind not in {"none", "lite"} and not (source.path and _read_sibling_card(source.path)):
+        import timm
+
+        config = timm.get_pretrained_cfg(architecture_of(backbone), allow_unregistered=True)
+    if config is None:
+        raise RecipeError(
+            f"no mean and standard deviation are known of the weights: {source.description}",
+            field="models.input.normalize",
+            value="weights",
+            allowed=("dataset", "image", "plate"),
+        )
+    return tuple(config.mean), tuple(config.std)
 
 
 def weights_identity(backbone: str, weights: str, fold: int | None = None) -> str:

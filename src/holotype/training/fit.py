@@ -122,6 +122,7 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
             network.head.last.bias.copy_(prior_logits(dataset.truth.rows(job.train_rows), job.kind))
     network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
     loading = f" ({pretrained.loading})" if pretrained.loading else ""
+    loading += ", pixels normalized as in pretraining" if job.model.input.normalize == "weights" else ""
     runtime.progress.info(
         f"{job.label}: {job.model.backbone} at {job.size} px, weights: {pretrained.description}{loading}"
     )
@@ -148,7 +149,7 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
             _run_phase(training)
     facts = {"backbone_options": pretrained.options, "weights": pretrained.description}
     facts |= {"weights_license": pretrained.license, "weights_citation": pretrained.citation}
-    facts |= {"weights_loading": pretrained.loading}
+    facts |= {"weights_loading": pretrained.loading, "normalization": dataset.normalization.as_facts()}
     _save_finished(training, folder, facts)
 
 

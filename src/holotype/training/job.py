@@ -108,8 +108,11 @@ class FitJob:
         """Describe a checkpoint of this job, trained on the images of `pixel_cache`, for `card.json`."""
         _, channels, height, width = pixel_cache.pixels.shape
         initial = {"backbone": architecture_of(self.model.backbone), "weights": shared_weights_name(self.model.weights)}
+        section = self.model.model_dump(mode="json") | initial
+        if section["input"]["normalize"] == "weights":  # the card has the numbers, the weights may be gone
+            section["input"] = section["input"] | {"normalize": "dataset"}
         return {
-            "model": self.model.model_dump(mode="json") | initial,
+            "model": section,
             "fold": self.fold,
             "seed": self.seed,
             "classes": list(self.classes),

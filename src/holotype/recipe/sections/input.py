@@ -39,9 +39,10 @@ class InputSpec(Section):
     it reads each channel by itself (a bag of channels), as a gray image, and the features of all channels are
     concatenated; `separate-mean`: they are averaged. Separate channels take as many passes as there are channels, with
     the same weights."""
-    normalize: Literal["dataset", "image", "plate"] = "dataset"
-    """Source of the mean and standard deviation that normalize each channel; a `plate` is a value of the first of
-    `data.groups`."""
+    normalize: Literal["dataset", "image", "plate", "weights"] = "dataset"
+    """Source of the mean and standard deviation that normalize each channel. A `plate` is a value of the first of
+    `data.groups`; `weights` are the values of the pretraining, as a model folder or timm states them, for 8-bit
+    images."""
 
     @field_validator("tile", mode="before")
     @classmethod

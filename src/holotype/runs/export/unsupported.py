@@ -19,8 +19,8 @@ def require_exportable_model(section: ModelSpec, name: str, views: object, alone
         raise InputError(f"the scores of {name!r} were made elsewhere, so there is no network", remedy=remedy)
     if name != section.name:
         raise InputError(f"{name!r} needs an index of training images, which a graph does not contain", remedy=remedy)
-    if section.input.normalize != "dataset":
-        whose = {"image": "of each file", "plate": "of each plate"}[section.input.normalize]
+    whose = {"image": "of each file", "plate": "of each plate"}.get(section.input.normalize)
+    if whose is not None:
         raise InputError(
             f"{name!r} normalizes pixels by the mean {whose}, which a graph does not know",
             field="input.normalize",
