@@ -22,7 +22,7 @@ from holotype.core.seeds import derive_seed
 from holotype.core.table_files import write_parquet
 from holotype.loading import ImageDataset, describe_out_of_memory, is_out_of_memory
 from holotype.losses import prior_logits
-from holotype.networks import build_network, load_network, open_checkpoint, save_network
+from holotype.networks import architecture_of, build_network, load_network, open_checkpoint, save_network
 from holotype.training.checkpoint_selection import best_candidate, save_candidate, select_weights
 from holotype.training.device import launch_fabric, prepare_process
 from holotype.training.epoch import MEMORY_REMEDY, DivergedError, epoch_rates, epoch_steps, keep_state, train_epoch
@@ -121,11 +121,10 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
         with torch.no_grad():
             network.head.last.bias.copy_(prior_logits(dataset.truth.rows(job.train_rows), job.kind))
     network = network.to(memory_format=torch.channels_last).to(fabric.device)  # type: ignore[call-overload]
+    backbone = architecture_of(job.model.backbone)
     loading = f" ({pretrained.loading})" if pretrained.loading else ""
     loading += ", pixels normalized as in pretraining" if job.model.input.normalize == "weights" else ""
-    runtime.progress.info(
-        f"{job.label}: {job.model.backbone} at {job.size} px, weights: {pretrained.description}{loading}"
-    )
+    runtime.progress.info(f"{job.label}: {backbone} at {job.size} px, weights: {pretrained.description}{loading}")
     sampled_class_count = classes_per_step(job.model.head, len(job.classes), fabric.world_size)
     if sampled_class_count is not None:
         runtime.progress.info(
