@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from holotype.cache import RunLog, Steps, Store
 from holotype.evaluation.metrics import macro_f1
 from holotype.pipeline.models import embed_with_model, resolve_model
-from holotype.pipeline.run import prepare
+from holotype.pipeline.prepare import prepare
 from holotype.pipeline.runtime import make_runtime
 from holotype.postprocessing.decision import above_thresholds, average_thresholds
 from holotype.recipe.load import load_recipe

@@ -16,8 +16,8 @@ from holotype.evaluation.prediction_tables import TableSource
 from holotype.evaluation.score_predictions import PredictionScores, score_tables
 from holotype.inspect import Answers, FolderFindings, inspect_folder, propose, write_recipe
 from holotype.pipeline.apply_review import unused_review_note
+from holotype.pipeline.prepare import prepare
 from holotype.pipeline.prepared import PreparedData
-from holotype.pipeline.run import prepare
 from holotype.pipeline.run import run as run_pipeline
 from holotype.pipeline.runtime import make_runtime
 from holotype.pipeline.validate import validate_names

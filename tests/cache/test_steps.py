@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from holotype.cache import DryRun, RunLog, StepKey, Steps, Store, UnknownUntilRunError
+from holotype.cache import DryRun, Reads, RunLog, StepKey, StepOutput, Steps, Store, UnknownUntilRunError, step
 from holotype.core.progress import Progress
 
 
@@ -35,38 +37,47 @@ def steps(tmp_path: Path, said: StringIO) -> Steps:
     return Steps(Store(tmp_path / "store"), RunLog(tmp_path / "log.jsonl"), Progress(said))
 
 
-def fail() -> Measured:
-    raise AssertionError("a step that is there was made again")
-
-
 def states(steps: Steps) -> list[str]:
     return [line["state"] for line in steps.log.read("step")]
 
 
+@step("statistics", 1, lambda images, _value: Reads(None, {"images": images}))
+def measure(output: StepOutput, _images: str, value: Measured | None) -> None:
+    if value is None:
+        raise AssertionError("a step that is there was made again")
+    output.write(value)
+
+
+@step("fit", 1, lambda label, _text: Reads({"lr": 1}, {}, label))
+def fit(output: StepOutput, _label: str, text: str) -> None:
+    (output.folder / "made").write_text(text)
+
+
 def test_a_value_is_made_once_and_read_back_afterwards(steps: Steps) -> None:
-    first = steps.cached_value(Measured, KEY, lambda: VALUE)
-    digest = steps.digests.pop("statistics")
-    second = steps.cached_value(Measured, KEY, fail)
-    for value in (first, second):
-        assert np.array_equal(value.numbers, VALUE.numbers)
-        assert value.words == VALUE.words
-    assert steps.digests == {"statistics": digest}
+    first, second = measure(steps, "aa", VALUE), measure(steps, "aa", None)
+    for result in (first, second):
+        assert np.array_equal(result.read(Measured).numbers, VALUE.numbers)
+        assert result.read(Measured).words == VALUE.words
+    assert first.digest == second.digest
     assert states(steps) == ["made", "reused"]
     assert steps.seconds["statistics"] == 0.0
 
 
 def test_the_digest_is_of_the_content_and_not_of_the_inputs(steps: Steps) -> None:
-    steps.cached_value(Measured, KEY, lambda: VALUE)
-    digest = steps.digests["statistics"]
-    touched = StepKey("statistics", 1, None, {"images": "bb"})
-    steps.cached_value(Measured, touched, lambda: VALUE)
-    assert steps.digests["statistics"] == digest
-    steps.cached_value(Measured, StepKey("statistics", 2), lambda: Measured(VALUE.numbers, ("a", "c")))
-    assert steps.digests["statistics"] != digest
+    first, touched = measure(steps, "aa", VALUE), measure(steps, "bb", VALUE)
+    assert first.key != touched.key
+    assert first.digest == touched.digest
+    assert measure(steps, "cc", Measured(VALUE.numbers, ("a", "c"))).digest != first.digest
+
+
+def test_name_version_settings_and_digests_make_the_key() -> None:
+    assert measure.key("aa", None) == KEY
+    assert fit.key("main 0", "x") == StepKey("fit main 0", 1, {"lr": 1})
+    assert fit.key("main 0", "x").digest == fit.key("main 1", "y").digest  # a label is no input
 
 
 def test_the_log_says_what_a_step_was_made_from(steps: Steps) -> None:
-    steps.cached_value(Measured, KEY, lambda: VALUE)
+    measure(steps, "aa", VALUE)
     (line,) = steps.log.read("step")
     assert (line["step"], line["key"], line["parts"]) == ("statistics", KEY.digest, KEY.parts)
     assert steps.log.read("begin")[0]["resumed"] is False
@@ -74,7 +85,7 @@ def test_the_log_says_what_a_step_was_made_from(steps: Steps) -> None:
 
 def test_a_step_with_unfinished_work_is_resumed_and_says_so(steps: Steps, said: StringIO) -> None:
     steps.store.workspace(KEY).mkdir(parents=True)
-    steps.cached_folder(KEY, lambda folder: (folder / "x").touch())
+    measure(steps, "aa", VALUE)
     assert states(steps) == ["resumed"]
     assert steps.log.read("begin")[0]["resumed"] is True
     assert said.getvalue() == "statistics: resumed and finished\n"
@@ -82,22 +93,21 @@ def test_a_step_with_unfinished_work_is_resumed_and_says_so(steps: Steps, said: 
 
 def test_a_step_that_is_taken_from_the_store_says_so(steps: Steps, said: StringIO) -> None:
     for _ in range(2):
-        steps.cached_folder(KEY, lambda folder: (folder / "x").touch())
+        measure(steps, "aa", VALUE)
     assert said.getvalue() == "statistics: read from the cache\n"
 
 
 def test_a_step_that_fails_is_begun_and_not_logged_as_done(steps: Steps) -> None:
     with pytest.raises(AssertionError):
-        steps.cached_value(Measured, KEY, fail)
+        measure(steps, "aa", None)
     assert states(steps) == []
     assert [line["step"] for line in steps.log.read("begin")] == ["statistics"]
 
 
 def test_a_step_says_what_its_making_took_also_when_another_run_takes_it_from_the_store(tmp_path: Path) -> None:
-    key = StepKey("fit one", 1)
     for name in ("first", "second"):
         steps = Steps(Store(tmp_path / "store"), RunLog(tmp_path / f"{name}.jsonl"), Progress(quiet=True))
-        steps.cached_folder(key, lambda folder: (folder / "made").write_text("x"))
+        fit(steps, "one", "x")
         cost = steps.costs["fit one"]
         assert cost["seconds"] >= 0
         assert cost["peak_mb"] > 10
@@ -122,29 +132,63 @@ def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert RunLog(tmp_path / "log.jsonl").read("step") == []
 
 
-def test_a_forecast_notes_what_would_run_and_makes_nothing(steps: Steps, tmp_path: Path) -> None:
-    steps.cached_value(Measured, KEY, lambda: VALUE)
-    forecast = DryRun(steps.store, steps.log, steps.progress)
-    assert forecast.cached_value(Measured, KEY, fail).words == ("a", "b")
-    assert forecast.digests == steps.digests
-    other = StepKey("fit main 0", 1)
-    assert not forecast.cached_folder(other, lambda folder: (folder / "x").touch()).exists()
-    assert (forecast.present, forecast.missing) == ([KEY], [other])
+def dry_run(steps: Steps) -> DryRun:
+    return DryRun(steps.store, steps.log, steps.progress)
+
+
+def test_a_dry_run_notes_what_would_run_and_makes_nothing(steps: Steps) -> None:
+    made = measure(steps, "aa", VALUE)
+    forecast = dry_run(steps)
+    again = measure(forecast, "aa", None)
+    assert (again.read(Measured).words, again.digest) == (("a", "b"), made.digest)
+    other = fit(forecast, "main 0", "x")
+    assert not other.path.exists()
+    assert not other.is_cached
+    assert (forecast.present, forecast.missing) == ([KEY], [fit.key("main 0", "x")])
     assert states(steps) == ["made"]
 
 
-def test_a_forecast_stops_where_a_value_is_missing(steps: Steps) -> None:
-    forecast = DryRun(steps.store, steps.log, steps.progress)
+@pytest.mark.parametrize("read", [lambda it: it.folder, lambda it: it.digest, lambda it: it.read(Measured)])
+def test_a_dry_run_stops_where_a_result_is_read_that_is_missing(steps: Steps, read: Callable[[Any], Any]) -> None:
+    forecast = dry_run(steps)
+    result = measure(forecast, "aa", None)
     with pytest.raises(UnknownUntilRunError, match="statistics"):
-        forecast.cached_value(Measured, KEY, fail)
+        read(result)
     assert forecast.missing == [KEY]
 
 
+def test_a_dry_run_goes_on_after_what_is_unknown_and_stops_after_all(steps: Steps) -> None:
+    fit(steps, "main 1", "x")
+    forecast = dry_run(steps)
+
+    @step("predict", 1, lambda fold: Reads({"fold": fold}, {}, f"main {fold}"))
+    def predict(_output: StepOutput, _fold: int) -> None:
+        raise AssertionError
+
+    tried = []
+    with pytest.raises(UnknownUntilRunError, match="predict main 0"):
+        forecast.each(lambda fold: (tried.append(fold), predict(forecast, fold).folder), (0, 1, 2))
+    assert tried == [0, 1, 2]
+    assert [key.step for key in forecast.missing] == ["predict main 0", "predict main 1", "predict main 2"]
+    with pytest.raises(UnknownUntilRunError):
+        forecast.all_of(lambda: 1, lambda: predict(forecast, 5).folder, lambda: tried.append(9))
+    assert tried[-1] == 9
+    assert steps.each(lambda number: number + 1, (1, 2)) == [2, 3]
+
+
+def test_a_dry_run_stores_nothing_under_a_second_key(steps: Steps) -> None:
+    measure(steps, "aa", VALUE)
+    dry_run(steps).repeat(KEY, measure.key("bb", None))
+    assert not steps.store.contains(measure.key("bb", None))
+    steps.repeat(KEY, measure.key("bb", None))
+    assert measure(steps, "bb", None).digest == measure(steps, "aa", None).digest
+
+
 def test_a_damaged_artefact_is_named_and_made_again(steps: Steps, said: StringIO) -> None:
-    steps.cached_value(Measured, KEY, lambda: VALUE)
+    measure(steps, "aa", VALUE)
     path = steps.store.path(KEY) / "numbers.npy"
     path.write_bytes(path.read_bytes()[:-8] + b"\7" * 8)
-    again = steps.cached_value(Measured, KEY, lambda: VALUE)
+    again = measure(steps, "aa", VALUE).read(Measured)
     assert np.array_equal(again.numbers, VALUE.numbers)
     assert states(steps) == ["made", "made"]
     assert f"statistics: the cached result is damaged and will be computed again: {path.parent}: numbers.npy" in (
@@ -152,10 +196,10 @@ def test_a_damaged_artefact_is_named_and_made_again(steps: Steps, said: StringIO
     )
 
 
-def test_a_forecast_counts_what_was_truncated_as_not_there(steps: Steps) -> None:
-    steps.cached_value(Measured, KEY, lambda: VALUE)
+def test_a_dry_run_counts_what_was_truncated_as_not_there(steps: Steps) -> None:
+    measure(steps, "aa", VALUE)
     path = steps.store.path(KEY) / "numbers.npy"
     path.write_bytes(path.read_bytes()[:-8])
-    forecast = DryRun(steps.store, steps.log, steps.progress)
-    forecast.cached_folder(KEY, lambda _: None)
+    forecast = dry_run(steps)
+    assert not measure(forecast, "aa", None).is_cached
     assert forecast.missing == [KEY]

@@ -18,7 +18,7 @@ from holotype.core.errors import DataError
 from holotype.core.runtime import Runtime
 from holotype.data import measure_images, read_image, read_images
 from holotype.data.axes import project
-from holotype.pipeline.cache_keys import images_key
+from holotype.pipeline.data_steps import read_table
 from holotype.recipe.sections import DataSpec
 
 RANDOM = np.random.default_rng(11)
@@ -375,7 +375,7 @@ def test_a_projection_reaches_every_image_of_a_table_and_its_key(tmp_path):
     statistics = measure_images(read_images(spec), Runtime()).frame
     assert statistics["error"].to_list() == [None, None]
     assert statistics["max"].to_list() == [[float(STACK[:, 0].max())]] * 2
-    assert images_key(spec) != images_key(spec.model_copy(update={"projection": "mean"}))
+    assert read_table.key(spec) != read_table.key(spec.model_copy(update={"projection": "mean"}))
 
 
 def test_the_mean_of_many_planes_is_worked_out_in_double_precision():

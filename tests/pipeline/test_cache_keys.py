@@ -9,19 +9,23 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from holotype.cache import StepKey
+from holotype.cache import RunLog, StepKey, StepResult, Steps, Store, libraries
 from holotype.core.progress import Progress
 from holotype.core.runtime import Runtime
 from holotype.data import CacheFormat, PixelCache
 from holotype.loading import ImageDataset, Tiles
-from holotype.pipeline import cache_keys as keys
+from holotype.pipeline.data_steps import audit_table, make_fold_table, measure_table, read_table
+from holotype.pipeline.models import TrainingContext, model_pixels, networks
+from holotype.pipeline.models.knn import index_training_images
+from holotype.pipeline.models.model_pixels import build_cached_pixels, embed_table
+from holotype.pipeline.models.networks import TrainedNetwork, fit_network, predict_part
+from holotype.pipeline.prepared import PreparedData
 from holotype.planning import budget_run as budgeting
 from holotype.recipe.load import Recipe
 from holotype.recipe.sections import AuditSpec, DataSpec, ModelSpec, SplitSpec
@@ -70,7 +74,7 @@ JOB = FitJob(
     rank_heads=RankHeads(("genus",), ((0, 0, 1),), (1.0,)),
 )
 RUNTIME = Runtime(device="cpu", precision="32")
-FIT = keys.fit_key(JOB, STATISTICS, SPECIMENS, RUNTIME)
+FIT = fit_network.key(JOB, STATISTICS, SPECIMENS, RUNTIME)
 ROWS = np.array([6, 7])
 DIGESTS = {"images": "a", "statistics": "b", "audit": "c"}
 IMAGES = ImageTable(
@@ -90,6 +94,28 @@ IMAGES = ImageTable(
     ("red", "green", "blue"),
 )
 DATA = DataSpec.model_validate({"train": "t.csv", "images": "{id}.png", "labels": {"classes": ["a", "b"]}})
+
+
+STORE = Store(Path("store"))
+
+
+def context_of(statistics: ImageStatistics = STATISTICS, digests: dict[str, str] | None = None) -> TrainingContext:
+    """A context of the training, as far as keys read it."""
+    data = PreparedData(IMAGES, statistics, None, None, (), digests=digests or DIGESTS)  # type: ignore[arg-type]
+    return TrainingContext(data, 1, Steps(STORE, RunLog(Path("log.jsonl")), Progress(quiet=True)), RUNTIME)
+
+
+def trained(job: FitJob, fit: StepKey) -> TrainedNetwork:
+    return TrainedNetwork(job, StepResult(fit, STORE))
+
+
+def predict_key(job: FitJob, rows: np.ndarray, dataset: ImageDataset = SPECIMENS) -> StepKey:
+    return predict_part.key(trained(job, FIT), rows, "oof", STATISTICS, dataset, RUNTIME)
+
+
+def folds_key(split: SplitSpec, seed: int, digests: dict[str, str], *more: Any) -> StepKey:
+    features, before = (*more, None, None)[:2]
+    return make_fold_table.key(context_of(digests=digests).data, split, seed, features, before)
 
 
 def changed_sections(section: Section, name: str = "") -> Iterator[tuple[str, Section]]:
@@ -118,7 +144,7 @@ def under(paths: set[str], *beginnings: str) -> set[str]:
 
 
 def fit_of(model: ModelSpec) -> StepKey:
-    return keys.fit_key(replace(JOB, model=model), STATISTICS, SPECIMENS, RUNTIME)
+    return fit_network.key(replace(JOB, model=model), STATISTICS, SPECIMENS, RUNTIME)
 
 
 def test_every_field_of_a_model_is_in_the_key_of_its_training() -> None:
@@ -141,7 +167,7 @@ def test_every_field_of_a_model_is_in_the_key_of_its_training() -> None:
 def test_every_field_of_the_predictions_section_is_in_the_key_of_the_predictions() -> None:
     def key_of(views: Section) -> StepKey:
         model = MODEL.model_copy(update={"predict": views})
-        return keys.predict_key(replace(JOB, model=model), FIT, STATISTICS, ROWS)
+        return predict_key(replace(JOB, model=model), ROWS)
 
     assert same_keys(MODEL.predict, key_of) == set()
 
@@ -149,25 +175,26 @@ def test_every_field_of_the_predictions_section_is_in_the_key_of_the_predictions
 def test_every_field_of_neighbours_is_in_the_key_of_the_index() -> None:
     def key_of(section: Section) -> StepKey:
         job = replace(JOB, model=MODEL.model_copy(update={"neighbors": section}))
-        return keys.index_key(FIT, job, np.arange(5), STATISTICS)
+        return index_training_images.key(trained(job, FIT), np.arange(9), SPECIMENS, context_of())
 
     reasons = {"override_similarity"}  # the votes are counted anew in every run
     assert same_keys(NeighborsSpec(), key_of) == reasons
 
 
-def test_what_a_frozen_backbone_sees_hangs_on_how_it_looks() -> None:
+def test_what_a_frozen_backbone_sees_hangs_on_how_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_pixels, "compute_row_normalization", lambda *_: None)
     looks = MODEL.model_copy(update={"phases": []})
 
     def key_of(model: ModelSpec) -> StepKey:
         sized = model if isinstance(model.input.size, int) else MODEL.model_copy(update={"name": "size"})
-        return keys.embed_key(sized.model_copy(update={"phases": MODEL.phases}), ROWS, STATISTICS, RUNTIME)
+        return embed_table.key(sized.model_copy(update={"phases": MODEL.phases}), ROWS, context_of())
 
-    before = keys.embed_key(MODEL, ROWS, STATISTICS, RUNTIME).digest
+    before = embed_table.key(MODEL, ROWS, context_of()).digest
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in ("backbone", "activation"):
             other = looks.model_copy(update={name: "other", "phases": MODEL.phases})
-            assert keys.embed_key(other, ROWS, STATISTICS, RUNTIME).digest != before
+            assert embed_table.key(other, ROWS, context_of()).digest != before
         for name in ("head", "input"):
             for path, section in changed_sections(getattr(MODEL, name)):
                 if path in {"size", "tile.size"}:
@@ -205,12 +232,12 @@ JOB_REASONS = {
 def test_every_field_of_a_job_is_in_its_key() -> None:
     assert {field.name for field in fields(FitJob)} == JOBS.keys() | JOB_REASONS.keys()
     made = {
-        name: keys.fit_key(replace(JOB, **{name: value}), STATISTICS, SPECIMENS, RUNTIME).digest
+        name: fit_network.key(replace(JOB, **{name: value}), STATISTICS, SPECIMENS, RUNTIME).digest
         for name, value in JOBS.items()
     }
     assert [name for name, digest in made.items() if digest == FIT.digest] == []
     started = [replace(JOB, init_checkpoint=Path("x"), init_digest=digest) for digest in ("one", "two")]
-    assert len({keys.fit_key(job, STATISTICS, SPECIMENS, RUNTIME).digest for job in (JOB, *started)}) == 3
+    assert len({fit_network.key(job, STATISTICS, SPECIMENS, RUNTIME).digest for job in (JOB, *started)}) == 3
 
 
 SETS: dict[str, Any] = {
@@ -233,9 +260,9 @@ def test_every_field_of_what_a_network_is_fed_with_is_in_its_key() -> None:
     assert {field.name for field in fields(ImageDataset)} == SETS.keys() | reasons
     for name, values in SETS.items():
         for value in values:
-            assert keys.fit_key(JOB, STATISTICS, replace(SPECIMENS, **{name: value}), RUNTIME).digest != FIT.digest, (
-                name
-            )
+            assert (
+                fit_network.key(JOB, STATISTICS, replace(SPECIMENS, **{name: value}), RUNTIME).digest != FIT.digest
+            ), name
 
 
 def test_what_scales_other_rows_trains_nothing_again() -> None:
@@ -243,13 +270,10 @@ def test_what_scales_other_rows_trains_nothing_again() -> None:
     mean[:9] += np.eye(9, 1, -8, dtype=np.float32)  # row 8 alone, which joins: take it out
     job = replace(JOB, pseudo_rows=np.empty(0, np.int64), pseudo_round=0)
     other = replace(SPECIMENS, row_normalization=(mean, deviation))
-    assert keys.fit_key(job, STATISTICS, SPECIMENS, RUNTIME).digest == (
-        keys.fit_key(job, STATISTICS, other, RUNTIME).digest
+    assert fit_network.key(job, STATISTICS, SPECIMENS, RUNTIME).digest == (
+        fit_network.key(job, STATISTICS, other, RUNTIME).digest
     )
-    by_rows = [
-        keys.predict_key(JOB, FIT, STATISTICS, np.array([8]), row_normalization=one.row_normalization)
-        for one in (SPECIMENS, other)
-    ]
+    by_rows = [predict_key(JOB, np.array([8]), one) for one in (SPECIMENS, other)]
     assert by_rows[0].digest != by_rows[1].digest
 
 
@@ -269,7 +293,7 @@ RUNTIME_REASONS = {
 def test_every_field_of_the_runtime_is_in_the_key_or_has_its_reason() -> None:
     assert {field.name for field in fields(Runtime)} == RUNTIMES.keys() | RUNTIME_REASONS.keys()
     for name, value in RUNTIMES.items():
-        assert keys.fit_key(JOB, STATISTICS, SPECIMENS, replace(RUNTIME, **{name: value})).digest != FIT.digest, name
+        assert fit_network.key(JOB, STATISTICS, SPECIMENS, replace(RUNTIME, **{name: value})).digest != FIT.digest, name
     same = {
         "threads": 7,
         "workers": 3,
@@ -279,35 +303,37 @@ def test_every_field_of_the_runtime_is_in_the_key_or_has_its_reason() -> None:
         "progress": Progress(quiet=True),
     }
     for name, value in same.items():
-        assert keys.fit_key(JOB, STATISTICS, SPECIMENS, replace(RUNTIME, **{name: value})).digest == FIT.digest, name
+        assert fit_network.key(JOB, STATISTICS, SPECIMENS, replace(RUNTIME, **{name: value})).digest == FIT.digest, name
 
 
 def test_automatic_precision_counts_as_what_it_becomes() -> None:
-    automatic = keys.fit_key(JOB, STATISTICS, SPECIMENS, replace(RUNTIME, precision="auto"))
+    automatic = fit_network.key(JOB, STATISTICS, SPECIMENS, replace(RUNTIME, precision="auto"))
     assert automatic.digest == FIT.digest  # 32 bit on a CPU
     assert automatic.section["precision"] == "32"
 
 
 def test_automatic_weights_count_as_what_they_are_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_pixels, "compute_row_normalization", lambda *_: None)
     job = replace(JOB, model=MODEL.model_copy(update={"weights": "auto"}))
     made = []
     for identity in ("random", "lite 0123", "lite 4567"):
-        monkeypatch.setattr(keys, "weights_identity", lambda *_: identity)  # noqa: B023
-        made.append(keys.fit_key(job, STATISTICS, SPECIMENS, RUNTIME).digest)
-        made.append(keys.embed_key(job.model, ROWS, STATISTICS, RUNTIME).digest)
+        for module in (networks, model_pixels):
+            monkeypatch.setattr(module, "weights_identity", lambda *_: identity)  # noqa: B023
+        made.append(fit_network.key(job, STATISTICS, SPECIMENS, RUNTIME).digest)
+        made.append(embed_table.key(job.model, ROWS, context_of()).digest)
     assert len(set(made)) == 6
 
 
 def test_versions_of_libraries_count_where_they_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"torch": "2.9.1", "pillow": "11.0.0", "lightgbm": "4.6.0"}
-    monkeypatch.setattr(keys, "version_of", known.get)
+    monkeypatch.setattr(libraries, "version_of", known.get)
     split = SplitSpec()
 
     def made() -> list[str]:
         return [
-            keys.fit_key(JOB, STATISTICS, SPECIMENS, RUNTIME).digest,
-            keys.statistics_key(IMAGES).digest,
-            keys.folds_key(split, 1, DIGESTS, np.ones(3, np.float32)).digest,
+            fit_network.key(JOB, STATISTICS, SPECIMENS, RUNTIME).digest,
+            measure_table.key(IMAGES, RUNTIME).digest,
+            folds_key(split, 1, DIGESTS, (["feature"], np.ones(3, np.float32))).digest,
         ]
 
     before = made()
@@ -321,13 +347,13 @@ def test_every_field_of_the_data_section_is_in_the_key_of_the_table() -> None:
     reasons = {"cache": "how pixels are kept", "review": "decisions come after the audit, with a digest of their own"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before = keys.images_key(DATA).digest
+        before = read_table.key(DATA).digest
         external = DATA.model_copy(update={"external": ["other.csv"]})
-        assert keys.images_key(external).digest != before
+        assert read_table.key(external).digest != before
         same = {
             path
             for path, other in changed_sections(DATA)
-            if path != "external" and keys.images_key(other).digest == before
+            if path != "external" and read_table.key(other).digest == before
         }
     assert same == reasons.keys()
 
@@ -337,10 +363,10 @@ def test_tables_of_one_name_in_two_folders_both_count(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "t.csv").write_text("a")
     spec = DATA.model_copy(update={"train": f"{tmp_path}/one/t.csv", "external": [f"{tmp_path}/two/t.csv"]})
-    seen = {keys.images_key(spec).digest}
+    seen = {read_table.key(spec).digest}
     for name in ("one", "two"):
         (tmp_path / name / "t.csv").write_text("b")
-        seen.add(keys.images_key(spec).digest)
+        seen.add(read_table.key(spec).digest)
     assert len(seen) == 3
 
 
@@ -354,20 +380,20 @@ OTHER_COLUMNS = {"sample": ["a", "a"], "labels": [[1], None], "domain": ["one", 
 
 
 def test_the_pass_over_the_pixels_hangs_on_the_files_and_on_how_they_are_read_alone() -> None:
-    before = keys.statistics_key(IMAGES).digest
+    before = measure_table.key(IMAGES, RUNTIME).digest
     for field in fields(ImageTable):
         if field.name != "frame" and field.name not in TABLES:  # whatever says how files are read
             other = replace(IMAGES, **{field.name: ("other",)})
-            assert keys.statistics_key(other).digest != before, field.name
+            assert measure_table.key(other, RUNTIME).digest != before, field.name
     for name, value in TABLES.items():  # a corrected label decodes nothing
-        assert keys.statistics_key(replace(IMAGES, **{name: value})).digest == before, name
+        assert measure_table.key(replace(IMAGES, **{name: value}), RUNTIME).digest == before, name
     assert set(IMAGES.frame.columns) == COLUMNS.keys() | OTHER_COLUMNS.keys()
     for columns, same in ((COLUMNS, False), (OTHER_COLUMNS, True)):
         for name, values in columns.items():
             frame = IMAGES.frame.with_columns(pl.Series(name, values))
-            assert (keys.statistics_key(replace(IMAGES, frame=frame)).digest == before) is same, name
+            assert (measure_table.key(replace(IMAGES, frame=frame), RUNTIME).digest == before) is same, name
     parted = IMAGES.frame.with_columns(files=pl.Series([["x.png", "y.png"], []], dtype=pl.List(pl.String)))
-    assert keys.statistics_key(replace(IMAGES, frame=parted)).digest != before
+    assert measure_table.key(replace(IMAGES, frame=parted), RUNTIME).digest != before
 
 
 PLANS = {
@@ -383,26 +409,26 @@ PLANS = {
 def test_every_field_of_a_plan_of_stored_images_is_in_its_key() -> None:
     plan = CacheFormat((9, 1, 32, 32), "uint8", "fit")
     assert {field.name for field in fields(CacheFormat)} == PLANS.keys()
-    before = keys.pixel_cache_key(plan, 32, STATISTICS).digest
+    before = build_cached_pixels.key(plan, 32, context_of(STATISTICS)).digest
     for name, value in PLANS.items():
-        assert keys.pixel_cache_key(replace(plan, **{name: value}), 32, STATISTICS).digest != before, name
+        assert build_cached_pixels.key(replace(plan, **{name: value}), 32, context_of(STATISTICS)).digest != before, (
+            name
+        )
     other = replace(STATISTICS, frame=pl.DataFrame({"digest": [f"e{row}" for row in range(9)]}))
-    assert keys.pixel_cache_key(plan, 32, other).digest != before
+    assert build_cached_pixels.key(plan, 32, context_of(other)).digest != before
 
 
 def test_every_field_of_audit_and_split_is_in_their_keys() -> None:
-    assert same_keys(AuditSpec(), lambda spec: keys.audit_key(spec, DIGESTS)) == set()
-    assert same_keys(SplitSpec(), lambda spec: keys.folds_key(spec, 1, DIGESTS)) == set()
+    assert same_keys(AuditSpec(), lambda spec: audit_table.key(spec, DIGESTS, IMAGES, STATISTICS)) == set()
+    assert same_keys(SplitSpec(), lambda spec: folds_key(spec, 1, DIGESTS)) == set()
     for name in DIGESTS:
         other = {**DIGESTS, name: "other"}
-        assert keys.folds_key(SplitSpec(), 1, other) != keys.folds_key(SplitSpec(), 1, DIGESTS) or name == "statistics"
-    assert keys.folds_key(SplitSpec(), 2, DIGESTS) != keys.folds_key(SplitSpec(), 1, DIGESTS)
+        assert folds_key(SplitSpec(), 1, other) != folds_key(SplitSpec(), 1, DIGESTS) or name == "statistics"
+    assert folds_key(SplitSpec(), 2, DIGESTS) != folds_key(SplitSpec(), 1, DIGESTS)
     befores = (None, {}, {"s1": 0}, {"s1": 1}, {"s1": 0, "s2": 0})
-    assert len({keys.folds_key(SplitSpec(), 1, DIGESTS, earlier_folds=before).digest for before in befores}) == len(
-        befores
-    )
-    turned = keys.folds_key(SplitSpec(), 1, DIGESTS, earlier_folds={"s2": 0, "s1": 0})
-    assert turned == keys.folds_key(SplitSpec(), 1, DIGESTS, earlier_folds=befores[-1])
+    assert len({folds_key(SplitSpec(), 1, DIGESTS, None, before).digest for before in befores}) == len(befores)
+    turned = folds_key(SplitSpec(), 1, DIGESTS, None, {"s2": 0, "s1": 0})
+    assert turned == folds_key(SplitSpec(), 1, DIGESTS, None, befores[-1])
 
 
 def test_every_section_of_a_recipe_reaches_a_step_or_has_its_reason() -> None:
@@ -425,8 +451,8 @@ def test_a_pseudo_label_section_counts_where_labels_join() -> None:
     assert set(PseudoLabelsSpec.model_fields) >= {"weight", "ramp_epochs", "rounds", "roles"}
     plain = replace(JOB, pseudo_round=0, pseudo_rows=np.empty(0, np.int64))
     other = MODEL.model_copy(update={"pseudo_labels": PseudoLabelsSpec(weight=0.25)})
-    assert keys.fit_key(replace(plain, model=other), STATISTICS, SPECIMENS, RUNTIME).digest == (
-        keys.fit_key(plain, STATISTICS, SPECIMENS, RUNTIME).digest
+    assert fit_network.key(replace(plain, model=other), STATISTICS, SPECIMENS, RUNTIME).digest == (
+        fit_network.key(plain, STATISTICS, SPECIMENS, RUNTIME).digest
     )
 
 
@@ -436,8 +462,8 @@ def test_the_plan_of_a_budget_is_kept_across_a_review_and_hangs_on_the_weights_t
     recipe = Recipe.model_validate({"data": {"train": "t.csv", "images": "{id}.png"}})
 
     def key_of(**more: str) -> str:
-        steps = SimpleNamespace(digests={**DIGESTS, **more})
-        return budgeting._make_plan_key(recipe, 600.0, (), steps, RUNTIME).digest  # type: ignore[arg-type]
+        data = context_of(digests={**DIGESTS, **more}).data
+        return budgeting.make_plan.key(recipe, (), data, RUNTIME, 600.0, 0.0).digest
 
     monkeypatch.setattr(budgeting, "weights_identity", lambda *_: "random")
     before = key_of()

@@ -17,7 +17,7 @@ from holotype.api import FittedRun
 from holotype.cache import RunLog, Steps, Store
 from holotype.core.errors import RecipeError
 from holotype.networks import open_checkpoint
-from holotype.pipeline.run import prepare
+from holotype.pipeline.prepare import prepare
 from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import load_recipe, parse_recipe
 

@@ -16,7 +16,8 @@ from holotype.cache import RunLog, Steps, Store
 from holotype.core.errors import InputError
 from holotype.core.progress import Progress
 from holotype.data import read_table
-from holotype.pipeline.run import prepare, run
+from holotype.pipeline.prepare import prepare
+from holotype.pipeline.run import run
 from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import Recipe, parse_recipe
 from holotype.runs.fitted_run import open_run

@@ -55,7 +55,7 @@ def test_a_moved_project_predicts_explains_and_runs_again_with_its_store(
         assert explain(folder, step="images") != []
         run(moved / "work" / "recipe.yaml")
         states = steps_of(folder)
-        assert (states["fit main 0"], states["pack 32"]) == ("reused", "reused")
+        assert (states["fit main 0"], states["pixels 32"]) == ("reused", "reused")
         assert (moved / "work" / ".holotype").is_dir()
     finally:
         project.with_name("gone").rename(project)

@@ -14,13 +14,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from holotype.cache import StepKey
+from holotype.cache import StepKey, StepResult, Store
 from holotype.core.errors import InputError
 from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
 from holotype.data import PixelCache
 from holotype.loading import ImageDataset
-from holotype.pipeline.cache_keys import fit_key, predict_key
+from holotype.pipeline.models.networks import TrainedNetwork, fit_network, predict_part
 from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import load_recipe
 from holotype.recipe.sections import ModelSpec
@@ -43,7 +43,7 @@ JOB = FitJob(
     None,
     SCALE,
 )
-KEY = fit_key(JOB, STATISTICS, SPECIMENS, Runtime())
+KEY = fit_network.key(JOB, STATISTICS, SPECIMENS, Runtime())
 
 
 def of_model(**changes: Any) -> FitJob:
@@ -62,30 +62,31 @@ def other_pixels(row: int) -> ImageStatistics:
 
 
 TRAINS_AGAIN: dict[str, StepKey] = {
-    "seed": fit_key(replace(JOB, seed=2), STATISTICS, SPECIMENS, Runtime()),
-    "fold": fit_key(replace(JOB, fold=1), STATISTICS, SPECIMENS, Runtime()),
-    "rows": fit_key(replace(JOB, train_rows=np.arange(5)), STATISTICS, SPECIMENS, Runtime()),
-    "a label": fit_key(JOB, STATISTICS, other_truth(), Runtime()),
-    "a training image": fit_key(JOB, other_pixels(0), SPECIMENS, Runtime()),
-    "an image of the fold": fit_key(JOB, other_pixels(7), SPECIMENS, Runtime()),
-    "the form of the stored images": fit_key(
+    "seed": fit_network.key(replace(JOB, seed=2), STATISTICS, SPECIMENS, Runtime()),
+    "fold": fit_network.key(replace(JOB, fold=1), STATISTICS, SPECIMENS, Runtime()),
+    "rows": fit_network.key(replace(JOB, train_rows=np.arange(5)), STATISTICS, SPECIMENS, Runtime()),
+    "a label": fit_network.key(JOB, STATISTICS, other_truth(), Runtime()),
+    "a training image": fit_network.key(JOB, other_pixels(0), SPECIMENS, Runtime()),
+    "an image of the fold": fit_network.key(JOB, other_pixels(7), SPECIMENS, Runtime()),
+    "the form of the stored images": fit_network.key(
         JOB,
         STATISTICS,
         replace(SPECIMENS, pixel_cache=PixelCache(np.zeros((9, 1, 32, 40), np.uint8), "fit")),
         Runtime(),
     ),
-    "normalization": fit_key(
+    "normalization": fit_network.key(
         replace(JOB, normalization=Normalization((1.0,), (1.0,))), STATISTICS, SPECIMENS, Runtime()
     ),
-    "class names": fit_key(replace(JOB, classes=("a", "b", "d")), STATISTICS, SPECIMENS, Runtime()),
-    "batch": fit_key(JOB, STATISTICS, SPECIMENS, Runtime(batch=16)),
-    "augmentation": fit_key(of_model(augment={"rotate": 0}), STATISTICS, SPECIMENS, Runtime()),
-    "head": fit_key(of_model(head={"dropout": 0.3}), STATISTICS, SPECIMENS, Runtime()),
+    "class names": fit_network.key(replace(JOB, classes=("a", "b", "d")), STATISTICS, SPECIMENS, Runtime()),
+    "batch": fit_network.key(JOB, STATISTICS, SPECIMENS, Runtime(batch=16)),
+    "augmentation": fit_network.key(of_model(augment={"rotate": 0}), STATISTICS, SPECIMENS, Runtime()),
+    "head": fit_network.key(of_model(head={"dropout": 0.3}), STATISTICS, SPECIMENS, Runtime()),
 }
+SERVED = Runtime(threads=7, workers=3, store=Path("x"))
 TRAINS_NOT: dict[str, StepKey] = {
-    "views": fit_key(of_model(predict={"tta": "none"}), STATISTICS, SPECIMENS, Runtime()),
-    "threads, workers and store": fit_key(JOB, STATISTICS, SPECIMENS, Runtime(threads=7, workers=3, store=Path("x"))),
-    "an image that neither trains nor validates": fit_key(JOB, other_pixels(8), SPECIMENS, Runtime()),
+    "views": fit_network.key(of_model(predict={"tta": "none"}), STATISTICS, SPECIMENS, Runtime()),
+    "threads, workers and store": fit_network.key(JOB, STATISTICS, SPECIMENS, SERVED),
+    "an image that neither trains nor validates": fit_network.key(JOB, other_pixels(8), SPECIMENS, Runtime()),
 }
 
 
@@ -97,6 +98,11 @@ def test_what_counts_in_training_is_in_its_key(key: StepKey) -> None:
 @pytest.mark.parametrize("key", TRAINS_NOT.values(), ids=TRAINS_NOT)
 def test_what_does_not_count_in_training_is_not_in_its_key(key: StepKey) -> None:
     assert key.digest == KEY.digest
+
+
+def predict_key(job: FitJob, fit: StepKey, statistics: ImageStatistics, rows: np.ndarray) -> StepKey:
+    trained = TrainedNetwork(job, StepResult(fit, Store(Path("store"))))
+    return predict_part.key(trained, rows, "oof", statistics, SPECIMENS, Runtime())
 
 
 def test_predictions_hang_on_the_network_the_views_and_the_images() -> None:
@@ -117,7 +123,7 @@ def test_weights_count_by_the_bytes_of_their_file(tmp_path: Path) -> None:
     keys = []
     for content in (b"one", b"two"):
         file.write_bytes(content)
-        keys.append(fit_key(of_model(weights=str(file)), STATISTICS, SPECIMENS, Runtime()).digest)
+        keys.append(fit_network.key(of_model(weights=str(file)), STATISTICS, SPECIMENS, Runtime()).digest)
     assert keys[0] != keys[1]
 
 

@@ -128,7 +128,7 @@ def test_touched_images_are_read_again_and_nothing_else_is_made(
     shutil.copy(tmp_path / "data/images/train-00004_nucleus.png", tmp_path / "data/images/train-00003_nucleus.png")
     run(recipe)
     made = {step for step, state in steps_of(folder).items() if state == "made"}
-    assert {"statistics", "pack 32", "fit main 0", "predict main 0"} <= made
+    assert {"statistics", "pixels 32", "fit main 0", "predict main 0"} <= made
     assert "images" not in made
 
 
@@ -152,7 +152,7 @@ def test_one_corrected_label_decodes_no_image_and_packs_none(copied: Path, steps
     run(copied)
     states = steps_of(folder)
     assert states["images"] == "made"
-    assert (states["statistics"], states["pack 32"]) == ("reused", "reused")
+    assert (states["statistics"], states["pixels 32"]) == ("reused", "reused")
 
 
 def test_one_new_test_image_is_predicted_alone_and_trains_nothing(copied: Path, steps_of: StepsOf) -> None:
@@ -181,7 +181,7 @@ def test_images_that_are_replaced_with_size_and_time_kept_are_read_again(copied:
     os.utime(one, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     run(copied)
     made = {step for step, state in steps_of(folder).items() if state == "made"}
-    assert {"statistics", "pack 32"} <= made
+    assert {"statistics", "pixels 32"} <= made
 
 
 def test_an_image_that_changes_after_it_was_measured_is_named_and_nothing_is_stored(
@@ -196,10 +196,10 @@ def test_an_image_that_changes_after_it_was_measured_is_named_and_nothing_is_sto
         shutil.copyfile(other, one)
         return measured
 
-    monkeypatch.setattr("holotype.pipeline.run.measure_images", measure_and_change)
+    monkeypatch.setattr("holotype.pipeline.data_steps.measure_images", measure_and_change)
     with pytest.raises(DataError, match=r"train-00003_nucleus.png.* changed after it was measured; run the same"):
         run(copied)
-    assert not list((copied.parent / ".holotype").glob("pack/*"))
+    assert not list((copied.parent / ".holotype").glob("pixels/*"))
     monkeypatch.undo()
     one.write_bytes(before)
     assert run(copied).folder.require("oof.parquet")

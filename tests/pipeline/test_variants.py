@@ -157,7 +157,7 @@ def test_images_kept_in_memory_give_the_same_bytes(
     write_recipe: WriteRecipe, finished: Path, tmp_path: Path, steps_of: Callable[[Path], dict[str, str]]
 ) -> None:
     folder = run(write_recipe(tmp_path, data={"cache": "none"}, decision={"kind": "threshold"})).folder.root
-    assert not any(step.startswith("pack") for step in steps_of(folder))
+    assert not any(step.startswith("pixels") for step in steps_of(folder))
     for name in ("oof.parquet", "submission.csv", "models/main/fold2/weights.safetensors"):
         assert (folder / name).read_bytes() == (finished / name).read_bytes()
 

@@ -29,7 +29,7 @@ def test_where_nothing_changed_everything_is_taken_from_the_store(finished: Path
     assert set(steps.values()) == {TAKEN}
     parts = (("fit", ""), ("predict", ""), ("predict", " test"))
     fits = {f"{step} main {fold}{part}" for step, part in parts for fold in range(3)}
-    assert set(steps) == {"images", "statistics", "audit", "folds", "pack 32"} | fits
+    assert set(steps) == {"images", "statistics", "audit", "folds", "pixels 32"} | fits
 
 
 def test_other_views_are_named_and_the_networks_stay(finished: Path) -> None:
@@ -42,7 +42,7 @@ def test_more_epochs_are_named_and_the_predictions_follow_the_networks(finished:
     steps = told(finished, "models.0.phases.0.epochs=5")
     assert steps["fit main 0"] == "would run again; changed: recipe: phases"
     assert steps["predict main 0"] == "would run again; changed: network"
-    assert steps["pack 32"] == TAKEN
+    assert steps["pixels 32"] == TAKEN
 
 
 def test_a_new_model_has_not_run_yet_and_the_other_one_stays(finished: Path) -> None:
@@ -66,7 +66,7 @@ def test_another_decision_runs_nothing_again(finished: Path) -> None:
 
 
 def test_images_in_memory_are_no_step(finished: Path) -> None:
-    assert "pack 32" not in told(finished, "data.cache=none")
+    assert "pixels 32" not in told(finished, "data.cache=none")
 
 
 def test_a_touched_image_is_read_again_and_the_rest_cannot_be_foreseen(

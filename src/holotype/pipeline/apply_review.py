@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from holotype.audit import audit_images, audit_labels
-from holotype.cache import Steps
+from holotype.cache import Reads, StepOutput, Steps, step
 from holotype.core.digest import digest_file
 from holotype.core.errors import DataError, pluralize
-from holotype.pipeline.cache_keys import reviewed_run_key
+from holotype.pipeline.prepared import PreparedData
 from holotype.recipe.sections import AuditSpec, DataSpec, SplitSpec
 from holotype.review import Reviewed, apply_review, read_rows, replay
 from holotype.split import Features, make_folds
-from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable
+from holotype.types import Folds
 
 __all__ = ["apply_review_decisions", "find_reviewed_scores", "split_reviewed", "unused_review_note"]
 
@@ -25,43 +25,32 @@ REVIEW_FILE = "review.csv"
 SCORE_FILES = ("oof.parquet", "classes.csv")
 
 
-def apply_review_decisions(
-    data: DataSpec,
-    spec: AuditSpec,
-    images: ImageTable,
-    statistics: ImageStatistics,
-    audit: AuditReport,
-    digests: dict[str, str],
-) -> tuple[ImageTable, AuditReport, Reviewed | None]:
+def apply_review_decisions(spec: DataSpec, audit: AuditSpec, data: PreparedData) -> PreparedData:
     """Apply review decisions to the image table and repeat the audit.
-
-    Args:
-        digests: Digests of the earlier steps; gains `review` if the decisions change later steps.
 
     Raises:
         DataError: The file of decisions is missing or cannot be read.
     """
-    if data.review is None:
-        return images, audit, None
-    path = Path(data.review)
+    if spec.review is None:
+        return data
+    path = Path(spec.review)
     if not path.is_file():
         raise DataError(
-            f"the file of decisions {data.review!r} does not exist",
+            f"the file of decisions {spec.review!r} does not exist",
             field="data.review",
             remedy="make it with `holotype review RUN`, or remove the key",
         )
     read = read_rows(path)
-    reviewed = apply_review(replay(read.rows), images, audit, data.labels.separator)
-    notes = tuple(f"Review: {sentence}." for sentence in read.warnings)
-    reviewed = reviewed.with_warnings(notes)
+    reviewed = apply_review(replay(read.rows), data.images, data.audit, spec.labels.separator)
+    reviewed = reviewed.with_warnings(tuple(f"Review: {sentence}." for sentence in read.warnings))
     if reviewed.digest is None:
-        return images, audit, reviewed
-    digests["review"] = reviewed.digest
-    if images.has_files:
-        new_audit = audit_images(reviewed.images, statistics, spec, reviewed.duplicates, reviewed.dropped)
+        return replace(data, review=reviewed)
+    if data.images.has_files:
+        report = audit_images(reviewed.images, data.statistics, audit, reviewed.duplicates, reviewed.dropped)
     else:
-        new_audit = audit_labels(reviewed.images, reviewed.dropped)
-    return reviewed.images, new_audit, reviewed
+        report = audit_labels(reviewed.images, reviewed.dropped)
+    digests = {**data.digests, "review": reviewed.digest}
+    return replace(data, images=reviewed.images, audit=report, review=reviewed, digests=digests)
 
 
 def unused_review_note(data: DataSpec, folder: Path) -> str | None:
@@ -89,39 +78,35 @@ def unused_review_note(data: DataSpec, folder: Path) -> str | None:
 
 
 def split_reviewed(
-    images: ImageTable,
-    audit: AuditReport,
-    spec: SplitSpec,
-    seed: int,
-    features: Features | None,
-    before: Mapping[str, int] | None = None,
-    *,
-    original_images: ImageTable,
-    original_audit: AuditReport,
+    data: PreparedData, spec: SplitSpec, seed: int, features: Features | None, before: Mapping[str, int] | None = None
 ) -> Folds:
     """Make folds after a review or an edit of the table, moving as few groups as balance allows.
 
     Args:
         features: Features that distinguish test rows from training rows, for a holdout like the test set.
         before: Fold of each sample in the run that is in the folder; None starts from the folds without the review.
-        original_images: The table before the review; the same object if there was none.
-        original_audit: The audit before the review; the same object if there was none.
     """
-    if before is None and not (images is original_images and audit is original_audit):
+    review = data.review
+    if before is None and review is not None and review.digest is not None:
         try:
-            unreviewed = make_folds(original_images, original_audit, spec, seed, features)
+            unreviewed = make_folds(review.original, review.original_audit, spec, seed, features)
         except DataError:
             unreviewed = None  # the data cannot be split without the review
         if unreviewed is not None:
-            names = original_images.samples.frame["sample"].cast(pl.String).to_list()
+            names = review.original.samples.frame["sample"].cast(pl.String).to_list()
             before = dict(zip(names, unreviewed.fold_of_sample.tolist(), strict=True))
-    return make_folds(images, audit, spec, seed, features, before=before)
+    return make_folds(data.images, data.audit, spec, seed, features, before=before)
+
+
+@step("reviewed run", 1, lambda _folder, digest: Reads(None, {"scores": digest}))
+def keep_reviewed_scores(output: StepOutput, folder: Path, _digest: str) -> None:
+    """Scores of a reviewed run, whose folder the next run may replace."""
+    for name in SCORE_FILES:
+        shutil.copy2(folder / name, output.folder)
 
 
 def find_reviewed_scores(reviewed: Reviewed, decisions: str | None, steps: Steps) -> Path | None:
     """Find the scores of the run that was reviewed last, and copy them to the cache.
-
-    The copy is needed because the next run may replace that run's folder.
 
     Args:
         decisions: The file of decisions; run folders in it are relative to it.
@@ -133,14 +118,8 @@ def find_reviewed_scores(reviewed: Reviewed, decisions: str | None, steps: Steps
         run_path, _, digest = row.run.rpartition(" ")
         if not run_path or decisions is None:
             continue
-        folder, key = Path(decisions).parent / run_path, reviewed_run_key(digest)
+        folder = Path(decisions).parent / run_path
         there = (folder / SCORE_FILES[0]).is_file() and digest_file(folder / SCORE_FILES[0]) == digest
-        if there or steps.store.contains(key):
-            scores_folder = steps.cached_folder(key, partial(_copy_scores, folder))
-            return scores_folder if scores_folder.is_dir() else None
+        if there or steps.store.contains(keep_reviewed_scores.key(folder, digest)):
+            return keep_reviewed_scores(steps, folder, digest).folder
     return None
-
-
-def _copy_scores(source: Path, target: Path) -> None:
-    for name in SCORE_FILES:
-        shutil.copy2(source / name, target)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.cache import Steps, UnknownUntilRunError
+from holotype.cache import Steps
 from holotype.core.runtime import Runtime
 from holotype.evaluation import gather_oof, gather_test
 from holotype.pipeline.imported_predictions import read_aligned_scores
@@ -27,7 +27,7 @@ from holotype.recipe.load import Recipe
 from holotype.recipe.sections import PredictionsSpec
 from holotype.types import ImageTable, Integers, OofPredictions, Predictions, TestPredictions, to_dense
 
-__all__ = ["AllModelScores", "ModelScores", "gather_models"]
+__all__ = ["AllModelScores", "ModelScores", "train_models"]
 
 Evidence = TypeVar("Evidence", OofPredictions, TestPredictions)
 
@@ -74,26 +74,25 @@ class ModelScores:
     caveats: tuple[str, ...] = ()
 
 
-def gather_models(recipe: Recipe, prepared: PreparedData, steps: Steps, runtime: Runtime) -> AllModelScores:
+def train_models(recipe: Recipe, prepared: PreparedData, steps: Steps, runtime: Runtime) -> AllModelScores:
     """Train every model and predict with it, or import its predictions.
 
     Raises:
-        UnknownUntilRunError: In a dry run, if a network is missing.
         DataError: A file of scores does not fit the table.
     """
     context = TrainingContext(prepared, recipe.seed, steps, runtime, recipe.data.cache, recipe.final_model)
-    model_scores: list[ModelScores] = []
-    for number, section in enumerate(recipe.models):
+
+    def score(number: int) -> list[ModelScores]:
+        section = recipe.models[number]
         if section.predictions is not None:
             field_name = f"models.{number}.predictions"
-            model_scores.append(_import_predictions(section.name, section.predictions, field_name, prepared, runtime))
-            continue
+            return [_import_predictions(section.name, section.predictions, field_name, prepared, runtime)]
         trained = train_and_predict(resolve_model(section, prepared.statistics), context)
         several = section.predict.tta != "none"
-        model_scores += [_score_model(model, prepared, several and model.name == section.name) for model in trained]
-    if len(model_scores) < sum(len(section.names) for section in recipe.models):
-        raise UnknownUntilRunError("the models' predictions")
-    return _merge_models(_complete_models(model_scores, prepared.images))
+        return [_score_model(model, prepared, several and model.name == section.name) for model in trained]
+
+    scores = [entry for entries in steps.each(score, range(len(recipe.models))) for entry in entries]
+    return _merge_models(_complete_models(scores, prepared.images))
 
 
 def _score_model(model: ModelPredictions, prepared: PreparedData, has_views: bool) -> ModelScores:

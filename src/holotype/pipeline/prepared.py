@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from holotype.review import Reviewed
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable
@@ -18,6 +19,7 @@ class PreparedData:
         statistics: One row per image.
         warnings: Sentences of all these steps, for the user.
         review: Applied review decisions, if the recipe names a file of them.
+        digests: Digests of the content of `images`, `statistics` and `audit`, and of the decisions of a `review`.
     """
 
     images: ImageTable
@@ -26,3 +28,4 @@ class PreparedData:
     folds: Folds
     warnings: tuple[str, ...]
     review: Reviewed | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)

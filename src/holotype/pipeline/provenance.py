@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from holotype.report import Provenance, StepFacts
 __all__ = ["describe_run", "optional_work", "step_costs"]
 
 
-def describe_run(steps: Steps, recipe: str) -> Provenance:
+def describe_run(steps: Steps, recipe: str, digests: Mapping[str, str]) -> Provenance:
     """Describe how to repeat a run, what each step cost, and the digests of what was read.
 
     Args:
         recipe: Text of the resolved recipe, as in the run folder.
+        digests: Digests of the data, from `PreparedData`.
     """
     folder = steps.log.path.parent
     commands = {}
@@ -34,7 +35,7 @@ def describe_run(steps: Steps, recipe: str) -> Provenance:
         StepFacts(name, steps.states[name], cost.get("seconds", 0.0), cost.get("peak_mb"))
         for name, cost in steps.costs.items()
     ]
-    return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **steps.digests})
+    return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **digests})
 
 
 @contextmanager

@@ -4,51 +4,44 @@ prepare     read the table → measure the images → audit → apply the review
 run_steps  train and predict (models × folds) → make the postprocessing → evaluate it → fit it → find label errors
 run         write the run folder → write the report
 
-Every step takes its result from the cache if nothing it depends on has changed (`cache_keys`).
+Every step takes its result from the cache if nothing that it reads has changed (`@step`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from holotype.audit import audit_images, audit_labels, empty_label_errors, find_label_errors
+from holotype.audit import empty_label_errors, find_label_errors
 from holotype.cache import RunLog, Steps, Store
 from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
-from holotype.data import empty_statistics, folder_warnings, measure_images, read_images, table_warnings
 from holotype.evaluation import NestedScore, add_caveats, score_nested
-from holotype.pipeline import cache_keys as keys
-from holotype.pipeline.apply_review import apply_review_decisions, find_reviewed_scores, split_reviewed
-from holotype.pipeline.caveats import random_weight_warnings, score_caveats
-from holotype.pipeline.earlier_folds import describe_kept_folds, is_stratified, read_earlier_folds, scored_folds
+from holotype.pipeline.apply_review import find_reviewed_scores
+from holotype.pipeline.caveats import score_caveats
+from holotype.pipeline.earlier_folds import read_earlier_folds
 from holotype.pipeline.fit_postprocessing import (
     FittedPostprocessing,
     Postprocessing,
     fit_postprocessing,
     make_postprocessing,
 )
-from holotype.pipeline.imported_predictions import named_folds
-from holotype.pipeline.model_scores import AllModelScores, gather_models
-from holotype.pipeline.models import TrainingContext, train_test_features
+from holotype.pipeline.model_scores import AllModelScores, train_models
+from holotype.pipeline.prepare import prepare
 from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.provenance import optional_work
 from holotype.pipeline.review_effect import describe_review_effect, measure_review_effect
 from holotype.pipeline.run_result import RunResult
-from holotype.pipeline.validate import class_count_notes, validate_names, validate_with_data
+from holotype.pipeline.validate import validate_names
 from holotype.pipeline.write_predictions import describe_decision_effect, describe_uniform_predictions
 from holotype.pipeline.write_run import write_page, write_run
 from holotype.recipe.load import Recipe
 from holotype.review import without_confirmed
-from holotype.split import empty_folds, use_imported_folds
-from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalization
 
-__all__ = ["prepare", "run", "run_steps"]
+__all__ = ["run", "run_steps"]
 
 
 def run(
@@ -90,7 +83,7 @@ def run_steps(recipe: Recipe, steps: Steps, runtime: Runtime, before: Mapping[st
     prepared = prepare(recipe, steps, runtime, before)
     for warning in prepared.warnings:
         runtime.progress.info(f"note: {warning}")
-    model_scores = gather_models(recipe, prepared, steps, runtime)
+    model_scores = train_models(recipe, prepared, steps, runtime)
     postprocessing = make_postprocessing(recipe, prepared, runtime, model_scores)
     nested = _evaluate(recipe, prepared, model_scores, postprocessing)
     fitted = fit_postprocessing(postprocessing, model_scores.oof, model_scores.test, nested, prepared.images)
@@ -101,80 +94,6 @@ def run_steps(recipe: Recipe, steps: Steps, runtime: Runtime, before: Mapping[st
         earlier = find_reviewed_scores(prepared.review, recipe.data.review, steps)
         review = measure_review_effect(prepared, nested, postprocessing.decision, earlier, recipe.metric)
     return RunResult(prepared, model_scores, fitted, nested, label_errors, validation, review)
-
-
-def prepare(recipe: Recipe, steps: Steps, runtime: Runtime, before: Mapping[str, int] | None = None) -> PreparedData:
-    """Read, measure, audit and split the data: every error in them is found here, before any training.
-
-    Args:
-        before: From `read_earlier_folds`.
-
-    Raises:
-        DataError: The tables, images or labels are wrong.
-    """
-    images = steps.cached_value(ImageTable, keys.images_key(recipe.data), lambda: read_images(recipe.data))
-    validate_with_data(recipe, images)
-    statistics = _measure(images, steps, runtime)
-    audit = _audit(recipe, images, statistics, steps)
-    original_images, original_audit = images, audit
-    images, audit, review = apply_review_decisions(recipe.data, recipe.audit, images, statistics, audit, steps.digests)
-    undivided = PreparedData(images, statistics, audit, empty_folds(images), (), review)
-    context = TrainingContext(undivided, recipe.seed, steps, runtime, recipe.data.cache)
-    folds = _split(recipe, context, original_images, original_audit, before)
-    warnings = folder_warnings(recipe.data) + table_warnings(images) + class_count_notes(len(images.classes))
-    warnings += () if review is None else review.words + review.warnings
-    warnings += (*random_weight_warnings(recipe), *audit.warnings, *folds.warnings)
-    return replace(undivided, folds=folds, warnings=warnings)
-
-
-def _measure(images: ImageTable, steps: Steps, runtime: Runtime) -> ImageStatistics:
-    return steps.cached_value(
-        ImageStatistics,
-        keys.statistics_key(images),
-        lambda: measure_images(images, runtime) if images.has_files else empty_statistics(images),
-        {"normalization": Normalization},
-    )
-
-
-def _audit(recipe: Recipe, images: ImageTable, statistics: ImageStatistics, steps: Steps) -> AuditReport:
-    return steps.cached_value(
-        AuditReport,
-        keys.audit_key(recipe.audit, steps.digests),
-        lambda: audit_images(images, statistics, recipe.audit) if images.has_files else audit_labels(images),
-    )
-
-
-def _split(
-    recipe: Recipe,
-    context: TrainingContext,
-    original_images: ImageTable,
-    original_audit: AuditReport,
-    before: Mapping[str, int] | None,
-) -> Folds:
-    images, audit, steps = context.images, context.data.audit, context.steps
-    features = train_test_features(recipe.models, recipe.split, context) if recipe.split.like_test else None
-    key = partial(keys.folds_key, recipe.split, recipe.seed, dict(steps.digests), features[1] if features else None)
-    folds = steps.cached_value(
-        Folds,
-        key(before),
-        lambda: split_reviewed(
-            images,
-            audit,
-            recipe.split,
-            recipe.seed,
-            features,
-            before,
-            original_images=original_images,
-            original_audit=original_audit,
-        ),
-    )
-    if not steps.is_dry_run and is_stratified(recipe):
-        steps.store.repeat(key(before), key(scored_folds(images, folds)))  # the next run into this folder keeps them
-        if before is not None:
-            context.runtime.progress.info(describe_kept_folds(images, folds, before))
-    scored = np.intersect1d(images.samples.of_role("train"), np.flatnonzero(folds.fold_of_sample >= 0))
-    named = named_folds(recipe.models, images, scored)
-    return folds if named is None else use_imported_folds(images, folds, scored, named, recipe.split)
 
 
 def _evaluate(

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import polars as pl
 
-from holotype.cache import StepKey, Steps, Store
+from holotype.cache import Reads, StepKey, StepOutput, Steps, Store, step
 from holotype.core.errors import InputError, RecipeError
 from holotype.core.runtime import Runtime
 from holotype.data import PixelCache, read_row
 from holotype.loading import make_dataset
 from holotype.networks import weights_identity
 from holotype.pipeline.models import cache_format, resolve_model
+from holotype.pipeline.prepare import prepare
 from holotype.pipeline.prepared import PreparedData
-from holotype.pipeline.run import prepare
 from holotype.pipeline.validate import validate_names
 from holotype.planning.budget import AIM, BudgetPlan, format_duration, plan_budget, read_budget
 from holotype.planning.candidates import MAX_NEIGHBOR_IMAGES, probe_sizes
@@ -93,11 +93,9 @@ def plan_for_budget(
     validate_names(recipe)
     launch_fabric(runtime)
     ready = prepare(recipe, steps, runtime)
-    key = _make_plan_key(recipe, seconds, changes, steps, runtime)
-    plan = steps.cached_value(
-        BudgetPlan, key, lambda: _make_plan(recipe, changes, ready, runtime, seconds=seconds, began=began)
-    )
-    if not steps.is_dry_run:
+    planned = make_plan(steps, recipe, changes, ready, runtime, seconds, began)
+    plan, key = planned.read(BudgetPlan), planned.key
+    if steps.executes:
         plan_facts = {"changes": plan.changes, "reasons": plan.reasons, "seconds": plan.seconds}
         steps.log.write("plan", budget=seconds, expected=plan.expected, **plan_facts)
         for sentence in plan.reasons:
@@ -174,8 +172,10 @@ def _require_plannable(recipe: Recipe, changes: Sequence[str]) -> None:
             raise RecipeError(f"--budget cannot plan `{name}`", field=f"models.0.{name}", remedy=remedy)
 
 
-def _make_plan_key(recipe: Recipe, seconds: float, changes: Sequence[str], steps: Steps, runtime: Runtime) -> StepKey:
-    section = {
+def _plan_reads(
+    recipe: Recipe, changes: Sequence[str], ready: PreparedData, runtime: Runtime, seconds: float, _began: float
+) -> Reads:
+    settings = {
         "budget": seconds,
         "models": [model.model_dump(mode="json") for model in recipe.models],
         "split": recipe.split.model_dump(mode="json"),
@@ -186,12 +186,20 @@ def _make_plan_key(recipe: Recipe, seconds: float, changes: Sequence[str], steps
         "machine": [runtime.device, runtime.precision, runtime.thread_count, runtime.batch],
     }
     read = ("images", "statistics", "audit")  # not the review, so that runs before and after it share a plan
-    return StepKey("plan", 6, section, {name: steps.digests[name] for name in read if name in steps.digests})
+    return Reads(settings, {name: ready.digests[name] for name in read})
 
 
-def _make_plan(
-    recipe: Recipe, changes: Sequence[str], ready: PreparedData, runtime: Runtime, *, seconds: float, began: float
-) -> BudgetPlan:
+@step("plan", 6, _plan_reads)
+def make_plan(
+    output: StepOutput,
+    recipe: Recipe,
+    changes: Sequence[str],
+    ready: PreparedData,
+    runtime: Runtime,
+    seconds: float,
+    began: float,
+) -> None:
+    """Budget plan: the speed of this machine on the data, and the training that fits into the time."""
     model = recipe.models[0]
     runtime.progress.info(f"probe: measuring the training speed, for a budget of {format_duration(seconds)}")
     facts = _measure_dataset(recipe, ready, runtime, {change.partition("=")[0].strip() for change in changes})
@@ -200,9 +208,8 @@ def _make_plan(
     waited = time.perf_counter() - began
     slower = min(max(waited / time.process_time(), 1.0), MAX_SLOWDOWN)  # other processes use this machine too
     speed = replace(speed, spent=waited, scoring=slower * speed.scoring)
-    return plan_budget(
-        facts, speed, seconds, model.name, _written_settings(model), _written_settings(_full_phase(model))
-    )
+    written = (_written_settings(model), _written_settings(_full_phase(model)))
+    output.write(plan_budget(facts, speed, seconds, model.name, *written))
 
 
 def _measure_dataset(recipe: Recipe, ready: PreparedData, runtime: Runtime, set_addresses: set[str]) -> DatasetSize:

@@ -14,10 +14,10 @@ from holotype.core.errors import InputError
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
 from holotype.pipeline.apply_review import find_reviewed_scores
-from holotype.pipeline.cache_keys import EARLIER_FOLDS
+from holotype.pipeline.data_steps import EARLIER_FOLDS
 from holotype.pipeline.earlier_folds import read_earlier_folds
-from holotype.pipeline.model_scores import gather_models
-from holotype.pipeline.run import prepare
+from holotype.pipeline.model_scores import train_models
+from holotype.pipeline.prepare import prepare
 from holotype.pipeline.runtime import make_runtime
 from holotype.planning.budget_run import plan_for_budget
 from holotype.recipe.load import load_recipe
@@ -91,7 +91,7 @@ def predict_reruns(
         if budget:
             loaded = plan_for_budget(source, changes, budget, dry_run, runtime, time.perf_counter()).recipes[-1]
         prepared = prepare(loaded, dry_run, runtime, read_earlier_folds(folder, loaded, runtime.progress, source))
-        gather_models(loaded, prepared, dry_run, runtime)
+        train_models(loaded, prepared, dry_run, runtime)
         if prepared.review is not None:
             find_reviewed_scores(prepared.review, loaded.data.review, dry_run)
     except UnknownUntilRunError as error:

@@ -33,6 +33,7 @@ class Reviewed:
     """
 
     original: ImageTable
+    original_audit: AuditReport
     images: ImageTable
     duplicates: Duplicates
     dropped: Integers
@@ -118,6 +119,7 @@ def apply_review(active: ActiveDecisions, images: ImageTable, audit: AuditReport
     confirmed = {row.id for row in matched if row.action == "keep"} | set(new)
     return Reviewed(
         original=images,
+        original_audit=audit,
         images=_with_new_labels(images, changed),
         duplicates=duplicates,
         dropped=np.flatnonzero(np.isin(images.sample_numbers, dropped)).astype(np.int64),

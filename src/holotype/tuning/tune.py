@@ -19,9 +19,9 @@ from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
 from holotype.core.table_files import read_parquet
 from holotype.networks import find_weights
-from holotype.pipeline.model_scores import gather_models
+from holotype.pipeline.model_scores import train_models
+from holotype.pipeline.prepare import prepare
 from holotype.pipeline.prepared import PreparedData
-from holotype.pipeline.run import prepare
 from holotype.pipeline.runtime import make_runtime
 from holotype.pipeline.validate import validate_names
 from holotype.planning import read_budget
@@ -176,7 +176,7 @@ def _make_context(
     ready = prepare(load_recipe(path, (*changes, *trial)), steps, runtime)
     space = _make_space(recipe, options)
     section = recipe.model_dump(mode="json", exclude={"name", "submission", "run"})
-    identity = [section, steps.digests, [repr(dimension) for dimension in space], options.size, options.rows]
+    identity = [section, ready.digests, [repr(dimension) for dimension in space], options.size, options.rows]
     journal = runtime.store / "tune" / digest_value(identity) / "journal.jsonl"
     return _TuneContext(
         path, (*changes, *trial), options, ready, steps, replace(runtime, progress=quiet), open_study(journal), space
@@ -225,7 +225,7 @@ def _run_trial(context: _TuneContext, seed: int) -> TrialRecord:
 def _read_history(recipe: Recipe, context: _TuneContext, halt: int | None) -> list[dict[str, Any]]:
     """Training history, one entry per epoch, of a training up to epoch `halt` or to its end."""
     try:
-        scores = gather_models(recipe, context.ready, context.steps, replace(context.runtime, halt_after=halt))
+        scores = train_models(recipe, context.ready, context.steps, replace(context.runtime, halt_after=halt))
     except TrainingPaused as halted:
         return halted.history
     return read_parquet(scores.models[0].networks[0] / "history.parquet").to_dicts()

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from holotype.cache import UnknownUntilRunError
 from holotype.core.errors import DataError
 from holotype.data import image_features
 from holotype.evaluation import gather_oof
@@ -37,9 +36,6 @@ def train_test_features(
 
     Returns:
         Column names, and values of shape (image rows, columns); NaN for unknown values.
-
-    Raises:
-        UnknownUntilRunError: In a dry run, if a network is missing.
     """
     images, statistics, audit = context.images, context.data.statistics, context.data.audit
     names, table = image_features(statistics.frame)
@@ -71,7 +67,6 @@ def test_likeness_by_network(model: ModelSpec, context: TrainingContext) -> Floa
 
     Raises:
         DataError: There are no test rows.
-        UnknownUntilRunError: In a dry run, if a network is missing.
     """
     data = context.data
     if not len(data.images.rows_of_role("test")):
@@ -84,8 +79,6 @@ def test_likeness_by_network(model: ModelSpec, context: TrainingContext) -> Floa
     folds = make_folds(images, data.audit, SplitSpec(folds=FOLDS, stratify=["labels"]), context.seed)
     role_context = replace(context, data=replace(data, images=images, folds=folds), final_model="folds")
     predictions = train_and_predict(_adversarial_model(model), role_context)
-    if not predictions:
-        raise UnknownUntilRunError(f"the adversarial model {model.name}")
     pool = predictions[0].pools[0]
     oof = gather_oof([prediction for prediction in predictions[0].oof if prediction.pool == pool], folds, images, pool)
     of_sample = np.full(len(images.samples), np.nan, np.float32)

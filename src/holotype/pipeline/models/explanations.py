@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holotype.cache import Reads, StepOutput, library_versions, step
 from holotype.core.digest import digest_array
 from holotype.data import resize_image
 from holotype.loading import ImageDataset, compute_row_normalization
 from holotype.networks import open_checkpoint
-from holotype.pipeline.cache_keys import explanation_key
+from holotype.pipeline.models.digests import digest_inputs
 from holotype.pipeline.models.model_pixels import reopen_cached_pixels, unlabeled_dataset
 from holotype.pipeline.models.training_context import TrainingContext
 from holotype.recipe.sections import ModelSpec
@@ -79,39 +79,57 @@ class EmbeddingMap:
     method: str
 
 
+def _explanation_reads(settings: dict[str, Any], explained: ExplainedModel, fold: int, rows: Integers) -> Reads:
+    digests = {
+        "network": explained.networks[fold].name,  # in the cache, its folder is named after its key
+        "pixels": digest_inputs(explained.context.data.statistics, rows, explained.row_normalization),
+        "rows": digest_array(rows),
+        "projection": library_versions("scikit-learn"),
+    }
+    return Reads(settings, digests, f"{explained.model.name} {fold}")
+
+
+def _map_reads(explained: ExplainedModel, fold: int, rows: Integers) -> Reads:
+    return _explanation_reads({"seed": explained.context.seed}, explained, fold, rows)
+
+
+@step("map", 4, _map_reads)
+def make_embedding_map(output: StepOutput, explained: ExplainedModel, fold: int, rows: Integers) -> None:
+    """Embedding map: images embedded by one network and projected to the plane."""
+    from holotype.neighbors import project
+    from holotype.prediction import embed_with_network
+    from holotype.training import launch_fabric
+
+    runtime, dataset = explained.context.runtime, explained.dataset
+    checkpoint, device = open_checkpoint(explained.networks[fold]), launch_fabric(runtime).device
+    embeddings = embed_with_network(checkpoint, dataset, rows, runtime, device)
+    coordinates, method = project(embeddings, explained.context.seed)
+    output.write(EmbeddingMap(rows, embeddings, coordinates, _make_thumbnails(dataset, rows), method))
+
+
 def embedding_map(explained: ExplainedModel, fold: int, rows: Integers) -> EmbeddingMap:
     """Embed images by one network and project them to the plane.
 
     Args:
         rows: Image rows, shape (n,).
     """
-    network, context = explained.networks[fold], explained.context
-    runtime, name = context.runtime, f"map {explained.model.name} {fold}"
-    key = explanation_key(
-        name, network, context.data.statistics, rows, {"seed": context.seed}, explained.row_normalization
-    )
+    return make_embedding_map(explained.context.steps, explained, fold, rows).read(EmbeddingMap)
 
-    def write(folder: Path) -> None:
-        from holotype.neighbors import project
-        from holotype.prediction import embed_with_network
-        from holotype.training import launch_fabric
 
-        device = launch_fabric(runtime).device
-        dataset = explained.dataset
-        embeddings = embed_with_network(open_checkpoint(network), dataset, rows, runtime, device)
-        coordinates, method = project(embeddings, context.seed)
-        np.save(folder / "embeddings.npy", embeddings, allow_pickle=False)
-        np.save(folder / "places.npy", coordinates, allow_pickle=False)
-        np.save(folder / "thumbs.npy", _make_thumbnails(dataset, rows), allow_pickle=False)
-        (folder / "how.json").write_text(json.dumps(method), encoding="utf-8")
+def _heat_map_reads(explained: ExplainedModel, fold: int, rows: Integers, classes: Integers) -> Reads:
+    return _explanation_reads({"classes": digest_array(classes)}, explained, fold, rows)
 
-    cache_folder = context.steps.cached_folder(key, write)
-    embeddings, coordinates, thumbnails = (
-        np.load(cache_folder / f"{part}.npy", allow_pickle=False) for part in ("embeddings", "places", "thumbs")
-    )
-    return EmbeddingMap(
-        rows, embeddings, coordinates, thumbnails, json.loads((cache_folder / "how.json").read_text(encoding="utf-8"))
-    )
+
+@step("heat", 3, _heat_map_reads)
+def make_heat_maps(output: StepOutput, explained: ExplainedModel, fold: int, rows: Integers, classes: Integers) -> None:
+    """Heat maps (Grad-CAM) of one class in each of some images."""
+    from holotype.prediction import grad_cam
+    from holotype.training import launch_fabric
+
+    runtime = explained.context.runtime
+    checkpoint, device = open_checkpoint(explained.networks[fold]), launch_fabric(runtime).device
+    heat = grad_cam(checkpoint, explained.dataset, rows, classes, runtime, device)
+    np.save(output.folder / "heat.npy", heat.astype(np.float16), allow_pickle=False)
 
 
 def heat_maps(explained: ExplainedModel, fold: int, rows: Integers, classes: Integers) -> Floats:
@@ -127,22 +145,8 @@ def heat_maps(explained: ExplainedModel, fold: int, rows: Integers, classes: Int
     Raises:
         InputError: The backbone has no feature map.
     """
-    network, context = explained.networks[fold], explained.context
-    runtime, name = context.runtime, f"heat {explained.model.name} {fold}"
-    key = explanation_key(
-        name, network, context.data.statistics, rows, {"classes": digest_array(classes)}, explained.row_normalization
-    )
-
-    def write(folder: Path) -> None:
-        from holotype.prediction import grad_cam
-        from holotype.training import launch_fabric
-
-        device = launch_fabric(runtime).device
-        heat = grad_cam(open_checkpoint(network), explained.dataset, rows, classes, runtime, device)
-        np.save(folder / "heat.npy", heat.astype(np.float16), allow_pickle=False)
-
-    cache_folder = context.steps.cached_folder(key, write)
-    return np.load(cache_folder / "heat.npy", allow_pickle=False).astype(np.float32)
+    folder = make_heat_maps(explained.context.steps, explained, fold, rows, classes).folder
+    return np.load(folder / "heat.npy", allow_pickle=False).astype(np.float32)
 
 
 def _make_thumbnails(dataset: ImageDataset, rows: Integers) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holotype.cache import StepKey
+from holotype.cache import Reads, StepOutput, StepResult, library_versions, step
+from holotype.core.digest import digest_array
 from holotype.core.errors import pluralize
 from holotype.loading import ImageDataset
 from holotype.neighbors import (
@@ -27,12 +28,13 @@ from holotype.neighbors import (
     save_index,
 )
 from holotype.networks import open_checkpoint
-from holotype.pipeline.cache_keys import index_key, neighbors_key
+from holotype.pipeline.models.digests import digest_inputs, job_label
 from holotype.pipeline.models.networks import TrainedNetwork
 from holotype.pipeline.models.predictions import NEAREST_SCHEMA, ModelPredictions
 from holotype.pipeline.models.training_context import TrainingContext
 from holotype.recipe.sections import NeighborsSpec
 from holotype.split import duplicate_components
+from holotype.training import FitJob
 from holotype.types import (
     MANY_CLASSES,
     AnyScores,
@@ -46,7 +48,7 @@ from holotype.types import (
     keep_top_k,
 )
 
-__all__ = ["FoldKnn", "find_neighbors", "knn_model", "knn_scores"]
+__all__ = ["FoldKnn", "FoldNeighbors", "find_neighbors", "knn_model", "knn_scores", "vote_neighbors"]
 
 TieGroups = tuple[Integers, Integers] | None
 TEMPERATURE_SCORES = 20_000_000  # rows times classes used to fit the temperature
@@ -54,101 +56,155 @@ ROWS_PER_VOTE = 1024  # rows whose dense scores are in memory
 
 
 @dataclass(frozen=True)
-class FoldKnn:
+class FoldNeighbors:
     """Nearest neighbors by one fold's network.
 
     Args:
         folder: Holds the index.
         keys: Image rows in the index, shape (m,).
         neighbors: By part (`oof`, `test`, `validation`): query rows, and their neighbors among the keys.
-        predictions: By part: the scores.
     """
 
     folder: Path
     keys: Integers
     neighbors: dict[str, tuple[Integers, Neighbors]]
+
+
+@dataclass(frozen=True)
+class FoldKnn(FoldNeighbors):
+    """Votes of the nearest neighbors by one fold's network; `predictions` are their scores, by part."""
+
     predictions: dict[str, Predictions]
 
 
 def find_neighbors(
-    overall: TrainedNetwork,
-    predictions: Mapping[str, list[Predictions]],
-    dataset: ImageDataset,
-    context: TrainingContext,
-) -> FoldKnn | None:
+    overall: TrainedNetwork, parts: Mapping[str, Integers], dataset: ImageDataset, context: TrainingContext
+) -> FoldNeighbors | None:
     """Find the nearest training images of every row that a fold's network predicts.
 
     Out-of-fold rows never get their own duplicates as neighbors: those labels would not be known of a new image.
 
     Args:
         overall: Network of the fold.
-        predictions: Its own predictions by part, one entry per pooling.
+        parts: Image rows by name of the part.
         dataset: Pixels and labels.
 
     Returns:
-        None in a dry run if the cache lacks them.
+        None for a model without neighbors.
 
     Raises:
         HolotypeError: The scored fold is among the indexed images.
     """
-    job, spec, images = overall.job, overall.job.model.neighbors, context.images
-    if spec is None:
+    job, images, steps = overall.job, context.images, context.steps
+    if job.model.neighbors is None:
         return None
     require_no_scored_fold(images.sample_numbers[job.train_rows], context.data.folds.fold_of_sample, job.fold)
     duplicate_group = duplicate_components(images, context.data.audit)[images.sample_numbers]
-    statistics, steps = context.data.statistics, context.steps
-    row_normalization = dataset.row_normalization
-    key = index_key(overall.key, job, duplicate_group[job.train_rows], statistics, row_normalization)
-    index = steps.cached_folder(key, lambda folder: _write_index(folder, overall, duplicate_group, dataset, context))
-    parts = {name: pooled_predictions[0].rows for name, pooled_predictions in predictions.items()}
-    collection = load_index(index) if index.is_dir() else None
-    neighbors: dict[str, tuple[Integers, Neighbors]] = {}
-    scores = {}
-    for name, rows in parts.items():
+    index = index_training_images(steps, overall, duplicate_group, dataset, context)
+
+    def find(name: str) -> Neighbors:
+        rows = parts[name]
+        if not len(rows):  # an empty part is no step
+            k = (job.model.neighbors or NeighborsSpec()).k
+            return Neighbors(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
         tie_groups = (duplicate_group[rows], duplicate_group[job.train_rows]) if name == "oof" else None
-        search_key = neighbors_key(
-            key,
-            job,
-            statistics,
-            rows,
-            duplicate_group=tie_groups[0] if tie_groups else rows[:0],
-            part="" if name == "oof" else name,
-            row_normalization=row_normalization,
-        )
+        return search_index(steps, index, overall, rows, name, tie_groups, dataset, context).read(Neighbors)
 
-        def search(rows: Integers = rows, tie_groups: TieGroups = tie_groups, name: str = name) -> Neighbors:
-            nearest = make_index((collection or load_index(index)).embeddings, spec.index).search(
-                _embed(overall, rows, dataset, context), spec.k, tie_groups
-            )
-            _warn_if_few(nearest, spec, job.label, name, context)
-            return nearest
-
-        nearest = _load_or_search(search_key, search, len(rows), spec.k, context)
-        if collection is not None and nearest is not None:
-            logits = knn_scores(nearest, collection, images.kind, spec, predictions[name][0].logits)
-            neighbors[name] = rows, nearest
-            scores[name] = Predictions(f"{job.model.name}.neighbors", job.fold, rows, logits)
-    if collection is None or len(neighbors) < len(parts):
-        return None
-    return FoldKnn(index, job.train_rows, neighbors, scores)
+    neighbors = steps.each(find, parts)
+    found_by_part = {name: (parts[name], nearest) for name, nearest in zip(parts, neighbors, strict=True)}
+    return FoldNeighbors(index.folder, job.train_rows, found_by_part)
 
 
-def _load_or_search(
-    key: StepKey, search: Callable[[], Neighbors], rows: int, k: int, context: TrainingContext
-) -> Neighbors | None:
-    """Neighbors from the cache, or searched; empty parts are no step."""
-    if not rows:
-        return Neighbors(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
+def vote_neighbors(
+    nearest: FoldNeighbors, job: FitJob, predictions: Mapping[str, list[Predictions]], kind: Kind
+) -> FoldKnn:
+    """Let the nearest neighbors of each row vote.
 
-    def write(folder: Path) -> None:
-        nearest = search()
-        np.save(folder / "rows.npy", nearest.rows, allow_pickle=False)
-        np.save(folder / "similarity.npy", nearest.similarity, allow_pickle=False)
+    Args:
+        predictions: Of the network itself by part, one entry per pooling.
+    """
+    collection, spec = load_index(nearest.folder), job.model.neighbors or NeighborsSpec()
+    votes = {}
+    for name, (rows, neighbors) in nearest.neighbors.items():
+        logits = knn_scores(neighbors, collection, kind, spec, predictions[name][0].logits)
+        votes[name] = Predictions(f"{job.model.name}.neighbors", job.fold, rows, logits)
+    return FoldKnn(nearest.folder, nearest.keys, nearest.neighbors, votes)
 
-    cache_folder = context.steps.cached_folder(key, write)
-    if not cache_folder.is_dir():
-        return None
-    return Neighbors(*(np.load(cache_folder / f"{part}.npy", allow_pickle=False) for part in ("rows", "similarity")))
+
+def _index_reads(
+    overall: TrainedNetwork, duplicate_group: Integers, dataset: ImageDataset, context: TrainingContext
+) -> Reads:
+    rows = overall.job.train_rows
+    digests = {
+        "network": overall.key.digest,
+        "pixels": digest_inputs(context.data.statistics, rows, dataset.row_normalization),
+        "duplicates": digest_array(duplicate_group[rows]),
+        "search": library_versions("faiss-cpu", "faiss-gpu"),
+    }
+    return Reads(_search_options(overall.job), digests, job_label(overall.job))
+
+
+@step("index", 3, _index_reads)
+def index_training_images(
+    output: StepOutput,
+    overall: TrainedNetwork,
+    duplicate_group: Integers,
+    dataset: ImageDataset,
+    context: TrainingContext,
+) -> None:
+    """Index of the training images of one network, embedded by it.
+
+    Args:
+        duplicate_group: Duplicate group of each image row.
+    """
+    _write_index(output.folder, overall, duplicate_group, dataset, context)
+
+
+def _search_reads(
+    index: StepResult,
+    overall: TrainedNetwork,
+    rows: Integers,
+    part: str,
+    tie_groups: TieGroups,
+    dataset: ImageDataset,
+    context: TrainingContext,
+) -> Reads:
+    digests = {
+        "index": index.key.digest,
+        "pixels": digest_inputs(context.data.statistics, rows, dataset.row_normalization),
+        "rows": digest_array(rows),
+        "duplicates": digest_array(tie_groups[0] if tie_groups else rows[:0]),
+    }
+    label = job_label(overall.job, "" if part == "oof" else part)
+    return Reads(_search_options(overall.job), digests, label)
+
+
+@step("neighbors", 4, _search_reads)
+def search_index(
+    output: StepOutput,
+    index: StepResult,
+    overall: TrainedNetwork,
+    rows: Integers,
+    part: str,
+    tie_groups: TieGroups,
+    dataset: ImageDataset,
+    context: TrainingContext,
+) -> None:
+    """Nearest neighbors of some rows among the training images.
+
+    Args:
+        tie_groups: Duplicate groups of the rows and of the training images, which are then no neighbors of each other.
+    """
+    spec = overall.job.model.neighbors or NeighborsSpec()
+    queries = _embed(overall, rows, dataset, context)
+    nearest = make_index(load_index(index.folder).embeddings, spec.index).search(queries, spec.k, tie_groups)
+    _warn_if_few(nearest, spec, overall.job.label, part, context)
+    output.write(nearest)
+
+
+def _search_options(job: FitJob) -> dict[str, object] | None:
+    spec = job.model.neighbors  # votes are counted anew in every run
+    return None if spec is None else spec.model_dump(mode="json", exclude={"override_similarity"})
 
 
 def knn_scores(

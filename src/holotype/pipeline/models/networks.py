@@ -3,101 +3,169 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from holotype.cache import StepKey
+from holotype.cache import Reads, StepKey, StepOutput, StepResult, library_versions, step
+from holotype.core.digest import digest_array, digest_value
+from holotype.core.runtime import Runtime
 from holotype.loading import ImageDataset
-from holotype.networks import open_checkpoint
-from holotype.pipeline.cache_keys import fit_key, predict_key
+from holotype.networks import open_checkpoint, weights_identity
+from holotype.pipeline.models.digests import computed_precision, digest_inputs, job_label
 from holotype.pipeline.models.training_context import TrainingContext
 from holotype.prediction import load_scores, save_scores
 from holotype.training import FitJob
-from holotype.types import Integers, Predictions, take_rows
+from holotype.types import ImageStatistics, Integers, Predictions, take_rows
 
-__all__ = ["TrainedNetwork", "predict_rows", "train_network"]
+__all__ = ["TrainedNetwork", "fit_network", "predict_part", "predict_rows", "train_network"]
+
+NOT_READ = {"predict", "specialists", "pseudo_labels", "neighbors", "weights", "predictions"}
+"""Fields of a model that training does not read as they are written."""
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """Trained network: its job, cache key and checkpoint folder."""
+    """Trained network of one job."""
 
     job: FitJob
-    key: StepKey
-    network: Path
+    result: StepResult
+
+    @property
+    def key(self) -> StepKey:
+        """Cache key of the training."""
+        return self.result.key
+
+    @property
+    def network(self) -> Path:
+        """Checkpoint folder.
+
+        Raises:
+            UnknownUntilRunError: In a dry run, if it would be trained.
+        """
+        return self.result.folder
+
+
+def _training_reads(job: FitJob, statistics: ImageStatistics, dataset: ImageDataset, runtime: Runtime) -> Reads:
+    """Training reads its rows' pixels and labels, the weights it starts from, and the batch and precision."""
+    truth, cached_pixels = dataset.truth, dataset.pixel_cache.pixels
+    rows = {"training rows": job.train_rows, "fold": job.validation_rows, "rows that choose": job.inner_rows}
+    digests = {
+        f"pixels of the {name}": digest_inputs(statistics, row_set, dataset.row_normalization)
+        for name, row_set in rows.items()
+    }
+    digests |= {f"labels of the {name}": truth.rows(row_set).digest() for name, row_set in rows.items()}
+    digests |= {
+        "training rows": digest_array(job.train_rows),
+        "rows that choose": digest_array(job.inner_rows),
+        "external rows": digest_array(job.external),
+        "form of the stored images": digest_value(
+            [cached_pixels.shape[1:], cached_pixels.dtype.name, dataset.pixel_cache.resize_mode]
+        ),
+        "normalization": digest_value(asdict(job.normalization)),
+        "channels": digest_value([job.channels, dataset.input_channels, dataset.jitter_channels]),
+        "windows": digest_value([dataset.tiles and asdict(dataset.tiles), dataset.crop_share]),
+        "classes": digest_value([job.classes, job.kind]),
+        "weights": weights_identity(job.model.backbone, job.model.weights, job.fold),
+        "libraries": library_versions("torch", "timm"),
+    }
+    if job.pseudo_round:
+        digests["rows that join"] = digest_array(job.pseudo_rows)
+        digests["labels of the rows that join"] = truth.rows(job.pseudo_rows).digest()
+        digests["pixels of the rows that join"] = digest_inputs(statistics, job.pseudo_rows, dataset.row_normalization)
+    if job.init_checkpoint is not None:
+        digests["overall network"] = job.init_digest
+    if job.rank_heads is not None:
+        digests["taxonomy"] = digest_value(asdict(job.rank_heads))
+    settings = job.model.model_dump(mode="json", exclude=NOT_READ)
+    settings |= {"seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": computed_precision(runtime)}
+    settings |= {"processes": runtime.processes} if runtime.processes > 1 else {}
+    pseudo = job.model.pseudo_labels
+    if job.pseudo_round and pseudo is not None:
+        settings["joining"] = [job.pseudo_round, pseudo.weight, pseudo.ramp_epochs]
+    settings |= {"domain": job.domain} if job.domain is not None else {}
+    return Reads(settings, digests, job_label(job))
+
+
+@step("fit", 8, _training_reads)
+def fit_network(
+    output: StepOutput, job: FitJob, statistics: ImageStatistics, dataset: ImageDataset, runtime: Runtime
+) -> None:
+    """Training of one network."""
+    from holotype.training import fit_model
+
+    job = replace(job, pixels_digest=output.key.inputs["pixels of the training rows"])
+    fit_model(job, dataset, output.folder, output.workspace, runtime)
 
 
 def train_network(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> TrainedNetwork:
     """Train a network, or take it from the cache."""
-    steps, runtime = context.steps, context.runtime
-    key = fit_key(job, context.data.statistics, dataset, runtime)
-    workspace = steps.store.workspace(key)
-    keyed_job = replace(job, pixels_digest=key.inputs["pixels of the training rows"])
+    return TrainedNetwork(job, fit_network(context.steps, job, context.data.statistics, dataset, context.runtime))
 
-    def write(folder: Path) -> None:
-        from holotype.training import fit_model
 
-        fit_model(keyed_job, dataset, folder, workspace, runtime)
+def _prediction_reads(
+    trained: TrainedNetwork,
+    rows: Integers,
+    part: str,
+    statistics: ImageStatistics,
+    dataset: ImageDataset,
+    _runtime: Runtime,
+) -> Reads:
+    """A prediction reads the network, the rows' pixels, and TTA views and pooling."""
+    digests = {
+        "network": trained.key.digest,
+        "pixels": digest_inputs(statistics, rows, dataset.row_normalization),
+        "rows": digest_array(rows),
+    }
+    settings = trained.job.model.predict.model_dump(mode="json")
+    return Reads(settings, digests, job_label(trained.job, "" if part == "oof" else part))
 
-    return TrainedNetwork(job, key, steps.cached_folder(key, write))
+
+@step("predict", 6, _prediction_reads)
+def predict_part(
+    output: StepOutput,
+    trained: TrainedNetwork,
+    rows: Integers,
+    _part: str,
+    _statistics: ImageStatistics,
+    dataset: ImageDataset,
+    runtime: Runtime,
+) -> None:
+    """Predictions of one network for some rows: its held-out fold, test rows or pseudo-label candidates."""
+    from holotype.prediction import infer
+    from holotype.training import launch_fabric
+
+    device, views = launch_fabric(runtime).device, trained.job.model.predict
+    predictions = infer(open_checkpoint(trained.network), dataset, rows, views, runtime, device)
+    np.save(output.folder / "rows.npy", rows, allow_pickle=False)
+    for prediction in predictions:
+        save_scores(output.folder, prediction.pool, prediction.logits)
 
 
 def predict_rows(
-    trained: TrainedNetwork,
-    parts: Mapping[str, Integers],
-    dataset: ImageDataset,
-    context: TrainingContext,
-    purpose: str = "predict",
+    trained: TrainedNetwork, parts: Mapping[str, Integers], dataset: ImageDataset, context: TrainingContext
 ) -> dict[str, list[Predictions]]:
     """Predict some rows with a trained network.
 
     Args:
-        parts: Image rows by name of the part.
-        purpose: First word of the step's name.
+        parts: Image rows by name of the part; each part is a step, so that a change of others does not repeat it.
 
     Returns:
-        By part, one entry per pooling and the first view alone last; empty in a dry run if the cache lacks them.
+        By part, one entry per pooling and the first view alone last.
     """
     names = [name for name, rows in parts.items() if len(rows)] or list(parts)[:1]
-    by_name = {name: _predict_part(trained, name, parts[name], dataset, context, purpose) for name in names}
-    available = {name: entry for name, entry in by_name.items() if entry is not None}
-    if len(available) < len(names):
-        return {}
+    statistics, steps, runtime = context.data.statistics, context.steps, context.runtime
+
+    def predict(name: str) -> list[Predictions]:
+        result = predict_part(steps, trained, parts[name], name, statistics, dataset, runtime)
+        return _read_predictions(result.folder, trained.job)
+
+    predictions = dict(zip(names, steps.each(predict, names), strict=True))
     empty = [
-        replace(entry, rows=entry.rows[:0], logits=take_rows(entry.logits, slice(0))) for entry in available[names[0]]
+        replace(entry, rows=entry.rows[:0], logits=take_rows(entry.logits, slice(0))) for entry in predictions[names[0]]
     ]
-    return {name: available.get(name, empty) for name in parts}
-
-
-def _predict_part(
-    trained: TrainedNetwork, name: str, rows: Integers, dataset: ImageDataset, context: TrainingContext, purpose: str
-) -> list[Predictions] | None:
-    """Predict one part as a step of its own, so that a change of other parts does not repeat it."""
-    job, runtime = trained.job, context.runtime
-    key = predict_key(
-        job,
-        trained.key,
-        context.data.statistics,
-        rows,
-        purpose=purpose,
-        row_normalization=dataset.row_normalization,
-        part="" if name in {"oof", "candidates"} else name,
-    )
-
-    def write(folder: Path) -> None:
-        from holotype.prediction import infer
-        from holotype.training import launch_fabric
-
-        device = launch_fabric(runtime).device
-        predictions = infer(open_checkpoint(trained.network), dataset, rows, job.model.predict, runtime, device)
-        np.save(folder / "rows.npy", rows, allow_pickle=False)
-        for prediction in predictions:
-            save_scores(folder, prediction.pool, prediction.logits)
-
-    cache_folder = context.steps.cached_folder(key, write)
-    return _read_predictions(cache_folder, job) if cache_folder.is_dir() else None
+    return {name: predictions.get(name, empty) for name in parts}
 
 
 def _read_predictions(folder: Path, job: FitJob) -> list[Predictions]:

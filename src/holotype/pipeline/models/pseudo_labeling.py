@@ -20,18 +20,16 @@ __all__ = ["train_with_pseudo_labels"]
 
 def train_with_pseudo_labels(
     job: FitJob, dataset: ImageDataset, context: TrainingContext
-) -> tuple[TrainedNetwork, ImageDataset] | None:
+) -> tuple[TrainedNetwork, ImageDataset]:
     """Train a fold's network in rounds of pseudo-labeling.
 
     Returns:
-        The last network and the dataset it was trained with; None in a dry run if an earlier round is missing.
+        The last network and the dataset it was trained with.
     """
     trained, spec = train_network(job, dataset, context), job.model.pseudo_labels
     for _ in range(spec.rounds if spec is not None else 0):
         rows, tied = _candidate_rows(trained.job, context)
-        predictions = predict_rows(trained, {"candidates": rows}, dataset, context, "pseudo")
-        if not predictions:
-            return None
+        predictions = predict_rows(trained, {"candidates": rows}, dataset, context)
         images = context.images
         owners, kind = images.sample_numbers, images.kind
         next_job, labels = join_pseudo_labels(trained.job, predictions["candidates"][0], owners, kind, tied)

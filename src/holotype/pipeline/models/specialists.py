@@ -36,30 +36,31 @@ def train_specialists(
     """Train the specialists of a fold and predict with them.
 
     Returns:
-        One entry per domain that has training rows; predictions are empty in a dry run if the cache lacks them.
+        One entry per domain that has training rows.
     """
     spec, images = overall.job.model.specialists, context.images
     if spec is None:
         return []
-    specialists = []
-    for domain in domains_with_specialists(images, context.data.folds, spec.min_samples)[0]:
+
+    def train(domain: str) -> tuple[TrainedNetwork, dict[str, list[Predictions]]] | None:
         in_domain = (images.frame["domain"].cast(pl.String) == domain).fill_null(False).to_numpy()
         job = specialist_job(
-            overall.job, domain, in_domain, init_checkpoint=overall.network, init_digest=overall.key.digest
+            overall.job, domain, in_domain, init_checkpoint=overall.result.path, init_digest=overall.key.digest
         )
         if not len(job.train_rows):  # the only group of the domain is an inner one
-            if not context.steps.is_dry_run:
-                context.runtime.progress.info(
-                    f"note: {job.label}: no specialist in this fold, because all of its training rows select "
-                    "checkpoints; the overall network predicts the domain"
-                )
-            continue
-        if len(job.inner_rows) and not in_domain[job.inner_rows].any() and not context.steps.is_dry_run:
+            context.runtime.progress.info(
+                f"note: {job.label}: no specialist in this fold, because all of its training rows select checkpoints; "
+                "the overall network predicts the domain"
+            )
+            return None
+        if len(job.inner_rows) and not in_domain[job.inner_rows].any():
             context.runtime.progress.info(
                 f"note: {job.label}: no sample of this domain is among those that select checkpoints; samples of "
                 "other domains do"
             )
         network = train_network(job, dataset, context)
         domain_rows = {name: rows[in_domain[rows]] for name, rows in parts.items()}
-        specialists.append((network, predict_rows(network, domain_rows, dataset, context)))
-    return specialists
+        return network, predict_rows(network, domain_rows, dataset, context)
+
+    domains = domains_with_specialists(images, context.data.folds, spec.min_samples)[0]
+    return [specialist for specialist in context.steps.each(train, domains) if specialist is not None]

@@ -12,7 +12,7 @@ import numpy as np
 from holotype.core.errors import RecipeError, join_names
 from holotype.core.table_files import read_parquet
 from holotype.loading import ImageDataset, make_dataset
-from holotype.pipeline.models.knn import FoldKnn, find_neighbors, knn_model
+from holotype.pipeline.models.knn import FoldKnn, find_neighbors, knn_model, vote_neighbors
 from holotype.pipeline.models.model_pixels import cached_pixels
 from holotype.pipeline.models.networks import TrainedNetwork, predict_rows
 from holotype.pipeline.models.predictions import ModelPredictions, replace_by_domain
@@ -46,7 +46,7 @@ def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelP
         model: From `resolve_model`.
 
     Returns:
-        The model, and its neighbors as a second one; empty in a dry run if a network is missing.
+        The model, and its neighbors as a second one.
 
     Raises:
         RecipeError: Its initial weights have seen the scored fold, or one of its classes does not exist.
@@ -58,12 +58,10 @@ def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelP
     dataset = _make_model_dataset(model, classes, context)
     jobs = [plan_fit(data.images, data.folds, fold, model, context.seed, normalization) for fold in data.folds.used]
 
-    def fit_fold(job: FitJob) -> FoldModels | None:
+    def fit_fold(job: FitJob) -> FoldModels:
         return _train_fold(job, dataset, context)
 
-    trained_folds = [fold_models for fold_models in map(fit_fold, jobs) if fold_models is not None]
-    if len(trained_folds) < len(jobs):
-        return []
+    trained_folds = context.steps.each(fit_fold, jobs)
     prediction_folds = trained_folds
     if context.final_model == "refit":
         training_histories = [
@@ -72,9 +70,7 @@ def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelP
         full_job = plan_fit(
             data.images, data.folds, ALL_ROWS, refit_model(model, training_histories), context.seed, normalization
         )
-        prediction_folds = [fold_models for fold_models in [fit_fold(full_job)] if fold_models is not None]
-        if not prediction_folds:
-            return []
+        prediction_folds = [fit_fold(full_job)]
     predictions = [_collect_predictions(model, classes, trained_folds, prediction_folds)]
     if model.neighbors is not None:
         fold_knn, prediction_knn = (
@@ -85,19 +81,15 @@ def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelP
     return predictions
 
 
-def _train_fold(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> FoldModels | None:
-    last_round = train_with_pseudo_labels(job, dataset, context)
-    if last_round is None:
-        return None
-    overall, dataset = last_round
+def _train_fold(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> FoldModels:
+    overall, dataset = train_with_pseudo_labels(job, dataset, context)
     parts = {"oof": job.validation_rows, **context.prediction_rows()}
-    predictions = predict_rows(overall, parts, dataset, context)
-    specialists = train_specialists(overall, parts, dataset, context)
-    if not predictions or not all(specialist_predictions for _, specialist_predictions in specialists):
-        return None
-    knn = find_neighbors(overall, predictions, dataset, context)
-    if knn is None and job.model.neighbors is not None:
-        return None
+    predictions, specialists, neighbors = context.steps.all_of(
+        lambda: predict_rows(overall, parts, dataset, context),
+        lambda: train_specialists(overall, parts, dataset, context),
+        lambda: find_neighbors(overall, parts, dataset, context),
+    )
+    knn = None if neighbors is None else vote_neighbors(neighbors, overall.job, predictions, context.images.kind)
     return FoldModels(overall, predictions, specialists, dataset, knn)
 
 
@@ -192,7 +184,7 @@ def _make_model_dataset(model: ModelSpec, classes: Integers | None, context: Tra
 
 
 def _warn_missing_specialists(model: ModelSpec, context: TrainingContext) -> None:
-    if model.specialists is None or context.steps.is_dry_run:
+    if model.specialists is None:
         return
     enough, too_small = domains_with_specialists(context.images, context.data.folds, model.specialists.min_samples)
     if too_small:
