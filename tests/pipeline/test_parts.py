@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import save_file
 
 from holotype.cache import StepKey, StepResult, Store
 from holotype.core.errors import InputError
@@ -121,8 +122,8 @@ def test_predictions_hang_on_the_network_the_views_and_the_images() -> None:
 def test_weights_count_by_the_bytes_of_their_file(tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
     keys = []
-    for content in (b"one", b"two"):
-        file.write_bytes(content)
+    for content in (1.0, 2.0):
+        save_file({"weight": np.full(2, content, np.float32)}, file)
         keys.append(fit_network.key(of_model(weights=str(file)), STATISTICS, SPECIMENS, Runtime()).digest)
     assert keys[0] != keys[1]
 

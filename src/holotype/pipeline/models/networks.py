@@ -21,7 +21,7 @@ from holotype.types import ImageStatistics, Integers, Predictions, take_rows
 
 __all__ = ["TrainedNetwork", "fit_network", "predict_part", "predict_rows", "train_network"]
 
-NOT_READ = {"predict", "specialists", "pseudo_labels", "neighbors", "weights", "predictions"}
+FIELDS_LEFT_OUT = {"predict", "specialists", "pseudo_labels", "neighbors", "weights", "predictions"}
 """Fields of a model that training does not read as they are written."""
 
 
@@ -78,7 +78,7 @@ def _training_reads(job: FitJob, statistics: ImageStatistics, dataset: ImageData
         digests["overall network"] = job.init_digest
     if job.rank_heads is not None:
         digests["taxonomy"] = digest_value(asdict(job.rank_heads))
-    settings = job.model.model_dump(mode="json", exclude=NOT_READ)
+    settings = job.model.model_dump(mode="json", exclude=FIELDS_LEFT_OUT)
     settings |= {"seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": computed_precision(runtime)}
     settings |= {"processes": runtime.processes} if runtime.processes > 1 else {}
     pseudo = job.model.pseudo_labels
