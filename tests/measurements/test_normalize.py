@@ -35,7 +35,7 @@ def test_pycytominer_normalizes_the_same(method):
     controls = np.arange(60) % 4 == 0
     for mask in (np.ones(60, bool), controls):
         expected = pycytominer_normalize(values, mask, method)
-        np.testing.assert_allclose(normalize(values, mask, method), expected, rtol=2e-6)
+        np.testing.assert_allclose(normalize(values, mask, method), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["standardize", "mad-robustize"])

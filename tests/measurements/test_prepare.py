@@ -115,6 +115,15 @@ def test_a_new_plate_is_normalized_by_its_rows(tmp_path):
     np.testing.assert_allclose(features, (TRUE[:10] - TRUE[:10].mean(0)) / TRUE[:10].std(0), atol=1e-5)
 
 
+def test_a_new_plate_of_one_row_is_named(tmp_path):
+    spec = MeasurementsSpec(table=str(write(tmp_path)), normalize_by="plate")
+    fitted = prepare_measurements(spec, IMAGES, DATA).fitted
+    write(tmp_path, MEASURED[:1])
+    features, notes = measure_new_samples(fitted, spec, image_table([None], ["P9"], classes=2), DATA)
+    assert (features == 0).all()
+    assert "1 plate with 1 of the rows: P9; all their measurements are 0." in notes
+
+
 def test_features_and_their_fit_are_stored_and_read_back(tmp_path):
     prepared = prepare(write(tmp_path), normalize_by="plate")
     folder = tmp_path / "stored"

@@ -73,6 +73,13 @@ def test_objects_are_aggregated_to_images_and_images_to_samples(tmp_path):
     assert "7 rows of measurements are aggregated to 5 images (median)." in median.notes
 
 
+def test_objects_without_an_id_are_counted_and_change_nothing(tmp_path):
+    objects = pl.DataFrame({"id": ["a0", "a0", "a1", "a2", "a3", "a4", "a4", None, None], "x": [1.0] * 7 + [50.0] * 2})
+    table = read(written(objects, tmp_path / "t.parquet"))
+    assert table.by_sample[:, 0].tolist() == [1] * 5
+    assert "2 rows of measurements without an id in 'id' left out." in table.notes
+
+
 def test_batches_of_columns_are_aggregated_as_all_at_once(tmp_path, monkeypatch):
     objects = pl.DataFrame({f"x{column}": draw(40, 1, column)[:, 0] for column in range(9)})
     path = written(objects.with_columns(id=pl.Series([f"a{row % 5}" for row in range(40)])), tmp_path / "t.parquet")

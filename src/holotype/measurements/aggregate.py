@@ -12,7 +12,7 @@ from holotype.types import Integers
 
 __all__ = ["aggregate_array", "aggregate_columns", "number_keys"]
 
-BATCH_BYTES = 256 << 20
+BATCH_BYTES = 128 << 20
 
 
 def number_keys(keys: pl.Series) -> tuple[pl.Series, Integers]:
@@ -26,7 +26,7 @@ def aggregate_columns(
 ) -> NDArray[np.float64]:
     """Aggregate the columns of a lazy table; missing and infinite values do not count.
 
-    Memory is bounded by the result and a batch of columns of 256 MB.
+    Memory is bounded by the result and a few batches of columns of 128 MB.
 
     Args:
         rows: Number of the result's row for each row of the table; negative numbers are left out.

@@ -98,7 +98,7 @@ def read_measurements(
     """Read a table of measurements, one row per image or sample, and match it to the samples of a recipe.
 
     Rows of no sample stay in the table, as controls and for the normalization of their plate. The table is read some
-    columns at a time, so a million objects with 500 columns need less than 1 GB of memory.
+    columns at a time, so a million objects with 500 columns need less than 1 GB.
 
     Args:
         spec: With an absolute path.

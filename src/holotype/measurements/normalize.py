@@ -1,7 +1,7 @@
 """Normalization of measurements to the rows, or the control rows, of their plate, as pycytominer's `normalize`.
 
 `standardize` subtracts the mean and divides by the standard deviation (of the population); `mad-robustize` takes the
-median and the median absolute deviation (MAD), scaled by 1.4826 to the standard deviation of a normal distribution.
+median and the median absolute deviation (MAD), times 1.4826, which is the standard deviation of a normal distribution.
 No label is used, so one normalization serves all folds.
 """
 
@@ -18,7 +18,7 @@ from holotype.types import Integers
 __all__ = ["CenterAndScale", "center_and_scale", "normalize_rows"]
 
 Array = NDArray[np.float64]
-MAD_TO_DEVIATION = 1.482602218505602
+MAD_TO_DEVIATION = 1.4826
 CONSTANT_RANGE = 1e-9
 """Largest range of a constant column, relative to its largest magnitude; rounding of sums causes that much."""
 

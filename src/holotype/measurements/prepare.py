@@ -19,6 +19,7 @@ __all__ = [
     "FittedMeasurements",
     "PreparedMeasurements",
     "fit_measurements",
+    "fit_new_plates",
     "measure_new_samples",
     "prepare_measurements",
     "transform_measurements",
@@ -102,7 +103,7 @@ def prepare_measurements(
         )
     table = replace(table.select(selection.columns), left_out=left_out)
     fitted, warnings = fit_measurements(table, spec, field=field)
-    features = transform_measurements(fitted, table, spec, field=field)
+    features = transform_measurements(fitted, table)
     notes = (*table.notes, *_selection_notes(selection.left_out), *_missing_value_notes(table, spec))
     return PreparedMeasurements(
         features, fitted, left_out, table.missing_samples, notes, (*selection.warnings, *warnings)
@@ -124,7 +125,8 @@ def measure_new_samples(
         DataError: As `read_measurements`; or the table lacks a measurement of the training table.
     """
     table = read_measurements(spec, images, data, columns=fitted.columns, field=field)
-    return transform_measurements(fitted, table, spec, field=field), table.notes
+    extended, warnings = fit_new_plates(fitted, table, spec, field=field)
+    return transform_measurements(extended, table), (*table.notes, *warnings)
 
 
 def fit_measurements(
@@ -148,7 +150,7 @@ def fit_measurements(
         spec.method,
         spec.normalizes,
     )
-    fitted, warnings = _with_plates(empty, table, spec, field)
+    fitted, warnings = fit_new_plates(empty, table, spec, field=field)
     if spec.missing == "keep":
         return fitted, warnings
     fill = np.zeros(width)
@@ -159,25 +161,27 @@ def fit_measurements(
     return replace(fitted, fill=fill), warnings
 
 
-def transform_measurements(
-    fitted: FittedMeasurements, table: MeasurementTable, spec: MeasurementsSpec, *, field: str = FIELD
-) -> Floats:
+def transform_measurements(fitted: FittedMeasurements, table: MeasurementTable) -> Floats:
     """Normalize, aggregate and fill the measurements of all samples, shape (samples, columns), float32.
 
-    Plates without a fitted normalization are normalized by their rows in `table`.
+    Args:
+        fitted: With the plates of the table, from `fit_new_plates`.
+    """
+    features = replace(table, values=_normalized(fitted, table)).by_sample
+    return np.where(np.isnan(features), fitted.fill, features).astype(np.float32)
+
+
+def fit_new_plates(
+    fitted: FittedMeasurements, table: MeasurementTable, spec: MeasurementsSpec, *, field: str = FIELD
+) -> tuple[FittedMeasurements, tuple[str, ...]]:
+    """Add the normalization of the plates of a table that a fit lacks, by their rows in the table.
+
+    Returns:
+        The fit, and warnings about plates of few rows and about replaced scales.
 
     Raises:
         DataError: A sample has no plate, or a new plate has no controls.
     """
-    known_plates, _ = _with_plates(fitted, table, spec, field)
-    features = replace(table, values=_normalized(known_plates, table)).by_sample
-    return np.where(np.isnan(features), fitted.fill, features).astype(np.float32)
-
-
-def _with_plates(
-    fitted: FittedMeasurements, table: MeasurementTable, spec: MeasurementsSpec, field: str
-) -> tuple[FittedMeasurements, tuple[str, ...]]:
-    """Fit with the plates of a table that it lacks, and warnings about them."""
     if not fitted.normalizes:
         return fitted, ()
     frame = table.frame
@@ -190,7 +194,8 @@ def _with_plates(
             remedy="fill the column in the table, or leave normalize_by out",
         )
     new = [name for name in frame["group"].drop_nulls().unique().sort() if name not in fitted.groups]
-    centers, scales, few, replaced = [fitted.center], [fitted.scale], [], 0
+    centers, scales, replaced = [fitted.center], [fitted.scale], 0
+    row_counts: dict[str, int] = {}
     for name in new:
         rows = (frame["group"] == name).fill_null(False).to_numpy()
         controls = frame["control"].to_numpy()[rows] if spec.controls else None
@@ -203,22 +208,32 @@ def _with_plates(
                 remedy="correct the column or the value, or normalize to all rows (leave controls out)",
             )
         part = center_and_scale(table.values[rows], controls, fitted.method)
-        few += [name] if (rows.sum() if controls is None else controls.sum()) < FEW_ROWS else []
+        row_counts[name] = int(rows.sum() if controls is None else controls.sum())
         replaced = max(replaced, part.replaced)
         centers.append(part.center[None])
         scales.append(part.scale[None])
-    reference = "control rows" if spec.controls else "rows"
-    warnings = [
-        f"{pluralize(len(few), 'plate')} normalized by fewer than {FEW_ROWS} {reference}: {join_names(few, 5)}."
-        for _ in few[:1]
-    ]
+    grown = replace(fitted, groups=(*fitted.groups, *new), center=np.concatenate(centers), scale=np.concatenate(scales))
+    return grown, tuple(_plate_warnings(row_counts, replaced, "control rows" if spec.controls else "rows"))
+
+
+def _plate_warnings(row_counts: dict[str, int], replaced: int, reference: str) -> list[str]:
+    single = [name for name, count in row_counts.items() if count == 1]
+    few = [name for name, count in row_counts.items() if 1 < count < FEW_ROWS]
+    warnings = []
+    if single:
+        effect = "all their measurements are 0" if reference == "rows" else "their spread is unknown"
+        warnings.append(
+            f"{pluralize(len(single), 'plate')} with 1 of the {reference}: {join_names(single, 5)}; {effect}."
+        )
+    if few:
+        names = join_names(few, 5)
+        warnings.append(f"{pluralize(len(few), 'plate')} normalized by fewer than {FEW_ROWS} {reference}: {names}.")
     if replaced:
         warnings.append(
             f"In some plates up to {pluralize(replaced, 'measurement')} do not vary in most of the {reference}; they "
             "are divided by the standard deviation of all rows of the plate."
         )
-    grown = replace(fitted, groups=(*fitted.groups, *new), center=np.concatenate(centers), scale=np.concatenate(scales))
-    return grown, tuple(warnings)
+    return warnings
 
 
 def _normalized(fitted: FittedMeasurements, table: MeasurementTable) -> NDArray[np.float64]:

@@ -28,8 +28,8 @@ __all__ = ["ColumnSelection", "select_columns"]
 LABEL_CODE, GROUP_CODE = "code of the label", "code of a group"
 CHANCE = 1e-3
 """Expected number of columns, of all of a table, that fit a label by chance."""
-CODE_AGREEMENT = 0.98
-"""Balanced accuracy of a code of the label; below 1, because some labels are wrong."""
+CODE_ACCURACY, CODE_RECALL = 0.95, 0.8
+"""Accuracy and mean recall of a code of the label; below 1, because some labels are wrong."""
 PERFECT = 0.995
 """Cross-validated balanced accuracy of a single measurement that is reported."""
 ROWS_PER_VALUE = 4
@@ -74,9 +74,9 @@ def select_columns(
     """Select the measurements of a table by their values in all rows, and by the labels of the labeled samples.
 
     Left out are columns without values, constants, row counters (distinct consecutive integers), and codes: columns of
-    at most a quarter as many distinct values as samples, which correspond one-to-one to the classes (balanced accuracy
-    0.98), to one class against all others, or to the groups; or whose every value has one label, in no order; or which
-    are constant within each group. A code must be significant: for a random column of the same counts, the probability
+    at most a quarter as many distinct values as samples, which correspond one-to-one to the classes (in 95 % of the
+    samples), to one class against all others, or to the groups; or whose every value has one label, in no order; or
+    which are constant within each group. A code must be significant: for a random column of the same counts, the probability
     is below 0.001 over all columns (Bonferroni). Columns that `spec.columns` lists by their full name are used, with a
     warning.
 
@@ -198,7 +198,8 @@ def _is_one_to_one(table: Integers, tolerant: bool) -> bool:
         return False
     right = np.zeros(columns)
     np.add.at(right, table.argmax(axis=1), table.max(axis=1))
-    return float((right / table.sum(axis=0)).mean()) >= (CODE_AGREEMENT if tolerant else 1.0)
+    accuracy, recall = right.sum() / table.sum(), (right / table.sum(axis=0)).mean()
+    return bool(accuracy >= CODE_ACCURACY and recall >= CODE_RECALL if tolerant else accuracy == 1)
 
 
 def _is_pure(table: Integers) -> bool:
@@ -206,9 +207,12 @@ def _is_pure(table: Integers) -> bool:
 
 
 def _chance_of_bijection(table: Integers) -> float:
-    """Log probability that a random column with these counts corresponds one-to-one to the target."""
-    counts = table.sum(axis=0)
-    return float(gammaln(len(counts) + 1) + gammaln(counts + 1).sum() - gammaln(counts.sum() + 1))
+    """Log probability that a random column with these counts corresponds one-to-one to the target, but for errors."""
+    counts, total = table.sum(axis=0), table.sum()
+    errors = total - table.max(axis=1).sum()
+    exact = gammaln(len(counts) + 1) + gammaln(counts + 1).sum() - gammaln(total + 1)
+    choices = gammaln(total + 1) - gammaln(errors + 1) - gammaln(total - errors + 1) + errors * np.log(len(counts))
+    return float(exact + choices)
 
 
 def _chance_of_purity(table: Integers) -> float:
