@@ -114,6 +114,16 @@ def test_file_names_match_images_where_there_is_no_id(tmp_path, files, columns):
     assert any("matched to images by the file names" in note for note in table.notes)
 
 
+def test_a_file_of_another_folder_is_not_an_image_of_the_same_name(tmp_path):
+    images = image_table([0, 1], files=[["/d/A/x.tif"], ["/d/A/y.tif"]])
+    rows = pl.DataFrame(
+        {"FileName_R": ["x.tif", "x.tif", "y.tif"], "PathName_R": ["/d/A", "/d/B", "/moved"], "x": [1.0, 9.0, 2.0]}
+    )
+    table = read(written(rows, tmp_path / "t.csv"), images)
+    assert table.by_sample[:, 0].tolist() == [1, 2]
+    assert any("1 row of measurements of no sample of the recipe: /d/B/x.tif" in note for note in table.notes)
+
+
 def test_no_id_and_no_file_name_is_an_error_with_the_way_out(tmp_path):
     path = written(pl.DataFrame({"name": ["a0"], "x": [1.0]}), tmp_path / "t.csv")
     with pytest.raises(

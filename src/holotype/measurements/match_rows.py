@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -107,20 +108,22 @@ def _look_up(keys: pl.Series, numbers: Mapping[str, int]) -> Integers:
 def _keys_by_file_name(
     frame: pl.LazyFrame, columns: list[str], images: ImageTable, data: DataSpec, field: str
 ) -> RowKeys:
-    """Ids of the images whose files a row names; a row of no image keeps the file's name as its key."""
+    """Ids of the images whose files a row names; a row of no image keeps the file's path as its key."""
     candidates = [name for name in columns if FILE_NAME.fullmatch(name)]
     ids_by_file = _ids_by_file(images)
     best, best_matches, best_column = pl.Series("key", [], dtype=pl.String), 0, ""
     for name in candidates:
-        texts = text_table(frame.select(name).collect()).to_series()
         folders = match_column(re.sub("(?i)FileName_", "PathName_", name), columns)
-        parents = None if folders in {None, name} else text_table(frame.select(str(folders)).collect()).to_series()
-        keys = [
-            _find_id(text, parents[row] if parents is not None else None, ids_by_file) for row, text in enumerate(texts)
-        ]
-        matches = sum(key is not None for key in keys)
+        folders = None if folders == name else folders  # a URL has both
+        texts = text_table(frame.select(name, *([folders] if folders else [])).collect())
+        paths = (
+            texts[name] if folders in {None, name} else pl.select(texts[str(folders)] + "/" + texts[name]).to_series()
+        )
+        ids = _ids_of_paths(paths.drop_nulls().unique().to_list(), ids_by_file)
+        keys = paths.replace_strict(ids, default=None, return_dtype=pl.String)
+        matches = keys.len() - keys.null_count()
         if matches > best_matches:
-            best, best_matches, best_column = pl.Series("key", keys, dtype=pl.String).fill_null(texts), matches, name
+            best, best_matches, best_column = keys.fill_null(paths), matches, name
     if not best_matches:
         named = " or ".join(repr(name) for name in (data.id, data.sample) if name)
         tried = f", and the file names in {join_names(candidates, 5)} are not those of the images" if candidates else ""
@@ -149,8 +152,12 @@ def _parts(address: str) -> list[str]:
     return address.replace("\\", "/").rstrip("/").split("/")
 
 
-def _find_id(file: str | None, folder: str | None, ids: Mapping[str, str | None]) -> str | None:
-    if file is None:
-        return None
-    parts = _parts(f"{folder}/{file}" if folder else file)
-    return ids.get(parts[-1]) or ids.get("/".join(parts[-2:]))
+def _ids_of_paths(paths: list[str], ids: Mapping[str, str | None]) -> dict[str, str]:
+    """Id of each path by its folder and name, or by its name alone if no two paths share it."""
+    names = {path: _parts(path) for path in paths}
+    counts = Counter(parts[-1] for parts in names.values())
+    matches = {
+        path: ids.get("/".join(parts[-2:])) or (ids.get(parts[-1]) if counts[parts[-1]] == 1 else None)
+        for path, parts in names.items()
+    }
+    return {path: key for path, key in matches.items() if key is not None}

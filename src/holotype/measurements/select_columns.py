@@ -76,9 +76,9 @@ def select_columns(
     Left out are columns without values, constants, row counters (distinct consecutive integers), and codes: columns of
     at most a quarter as many distinct values as samples, which correspond one-to-one to the classes (in 95 % of the
     samples), to one class against all others, or to the groups; or whose every value has one label, in no order; or
-    which are constant within each group. A code must be significant: for a random column of the same counts, the probability
-    is below 0.001 over all columns (Bonferroni). Columns that `spec.columns` lists by their full name are used, with a
-    warning.
+    which are constant within each group. A code must be significant: for a random column of the same counts, the
+    probability is below 0.001 over all columns (Bonferroni). Columns that `spec.columns` lists by their full name are
+    used, with a warning.
 
     Args:
         independent_groups: Independent group of each sample, shape (samples,), for the cross-validation of single
