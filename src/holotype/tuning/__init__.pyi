@@ -1,16 +1,7 @@
 from holotype.tuning.space import SPACE as SPACE
 from holotype.tuning.space import Categorical as Categorical
-from holotype.tuning.space import Dimension as Dimension
 from holotype.tuning.space import NumericRange as NumericRange
 from holotype.tuning.space import search_space as search_space
 from holotype.tuning.space import to_overrides as to_overrides
-from holotype.tuning.study import TrialRecord as TrialRecord
-from holotype.tuning.study import begin_trial as begin_trial
-from holotype.tuning.study import end_trial as end_trial
 from holotype.tuning.study import importances as importances
-from holotype.tuning.study import list_trials as list_trials
-from holotype.tuning.study import open_study as open_study
-from holotype.tuning.study import report_intermediate as report_intermediate
-from holotype.tuning.study import suggest as suggest
-from holotype.tuning.tuned_recipe import WRITTEN_BY as WRITTEN_BY
 from holotype.tuning.tuned_recipe import tuned_recipe_text as tuned_recipe_text

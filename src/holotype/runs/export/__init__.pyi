@@ -1,12 +1,7 @@
-from holotype.runs.export.example import write_example as write_example
-from holotype.runs.export.formats import FORMATS as FORMATS
 from holotype.runs.export.formats import load_session as load_session
 from holotype.runs.export.formats import require_extra as require_extra
 from holotype.runs.export.formats import write_graph as write_graph
-from holotype.runs.export.model_card import decision_facts as decision_facts
-from holotype.runs.export.model_card import model_card as model_card
 from holotype.runs.export.model_card import simple_rule as simple_rule
-from holotype.runs.export.model_card import weight_provenance as weight_provenance
 from holotype.runs.export.onnx_graph import CalibratedGraph as CalibratedGraph
 from holotype.runs.export.onnx_graph import EnsembleGraph as EnsembleGraph
 from holotype.runs.export.onnx_graph import ModelGraph as ModelGraph
