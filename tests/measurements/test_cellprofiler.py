@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,23 @@ def test_reading_a_database_leaves_its_folder_as_it_was(tmp_path, tables, images
     read_measurements(MeasurementsSpec(table=str(path)), images, DATA)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_database_with_a_log_of_changes_is_read_with_them(tmp_path, tables, images):
+    path = write_cellprofiler_export(tmp_path, tables, "sqlite")
+    spec = MeasurementsSpec(table=str(path))
+    before, values = measurements_digest(spec), read_measurements(spec, images, DATA).values
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("UPDATE Per_Nuclei SET Nuclei_AreaShape_Area = 2 * Nuclei_AreaShape_Area")
+        changed = measurements_digest(spec)
+        assert changed != before
+        table = read_measurements(spec, images, DATA)
+        column = table.columns.index("Nuclei_AreaShape_Area")
+        np.testing.assert_array_equal(table.values[:, column], 2 * values[:, column])
+    read_measurements(spec, images, DATA)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert measurements_digest(spec) not in {before, measurements_digest(MeasurementsSpec(table=f"{path}#Per_Image"))}
 
 
 def test_a_broken_database_and_a_folder_without_images_are_named(tmp_path, images):

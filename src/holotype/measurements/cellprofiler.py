@@ -24,7 +24,7 @@ from holotype.measurements.column_names import is_measured
 from holotype.measurements.sources import LazyTable, open_table, require_source, spill_parts
 from holotype.measurements.typed_columns import ColumnTypes
 
-__all__ = ["SQLITE_SUFFIXES", "csv_files", "is_export", "open_export"]
+__all__ = ["SQLITE_SUFFIXES", "change_logs", "csv_files", "is_export", "open_export"]
 
 SQLITE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".db3")
 ROWS_AT_ONCE = 20_000
@@ -36,6 +36,12 @@ ObjectTables = dict[str, pl.LazyFrame]
 def is_export(path: str) -> bool:
     """Test if a path is a folder or a database, and not a single table."""
     return "://" not in path and (Path(path).is_dir() or Path(path.partition("#")[0]).suffix.lower() in SQLITE_SUFFIXES)
+
+
+def change_logs(database: Path) -> list[Path]:
+    """Files beside a SQLite database with changes that it does not hold yet."""
+    logs = [database.with_name(f"{database.name}{ending}") for ending in ("-wal", "-journal")]
+    return [path for path in logs if path.is_file() and path.stat().st_size]
 
 
 def csv_files(folder: Path) -> dict[Path, list[Path]]:
@@ -177,7 +183,8 @@ def _open_folder(
 def _open_database(
     file: Path, table: str, is_text: Callable[[str], bool], scratch: Path, field: str
 ) -> tuple[pl.LazyFrame, ObjectTables, tuple[str, ...]]:
-    uri = f"file:{quote(str(file.absolute()))}?mode=ro"
+    # Without a log of changes the file is complete, and SQLite needs no files beside it.
+    uri = f"file:{quote(str(file.absolute()))}?{'mode=ro' if change_logs(file) else 'immutable=1'}"
     with closing(sqlite3.connect(uri, uri=True)) as database:
         listed = database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
         names = [name for (name,) in listed if not name.startswith("sqlite_")]

@@ -15,7 +15,7 @@ from holotype.core.digest import digest_file, digest_table_source, digest_value
 from holotype.core.errors import DataError, join_names, pluralize
 from holotype.data import text_table
 from holotype.measurements.aggregate import aggregate_array, aggregate_columns, number_keys
-from holotype.measurements.cellprofiler import csv_files, is_export, open_export
+from holotype.measurements.cellprofiler import change_logs, csv_files, is_export, open_export
 from holotype.measurements.column_names import columns_by_name, is_identifier, is_measured, left_out_table, match_column
 from holotype.measurements.match_rows import id_columns, read_row_keys, samples_of_keys
 from holotype.measurements.sources import LazyTable, open_table
@@ -84,7 +84,7 @@ def measurements_digest(spec: MeasurementsSpec) -> str:
     if not is_export(spec.table):
         return digest_table_source(spec.table.partition("#")[0])
     file, _, table = spec.table.partition("#")
-    return digest_value([table, digest_table_source(file), digest_table_source(f"{file}-wal")])
+    return digest_value([table, digest_table_source(file), *map(digest_file, change_logs(Path(file)))])
 
 
 def read_measurements(
