@@ -170,7 +170,7 @@ def test_the_pages_of_an_audit_a_comparison_and_a_search_fit_and_have_no_fault(
 
     audit_data(finished.parent.parent / "recipe.yaml", (), tmp_path / "audited", Progress(quiet=True))
     other = made_elsewhere(tmp_path / "other", list(HOSTILE[1:]), 80, "multilabel", pictured=False)
-    list(write_comparison([hostile, finished, other], tmp_path / "compare.html"))
+    write_comparison([hostile, finished, other], tmp_path / "compare.html")
     trials = [Trial(n, "finished", 0.5 + 0.02 * n, 9, {"rate": 10.0**-n, HOSTILE[0]: HOSTILE[1]}) for n in range(1, 6)]
     axes = {"rate": (1e-6, 1.0, True), HOSTILE[0]: (HOSTILE[1],)}
     write_report(tmp_path / "tune.html", TrialsData("t", "macro F1", "words", trials, 5, axes, {"rate": 0.9}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,22 @@ def test_a_better_run_is_called_better_and_an_equal_one_chance(given: Callable[.
     assert loss.better
 
 
+def test_p_values_are_adjusted_for_the_number_of_runs_and_groups_are_compared(given: Callable[..., Path]) -> None:
+    plain, better, like = given("a"), given("b", skill=5.0), given("c", skill=2.02)
+    (alone,) = compare_runs([plain, better]).pairs
+    pairs = compare_runs([plain, better, like]).pairs
+    first = alone.metrics[0]
+    assert first.p_adjusted == first.p_value < 0.025
+    assert pairs[0].metrics[0].p_adjusted == pytest.approx(2 * first.p_value)
+    assert f"p = {pairs[1].metrics[0].p_adjusted:.3f}" in pairs[1].metrics[0].sentence(160)
+    assert not replace(first, p_adjusted=0.06).sure
+    assert len(alone.group_table) == 20
+    plate = json.loads((plain / "scores.json").read_text())["groups"][0]
+    row = next(row for row in alone.group_table if row["group"] == plate["group"])
+    assert (row["before"], row["samples"]) == (pytest.approx(plate["value"]), plate["samples"])
+    assert row["value"] == pytest.approx(row["after"] - row["before"])
+
+
 def test_only_shared_samples_are_compared_and_the_others_are_counted(given: Callable[..., Path]) -> None:
     every, some = given("every"), given("some", ids=range(40, 200))
     (pair,) = compare_runs([every, some]).pairs
@@ -154,13 +171,13 @@ def test_a_run_that_scored_nothing_stands_beside_the_others(
     copy_without_digests(plain, tmp_path / "bare")
     (tmp_path / "bare" / "oof.parquet").unlink()
     (tmp_path / "bare" / "scores.json").write_text(json.dumps({"metrics": {}}))
-    lines = list(write_comparison([plain, tmp_path / "bare"], tmp_path / "compare.html"))
+    _, lines = write_comparison([plain, tmp_path / "bare"], tmp_path / "compare.html")
     assert lines[1].startswith("B  nothing was scored")
     assert "ne of the two runs has no scores" in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
 def test_the_page_is_text_whatever_classes_are_called(given: Callable[..., Path], tmp_path: Path) -> None:
-    list(write_comparison([given("one"), given("two", skill=3.0)], tmp_path / "deep" / "compare.html"))
+    write_comparison([given("one"), given("two", skill=3.0)], tmp_path / "deep" / "compare.html")
     page = (tmp_path / "deep" / "compare.html").read_text(encoding="utf-8")
     assert HOSTILE not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
@@ -177,6 +194,11 @@ def test_the_command_compares_several_and_keeps_out_of_their_folders(
     assert told.startswith("A  macro_f1 0.")
     assert "B against A: " in told
     assert told.endswith("Comparison: compare.html\n")
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "By <bdi>plate</bdi>" in page
+    assert main(["compare", *runs, "--json"]) == 0
+    (pair,) = json.loads(capsys.readouterr().out)["pairs"]
+    assert {"name", "value", "low", "high", "p_value", "p_adjusted"} == set(pair["metrics"][0])
     assert (tmp_path / "compare.html").is_file()
     assert main(["compare", *runs, "--output", f"{runs[0]}/compare.html"]) == 2
     assert "is in a run folder" in capsys.readouterr().err
@@ -211,7 +233,7 @@ def test_only_what_differs_of_settings_is_named_and_a_part_that_one_lacks_is_one
 
 def test_runs_of_one_name_are_headed_by_their_folders(given: Callable[..., Path], tmp_path: Path) -> None:
     folders = [given("same"), given("same", shift=1)]
-    list(write_comparison(folders, tmp_path / "page.html"))
+    write_comparison(folders, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert [f"{letter} <bdi>{folder}</bdi></th>" in page for letter, folder in zip("AB", folders, strict=True)] == [
         True,

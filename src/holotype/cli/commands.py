@@ -288,11 +288,12 @@ def _file_lines(files: dict[str, Path]) -> list[str]:
 
 def compare_runs(run_folders: Sequence[Path], output: Path, show: bool) -> CommandResult:
     """Compare finished runs and write the comparison page."""
+    from holotype.evaluation.tables import to_json_value
     from holotype.runs.compare import write_comparison
 
-    lines = list(write_comparison(run_folders, output))
+    contents, lines = write_comparison(run_folders, output)
+    pairs = [to_json_value(pair) for pair in contents.pairs]
     if show:
         webbrowser.open(output.resolve().as_uri())
-    return CommandResult(
-        lines, {"page": output, "runs": list(run_folders), "lines": lines}, [TextLine(line) for line in lines]
-    )
+    data = {"page": output, "runs": list(run_folders), "lines": lines, "pairs": pairs}
+    return CommandResult(lines, data, [TextLine(line) for line in lines])

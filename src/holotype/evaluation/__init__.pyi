@@ -15,6 +15,12 @@ from holotype.evaluation.oof import POOLS as POOLS
 from holotype.evaluation.oof import gather_oof as gather_oof
 from holotype.evaluation.oof import gather_test as gather_test
 from holotype.evaluation.oof import pool_images as pool_images
+from holotype.evaluation.score_predictions import ModelComparison as ModelComparison
+from holotype.evaluation.score_predictions import PredictionScores as PredictionScores
+from holotype.evaluation.score_predictions import ScoredModel as ScoredModel
+from holotype.evaluation.score_predictions import compare_predictions as compare_predictions
+from holotype.evaluation.score_predictions import score_predictions as score_predictions
+from holotype.evaluation.score_predictions import score_tables as score_tables
 from holotype.evaluation.step_effects import Against as Against
 from holotype.evaluation.step_effects import Step as Step
 from holotype.evaluation.step_effects import step_effects as step_effects
@@ -22,6 +28,7 @@ from holotype.evaluation.subset_scores import score_excluding as score_excluding
 from holotype.evaluation.subset_scores import score_subset as score_subset
 from holotype.evaluation.tables import class_table as class_table
 from holotype.evaluation.tables import confusion_counts as confusion_counts
+from holotype.evaluation.tables import difference_table as difference_table
 from holotype.evaluation.tables import domain_table as domain_table
 from holotype.evaluation.tables import group_table as group_table
 from holotype.evaluation.tables import scorecard_to_json as scorecard_to_json

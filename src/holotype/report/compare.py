@@ -11,11 +11,19 @@ from typing import Any
 from markupsafe import Markup
 
 from holotype.report.charts import axis_strip, difference_strip, interval_strip
-from holotype.report.formatting import finite, format_difference, format_score, metric_meaning, metric_title
+from holotype.report.formatting import (
+    finite,
+    format_difference,
+    format_p_value,
+    format_score,
+    metric_meaning,
+    metric_title,
+)
 from holotype.report.provenance import duration
 from holotype.report.svg import Scale, nice_scale
 
 LOWER_IS_BETTER = {"log_loss", "calibration_error"}
+SIGNIFICANCE_LEVEL = 0.05
 MAX_CLASSES, MAX_CHANGED_CLASSES = 2_000, 400
 
 
@@ -46,17 +54,21 @@ class Difference:
     Args:
         low: Lower end of the 95 % interval.
         high: Upper end of the 95 % interval.
+        p_value: Two-sided, of no difference.
+        p_adjusted: The same, adjusted for the number of compared runs (Holm 1979).
     """
 
     name: str
     value: float
     low: float
     high: float
+    p_value: float
+    p_adjusted: float
 
     @property
     def sure(self) -> bool:
-        """True if the 95 % interval excludes zero."""
-        return self.low > 0 or self.high < 0
+        """True if the 95 % interval excludes zero and the adjusted p-value is below 0.05."""
+        return (self.low > 0 or self.high < 0) and self.p_adjusted < SIGNIFICANCE_LEVEL
 
     @property
     def better(self) -> bool:
@@ -67,7 +79,7 @@ class Difference:
         """Difference as a clause."""
         between = (
             f"{format_difference(self.value)} {metric_title(self.name)} ({format_difference(self.low)} to "
-            f"{format_difference(self.high)})"
+            f"{format_difference(self.high)}, {format_p_value(self.p_adjusted)})"
         )
         on = f"on the {samples:,} shared samples"
         if self.value == 0 == self.low == self.high:
@@ -85,6 +97,8 @@ class PairedRuns:
         table: One entry per shared class: `name`, `support`, `before`, `after`, `value`, `low`, `high`.
         notes: Limits of the comparison, clauses without a full stop.
         unit: Resampled unit: `groups` or `samples`.
+        group_table: One entry per value of a group column: `column`, `group`, `samples`, `before`, `after`, `value`, of
+            the first metric.
     """
 
     letter: str
@@ -95,6 +109,7 @@ class PairedRuns:
     notes: tuple[str, ...]
     groups: int = 0
     unit: str = "groups"
+    group_table: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +188,7 @@ def _pair_fields(pair: PairedRuns) -> dict[str, Any]:
             "value": format_difference(difference.value),
             "between": f"{format_difference(difference.low)} to {format_difference(difference.high)}",
             "verdict": "could be chance" if not difference.sure else "better" if difference.better else "worse",
+            "p_value": format_p_value(difference.p_adjusted),
             "strip": Markup(strip),
         }
         for difference, strip in zip(pair.metrics, strips, strict=True)
@@ -191,11 +207,39 @@ def _pair_fields(pair: PairedRuns) -> dict[str, Any]:
         "unit": pair.unit,
         "classes": [_class_row(row, classes) for row in class_rows],
         "class_axis": Markup(axis_strip(classes)),
+        "group_columns": _group_columns(pair),
         "left_out": len(pair.table) - len(class_rows),
         "gained": sum(row["value"] > 0 for row in sure),
         "lost": sum(row["value"] < 0 for row in sure),
         "by_chance": 0.05 * len([row for row in class_rows if finite([row["low"]])]),
     }
+
+
+def _group_columns(pair: PairedRuns) -> list[dict[str, Any]]:
+    """Differences by group value, the largest first, for each group column."""
+    columns = []
+    for column in dict.fromkeys(row["column"] for row in pair.group_table):
+        table = [row for row in pair.group_table if row["column"] == column and row["value"] is not None]
+        sign = -1 if pair.metrics[0].name in LOWER_IS_BETTER else 1
+        table.sort(key=lambda row: (-abs(row["value"]), row["group"]))
+        columns.append(
+            {
+                "column": column,
+                "better": sum(sign * row["value"] > 0 for row in table),
+                "worse": sum(sign * row["value"] < 0 for row in table),
+                "rows": [
+                    {
+                        "name": row["group"],
+                        "samples": row["samples"],
+                        "before": format_score(row["before"]),
+                        "after": format_score(row["after"]),
+                        "value": format_difference(row["value"]),
+                    }
+                    for row in table
+                ],
+            }
+        )
+    return columns
 
 
 def _class_row(row: dict[str, Any], scale: Scale) -> dict[str, Any]:

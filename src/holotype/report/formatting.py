@@ -10,6 +10,7 @@ __all__ = [
     "escape_control",
     "finite",
     "format_difference",
+    "format_p_value",
     "format_score",
     "metric_meaning",
     "metric_title",
@@ -70,6 +71,11 @@ def format_score(value: float | None) -> str:
 def format_difference(value: float | None) -> str:
     """Signed difference with three decimals; a dash for None or NaN."""
     return DASH if value is None or not math.isfinite(value) else f"{value:+.3f}".replace("-", "−")
+
+
+def format_p_value(value: float) -> str:
+    """P-value as a clause, with three decimals or as a bound."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def percent(share: float | None) -> str:

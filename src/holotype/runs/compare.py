@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from holotype.core.errors import InputError
 from holotype.core.independence import UNKNOWN_GROUP, components, independent_groups
 from holotype.core.run_folder import RunFolder
 from holotype.core.table_files import parquet_columns, read_parquet
-from holotype.evaluation import metric_names
+from holotype.evaluation import difference_table, metric_names
 from holotype.evaluation.metrics import (
     ScoredSamples,
+    adjust_p_values,
     class_differences,
+    compare_paired,
     f1_per_class,
-    paired_difference,
     resample_groups,
 )
 from holotype.pipeline.provenance import step_costs
@@ -52,8 +53,8 @@ class _ScoredRun:
     refitted: bool
 
 
-def write_comparison(folders: Sequence[Path], output: Path) -> Iterator[str]:
-    """Compare finished runs, write the page, and yield its main results as lines."""
+def write_comparison(folders: Sequence[Path], output: Path) -> tuple[CompareData, list[str]]:
+    """Compare finished runs, write the page, and return the comparison and its main results as lines."""
     if (output.resolve().parent / "scores.json").is_file():
         raise InputError(
             f"{str(output)!r} is in a run folder, which is only for files of that run",
@@ -61,14 +62,15 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Iterator[str]:
         )
     contents = compare_runs(folders)
     write_report(output, contents)
+    lines = []
     for run in contents.runs:
         metric = run.metrics.get(contents.metric)
         value = "nothing was scored" if metric is None else f"{contents.metric} {metric['value']:.3f}"
-        yield f"{run.letter}  {value}  {run.folder}"
+        lines.append(f"{run.letter}  {value}  {run.folder}")
     for pair in contents.pairs:
         first = next(iter(pair.metrics), None)
-        yield f"{pair.letter} against A: " + (pair.notes[0] if first is None else first.sentence(pair.samples))
-    yield f"Comparison: {output}"
+        lines.append(f"{pair.letter} against A: " + (pair.notes[0] if first is None else first.sentence(pair.samples)))
+    return contents, [*lines, f"Comparison: {output}"]
 
 
 def compare_runs(folders: Sequence[Path]) -> CompareData:
@@ -77,9 +79,22 @@ def compare_runs(folders: Sequence[Path]) -> CompareData:
         raise InputError(f"{len(folders)} runs cannot be compared", remedy=f"give 2 to {len(LETTERS)} runs")
     runs = [_read_run(folder, letter) for folder, letter in zip(folders, LETTERS, strict=False)]
     first = runs[0]
-    pairs = tuple(_compare_pair(first, other) for other in runs[1:])
+    pairs = _adjust_pairs([_compare_pair(first, other) for other in runs[1:]])
     settings = setting_differences([run.settings for run in runs])
     return CompareData(first.metric, tuple(run.summary for run in runs), pairs, tuple(settings))
+
+
+def _adjust_pairs(pairs: Sequence[PairedRuns]) -> tuple[PairedRuns, ...]:
+    """Adjust the p-values of each metric for the number of pairs."""
+    p_values: dict[str, list[float]] = {}
+    for pair in pairs:
+        for difference in pair.metrics:
+            p_values.setdefault(difference.name, []).append(difference.p_value)
+    adjusted = {name: iter(adjust_p_values(values).tolist()) for name, values in p_values.items()}
+    return tuple(
+        replace(pair, metrics=tuple(replace(part, p_adjusted=next(adjusted[part.name])) for part in pair.metrics))
+        for pair in pairs
+    )
 
 
 def _read_run(folder: Path, letter: str) -> _ScoredRun:
@@ -163,9 +178,27 @@ def _compare_pair(first: _ScoredRun, other: _ScoredRun) -> PairedRuns:
     same_classes = first.images.classes == other.images.classes
     names = metric_names(first.metric, before.kind, before.truth.size, len(classes))
     names = [name for name in names if same_classes or name in LABEL_METRICS]
-    metrics = tuple(Difference(name, **paired_difference(name, before, after, draws)) for name in names)
+    differences = {name: compare_paired(name, before, after, draws) for name in names}
+    metrics = tuple(Difference(name, **asdict(part), p_adjusted=part.p_value) for name, part in differences.items())
     table = _class_rows(before, after, classes, class_differences(before, after, draws))
-    return PairedRuns(letter, int(has_label.sum()), len(classes), metrics, table, tuple(notes), draws.count, draws.unit)
+    by_group = difference_table(before, after, _group_columns(first, here[has_label]), first.metric)
+    return PairedRuns(
+        letter,
+        int(has_label.sum()),
+        len(classes),
+        metrics,
+        table,
+        tuple(notes),
+        draws.count,
+        draws.unit,
+        tuple(by_group),
+    )
+
+
+def _group_columns(run: _ScoredRun, positions: Integers) -> pl.DataFrame:
+    """Group columns of scored samples, by their names in the recipe."""
+    frame = run.images.samples.frame[run.scored[positions]]
+    return frame.select(pl.col(f"group.{name}").alias(name) for name in run.images.group_names)
 
 
 def _shared_samples(first: _ScoredRun, other: _ScoredRun) -> tuple[Integers, Integers]:
