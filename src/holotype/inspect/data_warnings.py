@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 import polars as pl
 
@@ -18,11 +20,15 @@ __all__ = [
     "notes_on_columns",
     "notes_on_tables",
     "question_on_channels",
+    "question_on_masks",
     "questions_on_images",
     "questions_on_rows",
     "warnings_on_images",
     "warnings_on_rows",
 ]
+
+MASK = re.compile(r"[-_ .](masks?|seg(mentation)?|overlay|annotations?|gt|ground_?truth)([-_ ]?\d+)?$", re.IGNORECASE)
+"""End of the name of a mask that lies beside its image."""
 
 
 def warnings_on_rows(file_match: FileMatch, labels: LabelGuess, folds: int, unlabeled: str = "") -> tuple[str, ...]:
@@ -113,6 +119,19 @@ def question_on_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
     return (
         f"Are {join_names(channels, 6)} channels of one image? If some are sites or replicates, write a table with "
         "one row per image, and name the column of the sample in `sample:`.",
+    )
+
+
+def question_on_masks(files: Sequence[str]) -> tuple[str, ...]:
+    """Ask about images that seem to be masks of others: `3_mask.png` beside `3.png`."""
+    stems = {PurePosixPath(name).with_suffix("").as_posix() for name in files}
+    masks = [name for name in files if MASK.sub("", PurePosixPath(name).with_suffix("").as_posix()) in stems - {name}]
+    masks = [name for name in masks if MASK.search(PurePosixPath(name).stem)]
+    if not masks:
+        return ()
+    return (
+        f"Are {pluralize(len(masks), 'image')} such as {masks[0]} masks of other images? They are read as images of "
+        "their class, and show what was marked by hand. If they are masks, move them to a folder outside.",
     )
 
 

@@ -17,6 +17,7 @@ from holotype.inspect.coco import CocoFiles, find_coco
 from holotype.inspect.file_match import FileMatch
 from holotype.inspect.files import FileIndex, is_image_name, list_images
 from holotype.inspect.folders import read_class_folders, repeats_folders
+from holotype.inspect.labels import NAMES
 from holotype.inspect.match_files import match_rows_to_files
 from holotype.inspect.repair_tables import split_by_role
 from holotype.inspect.tables import (
@@ -215,6 +216,9 @@ def _find_training_table(
     named = [path for path in candidates if table_name(path) in LABEL_TABLES]
     unfit = {path: _explain_mismatch(path, files) for path in named or candidates}
     file_match = [path for path, why in unfit.items() if not why]
+    typical = [path for path in file_match if {name.lower() for name in read_table(path).columns} & {*NAMES}]
+    if len(typical) == 1 and len(file_match) > 1:  # the others are tables of metadata
+        return typical[0], ()
     if len({strip_sheet_name(path)[0] for path in file_match}) > 1:
         raise DataError(
             f"{len(file_match)} tables could hold the labels: "
@@ -226,10 +230,13 @@ def _find_training_table(
 
 
 def _explain_mismatch(path: Path, files: tuple[str, ...]) -> str:
+    table = read_table(path)
     try:
-        match_rows_to_files(read_table(path), None, files)
+        file_match = match_rows_to_files(table, None, files)
     except DataError as error:
         return error.what
+    if not {name for name in table.columns if table[name].n_unique() > 1} - {file_match.id, file_match.column}:
+        return "no column could hold the labels"
     return ""
 
 

@@ -17,6 +17,7 @@ from holotype.inspect.data_warnings import (
     notes_on_columns,
     notes_on_tables,
     question_on_channels,
+    question_on_masks,
     questions_on_images,
     questions_on_rows,
     warnings_on_images,
@@ -104,13 +105,15 @@ def propose(findings: FolderFindings, answers: Answers | None = None) -> Proposa
     reasons |= {f"models.0.{address}": reason for address, reason in why.items()}
     add_submission(content, reasons, findings, column, sample)
 
-    used = {*named_by_files, *paths, column, *groups.columns, *([domain] if domain else [])}
+    # Candidates for the label are in the question on it.
+    used = {*named_by_files, *paths, column, *others, *groups.columns, *([domain] if domain else [])}
     questions = (
         *answers.open_questions(_question_label(findings, column, others)),
         *labels.questions,
         *findings.questions,
         *answers.open_questions(questions_on_images(findings.trial)),
         *questions_on_classes(_count_written_names(file_match.train[column], labels)),
+        *(question_on_masks(file_match.train["file"].to_list()) if findings.layout == "folders" else ()),
         *file_match.questions,
         *(question_on_channels(file_match.channels) if not file_match.patterns else ()),
         *answers.open_questions(questions_on_rows(file_match, sample, groups)),
@@ -169,7 +172,7 @@ def _separate_unlabeled(findings: FolderFindings, labels: LabelGuess) -> FolderF
 
 def _question_label(findings: FolderFindings, column: str, others: tuple[str, ...]) -> dict[str, str]:
     if others:
-        answer = f"If so, answer with `--set {shlex.quote(f'data.labels.column={others[0]}')}`."
+        answer = f"If it is, answer with `--set {shlex.quote(f'data.labels.column={others[0]}')}`."
         return {"data.labels.column": f"Is {column!r} the label? It could also be {join_names(others, 4)}. {answer}"}
     if findings.layout != "table" or column not in findings.file_match.train.columns or POSSIBLE_NAME.search(column):
         return {}
