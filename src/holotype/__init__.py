@@ -10,6 +10,7 @@ __all__ = ["check", "compare", "init", "load_recipe", "open_run", "run", "score"
 _SUBPACKAGES = (
     "audit",
     "augment",
+    "classifiers",
     "data",
     "evaluation",
     "inspect",

@@ -2,6 +2,7 @@
 
 from holotype import audit as audit
 from holotype import augment as augment
+from holotype import classifiers as classifiers
 from holotype import data as data
 from holotype import evaluation as evaluation
 from holotype import inspect as inspect

@@ -247,6 +247,14 @@ def test_the_same_arguments_give_the_same_bytes(kind: str) -> None:
         assert values.tobytes() == fits[1].arrays()[name].tobytes()
 
 
+def test_inner_folds_do_not_learn_from_the_rows_that_they_are_scored_on() -> None:
+    generator = np.random.default_rng(4)
+    features, labels = generator.standard_normal((300, 200)).astype(np.float32), generator.integers(0, 3, 300)
+    for kind in ("logistic", "ridge", "lda"):
+        path = fit(features, labels, kind, 3).describe()["path"]
+        assert min(each["log_loss"] for each in path) > np.log(3) - 0.02, kind
+
+
 def test_strength_is_selected_on_groups_that_are_not_divided() -> None:
     # Pairs of equal rows with random labels: only an inner split that divides pairs would call them predictable.
     generator = np.random.default_rng(4)
