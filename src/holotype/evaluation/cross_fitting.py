@@ -130,10 +130,6 @@ def _cross_fit_step(choice: PostprocessingStep, evidence: Any, truth: AnyLabels,
         parts.append(choice.fit(training, take_rows(truth, outside))(held_out))
     if not parts:
         raise HolotypeError("there are no scores to cross-fit")
-    return _restore_order(parts, folds)
-
-
-def _restore_order(parts: Sequence[Any], folds: Integers) -> Any:
     return take_rows(concatenate(parts), np.argsort(np.argsort(folds, kind="stable")))
 
 

@@ -40,9 +40,6 @@ def arcface(
         smoothing: Share of each target that is spread evenly over all classes; it does not change margins.
         margin: In radians.
         scale: The scale of the head.
-
-    Returns:
-        The mean over rows, a scalar; zero without rows.
     """
     cosine = (logits / scale).clamp(-MAX_COSINE, MAX_COSINE)
     angle, margins = cosine.acos(), margin * targets
@@ -69,8 +66,5 @@ def cosface(
         smoothing: Share of each target that is spread evenly over all classes; it does not change margins.
         margin: Subtracted from the cosine of the true class.
         scale: The scale of the head.
-
-    Returns:
-        The mean over rows, a scalar; zero without rows.
     """
     return cross_entropy(logits - scale * margin * targets, targets, class_weights, smoothing)

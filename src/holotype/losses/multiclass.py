@@ -20,13 +20,7 @@ def cross_entropy(
     """Cross-entropy with soft targets.
 
     Args:
-        logits: Shape (n, classes).
-        targets: Shape (n, classes); each row sums to 1.
-        class_weights: Shape (classes,), the weight of each class's rows; the sum is divided by the weights' sum.
         smoothing: Share of each target that is spread evenly over all classes (Szegedy et al. 2016, section 7).
-
-    Returns:
-        The mean over rows, a scalar; zero without rows.
     """
     row_weights = targets.new_ones(len(targets)) if class_weights is None else targets @ class_weights
     losses = -(smooth_labels(targets, smoothing, 1.0 / targets.shape[1]) * logits.log_softmax(dim=1)).sum(dim=1)
@@ -45,15 +39,8 @@ def softmax_focal(
     """Focal loss with a softmax: cross-entropy that down-weights well-classified rows (Lin et al. 2017, equation 5).
 
     Args:
-        logits: Shape (n, classes).
-        targets: Shape (n, classes); each row sums to 1.
-        class_weights: Shape (classes,), the weight of each class's rows; the sum is divided by the weights' sum.
-        smoothing: Share of each target that is spread evenly over all classes.
         gamma: Strength of the down-weighting; 0 is cross-entropy.
         alpha: A factor for all classes, or one per class.
-
-    Returns:
-        The mean over rows, a scalar; zero without rows.
     """
     row_weights = targets.new_ones(len(targets)) if class_weights is None else targets @ class_weights
     log_probs = logits.log_softmax(dim=1)

@@ -18,13 +18,7 @@ def bce(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, sm
     """Binary cross-entropy of each class.
 
     Args:
-        logits: Shape (n, classes).
-        targets: Shape (n, classes), 0 to 1.
         class_weights: Shape (classes,), the weight of each class's positive part (`pos_weight` of PyTorch).
-        smoothing: Share of each target that is moved to 1/2.
-
-    Returns:
-        The mean over rows and classes, a scalar; zero without rows.
     """
     from torch.nn import functional
 
@@ -47,15 +41,9 @@ def focal(
     """Focal loss: binary cross-entropy that down-weights well-classified labels (Lin et al. 2017, equations 4 and 5).
 
     Args:
-        logits: Shape (n, classes).
         targets: Shape (n, classes), 0 to 1; soft targets mix the positive and the negative part.
-        class_weights: Shape (classes,), the weight of each class's positive part.
-        smoothing: Share of each target that is moved to 1/2.
         gamma: Strength of the down-weighting; 0 is binary cross-entropy.
         alpha: Weight of the positive part, 1 - alpha of the negative one; one for all classes or one per class.
-
-    Returns:
-        The mean over rows and classes, a scalar; zero without rows.
     """
     from torch.nn import functional
 
@@ -86,10 +74,7 @@ def asymmetric(
     """Asymmetric loss: stronger focusing on negatives, and none for easy ones (Ridnik et al. 2021, ICCV, equation 7).
 
     Args:
-        logits: Shape (n, classes).
         targets: Shape (n, classes), 0 to 1; soft targets mix the positive and the negative part.
-        class_weights: Shape (classes,), the weight of each class's positive part.
-        smoothing: Share of each target that is moved to 1/2.
         gamma_positive: Focusing exponent of the positive part.
         gamma_negative: Focusing exponent of the negative part.
         margin: Probability below which a negative costs nothing.
@@ -120,13 +105,7 @@ def soft_f1(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None
     function to train neural networks".
 
     Args:
-        logits: Shape (n, classes).
-        targets: Shape (n, classes), 0 to 1.
         class_weights: Shape (classes,), the weight of each class in the mean.
-        smoothing: Ignored.
-
-    Returns:
-        The mean over classes, a scalar; zero without rows.
     """
     if logits.numel() == 0:
         return logits.sum()
@@ -145,13 +124,7 @@ def soft_margin(logits: Tensor, targets: Tensor, class_weights: Tensor | None = 
     """Multi-label soft margin loss of PyTorch: binary cross-entropy whose class weights apply to both parts.
 
     Args:
-        logits: Shape (n, classes).
-        targets: Shape (n, classes), 0 to 1.
         class_weights: Shape (classes,), the weight of each class.
-        smoothing: Share of each target that is moved to 1/2.
-
-    Returns:
-        The mean over rows and classes, a scalar; zero without rows.
     """
     from torch.nn import functional
 

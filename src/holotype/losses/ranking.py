@@ -15,10 +15,7 @@ def lsep(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None, s
     """Log-sum-exp pairwise ranking loss over wrongly ordered pairs (Li, Song & Luo 2017, CVPR, equation 4).
 
     Args:
-        logits: Shape (n, classes).
         targets: Shape (n, classes); present from 0.5 on.
-        class_weights: Ignored.
-        smoothing: Ignored.
 
     Returns:
         The mean over rows, a scalar; rows with all classes or none cost nothing.
@@ -43,13 +40,7 @@ def lovasz(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None,
     Berman, Rannen Triki & Blaschko 2018, "The Lovász-softmax loss", CVPR, section 2, with classes in place of pixels.
 
     Args:
-        logits: Shape (n, classes).
         targets: Shape (n, classes); present from 0.5 on.
-        class_weights: Ignored.
-        smoothing: Ignored.
-
-    Returns:
-        The mean over rows, a scalar; zero without rows.
     """
     import torch
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LOSSES = Registry("loss")
+"""Losses by name. `logits` and `targets` have shape (n, classes). Multiclass targets sum to 1 in each row, and
+`class_weights`, shape (classes,), weigh the rows of a class (the sum is divided by theirs); multilabel targets are from
+0 to 1, and `class_weights` weigh the positive part. `smoothing` is the share of a target that is spread evenly over all
+classes (multiclass), or moved to 1/2 (multilabel). The result is the mean over rows, and for multilabel over classes, a
+scalar; zero without rows. A loss that supports no weights or no smoothing ignores them."""
 MULTICLASS_VARIANTS = {"focal": "softmax_focal"}
 """Losses with another function for one label per sample."""
 COMMON_ARGUMENTS = ("logits", "targets", "class_weights", "smoothing")

@@ -87,11 +87,8 @@ def _channel_values(views: Sequence[ExampleImage], channels: Sequence[str] | Non
         for name, color in zip(channels, colors, strict=True)
     ]
     depth = np.dtype(views[0].pixels.dtype)
-    return {"rows": rows, "choices": choices, "depth": f"{8 * depth.itemsize}-bit {_number_kind(depth)}"}
-
-
-def _number_kind(depth: np.dtype[Any]) -> str:
-    return "integers" if depth.kind in "ui" else "numbers"
+    numbers = "integers" if depth.kind in "ui" else "numbers"
+    return {"rows": rows, "choices": choices, "depth": f"{8 * depth.itemsize}-bit {numbers}"}
 
 
 def _intensity_text(plane: NDArray[Any]) -> str:

@@ -96,11 +96,11 @@ def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastA
 
     @app.get("/api/state")
     def state() -> JSONResponse:
-        return _ascii_response(session.state())
+        return _AsciiResponse(session.state())
 
     @app.get("/api/item/{tab}/{number}")
     def item(tab: str, number: int) -> JSONResponse:
-        return _ascii_response(session.item(tab, number))
+        return _AsciiResponse(session.item(tab, number))
 
     @app.get("/pixels/{row}")
     def pixels(
@@ -116,11 +116,11 @@ def make_app(session: ReviewSession, token: str, hosts: frozenset[str]) -> FastA
             ReviewRow(decision.kind, decision.id, decision.action, (), tuple(decision.after), decision.note)
             for decision in wishes.decisions
         ]
-        return _ascii_response(session.decide(rows))
+        return _AsciiResponse(session.decide(rows))
 
     @app.post("/api/step")
     def step(wish: _StepRequest) -> JSONResponse:
-        return _ascii_response(session.step(wish.direction))
+        return _AsciiResponse(session.step(wish.direction))
 
     return app
 
@@ -136,10 +136,6 @@ def _rejection(request: Request, token: str, hosts: frozenset[str]) -> JSONRespo
     ):
         return JSONResponse({"error": "this page belongs to an earlier server; reload it"}, 403)
     return None
-
-
-def _ascii_response(content: dict[str, Any]) -> JSONResponse:
-    return _AsciiResponse(content)
 
 
 class _AsciiResponse(JSONResponse):

@@ -72,7 +72,7 @@ def cut_tile(pixels: NDArray[Any], region: Region, side: int = MAX_SIDE) -> Tile
         "bytes": planes.dtype.itemsize,
         "width": width,
         "height": height,
-        "depth": _depth_name(pixels),
+        "depth": "32-bit float" if pixels.dtype.kind == "f" else f"{8 * pixels.dtype.itemsize}-bit",
         "low": low,
         "high": high,
         "step": step,
@@ -112,7 +112,3 @@ def _quantize(planes: NDArray[Any], low: float, high: float) -> NDArray[Any]:
     if planes.dtype.kind != "f":
         return planes
     return np.asarray(np.rint(np.clip((planes.astype(np.float64) - low) / (high - low), 0, 1) * UINT16_MAX), np.uint16)
-
-
-def _depth_name(pixels: NDArray[Any]) -> str:
-    return "32-bit float" if pixels.dtype.kind == "f" else f"{8 * pixels.dtype.itemsize}-bit"

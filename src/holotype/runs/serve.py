@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path, PurePath
@@ -130,37 +130,26 @@ class RunPredictor:
         new = self._to_new_images(questions)
         logits, model_nearest = self.fitted_run.predict_logits(new)
         decision, calibration = self.fitted_run.decision, self.fitted_run.calibration
-        labels = label_names(self.fitted_run.decide(logits, new.images), decision.classes)
         nearest_ids = self._training_index.near(new, model_nearest, nearest)
-        near = (
-            [None] * len(questions) if nearest_ids is None else [self._nearest_images(value) for value in nearest_ids]
-        )
-        parts = zip(labels, self._rank_classes(logits), near, self._ood_reasons(questions, logits), strict=True)
-        predictions = [
-            ImagePrediction(tuple(value), likely, nearest=like, ood_reasons=signs)
-            for value, likely, like, signs in parts
-        ]
-        if isinstance(logits, TopKScores):
-            return predictions
-        class_probabilities = probabilities(logits, decision.kind)
-        if calibration.set_threshold is not None:
-            sets = label_names(prediction_sets(calibration, class_probabilities), decision.classes)
-            predictions = [
-                replace(prediction, label_set=tuple(value)) for prediction, value in zip(predictions, sets, strict=True)
-            ]
-        if calibration.abstain_threshold is not None:
-            abstains = confidence_margin(class_probabilities, decision.kind) < calibration.abstain_threshold
-            predictions = [
-                replace(prediction, abstain=bool(value))
-                for prediction, value in zip(predictions, abstains, strict=True)
-            ]
-        if calibration.back_off is not None:
-            pairs = zip(*answer_columns(calibration.back_off, class_probabilities, decision.classes), strict=True)
-            predictions = [
-                replace(prediction, answer=value, rank=rank)
-                for prediction, (value, rank) in zip(predictions, pairs, strict=True)
-            ]
-        return predictions
+        columns: dict[str, Iterable[Any]] = {
+            "labels": map(tuple, label_names(self.fitted_run.decide(logits, new.images), decision.classes)),
+            "probabilities": self._rank_classes(logits),
+            "nearest": [None] * len(questions) if nearest_ids is None else map(self._nearest_images, nearest_ids),
+            "ood_reasons": self._ood_reasons(questions, logits),
+        }
+        if not isinstance(logits, TopKScores):
+            class_probabilities = probabilities(logits, decision.kind)
+            if calibration.set_threshold is not None:
+                sets = label_names(prediction_sets(calibration, class_probabilities), decision.classes)
+                columns["label_set"] = map(tuple, sets)
+            if calibration.abstain_threshold is not None:
+                margins = confidence_margin(class_probabilities, decision.kind)
+                columns["abstain"] = (margins < calibration.abstain_threshold).tolist()
+            if calibration.back_off is not None:
+                answers = answer_columns(calibration.back_off, class_probabilities, decision.classes)
+                columns["answer"], columns["rank"] = answers
+        rows = zip(*columns.values(), strict=True)
+        return [ImagePrediction(**dict(zip(columns, row, strict=True))) for row in rows]
 
     def explain(self, question: DecodedImage, name: str) -> bytes:
         """Heat map (PNG) of a class in an image, the mean over the networks of the first model that has the class."""

@@ -209,9 +209,5 @@ def prediction_of(
         nearest=near,
         out_of_distribution=OutOfDistribution(unusual=bool(reasons), reasons=reasons),
         image=Shape(channels=channels, height=height, width=width, depth=image.depth),
-        picture=None if image.picture is None else _data_address(image.picture),
+        picture=None if image.picture is None else "data:image/png;base64," + b64encode(image.picture).decode(),
     )
-
-
-def _data_address(picture: bytes) -> str:
-    return "data:image/png;base64," + b64encode(picture).decode("ascii")

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 OPTIMIZERS = Registry("optimizer")
+"""Optimizers by name: functions of the groups of `parameter_groups`, the largest rate, and the recipe's section."""
 ADAM_SECOND_BETA = 0.99  # below the usual 0.999, for runs of a few hundred steps
 UNSUPPORTED = {"lbfgs", "sparseadam"}  # a closure, and sparse gradients
 Groups = list[dict[str, object]]
@@ -32,13 +33,7 @@ Groups = list[dict[str, object]]
 
 @OPTIMIZERS.register
 def adamw(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
-
-    Args:
-        groups: From `parameter_groups`.
-        rate: The largest learning rate.
-        spec: The recipe's section.
-    """
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
     from torch.optim import AdamW
 
     return AdamW(groups, lr=rate, betas=(spec.momentum, ADAM_SECOND_BETA), amsgrad=spec.amsgrad, fused=True)
@@ -46,13 +41,7 @@ def adamw(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
 
 @OPTIMIZERS.register
 def adam(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
-    """Adam with weight decay in the gradient (Kingma & Ba 2015).
-
-    Args:
-        groups: From `parameter_groups`.
-        rate: The largest learning rate.
-        spec: The recipe's section.
-    """
+    """Adam with weight decay in the gradient (Kingma & Ba 2015)."""
     from torch.optim import Adam
 
     return Adam(groups, lr=rate, betas=(spec.momentum, ADAM_SECOND_BETA), amsgrad=spec.amsgrad, fused=True)
@@ -60,13 +49,7 @@ def adam(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
 
 @OPTIMIZERS.register
 def sgd(groups: Groups, rate: float, spec: OptimizerSpec) -> Optimizer:
-    """Stochastic gradient descent with momentum.
-
-    Args:
-        groups: From `parameter_groups`.
-        rate: The largest learning rate.
-        spec: The recipe's section.
-    """
+    """Stochastic gradient descent with momentum."""
     from torch.optim import SGD
 
     nesterov = spec.nesterov and spec.momentum > 0

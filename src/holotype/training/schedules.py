@@ -19,6 +19,7 @@ from holotype.recipe.sections.schedule import (
 )
 
 SCHEDULES = Registry("schedule")
+"""Schedules by name: functions of the recipe's section, the step (from 0), the steps of the phase, and of an epoch."""
 WARMUP_SHARE = 0.25
 START_DIVISOR = 25.0
 END_DIVISOR = 1e4
@@ -62,66 +63,31 @@ def lr_at_epoch(rates: dict[int, float], epoch: int) -> float:
 
 @SCHEDULES.register
 def constant(spec: ConstantSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """Constant learning rate.
-
-    Args:
-        spec: The recipe's section.
-        step: From 0.
-        steps: Number of steps of the phase.
-        steps_per_epoch: Number of steps of an epoch.
-    """
+    """Constant learning rate."""
     return ScheduleValue(1.0)
 
 
 @SCHEDULES.register
 def plateau(spec: PlateauSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """Constant learning rate that is cut between epochs when the score stops improving.
-
-    Args:
-        spec: The recipe's section.
-        step: From 0.
-        steps: Number of steps of the phase.
-        steps_per_epoch: Number of steps of an epoch.
-    """
+    """Constant learning rate that is cut between epochs when the score stops improving."""
     return ScheduleValue(1.0)
 
 
 @SCHEDULES.register
 def linear(spec: LinearSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """Linear decay from the largest rate to zero.
-
-    Args:
-        spec: The recipe's section.
-        step: From 0.
-        steps: Number of steps of the phase.
-        steps_per_epoch: Number of steps of an epoch.
-    """
+    """Linear decay from the largest rate to zero."""
     return ScheduleValue(1.0 - step / max(steps, 1))
 
 
 @SCHEDULES.register
 def step(spec: StepSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """Step decay: cut by a factor every few epochs.
-
-    Args:
-        spec: The recipe's section.
-        step: From 0.
-        steps: Number of steps of the phase.
-        steps_per_epoch: Number of steps of an epoch.
-    """
+    """Step decay: cut by a factor every few epochs."""
     return ScheduleValue(spec.factor ** (step // steps_per_epoch // spec.every))
 
 
 @SCHEDULES.register
 def cosine(spec: CosineSpec, step: int, steps: int, steps_per_epoch: int) -> ScheduleValue:
-    """Cosine decay from the largest rate to zero (Loshchilov & Hutter 2017, "SGDR", equation 5, one cycle).
-
-    Args:
-        spec: The recipe's section.
-        step: From 0.
-        steps: Number of steps of the phase.
-        steps_per_epoch: Number of steps of an epoch.
-    """
+    """Cosine decay from the largest rate to zero (Loshchilov & Hutter 2017, "SGDR", equation 5, one cycle)."""
     return ScheduleValue(0.5 * (1 + math.cos(math.pi * step / max(steps, 1))))
 
 
@@ -130,9 +96,6 @@ def cosine_restarts(spec: CosineRestartsSpec, step: int, steps: int, steps_per_e
     """Cosine decay with warm restarts (Loshchilov & Hutter 2017, "SGDR", section 3).
 
     Args:
-        spec: The recipe's section.
-        step: From 0.
-        steps: Number of steps of the phase.
         steps_per_epoch: Number of steps of an epoch; cycles end with one.
     """
     ends = [end * steps_per_epoch for end in cycle_ends(spec, max(round(steps / steps_per_epoch), 1))]
@@ -156,12 +119,6 @@ def one_cycle(spec: OneCycleSpec, step: int, steps: int, steps_per_epoch: int) -
     """One-cycle policy: rate up from a 25th over a quarter of the steps, then down to nearly zero; momentum inversely.
 
     Smith & Topin 2018, "Super-convergence", in the form of fastai and PyTorch with cosine pieces.
-
-    Args:
-        spec: The recipe's section.
-        step: From 0.
-        steps: Number of steps of the phase.
-        steps_per_epoch: Number of steps of an epoch.
     """
     peak = max(WARMUP_SHARE * steps - 1, 1e-9)
     high, low = CYCLED_MOMENTUM
