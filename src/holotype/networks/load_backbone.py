@@ -23,7 +23,7 @@ from holotype.networks.weight_files import StateDict, state_dicts
 
 __all__ = ["FittedWeights", "fit_weights_to_backbone", "stated_origin"]
 
-MAX_MISSING_TENSORS, MAX_MISSING_VALUES = 0.05, 0.01  # shares; a missing final normalization stays below both
+MAX_MISSING = 0.05  # share of tensors; only vectors may be missing, such as the scale of a final normalization
 MAX_NAMES = 4  # listed in a description
 
 Filter = Callable[..., Mapping[str, Tensor]]
@@ -212,19 +212,15 @@ def _captured_filter() -> Iterator[list[Filter | None]]:
 
 
 def _require_fit(loaded: Mapping[str, Tensor], target: _Target, candidate: StateDict) -> None:
-    """Refuse weights that lack more than a little of the backbone, any part of its first layer, or its shapes."""
-    required, shapes = target.required, target.expected
-    missing = [name for name in required if name not in loaded]
+    """Refuse weights of other shapes, and weights that lack a matrix or kernel or many vectors of the backbone."""
+    missing = [name for name in target.required if name not in loaded]
     other_shape = [name for name, value in loaded.items() if not target.fits(name, value)]
-    values = sum(math.prod(shapes[name]) for name in missing) / max(
-        sum(math.prod(shapes[name]) for name in required), 1
-    )
-    too_many = len(missing) > MAX_MISSING_TENSORS * len(required) or values > MAX_MISSING_VALUES
-    if not (other_shape or too_many or set(missing) & target.stems):
+    lacks_matrix = any(len(target.expected[name]) > 1 for name in missing)
+    if not (other_shape or lacks_matrix or len(missing) > MAX_MISSING * len(target.required)):
         return
     stored = join_names(list(candidate.tensors), MAX_NAMES)
     raise RecipeError(
-        f"the weights do not fit the backbone: {len(missing)} of {len(required)} tensors are missing and "
+        f"the weights do not fit the backbone: {len(missing)} of {len(target.required)} tensors are missing and "
         f"{len(other_shape)} have another shape, the first {(missing + other_shape)[0]!r}; the file has {stored}",
         field="models.weights",
         remedy="name the backbone they were trained with",

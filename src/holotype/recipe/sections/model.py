@@ -158,7 +158,7 @@ class ModelSpec(Section):
     @classmethod
     def _validate_model_folder(cls, address: str) -> str:
         kind, mark, rest = address.partition(":")
-        if mark and kind == "hf-hub" and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w.-]+)?", rest):
+        if mark and kind == "hf-hub" and not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?(@\w[\w.-]*)?", rest):
             raise ValueError(f"{address!r} should be written hf-hub:OWNER/NAME, or hf-hub:OWNER/NAME@REVISION")
         if mark and kind == "local-dir" and not rest:
             raise ValueError(f"{address!r} should be written local-dir:FOLDER")
