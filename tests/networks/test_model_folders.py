@@ -11,6 +11,7 @@ import huggingface_hub
 import pytest
 import safetensors.torch
 import timm
+import torch
 
 from holotype.core.errors import HolotypeError, RecipeError, StoreError
 from holotype.networks import (
@@ -36,10 +37,11 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a network was asked"))
 
 
-def a_folder(path: Path, config: Any = CONFIG, names: tuple[str, ...] = ("model.safetensors",)) -> str:
+def a_folder(path: Path, config: Any = CONFIG, names: tuple[str, ...] = ("model.safetensors",), seed: int = 0) -> str:
     path.mkdir(parents=True, exist_ok=True)
     if config is not None:
         (path / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    torch.manual_seed(seed)
     state = timm.create_model("test_vit").state_dict()
     for name in names:
         safetensors.torch.save_file(state, path / name)
@@ -192,8 +194,8 @@ def test_the_identity_of_a_folder_is_that_of_its_bytes_and_its_configuration(tmp
     identities = [weights_identity(*[a_folder(tmp_path / str(n), config)] * 2) for n, config in enumerate(configs)]
     assert len(set(identities)) == 3
     assert all(identity.startswith("folder ") for identity in identities)
-    a_folder(tmp_path / "0", CONFIG)
-    assert weights_identity(*[f"local-dir:{tmp_path / '0'}"] * 2) != identities[0]  # drawn anew
+    assert weights_identity(*[a_folder(tmp_path / "elsewhere")] * 2) == identities[0]
+    assert weights_identity(*[a_folder(tmp_path / "0", seed=1)] * 2) != identities[0]
 
 
 def test_cards_name_no_folder_of_this_machine() -> None:
