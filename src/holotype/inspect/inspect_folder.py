@@ -19,6 +19,7 @@ from holotype.inspect.files import FileIndex, is_image_name, list_images
 from holotype.inspect.folders import read_class_folders, repeats_folders
 from holotype.inspect.labels import NAMES
 from holotype.inspect.match_files import match_rows_to_files
+from holotype.inspect.measurement_tables import MeasurementGuess, find_measurements
 from holotype.inspect.repair_tables import split_by_role
 from holotype.inspect.tables import (
     SAVE_ANEW,
@@ -49,6 +50,7 @@ class FolderFindings:
         role_column: Column that splits one table into training and test rows, if any.
         unlabeled: Rows without a label that were removed from the training table.
         rewritten: Tables written from the folders earlier, without further information.
+        measurements: Tables of measurements.
     """
 
     folder: Path
@@ -65,6 +67,7 @@ class FolderFindings:
     questions: tuple[str, ...] = ()
     unlabeled: pl.DataFrame | None = None
     rewritten: tuple[Path, ...] = ()
+    measurements: tuple[MeasurementGuess, ...] = ()
 
     @property
     def headers(self) -> pl.DataFrame:
@@ -90,7 +93,10 @@ def inspect_folder(data: Path) -> FolderFindings:
         read_table(sheets[0])  # refuse a file that is not a table before listing the images
     files, listed = list_images(folder)
     rewritten = () if file_path is not None else _written_from_folders(tables, files, folder)
+    measurements = find_measurements(folder, [path for path in tables if path not in {file_path, *rewritten}])
+    measured = {path for guess in measurements for path in guess.tables}
     tables = [path for path in tables if path not in rewritten]
+    tables = [path for path in tables if path not in measured] or tables
     if file_path is None and not any(table_name(path).startswith("train") for path in tables):
         annotated = find_coco(folder)
     if annotated is not None:
@@ -110,7 +116,14 @@ def inspect_folder(data: Path) -> FolderFindings:
     unusable = replace(listed, others={}, leftovers={}).notes()
     unused = replace(listed, unread={}, unnamed=(), others=others).notes()
     remarks = (*findings.remarks, *unused)
-    return replace(findings, warnings=(*findings.warnings, *unusable), remarks=remarks, rewritten=rewritten)
+    measurements = tuple(guess for guess in measurements if findings.train_path not in guess.tables)
+    return replace(
+        findings,
+        warnings=(*findings.warnings, *unusable),
+        remarks=remarks,
+        rewritten=rewritten,
+        measurements=measurements,
+    )
 
 
 def _choices(folder: Path) -> list[str]:

@@ -126,6 +126,7 @@ def propose(findings: FolderFindings, answers: Answers | None = None) -> Proposa
     )
     notes = notes_on_columns(file_match, used, groups)
     notes += notes_on_tables(findings, labels, data["labels"].get("taxonomy")) + findings.remarks
+    notes += tuple(guess.note(findings.folder, file_match.id, groups.columns) for guess in findings.measurements)
     return Proposal(content, reasons, questions, warnings, tables, notes)
 
 

@@ -24,7 +24,7 @@ from holotype.measurements.column_names import is_measured
 from holotype.measurements.sources import LazyTable, open_table, require_source, spill_parts
 from holotype.measurements.typed_columns import ColumnTypes
 
-__all__ = ["SQLITE_SUFFIXES", "change_logs", "csv_files", "is_export", "open_export"]
+__all__ = ["SQLITE_SUFFIXES", "change_logs", "csv_files", "has_image_table", "is_export", "open_export"]
 
 SQLITE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".db3")
 ROWS_AT_ONCE = 20_000
@@ -55,6 +55,15 @@ def csv_files(folder: Path) -> dict[Path, list[Path]]:
             ]
             exports[path.parent] = [path, *others]
     return exports
+
+
+def has_image_table(database: Path) -> bool:
+    """Test if a file is a SQLite database with a table of images."""
+    try:
+        with closing(_connect(database)) as connection:
+            return any(IMAGE_TABLE.fullmatch(name) for name in _table_names(connection))
+    except sqlite3.Error:
+        return False
 
 
 def open_export(path: str, method: str, is_text: Callable[[str], bool], scratch: Path, field: str) -> LazyTable:
@@ -183,11 +192,8 @@ def _open_folder(
 def _open_database(
     file: Path, table: str, is_text: Callable[[str], bool], scratch: Path, field: str
 ) -> tuple[pl.LazyFrame, ObjectTables, tuple[str, ...]]:
-    # Without a log of changes the file is complete, and SQLite needs no files beside it.
-    uri = f"file:{quote(str(file.absolute()))}?{'mode=ro' if change_logs(file) else 'immutable=1'}"
-    with closing(sqlite3.connect(uri, uri=True)) as database:
-        listed = database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
-        names = [name for (name,) in listed if not name.startswith("sqlite_")]
+    with closing(_connect(file)) as database:
+        names = _table_names(database)
         image_table, compartments = _database_tables(database, names, table, field)
         if compartments:
             _require_image_number(dict.fromkeys(_column_names(database, image_table)), image_table, field)
@@ -202,6 +208,17 @@ def _open_database(
         notes += [f"Tables of {file.name} that are not used: {join_names(unused, 5)}."] if unused else []
     objects = {name: frames[name] for name in compartments}
     return frames[image_table], objects, tuple(notes)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    """Open a database for reading; without a log of changes it is complete, and SQLite needs no files beside it."""
+    uri = f"file:{quote(str(file.absolute()))}?{'mode=ro' if change_logs(file) else 'immutable=1'}"
+    return sqlite3.connect(uri, uri=True)
+
+
+def _table_names(database: sqlite3.Connection) -> list[str]:
+    listed = database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
+    return [name for (name,) in listed if not name.startswith("sqlite_")]
 
 
 def _database_tables(
